@@ -1,0 +1,1 @@
+"""The room of every message; a file per family."""

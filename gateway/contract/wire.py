@@ -1,0 +1,86 @@
+"""How every body and answer is spelled on the wire, and how forgiving we are in reading."""
+
+import re
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+
+class Wire(BaseModel):
+    """camelCase outside, snake_case inside; unknown keys are ignored, as Z-API does."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        extra="ignore",
+        coerce_numbers_to_str=True,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_means_absent(cls, value: object) -> object:
+        if isinstance(value, dict) and None in value.values():
+            return {name: item for name, item in value.items() if item is not None}
+        return value
+
+
+_MAX_DELAY_SECONDS = 15
+_OLD_GROUP = re.compile(r"\d{8,15}-\d{8,13}")
+_MARKED_CHAT = re.compile(r"\d{5,25}(-group|-broadcast|@newsletter|@lid)")
+_MASK = str.maketrans("", "", "+ -()")
+_SHORTEST_PHONE, _LONGEST_PHONE = 8, 15
+STATUS_BROADCAST = "status@broadcast"
+
+
+def parse_chat(value: object) -> str:
+    """The chat a caller names, as this gateway writes it.
+
+    Args:
+        value: a phone number with or without mask, or a group, channel, list or lid id, in
+            Z-API's or in WhatsApp's own spelling.
+
+    Raises:
+        PydanticCustomError: `invalid_phone`, when it is none of these.
+    """
+    text = str(value).strip() if isinstance(value, str | int) else ""
+    for suffix in ("@c.us", "@s.whatsapp.net"):
+        text = text.removesuffix(suffix)
+    if text.endswith("@g.us"):
+        text = text.removesuffix("@g.us")
+        text = text if "-" in text else f"{text}-group"
+    if text == STATUS_BROADCAST or _OLD_GROUP.fullmatch(text) or _MARKED_CHAT.fullmatch(text):
+        return text
+    digits = text.translate(_MASK)
+    if (
+        not (digits.isascii() and digits.isdigit())
+        or not _SHORTEST_PHONE <= len(digits) <= _LONGEST_PHONE
+    ):
+        raise PydanticCustomError("invalid_phone", "Invalid phone")
+    return digits
+
+
+def is_group(chat: str) -> bool:
+    return chat.endswith("-group") or _OLD_GROUP.fullmatch(chat) is not None
+
+
+def _parse_delay(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise PydanticCustomError("not_seconds", "must be a number of seconds")
+    try:
+        seconds = int(float(value))
+    except (ValueError, OverflowError):
+        raise PydanticCustomError("not_seconds", "must be a number of seconds") from None
+    return min(seconds, _MAX_DELAY_SECONDS) if seconds > 0 else None
+
+
+Chat = Annotated[str, BeforeValidator(parse_chat)]
+"""A person, group, channel, list or lid."""
+
+DelaySeconds = Annotated[int | None, BeforeValidator(_parse_delay)]
+"""Whole seconds, 1 to 15; 0 and below mean not set, more means 15."""
+
+FutureTime = AwareDatetime
+"""ISO 8601 with an offset."""

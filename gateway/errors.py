@@ -1,0 +1,191 @@
+"""Every failure this gateway can name.
+
+* GatewayError
+  x CallerError                   the caller must change something
+    + InvalidRequest              400
+      - InstanceNotConnected      the instance refuses sends while it is disconnected
+      - TrialOver                 not subscribed
+    + Unauthorized                401
+    + Forbidden                   403
+    + NotFound                    404
+      - UnknownInstance           wrong id or token; never says which
+      - UnknownRoute
+    + MethodNotAllowed            405
+    + Conflict                    409
+    + BodyTooLarge                413
+    + UnsupportedContentType      415
+    + IdempotencyKeyReused        422
+    + QueueFull                   429
+    + NotSupported                501, this instance's provider cannot do it
+  x Unavailable                   503, what we need is out of reach for now
+    + DatabaseUnavailable
+    + SessionUnavailable
+  x ProviderError                 WhatsApp, or the road to it, said no
+    + NotConnected                keep the message, wait for the session
+    + Restricted                  keep the message, hold the line until a time
+    + TryAgainLater               keep the message, come back after a delay
+    + Refused                     give the message up
+    + Unconfirmed                 the bytes left and no answer came
+  x StartRefused                  the process must not start like this
+    + InvalidSettings
+    + SchemaTooNew
+"""
+
+from datetime import datetime
+
+
+class GatewayError(Exception):
+    """Base of every error this gateway raises on purpose."""
+
+
+class CallerError(GatewayError):
+    """The caller must change something; becomes a 4xx (501 for NotSupported)."""
+
+
+class InvalidRequest(CallerError):
+    """The request does not match the contract."""
+
+
+class InstanceNotConnected(InvalidRequest):
+    """The instance is disconnected and was told not to queue meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("You are not connected.")
+
+
+class TrialOver(InvalidRequest):
+    """The trial ended and nobody subscribed."""
+
+    def __init__(self) -> None:
+        super().__init__("To continue sending a message, you must subscribe to this instance again")
+
+
+class Unauthorized(CallerError):
+    """A partner route without a valid bearer token."""
+
+    def __init__(self) -> None:
+        super().__init__("Unauthorized")
+
+
+class Forbidden(CallerError):
+    """The Client-Token or the caller's address is not allowed."""
+
+
+class NotFound(CallerError):
+    """What the caller named does not exist."""
+
+
+class UnknownInstance(NotFound):
+    """No such instance, or not with this token."""
+
+    def __init__(self) -> None:
+        super().__init__("Instance not found")
+
+
+class UnknownRoute(NotFound):
+    """No such path."""
+
+    def __init__(self) -> None:
+        super().__init__("NOT_FOUND")
+
+
+class MethodNotAllowed(CallerError):
+    """The path exists, with other methods."""
+
+    def __init__(self, allowed: frozenset[str]) -> None:
+        super().__init__("Method not allowed")
+        self.allowed = allowed
+
+
+class Conflict(CallerError):
+    """What the caller named is past the point where this can be done."""
+
+
+class BodyTooLarge(CallerError):
+    """The body exceeds the limit of the route."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The body is larger than {limit_bytes} bytes")
+
+
+class UnsupportedContentType(CallerError):
+    """A body arrived that is not JSON."""
+
+    def __init__(self) -> None:
+        super().__init__("Content-Type must be application/json")
+
+
+class IdempotencyKeyReused(CallerError):
+    """The same Idempotency-Key came with another body."""
+
+    def __init__(self) -> None:
+        super().__init__("Idempotency-Key was already used with another body")
+
+
+class QueueFull(CallerError):
+    """The line of the instance holds as many messages as it may."""
+
+    def __init__(self, limit: int, *, connected: bool, retry_after_seconds: int = 60) -> None:
+        state = "" if connected else " while the instance is disconnected"
+        super().__init__(f"Queue limit of {limit} messages reached{state}")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NotSupported(CallerError):
+    """This instance's provider has no handler for what was asked."""
+
+
+class Unavailable(GatewayError):
+    """Something this gateway needs is out of reach for now; the caller may try again."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """Postgres did not answer; whether the statement ran may be unknown."""
+
+
+class SessionUnavailable(Unavailable):
+    """No node holds the live session of this instance right now."""
+
+
+class ProviderError(GatewayError):
+    """WhatsApp, or the road to it, said no."""
+
+
+class NotConnected(ProviderError):
+    """The session is down; the message is fine and no attempt is spent."""
+
+
+class Restricted(ProviderError):
+    """WhatsApp restricts the number; the whole line waits and no attempt is spent."""
+
+    def __init__(self, reason: str, *, until: datetime) -> None:
+        super().__init__(reason)
+        self.until = until
+
+
+class TryAgainLater(ProviderError):
+    """A passing failure; None leaves the delay to our own backoff."""
+
+    def __init__(self, reason: str, *, after_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.after_seconds = after_seconds
+
+
+class Refused(ProviderError):
+    """A final failure; sending again would fail again."""
+
+
+class Unconfirmed(ProviderError):
+    """The bytes left and no answer came; sending again could send twice."""
+
+
+class StartRefused(GatewayError):
+    """The process must not start like this; the message names the cure."""
+
+
+class InvalidSettings(StartRefused):
+    """A setting is unknown, malformed or unsafe."""
+
+
+class SchemaTooNew(StartRefused):
+    """A newer version changed the database in a way this one cannot read."""

@@ -1,0 +1,32 @@
+"""The closed list of states a session can be in, each with a human sentence."""
+
+from enum import StrEnum
+
+
+class ConnectionState(StrEnum):
+    """What a session tells of itself; only CONNECTED lets messages leave."""
+
+    CONNECTED = "connected"
+    CONNECTING = "connecting"
+    DISCONNECTED = "disconnected"
+    UNPAIRED = "unpaired"
+    LOGGED_OUT = "logged_out"
+    REPLACED = "replaced"
+    BANNED = "banned"
+    OUTDATED = "outdated"
+
+    @property
+    def sentence(self) -> str:
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    ConnectionState.CONNECTED: "The phone is linked and WhatsApp answers.",
+    ConnectionState.CONNECTING: "The session is being opened.",
+    ConnectionState.DISCONNECTED: "The phone is linked, but WhatsApp is out of reach.",
+    ConnectionState.UNPAIRED: "No phone is linked yet: scan the QR code.",
+    ConnectionState.LOGGED_OUT: "The phone ended the session: scan the QR code again.",
+    ConnectionState.REPLACED: "The session was opened elsewhere.",
+    ConnectionState.BANNED: "WhatsApp has banned the number.",
+    ConnectionState.OUTDATED: "WhatsApp no longer accepts this version of the client.",
+}
