@@ -52,3 +52,16 @@ class Handlers(Generic[Host]):
             if handler := self._table.get(family):
                 return await handler(host, command)
         raise NotSupported(type(command).__name__)
+
+
+class Room(Generic[Host]):
+    """Answers operations from a table; *host_for* makes what the handlers of one call work with."""
+
+    def __init__(self, handlers: Handlers[Host], host_for: Callable[[Any], Host]) -> None:
+        self._handlers, self._host_for = handlers, host_for
+
+    def supports(self, operation: type[Wire]) -> bool:
+        return self._handlers.supports(operation)
+
+    async def answer(self, subject: Any, operation: Wire) -> Any:
+        return await self._handlers.handle(self._host_for(subject), operation)

@@ -19,13 +19,13 @@ class Address(NamedTuple):
 class Operation(Wire, Generic[Result]):
     """Something asked and answered now, by the live session or by our own tables.
 
-    `also` lists further addresses at which real clients call it; `status` is the HTTP status
-    of its answer.
+    `also` lists further addresses at which real clients call it; `answer_status` is the HTTP
+    status of its answer.
     """
 
     address: ClassVar[Address | None] = None
     also: ClassVar[tuple[Address, ...]] = ()
-    status: ClassVar[int] = 200
+    answer_status: ClassVar[int] = 200
 
     def __init_subclass__(
         cls,
@@ -33,11 +33,11 @@ class Operation(Wire, Generic[Result]):
         method: Method | None = None,
         path: str | None = None,
         also: tuple[Address, ...] = (),
-        status: int = 200,
+        answer_status: int = 200,
     ) -> None:
         super().__init_subclass__()
         cls.address = Address(method, path) if method and path else None
-        cls.also, cls.status = also, status
+        cls.also, cls.answer_status = also, answer_status
 
     @classmethod
     def result_type(cls) -> type[Any]:

@@ -24,8 +24,8 @@ class Priority(IntEnum):
 def _parse_priority(value: object) -> object:
     if isinstance(value, str) and value.upper() in Priority.__members__:
         return Priority[value.upper()]
-    if isinstance(value, Priority):
-        return value
+    if isinstance(value, int) and not isinstance(value, bool) and value in set(Priority):
+        return Priority(value)  # the stored form
     raise PydanticCustomError("priority", "must be high, normal or bulk")
 
 

@@ -5,14 +5,15 @@ lives as long as the process and opens a session for each instance whose lease w
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from gateway.clock import Clock
+from gateway.contract.known import KnownMessage
 from gateway.contract.operation import Operation
 from gateway.contract.send import Send
 from gateway.contract.wire import Wire
@@ -22,25 +23,16 @@ from gateway.sessions.connection import ConnectionState
 Result = TypeVar("Result")
 
 SendFailure = NotConnected | Restricted | TryAgainLater | Refused | Unconfirmed
-"""All a session may raise from `send`; any other exception counts as Unconfirmed."""
-
-
-@dataclass(frozen=True, slots=True)
-class KnownMessage:
-    """An earlier message, sent or received, as replies, edits and reactions need it."""
-
-    message_id: str
-    provider_message_id: str
-    chat: str
-    sender: str | None
-    from_me: bool
-    type: str
-    payload: Mapping[str, Any]
+"""All a session may raise from `send`. NotConnected promises that nothing left; a CallerError
+counts as Refused, any other exception as Unconfirmed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at sending: our id, the right to send, and the messages spoken of (by our id)."""
+    """One try at sending: our id, the right to send, and the messages spoken of (by our id).
+
+    The engine keeps the time limit too, because a call already made cannot be recalled.
+    """
 
     message_id: str
     epoch: int
@@ -50,14 +42,22 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """WhatsApp took the message, under this id."""
+    """WhatsApp took the message, under this id.
+
+    `provider_data` is what the provider needs to quote or forward it later; only it can read it.
+    """
 
     provider_message_id: str
+    provider_data: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionChanged:
-    """The session went up or down."""
+    """The session went up or down.
+
+    The first event of a session is its present state, and only the newest counts: a state is
+    not told again after it has passed.
+    """
 
     state: ConnectionState
     at: datetime
@@ -70,7 +70,8 @@ class MessageReceived:
     """Somebody wrote to the number, or its owner wrote from the phone itself.
 
     `content` is the part of a ReceivedCallback that names the kind, such as
-    `{"text": {"message": "hi"}}`; `kind` is its key.
+    `{"text": {"message": "hi"}}`; `kind` is its key. `refers_to` is the provider's id of the
+    message that a reaction, an edit, a deletion or a vote speaks of.
     """
 
     provider_message_id: str
@@ -82,16 +83,29 @@ class MessageReceived:
     kind: str
     content: Mapping[str, Any]
     quoted_provider_id: str | None = None
+    refers_to: str | None = None
+    is_edit: bool = False
+    chat_lid: str | None = None
+    sender_lid: str | None = None
+    provider_data: bytes | None = None
+
+
+Acknowledgement = Literal["delivered", "read", "played"]
 
 
 @dataclass(frozen=True, slots=True)
 class MessageAcknowledged:
-    """Messages reached a further state: `sent`, `delivered`, `read` or `played`."""
+    """Messages reached a further state; it may come before `send` returns.
+
+    `by` is who read them, in a group.
+    """
 
     provider_message_ids: Sequence[str]
     chat: str
-    status: str
+    status: Acknowledgement
     at: datetime
+    by: str | None = None
+    chat_lid: str | None = None
 
 
 Event = ConnectionChanged | MessageReceived | MessageAcknowledged
@@ -100,7 +114,11 @@ Event = ConnectionChanged | MessageReceived | MessageAcknowledged
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An event, told again until it is acknowledged; `event_id` is the same each time."""
+    """An event, told again until it is acknowledged.
+
+    `event_id` is the same each time, and no other event of the instance ever has it. To
+    acknowledge twice does no harm.
+    """
 
     event: Event
     event_id: str
@@ -111,7 +129,10 @@ class Session(Protocol):
     """The live connection of one instance."""
 
     async def send(self, message: Send, attempt: Attempt) -> Receipt:
-        """Hands one message to WhatsApp; raises a SendFailure."""
+        """Hands one message to WhatsApp; raises a SendFailure.
+
+        To cancel this does not recall the message.
+        """
         ...
 
     async def ask(self, operation: Operation[Result]) -> Result:
@@ -119,7 +140,11 @@ class Session(Protocol):
         ...
 
     def events(self) -> AsyncIterator[Delivery]:
-        """What happens, in order, until the session is closed."""
+        """What happens, in order, until the session is closed.
+
+        A fault the engine can mend by itself shows as a ConnectionChanged; one that it cannot
+        mend ends the iterator or raises, and the session is opened anew.
+        """
         ...
 
 
@@ -127,7 +152,8 @@ class Session(Protocol):
 class Seat:
     """What a session is opened with: whose it is, and until when it may act.
 
-    `may_act_until` is on the monotonic clock; an engine must not call WhatsApp past it.
+    `may_act_until` is on this machine's monotonic clock, and moves: an engine must not only
+    refuse to send past it but cut its connection, since some answer WhatsApp by themselves.
     """
 
     instance_id: str
@@ -136,12 +162,27 @@ class Seat:
     may_act_until: Callable[[], float]
 
 
+Authorise = Callable[[Mapping[str, str], str], Awaitable[None]]
+"""Raises a CallerError unless these headers may steer the instance of that id."""
+
+_Message = MutableMapping[str, Any]
+Ingress = Callable[
+    [_Message, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]],
+    Awaitable[None],
+]
+"""An ASGI application."""
+
+
 class Engine(Protocol):
-    """A provider at work in this process."""
+    """A provider at work in this process; opens sessions of unpaired instances too."""
 
     async def run_until(self, stopping: asyncio.Event) -> None: ...
 
     def open_session(self, seat: Seat) -> AbstractAsyncContextManager[Session]: ...
+
+    def ingress(self, authorise: Authorise) -> Ingress:
+        """Answers HTTP below `/<provider>`: control of a simulator, callbacks of a hosted API."""
+        ...
 
 
 class ProviderStore(Protocol):
@@ -177,7 +218,7 @@ class Provider(Protocol):
 
     @property
     def can_repeat_send(self) -> bool:
-        """WhatsApp shows a message once however often it is sent under one id."""
+        """Whether a blind repeat under the same id is safe: people see the message once."""
         ...
 
     def supports(self, command: type[Wire]) -> bool: ...

@@ -1,0 +1,55 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check test-fast coverage migrate schema lock format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## virtual environment with the locked dependencies (run and test do it by themselves)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup ## serve on 127.0.0.1:8080, with an embedded Postgres unless DATABASE_URL is set
+	@GATEWAY_ENV=$${GATEWAY_ENV:-development} exec $(BIN)/gateway serve
+
+test: check ## everything that must hold before a change lands; the same as CI
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/codespell gateway sql tests README.md CHANGELOG.md Makefile
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+test-fast: setup ## the tests that need no Postgres
+	$(BIN)/pytest tests/unit tests/contract
+
+migrate: setup ## bring the database at DATABASE_URL up to date
+	$(BIN)/gateway migrate
+
+schema: setup ## dump the migrated schema into sql/schema.sql
+	PYTHONPATH=. $(BIN)/python tests/schema.py
+
+format: setup ## rewrite the code in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: setup ## choose the newest versions that fit pyproject.toml
+	uv pip compile pyproject.toml --group dev --universal --upgrade --generate-hashes \
+		--no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+clean: ## remove what setup and the tests made; never the data
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*

@@ -1,0 +1,62 @@
+"""Assembles the application."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from gateway.api.endpoints import InstanceEndpoint, Services
+from gateway.api.error_replies import on_gateway_error, on_unexpected_error, reply_to
+from gateway.api.health import Check, Readiness, health
+from gateway.api.middleware import RequestLog
+from gateway.api.routes import RouteTable
+from gateway.clock import Clock
+from gateway.contract.catalogue import Catalogue
+from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownRoute
+from gateway.random import RandomBytes
+from gateway.settings import Settings
+
+INSTANCE_PREFIX = "/instances/{instance_id}/token/{token}"
+_NOT_FOUND, _NOT_ALLOWED = 404, 405
+
+
+def build_app(
+    *,
+    catalogue: Catalogue,
+    services: Callable[[], Services | None],
+    checks: Callable[[], Mapping[str, Check]],
+    settings: Settings,
+    clock: Clock,
+    random_bytes: RandomBytes,
+    further_routes: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """The public HTTP application; *services* is None until the gateway is ready."""
+    instance_endpoint = InstanceEndpoint(RouteTable(catalogue), services, settings, clock)
+    return Starlette(
+        routes=[
+            Route(INSTANCE_PREFIX + "/{route:path}", instance_endpoint),
+            Route("/health", health),
+            Route("/ready", Readiness(checks).endpoint),
+            *further_routes,
+        ],
+        middleware=[Middleware(RequestLog, random_bytes=random_bytes)],
+        exception_handlers={
+            GatewayError: on_gateway_error,
+            HTTPException: _on_http_exception,
+            Exception: on_unexpected_error,
+        },
+    )
+
+
+async def _on_http_exception(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == _NOT_FOUND:
+        return reply_to(UnknownRoute())
+    if error.status_code == _NOT_ALLOWED:
+        allow = (error.headers or {}).get("Allow", "")
+        return reply_to(MethodNotAllowed(frozenset(allow.replace(" ", "").split(","))))
+    return reply_to(InvalidRequest(error.detail))

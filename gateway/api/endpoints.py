@@ -1,0 +1,165 @@
+"""The two generic endpoints: accept a message, answer an operation."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope
+from starlette.types import Send as SendMessage
+
+from gateway.api.caller import identify
+from gateway.api.json_response import JsonResponse
+from gateway.api.request_body import build, read_json
+from gateway.api.routes import Route, RouteTable
+from gateway.clock import Clock
+from gateway.contract.operation import Operation
+from gateway.contract.send import Send
+from gateway.errors import InvalidRequest, TrialOver, Unavailable
+from gateway.instances.store import Instance, Instances
+from gateway.send_queue.enqueue import Enqueuer, IdempotencyKey
+from gateway.settings import Settings
+
+_FARTHEST = timedelta(days=90)
+_LONGEST_KEY = 255
+_BODYLESS = frozenset({"GET", "HEAD"})
+_NO_CONTENT = 204
+
+
+class Answers(Protocol):
+    """Whoever answers operations: one of our rooms, or the live sessions."""
+
+    def supports(self, operation: type[Operation[Any]]) -> bool: ...
+
+    async def answer(self, instance: Instance, operation: Operation[Any]) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the endpoints work with, once the gateway is ready."""
+
+    instances: Instances
+    enqueuer: Enqueuer
+    answers: Sequence[Answers]
+
+
+class InstanceEndpoint:
+    """Everything below /instances/{instance_id}/token/{token}, as one ASGI application."""
+
+    def __init__(
+        self,
+        routes: RouteTable,
+        services: Callable[[], Services | None],
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._routes, self._services = routes, services
+        self._settings, self._clock = settings, clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
+        request = Request(scope, receive)
+        response = await self._respond(request)
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        parameters = request.path_params
+        route = self._routes.find(request.method, "/" + parameters["route"])
+        request.scope["route_template"] = route.template
+        services = self._services()
+        if services is None:
+            raise Unavailable("The gateway is starting")
+        instance = await identify(
+            services.instances, parameters["instance_id"], parameters["token"], request.headers
+        )
+        if issubclass(route.declared, Send):
+            request.scope["message_type"] = route.declared.kind()
+            return await self._accept(request, route, route.declared, instance, services)
+        return await self._answer(request, route, route.declared, instance, services)
+
+    async def _accept(
+        self,
+        request: Request,
+        route: Route,
+        declared: type[Send],
+        instance: Instance,
+        services: Services,
+    ) -> Response:
+        raw, body = await read_json(request, limit_bytes=self._limit(declared.carries_media))
+        message = build(declared, body, path=route.parameters)
+        self._check_time(message)
+        if (
+            self._settings.trials
+            and not instance.subscribed
+            and instance.trial_ends_at is not None
+            and instance.trial_ends_at < self._clock.now()
+        ):
+            raise TrialOver
+        queued = await services.enqueuer.enqueue(
+            instance, message, idempotency=_idempotency(request, route, raw)
+        )
+        answer: dict[str, Any] = {
+            "zaapId": queued.zaap_id,
+            "messageId": queued.message_id,
+            "id": queued.id,
+        }
+        if queued.scheduled_for:
+            answer["scheduledFor"] = queued.scheduled_for
+        return JsonResponse(answer)
+
+    async def _answer(
+        self,
+        request: Request,
+        route: Route,
+        declared: type[Operation[Any]],
+        instance: Instance,
+        services: Services,
+    ) -> Response:
+        body: Any = {}
+        if request.method not in _BODYLESS:
+            _raw, body = await read_json(request, limit_bytes=self._limit(carries_media=False))
+        operation = build(declared, body, path=route.parameters, query=request.query_params)
+        for room in services.answers:
+            if room.supports(declared):
+                return _as_response(declared, await room.answer(instance, operation))
+        raise AssertionError(f"nobody answers {declared.__name__}")
+
+    def _limit(self, carries_media: bool) -> int:  # noqa: FBT001 - a fact about the type, not a switch
+        settings = self._settings
+        return settings.max_media_body_bytes if carries_media else settings.max_body_bytes
+
+    def _check_time(self, message: Send) -> None:
+        if message.scheduled_for is None:
+            return
+        ahead = message.scheduled_for - self._clock.now()
+        if ahead <= timedelta(0):
+            raise InvalidRequest("scheduledFor: must be in the future")
+        if ahead > _FARTHEST:
+            raise InvalidRequest(f"scheduledFor: must be at most {_FARTHEST.days} days ahead")
+
+
+def _idempotency(request: Request, route: Route, raw: bytes) -> IdempotencyKey | None:
+    key = request.headers.get("idempotency-key")
+    if not key:
+        return None
+    if len(key) > _LONGEST_KEY:
+        raise InvalidRequest(f"Idempotency-Key: must be at most {_LONGEST_KEY} characters")
+    digest = hashlib.sha256(route.template.encode() + b"\n" + raw)
+    return IdempotencyKey(key, digest.digest())
+
+
+def _as_response(declared: type[Operation[Any]], answer: object) -> Response:
+    if declared.answer_status == _NO_CONTENT:
+        return Response(status_code=_NO_CONTENT)
+    return JsonResponse(_plain(answer), status_code=declared.answer_status)
+
+
+def _plain(answer: object) -> object:
+    if isinstance(answer, BaseModel):
+        return answer.model_dump(by_alias=True, mode="json")
+    if isinstance(answer, list | tuple):
+        return [_plain(item) for item in answer]
+    return answer

@@ -1,0 +1,86 @@
+"""Every GatewayError as a status and Z-API's JSON; `error` and `message` say the same."""
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.json_response import JsonResponse
+from gateway.errors import (
+    BodyTooLarge,
+    CallerError,
+    Conflict,
+    Forbidden,
+    GatewayError,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    NotSupported,
+    ProviderError,
+    QueueFull,
+    Unauthorized,
+    Unavailable,
+    UnknownRoute,
+    UnsupportedContentType,
+)
+from gateway.observability.error_reports import report_error
+
+# The nearest class on the way up decides.
+_STATUS: Mapping[type[GatewayError], int] = {
+    BodyTooLarge: 413,
+    CallerError: 400,
+    Conflict: 409,
+    Forbidden: 403,
+    GatewayError: 500,
+    IdempotencyKeyReused: 422,
+    InvalidRequest: 400,
+    MethodNotAllowed: 405,
+    NotFound: 404,
+    NotSupported: 501,
+    ProviderError: 502,
+    QueueFull: 429,
+    Unauthorized: 401,
+    Unavailable: 503,
+    UnsupportedContentType: 415,
+}
+_UNKNOWN_ROUTE = "Unable to find matching target resource method"
+
+
+def status_of(error: GatewayError) -> int:
+    return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+
+
+def reply_to(error: GatewayError) -> Response:
+    """The answer that tells a caller of *error*."""
+    text = str(error)
+    message = _UNKNOWN_ROUTE if isinstance(error, UnknownRoute) else text
+    headers: dict[str, str] = {}
+    if isinstance(error, MethodNotAllowed):
+        headers["Allow"] = ", ".join(sorted(error.allowed))
+    if isinstance(error, QueueFull):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    elif isinstance(error, Unavailable):
+        headers["Retry-After"] = "5"
+    if isinstance(error, BodyTooLarge):
+        headers["Connection"] = "close"
+    return JsonResponse(
+        {"error": text, "message": message}, status_code=status_of(error), headers=headers
+    )
+
+
+async def on_gateway_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, GatewayError)
+    return reply_to(error)
+
+
+async def on_unexpected_error(request: Request, error: Exception) -> Response:
+    report_error(
+        error,
+        component="api",
+        instance_id=request.path_params.get("instance_id"),
+        message_type=request.scope.get("message_type"),
+    )
+    return JsonResponse(
+        {"error": "Internal server error", "message": "Internal server error"}, status_code=500
+    )

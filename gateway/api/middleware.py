@@ -1,0 +1,78 @@
+"""What every request passes: an id, and a log line without anything secret in it."""
+
+import time
+from collections.abc import Callable
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.observability.logging import logger
+from gateway.random import RandomBytes
+
+_SLOW_SECONDS = 2.0
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500
+_ID_BYTES = 8
+_LONGEST_ID = 64
+
+
+class RequestLog:
+    """Logs failures and slow requests; every request at DEBUG.
+
+    Paths hold tokens, so the route's template is logged instead.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        random_bytes: RandomBytes,
+        seconds: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._app, self._random_bytes, self._seconds = app, random_bytes, seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = self._seconds()
+        request_id = _given_id(scope) or self._random_bytes(_ID_BYTES).hex()
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            _log(scope, status, request_id, self._seconds() - began)
+
+
+def _given_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            text: str = value.decode("latin-1")
+            if 0 < len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
+                return text
+    return None
+
+
+def _log(scope: Scope, status: int, request_id: str, seconds: float) -> None:
+    if status >= _SERVER_ERROR:
+        log = logger.error
+    elif status >= _CLIENT_ERROR or seconds > _SLOW_SECONDS:
+        log = logger.info
+    else:
+        log = logger.debug
+    log(
+        "http_request",
+        method=scope["method"],
+        route=scope.get("route_template", "unknown"),
+        instance_id=scope.get("path_params", {}).get("instance_id"),
+        status=status,
+        duration_seconds=round(seconds, 4),
+        request_id=request_id,
+    )

@@ -1,0 +1,119 @@
+"""Path, query and JSON become the declared model, or one clear sentence about what is wrong."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from gateway.contract.wire import Wire
+from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedContentType
+
+Command = TypeVar("Command", bound=Wire)
+
+_WHOLE_SENTENCES = frozenset({"invalid_phone"})
+_COMPLAINTS = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "datetime_from_date_parsing": "must be a time with an offset, such as 2026-01-31T12:00:00Z",
+    "datetime_parsing": "must be a time with an offset, such as 2026-01-31T12:00:00Z",
+    "datetime_type": "must be a time with an offset, such as 2026-01-31T12:00:00Z",
+    "dict_type": "must be an object",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "missing": "is required",
+    "model_attributes_type": "must be an object",
+    "model_type": "must be an object",
+    "string_too_short": "must not be empty",
+    "string_type": "must be a text",
+    "timezone_aware": "must name its offset, such as 2026-01-31T12:00:00Z",
+    "tuple_type": "must be a list",
+}
+
+
+async def read_json(request: Request, *, limit_bytes: int) -> tuple[bytes, Any]:
+    """The raw body and what it says; an empty body says {}.
+
+    Raises:
+        BodyTooLarge: it exceeds *limit_bytes*; the rest is not read.
+        UnsupportedContentType: there is a body and it is not JSON.
+        InvalidRequest: it is broken, or holds a character Postgres cannot keep.
+    """
+    raw = await _read(request, limit_bytes)
+    if not raw.strip():
+        return raw, {}
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise UnsupportedContentType
+    try:
+        parsed = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"The body is not valid JSON: {error.msg}") from None
+    # Cheap first: an escaped NUL is written so, and so is a harmless backslash before u0000.
+    if b"\\u0000" in raw and _holds_nul(parsed):
+        raise InvalidRequest("The body holds a NUL character")
+    return raw, parsed
+
+
+async def _read(request: Request, limit_bytes: int) -> bytes:
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit_bytes:
+        raise BodyTooLarge(limit_bytes)
+    chunks, size = [], 0
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit_bytes:
+                raise BodyTooLarge(limit_bytes)
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise InvalidRequest("The body ended before its time") from None
+    return b"".join(chunks)
+
+
+def _holds_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, list):
+        return any(map(_holds_nul, value))
+    if isinstance(value, dict):
+        return any(_holds_nul(k) or _holds_nul(v) for k, v in value.items())
+    return False
+
+
+def build(
+    command: type[Command],
+    body: object,
+    *,
+    path: Mapping[str, str] | None = None,
+    query: Mapping[str, str] | None = None,
+) -> Command:
+    """The command as its class declares it; the path wins over the body, the body over the query.
+
+    Raises:
+        InvalidRequest: the first thing that is wrong, in one sentence.
+    """
+    if not isinstance(body, dict):
+        raise InvalidRequest("The body must be a JSON object")
+    values = {**(query or {}), **body, **(path or {})}
+    for value in (*(query or {}).values(), *(path or {}).values()):
+        if "\x00" in value:
+            raise InvalidRequest("The address holds a NUL character")
+    try:
+        return command.model_validate(values)
+    except ValidationError as error:
+        raise InvalidRequest(_sentence(error)) from None
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] in _WHOLE_SENTENCES:
+        return first["msg"]
+    field = ".".join(str(part) for part in first["loc"]) or "The body"
+    if first["type"] == "string_too_long":
+        return f"{field}: must be at most {first['ctx']['max_length']} characters"
+    return f"{field}: {_COMPLAINTS.get(first['type'], first['msg'])}"

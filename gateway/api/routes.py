@@ -1,0 +1,65 @@
+"""Finds the declared class of a method and path."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from re import Pattern
+from typing import Any
+
+from starlette.routing import compile_path
+
+from gateway.contract.catalogue import Catalogue
+from gateway.contract.operation import Operation
+from gateway.contract.send import Send
+from gateway.errors import MethodNotAllowed, UnknownRoute
+
+Declared = type[Send] | type[Operation[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A declared class and the values its path carries."""
+
+    declared: Declared
+    template: str
+    parameters: Mapping[str, str]
+
+
+class RouteTable:
+    """Fixed paths by one look-up; a pattern only where no fixed path fits."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._fixed: dict[str, dict[str, Declared]] = {}
+        self._patterns: list[tuple[Pattern[str], str, dict[str, Declared]]] = []
+        declared: dict[str, dict[str, Declared]] = {}
+        for send in catalogue.sends.values():
+            declared.setdefault(str(send.path), {})["POST"] = send
+        for (method, path), operation in catalogue.operations.items():
+            declared.setdefault(path, {})[method] = operation
+        for path, methods in declared.items():
+            if "{" in path:
+                pattern, _format, _convertors = compile_path(path)
+                self._patterns.append((pattern, path, methods))
+            else:
+                self._fixed[path] = methods
+
+    def find(self, method: str, path: str) -> Route:
+        """The route of a request; *path* is relative to the instance.
+
+        Raises:
+            UnknownRoute: nothing answers at this path.
+            MethodNotAllowed: it does, with other methods.
+        """
+        path = path.rstrip("/") or "/"
+        allowed: set[str] = set()
+        if methods := self._fixed.get(path):
+            if found := methods.get(method):
+                return Route(found, path, {})
+            allowed |= methods.keys()
+        for pattern, template, methods in self._patterns:
+            if match := pattern.match(path):
+                if found := methods.get(method):
+                    return Route(found, template, match.groupdict())
+                allowed |= methods.keys()
+        if allowed:
+            raise MethodNotAllowed(frozenset(allowed))
+        raise UnknownRoute

@@ -1,0 +1,19 @@
+"""An earlier message, as replies, edits and reactions need it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class KnownMessage:
+    """A message sent or received on an instance; `sender` is None where we wrote it."""
+
+    message_id: str
+    provider_message_id: str
+    chat: str
+    sender: str | None
+    from_me: bool
+    type: str
+    payload: Mapping[str, Any]
+    provider_data: bytes | None = None

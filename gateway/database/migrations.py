@@ -1,0 +1,98 @@
+"""Brings the schema up to date: forward only, one migrator at a time, all or nothing."""
+
+import re
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.sql import SQL
+
+from gateway.database.pool import driver_errors_translated
+from gateway.database.queries import query
+from gateway.database.sql_files import sql_folder
+from gateway.errors import SchemaTooNew
+
+_FIRST_LINE = re.compile(r"-- (?P<what>.+) \(compatible with: (?P<compatible>\d{4})\)")
+_PREPARE = query("migrations", "prepare")
+_LOCK = query("migrations", "lock")
+_LIST_APPLIED = query("migrations", "list_applied")
+_NOTE_APPLIED = query("migrations", "note_applied")
+_MAKE_MONTHS = query("migrations", "make_months")
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file of sql/migrations; code that knows `compatible_with` still runs after it."""
+
+    number: int
+    name: str
+    compatible_with: int
+    statements: str
+
+
+def migrations() -> list[Migration]:
+    """Every migration this version knows, oldest first."""
+    found = []
+    for file in sorted((sql_folder() / "migrations").iterdir(), key=lambda f: f.name):
+        text = file.read_text(encoding="utf-8")
+        first_line = _FIRST_LINE.match(text)
+        if first_line is None:
+            raise ValueError(f"{file.name}: the first line must say what and since which version")
+        number, _, name = file.name.removesuffix(".sql").partition("_")
+        found.append(Migration(int(number), name, int(first_line["compatible"]), text))
+    return found
+
+
+async def migrate(url: str) -> list[Migration]:
+    """Applies what is missing, and returns it.
+
+    Args:
+        url: a direct connection, not one through a transaction pooler.
+
+    Raises:
+        SchemaTooNew: a newer version changed the schema in a way this one cannot read.
+        DatabaseUnavailable: Postgres did not answer.
+    """
+    with driver_errors_translated():
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            return await _apply_missing(connection)
+
+
+async def _apply_missing(connection: AsyncConnection) -> list[Migration]:
+    known = migrations()
+    async with connection.transaction():
+        await connection.execute(_LOCK)
+        await connection.execute(_PREPARE)
+        cursor = await connection.execute(_LIST_APPLIED)
+        applied: dict[int, int] = dict(await cursor.fetchall())
+        _refuse_newer(applied, newest=known[-1].number)
+        missing = [migration for migration in known if migration.number not in applied]
+        for migration in missing:
+            # Our own files are as trusted as our own code.
+            await connection.execute(migration.statements.encode())
+            await connection.execute(
+                _NOTE_APPLIED,
+                {
+                    "number": migration.number,
+                    "name": migration.name,
+                    "compatible_with": migration.compatible_with,
+                },
+            )
+        await make_months(connection)
+    return missing
+
+
+async def make_months(connection: AsyncConnection) -> None:
+    """Makes the partitions of this month and the next two."""
+    cursor = await connection.execute(_MAKE_MONTHS)
+    for (statement,) in await cursor.fetchall():
+        await connection.execute(SQL(statement))
+
+
+def _refuse_newer(applied: dict[int, int], *, newest: int) -> None:
+    for number, compatible_with in applied.items():
+        if number > newest and compatible_with > newest:
+            raise SchemaTooNew(
+                f"The database is at schema {number:04}, which needs at least version "
+                f"{compatible_with:04}; this program knows {newest:04}. Run a newer program."
+            )

@@ -1,0 +1,121 @@
+"""The pool, and the one place where the driver's errors become ours."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+from psycopg import AsyncConnection, InterfaceError, OperationalError, errors
+from psycopg.rows import class_row, dict_row
+from psycopg.sql import SQL
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from gateway.errors import DatabaseUnavailable
+
+Row = TypeVar("Row")
+
+# These say that the statement lost a race, not that the server is gone.
+_LOST_A_RACE = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
+
+
+@contextmanager
+def driver_errors_translated() -> Iterator[None]:
+    """Turns a database that is out of reach into DatabaseUnavailable; lets the rest through."""
+    try:
+        yield
+    except _LOST_A_RACE:
+        raise
+    except (OperationalError, InterfaceError, PoolTimeout, PoolClosed, TooManyRequests) as error:
+        raise DatabaseUnavailable(f"Postgres did not answer: {type(error).__name__}") from error
+
+
+class Database:
+    """Part of the service: named queries against a pool; methods may raise DatabaseUnavailable."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        min_size: int = 2,
+        max_size: int = 10,
+        timeout_seconds: float = 5.0,
+        prepare: bool = True,
+    ) -> None:
+        """Prepares a pool; nothing connects before `open`.
+
+        Args:
+            url: a libpq URL.
+            min_size: connections kept open.
+            max_size: connections at most.
+            timeout_seconds: how long a caller waits for a connection.
+            prepare: False behind a transaction pooler, which would break prepared statements.
+        """
+        self.pool = AsyncConnectionPool(
+            url,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=timeout_seconds,
+            open=False,
+            kwargs={
+                "autocommit": True,
+                "prepare_threshold": 2 if prepare else None,
+                "connect_timeout": 5,
+                "application_name": "gateway",
+            },
+        )
+
+    async def open(self) -> None:
+        """Starts connecting, without waiting for it."""
+        await self.pool.open(wait=False)
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        try:
+            await stopping.wait()
+        finally:
+            await self.pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        with driver_errors_translated():
+            async with self.pool.connection() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def ping(self) -> None:
+        """Raises DatabaseUnavailable unless Postgres answers."""
+        async with self.connection() as connection:
+            await connection.execute("select 1")
+
+    async def fetch_all(self, row: type[Row], statement: SQL, **parameters: object) -> list[Row]:
+        """Every row as an instance of *row*, whose fields are named as the columns."""
+        async with self.connection() as connection:
+            return await fetch_all(connection, row, statement, **parameters)
+
+    async def fetch_one(self, row: type[Row], statement: SQL, **parameters: object) -> Row | None:
+        """The first row, or None."""
+        async with self.connection() as connection:
+            rows = await fetch_all(connection, row, statement, **parameters)
+            return rows[0] if rows else None
+
+    async def fetch_dicts(self, statement: SQL, **parameters: object) -> list[dict[str, Any]]:
+        async with self.connection() as connection, connection.cursor(row_factory=dict_row) as c:
+            await c.execute(statement, parameters)
+            return await c.fetchall() if c.description else []
+
+    async def execute(self, statement: SQL, **parameters: object) -> int:
+        """Runs a statement and returns how many rows it touched."""
+        async with self.connection() as connection:
+            return (await connection.execute(statement, parameters)).rowcount
+
+
+async def fetch_all(
+    connection: AsyncConnection, row: type[Row], statement: SQL, **parameters: object
+) -> list[Row]:
+    """Every row as an instance of *row*, inside a transaction of the caller's."""
+    async with connection.cursor(row_factory=class_row(row)) as cursor:
+        await cursor.execute(statement, parameters)
+        return await cursor.fetchall()

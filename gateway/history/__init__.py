@@ -1,0 +1,1 @@
+"""What was sent and received, and its ids in both directions."""

@@ -1,0 +1,1 @@
+"""Accounts and instances: who may call, and with what settings."""

@@ -1,0 +1,95 @@
+"""Instances as every room sees them, and the cache that the database can invalidate."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gateway.database.notifications import Notifications
+from gateway.database.pool import Database
+from gateway.database.queries import query
+
+_FIND_INSTANCE = query("instances", "find_instance")
+_MOST_REMEMBERED = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A row of instances together with what its account asks of callers."""
+
+    id: str
+    account_id: str
+    name: str
+    token_hash: bytes
+    token_ciphertext: bytes
+    token_key_id: str
+    provider: str
+    provider_settings: Mapping[str, Any]
+    demo: bool
+    wanted: bool
+    pace_min_seconds: float | None
+    pace_max_seconds: float | None
+    received_callback_url: str | None
+    delivery_callback_url: str | None
+    message_status_callback_url: str | None
+    connected_callback_url: str | None
+    disconnected_callback_url: str | None
+    presence_chat_callback_url: str | None
+    notify_sent_by_me: bool
+    call_reject_auto: bool
+    call_reject_message: str | None
+    auto_read_message: bool
+    auto_read_status: bool
+    disable_enqueue_when_disconnected: bool
+    trial_ends_at: datetime | None
+    subscribed: bool
+    created_at: datetime
+    client_token_hash: bytes | None
+    client_token_required: bool
+    allowed_addresses: tuple[str, ...] = field(default=())
+
+
+class Instances:
+    """Finds instances, from memory where it can.
+
+    A change of an instance or its account is announced by the database and forgets what is
+    remembered of it; a lost connection forgets everything.
+    """
+
+    def __init__(self, database: Database, *, most_remembered: int = _MOST_REMEMBERED) -> None:
+        self._database, self._most = database, most_remembered
+        self._known: OrderedDict[str, Instance] = OrderedDict()
+        self._changes = 0
+
+    def listen(self, notifications: Notifications) -> None:
+        notifications.subscribe(
+            "instance_changed", self._forget_instance, on_reconnect=self._forget_all
+        )
+        notifications.subscribe("account_changed", self._forget_account)
+
+    async def find(self, instance_id: str) -> Instance | None:
+        if found := self._known.get(instance_id):
+            self._known.move_to_end(instance_id)
+            return found
+        changes_before = self._changes
+        found = await self._database.fetch_one(Instance, _FIND_INSTANCE, id=instance_id)
+        # What changed while we were reading may be newer than what we read.
+        if found and changes_before == self._changes:
+            self._known[instance_id] = found
+            if len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return found
+
+    def _forget_instance(self, instance_id: str) -> None:
+        self._changes += 1
+        self._known.pop(instance_id, None)
+
+    def _forget_account(self, account_id: str) -> None:
+        self._changes += 1
+        for instance_id in [i.id for i in self._known.values() if i.account_id == account_id]:
+            del self._known[instance_id]
+
+    def _forget_all(self) -> None:
+        self._changes += 1
+        self._known.clear()

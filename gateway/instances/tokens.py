@@ -1,0 +1,79 @@
+"""Ids and tokens: made at random, compared in constant time, kept as hashes.
+
+Instance tokens must be shown again (in callbacks and in the partner list), so they are kept
+encrypted too: AES-GCM under a key named by its id, so that keys can be rotated.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.errors import InvalidSettings
+from gateway.random import RandomBytes
+
+_ID_BYTES = 16
+_NONCE_BYTES = 12
+_KEY_ID_LENGTH = 8
+
+
+def new_id(random_bytes: RandomBytes) -> str:
+    """32 upper-case hex characters, as Z-API's ids and tokens."""
+    return random_bytes(_ID_BYTES).hex().upper()
+
+
+def hash_of(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def matches(token: str, token_hash: bytes) -> bool:
+    return hmac.compare_digest(hash_of(token), token_hash)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A token that only a holder of the key can read."""
+
+    key_id: str
+    ciphertext: bytes
+
+
+class TokenVault:
+    """Encrypts under the first secret; decrypts under whichever of them was used."""
+
+    def __init__(self, secrets: tuple[str, ...], random_bytes: RandomBytes) -> None:
+        self._keys: Mapping[str, AESGCM] = {
+            _key_id(secret): AESGCM(hashlib.sha256(secret.encode()).digest()) for secret in secrets
+        }
+        self._current = _key_id(secrets[0])
+        self._random_bytes = random_bytes
+
+    def seal(self, token: str) -> Sealed:
+        nonce = self._random_bytes(_NONCE_BYTES)
+        sealed = self._keys[self._current].encrypt(nonce, token.encode(), None)
+        return Sealed(self._current, nonce + sealed)
+
+    def open(self, sealed: Sealed) -> str:
+        """The token.
+
+        Raises:
+            InvalidSettings: none of the secrets can read it.
+        """
+        key = self._keys.get(sealed.key_id)
+        if key is not None:
+            nonce, rest = sealed.ciphertext[:_NONCE_BYTES], sealed.ciphertext[_NONCE_BYTES:]
+            try:
+                return key.decrypt(nonce, rest, None).decode()
+            except InvalidTag:
+                pass
+        raise InvalidSettings(
+            f"A token was encrypted under key {sealed.key_id}, which GATEWAY_SECRET_KEY does not "
+            "hold: add the earlier secret to it, after a comma."
+        )
+
+
+def _key_id(secret: str) -> str:
+    return hashlib.sha256(b"key id:" + secret.encode()).hexdigest()[:_KEY_ID_LENGTH]

@@ -1,0 +1,64 @@
+"""Unexpected errors: logged and reported to Sentry once, here and nowhere else."""
+
+import sentry_sdk
+from sentry_sdk.types import Event, Hint
+
+from gateway import __version__
+from gateway.errors import GatewayError
+from gateway.observability.logging import logger
+
+_KEPT_OF_A_REQUEST = ("method",)
+
+
+def configure_error_reports(dsn: str | None, *, environment: str) -> None:
+    """Turns reports on where a DSN is given; off otherwise."""
+    if dsn is None:
+        return
+    sentry_sdk.init(
+        dsn=dsn,
+        environment=environment,
+        release=__version__,
+        send_default_pii=False,
+        include_local_variables=False,  # they hold tokens and texts
+        max_breadcrumbs=0,
+        default_integrations=False,
+        auto_enabling_integrations=False,
+        before_send=_scrub,
+    )
+
+
+def _scrub(event: Event, _hint: Hint) -> Event | None:
+    """Paths hold instance tokens, headers hold client tokens."""
+    request = event.get("request")
+    if request:
+        event["request"] = {k: v for k, v in request.items() if k in _KEPT_OF_A_REQUEST}
+    return event
+
+
+def report_error(
+    error: BaseException,
+    *,
+    component: str,
+    instance_id: str | None = None,
+    message_type: str | None = None,
+    severity: str = "error",
+) -> None:
+    """Reports what nobody foresaw; errors of our own tree are expected and only logged."""
+    logger.error(
+        "unexpected_error",
+        component=component,
+        instance_id=instance_id,
+        message_type=message_type,
+        error=type(error).__name__,
+        exc_info=error,
+    )
+    if isinstance(error, GatewayError):
+        return
+    with sentry_sdk.new_scope() as scope:
+        scope.set_tag("component", component)
+        scope.set_tag("severity", severity)
+        if instance_id:
+            scope.set_tag("instance_id", instance_id)
+        if message_type:
+            scope.set_tag("message_type", message_type)
+        scope.capture_exception(error)

@@ -1,0 +1,43 @@
+"""A simulated WhatsApp: behaves like a phone on a network, and remembers what it was sent.
+
+    send --> session --> messages --> world --> sandbox.sent       the journal
+                         (latency)    (one          |
+                                    statement)  sandbox.events     receipts, state, messages
+    people, over HTTP --> control --> people --------^   |
+    (scan, cut, write, plan faults)                      v
+                     events() <-- session <-- pump of the engine (engine.py)
+
+Everything it knows is in Postgres: the journal survives a kill -9, and control works from any
+node, with or without an open session.
+
+It does NOT simulate: what a message looks like, or whether WhatsApp would take its content, its
+media or its number (it takes every message, to every chat); groups, contacts, calls, statuses and
+channels; what others receive (two sandbox phones cannot write to each other); WhatsApp's own
+limits of speed, and bans, beyond the faults one plans; encryption, identities (`@lid`), several
+devices, history at linking. A QR code or pairing code is shown, and scanning needs neither. A
+scheduled receipt comes even when the chat is one that sends none. When the connection flaps, a
+message that came in between is told after the reconnection.
+"""
+
+from gateway.contract.wire import Wire
+from gateway.providers.sandbox.engine import SandboxEngine
+from gateway.providers.sandbox.messages import sends
+from gateway.providers.sandbox.presence import operations
+from gateway.providers.sandbox.settings import read_settings
+from gateway.sessions.provider import Surroundings
+
+
+class SandboxProvider:
+    """WhatsApp, simulated."""
+
+    name = "sandbox"
+    can_repeat_send = True
+
+    def supports(self, command: type[Wire]) -> bool:
+        return sends.supports(command) or operations.supports(command)
+
+    def start(self, surroundings: Surroundings) -> SandboxEngine:
+        return SandboxEngine(surroundings, read_settings(surroundings.environment))
+
+
+provider = SandboxProvider()

@@ -1,0 +1,77 @@
+"""How an event is kept until it was told, and read back."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from gateway.sessions.connection import ConnectionState
+from gateway.sessions.provider import (
+    ConnectionChanged,
+    Event,
+    MessageAcknowledged,
+    MessageReceived,
+)
+
+Body = Mapping[str, Any]
+
+
+def connection_version(body: Body) -> int | None:
+    """Which change of the phone it tells; None when it tells something else."""
+    return int(body["version"]) if body["kind"] == "connection" else None
+
+
+def received_text(
+    *,
+    message_id: str,
+    chat: str,
+    sender: str | None,
+    sender_name: str | None,
+    text: str,
+) -> Body:
+    """A text to be told; without a sender it was written on the phone itself."""
+    return {
+        "kind": "message",
+        "messageId": message_id,
+        "chat": chat,
+        "sender": sender,
+        "senderName": sender_name,
+        "type": "text",
+        "content": {"text": {"message": text}},
+    }
+
+
+def event_of(body: Body, at: datetime) -> Event:
+    match body["kind"]:
+        case "connection":
+            return connection(ConnectionState(body["state"]), at, body["phone"])
+        case "receipt":
+            return MessageAcknowledged(
+                provider_message_ids=(body["messageId"],),
+                chat=body["chat"],
+                status=body["status"],
+                at=at,
+            )
+        case "message":
+            return MessageReceived(
+                provider_message_id=body["messageId"],
+                chat=body["chat"],
+                sender=body["sender"],
+                sender_name=body["senderName"],
+                from_me=body["sender"] is None,
+                at=at,
+                kind=body["type"],
+                content=body["content"],
+            )
+        case kind:
+            raise ValueError(f"an event of kind {kind!r} was kept")
+
+
+def connection(state: ConnectionState, at: datetime, phone: str) -> ConnectionChanged:
+    """A state, with the number where one is linked."""
+    linked = state in {ConnectionState.CONNECTED, ConnectionState.DISCONNECTED}
+    return ConnectionChanged(
+        state=state,
+        at=at,
+        phone=phone if linked else None,
+        reason=None if state is ConnectionState.CONNECTED else state.sentence,
+    )

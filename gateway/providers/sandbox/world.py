@@ -1,0 +1,150 @@
+"""The simulated WhatsApp: everything that outlives a session, one statement a step."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gateway.providers.sandbox.faults import Fault
+from gateway.providers.sandbox.pairing import phone_number
+from gateway.providers.sandbox.telling import Body
+from gateway.random import RandomBytes
+from gateway.sessions.connection import ConnectionState
+from gateway.sessions.provider import ProviderStore
+
+_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A phone as a session finds it at its opening."""
+
+    phone: str
+    state: ConnectionState
+    version: int
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a message; *accepted* says that it is in the journal."""
+
+    state: ConnectionState
+    outdated: bool
+    fault: Fault | None
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedReceipt:
+    """A status the message will reach, counted from its acceptance."""
+
+    status: str
+    after_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DueEvent:
+    """Something to tell now."""
+
+    instance_id: str
+    id: int
+    due_at: datetime
+    body: Body
+
+
+class World:
+    """Every method may raise DatabaseUnavailable.
+
+    Only the database's clock says when an event is due: nodes need not agree on theirs.
+    """
+
+    def __init__(self, store: ProviderStore, random_bytes: RandomBytes) -> None:
+        self._store, self._random_bytes = store, random_bytes
+
+    async def take_seat(
+        self, instance_id: str, *, epoch: int, holder: str, paired: bool
+    ) -> Phone | None:
+        """Opens the phone, made at the first time; None for whoever has an older lease."""
+        state = ConnectionState.CONNECTED if paired else ConnectionState.UNPAIRED
+        rows = await self._store.fetch(
+            "take_seat",
+            instance_id=instance_id,
+            phone=phone_number(instance_id),
+            state=state.value,
+            secret=self._random_bytes(_SECRET_BYTES).hex(),
+            epoch=epoch,
+            holder=holder,
+        )
+        if not rows:
+            return None
+        (row,) = rows
+        return Phone(row["phone"], ConnectionState(row["state"]), row["version"], row["secret"])
+
+    async def accept(
+        self,
+        instance_id: str,
+        *,
+        epoch: int,
+        message_id: str,
+        kind: str,
+        phone: str,
+        payload: Mapping[str, Any],
+        receipts: Sequence[PlannedReceipt],
+        with_faults: bool,
+    ) -> Verdict | None:
+        """Hands a message over; None where there is no such phone."""
+        rows = await self._store.fetch(
+            "accept_message",
+            instance_id=instance_id,
+            epoch=epoch,
+            message_id=message_id,
+            type=kind,
+            phone=phone,
+            payload=json.dumps(payload),
+            receipt_statuses=[receipt.status for receipt in receipts],
+            receipt_seconds=[receipt.after_seconds for receipt in receipts],
+            with_faults=with_faults,
+        )
+        for row in rows:
+            fault = Fault.model_validate(row["fault"]) if row["fault"] else None
+            state = ConnectionState(row["state"])
+            return Verdict(state, row["outdated"], fault, accepted=row["seen"] is not None)
+        return None
+
+    async def show_typing(
+        self, instance_id: str, *, epoch: int, phone: str, seconds: float
+    ) -> bool:
+        """False when the phone is out of reach."""
+        rows = await self._store.fetch(
+            "show_typing", instance_id=instance_id, epoch=epoch, phone=phone, seconds=seconds
+        )
+        return bool(rows)
+
+    async def due(
+        self,
+        holder: str,
+        *,
+        in_hand: Collection[int],
+        passed_over: Collection[str],
+        most: int,
+    ) -> tuple[list[DueEvent], float | None]:
+        """What is to be told now, and in how many seconds there will be more."""
+        events: list[DueEvent] = []
+        next_seconds: float | None = None
+        for row in await self._store.fetch(
+            "due_events",
+            holder=holder,
+            in_hand=list(in_hand),
+            passed_over=list(passed_over),
+            most=most,
+        ):
+            if row["body"] is None:
+                next_seconds = row["seconds"]
+            else:
+                events.append(DueEvent(row["instance_id"], row["id"], row["due_at"], row["body"]))
+        return events, next_seconds
+
+    async def forget(self, instance_id: str, event_ids: Collection[int]) -> None:
+        await self._store.fetch("forget_events", instance_id=instance_id, ids=list(event_ids))

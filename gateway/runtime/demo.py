@@ -1,0 +1,86 @@
+"""What a stranger finds after the first start in development: an account and a linked instance."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.instances.creation import Registry
+from gateway.runtime.secret import write_private
+
+FILE_NAME = "demo.env"
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """Everything needed for a first message."""
+
+    base_url: str
+    instance_id: str
+    instance_token: str
+    client_token: str
+    partner_token: str
+
+    def as_env(self) -> str:
+        return "".join(
+            f"{name.upper()}={getattr(self, name)}\n" for name in self.__dataclass_fields__
+        )
+
+    def as_welcome(self) -> str:
+        """Lines to paste into a shell."""
+        instance = f"{self.base_url}/instances/{self.instance_id}/token/{self.instance_token}"
+        header = f"-H 'Client-Token: {self.client_token}'"
+        return (
+            f"\nThe gateway is ready at {self.base_url}\n\n"
+            "Send a first message through the sandbox (a simulator: no phone will ring):\n\n"
+            f"  curl -X POST '{instance}/send-text' \\\n"
+            f"    {header} -H 'Content-Type: application/json' \\\n"
+            '    -d \'{"phone": "5511999999999", "message": "Hello"}\'\n\n'
+            "See it wait, and see it arrive a few seconds later:\n\n"
+            f"  curl '{instance}/queue' {header}\n"
+            f"  curl '{self.base_url}/sandbox/{self.instance_id}/sent' {header}\n"
+        )
+
+
+async def ensure_demo(registry: Registry, data_dir: Path, base_url: str) -> Demo:
+    """The demo of this database, made on the first start; its tokens are in demo.env."""
+    file = data_dir / FILE_NAME
+    known = _read(file)
+    instance = await registry.find_demo()
+    if instance is None:
+        account = await registry.add_account("Demo", client_token_required=True)
+        made = await registry.add_instance(
+            account.id,
+            "Demo",
+            provider="sandbox",
+            provider_settings={"paired": True},
+            demo=True,
+        )
+        demo = Demo(base_url, made.id, made.token, account.client_token, account.partner_token)
+    elif known.get("INSTANCE_ID") == instance.id and {"CLIENT_TOKEN", "PARTNER_TOKEN"} <= set(
+        known
+    ):
+        demo = Demo(
+            base_url,
+            instance.id,
+            registry.token_of(instance),
+            known["CLIENT_TOKEN"],
+            known["PARTNER_TOKEN"],
+        )
+    else:  # the file is gone or of another database, and only hashes are stored
+        account = await registry.renew_tokens(instance.account_id)
+        demo = Demo(
+            base_url,
+            instance.id,
+            registry.token_of(instance),
+            account.client_token,
+            account.partner_token,
+        )
+    write_private(file, demo.as_env())
+    return demo
+
+
+def _read(file: Path) -> dict[str, str]:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    return dict(line.split("=", 1) for line in lines if "=" in line)

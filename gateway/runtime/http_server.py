@@ -1,0 +1,63 @@
+"""Uvicorn as one obedient part of the service."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+from gateway.errors import StartRefused
+
+
+class _QuietServer(uvicorn.Server):
+    """Leaves signals to the service; uvicorn would re-raise them and cut the drain short."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class HttpServer:
+    """Serves an application on a socket that is bound at once, so that a taken port is an error."""
+
+    def __init__(self, app: Starlette, *, host: str, port: int, drain_seconds: float) -> None:
+        try:
+            self._socket = socket.create_server((host, port), backlog=2048, family=_family(host))
+        except OSError as error:
+            raise StartRefused(
+                f"Cannot listen on {host}:{port} ({error.strerror}): "
+                "set GATEWAY_PORT to another port"
+            ) from None
+        self._server = _QuietServer(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=max(1, int(drain_seconds)),
+            )
+        )
+
+    @property
+    def port(self) -> int:
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        serving = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="uvicorn")
+        stop = asyncio.create_task(stopping.wait(), name="stop uvicorn")
+        try:
+            await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # serve() must be asked, not cancelled, or its sockets stay open.
+            stop.cancel()
+            self._server.should_exit = True
+            await asyncio.shield(serving)
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,0 +1,49 @@
+"""The life of the process: listen, start, serve until told to stop, drain, end."""
+
+import asyncio
+import signal
+
+from gateway.errors import GatewayError
+from gateway.observability.logging import logger
+from gateway.runtime.stages import Stages
+from gateway.runtime.wiring import Gateway
+
+
+async def run_service(gateway: Gateway, *, drain_seconds: float) -> None:
+    """Runs until SIGINT or SIGTERM.
+
+    Raises:
+        GatewayError: it could not start.
+        ExceptionGroup: a part crashed.
+        TimeoutError: it did not drain in time; what was under way is settled at the next start.
+    """
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        await run_until(gateway, stopping, drain_seconds=drain_seconds)
+    except* GatewayError as errors:
+        raise _first(errors) from None
+    logger.info("stopped")
+
+
+async def run_until(gateway: Gateway, stopping: asyncio.Event, *, drain_seconds: float) -> None:
+    """The same without signals."""
+    async with asyncio.timeout(None) as deadline, asyncio.TaskGroup() as group:
+        stages = Stages(group)
+        starting = group.create_task(gateway.start(stages), name="start")
+        await stopping.wait()
+        logger.info("stopping")
+        deadline.reschedule(asyncio.get_running_loop().time() + drain_seconds)
+        starting.cancel()
+        await asyncio.wait({starting})
+        await stages.stop()
+
+
+def _first(errors: BaseExceptionGroup[GatewayError]) -> GatewayError:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, GatewayError)
+    return error

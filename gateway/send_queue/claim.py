@@ -1,0 +1,135 @@
+"""Takes the head of a line, for all workers of this process in one statement."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from gateway.contract.send import Priority
+from gateway.database.pool import Database
+from gateway.database.queries import query
+from gateway.send_queue.batching import Batch
+
+_CLAIM = query("send_queue", "claim")
+_SLEEP_LINES = query("send_queue", "sleep_lines")
+
+_WEIGHTS: Final[Mapping[Priority, int]] = {
+    Priority.HIGH: 4,
+    Priority.NORMAL: 2,
+    Priority.BULK: 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A row that only this worker may send."""
+
+    instance_id: str
+    id: int
+    zaap_id: str
+    message_id: str
+    type: str
+    version: int
+    phone: str
+    payload: Mapping[str, Any]
+    priority: int
+    position: int
+    attempts: int
+    max_attempts: int
+    created_at: datetime
+    claimed_epoch: int
+    reordered: int
+
+
+@dataclass(slots=True)
+class Line:
+    """What a worker remembers of its line between two claims.
+
+    `served` is how far each lane has come, in messages divided by weight: the lane that is
+    furthest behind goes next. `claimed_up_to` spares the claim the dead versions of rows that
+    left; a row that appears before it raises the line's `reordered`.
+    """
+
+    instance_id: str
+    epoch: int
+    reordered: int = -1
+    claimed_up_to: dict[Priority, int] = field(default_factory=lambda: dict.fromkeys(Priority, 0))
+    served: dict[Priority, float] = field(default_factory=lambda: dict.fromkeys(Priority, 0.0))
+
+    def lanes(self) -> list[Priority]:
+        """In the order in which they are to be tried."""
+        return sorted(Priority, key=lambda lane: (self.served[lane], lane))
+
+    def remember(self, claimed: Claimed) -> None:
+        lane = Priority(claimed.priority)
+        for other in self.lanes():
+            if other is lane:
+                break
+            # It had nothing to send, and must not save that up for a burst.
+            self.served[other] = self.served[lane]
+        self.served[lane] += 1 / _WEIGHTS[lane]
+        if claimed.reordered != self.reordered:
+            self.reordered = claimed.reordered
+            self.claimed_up_to = dict.fromkeys(Priority, 0)
+        self.claimed_up_to[lane] = claimed.position
+
+
+@dataclass(frozen=True, slots=True)
+class _Slept:
+    instance_id: str
+    seconds_until_due: float | None
+
+
+class Claimer:
+    """Part of the service."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._claims = Batch[Line, Claimed | None](self._claim)
+        self._sleeps = Batch[Line, float | None](self._sleep)
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._claims.run_until(stopping))
+            group.create_task(self._sleeps.run_until(stopping))
+
+    async def claim(self, line: Line) -> Claimed | None:
+        """The head of the line, or None: empty, held, paused, or just being changed."""
+        claimed = await self._claims.ask(line)
+        if claimed:
+            line.remember(claimed)
+        return claimed
+
+    async def sleep(self, line: Line) -> float | None:
+        """Marks the line idle, so that the next enqueue wakes us.
+
+        Claim once more afterwards. Returns the seconds until its head is due, None if it is
+        empty; both are the database's view.
+        """
+        return await self._sleeps.ask(line)
+
+    async def _claim(self, lines: list[Line]) -> Sequence[Claimed | None]:
+        lanes = [line.lanes() for line in lines]
+        rows = await self._database.fetch_all(
+            Claimed,
+            _CLAIM,
+            instance_ids=[line.instance_id for line in lines],
+            epochs=[line.epoch for line in lines],
+            reordered=[line.reordered for line in lines],
+            first=[int(first) for first, _, _ in lanes],
+            second=[int(second) for _, second, _ in lanes],
+            third=[int(third) for _, _, third in lanes],
+            from_high=[line.claimed_up_to[Priority.HIGH] for line in lines],
+            from_normal=[line.claimed_up_to[Priority.NORMAL] for line in lines],
+            from_bulk=[line.claimed_up_to[Priority.BULK] for line in lines],
+        )
+        claimed = {row.instance_id: row for row in rows}
+        return [claimed.get(line.instance_id) for line in lines]
+
+    async def _sleep(self, lines: list[Line]) -> Sequence[float | None]:
+        rows = await self._database.fetch_all(
+            _Slept, _SLEEP_LINES, instance_ids=[line.instance_id for line in lines]
+        )
+        due = {row.instance_id: row.seconds_until_due for row in rows}
+        return [due.get(line.instance_id) for line in lines]

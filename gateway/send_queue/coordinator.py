@@ -1,0 +1,77 @@
+"""Exactly one worker for each connected session; restarts the one that fails, alone."""
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from gateway.bells import ringing
+from gateway.observability.error_reports import report_error
+from gateway.send_queue.rescue import Rescue
+from gateway.send_queue.worker import Desk, Worker
+from gateway.sessions.keeper import Keeper, LiveSession
+
+_PAUSE_AFTER_A_CRASH_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class _Post:
+    """Where the worker of one instance works."""
+
+    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    live: LiveSession | None = None
+
+    def leave(self) -> None:
+        self.leaving.set()
+        self.bell.set()
+
+
+class Coordinator:
+    """Part of the service."""
+
+    def __init__(self, keeper: Keeper, desk: Desk, rescue: Rescue) -> None:
+        self._keeper, self._desk, self._rescue = keeper, desk, rescue
+        self._posts: dict[str, _Post] = {}
+
+    def wake(self, instance_ids: Collection[str]) -> None:
+        """There may be something to claim in these lines."""
+        for instance_id in instance_ids:
+            if post := self._posts.get(instance_id):
+                post.bell.set()
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        changes = self._keeper.watch()
+        async with asyncio.TaskGroup() as workers, ringing(changes.bell, when=stopping):
+            while not stopping.is_set():
+                await changes.bell.wait()
+                for instance_id in changes.take():
+                    self._follow(instance_id, workers, stopping)
+            for post in self._posts.values():
+                post.leave()
+
+    def _follow(
+        self, instance_id: str, workers: asyncio.TaskGroup, stopping: asyncio.Event
+    ) -> None:
+        """The session of this instance came, went, or was replaced."""
+        live = self._keeper.connected.get(instance_id)
+        if post := self._posts.get(instance_id):
+            if post.live is not live:
+                post.leave()
+        elif live and not stopping.is_set():
+            self._posts[instance_id] = post = _Post()
+            workers.create_task(
+                self._man(instance_id, post, stopping), name=f"worker {instance_id}"
+            )
+
+    async def _man(self, instance_id: str, post: _Post, stopping: asyncio.Event) -> None:
+        """Keeps a worker at the post for as long as there is a session to send with."""
+        while not stopping.is_set() and (live := self._keeper.connected.get(instance_id)):
+            post.leaving.clear()
+            post.live = live
+            try:
+                await self._rescue.settle(live)
+                await Worker(live, self._desk, post.bell).run_until(post.leaving)
+            except Exception as error:  # noqa: BLE001 - one line must not take the others down
+                report_error(error, component="worker", instance_id=instance_id)
+                await self._desk.clock.wait(post.leaving, _PAUSE_AFTER_A_CRASH_SECONDS)
+        del self._posts[instance_id]

@@ -1,0 +1,220 @@
+"""Answers to /queue."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gateway.clock import Clock
+from gateway.contract.catalogue import catalogue
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Value
+from gateway.contract.queue import (
+    ClearQueue,
+    CountQueue,
+    ListQueue,
+    ListQueueByPage,
+    QueueCount,
+    QueueFilter,
+    QueueItem,
+    QueuePage,
+    QueueRemoved,
+    RemoveFromQueue,
+)
+from gateway.database.pool import Database
+from gateway.database.queries import query
+from gateway.errors import Conflict, InvalidRequest, NotFound
+from gateway.instances.store import Instance
+from gateway.send_queue.ids import message_id_named
+
+_COUNT_WAITING = query("send_queue", "count_waiting")
+_LIST_WAITING = query("send_queue", "list_waiting")
+_CANCEL_WAITING = query("send_queue", "cancel_waiting")
+_STATE_OF_MESSAGE = query("send_queue", "state_of_message")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDesk:
+    """What the answers are made from."""
+
+    database: Database
+    clock: Clock
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    zaap_id: str
+    message_id: str
+    type: str
+    phone: str
+    payload: dict[str, Any]
+    sequence_number: int
+    attempts: int
+    max_attempts: int
+    due_at: datetime
+    created_at: datetime
+    last_error: str | None
+    status: str
+
+
+handlers = Handlers[QueueDesk]()
+
+
+@handlers.handles(CountQueue)
+async def count_queue(desk: QueueDesk, _operation: CountQueue) -> QueueCount:
+    waiting = await _length(desk)
+    return QueueCount(count=waiting, queue_length=waiting)
+
+
+@handlers.handles(ListQueueByPage)
+async def list_queue_by_page(desk: QueueDesk, operation: ListQueueByPage) -> tuple[QueueItem, ...]:
+    rows = await _list(
+        desk,
+        operation,
+        limit=operation.page_size,
+        offset=(operation.page - 1) * operation.page_size,
+    )
+    return tuple(_item(desk, row) for row in rows)
+
+
+@handlers.handles(ListQueue)
+async def list_queue(desk: QueueDesk, operation: ListQueue) -> QueuePage:
+    after = _read_cursor(operation.paging_state)
+    rows = await _list(desk, operation, limit=operation.page_size + 1, after=after)
+    page, more = rows[: operation.page_size], len(rows) > operation.page_size
+    return QueuePage(
+        messages=tuple(_item(desk, row) for row in page),
+        paging_state=_make_cursor(page[-1].sequence_number) if more else None,
+        has_more=more,
+        queue_length=await _length(desk),
+    )
+
+
+@handlers.handles(ClearQueue)
+async def clear_queue(desk: QueueDesk, operation: ClearQueue) -> QueueRemoved:
+    removed = await _cancel(desk, operation, before=_read_age(desk, operation.older_than))
+    return QueueRemoved(removed=removed, queue_length=await _length(desk))
+
+
+@handlers.handles(RemoveFromQueue)
+async def remove_from_queue(desk: QueueDesk, operation: RemoveFromQueue) -> Value:
+    message_id = message_id_named(operation.zaap_id)
+    if await _cancel(desk, QueueFilter(), message_id=message_id):
+        return Value()
+    found = await desk.database.fetch_one(
+        _State, _STATE_OF_MESSAGE, instance_id=desk.instance.id, message_id=message_id
+    )
+    if found is None:
+        raise NotFound("Message not found in the queue")
+    raise Conflict(f"The message is {found.state} and no longer waits")
+
+
+async def _length(desk: QueueDesk) -> int:
+    row = await desk.database.fetch_one(_Count, _COUNT_WAITING, instance_id=desk.instance.id)
+    return row.count if row else 0
+
+
+async def _list(
+    desk: QueueDesk, narrowed: QueueFilter, *, limit: int, offset: int = 0, after: int = 0
+) -> list[_Waiting]:
+    return await desk.database.fetch_all(
+        _Waiting,
+        _LIST_WAITING,
+        instance_id=desk.instance.id,
+        status=narrowed.status,
+        type=narrowed.type,
+        phone=narrowed.phone,
+        limit=limit,
+        offset=offset,
+        after=after,
+    )
+
+
+async def _cancel(
+    desk: QueueDesk,
+    narrowed: QueueFilter,
+    *,
+    before: datetime | None = None,
+    message_id: str | None = None,
+) -> int:
+    row = await desk.database.fetch_one(
+        _Count,
+        _CANCEL_WAITING,
+        instance_id=desk.instance.id,
+        status=narrowed.status,
+        type=narrowed.type,
+        phone=narrowed.phone,
+        before=before,
+        message_id=message_id,
+    )
+    return row.count if row else 0
+
+
+def _item(desk: QueueDesk, row: _Waiting) -> QueueItem:
+    kind = catalogue().sends.get(row.type)
+    message = kind.model_validate(row.payload) if kind else None
+    instance = desk.instance
+    return QueueItem(
+        row_id=row.zaap_id,
+        zaap_id=row.zaap_id,
+        message_id=row.message_id,
+        instance_id=instance.id,
+        phone=row.phone,
+        message=message.readable_text() if message else None,
+        delay_message=(message and message.delay_message) or -1,
+        delay_typing=(message and message.delay_typing) or 0,
+        created=int(row.created_at.timestamp() * 1000),
+        created_at=row.created_at.astimezone(UTC),
+        is_trial=instance.trial_ends_at is not None and not instance.subscribed,
+        type=row.type,
+        status=row.status,
+        attempts=row.attempts,
+        max_attempts=row.max_attempts,
+        sequence_number=row.sequence_number,
+        scheduled_for=row.due_at.astimezone(UTC) if row.status == "scheduled" else None,
+        next_attempt_at=row.due_at.astimezone(UTC) if row.status == "retrying" else None,
+        error=row.last_error,
+    )
+
+
+def _make_cursor(sequence_number: int) -> str:
+    return base64.urlsafe_b64encode(str(sequence_number).encode()).decode()
+
+
+def _read_cursor(cursor: str | None) -> int:
+    if not cursor:
+        return 0
+    try:
+        return int(base64.urlsafe_b64decode(cursor.encode()))
+    except (ValueError, binascii.Error):
+        raise InvalidRequest("pagingState: is not a cursor of this queue") from None
+
+
+def _read_age(desk: QueueDesk, older_than: str | None) -> datetime | None:
+    if older_than is None:
+        return None
+    try:
+        return desk.clock.now() - timedelta(seconds=float(older_than))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        before = datetime.fromisoformat(older_than)
+    except ValueError:
+        before = None
+    if before is None or before.tzinfo is None:
+        raise InvalidRequest(
+            "olderThan: must be a time with an offset, such as 2026-01-31T12:00:00Z, or seconds"
+        )
+    return before

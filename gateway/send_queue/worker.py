@@ -1,0 +1,211 @@
+"""Sends one instance's messages, one at a time, in order.
+
+    claim -> pace -> show typing -> start -> send -> record -> claim ...
+
+Until `start` nothing is spent: a message can be cancelled, or handed back untouched.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from gateway.clock import Clock
+from gateway.contract.catalogue import catalogue
+from gateway.contract.presence import ShowTyping
+from gateway.contract.send import STORED_VERSION, Send
+from gateway.errors import (
+    CallerError,
+    DatabaseUnavailable,
+    NotConnected,
+    Refused,
+    Restricted,
+    TryAgainLater,
+    Unconfirmed,
+)
+from gateway.history.store import History
+from gateway.observability.error_reports import report_error
+from gateway.observability.logging import logger
+from gateway.random import Uniform
+from gateway.send_queue.claim import Claimed, Claimer, Line
+from gateway.send_queue.outcome import (
+    HandedBack,
+    Outcome,
+    Recorder,
+    RetryPolicy,
+    Sent,
+    outcome_of,
+)
+from gateway.send_queue.pacing import Pace, pause_before
+from gateway.send_queue.start import Starter
+from gateway.sessions.keeper import LiveSession
+from gateway.sessions.provider import Attempt, SendFailure
+
+_PAUSE_WHEN_BLOCKED_SECONDS = 30.0
+_PAUSE_AFTER_TROUBLE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all workers of this process share."""
+
+    claimer: Claimer
+    starter: Starter
+    recorder: Recorder
+    history: History
+    clock: Clock
+    uniform: Uniform
+    policy: RetryPolicy
+    pace: Pace
+    send_timeout_seconds: float
+
+
+class Worker:
+    """Runs while the session is up.
+
+    `bell` says that there may be something to claim, or that it is time to leave.
+    """
+
+    def __init__(self, live: LiveSession, desk: Desk, bell: asyncio.Event) -> None:
+        self._live, self._desk, self._bell = live, desk, bell
+        self._line = Line(live.instance.id, live.epoch)
+        self._log = logger.bind(instance_id=live.instance.id, component="worker")
+
+    async def run_until(self, leaving: asyncio.Event) -> None:
+        while not leaving.is_set():
+            try:
+                if claimed := await self._next(leaving):
+                    await self._carry(claimed, leaving)
+            except DatabaseUnavailable as error:
+                self._log.warning("line_waits_for_database", error=str(error))
+                await self._desk.clock.wait(leaving, _PAUSE_AFTER_TROUBLE_SECONDS)
+
+    async def _next(self, leaving: asyncio.Event) -> Claimed | None:
+        claimer = self._desk.claimer
+        while not leaving.is_set():
+            self._bell.clear()
+            if claimed := await claimer.claim(self._line):
+                return claimed
+            seconds_until_due = await claimer.sleep(self._line)
+            if claimed := await claimer.claim(self._line):
+                return claimed
+            if not leaving.is_set():
+                await self._desk.clock.wait(self._bell, seconds_until_due)
+        return None
+
+    async def _carry(self, row: Claimed, leaving: asyncio.Event) -> None:
+        message = decode(row)
+        if isinstance(message, str):
+            self._log.warning("message_unreadable", queue_id=row.zaap_id, reason=message)
+            await self._hold_unknown(row, leaving)
+            return
+        if await self._pause(message, leaving) or not await self._started(row):
+            await self._desk.recorder.record(row, HandedBack())
+            return
+        began = self._desk.clock.monotonic_seconds()
+        outcome = await self._attempt(message, row)
+        await self._desk.recorder.record(row, outcome)
+        self._log.info(
+            "attempt_ended",
+            queue_id=row.zaap_id,
+            message_type=row.type,
+            outcome=type(outcome).__name__.lower(),
+            target=masked(row.phone),
+            attempt=row.attempts + 1,
+            duration_seconds=round(self._desk.clock.monotonic_seconds() - began, 3),
+        )
+        if isinstance(outcome, HandedBack):
+            await self._desk.clock.wait(leaving, _PAUSE_AFTER_TROUBLE_SECONDS)
+
+    async def _hold_unknown(self, row: Claimed, leaving: asyncio.Event) -> None:
+        """A newer node wrote it and a newer node will send it; it is never failed here."""
+        await self._desk.recorder.record(row, HandedBack())
+        await self._desk.clock.wait(leaving, _PAUSE_WHEN_BLOCKED_SECONDS)
+
+    async def _pause(self, message: Send, leaving: asyncio.Event) -> bool:
+        """Waits as a person would, then shows typing; says whether we must leave instead."""
+        seconds = pause_before(message.delay_message, self._pace(), self._desk.uniform)
+        if await self._desk.clock.wait(leaving, seconds):
+            return True
+        if message.delay_typing is None:
+            return False
+        try:
+            async with asyncio.timeout(self._desk.send_timeout_seconds):
+                await self._live.session.ask(
+                    ShowTyping(phone=message.phone, seconds=message.delay_typing)
+                )
+        except (CallerError, NotConnected, TimeoutError):
+            pass  # a courtesy: the message goes without it
+        return await self._desk.clock.wait(leaving, message.delay_typing)
+
+    def _pace(self) -> Pace:
+        """The instance's own, read each time because it can be changed while we work."""
+        instance = self._live.instance
+        if instance.pace_min_seconds is None or instance.pace_max_seconds is None:
+            return self._desk.pace
+        return Pace(instance.pace_min_seconds, instance.pace_max_seconds)
+
+    async def _started(self, row: Claimed) -> bool:
+        if not self._live.may_act():
+            return False
+        try:
+            return await self._desk.starter.start(row)
+        except DatabaseUnavailable:
+            return False  # perhaps it was committed: handing back undoes that
+
+    async def _attempt(self, message: Send, row: Claimed) -> Outcome:
+        limit = self._desk.send_timeout_seconds
+        failure: SendFailure
+        try:
+            referred = await self._desk.history.known(row.instance_id, message.referred_ids())
+            if not self._live.may_act():
+                return HandedBack()
+            async with asyncio.timeout(limit):
+                receipt = await self._live.session.send(
+                    message, Attempt(row.message_id, row.claimed_epoch, limit, referred)
+                )
+        except (NotConnected, Restricted, TryAgainLater, Refused, Unconfirmed) as error:
+            failure = error
+        except CallerError as error:
+            failure = Refused(str(error))
+        except DatabaseUnavailable:
+            return HandedBack()
+        except TimeoutError:
+            failure = Unconfirmed(f"no answer within {limit:g} seconds")
+        except Exception as error:  # noqa: BLE001 - whatever it was, the bytes may have left
+            report_error(
+                error, component="worker", instance_id=row.instance_id, message_type=row.type
+            )
+            failure = Unconfirmed(f"unexpected {type(error).__name__}")
+        else:
+            return Sent(receipt)
+        return outcome_of(
+            failure,
+            attempts=row.attempts + 1,
+            max_attempts=row.max_attempts,
+            can_repeat_send=self._live.can_repeat_send,
+            policy=self._desk.policy,
+        )
+
+
+def decode(row: Claimed) -> Send | str:
+    """The message as it was accepted, or why this version cannot read it."""
+    kind = catalogue().sends.get(row.type)
+    if kind is None:
+        return f"the type {row.type} is not known to this version"
+    if row.version > STORED_VERSION:
+        return f"stored form {row.version} is newer than this version's {STORED_VERSION}"
+    try:
+        return kind.model_validate(row.payload)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['type']}"
+
+
+_DIGITS_SHOWN = 4
+
+
+def masked(chat: str) -> str:
+    """Enough of a chat to recognise it in a log, not enough to know who it is."""
+    digits, mark, rest = chat.partition("-") if "-" in chat else chat.partition("@")
+    return "*" * max(0, len(digits) - _DIGITS_SHOWN) + digits[-_DIGITS_SHOWN:] + mark + rest

@@ -1,0 +1,229 @@
+"""Keeps a session open for every instance whose lease this node holds."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.bells import ringing
+from gateway.clock import Clock
+from gateway.database.notifications import Notifications
+from gateway.errors import DatabaseUnavailable
+from gateway.instances.store import Instance, Instances
+from gateway.observability.error_reports import report_error
+from gateway.observability.logging import logger
+from gateway.sessions.connection import ConnectionState
+from gateway.sessions.inbound import Inbound
+from gateway.sessions.leases import Lease, Leases
+from gateway.sessions.provider import ConnectionChanged, Engine, Event, Provider, Seat, Session
+
+_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
+
+
+@dataclass(slots=True, eq=False)
+class LiveSession:
+    """A session that may send, from when it connects until it disconnects."""
+
+    instance: Instance
+    epoch: int
+    session: Session
+    can_repeat_send: bool
+    leases: Leases
+    clock: Clock
+
+    def may_act(self) -> bool:
+        """Whether the lease is certainly still ours."""
+        return self.clock.monotonic_seconds() < self.leases.may_act_until
+
+
+@dataclass(slots=True)
+class Changes:
+    """Instances whose session came or went since the last look."""
+
+    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    _changed: set[str] = field(default_factory=set)
+
+    def add(self, instance_id: str) -> None:
+        self._changed.add(instance_id)
+        self.bell.set()
+
+    def take(self) -> set[str]:
+        changed, self._changed = self._changed, set()
+        self.bell.clear()
+        return changed
+
+
+@dataclass(slots=True)
+class _Held:
+    lease: Lease
+    task: asyncio.Task[None]
+    live: LiveSession | None = None
+
+
+class Keeper:
+    """Part of the service.
+
+    `connected` holds the sessions that may send now; `watch` tells of changes to it.
+    """
+
+    def __init__(
+        self,
+        *,
+        leases: Leases,
+        instances: Instances,
+        inbound: Inbound,
+        providers: Mapping[str, Provider],
+        engines: Mapping[str, Engine],
+        clock: Clock,
+        renew_seconds: float,
+    ) -> None:
+        self._leases, self._instances, self._inbound = leases, instances, inbound
+        self._providers, self._engines = providers, engines
+        self._clock, self._renew_seconds = clock, renew_seconds
+        self._held: dict[str, _Held] = {}
+        self._watchers: list[Changes] = []
+        self._touched: set[str] = set()
+        self._bell = asyncio.Event()
+        self.connected: dict[str, LiveSession] = {}
+
+    def listen(self, notifications: Notifications) -> None:
+        notifications.subscribe("instance_changed", self._touch, on_reconnect=self._bell.set)
+
+    def watch(self) -> Changes:
+        """Tells of every session, those already connected included."""
+        changes = Changes()
+        self._watchers.append(changes)
+        for instance_id in self.connected:
+            changes.add(instance_id)
+        return changes
+
+    def session(self, instance_id: str) -> Session | None:
+        """The open session of an instance, connected or not."""
+        held = self._held.get(instance_id)
+        return held.live.session if held and held.live else None
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        await self._join(stopping)
+        async with asyncio.TaskGroup() as sessions, ringing(self._bell, when=stopping):
+            restarted = True
+            while not stopping.is_set():
+                try:
+                    await self._round(sessions, restarted=restarted)
+                    restarted = False
+                except DatabaseUnavailable as error:
+                    logger.warning("leases_wait_for_database", error=str(error))
+                await self._clock.wait(self._bell, self._renew_seconds)
+                self._bell.clear()
+            for held in self._held.values():
+                held.task.cancel()
+        try:
+            await self._leases.leave()
+        except DatabaseUnavailable as error:
+            logger.warning("leases_left_to_lapse", error=str(error))
+
+    async def _join(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                await self._leases.join()
+            except DatabaseUnavailable as error:
+                logger.warning("leases_wait_for_database", error=str(error))
+                await self._clock.wait(stopping, _SHORTEST_PAUSE_SECONDS)
+            else:
+                return
+
+    async def _round(self, sessions: asyncio.TaskGroup, *, restarted: bool) -> None:
+        await self._leases.renew()
+        await self._refresh()
+        for lease in await self._leases.take(restarted=restarted):
+            self._open(lease, sessions)
+        ours = await self._leases.held()
+        for instance_id, held in list(self._held.items()):
+            if ours.get(instance_id) != held.lease.epoch:
+                held.task.cancel()
+
+    def _open(self, lease: Lease, sessions: asyncio.TaskGroup) -> None:
+        if earlier := self._held.get(lease.instance_id):
+            earlier.task.cancel()
+        task = sessions.create_task(self._hold(lease), name=f"session {lease.instance_id}")
+        self._held[lease.instance_id] = _Held(lease, task)
+
+    def _touch(self, instance_id: str) -> None:
+        self._touched.add(instance_id)
+        self._bell.set()
+
+    async def _refresh(self) -> None:
+        """Settings of an open session changed, or the instance was deleted."""
+        touched, self._touched = self._touched, set()
+        for instance_id in touched:
+            if (held := self._held.get(instance_id)) is None:
+                continue
+            instance = await self._instances.find(instance_id)
+            if instance is None or not instance.wanted:
+                held.task.cancel()
+            elif held.live:
+                held.live.instance = instance
+
+    async def _hold(self, lease: Lease) -> None:
+        pause = _SHORTEST_PAUSE_SECONDS
+        try:
+            while True:
+                try:
+                    if await self._keep_open(lease):
+                        pause = _SHORTEST_PAUSE_SECONDS
+                except DatabaseUnavailable as error:
+                    logger.warning(
+                        "session_waits_for_database",
+                        instance_id=lease.instance_id,
+                        error=str(error),
+                    )
+                except Exception as error:  # noqa: BLE001 - one session must not end the others
+                    report_error(error, component="session", instance_id=lease.instance_id)
+                self._disconnected(lease.instance_id)
+                await self._clock.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+        finally:
+            self._disconnected(lease.instance_id)
+            held = self._held.get(lease.instance_id)
+            if held and held.lease is lease:
+                del self._held[lease.instance_id]
+
+    async def _keep_open(self, lease: Lease) -> bool:
+        """Runs one session to its end; says whether it was ever open."""
+        instance = await self._instances.find(lease.instance_id)
+        held = self._held.get(lease.instance_id)
+        if instance is None or held is None:
+            return False
+        provider, engine = self._providers[instance.provider], self._engines[instance.provider]
+        seat = Seat(
+            instance.id,
+            lease.epoch,
+            instance.provider_settings,
+            may_act_until=lambda: self._leases.may_act_until,
+        )
+        async with engine.open_session(seat) as session:
+            live = held.live = LiveSession(
+                instance, lease.epoch, session, provider.can_repeat_send, self._leases, self._clock
+            )
+            async for delivery in session.events():
+                await self._inbound.take(live.instance, lease.epoch, delivery.event)
+                self._follow(live, delivery.event)
+                await delivery.acknowledge()
+        return True
+
+    def _follow(self, live: LiveSession, event: Event) -> None:
+        if not isinstance(event, ConnectionChanged):
+            return
+        if event.state is ConnectionState.CONNECTED:
+            if self.connected.get(live.instance.id) is not live:
+                self.connected[live.instance.id] = live
+                self._tell(live.instance.id)
+        else:
+            self._disconnected(live.instance.id)
+        logger.info("connection_changed", instance_id=live.instance.id, state=event.state.value)
+
+    def _disconnected(self, instance_id: str) -> None:
+        if self.connected.pop(instance_id, None):
+            self._tell(instance_id)
+
+    def _tell(self, instance_id: str) -> None:
+        for changes in self._watchers:
+            changes.add(instance_id)

@@ -1,0 +1,162 @@
+"""Everything read from the environment, once, at start; a misspelt name refuses to start."""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from gateway.errors import InvalidSettings
+
+PREFIX = "GATEWAY_"
+_WITHOUT_PREFIX = {"DATABASE_URL": "database_url"}
+_SHORTEST_SECRET = 32
+_LONGEST_NODE_NAME = 40  # a notification channel carries it
+
+
+def _blank_is_absent(value: object) -> object:
+    return None if value == "" else value
+
+
+Optional = Annotated[str | None, BeforeValidator(_blank_is_absent)]
+
+
+class Settings(BaseModel):
+    """One field per variable: `GATEWAY_` and its name in capitals; times are in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    env: Literal["development", "production"] = Field(
+        "production", description="`development` makes a demo account and relaxes what is unsafe"
+    )
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on")
+    allow_remote: bool = Field(
+        default=False, description="lets development listen on an address others can reach"
+    )
+    data_dir: Path = Field(
+        Path(".data"), description="embedded Postgres, the secret and `demo.env` live here"
+    )
+    database_url: Optional = Field(
+        None, description="Postgres >= 14 as a libpq URL; unset starts an embedded one"
+    )
+    direct_database_url: Optional = Field(
+        None, description="for LISTEN and migrations, where `DATABASE_URL` is a transaction pooler"
+    )
+    database_pool_size: int = Field(10, ge=4, le=500, description="connections at most")
+    secret_key: Optional = Field(
+        None,
+        description="encrypts instance tokens; after a comma, earlier ones that still decrypt; "
+        "required in production, made once in development",
+    )
+    node_name: Annotated[Optional, Field(max_length=_LONGEST_NODE_NAME)] = Field(
+        None, description="names this process among others; by default host name and port"
+    )
+    lease_seconds: float = Field(
+        15.0, gt=1, description="after so long without a sign of life others take our sessions"
+    )
+    pace_min_seconds: float = Field(1.0, ge=0, description="shortest pause before a message")
+    pace_max_seconds: float = Field(3.0, ge=0, description="longest pause before a message")
+    send_timeout_seconds: float = Field(
+        60.0, gt=0, description="an attempt without an answer counts as unconfirmed after this"
+    )
+    max_attempts: int = Field(3, ge=1, le=100, description="attempts per message")
+    retry_base_seconds: float = Field(5.0, ge=0, description="pause after the first failure")
+    retry_cap_seconds: float = Field(300.0, ge=0, description="longest pause between attempts")
+    queue_max_waiting: int = Field(
+        100_000, ge=0, description="messages that may wait per connected instance; 0: no limit"
+    )
+    queue_max_waiting_disconnected: int = Field(
+        1_000, ge=0, description="the same while it is disconnected; 0: no limit"
+    )
+    max_body_bytes: int = Field(
+        1_048_576, ge=1_024, description="largest request body without a file in it"
+    )
+    max_media_body_bytes: int = Field(
+        104_857_600, ge=1_024, description="largest request body with a file in it"
+    )
+    trials: bool = Field(
+        default=False, description="instances stop sending when their trial is over"
+    )
+    drain_seconds: float = Field(
+        30.0, gt=0, description="what is under way may take this long after a stop signal"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="DEBUG logs every request"
+    )
+    log_format: Literal["auto", "json", "pretty"] = Field(
+        "auto", description="auto is pretty on a terminal"
+    )
+    sentry_dsn: Optional = Field(None, description="where unexpected errors are reported")
+
+    @model_validator(mode="after")
+    def _safe(self) -> Self:
+        if self.pace_min_seconds > self.pace_max_seconds:
+            raise ValueError("GATEWAY_PACE_MIN_SECONDS must not exceed GATEWAY_PACE_MAX_SECONDS")
+        if self.env == "development":
+            if not self.allow_remote and not _is_loopback(self.host):
+                raise ValueError(
+                    f"GATEWAY_HOST={self.host} can be reached by others, and development has a "
+                    "demo account: set GATEWAY_ENV=production, or GATEWAY_ALLOW_REMOTE=true"
+                )
+        elif not self.secret_key or any(len(s) < _SHORTEST_SECRET for s in self.secrets()):
+            raise ValueError(
+                "production needs GATEWAY_SECRET_KEY with at least 32 characters, for example "
+                "from `openssl rand -hex 32`"
+            )
+        return self
+
+    def secrets(self) -> tuple[str, ...]:
+        """The current secret first, then earlier ones."""
+        return tuple(s.strip() for s in (self.secret_key or "").split(",") if s.strip())
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str], *, foreign_prefixes: Sequence[str] = ()) -> Self:
+        """The settings of this process.
+
+        Args:
+            environment: usually `os.environ`.
+            foreign_prefixes: what others read for themselves, such as `GATEWAY_SANDBOX_`.
+
+        Raises:
+            InvalidSettings: a name is unknown or a value unusable; says which.
+        """
+        values: dict[str, str] = {}
+        for name, value in environment.items():
+            if name in _WITHOUT_PREFIX:
+                values[_WITHOUT_PREFIX[name]] = value
+            elif name.startswith(PREFIX) and not name.startswith(tuple(foreign_prefixes)):
+                values[name.removeprefix(PREFIX).lower()] = value
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise InvalidSettings(
+                "; ".join(_sentence(e["loc"], e) for e in error.errors())
+            ) from None
+
+
+def variable_name(field: str) -> str:
+    """The environment variable of a field."""
+    for name, known in _WITHOUT_PREFIX.items():
+        if known == field:
+            return name
+    return PREFIX + field.upper()
+
+
+def _sentence(location: tuple[int | str, ...], error: Mapping[str, object]) -> str:
+    if not location:
+        return str(error["msg"]).removeprefix("Value error, ")
+    name = variable_name(str(location[0]))
+    if error["type"] == "extra_forbidden":
+        return f"{name} is not a setting of this gateway"
+    return f"{name}: {error['msg']}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,26 @@
+-- name: lock
+-- Held to the end of the transaction, so it is safe behind any pooler.
+select pg_advisory_xact_lock(hashtext('gateway migrations'));
+
+-- name: prepare
+create table if not exists schema_migrations (
+    number          integer primary key,
+    name            text not null,
+    compatible_with integer not null,
+    applied_at      timestamptz not null default now()
+);
+
+-- name: list_applied
+select number, compatible_with from schema_migrations;
+
+-- name: note_applied
+insert into schema_migrations (number, name, compatible_with)
+values (%(number)s::integer, %(name)s::text, %(compatible_with)s::integer);
+
+-- name: make_months
+select 'create table if not exists messages_' || to_char(month, 'YYYY_MM')
+    || ' partition of messages for values from (' || quote_literal(month || 'Z')
+    || ') to (' || quote_literal(month + interval '1 month' || 'Z') || ')'
+from generate_series(
+    date_trunc('month', now() at time zone 'utc'), now() at time zone 'utc' + interval '2 months', interval '1 month'
+) as month;

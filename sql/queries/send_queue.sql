@@ -1,0 +1,490 @@
+-- name: lock_lines
+-- Commit order becomes sequence order because this lock is held to the commit. Whoever is
+-- locked by somebody else joins the next flush, so that one line never delays the others.
+select instance_id
+from instance_lines
+where instance_id = any(%(instance_ids)s::text[])
+order by instance_id
+for no key update skip locked;
+
+-- name: enqueue
+-- Runs after lock_lines, in its own snapshot: limits and keys are judged on what is committed.
+with request as (
+    select *
+    from unnest(
+        %(ordinals)s::int[], %(instance_ids)s::text[], %(zaap_ids)s::text[], %(message_ids)s::text[],
+        %(types)s::text[], %(versions)s::smallint[], %(phones)s::text[], %(payloads)s::jsonb[],
+        %(priorities)s::smallint[], %(due_ats)s::timestamptz[], %(refuse_disconnected)s::boolean[],
+        %(idempotency_keys)s::text[], %(body_hashes)s::bytea[]
+    ) as r (
+        ordinal, instance_id, zaap_id, message_id, type, version, phone, payload,
+        priority, due_at, refuse_disconnected, idempotency_key, body_hash
+    )
+), line as (
+    select l.instance_id, l.next_sequence, l.connected, l.idle,
+           case when l.connected then %(max_waiting)s::int else %(max_waiting_disconnected)s::int end as most,
+           -- An upper bound of what waits, at the price of one look at the index.
+           l.next_sequence - coalesce((
+               select q.sequence_number
+               from message_queue q
+               where q.instance_id = l.instance_id and q.status <> 'failed'
+               order by q.sequence_number
+               limit 1
+           ), l.next_sequence) as span,
+           (select count(*) from request r where r.instance_id = l.instance_id) as asked
+    from instance_lines l
+    where l.instance_id = any(%(instance_ids)s::text[])
+), roomy as (
+    select l.*,
+           case
+               when l.most = 0 then 2147483647
+               when l.span + l.asked <= l.most then l.most - l.span
+               else l.most - (
+                   select count(*)
+                   from (
+                       select 1
+                       from message_queue q
+                       where q.instance_id = l.instance_id and q.status <> 'failed'
+                       limit l.most
+                   ) waiting
+               )
+           end as room
+    from line l
+), judged as (
+    select r.*, l.next_sequence, l.connected, l.idle, l.most, l.room,
+           k.zaap_id as first_zaap_id, k.message_id as first_message_id,
+           case
+               when k.body_hash = r.body_hash then 'replayed'
+               when k.body_hash is not null then 'key_reused'
+               when r.refuse_disconnected and not l.connected then 'not_connected'
+               else 'new'
+           end as verdict
+    from request r
+    join roomy l on l.instance_id = r.instance_id
+    left join idempotency_keys k
+        on k.instance_id = r.instance_id and k.key = r.idempotency_key
+        and k.created_at > now() - interval '24 hours'
+), counted as (
+    select j.*,
+           count(*) filter (where verdict = 'new') over (
+               partition by instance_id order by ordinal
+           ) as nth
+    from judged j
+), settled as (
+    select c.*,
+           case when verdict = 'new' and nth > room then 'full' else verdict end as final,
+           next_sequence + nth - 1 as sequence_number
+    from counted c
+), added as (
+    insert into message_queue (
+        instance_id, zaap_id, message_id, type, version, phone, payload, priority, max_attempts,
+        sequence_number, position, status, due_at
+    )
+    select instance_id, zaap_id, message_id, type, version, phone, payload, priority,
+           %(max_attempts)s::smallint, sequence_number, sequence_number,
+           case when due_at > now() then 'scheduled' else 'pending' end, coalesce(due_at, now())
+    from settled
+    where final = 'new'
+    order by instance_id, sequence_number
+), keyed as (
+    insert into idempotency_keys as k (instance_id, key, body_hash, zaap_id, message_id)
+    select instance_id, idempotency_key, body_hash, zaap_id, message_id
+    from settled
+    where final = 'new' and idempotency_key is not null
+    on conflict (instance_id, key) do update
+    set body_hash = excluded.body_hash, zaap_id = excluded.zaap_id,
+        message_id = excluded.message_id, created_at = now()
+), moved as (
+    update instance_lines l
+    set next_sequence = l.next_sequence + n.rows, idle = false
+    from (
+        select instance_id, count(*) as rows from settled where final = 'new' group by instance_id
+    ) n
+    where l.instance_id = n.instance_id
+)
+select s.ordinal, s.final as verdict, s.connected, s.most,
+       case when s.final = 'replayed' then s.first_zaap_id else s.zaap_id end as zaap_id,
+       case when s.final = 'replayed' then s.first_message_id else s.message_id end as message_id,
+       s.final = 'new' and (s.idle or s.due_at is not null) as wakes, e.node_id
+from settled s
+left join instance_leases e on e.instance_id = s.instance_id;
+
+-- name: notify_nodes
+select pg_notify('node:' || n.node_id, n.instance_ids)
+from unnest(%(node_ids)s::text[], %(instance_ids)s::text[]) as n (node_id, instance_ids);
+
+-- name: wait_for_lines
+-- After a commit whose answer was lost. Locking the line waits for that transaction to end.
+with line as materialized (
+    select instance_id
+    from instance_lines
+    where instance_id = any(%(instance_ids)s::text[])
+    order by instance_id
+    for no key update
+)
+select count(*) from line;
+
+-- name: find_lines
+select instance_id as id from instance_lines where instance_id = any(%(instance_ids)s::text[]);
+
+-- name: find_message_ids
+select message_id as id from message_queue
+where instance_id = any(%(instance_ids)s::text[]) and message_id = any(%(message_ids)s::text[])
+union all
+select message_id from message_ids
+where instance_id = any(%(instance_ids)s::text[]) and message_id = any(%(message_ids)s::text[]);
+
+-- name: claim
+-- For each waiting worker the head of its line, or nothing. The head is chosen without a lock
+-- and locked afterwards: a locked head means no row now, never the next row.
+with waiting as (
+    select *
+    from unnest(
+        %(instance_ids)s::text[], %(epochs)s::bigint[], %(reordered)s::bigint[],
+        %(first)s::smallint[], %(second)s::smallint[], %(third)s::smallint[],
+        %(from_high)s::bigint[], %(from_normal)s::bigint[], %(from_bulk)s::bigint[]
+    ) as w (instance_id, epoch, reordered, first, second, third, from_high, from_normal, from_bulk)
+), head as materialized (
+    select m.instance_id, m.id, w.epoch, n.reordered
+    from waiting w
+    join instance_leases l on l.instance_id = w.instance_id and l.epoch = w.epoch
+    join instance_lines n
+        on n.instance_id = w.instance_id and n.connected and not n.paused
+        and (n.hold_until is null or n.hold_until <= now())
+    cross join lateral (
+        select q.id
+        from (
+            values (w.first, 1), (w.second, 2), (w.third, 3)
+        ) as lane (priority, turn)
+        cross join lateral (
+            select h.id, h.due_at
+            from message_queue h
+            where h.instance_id = w.instance_id and h.status = 'pending' and h.priority = lane.priority
+                and h.position >= case
+                    when n.reordered <> w.reordered then 0
+                    when lane.priority = 0 then w.from_high
+                    when lane.priority = 1 then w.from_normal
+                    else w.from_bulk
+                end
+            order by h.position
+            limit 1
+        ) q
+        where q.due_at <= now()
+        order by lane.turn
+        limit 1
+    ) top
+    join message_queue m on m.instance_id = w.instance_id and m.id = top.id
+    where m.status = 'pending' and m.due_at <= now()
+        and not exists (
+            select 1 from message_queue p
+            where p.instance_id = w.instance_id and p.status = 'processing'
+        )
+    for update of l, m skip locked
+)
+update message_queue m
+set status = 'processing', claimed_epoch = h.epoch, updated_at = now()
+from head h
+where m.instance_id = h.instance_id and m.id = h.id
+returning m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.phone, m.payload,
+          m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch, h.reordered;
+
+-- name: sleep_lines
+-- The worker claims once more after this, so that what was enqueued meanwhile is not missed.
+with line as materialized (
+    select l.instance_id, l.hold_until
+    from instance_lines l
+    where l.instance_id = any(%(instance_ids)s::text[])
+    order by l.instance_id
+    for no key update
+), slept as (
+    update instance_lines l set idle = true
+    from line
+    where l.instance_id = line.instance_id and not l.idle
+)
+select line.instance_id,
+       extract(epoch from greatest(line.hold_until, min(head.due_at)) - now())::double precision
+           as seconds_until_due
+from line
+left join lateral (
+    select q.due_at
+    from (values (0), (1), (2)) as lane (priority)
+    cross join lateral (
+        select h.due_at
+        from message_queue h
+        where h.instance_id = line.instance_id and h.status = 'pending' and h.priority = lane.priority
+        order by h.position
+        limit 1
+    ) q
+) head on true
+group by line.instance_id, line.hold_until;
+
+-- name: start_attempts
+-- No row, no call. Locks rather than waits: a row somebody is cancelling is not started.
+with ready as materialized (
+    select m.instance_id, m.id
+    from unnest(%(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[]) as s (instance_id, id, epoch)
+    join instance_leases l on l.instance_id = s.instance_id and l.epoch = s.epoch
+    join instance_lines n
+        on n.instance_id = s.instance_id and n.connected and not n.paused
+        and (n.hold_until is null or n.hold_until <= now())
+    join message_queue m on m.instance_id = s.instance_id and m.id = s.id
+    where m.status = 'processing' and m.claimed_epoch = s.epoch and m.attempt_started_at is null
+    for update of l, m skip locked
+)
+update message_queue m
+set attempt_started_at = now(), attempts = m.attempts + 1, updated_at = now()
+from ready r
+where m.instance_id = r.instance_id and m.id = r.id
+returning m.instance_id, m.id;
+
+-- name: hand_back
+-- Nothing was sent: the row waits again as if it had never been claimed.
+update message_queue
+set status = 'pending', claimed_epoch = null, attempt_started_at = null,
+    attempts = %(attempts)s::smallint, updated_at = now()
+where instance_id = %(instance_id)s::text and id = %(id)s::bigint
+    and status = 'processing' and claimed_epoch = %(epoch)s::bigint;
+
+-- name: record_sent
+-- The row moves to history and its callback is written in the same statement. Lines locked by
+-- somebody else are left for the next flush.
+with done as (
+    select *
+    from unnest(
+        %(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[],
+        %(provider_message_ids)s::text[], %(provider_data)s::bytea[], %(callback_ids)s::uuid[],
+        %(callbacks)s::text[]
+    ) as d (instance_id, id, epoch, provider_message_id, provider_data, callback_id, callback)
+), line as materialized (
+    select l.instance_id, l.next_callback_position
+    from instance_lines l
+    where l.instance_id = any(%(instance_ids)s::text[])
+    order by l.instance_id
+    for no key update skip locked
+), removed as (
+    delete from message_queue m
+    using done d
+    join line on line.instance_id = d.instance_id
+    where m.instance_id = d.instance_id and m.id = d.id
+        and m.status = 'processing' and m.claimed_epoch = d.epoch
+    returning m.*, d.provider_message_id, d.provider_data, d.callback_id, d.callback, line.next_callback_position
+), kept as (
+    insert into messages (
+        instance_id, message_id, recorded_at, created_at, attempt_started_at, sent_at,
+        sequence_number, version, attempts, from_me, status, zaap_id, provider_message_id, phone,
+        type, payload, provider_data
+    )
+    select instance_id, message_id, now(), created_at, attempt_started_at, now(),
+           sequence_number, version, attempts, true, 'sent', zaap_id,
+           nullif(provider_message_id, message_id), phone, type, payload, provider_data
+    from removed
+), known as (
+    insert into message_ids (instance_id, message_id, recorded_at, provider_message_id)
+    select instance_id, message_id, now(), nullif(provider_message_id, message_id)
+    from removed
+    on conflict (instance_id, message_id) do update set recorded_at = excluded.recorded_at
+), told as (
+    insert into webhook_outbox (instance_id, position, id, chat, type, body)
+    select r.instance_id, r.next_callback_position, r.callback_id, r.phone, 'DeliveryCallback', r.callback
+    from removed r
+    join instances i on i.id = r.instance_id and i.delivery_callback_url is not null
+    returning instance_id
+), moved as (
+    update instance_lines l
+    set next_callback_position = l.next_callback_position + 1
+    from told
+    where l.instance_id = told.instance_id
+)
+select line.instance_id, removed.id is not null as recorded
+from line
+left join removed on removed.instance_id = line.instance_id;
+
+-- name: record_failed
+-- As record_sent, for what is given up: the row stays as a dead letter.
+with line as materialized (
+    select l.instance_id, l.next_callback_position
+    from instance_lines l
+    where l.instance_id = %(instance_id)s::text
+    for no key update
+), failed as (
+    update message_queue m
+    set status = 'failed', last_error = %(error)s::text, updated_at = now(),
+        claimed_epoch = null, attempt_started_at = null
+    from line,
+        (select attempt_started_at as started_at from message_queue
+         where instance_id = %(instance_id)s::text and id = %(id)s::bigint) before
+    where m.instance_id = %(instance_id)s::text and m.id = %(id)s::bigint
+        and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
+    returning m.instance_id, m.message_id, m.phone, before.started_at, line.next_callback_position
+), tried as (
+    insert into message_attempts (instance_id, message_id, started_at, ended_at, outcome, error)
+    select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text
+    from failed
+    where started_at is not null
+    on conflict do nothing
+), told as (
+    insert into webhook_outbox (instance_id, position, id, chat, type, body)
+    select f.instance_id, f.next_callback_position, %(callback_id)s::uuid, f.phone, 'DeliveryCallback',
+           %(callback)s::text
+    from failed f
+    join instances i on i.id = f.instance_id and i.delivery_callback_url is not null
+    returning instance_id
+), moved as (
+    update instance_lines l
+    set next_callback_position = l.next_callback_position + 1
+    from told
+    where l.instance_id = told.instance_id
+)
+select count(*) as rows from failed;
+
+-- name: record_retry
+-- A failed attempt that counts: the row holds its lane until it is due again.
+with before as (
+    select attempt_started_at as started_at from message_queue
+    where instance_id = %(instance_id)s::text and id = %(id)s::bigint
+), back as (
+    update message_queue m
+    set status = 'pending', claimed_epoch = null, attempt_started_at = null,
+        due_at = now() + make_interval(secs => %(after_seconds)s::double precision),
+        last_error = %(error)s::text, updated_at = now()
+    from before
+    where m.instance_id = %(instance_id)s::text and m.id = %(id)s::bigint
+        and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
+    returning m.instance_id, m.message_id, before.started_at
+), tried as (
+    insert into message_attempts (instance_id, message_id, started_at, ended_at, outcome, error)
+    select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text
+    from back
+    where started_at is not null
+    on conflict do nothing
+)
+select count(*) as rows from back;
+
+-- name: hold_line
+-- The provider asks for quiet until a time: no attempt is spent and the whole line waits.
+with held as (
+    update instance_lines
+    set hold_until = greatest(hold_until, %(until)s::timestamptz), hold_reason = %(reason)s::text
+    where instance_id = %(instance_id)s::text
+)
+update message_queue
+set status = 'pending', claimed_epoch = null, attempt_started_at = null,
+    attempts = %(attempts)s::smallint, last_error = %(reason)s::text, updated_at = now()
+where instance_id = %(instance_id)s::text and id = %(id)s::bigint
+    and status = 'processing' and claimed_epoch = %(epoch)s::bigint;
+
+-- name: find_orphans
+-- Asked before a worker begins, when nobody else may send: whoever was sending these is gone.
+select m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.phone, m.payload,
+       m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch,
+       0::bigint as reordered, m.attempt_started_at
+from message_queue m
+join instance_leases l on l.instance_id = m.instance_id
+where m.instance_id = any(%(instance_ids)s::text[]) and m.status = 'processing' and m.claimed_epoch <= l.epoch;
+
+-- name: promote_due
+-- A scheduled message joins the line at its sequence number; only its state changes.
+with due as (
+    select q.instance_id, q.id
+    from message_queue q
+    join instance_leases l on l.instance_id = q.instance_id and l.node_id = %(node_id)s::text
+    where q.status = 'scheduled' and q.due_at <= now()
+    order by q.due_at
+    limit 1000
+    for update of q skip locked
+), promoted as (
+    update message_queue m set status = 'pending', updated_at = now()
+    from due
+    where m.instance_id = due.instance_id and m.id = due.id
+    returning m.instance_id
+), line as materialized (
+    select n.instance_id
+    from instance_lines n
+    where n.instance_id in (select instance_id from promoted)
+    order by n.instance_id
+    for no key update
+), jumped as (
+    update instance_lines n set reordered = n.reordered + 1
+    from line
+    where n.instance_id = line.instance_id
+)
+select instance_id from line;
+
+-- name: next_scheduled
+select extract(epoch from min(q.due_at) - now())::double precision as seconds_until_due
+from message_queue q
+where q.status = 'scheduled';
+
+-- name: forgotten_lines
+-- The safety net: lines of this node that could move and whose worker may not know.
+select l.instance_id
+from instance_leases l
+join instance_lines n on n.instance_id = l.instance_id and n.connected and not n.paused
+    and (n.hold_until is null or n.hold_until <= now())
+where l.node_id = %(node_id)s::text
+    and exists (
+        select 1 from message_queue q
+        where q.instance_id = l.instance_id and q.status = 'pending' and q.due_at <= now()
+    );
+
+-- name: count_waiting
+select count(*) as count from message_queue
+where instance_id = %(instance_id)s::text and status <> 'failed';
+
+-- name: list_waiting
+select q.zaap_id, q.message_id, q.type, q.phone, q.payload, q.sequence_number, q.attempts, q.max_attempts,
+       q.due_at, q.created_at, q.last_error, shown_status(q) as status
+from message_queue q
+where q.instance_id = %(instance_id)s::text and q.status <> 'failed'
+    and q.sequence_number > %(after)s::bigint
+    and (%(status)s::text is null or shown_status(q) = %(status)s::text)
+    and (%(type)s::text is null or q.type = %(type)s::text)
+    and (%(phone)s::text is null or q.phone = %(phone)s::text)
+order by q.sequence_number
+limit %(limit)s::int offset %(offset)s::int;
+
+-- name: cancel_waiting
+-- Removes what waits, and a claimed row whose attempt has not started; a cancel makes no callback.
+with chosen as (
+    select q.instance_id, q.id
+    from message_queue q
+    where q.instance_id = %(instance_id)s::text and q.status <> 'failed' and q.attempt_started_at is null
+        and (%(status)s::text is null or shown_status(q) = %(status)s::text)
+        and (%(type)s::text is null or q.type = %(type)s::text)
+        and (%(phone)s::text is null or q.phone = %(phone)s::text)
+        and (%(before)s::timestamptz is null or q.created_at < %(before)s::timestamptz)
+        and (%(message_id)s::text is null or q.message_id = %(message_id)s::text)
+    for update
+), removed as (
+    delete from message_queue m
+    using chosen c
+    where m.instance_id = c.instance_id and m.id = c.id
+    returning m.*
+), kept as (
+    insert into messages (
+        instance_id, message_id, recorded_at, created_at, sequence_number, version, attempts, from_me,
+        status, zaap_id, phone, type, payload
+    )
+    select instance_id, message_id, now(), created_at, sequence_number, version, attempts, true,
+           'canceled', zaap_id, phone, type, payload
+    from removed
+), known as (
+    insert into message_ids (instance_id, message_id, recorded_at)
+    select instance_id, message_id, now() from removed
+    on conflict (instance_id, message_id) do update set recorded_at = excluded.recorded_at
+)
+select count(*) as count from removed;
+
+-- name: state_of_message
+-- What became of a message; nothing when it was never here.
+select case when attempt_started_at is not null then 'being sent'
+            when status = 'failed' then 'failed' else 'waiting' end as state
+from message_queue
+where instance_id = %(instance_id)s::text and message_id = %(message_id)s::text
+union all
+select m.status
+from message_ids i
+join messages m
+    on m.instance_id = i.instance_id and m.message_id = i.message_id and m.recorded_at = i.recorded_at
+where i.instance_id = %(instance_id)s::text and i.message_id = %(message_id)s::text and m.from_me
+limit 1;

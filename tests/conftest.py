@@ -1,0 +1,8 @@
+import pytest
+
+pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.service"]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"  # psycopg and uvicorn run on nothing else here

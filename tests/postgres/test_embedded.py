@@ -1,0 +1,363 @@
+"""The embedded server against real processes: kills, crashes, neighbours and awkward folders."""
+
+import asyncio
+import importlib.util
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from gateway.database import embedded_site
+from gateway.database.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from gateway.database.embedded_postmaster import live_postmaster
+from gateway.database.embedded_site import find_site, is_cluster
+from tests.fixtures.postgres import public_folder
+
+REPOSITORY = Path(__file__).parents[2]
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+root_only = pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() != 0, reason="only root lends an account"
+)
+
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+import psycopg
+from gateway.database.embedded import EmbeddedPostgres
+
+async def main():
+    server = EmbeddedPostgres(Path(sys.argv[1]))
+    await server.start()
+    with psycopg.connect(server.url) as connection:
+        connection.execute("CREATE TABLE kept (note text)")
+        connection.execute("INSERT INTO kept VALUES ('committed')")
+    print("committed", flush=True)
+    await server.run_until(asyncio.Event())
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": False}
+
+
+@contextmanager
+def running(*command: str, uid: int | None = None) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True, user=uid
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def parent_that_committed(data_dir: Path) -> Iterator[int]:
+    """Another process that has a server and a row in it; yields its pid, and ends it by -9."""
+    with running(sys.executable, "-c", PARENT, str(data_dir)) as parent:
+        assert parent.stdout
+        assert parent.stdout.readline() == "committed\n"
+        yield parent.pid
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    with public_folder() as folder:
+        yield folder / "pg"
+
+
+def server_at(data_dir: Path, database: str = "gateway") -> EmbeddedPostgres:
+    return EmbeddedPostgres(data_dir, database=database, durable=False)
+
+
+def execute(url: str, *statements: str) -> None:
+    with psycopg.connect(url) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def value(url: str, query: str) -> object:
+    with psycopg.connect(url) as connection:
+        row = connection.execute(query.encode()).fetchone()
+    return row and row[0]
+
+
+def postmaster_pid(data_dir: Path) -> int:
+    found = live_postmaster(data_dir)
+    assert found
+    return found.pid
+
+
+def processes_in(folder: Path) -> list[int]:
+    """Whoever works in the folder; every process of a server does. Zombies work nowhere."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == folder:
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - other processes set no Event
+            await asyncio.sleep(0.02)
+
+
+def answers(url: str) -> bool:
+    try:
+        return value(url, "SELECT 1") == 1
+    except psycopg.OperationalError:
+        return False
+
+
+@pytest.mark.parametrize("use_uvloop", [False, True])
+def test_a_killed_server_is_started_again_with_its_data(
+    data_dir: Path, *, use_uvloop: bool
+) -> None:
+    async def scenario() -> None:
+        server, stopping = EmbeddedPostgres(data_dir), asyncio.Event()
+        await server.start()
+        url = server.url
+        execute(url, "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.run_until(stopping))
+            for _ in range(2):
+                killed = postmaster_pid(data_dir)
+                os.kill(killed, signal.SIGKILL)
+                await eventually(lambda: answers(url))
+                assert postmaster_pid(data_dir) != killed
+                assert value(url, "SELECT n FROM kept") == 7
+            stopping.set()
+        assert server.url == url
+        assert not live_postmaster(data_dir)
+
+    if use_uvloop:
+        uvloop = pytest.importorskip("uvloop")
+        uvloop.run(scenario())
+    else:
+        asyncio.run(scenario())
+
+
+async def test_it_starts_durable_and_answers(data_dir: Path) -> None:
+    server = EmbeddedPostgres(data_dir, database="a b")
+    await server.start()
+    try:
+        assert value(server.url, "SELECT current_database()") == "a b"
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            assert value(server.url, f"SHOW {setting}") == "on"
+        assert value(server.url, "SHOW listen_addresses") in {"", "127.0.0.1"}
+    finally:
+        await server.stop()
+    assert not live_postmaster(data_dir)
+
+
+async def test_a_second_start_finds_the_data(data_dir: Path) -> None:
+    for statement in ("CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)"):
+        server = server_at(data_dir)
+        await server.start()
+        execute(server.url, statement)
+        await server.stop()
+    await server.start()
+    assert value(server.url, "SELECT n FROM kept") == 7
+    await server.stop()
+
+
+@linux_only
+async def test_a_killed_parent_leaves_no_orphan_and_loses_nothing(data_dir: Path) -> None:
+    with parent_that_committed(data_dir):
+        assert processes_in(data_dir)
+    await eventually(lambda: not processes_in(data_dir))
+
+    server = server_at(data_dir)
+    await server.start()
+    assert value(server.url, "SELECT note FROM kept") == "committed"
+    await server.stop()
+
+
+@linux_only
+async def test_everything_killed_at_once_loses_nothing(data_dir: Path) -> None:
+    with parent_that_committed(data_dir) as parent_pid:
+        for process in (parent_pid, *processes_in(data_dir)):
+            with suppress(ProcessLookupError):  # they also end because the postmaster did
+                os.kill(process, signal.SIGKILL)
+
+    server = server_at(data_dir)
+    await server.start()
+    assert value(server.url, "SELECT note FROM kept") == "committed"
+    await server.stop()
+
+
+async def test_a_live_server_is_adopted_left_alone_and_replaced_when_it_ends(
+    data_dir: Path,
+) -> None:
+    owner, guest, stopping = server_at(data_dir), server_at(data_dir), asyncio.Event()
+    await owner.start()
+    owned = postmaster_pid(data_dir)
+    await guest.start()
+    assert guest.url == owner.url
+    await guest.stop()
+    assert postmaster_pid(data_dir) == owned
+    assert answers(owner.url)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(guest.run_until(stopping))
+        await owner.stop()
+        await eventually(lambda: answers(guest.url))
+        assert postmaster_pid(data_dir) != owned
+        stopping.set()
+    assert not live_postmaster(data_dir)
+
+
+async def test_two_that_start_at_once_share_one_server(data_dir: Path) -> None:
+    first, second = server_at(data_dir), server_at(data_dir, database="second")
+    await asyncio.gather(first.start(), second.start())
+    assert answers(first.url)
+    assert answers(second.url)
+    assert [bool(server._process) for server in (first, second)].count(True) == 1
+    await asyncio.gather(first.stop(), second.stop())
+
+
+@linux_only
+async def test_an_interrupted_initdb_is_redone(data_dir: Path) -> None:
+    server = server_at(data_dir)
+    starting = asyncio.create_task(server.start())
+    partial = data_dir.with_name("pg.partial")
+    await eventually((partial / "PG_VERSION").exists)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not is_cluster(data_dir)
+    assert is_cluster(partial)
+    await eventually(lambda: not processes_in(partial))
+
+    await server.start()
+    assert answers(server.url)
+    assert not is_cluster(partial)
+    await server.stop()
+
+
+@linux_only
+async def test_a_cancelled_start_leaves_no_orphan(data_dir: Path) -> None:
+    server = server_at(data_dir)
+    starting = asyncio.create_task(server.start())
+    await eventually(lambda: processes_in(data_dir))
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not processes_in(data_dir)
+
+
+@linux_only
+async def test_a_stale_lock_that_names_a_stranger_is_no_obstacle(data_dir: Path) -> None:
+    server = server_at(data_dir)
+    await server.start()
+    lock = data_dir / "postmaster.pid"
+    content = lock.read_text()
+    await server.stop()
+
+    # Of the same account, or Postgres itself would see that it cannot be a server of ours.
+    account = find_site(data_dir).account
+    with running("sleep", "60", uid=account and account.uid) as stranger:
+        _, _, rest = content.partition("\n")
+        for left in (lock, data_dir / ".s.PGSQL.5432.lock"):
+            left.write_text(f"{stranger.pid}\n{rest}")
+        await server.start()
+        assert answers(server.url)
+        await server.stop()
+        assert stranger.poll() is None
+
+
+@pytest.mark.parametrize("name", ["n" * 120, 'comma, "quote" and space'])
+async def test_any_folder_name_will_do(data_dir: Path, name: str) -> None:
+    server = server_at(data_dir.with_name(name))
+    await server.start()
+    assert answers(server.url)
+    await server.stop()
+    if (sockets := server._address and server._address.socket_folder) is not None:
+        assert not sockets.exists()
+
+
+@root_only
+async def test_data_that_the_account_cannot_reach_moves_and_says_so(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuge, closed = data_dir.with_name("refuge"), data_dir.with_name("closed")
+    monkeypatch.setattr(embedded_site, "REFUGE", refuge)
+    closed.mkdir(mode=0o700)
+    with caplog.at_level(logging.WARNING):
+        server = server_at(closed / "pg")
+        await server.start()
+    await server.stop()
+    moved = next(refuge.glob("*/pg"))
+    assert str(moved) in caplog.text
+
+    closed.chmod(0o755)
+    assert find_site(closed / "pg").data == moved  # data that exist stay where they are
+
+
+@root_only
+async def test_a_cluster_that_became_unreachable_is_not_replaced(data_dir: Path) -> None:
+    home = data_dir.with_name("home")
+    home.mkdir()
+    server = server_at(home / "pg")
+    await server.start()
+    await server.stop()
+    home.chmod(0o700)
+    with pytest.raises(EmbeddedPostgresError, match=r"chmod o\+x"):
+        await server_at(home / "pg").start()
+
+
+async def test_missing_binaries_are_reported_with_a_cure(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(EmbeddedPostgresError, match="set DATABASE_URL"):
+        await server_at(data_dir).start()
+
+
+async def test_a_folder_that_holds_something_else_is_left_alone(data_dir: Path) -> None:
+    diary = data_dir / "diary.txt"
+    data_dir.mkdir()  # noqa: ASYNC240 - nothing else runs here
+    diary.write_text("mine")
+    with pytest.raises(EmbeddedPostgresError, match="Choose a folder"):
+        await server_at(data_dir).start()
+    assert diary.read_text() == "mine"
+
+
+async def test_a_server_that_will_not_start_is_quoted(data_dir: Path) -> None:
+    server = server_at(data_dir)
+    await server.start()
+    await server.stop()
+    (data_dir / "PG_VERSION").write_text("9.6\n")
+    with pytest.raises(EmbeddedPostgresError, match="not compatible with this version"):
+        await server.start()
+
+
+def test_the_url_waits_for_start(data_dir: Path) -> None:
+    with pytest.raises(EmbeddedPostgresError, match="start"):
+        _ = server_at(data_dir).url
+
+
+def test_every_test_gets_a_fresh_database(postgres_server_url: str, database_url: str) -> None:
+    assert value(database_url, "SELECT current_database()") != value(
+        postgres_server_url, "SELECT current_database()"
+    )
+    execute(database_url, "CREATE TABLE once (n int)")
+    psycopg.connect(database_url).close()
+
+
+def test_and_sees_nothing_of_the_one_before(database_url: str) -> None:
+    execute(database_url, "CREATE TABLE once (n int)")

@@ -1,0 +1,96 @@
+"""Every statement is understood by a real Postgres, used somewhere, and the schema is as dumped."""
+
+import asyncio
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from pytest_postgresql.executors import NoopExecutor
+
+from gateway.database.migrations import Migration, migrate, migrations
+from gateway.database.queries import queries_in
+from gateway.errors import SchemaTooNew
+from tests.fixtures.postgres import PostgresServer, new_database
+from tests.schema import SCHEMA_FILE, dump_schema
+
+SQL = Path(__file__).parents[2] / "sql"
+PACKAGE = Path(__file__).parents[2] / "gateway"
+ROOMS = sorted(file.stem for file in (SQL / "queries").glob("*.sql"))
+NAMED = [(room, name) for room in ROOMS for name in queries_in(room)]
+
+
+@pytest.fixture(scope="module")
+def migrated(
+    postgres_server: PostgresServer, migrated_postgres: NoopExecutor
+) -> Iterator[psycopg.Connection]:
+    template = migrated_postgres.template_dbname
+    with (
+        new_database(postgres_server, f"gateway_sql_{os.getpid()}", template) as url,
+        psycopg.connect(url, autocommit=True) as connection,
+    ):
+        yield connection
+
+
+@pytest.mark.parametrize(("room", "name"), NAMED)
+def test_query_is_understood(migrated: psycopg.Connection, room: str, name: str) -> None:
+    numbers: dict[str, int] = {}
+    text = queries_in(room)[name].as_string()
+    text = re.sub(r"%\((\w+)\)s", lambda m: f"${numbers.setdefault(m[1], len(numbers) + 1)}", text)
+    if text.startswith("create "):  # cannot be prepared
+        migrated.execute(text.encode())
+    else:
+        migrated.execute(f"prepare {room}_{name} as {text}".encode())
+
+
+@pytest.mark.parametrize(("room", "name"), NAMED)
+def test_query_is_cast_throughout(room: str, name: str) -> None:
+    text = queries_in(room)[name].as_string()
+
+    assert not re.findall(r"%\(\w+\)s(?!::)", text)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_query_is_used(room: str) -> None:
+    code = "".join(file.read_text() for file in PACKAGE.rglob("*.py"))
+    unused = [name for name in queries_in(room) if not re.search(rf'"{name}"', code)]
+
+    assert not unused
+
+
+def test_migrating_twice_changes_nothing(database_url: str) -> None:
+    assert asyncio.run(migrate(database_url)) == []
+
+
+def test_a_newer_schema_that_we_cannot_read_is_refused(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("insert into schema_migrations values (9999, 'later', 9999)")
+
+    with pytest.raises(SchemaTooNew, match="Run a newer program"):
+        asyncio.run(migrate(database_url))
+
+
+def test_a_newer_schema_that_we_can_read_is_accepted(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("insert into schema_migrations values (9999, 'later', 1)")
+
+    assert asyncio.run(migrate(database_url)) == []
+
+
+def test_two_migrators_at_once_apply_each_migration_once(empty_database_url: str) -> None:
+    async def race() -> list[list[Migration]]:
+        return list(await asyncio.gather(*(migrate(empty_database_url) for _ in range(3))))
+
+    applied = asyncio.run(race())
+
+    assert sorted(map(len, applied)) == [0, 0, len(migrations())]
+
+
+def test_the_dump_of_the_schema_is_current(database_url: str) -> None:
+    dumped = dump_schema(database_url)
+    if dumped is None:
+        pytest.skip("pg_dump is of another version than the server")
+
+    assert dumped == SCHEMA_FILE.read_text(), "run `make schema`"

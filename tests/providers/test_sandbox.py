@@ -1,0 +1,853 @@
+"""The simulated WhatsApp, over a real Postgres."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from psycopg.sql import SQL
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount
+
+from gateway.clock import Clock
+from gateway.contract.known import KnownMessage
+from gateway.contract.messages.text import SendText
+from gateway.contract.operation import Value
+from gateway.contract.presence import ShowTyping
+from gateway.contract.wire import Wire
+from gateway.database.notifications import Notifications
+from gateway.database.pool import Database
+from gateway.database.provider_store import PostgresProviderStore
+from gateway.errors import (
+    DatabaseUnavailable,
+    GatewayError,
+    InvalidSettings,
+    NotConnected,
+    NotSupported,
+    Refused,
+    Restricted,
+    TryAgainLater,
+    Unconfirmed,
+    UnknownInstance,
+)
+from gateway.providers import load_provider, provider_names
+from gateway.providers.sandbox import SandboxProvider, pairing
+from gateway.providers.sandbox.engine import SandboxEngine
+from gateway.providers.sandbox.messages import plan_receipts
+from gateway.providers.sandbox.people import People
+from gateway.providers.sandbox.session import SandboxSession
+from gateway.providers.sandbox.settings import SandboxSettings, read_settings
+from gateway.sessions.connection import ConnectionState
+from gateway.sessions.provider import (
+    Attempt,
+    ConnectionChanged,
+    Delivery,
+    Engine,
+    MessageAcknowledged,
+    MessageReceived,
+    Provider,
+    Seat,
+    Surroundings,
+)
+
+PATIENCE_SECONDS = 10
+FRIEND = "5511988887777"
+NO_LATENCY = {
+    "GATEWAY_SANDBOX_LATENCY_MIN_SECONDS": "0",
+    "GATEWAY_SANDBOX_LATENCY_MAX_SECONDS": "0",
+}
+NO_RECEIPTS = {**NO_LATENCY, "GATEWAY_SANDBOX_RECEIPTS": "off"}
+IMMEDIATE_RECEIPTS = {**NO_LATENCY, "GATEWAY_SANDBOX_RECEIPTS": "0"}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class CountingStore(PostgresProviderStore):
+    """Knows which statements ran."""
+
+    statements: list[str]
+    refused_looks = 0
+
+    async def fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:
+        self.statements.append(name)
+        if name == "due_events" and self.refused_looks:
+            self.refused_looks -= 1
+            raise DatabaseUnavailable("gone for a while")
+        return await super().fetch(name, **parameters)
+
+
+@dataclass
+class Node:
+    """A process that runs the sandbox."""
+
+    engine: SandboxEngine
+    store: CountingStore
+    database: Database
+    people: People
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @asynccontextmanager
+    async def pumping(self) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as parts:
+            parts.create_task(self.engine.run_until(self.stopping))
+            try:
+                yield
+            finally:
+                self.stopping.set()
+
+    @asynccontextmanager
+    async def http(self) -> AsyncIterator[httpx.AsyncClient]:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(control_app(self.engine)), base_url="http://sandbox"
+        ) as client:
+            yield client
+
+
+async def authorise(headers: Mapping[str, str], instance_id: str) -> None:
+    assert headers["host"] == "sandbox"
+    if instance_id == "stranger":
+        raise UnknownInstance
+
+
+def control_app(engine: SandboxEngine) -> Starlette:
+    async def render(request: Request, error: Exception) -> Response:
+        del request
+        status = 404 if isinstance(error, UnknownInstance) else 400
+        return JSONResponse({"error": str(error)}, status_code=status)
+
+    return Starlette(
+        routes=[Mount("/sandbox", engine.ingress(authorise))],
+        exception_handlers={GatewayError: render},
+    )
+
+
+@asynccontextmanager
+async def node_at(
+    url: str, environment: Mapping[str, str] = NO_RECEIPTS, *, listen: bool = True
+) -> AsyncIterator[Node]:
+    clock, stopping = Clock(), asyncio.Event()
+    notifications = Notifications(url, clock)
+    database = Database(url, min_size=1, max_size=4)
+    await database.open()
+    store = CountingStore(database, notifications, room="sandbox")
+    store.statements = []
+    engine = SandboxProvider().start(Surroundings(environment, Path(), clock, store))
+    people = People(store, lambda count: b"\1" * count)
+    async with asyncio.TaskGroup() as parts:
+        parts.create_task(database.run_until(stopping))
+        if listen:
+            parts.create_task(notifications.run_until(stopping))
+        try:
+            yield Node(engine, store, database, people)
+        finally:
+            stopping.set()
+
+
+@pytest.fixture
+async def node(database_url: str) -> AsyncIterator[Node]:
+    async with node_at(database_url) as node, node.pumping():
+        yield node
+
+
+def seat(instance_id: str = "one", *, epoch: int = 1, paired: bool = True) -> Seat:
+    return Seat(instance_id, epoch, {"paired": True} if paired else {}, lambda: float("inf"))
+
+
+@dataclass
+class Listening:
+    """A session together with what it told."""
+
+    session: SandboxSession
+    _events: AsyncIterator[Delivery]
+
+    async def delivery(self) -> Delivery:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await anext(self._events)
+
+    async def next(self) -> Any:
+        delivery = await self.delivery()
+        await delivery.acknowledge()
+        return delivery.event
+
+
+@asynccontextmanager
+async def opened(node: Node, where: Seat | None = None) -> AsyncIterator[Listening]:
+    async with node.engine.open_session(where or seat()) as session:
+        assert isinstance(session, SandboxSession)
+        events = session.events()
+        async with aclosing(events):  # type: ignore[type-var]
+            yield Listening(session, events)
+
+
+@asynccontextmanager
+async def connected(node: Node, where: Seat | None = None) -> AsyncIterator[Listening]:
+    async with opened(node, where) as told:
+        assert (await told.next()).state is ConnectionState.CONNECTED
+        yield told
+
+
+def attempt(message_id: str = "M1", *, epoch: int = 1) -> Attempt:
+    return Attempt(message_id, epoch, 5.0)
+
+
+def text(message: str = "hi", **more: Any) -> SendText:
+    return SendText(phone=FRIEND, message=message, **more)
+
+
+async def sent(node: Node, instance_id: str = "one") -> list[dict[str, Any]]:
+    return await node.people.sent(instance_id, after=0, most=1000)
+
+
+async def plan(node: Node, *faults: object, instance_id: str = "one") -> None:
+    async with node.http() as http:
+        answer = await http.post(f"/sandbox/{instance_id}/faults", json={"next": faults})
+        assert answer.json() == {"faults": len(faults)}
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.01)
+
+
+# --- the port and the settings ---
+
+
+def engine_fits_the_port(engine: SandboxEngine) -> Engine:
+    return engine
+
+
+def test_fits_the_port() -> None:
+    provider = load_provider("sandbox")
+    assert isinstance(provider, Provider)
+    assert provider.name == "sandbox"
+    assert provider.can_repeat_send
+    assert provider.supports(SendText)
+    assert provider.supports(ShowTyping)
+    assert not provider.supports(Wire)
+    assert "sandbox" in provider_names()
+
+
+def test_an_unknown_provider_is_refused_in_words() -> None:
+    with pytest.raises(InvalidSettings, match=r"no provider 'telegram': choose one of .*sandbox"):
+        load_provider("telegram")
+
+
+def test_settings_are_read_under_their_prefix() -> None:
+    settings = read_settings(
+        {
+            "GATEWAY_SANDBOX_LATENCY_MIN_SECONDS": "0.5",
+            "GATEWAY_SANDBOX_LATENCY_MAX_SECONDS": "1",
+            "GATEWAY_SANDBOX_JOURNAL": "false",
+            "GATEWAY_SANDBOX_RECEIPTS": "off",
+            "GATEWAY_PORT": "8080",
+        }
+    )
+    assert settings == SandboxSettings(
+        latency_min_seconds=0.5, latency_max_seconds=1, journal=False, receipts=None
+    )
+    assert read_settings({}) == SandboxSettings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LATENCY_MAX_SECONDS", "0.01"),
+        ("LATENCY_MIN_SECONDS", "-1"),
+        ("RECEIPTS", "x"),
+        ("LATENCY", "1"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(name: str, value: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"GATEWAY_SANDBOX_{name}"):
+        read_settings({f"GATEWAY_SANDBOX_{name}": value})
+
+
+def test_receipts_come_at_the_pace_of_people() -> None:
+    def low(least: float, most: float) -> float:
+        del most
+        return least
+
+    def high(least: float, most: float) -> float:
+        del least
+        return most
+
+    assert [(r.status, r.after_seconds) for r in plan_receipts(SandboxSettings(), low)] == [
+        ("delivered", 0.3),
+        ("read", 1.8),
+    ]
+    assert [r.status for r in plan_receipts(SandboxSettings(), high)] == ["delivered"]
+    assert [r.after_seconds for r in plan_receipts(SandboxSettings(receipts=0), low)] == [0, 0]
+    assert plan_receipts(SandboxSettings(receipts=None), low) == []
+
+
+def test_codes_rotate() -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    first = pairing.qr_text("secret", at)
+    assert first.startswith("2@")
+    assert first == pairing.qr_text("secret", at + timedelta(seconds=19))
+    assert first != pairing.qr_text("secret", at + timedelta(seconds=20))
+    assert first.split(",")[1:] == pairing.qr_text("secret", at + timedelta(1)).split(",")[1:]
+    code = pairing.pairing_code("secret", FRIEND, at)
+    assert len(code) == 9
+    assert code[4] == "-"
+    assert code == pairing.pairing_code("secret", FRIEND, at + timedelta(seconds=179))
+    assert code != pairing.pairing_code("secret", FRIEND, at + timedelta(seconds=180))
+    assert pairing.phone_number("one") == pairing.phone_number("one") != pairing.phone_number("two")
+
+
+# --- states ---
+
+
+async def test_a_new_phone_is_unpaired_and_connects_when_scanned(node: Node) -> None:
+    async with opened(node, seat(paired=False)) as told, node.http() as http:
+        assert (await told.next()).state is ConnectionState.UNPAIRED
+        assert told.session.qr_text().startswith("2@")
+        assert told.session.pairing_code(FRIEND)[4] == "-"
+        with pytest.raises(NotConnected):
+            await told.session.send(text(), attempt())
+        answer = await http.post("/sandbox/one/scan", json={"phone": "+55 11 91234-5678"})
+        assert answer.json()["state"] == "connected"
+        event = await told.next()
+        assert isinstance(event, ConnectionChanged)
+        assert (event.state, event.phone) == (ConnectionState.CONNECTED, "5511912345678")
+        await told.session.send(text(), attempt())
+
+
+async def test_the_demo_instance_is_paired_from_the_start(node: Node) -> None:
+    async with opened(node) as told:
+        event = await told.next()
+        assert (event.state, event.phone) == (
+            ConnectionState.CONNECTED,
+            pairing.phone_number("one"),
+        )
+
+
+async def test_paired_settings_hold_for_a_phone_that_control_touched_first(node: Node) -> None:
+    await node.people.plan_faults("one", [])
+    async with connected(node):
+        pass
+
+
+async def test_every_change_is_told_once_and_in_order(node: Node) -> None:
+    async with connected(node) as told, node.http() as http:
+        for state in ("down", "down", "up", "logged_out", "logged_out"):
+            await http.post("/sandbox/one/connection", json={"state": state})
+        assert [(await told.next()).state for _ in range(3)] == [
+            ConnectionState.DISCONNECTED,
+            ConnectionState.CONNECTED,
+            ConnectionState.LOGGED_OUT,
+        ]
+        await http.post("/sandbox/one/scan")
+        assert (await told.next()).state is ConnectionState.CONNECTED
+
+
+@pytest.mark.parametrize(
+    ("command", "state"),
+    [("down", ConnectionState.DISCONNECTED), ("logged_out", ConnectionState.LOGGED_OUT)],
+)
+async def test_a_change_while_closed_is_told_by_the_opening_alone(
+    node: Node, command: str, state: ConnectionState
+) -> None:
+    async with connected(node):
+        pass
+    async with node.http() as http:
+        await http.post("/sandbox/one/connection", json={"state": command})
+    async with opened(node) as told:
+        assert (await told.next()).state is state
+        await node.people.scan("one", None)
+        assert (await told.next()).state is ConnectionState.CONNECTED
+    assert await events_kept(node) == 0
+
+
+async def test_a_newer_lease_silences_the_older(node: Node) -> None:
+    async with connected(node) as older, connected(node, seat(epoch=2)) as newer:
+        with pytest.raises(NotConnected, match="an older lease"):
+            await older.session.send(text(), attempt(epoch=1))
+        await newer.session.send(text(), attempt(epoch=2))
+        async with opened(node, seat(epoch=1)) as late:
+            assert (await late.next()).state is ConnectionState.REPLACED
+        await node.people.change_state("one", ConnectionState.DISCONNECTED)
+        assert (await newer.next()).state is ConnectionState.DISCONNECTED
+    assert [row["seen"] for row in await sent(node)] == [1]
+
+
+async def test_nothing_is_sent_past_the_lease_or_after_closing(node: Node) -> None:
+    lapsed = replace(seat(), may_act_until=lambda: 0.0)
+    async with connected(node, lapsed) as told:
+        with pytest.raises(NotConnected):
+            await told.session.send(text(), attempt())
+    async with connected(node) as told:
+        pass
+    with pytest.raises(NotConnected):
+        await told.session.send(text(), attempt())
+    with pytest.raises(StopAsyncIteration):
+        await anext(told.session.events())
+    assert await sent(node) == []
+
+
+# --- sending ---
+
+
+async def test_a_message_is_journalled_and_a_repeat_keeps_its_place(node: Node) -> None:
+    async with connected(node) as told:
+        receipt = await told.session.send(text("first"), attempt("A"))
+        assert receipt.provider_message_id == "A"
+        before = await sent(node)
+        await told.session.send(text("second"), attempt("B"))
+        await told.session.send(text("first"), attempt("A"))
+    rows = await sent(node)
+    assert [(row["message_id"], row["seen"]) for row in rows] == [("A", 2), ("B", 1)]
+    assert rows[0]["at"] == before[0]["at"]
+    assert (rows[0]["type"], rows[0]["phone"]) == ("send-text", FRIEND)
+    assert rows[0]["payload"]["message"] == "first"
+
+
+async def test_a_send_is_one_statement(node: Node) -> None:
+    async with connected(node) as told:
+        node.store.statements.clear()
+        await told.session.send(text(), attempt())
+        assert [name for name in node.store.statements if name != "due_events"] == [
+            "accept_message"
+        ]
+
+
+async def test_an_unknown_message_cannot_be_answered(node: Node) -> None:
+    async with connected(node) as told:
+        with pytest.raises(Refused, match="message X is not known on this instance"):
+            await told.session.send(text(message_id="X"), attempt())
+        known = KnownMessage("X", "X", FRIEND, FRIEND, from_me=False, type="text", payload={})
+        await told.session.send(text(message_id="X"), replace(attempt(), referred={"X": known}))
+    assert len(await sent(node)) == 1
+
+
+async def test_without_a_journal_nothing_is_written(database_url: str) -> None:
+    environment = {"GATEWAY_SANDBOX_JOURNAL": "false"}
+    async with (
+        node_at(database_url, environment) as node,
+        node.pumping(),
+        connected(node) as told,
+    ):
+        node.store.statements.clear()
+        await told.session.send(text(), attempt())
+        assert set(node.store.statements) <= {"due_events"}
+        assert await sent(node) == []
+
+
+async def test_typing_is_seen(node: Node) -> None:
+    async with connected(node) as told, node.http() as http:
+        assert await told.session.ask(ShowTyping(phone=FRIEND, seconds=5)) == Value()
+        seen = (await http.get("/sandbox/one")).json()
+        assert seen["typing"]["phone"] == FRIEND
+        await node.people.change_state("one", ConnectionState.DISCONNECTED)
+        with pytest.raises(NotConnected):
+            await told.session.ask(ShowTyping(phone=FRIEND, seconds=5))
+        with pytest.raises(NotSupported):
+            await told.session.ask(Value())  # type: ignore[arg-type]
+
+
+# --- faults ---
+
+
+@pytest.mark.parametrize(
+    ("fault", "failure", "arrived"),
+    [
+        ("disconnect_before_send", NotConnected, 0),
+        ("crash_after_accept", ConnectionResetError, 1),
+        ("transient", TryAgainLater, 0),
+        ("permanent", Refused, 0),
+        ("restricted_until", Restricted, 0),
+    ],
+)
+async def test_a_fault_strikes_once(
+    node: Node, fault: str, failure: type[Exception], arrived: int
+) -> None:
+    async with connected(node) as told:
+        await plan(node, fault)
+        with pytest.raises(failure):
+            await told.session.send(text(), attempt("A"))
+        assert len(await sent(node)) == arrived
+        if fault == "disconnect_before_send":
+            assert (await told.next()).state is ConnectionState.DISCONNECTED
+            await node.people.change_state("one", ConnectionState.CONNECTED)
+            assert (await told.next()).state is ConnectionState.CONNECTED
+        await told.session.send(text(), attempt("A"))
+    assert [row["seen"] for row in await sent(node)] == [arrived + 1]
+
+
+async def test_faults_take_times_and_come_in_order(node: Node) -> None:
+    until = datetime(2030, 1, 1, tzinfo=UTC)
+    async with connected(node) as told:
+        await plan(
+            node,
+            {"fault": "transient", "afterSeconds": 7},
+            {"fault": "restricted_until", "until": until.isoformat()},
+            {"fault": "restricted_until", "seconds": 3600},
+            {"fault": "slow", "seconds": 0},
+        )
+        with pytest.raises(TryAgainLater) as later:
+            await told.session.send(text(), attempt())
+        assert later.value.after_seconds == 7
+        with pytest.raises(Restricted) as restricted:
+            await told.session.send(text(), attempt())
+        assert restricted.value.until == until
+        with pytest.raises(Restricted) as restricted:
+            await told.session.send(text(), attempt())
+        assert timedelta(minutes=59) < restricted.value.until - datetime.now(UTC)
+        await told.session.send(text(), attempt())
+    assert [row["seen"] for row in await sent(node)] == [1]
+
+
+async def test_slow_is_accepted_late_and_timeout_never(node: Node) -> None:
+    async with connected(node) as told:
+        await plan(node, {"fault": "slow", "seconds": 60}, "timeout")
+        for _ in range(2):
+            with pytest.raises(Unconfirmed):
+                await told.session.send(text(), replace(attempt(), time_limit_seconds=0.1))
+        assert (await node.people.look("one")).faults == 0
+        assert await sent(node) == []
+
+
+async def test_a_new_plan_replaces_the_old_and_an_empty_one_clears(node: Node) -> None:
+    async with connected(node) as told:
+        await plan(node, "permanent", "permanent")
+        await plan(node, "transient")
+        assert (await node.people.look("one")).faults == 1
+        await plan(node)
+        await told.session.send(text(), attempt())
+
+
+async def test_no_fault_strikes_twice_or_is_skipped(node: Node) -> None:
+    async with connected(node) as told:
+        await plan(node, *["permanent"] * 20)
+        results = await asyncio.gather(
+            *(told.session.send(text(), attempt(f"M{number}")) for number in range(30)),
+            return_exceptions=True,
+        )
+    assert sum(isinstance(result, Refused) for result in results) == 20
+    assert len(await sent(node)) == 10
+
+
+async def test_a_fault_meant_for_a_send_outlives_a_refusal(node: Node) -> None:
+    async with connected(node) as told:
+        await plan(node, "permanent")
+        await node.people.change_state("one", ConnectionState.DISCONNECTED)
+        with pytest.raises(NotConnected):
+            await told.session.send(text(), attempt())
+        assert (await node.people.look("one")).faults == 1
+
+
+# --- receipts and what comes in ---
+
+
+async def test_receipts_are_told_until_acknowledged(database_url: str) -> None:
+    async with node_at(database_url, IMMEDIATE_RECEIPTS) as node, node.pumping():
+        async with connected(node) as told:
+            await told.session.send(text(), attempt("A"))
+            await told.session.send(text(), attempt("A"))
+            first = await told.delivery()
+            assert isinstance(first.event, MessageAcknowledged)
+            assert first.event.status == "delivered"
+            assert list(first.event.provider_message_ids) == ["A"]
+            assert first.event.chat == FRIEND
+        async with connected(node) as told:
+            again = await told.delivery()
+            assert (again.event, again.event_id) == (first.event, first.event_id)
+            await again.acknowledge()
+        kept = await events_kept(node)
+        assert kept in (0, 1)  # read comes for four messages of five
+        async with connected(node) as told:
+            for _ in range(kept):
+                event = await told.next()
+                assert event.status == "read"
+            await node.people.change_state("one", ConnectionState.DISCONNECTED)
+            assert isinstance(await told.next(), ConnectionChanged)
+
+
+async def test_receipts_wait_for_their_time(database_url: str) -> None:
+    environment = {**NO_RECEIPTS, "GATEWAY_SANDBOX_RECEIPTS": "1000"}
+    async with node_at(database_url, environment) as node, node.pumping(), connected(node) as told:
+        await told.session.send(text(), attempt("A"))
+        kept = await events_kept(node)
+        assert kept in (1, 2)
+        await node.people.change_state("one", ConnectionState.DISCONNECTED)
+        assert isinstance(await told.next(), ConnectionChanged)
+        await node.people.change_state("one", ConnectionState.CONNECTED)
+        assert isinstance(await told.next(), ConnectionChanged)
+        await node.database.execute(
+            SQL("update sandbox.events set due_at = now() where instance_id = 'one'")
+        )
+        await node.store.signal("one")
+        assert (await told.next()).status == "delivered"
+
+
+async def test_a_text_is_received(node: Node) -> None:
+    async with connected(node) as told, node.http() as http:
+        one = await http.post(
+            "/sandbox/one/receive",
+            json={"phone": FRIEND, "text": {"message": "hi"}, "senderName": "Ana"},
+        )
+        two = await http.post(
+            "/sandbox/one/receive",
+            json={"phone": FRIEND, "text": "yes", "messageId": "Z", "fromMe": True},
+        )
+        assert two.json() == {"messageId": "Z"}
+        first, second = await told.next(), await told.next()
+        assert isinstance(first, MessageReceived)
+        assert first.provider_message_id == one.json()["messageId"]
+        assert (first.chat, first.sender, first.sender_name) == (FRIEND, FRIEND, "Ana")
+        assert (first.from_me, first.kind) == (False, "text")
+        assert first.content == {"text": {"message": "hi"}}
+        assert (second.from_me, second.sender, second.chat) == (True, None, FRIEND)
+
+
+async def test_a_group_is_another_chat_than_its_writer(node: Node) -> None:
+    async with connected(node) as told, node.http() as http:
+        await http.post(
+            "/sandbox/one/receive",
+            json={"phone": FRIEND, "text": "hi", "chat": "120363025555555555@g.us"},
+        )
+        event = await told.next()
+        assert (event.chat, event.sender) == ("120363025555555555-group", FRIEND)
+
+
+async def test_what_comes_while_out_of_reach_is_told_in_order_afterwards(node: Node) -> None:
+    async with connected(node) as told, node.http() as http:
+        await http.post("/sandbox/one/connection", json={"state": "down"})
+        for number in range(5):
+            await http.post(
+                "/sandbox/one/receive", json={"phone": FRIEND, "text": "hi", "messageId": number}
+            )
+            await http.post(
+                "/sandbox/one/receive",
+                json={"phone": FRIEND, "text": "hi", "messageId": f"{number}"},
+            )
+        assert (await told.next()).state is ConnectionState.DISCONNECTED
+        await http.post("/sandbox/one/connection", json={"state": "up"})
+        assert (await told.next()).state is ConnectionState.CONNECTED
+        ids = [(await told.next()).provider_message_id for _ in range(5)]
+        assert ids == [str(number) for number in range(5)]
+
+
+async def test_a_slow_reader_is_told_everything(node: Node) -> None:
+    many = 450
+    async with connected(node) as told:
+        await node.people.write("one", received("0"))
+        await node.database.execute(
+            SQL(
+                "insert into sandbox.events (instance_id, due_at, body)"
+                " select instance_id, clock_timestamp(),"
+                " body || jsonb_build_object('messageId', n::text)"
+                " from sandbox.events, generate_series(1, %(many)s::int) n"
+            ),
+            many=many,
+        )
+        await node.store.signal("one")
+        told_ids = [int((await told.next()).provider_message_id) for _ in range(many + 1)]
+    assert told_ids == list(range(many + 1))
+
+
+# --- control ---
+
+
+@pytest.mark.parametrize(
+    ("route", "body", "complaint"),
+    [
+        ("connection", {"state": "sideways"}, "state: must be one of up, down, logged_out"),
+        ("connection", {}, "state: is missing"),
+        ("scan", {"phone": "abc"}, "phone: Invalid phone"),
+        ("scan", {"fone": FRIEND}, "fone: is not known here"),
+        ("receive", {"phone": FRIEND}, "text: is missing"),
+        ("receive", {"phone": FRIEND, "text": ""}, "text.message: String should have at least"),
+        ("receive", {"phone": FRIEND, "text": "a\0b"}, "NUL"),
+        ("faults", {"next": ["nonsense"]}, "next.0.fault: must be one of disconnect_before_send"),
+        ("faults", {"next": [{"fault": "slow", "minutes": 1}]}, "next.0.minutes: is not known"),
+        ("faults", {"next": "slow"}, "next: must be a valid list"),
+        ("faults", [], "The body must be a JSON object"),
+    ],
+)
+async def test_a_bad_body_is_refused_by_name(
+    node: Node, route: str, body: object, complaint: str
+) -> None:
+    async with node.http() as http:
+        answer = await http.post(f"/sandbox/one/{route}", content=json.dumps(body))
+    assert answer.status_code == 400
+    assert complaint in answer.json()["error"]
+
+
+async def test_what_is_not_json_is_refused(node: Node) -> None:
+    async with node.http() as http:
+        answer = await http.post("/sandbox/one/scan", content=b"\xff{")
+        assert answer.json() == {"error": "The body is not JSON"}
+        answer = await http.get("/sandbox/one/sent?limit=10001")
+        assert answer.json()["error"].startswith("limit: must be less than or equal to 10000")
+
+
+async def test_only_a_linked_phone_can_be_cut_or_written_to(node: Node) -> None:
+    async with node.http() as http:
+        for route, body in (
+            ("connection", {"state": "up"}),
+            ("receive", {"phone": FRIEND, "text": "hi"}),
+        ):
+            answer = await http.post(f"/sandbox/one/{route}", json=body)
+            assert answer.status_code == 400
+            assert "scan first" in answer.json()["error"]
+    assert await events_kept(node) == 0
+
+
+async def test_every_route_asks_who_is_there(node: Node) -> None:
+    async with node.http() as http:
+        for method, route in (
+            ("POST", "/scan"),
+            ("POST", "/connection"),
+            ("POST", "/receive"),
+            ("POST", "/faults"),
+            ("GET", "/sent"),
+            ("GET", ""),
+        ):
+            answer = await http.request(method, f"/sandbox/stranger{route}")
+            assert answer.status_code == 404
+
+
+async def test_the_journal_is_read_in_pages(node: Node) -> None:
+    async with connected(node) as told, node.http() as http:
+        for message_id in ("A", "B", "C"):
+            await told.session.send(text(message_id), attempt(message_id))
+        first = (await http.get("/sandbox/one/sent?limit=2")).json()
+        rest = (await http.get(f"/sandbox/one/sent?after={first[-1]['number']}")).json()
+    assert [item["messageId"] for item in first + rest] == ["A", "B", "C"]
+    assert set(first[0]) == {"number", "messageId", "seen", "type", "phone", "payload", "at"}
+    assert datetime.fromisoformat(first[0]["at"]).tzinfo
+
+
+async def test_control_works_without_an_open_session(node: Node) -> None:
+    async with node.http() as http:
+        seen = (await http.post("/sandbox/one/scan")).json()
+        assert seen == {
+            "phone": pairing.phone_number("one"),
+            "state": "connected",
+            "typing": None,
+            "faults": 0,
+        }
+        await http.post("/sandbox/one/receive", json={"phone": FRIEND, "text": "hi"})
+    async with connected(node, seat(paired=False)) as told:
+        assert (await told.next()).content == {"text": {"message": "hi"}}
+
+
+async def test_a_command_reaches_a_session_of_another_node(node: Node, database_url: str) -> None:
+    async with (
+        node_at(database_url) as other,
+        other.pumping(),
+        connected(node) as told,
+        other.http() as http,
+    ):
+        await http.post("/sandbox/one/connection", json={"state": "down"})
+        assert (await told.next()).state is ConnectionState.DISCONNECTED
+        await http.post("/sandbox/one/connection", json={"state": "up"})
+        assert (await told.next()).state is ConnectionState.CONNECTED
+        await told.session.send(text(), attempt("A"))
+        journal = (await http.get("/sandbox/one/sent")).json()
+        assert [item["messageId"] for item in journal] == ["A"]
+
+
+# --- the pump ---
+
+
+async def test_one_statement_looks_for_many_sessions(database_url: str) -> None:
+    names = [f"instance-{number}" for number in range(50)]
+    async with node_at(database_url, listen=False) as node, AsyncExitStack() as stack:
+        told = [await stack.enter_async_context(connected(node, seat(name))) for name in names]
+        for name in names:
+            await node.people.write(name, received(name))
+        async with node.pumping():
+            for name, listening in zip(names, told, strict=True):
+                assert (await listening.delivery()).event.provider_message_id == name  # type: ignore[union-attr]
+            assert node.store.statements.count("due_events") == 1
+
+
+async def test_it_rests_when_there_is_nothing_to_tell(database_url: str) -> None:
+    class Watched(Clock):
+        rests: list[float]
+
+        async def wait(self, event: asyncio.Event, timeout_seconds: float | None) -> bool:
+            self.rests.append(timeout_seconds or 0)
+            return await super().wait(event, timeout_seconds)
+
+    clock = Watched()
+    clock.rests = []
+    async with node_at(database_url, listen=False) as node:
+        node.engine = SandboxProvider().start(Surroundings({}, Path(), clock, node.store))
+        async with node.pumping(), connected(node):
+
+            async def resting() -> bool:
+                return max(clock.rests, default=0) > 29
+
+            await eventually(resting)
+            assert node.store.statements.count("due_events") <= 3
+
+
+async def test_events_of_a_closed_session_are_passed_over(node: Node) -> None:
+    async with connected(node), connected(node, seat("two")) as two:
+        pass
+    await node.people.write("two", received("late"))
+    async with connected(node) as one:
+        await node.people.write("one", received("hi"))
+        assert (await one.next()).provider_message_id == "hi"
+        async with connected(node, seat("two")) as two:
+            assert (await two.next()).provider_message_id == "late"
+
+
+async def test_it_outlives_a_database_that_goes_away(node: Node) -> None:
+    async with connected(node) as told:
+        node.store.refused_looks = 1
+        await node.people.write("one", received("hi"))
+        assert (await told.next()).provider_message_id == "hi"
+        assert node.store.refused_looks == 0
+
+
+async def test_a_lapsed_lease_is_told_nothing_more(node: Node) -> None:
+    until = float("inf")
+    async with connected(node, replace(seat(), may_act_until=lambda: until)) as told:
+        until = 0.0
+        await node.people.write("one", received("hi"))
+        looks = node.store.statements.count("due_events")
+
+        async def looked_again() -> bool:
+            return node.store.statements.count("due_events") > looks + 1
+
+        await eventually(looked_again)
+        assert not told.session.in_hand
+        until = float("inf")
+        assert (await told.next()).provider_message_id == "hi"
+
+
+def received(message_id: str) -> dict[str, Any]:
+    return {
+        "kind": "message",
+        "messageId": message_id,
+        "chat": FRIEND,
+        "sender": FRIEND,
+        "senderName": None,
+        "type": "text",
+        "content": {"text": {"message": "hi"}},
+    }
+
+
+async def events_kept(node: Node) -> int:
+    (row,) = await node.database.fetch_dicts(
+        SQL("select count(*) as kept from sandbox.events where instance_id = 'one'")
+    )
+    return int(row["kept"])

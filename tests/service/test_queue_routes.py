@@ -1,0 +1,180 @@
+"""The queue as callers see and steer it."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway
+
+SLOW = {"GATEWAY_PACE_MIN_SECONDS": "600", "GATEWAY_PACE_MAX_SECONDS": "600"}
+
+
+@pytest.fixture
+async def slow_client(tmp_path: Path, database_url: str) -> Any:
+    """A client of a gateway in which everything waits."""
+    with running_gateway(tmp_path, database_url, **SLOW) as gateway:
+        await gateway.ready()
+        async with client_of(gateway) as client:
+            yield client
+
+
+async def test_items_are_listed_oldest_first_in_both_forms(slow_client: Client) -> None:
+    accepted = [await slow_client.send_text(f"text {n}", delayMessage=n) for n in range(3)]
+
+    items = (await slow_client.call("GET", "/queue", params={"page": 1, "pageSize": 100})).json()
+    page = (await slow_client.call("POST", "/queue", json={})).json()
+
+    assert [i["ZaapId"] for i in items] == [a["zaapId"] for a in accepted]
+    assert items == page["messages"]
+    assert items[1] | {"Created": 0, "CreatedAt": ""} == {
+        "_id": accepted[1]["zaapId"],
+        "ZaapId": accepted[1]["zaapId"],
+        "MessageId": accepted[1]["messageId"],
+        "InstanceId": slow_client.demo.instance_id,
+        "Phone": "5511999999999",
+        "Message": "text 1",
+        "DelayMessage": 1,
+        "DelayTyping": 0,
+        "Created": 0,
+        "CreatedAt": "",
+        "IsTrial": False,
+        "Beta": False,
+        "Type": "send-text",
+        "Status": "pending",
+        "Attempts": 0,
+        "MaxAttempts": 3,
+        "SequenceNumber": 2,
+        "ScheduledFor": None,
+        "NextAttemptAt": None,
+        "Error": None,
+    }
+    assert items[0]["DelayMessage"] == -1
+    assert page["hasMore"] is False
+    assert page["queueLength"] == 3
+
+
+async def test_the_cursor_visits_every_message_once(slow_client: Client) -> None:
+    accepted = [(await slow_client.send_text(f"text {n}"))["zaapId"] for n in range(7)]
+
+    seen: list[str] = []
+    cursor = None
+    while True:
+        body = {"pageSize": 3, "pagingState": cursor}
+        page = (await slow_client.call("POST", "/queue", json=body)).json()
+        seen += [item["ZaapId"] for item in page["messages"]]
+        cursor = page["pagingState"]
+        if not page["hasMore"]:
+            break
+
+    assert seen == accepted
+    assert cursor is None
+
+
+async def test_filters_narrow_what_is_listed(slow_client: Client) -> None:
+    await slow_client.send_text("now")
+    in_two_days = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    await slow_client.send_text("later", phone="5511888888888", scheduledFor=in_two_days)
+
+    scheduled = (await slow_client.call("GET", "/queue", params={"status": "scheduled"})).json()
+    of_phone = (
+        await slow_client.call("POST", "/queue", json={"phone": "+55 11 88888-8888"})
+    ).json()
+    of_type = (await slow_client.call("GET", "/queue", params={"type": "send-image"})).json()
+
+    assert [i["Message"] for i in scheduled] == ["later"]
+    assert scheduled[0]["ScheduledFor"] is not None
+    assert [i["Message"] for i in of_phone["messages"]] == ["later"]
+    assert of_type == []
+
+
+async def test_count_and_clear(slow_client: Client) -> None:
+    for n in range(4):
+        await slow_client.send_text(f"text {n}")
+
+    before = (await slow_client.call("GET", "/queue/count")).json()
+    cleared = (await slow_client.call("DELETE", "/queue")).json()
+    after = (await slow_client.call("GET", "/queue/count")).json()
+
+    assert before == {"count": 4, "queueLength": 4}
+    assert cleared == {"value": True, "removed": 4, "queueLength": 0}
+    assert after == {"count": 0, "queueLength": 0}
+
+
+async def test_clear_spares_what_is_younger(slow_client: Client) -> None:
+    await slow_client.send_text("young")
+
+    cleared = (await slow_client.call("DELETE", "/queue", params={"olderThan": "3600"})).json()
+    wrong = await slow_client.call("DELETE", "/queue", params={"olderThan": "yesterday"})
+
+    assert cleared["removed"] == 0
+    assert wrong.status_code == 400
+    assert wrong.json()["error"].startswith("olderThan: must be a time with an offset")
+
+
+@pytest.mark.parametrize("name", ["zaapId", "messageId"])
+async def test_one_message_is_removed_by_either_id(slow_client: Client, name: str) -> None:
+    accepted = await slow_client.send_text("never")
+
+    removed = await slow_client.call("DELETE", f"/queue/{accepted[name]}")
+    again = await slow_client.call("DELETE", f"/queue/{accepted[name]}")
+
+    assert (removed.status_code, removed.json()) == (200, {"value": True})
+    assert again.status_code == 409
+    assert again.json()["error"] == "The message is canceled and no longer waits"
+
+
+async def test_what_was_never_there_is_not_found(slow_client: Client) -> None:
+    answer = await slow_client.call("DELETE", "/queue/0123456789ABCDEF0123456789ABCDEF")
+
+    assert answer.status_code == 404
+
+
+async def test_what_was_sent_no_longer_waits(client: Client) -> None:
+    accepted = await client.send_text("sent")
+    await client.sent_at_least(1)
+    await _until_empty(client)
+
+    answer = await client.call("DELETE", f"/queue/{accepted['zaapId']}")
+
+    assert answer.status_code == 409
+    assert answer.json()["error"] == "The message is sent and no longer waits"
+
+
+async def test_what_is_cancelled_during_its_wait_is_not_sent(
+    tmp_path: Path, database_url: str
+) -> None:
+    with running_gateway(
+        tmp_path, database_url, GATEWAY_PACE_MIN_SECONDS="1", GATEWAY_PACE_MAX_SECONDS="1"
+    ) as gateway:
+        await gateway.ready()
+        async with client_of(gateway) as client:
+            cancelled = await client.send_text("cancelled")
+            kept = await client.send_text("kept")
+            answer = await client.call("DELETE", f"/queue/{cancelled['zaapId']}")
+            sent = await client.sent_at_least(1)
+
+    assert answer.status_code == 200
+    assert [s["messageId"] for s in sent] == [kept["messageId"]]
+
+
+async def test_a_disconnected_instance_keeps_its_line_and_goes_on(
+    gateway: RunningGateway, client: Client
+) -> None:
+    await client.control("connection", state="down")
+    accepted = [(await client.send_text(f"text {n}"))["messageId"] for n in range(3)]
+    waiting = (await client.call("GET", "/queue")).json()
+
+    await client.control("connection", state="up")
+    sent = await client.sent_at_least(3)
+
+    assert [(i["MessageId"], i["Attempts"]) for i in waiting] == [(a, 0) for a in accepted]
+    assert [s["messageId"] for s in sent] == accepted
+    assert gateway.process is not None
+    assert gateway.process.poll() is None
+
+
+async def _until_empty(client: Client) -> None:
+    while (await client.call("GET", "/queue/count")).json()["count"]:
+        pass
