@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, cast
 
-from gateway.contract.wire import Wire
+from gateway.contract.wire import Incoming, Wire
 
 Result = TypeVar("Result")
 Method = Literal["GET", "POST", "PUT", "DELETE"]
@@ -16,7 +16,7 @@ class Address(NamedTuple):
     path: str
 
 
-class Operation(Wire, Generic[Result]):
+class Operation(Incoming, Generic[Result]):
     """Something asked and answered now, by the live session or by our own tables.
 
     `also` lists further addresses at which real clients call it; `answer_status` is the HTTP

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.operation import Operation, Value
-from gateway.contract.wire import Chat, Wire
+from gateway.contract.wire import Chat, Incoming, Wire
 
 _LARGEST_PAGE = 30
 _LARGEST_OLD_PAGE = 1_000
@@ -64,7 +64,7 @@ class QueueItem(Wire, alias_generator=_pascal):
     error: str | None
 
 
-class QueueFilter(Wire):
+class QueueFilter(Incoming):
     """Narrows what is listed or removed."""
 
     status: Status | None = None

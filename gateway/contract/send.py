@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
-from gateway.contract.wire import Chat, DelaySeconds, FutureTime, Wire
+from gateway.contract.wire import Chat, DelaySeconds, FutureTime, Incoming, Wire
 
 STORED_VERSION = 1
 """Version of the stored form of every message; raised only when old code cannot read it."""
@@ -29,7 +29,7 @@ def _parse_priority(value: object) -> object:
     raise PydanticCustomError("priority", "must be high, normal or bulk")
 
 
-class Send(Wire):
+class Send(Incoming):
     """One outgoing message. Subclasses with a path become routes; those without are families."""
 
     path: ClassVar[str | None] = None

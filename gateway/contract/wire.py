@@ -17,7 +17,12 @@ class Wire(BaseModel):
         frozen=True,
         extra="ignore",
         coerce_numbers_to_str=True,
+        hide_input_in_errors=True,  # an error may reach a log, its input must not
     )
+
+
+class Incoming(Wire):
+    """What callers write: null is the same as absent."""
 
     @model_validator(mode="before")
     @classmethod

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from gateway.contract.send import Send
-from gateway.contract.wire import Chat, Wire
+from gateway.contract.wire import Chat, Incoming
 
 _LONGEST_TEXT = 65_536  # WhatsApp's own limit, in characters
 
@@ -20,7 +20,7 @@ def _unfold_lines(value: object) -> object:
 Text = Annotated[str, BeforeValidator(_unfold_lines), Field(min_length=1, max_length=_LONGEST_TEXT)]
 
 
-class MentionedGroup(Wire):
+class MentionedGroup(Incoming):
     """A group of the same community, named in the text."""
 
     phone: Chat
