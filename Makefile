@@ -2,9 +2,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NEWMAN := postman/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check test-fast coverage migrate schema lock format clean
+.PHONY: help setup run test check test-fast coverage docs postman migrate schema lock format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +34,20 @@ check: setup
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory postman; \
+		else echo "SKIPPED: the Postman collection was not run, because that needs node and npm"; fi
+
+docs: setup ## write the OpenAPI document and the Postman collection from the declarations
+	$(BIN)/gateway openapi > openapi/openapi.json
+	$(BIN)/gateway postman > postman/gateway.postman_collection.json
+	$(BIN)/gateway postman --environment > postman/gateway.postman_environment.json
+
+postman: setup $(NEWMAN) ## run the Postman collection against a fresh gateway (needs node and npm)
+	@PYTHONPATH=. $(BIN)/python tests/postman_run.py
+
+$(NEWMAN): postman/package.json postman/package-lock.json
+	cd postman && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 test-fast: setup ## the tests that need no Postgres
 	$(BIN)/pytest tests/unit tests/contract

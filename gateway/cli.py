@@ -1,11 +1,16 @@
 """The command line: parses and calls, nothing else."""
 
 import asyncio
+import json
 import os
 import sys
+from typing import Annotated, Any
 
 import typer
 
+from gateway.contract.catalogue import catalogue
+from gateway.contract.openapi import render_openapi
+from gateway.contract.postman import render_collection, render_environment
 from gateway.database.migrations import migrate as apply_migrations
 from gateway.errors import GatewayError
 from gateway.observability.error_reports import configure_error_reports, report_error
@@ -56,6 +61,27 @@ def migrate() -> None:
         raise typer.Exit(_REFUSED)
     for migration in asyncio.run(apply_migrations(url)):
         typer.echo(f"{migration.number:04} {migration.name}")
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the contract as an OpenAPI document."""
+    _print_json(render_openapi(catalogue()))
+
+
+@cli.command()
+def postman(
+    *,
+    environment: Annotated[
+        bool, typer.Option("--environment", help="its variables instead")
+    ] = False,
+) -> None:
+    """Print the contract as a Postman collection."""
+    _print_json(render_environment() if environment else render_collection(catalogue()))
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def _read_settings() -> Settings:

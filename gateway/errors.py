@@ -5,6 +5,7 @@
     + InvalidRequest              400
       - InstanceNotConnected      the instance refuses sends while it is disconnected
       - TrialOver                 not subscribed
+      - AddressRefused            a URL that leads where this gateway does not go
     + Unauthorized                401
     + Forbidden                   403
     + NotFound                    404
@@ -16,6 +17,7 @@
     + UnsupportedContentType      415
     + IdempotencyKeyReused        422
     + QueueFull                   429
+    + TooManyRequests             429
     + NotSupported                501, this instance's provider cannot do it
   x Unavailable                   503, what we need is out of reach for now
     + DatabaseUnavailable
@@ -58,6 +60,10 @@ class TrialOver(InvalidRequest):
 
     def __init__(self) -> None:
         super().__init__("To continue sending a message, you must subscribe to this instance again")
+
+
+class AddressRefused(InvalidRequest):
+    """A URL of a caller's that leads where this gateway does not go."""
 
 
 class Unauthorized(CallerError):
@@ -128,6 +134,14 @@ class QueueFull(CallerError):
     def __init__(self, limit: int, *, connected: bool, retry_after_seconds: int = 60) -> None:
         state = "" if connected else " while the instance is disconnected"
         super().__init__(f"Queue limit of {limit} messages reached{state}")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyRequests(CallerError):
+    """More requests than an account or instance may make."""
+
+    def __init__(self, whose: str, *, retry_after_seconds: int) -> None:
+        super().__init__(f"Too many requests for this {whose}")
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -2,21 +2,28 @@
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from gateway.errors import InvalidSettings
+from gateway.public_address import AddressPolicy
 
 PREFIX = "GATEWAY_"
 _WITHOUT_PREFIX = {"DATABASE_URL": "database_url"}
 _SHORTEST_SECRET = 32
+_LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 _LONGEST_NODE_NAME = 40  # a notification channel carries it
 
 
 def _blank_is_absent(value: object) -> object:
     return None if value == "" else value
+
+
+def _split_list(value: object) -> object:
+    return [v.strip() for v in value.split(",") if v.strip()] if isinstance(value, str) else value
 
 
 Optional = Annotated[str | None, BeforeValidator(_blank_is_absent)]
@@ -32,6 +39,16 @@ class Settings(BaseModel):
     )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on")
+    internal_host: str = Field(
+        "127.0.0.1", description="address of the internal listener: /metrics, /health, /ready"
+    )
+    internal_port: int = Field(9464, ge=0, le=65535, description="its port; 0 takes any free one")
+    metrics_on_public: bool = Field(
+        default=False, description="also serves /metrics on the public address"
+    )
+    metrics_by_instance: bool = Field(
+        default=False, description="labels message metrics with instance_id; costs memory"
+    )
     allow_remote: bool = Field(
         default=False, description="lets development listen on an address others can reach"
     )
@@ -50,9 +67,10 @@ class Settings(BaseModel):
         description="encrypts instance tokens; after a comma, earlier ones that still decrypt; "
         "required in production, made once in development",
     )
-    node_name: Annotated[Optional, Field(max_length=_LONGEST_NODE_NAME)] = Field(
-        None, description="names this process among others; by default host name and port"
-    )
+    node_name: Annotated[
+        Annotated[str, Field(max_length=_LONGEST_NODE_NAME)] | None,
+        BeforeValidator(_blank_is_absent),
+    ] = Field(None, description="names this process among others; by default host name and port")
     lease_seconds: float = Field(
         15.0, gt=1, description="after so long without a sign of life others take our sessions"
     )
@@ -76,8 +94,51 @@ class Settings(BaseModel):
     max_media_body_bytes: int = Field(
         104_857_600, ge=1_024, description="largest request body with a file in it"
     )
+    trusted_proxies: Annotated[
+        tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split_list)
+    ] = Field(
+        (),
+        description="networks of the proxies before us, with commas between: what they write "
+        "into X-Forwarded-For is believed, for the accounts' lists of allowed addresses",
+    )
+    account_requests_per_second: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="requests of an account per node; 0: no limit"
+    )
+    account_requests_burst: int = Field(
+        0, ge=0, description="of these, how many may come at once; 0: as many as in a second"
+    )
+    instance_requests_per_second: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="requests of an instance per node; 0: no limit"
+    )
+    instance_requests_burst: int = Field(
+        0, ge=0, description="of these, how many may come at once; 0: as many as in a second"
+    )
+    provider: Optional = Field(
+        None,
+        description="how a new instance reaches WhatsApp when its creator names no way; by default "
+        "the only provider there is, in development the sandbox",
+    )
     trials: bool = Field(
         default=False, description="instances stop sending when their trial is over"
+    )
+    webhook_timeout_seconds: float = Field(
+        15.0, gt=0, description="a receiver that has not answered by then did not take it"
+    )
+    webhook_retry_base_seconds: float = Field(
+        5.0, gt=0, description="pause after the first callback that is not taken; it grows"
+    )
+    webhook_max_attempts: int = Field(
+        12, ge=1, le=100, description="attempts per callback, within about a day by default"
+    )
+    allow_http: bool | None = Field(
+        None, description="lets callers give http URLs; by default only in development"
+    )
+    allowed_networks: Annotated[
+        tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split_list)
+    ] = Field(
+        (),
+        description="networks that are not public and may yet be visited by webhooks and media, "
+        "with commas between; in development also loopback",
     )
     drain_seconds: float = Field(
         30.0, gt=0, description="what is under way may take this long after a stop signal"
@@ -100,12 +161,20 @@ class Settings(BaseModel):
                     f"GATEWAY_HOST={self.host} can be reached by others, and development has a "
                     "demo account: set GATEWAY_ENV=production, or GATEWAY_ALLOW_REMOTE=true"
                 )
-        elif not self.secret_key or any(len(s) < _SHORTEST_SECRET for s in self.secrets()):
+        elif not self.secrets() or any(len(s) < _SHORTEST_SECRET for s in self.secrets()):
             raise ValueError(
                 "production needs GATEWAY_SECRET_KEY with at least 32 characters, for example "
                 "from `openssl rand -hex 32`"
             )
         return self
+
+    def address_policy(self) -> AddressPolicy:
+        """Where webhooks and media may lead."""
+        development = self.env == "development"
+        return AddressPolicy(
+            allow_http=development if self.allow_http is None else self.allow_http,
+            allowed=(*self.allowed_networks, *(_LOOPBACK if development else ())),
+        )
 
     def secrets(self) -> tuple[str, ...]:
         """The current secret first, then earlier ones."""

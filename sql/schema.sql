@@ -24,6 +24,50 @@ return null;
 end
 $$;
 
+CREATE TABLE public.instances (
+    id text NOT NULL,
+    account_id text NOT NULL,
+    name text NOT NULL,
+    token_hash bytea NOT NULL,
+    token_ciphertext bytea NOT NULL,
+    token_key_id text NOT NULL,
+    provider text NOT NULL,
+    provider_settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    demo boolean DEFAULT false NOT NULL,
+    wanted boolean DEFAULT true NOT NULL,
+    pace_min_seconds double precision,
+    pace_max_seconds double precision,
+    received_callback_url text,
+    delivery_callback_url text,
+    message_status_callback_url text,
+    connected_callback_url text,
+    disconnected_callback_url text,
+    presence_chat_callback_url text,
+    notify_sent_by_me boolean DEFAULT false NOT NULL,
+    call_reject_auto boolean DEFAULT false NOT NULL,
+    call_reject_message text,
+    auto_read_message boolean DEFAULT false NOT NULL,
+    auto_read_status boolean DEFAULT false NOT NULL,
+    disable_enqueue_when_disconnected boolean DEFAULT false NOT NULL,
+    trial_ends_at timestamp with time zone,
+    subscribed boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT pace_is_a_range CHECK ((((pace_min_seconds IS NULL) = (pace_max_seconds IS NULL)) AND ((pace_min_seconds IS NULL) OR (((0)::double precision <= pace_min_seconds) AND (pace_min_seconds <= pace_max_seconds)))))
+);
+
+CREATE FUNCTION public.callback_url(i public.instances, type text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select case type
+        when 'ConnectedCallback' then i.connected_callback_url
+        when 'DeliveryCallback' then i.delivery_callback_url
+        when 'DisconnectedCallback' then i.disconnected_callback_url
+        when 'MessageStatusCallback' then i.message_status_callback_url
+        when 'PresenceChatCallback' then i.presence_chat_callback_url
+        when 'ReceivedCallback' then i.received_callback_url
+    end
+$$;
+
 CREATE FUNCTION public.make_instance_line() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -75,6 +119,40 @@ CREATE FUNCTION public.shown_status(q public.message_queue) RETURNS text
     end
 $$;
 
+CREATE FUNCTION public.tell(instance_ids text[], chats text[], types text[], ids uuid[], bodies text[]) RETURNS bigint
+    LANGUAGE sql
+    AS $$
+    with wanted as (
+        select c.*, row_number() over (partition by c.instance_id, c.chat order by c.turn) as nth
+        from unnest(instance_ids, chats, types, ids, bodies) with ordinality
+            as c (instance_id, chat, type, id, body, turn)
+        join instances i on i.id = c.instance_id
+        where callback_url(i, c.type) is not null
+    ), line as (
+        insert into webhook_lines as w (instance_id, chat, pending, next_position, due_at)
+        select instance_id, chat, count(*), 1 + count(*), now()
+        from wanted
+        group by instance_id, chat
+        order by instance_id, chat
+        on conflict (instance_id, chat) do update
+        set pending = w.pending + excluded.pending,
+            next_position = w.next_position + excluded.pending,
+            due_at = coalesce(w.due_at, now())
+        returning w.instance_id, w.chat, w.next_position
+    ), added as (
+        insert into webhook_outbox (instance_id, chat, position, id, type, body)
+        select c.instance_id, c.chat,
+               l.next_position - 1
+                   - (select count(*) from wanted o where o.instance_id = c.instance_id and o.chat = c.chat)
+                   + c.nth,
+               c.id, c.type, c.body
+        from wanted c
+        join line l on l.instance_id = c.instance_id and l.chat = c.chat
+        returning 1
+    )
+    select count(*) from added
+$$;
+
 CREATE TABLE public.accounts (
     id text NOT NULL,
     name text NOT NULL,
@@ -82,6 +160,8 @@ CREATE TABLE public.accounts (
     client_token_required boolean DEFAULT false NOT NULL,
     partner_token_hash bytea,
     allowed_addresses cidr[] DEFAULT '{}'::cidr[] NOT NULL,
+    webhook_secret_ciphertext bytea,
+    webhook_secret_key_id text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT required_token_exists CHECK (((NOT client_token_required) OR (client_token_hash IS NOT NULL)))
 );
@@ -128,7 +208,6 @@ WITH (fillfactor='50');
 CREATE TABLE public.instance_lines (
     instance_id text NOT NULL,
     next_sequence bigint DEFAULT 1 NOT NULL,
-    next_callback_position bigint DEFAULT 1 NOT NULL,
     reordered bigint DEFAULT 0 NOT NULL,
     connected boolean DEFAULT false NOT NULL,
     paused boolean DEFAULT false NOT NULL,
@@ -139,37 +218,6 @@ CREATE TABLE public.instance_lines (
 WITH (fillfactor='50');
 
 COMMENT ON COLUMN public.instance_lines.reordered IS 'Counts the times a waiting row appeared before rows already claimed; a claimer that remembers an older value starts from the front again.';
-
-CREATE TABLE public.instances (
-    id text NOT NULL,
-    account_id text NOT NULL,
-    name text NOT NULL,
-    token_hash bytea NOT NULL,
-    token_ciphertext bytea NOT NULL,
-    token_key_id text NOT NULL,
-    provider text NOT NULL,
-    provider_settings jsonb DEFAULT '{}'::jsonb NOT NULL,
-    demo boolean DEFAULT false NOT NULL,
-    wanted boolean DEFAULT true NOT NULL,
-    pace_min_seconds double precision,
-    pace_max_seconds double precision,
-    received_callback_url text,
-    delivery_callback_url text,
-    message_status_callback_url text,
-    connected_callback_url text,
-    disconnected_callback_url text,
-    presence_chat_callback_url text,
-    notify_sent_by_me boolean DEFAULT false NOT NULL,
-    call_reject_auto boolean DEFAULT false NOT NULL,
-    call_reject_message text,
-    auto_read_message boolean DEFAULT false NOT NULL,
-    auto_read_status boolean DEFAULT false NOT NULL,
-    disable_enqueue_when_disconnected boolean DEFAULT false NOT NULL,
-    trial_ends_at timestamp with time zone,
-    subscribed boolean DEFAULT false NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT pace_is_a_range CHECK ((((pace_min_seconds IS NULL) = (pace_max_seconds IS NULL)) AND ((pace_min_seconds IS NULL) OR (((0)::double precision <= pace_min_seconds) AND (pace_min_seconds <= pace_max_seconds)))))
-);
 
 CREATE TABLE public.media (
     instance_id text NOT NULL,
@@ -273,17 +321,39 @@ CREATE TABLE public.schema_migrations (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
-CREATE TABLE public.webhook_outbox (
+CREATE TABLE public.webhook_dead_letters (
     instance_id text NOT NULL,
-    "position" bigint NOT NULL,
     id uuid NOT NULL,
     chat text NOT NULL,
     type text NOT NULL,
     body text NOT NULL,
+    attempts smallint NOT NULL,
+    last_error text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    died_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.webhook_lines (
+    instance_id text NOT NULL,
+    chat text NOT NULL,
+    pending integer NOT NULL,
+    next_position bigint NOT NULL,
+    due_at timestamp with time zone,
+    claim_id uuid,
     attempts smallint DEFAULT 0 NOT NULL,
-    due_at timestamp with time zone DEFAULT now() NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    last_error text
+    last_error text,
+    CONSTRAINT due_when_pending CHECK (((due_at IS NULL) = (pending = 0)))
+)
+WITH (fillfactor='70');
+
+CREATE TABLE public.webhook_outbox (
+    instance_id text NOT NULL,
+    chat text NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid NOT NULL,
+    type text NOT NULL,
+    body text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE sandbox.events (
@@ -389,8 +459,14 @@ ALTER TABLE ONLY public.nodes
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (number);
 
+ALTER TABLE ONLY public.webhook_dead_letters
+    ADD CONSTRAINT webhook_dead_letters_pkey PRIMARY KEY (instance_id, id);
+
+ALTER TABLE ONLY public.webhook_lines
+    ADD CONSTRAINT webhook_lines_pkey PRIMARY KEY (instance_id, chat);
+
 ALTER TABLE ONLY public.webhook_outbox
-    ADD CONSTRAINT webhook_outbox_pkey PRIMARY KEY (instance_id, "position");
+    ADD CONSTRAINT webhook_outbox_pkey PRIMARY KEY (instance_id, chat, "position");
 
 ALTER TABLE ONLY sandbox.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (instance_id, id);
@@ -431,9 +507,9 @@ CREATE INDEX messages_of_chat ON ONLY public.messages USING btree (instance_id, 
 
 CREATE INDEX messages_default_instance_id_phone_recorded_at_idx ON public.messages_default USING btree (instance_id, phone, recorded_at);
 
-CREATE INDEX webhook_outbox_due ON public.webhook_outbox USING btree (due_at);
+CREATE INDEX webhook_lines_due ON public.webhook_lines USING btree (due_at) WHERE (due_at IS NOT NULL);
 
-CREATE INDEX webhook_outbox_of_chat ON public.webhook_outbox USING btree (instance_id, chat, "position");
+CREATE INDEX webhook_lines_empty ON public.webhook_lines USING btree (instance_id, chat) WHERE (due_at IS NULL);
 
 CREATE INDEX events_due ON sandbox.events USING btree (due_at);
 

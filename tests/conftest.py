@@ -1,6 +1,11 @@
 import pytest
 
-pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.service"]
+pytest_plugins = [
+    "tests.fixtures.postgres",
+    "tests.fixtures.queue",
+    "tests.fixtures.service",
+    "tests.fixtures.webhook_catcher",
+]
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.api.endpoints import InstanceEndpoint, Services
+from gateway.api.caller import Reception
+from gateway.api.endpoints import AccountEndpoint, InstanceEndpoint, Services
 from gateway.api.error_replies import on_gateway_error, on_unexpected_error, reply_to
 from gateway.api.health import Check, Readiness, health
 from gateway.api.middleware import RequestLog
+from gateway.api.request_limits import Rate, RequestLimits
 from gateway.api.routes import RouteTable
 from gateway.clock import Clock
 from gateway.contract.catalogue import Catalogue
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownRoute
+from gateway.observability.metrics import Metrics
 from gateway.random import RandomBytes
 from gateway.settings import Settings
 
@@ -32,23 +35,41 @@ def build_app(
     settings: Settings,
     clock: Clock,
     random_bytes: RandomBytes,
+    metrics: Metrics,
     further_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The public HTTP application; *services* is None until the gateway is ready."""
-    instance_endpoint = InstanceEndpoint(RouteTable(catalogue), services, settings, clock)
-    return Starlette(
+    reception = Reception(_limits(settings, clock), settings.trusted_proxies)
+    instance_endpoint = InstanceEndpoint(
+        RouteTable(catalogue), reception, services, settings, clock
+    )
+    absolute = RouteTable(catalogue, absolute=True)
+    account_endpoint = AccountEndpoint(absolute, reception, services, settings, clock)
+    app = Starlette(
         routes=[
             Route(INSTANCE_PREFIX + "/{route:path}", instance_endpoint),
+            *(Route(path + end, account_endpoint) for path in absolute.paths for end in ("", "/")),
             Route("/health", health),
             Route("/ready", Readiness(checks).endpoint),
             *further_routes,
         ],
-        middleware=[Middleware(RequestLog, random_bytes=random_bytes)],
+        middleware=[Middleware(RequestLog, random_bytes=random_bytes, metrics=metrics)],
         exception_handlers={
             GatewayError: on_gateway_error,
             HTTPException: _on_http_exception,
             Exception: on_unexpected_error,
         },
+    )
+    app.router.redirect_slashes = False  # an unknown path is unknown, and its address holds a token
+    return app
+
+
+def _limits(settings: Settings, clock: Clock) -> RequestLimits:
+    account, instance = settings.account_requests_per_second, settings.instance_requests_per_second
+    return RequestLimits(
+        clock,
+        account=Rate(account, settings.account_requests_burst or max(1, round(account))),
+        instance=Rate(instance, settings.instance_requests_burst or max(1, round(instance))),
     )
 
 

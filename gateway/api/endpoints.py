@@ -1,4 +1,4 @@
-"""The two generic endpoints: accept a message, answer an operation."""
+"""The generic endpoints: accept a message, answer an operation."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -8,19 +8,21 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope
 from starlette.types import Send as SendMessage
 
-from gateway.api.caller import identify
+from gateway.api.caller import Reception
 from gateway.api.json_response import JsonResponse
 from gateway.api.request_body import build, read_json
 from gateway.api.routes import Route, RouteTable
 from gateway.clock import Clock
-from gateway.contract.operation import Operation
+from gateway.contract.operation import Operation, Picture
 from gateway.contract.send import Send
 from gateway.errors import InvalidRequest, TrialOver, Unavailable
+from gateway.instances.accounts import Account, Accounts
 from gateway.instances.store import Instance, Instances
+from gateway.observability.metrics import Metrics
 from gateway.send_queue.enqueue import Enqueuer, IdempotencyKey
 from gateway.settings import Settings
 
@@ -35,7 +37,8 @@ class Answers(Protocol):
 
     def supports(self, operation: type[Operation[Any]]) -> bool: ...
 
-    async def answer(self, instance: Instance, operation: Operation[Any]) -> object: ...
+    async def answer(self, subject: Any, operation: Operation[Any]) -> object:  # noqa: ANN401 - an Instance, or the Account where the path is absolute
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +46,24 @@ class Services:
     """What the endpoints work with, once the gateway is ready."""
 
     instances: Instances
+    accounts: Accounts
     enqueuer: Enqueuer
+    metrics: Metrics
     answers: Sequence[Answers]
 
 
-class InstanceEndpoint:
-    """Everything below /instances/{instance_id}/token/{token}, as one ASGI application."""
+class Endpoint:
+    """The declared classes of a route table, as one ASGI application."""
 
     def __init__(
         self,
         routes: RouteTable,
+        reception: Reception,
         services: Callable[[], Services | None],
         settings: Settings,
         clock: Clock,
     ) -> None:
-        self._routes, self._services = routes, services
+        self._routes, self._reception, self._services = routes, reception, services
         self._settings, self._clock = settings, clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
@@ -66,18 +72,71 @@ class InstanceEndpoint:
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
-        parameters = request.path_params
-        route = self._routes.find(request.method, "/" + parameters["route"])
+        raise NotImplementedError
+
+    def _find(self, request: Request, path: str) -> tuple[Route, Services]:
+        route = self._routes.find(request.method, path)
         request.scope["route_template"] = route.template
         services = self._services()
         if services is None:
             raise Unavailable("The gateway is starting")
-        instance = await identify(
-            services.instances, parameters["instance_id"], parameters["token"], request.headers
+        return route, services
+
+    async def _answer(
+        self,
+        request: Request,
+        route: Route,
+        declared: type[Operation[Any]],
+        subject: Instance | Account,
+        services: Services,
+    ) -> Response:
+        body: Any = {}
+        if request.method not in _BODYLESS:
+            _raw, body = await read_json(request, limit_bytes=self._limit(carries_media=False))
+        operation = build(
+            declared,
+            body,
+            path={**route.parameters, **_from_headers(declared, request)},
+            query=request.query_params,
         )
+        for room in services.answers:
+            if room.supports(declared):
+                return _as_response(declared, await room.answer(subject, operation))
+        raise AssertionError(f"nobody answers {declared.__name__}")
+
+    def _limit(self, carries_media: bool) -> int:  # noqa: FBT001 - a fact about the type, not a switch
+        settings = self._settings
+        return settings.max_media_body_bytes if carries_media else settings.max_body_bytes
+
+
+class AccountEndpoint(Endpoint):
+    """What an account's owner asks, at paths that name no token."""
+
+    async def _respond(self, request: Request) -> Response:
+        route, services = self._find(request, request.scope["path"])
+        assert not issubclass(route.declared, Send)
+        account = await self._reception.account(request, services.accounts)
+        return await self._answer(request, route, route.declared, account, services)
+
+
+class InstanceEndpoint(Endpoint):
+    """Everything below /instances/{instance_id}/token/{token}."""
+
+    async def _respond(self, request: Request) -> Response:
+        parameters = request.path_params
+        route, services = self._find(request, "/" + parameters["route"])
+        instance_id, token = parameters["instance_id"], parameters["token"]
+        instances = services.instances
         if issubclass(route.declared, Send):
+            instance = await self._reception.instance(request, instances, instance_id, token)
             request.scope["message_type"] = route.declared.kind()
             return await self._accept(request, route, route.declared, instance, services)
+        if route.declared.partner:
+            instance = await self._reception.instance_of_account(
+                request, services.accounts, instances, instance_id, token
+            )
+        else:
+            instance = await self._reception.instance(request, instances, instance_id, token)
         return await self._answer(request, route, route.declared, instance, services)
 
     async def _accept(
@@ -101,6 +160,7 @@ class InstanceEndpoint:
         queued = await services.enqueuer.enqueue(
             instance, message, idempotency=_idempotency(request, route, raw)
         )
+        services.metrics.queued(declared.kind(), instance.id)
         answer: dict[str, Any] = {
             "zaapId": queued.zaap_id,
             "messageId": queued.message_id,
@@ -109,27 +169,6 @@ class InstanceEndpoint:
         if queued.scheduled_for:
             answer["scheduledFor"] = queued.scheduled_for
         return JsonResponse(answer)
-
-    async def _answer(
-        self,
-        request: Request,
-        route: Route,
-        declared: type[Operation[Any]],
-        instance: Instance,
-        services: Services,
-    ) -> Response:
-        body: Any = {}
-        if request.method not in _BODYLESS:
-            _raw, body = await read_json(request, limit_bytes=self._limit(carries_media=False))
-        operation = build(declared, body, path=route.parameters, query=request.query_params)
-        for room in services.answers:
-            if room.supports(declared):
-                return _as_response(declared, await room.answer(instance, operation))
-        raise AssertionError(f"nobody answers {declared.__name__}")
-
-    def _limit(self, carries_media: bool) -> int:  # noqa: FBT001 - a fact about the type, not a switch
-        settings = self._settings
-        return settings.max_media_body_bytes if carries_media else settings.max_body_bytes
 
     def _check_time(self, message: Send) -> None:
         if message.scheduled_for is None:
@@ -151,9 +190,18 @@ def _idempotency(request: Request, route: Route, raw: bytes) -> IdempotencyKey |
     return IdempotencyKey(key, digest.digest())
 
 
+def _from_headers(declared: type[Operation[Any]], request: Request) -> dict[str, str]:
+    names = declared.headers()
+    return {f: request.headers[name] for f, name in names.items() if name in request.headers}
+
+
 def _as_response(declared: type[Operation[Any]], answer: object) -> Response:
     if declared.answer_status == _NO_CONTENT:
         return Response(status_code=_NO_CONTENT)
+    if isinstance(answer, Picture):
+        return Response(answer.content, media_type=answer.mime_type)
+    if isinstance(answer, str):
+        return PlainTextResponse(answer, status_code=declared.answer_status)
     return JsonResponse(_plain(answer), status_code=declared.answer_status)
 
 

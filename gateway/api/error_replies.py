@@ -19,6 +19,7 @@ from gateway.errors import (
     NotSupported,
     ProviderError,
     QueueFull,
+    TooManyRequests,
     Unauthorized,
     Unavailable,
     UnknownRoute,
@@ -40,6 +41,7 @@ _STATUS: Mapping[type[GatewayError], int] = {
     NotSupported: 501,
     ProviderError: 502,
     QueueFull: 429,
+    TooManyRequests: 429,
     Unauthorized: 401,
     Unavailable: 503,
     UnsupportedContentType: 415,
@@ -58,7 +60,7 @@ def reply_to(error: GatewayError) -> Response:
     headers: dict[str, str] = {}
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.allowed))
-    if isinstance(error, QueueFull):
+    if isinstance(error, QueueFull | TooManyRequests):
         headers["Retry-After"] = str(error.retry_after_seconds)
     elif isinstance(error, Unavailable):
         headers["Retry-After"] = "5"

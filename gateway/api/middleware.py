@@ -7,11 +7,13 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.observability.logging import logger
+from gateway.observability.metrics import Metrics
 from gateway.random import RandomBytes
 
 _SLOW_SECONDS = 2.0
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 _ID_BYTES = 8
+_METHODS = frozenset({"DELETE", "GET", "POST", "PUT"})
 _LONGEST_ID = 64
 
 
@@ -26,9 +28,11 @@ class RequestLog:
         app: ASGIApp,
         *,
         random_bytes: RandomBytes,
+        metrics: Metrics,
         seconds: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._app, self._random_bytes, self._seconds = app, random_bytes, seconds
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,7 +52,13 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_with_id)
         finally:
-            _log(scope, status, request_id, self._seconds() - began)
+            seconds = self._seconds() - began
+            _log(scope, status, request_id, seconds)
+            # Only what we declared becomes a label: strangers could invent any number of others.
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.answered(
+                method, scope.get("route_template", "other"), status, seconds=seconds
+            )
 
 
 def _given_id(scope: Scope) -> str | None:

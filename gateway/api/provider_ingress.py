@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from starlette.datastructures import Headers
 
-from gateway.api.caller import check_client_token, identify
+from gateway.api.caller import check_client_token, find_by_token
 from gateway.errors import Unavailable, UnknownInstance
 from gateway.instances.store import Instances
 from gateway.sessions.provider import Authorise
@@ -24,7 +24,7 @@ def authorise_control(instances: Callable[[], Instances | None]) -> Authorise:
             raise Unavailable("The gateway is starting")
         token = given.get("instance-token")
         if token is not None:
-            instance = await identify(known, instance_id, token, given)
+            instance = await find_by_token(known, instance_id, token)
         else:
             found = None if "\x00" in instance_id else await known.find(instance_id)
             if found is None or not found.demo:

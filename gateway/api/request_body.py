@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 import orjson
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 from starlette.requests import ClientDisconnect, Request
 
 from gateway.contract.wire import Wire
@@ -76,12 +77,16 @@ async def _read(request: Request, limit_bytes: int) -> bytes:
 
 
 def _holds_nul(value: object) -> bool:
-    if isinstance(value, str):
-        return "\x00" in value
-    if isinstance(value, list):
-        return any(map(_holds_nul, value))
-    if isinstance(value, dict):
-        return any(_holds_nul(k) or _holds_nul(v) for k, v in value.items())
+    unread = [value]  # no recursion: callers decide how deep a body is
+    while unread:
+        item = unread.pop()
+        if isinstance(item, str) and "\x00" in item:
+            return True
+        if isinstance(item, list):
+            unread += item
+        elif isinstance(item, dict):
+            unread += item.keys()
+            unread += item.values()
     return False
 
 
@@ -99,7 +104,8 @@ def build(
     """
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object")
-    values = {**(query or {}), **body, **(path or {})}
+    named = path or {}
+    values = {**(query or {}), **body, **named, **{to_camel(n): v for n, v in named.items()}}
     for value in (*(query or {}).values(), *(path or {}).values()):
         if "\x00" in value:
             raise InvalidRequest("The address holds a NUL character")

@@ -25,16 +25,21 @@ class Route:
 
 
 class RouteTable:
-    """Fixed paths by one look-up; a pattern only where no fixed path fits."""
+    """Fixed paths by one look-up; a pattern only where no fixed path fits.
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    With *absolute* it holds the paths that are not relative to an instance, else the others.
+    """
+
+    def __init__(self, catalogue: Catalogue, *, absolute: bool = False) -> None:
         self._fixed: dict[str, dict[str, Declared]] = {}
         self._patterns: list[tuple[Pattern[str], str, dict[str, Declared]]] = []
         declared: dict[str, dict[str, Declared]] = {}
-        for send in catalogue.sends.values():
+        for send in () if absolute else catalogue.sends.values():
             declared.setdefault(str(send.path), {})["POST"] = send
         for (method, path), operation in catalogue.operations.items():
-            declared.setdefault(path, {})[method] = operation
+            if operation.absolute is absolute:
+                declared.setdefault(path, {})[method] = operation
+        self.paths = tuple(declared)
         for path, methods in declared.items():
             if "{" in path:
                 pattern, _format, _convertors = compile_path(path)
@@ -43,7 +48,7 @@ class RouteTable:
                 self._fixed[path] = methods
 
     def find(self, method: str, path: str) -> Route:
-        """The route of a request; *path* is relative to the instance.
+        """The route of a request; *path* is relative to the instance, unless all are absolute.
 
         Raises:
             UnknownRoute: nothing answers at this path.

@@ -1,8 +1,16 @@
 """The bodies posted to callers' webhooks. A key without a value is left out, never null."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import orjson
 
 from gateway.contract.wire import Wire
+
+CONNECTION_CHAT = "connection"
+"""Events of the connection have an order of their own, beside those of the chats."""
+
+MessageStatus = Literal["SENT", "RECEIVED", "READ", "READ_BY_ME", "PLAYED"]
 
 
 class Callback(Wire):
@@ -23,3 +31,62 @@ class DeliveryCallback(Callback):
     zaap_id: str
     message_id: str
     error: str | None = None
+
+
+class MessageStatusCallback(Callback):
+    """Messages reached a further state."""
+
+    type: Literal["MessageStatusCallback"] = "MessageStatusCallback"
+    status: MessageStatus
+    ids: tuple[str, ...]
+    message_id: str
+    phone: str
+    phone_device: int = 0
+    is_group: bool
+
+
+class ConnectedCallback(Callback):
+    """The instance is linked and WhatsApp answers."""
+
+    type: Literal["ConnectedCallback"] = "ConnectedCallback"
+    connected: bool = True
+    phone: str | None = None
+
+
+class DisconnectedCallback(Callback):
+    """The instance lost WhatsApp; `error` says why."""
+
+    type: Literal["DisconnectedCallback"] = "DisconnectedCallback"
+    disconnected: bool = True
+    error: str
+    phone: str | None = None
+
+
+class ReceivedCallback(Callback):
+    """Somebody wrote; the key beside these fields (`text`, ...) names what."""
+
+    type: Literal["ReceivedCallback"] = "ReceivedCallback"
+    message_id: str
+    phone: str
+    connected_phone: str | None = None
+    chat_lid: str | None = None
+    sender_lid: str | None = None
+    participant_phone: str | None = None
+    participant_lid: str | None = None
+    chat_name: str | None = None
+    sender_name: str | None = None
+    reference_message_id: str | None = None
+    status: str = "RECEIVED"
+    from_me: bool
+    from_api: bool = False
+    is_group: bool
+    is_newsletter: bool = False
+    is_status_reply: bool = False
+    is_edit: bool = False
+    waiting_message: bool = False
+    broadcast: bool = False
+
+    def body_with(self, content: Mapping[str, Any]) -> str:
+        """The body together with its content, such as `{"text": {"message": "hi"}}`."""
+        envelope = self.model_dump(by_alias=True, exclude_none=True)
+        return orjson.dumps({**envelope, **content}).decode()

@@ -1,9 +1,11 @@
 """Declaring an operation: a class with a method, a path and a result."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, cast
 
-from gateway.contract.wire import Incoming, Wire
+from gateway.contract.documented import Documented
+from gateway.contract.wire import Wire
 
 Result = TypeVar("Result")
 Method = Literal["GET", "POST", "PUT", "DELETE"]
@@ -16,16 +18,38 @@ class Address(NamedTuple):
     path: str
 
 
-class Operation(Incoming, Generic[Result]):
+@dataclass(frozen=True, slots=True)
+class FromHeader:
+    """Marks a field that a header of the request fills."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An answer that is a file instead of JSON."""
+
+    content: bytes
+    mime_type: str
+
+
+class Operation(Documented, Generic[Result]):
     """Something asked and answered now, by the live session or by our own tables.
 
     `also` lists further addresses at which real clients call it; `answer_status` is the HTTP
-    status of its answer.
+    status of its answer, `answer_example` the answer itself, where its type alone cannot show it.
     """
 
     address: ClassVar[Address | None] = None
     also: ClassVar[tuple[Address, ...]] = ()
     answer_status: ClassVar[int] = 200
+    answer_example: ClassVar[Any] = None
+    fields_in: ClassVar[Literal["query", "body"] | None] = None
+    """Where the documents show the fields: by default, GET and DELETE have theirs in the query."""
+    partner: ClassVar[bool] = False
+    """Asked with the partner token."""
+    absolute: ClassVar[bool] = False
+    """The path is not relative to an instance."""
 
     def __init_subclass__(
         cls,
@@ -46,6 +70,16 @@ class Operation(Incoming, Generic[Result]):
             if arguments := base.__dict__.get("__pydantic_generic_metadata__", {}).get("args"):
                 return cast("type[Any]", arguments[0])
         raise TypeError(f"{cls.__name__} declares no result")
+
+    @classmethod
+    def headers(cls) -> Mapping[str, str]:
+        """The fields that headers fill, each with the name of its header."""
+        return {
+            field: mark.name
+            for field, info in cls.model_fields.items()
+            for mark in info.metadata
+            if isinstance(mark, FromHeader)
+        }
 
 
 class Value(Wire):

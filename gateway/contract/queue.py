@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Value
+from gateway.contract.rehearsal import Prior, Rehearsal
 from gateway.contract.wire import Chat, Incoming, Wire
 
 _LARGEST_PAGE = 30
@@ -36,7 +38,8 @@ def _between(low: int, high: int) -> Callable[[object], int]:
     return clamp
 
 
-Status = Annotated[str, BeforeValidator(_one_of_statuses)]
+_SPOKEN_STATUS = {"type": "string", "enum": list(STATUSES)}
+Status = Annotated[str, BeforeValidator(_one_of_statuses), WithJsonSchema(_SPOKEN_STATUS)]
 
 
 class QueueItem(Wire, alias_generator=_pascal):
@@ -64,6 +67,30 @@ class QueueItem(Wire, alias_generator=_pascal):
     error: str | None
 
 
+_ITEM: Example = {
+    "_id": "4A6F0B3D92C1E8577D10A2B4C6D8E9F1",
+    "ZaapId": "4A6F0B3D92C1E8577D10A2B4C6D8E9F1",
+    "MessageId": "3EB0577D10A2B4C6D8E9F1",
+    "InstanceId": "6C1D7A35F0B24E89A1C3D5E7F9B0A2C4",
+    "Phone": "5511999999999",
+    "Message": "Hello",
+    "DelayMessage": -1,
+    "DelayTyping": 0,
+    "Created": 1769860800000,
+    "CreatedAt": "2026-01-31T12:00:00Z",
+    "IsTrial": False,
+    "Beta": False,
+    "Type": "send-text",
+    "Status": "scheduled",
+    "Attempts": 0,
+    "MaxAttempts": 3,
+    "SequenceNumber": 41,
+    "ScheduledFor": "2026-02-01T12:00:00Z",
+    "NextAttemptAt": None,
+    "Error": None,
+}
+
+
 class QueueFilter(Incoming):
     """Narrows what is listed or removed."""
 
@@ -77,6 +104,10 @@ class ListQueueByPage(QueueFilter, Operation[tuple[QueueItem, ...]], method="GET
 
     page: Annotated[int, BeforeValidator(_between(1, 1_000_000))] = 1
     page_size: Annotated[int, BeforeValidator(_between(1, _LARGEST_OLD_PAGE))] = 100
+
+    example_minimal: ClassVar[Example] = {"page": 1, "pageSize": 20}
+    example: ClassVar[Example] = {**example_minimal, "status": "scheduled", "type": "send-text"}
+    answer_example = (_ITEM,)
 
 
 class QueuePage(Wire):
@@ -94,6 +125,14 @@ class ListQueue(QueueFilter, Operation[QueuePage], method="POST", path="/queue")
     page_size: Annotated[int, BeforeValidator(_between(1, _LARGEST_PAGE))] = 20
     paging_state: str | None = None
 
+    example: ClassVar[Example] = {"pageSize": 20, "phone": "5511999999999"}
+    answer_example: ClassVar[Example] = {
+        "messages": [_ITEM],
+        "pagingState": None,
+        "hasMore": False,
+        "queueLength": 1,
+    }
+
 
 class QueueCount(Wire):
     """How many messages wait."""
@@ -104,6 +143,8 @@ class QueueCount(Wire):
 
 class CountQueue(Operation[QueueCount], method="GET", path="/queue/count"):
     """How many messages wait."""
+
+    answer_example: ClassVar[Example] = {"count": 1, "queueLength": 1}
 
 
 class QueueRemoved(Wire):
@@ -122,8 +163,21 @@ class ClearQueue(QueueFilter, Operation[QueueRemoved], method="DELETE", path="/q
 
     older_than: str | None = None
 
+    example_minimal: ClassVar[Example] = {}
+    example: ClassVar[Example] = {"status": "pending", "olderThan": "3600"}
+    answer_example: ClassVar[Example] = {"value": True, "removed": 1, "queueLength": 0}
+    rehearsal = Rehearsal(order=2)
+
 
 class RemoveFromQueue(Operation[Value], method="DELETE", path="/queue/{zaap_id}"):
     """Removes one waiting message, named by its zaapId or its messageId."""
 
-    zaap_id: str = Field(validation_alias=AliasChoices("zaap_id", "zaapId"))
+    zaap_id: str = Field(validation_alias=AliasChoices("zaapId", "zaap_id"))
+
+    example: ClassVar[Example] = {"zaapId": _ITEM["ZaapId"]}
+    failures = (409,)
+    rehearsal = Rehearsal(
+        order=1,
+        first=(Prior("/send-text", {"scheduledFor": "{{tomorrow}}"}),),
+        values={"zaapId": "{{zaapId}}"},
+    )

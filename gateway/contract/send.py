@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from enum import IntEnum
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from gateway.contract.wire import Chat, DelaySeconds, FutureTime, Incoming, Wire
+from gateway.contract.documented import Documented, Example
+from gateway.contract.wire import Chat, DelaySeconds, FutureTime, Wire
 
 STORED_VERSION = 1
 """Version of the stored form of every message; raised only when old code cannot read it."""
@@ -29,7 +30,11 @@ def _parse_priority(value: object) -> object:
     raise PydanticCustomError("priority", "must be high, normal or bulk")
 
 
-class Send(Incoming):
+_SPOKEN = {"type": "string", "enum": [lane.name.lower() for lane in Priority]}
+SpokenPriority = Annotated[Priority, BeforeValidator(_parse_priority), WithJsonSchema(_SPOKEN)]
+
+
+class Send(Documented):
     """One outgoing message. Subclasses with a path become routes; those without are families."""
 
     path: ClassVar[str | None] = None
@@ -37,10 +42,10 @@ class Send(Incoming):
     """A body with a file in it may be large."""
 
     phone: Chat
-    delay_message: DelaySeconds = None
-    delay_typing: DelaySeconds = None
-    scheduled_for: FutureTime | None = None
-    priority: Annotated[Priority, BeforeValidator(_parse_priority)] = Priority.NORMAL
+    delay_message: DelaySeconds = Field(None, description="seconds to wait before it, 1 to 15")
+    delay_typing: DelaySeconds = Field(None, description='seconds of "typing...", 1 to 15')
+    scheduled_for: FutureTime | None = Field(None, description="not before; up to 90 days ahead")
+    priority: SpokenPriority = Field(Priority.NORMAL, json_schema_extra={"default": "normal"})
 
     def __init_subclass__(cls, *, path: str | None = None) -> None:
         super().__init_subclass__()
@@ -68,6 +73,12 @@ class Queued(Wire):
     message_id: str
     id: str
     scheduled_for: FutureTime | None = None
+
+    example: ClassVar[Example] = {
+        "zaapId": "4A6F0B3D92C1E8577D10A2B4C6D8E9F1",
+        "messageId": "3EB0577D10A2B4C6D8E9F1",
+        "id": "3EB0577D10A2B4C6D8E9F1",
+    }
 
 
 def declared_sends(family: type[Send] = Send) -> Iterator[type[Send]]:

@@ -33,8 +33,8 @@ class Incoming(Wire):
 
 
 _MAX_DELAY_SECONDS = 15
-_OLD_GROUP = re.compile(r"\d{8,15}-\d{8,13}")
-_MARKED_CHAT = re.compile(r"\d{5,25}(-group|-broadcast|@newsletter|@lid)")
+_OLD_GROUP = re.compile(r"[0-9]{8,15}-[0-9]{8,13}")
+_MARKED_CHAT = re.compile(r"[0-9]{5,25}(-group|-broadcast|@newsletter|@lid)")
 _MASK = str.maketrans("", "", "+ -()")
 _SHORTEST_PHONE, _LONGEST_PHONE = 8, 15
 STATUS_BROADCAST = "status@broadcast"

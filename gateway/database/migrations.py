@@ -7,7 +7,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
-from gateway.database.pool import driver_errors_translated
+from gateway.database.pool import Database, driver_errors_translated
 from gateway.database.queries import query
 from gateway.database.sql_files import sql_folder
 from gateway.errors import SchemaTooNew
@@ -80,6 +80,18 @@ async def _apply_missing(connection: AsyncConnection) -> list[Migration]:
             )
         await make_months(connection)
     return missing
+
+
+@dataclass(frozen=True)
+class _Applied:
+    number: int
+    compatible_with: int
+
+
+async def missing_migrations(database: Database) -> int:
+    """How many migrations this version knows and the database lacks."""
+    applied = {row.number for row in await database.fetch_all(_Applied, _LIST_APPLIED)}
+    return sum(migration.number not in applied for migration in migrations())
 
 
 async def make_months(connection: AsyncConnection) -> None:

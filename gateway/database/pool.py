@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from psycopg import AsyncConnection, InterfaceError, OperationalError, errors
 from psycopg.rows import class_row, dict_row
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Composed
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from gateway.errors import DatabaseUnavailable
@@ -106,7 +106,7 @@ class Database:
             await c.execute(statement, parameters)
             return await c.fetchall() if c.description else []
 
-    async def execute(self, statement: SQL, **parameters: object) -> int:
+    async def execute(self, statement: SQL | Composed, **parameters: object) -> int:
         """Runs a statement and returns how many rows it touched."""
         async with self.connection() as connection:
             return (await connection.execute(statement, parameters)).rowcount

@@ -1,13 +1,19 @@
 """Making accounts and instances; the only moment at which their tokens are in the open."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
+from psycopg import AsyncConnection
+from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
-from gateway.database.pool import Database
+from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
+from gateway.errors import Conflict, Forbidden, InvalidRequest
+from gateway.instances.accounts import MOST_INSTANCES_BY_CLIENT_TOKEN
 from gateway.instances.store import Instance
 from gateway.instances.tokens import Sealed, TokenVault, hash_of, new_id
 from gateway.random import RandomBytes
@@ -17,6 +23,13 @@ _ADD_INSTANCE = query("instances", "add_instance")
 _FIND_DEMO = query("instances", "find_demo")
 _FIND_INSTANCE = query("instances", "find_instance")
 _RENEW_TOKENS = query("instances", "renew_tokens")
+_LOCK_ACCOUNT = query("instances", "lock_account")
+_LOCK_INSTANCE_ID = query("instances", "lock_instance_id")
+_IS_BEING_REMOVED = query("instances", "is_being_removed")
+_COUNT_INSTANCES = query("instances", "count_instances")
+
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_TOKEN = re.compile(r"[!-.0-~]{16,256}")  # printable, and no slash: it is a part of a path
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +49,57 @@ class NewInstance:
     token: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """How a new instance is set up, beyond its name and provider."""
+
+    session_name: str | None = None
+    is_device: bool = False
+    business_device: bool = False
+    received_callback_url: str | None = None
+    delivery_callback_url: str | None = None
+    message_status_callback_url: str | None = None
+    connected_callback_url: str | None = None
+    disconnected_callback_url: str | None = None
+    presence_chat_callback_url: str | None = None
+    notify_sent_by_me: bool = False
+    call_reject_auto: bool = False
+    call_reject_message: str | None = None
+    auto_read_message: bool = False
+    auto_read_status: bool = False
+    disable_enqueue_when_disconnected: bool = False
+    trial_ends_at: datetime | None = None
+    subscribed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """An id and token that clients know already; None makes a new one."""
+
+    id: str | None = None
+    token: str | None = None
+
+    def check(self) -> None:
+        """Raises InvalidRequest where one of them would not fit into a path."""
+        if self.id is not None and not _ID.fullmatch(self.id):
+            raise InvalidRequest("id: must be 1 to 64 letters, digits, dots, dashes or underscores")
+        if self.token is not None:
+            check_token(self.token)
+
+
+def check_token(token: str) -> None:
+    if not _TOKEN.fullmatch(token):
+        raise InvalidRequest("token: must be 16 to 256 visible characters without a slash")
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    count: int
 
 
 class Registry:
@@ -47,16 +108,40 @@ class Registry:
     def __init__(self, database: Database, vault: TokenVault, random_bytes: RandomBytes) -> None:
         self._database, self._vault, self._random_bytes = database, vault, random_bytes
 
-    async def add_account(self, name: str, *, client_token_required: bool) -> NewAccount:
-        account = NewAccount(*(new_id(self._random_bytes) for _ in range(3)))
-        await self._database.execute(
-            _ADD_ACCOUNT,
-            id=account.id,
-            name=name,
-            client_token_hash=hash_of(account.client_token),
-            client_token_required=client_token_required,
-            partner_token_hash=hash_of(account.partner_token),
+    async def add_account(
+        self,
+        name: str,
+        *,
+        client_token_required: bool,
+        client_token: str | None = None,
+        partner_token: str | None = None,
+        allowed_addresses: Sequence[str] = (),
+    ) -> NewAccount:
+        """Tokens that are not given are made.
+
+        Raises:
+            InvalidRequest: a given token cannot be one.
+            Conflict: a given token is another account's.
+        """
+        for token in filter(None, (client_token, partner_token)):
+            check_token(token)
+        account = NewAccount(
+            new_id(self._random_bytes),
+            client_token or new_id(self._random_bytes),
+            partner_token or new_id(self._random_bytes),
         )
+        try:
+            await self._database.execute(
+                _ADD_ACCOUNT,
+                id=account.id,
+                name=name,
+                client_token_hash=hash_of(account.client_token),
+                client_token_required=client_token_required,
+                partner_token_hash=hash_of(account.partner_token),
+                allowed_addresses=list(allowed_addresses),
+            )
+        except UniqueViolation:
+            raise Conflict("Another account has this token already") from None
         return account
 
     async def add_instance(
@@ -67,21 +152,47 @@ class Registry:
         provider: str,
         provider_settings: Mapping[str, Any] | None = None,
         demo: bool = False,
+        kept: Kept | None = None,
+        wishes: Wishes | None = None,
+        by_client_token: bool = False,
     ) -> NewInstance:
-        instance = NewInstance(new_id(self._random_bytes), new_id(self._random_bytes))
-        sealed = self._vault.seal(instance.token)
-        await self._database.execute(
-            _ADD_INSTANCE,
-            id=instance.id,
-            account_id=account_id,
-            name=name,
-            token_hash=hash_of(instance.token),
-            token_ciphertext=sealed.ciphertext,
-            token_key_id=sealed.key_id,
-            provider=provider,
-            provider_settings=Jsonb(dict(provider_settings or {})),
-            demo=demo,
+        """Makes an instance; its session is opened by whichever node is first.
+
+        Raises:
+            InvalidRequest: the id or token to be kept cannot be one.
+            Conflict: there is an instance of this id, or it is not yet cleared away.
+            Forbidden: a Client-Token makes no more than 25.
+        """
+        kept = kept or Kept()
+        kept.check()
+        instance = NewInstance(
+            kept.id or new_id(self._random_bytes), kept.token or new_id(self._random_bytes)
         )
+        sealed = self._vault.seal(instance.token)
+        row = {
+            "id": instance.id,
+            "account_id": account_id,
+            "name": name,
+            "token_hash": hash_of(instance.token),
+            "token_ciphertext": sealed.ciphertext,
+            "token_key_id": sealed.key_id,
+            "provider": provider,
+            "provider_settings": Jsonb(dict(provider_settings or {})),
+            "demo": demo,
+            **asdict(wishes or Wishes(subscribed=True)),
+        }
+        async with self._database.transaction() as connection:
+            if by_client_token:
+                await _require_room(connection, account_id)
+            await connection.execute(_LOCK_INSTANCE_ID, {"id": instance.id})
+            if await fetch_all(connection, _Found, _IS_BEING_REMOVED, id=instance.id):
+                raise Conflict(
+                    f"Instance {instance.id} is still being cleared away: try again in a moment"
+                )
+            try:
+                await connection.execute(_ADD_INSTANCE, row)
+            except UniqueViolation:
+                raise Conflict(f"Instance {instance.id} exists already") from None
         return instance
 
     async def find_demo(self) -> Instance | None:
@@ -103,3 +214,13 @@ class Registry:
 
     def token_of(self, instance: Instance) -> str:
         return self._vault.open(Sealed(instance.token_key_id, instance.token_ciphertext))
+
+
+async def _require_room(connection: AsyncConnection, account_id: str) -> None:
+    most = MOST_INSTANCES_BY_CLIENT_TOKEN
+    await connection.execute(_LOCK_ACCOUNT, {"account_id": account_id})
+    (row,) = await fetch_all(
+        connection, _Count, _COUNT_INSTANCES, account_id=account_id, most=most + 1
+    )
+    if row.count >= most:
+        raise Forbidden(f"A Client-Token makes {most} instances at most: use the partner token")

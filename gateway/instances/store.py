@@ -1,7 +1,8 @@
 """Instances as every room sees them, and the cache that the database can invalidate."""
 
+import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,8 @@ from gateway.database.queries import query
 
 _FIND_INSTANCE = query("instances", "find_instance")
 _MOST_REMEMBERED = 50_000
+_MOST_UNKNOWN, _LONGEST_UNKNOWN = 10_000, 64
+_UNKNOWN_SECONDS = 10.0  # should the announcement of a new instance be lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,9 @@ class Instance:
     token_key_id: str
     provider: str
     provider_settings: Mapping[str, Any]
+    session_name: str | None
+    is_device: bool
+    business_device: bool
     demo: bool
     wanted: bool
     pace_min_seconds: float | None
@@ -44,6 +50,8 @@ class Instance:
     disable_enqueue_when_disconnected: bool
     trial_ends_at: datetime | None
     subscribed: bool
+    with_calls: bool
+    canceled_at: datetime | None
     created_at: datetime
     client_token_hash: bytes | None
     client_token_required: bool
@@ -54,12 +62,20 @@ class Instances:
     """Finds instances, from memory where it can.
 
     A change of an instance or its account is announced by the database and forgets what is
-    remembered of it; a lost connection forgets everything.
+    remembered of it; a lost connection forgets everything. That an instance does not exist is
+    remembered too, for a moment: wrong ids must not keep the database busy.
     """
 
-    def __init__(self, database: Database, *, most_remembered: int = _MOST_REMEMBERED) -> None:
-        self._database, self._most = database, most_remembered
+    def __init__(
+        self,
+        database: Database,
+        *,
+        most_remembered: int = _MOST_REMEMBERED,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database, self._most, self._seconds = database, most_remembered, seconds
         self._known: OrderedDict[str, Instance] = OrderedDict()
+        self._unknown_until: OrderedDict[str, float] = OrderedDict()
         self._changes = 0
 
     def listen(self, notifications: Notifications) -> None:
@@ -72,18 +88,30 @@ class Instances:
         if found := self._known.get(instance_id):
             self._known.move_to_end(instance_id)
             return found
+        if self._unknown_until.get(instance_id, 0.0) > self._seconds():
+            return None
         changes_before = self._changes
         found = await self._database.fetch_one(Instance, _FIND_INSTANCE, id=instance_id)
         # What changed while we were reading may be newer than what we read.
-        if found and changes_before == self._changes:
+        if changes_before == self._changes:
+            self._remember(instance_id, found)
+        return found
+
+    def _remember(self, instance_id: str, found: Instance | None) -> None:
+        if found:
             self._known[instance_id] = found
             if len(self._known) > self._most:
                 self._known.popitem(last=False)
-        return found
+        elif len(instance_id) <= _LONGEST_UNKNOWN:
+            self._unknown_until[instance_id] = self._seconds() + _UNKNOWN_SECONDS
+            self._unknown_until.move_to_end(instance_id)
+            if len(self._unknown_until) > _MOST_UNKNOWN:
+                self._unknown_until.popitem(last=False)
 
     def _forget_instance(self, instance_id: str) -> None:
         self._changes += 1
         self._known.pop(instance_id, None)
+        self._unknown_until.pop(instance_id, None)
 
     def _forget_account(self, account_id: str) -> None:
         self._changes += 1
@@ -93,3 +121,4 @@ class Instances:
     def _forget_all(self) -> None:
         self._changes += 1
         self._known.clear()
+        self._unknown_until.clear()

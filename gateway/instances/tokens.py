@@ -67,7 +67,7 @@ class TokenVault:
             nonce, rest = sealed.ciphertext[:_NONCE_BYTES], sealed.ciphertext[_NONCE_BYTES:]
             try:
                 return key.decrypt(nonce, rest, None).decode()
-            except InvalidTag:
+            except (InvalidTag, ValueError):  # another key's, or damaged
                 pass
         raise InvalidSettings(
             f"A token was encrypted under key {sealed.key_id}, which GATEWAY_SECRET_KEY does not "

@@ -6,27 +6,39 @@ import socket
 import uuid
 from collections.abc import Callable, Collection, Mapping
 
+from gateway.administration import partner as partner_operations
+from gateway.administration import subscriptions as subscription_operations
+from gateway.administration.partner import PartnerDesk
+from gateway.administration.removal import Remover
+from gateway.administration.subscriptions import SubscriptionDesk
 from gateway.api.app import build_app
 from gateway.api.endpoints import Services
-from gateway.api.health import Check
+from gateway.api.health import Check, Readiness
+from gateway.api.internal import build_internal_app, metrics_route
 from gateway.api.provider_ingress import authorise_control
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Room
 from gateway.database.embedded import EmbeddedPostgres
-from gateway.database.migrations import migrate
+from gateway.database.migrations import migrate, missing_migrations
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import DatabaseUnavailable
 from gateway.history.store import History
+from gateway.instances import operations as instance_operations
+from gateway.instances.accounts import Account, Accounts
 from gateway.instances.creation import Registry
+from gateway.instances.operations import InstanceDesk
 from gateway.instances.store import Instance, Instances
 from gateway.instances.tokens import TokenVault
 from gateway.observability.logging import logger
-from gateway.providers import load_provider, provider_names
+from gateway.observability.metrics import Metrics
+from gateway.providers import load_provider
 from gateway.runtime.demo import ensure_demo
+from gateway.runtime.gauges import Gauges, LoopProbe
 from gateway.runtime.http_server import HttpServer
+from gateway.runtime.offer import offer_of, offered_providers
 from gateway.runtime.part import Part
 from gateway.runtime.secret import secrets_of
 from gateway.runtime.stages import Floor, Stages
@@ -41,12 +53,20 @@ from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.schedule import Schedule
 from gateway.send_queue.start import Starter
 from gateway.send_queue.worker import Desk
+from gateway.sessions import operations as session_operations
 from gateway.sessions.ask import Asker
 from gateway.sessions.inbound import Inbound
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
+from gateway.sessions.operations import SessionDesk
 from gateway.sessions.provider import Engine, Surroundings
 from gateway.settings import Settings
+from gateway.webhooks import operations as webhook_operations
+from gateway.webhooks.backoff import RetrySchedule
+from gateway.webhooks.delivery import Delivery, DeliveryLimits
+from gateway.webhooks.operations import WebhookDesk
+from gateway.webhooks.outbox import Outbox
+from gateway.webhooks.posting import Poster
 
 _RENEWALS_PER_LEASE = 3
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 1.0
@@ -71,6 +91,7 @@ class Gateway:
         self._services: Services | None = None
         self._checks: dict[str, Check] = {"startup": self._still_starting}
         self._phase = "starting"
+        self._metrics = Metrics(by_instance=settings.metrics_by_instance)
         self._app = build_app(
             catalogue=catalogue(),
             services=lambda: self._services,
@@ -78,11 +99,19 @@ class Gateway:
             settings=settings,
             clock=self._clock,
             random_bytes=os.urandom,
+            metrics=self._metrics,
+            further_routes=[metrics_route(self._metrics)] if settings.metrics_on_public else (),
         )
         self._http = HttpServer(
             self._app,
             host=settings.host,
             port=settings.port,
+            drain_seconds=settings.drain_seconds,
+        )
+        self._internal_http = HttpServer(
+            build_internal_app(self._metrics, Readiness(lambda: self._checks)),
+            host=settings.internal_host,
+            port=settings.internal_port,
             drain_seconds=settings.drain_seconds,
         )
 
@@ -93,7 +122,7 @@ class Gateway:
 
     async def start(self, stages: Stages) -> None:
         """Starts everything, from the bottom up; the HTTP edge first of all, not ready yet."""
-        stages.start(Floor.EDGES, {"http": self._http})
+        stages.start(Floor.EDGES, {"http": self._http, "internal http": self._internal_http})
         url = await self._postgres(stages)
         await self._migrate(self._settings.direct_database_url or url)
         database = Database(
@@ -109,8 +138,19 @@ class Gateway:
         engines = self._engines(database, notifications)
         self._build_spine(stages, database, notifications, instances, engines)
         stages.start(Floor.DATABASE, {"notifications": notifications, **engines})
+        gauges = Gauges(database, self._metrics, self._clock, self._settings.data_dir)
+        self._metrics.watch_pool(database.pool.get_stats)
+        stages.start(
+            Floor.SENDERS, {"gauges": gauges, "loop probe": LoopProbe(self._metrics, self._clock)}
+        )
         await self._welcome(database)
-        self._checks = {"database": lambda: _answers(database)}
+        self._checks = {
+            "postgres": lambda: _answers(database),
+            "migrations": lambda: _migrated(database),
+            "queue lag": gauges.queue_lag,
+            "outbox lag": gauges.outbox_lag,
+            "media storage": gauges.media_storage,
+        }
         self._mount_providers(engines, instances)
         logger.info("ready", address=self.base_url)
 
@@ -137,7 +177,6 @@ class Gateway:
                 return
 
     def _engines(self, database: Database, notifications: Notifications) -> dict[str, Engine]:
-        names = [n for n in provider_names() if self._offered(n)]
         return {
             name: load_provider(name).start(
                 Surroundings(
@@ -147,12 +186,8 @@ class Gateway:
                     store=PostgresProviderStore(database, notifications, room=name),
                 )
             )
-            for name in names
+            for name in offered_providers(self._settings)
         }
-
-    def _offered(self, provider: str) -> bool:
-        """A simulator must not be mistaken for WhatsApp."""
-        return provider != "sandbox" or self._settings.env == "development"
 
     def _build_spine(
         self,
@@ -167,10 +202,13 @@ class Gateway:
             settings.node_name or f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{self._http.port}"
         )
         history = History(database)
+        vault = TokenVault(secrets_of(settings, os.urandom), os.urandom)
+        delivery = self._delivery(database, vault, node_id)
+        outbox = Outbox(database, uuid.uuid4, delivery.look_again)
         keeper = Keeper(
             leases=Leases(database, clock, node_id=node_id, lapse_seconds=settings.lease_seconds),
             instances=instances,
-            inbound=Inbound(database, history, clock),
+            inbound=Inbound(database, history, outbox, clock),
             providers={name: load_provider(name) for name in engines},
             engines=engines,
             clock=clock,
@@ -181,11 +219,12 @@ class Gateway:
             Backoff(settings.retry_base_seconds, settings.retry_cap_seconds), self._random.uniform
         )
         claimer, starter = Claimer(database), Starter(database)
-        recorder = Recorder(database, clock, uuid.uuid4)
+        recorder = Recorder(database, clock, uuid.uuid4, told=delivery.look_again)
         rescue = Rescue(database, recorder, policy)
         coordinator = Coordinator(
             keeper,
             Desk(
+                metrics=self._metrics,
                 claimer=claimer,
                 starter=starter,
                 recorder=recorder,
@@ -217,22 +256,81 @@ class Gateway:
             random_bytes=os.urandom,
             wake=wake,
         )
+        remover = Remover(database, clock, lapse_seconds=settings.lease_seconds)
         batches: dict[str, Part] = {
             "enqueue": enqueuer,
             "claim": claimer,
             "start": starter,
             "record": recorder,
             "rescue": rescue,
+            "removal": remover,
         }
         stages.start(Floor.BATCHES, batches)
         stages.start(Floor.SESSIONS, {"sessions": keeper})
-        stages.start(Floor.SENDERS, {"workers": coordinator, "schedule": schedule})
+        stages.start(
+            Floor.SENDERS, {"workers": coordinator, "schedule": schedule, "webhooks": delivery}
+        )
+        policy_of_addresses = settings.address_policy()
+
+        def webhook_desk(instance: Instance) -> WebhookDesk:
+            return WebhookDesk(database, policy_of_addresses, instance)
 
         def queue_desk(instance: Instance) -> QueueDesk:
-            return QueueDesk(database, clock, instance)
+            return QueueDesk(database, clock, self._metrics, instance)
+
+        def instance_desk(instance: Instance) -> InstanceDesk:
+            return InstanceDesk(database, vault, instance)
+
+        def session_desk(instance: Instance) -> SessionDesk:
+            return SessionDesk(database, keeper, asker, instance)
+
+        asker = Asker(keeper)
+        registry, offer = Registry(database, vault, os.urandom), offer_of(settings)
+
+        def partner_desk(account: Account) -> PartnerDesk:
+            return PartnerDesk(
+                database, registry, remover, policy_of_addresses, offer, clock, account
+            )
+
+        def subscription_desk(instance: Instance) -> SubscriptionDesk:
+            return SubscriptionDesk(database, instance)
 
         self._services = Services(
-            instances, enqueuer, (Room(queue_operations.handlers, queue_desk), Asker(keeper))
+            instances,
+            Accounts(database),
+            enqueuer,
+            self._metrics,
+            (
+                Room(partner_operations.handlers, partner_desk),
+                Room(subscription_operations.handlers, subscription_desk),
+                Room(queue_operations.handlers, queue_desk),
+                Room(webhook_operations.handlers, webhook_desk),
+                Room(instance_operations.handlers, instance_desk),
+                Room(session_operations.handlers, session_desk),
+                asker,
+            ),
+        )
+
+    def _delivery(self, database: Database, vault: TokenVault, node_id: str) -> Delivery:
+        settings = self._settings
+        poster = Poster(
+            settings.address_policy(),
+            self._clock,
+            timeout_seconds=settings.webhook_timeout_seconds,
+        )
+        return Delivery(
+            database,
+            poster,
+            vault,
+            self._clock,
+            node_id=node_id,
+            schedule=RetrySchedule(
+                base_seconds=settings.webhook_retry_base_seconds,
+                max_attempts=settings.webhook_max_attempts,
+            ),
+            limits=DeliveryLimits(),
+            metrics=self._metrics,
+            uniform=self._random.uniform,
         )
 
     async def _welcome(self, database: Database) -> None:
@@ -251,6 +349,14 @@ class Gateway:
 
     async def _still_starting(self) -> str | None:
         return self._phase
+
+
+async def _migrated(database: Database) -> str | None:
+    try:
+        missing = await missing_migrations(database)
+    except DatabaseUnavailable as error:
+        return str(error)
+    return f"{missing} migrations are missing: run `gateway migrate`" if missing else None
 
 
 async def _answers(database: Database) -> str | None:

@@ -26,12 +26,15 @@ from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.instances.store import Instance
+from gateway.observability.metrics import Metrics
 from gateway.send_queue.ids import message_id_named
 
 _COUNT_WAITING = query("send_queue", "count_waiting")
 _LIST_WAITING = query("send_queue", "list_waiting")
 _CANCEL_WAITING = query("send_queue", "cancel_waiting")
 _STATE_OF_MESSAGE = query("send_queue", "state_of_message")
+
+_LARGEST_SEQUENCE_NUMBER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class QueueDesk:
 
     database: Database
     clock: Clock
+    metrics: Metrics
     instance: Instance
 
 
@@ -105,6 +109,7 @@ async def list_queue(desk: QueueDesk, operation: ListQueue) -> QueuePage:
 @handlers.handles(ClearQueue)
 async def clear_queue(desk: QueueDesk, operation: ClearQueue) -> QueueRemoved:
     removed = await _cancel(desk, operation, before=_read_age(desk, operation.older_than))
+    desk.metrics.purged.inc(removed)
     return QueueRemoved(removed=removed, queue_length=await _length(desk))
 
 
@@ -197,9 +202,12 @@ def _read_cursor(cursor: str | None) -> int:
     if not cursor:
         return 0
     try:
-        return int(base64.urlsafe_b64decode(cursor.encode()))
+        after = int(base64.urlsafe_b64decode(cursor.encode()))
     except (ValueError, binascii.Error):
-        raise InvalidRequest("pagingState: is not a cursor of this queue") from None
+        after = -1
+    if not 0 <= after <= _LARGEST_SEQUENCE_NUMBER:
+        raise InvalidRequest("pagingState: is not a cursor of this queue")
+    return after
 
 
 def _read_age(desk: QueueDesk, older_than: str | None) -> datetime | None:

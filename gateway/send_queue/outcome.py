@@ -141,8 +141,17 @@ class _Recorded:
 class Recorder:
     """Part of the service; writes outcomes, and does not give up while the database is away."""
 
-    def __init__(self, database: Database, clock: Clock, new_uuid: Callable[[], uuid.UUID]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        new_uuid: Callable[[], uuid.UUID],
+        *,
+        told: Callable[[], None] = lambda: None,
+    ) -> None:
+        """*told* is called after a callback was written."""
         self._database, self._clock, self._new_uuid = database, clock, new_uuid
+        self._told = told
         self._batch = Batch[_SentRow, bool](self._flush)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
@@ -187,6 +196,7 @@ class Recorder:
                     callback_id=self._new_uuid(),
                     callback=self._callback(row, error=reason),
                 )
+                self._told()
             case _:
                 assert_never(outcome)
 
@@ -210,6 +220,7 @@ class Recorder:
                 epochs=[sent.row.claimed_epoch for sent in rows],
                 provider_message_ids=[sent.receipt.provider_message_id for sent in rows],
                 provider_data=[sent.receipt.provider_data for sent in rows],
+                chats=[sent.row.phone for sent in rows],
                 callback_ids=[sent.callback_id for sent in rows],
                 callbacks=[sent.callback for sent in rows],
             )
@@ -220,5 +231,6 @@ class Recorder:
             return [*await self._flush(rows[:middle]), *await self._flush(rows[middle:])]
         except OperationalError:  # a lost race, see driver_errors_translated
             return [NOT_NOW] * len(rows)
+        self._told()
         recorded = {row.instance_id: row.recorded for row in written}
         return [recorded.get(sent.row.instance_id, NOT_NOW) for sent in rows]

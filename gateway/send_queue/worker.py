@@ -26,9 +26,11 @@ from gateway.errors import (
 from gateway.history.store import History
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
+from gateway.observability.metrics import Metrics
 from gateway.random import Uniform
 from gateway.send_queue.claim import Claimed, Claimer, Line
 from gateway.send_queue.outcome import (
+    Failed,
     HandedBack,
     Outcome,
     Recorder,
@@ -53,6 +55,7 @@ class Desk:
     starter: Starter
     recorder: Recorder
     history: History
+    metrics: Metrics
     clock: Clock
     uniform: Uniform
     policy: RetryPolicy
@@ -105,6 +108,8 @@ class Worker:
         began = self._desk.clock.monotonic_seconds()
         outcome = await self._attempt(message, row)
         await self._desk.recorder.record(row, outcome)
+        seconds = self._desk.clock.monotonic_seconds() - began
+        self._count(row, outcome, seconds)
         self._log.info(
             "attempt_ended",
             queue_id=row.zaap_id,
@@ -112,10 +117,19 @@ class Worker:
             outcome=type(outcome).__name__.lower(),
             target=masked(row.phone),
             attempt=row.attempts + 1,
-            duration_seconds=round(self._desk.clock.monotonic_seconds() - began, 3),
+            duration_seconds=round(seconds, 3),
         )
         if isinstance(outcome, HandedBack):
             await self._desk.clock.wait(leaving, _PAUSE_AFTER_TROUBLE_SECONDS)
+
+    def _count(self, row: Claimed, outcome: Outcome, seconds: float) -> None:
+        metrics, instance_id = self._desk.metrics, row.instance_id
+        metrics.attempted(row.type, type(outcome).__name__.lower(), instance_id, seconds=seconds)
+        if isinstance(outcome, Sent):
+            age = self._desk.clock.now() - row.created_at
+            metrics.sent(row.type, instance_id, after_seconds=age.total_seconds())
+        elif isinstance(outcome, Failed):
+            metrics.failed(outcome.error_class, instance_id)
 
     async def _hold_unknown(self, row: Claimed, leaving: asyncio.Event) -> None:
         """A newer node wrote it and a newer node will send it; it is never failed here."""

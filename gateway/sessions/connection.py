@@ -16,10 +16,23 @@ class ConnectionState(StrEnum):
     OUTDATED = "outdated"
 
     @property
+    def is_linked(self) -> bool:
+        """Whether a phone is linked, so that no QR code is needed."""
+        return self in _LINKED
+
+    @property
     def sentence(self) -> str:
         return _SENTENCES[self]
 
 
+_LINKED = frozenset(
+    {
+        ConnectionState.CONNECTED,
+        ConnectionState.DISCONNECTED,
+        ConnectionState.REPLACED,
+        ConnectionState.OUTDATED,
+    }
+)
 _SENTENCES = {
     ConnectionState.CONNECTED: "The phone is linked and WhatsApp answers.",
     ConnectionState.CONNECTING: "The session is being opened.",

@@ -1,22 +1,31 @@
 """Keeps a session open for every instance whose lease this node holds."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from gateway.bells import ringing
 from gateway.clock import Clock
 from gateway.database.notifications import Notifications
-from gateway.errors import DatabaseUnavailable
+from gateway.errors import DatabaseUnavailable, SessionUnavailable
 from gateway.instances.store import Instance, Instances
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.inbound import Inbound
 from gateway.sessions.leases import Lease, Leases
-from gateway.sessions.provider import ConnectionChanged, Engine, Event, Provider, Seat, Session
+from gateway.sessions.provider import (
+    ConnectionChanged,
+    Delivery,
+    Engine,
+    Event,
+    Provider,
+    Seat,
+    Session,
+)
 
 _SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
+_REOPEN_SECONDS = 30.0
 
 
 @dataclass(slots=True, eq=False)
@@ -57,6 +66,31 @@ class _Held:
     lease: Lease
     task: asyncio.Task[None]
     live: LiveSession | None = None
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+    again: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: asyncio.Timeout | None = None
+
+    def reopen(self) -> None:
+        """Ends the session as soon as what it told is written, or the pause before the next one."""
+        self.opened.clear()
+        self.again.set()
+        if self.waiting:
+            self.waiting.reschedule(0)  # long past: at once
+            self.waiting = None
+
+    async def next(self, events: AsyncIterator[Delivery]) -> Delivery | None:
+        """What the session tells next; None at its end, or when it is to be opened again."""
+        if self.again.is_set():
+            return None
+        try:
+            async with asyncio.timeout(None) as self.waiting:
+                return await anext(events, None)
+        except TimeoutError:
+            if self.waiting:  # not ours
+                raise
+            return None
+        finally:
+            self.waiting = None
 
 
 class Keeper:
@@ -100,6 +134,19 @@ class Keeper:
         """The open session of an instance, connected or not."""
         held = self._held.get(instance_id)
         return held.live.session if held and held.live else None
+
+    async def reopen(self, instance_id: str) -> None:
+        """Closes the session of an instance and opens it anew; returns once it is open.
+
+        Raises:
+            SessionUnavailable: this node does not hold it, or it did not open in time.
+        """
+        held = self._held.get(instance_id)
+        if held is None:
+            raise SessionUnavailable("The session of this instance is not open right now")
+        held.reopen()
+        if not await self._clock.wait(held.opened, _REOPEN_SECONDS):
+            raise SessionUnavailable("The session did not open again in time")
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._join(stopping)
@@ -163,11 +210,12 @@ class Keeper:
                 held.live.instance = instance
 
     async def _hold(self, lease: Lease) -> None:
+        held = self._held[lease.instance_id]
         pause = _SHORTEST_PAUSE_SECONDS
         try:
             while True:
                 try:
-                    if await self._keep_open(lease):
+                    if await self._keep_open(held):
                         pause = _SHORTEST_PAUSE_SECONDS
                 except DatabaseUnavailable as error:
                     logger.warning(
@@ -178,19 +226,21 @@ class Keeper:
                 except Exception as error:  # noqa: BLE001 - one session must not end the others
                     report_error(error, component="session", instance_id=lease.instance_id)
                 self._disconnected(lease.instance_id)
-                await self._clock.sleep(pause)
+                if await self._clock.wait(held.again, pause):
+                    held.again.clear()
+                    pause = _SHORTEST_PAUSE_SECONDS
+                    continue
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
         finally:
             self._disconnected(lease.instance_id)
-            held = self._held.get(lease.instance_id)
-            if held and held.lease is lease:
+            if self._held.get(lease.instance_id) is held:
                 del self._held[lease.instance_id]
 
-    async def _keep_open(self, lease: Lease) -> bool:
+    async def _keep_open(self, held: _Held) -> bool:
         """Runs one session to its end; says whether it was ever open."""
+        lease = held.lease
         instance = await self._instances.find(lease.instance_id)
-        held = self._held.get(lease.instance_id)
-        if instance is None or held is None:
+        if instance is None:
             return False
         provider, engine = self._providers[instance.provider], self._engines[instance.provider]
         seat = Seat(
@@ -200,14 +250,27 @@ class Keeper:
             may_act_until=lambda: self._leases.may_act_until,
         )
         async with engine.open_session(seat) as session:
-            live = held.live = LiveSession(
+            held.live = LiveSession(
                 instance, lease.epoch, session, provider.can_repeat_send, self._leases, self._clock
             )
-            async for delivery in session.events():
-                await self._inbound.take(live.instance, lease.epoch, delivery.event)
-                self._follow(live, delivery.event)
-                await delivery.acknowledge()
+            held.again.clear()
+            held.opened.set()
+            try:
+                await self._read(held, held.live)
+            finally:
+                held.live = None
+                held.opened.clear()
         return True
+
+    async def _read(self, held: _Held, live: LiveSession) -> None:
+        own_phone: str | None = None
+        events = live.session.events()
+        while delivery := await held.next(events):
+            if isinstance(delivery.event, ConnectionChanged) and delivery.event.phone:
+                own_phone = delivery.event.phone
+            await self._inbound.take(live.instance, live.epoch, delivery.event, own_phone=own_phone)
+            self._follow(live, delivery.event)
+            await delivery.acknowledge()
 
     def _follow(self, live: LiveSession, event: Event) -> None:
         if not isinstance(event, ConnectionChanged):

@@ -2,15 +2,14 @@
 
 -- The one narrow row that is locked for everything that must be in order.
 create table instance_lines (
-    instance_id            text primary key references instances on delete cascade,
-    next_sequence          bigint not null default 1,
-    next_callback_position bigint not null default 1,
-    reordered              bigint not null default 0,
-    connected              boolean not null default false,
-    paused                 boolean not null default false,
-    idle                   boolean not null default false,
-    hold_until             timestamptz,
-    hold_reason            text
+    instance_id   text primary key references instances on delete cascade,
+    next_sequence bigint not null default 1,
+    reordered     bigint not null default 0,
+    connected     boolean not null default false,
+    paused        boolean not null default false,
+    idle          boolean not null default false,
+    hold_until    timestamptz,
+    hold_reason   text
 ) with (fillfactor = 50);
 comment on column instance_lines.reordered is
     'Counts the times a waiting row appeared before rows already claimed; a claimer that remembers an older value starts from the front again.';

@@ -8,44 +8,62 @@ where i.instance_id = %(instance_id)s::text and i.message_id = any(%(message_ids
     and m.status <> 'canceled';
 
 -- name: add_received
--- A provider that repeats itself adds nothing.
+-- A provider that repeats itself adds nothing and tells nothing.
 with fresh as (
     insert into message_ids (instance_id, message_id, recorded_at)
     values (%(instance_id)s::text, %(message_id)s::text, now())
     on conflict (instance_id, message_id) do nothing
     returning instance_id, message_id, recorded_at
+), kept as (
+    insert into messages (
+        instance_id, message_id, recorded_at, created_at, version, from_me, status, phone, sender,
+        type, payload, provider_data
+    )
+    select instance_id, message_id, recorded_at, %(at)s::timestamptz, 1, %(from_me)s::boolean,
+           'received', %(phone)s::text, %(sender)s::text, %(type)s::text, %(payload)s::jsonb,
+           %(provider_data)s::bytea
+    from fresh
 )
-insert into messages (
-    instance_id, message_id, recorded_at, created_at, version, from_me, status, phone, sender, type, payload,
-    provider_data
+select tell(
+    array_agg(instance_id), array_agg(%(phone)s::text), array_agg('ReceivedCallback'::text),
+    array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )
-select instance_id, message_id, recorded_at, %(at)s::timestamptz, 1, %(from_me)s::boolean, 'received',
-       %(phone)s::text, %(sender)s::text, %(type)s::text, %(payload)s::jsonb, %(provider_data)s::bytea
-from fresh;
+from fresh
+where %(callback)s::text is not null;
 
 -- name: acknowledge
--- A later state implies the earlier ones; the first time of each is kept.
+-- A later state implies the earlier ones; the first time of each is kept, and only what is new
+-- is told.
 with named as (
     select i.message_id, i.recorded_at from message_ids i
     where i.instance_id = %(instance_id)s::text and i.message_id = any(%(provider_ids)s::text[])
     union
     select i.message_id, i.recorded_at from message_ids i
     where i.instance_id = %(instance_id)s::text and i.provider_message_id = any(%(provider_ids)s::text[])
+), before as materialized (
+    select m.message_id, m.recorded_at, m.phone, m.from_me,
+           case %(status)s::text
+               when 'delivered' then m.delivered_at
+               when 'read' then m.read_at
+               else m.played_at
+           end is null as is_news
+    from messages m
+    join named n on n.message_id = m.message_id and n.recorded_at = m.recorded_at
+    where m.instance_id = %(instance_id)s::text
+), noted as (
+    update messages m
+    set delivered_at = coalesce(m.delivered_at, %(at)s::timestamptz),
+        read_at = case
+            when %(status)s::text in ('read', 'played') then coalesce(m.read_at, %(at)s::timestamptz)
+            else m.read_at end,
+        played_at = case
+            when %(status)s::text = 'played' then coalesce(m.played_at, %(at)s::timestamptz)
+            else m.played_at end
+    from before b
+    where m.instance_id = %(instance_id)s::text and m.message_id = b.message_id
+        and m.recorded_at = b.recorded_at and b.is_news
 )
-update messages m
-set delivered_at = case
-        when %(status)s::text in ('delivered', 'read', 'played') then coalesce(m.delivered_at, %(at)s::timestamptz)
-        else m.delivered_at end,
-    read_at = case
-        when %(status)s::text in ('read', 'played') then coalesce(m.read_at, %(at)s::timestamptz)
-        else m.read_at end,
-    played_at = case
-        when %(status)s::text = 'played' then coalesce(m.played_at, %(at)s::timestamptz)
-        else m.played_at end
-from named
-where m.instance_id = %(instance_id)s::text and m.message_id = named.message_id
-    and m.recorded_at = named.recorded_at
-returning m.message_id;
+select message_id, phone, from_me, is_news from before;
 
 -- name: on_their_way
 -- Started and not yet recorded: a receipt for such a message has overtaken its record.

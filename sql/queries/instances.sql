@@ -8,23 +8,138 @@ where i.id = %(id)s::text;
 select id from instances where demo limit 1;
 
 -- name: add_account
-insert into accounts (id, name, client_token_hash, client_token_required, partner_token_hash)
+insert into accounts (
+    id, name, client_token_hash, client_token_required, partner_token_hash, allowed_addresses
+)
 values (
     %(id)s::text, %(name)s::text, %(client_token_hash)s::bytea, %(client_token_required)s::boolean,
-    %(partner_token_hash)s::bytea
+    %(partner_token_hash)s::bytea, %(allowed_addresses)s::text[]::cidr[]
 );
+
+-- name: lock_account
+-- Whoever counts an account's instances before adding one holds this to the commit.
+select id from accounts where id = %(account_id)s::text for no key update;
+
+-- name: lock_instance_id
+-- Orders making and removing an instance of the same id, also while it does not exist.
+select pg_advisory_xact_lock(hashtext('instance id'), hashtext(%(id)s::text));
+
+-- name: is_being_removed
+select instance_id as id from instance_removals where instance_id = %(id)s::text;
 
 -- name: add_instance
 insert into instances (
-    id, account_id, name, token_hash, token_ciphertext, token_key_id, provider, provider_settings, demo
+    id, account_id, name, token_hash, token_ciphertext, token_key_id, provider, provider_settings, demo,
+    session_name, is_device, business_device,
+    received_callback_url, delivery_callback_url, message_status_callback_url, connected_callback_url,
+    disconnected_callback_url, presence_chat_callback_url, notify_sent_by_me,
+    call_reject_auto, call_reject_message, auto_read_message, auto_read_status,
+    disable_enqueue_when_disconnected, trial_ends_at, subscribed
 )
 values (
     %(id)s::text, %(account_id)s::text, %(name)s::text, %(token_hash)s::bytea,
     %(token_ciphertext)s::bytea, %(token_key_id)s::text, %(provider)s::text,
-    %(provider_settings)s::jsonb, %(demo)s::boolean
+    %(provider_settings)s::jsonb, %(demo)s::boolean,
+    %(session_name)s::text, %(is_device)s::boolean, %(business_device)s::boolean,
+    %(received_callback_url)s::text, %(delivery_callback_url)s::text,
+    %(message_status_callback_url)s::text, %(connected_callback_url)s::text,
+    %(disconnected_callback_url)s::text, %(presence_chat_callback_url)s::text,
+    %(notify_sent_by_me)s::boolean, %(call_reject_auto)s::boolean, %(call_reject_message)s::text,
+    %(auto_read_message)s::boolean, %(auto_read_status)s::boolean,
+    %(disable_enqueue_when_disconnected)s::boolean, %(trial_ends_at)s::timestamptz,
+    %(subscribed)s::boolean
 );
+
+-- name: find_account
+-- By its partner token, or by its Client-Token, which is for small accounts.
+select a.id, a.name, a.allowed_addresses::text[] as allowed_addresses, a.client_token_required,
+       a.created_at, coalesce(a.partner_token_hash = %(token_hash)s::bytea, false) as by_partner_token
+from accounts a
+where a.partner_token_hash = %(token_hash)s::bytea or a.client_token_hash = %(token_hash)s::bytea
+limit 1;
+
+-- name: count_instances
+-- Up to a number: nobody asks for more.
+select count(*) as count
+from (
+    select 1 from instances where account_id = %(account_id)s::text limit %(most)s::int
+) some;
+
+-- name: list_accounts
+select a.id, a.name, a.allowed_addresses::text[] as allowed_addresses, a.client_token_required,
+       a.created_at, (select count(*) from instances i where i.account_id = a.id) as instances
+from accounts a
+order by a.created_at, a.id;
+
+-- name: allow_addresses
+update accounts set allowed_addresses = %(allowed_addresses)s::text[]::cidr[]
+where id = %(account_id)s::text;
+
+-- name: list_instances
+select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses,
+       coalesce(c.state = 'connected', false) as connected
+from instances i
+join accounts a on a.id = i.account_id
+left join instance_connections c on c.instance_id = i.id
+where (%(account_id)s::text is null or i.account_id = %(account_id)s::text)
+    and (%(mobile)s::boolean is null or i.is_device = %(mobile)s::boolean)
+    and (
+        strpos(lower(i.name), lower(%(text)s::text)) > 0
+        or strpos(lower(i.id), lower(%(text)s::text)) > 0
+    )
+order by i.created_at, i.id
+limit %(limit)s::int offset %(offset)s::bigint;
+
+-- name: count_listed_instances
+select count(*) as count
+from instances i
+where (%(account_id)s::text is null or i.account_id = %(account_id)s::text)
+    and (%(mobile)s::boolean is null or i.is_device = %(mobile)s::boolean)
+    and (
+        strpos(lower(i.name), lower(%(text)s::text)) > 0
+        or strpos(lower(i.id), lower(%(text)s::text)) > 0
+    );
+
+-- name: subscribe
+update instances
+set subscribed = true, canceled_at = null, with_calls = with_calls or %(with_calls)s::boolean
+where id = %(id)s::text;
+
+-- name: add_calls
+update instances set with_calls = true
+where id = %(id)s::text and subscribed;
+
+-- name: cancel_subscription
+update instances
+set subscribed = false, canceled_at = now(),
+    trial_ends_at = now() + make_interval(secs => %(seconds)s::double precision)
+where id = %(id)s::text and subscribed;
+
+-- name: keys_in_use
+-- One token for each key that some were encrypted under.
+select token_key_id, count(*) as tokens, (array_agg(token_ciphertext order by id))[1] as ciphertext
+from instances
+group by token_key_id;
+
+-- name: providers_in_use
+select provider, count(*) as instances from instances group by provider order by provider;
 
 -- name: renew_tokens
 update accounts
 set client_token_hash = %(client_token_hash)s::bytea, partner_token_hash = %(partner_token_hash)s::bytea
 where id = %(account_id)s::text;
+
+-- name: find_connection
+-- The line follows what the session tells; where nobody living holds the lease, nothing can leave.
+select c.state, n.connected and exists (
+        select 1
+        from instance_leases l
+        join nodes d on d.id = l.node_id and d.expires_at > now()
+        where l.instance_id = n.instance_id
+    ) as connected
+from instance_lines n
+left join instance_connections c on c.instance_id = n.instance_id
+where n.instance_id = %(instance_id)s::text;
+
+-- name: rename_instance
+update instances set name = %(name)s::text where id = %(id)s::text;

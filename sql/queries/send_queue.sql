@@ -246,28 +246,36 @@ where instance_id = %(instance_id)s::text and id = %(id)s::bigint
     and status = 'processing' and claimed_epoch = %(epoch)s::bigint;
 
 -- name: record_sent
--- The row moves to history and its callback is written in the same statement. Lines locked by
--- somebody else are left for the next flush.
+-- The row moves to history and its callback is written in the same statement. A message whose
+-- chat of callbacks is locked by somebody else is left for the next flush.
 with done as (
     select *
     from unnest(
         %(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[],
-        %(provider_message_ids)s::text[], %(provider_data)s::bytea[], %(callback_ids)s::uuid[],
-        %(callbacks)s::text[]
-    ) as d (instance_id, id, epoch, provider_message_id, provider_data, callback_id, callback)
-), line as materialized (
-    select l.instance_id, l.next_callback_position
-    from instance_lines l
-    where l.instance_id = any(%(instance_ids)s::text[])
-    order by l.instance_id
-    for no key update skip locked
+        %(provider_message_ids)s::text[], %(provider_data)s::bytea[], %(chats)s::text[],
+        %(callback_ids)s::uuid[], %(callbacks)s::text[]
+    ) as d (instance_id, id, epoch, provider_message_id, provider_data, chat, callback_id, callback)
+), told_before as materialized (
+    select w.instance_id, w.chat
+    from webhook_lines w
+    join done d on d.instance_id = w.instance_id and d.chat = w.chat
+    order by w.instance_id, w.chat
+    for no key update of w skip locked
+), free as (
+    select d.*
+    from done d
+    where exists (
+            select 1 from told_before t where t.instance_id = d.instance_id and t.chat = d.chat
+        )
+        or not exists (
+            select 1 from webhook_lines w where w.instance_id = d.instance_id and w.chat = d.chat
+        )
 ), removed as (
     delete from message_queue m
-    using done d
-    join line on line.instance_id = d.instance_id
-    where m.instance_id = d.instance_id and m.id = d.id
-        and m.status = 'processing' and m.claimed_epoch = d.epoch
-    returning m.*, d.provider_message_id, d.provider_data, d.callback_id, d.callback, line.next_callback_position
+    using free f
+    where m.instance_id = f.instance_id and m.id = f.id
+        and m.status = 'processing' and m.claimed_epoch = f.epoch
+    returning m.*, f.provider_message_id, f.provider_data, f.callback_id, f.callback
 ), kept as (
     insert into messages (
         instance_id, message_id, recorded_at, created_at, attempt_started_at, sent_at,
@@ -284,58 +292,42 @@ with done as (
     from removed
     on conflict (instance_id, message_id) do update set recorded_at = excluded.recorded_at
 ), told as (
-    insert into webhook_outbox (instance_id, position, id, chat, type, body)
-    select r.instance_id, r.next_callback_position, r.callback_id, r.phone, 'DeliveryCallback', r.callback
-    from removed r
-    join instances i on i.id = r.instance_id and i.delivery_callback_url is not null
-    returning instance_id
-), moved as (
-    update instance_lines l
-    set next_callback_position = l.next_callback_position + 1
-    from told
-    where l.instance_id = told.instance_id
+    select tell(
+        array_agg(instance_id), array_agg(phone), array_agg('DeliveryCallback'::text),
+        array_agg(callback_id), array_agg(callback)
+    )
+    from removed
 )
-select line.instance_id, removed.id is not null as recorded
-from line
-left join removed on removed.instance_id = line.instance_id;
+select f.instance_id, r.id is not null as recorded
+from free f
+left join removed r on r.instance_id = f.instance_id
+cross join told;
 
 -- name: record_failed
--- As record_sent, for what is given up: the row stays as a dead letter.
-with line as materialized (
-    select l.instance_id, l.next_callback_position
-    from instance_lines l
-    where l.instance_id = %(instance_id)s::text
-    for no key update
+-- Given up: the row stays as a dead letter.
+with before as (
+    select attempt_started_at as started_at from message_queue
+    where instance_id = %(instance_id)s::text and id = %(id)s::bigint
 ), failed as (
     update message_queue m
     set status = 'failed', last_error = %(error)s::text, updated_at = now(),
         claimed_epoch = null, attempt_started_at = null
-    from line,
-        (select attempt_started_at as started_at from message_queue
-         where instance_id = %(instance_id)s::text and id = %(id)s::bigint) before
+    from before
     where m.instance_id = %(instance_id)s::text and m.id = %(id)s::bigint
         and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
-    returning m.instance_id, m.message_id, m.phone, before.started_at, line.next_callback_position
+    returning m.instance_id, m.message_id, m.phone, before.started_at
 ), tried as (
     insert into message_attempts (instance_id, message_id, started_at, ended_at, outcome, error)
     select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text
     from failed
     where started_at is not null
     on conflict do nothing
-), told as (
-    insert into webhook_outbox (instance_id, position, id, chat, type, body)
-    select f.instance_id, f.next_callback_position, %(callback_id)s::uuid, f.phone, 'DeliveryCallback',
-           %(callback)s::text
-    from failed f
-    join instances i on i.id = f.instance_id and i.delivery_callback_url is not null
-    returning instance_id
-), moved as (
-    update instance_lines l
-    set next_callback_position = l.next_callback_position + 1
-    from told
-    where l.instance_id = told.instance_id
 )
-select count(*) as rows from failed;
+select tell(
+    array_agg(instance_id), array_agg(phone), array_agg('DeliveryCallback'::text),
+    array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
+)
+from failed;
 
 -- name: record_retry
 -- A failed attempt that counts: the row holds its lane until it is due again.

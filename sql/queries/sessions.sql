@@ -36,6 +36,7 @@ with free as (
         )
     order by i.id
     limit %(most)s::int
+    for share of i skip locked  -- one that is being deleted is passed over
 ), taken as (
     insert into instance_leases as l (instance_id, node_id, epoch)
     select id, %(node_id)s::text, 1 from free
@@ -61,11 +62,16 @@ select instance_id, epoch from taken;
 select instance_id, epoch from instance_leases where node_id = %(node_id)s::text;
 
 -- name: note_connection
--- Only the holder of the lease may say so; the line follows the session.
+-- Only the holder of the lease may say so. The line follows the session, and the caller is told
+-- when it comes up or goes down, not of what lies between.
 with held as (
     select instance_id from instance_leases
     where instance_id = %(instance_id)s::text and epoch = %(epoch)s::bigint
     for share
+), before as (
+    select coalesce(
+        (select state = 'connected' from instance_connections where instance_id = %(instance_id)s::text), false
+    ) as connected
 ), noted as (
     insert into instance_connections as c (instance_id, state, phone, reason, changed_at)
     select instance_id, %(state)s::text, %(phone)s::text, %(reason)s::text, %(at)s::timestamptz
@@ -73,8 +79,15 @@ with held as (
     on conflict (instance_id) do update
     set state = excluded.state, phone = coalesce(excluded.phone, c.phone), reason = excluded.reason,
         changed_at = excluded.changed_at
+), followed as (
+    update instance_lines n
+    set connected = %(state)s::text = 'connected', idle = false
+    from held
+    where n.instance_id = held.instance_id
 )
-update instance_lines n
-set connected = %(state)s::text = 'connected', idle = false
-from held
-where n.instance_id = held.instance_id;
+select tell(
+    array_agg(held.instance_id), array_agg(%(chat)s::text), array_agg(%(type)s::text),
+    array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
+)
+from held, before
+where before.connected <> (%(state)s::text = 'connected');

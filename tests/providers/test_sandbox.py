@@ -18,9 +18,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount
 
 from gateway.clock import Clock
+from gateway.contract.instances import (
+    AlreadyConnected,
+    Disconnect,
+    PhoneCode,
+    QrCode,
+    ReadDevice,
+    ReadPhoneCode,
+    ReadQrCode,
+    RestoreSession,
+)
 from gateway.contract.known import KnownMessage
 from gateway.contract.messages.text import SendText
-from gateway.contract.operation import Value
+from gateway.contract.operation import Operation, Value
 from gateway.contract.presence import ShowTyping
 from gateway.contract.wire import Wire
 from gateway.database.notifications import Notifications
@@ -844,6 +854,50 @@ def received(message_id: str) -> dict[str, Any]:
         "type": "text",
         "content": {"text": {"message": "hi"}},
     }
+
+
+# --- linking ---
+
+
+async def test_disconnecting_ends_the_link_until_another_scan(node: Node) -> None:
+    async with connected(node) as told:
+        assert await told.session.ask(ReadQrCode()) == AlreadyConnected()
+        assert (await told.session.ask(ReadDevice())).phone == pairing.phone_number("one")
+        assert await told.session.ask(Disconnect()) == Value()
+        assert (await told.next()).state is ConnectionState.LOGGED_OUT
+        assert await told.session.ask(RestoreSession()) == Value(value=False)
+        with pytest.raises(NotConnected, match="scan the QR code again"):
+            await told.session.ask(ReadDevice())
+        shown = await told.session.ask(ReadQrCode())
+        assert isinstance(shown, QrCode)
+        assert shown.value == shown.qr_code == told.session.qr_text()
+        code = await told.session.ask(ReadPhoneCode(phone=FRIEND))
+        assert code == PhoneCode(code=told.session.pairing_code(FRIEND))
+        await node.people.scan("one", None)
+        assert (await told.next()).state is ConnectionState.CONNECTED
+
+
+async def test_a_phone_out_of_reach_is_brought_back(node: Node) -> None:
+    async with connected(node) as told:
+        await node.people.change_state("one", ConnectionState.DISCONNECTED)
+        assert (await told.next()).state is ConnectionState.DISCONNECTED
+        assert await told.session.ask(RestoreSession()) == Value()
+        assert (await told.next()).state is ConnectionState.CONNECTED
+
+
+async def test_a_session_that_was_replaced_does_not_touch_the_phone(node: Node) -> None:
+    async with connected(node, seat(epoch=2)), opened(node, seat(epoch=1)) as late:
+        steering: tuple[Operation[Any], ...] = (
+            ReadQrCode(),
+            ReadPhoneCode(phone=FRIEND),
+            Disconnect(),
+            RestoreSession(),
+            ReadDevice(),
+        )
+        for asked in steering:
+            with pytest.raises(NotConnected, match="opened elsewhere"):
+                await late.session.ask(asked)
+    assert (await node.people.look("one")).state is ConnectionState.CONNECTED
 
 
 async def events_kept(node: Node) -> int:

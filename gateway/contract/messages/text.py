@@ -1,9 +1,10 @@
 """Texts."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field
 
+from gateway.contract.documented import Example
 from gateway.contract.send import Send
 from gateway.contract.wire import Chat, Incoming
 
@@ -17,7 +18,7 @@ def _unfold_lines(value: object) -> object:
     return value
 
 
-Text = Annotated[str, BeforeValidator(_unfold_lines), Field(min_length=1, max_length=_LONGEST_TEXT)]
+Text = Annotated[str, Field(min_length=1, max_length=_LONGEST_TEXT), BeforeValidator(_unfold_lines)]
 
 
 class MentionedGroup(Incoming):
@@ -44,6 +45,16 @@ class SendText(TextMessage, path="/send-text"):
     edit_message_id: str | None = None
     mentioned: tuple[Chat, ...] = ()
     group_mentioned: tuple[MentionedGroup, ...] = ()
+
+    example_minimal: ClassVar[Example] = {"phone": "5511999999999", "message": "Hello"}
+    example: ClassVar[Example] = {
+        "phone": "5511999999999",
+        "message": "Hello, *Ana*! @5511988888888 joins us at noon.",
+        "delayMessage": 1,
+        "delayTyping": 1,
+        "priority": "high",
+        "mentioned": ["5511988888888"],
+    }
 
     def referred_ids(self) -> tuple[str, ...]:
         return tuple(i for i in (self.message_id, self.edit_message_id) if i)

@@ -22,7 +22,7 @@ message that came in between is told after the reconnection.
 from gateway.contract.wire import Wire
 from gateway.providers.sandbox.engine import SandboxEngine
 from gateway.providers.sandbox.messages import sends
-from gateway.providers.sandbox.presence import operations
+from gateway.providers.sandbox.operations import operations
 from gateway.providers.sandbox.settings import read_settings
 from gateway.sessions.provider import Surroundings
 

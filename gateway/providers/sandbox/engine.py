@@ -19,8 +19,8 @@ from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
 from gateway.providers.sandbox.control import control_routes
 from gateway.providers.sandbox.messages import sends
+from gateway.providers.sandbox.operations import operations
 from gateway.providers.sandbox.people import People
-from gateway.providers.sandbox.presence import operations
 from gateway.providers.sandbox.session import SandboxSession, Surrounding
 from gateway.providers.sandbox.settings import SandboxSettings
 from gateway.providers.sandbox.world import DueEvent, World

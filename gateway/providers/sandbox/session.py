@@ -83,16 +83,23 @@ class SandboxSession:
 
     def qr_text(self) -> str:
         """What the phone would scan; another every 20 seconds."""
-        return pairing.qr_text(self._linkable().secret, self.around.clock.now())
+        return pairing.qr_text(self.require_seat().secret, self.around.clock.now())
 
     def pairing_code(self, phone: str) -> str:
         """What would be typed on *phone*; another every 3 minutes."""
-        return pairing.pairing_code(self._linkable().secret, phone, self.around.clock.now())
+        return pairing.pairing_code(self.require_seat().secret, phone, self.around.clock.now())
 
     def require_right_to_act(self) -> None:
         """Asked right before WhatsApp is touched: a lease may lapse while we wait."""
         if self._closed or not self._may_act():
             raise NotConnected("The lease of this session lapsed.")
+
+    def require_seat(self) -> Phone:
+        """Asked before the phone itself is steered: whoever was replaced has none."""
+        self.require_right_to_act()
+        if self.phone is None:
+            raise NotConnected("The session was opened elsewhere.")
+        return self.phone
 
     def can_take(self) -> bool:
         """False while whoever reads us is behind, or the lease lapsed: the rest waits."""
@@ -132,11 +139,6 @@ class SandboxSession:
         number = self.phone.phone if self.phone else ""
         event = connection(state, self.around.clock.now(), number)
         return Delivery(event, opening_id, _nothing_to_forget)
-
-    def _linkable(self) -> Phone:
-        if self.phone is None:
-            raise NotConnected("The session was opened elsewhere.")
-        return self.phone
 
 
 async def _nothing_to_forget() -> None:

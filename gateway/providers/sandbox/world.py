@@ -27,6 +27,14 @@ class Phone:
 
 
 @dataclass(frozen=True, slots=True)
+class PhoneNow:
+    """A phone as it is, whoever opened it and when."""
+
+    phone: str
+    state: ConnectionState
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What became of a message; *accepted* says that it is in the journal."""
 
@@ -81,6 +89,23 @@ class World:
             return None
         (row,) = rows
         return Phone(row["phone"], ConnectionState(row["state"]), row["version"], row["secret"])
+
+    async def look(self, instance_id: str) -> PhoneNow:
+        (row,) = await self._store.fetch("find_phone", instance_id=instance_id)
+        return PhoneNow(row["phone"], ConnectionState(row["state"]))
+
+    async def change_state(
+        self, instance_id: str, state: ConnectionState, *, allowed: Collection[ConnectionState]
+    ) -> bool:
+        """Changes the phone, and keeps an event that tells it; False in a state not *allowed*."""
+        rows = await self._store.fetch(
+            "change_phone",
+            instance_id=instance_id,
+            state=state.value,
+            phone=None,
+            allowed=[each.value for each in allowed],
+        )
+        return any(row["allowed"] for row in rows)
 
     async def accept(
         self,

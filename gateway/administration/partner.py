@@ -1,0 +1,184 @@
+"""Answers to an account's owner: the instances of the account."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC
+
+from gateway.administration.removal import Remover
+from gateway.clock import Clock
+from gateway.contract.handlers import Handlers
+from gateway.contract.partner import (
+    CreatedInstance,
+    CreateInstance,
+    DeletedInstance,
+    DeleteInstance,
+    InstancePage,
+    ListedInstance,
+    ListInstances,
+)
+from gateway.database.pool import Database
+from gateway.database.queries import query
+from gateway.errors import AddressRefused, InvalidRequest, Unavailable
+from gateway.instances.accounts import Account
+from gateway.instances.creation import Registry, Wishes
+from gateway.instances.store import Instance
+from gateway.instances.terms import TRIAL, due_at_ms, due_ms, payment_status
+from gateway.public_address import AddressPolicy
+
+_LIST_INSTANCES = query("instances", "list_instances")
+_COUNT_LISTED_INSTANCES = query("instances", "count_listed_instances")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a new instance gets.
+
+    Attributes:
+        providers: the ways to WhatsApp there are here.
+        default: the one an instance gets whose creator names none.
+        trials: whether an instance begins with a trial rather than subscribed.
+    """
+
+    providers: Sequence[str]
+    default: str | None
+    trials: bool
+
+    def choose(self, provider: str | None) -> str:
+        """The provider of a new instance.
+
+        Raises:
+            InvalidRequest: the one wanted is not offered.
+            Unavailable: none is.
+        """
+        if not self.providers:
+            raise Unavailable("This gateway has no provider to reach WhatsApp with")
+        chosen = provider or self.default
+        if chosen is None or chosen not in self.providers:
+            raise InvalidRequest(f"provider: must be one of {', '.join(self.providers)}")
+        return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class PartnerDesk:
+    """What the answers are made from."""
+
+    database: Database
+    registry: Registry
+    remover: Remover
+    policy: AddressPolicy
+    offer: Offer
+    clock: Clock
+    account: Account
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed(Instance):
+    connected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    count: int
+
+
+handlers = Handlers[PartnerDesk]()
+
+
+@handlers.handles(CreateInstance)
+async def create_instance(desk: PartnerDesk, operation: CreateInstance) -> CreatedInstance:
+    trial_ends_at = desk.clock.now() + TRIAL if desk.offer.trials else None
+    both = _address(desk, operation, "received_and_delivery_callback_url")
+    received = _address(desk, operation, "received_callback_url")
+    made = await desk.registry.add_instance(
+        desk.account.id,
+        operation.name,
+        provider=desk.offer.choose(operation.provider),
+        provider_settings=operation.provider_settings,
+        by_client_token=not desk.account.by_partner_token,
+        wishes=Wishes(
+            session_name=operation.session_name,
+            is_device=operation.is_device,
+            business_device=operation.business_device,
+            received_callback_url=both or received,
+            delivery_callback_url=_address(desk, operation, "delivery_callback_url"),
+            message_status_callback_url=_address(desk, operation, "message_status_callback_url"),
+            connected_callback_url=_address(desk, operation, "connected_callback_url"),
+            disconnected_callback_url=_address(desk, operation, "disconnected_callback_url"),
+            presence_chat_callback_url=_address(desk, operation, "presence_chat_callback_url"),
+            notify_sent_by_me=both is not None,
+            call_reject_auto=operation.call_reject_auto,
+            call_reject_message=operation.call_reject_message,
+            auto_read_message=operation.auto_read_message,
+            auto_read_status=operation.auto_read_status,
+            disable_enqueue_when_disconnected=operation.disable_enqueue_when_disconnected,
+            trial_ends_at=trial_ends_at,
+            subscribed=trial_ends_at is None,
+        ),
+    )
+    return CreatedInstance(id=made.id, token=made.token, due=due_at_ms(trial_ends_at))
+
+
+@handlers.handles(ListInstances)
+async def list_instances(desk: PartnerDesk, operation: ListInstances) -> InstancePage:
+    which = {
+        "account_id": desk.account.id,
+        "mobile": operation.middleware == "mobile" if operation.middleware else None,
+        "text": operation.query,
+    }
+    counted = await desk.database.fetch_one(_Count, _COUNT_LISTED_INSTANCES, **which)
+    rows = await desk.database.fetch_all(
+        _Listed,
+        _LIST_INSTANCES,
+        **which,
+        limit=operation.page_size,
+        offset=(operation.page - 1) * operation.page_size,
+    )
+    total = counted.count if counted else 0
+    return InstancePage(
+        total=total,
+        total_page=-(-total // operation.page_size),
+        page_size=operation.page_size,
+        page=operation.page,
+        content=tuple(_listed(desk, row) for row in rows),
+    )
+
+
+@handlers.handles(DeleteInstance)
+async def delete_instance(desk: PartnerDesk, operation: DeleteInstance) -> DeletedInstance:
+    await desk.remover.remove(operation.instance_id, account_id=desk.account.id)
+    return DeletedInstance()
+
+
+def _address(desk: PartnerDesk, operation: CreateInstance, field: str) -> str | None:
+    url: str = getattr(operation, field)
+    if not url:
+        return None
+    try:
+        desk.policy.check_url(url)
+    except AddressRefused as error:
+        raise InvalidRequest(f"{CreateInstance.model_fields[field].alias}: {error}") from None
+    return url
+
+
+def _listed(desk: PartnerDesk, row: _Listed) -> ListedInstance:
+    received = row.received_callback_url or ""
+    return ListedInstance(
+        id=row.id,
+        token=desk.registry.token_of(row),
+        name=row.name,
+        tenant=row.account_id,
+        created=row.created_at.astimezone(UTC),
+        due=due_ms(row),
+        payment_status=payment_status(row),
+        delivery_callback_url=row.delivery_callback_url or "",
+        received_callback_url=received,
+        received_and_delivery_callback_url=received if row.notify_sent_by_me else "",
+        disconnected_callback_url=row.disconnected_callback_url or "",
+        connected_callback_url=row.connected_callback_url or "",
+        presence_chat_callback_url=row.presence_chat_callback_url or "",
+        message_status_callback_url=row.message_status_callback_url or "",
+        received_status_callback_url="",
+        phone_connected=row.connected,
+        whatsapp_connected=row.connected,
+        middleware="mobile" if row.is_device else "web",
+    )

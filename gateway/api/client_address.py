@@ -1,0 +1,72 @@
+"""From where a request comes, and whether that is allowed."""
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from starlette.requests import Request
+
+from gateway.errors import Forbidden
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_WITH_PORT = re.compile(r"\[(?P<six>[^\]]+)\](:\d+)?|(?P<four>[^:]+):\d+")
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+_MAPPED_BITS = 96
+
+
+def client_address(request: Request, trusted: Sequence[Network]) -> Address | None:
+    """The caller's own address; None where the connection has none.
+
+    Proxies append who called them to X-Forwarded-For, so it is read from the right for as long
+    as it was written by a proxy that is trusted; the rest may be invented.
+    """
+    caller = _parsed(request.client.host) if request.client else None
+    hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    while caller is not None and hops and is_within(caller, trusted):
+        hop = _parsed(hops.pop())
+        if hop is None:
+            break  # then all that is known is the proxy
+        caller = hop
+    return caller
+
+
+def check_address(request: Request, allowed: Sequence[str], trusted: Sequence[Network]) -> None:
+    """Raises Forbidden where an account is used from elsewhere than it allows."""
+    if not allowed:
+        return
+    address = client_address(request, trusted)
+    if address is None or not is_within(address, _networks(tuple(allowed))):
+        raise Forbidden(f"{address or 'unknown'} not allowed")
+
+
+def is_within(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address in network for network in map(_plain_network, networks))
+
+
+@lru_cache(maxsize=4_096)
+def _networks(texts: tuple[str, ...]) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
+
+
+def _parsed(text: str) -> Address | None:
+    text = text.strip().strip('"')
+    if found := _WITH_PORT.fullmatch(text):
+        text = found["six"] or found["four"]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+@lru_cache(maxsize=4_096)
+def _plain_network(network: Network) -> Network:
+    """An IPv4 network written as an IPv6 one means the same callers."""
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        first = ipaddress.IPv4Address(int(network.network_address) & 0xFFFFFFFF)
+        return ipaddress.IPv4Network((first, network.prefixlen - _MAPPED_BITS))
+    return network

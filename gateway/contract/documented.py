@@ -1,0 +1,23 @@
+"""What a declared class shows of itself in the OpenAPI document and the Postman collection."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from gateway.contract.rehearsal import Rehearsal
+from gateway.contract.wire import Incoming
+
+Example = Mapping[str, Any]
+"""Spelled as on the wire, path and query included."""
+
+
+class Documented(Incoming):
+    """The first line of the docstring is the summary, the rest the description.
+
+    `example` is a full request, `example_minimal` the least that makes sense; `failures` are
+    statuses beyond those that every request may meet.
+    """
+
+    example: ClassVar[Example] = {}
+    example_minimal: ClassVar[Example | None] = None
+    failures: ClassVar[tuple[int, ...]] = ()
+    rehearsal: ClassVar[Rehearsal] = Rehearsal()

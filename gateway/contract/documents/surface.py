@@ -1,0 +1,132 @@
+"""Every address of the contract, and what its class says of it."""
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic.alias_generators import to_camel
+
+from gateway.contract.catalogue import Catalogue
+from gateway.contract.operation import Operation
+from gateway.contract.send import Queued, Send
+
+INSTANCE_PATH = "/instances/{instanceId}/token/{instanceToken}"
+_PACKAGE = "gateway.contract."
+_PARAMETER = re.compile(r"\{(\w+)\}")
+_WORD = re.compile(r"(?<!^)(?=[A-Z])")
+_BODYLESS = frozenset({"GET", "DELETE"})
+_NO_CONTENT = 204
+
+Declared = type[Send] | type[Operation[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One method and path, its parameters spelled as on the wire; `main` is set on an alias."""
+
+    declared: Declared
+    method: str
+    path: str
+    main: str | None = None
+
+    @property
+    def room(self) -> str:
+        return room_module(self.declared).removeprefix(_PACKAGE)
+
+    @property
+    def is_send(self) -> bool:
+        return issubclass(self.declared, Send)
+
+    @property
+    def absolute(self) -> bool:
+        return issubclass(self.declared, Operation) and self.declared.absolute
+
+    @property
+    def partner(self) -> bool:
+        return issubclass(self.declared, Operation) and self.declared.partner
+
+    @property
+    def status(self) -> int:
+        return self.declared.answer_status if issubclass(self.declared, Operation) else 200
+
+    @property
+    def full_path(self) -> str:
+        return self.path if self.absolute else INSTANCE_PATH + self.path
+
+    @property
+    def path_names(self) -> tuple[str, ...]:
+        """The fields that the path carries."""
+        return tuple(_PARAMETER.findall(self.path))
+
+    @property
+    def header_fields(self) -> dict[str, str]:
+        """The fields that headers carry, each with its header."""
+        return dict(self.declared.headers()) if issubclass(self.declared, Operation) else {}
+
+    @property
+    def header_names(self) -> dict[str, str]:
+        """The same, spelled as on the wire."""
+        return {to_camel(field): name for field, name in self.header_fields.items()}
+
+    @property
+    def asks_in_query(self) -> bool:
+        if issubclass(self.declared, Operation) and self.declared.fields_in:
+            return self.declared.fields_in == "query"
+        return self.method in _BODYLESS
+
+    @property
+    def title(self) -> str:
+        """The name of the class, for people."""
+        return _WORD.sub(" ", self.declared.__name__).capitalize()
+
+    @property
+    def summary(self) -> str:
+        return inspect.cleandoc(self.declared.__doc__ or "").partition("\n")[0]
+
+    @property
+    def description(self) -> str:
+        return inspect.cleandoc(self.declared.__doc__ or "").partition("\n")[2].strip()
+
+
+def room_module(declared: type) -> str:
+    """The module or package in which a room of the contract lives."""
+    return _PACKAGE + declared.__module__.removeprefix(_PACKAGE).partition(".")[0]
+
+
+def about_room(room: str) -> str:
+    return inspect.cleandoc(sys.modules[_PACKAGE + room].__doc__ or "")
+
+
+def surface(catalogue: Catalogue) -> list[Entry]:
+    """Every address, in the order of paths and methods."""
+    return sorted(_entries(catalogue), key=lambda entry: (entry.path, entry.method))
+
+
+def _entries(catalogue: Catalogue) -> Iterator[Entry]:
+    for send in catalogue.sends.values():
+        yield Entry(send, "POST", _spelled(str(send.path)))
+    for address, operation in catalogue.operations.items():
+        main = operation.address
+        assert main is not None
+        also = None if address == main else f"{main.method} {_spelled(main.path)}"
+        yield Entry(operation, address.method, _spelled(address.path), also)
+
+
+def _spelled(path: str) -> str:
+    return _PARAMETER.sub(lambda found: "{" + to_camel(found[1]) + "}", path)
+
+
+def shown_answer(declared: Declared) -> Any:  # noqa: ANN401 - any type may be a result
+    """The answer that the documents show.
+
+    An answer whose every field has a default shows itself.
+    """
+    if issubclass(declared, Send):
+        return dict(Queued.example)
+    if declared.answer_example is not None or declared.answer_status == _NO_CONTENT:
+        return declared.answer_example
+    result = declared.result_type()
+    return result().model_dump(by_alias=True, mode="json")

@@ -1,0 +1,147 @@
+"""Renders the declared contract as a Postman collection that runs from top to bottom."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from gateway.contract.catalogue import Catalogue
+from gateway.contract.documents.json_schemas import Schemas
+from gateway.contract.documents.postman_request import request_item
+from gateway.contract.documents.postman_scripts import BEFORE_EVERY_REQUEST, event, status_check
+from gateway.contract.documents.surface import Entry, about_room, surface
+from gateway.contract.rehearsal import Prior
+
+_COLLECTION_ID = "6f1c2f0a-6a0e-4c55-9c8e-0a4d9a6b7c11"
+_ENVIRONMENT_ID = "0b8f5f5e-8d0b-4b53-9f0c-3f1f4f6a2d22"
+_SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
+_ABOUT = """\
+Z-API's HTTP contract, served by your own gateway.
+
+Fill the environment from the file `demo.env` that a gateway in development writes into its data
+directory, then run the whole collection or any folder of it. Requests lower down use what those
+above have left in the collection's variables.
+"""
+_ADDRESS = "http://127.0.0.1:8080"
+_VARIABLE = re.compile(r"\{\{(\w+)\}\}")
+_ALWAYS_LEFT = frozenset({"messageId", "tomorrow", "zaapId"})
+_TOKENS = ("instanceId", "instanceToken", "clientToken", "partnerToken")
+_CLIENT_TOKEN_AUTH: Mapping[str, Any] = {
+    "type": "apikey",
+    "apikey": [
+        {"key": "key", "value": "Client-Token", "type": "string"},
+        {"key": "value", "value": "{{clientToken}}", "type": "string"},
+        {"key": "in", "value": "header", "type": "string"},
+    ],
+}
+
+
+def render_collection(catalogue: Catalogue) -> dict[str, Any]:
+    """The collection, format v2.1; the same declarations always give the same collection."""
+    entries = [entry for entry in surface(catalogue) if entry.main is None]
+    schemas = Schemas({entry.declared: None for entry in entries})
+    known = {(entry.method, entry.path): entry for entry in entries}
+    rooms = {
+        room: sorted(found, key=_turn)
+        for room, found in groupby(sorted(entries, key=_room), key=_room)
+    }
+    folders = [
+        {
+            "name": room.replace("_", " ").capitalize(),
+            "description": about_room(room),
+            "item": [item for entry in rooms[room] for item in _items(entry, known, schemas)],
+        }
+        for room in sorted(rooms, key=lambda room: _room_turn(room, rooms[room]))
+    ]
+    names = (*_TOKENS, *_further_variables(folders, entries))
+    return {
+        "info": {
+            "_postman_id": _COLLECTION_ID,
+            "name": "WhatsApp gateway",
+            "description": _ABOUT,
+            "schema": _SCHEMA,
+        },
+        "auth": _CLIENT_TOKEN_AUTH,
+        "event": [event("prerequest", BEFORE_EVERY_REQUEST)],
+        "variable": [
+            {"key": "baseUrl", "value": _ADDRESS},
+            *({"key": name, "value": ""} for name in names),
+        ],
+        "item": [_service_folder(), *folders],
+    }
+
+
+def render_environment() -> dict[str, Any]:
+    """The variables that name a gateway and an instance."""
+    return {
+        "id": _ENVIRONMENT_ID,
+        "name": "WhatsApp gateway",
+        "values": [
+            {"key": "baseUrl", "value": _ADDRESS, "type": "default", "enabled": True},
+            *({"key": name, "value": "", "type": "secret", "enabled": True} for name in _TOKENS),
+        ],
+        "_postman_variable_scope": "environment",
+    }
+
+
+def _room(entry: Entry) -> str:
+    return entry.room
+
+
+def _turn(entry: Entry) -> tuple[Any, ...]:
+    return (entry.declared.rehearsal.order, not entry.is_send, entry.path, entry.method)
+
+
+def _room_turn(room: str, entries: list[Entry]) -> tuple[Any, ...]:
+    """Rooms that send come first, rooms with a late request last."""
+    latest = max(entry.declared.rehearsal.order for entry in entries)
+    return (not any(entry.is_send for entry in entries), latest, room)
+
+
+def _items(
+    entry: Entry, known: Mapping[tuple[str, str], Entry], schemas: Schemas
+) -> Iterator[dict[str, Any]]:
+    rehearsal = entry.declared.rehearsal
+    for prior in rehearsal.first:
+        yield _prior_item(entry, prior, known[prior.method, prior.path], schemas)
+    yield request_item(entry, schemas, given={**entry.declared.example, **rehearsal.values})
+
+
+def _prior_item(entry: Entry, prior: Prior, asked: Entry, schemas: Schemas) -> dict[str, Any]:
+    least = asked.declared.example_minimal or asked.declared.example
+    title = f"{asked.title} (for: {entry.title})"
+    values = {**least, **asked.declared.rehearsal.values, **prior.values}
+    return request_item(asked, schemas, title=title, given=values)
+
+
+def _further_variables(items: list[dict[str, Any]], entries: list[Entry]) -> list[str]:
+    """What requests leave or use, and nobody needs to fill in."""
+    left = {name for entry in entries for name in entry.declared.rehearsal.saves}
+    used = set(_VARIABLE.findall(json.dumps(items)))
+    return sorted((left | used | _ALWAYS_LEFT) - {"baseUrl", *_TOKENS})
+
+
+def _service_folder() -> dict[str, Any]:
+    return {
+        "name": "Service",
+        "description": "The gateway itself.",
+        "item": [
+            {
+                "name": path.capitalize(),
+                "request": {
+                    "method": "GET",
+                    "auth": {"type": "noauth"},
+                    "header": [],
+                    "url": {
+                        "raw": f"{{{{baseUrl}}}}/{path}",
+                        "host": ["{{baseUrl}}"],
+                        "path": [path],
+                    },
+                },
+                "response": [],
+                "event": [event("test", status_check(200))],
+            }
+            for path in ("health", "ready")
+        ],
+    }

@@ -1,0 +1,77 @@
+"""Accounts: whose instances they are, and from where they may be used."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.database.pool import Database
+from gateway.database.queries import query
+from gateway.instances.tokens import hash_of
+
+_FIND_ACCOUNT = query("instances", "find_account")
+_COUNT_INSTANCES = query("instances", "count_instances")
+_LIST_ACCOUNTS = query("instances", "list_accounts")
+_ALLOW_ADDRESSES = query("instances", "allow_addresses")
+
+MOST_INSTANCES_BY_CLIENT_TOKEN = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account, and by which of its tokens it was found."""
+
+    id: str
+    name: str
+    allowed_addresses: tuple[str, ...]
+    client_token_required: bool
+    created_at: datetime
+    by_partner_token: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAccount:
+    """An account as the operator sees it."""
+
+    id: str
+    name: str
+    allowed_addresses: tuple[str, ...]
+    client_token_required: bool
+    created_at: datetime
+    instances: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    count: int
+
+
+class Accounts:
+    """Finds accounts; every method may raise DatabaseUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find_by_token(self, token: str) -> Account | None:
+        """The account of a partner token or Client-Token.
+
+        What is looked up is a hash, so that the time it takes says nothing about the token.
+        """
+        return await self._database.fetch_one(Account, _FIND_ACCOUNT, token_hash=hash_of(token))
+
+    async def is_small(self, account: Account) -> bool:
+        """Whether its Client-Token is enough to manage it."""
+        most = MOST_INSTANCES_BY_CLIENT_TOKEN
+        row = await self._database.fetch_one(
+            _Count, _COUNT_INSTANCES, account_id=account.id, most=most + 1
+        )
+        return row is not None and row.count <= most
+
+    async def everyone(self) -> list[ListedAccount]:
+        return await self._database.fetch_all(ListedAccount, _LIST_ACCOUNTS)
+
+    async def allow_addresses(self, account_id: str, networks: list[str]) -> bool:
+        """From where the account may be used; an empty list means from everywhere."""
+        return bool(
+            await self._database.execute(
+                _ALLOW_ADDRESSES, account_id=account_id, allowed_addresses=networks
+            )
+        )

@@ -1,0 +1,65 @@
+"""Answers about an instance that our own tables give."""
+
+from dataclasses import dataclass
+from datetime import UTC
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.instances import Me, ReadMe, Rename
+from gateway.contract.operation import Value
+from gateway.database.pool import Database
+from gateway.database.queries import query
+from gateway.errors import UnknownInstance
+from gateway.instances.connections import connection_of
+from gateway.instances.store import Instance
+from gateway.instances.terms import due_ms, payment_status
+from gateway.instances.tokens import Sealed, TokenVault
+
+_FIND_INSTANCE = query("instances", "find_instance")
+_RENAME_INSTANCE = query("instances", "rename_instance")
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceDesk:
+    """What the answers are made from; *instance* may be a moment old, the table is not."""
+
+    database: Database
+    vault: TokenVault
+    instance: Instance
+
+
+handlers = Handlers[InstanceDesk]()
+
+
+@handlers.handles(ReadMe)
+async def read_me(desk: InstanceDesk, _operation: ReadMe) -> Me:
+    instance = await desk.database.fetch_one(Instance, _FIND_INSTANCE, id=desk.instance.id)
+    if instance is None:
+        raise UnknownInstance
+    connection = await connection_of(desk.database, instance.id)
+    return Me(
+        id=instance.id,
+        token=desk.vault.open(Sealed(instance.token_key_id, instance.token_ciphertext)),
+        name=instance.name,
+        due=due_ms(instance),
+        connected=connection.connected,
+        payment_status=payment_status(instance),
+        created=instance.created_at.astimezone(UTC),
+        connected_callback_url=instance.connected_callback_url,
+        delivery_callback_url=instance.delivery_callback_url,
+        disconnected_callback_url=instance.disconnected_callback_url,
+        message_status_callback_url=instance.message_status_callback_url,
+        presence_chat_callback_url=instance.presence_chat_callback_url,
+        received_callback_url=instance.received_callback_url,
+        receive_callback_sent_by_me=instance.notify_sent_by_me,
+        call_reject_auto=instance.call_reject_auto,
+        call_reject_message=instance.call_reject_message,
+        auto_read_message=instance.auto_read_message,
+        initial_data_callback_url=None,
+    )
+
+
+@handlers.handles(Rename)
+async def rename(desk: InstanceDesk, operation: Rename) -> Value:
+    if not await desk.database.execute(_RENAME_INSTANCE, id=desk.instance.id, name=operation.value):
+        raise UnknownInstance
+    return Value()

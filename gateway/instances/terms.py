@@ -1,0 +1,24 @@
+"""Until when an instance may send, and what its owner is told about that."""
+
+from datetime import UTC, datetime, timedelta
+
+from gateway.instances.store import Instance
+
+TRIAL = timedelta(days=2)
+AFTER_CANCELLING = timedelta(days=30)
+_NEVER_DUE = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def due_ms(instance: Instance) -> int:
+    """When the trial, or a cancelled subscription, is over; far away where nothing is due."""
+    return due_at_ms(None if instance.subscribed else instance.trial_ends_at)
+
+
+def due_at_ms(ends_at: datetime | None) -> int:
+    return int((ends_at or _NEVER_DUE).timestamp() * 1000)
+
+
+def payment_status(instance: Instance) -> str:
+    if instance.subscribed or instance.trial_ends_at is None:
+        return "PAID"
+    return "CANCELED" if instance.canceled_at else "TRIAL"

@@ -1,0 +1,172 @@
+"""Every metric, declared and described once.
+
+`instance_id` becomes a further label of the message metrics only where a setting asks for it:
+with ten thousand instances it costs hundreds of megabytes and seconds per scrape.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SEND_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_QUEUE_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400)
+_HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+_LOOP_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+
+
+class Metrics:
+    """What is counted in this process."""
+
+    def __init__(self, *, by_instance: bool = False) -> None:
+        self.registry = CollectorRegistry()
+        self._by_instance = by_instance
+        self._declare_messages(("instance_id",) if by_instance else ())
+        self._declare_gauges()
+        self._declare_edges()
+
+    def _declare_messages(self, own: tuple[str, ...]) -> None:
+        registry = self.registry
+        self._queued = Counter(
+            "messages_queued_total", "Messages accepted.", ("type", *own), registry=registry
+        )
+        self._attempts = Counter(
+            "message_send_attempts_total",
+            "Attempts to send, by outcome.",
+            ("type", "status", *own),
+            registry=registry,
+        )
+        self._duration = Histogram(
+            "message_send_duration_seconds",
+            "From the start of an attempt to its outcome.",
+            ("type", *own),
+            buckets=_SEND_SECONDS,
+            registry=registry,
+        )
+        self._latency = Histogram(
+            "message_queue_latency_seconds",
+            "From acceptance to WhatsApp's receipt.",
+            ("type", *own),
+            buckets=_QUEUE_SECONDS,
+            registry=registry,
+        )
+        self._failures = Counter(
+            "message_queue_failures_total",
+            "Messages given up.",
+            ("error_class", *own),
+            registry=registry,
+        )
+        self.purged = Counter(
+            "queue_purged_total", "Messages removed from a queue by its owner.", registry=registry
+        )
+
+    def _declare_gauges(self) -> None:
+        registry = self.registry
+        self.backlog = Gauge(
+            "message_queue_backlog",
+            "Messages that wait, in the whole database.",
+            ("priority",),
+            registry=registry,
+        )
+        self.oldest_waiting = Gauge(
+            "message_queue_oldest_seconds",
+            "Age of the oldest message that is due, in the whole database.",
+            registry=registry,
+        )
+        self.dead_letters = Gauge(
+            "message_queue_dead_letters", "Messages given up and still kept.", registry=registry
+        )
+        self.sessions = Gauge(
+            "sessions", "Instances by the state of their session.", ("state",), registry=registry
+        )
+        self.outbox = Gauge(
+            "webhook_outbox_backlog",
+            "Callbacks that wait, in the whole database.",
+            registry=registry,
+        )
+        self.outbox_lag = Gauge(
+            "webhook_outbox_lag_seconds",
+            "How long the most overdue chat of callbacks has been due.",
+            registry=registry,
+        )
+        self.webhook_dead_letters = Gauge(
+            "webhook_dead_letters", "Callbacks given up and still kept.", registry=registry
+        )
+
+    def _declare_edges(self) -> None:
+        registry = self.registry
+        self._callbacks = Counter(
+            "webhook_posts_total",
+            "Callbacks posted, by outcome.",
+            ("type", "outcome"),
+            registry=registry,
+        )
+        self._requests = Counter(
+            "http_requests_total",
+            "Requests answered.",
+            ("method", "route", "status"),
+            registry=registry,
+        )
+        self._request_seconds = Histogram(
+            "http_request_duration_seconds",
+            "Time to answer a request.",
+            ("route",),
+            buckets=_HTTP_SECONDS,
+            registry=registry,
+        )
+        self.loop_delay = Histogram(
+            "event_loop_delay_seconds",
+            "How late the event loop runs what is due.",
+            buckets=_LOOP_SECONDS,
+            registry=registry,
+        )
+
+    def queued(self, kind: str, instance_id: str) -> None:
+        self._queued.labels(kind, *self._own(instance_id)).inc()
+
+    def attempted(self, kind: str, status: str, instance_id: str, *, seconds: float) -> None:
+        own = self._own(instance_id)
+        self._attempts.labels(kind, status, *own).inc()
+        self._duration.labels(kind, *own).observe(seconds)
+
+    def sent(self, kind: str, instance_id: str, *, after_seconds: float) -> None:
+        self._latency.labels(kind, *self._own(instance_id)).observe(after_seconds)
+
+    def failed(self, error_class: str, instance_id: str) -> None:
+        self._failures.labels(error_class, *self._own(instance_id)).inc()
+
+    def posted(self, kind: str, outcome: str) -> None:
+        self._callbacks.labels(kind, outcome).inc()
+
+    def answered(self, method: str, route: str, status: int, *, seconds: float) -> None:
+        self._requests.labels(method, route, str(status)).inc()
+        self._request_seconds.labels(route).observe(seconds)
+
+    def watch_pool(self, stats: Callable[[], Mapping[str, int]]) -> None:
+        """Shows the database pool as it is at the moment of a scrape."""
+        self.registry.register(_PoolCollector(stats))
+
+    async def render(self) -> bytes:
+        """The page a scrape gets, made in a thread: with many labels it takes a while."""
+        return await asyncio.to_thread(generate_latest, self.registry)
+
+    def _own(self, instance_id: str) -> tuple[str, ...]:
+        return (instance_id,) if self._by_instance else ()
+
+
+class _PoolCollector(Collector):
+    _SHOWN = ("pool_size", "pool_available", "requests_waiting", "requests_num", "requests_errors")
+
+    def __init__(self, stats: Callable[[], Mapping[str, int]]) -> None:
+        self._stats = stats
+
+    def collect(self) -> Iterable[Metric]:
+        stats = self._stats()
+        for name in self._SHOWN:
+            yield GaugeMetricFamily(
+                f"database_{name}", "See psycopg_pool's statistics.", value=stats.get(name, 0)
+            )

@@ -1,0 +1,86 @@
+"""Linking the phone, unlinking it, and looking at it, from our side."""
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.instances import (
+    AlreadyConnected,
+    Device,
+    DeviceModel,
+    Disconnect,
+    PhoneCode,
+    QrCode,
+    ReadDevice,
+    ReadPhoneCode,
+    ReadQrCode,
+    RestoreSession,
+)
+from gateway.contract.operation import Value
+from gateway.errors import NotConnected
+from gateway.providers.sandbox.session import SandboxSession
+from gateway.providers.sandbox.world import PhoneNow
+from gateway.sessions.connection import ConnectionState
+
+operations: Handlers[SandboxSession] = Handlers()
+
+_CONNECTED = ConnectionState.CONNECTED
+_LINKED = (ConnectionState.CONNECTED, ConnectionState.DISCONNECTED)
+
+
+@operations.handles(ReadQrCode)
+async def read_qr_code(session: SandboxSession, _asked: ReadQrCode) -> QrCode | AlreadyConnected:
+    if (await _look(session)).state is _CONNECTED:
+        return AlreadyConnected()
+    text = session.qr_text()
+    return QrCode(value=text, qr_code=text)
+
+
+@operations.handles(ReadPhoneCode)
+async def read_phone_code(
+    session: SandboxSession, asked: ReadPhoneCode
+) -> PhoneCode | AlreadyConnected:
+    if (await _look(session)).state is _CONNECTED:
+        return AlreadyConnected()
+    return PhoneCode(code=session.pairing_code(asked.phone))
+
+
+@operations.handles(Disconnect)
+async def disconnect(session: SandboxSession, _asked: Disconnect) -> Value:
+    """Done, too, where nothing was linked."""
+    await _change(session, ConnectionState.LOGGED_OUT)
+    return Value()
+
+
+@operations.handles(RestoreSession)
+async def restore_session(session: SandboxSession, _asked: RestoreSession) -> Value:
+    return Value(value=await _change(session, _CONNECTED))
+
+
+@operations.handles(ReadDevice)
+async def read_device(session: SandboxSession, _asked: ReadDevice) -> Device:
+    seen = await _look(session)
+    if seen.state is not _CONNECTED:
+        raise NotConnected(seen.state.sentence)
+    return Device(
+        phone=seen.phone,
+        img_url=None,
+        about="A simulated phone.",
+        name="Sandbox",
+        device=DeviceModel(session_name="Gateway", device_model="Sandbox"),
+        original_device="android",
+        session_id=session.seat.epoch,
+        is_business=False,
+    )
+
+
+async def _look(session: SandboxSession) -> PhoneNow:
+    session.require_seat()
+    return await session.around.world.look(session.seat.instance_id)
+
+
+async def _change(session: SandboxSession, state: ConnectionState) -> bool:
+    """False where no phone is linked; what changed is told as any other event."""
+    session.require_seat()
+    linked = await session.around.world.change_state(
+        session.seat.instance_id, state, allowed=_LINKED
+    )
+    session.around.look_within(0)
+    return linked

@@ -1,0 +1,89 @@
+"""Answers about the session of an instance that take more than asking it.
+
+What one question to the session answers (the text of the QR code, a pairing code, the device) is
+not here: the Asker hands it on.
+"""
+
+import asyncio
+import base64
+from dataclasses import dataclass
+from io import BytesIO
+
+import segno
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.instances import (
+    PNG,
+    AlreadyConnected,
+    QrImage,
+    ReadQrCode,
+    ReadQrImage,
+    ReadStatus,
+    Restart,
+    Status,
+)
+from gateway.contract.operation import Picture, Value
+from gateway.database.pool import Database
+from gateway.instances.connections import connection_of
+from gateway.instances.store import Instance
+from gateway.sessions.ask import Asker
+from gateway.sessions.connection import ConnectionState
+from gateway.sessions.keeper import Keeper
+
+_CONNECTED = "You are already connected."
+_TO_BE_RESTORED = "You need to restore the session."
+_NOT_CONNECTED = "You are not connected."
+
+_PIXELS_PER_MODULE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDesk:
+    """What the answers are made from."""
+
+    database: Database
+    keeper: Keeper
+    asker: Asker
+    instance: Instance
+
+
+handlers = Handlers[SessionDesk]()
+
+
+@handlers.handles(ReadStatus)
+async def read_status(desk: SessionDesk, _operation: ReadStatus) -> Status:
+    connection = await connection_of(desk.database, desk.instance.id)
+    linked = connection.state is not None and ConnectionState(connection.state).is_linked
+    advice = _TO_BE_RESTORED if linked else _NOT_CONNECTED
+    return Status(
+        connected=connection.connected,
+        session=linked,
+        created=int(desk.instance.created_at.timestamp() * 1000),
+        error=_CONNECTED if connection.connected else advice,
+        smartphone_connected=connection.connected,
+    )
+
+
+@handlers.handles(ReadQrImage)
+async def read_qr_image(
+    desk: SessionDesk, operation: ReadQrImage
+) -> QrImage | AlreadyConnected | Picture:
+    shown = await desk.asker.ask(desk.instance, ReadQrCode())
+    if isinstance(shown, AlreadyConnected):
+        return shown
+    png = await asyncio.to_thread(_draw, shown.value)  # long enough to hold others up
+    if operation.wants_the_file():
+        return Picture(png, PNG)
+    return QrImage(value=f"data:{PNG};base64,{base64.b64encode(png).decode()}")
+
+
+@handlers.handles(Restart)
+async def restart(desk: SessionDesk, _operation: Restart) -> Value:
+    await desk.keeper.reopen(desk.instance.id)
+    return Value()
+
+
+def _draw(text: str) -> bytes:
+    picture = BytesIO()
+    segno.make_qr(text, error="l").save(picture, kind="png", scale=_PIXELS_PER_MODULE)
+    return picture.getvalue()

@@ -1,0 +1,30 @@
+"""When to try again; nothing here waits."""
+
+from dataclasses import dataclass
+
+from gateway.random import Uniform
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySchedule:
+    """Growing pauses, in seconds: with the defaults, 12 attempts within about a day."""
+
+    base_seconds: float = 5.0
+    factor: float = 2.5
+    max_attempts: int = 12
+    longest_asked_seconds: float = 3_600.0
+
+    def pause_after(
+        self, attempts: int, uniform: Uniform, *, asked_seconds: float | None = None
+    ) -> float | None:
+        """The pause after so many attempts, or None when that was the last.
+
+        *asked_seconds* is what the receiver asked for; it is obeyed within bounds.
+        """
+        if attempts >= self.max_attempts:
+            return None
+        longest = self.base_seconds * self.factor ** (attempts - 1)
+        pause = uniform(longest * 0.8, longest * 1.2)
+        if asked_seconds is None:
+            return pause
+        return max(pause, min(asked_seconds, self.longest_asked_seconds))

@@ -1,0 +1,89 @@
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from gateway.api.error_replies import status_of
+from gateway.contract.callbacks import Callback
+from gateway.contract.catalogue import catalogue
+from gateway.contract.documents.error_answers import FAILURES
+from gateway.contract.documents.json_schemas import Schemas
+from gateway.contract.documents.surface import INSTANCE_PATH, surface
+from gateway.contract.openapi import render_openapi
+
+DOCUMENT = render_openapi(catalogue())
+METHODS = {"get", "post", "put", "delete"}
+
+
+def test_the_document_is_valid_openapi() -> None:
+    assert [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
+
+
+def test_every_address_of_the_catalogue_is_described() -> None:
+    described = {
+        (method.upper(), path)
+        for path, item in DOCUMENT["paths"].items()
+        for method in item.keys() & METHODS
+    }
+    declared = {(entry.method, entry.full_path) for entry in surface(catalogue())}
+    assert described == declared | {("GET", "/health"), ("GET", "/ready")}
+
+
+def test_every_parameter_of_a_path_is_a_field_of_its_class() -> None:
+    entries = surface(catalogue())
+    schemas = Schemas({entry.declared: None for entry in entries})
+    for entry in entries:
+        fields = schemas.fields(entry.declared).get("properties", {})
+        assert set(entry.path_names) <= fields.keys(), entry.path
+
+
+def test_the_documented_failures_are_the_ones_callers_get() -> None:
+    assert {status: status_of(error) for status, error in FAILURES.items()} == {
+        status: status for status in FAILURES
+    }
+
+
+def test_a_send_documents_its_body_its_answer_and_what_can_go_wrong() -> None:
+    send = DOCUMENT["paths"][f"{INSTANCE_PATH}/send-text"]["post"]
+    body = send["requestBody"]["content"]["application/json"]
+    assert body["schema"] == {"$ref": "#/components/schemas/SendText"}
+    assert set(body["examples"]) == {"full", "minimal"}
+    assert {"$ref": "#/components/parameters/IdempotencyKey"} in send["parameters"]
+    assert {"200", "400", "403", "404", "413", "415", "422", "429"} <= send["responses"].keys()
+
+
+def test_fields_are_spelled_as_callers_write_them() -> None:
+    properties = DOCUMENT["components"]["schemas"]["SendText"]["properties"]
+    assert {"delayMessage", "editMessageId", "groupMentioned"} <= properties.keys()
+    assert properties["priority"]["enum"] == ["high", "normal", "bulk"]
+
+
+def test_a_field_that_may_be_left_out_is_never_documented_as_null() -> None:
+    properties = DOCUMENT["components"]["schemas"]["SendText"]["properties"]
+    assert properties["messageId"] == {"type": "string"}
+
+
+def test_an_operation_without_a_body_takes_its_fields_from_the_query() -> None:
+    operation = DOCUMENT["paths"][f"{INSTANCE_PATH}/queue"]["delete"]
+    assert "requestBody" not in operation
+    assert {p["name"] for p in operation["parameters"]} == {"status", "type", "phone", "olderThan"}
+
+
+def test_a_parameter_of_the_path_is_no_parameter_of_the_query() -> None:
+    operation = DOCUMENT["paths"][f"{INSTANCE_PATH}/queue/{{zaapId}}"]["delete"]
+    assert [(p["name"], p["in"]) for p in operation["parameters"]] == [("zaapId", "path")]
+
+
+def test_every_callback_is_a_webhook() -> None:
+    types = {
+        kind.model_fields["type"].default
+        for kind in Callback.__subclasses__()
+        if "type" in kind.model_fields
+    }
+    assert types <= DOCUMENT["webhooks"].keys()
+
+
+def test_a_key_of_a_callback_is_left_out_only_where_it_would_be_null() -> None:
+    schema = DOCUMENT["components"]["schemas"]["DeliveryCallback"]
+    assert set(schema["properties"]) - set(schema["required"]) == {"error"}
+
+
+def test_nothing_internal_is_described() -> None:
+    assert "ShowTyping" not in str(DOCUMENT)

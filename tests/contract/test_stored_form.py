@@ -1,0 +1,59 @@
+"""Stored bodies are read for ever: what was written once must always mean the same.
+
+A golden file may get further cases. An existing case is never edited: a change that fails here
+would change the meaning of messages that wait in somebody's queue.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.api.request_body import build
+from gateway.contract.catalogue import catalogue
+from gateway.contract.send import STORED_VERSION
+
+GOLDEN = Path(__file__).parent / "golden"
+FILES = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in GOLDEN.glob("*.json")}
+CASES = [
+    pytest.param(golden["type"], case, id=f"{golden['type']}: {case['name']}")
+    for _, golden in sorted(FILES.items())
+    for case in golden["cases"]
+]
+
+
+@pytest.mark.parametrize(("kind", "case"), CASES)
+def test_a_fresh_request_is_stored_as_ever(kind: str, case: dict[str, Any]) -> None:
+    message = build(catalogue().sends[kind], case["request"])
+
+    assert json.loads(message.model_dump_json(exclude_none=True)) == case["stored"]
+
+
+@pytest.mark.parametrize(("kind", "case"), CASES)
+def test_what_was_stored_means_what_was_asked(kind: str, case: dict[str, Any]) -> None:
+    send = catalogue().sends[kind]
+
+    assert send.model_validate(case["stored"]) == build(send, case["request"])
+
+
+@pytest.mark.parametrize(("kind", "case"), CASES)
+def test_what_was_stored_is_sent_as_ever(kind: str, case: dict[str, Any]) -> None:
+    message = catalogue().sends[kind].model_validate(case["stored"])
+
+    assert message.model_dump(mode="json", by_alias=True, exclude_none=True) == case["sent"]
+
+
+@pytest.mark.parametrize(("kind", "case"), CASES)
+def test_storing_again_changes_nothing(kind: str, case: dict[str, Any]) -> None:
+    message = catalogue().sends[kind].model_validate(case["stored"])
+
+    assert json.loads(message.model_dump_json(exclude_none=True)) == case["stored"]
+
+
+def test_a_golden_file_is_named_after_its_type() -> None:
+    assert FILES
+    for name, golden in FILES.items():
+        assert golden["type"] == name
+        assert golden["version"] <= STORED_VERSION
+        assert name in catalogue().sends, f"rows of type {name} could no longer be read"

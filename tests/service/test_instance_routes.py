@@ -1,0 +1,266 @@
+"""Linking, unlinking and looking at an instance, as callers do it."""
+
+import base64
+import struct
+import zlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.fixtures.service import Client, RunningGateway, until
+
+FRIEND = "5511999999999"
+DONE = {"value": True}
+CONNECTED = {
+    "connected": True,
+    "session": True,
+    "error": "You are already connected.",
+    "smartphoneConnected": True,
+}
+
+
+def getting(client: Client, path: str) -> Callable[[], Awaitable[Any]]:
+    async def get() -> Any:
+        return (await client.call("GET", path)).json()
+
+    return get
+
+
+async def status_with(client: Client, error: str) -> dict[str, Any]:
+    seen: dict[str, Any] = await until(
+        getting(client, "/status"), lambda status: status["error"] == error
+    )
+    return seen
+
+
+async def connected(client: Client) -> dict[str, Any]:
+    return await status_with(client, "You are already connected.")
+
+
+@pytest.fixture
+async def linked(client: Client) -> Client:
+    await connected(client)
+    return client
+
+
+@pytest.fixture
+async def unlinked(linked: Client) -> Client:
+    """A client of an instance whose phone ended the session."""
+    await linked.control("connection", state="logged_out")
+    await status_with(linked, "You are not connected.")
+    return linked
+
+
+async def test_the_status_tells_what_to_do(linked: Client) -> None:
+    up = await connected(linked)
+    await linked.control("connection", state="down")
+    down = await status_with(linked, "You need to restore the session.")
+    await linked.control("connection", state="logged_out")
+    out = await status_with(linked, "You are not connected.")
+
+    created = up.pop("created")
+    assert up == CONNECTED
+    assert down == {
+        "connected": False,
+        "session": True,
+        "created": created,
+        "error": "You need to restore the session.",
+        "smartphoneConnected": False,
+    }
+    assert out["session"] is False
+    assert abs(created / 1000 - datetime.now(UTC).timestamp()) < 600
+
+
+async def test_the_qr_code_comes_as_text_and_as_a_picture(unlinked: Client) -> None:
+    text = (await unlinked.call("GET", "/qr-code")).json()
+    uri = (await unlinked.call("GET", "/qr-code/image")).json()["value"]
+    file = await unlinked.call("GET", "/qr-code/image", headers={"Accept": "image/png"})
+
+    assert text["value"] == text["qrCode"]
+    assert text["value"].startswith("2@")
+    kind, _, encoded = uri.partition(",")
+    assert kind == "data:image/png;base64"
+    assert file.headers["content-type"] == "image/png"
+    assert side_of_png(base64.b64decode(encoded)) == side_of_png(file.content) > 200
+
+
+async def test_what_browsers_accept_is_answered_with_json(unlinked: Client) -> None:
+    answer = await unlinked.call(
+        "GET", "/qr-code/image", headers={"Accept": "text/html,image/avif,*/*;q=0.8"}
+    )
+
+    assert answer.headers["content-type"] == "application/json"
+
+
+async def test_a_pairing_code_is_for_one_phone(unlinked: Client) -> None:
+    mine = (await unlinked.call("GET", f"/phone-code/{FRIEND}")).json()["code"]
+    masked = (await unlinked.call("GET", "/phone-code/+55 (11) 99999-9999")).json()["code"]
+    other = (await unlinked.call("GET", "/phone-code/5511888888888")).json()["code"]
+    group = await unlinked.call("GET", "/phone-code/120363019502650977-group")
+
+    assert [len(part) for part in mine.split("-")] == [4, 4]
+    assert mine == masked != other
+    assert (group.status_code, group.json()["error"]) == (400, "Invalid phone")
+
+
+@pytest.mark.parametrize("path", ["/qr-code", "/qr-code/image", f"/phone-code/{FRIEND}"])
+async def test_a_linked_phone_needs_no_code(linked: Client, path: str) -> None:
+    answer = await linked.call("GET", path)
+
+    assert (answer.status_code, answer.json()) == (200, {"connected": True})
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_disconnect_asks_for_a_new_scan_and_the_line_waits(
+    linked: Client, method: str
+) -> None:
+    answer = await linked.call(method, "/disconnect")
+    await status_with(linked, "You are not connected.")
+    accepted = await linked.send_text("waits")
+    waiting = (await linked.call("GET", "/queue/count")).json()["count"]
+    shown = (await linked.call("GET", "/qr-code")).json()
+    again = await linked.call(method, "/disconnect")
+    restored = await linked.call("GET", "/restore-session")
+    await linked.control("scan")
+    sent = await linked.sent_at_least(1)
+
+    assert (answer.status_code, answer.json()) == (200, DONE)
+    assert waiting == 1
+    assert shown["value"]
+    assert again.json() == DONE
+    assert restored.json() == {"value": False}
+    assert [row["messageId"] for row in sent] == [accepted["messageId"]]
+    await connected(linked)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_restore_session_brings_a_linked_phone_back(linked: Client, method: str) -> None:
+    await linked.control("connection", state="down")
+    await status_with(linked, "You need to restore the session.")
+    accepted = await linked.send_text("waits")
+
+    answer = await linked.call(method, "/restore-session")
+    sent = await linked.sent_at_least(1)
+
+    assert (answer.status_code, answer.json()) == (200, DONE)
+    assert [row["messageId"] for row in sent] == [accepted["messageId"]]
+    assert (await linked.call(method, "/restore-session")).json() == DONE
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_restart_keeps_the_phone_and_the_line_in_order(
+    gateway: RunningGateway, linked: Client, method: str
+) -> None:
+    accepted = []
+    for n in range(30):
+        accepted.append((await linked.send_text(f"text {n}"))["messageId"])
+        if n % 10 == 5:
+            answer = await linked.call(method, "/restart")
+            assert (answer.status_code, answer.json()) == (200, DONE)
+    sent = await linked.sent_at_least(30)
+
+    assert [row["messageId"] for row in sent] == accepted
+    assert [row["seen"] for row in sent] == [1] * 30
+    assert '"session_ended"' not in gateway.log
+    assert "Traceback" not in gateway.log
+    await connected(linked)
+
+
+async def test_an_attempt_under_way_outlives_a_restart(linked: Client) -> None:
+    slow = {"fault": "slow", "seconds": 1}
+    await linked.control("faults", next=[slow])
+    accepted = [(await linked.send_text(text))["messageId"] for text in ("slow", "after it")]
+    await until(
+        getting(linked, "/queue"),
+        lambda items: any(item["Status"] == "processing" for item in items),
+    )
+
+    assert (await linked.call("GET", "/restart")).json() == DONE
+    sent = await linked.sent_at_least(2)
+
+    assert [(row["messageId"], row["seen"]) for row in sent] == [(a, 1) for a in accepted]
+
+
+async def test_the_device_is_shown_while_a_phone_answers(linked: Client) -> None:
+    seen = (await linked.http.get(linked.sandbox)).json()
+    device = (await linked.call("GET", "/device")).json()
+    await linked.control("connection", state="down")
+    away = await until(
+        lambda: linked.call("GET", "/device"), lambda answer: answer.status_code != 200
+    )
+
+    assert device == {
+        "phone": seen["phone"],
+        "imgUrl": None,
+        "about": "A simulated phone.",
+        "name": "Sandbox",
+        "device": {"sessionName": "Gateway", "device_model": "Sandbox"},
+        "originalDevice": "android",
+        "sessionId": device["sessionId"],
+        "isBusiness": False,
+    }
+    assert isinstance(device["sessionId"], int)
+    assert (away.status_code, away.json()["error"]) == (503, "You are not connected.")
+
+
+async def test_me_shows_everything_that_is_documented(linked: Client) -> None:
+    me = (await linked.call("GET", "/me")).json()
+
+    created = datetime.fromisoformat(me.pop("created"))
+    assert me == {
+        "id": linked.demo.instance_id,
+        "token": linked.demo.instance_token,
+        "name": "Demo",
+        "due": 4102444800000,
+        "connected": True,
+        "paymentStatus": "PAID",
+        "connectedCallbackUrl": None,
+        "deliveryCallbackUrl": None,
+        "disconnectedCallbackUrl": None,
+        "messageStatusCallbackUrl": None,
+        "presenceChatCallbackUrl": None,
+        "receivedCallbackUrl": None,
+        "receiveCallbackSentByMe": False,
+        "callRejectAuto": False,
+        "callRejectMessage": None,
+        "autoReadMessage": False,
+        "initialDataCallbackUrl": None,
+    }
+    assert created.tzinfo is not None
+
+
+async def test_a_new_name_is_seen_at_once(client: Client) -> None:
+    for name in ("Front desk", "  Back office ", 7):
+        answer = await client.call("PUT", "/update-name", json={"value": name})
+        me = (await client.call("GET", "/me")).json()
+
+        assert (answer.status_code, answer.json()) == (200, DONE)
+        assert me["name"] == str(name).strip()
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({}, "value: is required"),
+        ({"value": " "}, "value: must not be empty"),
+        ({"value": "n" * 256}, "value: must be at most 255 characters"),
+    ],
+)
+async def test_a_name_that_is_none_is_refused(
+    client: Client, body: dict[str, Any], error: str
+) -> None:
+    answer = await client.call("PUT", "/update-name", json=body)
+
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+def side_of_png(content: bytes) -> int:
+    """How many pixels a whole and square PNG is wide."""
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    header = content[12:29]
+    assert zlib.crc32(header) == struct.unpack(">I", content[29:33])[0]
+    width, height = struct.unpack(">II", header[4:12])
+    assert width == height
+    return int(width)

@@ -1,0 +1,216 @@
+"""What callers are told: everything, in order, until they take it."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.service import Client, client_of, running_gateway
+from tests.fixtures.webhook_catcher import WebhookCatcher
+
+QUICK = {"GATEWAY_WEBHOOK_RETRY_BASE_SECONDS": "0.02", "GATEWAY_SANDBOX_RECEIPTS": "0"}
+
+
+async def subscribe(client: Client, catcher: WebhookCatcher) -> None:
+    answer = await client.call("PUT", "/update-every-webhooks", json={"value": catcher.url})
+    assert answer.json() == {"value": True}
+
+
+async def test_a_delivery_is_told_with_our_headers(client: Client, catcher: WebhookCatcher) -> None:
+    await subscribe(client, catcher)
+
+    accepted = await client.send_text("hi")
+    await catcher.wait_for(lambda c: bool(c.of_type("DeliveryCallback")))
+
+    posted = catcher.taken[0]
+    momment = posted.body.pop("momment")
+    assert posted.body == {
+        "type": "DeliveryCallback",
+        "instanceId": client.demo.instance_id,
+        "phone": "5511999999999",
+        "zaapId": accepted["zaapId"],
+        "messageId": accepted["messageId"],
+    }
+    assert isinstance(momment, int)
+    assert momment > 1_600_000_000_000
+    assert posted.headers["content-type"] == "application/json"
+    assert posted.headers["z-api-token"] == client.demo.instance_token
+    assert posted.headers["x-webhook-timestamp"].isdigit()
+    assert "x-webhook-signature" not in posted.headers
+
+
+async def test_receipts_follow_the_delivery_of_their_message(
+    tmp_path: Path, database_url: str, catcher: WebhookCatcher
+) -> None:
+    with running_gateway(tmp_path, database_url, **QUICK) as gateway:
+        await gateway.ready()
+        async with client_of(gateway) as client:
+            await subscribe(client, catcher)
+            sent = [(await client.send_text(f"text {n}"))["messageId"] for n in range(30)]
+            await catcher.wait_for(lambda c: len(_received(c)) == len(sent))
+
+    delivered: set[str] = set()
+    for posted in catcher.taken:
+        if posted.body["type"] == "DeliveryCallback":
+            delivered.add(posted.body["messageId"])
+        if posted.body["type"] == "MessageStatusCallback":
+            assert posted.body["messageId"] in delivered
+            assert posted.body["ids"] == [posted.body["messageId"]]
+            assert posted.body["isGroup"] is False
+    assert delivered == set(sent)
+
+
+def _received(catcher: WebhookCatcher) -> list[str]:
+    return [
+        body["messageId"]
+        for body in catcher.of_type("MessageStatusCallback")
+        if body["status"] == "RECEIVED"
+    ]
+
+
+async def test_what_is_not_taken_is_posted_again_under_its_id_before_anything_later(
+    tmp_path: Path, database_url: str, catcher: WebhookCatcher
+) -> None:
+    catcher.answer = lambda number: 500 if number < 3 else 200
+    with running_gateway(
+        tmp_path, database_url, **QUICK | {"GATEWAY_SANDBOX_RECEIPTS": "off"}
+    ) as gateway:
+        await gateway.ready()
+        async with client_of(gateway) as client:
+            await subscribe(client, catcher)
+            first = await client.send_text("first")
+            second = await client.send_text("second")
+            await catcher.wait_for(lambda c: len(c.taken) == 2)
+
+    assert [p.body["messageId"] for p in catcher.posted] == [
+        *[first["messageId"]] * 4,
+        second["messageId"],
+    ]
+    assert len({p.id for p in catcher.posted[:4]}) == 1
+    assert catcher.posted[4].id != catcher.posted[0].id
+
+
+async def test_a_failed_send_is_told_with_its_error(
+    client: Client, catcher: WebhookCatcher
+) -> None:
+    await subscribe(client, catcher)
+    await client.control("faults", next=["permanent"])
+
+    accepted = await client.send_text("never")
+    await catcher.wait_for(lambda c: bool(c.of_type("DeliveryCallback")))
+
+    body = catcher.of_type("DeliveryCallback")[0]
+    assert body["messageId"] == accepted["messageId"]
+    assert body["error"] == "WhatsApp refused the message."
+
+
+async def test_a_received_text_is_told(client: Client, catcher: WebhookCatcher) -> None:
+    await subscribe(client, catcher)
+
+    message_id = (
+        await client.control("receive", phone="5511888888888", text="hello", senderName="Ana")
+    )["messageId"]
+    await catcher.wait_for(lambda c: bool(c.of_type("ReceivedCallback")))
+
+    body = catcher.of_type("ReceivedCallback")[0]
+    assert body["text"] == {"message": "hello"}
+    assert body["messageId"] == message_id
+    assert body["phone"] == "5511888888888"
+    assert body["senderName"] == "Ana"
+    assert body["connectedPhone"]
+    assert (body["fromMe"], body["isGroup"], body["status"]) == (False, False, "RECEIVED")
+    assert None not in body.values()
+
+
+async def test_the_connection_is_told_when_it_goes_and_when_it_comes(
+    client: Client, catcher: WebhookCatcher
+) -> None:
+    await subscribe(client, catcher)
+
+    await client.control("connection", state="down")
+    await catcher.wait_for(lambda c: bool(c.of_type("DisconnectedCallback")))
+    await client.control("connection", state="up")
+    await catcher.wait_for(lambda c: bool(c.of_type("ConnectedCallback")))
+
+    down, up = (posted.body for posted in catcher.taken)
+    assert (down["type"], down["disconnected"]) == ("DisconnectedCallback", True)
+    assert down["error"]
+    assert (up["type"], up["connected"], up["phone"]) == ("ConnectedCallback", True, down["phone"])
+
+
+async def test_nobody_is_told_what_nobody_asked_for(
+    client: Client, catcher: WebhookCatcher
+) -> None:
+    await subscribe(client, catcher)
+    await client.call("PUT", "/update-webhook-delivery", json={"value": ""})
+
+    await client.send_text("silent")
+    await client.control("receive", phone="5511888888888", text="loud")
+    await catcher.wait_for(lambda c: bool(c.of_type("ReceivedCallback")))
+
+    assert catcher.of_type("DeliveryCallback") == []
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ("ftp://example.com", "value: must begin with https://"),
+        ("https://", "value: is not a URL"),
+        ("https://user:secret@example.com/", "value: must not hold a user name or password"),
+        ("http://10.0.0.1/hook", "value: leads to an address that is not public"),
+        ("http://[::ffff:10.0.0.1]/hook", "value: leads to an address that is not public"),
+        ("http://169.254.169.254/latest", "value: leads to an address that is not public"),
+    ],
+)
+async def test_an_address_we_do_not_visit_is_refused(
+    client: Client, value: str, sentence: str
+) -> None:
+    answer = await client.call("PUT", "/update-webhook-received", json={"value": value})
+
+    assert (answer.status_code, answer.json()["error"]) == (400, sentence)
+
+
+async def test_a_redirect_is_not_followed(client: Client, catcher: WebhookCatcher) -> None:
+    catcher.answer = lambda number: 302 if number == 0 else 200
+    catcher.headers = {"Location": "http://127.0.0.1:1/elsewhere"}
+    await subscribe(client, catcher)
+
+    await client.send_text("hi")
+    await catcher.wait_for(lambda c: len(c.posted) == 1)
+
+    assert catcher.posted[0].path == "/hook"
+
+
+async def test_500_deliveries_survive_20_kills_and_a_receiver_that_fails_a_third_of_the_time(
+    tmp_path: Path, database_url: str
+) -> None:
+    fate = random.Random(7)
+    catcher = WebhookCatcher(answer=lambda _number: 500 if fate.random() < 1 / 3 else 200)
+    sent: list[str] = []
+    with running_gateway(
+        tmp_path, database_url, **QUICK | {"GATEWAY_SANDBOX_RECEIPTS": "off"}
+    ) as gateway:
+        async with catcher.serving():
+            await gateway.ready()
+            async with client_of(gateway) as client:
+                await subscribe(client, catcher)
+            for _ in range(20):
+                async with client_of(gateway) as client:
+                    sent += [(await client.send_text("text"))["messageId"] for _ in range(25)]
+                gateway.kill()
+                gateway.start()
+                await gateway.ready()
+            await catcher.wait_for(lambda c: len(_delivered(c)) == len(sent), seconds=120)
+
+    first_times = list(dict.fromkeys(_delivered(catcher)))
+    assert first_times == sent
+    ids: dict[str, set[str]] = {}
+    for posted in catcher.posted:
+        if posted.body["type"] == "DeliveryCallback":
+            ids.setdefault(posted.body["messageId"], set()).add(posted.id)
+    assert all(len(each) == 1 for each in ids.values())
+
+
+def _delivered(catcher: WebhookCatcher) -> list[str]:
+    """Each message whose delivery was told, the first time it was."""
+    return list(dict.fromkeys(body["messageId"] for body in catcher.of_type("DeliveryCallback")))

@@ -1,0 +1,196 @@
+"""The application around the endpoints: ids of requests, unknown paths, errors nobody foresaw."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.api.app import build_app
+from gateway.api.health import Check
+from gateway.clock import Clock
+from gateway.contract.catalogue import catalogue
+from gateway.observability.metrics import Metrics
+from gateway.settings import Settings
+
+SETTINGS = Settings.read({"GATEWAY_ENV": "development"})
+INSTANCE = "/instances/I/token/SECRET"
+
+
+async def all_is_well() -> str | None:
+    return None
+
+
+async def something_is_wrong() -> str | None:
+    return "it broke"
+
+
+async def break_down(_request: Request) -> Response:
+    raise ValueError("broken")
+
+
+@pytest.fixture
+def checks() -> dict[str, Check]:
+    return {"database": all_is_well}
+
+
+@pytest.fixture
+async def http(checks: Mapping[str, Check]) -> AsyncIterator[httpx.AsyncClient]:
+    """A gateway that is still starting."""
+    app = build_app(
+        catalogue=catalogue(),
+        services=lambda: None,
+        checks=lambda: checks,
+        settings=SETTINGS,
+        clock=Clock(),
+        random_bytes=lambda count: b"\xab" * count,
+        metrics=Metrics(),
+        further_routes=[Route("/break", break_down)],
+    )
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        yield client
+
+
+NOT_FOUND = {
+    "error": "NOT_FOUND",
+    "message": "Unable to find matching target resource method",
+}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/nothing", "/health/", INSTANCE, f"{INSTANCE}/", f"{INSTANCE}/nothing", "/instances/I"],
+)
+async def test_an_unknown_path_is_told_as_z_api_tells_it(
+    http: httpx.AsyncClient, path: str
+) -> None:
+    answer = await http.get(path)
+
+    assert (answer.status_code, answer.json()) == (404, NOT_FOUND)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("POST", "/health", "GET, HEAD"), ("PUT", f"{INSTANCE}/send-text", "POST")],
+)
+async def test_a_wrong_method_is_told_which_are_right(
+    http: httpx.AsyncClient, method: str, path: str, allowed: str
+) -> None:
+    answer = await http.request(method, path)
+
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == allowed
+    assert answer.json() == {"error": "Method not allowed", "message": "Method not allowed"}
+
+
+async def test_before_it_is_ready_callers_are_asked_to_come_back(http: httpx.AsyncClient) -> None:
+    answer = await http.post(f"{INSTANCE}/send-text", json={})
+
+    assert answer.status_code == 503
+    assert answer.json()["error"] == answer.json()["message"] == "The gateway is starting"
+    assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_a_request_gets_an_id(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/health")).headers["x-request-id"] == "ab" * 8
+
+
+@pytest.mark.parametrize("given", ["abc", "x" * 64, "a b-c_d/9"])
+async def test_a_good_id_of_the_callers_is_repeated(http: httpx.AsyncClient, given: str) -> None:
+    answer = await http.get("/nothing", headers={"X-Request-Id": given})
+
+    assert answer.headers["x-request-id"] == given
+
+
+@pytest.mark.parametrize("given", [b"", b"x" * 65, b"tab\there", b"\xe9"])
+async def test_another_id_is_not_repeated(http: httpx.AsyncClient, given: bytes) -> None:
+    answer = await http.get("/health", headers=[(b"x-request-id", given)])
+
+    assert answer.headers["x-request-id"] == "ab" * 8
+
+
+async def test_an_error_nobody_foresaw_says_nothing_of_itself(http: httpx.AsyncClient) -> None:
+    with structlog.testing.capture_logs():
+        answer = await http.get("/break")
+
+    assert answer.status_code == 500
+    assert answer.json() == {"error": "Internal server error", "message": "Internal server error"}
+
+
+@pytest.mark.xfail(reason="Starlette answers it outside of RequestLog")
+async def test_even_that_answer_has_an_id(http: httpx.AsyncClient) -> None:
+    with structlog.testing.capture_logs():
+        answer = await http.get("/break")
+
+    assert answer.headers["x-request-id"] == "ab" * 8
+
+
+async def test_health_answers_while_starting(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/health")).json() == {"status": "ok"}
+
+
+async def test_readiness_lists_what_was_looked_at(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/ready")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"ready": True, "checks": {"database": "ok"}}
+
+
+async def test_what_is_wrong_is_named(http: httpx.AsyncClient, checks: dict[str, Check]) -> None:
+    checks["disk"] = something_is_wrong
+    checks["other"] = something_is_wrong
+
+    answer = await http.get("/ready")
+
+    assert answer.status_code == 503
+    assert answer.json() == {
+        "ready": False,
+        "checks": {"database": "ok", "disk": "it broke", "other": "it broke"},
+        "error": "disk: it broke",
+        "message": "disk: it broke",
+    }
+
+
+def of_request(logs: list[Any]) -> dict[str, Any]:
+    (line,) = [line for line in logs if line["event"] == "http_request"]
+    return dict(line)
+
+
+async def test_a_refused_request_is_logged_by_its_template_and_not_its_address(
+    http: httpx.AsyncClient,
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        await http.post(
+            f"{INSTANCE}/send-text?key=SECRET",
+            headers={"Client-Token": "SECRET", "X-Request-Id": "R"},
+            json={"phone": "5511999999999", "message": "SECRET"},
+        )
+
+    line = of_request(logs)
+    assert line.pop("duration_seconds") >= 0
+    assert line == {
+        "event": "http_request",
+        "log_level": "error",
+        "method": "POST",
+        "route": "/send-text",
+        "instance_id": "I",
+        "status": 503,
+        "request_id": "R",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "level"), [("/health", "debug"), ("/nothing", "info"), ("/break", "error")]
+)
+async def test_the_level_tells_how_bad_it_was(
+    http: httpx.AsyncClient, path: str, level: str
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        await http.get(path)
+
+    assert of_request(logs)["log_level"] == level

@@ -1,0 +1,262 @@
+"""A body becomes the declared command, or one clear sentence about the first thing wrong."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+from starlette.requests import Request
+from starlette.types import Message
+
+from gateway.api.request_body import build, read_json
+from gateway.contract.messages.text import SendText
+from gateway.contract.queue import ClearQueue, ListQueueByPage, RemoveFromQueue
+from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedContentType
+
+JSON = "application/json"
+LIMIT = 1_000
+GOOD = {"phone": "5511999999999", "message": "Hello"}
+
+
+def request(
+    *chunks: bytes, content_type: str | None = JSON, length: str | None = None, cut: bool = False
+) -> Request:
+    """A request whose body comes in these chunks; *cut* ends it before its time."""
+    headers = [(b"content-type", content_type.encode())] if content_type else []
+    if length is not None:
+        headers.append((b"content-length", length.encode()))
+    coming: list[Message] = [
+        {"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks
+    ]
+    end: Message = {"type": "http.disconnect"} if cut else {"type": "http.request", "body": b""}
+    messages = iter([*coming, end])
+
+    async def receive() -> Message:
+        return next(messages)
+
+    return Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive)
+
+
+async def test_a_body_is_read_raw_and_parsed() -> None:
+    written = b' {"a": [1, "\xc3\xa9"]} '
+
+    assert await read_json(request(written), limit_bytes=LIMIT) == (written, {"a": [1, "é"]})
+
+
+async def test_the_chunks_of_a_body_are_joined() -> None:
+    raw, parsed = await read_json(request(b'{"a"', b": ", b"1}"), limit_bytes=LIMIT)
+
+    assert (raw, parsed) == (b'{"a": 1}', {"a": 1})
+
+
+@pytest.mark.parametrize("content_type", [None, JSON, "text/plain"])
+@pytest.mark.parametrize("chunks", [(), (b"",), (b" \r\n\t",)])
+async def test_an_empty_body_says_nothing_whatever_its_type(
+    chunks: Sequence[bytes], content_type: str | None
+) -> None:
+    _raw, parsed = await read_json(request(*chunks, content_type=content_type), limit_bytes=LIMIT)
+
+    assert parsed == {}
+
+
+@pytest.mark.parametrize(
+    "content_type", [JSON, "application/json; charset=utf-8", "Application/JSON ;charset=UTF-8"]
+)
+async def test_json_is_known_by_its_media_type(content_type: str) -> None:
+    _raw, parsed = await read_json(request(b"{}", content_type=content_type), limit_bytes=LIMIT)
+
+    assert parsed == {}
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "text/json"]
+)
+async def test_a_body_of_another_type_is_refused(content_type: str | None) -> None:
+    with pytest.raises(UnsupportedContentType, match="Content-Type must be application/json"):
+        await read_json(request(b"{}", content_type=content_type), limit_bytes=LIMIT)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"{",
+        b"{'a': 1}",
+        b'{"a": 1} 2',
+        b'{"a": NaN}',
+        b"\xff\xfe",
+        b'\xef\xbb\xbf{"a": 1}',
+        b'{"a": "\x00"}',
+        b'"\\ud800"',
+        b'{"a": "\\udfff and more"}',
+        b'{"a": "\xed\xa0\x80"}',
+        b"[" * 100_000,
+    ],
+)
+async def test_broken_json_is_refused_in_a_sentence(written: bytes) -> None:
+    with pytest.raises(InvalidRequest, match=r"^The body is not valid JSON: .+"):
+        await read_json(request(written), limit_bytes=1_000_000)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b'{"message": "a\\u0000b"}',
+        b'{"a\\u0000": 1}',
+        b'{"a": [{"b": ["\\u0000"]}]}',
+        b'"\\u0000"',
+        b'{"a": "\\\\u0000", "b": "\\u0000"}',
+    ],
+)
+async def test_a_nul_anywhere_is_refused(written: bytes) -> None:
+    with pytest.raises(InvalidRequest, match=r"^The body holds a NUL character$"):
+        await read_json(request(written), limit_bytes=LIMIT)
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+async def test_a_nul_is_found_however_deep_it_lies(opening: bytes) -> None:
+    closing = b"]" if opening == b"[" else b"}"
+    written = opening * 1_000 + b'"\\u0000"' + closing * 1_000
+
+    with pytest.raises(InvalidRequest, match="NUL"):
+        await read_json(request(written), limit_bytes=100_000)
+
+
+async def test_the_text_backslash_u0000_is_harmless() -> None:
+    _raw, parsed = await read_json(request(b'{"message": "\\\\u0000"}'), limit_bytes=LIMIT)
+
+    assert parsed == {"message": "\\u0000"}
+
+
+async def test_a_pair_of_surrogates_is_one_character() -> None:
+    _raw, parsed = await read_json(request(b'{"message": "\\ud83d\\ude00"}'), limit_bytes=LIMIT)
+
+    assert parsed == {"message": "\U0001f600"}
+
+
+async def test_a_body_of_exactly_the_limit_is_read() -> None:
+    written = json.dumps("x" * (LIMIT - 2)).encode()
+
+    raw, _parsed = await read_json(request(written, length=str(LIMIT)), limit_bytes=LIMIT)
+
+    assert len(raw) == LIMIT
+
+
+async def test_a_body_that_announces_too_much_is_refused_unread() -> None:
+    with pytest.raises(BodyTooLarge, match="larger than 1000 bytes"):
+        await read_json(request(cut=True, length=str(LIMIT + 1)), limit_bytes=LIMIT)
+
+
+@pytest.mark.parametrize("length", [None, "5", "nonsense"])
+async def test_a_body_that_grows_too_large_is_refused(length: str | None) -> None:
+    chunks = [b"x" * 600, b"x" * 600]
+
+    with pytest.raises(BodyTooLarge):
+        await read_json(request(*chunks, length=length), limit_bytes=LIMIT)
+
+
+async def test_a_body_that_ends_before_its_time_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="The body ended before its time"):
+        await read_json(request(b'{"phone":', cut=True), limit_bytes=LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ([], "The body must be a JSON object"),
+        (None, "The body must be a JSON object"),
+        ("text", "The body must be a JSON object"),
+        (7, "The body must be a JSON object"),
+        ({}, "phone: is required"),
+        ({"phone": None, "message": "a"}, "phone: is required"),
+        ({"phone": "5511999999999"}, "message: is required"),
+        ({**GOOD, "phone": "1"}, "Invalid phone"),
+        ({**GOOD, "phone": ["5511999999999"]}, "Invalid phone"),
+        ({**GOOD, "message": ""}, "message: must not be empty"),
+        ({**GOOD, "message": "x" * 65_537}, "message: must be at most 65536 characters"),
+        ({**GOOD, "message": ["a"]}, "message: must be a text"),
+        ({**GOOD, "message": {"a": 1}}, "message: must be a text"),
+        ({**GOOD, "message": True}, "message: must be a text"),
+        ({**GOOD, "delayMessage": "soon"}, "delayMessage: must be a number of seconds"),
+        ({**GOOD, "delayTyping": [1]}, "delayTyping: must be a number of seconds"),
+        ({**GOOD, "priority": "urgent"}, "priority: must be high, normal or bulk"),
+        (
+            {**GOOD, "scheduledFor": "tomorrow"},
+            "scheduledFor: must be a time with an offset, such as 2026-01-31T12:00:00Z",
+        ),
+        (
+            {**GOOD, "scheduledFor": "2026-01-31T12:00:00"},
+            "scheduledFor: must name its offset, such as 2026-01-31T12:00:00Z",
+        ),
+        ({**GOOD, "privateAnswer": "maybe"}, "privateAnswer: must be true or false"),
+        ({**GOOD, "privateAnswer": []}, "privateAnswer: must be true or false"),
+        ({**GOOD, "mentioned": "5511999999999"}, "mentioned: must be a list"),
+        ({**GOOD, "mentioned": ["12"]}, "Invalid phone"),
+        ({**GOOD, "groupMentioned": ["a"]}, "groupMentioned.0: must be an object"),
+        ({**GOOD, "groupMentioned": [{}]}, "groupMentioned.0.phone: is required"),
+        ({**GOOD, "messageId": {}}, "messageId: must be a text"),
+        # The first problem, in the order in which the class declares its fields.
+        ({"message": "", "phone": "1", "delayMessage": "soon"}, "Invalid phone"),
+        (
+            {"message": "", "delayMessage": "soon", "phone": GOOD["phone"]},
+            "delayMessage: must be a number of seconds",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence(body: object, sentence: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        build(SendText, body)
+
+    assert str(caught.value) == sentence
+
+
+def test_no_sentence_repeats_what_was_written() -> None:
+    for field in SendText.model_fields.values():
+        with pytest.raises(InvalidRequest) as caught:
+            build(SendText, {**GOOD, str(field.alias): {"secret": "secret"}})
+        assert "secret" not in str(caught.value)
+
+
+def test_a_good_body_becomes_the_command() -> None:
+    assert build(SendText, GOOD) == SendText(phone="5511999999999", message="Hello")
+
+
+def test_a_query_is_read_as_texts() -> None:
+    operation = build(
+        ListQueueByPage, {}, query={"page": "3", "pageSize": "9999", "status": "PENDING"}
+    )
+
+    assert (operation.page, operation.page_size, operation.status) == (3, 1_000, "pending")
+
+
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"page": "x"}, "page: must be a whole number"),
+        ({"page": "9" * 10_000}, "page: must be a whole number"),
+        ({"status": "sent"}, "status: must be one of pending, scheduled, processing, retrying"),
+        ({"phone": ""}, "Invalid phone"),
+        ({"type": "a\x00"}, "The address holds a NUL character"),
+    ],
+)
+def test_a_wrong_query_is_refused_too(query: dict[str, str], sentence: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        build(ListQueueByPage, {}, query=query)
+
+    assert str(caught.value) == sentence
+
+
+def test_the_path_wins_over_the_body_and_the_body_over_the_query() -> None:
+    removed = build(
+        RemoveFromQueue,
+        {"zaapId": "body", "zaap_id": "body"},
+        path={"zaap_id": "path"},
+        query={"zaap_id": "query"},
+    )
+    cleared = build(ClearQueue, {"olderThan": "body"}, query={"olderThan": "query"})
+
+    assert removed.zaap_id == "path"
+    assert cleared.older_than == "body"
+
+
+def test_a_nul_in_the_path_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="The address holds a NUL character"):
+        build(RemoveFromQueue, {}, path={"zaap_id": "a\x00b"})

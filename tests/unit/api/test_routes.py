@@ -1,0 +1,110 @@
+"""A method and a path find the declared class; literal paths before patterns."""
+
+import pytest
+
+from gateway.api.routes import RouteTable
+from gateway.contract.catalogue import Catalogue, catalogue
+from gateway.contract.messages.text import SendText
+from gateway.contract.operation import Address
+from gateway.contract.queue import (
+    ClearQueue,
+    CountQueue,
+    ListQueue,
+    ListQueueByPage,
+    RemoveFromQueue,
+)
+from gateway.errors import MethodNotAllowed, UnknownRoute
+
+
+@pytest.fixture(scope="module")
+def table() -> RouteTable:
+    """A small contract: two literal paths, and patterns that would match them too."""
+    known = Catalogue.__new__(Catalogue)
+    known.sends = {"send-text": SendText}
+    known.operations = {
+        Address("DELETE", "/queue/{zaap_id}"): RemoveFromQueue,
+        Address("GET", "/queue/{zaap_id}"): ListQueueByPage,
+        Address("PUT", "/{anything}"): ClearQueue,
+        Address("GET", "/queue/count"): CountQueue,
+        Address("GET", "/queue"): ListQueueByPage,
+        Address("POST", "/queue"): ListQueue,
+    }
+    return RouteTable(known)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "declared", "parameters"),
+    [
+        ("POST", "/send-text", SendText, {}),
+        ("GET", "/queue", ListQueueByPage, {}),
+        ("POST", "/queue", ListQueue, {}),
+        ("DELETE", "/queue/ABC", RemoveFromQueue, {"zaap_id": "ABC"}),
+        ("DELETE", "/queue/a b%", RemoveFromQueue, {"zaap_id": "a b%"}),
+    ],
+)
+def test_a_route_is_found(
+    table: RouteTable, method: str, path: str, declared: type, parameters: dict[str, str]
+) -> None:
+    route = table.find(method, path)
+
+    assert route.declared is declared
+    assert route.parameters == parameters
+
+
+def test_a_literal_path_wins_over_a_pattern(table: RouteTable) -> None:
+    route = table.find("GET", "/queue/count")
+
+    assert (route.declared, route.template, route.parameters) == (CountQueue, "/queue/count", {})
+
+
+def test_a_pattern_answers_the_methods_that_the_literal_path_does_not(table: RouteTable) -> None:
+    route = table.find("DELETE", "/queue/count")
+
+    assert (route.declared, route.parameters) == (RemoveFromQueue, {"zaap_id": "count"})
+
+
+def test_the_template_never_holds_what_the_caller_wrote(table: RouteTable) -> None:
+    assert table.find("DELETE", "/queue/ABC").template == "/queue/{zaap_id}"
+
+
+@pytest.mark.parametrize("path", ["/queue/", "/queue//", "/queue/count/", "/send-text/"])
+def test_a_trailing_slash_changes_nothing(table: RouteTable, path: str) -> None:
+    method = "POST" if "send" in path else "GET"
+
+    assert table.find(method, path) == table.find(method, path.rstrip("/"))
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/send-text", {"POST", "PUT"}),
+        ("PATCH", "/queue", {"GET", "POST", "PUT"}),
+        ("PATCH", "/queue/count", {"GET", "DELETE"}),
+        ("HEAD", "/queue/ABC", {"GET", "DELETE"}),
+        ("get", "/queue/ABC", {"GET", "DELETE"}),
+    ],
+)
+def test_a_wrong_method_names_all_right_ones(
+    table: RouteTable, method: str, path: str, allowed: set[str]
+) -> None:
+    with pytest.raises(MethodNotAllowed) as caught:
+        table.find(method, path)
+
+    assert caught.value.allowed == allowed
+
+
+@pytest.mark.parametrize("path", ["/", "", "/queue/a/b", "/send-text/more", "//queue"])
+def test_another_path_is_unknown(table: RouteTable, path: str) -> None:
+    with pytest.raises(UnknownRoute):
+        table.find("GET", path)
+
+
+def test_every_declared_route_is_found_at_its_own_address() -> None:
+    known = catalogue()
+    table = RouteTable(known)
+
+    for kind, send in known.sends.items():
+        path = str(send.path).replace("{", "").replace("}", "")
+        assert table.find("POST", path).declared is send, kind
+    for (method, path), operation in known.operations.items():
+        assert table.find(method, path.replace("{", "").replace("}", "")).declared is operation

@@ -1,0 +1,140 @@
+"""Being a subclass is the registration; clashes are refused before anything is served."""
+
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gateway.contract.catalogue import Catalogue, catalogue
+from gateway.contract.messages.text import SendText, TextMessage
+from gateway.contract.operation import Address, Operation, Value, declared_operations
+from gateway.contract.queue import CountQueue, ListQueue
+from gateway.contract.send import Send, declared_sends
+
+catalogue()  # made before this module declares anything
+
+
+@pytest.fixture
+def nothing_remains() -> Iterator[None]:
+    """What a test declares must be gone after it, or it would haunt the catalogue."""
+    sends, operations = set(declared_sends()), set(declared_operations())
+    yield
+    gc.collect()
+    assert set(declared_sends()) == sends
+    assert set(declared_operations()) == operations
+
+
+def test_every_declared_class_is_found() -> None:
+    known = Catalogue()
+
+    assert known.sends["send-text"] is SendText
+    assert known.operations[Address("GET", "/queue/count")] is CountQueue
+    assert known.operations[Address("POST", "/queue")] is ListQueue
+
+
+def test_families_and_operations_without_an_address_are_no_routes() -> None:
+    known = catalogue()
+
+    assert TextMessage not in known.sends.values()
+    assert all(operation.address is not None for operation in known.operations.values())
+
+
+def test_the_kind_of_every_message_is_its_path_up_to_a_slash() -> None:
+    for kind, send in catalogue().sends.items():
+        assert str(send.path).startswith(f"/{kind}")
+        assert "/" not in kind
+
+
+def test_a_type_that_inherits_a_type_is_refused(nothing_remains: None) -> None:
+    class SendLouder(SendText, path="/send-louder"):
+        """Would run the handlers of SendText without anybody having said so."""
+
+    with pytest.raises(TypeError, match="SendLouder must inherit a family, not another type"):
+        Catalogue()
+    del SendLouder
+
+
+def test_two_messages_that_claim_one_path_are_refused(nothing_remains: None) -> None:
+    class SendTextToo(TextMessage, path="/send-text"):
+        """A second SendText."""
+
+    with pytest.raises(TypeError, match="two message types claim /send-text"):
+        Catalogue()
+    del SendTextToo
+
+
+def test_two_messages_of_one_kind_are_refused(nothing_remains: None) -> None:
+    class SendTextByColour(TextMessage, path="/send-text/{colour}"):
+        """Rows of the two could not be told apart."""
+
+    with pytest.raises(TypeError, match="two message types claim"):
+        Catalogue()
+    del SendTextByColour
+
+
+def test_two_operations_that_claim_one_address_are_refused(nothing_remains: None) -> None:
+    class CountQueueToo(Operation[Value], method="GET", path="/queue/count"):
+        """A second CountQueue."""
+
+    with pytest.raises(TypeError, match=r"two operations claim .*'/queue/count'"):
+        Catalogue()
+    del CountQueueToo
+
+
+def test_a_further_address_that_is_taken_is_refused(nothing_remains: None) -> None:
+    class Elsewhere(
+        Operation[Value],
+        method="GET",
+        path="/elsewhere",
+        also=(Address("POST", "/elsewhere"), Address("GET", "/queue/count")),
+    ):
+        """Its second other address is CountQueue's."""
+
+    with pytest.raises(TypeError, match=r"two operations claim .*'/queue/count'"):
+        Catalogue()
+    del Elsewhere
+
+
+def test_one_path_with_two_methods_is_no_clash(nothing_remains: None) -> None:
+    class Two(Operation[Value], method="GET", path="/two", also=(Address("POST", "/two"),)):
+        """Answers at both."""
+
+    known = Catalogue()
+
+    assert known.operations[Address("GET", "/two")] is Two
+    assert known.operations[Address("POST", "/two")] is Two
+    known.operations.clear()
+    del known, Two
+
+
+def test_an_operation_inherits_no_address(nothing_remains: None) -> None:
+    class Narrower(CountQueue):
+        """No address of its own."""
+
+    assert Narrower.address is None
+    assert Narrower.result_type() is CountQueue.result_type()
+    del Narrower
+
+
+def test_an_operation_without_a_result_says_so(nothing_remains: None) -> None:
+    class Nothing(Operation):  # type: ignore[type-arg]
+        """Declares no result."""
+
+    with pytest.raises(TypeError, match="Nothing declares no result"):
+        Nothing.result_type()
+    del Nothing
+
+
+def test_every_operation_declares_a_result() -> None:
+    operations: set[type[Operation[Any]]] = set(catalogue().operations.values())
+
+    assert all(operation.result_type() is not None for operation in operations)
+
+
+def test_a_send_without_a_path_is_a_family(nothing_remains: None) -> None:
+    class Family(Send):
+        """No route."""
+
+    assert Family not in Catalogue().sends.values()
+    del Family

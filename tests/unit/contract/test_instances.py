@@ -1,0 +1,38 @@
+"""What the instance routes read and show."""
+
+import pytest
+
+from gateway.contract.instances import Device, DeviceModel, ReadMe, ReadQrImage
+
+
+@pytest.mark.parametrize("accept", ["image/png", "IMAGE/PNG;q=0.9, application/json;q=0.5"])
+def test_who_asks_for_png_by_name_wants_the_file(accept: str) -> None:
+    assert ReadQrImage(accept=accept).wants_the_file()
+
+
+@pytest.mark.parametrize("accept", ["application/json, text/plain, */*", "image/*", ""])
+def test_everybody_else_wants_json(accept: str) -> None:
+    assert not ReadQrImage(accept=accept).wants_the_file()
+
+
+def test_only_what_is_declared_so_is_filled_from_a_header() -> None:
+    assert ReadQrImage.headers() == {"accept": "Accept"}
+    assert ReadMe.headers() == {}
+
+
+def test_the_device_model_is_spelled_as_nothing_else() -> None:
+    device = Device(
+        phone="5511999999999",
+        img_url=None,
+        about=None,
+        name=None,
+        device=DeviceModel(session_name="Gateway", device_model="Sandbox"),
+        original_device="android",
+        session_id=1,
+        is_business=False,
+    )
+
+    assert device.model_dump(by_alias=True)["device"] == {
+        "sessionName": "Gateway",
+        "device_model": "Sandbox",
+    }

@@ -1,0 +1,149 @@
+"""What may be written into a send, and what is made of it."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.contract.messages.text import SendText, TextMessage
+from gateway.contract.send import Priority, Queued, Send
+
+PHONE = "5511999999999"
+GROUP = "120363019502650977-group"
+
+
+def sent(**fields: object) -> SendText:
+    return SendText.model_validate({"phone": PHONE, "message": "Hello", **fields})
+
+
+@pytest.mark.parametrize(
+    ("written", "priority"),
+    [
+        ("high", Priority.HIGH),
+        ("normal", Priority.NORMAL),
+        ("bulk", Priority.BULK),
+        ("HIGH", Priority.HIGH),
+        ("Bulk", Priority.BULK),
+        (None, Priority.NORMAL),
+        (0, Priority.HIGH),
+        (1, Priority.NORMAL),
+        (2, Priority.BULK),
+    ],
+)
+def test_a_priority_is_read_by_name_in_any_case_or_as_stored(
+    written: object, priority: Priority
+) -> None:
+    assert sent(priority=written).priority is priority
+
+
+@pytest.mark.parametrize("written", ["urgent", "", "0", 3, -1, True, False, 1.0, [], {}])
+def test_another_priority_is_refused(written: object) -> None:
+    with pytest.raises(ValidationError, match="must be high, normal or bulk"):
+        sent(priority=written)
+
+
+def test_a_message_without_a_priority_is_normal() -> None:
+    assert sent().priority is Priority.NORMAL
+
+
+def test_a_time_with_an_offset_is_kept_as_that_moment() -> None:
+    message = sent(scheduledFor="2030-01-31T12:00:00-03:00")
+
+    assert message.scheduled_for == datetime(2030, 1, 31, 15, tzinfo=UTC)
+    assert message.scheduled_for is not None
+    assert message.scheduled_for.utcoffset() == timedelta(hours=-3)
+    assert message.scheduled_for == datetime(2030, 1, 31, 12, tzinfo=timezone(timedelta(hours=-3)))
+
+
+@pytest.mark.parametrize("written", ["2030-01-31T12:00:00", "2030-01-31", "tomorrow", "", []])
+def test_a_time_without_an_offset_is_refused(written: object) -> None:
+    with pytest.raises(ValidationError):
+        sent(scheduledFor=written)
+
+
+def test_a_plain_text_refers_to_nothing() -> None:
+    message = sent()
+
+    assert message.referred_ids() == ()
+    assert message.readable_text() == "Hello"
+    assert SendText.kind() == "send-text"
+    assert SendText.path == "/send-text"
+
+
+def test_a_reply_refers_to_what_it_answers() -> None:
+    message = sent(messageId="3EB0AB", privateAnswer="true")
+
+    assert message.referred_ids() == ("3EB0AB",)
+    assert message.private_answer is True
+
+
+def test_an_edit_refers_to_what_it_edits() -> None:
+    assert sent(editMessageId="3EB0CD").referred_ids() == ("3EB0CD",)
+
+
+def test_a_reply_that_edits_refers_to_both() -> None:
+    message = sent(messageId="3EB0AB", editMessageId="3EB0CD")
+
+    assert message.referred_ids() == ("3EB0AB", "3EB0CD")
+
+
+def test_an_empty_message_id_refers_to_nothing() -> None:
+    assert sent(messageId="", editMessageId="").referred_ids() == ()
+
+
+def test_mentions_are_read_as_phones() -> None:
+    message = sent(phone=GROUP, mentioned=["+55 11 99999-9999", 5511888888888])
+
+    assert message.phone == GROUP
+    assert message.mentioned == (PHONE, "5511888888888")
+
+
+def test_a_wrong_mention_is_an_invalid_phone() -> None:
+    with pytest.raises(ValidationError, match="Invalid phone"):
+        sent(mentioned=[PHONE, "1234"])
+
+
+def test_groups_of_a_community_are_mentioned_with_their_subject() -> None:
+    message = sent(groupMentioned=[{"phone": "120363019502650977@g.us", "subject": "Team"}])
+
+    assert [(group.phone, group.subject) for group in message.group_mentioned] == [(GROUP, "Team")]
+
+
+@pytest.mark.parametrize("line_break", ["%0a", "%0A"])
+def test_an_encoded_line_break_is_a_line_break(line_break: str) -> None:
+    assert sent(message=f"one{line_break}two").message == "one\ntwo"
+
+
+def test_other_percent_signs_stay() -> None:
+    assert sent(message="100% sure, %20 too").message == "100% sure, %20 too"
+
+
+def test_a_text_may_have_65536_characters_and_no_more() -> None:
+    assert len(sent(message="\U0001f600" * 65_536).message) == 65_536
+    with pytest.raises(ValidationError, match="65536"):
+        sent(message="x" * 65_537)
+
+
+def test_a_text_must_not_be_empty() -> None:
+    with pytest.raises(ValidationError):
+        sent(message="")
+
+
+def test_a_message_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        sent().message = "else"  # type: ignore[misc]
+
+
+def test_families_have_no_path() -> None:
+    assert Send.path is None
+    assert TextMessage.path is None
+
+
+def test_the_answer_to_a_send_is_camel_case() -> None:
+    answer = Queued(zaap_id="Z", message_id="M", id="M")
+
+    assert answer.model_dump(by_alias=True, exclude_none=True) == {
+        "zaapId": "Z",
+        "messageId": "M",
+        "id": "M",
+    }

@@ -1,0 +1,205 @@
+"""How forgiving we are in reading phones, delays, nulls and unknown fields."""
+
+import pytest
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+from gateway.contract.messages.text import SendText
+from gateway.contract.wire import Wire, is_group, parse_chat
+
+PHONE = "5511999999999"
+
+
+@pytest.mark.parametrize(
+    ("written", "chat"),
+    [
+        (PHONE, PHONE),
+        (5511999999999, PHONE),
+        (f"  {PHONE}  ", PHONE),
+        ("+55 (11) 99999-9999", PHONE),
+        ("+55-11-99999-9999", PHONE),
+        (f"{PHONE}@c.us", PHONE),
+        (f"{PHONE}@s.whatsapp.net", PHONE),
+        ("+55 11 99999-9999@c.us", PHONE),
+        ("12345678", "12345678"),
+        ("123456789012345", "123456789012345"),
+        # Groups, new and old; an old id is known by its dash, before dashes are removed.
+        ("120363019502650977-group", "120363019502650977-group"),
+        ("120363019502650977@g.us", "120363019502650977-group"),
+        ("5511999999999-1623281429", "5511999999999-1623281429"),
+        ("5511999999999-1623281429@g.us", "5511999999999-1623281429"),
+        ("55119999-99999999", "55119999-99999999"),
+        # One digit short on either side: a mask, not a group.
+        ("5511999-99999999", "551199999999999"),
+        ("55119999-9999999", "551199999999999"),
+        ("120363166555745933@newsletter", "120363166555745933@newsletter"),
+        ("81896604192873@lid", "81896604192873@lid"),
+        ("1700000000-broadcast", "1700000000-broadcast"),
+        ("status@broadcast", "status@broadcast"),
+    ],
+)
+def test_a_chat_is_read_in_every_spelling_clients_use(written: object, chat: str) -> None:
+    assert parse_chat(written) == chat
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "1234567",
+        "1234567890123456",
+        "letters",
+        "5511999999999x",
+        "5511999999999@example.com",
+        "5511999999999@C.US",
+        "@g.us",
+        "-group",
+        "1234-group",
+        "group",
+        "someone@lid",
+        "broadcast",
+        "status@broadcast ok",
+        "\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668",
+        "\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668-\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668",
+        "\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668-group",
+        "5511\u00b2999999999",
+        "5511999999999\x00",
+        "5511999999999\n5511888888888",
+        None,
+        True,
+        5511999999999.0,
+        ["5511999999999"],
+        {"phone": "5511999999999"},
+    ],
+)
+def test_what_is_no_chat_is_an_invalid_phone(written: object) -> None:
+    with pytest.raises(PydanticCustomError, match="Invalid phone") as caught:
+        parse_chat(written)
+
+    assert caught.value.type == "invalid_phone"
+
+
+@pytest.mark.parametrize(
+    "chat",
+    [
+        PHONE,
+        "120363019502650977-group",
+        "5511999999999-1623281429",
+        "120363166555745933@newsletter",
+        "81896604192873@lid",
+        "1700000000-broadcast",
+        "status@broadcast",
+    ],
+)
+def test_reading_what_we_wrote_changes_nothing(chat: str) -> None:
+    assert parse_chat(chat) == chat
+
+
+def test_both_kinds_of_groups_are_groups_and_nothing_else_is() -> None:
+    assert is_group("120363019502650977-group")
+    assert is_group("5511999999999-1623281429")
+    assert not is_group(PHONE)
+    assert not is_group("1700000000-broadcast")
+    assert not is_group("120363166555745933@newsletter")
+
+
+def sent(**fields: object) -> SendText:
+    return SendText.model_validate({"phone": PHONE, "message": "Hello", **fields})
+
+
+@pytest.mark.parametrize("field", ["delayMessage", "delayTyping"])
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        (1, 1),
+        (15, 15),
+        (16, 15),
+        (10**30, 15),
+        ("7", 7),
+        (" 7 ", 7),
+        ("7.9", 7),
+        (7.9, 7),
+        (0, None),
+        ("0", None),
+        (0.5, None),
+        (-1, None),
+        (-3.5, None),
+        (None, None),
+    ],
+)
+def test_a_delay_is_whole_seconds_from_1_to_15(
+    field: str, written: object, seconds: int | None
+) -> None:
+    message = sent(**{field: written})
+
+    delays = {"delayMessage": message.delay_message, "delayTyping": message.delay_typing}
+    assert delays[field] == seconds
+    assert sum(delay is not None for delay in delays.values()) == (seconds is not None)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["soon", "", "1s", True, False, [5], {"seconds": 5}, float("nan"), float("inf"), 10**400],
+)
+def test_a_delay_that_is_no_number_is_refused(written: object) -> None:
+    with pytest.raises(ValidationError, match="must be a number of seconds"):
+        sent(delayMessage=written)
+
+
+def test_null_is_the_same_as_absent() -> None:
+    nulls: dict[str, None] = dict.fromkeys(
+        ("delayMessage", "priority", "privateAnswer", "mentioned", "messageId", "scheduledFor")
+    )
+
+    assert sent(**nulls) == sent()
+
+
+def test_null_in_a_required_field_is_as_missing_as_absence() -> None:
+    with pytest.raises(ValidationError) as caught:
+        SendText.model_validate({"phone": PHONE, "message": None})
+
+    assert [(error["loc"], error["type"]) for error in caught.value.errors()] == [
+        (("message",), "missing")
+    ]
+
+
+def test_unknown_fields_are_ignored_and_not_kept() -> None:
+    message = sent(colour="blue", isGroup=False)
+
+    assert message == sent()
+    assert "colour" not in message.model_dump()
+
+
+def test_numbers_are_read_as_texts_where_a_text_is_wanted() -> None:
+    message = SendText.model_validate({"phone": 5511999999999, "message": 12, "messageId": 34})
+
+    assert (message.phone, message.message, message.message_id) == (PHONE, "12", "34")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [(True, True), ("true", True), ("false", False), (1, True), ("0", False)]
+)
+def test_booleans_are_read_from_texts_and_numbers(written: object, *, meant: bool) -> None:
+    assert sent(privateAnswer=written).private_answer is meant
+
+
+def test_a_validation_error_does_not_repeat_its_input() -> None:
+    with pytest.raises(ValidationError) as caught:
+        sent(message=["a secret text"], phone="a secret phone")
+
+    assert "secret" not in str(caught.value)
+
+
+class Answer(Wire):
+    """Something we answer with."""
+
+    two_words: str | None
+    other: int = 1
+
+
+def test_answers_are_camel_case_and_keep_their_nulls() -> None:
+    assert Answer(two_words=None).model_dump(by_alias=True) == {"twoWords": None, "other": 1}
+
+
+def test_both_spellings_are_read() -> None:
+    assert Answer.model_validate({"two_words": "a"}) == Answer.model_validate({"twoWords": "a"})

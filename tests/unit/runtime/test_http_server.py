@@ -1,0 +1,47 @@
+"""The server listens from the moment it is made, and a taken port is an error we can name."""
+
+import asyncio
+import socket
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from gateway.errors import StartRefused
+from gateway.runtime.http_server import HttpServer
+
+
+async def hello(_request: Request) -> Response:
+    return PlainTextResponse("hello")
+
+
+def server(port: int = 0) -> HttpServer:
+    app = Starlette(routes=[Route("/", hello)])
+    return HttpServer(app, host="127.0.0.1", port=port, drain_seconds=2.0)
+
+
+def test_a_taken_port_is_refused_with_a_cure() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(
+            StartRefused, match=rf"Cannot listen on 127.0.0.1:{port} .*GATEWAY_PORT"
+        ):
+            server(port)
+
+
+async def test_it_serves_until_it_is_told_to_stop_and_then_closes_its_port() -> None:
+    http, stopping = server(), asyncio.Event()
+    url = f"http://127.0.0.1:{http.port}/"
+    running = asyncio.create_task(http.run_until(stopping))
+    async with asyncio.timeout(10), httpx.AsyncClient() as client:
+        answer = await client.get(url)
+        stopping.set()
+        await running
+        with pytest.raises(httpx.ConnectError):
+            await client.get(url)
+
+    assert answer.text == "hello"
+    assert "server" not in answer.headers

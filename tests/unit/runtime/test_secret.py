@@ -1,0 +1,90 @@
+"""A secret is written whole, for its owner alone, and once."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from gateway.runtime.secret import secrets_of, write_private
+from gateway.settings import Settings
+
+
+def mode_of(file: Path) -> int:
+    return stat.S_IMODE(file.stat().st_mode)
+
+
+def development(data_dir: Path, **environment: str) -> Settings:
+    return Settings.read(
+        {"GATEWAY_ENV": "development", "GATEWAY_DATA_DIR": str(data_dir), **environment}
+    )
+
+
+def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+
+    earlier = os.umask(0)
+    try:
+        write_private(file, "text")
+    finally:
+        os.umask(earlier)
+
+    assert file.read_text() == "text"
+    assert mode_of(file) == 0o600
+
+
+def test_a_file_that_others_could_read_is_closed(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("an old and much longer text")
+    file.chmod(0o644)
+
+    write_private(file, "new")
+
+    assert file.read_text() == "new"
+    assert mode_of(file) == 0o600
+
+
+def test_folders_are_made(tmp_path: Path) -> None:
+    file = tmp_path / "a" / "b" / "secret"
+
+    write_private(file, "text")
+
+    assert file.read_text() == "text"
+
+
+def test_nothing_else_is_left_in_the_folder(tmp_path: Path) -> None:
+    write_private(tmp_path / "secret", "text")
+
+    assert [file.name for file in tmp_path.iterdir()] == ["secret"]
+
+
+def test_it_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "secret"
+    write_private(file, "old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_private(file, "new")
+
+    assert file.read_text() == "old"
+
+
+def test_a_given_secret_is_used_and_none_is_made(tmp_path: Path) -> None:
+    settings = development(tmp_path, GATEWAY_SECRET_KEY="one,two")
+
+    assert secrets_of(settings, os.urandom) == ("one", "two")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_development_makes_a_secret_once(tmp_path: Path) -> None:
+    settings = development(tmp_path / "data")
+
+    (made,) = secrets_of(settings, os.urandom)
+    again = secrets_of(settings, os.urandom)
+
+    assert len(bytes.fromhex(made)) == 32
+    assert again == (made,)
+    assert mode_of(tmp_path / "data" / "secret.key") == 0o600
