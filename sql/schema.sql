@@ -33,6 +33,9 @@ CREATE TABLE public.instances (
     token_key_id text NOT NULL,
     provider text NOT NULL,
     provider_settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    session_name text,
+    is_device boolean DEFAULT false NOT NULL,
+    business_device boolean DEFAULT false NOT NULL,
     demo boolean DEFAULT false NOT NULL,
     wanted boolean DEFAULT true NOT NULL,
     pace_min_seconds double precision,
@@ -51,9 +54,13 @@ CREATE TABLE public.instances (
     disable_enqueue_when_disconnected boolean DEFAULT false NOT NULL,
     trial_ends_at timestamp with time zone,
     subscribed boolean DEFAULT false NOT NULL,
+    with_calls boolean DEFAULT false NOT NULL,
+    canceled_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT pace_is_a_range CHECK ((((pace_min_seconds IS NULL) = (pace_max_seconds IS NULL)) AND ((pace_min_seconds IS NULL) OR (((0)::double precision <= pace_min_seconds) AND (pace_min_seconds <= pace_max_seconds)))))
 );
+
+COMMENT ON COLUMN public.instances.trial_ends_at IS 'Who is not subscribed sends until then; a cancelled subscription sets it anew.';
 
 CREATE FUNCTION public.callback_url(i public.instances, type text) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -219,6 +226,11 @@ WITH (fillfactor='50');
 
 COMMENT ON COLUMN public.instance_lines.reordered IS 'Counts the times a waiting row appeared before rows already claimed; a claimer that remembers an older value starts from the front again.';
 
+CREATE TABLE public.instance_removals (
+    instance_id text NOT NULL,
+    asked_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.media (
     instance_id text NOT NULL,
     id text NOT NULL,
@@ -340,6 +352,7 @@ CREATE TABLE public.webhook_lines (
     next_position bigint NOT NULL,
     due_at timestamp with time zone,
     claim_id uuid,
+    claimed_by text,
     attempts smallint DEFAULT 0 NOT NULL,
     last_error text,
     CONSTRAINT due_when_pending CHECK (((due_at IS NULL) = (pending = 0)))
@@ -409,6 +422,9 @@ ALTER TABLE sandbox.sent ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
 ALTER TABLE ONLY public.messages ATTACH PARTITION public.messages_default DEFAULT;
 
 ALTER TABLE ONLY public.accounts
+    ADD CONSTRAINT accounts_client_token_hash_key UNIQUE (client_token_hash);
+
+ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_partner_token_hash_key UNIQUE (partner_token_hash);
 
 ALTER TABLE ONLY public.accounts
@@ -431,6 +447,9 @@ ALTER TABLE ONLY public.instance_leases
 
 ALTER TABLE ONLY public.instance_lines
     ADD CONSTRAINT instance_lines_pkey PRIMARY KEY (instance_id);
+
+ALTER TABLE ONLY public.instance_removals
+    ADD CONSTRAINT instance_removals_pkey PRIMARY KEY (instance_id);
 
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_pkey PRIMARY KEY (id);
@@ -483,7 +502,7 @@ CREATE UNIQUE INDEX identities_by_phone ON public.identities USING btree (instan
 
 CREATE INDEX instance_leases_of_node ON public.instance_leases USING btree (node_id);
 
-CREATE INDEX instances_of_account ON public.instances USING btree (account_id);
+CREATE INDEX instances_of_account ON public.instances USING btree (account_id, created_at, id);
 
 CREATE INDEX media_by_age ON public.media USING btree (expires_at);
 
@@ -506,6 +525,8 @@ CREATE INDEX message_queue_scheduled ON public.message_queue USING btree (due_at
 CREATE INDEX messages_of_chat ON ONLY public.messages USING btree (instance_id, phone, recorded_at);
 
 CREATE INDEX messages_default_instance_id_phone_recorded_at_idx ON public.messages_default USING btree (instance_id, phone, recorded_at);
+
+CREATE INDEX webhook_lines_claimed ON public.webhook_lines USING btree (claimed_by) WHERE (claimed_by IS NOT NULL);
 
 CREATE INDEX webhook_lines_due ON public.webhook_lines USING btree (due_at) WHERE (due_at IS NOT NULL);
 

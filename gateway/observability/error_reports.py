@@ -18,7 +18,6 @@ def configure_error_reports(dsn: str | None, *, environment: str) -> None:
         dsn=dsn,
         environment=environment,
         release=__version__,
-        send_default_pii=False,
         include_local_variables=False,  # they hold tokens and texts
         max_breadcrumbs=0,
         default_integrations=False,

@@ -20,6 +20,7 @@ from gateway.database.notifications import Notifications
 from gateway.database.queries import query
 from gateway.errors import Conflict, DatabaseUnavailable, IdempotencyKeyReused, QueueFull
 from gateway.instances.store import Instance
+from gateway.observability.metrics import Metrics
 from gateway.send_queue.claim import Claimed, Line
 from gateway.send_queue.enqueue import IdempotencyKey, QueueLimits
 from gateway.send_queue.operations import QueueDesk, remove_from_queue
@@ -83,7 +84,7 @@ def text_of(claimed: Claimed | None) -> str | None:
 
 async def cancel(node: Node, instance: Instance, claimed: Claimed) -> None:
     """As DELETE /queue/{zaapId} does."""
-    desk = QueueDesk(node.database, Clock(), instance)
+    desk = QueueDesk(node.database, Clock(), Metrics(), instance)
     await remove_from_queue(desk, RemoveFromQueue(zaap_id=claimed.zaap_id))
 
 

@@ -14,6 +14,7 @@ from gateway.errors import (
     MethodNotAllowed,
     QueueFull,
     Restricted,
+    TooManyRequests,
     UnknownRoute,
 )
 
@@ -21,6 +22,7 @@ SAMPLES: Mapping[type[GatewayError], Callable[[], GatewayError]] = {
     BodyTooLarge: lambda: BodyTooLarge(10),
     MethodNotAllowed: lambda: MethodNotAllowed(frozenset({"GET"})),
     QueueFull: lambda: QueueFull(10, connected=True),
+    TooManyRequests: lambda: TooManyRequests("instance", retry_after_seconds=3),
     Restricted: lambda: Restricted("why", until=datetime(2030, 1, 1, tzinfo=UTC)),
 }
 STATUSES = {
@@ -40,6 +42,7 @@ STATUSES = {
     "UnsupportedContentType": 415,
     "IdempotencyKeyReused": 422,
     "QueueFull": 429,
+    "TooManyRequests": 429,
     "NotSupported": 501,
     "Unavailable": 503,
     "DatabaseUnavailable": 503,

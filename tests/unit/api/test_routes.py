@@ -99,12 +99,25 @@ def test_another_path_is_unknown(table: RouteTable, path: str) -> None:
         table.find("GET", path)
 
 
-def test_every_declared_route_is_found_at_its_own_address() -> None:
+@pytest.mark.parametrize("absolute", [True, False])
+def test_every_declared_route_is_found_at_its_own_address(*, absolute: bool) -> None:
     known = catalogue()
-    table = RouteTable(known)
+    table = RouteTable(known, absolute=absolute)
+    routes: dict[tuple[str, str], type] = {
+        address: operation
+        for address, operation in known.operations.items()
+        if operation.absolute is absolute
+    }
+    if not absolute:
+        routes |= {("POST", str(send.path)): send for send in known.sends.values()}
 
-    for kind, send in known.sends.items():
-        path = str(send.path).replace("{", "").replace("}", "")
-        assert table.find("POST", path).declared is send, kind
-    for (method, path), operation in known.operations.items():
-        assert table.find(method, path.replace("{", "").replace("}", "")).declared is operation
+    assert routes
+    for (method, path), declared in routes.items():
+        assert table.find(method, path.replace("{", "").replace("}", "")).declared is declared
+
+
+def test_the_paths_of_accounts_are_no_paths_of_instances() -> None:
+    relative = RouteTable(catalogue())
+
+    for path in RouteTable(catalogue(), absolute=True).paths:
+        assert path not in relative.paths
