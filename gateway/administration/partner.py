@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 
+from gateway.administration import listing
+from gateway.administration.listing import Listed, Which
 from gateway.administration.removal import Remover
 from gateway.clock import Clock
 from gateway.contract.handlers import Handlers
@@ -17,16 +19,11 @@ from gateway.contract.partner import (
     ListInstances,
 )
 from gateway.database.pool import Database
-from gateway.database.queries import query
 from gateway.errors import AddressRefused, InvalidRequest, Unavailable
 from gateway.instances.accounts import Account
 from gateway.instances.creation import Registry, Wishes
-from gateway.instances.store import Instance
 from gateway.instances.terms import TRIAL, due_at_ms, due_ms, payment_status
 from gateway.public_address import AddressPolicy
-
-_LIST_INSTANCES = query("instances", "list_instances")
-_COUNT_LISTED_INSTANCES = query("instances", "count_listed_instances")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +68,6 @@ class PartnerDesk:
     account: Account
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed(Instance):
-    connected: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Count:
-    count: int
-
-
 handlers = Handlers[PartnerDesk]()
 
 
@@ -120,20 +107,18 @@ async def create_instance(desk: PartnerDesk, operation: CreateInstance) -> Creat
 
 @handlers.handles(ListInstances)
 async def list_instances(desk: PartnerDesk, operation: ListInstances) -> InstancePage:
-    which = {
-        "account_id": desk.account.id,
-        "mobile": operation.middleware == "mobile" if operation.middleware else None,
-        "text": operation.query,
-    }
-    counted = await desk.database.fetch_one(_Count, _COUNT_LISTED_INSTANCES, **which)
-    rows = await desk.database.fetch_all(
-        _Listed,
-        _LIST_INSTANCES,
-        **which,
+    which = Which(
+        account_id=desk.account.id,
+        mobile=operation.middleware == "mobile" if operation.middleware else None,
+        text=operation.query,
+    )
+    total = await listing.count_instances(desk.database, which)
+    rows = await listing.list_instances(
+        desk.database,
+        which,
         limit=operation.page_size,
         offset=(operation.page - 1) * operation.page_size,
     )
-    total = counted.count if counted else 0
     return InstancePage(
         total=total,
         total_page=-(-total // operation.page_size),
@@ -160,7 +145,7 @@ def _address(desk: PartnerDesk, operation: CreateInstance, field: str) -> str | 
     return url
 
 
-def _listed(desk: PartnerDesk, row: _Listed) -> ListedInstance:
+def _listed(desk: PartnerDesk, row: Listed) -> ListedInstance:
     received = row.received_callback_url or ""
     return ListedInstance(
         id=row.id,

@@ -26,7 +26,16 @@ def secrets_of(settings: Settings, random_bytes: RandomBytes) -> tuple[str, ...]
     """The current secret first, then those that still decrypt."""
     if given := settings.secrets():
         return given
-    file = settings.data_dir / "secret.key"
+    file = _file(settings)
     if not file.exists():
         write_private(file, random_bytes(_SECRET_BYTES).hex() + "\n")
     return (file.read_text(encoding="utf-8").strip(),)
+
+
+def has_secret(settings: Settings) -> bool:
+    """Whether the secret is given, or was made before."""
+    return bool(settings.secrets()) or _file(settings).exists()
+
+
+def _file(settings: Settings) -> Path:
+    return settings.data_dir / "secret.key"

@@ -1,0 +1,121 @@
+"""What the operator does at the command line."""
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.administration import listing
+from gateway.administration.listing import Listed, Which
+from gateway.administration.partner import Offer
+from gateway.administration.removal import Remover
+from gateway.database.pool import Database
+from gateway.errors import InvalidRequest, NotFound, UnknownInstance
+from gateway.instances.accounts import Accounts, ListedAccount
+from gateway.instances.creation import Kept, NewAccount, NewInstance, Registry
+from gateway.instances.store import Instances
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """Everything by hand, beside a running gateway or without one."""
+
+    database: Database
+    registry: Registry
+    accounts: Accounts
+    remover: Remover
+    offer: Offer
+
+    async def create_account(
+        self,
+        name: str,
+        *,
+        client_token_required: bool,
+        client_token: str | None = None,
+        partner_token: str | None = None,
+        allowed: Sequence[str] = (),
+    ) -> NewAccount:
+        return await self.registry.add_account(
+            name,
+            client_token_required=client_token_required,
+            client_token=client_token,
+            partner_token=partner_token,
+            allowed_addresses=networks_of(allowed),
+        )
+
+    async def list_accounts(self) -> list[ListedAccount]:
+        return await self.accounts.everyone()
+
+    async def allow(self, account: str, addresses: Sequence[str]) -> None:
+        """From where the account may be used; no address means from everywhere."""
+        found = await self._account(account)
+        await self.accounts.allow_addresses(found.id, networks_of(addresses))
+
+    async def renew_tokens(self, account: str) -> NewAccount:
+        return await self.registry.renew_tokens((await self._account(account)).id)
+
+    async def create_instance(
+        self,
+        name: str,
+        *,
+        account: str | None,
+        provider: str | None,
+        provider_settings: Mapping[str, Any],
+        kept: Kept,
+    ) -> NewInstance:
+        """Makes an instance, subscribed; a removed one of the same id is cleared away before."""
+        await self.remover.sweep()
+        found = await self._account(account)
+        return await self.registry.add_instance(
+            found.id,
+            name,
+            provider=self.offer.choose(provider),
+            provider_settings=provider_settings,
+            kept=kept,
+        )
+
+    async def list_instances(self, account: str | None) -> list[Listed]:
+        account_id = (await self._account(account)).id if account else None
+        return await listing.list_instances(self.database, Which(account_id=account_id))
+
+    async def delete_instance(self, instance_id: str) -> None:
+        """Returns when it is gone and its rows are cleared."""
+        await self.remover.remove(instance_id)
+        await self.remover.clear_removed()
+
+    async def token_of(self, instance_id: str) -> str:
+        instance = await Instances(self.database).find(instance_id)
+        if instance is None:
+            raise UnknownInstance
+        return self.registry.token_of(instance)
+
+    async def _account(self, named: str | None) -> ListedAccount:
+        """By id or name; the only one there is, where none is named."""
+        everyone = await self.accounts.everyone()
+        found = [a for a in everyone if named is None or named in (a.id, a.name)]
+        if not found:
+            raise NotFound(
+                "There is no such account: see `gateway accounts list`"
+                if named
+                else "There is no account yet: make one with `gateway accounts create NAME`"
+            )
+        if len(found) > 1:
+            raise InvalidRequest("More than one account fits: name it by its id")
+        return found[0]
+
+
+def networks_of(addresses: Sequence[str]) -> list[str]:
+    """Addresses and networks as Postgres keeps them.
+
+    Raises:
+        InvalidRequest: one is neither.
+    """
+    networks = []
+    for text in addresses:
+        try:
+            networks.append(str(ipaddress.ip_network(text.strip())))
+        except ValueError:
+            raise InvalidRequest(
+                f"{text!r} is neither an address nor a network such as 203.0.113.0/24"
+            ) from None
+    return networks

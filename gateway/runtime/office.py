@@ -1,0 +1,54 @@
+"""Opens the operator's office: a database, ours if need be, and what it takes to read tokens."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gateway.administration.office import Office
+from gateway.administration.removal import Remover
+from gateway.clock import Clock
+from gateway.database.embedded import EmbeddedPostgres
+from gateway.database.migrations import migrate
+from gateway.database.pool import Database
+from gateway.instances.accounts import Accounts
+from gateway.instances.creation import Registry
+from gateway.instances.tokens import TokenVault
+from gateway.runtime.offer import offer_of
+from gateway.runtime.secret import secrets_of
+from gateway.settings import Settings
+
+
+@asynccontextmanager
+async def open_office(settings: Settings) -> AsyncIterator[Office]:
+    """The database is brought up to date first, as `gateway serve` does."""
+    async with postgres_of(settings) as url:
+        await migrate(settings.direct_database_url or url)
+        database = Database(
+            url, min_size=1, max_size=2, prepare=settings.direct_database_url is None
+        )
+        vault = TokenVault(secrets_of(settings, os.urandom), os.urandom)
+        await database.open()
+        try:
+            yield Office(
+                database,
+                Registry(database, vault, os.urandom),
+                Accounts(database),
+                Remover(database, Clock(), lapse_seconds=settings.lease_seconds),
+                offer_of(settings),
+            )
+        finally:
+            await database.pool.close()
+
+
+@asynccontextmanager
+async def postgres_of(settings: Settings) -> AsyncIterator[str]:
+    """The URL of the database; an embedded one is adopted where it runs, else run meanwhile."""
+    if settings.database_url:
+        yield settings.database_url
+        return
+    embedded = EmbeddedPostgres(settings.data_dir / "postgres")
+    await embedded.start()
+    try:
+        yield embedded.url
+    finally:
+        await embedded.stop()
