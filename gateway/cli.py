@@ -4,30 +4,43 @@ import asyncio
 import json
 import os
 import sys
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from gateway.administration.office import Office
 from gateway.contract.catalogue import catalogue
 from gateway.contract.openapi import render_openapi
 from gateway.contract.postman import render_collection, render_environment
 from gateway.database.migrations import migrate as apply_migrations
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, InvalidRequest
+from gateway.instances.creation import Kept, NewAccount
 from gateway.observability.error_reports import configure_error_reports, report_error
 from gateway.observability.logging import configure_logging
 from gateway.providers import provider_names
+from gateway.runtime.doctor import examine
+from gateway.runtime.office import open_office
 from gateway.runtime.service import run_service
 from gateway.runtime.wiring import Gateway
 from gateway.settings import PREFIX, Settings
 
 _REFUSED = 2
 
+Result = TypeVar("Result")
 cli = typer.Typer(
     help="A self-hosted WhatsApp gateway that speaks Z-API.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+accounts = typer.Typer(help="Accounts: who may call.", no_args_is_help=True)
+instances = typer.Typer(help="Instances: one for each phone.", no_args_is_help=True)
+cli.add_typer(accounts, name="accounts")
+cli.add_typer(instances, name="instances")
+
+AccountName = Annotated[str, typer.Argument(help="id or name of the account")]
+InstanceId = Annotated[str, typer.Argument(help="id of the instance")]
 
 
 @cli.command()
@@ -61,6 +74,151 @@ def migrate() -> None:
         raise typer.Exit(_REFUSED)
     for migration in asyncio.run(apply_migrations(url)):
         typer.echo(f"{migration.number:04} {migration.name}")
+
+
+@cli.command()
+def doctor() -> None:
+    """Look at everything the gateway needs, and say how to cure what is wrong."""
+    try:
+        settings = _read_settings()
+    except GatewayError as error:
+        typer.echo(f"!! settings: {error}")
+        raise typer.Exit(1) from None
+    if not asyncio.run(_is_well(settings)):
+        raise typer.Exit(1)
+
+
+async def _is_well(settings: Settings) -> bool:
+    well = True
+    async for finding in examine(settings, os.environ):
+        typer.echo(str(finding))
+        well = well and finding.cure is None
+    return well
+
+
+@accounts.command("create")
+def create_account(
+    name: str,
+    *,
+    client_token: Annotated[bool, typer.Option(help="ask callers for a Client-Token")] = True,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="network that may call, such as 203.0.113.0/24")
+    ] = None,
+    keep_client_token: Annotated[
+        str | None, typer.Option(help="a Client-Token that clients use already")
+    ] = None,
+    keep_partner_token: Annotated[
+        str | None, typer.Option(help="a partner token that clients use already")
+    ] = None,
+) -> None:
+    """Make an account, and print its tokens, which are never shown again."""
+    made = _in_office(
+        lambda office: office.create_account(
+            name,
+            client_token_required=client_token,
+            client_token=keep_client_token,
+            partner_token=keep_partner_token,
+            allowed=allow or [],
+        )
+    )
+    _print_account(made)
+
+
+@accounts.command("list")
+def list_accounts() -> None:
+    """Show the accounts, and how many instances each has."""
+    for account in _in_office(lambda office: office.list_accounts()):
+        asks = "asks for a Client-Token" if account.client_token_required else "no Client-Token"
+        where = ", ".join(account.allowed_addresses) or "everywhere"
+        typer.echo(
+            f"{account.id}  {account.name}  {account.instances} instances, {asks}, from {where}"
+        )
+
+
+@accounts.command("allow")
+def allow_addresses(
+    account: AccountName,
+    addresses: Annotated[list[str] | None, typer.Argument(help="addresses or networks")] = None,
+) -> None:
+    """Let only these addresses call; without any, let everybody."""
+    _in_office(lambda office: office.allow(account, addresses or []))
+
+
+@accounts.command("renew-tokens")
+def renew_tokens(account: AccountName) -> None:
+    """Give an account new tokens; its earlier ones end at once."""
+    _print_account(_in_office(lambda office: office.renew_tokens(account)))
+
+
+@instances.command("create")
+def create_instance(
+    name: str,
+    *,
+    account: Annotated[str | None, typer.Option(help="id or name; the only one by default")] = None,
+    provider: Annotated[str | None, typer.Option(help="how it reaches WhatsApp")] = None,
+    provider_settings: Annotated[str, typer.Option(help="what the provider asks, as JSON")] = "{}",
+    keep_id: Annotated[str | None, typer.Option("--id", help="an id clients use already")] = None,
+    token: Annotated[str | None, typer.Option(help="a token clients use already")] = None,
+) -> None:
+    """Make an instance; with --id and --token, existing clients change nothing but the host."""
+    made = _in_office(
+        lambda office: office.create_instance(
+            name,
+            account=account,
+            provider=provider,
+            provider_settings=_read_object(provider_settings),
+            kept=Kept(id=keep_id, token=token),
+        )
+    )
+    typer.echo(f"INSTANCE_ID={made.id}\nINSTANCE_TOKEN={made.token}")
+
+
+@instances.command("list")
+def list_instances(
+    account: Annotated[str | None, typer.Option(help="id or name; all by default")] = None,
+) -> None:
+    """Show the instances, oldest first."""
+    for instance in _in_office(lambda office: office.list_instances(account)):
+        state = "connected" if instance.connected else "not connected"
+        typer.echo(f"{instance.id}  {instance.name}  {instance.provider}, {state}")
+
+
+@instances.command("delete")
+def delete_instance(instance: InstanceId) -> None:
+    """Delete an instance and everything of it, for good."""
+    _in_office(lambda office: office.delete_instance(instance))
+
+
+@instances.command("token")
+def show_token(instance: InstanceId) -> None:
+    """Print the token of an instance."""
+    typer.echo(_in_office(lambda office: office.token_of(instance)))
+
+
+def _in_office(work: Callable[[Office], Awaitable[Result]]) -> Result:
+    settings = _read_settings()
+
+    async def run() -> Result:
+        async with open_office(settings) as office:
+            return await work(office)
+
+    return asyncio.run(run())
+
+
+def _print_account(made: NewAccount) -> None:
+    typer.echo(
+        f"ACCOUNT_ID={made.id}\nCLIENT_TOKEN={made.client_token}\nPARTNER_TOKEN={made.partner_token}"
+    )
+
+
+def _read_object(text: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(text)
+    except json.JSONDecodeError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise InvalidRequest("--provider-settings: must be a JSON object")
+    return parsed
 
 
 @cli.command()

@@ -129,9 +129,7 @@ def _start(name: str, settings: Settings, environment: Mapping[str, str]) -> Non
     nowhere, clock = "postgresql://", Clock()
     store = PostgresProviderStore(Database(nowhere), Notifications(nowhere, clock), room=name)
     load_provider(name).start(
-        Surroundings(
-            environment=environment, data_dir=settings.data_dir, clock=clock, store=store
-        )
+        Surroundings(environment=environment, data_dir=settings.data_dir, clock=clock, store=store)
     )
 
 

@@ -85,7 +85,7 @@ async def test_an_exception_as_an_answer_is_raised_for_that_question_alone() -> 
     async with running(batch):
         with pytest.raises(ValueError, match="not b"):
             await b
-        assert await asyncio.gather(a, c) == ["A", "C"]
+        assert list(await asyncio.gather(a, c)) == ["A", "C"]
 
     assert flushes.asked == [["a", "b", "c"]]
 
