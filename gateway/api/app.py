@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from gateway.api.caller import Reception
 from gateway.api.endpoints import AccountEndpoint, InstanceEndpoint, Services
-from gateway.api.error_replies import on_gateway_error, on_unexpected_error, reply_to
+from gateway.api.error_replies import on_gateway_error, reply_to
 from gateway.api.health import Check, Readiness, health
 from gateway.api.middleware import RequestLog
 from gateway.api.request_limits import Rate, RequestLimits
@@ -57,7 +57,6 @@ def build_app(
         exception_handlers={
             GatewayError: on_gateway_error,
             HTTPException: _on_http_exception,
-            Exception: on_unexpected_error,
         },
     )
     app.router.redirect_slashes = False  # an unknown path is unknown, and its address holds a token

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from gateway.api.json_response import JsonResponse
 from gateway.errors import (
@@ -76,12 +77,13 @@ async def on_gateway_error(_request: Request, error: Exception) -> Response:
     return reply_to(error)
 
 
-async def on_unexpected_error(request: Request, error: Exception) -> Response:
+def reply_to_unexpected(scope: Scope, error: Exception) -> Response:
+    """Reports what nobody foresaw, and says no more about it than that."""
     report_error(
         error,
         component="api",
-        instance_id=request.path_params.get("instance_id"),
-        message_type=request.scope.get("message_type"),
+        instance_id=scope.get("path_params", {}).get("instance_id"),
+        message_type=scope.get("message_type"),
     )
     return JsonResponse(
         {"error": "Internal server error", "message": "Internal server error"}, status_code=500

@@ -1,4 +1,4 @@
-"""What every request passes: an id, and a log line without anything secret in it."""
+"""What every request passes: an id, a log line without anything secret in it, a last resort."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.api.error_replies import reply_to_unexpected
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.random import RandomBytes
@@ -40,17 +41,22 @@ class RequestLog:
             return
         began = self._seconds()
         request_id = _given_id(scope) or self._random_bytes(_ID_BYTES).hex()
-        status = 500
+        status, answering = 500, False
 
         async def send_with_id(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answering
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, answering = message["status"], True
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 
         try:
             await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            reply = reply_to_unexpected(scope, error)
+            if answering:  # too late to say anything else: the connection breaks off
+                raise
+            await reply(scope, receive, send_with_id)
         finally:
             seconds = self._seconds() - began
             _log(scope, status, request_id, seconds)

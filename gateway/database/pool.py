@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
-from psycopg import AsyncConnection, InterfaceError, OperationalError, errors
+from psycopg import AsyncConnection, DataError, Error, InterfaceError, OperationalError, errors
 from psycopg.rows import class_row, dict_row
 from psycopg.sql import SQL, Composed
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
@@ -23,10 +23,21 @@ def driver_errors_translated() -> Iterator[None]:
     """Turns a database that is out of reach into DatabaseUnavailable; lets the rest through."""
     try:
         yield
-    except _LOST_A_RACE:
+    except _LOST_A_RACE as error:
+        _forget_values(error)
         raise
     except (OperationalError, InterfaceError, PoolTimeout, PoolClosed, TooManyRequests) as error:
         raise DatabaseUnavailable(f"Postgres did not answer: {type(error).__name__}") from error
+    except Error as error:
+        _forget_values(error)
+        raise
+
+
+def _forget_values(error: Error) -> None:
+    """Details, and what is wrong with data, quote values that no log may show."""
+    told = None if isinstance(error, DataError) else error.diag.message_primary
+    named = (error.diag.table_name, error.diag.column_name, error.diag.constraint_name)
+    error.args = (" ".join(filter(None, (error.sqlstate, told, *named))),)
 
 
 class Database:

@@ -4,6 +4,7 @@ Events are named in snake_case and carry instance_id, queue_id, message_type, ta
 duration_seconds where these are known. Never a token, a message text or a body.
 """
 
+import json
 import logging
 import sys
 from typing import TextIO
@@ -22,7 +23,10 @@ _tracebacks = structlog.processors.ExceptionRenderer(
 
 
 def _as_json(_logger: object, _method: str, event: EventDict) -> str:
-    return orjson.dumps(event, default=str).decode()
+    try:
+        return orjson.dumps(event, default=str).decode()
+    except TypeError:  # a lone surrogate, a huge number, a key that is no text: never lose the line
+        return json.dumps(event, default=str, skipkeys=True)
 
 
 def configure_logging(*, level: str, pretty: bool, stream: TextIO = sys.stderr) -> None:

@@ -63,7 +63,7 @@ limit 1;
 select count(*) as count
 from (
     select 1 from instances where account_id = %(account_id)s::text limit %(most)s::int
-) some;
+) counted;
 
 -- name: list_accounts
 select a.id, a.name, a.allowed_addresses::text[] as allowed_addresses, a.client_token_required,

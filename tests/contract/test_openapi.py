@@ -87,3 +87,9 @@ def test_a_key_of_a_callback_is_left_out_only_where_it_would_be_null() -> None:
 
 def test_nothing_internal_is_described() -> None:
     assert "ShowTyping" not in str(DOCUMENT)
+
+
+def test_a_text_is_answered_as_it_is() -> None:
+    path = f"{INSTANCE_PATH}/integrator/on-demand/subscription"
+    answer = DOCUMENT["paths"][path]["post"]["responses"]["201"]
+    assert answer["content"].keys() == {"text/plain"}

@@ -131,7 +131,8 @@ def _answer(entry: Entry, schemas: Schemas) -> dict[str, Any]:
     schema = schemas.answer(entry.declared)
     if not schema:
         return {"description": "Done; there is nothing to say."}
-    content: dict[str, Any] = {_JSON: {"schema": schema, "example": shown_answer(entry.declared)}}
+    shown = {"schema": schema, "example": shown_answer(entry.declared)}
+    content: dict[str, Any] = {entry.media_type: shown}
     if answers_picture(entry.declared):
         content["image/*"] = {"schema": {"type": "string", "format": "binary"}}
     said = schemas.resolve(schema).get("description")

@@ -50,7 +50,7 @@ def _request(entry: Entry, schemas: Schemas, given: Mapping[str, Any]) -> dict[s
         request["header"] = [_JSON_HEADER, *headers]
         request["body"] = {
             "mode": "raw",
-            "raw": json.dumps(fields, indent=2, ensure_ascii=False),
+            "raw": _as_json(fields),
             "options": {"raw": {"language": "json"}},
         }
     if entry.partner:
@@ -104,11 +104,21 @@ def _saved_answer(entry: Entry, request: Mapping[str, Any]) -> dict[str, Any]:
         "originalRequest": request,
         "status": HTTPStatus(entry.status).phrase,
         "code": entry.status,
-        "_postman_previewlanguage": "json",
-        "header": [] if answer is None else [_JSON_HEADER],
+        "_postman_previewlanguage": "text" if isinstance(answer, str) else "json",
+        "header": [] if answer is None else [{"key": "Content-Type", "value": entry.media_type}],
         "cookie": [],
-        "body": "" if answer is None else json.dumps(answer, indent=2, ensure_ascii=False),
+        "body": _shown(answer),
     }
+
+
+def _shown(answer: object) -> str:
+    if answer is None:
+        return ""
+    return answer if isinstance(answer, str) else _as_json(answer)
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _as_text(value: object) -> str:

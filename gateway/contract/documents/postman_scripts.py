@@ -27,7 +27,8 @@ def checks(entry: Entry, schemas: Schemas) -> list[str]:
     answer = schemas.answer(entry.declared)
     if not answer:
         return lines
-    lines.append("const answer = pm.response.json();")
+    reader = "json" if entry.media_type.endswith("json") else "text"
+    lines.append(f"const answer = pm.response.{reader}();")
     lines += _accepted() if entry.is_send else _shape(answer, schemas)
     return lines + [_save(name, place) for name, place in _saves(entry).items()]
 

@@ -46,7 +46,7 @@ SERVICE_PATHS: Mapping[str, Any] = {
             "summary": "Whether requests can be served.",
             "security": [],
             "responses": {
-                "200": _json("Ready.", _READINESS, {"ready": True, "checks": {"database": "ok"}}),
+                "200": _json("Ready.", _READINESS, {"ready": True, "checks": {"postgres": "ok"}}),
                 "503": _json(
                     "Not ready; `error` names the first check that failed.",
                     _READINESS,

@@ -53,6 +53,12 @@ class Entry:
         return self.declared.answer_status if issubclass(self.declared, Operation) else 200
 
     @property
+    def media_type(self) -> str:
+        """A text is answered as it is, everything else as JSON."""
+        is_text = issubclass(self.declared, Operation) and self.declared.result_type() is str
+        return "text/plain" if is_text else "application/json"
+
+    @property
     def full_path(self) -> str:
         return self.path if self.absolute else INSTANCE_PATH + self.path
 

@@ -122,7 +122,6 @@ async def test_an_error_nobody_foresaw_says_nothing_of_itself(http: httpx.AsyncC
     assert answer.json() == {"error": "Internal server error", "message": "Internal server error"}
 
 
-@pytest.mark.xfail(reason="Starlette answers it outside of RequestLog")
 async def test_even_that_answer_has_an_id(http: httpx.AsyncClient) -> None:
     with structlog.testing.capture_logs():
         answer = await http.get("/break")

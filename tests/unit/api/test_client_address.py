@@ -1,0 +1,82 @@
+"""From where a request comes, behind proxies that may or may not be believed."""
+
+from ipaddress import ip_network
+
+import pytest
+from starlette.requests import Request
+
+from gateway.api.client_address import check_address, client_address
+from gateway.errors import Forbidden
+
+TRUSTED = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
+
+
+def request_from(peer: str | None, *forwarded: str) -> Request:
+    return Request(
+        {
+            "type": "http",
+            "client": (peer, 1234) if peer else None,
+            "headers": [(b"x-forwarded-for", line.encode()) for line in forwarded],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "expected"),
+    [
+        pytest.param("203.0.113.7", [], "203.0.113.7", id="nobody in between"),
+        pytest.param("203.0.113.7", ["198.51.100.1"], "203.0.113.7", id="a stranger's header"),
+        pytest.param("10.0.0.1", ["198.51.100.1"], "198.51.100.1", id="one proxy"),
+        pytest.param("10.0.0.1", ["6.6.6.6, 198.51.100.1"], "198.51.100.1", id="an invented hop"),
+        pytest.param("10.0.0.1", ["198.51.100.1, 10.0.0.2"], "198.51.100.1", id="two proxies"),
+        pytest.param("10.0.0.1", ["198.51.100.1", "10.0.0.2"], "198.51.100.1", id="two headers"),
+        pytest.param("10.0.0.1", ["10.0.0.9"], "10.0.0.9", id="a caller inside"),
+        pytest.param("10.0.0.1", [], "10.0.0.1", id="a proxy calls by itself"),
+        pytest.param("10.0.0.1", ["6.6.6.6, unknown"], "10.0.0.1", id="not an address"),
+        pytest.param("10.0.0.1", ["198.51.100.1:4711"], "198.51.100.1", id="with a port"),
+        pytest.param("10.0.0.1", ["[2001:db8::1]:4711"], "2001:db8::1", id="IPv6 with a port"),
+        pytest.param("10.0.0.1", ["2001:DB8:0::1"], "2001:db8::1", id="IPv6"),
+        pytest.param("fd00::1", ["198.51.100.1"], "198.51.100.1", id="a proxy by IPv6"),
+        pytest.param("::ffff:10.0.0.1", ["::ffff:198.51.100.1"], "198.51.100.1", id="mapped"),
+        pytest.param(None, ["198.51.100.1"], "None", id="a socket without addresses"),
+    ],
+)
+def test_the_caller_is_the_right_most_hop_that_is_not_trusted(
+    peer: str | None, forwarded: list[str], expected: str
+) -> None:
+    assert str(client_address(request_from(peer, *forwarded), TRUSTED)) == expected
+
+
+@pytest.mark.parametrize(
+    ("peer", "allowed"),
+    [
+        ("203.0.113.7", []),
+        ("203.0.113.7", ["203.0.113.0/24"]),
+        ("203.0.113.7", ["198.51.100.1/32", "203.0.113.7/32"]),
+        ("::ffff:203.0.113.7", ["203.0.113.0/24"]),
+        ("203.0.113.7", ["::ffff:203.0.113.0/120"]),
+        ("2001:db8::5", ["2001:db8::/32"]),
+        ("fe80::1%eth0", ["fe80::/10"]),
+    ],
+)
+def test_an_address_within_the_list_may_call(peer: str, allowed: list[str]) -> None:
+    check_address(request_from(peer), allowed, [])
+
+
+@pytest.mark.parametrize(
+    ("peer", "allowed", "said"),
+    [
+        ("203.0.113.7", ["203.0.113.8/32"], "203.0.113.7 not allowed"),
+        ("::ffff:203.0.113.7", ["198.51.100.0/24"], "203.0.113.7 not allowed"),
+        ("2001:db8::5", ["0.0.0.0/0"], "2001:db8::5 not allowed"),
+        ("203.0.113.7", ["::/0"], "203.0.113.7 not allowed"),
+        (None, ["0.0.0.0/0"], "unknown not allowed"),
+    ],
+)
+def test_an_address_outside_the_list_is_named_in_the_refusal(
+    peer: str | None, allowed: list[str], said: str
+) -> None:
+    with pytest.raises(Forbidden) as refused:
+        check_address(request_from(peer), allowed, [])
+
+    assert str(refused.value) == said

@@ -1,0 +1,103 @@
+"""What is remembered of instances, and of those that do not exist."""
+
+from typing import Any, cast
+
+import pytest
+from psycopg.sql import SQL
+
+from gateway.clock import Clock
+from gateway.database.notifications import Notifications
+from gateway.database.pool import Database
+from gateway.instances.store import Instance, Instances
+
+SOMEBODY = cast("Instance", object())
+
+
+class CountingDatabase(Database):
+    """Answers from a dictionary and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Instance] = {}
+        self.asked = 0
+
+    async def fetch_one(self, row: type[Any], statement: SQL, **parameters: object) -> Any:
+        self.asked += 1
+        return self.rows.get(str(parameters["id"]))
+
+
+@pytest.fixture
+def database() -> CountingDatabase:
+    return CountingDatabase()
+
+
+def listening(instances: Instances) -> Notifications:
+    notifications = Notifications("postgresql://", Clock())
+    instances.listen(notifications)
+    return notifications
+
+
+def announce(notifications: Notifications, instance_id: str) -> None:
+    for listener in notifications._listeners["instance_changed"]:
+        listener(instance_id)
+
+
+async def test_an_unknown_id_asks_the_database_once(database: CountingDatabase) -> None:
+    instances = Instances(database)
+
+    found = [await instances.find("nobody") for _ in range(100)]
+
+    assert found == [None] * 100
+    assert database.asked == 1
+
+
+async def test_an_instance_is_found_as_soon_as_it_is_announced(database: CountingDatabase) -> None:
+    instances = Instances(database)
+    notifications = listening(instances)
+    before = await instances.find("new")
+    database.rows["new"] = SOMEBODY
+
+    announce(notifications, "new")
+
+    assert (before, await instances.find("new")) == (None, SOMEBODY)
+
+
+async def test_an_instance_whose_announcement_was_lost_is_found_a_little_later(
+    database: CountingDatabase,
+) -> None:
+    now = 0.0
+    instances = Instances(database, seconds=lambda: now)
+    await instances.find("new")
+    database.rows["new"] = SOMEBODY
+
+    at_once = await instances.find("new")
+    now = 11.0
+
+    assert (at_once, await instances.find("new")) == (None, SOMEBODY)
+
+
+async def test_an_announcement_during_the_look_up_is_not_overlooked(
+    database: CountingDatabase,
+) -> None:
+    instances = Instances(database)
+    notifications = listening(instances)
+
+    async def fetch_late(*_: Any, **__: Any) -> Any:
+        announce(notifications, "new")  # committed after our statement saw the table
+        return None
+
+    database.fetch_one = fetch_late  # type: ignore[method-assign]
+    await instances.find("new")
+    del database.fetch_one
+    database.rows["new"] = SOMEBODY
+
+    assert await instances.find("new") is SOMEBODY
+
+
+async def test_unknown_ids_do_not_fill_the_memory(database: CountingDatabase) -> None:
+    instances = Instances(database)
+
+    for n in range(10_100):
+        await instances.find(f"wrong {n}")
+    await instances.find("x" * 5_000)
+
+    assert len(instances._unknown_until) == 10_000
