@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from gateway.clock import Clock
 from gateway.contract.known import KnownMessage
+from gateway.contract.media import MediaFile
 from gateway.contract.operation import Operation
 from gateway.contract.send import Send
 from gateway.contract.wire import Wire
@@ -29,7 +30,8 @@ counts as Refused, any other exception as Unconfirmed."""
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at sending: our id, the right to send, and the messages spoken of (by our id).
+    """One try at sending: our id, the right to send, the messages spoken of (by our id), and the
+    files (by the text that names them in the message).
 
     The engine keeps the time limit too, because a call already made cannot be recalled.
     """
@@ -38,6 +40,7 @@ class Attempt:
     epoch: int
     time_limit_seconds: float
     referred: Mapping[str, KnownMessage] = field(default_factory=dict)
+    media: Mapping[str, MediaFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
