@@ -130,6 +130,21 @@ class Settings(BaseModel):
     webhook_max_attempts: int = Field(
         12, ge=1, le=100, description="attempts per callback, within about a day by default"
     )
+    webhook_longest_outage_seconds: float = Field(
+        86_400.0,
+        gt=0,
+        description="a chat of which nothing was taken for so long tries each callback once more",
+    )
+    webhook_history_days: int = Field(
+        7,
+        ge=1,
+        le=365,
+        description="what was told, and what became of each attempt, is kept so long: for replay, "
+        "for other roads and for the log of deliveries",
+    )
+    dead_letter_days: int = Field(
+        30, ge=1, le=365, description="callbacks that were given up are kept so long"
+    )
     allow_http: bool | None = Field(
         None, description="lets callers give http URLs; by default only in development"
     )

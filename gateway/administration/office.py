@@ -14,6 +14,7 @@ from gateway.errors import InvalidRequest, NotFound, UnknownInstance
 from gateway.instances.accounts import Accounts, ListedAccount
 from gateway.instances.creation import Kept, NewAccount, NewInstance, Registry
 from gateway.instances.store import Instances
+from gateway.webhooks.secrets import WebhookSecrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Office:
     accounts: Accounts
     remover: Remover
     offer: Offer
+    secrets: WebhookSecrets
 
     async def create_account(
         self,
@@ -53,6 +55,13 @@ class Office:
 
     async def renew_tokens(self, account: str) -> NewAccount:
         return await self.registry.renew_tokens((await self._account(account)).id)
+
+    async def rotate_secret(self, account: str) -> str:
+        """A new secret to sign callbacks with; the one before stays valid until it is retired."""
+        return await self.secrets.rotate((await self._account(account)).id)
+
+    async def retire_secret(self, account: str) -> None:
+        await self.secrets.retire((await self._account(account)).id)
 
     async def create_instance(
         self,

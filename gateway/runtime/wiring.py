@@ -61,12 +61,16 @@ from gateway.sessions.leases import Leases
 from gateway.sessions.operations import SessionDesk
 from gateway.sessions.provider import Engine, Surroundings
 from gateway.settings import Settings
+from gateway.webhooks import dead_letters, replay
 from gateway.webhooks import operations as webhook_operations
+from gateway.webhooks.addresses import Addresses, AddressLimits
 from gateway.webhooks.backoff import RetrySchedule
 from gateway.webhooks.delivery import Delivery, DeliveryLimits
+from gateway.webhooks.ledger import Ledger
 from gateway.webhooks.operations import WebhookDesk
 from gateway.webhooks.outbox import Outbox
 from gateway.webhooks.posting import Poster
+from gateway.webhooks.retention import Retention
 
 _RENEWALS_PER_LEASE = 3
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 1.0
@@ -203,7 +207,11 @@ class Gateway:
         )
         history = History(database)
         vault = TokenVault(secrets_of(settings, os.urandom), os.urandom)
-        delivery = self._delivery(database, vault, node_id)
+        poster = Poster(
+            settings.address_policy(), clock, timeout_seconds=settings.webhook_timeout_seconds
+        )
+        ledger = Ledger(database, clock)
+        delivery = self._delivery(database, poster, ledger, vault, node_id)
         outbox = Outbox(database, uuid.uuid4, delivery.look_again)
         keeper = Keeper(
             leases=Leases(database, clock, node_id=node_id, lapse_seconds=settings.lease_seconds),
@@ -262,18 +270,30 @@ class Gateway:
             "claim": claimer,
             "start": starter,
             "record": recorder,
+            "deliveries": ledger,
             "rescue": rescue,
             "removal": remover,
         }
         stages.start(Floor.BATCHES, batches)
         stages.start(Floor.SESSIONS, {"sessions": keeper})
-        stages.start(
-            Floor.SENDERS, {"workers": coordinator, "schedule": schedule, "webhooks": delivery}
-        )
+        senders: dict[str, Part] = {
+            "workers": coordinator,
+            "schedule": schedule,
+            "webhooks": delivery,
+            "retention": Retention(
+                database,
+                clock,
+                history_days=settings.webhook_history_days,
+                dead_letter_days=settings.dead_letter_days,
+            ),
+        }
+        stages.start(Floor.SENDERS, senders)
         policy_of_addresses = settings.address_policy()
 
         def webhook_desk(instance: Instance) -> WebhookDesk:
-            return WebhookDesk(database, policy_of_addresses, instance)
+            return WebhookDesk(
+                database, policy_of_addresses, poster, vault, clock, delivery.look_again, instance
+            )
 
         def queue_desk(instance: Instance) -> QueueDesk:
             return QueueDesk(database, clock, self._metrics, instance)
@@ -304,33 +324,41 @@ class Gateway:
                 Room(partner_operations.handlers, partner_desk),
                 Room(subscription_operations.handlers, subscription_desk),
                 Room(queue_operations.handlers, queue_desk),
-                Room(webhook_operations.handlers, webhook_desk),
+                Room(
+                    webhook_operations.handlers | dead_letters.handlers | replay.handlers,
+                    webhook_desk,
+                ),
                 Room(instance_operations.handlers, instance_desk),
                 Room(session_operations.handlers, session_desk),
                 asker,
             ),
         )
 
-    def _delivery(self, database: Database, vault: TokenVault, node_id: str) -> Delivery:
-        settings = self._settings
-        poster = Poster(
-            settings.address_policy(),
-            self._clock,
-            timeout_seconds=settings.webhook_timeout_seconds,
-        )
+    def _delivery(
+        self, database: Database, poster: Poster, ledger: Ledger, vault: TokenVault, node_id: str
+    ) -> Delivery:
+        settings, uniform = self._settings, self._random.uniform
         return Delivery(
             database,
             poster,
-            vault,
+            ledger,
+            Addresses(
+                self._clock,
+                uniform,
+                AddressLimits(slow_seconds=settings.webhook_timeout_seconds / 3),
+            ),
             self._clock,
+            vault=vault,
             node_id=node_id,
             schedule=RetrySchedule(
+                uniform,
                 base_seconds=settings.webhook_retry_base_seconds,
                 max_attempts=settings.webhook_max_attempts,
+                longest_outage_seconds=settings.webhook_longest_outage_seconds,
             ),
-            limits=DeliveryLimits(),
+            # A post may begin when half of the claim is over.
+            limits=DeliveryLimits(claim_seconds=30.0 + 2 * settings.webhook_timeout_seconds),
             metrics=self._metrics,
-            uniform=self._random.uniform,
         )
 
     async def _welcome(self, database: Database) -> None:

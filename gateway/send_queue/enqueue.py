@@ -8,6 +8,7 @@ from datetime import datetime
 import tenacity
 from psycopg import AsyncConnection, DataError, IntegrityError, OperationalError
 
+from gateway.batching import NOT_NOW, Batch, NotNow
 from gateway.clock import Clock
 from gateway.contract.send import STORED_VERSION, Queued, Send
 from gateway.database.pool import Database, fetch_all
@@ -21,7 +22,6 @@ from gateway.errors import (
 )
 from gateway.instances.store import Instance
 from gateway.random import RandomBytes
-from gateway.send_queue.batching import NOT_NOW, Batch, NotNow
 from gateway.send_queue.ids import message_id_of, new_zaap_id
 
 _LOCK_LINES = query("send_queue", "lock_lines")
