@@ -60,6 +60,11 @@ class Addresses:
         known = self._known.get(address)
         return max(0.0, known.held_until - self._clock.monotonic_seconds()) if known else 0.0
 
+    def is_down(self, address: str) -> bool:
+        """Whether it was left alone, and has not answered since."""
+        known = self._known.get(address)
+        return known is not None and known.holds > 0
+
     def held(self) -> list[str]:
         """Those that take nothing right now."""
         return [address for address, known in self._known.items() if self._is_full(known)]

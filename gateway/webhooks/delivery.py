@@ -190,7 +190,8 @@ class Delivery:
     def _turned_away(self, head: _Waiting, claim_id: uuid.UUID) -> Finished:
         """The address is busy, or held; after a long outage what waits for it is given up."""
         held = self._addresses.seconds_held(head.address)
-        give_up = held > 0 and self._schedule.is_over(head.failing_seconds or 0.0)
+        down = self._addresses.is_down(head.address)
+        give_up = down and self._schedule.is_over(head.failing_seconds or 0.0)
         return Finished(
             head.instance_id,
             head.chat,
@@ -198,7 +199,7 @@ class Delivery:
             up_to=head.position if give_up else head.position - 1,
             attempts=head.attempts_before,
             pause_seconds=0.0 if give_up else held or _PAUSE_WHEN_ADDRESS_IS_BUSY_SECONDS,
-            error="the receiver does not answer" if held else None,
+            error="the receiver does not answer" if down else None,
             dead=head.id if give_up else None,
             address=None if give_up else head.address,
         )
@@ -287,7 +288,9 @@ class Delivery:
             pause_seconds=0.0 if dead else pause or 0.0,
             error=posted.error,
             dead=waiting.id if dead else None,
-            address=waiting.address if self._addresses.seconds_held(waiting.address) else None,
+            address=waiting.address
+            if posted.status is None or self._addresses.is_down(waiting.address)
+            else None,
             log=tuple(log),
         )
 
