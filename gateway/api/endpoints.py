@@ -25,6 +25,7 @@ from gateway.instances.store import Instance, Instances
 from gateway.observability.metrics import Metrics
 from gateway.send_queue.enqueue import Enqueuer, IdempotencyKey
 from gateway.settings import Settings
+from gateway.webhooks.stream import Stream
 
 _FARTHEST = timedelta(days=90)
 _LONGEST_KEY = 255
@@ -50,6 +51,7 @@ class Services:
     enqueuer: Enqueuer
     metrics: Metrics
     answers: Sequence[Answers]
+    stream: Stream
 
 
 class Endpoint:

@@ -71,6 +71,7 @@ from gateway.webhooks.operations import WebhookDesk
 from gateway.webhooks.outbox import Outbox
 from gateway.webhooks.posting import Poster
 from gateway.webhooks.retention import Retention
+from gateway.webhooks.stream import Stream
 
 _RENEWALS_PER_LEASE = 3
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 1.0
@@ -212,7 +213,11 @@ class Gateway:
         )
         ledger = Ledger(database, clock)
         delivery = self._delivery(database, poster, ledger, vault, node_id)
-        outbox = Outbox(database, uuid.uuid4, delivery.look_again)
+        stream = Stream(database, clock, days=settings.webhook_history_days)
+        stages.start(Floor.EDGES, {"event stream": stream})  # its readers are connections
+
+        told = _in_turn(delivery.look_again, stream.look_again)
+        outbox = Outbox(database, uuid.uuid4, told)
         keeper = Keeper(
             leases=Leases(database, clock, node_id=node_id, lapse_seconds=settings.lease_seconds),
             instances=instances,
@@ -227,7 +232,7 @@ class Gateway:
             Backoff(settings.retry_base_seconds, settings.retry_cap_seconds), self._random.uniform
         )
         claimer, starter = Claimer(database), Starter(database)
-        recorder = Recorder(database, clock, uuid.uuid4, told=delivery.look_again)
+        recorder = Recorder(database, clock, uuid.uuid4, told=told)
         rescue = Rescue(database, recorder, policy)
         coordinator = Coordinator(
             keeper,
@@ -332,6 +337,7 @@ class Gateway:
                 Room(session_operations.handlers, session_desk),
                 asker,
             ),
+            stream,
         )
 
     def _delivery(
@@ -377,6 +383,14 @@ class Gateway:
 
     async def _still_starting(self) -> str | None:
         return self._phase
+
+
+def _in_turn(*calls: Callable[[], None]) -> Callable[[], None]:
+    def call() -> None:
+        for each in calls:
+            each()
+
+    return call
 
 
 async def _migrated(database: Database) -> str | None:

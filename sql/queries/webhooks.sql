@@ -297,3 +297,35 @@ where id = %(account_id)s::text;
 update accounts
 set previous_webhook_secret_ciphertext = null, previous_webhook_secret_key_id = null
 where id = %(account_id)s::text;
+
+-- name: follow_events
+-- From now on everything of the account is kept, whether or not it has webhooks; and where now is.
+with road as (
+    insert into event_roads as r (name, account_id, wanted_until)
+    select %(name)s::text, a.id, now() + make_interval(days => %(days)s::int)
+    from accounts a
+    where a.id = any(%(account_ids)s::text[])
+    order by a.id
+    on conflict (account_id, name) do update set wanted_until = excluded.wanted_until
+    returning 1
+)
+select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1 as transaction_id,
+       9223372036854775807 as sequence
+from (select count(*) from road) made;
+
+-- name: read_events
+-- What comes after each cursor, as far as no transaction under way may still add to it.
+select f.number, e.transaction_id, e.sequence, e.instance_id, e.chat, e.id, e.type, e.body
+from unnest(
+    %(numbers)s::int[], %(account_ids)s::text[], %(transaction_ids)s::bigint[], %(sequences)s::bigint[]
+) as f (number, account_id, transaction_id, sequence)
+cross join lateral (
+    select e.*
+    from webhook_events e
+    where e.account_id = f.account_id
+        and (e.transaction_id, e.sequence) > (f.transaction_id, f.sequence)
+        and e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    order by e.transaction_id, e.sequence
+    limit %(most)s::int
+) e
+order by f.number, e.transaction_id, e.sequence;
