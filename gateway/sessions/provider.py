@@ -30,8 +30,9 @@ counts as Refused, any other exception as Unconfirmed."""
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at sending: our id, the right to send, the messages spoken of (by our id), and the
-    files (by the text that names them in the message).
+    """One try at sending: our id, the right to send, what the message speaks of, its files.
+
+    Earlier messages are found by our id, files by the text that names them in the message.
 
     The engine keeps the time limit too, because a call already made cannot be recalled.
     """
