@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
+from pydantic import BaseModel
+
 from gateway.clock import Clock
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
@@ -223,6 +225,11 @@ class Provider(Protocol):
     @property
     def can_repeat_send(self) -> bool:
         """Whether a blind repeat under the same id is safe: people see the message once."""
+        ...
+
+    @property
+    def settings(self) -> type[BaseModel]:
+        """What `GATEWAY_<NAME>_...` variables there are, each with a description."""
         ...
 
     def supports(self, command: type[Wire]) -> bool: ...
