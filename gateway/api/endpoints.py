@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -14,20 +13,21 @@ from starlette.types import Send as SendMessage
 
 from gateway.api.caller import Reception
 from gateway.api.json_response import JsonResponse
-from gateway.api.request_body import build, read_json
+from gateway.api.request_body import read_json
 from gateway.api.routes import Route, RouteTable
 from gateway.clock import Clock
+from gateway.contract.building import build
 from gateway.contract.operation import Operation, Picture
 from gateway.contract.send import Send
-from gateway.errors import InvalidRequest, TrialOver, Unavailable
+from gateway.errors import InvalidRequest, Unavailable
 from gateway.instances.accounts import Account, Accounts
 from gateway.instances.store import Instance, Instances
 from gateway.observability.metrics import Metrics
+from gateway.send_queue.admission import Admission
 from gateway.send_queue.enqueue import Enqueuer, IdempotencyKey
 from gateway.settings import Settings
 from gateway.webhooks.stream import Stream
 
-_FARTHEST = timedelta(days=90)
 _LONGEST_KEY = 255
 _BODYLESS = frozenset({"GET", "HEAD"})
 _NO_CONTENT = 204
@@ -66,7 +66,8 @@ class Endpoint:
         clock: Clock,
     ) -> None:
         self._routes, self._reception, self._services = routes, reception, services
-        self._settings, self._clock = settings, clock
+        self._settings = settings
+        self._admission = Admission(clock, trials=settings.trials)
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
         request = Request(scope, receive)
@@ -151,14 +152,7 @@ class InstanceEndpoint(Endpoint):
     ) -> Response:
         raw, body = await read_json(request, limit_bytes=self._limit(declared.carries_media))
         message = build(declared, body, path=route.parameters)
-        self._check_time(message)
-        if (
-            self._settings.trials
-            and not instance.subscribed
-            and instance.trial_ends_at is not None
-            and instance.trial_ends_at < self._clock.now()
-        ):
-            raise TrialOver
+        self._admission.check(instance, message)
         queued = await services.enqueuer.enqueue(
             instance, message, idempotency=_idempotency(request, route, raw)
         )
@@ -171,15 +165,6 @@ class InstanceEndpoint(Endpoint):
         if queued.scheduled_for:
             answer["scheduledFor"] = queued.scheduled_for
         return JsonResponse(answer)
-
-    def _check_time(self, message: Send) -> None:
-        if message.scheduled_for is None:
-            return
-        ahead = message.scheduled_for - self._clock.now()
-        if ahead <= timedelta(0):
-            raise InvalidRequest("scheduledFor: must be in the future")
-        if ahead > _FARTHEST:
-            raise InvalidRequest(f"scheduledFor: must be at most {_FARTHEST.days} days ahead")
 
 
 def _idempotency(request: Request, route: Route, raw: bytes) -> IdempotencyKey | None:

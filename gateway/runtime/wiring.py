@@ -38,6 +38,7 @@ from gateway.providers import load_provider
 from gateway.runtime.demo import ensure_demo
 from gateway.runtime.gauges import Gauges, LoopProbe
 from gateway.runtime.http_server import HttpServer
+from gateway.runtime.kafka import consumer_of, publisher_of
 from gateway.runtime.offer import offer_of, offered_providers
 from gateway.runtime.part import Part
 from gateway.runtime.secret import secrets_of
@@ -216,7 +217,9 @@ class Gateway:
         stream = Stream(database, clock, days=settings.webhook_history_days)
         stages.start(Floor.EDGES, {"event stream": stream})  # its readers are connections
 
-        told = _in_turn(delivery.look_again, stream.look_again)
+        publisher = publisher_of(settings, database, clock, node_id)
+        readers = (delivery, stream, *((publisher,) if publisher else ()))
+        told = _in_turn(*(reader.look_again for reader in readers))
         outbox = Outbox(database, uuid.uuid4, told)
         keeper = Keeper(
             leases=Leases(database, clock, node_id=node_id, lapse_seconds=settings.lease_seconds),
@@ -292,6 +295,16 @@ class Gateway:
                 dead_letter_days=settings.dead_letter_days,
             ),
         }
+        consumer = consumer_of(
+            settings,
+            database,
+            clock,
+            instances=instances,
+            enqueuer=enqueuer,
+            metrics=self._metrics,
+        )
+        senders |= {"kafka out": publisher} if publisher else {}
+        senders |= {"kafka in": consumer} if consumer else {}
         stages.start(Floor.SENDERS, senders)
         policy_of_addresses = settings.address_policy()
 

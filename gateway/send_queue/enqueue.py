@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from operator import attrgetter
+from typing import Final
 
 import tenacity
 from psycopg import AsyncConnection, DataError, IntegrityError, OperationalError
@@ -31,6 +33,8 @@ _WAIT_FOR_LINES = query("send_queue", "wait_for_lines")
 _FIND_MESSAGE_IDS = query("send_queue", "find_message_ids")
 _FIND_LINES = query("send_queue", "find_lines")
 
+NOTE_OFFSET: Final = query("send_queue", "note_offset")
+
 _IDS_IN_A_NOTIFICATION = 200  # Postgres takes 8,000 bytes
 _PATIENCE_SECONDS = 5.0  # a restart of Postgres is not the caller's business
 _LOOK_UP_SECONDS = 15.0
@@ -54,6 +58,15 @@ class IdempotencyKey:
     body_hash: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """Where the reader of a topic goes on once a message is accepted."""
+
+    topic: str
+    partition: int
+    next_offset: int
+
+
 @dataclass(slots=True)
 class _Request:
     instance: Instance
@@ -63,6 +76,7 @@ class _Request:
     message_id: str
     due_at: datetime | None
     idempotency: IdempotencyKey | None
+    offset: Offset | None
     give_up_at: float
     rounds: int = 0
 
@@ -105,9 +119,14 @@ class Enqueuer:
         await self._batch.run_until(stopping)
 
     async def enqueue(
-        self, instance: Instance, message: Send, *, idempotency: IdempotencyKey | None = None
+        self,
+        instance: Instance,
+        message: Send,
+        *,
+        idempotency: IdempotencyKey | None = None,
+        offset: Offset | None = None,
     ) -> Queued:
-        """Returns once the message is committed.
+        """Returns once the message is committed, and *offset* with it.
 
         Raises:
             QueueFull: the line holds as many messages as it may.
@@ -126,6 +145,7 @@ class Enqueuer:
                 message_id=message_id_of(zaap_id),
                 due_at=message.scheduled_for,
                 idempotency=idempotency,
+                offset=offset,
                 give_up_at=self._clock.monotonic_seconds() + _PATIENCE_SECONDS,
             )
         )
@@ -155,6 +175,7 @@ class Enqueuer:
                 chosen = await self._lock(connection, requests)
                 sent_anything = bool(chosen)
                 judged = await self._insert(connection, chosen) if chosen else []
+                await self._note_offsets(connection, judged, requests)
                 await self._notify_other_nodes(connection, judged, requests)
         except DatabaseUnavailable as error:
             if sent_anything:
@@ -215,6 +236,15 @@ class Enqueuer:
             max_waiting_disconnected=self._limits.max_waiting_disconnected,
             max_attempts=self._limits.max_attempts,
         )
+
+    async def _note_offsets(
+        self, connection: AsyncConnection, judged: list[_Judged], requests: list[_Request]
+    ) -> None:
+        accepted = [requests[row.ordinal] for row in judged if row.verdict in ("new", "replayed")]
+        for offset in sorted(
+            (request.offset for request in accepted if request.offset), key=attrgetter("topic")
+        ):
+            await connection.execute(NOTE_OFFSET, asdict(offset))
 
     async def _notify_other_nodes(
         self, connection: AsyncConnection, judged: list[_Judged], requests: list[_Request]

@@ -7,7 +7,7 @@ comes later stays in the database.
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
@@ -109,7 +109,7 @@ class Stream:
         """
         if sum(f.account_id == account_id for f in self._followers) >= _MOST_PER_ACCOUNT:
             raise TooManyRequests("account", retry_after_seconds=60)
-        now = await self._remember([account_id])
+        now = await follow(self._database, "stream", [account_id], days=self._days)
         return self._pages(_Follower(account_id, after or now))
 
     async def _pages(self, follower: _Follower) -> AsyncIterator[list[StreamedEvent]]:
@@ -170,11 +170,14 @@ class Stream:
         now = self._clock.monotonic_seconds()
         if now >= self._renew_at:
             self._renew_at = now + _RENEW_SECONDS
-            await self._remember(sorted({f.account_id for f in self._followers}))
+            ids = sorted({follower.account_id for follower in self._followers})
+            await follow(self._database, "stream", ids, days=self._days)
 
-    async def _remember(self, account_ids: list[str]) -> Cursor:
-        place = await self._database.fetch_one(
-            _Place, _FOLLOW_EVENTS, name="stream", account_ids=account_ids, days=self._days
-        )
-        assert place is not None
-        return Cursor(place.transaction_id, place.sequence)
+
+async def follow(database: Database, name: str, account_ids: Sequence[str], *, days: int) -> Cursor:
+    """Has everything of these accounts kept, whether or not they have webhooks; from now on."""
+    place = await database.fetch_one(
+        _Place, _FOLLOW_EVENTS, name=name, account_ids=list(account_ids), days=days
+    )
+    assert place is not None
+    return Cursor(place.transaction_id, place.sequence)

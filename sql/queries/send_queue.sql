@@ -480,3 +480,10 @@ join messages m
     on m.instance_id = i.instance_id and m.message_id = i.message_id and m.recorded_at = i.recorded_at
 where i.instance_id = %(instance_id)s::text and i.message_id = %(message_id)s::text and m.from_me
 limit 1;
+
+-- name: note_offset
+-- In the transaction that accepts the message of that offset.
+insert into kafka_offsets as k (topic, partition, next_offset)
+values (%(topic)s::text, %(partition)s::int, %(next_offset)s::bigint)
+on conflict (topic, partition) do update
+set next_offset = greatest(k.next_offset, excluded.next_offset);

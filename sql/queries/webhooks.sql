@@ -301,8 +301,9 @@ where id = %(account_id)s::text;
 -- name: follow_events
 -- From now on everything of the account is kept, whether or not it has webhooks; and where now is.
 with road as (
-    insert into event_roads as r (name, account_id, wanted_until)
-    select %(name)s::text, a.id, now() + make_interval(days => %(days)s::int)
+    insert into event_roads as r (name, account_id, wanted_until, transaction_id, sequence)
+    select %(name)s::text, a.id, now() + make_interval(days => %(days)s::int),
+           pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1, 9223372036854775807
     from accounts a
     where a.id = any(%(account_ids)s::text[])
     order by a.id
