@@ -163,6 +163,10 @@ class Settings(BaseModel):
     )
     kafka_username: Optional = Field(None, description="for SASL")
     kafka_password: Optional = Field(None, description="for SASL")
+    kafka_idempotent: bool = Field(
+        default=True,
+        description="brokers drop what a producer repeats; off only for those that cannot",
+    )
     kafka_accounts: Annotated[tuple[str, ...], BeforeValidator(_split_list)] = Field(
         (),
         description="ids or names of the accounts whose events go to Kafka too, with commas "

@@ -21,6 +21,7 @@ class Brokers:
     mechanism: str = "PLAIN"
     username: str | None = None
     password: str | None = None
+    idempotent: bool = True
 
     def options(self) -> dict[str, Any]:
         """As aiokafka wants them."""

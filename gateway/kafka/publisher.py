@@ -178,7 +178,11 @@ class Publisher:
 
 
 def new_producer(brokers: Brokers) -> AIOKafkaProducer:
-    """An idempotent one: what it repeats itself arrives once, and in order."""
+    """Idempotent where the brokers can: what it repeats itself arrives once, and in order."""
     return AIOKafkaProducer(
-        **brokers.options(), enable_idempotence=True, linger_ms=5, max_request_size=_LARGEST_BYTES
+        **brokers.options(),
+        acks="all",
+        enable_idempotence=brokers.idempotent,
+        linger_ms=5,
+        max_request_size=_LARGEST_BYTES,
     )

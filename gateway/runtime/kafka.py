@@ -90,4 +90,5 @@ def _brokers(settings: Settings) -> "Brokers | None":
         settings.kafka_mechanism,
         settings.kafka_username,
         settings.kafka_password,
+        idempotent=settings.kafka_idempotent,
     )

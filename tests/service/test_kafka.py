@@ -25,6 +25,10 @@ TAKING = {
 }
 
 
+def at(broker: str) -> dict[str, str]:
+    return {"GATEWAY_KAFKA_SERVERS": broker, "GATEWAY_KAFKA_IDEMPOTENT": "false"}  # it cannot
+
+
 def event(client: Client, text: str, **fields: Any) -> bytes:
     message = {"phone": "5511999999999", "message": text, **fields}
     return json.dumps(
@@ -36,7 +40,7 @@ async def test_events_go_to_their_topics_in_order_across_a_kill(
     tmp_path: Path, database_url: str, broker: str, operator: AsyncConnection
 ) -> None:
     await add_topics(broker, *OUT, partitions=2)
-    environment = {**PUBLISHING, "GATEWAY_KAFKA_SERVERS": broker}
+    environment = {**PUBLISHING, **at(broker)}
     texts = [f"{n}" for n in range(60)]
     with running_gateway(tmp_path, database_url, **environment) as gateway:
         await gateway.ready()
@@ -70,7 +74,7 @@ async def test_messages_are_taken_exactly_once_across_kills(
     tmp_path: Path, database_url: str, broker: str, operator: AsyncConnection
 ) -> None:
     await add_topics(broker, SEND, SCHEDULE, REFUSED)
-    environment = {**TAKING, "GATEWAY_KAFKA_SERVERS": broker}
+    environment = {**TAKING, **at(broker)}
     texts = [f"{n}" for n in range(90)]
     with running_gateway(tmp_path, database_url, **environment) as gateway:
         await gateway.ready()
@@ -99,7 +103,7 @@ async def test_what_cannot_be_accepted_goes_to_a_topic_of_its_own(
     tmp_path: Path, database_url: str, broker: str
 ) -> None:
     await add_topics(broker, SEND, SCHEDULE, REFUSED)
-    environment = {**TAKING, "GATEWAY_KAFKA_SERVERS": broker}
+    environment = {**TAKING, **at(broker)}
     with running_gateway(tmp_path, database_url, **environment) as gateway:
         await gateway.ready()
         async with client_of(gateway) as client, producing(broker) as producer:
