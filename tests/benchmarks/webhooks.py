@@ -112,7 +112,7 @@ async def tell_many(
         await tell(operator, instance, range(events // chats), chat=f"55119{chat:08}")
 
 
-async def rate(events: int = 10_000) -> None:
+async def rate(events: int = 3_000) -> None:
     """Callbacks a second, against a bare httpx loop."""
     async with database() as (url, operator), receivers() as (receiver,):
         (instance,) = await add_tellers(operator, 1, receiver)
