@@ -12,6 +12,7 @@ from gateway.administration.partner import PartnerDesk
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionDesk
 from gateway.api.app import build_app
+from gateway.api.docs import docs_routes
 from gateway.api.endpoints import Services
 from gateway.api.health import Check, Readiness
 from gateway.api.internal import build_internal_app, metrics_route
@@ -100,7 +101,10 @@ class Gateway:
             clock=self._clock,
             random_bytes=os.urandom,
             metrics=self._metrics,
-            further_routes=[metrics_route(self._metrics)] if settings.metrics_on_public else (),
+            further_routes=[
+                *([metrics_route(self._metrics)] if settings.metrics_on_public else ()),
+                *(docs_routes() if settings.docs else ()),
+            ],
         )
         self._http = HttpServer(
             self._app,
