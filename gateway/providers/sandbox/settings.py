@@ -31,6 +31,8 @@ class SandboxSettings(BaseModel):
         latency_max_seconds: and at most.
         journal: False accepts at once and forgets: no latency, no fault, no receipt, no statement.
         receipts: 1 is the pace of people, 0 is at once, `off` is never.
+        answers: whoever reads a poll, a button, a list or an event answers it, and some who see a
+            picture react; False leaves everything unanswered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +40,7 @@ class SandboxSettings(BaseModel):
     latency_min_seconds: float = Field(default=0.05, ge=0, allow_inf_nan=False)
     latency_max_seconds: float = Field(default=0.2, ge=0, allow_inf_nan=False)
     journal: bool = True
+    answers: bool = True
     receipts: Annotated[
         Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_parse_scale)
     ] = 1.0
