@@ -69,7 +69,9 @@ class Send(Documented):
 MessageId = Annotated[str, Field(min_length=1, max_length=255)]
 """The id of an earlier message, sent or received."""
 
-NoMessageId = Annotated[MessageId | None, BeforeValidator(lambda value: value or None)]
+NoMessageId = Annotated[
+    MessageId | None, BeforeValidator(lambda value: None if value == "" else value)
+]
 """The same where there need not be one; an empty text says so too."""
 
 

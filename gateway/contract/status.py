@@ -59,8 +59,6 @@ class ReplyStatusText(StatusReply, path="/reply-status-text"):
 class ReplyStatusGif(StatusReply, path="/reply-status-gif"):
     """Answers a status with a GIF, which is a short MP4."""
 
-    carries_media: ClassVar[bool] = True
-
     gif: Gif
 
     example: ClassVar[Example] = {
@@ -72,8 +70,6 @@ class ReplyStatusGif(StatusReply, path="/reply-status-gif"):
 
 class ReplyStatusSticker(StatusReply, path="/reply-status-sticker"):
     """Answers a status with a sticker."""
-
-    carries_media: ClassVar[bool] = True
 
     sticker: Sticker
 

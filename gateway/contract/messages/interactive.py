@@ -133,8 +133,6 @@ class ButtonList(Incoming):
 class SendButtonList(InteractiveMessage, path="/send-button-list"):
     """Sends a text, an image or a video with buttons that answer."""
 
-    carries_media: ClassVar[bool] = True
-
     button_list: ButtonList
 
     example_minimal: ClassVar[Example] = {
@@ -200,8 +198,6 @@ class SendOptionList(InteractiveMessage, path="/send-option-list"):
 class SendButtonOtp(InteractiveMessage, path="/send-button-otp"):
     """Sends a text with a button that copies a code."""
 
-    carries_media: ClassVar[bool] = True
-
     code: Label
     image: Image | None = None
     button_text: Label = "Copiar c\u00f3digo"
@@ -250,8 +246,6 @@ class CarouselCard(Incoming):
 
 class SendCarousel(InteractiveMessage, path="/send-carousel"):
     """Sends a text above cards to swipe through."""
-
-    carries_media: ClassVar[bool] = True
 
     carousel: Annotated[tuple[CarouselCard, ...], _ONE]
 

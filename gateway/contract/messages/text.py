@@ -73,8 +73,6 @@ class SendLink(Send, path="/send-link"):
     contains the link.
     """
 
-    carries_media: ClassVar[bool] = True
-
     message: Text
     link_url: Label
     image: Image | None = Field(None, validation_alias=AliasChoices("image", "linkImage"))
@@ -99,3 +97,7 @@ class SendLink(Send, path="/send-link"):
 
     def readable_text(self) -> str | None:
         return self.message
+
+    def link_to_preview(self) -> str | None:
+        complete = self.image and self.title and self.link_description
+        return None if complete else self.link_url
