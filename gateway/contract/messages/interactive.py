@@ -70,7 +70,8 @@ class ActionButton(ReplyButton):
     def copied_code(self) -> str | None:
         """What it copies, where its URL is one of WhatsApp's that say so."""
         url = urlsplit(self.url or "")
-        if (url.hostname or "").removeprefix("www.") != "whatsapp.com" or url.path != "/otp/code":
+        where = (url.hostname or "").removeprefix("www.") + url.path.rstrip("/")
+        if where != "whatsapp.com/otp/code":
             return None
         asked = parse_qs(url.query)
         return asked.get("code", [None])[0] if asked.get("otp_type") == ["COPY_CODE"] else None
