@@ -26,7 +26,7 @@ class SendTextStatus(StatusPost, path="/send-text-status"):
     message: Text
 
     example_minimal: ClassVar[Example] = {"message": "We are open today"}
-    example: ClassVar[Example] = {**example_minimal, "scheduledFor": "2030-01-31T12:00:00Z"}
+    example: ClassVar[Example] = {**example_minimal, "priority": "high"}
 
     def readable_text(self) -> str | None:
         return self.message

@@ -40,7 +40,7 @@ class SandboxSettings(BaseModel):
     ] = Field(1.0, description="1 is the pace of people, 0 is at once, `off` is never")
     answers: bool = Field(
         default=True,
-        description="whoever reads a poll, a list, a button or an event answers; some react to pictures",
+        description="whoever reads a poll, list, button or event answers; some react to pictures",
     )
 
     @field_validator("latency_max_seconds")
