@@ -139,7 +139,8 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] in _WHOLE_SENTENCES:
         return first["msg"]
-    field = ".".join(str(part) for part in first["loc"]) or "The body"
+    # A field left out is named as in the class, one that is there as on the wire.
+    field = ".".join(to_camel(str(part)) for part in first["loc"]) or "The body"
     if first["type"] == "string_too_long":
         return f"{field}: must be at most {first['ctx']['max_length']} characters"
     said = first["msg"].replace("Input should be", "must be")
