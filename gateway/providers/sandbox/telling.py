@@ -40,20 +40,18 @@ def received_text(
     }
 
 
-def answered(
-    *, message_id: str, chat: str, sender: str, to: str, quotes: bool, content: Mapping[str, Any]
-) -> Body:
-    """What somebody taps or writes under the message *to*; `content` has one key, its kind."""
+def told(event: MessageReceived) -> Body:
+    """A message to be told; its time is that of the telling."""
     return {
         "kind": "message",
-        "messageId": message_id,
-        "chat": chat,
-        "sender": sender,
-        "senderName": None,
-        "type": next(iter(content)),
-        "content": content,
-        "quoted": to if quotes else None,
-        "refersTo": None if quotes else to,
+        "messageId": event.provider_message_id,
+        "chat": event.chat,
+        "sender": event.sender,
+        "senderName": event.sender_name,
+        "type": event.kind,
+        "content": event.content,
+        "quoted": event.quoted_provider_id,
+        "refersTo": event.refers_to,
     }
 
 
