@@ -7,7 +7,7 @@ from gateway.contract.handlers import Handlers
 from gateway.contract.send import Send
 from gateway.errors import NotConnected, Refused
 from gateway.providers.sandbox.answers import plan_answer
-from gateway.providers.sandbox.changes import change_of
+from gateway.providers.sandbox.changes import change_of, chat_of
 from gateway.providers.sandbox.faults import suffer
 from gateway.providers.sandbox.limits import complaints
 from gateway.providers.sandbox.session import Outgoing
@@ -61,7 +61,7 @@ async def _hand_over(
         epoch=attempt.epoch,
         message_id=attempt.message_id,
         kind=message.kind(),
-        phone=message.phone,
+        phone=chat_of(message, attempt.referred),
         payload=message.model_dump(mode="json", by_alias=True, exclude_none=True),
         consequences=Consequences(receipts, answer, change),
         with_faults=with_faults,
