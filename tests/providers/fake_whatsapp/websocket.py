@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from neonize.proto.waWa6.WAWebProtobufsWa6_pb2 import ClientPayload
-from pywhats.binary import Node, decode, encode
+from tests.providers.fake_whatsapp.codec import Node, decode, encode
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tests.providers.fake_whatsapp import answers, linking, routing
