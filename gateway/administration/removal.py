@@ -45,6 +45,9 @@ TABLES: Final = (
     ("sandbox", "events"),
     ("sandbox", "sent"),
     ("sandbox", "phones"),
+    ("whatsmeow", "events"),
+    ("whatsmeow", "sends"),
+    ("whatsmeow", "devices"),
 )
 # All rows of the instance go, so it does no harm that a partition may have a row at the place
 # of another's.

@@ -22,7 +22,7 @@ from gateway.contract.handlers import Room
 from gateway.database.embedded import EmbeddedPostgres
 from gateway.database.migrations import migrate, missing_migrations
 from gateway.database.notifications import Notifications
-from gateway.database.pool import Database
+from gateway.database.pool import Database, url_for_others
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import DatabaseUnavailable
 from gateway.history.store import History
@@ -135,7 +135,7 @@ class Gateway:
         notifications = Notifications(self._settings.direct_database_url or url, self._clock)
         instances = Instances(database)
         instances.listen(notifications)
-        engines = self._engines(database, notifications)
+        engines = self._engines(database, notifications, url)
         self._build_spine(stages, database, notifications, instances, engines)
         stages.start(Floor.DATABASE, {"notifications": notifications, **engines})
         gauges = Gauges(database, self._metrics, self._clock, self._settings.data_dir)
@@ -176,7 +176,9 @@ class Gateway:
             else:
                 return
 
-    def _engines(self, database: Database, notifications: Notifications) -> dict[str, Engine]:
+    def _engines(
+        self, database: Database, notifications: Notifications, url: str
+    ) -> dict[str, Engine]:
         return {
             name: load_provider(name).start(
                 Surroundings(
@@ -184,6 +186,7 @@ class Gateway:
                     data_dir=self._settings.data_dir,
                     clock=self._clock,
                     store=PostgresProviderStore(database, notifications, room=name),
+                    database_url=url_for_others(url, schema=name),
                 )
             )
             for name in offered_providers(self._settings)

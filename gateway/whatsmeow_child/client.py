@@ -1,13 +1,11 @@
 """One client of the library, with its traps taken out."""
 
 import asyncio
-import base64
 import ctypes
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable
 from typing import Any
 
 import neonize.aioze.client as library
@@ -163,10 +161,3 @@ def _conversations(event: Any) -> dict[str, Any]:  # noqa: ANN401 - a class made
     kept = as_dict(event)["Data"]
     wanted = ("syncType", "progress", "conversations", "pushnames", "phoneNumberToLidMappings")
     return {field: kept[field] for field in wanted if field in kept}
-
-
-def decoded(text: str) -> bytes:
-    return base64.b64decode(text)
-
-
-Reply = Callable[..., Any]

@@ -54,6 +54,9 @@ class Deadline:
     monotonic_seconds: float
 
 
+Json = Any
+"""What JSON can say."""
+
 Frame = Ask | Answer | Tell | Acknowledge | Deadline
 _KINDS: dict[str, type[Frame]] = {
     kind.__name__: kind for kind in (Ask, Answer, Tell, Acknowledge, Deadline)

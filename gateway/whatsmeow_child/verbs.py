@@ -80,6 +80,13 @@ async def probe(client: Client, _given: Arguments) -> None:
 
 
 @verb
+async def ping(client: Client, _given: Arguments) -> bool:
+    """Whether the process still turns, connected or not."""
+    alive: bool = await client.api.is_logged_in
+    return alive
+
+
+@verb
 async def me(client: Client, _given: Arguments) -> Arguments:
     found = await client.api.get_me()
     return as_dict(found) | {"device": Jid2String(found.JID)}
@@ -87,7 +94,9 @@ async def me(client: Client, _given: Arguments) -> Arguments:
 
 @verb
 async def pair_code(client: Client, given: Arguments) -> str:
-    return await client.api.PairPhone(given["phone"], True, client_type=ClientType.CHROME)
+    return await client.api.PairPhone(
+        given["phone"], show_push_notification=True, client_type=ClientType.CHROME
+    )
 
 
 @verb
@@ -97,7 +106,9 @@ async def log_out(client: Client, _given: Arguments) -> None:
 
 @verb
 async def typing(client: Client, given: Arguments) -> None:
-    shown = ChatPresence.CHAT_PRESENCE_COMPOSING if given["on"] else ChatPresence.CHAT_PRESENCE_PAUSED
+    shown = (
+        ChatPresence.CHAT_PRESENCE_COMPOSING if given["on"] else ChatPresence.CHAT_PRESENCE_PAUSED
+    )
     media = ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT
     await client.api.send_chat_presence(jid_of(given["chat"]), shown, media)
 

@@ -4,7 +4,7 @@ Writes `ready.json` into the folder: the address of the proxy, of the control, a
 """
 
 import asyncio
-import datetime
+import datetime as dt
 import json
 import ssl
 import sys
@@ -45,26 +45,26 @@ def _certificate(
     signer: ec.EllipticCurvePrivateKey,
     names: list[x509.DNSName] | None = None,
 ) -> x509.Certificate:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
         .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=2))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=2))
     )
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     else:
-        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
+        builder = builder.add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=True
+        )
     return builder.sign(signer, hashes.SHA256())
 
 
-async def proxy(
-    target: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
+async def proxy(target: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Takes every CONNECT to ourselves."""
     try:
         await reader.readuntil(b"\r\n\r\n")

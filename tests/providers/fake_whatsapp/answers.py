@@ -76,7 +76,8 @@ async def _usync(connection: "Connection", query: Node) -> list[Node]:
     usync = query.get_child("usync")
     assert usync
     wanted, listed = usync.get_child("query"), usync.get_child("list")
-    assert wanted and listed
+    assert wanted
+    assert listed
     kinds = [child.tag for child in wanted.get_children()]
     users = [_user(connection, user, kinds) for user in listed.get_children("user")]
     names = ("sid", "mode", "context")
@@ -157,9 +158,7 @@ async def _picture(_connection: "Connection", query: Node) -> list[Node]:
     return [Node("picture", where | {"id": "1", "type": "image"})]
 
 
-_ANSWERS: dict[
-    str, Callable[["Connection", Node], Awaitable[list[Node] | None]]
-] = {
+_ANSWERS: dict[str, Callable[["Connection", Node], Awaitable[list[Node] | None]]] = {
     "encrypt": _keys,
     "usync": _usync,
     "w:m": _media,

@@ -42,43 +42,48 @@ def whatsapp_app(universe: Universe) -> Starlette:
     )
 
 
-def control_app(universe: Universe) -> Starlette:
-    async def scan(body: Body) -> Body:
+class Control:
+    """What a test may do to the world; each verb takes and answers JSON."""
+
+    def __init__(self, universe: Universe) -> None:
+        self._universe = universe
+
+    async def scan(self, body: Body) -> Body:
         reference = body["code"].split(",")[0].rpartition("#")[2]
-        connection = universe.waiting.get(reference)
+        connection = self._universe.waiting.get(reference)
         if connection is None:
             return {"linked": False}
-        await linking.scan(connection, universe.account(body["phone"]), body["code"])
+        await linking.scan(connection, self._universe.account(body["phone"]), body["code"])
         return {"linked": True}
 
-    async def type_code(body: Body) -> Body:
-        return {"linked": await linking.type_code(universe.account(body["phone"]), body["code"])}
+    async def type(self, body: Body) -> Body:
+        account = self._universe.account(body["phone"])
+        return {"linked": await linking.type_code(account, body["code"])}
 
-    async def cut(body: Body) -> Body:
+    async def cut(self, body: Body) -> Body:
         """Ends connections: silently, or with the reason the server would give."""
-        universe.refusing = body.get("refusing", universe.refusing)
-        for connection in universe.connections(body.get("phone")):
-            match body.get("why"):
-                case "logged_out":
-                    await connection.send(
-                        routing.stream_error(code="401", conflict="device_removed")
-                    )
-                case "replaced":
-                    await connection.send(routing.stream_error(conflict="replaced"))
+        reasons = {
+            "logged_out": routing.stream_error(code="401", conflict="device_removed"),
+            "replaced": routing.stream_error(conflict="replaced"),
+        }
+        for connection in self._universe.connections(body.get("phone")):
+            if why := body.get("why"):
+                await connection.send(reasons[why])
             await connection.close()
         return {}
 
-    async def behave(body: Body) -> Body:
+    async def behave(self, body: Body) -> Body:
         for name in ("refusing", "mute", "hold_acks"):
-            setattr(universe, name, body.get(name, getattr(universe, name)))
+            setattr(self._universe, name, body.get(name, getattr(self._universe, name)))
         return {}
 
-    async def ring(body: Body) -> Body:
-        for connection in universe.connections(body["phone"]):
+    async def ring(self, body: Body) -> Body:
+        for connection in self._universe.connections(body["phone"]):
             await routing.call(connection, body["caller"])
         return {}
 
-    async def state(_body: Body) -> Body:
+    async def state(self, _body: Body) -> Body:
+        universe = self._universe
         return {
             "sent": [asdict(sent) for sent in universe.sent],
             "online": [c.jid.user for c in universe.connections()],
@@ -89,16 +94,12 @@ def control_app(universe: Universe) -> Starlette:
             "lids": {phone: a.lid for phone, a in universe.accounts.items()},
         }
 
-    verbs = {
-        "scan": scan,
-        "type": type_code,
-        "cut": cut,
-        "behave": behave,
-        "ring": ring,
-        "state": state,
-    }
+
+def control_app(universe: Universe) -> Starlette:
+    control = Control(universe)
+    verbs = (control.scan, control.type, control.cut, control.behave, control.ring, control.state)
     return Starlette(
-        routes=[Route(f"/{name}", _answering(verb), methods=["POST"]) for name, verb in verbs.items()]
+        routes=[Route(f"/{v.__name__}", _answering(v), methods=["POST"]) for v in verbs]
     )
 
 

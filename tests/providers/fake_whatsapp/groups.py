@@ -15,6 +15,12 @@ from tests.providers.fake_whatsapp.accounts import GROUP, HIDDEN, Universe
 if TYPE_CHECKING:
     from tests.providers.fake_whatsapp.websocket import Connection
 
+_FLAGS = {
+    "announcement": ("announce", True),
+    "not_announcement": ("announce", False),
+    "locked": ("locked", True),
+    "unlocked": ("locked", False),
+}
 _NUMBERS = itertools.count(120363000000000001)
 
 
@@ -55,7 +61,9 @@ class Group:
             )
             for phone, admin in self.members.items()
         ]
-        flags = [Node(n) for n, on in (("announcement", self.announce), ("locked", self.locked)) if on]
+        flags = [
+            Node(n) for n, on in (("announcement", self.announce), ("locked", self.locked)) if on
+        ]
         about = Node("description", {"id": "D1"}, [Node("body", {}, self.description.encode())])
         return Node("group", attributes, [about, *flags, *people])
 
@@ -95,7 +103,9 @@ def _of_everyone(connection: "Connection", query: Node) -> list[Node] | None:
             universe.groups[str(node.attrs["id"]).partition("@")[0]].members.pop(me, None)
         return [leave]
     if invite := query.get_child("invite"):
-        group = next((g for g in universe.groups.values() if g.code == invite.get_str("code")), None)
+        group = next(
+            (g for g in universe.groups.values() if g.code == invite.get_str("code")), None
+        )
         if group is None:
             return [Node("error", {"code": "406", "text": "not-acceptable"})]
         if query.get_str("type") == "set":
@@ -115,16 +125,16 @@ def _ask(universe: Universe, group: Group, query: Node) -> list[Node] | None:
         case "description":
             body = child.get_child("body")
             group.description = body.content_bytes().decode() if body else ""
-        case "announcement" | "not_announcement":
-            group.announce = child.tag == "announcement"
-        case "locked" | "unlocked":
-            group.locked = child.tag == "locked"
+        case "announcement" | "not_announcement" | "locked" | "unlocked":
+            setattr(group, *_FLAGS[child.tag])
         case "invite":
             if query.get_str("type") == "set":
                 group.code += "2"
             return [Node("invite", {"code": group.code})]
         case "add" | "remove" | "promote" | "demote":
-            return [Node(child.tag, {}, [_change(group, child.tag, p) for p in child.get_children()])]
+            return [
+                Node(child.tag, {}, [_change(group, child.tag, p) for p in child.get_children()])
+            ]
         case tag:
             universe.unknown[f"w:g2 {tag}"] += 1
     return None

@@ -118,9 +118,7 @@ class _Typing:
 _TYPING: dict[str, _Typing] = {}
 
 
-async def _link(
-    connection: "Connection", account: Account, identity: bytes, secret: bytes
-) -> None:
+async def _link(connection: "Connection", account: Account, identity: bytes, secret: bytes) -> None:
     number = max(account.devices) + 1
     account.devices[number] = Device()
     nodes = [

@@ -44,9 +44,7 @@ async def message(sender: "Connection", node: Node) -> None:
     await sender.send(Node("ack", confirmation))
 
 
-def _parts(
-    sender: "Connection", node: Node, to: JID
-) -> Iterator[tuple[JID, list[Node]]]:
+def _parts(sender: "Connection", node: Node, to: JID) -> Iterator[tuple[JID, list[Node]]]:
     """Who gets what: a copy per device, in a group with the part that all share."""
     shared = node.get_children("enc")
     listed = node.get_child("participants")

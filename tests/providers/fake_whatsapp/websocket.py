@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from neonize.proto.waWa6.WAWebProtobufsWa6_pb2 import ClientPayload
-from tests.providers.fake_whatsapp.codec import Node, decode, encode
+from pywhats.events import JID
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from tests.providers.fake_whatsapp import answers, linking, routing
 from tests.providers.fake_whatsapp.accounts import HIDDEN, SERVER, Account, Device, Universe
+from tests.providers.fake_whatsapp.codec import Node, decode, encode
 from tests.providers.fake_whatsapp.noise import HEADER, Handshake, nonce
-from pywhats.events import JID
 
 
 class Connection:
@@ -104,10 +104,9 @@ class Connection:
         if self.universe.mute and self.account:
             return
         match node.tag:
-            case "iq" if node.get_str("type") == "result":
-                await linking.signed(self, node)
             case "iq":
-                await answers.answer(self, node)
+                signed = node.get_str("type") == "result"
+                await (linking.signed if signed else answers.answer)(self, node)
             case "message":
                 await routing.message(self, node)
             case "receipt":
@@ -116,9 +115,7 @@ class Connection:
                 await routing.chat_state(self, node)
             case "presence":
                 self.universe.presence.append(f"{self.jid.user} {node.get_str('type')}")
-            case "ack" | "ib":
-                pass
-            case tag:
+            case tag if tag not in {"ack", "ib"}:
                 self.universe.unknown[tag] += 1
 
     async def _send_frame(self, frame: bytes) -> None:

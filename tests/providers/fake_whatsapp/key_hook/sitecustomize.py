@@ -12,7 +12,7 @@ _WHATSAPPS = bytes.fromhex("142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7
 
 
 def trust(root: bytes) -> None:
-    from neonize._binder import gocode
+    from neonize._binder import gocode  # noqa: PLC0415 - in child processes only
 
     library = Path(gocode._name).resolve()
     content = library.read_bytes()
