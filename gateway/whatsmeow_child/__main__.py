@@ -62,6 +62,8 @@ async def serve(descriptor: int, watchdog: Watchdog) -> None:
                 link.acknowledged(number)
             case Deadline(monotonic_seconds):
                 watchdog.deadline = monotonic_seconds
+            case _:
+                raise ValueError(f"the engine does not say {type(frame).__name__}")
 
 
 def main() -> None:

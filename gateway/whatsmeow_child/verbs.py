@@ -94,9 +94,10 @@ async def me(client: Client, _given: Arguments) -> Arguments:
 
 @verb
 async def pair_code(client: Client, given: Arguments) -> str:
-    return await client.api.PairPhone(
+    code: str = await client.api.PairPhone(
         given["phone"], show_push_notification=True, client_type=ClientType.CHROME
     )
+    return code
 
 
 @verb

@@ -152,7 +152,7 @@ class Upkeep:
             return
         with contextlib.suppress(NotConnected, ChildGone, VerbFailed):
             await self.ask("log_out")
-        self._end(ConnectionState.LOGGED_OUT)
+        await self._ended(ConnectionState.LOGGED_OUT)
 
     async def _may_open(self) -> bool:
         """Whether there is a device to connect as; what is missing else is told."""

@@ -61,9 +61,10 @@ class Account:
                 self.key.private_bytes_raw(), b"\x06\x00" + details + identity
             ),
         ).SerializeToString()
-        return ADVSignedDeviceIdentityHMAC(
+        proven: bytes = ADVSignedDeviceIdentityHMAC(
             details=signed, HMAC=hmac.digest(secret, signed, "sha256")
         ).SerializeToString()
+        return proven
 
 
 @dataclass
@@ -98,6 +99,9 @@ class Universe:
         self.mute = False
         """Whether queries stay unanswered, as on a connection that only seems alive."""
         self.hold_acks = False
+        """Whether messages are delivered, and their sender is never told."""
+        self.lose = False
+        """Whether messages are taken, and nothing comes of them."""
 
     def account(self, phone: str) -> Account:
         if phone not in self.accounts:

@@ -116,7 +116,8 @@ def _fact(kind: str, account: Account | None, typed: bytes | None) -> Node | Non
             return Node("status", {"t": "1"}, account.about.encode())
         case "picture":
             return Node("picture", {"id": "1"})
-    return None
+        case _:
+            return None
 
 
 async def _media(_connection: "Connection", _query: Node) -> list[Node]:

@@ -73,7 +73,7 @@ class Control:
         return {}
 
     async def behave(self, body: Body) -> Body:
-        for name in ("refusing", "mute", "hold_acks"):
+        for name in ("refusing", "mute", "hold_acks", "lose"):
             setattr(self._universe, name, body.get(name, getattr(self._universe, name)))
         return {}
 

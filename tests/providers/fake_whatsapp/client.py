@@ -46,7 +46,8 @@ class FakeWhatsApp:
             return result
 
     async def state_when(self, enough: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        return await seen(lambda: self.control("state"), enough)
+        state: dict[str, Any] = await seen(lambda: self.control("state"), enough)
+        return state
 
 
 async def seen(
@@ -54,9 +55,10 @@ async def seen(
 ) -> Any:
     """Looks at another process, which has no event of ours to wait for, until it is enough."""
     async with asyncio.timeout(seconds):
-        while not enough(found := await look()):
+        while True:
+            if enough(found := await look()):
+                return found
             await asyncio.sleep(0.05)
-        return found
 
 
 @contextmanager

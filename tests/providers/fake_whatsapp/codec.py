@@ -12,7 +12,8 @@ def _read_payload(reader: decoder._Reader, tag: int) -> bytes:
     """Content that is one of the well-known words travels as a token."""
     if tag <= _LAST_TOKEN or _FIRST_DICTIONARY <= tag <= _LAST_DICTIONARY:
         return str(decoder._read_string_or_bytes(reader, tag)).encode()
-    return _only_bytes(reader, tag)
+    content: bytes = _only_bytes(reader, tag)
+    return content
 
 
 decoder._read_byte_payload = _read_payload

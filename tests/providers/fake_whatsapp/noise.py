@@ -61,8 +61,8 @@ class Handshake:
     def __init__(self, certificates: Certificates) -> None:
         self._certificates, self._ephemeral = certificates, X25519PrivateKey.generate()
 
-    def answer(self, frame: bytes) -> bytes:
-        hello = HandshakeMessage.FromString(frame).clientHello
+    def answer(self, received: bytes) -> bytes:
+        hello = HandshakeMessage.FromString(received).clientHello
         name = _XX_FALLBACK if hello.static else _XX
         self._hash = name if len(name) == 32 else hashlib.sha256(name).digest()
         self._chaining = self._hash
@@ -77,7 +77,8 @@ class Handshake:
             static=static,
             payload=self._encrypt(self._certificates.chain),
         )
-        return HandshakeMessage(serverHello=answer).SerializeToString()
+        frame = HandshakeMessage(serverHello=answer).SerializeToString()
+        return bytes(frame)
 
     def finish(self, frame: bytes) -> tuple[ClientPayload, AESGCM, AESGCM]:
         """What the client says of itself, and the ciphers to read and to write with."""

@@ -30,7 +30,7 @@ async def message(sender: "Connection", node: Node) -> None:
     universe.sent.append(
         Sent(number, sender.jid.user, f"{to.user}@{to.server}", node.get_str("type"), extras)
     )
-    if universe.hold_acks:
+    if universe.lose:
         return
     for recipient, parts in list(_parts(sender, node, to)):
         device = universe.device(recipient)
@@ -40,6 +40,8 @@ async def message(sender: "Connection", node: Node) -> None:
         device.undelivered[number] = copy
         if device.connection:
             await device.connection.send(copy)
+    if universe.hold_acks:
+        return
     confirmation: dict[str, AttrValue] = {"class": "message", "id": number, "t": now(), "from": to}
     await sender.send(Node("ack", confirmation))
 
@@ -111,8 +113,17 @@ async def receipt(sender: "Connection", node: Node) -> None:
     account = sender.universe.find(author) if author else None
     if account is None or account is sender.account:
         return
-    for other in sender.universe.connections(account.phone):
-        await other.send(Node("receipt", told, node.content))
+    for number, device in account.devices.items():
+        copy = Node("receipt", told, node.content)
+        if number:
+            device.undelivered[f"{named[0]} {kind}"] = copy
+        if device.connection:
+            await device.connection.send(copy)
+
+
+async def taken(sender: "Connection", node: Node) -> None:
+    """A device has a receipt."""
+    sender.device.undelivered.pop(f"{node.get_str('id')} {node.get_str('type')}", None)
 
 
 async def chat_state(sender: "Connection", node: Node) -> None:

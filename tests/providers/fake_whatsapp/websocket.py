@@ -1,7 +1,7 @@
 """One client's connection: frames in, stanzas out."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -103,20 +103,10 @@ class Connection:
     async def _take(self, node: Node) -> None:
         if self.universe.mute and self.account:
             return
-        match node.tag:
-            case "iq":
-                signed = node.get_str("type") == "result"
-                await (linking.signed if signed else answers.answer)(self, node)
-            case "message":
-                await routing.message(self, node)
-            case "receipt":
-                await routing.receipt(self, node)
-            case "chatstate":
-                await routing.chat_state(self, node)
-            case "presence":
-                self.universe.presence.append(f"{self.jid.user} {node.get_str('type')}")
-            case tag if tag not in {"ack", "ib"}:
-                self.universe.unknown[tag] += 1
+        if handle := _HANDLERS.get(node.tag):
+            await handle(self, node)
+        elif node.tag != "ib":
+            self.universe.unknown[node.tag] += 1
 
     async def _send_frame(self, frame: bytes) -> None:
         await self._socket.send_bytes(len(frame).to_bytes(3, "big") + frame)
@@ -136,3 +126,22 @@ class Connection:
 
     def _next_length(self) -> int:
         return int.from_bytes(self._buffer[:3], "big")
+
+
+async def _query(connection: Connection, node: Node) -> None:
+    signed = node.get_str("type") == "result"
+    await (linking.signed if signed else answers.answer)(connection, node)
+
+
+async def _presence(connection: Connection, node: Node) -> None:
+    connection.universe.presence.append(f"{connection.jid.user} {node.get_str('type')}")
+
+
+_HANDLERS: dict[str, Callable[[Connection, Node], Awaitable[None]]] = {
+    "iq": _query,
+    "message": routing.message,
+    "receipt": routing.receipt,
+    "ack": routing.taken,
+    "chatstate": routing.chat_state,
+    "presence": _presence,
+}
