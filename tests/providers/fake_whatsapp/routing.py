@@ -122,8 +122,9 @@ async def receipt(sender: "Connection", node: Node) -> None:
 
 
 async def taken(sender: "Connection", node: Node) -> None:
-    """A device has a receipt."""
-    sender.device.undelivered.pop(f"{node.get_str('id')} {node.get_str('type')}", None)
+    """A device has a receipt; one that is being linked has none."""
+    if sender.account:
+        sender.device.undelivered.pop(f"{node.get_str('id')} {node.get_str('type')}", None)
 
 
 async def chat_state(sender: "Connection", node: Node) -> None:
