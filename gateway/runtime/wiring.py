@@ -42,7 +42,9 @@ from gateway.runtime.offer import offer_of, offered_providers
 from gateway.runtime.part import Part
 from gateway.runtime.secret import secrets_of
 from gateway.runtime.stages import Floor, Stages
+from gateway.send_queue import acting
 from gateway.send_queue import operations as queue_operations
+from gateway.send_queue.acting import MessageDesk
 from gateway.send_queue.claim import Claimer
 from gateway.send_queue.coordinator import Coordinator
 from gateway.send_queue.enqueue import Enqueuer, QueueLimits
@@ -307,6 +309,7 @@ class Gateway:
                 Room(partner_operations.handlers, partner_desk),
                 Room(subscription_operations.handlers, subscription_desk),
                 Room(queue_operations.handlers, queue_desk),
+                Room(acting.handlers, lambda one: MessageDesk(queue_desk(one), history, asker)),
                 Room(webhook_operations.handlers, webhook_desk),
                 Room(instance_operations.handlers, instance_desk),
                 Room(session_operations.handlers, session_desk),

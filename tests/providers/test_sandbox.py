@@ -739,7 +739,8 @@ async def test_the_journal_is_read_in_pages(node: Node) -> None:
         first = (await http.get("/sandbox/one/sent?limit=2")).json()
         rest = (await http.get(f"/sandbox/one/sent?after={first[-1]['number']}")).json()
     assert [item["messageId"] for item in first + rest] == ["A", "B", "C"]
-    assert set(first[0]) == {"number", "messageId", "seen", "type", "phone", "payload", "at"}
+    keys = {"number", "messageId", "seen", "type", "phone", "payload", "at", "marks"}
+    assert set(first[0]) == keys
     assert datetime.fromisoformat(first[0]["at"]).tzinfo
 
 

@@ -40,6 +40,23 @@ def received_text(
     }
 
 
+def answered(
+    *, message_id: str, chat: str, sender: str, to: str, quotes: bool, content: Mapping[str, Any]
+) -> Body:
+    """What somebody taps or writes under the message *to*; `content` has one key, its kind."""
+    return {
+        "kind": "message",
+        "messageId": message_id,
+        "chat": chat,
+        "sender": sender,
+        "senderName": None,
+        "type": next(iter(content)),
+        "content": content,
+        "quoted": to if quotes else None,
+        "refersTo": None if quotes else to,
+    }
+
+
 def event_of(body: Body, at: datetime) -> Event:
     match body["kind"]:
         case "connection":
@@ -61,6 +78,8 @@ def event_of(body: Body, at: datetime) -> Event:
                 at=at,
                 kind=body["type"],
                 content=body["content"],
+                quoted_provider_id=body.get("quoted"),
+                refers_to=body.get("refersTo"),
             )
         case kind:
             raise ValueError(f"an event of kind {kind!r} was kept")
