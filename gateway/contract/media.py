@@ -62,6 +62,7 @@ class MediaFile:
     mime_type: str
     size_bytes: int
     sha256: str
+    file_name: str | None = None
     width: int | None = None
     height: int | None = None
     duration_seconds: float | None = None

@@ -68,6 +68,10 @@ class Send(Documented):
         """What a person would read of it in a list: its text or caption."""
         return None
 
+    def document_name(self) -> str | None:
+        """The name under which its file is shown, where the caller gives one."""
+        return None
+
     def link_to_preview(self) -> str | None:
         """The link whose page is to be shown above it."""
         return None

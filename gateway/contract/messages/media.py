@@ -147,9 +147,7 @@ class SendPtv(MediaMessage, path="/send-ptv"):
     }
 
 
-class SendDocument(
-    CaptionedMessage, path="/send-document/{extension}", also=("/send-document",)
-):
+class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/send-document",)):
     """Sends a file as it is; with `editDocumentMessageId` only the caption of a sent one changes.
 
     Without an extension in the path it is taken from the name of the file, or from its bytes.
@@ -176,6 +174,14 @@ class SendDocument(
         "messageId": "3EB0A1B2C3D4E5F60718",
         "delayMessage": 3,
     }
+
+    def document_name(self) -> str | None:
+        end = f".{self.extension.lstrip('.')}" if self.extension else ""
+        if self.file_name is None:
+            return f"document{end}" if end else None
+        return (
+            self.file_name if self.file_name.lower().endswith(end.lower()) else self.file_name + end
+        )
 
     def referred_ids(self) -> tuple[str, ...]:
         edited = self.edit_document_message_id
