@@ -1,16 +1,18 @@
-"""Texts, replies and edits."""
-
-from typing import Any
-
-import orjson
+"""Texts, links and text statuses."""
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.known import KnownMessage
-from gateway.contract.messages.text import SendText
-from gateway.errors import Refused
+from gateway.contract.messages.text import SendLink, SendText
+from gateway.contract.status import ReplyStatusText, SendTextStatus
 from gateway.providers.whatsmeow.jids import jid_of
+from gateway.providers.whatsmeow.messages.parts import (
+    base64_of,
+    context_of,
+    edit_of,
+    known,
+    present,
+)
 from gateway.providers.whatsmeow.session import Fields, Outgoing
-from gateway.sessions.provider import Attempt, Receipt
+from gateway.sessions.provider import Receipt
 
 sends: Handlers[Outgoing] = Handlers()
 
@@ -18,60 +20,46 @@ sends: Handlers[Outgoing] = Handlers()
 @sends.handles(SendText)
 async def send_text(outgoing: Outgoing, message: SendText) -> Receipt:
     context = context_of(outgoing.attempt, message.message_id, message.mentioned)
-    body: Fields = (
-        {"extendedTextMessage": {"text": message.message, "contextInfo": context}}
-        if context
-        else {"conversation": message.message}
-    )
+    if message.group_mentioned:
+        named = [
+            {"groupJID": jid_of(group.phone), "groupSubject": group.subject}
+            for group in message.group_mentioned
+        ]
+        context = {"contextInfo": {**context.get("contextInfo", {}), "groupMentions": named}}
+    body: Fields = {"conversation": message.message}
+    if context:
+        body = {"extendedTextMessage": {"text": message.message, **context}}
     if message.edit_message_id:
-        edited = known(outgoing.attempt, message.edit_message_id)
-        body = edit_of(edited, body)
-    return await outgoing.deliver(message.phone, body)
+        body = edit_of(known(outgoing.attempt, message.edit_message_id), body)
+    chat = message.phone
+    if message.private_answer and message.message_id:
+        chat = known(outgoing.attempt, message.message_id).sender or chat
+    return await outgoing.deliver(chat, body)
 
 
-def known(attempt: Attempt, message_id: str) -> KnownMessage:
-    """An earlier message of this instance; raises Refused where it is none."""
-    if found := attempt.referred.get(message_id):
-        return found
-    raise Refused(f"message {message_id} is not known on this instance")
+@sends.handles(SendLink)
+async def send_link(outgoing: Outgoing, message: SendLink) -> Receipt:
+    page = outgoing.attempt.preview
+    picture = outgoing.attempt.media.get(message.image or "") or (page.image if page else None)
+    shown = (picture.thumbnail or picture.path.read_bytes()) if picture else None
+    card = present(
+        text=message.message,
+        matchedText=message.link_url,
+        title=message.title or (page and page.title),
+        description=message.link_description or (page and page.description),
+        JPEGThumbnail=base64_of(shown) if shown else None,
+    )
+    return await outgoing.deliver(message.phone, {"extendedTextMessage": card})
 
 
-def key_of(message: KnownMessage) -> Fields:
-    """How WhatsApp names a message; in a group, with who wrote it."""
-    key: Fields = {
-        "remoteJID": jid_of(message.chat),
-        "fromMe": message.from_me,
-        "ID": message.provider_message_id,
-    }
-    if message.chat.endswith("-group") and message.sender:
-        key["participant"] = jid_of(message.sender)
-    return key
+@sends.handles(SendTextStatus)
+async def send_text_status(outgoing: Outgoing, message: SendTextStatus) -> Receipt:
+    return await outgoing.deliver(message.phone, {"extendedTextMessage": {"text": message.message}})
 
 
-def context_of(
-    attempt: Attempt, reply_to: str | None, mentioned: tuple[str, ...] = ()
-) -> dict[str, Any]:
-    """What a message answers and whom it names."""
-    context: dict[str, Any] = {}
-    if mentioned:
-        context["mentionedJID"] = [jid_of(chat) for chat in mentioned]
-    if reply_to:
-        quoted = known(attempt, reply_to)
-        context["stanzaID"] = quoted.provider_message_id
-        if quoted.sender:
-            context["participant"] = jid_of(quoted.sender)
-        context["quotedMessage"] = content_of(quoted)
-    return context
-
-
-def content_of(message: KnownMessage) -> Fields:
-    """The message as WhatsApp had it, for quoting and forwarding."""
-    if message.provider_data is None:
-        return {"conversation": ""}
-    fields: Fields = orjson.loads(message.provider_data)["message"]
-    return fields
-
-
-def edit_of(edited: KnownMessage, body: Fields) -> Fields:
-    change = {"key": key_of(edited), "type": "MESSAGE_EDIT", "editedMessage": body}
-    return {"editedMessage": {"message": {"protocolMessage": change}}}
+@sends.handles(ReplyStatusText)
+async def reply_status_text(outgoing: Outgoing, message: ReplyStatusText) -> Receipt:
+    context = context_of(outgoing.attempt, message.status_message_id)
+    return await outgoing.deliver(
+        message.phone, {"extendedTextMessage": {"text": message.message, **context}}
+    )
