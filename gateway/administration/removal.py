@@ -48,6 +48,7 @@ TABLES: Final = (
     ("sandbox", "phones"),
     ("whatsmeow", "events"),
     ("whatsmeow", "sends"),
+    ("whatsmeow", "polls"),
     ("whatsmeow", "devices"),
 )
 # All rows of the instance go, so it does no harm that a partition may have a row at the place

@@ -18,6 +18,7 @@ from neonize.utils.enum import (
 )
 from neonize.utils.jid import Jid2String, JIDToNonAD
 
+from gateway.whatsmeow_child.calls import CALLS, as_json
 from gateway.whatsmeow_child.client import Client, as_dict, jid_of, parsed
 from gateway.whatsmeow_child.frames import Answer, Ask
 from gateway.whatsmeow_child.link import Link
@@ -67,6 +68,8 @@ class Verbs:
             async with _ONE_STARTS, asyncio.timeout(_STOP_SECONDS):
                 await client.api.stop()
             return None
+        if call := CALLS.get(ask.verb):
+            return as_json(await call(client.api, ask.arguments))
         return await VERBS[ask.verb](client, ask.arguments)
 
 

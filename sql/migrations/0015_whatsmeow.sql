@@ -28,4 +28,13 @@ create table whatsmeow.sends (
     at                  timestamptz not null default now(),
     primary key (instance_id, provider_message_id)
 );
+-- A vote names its options by their hashes: what they were is kept here.
+create table whatsmeow.polls (
+    instance_id         text not null,
+    provider_message_id text not null,
+    options             text[] not null,
+    at                  timestamptz not null default now(),
+    primary key (instance_id, provider_message_id)
+);
+create index polls_by_age on whatsmeow.polls (at);
 create index sends_by_age on whatsmeow.sends (at);

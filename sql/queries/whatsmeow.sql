@@ -38,3 +38,15 @@ where instance_id = %(instance_id)s::text
 -- name: forget_old_sends
 -- History knows both ids for good; this is for the time in which a message is not there yet.
 delete from whatsmeow.sends where at < now() - make_interval(days => %(days)s::int);
+
+-- name: add_poll
+insert into whatsmeow.polls (instance_id, provider_message_id, options)
+values (%(instance_id)s::text, %(provider_message_id)s::text, %(options)s::text[])
+on conflict (instance_id, provider_message_id) do nothing;
+
+-- name: poll_options
+select options from whatsmeow.polls
+where instance_id = %(instance_id)s::text and provider_message_id = %(provider_message_id)s::text;
+
+-- name: forget_old_polls
+delete from whatsmeow.polls where at < now() - make_interval(days => %(days)s::int);

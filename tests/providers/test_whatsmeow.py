@@ -6,10 +6,19 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
+from gateway.contract.contacts import LookAtProfile, LookUpPhones, ModifyBlocked
+from gateway.contract.groups import (
+    CreateGroup,
+    LeaveGroup,
+    ListJoinedGroups,
+    ReadGroupLight,
+    RenameGroup,
+)
 from gateway.contract.instances import (
     AlreadyConnected,
     Disconnect,
@@ -20,7 +29,31 @@ from gateway.contract.instances import (
     RestoreSession,
 )
 from gateway.contract.known import KnownMessage
-from gateway.contract.messages.text import SendText
+from gateway.contract.media import MediaFile
+from gateway.contract.messages.acting_on_messages import ForwardMessage, MarkRead
+from gateway.contract.messages.interactive import (
+    SendButtonActions,
+    SendButtonList,
+    SendButtonOtp,
+    SendButtonPix,
+    SendOptionList,
+)
+from gateway.contract.messages.media import (
+    SendAudio,
+    SendDocument,
+    SendGif,
+    SendImage,
+    SendPtv,
+    SendSticker,
+    SendVideo,
+)
+from gateway.contract.messages.places_and_people import SendContact, SendLocation
+from gateway.contract.messages.polls_and_events import SendEvent, SendPoll, SendPollVote
+from gateway.contract.messages.reactions import SendReaction
+from gateway.contract.messages.text import SendLink, SendText
+from gateway.contract.presence import ShowTyping
+from gateway.contract.privacy import SetLastSeen
+from gateway.contract.send import Send
 from gateway.errors import NotConnected, Unconfirmed
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ConnectionChanged, MessageAcknowledged, MessageReceived
@@ -59,16 +92,8 @@ async def test_a_text_is_sent_delivered_answered_and_edited(node: Node) -> None:
     delivered = await ana.wait_for(MessageAcknowledged)
     assert (delivered.status, delivered.provider_message_ids) == ("delivered", ["OURS"])
 
-    known = KnownMessage(
-        message_id="THEIRS",
-        provider_message_id=arrived.provider_message_id,
-        chat=ana.phone,
-        sender=ana.phone,
-        from_me=False,
-        type="text",
-        payload={},
-    )
-    await bob.send(SendText(phone=ana.phone, message="Hi", message_id="THEIRS"), "ANSWER", known)
+    reply = SendText(phone=ana.phone, message="Hi", message_id="THEIRS")
+    await bob.send(reply, "ANSWER", known_of(arrived, "THEIRS"))
     answer = await ana.wait_for(MessageReceived)
     assert answer.quoted_provider_id == "OURS"
 
@@ -255,6 +280,201 @@ async def test_several_instances_share_a_process_and_fall_together(
                     ConnectionChanged, lambda c: c.state is ConnectionState.DISCONNECTED
                 )
                 await line.until_state(ConnectionState.CONNECTED)
+
+
+BUTTONS = [
+    {"id": "1", "type": "URL", "label": "Open", "url": "https://example.com"},
+    {"id": "2", "type": "CALL", "label": "Call", "phone": "5511988887777"},
+    {"id": "3", "type": "REPLY", "label": "Yes"},
+]
+ORDINARY: list[tuple[str, type[Send], dict[str, Any], dict[str, Any]]] = [
+    ("text", SendText, {"message": "Hi"}, {"message": "Hi"}),
+    (
+        "text",
+        SendLink,
+        {"message": "see https://x.y", "linkUrl": "https://x.y", "title": "T"},
+        {"message": "see https://x.y", "url": "https://x.y", "title": "T"},
+    ),
+    (
+        "location",
+        SendLocation,
+        {"title": "Home", "address": "Street 1", "latitude": "-23.5", "longitude": "-46.6"},
+        {"name": "Home", "address": "Street 1", "latitude": -23.5, "longitude": -46.6},
+    ),
+    (
+        "contact",
+        SendContact,
+        {"contactName": "Ana", "contactPhone": "5511977776666"},
+        {"displayName": "Ana", "phones": ["5511977776666"]},
+    ),
+    (
+        "poll",
+        SendPoll,
+        {"message": "When?", "poll": [{"name": "Now"}, {"name": "Later"}], "pollMaxOptions": 1},
+        {"question": "When?", "pollMaxOptions": 1, "options": [{"name": "Now"}, {"name": "Later"}]},
+    ),
+    (
+        "listMessage",
+        SendOptionList,
+        {
+            "message": "Choose",
+            "optionList": {
+                "title": "T",
+                "buttonLabel": "Open",
+                "options": [{"id": "1", "title": "One", "description": "first"}],
+            },
+        },
+        {"title": "T", "description": "Choose", "buttonText": "Open"},
+    ),
+    (
+        "buttonsMessage",
+        SendButtonList,
+        {"message": "Sure?", "buttonList": {"buttons": [{"id": "1", "label": "Yes"}]}},
+        {"message": "Sure?"},
+    ),
+    (
+        "hydratedTemplate",
+        SendButtonActions,
+        {"message": "Do", "buttonActions": BUTTONS},
+        {"message": "Do"},
+    ),
+    ("hydratedTemplate", SendButtonOtp, {"message": "Code", "code": "123"}, {"message": "Code"}),
+    (
+        "hydratedTemplate",
+        SendButtonPix,
+        {"pixKey": "a@b.c", "type": "EMAIL"},
+        {"message": "Pix"},
+    ),
+    (
+        "event",
+        SendEvent,
+        {"event": {"name": "Launch", "dateTime": "2030-04-29T09:30:00Z", "canceled": False}},
+        {"name": "Launch", "scheduleTime": 1903685400},
+    ),
+]
+
+
+async def test_every_kind_of_message_arrives_as_what_it_is(node: Node) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    for number, (kind, declared, fields, told) in enumerate(ORDINARY):
+        message = declared.model_validate({"phone": bob.phone, **fields})
+        receipt = await ana.send(message, f"OURS{number}")
+        arrived = await bob.wait_for(
+            MessageReceived,
+            lambda m, sent=receipt.provider_message_id: m.provider_message_id == sent,
+        )
+        assert arrived.kind == kind
+        assert arrived.content[kind] | told == arrived.content[kind]
+
+
+def known_of(message: MessageReceived, our_id: str) -> KnownMessage:
+    return KnownMessage(
+        message_id=our_id,
+        provider_message_id=message.provider_message_id,
+        chat=message.chat,
+        sender=message.sender,
+        from_me=message.from_me,
+        type=message.kind,
+        payload=message.content,
+        provider_data=message.provider_data,
+    )
+
+
+async def test_a_message_is_reacted_to_quoted_forwarded_voted_on_read_and_taken_back(
+    node: Node,
+) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    poll = {"phone": bob.phone, "message": "When?", "poll": [{"name": "Now"}, {"name": "Later"}]}
+    await ana.send(SendPoll.model_validate(poll), "POLL")
+    arrived = await bob.wait_for(MessageReceived)
+    known = known_of(arrived, "THEIRS")
+
+    await bob.send(SendReaction(phone=ana.phone, message_id="THEIRS", reaction="!"), "R", known)
+    reaction = await ana.wait_for(MessageReceived, lambda m: m.kind == "reaction")
+    assert (reaction.content["reaction"]["value"], reaction.refers_to) == ("!", "POLL")
+
+    vote = {"phone": ana.phone, "pollMessageId": "THEIRS", "pollVote": [{"name": "Later"}]}
+    await bob.send(SendPollVote.model_validate(vote), "V", known)
+    voted = await ana.wait_for(MessageReceived, lambda m: m.kind == "pollVote")
+    assert voted.content["pollVote"] == {"pollMessageId": "POLL", "options": [{"name": "Later"}]}
+
+    forward = {"phone": ana.phone, "messageId": "THEIRS", "messagePhone": ana.phone}
+    await bob.send(ForwardMessage.model_validate(forward), "F", known)
+    forwarded = await ana.wait_for(MessageReceived, lambda m: m.kind == "poll")
+    assert forwarded.content["poll"]["question"] == "When?"
+
+    await bob.session.ask(MarkRead(target=known))
+    read = await ana.wait_for(MessageAcknowledged, lambda m: m.status == "read")
+    assert read.provider_message_ids == ["POLL"]
+
+
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c63606060"
+    "6000000005000157a3f7d80000000049454e44ae426082"
+)
+FILES: list[tuple[str, type[Send], str, str]] = [
+    ("image", SendImage, "image", "image/png"),
+    ("video", SendVideo, "video", "video/mp4"),
+    ("video", SendGif, "gif", "video/mp4"),
+    ("video", SendPtv, "ptv", "video/mp4"),
+    ("audio", SendAudio, "audio", "audio/ogg"),
+    ("document", SendDocument, "document", "application/pdf"),
+    ("sticker", SendSticker, "sticker", "image/webp"),
+]
+
+
+async def test_files_pass_encrypted_and_arrive_as_they_were(node: Node, tmp_path: Path) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    for number, (kind, declared, field, mime_type) in enumerate(FILES):
+        path = tmp_path / f"file{number}"
+        path.write_bytes(PIXEL * (number + 1))
+        file = MediaFile(path, mime_type, path.stat().st_size, "", duration_seconds=3)
+        message = declared.model_validate({"phone": bob.phone, field: "file"})
+        receipt = await ana.send(message, f"OURS{number}", file=file)
+        arrived = await bob.wait_for(
+            MessageReceived,
+            lambda m, sent=receipt.provider_message_id: m.provider_message_id == sent,
+        )
+        assert arrived.kind == kind
+        assert arrived.content[kind]["mimeType"] == mime_type
+        (received,) = arrived.files
+        assert callable(received.source)
+        assert b"".join([part async for part in received.source()]) == path.read_bytes()
+
+
+async def test_a_group_is_made_written_to_and_left(node: Node) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    made = await ana.session.ask(
+        CreateGroup.model_validate({"groupName": "Team", "phones": [bob.phone]})
+    )
+    seen_by_bob = await bob.session.ask(ReadGroupLight(phone=made.phone))
+    assert seen_by_bob.subject == "Team"
+    assert {p.phone: p.is_admin for p in seen_by_bob.participants} == {
+        ana.phone: True,
+        bob.phone: False,
+    }
+    await ana.send(SendText(phone=made.phone, message="All of you"))
+    arrived = await bob.wait_for(MessageReceived)
+    assert (arrived.chat, arrived.sender) == (made.phone, ana.phone)
+    delivered = await ana.wait_for(MessageAcknowledged)
+    assert (delivered.by, delivered.provider_message_ids) == (bob.phone, ["OURS"])
+
+    await ana.session.ask(RenameGroup(group_id=made.phone, group_name="Crew"))
+    assert [g.subject for g in await bob.session.ask(ListJoinedGroups())] == ["Crew"]
+    await bob.session.ask(LeaveGroup(group_id=made.phone))
+    assert await bob.session.ask(ListJoinedGroups()) == ()
+
+
+async def test_numbers_profiles_blocking_and_privacy(node: Node) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    found = await ana.session.ask(LookUpPhones(phones=(bob.phone, "5511900009999")))
+    assert list(found) == [bob.phone]
+    assert str(found[bob.phone]).endswith("@lid")
+    profile = await ana.session.ask(LookAtProfile(phone=bob.phone))
+    assert (profile.about, profile.picture) == ("Hey there!", "https://pps.whatsapp.net/p.jpg")
+    assert (await ana.session.ask(ModifyBlocked(phone=bob.phone, action="block"))).value
+    assert (await ana.session.ask(SetLastSeen(visualization_type="ALL"))).success
+    assert (await ana.session.ask(ShowTyping(phone=bob.phone, seconds=1))).value
 
 
 @pytest.mark.skipif("WHATSMEOW_MANY" not in os.environ, reason="20 processes: WHATSMEOW_MANY=1")

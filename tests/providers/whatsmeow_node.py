@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from gateway.clock import Clock
 from gateway.contract.instances import QrCode, ReadQrCode
 from gateway.contract.known import KnownMessage
+from gateway.contract.media import MediaFile
 from gateway.contract.send import Send
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database, url_for_others
@@ -80,10 +81,15 @@ class Line:
         await self.until_state(ConnectionState.CONNECTED)
 
     async def send(
-        self, message: Send, message_id: str = "OURS", *known: KnownMessage, seconds: float = 20
+        self,
+        message: Send,
+        message_id: str = "OURS",
+        *known: KnownMessage,
+        seconds: float = 20,
+        **files: MediaFile,
     ) -> Receipt:
         referred = {message.message_id: message for message in known}
-        attempt = Attempt(message_id, self.session.seat.epoch, seconds, referred)
+        attempt = Attempt(message_id, self.session.seat.epoch, seconds, referred, files)
         return await self.session.send(message, attempt)
 
     @property

@@ -68,7 +68,7 @@ class WhatsmeowEngine:
         while not await self._clock.wait(stopping, _TICK_SECONDS):
             self._children.hold_to(self._deadline, self._clock.monotonic_seconds())
             if ticks % _TICKS_PER_DAY == 0:
-                await self._store.forget_old_sends()
+                await self._store.forget_what_is_old()
             ticks += 1
         await self._children.end()
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -107,7 +107,7 @@ class WhatsmeowSession:
                     yield news
                 told_up_to = event.id
                 forget = partial(self._around.store.forget_event, self.seat.instance_id, event.id)
-                fact = await event_of(event, self._our_ids)
+                fact = await event_of(event, self)
                 if fact is None:
                     await forget()
                 else:
@@ -141,11 +141,18 @@ class WhatsmeowSession:
         assert sending.provider_id
         return Receipt(sending.provider_id, orjson.dumps({"message": message, "chat": jid}))
 
+    async def remember_poll(self, provider_id: str, options: Sequence[str]) -> None:
+        await self._around.store.add_poll(self.seat.instance_id, provider_id, options)
+
+    async def poll_options(self, provider_id: str) -> list[str]:
+        return await self._around.store.poll_options(self.seat.instance_id, provider_id)
+
     def close(self) -> None:
         self._closed = True
         self._bell.set()
 
-    async def _our_ids(self, provider_ids: list[str]) -> list[str]:
+    async def our_ids(self, provider_ids: Sequence[str]) -> list[str]:
+        """Our id of each message we sent, WhatsApp's of the others."""
         return await self._around.store.our_ids(self.seat.instance_id, provider_ids)
 
     def _require_right_to_act(self) -> None:

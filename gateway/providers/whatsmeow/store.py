@@ -14,6 +14,7 @@ from gateway.sessions.provider import ProviderStore
 
 _PAUSE_SECONDS = 0.5
 _DAYS_OF_SENDS = 7
+_DAYS_OF_POLLS = 90
 _MOST_AT_ONCE = 100
 
 
@@ -75,8 +76,24 @@ class Store:
         ours = {row["provider_message_id"]: row["message_id"] for row in rows}
         return [ours.get(provider_id, provider_id) for provider_id in provider_ids]
 
-    async def forget_old_sends(self) -> None:
+    async def add_poll(self, instance_id: str, provider_id: str, options: Sequence[str]) -> None:
+        await self._fetch(
+            "add_poll",
+            instance_id=instance_id,
+            provider_message_id=provider_id,
+            options=list(options),
+        )
+
+    async def poll_options(self, instance_id: str, provider_id: str) -> list[str]:
+        rows = await self._fetch(
+            "poll_options", instance_id=instance_id, provider_message_id=provider_id
+        )
+        options: list[str] = rows[0]["options"] if rows else []
+        return options
+
+    async def forget_what_is_old(self) -> None:
         await self._fetch("forget_old_sends", days=_DAYS_OF_SENDS)
+        await self._fetch("forget_old_polls", days=_DAYS_OF_POLLS)
 
     async def _fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:
         while True:

@@ -26,7 +26,10 @@ async def send_poll(outgoing: Outgoing, message: SendPoll) -> Receipt:
         "selectableOptionsCount": message.poll_max_options,
     }
     # The later versions of this field would go out as a plain text.
-    return await outgoing.deliver(message.phone, with_secret({"pollCreationMessage": poll}))
+    receipt = await outgoing.deliver(message.phone, with_secret({"pollCreationMessage": poll}))
+    names = [option.name for option in message.poll]
+    await outgoing.session.remember_poll(receipt.provider_message_id, names)
+    return receipt
 
 
 @sends.handles(SendPollVote)
