@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message as Protobuf
 from neonize._binder import gocode
 from neonize.proto.Neonize_pb2 import Message, MessageInfo, MessageSource
 from neonize.utils.enum import (
@@ -159,6 +160,7 @@ async def poll_vote(client: Client, given: Arguments) -> Arguments:
     in_group = chat.Server == "g.us"
     source = MessageSource(Chat=chat, Sender=sender, IsFromMe=ours, IsGroup=in_group)
     information = MessageInfo(ID=given["id"], MessageSource=source)
+    _complete(information)
     return as_dict(await client.api.build_poll_vote(information, given["options"]))
 
 
@@ -175,3 +177,17 @@ async def revoke(client: Client, given: Arguments) -> None:
     me = await client.api.get_me()
     sender = jid_of(given["sender"]) if given["sender"] else JIDToNonAD(me.JID)
     await client.api.revoke_message(jid_of(given["chat"]), sender, given["id"])
+
+
+def _complete(message: Protobuf) -> None:
+    """Sets what must be present to its default, as the library's own events have it."""
+    for field in message.DESCRIPTOR.fields:
+        if not field.is_required:
+            continue
+        if field.message_type:
+            getattr(message, field.name).SetInParent()
+        elif not message.HasField(field.name):
+            setattr(message, field.name, field.default_value)
+    for field, value in message.ListFields():
+        if field.message_type and not field.is_repeated:
+            _complete(value)

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from gateway.contract.contacts import LookAtProfile, LookUpPhones, ModifyBlocked
+from gateway.contract.contacts import LookAtProfile, LookUpNumber, ModifyBlocked
 from gateway.contract.groups import (
     CreateGroup,
     LeaveGroup,
@@ -359,10 +359,7 @@ async def test_every_kind_of_message_arrives_as_what_it_is(node: Node) -> None:
     for number, (kind, declared, fields, told) in enumerate(ORDINARY):
         message = declared.model_validate({"phone": bob.phone, **fields})
         receipt = await ana.send(message, f"OURS{number}")
-        arrived = await bob.wait_for(
-            MessageReceived,
-            lambda m, sent=receipt.provider_message_id: m.provider_message_id == sent,
-        )
+        arrived = await bob.wait_for_message(receipt.provider_message_id)
         assert arrived.kind == kind
         assert arrived.content[kind] | told == arrived.content[kind]
 
@@ -431,10 +428,7 @@ async def test_files_pass_encrypted_and_arrive_as_they_were(node: Node, tmp_path
         file = MediaFile(path, mime_type, path.stat().st_size, "", duration_seconds=3)
         message = declared.model_validate({"phone": bob.phone, field: "file"})
         receipt = await ana.send(message, f"OURS{number}", file=file)
-        arrived = await bob.wait_for(
-            MessageReceived,
-            lambda m, sent=receipt.provider_message_id: m.provider_message_id == sent,
-        )
+        arrived = await bob.wait_for_message(receipt.provider_message_id)
         assert arrived.kind == kind
         assert arrived.content[kind]["mimeType"] == mime_type
         (received,) = arrived.files
@@ -467,7 +461,7 @@ async def test_a_group_is_made_written_to_and_left(node: Node) -> None:
 
 async def test_numbers_profiles_blocking_and_privacy(node: Node) -> None:
     ana, bob = await node.linked("ana"), await node.linked("bob")
-    found = await ana.session.ask(LookUpPhones(phones=(bob.phone, "5511900009999")))
+    found = await ana.session.ask(LookUpNumber(phones=(bob.phone, "5511900009999")))
     assert list(found) == [bob.phone]
     assert str(found[bob.phone]).endswith("@lid")
     profile = await ana.session.ask(LookAtProfile(phone=bob.phone))

@@ -24,6 +24,7 @@ from gateway.sessions.provider import (
     Attempt,
     ConnectionChanged,
     Event,
+    MessageReceived,
     Receipt,
     Seat,
     Surroundings,
@@ -62,6 +63,11 @@ class Line:
                         return event
                 self._changed.clear()
                 await self._changed.wait()
+
+    async def wait_for_message(self, provider_id: str) -> MessageReceived:
+        return await self.wait_for(
+            MessageReceived, lambda message: message.provider_message_id == provider_id
+        )
 
     async def until_state(self, state: ConnectionState) -> ConnectionChanged:
         """Waits until that is the newest state."""

@@ -26,7 +26,7 @@ def whatsapp_app(universe: Universe) -> Starlette:
     async def upload(request: Request) -> Response:
         token = request.url.path.rpartition("/")[2]
         universe.files[token] = await request.body()
-        path = f"/v/{token}"
+        path = f"/v/{token}?token=1"  # a query follows
         return JSONResponse({"url": f"https://mmg.whatsapp.net{path}", "direct_path": path})
 
     async def download(request: Request) -> Response:

@@ -1,7 +1,13 @@
 """People: whether they have WhatsApp, what they show, and keeping them away."""
 
 from gateway.contract.chats import SetChatExpiration
-from gateway.contract.contacts import LookAtProfile, LookUpPhones, ModifyBlocked, Profile
+from gateway.contract.contacts import (
+    LookAtProfile,
+    LookUpNumber,
+    LookUpPhones,
+    ModifyBlocked,
+    Profile,
+)
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
 from gateway.providers.whatsmeow.jids import jid_of, text_of
@@ -18,14 +24,15 @@ _HOURS = {"24_HOURS": 24, "7_DAYS": 7 * 24, "90_DAYS": 90 * 24, "OFF": 0}
 @operations.handles(LookUpPhones)
 async def look_up(session: WhatsmeowSession, asked: LookUpPhones) -> dict[str, str | None]:
     found = await session.call("look_up", phones=[f"+{phone}" for phone in asked.phones])
-    return {
-        answer["JID"]["User"]: await _lid(session, answer["JID"]["User"])
-        for answer in found
-        if answer.get("IsIn")
-    }
+    there = [answer["JID"]["User"] for answer in found if answer.get("IsIn")]
+    if isinstance(asked, LookUpNumber):  # for many it would be a question each
+        for phone in there:
+            await session.call("user", jid=jid_of(phone))
+    return {phone: await _lid(session, phone) for phone in there}
 
 
 async def _lid(session: WhatsmeowSession, phone: str) -> str | None:
+    """Known once WhatsApp told anything of the person."""
     try:
         return text_of(await session.call("lid_of", jid=jid_of(phone)))
     except VerbFailed:
