@@ -4,6 +4,7 @@ Strings too long to be text go straight to disk, decoded, and leave a short name
 a body of any size costs a few hundred kilobytes of memory.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,10 +22,14 @@ _RUN = re.compile(rb'(?:[^"\\]++|\\[^u]|\\u.{4})*+', re.DOTALL)
 
 
 class Lifter:
-    """Fed with the pieces of one body."""
+    """Fed with the pieces of one body.
 
-    def __init__(self, folder: Path, random_bytes: RandomBytes) -> None:
-        self._folder = folder
+    *turns* is shared by all bodies that arrive: one piece is decoded at a time, so that the event
+    loop looks after everybody else between two of them.
+    """
+
+    def __init__(self, folder: Path, turns: asyncio.Lock, random_bytes: RandomBytes) -> None:
+        self._folder, self._turns = folder, turns
         self._name = f"lifted:{random_bytes(_NAME_BYTES).hex()}:"
         self._kept = bytearray()
         self._held = b""
@@ -42,6 +47,10 @@ class Lifter:
         """Whether a name of ours stands in *text*."""
         return self._name in text
 
+    async def take(self, piece: bytes) -> None:
+        async with self._turns:
+            self.feed(piece)
+
     def feed(self, piece: bytes) -> None:
         piece, self._held = self._held + piece, b""
         at = 0
@@ -50,7 +59,17 @@ class Lifter:
 
     def finish(self) -> bytes:
         """The body without its files."""
+        if self._lifting:  # it ends in the middle of one
+            self._lifting.finish()
+            self._lifting = None
         return bytes(self._kept + self._held)
+
+    def fingerprint(self) -> bytes:
+        """What tells this body, its files included, from others."""
+        files = (f.sha256 if isinstance(f, Spooled) else str(f) for f in self._lifted.values())
+        return b"\n".join(
+            (self.finish().replace(self._name.encode(), b""), *map(str.encode, files))
+        )
 
     def _outside(self, piece: bytes, at: int) -> int:
         end = piece.find(b'"', at) + 1 or len(piece)
