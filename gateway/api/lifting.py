@@ -16,6 +16,7 @@ from gateway.random import RandomBytes
 
 # In bytes; four for each character of the longest text there is.
 LONGEST_TEXT_BYTES = 262_144
+_TURN_BYTES = 65_536
 _NAME_BYTES = 16
 # Whole escapes only: what remains of a piece may be the beginning of one.
 _RUN = re.compile(rb'(?:[^"\\]++|\\[^u]|\\u.{4})*+', re.DOTALL)
@@ -48,8 +49,9 @@ class Lifter:
         return self._name in text
 
     async def take(self, piece: bytes) -> None:
-        async with self._turns:
-            self.feed(piece)
+        for at in range(0, len(piece), _TURN_BYTES):
+            async with self._turns:
+                self.feed(piece[at : at + _TURN_BYTES])
 
     def feed(self, piece: bytes) -> None:
         piece, self._held = self._held + piece, b""
@@ -79,10 +81,8 @@ class Lifter:
         return end
 
     def _inside(self, piece: bytes, at: int) -> int:
-        run = _RUN.match(piece, at)
-        assert run is not None
-        end = run.end()
-        self._append(run[0])
+        end = _end_of_run(piece, at)
+        self._append(piece[at:end])
         if end == len(piece):
             return end
         if piece[end] == ord("\\"):
@@ -110,6 +110,17 @@ class Lifter:
             self._lifting = None
         self._kept += b'"'
         self._start = None
+
+
+def _end_of_run(piece: bytes, at: int) -> int:
+    """Where the string ends, or the whole escapes of this piece."""
+    quote = piece.find(b'"', at)
+    end = len(piece) if quote < 0 else quote
+    if piece.find(b"\\", at, end) < 0:
+        return end
+    run = _RUN.match(piece, at)
+    assert run is not None
+    return run.end()
 
 
 class _Lifting:
