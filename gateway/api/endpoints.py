@@ -1,5 +1,6 @@
 """The generic endpoints: accept a message, answer an operation."""
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Callable, Sequence
@@ -69,6 +70,7 @@ class Endpoint:
     ) -> None:
         self._routes, self._reception, self._services = routes, reception, services
         self._settings, self._clock = settings, clock
+        self._turns = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
         request = Request(scope, receive)
@@ -180,8 +182,8 @@ class InstanceEndpoint(Endpoint):
             message = build(declared, body, path=route.parameters)
             self._check(message, instance)
             return fingerprint, message
-        with services.intake.spool.folder() as folder:
-            lifter = Lifter(folder, os.urandom)
+        async with services.intake.spool.folder() as folder:
+            lifter = Lifter(folder, self._turns, os.urandom)
             fingerprint, body = await read_json(request, limit_bytes=limit_bytes, lifter=lifter)
             message = build(declared, body, path=route.parameters)
             self._check(message, instance)

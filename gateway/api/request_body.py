@@ -1,7 +1,6 @@
 """Path, query and JSON become the declared model, or one clear sentence about what is wrong."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -59,11 +58,9 @@ async def read_json(
     if lifter is None:
         raw = b"".join([piece async for piece in pieces])
         return raw, _parse(request, raw)
-    digest = hashlib.sha256()
     async for piece in pieces:
-        digest.update(piece)
-        lifter.feed(piece)
-    return digest.digest(), _parse(request, lifter.finish())
+        await lifter.take(piece)
+    return lifter.fingerprint(), _parse(request, lifter.finish())
 
 
 def _parse(request: Request, raw: bytes) -> Any:  # noqa: ANN401 - JSON may say anything
