@@ -92,7 +92,9 @@ class Endpoint:
     ) -> Response:
         body: Any = {}
         if request.method not in _BODYLESS:
-            _raw, body = await read_json(request, limit_bytes=self._limit(carries_media=False))
+            _raw, body = await read_json(request, limit_bytes=self._limit(declared.carries_media))
+        if declared.bare_list and isinstance(body, list):
+            body = {declared.bare_list: body}
         operation = build(
             declared,
             body,
