@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, Field
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
@@ -79,17 +79,14 @@ _SHOWN = {
 
 
 class ListChats(Operation[tuple[ChatSummary, ...]], Paged, method="GET", path="/chats"):
-    """The chats, the latest first.
+    """The chats: those that are pinned, then the latest first.
 
-    Pages stay put while messages arrive: `before`, an extension, is the `lastMessageTime` and
-    `phone` of the last chat seen, as `1767225600.5511999999999`, and takes the place of `page`.
+    Pages stay put while messages arrive: the order is that of the first page, for ten minutes.
     """
 
     example: ClassVar[Example] = {"page": 1, "pageSize": 20}
     example_minimal: ClassVar[Example] = {"page": 1, "pageSize": 20}
     answer_example: ClassVar[Any] = [_SHOWN]
-
-    before: Annotated[str, StringConstraints(pattern=r"^\d{1,12}\..{1,40}$")] | None = None
 
 
 class ChatDetails(ChatSummary):

@@ -203,7 +203,13 @@ class LookUpPhones(Operation[dict[str, str | None]]):
     phones: tuple[str, ...]
 
 
-CheckPhone.asks = CheckPhones.asks = LookUpPhones
+class LookUpNumber(LookUpPhones):
+    """The same for the ways to write one number."""
+
+    remembered_seconds = 300.0
+
+
+CheckPhone.asks, CheckPhones.asks = LookUpNumber, LookUpPhones
 
 
 class ModifyBlocked(

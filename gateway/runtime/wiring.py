@@ -5,6 +5,7 @@ import random
 import socket
 import uuid
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 from gateway.administration import partner as partner_operations
 from gateway.administration import subscriptions as subscription_operations
@@ -24,6 +25,8 @@ from gateway.database.migrations import migrate, missing_migrations
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
+from gateway.directory import operations as directory_operations
+from gateway.directory.desk import DirectoryDesk
 from gateway.errors import DatabaseUnavailable
 from gateway.history.store import History
 from gateway.instances import operations as instance_operations
@@ -60,6 +63,7 @@ from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
 from gateway.sessions.operations import SessionDesk
 from gateway.sessions.provider import Engine, Surroundings
+from gateway.sessions.remembered import RememberingAsker
 from gateway.settings import Settings
 from gateway.webhooks import operations as webhook_operations
 from gateway.webhooks.backoff import RetrySchedule
@@ -285,6 +289,8 @@ class Gateway:
             return SessionDesk(database, keeper, asker, instance)
 
         asker = Asker(keeper)
+        remembering = RememberingAsker(asker, clock, self._metrics)
+        keeper.on_event = remembering.hear
         registry, offer = Registry(database, vault, os.urandom), offer_of(settings)
 
         def partner_desk(account: Account) -> PartnerDesk:
@@ -307,7 +313,11 @@ class Gateway:
                 Room(webhook_operations.handlers, webhook_desk),
                 Room(instance_operations.handlers, instance_desk),
                 Room(session_operations.handlers, session_desk),
-                asker,
+                Room(
+                    directory_operations.handlers,
+                    partial(DirectoryDesk, database, remembering, os.urandom),
+                ),
+                remembering,
             ),
         )
 

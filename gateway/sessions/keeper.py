@@ -1,7 +1,7 @@
 """Keeps a session open for every instance whose lease this node holds."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.bells import ringing
@@ -118,6 +118,7 @@ class Keeper:
         self._touched: set[str] = set()
         self._bell = asyncio.Event()
         self.connected: dict[str, LiveSession] = {}
+        self.on_event: Callable[[str, Event], None] = lambda _instance_id, _event: None
 
     def listen(self, notifications: Notifications) -> None:
         notifications.subscribe("instance_changed", self._touch, on_reconnect=self._bell.set)
@@ -270,6 +271,7 @@ class Keeper:
                 own_phone = delivery.event.phone
             await self._inbound.take(live.instance, live.epoch, delivery.event, own_phone=own_phone)
             self._follow(live, delivery.event)
+            self.on_event(live.instance.id, delivery.event)
             await delivery.acknowledge()
 
     def _follow(self, live: LiveSession, event: Event) -> None:

@@ -143,3 +143,12 @@ where n.instance_id = %(instance_id)s::text;
 
 -- name: rename_instance
 update instances set name = %(name)s::text where id = %(id)s::text;
+
+-- name: set_switches
+-- What is null stays.
+update instances
+set auto_read_message = coalesce(%(auto_read_message)s::boolean, auto_read_message),
+    auto_read_status = coalesce(%(auto_read_status)s::boolean, auto_read_status),
+    call_reject_auto = coalesce(%(call_reject_auto)s::boolean, call_reject_auto),
+    call_reject_message = coalesce(%(call_reject_message)s::text, call_reject_message)
+where id = %(id)s::text;

@@ -163,3 +163,79 @@ from sandbox.sent
 where instance_id = %(instance_id)s::text and number > %(after)s::bigint
 order by number
 limit %(most)s::int;
+
+-- name: find_entity
+-- A thing of one's own where an instance is named, else whosever it is.
+select instance_id, id, version, body
+from sandbox.entities
+where kind = %(kind)s::text and id = %(id)s::text
+    and (%(instance_id)s::text is null or instance_id = %(instance_id)s::text)
+limit 1;
+
+-- name: find_invited
+select instance_id, id, version, body
+from sandbox.entities
+where kind = %(kind)s::text and body ->> 'invite' = %(invite)s::text;
+
+-- name: list_own_entities
+select instance_id, id, version, body
+from sandbox.entities
+where instance_id = %(instance_id)s::text and kind = %(kind)s::text and id > %(after)s::text
+order by id
+limit %(most)s::int;
+
+-- name: list_joined_entities
+select instance_id, id, version, body
+from sandbox.entities
+where kind = %(kind)s::text and body -> 'members' ? %(phone)s::text
+order by id;
+
+-- name: list_linked
+select instance_id, id, version, body
+from sandbox.entities
+where kind = %(kind)s::text and body ->> 'community' = %(community)s::text
+order by id;
+
+-- name: search_entities
+select instance_id, id, version, body
+from sandbox.entities
+where kind = %(kind)s::text and strpos(lower(body ->> 'name'), lower(%(text)s::text)) > 0
+order by id
+limit %(most)s::int;
+
+-- name: write_entity
+-- Version 0 makes a thing; any other changes it, if it is still that version. What is told goes to
+-- every phone of these numbers, and to nobody where nothing was written.
+with written as (
+    insert into sandbox.entities as e (instance_id, kind, id, body)
+    select %(instance_id)s::text, %(kind)s::text, %(id)s::text, %(body)s::jsonb
+    where %(version)s::bigint = 0
+    on conflict (instance_id, kind, id) do nothing
+    returning e.id
+), changed as (
+    update sandbox.entities e
+    set body = %(body)s::jsonb, version = e.version + 1
+    where e.instance_id = %(instance_id)s::text and e.kind = %(kind)s::text
+        and e.id = %(id)s::text and e.version = %(version)s::bigint
+    returning e.id
+), done as (
+    select id from written union all select id from changed
+), told as (
+    insert into sandbox.events (instance_id, due_at, body)
+    select p.instance_id, clock_timestamp(), t.body
+    from done
+    cross join unnest(%(told_phones)s::text[], %(told_bodies)s::jsonb[])
+        with ordinality as t (phone, body, turn)
+    join sandbox.phones p on p.phone = t.phone and p.state in ('connected', 'disconnected')
+    order by t.turn
+    returning instance_id
+)
+select d.id, array(select distinct t.instance_id from told t) as signalled from done d;
+
+-- name: remove_entities
+delete from sandbox.entities
+where instance_id = %(instance_id)s::text and kind = %(kind)s::text and id = any(%(ids)s::text[])
+returning id;
+
+-- name: find_number
+select instance_id from sandbox.phones where phone = %(phone)s::text order by instance_id limit 1;
