@@ -141,7 +141,10 @@ select id::text, name, color from tags where instance_id = %(instance_id)s::text
 -- name: add_tag
 insert into tags (instance_id, name, color)
 select %(instance_id)s::text, %(name)s::text,
-       coalesce(%(color)s::smallint, (select count(*) from tags where instance_id = %(instance_id)s::text) %% %(colors)s::int)
+       coalesce(
+           %(color)s::smallint,
+           mod((select count(*) from tags where instance_id = %(instance_id)s::text), %(colors)s::int)
+       )
 returning id::text;
 
 -- name: edit_tag

@@ -27,15 +27,29 @@ where instance_id = %(instance_id)s::text;
 -- Everything a send does to the world. The lock orders it against control and against a send of a
 -- newer epoch; the fault comes from the row as locked, so none is consumed twice.
 with phone as materialized (
-    select p.instance_id, p.state, p.epoch > %(epoch)s::bigint as outdated,
+    select p.instance_id, p.phone, p.state, p.epoch > %(epoch)s::bigint as outdated,
         case when %(with_faults)s::boolean then p.faults -> 0 end as fault
     from sandbox.phones p
     where p.instance_id = %(instance_id)s::text
     for no key update
+), room as materialized (
+    select g.body
+    from sandbox.entities g
+    where g.kind = 'group' and g.id = %(phone)s::text
+), refusal as materialized (
+    select case
+            when not r.body -> 'members' ? p.phone then 'This number is not in the group'
+            when (r.body ->> 'admin_only_message')::boolean
+                and r.body -> 'members' ->> p.phone = 'member' then 'Only admins may write here'
+        end as reason
+    from room r
+    cross join phone p
 ), ready as materialized (
-    select instance_id, fault, coalesce(fault ->> 'fault' = 'disconnect_before_send', false) as cut
+    select instance_id, phone, fault,
+        coalesce(fault ->> 'fault' = 'disconnect_before_send', false) as cut
     from phone
     where state = 'connected' and not outdated
+        and not exists (select from refusal where reason is not null)
 ), struck as (
     update sandbox.phones p
     set faults = p.faults - 0,
@@ -69,8 +83,29 @@ with phone as materialized (
         %(receipt_statuses)s::text[], %(receipt_seconds)s::double precision[]
     ) as r (status, after_seconds)
     where j.seen = 1
+), readers as (
+    select j.phone from journalled j where j.seen = 1
+    union all
+    select jsonb_object_keys(r.body -> 'members') from room r, journalled j where j.seen = 1
+), arrived as (
+    insert into sandbox.events (instance_id, due_at, body)
+    select o.instance_id, clock_timestamp(), %(arrival)s::jsonb || jsonb_build_object(
+        'sender', r.phone,
+        'chat', case when exists (select from room) then %(phone)s::text else r.phone end
+    )
+    from readers d
+    cross join ready r
+    join sandbox.phones o on o.phone = d.phone and o.phone <> r.phone
+    where o.state in ('connected', 'disconnected')
+        and not exists (
+            select from sandbox.entities a
+            where a.instance_id = o.instance_id and a.kind = 'account'
+                and a.body -> 'blocked' ? r.phone
+        )
+    returning instance_id
 )
-select p.state, p.outdated, p.fault, j.seen
+select p.state, p.outdated, p.fault, j.seen, (select reason from refusal) as refusal,
+       array(select instance_id from arrived) as reached
 from phone p
 left join journalled j on j.instance_id = p.instance_id;
 

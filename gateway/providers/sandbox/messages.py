@@ -3,7 +3,9 @@
 from gateway.contract.handlers import Handlers
 from gateway.contract.send import Send
 from gateway.errors import NotConnected, Refused
+from gateway.providers.sandbox.arrivals import arrival
 from gateway.providers.sandbox.faults import suffer
+from gateway.providers.sandbox.newsletters import invite_admin
 from gateway.providers.sandbox.session import Outgoing
 from gateway.providers.sandbox.settings import SandboxSettings
 from gateway.providers.sandbox.world import PlannedReceipt, Verdict
@@ -16,6 +18,7 @@ sends: Handlers[Outgoing] = Handlers()
 _DELIVERED_AFTER_SECONDS = (0.3, 2.0)
 _READ_AFTER_SECONDS = (1.5, 6.0)  # counted from the delivery
 _SHARE_READ = 0.8
+_ADMIN_INVITE = "send-newsletter-admin-invite"
 
 
 @sends.handles(Send)
@@ -34,11 +37,15 @@ async def send(outgoing: Outgoing, message: Send) -> Receipt:
     if verdict.fault:
         await suffer(verdict.fault, around.clock)
         await _hand_over(outgoing, message, with_faults=False)
+    if type(message).kind() == _ADMIN_INVITE:
+        invited = message.model_dump(by_alias=True)["adminInviteMessage"]
+        await invite_admin(outgoing.session, invited["newsletterId"], message.phone)
     return receipt
 
 
 async def _hand_over(outgoing: Outgoing, message: Send, *, with_faults: bool) -> Verdict:
     session, attempt = outgoing.session, outgoing.attempt
+    payload = message.model_dump(mode="json", by_alias=True, exclude_none=True)
     receipts = plan_receipts(session.around.settings, session.around.uniform)
     session.require_right_to_act()
     verdict = await session.around.world.accept(
@@ -47,7 +54,8 @@ async def _hand_over(outgoing: Outgoing, message: Send, *, with_faults: bool) ->
         message_id=attempt.message_id,
         kind=type(message).kind(),
         phone=message.phone,
-        payload=message.model_dump(mode="json", by_alias=True, exclude_none=True),
+        payload=payload,
+        arrival=arrival(message, payload, attempt.message_id),
         receipts=receipts,
         with_faults=with_faults,
     )
@@ -57,6 +65,8 @@ async def _hand_over(outgoing: Outgoing, message: Send, *, with_faults: bool) ->
         raise NotConnected("an older lease")
     if verdict.state is not ConnectionState.CONNECTED:
         raise NotConnected(verdict.state.sentence)
+    if verdict.refusal:
+        raise Refused(verdict.refusal)
     if verdict.fault:
         session.around.look_within(0)  # a phone that went offline tells so
     elif receipts:

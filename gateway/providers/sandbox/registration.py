@@ -1,6 +1,6 @@
 """Registering the simulated number, securing it, and its calls.
 
-Every code is accepted but 000000. A number that ends in 9999 is banned.
+Every code is accepted but 000000. A number that ends in 0000 is banned.
 """
 
 from gateway.contract.calls import CallToken, MakeCallToken, ReadSip, RenewSipToken, SipCredentials
@@ -37,7 +37,7 @@ from gateway.sessions.connection import ConnectionState
 operations: Handlers[SandboxSession] = Handlers()
 
 _WRONG = "000000"
-_BANNED = "9999"
+_BANNED = "0000"
 _WAIT_SECONDS = 125
 _TOKEN_BYTES = 18
 _SHOWN_OF_TOKEN = 3

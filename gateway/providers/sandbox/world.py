@@ -36,12 +36,16 @@ class PhoneNow:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a message; *accepted* says that it is in the journal."""
+    """What became of a message.
+
+    *accepted* says that it is in the journal, *refusal* why its group does not take it.
+    """
 
     state: ConnectionState
     outdated: bool
     fault: Fault | None
     accepted: bool
+    refusal: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +120,14 @@ class World:
         kind: str,
         phone: str,
         payload: Mapping[str, Any],
+        arrival: Body,
         receipts: Sequence[PlannedReceipt],
         with_faults: bool,
     ) -> Verdict | None:
-        """Hands a message over; None where there is no such phone."""
+        """Hands a message over; None where there is no such phone.
+
+        *arrival* is what other instances get to read of it, if it goes to them.
+        """
         rows = await self._store.fetch(
             "accept_message",
             instance_id=instance_id,
@@ -128,6 +136,7 @@ class World:
             type=kind,
             phone=phone,
             payload=json.dumps(payload),
+            arrival=json.dumps(arrival),
             receipt_statuses=[receipt.status for receipt in receipts],
             receipt_seconds=[receipt.after_seconds for receipt in receipts],
             with_faults=with_faults,
@@ -135,7 +144,15 @@ class World:
         for row in rows:
             fault = Fault.model_validate(row["fault"]) if row["fault"] else None
             state = ConnectionState(row["state"])
-            return Verdict(state, row["outdated"], fault, accepted=row["seen"] is not None)
+            for reached in row["reached"]:
+                await self._store.signal(reached)
+            return Verdict(
+                state,
+                row["outdated"],
+                fault,
+                accepted=row["seen"] is not None,
+                refusal=row["refusal"],
+            )
         return None
 
     async def show_typing(
