@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope
 from starlette.types import Send as SendMessage
 
+from gateway.administration.audit import Audit
 from gateway.api.caller import Reception
 from gateway.api.json_response import JsonResponse
 from gateway.api.request_body import build, read_json
@@ -50,6 +51,7 @@ class Services:
     enqueuer: Enqueuer
     metrics: Metrics
     answers: Sequence[Answers]
+    audit: Audit
 
 
 class Endpoint:
@@ -101,6 +103,13 @@ class Endpoint:
             path={**route.parameters, **_from_headers(declared, request)},
             query=request.query_params,
         )
+        if declared.audited:
+            await services.audit.note(
+                declared.__name__,
+                account_id=subject.account_id if isinstance(subject, Instance) else subject.id,
+                instance_id=subject.id if isinstance(subject, Instance) else None,
+                address=self._reception.address_of(request),
+            )
         for room in services.answers:
             if room.supports(declared):
                 return _as_response(declared, await room.answer(subject, operation))

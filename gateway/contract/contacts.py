@@ -83,6 +83,9 @@ class RemoveContacts(Operation[ContactsSaved], method="DELETE", path="/contacts/
     phones: Annotated[tuple[Phone, ...], Field(min_length=1, max_length=1_000)]
 
 
+AddContacts.asks, RemoveContacts.asks = AddContacts, RemoveContacts
+
+
 class ContactDetails(Contact):
     """A person, with what they show of themselves; the picture's address lives 48 hours."""
 
@@ -267,6 +270,7 @@ class RecordConsent(Operation[ConsentRecord], method="PUT", path="/contacts/{pho
     Where the account refuses sends to people who opted out, `revoked` is what does it.
     """
 
+    audited = True
     example: ClassVar[Example] = {
         "phone": _PHONE,
         "status": "granted",
@@ -291,6 +295,7 @@ class RecordConsent(Operation[ConsentRecord], method="PUT", path="/contacts/{pho
 class ForgetConsent(Operation[Value], method="DELETE", path="/contacts/{phone}/consent"):
     """Forgets what was recorded. An extension."""
 
+    audited = True
     example: ClassVar[Example] = {"phone": _PHONE}
     answer_example: ClassVar[Any] = {"value": True}
     rehearsal = Rehearsal(order=8)
@@ -311,6 +316,7 @@ class ErasePerson(Operation[Erased], method="DELETE", path="/contacts/{phone}/da
     A message whose attempt is under way is not taken back.
     """
 
+    audited = True
     example: ClassVar[Example] = {"phone": "5511666666666"}
     answer_example: ClassVar[Any] = {
         "phone": "5511666666666",

@@ -314,6 +314,9 @@ class ReadGroupLight(Operation[GroupMetadata], method="GET", path="/light-group-
     phone: GroupId
 
 
+ReadGroup.asks, ReadGroupLight.asks = ReadGroup, ReadGroupLight
+
+
 class InvitedGroup(Wire):
     """What a link shows of its group."""
 

@@ -79,6 +79,7 @@ class ReadQrImage(
 ):
     """The QR code as a picture: a data URI, or the PNG itself for who accepts image/png."""
 
+    asks = ReadQrCode
     answer_example: ClassVar[Any] = {"value": "data:image/png;base64,iVBORw0KGgo="}
     failures = (_UNAVAILABLE,)
 
@@ -136,6 +137,7 @@ class Disconnect(
     What is queued waits.
     """
 
+    audited = True
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
     rehearsal = Rehearsal(order=101)
@@ -228,6 +230,7 @@ class ReadMe(Operation[Me], method="GET", path="/me"):
 class Rename(Operation[Value], method="PUT", path="/update-name"):
     """Gives the instance another name."""
 
+    audited = True
     example: ClassVar[Example] = {"value": "Front desk"}
     answer_example: ClassVar[Any] = _DONE
 
@@ -239,6 +242,7 @@ class Rename(Operation[Value], method="PUT", path="/update-name"):
 class InstanceSwitch(Operation[Value]):
     """Turns something on or off for the instance."""
 
+    audited = True
     column: ClassVar[str]
     example: ClassVar[Example] = {"value": True}
     answer_example: ClassVar[Any] = _DONE
@@ -267,6 +271,7 @@ class SetCallReject(InstanceSwitch, method="PUT", path="/update-call-reject-auto
 class SetCallRejectMessage(Operation[Value], method="PUT", path="/update-call-reject-message"):
     """What is written to whoever's call was rejected; an empty text writes nothing."""
 
+    audited = True
     example: ClassVar[Example] = {"value": "Please write, we do not take calls."}
     answer_example: ClassVar[Any] = _DONE
 

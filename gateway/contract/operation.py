@@ -54,6 +54,8 @@ class Operation(Documented, Generic[Result]):
     """How long the session's answer may be given again, unless the instance changes something."""
     asks: "ClassVar[type[Operation[Any]] | None]" = None
     """What the session must be able to answer where one of our rooms answers this."""
+    audited: ClassVar[bool] = False
+    """An administrative act, noted before it is done."""
     partner: ClassVar[bool] = False
     """Asked with the partner token."""
     absolute: ClassVar[bool] = False

@@ -18,7 +18,14 @@ from gateway.contract.chats import (
     TouchChat,
     text_flag,
 )
-from gateway.contract.groups import ListedGroup, ListGroups, ListJoinedGroups
+from gateway.contract.groups import (
+    GroupMetadata,
+    ListedGroup,
+    ListGroups,
+    ListJoinedGroups,
+    ReadGroup,
+    ReadGroupLight,
+)
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Success, Value
 from gateway.contract.wire import is_group
@@ -32,6 +39,7 @@ _FIND_CHATS = query("directory", "find_chats")
 _LIST_MESSAGES = query("directory", "list_messages")
 _MODIFY_CHAT = query("directory", "modify_chat")
 _SET_NOTE = query("directory", "set_note")
+_NAMES_OF = query("directory", "names_of")
 
 _LISTING_SECONDS = 600.0
 _FOR_EVER = -1
@@ -186,6 +194,33 @@ async def list_groups(desk: DirectoryDesk, asked: ListGroups) -> tuple[ListedGro
         _listed(group.phone, group.subject, group.since_ms, chats.get(group.phone))
         for group in page
     )
+
+
+@handlers.handles(ReadGroup)
+async def read_group(desk: DirectoryDesk, asked: ReadGroup) -> GroupMetadata:
+    return await _with_names(desk, await desk.asker.ask(desk.instance, asked))
+
+
+@handlers.handles(ReadGroupLight)
+async def read_group_light(desk: DirectoryDesk, asked: ReadGroupLight) -> GroupMetadata:
+    return await _with_names(desk, await desk.asker.ask(desk.instance, asked))
+
+
+async def _with_names(desk: DirectoryDesk, group: GroupMetadata) -> GroupMetadata:
+    """People who are saved are shown as they are saved."""
+    saved = {
+        row["phone"]: {"name": row["name"], "short": row["short"]}
+        for row in await desk.database.fetch_dicts(
+            _NAMES_OF,
+            instance_id=desk.instance.id,
+            phones=[each.phone for each in group.participants],
+        )
+    }
+    people = tuple(
+        each.model_copy(update=saved[each.phone]) if each.phone in saved else each
+        for each in group.participants
+    )
+    return group.model_copy(update={"participants": people})
 
 
 def _listed(phone: str, subject: str, since_ms: int, chat: _Chat | None) -> ListedGroup:

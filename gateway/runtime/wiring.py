@@ -7,9 +7,13 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
+from gateway.administration import audit as audit_operations
 from gateway.administration import partner as partner_operations
+from gateway.administration import people as people_operations
 from gateway.administration import subscriptions as subscription_operations
+from gateway.administration.audit import AccountDesk, Audit
 from gateway.administration.partner import PartnerDesk
+from gateway.administration.people import PeopleDesk
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionDesk
 from gateway.api.app import build_app
@@ -17,6 +21,7 @@ from gateway.api.endpoints import Services
 from gateway.api.health import Check, Readiness
 from gateway.api.internal import build_internal_app, metrics_route
 from gateway.api.provider_ingress import authorise_control
+from gateway.api.provider_table import provider_route, provider_table
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Room
@@ -27,7 +32,7 @@ from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.directory import operations as directory_operations
 from gateway.directory.desk import DirectoryDesk
-from gateway.errors import DatabaseUnavailable
+from gateway.errors import DatabaseUnavailable, Unavailable
 from gateway.history.store import History
 from gateway.instances import operations as instance_operations
 from gateway.instances.accounts import Account, Accounts
@@ -104,7 +109,10 @@ class Gateway:
             clock=self._clock,
             random_bytes=os.urandom,
             metrics=self._metrics,
-            further_routes=[metrics_route(self._metrics)] if settings.metrics_on_public else (),
+            further_routes=[
+                provider_route(self._provider_table),
+                *([metrics_route(self._metrics)] if settings.metrics_on_public else ()),
+            ],
         )
         self._http = HttpServer(
             self._app,
@@ -301,6 +309,7 @@ class Gateway:
         def subscription_desk(instance: Instance) -> SubscriptionDesk:
             return SubscriptionDesk(database, instance)
 
+        audit = Audit(database, settings.audit_days)
         self._services = Services(
             instances,
             Accounts(database),
@@ -309,6 +318,8 @@ class Gateway:
             (
                 Room(partner_operations.handlers, partner_desk),
                 Room(subscription_operations.handlers, subscription_desk),
+                Room(people_operations.handlers, partial(PeopleDesk, database)),
+                Room(audit_operations.handlers, partial(AccountDesk, audit)),
                 Room(queue_operations.handlers, queue_desk),
                 Room(webhook_operations.handlers, webhook_desk),
                 Room(instance_operations.handlers, instance_desk),
@@ -319,6 +330,7 @@ class Gateway:
                 ),
                 remembering,
             ),
+            audit,
         )
 
     def _delivery(self, database: Database, vault: TokenVault, node_id: str) -> Delivery:
@@ -356,6 +368,16 @@ class Gateway:
         authorise = authorise_control(lambda: instances)
         for name, engine in engines.items():
             self._app.router.mount(f"/{name}", engine.ingress(authorise))
+
+    def _provider_table(self) -> Mapping[str, object]:
+        if self._services is None:
+            raise Unavailable("The gateway is starting")
+        *rooms, _session = self._services.answers
+        return provider_table(
+            catalogue(),
+            {name: load_provider(name).supports for name in offered_providers(self._settings)},
+            lambda operation: any(room.supports(operation) for room in rooms),
+        )
 
     async def _still_starting(self) -> str | None:
         return self._phase

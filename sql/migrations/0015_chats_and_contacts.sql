@@ -77,9 +77,7 @@ create table audit_log (
     account_id  text,
     instance_id text,
     act         text not null,
-    subject     text,
-    address     text,
-    status      smallint not null
+    address     text
 );
 create index audit_log_by_age on audit_log (at);
 create index audit_log_of_account on audit_log (account_id, id desc);

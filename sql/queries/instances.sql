@@ -1,5 +1,6 @@
 -- name: find_instance
-select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses
+select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses,
+       a.refuse_opted_out
 from instances i
 join accounts a on a.id = i.account_id
 where i.id = %(id)s::text;
@@ -77,6 +78,7 @@ where id = %(account_id)s::text;
 
 -- name: list_instances
 select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses,
+       a.refuse_opted_out,
        coalesce(c.state = 'connected', false) as connected
 from instances i
 join accounts a on a.id = i.account_id
