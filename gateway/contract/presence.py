@@ -9,3 +9,18 @@ class ShowTyping(Operation[Value]):
 
     phone: Chat
     seconds: float
+
+
+class MarkRead(Operation[Value]):
+    """Tells who wrote that messages were read; asked where the instance reads by itself."""
+
+    phone: Chat
+    message_ids: tuple[str, ...]
+    sender: str | None = None
+
+
+class RejectCall(Operation[Value]):
+    """Ends a call that rings; asked where the instance rejects calls."""
+
+    phone: Chat
+    call_id: str

@@ -25,6 +25,7 @@ from gateway.api.provider_table import provider_route, provider_table
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Room
+from gateway.contract.messages.text import SendText
 from gateway.database.embedded import EmbeddedPostgres
 from gateway.database.migrations import migrate, missing_migrations
 from gateway.database.notifications import Notifications
@@ -63,6 +64,7 @@ from gateway.send_queue.start import Starter
 from gateway.send_queue.worker import Desk
 from gateway.sessions import operations as session_operations
 from gateway.sessions.ask import Asker
+from gateway.sessions.habits import Habits
 from gateway.sessions.inbound import Inbound
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
@@ -298,7 +300,9 @@ class Gateway:
 
         asker = Asker(keeper)
         remembering = RememberingAsker(asker, clock, self._metrics)
-        keeper.on_event = remembering.hear
+        habits = Habits(asker, database, partial(_write, enqueuer))
+        stages.start(Floor.SENDERS, {"habits": habits})
+        keeper.listeners += [remembering.hear, habits.hear]
         registry, offer = Registry(database, vault, os.urandom), offer_of(settings)
 
         def partner_desk(account: Account) -> PartnerDesk:
@@ -381,6 +385,10 @@ class Gateway:
 
     async def _still_starting(self) -> str | None:
         return self._phase
+
+
+async def _write(enqueuer: Enqueuer, instance: Instance, phone: str, text: str) -> None:
+    await enqueuer.enqueue(instance, SendText(phone=phone, message=text))
 
 
 async def _migrated(database: Database) -> str | None:

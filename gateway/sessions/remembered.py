@@ -53,10 +53,10 @@ class RememberingAsker:
     def forget(self, instance_id: str) -> None:
         self._remembered.pop(instance_id, None)
 
-    def hear(self, instance_id: str, event: Event) -> None:
+    def hear(self, instance: Instance, event: Event) -> None:
         """Forgets what an event may have changed."""
         if isinstance(event, MessageReceived) and event.kind == "notification":
-            self.forget(instance_id)
+            self.forget(instance.id)
 
     def supports(self, operation: type[Operation[Any]]) -> bool:
         return self._asker.supports(operation)

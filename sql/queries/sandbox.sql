@@ -274,3 +274,14 @@ returning id;
 
 -- name: find_number
 select instance_id from sandbox.phones where phone = %(phone)s::text order by instance_id limit 1;
+
+-- name: mark_read
+-- Tells another instance that what it wrote to this number, or to a group, was read.
+insert into sandbox.events (instance_id, due_at, body)
+select s.instance_id, clock_timestamp(), jsonb_build_object(
+    'kind', 'receipt', 'messageId', s.message_id, 'chat', s.phone, 'status', 'read'
+)
+from sandbox.phones o
+join sandbox.sent s on s.instance_id = o.instance_id and s.message_id = any(%(message_ids)s::text[])
+where o.phone = %(writer)s::text
+returning instance_id;

@@ -272,3 +272,29 @@ async def test_pages_of_chats_stay_put_while_messages_arrive(
     assert contacts == people
     async with client_of(gateway) as again:
         assert (await got(again, "/chats", page=1, pageSize=1))[0]["phone"] == people[4]
+
+
+async def test_what_comes_in_is_read_and_calls_are_rejected_where_that_is_switched_on(
+    client: Client, other: Client, catcher: WebhookCatcher
+) -> None:
+    me = await connect(client, catcher)
+    await connect(other, catcher)
+    for switch in ("auto-read-message", "call-reject-auto"):
+        await client.call("PUT", f"/update-{switch}", json={"value": True})
+    await client.call("PUT", "/update-call-reject-message", json={"value": "Please write"})
+
+    async def switched_on() -> Any:
+        return (await got(client, "/me"))["autoReadMessage"]
+
+    await until(switched_on, bool)
+    await other.send_text("read me", phone=me)
+    read = {"status": "READ", "instanceId": other.demo.instance_id, "phone": me}
+    await catcher.wait_for(
+        lambda c: any(read.items() <= body.items() for body in c.of_type("MessageStatusCallback"))
+    )
+    await until(getting(client, "/chats"), lambda chats: bool(chats) and chats[0]["unread"] == "0")
+
+    await client.control("call", phone=BEN)
+    await catcher.wait_for(lambda c: "CALL_MISSED_VOICE" in dict(told(c, client)))
+    (answered,) = await client.sent_at_least(1)
+    assert (answered["phone"], answered["payload"]["message"]) == (BEN, "Please write")

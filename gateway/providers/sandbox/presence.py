@@ -2,9 +2,11 @@
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
-from gateway.contract.presence import ShowTyping
+from gateway.contract.presence import MarkRead, RejectCall, ShowTyping
 from gateway.errors import NotConnected
+from gateway.providers.sandbox.account import account_of
 from gateway.providers.sandbox.session import SandboxSession
+from gateway.providers.sandbox.telling import notification
 
 operations: Handlers[SandboxSession] = Handlers()
 
@@ -20,4 +22,28 @@ async def show_typing(session: SandboxSession, asked: ShowTyping) -> Value:
     )
     if not shown:
         raise NotConnected("The phone is out of reach.")
+    return Value()
+
+
+@operations.handles(MarkRead)
+async def mark_read(session: SandboxSession, asked: MarkRead) -> Value:
+    """Whoever switched read receipts off tells nobody."""
+    await session.own_phone()
+    if (await account_of(session)).privacy.read_receipts == "enable":
+        await session.around.world.mark_read(asked.sender or asked.phone, asked.message_ids)
+    return Value()
+
+
+@operations.handles(RejectCall)
+async def reject_call(session: SandboxSession, asked: RejectCall) -> Value:
+    await session.own_phone()
+    missed = notification(
+        "CALL_MISSED_VOICE",
+        notification_id=f"{asked.call_id}-missed",
+        chat=asked.phone,
+        by=asked.phone,
+        callId=asked.call_id,
+    )
+    await session.around.world.hear_of(session.seat.instance_id, missed)
+    session.around.look_within(0)
     return Value()

@@ -164,6 +164,17 @@ class World:
         )
         return bool(rows)
 
+    async def mark_read(self, writer: str, message_ids: Sequence[str]) -> None:
+        """Tells the instance of number *writer*, if there is one, that these were read."""
+        for row in await self._store.fetch(
+            "mark_read", writer=writer, message_ids=list(message_ids)
+        ):
+            await self._store.signal(row["instance_id"])
+
+    async def hear_of(self, instance_id: str, body: Body) -> None:
+        """Keeps something to be told to an instance."""
+        await self._store.fetch("receive_message", instance_id=instance_id, body=json.dumps(body))
+
     async def due(
         self,
         holder: str,
