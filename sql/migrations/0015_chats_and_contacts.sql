@@ -29,6 +29,8 @@ create unlogged table chat_listings (
     primary key (instance_id, page_size)
 );
 
+alter table chat_listings alter column phones set storage external;
+
 -- In the order in which they became known: pages stay put while others join.
 create table contacts (
     instance_id text not null,

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Address, Operation, Success
-from gateway.contract.rehearsal import Rehearsal
+from gateway.contract.rehearsal import Prior, Rehearsal
 from gateway.contract.wire import MayMiss, Phone, Wire
 
 _FAILURES = (404, 503)
@@ -317,7 +317,9 @@ class ListCollectionProducts(
     answer_example: ClassVar[Any] = {"nextCursor": None, "products": [_SHOWN]}
     failures = _FAILURES
     rehearsal = Rehearsal(
-        order=3, values={"phone": "{{ownPhone}}", "collectionId": "{{collectionId}}"}
+        order=3,
+        first=(Prior("/device", method="GET"),),
+        values={"phone": "{{ownPhone}}", "collectionId": "{{collectionId}}"},
     )
 
     phone: Phone

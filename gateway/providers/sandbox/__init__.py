@@ -10,13 +10,17 @@
 Everything it knows is in Postgres: the journal survives a kill -9, and control works from any
 node, with or without an open session.
 
+Beside the phones there is a world that all instances share, a row for each thing in it
+(entities.py): groups, communities, channels, profiles, catalogues. What one changes, others see
+and are told; what one writes to another's number, or to a group both are in, arrives there. A
+group keeps its rules: who may write, who may change it, how many it holds.
+
 It does NOT simulate: what a message looks like, or whether WhatsApp would take its content, its
-media or its number (it takes every message, to every chat); groups, contacts, calls, statuses and
-channels; what others receive (two sandbox phones cannot write to each other); WhatsApp's own
-limits of speed, and bans, beyond the faults one plans; encryption, identities (`@lid`), several
-devices, history at linking. A QR code or pairing code is shown, and scanning needs neither. A
-scheduled receipt comes even when the chat is one that sends none. When the connection flaps, a
-message that came in between is told after the reconnection.
+media or its number (it takes every message, to every number, and to groups it does not know);
+statuses; the sound of calls; WhatsApp's own limits of speed, and bans, beyond the faults one
+plans; encryption, several devices, history at linking. A QR code or pairing code is shown, and
+scanning needs neither. A scheduled receipt comes even when the chat is one that sends none. When
+the connection flaps, a message that came in between is told after the reconnection.
 """
 
 from gateway.contract.wire import Wire
