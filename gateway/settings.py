@@ -175,6 +175,9 @@ class Settings(BaseModel):
     log_format: Literal["auto", "json", "pretty"] = Field(
         "auto", description="auto is pretty on a terminal"
     )
+    audit_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        90, description="how long administrative acts are kept"
+    )
     sentry_dsn: Optional = Field(None, description="where unexpected errors are reported")
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope
 from starlette.types import Send as SendMessage
 
+from gateway.administration.audit import Audit
 from gateway.api.caller import Reception
 from gateway.api.json_response import JsonResponse
 from gateway.api.lifting import Lifter
@@ -55,6 +56,7 @@ class Services:
     intake: Intake
     metrics: Metrics
     answers: Sequence[Answers]
+    audit: Audit
 
 
 class Endpoint:
@@ -98,13 +100,22 @@ class Endpoint:
     ) -> Response:
         body: Any = {}
         if request.method not in _BODYLESS:
-            _raw, body = await read_json(request, limit_bytes=self._limit(carries_media=False))
+            _raw, body = await read_json(request, limit_bytes=self._limit(declared.carries_media))
+        if declared.bare_list and isinstance(body, list):
+            body = {declared.bare_list: body}
         operation = build(
             declared,
             body,
             path={**route.parameters, **_from_headers(declared, request)},
             query=request.query_params,
         )
+        if declared.audited:
+            await services.audit.note(
+                declared.__name__,
+                account_id=subject.account_id if isinstance(subject, Instance) else subject.id,
+                instance_id=subject.id if isinstance(subject, Instance) else None,
+                address=self._reception.address_of(request),
+            )
         for room in services.answers:
             if room.supports(declared):
                 return _as_response(declared, await room.answer(subject, operation))

@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from gateway.administration.audit import Audit
 from gateway.administration.office import Office
 from gateway.administration.removal import Remover
 from gateway.clock import Clock
@@ -35,6 +36,7 @@ async def open_office(settings: Settings) -> AsyncIterator[Office]:
                 Accounts(database),
                 Remover(database, Clock(), lapse_seconds=settings.lease_seconds),
                 offer_of(settings),
+                Audit(database, settings.audit_days),
             )
         finally:
             await database.pool.close()

@@ -5,10 +5,15 @@ import random
 import socket
 import uuid
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
+from gateway.administration import audit as audit_operations
 from gateway.administration import partner as partner_operations
+from gateway.administration import people as people_operations
 from gateway.administration import subscriptions as subscription_operations
+from gateway.administration.audit import AccountDesk, Audit
 from gateway.administration.partner import PartnerDesk
+from gateway.administration.people import PeopleDesk
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionDesk
 from gateway.api.app import build_app
@@ -18,15 +23,19 @@ from gateway.api.health import Check, Readiness
 from gateway.api.internal import build_internal_app, metrics_route
 from gateway.api.media import media_route
 from gateway.api.provider_ingress import authorise_control
+from gateway.api.provider_table import provider_route, provider_table
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Room
+from gateway.contract.messages.text import SendText
 from gateway.database.embedded import EmbeddedPostgres
 from gateway.database.migrations import migrate, missing_migrations
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database, url_for_others
 from gateway.database.provider_store import PostgresProviderStore
-from gateway.errors import DatabaseUnavailable
+from gateway.directory import operations as directory_operations
+from gateway.directory.desk import DirectoryDesk
+from gateway.errors import DatabaseUnavailable, Unavailable
 from gateway.history.store import History
 from gateway.instances import operations as instance_operations
 from gateway.instances.accounts import Account, Accounts
@@ -60,11 +69,13 @@ from gateway.send_queue.start import Starter
 from gateway.send_queue.worker import Desk
 from gateway.sessions import operations as session_operations
 from gateway.sessions.ask import Asker
+from gateway.sessions.habits import Habits
 from gateway.sessions.inbound import Inbound
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
 from gateway.sessions.operations import SessionDesk
 from gateway.sessions.provider import Engine, Surroundings
+from gateway.sessions.remembered import RememberingAsker
 from gateway.settings import Settings
 from gateway.webhooks import operations as webhook_operations
 from gateway.webhooks.backoff import RetrySchedule
@@ -108,6 +119,7 @@ class Gateway:
             metrics=self._metrics,
             further_routes=[
                 media_route(lambda: self._media.shelf if self._media else None),
+                provider_route(self._provider_table),
                 *([metrics_route(self._metrics)] if settings.metrics_on_public else ()),
                 *(docs_routes() if settings.docs else ()),
             ],
@@ -308,6 +320,10 @@ class Gateway:
             return SessionDesk(database, keeper, asker, instance)
 
         asker = Asker(keeper)
+        remembering = RememberingAsker(asker, clock, self._metrics)
+        habits = Habits(asker, database, partial(_write, enqueuer))
+        stages.start(Floor.SENDERS, {"habits": habits})
+        keeper.listeners += [remembering.hear, habits.hear]
         registry, offer = Registry(database, vault, os.urandom), offer_of(settings)
 
         def partner_desk(account: Account) -> PartnerDesk:
@@ -318,6 +334,7 @@ class Gateway:
         def subscription_desk(instance: Instance) -> SubscriptionDesk:
             return SubscriptionDesk(database, instance)
 
+        audit = Audit(database, settings.audit_days)
         self._services = Services(
             instances,
             Accounts(database),
@@ -327,13 +344,20 @@ class Gateway:
             (
                 Room(partner_operations.handlers, partner_desk),
                 Room(subscription_operations.handlers, subscription_desk),
+                Room(people_operations.handlers, partial(PeopleDesk, database)),
+                Room(audit_operations.handlers, partial(AccountDesk, audit)),
                 Room(queue_operations.handlers, queue_desk),
                 Room(acting.handlers, lambda one: MessageDesk(queue_desk(one), history, asker)),
                 Room(webhook_operations.handlers, webhook_desk),
                 Room(instance_operations.handlers, instance_desk),
                 Room(session_operations.handlers, session_desk),
-                asker,
+                Room(
+                    directory_operations.handlers,
+                    partial(DirectoryDesk, database, remembering, os.urandom),
+                ),
+                remembering,
             ),
+            audit,
         )
 
     def _delivery(self, database: Database, vault: TokenVault, node_id: str) -> Delivery:
@@ -372,8 +396,22 @@ class Gateway:
         for name, engine in engines.items():
             self._app.router.mount(f"/{name}", engine.ingress(authorise))
 
+    def _provider_table(self) -> Mapping[str, object]:
+        if self._services is None:
+            raise Unavailable("The gateway is starting")
+        *rooms, _session = self._services.answers
+        return provider_table(
+            catalogue(),
+            {name: load_provider(name).supports for name in offered_providers(self._settings)},
+            lambda operation: any(room.supports(operation) for room in rooms),
+        )
+
     async def _still_starting(self) -> str | None:
         return self._phase
+
+
+async def _write(enqueuer: Enqueuer, instance: Instance, phone: str, text: str) -> None:
+    await enqueuer.enqueue(instance, SendText(phone=phone, message=text))
 
 
 async def _migrated(database: Database) -> str | None:

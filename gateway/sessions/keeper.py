@@ -1,7 +1,7 @@
 """Keeps a session open for every instance whose lease this node holds."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.bells import ringing
@@ -96,7 +96,8 @@ class _Held:
 class Keeper:
     """Part of the service.
 
-    `connected` holds the sessions that may send now; `watch` tells of changes to it.
+    `connected` holds the sessions that may send now; `watch` tells of changes to it. `listeners`
+    hear of every event once it is written down.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class Keeper:
         self._touched: set[str] = set()
         self._bell = asyncio.Event()
         self.connected: dict[str, LiveSession] = {}
+        self.listeners: list[Callable[[Instance, Event], None]] = []
 
     def listen(self, notifications: Notifications) -> None:
         notifications.subscribe("instance_changed", self._touch, on_reconnect=self._bell.set)
@@ -270,6 +272,8 @@ class Keeper:
                 own_phone = delivery.event.phone
             await self._inbound.take(live.instance, live.epoch, delivery.event, own_phone=own_phone)
             self._follow(live, delivery.event)
+            for hear in self.listeners:
+                hear(live.instance, delivery.event)
             await delivery.acknowledge()
 
     def _follow(self, live: LiveSession, event: Event) -> None:
