@@ -13,6 +13,7 @@ from gateway.send_queue.batching import Batch
 
 _CLAIM = query("send_queue", "claim")
 _SLEEP_LINES = query("send_queue", "sleep_lines")
+_SENT_TODAY = query("send_queue", "sent_today")
 
 _WEIGHTS: Final[Mapping[Priority, int]] = {
     Priority.HIGH: 4,
@@ -81,6 +82,14 @@ class _Slept:
     seconds_until_due: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What left a line since midnight (UTC), and when the next day begins."""
+
+    sent: int
+    ends_at: datetime
+
+
 class Claimer:
     """Part of the service."""
 
@@ -108,6 +117,12 @@ class Claimer:
         empty; both are the database's view.
         """
         return await self._sleeps.ask(line)
+
+    async def sent_today(self, instance_id: str, *, most: int) -> Day:
+        """Counts no further than *most*."""
+        day = await self._database.fetch_one(Day, _SENT_TODAY, instance_id=instance_id, most=most)
+        assert day is not None
+        return day
 
     async def _claim(self, lines: list[Line]) -> Sequence[Claimed | None]:
         lanes = [line.lanes() for line in lines]
