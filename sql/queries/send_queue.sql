@@ -162,7 +162,7 @@ with waiting as (
             from message_queue h
             where h.instance_id = w.instance_id and h.status = 'pending' and h.priority = lane.priority
                 and h.position >= case
-                    when n.reordered <> w.reordered then -9223372036854775808
+                    when n.reordered <> w.reordered then %(first_position)s::bigint
                     when lane.priority = 0 then w.from_high
                     when lane.priority = 1 then w.from_normal
                     else w.from_bulk

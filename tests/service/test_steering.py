@@ -175,13 +175,11 @@ async def test_history_is_narrowed_and_paged(client: Client) -> None:
     await until_status(client, others[-1], "sent", "delivered", "read")
 
     seen: list[str] = []
-    cursor = None
-    while True:
-        cursor_of = {"pagingState": cursor} if cursor else {}
-        page = await read(client, "/messages", pageSize=2, **cursor_of)
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await read(client, "/messages", pageSize=2, pagingState=cursor)
         seen += [m["messageId"] for m in page["messages"]]
-        if not (cursor := page["pagingState"]):
-            break
+        cursor = page["pagingState"]
     of_phone = (await read(client, "/messages", phone="+55 11 99999-9999"))["messages"]
     recorded_at = of_phone[0]["recordedAt"]
     up_to = (await read(client, "/messages", to=recorded_at))["messages"]
