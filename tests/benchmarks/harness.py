@@ -22,6 +22,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from gateway.database.embedded import EmbeddedPostgres
 from gateway.database.migrations import migrate
 from gateway.instances.tokens import hash_of
+from gateway.observability.logging import configure_logging
 from tests.fixtures.postgres import public_folder
 
 Side = Callable[[], Awaitable[float]]
@@ -161,5 +162,6 @@ def main(benchmark: Callable[[str], Awaitable[None]]) -> None:
             await show_machine(url)
             await benchmark(url)
 
+    configure_logging(level="WARNING", pretty=False)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
