@@ -153,12 +153,12 @@ with waiting as (
         on n.instance_id = w.instance_id and n.connected and not n.paused
         and (n.hold_until is null or n.hold_until <= now())
     cross join lateral (
-        select q.id
+        select q.tid
         from (
             values (w.first, 1), (w.second, 2), (w.third, 3)
         ) as lane (priority, turn)
         cross join lateral (
-            select h.id, h.due_at
+            select h.ctid as tid, h.due_at
             from message_queue h
             where h.instance_id = w.instance_id and h.status = 'pending' and h.priority = lane.priority
                 and h.position >= case
@@ -174,7 +174,8 @@ with waiting as (
         order by lane.turn
         limit 1
     ) top
-    join message_queue m on m.instance_id = w.instance_id and m.id = top.id
+    -- By its place, which no plan can take for a walk along the line.
+    join message_queue m on m.ctid = top.tid and m.instance_id = w.instance_id
     where m.status = 'pending' and m.due_at <= now()
         and not exists (
             select 1 from message_queue p
@@ -263,15 +264,16 @@ with done as (
     join done d on d.instance_id = w.instance_id and d.chat = w.chat
     order by w.instance_id, w.chat
     for no key update of w skip locked
+), told_to as materialized (
+    select w.instance_id, w.chat
+    from webhook_lines w
+    join done d on d.instance_id = w.instance_id and d.chat = w.chat
 ), free as (
     select d.*
     from done d
-    where exists (
-            select 1 from told_before t where t.instance_id = d.instance_id and t.chat = d.chat
-        )
-        or not exists (
-            select 1 from webhook_lines w where w.instance_id = d.instance_id and w.chat = d.chat
-        )
+    left join told_before t on t.instance_id = d.instance_id and t.chat = d.chat
+    left join told_to w on w.instance_id = d.instance_id and w.chat = d.chat
+    where t.chat is not null or w.chat is null
 ), removed as (
     delete from message_queue m
     using free f

@@ -759,6 +759,7 @@ async def test_a_cancel_that_meets_a_claim_takes_the_row_away_from_it(
                 "reordered": [-1],
                 **{name: [lane] for lane, name in enumerate(("first", "second", "third"))},
                 **{f"from_{lane.name.lower()}": [0] for lane in Priority},
+                "first_position": 0,
             },
         )
         cancelling = asyncio.create_task(cancel(node, line, claimed))
