@@ -89,6 +89,23 @@ class Settings(BaseModel):
     queue_max_waiting_disconnected: int = Field(
         1_000, ge=0, description="the same while it is disconnected; 0: no limit"
     )
+    queue_max_age: float = Field(
+        0.0,
+        ge=0,
+        description="a message that has waited so long since it was due fails as expired; 0: never",
+    )
+    daily_limit: int = Field(
+        0, ge=0, description="messages that leave an instance per day (UTC); 0: no limit"
+    )
+    warm_up_days: int = Field(
+        0, ge=0, description="a new instance comes up to its daily limit in as many days"
+    )
+    failed_days: int = Field(
+        30, ge=1, description="days that a failed message can be tried again from the queue"
+    )
+    history_days: int = Field(
+        365, ge=0, description="days that history is kept, in whole months; 0: for ever"
+    )
     max_body_bytes: int = Field(
         1_048_576, ge=1_024, description="largest request body without a file in it"
     )

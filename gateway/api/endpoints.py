@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,12 +30,15 @@ from gateway.instances.store import Instance, Instances
 from gateway.media.intake import Intake
 from gateway.observability.metrics import Metrics
 from gateway.send_queue.enqueue import Enqueuer, IdempotencyKey
+from gateway.send_queue.following import Followers
 from gateway.settings import Settings
 
 _FARTHEST = timedelta(days=90)
 _LONGEST_KEY = 255
 _BODYLESS = frozenset({"GET", "HEAD"})
 _NO_CONTENT = 204
+_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\b", re.IGNORECASE)
+_LONGEST_WAIT_SECONDS = 60
 
 
 class Answers(Protocol):
@@ -54,6 +58,7 @@ class Services:
     accounts: Accounts
     enqueuer: Enqueuer
     intake: Intake
+    followers: Followers
     metrics: Metrics
     answers: Sequence[Answers]
     audit: Audit
@@ -176,7 +181,16 @@ class InstanceEndpoint(Endpoint):
         }
         if queued.scheduled_for:
             answer["scheduledFor"] = queued.scheduled_for
-        return JsonResponse(answer)
+        seconds = _seconds_to_wait(request)
+        if not seconds:
+            return JsonResponse(answer)
+        progress = await services.followers.follow(
+            instance.id, queued.message_id, most_seconds=seconds
+        )
+        answer["status"] = progress.status if progress else "pending"
+        if progress and progress.error:
+            answer["error"] = progress.error
+        return JsonResponse(answer, headers={"Preference-Applied": f"wait={seconds}"})
 
     async def _message(
         self,
@@ -231,6 +245,12 @@ def _idempotency(request: Request, route: Route, fingerprint: bytes) -> Idempote
         raise InvalidRequest(f"Idempotency-Key: must be at most {_LONGEST_KEY} characters")
     digest = hashlib.sha256(route.template.encode() + b"\n" + fingerprint)
     return IdempotencyKey(key, digest.digest())
+
+
+def _seconds_to_wait(request: Request) -> int:
+    """What `Prefer: wait=20` asks for; a preference that cannot be read is none (RFC 7240)."""
+    found = _WAIT.search(request.headers.get("prefer", ""))
+    return min(int(found[1]), _LONGEST_WAIT_SECONDS) if found else 0
 
 
 def _from_headers(declared: type[Operation[Any]], request: Request) -> dict[str, str]:

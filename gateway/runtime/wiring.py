@@ -36,6 +36,9 @@ from gateway.database.provider_store import PostgresProviderStore
 from gateway.directory import operations as directory_operations
 from gateway.directory.desk import DirectoryDesk
 from gateway.errors import DatabaseUnavailable, Unavailable
+from gateway.history import operations as history_operations
+from gateway.history.months import Months
+from gateway.history.operations import HistoryDesk
 from gateway.history.store import History
 from gateway.instances import operations as instance_operations
 from gateway.instances.accounts import Account, Accounts
@@ -48,24 +51,28 @@ from gateway.observability.metrics import Metrics
 from gateway.providers import load_provider
 from gateway.runtime.demo import ensure_demo
 from gateway.runtime.gauges import Gauges, LoopProbe
+from gateway.runtime.housekeeping import Chore, Housekeeping
 from gateway.runtime.http_server import HttpServer
 from gateway.runtime.media import Media
 from gateway.runtime.offer import offer_of, offered_providers
 from gateway.runtime.part import Part
 from gateway.runtime.secret import secrets_of
 from gateway.runtime.stages import Floor, Stages
-from gateway.send_queue import acting
+from gateway.send_queue import acting, steering
 from gateway.send_queue import operations as queue_operations
 from gateway.send_queue.acting import MessageDesk
 from gateway.send_queue.claim import Claimer
 from gateway.send_queue.coordinator import Coordinator
 from gateway.send_queue.enqueue import Enqueuer, QueueLimits
+from gateway.send_queue.following import Followers
+from gateway.send_queue.ids import message_id_named
 from gateway.send_queue.operations import QueueDesk
 from gateway.send_queue.outcome import Recorder, RetryPolicy
-from gateway.send_queue.pacing import Backoff, Pace
+from gateway.send_queue.pacing import Backoff, Pace, Tempo
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.schedule import Schedule
 from gateway.send_queue.start import Starter
+from gateway.send_queue.upkeep import QueueUpkeep
 from gateway.send_queue.worker import Desk
 from gateway.sessions import operations as session_operations
 from gateway.sessions.ask import Asker
@@ -87,6 +94,8 @@ from gateway.webhooks.posting import Poster
 _RENEWALS_PER_LEASE = 3
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 1.0
 _LONGEST_HOST_NAME = 30
+_EXPIRE_EVERY_SECONDS = 15.0
+_TIDY_EVERY_SECONDS = 3_600.0
 
 
 class Gateway:
@@ -252,8 +261,17 @@ class Gateway:
         policy = RetryPolicy(
             Backoff(settings.retry_base_seconds, settings.retry_cap_seconds), self._random.uniform
         )
+        tempo = Tempo(
+            Pace(settings.pace_min_seconds, settings.pace_max_seconds),
+            daily_limit=settings.daily_limit,
+            warm_up_days=settings.warm_up_days,
+        )
         claimer, starter = Claimer(database), Starter(database)
-        recorder = Recorder(database, clock, uuid.uuid4, told=delivery.look_again)
+        followers = Followers(database, clock)
+
+        recorder = Recorder(
+            database, clock, uuid.uuid4, told=_all(delivery.look_again, followers.look_again)
+        )
         rescue = Rescue(database, recorder, policy)
         coordinator = Coordinator(
             keeper,
@@ -267,7 +285,7 @@ class Gateway:
                 clock=clock,
                 uniform=self._random.uniform,
                 policy=policy,
-                pace=Pace(settings.pace_min_seconds, settings.pace_max_seconds),
+                tempo=tempo,
                 send_timeout_seconds=settings.send_timeout_seconds,
             ),
             rescue,
@@ -286,6 +304,7 @@ class Gateway:
                 settings.queue_max_waiting,
                 settings.queue_max_waiting_disconnected,
                 settings.max_attempts,
+                settings.queue_max_age or None,
             ),
             clock=clock,
             random_bytes=os.urandom,
@@ -303,15 +322,21 @@ class Gateway:
         stages.start(Floor.BATCHES, batches)
         stages.start(Floor.SESSIONS, {"sessions": keeper})
         stages.start(
-            Floor.SENDERS, {"workers": coordinator, "schedule": schedule, "webhooks": delivery}
+            Floor.SENDERS,
+            {
+                "workers": coordinator,
+                "schedule": schedule,
+                "webhooks": delivery,
+                "housekeeping": self._housekeeping(database, node_id, delivery.look_again),
+            },
         )
+        stages.start(Floor.EDGES, {"followers": followers})
         policy_of_addresses = settings.address_policy()
 
         def webhook_desk(instance: Instance) -> WebhookDesk:
             return WebhookDesk(database, policy_of_addresses, instance)
 
-        def queue_desk(instance: Instance) -> QueueDesk:
-            return QueueDesk(database, clock, self._metrics, instance)
+        queue_desk = partial(QueueDesk, database, clock, self._metrics, tempo, claimer)
 
         def instance_desk(instance: Instance) -> InstanceDesk:
             return InstanceDesk(database, vault, instance)
@@ -340,6 +365,7 @@ class Gateway:
             Accounts(database),
             enqueuer,
             media.intake,
+            followers,
             self._metrics,
             (
                 Room(partner_operations.handlers, partner_desk),
@@ -348,6 +374,8 @@ class Gateway:
                 Room(audit_operations.handlers, partial(AccountDesk, audit)),
                 Room(queue_operations.handlers, queue_desk),
                 Room(acting.handlers, lambda one: MessageDesk(queue_desk(one), history, asker)),
+                Room(steering.handlers, queue_desk),
+                Room(history_operations.handlers, partial(HistoryDesk, database, message_id_named)),
                 Room(webhook_operations.handlers, webhook_desk),
                 Room(instance_operations.handlers, instance_desk),
                 Room(session_operations.handlers, session_desk),
@@ -359,6 +387,21 @@ class Gateway:
             ),
             audit,
         )
+
+    def _housekeeping(
+        self, database: Database, node_id: str, told: Callable[[], None]
+    ) -> Housekeeping:
+        settings = self._settings
+        upkeep = QueueUpkeep(
+            database, self._clock, uuid.uuid4, failed_days=settings.failed_days, told=told
+        )
+        months = Months(database, keep_days=settings.history_days)
+        chores = (
+            Chore("expire messages", _EXPIRE_EVERY_SECONDS, upkeep.expire),
+            Chore("forget the queue's past", _TIDY_EVERY_SECONDS, upkeep.forget),
+            Chore("months of history", _TIDY_EVERY_SECONDS, months.keep),
+        )
+        return Housekeeping(database, self._clock, chores, node_id=node_id)
 
     def _delivery(self, database: Database, vault: TokenVault, node_id: str) -> Delivery:
         settings = self._settings
@@ -428,3 +471,11 @@ async def _answers(database: Database) -> str | None:
     except DatabaseUnavailable as error:
         return str(error)
     return None
+
+
+def _all(*calls: Callable[[], None]) -> Callable[[], None]:
+    def call_all() -> None:
+        for call in calls:
+            call()
+
+    return call_all

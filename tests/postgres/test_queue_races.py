@@ -20,10 +20,9 @@ from gateway.database.notifications import Notifications
 from gateway.database.queries import query
 from gateway.errors import Conflict, DatabaseUnavailable, IdempotencyKeyReused, QueueFull
 from gateway.instances.store import Instance
-from gateway.observability.metrics import Metrics
 from gateway.send_queue.claim import Claimed, Line
 from gateway.send_queue.enqueue import IdempotencyKey, QueueLimits
-from gateway.send_queue.operations import QueueDesk, remove_from_queue
+from gateway.send_queue.operations import remove_from_queue
 from gateway.send_queue.outcome import Failed, HandedBack, Outcome, Retried, Sent
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.schedule import Schedule
@@ -84,8 +83,7 @@ def text_of(claimed: Claimed | None) -> str | None:
 
 async def cancel(node: Node, instance: Instance, claimed: Claimed) -> None:
     """As DELETE /queue/{zaapId} does."""
-    desk = QueueDesk(node.database, Clock(), Metrics(), instance)
-    await remove_from_queue(desk, RemoveFromQueue(zaap_id=claimed.zaap_id))
+    await remove_from_queue(node.queue_desk(instance), RemoveFromQueue(zaap_id=claimed.zaap_id))
 
 
 async def cancel_open(
@@ -761,6 +759,7 @@ async def test_a_cancel_that_meets_a_claim_takes_the_row_away_from_it(
                 "reordered": [-1],
                 **{name: [lane] for lane, name in enumerate(("first", "second", "third"))},
                 **{f"from_{lane.name.lower()}": [0] for lane in Priority},
+                "first_position": 0,
             },
         )
         cancelling = asyncio.create_task(cancel(node, line, claimed))
