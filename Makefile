@@ -37,10 +37,11 @@ check: setup
 	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory postman; \
 		else echo "SKIPPED: the Postman collection was not run, because that needs node and npm"; fi
 
-docs: setup ## write the OpenAPI document and the Postman collection from the declarations
+docs: setup ## write the OpenAPI document, the Postman collection and README's tables from the code
 	$(BIN)/gateway openapi > openapi/openapi.json
 	$(BIN)/gateway postman > postman/gateway.postman_collection.json
 	$(BIN)/gateway postman --environment > postman/gateway.postman_environment.json
+	$(BIN)/gateway readme README.md
 
 postman: setup $(NEWMAN) ## run the Postman collection against a fresh gateway (needs node and npm)
 	@PYTHONPATH=. $(BIN)/python tests/postman_run.py

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -21,6 +22,7 @@ from gateway.observability.logging import configure_logging
 from gateway.providers import provider_names
 from gateway.runtime.doctor import examine
 from gateway.runtime.office import open_office
+from gateway.runtime.readme import renew_file
 from gateway.runtime.service import run_service
 from gateway.runtime.wiring import Gateway
 from gateway.runtime.workers import Workers, end_of_parent
@@ -264,6 +266,12 @@ def postman(
 ) -> None:
     """Print the contract as a Postman collection."""
     _print_json(render_environment() if environment else render_collection(catalogue()))
+
+
+@cli.command(hidden=True)
+def readme(file: Path) -> None:
+    """Renew the tables of README.md."""
+    renew_file(file)
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -13,7 +13,7 @@ from gateway.errors import InvalidSettings
 from gateway.public_address import AddressPolicy
 
 PREFIX = "GATEWAY_"
-_WITHOUT_PREFIX = {"DATABASE_URL": "database_url"}
+_WITHOUT_PREFIX = frozenset({"database_url"})
 _SHORTEST_SECRET = 32
 _LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 _LONGEST_NODE_NAME = 40  # a notification channel carries it
@@ -234,35 +234,50 @@ class Settings(BaseModel):
         Raises:
             InvalidSettings: a name is unknown or a value unusable; says which.
         """
-        values: dict[str, str] = {}
-        for name, value in environment.items():
-            if name in _WITHOUT_PREFIX:
-                values[_WITHOUT_PREFIX[name]] = value
-            elif name.startswith(PREFIX) and not name.startswith(tuple(foreign_prefixes)):
-                values[name.removeprefix(PREFIX).lower()] = value
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise InvalidSettings(
-                "; ".join(_sentence(e["loc"], e) for e in error.errors())
-            ) from None
+        foreign = tuple(foreign_prefixes)
+        return read_variables(
+            cls, {n: v for n, v in environment.items() if not n.startswith(foreign)}
+        )
 
 
-def variable_name(field: str) -> str:
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_variables(
+    model: type[Model], environment: Mapping[str, str], *, prefix: str = PREFIX
+) -> Model:
+    """The variables that begin with *prefix*, as the fields of *model*.
+
+    Raises:
+        InvalidSettings: a name is unknown or a value unusable; says which.
+    """
+    fields = {variable_name(field, prefix): field for field in model.model_fields}
+    values = {
+        fields.get(name, name): value
+        for name, value in environment.items()
+        if name in fields or name.startswith(prefix)
+    }
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise InvalidSettings(
+            "; ".join(_sentence(e["loc"], e, prefix) for e in error.errors())
+        ) from None
+
+
+def variable_name(field: str, prefix: str = PREFIX) -> str:
     """The environment variable of a field."""
-    for name, known in _WITHOUT_PREFIX.items():
-        if known == field:
-            return name
-    return PREFIX + field.upper()
+    if prefix == PREFIX and field in _WITHOUT_PREFIX:
+        return field.upper()
+    return prefix + field.upper()
 
 
-def _sentence(location: tuple[int | str, ...], error: Mapping[str, object]) -> str:
+def _sentence(location: tuple[int | str, ...], error: Mapping[str, object], prefix: str) -> str:
     if not location:
         return str(error["msg"]).removeprefix("Value error, ")
-    name = variable_name(str(location[0]))
     if error["type"] == "extra_forbidden":
-        return f"{name} is not a setting of this gateway"
-    return f"{name}: {error['msg']}"
+        return f"{location[0]} is not a setting of this gateway"
+    return f"{variable_name(str(location[0]), prefix)}: {error['msg']}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,6 +1,8 @@
 """Path, query and JSON become the declared model, or one clear sentence about what is wrong."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import orjson
@@ -13,6 +15,8 @@ from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedContentType
 
 Command = TypeVar("Command", bound=Wire)
 
+_PATIENCE_SECONDS = 10.0
+_MOST_DISCARDED_BYTES = 300_000_000
 _WHOLE_SENTENCES = frozenset({"invalid_phone"})
 _COMPLAINTS = {
     "bool_parsing": "must be true or false",
@@ -40,7 +44,7 @@ async def read_json(request: Request, *, limit_bytes: int) -> tuple[bytes, Any]:
     """The raw body and what it says; an empty body says {}.
 
     Raises:
-        BodyTooLarge: it exceeds *limit_bytes*; the rest is not read.
+        BodyTooLarge: it exceeds *limit_bytes*; the rest is thrown away.
         UnsupportedContentType: there is a body and it is not JSON.
         InvalidRequest: it is broken, or holds a character Postgres cannot keep.
     """
@@ -62,18 +66,33 @@ async def read_json(request: Request, *, limit_bytes: int) -> tuple[bytes, Any]:
 
 async def _read(request: Request, limit_bytes: int) -> bytes:
     length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limit_bytes:
-        raise BodyTooLarge(limit_bytes)
-    chunks, size = [], 0
+    announced_bytes = int(length) if length.isdigit() else 0
+    chunks, size, stream = [], 0, request.stream()
     try:
-        async for chunk in request.stream():
+        if announced_bytes > limit_bytes:
+            if "100-continue" not in request.headers.get("expect", "").lower():
+                await _hear_out(stream)
+            raise BodyTooLarge(limit_bytes)
+        async for chunk in stream:
             size += len(chunk)
             if size > limit_bytes:
+                await _hear_out(stream)
                 raise BodyTooLarge(limit_bytes)
             chunks.append(chunk)
     except ClientDisconnect:
         raise InvalidRequest("The body ended before its time") from None
     return b"".join(chunks)
+
+
+async def _hear_out(stream: AsyncIterator[bytes]) -> None:
+    """Throws the rest away, within limits: most clients read no answer before they wrote all."""
+    size = 0
+    with suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            async for chunk in stream:
+                size += len(chunk)
+                if size > _MOST_DISCARDED_BYTES:
+                    break
 
 
 def _holds_nul(value: object) -> bool:

@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
+from pydantic import BaseModel
+
 from gateway.clock import Clock
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
@@ -30,8 +32,9 @@ counts as Refused, any other exception as Unconfirmed."""
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at sending: our id, the right to send, the messages spoken of (by our id), and the
-    files (by the text that names them in the message).
+    """One try at sending: our id, the right to send, what the message speaks of, its files.
+
+    Earlier messages are found by our id, files by the text that names them in the message.
 
     The engine keeps the time limit too, because a call already made cannot be recalled.
     """
@@ -222,6 +225,11 @@ class Provider(Protocol):
     @property
     def can_repeat_send(self) -> bool:
         """Whether a blind repeat under the same id is safe: people see the message once."""
+        ...
+
+    @property
+    def settings(self) -> type[BaseModel]:
+        """What `GATEWAY_<NAME>_...` variables there are, each with a description."""
         ...
 
     def supports(self, command: type[Wire]) -> bool: ...

@@ -23,7 +23,7 @@ from gateway.contract.wire import Wire
 from gateway.providers.sandbox.engine import SandboxEngine
 from gateway.providers.sandbox.messages import sends
 from gateway.providers.sandbox.operations import operations
-from gateway.providers.sandbox.settings import read_settings
+from gateway.providers.sandbox.settings import SandboxSettings, read_settings
 from gateway.sessions.provider import Surroundings
 
 
@@ -32,6 +32,7 @@ class SandboxProvider:
 
     name = "sandbox"
     can_repeat_send = True
+    settings = SandboxSettings
 
     def supports(self, command: type[Wire]) -> bool:
         return sends.supports(command) or operations.supports(command)
