@@ -26,9 +26,16 @@ class HttpServer:
     """
 
     def __init__(
-        self, app: Starlette, *, host: str, port: int, drain_seconds: float, shared: bool = False
+        self,
+        app: Starlette,
+        *,
+        host: str,
+        port: int,
+        drain_seconds: float,
+        shared: bool = False,
+        variable: str = "GATEWAY_PORT",
     ) -> None:
-        with refusal_explained(host, port):
+        with refusal_explained(host, port, variable):
             self._socket = socket.create_server(
                 (host, port), backlog=2048, family=family_of(host), reuse_port=shared
             )
@@ -63,13 +70,13 @@ class HttpServer:
 
 
 @contextmanager
-def refusal_explained(host: str, port: int) -> Iterator[None]:
-    """Turns a port that cannot be had into StartRefused."""
+def refusal_explained(host: str, port: int, variable: str = "GATEWAY_PORT") -> Iterator[None]:
+    """Turns a port that cannot be had into StartRefused, which names the *variable* to change."""
     try:
         yield
     except OSError as error:
         raise StartRefused(
-            f"Cannot listen on {host}:{port} ({error.strerror}): set GATEWAY_PORT to another port"
+            f"Cannot listen on {host}:{port} ({error.strerror}): set {variable} to another port"
         ) from None
 
 

@@ -136,6 +136,7 @@ class Gateway:
             host=settings.internal_host,
             port=_internal_port(settings, worker),
             drain_seconds=settings.drain_seconds,
+            variable="GATEWAY_INTERNAL_PORT",
         )
 
     @property

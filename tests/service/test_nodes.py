@@ -1,14 +1,23 @@
 """Several nodes share the work, and take over from each other."""
 
+import asyncio
+import os
 import random
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from gateway.database.embedded import EmbeddedPostgres
 from gateway.instances.creation import NewInstance
-from tests.fixtures.cluster import LEASE_SECONDS, Cluster, Traffic, running_cluster
-from tests.fixtures.service import RunningGateway, until
+from tests.fixtures.cluster import LEASE_SECONDS, SECRET, Cluster, Traffic, running_cluster
+from tests.fixtures.pgbouncer import running_pgbouncer
+from tests.fixtures.postgres import PostgresServer, public_folder
+from tests.fixtures.service import RunningGateway, running_gateway, until
+from tests.fixtures.webhook_catcher import WebhookCatcher
 
 NAMES = ("one", "two", "three")
 PATIENCE_SECONDS = 20.0
@@ -29,10 +38,39 @@ async def balanced(cluster: Cluster, nodes: int, *, seconds: float = PATIENCE_SE
 
 
 async def ask(
-    node: RunningGateway, instance: NewInstance, path: str, method: str = "GET"
+    node: RunningGateway, instance: NewInstance, path: str, method: str = "GET", **body: str
 ) -> httpx.Response:
     async with httpx.AsyncClient(base_url=node.base_url, timeout=35.0, trust_env=False) as http:
-        return await http.request(method, f"/instances/{instance.id}/token/{instance.token}{path}")
+        return await http.request(
+            method,
+            f"/instances/{instance.id}/token/{instance.token}{path}",
+            json=body or None,
+        )
+
+
+@asynccontextmanager
+async def running_role(folder: Path, database_url: str, role: str) -> AsyncIterator[RunningGateway]:
+    """A node that does only this, and answers nobody but the operator."""
+    data_dir = folder / role
+    data_dir.mkdir()
+    with running_gateway(
+        data_dir,
+        database_url,
+        *("--role", role),
+        GATEWAY_NODE_NAME=role,
+        GATEWAY_SECRET_KEY=SECRET,
+    ) as node:
+        async with httpx.AsyncClient(trust_env=False) as http:
+
+            async def look() -> int:
+                try:
+                    url = f"http://127.0.0.1:{node.internal_port}/ready"
+                    return (await http.get(url)).status_code
+                except httpx.TransportError:
+                    return 0
+
+            await until(look, lambda code: code == httpx.codes.OK, seconds=40)
+        yield node
 
 
 async def test_instances_are_shared_evenly_as_nodes_come_and_go(
@@ -141,3 +179,125 @@ async def scan(node: RunningGateway, instance: NewInstance, client_token: str) -
             json={},
             headers={"Instance-Token": instance.token, "Client-Token": client_token},
         )
+
+
+async def test_kill_9_again_and_again_loses_reorders_and_repeats_nothing_undeclared(
+    tmp_path: Path, database_url: str
+) -> None:
+    """GATEWAY_TEST_KILLS asks for more than the few of every day."""
+    kills, chance = int(os.environ.get("GATEWAY_TEST_KILLS", "6")), random.Random(3)
+    async with running_cluster(
+        tmp_path,
+        database_url,
+        NAMES,
+        GATEWAY_SANDBOX_LATENCY_MAX_SECONDS="0.02",
+        GATEWAY_PACE_MAX_SECONDS="0.02",
+    ) as cluster:
+        instances = await cluster.add_instances(12)
+        await balanced(cluster, 3)
+        traffic = Traffic(cluster, instances, chance, gap_seconds=0.02)
+        async with traffic.flowing():
+            for _ in range(kills):
+                # At any step of the road of any message: nobody waits for a good moment.
+                await asyncio.sleep(chance.uniform(0.0, 1.0))
+                victim = chance.choice(cluster.nodes)
+                victim.kill()
+                if chance.random() < 0.5:
+                    await asyncio.sleep(chance.uniform(0.0, 2 * LEASE_SECONDS))
+                victim.start()
+                await victim.ready()
+        await traffic.assert_promise_kept()
+        ((failed,),) = await cluster.rows(
+            "select count(*) from message_queue where status = 'failed'"
+        )
+
+    assert failed == 0
+    print(f"{kills} kills, {traffic.total} messages, {cluster.rescued()} rescued")  # noqa: T201
+
+
+async def test_a_graceful_stop_hands_over_at_once(tmp_path: Path, database_url: str) -> None:
+    """With a lease this long, waiting for it to lapse would be seen."""
+    async with running_cluster(
+        tmp_path, database_url, NAMES, GATEWAY_LEASE_SECONDS="60"
+    ) as cluster:
+        instances = await cluster.add_instances(9)
+        await balanced(cluster, 3)
+        await cluster.all_connected()
+        traffic = Traffic(cluster, instances, random.Random(4), gap_seconds=0.02)
+        async with traffic.flowing():
+            await cluster.arrived_at_least(30)
+            assert await asyncio.to_thread(cluster.node("one").stop) == 0
+            await balanced(cluster, 2, seconds=5)
+            await cluster.arrived_at_least(traffic.total)
+        await traffic.assert_promise_kept()
+
+    assert cluster.rescued() == 0
+
+
+async def test_postgres_may_be_restarted_under_load(tmp_path: Path) -> None:
+    with public_folder() as folder:
+        server = EmbeddedPostgres(folder / "pg", durable=True)
+        await server.start()
+        try:
+            async with running_cluster(
+                tmp_path, server.url, NAMES, GATEWAY_LEASE_SECONDS="6"
+            ) as cluster:
+                instances = await cluster.add_instances(9)
+                await balanced(cluster, 3)
+                traffic = Traffic(cluster, instances, random.Random(5), gap_seconds=0.02)
+                async with traffic.flowing():
+                    for _ in range(2):
+                        await cluster.arrived_at_least(traffic.total + 50)
+                        await server.stop()
+                        await asyncio.sleep(1)
+                        await server.start()
+                await traffic.assert_promise_kept()
+                await balanced(cluster, 3)
+        finally:
+            await server.stop()
+
+
+async def test_roles_may_be_split(
+    tmp_path: Path, database_url: str, catcher: WebhookCatcher
+) -> None:
+    async with (
+        running_cluster(tmp_path, database_url, ["api"], GATEWAY_ROLE="api") as cluster,
+        running_role(tmp_path, database_url, "sender"),
+        running_role(tmp_path, database_url, "webhooks"),
+    ):
+        (instance,) = await cluster.add_instances(1, delivery_callback_url=catcher.url)
+        node = cluster.node("api")
+        answers = [
+            await ask(node, instance, "/send-text", "POST", phone="5511999999999", message="1")
+            for _ in range(3)
+        ]
+        await catcher.wait_for(lambda seen: len(seen.of_type("DeliveryCallback")) == 3)
+        device = await ask(node, instance, "/device")
+        held = await cluster.held_by_each()
+
+    accepted = [answer.json()["messageId"] for answer in answers]
+    assert [body["messageId"] for body in catcher.of_type("DeliveryCallback")] == accepted
+    assert device.status_code == 200
+    assert list(held) == ["sender"]
+
+
+async def test_behind_pgbouncer_in_transaction_mode(
+    tmp_path: Path, database_url: str, postgres_server: PostgresServer
+) -> None:
+    with running_pgbouncer(postgres_server) as pooled:
+        async with running_cluster(
+            tmp_path,
+            make_conninfo(pooled, dbname=str(conninfo_to_dict(database_url)["dbname"])),
+            NAMES[:2],
+            GATEWAY_DIRECT_DATABASE_URL=database_url,
+        ) as cluster:
+            instances = await cluster.add_instances(6)
+            await balanced(cluster, 2)
+            traffic = Traffic(cluster, instances, random.Random(6), gap_seconds=0.01)
+            async with traffic.flowing():
+                await cluster.arrived_at_least(100)
+                cluster.node("two").kill()
+                await balanced(cluster, 1)
+                await cluster.arrived_at_least(traffic.total + 50)
+            await traffic.assert_promise_kept()
+            assert "prepared statement" not in cluster.node("one").log
