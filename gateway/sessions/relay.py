@@ -109,7 +109,7 @@ class Relay:
             if response.status_code == _ANSWERED:
                 return read_answer(operation, response.content)
             if response.status_code == _RAISED:
-                raise _error_of(response.content)
+                raise error_of(response.content)
             logger.warning(
                 "relay_refused",
                 instance_id=instance_id,
@@ -199,6 +199,7 @@ def _call_of(path: str, headers: Mapping[str, str], body: bytes) -> Call | None:
 
 
 def write_answer(operation: Operation[Any], answer: object) -> bytes:
+    """As JSON, whatever it is: a picture too."""
     return _results(type(operation)).dump_json(answer, by_alias=True)
 
 
@@ -216,7 +217,8 @@ def read_answer(operation: Operation[Result], content: bytes) -> Result:
         ) from None
 
 
-def _error_of(content: bytes) -> GatewayError:
+def error_of(content: bytes) -> GatewayError:
+    """What the session raised there."""
     name, text = json.loads(content)
     kind = getattr(errors, name, None)
     if not (isinstance(kind, type) and issubclass(kind, GatewayError)):
