@@ -10,6 +10,7 @@ from gateway.database.queries import query
 from gateway.errors import NodeReplaced
 
 _JOIN_NODES = query("sessions", "join_nodes")
+_FORGET_NODES = query("sessions", "forget_nodes")
 _RETAKE_LEASES = query("sessions", "retake_leases")
 _RENEW_NODE = query("sessions", "renew_node")
 _LEAVE_NODES = query("sessions", "leave_nodes")
@@ -101,6 +102,7 @@ class Leases:
             )
             if not told:
                 raise NodeReplaced(self._node_id)
+            await connection.execute(_FORGET_NODES)
             await connection.execute(_RETAKE_LEASES, {"node_id": self._node_id})
         self._note(told[0], asked_at)
 

@@ -11,6 +11,10 @@ set internal_address = excluded.internal_address, life = excluded.life, started_
 where %(replace)s::boolean or nodes.life = excluded.life or nodes.expires_at <= now()
 returning extract(epoch from now())::double precision as database_seconds;
 
+-- name: forget_nodes
+-- Names that nobody uses any more, as those of containers; their leases went to others.
+delete from nodes where expires_at < now() - interval '1 day';
+
 -- name: retake_leases
 -- What this name still holds of an earlier life; the new epoch ends everything of that life.
 with taken as (
