@@ -15,6 +15,7 @@ from gateway.contract.catalogue import catalogue
 from gateway.contract.openapi import render_openapi
 from gateway.contract.postman import render_collection, render_environment
 from gateway.database.migrations import migrate as apply_migrations
+from gateway.database.pool import check_url
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.instances.creation import Kept, NewAccount
 from gateway.observability.error_reports import configure_error_reports, report_error
@@ -281,6 +282,8 @@ def _print_json(document: dict[str, Any]) -> None:
 def _read_settings() -> Settings:
     prefixes = [f"{PREFIX}{name.upper()}_" for name in provider_names()]
     settings = Settings.read(os.environ, foreign_prefixes=prefixes)
+    check_url("DATABASE_URL", settings.database_url)
+    check_url("GATEWAY_DIRECT_DATABASE_URL", settings.direct_database_url)
     pretty = settings.log_format == "pretty" or (
         settings.log_format == "auto" and sys.stderr.isatty()
     )

@@ -43,6 +43,7 @@ TABLES: Final = (
     ("message_ids",),
     ("messages",),
     ("sandbox", "events"),
+    ("sandbox", "marks"),
     ("sandbox", "sent"),
     ("sandbox", "phones"),
 )

@@ -3,7 +3,15 @@
 import re
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -81,8 +89,21 @@ def _parse_delay(value: object) -> int | None:
     return min(seconds, _MAX_DELAY_SECONDS) if seconds > 0 else None
 
 
+def _only_phone(chat: str) -> str:
+    if not chat.isdigit():
+        raise PydanticCustomError("invalid_phone", "Invalid phone")
+    return chat
+
+
 Chat = Annotated[str, BeforeValidator(parse_chat)]
 """A person, group, channel, list or lid."""
+
+Phone = Annotated[Chat, AfterValidator(_only_phone)]
+"""A number."""
+
+NewsletterId = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{5,25}@newsletter$")
+]
 
 DelaySeconds = Annotated[int | None, BeforeValidator(_parse_delay)]
 """Whole seconds, 1 to 15; 0 and below mean not set, more means 15."""

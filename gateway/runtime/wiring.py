@@ -12,6 +12,7 @@ from gateway.administration.partner import PartnerDesk
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionDesk
 from gateway.api.app import build_app
+from gateway.api.docs import docs_routes
 from gateway.api.endpoints import Services
 from gateway.api.health import Check, Readiness
 from gateway.api.internal import build_internal_app, metrics_route
@@ -42,7 +43,9 @@ from gateway.runtime.offer import offer_of, offered_providers
 from gateway.runtime.part import Part
 from gateway.runtime.secret import secrets_of
 from gateway.runtime.stages import Floor, Stages
+from gateway.send_queue import acting
 from gateway.send_queue import operations as queue_operations
+from gateway.send_queue.acting import MessageDesk
 from gateway.send_queue.claim import Claimer
 from gateway.send_queue.coordinator import Coordinator
 from gateway.send_queue.enqueue import Enqueuer, QueueLimits
@@ -115,7 +118,10 @@ class Gateway:
             clock=self._clock,
             random_bytes=os.urandom,
             metrics=self._metrics,
-            further_routes=[metrics_route(self._metrics)] if settings.metrics_on_public else (),
+            further_routes=[
+                *([metrics_route(self._metrics)] if settings.metrics_on_public else ()),
+                *(docs_routes() if settings.docs else ()),
+            ],
         )
         self._http = (
             HttpServer(
@@ -344,6 +350,7 @@ class Gateway:
                 Room(partner_operations.handlers, partner_desk),
                 Room(subscription_operations.handlers, subscription_desk),
                 Room(queue_operations.handlers, queue_desk),
+                Room(acting.handlers, lambda one: MessageDesk(queue_desk(one), history, asker)),
                 Room(webhook_operations.handlers, webhook_desk),
                 Room(instance_operations.handlers, instance_desk),
                 Room(session_operations.handlers, session_desk),
