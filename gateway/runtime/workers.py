@@ -48,8 +48,7 @@ class Workers:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(each, self._stopping.set)
-        with self._held_port() as holder:
-            self._environment["GATEWAY_PORT"] = str(holder.getsockname()[1])
+        with self._held_port():
             secrets_of(self._settings, os.urandom)  # made once, before several would
             async with postgres_of(self._settings) as url:
                 self._environment["DATABASE_URL"] = url
@@ -69,10 +68,13 @@ class Workers:
         """Bound without listening: nobody else takes the port while a worker is started again."""
         host, port = self._settings.host, self._settings.port
         holder = socket.socket(family_of(host), socket.SOCK_STREAM)
+        if not self._settings.role.serves:
+            return holder
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         with refusal_explained(host, port):
             holder.bind((host, port))
+        self._environment["GATEWAY_PORT"] = str(holder.getsockname()[1])
         return holder
 
     async def _keep(self, number: int) -> None:

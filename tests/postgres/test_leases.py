@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.database.pool import Database
-from gateway.errors import NodeReplaced
+from gateway.errors import DatabaseUnavailable, NodeReplaced
 from gateway.send_queue.rescue import Rescue
 from gateway.sessions.leases import Lease, Leases, Standing
 from gateway.sessions.provider import Session
@@ -172,3 +172,18 @@ async def test_names_that_nobody_uses_any_more_are_forgotten(
     )
     async with nodes(database_url, "a"):
         assert await rows(operator, "select id from nodes order by id") == ["a", "away"]
+
+
+async def test_signs_of_life_do_not_wait_for_a_connection_of_the_pool(database_url: str) -> None:
+    database = Database(database_url, min_size=1, max_size=1, timeout_seconds=0.2)
+    apart = database.apart()
+    leases = Leases(apart, Clock(), node_id="a", lapse_seconds=NEVER_SECONDS)
+    await database.open()
+    await apart.open()
+    async with database.connection():  # all there are
+        with pytest.raises(DatabaseUnavailable):
+            await database.ping()
+        await leases.join()
+        assert await leases.renew()
+    await apart.pool.close()
+    await database.pool.close()

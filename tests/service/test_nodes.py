@@ -196,16 +196,19 @@ async def test_kill_9_again_and_again_loses_reorders_and_repeats_nothing_undecla
         instances = await cluster.add_instances(12)
         await balanced(cluster, 3)
         traffic = Traffic(cluster, instances, chance, gap_seconds=0.02)
-        async with traffic.flowing():
+        starting: dict[str, asyncio.Task[None]] = {}
+        async with traffic.flowing(), asyncio.TaskGroup() as starts:
             for _ in range(kills):
                 # At any step of the road of any message: nobody waits for a good moment.
                 await asyncio.sleep(chance.uniform(0.0, 1.0))
                 victim = chance.choice(cluster.nodes)
+                if victim.base_url in starting:
+                    await starting[victim.base_url]
                 victim.kill()
                 if chance.random() < 0.5:
                     await asyncio.sleep(chance.uniform(0.0, 2 * LEASE_SECONDS))
                 victim.start()
-                await victim.ready()
+                starting[victim.base_url] = starts.create_task(victim.ready())
         await traffic.assert_promise_kept()
         ((failed,),) = await cluster.rows(
             "select count(*) from message_queue where status = 'failed'"
