@@ -24,8 +24,9 @@ from tests.fixtures.postgres import public_folder
 from tests.fixtures.service import until
 
 NAMES = ("one", "two", "three")
-MESSAGES_PER_LINE = 12
-AT_ONCE = 32
+MESSAGES_PER_LINE = 6
+UNDER_WAY_SECONDS = 2.0
+AT_ONCE = 64
 AIM_SECONDS = 15.0
 
 
@@ -71,7 +72,11 @@ async def moved_after(
 async def one_round(cluster: Cluster, traffic: Traffic, victim_name: str) -> float:
     """Returns the seconds until every line moved again."""
     count = len(traffic.instances)
+    await cluster.rows("update instance_lines set paused = true returning 1")
     await enqueue(traffic)
+    await cluster.rows("update instance_lines set paused = false returning 1")
+    await cluster.rows("select pg_notify('node:' || node_id, instance_id) from instance_leases")
+    await asyncio.sleep(UNDER_WAY_SECONDS)
     holders = await cluster.holders()
     orphans = [i.id for i in traffic.instances if holders[i.id] == victim_name]
     victim = cluster.node(victim_name)
