@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
@@ -29,6 +30,30 @@ def _split_list(value: object) -> object:
 Optional = Annotated[str | None, BeforeValidator(_blank_is_absent)]
 
 
+class Role(StrEnum):
+    """What a node does; together the nodes must do it all."""
+
+    ALL = "all"
+    API = "api"
+    SENDER = "sender"
+    WEBHOOKS = "webhooks"
+
+    @property
+    def serves(self) -> bool:
+        """Answers callers."""
+        return self in {Role.ALL, Role.API}
+
+    @property
+    def sends(self) -> bool:
+        """Holds sessions and sends through them."""
+        return self in {Role.ALL, Role.SENDER}
+
+    @property
+    def posts(self) -> bool:
+        """Posts callbacks."""
+        return self in {Role.ALL, Role.WEBHOOKS}
+
+
 class Settings(BaseModel):
     """One field per variable: `GATEWAY_` and its name in capitals; times are in seconds."""
 
@@ -42,7 +67,21 @@ class Settings(BaseModel):
     internal_host: str = Field(
         "127.0.0.1", description="address of the internal listener: /metrics, /health, /ready"
     )
-    internal_port: int = Field(9464, ge=0, le=65535, description="its port; 0 takes any free one")
+    internal_port: int = Field(
+        9464,
+        ge=0,
+        le=65535,
+        description="its port; 0 takes any free one; each of several workers takes the next",
+    )
+    internal_address: Optional = Field(
+        None,
+        description="URL at which other nodes reach the internal listener; by default its host "
+        "and port",
+    )
+    role: Role = Field(
+        Role.ALL, description="what this node does: answers HTTP, sends, posts callbacks, or all"
+    )
+    workers: int = Field(1, ge=1, le=256, description="processes on this machine, each a node")
     metrics_on_public: bool = Field(
         default=False, description="also serves /metrics on the public address"
     )
@@ -73,7 +112,7 @@ class Settings(BaseModel):
         BeforeValidator(_blank_is_absent),
     ] = Field(None, description="names this process among others; by default host name and port")
     lease_seconds: float = Field(
-        15.0, gt=1, description="after so long without a sign of life others take our sessions"
+        10.0, gt=1, description="after so long without a sign of life others take our sessions"
     )
     pace_min_seconds: float = Field(1.0, ge=0, description="shortest pause before a message")
     pace_max_seconds: float = Field(3.0, ge=0, description="longest pause before a message")
@@ -213,6 +252,10 @@ class Settings(BaseModel):
                 "from `openssl rand -hex 32`"
             )
         return self
+
+    def prepares_statements(self) -> bool:
+        """Not behind a transaction pooler, which hands each statement to another connection."""
+        return self.direct_database_url is None
 
     def address_policy(self) -> AddressPolicy:
         """Where webhooks and media may lead."""

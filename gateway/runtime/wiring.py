@@ -30,7 +30,7 @@ from gateway.contract.handlers import Room
 from gateway.contract.messages.text import SendText
 from gateway.database.embedded import EmbeddedPostgres
 from gateway.database.migrations import migrate, missing_migrations
-from gateway.database.notifications import Notifications
+from gateway.database.notifications import DistantBell, Notifications
 from gateway.database.pool import Database, url_for_others
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.directory import operations as directory_operations
@@ -82,6 +82,7 @@ from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
 from gateway.sessions.operations import SessionDesk
 from gateway.sessions.provider import Engine, Surroundings
+from gateway.sessions.relay import Relay, RelayDesk, relay_client
 from gateway.sessions.remembered import RememberingAsker
 from gateway.settings import Settings
 from gateway.webhooks import operations as webhook_operations
@@ -96,6 +97,8 @@ _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 1.0
 _LONGEST_HOST_NAME = 30
 _EXPIRE_EVERY_SECONDS = 15.0
 _TIDY_EVERY_SECONDS = 3_600.0
+_EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+_FIRST = (None, 1)  # who does for all workers what is done once
 
 
 class Gateway:
@@ -107,10 +110,22 @@ class Gateway:
         environment: Mapping[str, str],
         *,
         announce: Callable[[str], None] = lambda _text: None,
+        worker: int | None = None,
         clock: Clock | None = None,
         randomness: random.Random | None = None,
     ) -> None:
+        """Binds its ports.
+
+        Args:
+            settings: everything read from the environment.
+            environment: for providers, which read their own.
+            announce: shows the operator a text.
+            worker: its number, from 1, among the processes of one parent; None without a parent.
+            clock: time.
+            randomness: for pauses.
+        """
         self._settings, self._environment, self._announce = settings, environment, announce
+        self._role, self._worker = settings.role, worker
         self._clock = clock or Clock()
         self._random = randomness or random.SystemRandom()
         self._services: Services | None = None
@@ -133,33 +148,43 @@ class Gateway:
                 *(docs_routes() if settings.docs else ()),
             ],
         )
-        self._http = HttpServer(
-            self._app,
-            host=settings.host,
-            port=settings.port,
-            drain_seconds=settings.drain_seconds,
+        self._http = (
+            HttpServer(
+                self._app,
+                host=settings.host,
+                port=settings.port,
+                drain_seconds=settings.drain_seconds,
+                shared=worker is not None,
+            )
+            if self._role.serves
+            else None
         )
+        self._relay_desk: RelayDesk | None = None
         self._internal_http = HttpServer(
-            build_internal_app(self._metrics, Readiness(lambda: self._checks)),
+            build_internal_app(
+                self._metrics, Readiness(lambda: self._checks), lambda: self._relay_desk
+            ),
             host=settings.internal_host,
-            port=settings.internal_port,
+            port=_internal_port(settings, worker),
             drain_seconds=settings.drain_seconds,
+            variable="GATEWAY_INTERNAL_PORT",
         )
 
     @property
     def base_url(self) -> str:
-        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
-        return f"http://{host}:{self._http.port}"
+        return url_of(self._settings.host, self._http.port if self._http else self._settings.port)
 
     async def start(self, stages: Stages) -> None:
         """Starts everything, from the bottom up; the HTTP edge first of all, not ready yet."""
-        stages.start(Floor.EDGES, {"http": self._http, "internal http": self._internal_http})
+        if self._http:
+            stages.start(Floor.EDGES, {"http": self._http})
+        stages.start(Floor.DATABASE, {"internal http": self._internal_http})
         url = await self._postgres(stages)
         await self._migrate(self._settings.direct_database_url or url)
         database = Database(
             url,
             max_size=self._settings.database_pool_size,
-            prepare=self._settings.direct_database_url is None,
+            prepare=self._settings.prepares_statements(),
         )
         await database.open()
         stages.start(Floor.DATABASE, {"database": database})
@@ -176,7 +201,7 @@ class Gateway:
         )
         stages.start(Floor.BATCHES, {"media": self._media})
         self._build_spine(stages, database, notifications, instances, engines)
-        stages.start(Floor.DATABASE, {"notifications": notifications, **engines})
+        stages.start(Floor.DATABASE, {"notifications": notifications})
         gauges = Gauges(database, self._metrics, self._clock)
         self._metrics.watch_pool(database.pool.get_stats)
         stages.start(
@@ -241,21 +266,31 @@ class Gateway:
     ) -> None:
         settings, clock, media = self._settings, self._clock, self._media
         assert media is not None
-        node_id = (
-            settings.node_name or f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{self._http.port}"
-        )
+        node_id = self._node_id()
         history = History(database)
-        vault = TokenVault(secrets_of(settings, os.urandom), os.urandom)
+        secrets = secrets_of(settings, os.urandom)
+        vault = TokenVault(secrets, os.urandom)
         delivery = self._delivery(database, vault, node_id)
-        outbox = Outbox(database, uuid.uuid4, delivery.look_again)
+        told = self._post_callbacks(stages, database, notifications, delivery)
+        outbox = Outbox(database, uuid.uuid4, told)
+        heartbeat = database.apart()
+        stages.start(Floor.DATABASE, {"heartbeat": heartbeat})
+        leases = Leases(
+            heartbeat,
+            clock,
+            node_id=node_id,
+            lapse_seconds=settings.lease_seconds,
+            internal_address=self._internal_address(),
+        )
         keeper = Keeper(
-            leases=Leases(database, clock, node_id=node_id, lapse_seconds=settings.lease_seconds),
+            leases=leases,
             instances=instances,
             inbound=Inbound(database, history, outbox, media.receiver, clock),
             providers={name: load_provider(name) for name in engines},
             engines=engines,
             clock=clock,
             renew_seconds=settings.lease_seconds / _RENEWALS_PER_LEASE,
+            give_seconds=settings.send_timeout_seconds,
         )
         keeper.listen(notifications)
         policy = RetryPolicy(
@@ -268,10 +303,7 @@ class Gateway:
         )
         claimer, starter = Claimer(database), Starter(database)
         followers = Followers(database, clock)
-
-        recorder = Recorder(
-            database, clock, uuid.uuid4, told=_all(delivery.look_again, followers.look_again)
-        )
+        recorder = Recorder(database, clock, uuid.uuid4, told=_all(told, followers.look_again))
         rescue = Rescue(database, recorder, policy)
         coordinator = Coordinator(
             keeper,
@@ -320,15 +352,17 @@ class Gateway:
             "removal": remover,
         }
         stages.start(Floor.BATCHES, batches)
-        stages.start(Floor.SESSIONS, {"sessions": keeper})
+        stages.start(Floor.DATABASE, self._if_sending(engines))
+        stages.start(Floor.SESSIONS, self._if_sending({"sessions": keeper}))
         stages.start(
             Floor.SENDERS,
-            {
-                "workers": coordinator,
-                "schedule": schedule,
-                "webhooks": delivery,
-                "housekeeping": self._housekeeping(database, node_id, delivery.look_again),
-            },
+            self._if_sending(
+                {
+                    "workers": coordinator,
+                    "schedule": schedule,
+                    "housekeeping": self._housekeeping(database, node_id, told),
+                }
+            ),
         )
         stages.start(Floor.EDGES, {"followers": followers})
         policy_of_addresses = settings.address_policy()
@@ -342,9 +376,13 @@ class Gateway:
             return InstanceDesk(database, vault, instance)
 
         def session_desk(instance: Instance) -> SessionDesk:
-            return SessionDesk(database, keeper, asker, instance)
+            return SessionDesk(database, asker, instance)
 
-        asker = Asker(keeper)
+        relay_http = relay_client(timeout_seconds=settings.send_timeout_seconds)
+        asker = Asker(keeper, Relay(database, relay_http, node_id=node_id, secret=secrets[0]))
+        self._relay_desk = RelayDesk(
+            node_id, secrets, keeper.epoch, leases.database_seconds, asker.ask_here
+        )
         remembering = RememberingAsker(asker, clock, self._metrics)
         habits = Habits(asker, database, partial(_write, enqueuer))
         stages.start(Floor.SENDERS, {"habits": habits})
@@ -403,6 +441,25 @@ class Gateway:
         )
         return Housekeeping(database, self._clock, chores, node_id=node_id)
 
+    def _if_sending(self, parts: Mapping[str, Part]) -> Mapping[str, Part]:
+        return parts if self._role.sends else {}
+
+    def _post_callbacks(
+        self,
+        stages: Stages,
+        database: Database,
+        notifications: Notifications,
+        delivery: Delivery,
+    ) -> Callable[[], None]:
+        """Returns what is to be called when a callback was written."""
+        if self._role.posts:
+            notifications.subscribe("callbacks", lambda _nothing: delivery.look_again())
+            stages.start(Floor.SENDERS, {"webhooks": delivery})
+            return delivery.look_again
+        bell = DistantBell(database, self._clock, "callbacks")
+        stages.start(Floor.BATCHES, {"callback bell": bell})
+        return bell.ring
+
     def _delivery(self, database: Database, vault: TokenVault, node_id: str) -> Delivery:
         settings = self._settings
         poster = Poster(
@@ -425,8 +482,22 @@ class Gateway:
             uniform=self._random.uniform,
         )
 
+    def _node_id(self) -> str:
+        host = socket.gethostname()[:_LONGEST_HOST_NAME]
+        port = (self._http or self._internal_http).port
+        name = self._settings.node_name or f"{host}:{port}"
+        return f"{name}/{self._worker}" if self._worker else name
+
+    def _internal_address(self) -> str:
+        """Where other nodes reach our internal listener."""
+        settings = self._settings
+        host = settings.internal_host
+        if host in _EVERY_ADDRESS:
+            host = socket.getfqdn()
+        return settings.internal_address or url_of(host, self._internal_http.port)
+
     async def _welcome(self, database: Database) -> None:
-        if self._settings.env != "development":
+        if self._settings.env != "development" or self._worker not in _FIRST:
             return
         vault = TokenVault(secrets_of(self._settings, os.urandom), os.urandom)
         demo = await ensure_demo(
@@ -455,6 +526,16 @@ class Gateway:
 
 async def _write(enqueuer: Enqueuer, instance: Instance, phone: str, text: str) -> None:
     await enqueuer.enqueue(instance, SendText(phone=phone, message=text))
+
+
+def _internal_port(settings: Settings, worker: int | None) -> int:
+    """Each worker has the next; 0 stays any free one."""
+    first = settings.internal_port
+    return first and first + (worker or 1) - 1
+
+
+def url_of(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def _migrated(database: Database) -> str | None:
