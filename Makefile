@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 NEWMAN := postman/node_modules/.package-lock.json
 
 LOCK := uv pip compile pyproject.toml --all-extras --universal --upgrade --generate-hashes \

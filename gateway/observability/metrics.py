@@ -61,6 +61,9 @@ class Metrics:
             ("error_class", *own),
             registry=registry,
         )
+        self._holds = Counter(
+            "queue_holds_total", "Lines held until a time.", ("kind", *own), registry=registry
+        )
         self.purged = Counter(
             "queue_purged_total", "Messages removed from a queue by its owner.", registry=registry
         )
@@ -130,6 +133,12 @@ class Metrics:
             buckets=_HTTP_SECONDS,
             registry=registry,
         )
+        self._session_reads = Counter(
+            "session_reads_total",
+            "Reads of a session that may be remembered, by where the answer came from.",
+            ("operation", "answered_from"),
+            registry=registry,
+        )
         self.loop_delay = Histogram(
             "event_loop_delay_seconds",
             "How late the event loop runs what is due.",
@@ -151,12 +160,18 @@ class Metrics:
     def failed(self, error_class: str, instance_id: str) -> None:
         self._failures.labels(error_class, *self._own(instance_id)).inc()
 
+    def held(self, kind: str, instance_id: str) -> None:
+        self._holds.labels(kind, *self._own(instance_id)).inc()
+
     def posted(self, kind: str, outcome: str) -> None:
         self._callbacks.labels(kind, outcome).inc()
 
     def answered(self, method: str, route: str, status: int, *, seconds: float) -> None:
         self._requests.labels(method, route, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
+
+    def remembered(self, operation: str, *, hit: bool) -> None:
+        self._session_reads.labels(operation, "memory" if hit else "session").inc()
 
     def watch_pool(self, stats: Callable[[], Mapping[str, int]]) -> None:
         """Shows the database pool as it is at the moment of a scrape."""

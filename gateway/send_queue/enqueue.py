@@ -17,6 +17,7 @@ from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import (
     DatabaseUnavailable,
+    Forbidden,
     IdempotencyKeyReused,
     InstanceNotConnected,
     QueueFull,
@@ -32,6 +33,7 @@ _NOTIFY_NODES = query("send_queue", "notify_nodes")
 _WAIT_FOR_LINES = query("send_queue", "wait_for_lines")
 _FIND_MESSAGE_IDS = query("send_queue", "find_message_ids")
 _FIND_LINES = query("send_queue", "find_lines")
+_OPTED_OUT = query("people", "opted_out")
 
 NOTE_OFFSET: Final = query("send_queue", "note_offset")
 
@@ -43,11 +45,12 @@ _ROUNDS_BEFORE_DOUBT = 50
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """How many messages may wait in a line (0: any number), and how often each is tried."""
+    """How many messages may wait (0: any number), how long, and how often each is tried."""
 
     max_waiting: int
     max_waiting_disconnected: int
     max_attempts: int
+    max_age_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,11 @@ class _Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class _OptedOut:
+    phone: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Id:
     id: str
 
@@ -133,8 +141,13 @@ class Enqueuer:
             InstanceNotConnected: the instance refuses sends while disconnected, and is.
             IdempotencyKeyReused: the key came before with another body.
             UnknownInstance: the instance was deleted meanwhile.
+            Forbidden: the account refuses sends to people who opted out, and this is one.
             DatabaseUnavailable: nothing was accepted, or nobody can say so for now.
         """
+        if instance.refuse_opted_out and await self._database.fetch_all(
+            _OptedOut, _OPTED_OUT, instance_id=instance.id, phone=message.phone
+        ):
+            raise Forbidden("This person does not want to be written to")
         zaap_id = new_zaap_id(self._random_bytes)
         return await self._batch.ask(
             _Request(
@@ -235,6 +248,7 @@ class Enqueuer:
             max_waiting=self._limits.max_waiting,
             max_waiting_disconnected=self._limits.max_waiting_disconnected,
             max_attempts=self._limits.max_attempts,
+            max_age_seconds=self._limits.max_age_seconds,
         )
 
     async def _note_offsets(
