@@ -40,6 +40,8 @@ TABLES: Final = (
     ("webhook_dead_letters",),
     ("media",),
     ("identities",),
+    ("inbox",),
+    ("message_receipts",),
     ("message_ids",),
     ("messages",),
     ("sandbox", "events"),

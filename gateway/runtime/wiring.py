@@ -56,6 +56,7 @@ from gateway.send_queue.worker import Desk
 from gateway.sessions import operations as session_operations
 from gateway.sessions.ask import Asker
 from gateway.sessions.inbound import Inbound
+from gateway.sessions.inbound.files import FileLimits, Files
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
 from gateway.sessions.operations import SessionDesk
@@ -205,10 +206,11 @@ class Gateway:
         vault = TokenVault(secrets_of(settings, os.urandom), os.urandom)
         delivery = self._delivery(database, vault, node_id)
         outbox = Outbox(database, uuid.uuid4, delivery.look_again)
+        inbound = Inbound(database, outbox, Files(None, clock, FileLimits()), clock)
         keeper = Keeper(
             leases=Leases(database, clock, node_id=node_id, lapse_seconds=settings.lease_seconds),
             instances=instances,
-            inbound=Inbound(database, history, outbox, clock),
+            inbound=inbound,
             providers={name: load_provider(name) for name in engines},
             engines=engines,
             clock=clock,
@@ -266,7 +268,7 @@ class Gateway:
             "removal": remover,
         }
         stages.start(Floor.BATCHES, batches)
-        stages.start(Floor.SESSIONS, {"sessions": keeper})
+        stages.start(Floor.SESSIONS, {"sessions": keeper, "inbox": inbound})
         stages.start(
             Floor.SENDERS, {"workers": coordinator, "schedule": schedule, "webhooks": delivery}
         )
