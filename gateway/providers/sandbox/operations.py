@@ -1,5 +1,5 @@
 """Every operation the sandbox answers."""
 
-from gateway.providers.sandbox import linking, presence
+from gateway.providers.sandbox import linking, presence, received_media
 
-operations = presence.operations | linking.operations
+operations = presence.operations | linking.operations | received_media.operations

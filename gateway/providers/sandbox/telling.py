@@ -1,16 +1,13 @@
 """How an event is kept until it was told, and read back."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import (
-    ConnectionChanged,
-    Event,
-    MessageAcknowledged,
-    MessageReceived,
-)
+from gateway.sessions.events import event_from, stored_event
+from gateway.sessions.provider import ConnectionChanged, Event, MessageAcknowledged
 
 Body = Mapping[str, Any]
 
@@ -20,24 +17,9 @@ def connection_version(body: Body) -> int | None:
     return int(body["version"]) if body["kind"] == "connection" else None
 
 
-def received_text(
-    *,
-    message_id: str,
-    chat: str,
-    sender: str | None,
-    sender_name: str | None,
-    text: str,
-) -> Body:
-    """A text to be told; without a sender it was written on the phone itself."""
-    return {
-        "kind": "message",
-        "messageId": message_id,
-        "chat": chat,
-        "sender": sender,
-        "senderName": sender_name,
-        "type": "text",
-        "content": {"text": {"message": text}},
-    }
+def told(event: Event) -> Body:
+    """An event to be told; its time is that of the telling."""
+    return {"kind": "event", "event": stored_event(event)}
 
 
 def event_of(body: Body, at: datetime) -> Event:
@@ -51,17 +33,8 @@ def event_of(body: Body, at: datetime) -> Event:
                 status=body["status"],
                 at=at,
             )
-        case "message":
-            return MessageReceived(
-                provider_message_id=body["messageId"],
-                chat=body["chat"],
-                sender=body["sender"],
-                sender_name=body["senderName"],
-                from_me=body["sender"] is None,
-                at=at,
-                kind=body["type"],
-                content=body["content"],
-            )
+        case "event":
+            return replace(event_from(body["event"]), at=at)
         case kind:
             raise ValueError(f"an event of kind {kind!r} was kept")
 
