@@ -25,6 +25,8 @@ from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import DatabaseUnavailable
+from gateway.history import operations as history_operations
+from gateway.history.operations import StatusDesk
 from gateway.history.store import History
 from gateway.instances import operations as instance_operations
 from gateway.instances.accounts import Account, Accounts
@@ -307,6 +309,9 @@ class Gateway:
                 Room(subscription_operations.handlers, subscription_desk),
                 Room(queue_operations.handlers, queue_desk),
                 Room(webhook_operations.handlers, webhook_desk),
+                Room(
+                    history_operations.handlers, lambda instance: StatusDesk(database, instance.id)
+                ),
                 Room(instance_operations.handlers, instance_desk),
                 Room(session_operations.handlers, session_desk),
                 asker,

@@ -137,11 +137,12 @@ where instance_id = %(instance_id)s::text and message_id = any(%(message_ids)s::
 
 -- name: list_statuses
 -- Messages of the instance's own with what became of them, newest first.
-select m.message_id, m.phone, m.recorded_at, m.sent_at, m.delivered_at, m.read_at, m.played_at,
-       count(*) over () as total
+select m.message_id, m.phone, coalesce(m.sent_at, m.recorded_at) as sent_at, m.delivered_at,
+       m.read_at, m.played_at, p.lid
 from messages m
+left join identities p on p.instance_id = m.instance_id and p.phone = m.phone
 where m.instance_id = %(instance_id)s::text and m.from_me and m.status in ('received', 'sent')
-    and (%(phone)s::text is null or m.phone = %(phone)s::text)
+    and (cardinality(%(phones)s::text[]) = 0 or m.phone = any(%(phones)s::text[]))
     and (
         %(message_id)s::text is null
         or (m.message_id, m.recorded_at) in (
@@ -152,6 +153,20 @@ where m.instance_id = %(instance_id)s::text and m.from_me and m.status in ('rece
     )
 order by m.recorded_at desc, m.message_id
 limit %(most)s::int offset %(skipped)s::int;
+
+-- name: count_statuses
+select count(*) as total
+from messages m
+where m.instance_id = %(instance_id)s::text and m.from_me and m.status in ('received', 'sent')
+    and (cardinality(%(phones)s::text[]) = 0 or m.phone = any(%(phones)s::text[]))
+    and (
+        %(message_id)s::text is null
+        or (m.message_id, m.recorded_at) in (
+            select i.message_id, i.recorded_at from message_ids i
+            where i.instance_id = %(instance_id)s::text
+                and (i.message_id = %(message_id)s::text or i.provider_message_id = %(message_id)s::text)
+        )
+    );
 
 -- name: list_receipts
 select r.message_id, r.participant, i.lid, r.delivered_at, r.read_at, r.played_at

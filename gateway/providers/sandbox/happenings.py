@@ -163,7 +163,8 @@ class NotificationBody(HappeningBody):
         shown = self._shown()
         content = checked_content(NotificationReceived, {**self._example(shown), **self._given()})
         code = content.pop("notification")
-        parameters = content.pop("notificationParameters", None)
+        own = content.keys() & {"profileName", "updatedPhoto"}
+        parameters = content.pop("notificationParameters", None if own else [])
         has_no_id = "messageId" in shown and shown["messageId"] is None
         from_me = bool(shown.get("fromMe")) if self.from_me is None else self.from_me
         return Notified(

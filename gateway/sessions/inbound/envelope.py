@@ -59,6 +59,8 @@ def _author(about: About, scene: Scene) -> Person:
         phones = [each for each in named if each and not each.endswith("@lid")]
         return Person(next(iter(lids), None), next(iter(phones), None), name)
     sender = scene.sender or (about.own_phone if scene.from_me else None)
+    if sender == scene.chat:  # a channel writes itself
+        return Person(name=name or scene.chat_name)
     return person(sender, scene.sender_lid, name) if sender else Person(scene.sender_lid, name=name)
 
 

@@ -19,12 +19,12 @@ Settle = Callable[[Unsettled], Awaitable[bool]]
 
 
 class Lines:
-    """One task for each chat that has something left."""
+    """One task, in `tasks`, for each chat that has something left."""
 
     def __init__(self, inbox: Inbox, settle: Settle, clock: Clock) -> None:
         self._inbox, self._settle, self._clock = inbox, settle, clock
         self._again: dict[str, asyncio.Event] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
 
     def go_on(self, chat: str) -> None:
         """There is something to settle in *chat*."""
@@ -33,8 +33,8 @@ class Lines:
             return
         self._again[chat] = asyncio.Event()
         task = asyncio.create_task(self._empty(chat), name="inbox")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def resume(self) -> None:
         """Goes on with whatever an earlier session left."""
@@ -43,7 +43,7 @@ class Lines:
 
     async def close(self) -> None:
         """What is left waits for the next session."""
-        tasks = list(self._tasks)
+        tasks = list(self.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

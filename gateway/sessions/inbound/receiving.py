@@ -151,5 +151,5 @@ def _spoken_of(kind: str, own: Content, subject: Referred | None) -> Content:
         "phone": subject.chat,
         "participant": subject.sender if in_group else None,
     }
-    told = own.get("referencedMessage") or {}
+    told = {} if subject.chat else own.get("referencedMessage") or {}
     return {"referencedMessage": {**told, **without_nulls(known)}}
