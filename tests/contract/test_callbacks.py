@@ -20,12 +20,15 @@ from gateway.contract.callbacks import (
     Presence,
     received_kinds,
 )
+from gateway.sessions.connection import ConnectionState
+from gateway.sessions.provider import ConnectionChanged
 from tests.fixtures.inbound import INSTANCE, NOW, Listener, listener_at
 from tests.fixtures.postgres import PostgresServer, new_database
 
 GOLDEN = Path(__file__).parent / "golden" / "callbacks"
 ANA, LID, GROUP = "5511988888888", "81896604192873@lid", "120363019502650977-group"
-BROADCAST = "1774895799-broadcast"
+OWN_LID = "91896604192873@lid"
+SHOWN = {"photo": "https://example.com/chat", "senderPhoto": "https://example.com/sender"}
 
 MESSAGES = sorted(name for kind in received_kinds(MessageCallback) for name in kind.variants)
 NOTIFICATIONS = sorted(name for name in NotificationReceived.variants if "call-" not in name)
@@ -41,7 +44,7 @@ REFERRING = {
     "reaction": {"refersTo": "SENT"},
     "poll-vote": {"refersTo": "SENT"},
     "pin-message": {"refersTo": "SENT"},
-    "event-response": {"refersTo": "SENT"},
+    "event-response": {"refersTo": "THEIRS"},
 }
 FURTHER: dict[str, tuple[str, dict[str, Any]]] = {
     "text-in-a-group": (
@@ -59,7 +62,10 @@ FURTHER: dict[str, tuple[str, dict[str, Any]]] = {
         "receive",
         {"phone": ANA, "text": "hi", "forwarded": True, "expirationSeconds": 86_400},
     ),
-    "text-edited": ("receive", {"phone": ANA, "text": "hi!", "edit": True, "refersTo": "SENT"}),
+    "text-edited": (
+        "receive",
+        {"phone": ANA, "text": "hi!", "edit": True, "refersTo": "SENT"},
+    ),
     "reaction-removed": (
         "receive",
         {"phone": ANA, "reaction": {"value": ""}, "refersTo": "SENT"},
@@ -80,49 +86,81 @@ DELIVERIES = {
 
 
 async def produce(url: str) -> dict[str, dict[str, Any]]:
-    made: dict[str, dict[str, Any]] = {}
     async with listener_at(url) as listener:
         await listener.happens("identity", lid=LID, phone=ANA, name="Ana")
+        await listener.happens("identity", lid=OWN_LID, phone="5511999999999")
         await _write(listener, "SENT", ANA, from_me=True)
         await _write(listener, "OLD", ANA, from_me=False)
         await _write(listener, "IN-GROUP", GROUP, from_me=True)
-        for name in MESSAGES:
-            body = {"kind": name, "messageId": name.upper(), "lid": LID}
-            await listener.happens("receive", phone=ANA, **body, **REFERRING.get(name, {}))
-            made[f"received-{name}"] = await _only(listener)
-        for name in NOTIFICATIONS:
-            chat, by = _place(name)
-            has_id = "messageId" not in NotificationReceived.variants[name]
-            body = {"messageId": name.upper()} if has_id else {}
-            await listener.happens("notification", phone=chat, kind=name, by=by, **body)
-            made[f"notification-{name}"] = await _only(listener)
-        for name, body in CALLS.items():
-            call_id = f"F44E0E2011E7C784BB9A4AC1{int('video' in body):08}"
-            await listener.happens("call", phone=ANA, callId=call_id, **body)
-            made[f"notification-{name}"] = await _only(listener)
-        for status in PRESENCES:
-            seen = {"lastSeen": NOW} if status == "unavailable" else {}
-            await listener.happens("presence", phone=ANA, status=status, **seen)
-            made[f"presence-{status}"] = await _only(listener)
-        for status in STATUSES:
-            whose = "OLD" if status == "read_by_me" else "SENT"
-            await listener.happens("receipt", phone=ANA, messageIds=[whose], status=status)
-            made[f"status-{status}"] = await _only(listener)
-        for name, (what, body) in FURTHER.items():
-            named = {} if what == "receipt" else {"messageId": name.upper()}
-            await listener.happens(what, **named, **body)
-            made[name] = await _only(listener)
-    for name, fields in DELIVERIES.items():
-        callback = DeliveryCallback(
-            instance_id=INSTANCE,
-            momment=1,
-            phone=ANA,
-            zaap_id="4A6F0B3D92C1E8577D10A2B4C6D8E9F1",
-            message_id="SENT",
-            **fields,
-        )
-        made[name] = json.loads(callback.body())
+        await _write(listener, "THEIRS", GROUP, from_me=False)
+        return {
+            **await _messages(listener),
+            **await _notifications(listener),
+            **await _states(listener),
+            **{name: await _further(listener, name) for name in FURTHER},
+            **{name: _delivery(fields) for name, fields in DELIVERIES.items()},
+        }
+
+
+async def _messages(listener: Listener) -> dict[str, dict[str, Any]]:
+    made = {}
+    for name in MESSAGES:
+        body = {"kind": name, "messageId": name.upper(), "lid": LID, **SHOWN}
+        place = {"chatName": "Neighbours"} if name.startswith("event") else {}
+        body |= place | REFERRING.get(name, {})
+        made[f"received-{name}"] = await _made(listener, "receive", {"phone": ANA, **body})
     return made
+
+
+async def _notifications(listener: Listener) -> dict[str, dict[str, Any]]:
+    made = {}
+    for name in NOTIFICATIONS:
+        chat, by = _place(name)
+        has_id = "messageId" not in NotificationReceived.variants[name]
+        body = {"phone": chat, "kind": name, "by": by}
+        body |= {"messageId": name.upper()} if has_id else {}
+        body |= {"chatName": "Neighbours"} if chat != ANA else {}
+        made[f"notification-{name}"] = await _made(listener, "notification", body)
+    for name, body in CALLS.items():
+        call_id = f"F44E0E2011E7C784BB9A4AC1{int('video' in body):08}"
+        call = {"phone": ANA, "callId": call_id, **body}
+        made[f"notification-{name}"] = await _made(listener, "call", call)
+    return made
+
+
+async def _states(listener: Listener) -> dict[str, dict[str, Any]]:
+    made = {}
+    for status in PRESENCES:
+        seen = {"lastSeen": NOW} if status == "unavailable" else {}
+        presence = {"phone": ANA, "status": status, **seen}
+        made[f"presence-{status}"] = await _made(listener, "presence", presence)
+    for status in STATUSES:
+        whose = "OLD" if status == "read_by_me" else "SENT"
+        receipt = {"phone": ANA, "messageIds": [whose], "status": status}
+        made[f"status-{status}"] = await _made(listener, "receipt", receipt)
+    await listener.tell(ConnectionChanged(ConnectionState.DISCONNECTED, NOW))
+    await listener.tell(ConnectionChanged(ConnectionState.CONNECTED, NOW, "5511999999999"))
+    _, made["disconnected"], made["connected"] = await listener.told("connection")
+    return made
+
+
+async def _further(listener: Listener, name: str) -> dict[str, Any]:
+    what, body = FURTHER[name]
+    named = {} if what == "receipt" else {"messageId": name.upper()}
+    return await _made(listener, what, {**named, **body})
+
+
+def _delivery(fields: dict[str, str]) -> dict[str, Any]:
+    callback = DeliveryCallback(
+        instance_id=INSTANCE,
+        momment=1,
+        phone=ANA,
+        zaap_id="4A6F0B3D92C1E8577D10A2B4C6D8E9F1",
+        message_id="SENT",
+        error=fields.get("error"),
+    )
+    body: dict[str, Any] = json.loads(callback.body())
+    return body
 
 
 async def _write(listener: Listener, message_id: str, chat: str, *, from_me: bool) -> None:
@@ -132,9 +170,10 @@ async def _write(listener: Listener, message_id: str, chat: str, *, from_me: boo
     await listener.told()
 
 
-async def _only(listener: Listener) -> dict[str, Any]:
-    (body,) = await listener.told()
-    return body
+async def _made(listener: Listener, what: str, body: dict[str, Any]) -> dict[str, Any]:
+    await listener.happens(what, **body)
+    (told,) = await listener.told()
+    return told
 
 
 def _place(name: str) -> tuple[str, str | None]:

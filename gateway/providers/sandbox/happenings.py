@@ -126,7 +126,9 @@ class ReceiveBody(HappeningBody, extra="allow"):
             if self.status_reply is None
             else self.status_reply,
             is_forwarded=self.forwarded,
-            expiration_seconds=self.expiration_seconds,
+            expiration_seconds=shown.get("messageExpirationSeconds")
+            if self.expiration_seconds is None
+            else self.expiration_seconds,
             files=files,
         )
 
