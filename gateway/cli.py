@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -14,6 +15,7 @@ from gateway.contract.catalogue import catalogue
 from gateway.contract.openapi import render_openapi
 from gateway.contract.postman import render_collection, render_environment
 from gateway.database.migrations import migrate as apply_migrations
+from gateway.database.pool import check_url
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.instances.creation import Kept, NewAccount
 from gateway.observability.error_reports import configure_error_reports, report_error
@@ -21,6 +23,7 @@ from gateway.observability.logging import configure_logging
 from gateway.providers import provider_names
 from gateway.runtime.doctor import examine
 from gateway.runtime.office import open_office
+from gateway.runtime.readme import renew_file
 from gateway.runtime.service import run_service
 from gateway.runtime.wiring import Gateway
 from gateway.settings import PREFIX, Settings
@@ -238,6 +241,12 @@ def postman(
     _print_json(render_environment() if environment else render_collection(catalogue()))
 
 
+@cli.command(hidden=True)
+def readme(file: Path) -> None:
+    """Renew the tables of README.md."""
+    renew_file(file)
+
+
 def _print_json(document: dict[str, Any]) -> None:
     typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
@@ -245,6 +254,8 @@ def _print_json(document: dict[str, Any]) -> None:
 def _read_settings() -> Settings:
     prefixes = [f"{PREFIX}{name.upper()}_" for name in provider_names()]
     settings = Settings.read(os.environ, foreign_prefixes=prefixes)
+    check_url("DATABASE_URL", settings.database_url)
+    check_url("GATEWAY_DIRECT_DATABASE_URL", settings.direct_database_url)
     pretty = settings.log_format == "pretty" or (
         settings.log_format == "auto" and sys.stderr.isatty()
     )

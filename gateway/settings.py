@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -12,7 +12,7 @@ from gateway.errors import InvalidSettings
 from gateway.public_address import AddressPolicy
 
 PREFIX = "GATEWAY_"
-_WITHOUT_PREFIX = {"DATABASE_URL": "database_url"}
+_WITHOUT_PREFIX = frozenset({"database_url"})
 _SHORTEST_SECRET = 32
 _LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 _LONGEST_NODE_NAME = 40  # a notification channel carries it
@@ -49,6 +49,7 @@ class Settings(BaseModel):
     metrics_by_instance: bool = Field(
         default=False, description="labels message metrics with instance_id; costs memory"
     )
+    docs: bool = Field(default=True, description="serves /docs and /openapi.json")
     allow_remote: bool = Field(
         default=False, description="lets development listen on an address others can reach"
     )
@@ -140,6 +141,31 @@ class Settings(BaseModel):
         description="networks that are not public and may yet be visited by webhooks and media, "
         "with commas between; in development also loopback",
     )
+    public_url: Optional = Field(
+        None,
+        description="how others reach this gateway, for links to media; by default its address",
+    )
+    media_timeout_seconds: float = Field(
+        60.0, gt=0, description="a file that a URL names must be there by then"
+    )
+    media_retention_days: int = Field(
+        30, ge=1, le=3_650, description="how long files, and the links to them, live"
+    )
+    media_processes: int = Field(
+        2, ge=1, le=64, description="how many files are converted at the same time"
+    )
+    media_bucket: Optional = Field(
+        None, description="S3 bucket for files; unset keeps them in a folder of the data directory"
+    )
+    media_bucket_prefix: Optional = Field(None, description="folder inside the bucket")
+    media_bucket_endpoint: Optional = Field(
+        None, description="URL of what speaks S3, where it is not Amazon's"
+    )
+    media_bucket_region: Optional = Field(None, description="region of the bucket")
+    media_bucket_access_key_id: Optional = Field(
+        None, description="unset uses the AWS_ variables, or the machine's own role"
+    )
+    media_bucket_secret_access_key: Optional = Field(None, description="the secret of that key")
     drain_seconds: float = Field(
         30.0, gt=0, description="what is under way may take this long after a stop signal"
     )
@@ -191,35 +217,50 @@ class Settings(BaseModel):
         Raises:
             InvalidSettings: a name is unknown or a value unusable; says which.
         """
-        values: dict[str, str] = {}
-        for name, value in environment.items():
-            if name in _WITHOUT_PREFIX:
-                values[_WITHOUT_PREFIX[name]] = value
-            elif name.startswith(PREFIX) and not name.startswith(tuple(foreign_prefixes)):
-                values[name.removeprefix(PREFIX).lower()] = value
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            raise InvalidSettings(
-                "; ".join(_sentence(e["loc"], e) for e in error.errors())
-            ) from None
+        foreign = tuple(foreign_prefixes)
+        return read_variables(
+            cls, {n: v for n, v in environment.items() if not n.startswith(foreign)}
+        )
 
 
-def variable_name(field: str) -> str:
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_variables(
+    model: type[Model], environment: Mapping[str, str], *, prefix: str = PREFIX
+) -> Model:
+    """The variables that begin with *prefix*, as the fields of *model*.
+
+    Raises:
+        InvalidSettings: a name is unknown or a value unusable; says which.
+    """
+    fields = {variable_name(field, prefix): field for field in model.model_fields}
+    values = {
+        fields.get(name, name): value
+        for name, value in environment.items()
+        if name in fields or name.startswith(prefix)
+    }
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise InvalidSettings(
+            "; ".join(_sentence(e["loc"], e, prefix) for e in error.errors())
+        ) from None
+
+
+def variable_name(field: str, prefix: str = PREFIX) -> str:
     """The environment variable of a field."""
-    for name, known in _WITHOUT_PREFIX.items():
-        if known == field:
-            return name
-    return PREFIX + field.upper()
+    if prefix == PREFIX and field in _WITHOUT_PREFIX:
+        return field.upper()
+    return prefix + field.upper()
 
 
-def _sentence(location: tuple[int | str, ...], error: Mapping[str, object]) -> str:
+def _sentence(location: tuple[int | str, ...], error: Mapping[str, object], prefix: str) -> str:
     if not location:
         return str(error["msg"]).removeprefix("Value error, ")
-    name = variable_name(str(location[0]))
     if error["type"] == "extra_forbidden":
-        return f"{name} is not a setting of this gateway"
-    return f"{name}: {error['msg']}"
+        return f"{location[0]} is not a setting of this gateway"
+    return f"{variable_name(str(location[0]), prefix)}: {error['msg']}"
 
 
 def _is_loopback(host: str) -> bool:

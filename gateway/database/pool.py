@@ -4,13 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
-from psycopg import AsyncConnection, DataError, Error, InterfaceError, OperationalError, errors
+from psycopg import (
+    AsyncConnection,
+    DataError,
+    Error,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    errors,
+)
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row, dict_row
 from psycopg.sql import SQL, Composed
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from gateway.errors import DatabaseUnavailable
+from gateway.errors import DatabaseUnavailable, InvalidSettings
 
 Row = TypeVar("Row")
 
@@ -38,6 +48,20 @@ def _forget_values(error: Error) -> None:
     told = None if isinstance(error, DataError) else error.diag.message_primary
     named = (error.diag.table_name, error.diag.column_name, error.diag.constraint_name)
     error.args = (" ".join(filter(None, (error.sqlstate, told, *named))),)
+
+
+def check_url(variable: str, url: str | None) -> None:
+    """Raises InvalidSettings where the URL in that variable is none that libpq understands."""
+    try:
+        conninfo_to_dict(url or "")
+    except ProgrammingError:  # it quotes what may be a password
+        raise InvalidSettings(f"{variable}: is not a libpq URL") from None
+
+
+def url_for_others(conninfo: str, *, schema: str) -> str:
+    """As a URL that drivers other than libpq read too; what they make goes into *schema*."""
+    parts = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
+    return f"postgresql:///?{urlencode(parts | {'search_path': schema})}"
 
 
 class Database:

@@ -35,18 +35,18 @@ class ConnectionChanged:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFile:
-    """A file of a message, still at WhatsApp.
+    """A file of a message, not fetched yet.
 
     `field` is where its URL belongs in the content, such as `image.imageUrl` or
-    `carouselMessage.cards.0.header.image.imageUrl`; `reference` is what the session needs to
-    fetch it (`ReadReceivedFile`), for days.
+    `carouselMessage.cards.0.header.image.imageUrl`. `source` is a URL, a `data:` URI or base64;
+    without one, `reference` is what the session needs to download it (`ReadReceivedFile`), now
+    or in days.
     """
 
     field: str
-    reference: StoredBytes
-    mime_type: str | None = None
+    source: str | None = None
+    reference: StoredBytes = b""
     file_name: str | None = None
-    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from pydantic import BaseModel
+
 from gateway.clock import Clock
 from gateway.contract.known import KnownMessage
-from gateway.contract.media import MediaFile
+from gateway.contract.media import MediaFile, Preview
 from gateway.contract.operation import Operation
 from gateway.contract.send import Send
 from gateway.contract.wire import Wire
@@ -80,6 +82,7 @@ class Attempt:
     time_limit_seconds: float
     referred: Mapping[str, KnownMessage] = field(default_factory=dict)
     media: Mapping[str, MediaFile] = field(default_factory=dict)
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +185,13 @@ class ProviderStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an engine is started with."""
+    """What an engine is started with; `database_url` is for a library with tables of its own."""
 
     environment: Mapping[str, str]
     data_dir: Path
     clock: Clock
     store: ProviderStore
+    database_url: str = ""
 
 
 @runtime_checkable
@@ -200,6 +204,11 @@ class Provider(Protocol):
     @property
     def can_repeat_send(self) -> bool:
         """Whether a blind repeat under the same id is safe: people see the message once."""
+        ...
+
+    @property
+    def settings(self) -> type[BaseModel]:
+        """What `GATEWAY_<NAME>_...` variables there are, each with a description."""
         ...
 
     def supports(self, command: type[Wire]) -> bool: ...

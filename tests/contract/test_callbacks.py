@@ -32,7 +32,7 @@ SHOWN = {"photo": "https://example.com/chat", "senderPhoto": "https://example.co
 
 MESSAGES = sorted(name for kind in received_kinds(MessageCallback) for name in kind.variants)
 NOTIFICATIONS = sorted(name for name in NotificationReceived.variants if "call-" not in name)
-CALLS = {
+CALLS: dict[str, dict[str, Any]] = {
     "call-voice": {"status": "offered"},
     "call-video": {"status": "offered", "video": True},
     "call-missed-voice": {"status": "missed"},
@@ -117,14 +117,14 @@ async def _notifications(listener: Listener) -> dict[str, dict[str, Any]]:
     for name in NOTIFICATIONS:
         chat, by = _place(name)
         has_id = "messageId" not in NotificationReceived.variants[name]
-        body = {"phone": chat, "kind": name, "by": by}
+        body: dict[str, Any] = {"phone": chat, "kind": name, "by": by}
         body |= {"messageId": name.upper()} if has_id else {}
         body |= {"chatName": "Neighbours"} if chat != ANA else {}
         made[f"notification-{name}"] = await _made(listener, "notification", body)
-    for name, body in CALLS.items():
-        call_id = f"F44E0E2011E7C784BB9A4AC1{int('video' in body):08}"
-        call = {"phone": ANA, "callId": call_id, **body}
-        made[f"notification-{name}"] = await _made(listener, "call", call)
+    for name, call in CALLS.items():
+        call_id = f"F44E0E2011E7C784BB9A4AC1{int('video' in call):08}"
+        whole = {"phone": ANA, "callId": call_id, **call}
+        made[f"notification-{name}"] = await _made(listener, "call", whole)
     return made
 
 

@@ -45,7 +45,12 @@ async def test_any_repeated_event_is_told_once(
 
 async def test_what_could_not_be_read_is_replaced_once(database_url: str) -> None:
     async with listener_at(database_url) as listener:
-        waiting = {"phone": ANA, "messageId": "M", "waiting": True, "viewOnce": True}
+        waiting: dict[str, Any] = {
+            "phone": ANA,
+            "messageId": "M",
+            "waiting": True,
+            "viewOnce": True,
+        }
         for _ in range(2):
             await listener.happens("receive", **waiting)
         for _ in range(2):
@@ -157,7 +162,7 @@ async def test_in_a_group_each_participant_is_told_once_for_each_state(database_
 
 async def test_a_file_holds_up_its_own_chat_and_no_other(database_url: str) -> None:
     async with listener_at(database_url) as listener:
-        listener.live.session.gives.clear()
+        listener.receiver.gives.clear()
         await listener.happens("receive", phone=ANA, messageId="1", kind="image")
         await listener.happens("receive", phone=ANA, messageId="2", text="look")
         await listener.happens("receive", phone=RUI, messageId="3", text="meanwhile")
@@ -166,16 +171,15 @@ async def test_a_file_holds_up_its_own_chat_and_no_other(database_url: str) -> N
         )
         assert await cursor.fetchall() == [("3",)]
 
-        listener.live.session.gives.set()
+        listener.receiver.gives.set()
         meanwhile, picture, text = await listener.told()
         assert [b["messageId"] for b in (meanwhile, picture, text)] == ["3", "1", "2"]
-        assert picture["image"]["imageUrl"] == "https://gateway.example/media/image.imageUrl"
-        assert listener.kept[0].startswith(b"\x89PNG")
+        assert picture["image"]["imageUrl"] == "https://gateway.example/media/file"
 
 
 async def test_a_file_that_cannot_be_had_says_why(database_url: str) -> None:
     async with listener_at(database_url) as listener:
-        listener.live.session.failure = Refused("The file is gone.")
+        listener.receiver.failure = Refused("The file is gone.")
         await listener.happens("receive", phone=ANA, kind="audio")
 
         (body,) = await listener.told()
@@ -185,7 +189,7 @@ async def test_a_file_that_cannot_be_had_says_why(database_url: str) -> None:
 
 async def test_what_was_not_settled_is_settled_by_the_next_session(database_url: str) -> None:
     async with listener_at(database_url) as listener:
-        listener.live.session.failure = NotConnected("away")
+        listener.receiver.failure = NotConnected("away")
         await listener.happens("receive", phone=ANA, messageId="1", kind="document")
         await listener.happens("receive", phone=ANA, messageId="2", text="see")
         await listener.settled()
@@ -197,10 +201,10 @@ async def test_what_was_not_settled_is_settled_by_the_next_session(database_url:
 
 async def test_it_goes_on_when_the_connection_is_back(database_url: str) -> None:
     async with listener_at(database_url) as listener:
-        listener.live.session.failure = NotConnected("away")
+        listener.receiver.failure = NotConnected("away")
         await listener.happens("receive", phone=ANA, messageId="1", kind="video")
         await listener.settled()
-        listener.live.session.failure = None
+        listener.receiver.failure = None
         await listener.tell(ConnectionChanged(ConnectionState.CONNECTED, NOW, OWN_PHONE))
 
         assert [body["messageId"] for body in await listener.told()] == ["1"]

@@ -1,6 +1,5 @@
 """What a message holds: any content a callback may have, written out or an example by name."""
 
-import base64
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any, Final
@@ -46,7 +45,7 @@ _FILE_FIELDS: Final = {
     "product": "productImage",
 }
 _EXAMPLE_URL = "https://example.com/file"
-_SAMPLE = base64.b64decode(
+_SAMPLE = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
     "gg=="
 )
@@ -82,21 +81,28 @@ def checked_content(kind: type[ReceivedCallback], content: Mapping[str, Any]) ->
     return {key: value for key, value in dumped.items() if key in content}
 
 
-def files_in(content: Content, data: bytes | None) -> tuple[Content, tuple[ReceivedFile, ...]]:
-    """The content without its files, and the files: *data*, or a picture of one pixel."""
+def files_in(content: Content, source: str) -> tuple[Content, tuple[ReceivedFile, ...]]:
+    """The content without its files, and the files."""
     bare = deepcopy(content)
     files = tuple(
-        ReceivedFile(
-            field=path,
-            reference=data or _SAMPLE,
-            mime_type=holder.get("mimeType") or holder.get("mimetype"),
-            file_name=holder.get("fileName"),
-            size_bytes=len(data or _SAMPLE),
-        )
+        ReceivedFile(path, source, file_name=holder.get("fileName"))
         for path, holder, name in list(_file_fields(bare, ""))
         if holder.pop(name, None) in {None, _EXAMPLE_URL}
     )
     return bare, files
+
+
+def taken_out(given: Mapping[str, Any]) -> tuple[Content, str]:
+    """What is given without the source of its file, and that: else a picture of one pixel."""
+    bare: Content = {**given}
+    source: Any = _SAMPLE
+    for key in _FILE_FIELDS.keys() & bare.keys():
+        if isinstance(holder := bare[key], dict) and "source" in holder:
+            bare[key] = {name: item for name, item in holder.items() if name != "source"}
+            source = holder["source"]
+    if not isinstance(source, str) or not source:
+        raise InvalidRequest("source: must be a URL, a data: URI or base64")
+    return bare, source
 
 
 def _file_fields(value: Any, path: str) -> Iterator[tuple[str, Content, str]]:  # noqa: ANN401 - JSON

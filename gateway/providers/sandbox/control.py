@@ -2,6 +2,7 @@
 
 GET  /{instance}               the phone: number, state, typing, planned faults
 GET  /{instance}/sent          what arrived at WhatsApp
+GET  /{instance}/marks         what was done to messages others wrote
 POST /{instance}/scan          links the phone: {phone?}
 POST /{instance}/connection    {state: up | down | logged_out}
 POST /{instance}/faults        what the next sends run into: {next: [...]}
@@ -27,6 +28,7 @@ from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Authorise
 
 _MOST_FAULTS = 10_000
+_KINDS = ("text", "image", "audio", "video", "document", "sticker")
 _STATES = {
     "up": ConnectionState.CONNECTED,
     "down": ConnectionState.DISCONNECTED,
@@ -52,10 +54,15 @@ class FaultsBody(ControlBody):
     next: Annotated[list[Fault], Field(max_length=_MOST_FAULTS)]
 
 
-class SentQuery(ControlBody):
-    """Which part of the journal."""
+class MarksQuery(ControlBody):
+    """How many at most."""
 
     limit: int = Field(default=100, ge=1, le=10_000)
+
+
+class SentQuery(MarksQuery):
+    """Which part of the journal."""
+
     after: int = Field(default=0, ge=0)
 
 
@@ -69,6 +76,7 @@ def control_routes(people: People, authorise: Authorise, clock: Clock) -> list[R
         *(Route(f"/{{instance_id}}/{name}", control.tell, methods=["POST"]) for name in HAPPENINGS),
         Route("/{instance_id}/faults", control.faults, methods=["POST"]),
         Route("/{instance_id}/sent", control.sent, methods=["GET"]),
+        Route("/{instance_id}/marks", control.marks, methods=["GET"]),
     ]
 
 
@@ -120,10 +128,17 @@ class _Control:
                     "phone": row["phone"],
                     "payload": row["payload"],
                     "at": row["at"].isoformat(),
+                    "marks": row["marks"] or {},
                 }
                 for row in rows
             ]
         )
+
+    async def marks(self, request: Request) -> Response:
+        instance_id = await self._instance(request)
+        wanted = checked(MarksQuery, dict(request.query_params))
+        rows = await self._people.marks(instance_id, most=wanted.limit)
+        return JSONResponse([{"messageId": r["message_id"], "marks": r["marks"]} for r in rows])
 
     async def _instance(self, request: Request) -> str:
         instance_id: str = request.path_params["instance_id"]

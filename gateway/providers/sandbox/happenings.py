@@ -1,9 +1,9 @@
 """What others may do to a phone, and the events that come of it.
 
 receive       {phone, kind | <content>, ...}   a message of any kind: `{"text": "hi"}`,
-              `{"image": {"caption": "x"}, "file": "<base64>"}`, or `{"kind": "poll"}` for an
-              example; `chat` where it is a group, channel or list; `waiting` what cannot be read
-              yet, told again under the same `messageId`; `edit` with `refersTo` an edit
+              `{"image": {"caption": "x", "source": "<URL, data: URI or base64>"}}`,
+              or `{"kind": "poll"}` for an example; `chat` where it is a group, channel or
+              list; `waiting` what cannot be read yet, told again under the same `messageId`; `edit` with `refersTo` an edit
 notification  {phone, kind | code, ...}        `{"kind": "group-create", "phone": "...-group"}`
 call          {phone, status?, video?}         offered, or missed under the same `callId`
 presence      {phone, status}                  available, unavailable, composing, recording, paused
@@ -12,7 +12,6 @@ identity      {lid, phone?, name?}             who is who
 history       {messages: [...]}                messages from before, as `receive` takes them
 """
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +29,7 @@ from gateway.providers.sandbox.contents import (
     envelope_of,
     files_in,
     message_content,
+    taken_out,
 )
 from gateway.sessions.provider import (
     Acknowledgement,
@@ -85,7 +85,6 @@ class ReceiveBody(HappeningBody, extra="allow"):
     expiration_seconds: int | None = None
     quotes: Id | None = None
     refers_to: Id | None = None
-    file: str | None = None
 
     @model_validator(mode="after")
     def _edit_refers(self) -> "ReceiveBody":
@@ -94,13 +93,14 @@ class ReceiveBody(HappeningBody, extra="allow"):
         return self
 
     def event(self, moment: Moment) -> MessageReceived:
+        given, source = taken_out(self.model_extra or {})
         if self.waiting:
-            kind, content = "waitingMessage", dict(self.model_extra or {})
+            kind, content = "waitingMessage", given
             if content.keys() - {"viewOnce"}:
                 raise InvalidRequest("waiting: what cannot be read has no content but viewOnce")
         else:
-            kind, content = message_content(self.kind, self.model_extra or {})
-        content, files = files_in(content, self._data())
+            kind, content = message_content(self.kind, given)
+        content, files = files_in(content, source)
         shown = envelope_of(self.kind)
         from_me = bool(shown.get("fromMe")) if self.from_me is None else self.from_me
         chat = self.chat or (shown.get("phone") if self.kind else None) or self.phone
@@ -131,14 +131,6 @@ class ReceiveBody(HappeningBody, extra="allow"):
             else self.expiration_seconds,
             files=files,
         )
-
-    def _data(self) -> bytes | None:
-        if self.file is None:
-            return None
-        try:
-            return base64.b64decode(self.file, validate=True)
-        except ValueError:
-            raise InvalidRequest("file: must be base64") from None
 
 
 class NotificationBody(HappeningBody):

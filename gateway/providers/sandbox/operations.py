@@ -1,5 +1,5 @@
 """Every operation the sandbox answers."""
 
-from gateway.providers.sandbox import linking, presence, received_media
+from gateway.providers.sandbox import acting, linking, presence
 
-operations = presence.operations | linking.operations | received_media.operations
+operations = acting.operations | presence.operations | linking.operations

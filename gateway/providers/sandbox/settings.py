@@ -8,13 +8,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from gateway.errors import InvalidSettings
+from gateway.settings import read_variables
 
 PREFIX = "GATEWAY_SANDBOX_"
 
@@ -24,23 +23,25 @@ def _parse_scale(value: object) -> object:
 
 
 class SandboxSettings(BaseModel):
-    """How the simulated WhatsApp behaves.
-
-    Attributes:
-        latency_min_seconds: how long WhatsApp takes to accept, at least.
-        latency_max_seconds: and at most.
-        journal: False accepts at once and forgets: no latency, no fault, no receipt, no statement.
-        receipts: 1 is the pace of people, 0 is at once, `off` is never.
-    """
+    """How the simulated WhatsApp behaves."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    latency_min_seconds: float = Field(default=0.05, ge=0, allow_inf_nan=False)
-    latency_max_seconds: float = Field(default=0.2, ge=0, allow_inf_nan=False)
-    journal: bool = True
+    latency_min_seconds: float = Field(
+        0.05, ge=0, allow_inf_nan=False, description="how long WhatsApp takes to accept, at least"
+    )
+    latency_max_seconds: float = Field(0.2, ge=0, allow_inf_nan=False, description="and at most")
+    journal: bool = Field(
+        default=True,
+        description="false accepts at once and forgets: no latency, no fault, no receipt",
+    )
     receipts: Annotated[
         Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_parse_scale)
-    ] = 1.0
+    ] = Field(1.0, description="1 is the pace of people, 0 is at once, `off` is never")
+    answers: bool = Field(
+        default=True,
+        description="whoever reads a poll, list, button or event answers; some react to pictures",
+    )
 
     @field_validator("latency_max_seconds")
     @classmethod
@@ -51,22 +52,5 @@ class SandboxSettings(BaseModel):
 
 
 def read_settings(environment: Mapping[str, str]) -> SandboxSettings:
-    """The settings among *environment*.
-
-    Raises:
-        InvalidSettings: one is malformed, or not known here.
-    """
-    found = {
-        name.removeprefix(PREFIX).lower(): value
-        for name, value in environment.items()
-        if name.startswith(PREFIX)
-    }
-    try:
-        return SandboxSettings.model_validate(found)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = f"{PREFIX}{str(first['loc'][0]).upper()}"
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(f"{PREFIX}{field.upper()}" for field in SandboxSettings.model_fields)
-            raise InvalidSettings(f"{name} is not a setting; there are {known}") from None
-        raise InvalidSettings(f"{name}: {first['msg']}") from None
+    """The settings among *environment*; raises InvalidSettings."""
+    return read_variables(SandboxSettings, environment, prefix=PREFIX)

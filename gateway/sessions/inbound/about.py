@@ -14,6 +14,7 @@ class FetchedFile:
     """Where a file of a message can be had, or why it cannot."""
 
     url: str | None = None
+    mime_type: str | None = None
     error: str | None = None
 
 

@@ -1,33 +1,31 @@
-"""Fetches the files of a received message, within limits of size, number and time."""
+"""Keeps the files of a received message, within limits of number and time."""
 
 import asyncio
-import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from tempfile import TemporaryDirectory
 
 from gateway.clock import Clock
 from gateway.contract.received_media import ReadReceivedFile
-from gateway.errors import CallerError, DatabaseUnavailable, NotConnected, Refused
+from gateway.errors import CallerError, NotConnected, Refused, Unavailable
+from gateway.media.receiving import Received, Receiver
+from gateway.media.spooling import BadFile
 from gateway.observability.error_reports import report_error
 from gateway.sessions.events import ReceivedFile
 from gateway.sessions.inbound.about import FetchedFile
 from gateway.sessions.provider import Session
 
-Keep = Callable[[str, ReceivedFile, Path], Awaitable[str]]
-"""Keeps a file of an instance for 30 days, and returns the URL it is had at."""
-
-NOT_KEPT: Final = "This gateway keeps no media."
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 1.0
+_CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class FileLimits:
-    """What one file may take, and how many are fetched at once."""
+    """How long one file may take, and how many are fetched at once."""
 
-    most_bytes: int = 128 * 1024 * 1024
     seconds: float = 120.0
     at_once: int = 4
 
@@ -35,8 +33,8 @@ class FileLimits:
 class Files:
     """Shared by all sessions of the process."""
 
-    def __init__(self, keep: Keep | None, clock: Clock, limits: FileLimits) -> None:
-        self._keep, self._clock, self._limits = keep, clock, limits
+    def __init__(self, receiver: Receiver, clock: Clock, limits: FileLimits) -> None:
+        self._receiver, self._clock, self._limits = receiver, clock, limits
         self._free = asyncio.Semaphore(limits.at_once)
 
     async def fetch(
@@ -46,37 +44,39 @@ class Files:
 
         Raises:
             NotConnected: it is to be tried again when the session is back.
-            DatabaseUnavailable: likewise, when Postgres is.
+            Unavailable: likewise, when Postgres or the storage is.
         """
         return {file.field: await self._fetched(session, instance_id, file) for file in files}
 
     async def _fetched(self, session: Session, instance_id: str, file: ReceivedFile) -> FetchedFile:
-        if self._keep is None:
-            return FetchedFile(error=NOT_KEPT)
-        if (file.size_bytes or 0) > self._limits.most_bytes:
-            return FetchedFile(error="The file is too large.")
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await self._clock.sleep(_PAUSE_SECONDS)
             try:
                 async with self._free, asyncio.timeout(self._limits.seconds):
-                    return FetchedFile(url=await self._once(self._keep, session, instance_id, file))
-            except (NotConnected, DatabaseUnavailable):
+                    kept = await self._kept(session, instance_id, file)
+            except (NotConnected, Unavailable):
                 raise
-            except (CallerError, Refused) as refused:
+            except (BadFile, CallerError, Refused) as refused:
                 return FetchedFile(error=str(refused))
             except Exception as unexpected:  # noqa: BLE001 - a file must not hold up its chat
                 report_error(unexpected, component="received media", instance_id=instance_id)
+            else:
+                return FetchedFile(url=kept.link, mime_type=kept.mime_type)
         return FetchedFile(error="The file could not be fetched.")
 
-    async def _once(
-        self, keep: Keep, session: Session, instance_id: str, file: ReceivedFile
-    ) -> str:
-        with tempfile.TemporaryDirectory(prefix="gateway-received-") as folder:
-            path = Path(folder) / "file"
-            await session.ask(
-                ReadReceivedFile(
-                    reference=file.reference, path=path, most_bytes=self._limits.most_bytes
-                )
+    async def _kept(self, session: Session, instance_id: str, file: ReceivedFile) -> Received:
+        if file.source is not None:
+            return await self._receiver.keep(instance_id, file.source, file_name=file.file_name)
+        with TemporaryDirectory(prefix="gateway-received-") as folder:
+            path = Path(folder, "file")
+            await session.ask(ReadReceivedFile(reference=file.reference, path=path))
+            return await self._receiver.keep(
+                instance_id, partial(_pieces_of, path), file_name=file.file_name
             )
-            return await keep(instance_id, file, path)
+
+
+async def _pieces_of(path: Path) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while piece := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+            yield piece

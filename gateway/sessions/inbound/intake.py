@@ -11,7 +11,7 @@ from gateway.bells import ringing
 from gateway.clock import Clock
 from gateway.contract.callbacks import CONNECTION_CHAT
 from gateway.database.pool import Database
-from gateway.errors import DatabaseUnavailable
+from gateway.errors import DatabaseUnavailable, Unavailable
 from gateway.instances.store import Instance
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
@@ -115,7 +115,7 @@ class Intake:
         while True:
             try:
                 await write()
-            except (DatabaseUnavailable, OperationalError) as error:
+            except (Unavailable, OperationalError) as error:
                 logger.warning(
                     "event_delayed", instance_id=self._live.instance.id, error=str(error)
                 )

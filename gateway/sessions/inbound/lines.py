@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from psycopg import OperationalError
 
 from gateway.clock import Clock
-from gateway.errors import DatabaseUnavailable, NotConnected
+from gateway.errors import NotConnected, Unavailable
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.sessions.inbound.inbox import Inbox, Unsettled
@@ -70,7 +70,7 @@ class Lines:
                 await self._clock.sleep(_ROUND_SECONDS)
         except NotConnected:
             raise
-        except (DatabaseUnavailable, OperationalError) as error:
+        except (Unavailable, OperationalError) as error:
             logger.warning("inbox_waits_for_database", error=str(error))
             await self._clock.sleep(_PAUSE_AFTER_TROUBLE_SECONDS)
         except Exception as error:  # noqa: BLE001 - one event must not hold up its chat for ever

@@ -111,6 +111,8 @@ def with_files(content: Content, files: Mapping[str, FetchedFile]) -> Content:
             holder = holder[int(parent) if isinstance(holder, list) else parent]
         if file.url:
             holder[name] = file.url
+            if name == f"{parents[-1]}Url":  # only the message's own file tells its type
+                holder.setdefault("mimeType", file.mime_type)
         else:
             holder["downloadError"] = file.error
     return dict(whole)

@@ -140,7 +140,7 @@ async def test_a_body_of_exactly_the_limit_is_read() -> None:
     assert len(raw) == LIMIT
 
 
-async def test_a_body_that_announces_too_much_is_refused_unread() -> None:
+async def test_a_body_that_announces_too_much_is_refused() -> None:
     with pytest.raises(BodyTooLarge, match="larger than 1000 bytes"):
         await read_json(request(cut=True, length=str(LIMIT + 1)), limit_bytes=LIMIT)
 

@@ -1,0 +1,139 @@
+"""The command line as an operator meets it."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fixtures.service import Client, RunningGateway, free_port, until
+
+SECRET = {"GATEWAY_ENV": "production", "GATEWAY_SECRET_KEY": "k" * 32}
+
+
+def values_of(printed: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in printed.splitlines())
+
+
+async def test_an_instance_keeps_the_id_and_token_its_clients_know(
+    gateway: RunningGateway, client: Client, command: Any
+) -> None:
+    kept_id, kept_token = "3C0DE00000000000000000000000BEEF", "70CE2000000000000000000000000BEE"
+    made = command(
+        gateway,
+        "instances",
+        "create",
+        "Kept",
+        "--id",
+        kept_id,
+        "--token",
+        kept_token,
+    )
+
+    assert values_of(made.stdout) == {"INSTANCE_ID": kept_id, "INSTANCE_TOKEN": kept_token}
+    answer = await client.http.get(f"/instances/{kept_id}/token/{kept_token}/status")
+    assert answer.status_code == 200
+    assert command(gateway, "instances", "token", kept_id).stdout.strip() == kept_token
+    assert kept_id in command(gateway, "instances", "list").stdout
+    twice = command(gateway, "instances", "create", "Kept", "--id", kept_id, fails=True)
+    assert (twice.returncode, twice.stdout) == (2, "")
+    assert twice.stderr.startswith("gateway: ")
+
+    command(gateway, "instances", "delete", kept_id)
+
+    async def status() -> httpx.Response:
+        return await client.http.get(f"/instances/{kept_id}/token/{kept_token}/status")
+
+    await until(status, lambda told: told.status_code == 404)
+
+
+async def test_renewed_tokens_end_the_earlier_ones(
+    gateway: RunningGateway, client: Client, command: Any
+) -> None:
+    renewed = values_of(command(gateway, "accounts", "renew-tokens", "Demo").stdout)
+
+    async def old() -> httpx.Response:
+        return await client.call("GET", "/status")
+
+    refused = await until(old, lambda told: told.status_code == 403)
+    assert refused.json()["error"] == "Client-Token not allowed"
+    new = await client.call("GET", "/status", headers={"Client-Token": renewed["CLIENT_TOKEN"]})
+    assert new.status_code == 200
+
+
+def test_a_migration_says_what_it_did(command_in: Any, empty_database_url: str) -> None:
+    first = command_in(empty_database_url, "migrate", GATEWAY_ENV="development")
+    second = command_in(empty_database_url, "migrate", GATEWAY_ENV="development")
+
+    assert first.stdout.splitlines()[0].startswith("0001 ")
+    assert second.stdout == ""
+
+
+def test_doctor_finds_nothing_wrong(command_in: Any, database_url: str) -> None:
+    found = command_in(database_url, "doctor", GATEWAY_ENV="development")
+
+    assert found.returncode == 0
+    assert all(line.startswith("ok ") for line in found.stdout.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("a database of mine", "!! settings: DATABASE_URL: is not a libpq URL"),
+        ("postgresql://127.0.0.1:{port}/x", "Cure: start it, or correct DATABASE_URL."),
+        ("postgresql://nowhere.invalid/x", "Cure: start it, or correct DATABASE_URL."),
+    ],
+)
+def test_doctor_names_a_database_out_of_reach(command_in: Any, url: str, sentence: str) -> None:
+    url = url.format(port=free_port())
+    found = command_in(url, "doctor", fails=True, GATEWAY_ENV="development")
+
+    assert found.returncode == 1
+    assert sentence in found.stdout
+
+
+def test_doctor_names_an_old_schema(command_in: Any, empty_database_url: str) -> None:
+    found = command_in(empty_database_url, "doctor", fails=True, GATEWAY_ENV="development")
+
+    assert found.returncode == 1
+    assert "!! migrations: 0001, " in found.stdout
+    assert "Cure: run `gateway migrate`." in found.stdout
+
+
+def test_doctor_names_a_misspelt_setting(command_in: Any, database_url: str) -> None:
+    found = command_in(database_url, "doctor", fails=True, GATEWAY_PROT="8080")
+
+    assert found.returncode == 1
+    assert "!! settings: GATEWAY_PROT is not a setting of this gateway" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"GATEWAY_ENV": "production"}, "production needs GATEWAY_SECRET_KEY"),
+        ({"GATEWAY_ENV": "development", "GATEWAY_HOST": "0.0.0.0"}, "can be reached by others"),
+        ({"GATEWAY_ENV": "development", "GATEWAY_PACE_MIN_SECONDS": "x"}, "valid number"),
+        ({"GATEWAY_ENV": "development", "GATEWAY_SANDBOX_JOURNEL": "x"}, "is not a setting"),
+        ({**SECRET, "GATEWAY_PROVIDER": "sandbox"}, "there is no provider 'sandbox' here"),
+    ],
+)
+def test_unsafe_or_senseless_settings_refuse_to_start(
+    command_in: Any, database_url: str, environment: dict[str, str], sentence: str
+) -> None:
+    found = command_in(database_url, "serve", fails=True, **environment)
+
+    assert found.returncode == 2
+    assert found.stdout == ""
+    assert sentence in found.stderr.strip().splitlines()[-1]
+
+
+async def test_the_demo_is_of_this_user_alone(gateway: RunningGateway, client: Client) -> None:
+    assert client.demo.base_url == gateway.base_url
+    assert (gateway.data_dir / "demo.env").stat().st_mode & 0o777 == 0o600
+
+
+def test_production_makes_no_demo(tmp_path: Path, command_in: Any, database_url: str) -> None:
+    listed = command_in(database_url, "accounts", "list", GATEWAY_DATA_DIR=str(tmp_path), **SECRET)
+
+    assert listed.stdout == ""
+    assert list(tmp_path.iterdir()) == []
