@@ -49,8 +49,13 @@ TABLES: Final = (
     ("messages",),
     ("sandbox", "entities"),
     ("sandbox", "events"),
+    ("sandbox", "marks"),
     ("sandbox", "sent"),
     ("sandbox", "phones"),
+    ("whatsmeow", "events"),
+    ("whatsmeow", "sends"),
+    ("whatsmeow", "polls"),
+    ("whatsmeow", "devices"),
 )
 # All rows of the instance go, so it does no harm that a partition may have a row at the place
 # of another's.

@@ -1,6 +1,9 @@
 """The generic endpoints: accept a message, answer an operation."""
 
+import asyncio
 import hashlib
+import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +18,7 @@ from starlette.types import Send as SendMessage
 from gateway.administration.audit import Audit
 from gateway.api.caller import Reception
 from gateway.api.json_response import JsonResponse
+from gateway.api.lifting import Lifter
 from gateway.api.request_body import build, read_json
 from gateway.api.routes import Route, RouteTable
 from gateway.clock import Clock
@@ -23,14 +27,18 @@ from gateway.contract.send import Send
 from gateway.errors import InvalidRequest, TrialOver, Unavailable
 from gateway.instances.accounts import Account, Accounts
 from gateway.instances.store import Instance, Instances
+from gateway.media.intake import Intake
 from gateway.observability.metrics import Metrics
 from gateway.send_queue.enqueue import Enqueuer, IdempotencyKey
+from gateway.send_queue.following import Followers
 from gateway.settings import Settings
 
 _FARTHEST = timedelta(days=90)
 _LONGEST_KEY = 255
 _BODYLESS = frozenset({"GET", "HEAD"})
 _NO_CONTENT = 204
+_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\b", re.IGNORECASE)
+_LONGEST_WAIT_SECONDS = 60
 
 
 class Answers(Protocol):
@@ -49,6 +57,8 @@ class Services:
     instances: Instances
     accounts: Accounts
     enqueuer: Enqueuer
+    intake: Intake
+    followers: Followers
     metrics: Metrics
     answers: Sequence[Answers]
     audit: Audit
@@ -67,6 +77,7 @@ class Endpoint:
     ) -> None:
         self._routes, self._reception, self._services = routes, reception, services
         self._settings, self._clock = settings, clock
+        self._turns = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
         request = Request(scope, receive)
@@ -158,18 +169,9 @@ class InstanceEndpoint(Endpoint):
         instance: Instance,
         services: Services,
     ) -> Response:
-        raw, body = await read_json(request, limit_bytes=self._limit(declared.carries_media))
-        message = build(declared, body, path=route.parameters)
-        self._check_time(message)
-        if (
-            self._settings.trials
-            and not instance.subscribed
-            and instance.trial_ends_at is not None
-            and instance.trial_ends_at < self._clock.now()
-        ):
-            raise TrialOver
+        fingerprint, message = await self._message(request, route, declared, instance, services)
         queued = await services.enqueuer.enqueue(
-            instance, message, idempotency=_idempotency(request, route, raw)
+            instance, message, idempotency=_idempotency(request, route, fingerprint)
         )
         services.metrics.queued(declared.kind(), instance.id)
         answer: dict[str, Any] = {
@@ -179,7 +181,51 @@ class InstanceEndpoint(Endpoint):
         }
         if queued.scheduled_for:
             answer["scheduledFor"] = queued.scheduled_for
-        return JsonResponse(answer)
+        seconds = _seconds_to_wait(request)
+        if not seconds:
+            return JsonResponse(answer)
+        progress = await services.followers.follow(
+            instance.id, queued.message_id, most_seconds=seconds
+        )
+        answer["status"] = progress.status if progress else "pending"
+        if progress and progress.error:
+            answer["error"] = progress.error
+        return JsonResponse(answer, headers={"Preference-Applied": f"wait={seconds}"})
+
+    async def _message(
+        self,
+        request: Request,
+        route: Route,
+        declared: type[Send],
+        instance: Instance,
+        services: Services,
+    ) -> tuple[bytes, Send]:
+        """What tells this request from others, and the message, its files kept."""
+        limit_bytes = self._limit(declared.carries_media)
+        if not declared.carries_media:
+            fingerprint, body = await read_json(request, limit_bytes=limit_bytes)
+            message = build(declared, body, path=route.parameters)
+            self._check(message, instance)
+            return fingerprint, message
+        async with services.intake.spool.folder() as folder:
+            lifter = Lifter(folder, self._turns, os.urandom)
+            fingerprint, body = await read_json(request, limit_bytes=limit_bytes, lifter=lifter)
+            message = build(declared, body, path=route.parameters)
+            self._check(message, instance)
+            message = await services.intake.keep_files(instance.id, message, lifter.lifted, folder)
+        if lifter.lifted and lifter.is_left_in(message.model_dump_json()):
+            raise InvalidRequest("A text is too long")
+        return fingerprint, message
+
+    def _check(self, message: Send, instance: Instance) -> None:
+        self._check_time(message)
+        if (
+            self._settings.trials
+            and not instance.subscribed
+            and instance.trial_ends_at is not None
+            and instance.trial_ends_at < self._clock.now()
+        ):
+            raise TrialOver
 
     def _check_time(self, message: Send) -> None:
         if message.scheduled_for is None:
@@ -191,14 +237,20 @@ class InstanceEndpoint(Endpoint):
             raise InvalidRequest(f"scheduledFor: must be at most {_FARTHEST.days} days ahead")
 
 
-def _idempotency(request: Request, route: Route, raw: bytes) -> IdempotencyKey | None:
+def _idempotency(request: Request, route: Route, fingerprint: bytes) -> IdempotencyKey | None:
     key = request.headers.get("idempotency-key")
     if not key:
         return None
     if len(key) > _LONGEST_KEY:
         raise InvalidRequest(f"Idempotency-Key: must be at most {_LONGEST_KEY} characters")
-    digest = hashlib.sha256(route.template.encode() + b"\n" + raw)
+    digest = hashlib.sha256(route.template.encode() + b"\n" + fingerprint)
     return IdempotencyKey(key, digest.digest())
+
+
+def _seconds_to_wait(request: Request) -> int:
+    """What `Prefer: wait=20` asks for; a preference that cannot be read is none (RFC 7240)."""
+    found = _WAIT.search(request.headers.get("prefer", ""))
+    return min(int(found[1]), _LONGEST_WAIT_SECONDS) if found else 0
 
 
 def _from_headers(declared: type[Operation[Any]], request: Request) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a chat shows while we are busy with it."""
+"""What others see of us while we are busy with a chat."""
 
 from gateway.contract.operation import Operation, Value
 from gateway.contract.wire import Chat
@@ -12,7 +12,7 @@ class ShowTyping(Operation[Value]):
 
 
 class MarkRead(Operation[Value]):
-    """Tells who wrote that messages were read; asked where the instance reads by itself."""
+    """Tells who wrote that messages were read, by their provider's ids; not asked by callers."""
 
     phone: Chat
     message_ids: tuple[str, ...]

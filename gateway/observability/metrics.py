@@ -60,6 +60,9 @@ class Metrics:
             ("error_class", *own),
             registry=registry,
         )
+        self._holds = Counter(
+            "queue_holds_total", "Lines held until a time.", ("kind", *own), registry=registry
+        )
         self.purged = Counter(
             "queue_purged_total", "Messages removed from a queue by its owner.", registry=registry
         )
@@ -144,6 +147,9 @@ class Metrics:
 
     def failed(self, error_class: str, instance_id: str) -> None:
         self._failures.labels(error_class, *self._own(instance_id)).inc()
+
+    def held(self, kind: str, instance_id: str) -> None:
+        self._holds.labels(kind, *self._own(instance_id)).inc()
 
     def posted(self, kind: str, outcome: str) -> None:
         self._callbacks.labels(kind, outcome).inc()

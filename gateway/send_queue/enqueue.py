@@ -41,11 +41,12 @@ _ROUNDS_BEFORE_DOUBT = 50
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """How many messages may wait in a line (0: any number), and how often each is tried."""
+    """How many messages may wait (0: any number), how long, and how often each is tried."""
 
     max_waiting: int
     max_waiting_disconnected: int
     max_attempts: int
+    max_age_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +227,7 @@ class Enqueuer:
             max_waiting=self._limits.max_waiting,
             max_waiting_disconnected=self._limits.max_waiting_disconnected,
             max_attempts=self._limits.max_attempts,
+            max_age_seconds=self._limits.max_age_seconds,
         )
 
     async def _notify_other_nodes(

@@ -83,7 +83,7 @@ def _parameters(entry: Entry, schemas: Schemas, fields: dict[str, Any]) -> list[
             for name, schema in fields["properties"].items()
         ]
     if entry.is_send:
-        found.append({"$ref": "#/components/parameters/IdempotencyKey"})
+        found += [{"$ref": f"#/components/parameters/{n}"} for n in ("IdempotencyKey", "Prefer")]
     return found
 
 

@@ -6,6 +6,7 @@ from operator import or_
 from gateway.contract.handlers import Handlers
 from gateway.providers.sandbox import (
     account,
+    acting,
     business,
     communities,
     contacts,
@@ -23,6 +24,7 @@ operations: Handlers[SandboxSession] = reduce(
         room.operations
         for room in (
             account,
+            acting,
             business,
             communities,
             contacts,

@@ -2,9 +2,8 @@
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
-from gateway.contract.presence import MarkRead, RejectCall, ShowTyping
+from gateway.contract.presence import RejectCall, ShowTyping
 from gateway.errors import NotConnected
-from gateway.providers.sandbox.account import account_of
 from gateway.providers.sandbox.session import SandboxSession
 from gateway.providers.sandbox.telling import notification
 
@@ -22,15 +21,6 @@ async def show_typing(session: SandboxSession, asked: ShowTyping) -> Value:
     )
     if not shown:
         raise NotConnected("The phone is out of reach.")
-    return Value()
-
-
-@operations.handles(MarkRead)
-async def mark_read(session: SandboxSession, asked: MarkRead) -> Value:
-    """Whoever switched read receipts off tells nobody."""
-    await session.own_phone()
-    if (await account_of(session)).privacy.read_receipts == "enable":
-        await session.around.world.mark_read(asked.sender or asked.phone, asked.message_ids)
     return Value()
 
 

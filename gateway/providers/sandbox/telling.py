@@ -10,6 +10,7 @@ from gateway.sessions.provider import (
     Event,
     MessageAcknowledged,
     MessageReceived,
+    ReceivedFile,
 )
 
 Body = Mapping[str, Any]
@@ -20,23 +21,41 @@ def connection_version(body: Body) -> int | None:
     return int(body["version"]) if body["kind"] == "connection" else None
 
 
-def received_text(
+def received(
     *,
     message_id: str,
     chat: str,
     sender: str | None,
     sender_name: str | None,
-    text: str,
+    kind: str,
+    content: Mapping[str, Any],
+    file: Mapping[str, Any] | None = None,
 ) -> Body:
-    """A text to be told; without a sender it was written on the phone itself."""
+    """A message to be told; without a sender it was written on the phone itself."""
     return {
         "kind": "message",
         "messageId": message_id,
         "chat": chat,
         "sender": sender,
         "senderName": sender_name,
-        "type": "text",
-        "content": {"text": {"message": text}},
+        "type": kind,
+        "content": {kind: content},
+        "file": file,
+    }
+
+
+def told(event: MessageReceived) -> Body:
+    """A message to be told; its time is that of the telling."""
+    return {
+        "kind": "message",
+        "messageId": event.provider_message_id,
+        "chat": event.chat,
+        "sender": event.sender,
+        "senderName": event.sender_name,
+        "type": event.kind,
+        "content": event.content,
+        "quoted": event.quoted_provider_id,
+        "refersTo": event.refers_to,
     }
 
 
@@ -86,9 +105,19 @@ def event_of(body: Body, at: datetime) -> Event:
                 at=at,
                 kind=body["type"],
                 content=body["content"],
+                quoted_provider_id=body.get("quoted"),
+                refers_to=body.get("refersTo"),
+                files=_files(body),
             )
         case kind:
             raise ValueError(f"an event of kind {kind!r} was kept")
+
+
+def _files(body: Body) -> tuple[ReceivedFile, ...]:
+    kind, file = body["type"], body.get("file")
+    if file is None:
+        return ()
+    return (ReceivedFile(file["source"], (kind, f"{kind}Url"), file["name"]),)
 
 
 def connection(state: ConnectionState, at: datetime, phone: str) -> ConnectionChanged:

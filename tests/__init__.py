@@ -1,0 +1,1 @@
+"""A package, because some distributions install their own tests under this name."""
