@@ -51,7 +51,7 @@ class Receiver(asyncio.Protocol):
                 LOG.write(b"%f %s\\n" % (time.time(), body))
             if ANSWERS:
                 self.transport.write(ANSWER)
-LOG = open(sys.argv[2], "wb", buffering=1 << 16) if sys.argv[2] else None
+LOG = open(sys.argv[2], "wb", buffering=0) if sys.argv[2] else None
 ANSWERS = sys.argv[1] == "answers"
 async def main():
     loop = asyncio.get_running_loop()
