@@ -85,7 +85,7 @@ class ReceiveBody(_Body):
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
         if sum(getattr(self, kind) is not None for kind in _KINDS) != 1:
-            raise PydanticCustomError("one", f"one of {', '.join(_KINDS)} is needed")
+            raise PydanticCustomError("content", f"One of {', '.join(_KINDS)} is needed")
         return self
 
     def said(self) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
@@ -233,6 +233,8 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     match first["type"]:
+        case "content":
+            return str(first["msg"])
         case "missing":
             return f"{field}: is missing"
         case "extra_forbidden":
