@@ -49,6 +49,7 @@ class Settings(BaseModel):
     metrics_by_instance: bool = Field(
         default=False, description="labels message metrics with instance_id; costs memory"
     )
+    docs: bool = Field(default=True, description="serves /docs and /openapi.json")
     allow_remote: bool = Field(
         default=False, description="lets development listen on an address others can reach"
     )

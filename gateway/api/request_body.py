@@ -35,6 +35,7 @@ _COMPLAINTS = {
     "model_attributes_type": "must be an object",
     "model_type": "must be an object",
     "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
     "string_type": "must be a text",
     "timezone_aware": "must name its offset, such as 2026-01-31T12:00:00Z",
     "tuple_type": "must be a list",
@@ -151,7 +152,11 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] in _WHOLE_SENTENCES:
         return first["msg"]
-    field = ".".join(str(part) for part in first["loc"]) or "The body"
+    # A field left out is named as in the class, one that is there as on the wire.
+    field = ".".join(to_camel(str(part)) for part in first["loc"]) or "The body"
     if first["type"] == "string_too_long":
         return f"{field}: must be at most {first['ctx']['max_length']} characters"
-    return f"{field}: {_COMPLAINTS.get(first['type'], first['msg'])}"
+    said = first["msg"].replace("Input should be", "must be")
+    if first["type"] == "literal_error":
+        said = said.replace("'", "")
+    return f"{field}: {_COMPLAINTS.get(first['type'], said)}"

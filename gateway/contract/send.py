@@ -81,6 +81,24 @@ class Send(Documented):
         return ()
 
 
+MessageId = Annotated[str, Field(min_length=1, max_length=255)]
+"""The id of an earlier message, sent or received."""
+
+NoMessageId = Annotated[
+    MessageId | None, BeforeValidator(lambda value: None if value == "" else value)
+]
+"""The same where there need not be one; an empty text says so too."""
+
+
+class Reply(Send):
+    """A message that may answer an earlier one."""
+
+    message_id: NoMessageId = Field(None, description="the message it answers")
+
+    def referred_ids(self) -> tuple[str, ...]:
+        return (self.message_id,) if self.message_id else ()
+
+
 class Queued(Wire):
     """The answer to every accepted message."""
 

@@ -12,6 +12,7 @@ from gateway.administration.partner import PartnerDesk
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionDesk
 from gateway.api.app import build_app
+from gateway.api.docs import docs_routes
 from gateway.api.endpoints import Services
 from gateway.api.health import Check, Readiness
 from gateway.api.internal import build_internal_app, metrics_route
@@ -23,7 +24,7 @@ from gateway.contract.handlers import Room
 from gateway.database.embedded import EmbeddedPostgres
 from gateway.database.migrations import migrate, missing_migrations
 from gateway.database.notifications import Notifications
-from gateway.database.pool import Database
+from gateway.database.pool import Database, url_for_others
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import DatabaseUnavailable
 from gateway.history.store import History
@@ -44,7 +45,9 @@ from gateway.runtime.offer import offer_of, offered_providers
 from gateway.runtime.part import Part
 from gateway.runtime.secret import secrets_of
 from gateway.runtime.stages import Floor, Stages
+from gateway.send_queue import acting
 from gateway.send_queue import operations as queue_operations
+from gateway.send_queue.acting import MessageDesk
 from gateway.send_queue.claim import Claimer
 from gateway.send_queue.coordinator import Coordinator
 from gateway.send_queue.enqueue import Enqueuer, QueueLimits
@@ -106,6 +109,7 @@ class Gateway:
             further_routes=[
                 media_route(lambda: self._media.shelf if self._media else None),
                 *([metrics_route(self._metrics)] if settings.metrics_on_public else ()),
+                *(docs_routes() if settings.docs else ()),
             ],
         )
         self._http = HttpServer(
@@ -141,7 +145,7 @@ class Gateway:
         notifications = Notifications(self._settings.direct_database_url or url, self._clock)
         instances = Instances(database)
         instances.listen(notifications)
-        engines = self._engines(database, notifications)
+        engines = self._engines(database, notifications, url)
         self._media = Media.build(
             self._settings,
             database,
@@ -190,7 +194,9 @@ class Gateway:
             else:
                 return
 
-    def _engines(self, database: Database, notifications: Notifications) -> dict[str, Engine]:
+    def _engines(
+        self, database: Database, notifications: Notifications, url: str
+    ) -> dict[str, Engine]:
         return {
             name: load_provider(name).start(
                 Surroundings(
@@ -198,6 +204,7 @@ class Gateway:
                     data_dir=self._settings.data_dir,
                     clock=self._clock,
                     store=PostgresProviderStore(database, notifications, room=name),
+                    database_url=url_for_others(url, schema=name),
                 )
             )
             for name in offered_providers(self._settings)
@@ -321,6 +328,7 @@ class Gateway:
                 Room(partner_operations.handlers, partner_desk),
                 Room(subscription_operations.handlers, subscription_desk),
                 Room(queue_operations.handlers, queue_desk),
+                Room(acting.handlers, lambda one: MessageDesk(queue_desk(one), history, asker)),
                 Room(webhook_operations.handlers, webhook_desk),
                 Room(instance_operations.handlers, instance_desk),
                 Room(session_operations.handlers, session_desk),

@@ -223,12 +223,13 @@ class ProviderStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an engine is started with."""
+    """What an engine is started with; `database_url` is for a library with tables of its own."""
 
     environment: Mapping[str, str]
     data_dir: Path
     clock: Clock
     store: ProviderStore
+    database_url: str = ""
 
 
 @runtime_checkable

@@ -69,10 +69,41 @@ with phone as materialized (
         %(receipt_statuses)s::text[], %(receipt_seconds)s::double precision[]
     ) as r (status, after_seconds)
     where j.seen = 1
+), answered as (
+    insert into sandbox.events (instance_id, due_at, body)
+    select instance_id, clock_timestamp() + make_interval(secs => %(answer_seconds)s::double precision),
+        %(answer)s::jsonb
+    from journalled
+    where seen = 1 and %(answer)s::jsonb is not null
+), marked as (
+    insert into sandbox.marks as k (instance_id, message_id, marks)
+    select instance_id, %(marked_id)s::text, sandbox.merged('{}', %(marks)s::jsonb)
+    from journalled
+    where %(marked_id)s::text is not null
+    on conflict (instance_id, message_id) do update set marks = sandbox.merged(k.marks, %(marks)s::jsonb)
 )
 select p.state, p.outdated, p.fault, j.seen
 from phone p
 left join journalled j on j.instance_id = p.instance_id;
+
+-- name: mark_message
+with phone as materialized (
+    select instance_id from sandbox.phones
+    where instance_id = %(instance_id)s::text
+        and state = 'connected'
+        and epoch <= %(epoch)s::bigint
+    for no key update
+)
+insert into sandbox.marks as k (instance_id, message_id, marks)
+select instance_id, %(message_id)s::text, sandbox.merged('{}', %(marks)s::jsonb) from phone
+on conflict (instance_id, message_id) do update set marks = sandbox.merged(k.marks, %(marks)s::jsonb)
+returning instance_id;
+
+-- name: list_marks
+select message_id, marks from sandbox.marks
+where instance_id = %(instance_id)s::text
+order by message_id
+limit %(most)s::int;
 
 -- name: show_typing
 update sandbox.phones
@@ -158,8 +189,9 @@ where instance_id = %(instance_id)s::text
 returning instance_id;
 
 -- name: list_sent
-select number, message_id, seen, type, phone, payload, at
-from sandbox.sent
-where instance_id = %(instance_id)s::text and number > %(after)s::bigint
-order by number
+select s.number, s.message_id, s.seen, s.type, s.phone, s.payload, s.at, k.marks
+from sandbox.sent s
+left join sandbox.marks k on k.instance_id = s.instance_id and k.message_id = s.message_id
+where s.instance_id = %(instance_id)s::text and s.number > %(after)s::bigint
+order by s.number
 limit %(most)s::int;

@@ -10,9 +10,13 @@
 Everything it knows is in Postgres: the journal survives a kill -9, and control works from any
 node, with or without an open session.
 
-It does NOT simulate: what a message looks like, or whether WhatsApp would take its content, its
-media or its number (it takes every message, to every chat); groups, contacts, calls, statuses and
-channels; what others receive (two sandbox phones cannot write to each other); WhatsApp's own
+It takes every message, refuses what WhatsApp refuses for its form (limits.py) or for what it would
+do to an earlier message (changes.py), shows what became of that one (`marks` of the journal), and
+whoever reads a poll, a list, a button or an event answers it (answers.py).
+
+It does NOT simulate: whether WhatsApp would take the files of a message or its number; groups,
+contacts, calls and channels; what others receive (two sandbox phones cannot write to each other);
+how late a message can still be edited, deleted or pinned, and where it is; WhatsApp's own
 limits of speed, and bans, beyond the faults one plans; encryption, identities (`@lid`), several
 devices, history at linking. A QR code or pairing code is shown, and scanning needs neither. A
 scheduled receipt comes even when the chat is one that sends none. When the connection flaps, a

@@ -104,10 +104,15 @@ class FaultsBody(_Body):
     next: Annotated[list[Fault], Field(max_length=_MOST_FAULTS)]
 
 
-class SentQuery(_Body):
-    """Which part of the journal."""
+class MarksQuery(_Body):
+    """How many at most."""
 
     limit: int = Field(default=100, ge=1, le=10_000)
+
+
+class SentQuery(MarksQuery):
+    """Which part of the journal."""
+
     after: int = Field(default=0, ge=0)
 
 
@@ -121,6 +126,7 @@ def control_routes(people: People, authorise: Authorise) -> list[Route]:
         Route("/{instance_id}/receive", control.receive, methods=["POST"]),
         Route("/{instance_id}/faults", control.faults, methods=["POST"]),
         Route("/{instance_id}/sent", control.sent, methods=["GET"]),
+        Route("/{instance_id}/marks", control.marks, methods=["GET"]),
     ]
 
 
@@ -182,10 +188,17 @@ class _Control:
                     "phone": row["phone"],
                     "payload": row["payload"],
                     "at": row["at"].isoformat(),
+                    "marks": row["marks"] or {},
                 }
                 for row in rows
             ]
         )
+
+    async def marks(self, request: Request) -> Response:
+        instance_id = await self._instance(request)
+        wanted = _checked(MarksQuery, dict(request.query_params))
+        rows = await self._people.marks(instance_id, most=wanted.limit)
+        return JSONResponse([{"messageId": r["message_id"], "marks": r["marks"]} for r in rows])
 
     async def _instance(self, request: Request) -> str:
         instance_id: str = request.path_params["instance_id"]

@@ -1,5 +1,5 @@
 """Every operation the sandbox answers."""
 
-from gateway.providers.sandbox import linking, presence
+from gateway.providers.sandbox import acting, linking, presence
 
-operations = presence.operations | linking.operations
+operations = acting.operations | presence.operations | linking.operations

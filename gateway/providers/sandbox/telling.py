@@ -44,6 +44,21 @@ def received(
     }
 
 
+def told(event: MessageReceived) -> Body:
+    """A message to be told; its time is that of the telling."""
+    return {
+        "kind": "message",
+        "messageId": event.provider_message_id,
+        "chat": event.chat,
+        "sender": event.sender,
+        "senderName": event.sender_name,
+        "type": event.kind,
+        "content": event.content,
+        "quoted": event.quoted_provider_id,
+        "refersTo": event.refers_to,
+    }
+
+
 def event_of(body: Body, at: datetime) -> Event:
     match body["kind"]:
         case "connection":
@@ -65,6 +80,8 @@ def event_of(body: Body, at: datetime) -> Event:
                 at=at,
                 kind=body["type"],
                 content=body["content"],
+                quoted_provider_id=body.get("quoted"),
+                refers_to=body.get("refersTo"),
                 files=_files(body),
             )
         case kind:

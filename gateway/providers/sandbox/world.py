@@ -53,6 +53,31 @@ class PlannedReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedAnswer:
+    """What a person will write or tap, counted from the acceptance."""
+
+    body: Body
+    after_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a message does to an earlier one; see `sandbox.merged`."""
+
+    message_id: str
+    marks: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Consequences:
+    """What a message leads to, once it is accepted."""
+
+    receipts: Sequence[PlannedReceipt] = ()
+    answer: PlannedAnswer | None = None
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DueEvent:
     """Something to tell now."""
 
@@ -116,10 +141,12 @@ class World:
         kind: str,
         phone: str,
         payload: Mapping[str, Any],
-        receipts: Sequence[PlannedReceipt],
+        consequences: Consequences,
         with_faults: bool,
     ) -> Verdict | None:
         """Hands a message over; None where there is no such phone."""
+        receipts = consequences.receipts
+        answer, change = consequences.answer, consequences.change
         rows = await self._store.fetch(
             "accept_message",
             instance_id=instance_id,
@@ -130,6 +157,10 @@ class World:
             payload=json.dumps(payload),
             receipt_statuses=[receipt.status for receipt in receipts],
             receipt_seconds=[receipt.after_seconds for receipt in receipts],
+            answer=json.dumps(answer.body) if answer else None,
+            answer_seconds=answer.after_seconds if answer else None,
+            marked_id=change.message_id if change else None,
+            marks=json.dumps(change.marks) if change else None,
             with_faults=with_faults,
         )
         for row in rows:
@@ -137,6 +168,17 @@ class World:
             state = ConnectionState(row["state"])
             return Verdict(state, row["outdated"], fault, accepted=row["seen"] is not None)
         return None
+
+    async def mark(self, instance_id: str, change: Change, *, epoch: int) -> bool:
+        """False when the phone is out of reach."""
+        rows = await self._store.fetch(
+            "mark_message",
+            instance_id=instance_id,
+            epoch=epoch,
+            message_id=change.message_id,
+            marks=json.dumps(change.marks),
+        )
+        return bool(rows)
 
     async def show_typing(
         self, instance_id: str, *, epoch: int, phone: str, seconds: float
