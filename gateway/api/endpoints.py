@@ -98,7 +98,7 @@ class Endpoint:
     ) -> Response:
         body: Any = {}
         if request.method not in _BODYLESS:
-            _raw, body = await read_json(request, limit_bytes=self._limit(carries_media=False))
+            _raw, body = await read_json(request, limit_bytes=self._limit(declared.carries_media))
         operation = build(
             declared,
             body,
