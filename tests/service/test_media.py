@@ -324,3 +324,33 @@ async def test_files_survive_a_crash(tmp_path: Path, database_url: str) -> None:
             (sent,) = await client.sent_at_least(1, seconds=40)
 
     assert sent["payload"]["files"][0]["size"] == len(media.picture())
+
+
+async def test_a_link_shows_the_page_it_leads_to(client: Client, far: FarServer) -> None:
+    far.put("/picture.png", media.file(media.picture()))
+    page = b'<title>Shop</title><meta property="og:image" content="/picture.png">'
+    url = far.put("/page", media.file(page, "text/html"))
+    await accepted(client, "/send-link", message=f"See {url}", linkUrl=url)
+    await accepted(client, "/send-link", message="See", linkUrl=far.put("/no", media.status(500)))
+
+    with_card, without = await client.sent_at_least(2)
+
+    preview = with_card["payload"]["preview"]
+    assert (preview["url"], preview["title"]) == (url, "Shop")
+    assert preview["image"]["mimeType"] == "image/jpeg"
+    assert "preview" not in without["payload"]
+
+
+async def test_files_deep_in_a_message_are_kept_and_fetched(client: Client, far: FarServer) -> None:
+    url = far.put("/x.png", media.file(media.picture()))
+    inline = base64.b64encode(media.picture("JPEG")).decode()
+    button = {"type": "REPLY", "label": "Yes"}
+    cards = [{"text": "one", "image": url, "buttons": [button]}]
+    cards += [{"text": "two", "image": inline, "buttons": [button]}]
+    await accepted(client, "/send-carousel", message="Look", carousel=cards)
+
+    (sent,) = await client.sent_at_least(1)
+
+    kept = [card["image"] for card in sent["payload"]["carousel"]]
+    assert kept == [url, f"media:{hashlib.sha256(media.picture('JPEG')).hexdigest()}"]
+    assert [file["source"] for file in sent["payload"]["files"]] == kept
