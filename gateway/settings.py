@@ -49,6 +49,7 @@ class Settings(BaseModel):
     metrics_by_instance: bool = Field(
         default=False, description="labels message metrics with instance_id; costs memory"
     )
+    docs: bool = Field(default=True, description="serves /docs and /openapi.json")
     allow_remote: bool = Field(
         default=False, description="lets development listen on an address others can reach"
     )
@@ -140,6 +141,31 @@ class Settings(BaseModel):
         description="networks that are not public and may yet be visited by webhooks and media, "
         "with commas between; in development also loopback",
     )
+    public_url: Optional = Field(
+        None,
+        description="how others reach this gateway, for links to media; by default its address",
+    )
+    media_timeout_seconds: float = Field(
+        60.0, gt=0, description="a file that a URL names must be there by then"
+    )
+    media_retention_days: int = Field(
+        30, ge=1, le=3_650, description="how long files, and the links to them, live"
+    )
+    media_processes: int = Field(
+        2, ge=1, le=64, description="how many files are converted at the same time"
+    )
+    media_bucket: Optional = Field(
+        None, description="S3 bucket for files; unset keeps them in a folder of the data directory"
+    )
+    media_bucket_prefix: Optional = Field(None, description="folder inside the bucket")
+    media_bucket_endpoint: Optional = Field(
+        None, description="URL of what speaks S3, where it is not Amazon's"
+    )
+    media_bucket_region: Optional = Field(None, description="region of the bucket")
+    media_bucket_access_key_id: Optional = Field(
+        None, description="unset uses the AWS_ variables, or the machine's own role"
+    )
+    media_bucket_secret_access_key: Optional = Field(None, description="the secret of that key")
     drain_seconds: float = Field(
         30.0, gt=0, description="what is under way may take this long after a stop signal"
     )

@@ -46,6 +46,10 @@ TABLES: Final = (
     ("sandbox", "marks"),
     ("sandbox", "sent"),
     ("sandbox", "phones"),
+    ("whatsmeow", "events"),
+    ("whatsmeow", "sends"),
+    ("whatsmeow", "polls"),
+    ("whatsmeow", "devices"),
 )
 # All rows of the instance go, so it does no harm that a partition may have a row at the place
 # of another's.

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from psycopg import (
     AsyncConnection,
@@ -55,6 +56,12 @@ def check_url(variable: str, url: str | None) -> None:
         conninfo_to_dict(url or "")
     except ProgrammingError:  # it quotes what may be a password
         raise InvalidSettings(f"{variable}: is not a libpq URL") from None
+
+
+def url_for_others(conninfo: str, *, schema: str) -> str:
+    """As a URL that drivers other than libpq read too; what they make goes into *schema*."""
+    parts = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
+    return f"postgresql:///?{urlencode(parts | {'search_path': schema})}"
 
 
 class Database:

@@ -12,9 +12,11 @@ from gateway.administration.partner import PartnerDesk
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionDesk
 from gateway.api.app import build_app
+from gateway.api.docs import docs_routes
 from gateway.api.endpoints import Services
 from gateway.api.health import Check, Readiness
 from gateway.api.internal import build_internal_app, metrics_route
+from gateway.api.media import media_route
 from gateway.api.provider_ingress import authorise_control
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
@@ -22,7 +24,7 @@ from gateway.contract.handlers import Room
 from gateway.database.embedded import EmbeddedPostgres
 from gateway.database.migrations import migrate, missing_migrations
 from gateway.database.notifications import Notifications
-from gateway.database.pool import Database
+from gateway.database.pool import Database, url_for_others
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import DatabaseUnavailable
 from gateway.history.store import History
@@ -38,6 +40,7 @@ from gateway.providers import load_provider
 from gateway.runtime.demo import ensure_demo
 from gateway.runtime.gauges import Gauges, LoopProbe
 from gateway.runtime.http_server import HttpServer
+from gateway.runtime.media import Media
 from gateway.runtime.offer import offer_of, offered_providers
 from gateway.runtime.part import Part
 from gateway.runtime.secret import secrets_of
@@ -91,6 +94,7 @@ class Gateway:
         self._clock = clock or Clock()
         self._random = randomness or random.SystemRandom()
         self._services: Services | None = None
+        self._media: Media | None = None
         self._checks: dict[str, Check] = {"startup": self._still_starting}
         self._phase = "starting"
         self._metrics = Metrics(by_instance=settings.metrics_by_instance)
@@ -102,7 +106,11 @@ class Gateway:
             clock=self._clock,
             random_bytes=os.urandom,
             metrics=self._metrics,
-            further_routes=[metrics_route(self._metrics)] if settings.metrics_on_public else (),
+            further_routes=[
+                media_route(lambda: self._media.shelf if self._media else None),
+                *([metrics_route(self._metrics)] if settings.metrics_on_public else ()),
+                *(docs_routes() if settings.docs else ()),
+            ],
         )
         self._http = HttpServer(
             self._app,
@@ -137,10 +145,18 @@ class Gateway:
         notifications = Notifications(self._settings.direct_database_url or url, self._clock)
         instances = Instances(database)
         instances.listen(notifications)
-        engines = self._engines(database, notifications)
+        engines = self._engines(database, notifications, url)
+        self._media = Media.build(
+            self._settings,
+            database,
+            self._clock,
+            base_url=self.base_url,
+            secrets=secrets_of(self._settings, os.urandom),
+        )
+        stages.start(Floor.BATCHES, {"media": self._media})
         self._build_spine(stages, database, notifications, instances, engines)
         stages.start(Floor.DATABASE, {"notifications": notifications, **engines})
-        gauges = Gauges(database, self._metrics, self._clock, self._settings.data_dir)
+        gauges = Gauges(database, self._metrics, self._clock)
         self._metrics.watch_pool(database.pool.get_stats)
         stages.start(
             Floor.SENDERS, {"gauges": gauges, "loop probe": LoopProbe(self._metrics, self._clock)}
@@ -151,7 +167,7 @@ class Gateway:
             "migrations": lambda: _migrated(database),
             "queue lag": gauges.queue_lag,
             "outbox lag": gauges.outbox_lag,
-            "media storage": gauges.media_storage,
+            "media storage": self._media.store.complaint,
         }
         self._mount_providers(engines, instances)
         logger.info("ready", address=self.base_url)
@@ -178,7 +194,9 @@ class Gateway:
             else:
                 return
 
-    def _engines(self, database: Database, notifications: Notifications) -> dict[str, Engine]:
+    def _engines(
+        self, database: Database, notifications: Notifications, url: str
+    ) -> dict[str, Engine]:
         return {
             name: load_provider(name).start(
                 Surroundings(
@@ -186,6 +204,7 @@ class Gateway:
                     data_dir=self._settings.data_dir,
                     clock=self._clock,
                     store=PostgresProviderStore(database, notifications, room=name),
+                    database_url=url_for_others(url, schema=name),
                 )
             )
             for name in offered_providers(self._settings)
@@ -199,7 +218,8 @@ class Gateway:
         instances: Instances,
         engines: Mapping[str, Engine],
     ) -> None:
-        settings, clock = self._settings, self._clock
+        settings, clock, media = self._settings, self._clock, self._media
+        assert media is not None
         node_id = (
             settings.node_name or f"{socket.gethostname()[:_LONGEST_HOST_NAME]}:{self._http.port}"
         )
@@ -210,7 +230,7 @@ class Gateway:
         keeper = Keeper(
             leases=Leases(database, clock, node_id=node_id, lapse_seconds=settings.lease_seconds),
             instances=instances,
-            inbound=Inbound(database, history, outbox, clock),
+            inbound=Inbound(database, history, outbox, media.receiver, clock),
             providers={name: load_provider(name) for name in engines},
             engines=engines,
             clock=clock,
@@ -231,6 +251,7 @@ class Gateway:
                 starter=starter,
                 recorder=recorder,
                 history=history,
+                preparer=media.preparer,
                 clock=clock,
                 uniform=self._random.uniform,
                 policy=policy,
@@ -301,6 +322,7 @@ class Gateway:
             instances,
             Accounts(database),
             enqueuer,
+            media.intake,
             self._metrics,
             (
                 Room(partner_operations.handlers, partner_desk),

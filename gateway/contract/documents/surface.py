@@ -113,7 +113,10 @@ def surface(catalogue: Catalogue) -> list[Entry]:
 
 def _entries(catalogue: Catalogue) -> Iterator[Entry]:
     for send in catalogue.sends.values():
-        yield Entry(send, "POST", _spelled(str(send.path)))
+        path = _spelled(str(send.path))
+        yield Entry(send, "POST", path)
+        for alias in send.also:
+            yield Entry(send, "POST", _spelled(alias), f"POST {path}")
     for address, operation in catalogue.operations.items():
         main = operation.address
         assert main is not None

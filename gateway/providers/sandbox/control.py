@@ -1,10 +1,11 @@
 """The far side of the simulation over HTTP: scan, cut the network, write, plan faults, look."""
 
 import json
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -13,13 +14,14 @@ from gateway.contract.wire import Chat
 from gateway.errors import InvalidRequest
 from gateway.providers.sandbox.faults import Fault
 from gateway.providers.sandbox.people import People
-from gateway.providers.sandbox.telling import received_text
+from gateway.providers.sandbox.telling import received
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Authorise
 
 BodyModel = TypeVar("BodyModel", bound=BaseModel)
 
 _MOST_FAULTS = 10_000
+_KINDS = ("text", "image", "audio", "video", "document", "sticker")
 _STATES = {
     "up": ConnectionState.CONNECTED,
     "down": ConnectionState.DISCONNECTED,
@@ -52,15 +54,48 @@ class _Text(_Body):
         return {"message": value} if isinstance(value, str) else value
 
 
+class _File(_Body):
+    """`source` is a URL, a `data:` URI or base64; the rest is told as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    source: str = Field(min_length=1)
+    file_name: str | None = None
+
+    def told(self) -> dict[str, Any]:
+        named = {"fileName": self.file_name} if self.file_name else {}
+        return {**named, **(self.model_extra or {})}
+
+
 class ReceiveBody(_Body):
-    """A text somebody writes; `chat` where it is not the one with *phone*, such as a group."""
+    """Something somebody writes; `chat` where it is not the one with *phone*, such as a group."""
 
     phone: Chat
-    text: _Text
+    text: _Text | None = None
+    image: _File | None = None
+    audio: _File | None = None
+    video: _File | None = None
+    document: _File | None = None
+    sticker: _File | None = None
     sender_name: str | None = None
     message_id: Annotated[str | None, Field(min_length=1)] = None
     from_me: bool = False
     chat: Chat | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if sum(getattr(self, kind) is not None for kind in _KINDS) != 1:
+            raise PydanticCustomError("one", f"one of {', '.join(_KINDS)} is needed")
+        return self
+
+    def said(self) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
+        """Its kind, what is told of it, and the file to keep."""
+        if self.text:
+            return "text", {"message": self.text.message}, None
+        for kind in _KINDS:
+            if isinstance(file := getattr(self, kind), _File):
+                return kind, file.told(), {"source": file.source, "name": file.file_name}
+        raise AssertionError("nothing was said")
 
 
 class FaultsBody(_Body):
@@ -118,14 +153,17 @@ class _Control:
         instance_id = await self._instance(request)
         body = await _read(ReceiveBody, request)
         message_id = body.message_id or self._people.new_message_id()
+        kind, content, file = body.said()
         await self._people.write(
             instance_id,
-            received_text(
+            received(
                 message_id=message_id,
                 chat=body.chat or body.phone,
                 sender=None if body.from_me else body.phone,
                 sender_name=body.sender_name,
-                text=body.text.message,
+                kind=kind,
+                content=content,
+                file=file,
             ),
         )
         return JSONResponse({"messageId": message_id})

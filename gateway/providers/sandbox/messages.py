@@ -3,7 +3,10 @@
 refused? (limits, changes) -> latency -> fault? -> journal, change, receipts and answer
 """
 
+from typing import Any
+
 from gateway.contract.handlers import Handlers
+from gateway.contract.media import MediaFile
 from gateway.contract.send import Send
 from gateway.errors import NotConnected, Refused
 from gateway.providers.sandbox.answers import plan_answer
@@ -15,7 +18,7 @@ from gateway.providers.sandbox.settings import SandboxSettings
 from gateway.providers.sandbox.world import Change, Consequences, PlannedReceipt, Verdict
 from gateway.random import Uniform
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import Receipt
+from gateway.sessions.provider import Attempt, Receipt
 
 sends: Handlers[Outgoing] = Handlers()
 
@@ -62,7 +65,10 @@ async def _hand_over(
         message_id=attempt.message_id,
         kind=message.kind(),
         phone=chat_of(message, attempt.referred),
-        payload=message.model_dump(mode="json", by_alias=True, exclude_none=True),
+        payload={
+            **message.model_dump(mode="json", by_alias=True, exclude_none=True),
+            **shown_files(attempt),
+        },
         consequences=Consequences(receipts, answer, change),
         with_faults=with_faults,
     )
@@ -77,6 +83,41 @@ async def _hand_over(
     elif receipts:
         around.look_within(receipts[0].after_seconds)
     return verdict
+
+
+def shown_files(attempt: Attempt) -> dict[str, Any]:
+    """What the phone would show of the files, and of the page a link leads to."""
+    shown: dict[str, Any] = {}
+    if attempt.media:
+        shown["files"] = [
+            {"source": text, **_shown_file(file)} for text, file in attempt.media.items()
+        ]
+    if preview := attempt.preview:
+        shown["preview"] = _present(
+            url=preview.url,
+            title=preview.title,
+            description=preview.description,
+            image=preview.image and _shown_file(preview.image),
+        )
+    return shown
+
+
+def _shown_file(file: MediaFile) -> dict[str, Any]:
+    return _present(
+        mimeType=file.mime_type,
+        size=file.size_bytes,
+        sha256=file.sha256,
+        fileName=file.file_name,
+        width=file.width,
+        height=file.height,
+        duration=file.duration_seconds,
+        waveform=file.waveform and list(file.waveform),
+        thumbnail=file.thumbnail and len(file.thumbnail),
+    )
+
+
+def _present(**fields: object) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def plan_receipts(

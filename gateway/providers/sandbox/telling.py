@@ -10,6 +10,7 @@ from gateway.sessions.provider import (
     Event,
     MessageAcknowledged,
     MessageReceived,
+    ReceivedFile,
 )
 
 Body = Mapping[str, Any]
@@ -20,23 +21,26 @@ def connection_version(body: Body) -> int | None:
     return int(body["version"]) if body["kind"] == "connection" else None
 
 
-def received_text(
+def received(
     *,
     message_id: str,
     chat: str,
     sender: str | None,
     sender_name: str | None,
-    text: str,
+    kind: str,
+    content: Mapping[str, Any],
+    file: Mapping[str, Any] | None = None,
 ) -> Body:
-    """A text to be told; without a sender it was written on the phone itself."""
+    """A message to be told; without a sender it was written on the phone itself."""
     return {
         "kind": "message",
         "messageId": message_id,
         "chat": chat,
         "sender": sender,
         "senderName": sender_name,
-        "type": "text",
-        "content": {"text": {"message": text}},
+        "type": kind,
+        "content": {kind: content},
+        "file": file,
     }
 
 
@@ -78,9 +82,17 @@ def event_of(body: Body, at: datetime) -> Event:
                 content=body["content"],
                 quoted_provider_id=body.get("quoted"),
                 refers_to=body.get("refersTo"),
+                files=_files(body),
             )
         case kind:
             raise ValueError(f"an event of kind {kind!r} was kept")
+
+
+def _files(body: Body) -> tuple[ReceivedFile, ...]:
+    kind, file = body["type"], body.get("file")
+    if file is None:
+        return ()
+    return (ReceivedFile(file["source"], (kind, f"{kind}Url"), file["name"]),)
 
 
 def connection(state: ConnectionState, at: datetime, phone: str) -> ConnectionChanged:
