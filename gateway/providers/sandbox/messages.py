@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.media import MediaFile
+from gateway.contract.messages.media import SendAudio, SendPtv
 from gateway.contract.send import Send
 from gateway.errors import NotConnected, Refused
 from gateway.providers.sandbox.answers import plan_answer
@@ -26,7 +27,6 @@ _DELIVERED_AFTER_SECONDS = (0.3, 2.0)
 _READ_AFTER_SECONDS = (1.5, 6.0)  # counted from the delivery
 _SHARE_READ = 0.8
 _PLAYED_AFTER_SECONDS = (0.5, 10.0)  # counted from the reading
-_HEARD = frozenset({"send-audio", "send-ptv"})
 
 
 @sends.handles(Send)
@@ -56,7 +56,9 @@ async def _hand_over(
 ) -> Verdict:
     session, attempt = outgoing.session, outgoing.attempt
     around = session.around
-    receipts = plan_receipts(around.settings, around.uniform, heard=message.kind() in _HEARD)
+    receipts = plan_receipts(
+        around.settings, around.uniform, heard=isinstance(message, SendAudio | SendPtv)
+    )
     answer = plan_answer(outgoing, message, receipts)
     session.require_right_to_act()
     verdict = await around.world.accept(
