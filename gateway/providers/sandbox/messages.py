@@ -8,12 +8,15 @@ from typing import Any
 from gateway.contract.handlers import Handlers
 from gateway.contract.media import MediaFile
 from gateway.contract.messages.media import SendAudio, SendPtv
+from gateway.contract.messages.newsletter_invites import SendNewsletterAdminInvite
 from gateway.contract.send import Send
 from gateway.errors import NotConnected, Refused
 from gateway.providers.sandbox.answers import plan_answer
+from gateway.providers.sandbox.arrivals import arrival
 from gateway.providers.sandbox.changes import change_of, chat_of
 from gateway.providers.sandbox.faults import suffer
 from gateway.providers.sandbox.limits import complaints
+from gateway.providers.sandbox.newsletters import invite_admin
 from gateway.providers.sandbox.session import Outgoing
 from gateway.providers.sandbox.settings import SandboxSettings
 from gateway.providers.sandbox.world import Change, Consequences, PlannedReceipt, Verdict
@@ -48,6 +51,9 @@ async def send(outgoing: Outgoing, message: Send) -> Receipt:
     if verdict.fault:
         await suffer(verdict.fault, around.clock)
         await _hand_over(outgoing, message, change, with_faults=False)
+    if isinstance(message, SendNewsletterAdminInvite):
+        newsletter_id = message.admin_invite_message.newsletter_id
+        await invite_admin(outgoing.session, newsletter_id, message.phone)
     return receipt
 
 
@@ -56,6 +62,10 @@ async def _hand_over(
 ) -> Verdict:
     session, attempt = outgoing.session, outgoing.attempt
     around = session.around
+    payload = {
+        **message.model_dump(mode="json", by_alias=True, exclude_none=True),
+        **shown_files(attempt),
+    }
     receipts = plan_receipts(
         around.settings, around.uniform, heard=isinstance(message, SendAudio | SendPtv)
     )
@@ -67,10 +77,8 @@ async def _hand_over(
         message_id=attempt.message_id,
         kind=message.kind(),
         phone=chat_of(message, attempt.referred),
-        payload={
-            **message.model_dump(mode="json", by_alias=True, exclude_none=True),
-            **shown_files(attempt),
-        },
+        payload=payload,
+        arrival=arrival(message, payload, attempt.message_id),
         consequences=Consequences(receipts, answer, change),
         with_faults=with_faults,
     )
@@ -80,6 +88,8 @@ async def _hand_over(
         raise NotConnected("an older lease")
     if verdict.state is not ConnectionState.CONNECTED:
         raise NotConnected(verdict.state.sentence)
+    if verdict.refusal:
+        raise Refused(verdict.refusal)
     if verdict.fault:
         around.look_within(0)  # a phone that went offline tells so
     elif receipts:

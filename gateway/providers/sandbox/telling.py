@@ -1,6 +1,6 @@
 """How an event is kept until it was told, and read back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -59,6 +59,31 @@ def told(event: MessageReceived) -> Body:
     }
 
 
+def notification(
+    name: str,
+    *,
+    notification_id: str,
+    chat: str,
+    by: str | None,
+    parameters: Sequence[str] = (),
+    **further: str,
+) -> Body:
+    """Something WhatsApp says of a chat by itself, such as GROUP_PARTICIPANT_ADD."""
+    return {
+        "kind": "message",
+        "messageId": notification_id,
+        "chat": chat,
+        "sender": by or "",
+        "senderName": None,
+        "type": "notification",
+        "content": {
+            "notification": name,
+            "notificationParameters": list(parameters),
+            **further,
+        },
+    }
+
+
 def event_of(body: Body, at: datetime) -> Event:
     match body["kind"]:
         case "connection":
@@ -74,7 +99,7 @@ def event_of(body: Body, at: datetime) -> Event:
             return MessageReceived(
                 provider_message_id=body["messageId"],
                 chat=body["chat"],
-                sender=body["sender"],
+                sender=body["sender"] or None,
                 sender_name=body["senderName"],
                 from_me=body["sender"] is None,
                 at=at,
