@@ -50,9 +50,9 @@ def examples() -> Iterator[tuple[type[Send], str, Mapping[str, Any]]]:
 
 
 def with_files(value: Any) -> Any:
-    """The same with every URL of a file replaced by a file."""
+    """The same with every URL of a file replaced by a file, except where only a URL will do."""
     if isinstance(value, dict):
-        return {name: with_files(item) for name, item in value.items()}
+        return {n: v if n.endswith("Url") else with_files(v) for n, v in value.items()}
     if isinstance(value, list):
         return [with_files(item) for item in value]
     if not isinstance(value, str) or not value.startswith("https://"):
