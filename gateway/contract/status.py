@@ -2,14 +2,17 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from gateway.contract.documented import Example
-from gateway.contract.media import Gif, Sticker
+from gateway.contract.media import SOURCE, Audio, Gif, Image, MediaField, Sticker
+from gateway.contract.messages.media import Caption
 from gateway.contract.messages.text import Text
 from gateway.contract.send import MessageId, Send
 from gateway.contract.wire import STATUS_BROADCAST
+
+_LARGEST_VIDEO_BYTES = 10 * 1024 * 1024
 
 _Everybody = Annotated[str, BeforeValidator(lambda _named: STATUS_BROADCAST)]
 
@@ -30,6 +33,42 @@ class SendTextStatus(StatusPost, path="/send-text-status"):
 
     def readable_text(self) -> str | None:
         return self.message
+
+
+class SendImageStatus(StatusPost, path="/send-image-status"):
+    """Posts an image as a status."""
+
+    image: Image
+    caption: Caption | None = None
+
+    example_minimal: ClassVar[Example] = {"image": "https://example.com/image.png"}
+    example: ClassVar[Example] = {**example_minimal, "caption": "caption"}
+
+    def readable_text(self) -> str | None:
+        return self.caption
+
+
+class SendVideoStatus(StatusPost, path="/send-video-status"):
+    """Posts a video of at most 10 MB as a status."""
+
+    video: Annotated[str, SOURCE, MediaField("video", limit_bytes=_LARGEST_VIDEO_BYTES)]
+    caption: Caption | None = None
+
+    example_minimal: ClassVar[Example] = {"video": "https://example.com/video.mp4"}
+    example: ClassVar[Example] = {**example_minimal, "caption": "caption"}
+
+    def readable_text(self) -> str | None:
+        return self.caption
+
+
+class SendAudioStatus(StatusPost, path="/send-audio-status"):
+    """Posts a voice note as a status."""
+
+    audio: Audio
+    waveform: bool = Field(default=True, description="shows the sound waves")
+
+    example_minimal: ClassVar[Example] = {"audio": "https://example.com/audio.mp3"}
+    example: ClassVar[Example] = {**example_minimal, "waveform": True}
 
 
 class StatusReply(Send):

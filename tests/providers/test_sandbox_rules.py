@@ -116,6 +116,11 @@ EVENT = {"event": {"name": "Party"}}
             "message A is a send-poll, not a send-text",
         ),
         (
+            message("send-document", editDocumentMessageId="A"),
+            OUR_POLL,
+            "message A is a send-poll, not a send-document",
+        ),
+        (
             message("send-poll-vote", pollMessageId="A", pollVote=[{"name": "Green"}]),
             OUR_POLL,
             "the poll has no option 'Green'",
@@ -170,6 +175,13 @@ def test_a_vote_in_a_poll_of_theirs_may_name_several() -> None:
     change = change_of(vote, {"A": THEIR_POLL})
     assert change is not None
     assert change.marks == {"votes": {"me": ["Option 0", "Option 1"]}}
+
+
+def test_a_caption_is_replaced() -> None:
+    edit = message("send-document", editDocumentMessageId="A", caption="Better")
+    change = change_of(edit, {"A": known("send-document", {}, from_me=True)})
+    assert change is not None
+    assert change.marks == {"content": {"caption": "Better"}, "edited": True}
 
 
 def test_most_messages_change_nothing() -> None:

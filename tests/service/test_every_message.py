@@ -21,7 +21,7 @@ from tests.fixtures.service import Client, client_of, running_gateway, until
 from tests.fixtures.webhook_catcher import WebhookCatcher
 
 FRIEND, GROUP = "5511999999999", "120363019502650977-group"
-EXAMPLE_ID = "3EB0577D10A2B4C6D8E9F1"
+UNKNOWN = "3EB0577D10A2B4C6D8E9F1"
 FILES = {
     "gif": moving_picture(),
     "mp3": sound(),
@@ -50,19 +50,21 @@ def examples() -> Iterator[tuple[type[Send], str, Mapping[str, Any]]]:
 
 
 def with_files(value: Any) -> Any:
-    """The same with every URL of a file replaced by a file."""
+    """The same with every URL of a file replaced by a file, except where only a URL will do."""
     if isinstance(value, dict):
-        return {name: with_files(item) for name, item in value.items()}
+        return {n: v if n.endswith("Url") else with_files(v) for n, v in value.items()}
     if isinstance(value, list):
         return [with_files(item) for item in value]
-    extension = value.rpartition(".")[2] if isinstance(value, str) else ""
+    if not isinstance(value, str) or not value.startswith("https://"):
+        return value
+    extension = value.rpartition(".")[2]
     if extension not in FILES:
         return value
     return f"data:application/octet-stream;base64,{base64.b64encode(FILES[extension]).decode()}"
 
 
 async def post(client: Client, path: str, **body: Any) -> str:
-    answer = await client.call("POST", path, json=body)
+    answer = await client.call("POST", path.format(**body), json=body)
     assert answer.status_code == httpx.codes.OK, answer.text
     accepted = answer.json()
     assert accepted["id"] == accepted["messageId"]
@@ -129,8 +131,13 @@ def at_once(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in waits}
 
 
-def naming(value: Any, message_id: str) -> Any:
-    return {n: message_id if v == EXAMPLE_ID else v for n, v in value.items()}
+def speaks_of_another(body: Mapping[str, Any]) -> bool:
+    return any(name.lower().endswith("messageid") for name in body)
+
+
+def naming(body: Mapping[str, Any], message_id: str) -> dict[str, Any]:
+    """The same, speaking of that message."""
+    return {n: message_id if speaks_of_another({n: v}) else v for n, v in body.items()}
 
 
 async def test_every_message_arrives(client: Client, database_url: str) -> None:
@@ -138,11 +145,7 @@ async def test_every_message_arrives(client: Client, database_url: str) -> None:
     asked = []
     for send, which, example in examples():
         body = with_files(at_once(naming(example, earlier.get(send.kind(), earlier[""]))))
-        path = "/" + "/".join(
-            str(body.get(part.strip("{}"))) if "{" in part else part
-            for part in str(send.path).strip("/").split("/")
-        )
-        asked.append((send, which, path, body, await post(client, path, **body)))
+        asked.append((send, which, body, await post(client, str(send.path), **body)))
 
     async def arrived() -> dict[str, Any]:
         return {row["messageId"]: row for row in await client.sent()}
@@ -151,10 +154,10 @@ async def test_every_message_arrives(client: Client, database_url: str) -> None:
     seen = await until(arrived, lambda rows: wanted <= rows.keys(), seconds=60)
 
     echo(f"\n{'type':30} {'example':8} {'chat':28} what arrived")
-    for send, which, path, body, message_id in asked:
+    for send, which, body, message_id in asked:
         row = seen[message_id]
         shown = {n: v for n, v in row["payload"].items() if n not in {"phone", "priority"}}
-        echo(f"{path[:30]:30} {which:8} {row['phone']:28} {str(shown)[:90]}")
+        echo(f"{send.path:30} {which:8} {row['phone']:28} {str(shown)[:90]}")
         assert (row["type"], row["seen"]) == (send.kind(), 1)
         assert row["phone"] == body.get("phone", "status@broadcast")
         assert body.keys() - {"messageId"} <= row["payload"].keys()
@@ -165,15 +168,17 @@ async def test_an_unknown_message_is_told_as_failed(
 ) -> None:
     await client.call("PUT", "/update-every-webhooks", json={"value": catcher.url})
     sent = {
-        await post(client, str(send.path), **with_files(at_once(example))): send.kind()
+        await post(
+            client, str(send.path), **with_files(at_once(naming(example, UNKNOWN)))
+        ): send.kind()
         for send, which, example in examples()
-        if which == "full" and EXAMPLE_ID in example.values()
+        if which == "full" and speaks_of_another(example)
     }
     await catcher.wait_for(lambda c: len(c.of_type("DeliveryCallback")) == len(sent))
 
     assert {
         sent[told["messageId"]]: told.get("error") for told in catcher.of_type("DeliveryCallback")
-    } == dict.fromkeys(sent.values(), f"message {EXAMPLE_ID} is not known on this instance")
+    } == dict.fromkeys(sent.values(), f"message {UNKNOWN} is not known on this instance")
     assert await client.sent() == []
 
 

@@ -6,26 +6,20 @@ from pydantic import Field
 
 from gateway.contract.documented import Example
 from gateway.contract.media import Audio, Document, Gif, Image, Ptv, Sticker, Video
-from gateway.contract.send import Send
+from gateway.contract.send import NoMessageId, Reply
 
 _LONGEST_CAPTION = 65_536  # WhatsApp's own limit, in characters
 _PHONE = "5511999999999"
 
 Caption = Annotated[str, Field(max_length=_LONGEST_CAPTION)]
-ReplyTo = Annotated[str | None, Field(description="id of the message it replies to")]
 ViewOnce = Annotated[bool, Field(description="can be seen once")]
 Async = Annotated[
     bool, Field(alias="async", description="taken and without effect: every file is sent so")
 ]
 
 
-class MediaMessage(Send):
+class MediaMessage(Reply):
     """A message whose main content is a file."""
-
-    message_id: ReplyTo = None
-
-    def referred_ids(self) -> tuple[str, ...]:
-        return (self.message_id,) if self.message_id else ()
 
 
 class CaptionedMessage(MediaMessage):
@@ -158,7 +152,7 @@ class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/
         None, min_length=1, max_length=20, pattern=r"^\.?[A-Za-z0-9_+-]+$"
     )
     file_name: Annotated[str, Field(max_length=255)] | None = None
-    edit_document_message_id: str | None = Field(
+    edit_document_message_id: NoMessageId = Field(
         None, description="id of the sent document whose caption is replaced"
     )
 

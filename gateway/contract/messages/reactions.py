@@ -27,7 +27,7 @@ class Reaction(Send):
         return (self.message_id,)
 
     def readable_text(self) -> str | None:
-        return self.emoji
+        return self.emoji or None
 
 
 class SendReaction(Reaction, path="/send-reaction"):

@@ -13,6 +13,13 @@ from gateway.contract.messages.interactive import (
     SendButtonList,
     SendOptionList,
 )
+from gateway.contract.messages.media import (
+    MediaMessage,
+    SendGif,
+    SendImage,
+    SendSticker,
+    SendVideo,
+)
 from gateway.contract.messages.polls_and_events import SendEvent, SendPoll
 from gateway.contract.send import Send
 from gateway.contract.wire import is_group
@@ -25,7 +32,6 @@ from gateway.sessions.provider import MessageReceived
 
 _AFTER_SECONDS = (1.0, 8.0)  # counted from the reading
 _SHARE_REACTING = 0.3
-_LOOKED_AT = frozenset({"send-gif", "send-image", "send-sticker", "send-video"})
 _QUOTING = frozenset({"buttonsResponseMessage", "listResponseMessage"})
 _HEART = "\u2764\ufe0f"
 
@@ -99,8 +105,16 @@ def _id_of_answer(message_id: str) -> str:
 
 
 @singledispatch
-def _answer(message: Send, reader: _Reader) -> Content | None:
-    if message.kind() not in _LOOKED_AT or reader.uniform(0, 1) >= _SHARE_REACTING:
+def _answer(_message: Send, _reader: _Reader) -> Content | None:
+    return None
+
+
+@_answer.register(SendGif)
+@_answer.register(SendImage)
+@_answer.register(SendSticker)
+@_answer.register(SendVideo)
+def _(_message: MediaMessage, reader: _Reader) -> Content | None:
+    if reader.uniform(0, 1) >= _SHARE_REACTING:
         return None
     return {
         "reaction": {

@@ -7,6 +7,7 @@ from typing import Any
 from gateway.contract.known import KnownMessage
 from gateway.contract.messages.acting_on_messages import PinMessage
 from gateway.contract.messages.commerce import OrderUpdate
+from gateway.contract.messages.media import SendDocument
 from gateway.contract.messages.polls_and_events import (
     SendEditEvent,
     SendEventResponse,
@@ -41,6 +42,14 @@ def _(message: SendText, referred: Referred) -> Change | None:
         return None
     target = _own(referred[message.edit_message_id], "send-text")
     return _change(target, content={"message": message.message}, edited=True)
+
+
+@change_of.register
+def _(message: SendDocument, referred: Referred) -> Change | None:
+    if message.edit_document_message_id is None:
+        return None
+    target = _own(referred[message.edit_document_message_id], "send-document")
+    return _change(target, content={"caption": message.caption}, edited=True)
 
 
 @change_of.register

@@ -7,6 +7,8 @@ from typing import Any
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.media import MediaFile
+from gateway.contract.messages.media import SendAudio, SendPtv
+from gateway.contract.messages.newsletter_invites import SendNewsletterAdminInvite
 from gateway.contract.send import Send
 from gateway.errors import NotConnected, Refused
 from gateway.providers.sandbox.answers import plan_answer
@@ -28,8 +30,6 @@ _DELIVERED_AFTER_SECONDS = (0.3, 2.0)
 _READ_AFTER_SECONDS = (1.5, 6.0)  # counted from the delivery
 _SHARE_READ = 0.8
 _PLAYED_AFTER_SECONDS = (0.5, 10.0)  # counted from the reading
-_HEARD = frozenset({"send-audio", "send-ptv"})
-_ADMIN_INVITE = "send-newsletter-admin-invite"
 
 
 @sends.handles(Send)
@@ -51,9 +51,9 @@ async def send(outgoing: Outgoing, message: Send) -> Receipt:
     if verdict.fault:
         await suffer(verdict.fault, around.clock)
         await _hand_over(outgoing, message, change, with_faults=False)
-    if message.kind() == _ADMIN_INVITE:
-        invited = message.model_dump(by_alias=True)["adminInviteMessage"]
-        await invite_admin(outgoing.session, invited["newsletterId"], message.phone)
+    if isinstance(message, SendNewsletterAdminInvite):
+        newsletter_id = message.admin_invite_message.newsletter_id
+        await invite_admin(outgoing.session, newsletter_id, message.phone)
     return receipt
 
 
@@ -66,7 +66,9 @@ async def _hand_over(
         **message.model_dump(mode="json", by_alias=True, exclude_none=True),
         **shown_files(attempt),
     }
-    receipts = plan_receipts(around.settings, around.uniform, heard=message.kind() in _HEARD)
+    receipts = plan_receipts(
+        around.settings, around.uniform, heard=isinstance(message, SendAudio | SendPtv)
+    )
     answer = plan_answer(outgoing, message, receipts)
     session.require_right_to_act()
     verdict = await around.world.accept(

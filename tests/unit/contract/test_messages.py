@@ -9,7 +9,7 @@ from gateway.contract.catalogue import catalogue
 from gateway.contract.known import KnownMessage
 from gateway.contract.messages.acting_on_messages import PinMessage, Revoke
 from gateway.contract.messages.commerce import SendOrder
-from gateway.contract.messages.interactive import ActionButton
+from gateway.contract.messages.interactive import ActionButton, SendButtonPix
 from gateway.contract.messages.places_and_people import ContactCard, SendContact, SendContacts
 from gateway.contract.messages.polls_and_events import Event
 from gateway.contract.messages.text import SendLink, SendText
@@ -117,3 +117,33 @@ def test_what_is_asked_of_a_session_may_travel_as_json() -> None:
     asked = Revoke(target=target)
     assert Revoke.model_validate_json(asked.model_dump_json()) == asked
     assert Revoke.model_validate(asked.model_dump(mode="json")) == asked
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("order-status-update", "We are packing it"),
+        ("reply-status-text", "Congratulations!"),
+        ("send-button-list", "Do you like it?"),
+        ("send-button-pix", "Example Store"),
+        ("send-catalog", "Open our catalogue"),
+        ("send-contacts", "Support, Sales"),
+        ("send-event", "Launch"),
+        ("send-link", "See https://example.com"),
+        ("send-location", "Office"),
+        ("send-newsletter-admin-invite", "Join us as an admin"),
+        ("send-poll", "Which one?"),
+        ("send-product", None),
+        ("send-reaction", "\u2764\ufe0f"),
+        ("send-remove-reaction", None),
+        ("send-text-status", "We are open today"),
+    ],
+)
+def test_a_queue_shows_what_a_person_would_read(kind: str, text: str | None) -> None:
+    send = catalogue().sends[kind]
+    assert send.model_validate(send.example).readable_text() == text
+
+
+def test_a_pix_key_without_a_title_is_titled_pix() -> None:
+    asked = SendButtonPix.model_validate({**SendButtonPix.example, "merchantName": ""})
+    assert asked.merchant_name == "Pix"

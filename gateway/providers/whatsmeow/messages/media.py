@@ -10,12 +10,13 @@ from gateway.contract.messages.media import (
     SendSticker,
     SendVideo,
 )
-from gateway.contract.messages.media_status import (
+from gateway.contract.status import (
+    ReplyStatusGif,
+    ReplyStatusSticker,
     SendAudioStatus,
     SendImageStatus,
     SendVideoStatus,
 )
-from gateway.contract.status import ReplyStatusGif, ReplyStatusSticker
 from gateway.providers.whatsmeow.messages.parts import (
     base64_of,
     context_of,
