@@ -42,7 +42,8 @@ async def grow(connection: psycopg.AsyncConnection, up_to: int) -> None:
                                          sequence_number, version, from_me, status, phone, type,
                                          payload)
                    select 'BENCH' || lpad((n %% %(lines)s + 1)::text, 8, '0'),
-                          'OLD' || md5(n::text), at, at, at, n, 1, true, 'sent', '5511999999999', 'send-text',
+                          'OLD' || md5(n::text), at, at, at, n, 1, true, 'sent', '5511999999999',
+                          'send-text',
                           '{"phone": "5511999999999", "message": "hi"}'
                    from generate_series(%(first)s::bigint, %(last)s::bigint) n,
                         lateral (select now() - n * interval '1 millisecond' as at) a
