@@ -7,9 +7,11 @@ that changes its mind in between gains nothing.
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
+
+import httpx
 
 from gateway.errors import AddressRefused
 
@@ -77,8 +79,33 @@ class AddressPolicy:
         return str(addresses[0])
 
 
-def port_of(parts: SplitResult) -> int:
-    return parts.port or _DEFAULT_PORTS[parts.scheme]
+async def pinned(
+    client: httpx.AsyncClient,
+    policy: AddressPolicy,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    content: bytes | None = None,
+) -> httpx.Request:
+    """A request that goes to the address that was checked, whatever the name says later.
+
+    Raises:
+        AddressRefused: the URL leads where we do not go.
+        OSError: its name has no address.
+    """
+    parts = policy.check_url(url)
+    assert parts.hostname is not None
+    address = await policy.resolve(parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme])
+    named = httpx.URL(url)
+    return client.build_request(
+        method,
+        named.copy_with(host=address),
+        content=content,
+        headers={"Host": named.netloc.decode("ascii"), **(headers or {})},
+        # TLS still speaks to, and checks, the name.
+        extensions={"sni_hostname": parts.hostname},
+    )
 
 
 def _as_address(host: str) -> Address | None:

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
@@ -29,6 +30,30 @@ def _split_list(value: object) -> object:
 Optional = Annotated[str | None, BeforeValidator(_blank_is_absent)]
 
 
+class Role(StrEnum):
+    """What a node does; together the nodes must do it all."""
+
+    ALL = "all"
+    API = "api"
+    SENDER = "sender"
+    WEBHOOKS = "webhooks"
+
+    @property
+    def serves(self) -> bool:
+        """Answers callers."""
+        return self in {Role.ALL, Role.API}
+
+    @property
+    def sends(self) -> bool:
+        """Holds sessions and sends through them."""
+        return self in {Role.ALL, Role.SENDER}
+
+    @property
+    def posts(self) -> bool:
+        """Posts callbacks."""
+        return self in {Role.ALL, Role.WEBHOOKS}
+
+
 class Settings(BaseModel):
     """One field per variable: `GATEWAY_` and its name in capitals; times are in seconds."""
 
@@ -42,13 +67,28 @@ class Settings(BaseModel):
     internal_host: str = Field(
         "127.0.0.1", description="address of the internal listener: /metrics, /health, /ready"
     )
-    internal_port: int = Field(9464, ge=0, le=65535, description="its port; 0 takes any free one")
+    internal_port: int = Field(
+        9464,
+        ge=0,
+        le=65535,
+        description="its port; 0 takes any free one; each of several workers takes the next",
+    )
+    internal_address: Optional = Field(
+        None,
+        description="URL at which other nodes reach the internal listener; by default its host "
+        "and port",
+    )
+    role: Role = Field(
+        Role.ALL, description="what this node does: answers HTTP, sends, posts callbacks, or all"
+    )
+    workers: int = Field(1, ge=1, le=256, description="processes on this machine, each a node")
     metrics_on_public: bool = Field(
         default=False, description="also serves /metrics on the public address"
     )
     metrics_by_instance: bool = Field(
         default=False, description="labels message metrics with instance_id; costs memory"
     )
+    docs: bool = Field(default=True, description="serves /docs and /openapi.json")
     allow_remote: bool = Field(
         default=False, description="lets development listen on an address others can reach"
     )
@@ -72,7 +112,7 @@ class Settings(BaseModel):
         BeforeValidator(_blank_is_absent),
     ] = Field(None, description="names this process among others; by default host name and port")
     lease_seconds: float = Field(
-        15.0, gt=1, description="after so long without a sign of life others take our sessions"
+        10.0, gt=1, description="after so long without a sign of life others take our sessions"
     )
     pace_min_seconds: float = Field(1.0, ge=0, description="shortest pause before a message")
     pace_max_seconds: float = Field(3.0, ge=0, description="longest pause before a message")
@@ -157,6 +197,31 @@ class Settings(BaseModel):
         description="networks that are not public and may yet be visited by webhooks and media, "
         "with commas between; in development also loopback",
     )
+    public_url: Optional = Field(
+        None,
+        description="how others reach this gateway, for links to media; by default its address",
+    )
+    media_timeout_seconds: float = Field(
+        60.0, gt=0, description="a file that a URL names must be there by then"
+    )
+    media_retention_days: int = Field(
+        30, ge=1, le=3_650, description="how long files, and the links to them, live"
+    )
+    media_processes: int = Field(
+        2, ge=1, le=64, description="how many files are converted at the same time"
+    )
+    media_bucket: Optional = Field(
+        None, description="S3 bucket for files; unset keeps them in a folder of the data directory"
+    )
+    media_bucket_prefix: Optional = Field(None, description="folder inside the bucket")
+    media_bucket_endpoint: Optional = Field(
+        None, description="URL of what speaks S3, where it is not Amazon's"
+    )
+    media_bucket_region: Optional = Field(None, description="region of the bucket")
+    media_bucket_access_key_id: Optional = Field(
+        None, description="unset uses the AWS_ variables, or the machine's own role"
+    )
+    media_bucket_secret_access_key: Optional = Field(None, description="the secret of that key")
     drain_seconds: float = Field(
         30.0, gt=0, description="what is under way may take this long after a stop signal"
     )
@@ -165,6 +230,9 @@ class Settings(BaseModel):
     )
     log_format: Literal["auto", "json", "pretty"] = Field(
         "auto", description="auto is pretty on a terminal"
+    )
+    audit_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        90, description="how long administrative acts are kept"
     )
     sentry_dsn: Optional = Field(None, description="where unexpected errors are reported")
 
@@ -184,6 +252,10 @@ class Settings(BaseModel):
                 "from `openssl rand -hex 32`"
             )
         return self
+
+    def prepares_statements(self) -> bool:
+        """Not behind a transaction pooler, which hands each statement to another connection."""
+        return self.direct_database_url is None
 
     def address_policy(self) -> AddressPolicy:
         """Where webhooks and media may lead."""

@@ -40,11 +40,22 @@ TABLES: Final = (
     ("webhook_dead_letters",),
     ("media",),
     ("identities",),
+    ("chats",),
+    ("chat_listings",),
+    ("contacts",),
+    ("tags",),
+    ("consents",),
     ("message_ids",),
     ("messages",),
+    ("sandbox", "entities"),
     ("sandbox", "events"),
+    ("sandbox", "marks"),
     ("sandbox", "sent"),
     ("sandbox", "phones"),
+    ("whatsmeow", "events"),
+    ("whatsmeow", "sends"),
+    ("whatsmeow", "polls"),
+    ("whatsmeow", "devices"),
 )
 # All rows of the instance go, so it does no harm that a partition may have a row at the place
 # of another's.

@@ -1,6 +1,8 @@
 """The generic endpoints: accept a message, answer an operation."""
 
+import asyncio
 import hashlib
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,8 +15,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope
 from starlette.types import Send as SendMessage
 
+from gateway.administration.audit import Audit
 from gateway.api.caller import Reception
 from gateway.api.json_response import JsonResponse
+from gateway.api.lifting import Lifter
 from gateway.api.request_body import build, read_json
 from gateway.api.routes import Route, RouteTable
 from gateway.clock import Clock
@@ -23,6 +27,7 @@ from gateway.contract.send import Send
 from gateway.errors import InvalidRequest, TrialOver, Unavailable
 from gateway.instances.accounts import Account, Accounts
 from gateway.instances.store import Instance, Instances
+from gateway.media.intake import Intake
 from gateway.observability.metrics import Metrics
 from gateway.send_queue.enqueue import Enqueuer, IdempotencyKey
 from gateway.send_queue.following import Followers
@@ -52,9 +57,11 @@ class Services:
     instances: Instances
     accounts: Accounts
     enqueuer: Enqueuer
+    intake: Intake
     followers: Followers
     metrics: Metrics
     answers: Sequence[Answers]
+    audit: Audit
 
 
 class Endpoint:
@@ -70,6 +77,7 @@ class Endpoint:
     ) -> None:
         self._routes, self._reception, self._services = routes, reception, services
         self._settings, self._clock = settings, clock
+        self._turns = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
         request = Request(scope, receive)
@@ -97,13 +105,22 @@ class Endpoint:
     ) -> Response:
         body: Any = {}
         if request.method not in _BODYLESS:
-            _raw, body = await read_json(request, limit_bytes=self._limit(carries_media=False))
+            _raw, body = await read_json(request, limit_bytes=self._limit(declared.carries_media))
+        if declared.bare_list and isinstance(body, list):
+            body = {declared.bare_list: body}
         operation = build(
             declared,
             body,
             path={**route.parameters, **_from_headers(declared, request)},
             query=request.query_params,
         )
+        if declared.audited:
+            await services.audit.note(
+                declared.__name__,
+                account_id=subject.account_id if isinstance(subject, Instance) else subject.id,
+                instance_id=subject.id if isinstance(subject, Instance) else None,
+                address=self._reception.address_of(request),
+            )
         for room in services.answers:
             if room.supports(declared):
                 return _as_response(declared, await room.answer(subject, operation))
@@ -152,18 +169,9 @@ class InstanceEndpoint(Endpoint):
         instance: Instance,
         services: Services,
     ) -> Response:
-        raw, body = await read_json(request, limit_bytes=self._limit(declared.carries_media))
-        message = build(declared, body, path=route.parameters)
-        self._check_time(message)
-        if (
-            self._settings.trials
-            and not instance.subscribed
-            and instance.trial_ends_at is not None
-            and instance.trial_ends_at < self._clock.now()
-        ):
-            raise TrialOver
+        fingerprint, message = await self._message(request, route, declared, instance, services)
         queued = await services.enqueuer.enqueue(
-            instance, message, idempotency=_idempotency(request, route, raw)
+            instance, message, idempotency=_idempotency(request, route, fingerprint)
         )
         services.metrics.queued(declared.kind(), instance.id)
         answer: dict[str, Any] = {
@@ -184,6 +192,41 @@ class InstanceEndpoint(Endpoint):
             answer["error"] = progress.error
         return JsonResponse(answer, headers={"Preference-Applied": f"wait={seconds}"})
 
+    async def _message(
+        self,
+        request: Request,
+        route: Route,
+        declared: type[Send],
+        instance: Instance,
+        services: Services,
+    ) -> tuple[bytes, Send]:
+        """What tells this request from others, and the message, its files kept."""
+        limit_bytes = self._limit(declared.carries_media)
+        if not declared.carries_media:
+            fingerprint, body = await read_json(request, limit_bytes=limit_bytes)
+            message = build(declared, body, path=route.parameters)
+            self._check(message, instance)
+            return fingerprint, message
+        async with services.intake.spool.folder() as folder:
+            lifter = Lifter(folder, self._turns, os.urandom)
+            fingerprint, body = await read_json(request, limit_bytes=limit_bytes, lifter=lifter)
+            message = build(declared, body, path=route.parameters)
+            self._check(message, instance)
+            message = await services.intake.keep_files(instance.id, message, lifter.lifted, folder)
+        if lifter.lifted and lifter.is_left_in(message.model_dump_json()):
+            raise InvalidRequest("A text is too long")
+        return fingerprint, message
+
+    def _check(self, message: Send, instance: Instance) -> None:
+        self._check_time(message)
+        if (
+            self._settings.trials
+            and not instance.subscribed
+            and instance.trial_ends_at is not None
+            and instance.trial_ends_at < self._clock.now()
+        ):
+            raise TrialOver
+
     def _check_time(self, message: Send) -> None:
         if message.scheduled_for is None:
             return
@@ -194,13 +237,13 @@ class InstanceEndpoint(Endpoint):
             raise InvalidRequest(f"scheduledFor: must be at most {_FARTHEST.days} days ahead")
 
 
-def _idempotency(request: Request, route: Route, raw: bytes) -> IdempotencyKey | None:
+def _idempotency(request: Request, route: Route, fingerprint: bytes) -> IdempotencyKey | None:
     key = request.headers.get("idempotency-key")
     if not key:
         return None
     if len(key) > _LONGEST_KEY:
         raise InvalidRequest(f"Idempotency-Key: must be at most {_LONGEST_KEY} characters")
-    digest = hashlib.sha256(route.template.encode() + b"\n" + raw)
+    digest = hashlib.sha256(route.template.encode() + b"\n" + fingerprint)
     return IdempotencyKey(key, digest.digest())
 
 

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 from starlette.requests import ClientDisconnect, Request
 
+from gateway.api.lifting import Lifter
 from gateway.contract.wire import Wire
 from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedContentType
 
@@ -34,23 +35,37 @@ _COMPLAINTS = {
     "model_attributes_type": "must be an object",
     "model_type": "must be an object",
     "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
     "string_type": "must be a text",
     "timezone_aware": "must name its offset, such as 2026-01-31T12:00:00Z",
     "tuple_type": "must be a list",
 }
 
 
-async def read_json(request: Request, *, limit_bytes: int) -> tuple[bytes, Any]:
-    """The raw body and what it says; an empty body says {}.
+async def read_json(
+    request: Request, *, limit_bytes: int, lifter: Lifter | None = None
+) -> tuple[bytes, Any]:
+    """What tells this body from others, and what it says; an empty body says {}.
+
+    With a *lifter*, files go to disk while they arrive and leave their names.
 
     Raises:
         BodyTooLarge: it exceeds *limit_bytes*; the rest is thrown away.
         UnsupportedContentType: there is a body and it is not JSON.
         InvalidRequest: it is broken, or holds a character Postgres cannot keep.
     """
-    raw = await _read(request, limit_bytes)
+    pieces = _pieces(request, limit_bytes)
+    if lifter is None:
+        raw = b"".join([piece async for piece in pieces])
+        return raw, _parse(request, raw)
+    async for piece in pieces:
+        await lifter.take(piece)
+    return lifter.fingerprint(), _parse(request, lifter.finish())
+
+
+def _parse(request: Request, raw: bytes) -> Any:  # noqa: ANN401 - JSON may say anything
     if not raw.strip():
-        return raw, {}
+        return {}
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedContentType
@@ -61,27 +76,26 @@ async def read_json(request: Request, *, limit_bytes: int) -> tuple[bytes, Any]:
     # Cheap first: an escaped NUL is written so, and so is a harmless backslash before u0000.
     if b"\\u0000" in raw and _holds_nul(parsed):
         raise InvalidRequest("The body holds a NUL character")
-    return raw, parsed
+    return parsed
 
 
-async def _read(request: Request, limit_bytes: int) -> bytes:
+async def _pieces(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
     length = request.headers.get("content-length", "")
     announced_bytes = int(length) if length.isdigit() else 0
-    chunks, size, stream = [], 0, request.stream()
+    size, stream = 0, request.stream()
     try:
         if announced_bytes > limit_bytes:
             if "100-continue" not in request.headers.get("expect", "").lower():
                 await _hear_out(stream)
             raise BodyTooLarge(limit_bytes)
-        async for chunk in stream:
-            size += len(chunk)
+        async for piece in stream:
+            size += len(piece)
             if size > limit_bytes:
                 await _hear_out(stream)
                 raise BodyTooLarge(limit_bytes)
-            chunks.append(chunk)
+            yield piece
     except ClientDisconnect:
         raise InvalidRequest("The body ended before its time") from None
-    return b"".join(chunks)
 
 
 async def _hear_out(stream: AsyncIterator[bytes]) -> None:
@@ -138,7 +152,11 @@ def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     if first["type"] in _WHOLE_SENTENCES:
         return first["msg"]
-    field = ".".join(str(part) for part in first["loc"]) or "The body"
+    # A field left out is named as in the class, one that is there as on the wire.
+    field = ".".join(to_camel(str(part)) for part in first["loc"]) or "The body"
     if first["type"] == "string_too_long":
         return f"{field}: must be at most {first['ctx']['max_length']} characters"
-    return f"{field}: {_COMPLAINTS.get(first['type'], first['msg'])}"
+    said = first["msg"].replace("Input should be", "must be")
+    if first["type"] == "literal_error":
+        said = said.replace("'", "")
+    return f"{field}: {_COMPLAINTS.get(first['type'], said)}"

@@ -35,7 +35,8 @@ class RouteTable:
         self._patterns: list[tuple[Pattern[str], str, dict[str, Declared]]] = []
         declared: dict[str, dict[str, Declared]] = {}
         for send in () if absolute else catalogue.sends.values():
-            declared.setdefault(str(send.path), {})["POST"] = send
+            for path in (str(send.path), *send.also):
+                declared.setdefault(path, {})["POST"] = send
         for (method, path), operation in catalogue.operations.items():
             if operation.absolute is absolute:
                 declared.setdefault(path, {})[method] = operation

@@ -79,6 +79,7 @@ class ReadQrImage(
 ):
     """The QR code as a picture: a data URI, or the PNG itself for who accepts image/png."""
 
+    asks = ReadQrCode
     answer_example: ClassVar[Any] = {"value": "data:image/png;base64,iVBORw0KGgo="}
     failures = (_UNAVAILABLE,)
 
@@ -136,6 +137,7 @@ class Disconnect(
     What is queued waits.
     """
 
+    audited = True
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
     rehearsal = Rehearsal(order=101)
@@ -164,6 +166,7 @@ class Device(Wire):
 class ReadDevice(Operation[Device], method="GET", path="/device"):
     """The linked phone and whose it is."""
 
+    rehearsal = Rehearsal(saves={"ownPhone": "phone"})
     answer_example: ClassVar[Any] = {
         "phone": "5511999999999",
         "imgUrl": None,
@@ -228,9 +231,78 @@ class ReadMe(Operation[Me], method="GET", path="/me"):
 class Rename(Operation[Value], method="PUT", path="/update-name"):
     """Gives the instance another name."""
 
+    audited = True
     example: ClassVar[Example] = {"value": "Front desk"}
     answer_example: ClassVar[Any] = _DONE
 
     value: Annotated[
         str, StringConstraints(strip_whitespace=True, min_length=1, max_length=_LONGEST_NAME)
     ]
+
+
+class InstanceSwitch(Operation[Value]):
+    """Turns something on or off for the instance."""
+
+    audited = True
+    column: ClassVar[str]
+    example: ClassVar[Example] = {"value": True}
+    answer_example: ClassVar[Any] = _DONE
+
+    value: bool
+
+
+class SetAutoReadMessage(InstanceSwitch, method="PUT", path="/update-auto-read-message"):
+    """Whether messages are marked as read when they come in."""
+
+    column = "auto_read_message"
+
+
+class SetAutoReadStatus(InstanceSwitch, method="PUT", path="/update-auto-read-status"):
+    """Whether statuses are marked as seen when they come in; takes auto-read of messages, too."""
+
+    column = "auto_read_status"
+
+
+class SetCallReject(InstanceSwitch, method="PUT", path="/update-call-reject-auto"):
+    """Whether calls are rejected."""
+
+    column = "call_reject_auto"
+
+
+class SetCallRejectMessage(Operation[Value], method="PUT", path="/update-call-reject-message"):
+    """What is written to whoever's call was rejected; an empty text writes nothing."""
+
+    audited = True
+    example: ClassVar[Example] = {"value": "Please write, we do not take calls."}
+    answer_example: ClassVar[Any] = _DONE
+
+    value: Annotated[str, StringConstraints(max_length=4_096)]
+
+
+class ProfileOperation(Operation[Value]):
+    """Changes what people see of this number."""
+
+    example: ClassVar[Example] = {"value": "Front desk"}
+    answer_example: ClassVar[Any] = _DONE
+    failures = (_UNAVAILABLE,)
+
+
+class SetProfileName(ProfileOperation, method="PUT", path="/profile-name"):
+    """Gives the number another name."""
+
+    value: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=25)]
+
+
+class SetProfileAbout(ProfileOperation, method="PUT", path="/profile-description"):
+    """Says something else about the number."""
+
+    value: Annotated[str, StringConstraints(max_length=139)]
+
+
+class SetProfilePicture(ProfileOperation, method="PUT", path="/profile-picture"):
+    """Gives the number another picture: an address, a data URI or base64."""
+
+    carries_media = True
+    example: ClassVar[Example] = {"value": "https://example.com/image.png"}
+
+    value: Annotated[str, Field(min_length=1)]

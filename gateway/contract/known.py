@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import Base64Bytes
+
 
 @dataclass(frozen=True, slots=True)
 class KnownMessage:
@@ -16,4 +18,4 @@ class KnownMessage:
     from_me: bool
     type: str
     payload: Mapping[str, Any]
-    provider_data: bytes | None = None
+    provider_data: Base64Bytes | None = None

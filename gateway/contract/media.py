@@ -1,12 +1,26 @@
 """Files inside a message: where they come from, and what they are meant to be."""
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+from weakref import WeakKeyDictionary
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 MediaKind = Literal["image", "sticker", "gif", "audio", "video", "ptv", "document", "thumbnail"]
+
+_MIB = 1024 * 1024
+_MOST_BYTES: Final[Mapping[MediaKind, int]] = {
+    "image": 16 * _MIB,
+    "sticker": 16 * _MIB,
+    "gif": 64 * _MIB,
+    "audio": 64 * _MIB,
+    "video": 64 * _MIB,
+    "ptv": 64 * _MIB,
+    "document": 100 * _MIB,
+    "thumbnail": 5 * _MIB,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,23 +29,29 @@ class MediaField:
 
     Callers give a URL, a `data:` URI or bare base64; a stored message holds a URL or a reference
     to a file we keep, never the bytes. A session finds the file in `Attempt.media`, under the
-    stored text of the field.
+    stored text of the field. `limit_bytes` is for a place that takes less than its kind does.
     """
 
     kind: MediaKind
+    limit_bytes: int | None = None
+
+    @property
+    def most_bytes(self) -> int:
+        """The largest file this gateway takes here."""
+        return self.limit_bytes or _MOST_BYTES[self.kind]
 
 
 _LONGEST_SOURCE = 200_000_000
-_SOURCE = Field(min_length=1, max_length=_LONGEST_SOURCE)
+SOURCE = Field(min_length=1, max_length=_LONGEST_SOURCE)
 
-Image = Annotated[str, _SOURCE, MediaField("image")]
-Sticker = Annotated[str, _SOURCE, MediaField("sticker")]
-Gif = Annotated[str, _SOURCE, MediaField("gif")]
-Audio = Annotated[str, _SOURCE, MediaField("audio")]
-Video = Annotated[str, _SOURCE, MediaField("video")]
-Ptv = Annotated[str, _SOURCE, MediaField("ptv")]
-Document = Annotated[str, _SOURCE, MediaField("document")]
-Thumbnail = Annotated[str, _SOURCE, MediaField("thumbnail")]
+Image = Annotated[str, SOURCE, MediaField("image")]
+Sticker = Annotated[str, SOURCE, MediaField("sticker")]
+Gif = Annotated[str, SOURCE, MediaField("gif")]
+Audio = Annotated[str, SOURCE, MediaField("audio")]
+Video = Annotated[str, SOURCE, MediaField("video")]
+Ptv = Annotated[str, SOURCE, MediaField("ptv")]
+Document = Annotated[str, SOURCE, MediaField("document")]
+Thumbnail = Annotated[str, SOURCE, MediaField("thumbnail")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +62,7 @@ class MediaFile:
     mime_type: str
     size_bytes: int
     sha256: str
+    file_name: str | None = None
     width: int | None = None
     height: int | None = None
     duration_seconds: float | None = None
@@ -49,3 +70,118 @@ class MediaFile:
     """64 loudness samples, 0 to 100, of a voice note."""
     thumbnail: bytes | None = None
     """A small JPEG."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a page says of itself, as shown above a link."""
+
+    url: str
+    title: str | None = None
+    description: str | None = None
+    image: MediaFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFile:
+    """A file that a message names: where in it, spelled as on the wire, and by which text."""
+
+    place: str
+    text: str
+    mark: MediaField
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def holds_files(model: type[BaseModel]) -> bool:
+    """Whether a message of this class may name a file, however deep."""
+    return _holds_files(model, frozenset())
+
+
+def files_in(message: BaseModel) -> list[NamedFile]:
+    """Every file that *message* names."""
+    return [
+        NamedFile(".".join(place), text, mark) for place, text, mark in _texts(message, None, ())
+    ]
+
+
+def with_texts(message: Model, texts: Mapping[str, str]) -> Model:
+    """The same message, its files named by other texts."""
+    replaced = _mapped(message, None, lambda text: texts.get(text, text))
+    assert isinstance(replaced, type(message))
+    return replaced
+
+
+_MARKS: WeakKeyDictionary[type[BaseModel], Mapping[str, MediaField | None]] = WeakKeyDictionary()
+
+
+def _marks(model: type[BaseModel]) -> Mapping[str, MediaField | None]:
+    if model not in _MARKS:
+        _MARKS[model] = {
+            name: next(
+                (
+                    found
+                    for found in (*info.metadata, *_metadata(info.annotation))
+                    if isinstance(found, MediaField)
+                ),
+                None,
+            )
+            for name, info in model.model_fields.items()
+        }
+    return _MARKS[model]
+
+
+def _metadata(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - an annotation may be anything
+    yield from getattr(annotation, "__metadata__", ())
+    for argument in get_args(annotation):
+        yield from _metadata(argument)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - an annotation may be anything
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
+
+
+def _holds_files(model: type[BaseModel], above: frozenset[type[BaseModel]]) -> bool:
+    if any(_marks(model).values()):
+        return True
+    return any(
+        _holds_files(inner, above | {model})
+        for info in model.model_fields.values()
+        for inner in _models(info.annotation)
+        if inner not in above and inner is not model
+    )
+
+
+def _texts(
+    value: object, mark: MediaField | None, place: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], str, MediaField]]:
+    if isinstance(value, str):
+        if mark:
+            yield place, value, mark
+    elif isinstance(value, BaseModel):
+        for name, inner in _marks(type(value)).items():
+            alias = type(value).model_fields[name].alias or name
+            yield from _texts(getattr(value, name), inner, (*place, alias))
+    elif isinstance(value, tuple | list):
+        for n, item in enumerate(value):
+            yield from _texts(item, mark, (*place, str(n)))
+
+
+def _mapped(value: object, mark: MediaField | None, change: Callable[[str], str]) -> object:
+    if isinstance(value, str):
+        return change(value) if mark else value
+    if isinstance(value, BaseModel):
+        return value.model_copy(
+            update={
+                name: _mapped(getattr(value, name), inner, change)
+                for name, inner in _marks(type(value)).items()
+                if name in value.model_fields_set
+            }
+        )
+    if isinstance(value, tuple | list):
+        return type(value)(_mapped(item, mark, change) for item in value)
+    return value

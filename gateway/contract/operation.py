@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, cast
 
+from pydantic import ConfigDict
+
 from gateway.contract.documented import Documented
 from gateway.contract.wire import Wire
 
@@ -29,6 +31,8 @@ class FromHeader:
 class Picture:
     """An answer that is a file instead of JSON."""
 
+    __pydantic_config__ = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
     content: bytes
     mime_type: str
 
@@ -46,6 +50,16 @@ class Operation(Documented, Generic[Result]):
     answer_example: ClassVar[Any] = None
     fields_in: ClassVar[Literal["query", "body"] | None] = None
     """Where the documents show the fields: by default, GET and DELETE have theirs in the query."""
+    bare_list: ClassVar[str | None] = None
+    """The field that the body is, where the body is a list."""
+    carries_media: ClassVar[bool] = False
+    """A body with a file in it may be large."""
+    remembered_seconds: ClassVar[float] = 0
+    """How long the session's answer may be given again, unless the instance changes something."""
+    asks: "ClassVar[type[Operation[Any]] | None]" = None
+    """What the session must be able to answer where one of our rooms answers this."""
+    audited: ClassVar[bool] = False
+    """An administrative act, noted before it is done."""
     partner: ClassVar[bool] = False
     """Asked with the partner token."""
     absolute: ClassVar[bool] = False
@@ -86,6 +100,12 @@ class Value(Wire):
     """The answer `{"value": true}`."""
 
     value: bool = True
+
+
+class Success(Wire):
+    """The answer `{"success": true}`."""
+
+    success: bool = True
 
 
 def declared_operations(family: type[Operation[Any]] = Operation) -> Iterator[type[Operation[Any]]]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Documented, Example
+from gateway.contract.media import holds_files
 from gateway.contract.wire import Chat, DelaySeconds, FutureTime, Wire
 
 STORED_VERSION = 1
@@ -38,8 +39,10 @@ class Send(Documented):
     """One outgoing message. Subclasses with a path become routes; those without are families."""
 
     path: ClassVar[str | None] = None
+    also: ClassVar[tuple[str, ...]] = ()
+    """Further paths at which real clients post it."""
     carries_media: ClassVar[bool] = False
-    """A body with a file in it may be large."""
+    """It may name a file, so that its body may be large."""
 
     phone: Chat
     delay_message: DelaySeconds = Field(None, description="seconds to wait before it, 1 to 15")
@@ -47,9 +50,13 @@ class Send(Documented):
     scheduled_for: FutureTime | None = Field(None, description="not before; up to 90 days ahead")
     priority: SpokenPriority = Field(Priority.NORMAL, json_schema_extra={"default": "normal"})
 
-    def __init_subclass__(cls, *, path: str | None = None) -> None:
+    def __init_subclass__(cls, *, path: str | None = None, also: tuple[str, ...] = ()) -> None:
         super().__init_subclass__()
-        cls.path = path
+        cls.path, cls.also = path, also
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_keywords: Any) -> None:  # noqa: ANN401 - pydantic's own
+        cls.carries_media = holds_files(cls)
 
     @classmethod
     def kind(cls) -> str:
@@ -61,9 +68,35 @@ class Send(Documented):
         """What a person would read of it in a list: its text or caption."""
         return None
 
+    def document_name(self) -> str | None:
+        """The name under which its file is shown, where the caller gives one."""
+        return None
+
+    def link_to_preview(self) -> str | None:
+        """The link whose page is to be shown above it."""
+        return None
+
     def referred_ids(self) -> tuple[str, ...]:
         """Ids of the earlier messages this one speaks of."""
         return ()
+
+
+MessageId = Annotated[str, Field(min_length=1, max_length=255)]
+"""The id of an earlier message, sent or received."""
+
+NoMessageId = Annotated[
+    MessageId | None, BeforeValidator(lambda value: None if value == "" else value)
+]
+"""The same where there need not be one; an empty text says so too."""
+
+
+class Reply(Send):
+    """A message that may answer an earlier one."""
+
+    message_id: NoMessageId = Field(None, description="the message it answers")
+
+    def referred_ids(self) -> tuple[str, ...]:
+        return (self.message_id,) if self.message_id else ()
 
 
 class Queued(Wire):

@@ -3,7 +3,16 @@
 import re
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -21,6 +30,14 @@ class Wire(BaseModel):
     )
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+MayMiss = Field(default=None, exclude_if=_is_none)
+"""The default of a field whose key is left out of an answer where it has no value."""
+
+
 class Incoming(Wire):
     """What callers write: null is the same as absent."""
 
@@ -34,6 +51,7 @@ class Incoming(Wire):
 
 _MAX_DELAY_SECONDS = 15
 _OLD_GROUP = re.compile(r"[0-9]{8,15}-[0-9]{8,13}")
+_BARE_GROUP = re.compile(r"[0-9]{16,25}")
 _MARKED_CHAT = re.compile(r"[0-9]{5,25}(-group|-broadcast|@newsletter|@lid)")
 _MASK = str.maketrans("", "", "+ -()")
 _SHORTEST_PHONE, _LONGEST_PHONE = 8, 15
@@ -81,8 +99,48 @@ def _parse_delay(value: object) -> int | None:
     return min(seconds, _MAX_DELAY_SECONDS) if seconds > 0 else None
 
 
+def _parse_group(value: object) -> object:
+    """The id alone is as good: clients drop the suffix."""
+    text = str(value).strip()
+    return f"{text}-group" if _BARE_GROUP.fullmatch(text) else value
+
+
+def _only_phone(chat: str) -> str:
+    if not chat.isdigit():
+        raise PydanticCustomError("invalid_phone", "Invalid phone")
+    return chat
+
+
+def _only_person(chat: str) -> str:
+    if not (chat.isdigit() or chat.endswith("@lid")):
+        raise PydanticCustomError("invalid_phone", "Invalid phone")
+    return chat
+
+
+def _only_group(chat: str) -> str:
+    if not is_group(chat):
+        raise PydanticCustomError(
+            "group_id", "must be a group id, such as 120363019502650977-group"
+        )
+    return chat
+
+
 Chat = Annotated[str, BeforeValidator(parse_chat)]
 """A person, group, channel, list or lid."""
+
+Phone = Annotated[Chat, AfterValidator(_only_phone)]
+"""A number."""
+
+Person = Annotated[Chat, AfterValidator(_only_person)]
+"""A number or lid."""
+
+GroupId = Annotated[Chat, BeforeValidator(_parse_group), AfterValidator(_only_group)]
+
+CommunityId = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{5,25}$")]
+
+NewsletterId = Annotated[
+    str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{5,25}@newsletter$")
+]
 
 DelaySeconds = Annotated[int | None, BeforeValidator(_parse_delay)]
 """Whole seconds, 1 to 15; 0 and below mean not set, more means 15."""

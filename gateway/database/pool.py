@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from psycopg import (
     AsyncConnection,
@@ -57,6 +58,12 @@ def check_url(variable: str, url: str | None) -> None:
         raise InvalidSettings(f"{variable}: is not a libpq URL") from None
 
 
+def url_for_others(conninfo: str, *, schema: str) -> str:
+    """As a URL that drivers other than libpq read too; what they make goes into *schema*."""
+    parts = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
+    return f"postgresql:///?{urlencode(parts | {'search_path': schema})}"
+
+
 class Database:
     """Part of the service: named queries against a pool; methods may raise DatabaseUnavailable."""
 
@@ -78,6 +85,7 @@ class Database:
             timeout_seconds: how long a caller waits for a connection.
             prepare: False behind a transaction pooler, which would break prepared statements.
         """
+        self._url, self._prepare = url, prepare
         self.pool = AsyncConnectionPool(
             url,
             min_size=min_size,
@@ -92,11 +100,16 @@ class Database:
             },
         )
 
+    def apart(self) -> "Database":
+        """One connection to the same place, for what must not wait until the pool has one."""
+        return Database(self._url, min_size=1, max_size=1, prepare=self._prepare)
+
     async def open(self) -> None:
         """Starts connecting, without waiting for it."""
         await self.pool.open(wait=False)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
+        await self.open()
         try:
             await stopping.wait()
         finally:

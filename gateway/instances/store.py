@@ -59,6 +59,7 @@ class Instance:
     client_token_hash: bytes | None
     client_token_required: bool
     allowed_addresses: tuple[str, ...] = field(default=())
+    refuse_opted_out: bool = False
 
 
 class Instances:

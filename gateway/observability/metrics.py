@@ -121,6 +121,12 @@ class Metrics:
             buckets=_HTTP_SECONDS,
             registry=registry,
         )
+        self._session_reads = Counter(
+            "session_reads_total",
+            "Reads of a session that may be remembered, by where the answer came from.",
+            ("operation", "answered_from"),
+            registry=registry,
+        )
         self.loop_delay = Histogram(
             "event_loop_delay_seconds",
             "How late the event loop runs what is due.",
@@ -151,6 +157,9 @@ class Metrics:
     def answered(self, method: str, route: str, status: int, *, seconds: float) -> None:
         self._requests.labels(method, route, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
+
+    def remembered(self, operation: str, *, hit: bool) -> None:
+        self._session_reads.labels(operation, "memory" if hit else "session").inc()
 
     def watch_pool(self, stats: Callable[[], Mapping[str, int]]) -> None:
         """Shows the database pool as it is at the moment of a scrape."""

@@ -1,9 +1,7 @@
 """Looks at the whole database now and then, for metrics and for /ready."""
 
 import asyncio
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from gateway.clock import Clock
 from gateway.contract.send import Priority
@@ -21,7 +19,6 @@ _STUCK_HEADS = query("gauges", "stuck_heads")
 _LOOK_EVERY_SECONDS = 15.0
 _LOOP_PROBE_SECONDS = 0.25
 _LONGEST_OUTBOX_LAG_SECONDS = 300.0
-_LEAST_FREE_BYTES = 100 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +51,8 @@ class _Head:
 class Gauges:
     """Part of the service."""
 
-    def __init__(self, database: Database, metrics: Metrics, clock: Clock, data_dir: Path) -> None:
+    def __init__(self, database: Database, metrics: Metrics, clock: Clock) -> None:
         self._database, self._metrics, self._clock = database, metrics, clock
-        self._data_dir = data_dir
         self._outbox_lag_seconds = 0.0
         self._heads: set[_Head] = set()
         self._stuck: set[_Head] = set()
@@ -98,14 +94,6 @@ class Gauges:
         if self._outbox_lag_seconds <= _LONGEST_OUTBOX_LAG_SECONDS:
             return None
         return f"callbacks have been due for {self._outbox_lag_seconds:.0f} seconds"
-
-    async def media_storage(self) -> str | None:
-        """What /ready says of the place where files are kept."""
-        try:
-            free = await asyncio.to_thread(shutil.disk_usage, self._data_dir)
-        except OSError as error:
-            return f"{self._data_dir}: {error.strerror}"
-        return None if free.free > _LEAST_FREE_BYTES else "less than 100 MiB are free"
 
 
 class LoopProbe:

@@ -14,6 +14,7 @@ from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import (
     DatabaseUnavailable,
+    Forbidden,
     IdempotencyKeyReused,
     InstanceNotConnected,
     QueueFull,
@@ -30,6 +31,7 @@ _NOTIFY_NODES = query("send_queue", "notify_nodes")
 _WAIT_FOR_LINES = query("send_queue", "wait_for_lines")
 _FIND_MESSAGE_IDS = query("send_queue", "find_message_ids")
 _FIND_LINES = query("send_queue", "find_lines")
+_OPTED_OUT = query("people", "opted_out")
 
 _IDS_IN_A_NOTIFICATION = 200  # Postgres takes 8,000 bytes
 _PATIENCE_SECONDS = 5.0  # a restart of Postgres is not the caller's business
@@ -81,6 +83,11 @@ class _Judged:
 
 
 @dataclass(frozen=True, slots=True)
+class _OptedOut:
+    phone: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Id:
     id: str
 
@@ -115,8 +122,13 @@ class Enqueuer:
             InstanceNotConnected: the instance refuses sends while disconnected, and is.
             IdempotencyKeyReused: the key came before with another body.
             UnknownInstance: the instance was deleted meanwhile.
+            Forbidden: the account refuses sends to people who opted out, and this is one.
             DatabaseUnavailable: nothing was accepted, or nobody can say so for now.
         """
+        if instance.refuse_opted_out and await self._database.fetch_all(
+            _OptedOut, _OPTED_OUT, instance_id=instance.id, phone=message.phone
+        ):
+            raise Forbidden("This person does not want to be written to")
         zaap_id = new_zaap_id(self._random_bytes)
         return await self._batch.ask(
             _Request(

@@ -122,14 +122,25 @@ async def clear_queue(desk: QueueDesk, operation: ClearQueue) -> QueueRemoved:
 @handlers.handles(RemoveFromQueue)
 async def remove_from_queue(desk: QueueDesk, operation: RemoveFromQueue) -> Value:
     message_id = message_id_named(operation.zaap_id)
-    if await _cancel(desk, QueueFilter(), message_id=message_id):
+    if await canceled(desk, message_id):
         return Value()
+    state = await state_of(desk, message_id)
+    if state is None:
+        raise NotFound("Message not found in the queue")
+    raise Conflict(f"The message is {state} and no longer waits")
+
+
+async def canceled(desk: QueueDesk, message_id: str) -> bool:
+    """Cancels a message; False where it does not wait."""
+    return await _cancel(desk, QueueFilter(), message_id=message_id) > 0
+
+
+async def state_of(desk: QueueDesk, message_id: str) -> str | None:
+    """What became of a message of ours."""
     found = await desk.database.fetch_one(
         _State, _STATE_OF_MESSAGE, instance_id=desk.instance.id, message_id=message_id
     )
-    if found is None:
-        raise NotFound("Message not found in the queue")
-    raise Conflict(f"The message is {found.state} and no longer waits")
+    return found.state if found else None
 
 
 async def length(desk: QueueDesk) -> int:

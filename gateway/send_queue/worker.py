@@ -1,6 +1,7 @@
-"""Sends one instance's messages, one at a time, in order.
+r"""Sends one instance's messages, one at a time, in order.
 
     claim -> pace -> show typing -> start -> send -> record -> claim ...
+         \-> fetch files -------/
 
 Until `start` nothing is spent: a message can be cancelled, or handed back untouched.
 """
@@ -24,6 +25,7 @@ from gateway.errors import (
     Unconfirmed,
 )
 from gateway.history.store import History
+from gateway.media.preparing import Preparer, Preparing
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
@@ -56,6 +58,7 @@ class Desk:
     starter: Starter
     recorder: Recorder
     history: History
+    preparer: Preparer
     metrics: Metrics
     clock: Clock
     uniform: Uniform
@@ -108,12 +111,17 @@ class Worker:
             return
         if await self._is_past_daily_limit(row):
             return
-        if await self._pause(message, leaving) or not await self._started(row):
-            await self._desk.recorder.record(row, HandedBack())
-            return
-        began = self._desk.clock.monotonic_seconds()
-        outcome = await self._attempt(message, row)
-        self._last_out_at = self._desk.clock.monotonic_seconds()
+        async with self._desk.preparer.preparing(message) as files:
+            if (
+                await self._pause(message, leaving)
+                or not await files.ended(leaving)
+                or not await self._started(row)
+            ):
+                await self._desk.recorder.record(row, HandedBack())
+                return
+            began = self._desk.clock.monotonic_seconds()
+            outcome = await self._attempt(message, row, files)
+            self._last_out_at = self._desk.clock.monotonic_seconds()
         await self._desk.recorder.record(row, outcome)
         seconds = self._desk.clock.monotonic_seconds() - began
         self._count(row, outcome, seconds)
@@ -186,16 +194,26 @@ class Worker:
         except DatabaseUnavailable:
             return False  # perhaps it was committed: handing back undoes that
 
-    async def _attempt(self, message: Send, row: Claimed) -> Outcome:
+    async def _attempt(self, message: Send, row: Claimed, files: Preparing) -> Outcome:
         limit = self._desk.send_timeout_seconds
         failure: SendFailure
         try:
+            # A file that cannot be had costs the attempt, which is why it is told only here.
+            prepared = await files.result()
             referred = await self._desk.history.known(row.instance_id, message.referred_ids())
             if not self._live.may_act():
                 return HandedBack()
             async with asyncio.timeout(limit):
                 receipt = await self._live.session.send(
-                    message, Attempt(row.message_id, row.claimed_epoch, limit, referred)
+                    message,
+                    Attempt(
+                        row.message_id,
+                        row.claimed_epoch,
+                        limit,
+                        referred,
+                        prepared.media,
+                        prepared.preview,
+                    ),
                 )
         except (NotConnected, Restricted, TryAgainLater, Refused, Unconfirmed) as error:
             failure = error

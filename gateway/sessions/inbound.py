@@ -1,6 +1,8 @@
 """Writes down what a session tells, and what callers are told of it, before it is acknowledged."""
 
-from typing import Final, assert_never
+import copy
+from collections.abc import Mapping
+from typing import Any, Final, assert_never
 
 from gateway.clock import Clock
 from gateway.contract.callbacks import (
@@ -15,9 +17,11 @@ from gateway.contract.callbacks import (
 from gateway.contract.wire import is_group
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.errors import DatabaseUnavailable
+from gateway.errors import ProviderError, Unavailable
 from gateway.history.store import Acknowledged, History
 from gateway.instances.store import Instance
+from gateway.media.receiving import Receiver
+from gateway.media.spooling import BadFile
 from gateway.observability.logging import logger
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
@@ -44,9 +48,16 @@ _STATUS: Final[dict[Acknowledgement, MessageStatus]] = {
 class Inbound:
     """Every event ends in the database, or is told again."""
 
-    def __init__(self, database: Database, history: History, outbox: Outbox, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        history: History,
+        outbox: Outbox,
+        receiver: Receiver,
+        clock: Clock,
+    ) -> None:
         self._database, self._history, self._outbox = database, history, outbox
-        self._clock = clock
+        self._receiver, self._clock = receiver, clock
 
     async def take(
         self, instance: Instance, epoch: int, event: Event, *, own_phone: str | None
@@ -55,7 +66,7 @@ class Inbound:
         while True:
             try:
                 await self._write(instance, epoch, event, own_phone)
-            except DatabaseUnavailable as error:
+            except Unavailable as error:
                 logger.warning("event_delayed", instance_id=instance.id, error=str(error))
                 await self._clock.sleep(_PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS)
             else:
@@ -109,6 +120,7 @@ class Inbound:
     async def _receive(
         self, instance: Instance, event: MessageReceived, own_phone: str | None
     ) -> None:
+        content = await self._with_links(instance, event)
         in_group = is_group(event.chat)
         callback = ReceivedCallback(
             instance_id=instance.id,
@@ -133,18 +145,38 @@ class Inbound:
             message_id=event.provider_message_id,
             chat=event.chat,
             sender=event.sender,
+            sender_name=event.sender_name,
             from_me=event.from_me,
             at=event.at,
             kind=event.kind,
-            payload=event.content,
+            payload=content,
             provider_data=event.provider_data,
             callback_id=self._outbox.new_id(),
             # What the owner wrote on the phone is told only to those who asked for it.
             callback=None
             if event.from_me and not instance.notify_sent_by_me
-            else callback.body_with(event.content),
+            else callback.body_with(content),
         )
         self._outbox.told()
+
+    async def _with_links(self, instance: Instance, event: MessageReceived) -> Mapping[str, Any]:
+        """The content, with links to the files that came with it."""
+        if not event.files:
+            return event.content
+        content = copy.deepcopy(dict(event.content))
+        for file in event.files:
+            *above, name = file.link_at
+            place = content
+            for step in above:
+                place = place.setdefault(step, {})
+            try:
+                kept = await self._receiver.keep(instance.id, file.source, file_name=file.file_name)
+            except (BadFile, ProviderError) as error:
+                place["downloadError"] = str(error)
+            else:
+                place[name] = kept.link
+                place.setdefault("mimeType", kept.mime_type)
+        return content
 
     async def _acknowledge(self, instance: Instance, event: MessageAcknowledged) -> None:
         """A receipt may overtake the record of its message: wait for that, within bounds."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from gateway.clock import Clock
 from gateway.contract.known import KnownMessage
-from gateway.contract.media import MediaFile
+from gateway.contract.media import MediaFile, Preview
 from gateway.contract.operation import Operation
 from gateway.contract.send import Send
 from gateway.contract.wire import Wire
@@ -44,6 +44,7 @@ class Attempt:
     time_limit_seconds: float
     referred: Mapping[str, KnownMessage] = field(default_factory=dict)
     media: Mapping[str, MediaFile] = field(default_factory=dict)
+    preview: Preview | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,20 @@ class ConnectionChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceivedFile:
+    """A file that came with a message.
+
+    `source` is a URL, a `data:` URI, base64, or what downloads it, anew each time. `link_at` is
+    where in the message's content the link to the stored file belongs, such as
+    `("image", "imageUrl")`; beside it `mimeType`, or `downloadError`, is filled in.
+    """
+
+    source: str | Callable[[], AsyncIterator[bytes]]
+    link_at: Sequence[str]
+    file_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MessageReceived:
     """Somebody wrote to the number, or its owner wrote from the phone itself.
 
@@ -94,6 +109,7 @@ class MessageReceived:
     chat_lid: str | None = None
     sender_lid: str | None = None
     provider_data: bytes | None = None
+    files: Sequence[ReceivedFile] = ()
 
 
 Acknowledgement = Literal["delivered", "read", "played"]
@@ -207,12 +223,13 @@ class ProviderStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an engine is started with."""
+    """What an engine is started with; `database_url` is for a library with tables of its own."""
 
     environment: Mapping[str, str]
     data_dir: Path
     clock: Clock
     store: ProviderStore
+    database_url: str = ""
 
 
 @runtime_checkable

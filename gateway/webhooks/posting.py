@@ -13,7 +13,7 @@ import httpx
 
 from gateway.clock import Clock
 from gateway.errors import AddressRefused
-from gateway.public_address import AddressPolicy, port_of
+from gateway.public_address import AddressPolicy, pinned
 
 _GONE: Final = 410
 _WAIT: Final = frozenset({429, 503})
@@ -71,17 +71,13 @@ class Poster:
             return NotTaken(type(error).__name__)
 
     async def _post(self, letter: Letter) -> Taken | NotTaken:
-        parts = self._policy.check_url(letter.url)
-        assert parts.hostname is not None
-        address = await self._policy.resolve(parts.hostname, port_of(parts))
-        url = httpx.URL(letter.url)
-        request = self._client.build_request(
+        request = await pinned(
+            self._client,
+            self._policy,
             "POST",
-            url.copy_with(host=address),
+            letter.url,
             content=letter.body.encode(),
-            headers={"Host": url.netloc.decode("ascii"), **self._headers(letter)},
-            # TLS still speaks to, and checks, the name.
-            extensions={"sni_hostname": parts.hostname},
+            headers=self._headers(letter),
         )
         response = await self._client.send(request, stream=True)
         try:

@@ -23,6 +23,14 @@ with fresh as (
            'received', %(phone)s::text, %(sender)s::text, %(type)s::text, %(payload)s::jsonb,
            %(provider_data)s::bytea
     from fresh
+), met as (
+    insert into contacts as c (instance_id, phone, notify)
+    select instance_id, %(sender)s::text, %(sender_name)s::text
+    from fresh
+    where %(sender)s::text ~ '^[0-9]+$' and not %(from_me)s::boolean
+    on conflict (instance_id, phone) do update
+    set notify = excluded.notify, updated_at = now()
+    where excluded.notify is distinct from c.notify and excluded.notify is not null
 )
 select tell(
     array_agg(instance_id), array_agg(%(phone)s::text), array_agg('ReceivedCallback'::text),

@@ -394,12 +394,14 @@ select (
 
 -- name: find_orphans
 -- Asked before a worker begins, when nobody else may send: whoever was sending these is gone.
+-- One whose lease went on to another node finds nothing, for these are that node's affair.
 select m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.phone, m.payload,
        m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch,
        0::bigint as reordered, m.attempt_started_at
-from message_queue m
-join instance_leases l on l.instance_id = m.instance_id
-where m.instance_id = any(%(instance_ids)s::text[]) and m.status = 'processing' and m.claimed_epoch <= l.epoch;
+from unnest(%(instance_ids)s::text[], %(epochs)s::bigint[]) as w (instance_id, epoch)
+join instance_leases l on l.instance_id = w.instance_id and l.epoch = w.epoch
+join message_queue m
+    on m.instance_id = w.instance_id and m.status = 'processing' and m.claimed_epoch <= w.epoch;
 
 -- name: promote_due
 -- A scheduled message joins the line at its sequence number; only its state changes.
@@ -430,9 +432,13 @@ with due as (
 select instance_id from line;
 
 -- name: next_scheduled
-select extract(epoch from min(q.due_at) - now())::double precision as seconds_until_due
+-- Of this node's lines: who cannot let a message join its line must not wait for it either.
+select extract(epoch from q.due_at - now())::double precision as seconds_until_due
 from message_queue q
-where q.status = 'scheduled';
+join instance_leases l on l.instance_id = q.instance_id and l.node_id = %(node_id)s::text
+where q.status = 'scheduled'
+order by q.due_at
+limit 1;
 
 -- name: forgotten_lines
 -- The safety net: lines of this node that could move and whose worker may not know.

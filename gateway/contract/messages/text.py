@@ -1,11 +1,13 @@
-"""Texts."""
+"""Texts and links."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
+from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
-from gateway.contract.send import Send
+from gateway.contract.media import Image
+from gateway.contract.send import NoMessageId, Reply, Send
 from gateway.contract.wire import Chat, Incoming
 
 _LONGEST_TEXT = 65_536  # WhatsApp's own limit, in characters
@@ -19,6 +21,9 @@ def _unfold_lines(value: object) -> object:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=_LONGEST_TEXT), BeforeValidator(_unfold_lines)]
+
+Label = Annotated[str, Field(min_length=1, max_length=1_024)]
+"""A short text, such as a title or a name."""
 
 
 class MentionedGroup(Incoming):
@@ -37,12 +42,13 @@ class TextMessage(Send):
         return self.message
 
 
-class SendText(TextMessage, path="/send-text"):
+class SendText(TextMessage, Reply, path="/send-text"):
     """Sends a text; with `messageId` it replies, with `editMessageId` it edits."""
 
-    message_id: str | None = None
-    private_answer: bool = False
-    edit_message_id: str | None = None
+    private_answer: bool = Field(
+        default=False, description="answers a message of a group in the chat with who wrote it"
+    )
+    edit_message_id: NoMessageId = Field(None, description="the message whose text it replaces")
     mentioned: tuple[Chat, ...] = ()
     group_mentioned: tuple[MentionedGroup, ...] = ()
 
@@ -57,4 +63,41 @@ class SendText(TextMessage, path="/send-text"):
     }
 
     def referred_ids(self) -> tuple[str, ...]:
-        return tuple(i for i in (self.message_id, self.edit_message_id) if i)
+        return (*super().referred_ids(), *filter(None, (self.edit_message_id,)))
+
+
+class SendLink(Send, path="/send-link"):
+    """Sends a text with a card that shows where its link leads.
+
+    What is not given of the card is read from the page. WhatsApp shows the card where the text
+    contains the link.
+    """
+
+    message: Text
+    link_url: Label
+    image: Image | None = Field(None, validation_alias=AliasChoices("image", "linkImage"))
+    title: str | None = Field(None, validation_alias=AliasChoices("title", "linkTitle"))
+    link_description: str | None = None
+    link_type: Annotated[Literal["SMALL", "MEDIUM", "LARGE"], ANY_CASE] = "SMALL"
+
+    example_minimal: ClassVar[Example] = {
+        "phone": "5511999999999",
+        "message": "See https://example.com",
+        "linkUrl": "https://example.com",
+    }
+    example: ClassVar[Example] = {
+        **example_minimal,
+        "image": "https://example.com/image.png",
+        "title": "Example",
+        "linkDescription": "An example site",
+        "linkType": "LARGE",
+        "delayMessage": 1,
+        "delayTyping": 1,
+    }
+
+    def readable_text(self) -> str | None:
+        return self.message
+
+    def link_to_preview(self) -> str | None:
+        complete = self.image and self.title and self.link_description
+        return None if complete else self.link_url

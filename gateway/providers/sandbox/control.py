@@ -1,10 +1,11 @@
 """The far side of the simulation over HTTP: scan, cut the network, write, plan faults, look."""
 
 import json
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -13,13 +14,14 @@ from gateway.contract.wire import Chat
 from gateway.errors import InvalidRequest
 from gateway.providers.sandbox.faults import Fault
 from gateway.providers.sandbox.people import People
-from gateway.providers.sandbox.telling import received_text
+from gateway.providers.sandbox.telling import notification, received
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Authorise
 
 BodyModel = TypeVar("BodyModel", bound=BaseModel)
 
 _MOST_FAULTS = 10_000
+_KINDS = ("text", "image", "audio", "video", "document", "sticker")
 _STATES = {
     "up": ConnectionState.CONNECTED,
     "down": ConnectionState.DISCONNECTED,
@@ -52,15 +54,54 @@ class _Text(_Body):
         return {"message": value} if isinstance(value, str) else value
 
 
+class _File(_Body):
+    """`source` is a URL, a `data:` URI or base64; the rest is told as it is."""
+
+    model_config = ConfigDict(extra="allow")
+
+    source: str = Field(min_length=1)
+    file_name: str | None = None
+
+    def told(self) -> dict[str, Any]:
+        named = {"fileName": self.file_name} if self.file_name else {}
+        return {**named, **(self.model_extra or {})}
+
+
 class ReceiveBody(_Body):
-    """A text somebody writes; `chat` where it is not the one with *phone*, such as a group."""
+    """Something somebody writes; `chat` where it is not the one with *phone*, such as a group."""
 
     phone: Chat
-    text: _Text
+    text: _Text | None = None
+    image: _File | None = None
+    audio: _File | None = None
+    video: _File | None = None
+    document: _File | None = None
+    sticker: _File | None = None
     sender_name: str | None = None
     message_id: Annotated[str | None, Field(min_length=1)] = None
     from_me: bool = False
     chat: Chat | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if sum(getattr(self, kind) is not None for kind in _KINDS) != 1:
+            raise PydanticCustomError("one", f"one of {', '.join(_KINDS)} is needed")
+        return self
+
+    def said(self) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
+        """Its kind, what is told of it, and the file to keep."""
+        if self.text:
+            return "text", {"message": self.text.message}, None
+        for kind in _KINDS:
+            if isinstance(file := getattr(self, kind), _File):
+                return kind, file.told(), {"source": file.source, "name": file.file_name}
+        raise AssertionError("nothing was said")
+
+
+class CallBody(_Body):
+    """Who rings."""
+
+    phone: Chat
 
 
 class FaultsBody(_Body):
@@ -69,10 +110,15 @@ class FaultsBody(_Body):
     next: Annotated[list[Fault], Field(max_length=_MOST_FAULTS)]
 
 
-class SentQuery(_Body):
-    """Which part of the journal."""
+class MarksQuery(_Body):
+    """How many at most."""
 
     limit: int = Field(default=100, ge=1, le=10_000)
+
+
+class SentQuery(MarksQuery):
+    """Which part of the journal."""
+
     after: int = Field(default=0, ge=0)
 
 
@@ -84,8 +130,10 @@ def control_routes(people: People, authorise: Authorise) -> list[Route]:
         Route("/{instance_id}/scan", control.scan, methods=["POST"]),
         Route("/{instance_id}/connection", control.connection, methods=["POST"]),
         Route("/{instance_id}/receive", control.receive, methods=["POST"]),
+        Route("/{instance_id}/call", control.call, methods=["POST"]),
         Route("/{instance_id}/faults", control.faults, methods=["POST"]),
         Route("/{instance_id}/sent", control.sent, methods=["GET"]),
+        Route("/{instance_id}/marks", control.marks, methods=["GET"]),
     ]
 
 
@@ -112,17 +160,30 @@ class _Control:
         instance_id = await self._instance(request)
         body = await _read(ReceiveBody, request)
         message_id = body.message_id or self._people.new_message_id()
+        kind, content, file = body.said()
         await self._people.write(
             instance_id,
-            received_text(
+            received(
                 message_id=message_id,
                 chat=body.chat or body.phone,
                 sender=None if body.from_me else body.phone,
                 sender_name=body.sender_name,
-                text=body.text.message,
+                kind=kind,
+                content=content,
+                file=file,
             ),
         )
         return JSONResponse({"messageId": message_id})
+
+    async def call(self, request: Request) -> Response:
+        instance_id = await self._instance(request)
+        body = await _read(CallBody, request)
+        call_id = self._people.new_message_id()
+        ringing = notification(
+            "CALL_VOICE", notification_id=call_id, chat=body.phone, by=body.phone, callId=call_id
+        )
+        await self._people.write(instance_id, ringing)
+        return JSONResponse({"callId": call_id})
 
     async def faults(self, request: Request) -> Response:
         instance_id = await self._instance(request)
@@ -144,10 +205,17 @@ class _Control:
                     "phone": row["phone"],
                     "payload": row["payload"],
                     "at": row["at"].isoformat(),
+                    "marks": row["marks"] or {},
                 }
                 for row in rows
             ]
         )
+
+    async def marks(self, request: Request) -> Response:
+        instance_id = await self._instance(request)
+        wanted = _checked(MarksQuery, dict(request.query_params))
+        rows = await self._people.marks(instance_id, most=wanted.limit)
+        return JSONResponse([{"messageId": r["message_id"], "marks": r["marks"]} for r in rows])
 
     async def _instance(self, request: Request) -> str:
         instance_id: str = request.path_params["instance_id"]

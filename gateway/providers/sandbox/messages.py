@@ -1,21 +1,35 @@
-"""Sending: one handler for every message there is, as the sandbox shows none of them."""
+"""Sending: one handler for every message there is.
+
+refused? (limits, changes) -> latency -> fault? -> journal, change, receipts and answer
+"""
+
+from typing import Any
 
 from gateway.contract.handlers import Handlers
+from gateway.contract.media import MediaFile
 from gateway.contract.send import Send
 from gateway.errors import NotConnected, Refused
+from gateway.providers.sandbox.answers import plan_answer
+from gateway.providers.sandbox.arrivals import arrival
+from gateway.providers.sandbox.changes import change_of, chat_of
 from gateway.providers.sandbox.faults import suffer
+from gateway.providers.sandbox.limits import complaints
+from gateway.providers.sandbox.newsletters import invite_admin
 from gateway.providers.sandbox.session import Outgoing
 from gateway.providers.sandbox.settings import SandboxSettings
-from gateway.providers.sandbox.world import PlannedReceipt, Verdict
+from gateway.providers.sandbox.world import Change, Consequences, PlannedReceipt, Verdict
 from gateway.random import Uniform
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import Receipt
+from gateway.sessions.provider import Attempt, Receipt
 
 sends: Handlers[Outgoing] = Handlers()
 
 _DELIVERED_AFTER_SECONDS = (0.3, 2.0)
 _READ_AFTER_SECONDS = (1.5, 6.0)  # counted from the delivery
 _SHARE_READ = 0.8
+_PLAYED_AFTER_SECONDS = (0.5, 10.0)  # counted from the reading
+_HEARD = frozenset({"send-audio", "send-ptv"})
+_ADMIN_INVITE = "send-newsletter-admin-invite"
 
 
 @sends.handles(Send)
@@ -24,31 +38,46 @@ async def send(outgoing: Outgoing, message: Send) -> Receipt:
     for message_id in message.referred_ids():
         if message_id not in attempt.referred:
             raise Refused(f"message {message_id} is not known on this instance")
+    for complaint in complaints(message):
+        raise Refused(complaint)
+    change = change_of(message, attempt.referred)
     receipt = Receipt(attempt.message_id)
     if not around.settings.journal:
         return receipt
     await around.clock.sleep(
         around.uniform(around.settings.latency_min_seconds, around.settings.latency_max_seconds)
     )
-    verdict = await _hand_over(outgoing, message, with_faults=True)
+    verdict = await _hand_over(outgoing, message, change, with_faults=True)
     if verdict.fault:
         await suffer(verdict.fault, around.clock)
-        await _hand_over(outgoing, message, with_faults=False)
+        await _hand_over(outgoing, message, change, with_faults=False)
+    if message.kind() == _ADMIN_INVITE:
+        invited = message.model_dump(by_alias=True)["adminInviteMessage"]
+        await invite_admin(outgoing.session, invited["newsletterId"], message.phone)
     return receipt
 
 
-async def _hand_over(outgoing: Outgoing, message: Send, *, with_faults: bool) -> Verdict:
+async def _hand_over(
+    outgoing: Outgoing, message: Send, change: Change | None, *, with_faults: bool
+) -> Verdict:
     session, attempt = outgoing.session, outgoing.attempt
-    receipts = plan_receipts(session.around.settings, session.around.uniform)
+    around = session.around
+    payload = {
+        **message.model_dump(mode="json", by_alias=True, exclude_none=True),
+        **shown_files(attempt),
+    }
+    receipts = plan_receipts(around.settings, around.uniform, heard=message.kind() in _HEARD)
+    answer = plan_answer(outgoing, message, receipts)
     session.require_right_to_act()
-    verdict = await session.around.world.accept(
+    verdict = await around.world.accept(
         session.seat.instance_id,
         epoch=attempt.epoch,
         message_id=attempt.message_id,
-        kind=type(message).kind(),
-        phone=message.phone,
-        payload=message.model_dump(mode="json", by_alias=True, exclude_none=True),
-        receipts=receipts,
+        kind=message.kind(),
+        phone=chat_of(message, attempt.referred),
+        payload=payload,
+        arrival=arrival(message, payload, attempt.message_id),
+        consequences=Consequences(receipts, answer, change),
         with_faults=with_faults,
     )
     if verdict is None:
@@ -57,15 +86,54 @@ async def _hand_over(outgoing: Outgoing, message: Send, *, with_faults: bool) ->
         raise NotConnected("an older lease")
     if verdict.state is not ConnectionState.CONNECTED:
         raise NotConnected(verdict.state.sentence)
+    if verdict.refusal:
+        raise Refused(verdict.refusal)
     if verdict.fault:
-        session.around.look_within(0)  # a phone that went offline tells so
+        around.look_within(0)  # a phone that went offline tells so
     elif receipts:
-        session.around.look_within(receipts[0].after_seconds)
+        around.look_within(receipts[0].after_seconds)
     return verdict
 
 
-def plan_receipts(settings: SandboxSettings, uniform: Uniform) -> list[PlannedReceipt]:
-    """When the other side gets and, perhaps, reads a message, the earliest first."""
+def shown_files(attempt: Attempt) -> dict[str, Any]:
+    """What the phone would show of the files, and of the page a link leads to."""
+    shown: dict[str, Any] = {}
+    if attempt.media:
+        shown["files"] = [
+            {"source": text, **_shown_file(file)} for text, file in attempt.media.items()
+        ]
+    if preview := attempt.preview:
+        shown["preview"] = _present(
+            url=preview.url,
+            title=preview.title,
+            description=preview.description,
+            image=preview.image and _shown_file(preview.image),
+        )
+    return shown
+
+
+def _shown_file(file: MediaFile) -> dict[str, Any]:
+    return _present(
+        mimeType=file.mime_type,
+        size=file.size_bytes,
+        sha256=file.sha256,
+        fileName=file.file_name,
+        width=file.width,
+        height=file.height,
+        duration=file.duration_seconds,
+        waveform=file.waveform and list(file.waveform),
+        thumbnail=file.thumbnail and len(file.thumbnail),
+    )
+
+
+def _present(**fields: object) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def plan_receipts(
+    settings: SandboxSettings, uniform: Uniform, *, heard: bool = False
+) -> list[PlannedReceipt]:
+    """When the other side gets and, perhaps, reads or hears a message, the earliest first."""
     if settings.receipts is None:
         return []
     delivered = uniform(*_DELIVERED_AFTER_SECONDS) * settings.receipts
@@ -73,4 +141,7 @@ def plan_receipts(settings: SandboxSettings, uniform: Uniform) -> list[PlannedRe
     if uniform(0, 1) < _SHARE_READ:
         read = delivered + uniform(*_READ_AFTER_SECONDS) * settings.receipts
         planned.append(PlannedReceipt("read", read))
+        if heard:
+            played = read + uniform(*_PLAYED_AFTER_SECONDS) * settings.receipts
+            planned.append(PlannedReceipt("played", played))
     return planned

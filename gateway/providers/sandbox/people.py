@@ -86,6 +86,10 @@ class People:
         """What arrived at WhatsApp, in order of arrival."""
         return await self._store.fetch("list_sent", instance_id=instance_id, after=after, most=most)
 
+    async def marks(self, instance_id: str, *, most: int) -> list[dict[str, Any]]:
+        """What became of messages, sent or received."""
+        return await self._store.fetch("list_marks", instance_id=instance_id, most=most)
+
     async def _change(
         self,
         instance_id: str,

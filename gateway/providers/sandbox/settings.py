@@ -38,6 +38,10 @@ class SandboxSettings(BaseModel):
     receipts: Annotated[
         Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_parse_scale)
     ] = Field(1.0, description="1 is the pace of people, 0 is at once, `off` is never")
+    answers: bool = Field(
+        default=True,
+        description="whoever reads a poll, list, button or event answers; some react to pictures",
+    )
 
     @field_validator("latency_max_seconds")
     @classmethod

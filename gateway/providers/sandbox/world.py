@@ -36,12 +36,16 @@ class PhoneNow:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a message; *accepted* says that it is in the journal."""
+    """What became of a message.
+
+    *accepted* says that it is in the journal, *refusal* why its group does not take it.
+    """
 
     state: ConnectionState
     outdated: bool
     fault: Fault | None
     accepted: bool
+    refusal: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,31 @@ class PlannedReceipt:
 
     status: str
     after_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAnswer:
+    """What a person will write or tap, counted from the acceptance."""
+
+    body: Body
+    after_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a message does to an earlier one; see `sandbox.merged`."""
+
+    message_id: str
+    marks: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Consequences:
+    """What a message leads to, once it is accepted."""
+
+    receipts: Sequence[PlannedReceipt] = ()
+    answer: PlannedAnswer | None = None
+    change: Change | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +145,16 @@ class World:
         kind: str,
         phone: str,
         payload: Mapping[str, Any],
-        receipts: Sequence[PlannedReceipt],
+        arrival: Body,
+        consequences: Consequences,
         with_faults: bool,
     ) -> Verdict | None:
-        """Hands a message over; None where there is no such phone."""
+        """Hands a message over; None where there is no such phone.
+
+        *arrival* is what other instances get to read of it, if it goes to them.
+        """
+        receipts = consequences.receipts
+        answer, change = consequences.answer, consequences.change
         rows = await self._store.fetch(
             "accept_message",
             instance_id=instance_id,
@@ -128,15 +163,39 @@ class World:
             type=kind,
             phone=phone,
             payload=json.dumps(payload),
+            arrival=json.dumps(arrival),
             receipt_statuses=[receipt.status for receipt in receipts],
             receipt_seconds=[receipt.after_seconds for receipt in receipts],
+            answer=json.dumps(answer.body) if answer else None,
+            answer_seconds=answer.after_seconds if answer else None,
+            marked_id=change.message_id if change else None,
+            marks=json.dumps(change.marks) if change else None,
             with_faults=with_faults,
         )
         for row in rows:
             fault = Fault.model_validate(row["fault"]) if row["fault"] else None
             state = ConnectionState(row["state"])
-            return Verdict(state, row["outdated"], fault, accepted=row["seen"] is not None)
+            for reached in row["reached"]:
+                await self._store.signal(reached)
+            return Verdict(
+                state,
+                row["outdated"],
+                fault,
+                accepted=row["seen"] is not None,
+                refusal=row["refusal"],
+            )
         return None
+
+    async def mark(self, instance_id: str, change: Change, *, epoch: int) -> bool:
+        """False when the phone is out of reach."""
+        rows = await self._store.fetch(
+            "mark_message",
+            instance_id=instance_id,
+            epoch=epoch,
+            message_id=change.message_id,
+            marks=json.dumps(change.marks),
+        )
+        return bool(rows)
 
     async def show_typing(
         self, instance_id: str, *, epoch: int, phone: str, seconds: float
@@ -146,6 +205,17 @@ class World:
             "show_typing", instance_id=instance_id, epoch=epoch, phone=phone, seconds=seconds
         )
         return bool(rows)
+
+    async def mark_read(self, writer: str, message_ids: Sequence[str]) -> None:
+        """Tells the instance of number *writer*, if there is one, that these were read."""
+        for row in await self._store.fetch(
+            "mark_read", writer=writer, message_ids=list(message_ids)
+        ):
+            await self._store.signal(row["instance_id"])
+
+    async def hear_of(self, instance_id: str, body: Body) -> None:
+        """Keeps something to be told to an instance."""
+        await self._store.fetch("receive_message", instance_id=instance_id, body=json.dumps(body))
 
     async def due(
         self,

@@ -1,0 +1,96 @@
+"""Serves stored files to whoever has a link: always as a download, never as a page of ours."""
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from gateway.errors import NotFound, Unavailable
+from gateway.media.links import Links
+from gateway.media.storing import MediaStore
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_PARTIAL, _UNSATISFIABLE = 206, 416
+_SAFE: Mapping[str, str] = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Cache-Control": "private, max-age=86400, immutable",
+    "Accept-Ranges": "bytes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What the route works with, once the gateway is ready."""
+
+    store: MediaStore
+    links: Links
+
+
+def media_route(shelf: Callable[[], Shelf | None]) -> Route:
+    async def serve(request: Request) -> Response:
+        request.scope["route_template"] = "/media"
+        known = shelf()
+        if known is None:
+            raise Unavailable("The gateway is starting")
+        return await _serve(request, known)
+
+    return Route(
+        "/media/{instance_id}/{file_id}/{file_name}", serve, methods=["GET", "HEAD"], name="media"
+    )
+
+
+async def _serve(request: Request, shelf: Shelf) -> Response:
+    instance_id, file_id, name = (
+        request.path_params[part] for part in ("instance_id", "file_id", "file_name")
+    )
+    shelf.links.check(
+        instance_id,
+        file_id,
+        name,
+        expires=request.query_params.get("expires", ""),
+        signature=request.query_params.get("signature", ""),
+    )
+    found = await shelf.store.find(instance_id, file_id)
+    if found is None:
+        raise NotFound("This file is no longer stored")
+    size = found.size_bytes
+    headers = {
+        **_SAFE,
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "ETag": f'"{file_id}"',
+    }
+    asked = _asked_range(request, size, f'"{file_id}"')
+    if asked is None:
+        return Response(
+            status_code=_UNSATISFIABLE, headers={**headers, "Content-Range": f"bytes */{size}"}
+        )
+    start, end = asked
+    status = 200
+    if (start, end) != (0, size):
+        status = _PARTIAL
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+    headers["Content-Length"] = str(end - start)
+    pieces = _nothing() if request.method == "HEAD" else shelf.store.read(file_id, start, end)
+    return StreamingResponse(pieces, status, headers, media_type=found.mime_type)
+
+
+def _asked_range(request: Request, size: int, tag: str) -> tuple[int, int] | None:
+    """The part that is asked for, all of it where none is; None where there is no such part."""
+    asked = _RANGE.fullmatch(request.headers.get("range", ""))
+    if asked is None or request.headers.get("if-range", tag) != tag or not any(asked.groups()):
+        return 0, size
+    first, last = asked.groups()
+    if not first:
+        return (max(0, size - int(last)), size) if int(last) else None
+    start, end = int(first), min(size, int(last) + 1) if last else size
+    return (start, end) if start < end else None
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    yield b""

@@ -1,0 +1,61 @@
+"""Reactions: an emoji on a message, and its removal."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from gateway.contract.documented import Example
+from gateway.contract.rehearsal import Prior, Rehearsal
+from gateway.contract.send import MessageId, Send
+
+_LONGEST_EMOJI = 64  # a family of four with skin tones has 11 characters
+
+
+class Reaction(Send):
+    """Replaces our reaction to a message."""
+
+    message_id: MessageId
+
+    rehearsal = Rehearsal(first=(Prior("/send-text"),), values={"messageId": "{{messageId}}"})
+
+    @property
+    def emoji(self) -> str:
+        """Empty where the reaction is taken back."""
+        raise NotImplementedError
+
+    def referred_ids(self) -> tuple[str, ...]:
+        return (self.message_id,)
+
+    def readable_text(self) -> str | None:
+        return self.emoji
+
+
+class SendReaction(Reaction, path="/send-reaction"):
+    """Reacts to a message with an emoji."""
+
+    reaction: Annotated[str, Field(min_length=1, max_length=_LONGEST_EMOJI)]
+
+    example_minimal: ClassVar[Example] = {
+        "phone": "5511999999999",
+        "reaction": "\u2764\ufe0f",
+        "messageId": "3EB0577D10A2B4C6D8E9F1",
+    }
+    example: ClassVar[Example] = {**example_minimal, "delayMessage": 1}
+
+    @property
+    def emoji(self) -> str:
+        return self.reaction
+
+
+class SendRemoveReaction(Reaction, path="/send-remove-reaction"):
+    """Takes our reaction to a message back."""
+
+    example_minimal: ClassVar[Example] = {
+        "phone": "5511999999999",
+        "messageId": "3EB0577D10A2B4C6D8E9F1",
+    }
+    example: ClassVar[Example] = {**example_minimal, "delayMessage": 1}
+
+    @property
+    def emoji(self) -> str:
+        return ""

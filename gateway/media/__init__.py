@@ -1,0 +1,12 @@
+"""Files: taken in with a request, fetched for an attempt, kept for a while, served by link.
+
+    request   base64 -> spooling (decoded to disk as it arrives) -> intake -> storing
+                                                        the queued row holds `media:<sha256>`
+    attempt   URL -> fetching --+
+              reference ->------+-> sniffing -> converting (other processes) -> Attempt.media
+                  storing       |
+              link -> previewing+                                             (preparing.py)
+    inbound   ReceivedFile -> storing -> a signed link in the callback
+
+The same bytes are stored once. `storing` also serves links and sweeps what nobody needs any more.
+"""

@@ -1,0 +1,150 @@
+"""Fetches what a URL names, to disk, within limits of size, time and address range."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from gateway.errors import AddressRefused, TryAgainLater
+from gateway.media.spooling import BadFile, Spooled, SpoolFile, too_large
+from gateway.public_address import AddressPolicy, pinned
+
+_MOST_REDIRECTS = 5
+_MOST_CONNECTIONS = 512
+_SILENCE_SECONDS = 15.0
+_PASSING: Final = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    }
+)
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file, and what its server says of it."""
+
+    file: Spooled
+    url: str
+    declared_type: str
+
+
+class Fetcher:
+    """Never uses a proxy; each redirect is checked as the first address was."""
+
+    def __init__(self, policy: AddressPolicy, *, timeout_seconds: float) -> None:
+        self._policy, self._timeout_seconds = policy, timeout_seconds
+        self._client = httpx.AsyncClient(
+            follow_redirects=False,
+            trust_env=False,
+            timeout=httpx.Timeout(_SILENCE_SECONDS, pool=timeout_seconds),
+            # No connection outlives its request: it was made for a name, and is kept by address.
+            limits=httpx.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=0),
+            headers={"User-Agent": "gateway-media", "Accept-Encoding": "identity"},
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    def check(self, url: str) -> None:
+        """Raises BadFile where a URL cannot be visited, as far as that can be said at once."""
+        with _refusals_named():
+            self._policy.check_url(spelled(url))
+
+    async def fetch(
+        self,
+        url: str,
+        path: Path,
+        *,
+        most_bytes: int,
+        timeout_seconds: float | None = None,
+        cut: bool = False,
+    ) -> Fetched:
+        """Writes the file at *url* to *path*; with *cut*, no more than *most_bytes* of it.
+
+        Raises:
+            BadFile: it never will be there, is too large, or leads where we do not go.
+            TryAgainLater: its server is in trouble.
+        """
+        limit = timeout_seconds or self._timeout_seconds
+        try:
+            async with asyncio.timeout(limit):
+                async with self._answer(url) as response:
+                    return await _save(response, path, most_bytes=most_bytes, cut=cut)
+        except TimeoutError:
+            raise TryAgainLater(f"the file was not there within {limit:g} seconds") from None
+        except (httpx.TransportError, OSError) as error:
+            raise TryAgainLater(f"its server could not be read: {type(error).__name__}") from None
+        except httpx.HTTPError as error:
+            raise BadFile(f"cannot be fetched: {type(error).__name__}") from None
+
+    @asynccontextmanager
+    async def _answer(self, url: str) -> AsyncIterator[httpx.Response]:
+        for _ in range(_MOST_REDIRECTS + 1):
+            response = await self._ask(url)
+            try:
+                if response.status_code not in _REDIRECTS or "location" not in response.headers:
+                    _check_status(response.status_code)
+                    response.extensions["asked_url"] = url
+                    yield response
+                    return
+                url = str(httpx.URL(url).join(response.headers["location"]))
+            finally:
+                await response.aclose()
+        raise BadFile(f"redirects more than {_MOST_REDIRECTS} times")
+
+    async def _ask(self, url: str) -> httpx.Response:
+        with _refusals_named():
+            request = await pinned(self._client, self._policy, "GET", spelled(url))
+        return await self._client.send(request, stream=True)
+
+
+def spelled(url: str) -> str:
+    """The URL with everything escaped that is not plain ASCII; raises BadFile if it is none."""
+    try:
+        return str(httpx.URL(url.strip()))
+    except httpx.InvalidURL:
+        raise BadFile("is not a URL") from None
+
+
+@contextmanager
+def _refusals_named() -> Iterator[None]:
+    """Refusals of the address policy become phrases about the file."""
+    try:
+        yield
+    except AddressRefused as error:
+        raise BadFile(str(error)) from None
+
+
+def _check_status(status: int) -> None:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING:
+        raise TryAgainLater(f"its server answered {status}")
+    if status != HTTPStatus.OK:
+        raise BadFile(f"cannot be fetched: its server answered {status}")
+
+
+async def _save(response: httpx.Response, path: Path, *, most_bytes: int, cut: bool) -> Fetched:
+    announced = response.headers.get("content-length", "")
+    if not cut and announced.isdigit() and int(announced) > most_bytes:
+        raise too_large(most_bytes)
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise BadFile("comes compressed, although that was not asked for")
+    with SpoolFile(path, most_bytes=most_bytes) as file:
+        room = most_bytes
+        async for piece in response.aiter_raw():
+            file.write(piece[:room] if cut else piece)
+            room -= len(piece)
+            if cut and room <= 0:
+                break
+        return Fetched(
+            file.finish(),
+            response.extensions["asked_url"],
+            response.headers.get("content-type", "").partition(";")[0].strip().lower(),
+        )

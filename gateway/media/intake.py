@@ -1,0 +1,79 @@
+"""Takes in the files of a request: bytes are kept at once, URLs stay for the worker."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.contract.media import NamedFile, files_in, with_texts
+from gateway.contract.send import Send
+from gateway.errors import InvalidRequest
+from gateway.media.fetching import Fetcher
+from gateway.media.spooling import BadFile, Base64File, Spool, Spooled, SpoolFile, too_large
+from gateway.media.storing import REFERENCE, MediaStore
+
+
+class Intake:
+    """What the endpoint of a send works with."""
+
+    def __init__(self, store: MediaStore, fetcher: Fetcher, spool: Spool) -> None:
+        self._store, self._fetcher, self.spool = store, fetcher, spool
+
+    async def keep_files(
+        self,
+        instance_id: str,
+        message: Send,
+        lifted: Mapping[str, Spooled | BadFile],
+        folder: Path,
+    ) -> Send:
+        """The message as it is stored; *lifted* holds what was too long to stay in the body.
+
+        Raises:
+            InvalidRequest: a field names no file, in one sentence.
+            Unavailable: the storage is out of reach.
+        """
+        given: dict[str, Spooled] = {}
+        for n, named in enumerate(files_in(message)):
+            try:
+                if is_url(named.text):
+                    self._fetcher.check(named.text)
+                elif named.text not in given:
+                    given[named.text] = _bytes_of(named, lifted, folder / f"given{n}")
+            except BadFile as error:
+                raise InvalidRequest(f"{named.place}: {error}") from None
+        name = message.document_name()
+        kept = await asyncio.gather(
+            *(self._store.keep(instance_id, file, file_name=name) for file in given.values())
+        )
+        return with_texts(
+            message, {text: REFERENCE + one.id for text, one in zip(given, kept, strict=True)}
+        )
+
+
+def is_url(text: str) -> bool:
+    return text[:8].lower().startswith(("http://", "https://"))
+
+
+def _bytes_of(named: NamedFile, lifted: Mapping[str, Spooled | BadFile], path: Path) -> Spooled:
+    file = lifted.get(named.text)
+    if file is None:
+        file = decoded(named.text, path, named.mark.most_bytes)
+    if isinstance(file, BadFile):
+        raise file
+    if file.size_bytes > named.mark.most_bytes:
+        raise too_large(named.mark.most_bytes)
+    return file
+
+
+def decoded(text: str, path: Path, most_bytes: int) -> Spooled:
+    """The file that base64, or a `data:` URI, says; raises BadFile where it says none."""
+    if not text.isascii():
+        raise BadFile("must be a URL or base64")
+    with SpoolFile(path, most_bytes=most_bytes) as file:
+        base64 = Base64File(file)
+        try:
+            base64.feed(text.encode())
+            return base64.finish()
+        except BadFile as error:
+            if text[:5].lower() == "data:" or "base64" not in str(error):
+                raise
+            raise BadFile("must be a URL or base64") from None

@@ -1,0 +1,41 @@
+"""Where files are kept: a folder of this machine, or a bucket of S3 or of what speaks like it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from obstore.store import LocalStore, ObjectStore, S3Store
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config  # not there at run time
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What is None is taken from the AWS_ variables, or from the machine's own role."""
+
+    name: str
+    prefix: str | None
+    endpoint: str | None
+    region: str | None
+    access_key_id: str | None
+    secret_access_key: str | None
+
+
+def open_folder(folder: Path) -> ObjectStore:
+    return LocalStore(folder, mkdir=True)
+
+
+def open_bucket(bucket: Bucket) -> ObjectStore:
+    config: S3Config = {}
+    if bucket.endpoint:
+        config["endpoint"] = bucket.endpoint
+    if bucket.region:
+        config["region"] = bucket.region
+    if bucket.access_key_id and bucket.secret_access_key:
+        config["access_key_id"] = bucket.access_key_id
+        config["secret_access_key"] = bucket.secret_access_key
+    plain = (bucket.endpoint or "").startswith("http://")
+    return S3Store(
+        bucket.name, prefix=bucket.prefix, config=config, client_options={"allow_http": plain}
+    )

@@ -1,0 +1,56 @@
+"""Reads what a page says of itself, for the card above a link."""
+
+import asyncio
+from pathlib import Path
+from urllib.parse import urljoin
+
+from selectolax.lexbor import LexborHTMLParser
+
+from gateway.contract.media import Preview
+from gateway.media.fetching import Fetcher
+from gateway.media.spooling import BadFile
+
+_MOST_PAGE_BYTES = 512 * 1024
+_PAGE_SECONDS = 5.0
+_LONGEST_TITLE, _LONGEST_DESCRIPTION = 300, 1_000
+
+
+async def read_page(fetcher: Fetcher, url: str, folder: Path) -> tuple[Preview, str | None]:
+    """What the page says, and the address of the image it shows.
+
+    Raises:
+        BadFile: there is no such page.
+        TryAgainLater: its server is in trouble.
+    """
+    page = await fetcher.fetch(
+        url,
+        folder / "page",
+        most_bytes=_MOST_PAGE_BYTES,
+        timeout_seconds=_PAGE_SECONDS,
+        cut=True,
+    )
+    if page.declared_type not in {"text/html", "application/xhtml+xml"}:
+        raise BadFile("is not a page")
+    return await asyncio.to_thread(_read, page.file.path, url, page.url)
+
+
+def _read(path: Path, url: str, base: str) -> tuple[Preview, str | None]:
+    tree = LexborHTMLParser(path.read_bytes())
+
+    def said(*selectors: str) -> str | None:
+        for selector in selectors:
+            found = tree.css_first(selector)
+            text = (found.attributes.get("content") or found.text()) if found else ""
+            if text and text.strip():
+                return " ".join(text.split())
+        return None
+
+    title = said('meta[property="og:title"]', 'meta[name="twitter:title"]', "title")
+    description = said('meta[property="og:description"]', 'meta[name="description"]')
+    image = said('meta[property="og:image"]', 'meta[name="twitter:image"]')
+    preview = Preview(
+        url,
+        title and title[:_LONGEST_TITLE],
+        description and description[:_LONGEST_DESCRIPTION],
+    )
+    return preview, image and urljoin(base, image)

@@ -1,0 +1,149 @@
+"""Files on their way: written piece by piece, never whole in memory, and gone afterwards."""
+
+import asyncio
+import binascii
+import hashlib
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from gateway.errors import GatewayError
+
+_WHITESPACE = b" \t\r\n"
+_LONGEST_HEADER_BYTES = 1_024
+_STALE_SECONDS = 24 * 3600.0
+
+
+class BadFile(GatewayError):
+    """The bytes are not what they should be; a phrase that follows the name of a field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A whole file on this machine's disk."""
+
+    path: Path
+    size_bytes: int
+    sha256: str
+
+
+class SpoolFile:
+    """A file being written; without `finish` it is gone at the end of the block."""
+
+    def __init__(self, path: Path, *, most_bytes: int | None = None) -> None:
+        self.path, self._most_bytes = path, most_bytes
+        self._file: IO[bytes] = path.open("wb")
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def write(self, piece: bytes) -> None:
+        """Appends *piece*.
+
+        Raises:
+            BadFile: the file is larger than it may be.
+        """
+        self._size += len(piece)
+        if self._most_bytes is not None and self._size > self._most_bytes:
+            raise too_large(self._most_bytes)
+        self._digest.update(piece)
+        self._file.write(piece)
+
+    def finish(self) -> Spooled:
+        """The file, whole.
+
+        Raises:
+            BadFile: it is empty.
+        """
+        self._file.close()
+        if not self._size:
+            raise BadFile("is an empty file")
+        return Spooled(self.path, self._size, self._digest.hexdigest())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        self._file.close()
+        if error is not None:
+            self.path.unlink(missing_ok=True)
+
+
+class Base64File:
+    """A file whose base64, with or without `data:` before it, arrives in pieces.
+
+    The first piece holds the whole header.
+    """
+
+    def __init__(self, file: SpoolFile) -> None:
+        self._file = file
+        self._rest = b""
+        self._begun = self._padded = False
+
+    def feed(self, piece: bytes) -> None:
+        """Decodes *piece*; raises BadFile when it is not base64."""
+        if not self._begun:
+            piece, self._begun = _without_header(piece), True
+        text = self._rest + piece.translate(None, _WHITESPACE)
+        whole = len(text) - len(text) % 4
+        text, self._rest = text[:whole], text[whole:]
+        if not text:
+            return
+        if self._padded:
+            raise BadFile("is not valid base64")
+        self._padded = text.endswith(b"=")
+        try:
+            self._file.write(binascii.a2b_base64(text, strict_mode=True))
+        except binascii.Error:
+            raise BadFile("is not valid base64") from None
+
+    def finish(self) -> Spooled:
+        """The decoded file; raises BadFile when it ends too early, or is empty."""
+        if self._rest:
+            raise BadFile("is not valid base64")
+        return self._file.finish()
+
+
+class Spool:
+    """A folder of this machine for files on their way."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    @asynccontextmanager
+    async def folder(self) -> AsyncIterator[Path]:
+        """A folder that is gone, with all that is in it, after the block."""
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        try:
+            yield folder
+        finally:
+            # To free a large file takes its time.
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    def clear_stale(self) -> None:
+        """Removes what a process that died left behind."""
+        oldest = time.time() - _STALE_SECONDS
+        for folder in self._folder.iterdir():
+            if folder.stat().st_mtime < oldest:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def too_large(most_bytes: int) -> BadFile:
+    return BadFile(f"is larger than {most_bytes // (1024 * 1024)} MiB")
+
+
+def _without_header(piece: bytes) -> bytes:
+    if piece[:5].lower() != b"data:":
+        return piece
+    header, comma, rest = piece[:_LONGEST_HEADER_BYTES].partition(b",")
+    if not comma or not header.rstrip().lower().endswith(b";base64"):
+        raise BadFile("must hold base64 after data:<type>;base64,")
+    return rest + piece[_LONGEST_HEADER_BYTES:]

@@ -1,0 +1,159 @@
+"""What a person does with a message once it is read: vote, tap a button, react."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import singledispatch
+from typing import Any, TypeVar
+
+from gateway.contract.messages.interactive import (
+    ReplyButton,
+    SendButtonActions,
+    SendButtonList,
+    SendOptionList,
+)
+from gateway.contract.messages.polls_and_events import SendEvent, SendPoll
+from gateway.contract.send import Send
+from gateway.contract.wire import is_group
+from gateway.providers.sandbox.pairing import phone_number
+from gateway.providers.sandbox.session import Outgoing
+from gateway.providers.sandbox.telling import told
+from gateway.providers.sandbox.world import PlannedAnswer, PlannedReceipt
+from gateway.random import Uniform
+from gateway.sessions.provider import MessageReceived
+
+_AFTER_SECONDS = (1.0, 8.0)  # counted from the reading
+_SHARE_REACTING = 0.3
+_LOOKED_AT = frozenset({"send-gif", "send-image", "send-sticker", "send-video"})
+_QUOTING = frozenset({"buttonsResponseMessage", "listResponseMessage"})
+_HEART = "\u2764\ufe0f"
+
+Content = Mapping[str, Any]
+Choice = TypeVar("Choice")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Somebody who read a message, and when they answer it."""
+
+    message_id: str
+    chat: str
+    phone: str
+    at: datetime
+    uniform: Uniform
+
+    @property
+    def time_ms(self) -> int:
+        return int(self.at.timestamp() * 1000)
+
+    def choose(self, choices: Sequence[Choice]) -> Choice:
+        return choices[min(int(self.uniform(0, len(choices))), len(choices) - 1)]
+
+    def referenced(self) -> Content:
+        return {"messageId": self.message_id, "fromMe": True, "phone": self.chat}
+
+
+def plan_answer(
+    outgoing: Outgoing, message: Send, receipts: Sequence[PlannedReceipt]
+) -> PlannedAnswer | None:
+    """The answer of somebody who reads the message, if it is one that people answer."""
+    around, message_id = outgoing.session.around, outgoing.attempt.message_id
+    read = next((planned for planned in receipts if planned.status == "read"), None)
+    phone = _reader_of(message.phone)
+    if read is None or phone is None or not around.settings.answers:
+        return None
+    pause = around.uniform(*_AFTER_SECONDS) * (around.settings.receipts or 0)
+    after_seconds = read.after_seconds + pause
+    at = around.clock.now() + timedelta(seconds=after_seconds)
+    content = _answer(message, _Reader(message_id, message.phone, phone, at, around.uniform))
+    if content is None:
+        return None
+    (kind,) = content
+    quotes = kind in _QUOTING
+    answer = MessageReceived(
+        provider_message_id=_id_of_answer(message_id),
+        chat=message.phone,
+        sender=phone,
+        sender_name=None,
+        from_me=False,
+        at=at,
+        kind=kind,
+        content=content,
+        quoted_provider_id=message_id if quotes else None,
+        refers_to=None if quotes else message_id,
+    )
+    return PlannedAnswer(told(answer), after_seconds)
+
+
+def _reader_of(chat: str) -> str | None:
+    """Who reads what is sent to a chat: in a group always the same member."""
+    if is_group(chat):
+        return phone_number(chat)
+    return chat if chat.isdigit() else None
+
+
+def _id_of_answer(message_id: str) -> str:
+    """The same however often the message is sent."""
+    return f"3EB0{hashlib.sha256(message_id.encode()).hexdigest()[:18].upper()}"
+
+
+@singledispatch
+def _answer(message: Send, reader: _Reader) -> Content | None:
+    if message.kind() not in _LOOKED_AT or reader.uniform(0, 1) >= _SHARE_REACTING:
+        return None
+    return {
+        "reaction": {
+            "value": _HEART,
+            "time": reader.time_ms,
+            "reactionBy": reader.phone,
+            "referencedMessage": reader.referenced(),
+        }
+    }
+
+
+@_answer.register
+def _(message: SendPoll, reader: _Reader) -> Content:
+    chosen = reader.choose(message.poll)
+    return {"pollVote": {"pollMessageId": reader.message_id, "options": [{"name": chosen.name}]}}
+
+
+@_answer.register
+def _(message: SendButtonActions, reader: _Reader) -> Content | None:
+    return _tap([button for button in message.button_actions if button.type == "REPLY"], reader)
+
+
+@_answer.register
+def _(message: SendButtonList, reader: _Reader) -> Content | None:
+    return _tap(message.button_list.buttons, reader)
+
+
+def _tap(buttons: Sequence[ReplyButton], reader: _Reader) -> Content | None:
+    if not buttons:
+        return None
+    tapped = reader.choose(buttons)
+    return {"buttonsResponseMessage": {"buttonId": tapped.id, "message": tapped.label}}
+
+
+@_answer.register
+def _(message: SendOptionList, reader: _Reader) -> Content:
+    chosen = reader.choose(message.option_list.options)
+    return {
+        "listResponseMessage": {
+            "message": chosen.description,
+            "title": chosen.title,
+            "selectedRowId": chosen.id,
+        }
+    }
+
+
+@_answer.register
+def _(_message: SendEvent, reader: _Reader) -> Content:
+    return {
+        "eventResponse": {
+            "response": reader.choose(("GOING", "NOT_GOING")),
+            "responseFrom": reader.phone,
+            "time": reader.time_ms,
+            "referencedMessage": reader.referenced(),
+        }
+    }

@@ -1,0 +1,133 @@
+"""What a new message has to do with an earlier one, as a phone would show it."""
+
+from collections.abc import Mapping
+from functools import singledispatch
+from typing import Any
+
+from gateway.contract.known import KnownMessage
+from gateway.contract.messages.acting_on_messages import PinMessage
+from gateway.contract.messages.commerce import OrderUpdate
+from gateway.contract.messages.polls_and_events import (
+    SendEditEvent,
+    SendEventResponse,
+    SendPollVote,
+)
+from gateway.contract.messages.reactions import Reaction
+from gateway.contract.messages.text import SendText
+from gateway.contract.send import Send
+from gateway.contract.status import StatusReply
+from gateway.contract.wire import STATUS_BROADCAST
+from gateway.errors import Refused
+from gateway.providers.sandbox.world import Change
+
+Referred = Mapping[str, KnownMessage]
+
+_ME = "me"
+
+
+@singledispatch
+def change_of(_message: Send, _referred: Referred) -> Change | None:
+    """The change, if the message makes one.
+
+    Raises:
+        Refused: WhatsApp does not let this message do that to the earlier one.
+    """
+    return None
+
+
+@change_of.register
+def _(message: SendText, referred: Referred) -> Change | None:
+    if message.edit_message_id is None:
+        return None
+    target = _own(referred[message.edit_message_id], "send-text")
+    return _change(target, content={"message": message.message}, edited=True)
+
+
+@change_of.register
+def _(message: Reaction, referred: Referred) -> Change:
+    return _change(referred[message.message_id], reactions={_ME: message.emoji or None})
+
+
+@change_of.register
+def _(message: PinMessage, referred: Referred) -> Change:
+    return _change(referred[message.message_id], pinnedSeconds=message.pinned_seconds)
+
+
+@change_of.register
+def _(message: SendPollVote, referred: Referred) -> Change:
+    target = referred[message.poll_message_id]
+    options, most = _poll(target)
+    chosen = [option.name for option in message.poll_vote]
+    if unknown := [name for name in chosen if name not in options]:
+        raise Refused(f"the poll has no option {unknown[0]!r}")
+    if most and len(chosen) > most:
+        raise Refused(f"the poll takes {most} of its options, not {len(chosen)}")
+    return _change(target, votes={_ME: chosen})
+
+
+def _poll(target: KnownMessage) -> tuple[list[str], int]:
+    """The options and how many of them one may choose; ours and theirs are kept differently."""
+    poll = target.payload.get("poll")
+    if isinstance(poll, dict):
+        options, most = poll["options"], poll.get("pollMaxOptions", 0)
+    elif isinstance(poll, list):
+        options, most = poll, target.payload.get("poll_max_options", 0)
+    else:
+        raise Refused(f"message {target.message_id} is no poll")
+    return [option["name"] for option in options], most
+
+
+@change_of.register
+def _(message: SendEditEvent, referred: Referred) -> Change:
+    target = _own(referred[message.event_message_id], "send-event")
+    event = message.event.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return _change(target, content={"event": event}, edited=True)
+
+
+@change_of.register
+def _(message: SendEventResponse, referred: Referred) -> Change:
+    target = referred[message.event_message_id]
+    if target.from_me:
+        raise Refused("whoever made an event is going")
+    if "event" not in target.payload:
+        raise Refused(f"message {target.message_id} is no event")
+    return _change(target, responses={_ME: message.event_response})
+
+
+@change_of.register
+def _(message: OrderUpdate, referred: Referred) -> Change:
+    target = _own(referred[message.message_id], "send-order")
+    return _change(
+        target,
+        content={
+            "order": message.order.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "orderStatus": message.order_status,
+            "paymentStatus": message.payment_status,
+        },
+    )
+
+
+@change_of.register
+def _(message: StatusReply, referred: Referred) -> None:
+    target = referred[message.status_message_id]
+    if target.chat != STATUS_BROADCAST:
+        raise Refused(f"message {target.message_id} is no status")
+
+
+def chat_of(message: Send, referred: Referred) -> str:
+    """Where a message is seen: a private answer in the chat with whom it answers."""
+    if isinstance(message, SendText) and message.private_answer and message.message_id:
+        return referred[message.message_id].sender or message.phone
+    return message.phone
+
+
+def _change(target: KnownMessage, **marks: Any) -> Change:  # noqa: ANN401 - JSON
+    return Change(target.provider_message_id, marks)
+
+
+def _own(target: KnownMessage, kind: str) -> KnownMessage:
+    if not target.from_me:
+        raise Refused(f"message {target.message_id} was written by somebody else")
+    if target.type != kind:
+        raise Refused(f"message {target.message_id} is a {target.type}, not a {kind}")
+    return target

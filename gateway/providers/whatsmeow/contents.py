@@ -1,0 +1,304 @@
+"""The content of a message as callers are told it: Z-API's words for WhatsApp's."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from gateway.providers.whatsmeow.jids import chat_of
+
+Fields = Mapping[str, Any]
+
+_WRAPPERS = (
+    "ephemeralMessage",
+    "viewOnceMessage",
+    "viewOnceMessageV2",
+    "viewOnceMessageV2Extension",
+    "documentWithCaptionMessage",
+    "deviceSentMessage",
+    "editedMessage",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a message says; `file_at` is where the link to its file belongs."""
+
+    kind: str
+    fields: dict[str, Any]
+    context: Fields
+    refers_to: str | None = None
+    file_at: tuple[str, str] | None = None
+    file_name: str | None = None
+    is_edit: bool = False
+
+
+def unwrapped(message: Fields) -> Fields:
+    """The message itself, whatever says how it is to be shown."""
+    for wrapper in _WRAPPERS:
+        if inner := message.get(wrapper, {}).get("message"):
+            return unwrapped(inner)
+    return message
+
+
+def content_of(message: Fields) -> Content | None:
+    """None where there is nothing to tell, such as keys and settings between devices."""
+    plain = unwrapped(message)
+    if edit := plain.get("protocolMessage"):
+        return _edited(edit)
+    for name, read in _READERS.items():
+        if name in plain:
+            found = plain[name]
+            return read({"text": found} if isinstance(found, str) else found)
+    return None
+
+
+def _edited(change: Fields) -> Content | None:
+    if change.get("type") != "MESSAGE_EDIT" or "editedMessage" not in change:
+        return None
+    content = content_of(change["editedMessage"])
+    if content is None:
+        return None
+    return Content(
+        content.kind,
+        content.fields,
+        content.context,
+        refers_to=change["key"]["ID"],
+        is_edit=True,
+    )
+
+
+def _said(kind: str, body: Fields, **fields: object) -> Content:
+    present = {name: value for name, value in fields.items() if value is not None}
+    return Content(kind, present, body.get("contextInfo", {}))
+
+
+def _text(body: Fields) -> Content:
+    return _said(
+        "text",
+        body,
+        message=body["text"],
+        title=body.get("title"),
+        description=body.get("description"),
+        url=body.get("matchedText"),
+    )
+
+
+def _file(kind: str, *names: str) -> Callable[[Fields], Content]:
+    def read(body: Fields) -> Content:
+        fields = {name: body[name] for name in names if name in body}
+        fields |= {"mimeType": body.get("mimetype", "").partition(";")[0]}
+        if "PTT" in body:
+            fields["ptt"] = body["PTT"]
+        return Content(
+            kind,
+            fields,
+            body.get("contextInfo", {}),
+            file_at=(kind, f"{kind}Url"),
+            file_name=body.get("fileName"),
+        )
+
+    return read
+
+
+def _location(body: Fields) -> Content:
+    return _said(
+        "location",
+        body,
+        latitude=body.get("degreesLatitude", 0.0),
+        longitude=body.get("degreesLongitude", 0.0),
+        name=body.get("name"),
+        address=body.get("address"),
+        url=body.get("URL"),
+    )
+
+
+def _card(body: Fields) -> dict[str, Any]:
+    vcard = body.get("vcard", "")
+    lines = [line for line in vcard.splitlines() if line.upper().startswith("TEL")]
+    phones = ["".join(filter(str.isdigit, line.rpartition(":")[2])) for line in lines]
+    return {"displayName": body.get("displayName", ""), "vCard": vcard, "phones": phones}
+
+
+def _contact(body: Fields) -> Content:
+    return _said("contact", body, **_card(body))
+
+
+def _contacts(body: Fields) -> Content:
+    return _said("contacts", body, contacts=[_card(card) for card in body.get("contacts", ())])
+
+
+def _reaction(body: Fields) -> Content:
+    time = int(body.get("senderTimestampMS", 0))
+    fields = {"value": body.get("text", ""), "time": time}
+    return Content("reaction", fields, {}, refers_to=body["key"]["ID"])
+
+
+def _poll(body: Fields) -> Content:
+    return _said(
+        "poll",
+        body,
+        question=body.get("name", ""),
+        pollMaxOptions=body.get("selectableOptionsCount", 0),
+        options=[{"name": option["optionName"]} for option in body.get("options", ())],
+    )
+
+
+def _vote(body: Fields) -> Content:
+    """The options are ciphertext here; whoever asks the library fills them in."""
+    poll = body["pollCreationMessageKey"]["ID"]
+    return Content("pollVote", {"pollMessageId": poll, "options": []}, {}, refers_to=poll)
+
+
+def _pin(body: Fields) -> Content:
+    action = "unpin" if body.get("type") == "UNPIN_FOR_ALL" else "pin"
+    return Content("pinMessage", {"action": action}, {}, refers_to=body["key"]["ID"])
+
+
+def _buttons(body: Fields) -> Content:
+    buttons = [
+        {"buttonId": b.get("buttonID", ""), "type": 1, "buttonText": b.get("buttonText", {})}
+        for b in body.get("buttons", ())
+    ]
+    return _said("buttonsMessage", body, message=body.get("contentText", ""), buttons=buttons)
+
+
+def _buttons_answer(body: Fields) -> Content:
+    return _said(
+        "buttonsResponseMessage",
+        body,
+        buttonId=body.get("selectedButtonID", ""),
+        message=body.get("selectedDisplayText", ""),
+    )
+
+
+def _list(body: Fields) -> Content:
+    sections = [
+        {
+            "title": section.get("title"),
+            "options": [
+                {
+                    "title": r.get("title"),
+                    "description": r.get("description"),
+                    "rowId": r.get("rowID"),
+                }
+                for r in section.get("rows", ())
+            ],
+        }
+        for section in body.get("sections", ())
+    ]
+    return _said(
+        "listMessage",
+        body,
+        title=body.get("title"),
+        description=body.get("description"),
+        buttonText=body.get("buttonText"),
+        sections=sections,
+    )
+
+
+def _list_answer(body: Fields) -> Content:
+    return _said(
+        "listResponseMessage",
+        body,
+        message=body.get("description", ""),
+        title=body.get("title", ""),
+        selectedRowId=body.get("singleSelectReply", {}).get("selectedRowID", ""),
+    )
+
+
+def _template_answer(body: Fields) -> Content:
+    return _said(
+        "buttonsResponseMessage",
+        body,
+        buttonId=body.get("selectedID", ""),
+        message=body.get("selectedDisplayText", ""),
+    )
+
+
+def _flow_answer(body: Fields) -> Content:
+    answer = body.get("nativeFlowResponseMessage", {})
+    chosen = orjson.loads(answer.get("paramsJSON") or "{}")
+    text = body.get("body", {}).get("text", "")
+    return _said("buttonsResponseMessage", body, buttonId=chosen.get("id", ""), message=text)
+
+
+def _interactive(body: Fields) -> Content:
+    buttons = body.get("nativeFlowMessage", {}).get("buttons", ())
+    return _said(
+        "hydratedTemplate",
+        body,
+        message=body.get("body", {}).get("text", ""),
+        footer=body.get("footer", {}).get("text", ""),
+        title=body.get("header", {}).get("title", ""),
+        hydratedButtons=[_hydrated(n, button) for n, button in enumerate(buttons)],
+    )
+
+
+def _hydrated(index: int, button: Fields) -> dict[str, Any]:
+    asked = orjson.loads(button.get("buttonParamsJSON") or "{}")
+    label = asked.get("display_text", "")
+    match button.get("name"):
+        case "cta_url":
+            shown = {"urlButton": {"displayText": label, "url": asked.get("url", "")}}
+        case "cta_call":
+            shown = {"callButton": {"displayText": label, "phoneNumber": asked["phone_number"]}}
+        case _:
+            shown = {"quickReplyButton": {"displayText": label, "id": asked.get("id", "")}}
+    return {"index": index, **shown}
+
+
+def _event(body: Fields) -> Content:
+    return _said(
+        "event",
+        body,
+        name=body.get("name", ""),
+        description=body.get("description"),
+        canceled=body.get("isCanceled", False),
+        joinLink=body.get("joinLink"),
+        scheduleTime=int(body.get("startTime", 0)),
+        location=body.get("location"),
+    )
+
+
+def _channel_invite(body: Fields) -> Content:
+    return _said(
+        "newsletterAdminInvite",
+        body,
+        newsletterId=chat_of(body.get("newsletterJID", "")),
+        newsletterName=body.get("newsletterName"),
+        text=body.get("caption"),
+        inviteExpiration=int(body.get("inviteExpiration", 0)),
+    )
+
+
+_READERS: Final[dict[str, Callable[[Fields], Content]]] = {
+    "conversation": _text,
+    "extendedTextMessage": _text,
+    "imageMessage": _file("image", "caption", "width", "height", "viewOnce"),
+    "videoMessage": _file("video", "caption", "width", "height", "seconds", "viewOnce"),
+    "ptvMessage": _file("video", "width", "height", "seconds"),
+    "audioMessage": _file("audio", "seconds", "viewOnce"),
+    "documentMessage": _file("document", "caption", "title", "fileName", "pageCount"),
+    "stickerMessage": _file("sticker"),
+    "locationMessage": _location,
+    "liveLocationMessage": _location,
+    "contactMessage": _contact,
+    "contactsArrayMessage": _contacts,
+    "reactionMessage": _reaction,
+    "pollCreationMessage": _poll,
+    "pollCreationMessageV2": _poll,
+    "pollCreationMessageV3": _poll,
+    "pollUpdateMessage": _vote,
+    "pinInChatMessage": _pin,
+    "buttonsMessage": _buttons,
+    "buttonsResponseMessage": _buttons_answer,
+    "templateButtonReplyMessage": _template_answer,
+    "interactiveResponseMessage": _flow_answer,
+    "interactiveMessage": _interactive,
+    "listMessage": _list,
+    "listResponseMessage": _list_answer,
+    "eventMessage": _event,
+    "newsletterAdminInviteMessage": _channel_invite,
+}

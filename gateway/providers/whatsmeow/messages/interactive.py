@@ -1,0 +1,141 @@
+"""Buttons, lists and carousels.
+
+Not wrapped in a view-once message, or the library would leave out the node that makes phones
+show them. Whether a phone shows them at all is WhatsApp's choice, and changes.
+"""
+
+import orjson
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.messages.interactive import (
+    ActionButton,
+    CarouselCard,
+    SendButtonActions,
+    SendButtonList,
+    SendButtonOtp,
+    SendButtonPix,
+    SendCarousel,
+    SendOptionList,
+)
+from gateway.providers.whatsmeow.messages.parts import image_of, present, video_of
+from gateway.providers.whatsmeow.session import Fields, Outgoing
+from gateway.sessions.provider import Receipt
+from gateway.whatsmeow_child.frames import Json
+
+sends: Handlers[Outgoing] = Handlers()
+
+
+@sends.handles(SendButtonActions)
+async def send_button_actions(outgoing: Outgoing, message: SendButtonActions) -> Receipt:
+    flow = _flow([_action(button) for button in message.button_actions])
+    header = {"header": {"title": message.title}} if message.title else {}
+    footer = {"footer": {"text": message.footer}} if message.footer else {}
+    return await outgoing.deliver(
+        message.phone, _interactive(message.message, **flow, **header, **footer)
+    )
+
+
+@sends.handles(SendButtonList)
+async def send_button_list(outgoing: Outgoing, message: SendButtonList) -> Receipt:
+    shown = message.button_list
+    buttons = [
+        {"buttonID": button.id, "buttonText": {"displayText": button.label}, "type": "RESPONSE"}
+        for button in shown.buttons
+    ]
+    body: Fields = {"contentText": message.message, "buttons": buttons, "headerType": "EMPTY"}
+    if shown.image:
+        body |= {"imageMessage": await image_of(outgoing, shown.image), "headerType": "IMAGE"}
+    if shown.video:
+        body |= {"videoMessage": await video_of(outgoing, shown.video), "headerType": "VIDEO"}
+    return await outgoing.deliver(message.phone, {"buttonsMessage": body})
+
+
+@sends.handles(SendOptionList)
+async def send_option_list(outgoing: Outgoing, message: SendOptionList) -> Receipt:
+    options = message.option_list
+    rows = [
+        {"rowID": option.id, "title": option.title, "description": option.description}
+        for option in options.options
+    ]
+    body = {
+        "title": options.title,
+        "description": message.message,
+        "buttonText": options.button_label,
+        "listType": "SINGLE_SELECT",
+        "sections": [{"title": options.title, "rows": rows}],
+    }
+    return await outgoing.deliver(message.phone, {"listMessage": body})
+
+
+@sends.handles(SendButtonOtp)
+async def send_button_otp(outgoing: Outgoing, message: SendButtonOtp) -> Receipt:
+    flow = _flow([_copy(message.button_text, message.code)])
+    header: Fields = {}
+    if message.image:
+        image = await image_of(outgoing, message.image)
+        header = {"header": {"hasMediaAttachment": True, "imageMessage": image}}
+    return await outgoing.deliver(message.phone, _interactive(message.message, **flow, **header))
+
+
+@sends.handles(SendButtonPix)
+async def send_button_pix(outgoing: Outgoing, message: SendButtonPix) -> Receipt:
+    nothing = {"value": 0, "offset": 100}
+    key = {
+        "merchant_name": message.merchant_name,
+        "key": message.pix_key,
+        "key_type": message.type,
+    }
+    button = _button(
+        "payment_info",
+        currency="BRL",
+        total_amount=nothing,
+        reference_id=outgoing.attempt.message_id,
+        type="physical-goods",
+        order={"status": "pending", "subtotal": nothing, "order_type": "ORDER", "items": []},
+        payment_settings=[{"type": "pix_static_code", "pix_static_code": key}],
+    )
+    return await outgoing.deliver(
+        message.phone, _interactive(message.merchant_name, **_flow([button]))
+    )
+
+
+@sends.handles(SendCarousel)
+async def send_carousel(outgoing: Outgoing, message: SendCarousel) -> Receipt:
+    cards = [await _card(outgoing, card) for card in message.carousel]
+    body = _interactive(message.message, carouselMessage={"cards": cards, "messageVersion": 1})
+    return await outgoing.deliver(message.phone, body)
+
+
+async def _card(outgoing: Outgoing, card: CarouselCard) -> Fields:
+    image = await image_of(outgoing, card.image)
+    return {
+        "header": {"hasMediaAttachment": True, "imageMessage": image},
+        "body": {"text": card.text},
+        **_flow([_action(button) for button in card.buttons]),
+    }
+
+
+def _interactive(text: str, **parts: Json) -> Fields:
+    return {"interactiveMessage": {"body": {"text": text}, **parts}}
+
+
+def _flow(buttons: list[Fields]) -> Fields:
+    return {"nativeFlowMessage": {"buttons": buttons, "messageParamsJSON": "{}"}}
+
+
+def _button(name: str, **parameters: object) -> Fields:
+    return {"name": name, "buttonParamsJSON": orjson.dumps(present(**parameters)).decode()}
+
+
+def _copy(label: str, code: str) -> Fields:
+    return _button("cta_copy", display_text=label, copy_code=code)
+
+
+def _action(button: ActionButton) -> Fields:
+    if button.type == "CALL":
+        return _button("cta_call", display_text=button.label, phone_number=f"+{button.phone}")
+    if button.type == "REPLY":
+        return _button("quick_reply", display_text=button.label, id=button.id)
+    if code := button.copied_code:
+        return _copy(button.label, code)
+    return _button("cta_url", display_text=button.label, url=button.url, merchant_url=button.url)

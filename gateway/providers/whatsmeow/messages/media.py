@@ -1,0 +1,152 @@
+"""Messages whose content is a file, statuses among them."""
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.messages.media import (
+    SendAudio,
+    SendDocument,
+    SendGif,
+    SendImage,
+    SendPtv,
+    SendSticker,
+    SendVideo,
+)
+from gateway.contract.messages.media_status import (
+    SendAudioStatus,
+    SendImageStatus,
+    SendVideoStatus,
+)
+from gateway.contract.status import ReplyStatusGif, ReplyStatusSticker
+from gateway.providers.whatsmeow.messages.parts import (
+    base64_of,
+    context_of,
+    edit_of,
+    file_of,
+    image_of,
+    known,
+    present,
+    thumbnail_of,
+    uploaded,
+    video_of,
+)
+from gateway.providers.whatsmeow.session import Fields, Outgoing
+from gateway.sessions.provider import Receipt
+
+sends: Handlers[Outgoing] = Handlers()
+
+_STICKER_PIXELS = 512
+_VOICE = "audio/ogg; codecs=opus"
+
+
+@sends.handles(SendImage)
+async def send_image(outgoing: Outgoing, message: SendImage) -> Receipt:
+    image = await image_of(outgoing, message.image) | present(
+        caption=message.caption, viewOnce=message.view_once or None
+    )
+    image |= context_of(outgoing.attempt, message.message_id)
+    return await outgoing.deliver(message.phone, {"imageMessage": image})
+
+
+@sends.handles(SendVideo)
+async def send_video(outgoing: Outgoing, message: SendVideo) -> Receipt:
+    video = await video_of(outgoing, message.video) | present(
+        caption=message.caption, viewOnce=message.view_once or None
+    )
+    video |= context_of(outgoing.attempt, message.message_id)
+    return await outgoing.deliver(message.phone, {"videoMessage": video})
+
+
+@sends.handles(SendGif)
+async def send_gif(outgoing: Outgoing, message: SendGif) -> Receipt:
+    video = await video_of(outgoing, message.gif) | present(
+        caption=message.caption, gifPlayback=True
+    )
+    video |= context_of(outgoing.attempt, message.message_id)
+    return await outgoing.deliver(message.phone, {"videoMessage": video})
+
+
+@sends.handles(SendPtv)
+async def send_ptv(outgoing: Outgoing, message: SendPtv) -> Receipt:
+    video = await video_of(outgoing, message.ptv)
+    video |= context_of(outgoing.attempt, message.message_id)
+    return await outgoing.deliver(message.phone, {"ptvMessage": video})
+
+
+@sends.handles(SendSticker)
+async def send_sticker(outgoing: Outgoing, message: SendSticker) -> Receipt:
+    sticker = await _sticker(outgoing, message.sticker)
+    sticker |= context_of(outgoing.attempt, message.message_id)
+    return await outgoing.deliver(message.phone, {"stickerMessage": sticker})
+
+
+@sends.handles(SendAudio)
+async def send_audio(outgoing: Outgoing, message: SendAudio) -> Receipt:
+    voice = await _voice(outgoing, message.audio, waves=message.waveform)
+    voice |= present(viewOnce=message.view_once or None)
+    voice |= context_of(outgoing.attempt, message.message_id)
+    return await outgoing.deliver(message.phone, {"audioMessage": voice})
+
+
+@sends.handles(SendDocument)
+async def send_document(outgoing: Outgoing, message: SendDocument) -> Receipt:
+    file = file_of(outgoing, message.document)
+    name = message.document_name() or file.file_name or "document"
+    document = await uploaded(outgoing, file, "Document") | present(
+        fileName=name, title=name, caption=message.caption, JPEGThumbnail=thumbnail_of(file)
+    )
+    document |= context_of(outgoing.attempt, message.message_id)
+    body: Fields = {"documentMessage": document}
+    if message.caption:
+        body = {"documentWithCaptionMessage": {"message": body}}
+    if message.edit_document_message_id:
+        body = edit_of(known(outgoing.attempt, message.edit_document_message_id), body)
+    return await outgoing.deliver(message.phone, body)
+
+
+@sends.handles(SendImageStatus)
+async def send_image_status(outgoing: Outgoing, message: SendImageStatus) -> Receipt:
+    image = await image_of(outgoing, message.image) | present(caption=message.caption)
+    return await outgoing.deliver(message.phone, {"imageMessage": image})
+
+
+@sends.handles(SendVideoStatus)
+async def send_video_status(outgoing: Outgoing, message: SendVideoStatus) -> Receipt:
+    video = await video_of(outgoing, message.video) | present(caption=message.caption)
+    return await outgoing.deliver(message.phone, {"videoMessage": video})
+
+
+@sends.handles(SendAudioStatus)
+async def send_audio_status(outgoing: Outgoing, message: SendAudioStatus) -> Receipt:
+    voice = await _voice(outgoing, message.audio, waves=message.waveform)
+    return await outgoing.deliver(message.phone, {"audioMessage": voice})
+
+
+@sends.handles(ReplyStatusGif)
+async def reply_status_gif(outgoing: Outgoing, message: ReplyStatusGif) -> Receipt:
+    video = await video_of(outgoing, message.gif) | present(gifPlayback=True)
+    video |= context_of(outgoing.attempt, message.status_message_id)
+    return await outgoing.deliver(message.phone, {"videoMessage": video})
+
+
+@sends.handles(ReplyStatusSticker)
+async def reply_status_sticker(outgoing: Outgoing, message: ReplyStatusSticker) -> Receipt:
+    sticker = await _sticker(outgoing, message.sticker)
+    sticker |= context_of(outgoing.attempt, message.status_message_id)
+    return await outgoing.deliver(message.phone, {"stickerMessage": sticker})
+
+
+async def _sticker(outgoing: Outgoing, text: str) -> Fields:
+    file = file_of(outgoing, text)
+    return await uploaded(outgoing, file, "Image") | {
+        "width": file.width or _STICKER_PIXELS,
+        "height": file.height or _STICKER_PIXELS,
+    }
+
+
+async def _voice(outgoing: Outgoing, text: str, *, waves: bool) -> Fields:
+    file = file_of(outgoing, text)
+    return await uploaded(outgoing, file, "Audio") | present(
+        mimetype=_VOICE if file.mime_type.startswith("audio/ogg") else file.mime_type,
+        PTT=True,
+        seconds=round(file.duration_seconds) if file.duration_seconds else None,
+        waveform=base64_of(file.waveform) if waves and file.waveform else None,
+    )

@@ -1,0 +1,119 @@
+"""What many messages are made of, in protobuf's JSON form."""
+
+import base64
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from gateway.contract.known import KnownMessage
+from gateway.contract.media import MediaFile
+from gateway.errors import Refused
+from gateway.providers.whatsmeow.jids import jid_of
+from gateway.providers.whatsmeow.session import Fields, Outgoing
+from gateway.sessions.provider import Attempt
+
+_SECRET_BYTES = 32
+
+
+def known(attempt: Attempt, message_id: str) -> KnownMessage:
+    """An earlier message of this instance; raises Refused where it is none."""
+    if found := attempt.referred.get(message_id):
+        return found
+    raise Refused(f"message {message_id} is not known on this instance")
+
+
+def key_of(message: KnownMessage) -> Fields:
+    """How WhatsApp names a message; in a group, with who wrote it."""
+    key: Fields = {
+        "remoteJID": jid_of(message.chat),
+        "fromMe": message.from_me,
+        "ID": message.provider_message_id,
+    }
+    if message.chat.endswith("-group") and message.sender:
+        key["participant"] = jid_of(message.sender)
+    return key
+
+
+def context_of(attempt: Attempt, reply_to: str | None, mentioned: Sequence[str] = ()) -> Fields:
+    """Under `contextInfo`, what a message answers and whom it names; empty where neither."""
+    context: dict[str, Any] = {}
+    if mentioned:
+        context["mentionedJID"] = [jid_of(chat) for chat in mentioned]
+    if reply_to:
+        quoted = known(attempt, reply_to)
+        context["stanzaID"] = quoted.provider_message_id
+        context["quotedMessage"] = content_of(quoted)
+        if quoted.sender:
+            context["participant"] = jid_of(quoted.sender)
+    return {"contextInfo": context} if context else {}
+
+
+def content_of(message: KnownMessage) -> Fields:
+    """The message as WhatsApp had it, for quoting and forwarding."""
+    if message.provider_data is None:
+        raise Refused(f"message {message.message_id} came over another provider")
+    fields: Fields = orjson.loads(message.provider_data)["message"]
+    return fields
+
+
+def edit_of(edited: KnownMessage, body: Fields) -> Fields:
+    change = {"key": key_of(edited), "type": "MESSAGE_EDIT", "editedMessage": body}
+    return {"editedMessage": {"message": {"protocolMessage": change}}}
+
+
+def with_secret(message: Fields) -> Fields:
+    """With the key by which votes and answers to it are encrypted."""
+    secret = base64_of(secrets.token_bytes(_SECRET_BYTES))
+    return {"messageContextInfo": {"messageSecret": secret}, **message}
+
+
+def present(**fields: object) -> Fields:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def base64_of(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def thumbnail_of(file: MediaFile | None) -> str | None:
+    return base64_of(file.thumbnail) if file and file.thumbnail else None
+
+
+def file_of(outgoing: Outgoing, text: str) -> MediaFile:
+    """The file that a field of the message names; raises Refused where it is not at hand."""
+    if file := outgoing.attempt.media.get(text):
+        return file
+    raise Refused("the file of the message is gone")
+
+
+async def uploaded(outgoing: Outgoing, file: MediaFile, kind: str) -> Fields:
+    """What WhatsApp needs to find the file, encrypted, on its servers."""
+    found = await outgoing.session.call("upload", path=str(file.path), type=f"Media{kind}")
+    return present(
+        URL=found["url"],
+        directPath=found["DirectPath"],
+        mediaKey=found["MediaKey"],
+        fileEncSHA256=found["FileEncSHA256"],
+        fileSHA256=found["FileSHA256"],
+        fileLength=found["FileLength"],
+        mimetype=file.mime_type,
+    )
+
+
+async def image_of(outgoing: Outgoing, text: str) -> Fields:
+    file = file_of(outgoing, text)
+    return await uploaded(outgoing, file, "Image") | present(
+        width=file.width, height=file.height, JPEGThumbnail=thumbnail_of(file)
+    )
+
+
+async def video_of(outgoing: Outgoing, text: str) -> Fields:
+    file = file_of(outgoing, text)
+    return await uploaded(outgoing, file, "Video") | present(
+        width=file.width,
+        height=file.height,
+        seconds=round(file.duration_seconds) if file.duration_seconds else None,
+        JPEGThumbnail=thumbnail_of(file),
+    )

@@ -1,0 +1,32 @@
+"""Places and people."""
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.messages.places_and_people import ContactMessage, SendLocation
+from gateway.providers.whatsmeow.messages.parts import context_of
+from gateway.providers.whatsmeow.session import Fields, Outgoing
+from gateway.sessions.provider import Receipt
+
+sends: Handlers[Outgoing] = Handlers()
+
+
+@sends.handles(SendLocation)
+async def send_location(outgoing: Outgoing, message: SendLocation) -> Receipt:
+    place = {
+        "degreesLatitude": float(message.latitude),
+        "degreesLongitude": float(message.longitude),
+        "name": message.title,
+        "address": message.address,
+        **context_of(outgoing.attempt, message.message_id),
+    }
+    return await outgoing.deliver(message.phone, {"locationMessage": place})
+
+
+@sends.handles(ContactMessage)
+async def send_contacts(outgoing: Outgoing, message: ContactMessage) -> Receipt:
+    cards = [{"displayName": card.name, "vcard": card.vcard()} for card in message.cards()]
+    context = context_of(outgoing.attempt, message.message_id)
+    body: Fields = {"contactMessage": cards[0] | context}
+    if len(cards) > 1:
+        several = {"displayName": f"{len(cards)} contacts", "contacts": cards}
+        body = {"contactsArrayMessage": several | context}
+    return await outgoing.deliver(message.phone, body)

@@ -1,0 +1,94 @@
+"""Communities: groups of groups."""
+
+from gateway.contract.communities import (
+    CommunityCreated,
+    CommunityMetadata,
+    CreateCommunity,
+    DescribeCommunity,
+    Linked,
+    LinkGroups,
+    LinkOperation,
+    ListCommunities,
+    ListedCommunity,
+    ReadCommunity,
+    SubGroup,
+    UnlinkGroups,
+)
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Value
+from gateway.providers.whatsmeow.jids import GROUP, jid_of, text_of
+from gateway.providers.whatsmeow.operations.groups import (
+    Info,
+    id_of,
+    is_announcement,
+    is_community,
+    subject_of,
+)
+from gateway.providers.whatsmeow.process import VerbFailed
+from gateway.providers.whatsmeow.session import WhatsmeowSession
+
+operations: Handlers[WhatsmeowSession] = Handlers()
+
+_VERBS: dict[type[LinkOperation], str] = {LinkGroups: "link_group", UnlinkGroups: "unlink_group"}
+
+
+@operations.handles(CreateCommunity)
+async def create(session: WhatsmeowSession, asked: CreateCommunity) -> CommunityCreated:
+    made = await session.call("create_group", name=asked.name, people=[], community=True)
+    jid = text_of(made["JID"]) or ""
+    if asked.description:
+        await session.call("describe_group", jid=jid, text=asked.description)
+    return CommunityCreated(id=jid.partition("@")[0], sub_groups=await _sub_groups(session, jid))
+
+
+@operations.handles(ListCommunities)
+async def list_all(
+    session: WhatsmeowSession, _asked: ListCommunities
+) -> tuple[ListedCommunity, ...]:
+    groups = await session.call("joined_groups")
+    return tuple(
+        ListedCommunity(name=subject_of(g), id=g["JID"]["User"]) for g in groups if is_community(g)
+    )
+
+
+@operations.handles(LinkOperation)
+async def link(session: WhatsmeowSession, asked: LinkOperation) -> Linked:
+    parent, errors = _jid(asked.community_id), []
+    for phone in asked.groups_phones:
+        try:
+            await session.call(_VERBS[type(asked)], parent=parent, child=jid_of(phone))
+        except VerbFailed as error:
+            errors.append(f"{phone}: {error.text}")
+    return Linked(success=not errors, errors=tuple(errors) or None)
+
+
+@operations.handles(ReadCommunity)
+async def read(session: WhatsmeowSession, asked: ReadCommunity) -> CommunityMetadata:
+    jid = _jid(asked.community_id)
+    community = await session.call("group", jid=jid)
+    return CommunityMetadata(
+        name=subject_of(community),
+        id=asked.community_id,
+        description=community.get("GroupTopic", {}).get("Topic", ""),
+        sub_groups=await _sub_groups(session, jid),
+    )
+
+
+@operations.handles(DescribeCommunity)
+async def describe(session: WhatsmeowSession, asked: DescribeCommunity) -> Value:
+    await session.call(
+        "describe_group", jid=_jid(asked.community_id), text=asked.community_description
+    )
+    return Value()
+
+
+async def _sub_groups(session: WhatsmeowSession, jid: str) -> tuple[SubGroup, ...]:
+    found: list[Info] = await session.call("sub_groups", jid=jid)
+    return tuple(
+        SubGroup(name=subject_of(g), phone=id_of(g), is_group_announcement=is_announcement(g))
+        for g in found
+    )
+
+
+def _jid(community_id: str) -> str:
+    return f"{community_id}@{GROUP}"

@@ -1,0 +1,66 @@
+"""People: whether they have WhatsApp, what they show, and keeping them away."""
+
+from gateway.contract.chats import SetChatExpiration
+from gateway.contract.contacts import (
+    LookAtProfile,
+    LookUpNumber,
+    LookUpPhones,
+    ModifyBlocked,
+    Profile,
+)
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Value
+from gateway.providers.whatsmeow.jids import jid_of, text_of
+from gateway.providers.whatsmeow.process import VerbFailed
+from gateway.providers.whatsmeow.session import WhatsmeowSession
+
+operations: Handlers[WhatsmeowSession] = Handlers()
+
+# The library takes a duration for milliseconds and sends it as nanoseconds.
+_NANOSECONDS_PER_HOUR = 3_600 * 1_000_000_000
+_HOURS = {"24_HOURS": 24, "7_DAYS": 7 * 24, "90_DAYS": 90 * 24, "OFF": 0}
+
+
+@operations.handles(LookUpPhones)
+async def look_up(session: WhatsmeowSession, asked: LookUpPhones) -> dict[str, str | None]:
+    found = await session.call("look_up", phones=[f"+{phone}" for phone in asked.phones])
+    there = [answer["JID"]["User"] for answer in found if answer.get("IsIn")]
+    if isinstance(asked, LookUpNumber):  # for many it would be a question each
+        for phone in there:
+            await session.call("user", jid=jid_of(phone))
+    return {phone: await _lid(session, phone) for phone in there}
+
+
+async def _lid(session: WhatsmeowSession, phone: str) -> str | None:
+    """Known once WhatsApp told anything of the person."""
+    try:
+        return text_of(await session.call("lid_of", jid=jid_of(phone)))
+    except VerbFailed:
+        return None
+
+
+@operations.handles(LookAtProfile)
+async def look_at(session: WhatsmeowSession, asked: LookAtProfile) -> Profile:
+    """What is hidden from us is absent."""
+    jid, about = jid_of(asked.phone), None
+    if not jid.endswith("@g.us"):
+        users = await session.call("user", jid=jid)
+        about = users[0].get("UserInfo", {}).get("Status") if users else None
+    try:
+        picture = (await session.call("picture", jid=jid)).get("URL")
+    except VerbFailed:
+        picture = None
+    return Profile(about=about or None, picture=picture or None)
+
+
+@operations.handles(ModifyBlocked)
+async def modify_blocked(session: WhatsmeowSession, asked: ModifyBlocked) -> Value:
+    await session.call("block", jid=jid_of(asked.phone), action=asked.action)
+    return Value()
+
+
+@operations.handles(SetChatExpiration)
+async def set_expiration(session: WhatsmeowSession, asked: SetChatExpiration) -> Value:
+    nanoseconds = _HOURS[asked.chat_expiration] * _NANOSECONDS_PER_HOUR
+    await session.call("expire", jid=jid_of(asked.phone), nanoseconds=nanoseconds)
+    return Value()

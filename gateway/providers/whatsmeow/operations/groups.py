@@ -1,0 +1,239 @@
+"""Groups: who is in them, who may do what, and the way in.
+
+Who may add people, who is let in and on whose approval is not the library's to change.
+"""
+
+from typing import Any
+
+from gateway.contract.groups import (
+    AcceptInvitation,
+    AddParticipants,
+    CreateGroup,
+    DemoteParticipants,
+    DescribeGroup,
+    GroupCreated,
+    GroupMetadata,
+    InvitedGroup,
+    JoinedGroup,
+    LeaveGroup,
+    ListJoinedGroups,
+    MembersOperation,
+    NewInvitation,
+    Participant,
+    PromoteParticipants,
+    ReadGroup,
+    ReadGroupLight,
+    ReadInvitation,
+    ReadInvitationLink,
+    RemoveParticipants,
+    RenameGroup,
+    RenewInvitation,
+    SetGroupRules,
+)
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Success, Value
+from gateway.errors import NotSupported
+from gateway.providers.whatsmeow.jids import chat_of, jid_of, person_of, text_of
+from gateway.providers.whatsmeow.process import VerbFailed
+from gateway.providers.whatsmeow.session import WhatsmeowSession
+
+operations: Handlers[WhatsmeowSession] = Handlers()
+
+Info = dict[str, Any]
+_MS = 1000
+
+
+@operations.handles(ListJoinedGroups)
+async def list_joined(
+    session: WhatsmeowSession, _asked: ListJoinedGroups
+) -> tuple[JoinedGroup, ...]:
+    groups = await session.call("joined_groups")
+    return tuple(
+        JoinedGroup(phone=id_of(g), subject=subject_of(g), since_ms=created_ms(g))
+        for g in groups
+        if not is_community(g)
+    )
+
+
+@operations.handles(CreateGroup)
+async def create(session: WhatsmeowSession, asked: CreateGroup) -> GroupCreated:
+    people = [jid_of(phone) for phone in asked.phones]
+    group = await session.call("create_group", name=asked.group_name, people=people)
+    link = await session.call("group_link", jid=text_of(group["JID"]), renew=False)
+    return GroupCreated(phone=id_of(group), invitation_link=link)
+
+
+@operations.handles(RenameGroup)
+async def rename(session: WhatsmeowSession, asked: RenameGroup) -> Value:
+    await session.call("rename_group", jid=jid_of(asked.group_id), name=asked.group_name)
+    return Value()
+
+
+@operations.handles(DescribeGroup)
+async def describe(session: WhatsmeowSession, asked: DescribeGroup) -> Value:
+    await session.call("describe_group", jid=jid_of(asked.group_id), text=asked.group_description)
+    return Value()
+
+
+@operations.handles(SetGroupRules)
+async def set_rules(session: WhatsmeowSession, asked: SetGroupRules) -> Value:
+    if asked.require_admin_approval is not None or asked.admin_only_add_member is not None:
+        raise NotSupported
+    jid = jid_of(asked.phone)
+    if asked.admin_only_message is not None:
+        await session.call("announce", jid=jid, on=asked.admin_only_message)
+    if asked.admin_only_settings is not None:
+        await session.call("lock", jid=jid, on=asked.admin_only_settings)
+    return Value()
+
+
+_CHANGES: dict[type[MembersOperation], str] = {
+    AddParticipants: "add",
+    RemoveParticipants: "remove",
+    PromoteParticipants: "promote",
+    DemoteParticipants: "demote",
+}
+
+
+@operations.handles(MembersOperation)
+async def change_members(session: WhatsmeowSession, asked: MembersOperation) -> Value:
+    chat = asked.group_id or f"{asked.community_id}-group"
+    people = [jid_of(phone) for phone in asked.phones]
+    await session.call(
+        "change_members", jid=jid_of(chat), people=people, change=_CHANGES[type(asked)]
+    )
+    return Value()
+
+
+@operations.handles(LeaveGroup)
+async def leave(session: WhatsmeowSession, asked: LeaveGroup) -> Value:
+    await session.call("leave_group", jid=jid_of(asked.group_id))
+    return Value()
+
+
+@operations.handles(ReadGroup)
+async def read(session: WhatsmeowSession, asked: ReadGroup) -> GroupMetadata:
+    group = await session.call("group", jid=jid_of(asked.phone))
+    try:
+        link = await session.call("group_link", jid=jid_of(asked.phone), renew=False)
+    except VerbFailed as error:
+        return _metadata(group, link_error=error.text)
+    return _metadata(group, link=link)
+
+
+@operations.handles(ReadGroupLight)
+async def read_light(session: WhatsmeowSession, asked: ReadGroupLight) -> GroupMetadata:
+    return _metadata(await session.call("group", jid=jid_of(asked.phone)))
+
+
+@operations.handles(ReadInvitation)
+async def read_invitation(session: WhatsmeowSession, asked: ReadInvitation) -> InvitedGroup:
+    group = await session.call("group_of_link", code=_code_of(asked.url))
+    people = _participants(group)
+    return InvitedGroup(
+        phone=id_of(group),
+        owner=_owner(group),
+        subject=subject_of(group),
+        description=_topic(group),
+        creation=created_ms(group),
+        invitation_link=asked.url,
+        contacts_count=0,
+        participants_count=len(people),
+        participants=people,
+        subject_time=created_ms(group),
+        subject_owner=_owner(group),
+    )
+
+
+@operations.handles(RenewInvitation)
+async def renew_invitation(session: WhatsmeowSession, asked: RenewInvitation) -> NewInvitation:
+    group = asked.group_id if asked.group_id.endswith("-group") else f"{asked.group_id}-group"
+    link = await session.call("group_link", jid=jid_of(group), renew=True)
+    return NewInvitation(invitation_link=link)
+
+
+@operations.handles(ReadInvitationLink)
+async def read_link(session: WhatsmeowSession, asked: ReadInvitationLink) -> GroupCreated:
+    link = await session.call("group_link", jid=jid_of(asked.group_id), renew=False)
+    return GroupCreated(phone=asked.group_id, invitation_link=link)
+
+
+@operations.handles(AcceptInvitation)
+async def accept(session: WhatsmeowSession, asked: AcceptInvitation) -> Success:
+    await session.call("join", code=_code_of(asked.url))
+    return Success()
+
+
+def id_of(group: Info) -> str:
+    return chat_of(text_of(group["JID"]) or "")
+
+
+def subject_of(group: Info) -> str:
+    return str(_name(group).get("Name", ""))
+
+
+def created_ms(group: Info) -> int:
+    return int(float(group.get("GroupCreated", 0)) * _MS)
+
+
+def is_community(group: Info) -> bool:
+    return bool(group.get("GroupParent", {}).get("IsParent"))
+
+
+def is_announcement(group: Info) -> bool:
+    return bool(group.get("GroupIsDefaultSub", {}).get("IsDefaultSubGroup"))
+
+
+def _code_of(url: str) -> str:
+    return url.rstrip("/").rpartition("/")[2].partition("?")[0]
+
+
+def _name(group: Info) -> Info:
+    found: Info = group.get("GroupName", {})
+    return found
+
+
+def _topic(group: Info) -> str | None:
+    return group.get("GroupTopic", {}).get("Topic") or None
+
+
+def _owner(group: Info) -> str:
+    return person_of(group.get("OwnerPN"), group.get("OwnerJID"))[0] or ""
+
+
+def _participants(group: Info) -> tuple[Participant, ...]:
+    return tuple(_participant(each) for each in group.get("Participants", ()))
+
+
+def _participant(each: Info) -> Participant:
+    phone, lid = person_of(each.get("PhoneNumber"), each.get("JID"), each.get("LID"))
+    return Participant(
+        phone=phone or "",
+        lid=lid,
+        is_admin=bool(each.get("IsAdmin") or each.get("IsSuperAdmin")),
+        is_super_admin=bool(each.get("IsSuperAdmin")),
+        name=each.get("DisplayName") or None,
+    )
+
+
+def _metadata(
+    group: Info, *, link: str | None = None, link_error: str | None = None
+) -> GroupMetadata:
+    parent = text_of(group.get("GroupLinkedParent", {}).get("LinkedParentJID"))
+    return GroupMetadata(
+        phone=id_of(group),
+        description=_topic(group),
+        owner=_owner(group),
+        subject=subject_of(group),
+        creation=created_ms(group),
+        invitation_link=link,
+        invitation_link_error=link_error,
+        community_id=parent.partition("@")[0] if parent else None,
+        admin_only_message=bool(group.get("GroupAnnounce", {}).get("IsAnnounce")),
+        admin_only_settings=bool(group.get("GroupLocked", {}).get("isLocked")),
+        require_admin_approval=False,
+        is_group_announcement=is_announcement(group),
+        participants=_participants(group),
+        subject_time=created_ms(group),
+        subject_owner=_owner(group),
+    )

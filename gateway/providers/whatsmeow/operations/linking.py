@@ -1,0 +1,65 @@
+"""Linking a phone, unlinking it, and looking at it."""
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.instances import (
+    AlreadyConnected,
+    Device,
+    DeviceModel,
+    Disconnect,
+    PhoneCode,
+    QrCode,
+    ReadDevice,
+    ReadPhoneCode,
+    ReadQrCode,
+    RestoreSession,
+)
+from gateway.contract.operation import Value
+from gateway.providers.whatsmeow.session import WhatsmeowSession
+
+operations: Handlers[WhatsmeowSession] = Handlers()
+
+
+@operations.handles(ReadQrCode)
+async def read_qr_code(session: WhatsmeowSession, _asked: ReadQrCode) -> QrCode | AlreadyConnected:
+    if session.upkeep.phone:
+        return AlreadyConnected()
+    text = await session.upkeep.code()
+    return QrCode(value=text, qr_code=text)
+
+
+@operations.handles(ReadPhoneCode)
+async def read_phone_code(
+    session: WhatsmeowSession, asked: ReadPhoneCode
+) -> PhoneCode | AlreadyConnected:
+    if session.upkeep.phone:
+        return AlreadyConnected()
+    await session.upkeep.code()  # the library takes the number only once it shows a code
+    return PhoneCode(code=await session.upkeep.ask_raw("pair_code", phone=asked.phone))
+
+
+@operations.handles(Disconnect)
+async def disconnect(session: WhatsmeowSession, _asked: Disconnect) -> Value:
+    """Done, too, where nothing was linked."""
+    await session.upkeep.log_out()
+    return Value()
+
+
+@operations.handles(RestoreSession)
+async def restore_session(session: WhatsmeowSession, _asked: RestoreSession) -> Value:
+    return Value(value=session.upkeep.try_again())
+
+
+@operations.handles(ReadDevice)
+async def read_device(session: WhatsmeowSession, _asked: ReadDevice) -> Device:
+    me = await session.call("me")
+    name = session.device_name
+    return Device(
+        phone=me["JID"]["User"],
+        img_url=None,
+        about=None,
+        name=me.get("PushName") or me.get("BussinessName") or None,
+        device=DeviceModel(session_name=name, device_model=name),
+        original_device=me.get("Platform") or "android",
+        session_id=session.seat.epoch,
+        is_business=bool(me.get("BussinessName")),
+    )

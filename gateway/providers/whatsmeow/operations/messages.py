@@ -1,0 +1,34 @@
+"""What is done to a message that is there."""
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.known import KnownMessage
+from gateway.contract.messages.acting_on_messages import Revoke
+from gateway.contract.operation import Value
+from gateway.contract.presence import MarkRead
+from gateway.providers.whatsmeow.jids import jid_of
+from gateway.providers.whatsmeow.session import WhatsmeowSession
+
+operations: Handlers[WhatsmeowSession] = Handlers()
+
+
+@operations.handles(MarkRead)
+async def mark_read(session: WhatsmeowSession, asked: MarkRead) -> Value:
+    await session.call(
+        "mark_read",
+        ids=list(asked.message_ids),
+        chat=jid_of(asked.phone),
+        sender=jid_of(asked.sender or asked.phone),
+    )
+    return Value()
+
+
+@operations.handles(Revoke)
+async def revoke(session: WhatsmeowSession, asked: Revoke) -> Value:
+    target: KnownMessage = asked.target
+    await session.call(
+        "revoke",
+        id=target.provider_message_id,
+        chat=jid_of(target.chat),
+        sender=jid_of(target.sender) if target.sender else None,
+    )
+    return Value()

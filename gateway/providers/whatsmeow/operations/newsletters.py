@@ -1,0 +1,83 @@
+"""Channels, as far as the library goes: no search, no change, no administrators."""
+
+from typing import Any, Literal
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.newsletters import (
+    CreateNewsletter,
+    FollowNewsletter,
+    ListNewsletters,
+    MuteNewsletter,
+    Newsletter,
+    NewsletterCreated,
+    ReadNewsletter,
+    UnfollowNewsletter,
+    UnmuteNewsletter,
+    ViewMetadata,
+)
+from gateway.contract.operation import Value
+from gateway.providers.whatsmeow.jids import text_of
+from gateway.providers.whatsmeow.session import WhatsmeowSession
+
+operations: Handlers[WhatsmeowSession] = Handlers()
+
+_INVITE = "https://whatsapp.com/channel/"
+
+
+@operations.handles(CreateNewsletter)
+async def create(session: WhatsmeowSession, asked: CreateNewsletter) -> NewsletterCreated:
+    made = await session.call("create_channel", name=asked.name, description=asked.description)
+    return NewsletterCreated(id=text_of(made["ID"]) or "")
+
+
+@operations.handles(FollowNewsletter)
+async def follow(session: WhatsmeowSession, asked: FollowNewsletter) -> Value:
+    await session.call("follow", jid=asked.id)
+    return Value()
+
+
+@operations.handles(UnfollowNewsletter)
+async def unfollow(session: WhatsmeowSession, asked: UnfollowNewsletter) -> Value:
+    await session.call("unfollow", jid=asked.id)
+    return Value()
+
+
+@operations.handles(MuteNewsletter)
+async def mute(session: WhatsmeowSession, asked: MuteNewsletter) -> Value:
+    await session.call("mute_channel", jid=asked.id, on=True)
+    return Value()
+
+
+@operations.handles(UnmuteNewsletter)
+async def unmute(session: WhatsmeowSession, asked: UnmuteNewsletter) -> Value:
+    await session.call("mute_channel", jid=asked.id, on=False)
+    return Value()
+
+
+@operations.handles(ReadNewsletter)
+async def read(session: WhatsmeowSession, asked: ReadNewsletter) -> Newsletter:
+    return _shown(await session.call("channel", jid=asked.newsletter_id))
+
+
+@operations.handles(ListNewsletters)
+async def list_all(session: WhatsmeowSession, _asked: ListNewsletters) -> tuple[Newsletter, ...]:
+    return tuple(_shown(each) for each in await session.call("channels"))
+
+
+def _shown(found: dict[str, Any]) -> Newsletter:
+    about, mine = found.get("ThreadMeta", {}), found.get("ViewerMeta", {})
+    active = found.get("State", {}).get("Type", "ACTIVE") == "ACTIVE"
+    state: Literal["ACTIVE", "NON_EXISTING"] = "ACTIVE" if active else "NON_EXISTING"
+    return Newsletter(
+        id=text_of(found["ID"]) or "",
+        creation_time=str(about.get("CreationTime", 0)),
+        state=state,
+        name=about.get("Name", {}).get("Text", ""),
+        description=about.get("Description", {}).get("Text", ""),
+        subscribers_count=str(about.get("SubscriberCount", 0)),
+        invite_link=_INVITE + about.get("InviteCode", ""),
+        verification=about.get("VerificationState", "UNVERIFIED"),
+        picture=about.get("Picture", {}).get("URL") or None,
+        preview=about.get("Preview", {}).get("URL") or None,
+        view_metadata=ViewMetadata(mute=mine.get("Mute", "OFF"), role=mine.get("Role", "GUEST")),
+    )

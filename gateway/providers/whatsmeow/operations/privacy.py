@@ -1,0 +1,82 @@
+"""What others see of this number, and how it shows itself.
+
+The lists of people who are excluded are not the library's to read or change.
+"""
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.instances import SetProfileAbout, SetProfileName
+from gateway.contract.operation import Success, Value
+from gateway.contract.privacy import (
+    AudienceOperation,
+    PrivacyOperation,
+    SetDescriptionPrivacy,
+    SetGroupAdd,
+    SetLastSeen,
+    SetMessagesDuration,
+    SetOnline,
+    SetPhotoPrivacy,
+    SetReadReceipts,
+)
+from gateway.errors import NotSupported
+from gateway.providers.whatsmeow.session import WhatsmeowSession
+
+operations: Handlers[WhatsmeowSession] = Handlers()
+
+_NANOSECONDS_PER_HOUR = 3_600 * 1_000_000_000
+_HOURS = {"days90": 90 * 24, "days7": 7 * 24, "hours24": 24, "disable": 0}
+_NAMES: dict[type[PrivacyOperation], str] = {
+    SetLastSeen: "last",
+    SetPhotoPrivacy: "profile",
+    SetDescriptionPrivacy: "status",
+}
+
+
+@operations.handles(AudienceOperation)
+async def set_audience(session: WhatsmeowSession, asked: AudienceOperation) -> Success:
+    return await _set(session, asked, _NAMES[type(asked)], asked.visualization_type.lower())
+
+
+@operations.handles(SetGroupAdd)
+async def set_group_add(session: WhatsmeowSession, asked: SetGroupAdd) -> Success:
+    return await _set(session, asked, "groupadd", asked.type.lower())
+
+
+@operations.handles(SetOnline)
+async def set_online(session: WhatsmeowSession, asked: SetOnline) -> Success:
+    value = "all" if asked.visualization_type == "ALL" else "match_last_seen"
+    await session.call("set_privacy", name="online", value=value)
+    return Success()
+
+
+@operations.handles(SetReadReceipts)
+async def set_read_receipts(session: WhatsmeowSession, asked: SetReadReceipts) -> Success:
+    value = "all" if asked.value == "enable" else "none"
+    await session.call("set_privacy", name="readreceipts", value=value)
+    return Success()
+
+
+@operations.handles(SetMessagesDuration)
+async def set_duration(session: WhatsmeowSession, asked: SetMessagesDuration) -> Success:
+    await session.call("expire_all", nanoseconds=_HOURS[asked.value] * _NANOSECONDS_PER_HOUR)
+    return Success()
+
+
+@operations.handles(SetProfileName)
+async def set_name(session: WhatsmeowSession, asked: SetProfileName) -> Value:
+    await session.call("set_name", value=asked.value)
+    return Value()
+
+
+@operations.handles(SetProfileAbout)
+async def set_about(session: WhatsmeowSession, asked: SetProfileAbout) -> Value:
+    await session.call("set_about", value=asked.value)
+    return Value()
+
+
+async def _set(
+    session: WhatsmeowSession, asked: PrivacyOperation, name: str, value: str
+) -> Success:
+    if asked.contacts_blacklist:
+        raise NotSupported
+    await session.call("set_privacy", name=name, value=value)
+    return Success()

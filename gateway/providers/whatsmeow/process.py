@@ -1,0 +1,258 @@
+"""Child processes: started, spoken to, held to the lease, and never left behind."""
+
+import asyncio
+import contextlib
+import itertools
+import socket
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from gateway.observability.error_reports import report_error
+from gateway.observability.logging import logger
+from gateway.whatsmeow_child.frames import (
+    Acknowledge,
+    Answer,
+    Ask,
+    Deadline,
+    Frame,
+    Json,
+    Tell,
+    packed,
+    read_frame,
+)
+
+_LAST_WORDS = 40
+_OURS = ("GATEWAY_", "DATABASE_URL")
+Hear = Callable[[Tell], Awaitable[None]]
+
+
+class ChildGone(Exception):
+    """The process ended; what it was asked may have happened."""
+
+
+class VerbFailed(Exception):
+    """The library, or WhatsApp, said no."""
+
+    def __init__(self, failure: str, text: str) -> None:
+        super().__init__(text or failure)
+        self.failure, self.text = failure, text
+
+
+class Child:
+    """A process that runs the library for one or several instances."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._process, self._reader, self._writer = process, reader, writer
+        self._numbers = itertools.count(1)
+        self._asked: dict[int, asyncio.Future[Any]] = {}
+        self._hearing: set[asyncio.Task[None]] = set()
+        self._deadline = 0.0
+        self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
+        self.ears: dict[str, Hear] = {}
+        """Who is told what happens to an instance of this process."""
+        self.gone = asyncio.Event()
+        self._life = asyncio.create_task(self._live(), name=f"whatsmeow child {self.pid}")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @classmethod
+    async def start(cls, environment: Mapping[str, str], *, deadline: float) -> "Child":
+        """Starts a process that ends by itself at *deadline*, unless it is moved."""
+        ours, theirs = socket.socketpair()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "gateway.whatsmeow_child",
+                str(theirs.fileno()),
+                str(deadline),
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,  # the library prints what cannot be silenced
+                stderr=asyncio.subprocess.PIPE,
+                env=_environment(environment),
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        return cls(process, reader, writer)
+
+    async def ask(self, instance_id: str, verb: str, **arguments: Json) -> Json:
+        """What the verb answers.
+
+        Raises:
+            ChildGone: the process ended before it answered.
+            VerbFailed: it could not be done.
+        """
+        if self.gone.is_set():
+            raise ChildGone
+        number = next(self._numbers)
+        answered = self._asked[number] = asyncio.get_running_loop().create_future()
+        try:
+            self._write(Ask(number, instance_id, verb, arguments))
+            return await answered
+        finally:
+            del self._asked[number]
+
+    def hold_to(self, deadline: float) -> None:
+        """The process may act until then."""
+        if deadline != self._deadline:
+            self._deadline = deadline
+            self._write(Deadline(deadline))
+
+    async def end(self) -> None:
+        """Returns when the process is no more."""
+        self.kill()
+        await self.gone.wait()
+
+    def kill(self) -> None:
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    def _write(self, frame: Frame) -> None:
+        if not self._writer.is_closing():
+            self._writer.write(packed(frame))
+
+    async def _live(self) -> None:
+        listening = asyncio.create_task(self._listen())
+        try:
+            while frame := await read_frame(self._reader):
+                self._take(frame)
+        except Exception as error:  # noqa: BLE001 - one child must not end the others
+            report_error(error, component="whatsmeow child")
+        finally:
+            self.kill()
+            code = await self._process.wait()  # or it would stay as a zombie
+            await listening
+            self.gone.set()
+            self._writer.close()
+            for answered in self._asked.values():
+                if not answered.done():
+                    answered.set_exception(ChildGone())
+            logger.info("whatsmeow_child_ended", pid=self.pid, code=code)
+
+    def _take(self, frame: Frame) -> None:
+        match frame:
+            case Answer(number, result, failure, text):
+                answered = self._asked.get(number)
+                if answered is None or answered.done():
+                    return
+                if failure is None:
+                    answered.set_result(result)
+                else:
+                    answered.set_exception(VerbFailed(failure, text))
+            case Tell():
+                task = asyncio.create_task(self._hear(frame))
+                self._hearing.add(task)
+                task.add_done_callback(self._hearing.discard)
+            case _:
+                raise ValueError(f"a child does not say {type(frame).__name__}")
+
+    async def _hear(self, told: Tell) -> None:
+        """Unacknowledged, the library waits: what nobody hears is told again by WhatsApp."""
+        if hear := self.ears.get(told.instance_id):
+            try:
+                await hear(told)
+            except Exception as error:  # noqa: BLE001 - ends the child, and WhatsApp repeats it
+                report_error(error, component="whatsmeow", instance_id=told.instance_id)
+                self.kill()
+            else:
+                self._write(Acknowledge(told.number))
+
+    async def _listen(self) -> None:
+        """Keeps the last words: a panic of the library says in them what it was."""
+        assert self._process.stderr
+        while line := await _line_of(self._process.stderr):
+            self._last_words.append(line)
+
+    def last_words(self) -> str:
+        return "\n".join(self._last_words)
+
+
+async def _line_of(stream: asyncio.StreamReader) -> str:
+    try:
+        return (await stream.readline()).decode(errors="replace")
+    except ValueError:  # longer than the stream's limit
+        return "...\n"
+
+
+def _environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a child needs of ours: no secret, and no tag that marks each message as a robot's."""
+    kept = {name: value for name, value in environment.items() if not name.startswith(_OURS)}
+    return kept | {"NEONIZE_BOT_TAG": "off"}
+
+
+class Children:
+    """The processes of this engine, and which of them has room."""
+
+    def __init__(self, environment: Mapping[str, str], *, instances_per_process: int) -> None:
+        self._environment, self._most = environment, instances_per_process
+        self._all: dict[Child, set[str]] = {}
+        self._shared: set[Child] = set()
+        self._starting = asyncio.Lock()
+
+    async def place(self, instance_id: str, hear: Hear, *, alone: bool, deadline: float) -> Child:
+        """A process with room; one of its own for a session that is not linked yet.
+
+        Such a session cannot be ended without ending its process.
+        """
+        async with self._starting:
+            child = None if alone else self._with_room()
+            if child is None:
+                child = await Child.start(self._environment, deadline=deadline)
+                self._all[child] = set()
+                if not alone and self._most > 1:
+                    self._shared.add(child)
+            self._all[child].add(instance_id)
+            child.ears[instance_id] = hear
+        return child
+
+    async def leave(self, child: Child, instance_id: str) -> None:
+        """Ends the session, and the process when it was the last."""
+        child.ears.pop(instance_id, None)
+        others = self._all.get(child, set())
+        others.discard(instance_id)
+        if others and not child.gone.is_set():
+            with contextlib.suppress(ChildGone, VerbFailed):
+                await child.ask(instance_id, "close")
+            return
+        self._all.pop(child, None)
+        self._shared.discard(child)
+        await child.end()
+
+    def hold_to(self, deadline_of: Callable[[str], float], now: float) -> None:
+        """Moves the deadline of every process, and kills what is past it."""
+        for child, instances in self._all.items():
+            if not instances:
+                continue
+            deadline = min(map(deadline_of, instances))
+            child.hold_to(deadline)
+            if now >= deadline:
+                child.kill()
+
+    async def end(self) -> None:
+        for child in list(self._all):
+            await child.end()
+
+    def _with_room(self) -> Child | None:
+        return next(
+            (
+                child
+                for child in self._shared
+                if len(self._all[child]) < self._most and not child.gone.is_set()
+            ),
+            None,
+        )

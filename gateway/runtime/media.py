@@ -1,0 +1,86 @@
+"""Everything about files, built together."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from obstore.store import ObjectStore
+
+from gateway.api.media import Shelf
+from gateway.clock import Clock
+from gateway.database.pool import Database
+from gateway.media.converting import Converter
+from gateway.media.fetching import Fetcher
+from gateway.media.intake import Intake
+from gateway.media.links import Links
+from gateway.media.objects import Bucket, open_bucket, open_folder
+from gateway.media.preparing import Preparer
+from gateway.media.receiving import Receiver
+from gateway.media.spooling import Spool
+from gateway.media.storing import MediaStore
+from gateway.media.sweeping import Sweeper
+from gateway.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """Part of the service: sweeps, and lets go of connections and processes at the end."""
+
+    store: MediaStore
+    intake: Intake
+    preparer: Preparer
+    receiver: Receiver
+    shelf: Shelf
+    fetcher: Fetcher
+    converter: Converter
+    sweeper: Sweeper
+
+    @classmethod
+    def build(
+        cls,
+        settings: Settings,
+        database: Database,
+        clock: Clock,
+        *,
+        base_url: str,
+        secrets: Sequence[str],
+    ) -> Self:
+        days = settings.media_retention_days
+        spool = Spool(settings.data_dir / "spool")
+        store = MediaStore(database, _objects(settings), spool, retention_days=days)
+        fetcher = Fetcher(settings.address_policy(), timeout_seconds=settings.media_timeout_seconds)
+        converter = Converter(processes=settings.media_processes)
+        links = Links(settings.public_url or base_url, secrets, clock, days=days)
+        return cls(
+            store=store,
+            intake=Intake(store, fetcher, spool),
+            preparer=Preparer(store, fetcher, converter, spool),
+            receiver=Receiver(store, fetcher, links, spool),
+            shelf=Shelf(store, links),
+            fetcher=fetcher,
+            converter=converter,
+            sweeper=Sweeper(store, clock),
+        )
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        try:
+            await self.sweeper.run_until(stopping)
+        finally:
+            self.converter.close()
+            await self.fetcher.close()
+
+
+def _objects(settings: Settings) -> ObjectStore:
+    if settings.media_bucket is None:
+        return open_folder(settings.data_dir / "media")
+    return open_bucket(
+        Bucket(
+            name=settings.media_bucket,
+            prefix=settings.media_bucket_prefix,
+            endpoint=settings.media_bucket_endpoint,
+            region=settings.media_bucket_region,
+            access_key_id=settings.media_bucket_access_key_id,
+            secret_access_key=settings.media_bucket_secret_access_key,
+        )
+    )

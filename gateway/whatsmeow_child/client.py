@@ -1,0 +1,163 @@
+"""One client of the library, with its traps taken out."""
+
+import asyncio
+import ctypes
+import os
+import re
+import sys
+import traceback
+from typing import Any
+
+import neonize.aioze.client as library
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message import Message as Protobuf
+from neonize.aioze.client import ClientFactory, ContactStore, NewAClient
+from neonize.events import INT_TO_EVENT
+from neonize.proto.Neonize_pb2 import JID, LogEntry
+from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
+from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
+from neonize.utils.enum import Presence
+from neonize.utils.jid import Jid2String
+
+from gateway.whatsmeow_child.link import Link
+
+_DEVICE = 0
+_PUSHED_TWICE = ("Raw", "SourceWebMsg")
+_SENT_MESSAGE = re.compile(r"<message\b[^>]*")
+_ID = re.compile(r"""\bid=['"]([^'"]+)['"]""")
+_PEER = re.compile(r"""\bcategory=['"]peer['"]""")
+
+
+class NotPaired(Exception):
+    """The store has no such device; to connect as one would abort the process."""
+
+
+def jid_of(text: str) -> JID:
+    """Of `user:device@server`."""
+    user, _, server = text.rpartition("@")
+    user, _, device = user.partition(":")
+    return JID(User=user, Device=int(device or 0), RawAgent=0, Integrator=0, Server=server)
+
+
+def as_dict(message: Protobuf) -> dict[str, Any]:
+    found: dict[str, Any] = MessageToDict(message)
+    return found
+
+
+def parsed(fields: dict[str, Any]) -> Message:
+    message = Message()
+    ParseDict(fields, message)
+    return message
+
+
+class Client:
+    """What happens to it is told, in order, each thing before the next."""
+
+    def __init__(self, instance_id: str, link: Link) -> None:
+        self.instance_id, self._link = instance_id, link
+        self.sending = asyncio.Lock()
+        self._announced: str | None = None
+        self._awaiting_id = False
+        self.api: NewAClient
+
+    async def open(self, *, store: str, device: str | None, uuid: str, name: str) -> None:
+        """Connects as a device of the store, or shows QR codes for a new one."""
+        if device is not None:
+            await asyncio.to_thread(_require_device, store, device)
+        self.api = api = NewAClient(
+            store,
+            # Without it the library silently resumes the first device of the store.
+            jid=jid_of(device) if device else None,
+            props=DeviceProps(os=name, platformType=DeviceProps.CHROME),
+            uuid=uuid,
+            new_device=device is None,
+        )
+        # With a jid the library would use the bare number: two devices of one number would meet.
+        api.uuid = uuid.encode()
+        api.contact = ContactStore(api.uuid)
+        # Collected late, an earlier client would stop the one that has its place.
+        api._stop_finalizer.detach()  # noqa: SLF001 - there is no public way
+        # Its own dispatch starts a task per event: out of order, and after the receipt was sent.
+        api.event.execute = self._on_event
+        api.event.list_func = dict.fromkeys(code for code in INT_TO_EVENT if code != _DEVICE)
+        api.qr(self._on_qr)
+        # Read once, while connecting: the only place where an id is seen before its message goes.
+        library.log_whatsmeow = self._on_log
+        self._connected = await api.connect()
+        self._connected.add_done_callback(self._on_end)
+
+    async def send(self, chat: str, fields: dict[str, Any]) -> dict[str, Any]:
+        async with self.sending:
+            self._announced, self._awaiting_id = None, True
+            try:
+                sent = await self.api.send_message(jid_of(chat), parsed(fields))
+            finally:
+                self._awaiting_id = False
+        return {"id": sent.ID, "serverId": sent.ServerID, "timestamp": sent.Timestamp}
+
+    async def become_available(self) -> None:
+        """Without it others see one tick, and receipts arrive as `inactive`."""
+        await self.api.set_force_activate_delivery_receipts(True)
+        try:
+            await self.api.send_presence(Presence.AVAILABLE)
+        except Exception:  # noqa: BLE001 - there is no name yet; it comes with the first sync
+            return
+
+    def _on_event(self, _uuid: int, binary: int, size: int, code: int) -> None:
+        """On Go's one thread for events; must not raise, nor return before it is safe."""
+        try:
+            event = INT_TO_EVENT[code].FromString(ctypes.string_at(binary, size))
+            name = type(event).__name__
+            self._link.tell_and_wait(self.instance_id, name, _shortened(name, event))
+        except Exception:  # noqa: BLE001 - the library would lose the event and go on
+            traceback.print_exc()
+            os._exit(1)
+
+    async def _on_qr(self, _client: NewAClient, text: bytes) -> None:
+        await self._link.tell(self.instance_id, "QrShown", {"text": text.decode()})
+
+    def _on_log(self, binary: int, size: int) -> None:
+        """On the thread that sends, before it writes to the network."""
+        entry = LogEntry.FromString(ctypes.string_at(binary, size))
+        if entry.Name.endswith("Send") and self._awaiting_id:
+            self._look_for_id(entry.Message)
+        elif entry.Level in {"WARN", "ERROR"}:
+            sys.stderr.write(f"{entry.Name} {entry.Level} {entry.Message}\n")
+
+    def _look_for_id(self, stanza: str) -> None:
+        start = _SENT_MESSAGE.match(stanza)
+        if self._announced or start is None or _PEER.search(start[0]):
+            return
+        if found := _ID.search(start[0]):
+            self._announced = found[1]
+            self._link.tell_and_wait(self.instance_id, "Sending", {"id": found[1]})
+
+    def _on_end(self, task: asyncio.Task[None]) -> None:
+        failed = None if task.cancelled() else task.exception()
+        body = {"error": str(failed) if failed else ""}
+        self._telling = asyncio.ensure_future(self._link.tell(self.instance_id, "Ended", body))
+
+
+def _require_device(store: str, device: str) -> None:
+    known = ClientFactory.get_all_devices_from_db(store)
+    # It parses `user:device@server` into the user: the text is whole, the fields are not.
+    if not any(Jid2String(found.JID) == device for found in known):
+        raise NotPaired(device)
+
+
+def _shortened(name: str, event: Protobuf) -> dict[str, Any]:
+    """As JSON, without what comes twice."""
+    for field in _PUSHED_TWICE if name == "Message" else ():
+        event.ClearField(field)
+    if name == "HistorySync":
+        return _conversations(event)
+    return as_dict(event)
+
+
+def _conversations(event: Any) -> dict[str, Any]:  # noqa: ANN401 - a class made at run time
+    """The chats and names of a first synchronisation; its messages would be megabytes."""
+    for chat in event.Data.conversations:
+        del chat.messages[1:]
+    kept = as_dict(event)["Data"]
+    wanted = ("syncType", "progress", "conversations", "pushnames", "phoneNumberToLidMappings")
+    return {field: kept[field] for field in wanted if field in kept}

@@ -1,0 +1,193 @@
+"""What the engine may ask of a client."""
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message as Protobuf
+from neonize._binder import gocode
+from neonize.proto.Neonize_pb2 import Message, MessageInfo, MessageSource
+from neonize.utils.enum import (
+    ChatPresence,
+    ChatPresenceMedia,
+    ClientType,
+    MediaType,
+    ReceiptType,
+)
+from neonize.utils.jid import Jid2String, JIDToNonAD
+
+from gateway.whatsmeow_child.calls import CALLS, as_json
+from gateway.whatsmeow_child.client import Client, as_dict, jid_of, parsed
+from gateway.whatsmeow_child.frames import Answer, Ask
+from gateway.whatsmeow_child.link import Link
+
+Arguments = dict[str, Any]
+Verb = Callable[[Client, Arguments], Awaitable[Any]]
+VERBS: dict[str, Verb] = {}
+
+# Left without what the others have, this call hands out an address instead of bytes.
+gocode.DecryptPollVote.errcheck = gocode.GetMe.errcheck
+
+_STOP_SECONDS = 3.0
+# The maps of clients in Go have no lock: two that start at once may abort the process.
+_ONE_STARTS = asyncio.Lock()
+
+
+def verb(function: Verb) -> Verb:
+    VERBS[function.__name__] = function
+    return function
+
+
+class Verbs:
+    """The clients of this process, by instance."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._clients: dict[str, Client] = {}
+
+    async def carry_out(self, ask: Ask) -> None:
+        try:
+            result = await self._carry_out(ask)
+        except Exception as error:  # noqa: BLE001 - the engine decides what each means
+            self._link.answer(Answer(ask.number, None, type(error).__name__, str(error)))
+        else:
+            self._link.answer(Answer(ask.number, result))
+
+    async def _carry_out(self, ask: Ask) -> Any:  # noqa: ANN401 - whatever the verb answers
+        if ask.verb == "open":
+            client = Client(ask.instance_id, self._link)
+            async with _ONE_STARTS:
+                await client.open(**ask.arguments)
+            self._clients[ask.instance_id] = client
+            return None
+        client = self._clients[ask.instance_id]
+        if ask.verb == "close":
+            del self._clients[ask.instance_id]
+            async with _ONE_STARTS, asyncio.timeout(_STOP_SECONDS):
+                await client.api.stop()
+            return None
+        if call := CALLS.get(ask.verb):
+            return as_json(await call(client.api, ask.arguments))
+        return await VERBS[ask.verb](client, ask.arguments)
+
+
+@verb
+async def send(client: Client, given: Arguments) -> Arguments:
+    return await client.send(given["chat"], given["message"])
+
+
+@verb
+async def become_available(client: Client, _given: Arguments) -> None:
+    await client.become_available()
+
+
+@verb
+async def probe(client: Client, _given: Arguments) -> None:
+    """A question WhatsApp answers by itself and that changes nothing."""
+    await client.api.set_passive(False)
+
+
+@verb
+async def ping(client: Client, _given: Arguments) -> bool:
+    """Whether the process still turns, connected or not."""
+    alive: bool = await client.api.is_logged_in
+    return alive
+
+
+@verb
+async def me(client: Client, _given: Arguments) -> Arguments:
+    found = await client.api.get_me()
+    return as_dict(found) | {"device": Jid2String(found.JID)}
+
+
+@verb
+async def pair_code(client: Client, given: Arguments) -> str:
+    code: str = await client.api.PairPhone(
+        given["phone"], show_push_notification=True, client_type=ClientType.CHROME
+    )
+    return code
+
+
+@verb
+async def log_out(client: Client, _given: Arguments) -> None:
+    await client.api.logout()
+
+
+@verb
+async def typing(client: Client, given: Arguments) -> None:
+    shown = (
+        ChatPresence.CHAT_PRESENCE_COMPOSING if given["on"] else ChatPresence.CHAT_PRESENCE_PAUSED
+    )
+    media = ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT
+    await client.api.send_chat_presence(jid_of(given["chat"]), shown, media)
+
+
+@verb
+async def mark_read(client: Client, given: Arguments) -> None:
+    await client.api.mark_read(
+        *given["ids"],
+        chat=jid_of(given["chat"]),
+        sender=jid_of(given["sender"]),
+        receipt=ReceiptType.READ,
+    )
+
+
+@verb
+async def reject_call(client: Client, given: Arguments) -> None:
+    await client.api.reject_call(jid_of(given["caller"]), given["call_id"])
+
+
+@verb
+async def upload(client: Client, given: Arguments) -> Arguments:
+    content = await asyncio.to_thread(Path(given["path"]).read_bytes)
+    return as_dict(await client.api.upload(content, MediaType[given["type"]]))
+
+
+@verb
+async def download(client: Client, given: Arguments) -> None:
+    await client.api.download_any(parsed(given["message"]), given["path"])
+
+
+@verb
+async def poll_vote(client: Client, given: Arguments) -> Arguments:
+    """A vote, encrypted with the secret of the poll; *sender* is None where we made it."""
+    me = await client.api.get_me()
+    chat, ours = jid_of(given["chat"]), given["sender"] is None
+    sender = JIDToNonAD(me.JID) if ours else jid_of(given["sender"])
+    in_group = chat.Server == "g.us"
+    source = MessageSource(Chat=chat, Sender=sender, IsFromMe=ours, IsGroup=in_group)
+    information = MessageInfo(ID=given["id"], MessageSource=source)
+    _complete(information)
+    return as_dict(await client.api.build_poll_vote(information, given["options"]))
+
+
+@verb
+async def read_poll_vote(client: Client, given: Arguments) -> list[str]:
+    """Hashes of the options chosen, as base64."""
+    event = ParseDict(given["event"], Message())
+    vote = await client.api.decrypt_poll_vote(event)
+    return [base64.b64encode(option).decode() for option in vote.selectedOptions]
+
+
+@verb
+async def revoke(client: Client, given: Arguments) -> None:
+    me = await client.api.get_me()
+    sender = jid_of(given["sender"]) if given["sender"] else JIDToNonAD(me.JID)
+    await client.api.revoke_message(jid_of(given["chat"]), sender, given["id"])
+
+
+def _complete(message: Protobuf) -> None:
+    """Sets what must be present to its default, as the library's own events have it."""
+    for field in message.DESCRIPTOR.fields:
+        if not field.is_required:
+            continue
+        if field.message_type:
+            getattr(message, field.name).SetInParent()
+        elif not message.HasField(field.name):
+            setattr(message, field.name, field.default_value)
+    for field, value in message.ListFields():
+        if field.message_type and not field.is_repeated:
+            _complete(value)

@@ -1,0 +1,144 @@
+"""Who has a number, with which devices, and what linking a device needs."""
+
+import hmac
+import secrets
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from neonize.proto.waAdv.WAAdv_pb2 import (
+    ADVDeviceIdentity,
+    ADVSignedDeviceIdentity,
+    ADVSignedDeviceIdentityHMAC,
+)
+from pywhats.binary import Node
+from pywhats.events import JID
+from pywhats.signal.experimental.keys import xeddsa_sign
+
+from tests.providers.fake_whatsapp.noise import Certificates, public_of
+
+if TYPE_CHECKING:
+    from tests.providers.fake_whatsapp.groups import Group
+    from tests.providers.fake_whatsapp.websocket import Connection
+
+PERSON, HIDDEN, GROUP = "s.whatsapp.net", "lid", "g.us"
+SERVER = JID("", PERSON)
+
+
+@dataclass
+class Device:
+    """`undelivered` are messages the device has not confirmed, in order of arrival."""
+
+    keys: list[Node] = field(default_factory=list)
+    once: list[Node] = field(default_factory=list)
+    undelivered: dict[str, Node] = field(default_factory=dict)
+    connection: "Connection | None" = None
+
+
+@dataclass
+class Account:
+    """A number, its hidden identity, and the key of its phone."""
+
+    phone: str
+    lid: str
+    key: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate)
+    devices: dict[int, Device] = field(default_factory=dict)
+    about: str = "Hey there!"
+    name: str = ""
+    blocked: set[str] = field(default_factory=set)
+
+    def sign_device(self, number: int, identity: bytes, secret: bytes) -> bytes:
+        """What the phone says of a device it links: signed, and proven to be for that code."""
+        details = ADVDeviceIdentity(
+            rawID=1, timestamp=int(time.time()), keyIndex=number
+        ).SerializeToString()
+        signed = ADVSignedDeviceIdentity(
+            details=details,
+            accountSignatureKey=public_of(self.key),
+            accountSignature=xeddsa_sign(
+                self.key.private_bytes_raw(), b"\x06\x00" + details + identity
+            ),
+        ).SerializeToString()
+        proven: bytes = ADVSignedDeviceIdentityHMAC(
+            details=signed, HMAC=hmac.digest(secret, signed, "sha256")
+        ).SerializeToString()
+        return proven
+
+
+@dataclass
+class Sent:
+    """A message the server took."""
+
+    id: str
+    sender: str
+    to: str
+    kind: str
+    extras: list[str]
+
+
+class Universe:
+    """Everything the server knows."""
+
+    def __init__(self) -> None:
+        self.certificates = Certificates()
+        self.accounts: dict[str, Account] = {}
+        self.waiting: dict[str, Connection] = {}
+        """Clients that show a QR code, by the reference in it."""
+        self.typed: dict[str, Connection] = {}
+        """Clients that show a pairing code, by phone."""
+        self.groups: dict[str, Group] = {}
+        self.sent: list[Sent] = []
+        self.files: dict[str, bytes] = {}
+        self.unknown: Counter[str] = Counter()
+        self.logins: Counter[str] = Counter()
+        self.presence: list[str] = []
+        self.refusing = False
+        """Whether new connections are turned away, as when WhatsApp is out of reach."""
+        self.mute = False
+        """Whether queries stay unanswered, as on a connection that only seems alive."""
+        self.hold_acks = False
+        """Whether messages are delivered, and their sender is never told."""
+        self.lose = False
+        """Whether messages are taken, and nothing comes of them."""
+
+    def account(self, phone: str) -> Account:
+        if phone not in self.accounts:
+            account = Account(phone, lid=f"9{int(phone) % 10**13:013d}")
+            account.devices[0] = _phone(account)
+            self.accounts[phone] = account
+        return self.accounts[phone]
+
+    def find(self, jid: JID) -> Account | None:
+        if jid.server == HIDDEN:
+            return next((a for a in self.accounts.values() if a.lid == jid.user), None)
+        return self.accounts.get(jid.user)
+
+    def device(self, jid: JID) -> Device | None:
+        account = self.find(jid)
+        return account.devices.get(jid.device) if account else None
+
+    def connections(self, phone: str | None = None) -> "list[Connection]":
+        accounts = self.accounts.values() if phone is None else [self.account(phone)]
+        devices = [device for account in accounts for device in account.devices.values()]
+        return [device.connection for device in devices if device.connection]
+
+
+def _phone(account: Account) -> Device:
+    """Keys enough that others can encrypt to it."""
+    key = X25519PrivateKey.generate()
+    signature = xeddsa_sign(account.key.private_bytes_raw(), b"\x05" + public_of(key))
+    signed = [
+        Node("id", {}, secrets.token_bytes(3)),
+        Node("value", {}, public_of(key)),
+        Node("signature", {}, signature),
+    ]
+    return Device(
+        keys=[
+            Node("registration", {}, b"\0\0\0\1"),
+            Node("type", {}, b"\x05"),
+            Node("identity", {}, public_of(account.key)),
+            Node("skey", {}, signed),
+        ]
+    )

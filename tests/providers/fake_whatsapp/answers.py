@@ -1,0 +1,174 @@
+"""What a query is answered."""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from pywhats.binary import Node
+from pywhats.binary.node import AttrValue
+from pywhats.events import JID
+
+from tests.providers.fake_whatsapp import groups, linking
+from tests.providers.fake_whatsapp.accounts import HIDDEN, SERVER, Account
+from tests.providers.fake_whatsapp.routing import jid_in, now
+
+if TYPE_CHECKING:
+    from tests.providers.fake_whatsapp.websocket import Connection
+
+_PRIVACY = ("groupadd", "last", "status", "profile", "readreceipts", "online", "calladd")
+
+
+async def answer(connection: "Connection", query: Node) -> None:
+    space = query.get_str("xmlns")
+    maker = _ANSWERS.get(space)
+    if maker:
+        content = await maker(connection, query)
+    elif space == "md" and query.get_child("link_code_companion_reg"):
+        await linking.hello(connection, query)
+        return
+    elif space == "md" and query.get_child("remove-companion-device"):
+        await _reply(connection, query, None)
+        assert connection.account
+        del connection.account.devices[connection.number]
+        return
+    else:
+        if space not in _TAKEN_IN_SILENCE:
+            connection.universe.unknown[f"iq {space}"] += 1
+        content = None
+    await _reply(connection, query, content)
+
+
+async def _reply(connection: "Connection", query: Node, content: list[Node] | None) -> None:
+    failed = bool(content) and content is not None and content[0].tag == "error"
+    attributes: dict[str, AttrValue] = {
+        "from": query.attrs.get("to", SERVER),
+        "type": "error" if failed else "result",
+        "id": query.get_str("id"),
+    }
+    await connection.send(Node("iq", attributes, content))
+
+
+async def _keys(connection: "Connection", query: Node) -> list[Node] | None:
+    """Counting, leaving and fetching the keys others need to write to a device."""
+    child = query.get_children()[0]
+    device = connection.device
+    if query.get_str("type") == "set":
+        if left := query.get_child("list"):
+            device.once += left.get_children("key")
+            names = ("registration", "type", "identity", "skey")
+            device.keys = [node for name in names if (node := query.get_child(name))]
+        return None
+    if child.tag == "count":
+        return [Node("count", {"value": str(len(device.once))})]
+    return [Node("list", {}, [_keys_of(connection, u) for u in child.get_children("user")])]
+
+
+def _keys_of(connection: "Connection", asked: Node) -> Node:
+    jid = jid_in(asked, "jid")
+    device = connection.universe.device(jid)
+    if device is None or not device.keys:
+        return Node("user", {"jid": jid}, [Node("error", {"code": "404", "text": "not-found"})])
+    once = [device.once.pop(0)] if device.once else []
+    return Node("user", {"jid": jid, "t": now()}, device.keys + once)
+
+
+async def _usync(connection: "Connection", query: Node) -> list[Node]:
+    """Which devices people have, and whether they have WhatsApp at all."""
+    usync = query.get_child("usync")
+    assert usync
+    wanted, listed = usync.get_child("query"), usync.get_child("list")
+    assert wanted
+    assert listed
+    kinds = [child.tag for child in wanted.get_children()]
+    users = [_user(connection, user, kinds) for user in listed.get_children("user")]
+    names = ("sid", "mode", "context")
+    attributes: dict[str, AttrValue] = {name: usync.get_str(name) for name in names}
+    content = [Node("result"), Node("list", {}, users)]
+    return [Node("usync", attributes | {"index": "0", "last": "true"}, content)]
+
+
+def _user(connection: "Connection", user: Node, kinds: list[str]) -> Node:
+    contact = user.get_child("contact")
+    if "jid" in user.attrs:
+        jid = jid_in(user, "jid")
+    else:
+        assert contact
+        jid = JID(contact.content_bytes().decode().partition("@")[0].lstrip("+"))
+    account = connection.universe.find(jid)
+    typed = contact.content_bytes() if contact else None
+    nodes = [node for kind in kinds if (node := _fact(kind, account, typed))]
+    return Node("user", {"jid": jid}, nodes)
+
+
+def _fact(kind: str, account: Account | None, typed: bytes | None) -> Node | None:
+    match kind:
+        case "devices":
+            numbers = list(account.devices) if account else [0]
+            devices = [
+                Node("device", {"id": str(n)} | ({"key-index": str(n)} if n else {}))
+                for n in numbers
+            ]
+            return Node("devices", {}, [Node("device-list", {"hash": "2:xx"}, devices)])
+        case "contact":
+            return Node("contact", {"type": "in" if account else "out"}, typed)
+        case "lid" if account:
+            return Node("lid", {"val": JID(account.lid, HIDDEN)})
+        case "status" if account:
+            return Node("status", {"t": "1"}, account.about.encode())
+        case "picture":
+            return Node("picture", {"id": "1"})
+        case _:
+            return None
+
+
+async def _media(_connection: "Connection", _query: Node) -> list[Node]:
+    host = Node("host", {"hostname": "mmg.whatsapp.net"})
+    times: dict[str, AttrValue] = {"ttl": "3600", "auth_ttl": "3600", "max_buckets": "12"}
+    return [Node("media_conn", times | {"auth": "AUTH"}, [host])]
+
+
+async def _app_state(_connection: "Connection", query: Node) -> list[Node]:
+    sync = query.get_child("sync")
+    assert sync
+    names = [(c.get_str("name"), c.get_str("version")) for c in sync.get_children("collection")]
+    found = [
+        Node("collection", {"name": name, "version": version or "0", "type": "result"})
+        for name, version in names
+    ]
+    return [Node("sync", {}, found)]
+
+
+async def _privacy(_connection: "Connection", _query: Node) -> list[Node]:
+    kinds = [Node("category", {"name": name, "value": "all"}) for name in _PRIVACY]
+    return [Node("privacy", {}, kinds)]
+
+
+async def _blocked(connection: "Connection", query: Node) -> list[Node]:
+    assert connection.account
+    if item := query.get_child("item"):
+        change = connection.account.blocked
+        who = jid_in(item, "jid").user
+        (change.add if item.get_str("action") == "block" else change.discard)(who)
+    items = [Node("item", {"jid": JID(user)}) for user in sorted(connection.account.blocked)]
+    return [Node("list", {"dhash": "1"}, items)]
+
+
+async def _picture(_connection: "Connection", query: Node) -> list[Node]:
+    if query.get_str("type") == "set":
+        return [Node("picture", {"id": "777"})]
+    where: dict[str, AttrValue] = {"url": "https://pps.whatsapp.net/p.jpg", "direct_path": "/p"}
+    return [Node("picture", where | {"id": "1", "type": "image"})]
+
+
+_ANSWERS: dict[str, Callable[["Connection", Node], Awaitable[list[Node] | None]]] = {
+    "encrypt": _keys,
+    "usync": _usync,
+    "w:m": _media,
+    "w:sync:app:state": _app_state,
+    "privacy": _privacy,
+    "blocklist": _blocked,
+    "w:profile:picture": _picture,
+    "w:g2": groups.answer,
+}
+_TAKEN_IN_SILENCE = frozenset(
+    {"passive", "w:p", "urn:xmpp:ping", "w", "privatestats", "md", "status", "disappearing_mode"}
+)

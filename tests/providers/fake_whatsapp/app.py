@@ -1,0 +1,113 @@
+"""The HTTP of it: WhatsApp's own, and how tests steer it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from tests.providers.fake_whatsapp import linking, routing
+from tests.providers.fake_whatsapp.accounts import Universe
+from tests.providers.fake_whatsapp.websocket import Connection
+
+Body = dict[str, Any]
+
+
+def whatsapp_app(universe: Universe) -> Starlette:
+    async def chat(socket: WebSocket) -> None:
+        await socket.accept()
+        await Connection(socket, universe).run()
+
+    async def upload(request: Request) -> Response:
+        token = request.url.path.rpartition("/")[2]
+        universe.files[token] = await request.body()
+        path = f"/v/{token}?token=1"  # a query follows
+        return JSONResponse({"url": f"https://mmg.whatsapp.net{path}", "direct_path": path})
+
+    async def download(request: Request) -> Response:
+        content = universe.files.get(request.path_params["token"])
+        return Response(status_code=404) if content is None else Response(content)
+
+    return Starlette(
+        routes=[
+            WebSocketRoute("/ws/chat", chat),
+            Route("/v/{token}", download),
+            Route("/{path:path}", upload, methods=["POST"]),
+        ]
+    )
+
+
+class Control:
+    """What a test may do to the world; each verb takes and answers JSON."""
+
+    def __init__(self, universe: Universe) -> None:
+        self._universe = universe
+
+    async def scan(self, body: Body) -> Body:
+        reference = body["code"].split(",")[0].rpartition("#")[2]
+        connection = self._universe.waiting.get(reference)
+        if connection is None:
+            return {"linked": False}
+        await linking.scan(connection, self._universe.account(body["phone"]), body["code"])
+        return {"linked": True}
+
+    async def type(self, body: Body) -> Body:
+        account = self._universe.account(body["phone"])
+        return {"linked": await linking.type_code(account, body["code"])}
+
+    async def cut(self, body: Body) -> Body:
+        """Ends connections: silently, or with the reason the server would give."""
+        reasons = {
+            "logged_out": routing.stream_error(code="401", conflict="device_removed"),
+            "replaced": routing.stream_error(conflict="replaced"),
+        }
+        for connection in self._universe.connections(body.get("phone")):
+            if why := body.get("why"):
+                await connection.send(reasons[why])
+            await connection.close()
+        return {}
+
+    async def behave(self, body: Body) -> Body:
+        for name in ("refusing", "mute", "hold_acks", "lose"):
+            setattr(self._universe, name, body.get(name, getattr(self._universe, name)))
+        return {}
+
+    async def ring(self, body: Body) -> Body:
+        for connection in self._universe.connections(body["phone"]):
+            await routing.call(connection, body["caller"])
+        return {}
+
+    async def state(self, _body: Body) -> Body:
+        universe = self._universe
+        return {
+            "sent": [asdict(sent) for sent in universe.sent],
+            "online": [c.jid.user for c in universe.connections()],
+            "logins": dict(universe.logins),
+            "unknown": dict(universe.unknown),
+            "presence": universe.presence,
+            "devices": {phone: list(a.devices) for phone, a in universe.accounts.items()},
+            "lids": {phone: a.lid for phone, a in universe.accounts.items()},
+        }
+
+
+def control_app(universe: Universe) -> Starlette:
+    control = Control(universe)
+    verbs = (control.scan, control.type, control.cut, control.behave, control.ring, control.state)
+    return Starlette(
+        routes=[Route(f"/{v.__name__}", _answering(v), methods=["POST"]) for v in verbs]
+    )
+
+
+def _answering(
+    verb: Callable[[Body], Awaitable[Body]],
+) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        async with asyncio.timeout(10):
+            return JSONResponse(await verb(await request.json()))
+
+    return endpoint

@@ -1,0 +1,19 @@
+"""Stanzas as bytes: pywhats' codec, and what its decoder leaves out."""
+
+from pywhats.binary import Node, decode, decoder, encode
+
+__all__ = ["Node", "decode", "encode"]
+
+_only_bytes = decoder._read_byte_payload
+_LAST_TOKEN, _FIRST_DICTIONARY, _LAST_DICTIONARY = 235, 236, 239
+
+
+def _read_payload(reader: decoder._Reader, tag: int) -> bytes:
+    """Content that is one of the well-known words travels as a token."""
+    if tag <= _LAST_TOKEN or _FIRST_DICTIONARY <= tag <= _LAST_DICTIONARY:
+        return str(decoder._read_string_or_bytes(reader, tag)).encode()
+    content: bytes = _only_bytes(reader, tag)
+    return content
+
+
+decoder._read_byte_payload = _read_payload

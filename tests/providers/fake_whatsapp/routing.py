@@ -1,0 +1,153 @@
+"""Messages, receipts and typing, from one device to others."""
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pywhats.binary import Node
+from pywhats.binary.node import AttrValue
+from pywhats.events import JID
+
+from tests.providers.fake_whatsapp.accounts import GROUP, HIDDEN, SERVER, Sent
+
+if TYPE_CHECKING:
+    from tests.providers.fake_whatsapp.websocket import Connection
+
+
+def now() -> str:
+    return str(int(time.time()))
+
+
+def jid_in(node: Node, name: str) -> JID:
+    value = node.attrs[name]
+    return value if isinstance(value, JID) else JID("", str(value))
+
+
+async def message(sender: "Connection", node: Node) -> None:
+    """Takes a message, confirms it, and leaves it with every device it is for."""
+    universe, to, number = sender.universe, jid_in(node, "to"), node.get_str("id")
+    extras = [child.tag for child in node.get_children()]
+    universe.sent.append(
+        Sent(number, sender.jid.user, f"{to.user}@{to.server}", node.get_str("type"), extras)
+    )
+    if universe.lose:
+        return
+    for recipient, parts in list(_parts(sender, node, to)):
+        device = universe.device(recipient)
+        if device is None or not recipient.device:
+            continue
+        copy = _as_received(sender, node, recipient, parts)
+        device.undelivered[number] = copy
+        if device.connection:
+            await device.connection.send(copy)
+    if universe.hold_acks:
+        return
+    confirmation: dict[str, AttrValue] = {"class": "message", "id": number, "t": now(), "from": to}
+    await sender.send(Node("ack", confirmation))
+
+
+def _parts(sender: "Connection", node: Node, to: JID) -> Iterator[tuple[JID, list[Node]]]:
+    """Who gets what: a copy per device, in a group with the part that all share."""
+    shared = node.get_children("enc")
+    listed = node.get_child("participants")
+    for each in listed.get_children("to") if listed else ():
+        yield jid_in(each, "jid"), each.get_children("enc") + (shared if to.server == GROUP else [])
+    if to.server == GROUP:
+        named = {jid_in(e, "jid").user for e in (listed.get_children("to") if listed else ())}
+        yield from (
+            (device, shared)
+            for device in sender.universe.groups[to.user].devices(sender.universe)
+            if device.user not in named and device != sender.jid
+        )
+    elif not listed and to.server in {"s.whatsapp.net", HIDDEN}:
+        yield to, shared or node.get_children("plaintext")
+
+
+def _as_received(sender: "Connection", node: Node, recipient: JID, parts: list[Node]) -> Node:
+    assert sender.account
+    universe, to = sender.universe, jid_in(node, "to")
+    attributes: dict[str, AttrValue] = {
+        "id": node.get_str("id"),
+        "t": now(),
+        "type": node.get_str("type"),
+        "notify": sender.account.name or f"Name of {sender.account.phone}",
+    }
+    if edit := node.get_str("edit"):
+        attributes["edit"] = edit
+    if to.server == GROUP:
+        hidden = recipient.server == HIDDEN
+        attributes |= {
+            "from": to,
+            "participant": sender.hidden_jid if hidden else sender.jid,
+            "addressing_mode": "lid" if hidden else "pn",
+        }
+    elif recipient.server == HIDDEN:
+        attributes |= {"from": sender.hidden_jid, "sender_pn": JID(sender.account.phone)}
+    else:
+        attributes |= {"from": sender.jid, "sender_lid": JID(sender.account.lid, HIDDEN)}
+    if to.server != GROUP and universe.find(recipient) is sender.account:
+        attributes["recipient"] = to
+    identity = node.get_child("device-identity")
+    return Node("message", attributes, parts + ([identity] if identity else []))
+
+
+async def receipt(sender: "Connection", node: Node) -> None:
+    """A device has a message, or its owner read it."""
+    to, kind = jid_in(node, "to"), node.get_str("type")
+    named = [node.get_str("id")]
+    listed = node.get_child("list")
+    named += [item.get_str("id") for item in (listed.get_children("item") if listed else ())]
+    if kind != "retry":
+        for number in named:
+            sender.device.undelivered.pop(number, None)
+    attributes: dict[str, AttrValue] = {"class": "receipt", "id": named[0], "from": to}
+    await sender.send(Node("ack", attributes | ({"type": kind} if kind else {})))
+    told: dict[str, AttrValue] = {"id": named[0], "t": now()} | ({"type": kind} if kind else {})
+    if to.server == GROUP:
+        told |= {"from": to, "participant": sender.jid}
+        author = jid_in(node, "participant") if "participant" in node.attrs else None
+    else:
+        own = sender.hidden_jid if to.server == HIDDEN else sender.jid
+        told["from"] = own if to.device or kind == "retry" else JID(own.user, own.server)
+        author = to
+    account = sender.universe.find(author) if author else None
+    if account is None or account is sender.account:
+        return
+    for number, device in account.devices.items():
+        copy = Node("receipt", told, node.content)
+        if number:
+            device.undelivered[f"{named[0]} {kind}"] = copy
+        if device.connection:
+            await device.connection.send(copy)
+
+
+async def taken(sender: "Connection", node: Node) -> None:
+    """A device has a receipt; one that is being linked has none."""
+    if sender.account:
+        sender.device.undelivered.pop(f"{node.get_str('id')} {node.get_str('type')}", None)
+
+
+async def chat_state(sender: "Connection", node: Node) -> None:
+    account = sender.universe.find(jid_in(node, "to"))
+    for other in sender.universe.connections(account.phone) if account else ():
+        await other.send(Node("chatstate", {"from": JID(sender.jid.user)}, node.content))
+
+
+async def call(universe_of: "Connection", caller: str) -> None:
+    """Somebody rings."""
+    sound = Node("audio", {"enc": "opus", "rate": "16000"})
+    offer = Node("offer", {"call-id": "CALL1", "call-creator": JID(caller)}, [sound])
+    attributes: dict[str, AttrValue] = {
+        "from": JID(caller),
+        "id": "call-1",
+        "t": now(),
+        "platform": "android",
+        "version": "2",
+    }
+    await universe_of.send(Node("call", attributes, [offer]))
+
+
+def stream_error(*, code: str | None = None, conflict: str | None = None) -> Node:
+    """Why the server ends a stream."""
+    content = [Node("conflict", {"type": conflict})] if conflict else None
+    return Node("stream:error", {"code": code} if code else {"from": SERVER}, content)

@@ -1,0 +1,147 @@
+"""One client's connection: frames in, stanzas out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from neonize.proto.waWa6.WAWebProtobufsWa6_pb2 import ClientPayload
+from pywhats.events import JID
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from tests.providers.fake_whatsapp import answers, linking, routing
+from tests.providers.fake_whatsapp.accounts import HIDDEN, SERVER, Account, Device, Universe
+from tests.providers.fake_whatsapp.codec import Node, decode, encode
+from tests.providers.fake_whatsapp.noise import HEADER, Handshake, nonce
+
+
+class Connection:
+    """Logged in once `account` is set."""
+
+    def __init__(self, socket: WebSocket, universe: Universe) -> None:
+        self.universe = universe
+        self.account: Account | None = None
+        self.number = 0
+        self._socket = socket
+        self._buffer = b""
+        self._reads = self._writes = 0
+        self._writing = asyncio.Lock()
+        self._read_key: AESGCM
+        self._write_key: AESGCM
+
+    @property
+    def jid(self) -> JID:
+        assert self.account
+        return JID(self.account.phone, device=self.number)
+
+    @property
+    def hidden_jid(self) -> JID:
+        assert self.account
+        return JID(self.account.lid, HIDDEN, self.number)
+
+    @property
+    def device(self) -> Device:
+        assert self.account
+        return self.account.devices[self.number]
+
+    async def run(self) -> None:
+        try:
+            await self._run()
+        except (WebSocketDisconnect, InvalidTag, RuntimeError):
+            pass  # the client went, in whatever way
+        finally:
+            linking.forget(self)
+            if self.account:
+                device = self.account.devices.get(self.number)
+                if device and device.connection is self:
+                    device.connection = None
+
+    async def send(self, node: Node) -> None:
+        async with self._writing:
+            cipher = self._write_key.encrypt(nonce(self._writes), encode(node), None)
+            self._writes += 1
+            await self._send_frame(cipher)
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+    async def _run(self) -> None:
+        if self.universe.refusing:
+            await self.close()
+            return
+        frames = self._frames()
+        handshake = Handshake(self.universe.certificates)
+        await self._send_frame(handshake.answer(await anext(frames)))
+        payload, self._read_key, self._write_key = handshake.finish(await anext(frames))
+        if payload.username:
+            await self._log_in(payload)
+        else:
+            await linking.offer(self)
+        async for frame in frames:
+            plain = self._read_key.decrypt(nonce(self._reads), frame, None)
+            self._reads += 1
+            await self._take(decode(plain))
+
+    async def _log_in(self, payload: ClientPayload) -> None:
+        account = self.universe.accounts.get(str(payload.username))
+        device = account.devices.get(payload.device) if account else None
+        if account is None or device is None:
+            await self.send(Node("failure", {"reason": "401", "location": "x"}))
+            return
+        self.account, self.number, device.connection = account, payload.device, self
+        self.universe.logins[account.phone] += 1
+        await self.send(Node("success", {"t": routing.now(), "lid": self.hidden_jid}))
+        waiting = list(device.undelivered.values())
+        await self._tell("offline_preview", count=str(len(waiting)), message=str(len(waiting)))
+        for node in waiting:
+            await self.send(node)
+        await self._tell("offline", count=str(len(waiting)))
+
+    async def _tell(self, tag: str, **attributes: str) -> None:
+        await self.send(Node("ib", {"from": SERVER}, [Node(tag, dict(attributes))]))
+
+    async def _take(self, node: Node) -> None:
+        if self.universe.mute and self.account:
+            return
+        if handle := _HANDLERS.get(node.tag):
+            await handle(self, node)
+        elif node.tag != "ib":
+            self.universe.unknown[node.tag] += 1
+
+    async def _send_frame(self, frame: bytes) -> None:
+        await self._socket.send_bytes(len(frame).to_bytes(3, "big") + frame)
+
+    async def _frames(self) -> AsyncIterator[bytes]:
+        self._buffer = await self._socket.receive_bytes()
+        if self._buffer[:4] == b"ED\0\1":  # routing information comes first
+            self._buffer = self._buffer[7 + int.from_bytes(self._buffer[4:7], "big") :]
+        assert self._buffer.startswith(HEADER)
+        self._buffer = self._buffer[len(HEADER) :]
+        while True:
+            while len(self._buffer) < 3 or len(self._buffer) < 3 + self._next_length():
+                self._buffer += await self._socket.receive_bytes()
+            end = 3 + self._next_length()
+            frame, self._buffer = self._buffer[3:end], self._buffer[end:]
+            yield frame
+
+    def _next_length(self) -> int:
+        return int.from_bytes(self._buffer[:3], "big")
+
+
+async def _query(connection: Connection, node: Node) -> None:
+    signed = node.get_str("type") == "result"
+    await (linking.signed if signed else answers.answer)(connection, node)
+
+
+async def _presence(connection: Connection, node: Node) -> None:
+    connection.universe.presence.append(f"{connection.jid.user} {node.get_str('type')}")
+
+
+_HANDLERS: dict[str, Callable[[Connection, Node], Awaitable[None]]] = {
+    "iq": _query,
+    "message": routing.message,
+    "receipt": routing.receipt,
+    "ack": routing.taken,
+    "chatstate": routing.chat_state,
+    "presence": _presence,
+}

@@ -1,0 +1,188 @@
+"""What the simulated WhatsApp refuses for its form, or for what it would do to another message."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from gateway.api.request_body import build
+from gateway.contract.catalogue import catalogue
+from gateway.contract.known import KnownMessage
+from gateway.contract.send import Send
+from gateway.errors import Refused
+from gateway.providers.sandbox.changes import change_of, chat_of
+from gateway.providers.sandbox.limits import complaints
+
+GROUP = "120363019502650977-group"
+FRIEND = "5511999999999"
+
+
+def message(kind: str, **changes: Any) -> Send:
+    send = catalogue().sends[kind]
+    return build(send, {**(send.example_minimal or send.example), **changes})
+
+
+def known(
+    kind: str, payload: Mapping[str, Any], *, from_me: bool, chat: str = FRIEND
+) -> KnownMessage:
+    sender = None if from_me else FRIEND
+    return KnownMessage("A", "A", chat, sender, from_me=from_me, type=kind, payload=payload)
+
+
+def buttons(count: int, **more: Any) -> list[dict[str, Any]]:
+    return [{"type": "REPLY", "label": f"Button {n}", **more} for n in range(count)]
+
+
+def options(count: int, **more: Any) -> dict[str, Any]:
+    rows = [{"title": f"Row {n}", "description": "", **more} for n in range(count)]
+    return {"title": "List", "buttonLabel": "Open", "options": rows}
+
+
+def cards(count: int, **more: Any) -> list[dict[str, Any]]:
+    return [{"text": "Card", "image": "https://example.com/a.png", **more}] * count
+
+
+def poll(count: int) -> list[dict[str, Any]]:
+    return [{"name": f"Option {n}"} for n in range(count)]
+
+
+@pytest.mark.parametrize("send", catalogue().sends.values(), ids=lambda send: send.kind())
+def test_the_examples_are_within_the_limits(send: type[Send]) -> None:
+    for example in filter(None, (send.example_minimal, send.example)):
+        assert list(complaints(send.model_validate(example))) == []
+
+
+@pytest.mark.parametrize(
+    ("refused", "complaint"),
+    [
+        (message("send-button-actions", message="x" * 1_025), "the text has 1025 characters"),
+        (message("send-button-actions", buttonActions=buttons(4)), "there are 4 buttons"),
+        (message("send-button-actions", title="x" * 61), "the title has 61"),
+        (message("send-button-actions", footer="x" * 61), "the footer has 61"),
+        (
+            message("send-button-actions", buttonActions=buttons(1, label="x" * 26)),
+            "the label of a button has 26",
+        ),
+        (
+            message("send-button-actions", buttonActions=buttons(2, id="same")),
+            "what can be tapped needs different ids",
+        ),
+        (message("send-button-list", buttonList={"buttons": buttons(4)}), "there are 4 buttons"),
+        (message("send-option-list", optionList=options(11)), "there are 11 options"),
+        (message("send-option-list", optionList=options(1, title="x" * 25)), "the title of an"),
+        (
+            message("send-option-list", optionList=options(1, description="x" * 73)),
+            "the description of an option has 73",
+        ),
+        (message("send-option-list", phone=GROUP), "an option list cannot be sent to a group"),
+        (message("send-button-otp", code="1" * 21), "the code has 21"),
+        (message("send-carousel", carousel=cards(11)), "there are 11 cards"),
+        (message("send-carousel", carousel=cards(1, buttons=buttons(3))), "there are 3 buttons of"),
+        (message("send-poll", poll=poll(1)), "a poll needs a second option"),
+        (message("send-poll", poll=poll(13)), "there are 13 options"),
+        (message("send-poll", poll=[{"name": "A"}] * 2), "the options of a poll must differ"),
+        (message("send-poll", message="x" * 256), "the question has 256"),
+        (message("send-poll", poll=[{"name": "x" * 101}, {"name": "A"}]), "the option has 101"),
+        (message("send-poll", pollMaxOptions=3), "nobody can choose 3"),
+        (message("send-event", phone=FRIEND), "an event can be sent to a group only"),
+        (
+            message("send-contacts", contacts=[{"name": "Ana", "phones": [FRIEND]}] * 258),
+            "there are 258 contacts",
+        ),
+        (message("send-reaction", reaction=":)"), "the reaction is no emoji"),
+        (message("send-text-status", message="x" * 701), "the text of a status has 701"),
+    ],
+)
+def test_what_whatsapp_refuses_for_its_form_is_refused(refused: Send, complaint: str) -> None:
+    assert any(complaint in said for said in complaints(refused))
+
+
+OUR_POLL = known("send-poll", {"poll": poll(3), "poll_max_options": 1}, from_me=True)
+THEIR_POLL = known("poll", {"poll": {"options": poll(3), "pollMaxOptions": 0}}, from_me=False)
+EVENT = {"event": {"name": "Party"}}
+
+
+@pytest.mark.parametrize(
+    ("acting", "target", "complaint"),
+    [
+        (
+            message("send-text", editMessageId="A"),
+            known("text", {"text": {"message": "hi"}}, from_me=False),
+            "message A was written by somebody else",
+        ),
+        (
+            message("send-text", editMessageId="A"),
+            OUR_POLL,
+            "message A is a send-poll, not a send-text",
+        ),
+        (
+            message("send-poll-vote", pollMessageId="A", pollVote=[{"name": "Green"}]),
+            OUR_POLL,
+            "the poll has no option 'Green'",
+        ),
+        (
+            message("send-poll-vote", pollMessageId="A", pollVote=poll(2)),
+            OUR_POLL,
+            "the poll takes 1 of its options, not 2",
+        ),
+        (
+            message("send-poll-vote", pollMessageId="A"),
+            known("send-text", {"message": "hi"}, from_me=True),
+            "message A is no poll",
+        ),
+        (
+            message("send-event-response", eventMessageId="A"),
+            known("send-event", EVENT, from_me=True, chat=GROUP),
+            "whoever made an event is going",
+        ),
+        (
+            message("send-event-response", eventMessageId="A"),
+            known("text", {"text": {"message": "hi"}}, from_me=False, chat=GROUP),
+            "message A is no event",
+        ),
+        (
+            message("send-edit-event", eventMessageId="A"),
+            known("event", EVENT, from_me=False, chat=GROUP),
+            "message A was written by somebody else",
+        ),
+        (
+            message("order-status-update", messageId="A"),
+            known("send-text", {"message": "hi"}, from_me=True),
+            "message A is a send-text, not a send-order",
+        ),
+        (
+            message("reply-status-text", statusMessageId="A"),
+            known("text", {"text": {"message": "hi"}}, from_me=False),
+            "message A is no status",
+        ),
+    ],
+)
+def test_what_cannot_be_done_to_a_message_is_refused(
+    acting: Send, target: KnownMessage, complaint: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        change_of(acting, {"A": target})
+    assert str(caught.value) == complaint
+
+
+def test_a_vote_in_a_poll_of_theirs_may_name_several() -> None:
+    vote = message("send-poll-vote", pollMessageId="A", pollVote=poll(2))
+    change = change_of(vote, {"A": THEIR_POLL})
+    assert change is not None
+    assert change.marks == {"votes": {"me": ["Option 0", "Option 1"]}}
+
+
+def test_most_messages_change_nothing() -> None:
+    assert change_of(message("send-text"), {}) is None
+
+
+@pytest.mark.parametrize(
+    ("from_me", "private", "seen_in"),
+    [(False, True, FRIEND), (False, False, GROUP), (True, True, GROUP)],
+)
+def test_a_private_answer_is_seen_by_its_reader_alone(
+    *, from_me: bool, private: bool, seen_in: str
+) -> None:
+    asked = known("text", {"text": {"message": "hi"}}, from_me=from_me, chat=GROUP)
+    answer = message("send-text", phone=GROUP, messageId="A", privateAnswer=private)
+    assert chat_of(answer, {"A": asked}) == seen_in

@@ -1,0 +1,487 @@
+"""Real WhatsApp's library, unmodified, against a server of our own."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from gateway.contract.contacts import LookAtProfile, LookUpNumber, ModifyBlocked
+from gateway.contract.groups import (
+    CreateGroup,
+    LeaveGroup,
+    ListJoinedGroups,
+    ReadGroupLight,
+    RenameGroup,
+)
+from gateway.contract.instances import (
+    AlreadyConnected,
+    Disconnect,
+    PhoneCode,
+    ReadDevice,
+    ReadPhoneCode,
+    ReadQrCode,
+    RestoreSession,
+)
+from gateway.contract.known import KnownMessage
+from gateway.contract.media import MediaFile
+from gateway.contract.messages.acting_on_messages import ForwardMessage
+from gateway.contract.messages.interactive import (
+    SendButtonActions,
+    SendButtonList,
+    SendButtonOtp,
+    SendButtonPix,
+    SendOptionList,
+)
+from gateway.contract.messages.media import (
+    SendAudio,
+    SendDocument,
+    SendGif,
+    SendImage,
+    SendPtv,
+    SendSticker,
+    SendVideo,
+)
+from gateway.contract.messages.places_and_people import SendContact, SendLocation
+from gateway.contract.messages.polls_and_events import SendEvent, SendPoll, SendPollVote
+from gateway.contract.messages.reactions import SendReaction
+from gateway.contract.messages.text import SendLink, SendText
+from gateway.contract.presence import MarkRead, ShowTyping
+from gateway.contract.privacy import SetLastSeen
+from gateway.contract.send import Send
+from gateway.errors import NotConnected, Unconfirmed
+from gateway.sessions.connection import ConnectionState
+from gateway.sessions.provider import ConnectionChanged, MessageAcknowledged, MessageReceived
+from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake, seen
+from tests.providers.whatsmeow_node import Line, Node, node_at
+
+
+@pytest.fixture(scope="module")
+def whatsapp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeWhatsApp]:
+    with running_fake(tmp_path_factory.mktemp("whatsapp")) as fake:
+        yield fake
+
+
+@pytest.fixture(params=["file"])
+async def node(
+    database_url: str, tmp_path: Path, whatsapp: FakeWhatsApp, request: pytest.FixtureRequest
+) -> AsyncIterator[Node]:
+    async with node_at(database_url, tmp_path, whatsapp, keys=request.param) as node:
+        yield node
+
+
+def texts(line: Line) -> list[str]:
+    received = [event for event in line.told if isinstance(event, MessageReceived)]
+    return [event.content["text"]["message"] for event in received]
+
+
+@pytest.mark.parametrize("node", ["file", "postgres"], indirect=True)
+async def test_a_text_is_sent_delivered_answered_and_edited(node: Node) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    receipt = await ana.send(SendText(phone=bob.phone, message="Hello"), "OURS")
+    assert receipt.provider_message_id.startswith("3EB0")
+
+    arrived = await bob.wait_for(MessageReceived)
+    assert arrived.content == {"text": {"message": "Hello"}}
+    assert arrived.chat == arrived.sender == ana.phone
+    delivered = await ana.wait_for(MessageAcknowledged)
+    assert (delivered.status, delivered.provider_message_ids) == ("delivered", ["OURS"])
+
+    reply = SendText(phone=ana.phone, message="Hi", message_id="THEIRS")
+    await bob.send(reply, "ANSWER", known_of(arrived, "THEIRS"))
+    answer = await ana.wait_for(MessageReceived)
+    assert answer.quoted_provider_id == "OURS"
+
+
+async def test_a_phone_is_linked_by_a_code_looked_at_and_unlinked(
+    node: Node, whatsapp: FakeWhatsApp
+) -> None:
+    async with node.opened("ana") as ana:
+        await ana.until_state(ConnectionState.UNPAIRED)
+        code = await ana.session.ask(ReadPhoneCode(phone=ana.phone))
+        assert isinstance(code, PhoneCode)
+        assert (await whatsapp.control("type", phone=ana.phone, code=code.code))["linked"]
+        connected = await ana.until_state(ConnectionState.CONNECTED)
+        assert connected.phone == ana.phone
+        assert (await ana.session.ask(ReadDevice())).phone == ana.phone
+        assert await ana.session.ask(ReadQrCode()) == AlreadyConnected()
+
+        await ana.session.ask(Disconnect())
+        await ana.until_state(ConnectionState.LOGGED_OUT)
+        state = await whatsapp.control("state")
+        assert state["devices"][ana.phone] == [0]
+        await ana.link()
+
+
+async def test_what_comes_while_we_are_cut_off_comes_in_order_afterwards(
+    node: Node, whatsapp: FakeWhatsApp
+) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    await whatsapp.control("cut", phone=bob.phone)
+    await bob.until_state(ConnectionState.DISCONNECTED)
+    for number in range(5):
+        await ana.send(SendText(phone=bob.phone, message=f"text {number}"), f"OURS{number}")
+    await bob.until_state(ConnectionState.CONNECTED)
+    await bob.wait_for(MessageReceived, lambda m: m.content["text"]["message"] == "text 4")
+    assert texts(bob) == [f"text {number}" for number in range(5)]
+
+
+async def test_a_session_moves_to_another_node_without_a_code(
+    database_url: str, tmp_path: Path, whatsapp: FakeWhatsApp
+) -> None:
+    async with (
+        node_at(database_url, tmp_path / "one", whatsapp) as one,
+        node_at(database_url, tmp_path / "two", whatsapp) as two,
+    ):
+        bob = await one.linked("bob")
+        async with one.opened("ana") as ana:
+            await ana.link()
+        await bob.send(SendText(phone=ana.phone, message="while it moved"))
+        async with two.opened("ana", phone=ana.phone, epoch=2) as moved:
+            await moved.until_state(ConnectionState.CONNECTED)
+            assert (await moved.wait_for(MessageReceived)).content["text"]["message"]
+            assert moved.told[0] == ConnectionChanged(ConnectionState.CONNECTING, moved.told[0].at)
+
+
+async def test_a_message_that_left_before_the_child_died_is_proven_by_its_receipt(
+    node: Node, whatsapp: FakeWhatsApp
+) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    await whatsapp.control("behave", hold_acks=True)
+    try:
+        sending = asyncio.create_task(
+            ana.send(SendText(phone=bob.phone, message="once"), seconds=30)
+        )
+        await bob.wait_for(MessageReceived)
+        os.kill(ana.pid, signal.SIGKILL)
+        receipt = await sending
+    finally:
+        await whatsapp.control("behave", hold_acks=False)
+    await ana.until_state(ConnectionState.CONNECTED)
+    assert texts(bob) == ["once"]
+    assert receipt.provider_message_id == (await bob.wait_for(MessageReceived)).provider_message_id
+
+
+async def test_without_a_receipt_it_is_unconfirmed_and_before_it_left_it_is_not_sent(
+    node: Node, whatsapp: FakeWhatsApp
+) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    await whatsapp.control("behave", lose=True)
+    try:
+        sending = asyncio.create_task(ana.send(SendText(phone=bob.phone, message="x"), seconds=4))
+        await whatsapp.state_when(lambda s: any(m["sender"] == ana.phone for m in s["sent"]))
+        os.kill(ana.pid, signal.SIGKILL)
+        with pytest.raises(Unconfirmed):
+            await sending
+    finally:
+        await whatsapp.control("behave", lose=False)
+    await ana.until_state(ConnectionState.CONNECTED)
+    os.kill(ana.pid, signal.SIGSTOP)
+    sending = asyncio.create_task(ana.send(SendText(phone=bob.phone, message="y"), seconds=20))
+    await asyncio.sleep(0.2)  # until it is in the socket of a process that does not read
+    os.kill(ana.pid, signal.SIGKILL)
+    with pytest.raises(NotConnected):
+        await sending
+
+
+async def test_a_child_that_dies_takes_no_other_down_and_comes_back_without_a_code(
+    node: Node,
+) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    first, other = ana.pid, bob.pid
+    os.kill(first, signal.SIGKILL)
+    await ana.until_state(ConnectionState.DISCONNECTED)
+    assert not psutil.pid_exists(first)
+    await ana.until_state(ConnectionState.CONNECTED)
+    assert ana.pid != first
+    assert bob.pid == other
+    await ana.send(SendText(phone=bob.phone, message="again"))
+    assert (await bob.wait_for(MessageReceived)).chat == ana.phone
+
+
+async def test_a_session_that_only_seems_alive_is_started_again(
+    database_url: str, tmp_path: Path, whatsapp: FakeWhatsApp
+) -> None:
+    async with node_at(
+        database_url, tmp_path, whatsapp, keys="file", probe_seconds=0.3, probe_timeout_seconds=1
+    ) as node:
+        ana = await node.linked("ana")
+        first = ana.pid
+        await whatsapp.control("behave", mute=True)
+        await ana.until_state(ConnectionState.DISCONNECTED)
+        await whatsapp.control("behave", mute=False)
+        await ana.until_state(ConnectionState.CONNECTED)
+        second = ana.pid
+        assert second != first
+        os.kill(second, signal.SIGSTOP)  # a process that hangs is no better
+        await ana.until_state(ConnectionState.DISCONNECTED)
+        await ana.until_state(ConnectionState.CONNECTED)
+
+
+async def test_what_whatsapp_ends_is_told_and_not_begun_again_by_itself(
+    node: Node, whatsapp: FakeWhatsApp
+) -> None:
+    ana = await node.linked("ana")
+    await whatsapp.control("cut", phone=ana.phone, why="replaced")
+    replaced = await ana.until_state(ConnectionState.REPLACED)
+    assert replaced.reason == ConnectionState.REPLACED.sentence
+    with pytest.raises(NotConnected):
+        await ana.send(SendText(phone="5511988887777", message="x"))
+    assert (await ana.session.ask(RestoreSession())).value
+    await ana.until_state(ConnectionState.CONNECTED)
+
+    await whatsapp.control("cut", phone=ana.phone, why="logged_out")
+    await ana.until_state(ConnectionState.LOGGED_OUT)
+    assert not (await ana.session.ask(RestoreSession())).value
+
+
+async def test_a_child_does_not_outlive_its_lease(node: Node) -> None:
+    ana = await node.linked("ana")
+    child = psutil.Process(ana.pid)
+    node.lease = time.monotonic() + 2
+    await seen(lambda: _gone(child), bool)
+    assert time.monotonic() < node.lease + 2
+    with pytest.raises(NotConnected):
+        await ana.send(SendText(phone="5511988887777", message="x"))
+
+
+async def _gone(process: psutil.Process) -> bool:
+    return not process.is_running()
+
+
+async def test_several_instances_share_a_process_and_fall_together(
+    database_url: str, tmp_path: Path, whatsapp: FakeWhatsApp
+) -> None:
+    async with node_at(
+        database_url, tmp_path, whatsapp, keys="file", instances_per_process=3
+    ) as node:
+        phones = {}
+        for name in ("ana", "bob"):
+            async with node.opened(name) as line:
+                await line.link()
+                phones[name] = line.phone
+        async with (
+            node.opened("ana", phone=phones["ana"]) as ana,
+            node.opened("bob", phone=phones["bob"]) as bob,
+        ):
+            await ana.until_state(ConnectionState.CONNECTED)
+            await bob.until_state(ConnectionState.CONNECTED)
+            assert ana.pid == bob.pid
+            await ana.send(SendText(phone=bob.phone, message="next door"))
+            assert (await bob.wait_for(MessageReceived)).sender == ana.phone
+            os.kill(ana.pid, signal.SIGKILL)
+            for line in (ana, bob):
+                await line.wait_for(
+                    ConnectionChanged, lambda c: c.state is ConnectionState.DISCONNECTED
+                )
+                await line.until_state(ConnectionState.CONNECTED)
+
+
+BUTTONS = [
+    {"id": "1", "type": "URL", "label": "Open", "url": "https://example.com"},
+    {"id": "2", "type": "CALL", "label": "Call", "phone": "5511988887777"},
+    {"id": "3", "type": "REPLY", "label": "Yes"},
+]
+ORDINARY: list[tuple[str, type[Send], dict[str, Any], dict[str, Any]]] = [
+    ("text", SendText, {"message": "Hi"}, {"message": "Hi"}),
+    (
+        "text",
+        SendLink,
+        {"message": "see https://x.y", "linkUrl": "https://x.y", "title": "T"},
+        {"message": "see https://x.y", "url": "https://x.y", "title": "T"},
+    ),
+    (
+        "location",
+        SendLocation,
+        {"title": "Home", "address": "Street 1", "latitude": "-23.5", "longitude": "-46.6"},
+        {"name": "Home", "address": "Street 1", "latitude": -23.5, "longitude": -46.6},
+    ),
+    (
+        "contact",
+        SendContact,
+        {"contactName": "Ana", "contactPhone": "5511977776666"},
+        {"displayName": "Ana", "phones": ["5511977776666"]},
+    ),
+    (
+        "poll",
+        SendPoll,
+        {"message": "When?", "poll": [{"name": "Now"}, {"name": "Later"}], "pollMaxOptions": 1},
+        {"question": "When?", "pollMaxOptions": 1, "options": [{"name": "Now"}, {"name": "Later"}]},
+    ),
+    (
+        "listMessage",
+        SendOptionList,
+        {
+            "message": "Choose",
+            "optionList": {
+                "title": "T",
+                "buttonLabel": "Open",
+                "options": [{"id": "1", "title": "One", "description": "first"}],
+            },
+        },
+        {"title": "T", "description": "Choose", "buttonText": "Open"},
+    ),
+    (
+        "buttonsMessage",
+        SendButtonList,
+        {"message": "Sure?", "buttonList": {"buttons": [{"id": "1", "label": "Yes"}]}},
+        {"message": "Sure?"},
+    ),
+    (
+        "hydratedTemplate",
+        SendButtonActions,
+        {"message": "Do", "buttonActions": BUTTONS},
+        {"message": "Do"},
+    ),
+    ("hydratedTemplate", SendButtonOtp, {"message": "Code", "code": "123"}, {"message": "Code"}),
+    (
+        "hydratedTemplate",
+        SendButtonPix,
+        {"pixKey": "a@b.c", "type": "EMAIL"},
+        {"message": "Pix"},
+    ),
+    (
+        "event",
+        SendEvent,
+        {"event": {"name": "Launch", "dateTime": "2030-04-29T09:30:00Z", "canceled": False}},
+        {"name": "Launch", "scheduleTime": 1903685400},
+    ),
+]
+
+
+async def test_every_kind_of_message_arrives_as_what_it_is(node: Node) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    for number, (kind, declared, fields, told) in enumerate(ORDINARY):
+        message = declared.model_validate({"phone": bob.phone, **fields})
+        receipt = await ana.send(message, f"OURS{number}")
+        arrived = await bob.wait_for_message(receipt.provider_message_id)
+        assert arrived.kind == kind
+        assert arrived.content[kind] | told == arrived.content[kind]
+
+
+def known_of(message: MessageReceived, our_id: str) -> KnownMessage:
+    return KnownMessage(
+        message_id=our_id,
+        provider_message_id=message.provider_message_id,
+        chat=message.chat,
+        sender=message.sender,
+        from_me=message.from_me,
+        type=message.kind,
+        payload=message.content,
+        provider_data=message.provider_data,
+    )
+
+
+async def test_a_message_is_reacted_to_quoted_forwarded_voted_on_read_and_taken_back(
+    node: Node,
+) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    poll = {"phone": bob.phone, "message": "When?", "poll": [{"name": "Now"}, {"name": "Later"}]}
+    await ana.send(SendPoll.model_validate(poll), "POLL")
+    arrived = await bob.wait_for(MessageReceived)
+    known = known_of(arrived, "THEIRS")
+
+    await bob.send(SendReaction(phone=ana.phone, message_id="THEIRS", reaction="!"), "R", known)
+    reaction = await ana.wait_for(MessageReceived, lambda m: m.kind == "reaction")
+    assert (reaction.content["reaction"]["value"], reaction.refers_to) == ("!", "POLL")
+
+    vote = {"phone": ana.phone, "pollMessageId": "THEIRS", "pollVote": [{"name": "Later"}]}
+    await bob.send(SendPollVote.model_validate(vote), "V", known)
+    voted = await ana.wait_for(MessageReceived, lambda m: m.kind == "pollVote")
+    assert voted.content["pollVote"] == {"pollMessageId": "POLL", "options": [{"name": "Later"}]}
+
+    forward = {"phone": ana.phone, "messageId": "THEIRS", "messagePhone": ana.phone}
+    await bob.send(ForwardMessage.model_validate(forward), "F", known)
+    forwarded = await ana.wait_for(MessageReceived, lambda m: m.kind == "poll")
+    assert forwarded.content["poll"]["question"] == "When?"
+
+    await bob.session.ask(
+        MarkRead(phone=known.chat, message_ids=(known.provider_message_id,), sender=known.sender)
+    )
+    read = await ana.wait_for(MessageAcknowledged, lambda m: m.status == "read")
+    assert read.provider_message_ids == ["POLL"]
+
+
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c63606060"
+    "6000000005000157a3f7d80000000049454e44ae426082"
+)
+FILES: list[tuple[str, type[Send], str, str]] = [
+    ("image", SendImage, "image", "image/png"),
+    ("video", SendVideo, "video", "video/mp4"),
+    ("video", SendGif, "gif", "video/mp4"),
+    ("video", SendPtv, "ptv", "video/mp4"),
+    ("audio", SendAudio, "audio", "audio/ogg"),
+    ("document", SendDocument, "document", "application/pdf"),
+    ("sticker", SendSticker, "sticker", "image/webp"),
+]
+
+
+async def test_files_pass_encrypted_and_arrive_as_they_were(node: Node, tmp_path: Path) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    for number, (kind, declared, field, mime_type) in enumerate(FILES):
+        path = tmp_path / f"file{number}"
+        path.write_bytes(PIXEL * (number + 1))
+        file = MediaFile(path, mime_type, path.stat().st_size, "", duration_seconds=3)
+        message = declared.model_validate({"phone": bob.phone, field: "file"})
+        receipt = await ana.send(message, f"OURS{number}", file=file)
+        arrived = await bob.wait_for_message(receipt.provider_message_id)
+        assert arrived.kind == kind
+        assert arrived.content[kind]["mimeType"] == mime_type
+        (received,) = arrived.files
+        assert callable(received.source)
+        assert b"".join([part async for part in received.source()]) == path.read_bytes()
+
+
+async def test_a_group_is_made_written_to_and_left(node: Node) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    made = await ana.session.ask(
+        CreateGroup.model_validate({"groupName": "Team", "phones": [bob.phone]})
+    )
+    seen_by_bob = await bob.session.ask(ReadGroupLight(phone=made.phone))
+    assert seen_by_bob.subject == "Team"
+    assert {p.phone: p.is_admin for p in seen_by_bob.participants} == {
+        ana.phone: True,
+        bob.phone: False,
+    }
+    await ana.send(SendText(phone=made.phone, message="All of you"))
+    arrived = await bob.wait_for(MessageReceived)
+    assert (arrived.chat, arrived.sender) == (made.phone, ana.phone)
+    delivered = await ana.wait_for(MessageAcknowledged)
+    assert (delivered.by, delivered.provider_message_ids) == (bob.phone, ["OURS"])
+
+    await ana.session.ask(RenameGroup(group_id=made.phone, group_name="Crew"))
+    assert [g.subject for g in await bob.session.ask(ListJoinedGroups())] == ["Crew"]
+    await bob.session.ask(LeaveGroup(group_id=made.phone))
+    assert await bob.session.ask(ListJoinedGroups()) == ()
+
+
+async def test_numbers_profiles_blocking_and_privacy(node: Node) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    found = await ana.session.ask(LookUpNumber(phones=(bob.phone, "5511900009999")))
+    assert list(found) == [bob.phone]
+    assert str(found[bob.phone]).endswith("@lid")
+    profile = await ana.session.ask(LookAtProfile(phone=bob.phone))
+    assert (profile.about, profile.picture) == ("Hey there!", "https://pps.whatsapp.net/p.jpg")
+    assert (await ana.session.ask(ModifyBlocked(phone=bob.phone, action="block"))).value
+    assert (await ana.session.ask(SetLastSeen(visualization_type="ALL"))).success
+    assert (await ana.session.ask(ShowTyping(phone=bob.phone, seconds=1))).value
+
+
+@pytest.mark.skipif("WHATSMEOW_MANY" not in os.environ, reason="20 processes: WHATSMEOW_MANY=1")
+async def test_twenty_instances_at_once(node: Node) -> None:
+    lines = await asyncio.gather(*(node.linked(f"instance {n}") for n in range(20)))
+    following = [*lines[1:], lines[0]]
+    await asyncio.gather(
+        *(
+            a.send(SendText(phone=b.phone, message="round"))
+            for a, b in zip(lines, following, strict=True)
+        )
+    )
+    for line in lines:
+        await line.wait_for(MessageReceived)

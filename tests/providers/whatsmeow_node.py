@@ -1,0 +1,163 @@
+"""A process that runs the whatsmeow provider, and the instances it has open."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gateway.clock import Clock
+from gateway.contract.instances import QrCode, ReadQrCode
+from gateway.contract.known import KnownMessage
+from gateway.contract.media import MediaFile
+from gateway.contract.send import Send
+from gateway.database.notifications import Notifications
+from gateway.database.pool import Database, url_for_others
+from gateway.database.provider_store import PostgresProviderStore
+from gateway.providers.whatsmeow.engine import WhatsmeowEngine
+from gateway.providers.whatsmeow.session import WhatsmeowSession
+from gateway.providers.whatsmeow.settings import read_settings
+from gateway.sessions.connection import ConnectionState
+from gateway.sessions.provider import (
+    Attempt,
+    ConnectionChanged,
+    Event,
+    MessageReceived,
+    Receipt,
+    Seat,
+    Surroundings,
+)
+from tests.providers.fake_whatsapp.client import FakeWhatsApp
+
+PATIENCE_SECONDS = 30
+Fact = TypeVar("Fact")
+_numbers = itertools.count(5511900000001)
+
+
+@dataclass
+class Line:
+    """An open session whose events are read as the gateway reads them."""
+
+    session: WhatsmeowSession
+    whatsapp: FakeWhatsApp
+    phone: str
+    told: list[Event] = field(default_factory=list)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def read(self) -> None:
+        async with aclosing(self.session.events()) as events:  # type: ignore[type-var]
+            async for delivery in events:
+                self.told.append(delivery.event)
+                await delivery.acknowledge()
+                self._changed.set()
+
+    async def wait_for(
+        self, kind: type[Fact], when: Callable[[Fact], bool] = lambda _fact: True
+    ) -> Fact:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                for event in self.told:
+                    if isinstance(event, kind) and when(event):
+                        return event
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def wait_for_message(self, provider_id: str) -> MessageReceived:
+        return await self.wait_for(
+            MessageReceived, lambda message: message.provider_message_id == provider_id
+        )
+
+    async def until_state(self, state: ConnectionState) -> ConnectionChanged:
+        """Waits until that is the newest state."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                states = [e for e in self.told if isinstance(e, ConnectionChanged)]
+                if states and states[-1].state is state:
+                    return states[-1]
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def link(self) -> None:
+        shown = await self.session.ask(ReadQrCode())
+        assert isinstance(shown, QrCode)
+        answer = await self.whatsapp.control("scan", phone=self.phone, code=shown.value)
+        assert answer["linked"]
+        await self.until_state(ConnectionState.CONNECTED)
+
+    async def send(
+        self,
+        message: Send,
+        message_id: str = "OURS",
+        *known: KnownMessage,
+        seconds: float = 20,
+        **files: MediaFile,
+    ) -> Receipt:
+        referred = {message.message_id: message for message in known}
+        attempt = Attempt(message_id, self.session.seat.epoch, seconds, referred, files)
+        return await self.session.send(message, attempt)
+
+    @property
+    def pid(self) -> int:
+        child = self.session.upkeep._child
+        assert child
+        return child.pid
+
+
+@dataclass
+class Node:
+    """`lease` is when every session of it must be over, on the monotonic clock."""
+
+    engine: WhatsmeowEngine
+    whatsapp: FakeWhatsApp
+    stack: AsyncExitStack
+    tasks: asyncio.TaskGroup
+    lease: float = float("inf")
+
+    @asynccontextmanager
+    async def opened(
+        self, instance_id: str, *, phone: str | None = None, epoch: int = 1
+    ) -> AsyncIterator[Line]:
+        seat = Seat(instance_id, epoch, {}, lambda: self.lease)
+        async with self.engine.open_session(seat) as session:
+            assert isinstance(session, WhatsmeowSession)
+            line = Line(session, self.whatsapp, phone or str(next(_numbers)))
+            reading = self.tasks.create_task(line.read())
+            try:
+                yield line
+            finally:
+                session.close()
+                await asyncio.wait({reading})
+
+    async def linked(self, instance_id: str) -> Line:
+        line = await self.stack.enter_async_context(self.opened(instance_id))
+        await line.link()
+        return line
+
+
+@asynccontextmanager
+async def node_at(
+    url: str, folder: Path, whatsapp: FakeWhatsApp, **settings: Any
+) -> AsyncIterator[Node]:
+    clock, stopping = Clock(), asyncio.Event()
+    database = Database(url, min_size=1, max_size=4)
+    await database.open()
+    environment = whatsapp.environment | {
+        f"GATEWAY_WHATSMEOW_{name.upper()}": str(value) for name, value in settings.items()
+    }
+    surroundings = Surroundings(
+        environment,
+        folder,
+        clock,
+        PostgresProviderStore(database, Notifications(url, clock), room="whatsmeow"),
+        url_for_others(url, schema="whatsmeow"),
+    )
+    engine = WhatsmeowEngine(surroundings, read_settings(environment))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(database.run_until(stopping))
+        running = tasks.create_task(engine.run_until(stopping))
+        async with AsyncExitStack() as stack:
+            yield Node(engine, whatsapp, stack, tasks)
+        stopping.set()
+        await asyncio.wait({running})

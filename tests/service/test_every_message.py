@@ -1,0 +1,277 @@
+"""Every message of the contract, from a client's request to the simulated phone."""
+
+import base64
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+from typer import echo
+
+from gateway.contract.catalogue import catalogue
+from gateway.contract.send import Send
+from gateway.providers.sandbox.telling import told
+from gateway.sessions.provider import MessageReceived
+from tests.fixtures.media import moving_picture, picture, sound, video
+from tests.fixtures.service import Client, client_of, running_gateway, until
+from tests.fixtures.webhook_catcher import WebhookCatcher
+
+FRIEND, GROUP = "5511999999999", "120363019502650977-group"
+EXAMPLE_ID = "3EB0577D10A2B4C6D8E9F1"
+FILES = {
+    "gif": moving_picture(),
+    "mp3": sound(),
+    "mp4": video(),
+    "pdf": b"%PDF-1.4\n%%EOF\n",
+    "png": picture(),
+    "webp": picture("WEBP"),
+}
+PLANNED = {"GATEWAY_SANDBOX_RECEIPTS": "off"}
+PROMPT = {"GATEWAY_SANDBOX_RECEIPTS": "0", "GATEWAY_WEBHOOK_RETRY_BASE_SECONDS": "0.02"}
+
+
+@pytest.fixture
+async def client(tmp_path: Path, database_url: str) -> AsyncIterator[Client]:
+    with running_gateway(tmp_path, database_url, **PLANNED) as gateway:
+        await gateway.ready()
+        async with client_of(gateway) as client:
+            yield client
+
+
+def examples() -> Iterator[tuple[type[Send], str, Mapping[str, Any]]]:
+    for _, send in sorted(catalogue().sends.items()):
+        if send.example_minimal is not None:
+            yield send, "minimal", send.example_minimal
+        yield send, "full", send.example
+
+
+def with_files(value: Any) -> Any:
+    """The same with every URL of a file replaced by a file."""
+    if isinstance(value, dict):
+        return {name: with_files(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [with_files(item) for item in value]
+    extension = value.rpartition(".")[2] if isinstance(value, str) else ""
+    if extension not in FILES:
+        return value
+    return f"data:application/octet-stream;base64,{base64.b64encode(FILES[extension]).decode()}"
+
+
+async def post(client: Client, path: str, **body: Any) -> str:
+    answer = await client.call("POST", path, json=body)
+    assert answer.status_code == httpx.codes.OK, answer.text
+    accepted = answer.json()
+    assert accepted["id"] == accepted["messageId"]
+    assert accepted["zaapId"]
+    message_id: str = accepted["messageId"]
+    return message_id
+
+
+async def minimal(client: Client, path: str, **values: Any) -> str:
+    send = catalogue().sends[path.lstrip("/")]
+    return await post(client, path, **{**(send.example_minimal or send.example), **values})
+
+
+async def receive(client: Client, database_url: str, content: Mapping[str, Any], chat: str) -> str:
+    """Somebody writes in *chat*; returns once the gateway has it."""
+    message_id = f"3EB0{len(str(content)):018X}"
+    body = told(
+        MessageReceived(
+            provider_message_id=message_id,
+            chat=chat,
+            sender=FRIEND,
+            sender_name="Ana",
+            from_me=False,
+            at=datetime.now(UTC),
+            kind=next(iter(content)),
+            content=content,
+        )
+    )
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        await connection.execute(
+            "insert into sandbox.events (instance_id, due_at, body) values (%s, now(), %s)",
+            (client.demo.instance_id, Jsonb(dict(body))),
+        )
+
+        async def kept() -> bool:
+            cursor = await connection.execute(
+                "select 1 from message_ids where message_id = %s", (message_id,)
+            )
+            return await cursor.fetchone() is not None
+
+        await client.control("receive", phone=FRIEND, text="look")  # rings the engine
+        await until(kept, bool)
+    return message_id
+
+
+async def earlier_messages(client: Client, database_url: str) -> Mapping[str, str]:
+    """What each type that speaks of an earlier message may speak of."""
+    status = await receive(client, database_url, {"text": {"message": "up"}}, "status@broadcast")
+    event = {"event": {"name": "Party", "scheduleTime": 1_900_000_000, "canceled": False}}
+    own = {
+        "send-poll-vote": await minimal(client, "/send-poll"),
+        "send-edit-event": await minimal(client, "/send-event"),
+        "order-status-update": (order := await minimal(client, "/send-order")),
+        "order-payment-update": order,
+        "send-event-response": await receive(client, database_url, event, GROUP),
+        **dict.fromkeys(("reply-status-text", "reply-status-gif", "reply-status-sticker"), status),
+    }
+    return {"": await minimal(client, "/send-text"), **own}
+
+
+def at_once(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the waiting, which is tested elsewhere."""
+    waits = {"delayMessage", "delayTyping", "scheduledFor"}
+    return {name: value for name, value in body.items() if name not in waits}
+
+
+def naming(value: Any, message_id: str) -> Any:
+    return {n: message_id if v == EXAMPLE_ID else v for n, v in value.items()}
+
+
+async def test_every_message_arrives(client: Client, database_url: str) -> None:
+    earlier = await earlier_messages(client, database_url)
+    asked = []
+    for send, which, example in examples():
+        body = with_files(at_once(naming(example, earlier.get(send.kind(), earlier[""]))))
+        path = "/" + "/".join(
+            str(body.get(part.strip("{}"))) if "{" in part else part
+            for part in str(send.path).strip("/").split("/")
+        )
+        asked.append((send, which, path, body, await post(client, path, **body)))
+
+    async def arrived() -> dict[str, Any]:
+        return {row["messageId"]: row for row in await client.sent()}
+
+    wanted = {message_id for *_, message_id in asked}
+    seen = await until(arrived, lambda rows: wanted <= rows.keys(), seconds=60)
+
+    echo(f"\n{'type':30} {'example':8} {'chat':28} what arrived")
+    for send, which, path, body, message_id in asked:
+        row = seen[message_id]
+        shown = {n: v for n, v in row["payload"].items() if n not in {"phone", "priority"}}
+        echo(f"{path[:30]:30} {which:8} {row['phone']:28} {str(shown)[:90]}")
+        assert (row["type"], row["seen"]) == (send.kind(), 1)
+        assert row["phone"] == body.get("phone", "status@broadcast")
+        assert body.keys() - {"messageId"} <= row["payload"].keys()
+
+
+async def test_an_unknown_message_is_told_as_failed(
+    client: Client, catcher: WebhookCatcher
+) -> None:
+    await client.call("PUT", "/update-every-webhooks", json={"value": catcher.url})
+    sent = {
+        await post(client, str(send.path), **with_files(at_once(example))): send.kind()
+        for send, which, example in examples()
+        if which == "full" and EXAMPLE_ID in example.values()
+    }
+    await catcher.wait_for(lambda c: len(c.of_type("DeliveryCallback")) == len(sent))
+
+    assert {
+        sent[told["messageId"]]: told.get("error") for told in catcher.of_type("DeliveryCallback")
+    } == dict.fromkeys(sent.values(), f"message {EXAMPLE_ID} is not known on this instance")
+    assert await client.sent() == []
+
+
+async def test_what_a_message_does_to_an_earlier_one_is_seen(
+    client: Client, database_url: str
+) -> None:
+    text = await minimal(client, "/send-text", phone=FRIEND)
+    poll = await minimal(client, "/send-poll")
+    order = await minimal(client, "/send-order")
+    event = await minimal(client, "/send-event")
+    status = await receive(client, database_url, {"text": {"message": "up"}}, "status@broadcast")
+
+    await minimal(client, "/send-text", phone=FRIEND, message="Better", editMessageId=text)
+    await minimal(client, "/send-reaction", messageId=text, reaction="\U0001f44d")
+    await minimal(
+        client, "/pin-message", messageId=text, messageAction="pin", pinMessageDuration="24_hours"
+    )
+    await minimal(client, "/send-reaction", messageId=status, reaction="\U0001f44d")
+    await minimal(client, "/send-poll-vote", pollMessageId=poll, pollVote=[{"name": "Blue"}])
+    await minimal(client, "/order-payment-update", messageId=order, paymentStatus="paid")
+    await minimal(client, "/send-edit-event", eventMessageId=event)
+    await client.sent_at_least(11)
+    marks = {row["messageId"]: row["marks"] for row in await client.sent()}
+
+    assert marks[text] == {
+        "content": {"message": "Better"},
+        "edited": True,
+        "reactions": {"me": "\U0001f44d"},
+        "pinnedSeconds": 86_400,
+    }
+    assert marks[poll] == {"votes": {"me": ["Blue"]}}
+    assert marks[order]["content"]["paymentStatus"] == "paid"
+    assert marks[event]["edited"] is True
+
+    await minimal(client, "/send-remove-reaction", messageId=text)
+    await minimal(client, "/pin-message", messageId=text, messageAction="unpin")
+    await client.sent_at_least(13)
+    marks = {row["messageId"]: row["marks"] for row in await client.sent()}
+    assert marks[text] == {"content": {"message": "Better"}, "edited": True, "reactions": {}}
+    all_marks = (await client.http.get(f"{client.sandbox}/marks")).json()
+    assert {"messageId": status, "marks": {"reactions": {"me": "\U0001f44d"}}} in all_marks
+
+
+async def test_a_message_is_deleted_wherever_it_is(client: Client, database_url: str) -> None:
+    async def delete(message_id: str, owner: str) -> httpx.Response:
+        named = {"messageId": message_id, "phone": FRIEND, "owner": owner}
+        return await client.call("DELETE", "/messages", params=named)
+
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    waiting = await minimal(client, "/send-text", scheduledFor=tomorrow.isoformat())
+    sent = await minimal(client, "/send-text")
+    received = await receive(client, database_url, {"text": {"message": "hi"}}, FRIEND)
+    await client.sent_at_least(1)
+
+    assert [(await delete(m, "true")).status_code for m in (waiting, sent)] == [204, 204]
+    assert (await delete(received, "false")).status_code == 204
+    assert (await client.call("GET", "/queue")).json() == []
+    assert (await client.sent())[0]["marks"] == {"deleted": True}
+    assert (await delete(waiting, "true")).json()["error"] == "The message is canceled"
+    assert (await delete(sent, "false")).json()["error"] == "owner: must be true for this message"
+    unknown = await delete("3EB0", "true")
+    assert (unknown.status_code, unknown.json()["error"]) == (404, "Message not found")
+    assert (await client.call("DELETE", "/messages")).status_code == 400
+
+
+async def test_a_message_is_marked_as_read(client: Client, database_url: str) -> None:
+    async def read(message_id: str) -> int:
+        body = {"phone": FRIEND, "messageId": message_id}
+        return (await client.call("POST", "/read-message", json=body)).status_code
+
+    received = await receive(client, database_url, {"text": {"message": "hi"}}, FRIEND)
+    own = await minimal(client, "/send-text")
+
+    assert [await read(m) for m in (received, own, "3EB0")] == [204, 204, 404]
+    marks = (await client.http.get(f"{client.sandbox}/marks")).json()
+    assert marks == [{"messageId": received, "marks": {"read": True}}]
+
+
+async def test_people_answer_what_asks_for_an_answer(
+    tmp_path: Path, database_url: str, catcher: WebhookCatcher
+) -> None:
+    asking = {
+        "/send-poll": "pollVote",
+        "/send-button-list": "buttonsResponseMessage",
+        "/send-button-actions": "buttonsResponseMessage",
+        "/send-option-list": "listResponseMessage",
+        "/send-event": "eventResponse",
+    }
+    with running_gateway(tmp_path, database_url, **PROMPT) as gateway:
+        await gateway.ready()
+        async with client_of(gateway) as client:
+            await client.call("PUT", "/update-every-webhooks", json={"value": catcher.url})
+            for path in asking:
+                for _ in range(8):  # not everybody reads everything
+                    await minimal(client, path)
+            kinds = set(asking.values())
+            await catcher.wait_for(lambda c: all(map(_answers(c).count, kinds)))
+
+
+def _answers(catcher: WebhookCatcher) -> list[str]:
+    return [key for body in catcher.of_type("ReceivedCallback") for key in body]

@@ -1,0 +1,326 @@
+"""Files on the whole road: from a request, or from the far end of a URL, to the phone."""
+
+import asyncio
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, LiteralString
+
+import httpx
+import psycopg
+import pytest
+
+from tests.fixtures import media
+from tests.fixtures.media import FarServer
+from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway, until
+
+PHONE = "5511999999999"
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, database_url: str) -> AsyncIterator[RunningGateway]:
+    with running_gateway(
+        tmp_path,
+        database_url,
+        GATEWAY_MEDIA_TIMEOUT_SECONDS="1.5",
+        GATEWAY_MAX_ATTEMPTS="2",
+        GATEWAY_SANDBOX_RECEIPTS="off",
+    ) as gateway:
+        await gateway.ready()
+        yield gateway
+
+
+@pytest.fixture
+async def far() -> AsyncIterator[FarServer]:
+    async with media.far_server() as far:
+        yield far
+
+
+async def send(client: Client, path: str, **body: Any) -> httpx.Response:
+    return await client.call("POST", path, json={"phone": PHONE, **body})
+
+
+async def accepted(client: Client, path: str, **body: Any) -> str:
+    answer = await send(client, path, **body)
+    assert answer.status_code == 200, answer.text
+    message_id: str = answer.json()["messageId"]
+    return message_id
+
+
+async def rows_of(database_url: str, statement: LiteralString) -> list[tuple[Any, ...]]:
+    async with await psycopg.AsyncConnection.connect(database_url) as connection:
+        return await (await connection.execute(statement)).fetchall()
+
+
+def data_uri(content: bytes, mime_type: str) -> str:
+    return f"data:{mime_type};base64,{base64.b64encode(content).decode()}"
+
+
+KINDS = [
+    ("/send-image", "image", media.picture(), "image/png"),
+    ("/send-sticker", "sticker", media.picture("JPEG"), "image/webp"),
+    ("/send-gif", "gif", media.moving_picture(), "video/mp4"),
+    ("/send-audio", "audio", media.sound(), "audio/ogg; codecs=opus"),
+    ("/send-video", "video", media.video(), "video/mp4"),
+    ("/send-ptv", "ptv", media.video(), "video/mp4"),
+    ("/send-document/pdf", "document", b"%PDF-1.4 hello", "application/pdf"),
+    ("/send-document", "document", b"%PDF-1.4 hello", "application/pdf"),
+    ("/send-image-status", "image", media.picture(), "image/png"),
+    ("/send-video-status", "video", media.video(), "video/mp4"),
+    ("/send-audio-status", "audio", media.sound(), "audio/ogg; codecs=opus"),
+]
+
+
+async def test_every_kind_arrives_by_url_data_uri_and_base64(
+    client: Client, far: FarServer
+) -> None:
+    for path, name, content, _ in KINDS:
+        url = far.put(f"/{name}", media.file(content))
+        for source in (
+            url,
+            data_uri(content, "application/x-lie"),
+            base64.b64encode(content).decode(),
+        ):
+            await accepted(client, path, **{name: source})
+
+    sent = await client.sent_at_least(3 * len(KINDS))
+
+    assert not [row for row in sent if len(row["payload"]["files"]) != 1]
+    seen = [row["payload"]["files"][0]["mimeType"] for row in sent]
+    assert seen == [mime_type for _, _, _, mime_type in KINDS for _ in range(3)]
+    by_url, by_uri, by_base64 = (row["payload"]["files"][0] for row in sent[:3])
+    digest = hashlib.sha256(KINDS[0][2]).hexdigest()
+    assert by_url["sha256"] == by_uri["sha256"] == by_base64["sha256"] == digest
+    assert (by_url["width"], by_url["height"], by_url["size"]) == (120, 80, len(KINDS[0][2]))
+    assert by_uri["source"] == by_base64["source"] == f"media:{digest}"
+    voice = sent[9]["payload"]["files"][0]
+    assert voice["duration"] == pytest.approx(2.0, abs=0.05)
+    assert len(voice["waveform"]) == 64
+    assert {row["phone"] for row in sent[-9:]} == {"status@broadcast"}
+
+
+async def test_the_same_bytes_are_stored_once(client: Client, gateway: RunningGateway) -> None:
+    content = base64.b64encode(media.picture()).decode()
+    for _ in range(3):
+        await accepted(client, "/send-image", image=content)
+    await client.sent_at_least(3)
+
+    stored = [file for file in (gateway.data_dir / "media").rglob("*") if file.is_file()]
+
+    assert [file.name for file in stored] == [hashlib.sha256(media.picture()).hexdigest()]
+    assert not list((gateway.data_dir / "spool").iterdir())
+
+
+async def test_a_large_file_in_the_body_is_stored_as_it_arrives(client: Client) -> None:
+    content = media.picture("BMP", (1_500, 1_000))
+    text = base64.b64encode(content).decode()
+    bodies = [
+        f'{{"phone":"{PHONE}","image":"{text}","caption":"one"}}',
+        # As PHP, C# and MIME encoders write it.
+        f'{{"image":"{text.replace("/", chr(92) + "/")}","phone":"{PHONE}","caption":"two"}}',
+        '{"image":"'
+        + text.replace("+", chr(92) + "u002B")
+        + f'","phone":"{PHONE}","caption":"three"}}',
+        '{"image":"'
+        + (chr(92) + "r" + chr(92) + "n").join(text[n : n + 76] for n in range(0, len(text), 76))
+        + f'","phone":"{PHONE}","caption":"four"}}',
+    ]
+    for body in bodies:
+        answer = await client.call(
+            "POST", "/send-image", content=body, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code == 200, answer.text
+
+    sent = await client.sent_at_least(4)
+
+    assert [row["payload"]["caption"] for row in sent] == ["one", "two", "three", "four"]
+    digest = hashlib.sha256(content).hexdigest()
+    assert {row["payload"]["image"] for row in sent} == {f"media:{digest}"}
+
+
+@pytest.mark.parametrize(
+    ("image", "wrong"),
+    [
+        ("data:image/png;base64,iVBORw0KGgo", "image: is not valid base64"),
+        ("data:image/png;base64,====", "image: is not valid base64"),
+        ("data:image/png;base64,", "image: is an empty file"),
+        ("data:image/png,hello", "image: must hold base64 after data:<type>;base64,"),
+        ("not base64 at all!", "image: must be a URL or base64"),
+        ("ftp://example.com/x.png", "image: must be a URL or base64"),
+        ("media:" + "0" * 64, "image: must be a URL or base64"),
+        ("http://10.0.0.1/x.png", "image: leads to an address that is not public"),
+        ("http://[64:ff9b::a00:1]/x", "image: leads to an address that is not public"),
+        ("https://user:word@example.com/", "image: must not hold a user name or password"),
+        ("A" * 300_000 + "!!!!", "image: is not valid base64"),
+        ("A" * 24_000_000, "image: is larger than 16 MiB"),
+    ],
+)
+async def test_what_names_no_file_is_refused_at_once(
+    client: Client, image: str, wrong: str
+) -> None:
+    answer = await send(client, "/send-image", image=image)
+
+    assert (answer.status_code, answer.json()["error"]) == (400, wrong)
+
+
+async def test_a_text_too_long_is_not_taken_for_a_file(client: Client) -> None:
+    answer = await send(
+        client, "/send-image", image="https://example.com/x.png", caption="A" * 400_000
+    )
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "A text is too long")
+
+
+async def test_two_hundred_megabytes_are_refused(client: Client) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b'{"phone":"5511999999999","image":"'
+        for _ in range(200):
+            yield b"A" * 1_048_576
+
+    answer = await client.call(
+        "POST", "/send-image", content=body(), headers={"Content-Type": "application/json"}
+    )
+
+    assert answer.status_code == 413
+
+
+async def test_far_ends_that_fail_for_good_end_the_message(
+    client: Client, far: FarServer, database_url: str
+) -> None:
+    page = far.put("/page", media.file(b"<!DOCTYPE html><html><body>hi</body></html>", "image/png"))
+    cases = {
+        far.put("/gone", media.status(404)): "answered 404",
+        page: "is text/html, not an image",
+        far.put("/private", media.redirect("http://10.1.2.3/x.png")): "is not public",
+        far.put("/loop", media.redirect("/loop")): "redirects more than 5 times",
+        far.put("/endless", media.endless): "is larger than 16 MiB",
+        far.put("/empty", media.file(b"")): "is an empty file",
+        far.put("/cut", media.file(media.picture()[:40])): "cannot be read",
+    }
+    for url in cases:
+        await accepted(client, "/send-image", image=url)
+    await accepted(client, "/send-text", message="the line goes on")
+
+    sent = await client.sent_at_least(1)
+
+    assert sent[0]["type"] == "send-text"
+    rows = await rows_of(
+        database_url,
+        "select last_error, attempts from message_queue where status = 'failed' "
+        "order by sequence_number",
+    )
+    assert {attempts for _, attempts in rows} == {1}
+    for (error, _), wrong in zip(rows, cases.values(), strict=True):
+        assert error.startswith("image: ")
+        assert wrong in error
+
+
+async def test_far_ends_in_trouble_are_asked_again(client: Client, far: FarServer) -> None:
+    good = media.file(media.picture())
+    for name, trouble in {
+        "500": media.status(500),
+        "429": media.status(429),
+        "silent": media.silence,
+        "broken": media.broken_off,
+    }.items():
+        await accepted(
+            client, "/send-image", image=far.put(f"/{name}", trouble, good), caption=name
+        )
+
+    sent = await client.sent_at_least(4)
+
+    assert [row["payload"]["caption"] for row in sent] == ["500", "429", "silent", "broken"]
+    assert far.asked == [f"/{name}" for name in ("500", "429", "silent", "broken") for _ in "12"]
+
+
+async def test_a_redirect_within_reach_is_followed(client: Client, far: FarServer) -> None:
+    far.put("/real.png", media.file(media.picture()))
+    await accepted(client, "/send-image", image=far.put("/moved", media.redirect("/real.png")))
+
+    (sent,) = await client.sent_at_least(1)
+
+    assert sent["payload"]["files"][0]["size"] == len(media.picture())
+
+
+async def test_a_slow_file_holds_its_line_and_can_be_cancelled(
+    client: Client, far: FarServer
+) -> None:
+    await accepted(client, "/send-image", image=far.put("/slow", media.silence))
+    await until(lambda: _asked(far), bool)
+
+    cleared = await client.call("DELETE", "/queue")
+    await accepted(client, "/send-text", message="next")
+
+    assert cleared.json()["removed"] == 1
+    sent = await client.sent_at_least(1)
+    assert [row["type"] for row in sent] == ["send-text"]
+
+
+async def _asked(far: FarServer) -> list[str]:
+    await asyncio.sleep(0)
+    return far.asked
+
+
+async def test_received_files_are_told_with_links(
+    client: Client, far: FarServer, database_url: str
+) -> None:
+    content = media.picture()
+    url = far.put("/received.png", media.file(content))
+    await client.control("receive", phone=PHONE, image={"source": url, "caption": "look"})
+    await client.control(
+        "receive",
+        phone=PHONE,
+        document={
+            "source": base64.b64encode(b"<html><script>1</script></html>").decode(),
+            "fileName": "p\u00e1g.html",
+        },
+    )
+    await client.control("receive", phone=PHONE, audio={"source": far.url("/nothing"), "ptt": True})
+
+    image, document, audio = await _received(database_url, 3)
+
+    assert image["image"]["mimeType"] == "image/png"
+    assert image["image"]["caption"] == "look"
+    assert "answered 404" in audio["audio"]["downloadError"]
+    served = await client.http.get(image["image"]["imageUrl"])
+    assert served.content == content
+    served = await client.http.get(document["document"]["documentUrl"])
+    assert served.headers["content-disposition"].startswith("attachment")
+    assert served.headers["x-content-type-options"] == "nosniff"
+    assert served.headers["content-security-policy"].startswith("sandbox")
+    part = await client.http.get(image["image"]["imageUrl"], headers={"Range": "bytes=1-3"})
+    assert (part.status_code, part.content) == (206, b"PNG")
+    assert part.headers["content-range"] == f"bytes 1-3/{len(content)}"
+    beyond = await client.http.get(image["image"]["imageUrl"], headers={"Range": "bytes=99999-"})
+    assert beyond.status_code == 416
+    head = await client.http.head(image["image"]["imageUrl"])
+    assert (head.headers["content-length"], head.content) == (str(len(content)), b"")
+    forged = await client.http.get(image["image"]["imageUrl"].replace("expires=", "expires=9"))
+    assert (forged.status_code, forged.json()["error"]) == (403, "This link is not valid")
+
+
+async def _received(database_url: str, count: int) -> list[dict[str, Any]]:
+    rows = await until(
+        lambda: rows_of(
+            database_url,
+            "select payload from messages where status = 'received' order by created_at",
+        ),
+        lambda rows: len(rows) >= count,
+    )
+    return [row[0] for row in rows]
+
+
+async def test_files_survive_a_crash(tmp_path: Path, database_url: str) -> None:
+    with running_gateway(
+        tmp_path, database_url, GATEWAY_PACE_MIN_SECONDS="5", GATEWAY_PACE_MAX_SECONDS="5"
+    ) as gateway:
+        await gateway.ready()
+        async with client_of(gateway) as client:
+            await accepted(client, "/send-image", image=base64.b64encode(media.picture()).decode())
+            gateway.kill()
+            gateway.start()
+            await gateway.ready()
+            (sent,) = await client.sent_at_least(1, seconds=40)
+
+    assert sent["payload"]["files"][0]["size"] == len(media.picture())

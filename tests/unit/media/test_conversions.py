@@ -1,0 +1,141 @@
+import hashlib
+import io
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image
+
+from gateway.contract.media import MediaFile, MediaKind
+from gateway.media.conversions import convert
+from gateway.media.sniffing import type_of
+from gateway.media.spooling import BadFile
+from tests.fixtures import media
+
+
+def ready(tmp_path: Path, kind: MediaKind, content: bytes) -> MediaFile:
+    path = tmp_path / "original"
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    given = MediaFile(path, type_of(path), len(content), digest)
+    made = convert(given, kind, tmp_path, 30)
+    assert made.size_bytes == made.path.stat().st_size
+    assert made.sha256 == hashlib.sha256(made.path.read_bytes()).hexdigest()
+    return made
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_an_image_phones_can_show_stays_as_it_is(tmp_path: Path, form: str) -> None:
+    content = media.picture(form)
+
+    made = ready(tmp_path, "image", content)
+
+    assert made.path.read_bytes() == content
+    assert (made.width, made.height) == (120, 80)
+    assert made.thumbnail is not None
+    assert max(Image.open(io.BytesIO(made.thumbnail)).size) <= 100
+
+
+@pytest.mark.parametrize("form", ["WEBP", "GIF", "BMP", "TIFF", "AVIF"])
+def test_other_images_become_jpeg(tmp_path: Path, form: str) -> None:
+    made = ready(tmp_path, "image", media.picture(form))
+
+    assert made.mime_type == type_of(made.path) == "image/jpeg"
+    assert (made.width, made.height) == (120, 80)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_a_sticker_is_webp_of_512(tmp_path: Path, form: str) -> None:
+    made = ready(tmp_path, "sticker", media.picture(form))
+
+    assert made.mime_type == type_of(made.path) == "image/webp"
+    with Image.open(made.path) as image:
+        assert image.size == (512, 512)
+    assert made.size_bytes <= 100 * 1024
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP"])
+def test_a_moving_sticker_still_moves(tmp_path: Path, form: str) -> None:
+    made = ready(tmp_path, "sticker", media.moving_picture(form))
+
+    with Image.open(made.path) as image:
+        assert image.size == (512, 512)
+        assert image.n_frames == 4  # type: ignore[attr-defined]
+
+
+def test_a_finished_sticker_stays_as_it_is(tmp_path: Path) -> None:
+    content = media.picture("WEBP", (512, 512))
+
+    assert ready(tmp_path, "sticker", content).path.read_bytes() == content
+
+
+def test_a_voice_note_is_opus_in_mono_with_its_waves(tmp_path: Path) -> None:
+    made = ready(tmp_path, "audio", media.sound(2.0))
+
+    assert made.mime_type == "audio/ogg; codecs=opus"
+    assert made.duration_seconds == pytest.approx(2.0, abs=0.05)
+    assert made.waveform is not None
+    assert len(made.waveform) == 64
+    assert made.waveform[2] < made.waveform[30] < made.waveform[62] <= 100
+    with av.open(str(made.path)) as container:
+        stream = container.streams.audio[0]
+        assert (stream.codec_context.name, stream.channels) == ("opus", 1)
+
+
+def test_a_finished_voice_note_stays_as_it_is(tmp_path: Path) -> None:
+    once = ready(tmp_path, "audio", media.sound(1.0)).path.read_bytes()
+    (tmp_path / "again").mkdir()
+
+    again = ready(tmp_path / "again", "audio", once)
+
+    assert again.path.read_bytes() == once
+    assert again.duration_seconds == pytest.approx(1.0, abs=0.05)
+
+
+def test_the_sound_of_a_video_can_be_sent_as_audio_only_if_it_has_one(tmp_path: Path) -> None:
+    with pytest.raises(BadFile, match="holds no sound"):
+        ready(tmp_path, "audio", media.video())
+
+
+@pytest.mark.parametrize("kind", ["video", "ptv", "gif"])
+def test_a_video_stays_and_shows_its_first_picture(tmp_path: Path, kind: MediaKind) -> None:
+    content = media.video()
+
+    made = ready(tmp_path, kind, content)
+
+    assert made.path.read_bytes() == content
+    assert (made.width, made.height) == (64, 48)
+    assert made.duration_seconds == pytest.approx(1.0, abs=0.2)
+    assert made.thumbnail is not None
+    red, _green, blue = Image.open(io.BytesIO(made.thumbnail)).convert("RGB").getpixel((5, 5))  # type: ignore[misc]
+    assert blue > 200
+    assert red < 100
+
+
+def test_a_real_gif_becomes_a_video(tmp_path: Path) -> None:
+    made = ready(tmp_path, "gif", media.moving_picture())
+
+    assert made.mime_type == type_of(made.path) == "video/mp4"
+    assert made.duration_seconds == pytest.approx(0.4, abs=0.15)
+    assert (made.width, made.height) == (60, 40)
+
+
+def test_an_image_for_a_link_is_small(tmp_path: Path) -> None:
+    made = ready(tmp_path, "thumbnail", media.picture("PNG", (2_000, 1_000)))
+
+    assert (made.mime_type, made.width, made.height) == ("image/jpeg", 640, 320)
+
+
+@pytest.mark.parametrize("kind", ["image", "sticker", "thumbnail", "audio", "video", "gif", "ptv"])
+def test_what_cannot_be_read_says_so(tmp_path: Path, kind: MediaKind) -> None:
+    with pytest.raises(BadFile, match=r"cannot be read|holds no sound"):
+        ready(tmp_path, kind, b"\x89PNG\r\n\x1a\n and nothing more")
+
+
+def test_an_image_with_too_many_pixels_is_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
+
+    with pytest.raises(BadFile, match="too many pixels"):
+        ready(tmp_path, "image", media.picture())
