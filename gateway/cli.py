@@ -181,6 +181,21 @@ def renew_tokens(account: AccountName) -> None:
     _print_account(_in_office(lambda office: office.renew_tokens(account)))
 
 
+@accounts.command("secret")
+def rotate_secret(
+    account: AccountName,
+    *,
+    retire: Annotated[
+        bool, typer.Option("--retire", help="end the one before the current instead")
+    ] = False,
+) -> None:
+    """Print a new secret that signs callbacks; the one before stays valid until it is retired."""
+    if retire:
+        _in_office(lambda office: office.retire_secret(account))
+    else:
+        typer.echo(f"WEBHOOK_SECRET={_in_office(lambda office: office.rotate_secret(account))}")
+
+
 @instances.command("create")
 def create_instance(
     name: str,

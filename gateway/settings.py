@@ -27,6 +27,13 @@ def _split_list(value: object) -> object:
     return [v.strip() for v in value.split(",") if v.strip()] if isinstance(value, str) else value
 
 
+def _split_pairs(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+    return {topic.strip(): account.strip() for topic, _, account in pairs}
+
+
 Optional = Annotated[str | None, BeforeValidator(_blank_is_absent)]
 
 
@@ -187,6 +194,64 @@ class Settings(BaseModel):
     webhook_max_attempts: int = Field(
         12, ge=1, le=100, description="attempts per callback, within about a day by default"
     )
+    webhook_longest_outage_seconds: float = Field(
+        86_400.0,
+        gt=0,
+        description="a chat of which nothing was taken for so long tries each callback once more",
+    )
+    webhook_history_days: int = Field(
+        7,
+        ge=1,
+        le=365,
+        description="what was told, and what became of each attempt, is kept so long: for replay, "
+        "for other roads and for the log of deliveries",
+    )
+    dead_letter_days: int = Field(
+        30, ge=1, le=365, description="callbacks that were given up are kept so long"
+    )
+    kafka_servers: Optional = Field(
+        None, description="host:port of Kafka's brokers, with commas between; unset: no Kafka"
+    )
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how its brokers are spoken to"
+    )
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="of SASL"
+    )
+    kafka_username: Optional = Field(None, description="for SASL")
+    kafka_password: Optional = Field(None, description="for SASL")
+    kafka_idempotent: bool = Field(
+        default=True,
+        description="brokers drop what a producer repeats; off only for those that cannot",
+    )
+    kafka_accounts: Annotated[tuple[str, ...], BeforeValidator(_split_list)] = Field(
+        (),
+        description="ids or names of the accounts whose events go to Kafka too, with commas "
+        "between",
+    )
+    kafka_topic_message_status: str = Field(
+        "whatsapp-message-status", description="topic of deliveries and message states"
+    )
+    kafka_topic_instance_status: str = Field(
+        "whatsapp-instance-status", description="topic of connections"
+    )
+    kafka_topic_message_received: str = Field(
+        "whatsapp-message-received", description="topic of what comes in, presence among it"
+    )
+    kafka_send: Annotated[dict[str, str], BeforeValidator(_split_pairs)] = Field(
+        {},
+        description="topics that messages to send are taken from, each with its account, such as "
+        "`whatsapp-send-message=ACCOUNT`, with commas between; off by default",
+    )
+    kafka_schedule: Annotated[dict[str, str], BeforeValidator(_split_pairs)] = Field(
+        {},
+        description="the same for messages that name their time, such as "
+        "`whatsapp-schedule-message=ACCOUNT`",
+    )
+    kafka_topic_refused: str = Field(
+        "whatsapp-send-message-refused", description="topic of what could not be accepted"
+    )
+    kafka_group: str = Field("whatsapp-gateway", description="group of the processes that take")
     allow_http: bool | None = Field(
         None, description="lets callers give http URLs; by default only in development"
     )

@@ -15,6 +15,7 @@ from gateway.errors import InvalidRequest, NotFound, UnknownInstance
 from gateway.instances.accounts import Accounts, ListedAccount
 from gateway.instances.creation import Kept, NewAccount, NewInstance, Registry
 from gateway.instances.store import Instance, Instances
+from gateway.webhooks.secrets import WebhookSecrets
 
 _COMMAND_LINE = "command line"
 
@@ -29,6 +30,7 @@ class Office:
     remover: Remover
     offer: Offer
     audit: Audit
+    secrets: WebhookSecrets
 
     async def create_account(
         self,
@@ -62,6 +64,13 @@ class Office:
         found = await self._account(account)
         await self._note("RenewTokens", found.id)
         return await self.registry.renew_tokens(found.id)
+
+    async def rotate_secret(self, account: str) -> str:
+        """A new secret to sign callbacks with; the one before stays valid until it is retired."""
+        return await self.secrets.rotate((await self._account(account)).id)
+
+    async def retire_secret(self, account: str) -> None:
+        await self.secrets.retire((await self._account(account)).id)
 
     async def create_instance(
         self,

@@ -38,6 +38,8 @@ TABLES: Final = (
     ("webhook_lines",),
     ("webhook_outbox",),
     ("webhook_dead_letters",),
+    ("webhook_deliveries",),
+    ("webhook_events",),
     ("media",),
     ("identities",),
     ("chats",),

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -19,21 +18,23 @@ from gateway.administration.audit import Audit
 from gateway.api.caller import Reception
 from gateway.api.json_response import JsonResponse
 from gateway.api.lifting import Lifter
-from gateway.api.request_body import build, read_json
+from gateway.api.request_body import read_json
 from gateway.api.routes import Route, RouteTable
 from gateway.clock import Clock
+from gateway.contract.building import build
 from gateway.contract.operation import Operation, Picture
 from gateway.contract.send import Send
-from gateway.errors import InvalidRequest, TrialOver, Unavailable
+from gateway.errors import InvalidRequest, Unavailable
 from gateway.instances.accounts import Account, Accounts
 from gateway.instances.store import Instance, Instances
 from gateway.media.intake import Intake
 from gateway.observability.metrics import Metrics
+from gateway.send_queue.admission import Admission
 from gateway.send_queue.enqueue import Enqueuer, IdempotencyKey
 from gateway.send_queue.following import Followers
 from gateway.settings import Settings
+from gateway.webhooks.stream import Stream
 
-_FARTHEST = timedelta(days=90)
 _LONGEST_KEY = 255
 _BODYLESS = frozenset({"GET", "HEAD"})
 _NO_CONTENT = 204
@@ -62,6 +63,7 @@ class Services:
     metrics: Metrics
     answers: Sequence[Answers]
     audit: Audit
+    stream: Stream
 
 
 class Endpoint:
@@ -76,7 +78,8 @@ class Endpoint:
         clock: Clock,
     ) -> None:
         self._routes, self._reception, self._services = routes, reception, services
-        self._settings, self._clock = settings, clock
+        self._settings = settings
+        self._admission = Admission(clock, trials=settings.trials)
         self._turns = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
@@ -205,36 +208,17 @@ class InstanceEndpoint(Endpoint):
         if not declared.carries_media:
             fingerprint, body = await read_json(request, limit_bytes=limit_bytes)
             message = build(declared, body, path=route.parameters)
-            self._check(message, instance)
+            self._admission.check(instance, message)
             return fingerprint, message
         async with services.intake.spool.folder() as folder:
             lifter = Lifter(folder, self._turns, os.urandom)
             fingerprint, body = await read_json(request, limit_bytes=limit_bytes, lifter=lifter)
             message = build(declared, body, path=route.parameters)
-            self._check(message, instance)
+            self._admission.check(instance, message)
             message = await services.intake.keep_files(instance.id, message, lifter.lifted, folder)
         if lifter.lifted and lifter.is_left_in(message.model_dump_json()):
             raise InvalidRequest("A text is too long")
         return fingerprint, message
-
-    def _check(self, message: Send, instance: Instance) -> None:
-        self._check_time(message)
-        if (
-            self._settings.trials
-            and not instance.subscribed
-            and instance.trial_ends_at is not None
-            and instance.trial_ends_at < self._clock.now()
-        ):
-            raise TrialOver
-
-    def _check_time(self, message: Send) -> None:
-        if message.scheduled_for is None:
-            return
-        ahead = message.scheduled_for - self._clock.now()
-        if ahead <= timedelta(0):
-            raise InvalidRequest("scheduledFor: must be in the future")
-        if ahead > _FARTHEST:
-            raise InvalidRequest(f"scheduledFor: must be at most {_FARTHEST.days} days ahead")
 
 
 def _idempotency(request: Request, route: Route, fingerprint: bytes) -> IdempotencyKey | None:

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SEND_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_CALLBACK_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600, 86_400)
 _QUEUE_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400)
 _HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _LOOP_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
@@ -106,6 +107,17 @@ class Metrics:
             "webhook_posts_total",
             "Callbacks posted, by outcome.",
             ("type", "outcome"),
+            registry=registry,
+        )
+        self.callback_latency = Histogram(
+            "webhook_latency_seconds",
+            "From what happened to a receiver that took its callback.",
+            buckets=_CALLBACK_SECONDS,
+            registry=registry,
+        )
+        self.held_addresses = Gauge(
+            "webhook_held_addresses",
+            "Receivers left alone for a while because they do not answer, or asked for it.",
             registry=registry,
         )
         self._requests = Counter(

@@ -18,6 +18,7 @@ from gateway.instances.tokens import TokenVault
 from gateway.runtime.offer import offer_of
 from gateway.runtime.secret import secrets_of
 from gateway.settings import Settings
+from gateway.webhooks.secrets import WebhookSecrets
 
 
 @asynccontextmanager
@@ -36,6 +37,7 @@ async def open_office(settings: Settings) -> AsyncIterator[Office]:
                 Remover(database, Clock(), lapse_seconds=settings.lease_seconds),
                 offer_of(settings),
                 Audit(database, settings.audit_days),
+                WebhookSecrets(database, vault, os.urandom),
             )
         finally:
             await database.pool.close()

@@ -6,6 +6,7 @@ import socket
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from gateway.administration import audit as audit_operations
 from gateway.administration import partner as partner_operations
@@ -53,6 +54,7 @@ from gateway.runtime.demo import ensure_demo
 from gateway.runtime.gauges import Gauges, LoopProbe
 from gateway.runtime.housekeeping import Chore, Housekeeping
 from gateway.runtime.http_server import HttpServer
+from gateway.runtime.kafka import consumer_of, publisher_of
 from gateway.runtime.media import Media
 from gateway.runtime.offer import offer_of, offered_providers
 from gateway.runtime.part import Part
@@ -85,17 +87,26 @@ from gateway.sessions.provider import Engine, Surroundings
 from gateway.sessions.relay import Relay, RelayDesk, relay_client
 from gateway.sessions.remembered import RememberingAsker
 from gateway.settings import Settings
+from gateway.webhooks import dead_letters, replay
 from gateway.webhooks import operations as webhook_operations
+from gateway.webhooks.addresses import Addresses, AddressLimits
 from gateway.webhooks.backoff import RetrySchedule
 from gateway.webhooks.delivery import Delivery, DeliveryLimits
+from gateway.webhooks.ledger import Ledger
 from gateway.webhooks.operations import WebhookDesk
 from gateway.webhooks.outbox import Outbox
 from gateway.webhooks.posting import Poster
+from gateway.webhooks.retention import Retention
+from gateway.webhooks.stream import Stream
+
+if TYPE_CHECKING:
+    from gateway.kafka.publisher import Publisher
 
 _RENEWALS_PER_LEASE = 3
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 1.0
 _LONGEST_HOST_NAME = 30
 _EXPIRE_EVERY_SECONDS = 15.0
+_FORGET_EVERY_SECONDS = 300.0
 _TIDY_EVERY_SECONDS = 3_600.0
 _EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 _FIRST = (None, 1)  # who does for all workers what is done once
@@ -270,8 +281,18 @@ class Gateway:
         history = History(database)
         secrets = secrets_of(settings, os.urandom)
         vault = TokenVault(secrets, os.urandom)
-        delivery = self._delivery(database, vault, node_id)
-        told = self._post_callbacks(stages, database, notifications, delivery)
+        poster = Poster(
+            settings.address_policy(), clock, timeout_seconds=settings.webhook_timeout_seconds
+        )
+        ledger = Ledger(database, clock)
+        delivery = self._delivery(database, poster, ledger, vault, node_id)
+        stream = Stream(database, clock, days=settings.webhook_history_days)
+        stages.start(Floor.EDGES, {"event stream": stream})  # its readers are connections
+        publisher = publisher_of(settings, database, clock, node_id)
+        told = _all(
+            self._post_callbacks(stages, database, notifications, delivery, publisher),
+            stream.look_again,
+        )
         outbox = Outbox(database, uuid.uuid4, told)
         heartbeat = database.apart()
         stages.start(Floor.DATABASE, {"heartbeat": heartbeat})
@@ -348,27 +369,35 @@ class Gateway:
             "claim": claimer,
             "start": starter,
             "record": recorder,
+            "deliveries": ledger,
             "rescue": rescue,
             "removal": remover,
         }
         stages.start(Floor.BATCHES, batches)
         stages.start(Floor.DATABASE, self._if_sending(engines))
         stages.start(Floor.SESSIONS, self._if_sending({"sessions": keeper}))
-        stages.start(
-            Floor.SENDERS,
-            self._if_sending(
-                {
-                    "workers": coordinator,
-                    "schedule": schedule,
-                    "housekeeping": self._housekeeping(database, node_id, told),
-                }
-            ),
+        consumer = consumer_of(
+            settings,
+            database,
+            clock,
+            instances=instances,
+            enqueuer=enqueuer,
+            metrics=self._metrics,
         )
+        senders: dict[str, Part] = {
+            "workers": coordinator,
+            "schedule": schedule,
+            "housekeeping": self._housekeeping(database, node_id, told),
+        }
+        senders |= {"kafka in": consumer} if consumer else {}
+        stages.start(Floor.SENDERS, self._if_sending(senders))
         stages.start(Floor.EDGES, {"followers": followers})
         policy_of_addresses = settings.address_policy()
 
         def webhook_desk(instance: Instance) -> WebhookDesk:
-            return WebhookDesk(database, policy_of_addresses, instance)
+            return WebhookDesk(
+                database, policy_of_addresses, poster, vault, clock, delivery.look_again, instance
+            )
 
         queue_desk = partial(QueueDesk, database, clock, self._metrics, tempo, claimer)
 
@@ -414,7 +443,10 @@ class Gateway:
                 Room(acting.handlers, lambda one: MessageDesk(queue_desk(one), history, asker)),
                 Room(steering.handlers, queue_desk),
                 Room(history_operations.handlers, partial(HistoryDesk, database, message_id_named)),
-                Room(webhook_operations.handlers, webhook_desk),
+                Room(
+                    webhook_operations.handlers | dead_letters.handlers | replay.handlers,
+                    webhook_desk,
+                ),
                 Room(instance_operations.handlers, instance_desk),
                 Room(session_operations.handlers, session_desk),
                 Room(
@@ -424,6 +456,7 @@ class Gateway:
                 remembering,
             ),
             audit,
+            stream,
         )
 
     def _housekeeping(
@@ -434,9 +467,15 @@ class Gateway:
             database, self._clock, uuid.uuid4, failed_days=settings.failed_days, told=told
         )
         months = Months(database, keep_days=settings.history_days)
+        retention = Retention(
+            database,
+            history_days=settings.webhook_history_days,
+            dead_letter_days=settings.dead_letter_days,
+        )
         chores = (
             Chore("expire messages", _EXPIRE_EVERY_SECONDS, upkeep.expire),
             Chore("forget the queue's past", _TIDY_EVERY_SECONDS, upkeep.forget),
+            Chore("forget what was told", _FORGET_EVERY_SECONDS, retention.forget),
             Chore("months of history", _TIDY_EVERY_SECONDS, months.keep),
         )
         return Housekeeping(database, self._clock, chores, node_id=node_id)
@@ -450,36 +489,45 @@ class Gateway:
         database: Database,
         notifications: Notifications,
         delivery: Delivery,
+        publisher: "Publisher | None",
     ) -> Callable[[], None]:
         """Returns what is to be called when a callback was written."""
         if self._role.posts:
-            notifications.subscribe("callbacks", lambda _nothing: delivery.look_again())
-            stages.start(Floor.SENDERS, {"webhooks": delivery})
-            return delivery.look_again
+            readers: dict[str, Delivery | Publisher] = {"webhooks": delivery}
+            readers |= {"kafka out": publisher} if publisher else {}
+            told = _all(*(reader.look_again for reader in readers.values()))
+            notifications.subscribe("callbacks", lambda _nothing: told())
+            stages.start(Floor.SENDERS, readers)
+            return told
         bell = DistantBell(database, self._clock, "callbacks")
         stages.start(Floor.BATCHES, {"callback bell": bell})
         return bell.ring
 
-    def _delivery(self, database: Database, vault: TokenVault, node_id: str) -> Delivery:
-        settings = self._settings
-        poster = Poster(
-            settings.address_policy(),
-            self._clock,
-            timeout_seconds=settings.webhook_timeout_seconds,
-        )
+    def _delivery(
+        self, database: Database, poster: Poster, ledger: Ledger, vault: TokenVault, node_id: str
+    ) -> Delivery:
+        settings, uniform = self._settings, self._random.uniform
         return Delivery(
             database,
             poster,
-            vault,
+            ledger,
+            Addresses(
+                self._clock,
+                uniform,
+                AddressLimits(slow_seconds=settings.webhook_timeout_seconds / 3),
+            ),
             self._clock,
+            vault=vault,
             node_id=node_id,
             schedule=RetrySchedule(
+                uniform,
                 base_seconds=settings.webhook_retry_base_seconds,
                 max_attempts=settings.webhook_max_attempts,
+                longest_outage_seconds=settings.webhook_longest_outage_seconds,
             ),
-            limits=DeliveryLimits(),
+            # A post may begin when half of the claim is over.
+            limits=DeliveryLimits(claim_seconds=30.0 + 2 * settings.webhook_timeout_seconds),
             metrics=self._metrics,
-            uniform=self._random.uniform,
         )
 
     def _node_id(self) -> str:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from gateway.batching import Batch
 from gateway.contract.send import Priority
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.send_queue.batching import Batch
 
 _CLAIM = query("send_queue", "claim")
 _SLEEP_LINES = query("send_queue", "sleep_lines")

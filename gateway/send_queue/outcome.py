@@ -16,6 +16,7 @@ from typing import Literal, assert_never
 
 from psycopg import DataError, IntegrityError, OperationalError
 
+from gateway.batching import NOT_NOW, Batch, NotNow
 from gateway.clock import Clock
 from gateway.contract.callbacks import DeliveryCallback, QueueHeldCallback
 from gateway.database.pool import Database
@@ -30,7 +31,6 @@ from gateway.errors import (
 )
 from gateway.observability.logging import logger
 from gateway.random import Uniform
-from gateway.send_queue.batching import NOT_NOW, Batch, NotNow
 from gateway.send_queue.claim import Claimed
 from gateway.send_queue.pacing import Backoff
 from gateway.sessions.provider import Receipt, SendFailure

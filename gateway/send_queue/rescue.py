@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.batching import Batch
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import Unconfirmed
 from gateway.observability.logging import logger
-from gateway.send_queue.batching import Batch
 from gateway.send_queue.claim import Claimed
 from gateway.send_queue.outcome import HandedBack, Outcome, Recorder, RetryPolicy, outcome_of
 from gateway.sessions.keeper import LiveSession

@@ -715,3 +715,10 @@ where id = %(instance_id)s::text;
 select s.message_id, s.status, s.error, s.settled
 from unnest(%(instance_ids)s::text[], %(message_ids)s::text[]) as w (instance_id, message_id)
 join message_states s on s.instance_id = w.instance_id and s.message_id = w.message_id;
+
+-- name: note_offset
+-- In the transaction that accepts the message of that offset.
+insert into kafka_offsets as k (topic, partition, next_offset)
+values (%(topic)s::text, %(partition)s::int, %(next_offset)s::bigint)
+on conflict (topic, partition) do update
+set next_offset = greatest(k.next_offset, excluded.next_offset);
