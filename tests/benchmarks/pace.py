@@ -49,7 +49,7 @@ async def run(server_url: str) -> None:
         await fill(url, _LINES, int(_SECONDS))
         node = await new_node(url)
         async with running(node):
-            await node.leases.join()
+            node.leases.may_act_until = float("inf")
             desk = replace(node.desk(), uniform=draw, tempo=Tempo(Pace(1.0, 3.0)))
             leaving, bell = asyncio.Event(), asyncio.Event()
             sessions, tasks = [Timed(drawn) for _ in range(_LINES)], []
