@@ -76,6 +76,8 @@ class Worker:
     def __init__(self, live: LiveSession, desk: Desk, bell: asyncio.Event) -> None:
         self._live, self._desk, self._bell = live, desk, bell
         self._line = Line(live.instance.id, live.epoch)
+        self._last_out_at: float | None = None
+        """When the message before was out; None once the line was empty."""
         self._log = logger.bind(instance_id=live.instance.id, component="worker")
 
     async def run_until(self, leaving: asyncio.Event) -> None:
@@ -93,6 +95,7 @@ class Worker:
             self._bell.clear()
             if claimed := await claimer.claim(self._line):
                 return claimed
+            self._last_out_at = None
             seconds_until_due = await claimer.sleep(self._line)
             if claimed := await claimer.claim(self._line):
                 return claimed
@@ -118,6 +121,7 @@ class Worker:
                 return
             began = self._desk.clock.monotonic_seconds()
             outcome = await self._attempt(message, row, files)
+            self._last_out_at = self._desk.clock.monotonic_seconds()
         echo = self._live.instance.notify_sent_by_me
         await self._desk.recorder.record(row, outcome, echo=echo)
         seconds = self._desk.clock.monotonic_seconds() - began
@@ -168,6 +172,8 @@ class Worker:
         """Waits as a person would, then shows typing; says whether we must leave instead."""
         pace = self._desk.tempo.pace_of(self._live.instance)  # can be changed while we work
         seconds = pause_before(message.delay_message, pace, self._desk.uniform)
+        if self._last_out_at is not None:  # the pause began then: what we wrote since is part of it
+            seconds -= self._desk.clock.monotonic_seconds() - self._last_out_at
         if await self._desk.clock.wait(leaving, seconds):
             return True
         if message.delay_typing is None:

@@ -21,7 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.benchmarks.harness import Rounds, add_instances, fresh_database, main, say
 from tests.fixtures.service import free_port
 
-_TOKEN = "0123456789ABCDEF0123456789ABCDEF"
+TOKEN = "0123456789ABCDEF0123456789ABCDEF"
 _INSTANCES, _CONNECTIONS, _PGBENCH_CLIENTS = 200, 64, 32
 _SECONDS, _ROUNDS = 4.0, 5
 _BODY = json.dumps({"phone": "5511999999999", "message": "Your order 4711 is on its way."})
@@ -37,8 +37,8 @@ values ('PGBENCH' || :line, md5(:n::text), md5(:n::text), 'send-text', 1, '55119
 
 
 @asynccontextmanager
-async def process(*arguments: str, port: int, path: str, **environment: str) -> AsyncIterator[None]:
-    """A server, from when it answers *path* until it is told to end."""
+async def process(*arguments: str, port: int, path: str, **environment: str) -> AsyncIterator[int]:
+    """A server, from when it answers *path* until it is told to end; yields its process id."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
     server = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -53,7 +53,7 @@ async def process(*arguments: str, port: int, path: str, **environment: str) -> 
             while not await _answers(http, path):
                 assert server.returncode is None, f"{arguments} ended"
                 await asyncio.sleep(0.1)
-        yield
+        yield server.pid
     finally:
         server.terminate()
         await server.wait()
@@ -88,7 +88,7 @@ def gateway(url: str, port: int, data_dir: str, **environment: str) -> Any:
 def requests_for(instance_ids: list[str]) -> list[bytes]:
     return [
         (
-            f"POST /instances/{instance_id}/token/{_TOKEN}/send-text HTTP/1.1\r\nHost: bench\r\n"
+            f"POST /instances/{instance_id}/token/{TOKEN}/send-text HTTP/1.1\r\nHost: bench\r\n"
             "Client-Token: client-token\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(_BODY)}\r\n\r\n{_BODY}"
         ).encode()
@@ -133,7 +133,7 @@ async def run(server_url: str) -> None:
     say(f"enqueue: {_CONNECTIONS} connections, {_INSTANCES} instances, {_SECONDS:g} s a round")
     port, noop_port, latencies = free_port(), free_port(), list[float]()
     async with fresh_database(server_url) as url:
-        requests = requests_for(await add_instances(url, _INSTANCES, token=_TOKEN, wanted=False))
+        requests = requests_for(await add_instances(url, _INSTANCES, token=TOKEN, wanted=False))
         with tempfile.TemporaryDirectory() as folder:
             script = Path(folder) / "enqueue.sql"
             script.write_text(_STATEMENT)
