@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import orjson
 
 from gateway.errors import NotConnected
-from gateway.providers.whatsmeow.contents import Content, content_of
+from gateway.providers.whatsmeow.contents import Content, content_of, unwrapped
 from gateway.providers.whatsmeow.jids import chat_of, person_of, text_of
 from gateway.providers.whatsmeow.process import VerbFailed
 from gateway.providers.whatsmeow.store import KeptEvent
@@ -156,7 +156,10 @@ def _hash_of(option: str) -> str:
 def _files(content: Content, message: Body, library: Library) -> tuple[ReceivedFile, ...]:
     if content.file_at is None:
         return ()
-    source = partial(_download, library, message)
+    plain = dict(unwrapped(message))
+    if round_video := plain.pop("ptvMessage", None):
+        plain["videoMessage"] = round_video  # the library looks for no other name
+    source = partial(_download, library, plain)
     return (ReceivedFile(source, content.file_at, content.file_name),)
 
 
