@@ -2,7 +2,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TOOLS := $(VENV)/.tools
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 NEWMAN := postman/node_modules/.package-lock.json
+
+LOCK := uv pip compile pyproject.toml --all-extras --universal --upgrade --generate-hashes \
+	--no-emit-index-url --no-header --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check test-fast coverage docs postman migrate schema lock format clean
@@ -15,8 +20,12 @@ setup: $(READY) ## virtual environment with the locked dependencies (run and tes
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TOOLS): $(READY) tests/requirements.lock
+	$(PIP) --require-hashes -r tests/requirements.lock
 	@touch $@
 
 run: setup ## serve on 127.0.0.1:8080, with an embedded Postgres unless DATABASE_URL is set
@@ -24,7 +33,7 @@ run: setup ## serve on 127.0.0.1:8080, with an embedded Postgres unless DATABASE
 
 test: check ## everything that must hold before a change lands; the same as CI
 
-check: setup
+check: $(TOOLS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell gateway sql tests README.md CHANGELOG.md Makefile
@@ -43,29 +52,29 @@ docs: setup ## write the OpenAPI document, the Postman collection and README's t
 	$(BIN)/gateway postman --environment > postman/gateway.postman_environment.json
 	$(BIN)/gateway readme README.md
 
-postman: setup $(NEWMAN) ## run the Postman collection against a fresh gateway (needs node and npm)
+postman: $(TOOLS) $(NEWMAN) ## run the Postman collection against a fresh gateway (needs node and npm)
 	@PYTHONPATH=. $(BIN)/python tests/postman_run.py
 
 $(NEWMAN): postman/package.json postman/package-lock.json
 	cd postman && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-test-fast: setup ## the tests that need no Postgres
+test-fast: $(TOOLS) ## the tests that need no Postgres
 	$(BIN)/pytest tests/unit tests/contract
 
 migrate: setup ## bring the database at DATABASE_URL up to date
 	$(BIN)/gateway migrate
 
-schema: setup ## dump the migrated schema into sql/schema.sql
+schema: $(TOOLS) ## dump the migrated schema into sql/schema.sql
 	PYTHONPATH=. $(BIN)/python tests/schema.py
 
-format: setup ## rewrite the code in the project's style
+format: $(TOOLS) ## rewrite the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: setup ## choose the newest versions that fit pyproject.toml
-	uv pip compile pyproject.toml --group dev --universal --upgrade --generate-hashes \
-		--no-emit-index-url --no-header --quiet --output-file requirements.lock
+lock: ## choose the newest versions that fit pyproject.toml (needs uv)
+	$(LOCK) --group build --output-file requirements.lock
+	$(LOCK) --group build --group dev --constraint requirements.lock --output-file tests/requirements.lock
 
 clean: ## remove what setup and the tests made; never the data
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*

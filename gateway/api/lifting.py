@@ -4,6 +4,7 @@ Strings too long to be text go straight to disk, decoded, and leave a short name
 a body of any size costs a few hundred kilobytes of memory.
 """
 
+import asyncio
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,16 +16,21 @@ from gateway.random import RandomBytes
 
 # In bytes; four for each character of the longest text there is.
 LONGEST_TEXT_BYTES = 262_144
+_TURN_BYTES = 65_536
 _NAME_BYTES = 16
 # Whole escapes only: what remains of a piece may be the beginning of one.
 _RUN = re.compile(rb'(?:[^"\\]++|\\[^u]|\\u.{4})*+', re.DOTALL)
 
 
 class Lifter:
-    """Fed with the pieces of one body."""
+    """Fed with the pieces of one body.
 
-    def __init__(self, folder: Path, random_bytes: RandomBytes) -> None:
-        self._folder = folder
+    *turns* is shared by all bodies that arrive: one piece is decoded at a time, so that the event
+    loop looks after everybody else between two of them.
+    """
+
+    def __init__(self, folder: Path, turns: asyncio.Lock, random_bytes: RandomBytes) -> None:
+        self._folder, self._turns = folder, turns
         self._name = f"lifted:{random_bytes(_NAME_BYTES).hex()}:"
         self._kept = bytearray()
         self._held = b""
@@ -42,6 +48,11 @@ class Lifter:
         """Whether a name of ours stands in *text*."""
         return self._name in text
 
+    async def take(self, piece: bytes) -> None:
+        for at in range(0, len(piece), _TURN_BYTES):
+            async with self._turns:
+                self.feed(piece[at : at + _TURN_BYTES])
+
     def feed(self, piece: bytes) -> None:
         piece, self._held = self._held + piece, b""
         at = 0
@@ -50,7 +61,17 @@ class Lifter:
 
     def finish(self) -> bytes:
         """The body without its files."""
+        if self._lifting:  # it ends in the middle of one
+            self._lifting.finish()
+            self._lifting = None
         return bytes(self._kept + self._held)
+
+    def fingerprint(self) -> bytes:
+        """What tells this body, its files included, from others."""
+        files = (f.sha256 if isinstance(f, Spooled) else str(f) for f in self._lifted.values())
+        return b"\n".join(
+            (self.finish().replace(self._name.encode(), b""), *map(str.encode, files))
+        )
 
     def _outside(self, piece: bytes, at: int) -> int:
         end = piece.find(b'"', at) + 1 or len(piece)
@@ -60,10 +81,8 @@ class Lifter:
         return end
 
     def _inside(self, piece: bytes, at: int) -> int:
-        run = _RUN.match(piece, at)
-        assert run is not None
-        end = run.end()
-        self._append(run[0])
+        end = _end_of_run(piece, at)
+        self._append(piece[at:end])
         if end == len(piece):
             return end
         if piece[end] == ord("\\"):
@@ -91,6 +110,17 @@ class Lifter:
             self._lifting = None
         self._kept += b'"'
         self._start = None
+
+
+def _end_of_run(piece: bytes, at: int) -> int:
+    """Where the string ends, or the whole escapes of this piece."""
+    quote = piece.find(b'"', at)
+    end = len(piece) if quote < 0 else quote
+    if piece.find(b"\\", at, end) < 0:
+        return end
+    run = _RUN.match(piece, at)
+    assert run is not None
+    return run.end()
 
 
 class _Lifting:

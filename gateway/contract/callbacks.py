@@ -33,6 +33,18 @@ class DeliveryCallback(Callback):
     error: str | None = None
 
 
+class QueueHeldCallback(Callback):
+    """The line waits until a time, in milliseconds; posted where deliveries are told.
+
+    `restricted`: WhatsApp limits the number. `daily_limit`: the messages of the day are sent.
+    """
+
+    type: Literal["QueueHeldCallback"] = "QueueHeldCallback"
+    kind: Literal["restricted", "daily_limit"]
+    reason: str
+    until: int
+
+
 class MessageStatusCallback(Callback):
     """Messages reached a further state."""
 

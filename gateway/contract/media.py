@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, Field
 
@@ -113,15 +113,23 @@ def with_texts(message: Model, texts: Mapping[str, str]) -> Model:
     return replaced
 
 
-@cache
+_MARKS: WeakKeyDictionary[type[BaseModel], Mapping[str, MediaField | None]] = WeakKeyDictionary()
+
+
 def _marks(model: type[BaseModel]) -> Mapping[str, MediaField | None]:
-    return {
-        name: next(
-            (m for m in (*info.metadata, *_metadata(info.annotation)) if isinstance(m, MediaField)),
-            None,
-        )
-        for name, info in model.model_fields.items()
-    }
+    if model not in _MARKS:
+        _MARKS[model] = {
+            name: next(
+                (
+                    found
+                    for found in (*info.metadata, *_metadata(info.annotation))
+                    if isinstance(found, MediaField)
+                ),
+                None,
+            )
+            for name, info in model.model_fields.items()
+        }
+    return _MARKS[model]
 
 
 def _metadata(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - an annotation may be anything

@@ -95,7 +95,7 @@ class Fetcher:
                     response.extensions["asked_url"] = url
                     yield response
                     return
-                url = _joined(url, response.headers["location"])
+                url = str(httpx.URL(url).join(response.headers["location"]))
             finally:
                 await response.aclose()
         raise BadFile(f"redirects more than {_MOST_REDIRECTS} times")
@@ -121,13 +121,6 @@ def _refusals_named() -> Iterator[None]:
         yield
     except AddressRefused as error:
         raise BadFile(str(error)) from None
-
-
-def _joined(url: str, location: str) -> str:
-    try:
-        return str(httpx.URL(url).join(location))
-    except httpx.InvalidURL:
-        raise BadFile("redirects to something that is not a URL") from None
 
 
 def _check_status(status: int) -> None:

@@ -77,7 +77,7 @@ class Preparer:
         if not type(message).carries_media and link is None:
             yield Preparing(None)
             return
-        with self._spool.folder() as folder:
+        async with self._spool.folder() as folder:
             task = asyncio.create_task(self._prepare(message, link, folder), name="media")
             try:
                 yield Preparing(task)

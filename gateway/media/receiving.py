@@ -43,7 +43,7 @@ class Receiver:
             TryAgainLater: its server is in trouble.
             Unavailable: the storage or the database is.
         """
-        with self._spool.folder() as folder:
+        async with self._spool.folder() as folder:
             file = await self._read(source, folder / "received")
             kept = await self._store.keep(instance_id, file, file_name=file_name)
         name = file_name or f"{kept.id[:16]}{extension_of(kept.mime_type)}"

@@ -1,11 +1,13 @@
 """Files on their way: written piece by piece, never whole in memory, and gone afterwards."""
 
+import asyncio
 import binascii
 import hashlib
+import shutil
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -116,20 +118,22 @@ class Spool:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    @contextmanager
-    def folder(self) -> Iterator[Path]:
+    @asynccontextmanager
+    async def folder(self) -> AsyncIterator[Path]:
         """A folder that is gone, with all that is in it, after the block."""
-        with tempfile.TemporaryDirectory(dir=self._folder, ignore_cleanup_errors=True) as name:
-            yield Path(name)
+        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        try:
+            yield folder
+        finally:
+            # To free a large file takes its time.
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     def clear_stale(self) -> None:
         """Removes what a process that died left behind."""
         oldest = time.time() - _STALE_SECONDS
         for folder in self._folder.iterdir():
             if folder.stat().st_mtime < oldest:
-                for file in folder.iterdir():
-                    file.unlink(missing_ok=True)
-                folder.rmdir()
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def too_large(most_bytes: int) -> BadFile:

@@ -145,6 +145,7 @@ class Inbound:
             message_id=event.provider_message_id,
             chat=event.chat,
             sender=event.sender,
+            sender_name=event.sender_name,
             from_me=event.from_me,
             at=event.at,
             kind=event.kind,

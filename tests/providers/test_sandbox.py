@@ -29,9 +29,11 @@ from gateway.contract.instances import (
     RestoreSession,
 )
 from gateway.contract.known import KnownMessage
+from gateway.contract.messages.acting_on_messages import Revoke
+from gateway.contract.messages.polls_and_events import PollOption, SendPoll
 from gateway.contract.messages.text import SendText
 from gateway.contract.operation import Operation, Value
-from gateway.contract.presence import ShowTyping
+from gateway.contract.presence import MarkRead, ShowTyping
 from gateway.contract.wire import Wire
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
@@ -304,6 +306,13 @@ def test_receipts_come_at_the_pace_of_people() -> None:
     assert plan_receipts(SandboxSettings(receipts=None), low) == []
 
 
+def test_who_hears_a_voice_note_tells_so_after_the_reading() -> None:
+    planned = plan_receipts(SandboxSettings(), lambda least, _most: least, heard=True)
+    assert [receipt.status for receipt in planned] == ["delivered", "read", "played"]
+    assert planned[2].after_seconds > planned[1].after_seconds
+    assert len(plan_receipts(SandboxSettings(), lambda least, _most: least)) == 2
+
+
 def test_codes_rotate() -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     first = pairing.qr_text("secret", at)
@@ -442,6 +451,51 @@ async def test_an_unknown_message_cannot_be_answered(node: Node) -> None:
         known = KnownMessage("X", "X", FRIEND, FRIEND, from_me=False, type="text", payload={})
         await told.session.send(text(message_id="X"), replace(attempt(), referred={"X": known}))
     assert len(await sent(node)) == 1
+
+
+async def test_what_is_done_to_a_message_is_remembered_while_the_phone_is_within_reach(
+    node: Node,
+) -> None:
+    target = KnownMessage("M1", "M1", FRIEND, FRIEND, from_me=False, type="text", payload={})
+    async with connected(node) as told:
+        await told.session.send(text(), attempt())
+        assert (
+            await told.session.ask(
+                MarkRead(
+                    phone=target.chat,
+                    message_ids=(target.provider_message_id,),
+                    sender=target.sender,
+                )
+            )
+            == Value()
+        )
+        assert await told.session.ask(Revoke(target=target)) == Value()
+        assert (await sent(node))[0]["marks"] == {"read": True, "deleted": True}
+        await node.people.change_state("one", ConnectionState.DISCONNECTED)
+        with pytest.raises(NotConnected):
+            await told.session.ask(Revoke(target=target))
+
+
+async def test_who_reads_a_poll_votes_once(database_url: str) -> None:
+    poll = SendPoll(phone=FRIEND, message="?", poll=(PollOption(name="A"), PollOption(name="B")))
+    async with node_at(database_url, IMMEDIATE_RECEIPTS) as node, connected(node) as told:
+        kept = 0
+        for number in range(20):
+            await told.session.send(poll, attempt(f"M{number}"))
+            before, kept = kept, await events_kept(node)
+            assert kept - before in (1, 3)  # delivered, and perhaps read and answered
+        await told.session.send(poll, attempt("M1"))
+        assert await events_kept(node) == kept
+        assert kept > 20
+
+
+async def test_people_can_be_told_not_to_answer(database_url: str) -> None:
+    poll = SendPoll(phone=FRIEND, message="?", poll=(PollOption(name="A"), PollOption(name="B")))
+    environment = {**IMMEDIATE_RECEIPTS, "GATEWAY_SANDBOX_ANSWERS": "false"}
+    async with node_at(database_url, environment) as node, connected(node) as told:
+        for number in range(20):
+            await told.session.send(poll, attempt(f"M{number}"))
+        assert await events_kept(node) <= 40
 
 
 async def test_without_a_journal_nothing_is_written(database_url: str) -> None:

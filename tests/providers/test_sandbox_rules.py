@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from gateway.api.request_body import build
+from gateway.contract.building import build
 from gateway.contract.catalogue import catalogue
 from gateway.contract.known import KnownMessage
 from gateway.contract.send import Send
 from gateway.errors import Refused
-from gateway.providers.sandbox.changes import change_of
+from gateway.providers.sandbox.changes import change_of, chat_of
 from gateway.providers.sandbox.limits import complaints
 
 GROUP = "120363019502650977-group"
@@ -174,3 +174,15 @@ def test_a_vote_in_a_poll_of_theirs_may_name_several() -> None:
 
 def test_most_messages_change_nothing() -> None:
     assert change_of(message("send-text"), {}) is None
+
+
+@pytest.mark.parametrize(
+    ("from_me", "private", "seen_in"),
+    [(False, True, FRIEND), (False, False, GROUP), (True, True, GROUP)],
+)
+def test_a_private_answer_is_seen_by_its_reader_alone(
+    *, from_me: bool, private: bool, seen_in: str
+) -> None:
+    asked = known("text", {"text": {"message": "hi"}}, from_me=from_me, chat=GROUP)
+    answer = message("send-text", phone=GROUP, messageId="A", privateAnswer=private)
+    assert chat_of(answer, {"A": asked}) == seen_in

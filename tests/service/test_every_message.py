@@ -14,6 +14,8 @@ from typer import echo
 
 from gateway.contract.catalogue import catalogue
 from gateway.contract.send import Send
+from gateway.providers.sandbox.telling import told
+from gateway.sessions.provider import MessageReceived
 from tests.fixtures.media import moving_picture, picture, sound, video
 from tests.fixtures.service import Client, client_of, running_gateway, until
 from tests.fixtures.webhook_catcher import WebhookCatcher
@@ -77,19 +79,22 @@ async def minimal(client: Client, path: str, **values: Any) -> str:
 async def receive(client: Client, database_url: str, content: Mapping[str, Any], chat: str) -> str:
     """Somebody writes in *chat*; returns once the gateway has it."""
     message_id = f"3EB0{len(str(content)):018X}"
-    body = {
-        "kind": "message",
-        "messageId": message_id,
-        "chat": chat,
-        "sender": FRIEND,
-        "senderName": "Ana",
-        "type": next(iter(content)),
-        "content": content,
-    }
+    body = told(
+        MessageReceived(
+            provider_message_id=message_id,
+            chat=chat,
+            sender=FRIEND,
+            sender_name="Ana",
+            from_me=False,
+            at=datetime.now(UTC),
+            kind=next(iter(content)),
+            content=content,
+        )
+    )
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
         await connection.execute(
             "insert into sandbox.events (instance_id, due_at, body) values (%s, now(), %s)",
-            (client.demo.instance_id, Jsonb(body)),
+            (client.demo.instance_id, Jsonb(dict(body))),
         )
 
         async def kept() -> bool:

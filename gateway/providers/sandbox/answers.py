@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import singledispatch
 from typing import Any, TypeVar
 
@@ -17,13 +18,15 @@ from gateway.contract.send import Send
 from gateway.contract.wire import is_group
 from gateway.providers.sandbox.pairing import phone_number
 from gateway.providers.sandbox.session import Outgoing
-from gateway.providers.sandbox.telling import answered
+from gateway.providers.sandbox.telling import told
 from gateway.providers.sandbox.world import PlannedAnswer, PlannedReceipt
 from gateway.random import Uniform
+from gateway.sessions.provider import MessageReceived
 
 _AFTER_SECONDS = (1.0, 8.0)  # counted from the reading
 _SHARE_REACTING = 0.3
 _LOOKED_AT = frozenset({"send-gif", "send-image", "send-sticker", "send-video"})
+_QUOTING = frozenset({"buttonsResponseMessage", "listResponseMessage"})
 _HEART = "\u2764\ufe0f"
 
 Content = Mapping[str, Any]
@@ -37,8 +40,12 @@ class _Reader:
     message_id: str
     chat: str
     phone: str
-    time_ms: int
+    at: datetime
     uniform: Uniform
+
+    @property
+    def time_ms(self) -> int:
+        return int(self.at.timestamp() * 1000)
 
     def choose(self, choices: Sequence[Choice]) -> Choice:
         return choices[min(int(self.uniform(0, len(choices))), len(choices) - 1)]
@@ -58,20 +65,25 @@ def plan_answer(
         return None
     pause = around.uniform(*_AFTER_SECONDS) * (around.settings.receipts or 0)
     after_seconds = read.after_seconds + pause
-    time_ms = around.clock.now_ms() + int(after_seconds * 1000)
-    reader = _Reader(message_id, message.phone, phone, time_ms, around.uniform)
-    content = _answer(message, reader)
+    at = around.clock.now() + timedelta(seconds=after_seconds)
+    content = _answer(message, _Reader(message_id, message.phone, phone, at, around.uniform))
     if content is None:
         return None
-    body = answered(
-        message_id=_id_of_answer(message_id),
+    (kind,) = content
+    quotes = kind in _QUOTING
+    answer = MessageReceived(
+        provider_message_id=_id_of_answer(message_id),
         chat=message.phone,
         sender=phone,
-        to=message_id,
-        quotes=next(iter(content)).endswith("ResponseMessage"),
+        sender_name=None,
+        from_me=False,
+        at=at,
+        kind=kind,
         content=content,
+        quoted_provider_id=message_id if quotes else None,
+        refers_to=None if quotes else message_id,
     )
-    return PlannedAnswer(body, after_seconds)
+    return PlannedAnswer(told(answer), after_seconds)
 
 
 def _reader_of(chat: str) -> str | None:

@@ -1,4 +1,4 @@
-"""What a message does to an earlier one, as a phone would show it; and when WhatsApp refuses."""
+"""What a new message has to do with an earlier one, as a phone would show it."""
 
 from collections.abc import Mapping
 from functools import singledispatch
@@ -112,6 +112,13 @@ def _(message: StatusReply, referred: Referred) -> None:
     target = referred[message.status_message_id]
     if target.chat != STATUS_BROADCAST:
         raise Refused(f"message {target.message_id} is no status")
+
+
+def chat_of(message: Send, referred: Referred) -> str:
+    """Where a message is seen: a private answer in the chat with whom it answers."""
+    if isinstance(message, SendText) and message.private_answer and message.message_id:
+        return referred[message.message_id].sender or message.phone
+    return message.phone
 
 
 def _change(target: KnownMessage, **marks: Any) -> Change:  # noqa: ANN401 - JSON

@@ -14,7 +14,7 @@ from gateway.contract.wire import Chat
 from gateway.errors import InvalidRequest
 from gateway.providers.sandbox.faults import Fault
 from gateway.providers.sandbox.people import People
-from gateway.providers.sandbox.telling import received
+from gateway.providers.sandbox.telling import notification, received
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Authorise
 
@@ -98,6 +98,12 @@ class ReceiveBody(_Body):
         raise AssertionError("nothing was said")
 
 
+class CallBody(_Body):
+    """Who rings."""
+
+    phone: Chat
+
+
 class FaultsBody(_Body):
     """What the next sends run into, in order."""
 
@@ -124,6 +130,7 @@ def control_routes(people: People, authorise: Authorise) -> list[Route]:
         Route("/{instance_id}/scan", control.scan, methods=["POST"]),
         Route("/{instance_id}/connection", control.connection, methods=["POST"]),
         Route("/{instance_id}/receive", control.receive, methods=["POST"]),
+        Route("/{instance_id}/call", control.call, methods=["POST"]),
         Route("/{instance_id}/faults", control.faults, methods=["POST"]),
         Route("/{instance_id}/sent", control.sent, methods=["GET"]),
         Route("/{instance_id}/marks", control.marks, methods=["GET"]),
@@ -167,6 +174,16 @@ class _Control:
             ),
         )
         return JSONResponse({"messageId": message_id})
+
+    async def call(self, request: Request) -> Response:
+        instance_id = await self._instance(request)
+        body = await _read(CallBody, request)
+        call_id = self._people.new_message_id()
+        ringing = notification(
+            "CALL_VOICE", notification_id=call_id, chat=body.phone, by=body.phone, callId=call_id
+        )
+        await self._people.write(instance_id, ringing)
+        return JSONResponse({"callId": call_id})
 
     async def faults(self, request: Request) -> Response:
         instance_id = await self._instance(request)

@@ -2,9 +2,10 @@
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
-from gateway.contract.presence import ShowTyping
+from gateway.contract.presence import RejectCall, ShowTyping
 from gateway.errors import NotConnected
 from gateway.providers.sandbox.session import SandboxSession
+from gateway.providers.sandbox.telling import notification
 
 operations: Handlers[SandboxSession] = Handlers()
 
@@ -20,4 +21,19 @@ async def show_typing(session: SandboxSession, asked: ShowTyping) -> Value:
     )
     if not shown:
         raise NotConnected("The phone is out of reach.")
+    return Value()
+
+
+@operations.handles(RejectCall)
+async def reject_call(session: SandboxSession, asked: RejectCall) -> Value:
+    await session.own_phone()
+    missed = notification(
+        "CALL_MISSED_VOICE",
+        notification_id=f"{asked.call_id}-missed",
+        chat=asked.phone,
+        by=asked.phone,
+        callId=asked.call_id,
+    )
+    await session.around.world.hear_of(session.seat.instance_id, missed)
+    session.around.look_within(0)
     return Value()

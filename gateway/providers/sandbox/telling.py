@@ -1,6 +1,6 @@
 """How an event is kept until it was told, and read back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -44,20 +44,43 @@ def received(
     }
 
 
-def answered(
-    *, message_id: str, chat: str, sender: str, to: str, quotes: bool, content: Mapping[str, Any]
-) -> Body:
-    """What somebody taps or writes under the message *to*; `content` has one key, its kind."""
+def told(event: MessageReceived) -> Body:
+    """A message to be told; its time is that of the telling."""
     return {
         "kind": "message",
-        "messageId": message_id,
+        "messageId": event.provider_message_id,
+        "chat": event.chat,
+        "sender": event.sender,
+        "senderName": event.sender_name,
+        "type": event.kind,
+        "content": event.content,
+        "quoted": event.quoted_provider_id,
+        "refersTo": event.refers_to,
+    }
+
+
+def notification(
+    name: str,
+    *,
+    notification_id: str,
+    chat: str,
+    by: str | None,
+    parameters: Sequence[str] = (),
+    **further: str,
+) -> Body:
+    """Something WhatsApp says of a chat by itself, such as GROUP_PARTICIPANT_ADD."""
+    return {
+        "kind": "message",
+        "messageId": notification_id,
         "chat": chat,
-        "sender": sender,
+        "sender": by or "",
         "senderName": None,
-        "type": next(iter(content)),
-        "content": content,
-        "quoted": to if quotes else None,
-        "refersTo": None if quotes else to,
+        "type": "notification",
+        "content": {
+            "notification": name,
+            "notificationParameters": list(parameters),
+            **further,
+        },
     }
 
 
@@ -76,7 +99,7 @@ def event_of(body: Body, at: datetime) -> Event:
             return MessageReceived(
                 provider_message_id=body["messageId"],
                 chat=body["chat"],
-                sender=body["sender"],
+                sender=body["sender"] or None,
                 sender_name=body["senderName"],
                 from_me=body["sender"] is None,
                 at=at,

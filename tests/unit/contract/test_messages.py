@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from gateway.contract.catalogue import catalogue
-from gateway.contract.messages.acting_on_messages import PinMessage
+from gateway.contract.known import KnownMessage
+from gateway.contract.messages.acting_on_messages import PinMessage, Revoke
 from gateway.contract.messages.commerce import SendOrder
 from gateway.contract.messages.interactive import ActionButton
 from gateway.contract.messages.places_and_people import ContactCard, SendContact, SendContacts
@@ -100,3 +101,19 @@ def test_a_page_is_read_only_for_what_a_link_does_not_say() -> None:
     assert SendLink.model_validate(SendLink.example).link_to_preview() is None
     least = SendLink.model_validate(SendLink.example_minimal)
     assert least.link_to_preview() == "https://example.com"
+
+
+def test_what_is_asked_of_a_session_may_travel_as_json() -> None:
+    target = KnownMessage(
+        "A",
+        "wamid",
+        PHONE,
+        PHONE,
+        from_me=False,
+        type="text",
+        payload={},
+        provider_data=b"\x00\xff",
+    )
+    asked = Revoke(target=target)
+    assert Revoke.model_validate_json(asked.model_dump_json()) == asked
+    assert Revoke.model_validate(asked.model_dump(mode="json")) == asked

@@ -1,0 +1,98 @@
+"""Answers about what became of messages."""
+
+import base64
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.history import ListMessages, Message, MessagePage, ReadMessage
+from gateway.database.pool import Database
+from gateway.database.queries import query
+from gateway.errors import InvalidRequest, NotFound
+from gateway.history.states import MessageState
+
+_FIND_MESSAGE = query("history", "find_message")
+_LIST_MESSAGES = query("history", "list_messages")
+
+
+class Identified(Protocol):
+    """An instance, as far as history knows them."""
+
+    @property
+    def id(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryDesk:
+    """What the answers are made from; *message_id_named* reads either id of a message."""
+
+    database: Database
+    message_id_named: Callable[[str], str]
+    instance: Identified
+
+    @property
+    def instance_id(self) -> str:
+        return self.instance.id
+
+
+handlers = Handlers[HistoryDesk]()
+
+
+@handlers.handles(ReadMessage)
+async def read_message(desk: HistoryDesk, operation: ReadMessage) -> Message:
+    message_id = desk.message_id_named(operation.message_id)
+    return Message(**(await find_message(desk.database, desk.instance_id, message_id)).shown())
+
+
+@handlers.handles(ListMessages)
+async def list_messages(desk: HistoryDesk, operation: ListMessages) -> MessagePage:
+    before, before_id = _read_cursor(operation.paging_state)
+    rows = await desk.database.fetch_all(
+        MessageState,
+        _LIST_MESSAGES,
+        instance_id=desk.instance_id,
+        phone=operation.phone,
+        status=operation.status,
+        before=before,
+        before_id=before_id,
+        limit=operation.page_size + 1,
+        **{"from": operation.since, "to": operation.until},
+    )
+    page, more = rows[: operation.page_size], len(rows) > operation.page_size
+    return MessagePage(
+        messages=tuple(Message(**row.shown()) for row in page),
+        paging_state=_make_cursor(page[-1]) if more else None,
+        has_more=more,
+    )
+
+
+async def find_message(database: Database, instance_id: str, message_id: str) -> MessageState:
+    """Raises NotFound where it never was."""
+    found = await database.fetch_one(
+        MessageState, _FIND_MESSAGE, instance_id=instance_id, message_id=message_id
+    )
+    if found is None:
+        raise NotFound("Message not found")
+    return found
+
+
+def _make_cursor(last: MessageState) -> str:
+    return base64.urlsafe_b64encode(
+        f"{last.recorded_at.isoformat()} {last.message_id}".encode()
+    ).decode()
+
+
+def _read_cursor(cursor: str | None) -> tuple[datetime | None, str | None]:
+    if not cursor:
+        return None, None
+    try:
+        time, _, message_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
+        before = datetime.fromisoformat(time)
+    except (ValueError, binascii.Error):
+        raise InvalidRequest("pagingState: is not a cursor of this history") from None
+    if before.tzinfo is None or "\x00" in message_id:
+        raise InvalidRequest("pagingState: is not a cursor of this history")
+    return before, message_id

@@ -1,0 +1,43 @@
+"""The dashboard and the alerts ask for metrics that exist."""
+
+import json
+import re
+from pathlib import Path
+
+from gateway.observability.metrics import Metrics
+from gateway.sessions.connection import ConnectionState
+
+MONITORING = Path(__file__).parents[2] / "gateway" / "observability" / "monitoring"
+WORD = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
+NOT_METRICS = {"histogram_quantile", "error_class", "logged_out"}
+
+
+def declared() -> set[str]:
+    metrics = Metrics()
+    metrics.watch_pool(dict)
+    return {
+        name
+        for family in metrics.registry.collect()
+        for end in ("", "_total", "_bucket")
+        for name in (family.name + end,)
+    }
+
+
+def test_every_metric_that_is_asked_for_is_declared() -> None:
+    dashboard = json.loads((MONITORING / "dashboard.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    alerts = (MONITORING / "alerts.yaml").read_text()
+    asked += re.findall(r"expr: (.+)", alerts)
+
+    wanted = {word for expression in asked for word in WORD.findall(expression)} - NOT_METRICS
+
+    assert len(wanted) > 10
+    assert wanted <= declared()
+
+
+def test_the_states_that_alerts_name_exist() -> None:
+    alerts = (MONITORING / "alerts.yaml").read_text()
+    (listed,) = re.findall(r'state=~"([\w|]+)"', alerts)
+    named = set(listed.split("|"))
+
+    assert named <= {state.value for state in ConnectionState}

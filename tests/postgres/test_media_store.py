@@ -1,0 +1,149 @@
+"""Files are stored once, for as long as anybody needs them, in a folder and in a bucket."""
+
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from obstore.store import ObjectStore
+from psycopg import AsyncConnection
+
+from gateway.contract.messages.media import SendImage
+from gateway.database.pool import Database
+from gateway.errors import Unavailable
+from gateway.media.objects import Bucket, open_bucket, open_folder
+from gateway.media.spooling import Spool, Spooled
+from gateway.media.storing import REFERENCE, MediaStore
+from tests.fixtures.queue import Node, add_lines, running_node
+
+KEY = "AKIAEXAMPLE"
+
+
+@pytest.fixture(scope="module")
+def s3_port() -> Iterator[int]:
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    yield server.get_host_and_port()[1]
+    server.stop()
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def objects(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "folder":
+        return open_folder(tmp_path / "media")
+    endpoint = f"http://127.0.0.1:{request.getfixturevalue('s3_port')}"
+    boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id=KEY,
+        aws_secret_access_key=KEY,
+    ).create_bucket(Bucket="files")
+    return open_bucket(Bucket("files", tmp_path.name, endpoint, "us-east-1", KEY, KEY))
+
+
+@pytest.fixture
+async def node(database_url: str) -> AsyncIterator[Node]:
+    async with running_node(database_url) as node:
+        yield node
+
+
+@pytest.fixture
+def store(node: Node, objects: ObjectStore, tmp_path: Path) -> MediaStore:
+    return MediaStore(node.database, objects, Spool(tmp_path / "spool"), retention_days=30)
+
+
+def spooled(tmp_path: Path, content: bytes) -> Spooled:
+    digest = hashlib.sha256(content).hexdigest()
+    path = tmp_path / digest
+    path.write_bytes(content)
+    return Spooled(path, len(content), digest)
+
+
+async def age(database: Database, instance_id: str) -> None:
+    async with database.connection() as connection:
+        await connection.execute(
+            "update media set expires_at = now() - interval '1 s' where instance_id = %s",
+            (instance_id,),
+        )
+
+
+async def content_of(store: MediaStore, file_id: str, tmp_path: Path) -> bytes | None:
+    file = await store.copy_to(file_id, tmp_path / "copy")
+    return file.path.read_bytes() if file else None
+
+
+async def test_a_file_comes_back_whole_and_in_part(store: MediaStore, tmp_path: Path) -> None:
+    content = b"%PDF-1.7" + bytes(range(256)) * 30_000  # several parts
+
+    kept = await store.keep("I1", spooled(tmp_path, content), file_name="a.pdf")
+
+    assert kept.mime_type == "application/pdf"
+    assert await content_of(store, kept.id, tmp_path) == content
+    part = b"".join([piece async for piece in store.read(kept.id, 4, 12)])
+    assert part == content[4:12]
+    found = await store.find("I1", kept.id)
+    assert found is not None
+    assert (found.size_bytes, found.file_name) == (len(content), "a.pdf")
+    assert await store.find("I2", kept.id) is None
+    assert await store.complaint() is None
+
+
+async def test_content_goes_with_its_last_keeper(
+    store: MediaStore, node: Node, tmp_path: Path
+) -> None:
+    file = spooled(tmp_path, b"shared")
+    for instance_id in ("I1", "I2"):
+        await store.keep(instance_id, file)
+
+    await age(node.database, "I1")
+    await store.sweep()
+    assert await store.find("I1", file.sha256) is None
+    assert await content_of(store, file.sha256, tmp_path) == b"shared"
+
+    await age(node.database, "I2")
+    await store.sweep()
+    assert await content_of(store, file.sha256, tmp_path) is None
+
+    await store.keep("I1", file)
+    assert await content_of(store, file.sha256, tmp_path) == b"shared"
+
+
+async def test_rows_that_others_delete_take_their_content_along(
+    store: MediaStore, node: Node, tmp_path: Path
+) -> None:
+    kept = await store.keep("I1", spooled(tmp_path, b"of a deleted instance"))
+    async with node.database.connection() as connection:
+        await connection.execute("delete from media where instance_id = 'I1'")
+
+    await store.sweep()
+
+    assert await content_of(store, kept.id, tmp_path) is None
+
+
+async def test_what_a_waiting_message_names_is_spared(
+    store: MediaStore, node: Node, operator: AsyncConnection, tmp_path: Path
+) -> None:
+    (instance,) = await add_lines(operator, 1)
+    named = await store.keep(instance.id, spooled(tmp_path, b"named"))
+    other = await store.keep(instance.id, spooled(tmp_path, b"other"))
+    message = SendImage(phone="5511999999999", image=REFERENCE + named.id)
+    await node.enqueuer.enqueue(instance, message)
+    await age(node.database, instance.id)
+
+    await store.sweep()
+
+    assert await content_of(store, named.id, tmp_path) == b"named"
+    assert await store.find(instance.id, named.id) is not None
+    assert await content_of(store, other.id, tmp_path) is None
+
+
+async def test_a_storage_out_of_reach_says_so(node: Node, tmp_path: Path) -> None:
+    gone = open_bucket(Bucket("files", None, "http://127.0.0.1:1", "us-east-1", KEY, KEY))
+    store = MediaStore(node.database, gone, Spool(tmp_path / "spool"), retention_days=30)
+
+    assert "did not answer" in str(await store.complaint())
+    with pytest.raises(Unavailable):
+        await store.keep("I1", spooled(tmp_path, b"x"))

@@ -1,0 +1,68 @@
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from gateway.clock import Clock
+from gateway.errors import Forbidden
+from gateway.media.links import Links
+
+
+class StoppedClock(Clock):
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+
+def opened(links: Links, link: str, **changed: str) -> None:
+    parts = urlsplit(link)
+    _, _, instance_id, file_id, name = map(unquote, parts.path.split("/"))
+    query = {key: value[0] for key, value in parse_qs(parts.query).items()}
+    given = {
+        "instance_id": instance_id,
+        "file_id": file_id,
+        "file_name": name,
+        **query,
+        **changed,
+    }
+    links.check(**given)
+
+
+def test_a_link_opens_until_it_expires() -> None:
+    clock = StoppedClock()
+    links = Links("https://example.com/", ["new", "old"], clock, days=30)
+    link = links.to("I1", "f" * 64, "a b/\u00e9.pdf")
+
+    assert link.startswith("https://example.com/media/I1/")
+    opened(links, link)
+    opened(Links("https://x", ["newest", "new"], clock, days=1), link)
+    clock.at += timedelta(days=30, seconds=1)
+    with pytest.raises(Forbidden, match="has expired"):
+        opened(links, link)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"instance_id": "I2"},
+        {"file_id": "e" * 64},
+        {"file_name": "page.html"},
+        {"expires": "99999999999"},
+        {"expires": "soon"},
+        {"signature": "0" * 64},
+        {"signature": "\u00e9"},
+    ],
+)
+def test_a_link_that_was_changed_does_not_open(changed: dict[str, str]) -> None:
+    links = Links("https://example.com", ["key"], StoppedClock(), days=30)
+
+    with pytest.raises(Forbidden, match="not valid"):
+        opened(links, links.to("I1", "f" * 64, "a.pdf"), **changed)
+
+
+def test_another_secret_opens_nothing() -> None:
+    link = Links("https://example.com", ["key"], StoppedClock(), days=30).to("I", "f", "a")
+
+    with pytest.raises(Forbidden):
+        opened(Links("https://example.com", ["other"], StoppedClock(), days=30), link)

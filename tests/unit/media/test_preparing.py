@@ -1,0 +1,145 @@
+import asyncio
+from collections.abc import AsyncIterator
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from gateway.contract.messages.media import SendDocument, SendImage
+from gateway.contract.send import Send
+from gateway.errors import Refused, TryAgainLater
+from gateway.media.converting import Converter
+from gateway.media.fetching import Fetcher
+from gateway.media.preparing import Preparer
+from gateway.media.spooling import Spool
+from gateway.public_address import AddressPolicy
+from tests.fixtures import media
+from tests.fixtures.media import FarServer
+
+PHONE = "5511999999999"
+
+
+class Linked(Send):
+    """A message with a link."""
+
+    link: str
+
+    def link_to_preview(self) -> str | None:
+        return self.link
+
+
+@pytest.fixture
+async def far() -> AsyncIterator[FarServer]:
+    async with media.far_server() as far:
+        yield far
+
+
+@pytest.fixture
+async def preparer(tmp_path: Path) -> AsyncIterator[Preparer]:
+    policy = AddressPolicy(allow_http=True, allowed=(IPv4Network("127.0.0.0/8"),))
+    fetcher, converter = Fetcher(policy, timeout_seconds=5), Converter(processes=1)
+    yield Preparer(cast("Any", None), fetcher, converter, Spool(tmp_path / "spool"))
+    converter.close()
+    await fetcher.close()
+
+
+def image(url: str) -> SendImage:
+    return SendImage(phone=PHONE, image=url)
+
+
+async def test_files_are_there_while_the_block_lasts(
+    far: FarServer, preparer: Preparer, tmp_path: Path
+) -> None:
+    url = far.put("/a%20b.webp", media.file(media.picture("WEBP")))
+
+    async with preparer.preparing(image(url)) as preparing:
+        assert await preparing.ended(asyncio.Event())
+        (file,) = (await preparing.result()).media.values()
+        assert file.path.read_bytes()[:2] == b"\xff\xd8"
+        assert (file.mime_type, file.file_name) == ("image/jpeg", "a b.webp")
+
+    assert not list((tmp_path / "spool").iterdir())
+
+
+async def test_the_name_a_caller_gives_wins(far: FarServer, preparer: Preparer) -> None:
+    url = far.put("/x", media.file(b"a;b"))
+    message = SendDocument(phone=PHONE, document=url, extension="csv", file_name="Report")
+
+    async with preparer.preparing(message) as preparing:
+        file = (await preparing.result()).media[url]
+
+    assert (file.file_name, file.mime_type) == ("Report.csv", "text/csv")
+
+
+async def test_whoever_must_leave_does_not_wait(
+    far: FarServer, preparer: Preparer, tmp_path: Path
+) -> None:
+    leaving = asyncio.Event()
+    async with preparer.preparing(image(far.put("/x", media.silence))) as preparing:
+        waiting = asyncio.create_task(preparing.ended(leaving))
+        leaving.set()
+        assert not await waiting
+
+    assert not list((tmp_path / "spool").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("answer", "failure", "reason"),
+    [
+        (media.file(b"hello"), Refused, "image: is text/plain, not an image"),
+        (media.status(404), Refused, "image: cannot be fetched: its server answered 404"),
+        (media.status(500), TryAgainLater, "image: its server answered 500"),
+    ],
+)
+async def test_failures_are_those_of_an_attempt(
+    far: FarServer, preparer: Preparer, answer: media.Answer, failure: type[Exception], reason: str
+) -> None:
+    async with preparer.preparing(image(far.put("/x", answer))) as preparing:
+        assert await preparing.ended(asyncio.Event())
+        with pytest.raises(failure, match=reason):
+            await preparing.result()
+
+
+async def test_a_link_gets_its_preview(far: FarServer, preparer: Preparer) -> None:
+    far.put("/picture.png", media.file(media.picture()))
+    page = b'<title>Shop</title><meta property="og:image" content="picture.png">'
+    url = far.put("/page", media.file(page, "text/html"))
+
+    async with preparer.preparing(Linked(phone=PHONE, link=url)) as preparing:
+        preview = (await preparing.result()).preview
+
+    assert preview is not None
+    assert (preview.url, preview.title) == (url, "Shop")
+    assert preview.image is not None
+    assert preview.image.mime_type == "image/jpeg"
+
+
+@pytest.mark.parametrize("answer", [media.status(500), media.file(b"x", "image/png")])
+async def test_a_link_goes_without_a_preview_that_cannot_be_had(
+    far: FarServer, preparer: Preparer, answer: media.Answer
+) -> None:
+    message = Linked(phone=PHONE, link=far.put("/page", answer))
+
+    async with preparer.preparing(message) as preparing:
+        assert (await preparing.result()).preview is None
+
+
+async def test_a_converting_process_that_dies_is_replaced(
+    far: FarServer, preparer: Preparer
+) -> None:
+    url = far.put("/x.png", media.file(media.picture()))
+    converter = preparer._converter
+    async with preparer.preparing(image(url)) as preparing:
+        await preparing.result()
+    assert converter._pool is not None
+    (process,) = converter._pool._processes.values()
+    process.kill()
+    process.join()
+
+    async with preparer.preparing(image(url)) as preparing:
+        with pytest.raises(TryAgainLater, match="broke off"):
+            await preparing.result()
+
+    async with preparer.preparing(image(url)) as preparing:
+        assert (await preparing.result()).media[url].width == 120
