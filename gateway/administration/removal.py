@@ -47,6 +47,8 @@ TABLES: Final = (
     ("contacts",),
     ("tags",),
     ("consents",),
+    ("inbox",),
+    ("message_receipts",),
     ("message_ids",),
     ("messages",),
     ("sandbox", "entities"),

@@ -95,12 +95,11 @@ def _webhook(name: str, kinds: list[type[Callback]], schemas: Schemas) -> dict[s
     content: dict[str, Any] = {
         "schema": references[0] if len(references) == 1 else {"anyOf": references}
     }
-    examples = {
-        kind.__name__: {"value": e} for kind in kinds if (e := getattr(kind, "example", None))
+    content["examples"] = {
+        shown: {"value": example} for kind in kinds for shown, example in kind.examples().items()
     }
-    if examples:
-        content["examples"] = examples
-    about = inspect.cleandoc(kinds[0].__doc__ or "").partition("\n")
+    family = next(k for k in reversed(kinds[0].__mro__) if "type" in getattr(k, "model_fields", {}))
+    about = inspect.cleandoc(family.__doc__ or "").partition("\n")
     return {
         "post": {
             "operationId": name[0].lower() + name[1:],

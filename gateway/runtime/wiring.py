@@ -38,8 +38,10 @@ from gateway.directory import operations as directory_operations
 from gateway.directory.desk import DirectoryDesk
 from gateway.errors import DatabaseUnavailable, Unavailable
 from gateway.history import operations as history_operations
+from gateway.history import statuses
 from gateway.history.months import Months
 from gateway.history.operations import HistoryDesk
+from gateway.history.statuses import StatusDesk
 from gateway.history.store import History
 from gateway.instances import operations as instance_operations
 from gateway.instances.accounts import Account, Accounts
@@ -80,6 +82,7 @@ from gateway.sessions import operations as session_operations
 from gateway.sessions.ask import Asker
 from gateway.sessions.habits import Habits
 from gateway.sessions.inbound import Inbound
+from gateway.sessions.inbound.files import FileLimits, Files
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
 from gateway.sessions.operations import SessionDesk
@@ -303,10 +306,11 @@ class Gateway:
             lapse_seconds=settings.lease_seconds,
             internal_address=self._internal_address(),
         )
+        inbound = Inbound(database, outbox, Files(media.receiver, clock, FileLimits()), clock)
         keeper = Keeper(
             leases=leases,
             instances=instances,
-            inbound=Inbound(database, history, outbox, media.receiver, clock),
+            inbound=inbound,
             providers={name: load_provider(name) for name in engines},
             engines=engines,
             clock=clock,
@@ -375,7 +379,7 @@ class Gateway:
         }
         stages.start(Floor.BATCHES, batches)
         stages.start(Floor.DATABASE, self._if_sending(engines))
-        stages.start(Floor.SESSIONS, self._if_sending({"sessions": keeper}))
+        stages.start(Floor.SESSIONS, self._if_sending({"sessions": keeper, "inbox": inbound}))
         consumer = consumer_of(
             settings,
             database,
@@ -443,6 +447,7 @@ class Gateway:
                 Room(acting.handlers, lambda one: MessageDesk(queue_desk(one), history, asker)),
                 Room(steering.handlers, queue_desk),
                 Room(history_operations.handlers, partial(HistoryDesk, database, message_id_named)),
+                Room(statuses.handlers, lambda instance: StatusDesk(database, instance.id)),
                 Room(
                     webhook_operations.handlers | dead_letters.handlers | replay.handlers,
                     webhook_desk,

@@ -18,7 +18,9 @@ from psycopg import DataError, IntegrityError, OperationalError
 
 from gateway.batching import NOT_NOW, Batch, NotNow
 from gateway.clock import Clock
-from gateway.contract.callbacks import DeliveryCallback, QueueHeldCallback
+from gateway.contract.callbacks import DeliveryCallback, QueueHeldCallback, ReceivedCallback
+from gateway.contract.callbacks.sent import content_of_sent
+from gateway.contract.wire import is_group
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import (
@@ -29,6 +31,7 @@ from gateway.errors import (
     TryAgainLater,
     Unconfirmed,
 )
+from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.random import Uniform
 from gateway.send_queue.claim import Claimed
@@ -133,6 +136,9 @@ class _SentRow:
     receipt: Receipt
     callback_id: uuid.UUID
     callback: str
+    echo_id: uuid.UUID
+    echo: str | None
+    """The message as a received one; the statement adds who is who."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,22 +166,33 @@ class Recorder:
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)
 
-    async def record(self, row: Claimed, outcome: Outcome) -> None:
-        """Returns once the outcome is committed; it is then never written again."""
+    async def record(self, row: Claimed, outcome: Outcome, *, echo: bool = False) -> None:
+        """Returns once the outcome is committed; it is then never written again.
+
+        With *echo* the message sent is told as a received one too (`notifySentByMe`).
+        """
         while True:
             try:
-                await self._record(row, outcome)
+                await self._record(row, outcome, echo=echo)
             except DatabaseUnavailable as error:
                 logger.warning("record_delayed", queue_id=row.zaap_id, error=str(error))
                 await self._clock.sleep(_PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS)
             else:
                 return
 
-    async def _record(self, row: Claimed, outcome: Outcome) -> None:
+    async def _record(self, row: Claimed, outcome: Outcome, *, echo: bool) -> None:
         where = {"instance_id": row.instance_id, "id": row.id, "epoch": row.claimed_epoch}
         match outcome:
             case Sent(receipt):
-                await self._batch.ask(_SentRow(row, receipt, self._new_uuid(), self._callback(row)))
+                sent = _SentRow(
+                    row,
+                    receipt,
+                    self._new_uuid(),
+                    self._callback(row),
+                    self._new_uuid(),
+                    self._echo(row) if echo else None,
+                )
+                await self._batch.ask(sent)
             case HandedBack():
                 await self._database.execute(_HAND_BACK, **where, attempts=row.attempts)
             case Held(until, reason, kind):
@@ -230,6 +247,31 @@ class Recorder:
             until=int(held.until.timestamp() * 1000),
         ).body()
 
+    def _echo(self, row: Claimed) -> str | None:
+        try:
+            content = content_of_sent(row.type, row.payload)
+        except Exception as error:  # noqa: BLE001 - the message has left: it must be recorded
+            report_error(error, component="recorder", message_type=row.type)
+            return None
+        if content is None:
+            return None
+        edited = row.payload.get("edit_message_id")
+        return ReceivedCallback(
+            instance_id=row.instance_id,
+            momment=self._clock.now_ms(),
+            message_id=edited or row.message_id,
+            edit_message_id=row.message_id if edited else None,
+            is_edit=edited is not None,
+            phone=row.phone,
+            reference_message_id=row.payload.get("message_id"),
+            status="SENT",
+            from_me=True,
+            from_api=True,
+            is_group=is_group(row.phone),
+            is_newsletter=row.phone.endswith("@newsletter"),
+            broadcast=row.phone.endswith("-broadcast"),
+        ).body_with(content)
+
     async def _flush(self, rows: list[_SentRow]) -> Sequence[bool | Exception | NotNow]:
         try:
             written = await self._database.fetch_all(
@@ -243,6 +285,8 @@ class Recorder:
                 chats=[sent.row.phone for sent in rows],
                 callback_ids=[sent.callback_id for sent in rows],
                 callbacks=[sent.callback for sent in rows],
+                echo_ids=[sent.echo_id for sent in rows],
+                echoes=[sent.echo for sent in rows],
             )
         except (DataError, IntegrityError) as error:
             if len(rows) == 1:

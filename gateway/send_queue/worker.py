@@ -118,7 +118,8 @@ class Worker:
                 return
             began = self._desk.clock.monotonic_seconds()
             outcome = await self._attempt(message, row, files)
-        await self._desk.recorder.record(row, outcome)
+        echo = self._live.instance.notify_sent_by_me
+        await self._desk.recorder.record(row, outcome, echo=echo)
         seconds = self._desk.clock.monotonic_seconds() - began
         self._count(row, outcome, seconds)
         self._log.info(

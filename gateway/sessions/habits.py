@@ -12,12 +12,11 @@ from gateway.errors import GatewayError
 from gateway.instances.store import Instance
 from gateway.observability.logging import logger
 from gateway.sessions.ask import Asker
-from gateway.sessions.provider import Event, MessageReceived
+from gateway.sessions.provider import CallChanged, Event, MessageReceived
 
 _MODIFY_CHAT = query("directory", "modify_chat")
 
 _MOST_WAITING = 10_000
-_CALLS = frozenset({"CALL_VOICE", "CALL_VIDEO"})
 
 Write = Callable[[Instance, str, str], Awaitable[object]]
 """Queues a text to a number."""
@@ -28,12 +27,15 @@ class Habits:
 
     def __init__(self, asker: Asker, database: Database, write: Write) -> None:
         self._asker, self._database, self._write = asker, database, write
-        self._heard: list[tuple[Instance, MessageReceived]] = []
+        self._heard: list[tuple[Instance, MessageReceived | CallChanged]] = []
         self._bell = asyncio.Event()
 
     def hear(self, instance: Instance, event: Event) -> None:
-        if not isinstance(event, MessageReceived) or event.from_me:
-            return
+        match event:
+            case MessageReceived(from_me=False) | CallChanged(status="offered"):
+                pass
+            case _:
+                return
         if len(self._heard) >= _MOST_WAITING:
             logger.warning("habit_skipped", instance_id=instance.id)
             return
@@ -54,18 +56,19 @@ class Habits:
                             "habit_failed", instance_id=instance.id, error=type(error).__name__
                         )
 
-    async def _follow(self, instance: Instance, event: MessageReceived) -> None:
-        if event.kind == "notification":
-            if instance.call_reject_auto and event.content.get("notification") in _CALLS:
-                await self._reject(instance, event)
-        elif reads(instance, event.chat):
-            await self._read(instance, event)
+    async def _follow(self, instance: Instance, event: MessageReceived | CallChanged) -> None:
+        match event:
+            case CallChanged():
+                if instance.call_reject_auto:
+                    await self._reject(instance, event)
+            case MessageReceived():
+                if reads(instance, event.chat):
+                    await self._read(instance, event)
 
-    async def _reject(self, instance: Instance, event: MessageReceived) -> None:
-        call_id = str(event.content.get("callId", ""))
-        await self._asker.ask(instance, RejectCall(phone=event.chat, call_id=call_id))
+    async def _reject(self, instance: Instance, call: CallChanged) -> None:
+        await self._asker.ask(instance, RejectCall(phone=call.chat, call_id=call.call_id))
         if instance.call_reject_message:
-            await self._write(instance, event.chat, instance.call_reject_message)
+            await self._write(instance, call.chat, instance.call_reject_message)
 
     async def _read(self, instance: Instance, event: MessageReceived) -> None:
         await self._asker.ask(

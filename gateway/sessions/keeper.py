@@ -376,16 +376,14 @@ class Keeper:
         return True
 
     async def _read(self, held: _Held, live: LiveSession) -> None:
-        own_phone: str | None = None
         events = live.session.events()
-        while delivery := await held.next(events):
-            if isinstance(delivery.event, ConnectionChanged) and delivery.event.phone:
-                own_phone = delivery.event.phone
-            await self._inbound.take(live.instance, live.epoch, delivery.event, own_phone=own_phone)
-            self._follow(held, live, delivery.event)
-            for hear in self.listeners:
-                hear(live.instance, delivery.event)
-            await delivery.acknowledge()
+        async with self._inbound.listening(live) as intake:
+            while delivery := await held.next(events):
+                await intake.take(delivery)
+                self._follow(held, live, delivery.event)
+                for hear in self.listeners:
+                    hear(live.instance, delivery.event)
+                await delivery.acknowledge()
 
     def _follow(self, held: _Held, live: LiveSession, event: Event) -> None:
         if not isinstance(event, ConnectionChanged):

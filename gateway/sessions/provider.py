@@ -5,12 +5,11 @@ lives as long as the process and opens a session for each instance whose lease w
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -21,7 +20,46 @@ from gateway.contract.operation import Operation
 from gateway.contract.send import Send
 from gateway.contract.wire import Wire
 from gateway.errors import NotConnected, Refused, Restricted, TryAgainLater, Unconfirmed
-from gateway.sessions.connection import ConnectionState
+from gateway.sessions.events import (
+    Acknowledgement,
+    CallChanged,
+    ConnectionChanged,
+    Event,
+    HistoryReceived,
+    IdentityLearned,
+    MessageAcknowledged,
+    MessageReceived,
+    Notified,
+    PresenceChanged,
+    ReceivedFile,
+)
+
+__all__ = [
+    "Acknowledgement",
+    "Attempt",
+    "Authorise",
+    "CallChanged",
+    "ConnectionChanged",
+    "Delivery",
+    "Engine",
+    "Event",
+    "HistoryReceived",
+    "IdentityLearned",
+    "Ingress",
+    "MessageAcknowledged",
+    "MessageReceived",
+    "Notified",
+    "PresenceChanged",
+    "Provider",
+    "ProviderStore",
+    "Receipt",
+    "ReceivedFile",
+    "Result",
+    "Seat",
+    "SendFailure",
+    "Session",
+    "Surroundings",
+]
 
 Result = TypeVar("Result")
 
@@ -32,11 +70,11 @@ counts as Refused, any other exception as Unconfirmed."""
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at sending: our id, the right to send, what the message speaks of, its files.
+    """One try at sending: our id, and the right to send.
 
-    Earlier messages are found by our id, files by the text that names them in the message.
-
-    The engine keeps the time limit too, because a call already made cannot be recalled.
+    `referred` holds the messages spoken of, by our id; `media` the files, by the text that names
+    them in the message. The engine keeps the time limit too, because a call already made cannot
+    be recalled.
     """
 
     message_id: str
@@ -56,82 +94,6 @@ class Receipt:
 
     provider_message_id: str
     provider_data: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionChanged:
-    """The session went up or down.
-
-    The first event of a session is its present state, and only the newest counts: a state is
-    not told again after it has passed.
-    """
-
-    state: ConnectionState
-    at: datetime
-    phone: str | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReceivedFile:
-    """A file that came with a message.
-
-    `source` is a URL, a `data:` URI, base64, or what downloads it, anew each time. `link_at` is
-    where in the message's content the link to the stored file belongs, such as
-    `("image", "imageUrl")`; beside it `mimeType`, or `downloadError`, is filled in.
-    """
-
-    source: str | Callable[[], AsyncIterator[bytes]]
-    link_at: Sequence[str]
-    file_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
-    """Somebody wrote to the number, or its owner wrote from the phone itself.
-
-    `content` is the part of a ReceivedCallback that names the kind, such as
-    `{"text": {"message": "hi"}}`; `kind` is its key. `refers_to` is the provider's id of the
-    message that a reaction, an edit, a deletion or a vote speaks of.
-    """
-
-    provider_message_id: str
-    chat: str
-    sender: str | None
-    sender_name: str | None
-    from_me: bool
-    at: datetime
-    kind: str
-    content: Mapping[str, Any]
-    quoted_provider_id: str | None = None
-    refers_to: str | None = None
-    is_edit: bool = False
-    chat_lid: str | None = None
-    sender_lid: str | None = None
-    provider_data: bytes | None = None
-    files: Sequence[ReceivedFile] = ()
-
-
-Acknowledgement = Literal["delivered", "read", "played"]
-
-
-@dataclass(frozen=True, slots=True)
-class MessageAcknowledged:
-    """Messages reached a further state; it may come before `send` returns.
-
-    `by` is who read them, in a group.
-    """
-
-    provider_message_ids: Sequence[str]
-    chat: str
-    status: Acknowledgement
-    at: datetime
-    by: str | None = None
-    chat_lid: str | None = None
-
-
-Event = ConnectionChanged | MessageReceived | MessageAcknowledged
-"""WhatsApp's facts; what callers are told of them is decided above the port."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from gateway.contract.operation import Operation
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics
 from gateway.sessions.ask import Asker
-from gateway.sessions.provider import Event, MessageReceived, Result
+from gateway.sessions.provider import Event, Notified, Result
 
 _MOST_INSTANCES, _MOST_ANSWERS = 2_000, 500
 
@@ -55,7 +55,7 @@ class RememberingAsker:
 
     def hear(self, instance: Instance, event: Event) -> None:
         """Forgets what an event may have changed."""
-        if isinstance(event, MessageReceived) and event.kind == "notification":
+        if isinstance(event, Notified):
             self.forget(instance.id)
 
     def supports(self, operation: type[Operation[Any]]) -> bool:

@@ -3,6 +3,8 @@
 import uuid
 from collections.abc import Callable, Sequence
 
+from psycopg import AsyncConnection
+
 from gateway.contract.callbacks import Callback
 from gateway.database.pool import Database
 from gateway.database.queries import query
@@ -32,3 +34,18 @@ class Outbox:
             bodies=[callback.body() for _, callback in callbacks],
         )
         self.told()
+
+    async def tell_within(
+        self, connection: AsyncConnection, instance_id: str, chat: str, kind: str, body: str
+    ) -> None:
+        """Appends one callback in a transaction of the caller's, who rings `told` after it."""
+        await connection.execute(
+            _TELL,
+            {
+                "instance_ids": [instance_id],
+                "chats": [chat],
+                "types": [kind],
+                "ids": [self._new_uuid()],
+                "bodies": [body],
+            },
+        )

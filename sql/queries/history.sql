@@ -7,11 +7,26 @@ join messages m
 where i.instance_id = %(instance_id)s::text and i.message_id = any(%(message_ids)s::text[])
     and m.status <> 'canceled';
 
+-- name: find_referred
+-- Messages somebody speaks of, by the id the provider knows them under.
+select coalesce(i.provider_message_id, i.message_id) as provider_message_id, i.message_id,
+       m.phone as chat, m.sender, m.from_me
+from message_ids i
+left join messages m
+    on m.instance_id = i.instance_id and m.message_id = i.message_id and m.recorded_at = i.recorded_at
+where i.instance_id = %(instance_id)s::text
+    and (i.message_id = any(%(ids)s::text[]) or i.provider_message_id = any(%(ids)s::text[]));
+
 -- name: add_received
--- A provider that repeats itself adds nothing and tells nothing.
+-- A provider that repeats itself adds nothing and tells nothing; what could not be read before is
+-- replaced, once.
 with fresh as (
     insert into message_ids (instance_id, message_id, recorded_at)
-    values (%(instance_id)s::text, %(message_id)s::text, now())
+    select %(instance_id)s::text, %(message_id)s::text, now()
+    where not exists (
+        select 1 from message_ids
+        where instance_id = %(instance_id)s::text and provider_message_id = %(message_id)s::text
+    )
     on conflict (instance_id, message_id) do nothing
     returning instance_id, message_id, recorded_at
 ), kept as (
@@ -23,6 +38,19 @@ with fresh as (
            'received', %(phone)s::text, %(sender)s::text, %(type)s::text, %(payload)s::jsonb,
            %(provider_data)s::bytea
     from fresh
+), replaced as (
+    update messages m
+    set type = %(type)s::text, payload = %(payload)s::jsonb, provider_data = %(provider_data)s::bytea
+    from message_ids i
+    where i.instance_id = %(instance_id)s::text and i.message_id = %(message_id)s::text
+        and m.instance_id = i.instance_id and m.message_id = i.message_id
+        and m.recorded_at = i.recorded_at
+        and m.type = 'waitingMessage' and %(type)s::text <> 'waitingMessage'
+    returning m.instance_id
+), news as (
+    select instance_id from fresh
+    union all
+    select instance_id from replaced
 ), met as (
     insert into contacts as c (instance_id, phone, notify)
     select instance_id, %(sender)s::text, %(sender_name)s::text
@@ -36,12 +64,21 @@ select tell(
     array_agg(instance_id), array_agg(%(phone)s::text), array_agg('ReceivedCallback'::text),
     array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )
-from fresh
+from news
 where %(callback)s::text is not null;
+
+-- name: edit_content
+-- What an edit makes of the message, so that it is quoted as it reads now.
+update messages m
+set payload = %(payload)s::jsonb
+from message_ids i
+where i.instance_id = %(instance_id)s::text and i.message_id = %(message_id)s::text
+    and m.instance_id = i.instance_id and m.message_id = i.message_id
+    and m.recorded_at = i.recorded_at and m.status = 'received';
 
 -- name: acknowledge
 -- A later state implies the earlier ones; the first time of each is kept, and only what is new
--- is told.
+-- is told: of the message, or of the participant *by* in a group.
 with named as (
     select i.message_id, i.recorded_at from message_ids i
     where i.instance_id = %(instance_id)s::text and i.message_id = any(%(provider_ids)s::text[])
@@ -51,16 +88,29 @@ with named as (
 ), before as materialized (
     select m.message_id, m.recorded_at, m.phone, m.from_me,
            case %(status)s::text
+               when 'sent' then m.sent_at
                when 'delivered' then m.delivered_at
                when 'read' then m.read_at
                else m.played_at
-           end is null as is_news
+           end is null as is_first,
+           %(by)s::text is not null and case %(status)s::text
+               when 'delivered' then r.delivered_at
+               when 'read' then r.read_at
+               when 'played' then r.played_at
+               else now()
+           end is null as is_first_of_participant
     from messages m
     join named n on n.message_id = m.message_id and n.recorded_at = m.recorded_at
+    left join message_receipts r
+        on r.instance_id = m.instance_id and r.message_id = m.message_id
+        and r.participant = %(by)s::text
     where m.instance_id = %(instance_id)s::text
 ), noted as (
     update messages m
-    set delivered_at = coalesce(m.delivered_at, %(at)s::timestamptz),
+    set sent_at = coalesce(m.sent_at, %(at)s::timestamptz),
+        delivered_at = case
+            when %(status)s::text = 'sent' then m.delivered_at
+            else coalesce(m.delivered_at, %(at)s::timestamptz) end,
         read_at = case
             when %(status)s::text in ('read', 'played') then coalesce(m.read_at, %(at)s::timestamptz)
             else m.read_at end,
@@ -69,9 +119,23 @@ with named as (
             else m.played_at end
     from before b
     where m.instance_id = %(instance_id)s::text and m.message_id = b.message_id
-        and m.recorded_at = b.recorded_at and b.is_news
+        and m.recorded_at = b.recorded_at and b.is_first
+), noted_of_participant as (
+    insert into message_receipts as r (
+        instance_id, message_id, participant, recorded_at, delivered_at, read_at, played_at
+    )
+    select %(instance_id)s::text, b.message_id, %(by)s::text, b.recorded_at, %(at)s::timestamptz,
+           case when %(status)s::text in ('read', 'played') then %(at)s::timestamptz end,
+           case when %(status)s::text = 'played' then %(at)s::timestamptz end
+    from before b
+    where b.is_first_of_participant and b.from_me
+    on conflict (instance_id, message_id, participant) do update
+    set read_at = coalesce(r.read_at, excluded.read_at),
+        played_at = coalesce(r.played_at, excluded.played_at)
 )
-select message_id, phone, from_me, is_news from before;
+select message_id, phone, from_me,
+       case when %(by)s::text is null then is_first else is_first_of_participant end as is_news
+from before;
 
 -- name: on_their_way
 -- Started and not yet recorded: a receipt for such a message has overtaken its record.
@@ -111,3 +175,44 @@ order by child.relname;
 -- name: wait_briefly
 -- For the rest of the transaction: whoever must lock all of history gives up rather than queue.
 select set_config('lock_timeout', '2s', true);
+
+-- name: list_statuses
+-- Messages of the instance's own with what became of them, newest first.
+select m.message_id, m.phone, coalesce(m.sent_at, m.recorded_at) as sent_at, m.delivered_at,
+       m.read_at, m.played_at, p.lid
+from messages m
+left join identities p on p.instance_id = m.instance_id and p.phone = m.phone
+where m.instance_id = %(instance_id)s::text and m.from_me and m.status in ('received', 'sent')
+    and (cardinality(%(phones)s::text[]) = 0 or m.phone = any(%(phones)s::text[]))
+    and (
+        %(message_id)s::text is null
+        or (m.message_id, m.recorded_at) in (
+            select i.message_id, i.recorded_at from message_ids i
+            where i.instance_id = %(instance_id)s::text
+                and (i.message_id = %(message_id)s::text or i.provider_message_id = %(message_id)s::text)
+        )
+    )
+order by m.recorded_at desc, m.message_id
+limit %(most)s::int offset %(skipped)s::int;
+
+-- name: count_statuses
+select count(*) as total
+from messages m
+where m.instance_id = %(instance_id)s::text and m.from_me and m.status in ('received', 'sent')
+    and (cardinality(%(phones)s::text[]) = 0 or m.phone = any(%(phones)s::text[]))
+    and (
+        %(message_id)s::text is null
+        or (m.message_id, m.recorded_at) in (
+            select i.message_id, i.recorded_at from message_ids i
+            where i.instance_id = %(instance_id)s::text
+                and (i.message_id = %(message_id)s::text or i.provider_message_id = %(message_id)s::text)
+        )
+    );
+
+-- name: list_receipts
+select r.message_id, r.participant, i.lid, r.delivered_at, r.read_at, r.played_at
+from message_receipts r
+left join identities i
+    on i.instance_id = r.instance_id and i.phone = r.participant
+where r.instance_id = %(instance_id)s::text and r.message_id = any(%(message_ids)s::text[])
+order by r.message_id, r.participant;

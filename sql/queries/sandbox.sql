@@ -101,9 +101,11 @@ with phone as materialized (
     select jsonb_object_keys(r.body -> 'members') from room r, journalled j where j.seen = 1
 ), arrived as (
     insert into sandbox.events (instance_id, due_at, body)
-    select o.instance_id, clock_timestamp(), %(arrival)s::jsonb || jsonb_build_object(
-        'sender', r.phone,
-        'chat', case when exists (select from room) then %(phone)s::text else r.phone end
+    select o.instance_id, clock_timestamp(), jsonb_set(
+        %(arrival)s::jsonb, '{event}', %(arrival)s::jsonb -> 'event' || jsonb_build_object(
+            'sender', r.phone,
+            'chat', case when exists (select from room) then %(phone)s::text else r.phone end
+        )
     )
     from readers d
     cross join ready r

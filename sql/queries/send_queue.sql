@@ -256,8 +256,11 @@ with done as (
     from unnest(
         %(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[],
         %(provider_message_ids)s::text[], %(provider_data)s::bytea[], %(chats)s::text[],
-        %(callback_ids)s::uuid[], %(callbacks)s::text[]
-    ) as d (instance_id, id, epoch, provider_message_id, provider_data, chat, callback_id, callback)
+        %(callback_ids)s::uuid[], %(callbacks)s::text[], %(echo_ids)s::uuid[], %(echoes)s::text[]
+    ) as d (
+        instance_id, id, epoch, provider_message_id, provider_data, chat, callback_id, callback,
+        echo_id, echo
+    )
 ), told_before as materialized (
     select w.instance_id, w.chat
     from webhook_lines w
@@ -279,7 +282,7 @@ with done as (
     using free f
     where m.instance_id = f.instance_id and m.id = f.id
         and m.status = 'processing' and m.claimed_epoch = f.epoch
-    returning m.*, f.provider_message_id, f.provider_data, f.callback_id, f.callback
+    returning m.*, f.provider_message_id, f.provider_data, f.callback_id, f.callback, f.echo_id, f.echo
 ), kept as (
     insert into messages (
         instance_id, message_id, recorded_at, created_at, attempt_started_at, sent_at,
@@ -295,12 +298,30 @@ with done as (
     select instance_id, message_id, now(), nullif(provider_message_id, message_id)
     from removed
     on conflict (instance_id, message_id) do update set recorded_at = excluded.recorded_at
+), echoed as (
+    select r.instance_id, r.phone, r.echo_id,
+           jsonb_strip_nulls(r.echo::jsonb || jsonb_build_object(
+               'connectedPhone', c.phone, 'senderName', c.phone, 'chatLid', p.lid,
+               'chatName', coalesce(p.name, case when not (r.echo::jsonb ->> 'isGroup')::boolean then r.phone end)
+           ))::text as echo
+    from removed r
+    left join instance_connections c on c.instance_id = r.instance_id
+    left join identities p
+        on p.instance_id = r.instance_id and (p.phone = r.phone or p.lid = r.phone)
+    where r.echo is not null
+), to_tell as (
+    select instance_id, phone, 'DeliveryCallback' as type, callback_id as id, callback as body, 1 as turn
+    from removed
+    union all
+    select instance_id, phone, 'ReceivedCallback', echo_id, echo, 2
+    from echoed
 ), told as (
     select tell(
-        array_agg(instance_id), array_agg(phone), array_agg('DeliveryCallback'::text),
-        array_agg(callback_id), array_agg(callback)
+        array_agg(instance_id order by turn, id), array_agg(phone order by turn, id),
+        array_agg(type order by turn, id), array_agg(id order by turn, id),
+        array_agg(body order by turn, id)
     )
-    from removed
+    from to_tell
 )
 select f.instance_id, r.id is not null as recorded
 from free f

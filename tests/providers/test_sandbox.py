@@ -53,10 +53,12 @@ from gateway.errors import (
 from gateway.providers import load_provider, provider_names
 from gateway.providers.sandbox import SandboxProvider, pairing
 from gateway.providers.sandbox.engine import SandboxEngine
+from gateway.providers.sandbox.happenings import Moment, ReceiveBody
 from gateway.providers.sandbox.messages import plan_receipts
 from gateway.providers.sandbox.people import People
 from gateway.providers.sandbox.session import SandboxSession
 from gateway.providers.sandbox.settings import SandboxSettings, read_settings
+from gateway.providers.sandbox.telling import told as told_later
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
     Attempt,
@@ -714,7 +716,7 @@ async def test_a_slow_reader_is_told_everything(node: Node) -> None:
             SQL(
                 "insert into sandbox.events (instance_id, due_at, body)"
                 " select instance_id, clock_timestamp(),"
-                " body || jsonb_build_object('messageId', n::text)"
+                " jsonb_set(body, '{event,provider_message_id}', to_jsonb(n::text))"
                 " from sandbox.events, generate_series(1, %(many)s::int) n"
             ),
             many=many,
@@ -899,16 +901,9 @@ async def test_a_lapsed_lease_is_told_nothing_more(node: Node) -> None:
         assert (await told.next()).provider_message_id == "hi"
 
 
-def received(message_id: str) -> dict[str, Any]:
-    return {
-        "kind": "message",
-        "messageId": message_id,
-        "chat": FRIEND,
-        "sender": FRIEND,
-        "senderName": None,
-        "type": "text",
-        "content": {"text": {"message": "hi"}},
-    }
+def received(message_id: str) -> Mapping[str, Any]:
+    moment = Moment(datetime.now(UTC), message_id)
+    return told_later(ReceiveBody.model_validate({"phone": FRIEND, "text": "hi"}).event(moment))
 
 
 # --- linking ---

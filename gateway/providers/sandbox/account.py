@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pydantic import Field
 
 from gateway.contract.business.profile import BusinessProfile
+from gateway.contract.callbacks import NotificationCode
 from gateway.contract.handlers import Handlers
 from gateway.contract.instances import SetProfileAbout, SetProfileName, SetProfilePicture
 from gateway.contract.operation import Success, Value
@@ -103,7 +104,7 @@ async def set_picture(session: SandboxSession, asked: SetProfilePicture) -> Valu
 
 
 async def _set_profile(
-    session: SandboxSession, field: str, value: str, told_as: str, **further: str
+    session: SandboxSession, field: str, value: str, told_as: NotificationCode, **further: str
 ) -> Value:
     me = await session.own_phone()
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.contract.send import Send
-from gateway.providers.sandbox.telling import Body
+from gateway.providers.sandbox.telling import WHEN_TOLD, Body, told
+from gateway.sessions.provider import MessageReceived
 
 _ENVELOPE = frozenset(Send.model_json_schema()["properties"])
 
@@ -12,13 +13,18 @@ _ENVELOPE = frozenset(Send.model_json_schema()["properties"])
 def arrival(message: Send, payload: Mapping[str, Any], message_id: str) -> Body:
     """The event that tells of it; who wrote it, and in which chat, is added where it is known."""
     kind, content = content_of(message, payload)
-    return {
-        "kind": "message",
-        "messageId": message_id,
-        "senderName": None,
-        "type": kind,
-        "content": {kind: content},
-    }
+    return told(
+        MessageReceived(
+            provider_message_id=message_id,
+            chat="",
+            sender=None,
+            sender_name=None,
+            from_me=False,
+            at=WHEN_TOLD,
+            kind=kind,
+            content={kind: content},
+        )
+    )
 
 
 def content_of(message: Send, payload: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:

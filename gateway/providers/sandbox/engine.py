@@ -94,7 +94,7 @@ class SandboxEngine:
     def ingress(self, authorise: Authorise) -> Ingress:
         """The routes by which people steer the simulation."""
         people = People(self._store, self._random_bytes)
-        return Router(control_routes(people, authorise), redirect_slashes=False)
+        return Router(control_routes(people, authorise, self._clock), redirect_slashes=False)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks, ringing(self._bell, when=stopping):

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from gateway.contract.callbacks import NotificationCode
 from gateway.contract.groups import (
     AcceptInvitation,
     AddParticipants,
@@ -94,7 +95,7 @@ class Group(Entity):
     def notify(
         self,
         session: SandboxSession,
-        name: str,
+        code: NotificationCode,
         *,
         by: str,
         parameters: Iterable[str] = (),
@@ -102,7 +103,7 @@ class Group(Entity):
     ) -> None:
         """Tells the members, or some of them, what *by* did."""
         told = notification(
-            name,
+            code,
             notification_id=f"3EB0{session.around.random_bytes(9).hex().upper()}",
             chat=self.id,
             by=by,
@@ -248,7 +249,7 @@ async def demote(session: SandboxSession, asked: DemoteParticipants) -> Value:
 
 
 async def _give_role(
-    session: SandboxSession, asked: MembersOperation, role: Role, told_as: str
+    session: SandboxSession, asked: MembersOperation, role: Role, told_as: NotificationCode
 ) -> Value:
     me = await session.own_phone()
 

@@ -5,7 +5,8 @@ from gateway.contract.operation import Value
 from gateway.contract.presence import RejectCall, ShowTyping
 from gateway.errors import NotConnected
 from gateway.providers.sandbox.session import SandboxSession
-from gateway.providers.sandbox.telling import notification
+from gateway.providers.sandbox.telling import WHEN_TOLD, told
+from gateway.sessions.provider import CallChanged
 
 operations: Handlers[SandboxSession] = Handlers()
 
@@ -27,12 +28,14 @@ async def show_typing(session: SandboxSession, asked: ShowTyping) -> Value:
 @operations.handles(RejectCall)
 async def reject_call(session: SandboxSession, asked: RejectCall) -> Value:
     await session.own_phone()
-    missed = notification(
-        "CALL_MISSED_VOICE",
-        notification_id=f"{asked.call_id}-missed",
-        chat=asked.phone,
-        by=asked.phone,
-        callId=asked.call_id,
+    missed = told(
+        CallChanged(
+            call_id=asked.call_id,
+            chat=asked.phone,
+            status="missed",
+            is_video=False,
+            at=WHEN_TOLD,
+        )
     )
     await session.around.world.hear_of(session.seat.instance_id, missed)
     session.around.look_within(0)

@@ -1,14 +1,10 @@
 """What the library tells, as the port's events."""
 
-import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, Protocol
 
 import orjson
@@ -38,8 +34,6 @@ _RECEIPTS: Final[dict[str, Acknowledgement]] = {
     "PLAYED": "played",
 }
 """Others are between devices, or (`INACTIVE`) of devices nobody looks at."""
-
-_CHUNK_BYTES = 256 * 1024
 
 
 class Library(Protocol):
@@ -118,7 +112,7 @@ async def _message(body: Body, library: Library) -> Event | None:
         chat_lid=chat_lid,
         sender_lid=sender_lid,
         provider_data=orjson.dumps({"message": message, "chat": text_of(source["Chat"])}),
-        files=_files(content, message, library),
+        files=_files(content, message),
     )
 
 
@@ -153,24 +147,17 @@ def _hash_of(option: str) -> str:
     return base64.b64encode(hashlib.sha256(option.encode()).digest()).decode()
 
 
-def _files(content: Content, message: Body, library: Library) -> tuple[ReceivedFile, ...]:
+def _files(content: Content, message: Body) -> tuple[ReceivedFile, ...]:
     if content.file_at is None:
         return ()
     plain = dict(unwrapped(message))
     if round_video := plain.pop("ptvMessage", None):
         plain["videoMessage"] = round_video  # the library looks for no other name
-    source = partial(_download, library, plain)
-    return (ReceivedFile(source, content.file_at, content.file_name),)
-
-
-async def _download(library: Library, message: Body) -> AsyncIterator[bytes]:
-    """The library decrypts a file as a whole; it passes on disk, not through our memory."""
-    with TemporaryDirectory(prefix="whatsmeow-") as folder:
-        path = Path(folder, "file")
-        await library.call("download", message=message, path=str(path))
-        with await asyncio.to_thread(path.open, "rb") as file:
-            while chunk := await asyncio.to_thread(file.read, _CHUNK_BYTES):
-                yield chunk
+    return (
+        ReceivedFile(
+            ".".join(content.file_at), reference=orjson.dumps(plain), file_name=content.file_name
+        ),
+    )
 
 
 def _chat(source: Body) -> tuple[str, str | None]:

@@ -113,7 +113,11 @@ class Inbound:
         self.may_write, self.writing = asyncio.Event(), asyncio.Event()
         self.may_write.set()
 
-    async def take(self, *_told: object, **_named: object) -> None:
+    @asynccontextmanager
+    async def listening(self, _live: object) -> AsyncIterator["Inbound"]:
+        yield self
+
+    async def take(self, _delivery: object) -> None:
         self.writing.set()
         await self.may_write.wait()
 

@@ -9,6 +9,7 @@ from gateway.providers.whatsmeow.operations import (
     newsletters,
     presence,
     privacy,
+    received_media,
 )
 
 operations = (
@@ -20,4 +21,5 @@ operations = (
     | communities.operations
     | newsletters.operations
     | privacy.operations
+    | received_media.operations
 )

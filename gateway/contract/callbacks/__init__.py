@@ -1,0 +1,48 @@
+"""The bodies posted to callers' webhooks. A key without a value is left out, never null."""
+
+from gateway.contract.callbacks.base import CONNECTION_CHAT, Callback, without_nulls
+from gateway.contract.callbacks.commerce import ProductReceived
+from gateway.contract.callbacks.interactive import TemplateReceived
+from gateway.contract.callbacks.messages import TextReceived
+from gateway.contract.callbacks.notifications import NotificationCode, NotificationReceived
+from gateway.contract.callbacks.received import (
+    WAITING,
+    MessageCallback,
+    ReceivedCallback,
+    ReceivedStatus,
+    received_kinds,
+)
+from gateway.contract.callbacks.states import (
+    ConnectedCallback,
+    DeliveryCallback,
+    DisconnectedCallback,
+    MessageStatus,
+    MessageStatusCallback,
+    Presence,
+    PresenceChatCallback,
+    QueueHeldCallback,
+)
+
+__all__ = [
+    "CONNECTION_CHAT",
+    "WAITING",
+    "Callback",
+    "ConnectedCallback",
+    "DeliveryCallback",
+    "DisconnectedCallback",
+    "MessageCallback",
+    "MessageStatus",
+    "MessageStatusCallback",
+    "NotificationCode",
+    "NotificationReceived",
+    "Presence",
+    "PresenceChatCallback",
+    "ProductReceived",
+    "QueueHeldCallback",
+    "ReceivedCallback",
+    "ReceivedStatus",
+    "TemplateReceived",
+    "TextReceived",
+    "received_kinds",
+    "without_nulls",
+]

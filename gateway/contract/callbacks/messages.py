@@ -1,0 +1,498 @@
+"""What people write, show and answer."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from gateway.contract.callbacks.base import Example
+from gateway.contract.callbacks.received import GROUP, MessageCallback, ReferencedMessage
+from gateway.contract.wire import Wire
+
+_FILE = "https://example.com/file"
+_REFERENCED = {
+    "messageId": "3EB0796DC6B777C0C7CD",
+    "fromMe": True,
+    "phone": "5511988888888",
+}
+
+
+class TextContent(Wire):
+    """Z-API spells `descritpion` in texts with a link, `description` in those from ads."""
+
+    message: str
+    descritpion: str | None = None
+    description: str | None = None
+    title: str | None = None
+    url: str | None = None
+    thumbnail_url: str | None = None
+
+
+class TextReceived(MessageCallback):
+    """A text."""
+
+    text: TextContent
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "text": {
+            "text": {
+                "message": "Look: https://example.com",
+                "descritpion": "An example",
+                "title": "Example",
+                "url": "https://example.com",
+                "thumbnailUrl": "https://example.com/t.jpg",
+            }
+        },
+        "text-from-ad": {
+            "messageExpirationSeconds": 0,
+            "externalAdReply": {
+                "title": "Summer sale",
+                "body": "Everything must go",
+                "mediaType": 1,
+                "thumbnailUrl": _FILE,
+                "sourceType": "ad",
+                "sourceId": "23722824350495506",
+                "ctwaClid": "Aff-niaAw7V94N8LGd79Vjr43TlJD4UnoBdpZJQ3LzABitbb",
+                "sourceUrl": "https://example.com/ad",
+                "containsAutoReply": False,
+                "renderLargerThumbnail": True,
+                "showAdAttribution": True,
+            },
+            "text": {
+                "message": "I saw your ad",
+                "description": "Everything must go",
+                "title": "Summer sale",
+                "url": "https://example.com/ad",
+                "thumbnailUrl": _FILE,
+            },
+        },
+        "status-reply": {
+            "isStatusReply": True,
+            "referenceMessageId": "3EB054C12BAAC70228AAB6",
+            "messageExpirationSeconds": 0,
+            "text": {"message": "Where is that?"},
+            "statusImage": {
+                "imageUrl": _FILE,
+                "thumbnailUrl": _FILE,
+                "caption": "",
+                "mimetype": "image/jpeg",
+                "viewOnce": False,
+                "width": 1080,
+                "height": 1920,
+            },
+        },
+        "broadcast-list": {
+            "phone": "1774895799-broadcast",
+            "broadcast": True,
+            "fromMe": True,
+            "messageExpirationSeconds": 0,
+            "broadcastRecipients": ["126104585119999", "138955211189999"],
+            "text": {"message": "News for everybody"},
+        },
+    }
+
+
+class WaitingReceived(MessageCallback):
+    """A message that cannot be read yet; once it can, it comes again under the same id."""
+
+    view_once: bool | None = None
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "waiting-message": {"waitingMessage": True, "viewOnce": True}
+    }
+
+
+class ReactionContent(Wire):
+    """An empty `value` takes the reaction back; `time` in milliseconds."""
+
+    value: str
+    time: int | None = None
+    reaction_by: str | None = None
+    referenced_message: ReferencedMessage | None = None
+
+
+class ReactionReceived(MessageCallback):
+    """A reaction, or its removal."""
+
+    reaction: ReactionContent
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "reaction": {
+            "reaction": {
+                "value": "\u2764\ufe0f",
+                "time": 1769860800000,
+                "reactionBy": "5511988888888",
+                "referencedMessage": _REFERENCED,
+            }
+        }
+    }
+
+
+class ImageContent(Wire):
+    """`downloadError` where the file could not be had."""
+
+    image_url: str | None = None
+    thumbnail_url: str | None = None
+    download_error: str | None = None
+    mime_type: str | None = None
+    caption: str | None = None
+    width: int | None = None
+    height: int | None = None
+    view_once: bool | None = None
+
+
+class ImageReceived(MessageCallback):
+    """A picture."""
+
+    image: ImageContent
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "image": {
+            "image": {
+                "mimeType": "image/jpeg",
+                "imageUrl": _FILE,
+                "thumbnailUrl": _FILE,
+                "caption": "",
+                "width": 600,
+                "height": 315,
+                "viewOnce": False,
+            }
+        }
+    }
+
+
+class AudioContent(Wire):
+    """`ptt` marks a voice note."""
+
+    audio_url: str | None = None
+    download_error: str | None = None
+    mime_type: str | None = None
+    ptt: bool | None = None
+    seconds: int | None = None
+    view_once: bool | None = None
+
+
+class AudioReceived(MessageCallback):
+    """A voice note or another sound."""
+
+    audio: AudioContent
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "audio": {
+            "audio": {
+                "ptt": True,
+                "seconds": 10,
+                "audioUrl": _FILE,
+                "mimeType": "audio/ogg; codecs=opus",
+                "viewOnce": False,
+            }
+        }
+    }
+
+
+class VideoContent(Wire):
+    """A GIF is a video too."""
+
+    video_url: str | None = None
+    download_error: str | None = None
+    mime_type: str | None = None
+    caption: str | None = None
+    width: int | None = None
+    height: int | None = None
+    seconds: int | None = None
+    view_once: bool | None = None
+
+
+_SHORT_VIDEO: Example = {"video": {"videoUrl": _FILE, "caption": "", "mimeType": "video/mp4"}}
+
+
+class VideoReceived(MessageCallback):
+    """A video, a GIF or a round video message."""
+
+    video: VideoContent
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "video": {
+            "video": {
+                "videoUrl": _FILE,
+                "caption": "",
+                "mimeType": "video/mp4",
+                "seconds": 13,
+                "viewOnce": False,
+            }
+        },
+        "ptv": {"fromMe": True, "messageExpirationSeconds": 0, **_SHORT_VIDEO},
+        "gif": _SHORT_VIDEO,
+    }
+
+
+class DocumentContent(Wire):
+    """A file with a name."""
+
+    document_url: str | None = None
+    thumbnail_url: str | None = None
+    download_error: str | None = None
+    mime_type: str | None = None
+    caption: str | None = None
+    title: str | None = None
+    page_count: int | None = None
+    file_name: str | None = None
+
+
+class DocumentReceived(MessageCallback):
+    """A document."""
+
+    document: DocumentContent
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "document": {
+            "document": {
+                "documentUrl": _FILE,
+                "mimeType": "application/pdf",
+                "title": "Offer",
+                "pageCount": 1,
+                "fileName": "offer.pdf",
+            }
+        }
+    }
+
+
+class StickerContent(Wire):
+    """A picture without a frame."""
+
+    sticker_url: str | None = None
+    download_error: str | None = None
+    mime_type: str | None = None
+
+
+class StickerReceived(MessageCallback):
+    """A sticker."""
+
+    sticker: StickerContent
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "sticker": {"sticker": {"stickerUrl": _FILE, "mimeType": "image/webp"}}
+    }
+
+
+class ContactContent(Wire):
+    """A business card; `contacts` where there are several."""
+
+    display_name: str
+    v_card: str
+    phones: tuple[str, ...] = ()
+
+
+class ContactReceived(MessageCallback):
+    """A contact."""
+
+    contact: ContactContent
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "contact": {
+            "contact": {
+                "displayName": "Rui",
+                "vCard": "BEGIN:VCARD\nVERSION:3.0\nN:;Rui;;;\nFN:Rui\n"
+                "TEL;type=CELL;waid=5511977777777:+55 11 97777-7777\nEND:VCARD",
+                "phones": ["5511977777777"],
+            }
+        }
+    }
+
+
+class LocationContent(Wire):
+    """Degrees are numbers here, texts in requests."""
+
+    longitude: float
+    latitude: float
+    name: str | None = None
+    address: str | None = None
+    url: str | None = None
+    thumbnail_url: str | None = None
+
+
+class LocationReceived(MessageCallback):
+    """A place."""
+
+    location: LocationContent
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "location": {
+            "location": {
+                "longitude": -46.6388,
+                "latitude": -23.5489,
+                "address": "Praca da Se",
+                "url": "",
+            }
+        }
+    }
+
+
+class PollOption(Wire):
+    """One answer."""
+
+    name: str
+
+
+class PollContent(Wire):
+    """`pollMaxOptions` 0 sets no limit."""
+
+    question: str
+    poll_max_options: int
+    options: tuple[PollOption, ...]
+
+
+class PollReceived(MessageCallback):
+    """A poll."""
+
+    poll: PollContent
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "poll": {
+            "poll": {
+                "question": "Which one?",
+                "pollMaxOptions": 0,
+                "options": [{"name": "Red"}, {"name": "Blue"}],
+            }
+        }
+    }
+
+
+class PollVoteContent(Wire):
+    """All that the voter chooses now; none takes the vote back."""
+
+    poll_message_id: str
+    options: tuple[PollOption, ...]
+
+
+class PollVoteReceived(MessageCallback):
+    """A vote."""
+
+    poll_vote: PollVoteContent
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "poll-vote": {
+            "pollVote": {"pollMessageId": "3EB0796DC6B777C0C7CD", "options": [{"name": "Red"}]}
+        }
+    }
+
+
+class PinContent(Wire):
+    """How long the message stays pinned, in seconds."""
+
+    action: Literal["pin", "unpin"]
+    pin_duration_in_secs: int | None = None
+    referenced_message: ReferencedMessage | None = None
+
+
+class PinReceived(MessageCallback):
+    """A message was pinned or unpinned."""
+
+    pin_message: PinContent
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "pin-message": {
+            "fromMe": True,
+            "pinMessage": {
+                "action": "pin",
+                "pinDurationInSecs": 604_800,
+                "referencedMessage": _REFERENCED,
+            },
+        }
+    }
+
+
+class EventLocation(Wire):
+    """Empty where the event takes place nowhere."""
+
+    name: str | None = None
+    address: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+class EventContent(Wire):
+    """`scheduleTime` in seconds."""
+
+    name: str
+    description: str | None = None
+    canceled: bool = False
+    join_link: str | None = None
+    schedule_time: int
+    location: EventLocation | None = None
+
+
+class EventReceived(MessageCallback):
+    """An event somebody invites to."""
+
+    event: EventContent
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "event": {
+            **GROUP,
+            "event": {
+                "name": "Dinner",
+                "description": "At the usual place",
+                "canceled": False,
+                "joinLink": "https://call.whatsapp.com/video/v9123XNFG50L6iO79NddXNvKQr6bb3",
+                "scheduleTime": 1769886000,
+                "location": {},
+            },
+        }
+    }
+
+
+class EventResponseContent(Wire):
+    """`time` in milliseconds."""
+
+    response: Literal["GOING", "NOT_GOING", "MAYBE"]
+    response_from: str | None = None
+    time: int | None = None
+    referenced_message: ReferencedMessage | None = None
+
+
+class EventResponseReceived(MessageCallback):
+    """Somebody says whether they come."""
+
+    event_response: EventResponseContent
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "event-response": {
+            **GROUP,
+            "eventResponse": {
+                "response": "GOING",
+                "responseFrom": "5511988888888",
+                "time": 1769860800000,
+                "referencedMessage": {
+                    "messageId": "D2D612289D9E8F62307D72409A8D9DC3",
+                    "fromMe": False,
+                    "phone": "120363019502650977-group",
+                    "participant": "5511977777777",
+                },
+            },
+        }
+    }
+
+
+class NewsletterAdminInviteContent(Wire):
+    """`inviteExpiration` in seconds."""
+
+    newsletter_id: str
+    newsletter_name: str | None = None
+    text: str | None = None
+    invite_expiration: int | None = None
+
+
+class NewsletterAdminInviteReceived(MessageCallback):
+    """An invitation to look after a channel."""
+
+    newsletter_admin_invite: NewsletterAdminInviteContent
+
+    variants: ClassVar[Mapping[str, Example]] = {
+        "newsletter-admin-invite": {
+            "newsletterAdminInvite": {
+                "newsletterId": "120363166555745933@newsletter",
+                "newsletterName": "News",
+                "text": "Help us",
+                "inviteExpiration": 1769886000,
+            }
+        }
+    }

@@ -1,0 +1,136 @@
+"""What becomes of messages, of the connection and of the people in a chat."""
+
+from typing import ClassVar, Literal
+
+from gateway.contract.callbacks.base import Callback, Example
+
+MessageStatus = Literal["SENT", "RECEIVED", "READ", "READ_BY_ME", "PLAYED"]
+Presence = Literal["UNAVAILABLE", "AVAILABLE", "COMPOSING", "RECORDING", "PAUSED"]
+
+_INSTANCE = "6C1D7A35F0B24E89A1C3D5E7F9B0A2C4"
+_MESSAGE = "3EB0577D10A2B4C6D8E9F1"
+_PHONE = "5511999999999"
+_AT = 1769860800000
+
+
+class DeliveryCallback(Callback):
+    """A message left the queue: for WhatsApp, or, with `error`, for good."""
+
+    type: Literal["DeliveryCallback"] = "DeliveryCallback"
+    phone: str
+    zaap_id: str
+    message_id: str
+    momment: int
+    error: str | None = None
+
+    example: ClassVar[Example] = {
+        "type": "DeliveryCallback",
+        "instanceId": _INSTANCE,
+        "phone": _PHONE,
+        "zaapId": "4A6F0B3D92C1E8577D10A2B4C6D8E9F1",
+        "messageId": _MESSAGE,
+        "momment": _AT,
+    }
+
+
+class QueueHeldCallback(Callback):
+    """The line waits until a time, in milliseconds; posted where deliveries are told.
+
+    `restricted`: WhatsApp limits the number. `daily_limit`: the messages of the day are sent.
+    """
+
+    type: Literal["QueueHeldCallback"] = "QueueHeldCallback"
+    momment: int
+    kind: Literal["restricted", "daily_limit"]
+    reason: str
+    until: int
+
+    example: ClassVar[Example] = {
+        "type": "QueueHeldCallback",
+        "instanceId": _INSTANCE,
+        "momment": _AT,
+        "kind": "restricted",
+        "reason": "WhatsApp limits how many new people this number may write to",
+        "until": _AT + 3_600_000,
+    }
+
+
+class MessageStatusCallback(Callback):
+    """Messages reached a further state; in a group, it is told for each participant."""
+
+    type: Literal["MessageStatusCallback"] = "MessageStatusCallback"
+    status: MessageStatus
+    ids: tuple[str, ...]
+    message_id: str
+    momment: int
+    phone: str
+    phone_device: int = 0
+    is_group: bool
+    chat_lid: str | None = None
+    participant_phone: str | None = None
+    participant_lid: str | None = None
+
+    example: ClassVar[Example] = {
+        "type": "MessageStatusCallback",
+        "instanceId": _INSTANCE,
+        "status": "READ",
+        "ids": [_MESSAGE],
+        "messageId": _MESSAGE,
+        "momment": _AT,
+        "phone": _PHONE,
+        "phoneDevice": 0,
+        "isGroup": False,
+    }
+
+
+class ConnectedCallback(Callback):
+    """The instance is linked and WhatsApp answers."""
+
+    type: Literal["ConnectedCallback"] = "ConnectedCallback"
+    connected: bool = True
+    momment: int
+    phone: str | None = None
+
+    example: ClassVar[Example] = {
+        "type": "ConnectedCallback",
+        "instanceId": _INSTANCE,
+        "connected": True,
+        "momment": _AT,
+        "phone": _PHONE,
+    }
+
+
+class DisconnectedCallback(Callback):
+    """The instance lost WhatsApp; `error` says why."""
+
+    type: Literal["DisconnectedCallback"] = "DisconnectedCallback"
+    disconnected: bool = True
+    momment: int
+    error: str
+    phone: str | None = None
+
+    example: ClassVar[Example] = {
+        "type": "DisconnectedCallback",
+        "instanceId": _INSTANCE,
+        "disconnected": True,
+        "momment": _AT,
+        "error": "Device has been disconnected",
+        "phone": _PHONE,
+    }
+
+
+class PresenceChatCallback(Callback):
+    """Somebody came, left, or writes; PAUSED follows COMPOSING and RECORDING."""
+
+    type: Literal["PresenceChatCallback"] = "PresenceChatCallback"
+    phone: str
+    status: Presence
+    last_seen: int | None = None
+    chat_lid: str | None = None
+
+    example: ClassVar[Example] = {
+        "type": "PresenceChatCallback",
+        "instanceId": _INSTANCE,
+        "phone": _PHONE,
+        "status": "COMPOSING",
+    }

@@ -1,0 +1,149 @@
+"""What comes in, written to history together with the callback that tells of it."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from gateway.database.pool import fetch_all
+from gateway.database.queries import query
+
+_FIND_REFERRED = query("history", "find_referred")
+_ADD_RECEIVED = query("history", "add_received")
+_EDIT_CONTENT = query("history", "edit_content")
+_ACKNOWLEDGE = query("history", "acknowledge")
+_ON_THEIR_WAY = query("history", "on_their_way")
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """A message another one speaks of; all but the ids are unknown where its month is gone."""
+
+    provider_message_id: str
+    message_id: str
+    chat: str | None = None
+    sender: str | None = None
+    from_me: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A row of history."""
+
+    message_id: str
+    chat: str
+    sender: str | None
+    sender_name: str | None
+    from_me: bool
+    at: datetime
+    kind: str
+    content: Mapping[str, Any]
+    provider_data: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """A message that reached a state; news the first time."""
+
+    message_id: str
+    phone: str
+    from_me: bool
+    is_news: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    message_id: str
+
+
+async def find_referred(
+    connection: AsyncConnection, instance_id: str, provider_ids: Sequence[str]
+) -> Mapping[str, Referred]:
+    """The messages by the id the provider knows them under; one we never saw keeps that id."""
+    if not provider_ids:
+        return {}
+    rows = await fetch_all(
+        connection, Referred, _FIND_REFERRED, instance_id=instance_id, ids=list(provider_ids)
+    )
+    unseen = {provider_id: Referred(provider_id, provider_id) for provider_id in provider_ids}
+    return (
+        unseen
+        | {row.message_id: row for row in rows}
+        | {row.provider_message_id: row for row in rows}
+    )
+
+
+async def add_received(
+    connection: AsyncConnection,
+    instance_id: str,
+    received: Received,
+    *,
+    callback_id: uuid.UUID,
+    callback: str | None,
+) -> None:
+    """Keeps what came in, with the callback that tells of it, unless it was here already."""
+    await connection.execute(
+        _ADD_RECEIVED,
+        {
+            "instance_id": instance_id,
+            "message_id": received.message_id,
+            "phone": received.chat,
+            "sender": received.sender,
+            "from_me": received.from_me,
+            "at": received.at,
+            "type": received.kind,
+            "payload": Jsonb(dict(received.content)),
+            "provider_data": received.provider_data,
+            "callback_id": callback_id,
+            "callback": callback,
+        },
+    )
+
+
+async def edit_content(
+    connection: AsyncConnection, instance_id: str, message_id: str, content: Mapping[str, Any]
+) -> None:
+    await connection.execute(
+        _EDIT_CONTENT,
+        {
+            "instance_id": instance_id,
+            "message_id": message_id,
+            "payload": Jsonb(dict(content)),
+        },
+    )
+
+
+async def acknowledge(
+    connection: AsyncConnection,
+    instance_id: str,
+    provider_ids: Sequence[str],
+    *,
+    status: str,
+    at: datetime,
+    by: str | None,
+) -> list[Acknowledged]:
+    """Notes that messages of one chat reached a state; those of them that we know."""
+    return await fetch_all(
+        connection,
+        Acknowledged,
+        _ACKNOWLEDGE,
+        instance_id=instance_id,
+        provider_ids=list(provider_ids),
+        status=status,
+        at=at,
+        by=by,
+    )
+
+
+async def on_their_way(
+    connection: AsyncConnection, instance_id: str, message_ids: Sequence[str]
+) -> bool:
+    """Whether one of these is being sent and not yet in history."""
+    rows = await fetch_all(
+        connection, _Named, _ON_THEIR_WAY, instance_id=instance_id, message_ids=list(message_ids)
+    )
+    return bool(rows)

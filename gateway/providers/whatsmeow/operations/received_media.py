@@ -1,0 +1,17 @@
+"""Files of messages others wrote."""
+
+import orjson
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Value
+from gateway.contract.received_media import ReadReceivedFile
+from gateway.providers.whatsmeow.session import WhatsmeowSession
+
+operations: Handlers[WhatsmeowSession] = Handlers()
+
+
+@operations.handles(ReadReceivedFile)
+async def read_received_file(session: WhatsmeowSession, asked: ReadReceivedFile) -> Value:
+    """The library decrypts a file as a whole; it passes on disk, not through our memory."""
+    await session.call("download", message=orjson.loads(asked.reference), path=str(asked.path))
+    return Value()

@@ -1,0 +1,126 @@
+"""What becomes of the connection, of messages, and of the people in a chat."""
+
+from typing import Final, cast
+
+from gateway.contract.callbacks import (
+    CONNECTION_CHAT,
+    Callback,
+    ConnectedCallback,
+    DisconnectedCallback,
+    MessageStatus,
+    MessageStatusCallback,
+    Presence,
+    PresenceChatCallback,
+)
+from gateway.contract.wire import is_group
+from gateway.database.queries import query
+from gateway.history import received as history
+from gateway.identities.people import person, recognise
+from gateway.sessions.connection import ConnectionState
+from gateway.sessions.events import (
+    Acknowledgement,
+    ConnectionChanged,
+    MessageAcknowledged,
+    PresenceChanged,
+)
+from gateway.sessions.inbound.about import About, milliseconds
+
+_NOTE_CONNECTION = query("sessions", "note_connection")
+_STATUS: Final[dict[Acknowledgement, MessageStatus]] = {
+    "sent": "SENT",
+    "delivered": "RECEIVED",
+    "read": "READ",
+    "played": "PLAYED",
+    "read_by_me": "READ_BY_ME",
+}
+
+
+async def note_connection(about: About, event: ConnectionChanged) -> None:
+    instance_id, momment = about.instance.id, milliseconds(event.at)
+    phone = event.phone or about.own_phone
+    callback: Callback
+    if event.state is ConnectionState.CONNECTED:
+        kind = "ConnectedCallback"
+        callback = ConnectedCallback(instance_id=instance_id, momment=momment, phone=phone)
+    else:
+        kind = "DisconnectedCallback"
+        callback = DisconnectedCallback(
+            instance_id=instance_id,
+            momment=momment,
+            error=event.reason or event.state.sentence,
+            phone=phone,
+        )
+    await about.connection.execute(
+        _NOTE_CONNECTION,
+        {
+            "instance_id": instance_id,
+            "epoch": about.epoch,
+            "state": event.state.value,
+            "phone": event.phone,
+            "reason": event.reason,
+            "at": event.at,
+            "chat": CONNECTION_CHAT,
+            "type": kind,
+            "callback_id": about.outbox.new_id(),
+            "callback": callback.body(),
+        },
+    )
+
+
+async def acknowledge(about: About, event: MessageAcknowledged) -> bool:
+    """False where the receipt has overtaken the record of its message."""
+    connection, instance_id = about.connection, about.instance.id
+    in_group = is_group(event.chat)
+    told = [person(event.chat, event.chat_lid)] if not in_group else []
+    told += [person(event.by, event.by_lid)] if in_group and event.by else []
+    people = await recognise(connection, instance_id, told)
+    by = people[0] if in_group and people else None
+    ours = event.status != "read_by_me"
+    messages = await history.acknowledge(
+        connection,
+        instance_id,
+        event.provider_message_ids,
+        status=event.status if ours else "read",
+        at=event.at,
+        by=by.chat if by else None,
+    )
+    if not messages:
+        return not await history.on_their_way(connection, instance_id, event.provider_message_ids)
+    news = [m for m in messages if m.is_news and m.from_me is ours]
+    if not news:
+        return True
+    chat = news[0].phone
+    callback = MessageStatusCallback(
+        instance_id=instance_id,
+        momment=milliseconds(event.at),
+        status=_STATUS[event.status],
+        ids=tuple(m.message_id for m in news),
+        message_id=news[0].message_id,
+        phone=chat,
+        phone_device=event.device,
+        is_group=is_group(chat),
+        chat_lid=people[0].lid if people and not in_group else event.chat_lid,
+        participant_phone=by.chat if by else None,
+        participant_lid=by.lid if by else None,
+    )
+    await about.outbox.tell_within(connection, instance_id, chat, callback.type, callback.body())
+    return True
+
+
+async def tell_presence(about: About, event: PresenceChanged) -> None:
+    chat, chat_lid = event.chat, event.chat_lid
+    if not is_group(chat):
+        (who,) = await recognise(
+            about.connection, about.instance.id, [person(event.chat, event.chat_lid)]
+        )
+        chat, chat_lid = who.chat or chat, who.lid
+    callback = PresenceChatCallback(
+        instance_id=about.instance.id,
+        phone=chat,
+        status=cast("Presence", event.status.upper()),
+        last_seen=milliseconds(event.last_seen) if event.last_seen else None,
+        chat_lid=chat_lid,
+    )
+    await about.outbox.tell_within(
+        about.connection, about.instance.id, chat, callback.type, callback.body()
+    )

@@ -1,0 +1,25 @@
+-- name: find_people
+select lid, phone, name from identities
+where instance_id = %(instance_id)s::text and lid = any(%(names)s::text[])
+union
+select lid, phone, name from identities
+where instance_id = %(instance_id)s::text and phone = any(%(names)s::text[]);
+
+-- name: learn_people
+-- A phone that changed hands belongs to the newest lid.
+with told as (
+    select * from unnest(%(lids)s::text[], %(phones)s::text[], %(names)s::text[])
+        as t (lid, phone, name)
+), freed as (
+    update identities i set phone = null, updated_at = now()
+    from told t
+    where i.instance_id = %(instance_id)s::text and i.phone = t.phone and i.lid <> t.lid
+    returning i.lid
+)
+insert into identities as i (instance_id, lid, phone, name)
+select %(instance_id)s::text, t.lid, t.phone, t.name
+from told t
+where (select count(*) from freed) >= 0  -- first, since a phone is there once
+on conflict (instance_id, lid) do update
+set phone = coalesce(excluded.phone, i.phone), name = coalesce(excluded.name, i.name),
+    updated_at = now();
