@@ -111,7 +111,13 @@ async def _message(body: Body, library: Library) -> Event | None:
         is_edit=content.is_edit,
         chat_lid=chat_lid,
         sender_lid=sender_lid,
-        provider_data=orjson.dumps({"message": message, "chat": text_of(source["Chat"])}),
+        provider_data=orjson.dumps(
+            {
+                "message": message,
+                "chat": text_of(source["Chat"]),
+                "sender": text_of(source.get("Sender")),
+            }
+        ),
         files=_files(content, message),
     )
 
