@@ -10,7 +10,7 @@ LOCK := uv pip compile pyproject.toml --all-extras --universal --upgrade --gener
 	--no-emit-index-url --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check test-fast coverage docs postman migrate schema lock format clean
+.PHONY: help setup run bench-whatsmeow test check test-fast coverage docs postman migrate schema lock format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,3 +78,6 @@ lock: ## choose the newest versions that fit pyproject.toml (needs uv)
 
 clean: ## remove what setup and the tests made; never the data
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
+
+bench-whatsmeow: setup ## memory, start time and send rate of WhatsApp sessions, against the fake server
+	PYTHONPATH=. $(BIN)/python tests/benchmarks/whatsmeow.py

@@ -1,6 +1,7 @@
 """`python -m gateway.whatsmeow_child DESCRIPTOR DEADLINE`: serves until the engine hangs up."""
 
 import asyncio
+import contextlib
 import ctypes
 import logging
 import os
@@ -45,6 +46,13 @@ def die_with_parent() -> None:
             os._exit(1)
 
 
+def reap() -> None:
+    """What the library's imports left: they look for libraries with a shell, and do not wait."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
+
+
 async def serve(descriptor: int, watchdog: Watchdog) -> None:
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_MOST_THREADS))
@@ -68,6 +76,7 @@ async def serve(descriptor: int, watchdog: Watchdog) -> None:
 
 def main() -> None:
     die_with_parent()
+    reap()
     watchdog = Watchdog(float(sys.argv[2]))
     # The library sets up logging on import, at INFO; the engine keeps what it needs.
     logging.getLogger().setLevel(logging.WARNING)

@@ -168,6 +168,7 @@ async def poll_vote(client: Client, given: Arguments) -> Arguments:
 async def read_poll_vote(client: Client, given: Arguments) -> list[str]:
     """Hashes of the options chosen, as base64."""
     event = ParseDict(given["event"], Message())
+    _complete(event)
     vote = await client.api.decrypt_poll_vote(event)
     return [base64.b64encode(option).decode() for option in vote.selectedOptions]
 

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 import orjson
 
 from gateway.errors import NotConnected
-from gateway.providers.whatsmeow.contents import Content, content_of
+from gateway.providers.whatsmeow.contents import Content, content_of, unwrapped
 from gateway.providers.whatsmeow.jids import chat_of, person_of, text_of
 from gateway.providers.whatsmeow.process import VerbFailed
 from gateway.providers.whatsmeow.store import KeptEvent
@@ -111,7 +111,13 @@ async def _message(body: Body, library: Library) -> Event | None:
         is_edit=content.is_edit,
         chat_lid=chat_lid,
         sender_lid=sender_lid,
-        provider_data=orjson.dumps({"message": message, "chat": text_of(source["Chat"])}),
+        provider_data=orjson.dumps(
+            {
+                "message": message,
+                "chat": text_of(source["Chat"]),
+                "sender": text_of(source.get("Sender")),
+            }
+        ),
         files=_files(content, message),
     )
 
@@ -150,9 +156,12 @@ def _hash_of(option: str) -> str:
 def _files(content: Content, message: Body) -> tuple[ReceivedFile, ...]:
     if content.file_at is None:
         return ()
+    plain = dict(unwrapped(message))
+    if round_video := plain.pop("ptvMessage", None):
+        plain["videoMessage"] = round_video  # the library looks for no other name
     return (
         ReceivedFile(
-            ".".join(content.file_at), reference=orjson.dumps(message), file_name=content.file_name
+            ".".join(content.file_at), reference=orjson.dumps(plain), file_name=content.file_name
         ),
     )
 

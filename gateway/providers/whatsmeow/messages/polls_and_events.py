@@ -35,11 +35,12 @@ async def send_poll(outgoing: Outgoing, message: SendPoll) -> Receipt:
 @sends.handles(SendPollVote)
 async def send_poll_vote(outgoing: Outgoing, message: SendPollVote) -> Receipt:
     poll = known(outgoing.attempt, message.poll_message_id)
+    chat, sender = _address_of(poll)
     vote: Fields = await outgoing.session.call(
         "poll_vote",
         id=poll.provider_message_id,
-        chat=_chat_of(poll),
-        sender=jid_of(poll.sender) if poll.sender else None,
+        chat=chat,
+        sender=sender,
         options=[option.name for option in message.poll_vote],
     )
     return await outgoing.deliver(message.phone, vote)
@@ -60,9 +61,9 @@ async def send_event(outgoing: Outgoing, message: SendEvent) -> Receipt:
     return await outgoing.deliver(message.phone, with_secret({"eventMessage": body}))
 
 
-def _chat_of(message: KnownMessage) -> str:
-    """As WhatsApp named the chat when it came, which may be by lid."""
+def _address_of(message: KnownMessage) -> tuple[str, str | None]:
+    """Its chat and author as WhatsApp named them, which is part of the cipher of a vote."""
     if message.provider_data is None:
-        return jid_of(message.chat)
-    chat: str = orjson.loads(message.provider_data)["chat"]
-    return chat
+        return jid_of(message.chat), jid_of(message.sender) if message.sender else None
+    kept = orjson.loads(message.provider_data)
+    return kept["chat"], kept.get("sender") if message.sender else None
