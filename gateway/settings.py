@@ -119,7 +119,7 @@ class Settings(BaseModel):
         BeforeValidator(_blank_is_absent),
     ] = Field(None, description="names this process among others; by default host name and port")
     lease_seconds: float = Field(
-        10.0, gt=1, description="after so long without a sign of life others take our sessions"
+        8.0, gt=1, description="after so long without a sign of life others take our sessions"
     )
     pace_min_seconds: float = Field(1.0, ge=0, description="shortest pause before a message")
     pace_max_seconds: float = Field(3.0, ge=0, description="longest pause before a message")
