@@ -26,7 +26,8 @@ from gateway.runtime.office import open_office
 from gateway.runtime.readme import renew_file
 from gateway.runtime.service import run_service
 from gateway.runtime.wiring import Gateway
-from gateway.settings import PREFIX, Settings
+from gateway.runtime.workers import Workers, end_of_parent
+from gateway.settings import PREFIX, Role, Settings
 
 _REFUSED = 2
 
@@ -47,22 +48,49 @@ InstanceId = Annotated[str, typer.Argument(help="id of the instance")]
 
 
 @cli.command()
-def serve() -> None:
+def serve(
+    *,
+    role: Annotated[
+        Role | None, typer.Option(help="what this node does; GATEWAY_ROLE by default")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="processes on this machine; GATEWAY_WORKERS by default"),
+    ] = None,
+    worker: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,
+) -> None:
     """Run the gateway; it is configured through environment variables."""
+    given = {"GATEWAY_ROLE": role and role.value, "GATEWAY_WORKERS": workers and str(workers)}
+    os.environ.update({name: value for name, value in given.items() if value})
     settings = _read_settings()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(settings))
+            if worker is None and settings.workers > 1:
+                code = runner.run(Workers(settings, os.environ).run())
+            else:
+                code = runner.run(_serve(settings, worker))
     except TimeoutError:
         typer.echo(
             "What was under way did not end in time; it is settled at the next start.", err=True
         )
-        raise typer.Exit(1) from None
+        code = 1
+    if code:
+        raise typer.Exit(code)
 
 
-async def _serve(settings: Settings) -> None:
-    gateway = Gateway(settings, os.environ, announce=lambda text: typer.echo(text, err=True))
-    await run_service(gateway, drain_seconds=settings.drain_seconds)
+async def _serve(settings: Settings, worker: int | None) -> int:
+    gateway = Gateway(
+        settings,
+        os.environ,
+        announce=lambda text: typer.echo(text, err=True),
+        worker=worker,
+    )
+    await run_service(
+        gateway,
+        drain_seconds=settings.drain_seconds,
+        parent=end_of_parent() if worker else None,
+    )
+    return 0
 
 
 @cli.command()
@@ -151,6 +179,21 @@ def allow_addresses(
 def renew_tokens(account: AccountName) -> None:
     """Give an account new tokens; its earlier ones end at once."""
     _print_account(_in_office(lambda office: office.renew_tokens(account)))
+
+
+@accounts.command("secret")
+def rotate_secret(
+    account: AccountName,
+    *,
+    retire: Annotated[
+        bool, typer.Option("--retire", help="end the one before the current instead")
+    ] = False,
+) -> None:
+    """Print a new secret that signs callbacks; the one before stays valid until it is retired."""
+    if retire:
+        _in_office(lambda office: office.retire_secret(account))
+    else:
+        typer.echo(f"WEBHOOK_SECRET={_in_office(lambda office: office.rotate_secret(account))}")
 
 
 @instances.command("create")

@@ -31,6 +31,7 @@
   x StartRefused                  the process must not start like this
     + InvalidSettings
     + SchemaTooNew
+    + NodeReplaced                another process took this node's name
 """
 
 from datetime import datetime
@@ -203,3 +204,12 @@ class InvalidSettings(StartRefused):
 
 class SchemaTooNew(StartRefused):
     """A newer version changed the database in a way this one cannot read."""
+
+
+class NodeReplaced(StartRefused):
+    """Another process goes by the name of this node, so this one may not act any more."""
+
+    def __init__(self, node_id: str) -> None:
+        super().__init__(
+            f"Another process runs as node {node_id}: give each its own GATEWAY_NODE_NAME"
+        )

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
@@ -26,7 +27,38 @@ def _split_list(value: object) -> object:
     return [v.strip() for v in value.split(",") if v.strip()] if isinstance(value, str) else value
 
 
+def _split_pairs(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+    return {topic.strip(): account.strip() for topic, _, account in pairs}
+
+
 Optional = Annotated[str | None, BeforeValidator(_blank_is_absent)]
+
+
+class Role(StrEnum):
+    """What a node does; together the nodes must do it all."""
+
+    ALL = "all"
+    API = "api"
+    SENDER = "sender"
+    WEBHOOKS = "webhooks"
+
+    @property
+    def serves(self) -> bool:
+        """Answers callers."""
+        return self in {Role.ALL, Role.API}
+
+    @property
+    def sends(self) -> bool:
+        """Holds sessions and sends through them."""
+        return self in {Role.ALL, Role.SENDER}
+
+    @property
+    def posts(self) -> bool:
+        """Posts callbacks."""
+        return self in {Role.ALL, Role.WEBHOOKS}
 
 
 class Settings(BaseModel):
@@ -42,7 +74,21 @@ class Settings(BaseModel):
     internal_host: str = Field(
         "127.0.0.1", description="address of the internal listener: /metrics, /health, /ready"
     )
-    internal_port: int = Field(9464, ge=0, le=65535, description="its port; 0 takes any free one")
+    internal_port: int = Field(
+        9464,
+        ge=0,
+        le=65535,
+        description="its port; 0 takes any free one; each of several workers takes the next",
+    )
+    internal_address: Optional = Field(
+        None,
+        description="URL at which other nodes reach the internal listener; by default its host "
+        "and port",
+    )
+    role: Role = Field(
+        Role.ALL, description="what this node does: answers HTTP, sends, posts callbacks, or all"
+    )
+    workers: int = Field(1, ge=1, le=256, description="processes on this machine, each a node")
     metrics_on_public: bool = Field(
         default=False, description="also serves /metrics on the public address"
     )
@@ -73,7 +119,7 @@ class Settings(BaseModel):
         BeforeValidator(_blank_is_absent),
     ] = Field(None, description="names this process among others; by default host name and port")
     lease_seconds: float = Field(
-        15.0, gt=1, description="after so long without a sign of life others take our sessions"
+        10.0, gt=1, description="after so long without a sign of life others take our sessions"
     )
     pace_min_seconds: float = Field(1.0, ge=0, description="shortest pause before a message")
     pace_max_seconds: float = Field(3.0, ge=0, description="longest pause before a message")
@@ -88,6 +134,23 @@ class Settings(BaseModel):
     )
     queue_max_waiting_disconnected: int = Field(
         1_000, ge=0, description="the same while it is disconnected; 0: no limit"
+    )
+    queue_max_age: float = Field(
+        0.0,
+        ge=0,
+        description="a message that has waited so long since it was due fails as expired; 0: never",
+    )
+    daily_limit: int = Field(
+        0, ge=0, description="messages that leave an instance per day (UTC); 0: no limit"
+    )
+    warm_up_days: int = Field(
+        0, ge=0, description="a new instance comes up to its daily limit in as many days"
+    )
+    failed_days: int = Field(
+        30, ge=1, description="days that a failed message can be tried again from the queue"
+    )
+    history_days: int = Field(
+        365, ge=0, description="days that history is kept, in whole months; 0: for ever"
     )
     max_body_bytes: int = Field(
         1_048_576, ge=1_024, description="largest request body without a file in it"
@@ -131,6 +194,64 @@ class Settings(BaseModel):
     webhook_max_attempts: int = Field(
         12, ge=1, le=100, description="attempts per callback, within about a day by default"
     )
+    webhook_longest_outage_seconds: float = Field(
+        86_400.0,
+        gt=0,
+        description="a chat of which nothing was taken for so long tries each callback once more",
+    )
+    webhook_history_days: int = Field(
+        7,
+        ge=1,
+        le=365,
+        description="what was told, and what became of each attempt, is kept so long: for replay, "
+        "for other roads and for the log of deliveries",
+    )
+    dead_letter_days: int = Field(
+        30, ge=1, le=365, description="callbacks that were given up are kept so long"
+    )
+    kafka_servers: Optional = Field(
+        None, description="host:port of Kafka's brokers, with commas between; unset: no Kafka"
+    )
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how its brokers are spoken to"
+    )
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "PLAIN", description="of SASL"
+    )
+    kafka_username: Optional = Field(None, description="for SASL")
+    kafka_password: Optional = Field(None, description="for SASL")
+    kafka_idempotent: bool = Field(
+        default=True,
+        description="brokers drop what a producer repeats; off only for those that cannot",
+    )
+    kafka_accounts: Annotated[tuple[str, ...], BeforeValidator(_split_list)] = Field(
+        (),
+        description="ids or names of the accounts whose events go to Kafka too, with commas "
+        "between",
+    )
+    kafka_topic_message_status: str = Field(
+        "whatsapp-message-status", description="topic of deliveries and message states"
+    )
+    kafka_topic_instance_status: str = Field(
+        "whatsapp-instance-status", description="topic of connections"
+    )
+    kafka_topic_message_received: str = Field(
+        "whatsapp-message-received", description="topic of what comes in, presence among it"
+    )
+    kafka_send: Annotated[dict[str, str], BeforeValidator(_split_pairs)] = Field(
+        {},
+        description="topics that messages to send are taken from, each with its account, such as "
+        "`whatsapp-send-message=ACCOUNT`, with commas between; off by default",
+    )
+    kafka_schedule: Annotated[dict[str, str], BeforeValidator(_split_pairs)] = Field(
+        {},
+        description="the same for messages that name their time, such as "
+        "`whatsapp-schedule-message=ACCOUNT`",
+    )
+    kafka_topic_refused: str = Field(
+        "whatsapp-send-message-refused", description="topic of what could not be accepted"
+    )
+    kafka_group: str = Field("whatsapp-gateway", description="group of the processes that take")
     allow_http: bool | None = Field(
         None, description="lets callers give http URLs; by default only in development"
     )
@@ -175,6 +296,9 @@ class Settings(BaseModel):
     log_format: Literal["auto", "json", "pretty"] = Field(
         "auto", description="auto is pretty on a terminal"
     )
+    audit_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        90, description="how long administrative acts are kept"
+    )
     sentry_dsn: Optional = Field(None, description="where unexpected errors are reported")
 
     @model_validator(mode="after")
@@ -193,6 +317,10 @@ class Settings(BaseModel):
                 "from `openssl rand -hex 32`"
             )
         return self
+
+    def prepares_statements(self) -> bool:
+        """Not behind a transaction pooler, which hands each statement to another connection."""
+        return self.direct_database_url is None
 
     def address_policy(self) -> AddressPolicy:
         """Where webhooks and media may lead."""

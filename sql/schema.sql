@@ -2,6 +2,8 @@
 
 CREATE SCHEMA sandbox;
 
+CREATE SCHEMA whatsmeow;
+
 CREATE FUNCTION public.announce_account_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -22,6 +24,38 @@ begin
 return null;
 
 end
+$$;
+
+CREATE FUNCTION public.append_callbacks(instance_ids text[], chats text[], types text[], ids uuid[], bodies text[]) RETURNS bigint
+    LANGUAGE sql
+    AS $$
+    with wanted as (
+        select c.*,
+               row_number() over (partition by c.instance_id, c.chat order by c.turn) as nth,
+               count(*) over (partition by c.instance_id, c.chat) as together
+        from unnest(instance_ids, chats, types, ids, bodies) with ordinality
+            as c (instance_id, chat, type, id, body, turn)
+        join instances i on i.id = c.instance_id
+        where callback_url(i, c.type) is not null
+    ), line as (
+        insert into webhook_lines as w (instance_id, chat, pending, next_position, due_at)
+        select instance_id, chat, count(*), 1 + count(*), now()
+        from wanted
+        group by instance_id, chat
+        order by instance_id, chat
+        on conflict (instance_id, chat) do update
+        set pending = w.pending + excluded.pending,
+            next_position = w.next_position + excluded.pending,
+            due_at = coalesce(w.due_at, now())
+        returning w.instance_id, w.chat, w.next_position
+    ), added as (
+        insert into webhook_outbox (instance_id, chat, position, id, type, body)
+        select c.instance_id, c.chat, l.next_position - 1 - c.together + c.nth, c.id, c.type, c.body
+        from wanted c
+        join line l on l.instance_id = c.instance_id and l.chat = c.chat
+        returning 1
+    )
+    select count(*) from added
 $$;
 
 CREATE TABLE public.instances (
@@ -57,10 +91,19 @@ CREATE TABLE public.instances (
     with_calls boolean DEFAULT false NOT NULL,
     canceled_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT pace_is_a_range CHECK ((((pace_min_seconds IS NULL) = (pace_max_seconds IS NULL)) AND ((pace_min_seconds IS NULL) OR (((0)::double precision <= pace_min_seconds) AND (pace_min_seconds <= pace_max_seconds)))))
+    daily_limit integer,
+    warm_up_days integer,
+    warm_up_from timestamp with time zone,
+    CONSTRAINT daily_limit_is_a_number CHECK ((daily_limit >= 0)),
+    CONSTRAINT pace_is_a_range CHECK ((((pace_min_seconds IS NULL) = (pace_max_seconds IS NULL)) AND ((pace_min_seconds IS NULL) OR (((0)::double precision <= pace_min_seconds) AND (pace_min_seconds <= pace_max_seconds))))),
+    CONSTRAINT warm_up_is_a_number CHECK ((warm_up_days >= 0))
 );
 
 COMMENT ON COLUMN public.instances.trial_ends_at IS 'Who is not subscribed sends until then; a cancelled subscription sets it anew.';
+
+COMMENT ON COLUMN public.instances.daily_limit IS 'Messages per day (UTC); 0 is no limit, null the service''s own.';
+
+COMMENT ON COLUMN public.instances.warm_up_from IS 'From then on the daily limit grows to its full height; null is the making of the instance.';
 
 CREATE FUNCTION public.callback_url(i public.instances, type text) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -80,6 +123,39 @@ CREATE FUNCTION public.make_instance_line() RETURNS trigger
     AS $$
 begin
     insert into instance_lines (instance_id) values (new.id);
+
+return null;
+
+end
+$$;
+
+CREATE FUNCTION public.note_chats() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into chats as c (instance_id, phone, unread, last_message_at)
+    select f.instance_id, f.phone,
+           count(*) filter (where not f.from_me and f.type <> 'notification'),
+           max(coalesce(f.sent_at, f.created_at))
+    from fresh f
+    where f.status in ('sent', 'received') and f.phone <> 'status@broadcast'
+    group by f.instance_id, f.phone
+    order by f.instance_id, f.phone
+    on conflict (instance_id, phone) do update
+    set unread = c.unread + excluded.unread,
+        last_message_at = greatest(c.last_message_at, excluded.last_message_at),
+        hidden = false;
+
+return null;
+
+end
+$$;
+
+CREATE FUNCTION public.note_media_leftovers() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into media_leftovers (id) select distinct id from gone on conflict do nothing;
 
 return null;
 
@@ -107,6 +183,7 @@ CREATE TABLE public.message_queue (
     phone text NOT NULL,
     payload jsonb NOT NULL,
     last_error text,
+    expires_at timestamp with time zone,
     CONSTRAINT failures_are_explained CHECK (((status <> 'failed'::text) OR (last_error IS NOT NULL))),
     CONSTRAINT known_priority CHECK (((priority >= 0) AND (priority <= 2))),
     CONSTRAINT known_status CHECK ((status = ANY (ARRAY['failed'::text, 'pending'::text, 'processing'::text, 'scheduled'::text]))),
@@ -129,35 +206,33 @@ $$;
 CREATE FUNCTION public.tell(instance_ids text[], chats text[], types text[], ids uuid[], bodies text[]) RETURNS bigint
     LANGUAGE sql
     AS $$
-    with wanted as (
-        select c.*, row_number() over (partition by c.instance_id, c.chat order by c.turn) as nth
-        from unnest(instance_ids, chats, types, ids, bodies) with ordinality
-            as c (instance_id, chat, type, id, body, turn)
-        join instances i on i.id = c.instance_id
-        where callback_url(i, c.type) is not null
-    ), line as (
-        insert into webhook_lines as w (instance_id, chat, pending, next_position, due_at)
-        select instance_id, chat, count(*), 1 + count(*), now()
-        from wanted
-        group by instance_id, chat
-        order by instance_id, chat
-        on conflict (instance_id, chat) do update
-        set pending = w.pending + excluded.pending,
-            next_position = w.next_position + excluded.pending,
-            due_at = coalesce(w.due_at, now())
-        returning w.instance_id, w.chat, w.next_position
-    ), added as (
-        insert into webhook_outbox (instance_id, chat, position, id, type, body)
-        select c.instance_id, c.chat,
-               l.next_position - 1
-                   - (select count(*) from wanted o where o.instance_id = c.instance_id and o.chat = c.chat)
-                   + c.nth,
-               c.id, c.type, c.body
-        from wanted c
-        join line l on l.instance_id = c.instance_id and l.chat = c.chat
-        returning 1
+    insert into webhook_events (account_id, instance_id, chat, id, type, body)
+    select i.account_id, c.instance_id, c.chat, c.id, c.type, c.body
+    from unnest(instance_ids, chats, types, ids, bodies) with ordinality
+        as c (instance_id, chat, type, id, body, turn)
+    join instances i on i.id = c.instance_id
+    where callback_url(i, c.type) is not null or exists (
+        select 1 from event_roads r where r.account_id = i.account_id and r.wanted_until > now()
     )
-    select count(*) from added
+    order by c.turn;
+
+select append_callbacks(instance_ids, chats, types, ids, bodies)
+$$;
+
+CREATE FUNCTION sandbox.merged(marks jsonb, news jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select jsonb_strip_nulls(marks || coalesce(
+        jsonb_object_agg(
+            n.key,
+            case jsonb_typeof(n.value)
+                when 'object' then coalesce(marks -> n.key, '{}') || n.value
+                else n.value
+            end
+        ),
+        '{}'
+    ))
+    from jsonb_each(news) n
 $$;
 
 CREATE TABLE public.accounts (
@@ -170,13 +245,108 @@ CREATE TABLE public.accounts (
     webhook_secret_ciphertext bytea,
     webhook_secret_key_id text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    previous_webhook_secret_ciphertext bytea,
+    previous_webhook_secret_key_id text,
+    refuse_opted_out boolean DEFAULT false NOT NULL,
     CONSTRAINT required_token_exists CHECK (((NOT client_token_required) OR (client_token_hash IS NOT NULL)))
 );
+
+COMMENT ON COLUMN public.accounts.previous_webhook_secret_ciphertext IS 'Signs beside the current one until it is retired, so that receivers change over in peace.';
+
+CREATE TABLE public.audit_log (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    account_id text,
+    instance_id text,
+    act text NOT NULL,
+    address text
+);
+
+ALTER TABLE public.audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.audit_log_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE UNLOGGED TABLE public.chat_listings (
+    instance_id text NOT NULL,
+    page_size integer NOT NULL,
+    phones text[] NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY public.chat_listings ALTER COLUMN phones SET STORAGE EXTERNAL;
+
+CREATE TABLE public.chat_tags (
+    instance_id text NOT NULL,
+    phone text NOT NULL,
+    tag_id bigint NOT NULL
+);
+
+CREATE TABLE public.chats (
+    instance_id text NOT NULL,
+    phone text NOT NULL,
+    unread integer DEFAULT 0 NOT NULL,
+    last_message_at timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
+    archived boolean DEFAULT false NOT NULL,
+    pinned boolean DEFAULT false NOT NULL,
+    muted boolean DEFAULT false NOT NULL,
+    hidden boolean DEFAULT false NOT NULL,
+    cleared_at timestamp with time zone,
+    note text,
+    note_id text,
+    note_created_at timestamp with time zone,
+    note_updated_at timestamp with time zone
+)
+WITH (fillfactor='80');
 
 CREATE TABLE public.chores (
     name text NOT NULL,
     node_id text NOT NULL,
     expires_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.consents (
+    instance_id text NOT NULL,
+    phone text NOT NULL,
+    status text NOT NULL,
+    source text,
+    note text,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT consents_status_check CHECK ((status = ANY (ARRAY['granted'::text, 'revoked'::text])))
+);
+
+CREATE TABLE public.contacts (
+    instance_id text NOT NULL,
+    phone text NOT NULL,
+    "position" bigint NOT NULL,
+    name text,
+    short text,
+    vname text,
+    notify text,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.contacts ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.contacts_position_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.event_roads (
+    name text NOT NULL,
+    account_id text NOT NULL,
+    wanted_until timestamp with time zone NOT NULL,
+    transaction_id bigint DEFAULT 0 NOT NULL,
+    sequence bigint DEFAULT 0 NOT NULL,
+    node_id text,
+    held_until timestamp with time zone
 );
 
 CREATE TABLE public.idempotency_keys (
@@ -196,6 +366,27 @@ CREATE TABLE public.identities (
     updated_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.inbox (
+    instance_id text NOT NULL,
+    event_id text NOT NULL,
+    "position" bigint NOT NULL,
+    chat text NOT NULL,
+    own_phone text,
+    body jsonb,
+    error text,
+    taken_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (fillfactor='70');
+
+ALTER TABLE public.inbox ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.inbox_position_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.instance_connections (
     instance_id text NOT NULL,
     state text NOT NULL,
@@ -206,7 +397,7 @@ CREATE TABLE public.instance_connections (
 
 CREATE TABLE public.instance_leases (
     instance_id text NOT NULL,
-    node_id text NOT NULL,
+    node_id text,
     epoch bigint NOT NULL,
     taken_at timestamp with time zone DEFAULT now() NOT NULL
 )
@@ -220,26 +411,43 @@ CREATE TABLE public.instance_lines (
     paused boolean DEFAULT false NOT NULL,
     idle boolean DEFAULT false NOT NULL,
     hold_until timestamp with time zone,
-    hold_reason text
+    hold_reason text,
+    front_position bigint DEFAULT 0 NOT NULL,
+    hold_kind text,
+    CONSTRAINT known_hold_kind CHECK ((hold_kind = ANY (ARRAY['daily_limit'::text, 'restricted'::text])))
 )
 WITH (fillfactor='50');
 
 COMMENT ON COLUMN public.instance_lines.reordered IS 'Counts the times a waiting row appeared before rows already claimed; a claimer that remembers an older value starts from the front again.';
+
+COMMENT ON COLUMN public.instance_lines.front_position IS 'Where the last message moved to the front went; sequence numbers begin at 1.';
 
 CREATE TABLE public.instance_removals (
     instance_id text NOT NULL,
     asked_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.kafka_offsets (
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    next_offset bigint NOT NULL
+);
+
 CREATE TABLE public.media (
     instance_id text NOT NULL,
     id text NOT NULL,
-    sha256 bytea NOT NULL,
     mime_type text NOT NULL,
     file_name text,
     size_bytes bigint NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON COLUMN public.media.id IS 'SHA-256 of the content, in hex';
+
+CREATE TABLE public.media_leftovers (
+    id text NOT NULL,
+    noted_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.message_attempts (
@@ -268,6 +476,16 @@ ALTER TABLE public.message_queue ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE TABLE public.message_receipts (
+    instance_id text NOT NULL,
+    message_id text NOT NULL,
+    participant text NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    delivered_at timestamp with time zone,
+    read_at timestamp with time zone,
+    played_at timestamp with time zone
+);
+
 CREATE TABLE public.messages (
     instance_id text NOT NULL,
     message_id text NOT NULL,
@@ -290,9 +508,77 @@ CREATE TABLE public.messages (
     type text NOT NULL,
     payload jsonb NOT NULL,
     provider_data bytea,
+    failed_at timestamp with time zone,
+    error text,
     CONSTRAINT known_status CHECK ((status = ANY (ARRAY['canceled'::text, 'failed'::text, 'received'::text, 'sent'::text])))
 )
 PARTITION BY RANGE (recorded_at);
+
+CREATE VIEW public.message_states AS
+ SELECT m.instance_id,
+    m.message_id,
+    m.zaap_id,
+    m.phone,
+    m.sender,
+    m.from_me,
+    m.type,
+    m.payload,
+        CASE
+            WHEN (m.status <> 'sent'::text) THEN m.status
+            WHEN (m.played_at IS NOT NULL) THEN 'played'::text
+            WHEN (m.read_at IS NOT NULL) THEN 'read'::text
+            WHEN (m.delivered_at IS NOT NULL) THEN 'delivered'::text
+            ELSE 'sent'::text
+        END AS status,
+    m.attempts,
+    m.error,
+    m.recorded_at,
+    m.created_at,
+    m.attempt_started_at,
+    m.sent_at,
+    m.delivered_at,
+    m.read_at,
+    m.played_at,
+    m.failed_at,
+    m.sequence_number,
+    NULL::smallint AS priority,
+    NULL::smallint AS max_attempts,
+    NULL::timestamp with time zone AS due_at,
+    NULL::timestamp with time zone AS expires_at,
+    true AS settled,
+    false AS in_queue
+   FROM public.messages m
+UNION ALL
+ SELECT q.instance_id,
+    q.message_id,
+    q.zaap_id,
+    q.phone,
+    NULL::text AS sender,
+    true AS from_me,
+    q.type,
+    q.payload,
+    public.shown_status(q.*) AS status,
+    q.attempts,
+    q.last_error AS error,
+    q.updated_at AS recorded_at,
+    q.created_at,
+    q.attempt_started_at,
+    NULL::timestamp with time zone AS sent_at,
+    NULL::timestamp with time zone AS delivered_at,
+    NULL::timestamp with time zone AS read_at,
+    NULL::timestamp with time zone AS played_at,
+        CASE
+            WHEN (q.status = 'failed'::text) THEN q.updated_at
+            ELSE NULL::timestamp with time zone
+        END AS failed_at,
+    q.sequence_number,
+    q.priority,
+    q.max_attempts,
+    q.due_at,
+    q.expires_at,
+    (q.status = 'failed'::text) AS settled,
+    true AS in_queue
+   FROM public.message_queue q;
 
 CREATE TABLE public.messages_default (
     instance_id text CONSTRAINT messages_instance_id_not_null NOT NULL,
@@ -316,6 +602,8 @@ CREATE TABLE public.messages_default (
     type text CONSTRAINT messages_type_not_null NOT NULL,
     payload jsonb CONSTRAINT messages_payload_not_null NOT NULL,
     provider_data bytea,
+    failed_at timestamp with time zone,
+    error text,
     CONSTRAINT known_status CHECK ((status = ANY (ARRAY['canceled'::text, 'failed'::text, 'received'::text, 'sent'::text])))
 );
 
@@ -323,14 +611,33 @@ CREATE TABLE public.nodes (
     id text NOT NULL,
     internal_address text,
     started_at timestamp with time zone DEFAULT now() NOT NULL,
-    expires_at timestamp with time zone NOT NULL
+    expires_at timestamp with time zone NOT NULL,
+    life uuid DEFAULT gen_random_uuid() NOT NULL
 );
+
+COMMENT ON COLUMN public.nodes.life IS 'The process that goes by this name now: an earlier one can no longer renew.';
 
 CREATE TABLE public.schema_migrations (
     number integer NOT NULL,
     name text NOT NULL,
     compatible_with integer NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.tags (
+    instance_id text NOT NULL,
+    id bigint NOT NULL,
+    name text NOT NULL,
+    color smallint NOT NULL
+);
+
+ALTER TABLE public.tags ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.tags_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.webhook_dead_letters (
@@ -342,7 +649,57 @@ CREATE TABLE public.webhook_dead_letters (
     attempts smallint NOT NULL,
     last_error text NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    died_at timestamp with time zone DEFAULT now() NOT NULL
+    died_at timestamp with time zone DEFAULT now() NOT NULL,
+    status text DEFAULT 'pending'::text NOT NULL,
+    retries smallint DEFAULT 0 NOT NULL,
+    first_attempt_at timestamp with time zone,
+    CONSTRAINT known_status CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'success'::text, 'failed'::text, 'discarded'::text])))
+);
+
+CREATE TABLE public.webhook_deliveries (
+    instance_id text NOT NULL,
+    number bigint NOT NULL,
+    callback_id uuid NOT NULL,
+    type text NOT NULL,
+    chat text NOT NULL,
+    target text NOT NULL,
+    attempt smallint NOT NULL,
+    taken boolean NOT NULL,
+    status smallint,
+    error text,
+    answer text,
+    duration_ms integer NOT NULL,
+    posted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.webhook_deliveries ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.webhook_deliveries_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.webhook_events (
+    account_id text NOT NULL,
+    transaction_id bigint DEFAULT ((pg_current_xact_id())::text)::bigint NOT NULL,
+    sequence bigint NOT NULL,
+    instance_id text NOT NULL,
+    chat text NOT NULL,
+    id uuid NOT NULL,
+    type text NOT NULL,
+    body text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.webhook_events ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.webhook_events_sequence_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE public.webhook_lines (
@@ -355,9 +712,18 @@ CREATE TABLE public.webhook_lines (
     claimed_by text,
     attempts smallint DEFAULT 0 NOT NULL,
     last_error text,
+    failing_since timestamp with time zone,
+    first_attempt_at timestamp with time zone,
+    address text,
     CONSTRAINT due_when_pending CHECK (((due_at IS NULL) = (pending = 0)))
 )
 WITH (fillfactor='70');
+
+COMMENT ON COLUMN public.webhook_lines.failing_since IS 'Nothing of the chat was taken since.';
+
+COMMENT ON COLUMN public.webhook_lines.first_attempt_at IS 'Of the callback at the head.';
+
+COMMENT ON COLUMN public.webhook_lines.address IS 'The account and address that keep the chat waiting; all of them go on when it answers.';
 
 CREATE TABLE public.webhook_outbox (
     instance_id text NOT NULL,
@@ -367,6 +733,14 @@ CREATE TABLE public.webhook_outbox (
     type text NOT NULL,
     body text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE sandbox.entities (
+    instance_id text NOT NULL,
+    kind text NOT NULL,
+    id text NOT NULL,
+    version bigint DEFAULT 1 NOT NULL,
+    body jsonb NOT NULL
 );
 
 CREATE TABLE sandbox.events (
@@ -383,6 +757,12 @@ ALTER TABLE sandbox.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE sandbox.marks (
+    instance_id text NOT NULL,
+    message_id text NOT NULL,
+    marks jsonb NOT NULL
 );
 
 CREATE TABLE sandbox.phones (
@@ -419,6 +799,45 @@ ALTER TABLE sandbox.sent ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE whatsmeow.devices (
+    instance_id text NOT NULL,
+    device text NOT NULL,
+    kept_in text NOT NULL,
+    linked_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT devices_kept_in_check CHECK ((kept_in = ANY (ARRAY['postgres'::text, 'file'::text])))
+);
+
+CREATE TABLE whatsmeow.events (
+    instance_id text NOT NULL,
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    name text NOT NULL,
+    body jsonb NOT NULL
+);
+
+ALTER TABLE whatsmeow.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME whatsmeow.events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE whatsmeow.polls (
+    instance_id text NOT NULL,
+    provider_message_id text NOT NULL,
+    options text[] NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE whatsmeow.sends (
+    instance_id text NOT NULL,
+    provider_message_id text NOT NULL,
+    message_id text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 ALTER TABLE ONLY public.messages ATTACH PARTITION public.messages_default DEFAULT;
 
 ALTER TABLE ONLY public.accounts
@@ -430,14 +849,38 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.chat_listings
+    ADD CONSTRAINT chat_listings_pkey PRIMARY KEY (instance_id, page_size);
+
+ALTER TABLE ONLY public.chat_tags
+    ADD CONSTRAINT chat_tags_pkey PRIMARY KEY (instance_id, phone, tag_id);
+
+ALTER TABLE ONLY public.chats
+    ADD CONSTRAINT chats_pkey PRIMARY KEY (instance_id, phone);
+
 ALTER TABLE ONLY public.chores
     ADD CONSTRAINT chores_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY public.consents
+    ADD CONSTRAINT consents_pkey PRIMARY KEY (instance_id, phone);
+
+ALTER TABLE ONLY public.contacts
+    ADD CONSTRAINT contacts_pkey PRIMARY KEY (instance_id, phone);
+
+ALTER TABLE ONLY public.event_roads
+    ADD CONSTRAINT event_roads_pkey PRIMARY KEY (account_id, name);
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (instance_id, key);
 
 ALTER TABLE ONLY public.identities
     ADD CONSTRAINT identities_pkey PRIMARY KEY (instance_id, lid);
+
+ALTER TABLE ONLY public.inbox
+    ADD CONSTRAINT inbox_pkey PRIMARY KEY (instance_id, event_id);
 
 ALTER TABLE ONLY public.instance_connections
     ADD CONSTRAINT instance_connections_pkey PRIMARY KEY (instance_id);
@@ -454,6 +897,12 @@ ALTER TABLE ONLY public.instance_removals
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.kafka_offsets
+    ADD CONSTRAINT kafka_offsets_pkey PRIMARY KEY (topic, partition);
+
+ALTER TABLE ONLY public.media_leftovers
+    ADD CONSTRAINT media_leftovers_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.media
     ADD CONSTRAINT media_pkey PRIMARY KEY (instance_id, id);
 
@@ -465,6 +914,9 @@ ALTER TABLE ONLY public.message_ids
 
 ALTER TABLE ONLY public.message_queue
     ADD CONSTRAINT message_queue_pkey PRIMARY KEY (instance_id, id);
+
+ALTER TABLE ONLY public.message_receipts
+    ADD CONSTRAINT message_receipts_pkey PRIMARY KEY (instance_id, message_id, participant);
 
 ALTER TABLE ONLY public.messages
     ADD CONSTRAINT messages_pkey PRIMARY KEY (instance_id, message_id, recorded_at);
@@ -478,8 +930,17 @@ ALTER TABLE ONLY public.nodes
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (number);
 
+ALTER TABLE ONLY public.tags
+    ADD CONSTRAINT tags_pkey PRIMARY KEY (instance_id, id);
+
 ALTER TABLE ONLY public.webhook_dead_letters
     ADD CONSTRAINT webhook_dead_letters_pkey PRIMARY KEY (instance_id, id);
+
+ALTER TABLE ONLY public.webhook_deliveries
+    ADD CONSTRAINT webhook_deliveries_pkey PRIMARY KEY (instance_id, number);
+
+ALTER TABLE ONLY public.webhook_events
+    ADD CONSTRAINT webhook_events_pkey PRIMARY KEY (account_id, transaction_id, sequence);
 
 ALTER TABLE ONLY public.webhook_lines
     ADD CONSTRAINT webhook_lines_pkey PRIMARY KEY (instance_id, chat);
@@ -487,8 +948,14 @@ ALTER TABLE ONLY public.webhook_lines
 ALTER TABLE ONLY public.webhook_outbox
     ADD CONSTRAINT webhook_outbox_pkey PRIMARY KEY (instance_id, chat, "position");
 
+ALTER TABLE ONLY sandbox.entities
+    ADD CONSTRAINT entities_pkey PRIMARY KEY (instance_id, kind, id);
+
 ALTER TABLE ONLY sandbox.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (instance_id, id);
+
+ALTER TABLE ONLY sandbox.marks
+    ADD CONSTRAINT marks_pkey PRIMARY KEY (instance_id, message_id);
 
 ALTER TABLE ONLY sandbox.phones
     ADD CONSTRAINT phones_pkey PRIMARY KEY (instance_id);
@@ -496,9 +963,35 @@ ALTER TABLE ONLY sandbox.phones
 ALTER TABLE ONLY sandbox.sent
     ADD CONSTRAINT sent_pkey PRIMARY KEY (instance_id, message_id);
 
+ALTER TABLE ONLY whatsmeow.devices
+    ADD CONSTRAINT devices_pkey PRIMARY KEY (instance_id);
+
+ALTER TABLE ONLY whatsmeow.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (instance_id, id);
+
+ALTER TABLE ONLY whatsmeow.polls
+    ADD CONSTRAINT polls_pkey PRIMARY KEY (instance_id, provider_message_id);
+
+ALTER TABLE ONLY whatsmeow.sends
+    ADD CONSTRAINT sends_pkey PRIMARY KEY (instance_id, provider_message_id);
+
+CREATE INDEX audit_log_by_age ON public.audit_log USING btree (at);
+
+CREATE INDEX audit_log_of_account ON public.audit_log USING btree (account_id, id DESC);
+
+CREATE INDEX chat_tags_of_tag ON public.chat_tags USING btree (instance_id, tag_id);
+
+CREATE INDEX chats_latest ON public.chats USING btree (instance_id, last_message_at DESC, phone) WHERE (NOT hidden);
+
+CREATE UNIQUE INDEX contacts_in_order ON public.contacts USING btree (instance_id, "position");
+
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
 
 CREATE UNIQUE INDEX identities_by_phone ON public.identities USING btree (instance_id, phone) WHERE (phone IS NOT NULL);
+
+CREATE INDEX inbox_by_age ON public.inbox USING btree (taken_at) WHERE (body IS NULL);
+
+CREATE INDEX inbox_unsettled ON public.inbox USING btree (instance_id, chat, "position") WHERE (body IS NOT NULL);
 
 CREATE INDEX instance_leases_of_node ON public.instance_leases USING btree (node_id);
 
@@ -506,9 +999,11 @@ CREATE INDEX instances_of_account ON public.instances USING btree (account_id, c
 
 CREATE INDEX media_by_age ON public.media USING btree (expires_at);
 
-CREATE INDEX media_by_content ON public.media USING btree (instance_id, sha256);
+CREATE INDEX media_by_id ON public.media USING btree (id);
 
 CREATE UNIQUE INDEX message_ids_of_provider ON public.message_ids USING btree (instance_id, provider_message_id) WHERE (provider_message_id IS NOT NULL);
+
+CREATE INDEX message_queue_expiring ON public.message_queue USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (status = ANY (ARRAY['pending'::text, 'scheduled'::text])));
 
 CREATE INDEX message_queue_failed ON public.message_queue USING btree (instance_id, updated_at) WHERE (status = 'failed'::text);
 
@@ -522,9 +1017,23 @@ CREATE UNIQUE INDEX message_queue_on_its_way ON public.message_queue USING btree
 
 CREATE INDEX message_queue_scheduled ON public.message_queue USING btree (due_at) WHERE (status = 'scheduled'::text);
 
+CREATE INDEX message_receipts_by_age ON public.message_receipts USING btree (recorded_at);
+
 CREATE INDEX messages_of_chat ON ONLY public.messages USING btree (instance_id, phone, recorded_at);
 
+CREATE INDEX messages_in_time ON ONLY public.messages USING btree (instance_id, recorded_at, message_id);
+
 CREATE INDEX messages_default_instance_id_phone_recorded_at_idx ON public.messages_default USING btree (instance_id, phone, recorded_at);
+
+CREATE INDEX messages_default_instance_id_recorded_at_message_id_idx ON public.messages_default USING btree (instance_id, recorded_at, message_id);
+
+CREATE INDEX webhook_deliveries_age ON public.webhook_deliveries USING brin (posted_at);
+
+CREATE INDEX webhook_events_age ON public.webhook_events USING brin (created_at);
+
+CREATE INDEX webhook_events_of_instance ON public.webhook_events USING btree (instance_id, created_at);
+
+CREATE INDEX webhook_lines_address ON public.webhook_lines USING btree (address) WHERE (address IS NOT NULL);
 
 CREATE INDEX webhook_lines_claimed ON public.webhook_lines USING btree (claimed_by) WHERE (claimed_by IS NOT NULL);
 
@@ -532,13 +1041,29 @@ CREATE INDEX webhook_lines_due ON public.webhook_lines USING btree (due_at) WHER
 
 CREATE INDEX webhook_lines_empty ON public.webhook_lines USING btree (instance_id, chat) WHERE (due_at IS NULL);
 
+CREATE INDEX entities_by_community ON sandbox.entities USING btree (((body ->> 'community'::text))) WHERE (body ? 'community'::text);
+
+CREATE INDEX entities_by_id ON sandbox.entities USING btree (kind, id);
+
+CREATE INDEX entities_by_invite ON sandbox.entities USING btree (((body ->> 'invite'::text))) WHERE (body ? 'invite'::text);
+
+CREATE INDEX entities_by_member ON sandbox.entities USING gin (((body -> 'members'::text)));
+
 CREATE INDEX events_due ON sandbox.events USING btree (due_at);
+
+CREATE INDEX phones_by_number ON sandbox.phones USING btree (phone);
 
 CREATE INDEX phones_held ON sandbox.phones USING btree (holder);
 
 CREATE INDEX sent_in_order ON sandbox.sent USING btree (instance_id, number);
 
+CREATE INDEX polls_by_age ON whatsmeow.polls USING btree (at);
+
+CREATE INDEX sends_by_age ON whatsmeow.sends USING btree (at);
+
 ALTER INDEX public.messages_of_chat ATTACH PARTITION public.messages_default_instance_id_phone_recorded_at_idx;
+
+ALTER INDEX public.messages_in_time ATTACH PARTITION public.messages_default_instance_id_recorded_at_message_id_idx;
 
 ALTER INDEX public.messages_pkey ATTACH PARTITION public.messages_default_pkey;
 
@@ -547,6 +1072,16 @@ CREATE TRIGGER account_changed AFTER DELETE OR UPDATE ON public.accounts FOR EAC
 CREATE TRIGGER instance_changed AFTER INSERT OR DELETE OR UPDATE ON public.instances FOR EACH ROW EXECUTE FUNCTION public.announce_instance_change();
 
 CREATE TRIGGER instance_has_a_line AFTER INSERT ON public.instances FOR EACH ROW EXECUTE FUNCTION public.make_instance_line();
+
+CREATE TRIGGER media_leaves_a_note AFTER DELETE ON public.media REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.note_media_leftovers();
+
+CREATE TRIGGER messages_note_chats AFTER INSERT ON public.messages REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.note_chats();
+
+ALTER TABLE ONLY public.chat_tags
+    ADD CONSTRAINT chat_tags_instance_id_tag_id_fkey FOREIGN KEY (instance_id, tag_id) REFERENCES public.tags(instance_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.event_roads
+    ADD CONSTRAINT event_roads_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.instance_connections
     ADD CONSTRAINT instance_connections_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;

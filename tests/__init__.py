@@ -1,1 +1,1 @@
-"""A package, because a dependency of the whatsmeow extra installs one of this name."""
+"""A package, because some distributions install their own tests under this name."""

@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.fixtures.queue",
     "tests.fixtures.service",
     "tests.fixtures.webhook_catcher",
+    "tests.fixtures.kafka",  # imports one of those above
 ]
 
 

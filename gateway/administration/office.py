@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.administration import listing
+from gateway.administration.audit import Audit
 from gateway.administration.listing import Listed, Which
 from gateway.administration.partner import Offer
 from gateway.administration.removal import Remover
@@ -13,7 +14,10 @@ from gateway.database.pool import Database
 from gateway.errors import InvalidRequest, NotFound, UnknownInstance
 from gateway.instances.accounts import Accounts, ListedAccount
 from gateway.instances.creation import Kept, NewAccount, NewInstance, Registry
-from gateway.instances.store import Instances
+from gateway.instances.store import Instance, Instances
+from gateway.webhooks.secrets import WebhookSecrets
+
+_COMMAND_LINE = "command line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,8 @@ class Office:
     accounts: Accounts
     remover: Remover
     offer: Offer
+    audit: Audit
+    secrets: WebhookSecrets
 
     async def create_account(
         self,
@@ -35,24 +41,36 @@ class Office:
         partner_token: str | None = None,
         allowed: Sequence[str] = (),
     ) -> NewAccount:
-        return await self.registry.add_account(
+        made = await self.registry.add_account(
             name,
             client_token_required=client_token_required,
             client_token=client_token,
             partner_token=partner_token,
             allowed_addresses=networks_of(allowed),
         )
+        await self._note("CreateAccount", made.id)
+        return made
 
     async def list_accounts(self) -> list[ListedAccount]:
         return await self.accounts.everyone()
 
     async def allow(self, account: str, addresses: Sequence[str]) -> None:
         """From where the account may be used; no address means from everywhere."""
-        found = await self._account(account)
-        await self.accounts.allow_addresses(found.id, networks_of(addresses))
+        found, networks = await self._account(account), networks_of(addresses)
+        await self._note("AllowAddresses", found.id)
+        await self.accounts.allow_addresses(found.id, networks)
 
     async def renew_tokens(self, account: str) -> NewAccount:
-        return await self.registry.renew_tokens((await self._account(account)).id)
+        found = await self._account(account)
+        await self._note("RenewTokens", found.id)
+        return await self.registry.renew_tokens(found.id)
+
+    async def rotate_secret(self, account: str) -> str:
+        """A new secret to sign callbacks with; the one before stays valid until it is retired."""
+        return await self.secrets.rotate((await self._account(account)).id)
+
+    async def retire_secret(self, account: str) -> None:
+        await self.secrets.retire((await self._account(account)).id)
 
     async def create_instance(
         self,
@@ -66,6 +84,7 @@ class Office:
         """Makes an instance, subscribed; a removed one of the same id is cleared away before."""
         await self.remover.sweep()
         found = await self._account(account)
+        await self._note("CreateInstance", found.id)
         return await self.registry.add_instance(
             found.id,
             name,
@@ -80,14 +99,26 @@ class Office:
 
     async def delete_instance(self, instance_id: str) -> None:
         """Returns when it is gone and its rows are cleared."""
+        instance = await self._instance(instance_id)
+        await self._note("DeleteInstance", instance.account_id, instance_id)
         await self.remover.remove(instance_id)
         await self.remover.clear_removed()
 
     async def token_of(self, instance_id: str) -> str:
+        instance = await self._instance(instance_id)
+        await self._note("ShowToken", instance.account_id, instance_id)
+        return self.registry.token_of(instance)
+
+    async def _instance(self, instance_id: str) -> Instance:
         instance = await Instances(self.database).find(instance_id)
         if instance is None:
             raise UnknownInstance
-        return self.registry.token_of(instance)
+        return instance
+
+    async def _note(self, act: str, account_id: str, instance_id: str | None = None) -> None:
+        await self.audit.note(
+            act, account_id=account_id, instance_id=instance_id, address=_COMMAND_LINE
+        )
 
     async def _account(self, named: str | None) -> ListedAccount:
         """By id or name; the only one there is, where none is named."""

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from gateway.api.caller import Reception
 from gateway.api.endpoints import AccountEndpoint, InstanceEndpoint, Services
 from gateway.api.error_replies import on_gateway_error, reply_to
+from gateway.api.events import EventsEndpoint
 from gateway.api.health import Check, Readiness, health
 from gateway.api.middleware import RequestLog
 from gateway.api.request_limits import Rate, RequestLimits
@@ -49,6 +50,7 @@ def build_app(
         routes=[
             Route(INSTANCE_PREFIX + "/{route:path}", instance_endpoint),
             *(Route(path + end, account_endpoint) for path in absolute.paths for end in ("", "/")),
+            Route("/events", EventsEndpoint(reception, services), methods=["GET"]),
             Route("/health", health),
             Route("/ready", Readiness(checks).endpoint),
             *further_routes,

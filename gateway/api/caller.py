@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from gateway.api.client_address import Network, check_address
+from gateway.api.client_address import Network, check_address, client_address
 from gateway.api.request_limits import RequestLimits
 from gateway.errors import Forbidden, Unauthorized, UnknownInstance
 from gateway.instances.accounts import MOST_INSTANCES_BY_CLIENT_TOKEN, Account, Accounts
@@ -20,6 +20,11 @@ class Reception:
 
     def __init__(self, limits: RequestLimits, trusted_proxies: Sequence[Network]) -> None:
         self._limits, self._trusted_proxies = limits, trusted_proxies
+
+    def address_of(self, request: Request) -> str | None:
+        """From where a request comes, seen past the proxies that are trusted."""
+        address = client_address(request, self._trusted_proxies)
+        return None if address is None else str(address)
 
     async def instance(
         self, request: Request, instances: Instances, instance_id: str, token: str

@@ -3,9 +3,9 @@
 import asyncio
 import hashlib
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -14,26 +14,32 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope
 from starlette.types import Send as SendMessage
 
+from gateway.administration.audit import Audit
 from gateway.api.caller import Reception
 from gateway.api.json_response import JsonResponse
 from gateway.api.lifting import Lifter
-from gateway.api.request_body import build, read_json
+from gateway.api.request_body import read_json
 from gateway.api.routes import Route, RouteTable
 from gateway.clock import Clock
+from gateway.contract.building import build
 from gateway.contract.operation import Operation, Picture
 from gateway.contract.send import Send
-from gateway.errors import InvalidRequest, TrialOver, Unavailable
+from gateway.errors import InvalidRequest, Unavailable
 from gateway.instances.accounts import Account, Accounts
 from gateway.instances.store import Instance, Instances
 from gateway.media.intake import Intake
 from gateway.observability.metrics import Metrics
+from gateway.send_queue.admission import Admission
 from gateway.send_queue.enqueue import Enqueuer, IdempotencyKey
+from gateway.send_queue.following import Followers
 from gateway.settings import Settings
+from gateway.webhooks.stream import Stream
 
-_FARTHEST = timedelta(days=90)
 _LONGEST_KEY = 255
 _BODYLESS = frozenset({"GET", "HEAD"})
 _NO_CONTENT = 204
+_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\b", re.IGNORECASE)
+_LONGEST_WAIT_SECONDS = 60
 
 
 class Answers(Protocol):
@@ -53,8 +59,11 @@ class Services:
     accounts: Accounts
     enqueuer: Enqueuer
     intake: Intake
+    followers: Followers
     metrics: Metrics
     answers: Sequence[Answers]
+    audit: Audit
+    stream: Stream
 
 
 class Endpoint:
@@ -69,7 +78,8 @@ class Endpoint:
         clock: Clock,
     ) -> None:
         self._routes, self._reception, self._services = routes, reception, services
-        self._settings, self._clock = settings, clock
+        self._settings = settings
+        self._admission = Admission(clock, trials=settings.trials)
         self._turns = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
@@ -98,13 +108,22 @@ class Endpoint:
     ) -> Response:
         body: Any = {}
         if request.method not in _BODYLESS:
-            _raw, body = await read_json(request, limit_bytes=self._limit(carries_media=False))
+            _raw, body = await read_json(request, limit_bytes=self._limit(declared.carries_media))
+        if declared.bare_list and isinstance(body, list):
+            body = {declared.bare_list: body}
         operation = build(
             declared,
             body,
             path={**route.parameters, **_from_headers(declared, request)},
             query=request.query_params,
         )
+        if declared.audited:
+            await services.audit.note(
+                declared.__name__,
+                account_id=subject.account_id if isinstance(subject, Instance) else subject.id,
+                instance_id=subject.id if isinstance(subject, Instance) else None,
+                address=self._reception.address_of(request),
+            )
         for room in services.answers:
             if room.supports(declared):
                 return _as_response(declared, await room.answer(subject, operation))
@@ -165,7 +184,16 @@ class InstanceEndpoint(Endpoint):
         }
         if queued.scheduled_for:
             answer["scheduledFor"] = queued.scheduled_for
-        return JsonResponse(answer)
+        seconds = _seconds_to_wait(request)
+        if not seconds:
+            return JsonResponse(answer)
+        progress = await services.followers.follow(
+            instance.id, queued.message_id, most_seconds=seconds
+        )
+        answer["status"] = progress.status if progress else "pending"
+        if progress and progress.error:
+            answer["error"] = progress.error
+        return JsonResponse(answer, headers={"Preference-Applied": f"wait={seconds}"})
 
     async def _message(
         self,
@@ -180,36 +208,17 @@ class InstanceEndpoint(Endpoint):
         if not declared.carries_media:
             fingerprint, body = await read_json(request, limit_bytes=limit_bytes)
             message = build(declared, body, path=route.parameters)
-            self._check(message, instance)
+            self._admission.check(instance, message)
             return fingerprint, message
         async with services.intake.spool.folder() as folder:
             lifter = Lifter(folder, self._turns, os.urandom)
             fingerprint, body = await read_json(request, limit_bytes=limit_bytes, lifter=lifter)
             message = build(declared, body, path=route.parameters)
-            self._check(message, instance)
+            self._admission.check(instance, message)
             message = await services.intake.keep_files(instance.id, message, lifter.lifted, folder)
         if lifter.lifted and lifter.is_left_in(message.model_dump_json()):
             raise InvalidRequest("A text is too long")
         return fingerprint, message
-
-    def _check(self, message: Send, instance: Instance) -> None:
-        self._check_time(message)
-        if (
-            self._settings.trials
-            and not instance.subscribed
-            and instance.trial_ends_at is not None
-            and instance.trial_ends_at < self._clock.now()
-        ):
-            raise TrialOver
-
-    def _check_time(self, message: Send) -> None:
-        if message.scheduled_for is None:
-            return
-        ahead = message.scheduled_for - self._clock.now()
-        if ahead <= timedelta(0):
-            raise InvalidRequest("scheduledFor: must be in the future")
-        if ahead > _FARTHEST:
-            raise InvalidRequest(f"scheduledFor: must be at most {_FARTHEST.days} days ahead")
 
 
 def _idempotency(request: Request, route: Route, fingerprint: bytes) -> IdempotencyKey | None:
@@ -220,6 +229,12 @@ def _idempotency(request: Request, route: Route, fingerprint: bytes) -> Idempote
         raise InvalidRequest(f"Idempotency-Key: must be at most {_LONGEST_KEY} characters")
     digest = hashlib.sha256(route.template.encode() + b"\n" + fingerprint)
     return IdempotencyKey(key, digest.digest())
+
+
+def _seconds_to_wait(request: Request) -> int:
+    """What `Prefer: wait=20` asks for; a preference that cannot be read is none (RFC 7240)."""
+    found = _WAIT.search(request.headers.get("prefer", ""))
+    return min(int(found[1]), _LONGEST_WAIT_SECONDS) if found else 0
 
 
 def _from_headers(declared: type[Operation[Any]], request: Request) -> dict[str, str]:

@@ -1,4 +1,6 @@
-"""What only the operator's own machines see: metrics, and health once more."""
+"""What only the operator's own machines see: metrics, health once more, and calls among nodes."""
+
+from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -7,6 +9,9 @@ from starlette.routing import Route
 
 from gateway.api.health import Readiness, health
 from gateway.observability.metrics import CONTENT_TYPE, Metrics
+from gateway.sessions.relay import RelayDesk
+
+_NOT_READY = 503
 
 
 def metrics_route(metrics: Metrics) -> Route:
@@ -16,12 +21,32 @@ def metrics_route(metrics: Metrics) -> Route:
     return Route("/metrics", show)
 
 
-def build_internal_app(metrics: Metrics, readiness: Readiness) -> Starlette:
+def relay_route(desk: Callable[[], RelayDesk | None]) -> Route:
+    """Operations for sessions that this node holds, asked by other nodes."""
+
+    async def answer(request: Request) -> Response:
+        if (ready := desk()) is None:
+            return Response(status_code=_NOT_READY)
+        status, body = await ready.answer(
+            request.path_params["instance_id"],
+            request.path_params["operation"],
+            request.headers,
+            await request.body(),
+        )
+        return Response(body, status_code=status, media_type="application/json")
+
+    return Route("/relay/{instance_id}/{operation}", answer, methods=["POST"])
+
+
+def build_internal_app(
+    metrics: Metrics, readiness: Readiness, relay: Callable[[], RelayDesk | None]
+) -> Starlette:
     """The application of the internal listener."""
     return Starlette(
         routes=[
             metrics_route(metrics),
             Route("/health", health),
             Route("/ready", readiness.endpoint),
+            relay_route(relay),
         ]
     )

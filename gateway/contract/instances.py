@@ -166,6 +166,7 @@ class Device(Wire):
 class ReadDevice(Operation[Device], method="GET", path="/device"):
     """The linked phone and whose it is."""
 
+    rehearsal = Rehearsal(saves={"ownPhone": "phone"})
     answer_example: ClassVar[Any] = {
         "phone": "5511999999999",
         "imgUrl": None,

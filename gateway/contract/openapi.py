@@ -156,6 +156,14 @@ def _shared_parameters() -> dict[str, Any]:
             "answer again and queues nothing.",
             "schema": {"type": "string", "maxLength": 255},
         },
+        "Prefer": {
+            "name": "Prefer",
+            "in": "header",
+            "required": False,
+            "description": "`wait=20` answers when the message is out, after at most so many "
+            "seconds (60), and adds `status` and, where it failed, `error`.",
+            "schema": {"type": "string"},
+        },
         "InstanceId": {
             "name": "instanceId",
             "in": "path",

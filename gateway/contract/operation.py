@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, cast
 
+from pydantic import ConfigDict
+
 from gateway.contract.documented import Documented
 from gateway.contract.wire import Wire
 
@@ -28,6 +30,8 @@ class FromHeader:
 @dataclass(frozen=True, slots=True)
 class Picture:
     """An answer that is a file instead of JSON."""
+
+    __pydantic_config__ = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     content: bytes
     mime_type: str

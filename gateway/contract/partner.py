@@ -82,6 +82,7 @@ class CreateInstance(
     `provider` and `providerSettings` are an extension: the way to WhatsApp, and what it asks for.
     """
 
+    audited = True
     absolute = True
     example_minimal: ClassVar[Example] = {"name": "Front desk"}
     example: ClassVar[Example] = {
@@ -220,6 +221,7 @@ class DeleteInstance(
     Nothing of it is sent once this has answered; a large history is cleared away afterwards.
     """
 
+    audited = True
     absolute = True
     example: ClassVar[Example] = {"instanceId": _ID}
     answer_example: ClassVar[Any] = {"value": True, "status": "deleted"}
@@ -242,6 +244,7 @@ class Subscribe(
 ):
     """Ends the trial of an instance well: it goes on sending."""
 
+    audited = True
     example: ClassVar[Example] = {"withCalls": True}
     example_minimal: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = _OK
@@ -258,6 +261,7 @@ class AddCalls(
 ):
     """Adds calls to the subscription of an instance."""
 
+    audited = True
     example: ClassVar[Example] = {"withCalls": True}
     answer_example: ClassVar[Any] = _OK
     rehearsal = Rehearsal(order=2, values=_OF_THE_CREATED)
@@ -273,5 +277,6 @@ class CancelSubscription(
 ):
     """Ends the subscription of an instance, which may send for another 30 days."""
 
+    audited = True
     answer_example: ClassVar[Any] = _OK
     rehearsal = Rehearsal(order=3, values=_OF_THE_CREATED)

@@ -1,4 +1,4 @@
-"""What a chat shows while we are busy with it."""
+"""What others see of us while we are busy with a chat."""
 
 from gateway.contract.operation import Operation, Value
 from gateway.contract.wire import Chat
@@ -9,3 +9,18 @@ class ShowTyping(Operation[Value]):
 
     phone: Chat
     seconds: float
+
+
+class MarkRead(Operation[Value]):
+    """Tells who wrote that messages were read, by their provider's ids; not asked by callers."""
+
+    phone: Chat
+    message_ids: tuple[str, ...]
+    sender: str | None = None
+
+
+class RejectCall(Operation[Value]):
+    """Ends a call that rings; asked where the instance rejects calls."""
+
+    phone: Chat
+    call_id: str

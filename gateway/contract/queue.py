@@ -27,7 +27,7 @@ def _one_of_statuses(value: object) -> object:
     raise PydanticCustomError("status", "must be one of " + ", ".join(STATUSES))
 
 
-def _between(low: int, high: int) -> Callable[[object], int]:
+def between(low: int, high: int) -> Callable[[object], int]:
     def clamp(value: object) -> int:
         try:
             number = int(str(value))
@@ -102,8 +102,8 @@ class QueueFilter(Incoming):
 class ListQueueByPage(QueueFilter, Operation[tuple[QueueItem, ...]], method="GET", path="/queue"):
     """A bare array, oldest first."""
 
-    page: Annotated[int, BeforeValidator(_between(1, 1_000_000))] = 1
-    page_size: Annotated[int, BeforeValidator(_between(1, _LARGEST_OLD_PAGE))] = 100
+    page: Annotated[int, BeforeValidator(between(1, 1_000_000))] = 1
+    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_OLD_PAGE))] = 100
 
     example_minimal: ClassVar[Example] = {"page": 1, "pageSize": 20}
     example: ClassVar[Example] = {**example_minimal, "status": "scheduled", "type": "send-text"}
@@ -122,7 +122,7 @@ class QueuePage(Wire):
 class ListQueue(QueueFilter, Operation[QueuePage], method="POST", path="/queue"):
     """The queue, oldest first, by cursor."""
 
-    page_size: Annotated[int, BeforeValidator(_between(1, _LARGEST_PAGE))] = 20
+    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_PAGE))] = 20
     paging_state: str | None = None
 
     example: ClassVar[Example] = {"pageSize": 20, "phone": "5511999999999"}

@@ -106,6 +106,8 @@ class Queued(Wire):
     message_id: str
     id: str
     scheduled_for: FutureTime | None = None
+    status: str | None = Field(None, description="how far it came, with `Prefer: wait=20`")
+    error: str | None = None
 
     example: ClassVar[Example] = {
         "zaapId": "4A6F0B3D92C1E8577D10A2B4C6D8E9F1",

@@ -15,6 +15,7 @@ WebhookAddress = Annotated[str, Field(max_length=_LONGEST_ADDRESS)]
 class SetWebhook(Operation[Value]):
     """Sets one address; `sets` names the columns it goes to."""
 
+    audited = True
     sets: ClassVar[tuple[str, ...]] = ()
     example: ClassVar[dict[str, object]] = {"value": "https://example.com/webhook"}
     answer_example: ClassVar[dict[str, object]] = {"value": True}
@@ -82,6 +83,7 @@ class SetEveryWebhook(SetWebhook, method="PUT", path="/update-every-webhooks"):
 class SetNotifySentByMe(Operation[Value], method="PUT", path="/update-notify-sent-by-me"):
     """Whether messages sent by the instance are told as received ones are."""
 
+    audited = True
     example: ClassVar[dict[str, object]] = {"notifySentByMe": True}
     answer_example: ClassVar[dict[str, object]] = {"value": True}
 

@@ -1,4 +1,4 @@
-"""One LISTEN connection that reconnects and tells whoever subscribed."""
+"""One LISTEN connection that reconnects and tells whoever subscribed; a bell for other nodes."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,8 +6,14 @@ from collections.abc import Callable
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from gateway.bells import ringing
 from gateway.clock import Clock
+from gateway.database.pool import Database
+from gateway.database.queries import query
+from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
+
+_NOTIFY = query("notifications", "notify")
 
 Listener = Callable[[str], None]
 _LONGEST_PAUSE_SECONDS = 5.0
@@ -71,3 +77,31 @@ class Notifications:
                     listener(notify.payload)
             # A dead peer is noticed by asking it something.
             await connection.execute("select 1")
+
+
+class DistantBell:
+    """Part of the service: rings on other nodes, after the fact and seldom.
+
+    A notification in every commit would halve the rate of commits.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, channel: str, *, gap_seconds: float = 0.1
+    ) -> None:
+        self._database, self._clock = database, clock
+        self._channel, self._gap_seconds = channel, gap_seconds
+        self._bell = asyncio.Event()
+
+    def ring(self) -> None:
+        self._bell.set()
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        async with ringing(self._bell, when=stopping):
+            while not stopping.is_set():
+                await self._bell.wait()
+                self._bell.clear()
+                try:
+                    await self._database.execute(_NOTIFY, channel=self._channel, payload="")
+                except DatabaseUnavailable as error:
+                    logger.warning("bell_not_rung", channel=self._channel, error=str(error))
+                await self._clock.wait(stopping, self._gap_seconds)

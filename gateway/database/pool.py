@@ -85,6 +85,7 @@ class Database:
             timeout_seconds: how long a caller waits for a connection.
             prepare: False behind a transaction pooler, which would break prepared statements.
         """
+        self._url, self._prepare = url, prepare
         self.pool = AsyncConnectionPool(
             url,
             min_size=min_size,
@@ -99,11 +100,16 @@ class Database:
             },
         )
 
+    def apart(self) -> "Database":
+        """One connection to the same place, for what must not wait until the pool has one."""
+        return Database(self._url, min_size=1, max_size=1, prepare=self._prepare)
+
     async def open(self) -> None:
         """Starts connecting, without waiting for it."""
         await self.pool.open(wait=False)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
+        await self.open()
         try:
             await stopping.wait()
         finally:

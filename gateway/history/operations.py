@@ -1,178 +1,98 @@
-"""Answers to /messages-status, from the states kept in history."""
+"""Answers about what became of messages."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import base64
+import binascii
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
+from typing import Protocol
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.messages_status import (
-    AggregatedStatus,
-    MessageCounts,
-    MessagesStatus,
-    ParticipantStatus,
-    RawStatus,
-    ReadMessagesStatus,
-    ReceiptState,
-    StatusMeta,
-)
-from gateway.contract.wire import is_group
+from gateway.contract.history import ListMessages, Message, MessagePage, ReadMessage
 from gateway.database.pool import Database
 from gateway.database.queries import query
+from gateway.errors import InvalidRequest, NotFound
+from gateway.history.states import MessageState
 
-_LIST_STATUSES = query("history", "list_statuses")
-_COUNT_STATUSES = query("history", "count_statuses")
-_LIST_RECEIPTS = query("history", "list_receipts")
+_FIND_MESSAGE = query("history", "find_message")
+_LIST_MESSAGES = query("history", "list_messages")
+
+
+class Identified(Protocol):
+    """An instance, as far as history knows them."""
+
+    @property
+    def id(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
-class StatusDesk:
-    """What the answers are made from."""
+class HistoryDesk:
+    """What the answers are made from; *message_id_named* reads either id of a message."""
 
     database: Database
-    instance_id: str
+    message_id_named: Callable[[str], str]
+    instance: Identified
+
+    @property
+    def instance_id(self) -> str:
+        return self.instance.id
 
 
-@dataclass(frozen=True, slots=True)
-class _Times:
-    """When somebody, or the first of many, reached each state."""
-
-    delivered_at: datetime | None
-    read_at: datetime | None
-    played_at: datetime | None
-
-    def reached(self) -> Iterator[tuple[ReceiptState, datetime]]:
-        """From the first state to the last."""
-        if self.delivered_at:
-            yield "delivered", self.delivered_at
-        if self.read_at:
-            yield "read", self.read_at
-        if self.played_at:
-            yield "played", self.played_at
+handlers = Handlers[HistoryDesk]()
 
 
-@dataclass(frozen=True, slots=True)
-class _Message(_Times):
-    message_id: str
-    phone: str
-    sent_at: datetime
-    lid: str | None
+@handlers.handles(ReadMessage)
+async def read_message(desk: HistoryDesk, operation: ReadMessage) -> Message:
+    message_id = desk.message_id_named(operation.message_id)
+    return Message(**(await find_message(desk.database, desk.instance_id, message_id)).shown())
 
 
-@dataclass(frozen=True, slots=True)
-class _Receipt(_Times):
-    message_id: str
-    participant: str
-    lid: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Count:
-    total: int
-
-
-_Receipts = Mapping[str, Sequence[_Receipt]]
-
-handlers = Handlers[StatusDesk]()
-
-
-@handlers.handles(ReadMessagesStatus)
-async def read_messages_status(desk: StatusDesk, asked: ReadMessagesStatus) -> MessagesStatus:
-    wanted = {
-        "instance_id": desk.instance_id,
-        "message_id": asked.message_id,
-        "phones": sorted({chat for chat in (asked.group_id, asked.phone) if chat}),
-    }
-    counted = await desk.database.fetch_one(_Count, _COUNT_STATUSES, **wanted)
-    messages = await desk.database.fetch_all(
-        _Message, _LIST_STATUSES, **wanted, most=asked.limit, skipped=asked.offset
-    )
+@handlers.handles(ListMessages)
+async def list_messages(desk: HistoryDesk, operation: ListMessages) -> MessagePage:
+    before, before_id = _read_cursor(operation.paging_state)
     rows = await desk.database.fetch_all(
-        _Receipt,
-        _LIST_RECEIPTS,
+        MessageState,
+        _LIST_MESSAGES,
         instance_id=desk.instance_id,
-        message_ids=[m.message_id for m in messages if is_group(m.phone)],
+        phone=operation.phone,
+        status=operation.status,
+        before=before,
+        before_id=before_id,
+        limit=operation.page_size + 1,
+        **{"from": operation.since, "to": operation.until},
     )
-    receipts = {key: list(of_one) for key, of_one in groupby(rows, key=lambda r: r.message_id)}
-    meta = StatusMeta(total=counted.total if counted else 0, limit=asked.limit, offset=asked.offset)
-    if asked.format == "raw":
-        raw = (item for m in messages for item in _raw(desk, m, receipts))
-        return MessagesStatus(data=tuple(raw), meta=meta)
-    return MessagesStatus(
-        data=tuple(
-            _aggregated(desk, m, receipts, with_participants=asked.include_participants)
-            for m in messages
-        ),
-        meta=meta,
-    )
-
-
-def _signs(message: _Message, receipts: _Receipts) -> list[tuple[str, str | None, _Times]]:
-    """Who reached which states: everybody in a group, or the one person there is."""
-    if is_group(message.phone):
-        return [(r.participant, r.lid, r) for r in receipts.get(message.message_id, ())]
-    return [(message.phone, message.lid, message)]
-
-
-def _aggregated(
-    desk: StatusDesk, message: _Message, receipts: _Receipts, *, with_participants: bool
-) -> AggregatedStatus:
-    signs = _signs(message, receipts)
-    states = [dict(times.reached()) for _, _, times in signs]
-    latest = [max(reached.values(), default=message.sent_at) for reached in states]
-    in_group = is_group(message.phone)
-    return AggregatedStatus(
-        message_id=message.message_id,
-        instance_id=desk.instance_id,
-        group_id=message.phone.removesuffix("-group") if in_group else None,
-        phone=message.phone,
-        is_group=in_group,
-        total_participants=len(signs),
-        status=MessageCounts(
-            sent=len(signs),
-            delivered=sum("delivered" in reached for reached in states),
-            read=sum("read" in reached for reached in states),
-            played=sum("played" in reached for reached in states),
-        ),
-        participants=tuple(_participant(message, who, times) for who, _, times in signs)
-        if with_participants
-        else None,
-        created_at=_ms(message.sent_at),
-        updated_at=_ms(max(latest, default=message.sent_at)),
+    page, more = rows[: operation.page_size], len(rows) > operation.page_size
+    return MessagePage(
+        messages=tuple(Message(**row.shown()) for row in page),
+        paging_state=_make_cursor(page[-1]) if more else None,
+        has_more=more,
     )
 
 
-def _participant(message: _Message, who: str, times: _Times) -> ParticipantStatus:
-    *_, (status, at) = (("sent", message.sent_at), *times.reached())
-    return ParticipantStatus(phone=who, status=status, timestamp=_ms(at))
+async def find_message(database: Database, instance_id: str, message_id: str) -> MessageState:
+    """Raises NotFound where it never was."""
+    found = await database.fetch_one(
+        MessageState, _FIND_MESSAGE, instance_id=instance_id, message_id=message_id
+    )
+    if found is None:
+        raise NotFound("Message not found")
+    return found
 
 
-def _raw(desk: StatusDesk, message: _Message, receipts: _Receipts) -> Iterator[RawStatus]:
-    in_group = is_group(message.phone)
-    for who, lid, times in _signs(message, receipts):
-        for status, at in times.reached():
-            people = (
-                {"participantPhone": who, "participantLid": lid} if in_group else {"chatLid": lid}
-            )
-            payload = {
-                "type": "MessageStatusCallback",
-                "instanceId": desk.instance_id,
-                "status": status,
-                "ids": [message.message_id],
-                "momment": _ms(at),
-                "phone": message.phone,
-                "isGroup": in_group,
-                "fromMe": True,
-                "senderDevice": 0,
-                **{name: value for name, value in people.items() if value},
-            }
-            yield RawStatus(
-                message_id=message.message_id,
-                instance_id=desk.instance_id,
-                payload=payload,
-                cached_at=_ms(at),
-            )
+def _make_cursor(last: MessageState) -> str:
+    return base64.urlsafe_b64encode(
+        f"{last.recorded_at.isoformat()} {last.message_id}".encode()
+    ).decode()
 
 
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
+def _read_cursor(cursor: str | None) -> tuple[datetime | None, str | None]:
+    if not cursor:
+        return None, None
+    try:
+        time, _, message_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
+        before = datetime.fromisoformat(time)
+    except (ValueError, binascii.Error):
+        raise InvalidRequest("pagingState: is not a cursor of this history") from None
+    if before.tzinfo is None or "\x00" in message_id:
+        raise InvalidRequest("pagingState: is not a cursor of this history")
+    return before, message_id

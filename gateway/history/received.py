@@ -37,6 +37,7 @@ class Received:
     message_id: str
     chat: str
     sender: str | None
+    sender_name: str | None
     from_me: bool
     at: datetime
     kind: str

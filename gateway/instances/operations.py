@@ -4,7 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.instances import Me, ReadMe, Rename
+from gateway.contract.instances import (
+    InstanceSwitch,
+    Me,
+    ReadMe,
+    Rename,
+    SetCallRejectMessage,
+)
 from gateway.contract.operation import Value
 from gateway.database.pool import Database
 from gateway.database.queries import query
@@ -16,6 +22,8 @@ from gateway.instances.tokens import Sealed, TokenVault
 
 _FIND_INSTANCE = query("instances", "find_instance")
 _RENAME_INSTANCE = query("instances", "rename_instance")
+_SET_SWITCHES = query("instances", "set_switches")
+_SWITCHES = ("auto_read_message", "auto_read_status", "call_reject_auto", "call_reject_message")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +69,22 @@ async def read_me(desk: InstanceDesk, _operation: ReadMe) -> Me:
 @handlers.handles(Rename)
 async def rename(desk: InstanceDesk, operation: Rename) -> Value:
     if not await desk.database.execute(_RENAME_INSTANCE, id=desk.instance.id, name=operation.value):
+        raise UnknownInstance
+    return Value()
+
+
+@handlers.handles(InstanceSwitch)
+async def set_switch(desk: InstanceDesk, operation: InstanceSwitch) -> Value:
+    return await _set(desk, operation.column, operation.value)
+
+
+@handlers.handles(SetCallRejectMessage)
+async def set_call_reject_message(desk: InstanceDesk, operation: SetCallRejectMessage) -> Value:
+    return await _set(desk, "call_reject_message", operation.value)
+
+
+async def _set(desk: InstanceDesk, column: str, value: object) -> Value:
+    columns = dict.fromkeys(_SWITCHES) | {column: value}
+    if not await desk.database.execute(_SET_SWITCHES, id=desk.instance.id, **columns):
         raise UnknownInstance
     return Value()

@@ -36,6 +36,9 @@ class Instance:
     wanted: bool
     pace_min_seconds: float | None
     pace_max_seconds: float | None
+    daily_limit: int | None
+    warm_up_days: int | None
+    warm_up_from: datetime | None
     received_callback_url: str | None
     delivery_callback_url: str | None
     message_status_callback_url: str | None
@@ -56,6 +59,7 @@ class Instance:
     client_token_hash: bytes | None
     client_token_required: bool
     allowed_addresses: tuple[str, ...] = field(default=())
+    refuse_opted_out: bool = False
 
 
 class Instances:

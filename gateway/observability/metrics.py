@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SEND_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_CALLBACK_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600, 86_400)
 _QUEUE_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400)
 _HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _LOOP_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
@@ -60,6 +61,9 @@ class Metrics:
             ("error_class", *own),
             registry=registry,
         )
+        self._holds = Counter(
+            "queue_holds_total", "Lines held until a time.", ("kind", *own), registry=registry
+        )
         self.purged = Counter(
             "queue_purged_total", "Messages removed from a queue by its owner.", registry=registry
         )
@@ -105,6 +109,17 @@ class Metrics:
             ("type", "outcome"),
             registry=registry,
         )
+        self.callback_latency = Histogram(
+            "webhook_latency_seconds",
+            "From what happened to a receiver that took its callback.",
+            buckets=_CALLBACK_SECONDS,
+            registry=registry,
+        )
+        self.held_addresses = Gauge(
+            "webhook_held_addresses",
+            "Receivers left alone for a while because they do not answer, or asked for it.",
+            registry=registry,
+        )
         self._requests = Counter(
             "http_requests_total",
             "Requests answered.",
@@ -116,6 +131,12 @@ class Metrics:
             "Time to answer a request.",
             ("route",),
             buckets=_HTTP_SECONDS,
+            registry=registry,
+        )
+        self._session_reads = Counter(
+            "session_reads_total",
+            "Reads of a session that may be remembered, by where the answer came from.",
+            ("operation", "answered_from"),
             registry=registry,
         )
         self.loop_delay = Histogram(
@@ -139,12 +160,18 @@ class Metrics:
     def failed(self, error_class: str, instance_id: str) -> None:
         self._failures.labels(error_class, *self._own(instance_id)).inc()
 
+    def held(self, kind: str, instance_id: str) -> None:
+        self._holds.labels(kind, *self._own(instance_id)).inc()
+
     def posted(self, kind: str, outcome: str) -> None:
         self._callbacks.labels(kind, outcome).inc()
 
     def answered(self, method: str, route: str, status: int, *, seconds: float) -> None:
         self._requests.labels(method, route, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
+
+    def remembered(self, operation: str, *, hit: bool) -> None:
+        self._session_reads.labels(operation, "memory" if hit else "session").inc()
 
     def watch_pool(self, stats: Callable[[], Mapping[str, int]]) -> None:
         """Shows the database pool as it is at the moment of a scrape."""

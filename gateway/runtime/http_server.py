@@ -20,16 +20,25 @@ class _QuietServer(uvicorn.Server):
 
 
 class HttpServer:
-    """Serves an application on a socket that is bound at once, so that a taken port is an error."""
+    """Serves an application on a socket that is bound at once, so that a taken port is an error.
 
-    def __init__(self, app: Starlette, *, host: str, port: int, drain_seconds: float) -> None:
-        try:
-            self._socket = socket.create_server((host, port), backlog=2048, family=_family(host))
-        except OSError as error:
-            raise StartRefused(
-                f"Cannot listen on {host}:{port} ({error.strerror}): "
-                "set GATEWAY_PORT to another port"
-            ) from None
+    With *shared* other processes serve on the same port, and the kernel spreads connections.
+    """
+
+    def __init__(
+        self,
+        app: Starlette,
+        *,
+        host: str,
+        port: int,
+        drain_seconds: float,
+        shared: bool = False,
+        variable: str = "GATEWAY_PORT",
+    ) -> None:
+        with refusal_explained(host, port, variable):
+            self._socket = socket.create_server(
+                (host, port), backlog=2048, family=family_of(host), reuse_port=shared
+            )
         self._server = _QuietServer(
             uvicorn.Config(
                 app,
@@ -60,5 +69,16 @@ class HttpServer:
             await asyncio.shield(serving)
 
 
-def _family(host: str) -> socket.AddressFamily:
+@contextmanager
+def refusal_explained(host: str, port: int, variable: str = "GATEWAY_PORT") -> Iterator[None]:
+    """Turns a port that cannot be had into StartRefused, which names the *variable* to change."""
+    try:
+        yield
+    except OSError as error:
+        raise StartRefused(
+            f"Cannot listen on {host}:{port} ({error.strerror}): set {variable} to another port"
+        ) from None
+
+
+def family_of(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET

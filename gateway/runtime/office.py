@@ -1,9 +1,11 @@
 """Opens the operator's office: a database, ours if need be, and what it takes to read tokens."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from gateway.administration.audit import Audit
 from gateway.administration.office import Office
 from gateway.administration.removal import Remover
 from gateway.clock import Clock
@@ -16,6 +18,7 @@ from gateway.instances.tokens import TokenVault
 from gateway.runtime.offer import offer_of
 from gateway.runtime.secret import secrets_of
 from gateway.settings import Settings
+from gateway.webhooks.secrets import WebhookSecrets
 
 
 @asynccontextmanager
@@ -23,9 +26,7 @@ async def open_office(settings: Settings) -> AsyncIterator[Office]:
     """The database is brought up to date first, as `gateway serve` does."""
     async with postgres_of(settings) as url:
         await migrate(settings.direct_database_url or url)
-        database = Database(
-            url, min_size=1, max_size=2, prepare=settings.direct_database_url is None
-        )
+        database = Database(url, min_size=1, max_size=2, prepare=settings.prepares_statements())
         vault = TokenVault(secrets_of(settings, os.urandom), os.urandom)
         await database.open()
         try:
@@ -35,6 +36,8 @@ async def open_office(settings: Settings) -> AsyncIterator[Office]:
                 Accounts(database),
                 Remover(database, Clock(), lapse_seconds=settings.lease_seconds),
                 offer_of(settings),
+                Audit(database, settings.audit_days),
+                WebhookSecrets(database, vault, os.urandom),
             )
         finally:
             await database.pool.close()
@@ -42,13 +45,16 @@ async def open_office(settings: Settings) -> AsyncIterator[Office]:
 
 @asynccontextmanager
 async def postgres_of(settings: Settings) -> AsyncIterator[str]:
-    """The URL of the database; an embedded one is adopted where it runs, else run meanwhile."""
+    """The URL of the database; an embedded one is adopted where it runs, else kept running."""
     if settings.database_url:
         yield settings.database_url
         return
     embedded = EmbeddedPostgres(settings.data_dir / "postgres")
     await embedded.start()
+    stopping = asyncio.Event()
+    running = asyncio.create_task(embedded.run_until(stopping), name="embedded Postgres")
     try:
         yield embedded.url
     finally:
-        await embedded.stop()
+        stopping.set()
+        await running

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Awaitable
 
 from gateway.errors import GatewayError
 from gateway.observability.logging import logger
@@ -9,8 +10,10 @@ from gateway.runtime.stages import Stages
 from gateway.runtime.wiring import Gateway
 
 
-async def run_service(gateway: Gateway, *, drain_seconds: float) -> None:
-    """Runs until SIGINT or SIGTERM.
+async def run_service(
+    gateway: Gateway, *, drain_seconds: float, parent: Awaitable[None] | None = None
+) -> None:
+    """Runs until SIGINT or SIGTERM, or until *parent* returns.
 
     Raises:
         GatewayError: it could not start.
@@ -21,10 +24,16 @@ async def run_service(gateway: Gateway, *, drain_seconds: float) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
+    orphaned = asyncio.ensure_future(parent) if parent else None
+    if orphaned:
+        orphaned.add_done_callback(lambda _task: stopping.set())
     try:
         await run_until(gateway, stopping, drain_seconds=drain_seconds)
     except* GatewayError as errors:
         raise _first(errors) from None
+    finally:
+        if orphaned:
+            orphaned.cancel()
     logger.info("stopped")
 
 

@@ -6,11 +6,11 @@ from gateway.contract.handlers import Handlers
 from gateway.contract.known import KnownMessage
 from gateway.contract.messages.acting_on_messages import (
     DeleteMessage,
-    MarkRead,
     ReadMessage,
     Revoke,
 )
 from gateway.contract.operation import Value
+from gateway.contract.presence import MarkRead
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.history.store import History
 from gateway.send_queue.operations import QueueDesk, canceled, state_of
@@ -44,7 +44,14 @@ async def read_message(desk: MessageDesk, operation: ReadMessage) -> Value:
     if await state_of(desk.queue, operation.message_id):
         return Value()  # one of ours: nobody waits for us to read it
     message = await _known(desk, operation.message_id)
-    return await desk.asker.ask(desk.queue.instance, MarkRead(target=message))
+    return await desk.asker.ask(
+        desk.queue.instance,
+        MarkRead(
+            phone=message.chat,
+            message_ids=(message.provider_message_id,),
+            sender=message.sender,
+        ),
+    )
 
 
 async def _known(desk: MessageDesk, message_id: str) -> KnownMessage:

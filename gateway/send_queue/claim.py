@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from gateway.batching import Batch
 from gateway.contract.send import Priority
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.send_queue.batching import Batch
 
 _CLAIM = query("send_queue", "claim")
 _SLEEP_LINES = query("send_queue", "sleep_lines")
+_SENT_TODAY = query("send_queue", "sent_today")
 
+_FIRST_POSITION = -(2**63)
 _WEIGHTS: Final[Mapping[Priority, int]] = {
     Priority.HIGH: 4,
     Priority.NORMAL: 2,
@@ -42,6 +44,10 @@ class Claimed:
     reordered: int
 
 
+def _nothing_claimed() -> dict[Priority, int]:
+    return dict.fromkeys(Priority, _FIRST_POSITION)
+
+
 @dataclass(slots=True)
 class Line:
     """What a worker remembers of its line between two claims.
@@ -54,7 +60,7 @@ class Line:
     instance_id: str
     epoch: int
     reordered: int = -1
-    claimed_up_to: dict[Priority, int] = field(default_factory=lambda: dict.fromkeys(Priority, 0))
+    claimed_up_to: dict[Priority, int] = field(default_factory=_nothing_claimed)
     served: dict[Priority, float] = field(default_factory=lambda: dict.fromkeys(Priority, 0.0))
 
     def lanes(self) -> list[Priority]:
@@ -71,7 +77,7 @@ class Line:
         self.served[lane] += 1 / _WEIGHTS[lane]
         if claimed.reordered != self.reordered:
             self.reordered = claimed.reordered
-            self.claimed_up_to = dict.fromkeys(Priority, 0)
+            self.claimed_up_to = _nothing_claimed()
         self.claimed_up_to[lane] = claimed.position
 
 
@@ -79,6 +85,14 @@ class Line:
 class _Slept:
     instance_id: str
     seconds_until_due: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What left a line since midnight (UTC), and when the next day begins."""
+
+    sent: int
+    ends_at: datetime
 
 
 class Claimer:
@@ -109,6 +123,12 @@ class Claimer:
         """
         return await self._sleeps.ask(line)
 
+    async def sent_today(self, instance_id: str, *, most: int) -> Day:
+        """Counts no further than *most*."""
+        day = await self._database.fetch_one(Day, _SENT_TODAY, instance_id=instance_id, most=most)
+        assert day is not None
+        return day
+
     async def _claim(self, lines: list[Line]) -> Sequence[Claimed | None]:
         lanes = [line.lanes() for line in lines]
         rows = await self._database.fetch_all(
@@ -123,6 +143,7 @@ class Claimer:
             from_high=[line.claimed_up_to[Priority.HIGH] for line in lines],
             from_normal=[line.claimed_up_to[Priority.NORMAL] for line in lines],
             from_bulk=[line.claimed_up_to[Priority.BULK] for line in lines],
+            first_position=_FIRST_POSITION,
         )
         claimed = {row.instance_id: row for row in rows}
         return [claimed.get(line.instance_id) for line in lines]

@@ -69,8 +69,9 @@ class Coordinator:
             post.leaving.clear()
             post.live = live
             try:
-                await self._rescue.settle(live)
-                await Worker(live, self._desk, post.bell).run_until(post.leaving)
+                with live.in_use():
+                    await self._rescue.settle(live)
+                    await Worker(live, self._desk, post.bell).run_until(post.leaving)
             except Exception as error:  # noqa: BLE001 - one line must not take the others down
                 report_error(error, component="worker", instance_id=instance_id)
                 await self._desk.clock.wait(post.leaving, _PAUSE_AFTER_A_CRASH_SECONDS)

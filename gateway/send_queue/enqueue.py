@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from operator import attrgetter
+from typing import Final
 
 import tenacity
 from psycopg import AsyncConnection, DataError, IntegrityError, OperationalError
 
+from gateway.batching import NOT_NOW, Batch, NotNow
 from gateway.clock import Clock
 from gateway.contract.send import STORED_VERSION, Queued, Send
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import (
     DatabaseUnavailable,
+    Forbidden,
     IdempotencyKeyReused,
     InstanceNotConnected,
     QueueFull,
@@ -21,7 +25,6 @@ from gateway.errors import (
 )
 from gateway.instances.store import Instance
 from gateway.random import RandomBytes
-from gateway.send_queue.batching import NOT_NOW, Batch, NotNow
 from gateway.send_queue.ids import message_id_of, new_zaap_id
 
 _LOCK_LINES = query("send_queue", "lock_lines")
@@ -30,6 +33,9 @@ _NOTIFY_NODES = query("send_queue", "notify_nodes")
 _WAIT_FOR_LINES = query("send_queue", "wait_for_lines")
 _FIND_MESSAGE_IDS = query("send_queue", "find_message_ids")
 _FIND_LINES = query("send_queue", "find_lines")
+_OPTED_OUT = query("people", "opted_out")
+
+NOTE_OFFSET: Final = query("send_queue", "note_offset")
 
 _IDS_IN_A_NOTIFICATION = 200  # Postgres takes 8,000 bytes
 _PATIENCE_SECONDS = 5.0  # a restart of Postgres is not the caller's business
@@ -39,11 +45,12 @@ _ROUNDS_BEFORE_DOUBT = 50
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """How many messages may wait in a line (0: any number), and how often each is tried."""
+    """How many messages may wait (0: any number), how long, and how often each is tried."""
 
     max_waiting: int
     max_waiting_disconnected: int
     max_attempts: int
+    max_age_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,15 @@ class IdempotencyKey:
 
     key: str
     body_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """Where the reader of a topic goes on once a message is accepted."""
+
+    topic: str
+    partition: int
+    next_offset: int
 
 
 @dataclass(slots=True)
@@ -63,6 +79,7 @@ class _Request:
     message_id: str
     due_at: datetime | None
     idempotency: IdempotencyKey | None
+    offset: Offset | None
     give_up_at: float
     rounds: int = 0
 
@@ -77,6 +94,11 @@ class _Judged:
     message_id: str
     wakes: bool
     node_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _OptedOut:
+    phone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +127,27 @@ class Enqueuer:
         await self._batch.run_until(stopping)
 
     async def enqueue(
-        self, instance: Instance, message: Send, *, idempotency: IdempotencyKey | None = None
+        self,
+        instance: Instance,
+        message: Send,
+        *,
+        idempotency: IdempotencyKey | None = None,
+        offset: Offset | None = None,
     ) -> Queued:
-        """Returns once the message is committed.
+        """Returns once the message is committed, and *offset* with it.
 
         Raises:
             QueueFull: the line holds as many messages as it may.
             InstanceNotConnected: the instance refuses sends while disconnected, and is.
             IdempotencyKeyReused: the key came before with another body.
             UnknownInstance: the instance was deleted meanwhile.
+            Forbidden: the account refuses sends to people who opted out, and this is one.
             DatabaseUnavailable: nothing was accepted, or nobody can say so for now.
         """
+        if instance.refuse_opted_out and await self._database.fetch_all(
+            _OptedOut, _OPTED_OUT, instance_id=instance.id, phone=message.phone
+        ):
+            raise Forbidden("This person does not want to be written to")
         zaap_id = new_zaap_id(self._random_bytes)
         return await self._batch.ask(
             _Request(
@@ -126,6 +158,7 @@ class Enqueuer:
                 message_id=message_id_of(zaap_id),
                 due_at=message.scheduled_for,
                 idempotency=idempotency,
+                offset=offset,
                 give_up_at=self._clock.monotonic_seconds() + _PATIENCE_SECONDS,
             )
         )
@@ -155,6 +188,7 @@ class Enqueuer:
                 chosen = await self._lock(connection, requests)
                 sent_anything = bool(chosen)
                 judged = await self._insert(connection, chosen) if chosen else []
+                await self._note_offsets(connection, judged, requests)
                 await self._notify_other_nodes(connection, judged, requests)
         except DatabaseUnavailable as error:
             if sent_anything:
@@ -214,7 +248,17 @@ class Enqueuer:
             max_waiting=self._limits.max_waiting,
             max_waiting_disconnected=self._limits.max_waiting_disconnected,
             max_attempts=self._limits.max_attempts,
+            max_age_seconds=self._limits.max_age_seconds,
         )
+
+    async def _note_offsets(
+        self, connection: AsyncConnection, judged: list[_Judged], requests: list[_Request]
+    ) -> None:
+        accepted = [requests[row.ordinal] for row in judged if row.verdict in ("new", "replayed")]
+        for offset in sorted(
+            (request.offset for request in accepted if request.offset), key=attrgetter("topic")
+        ):
+            await connection.execute(NOTE_OFFSET, asdict(offset))
 
     async def _notify_other_nodes(
         self, connection: AsyncConnection, judged: list[_Judged], requests: list[_Request]

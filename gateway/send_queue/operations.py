@@ -27,7 +27,9 @@ from gateway.database.queries import query
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics
+from gateway.send_queue.claim import Claimer
 from gateway.send_queue.ids import message_id_named
+from gateway.send_queue.pacing import Tempo
 
 _COUNT_WAITING = query("send_queue", "count_waiting")
 _LIST_WAITING = query("send_queue", "list_waiting")
@@ -44,11 +46,15 @@ class QueueDesk:
     database: Database
     clock: Clock
     metrics: Metrics
+    tempo: Tempo
+    claimer: Claimer
     instance: Instance
 
 
 @dataclass(frozen=True, slots=True)
-class _Count:
+class Count:
+    """How many rows."""
+
     count: int
 
 
@@ -78,8 +84,8 @@ handlers = Handlers[QueueDesk]()
 
 @handlers.handles(CountQueue)
 async def count_queue(desk: QueueDesk, _operation: CountQueue) -> QueueCount:
-    waiting = await _length(desk)
-    return QueueCount(count=waiting, queue_length=waiting)
+    waiting = await length(desk)
+    return QueueCount(count=waiting, queuelength=waiting)
 
 
 @handlers.handles(ListQueueByPage)
@@ -95,14 +101,14 @@ async def list_queue_by_page(desk: QueueDesk, operation: ListQueueByPage) -> tup
 
 @handlers.handles(ListQueue)
 async def list_queue(desk: QueueDesk, operation: ListQueue) -> QueuePage:
-    after = _read_cursor(operation.paging_state)
+    after = read_cursor(operation.paging_state)
     rows = await _list(desk, operation, limit=operation.page_size + 1, after=after)
     page, more = rows[: operation.page_size], len(rows) > operation.page_size
     return QueuePage(
         messages=tuple(_item(desk, row) for row in page),
-        paging_state=_make_cursor(page[-1].sequence_number) if more else None,
+        paging_state=make_cursor(page[-1].sequence_number) if more else None,
         has_more=more,
-        queue_length=await _length(desk),
+        queuelength=await length(desk),
     )
 
 
@@ -110,7 +116,7 @@ async def list_queue(desk: QueueDesk, operation: ListQueue) -> QueuePage:
 async def clear_queue(desk: QueueDesk, operation: ClearQueue) -> QueueRemoved:
     removed = await _cancel(desk, operation, before=_read_age(desk, operation.older_than))
     desk.metrics.purged.inc(removed)
-    return QueueRemoved(removed=removed, queue_length=await _length(desk))
+    return QueueRemoved(removed=removed, queuelength=await length(desk))
 
 
 @handlers.handles(RemoveFromQueue)
@@ -137,8 +143,8 @@ async def state_of(desk: QueueDesk, message_id: str) -> str | None:
     return found.state if found else None
 
 
-async def _length(desk: QueueDesk) -> int:
-    row = await desk.database.fetch_one(_Count, _COUNT_WAITING, instance_id=desk.instance.id)
+async def length(desk: QueueDesk) -> int:
+    row = await desk.database.fetch_one(Count, _COUNT_WAITING, instance_id=desk.instance.id)
     return row.count if row else 0
 
 
@@ -166,7 +172,7 @@ async def _cancel(
     message_id: str | None = None,
 ) -> int:
     row = await desk.database.fetch_one(
-        _Count,
+        Count,
         _CANCEL_WAITING,
         instance_id=desk.instance.id,
         status=narrowed.status,
@@ -205,11 +211,11 @@ def _item(desk: QueueDesk, row: _Waiting) -> QueueItem:
     )
 
 
-def _make_cursor(sequence_number: int) -> str:
+def make_cursor(sequence_number: int) -> str:
     return base64.urlsafe_b64encode(str(sequence_number).encode()).decode()
 
 
-def _read_cursor(cursor: str | None) -> int:
+def read_cursor(cursor: str | None) -> int:
     if not cursor:
         return 0
     try:

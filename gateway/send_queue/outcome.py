@@ -12,12 +12,13 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import assert_never
+from typing import Literal, assert_never
 
 from psycopg import DataError, IntegrityError, OperationalError
 
+from gateway.batching import NOT_NOW, Batch, NotNow
 from gateway.clock import Clock
-from gateway.contract.callbacks import DeliveryCallback, ReceivedCallback
+from gateway.contract.callbacks import DeliveryCallback, QueueHeldCallback, ReceivedCallback
 from gateway.contract.callbacks.sent import content_of_sent
 from gateway.contract.wire import is_group
 from gateway.database.pool import Database
@@ -33,7 +34,6 @@ from gateway.errors import (
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.random import Uniform
-from gateway.send_queue.batching import NOT_NOW, Batch, NotNow
 from gateway.send_queue.claim import Claimed
 from gateway.send_queue.pacing import Backoff
 from gateway.sessions.provider import Receipt, SendFailure
@@ -45,6 +45,8 @@ _HAND_BACK = query("send_queue", "hand_back")
 _HOLD_LINE = query("send_queue", "hold_line")
 
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 0.5
+
+HoldKind = Literal["restricted", "daily_limit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,11 @@ class HandedBack:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """WhatsApp asks for quiet; the line waits."""
+    """The line waits: WhatsApp asks for quiet, or the day's messages are sent."""
 
     until: datetime
     reason: str
+    kind: HoldKind = "restricted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +195,18 @@ class Recorder:
                 await self._batch.ask(sent)
             case HandedBack():
                 await self._database.execute(_HAND_BACK, **where, attempts=row.attempts)
-            case Held(until, reason):
+            case Held(until, reason, kind):
                 await self._database.execute(
-                    _HOLD_LINE, **where, attempts=row.attempts, until=until, reason=reason
+                    _HOLD_LINE,
+                    **where,
+                    attempts=row.attempts,
+                    until=until,
+                    reason=reason,
+                    kind=kind,
+                    callback_id=self._new_uuid(),
+                    callback=self._hold_callback(row, outcome),
                 )
+                self._told()
             case Retried(after_seconds, error_class, reason):
                 await self._database.execute(
                     _RECORD_RETRY,
@@ -225,6 +236,15 @@ class Recorder:
             zaap_id=row.zaap_id,
             message_id=row.message_id,
             error=error,
+        ).body()
+
+    def _hold_callback(self, row: Claimed, held: Held) -> str:
+        return QueueHeldCallback(
+            instance_id=row.instance_id,
+            momment=self._clock.now_ms(),
+            reason=held.reason,
+            kind=held.kind,
+            until=int(held.until.timestamp() * 1000),
         ).body()
 
     def _echo(self, row: Claimed) -> str | None:

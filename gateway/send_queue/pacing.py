@@ -1,8 +1,13 @@
-"""How long to wait, as numbers; nothing here waits."""
+"""How long to wait, and how much may leave, as numbers; nothing here waits."""
 
+import math
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from gateway.instances.store import Instance
 from gateway.random import Uniform
+
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +16,40 @@ class Pace:
 
     min_seconds: float
     max_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tempo:
+    """How fast and how much an instance sends that has no wishes of its own.
+
+    Attributes:
+        pace: the pause before each message.
+        daily_limit: messages per day; 0 is no limit.
+        warm_up_days: in how many days a new number comes up to that; 0 is at once.
+    """
+
+    pace: Pace
+    daily_limit: int = 0
+    warm_up_days: int = 0
+
+    def pace_of(self, instance: Instance) -> Pace:
+        if instance.pace_min_seconds is None or instance.pace_max_seconds is None:
+            return self.pace
+        return Pace(instance.pace_min_seconds, instance.pace_max_seconds)
+
+    def daily_limit_of(self, instance: Instance) -> int:
+        return self.daily_limit if instance.daily_limit is None else instance.daily_limit
+
+    def warm_up_days_of(self, instance: Instance) -> int:
+        return self.warm_up_days if instance.warm_up_days is None else instance.warm_up_days
+
+    def limit_of(self, instance: Instance, now: datetime) -> int:
+        """How many messages may leave today; 0 is no limit."""
+        limit, days = self.daily_limit_of(instance), self.warm_up_days_of(instance)
+        if not limit or not days:
+            return limit
+        day = 1 + max(0, (now - (instance.warm_up_from or instance.created_at)) // _DAY)
+        return min(limit, math.ceil(limit * day / days))
 
 
 @dataclass(frozen=True, slots=True)

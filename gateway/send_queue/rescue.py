@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from gateway.batching import Batch
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import Unconfirmed
 from gateway.observability.logging import logger
-from gateway.send_queue.batching import Batch
 from gateway.send_queue.claim import Claimed
 from gateway.send_queue.outcome import HandedBack, Outcome, Recorder, RetryPolicy, outcome_of
 from gateway.sessions.keeper import LiveSession
@@ -31,14 +31,14 @@ class Rescue:
 
     def __init__(self, database: Database, recorder: Recorder, policy: RetryPolicy) -> None:
         self._database, self._recorder, self._policy = database, recorder, policy
-        self._batch = Batch[str, Sequence[_Orphan]](self._find)
+        self._batch = Batch[LiveSession, Sequence[_Orphan]](self._find)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)
 
     async def settle(self, live: LiveSession) -> None:
         """Leaves nothing of the line on its way; to be called while nobody sends for it."""
-        for orphan in await self._batch.ask(live.instance.id):
+        for orphan in await self._batch.ask(live):
             outcome = self._outcome(orphan, can_repeat_send=live.can_repeat_send)
             await self._recorder.record(orphan, outcome)
             logger.warning(
@@ -60,10 +60,13 @@ class Rescue:
             policy=self._policy,
         )
 
-    async def _find(self, instance_ids: list[str]) -> Sequence[Sequence[_Orphan]]:
+    async def _find(self, lives: list[LiveSession]) -> Sequence[Sequence[_Orphan]]:
         found: dict[str, list[_Orphan]] = {}
         for orphan in await self._database.fetch_all(
-            _Orphan, _FIND_ORPHANS, instance_ids=instance_ids
+            _Orphan,
+            _FIND_ORPHANS,
+            instance_ids=[live.instance.id for live in lives],
+            epochs=[live.epoch for live in lives],
         ):
             found.setdefault(orphan.instance_id, []).append(orphan)
-        return [found.get(instance_id, []) for instance_id in instance_ids]
+        return [found.get(live.instance.id, []) for live in lives]

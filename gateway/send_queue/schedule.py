@@ -70,7 +70,7 @@ class Schedule:
         promoted = await self._database.fetch_all(_Line, _PROMOTE_DUE, node_id=self._node_id)
         forgotten = await self._database.fetch_all(_Line, _FORGOTTEN_LINES, node_id=self._node_id)
         self._wake({line.instance_id for line in (*promoted, *forgotten)})
-        due = await self._database.fetch_one(_Next, _NEXT_SCHEDULED)
+        due = await self._database.fetch_one(_Next, _NEXT_SCHEDULED, node_id=self._node_id)
         if due is None or due.seconds_until_due is None:
             return self._sweep_seconds
         return min(self._sweep_seconds, max(0.0, due.seconds_until_due))

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.batching import Batch
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.send_queue.batching import Batch
 from gateway.send_queue.claim import Claimed
 
 _START_ATTEMPTS = query("send_queue", "start_attempts")

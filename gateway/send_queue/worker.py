@@ -34,13 +34,14 @@ from gateway.send_queue.claim import Claimed, Claimer, Line
 from gateway.send_queue.outcome import (
     Failed,
     HandedBack,
+    Held,
     Outcome,
     Recorder,
     RetryPolicy,
     Sent,
     outcome_of,
 )
-from gateway.send_queue.pacing import Pace, pause_before
+from gateway.send_queue.pacing import Tempo, pause_before
 from gateway.send_queue.start import Starter
 from gateway.sessions.keeper import LiveSession
 from gateway.sessions.provider import Attempt, SendFailure
@@ -62,7 +63,7 @@ class Desk:
     clock: Clock
     uniform: Uniform
     policy: RetryPolicy
-    pace: Pace
+    tempo: Tempo
     send_timeout_seconds: float
 
 
@@ -105,6 +106,8 @@ class Worker:
             self._log.warning("message_unreadable", queue_id=row.zaap_id, reason=message)
             await self._hold_unknown(row, leaving)
             return
+        if await self._is_past_daily_limit(row):
+            return
         async with self._desk.preparer.preparing(message) as files:
             if (
                 await self._pause(message, leaving)
@@ -139,6 +142,22 @@ class Worker:
             metrics.sent(row.type, instance_id, after_seconds=age.total_seconds())
         elif isinstance(outcome, Failed):
             metrics.failed(outcome.error_class, instance_id)
+        elif isinstance(outcome, Held):
+            metrics.held(outcome.kind, instance_id)
+
+    async def _is_past_daily_limit(self, row: Claimed) -> bool:
+        """Holds the line until the day's end once it has sent what it may."""
+        limit = self._desk.tempo.limit_of(self._live.instance, self._desk.clock.now())
+        if not limit:
+            return False
+        day = await self._desk.claimer.sent_today(row.instance_id, most=limit)
+        if day.sent < limit:
+            return False
+        held = Held(day.ends_at, f"Daily limit of {limit} messages reached", "daily_limit")
+        await self._desk.recorder.record(row, held)
+        self._desk.metrics.held(held.kind, row.instance_id)
+        self._log.info("daily_limit_reached", limit=limit)
+        return True
 
     async def _hold_unknown(self, row: Claimed, leaving: asyncio.Event) -> None:
         """A newer node wrote it and a newer node will send it; it is never failed here."""
@@ -147,7 +166,8 @@ class Worker:
 
     async def _pause(self, message: Send, leaving: asyncio.Event) -> bool:
         """Waits as a person would, then shows typing; says whether we must leave instead."""
-        seconds = pause_before(message.delay_message, self._pace(), self._desk.uniform)
+        pace = self._desk.tempo.pace_of(self._live.instance)  # can be changed while we work
+        seconds = pause_before(message.delay_message, pace, self._desk.uniform)
         if await self._desk.clock.wait(leaving, seconds):
             return True
         if message.delay_typing is None:
@@ -160,13 +180,6 @@ class Worker:
         except (CallerError, NotConnected, TimeoutError):
             pass  # a courtesy: the message goes without it
         return await self._desk.clock.wait(leaving, message.delay_typing)
-
-    def _pace(self) -> Pace:
-        """The instance's own, read each time because it can be changed while we work."""
-        instance = self._live.instance
-        if instance.pace_min_seconds is None or instance.pace_max_seconds is None:
-            return self._desk.pace
-        return Pace(instance.pace_min_seconds, instance.pace_max_seconds)
 
     async def _started(self, row: Claimed) -> bool:
         if not self._live.may_act():

@@ -1,7 +1,8 @@
 """Keeps a session open for every instance whose lease this node holds."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gateway.bells import ringing
@@ -26,6 +27,8 @@ from gateway.sessions.provider import (
 
 _SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
 _REOPEN_SECONDS = 30.0
+_PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 0.5
+_LAPSE_MARGIN_SECONDS = 0.02  # so that whoever lapses then has lapsed
 
 
 @dataclass(slots=True, eq=False)
@@ -38,10 +41,24 @@ class LiveSession:
     can_repeat_send: bool
     leases: Leases
     clock: Clock
+    closed: bool = False
+    unused: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.unused.set()
 
     def may_act(self) -> bool:
         """Whether the lease is certainly still ours."""
-        return self.clock.monotonic_seconds() < self.leases.may_act_until
+        return not self.closed and self.clock.monotonic_seconds() < self.leases.may_act_until
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """While a worker sends through it, the session is not given away."""
+        self.unused.clear()
+        try:
+            yield
+        finally:
+            self.unused.set()
 
 
 @dataclass(slots=True)
@@ -61,10 +78,11 @@ class Changes:
         return changed
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Held:
     lease: Lease
     task: asyncio.Task[None]
+    giving: bool = False
     live: LiveSession | None = None
     opened: asyncio.Event = field(default_factory=asyncio.Event)
     again: asyncio.Event = field(default_factory=asyncio.Event)
@@ -96,7 +114,12 @@ class _Held:
 class Keeper:
     """Part of the service.
 
-    `connected` holds the sessions that may send now; `watch` tells of changes to it.
+    each round: renew -> what is our share? -> take what is free, or give away what is too much
+                  |
+                  +--> too late: close everything, join anew
+
+    `connected` holds the sessions that may send now; `watch` tells of changes to it. `listeners`
+    hear of every event once it is written down.
     """
 
     def __init__(
@@ -109,18 +132,35 @@ class Keeper:
         engines: Mapping[str, Engine],
         clock: Clock,
         renew_seconds: float,
+        give_seconds: float,
     ) -> None:
+        """Takes nothing before it runs.
+
+        Args:
+            leases: this node's.
+            instances: finds settings.
+            inbound: takes what sessions tell.
+            providers: by name.
+            engines: by the same names.
+            clock: time.
+            renew_seconds: from one sign of life to the next.
+            give_seconds: how long an attempt under way may delay giving its lease away.
+        """
         self._leases, self._instances, self._inbound = leases, instances, inbound
         self._providers, self._engines = providers, engines
         self._clock, self._renew_seconds = clock, renew_seconds
+        self._give_seconds = give_seconds
+        self._unsure = True
         self._held: dict[str, _Held] = {}
         self._watchers: list[Changes] = []
         self._touched: set[str] = set()
         self._bell = asyncio.Event()
         self.connected: dict[str, LiveSession] = {}
+        self.listeners: list[Callable[[Instance, Event], None]] = []
 
     def listen(self, notifications: Notifications) -> None:
         notifications.subscribe("instance_changed", self._touch, on_reconnect=self._bell.set)
+        notifications.subscribe("leases", lambda _nothing: self._bell.set())
 
     def watch(self) -> Changes:
         """Tells of every session, those already connected included."""
@@ -134,6 +174,11 @@ class Keeper:
         """The open session of an instance, connected or not."""
         held = self._held.get(instance_id)
         return held.live.session if held and held.live else None
+
+    def epoch(self, instance_id: str) -> int | None:
+        """Of the lease of an instance, while it is ours."""
+        held = self._held.get(instance_id)
+        return held.lease.epoch if held else None
 
     async def reopen(self, instance_id: str) -> None:
         """Closes the session of an instance and opens it anew; returns once it is open.
@@ -151,15 +196,15 @@ class Keeper:
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._join(stopping)
         async with asyncio.TaskGroup() as sessions, ringing(self._bell, when=stopping):
-            restarted = True
             while not stopping.is_set():
+                self._bell.clear()
                 try:
-                    await self._round(sessions, restarted=restarted)
-                    restarted = False
+                    pause = await self._round(sessions)
                 except DatabaseUnavailable as error:
                     logger.warning("leases_wait_for_database", error=str(error))
-                await self._clock.wait(self._bell, self._renew_seconds)
-                self._bell.clear()
+                    self._unsure = True  # the answer to what was done may be lost
+                    pause = _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS
+                await self._clock.wait(self._bell, pause)
             for held in self._held.values():
                 held.task.cancel()
         try:
@@ -177,35 +222,104 @@ class Keeper:
             else:
                 return
 
-    async def _round(self, sessions: asyncio.TaskGroup, *, restarted: bool) -> None:
-        await self._leases.renew()
-        await self._refresh()
-        for lease in await self._leases.take(restarted=restarted):
-            self._open(lease, sessions)
+    async def _round(self, sessions: asyncio.TaskGroup) -> float:
+        """Returns how long to rest, in seconds."""
+        lapsed = not await self._leases.renew()
+        if lapsed:
+            await self._begin_again()
+        await self._refresh(sessions)
+        standing = await self._leases.standing()
+        if standing is None:
+            return 0.0
+        room = standing.share - standing.held
+        # Whoever comes back late may not be alone in it: each first finds its own again.
+        if room > 0 and not lapsed and await self._leases.take(room):
+            self._unsure = True
+        if self._unsure or standing.held != len(self._held):
+            await self._follow_leases(sessions)
+        self._give_away(-room, sessions)
+        if standing.seconds_until_lapse is None:
+            return self._renew_seconds
+        return min(self._renew_seconds, standing.seconds_until_lapse + _LAPSE_MARGIN_SECONDS)
+
+    async def _begin_again(self) -> None:
+        """Our lease lapsed: others may have begun, so nothing of ours may go on."""
+        logger.warning("leases_lapsed", sessions=len(self._held))
+        tasks = [held.task for held in self._held.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self._leases.join(replace=False)
+        self._unsure = True
+
+    async def _follow_leases(self, sessions: asyncio.TaskGroup) -> None:
+        """Opens what is ours and closes what is not, by what the database says."""
+        before = set(self._held)
         ours = await self._leases.held()
-        for instance_id, held in list(self._held.items()):
+        self._unsure = False
+        for instance_id, held in self._held.items():
             if ours.get(instance_id) != held.lease.epoch:
                 held.task.cancel()
+        for instance_id in ours.keys() - before:  # what we gave away meanwhile is not ours again
+            self._open(Lease(instance_id, ours[instance_id]), sessions)
 
     def _open(self, lease: Lease, sessions: asyncio.TaskGroup) -> None:
-        if earlier := self._held.get(lease.instance_id):
-            earlier.task.cancel()
         task = sessions.create_task(self._hold(lease), name=f"session {lease.instance_id}")
-        self._held[lease.instance_id] = _Held(lease, task)
+        held = self._held[lease.instance_id] = _Held(lease, task)
+        task.add_done_callback(lambda _task: self._ended(held))
+
+    def _ended(self, held: _Held) -> None:
+        if not held.giving:
+            self._let_go(held)
+
+    def _let_go(self, held: _Held) -> None:
+        if self._held.get(held.lease.instance_id) is held:
+            del self._held[held.lease.instance_id]
+
+    def _give_away(self, most: int, sessions: asyncio.TaskGroup) -> None:
+        """First those that cannot send anyway."""
+        most -= sum(held.giving for held in self._held.values())
+        if most <= 0:
+            return
+        keeping = [held for held in self._held.values() if not held.giving]
+        keeping.sort(key=lambda held: held.lease.instance_id in self.connected)
+        for held in keeping[:most]:
+            self._start_giving(held, sessions)
+
+    def _start_giving(self, held: _Held, sessions: asyncio.TaskGroup) -> None:
+        held.giving = True
+        sessions.create_task(self._give(held), name=f"give {held.lease.instance_id}")
+
+    async def _give(self, held: _Held) -> None:
+        """Ends the work on a line, then its session, then the lease."""
+        self._disconnected(held.lease.instance_id)
+        try:
+            if held.live:
+                await self._clock.wait(held.live.unused, self._give_seconds)
+            held.task.cancel()
+            await asyncio.wait({held.task})
+            await self._leases.give(held.lease)
+        except DatabaseUnavailable as error:
+            logger.warning("lease_not_given", error=str(error))
+        finally:
+            self._let_go(held)
 
     def _touch(self, instance_id: str) -> None:
         self._touched.add(instance_id)
         self._bell.set()
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, sessions: asyncio.TaskGroup) -> None:
         """Settings of an open session changed, or the instance was deleted."""
         touched, self._touched = self._touched, set()
         for instance_id in touched:
             if (held := self._held.get(instance_id)) is None:
                 continue
             instance = await self._instances.find(instance_id)
-            if instance is None or not instance.wanted:
+            if instance is None:
                 held.task.cancel()
+            elif not instance.wanted and not held.giving:
+                self._start_giving(held, sessions)
             elif held.live:
                 held.live.instance = instance
 
@@ -233,8 +347,6 @@ class Keeper:
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
         finally:
             self._disconnected(lease.instance_id)
-            if self._held.get(lease.instance_id) is held:
-                del self._held[lease.instance_id]
 
     async def _keep_open(self, held: _Held) -> bool:
         """Runs one session to its end; says whether it was ever open."""
@@ -258,6 +370,7 @@ class Keeper:
             try:
                 await self._read(held, held.live)
             finally:
+                held.live.closed = True
                 held.live = None
                 held.opened.clear()
         return True
@@ -267,13 +380,15 @@ class Keeper:
         async with self._inbound.listening(live) as intake:
             while delivery := await held.next(events):
                 await intake.take(delivery)
-                self._follow(live, delivery.event)
+                self._follow(held, live, delivery.event)
+                for hear in self.listeners:
+                    hear(live.instance, delivery.event)
                 await delivery.acknowledge()
 
-    def _follow(self, live: LiveSession, event: Event) -> None:
+    def _follow(self, held: _Held, live: LiveSession, event: Event) -> None:
         if not isinstance(event, ConnectionChanged):
             return
-        if event.state is ConnectionState.CONNECTED:
+        if event.state is ConnectionState.CONNECTED and not held.giving:
             if self.connected.get(live.instance.id) is not live:
                 self.connected[live.instance.id] = live
                 self._tell(live.instance.id)

@@ -1,15 +1,22 @@
 """Who runs the session of an instance: this node, for as long as its one row is renewed."""
 
+import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.clock import Clock
-from gateway.database.pool import Database
+from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
+from gateway.errors import NodeReplaced
 
 _JOIN_NODES = query("sessions", "join_nodes")
+_FORGET_NODES = query("sessions", "forget_nodes")
+_RETAKE_LEASES = query("sessions", "retake_leases")
 _RENEW_NODE = query("sessions", "renew_node")
 _LEAVE_NODES = query("sessions", "leave_nodes")
+_STANDING = query("sessions", "standing")
 _TAKE_LEASES = query("sessions", "take_leases")
+_GIVE_LEASE = query("sessions", "give_lease")
 _HELD_LEASES = query("sessions", "held_leases")
 
 _MOST_AT_ONCE = 1_000
@@ -23,51 +30,123 @@ class Lease:
     epoch: int
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """This node among the others.
+
+    Attributes:
+        held: leases it has.
+        share: leases it should have.
+        seconds_until_lapse: when the next of the others lapses, unless that renews.
+    """
+
+    held: int
+    share: int
+    seconds_until_lapse: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    database_seconds: float
+
+
 class Leases:
     """This node's leases. Only the database's clock decides when they lapse.
 
     `may_act_until` is counted on our own monotonic clock from before a renewal was asked for,
-    so that we stop no later than others may begin.
+    so that we stop no later than others may begin. Every method may raise DatabaseUnavailable.
     """
 
     def __init__(
-        self, database: Database, clock: Clock, *, node_id: str, lapse_seconds: float
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        node_id: str,
+        lapse_seconds: float,
+        internal_address: str | None = None,
+        new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
     ) -> None:
         self._database, self._clock = database, clock
         self._node_id, self._lapse_seconds = node_id, lapse_seconds
+        self._internal_address = internal_address
+        self._life = new_uuid()
+        self._database_ahead_seconds = 0.0
         self.may_act_until = 0.0
 
-    async def join(self) -> None:
-        """Makes this node known, before it takes leases."""
+    def database_seconds(self) -> float:
+        """What the database's clock shows, nearly: nodes need not agree on their own."""
+        return self._clock.monotonic_seconds() + self._database_ahead_seconds
+
+    async def join(self, *, replace: bool = True) -> None:
+        """Makes this node known, and ends what was begun under its name.
+
+        Args:
+            replace: also where another process renews this name: a node that starts ends the
+                life before it, and a node that comes late to itself finds that it was replaced.
+
+        Raises:
+            NodeReplaced: another process goes by this name now.
+        """
         asked_at = self._clock.monotonic_seconds()
-        await self._database.execute(
-            _JOIN_NODES, node_id=self._node_id, internal_address=None, seconds=self._lapse_seconds
+        async with self._database.transaction() as connection:
+            told = await fetch_all(
+                connection,
+                _Told,
+                _JOIN_NODES,
+                node_id=self._node_id,
+                internal_address=self._internal_address,
+                life=self._life,
+                seconds=self._lapse_seconds,
+                replace=replace,
+            )
+            if not told:
+                raise NodeReplaced(self._node_id)
+            await connection.execute(_FORGET_NODES)
+            await connection.execute(_RETAKE_LEASES, {"node_id": self._node_id})
+        self._note(told[0], asked_at)
+
+    async def renew(self) -> bool:
+        """One small write for everything this node holds; False when it came too late for it."""
+        asked_at = self._clock.monotonic_seconds()
+        told = await self._database.fetch_one(
+            _Told,
+            _RENEW_NODE,
+            node_id=self._node_id,
+            life=self._life,
+            seconds=self._lapse_seconds,
         )
-        self.may_act_until = asked_at + self._lapse_seconds
+        if told:
+            self._note(told, asked_at)
+        return told is not None
 
-    async def renew(self) -> None:
-        """One small write for everything this node holds."""
-        asked_at = self._clock.monotonic_seconds()
-        if not await self._database.execute(
-            _RENEW_NODE, node_id=self._node_id, seconds=self._lapse_seconds
-        ):
-            await self.join()
-        self.may_act_until = asked_at + self._lapse_seconds
+    async def standing(self) -> Standing | None:
+        """None when we lapsed a moment ago."""
+        return await self._database.fetch_one(Standing, _STANDING, node_id=self._node_id)
 
-    async def take(self, *, restarted: bool = False) -> list[Lease]:
-        """Takes what nobody holds; with *restarted* also what we held in an earlier life."""
-        taken: list[Lease] = []
-        while True:
+    async def take(self, most: int) -> int:
+        """Takes up to *most* of what nobody holds; returns how many."""
+        taken = 0
+        while taken < most:
             some = await self._database.fetch_all(
                 Lease,
                 _TAKE_LEASES,
                 node_id=self._node_id,
-                restarted=restarted and not taken,
-                most=_MOST_AT_ONCE,
+                most=min(most - taken, _MOST_AT_ONCE),
             )
-            taken += some
-            if len(some) < _MOST_AT_ONCE:
-                return taken
+            if not some:
+                break
+            taken += len(some)
+        return taken
+
+    async def give(self, lease: Lease) -> None:
+        """Lets others take it at once; to be called when its session is closed."""
+        await self._database.execute(
+            _GIVE_LEASE,
+            node_id=self._node_id,
+            instance_id=lease.instance_id,
+            epoch=lease.epoch,
+        )
 
     async def held(self) -> dict[str, int]:
         """The epoch of each lease this node holds, as the database sees it."""
@@ -76,5 +155,9 @@ class Leases:
 
     async def leave(self) -> None:
         """Lets others take everything at once; to be called when all sessions are closed."""
-        await self._database.execute(_LEAVE_NODES, node_id=self._node_id)
+        await self._database.execute(_LEAVE_NODES, node_id=self._node_id, life=self._life)
         self.may_act_until = 0.0
+
+    def _note(self, told: _Told, asked_at: float) -> None:
+        self.may_act_until = asked_at + self._lapse_seconds
+        self._database_ahead_seconds = told.database_seconds - asked_at

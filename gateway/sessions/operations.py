@@ -19,16 +19,14 @@ from gateway.contract.instances import (
     ReadQrCode,
     ReadQrImage,
     ReadStatus,
-    Restart,
     Status,
 )
-from gateway.contract.operation import Picture, Value
+from gateway.contract.operation import Picture
 from gateway.database.pool import Database
 from gateway.instances.connections import connection_of
 from gateway.instances.store import Instance
 from gateway.sessions.ask import Asker
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.keeper import Keeper
 
 _CONNECTED = "You are already connected."
 _TO_BE_RESTORED = "You need to restore the session."
@@ -42,7 +40,6 @@ class SessionDesk:
     """What the answers are made from."""
 
     database: Database
-    keeper: Keeper
     asker: Asker
     instance: Instance
 
@@ -75,12 +72,6 @@ async def read_qr_image(
     if operation.wants_the_file():
         return Picture(png, PNG)
     return QrImage(value=f"data:{PNG};base64,{base64.b64encode(png).decode()}")
-
-
-@handlers.handles(Restart)
-async def restart(desk: SessionDesk, _operation: Restart) -> Value:
-    await desk.keeper.reopen(desk.instance.id)
-    return Value()
 
 
 def _draw(text: str) -> bytes:

@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,53 +17,48 @@ from gateway.instances.tokens import Sealed, TokenVault
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
-from gateway.random import Uniform
+from gateway.webhooks.addresses import Addresses
 from gateway.webhooks.backoff import RetrySchedule
-from gateway.webhooks.posting import Letter, NotTaken, Poster, Taken
+from gateway.webhooks.ledger import Attempt, Finished, Ledger
+from gateway.webhooks.posting import Letter, Posted, Poster, target_of
+from gateway.webhooks.secrets import SealedSecrets
 
 _CLAIM_LINES = query("webhooks", "claim_lines")
-_FINISH_LINES = query("webhooks", "finish_lines")
 _RELEASE_CLAIMS = query("webhooks", "release_claims")
 _NEXT_DUE = query("webhooks", "next_due")
 _FORGET_EMPTY_LINES = query("webhooks", "forget_empty_lines")
+_WAKE_ADDRESS = query("webhooks", "wake_address")
 
 _LONGEST_REST_SECONDS = 5.0
+_REST_WHILE_ADDRESSES_ARE_HELD_SECONDS = 0.25
 _CALLBACKS_PER_CLAIM = 20
 _FORGET_EVERY_SECONDS = 60.0
-_PAUSE_WHEN_ADDRESS_IS_BUSY_SECONDS = 0.5
+_PAUSE_WHEN_ADDRESS_IS_BUSY_SECONDS = 0.1
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting(SealedSecrets):
     """One callback of a claimed chat."""
 
     instance_id: str
     chat: str
     attempts_before: int
+    failing_seconds: float | None
     position: int
     id: uuid.UUID
     type: str
     body: str
     created_at: datetime
+    account_id: str
     url: str | None
     token_ciphertext: bytes
     token_key_id: str
-    webhook_secret_ciphertext: bytes | None
-    webhook_secret_key_id: str | None
 
-
-@dataclass(frozen=True, slots=True)
-class _Finished:
-    """How far a claimed chat came, and when it goes on."""
-
-    instance_id: str
-    chat: str
-    up_to: int
-    attempts: int = 0
-    pause_seconds: float = 0.0
-    error: str | None = None
-    dead: uuid.UUID | None = None
+    @property
+    def address(self) -> str:
+        """What is slow or dead together: one server, as one account knows it."""
+        return f"{self.account_id} {urlsplit(self.url or '').netloc}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +68,9 @@ class _Due:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryLimits:
-    """How much is on its way at once, in all and to one address."""
+    """How many chats are posted from at once, and for how long one is claimed."""
 
     in_flight: int = 256
-    per_address: int = 32
     claim_seconds: float = 60.0
 
 
@@ -88,24 +81,25 @@ class Delivery:
         self,
         database: Database,
         poster: Poster,
-        vault: TokenVault,
+        ledger: Ledger,
+        addresses: Addresses,
         clock: Clock,
         *,
+        vault: TokenVault,
         node_id: str,
         schedule: RetrySchedule,
         limits: DeliveryLimits,
         metrics: Metrics,
-        uniform: Uniform,
         new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
     ) -> None:
-        self._database, self._poster, self._vault, self._clock = database, poster, vault, clock
-        self._metrics = metrics
+        self._database, self._poster, self._ledger = database, poster, ledger
+        self._addresses, self._vault, self._clock = addresses, vault, clock
+        self._metrics, self._schedule, self._limits = metrics, schedule, limits
         self._node_id, self._released = node_id, False
-        self._schedule, self._limits, self._uniform = schedule, limits, uniform
         self._new_uuid = new_uuid
         self._bell = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
-        self._per_address: Counter[str] = Counter()
+        self._stopping = False
         self._forget_at = 0.0
 
     def look_again(self) -> None:
@@ -123,21 +117,18 @@ class Delivery:
                         logger.warning("delivery_waits_for_database", error=str(error))
                         rest = _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS
                     await self._clock.wait(self._bell, rest)
+                self._stopping = True
         finally:
             await self._poster.close()
 
     async def _round(self, group: asyncio.TaskGroup) -> float:
         """Sends off what is due; returns how long to rest, in seconds."""
-        if not self._released:
-            await self._database.execute(_RELEASE_CLAIMS, node_id=self._node_id)
-            self._released = True
-        now = self._clock.monotonic_seconds()
-        if now >= self._forget_at:
-            self._forget_at = now + _FORGET_EVERY_SECONDS
-            await self._database.execute(_FORGET_EMPTY_LINES)
+        await self._tidy()
         room = self._limits.in_flight - len(self._under_way)
         if room <= 0:
             return _LONGEST_REST_SECONDS  # a finished one rings the bell
+        held = self._addresses.held()
+        self._metrics.held_addresses.set(self._addresses.count_held())
         claim_id = self._new_uuid()
         rows = await self._database.fetch_all(
             _Waiting,
@@ -147,120 +138,177 @@ class Delivery:
             claim_seconds=self._limits.claim_seconds,
             claim_id=claim_id,
             node_id=self._node_id,
+            held=held,
         )
-        lines = [list(g) for _, g in groupby(rows, key=lambda row: (row.instance_id, row.chat))]
+        lines = [list(line) for _, line in groupby(rows, key=lambda r: (r.instance_id, r.chat))]
         for line in lines:
             task = group.create_task(self._deliver(line, claim_id))
             self._under_way.add(task)
             task.add_done_callback(self._done)
         if len(lines) == room:
             return 0.0
-        due = await self._database.fetch_one(_Due, _NEXT_DUE)
+        due = await self._database.fetch_one(_Due, _NEXT_DUE, held=held)
+        longest = _REST_WHILE_ADDRESSES_ARE_HELD_SECONDS if held else _LONGEST_REST_SECONDS
         if due is None or due.seconds is None:
-            return _LONGEST_REST_SECONDS
-        return min(_LONGEST_REST_SECONDS, max(0.0, due.seconds))
+            return longest
+        return min(longest, max(0.0, due.seconds))
+
+    async def _tidy(self) -> None:
+        if not self._released:
+            await self._database.execute(_RELEASE_CLAIMS, node_id=self._node_id)
+            self._released = True
+        now = self._clock.monotonic_seconds()
+        if now >= self._forget_at:
+            self._forget_at = now + _FORGET_EVERY_SECONDS
+            await self._database.execute(_FORGET_EMPTY_LINES)
 
     def _done(self, task: asyncio.Task[None]) -> None:
+        if len(self._under_way) >= self._limits.in_flight:
+            self._bell.set()
         self._under_way.discard(task)
-        self._bell.set()
 
     async def _deliver(self, line: Sequence[_Waiting], claim_id: uuid.UUID) -> None:
         """One claimed chat; nothing that goes wrong here touches another."""
-        first = line[0]
-        address = urlsplit(first.url or "").netloc
-        if self._per_address[address] >= self._limits.per_address:
-            finished = _Finished(
-                first.instance_id,
-                first.chat,
-                up_to=first.position - 1,
-                attempts=first.attempts_before,
-                pause_seconds=_PAUSE_WHEN_ADDRESS_IS_BUSY_SECONDS,
-            )
-        else:
-            self._per_address[address] += 1
-            try:
-                finished = await self._post_in_order(line)
-            except Exception as error:  # noqa: BLE001 - the claim lapses, and it is tried again
-                report_error(error, component="webhooks", instance_id=first.instance_id)
-                return
-            finally:
-                self._per_address[address] -= 1
-                if not self._per_address[address]:
-                    del self._per_address[address]
-        await self._finish(finished, claim_id)
+        try:
+            finished = await self._visit(line, claim_id)
+        except Exception as error:  # noqa: BLE001 - the claim lapses, and it is tried again
+            report_error(error, component="webhooks", instance_id=line[0].instance_id)
+            return
+        if await self._ledger.finish(finished):
+            self._bell.set()
 
-    async def _post_in_order(self, line: Sequence[_Waiting]) -> _Finished:
+    async def _visit(self, line: Sequence[_Waiting], claim_id: uuid.UUID) -> Finished:
+        address = line[0].address
+        if not self._addresses.enter(address):
+            return self._turned_away(line[0], claim_id)
+        try:
+            return await self._post_in_order(line, claim_id)
+        finally:
+            if self._addresses.leave(address):
+                self._bell.set()
+
+    def _turned_away(self, head: _Waiting, claim_id: uuid.UUID) -> Finished:
+        """The address is busy, or held; after a long outage what waits for it is given up."""
+        held = self._addresses.seconds_held(head.address)
+        down = self._addresses.is_down(head.address)
+        give_up = down and self._schedule.is_over(head.failing_seconds or 0.0)
+        return Finished(
+            head.instance_id,
+            head.chat,
+            claim_id,
+            up_to=head.position if give_up else head.position - 1,
+            attempts=head.attempts_before,
+            pause_seconds=0.0 if give_up else held or _PAUSE_WHEN_ADDRESS_IS_BUSY_SECONDS,
+            error="the receiver does not answer" if down else None,
+            dead=head.id if give_up else None,
+            address=None if give_up else head.address,
+        )
+
+    async def _post_in_order(self, line: Sequence[_Waiting], claim_id: uuid.UUID) -> Finished:
         """Posts callback after callback until one is not taken or the time of the claim is up."""
+        head, log = line[0], list[Attempt]()
         give_up_at = self._clock.monotonic_seconds() + self._limits.claim_seconds / 2
-        up_to = line[0].position - 1
-        attempts = line[0].attempts_before
+        up_to, attempts = head.position - 1, head.attempts_before
         for waiting in line:
             if waiting.url is not None:  # else the address was removed meanwhile
-                answer = await self._poster.post(self._letter(waiting, waiting.url))
-                self._log(waiting, answer)
-                if isinstance(answer, NotTaken):
-                    return self._not_taken(waiting, answer, attempts + 1, up_to)
+                if waiting.address != head.address:
+                    break  # the next claim enters there
+                posted = await self._post(waiting, waiting.url, attempts + 1, log)
+                if not posted.taken:
+                    return self._not_taken(
+                        waiting,
+                        posted,
+                        claim_id,
+                        attempts + 1,
+                        progressed=waiting is not head,
+                        log=log,
+                    )
             up_to, attempts = waiting.position, 0
-            if self._clock.monotonic_seconds() > give_up_at:
+            if self._stopping or self._clock.monotonic_seconds() > give_up_at:
                 break
-        return _Finished(line[0].instance_id, line[0].chat, up_to)
-
-    def _not_taken(
-        self, waiting: _Waiting, answer: NotTaken, attempts: int, up_to: int
-    ) -> _Finished:
-        pause = self._schedule.pause_after(
-            attempts, self._uniform, asked_seconds=answer.retry_after_seconds
+        return Finished(
+            head.instance_id, head.chat, claim_id, up_to, progressed=True, log=tuple(log)
         )
-        if answer.gone or pause is None:
-            return _Finished(
+
+    async def _post(self, waiting: _Waiting, url: str, attempt: int, log: list[Attempt]) -> Posted:
+        posted = await self._poster.post(self._letter(waiting, url))
+        log.append(
+            Attempt(
                 waiting.instance_id,
                 waiting.chat,
-                waiting.position,
-                error=answer.reason,
-                dead=waiting.id,
+                waiting.id,
+                waiting.type,
+                target_of(url),
+                attempt,
+                posted.seconds,
+                posted.status,
+                posted.error,
+                posted.answer,
             )
-        return _Finished(
-            waiting.instance_id, waiting.chat, up_to, attempts, pause, error=answer.reason
+        )
+        self._count(waiting, posted)
+        await self._note(waiting.address, posted)
+        return posted
+
+    async def _note(self, address: str, posted: Posted) -> None:
+        if posted.retry_after_seconds is not None and posted.retry_after_seconds > 0:
+            self._addresses.asked_to_wait(
+                address, min(posted.retry_after_seconds, self._schedule.longest_asked_seconds)
+            )
+        elif posted.status is None:
+            self._addresses.silent(address)
+        elif self._addresses.answered(address, posted.seconds):
+            logger.info("receiver_answers_again", target=address.rpartition(" ")[2])
+            try:
+                await self._database.execute(_WAKE_ADDRESS, address=address)
+            except DatabaseUnavailable:
+                return  # each chat goes on when its own pause is over
+            self._bell.set()
+
+    def _not_taken(
+        self,
+        waiting: _Waiting,
+        posted: Posted,
+        claim_id: uuid.UUID,
+        attempts: int,
+        *,
+        progressed: bool,
+        log: list[Attempt],
+    ) -> Finished:
+        pause = self._schedule.pause_after(attempts, asked_seconds=posted.retry_after_seconds)
+        outage = 0.0 if progressed else waiting.failing_seconds or 0.0
+        dead = posted.gone or pause is None or self._schedule.is_over(outage)
+        return Finished(
+            waiting.instance_id,
+            waiting.chat,
+            claim_id,
+            waiting.position if dead else waiting.position - 1,
+            progressed=progressed,
+            attempts=attempts,
+            pause_seconds=0.0 if dead else pause or 0.0,
+            error=posted.error,
+            dead=waiting.id if dead else None,
+            address=waiting.address
+            if posted.status is None or self._addresses.is_down(waiting.address)
+            else None,
+            log=tuple(log),
         )
 
     def _letter(self, waiting: _Waiting, url: str) -> Letter:
-        secret = None
-        if waiting.webhook_secret_ciphertext and waiting.webhook_secret_key_id:
-            secret = self._vault.open(
-                Sealed(waiting.webhook_secret_key_id, waiting.webhook_secret_ciphertext)
-            )
         token = self._vault.open(Sealed(waiting.token_key_id, waiting.token_ciphertext))
-        return Letter(waiting.id, url, waiting.body, token, secret)
+        return Letter(waiting.id, url, waiting.body, token, waiting.open(self._vault))
 
-    async def _finish(self, finished: _Finished, claim_id: uuid.UUID) -> None:
-        while True:
-            try:
-                await self._database.execute(
-                    _FINISH_LINES,
-                    instance_ids=[finished.instance_id],
-                    chats=[finished.chat],
-                    claim_ids=[claim_id],
-                    up_to=[finished.up_to],
-                    attempts=[finished.attempts],
-                    pauses=[finished.pause_seconds],
-                    errors=[finished.error],
-                    dead=[finished.dead],
-                )
-            except DatabaseUnavailable as error:
-                logger.warning("delivery_waits_for_database", error=str(error))
-                await self._clock.sleep(_PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS)
-            else:
-                return
-
-    def _log(self, waiting: _Waiting, answer: Taken | NotTaken) -> None:
-        taken = isinstance(answer, Taken)
-        self._metrics.posted(waiting.type, "taken" if taken else "not_taken")
+    def _count(self, waiting: _Waiting, posted: Posted) -> None:
+        self._metrics.posted(waiting.type, "taken" if posted.taken else "not_taken")
+        if posted.taken:
+            late = (self._clock.now() - waiting.created_at).total_seconds()
+            self._metrics.callback_latency.observe(max(0.0, late))
         logger.log(
-            10 if taken else 20,
-            "callback_posted" if taken else "callback_not_taken",
+            10 if posted.taken else 20,
+            "callback_posted" if posted.taken else "callback_not_taken",
             instance_id=waiting.instance_id,
             message_type=waiting.type,
             callback_id=str(waiting.id),
             target=urlsplit(waiting.url or "").hostname,
-            reason=None if isinstance(answer, Taken) else answer.reason,
+            reason=posted.error,
         )

@@ -1,7 +1,9 @@
 """Answers to the routes that set webhook addresses."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.clock import Clock
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
 from gateway.contract.webhooks import (
@@ -14,7 +16,9 @@ from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import AddressRefused, InvalidRequest
 from gateway.instances.store import Instance
+from gateway.instances.tokens import TokenVault
 from gateway.public_address import AddressPolicy
+from gateway.webhooks.posting import Poster
 
 _SET_ADDRESSES = query("webhooks", "set_addresses")
 _KINDS = ("received", "delivery", "message_status", "connected", "disconnected", "presence_chat")
@@ -26,6 +30,10 @@ class WebhookDesk:
 
     database: Database
     policy: AddressPolicy
+    poster: Poster
+    vault: TokenVault
+    clock: Clock
+    told: Callable[[], None]
     instance: Instance
 
 
@@ -75,3 +83,4 @@ async def _write(
         notify_sent_by_me=notify_sent_by_me,
         **{kind: addresses.get(kind) for kind in _KINDS},
     )
+    desk.told()

@@ -4,111 +4,145 @@ import asyncio
 import hashlib
 import hmac
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
+from urllib.parse import urlsplit
 
-import httpx
+import httpcore
 
 from gateway.clock import Clock
 from gateway.errors import AddressRefused
-from gateway.public_address import AddressPolicy, pinned
+from gateway.public_address import AddressPolicy
 
+_Headers = Mapping[bytes | str, bytes | str]
+_SUCCESS: Final = range(200, 300)
 _GONE: Final = 410
 _WAIT: Final = frozenset({429, 503})
+_MOST_READ_BYTES = 65_536
+_MOST_SHOWN_BYTES = 500
+_KEEP_IDLE_SECONDS = 4.0  # less than servers usually do
+_LOST = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError)
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A callback as it is posted; `signing_secret` is the account's, where it has one."""
+    """A callback as it is posted; two secrets sign while one replaces the other."""
 
     id: uuid.UUID
     url: str
     body: str
     instance_token: str
-    signing_secret: str | None
+    signing_secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """The receiver answered 2xx."""
+class Posted:
+    """What came of one attempt; `error` is None when it was taken.
 
+    Attributes:
+        status: of the answer, if there was one.
+        answer: its first bytes.
+        retry_after_seconds: what the receiver asked for.
+    """
 
-@dataclass(frozen=True, slots=True)
-class NotTaken:
-    """It did not; `gone` means that it never will."""
-
-    reason: str
-    gone: bool = False
+    seconds: float
+    status: int | None = None
+    answer: str | None = None
+    error: str | None = None
     retry_after_seconds: float | None = None
+
+    @property
+    def taken(self) -> bool:
+        return self.error is None
+
+    @property
+    def gone(self) -> bool:
+        """The receiver will never take it."""
+        return self.status == _GONE
 
 
 class Poster:
     """Never follows a redirect, which would carry the token away, and never uses a proxy."""
 
-    def __init__(self, policy: AddressPolicy, clock: Clock, *, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        clock: Clock,
+        *,
+        timeout_seconds: float,
+        most_connections: int = 512,
+    ) -> None:
         self._policy, self._clock, self._timeout_seconds = policy, clock, timeout_seconds
-        self._client = httpx.AsyncClient(
-            follow_redirects=False,
-            trust_env=False,
-            timeout=timeout_seconds,
-            limits=httpx.Limits(max_connections=512, max_keepalive_connections=128),
+        self._pool = httpcore.AsyncConnectionPool(
+            network_backend=_CheckedNetwork(policy),
+            max_connections=most_connections,
+            max_keepalive_connections=most_connections,
+            keepalive_expiry=_KEEP_IDLE_SECONDS,
         )
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._pool.aclose()
 
-    async def post(self, letter: Letter) -> Taken | NotTaken:
+    async def post(self, letter: Letter) -> Posted:
+        began = self._clock.monotonic_seconds()
+
+        def not_taken(reason: str) -> Posted:
+            return Posted(self._clock.monotonic_seconds() - began, error=reason)
+
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await self._post(letter)
+                return await self._post(letter, began)
         except AddressRefused as error:
-            return NotTaken(f"the address {error}")
+            return not_taken(f"the address {error}")
         except TimeoutError:
-            return NotTaken(f"no answer within {self._timeout_seconds:g} seconds")
-        except (httpx.HTTPError, OSError) as error:
-            return NotTaken(type(error).__name__)
+            return not_taken(f"no answer within {self._timeout_seconds:g} seconds")
+        except _LOST as error:
+            return not_taken(f"no connection: {type(error).__name__}")
 
-    async def _post(self, letter: Letter) -> Taken | NotTaken:
-        request = await pinned(
-            self._client,
-            self._policy,
-            "POST",
-            letter.url,
-            content=letter.body.encode(),
-            headers=self._headers(letter),
-        )
-        response = await self._client.send(request, stream=True)
+    async def _post(self, letter: Letter, began: float) -> Posted:
+        self._policy.check_url(letter.url)
+        headers = self._headers(letter)
         try:
-            if response.is_success:
-                return Taken()
-            return NotTaken(
-                f"answered {response.status_code}",
-                gone=response.status_code == _GONE,
-                retry_after_seconds=self._retry_after(response),
-            )
-        finally:
-            await response.aclose()
+            return await self._exchange(letter, headers, began)
+        except (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError):
+            # The server may have closed an idle connection just then: one more, on a fresh one.
+            return await self._exchange(letter, headers, began)
 
-    def _headers(self, letter: Letter) -> Mapping[str, str]:
+    async def _exchange(self, letter: Letter, headers: _Headers, began: float) -> Posted:
+        async with self._pool.stream(
+            "POST", letter.url, headers=headers, content=letter.body.encode()
+        ) as response:
+            answer = await _beginning(response)
+            answered = {name.lower(): value.decode("latin-1") for name, value in response.headers}
+        return Posted(
+            self._clock.monotonic_seconds() - began,
+            status=response.status,
+            answer=answer,
+            error=None if response.status in _SUCCESS else f"HTTP {response.status}",
+            retry_after_seconds=self._retry_after(response.status, answered.get(b"retry-after")),
+        )
+
+    def _headers(self, letter: Letter) -> _Headers:
         timestamp = str(self._clock.now_ms() // 1000)
-        headers = {
+        headers: dict[bytes | str, bytes | str] = {
             "Content-Type": "application/json",
             "User-Agent": "gateway-webhooks",
             "z-api-token": letter.instance_token,
             "X-Webhook-Id": str(letter.id),
             "X-Webhook-Timestamp": timestamp,
         }
-        if letter.signing_secret:
-            headers["X-Webhook-Signature"] = sign(letter.signing_secret, timestamp, letter.body)
+        if letter.signing_secrets:
+            headers["X-Webhook-Signature"] = ",".join(
+                sign(secret, timestamp, letter.body) for secret in letter.signing_secrets
+            )
         return headers
 
-    def _retry_after(self, response: httpx.Response) -> float | None:
-        value = response.headers.get("retry-after")
-        if value is None or response.status_code not in _WAIT:
+    def _retry_after(self, status: int, value: str | None) -> float | None:
+        if value is None or status not in _WAIT:
             return None
-        if value.isdigit():
+        if value.isascii() and value.isdigit():
             return float(value)
         try:
             return (parsedate_to_datetime(value) - self._clock.now()).total_seconds()
@@ -119,3 +153,40 @@ class Poster:
 def sign(secret: str, timestamp: str, body: str) -> str:
     """HMAC-SHA256 over `timestamp.body`, in hex."""
     return hmac.new(secret.encode(), f"{timestamp}.{body}".encode(), hashlib.sha256).hexdigest()
+
+
+def target_of(url: str) -> str:
+    """What of an address may be shown: its query may hold a secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"
+
+
+async def _beginning(response: httpcore.Response) -> str:
+    """The first bytes; a short answer is read to its end, so that the connection lasts."""
+    read = bytearray()
+    async for chunk in response.aiter_stream():
+        read += chunk
+        if len(read) > _MOST_READ_BYTES:
+            break
+    return bytes(read[:_MOST_SHOWN_BYTES]).decode("utf-8", "replace").replace("\x00", "")
+
+
+class _CheckedNetwork(httpcore.AsyncNetworkBackend):
+    """Connects to the very address that was checked; TLS still speaks to, and checks, the name."""
+
+    def __init__(self, policy: AddressPolicy) -> None:
+        self._policy, self._inner = policy, httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        address = await self._policy.resolve(host, port)
+        return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)

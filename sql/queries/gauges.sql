@@ -10,8 +10,12 @@ select
     (select extract(epoch from now() - min(due_at)) from message_queue where status = 'pending')::double precision
         as oldest_seconds,
     (select coalesce(sum(pending), 0) from webhook_lines where due_at is not null)::bigint as outbox,
-    (select extract(epoch from now() - min(due_at)) from webhook_lines where due_at is not null)::double precision
-        as outbox_lag_seconds,
+    -- What waits for a receiver that does not answer is not late.
+    (
+        select extract(epoch from now() - min(due_at))
+        from webhook_lines
+        where due_at is not null and address is null
+    )::double precision as outbox_lag_seconds,
     (select count(*) from webhook_dead_letters) as webhook_dead_letters;
 
 -- name: sessions

@@ -51,6 +51,14 @@ with fresh as (
     select instance_id from fresh
     union all
     select instance_id from replaced
+), met as (
+    insert into contacts as c (instance_id, phone, notify)
+    select instance_id, %(sender)s::text, %(sender_name)s::text
+    from fresh
+    where %(sender)s::text ~ '^[0-9]+$' and not %(from_me)s::boolean
+    on conflict (instance_id, phone) do update
+    set notify = excluded.notify, updated_at = now()
+    where excluded.notify is distinct from c.notify and excluded.notify is not null
 )
 select tell(
     array_agg(instance_id), array_agg(%(phone)s::text), array_agg('ReceivedCallback'::text),
@@ -134,6 +142,39 @@ from before;
 select message_id from message_queue
 where instance_id = %(instance_id)s::text and message_id = any(%(message_ids)s::text[])
     and attempt_started_at is not null;
+
+-- name: find_message
+select * from message_states
+where instance_id = %(instance_id)s::text and message_id = %(message_id)s::text
+limit 1;
+
+-- name: list_messages
+-- Newest first, below the last one of the page before.
+select * from message_states
+where instance_id = %(instance_id)s::text and settled
+    and (recorded_at, message_id) < (
+        coalesce(%(before)s::timestamptz, 'infinity'), coalesce(%(before_id)s::text, '')
+    )
+    and recorded_at >= coalesce(%(from)s::timestamptz, '-infinity')
+    and recorded_at < coalesce(%(to)s::timestamptz, 'infinity')
+    and (%(phone)s::text is null or phone = %(phone)s::text)
+    and (%(status)s::text is null or status = %(status)s::text)
+order by recorded_at desc, message_id desc
+limit %(limit)s::int;
+
+-- name: old_months
+-- Partitions that ended before anything that is still kept; the default one has no end.
+select child.relname as name
+from pg_inherits i
+join pg_class child on child.oid = i.inhrelid
+where i.inhparent = 'messages'::regclass
+    and substring(pg_get_expr(child.relpartbound, child.oid) from 'TO \(''([^'']+)''\)')::timestamptz
+        <= now() - make_interval(days => %(days)s::int)
+order by child.relname;
+
+-- name: wait_briefly
+-- For the rest of the transaction: whoever must lock all of history gives up rather than queue.
+select set_config('lock_timeout', '2s', true);
 
 -- name: list_statuses
 -- Messages of the instance's own with what became of them, newest first.

@@ -1,5 +1,6 @@
 -- name: find_instance
-select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses
+select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses,
+       a.refuse_opted_out
 from instances i
 join accounts a on a.id = i.account_id
 where i.id = %(id)s::text;
@@ -77,6 +78,7 @@ where id = %(account_id)s::text;
 
 -- name: list_instances
 select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses,
+       a.refuse_opted_out,
        coalesce(c.state = 'connected', false) as connected
 from instances i
 join accounts a on a.id = i.account_id
@@ -143,3 +145,12 @@ where n.instance_id = %(instance_id)s::text;
 
 -- name: rename_instance
 update instances set name = %(name)s::text where id = %(id)s::text;
+
+-- name: set_switches
+-- What is null stays.
+update instances
+set auto_read_message = coalesce(%(auto_read_message)s::boolean, auto_read_message),
+    auto_read_status = coalesce(%(auto_read_status)s::boolean, auto_read_status),
+    call_reject_auto = coalesce(%(call_reject_auto)s::boolean, call_reject_auto),
+    call_reject_message = coalesce(%(call_reject_message)s::text, call_reject_message)
+where id = %(id)s::text;

@@ -27,15 +27,29 @@ where instance_id = %(instance_id)s::text;
 -- Everything a send does to the world. The lock orders it against control and against a send of a
 -- newer epoch; the fault comes from the row as locked, so none is consumed twice.
 with phone as materialized (
-    select p.instance_id, p.state, p.epoch > %(epoch)s::bigint as outdated,
+    select p.instance_id, p.phone, p.state, p.epoch > %(epoch)s::bigint as outdated,
         case when %(with_faults)s::boolean then p.faults -> 0 end as fault
     from sandbox.phones p
     where p.instance_id = %(instance_id)s::text
     for no key update
+), room as materialized (
+    select g.body
+    from sandbox.entities g
+    where g.kind = 'group' and g.id = %(phone)s::text
+), refusal as materialized (
+    select case
+            when not r.body -> 'members' ? p.phone then 'This number is not in the group'
+            when (r.body ->> 'admin_only_message')::boolean
+                and r.body -> 'members' ->> p.phone = 'member' then 'Only admins may write here'
+        end as reason
+    from room r
+    cross join phone p
 ), ready as materialized (
-    select instance_id, fault, coalesce(fault ->> 'fault' = 'disconnect_before_send', false) as cut
+    select instance_id, phone, fault,
+        coalesce(fault ->> 'fault' = 'disconnect_before_send', false) as cut
     from phone
     where state = 'connected' and not outdated
+        and not exists (select from refusal where reason is not null)
 ), struck as (
     update sandbox.phones p
     set faults = p.faults - 0,
@@ -81,8 +95,31 @@ with phone as materialized (
     from journalled
     where %(marked_id)s::text is not null
     on conflict (instance_id, message_id) do update set marks = sandbox.merged(k.marks, %(marks)s::jsonb)
+), readers as (
+    select j.phone from journalled j where j.seen = 1
+    union all
+    select jsonb_object_keys(r.body -> 'members') from room r, journalled j where j.seen = 1
+), arrived as (
+    insert into sandbox.events (instance_id, due_at, body)
+    select o.instance_id, clock_timestamp(), jsonb_set(
+        %(arrival)s::jsonb, '{event}', %(arrival)s::jsonb -> 'event' || jsonb_build_object(
+            'sender', r.phone,
+            'chat', case when exists (select from room) then %(phone)s::text else r.phone end
+        )
+    )
+    from readers d
+    cross join ready r
+    join sandbox.phones o on o.phone = d.phone and o.phone <> r.phone
+    where o.state in ('connected', 'disconnected')
+        and not exists (
+            select from sandbox.entities a
+            where a.instance_id = o.instance_id and a.kind = 'account'
+                and a.body -> 'blocked' ? r.phone
+        )
+    returning instance_id
 )
-select p.state, p.outdated, p.fault, j.seen
+select p.state, p.outdated, p.fault, j.seen, (select reason from refusal) as refusal,
+       array(select instance_id from arrived) as reached
 from phone p
 left join journalled j on j.instance_id = p.instance_id;
 
@@ -195,3 +232,90 @@ left join sandbox.marks k on k.instance_id = s.instance_id and k.message_id = s.
 where s.instance_id = %(instance_id)s::text and s.number > %(after)s::bigint
 order by s.number
 limit %(most)s::int;
+
+-- name: find_entity
+-- A thing of one's own where an instance is named, else whosever it is.
+select instance_id, id, version, body
+from sandbox.entities
+where kind = %(kind)s::text and id = %(id)s::text
+    and (%(instance_id)s::text is null or instance_id = %(instance_id)s::text)
+limit 1;
+
+-- name: find_invited
+select instance_id, id, version, body
+from sandbox.entities
+where kind = %(kind)s::text and body ->> 'invite' = %(invite)s::text;
+
+-- name: list_own_entities
+select instance_id, id, version, body
+from sandbox.entities
+where instance_id = %(instance_id)s::text and kind = %(kind)s::text and id > %(after)s::text
+order by id
+limit %(most)s::int;
+
+-- name: list_joined_entities
+select instance_id, id, version, body
+from sandbox.entities
+where kind = %(kind)s::text and body -> 'members' ? %(phone)s::text
+order by id;
+
+-- name: list_linked
+select instance_id, id, version, body
+from sandbox.entities
+where kind = %(kind)s::text and body ->> 'community' = %(community)s::text
+order by id;
+
+-- name: search_entities
+select instance_id, id, version, body
+from sandbox.entities
+where kind = %(kind)s::text and strpos(lower(body ->> 'name'), lower(%(text)s::text)) > 0
+order by id
+limit %(most)s::int;
+
+-- name: write_entity
+-- Version 0 makes a thing; any other changes it, if it is still that version. What is told goes to
+-- every phone of these numbers, and to nobody where nothing was written.
+with written as (
+    insert into sandbox.entities as e (instance_id, kind, id, body)
+    select %(instance_id)s::text, %(kind)s::text, %(id)s::text, %(body)s::jsonb
+    where %(version)s::bigint = 0
+    on conflict (instance_id, kind, id) do nothing
+    returning e.id
+), changed as (
+    update sandbox.entities e
+    set body = %(body)s::jsonb, version = e.version + 1
+    where e.instance_id = %(instance_id)s::text and e.kind = %(kind)s::text
+        and e.id = %(id)s::text and e.version = %(version)s::bigint
+    returning e.id
+), done as (
+    select id from written union all select id from changed
+), told as (
+    insert into sandbox.events (instance_id, due_at, body)
+    select p.instance_id, clock_timestamp(), t.body
+    from done
+    cross join unnest(%(told_phones)s::text[], %(told_bodies)s::jsonb[])
+        with ordinality as t (phone, body, turn)
+    join sandbox.phones p on p.phone = t.phone and p.state in ('connected', 'disconnected')
+    order by t.turn
+    returning instance_id
+)
+select d.id, array(select distinct t.instance_id from told t) as signalled from done d;
+
+-- name: remove_entities
+delete from sandbox.entities
+where instance_id = %(instance_id)s::text and kind = %(kind)s::text and id = any(%(ids)s::text[])
+returning id;
+
+-- name: find_number
+select instance_id from sandbox.phones where phone = %(phone)s::text order by instance_id limit 1;
+
+-- name: mark_read
+-- Tells another instance that what it wrote to this number, or to a group, was read.
+insert into sandbox.events (instance_id, due_at, body)
+select s.instance_id, clock_timestamp(), jsonb_build_object(
+    'kind', 'receipt', 'messageId', s.message_id, 'chat', s.phone, 'status', 'read'
+)
+from sandbox.phones o
+join sandbox.sent s on s.instance_id = o.instance_id and s.message_id = any(%(message_ids)s::text[])
+where o.phone = %(writer)s::text
+returning instance_id;

@@ -78,11 +78,12 @@ with request as (
 ), added as (
     insert into message_queue (
         instance_id, zaap_id, message_id, type, version, phone, payload, priority, max_attempts,
-        sequence_number, position, status, due_at
+        sequence_number, position, status, due_at, expires_at
     )
     select instance_id, zaap_id, message_id, type, version, phone, payload, priority,
            %(max_attempts)s::smallint, sequence_number, sequence_number,
-           case when due_at > now() then 'scheduled' else 'pending' end, coalesce(due_at, now())
+           case when due_at > now() then 'scheduled' else 'pending' end, coalesce(due_at, now()),
+           coalesce(due_at, now()) + make_interval(secs => %(max_age_seconds)s::double precision)
     from settled
     where final = 'new'
     order by instance_id, sequence_number
@@ -152,16 +153,16 @@ with waiting as (
         on n.instance_id = w.instance_id and n.connected and not n.paused
         and (n.hold_until is null or n.hold_until <= now())
     cross join lateral (
-        select q.id
+        select q.tid
         from (
             values (w.first, 1), (w.second, 2), (w.third, 3)
         ) as lane (priority, turn)
         cross join lateral (
-            select h.id, h.due_at
+            select h.ctid as tid, h.due_at
             from message_queue h
             where h.instance_id = w.instance_id and h.status = 'pending' and h.priority = lane.priority
                 and h.position >= case
-                    when n.reordered <> w.reordered then 0
+                    when n.reordered <> w.reordered then %(first_position)s::bigint
                     when lane.priority = 0 then w.from_high
                     when lane.priority = 1 then w.from_normal
                     else w.from_bulk
@@ -173,7 +174,8 @@ with waiting as (
         order by lane.turn
         limit 1
     ) top
-    join message_queue m on m.instance_id = w.instance_id and m.id = top.id
+    -- By its place, which no plan can take for a walk along the line.
+    join message_queue m on m.ctid = top.tid and m.instance_id = w.instance_id
     where m.status = 'pending' and m.due_at <= now()
         and not exists (
             select 1 from message_queue p
@@ -190,8 +192,9 @@ returning m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.pho
 
 -- name: sleep_lines
 -- The worker claims once more after this, so that what was enqueued meanwhile is not missed.
+-- A line that does not move by itself has no time at which it goes on.
 with line as materialized (
-    select l.instance_id, l.hold_until
+    select l.instance_id, l.hold_until, l.connected and not l.paused as moves
     from instance_lines l
     where l.instance_id = any(%(instance_ids)s::text[])
     order by l.instance_id
@@ -202,8 +205,8 @@ with line as materialized (
     where l.instance_id = line.instance_id and not l.idle
 )
 select line.instance_id,
-       extract(epoch from greatest(line.hold_until, min(head.due_at)) - now())::double precision
-           as seconds_until_due
+       case when line.moves then extract(epoch from greatest(line.hold_until, min(head.due_at)) - now()) end
+           ::double precision as seconds_until_due
 from line
 left join lateral (
     select q.due_at
@@ -216,7 +219,7 @@ left join lateral (
         limit 1
     ) q
 ) head on true
-group by line.instance_id, line.hold_until;
+group by line.instance_id, line.hold_until, line.moves;
 
 -- name: start_attempts
 -- No row, no call. Locks rather than waits: a row somebody is cancelling is not started.
@@ -264,15 +267,16 @@ with done as (
     join done d on d.instance_id = w.instance_id and d.chat = w.chat
     order by w.instance_id, w.chat
     for no key update of w skip locked
+), told_to as materialized (
+    select w.instance_id, w.chat
+    from webhook_lines w
+    join done d on d.instance_id = w.instance_id and d.chat = w.chat
 ), free as (
     select d.*
     from done d
-    where exists (
-            select 1 from told_before t where t.instance_id = d.instance_id and t.chat = d.chat
-        )
-        or not exists (
-            select 1 from webhook_lines w where w.instance_id = d.instance_id and w.chat = d.chat
-        )
+    left join told_before t on t.instance_id = d.instance_id and t.chat = d.chat
+    left join told_to w on w.instance_id = d.instance_id and w.chat = d.chat
+    where t.chat is not null or w.chat is null
 ), removed as (
     delete from message_queue m
     using free f
@@ -374,26 +378,51 @@ with before as (
 select count(*) as rows from back;
 
 -- name: hold_line
--- The provider asks for quiet until a time: no attempt is spent and the whole line waits.
-with held as (
-    update instance_lines
-    set hold_until = greatest(hold_until, %(until)s::timestamptz), hold_reason = %(reason)s::text
-    where instance_id = %(instance_id)s::text
+-- Quiet until a time: no attempt is spent, the whole line waits, and whoever wants to know of
+-- deliveries is told.
+with back as (
+    update message_queue
+    set status = 'pending', claimed_epoch = null, attempt_started_at = null,
+        attempts = %(attempts)s::smallint, last_error = %(reason)s::text, updated_at = now()
+    where instance_id = %(instance_id)s::text and id = %(id)s::bigint
+        and status = 'processing' and claimed_epoch = %(epoch)s::bigint
+    returning instance_id
+), held as (
+    update instance_lines n
+    set hold_until = greatest(n.hold_until, %(until)s::timestamptz, now() + interval '1 second'),
+        hold_reason = %(reason)s::text, hold_kind = %(kind)s::text
+    from back
+    where n.instance_id = back.instance_id
 )
-update message_queue
-set status = 'pending', claimed_epoch = null, attempt_started_at = null,
-    attempts = %(attempts)s::smallint, last_error = %(reason)s::text, updated_at = now()
-where instance_id = %(instance_id)s::text and id = %(id)s::bigint
-    and status = 'processing' and claimed_epoch = %(epoch)s::bigint;
+select tell(
+    array_agg(instance_id), array_agg('queue'::text), array_agg('DeliveryCallback'::text),
+    array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
+)
+from back;
+
+-- name: sent_today
+-- Up to a number, with the day's end (UTC) by the database's clock.
+select (
+        select count(*)
+        from (
+            select 1 from messages
+            where instance_id = %(instance_id)s::text and status = 'sent'
+                and recorded_at >= date_trunc('day', now(), 'UTC')
+            limit %(most)s::int
+        ) counted
+    ) as sent,
+    date_trunc('day', now(), 'UTC') + interval '1 day' as ends_at;
 
 -- name: find_orphans
 -- Asked before a worker begins, when nobody else may send: whoever was sending these is gone.
+-- One whose lease went on to another node finds nothing, for these are that node's affair.
 select m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.phone, m.payload,
        m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch,
        0::bigint as reordered, m.attempt_started_at
-from message_queue m
-join instance_leases l on l.instance_id = m.instance_id
-where m.instance_id = any(%(instance_ids)s::text[]) and m.status = 'processing' and m.claimed_epoch <= l.epoch;
+from unnest(%(instance_ids)s::text[], %(epochs)s::bigint[]) as w (instance_id, epoch)
+join instance_leases l on l.instance_id = w.instance_id and l.epoch = w.epoch
+join message_queue m
+    on m.instance_id = w.instance_id and m.status = 'processing' and m.claimed_epoch <= w.epoch;
 
 -- name: promote_due
 -- A scheduled message joins the line at its sequence number; only its state changes.
@@ -424,9 +453,13 @@ with due as (
 select instance_id from line;
 
 -- name: next_scheduled
-select extract(epoch from min(q.due_at) - now())::double precision as seconds_until_due
+-- Of this node's lines: who cannot let a message join its line must not wait for it either.
+select extract(epoch from q.due_at - now())::double precision as seconds_until_due
 from message_queue q
-where q.status = 'scheduled';
+join instance_leases l on l.instance_id = q.instance_id and l.node_id = %(node_id)s::text
+where q.status = 'scheduled'
+order by q.due_at
+limit 1;
 
 -- name: forgotten_lines
 -- The safety net: lines of this node that could move and whose worker may not know.
@@ -501,3 +534,212 @@ join messages m
     on m.instance_id = i.instance_id and m.message_id = i.message_id and m.recorded_at = i.recorded_at
 where i.instance_id = %(instance_id)s::text and i.message_id = %(message_id)s::text and m.from_me
 limit 1;
+
+-- name: list_attempts
+select started_at, ended_at, outcome, error, duration_seconds
+from message_attempts
+where instance_id = %(instance_id)s::text and message_id = %(message_id)s::text
+order by started_at;
+
+-- name: list_failed
+select * from message_states
+where instance_id = %(instance_id)s::text and in_queue and settled
+    and sequence_number > %(after)s::bigint
+    and (%(type)s::text is null or type = %(type)s::text)
+    and (%(phone)s::text is null or phone = %(phone)s::text)
+order by sequence_number
+limit %(limit)s::int;
+
+-- name: pause_line
+-- Whoever works on the line is told.
+with line as (
+    update instance_lines set paused = %(paused)s::boolean
+    where instance_id = %(instance_id)s::text
+    returning instance_id
+)
+select pg_notify('node:' || e.node_id, e.instance_id)
+from line
+join instance_leases e on e.instance_id = line.instance_id;
+
+-- name: lift_daily_limit
+-- The limit changed: a line that had reached it looks again.
+with line as (
+    update instance_lines set hold_until = null, hold_reason = null, hold_kind = null
+    where instance_id = %(instance_id)s::text and hold_kind = 'daily_limit'
+    returning instance_id
+)
+select pg_notify('node:' || e.node_id, e.instance_id)
+from line
+join instance_leases e on e.instance_id = line.instance_id;
+
+-- name: retry_messages
+-- Dead letters go back to their place in the line, with all attempts before them; what waits for
+-- its next attempt need not wait. Rows are locked before their line, here as elsewhere.
+with chosen as materialized (
+    select q.instance_id, q.id
+    from message_queue q
+    where q.instance_id = %(instance_id)s::text and q.message_id = any(%(message_ids)s::text[])
+        and (q.status = 'failed' or q.status = 'pending' and q.attempts > 0)
+    order by q.sequence_number
+    for update
+), line as materialized (
+    select n.instance_id
+    from instance_lines n
+    where n.instance_id in (select instance_id from chosen)
+    for no key update
+), jumped as (
+    update instance_lines n set reordered = n.reordered + 1
+    from line
+    where n.instance_id = line.instance_id
+), back as (
+    update message_queue m
+    set attempts = case when m.status = 'failed' then 0 else m.attempts end, status = 'pending',
+        due_at = now(), expires_at = null, updated_at = now()
+    from chosen c
+    where m.instance_id = c.instance_id and m.id = c.id
+    returning m.id
+), woken as materialized (
+    select pg_notify('node:' || e.node_id, e.instance_id)
+    from line
+    join instance_leases e on e.instance_id = line.instance_id
+)
+select count(*) as count from back left join woken on true;
+
+-- name: move_to_front
+-- To the front of its lane; of two that are moved, the later one goes first.
+with chosen as materialized (
+    select q.instance_id, q.id
+    from message_queue q
+    where q.instance_id = %(instance_id)s::text and q.message_id = %(message_id)s::text
+        and q.status in ('pending', 'scheduled')
+    for update
+), line as (
+    update instance_lines n
+    set front_position = n.front_position - 1, reordered = n.reordered + 1
+    from chosen c
+    where n.instance_id = c.instance_id
+    returning n.instance_id, n.front_position
+), moved as (
+    update message_queue m
+    set position = line.front_position, status = 'pending', due_at = least(m.due_at, now()),
+        updated_at = now()
+    from chosen c
+    join line on line.instance_id = c.instance_id
+    where m.instance_id = c.instance_id and m.id = c.id
+    returning m.id
+), woken as materialized (
+    select pg_notify('node:' || e.node_id, e.instance_id)
+    from line
+    join instance_leases e on e.instance_id = line.instance_id
+)
+select count(*) as count from moved left join woken on true;
+
+-- name: bury_failed
+-- Dead letters leave the queue for history: those of one instance, or all that are old enough.
+with chosen as (
+    select q.instance_id, q.id
+    from message_queue q
+    where q.status = 'failed'
+        and (%(instance_id)s::text is null or q.instance_id = %(instance_id)s::text)
+        and (%(type)s::text is null or q.type = %(type)s::text)
+        and (%(phone)s::text is null or q.phone = %(phone)s::text)
+        and (%(days)s::int is null or q.updated_at < now() - make_interval(days => %(days)s::int))
+    limit %(most)s::int
+    for update skip locked
+), removed as (
+    delete from message_queue m
+    using chosen c
+    where m.instance_id = c.instance_id and m.id = c.id
+    returning m.*
+), kept as (
+    insert into messages (
+        instance_id, message_id, recorded_at, created_at, failed_at, sequence_number, version,
+        attempts, from_me, status, error, zaap_id, phone, type, payload
+    )
+    select instance_id, message_id, now(), created_at, updated_at, sequence_number, version,
+           attempts, true, 'failed', last_error, zaap_id, phone, type, payload
+    from removed
+), known as (
+    insert into message_ids (instance_id, message_id, recorded_at)
+    select instance_id, message_id, now() from removed
+    on conflict (instance_id, message_id) do update set recorded_at = excluded.recorded_at
+)
+select count(*) as count from removed;
+
+-- name: find_expired
+select instance_id, id, zaap_id, message_id, phone
+from message_queue
+where expires_at <= now() and status in ('pending', 'scheduled')
+order by expires_at
+limit %(most)s::int
+for update skip locked;
+
+-- name: expire
+with old as (
+    select *
+    from unnest(
+        %(instance_ids)s::text[], %(ids)s::bigint[], %(callback_ids)s::uuid[], %(callbacks)s::text[]
+    ) as o (instance_id, id, callback_id, callback)
+), failed as (
+    update message_queue m set status = 'failed', last_error = 'expired', updated_at = now()
+    from old
+    where m.instance_id = old.instance_id and m.id = old.id
+    returning m.instance_id, m.phone, old.callback_id, old.callback
+)
+select tell(
+    array_agg(instance_id), array_agg(phone), array_agg('DeliveryCallback'::text),
+    array_agg(callback_id), array_agg(callback)
+)
+from failed;
+
+-- name: forget_keys
+-- A key counts for 24 hours.
+delete from idempotency_keys k
+using (
+    select instance_id, key from idempotency_keys
+    where created_at < now() - interval '25 hours'
+    limit %(most)s::int
+    for update skip locked
+) old
+where k.instance_id = old.instance_id and k.key = old.key;
+
+-- name: count_by_kind
+select shown_status(q) as status, q.type, count(*) as count, min(q.created_at) as oldest_at,
+       count(*) filter (where q.status <> 'scheduled') as leaving,
+       coalesce(sum(
+           coalesce((q.payload ->> 'delay_message')::int, 0) + coalesce((q.payload ->> 'delay_typing')::int, 0)
+       ) filter (where q.status <> 'scheduled'), 0)::bigint as delay_seconds
+from message_queue q
+where q.instance_id = %(instance_id)s::text
+group by 1, 2;
+
+-- name: find_line
+select n.connected, n.paused,
+       case when n.hold_until > now() then n.hold_until end as hold_until,
+       case when n.hold_until > now() then n.hold_reason end as hold_reason,
+       greatest(0, extract(epoch from n.hold_until - now()))::double precision as hold_seconds
+from instance_lines n
+where n.instance_id = %(instance_id)s::text;
+
+-- name: change_settings
+-- A null leaves what it was; the warm-up begins anew when its length is set.
+update instances
+set pace_min_seconds = coalesce(%(pace_min_seconds)s::double precision, pace_min_seconds),
+    pace_max_seconds = coalesce(%(pace_max_seconds)s::double precision, pace_max_seconds),
+    daily_limit = coalesce(%(daily_limit)s::int, daily_limit),
+    warm_up_days = coalesce(%(warm_up_days)s::int, warm_up_days),
+    warm_up_from = case when %(warm_up_days)s::int is null then warm_up_from else now() end
+where id = %(instance_id)s::text;
+
+-- name: states_of
+-- What callers wait for, all of them in one question.
+select s.message_id, s.status, s.error, s.settled
+from unnest(%(instance_ids)s::text[], %(message_ids)s::text[]) as w (instance_id, message_id)
+join message_states s on s.instance_id = w.instance_id and s.message_id = w.message_id;
+
+-- name: note_offset
+-- In the transaction that accepts the message of that offset.
+insert into kafka_offsets as k (topic, partition, next_offset)
+values (%(topic)s::text, %(partition)s::int, %(next_offset)s::bigint)
+on conflict (topic, partition) do update
+set next_offset = greatest(k.next_offset, excluded.next_offset);

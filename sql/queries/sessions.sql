@@ -1,12 +1,42 @@
 -- name: join_nodes
-insert into nodes (id, internal_address, expires_at)
-values (%(node_id)s::text, %(internal_address)s::text, now() + make_interval(secs => %(seconds)s::double precision))
+-- No row comes back where another process lives under this name and is not to be replaced.
+insert into nodes (id, internal_address, life, expires_at)
+values (
+    %(node_id)s::text, %(internal_address)s::text, %(life)s::uuid,
+    now() + make_interval(secs => %(seconds)s::double precision)
+)
 on conflict (id) do update
-set internal_address = excluded.internal_address, started_at = now(), expires_at = excluded.expires_at;
+set internal_address = excluded.internal_address, life = excluded.life, started_at = now(),
+    expires_at = excluded.expires_at
+where %(replace)s::boolean or nodes.life = excluded.life or nodes.expires_at <= now()
+returning extract(epoch from now())::double precision as database_seconds;
+
+-- name: forget_nodes
+-- Names that nobody uses any more, as those of containers; their leases went to others.
+delete from nodes where expires_at < now() - interval '1 day';
+
+-- name: retake_leases
+-- What this name still holds of an earlier life; the new epoch ends everything of that life.
+with taken as (
+    update instance_leases set epoch = epoch + 1, taken_at = now()
+    where node_id = %(node_id)s::text
+    returning instance_id
+), line as materialized (
+    select n.instance_id
+    from instance_lines n
+    where n.instance_id in (select instance_id from taken)
+    order by n.instance_id
+    for no key update
+)
+update instance_lines n set connected = false, idle = false
+from line
+where n.instance_id = line.instance_id;
 
 -- name: renew_node
+-- One small write for everything a node holds. No row: it lapsed, or another life began.
 update nodes set expires_at = now() + make_interval(secs => %(seconds)s::double precision)
-where id = %(node_id)s::text;
+where id = %(node_id)s::text and life = %(life)s::uuid and expires_at > now()
+returning extract(epoch from now())::double precision as database_seconds;
 
 -- name: leave_nodes
 -- The sessions are closed: others may take the leases at once.
@@ -14,16 +44,43 @@ with line as materialized (
     select n.instance_id
     from instance_lines n
     join instance_leases l on l.instance_id = n.instance_id and l.node_id = %(node_id)s::text
+    where exists (select 1 from nodes where id = %(node_id)s::text and life = %(life)s::uuid)
     order by n.instance_id
     for no key update of n
 ), down as (
     update instance_lines n set connected = false from line where n.instance_id = line.instance_id
+), gone as (
+    delete from nodes where id = %(node_id)s::text and life = %(life)s::uuid
 )
-delete from nodes where id = %(node_id)s::text;
+select pg_notify('leases', '');
+
+-- name: standing
+-- What this node holds and what is its share. Every node computes the same: those that hold most
+-- keep most, so that no lease changes hands without need. And when the next may lapse.
+with held as materialized (
+    select n.id, n.expires_at, count(l.instance_id) as leases
+    from nodes n
+    left join instance_leases l on l.node_id = n.id
+    where n.expires_at > now()
+    group by n.id
+), wanted as (
+    select count(*) as instances from instances where wanted
+), ranked as (
+    select id, leases, row_number() over (order by leases desc, id) as rank, count(*) over () as nodes
+    from held
+)
+select r.leases as held,
+       w.instances / r.nodes + (r.rank <= mod(w.instances, r.nodes))::int as share,
+       (
+           select extract(epoch from min(h.expires_at) - now()) from held h where h.id <> r.id
+       )::double precision as seconds_until_lapse
+from ranked r
+cross join wanted w
+where r.id = %(node_id)s::text;
 
 -- name: take_leases
--- Leases that nobody holds: never taken, left behind by a lapsed node, or, at our start, by
--- ourselves in an earlier life. The epoch grows with every change of hands.
+-- Leases that nobody holds: never taken, given away, or left behind by a node that lapsed. The
+-- epoch grows with every change of hands. Two nodes that take at once pass over each other's.
 with free as (
     select i.id
     from instances i
@@ -31,19 +88,17 @@ with free as (
     where i.wanted
         and (
             l.instance_id is null
-            or %(restarted)s::boolean and l.node_id = %(node_id)s::text
             or not exists (select 1 from nodes n where n.id = l.node_id and n.expires_at > now())
         )
     order by i.id
     limit %(most)s::int
-    for share of i skip locked  -- one that is being deleted is passed over
+    for no key update of i skip locked
 ), taken as (
     insert into instance_leases as l (instance_id, node_id, epoch)
     select id, %(node_id)s::text, 1 from free
     on conflict (instance_id) do update
     set node_id = excluded.node_id, epoch = l.epoch + 1, taken_at = now()
-    where l.node_id = excluded.node_id
-        or not exists (select 1 from nodes n where n.id = l.node_id and n.expires_at > now())
+    where not exists (select 1 from nodes n where n.id = l.node_id and n.expires_at > now())
     returning l.instance_id, l.epoch
 ), line as materialized (
     select n.instance_id
@@ -58,8 +113,27 @@ with free as (
 )
 select instance_id, epoch from taken;
 
+-- name: give_lease
+-- The session is closed: whoever has room may take it at once.
+with given as (
+    update instance_leases set node_id = null
+    where instance_id = %(instance_id)s::text and node_id = %(node_id)s::text
+        and epoch = %(epoch)s::bigint
+    returning instance_id
+), down as (
+    update instance_lines n set connected = false from given where n.instance_id = given.instance_id
+)
+select pg_notify('leases', '') from given;
+
 -- name: held_leases
 select instance_id, epoch from instance_leases where node_id = %(node_id)s::text;
+
+-- name: find_holder
+select l.node_id, l.epoch, n.internal_address,
+       extract(epoch from now())::double precision as database_seconds
+from instance_leases l
+join nodes n on n.id = l.node_id and n.expires_at > now()
+where l.instance_id = %(instance_id)s::text;
 
 -- name: note_connection
 -- Only the holder of the lease may say so. The line follows the session, and the caller is told

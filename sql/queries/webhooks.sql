@@ -4,12 +4,12 @@ select tell(
 ) as told;
 
 -- name: claim_lines
--- Takes chats that are due, and the oldest callbacks of each. Whoever dies with them loses them
--- when the claim is over.
+-- Takes chats that are due, and the oldest callbacks of each; chats that wait for an address which
+-- takes nothing now are passed over. Whoever dies with them loses them when the claim is over.
 with due as (
     select instance_id, chat
     from webhook_lines
-    where due_at <= now()
+    where due_at <= now() and (address is null or address <> all(%(held)s::text[]))
     order by due_at
     limit %(most)s::int
     for update skip locked
@@ -19,11 +19,14 @@ with due as (
         claim_id = %(claim_id)s::uuid, claimed_by = %(node_id)s::text
     from due
     where w.instance_id = due.instance_id and w.chat = due.chat
-    returning w.instance_id, w.chat, w.attempts
+    returning w.instance_id, w.chat, w.attempts, w.failing_since
 )
-select c.instance_id, c.chat, c.attempts as attempts_before, o.position, o.id, o.type, o.body, o.created_at,
+select c.instance_id, c.chat, c.attempts as attempts_before,
+       extract(epoch from now() - c.failing_since)::double precision as failing_seconds,
+       o.position, o.id, o.type, o.body, o.created_at, i.account_id,
        callback_url(i, o.type) as url, i.token_ciphertext, i.token_key_id,
-       a.webhook_secret_ciphertext, a.webhook_secret_key_id
+       a.webhook_secret_ciphertext, a.webhook_secret_key_id,
+       a.previous_webhook_secret_ciphertext, a.previous_webhook_secret_key_id
 from claimed c
 join instances i on i.id = c.instance_id
 join accounts a on a.id = i.account_id
@@ -38,16 +41,22 @@ order by c.instance_id, c.chat, o.position;
 
 -- name: finish_lines
 -- Removes what is settled and lets the chat go on, now or after a pause; only while the claim is
--- still ours. The dead are kept.
+-- still ours. The dead are kept. Returns the chats that go on.
 with done as (
     select *
     from unnest(
         %(instance_ids)s::text[], %(chats)s::text[], %(claim_ids)s::uuid[], %(up_to)s::bigint[],
-        %(attempts)s::smallint[], %(pauses)s::double precision[], %(errors)s::text[], %(dead)s::uuid[]
-    ) as d (instance_id, chat, claim_id, up_to, attempts, pause, error, dead)
+        %(progressed)s::boolean[], %(attempts)s::smallint[], %(pauses)s::double precision[],
+        %(errors)s::text[], %(dead)s::uuid[], %(addresses)s::text[]
+    ) as d (instance_id, chat, claim_id, up_to, progressed, attempts, pause, error, dead, address)
 ), line as materialized (
-    select w.instance_id, w.chat, d.up_to, d.attempts, d.pause, d.error, d.dead,
-           w.attempts as attempts_before
+    select d.*,
+           case
+               when d.error is null and d.progressed then null
+               when d.progressed or d.error is not null and w.failing_since is null then now()
+               else w.failing_since
+           end as failing_since,
+           case when not d.progressed then w.first_attempt_at end as first_attempt_at
     from webhook_lines w
     join done d on d.instance_id = w.instance_id and d.chat = w.chat and d.claim_id = w.claim_id
     order by w.instance_id, w.chat
@@ -58,11 +67,22 @@ with done as (
     where o.instance_id = l.instance_id and o.chat = l.chat and o.position <= l.up_to
     returning o.*
 ), buried as (
-    insert into webhook_dead_letters (instance_id, id, chat, type, body, attempts, last_error, created_at)
-    select s.instance_id, s.id, s.chat, s.type, s.body, l.attempts_before + 1, l.error, s.created_at
+    insert into webhook_dead_letters as b (
+        instance_id, id, chat, type, body, attempts, last_error, created_at, first_attempt_at
+    )
+    select s.instance_id, s.id, s.chat, s.type, s.body, l.attempts, l.error, s.created_at,
+           coalesce(l.first_attempt_at, now())
     from settled s
     join line l on l.instance_id = s.instance_id and l.chat = s.chat and l.dead = s.id
-    on conflict do nothing
+    on conflict (instance_id, id) do update
+    set status = case when b.status = 'processing' then 'failed' else b.status end,
+        attempts = b.attempts + excluded.attempts, last_error = excluded.last_error, died_at = now()
+), came_back as (
+    update webhook_dead_letters b
+    set status = 'success'
+    from settled s
+    join line l on l.instance_id = s.instance_id and l.chat = s.chat and l.dead is distinct from s.id
+    where b.instance_id = s.instance_id and b.id = s.id and b.status = 'processing'
 ), counted as (
     select l.instance_id, l.chat, count(s.id) as settled
     from line l
@@ -74,10 +94,38 @@ set pending = w.pending - c.settled,
     due_at = case
         when w.pending > c.settled then now() + make_interval(secs => l.pause)
     end,
-    attempts = l.attempts, last_error = l.error, claim_id = null, claimed_by = null
+    attempts = case when l.dead is null then l.attempts else 0 end,
+    last_error = l.error, failing_since = l.failing_since, address = l.address,
+    first_attempt_at = case
+        when l.dead is null and l.attempts > 0 then coalesce(l.first_attempt_at, now())
+    end,
+    claim_id = null, claimed_by = null
 from line l
 join counted c on c.instance_id = l.instance_id and c.chat = l.chat
-where w.instance_id = l.instance_id and w.chat = l.chat;
+where w.instance_id = l.instance_id and w.chat = l.chat
+returning w.instance_id, w.chat, w.due_at is not null as goes_on;
+
+-- name: log_deliveries
+insert into webhook_deliveries (
+    instance_id, callback_id, type, chat, target, attempt, taken, status, error, answer, duration_ms
+)
+select *
+from unnest(
+    %(instance_ids)s::text[], %(callback_ids)s::uuid[], %(types)s::text[], %(chats)s::text[],
+    %(targets)s::text[], %(attempts)s::smallint[], %(taken)s::boolean[], %(statuses)s::smallint[],
+    %(errors)s::text[], %(answers)s::text[], %(durations_ms)s::int[]
+);
+
+-- name: wake_address
+-- It answers again: whatever waited for it is due.
+update webhook_lines w
+set due_at = now(), address = null
+from (
+    select instance_id, chat from webhook_lines
+    where address = %(address)s::text and claim_id is null
+    for update skip locked
+) waiting
+where w.instance_id = waiting.instance_id and w.chat = waiting.chat;
 
 -- name: release_claims
 -- What we had claimed in an earlier life need not wait for the claim to lapse.
@@ -87,13 +135,22 @@ where claimed_by = %(node_id)s::text;
 -- name: next_due
 select extract(epoch from min(due_at) - now())::double precision as seconds
 from webhook_lines
-where due_at is not null;
+where due_at is not null and (address is null or address <> all(%(held)s::text[]));
 
 -- name: forget_empty_lines
 delete from webhook_lines where due_at is null;
 
 -- name: set_addresses
--- A null leaves an address as it is, an empty text removes it.
+-- A null leaves an address as it is, an empty text removes it. Whatever waits is tried at once.
+with woken as (
+    update webhook_lines w set due_at = now(), address = null, failing_since = null
+    from (
+        select instance_id, chat from webhook_lines
+        where instance_id = %(instance_id)s::text and due_at is not null and claim_id is null
+        for update skip locked
+    ) waiting
+    where w.instance_id = waiting.instance_id and w.chat = waiting.chat
+)
 update instances
 set received_callback_url = nullif(coalesce(%(received)s::text, received_callback_url), ''),
     delivery_callback_url = nullif(coalesce(%(delivery)s::text, delivery_callback_url), ''),
@@ -103,3 +160,173 @@ set received_callback_url = nullif(coalesce(%(received)s::text, received_callbac
     presence_chat_callback_url = nullif(coalesce(%(presence_chat)s::text, presence_chat_callback_url), ''),
     notify_sent_by_me = coalesce(%(notify_sent_by_me)s::boolean, notify_sent_by_me)
 where id = %(instance_id)s::text;
+
+-- name: count_dead_letters
+select count(*) as count
+from webhook_dead_letters
+where instance_id = %(instance_id)s::text
+    and (%(status)s::text is null or status = %(status)s::text)
+    and (%(type)s::text is null or type = %(type)s::text);
+
+-- name: list_dead_letters
+-- The latest first.
+select id, chat, type, body, attempts, last_error, created_at, died_at, status, retries, first_attempt_at
+from webhook_dead_letters
+where instance_id = %(instance_id)s::text
+    and (%(id)s::uuid is null or id = %(id)s::uuid)
+    and (%(status)s::text is null or status = %(status)s::text)
+    and (%(type)s::text is null or type = %(type)s::text)
+order by died_at desc, id
+limit %(limit)s::int offset %(offset)s::bigint;
+
+-- name: dead_letter_counts
+select status, type, last_error as error, count(*) as count
+from webhook_dead_letters
+where instance_id = %(instance_id)s::text
+group by status, type, last_error;
+
+-- name: retry_dead_letters
+-- Those that have an address join the end of their chat, under the same ids.
+with chosen as (
+    select d.instance_id, d.id
+    from webhook_dead_letters d
+    join instances i on i.id = d.instance_id
+    where d.instance_id = %(instance_id)s::text and d.status in ('pending', 'failed')
+        and (%(id)s::uuid is null or d.id = %(id)s::uuid)
+        and callback_url(i, d.type) is not null
+    order by d.created_at, d.id
+    limit %(limit)s::int
+    for update of d
+), revived as (
+    update webhook_dead_letters d
+    set status = 'processing', retries = d.retries + 1
+    from chosen c
+    where d.instance_id = c.instance_id and d.id = c.id
+    returning d.*
+)
+select append_callbacks(
+    array_agg(instance_id order by created_at, id), array_agg(chat order by created_at, id),
+    array_agg(type order by created_at, id), array_agg(id order by created_at, id),
+    array_agg(body order by created_at, id)
+) as count
+from revived;
+
+-- name: discard_dead_letter
+update webhook_dead_letters
+set status = 'discarded'
+where instance_id = %(instance_id)s::text and id = %(id)s::uuid and status in ('pending', 'failed');
+
+-- name: purge_dead_letters
+delete from webhook_dead_letters
+where instance_id = %(instance_id)s::text and status in ('success', 'discarded')
+    and died_at < now() - make_interval(days => %(days)s::int);
+
+-- name: list_deliveries
+-- The latest first.
+select number, callback_id as event_id, type, chat, target, attempt, taken as success, status, error,
+       answer, duration_ms, posted_at
+from webhook_deliveries
+where instance_id = %(instance_id)s::text
+    and (%(before)s::bigint is null or number < %(before)s::bigint)
+    and (%(type)s::text is null or type = %(type)s::text)
+    and (%(taken)s::boolean is null or taken = %(taken)s::boolean)
+    and (%(callback_id)s::uuid is null or callback_id = %(callback_id)s::uuid)
+order by number desc
+limit %(limit)s::int;
+
+-- name: replay
+-- What was told joins the end of its chat once more, under the same ids, oldest first.
+with chosen as (
+    select *
+    from webhook_events
+    where instance_id = %(instance_id)s::text
+        and created_at >= %(since)s::timestamptz and created_at < %(until)s::timestamptz
+        and (%(types)s::text[] is null or type = any(%(types)s::text[]))
+    order by created_at, transaction_id, sequence
+    limit %(limit)s::int
+)
+select append_callbacks(
+           array_agg(instance_id order by transaction_id, sequence),
+           array_agg(chat order by transaction_id, sequence),
+           array_agg(type order by transaction_id, sequence),
+           array_agg(id order by transaction_id, sequence),
+           array_agg(body order by transaction_id, sequence)
+       ) as replayed,
+       count(*) as found, max(created_at) as last_at
+from chosen;
+
+-- name: forget_deliveries
+delete from webhook_deliveries
+where ctid = any(array(
+    select ctid from webhook_deliveries
+    where posted_at < now() - make_interval(days => %(days)s::int)
+    limit %(most)s::int
+));
+
+-- name: forget_events
+delete from webhook_events
+where ctid = any(array(
+    select ctid from webhook_events
+    where created_at < now() - make_interval(days => %(days)s::int)
+    limit %(most)s::int
+));
+
+-- name: forget_dead_letters
+delete from webhook_dead_letters
+where ctid = any(array(
+    select ctid from webhook_dead_letters
+    where died_at < now() - make_interval(days => %(days)s::int) and status <> 'processing'
+    limit %(most)s::int
+));
+
+-- name: find_secrets
+select webhook_secret_ciphertext, webhook_secret_key_id,
+       previous_webhook_secret_ciphertext, previous_webhook_secret_key_id
+from accounts
+where id = %(account_id)s::text;
+
+-- name: rotate_secret
+-- The earlier one goes on signing beside it.
+update accounts
+set previous_webhook_secret_ciphertext = webhook_secret_ciphertext,
+    previous_webhook_secret_key_id = webhook_secret_key_id,
+    webhook_secret_ciphertext = %(ciphertext)s::bytea, webhook_secret_key_id = %(key_id)s::text
+where id = %(account_id)s::text;
+
+-- name: retire_secret
+update accounts
+set previous_webhook_secret_ciphertext = null, previous_webhook_secret_key_id = null
+where id = %(account_id)s::text;
+
+-- name: follow_events
+-- From now on everything of the account is kept, whether or not it has webhooks; and where now is.
+with road as (
+    insert into event_roads as r (name, account_id, wanted_until, transaction_id, sequence)
+    select %(name)s::text, a.id, now() + make_interval(days => %(days)s::int),
+           pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1, 9223372036854775807
+    from accounts a
+    where a.id = any(%(account_ids)s::text[])
+    order by a.id
+    on conflict (account_id, name) do update set wanted_until = excluded.wanted_until
+    returning 1
+)
+select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1 as transaction_id,
+       9223372036854775807 as sequence
+from (select count(*) from road) made;
+
+-- name: read_events
+-- What comes after each cursor, as far as no transaction under way may still add to it.
+select f.number, e.transaction_id, e.sequence, e.instance_id, e.chat, e.id, e.type, e.body
+from unnest(
+    %(numbers)s::int[], %(account_ids)s::text[], %(transaction_ids)s::bigint[], %(sequences)s::bigint[]
+) as f (number, account_id, transaction_id, sequence)
+cross join lateral (
+    select e.*
+    from webhook_events e
+    where e.account_id = f.account_id
+        and (e.transaction_id, e.sequence) > (f.transaction_id, f.sequence)
+        and e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    order by e.transaction_id, e.sequence
+    limit %(most)s::int
+) e
+order by f.number, e.transaction_id, e.sequence;

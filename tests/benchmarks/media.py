@@ -154,7 +154,7 @@ async def run(
     memory.stop()
     idle_late = idle.stop()
     late = quantile(delays, await loop_delays(gateway), 0.99)
-    print(  # noqa: T201 - what a benchmark is for
+    print(
         f"{name:7} {size / 1e6:.1f} MB x {AT_ONCE}: memory grew "
         f"{(memory.peak - memory.before) / size:.2f}x one file "
         f"({memory.before / 2**20:.0f} -> {memory.peak / 2**20:.0f} MiB), "

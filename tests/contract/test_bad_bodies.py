@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from gateway.api.request_body import build
+from gateway.contract.building import build
 from gateway.contract.catalogue import catalogue
 from gateway.contract.documents.json_schemas import Schemas
 from gateway.contract.send import Send

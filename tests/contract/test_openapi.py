@@ -23,7 +23,7 @@ def test_every_address_of_the_catalogue_is_described() -> None:
         for method in item.keys() & METHODS
     }
     declared = {(entry.method, entry.full_path) for entry in surface(catalogue())}
-    assert described == declared | {("GET", "/health"), ("GET", "/ready")}
+    assert described == declared | {("GET", path) for path in ("/health", "/providers", "/ready")}
 
 
 def test_every_parameter_of_a_path_is_a_field_of_its_class() -> None:

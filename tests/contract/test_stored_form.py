@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api.request_body import build
+from gateway.contract.building import build
 from gateway.contract.catalogue import catalogue
 from gateway.contract.send import STORED_VERSION
 

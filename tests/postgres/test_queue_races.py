@@ -20,10 +20,9 @@ from gateway.database.notifications import Notifications
 from gateway.database.queries import query
 from gateway.errors import Conflict, DatabaseUnavailable, IdempotencyKeyReused, QueueFull
 from gateway.instances.store import Instance
-from gateway.observability.metrics import Metrics
 from gateway.send_queue.claim import Claimed, Line
 from gateway.send_queue.enqueue import IdempotencyKey, QueueLimits
-from gateway.send_queue.operations import QueueDesk, remove_from_queue
+from gateway.send_queue.operations import remove_from_queue
 from gateway.send_queue.outcome import Failed, HandedBack, Outcome, Retried, Sent
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.schedule import Schedule
@@ -84,8 +83,7 @@ def text_of(claimed: Claimed | None) -> str | None:
 
 async def cancel(node: Node, instance: Instance, claimed: Claimed) -> None:
     """As DELETE /queue/{zaapId} does."""
-    desk = QueueDesk(node.database, Clock(), Metrics(), instance)
-    await remove_from_queue(desk, RemoveFromQueue(zaap_id=claimed.zaap_id))
+    await remove_from_queue(node.queue_desk(instance), RemoveFromQueue(zaap_id=claimed.zaap_id))
 
 
 async def cancel_open(
@@ -500,7 +498,7 @@ async def test_while_a_take_over_is_in_flight_the_old_holder_claims_and_starts_n
         await asyncio.gather(fill(old, line, "1"), fill(old, other, "1"))
         claimed = await old.claim(line_of(other))
         await operator.execute("update nodes set expires_at = now() where id = 'a'")
-        cursor = await taking.execute(TAKE_LEASES, {"node_id": "b", "restarted": False, "most": 9})
+        cursor = await taking.execute(TAKE_LEASES, {"node_id": "b", "most": 9})
         assert {epoch for _, epoch in await cursor.fetchall()} == {2}
 
         assert await old.claimer.claim(line_of(line)) is None
@@ -536,7 +534,8 @@ async def test_after_a_take_over_the_old_holder_changes_no_row(
         unstarted = await old.claim(line_of(other))
         assert await old.starter.start(zombie)
         await operator.execute("update nodes set expires_at = now() where id = 'a'")
-        assert {lease.epoch for lease in await new.leases.take()} == {2}
+        await new.leases.take(9)
+        assert set((await new.leases.held()).values()) == {2}
         await operator.execute("update instance_lines set connected = true")
 
         # The row it sends is settled and claimed again by the new holder.
@@ -761,6 +760,7 @@ async def test_a_cancel_that_meets_a_claim_takes_the_row_away_from_it(
                 "reordered": [-1],
                 **{name: [lane] for lane, name in enumerate(("first", "second", "third"))},
                 **{f"from_{lane.name.lower()}": [0] for lane in Priority},
+                "first_position": 0,
             },
         )
         cancelling = asyncio.create_task(cancel(node, line, claimed))

@@ -29,11 +29,11 @@ from gateway.contract.instances import (
     RestoreSession,
 )
 from gateway.contract.known import KnownMessage
-from gateway.contract.messages.acting_on_messages import MarkRead, Revoke
+from gateway.contract.messages.acting_on_messages import Revoke
 from gateway.contract.messages.polls_and_events import PollOption, SendPoll
 from gateway.contract.messages.text import SendText
 from gateway.contract.operation import Operation, Value
-from gateway.contract.presence import ShowTyping
+from gateway.contract.presence import MarkRead, ShowTyping
 from gateway.contract.wire import Wire
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
@@ -461,7 +461,16 @@ async def test_what_is_done_to_a_message_is_remembered_while_the_phone_is_within
     target = KnownMessage("M1", "M1", FRIEND, FRIEND, from_me=False, type="text", payload={})
     async with connected(node) as told:
         await told.session.send(text(), attempt())
-        assert await told.session.ask(MarkRead(target=target)) == Value()
+        assert (
+            await told.session.ask(
+                MarkRead(
+                    phone=target.chat,
+                    message_ids=(target.provider_message_id,),
+                    sender=target.sender,
+                )
+            )
+            == Value()
+        )
         assert await told.session.ask(Revoke(target=target)) == Value()
         assert (await sent(node))[0]["marks"] == {"read": True, "deleted": True}
         await node.people.change_state("one", ConnectionState.DISCONNECTED)

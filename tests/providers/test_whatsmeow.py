@@ -30,7 +30,7 @@ from gateway.contract.instances import (
 )
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
-from gateway.contract.messages.acting_on_messages import ForwardMessage, MarkRead
+from gateway.contract.messages.acting_on_messages import ForwardMessage
 from gateway.contract.messages.interactive import (
     SendButtonActions,
     SendButtonList,
@@ -51,7 +51,7 @@ from gateway.contract.messages.places_and_people import SendContact, SendLocatio
 from gateway.contract.messages.polls_and_events import SendEvent, SendPoll, SendPollVote
 from gateway.contract.messages.reactions import SendReaction
 from gateway.contract.messages.text import SendLink, SendText
-from gateway.contract.presence import ShowTyping
+from gateway.contract.presence import MarkRead, ShowTyping
 from gateway.contract.privacy import SetLastSeen
 from gateway.contract.send import Send
 from gateway.errors import NotConnected, Unconfirmed
@@ -400,7 +400,9 @@ async def test_a_message_is_reacted_to_quoted_forwarded_voted_on_read_and_taken_
     forwarded = await ana.wait_for(MessageReceived, lambda m: m.kind == "poll")
     assert forwarded.content["poll"]["question"] == "When?"
 
-    await bob.session.ask(MarkRead(target=known))
+    await bob.session.ask(
+        MarkRead(phone=known.chat, message_ids=(known.provider_message_id,), sender=known.sender)
+    )
     read = await ana.wait_for(MessageAcknowledged, lambda m: m.status == "read")
     assert read.provider_message_ids == ["POLL"]
 

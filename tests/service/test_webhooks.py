@@ -1,6 +1,5 @@
 """What callers are told: everything, in order, until they take it."""
 
-import random
 from pathlib import Path
 
 import pytest
@@ -179,38 +178,3 @@ async def test_a_redirect_is_not_followed(client: Client, catcher: WebhookCatche
     await catcher.wait_for(lambda c: len(c.posted) == 1)
 
     assert catcher.posted[0].path == "/hook"
-
-
-async def test_500_deliveries_survive_20_kills_and_a_receiver_that_fails_a_third_of_the_time(
-    tmp_path: Path, database_url: str
-) -> None:
-    fate = random.Random(7)
-    catcher = WebhookCatcher(answer=lambda _number: 500 if fate.random() < 1 / 3 else 200)
-    sent: list[str] = []
-    with running_gateway(
-        tmp_path, database_url, **QUICK | {"GATEWAY_SANDBOX_RECEIPTS": "off"}
-    ) as gateway:
-        async with catcher.serving():
-            await gateway.ready()
-            async with client_of(gateway) as client:
-                await subscribe(client, catcher)
-            for _ in range(20):
-                async with client_of(gateway) as client:
-                    sent += [(await client.send_text("text"))["messageId"] for _ in range(25)]
-                gateway.kill()
-                gateway.start()
-                await gateway.ready()
-            await catcher.wait_for(lambda c: len(_delivered(c)) == len(sent), seconds=120)
-
-    first_times = list(dict.fromkeys(_delivered(catcher)))
-    assert first_times == sent
-    ids: dict[str, set[str]] = {}
-    for posted in catcher.posted:
-        if posted.body["type"] == "DeliveryCallback":
-            ids.setdefault(posted.body["messageId"], set()).add(posted.id)
-    assert all(len(each) == 1 for each in ids.values())
-
-
-def _delivered(catcher: WebhookCatcher) -> list[str]:
-    """Each message whose delivery was told, the first time it was."""
-    return list(dict.fromkeys(body["messageId"] for body in catcher.of_type("DeliveryCallback")))

@@ -20,6 +20,7 @@ from gateway.contract.callbacks.states import (
     MessageStatusCallback,
     Presence,
     PresenceChatCallback,
+    QueueHeldCallback,
 )
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Presence",
     "PresenceChatCallback",
     "ProductReceived",
+    "QueueHeldCallback",
     "ReceivedCallback",
     "ReceivedStatus",
     "TemplateReceived",

@@ -33,6 +33,28 @@ class DeliveryCallback(Callback):
     }
 
 
+class QueueHeldCallback(Callback):
+    """The line waits until a time, in milliseconds; posted where deliveries are told.
+
+    `restricted`: WhatsApp limits the number. `daily_limit`: the messages of the day are sent.
+    """
+
+    type: Literal["QueueHeldCallback"] = "QueueHeldCallback"
+    momment: int
+    kind: Literal["restricted", "daily_limit"]
+    reason: str
+    until: int
+
+    example: ClassVar[Example] = {
+        "type": "QueueHeldCallback",
+        "instanceId": _INSTANCE,
+        "momment": _AT,
+        "kind": "restricted",
+        "reason": "WhatsApp limits how many new people this number may write to",
+        "until": _AT + 3_600_000,
+    }
+
+
 class MessageStatusCallback(Callback):
     """Messages reached a further state; in a group, it is told for each participant."""
 

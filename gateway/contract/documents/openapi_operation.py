@@ -83,7 +83,7 @@ def _parameters(entry: Entry, schemas: Schemas, fields: dict[str, Any]) -> list[
             for name, schema in fields["properties"].items()
         ]
     if entry.is_send:
-        found.append({"$ref": "#/components/parameters/IdempotencyKey"})
+        found += [{"$ref": f"#/components/parameters/{n}"} for n in ("IdempotencyKey", "Prefer")]
     return found
 
 
@@ -104,10 +104,13 @@ def _parameter(
 
 def _body(entry: Entry, schemas: Schemas, fields: dict[str, Any]) -> dict[str, Any]:
     elsewhere = {*entry.path_names, *entry.header_names}
+    schema = fields if elsewhere else schemas.reference(entry.declared)
+    if entry.bare_list:
+        schema = fields["properties"][entry.bare_list]
     content: dict[str, Any] = {
-        "schema": fields if elsewhere else schemas.reference(entry.declared),
+        "schema": schema,
         "examples": {
-            title: {"value": {n: v for n, v in example.items() if n not in elsewhere}}
+            title: {"value": entry.body_of(example)}
             for title, example in (
                 ("full", entry.declared.example),
                 ("minimal", entry.declared.example_minimal),

@@ -50,7 +50,7 @@ def _request(entry: Entry, schemas: Schemas, given: Mapping[str, Any]) -> dict[s
         request["header"] = [_JSON_HEADER, *headers]
         request["body"] = {
             "mode": "raw",
-            "raw": _as_json(fields),
+            "raw": _as_json(entry.body_of(fields)),
             "options": {"raw": {"language": "json"}},
         }
     if entry.partner:

@@ -1,4 +1,4 @@
-"""The two routes beside the contract: is the process alive, and can it do its work?"""
+"""The routes beside the contract: is the process alive, can it do its work, and what of it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,53 @@ def _json(description: str, schema: Mapping[str, Any], example: Mapping[str, Any
     }
 
 
+_PROVIDERS: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "providers": {"type": "array", "items": {"type": "string"}},
+        "operations": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "method": {"type": "string"},
+                    "path": {"type": "string"},
+                    "operation": {"type": "string"},
+                    "supportedBy": {"type": "array", "items": {"type": "string"}},
+                },
+                "required": ["method", "path", "operation", "supportedBy"],
+            },
+        },
+    },
+    "required": ["providers", "operations"],
+}
+
 SERVICE_PATHS: Mapping[str, Any] = {
+    "/providers": {
+        "get": {
+            "operationId": "providers",
+            "tags": ["service"],
+            "summary": "Which route every provider can do; the others answer 501.",
+            "security": [],
+            "responses": {
+                "200": _json(
+                    "The table.",
+                    _PROVIDERS,
+                    {
+                        "providers": ["sandbox"],
+                        "operations": [
+                            {
+                                "method": "GET",
+                                "path": "/groups",
+                                "operation": "ListGroups",
+                                "supportedBy": ["sandbox"],
+                            }
+                        ],
+                    },
+                )
+            },
+        }
+    },
     "/health": {
         "get": {
             "operationId": "health",

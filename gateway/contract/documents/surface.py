@@ -3,7 +3,7 @@
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,18 @@ class Entry:
     def header_names(self) -> dict[str, str]:
         """The same, spelled as on the wire."""
         return {to_camel(field): name for field, name in self.header_fields.items()}
+
+    @property
+    def bare_list(self) -> str | None:
+        """The field that stands for the whole body."""
+        return self.declared.bare_list if issubclass(self.declared, Operation) else None
+
+    def body_of(self, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object, or a bare list
+        """What of *given* the body carries."""
+        if self.bare_list:
+            return given.get(self.bare_list, [])
+        elsewhere = {*self.path_names, *self.header_names}
+        return {name: value for name, value in given.items() if name not in elsewhere}
 
     @property
     def asks_in_query(self) -> bool:

@@ -110,12 +110,6 @@ class DeleteMessage(Operation[Value], method="DELETE", path="/messages", answer_
     )
 
 
-class MarkRead(Operation[Value]):
-    """Tells WhatsApp that a received message was read; asked of a session, not by callers."""
-
-    target: KnownMessage
-
-
 class Revoke(Operation[Value]):
     """Takes a message out of its chat; asked of a session, not by callers."""
 

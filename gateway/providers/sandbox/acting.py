@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.known import KnownMessage
-from gateway.contract.messages.acting_on_messages import MarkRead, Revoke
+from gateway.contract.messages.acting_on_messages import Revoke
 from gateway.contract.operation import Value
+from gateway.contract.presence import MarkRead
 from gateway.errors import NotConnected
+from gateway.providers.sandbox.account import account_of
 from gateway.providers.sandbox.session import SandboxSession
 from gateway.providers.sandbox.world import Change
 
@@ -16,17 +17,22 @@ operations: Handlers[SandboxSession] = Handlers()
 
 @operations.handles(MarkRead)
 async def mark_read(session: SandboxSession, asked: MarkRead) -> Value:
-    return await _mark(session, asked.target, {"read": True})
+    """Whoever switched read receipts off tells nobody."""
+    for message_id in asked.message_ids:
+        await _mark(session, message_id, {"read": True})
+    if (await account_of(session)).privacy.read_receipts == "enable":
+        await session.around.world.mark_read(asked.sender or asked.phone, asked.message_ids)
+    return Value()
 
 
 @operations.handles(Revoke)
 async def revoke(session: SandboxSession, asked: Revoke) -> Value:
-    return await _mark(session, asked.target, {"deleted": True})
+    return await _mark(session, asked.target.provider_message_id, {"deleted": True})
 
 
-async def _mark(session: SandboxSession, target: KnownMessage, marks: Mapping[str, Any]) -> Value:
+async def _mark(session: SandboxSession, message_id: str, marks: Mapping[str, Any]) -> Value:
     session.require_right_to_act()
-    change = Change(target.provider_message_id, marks)
+    change = Change(message_id, marks)
     if not await session.around.world.mark(
         session.seat.instance_id, change, epoch=session.seat.epoch
     ):

@@ -18,6 +18,7 @@ from gateway.bells import ringing
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
 from gateway.providers.sandbox.control import control_routes
+from gateway.providers.sandbox.entities import Entities
 from gateway.providers.sandbox.messages import sends
 from gateway.providers.sandbox.operations import operations
 from gateway.providers.sandbox.people import People
@@ -50,7 +51,15 @@ class SandboxEngine:
         self._random_bytes = random_bytes
         self._world = World(self._store, random_bytes)
         self._around = Surrounding(
-            self._world, settings, self._clock, uniform, self._look_within, sends, operations
+            self._world,
+            Entities(self._store),
+            settings,
+            self._clock,
+            uniform,
+            random_bytes,
+            self._look_within,
+            sends,
+            operations,
         )
         self._name = random_bytes(16).hex()
         self._openings = itertools.count(1)

@@ -15,6 +15,7 @@ from gateway.contract.instances import (
 )
 from gateway.contract.operation import Value
 from gateway.errors import NotConnected
+from gateway.providers.sandbox.account import account_of
 from gateway.providers.sandbox.session import SandboxSession
 from gateway.providers.sandbox.world import PhoneNow
 from gateway.sessions.connection import ConnectionState
@@ -59,11 +60,12 @@ async def read_device(session: SandboxSession, _asked: ReadDevice) -> Device:
     seen = await _look(session)
     if seen.state is not _CONNECTED:
         raise NotConnected(seen.state.sentence)
+    account = await account_of(session)
     return Device(
         phone=seen.phone,
-        img_url=None,
-        about="A simulated phone.",
-        name="Sandbox",
+        img_url=account.picture,
+        about=account.about,
+        name=account.name,
         device=DeviceModel(session_name="Gateway", device_model="Sandbox"),
         original_device="android",
         session_id=session.seat.epoch,

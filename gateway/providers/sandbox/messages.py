@@ -10,9 +10,11 @@ from gateway.contract.media import MediaFile
 from gateway.contract.send import Send
 from gateway.errors import NotConnected, Refused
 from gateway.providers.sandbox.answers import plan_answer
+from gateway.providers.sandbox.arrivals import arrival
 from gateway.providers.sandbox.changes import change_of, chat_of
 from gateway.providers.sandbox.faults import suffer
 from gateway.providers.sandbox.limits import complaints
+from gateway.providers.sandbox.newsletters import invite_admin
 from gateway.providers.sandbox.session import Outgoing
 from gateway.providers.sandbox.settings import SandboxSettings
 from gateway.providers.sandbox.world import Change, Consequences, PlannedReceipt, Verdict
@@ -27,6 +29,7 @@ _READ_AFTER_SECONDS = (1.5, 6.0)  # counted from the delivery
 _SHARE_READ = 0.8
 _PLAYED_AFTER_SECONDS = (0.5, 10.0)  # counted from the reading
 _HEARD = frozenset({"send-audio", "send-ptv"})
+_ADMIN_INVITE = "send-newsletter-admin-invite"
 
 
 @sends.handles(Send)
@@ -48,6 +51,9 @@ async def send(outgoing: Outgoing, message: Send) -> Receipt:
     if verdict.fault:
         await suffer(verdict.fault, around.clock)
         await _hand_over(outgoing, message, change, with_faults=False)
+    if message.kind() == _ADMIN_INVITE:
+        invited = message.model_dump(by_alias=True)["adminInviteMessage"]
+        await invite_admin(outgoing.session, invited["newsletterId"], message.phone)
     return receipt
 
 
@@ -56,6 +62,10 @@ async def _hand_over(
 ) -> Verdict:
     session, attempt = outgoing.session, outgoing.attempt
     around = session.around
+    payload = {
+        **message.model_dump(mode="json", by_alias=True, exclude_none=True),
+        **shown_files(attempt),
+    }
     receipts = plan_receipts(around.settings, around.uniform, heard=message.kind() in _HEARD)
     answer = plan_answer(outgoing, message, receipts)
     session.require_right_to_act()
@@ -65,10 +75,8 @@ async def _hand_over(
         message_id=attempt.message_id,
         kind=message.kind(),
         phone=chat_of(message, attempt.referred),
-        payload={
-            **message.model_dump(mode="json", by_alias=True, exclude_none=True),
-            **shown_files(attempt),
-        },
+        payload=payload,
+        arrival=arrival(message, payload, attempt.message_id),
         consequences=Consequences(receipts, answer, change),
         with_faults=with_faults,
     )
@@ -78,6 +86,8 @@ async def _hand_over(
         raise NotConnected("an older lease")
     if verdict.state is not ConnectionState.CONNECTED:
         raise NotConnected(verdict.state.sentence)
+    if verdict.refusal:
+        raise Refused(verdict.refusal)
     if verdict.fault:
         around.look_within(0)  # a phone that went offline tells so
     elif receipts:

@@ -12,10 +12,11 @@ from gateway.contract.operation import Operation
 from gateway.contract.send import Send
 from gateway.errors import NotConnected, Unconfirmed
 from gateway.providers.sandbox import pairing
+from gateway.providers.sandbox.entities import Entities
 from gateway.providers.sandbox.settings import SandboxSettings
 from gateway.providers.sandbox.telling import connection, connection_version, event_of
 from gateway.providers.sandbox.world import DueEvent, Phone, World
-from gateway.random import Uniform
+from gateway.random import RandomBytes, Uniform
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Attempt, Delivery, Receipt, Seat
 
@@ -37,9 +38,11 @@ class Surrounding:
     """What all sessions of an engine share; `look_within` says when the next event is due."""
 
     world: World
+    entities: Entities
     settings: SandboxSettings
     clock: Clock
     uniform: Uniform
+    random_bytes: RandomBytes
     look_within: Callable[[float], None]
     sends: Handlers[Outgoing]
     operations: "Handlers[SandboxSession]"
@@ -100,6 +103,14 @@ class SandboxSession:
         if self.phone is None:
             raise NotConnected("The session was opened elsewhere.")
         return self.phone
+
+    async def own_phone(self) -> str:
+        """This number, asked before the world is touched."""
+        self.require_seat()
+        seen = await self.around.world.look(self.seat.instance_id)
+        if seen.state is not ConnectionState.CONNECTED:
+            raise NotConnected(seen.state.sentence)
+        return seen.phone
 
     def can_take(self) -> bool:
         """False while whoever reads us is behind, or the lease lapsed: the rest waits."""

@@ -1,15 +1,18 @@
 """How an event is kept until it was told, and read back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+from gateway.contract.callbacks import NotificationCode
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.events import event_from, stored_event
-from gateway.sessions.provider import ConnectionChanged, Event, MessageAcknowledged
+from gateway.sessions.provider import ConnectionChanged, Event, MessageAcknowledged, Notified
 
 Body = Mapping[str, Any]
+
+WHEN_TOLD = datetime.fromtimestamp(0, UTC)  # the time of an event is that of its telling
 
 
 def connection_version(body: Body) -> int | None:
@@ -20,6 +23,30 @@ def connection_version(body: Body) -> int | None:
 def told(event: Event) -> Body:
     """An event to be told; its time is that of the telling."""
     return {"kind": "event", "event": stored_event(event)}
+
+
+def notification(
+    code: NotificationCode,
+    *,
+    notification_id: str,
+    chat: str,
+    by: str,
+    parameters: Sequence[str] = (),
+    **details: str,
+) -> Body:
+    """Something WhatsApp says of a chat by itself, such as GROUP_PARTICIPANT_ADD."""
+    return told(
+        Notified(
+            code=code,
+            chat=chat,
+            at=WHEN_TOLD,
+            provider_message_id=notification_id,
+            parameters=tuple(parameters),
+            details=details or None,
+            by=by,
+            from_me=by == chat,
+        )
+    )
 
 
 def event_of(body: Body, at: datetime) -> Event:

@@ -36,12 +36,16 @@ class PhoneNow:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a message; *accepted* says that it is in the journal."""
+    """What became of a message.
+
+    *accepted* says that it is in the journal, *refusal* why its group does not take it.
+    """
 
     state: ConnectionState
     outdated: bool
     fault: Fault | None
     accepted: bool
+    refusal: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +145,14 @@ class World:
         kind: str,
         phone: str,
         payload: Mapping[str, Any],
+        arrival: Body,
         consequences: Consequences,
         with_faults: bool,
     ) -> Verdict | None:
-        """Hands a message over; None where there is no such phone."""
+        """Hands a message over; None where there is no such phone.
+
+        *arrival* is what other instances get to read of it, if it goes to them.
+        """
         receipts = consequences.receipts
         answer, change = consequences.answer, consequences.change
         rows = await self._store.fetch(
@@ -155,6 +163,7 @@ class World:
             type=kind,
             phone=phone,
             payload=json.dumps(payload),
+            arrival=json.dumps(arrival),
             receipt_statuses=[receipt.status for receipt in receipts],
             receipt_seconds=[receipt.after_seconds for receipt in receipts],
             answer=json.dumps(answer.body) if answer else None,
@@ -166,7 +175,15 @@ class World:
         for row in rows:
             fault = Fault.model_validate(row["fault"]) if row["fault"] else None
             state = ConnectionState(row["state"])
-            return Verdict(state, row["outdated"], fault, accepted=row["seen"] is not None)
+            for reached in row["reached"]:
+                await self._store.signal(reached)
+            return Verdict(
+                state,
+                row["outdated"],
+                fault,
+                accepted=row["seen"] is not None,
+                refusal=row["refusal"],
+            )
         return None
 
     async def mark(self, instance_id: str, change: Change, *, epoch: int) -> bool:
@@ -188,6 +205,17 @@ class World:
             "show_typing", instance_id=instance_id, epoch=epoch, phone=phone, seconds=seconds
         )
         return bool(rows)
+
+    async def mark_read(self, writer: str, message_ids: Sequence[str]) -> None:
+        """Tells the instance of number *writer*, if there is one, that these were read."""
+        for row in await self._store.fetch(
+            "mark_read", writer=writer, message_ids=list(message_ids)
+        ):
+            await self._store.signal(row["instance_id"])
+
+    async def hear_of(self, instance_id: str, body: Body) -> None:
+        """Keeps something to be told to an instance."""
+        await self._store.fetch("receive_message", instance_id=instance_id, body=json.dumps(body))
 
     async def due(
         self,

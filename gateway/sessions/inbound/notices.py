@@ -112,6 +112,7 @@ async def _keep(
             message_id=message_id,
             chat=who.chat,
             sender=who.sender.chat,
+            sender_name=None,
             from_me=isinstance(event, Notified) and event.from_me,
             at=event.at,
             kind=_KIND,

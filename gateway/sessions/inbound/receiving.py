@@ -54,6 +54,7 @@ async def to_keep(about: About, event: MessageReceived) -> tuple[Received, Recei
         message_id=event.provider_message_id,
         chat=who.chat,
         sender=None if event.from_me else who.sender.chat,
+        sender_name=who.sender.name,
         from_me=event.from_me,
         at=event.at,
         kind=WAITING if event.is_waiting else event.kind,

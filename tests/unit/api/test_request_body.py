@@ -7,7 +7,8 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from gateway.api.request_body import build, read_json
+from gateway.api.request_body import read_json
+from gateway.contract.building import build
 from gateway.contract.messages.text import SendText
 from gateway.contract.queue import ClearQueue, ListQueueByPage, RemoveFromQueue
 from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedContentType

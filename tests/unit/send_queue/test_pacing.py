@@ -1,10 +1,20 @@
 """How long to wait, as numbers."""
 
 import random
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from gateway.send_queue.pacing import Backoff, Pace, pause_before
+from gateway.instances.store import Instance
+from gateway.send_queue.pacing import Backoff, Pace, Tempo, pause_before
+
+
+def instance(**columns: Any) -> Instance:
+    made_long_ago = {"created_at": datetime(2020, 1, 1, tzinfo=UTC)}
+    nothing: dict[str, Any] = dict.fromkeys(field.name for field in fields(Instance))
+    return Instance(**{**nothing, **made_long_ago, **columns})
 
 
 def shortest(low: float, _high: float) -> float:
@@ -62,3 +72,31 @@ def test_the_pause_is_random() -> None:
     uniform = random.Random(1).uniform
 
     assert len({Backoff().after(3, uniform) for _ in range(20)}) == 20
+
+
+@pytest.mark.parametrize(
+    ("limit", "warm_up_days", "age_days", "today"),
+    [
+        (0, 0, 0, 0),
+        (0, 10, 0, 0),
+        (500, 0, 0, 500),
+        (500, 10, 0, 50),
+        (500, 10, 0.99, 50),
+        (500, 10, 1, 100),
+        (500, 10, 9, 500),
+        (500, 10, 400, 500),
+        (5, 10, 0, 1),
+        (500, 10, -3, 50),
+    ],
+)
+def test_a_new_number_comes_up_to_its_daily_limit_in_equal_steps(
+    limit: int, warm_up_days: int, age_days: float, today: int
+) -> None:
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    begun = now - timedelta(days=age_days)
+    young = instance(created_at=begun, daily_limit=limit, warm_up_days=warm_up_days)
+    again = instance(warm_up_from=begun, daily_limit=limit, warm_up_days=warm_up_days)
+
+    assert Tempo(Pace(1, 3)).limit_of(young, now) == today
+    assert Tempo(Pace(1, 3)).limit_of(again, now) == today
+    assert Tempo(Pace(1, 3), limit, warm_up_days).limit_of(instance(created_at=begun), now) == today

@@ -16,7 +16,7 @@ from gateway.contract.send import Send
 from gateway.errors import SessionUnavailable
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.keeper import Keeper
-from gateway.sessions.leases import Lease
+from gateway.sessions.leases import Standing
 from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, Result
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,26 +37,21 @@ class OneLease:
     """Held from the first round to the last."""
 
     may_act_until: float = float("inf")
-    taken: bool = False
 
     async def join(self) -> None:
         pass
 
-    async def renew(self) -> None:
-        pass
+    async def renew(self) -> bool:
+        return True
+
+    async def standing(self) -> Standing:
+        return Standing(held=1, share=1, seconds_until_lapse=None)
 
     async def leave(self) -> None:
         pass
 
     async def held(self) -> dict[str, int]:
         return {"one": 1}
-
-    async def take(self, *, restarted: bool) -> list[Lease]:
-        del restarted
-        if self.taken:
-            return []
-        self.taken = True
-        return [Lease("one", 1)]
 
 
 @dataclass
@@ -151,7 +146,7 @@ async def stage() -> AsyncIterator[Stage]:
         "providers": {"fake": SimpleNamespace(can_repeat_send=True)},
         "engines": {"fake": engine},
     }
-    keeper = Keeper(**parts, clock=NoTimeouts(), renew_seconds=1)
+    keeper = Keeper(**parts, clock=NoTimeouts(), renew_seconds=1, give_seconds=1)
     running = asyncio.create_task(keeper.run_until(stopping))
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):

@@ -2,8 +2,9 @@
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.known import KnownMessage
-from gateway.contract.messages.acting_on_messages import MarkRead, Revoke
+from gateway.contract.messages.acting_on_messages import Revoke
 from gateway.contract.operation import Value
+from gateway.contract.presence import MarkRead
 from gateway.providers.whatsmeow.jids import jid_of
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 
@@ -12,12 +13,11 @@ operations: Handlers[WhatsmeowSession] = Handlers()
 
 @operations.handles(MarkRead)
 async def mark_read(session: WhatsmeowSession, asked: MarkRead) -> Value:
-    target = asked.target
     await session.call(
         "mark_read",
-        ids=[target.provider_message_id],
-        chat=jid_of(target.chat),
-        sender=jid_of(target.sender or target.chat),
+        ids=list(asked.message_ids),
+        chat=jid_of(asked.phone),
+        sender=jid_of(asked.sender or asked.phone),
     )
     return Value()
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.send_queue.batching import NOT_NOW, Batch, NotNow
+from gateway.batching import NOT_NOW, Batch, NotNow
 
 Answers = Sequence[str | Exception | NotNow]
 

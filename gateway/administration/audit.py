@@ -1,0 +1,81 @@
+"""Who did what, when, and from which address; kept for a number of days."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.contract.account import Act, ListActs, SetConsentRule
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Value
+from gateway.database.pool import Database
+from gateway.database.queries import query
+from gateway.instances.accounts import Account
+
+_NOTE_ACT = query("people", "note_act")
+_LIST_ACTS = query("people", "list_acts")
+_SET_CONSENT_RULE = query("people", "set_consent_rule")
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Every method may raise DatabaseUnavailable."""
+
+    database: Database
+    days: int
+
+    async def note(
+        self, act: str, *, account_id: str | None, instance_id: str | None, address: str | None
+    ) -> None:
+        """To be called before the act: what cannot be noted is not done."""
+        await self.database.execute(
+            _NOTE_ACT,
+            act=act,
+            account_id=account_id,
+            instance_id=instance_id,
+            address=address,
+            days=self.days,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDesk:
+    """What the answers are made from."""
+
+    audit: Audit
+    account: Account
+
+
+@dataclass(frozen=True, slots=True)
+class _Act:
+    at: datetime
+    instance_id: str | None
+    act: str
+    address: str | None
+
+
+handlers = Handlers[AccountDesk]()
+
+
+@handlers.handles(ListActs)
+async def list_acts(desk: AccountDesk, asked: ListActs) -> tuple[Act, ...]:
+    rows = await desk.audit.database.fetch_all(
+        _Act,
+        _LIST_ACTS,
+        account_id=desk.account.id,
+        days=desk.audit.days,
+        limit=asked.page_size,
+        offset=asked.offset,
+    )
+    return tuple(
+        Act(
+            at=row.at.astimezone(UTC), instance_id=row.instance_id, act=row.act, address=row.address
+        )
+        for row in rows
+    )
+
+
+@handlers.handles(SetConsentRule)
+async def set_consent_rule(desk: AccountDesk, asked: SetConsentRule) -> Value:
+    await desk.audit.database.execute(
+        _SET_CONSENT_RULE, account_id=desk.account.id, refuse=asked.value
+    )
+    return Value()

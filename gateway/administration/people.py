@@ -1,0 +1,105 @@
+"""What a person may ask of us: to be forgotten, and not to be written to."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from gateway.contract.contacts import (
+    ConsentRecord,
+    Erased,
+    ErasePerson,
+    ForgetConsent,
+    ReadConsent,
+    RecordConsent,
+)
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Value
+from gateway.database.pool import Database
+from gateway.database.queries import query
+from gateway.instances.store import Instance
+from gateway.observability.logging import logger
+
+_NAMES_OF_PERSON = query("people", "names_of_person")
+_ERASE_PERSON = query("people", "erase_person")
+_FIND_CONSENT = query("people", "find_consent")
+_RECORD_CONSENT = query("people", "record_consent")
+_FORGET_CONSENT = query("people", "forget_consent")
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleDesk:
+    """What the answers are made from."""
+
+    database: Database
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Consent:
+    phone: str
+    status: Literal["granted", "revoked"]
+    source: str | None
+    note: str | None
+    at: datetime
+
+
+handlers = Handlers[PeopleDesk]()
+
+
+@handlers.handles(ErasePerson)
+async def erase(desk: PeopleDesk, asked: ErasePerson) -> Erased:
+    """Consent stays: that somebody does not want to be written to must not be forgotten."""
+    names = await desk.database.fetch_all(
+        _Name, _NAMES_OF_PERSON, instance_id=desk.instance.id, phone=asked.phone
+    )
+    (erased,) = await desk.database.fetch_dicts(
+        _ERASE_PERSON, instance_id=desk.instance.id, names=[row.name for row in names]
+    )
+    logger.info("person_erased", instance_id=desk.instance.id, **erased)
+    return Erased(phone=asked.phone, erased=erased)
+
+
+@handlers.handles(ReadConsent)
+async def read_consent(desk: PeopleDesk, asked: ReadConsent) -> ConsentRecord:
+    row = await desk.database.fetch_one(
+        _Consent, _FIND_CONSENT, instance_id=desk.instance.id, phone=asked.phone
+    )
+    return _record(row) if row else ConsentRecord(phone=asked.phone, status="unknown")
+
+
+@handlers.handles(RecordConsent)
+async def record_consent(desk: PeopleDesk, asked: RecordConsent) -> ConsentRecord:
+    row = await desk.database.fetch_one(
+        _Consent,
+        _RECORD_CONSENT,
+        instance_id=desk.instance.id,
+        phone=asked.phone,
+        status=asked.status,
+        source=asked.source,
+        note=asked.note,
+    )
+    assert row is not None
+    return _record(row)
+
+
+@handlers.handles(ForgetConsent)
+async def forget_consent(desk: PeopleDesk, asked: ForgetConsent) -> Value:
+    forgotten = await desk.database.execute(
+        _FORGET_CONSENT, instance_id=desk.instance.id, phone=asked.phone
+    )
+    return Value(value=bool(forgotten))
+
+
+def _record(row: _Consent) -> ConsentRecord:
+    return ConsentRecord(
+        phone=row.phone,
+        status=row.status,
+        source=row.source,
+        note=row.note,
+        at=int(row.at.timestamp() * 1000),
+    )

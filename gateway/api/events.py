@@ -1,0 +1,41 @@
+"""Server-Sent Events: everything an account is told, to whoever cannot be called."""
+
+from collections.abc import AsyncIterator, Callable
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from gateway.api.caller import Reception
+from gateway.api.endpoints import Services
+from gateway.errors import Unavailable
+from gateway.webhooks.stream import Cursor, StreamedEvent
+
+_HEARTBEAT_SECONDS = 15
+_SEND_SECONDS = 30.0  # a reader that takes nothing for so long comes back with Last-Event-ID
+
+
+class EventsEndpoint:
+    """GET /events with the account's token in `Authorization: Bearer`."""
+
+    def __init__(self, reception: Reception, services: Callable[[], Services | None]) -> None:
+        self._reception, self._services = reception, services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        services = self._services()
+        if services is None:
+            raise Unavailable("The gateway is starting")
+        account = await self._reception.account(request, services.accounts)
+        last = request.headers.get("last-event-id")
+        pages = await services.stream.follow(account.id, Cursor.read(last) if last else None)
+        response = EventSourceResponse(
+            _events(pages), ping=_HEARTBEAT_SECONDS, send_timeout=_SEND_SECONDS
+        )
+        await response(scope, receive, send)
+
+
+async def _events(pages: AsyncIterator[list[StreamedEvent]]) -> AsyncIterator[ServerSentEvent]:
+    async for page in pages:
+        for event in page:
+            yield ServerSentEvent(event.body, id=str(event.cursor), event=event.type, sep="\n")

@@ -1,0 +1,59 @@
+"""Which provider can do what: computed, so that it cannot be wrong."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.api.json_response import JsonResponse
+from gateway.contract.catalogue import Catalogue
+from gateway.contract.operation import Operation
+
+Supports = Callable[[type[Any]], bool]
+
+
+def provider_table(
+    catalogue: Catalogue, providers: Mapping[str, Supports], by_gateway: Supports
+) -> dict[str, Any]:
+    """Every route, and the providers that can do it.
+
+    *by_gateway* says what our own tables answer; such an operation may still need the session
+    for something (`asks`), and then counts only where the provider can answer that.
+    """
+    names = sorted(providers)
+    rows = [
+        _row("POST", str(send.path), send.__name__, [n for n in names if providers[n](send)])
+        for send in catalogue.sends.values()
+    ]
+    rows += [
+        _row(
+            *(operation.address or address),
+            operation.__name__,
+            [n for n in names if _can(operation, providers[n], by_gateway)],
+        )
+        for address, operation in catalogue.operations.items()
+        if address == operation.address and not operation.absolute
+    ]
+    return {
+        "providers": names,
+        "operations": sorted(rows, key=lambda row: (row["path"], row["method"])),
+    }
+
+
+def provider_route(table: Callable[[], Mapping[str, Any]]) -> Route:
+    async def show(_request: Request) -> Response:
+        return JsonResponse(table())
+
+    return Route("/providers", show)
+
+
+def _can(operation: type[Operation[Any]], provider: Supports, by_gateway: Supports) -> bool:
+    if by_gateway(operation):
+        return operation.asks is None or provider(operation.asks)
+    return provider(operation)
+
+
+def _row(method: str, path: str, name: str, supported_by: Sequence[str]) -> dict[str, Any]:
+    return {"method": method, "path": path, "operation": name, "supportedBy": list(supported_by)}

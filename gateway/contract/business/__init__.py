@@ -1,0 +1,1 @@
+"""A business: its profile, its catalogue, its labels."""

@@ -1,0 +1,283 @@
+"""Answers about chats and groups as lists show them, and about the history of a chat."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gateway.contract.catalogue import catalogue
+from gateway.contract.chats import (
+    ChatDetails,
+    ChatNote,
+    ChatSummary,
+    ListChats,
+    ListMessages,
+    ModifyChat,
+    ReadChat,
+    SetNote,
+    TouchChat,
+    text_flag,
+)
+from gateway.contract.groups import (
+    GroupMetadata,
+    ListedGroup,
+    ListGroups,
+    ListJoinedGroups,
+    ReadGroup,
+    ReadGroupLight,
+)
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Success, Value
+from gateway.contract.wire import is_group
+from gateway.database.queries import query
+from gateway.directory.contacts import profile_of
+from gateway.directory.desk import DirectoryDesk
+
+_FIRST_PAGE = query("directory", "first_page_of_chats")
+_FURTHER_PAGE = query("directory", "further_page_of_chats")
+_FIND_CHATS = query("directory", "find_chats")
+_LIST_MESSAGES = query("directory", "list_messages")
+_MODIFY_CHAT = query("directory", "modify_chat")
+_SET_NOTE = query("directory", "set_note")
+_NAMES_OF = query("directory", "names_of")
+
+_LISTING_SECONDS = 600.0
+_FOR_EVER = -1
+_NOTE_ID_BYTES = 16
+
+handlers = Handlers[DirectoryDesk]()
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    phone: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Chat:
+    phone: str
+    name: str | None
+    unread: int
+    last_message_at: datetime
+    archived: bool
+    pinned: bool
+    muted: bool
+    note: str | None
+    note_id: str | None
+    note_created_at: datetime | None
+    note_updated_at: datetime | None
+    tags: Sequence[str]
+
+    def fields(self) -> dict[str, Any]:
+        return {
+            "phone": self.phone,
+            "name": self.name,
+            "unread": str(self.unread),
+            "last_message_time": str(int(self.last_message_at.timestamp())),
+            "is_muted": "1" if self.muted else "0",
+            "mute_end_time": _FOR_EVER if self.muted else None,
+            "archived": text_flag(self.archived),
+            "pinned": text_flag(self.pinned),
+            "is_group": is_group(self.phone),
+            "notes": self._shown_note(),
+            "tags": tuple(self.tags),
+            "messages_unread": self.unread,
+        }
+
+    def _shown_note(self) -> ChatNote | None:
+        if not (self.note and self.note_id and self.note_created_at and self.note_updated_at):
+            return None
+        return ChatNote(
+            id=self.note_id,
+            content=self.note,
+            created_at=_ms(self.note_created_at),
+            last_update_at=_ms(self.note_updated_at),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    message_id: str
+    from_me: bool
+    sender: str | None
+    status: str
+    type: str
+    payload: Mapping[str, Any]
+    at: datetime
+    delivered_at: datetime | None
+    read_at: datetime | None
+    played_at: datetime | None
+
+
+@handlers.handles(ListChats)
+async def list_chats(desk: DirectoryDesk, asked: ListChats) -> tuple[ChatSummary, ...]:
+    """In the order that the first page found, for ten minutes: what moves meanwhile is not lost."""
+    if asked.page == 1:
+        named = await desk.database.fetch_all(
+            _Named, _FIRST_PAGE, instance_id=desk.instance.id, page_size=asked.page_size
+        )
+    else:
+        named = await desk.database.fetch_all(
+            _Named,
+            _FURTHER_PAGE,
+            instance_id=desk.instance.id,
+            page=asked.page,
+            page_size=asked.page_size,
+            seconds=_LISTING_SECONDS,
+        )
+    chats = await _find(desk, [row.phone for row in named])
+    return tuple(ChatSummary(**chats[row.phone].fields()) for row in named if row.phone in chats)
+
+
+@handlers.handles(ReadChat)
+async def read_chat(desk: DirectoryDesk, asked: ReadChat) -> ChatDetails:
+    shown = await profile_of(desk, asked.phone)
+    seen = {"profile_thumbnail": shown.picture, "about": shown.about}
+    if chat := (await _find(desk, [asked.phone])).get(asked.phone):
+        return ChatDetails(**chat.fields(), **seen)
+    return ChatDetails(
+        phone=asked.phone,
+        name=shown.name,
+        unread="0",
+        last_message_time="0",
+        is_muted="0",
+        archived="false",
+        pinned="false",
+        is_group=is_group(asked.phone),
+        messages_unread=0,
+        **seen,
+    )
+
+
+@handlers.handles(ListMessages)
+async def list_messages(desk: DirectoryDesk, asked: ListMessages) -> tuple[dict[str, Any], ...]:
+    rows = await desk.database.fetch_all(
+        _Message,
+        _LIST_MESSAGES,
+        instance_id=desk.instance.id,
+        phone=asked.phone,
+        last_message_id=asked.last_message_id,
+        limit=asked.amount,
+    )
+    return tuple(_shown(desk, asked.phone, row) for row in rows)
+
+
+@handlers.handles(ModifyChat)
+async def modify_chat(desk: DirectoryDesk, asked: ModifyChat) -> Value:
+    await desk.asker.ask(desk.instance, TouchChat(phone=asked.phone, action=asked.action))
+    await desk.database.execute(
+        _MODIFY_CHAT, instance_id=desk.instance.id, phone=asked.phone, action=asked.action
+    )
+    return Value()
+
+
+@handlers.handles(SetNote)
+async def set_note(desk: DirectoryDesk, asked: SetNote) -> Success:
+    await desk.database.execute(
+        _SET_NOTE,
+        instance_id=desk.instance.id,
+        phone=asked.phone,
+        note=asked.notes or None,
+        note_id=desk.random_bytes(_NOTE_ID_BYTES).hex(),
+    )
+    return Success()
+
+
+@handlers.handles(ListGroups)
+async def list_groups(desk: DirectoryDesk, asked: ListGroups) -> tuple[ListedGroup, ...]:
+    """The newest group first: what is written moves none."""
+    joined = await desk.asker.ask(desk.instance, ListJoinedGroups())
+    ordered = sorted(joined, key=lambda group: (-group.since_ms, group.phone))
+    page = ordered[asked.offset : asked.offset + asked.page_size]
+    chats = await _find(desk, [group.phone for group in page])
+    return tuple(
+        _listed(group.phone, group.subject, group.since_ms, chats.get(group.phone))
+        for group in page
+    )
+
+
+@handlers.handles(ReadGroup)
+async def read_group(desk: DirectoryDesk, asked: ReadGroup) -> GroupMetadata:
+    return await _with_names(desk, await desk.asker.ask(desk.instance, asked))
+
+
+@handlers.handles(ReadGroupLight)
+async def read_group_light(desk: DirectoryDesk, asked: ReadGroupLight) -> GroupMetadata:
+    return await _with_names(desk, await desk.asker.ask(desk.instance, asked))
+
+
+async def _with_names(desk: DirectoryDesk, group: GroupMetadata) -> GroupMetadata:
+    """People who are saved are shown as they are saved."""
+    saved = {
+        row["phone"]: {"name": row["name"], "short": row["short"]}
+        for row in await desk.database.fetch_dicts(
+            _NAMES_OF,
+            instance_id=desk.instance.id,
+            phones=[each.phone for each in group.participants],
+        )
+    }
+    people = tuple(
+        each.model_copy(update=saved[each.phone]) if each.phone in saved else each
+        for each in group.participants
+    )
+    return group.model_copy(update={"participants": people})
+
+
+def _listed(phone: str, subject: str, since_ms: int, chat: _Chat | None) -> ListedGroup:
+    if chat is None:
+        return ListedGroup(phone=phone, name=subject, last_message_time=str(since_ms))
+    return ListedGroup(
+        phone=phone,
+        name=subject,
+        last_message_time=str(max(since_ms, _ms(chat.last_message_at))),
+        unread=str(chat.unread),
+        messages_unread=str(chat.unread),
+        is_muted="1" if chat.muted else "0",
+        mute_end_time=str(_FOR_EVER) if chat.muted else None,
+        archived=text_flag(chat.archived),
+        pinned=text_flag(chat.pinned),
+    )
+
+
+async def _find(desk: DirectoryDesk, phones: list[str]) -> dict[str, _Chat]:
+    rows = await desk.database.fetch_all(
+        _Chat, _FIND_CHATS, instance_id=desk.instance.id, phones=phones
+    )
+    return {row.phone: row for row in rows}
+
+
+def _shown(desk: DirectoryDesk, phone: str, row: _Message) -> dict[str, Any]:
+    participant = {"participantPhone": row.sender} if row.sender and is_group(phone) else {}
+    return {
+        "instanceId": desk.instance.id,
+        "messageId": row.message_id,
+        "phone": phone,
+        "fromMe": row.from_me,
+        "momment": _ms(row.at),
+        "status": _status(row),
+        "broadcast": False,
+        **participant,
+        **_content(row),
+    }
+
+
+def _content(row: _Message) -> Mapping[str, Any]:
+    """As callbacks have it; what we sent is kept as it was asked for."""
+    declared = catalogue().sends.get(row.type)
+    if declared is None:
+        return row.payload
+    message = declared.model_validate(row.payload)
+    if (text := message.readable_text()) is not None and row.type == "send-text":
+        return {"text": {"message": text}}
+    return {row.type.removeprefix("send-"): message.model_dump(by_alias=True, mode="json")}
+
+
+def _status(row: _Message) -> str:
+    if not row.from_me:
+        return "RECEIVED"
+    reached = (("PLAYED", row.played_at), ("READ", row.read_at), ("RECEIVED", row.delivered_at))
+    return next((name for name, at in reached if at), "SENT")
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)

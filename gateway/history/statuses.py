@@ -1,0 +1,178 @@
+"""Answers to /messages-status, from the states kept in history."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.messages_status import (
+    AggregatedStatus,
+    MessageCounts,
+    MessagesStatus,
+    ParticipantStatus,
+    RawStatus,
+    ReadMessagesStatus,
+    ReceiptState,
+    StatusMeta,
+)
+from gateway.contract.wire import is_group
+from gateway.database.pool import Database
+from gateway.database.queries import query
+
+_LIST_STATUSES = query("history", "list_statuses")
+_COUNT_STATUSES = query("history", "count_statuses")
+_LIST_RECEIPTS = query("history", "list_receipts")
+
+
+@dataclass(frozen=True, slots=True)
+class StatusDesk:
+    """What the answers are made from."""
+
+    database: Database
+    instance_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """When somebody, or the first of many, reached each state."""
+
+    delivered_at: datetime | None
+    read_at: datetime | None
+    played_at: datetime | None
+
+    def reached(self) -> Iterator[tuple[ReceiptState, datetime]]:
+        """From the first state to the last."""
+        if self.delivered_at:
+            yield "delivered", self.delivered_at
+        if self.read_at:
+            yield "read", self.read_at
+        if self.played_at:
+            yield "played", self.played_at
+
+
+@dataclass(frozen=True, slots=True)
+class _Message(_Times):
+    message_id: str
+    phone: str
+    sent_at: datetime
+    lid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Receipt(_Times):
+    message_id: str
+    participant: str
+    lid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    total: int
+
+
+_Receipts = Mapping[str, Sequence[_Receipt]]
+
+handlers = Handlers[StatusDesk]()
+
+
+@handlers.handles(ReadMessagesStatus)
+async def read_messages_status(desk: StatusDesk, asked: ReadMessagesStatus) -> MessagesStatus:
+    wanted = {
+        "instance_id": desk.instance_id,
+        "message_id": asked.message_id,
+        "phones": sorted({chat for chat in (asked.group_id, asked.phone) if chat}),
+    }
+    counted = await desk.database.fetch_one(_Count, _COUNT_STATUSES, **wanted)
+    messages = await desk.database.fetch_all(
+        _Message, _LIST_STATUSES, **wanted, most=asked.limit, skipped=asked.offset
+    )
+    rows = await desk.database.fetch_all(
+        _Receipt,
+        _LIST_RECEIPTS,
+        instance_id=desk.instance_id,
+        message_ids=[m.message_id for m in messages if is_group(m.phone)],
+    )
+    receipts = {key: list(of_one) for key, of_one in groupby(rows, key=lambda r: r.message_id)}
+    meta = StatusMeta(total=counted.total if counted else 0, limit=asked.limit, offset=asked.offset)
+    if asked.format == "raw":
+        raw = (item for m in messages for item in _raw(desk, m, receipts))
+        return MessagesStatus(data=tuple(raw), meta=meta)
+    return MessagesStatus(
+        data=tuple(
+            _aggregated(desk, m, receipts, with_participants=asked.include_participants)
+            for m in messages
+        ),
+        meta=meta,
+    )
+
+
+def _signs(message: _Message, receipts: _Receipts) -> list[tuple[str, str | None, _Times]]:
+    """Who reached which states: everybody in a group, or the one person there is."""
+    if is_group(message.phone):
+        return [(r.participant, r.lid, r) for r in receipts.get(message.message_id, ())]
+    return [(message.phone, message.lid, message)]
+
+
+def _aggregated(
+    desk: StatusDesk, message: _Message, receipts: _Receipts, *, with_participants: bool
+) -> AggregatedStatus:
+    signs = _signs(message, receipts)
+    states = [dict(times.reached()) for _, _, times in signs]
+    latest = [max(reached.values(), default=message.sent_at) for reached in states]
+    in_group = is_group(message.phone)
+    return AggregatedStatus(
+        message_id=message.message_id,
+        instance_id=desk.instance_id,
+        group_id=message.phone.removesuffix("-group") if in_group else None,
+        phone=message.phone,
+        is_group=in_group,
+        total_participants=len(signs),
+        status=MessageCounts(
+            sent=len(signs),
+            delivered=sum("delivered" in reached for reached in states),
+            read=sum("read" in reached for reached in states),
+            played=sum("played" in reached for reached in states),
+        ),
+        participants=tuple(_participant(message, who, times) for who, _, times in signs)
+        if with_participants
+        else None,
+        created_at=_ms(message.sent_at),
+        updated_at=_ms(max(latest, default=message.sent_at)),
+    )
+
+
+def _participant(message: _Message, who: str, times: _Times) -> ParticipantStatus:
+    *_, (status, at) = (("sent", message.sent_at), *times.reached())
+    return ParticipantStatus(phone=who, status=status, timestamp=_ms(at))
+
+
+def _raw(desk: StatusDesk, message: _Message, receipts: _Receipts) -> Iterator[RawStatus]:
+    in_group = is_group(message.phone)
+    for who, lid, times in _signs(message, receipts):
+        for status, at in times.reached():
+            people = (
+                {"participantPhone": who, "participantLid": lid} if in_group else {"chatLid": lid}
+            )
+            payload = {
+                "type": "MessageStatusCallback",
+                "instanceId": desk.instance_id,
+                "status": status,
+                "ids": [message.message_id],
+                "momment": _ms(at),
+                "phone": message.phone,
+                "isGroup": in_group,
+                "fromMe": True,
+                "senderDevice": 0,
+                **{name: value for name, value in people.items() if value},
+            }
+            yield RawStatus(
+                message_id=message.message_id,
+                instance_id=desk.instance_id,
+                payload=payload,
+                cached_at=_ms(at),
+            )
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)

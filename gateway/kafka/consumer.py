@@ -1,0 +1,242 @@
+"""Takes messages to send from topics, each into the queue exactly once."""
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+from aiokafka import (
+    AIOKafkaConsumer,
+    AIOKafkaProducer,
+    ConsumerRebalanceListener,
+    ConsumerRecord,
+    TopicPartition,
+)
+from aiokafka.errors import KafkaError
+
+from gateway.clock import Clock
+from gateway.contract.building import build, holds_nul
+from gateway.contract.catalogue import catalogue
+from gateway.contract.send import Send
+from gateway.database.pool import Database
+from gateway.database.queries import query
+from gateway.errors import CallerError, DatabaseUnavailable, InvalidRequest, NotFound, QueueFull
+from gateway.instances.store import Instance, Instances
+from gateway.kafka.connection import Brokers, find_accounts
+from gateway.kafka.publisher import new_producer
+from gateway.observability.logging import logger
+from gateway.observability.metrics import Metrics
+from gateway.send_queue.admission import Admission
+from gateway.send_queue.enqueue import NOTE_OFFSET, Enqueuer, IdempotencyKey, Offset
+
+_OFFSETS = query("kafka", "offsets")
+
+_RECORDS_AT_ONCE = 200
+_WAIT_MS = 500
+_PAUSE_SECONDS = 1.0
+_LONGEST_KEY = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Which account each topic sends for; those of *schedule* ask for a time."""
+
+    send: Mapping[str, str]
+    schedule: Mapping[str, str]
+    refused: str
+    group: str
+
+    @property
+    def accounts(self) -> dict[str, str]:
+        return {**self.send, **self.schedule}
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    topic: str
+    partition: int
+    next_offset: int
+
+
+class Consumer:
+    """Part of the service.
+
+    A record is a JSON object: `instanceId`, `type` (the route, such as `send-text`), `message`
+    (the body of that route), and the event's own `id`, which may be a header instead.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        brokers: Brokers,
+        *,
+        sources: Sources,
+        instances: Instances,
+        enqueuer: Enqueuer,
+        admission: Admission,
+        metrics: Metrics,
+    ) -> None:
+        self._database, self._clock, self._brokers = database, clock, brokers
+        self._sources, self._instances = sources, instances
+        self._enqueuer, self._admission, self._metrics = enqueuer, admission, metrics
+        self._accounts: Mapping[str, str] = {}
+        self._stopping = asyncio.Event()
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        self._stopping = stopping
+        while not stopping.is_set():
+            try:
+                await self._run()
+            except DatabaseUnavailable as error:
+                logger.warning("kafka_waits_for_database", error=str(error))
+            except NotFound as error:
+                logger.warning("kafka_waits_for_account", error=str(error))
+            except (KafkaError, TimeoutError, OSError) as error:
+                logger.warning("kafka_did_not_answer", error=type(error).__name__)
+            await self._clock.wait(stopping, _PAUSE_SECONDS)
+
+    async def _run(self) -> None:
+        """Returns when stopping; what fails is begun again from the stored offsets."""
+        named = self._sources.accounts
+        ids = await find_accounts(self._database, list(named.values()))
+        self._accounts = {topic: ids[account] for topic, account in named.items()}
+        consumer = AIOKafkaConsumer(
+            **self._brokers.options(),
+            group_id=self._sources.group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        producer = new_producer(self._brokers)
+        consumer.subscribe(list(named), listener=_GoOn(self._database, consumer))
+        try:
+            await producer.start()
+            await consumer.start()
+            while not self._stopping.is_set():
+                records = await consumer.getmany(timeout_ms=_WAIT_MS, max_records=_RECORDS_AT_ONCE)
+                async with asyncio.TaskGroup() as group:
+                    for partition in records.values():
+                        group.create_task(self._take_in_order(partition, producer))
+        except* (KafkaError, OSError, DatabaseUnavailable) as errors:
+            raise _first(errors) from None
+        finally:
+            await consumer.stop()
+            await producer.stop()
+
+    async def _take_in_order(
+        self, records: list[ConsumerRecord], producer: AIOKafkaProducer
+    ) -> None:
+        for record in records:
+            if self._stopping.is_set():
+                return
+            try:
+                await self._take(record)
+            except CallerError as error:
+                await self._refuse(record, error, producer)
+
+    async def _take(self, record: ConsumerRecord) -> None:
+        """Returns once the message and the offset are committed.
+
+        Raises:
+            CallerError: it cannot be accepted, now or later.
+        """
+        event = _read(record)
+        instance = await self._instance(record.topic, event)
+        message = self._message(record.topic, event)
+        self._admission.check(instance, message)
+        while not self._stopping.is_set():
+            try:
+                await self._enqueuer.enqueue(
+                    instance, message, idempotency=_key(record, event), offset=_offset(record)
+                )
+            except (QueueFull, DatabaseUnavailable) as error:
+                logger.warning("kafka_waits_for_queue", instance_id=instance.id, error=str(error))
+                await self._clock.wait(self._stopping, _PAUSE_SECONDS)
+            else:
+                self._metrics.queued(message.kind(), instance.id)
+                return
+
+    async def _instance(self, topic: str, event: Mapping[str, Any]) -> Instance:
+        instance = await self._instances.find(str(event.get("instanceId", "")))
+        if instance is None or instance.account_id != self._accounts[topic]:
+            raise InvalidRequest("instanceId: is no instance of the account of this topic")
+        return instance
+
+    def _message(self, topic: str, event: Mapping[str, Any]) -> Send:
+        kind = catalogue().sends.get(str(event.get("type", "")).strip("/"))
+        if kind is None:
+            raise InvalidRequest("type: must be a route that sends, such as send-text")
+        message = build(kind, event.get("message"))
+        if topic in self._sources.schedule and message.scheduled_for is None:
+            raise InvalidRequest("message.scheduledFor: is required in this topic")
+        return message
+
+    async def _refuse(
+        self, record: ConsumerRecord, error: CallerError, producer: AIOKafkaProducer
+    ) -> None:
+        """The record as it came goes to a topic of its own, with what is wrong in its headers."""
+        origin = f"{record.topic}:{record.partition}:{record.offset}"
+        logger.warning("kafka_record_refused", origin=origin, reason=str(error))
+        await producer.send_and_wait(
+            self._sources.refused,
+            record.value,
+            key=record.key,
+            headers=[*record.headers, ("error", str(error).encode()), ("origin", origin.encode())],
+        )
+        await self._database.execute(NOTE_OFFSET, **asdict(_offset(record)))
+
+
+class _GoOn(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """Begins each partition after the last record that our own database knows."""
+
+    def __init__(self, database: Database, consumer: AIOKafkaConsumer) -> None:
+        self._database, self._consumer = database, consumer
+
+    async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
+        """What is still being taken is known by its key to whoever takes it again."""
+
+    async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
+        stored = await self._database.fetch_all(
+            _Stored, _OFFSETS, topics=sorted({p.topic for p in assigned})
+        )
+        for row in stored:
+            partition = TopicPartition(row.topic, row.partition)
+            if partition in assigned:
+                self._consumer.seek(partition, row.next_offset)
+
+
+def _read(record: ConsumerRecord) -> dict[str, Any]:
+    try:
+        event = orjson.loads(record.value or b"")
+    except orjson.JSONDecodeError as error:
+        raise InvalidRequest(f"The record is not valid JSON: {error.msg}") from None
+    if not isinstance(event, dict):
+        raise InvalidRequest("The record must be a JSON object")
+    if holds_nul(event):
+        raise InvalidRequest("The record holds a NUL character")
+    return event
+
+
+def _key(record: ConsumerRecord, event: Mapping[str, Any]) -> IdempotencyKey:
+    """The event's own id; where it has none, its place in the topic."""
+    headers = {name.lower(): value for name, value in record.headers}
+    own = headers.get("id", b"").decode("utf-8", "replace") or str(event.get("id") or "")
+    if "\x00" in own or len(own) > _LONGEST_KEY:
+        raise InvalidRequest(f"id: must be at most {_LONGEST_KEY} characters")
+    place = f"{record.topic}:{record.partition}:{record.offset}"
+    digest = hashlib.sha256(orjson.dumps([event.get("type"), event.get("message")]))
+    return IdempotencyKey(own or place, digest.digest())
+
+
+def _offset(record: ConsumerRecord) -> Offset:
+    return Offset(record.topic, record.partition, record.offset + 1)
+
+
+def _first(errors: BaseExceptionGroup[Exception]) -> Exception:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, Exception)
+    return error

@@ -1,0 +1,188 @@
+"""What a simulated phone is set to: profile, privacy, security, business."""
+
+from collections.abc import Callable
+
+from pydantic import Field
+
+from gateway.contract.business.profile import BusinessProfile
+from gateway.contract.callbacks import NotificationCode
+from gateway.contract.handlers import Handlers
+from gateway.contract.instances import SetProfileAbout, SetProfileName, SetProfilePicture
+from gateway.contract.operation import Success, Value
+from gateway.contract.privacy import (
+    AudienceOperation,
+    BlacklistChange,
+    Disallowed,
+    ListDisallowed,
+    Privacy,
+    ReadPrivacy,
+    SetDescriptionPrivacy,
+    SetGroupAdd,
+    SetLastSeen,
+    SetMessagesDuration,
+    SetOnline,
+    SetPhotoPrivacy,
+    SetReadReceipts,
+)
+from gateway.providers.sandbox.entities import Answer, Entity
+from gateway.providers.sandbox.numbers import picture_of
+from gateway.providers.sandbox.session import SandboxSession
+from gateway.providers.sandbox.telling import told
+from gateway.sessions.provider import Notified
+
+operations: Handlers[SandboxSession] = Handlers()
+
+_SELF = "self"
+_AUDIENCES: dict[type[AudienceOperation], tuple[str, str]] = {
+    SetLastSeen: ("last_seen", "lastSeen"),
+    SetPhotoPrivacy: ("photo", "photo"),
+    SetDescriptionPrivacy: ("description", "description"),
+}
+
+
+class Account(Entity):
+    """One for each phone."""
+
+    kind = "account"
+
+    name: str = "Sandbox"
+    about: str = "A simulated phone."
+    picture: str | None = None
+    privacy: Privacy = Field(default_factory=Privacy)
+    excluded: dict[str, list[str]] = Field(default_factory=dict)
+    blocked: list[str] = Field(default_factory=list)
+    expirations: dict[str, str] = Field(default_factory=dict)
+    business: BusinessProfile = Field(default_factory=BusinessProfile)
+    cart_enabled: bool = True
+    email: str | None = None
+    email_verified: bool = False
+    pin: str | None = None
+    sip_token: str | None = None
+    registering: str | None = None
+
+
+async def account_of(session: SandboxSession, instance_id: str | None = None) -> Account:
+    """One's own, or that of another instance."""
+    kept = await session.around.entities.find(
+        Account, _SELF, of=instance_id or session.seat.instance_id
+    )
+    return kept.thing if kept else Account()
+
+
+async def change_account(
+    session: SandboxSession, alter: Callable[[Account], Answer], *, linked: bool = True
+) -> Answer:
+    """Changes one's own; a phone that is not *linked* can be set to something, too."""
+    if linked:
+        await session.own_phone()
+    return await session.around.entities.change(
+        Account, _SELF, alter, of=session.seat.instance_id, missing=Account
+    )
+
+
+@operations.handles(SetProfileName)
+async def set_name(session: SandboxSession, asked: SetProfileName) -> Value:
+    return await _set_profile(
+        session, "name", asked.value, "PROFILE_NAME_UPDATED", profileName=asked.value
+    )
+
+
+@operations.handles(SetProfileAbout)
+async def set_about(session: SandboxSession, asked: SetProfileAbout) -> Value:
+    def alter(account: Account) -> Value:
+        account.about = asked.value
+        return Value()
+
+    return await change_account(session, alter)
+
+
+@operations.handles(SetProfilePicture)
+async def set_picture(session: SandboxSession, asked: SetProfilePicture) -> Value:
+    picture = picture_of(asked.value)
+    return await _set_profile(
+        session, "picture", picture, "PROFILE_PICTURE_UPDATED", updatedPhoto=picture
+    )
+
+
+async def _set_profile(
+    session: SandboxSession, field: str, value: str, told_as: NotificationCode, **further: str
+) -> Value:
+    me = await session.own_phone()
+
+    def alter(account: Account) -> Value:
+        setattr(account, field, value)
+        changed = Notified(
+            told_as,
+            me,
+            session.around.clock.now(),
+            parameters=None,
+            details=further,
+            from_me=True,
+        )
+        account.tell([me], told(changed))
+        return Value()
+
+    return await change_account(session, alter)
+
+
+@operations.handles(AudienceOperation)
+async def set_audience(session: SandboxSession, asked: AudienceOperation) -> Success:
+    field, listed_as = _AUDIENCES[type(asked)]
+    return await _set_privacy(
+        session, field, asked.visualization_type, listed_as, asked.contacts_blacklist
+    )
+
+
+@operations.handles(SetGroupAdd)
+async def set_group_add(session: SandboxSession, asked: SetGroupAdd) -> Success:
+    return await _set_privacy(
+        session, "group_add", asked.type, "groupAdd", asked.contacts_blacklist
+    )
+
+
+@operations.handles(SetOnline)
+async def set_online(session: SandboxSession, asked: SetOnline) -> Success:
+    return await _set_privacy(session, "online", asked.visualization_type)
+
+
+@operations.handles(SetReadReceipts)
+async def set_read_receipts(session: SandboxSession, asked: SetReadReceipts) -> Success:
+    return await _set_privacy(session, "read_receipts", asked.value)
+
+
+@operations.handles(SetMessagesDuration)
+async def set_duration(session: SandboxSession, asked: SetMessagesDuration) -> Success:
+    return await _set_privacy(session, "messages_duration", asked.value)
+
+
+async def _set_privacy(
+    session: SandboxSession,
+    field: str,
+    value: str,
+    listed_as: str = "",
+    changes: tuple[BlacklistChange, ...] = (),
+) -> Success:
+    def alter(account: Account) -> Success:
+        account.privacy = account.privacy.model_copy(update={field: value})
+        listed = account.excluded.setdefault(listed_as, []) if changes else []
+        for change in changes:
+            if change.action == "remove" and change.phone in listed:
+                listed.remove(change.phone)
+            elif change.action == "add" and change.phone not in listed:
+                listed.append(change.phone)
+        return Success()
+
+    return await change_account(session, alter)
+
+
+@operations.handles(ListDisallowed)
+async def list_disallowed(session: SandboxSession, asked: ListDisallowed) -> Disallowed:
+    await session.own_phone()
+    excluded = (await account_of(session)).excluded.get(asked.type, ())
+    return Disallowed(disallowed_contacts=tuple(excluded))
+
+
+@operations.handles(ReadPrivacy)
+async def read_privacy(session: SandboxSession, _asked: ReadPrivacy) -> Privacy:
+    await session.own_phone()
+    return (await account_of(session)).privacy

@@ -1,0 +1,349 @@
+"""A simulated business: its profile, and its catalogue of products and collections."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from gateway.contract.business.catalog import (
+    AddToCollection,
+    Catalog,
+    CollectionChanged,
+    CollectionCreated,
+    CollectionProducts,
+    Collections,
+    CreateCollection,
+    DeleteCollection,
+    DeleteProduct,
+    ListCollectionProducts,
+    ListCollections,
+    ListedCollection,
+    Product,
+    ProductSaved,
+    ReadCatalog,
+    ReadOwnCatalog,
+    ReadProduct,
+    RemoveFromCollection,
+    RenameCollection,
+    SaveProduct,
+    SetCart,
+    ShownProduct,
+)
+from gateway.contract.business.profile import (
+    BusinessProfile,
+    Category,
+    Hours,
+    Interval,
+    ListCategories,
+    ReadBusinessProfile,
+    SetCategories,
+    SetCompanyAddress,
+    SetCompanyDescription,
+    SetCompanyEmail,
+    SetCompanySites,
+    SetHours,
+)
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Success
+from gateway.errors import InvalidRequest, NotFound
+from gateway.providers.sandbox.account import Account, account_of, change_account
+from gateway.providers.sandbox.entities import Entity, Kept
+from gateway.providers.sandbox.groups import new_id
+from gateway.providers.sandbox.session import SandboxSession
+
+operations: Handlers[SandboxSession] = Handlers()
+
+Kind = TypeVar("Kind", bound=Entity)
+_A_PAGE = 100
+_CATEGORIES = (
+    Category(display_name="Other", label="OTHER_COMPANIES", id="629412378414563"),
+    Category(display_name="Restaurant", label="RESTAURANT", id="150108431712141"),
+    Category(display_name="Bakery", id="1223524174334504"),
+    Category(display_name="Education", label="EDUCATION", id="2250"),
+    Category(display_name="Shopping and retail", label="SHOPPING_AND_RETAIL", id="200600219953504"),
+)
+
+
+class ShelfProduct(Entity):
+    """A product as it is kept; prices in whole units."""
+
+    kind = "product"
+
+    saved: SaveProduct
+
+    def shown(self, id_: str) -> Product:
+        saved = self.saved
+        return Product(
+            id=id_,
+            retailer_id=saved.retailer_id,
+            description=saved.description,
+            price=_thousandths(saved.price),
+            sale_price=None if saved.sale_price is None else _thousandths(saved.sale_price),
+            currency=saved.currency,
+            name=saved.name,
+            url=saved.url,
+            is_hidden=saved.is_hidden,
+            images=saved.images,
+        )
+
+
+class ShelfCollection(Entity):
+    """A collection; it changes its id with its products."""
+
+    kind = "collection"
+
+    name: str
+    product_ids: list[str]
+
+
+@operations.handles(SetCompanyDescription)
+async def set_description(session: SandboxSession, asked: SetCompanyDescription) -> Success:
+    return await _set_profile(session, description=asked.value)
+
+
+@operations.handles(SetCompanyAddress)
+async def set_address(session: SandboxSession, asked: SetCompanyAddress) -> Success:
+    return await _set_profile(session, address=asked.value)
+
+
+@operations.handles(SetCompanyEmail)
+async def set_email(session: SandboxSession, asked: SetCompanyEmail) -> Success:
+    return await _set_profile(session, email=asked.value)
+
+
+@operations.handles(SetCompanySites)
+async def set_sites(session: SandboxSession, asked: SetCompanySites) -> Success:
+    return await _set_profile(session, websites=asked.websites)
+
+
+@operations.handles(SetHours)
+async def set_hours(session: SandboxSession, asked: SetHours) -> Success:
+    days = tuple(Interval(**day.model_dump()) for day in asked.days)
+    hours = Hours(timezone=asked.timezone, days=days, mode=asked.mode)
+    return await _set_profile(session, business_hours=hours)
+
+
+@operations.handles(SetCategories)
+async def set_categories(session: SandboxSession, asked: SetCategories) -> Success:
+    known = {name: each for each in _CATEGORIES for name in (each.id, each.label) if name}
+    if unknown := [name for name in asked.categories if name not in known]:
+        raise InvalidRequest(f"categories: {unknown[0]} is not one of the available categories")
+    return await _set_profile(session, categories=tuple(known[name] for name in asked.categories))
+
+
+async def _set_profile(session: SandboxSession, **fields: object) -> Success:
+    def alter(account: Account) -> Success:
+        account.business = account.business.model_copy(update=fields)
+        return Success()
+
+    return await change_account(session, alter)
+
+
+@operations.handles(ListCategories)
+async def list_categories(_session: SandboxSession, asked: ListCategories) -> tuple[Category, ...]:
+    wanted = asked.query.lower()
+    return tuple(each for each in _CATEGORIES if wanted in each.display_name.lower())
+
+
+@operations.handles(ReadBusinessProfile)
+async def read_profile(session: SandboxSession, asked: ReadBusinessProfile) -> BusinessProfile:
+    owner = await _business(session, asked.phone)
+    return (await account_of(session, owner)).business if owner else BusinessProfile()
+
+
+@operations.handles(SaveProduct)
+async def save_product(session: SandboxSession, asked: SaveProduct) -> ProductSaved:
+    await session.own_phone()
+    here, entities = session.seat.instance_id, session.around.entities
+    if asked.retailer_id is not None:
+        for kept in await entities.own(ShelfProduct, here):
+            if kept.thing.saved.retailer_id == asked.retailer_id:
+
+                def alter(product: ShelfProduct) -> None:
+                    product.saved = asked
+
+                await entities.change(ShelfProduct, kept.id, alter, of=here)
+                return ProductSaved(id=kept.id)
+    id_ = new_id(session)
+    await entities.add(ShelfProduct(saved=asked), id_, of=here)
+    return ProductSaved(id=id_)
+
+
+@operations.handles(ReadOwnCatalog)
+async def read_own_catalog(session: SandboxSession, asked: ReadOwnCatalog) -> Catalog:
+    await session.own_phone()
+    return await _catalog(session, session.seat.instance_id, asked.next_cursor)
+
+
+@operations.handles(ReadCatalog)
+async def read_catalog(session: SandboxSession, asked: ReadCatalog) -> Catalog:
+    """Others do not see what is hidden."""
+    owner = await _business(session, asked.phone)
+    if owner is None:
+        return Catalog(cart_enabled=False, next_cursor=None, products=())
+    return await _catalog(session, owner, asked.next_cursor)
+
+
+async def _catalog(session: SandboxSession, owner: str, cursor: str | None) -> Catalog:
+    kept, next_cursor = await _page(session, ShelfProduct, owner, cursor)
+    own = owner == session.seat.instance_id
+    return Catalog(
+        cart_enabled=(await account_of(session, owner)).cart_enabled,
+        next_cursor=next_cursor,
+        products=tuple(
+            each.thing.shown(each.id) for each in kept if own or not each.thing.saved.is_hidden
+        ),
+    )
+
+
+@operations.handles(ReadProduct)
+async def read_product(session: SandboxSession, asked: ReadProduct) -> ShownProduct:
+    await session.own_phone()
+    kept = await session.around.entities.find(ShelfProduct, asked.product_id)
+    if kept is None:
+        raise NotFound("There is no such product")
+    return ShownProduct(
+        cart_enabled=(await account_of(session, kept.instance_id)).cart_enabled,
+        catalog_id=str(int(kept.instance_id[:12], 36)),
+        product=kept.thing.shown(kept.id),
+    )
+
+
+@operations.handles(DeleteProduct)
+async def delete_product(session: SandboxSession, asked: DeleteProduct) -> Success:
+    return await _delete(session, ShelfProduct, asked.product_id)
+
+
+@operations.handles(SetCart)
+async def set_cart(session: SandboxSession, asked: SetCart) -> Success:
+    def alter(account: Account) -> Success:
+        account.cart_enabled = asked.cart_enabled
+        return Success()
+
+    return await change_account(session, alter)
+
+
+@operations.handles(CreateCollection)
+async def create_collection(session: SandboxSession, asked: CreateCollection) -> CollectionCreated:
+    await session.own_phone()
+    await _require_products(session, asked.product_ids)
+    id_ = new_id(session)
+    collection = ShelfCollection(name=asked.name, product_ids=list(asked.product_ids))
+    await session.around.entities.add(collection, id_, of=session.seat.instance_id)
+    return CollectionCreated(collection_id=id_)
+
+
+@operations.handles(ListCollections)
+async def list_collections(session: SandboxSession, asked: ListCollections) -> Collections:
+    await session.own_phone()
+    here = session.seat.instance_id
+    kept, next_cursor = await _page(session, ShelfCollection, here, asked.next_cursor)
+    return Collections(
+        next_cursor=next_cursor,
+        collections=tuple(
+            ListedCollection(id=each.id, name=each.thing.name, status="APPROVED") for each in kept
+        ),
+    )
+
+
+@operations.handles(DeleteCollection)
+async def delete_collection(session: SandboxSession, asked: DeleteCollection) -> Success:
+    return await _delete(session, ShelfCollection, asked.collection_id)
+
+
+@operations.handles(RenameCollection)
+async def rename_collection(session: SandboxSession, asked: RenameCollection) -> CollectionChanged:
+    await session.own_phone()
+
+    def alter(collection: ShelfCollection) -> None:
+        collection.name = asked.name
+
+    await session.around.entities.change(
+        ShelfCollection, asked.collection_id, alter, of=session.seat.instance_id
+    )
+    return CollectionChanged(collection_id=asked.collection_id)
+
+
+@operations.handles(AddToCollection)
+async def add_to_collection(session: SandboxSession, asked: AddToCollection) -> CollectionChanged:
+    await _require_products(session, asked.product_ids)
+    return await _renew(
+        session,
+        asked.collection_id,
+        lambda ids: list(dict.fromkeys([*ids, *asked.product_ids])),
+    )
+
+
+@operations.handles(RemoveFromCollection)
+async def remove_from_collection(
+    session: SandboxSession, asked: RemoveFromCollection
+) -> CollectionChanged:
+    return await _renew(
+        session,
+        asked.collection_id,
+        lambda ids: [each for each in ids if each not in asked.product_ids],
+    )
+
+
+async def _renew(
+    session: SandboxSession, id_: str, products: Callable[[list[str]], list[str]]
+) -> CollectionChanged:
+    """Other products give a collection another id."""
+    await session.own_phone()
+    here, entities = session.seat.instance_id, session.around.entities
+    kept = await entities.find(ShelfCollection, id_, of=here)
+    if kept is None or not await entities.remove(ShelfCollection, here, id_):
+        raise NotFound("There is no such collection")
+    new = new_id(session)
+    changed = kept.thing.model_copy(update={"product_ids": products(kept.thing.product_ids)})
+    await entities.add(changed, new, of=here)
+    return CollectionChanged(collection_id=new)
+
+
+@operations.handles(ListCollectionProducts)
+async def list_collection_products(
+    session: SandboxSession, asked: ListCollectionProducts
+) -> CollectionProducts:
+    owner = await _business(session, asked.phone)
+    entities = session.around.entities
+    kept = await entities.find(ShelfCollection, asked.collection_id, of=owner) if owner else None
+    if kept is None:
+        raise NotFound("There is no such collection")
+    after = asked.next_cursor or ""
+    ids = sorted(id_ for id_ in kept.thing.product_ids if id_ > after)
+    more = ids[_A_PAGE - 1] if len(ids) > _A_PAGE else None
+    found = [await entities.find(ShelfProduct, id_, of=owner) for id_ in ids[:_A_PAGE]]
+    return CollectionProducts(
+        next_cursor=more,
+        products=tuple(product.thing.shown(product.id) for product in found if product),
+    )
+
+
+async def _business(session: SandboxSession, phone: str) -> str | None:
+    """The instance of a number, where it is one."""
+    if phone == await session.own_phone():
+        return session.seat.instance_id
+    return await session.around.entities.owner_of(phone)
+
+
+async def _page(
+    session: SandboxSession, kind: type[Kind], owner: str, cursor: str | None
+) -> tuple[list[Kept[Kind]], str | None]:
+    kept = await session.around.entities.own(kind, owner, after=cursor or "", most=_A_PAGE + 1)
+    return kept[:_A_PAGE], kept[_A_PAGE - 1].id if len(kept) > _A_PAGE else None
+
+
+async def _delete(session: SandboxSession, kind: type[Entity], id_: str) -> Success:
+    await session.own_phone()
+    if not await session.around.entities.remove(kind, session.seat.instance_id, id_):
+        raise NotFound(f"There is no such {kind.kind}")
+    return Success()
+
+
+async def _require_products(session: SandboxSession, ids: Sequence[str]) -> None:
+    for id_ in ids:
+        here = session.seat.instance_id
+        if await session.around.entities.find(ShelfProduct, id_, of=here) is None:
+            raise NotFound(f"There is no product {id_}")
+
+
+def _thousandths(price: float) -> str:
+    return str(round(price * 1_000))

@@ -1,0 +1,181 @@
+"""Communities: groups that name one; its members are those of its announcement group."""
+
+from collections.abc import Callable
+
+from gateway.contract.communities import (
+    MOST_GROUPS,
+    CommunityCreated,
+    CommunityMetadata,
+    CreateCommunity,
+    DeleteCommunity,
+    DescribeCommunity,
+    Linked,
+    LinkGroups,
+    ListCommunities,
+    ListedCommunity,
+    ReadCommunity,
+    SetCommunityPhoto,
+    SetCommunityRules,
+    SubGroup,
+    UnlinkGroups,
+)
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Success, Value
+from gateway.errors import CallerError, Forbidden
+from gateway.providers.sandbox.groups import Group, announcements_of, new_group, new_id
+from gateway.providers.sandbox.numbers import picture_of
+from gateway.providers.sandbox.session import SandboxSession
+
+operations: Handlers[SandboxSession] = Handlers()
+
+
+@operations.handles(CreateCommunity)
+async def create(session: SandboxSession, asked: CreateCommunity) -> CommunityCreated:
+    me = await session.own_phone()
+    group = new_group(session, asked.name, me)
+    group.description = asked.description
+    group.community, group.announcement = new_id(session), True
+    group.admin_only_message = True
+    group.notify(session, "GROUP_CREATE", by=me, parameters=[group.name])
+    await session.around.entities.add(group, group.id, of=session.seat.instance_id)
+    return CommunityCreated(id=group.community, sub_groups=(_shown(group),))
+
+
+@operations.handles(ListCommunities)
+async def list_communities(
+    session: SandboxSession, asked: ListCommunities
+) -> tuple[ListedCommunity, ...]:
+    me = await session.own_phone()
+    found = [
+        ListedCommunity(name=kept.thing.name, id=kept.thing.community)
+        for kept in await session.around.entities.joined(Group, me)
+        if kept.thing.announcement and kept.thing.community
+    ]
+    return tuple(found[asked.offset : asked.offset + asked.page_size])
+
+
+@operations.handles(LinkGroups)
+async def link(session: SandboxSession, asked: LinkGroups) -> Linked:
+    me = await session.own_phone()
+    announcements = await announcements_of(session, asked.community_id, me)
+    announcements.require_admin(me, unless=announcements.all_may_link)
+    room = MOST_GROUPS - len(await _linked(session, asked.community_id))
+
+    def alter(group: Group) -> bool:
+        group.require_admin(me)
+        if group.community == asked.community_id:
+            return False
+        if group.community:
+            raise Forbidden("is in another community")
+        if room <= 0:
+            raise Forbidden(f"a community holds at most {MOST_GROUPS} groups")
+        group.community = asked.community_id
+        return True
+
+    errors = []
+    for id_ in asked.groups_phones:
+        try:
+            room -= await session.around.entities.change(Group, id_, alter)
+        except CallerError as error:
+            errors.append(f"{id_}: {error}")
+    return Linked(success=not errors, errors=tuple(errors) or None)
+
+
+@operations.handles(UnlinkGroups)
+async def unlink(session: SandboxSession, asked: UnlinkGroups) -> Linked:
+    me = await session.own_phone()
+    (await announcements_of(session, asked.community_id, me)).require_admin(me)
+    left = {group.id for group in await _linked(session, asked.community_id)}
+    errors = []
+
+    def alter(group: Group) -> None:
+        group.community = None
+
+    for id_ in asked.groups_phones:
+        if id_ not in left:
+            errors.append(f"{id_}: is not in this community")
+        elif len(left) == 1:
+            errors.append(f"{id_}: one group must remain")
+        else:
+            await session.around.entities.change(Group, id_, alter)
+            left.discard(id_)
+    return Linked(success=not errors, errors=tuple(errors) or None)
+
+
+@operations.handles(ReadCommunity)
+async def read(session: SandboxSession, asked: ReadCommunity) -> CommunityMetadata:
+    me = await session.own_phone()
+    announcements = await announcements_of(session, asked.community_id, me)
+    linked = await _linked(session, asked.community_id)
+    return CommunityMetadata(
+        name=announcements.name,
+        id=asked.community_id,
+        description=announcements.description,
+        sub_groups=tuple(_shown(group) for group in (announcements, *linked)),
+    )
+
+
+@operations.handles(SetCommunityRules)
+async def set_rules(session: SandboxSession, asked: SetCommunityRules) -> Success:
+    def alter(group: Group) -> None:
+        group.all_may_link = asked.who_can_add_new_groups == "all"
+
+    await _change(session, asked.community_id, alter)
+    return Success()
+
+
+@operations.handles(DescribeCommunity)
+async def describe(session: SandboxSession, asked: DescribeCommunity) -> Value:
+    def alter(group: Group) -> None:
+        group.description = asked.community_description
+
+    await _change(session, asked.community_id, alter)
+    return Value()
+
+
+@operations.handles(SetCommunityPhoto)
+async def set_photo(session: SandboxSession, asked: SetCommunityPhoto) -> Value:
+    def alter(group: Group) -> None:
+        group.picture = picture_of(asked.community_photo)
+
+    await _change(session, asked.community_id, alter)
+    return Value()
+
+
+@operations.handles(DeleteCommunity)
+async def delete(session: SandboxSession, asked: DeleteCommunity) -> Value:
+    """Its groups stay; its announcement group goes."""
+    me = await session.own_phone()
+    announcements = await announcements_of(session, asked.community_id, me)
+    announcements.require_admin(me)
+
+    def leave(group: Group) -> None:
+        group.community = None
+
+    for group in await _linked(session, asked.community_id):
+        await session.around.entities.change(Group, group.id, leave)
+    kept = await session.around.entities.find(Group, announcements.id)
+    if kept:
+        await session.around.entities.remove(Group, kept.instance_id, kept.id)
+    return Value()
+
+
+async def _change(session: SandboxSession, community: str, alter: Callable[[Group], None]) -> None:
+    me = await session.own_phone()
+
+    def alter_as_admin(group: Group) -> None:
+        group.require_admin(me)
+        alter(group)
+
+    group = await announcements_of(session, community, me)
+    await session.around.entities.change(Group, group.id, alter_as_admin)
+
+
+async def _linked(session: SandboxSession, community: str) -> list[Group]:
+    """The ordinary groups of a community, whoever is in them."""
+    found = await session.around.entities.of_community(Group, community)
+    return [kept.thing for kept in found if not kept.thing.announcement]
+
+
+def _shown(group: Group) -> SubGroup:
+    return SubGroup(name=group.name, phone=group.id, is_group_announcement=group.announcement)

@@ -1,0 +1,105 @@
+"""People as the simulated phone knows them: address book, profiles, blocking, numbers."""
+
+from gateway.contract.chats import SetChatExpiration, TouchChat
+from gateway.contract.contacts import (
+    AddContacts,
+    ContactsSaved,
+    LookAtProfile,
+    LookUpPhones,
+    ModifyBlocked,
+    Profile,
+    RemoveContacts,
+    ReportContact,
+)
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Success, Value
+from gateway.providers.sandbox.account import Account, account_of, change_account
+from gateway.providers.sandbox.groups import Group
+from gateway.providers.sandbox.numbers import lid_of, registered
+from gateway.providers.sandbox.session import SandboxSession
+
+operations: Handlers[SandboxSession] = Handlers()
+
+
+@operations.handles(AddContacts)
+async def add(session: SandboxSession, asked: AddContacts) -> ContactsSaved:
+    """The address book is the gateway's to keep; the phone only says who cannot be saved."""
+    await session.own_phone()
+    errors = tuple(
+        f"{contact.phone} has no WhatsApp"
+        for contact in asked.contacts
+        if registered(contact.phone) is None
+    )
+    return ContactsSaved(success=not errors, errors=errors)
+
+
+@operations.handles(RemoveContacts)
+async def remove(session: SandboxSession, _asked: RemoveContacts) -> ContactsSaved:
+    await session.own_phone()
+    return ContactsSaved()
+
+
+@operations.handles(LookUpPhones)
+async def look_up(session: SandboxSession, asked: LookUpPhones) -> dict[str, str | None]:
+    await session.own_phone()
+    return {phone: lid_of(phone) for phone in asked.phones if registered(phone)}
+
+
+@operations.handles(LookAtProfile)
+async def look_at(session: SandboxSession, asked: LookAtProfile) -> Profile:
+    """Another instance shows what its privacy allows; people we made up show nothing."""
+    me = await session.own_phone()
+    if asked.phone.endswith("-group"):
+        kept = await session.around.entities.find(Group, asked.phone)
+        return Profile(picture=kept.thing.picture) if kept else Profile()
+    owner = await session.around.entities.owner_of(asked.phone)
+    if owner is None:
+        return Profile()
+    account = await account_of(session, owner)
+    return Profile(
+        name=account.name,
+        about=account.about if _shows(account, "description", "description", me) else None,
+        picture=account.picture if _shows(account, "photo", "photo", me) else None,
+    )
+
+
+@operations.handles(ModifyBlocked)
+async def modify_blocked(session: SandboxSession, asked: ModifyBlocked) -> Value:
+    def alter(account: Account) -> Value:
+        account.blocked = [phone for phone in account.blocked if phone != asked.phone]
+        if asked.action == "block":
+            account.blocked.append(asked.phone)
+        return Value()
+
+    return await change_account(session, alter)
+
+
+@operations.handles(ReportContact)
+async def report(session: SandboxSession, _asked: ReportContact) -> Success:
+    await session.own_phone()
+    return Success()
+
+
+@operations.handles(TouchChat)
+async def touch(session: SandboxSession, _asked: TouchChat) -> Value:
+    """How a chat stands is the gateway's to keep; the phone only has to be within reach."""
+    await session.own_phone()
+    return Value()
+
+
+@operations.handles(SetChatExpiration)
+async def set_expiration(session: SandboxSession, asked: SetChatExpiration) -> Value:
+    def alter(account: Account) -> Value:
+        account.expirations.pop(asked.phone, None)
+        if asked.chat_expiration != "OFF":
+            account.expirations[asked.phone] = asked.chat_expiration
+        return Value()
+
+    return await change_account(session, alter)
+
+
+def _shows(account: Account, field: str, listed_as: str, me: str) -> bool:
+    audience = getattr(account.privacy, field)
+    if audience == "CONTACT_BLACKLIST":
+        return me not in account.excluded.get(listed_as, ())
+    return bool(audience == "ALL")

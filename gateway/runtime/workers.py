@@ -1,0 +1,137 @@
+"""Several nodes on one machine: a parent that starts worker processes and keeps them running.
+
+parent   holds the port, runs the embedded Postgres if there is no other, passes signals on
+worker   `gateway serve --worker 2`: a node of its own, with the internal port next to the
+         last one's; its standard input is a pipe, whose end says that the parent is gone
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping
+from contextlib import suppress
+
+from gateway.errors import StartRefused
+from gateway.observability.logging import logger
+from gateway.runtime.http_server import family_of, refusal_explained
+from gateway.runtime.office import postgres_of
+from gateway.runtime.secret import secrets_of
+from gateway.settings import Settings
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
+_STEADY_SECONDS = 60.0  # after such a life the pause is short again
+_GRACE_SECONDS = 5.0  # for what a worker does after its own drain
+_REFUSED = 2
+
+
+class Workers:
+    """Runs `settings.workers` processes until told to stop."""
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+        if not hasattr(socket, "SO_REUSEPORT"):
+            raise StartRefused("This system cannot share a port: run without --workers")
+        self._settings = settings
+        self._environment = dict(environment)
+        self._stopping = asyncio.Event()
+        self._processes: dict[int, Process] = {}
+        self._codes: dict[int, int] = {}
+
+    async def run(self) -> int:
+        """Returns the exit code: 0 when every worker drained.
+
+        Raises:
+            StartRefused: the port is taken, or the embedded Postgres does not start.
+        """
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(each, self._stopping.set)
+        with self._held_port():
+            secrets_of(self._settings, os.urandom)  # made once, before several would
+            async with postgres_of(self._settings) as url:
+                self._environment["DATABASE_URL"] = url
+                async with asyncio.TaskGroup() as group:
+                    for number in range(1, self._settings.workers + 1):
+                        group.create_task(self._keep(number), name=f"worker {number}")
+                    await self._stopping.wait()
+                    logger.info("stopping", workers=len(self._processes))
+                    for process in self._processes.values():
+                        with suppress(ProcessLookupError):
+                            process.terminate()
+        if _REFUSED in self._codes.values():
+            return _REFUSED
+        return int(any(self._codes.values()))
+
+    def _held_port(self) -> socket.socket:
+        """Bound without listening: nobody else takes the port while a worker is started again."""
+        host, port = self._settings.host, self._settings.port
+        holder = socket.socket(family_of(host), socket.SOCK_STREAM)
+        if not self._settings.role.serves:
+            return holder
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with refusal_explained(host, port):
+            holder.bind((host, port))
+        self._environment["GATEWAY_PORT"] = str(holder.getsockname()[1])
+        return holder
+
+    async def _keep(self, number: int) -> None:
+        loop, pause = asyncio.get_running_loop(), _FIRST_PAUSE_SECONDS
+        while not self._stopping.is_set():
+            began_at = loop.time()
+            code = await self._run(number)
+            if self._stopping.is_set() or code == _REFUSED:
+                # What one cannot start with, none can.
+                self._codes[number] = code
+                self._stopping.set()
+                return
+            if loop.time() - began_at > _STEADY_SECONDS:
+                pause = _FIRST_PAUSE_SECONDS
+            logger.warning("worker_ended", worker=number, code=code, again_in_seconds=pause)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stopping.wait()
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def _run(self, number: int) -> int:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", "serve", "--worker", str(number)),
+            stdin=PIPE,
+            env=self._environment | {"GATEWAY_ROLE": self._settings.role},
+        )
+        self._processes[number] = process
+        try:
+            if self._stopping.is_set():  # which came while it was started
+                process.terminate()
+            return await self._end_of(process)
+        finally:
+            del self._processes[number]
+            if process.returncode is None:
+                process.kill()
+
+    async def _end_of(self, process: Process) -> int:
+        ended = asyncio.ensure_future(process.wait())
+        stop = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({ended, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ended}, timeout=self._settings.drain_seconds + _GRACE_SECONDS)
+            if not ended.done():
+                process.kill()
+            return await ended
+        finally:
+            stop.cancel()
+
+
+async def end_of_parent() -> None:
+    """Returns when the process that started this worker is gone."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    try:
+        await reader.read()
+    finally:
+        transport.close()

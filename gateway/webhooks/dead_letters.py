@@ -1,0 +1,209 @@
+"""Answers to /dlq."""
+
+import uuid
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from gateway.contract.dead_letters import (
+    CountDeadLetters,
+    DeadLetter,
+    DeadLetterDone,
+    DeadLetterPage,
+    DeadLettersPurged,
+    DeadLettersRetried,
+    DeadLetterStats,
+    DeadLetterStatus,
+    DiscardDeadLetter,
+    GetDeadLetter,
+    ListDeadLetters,
+    PurgeDeadLetters,
+    RetryAllDeadLetters,
+    RetryDeadLetter,
+)
+from gateway.contract.handlers import Handlers
+from gateway.database.queries import query
+from gateway.errors import Conflict, NotFound
+from gateway.webhooks.operations import WebhookDesk
+
+_COUNT_DEAD_LETTERS = query("webhooks", "count_dead_letters")
+_LIST_DEAD_LETTERS = query("webhooks", "list_dead_letters")
+_DEAD_LETTER_COUNTS = query("webhooks", "dead_letter_counts")
+_RETRY_DEAD_LETTERS = query("webhooks", "retry_dead_letters")
+_DISCARD_DEAD_LETTER = query("webhooks", "discard_dead_letter")
+_PURGE_DEAD_LETTERS = query("webhooks", "purge_dead_letters")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    id: uuid.UUID
+    chat: str
+    type: str
+    body: str
+    attempts: int
+    last_error: str
+    created_at: datetime
+    died_at: datetime
+    status: DeadLetterStatus
+    retries: int
+    first_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    status: str
+    type: str
+    error: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    count: int | None
+
+
+handlers = Handlers[WebhookDesk]()
+
+
+@handlers.handles(CountDeadLetters)
+async def count_dead_letters(desk: WebhookDesk, _operation: CountDeadLetters) -> DeadLetterStats:
+    rows = await desk.database.fetch_all(_Counts, _DEAD_LETTER_COUNTS, instance_id=desk.instance.id)
+    by_status, by_type, by_reason = Counter[str](), Counter[str](), Counter[str]()
+    for row in rows:
+        by_status[row.status] += row.count
+        by_type[row.type] += row.count
+        by_reason[row.error] += row.count
+    return DeadLetterStats(
+        total_events=by_status.total(),
+        by_status=by_status,
+        by_event_type=by_type,
+        by_failure_reason=by_reason,
+    )
+
+
+@handlers.handles(ListDeadLetters)
+async def list_dead_letters(desk: WebhookDesk, operation: ListDeadLetters) -> DeadLetterPage:
+    count = await desk.database.fetch_one(
+        _Count,
+        _COUNT_DEAD_LETTERS,
+        instance_id=desk.instance.id,
+        status=operation.status,
+        type=operation.event_type,
+    )
+    letters = await _list(
+        desk,
+        status=operation.status,
+        kind=operation.event_type,
+        limit=operation.page_size,
+        offset=(operation.page - 1) * operation.page_size,
+    )
+    return DeadLetterPage(
+        events=tuple(letters),
+        total=(count and count.count) or 0,
+        page=operation.page,
+        page_size=operation.page_size,
+    )
+
+
+@handlers.handles(GetDeadLetter)
+async def get_dead_letter(desk: WebhookDesk, operation: GetDeadLetter) -> DeadLetter:
+    return await _find(desk, operation.event_id)
+
+
+@handlers.handles(RetryDeadLetter)
+async def retry_dead_letter(desk: WebhookDesk, operation: RetryDeadLetter) -> DeadLetterDone:
+    if await _retry(desk, limit=1, letter_id=operation.event_id):
+        return DeadLetterDone(event_id=operation.event_id, message="queued again")
+    letter = await _find(desk, operation.event_id)
+    if letter.reprocess_status in ("pending", "failed"):
+        raise Conflict(f"No webhook is set for {letter.event_type}")
+    raise _settled(letter)
+
+
+@handlers.handles(DiscardDeadLetter)
+async def discard_dead_letter(desk: WebhookDesk, operation: DiscardDeadLetter) -> DeadLetterDone:
+    if not await desk.database.execute(
+        _DISCARD_DEAD_LETTER, instance_id=desk.instance.id, id=operation.event_id
+    ):
+        raise _settled(await _find(desk, operation.event_id))
+    return DeadLetterDone(event_id=operation.event_id, message="discarded")
+
+
+@handlers.handles(RetryAllDeadLetters)
+async def retry_all(desk: WebhookDesk, operation: RetryAllDeadLetters) -> DeadLettersRetried:
+    retried = await _retry(desk, limit=operation.limit)
+    if retried == operation.limit:
+        return DeadLettersRetried(retried_count=retried, failed_count=0)
+    rows = await desk.database.fetch_all(_Counts, _DEAD_LETTER_COUNTS, instance_id=desk.instance.id)
+    left = sum(row.count for row in rows if row.status in ("pending", "failed"))
+    return DeadLettersRetried(retried_count=retried, failed_count=left)
+
+
+@handlers.handles(PurgeDeadLetters)
+async def purge_dead_letters(desk: WebhookDesk, operation: PurgeDeadLetters) -> DeadLettersPurged:
+    deleted = await desk.database.execute(
+        _PURGE_DEAD_LETTERS, instance_id=desk.instance.id, days=operation.older_than_days
+    )
+    return DeadLettersPurged(deleted_count=deleted)
+
+
+def _settled(letter: DeadLetter) -> Conflict:
+    return Conflict(f"The event is {letter.reprocess_status}: only pending and failed ones wait")
+
+
+async def _retry(desk: WebhookDesk, *, limit: int, letter_id: uuid.UUID | None = None) -> int:
+    row = await desk.database.fetch_one(
+        _Count, _RETRY_DEAD_LETTERS, instance_id=desk.instance.id, id=letter_id, limit=limit
+    )
+    desk.told()
+    return (row and row.count) or 0
+
+
+async def _find(desk: WebhookDesk, letter_id: uuid.UUID) -> DeadLetter:
+    found = await _list(desk, letter_id=letter_id)
+    if not found:
+        raise NotFound("Event not found")
+    return found[0]
+
+
+async def _list(
+    desk: WebhookDesk,
+    *,
+    letter_id: uuid.UUID | None = None,
+    status: str | None = None,
+    kind: str | None = None,
+    limit: int = 1,
+    offset: int = 0,
+) -> list[DeadLetter]:
+    rows = await desk.database.fetch_all(
+        _Row,
+        _LIST_DEAD_LETTERS,
+        instance_id=desk.instance.id,
+        id=letter_id,
+        status=status,
+        type=kind,
+        limit=limit,
+        offset=offset,
+    )
+    return [
+        DeadLetter(
+            event_id=row.id,
+            instance_id=desk.instance.id,
+            event_type=row.type,
+            source_lib=desk.instance.provider,
+            failure_reason=row.last_error,
+            last_error=row.last_error,
+            total_attempts=row.attempts,
+            reprocess_status=row.status,
+            reprocess_attempts=row.retries,
+            moved_to_dlq_at=row.died_at,
+            first_attempt_at=row.first_attempt_at,
+            last_attempt_at=row.died_at,
+            created_at=row.created_at,
+            original_payload=orjson.loads(row.body),
+            original_metadata={"chat": row.chat},
+        )
+        for row in rows
+    ]

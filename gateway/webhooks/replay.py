@@ -1,0 +1,160 @@
+"""Answers to /webhooks: the log of deliveries, telling again, and a test."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import orjson
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.replay import (
+    CallbackType,
+    DeliveryAttempt,
+    DeliveryPage,
+    ListDeliveries,
+    Replayed,
+    ReplayWebhooks,
+    TestResult,
+    TestWebhook,
+)
+from gateway.database.queries import query
+from gateway.errors import InvalidRequest
+from gateway.instances.store import Instance
+from gateway.instances.tokens import Sealed
+from gateway.webhooks.operations import WebhookDesk
+from gateway.webhooks.posting import Letter, target_of
+from gateway.webhooks.secrets import SealedSecrets
+
+_LIST_DELIVERIES = query("webhooks", "list_deliveries")
+_REPLAY = query("webhooks", "replay")
+_FIND_SECRETS = query("webhooks", "find_secrets")
+
+_MOST_REPLAYED = 10_000
+_MESSAGE = {"messageId": "3EB00000000000000000"}
+_SAMPLES: Final[Mapping[CallbackType, Mapping[str, object]]] = {
+    "ReceivedCallback": {
+        **_MESSAGE,
+        "fromMe": False,
+        "isGroup": False,
+        "status": "RECEIVED",
+        "text": {"message": "A test of this webhook"},
+    },
+    "DeliveryCallback": {**_MESSAGE, "zaapId": "00000000000000000000000000000000"},
+    "MessageStatusCallback": {
+        **_MESSAGE,
+        "ids": [_MESSAGE["messageId"]],
+        "status": "READ",
+        "phoneDevice": 0,
+        "isGroup": False,
+    },
+    "ConnectedCallback": {"connected": True},
+    "DisconnectedCallback": {"disconnected": True, "error": "A test of this webhook"},
+    "PresenceChatCallback": {"status": "AVAILABLE"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Replayed:
+    replayed: int | None
+    found: int
+    last_at: datetime | None
+
+
+handlers = Handlers[WebhookDesk]()
+
+
+@handlers.handles(ListDeliveries)
+async def list_deliveries(desk: WebhookDesk, operation: ListDeliveries) -> DeliveryPage:
+    rows = await desk.database.fetch_all(
+        DeliveryAttempt,
+        _LIST_DELIVERIES,
+        instance_id=desk.instance.id,
+        before=operation.before,
+        type=operation.type,
+        taken=operation.success,
+        callback_id=operation.event_id,
+        limit=operation.page_size,
+    )
+    return DeliveryPage(
+        deliveries=tuple(rows),
+        before=rows[-1].number if len(rows) == operation.page_size else None,
+    )
+
+
+@handlers.handles(ReplayWebhooks)
+async def replay(desk: WebhookDesk, operation: ReplayWebhooks) -> Replayed:
+    until = operation.until or desk.clock.now()
+    if until <= operation.since:
+        raise InvalidRequest("to: must be later than from")
+    row = await desk.database.fetch_one(
+        _Replayed,
+        _REPLAY,
+        instance_id=desk.instance.id,
+        since=operation.since,
+        until=until,
+        types=list(operation.types) if operation.types else None,
+        limit=_MOST_REPLAYED,
+    )
+    desk.told()
+    assert row is not None
+    return Replayed(
+        replayed=row.replayed or 0,
+        continue_from=row.last_at if row.found == _MOST_REPLAYED else None,
+    )
+
+
+@handlers.handles(TestWebhook)
+async def test_webhook(desk: WebhookDesk, operation: TestWebhook) -> TestResult:
+    url = _url(desk.instance, operation.type)
+    if url is None:
+        raise InvalidRequest(f"No webhook is set for {operation.type}")
+    sealed = await desk.database.fetch_one(
+        SealedSecrets, _FIND_SECRETS, account_id=desk.instance.account_id
+    )
+    letter = Letter(
+        uuid.uuid4(),
+        url,
+        _sample(desk, operation.type),
+        desk.vault.open(Sealed(desk.instance.token_key_id, desk.instance.token_ciphertext)),
+        sealed.open(desk.vault) if sealed else (),
+    )
+    posted = await desk.poster.post(letter)
+    return TestResult(
+        value=posted.taken,
+        event_id=letter.id,
+        target=target_of(url),
+        status=posted.status,
+        error=posted.error,
+        answer=posted.answer,
+        duration_ms=round(posted.seconds * 1000),
+    )
+
+
+def _url(instance: Instance, kind: CallbackType) -> str | None:
+    match kind:
+        case "ReceivedCallback":
+            return instance.received_callback_url
+        case "DeliveryCallback":
+            return instance.delivery_callback_url
+        case "MessageStatusCallback":
+            return instance.message_status_callback_url
+        case "ConnectedCallback":
+            return instance.connected_callback_url
+        case "DisconnectedCallback":
+            return instance.disconnected_callback_url
+        case "PresenceChatCallback":
+            return instance.presence_chat_callback_url
+
+
+def _sample(desk: WebhookDesk, kind: CallbackType) -> str:
+    body = {
+        "type": kind,
+        "test": True,
+        "instanceId": desk.instance.id,
+        "phone": "5511999999999",
+        "momment": desk.clock.now_ms(),
+        **_SAMPLES[kind],
+    }
+    return orjson.dumps(body).decode()

@@ -1,0 +1,54 @@
+"""The secrets that sign an account's callbacks: one, or two while one replaces the other."""
+
+from dataclasses import dataclass
+
+from gateway.database.pool import Database
+from gateway.database.queries import query
+from gateway.instances.tokens import Sealed, TokenVault
+from gateway.random import RandomBytes
+
+_ROTATE_SECRET = query("webhooks", "rotate_secret")
+_RETIRE_SECRET = query("webhooks", "retire_secret")
+
+_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedSecrets:
+    """As the row of an account keeps them."""
+
+    webhook_secret_ciphertext: bytes | None
+    webhook_secret_key_id: str | None
+    previous_webhook_secret_ciphertext: bytes | None
+    previous_webhook_secret_key_id: str | None
+
+    def open(self, vault: TokenVault) -> tuple[str, ...]:
+        """The current one first."""
+        sealed = (
+            (self.webhook_secret_key_id, self.webhook_secret_ciphertext),
+            (self.previous_webhook_secret_key_id, self.previous_webhook_secret_ciphertext),
+        )
+        return tuple(vault.open(Sealed(key, text)) for key, text in sealed if key and text)
+
+
+class WebhookSecrets:
+    """Makes and retires them."""
+
+    def __init__(self, database: Database, vault: TokenVault, random_bytes: RandomBytes) -> None:
+        self._database, self._vault, self._random_bytes = database, vault, random_bytes
+
+    async def rotate(self, account_id: str) -> str:
+        """A new secret, in hex; the one before stays valid until it is retired."""
+        secret = self._random_bytes(_SECRET_BYTES).hex()
+        sealed = self._vault.seal(secret)
+        await self._database.execute(
+            _ROTATE_SECRET,
+            account_id=account_id,
+            ciphertext=sealed.ciphertext,
+            key_id=sealed.key_id,
+        )
+        return secret
+
+    async def retire(self, account_id: str) -> None:
+        """Ends the one before the current."""
+        await self._database.execute(_RETIRE_SECRET, account_id=account_id)

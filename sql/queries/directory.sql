@@ -1,0 +1,171 @@
+-- name: list_contacts
+select phone, name, short, vname, notify
+from contacts
+where instance_id = %(instance_id)s::text
+    and (
+        %(search)s::text = ''
+        or strpos(phone, %(search)s::text) > 0
+        or strpos(lower(coalesce(name, '') || ' ' || coalesce(notify, '')), lower(%(search)s::text)) > 0
+    )
+order by position
+limit %(limit)s::int offset %(offset)s::bigint;
+
+-- name: find_contact
+select phone, name, short, vname, notify
+from contacts
+where instance_id = %(instance_id)s::text and phone = %(phone)s::text;
+
+-- name: save_contacts
+insert into contacts as c (instance_id, phone, name, short)
+select %(instance_id)s::text, s.phone, s.name, s.short
+from unnest(%(phones)s::text[], %(names)s::text[], %(shorts)s::text[]) as s (phone, name, short)
+order by s.phone
+on conflict (instance_id, phone) do update
+set name = excluded.name, short = excluded.short, updated_at = now();
+
+-- name: unsave_contacts
+-- They stay known, without the name they were saved under.
+update contacts set name = null, short = null, updated_at = now()
+where instance_id = %(instance_id)s::text and phone = any(%(phones)s::text[]);
+
+-- name: first_page_of_chats
+-- Keeps the order of the whole list, if it takes more than a page.
+with listed as materialized (
+    select phone, row_number() over (order by pinned desc, last_message_at desc, phone) as place
+    from chats
+    where instance_id = %(instance_id)s::text and not hidden
+), kept as (
+    insert into chat_listings as l (instance_id, page_size, phones)
+    select %(instance_id)s::text, %(page_size)s::int, array_agg(phone order by place)
+    from listed
+    having count(*) > %(page_size)s::int
+    on conflict (instance_id, page_size) do update
+    set phones = excluded.phones, made_at = excluded.made_at
+)
+select phone from listed where place <= %(page_size)s::int order by place;
+
+-- name: further_page_of_chats
+-- As the first page found them; as they are now where that is long ago, or was never asked.
+with kept as materialized (
+    select phones from chat_listings
+    where instance_id = %(instance_id)s::text and page_size = %(page_size)s::int
+        and made_at > now() - make_interval(secs => %(seconds)s::double precision)
+), place as (
+    select (%(page)s::bigint - 1) * %(page_size)s::int as first
+), shown as (
+    select u.phone, u.turn
+    from kept, place,
+        unnest(kept.phones[place.first + 1 : place.first + %(page_size)s::int])
+            with ordinality as u (phone, turn)
+    union all
+    select l.phone, l.turn
+    from (
+        select phone, row_number() over () as turn
+        from (
+            select phone from chats
+            where instance_id = %(instance_id)s::text and not hidden
+                and not exists (select from kept)
+            order by pinned desc, last_message_at desc, phone
+            limit %(page_size)s::int offset (select first from place)
+        ) page
+    ) l
+)
+select phone from shown order by turn;
+
+-- name: find_chats
+select c.phone, coalesce(k.name, k.notify, k.vname) as name, c.unread, c.last_message_at, c.archived,
+       c.pinned, c.muted, c.note, c.note_id, c.note_created_at, c.note_updated_at,
+       array(
+           select t.tag_id::text from chat_tags t
+           where t.instance_id = c.instance_id and t.phone = c.phone order by t.tag_id
+       ) as tags
+from chats c
+left join contacts k on k.instance_id = c.instance_id and k.phone = c.phone
+where c.instance_id = %(instance_id)s::text and c.phone = any(%(phones)s::text[]) and not c.hidden;
+
+-- name: list_messages
+with since as (
+    select cleared_at from chats
+    where instance_id = %(instance_id)s::text and phone = %(phone)s::text
+), last as (
+    select recorded_at, message_id from message_ids
+    where instance_id = %(instance_id)s::text and message_id = %(last_message_id)s::text
+)
+select m.message_id, m.from_me, m.sender, m.status, m.type, m.payload,
+       coalesce(m.sent_at, m.created_at) as at, m.delivered_at, m.read_at, m.played_at
+from messages m
+where m.instance_id = %(instance_id)s::text and m.phone = %(phone)s::text
+    and m.status in ('sent', 'received')
+    and m.recorded_at > coalesce((select cleared_at from since), '-infinity')
+    and (
+        %(last_message_id)s::text is null
+        or (m.recorded_at, m.message_id) < (select recorded_at, message_id from last)
+    )
+order by m.recorded_at desc, m.message_id desc
+limit %(limit)s::int;
+
+-- name: modify_chat
+insert into chats as c (instance_id, phone, unread, archived, pinned, muted, hidden, cleared_at)
+values (
+    %(instance_id)s::text, %(phone)s::text, (%(action)s::text = 'unread')::int,
+    %(action)s::text = 'archive', %(action)s::text = 'pin', %(action)s::text = 'mute',
+    %(action)s::text = 'delete',
+    case when %(action)s::text in ('clear', 'delete') then now() end
+)
+on conflict (instance_id, phone) do update
+set unread = case %(action)s::text
+        when 'unread' then greatest(c.unread, 1)
+        when 'read' then 0 when 'clear' then 0 when 'delete' then 0
+        else c.unread end,
+    archived = case %(action)s::text
+        when 'archive' then true when 'unarchive' then false else c.archived end,
+    pinned = case %(action)s::text when 'pin' then true when 'unpin' then false else c.pinned end,
+    muted = case %(action)s::text when 'mute' then true when 'unmute' then false else c.muted end,
+    hidden = c.hidden or %(action)s::text = 'delete',
+    cleared_at = coalesce(excluded.cleared_at, c.cleared_at);
+
+-- name: set_note
+insert into chats as c (instance_id, phone, note, note_id, note_created_at, note_updated_at)
+values (
+    %(instance_id)s::text, %(phone)s::text, %(note)s::text, %(note_id)s::text, now(), now()
+)
+on conflict (instance_id, phone) do update
+set note = excluded.note,
+    note_id = coalesce(c.note_id, excluded.note_id),
+    note_created_at = coalesce(c.note_created_at, excluded.note_created_at),
+    note_updated_at = excluded.note_updated_at;
+
+-- name: list_tags
+select id::text, name, color from tags where instance_id = %(instance_id)s::text order by id;
+
+-- name: add_tag
+insert into tags (instance_id, name, color)
+select %(instance_id)s::text, %(name)s::text,
+       coalesce(
+           %(color)s::smallint,
+           mod((select count(*) from tags where instance_id = %(instance_id)s::text), %(colors)s::int)
+       )
+returning id::text;
+
+-- name: edit_tag
+update tags set name = %(name)s::text, color = coalesce(%(color)s::smallint, color)
+where instance_id = %(instance_id)s::text and id = %(id)s::bigint;
+
+-- name: delete_tag
+delete from tags where instance_id = %(instance_id)s::text and id = %(id)s::bigint;
+
+-- name: put_tag
+-- No row where there is no such label.
+insert into chat_tags (instance_id, phone, tag_id)
+select instance_id, %(phone)s::text, id
+from tags
+where instance_id = %(instance_id)s::text and id = %(id)s::bigint
+on conflict (instance_id, phone, tag_id) do update set tag_id = excluded.tag_id;
+
+-- name: take_tag
+delete from chat_tags
+where instance_id = %(instance_id)s::text and phone = %(phone)s::text and tag_id = %(id)s::bigint;
+
+-- name: names_of
+select phone, name, short from contacts
+where instance_id = %(instance_id)s::text and phone = any(%(phones)s::text[]) and name is not null;

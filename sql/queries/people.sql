@@ -1,0 +1,113 @@
+-- name: names_of_person
+-- A number, its lid, or a lid and its number: all are one person.
+select %(phone)s::text as name
+union
+select unnest(array[i.lid, i.phone])
+from identities i
+where i.instance_id = %(instance_id)s::text
+    and (i.lid = %(phone)s::text or i.phone = %(phone)s::text) and i.phone is not null;
+
+-- name: erase_person
+-- What a person wrote and got, and what is known of them; files go with the next sweep of media.
+with queued as (
+    delete from message_queue q
+    where q.instance_id = %(instance_id)s::text and q.phone = any(%(names)s::text[])
+        and q.attempt_started_at is null
+    returning q.message_id
+), said as (
+    delete from messages m
+    where m.instance_id = %(instance_id)s::text
+        and (m.phone = any(%(names)s::text[]) or m.sender = any(%(names)s::text[]))
+    returning m.message_id, m.payload
+), gone as (
+    select message_id from queued union select message_id from said
+), ids as (
+    delete from message_ids i
+    where i.instance_id = %(instance_id)s::text and i.message_id in (select message_id from said)
+), attempts as (
+    delete from message_attempts a
+    where a.instance_id = %(instance_id)s::text and a.message_id in (select message_id from gone)
+), files as (
+    update media f
+    set expires_at = now()
+    where f.instance_id = %(instance_id)s::text and f.expires_at > now()
+        and exists (select from said s where strpos(s.payload::text, f.id) > 0)
+    returning f.id
+), lines as (
+    delete from webhook_lines w
+    where w.instance_id = %(instance_id)s::text and w.chat = any(%(names)s::text[])
+), untold as (
+    delete from webhook_outbox o
+    where o.instance_id = %(instance_id)s::text and o.chat = any(%(names)s::text[])
+    returning o.id
+), dead as (
+    delete from webhook_dead_letters d
+    where d.instance_id = %(instance_id)s::text and d.chat = any(%(names)s::text[])
+    returning d.id
+), chat as (
+    delete from chats c
+    where c.instance_id = %(instance_id)s::text and c.phone = any(%(names)s::text[])
+    returning c.phone
+), labels as (
+    delete from chat_tags t
+    where t.instance_id = %(instance_id)s::text and t.phone = any(%(names)s::text[])
+), listings as (
+    delete from chat_listings l where l.instance_id = %(instance_id)s::text
+), person as (
+    delete from contacts c
+    where c.instance_id = %(instance_id)s::text and c.phone = any(%(names)s::text[])
+    returning c.phone
+), identity as (
+    delete from identities i
+    where i.instance_id = %(instance_id)s::text
+        and (i.lid = any(%(names)s::text[]) or i.phone = any(%(names)s::text[]))
+    returning i.lid
+)
+select (select count(*) from queued) as queue, (select count(*) from said) as messages,
+       (select count(*) from files) as media,
+       (select count(*) from untold) + (select count(*) from dead) as callbacks,
+       (select count(*) from chat) as chats, (select count(*) from person) as contacts,
+       (select count(*) from identity) as identities;
+
+-- name: find_consent
+select phone, status, source, note, at from consents
+where instance_id = %(instance_id)s::text and phone = %(phone)s::text;
+
+-- name: record_consent
+insert into consents (instance_id, phone, status, source, note)
+values (
+    %(instance_id)s::text, %(phone)s::text, %(status)s::text, %(source)s::text, %(note)s::text
+)
+on conflict (instance_id, phone) do update
+set status = excluded.status, source = excluded.source, note = excluded.note, at = now()
+returning phone, status, source, note, at;
+
+-- name: forget_consent
+delete from consents where instance_id = %(instance_id)s::text and phone = %(phone)s::text;
+
+-- name: opted_out
+select phone from consents
+where instance_id = %(instance_id)s::text and phone = %(phone)s::text and status = 'revoked';
+
+-- name: set_consent_rule
+update accounts set refuse_opted_out = %(refuse)s::boolean where id = %(account_id)s::text;
+
+-- name: note_act
+-- Whoever notes removes a few that are too old.
+with old as (
+    delete from audit_log
+    where id = any(array(
+        select id from audit_log
+        where at < now() - make_interval(days => %(days)s::int) order by at limit 100
+    ))
+)
+insert into audit_log (account_id, instance_id, act, address)
+values (%(account_id)s::text, %(instance_id)s::text, %(act)s::text, %(address)s::text);
+
+-- name: list_acts
+select at, instance_id, act, address
+from audit_log
+where account_id = %(account_id)s::text
+    and at >= now() - make_interval(days => %(days)s::int)
+order by id desc
+limit %(limit)s::int offset %(offset)s::bigint;

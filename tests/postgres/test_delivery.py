@@ -1,0 +1,441 @@
+"""Posting what was told: in order, again, not at all, and never in the way of others."""
+
+import asyncio
+import hashlib
+import hmac
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from psycopg import AsyncConnection
+
+from gateway.clock import Clock
+from gateway.contract.dead_letters import (
+    CountDeadLetters,
+    DeadLetterPage,
+    DiscardDeadLetter,
+    GetDeadLetter,
+    ListDeadLetters,
+    PurgeDeadLetters,
+    RetryAllDeadLetters,
+    RetryDeadLetter,
+)
+from gateway.contract.replay import ListDeliveries, ReplayWebhooks, TestWebhook
+from gateway.contract.webhooks import SetDeliveryWebhook
+from gateway.errors import Conflict, InvalidRequest, NotFound
+from gateway.instances.store import Instance
+from gateway.observability.metrics import Metrics
+from gateway.webhooks import dead_letters, operations, replay
+from gateway.webhooks.addresses import AddressLimits
+from gateway.webhooks.backoff import RetrySchedule
+from gateway.webhooks.retention import Retention
+from gateway.webhooks.secrets import WebhookSecrets
+from tests.fixtures.delivery import (
+    TOKEN,
+    VAULT,
+    Courier,
+    add_tellers,
+    running_courier,
+    send_to,
+    tell,
+)
+from tests.fixtures.queue import rows
+from tests.fixtures.service import until
+from tests.fixtures.webhook_catcher import WebhookCatcher
+
+TWICE = RetrySchedule(lambda low, _high: low, base_seconds=0.01, factor=1.0, max_attempts=2)
+
+
+def numbers(catcher: WebhookCatcher, chat: str = "5511999999999") -> list[int]:
+    return [p.body["n"] for p in catcher.taken if p.body["chat"] == chat]
+
+
+async def test_each_chat_is_told_in_order_however_often_the_receiver_fails(
+    database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
+) -> None:
+    catcher.answer = lambda number: 500 if number % 3 == 0 else 200
+    (instance,) = await add_tellers(operator, 1, catcher.url)
+    chats = [f"55119{n:08}" for n in range(5)]
+    for chat in chats:
+        await tell(operator, instance, range(30), chat=chat)
+
+    async with running_courier(database_url):
+        await catcher.wait_for(lambda c: len(c.taken) >= 150)
+
+    assert all(numbers(catcher, chat) == list(range(30)) for chat in chats)
+    assert await rows(operator, "select count(*) from webhook_outbox") == [0]
+
+
+async def test_the_dead_receiver_of_one_delays_no_other(
+    database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
+) -> None:
+    one, other = await add_tellers(operator, 2, catcher.url)
+    hanging = await asyncio.start_server(lambda _r, _w: asyncio.sleep(60), "127.0.0.1", 0)
+    port = hanging.sockets[0].getsockname()[1]
+    await send_to(operator, one, f"http://127.0.0.1:{port}/")
+    for n in range(300):
+        await tell(operator, one, [n], chat=f"dead-{n}")
+
+    limits = AddressLimits(at_once=4)
+    async with (
+        hanging,
+        running_courier(database_url, timeout_seconds=5, limits=limits) as courier,
+    ):
+        began = time.monotonic()
+        await tell(operator, other, range(100))
+        courier.delivery.look_again()
+        await catcher.wait_for(lambda c: len(c.taken) == 100)
+        seconds = time.monotonic() - began
+        for server_side in asyncio.all_tasks():
+            if "sleep" in repr(server_side.get_coro()):
+                server_side.cancel()
+
+    assert seconds < 4  # the hanging one holds each of its posts for 5
+    assert numbers(catcher) == list(range(100))
+
+
+async def test_an_address_that_does_not_answer_is_left_alone_and_all_go_on_when_it_does(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    catcher = WebhookCatcher()
+    (instance,) = await add_tellers(operator, 1, "http://127.0.0.1:1/")
+    async with catcher.serving():
+        url = catcher.url
+    await send_to(operator, instance, url)
+    for n in range(40):
+        await tell(operator, instance, [n], chat=f"chat-{n}")
+    patient = RetrySchedule(lambda low, _high: low, base_seconds=3_600.0)
+    limits = AddressLimits(at_once=4, patience=3, first_hold_seconds=0.2)
+
+    async with running_courier(database_url, schedule=patient, limits=limits) as courier:
+        await until(_count(operator, "attempts > 0"), lambda n: n >= 3)
+        await until(_count(operator, "address is not null"), lambda n: n > 30)
+        attempts = await rows(operator, "select count(*) from webhook_deliveries")
+        async with catcher.serving(port=int(url.split(":")[2].split("/")[0])):
+            await operator.execute("update webhook_lines set due_at = now() where chat = 'chat-39'")
+            courier.delivery.look_again()
+            await catcher.wait_for(lambda c: len(c.taken) == 40)
+
+    assert attempts[0] < 20  # not each of the 40 found out for itself
+
+
+def _count(operator: AsyncConnection, condition: str) -> Callable[[], Awaitable[int]]:
+    async def look() -> int:
+        (count,) = await rows(operator, f"select count(*) from webhook_lines where {condition}")
+        return int(count)
+
+    return look
+
+
+async def test_the_wish_to_be_left_alone_for_a_while_is_obeyed(
+    database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
+) -> None:
+    catcher.answer = lambda number: 429 if number == 0 else 200
+    catcher.headers = {"Retry-After": "1"}
+    (instance,) = await add_tellers(operator, 1, catcher.url)
+    await tell(operator, instance, range(2))
+
+    async with running_courier(database_url) as courier:
+        await catcher.wait_for(lambda c: len(c.posted) == 1)
+        began = time.monotonic()
+        await tell(operator, instance, [7], chat="another")
+        courier.delivery.look_again()
+        await catcher.wait_for(lambda c: len(c.taken) == 3)
+        seconds = time.monotonic() - began
+
+    assert seconds > 0.9
+    assert numbers(catcher) == [0, 1]
+
+
+@pytest.mark.parametrize(("status", "posts"), [(500, 2), (410, 1)])
+async def test_what_is_given_up_becomes_a_dead_letter_and_the_chat_goes_on(
+    database_url: str, operator: AsyncConnection, catcher: WebhookCatcher, status: int, posts: int
+) -> None:
+    catcher.answer = lambda number: status if number < posts else 200
+    (instance,) = await add_tellers(operator, 1, catcher.url)
+    await tell(operator, instance, range(2))
+
+    async with running_courier(database_url, schedule=TWICE) as courier:
+        await catcher.wait_for(lambda c: len(c.taken) == 1)
+        (letter,) = (await _page(courier, instance)).events
+        stats = await dead_letters.handlers.handle(courier.desk(instance), CountDeadLetters())
+
+    assert numbers(catcher) == [1]
+    assert letter.original_payload["n"] == 0
+    assert letter.original_metadata == {"chat": "5511999999999"}
+    assert (letter.total_attempts, letter.last_error) == (posts, f"HTTP {status}")
+    assert (letter.reprocess_status, letter.reprocess_attempts) == ("pending", 0)
+    assert letter.first_attempt_at is not None
+    assert letter.first_attempt_at <= letter.last_attempt_at
+    assert stats.by_failure_reason == {f"HTTP {status}": 1}
+    assert (stats.total_events, stats.by_status) == (1, {"pending": 1})
+
+
+async def age(operator: AsyncConnection, table: str, column: str) -> None:
+    await operator.execute(f"update {table} set {column} = now() - interval '8 days'".encode())
+
+
+async def _page(courier: Courier, instance: Instance, **asked: Any) -> DeadLetterPage:
+    page: DeadLetterPage = await dead_letters.handlers.handle(
+        courier.desk(instance), ListDeadLetters(**asked)
+    )
+    return page
+
+
+async def test_a_dead_letter_comes_back_under_its_id_or_is_discarded_and_purged(
+    database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
+) -> None:
+    catcher.answer = lambda _number: 410
+    (instance,) = await add_tellers(operator, 1, catcher.url)
+    await tell(operator, instance, range(4))
+
+    async with running_courier(database_url, schedule=TWICE) as courier:
+        desk, handle = courier.desk(instance), dead_letters.handlers.handle
+        await catcher.wait_for(lambda c: len(c.posted) == 4)
+        await until(_dead(operator), lambda n: n == 4)
+        first, second, *_ = reversed((await _page(courier, instance)).events)
+        catcher.answer = lambda _number: 200
+
+        await handle(desk, RetryDeadLetter(event_id=first.event_id))
+        await catcher.wait_for(lambda c: len(c.taken) == 1)
+        await until(_dead(operator, "success"), lambda n: n == 1)
+        with pytest.raises(Conflict):
+            await handle(desk, RetryDeadLetter(event_id=first.event_id))
+        with pytest.raises(NotFound):
+            await handle(desk, RetryDeadLetter(event_id=uuid.uuid4()))
+        await handle(desk, DiscardDeadLetter(event_id=second.event_id))
+        with pytest.raises(Conflict):
+            await handle(desk, DiscardDeadLetter(event_id=second.event_id))
+        retried = await handle(desk, RetryAllDeadLetters(limit=100))
+        await catcher.wait_for(lambda c: len(c.taken) == 3)
+        await until(_dead(operator, "success"), lambda n: n == 3)
+        page = await _page(courier, instance, status="success", page_size=2)
+        shown = await handle(desk, GetDeadLetter(event_id=first.event_id))
+        await operator.execute(
+            "update webhook_dead_letters set died_at = now() - interval '8 days'"
+        )
+        purged = await handle(desk, PurgeDeadLetters())
+
+    assert catcher.taken[0].id == str(first.event_id)
+    assert (retried.retried_count, retried.failed_count) == (2, 0)
+    assert (page.total, len(page.events)) == (3, 2)
+    assert (shown.reprocess_status, shown.reprocess_attempts) == ("success", 1)
+    assert purged.deleted_count == 4
+
+
+def _dead(operator: AsyncConnection, status: str | None = None) -> Callable[[], Awaitable[int]]:
+    async def look() -> int:
+        (count,) = await rows(
+            operator,
+            "select count(*) from webhook_dead_letters where coalesce(status = %s, true)",
+            status,
+        )
+        return int(count)
+
+    return look
+
+
+async def test_a_dead_letter_that_dies_again_says_so(
+    database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
+) -> None:
+    catcher.answer = lambda _number: 410
+    (instance,) = await add_tellers(operator, 1, catcher.url)
+    await tell(operator, instance, [0])
+
+    async with running_courier(database_url) as courier:
+        await until(_dead(operator), lambda n: n == 1)
+        await dead_letters.handlers.handle(courier.desk(instance), RetryAllDeadLetters())
+        await until(_dead(operator, "failed"), lambda n: n == 1)
+        (letter,) = (await _page(courier, instance)).events
+
+    assert (letter.total_attempts, letter.reprocess_attempts) == (2, 1)
+
+
+async def test_after_a_long_outage_each_callback_is_tried_once(
+    database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
+) -> None:
+    catcher.answer = lambda _number: 500
+    (instance,) = await add_tellers(operator, 1, catcher.url)
+    await tell(operator, instance, range(5))
+    await operator.execute("update webhook_lines set failing_since = now() - interval '25 hours'")
+
+    async with running_courier(database_url):
+        await until(_dead(operator), lambda n: n == 5)
+
+    assert [p.body["n"] for p in catcher.posted] == [0, 1, 2, 3, 4]
+
+
+async def test_what_was_told_can_be_told_again(
+    database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
+) -> None:
+    (instance,) = await add_tellers(operator, 1, catcher.url)
+    await tell(operator, instance, range(10))
+    now = Clock().now()
+
+    async with running_courier(database_url) as courier:
+        await catcher.wait_for(lambda c: len(c.taken) == 10)
+        desk, handle = courier.desk(instance), replay.handlers.handle
+        since = now - timedelta(minutes=1)
+        nothing = await handle(
+            desk, ReplayWebhooks.model_validate({"from": since, "types": ["ReceivedCallback"]})
+        )
+        earlier = await handle(
+            desk, ReplayWebhooks.model_validate({"from": since - timedelta(1), "to": since})
+        )
+        all_of_it = await handle(desk, ReplayWebhooks.model_validate({"from": since}))
+        await catcher.wait_for(lambda c: len(c.taken) == 20)
+        with pytest.raises(InvalidRequest):
+            await handle(desk, ReplayWebhooks.model_validate({"from": now, "to": since}))
+
+    assert (nothing.replayed, earlier.replayed, all_of_it.replayed) == (0, 0, 10)
+    assert numbers(catcher) == [*range(10), *range(10)]
+    ids = [p.id for p in catcher.taken]
+    assert ids[:10] == ids[10:]
+
+
+async def test_every_attempt_is_logged(
+    database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
+) -> None:
+    catcher.answer = lambda number: 500 if number == 0 else 200
+    catcher.text = "oops " * 200
+    (instance,) = await add_tellers(operator, 1, catcher.url + "?key=hidden")
+    await tell(operator, instance, [0])
+    metrics = Metrics()
+
+    async with running_courier(database_url, metrics=metrics) as courier:
+        await catcher.wait_for(lambda c: len(c.taken) == 1)
+        handle = replay.handlers.handle
+        page = await until(
+            lambda: handle(courier.desk(instance), ListDeliveries()),
+            lambda page: len(page.deliveries) == 2,
+        )
+        failed = await handle(courier.desk(instance), ListDeliveries(success=False))
+        retention = Retention(courier.database, history_days=7, dead_letter_days=30)
+        await retention.forget()
+        kept = await told(operator)
+        await operator.execute(
+            "update webhook_deliveries set posted_at = now() - interval '8 days'"
+        )
+        await operator.execute("update webhook_events set created_at = now() - interval '8 days'")
+        await retention.forget()
+
+    taken, not_taken = page.deliveries
+    assert (taken.attempt, taken.success, taken.status, taken.error) == (2, True, 200, None)
+    assert (not_taken.attempt, not_taken.status, not_taken.error) == (1, 500, "HTTP 500")
+    assert not_taken.answer == ("oops " * 200)[:500]
+    assert not_taken.target == catcher.url
+    assert not_taken.event_id == taken.event_id
+    assert failed.deliveries == (not_taken,)
+    assert (kept, await told(operator)) == (3, 0)
+    assert b'webhook_posts_total{outcome="not_taken",type="DeliveryCallback"} 1.0' in (
+        await metrics.render()
+    )
+
+
+async def told(operator: AsyncConnection) -> int:
+    """How many rows tell of what was told, and how."""
+    cursor = await operator.execute(
+        "select (select count(*) from webhook_deliveries) + (select count(*) from webhook_events)"
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+async def test_signatures_of_both_secrets_while_one_replaces_the_other(
+    database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
+) -> None:
+    (instance,) = await add_tellers(operator, 1, catcher.url)
+
+    async with running_courier(database_url) as courier:
+        secrets = WebhookSecrets(courier.database, VAULT, lambda n: uuid.uuid4().bytes * (n // 16))
+        made = [await secrets.rotate("acme")]
+        await _tell_one(courier, operator, instance, catcher)
+        made.append(await secrets.rotate("acme"))
+        await _tell_one(courier, operator, instance, catcher)
+        await secrets.retire("acme")
+        await _tell_one(courier, operator, instance, catcher)
+
+    def signed(number: int, *by: str) -> bool:
+        posted = catcher.taken[number]
+        given = posted.headers["x-webhook-signature"].split(",")
+        text = posted.headers["x-webhook-timestamp"].encode() + b"." + posted.raw
+        return given == [
+            hmac.new(secret.encode(), text, hashlib.sha256).hexdigest() for secret in by
+        ]
+
+    first, second = made
+    assert signed(0, first)
+    assert signed(1, second, first)
+    assert signed(2, second)
+    assert all(TOKEN.encode() not in posted.raw for posted in catcher.taken)
+
+
+async def _tell_one(
+    courier: Courier, operator: AsyncConnection, instance: Instance, catcher: WebhookCatcher
+) -> None:
+    before = len(catcher.taken)
+    await tell(operator, instance, [before])
+    courier.delivery.look_again()
+    await catcher.wait_for(lambda c: len(c.taken) > before)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "ReceivedCallback",
+        "DeliveryCallback",
+        "MessageStatusCallback",
+        "ConnectedCallback",
+        "DisconnectedCallback",
+        "PresenceChatCallback",
+    ],
+)
+async def test_a_webhook_can_be_tested(
+    database_url: str, operator: AsyncConnection, catcher: WebhookCatcher, kind: str
+) -> None:
+    catcher.answer = lambda number: 418 if number else 200
+    (instance,) = await add_tellers(operator, 1, catcher.url)
+
+    async with running_courier(database_url) as courier:
+        desk, handle = courier.desk(instance), replay.handlers.handle
+        well = await handle(desk, TestWebhook.model_validate({"type": kind}))
+        ill = await handle(desk, TestWebhook.model_validate({"type": kind}))
+
+    assert (well.value, well.status, well.error) == (True, 200, None)
+    assert (ill.value, ill.status, ill.error) == (False, 418, "HTTP 418")
+    assert catcher.posted[0].body["type"] == kind
+    assert catcher.posted[0].body["test"] is True
+
+
+async def test_two_processes_keep_the_order_and_share_the_work(
+    database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
+) -> None:
+    (instance,) = await add_tellers(operator, 1, catcher.url)
+    async with AsyncExitStack() as stack:
+        for name in "ab":
+            await stack.enter_async_context(running_courier(database_url, name=name))
+        for start in range(0, 100, 10):
+            for chat in ("one", "two", "three"):
+                await tell(operator, instance, range(start, start + 10), chat=chat)
+        await catcher.wait_for(lambda c: len(c.taken) >= 300)
+
+    assert all(numbers(catcher, chat) == list(range(100)) for chat in ("one", "two", "three"))
+
+
+async def test_a_new_address_gets_what_waits_at_once(
+    database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
+) -> None:
+    (instance,) = await add_tellers(operator, 1, "http://127.0.0.1:1/")
+    await tell(operator, instance, [0])
+    patient = RetrySchedule(lambda low, _high: low, base_seconds=3_600.0)
+
+    async with running_courier(database_url, schedule=patient) as courier:
+        await until(_count(operator, "attempts = 1 and claim_id is null"), lambda n: n == 1)
+        desk = courier.desk(instance)
+        await operations.handlers.handle(desk, SetDeliveryWebhook(value=catcher.url))
+        await catcher.wait_for(lambda c: len(c.taken) == 1)

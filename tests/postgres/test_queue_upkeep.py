@@ -1,0 +1,247 @@
+"""What grows old: months of history, dead letters, keys, messages that waited too long."""
+
+import json
+import uuid
+
+from psycopg import AsyncConnection
+from psycopg.sql import SQL, Identifier
+
+from gateway.clock import Clock
+from gateway.database.queries import query
+from gateway.history.months import Months
+from gateway.send_queue.claim import Line
+from gateway.send_queue.enqueue import IdempotencyKey, QueueLimits
+from gateway.send_queue.outcome import Failed
+from gateway.send_queue.upkeep import QueueUpkeep
+from tests.fixtures.queue import Node, add_lines, rows, running_node, taken
+
+_MANY = 30_000
+
+
+def upkeep(node: Node) -> QueueUpkeep:
+    return QueueUpkeep(node.database, Clock(), uuid.uuid4, failed_days=30)
+
+
+async def add_past(operator: AsyncConnection, month: str, instance_id: str, count: int) -> None:
+    """A month of history, given by its first day."""
+    await operator.execute(
+        SQL("create table {} partition of messages for values from ({}) to ({})").format(
+            Identifier("messages_" + month[:7].replace("-", "_")),
+            f"{month} 00:00Z",
+            f"{month[:5]}{int(month[5:7]) + 1:02}-01 00:00Z",
+        )
+    )
+    await operator.execute(
+        """with ids as (
+               insert into message_ids (instance_id, message_id, recorded_at)
+               select %(line)s, %(month)s || n, (%(month)s || ' 01:00Z')::timestamptz
+               from generate_series(1, %(count)s) n
+               returning *
+           )
+           insert into messages (instance_id, message_id, recorded_at, created_at, version,
+                                 from_me, status, phone, type, payload)
+           select instance_id, message_id, recorded_at, recorded_at, 1, true, 'sent', '551199',
+                  'send-text', '{}'
+           from ids""",
+        {"line": instance_id, "month": month, "count": count},
+    )
+
+
+async def test_a_month_is_dropped_with_its_ids_once_all_of_it_is_old(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    (line,) = await add_lines(operator, 1)
+    await add_past(operator, "2020-01-01", line.id, 5_000)
+    await add_past(operator, "2020-02-01", line.id, 3)
+    (days,) = await rows(operator, "select now()::date - date '2020-02-15'")
+
+    async with running_node(database_url) as node:
+        await Months(node.database, keep_days=days).keep()
+        left = await rows(operator, "select distinct left(message_id, 7) from message_ids")
+        in_history = await rows(operator, "select count(*) from messages")
+        await Months(node.database, keep_days=0).keep()
+        kept = await rows(operator, "select count(*) from messages")
+
+    assert left == ["2020-02"]
+    assert (in_history, kept) == ([3], [3])
+
+
+async def test_a_reader_of_history_delays_a_drop_and_not_the_others(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    (line,) = await add_lines(operator, 1)
+    await add_past(operator, "2020-01-01", line.id, 1)
+    async with (
+        running_node(database_url) as node,
+        await AsyncConnection.connect(database_url) as reader,
+    ):
+        await reader.execute("select count(*) from messages")
+        await Months(node.database, keep_days=365).keep()
+        while_read = await rows(operator, "select to_regclass('messages_2020_01') is not null")
+        await reader.rollback()
+        await Months(node.database, keep_days=365).keep()
+
+    assert while_read == [True]
+    assert await rows(operator, "select to_regclass('messages_2020_01') is null") == [True]
+
+
+async def test_old_dead_letters_and_keys_go_and_younger_ones_stay(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    old, young = await add_lines(operator, 2)
+    async with running_node(database_url) as node:
+        for line in (old, young):
+            await node.enqueue(line, "no", key=IdempotencyKey("key", b"body"))
+            claimed = await node.claim(Line(line.id, 1))
+            assert await node.starter.start(claimed)
+            await node.recorder.record(claimed, Failed("refused", "no"))
+        await operator.execute(
+            """update message_queue set updated_at = now() - interval '31 days'
+               where instance_id = %s""",
+            [old.id],
+        )
+        await operator.execute(
+            """update idempotency_keys set created_at = now() - interval '2 days'
+               where instance_id = %s""",
+            [old.id],
+        )
+
+        await upkeep(node).forget()
+
+    assert await rows(operator, "select instance_id from message_queue") == [young.id]
+    assert await rows(operator, "select instance_id from idempotency_keys") == [young.id]
+    assert await rows(
+        operator, "select instance_id, status, error from messages where failed_at is not null"
+    ) == [(old.id, "failed", "no")]
+
+
+async def test_only_what_waited_too_long_expires(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    (line,) = await add_lines(operator, 1, connected=False)
+    await operator.execute("update instances set delivery_callback_url = 'https://example.com'")
+    limits = QueueLimits(0, 0, 3, max_age_seconds=60.0)
+    async with running_node(database_url, limits=limits) as node:
+        late = await node.enqueue(line, "late")
+        await node.enqueue(line, "young")
+        await operator.execute(
+            "update message_queue set expires_at = now() where message_id = %s", [late.message_id]
+        )
+
+        await upkeep(node).expire()
+
+    assert await rows(
+        operator, "select status, last_error from message_queue order by sequence_number"
+    ) == [("failed", "expired"), ("pending", None)]
+    told = [json.loads(b) for b in await rows(operator, "select body from webhook_outbox")]
+    assert [(t["messageId"], t["error"]) for t in told] == [(late.message_id, "expired")]
+
+
+# --- The cost of the queue does not depend on history -------------------------------------------
+
+
+async def buffers(connection: AsyncConnection, statement: SQL, **parameters: object) -> int:
+    """Pages that a statement touches; what it changed is undone."""
+    async with connection.transaction(force_rollback=True):
+        cursor = await connection.execute(
+            SQL("explain (analyze, buffers, format json) {}").format(statement), parameters
+        )
+        ((plan,),) = await cursor.fetchall()
+    root = plan[0]["Plan"]
+    return int(root["Shared Hit Blocks"] + root["Shared Read Blocks"])
+
+
+async def costs_of_a_line(operator: AsyncConnection, node: Node) -> dict[str, int]:
+    """What one claim, list, record and receipt touch, once everything is in its plan's cache."""
+    (line,) = await rows(operator, "select id from instances limit 1")
+    (row,) = await rows(
+        operator, "select id, message_id from message_queue where status = 'pending' limit 1"
+    )
+    (sent,) = await rows(
+        operator, "select message_id from messages where status = 'sent' and sequence_number = 1"
+    )
+    one = {
+        "claim": (
+            "send_queue",
+            {
+                "instance_ids": [line],
+                "epochs": [1],
+                "reordered": [0],
+                "first": [0],
+                "second": [1],
+                "third": [2],
+                "from_high": [0],
+                "from_normal": [0],
+                "from_bulk": [0],
+                "first_position": 0,
+            },
+        ),
+        "list_waiting": (
+            "send_queue",
+            {
+                **dict.fromkeys(("status", "type", "phone")),
+                "instance_id": line,
+                "after": 0,
+                "limit": 21,
+                "offset": 0,
+            },
+        ),
+        "record_sent": (
+            "send_queue",
+            {
+                "instance_ids": [line],
+                "ids": [row[0]],
+                "epochs": [1],
+                "provider_message_ids": [row[1]],
+                "provider_data": [None],
+                "chats": ["5511999999999"],
+                "callback_ids": [uuid.uuid4()],
+                "callbacks": ["{}"],
+            },
+        ),
+        "acknowledge": (
+            "history",
+            {
+                "instance_id": line,
+                "provider_ids": [sent],
+                "status": "read",
+                "at": Clock().now(),
+            },
+        ),
+    }
+    found = {}
+    for name, (room, parameters) in one.items():
+        async with operator.transaction(force_rollback=True):
+            if name == "record_sent":
+                await operator.execute(
+                    """update message_queue set status = 'processing', claimed_epoch = 1
+                       where id = %s""",
+                    [row[0]],
+                )
+            for _ in range(2):  # the first one fills the caches of the catalogue
+                found[name] = await buffers(operator, query(room, name), **parameters)
+    return found
+
+
+async def test_a_large_history_costs_the_queue_nothing(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    (line,) = await add_lines(operator, 1)
+    async with running_node(database_url) as node:
+        await node.enqueue(line, "sent")
+        claimed = await node.claim(Line(line.id, 1))
+        await node.recorder.record(claimed, taken(claimed))
+        for n in range(30):
+            await node.enqueue(line, f"text {n}")
+        await operator.execute("vacuum analyze")
+        small = await costs_of_a_line(operator, node)
+
+        await add_past(operator, "2020-01-01", line.id, _MANY)
+        await operator.execute("vacuum analyze")
+        large = await costs_of_a_line(operator, node)
+
+    assert large["claim"] == small["claim"]
+    assert large["list_waiting"] == small["list_waiting"]
+    # Their indexes of all ids are a level or two higher.
+    assert large["record_sent"] <= small["record_sent"] + 4, (small, large)
+    assert large["acknowledge"] <= small["acknowledge"] + 6, (small, large)

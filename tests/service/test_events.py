@@ -1,0 +1,115 @@
+"""GET /events: what is told, for those who cannot be called."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.fixtures.service import Client, client_of, running_gateway
+
+PATIENCE_SECONDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of the stream."""
+
+    id: str
+    type: str
+    data: dict[str, Any]
+
+
+async def read(response: httpx.Response) -> AsyncIterator[Event]:
+    fields: dict[str, str] = {}
+    async for line in response.aiter_lines():
+        if not line and "data" in fields:
+            yield Event(fields["id"], fields["event"], json.loads(fields["data"]))
+            fields = {}
+        name, _, value = line.partition(": ")
+        fields[name] = value
+
+
+@asynccontextmanager
+async def stream_of(client: Client, **headers: str) -> AsyncIterator[AsyncIterator[Event]]:
+    bearer = {"Authorization": f"Bearer {client.demo.partner_token}", **headers}
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        async with client.http.stream("GET", "/events", headers=bearer) as response:
+            assert response.status_code == httpx.codes.OK
+            assert response.headers["content-type"].startswith("text/event-stream")
+            async with aclosing(read(response)) as events:  # type: ignore[type-var]
+                yield events
+
+
+async def take(events: AsyncIterator[Event], count: int) -> list[Event]:
+    return [await anext(events) for _ in range(count)]
+
+
+async def test_everything_is_streamed_in_order_without_a_webhook(client: Client) -> None:
+    async with stream_of(client) as events:
+        sent = [(await client.send_text(f"{n}"))["messageId"] for n in range(5)]
+        told: list[str] = []
+        while len(told) < 5:
+            event = await anext(events)
+            if event.type == "DeliveryCallback":
+                told.append(event.data["messageId"])
+
+    assert told == sent
+
+
+async def test_last_event_id_resumes_without_a_gap(client: Client) -> None:
+    async def receive(text: str) -> None:
+        await client.control("receive", phone="5511888888888", text=text)
+
+    async with stream_of(client) as events:
+        await receive("0")
+        (first,) = await take(events, 1)
+    for n in range(1, 150):
+        await receive(str(n))
+    async with stream_of(client, **{"Last-Event-ID": first.id}) as events:
+        later = await take(events, 149)
+
+    texts = [event.data["text"]["message"] for event in later]
+    assert texts == [str(n) for n in range(1, 150)]
+    assert len({event.id for event in later}) == 149
+
+
+async def test_who_may_listen(client: Client) -> None:
+    nobody = await client.http.get("/events", headers={"Client-Token": ""})
+    in_query = await client.http.get(
+        "/events", params={"token": client.demo.partner_token}, headers={"Client-Token": "x"}
+    )
+    nonsense = await client.http.get(
+        "/events",
+        headers={"Authorization": f"Bearer {client.demo.partner_token}", "Last-Event-ID": "x"},
+    )
+
+    assert (nobody.status_code, in_query.status_code) == (401, 401)
+    assert nonsense.status_code == 400
+    assert nonsense.json()["error"] == "Last-Event-ID: is not an id of this stream"
+
+
+async def test_a_stop_ends_the_stream_and_nothing_is_missed_across_it(
+    tmp_path: Path, database_url: str
+) -> None:
+    with running_gateway(tmp_path, database_url) as gateway:
+        await gateway.ready()
+        async with client_of(gateway) as client:
+            async with stream_of(client) as events:
+                await client.control("receive", phone="5511888888888", text="before")
+                (before,) = await take(events, 1)
+                await client.send_text("while nobody listens")
+                code = await asyncio.to_thread(gateway.stop)
+                with suppress(httpx.RemoteProtocolError):
+                    _ = [event async for event in events]  # comes to an end
+            gateway.start()
+            await gateway.ready()
+            async with stream_of(client, **{"Last-Event-ID": before.id}) as events:
+                while (await anext(events)).type != "DeliveryCallback":
+                    pass
+
+    assert code == 0

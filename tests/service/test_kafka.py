@@ -1,0 +1,138 @@
+"""The same events by Kafka, and messages to send that come by it."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from tests.fixtures.kafka import add_topics, producing, records_of
+from tests.fixtures.queue import rows
+from tests.fixtures.service import Client, client_of, running_gateway, until
+
+OUT = ("whatsapp-message-status", "whatsapp-instance-status", "whatsapp-message-received")
+SEND, SCHEDULE, REFUSED = (
+    "whatsapp-send-message",
+    "whatsapp-schedule-message",
+    "whatsapp-send-message-refused",
+)
+PUBLISHING = {"GATEWAY_KAFKA_ACCOUNTS": "Demo", "GATEWAY_SANDBOX_RECEIPTS": "off"}
+TAKING = {
+    "GATEWAY_KAFKA_SEND": f"{SEND}=Demo",
+    "GATEWAY_KAFKA_SCHEDULE": f"{SCHEDULE}=Demo",
+    "GATEWAY_SANDBOX_RECEIPTS": "off",
+}
+
+
+def at(broker: str) -> dict[str, str]:
+    return {"GATEWAY_KAFKA_SERVERS": broker, "GATEWAY_KAFKA_IDEMPOTENT": "false"}  # it cannot
+
+
+def event(client: Client, text: str, **fields: Any) -> bytes:
+    message = {"phone": "5511999999999", "message": text, **fields}
+    return json.dumps(
+        {"instanceId": client.demo.instance_id, "type": "send-text", "message": message}
+    ).encode()
+
+
+async def test_events_go_to_their_topics_in_order_across_a_kill(
+    tmp_path: Path, database_url: str, broker: str, operator: AsyncConnection
+) -> None:
+    await add_topics(broker, *OUT, partitions=2)
+    environment = {**PUBLISHING, **at(broker)}
+    texts = [f"{n}" for n in range(60)]
+    with running_gateway(tmp_path, database_url, **environment) as gateway:
+        await gateway.ready()
+        await until(
+            lambda: rows(operator, "select count(*) from event_roads where name = 'kafka'"),
+            lambda counted: counted == [1],
+        )
+        async with client_of(gateway) as client:
+            for text in texts[:30]:
+                await client.control("receive", phone="5511888888888", text=text)
+            gateway.kill()
+            gateway.start()
+            await gateway.ready()
+            for text in texts[30:]:
+                await client.control("receive", phone="5511888888888", text=text)
+            sent = (await client.send_text("hi"))["messageId"]
+            received = await records_of(broker, OUT[2], 60)
+            (delivered, *_) = await records_of(broker, OUT[0], 1)
+            instance_id = client.demo.instance_id
+
+    told = list(dict.fromkeys(json.loads(r.value)["text"]["message"] for r in received))
+    assert told == texts
+    assert {r.key for r in received} == {f"{instance_id}:5511888888888".encode()}
+    assert json.loads(delivered.value)["messageId"] == sent
+    headers = dict(delivered.headers)
+    assert headers["type"] == b"DeliveryCallback"
+    assert len(headers["id"]) == 36
+
+
+async def test_messages_are_taken_exactly_once_across_kills(
+    tmp_path: Path, database_url: str, broker: str, operator: AsyncConnection
+) -> None:
+    await add_topics(broker, SEND, SCHEDULE, REFUSED)
+    environment = {**TAKING, **at(broker)}
+    texts = [f"{n}" for n in range(90)]
+    with running_gateway(tmp_path, database_url, **environment) as gateway:
+        await gateway.ready()
+        async with client_of(gateway) as client, producing(broker) as producer:
+            for n, text in enumerate(texts):
+                headers = [("id", f"event-{n}".encode())]
+                await producer.send(SEND, event(client, text), headers=headers)
+                if n % 10 == 0:  # the same event comes twice
+                    await producer.send(SEND, event(client, text), headers=headers)
+            await producer.flush()
+            for least in (20, 50):
+                await client.sent_at_least(least, seconds=60)
+                gateway.kill()
+                gateway.start()
+                await gateway.ready()
+            sent = await client.sent_at_least(90, seconds=60)
+            await until(
+                lambda: rows(operator, "select next_offset from kafka_offsets"),
+                lambda offsets: offsets == [99],
+            )
+
+    assert [s["payload"]["message"] for s in sent] == texts
+
+
+async def test_what_cannot_be_accepted_goes_to_a_topic_of_its_own(
+    tmp_path: Path, database_url: str, broker: str
+) -> None:
+    await add_topics(broker, SEND, SCHEDULE, REFUSED)
+    environment = {**TAKING, **at(broker)}
+    with running_gateway(tmp_path, database_url, **environment) as gateway:
+        await gateway.ready()
+        async with client_of(gateway) as client, producing(broker) as producer:
+            bad = [
+                b"no json",
+                b'{"instanceId": "of another account", "type": "send-text", "message": {}}',
+                event(client, "").replace(b"send-text", b"send-nothing"),
+                event(client, "no phone").replace(b"phone", b"fone"),
+            ]
+            for value in (*bad, event(client, "good")):
+                await producer.send(SEND, value)
+            await producer.send(SCHEDULE, event(client, "when?"))
+            tomorrow = (datetime.now(UTC) + timedelta(1)).isoformat()
+            await producer.send(SCHEDULE, event(client, "later", scheduledFor=tomorrow))
+            await producer.flush()
+            sent = await client.sent_at_least(1)
+            refused = await records_of(broker, REFUSED, 5)
+            queue = await until(
+                lambda: client.call("GET", "/queue"), lambda answer: len(answer.json()) == 1
+            )
+
+    assert [s["payload"]["message"] for s in sent] == ["good"]
+    assert [item["Message"] for item in queue.json()] == ["later"]
+    errors = {dict(r.headers)["error"].decode() for r in refused}
+    assert errors == {
+        "The record is not valid JSON: invalid literal, expected 'null'",
+        "instanceId: is no instance of the account of this topic",
+        "type: must be a route that sends, such as send-text",
+        "phone: is required",
+        "message.scheduledFor: is required in this topic",
+    }
+    assert {r.value for r in refused} >= set(bad)

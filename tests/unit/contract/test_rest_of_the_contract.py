@@ -1,0 +1,98 @@
+"""Quirks of the routes beside the messages: what is read leniently, what is refused."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from gateway.api.provider_table import provider_table
+from gateway.contract.catalogue import catalogue
+from gateway.contract.chats import ModifyChat, SetChatExpiration
+from gateway.contract.contacts import Contact, ContactDetails, ReadContact
+from gateway.contract.groups import (
+    AddParticipants,
+    ListGroups,
+    ListJoinedGroups,
+    ReadGroup,
+    RenewInvitation,
+    SetGroupPhoto,
+    SetGroupRules,
+)
+from gateway.contract.newsletters import FollowNewsletter
+
+GROUP = "120363019502650977-group"
+
+
+@pytest.mark.parametrize("written", ["120363019502650977", "120363019502650977@g.us", GROUP])
+def test_a_group_is_read_in_every_spelling(written: str) -> None:
+    assert ReadGroup.model_validate({"phone": written}).phone == GROUP
+
+
+def test_the_old_form_of_a_group_id_stays() -> None:
+    assert ReadGroup.model_validate({"phone": "5511999999999-1623281429"}).phone == (
+        "5511999999999-1623281429"
+    )
+
+
+@pytest.mark.parametrize("written", ["5511999999999", "somebody", ""])
+def test_a_person_is_no_group(written: str) -> None:
+    with pytest.raises(ValidationError):
+        ReadGroup.model_validate({"phone": written})
+
+
+def test_other_names_of_a_groups_field_are_read() -> None:
+    photo = SetGroupPhoto.model_validate({"groupID": GROUP, "groupPhoto": "https://e.com/i.png"})
+    rules = SetGroupRules.model_validate({"groupId": GROUP, "adminOnlyMessage": "true"})
+    assert photo.group_id == rules.phone == GROUP
+    assert rules.admin_only_message is True
+    assert rules.require_admin_approval is None
+
+
+@pytest.mark.parametrize("named", [{}, {"groupId": GROUP, "communityId": "120363186053925765"}])
+def test_people_are_added_to_a_group_or_to_a_community(named: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="groupId or communityId"):
+        AddParticipants.model_validate({"phones": ["5511999999999"], **named})
+
+
+def test_the_link_of_a_community_is_renewed_by_its_bare_id() -> None:
+    assert RenewInvitation.model_validate({"groupId": "120363186053925765"}).group_id
+    assert RenewInvitation.model_validate({"groupId": GROUP}).group_id == GROUP
+
+
+def test_words_are_read_in_any_case() -> None:
+    expiring = SetChatExpiration.model_validate(
+        {"phone": "5511999999999", "chatExpiration": "24_hours"}
+    )
+    modified = ModifyChat.model_validate({"phone": 5511999999999, "action": "ARCHIVE"})
+    assert (expiring.chat_expiration, modified.action) == ("24_HOURS", "archive")
+    with pytest.raises(ValidationError):
+        ModifyChat.model_validate({"phone": "5511999999999", "action": "explode"})
+
+
+def test_a_channel_keeps_its_suffix() -> None:
+    with pytest.raises(ValidationError):
+        FollowNewsletter.model_validate({"id": "120363166555745933"})
+
+
+def test_a_key_without_a_value_is_left_out_of_an_answer() -> None:
+    assert Contact(phone="1", notify="ana").model_dump(by_alias=True) == {
+        "phone": "1",
+        "notify": "ana",
+    }
+
+
+def test_a_route_of_ours_counts_where_the_session_can_answer_what_it_asks() -> None:
+    table = provider_table(
+        catalogue(),
+        {
+            "able": lambda asked: asked is ListJoinedGroups,
+            "unable": lambda _asked: False,
+        },
+        lambda operation: operation in {ListGroups, ReadContact},
+    )
+    supported = {row["operation"]: row["supportedBy"] for row in table["operations"]}
+
+    assert supported["ListGroups"] == ["able"]
+    assert supported["ReadContact"] == ["able", "unable"]
+    assert supported["ReadGroup"] == []
+    assert ContactDetails.model_fields.keys() > Contact.model_fields.keys()

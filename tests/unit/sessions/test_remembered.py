@@ -1,0 +1,126 @@
+"""What a session answered is given again for a while, unless something changed."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from gateway.clock import Clock
+from gateway.contract.groups import ListJoinedGroups, RenameGroup
+from gateway.contract.operation import Operation
+from gateway.errors import SessionUnavailable
+from gateway.instances.store import Instance
+from gateway.observability.metrics import Metrics
+from gateway.sessions.ask import Asker
+from gateway.sessions.provider import MessageReceived
+from gateway.sessions.remembered import RememberingAsker
+
+ONE, TWO = (cast("Instance", SimpleNamespace(id=id_)) for id_ in ("one", "two"))
+LIST = ListJoinedGroups()
+RENAME = RenameGroup(group_id="120363019502650977-group", group_name="New")
+
+
+@dataclass
+class CountingAsker:
+    """Answers with how often it was asked."""
+
+    asked: int = 0
+    fails: bool = False
+    hold: asyncio.Event | None = None
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def ask(self, _instance: Instance, _operation: Operation[Any]) -> int:
+        self.asked += 1
+        answer = self.asked
+        self.begun.set()
+        if self.hold:
+            await self.hold.wait()
+        if self.fails:
+            raise SessionUnavailable("away")
+        return answer
+
+
+@dataclass
+class SettableClock(Clock):
+    now_seconds: float = 0.0
+
+    def monotonic_seconds(self) -> float:
+        return self.now_seconds
+
+
+@dataclass
+class Desk:
+    asker: CountingAsker = field(default_factory=CountingAsker)
+    clock: SettableClock = field(default_factory=SettableClock)
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def __post_init__(self) -> None:
+        self.remembering = RememberingAsker(cast("Asker", self.asker), self.clock, self.metrics)
+
+    async def ask(self, instance: Instance = ONE, operation: Operation[Any] = LIST) -> Any:
+        return await self.remembering.ask(instance, operation)
+
+    def hits(self) -> float | None:
+        labels = {"operation": "ListJoinedGroups", "answered_from": "memory"}
+        return self.metrics.registry.get_sample_value("session_reads_total", labels)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+async def test_an_answer_is_given_again_until_its_time_is_up(desk: Desk) -> None:
+    assert [await desk.ask(), await desk.ask()] == [1, 1]
+    assert desk.hits() == 1
+    desk.clock.now_seconds = LIST.remembered_seconds
+    assert await desk.ask() == 2
+
+
+async def test_instances_do_not_share_answers(desk: Desk) -> None:
+    assert [await desk.ask(ONE), await desk.ask(TWO), await desk.ask(ONE)] == [1, 2, 1]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_change_forgets_even_when_it_seems_to_fail(desk: Desk, fails: bool) -> None:  # noqa: FBT001 - the case
+    await desk.ask()
+    desk.asker.fails = fails
+    try:
+        await desk.ask(operation=RENAME)
+    except SessionUnavailable:
+        assert fails
+    desk.asker.fails = False
+    assert await desk.ask() == 3
+
+
+async def test_what_whatsapp_says_of_a_chat_forgets_and_a_message_does_not(desk: Desk) -> None:
+    def event(kind: str) -> MessageReceived:
+        return MessageReceived(
+            provider_message_id="1",
+            chat="120363019502650977-group",
+            sender=None,
+            sender_name=None,
+            from_me=False,
+            at=datetime.now(UTC),
+            kind=kind,
+            content={},
+        )
+
+    await desk.ask()
+    desk.remembering.hear(ONE, event("text"))
+    assert await desk.ask() == 1
+    desk.remembering.hear(ONE, event("notification"))
+    assert await desk.ask() == 2
+
+
+async def test_an_answer_from_before_a_change_is_not_remembered(desk: Desk) -> None:
+    desk.asker.hold = asyncio.Event()
+    reading = asyncio.create_task(desk.ask())
+    await desk.asker.begun.wait()
+    desk.remembering.forget(ONE.id)
+    desk.asker.hold.set()
+    assert await reading == 1
+    assert await desk.ask() == 2
