@@ -93,6 +93,7 @@ async def add_received(
             "message_id": received.message_id,
             "phone": received.chat,
             "sender": received.sender,
+            "sender_name": received.sender_name,
             "from_me": received.from_me,
             "at": received.at,
             "type": received.kind,

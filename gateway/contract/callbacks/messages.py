@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+from pydantic import Field
+
 from gateway.contract.callbacks.base import Example
 from gateway.contract.callbacks.received import GROUP, MessageCallback, ReferencedMessage
 from gateway.contract.wire import Wire
@@ -18,7 +20,7 @@ _REFERENCED = {
 class TextContent(Wire):
     """Z-API spells `descritpion` in texts with a link, `description` in those from ads."""
 
-    message: str
+    message: str = Field(min_length=1)
     descritpion: str | None = None
     description: str | None = None
     title: str | None = None

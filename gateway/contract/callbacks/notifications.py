@@ -101,6 +101,13 @@ class NotificationReceived(ReceivedCallback):
         "group-participant-remove": _in_group("GROUP_PARTICIPANT_REMOVE", _MEMBER),
         "group-participant-leave": _in_group("GROUP_PARTICIPANT_LEAVE", _MEMBER),
         "group-create": _in_group("GROUP_CREATE", "Neighbours"),
+        "group-change-announce": _in_group("GROUP_CHANGE_ANNOUNCE"),
+        "group-change-description": _in_group("GROUP_CHANGE_DESCRIPTION"),
+        "group-change-icon": _in_group("GROUP_CHANGE_ICON"),
+        "group-change-restrict": _in_group("GROUP_CHANGE_RESTRICT"),
+        "group-change-subject": _in_group("GROUP_CHANGE_SUBJECT"),
+        "group-participant-demote": _in_group("GROUP_PARTICIPANT_DEMOTE", _MEMBER),
+        "group-participant-promote": _in_group("GROUP_PARTICIPANT_PROMOTE", _MEMBER),
         "group-link-admin": _in_group("GROUP_MEMBER_LINK_PROPERTY_UPDATE", linkMode="ADMIN_LINK"),
         "group-link-all": _in_group(
             "GROUP_MEMBER_LINK_PROPERTY_UPDATE", linkMode="ALL_MEMBER_LINK"

@@ -27,7 +27,8 @@ from gateway.contract.privacy import (
 from gateway.providers.sandbox.entities import Answer, Entity
 from gateway.providers.sandbox.numbers import picture_of
 from gateway.providers.sandbox.session import SandboxSession
-from gateway.providers.sandbox.telling import notification
+from gateway.providers.sandbox.telling import told
+from gateway.sessions.provider import Notified
 
 operations: Handlers[SandboxSession] = Handlers()
 
@@ -110,14 +111,15 @@ async def _set_profile(
 
     def alter(account: Account) -> Value:
         setattr(account, field, value)
-        told = notification(
+        changed = Notified(
             told_as,
-            notification_id=f"3EB0{session.around.random_bytes(9).hex().upper()}",
-            chat=me,
-            by=me,
-            **further,
+            me,
+            session.around.clock.now(),
+            parameters=None,
+            details=further,
+            from_me=True,
         )
-        account.tell([me], told)
+        account.tell([me], told(changed))
         return Value()
 
     return await change_account(session, alter)

@@ -3,8 +3,8 @@
 receive       {phone, kind | <content>, ...}   a message of any kind: `{"text": "hi"}`,
               `{"image": {"caption": "x", "source": "<URL, data: URI or base64>"}}`,
               or `{"kind": "poll"}` for an example; `chat` where it is a group, channel or
-              list; `waiting` what cannot be read yet, told again under the
-              same `messageId`; `edit` with `refersTo` an edit
+              list; `waiting` what cannot be read yet, told again under the same
+              `messageId`; `edit` with `refersTo` an edit
 notification  {phone, kind | code, ...}        `{"kind": "group-create", "phone": "...-group"}`
 call          {phone, status?, video?}         offered, or missed under the same `callId`
 presence      {phone, status}                  available, unavailable, composing, recording, paused
