@@ -148,6 +148,7 @@ class TestWebhook(Operation[TestResult], method="POST", path="/webhooks/test"):
     rehearsal = Rehearsal(
         order=1,
         first=(Prior("/update-webhook-received", {"value": "{{baseUrl}}/health"}, "PUT"),),
+        values={"type": "ReceivedCallback"},
     )
 
     type: CallbackType = "ReceivedCallback"

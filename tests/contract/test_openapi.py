@@ -4,8 +4,8 @@ from gateway.api.error_replies import status_of
 from gateway.contract.callbacks import Callback
 from gateway.contract.catalogue import catalogue
 from gateway.contract.documents.error_answers import FAILURES
-from gateway.contract.documents.service_routes import SERVICE_PATHS
 from gateway.contract.documents.json_schemas import Schemas
+from gateway.contract.documents.service_routes import SERVICE_PATHS
 from gateway.contract.documents.surface import INSTANCE_PATH, surface
 from gateway.contract.openapi import render_openapi
 
