@@ -1,7 +1,9 @@
 """Runs schemathesis over the whole OpenAPI document against a fresh gateway.
 
 Each route gets requests that fit its description and requests that break it, in any state that the
-earlier ones left behind. No answer may be a 5xx, differ from its description, or take 2 s.
+earlier ones left behind. No answer may be a server error, differ from its description, or take 2 s.
+502 and 503 are no errors where they are described: requests to unlink the phone are among the
+made-up ones, and until it is linked again that is the truth.
 """
 
 import argparse
@@ -41,6 +43,9 @@ Client-Token = "{demo.client_token}"
 [auth.openapi]
 ClientToken = {{ api_key = "{demo.client_token}" }}
 PartnerToken = {{ bearer = "{demo.partner_token}" }}
+
+[checks]
+not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", 502, 503]
 
 [[operations]]
 include-operation-id = "deleteInstance"
