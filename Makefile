@@ -10,7 +10,7 @@ LOCK := uv pip compile pyproject.toml --all-extras --universal --upgrade --gener
 	--no-emit-index-url --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bench-whatsmeow test check test-fast coverage docs postman migrate schema lock format clean
+.PHONY: help setup run bench-whatsmeow test check test-fast coverage docs postman fuzz migrate schema lock format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,8 +52,12 @@ docs: setup ## write the OpenAPI document, the Postman collection and README's t
 	$(BIN)/gateway postman --environment > postman/gateway.postman_environment.json
 	$(BIN)/gateway readme README.md
 
-postman: $(TOOLS) $(NEWMAN) ## run the Postman collection against a fresh gateway (needs node and npm)
+postman: $(TOOLS) $(NEWMAN) ## lint the OpenAPI document and run the Postman collection (needs node and npm)
+	@postman/node_modules/.bin/redocly lint --config postman/redocly.yaml openapi/openapi.json
 	@PYTHONPATH=. $(BIN)/python tests/postman_run.py
+
+fuzz: $(TOOLS) ## a long run of made-up requests, good and bad, against every route
+	@PYTHONPATH=. $(BIN)/python tests/fuzz/run.py
 
 $(NEWMAN): postman/package.json postman/package-lock.json
 	cd postman && npm ci --no-audit --no-fund --loglevel=error

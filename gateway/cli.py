@@ -241,6 +241,30 @@ def show_token(instance: InstanceId) -> None:
     typer.echo(_in_office(lambda office: office.token_of(instance)))
 
 
+@cli.command("import")
+def import_instances(
+    file: Annotated[
+        typer.FileBinaryRead,
+        typer.Argument(help="what GET /instances of Z-API answered; - reads stdin"),
+    ],
+    *,
+    account: Annotated[str | None, typer.Option(help="id or name; the only one by default")] = None,
+    provider: Annotated[str | None, typer.Option(help="how they reach WhatsApp")] = None,
+) -> None:
+    """Make the instances of a Z-API account, with their ids, tokens, names and webhooks.
+
+    What is there already is left as it is, so that the same file may be imported again.
+    """
+
+    async def work(office: Office) -> None:
+        async for arrival, is_new in office.import_instances(
+            file.read(), account=account, provider=provider
+        ):
+            typer.echo(f"{arrival.id}  {arrival.name}  {'made' if is_new else 'was there'}")
+
+    _in_office(work)
+
+
 def _in_office(work: Callable[[Office], Awaitable[Result]]) -> Result:
     settings = _read_settings()
 

@@ -1,20 +1,23 @@
 """What the operator does at the command line."""
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.administration import listing
 from gateway.administration.audit import Audit
+from gateway.administration.importing import Arrival, read_partner_list
 from gateway.administration.listing import Listed, Which
 from gateway.administration.partner import Offer
 from gateway.administration.removal import Remover
 from gateway.database.pool import Database
-from gateway.errors import InvalidRequest, NotFound, UnknownInstance
+from gateway.errors import Conflict, InvalidRequest, NotFound, UnknownInstance
 from gateway.instances.accounts import Accounts, ListedAccount
 from gateway.instances.creation import Kept, NewAccount, NewInstance, Registry
 from gateway.instances.store import Instance, Instances
+from gateway.instances.tokens import matches
+from gateway.public_address import AddressPolicy
 from gateway.webhooks.secrets import WebhookSecrets
 
 _COMMAND_LINE = "command line"
@@ -31,6 +34,7 @@ class Office:
     offer: Offer
     audit: Audit
     secrets: WebhookSecrets
+    policy: AddressPolicy
 
     async def create_account(
         self,
@@ -92,6 +96,35 @@ class Office:
             provider_settings=provider_settings,
             kept=kept,
         )
+
+    async def import_instances(
+        self, text: bytes, *, account: str | None, provider: str | None
+    ) -> AsyncIterator[tuple[Arrival, bool]]:
+        """Makes the instances of a partner list, and says of each whether it is new.
+
+        One that is there already is left as it is. Nothing is made where the list is wrong.
+
+        Raises:
+            InvalidRequest: the list is wrong, or there is no such provider.
+            Conflict: an id is another account's, or has another token here.
+        """
+        arrivals = read_partner_list(text, self.policy)
+        found, chosen = await self._account(account), self.offer.choose(provider)
+        await self.remover.sweep()
+        for arrival in arrivals:
+            there = await Instances(self.database).find(arrival.id)
+            if there is None:
+                await self._note("CreateInstance", found.id, arrival.id)
+                await self.registry.add_instance(
+                    found.id,
+                    arrival.name,
+                    provider=chosen,
+                    kept=Kept(id=arrival.id, token=arrival.token),
+                    wishes=arrival.wishes,
+                )
+            elif there.account_id != found.id or not matches(arrival.token, there.token_hash):
+                raise Conflict(f"Instance {arrival.id} exists already, with another token or owner")
+            yield arrival, there is None
 
     async def list_instances(self, account: str | None) -> list[Listed]:
         account_id = (await self._account(account)).id if account else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 
 from gateway.administration import listing
 from gateway.administration.listing import Listed, Which
@@ -74,35 +74,53 @@ handlers = Handlers[PartnerDesk]()
 @handlers.handles(CreateInstance)
 async def create_instance(desk: PartnerDesk, operation: CreateInstance) -> CreatedInstance:
     trial_ends_at = desk.clock.now() + TRIAL if desk.offer.trials else None
-    both = _address(desk, operation, "received_and_delivery_callback_url")
-    received = _address(desk, operation, "received_callback_url")
     made = await desk.registry.add_instance(
         desk.account.id,
         operation.name,
         provider=desk.offer.choose(operation.provider),
         provider_settings=operation.provider_settings,
         by_client_token=not desk.account.by_partner_token,
-        wishes=Wishes(
-            session_name=operation.session_name,
-            is_device=operation.is_device,
-            business_device=operation.business_device,
-            received_callback_url=both or received,
-            delivery_callback_url=_address(desk, operation, "delivery_callback_url"),
-            message_status_callback_url=_address(desk, operation, "message_status_callback_url"),
-            connected_callback_url=_address(desk, operation, "connected_callback_url"),
-            disconnected_callback_url=_address(desk, operation, "disconnected_callback_url"),
-            presence_chat_callback_url=_address(desk, operation, "presence_chat_callback_url"),
-            notify_sent_by_me=both is not None,
-            call_reject_auto=operation.call_reject_auto,
-            call_reject_message=operation.call_reject_message,
-            auto_read_message=operation.auto_read_message,
-            auto_read_status=operation.auto_read_status,
-            disable_enqueue_when_disconnected=operation.disable_enqueue_when_disconnected,
-            trial_ends_at=trial_ends_at,
-            subscribed=trial_ends_at is None,
-        ),
+        wishes=wishes_of(operation, desk.policy, trial_ends_at),
     )
     return CreatedInstance(id=made.id, token=made.token, due=due_at_ms(trial_ends_at))
+
+
+def wishes_of(
+    wanted: CreateInstance, policy: AddressPolicy, trial_ends_at: datetime | None = None
+) -> Wishes:
+    """Raises InvalidRequest for an address that callbacks may not go to."""
+
+    def address(field: str) -> str | None:
+        url: str = getattr(wanted, field)
+        if not url:
+            return None
+        try:
+            policy.check_url(url)
+        except AddressRefused as error:
+            raise InvalidRequest(f"{CreateInstance.model_fields[field].alias}: {error}") from None
+        return url
+
+    both = address("received_and_delivery_callback_url")
+    received = address("received_callback_url")
+    return Wishes(
+        session_name=wanted.session_name,
+        is_device=wanted.is_device,
+        business_device=wanted.business_device,
+        received_callback_url=both or received,
+        delivery_callback_url=address("delivery_callback_url"),
+        message_status_callback_url=address("message_status_callback_url"),
+        connected_callback_url=address("connected_callback_url"),
+        disconnected_callback_url=address("disconnected_callback_url"),
+        presence_chat_callback_url=address("presence_chat_callback_url"),
+        notify_sent_by_me=both is not None,
+        call_reject_auto=wanted.call_reject_auto,
+        call_reject_message=wanted.call_reject_message,
+        auto_read_message=wanted.auto_read_message,
+        auto_read_status=wanted.auto_read_status,
+        disable_enqueue_when_disconnected=wanted.disable_enqueue_when_disconnected,
+        trial_ends_at=trial_ends_at,
+        subscribed=trial_ends_at is None,
+    )
 
 
 @handlers.handles(ListInstances)
@@ -132,17 +150,6 @@ async def list_instances(desk: PartnerDesk, operation: ListInstances) -> Instanc
 async def delete_instance(desk: PartnerDesk, operation: DeleteInstance) -> DeletedInstance:
     await desk.remover.remove(operation.instance_id, account_id=desk.account.id)
     return DeletedInstance()
-
-
-def _address(desk: PartnerDesk, operation: CreateInstance, field: str) -> str | None:
-    url: str = getattr(operation, field)
-    if not url:
-        return None
-    try:
-        desk.policy.check_url(url)
-    except AddressRefused as error:
-        raise InvalidRequest(f"{CreateInstance.model_fields[field].alias}: {error}") from None
-    return url
 
 
 def _listed(desk: PartnerDesk, row: Listed) -> ListedInstance:

@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from gateway.api.json_response import JsonResponse
 from gateway.contract.catalogue import Catalogue
+from gateway.contract.instances import Restart
 from gateway.contract.operation import Operation
 
 Supports = Callable[[type[Any]], bool]
@@ -50,6 +51,8 @@ def provider_route(table: Callable[[], Mapping[str, Any]]) -> Route:
 
 
 def _can(operation: type[Operation[Any]], provider: Supports, by_gateway: Supports) -> bool:
+    if operation is Restart:  # of the session, whoever's it is
+        return True
     if by_gateway(operation):
         return operation.asks is None or provider(operation.asks)
     return provider(operation)

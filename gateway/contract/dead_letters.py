@@ -139,6 +139,7 @@ class _OfOne(Documented):
 
     example: ClassVar[Example] = {"eventId": _ID}
     failures: ClassVar[tuple[int, ...]] = (_NOT_FOUND,)
+    rehearsal: ClassVar[Rehearsal] = Rehearsal(or_else=_NOT_FOUND)
 
     event_id: UUID = Field(validation_alias=AliasChoices("eventId", "event_id"))
 
@@ -173,7 +174,7 @@ class DiscardDeadLetter(
 
     failures = (_NOT_FOUND, _CONFLICT)
     answer_example: ClassVar[Any] = {"success": True, "event_id": _ID, "message": "discarded"}
-    rehearsal = Rehearsal(order=1)
+    rehearsal = Rehearsal(order=1, or_else=_NOT_FOUND)
 
 
 class DeadLettersRetried(_Answer):

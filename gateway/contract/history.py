@@ -70,7 +70,7 @@ MESSAGE_EXAMPLE: Example = {
 }
 
 
-class ReadMessage(Operation[Message], method="GET", path="/messages/{message_id}"):
+class FindMessage(Operation[Message], method="GET", path="/messages/{message_id}"):
     """One message, by its messageId or its zaapId, wherever it is."""
 
     message_id: str
@@ -89,7 +89,7 @@ class MessagePage(Wire):
     has_more: bool
 
 
-class ListMessages(Operation[MessagePage], method="GET", path="/messages"):
+class ListHistory(Operation[MessagePage], method="GET", path="/messages"):
     """The history of an instance, newest first, by cursor.
 
     `from` and `to` are times with an offset; `to` itself is not included.

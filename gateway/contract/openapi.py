@@ -40,7 +40,12 @@ def render_openapi(catalogue: Catalogue) -> dict[str, Any]:
     used = _used_components([paths, webhooks], schemas)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "WhatsApp gateway", "version": __version__, "description": _ABOUT},
+        "info": {
+            "title": "WhatsApp gateway",
+            "version": __version__,
+            "description": _ABOUT,
+            "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"},
+        },
         "servers": [{"url": "http://127.0.0.1:8080", "description": "What `make run` starts"}],
         "security": [{"ClientToken": []}, {}],
         "tags": _tags(entries),

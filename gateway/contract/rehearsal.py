@@ -27,6 +27,8 @@ class Rehearsal:
         first: requests sent right before this one.
         values: fields of the example that the collection fills differently, usually with a
             variable; the instance too, as `instanceId` and `instanceToken`.
+        or_else: the status that is as right, where what the request names cannot be made by
+            those before it.
         saves: names of new variables, and where in the answer they are, such as `content.0.id`.
     """
 
@@ -34,3 +36,4 @@ class Rehearsal:
     first: tuple[Prior, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     saves: Mapping[str, str] = field(default_factory=dict)
+    or_else: int | None = None

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field
 from gateway.contract.dead_letters import between
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
-from gateway.contract.rehearsal import Rehearsal
+from gateway.contract.rehearsal import Prior, Rehearsal
 from gateway.contract.wire import Wire
 
 CallbackType = Literal[
@@ -145,6 +145,10 @@ class TestWebhook(Operation[TestResult], method="POST", path="/webhooks/test"):
         "answer": "",
         "durationMs": 12,
     }
-    rehearsal = Rehearsal(order=1)
+    rehearsal = Rehearsal(
+        order=1,
+        first=(Prior("/update-webhook-received", {"value": "{{baseUrl}}/health"}, "PUT"),),
+        values={"type": "ReceivedCallback"},
+    )
 
     type: CallbackType = "ReceivedCallback"

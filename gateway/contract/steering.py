@@ -128,7 +128,7 @@ class RetryQueued(OneOfQueue, Operation[QueueDone], method="POST", path="/queue/
     example: ClassVar[Example] = _NAMED
     answer_example: ClassVar[Example] = {"value": True, "queueLength": 12}
     failures = (404, 409)
-    rehearsal = Rehearsal(order=2, values={"zaapId": "{{zaapId}}"})
+    rehearsal = Rehearsal(order=2, values={"zaapId": "{{zaapId}}"}, or_else=409)
 
 
 class MoveToFront(

@@ -19,7 +19,10 @@ class SetWebhook(Operation[Value]):
     sets: ClassVar[tuple[str, ...]] = ()
     example: ClassVar[dict[str, object]] = {"value": "https://example.com/webhook"}
     answer_example: ClassVar[dict[str, object]] = {"value": True}
-    rehearsal = Rehearsal(values={"value": "{{webhookUrl}}"})  # empty, until the user fills it in
+    rehearsal = Rehearsal(
+        order=2,  # after the test of a webhook, whose address must not stay
+        values={"value": "{{webhookUrl}}"},  # empty, until the user fills it in
+    )
 
     value: WebhookAddress
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.history import ListMessages, Message, MessagePage, ReadMessage
+from gateway.contract.history import FindMessage, ListHistory, Message, MessagePage
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import InvalidRequest, NotFound
@@ -41,14 +41,14 @@ class HistoryDesk:
 handlers = Handlers[HistoryDesk]()
 
 
-@handlers.handles(ReadMessage)
-async def read_message(desk: HistoryDesk, operation: ReadMessage) -> Message:
+@handlers.handles(FindMessage)
+async def read_message(desk: HistoryDesk, operation: FindMessage) -> Message:
     message_id = desk.message_id_named(operation.message_id)
     return Message(**(await find_message(desk.database, desk.instance_id, message_id)).shown())
 
 
-@handlers.handles(ListMessages)
-async def list_messages(desk: HistoryDesk, operation: ListMessages) -> MessagePage:
+@handlers.handles(ListHistory)
+async def list_messages(desk: HistoryDesk, operation: ListHistory) -> MessagePage:
     before, before_id = _read_cursor(operation.paging_state)
     rows = await desk.database.fetch_all(
         MessageState,

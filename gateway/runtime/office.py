@@ -38,6 +38,7 @@ async def open_office(settings: Settings) -> AsyncIterator[Office]:
                 offer_of(settings),
                 Audit(database, settings.audit_days),
                 WebhookSecrets(database, vault, os.urandom),
+                settings.address_policy(),
             )
         finally:
             await database.pool.close()

@@ -1,10 +1,19 @@
 """The tables of README.md that the program itself knows best."""
 
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
+import gateway.runtime.wiring  # noqa: F401 - with it come all rooms that answer
+from gateway.api.provider_table import provider_table
+from gateway.contract.catalogue import catalogue
+from gateway.contract.documents.surface import spelled, surface
+from gateway.contract.handlers import Handlers
 from gateway.providers import load_provider, provider_names
 from gateway.settings import PREFIX, Settings, variable_name
 
@@ -48,4 +57,57 @@ def _shown(default: object) -> str:
     return f"`{default}`"
 
 
-_TABLES: Mapping[str, Callable[[], Iterator[str]]] = {"settings": _settings}
+def _coverage() -> Iterator[str]:
+    """A row per room: its routes, and those that each provider can do."""
+    providers = _offers()["providers"]
+    supported = {(o["method"], o["path"]): o["supportedBy"] for o in _offers()["operations"]}
+    routes, done = Counter[str](), Counter[tuple[str, str]]()
+    for entry in surface(catalogue()):
+        if entry.main is None:
+            routes[entry.room] += 1
+            able = supported.get((entry.method, entry.path), providers)  # else the gateway's own
+            done.update((entry.room, name) for name in able)
+    yield f"| domain | routes | {' | '.join(providers)} |"
+    yield f"| --- | ---: |{' ---: |' * len(providers)}"
+    for room, count in sorted(routes.items()):
+        figures = " | ".join(str(done[room, name]) for name in providers)
+        yield f"| {room.replace('_', ' ')} | {count} | {figures} |"
+    totals = (sum(done[room, name] for room in routes) for name in providers)
+    yield f"| **total** | {routes.total()} | {' | '.join(map(str, totals))} |"
+
+
+def _unsupported() -> Iterator[str]:
+    """Every route that some provider answers with 501."""
+    providers = _offers()["providers"]
+    yield "| route | answers 501 with |"
+    yield "| --- | --- |"
+    for operation in _offers()["operations"]:
+        missing = [name for name in providers if name not in operation["supportedBy"]]
+        if missing:
+            yield f"| `{operation['method']} {operation['path']}` | {', '.join(missing)} |"
+
+
+@cache
+def _offers() -> dict[str, Any]:
+    """What GET /providers of a gateway in development answers."""
+    rooms = [
+        room
+        for name, module in sys.modules.items()
+        if name.startswith("gateway.") and not name.startswith("gateway.providers.")
+        if isinstance(room := getattr(module, "handlers", None), Handlers)
+    ]
+    table = provider_table(
+        catalogue(),
+        {name: load_provider(name).supports for name in provider_names()},
+        lambda operation: any(room.supports(operation) for room in rooms),
+    )
+    for operation in table["operations"]:
+        operation["path"] = spelled(operation["path"])
+    return table
+
+
+_TABLES: Mapping[str, Callable[[], Iterator[str]]] = {
+    "coverage": _coverage,
+    "unsupported": _unsupported,
+    "settings": _settings,
+}

@@ -85,7 +85,7 @@ handlers = Handlers[QueueDesk]()
 @handlers.handles(CountQueue)
 async def count_queue(desk: QueueDesk, _operation: CountQueue) -> QueueCount:
     waiting = await length(desk)
-    return QueueCount(count=waiting, queuelength=waiting)
+    return QueueCount(count=waiting, queue_length=waiting)
 
 
 @handlers.handles(ListQueueByPage)
@@ -108,7 +108,7 @@ async def list_queue(desk: QueueDesk, operation: ListQueue) -> QueuePage:
         messages=tuple(_item(desk, row) for row in page),
         paging_state=make_cursor(page[-1].sequence_number) if more else None,
         has_more=more,
-        queuelength=await length(desk),
+        queue_length=await length(desk),
     )
 
 
@@ -116,7 +116,7 @@ async def list_queue(desk: QueueDesk, operation: ListQueue) -> QueuePage:
 async def clear_queue(desk: QueueDesk, operation: ClearQueue) -> QueueRemoved:
     removed = await _cancel(desk, operation, before=_read_age(desk, operation.older_than))
     desk.metrics.purged.inc(removed)
-    return QueueRemoved(removed=removed, queuelength=await length(desk))
+    return QueueRemoved(removed=removed, queue_length=await length(desk))
 
 
 @handlers.handles(RemoveFromQueue)

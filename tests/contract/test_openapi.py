@@ -5,6 +5,7 @@ from gateway.contract.callbacks import Callback
 from gateway.contract.catalogue import catalogue
 from gateway.contract.documents.error_answers import FAILURES
 from gateway.contract.documents.json_schemas import Schemas
+from gateway.contract.documents.service_routes import SERVICE_PATHS
 from gateway.contract.documents.surface import INSTANCE_PATH, surface
 from gateway.contract.openapi import render_openapi
 
@@ -23,7 +24,7 @@ def test_every_address_of_the_catalogue_is_described() -> None:
         for method in item.keys() & METHODS
     }
     declared = {(entry.method, entry.full_path) for entry in surface(catalogue())}
-    assert described == declared | {("GET", path) for path in ("/health", "/providers", "/ready")}
+    assert described == declared | {("GET", path) for path in SERVICE_PATHS}
 
 
 def test_every_parameter_of_a_path_is_a_field_of_its_class() -> None:
@@ -35,8 +36,8 @@ def test_every_parameter_of_a_path_is_a_field_of_its_class() -> None:
 
 
 def test_the_documented_failures_are_the_ones_callers_get() -> None:
-    assert {status: status_of(error) for status, error in FAILURES.items()} == {
-        status: status for status in FAILURES
+    assert {status: {status_of(e) for e in errors} for status, errors in FAILURES.items()} == {
+        status: {status} for status in FAILURES
     }
 
 

@@ -1,5 +1,6 @@
 """The command line as an operator meets it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,84 @@ async def test_an_instance_keeps_the_id_and_token_its_clients_know(
         return await client.http.get(f"/instances/{kept_id}/token/{kept_token}/status")
 
     await until(status, lambda told: told.status_code == 404)
+
+
+def partner_list(**changes: object) -> bytes:
+    """As Z-API answers GET /instances."""
+    item = {
+        "id": "3C0DE00000000000000000000000BEEF",
+        "token": "70CE2000000000000000000000000BEE",
+        "name": "Front desk",
+        "tenant": "T",
+        "created": "2024-03-01T12:00:00.000Z",
+        "due": 1790000000000,
+        "paymentStatus": "PAID",
+        "deliveryCallbackUrl": "https://example.com/delivery",
+        "receivedCallbackUrl": None,
+        "receivedAndDeliveryCallbackUrl": "https://example.com/both",
+        "disconnectedCallbackUrl": "",
+        "phoneConnected": True,
+        "whatsappConnected": True,
+        "middleware": "web",
+        **changes,
+    }
+    page = {"total": 1, "totalPage": 1, "pageSize": 20, "page": 1, "content": [item]}
+    return json.dumps(page).encode()
+
+
+async def test_a_z_api_account_is_imported_with_ids_tokens_and_webhooks(
+    gateway: RunningGateway, client: Client, command: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "instances.json"
+    file.write_bytes(partner_list())
+
+    first = command(gateway, "import", str(file))
+    again = command(gateway, "import", str(file))
+
+    assert first.stdout == "3C0DE00000000000000000000000BEEF  Front desk  made\n"
+    assert again.stdout == "3C0DE00000000000000000000000BEEF  Front desk  was there\n"
+    path = "/instances/3C0DE00000000000000000000000BEEF/token/70CE2000000000000000000000000BEE/me"
+    me = (await client.http.get(path)).json()
+    assert me["name"] == "Front desk"
+    assert me["deliveryCallbackUrl"] == "https://example.com/delivery"
+    assert me["receivedCallbackUrl"] == "https://example.com/both"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"id;token", "The file is not JSON"),
+        (b"{}", "The file holds no list of instances"),
+        (b"[{}]", "instance 1: must have an id and a token"),
+        (partner_list(token="short"), "token: must be 16 to 256"),
+        (partner_list(deliveryCallbackUrl="ftp://x"), "deliveryCallbackUrl: "),
+    ],
+)
+def test_a_wrong_list_imports_nothing(
+    command_in: Any, database_url: str, tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    file = tmp_path / "instances.json"
+    file.write_bytes(content)
+    where: dict[str, str] = {"GATEWAY_ENV": "development"}
+    command_in(database_url, "accounts", "create", "Mine", **where)
+
+    refused = command_in(database_url, "import", str(file), fails=True, **where)
+
+    assert refused.returncode == 2
+    assert sentence in refused.stderr
+    assert command_in(database_url, "instances", "list", **where).stdout == ""
+
+
+async def test_an_id_with_another_token_is_not_taken_over(
+    gateway: RunningGateway, client: Client, command: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "instances.json"
+    file.write_bytes(partner_list(id=client.demo.instance_id))
+
+    refused = command(gateway, "import", str(file), fails=True)
+
+    assert refused.returncode == 2
+    assert "exists already, with another token or owner" in refused.stderr
 
 
 async def test_renewed_tokens_end_the_earlier_ones(

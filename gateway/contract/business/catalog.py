@@ -18,7 +18,7 @@ _PRODUCT, _COLLECTION = "4741575945866725", "1072603710847740"
 _IN_TESTS = Rehearsal(order=1, values={"productId": "{{productId}}"})
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=150)]
 _Id = Annotated[str, StringConstraints(pattern=r"^\d{1,25}$")]
-_Cursor = Annotated[str, StringConstraints(max_length=10_000)]
+_Cursor = Annotated[str, StringConstraints(max_length=1_000)]
 _Ids = Annotated[tuple[_Id, ...], Field(max_length=1_000)]
 
 

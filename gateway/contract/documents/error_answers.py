@@ -16,31 +16,36 @@ from gateway.errors import (
     NotSupported,
     ProviderError,
     QueueFull,
+    TooManyRequests,
     Unauthorized,
     Unavailable,
     UnknownInstance,
     UnsupportedContentType,
 )
 
-FAILURES: Mapping[int, GatewayError] = {
-    400: InvalidRequest("message: is required"),
-    401: Unauthorized(),
-    403: Forbidden("Client-Token not allowed"),
-    404: UnknownInstance(),
-    405: MethodNotAllowed(frozenset()),
-    409: Conflict("The message is sent and no longer waits"),
-    413: BodyTooLarge(1_048_576),
-    415: UnsupportedContentType(),
-    422: IdempotencyKeyReused(),
-    429: QueueFull(1_000, connected=False),
-    501: NotSupported("SendText is not supported by the sandbox provider"),
-    502: ProviderError("The number is not in this group"),
-    503: Unavailable("The gateway is starting"),
+FAILURES: Mapping[int, tuple[GatewayError, ...]] = {
+    400: (InvalidRequest("message: is required"),),
+    401: (Unauthorized(),),
+    403: (Forbidden("Client-Token not allowed"),),
+    404: (UnknownInstance(),),
+    405: (MethodNotAllowed(frozenset()),),
+    409: (Conflict("The message is sent and no longer waits"),),
+    413: (BodyTooLarge(1_048_576),),
+    415: (UnsupportedContentType(),),
+    422: (IdempotencyKeyReused(),),
+    429: (
+        TooManyRequests("account", retry_after_seconds=1),
+        QueueFull(1_000, connected=False),
+    ),
+    501: (NotSupported("SendText is not supported by the sandbox provider"),),
+    502: (ProviderError("The number is not in this group"),),
+    503: (Unavailable("The gateway is starting"),),
 }
-_ALWAYS = frozenset({404, 405, 501, 503})
+_ALWAYS = frozenset({404, 405, 429, 501, 503})
 _WITH_FIELDS = frozenset({400})
 _WITH_BODY = frozenset({413, 415})
-_WHEN_QUEUED = frozenset({422, 429})
+_WHEN_QUEUED = frozenset({422})
+_WHEN_ASKED = frozenset({502})
 _RETRY_AFTER = frozenset({429, 503})
 
 ERROR_SCHEMA: Mapping[str, Any] = {
@@ -52,7 +57,7 @@ ERROR_SCHEMA: Mapping[str, Any] = {
 
 
 def name_of(status: int) -> str:
-    return type(FAILURES[status]).__name__
+    return type(FAILURES[status][0]).__name__
 
 
 def failures_of(entry: Entry, *, has_fields: bool, has_body: bool) -> list[int]:
@@ -61,6 +66,7 @@ def failures_of(entry: Entry, *, has_fields: bool, has_body: bool) -> list[int]:
     statuses |= _WITH_FIELDS if has_fields else frozenset()
     statuses |= _WITH_BODY if has_body else frozenset()
     statuses |= _WHEN_QUEUED if entry.is_send else frozenset()
+    statuses |= frozenset() if entry.is_send or entry.absolute else _WHEN_ASKED
     return sorted(statuses)
 
 
@@ -70,14 +76,16 @@ def error_responses() -> dict[str, Any]:
 
 
 def _response(status: int) -> dict[str, Any]:
-    error = FAILURES[status]
-    text = str(error)
+    errors = FAILURES[status]
     response: dict[str, Any] = {
-        "description": inspect.cleandoc(type(error).__doc__ or "").partition("\n")[0],
+        "description": " Or: ".join(_first_line(error) for error in errors),
         "content": {
             "application/json": {
                 "schema": {"$ref": "#/components/schemas/Error"},
-                "example": {"error": text, "message": text},
+                "examples": {
+                    type(error).__name__: {"value": {"error": str(error), "message": str(error)}}
+                    for error in errors
+                },
             }
         },
     }
@@ -86,3 +94,7 @@ def _response(status: int) -> dict[str, Any]:
             "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}
         }
     return response
+
+
+def _first_line(error: GatewayError) -> str:
+    return inspect.cleandoc(type(error).__doc__ or "").partition("\n")[0]

@@ -23,18 +23,32 @@ def event(listen: str, lines: Iterable[str]) -> dict[str, Any]:
 
 def checks(entry: Entry, schemas: Schemas) -> list[str]:
     """The test script of a request."""
-    lines = status_check(entry.status)
-    answer = schemas.answer(entry.declared)
-    if not answer:
-        return lines
-    reader = "json" if entry.media_type.endswith("json") else "text"
-    lines.append(f"const answer = pm.response.{reader}();")
-    lines += _accepted() if entry.is_send else _shape(answer, schemas)
-    return lines + [_save(name, place) for name, place in _saves(entry).items()]
+    or_else = entry.declared.rehearsal.or_else
+    if or_else is None:
+        return [*status_check(entry.status), *_answer_checks(entry, schemas)]
+    return [
+        _test(
+            f"answers {entry.status}, or {or_else} where there is none",
+            [f"pm.expect(pm.response.code).to.be.oneOf([{entry.status}, {or_else}]);"],
+        ),
+        f"if (pm.response.code === {entry.status}) {{",
+        *_answer_checks(entry, schemas),
+        "}",
+    ]
 
 
 def status_check(status: int) -> list[str]:
     return [_test(f"answers {status}", [f"pm.response.to.have.status({status});"])]
+
+
+def _answer_checks(entry: Entry, schemas: Schemas) -> list[str]:
+    answer = schemas.answer(entry.declared)
+    if not answer:
+        return []
+    reader = "json" if entry.media_type.endswith("json") else "text"
+    lines = [f"const answer = pm.response.{reader}();"]
+    lines += _accepted() if entry.is_send else _shape(answer, schemas)
+    return lines + [_save(name, place) for name, place in _saves(entry).items()]
 
 
 def _accepted() -> list[str]:

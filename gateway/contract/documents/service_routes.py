@@ -50,7 +50,55 @@ _PROVIDERS: Mapping[str, Any] = {
     "required": ["providers", "operations"],
 }
 
+_NO_OTHER_METHOD: Mapping[str, Any] = {"405": {"$ref": "#/components/responses/MethodNotAllowed"}}
+_EVENT = """\
+id: 18273-42
+event: DeliveryCallback
+data: {"type": "DeliveryCallback", "instanceId": "3C67AB641C8AA0412F6A2242B4E23AC7"}
+
+"""
+
 SERVICE_PATHS: Mapping[str, Any] = {
+    "/events": {
+        "get": {
+            "operationId": "streamEvents",
+            "tags": ["service"],
+            "summary": "Everything the account is told, as Server-Sent Events.",
+            "description": "Whether or not a webhook is set. Each event has the `type` of a "
+            "callback and its body as `data`. Whoever comes back with the `id` of the last event "
+            "in `Last-Event-ID` misses nothing that is still kept.",
+            "parameters": [
+                {
+                    "name": "Last-Event-ID",
+                    "in": "header",
+                    "required": False,
+                    "description": "Goes on after this event; without it, with what comes next.",
+                    "schema": {"type": "string", "pattern": "^[0-9]{1,18}-[0-9]{1,19}$"},
+                    "example": "18273-42",
+                }
+            ],
+            "security": [{"PartnerToken": []}],
+            "responses": {
+                "200": {
+                    "description": "Stays open, with a comment every 15 seconds.",
+                    "content": {
+                        "text/event-stream": {"schema": {"type": "string"}, "example": _EVENT}
+                    },
+                },
+                **{
+                    status: {"$ref": f"#/components/responses/{name}"}
+                    for status, name in (
+                        ("400", "InvalidRequest"),
+                        ("401", "Unauthorized"),
+                        ("403", "Forbidden"),
+                        ("429", "TooManyRequests"),
+                        ("503", "Unavailable"),
+                    )
+                },
+                **_NO_OTHER_METHOD,
+            },
+        }
+    },
     "/providers": {
         "get": {
             "operationId": "providers",
@@ -72,7 +120,8 @@ SERVICE_PATHS: Mapping[str, Any] = {
                             }
                         ],
                     },
-                )
+                ),
+                **_NO_OTHER_METHOD,
             },
         }
     },
@@ -82,7 +131,7 @@ SERVICE_PATHS: Mapping[str, Any] = {
             "tags": ["service"],
             "summary": "Answers as long as the process lives.",
             "security": [],
-            "responses": {"200": _json("Alive.", _HEALTH, {"status": "ok"})},
+            "responses": {"200": _json("Alive.", _HEALTH, {"status": "ok"}), **_NO_OTHER_METHOD},
         }
     },
     "/ready": {
@@ -103,6 +152,7 @@ SERVICE_PATHS: Mapping[str, Any] = {
                         "message": "startup: migrating the database",
                     },
                 ),
+                **_NO_OTHER_METHOD,
             },
         }
     },

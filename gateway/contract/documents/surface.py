@@ -125,18 +125,19 @@ def surface(catalogue: Catalogue) -> list[Entry]:
 
 def _entries(catalogue: Catalogue) -> Iterator[Entry]:
     for send in catalogue.sends.values():
-        path = _spelled(str(send.path))
+        path = spelled(str(send.path))
         yield Entry(send, "POST", path)
         for alias in send.also:
-            yield Entry(send, "POST", _spelled(alias), f"POST {path}")
+            yield Entry(send, "POST", spelled(alias), f"POST {path}")
     for address, operation in catalogue.operations.items():
         main = operation.address
         assert main is not None
-        also = None if address == main else f"{main.method} {_spelled(main.path)}"
-        yield Entry(operation, address.method, _spelled(address.path), also)
+        also = None if address == main else f"{main.method} {spelled(main.path)}"
+        yield Entry(operation, address.method, spelled(address.path), also)
 
 
-def _spelled(path: str) -> str:
+def spelled(path: str) -> str:
+    """A path with its parameters as on the wire."""
     return _PARAMETER.sub(lambda found: "{" + to_camel(found[1]) + "}", path)
 
 

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.choices import ANY_CASE
@@ -79,6 +79,12 @@ def _is_offset(name: str) -> str:
     return name
 
 
+_WHEN = {  # no `format`, which would ask for an offset
+    "type": "string",
+    "description": "ISO 8601; of timeZone, where it has no offset of its own",
+}
+
+
 class Place(Incoming):
     """Where an event is."""
 
@@ -90,7 +96,7 @@ class Event(Incoming):
 
     name: Label
     description: str | None = None
-    date_time: datetime = Field(description="of timeZone, where it has no offset of its own")
+    date_time: Annotated[datetime, WithJsonSchema(_WHEN)]
     time_zone: Annotated[str, AfterValidator(_is_offset)] | None = Field(
         None, description="an offset such as UTC-3; UTC where absent"
     )

@@ -1,0 +1,12 @@
+"""A short run of what `make fuzz` does at length."""
+
+from tests.fixtures.service import RunningGateway
+from tests.fuzz.run import fuzz
+
+CASES_PER_ROUTE = "2"
+
+
+async def test_no_request_breaks_the_gateway_or_its_description(gateway: RunningGateway) -> None:
+    found = fuzz(gateway, ["--phases", "examples,fuzzing", "--max-examples", CASES_PER_ROUTE])
+
+    assert found == 0
