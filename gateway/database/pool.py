@@ -13,11 +13,14 @@ from psycopg import (
     InterfaceError,
     OperationalError,
     ProgrammingError,
+    adapters,
     errors,
 )
+from psycopg.adapt import AdaptersMap
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row, dict_row
 from psycopg.sql import SQL, Composed
+from psycopg.types.array import ListBinaryDumper
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from gateway.errors import DatabaseUnavailable, InvalidSettings
@@ -64,6 +67,13 @@ def url_for_others(conninfo: str, *, schema: str) -> str:
     return f"postgresql:///?{urlencode(parts | {'search_path': schema})}"
 
 
+def _binary_lists() -> AdaptersMap:
+    """Batches travel in lists: as text, each of their texts would be escaped, slowly."""
+    binary = AdaptersMap(adapters)
+    binary.register_dumper(list, ListBinaryDumper)
+    return binary
+
+
 class Database:
     """Part of the service: named queries against a pool; methods may raise DatabaseUnavailable."""
 
@@ -97,6 +107,7 @@ class Database:
                 "prepare_threshold": 2 if prepare else None,
                 "connect_timeout": 5,
                 "application_name": "gateway",
+                "context": _binary_lists(),
             },
         )
 
