@@ -1,8 +1,9 @@
 """The pool, and the one place where the driver's errors become ours."""
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -96,6 +97,7 @@ class Database:
             prepare: False behind a transaction pooler, which would break prepared statements.
         """
         self._url, self._prepare = url, prepare
+        self._turns: AbstractAsyncContextManager[object] = nullcontext()
         self.pool = AsyncConnectionPool(
             url,
             min_size=min_size,
@@ -115,6 +117,15 @@ class Database:
         """One connection to the same place, for what must not wait until the pool has one."""
         return Database(self._url, min_size=1, max_size=1, prepare=self._prepare)
 
+    def at_most(self, connections: int) -> "Database":
+        """A part of the same pool for what comes in floods.
+
+        It queues here, for as long as it takes, and leaves the others their connections.
+        """
+        part = copy.copy(self)
+        part._turns = asyncio.Semaphore(connections)  # noqa: SLF001 - of the same class
+        return part
+
     async def open(self) -> None:
         """Starts connecting, without waiting for it."""
         await self.pool.open(wait=False)
@@ -129,7 +140,7 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         with driver_errors_translated():
-            async with self.pool.connection() as connection:
+            async with self._turns, self.pool.connection() as connection:
                 yield connection
 
     @asynccontextmanager

@@ -306,7 +306,12 @@ class Gateway:
             lapse_seconds=settings.lease_seconds,
             internal_address=self._internal_address(),
         )
-        inbound = Inbound(database, outbox, Files(media.receiver, clock, FileLimits()), clock)
+        inbound = Inbound(
+            database.at_most(self._settings.database_pool_size // 2),
+            outbox,
+            Files(media.receiver, clock, FileLimits()),
+            clock,
+        )
         keeper = Keeper(
             leases=leases,
             instances=instances,
