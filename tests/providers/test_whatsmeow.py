@@ -30,7 +30,7 @@ from gateway.contract.instances import (
 )
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
-from gateway.contract.messages.acting_on_messages import ForwardMessage
+from gateway.contract.messages.acting_on_messages import ForwardMessage, Revoke
 from gateway.contract.messages.interactive import (
     SendButtonActions,
     SendButtonList,
@@ -51,13 +51,20 @@ from gateway.contract.messages.places_and_people import SendContact, SendLocatio
 from gateway.contract.messages.polls_and_events import SendEvent, SendPoll, SendPollVote
 from gateway.contract.messages.reactions import SendReaction
 from gateway.contract.messages.text import SendLink, SendText
-from gateway.contract.presence import MarkRead, ShowTyping
+from gateway.contract.presence import MarkRead, RejectCall, ShowTyping
 from gateway.contract.privacy import SetLastSeen
 from gateway.contract.received_media import ReadReceivedFile
 from gateway.contract.send import Send
 from gateway.errors import NotConnected, Unconfirmed
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import ConnectionChanged, MessageAcknowledged, MessageReceived
+from gateway.sessions.provider import (
+    CallChanged,
+    ConnectionChanged,
+    MessageAcknowledged,
+    MessageReceived,
+    Notified,
+    PresenceChanged,
+)
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake, seen
 from tests.providers.whatsmeow_node import Line, Node, node_at
 
@@ -459,6 +466,8 @@ async def test_a_group_is_made_written_to_and_left(node: Node) -> None:
 
     await ana.session.ask(RenameGroup(group_id=made.phone, group_name="Crew"))
     assert [g.subject for g in await bob.session.ask(ListJoinedGroups())] == ["Crew"]
+    renamed = await bob.wait_for(Notified, lambda n: n.code == "GROUP_CHANGE_SUBJECT")
+    assert (renamed.chat, renamed.parameters, renamed.by) == (made.phone, ("Crew",), ana.phone)
     await bob.session.ask(LeaveGroup(group_id=made.phone))
     assert await bob.session.ask(ListJoinedGroups()) == ()
 
@@ -473,6 +482,53 @@ async def test_numbers_profiles_blocking_and_privacy(node: Node) -> None:
     assert (await ana.session.ask(ModifyBlocked(phone=bob.phone, action="block"))).value
     assert (await ana.session.ask(SetLastSeen(visualization_type="ALL"))).success
     assert (await ana.session.ask(ShowTyping(phone=bob.phone, seconds=1))).value
+
+
+async def test_calls_ring_are_missed_and_rejected_and_writing_shows(
+    node: Node, whatsapp: FakeWhatsApp
+) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    await whatsapp.control("ring", phone=ana.phone, caller=bob.phone, video=True)
+    call = await ana.wait_for(CallChanged)
+    assert (call.call_id, call.chat, call.status, call.is_video) == (
+        "CALL1",
+        bob.phone,
+        "offered",
+        True,
+    )
+    await ana.session.ask(RejectCall(phone=call.chat, call_id=call.call_id))
+    await whatsapp.state_when(lambda state: "reject" in state["calls"])
+    await whatsapp.control("ring", phone=ana.phone, caller=bob.phone, reason="timeout")
+    missed = await ana.wait_for(CallChanged, lambda c: c.status == "missed")
+    assert missed.is_video
+    assert abs((missed.at - call.at).total_seconds()) < 60
+
+    await bob.session.ask(ShowTyping(phone=ana.phone, seconds=1))
+    shown = await ana.wait_for(PresenceChanged)
+    assert (shown.chat, shown.status) == (bob.phone, "composing")
+
+
+async def test_a_message_is_taken_back(node: Node) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    receipt = await ana.send(SendText(phone=bob.phone, message="Oops"))
+    data = receipt.provider_data
+    ours = KnownMessage(
+        "OURS",
+        receipt.provider_message_id,
+        bob.phone,
+        None,
+        from_me=True,
+        type="text",
+        payload={},
+        provider_data=data,
+    )
+    await ana.session.ask(Revoke(target=ours))
+    gone = await bob.wait_for(Notified)
+    assert (gone.code, gone.refers_to, gone.by) == (
+        "REVOKE",
+        receipt.provider_message_id,
+        ana.phone,
+    )
 
 
 @pytest.mark.skipif("WHATSMEOW_MANY" not in os.environ, reason="20 processes: WHATSMEOW_MANY=1")

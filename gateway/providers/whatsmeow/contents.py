@@ -54,6 +54,16 @@ def content_of(message: Fields) -> Content | None:
     return None
 
 
+def revoked_by(message: Fields) -> str | None:
+    """The message that this one takes away."""
+    change = unwrapped(message).get("protocolMessage", {})
+    # The first of the types is what is left out.
+    if change.get("type", "REVOKE") != "REVOKE":
+        return None
+    gone: str | None = change.get("key", {}).get("ID")
+    return gone
+
+
 def _edited(change: Fields) -> Content | None:
     if change.get("type") != "MESSAGE_EDIT" or "editedMessage" not in change:
         return None
