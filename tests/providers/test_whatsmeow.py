@@ -4,12 +4,17 @@ import asyncio
 import os
 import signal
 import time
+from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psutil
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.contract.contacts import LookAtProfile, LookUpNumber, ModifyBlocked
 from gateway.contract.groups import (
@@ -31,6 +36,12 @@ from gateway.contract.instances import (
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
 from gateway.contract.messages.acting_on_messages import ForwardMessage, Revoke
+from gateway.contract.messages.commerce import (
+    SendCatalog,
+    SendOrder,
+    SendProduct,
+    UpdateOrderPayment,
+)
 from gateway.contract.messages.interactive import (
     SendButtonActions,
     SendButtonList,
@@ -48,7 +59,13 @@ from gateway.contract.messages.media import (
     SendVideo,
 )
 from gateway.contract.messages.places_and_people import SendContact, SendLocation
-from gateway.contract.messages.polls_and_events import SendEvent, SendPoll, SendPollVote
+from gateway.contract.messages.polls_and_events import (
+    SendEditEvent,
+    SendEvent,
+    SendEventResponse,
+    SendPoll,
+    SendPollVote,
+)
 from gateway.contract.messages.reactions import SendReaction
 from gateway.contract.messages.text import SendLink, SendText
 from gateway.contract.presence import MarkRead, RejectCall, ShowTyping
@@ -64,6 +81,7 @@ from gateway.sessions.provider import (
     MessageReceived,
     Notified,
     PresenceChanged,
+    Receipt,
 )
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake, seen
 from tests.providers.whatsmeow_node import Line, Node, node_at
@@ -295,6 +313,11 @@ BUTTONS = [
     {"id": "2", "type": "CALL", "label": "Call", "phone": "5511988887777"},
     {"id": "3", "type": "REPLY", "label": "Yes"},
 ]
+ORDER = {
+    "currency": "BRL",
+    "discount": 0.01,
+    "products": [{"name": "Shoes", "value": 10, "quantity": 2}],
+}
 ORDINARY: list[tuple[str, type[Send], dict[str, Any], dict[str, Any]]] = [
     ("text", SendText, {"message": "Hi"}, {"message": "Hi"}),
     (
@@ -348,10 +371,28 @@ ORDINARY: list[tuple[str, type[Send], dict[str, Any], dict[str, Any]]] = [
     ),
     ("hydratedTemplate", SendButtonOtp, {"message": "Code", "code": "123"}, {"message": "Code"}),
     (
-        "hydratedTemplate",
+        "pixKeyMessage",
         SendButtonPix,
         {"pixKey": "a@b.c", "type": "EMAIL"},
-        {"message": "Pix"},
+        {"key": "a@b.c", "keyType": "EMAIL", "merchantName": "Pix", "currency": "BRL"},
+    ),
+    (
+        "product",
+        SendProduct,
+        {"catalogPhone": "5511999999999", "productId": "77"},
+        {"businessOwnerJid": "5511999999999", "productId": "77"},
+    ),
+    (
+        "text",
+        SendCatalog,
+        {"catalogPhone": "5511999999999", "title": "All of it", "translation": "EN"},
+        {"title": "All of it", "url": "https://wa.me/c/5511999999999"},
+    ),
+    (
+        "reviewAndPay",
+        SendOrder,
+        {"order": ORDER, "paymentSettings": {"card": {"enabled": True}}},
+        {"currency": "BRL", "orderStatus": "pending", "total": 19.99, "discount": 0.01},
     ),
     (
         "event",
@@ -370,6 +411,75 @@ async def test_every_kind_of_message_arrives_as_what_it_is(node: Node) -> None:
         arrived = await bob.wait_for_message(receipt.provider_message_id)
         assert arrived.kind == kind
         assert arrived.content[kind] | told == arrived.content[kind]
+
+
+async def test_an_order_goes_on(node: Node) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    placed = {"phone": bob.phone, "order": ORDER}
+    receipt = await ana.send(SendOrder.model_validate(placed))
+    shown = (await bob.wait_for(MessageReceived)).content["reviewAndPay"]
+    (product,) = shown["products"]
+    assert product["productId"].startswith("custom-item-")
+    changed = {
+        "phone": bob.phone,
+        "messageId": "OURS",
+        "orderStatus": "shipped",
+        "referenceId": shown["referenceId"],
+        "orderRequestId": shown["orderRequestId"],
+        "paymentStatus": "paid",
+        "order": {**ORDER, "products": [product]},
+        "message": "On its way",
+    }
+    update = UpdateOrderPayment.model_validate(changed)
+    await ana.send(update, "LATER", own("OURS", bob.phone, receipt))
+    told = await bob.wait_for(MessageReceived, lambda m: m.kind == "reviewOrder")
+    assert told.quoted_provider_id == receipt.provider_message_id
+    assert (
+        told.content["reviewOrder"]
+        | {
+            "referenceId": shown["referenceId"],
+            "orderStatus": "shipped",
+            "paymentStatus": "paid",
+            "products": [product],
+        }
+        == told.content["reviewOrder"]
+    )
+
+
+async def test_an_event_is_answered_and_edited_for_those_who_have_it(node: Node) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    event = {"name": "Launch", "dateTime": "2030-04-29T09:30:00Z", "canceled": False}
+    sent = await ana.send(SendEvent.model_validate({"phone": bob.phone, "event": event}))
+    arrived = await bob.wait_for(MessageReceived)
+
+    answer = {"phone": ana.phone, "eventMessageId": "THEIRS", "eventResponse": "GOING"}
+    await bob.send(SendEventResponse.model_validate(answer), "ANSWER", known_of(arrived, "THEIRS"))
+    edit = {"phone": bob.phone, "eventMessageId": "OURS", "event": {**event, "canceled": True}}
+    receipt = await ana.send(
+        SendEditEvent.model_validate(edit), "EDIT", own("OURS", bob.phone, sent)
+    )
+    assert receipt.provider_data
+    body = orjson.loads(receipt.provider_data)["message"]["secretEncryptedMessage"]
+    secret = orjson.loads(sent.provider_data or b"")["message"]["messageContextInfo"]
+    # As whatsmeow derives it, spelled out.
+    said = f"{sent.provider_message_id}{2 * f'{ana.phone}@s.whatsapp.net'}Event Edit"
+    key = HKDF(SHA256(), 32, None, said.encode()).derive(b64decode(secret["messageSecret"]))
+    plain = AESGCM(key).decrypt(b64decode(body["encIV"]), b64decode(body["encPayload"]), None)
+    assert b"Launch" in plain
+
+
+def own(our_id: str, chat: str, receipt: Receipt) -> KnownMessage:
+    """A message that we sent, as it is spoken of later."""
+    return KnownMessage(
+        our_id,
+        receipt.provider_message_id,
+        chat,
+        None,
+        from_me=True,
+        type="",
+        payload={},
+        provider_data=receipt.provider_data,
+    )
 
 
 def known_of(message: MessageReceived, our_id: str) -> KnownMessage:
@@ -511,18 +621,7 @@ async def test_calls_ring_are_missed_and_rejected_and_writing_shows(
 async def test_a_message_is_taken_back(node: Node) -> None:
     ana, bob = await node.linked("ana"), await node.linked("bob")
     receipt = await ana.send(SendText(phone=bob.phone, message="Oops"))
-    data = receipt.provider_data
-    ours = KnownMessage(
-        "OURS",
-        receipt.provider_message_id,
-        bob.phone,
-        None,
-        from_me=True,
-        type="text",
-        payload={},
-        provider_data=data,
-    )
-    await ana.session.ask(Revoke(target=ours))
+    await ana.session.ask(Revoke(target=own("OURS", bob.phone, receipt)))
     gone = await bob.wait_for(Notified)
     assert (gone.code, gone.refers_to, gone.by) == (
         "REVOKE",

@@ -1,7 +1,8 @@
 """What the library tells, in the words of its own protobuf, as events of the port."""
 
-import gc
-import warnings
+import importlib.util
+import sys
+import types
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -24,16 +25,17 @@ from gateway.sessions.provider import (
 )
 from gateway.whatsmeow_child.frames import Json
 
-with warnings.catch_warnings():  # the library's import looks for others, and leaves pipes open
-    warnings.simplefilter("ignore", ResourceWarning)
-    from neonize.events import EVENT_TO_INT
-
-    gc.collect()
+# The package itself would load the library in Go, which belongs into no process of tests.
+_found = importlib.util.find_spec("neonize")
+assert _found
+_bare = types.ModuleType("neonize")
+_bare.__path__ = list(_found.submodule_search_locations or ())
+sys.modules.setdefault("neonize", _bare)
+KINDS = importlib.import_module("neonize.proto.Neonize_pb2")
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 SECONDS = int(AT.timestamp())
 ME, ANA, BOB = "5511900000001", "5511900000002", "5511900000003"
-KINDS = {kind.__name__: kind for kind in EVENT_TO_INT}
 
 
 def jid(user: str, server: str = "s.whatsapp.net", device: int = 0) -> dict[str, Any]:
@@ -75,12 +77,9 @@ class Library:
 async def told(name: str, library: Library | None = None, **body: Any) -> list[Event]:
     """Fields that the library's protobuf does not have are refused."""
     assert name in KEPT
-    shape = body.get("Data", body)
-    kind = KINDS[name]
-    if name == "HistorySync":
-        kind = type(kind().Data)
-    ParseDict(shape, kind())
-    return await events_of(KeptEvent(7, AT, name, body.get("Data", body)), library or Library())
+    message = getattr(KINDS, name)()
+    ParseDict(body, message.Data if name == "HistorySync" else message)
+    return await events_of(KeptEvent(7, AT, name, body), library or Library())
 
 
 def source(**fields: Any) -> dict[str, Any]:
@@ -96,13 +95,17 @@ async def test_what_cannot_be_read_yet_waits_unless_nobody_is_to_see_it() -> Non
     (event,) = await told("UndecryptableMessage", Info=information(), IsUnavailable=False)
     assert isinstance(event, MessageReceived)
     assert (event.is_waiting, event.content, event.at, event.chat) == (True, {}, AT, ANA)
-    hidden = {"Info": information(), "DecryptFailMode": "DECRYPT_FAIL_HIDE"}
+    hidden: dict[str, Any] = {"Info": information(), "DecryptFailMode": "DECRYPT_FAIL_HIDE"}
     assert await told("UndecryptableMessage", **hidden) == []
 
 
 async def test_reading_on_another_device_is_ours_and_names_the_device() -> None:
     from_me = source(IsFromMe=True, Sender=jid(ME, device=3))
-    body = {"MessageIDs": ["M1"], "Timestamp": str(SECONDS), "MessageSource": from_me}
+    body: dict[str, Any] = {
+        "MessageIDs": ["M1"],
+        "Timestamp": str(SECONDS),
+        "MessageSource": from_me,
+    }
     (event,) = await told("Receipt", **body, Type="READ_SELF")
     assert isinstance(event, MessageAcknowledged)
     assert (event.status, event.device, event.by) == ("read_by_me", 3, None)
@@ -130,7 +133,7 @@ async def test_a_call_answered_elsewhere_is_not_missed() -> None:
         "C", ANA, "offered", is_video=False, at=AT, chat_lid="900000000000002@lid"
     )
     assert library.calls.caller("C") == "900000000000002@lid"
-    end = {"basicCallMeta": meta, "reason": "accepted_elsewhere"}
+    end: dict[str, Any] = {"basicCallMeta": meta, "reason": "accepted_elsewhere"}
     assert await told("CallTerminate", library, **end) == []
     assert library.calls.caller("C") is None
 
@@ -173,7 +176,12 @@ CHANGES: list[tuple[dict[str, Any], str, tuple[str, ...]]] = [
 async def test_a_change_of_a_group(
     change: dict[str, Any], code: str, parameters: tuple[str, ...]
 ) -> None:
-    told_of = {"JID": GROUP, "Sender": jid(ANA), "Timestamp": str(SECONDS), **change}
+    told_of: dict[str, Any] = {
+        "JID": GROUP,
+        "Sender": jid(ANA),
+        "Timestamp": str(SECONDS),
+        **change,
+    }
     (event,) = await told("GroupInfoEvent", **told_of)
     assert isinstance(event, Notified)
     assert (event.code, event.parameters, event.chat) == (code, parameters, GROUP_CHAT)
@@ -181,8 +189,8 @@ async def test_a_change_of_a_group(
 
 
 async def test_several_changes_at_once_have_ids_of_their_own_that_stay() -> None:
-    body = {"JID": GROUP, "Sender": jid(ME), "Timestamp": str(SECONDS)}
-    changes = {"Join": [jid(ANA)], "Promote": [jid(ANA)]}
+    body: dict[str, Any] = {"JID": GROUP, "Sender": jid(ME), "Timestamp": str(SECONDS)}
+    changes: dict[str, Any] = {"Join": [jid(ANA)], "Promote": [jid(ANA)]}
     first, again = [await told("GroupInfoEvent", **body, **changes) for _ in range(2)]
     assert first == again
     ids = [event.provider_message_id for event in first if isinstance(event, Notified)]
@@ -197,7 +205,7 @@ async def test_somebody_asks_to_be_let_in() -> None:
         "Attrs": [{"name": "request_method", "text": "invite_link"}],
         "Nodes": [asking],
     }
-    body = {"JID": GROUP, "Sender": jid(BOB), "Timestamp": str(SECONDS)}
+    body: dict[str, Any] = {"JID": GROUP, "Sender": jid(BOB), "Timestamp": str(SECONDS)}
     (event,) = await told("GroupInfoEvent", **body, UnknownChanges=[node])
     assert isinstance(event, Notified)
     assert (event.code, event.parameters) == ("MEMBERSHIP_APPROVAL_REQUEST", (BOB,))
@@ -231,13 +239,13 @@ async def test_history_tells_who_is_who_and_then_each_chat_oldest_first() -> Non
 
     lid, pn = "900000000000002@lid", f"{ANA}@s.whatsapp.net"
     chat = {"ID": lid, "pnJID": pn, "messages": [message(2, fromMe=True), message(1)]}
-    data = {
+    data: dict[str, Any] = {
         "syncType": "INITIAL_BOOTSTRAP",
         "conversations": [chat, {"ID": pn, "messages": []}],
         "pushnames": [{"ID": pn, "pushname": "Ana"}],
         "phoneNumberToLidMappings": [{"lidJID": lid, "pnJID": pn}],
     }
-    who, history = await told("HistorySync", Data=data)
+    who, history = await told("HistorySync", **data)
     assert who == IdentityLearned(lid, AT, ANA, "Ana")
     assert isinstance(history, HistoryReceived)
     shown = [(m.provider_message_id, m.chat, m.sender, m.from_me) for m in history.messages]
