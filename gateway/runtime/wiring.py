@@ -3,20 +3,8 @@
 import os
 import random
 import socket
-import uuid
-from collections.abc import Callable, Collection, Mapping
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
-from gateway.administration import audit as audit_operations
-from gateway.administration import partner as partner_operations
-from gateway.administration import people as people_operations
-from gateway.administration import subscriptions as subscription_operations
-from gateway.administration.audit import AccountDesk, Audit
-from gateway.administration.partner import PartnerDesk
-from gateway.administration.people import PeopleDesk
-from gateway.administration.removal import Remover
-from gateway.administration.subscriptions import SubscriptionDesk
 from gateway.api.app import build_app
 from gateway.api.docs import docs_routes
 from gateway.api.endpoints import Services
@@ -27,90 +15,36 @@ from gateway.api.provider_ingress import authorise_control
 from gateway.api.provider_table import provider_route, provider_table
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
-from gateway.contract.handlers import Room
-from gateway.contract.messages.text import SendText
 from gateway.database.embedded import EmbeddedPostgres
 from gateway.database.migrations import migrate, missing_migrations
-from gateway.database.notifications import DistantBell, Notifications
+from gateway.database.notifications import Notifications
 from gateway.database.pool import Database, url_for_others
 from gateway.database.provider_store import PostgresProviderStore
-from gateway.directory import operations as directory_operations
-from gateway.directory.desk import DirectoryDesk
 from gateway.errors import DatabaseUnavailable, Unavailable
-from gateway.history import operations as history_operations
-from gateway.history import statuses
-from gateway.history.months import Months
-from gateway.history.operations import HistoryDesk
-from gateway.history.statuses import StatusDesk
-from gateway.history.store import History
-from gateway.instances import operations as instance_operations
-from gateway.instances.accounts import Account, Accounts
 from gateway.instances.creation import Registry
-from gateway.instances.operations import InstanceDesk
-from gateway.instances.store import Instance, Instances
+from gateway.instances.store import Instances
 from gateway.instances.tokens import TokenVault
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.providers import load_provider
+from gateway.runtime.callbacks import build_callbacks
 from gateway.runtime.demo import ensure_demo
 from gateway.runtime.gauges import Gauges, LoopProbe
-from gateway.runtime.housekeeping import Chore, Housekeeping
+from gateway.runtime.ground import Ground
 from gateway.runtime.http_server import HttpServer
-from gateway.runtime.kafka import consumer_of, publisher_of
 from gateway.runtime.media import Media
-from gateway.runtime.offer import offer_of, offered_providers
-from gateway.runtime.part import Part
+from gateway.runtime.offer import offered_providers
+from gateway.runtime.queue import build_queue
+from gateway.runtime.rooms import build_services
 from gateway.runtime.secret import secrets_of
+from gateway.runtime.sessions import build_sessions
 from gateway.runtime.stages import Floor, Stages
-from gateway.send_queue import acting, steering
-from gateway.send_queue import operations as queue_operations
-from gateway.send_queue.acting import MessageDesk
-from gateway.send_queue.claim import Claimer
-from gateway.send_queue.coordinator import Coordinator
-from gateway.send_queue.enqueue import Enqueuer, QueueLimits
-from gateway.send_queue.following import Followers
-from gateway.send_queue.ids import message_id_named
-from gateway.send_queue.operations import QueueDesk
-from gateway.send_queue.outcome import Recorder, RetryPolicy
-from gateway.send_queue.pacing import Backoff, Pace, Tempo
-from gateway.send_queue.rescue import Rescue
-from gateway.send_queue.schedule import Schedule
-from gateway.send_queue.start import Starter
-from gateway.send_queue.upkeep import QueueUpkeep
-from gateway.send_queue.worker import Desk
-from gateway.sessions import operations as session_operations
-from gateway.sessions.ask import Asker
-from gateway.sessions.habits import Habits
-from gateway.sessions.inbound import Inbound
-from gateway.sessions.inbound.files import FileLimits, Files
-from gateway.sessions.keeper import Keeper
-from gateway.sessions.leases import Leases
-from gateway.sessions.operations import SessionDesk
 from gateway.sessions.provider import Engine, Surroundings
-from gateway.sessions.relay import Relay, RelayDesk, relay_client
-from gateway.sessions.remembered import RememberingAsker
+from gateway.sessions.relay import RelayDesk
 from gateway.settings import Settings
-from gateway.webhooks import dead_letters, replay
-from gateway.webhooks import operations as webhook_operations
-from gateway.webhooks.addresses import Addresses, AddressLimits
-from gateway.webhooks.backoff import RetrySchedule
-from gateway.webhooks.delivery import Delivery, DeliveryLimits
-from gateway.webhooks.ledger import Ledger
-from gateway.webhooks.operations import WebhookDesk
-from gateway.webhooks.outbox import Outbox
-from gateway.webhooks.posting import Poster
-from gateway.webhooks.retention import Retention
-from gateway.webhooks.stream import Stream
 
-if TYPE_CHECKING:
-    from gateway.kafka.publisher import Publisher
-
-_RENEWALS_PER_LEASE = 3
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 1.0
 _LONGEST_HOST_NAME = 30
-_EXPIRE_EVERY_SECONDS = 15.0
-_FORGET_EVERY_SECONDS = 300.0
-_TIDY_EVERY_SECONDS = 3_600.0
 _EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 _FIRST = (None, 1)  # who does for all workers what is done once
 
@@ -206,15 +140,36 @@ class Gateway:
         instances = Instances(database)
         instances.listen(notifications)
         engines = self._engines(database, notifications, url)
+        secrets = secrets_of(self._settings, os.urandom)
         self._media = Media.build(
             self._settings,
             database,
             self._clock,
             base_url=self.base_url,
-            secrets=secrets_of(self._settings, os.urandom),
+            secrets=secrets,
         )
         stages.start(Floor.BATCHES, {"media": self._media})
-        self._build_spine(stages, database, notifications, instances, engines)
+        ground = Ground(
+            settings=self._settings,
+            stages=stages,
+            clock=self._clock,
+            uniform=self._random.uniform,
+            metrics=self._metrics,
+            database=database,
+            notifications=notifications,
+            instances=instances,
+            engines=engines,
+            media=self._media,
+            vault=TokenVault(secrets, os.urandom),
+            secrets=secrets,
+            node_id=self._node_id(),
+            internal_address=self._internal_address(),
+        )
+        callbacks = build_callbacks(ground)
+        sessions = build_sessions(ground, callbacks.told)
+        queue = build_queue(ground, sessions, callbacks.told)
+        self._services = build_services(ground, callbacks, sessions, queue)
+        self._relay_desk = sessions.relay_desk
         stages.start(Floor.DATABASE, {"notifications": notifications})
         gauges = Gauges(database, self._metrics, self._clock)
         self._metrics.watch_pool(database.pool.get_stats)
@@ -270,271 +225,6 @@ class Gateway:
             for name in offered_providers(self._settings)
         }
 
-    def _build_spine(
-        self,
-        stages: Stages,
-        database: Database,
-        notifications: Notifications,
-        instances: Instances,
-        engines: Mapping[str, Engine],
-    ) -> None:
-        settings, clock, media = self._settings, self._clock, self._media
-        assert media is not None
-        node_id = self._node_id()
-        history = History(database)
-        secrets = secrets_of(settings, os.urandom)
-        vault = TokenVault(secrets, os.urandom)
-        poster = Poster(
-            settings.address_policy(), clock, timeout_seconds=settings.webhook_timeout_seconds
-        )
-        ledger = Ledger(database, clock)
-        delivery = self._delivery(database, poster, ledger, vault, node_id)
-        stream = Stream(database, clock, days=settings.webhook_history_days)
-        stages.start(Floor.EDGES, {"event stream": stream})  # its readers are connections
-        publisher = publisher_of(settings, database, clock, node_id)
-        told = _all(
-            self._post_callbacks(stages, database, notifications, delivery, publisher),
-            stream.look_again,
-        )
-        outbox = Outbox(database, uuid.uuid4, told)
-        heartbeat = database.apart()
-        stages.start(Floor.DATABASE, {"heartbeat": heartbeat})
-        leases = Leases(
-            heartbeat,
-            clock,
-            node_id=node_id,
-            lapse_seconds=settings.lease_seconds,
-            internal_address=self._internal_address(),
-        )
-        inbound = Inbound(database, outbox, Files(media.receiver, clock, FileLimits()), clock)
-        keeper = Keeper(
-            leases=leases,
-            instances=instances,
-            inbound=inbound,
-            providers={name: load_provider(name) for name in engines},
-            engines=engines,
-            clock=clock,
-            renew_seconds=settings.lease_seconds / _RENEWALS_PER_LEASE,
-            give_seconds=settings.send_timeout_seconds,
-        )
-        keeper.listen(notifications)
-        policy = RetryPolicy(
-            Backoff(settings.retry_base_seconds, settings.retry_cap_seconds), self._random.uniform
-        )
-        tempo = Tempo(
-            Pace(settings.pace_min_seconds, settings.pace_max_seconds),
-            daily_limit=settings.daily_limit,
-            warm_up_days=settings.warm_up_days,
-        )
-        claimer, starter = Claimer(database), Starter(database)
-        followers = Followers(database, clock)
-        recorder = Recorder(database, clock, uuid.uuid4, told=_all(told, followers.look_again))
-        rescue = Rescue(database, recorder, policy)
-        coordinator = Coordinator(
-            keeper,
-            Desk(
-                metrics=self._metrics,
-                claimer=claimer,
-                starter=starter,
-                recorder=recorder,
-                history=history,
-                preparer=media.preparer,
-                clock=clock,
-                uniform=self._random.uniform,
-                policy=policy,
-                tempo=tempo,
-                send_timeout_seconds=settings.send_timeout_seconds,
-            ),
-            rescue,
-        )
-        schedule = Schedule(database, clock, node_id=node_id, wake=coordinator.wake)
-
-        def wake(instance_ids: Collection[str]) -> None:
-            coordinator.wake(instance_ids)
-            schedule.look_again()
-
-        notifications.subscribe(f"node:{node_id}", lambda ids: wake(ids.split(",")))
-        enqueuer = Enqueuer(
-            database,
-            node_id=node_id,
-            limits=QueueLimits(
-                settings.queue_max_waiting,
-                settings.queue_max_waiting_disconnected,
-                settings.max_attempts,
-                settings.queue_max_age or None,
-            ),
-            clock=clock,
-            random_bytes=os.urandom,
-            wake=wake,
-        )
-        remover = Remover(database, clock, lapse_seconds=settings.lease_seconds)
-        batches: dict[str, Part] = {
-            "enqueue": enqueuer,
-            "claim": claimer,
-            "start": starter,
-            "record": recorder,
-            "deliveries": ledger,
-            "rescue": rescue,
-            "removal": remover,
-        }
-        stages.start(Floor.BATCHES, batches)
-        stages.start(Floor.DATABASE, self._if_sending(engines))
-        stages.start(Floor.SESSIONS, self._if_sending({"sessions": keeper, "inbox": inbound}))
-        consumer = consumer_of(
-            settings,
-            database,
-            clock,
-            instances=instances,
-            enqueuer=enqueuer,
-            metrics=self._metrics,
-        )
-        senders: dict[str, Part] = {
-            "workers": coordinator,
-            "schedule": schedule,
-            "housekeeping": self._housekeeping(database, node_id, told),
-        }
-        senders |= {"kafka in": consumer} if consumer else {}
-        stages.start(Floor.SENDERS, self._if_sending(senders))
-        stages.start(Floor.EDGES, {"followers": followers})
-        policy_of_addresses = settings.address_policy()
-
-        def webhook_desk(instance: Instance) -> WebhookDesk:
-            return WebhookDesk(
-                database, policy_of_addresses, poster, vault, clock, delivery.look_again, instance
-            )
-
-        queue_desk = partial(QueueDesk, database, clock, self._metrics, tempo, claimer)
-
-        def instance_desk(instance: Instance) -> InstanceDesk:
-            return InstanceDesk(database, vault, instance)
-
-        def session_desk(instance: Instance) -> SessionDesk:
-            return SessionDesk(database, asker, instance)
-
-        relay_http = relay_client(timeout_seconds=settings.send_timeout_seconds)
-        asker = Asker(keeper, Relay(database, relay_http, node_id=node_id, secret=secrets[0]))
-        self._relay_desk = RelayDesk(
-            node_id, secrets, keeper.epoch, leases.database_seconds, asker.ask_here
-        )
-        remembering = RememberingAsker(asker, clock, self._metrics)
-        habits = Habits(asker, database, partial(_write, enqueuer))
-        stages.start(Floor.SENDERS, {"habits": habits})
-        keeper.listeners += [remembering.hear, habits.hear]
-        registry, offer = Registry(database, vault, os.urandom), offer_of(settings)
-
-        def partner_desk(account: Account) -> PartnerDesk:
-            return PartnerDesk(
-                database, registry, remover, policy_of_addresses, offer, clock, account
-            )
-
-        def subscription_desk(instance: Instance) -> SubscriptionDesk:
-            return SubscriptionDesk(database, instance)
-
-        audit = Audit(database, settings.audit_days)
-        self._services = Services(
-            instances,
-            Accounts(database),
-            enqueuer,
-            media.intake,
-            followers,
-            self._metrics,
-            (
-                Room(partner_operations.handlers, partner_desk),
-                Room(subscription_operations.handlers, subscription_desk),
-                Room(people_operations.handlers, partial(PeopleDesk, database)),
-                Room(audit_operations.handlers, partial(AccountDesk, audit)),
-                Room(queue_operations.handlers, queue_desk),
-                Room(acting.handlers, lambda one: MessageDesk(queue_desk(one), history, asker)),
-                Room(steering.handlers, queue_desk),
-                Room(history_operations.handlers, partial(HistoryDesk, database, message_id_named)),
-                Room(statuses.handlers, lambda instance: StatusDesk(database, instance.id)),
-                Room(
-                    webhook_operations.handlers | dead_letters.handlers | replay.handlers,
-                    webhook_desk,
-                ),
-                Room(instance_operations.handlers, instance_desk),
-                Room(session_operations.handlers, session_desk),
-                Room(
-                    directory_operations.handlers,
-                    partial(DirectoryDesk, database, remembering, os.urandom),
-                ),
-                remembering,
-            ),
-            audit,
-            stream,
-        )
-
-    def _housekeeping(
-        self, database: Database, node_id: str, told: Callable[[], None]
-    ) -> Housekeeping:
-        settings = self._settings
-        upkeep = QueueUpkeep(
-            database, self._clock, uuid.uuid4, failed_days=settings.failed_days, told=told
-        )
-        months = Months(database, keep_days=settings.history_days)
-        retention = Retention(
-            database,
-            history_days=settings.webhook_history_days,
-            dead_letter_days=settings.dead_letter_days,
-        )
-        chores = (
-            Chore("expire messages", _EXPIRE_EVERY_SECONDS, upkeep.expire),
-            Chore("forget the queue's past", _TIDY_EVERY_SECONDS, upkeep.forget),
-            Chore("forget what was told", _FORGET_EVERY_SECONDS, retention.forget),
-            Chore("months of history", _TIDY_EVERY_SECONDS, months.keep),
-        )
-        return Housekeeping(database, self._clock, chores, node_id=node_id)
-
-    def _if_sending(self, parts: Mapping[str, Part]) -> Mapping[str, Part]:
-        return parts if self._role.sends else {}
-
-    def _post_callbacks(
-        self,
-        stages: Stages,
-        database: Database,
-        notifications: Notifications,
-        delivery: Delivery,
-        publisher: "Publisher | None",
-    ) -> Callable[[], None]:
-        """Returns what is to be called when a callback was written."""
-        if self._role.posts:
-            readers: dict[str, Delivery | Publisher] = {"webhooks": delivery}
-            readers |= {"kafka out": publisher} if publisher else {}
-            told = _all(*(reader.look_again for reader in readers.values()))
-            notifications.subscribe("callbacks", lambda _nothing: told())
-            stages.start(Floor.SENDERS, readers)
-            return told
-        bell = DistantBell(database, self._clock, "callbacks")
-        stages.start(Floor.BATCHES, {"callback bell": bell})
-        return bell.ring
-
-    def _delivery(
-        self, database: Database, poster: Poster, ledger: Ledger, vault: TokenVault, node_id: str
-    ) -> Delivery:
-        settings, uniform = self._settings, self._random.uniform
-        return Delivery(
-            database,
-            poster,
-            ledger,
-            Addresses(
-                self._clock,
-                uniform,
-                AddressLimits(slow_seconds=settings.webhook_timeout_seconds / 3),
-            ),
-            self._clock,
-            vault=vault,
-            node_id=node_id,
-            schedule=RetrySchedule(
-                uniform,
-                base_seconds=settings.webhook_retry_base_seconds,
-                max_attempts=settings.webhook_max_attempts,
-                longest_outage_seconds=settings.webhook_longest_outage_seconds,
-            ),
-            # A post may begin when half of the claim is over.
-            limits=DeliveryLimits(claim_seconds=30.0 + 2 * settings.webhook_timeout_seconds),
-            metrics=self._metrics,
-        )
-
     def _node_id(self) -> str:
         host = socket.gethostname()[:_LONGEST_HOST_NAME]
         port = (self._http or self._internal_http).port
@@ -577,10 +267,6 @@ class Gateway:
         return self._phase
 
 
-async def _write(enqueuer: Enqueuer, instance: Instance, phone: str, text: str) -> None:
-    await enqueuer.enqueue(instance, SendText(phone=phone, message=text))
-
-
 def _internal_port(settings: Settings, worker: int | None) -> int:
     """Each worker has the next; 0 stays any free one."""
     first = settings.internal_port
@@ -605,11 +291,3 @@ async def _answers(database: Database) -> str | None:
     except DatabaseUnavailable as error:
         return str(error)
     return None
-
-
-def _all(*calls: Callable[[], None]) -> Callable[[], None]:
-    def call_all() -> None:
-        for call in calls:
-            call()
-
-    return call_all
