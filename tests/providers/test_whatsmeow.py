@@ -23,6 +23,7 @@ from gateway.contract.groups import (
     ListJoinedGroups,
     ReadGroupLight,
     RenameGroup,
+    SetGroupPhoto,
 )
 from gateway.contract.instances import (
     AlreadyConnected,
@@ -32,6 +33,7 @@ from gateway.contract.instances import (
     ReadPhoneCode,
     ReadQrCode,
     RestoreSession,
+    SetProfilePicture,
 )
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
@@ -69,7 +71,7 @@ from gateway.contract.messages.polls_and_events import (
 from gateway.contract.messages.reactions import SendReaction
 from gateway.contract.messages.text import SendLink, SendText
 from gateway.contract.presence import MarkRead, RejectCall, ShowTyping
-from gateway.contract.privacy import SetLastSeen
+from gateway.contract.privacy import ReadPrivacy, SetLastSeen
 from gateway.contract.received_media import ReadReceivedFile
 from gateway.contract.send import Send
 from gateway.errors import NotConnected, Unconfirmed
@@ -592,6 +594,23 @@ async def test_numbers_profiles_blocking_and_privacy(node: Node) -> None:
     assert (await ana.session.ask(ModifyBlocked(phone=bob.phone, action="block"))).value
     assert (await ana.session.ask(SetLastSeen(visualization_type="ALL"))).success
     assert (await ana.session.ask(ShowTyping(phone=bob.phone, seconds=1))).value
+    privacy = await ana.session.ask(ReadPrivacy())
+    assert (privacy.last_seen, privacy.read_receipts) == ("ALL", "enable")
+    assert "messagesDuration" not in privacy.model_dump(by_alias=True)
+
+
+async def test_pictures_of_a_person_and_a_group(node: Node, whatsapp: FakeWhatsApp) -> None:
+    ana = await node.linked("ana")
+    made = await ana.session.ask(
+        CreateGroup.model_validate({"groupName": "Team", "phones": ["5511977776666"]})
+    )
+    await ana.session.ask(SetProfilePicture(value="my face"))
+    photo = SetGroupPhoto.model_validate({"groupId": made.phone, "groupPhoto": "our logo"})
+    await ana.session.ask(photo)
+    assert (await whatsapp.control("state"))["pictures"] == {
+        ana.phone: "my face",
+        made.phone.removesuffix("-group"): "our logo",
+    }
 
 
 async def test_calls_ring_are_missed_and_rejected_and_writing_shows(

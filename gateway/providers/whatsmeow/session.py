@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -126,6 +127,10 @@ class WhatsmeowSession:
     async def call(self, verb: str, **arguments: Json) -> Json:
         """Asks the library; raises NotConnected or VerbFailed."""
         return await self.upkeep.ask(verb, **arguments)
+
+    async def picture(self, source: str) -> str:
+        """What a caller named as a picture, as base64 of a JPEG; raises a CallerError."""
+        return b64encode(await self._around.picture(source)).decode()
 
     async def deliver(self, attempt: Attempt, jid: str, message: Fields) -> Receipt:
         """Hands a message to WhatsApp under an id of the library's choice."""

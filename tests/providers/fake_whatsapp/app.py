@@ -96,6 +96,7 @@ class Control:
             "unknown": dict(universe.unknown),
             "presence": universe.presence,
             "calls": universe.calls,
+            "pictures": universe.pictures,
             "devices": {phone: list(a.devices) for phone, a in universe.accounts.items()},
             "lids": {phone: a.lid for phone, a in universe.accounts.items()},
         }
