@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from gateway.contract.chats import TouchChat, UnreadMessage
 from gateway.contract.contacts import LookAtProfile, LookUpNumber, ModifyBlocked
 from gateway.contract.groups import (
     CreateGroup,
@@ -70,11 +71,11 @@ from gateway.contract.messages.polls_and_events import (
 )
 from gateway.contract.messages.reactions import SendReaction
 from gateway.contract.messages.text import SendLink, SendText
-from gateway.contract.presence import MarkRead, RejectCall, ShowTyping
+from gateway.contract.presence import RejectCall, ShowTyping
 from gateway.contract.privacy import ReadPrivacy, SetLastSeen
 from gateway.contract.received_media import ReadReceivedFile
 from gateway.contract.send import Send
-from gateway.errors import NotConnected, Unconfirmed
+from gateway.errors import NotConnected, NotSupported, Unconfirmed
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
     CallChanged,
@@ -520,11 +521,12 @@ async def test_a_message_is_reacted_to_quoted_forwarded_voted_on_read_and_taken_
     forwarded = await ana.wait_for(MessageReceived, lambda m: m.kind == "poll")
     assert forwarded.content["poll"]["question"] == "When?"
 
-    await bob.session.ask(
-        MarkRead(phone=known.chat, message_ids=(known.provider_message_id,), sender=known.sender)
-    )
+    unread = (UnreadMessage(id=known.provider_message_id, sender=known.sender),)
+    await bob.session.ask(TouchChat(phone=known.chat, action="read", unread=unread))
     read = await ana.wait_for(MessageAcknowledged, lambda m: m.status == "read")
     assert read.provider_message_ids == ["POLL"]
+    with pytest.raises(NotSupported):
+        await bob.session.ask(TouchChat(phone=known.chat, action="mute"))
 
 
 PIXEL = bytes.fromhex(
