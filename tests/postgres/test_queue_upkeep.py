@@ -197,6 +197,8 @@ async def costs_of_a_line(operator: AsyncConnection, node: Node) -> dict[str, in
                 "chats": ["5511999999999"],
                 "callback_ids": [uuid.uuid4()],
                 "callbacks": ["{}"],
+                "echo_ids": [None],
+                "echoes": [None],
             },
         ),
         "acknowledge": (
