@@ -41,9 +41,7 @@ check: $(TOOLS)
 	$(BIN)/codespell gateway sql tests README.md CHANGELOG.md Makefile
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine --quiet
+	$(BIN)/pytest -n auto --dist loadfile --cov --cov-report=
 	$(BIN)/coverage report
 	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory postman; \
 		else echo "SKIPPED: the Postman collection was not run, because that needs node and npm"; fi
