@@ -208,6 +208,7 @@ async def costs_of_a_line(operator: AsyncConnection, node: Node) -> dict[str, in
                 "provider_ids": [sent],
                 "status": "read",
                 "at": Clock().now(),
+                "by": None,
             },
         ),
     }
