@@ -3,6 +3,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
+BENCH := .bench
+BENCHMARKS ?= enqueue drain idle pace growth take_over
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 NEWMAN := postman/node_modules/.package-lock.json
 
@@ -10,7 +12,7 @@ LOCK := uv pip compile pyproject.toml --all-extras --universal --upgrade --gener
 	--no-emit-index-url --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bench-whatsmeow test check test-fast coverage docs postman fuzz migrate schema lock format clean
+.PHONY: help setup run bench bench-whatsmeow test check test-fast coverage docs postman fuzz migrate schema lock format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,9 +41,7 @@ check: $(TOOLS)
 	$(BIN)/codespell gateway sql tests README.md CHANGELOG.md Makefile
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine --quiet
+	$(BIN)/pytest -n auto --dist loadfile --cov --cov-report=
 	$(BIN)/coverage report
 	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory postman; \
 		else echo "SKIPPED: the Postman collection was not run, because that needs node and npm"; fi
@@ -81,7 +81,16 @@ lock: ## choose the newest versions that fit pyproject.toml (needs uv)
 	$(LOCK) --group build --group dev --constraint requirements.lock --output-file tests/requirements.lock
 
 clean: ## remove what setup and the tests made; never the data
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
+	rm -rf $(VENV) $(BENCH) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
+
+bench: $(TOOLS) $(BENCH)/.ready ## speed, as ratios of one run; about half an hour (BENCHMARKS="drain pace" runs some)
+	@set -e; for name in $(BENCHMARKS); do \
+		PYTHONPATH=. BENCHMARK_PYTHON=$(BENCH)/bin/python $(BIN)/python -m tests.benchmarks.$$name; done
+
+$(BENCH)/.ready: tests/benchmarks/requirements.txt
+	$(PYTHON) -m venv --clear $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 bench-whatsmeow: setup ## memory, start time and send rate of WhatsApp sessions, against the fake server
 	PYTHONPATH=. $(BIN)/python tests/benchmarks/whatsmeow.py

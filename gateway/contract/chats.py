@@ -152,11 +152,22 @@ class ModifyChat(Operation[Value], method="POST", path="/modify-chat"):
     action: Annotated[ChatAction, ANY_CASE]
 
 
+class UnreadMessage(Wire):
+    """A message nobody read yet, under WhatsApp's id; `sender` is who wrote it."""
+
+    id: str
+    sender: str | None = None
+
+
 class TouchChat(Operation[Value]):
-    """Asked of the session only: the same change on the phone itself."""
+    """Asked of the session only: the same change on the phone itself.
+
+    To read a chat comes with what is unread in it.
+    """
 
     phone: str
     action: ChatAction
+    unread: tuple[UnreadMessage, ...] = ()
 
 
 ModifyChat.asks = TouchChat

@@ -125,7 +125,10 @@ class Privacy(Wire):
     group_add: GroupAudience = "ALL"
     online: Literal["ALL", "SAME_LAST_SEEN"] = "ALL"
     read_receipts: Literal["enable", "disable"] = "enable"
-    messages_duration: Literal["days90", "days7", "hours24", "disable"] = "disable"
+    messages_duration: Annotated[
+        Literal["days90", "days7", "hours24", "disable"] | None,
+        Field(description="missing where the provider cannot tell", exclude_if=lambda v: v is None),
+    ] = "disable"
 
 
 class ReadPrivacy(Operation[Privacy], method="GET", path="/privacy-settings"):

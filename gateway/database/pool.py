@@ -1,8 +1,9 @@
 """The pool, and the one place where the driver's errors become ours."""
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -13,11 +14,14 @@ from psycopg import (
     InterfaceError,
     OperationalError,
     ProgrammingError,
+    adapters,
     errors,
 )
+from psycopg.adapt import AdaptersMap
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row, dict_row
 from psycopg.sql import SQL, Composed
+from psycopg.types.array import ListBinaryDumper
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from gateway.errors import DatabaseUnavailable, InvalidSettings
@@ -64,6 +68,13 @@ def url_for_others(conninfo: str, *, schema: str) -> str:
     return f"postgresql:///?{urlencode(parts | {'search_path': schema})}"
 
 
+def _binary_lists() -> AdaptersMap:
+    """Batches travel in lists: as text, each of their texts would be escaped, slowly."""
+    binary = AdaptersMap(adapters)
+    binary.register_dumper(list, ListBinaryDumper)
+    return binary
+
+
 class Database:
     """Part of the service: named queries against a pool; methods may raise DatabaseUnavailable."""
 
@@ -86,6 +97,7 @@ class Database:
             prepare: False behind a transaction pooler, which would break prepared statements.
         """
         self._url, self._prepare = url, prepare
+        self._turns: AbstractAsyncContextManager[object] = nullcontext()
         self.pool = AsyncConnectionPool(
             url,
             min_size=min_size,
@@ -97,12 +109,22 @@ class Database:
                 "prepare_threshold": 2 if prepare else None,
                 "connect_timeout": 5,
                 "application_name": "gateway",
+                "context": _binary_lists(),
             },
         )
 
     def apart(self) -> "Database":
         """One connection to the same place, for what must not wait until the pool has one."""
         return Database(self._url, min_size=1, max_size=1, prepare=self._prepare)
+
+    def at_most(self, connections: int) -> "Database":
+        """A part of the same pool for what comes in floods.
+
+        It queues here, for as long as it takes, and leaves the others their connections.
+        """
+        part = copy.copy(self)
+        part._turns = asyncio.Semaphore(connections)  # noqa: SLF001 - of the same class
+        return part
 
     async def open(self) -> None:
         """Starts connecting, without waiting for it."""
@@ -118,7 +140,7 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         with driver_errors_translated():
-            async with self.pool.connection() as connection:
+            async with self._turns, self.pool.connection() as connection:
                 yield connection
 
     @asynccontextmanager

@@ -16,6 +16,7 @@ from gateway.contract.chats import (
     ReadChat,
     SetNote,
     TouchChat,
+    UnreadMessage,
     text_flag,
 )
 from gateway.contract.groups import (
@@ -38,12 +39,14 @@ _FURTHER_PAGE = query("directory", "further_page_of_chats")
 _FIND_CHATS = query("directory", "find_chats")
 _LIST_MESSAGES = query("directory", "list_messages")
 _MODIFY_CHAT = query("directory", "modify_chat")
+_UNREAD_MESSAGES = query("directory", "unread_messages")
 _SET_NOTE = query("directory", "set_note")
 _NAMES_OF = query("directory", "names_of")
 
 _LISTING_SECONDS = 600.0
 _FOR_EVER = -1
 _NOTE_ID_BYTES = 16
+_MOST_UNREAD = 500
 
 handlers = Handlers[DirectoryDesk]()
 
@@ -93,6 +96,12 @@ class _Chat:
             created_at=_ms(self.note_created_at),
             last_update_at=_ms(self.note_updated_at),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    id: str
+    sender: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +173,20 @@ async def list_messages(desk: DirectoryDesk, asked: ListMessages) -> tuple[dict[
 
 @handlers.handles(ModifyChat)
 async def modify_chat(desk: DirectoryDesk, asked: ModifyChat) -> Value:
-    await desk.asker.ask(desk.instance, TouchChat(phone=asked.phone, action=asked.action))
+    unread = await _unread(desk, asked.phone) if asked.action == "read" else ()
+    touch = TouchChat(phone=asked.phone, action=asked.action, unread=unread)
+    await desk.asker.ask(desk.instance, touch)
     await desk.database.execute(
         _MODIFY_CHAT, instance_id=desk.instance.id, phone=asked.phone, action=asked.action
     )
     return Value()
+
+
+async def _unread(desk: DirectoryDesk, phone: str) -> tuple[UnreadMessage, ...]:
+    rows = await desk.database.fetch_all(
+        _Unread, _UNREAD_MESSAGES, instance_id=desk.instance.id, phone=phone, most=_MOST_UNREAD
+    )
+    return tuple(UnreadMessage(id=row.id, sender=row.sender) for row in rows)
 
 
 @handlers.handles(SetNote)

@@ -6,6 +6,7 @@ with ten thousand instances it costs hundreds of megabytes and seconds per scrap
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -18,6 +19,10 @@ _CALLBACK_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300, 3600, 86_
 _QUEUE_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400)
 _HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _LOOP_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
+
+# Found again without the library's checks and its lock.
+_counter = lru_cache(10_000)(Counter.labels)
+_histogram = lru_cache(10_000)(Histogram.labels)
 
 
 class Metrics:
@@ -147,31 +152,31 @@ class Metrics:
         )
 
     def queued(self, kind: str, instance_id: str) -> None:
-        self._queued.labels(kind, *self._own(instance_id)).inc()
+        _counter(self._queued, kind, *self._own(instance_id)).inc()
 
     def attempted(self, kind: str, status: str, instance_id: str, *, seconds: float) -> None:
         own = self._own(instance_id)
-        self._attempts.labels(kind, status, *own).inc()
-        self._duration.labels(kind, *own).observe(seconds)
+        _counter(self._attempts, kind, status, *own).inc()
+        _histogram(self._duration, kind, *own).observe(seconds)
 
     def sent(self, kind: str, instance_id: str, *, after_seconds: float) -> None:
-        self._latency.labels(kind, *self._own(instance_id)).observe(after_seconds)
+        _histogram(self._latency, kind, *self._own(instance_id)).observe(after_seconds)
 
     def failed(self, error_class: str, instance_id: str) -> None:
-        self._failures.labels(error_class, *self._own(instance_id)).inc()
+        _counter(self._failures, error_class, *self._own(instance_id)).inc()
 
     def held(self, kind: str, instance_id: str) -> None:
-        self._holds.labels(kind, *self._own(instance_id)).inc()
+        _counter(self._holds, kind, *self._own(instance_id)).inc()
 
     def posted(self, kind: str, outcome: str) -> None:
-        self._callbacks.labels(kind, outcome).inc()
+        _counter(self._callbacks, kind, outcome).inc()
 
     def answered(self, method: str, route: str, status: int, *, seconds: float) -> None:
-        self._requests.labels(method, route, str(status)).inc()
-        self._request_seconds.labels(route).observe(seconds)
+        _counter(self._requests, method, route, str(status)).inc()
+        _histogram(self._request_seconds, route).observe(seconds)
 
     def remembered(self, operation: str, *, hit: bool) -> None:
-        self._session_reads.labels(operation, "memory" if hit else "session").inc()
+        _counter(self._session_reads, operation, "memory" if hit else "session").inc()
 
     def watch_pool(self, stats: Callable[[], Mapping[str, int]]) -> None:
         """Shows the database pool as it is at the moment of a scrape."""

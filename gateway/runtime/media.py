@@ -15,6 +15,7 @@ from gateway.media.fetching import Fetcher
 from gateway.media.intake import Intake
 from gateway.media.links import Links
 from gateway.media.objects import Bucket, open_bucket, open_folder
+from gateway.media.pictures import Pictures
 from gateway.media.preparing import Preparer
 from gateway.media.receiving import Receiver
 from gateway.media.spooling import Spool
@@ -31,6 +32,7 @@ class Media:
     intake: Intake
     preparer: Preparer
     receiver: Receiver
+    pictures: Pictures
     shelf: Shelf
     fetcher: Fetcher
     converter: Converter
@@ -57,6 +59,7 @@ class Media:
             intake=Intake(store, fetcher, spool),
             preparer=Preparer(store, fetcher, converter, spool),
             receiver=Receiver(store, fetcher, links, spool),
+            pictures=Pictures(fetcher, converter, spool),
             shelf=Shelf(store, links),
             fetcher=fetcher,
             converter=converter,

@@ -41,7 +41,8 @@ def build_sessions(ground: Ground, told: Callable[[], None]) -> Sessions:
         internal_address=ground.internal_address,
     )
     files = Files(ground.media.receiver, clock, FileLimits())
-    inbound = Inbound(database, Outbox(database, uuid.uuid4, told), files, clock)
+    part = database.at_most(settings.database_pool_size // 2)
+    inbound = Inbound(part, Outbox(database, uuid.uuid4, told), files, clock)
     keeper = Keeper(
         leases=leases,
         instances=ground.instances,

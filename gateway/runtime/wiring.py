@@ -24,6 +24,7 @@ from gateway.errors import DatabaseUnavailable, Unavailable
 from gateway.instances.creation import Registry
 from gateway.instances.store import Instances
 from gateway.instances.tokens import TokenVault
+from gateway.media.pictures import Pictures
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.providers import load_provider
@@ -139,7 +140,6 @@ class Gateway:
         notifications = Notifications(self._settings.direct_database_url or url, self._clock)
         instances = Instances(database)
         instances.listen(notifications)
-        engines = self._engines(database, notifications, url)
         secrets = secrets_of(self._settings, os.urandom)
         self._media = Media.build(
             self._settings,
@@ -149,6 +149,7 @@ class Gateway:
             secrets=secrets,
         )
         stages.start(Floor.BATCHES, {"media": self._media})
+        engines = self._engines(database, notifications, self._media.pictures, url)
         ground = Ground(
             settings=self._settings,
             stages=stages,
@@ -210,7 +211,7 @@ class Gateway:
                 return
 
     def _engines(
-        self, database: Database, notifications: Notifications, url: str
+        self, database: Database, notifications: Notifications, pictures: Pictures, url: str
     ) -> dict[str, Engine]:
         return {
             name: load_provider(name).start(
@@ -220,6 +221,7 @@ class Gateway:
                     clock=self._clock,
                     store=PostgresProviderStore(database, notifications, room=name),
                     database_url=url_for_others(url, schema=name),
+                    picture=pictures.jpeg,
                 )
             )
             for name in offered_providers(self._settings)

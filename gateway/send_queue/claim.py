@@ -16,6 +16,7 @@ _SLEEP_LINES = query("send_queue", "sleep_lines")
 _SENT_TODAY = query("send_queue", "sent_today")
 
 _FIRST_POSITION = -(2**63)
+_LANES: Final = tuple(Priority)
 _WEIGHTS: Final[Mapping[Priority, int]] = {
     Priority.HIGH: 4,
     Priority.NORMAL: 2,
@@ -45,7 +46,7 @@ class Claimed:
 
 
 def _nothing_claimed() -> dict[Priority, int]:
-    return dict.fromkeys(Priority, _FIRST_POSITION)
+    return dict.fromkeys(_LANES, _FIRST_POSITION)
 
 
 @dataclass(slots=True)
@@ -61,11 +62,11 @@ class Line:
     epoch: int
     reordered: int = -1
     claimed_up_to: dict[Priority, int] = field(default_factory=_nothing_claimed)
-    served: dict[Priority, float] = field(default_factory=lambda: dict.fromkeys(Priority, 0.0))
+    served: dict[Priority, float] = field(default_factory=lambda: dict.fromkeys(_LANES, 0.0))
 
     def lanes(self) -> list[Priority]:
         """In the order in which they are to be tried."""
-        return sorted(Priority, key=lambda lane: (self.served[lane], lane))
+        return sorted(_LANES, key=lambda lane: (self.served[lane], lane))
 
     def remember(self, claimed: Claimed) -> None:
         lane = Priority(claimed.priority)

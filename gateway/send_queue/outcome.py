@@ -136,7 +136,7 @@ class _SentRow:
     receipt: Receipt
     callback_id: uuid.UUID
     callback: str
-    echo_id: uuid.UUID
+    echo_id: uuid.UUID | None
     echo: str | None
     """The message as a received one; the statement adds who is who."""
 
@@ -189,7 +189,7 @@ class Recorder:
                     receipt,
                     self._new_uuid(),
                     self._callback(row),
-                    self._new_uuid(),
+                    self._new_uuid() if echo else None,
                     self._echo(row) if echo else None,
                 )
                 await self._batch.ask(sent)

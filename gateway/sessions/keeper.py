@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from gateway.bells import ringing
@@ -27,6 +27,7 @@ from gateway.sessions.provider import (
 
 _SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
 _REOPEN_SECONDS = 30.0
+_MOST_OPENING_AT_ONCE = 16  # a node that starts has thousands to open
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 0.5
 _LAPSE_MARGIN_SECONDS = 0.02  # so that whoever lapses then has lapsed
 
@@ -154,7 +155,8 @@ class Keeper:
         self._held: dict[str, _Held] = {}
         self._watchers: list[Changes] = []
         self._touched: set[str] = set()
-        self._bell = asyncio.Event()
+        self._bell, self._touch_bell = asyncio.Event(), asyncio.Event()
+        self._openings = asyncio.Semaphore(_MOST_OPENING_AT_ONCE)
         self.connected: dict[str, LiveSession] = {}
         self.listeners: list[Callable[[Instance, Event], None]] = []
 
@@ -196,6 +198,7 @@ class Keeper:
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._join(stopping)
         async with asyncio.TaskGroup() as sessions, ringing(self._bell, when=stopping):
+            sessions.create_task(self._refresh_until(stopping, sessions), name="settings")
             while not stopping.is_set():
                 self._bell.clear()
                 try:
@@ -227,7 +230,6 @@ class Keeper:
         lapsed = not await self._leases.renew()
         if lapsed:
             await self._begin_again()
-        await self._refresh(sessions)
         standing = await self._leases.standing()
         if standing is None:
             return 0.0
@@ -307,21 +309,38 @@ class Keeper:
 
     def _touch(self, instance_id: str) -> None:
         self._touched.add(instance_id)
+        self._touch_bell.set()
         self._bell.set()
 
-    async def _refresh(self, sessions: asyncio.TaskGroup) -> None:
+    async def _refresh_until(self, stopping: asyncio.Event, sessions: asyncio.TaskGroup) -> None:
+        """Beside the rounds: thousands may change at once, and no renewal waits for them."""
+        async with ringing(self._touch_bell, when=stopping):
+            while not stopping.is_set():
+                await self._touch_bell.wait()
+                self._touch_bell.clear()
+                while self._touched and not stopping.is_set():
+                    instance_id = self._touched.pop()
+                    try:
+                        await self._refresh(instance_id, sessions)
+                    except DatabaseUnavailable as error:
+                        logger.warning("settings_wait_for_database", error=str(error))
+                        self._touched.add(instance_id)
+                        await self._clock.wait(stopping, _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS)
+
+    async def _refresh(self, instance_id: str, sessions: asyncio.TaskGroup) -> None:
         """Settings of an open session changed, or the instance was deleted."""
-        touched, self._touched = self._touched, set()
-        for instance_id in touched:
-            if (held := self._held.get(instance_id)) is None:
-                continue
-            instance = await self._instances.find(instance_id)
-            if instance is None:
-                held.task.cancel()
-            elif not instance.wanted and not held.giving:
-                self._start_giving(held, sessions)
-            elif held.live:
-                held.live.instance = instance
+        if instance_id not in self._held:
+            return
+        instance = await self._instances.find(instance_id)
+        held = self._held.get(instance_id)
+        if held is None:
+            return
+        if instance is None:
+            held.task.cancel()
+        elif not instance.wanted and not held.giving:
+            self._start_giving(held, sessions)
+        elif held.live:
+            held.live.instance = instance
 
     async def _hold(self, lease: Lease) -> None:
         held = self._held[lease.instance_id]
@@ -351,17 +370,20 @@ class Keeper:
     async def _keep_open(self, held: _Held) -> bool:
         """Runs one session to its end; says whether it was ever open."""
         lease = held.lease
-        instance = await self._instances.find(lease.instance_id)
-        if instance is None:
-            return False
-        provider, engine = self._providers[instance.provider], self._engines[instance.provider]
-        seat = Seat(
-            instance.id,
-            lease.epoch,
-            instance.provider_settings,
-            may_act_until=lambda: self._leases.may_act_until,
-        )
-        async with engine.open_session(seat) as session:
+        async with AsyncExitStack() as opened:
+            async with self._openings:
+                instance = await self._instances.find(lease.instance_id)
+                if instance is None:
+                    return False
+                provider = self._providers[instance.provider]
+                engine = self._engines[instance.provider]
+                seat = Seat(
+                    instance.id,
+                    lease.epoch,
+                    instance.provider_settings,
+                    may_act_until=lambda: self._leases.may_act_until,
+                )
+                session = await opened.enter_async_context(engine.open_session(seat))
             held.live = LiveSession(
                 instance, lease.epoch, session, provider.can_repeat_send, self._leases, self._clock
             )

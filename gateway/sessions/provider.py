@@ -19,7 +19,14 @@ from gateway.contract.media import MediaFile, Preview
 from gateway.contract.operation import Operation
 from gateway.contract.send import Send
 from gateway.contract.wire import Wire
-from gateway.errors import NotConnected, Refused, Restricted, TryAgainLater, Unconfirmed
+from gateway.errors import (
+    NotConnected,
+    NotSupported,
+    Refused,
+    Restricted,
+    TryAgainLater,
+    Unconfirmed,
+)
 from gateway.sessions.events import (
     Acknowledgement,
     CallChanged,
@@ -183,15 +190,24 @@ class ProviderStore(Protocol):
         ...
 
 
+async def no_pictures(_source: str) -> bytes:
+    raise NotSupported
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an engine is started with; `database_url` is for a library with tables of its own."""
+    """What an engine is started with; `database_url` is for a library with tables of its own.
+
+    `picture` gives the JPEG that a caller named by a URL, a `data:` URI or base64; it raises
+    what `ask` may.
+    """
 
     environment: Mapping[str, str]
     data_dir: Path
     clock: Clock
     store: ProviderStore
     database_url: str = ""
+    picture: Callable[[str], Awaitable[bytes]] = no_pictures
 
 
 @runtime_checkable

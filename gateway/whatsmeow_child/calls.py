@@ -1,6 +1,7 @@
 """Plain questions and orders: a line each, from our arguments to the library's."""
 
 import asyncio
+from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -37,6 +38,8 @@ CALLS: dict[str, Call] = {
     "lid_of": lambda api, a: api.get_lid_from_pn(jid_of(a["jid"])),
     "user": lambda api, a: api.get_user_info(jid_of(a["jid"])),
     "picture": lambda api, a: api.get_profile_picture(jid_of(a["jid"])),
+    "set_own_picture": lambda api, a: api.set_profile_photo(b64decode(a["jpeg"])),
+    "set_group_picture": lambda api, a: api.set_group_photo(jid_of(a["jid"]), b64decode(a["jpeg"])),
     "contacts": lambda api, _a: api.contact.get_all_contacts(),
     "block": lambda api, a: api.update_blocklist(jid_of(a["jid"]), BlocklistAction(a["action"])),
     "expire": lambda api, a: api.set_disappearing_timer(jid_of(a["jid"]), a["nanoseconds"]),

@@ -22,6 +22,7 @@ from neonize.utils.jid import Jid2String
 from gateway.whatsmeow_child.link import Link
 
 _DEVICE = 0
+_MESSAGES_OF_A_CHAT = 20
 _PUSHED_TWICE = ("Raw", "SourceWebMsg")
 _SENT_MESSAGE = re.compile(r"<message\b[^>]*")
 _ID = re.compile(r"""\bid=['"]([^'"]+)['"]""")
@@ -155,9 +156,9 @@ def _shortened(name: str, event: Protobuf) -> dict[str, Any]:
 
 
 def _conversations(event: Any) -> dict[str, Any]:  # noqa: ANN401 - a class made at run time
-    """The chats and names of a first synchronisation; its messages would be megabytes."""
+    """The chats and names of a first synchronisation; all its messages would be megabytes."""
     for chat in event.Data.conversations:
-        del chat.messages[1:]
+        del chat.messages[_MESSAGES_OF_A_CHAT:]  # the newest come first
     kept = as_dict(event)["Data"]
     wanted = ("syncType", "progress", "conversations", "pushnames", "phoneNumberToLidMappings")
     return {field: kept[field] for field in wanted if field in kept}

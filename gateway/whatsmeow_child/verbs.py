@@ -10,6 +10,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message as Protobuf
 from neonize._binder import gocode
 from neonize.proto.Neonize_pb2 import Message, MessageInfo, MessageSource
+from neonize.proto.waE2E import WAWebProtobufsE2E_pb2
 from neonize.utils.enum import (
     ChatPresence,
     ChatPresenceMedia,
@@ -171,6 +172,14 @@ async def read_poll_vote(client: Client, given: Arguments) -> list[str]:
     _complete(event)
     vote = await client.api.decrypt_poll_vote(event)
     return [base64.b64encode(option).decode() for option in vote.selectedOptions]
+
+
+@verb
+async def serialised(_client: Client, given: Arguments) -> str:
+    """The bytes of a message of WhatsApp's, as base64."""
+    message = getattr(WAWebProtobufsE2E_pb2, given["kind"])()
+    ParseDict(given["fields"], message)
+    return base64.b64encode(message.SerializeToString()).decode()
 
 
 @verb

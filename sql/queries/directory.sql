@@ -124,6 +124,19 @@ set unread = case %(action)s::text
     hidden = c.hidden or %(action)s::text = 'delete',
     cleared_at = coalesce(excluded.cleared_at, c.cleared_at);
 
+-- name: unread_messages
+-- The newest of a chat, as many as are counted, by the id the provider knows them under.
+select coalesce(m.provider_message_id, m.message_id) as id, m.sender
+from chats as c
+cross join lateral (
+    select message_id, provider_message_id, sender from messages
+    where instance_id = c.instance_id and phone = c.phone
+        and status = 'received' and not from_me and type <> 'notification'
+    order by recorded_at desc
+    limit least(c.unread, %(most)s::int)
+) as m
+where c.instance_id = %(instance_id)s::text and c.phone = %(phone)s::text;
+
 -- name: set_note
 insert into chats as c (instance_id, phone, note, note_id, note_created_at, note_updated_at)
 values (

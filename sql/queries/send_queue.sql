@@ -177,14 +177,15 @@ with waiting as (
     -- By its place, which no plan can take for a walk along the line.
     join message_queue m on m.ctid = top.tid and m.instance_id = w.instance_id
     where m.status = 'pending' and m.due_at <= now()
-        and not exists (
-            select 1 from message_queue p
+        -- A look-up for each line: a join would be planned for the few rows on their way at rest.
+        and (
+            select p.id from message_queue p
             where p.instance_id = w.instance_id and p.status = 'processing'
-        )
+        ) is null
     for update of l, m skip locked
 )
 update message_queue m
-set status = 'processing', claimed_epoch = h.epoch, updated_at = now()
+set status = 'processing', claimed_epoch = h.epoch
 from head h
 where m.instance_id = h.instance_id and m.id = h.id
 returning m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.phone, m.payload,
@@ -223,6 +224,7 @@ group by line.instance_id, line.hold_until, line.moves;
 
 -- name: start_attempts
 -- No row, no call. Locks rather than waits: a row somebody is cancelling is not started.
+-- What is set is in no index, so that the new version stays in its page.
 with ready as materialized (
     select m.instance_id, m.id
     from unnest(%(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[]) as s (instance_id, id, epoch)
@@ -230,12 +232,17 @@ with ready as materialized (
     join instance_lines n
         on n.instance_id = s.instance_id and n.connected and not n.paused
         and (n.hold_until is null or n.hold_until <= now())
-    join message_queue m on m.instance_id = s.instance_id and m.id = s.id
-    where m.status = 'processing' and m.claimed_epoch = s.epoch and m.attempt_started_at is null
+    cross join lateral (
+        select q.ctid as tid from message_queue q
+        where q.instance_id = s.instance_id and q.id = s.id
+        offset 0
+    ) place
+    join message_queue m on m.ctid = place.tid
+    where m.claimed_epoch = s.epoch and m.attempt_started_at is null
     for update of l, m skip locked
 )
 update message_queue m
-set attempt_started_at = now(), attempts = m.attempts + 1, updated_at = now()
+set attempt_started_at = now(), attempts = m.attempts + 1
 from ready r
 where m.instance_id = r.instance_id and m.id = r.id
 returning m.instance_id, m.id;
@@ -250,7 +257,9 @@ where instance_id = %(instance_id)s::text and id = %(id)s::bigint
 
 -- name: record_sent
 -- The row moves to history and its callback is written in the same statement. A message whose
--- chat of callbacks is locked by somebody else is left for the next flush.
+-- chat of callbacks is locked by somebody else is left for the next flush. An epoch says
+-- `processing`: to say it twice would offer the index of all rows on their way, of which statistics
+-- taken at rest know none.
 with done as (
     select *
     from unnest(
@@ -261,27 +270,29 @@ with done as (
         instance_id, id, epoch, provider_message_id, provider_data, chat, callback_id, callback,
         echo_id, echo
     )
-), told_before as materialized (
-    select w.instance_id, w.chat
-    from webhook_lines w
-    join done d on d.instance_id = w.instance_id and d.chat = w.chat
-    order by w.instance_id, w.chat
-    for no key update of w skip locked
 ), told_to as materialized (
-    select w.instance_id, w.chat
-    from webhook_lines w
-    join done d on d.instance_id = w.instance_id and d.chat = w.chat
+    select d.instance_id, d.chat, w.tid
+    from done d
+    cross join lateral (
+        select w.ctid as tid from webhook_lines w
+        where w.instance_id = d.instance_id and w.chat = d.chat
+        offset 0
+    ) w
+), told_before as materialized (
+    select t.tid
+    from told_to t
+    join webhook_lines w on w.ctid = t.tid
+    order by t.instance_id, t.chat
+    for no key update of w skip locked
 ), free as (
     select d.*
     from done d
-    left join told_before t on t.instance_id = d.instance_id and t.chat = d.chat
-    left join told_to w on w.instance_id = d.instance_id and w.chat = d.chat
-    where t.chat is not null or w.chat is null
+    left join told_to t on t.instance_id = d.instance_id and t.chat = d.chat
+    where t.tid is null or t.tid in (select tid from told_before)
 ), removed as (
     delete from message_queue m
     using free f
-    where m.instance_id = f.instance_id and m.id = f.id
-        and m.status = 'processing' and m.claimed_epoch = f.epoch
+    where m.instance_id = f.instance_id and m.id = f.id and m.claimed_epoch = f.epoch
     returning m.*, f.provider_message_id, f.provider_data, f.callback_id, f.callback, f.echo_id, f.echo
 ), kept as (
     insert into messages (

@@ -65,7 +65,8 @@ async def run(server_url: str) -> None:
             async with gateway(url, port, folder, **pace) as pid, operator_of(url) as operator:
                 empty = resident_mib(pid)
                 instance_ids = await add_instances(url, _LINES, token=TOKEN)
-                connected = "select count(*) from instance_lines where connected"
+                connected = """select count(*) from instance_lines
+                               where connected and instance_id like 'BENCH%'"""
                 await until(lambda: number(operator, connected), lambda n: n == _LINES, seconds=900)
                 await asyncio.sleep(_REST_SECONDS / 4)
                 above = resident_mib(pid) - empty

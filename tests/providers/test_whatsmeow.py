@@ -4,13 +4,19 @@ import asyncio
 import os
 import signal
 import time
+from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psutil
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from gateway.contract.chats import TouchChat, UnreadMessage
 from gateway.contract.contacts import LookAtProfile, LookUpNumber, ModifyBlocked
 from gateway.contract.groups import (
     CreateGroup,
@@ -18,6 +24,7 @@ from gateway.contract.groups import (
     ListJoinedGroups,
     ReadGroupLight,
     RenameGroup,
+    SetGroupPhoto,
 )
 from gateway.contract.instances import (
     AlreadyConnected,
@@ -27,10 +34,17 @@ from gateway.contract.instances import (
     ReadPhoneCode,
     ReadQrCode,
     RestoreSession,
+    SetProfilePicture,
 )
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
-from gateway.contract.messages.acting_on_messages import ForwardMessage
+from gateway.contract.messages.acting_on_messages import ForwardMessage, Revoke
+from gateway.contract.messages.commerce import (
+    SendCatalog,
+    SendOrder,
+    SendProduct,
+    UpdateOrderPayment,
+)
 from gateway.contract.messages.interactive import (
     SendButtonActions,
     SendButtonList,
@@ -48,16 +62,30 @@ from gateway.contract.messages.media import (
     SendVideo,
 )
 from gateway.contract.messages.places_and_people import SendContact, SendLocation
-from gateway.contract.messages.polls_and_events import SendEvent, SendPoll, SendPollVote
+from gateway.contract.messages.polls_and_events import (
+    SendEditEvent,
+    SendEvent,
+    SendEventResponse,
+    SendPoll,
+    SendPollVote,
+)
 from gateway.contract.messages.reactions import SendReaction
 from gateway.contract.messages.text import SendLink, SendText
-from gateway.contract.presence import MarkRead, ShowTyping
-from gateway.contract.privacy import SetLastSeen
+from gateway.contract.presence import RejectCall, ShowTyping
+from gateway.contract.privacy import ReadPrivacy, SetLastSeen
 from gateway.contract.received_media import ReadReceivedFile
 from gateway.contract.send import Send
-from gateway.errors import NotConnected, Unconfirmed
+from gateway.errors import NotConnected, NotSupported, Unconfirmed
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import ConnectionChanged, MessageAcknowledged, MessageReceived
+from gateway.sessions.provider import (
+    CallChanged,
+    ConnectionChanged,
+    MessageAcknowledged,
+    MessageReceived,
+    Notified,
+    PresenceChanged,
+    Receipt,
+)
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake, seen
 from tests.providers.whatsmeow_node import Line, Node, node_at
 
@@ -288,6 +316,11 @@ BUTTONS = [
     {"id": "2", "type": "CALL", "label": "Call", "phone": "5511988887777"},
     {"id": "3", "type": "REPLY", "label": "Yes"},
 ]
+ORDER = {
+    "currency": "BRL",
+    "discount": 0.01,
+    "products": [{"name": "Shoes", "value": 10, "quantity": 2}],
+}
 ORDINARY: list[tuple[str, type[Send], dict[str, Any], dict[str, Any]]] = [
     ("text", SendText, {"message": "Hi"}, {"message": "Hi"}),
     (
@@ -341,10 +374,28 @@ ORDINARY: list[tuple[str, type[Send], dict[str, Any], dict[str, Any]]] = [
     ),
     ("hydratedTemplate", SendButtonOtp, {"message": "Code", "code": "123"}, {"message": "Code"}),
     (
-        "hydratedTemplate",
+        "pixKeyMessage",
         SendButtonPix,
         {"pixKey": "a@b.c", "type": "EMAIL"},
-        {"message": "Pix"},
+        {"key": "a@b.c", "keyType": "EMAIL", "merchantName": "Pix", "currency": "BRL"},
+    ),
+    (
+        "product",
+        SendProduct,
+        {"catalogPhone": "5511999999999", "productId": "77"},
+        {"businessOwnerJid": "5511999999999", "productId": "77"},
+    ),
+    (
+        "text",
+        SendCatalog,
+        {"catalogPhone": "5511999999999", "title": "All of it", "translation": "EN"},
+        {"title": "All of it", "url": "https://wa.me/c/5511999999999"},
+    ),
+    (
+        "reviewAndPay",
+        SendOrder,
+        {"order": ORDER, "paymentSettings": {"card": {"enabled": True}}},
+        {"currency": "BRL", "orderStatus": "pending", "total": 19.99, "discount": 0.01},
     ),
     (
         "event",
@@ -363,6 +414,75 @@ async def test_every_kind_of_message_arrives_as_what_it_is(node: Node) -> None:
         arrived = await bob.wait_for_message(receipt.provider_message_id)
         assert arrived.kind == kind
         assert arrived.content[kind] | told == arrived.content[kind]
+
+
+async def test_an_order_goes_on(node: Node) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    placed = {"phone": bob.phone, "order": ORDER}
+    receipt = await ana.send(SendOrder.model_validate(placed))
+    shown = (await bob.wait_for(MessageReceived)).content["reviewAndPay"]
+    (product,) = shown["products"]
+    assert product["productId"].startswith("custom-item-")
+    changed = {
+        "phone": bob.phone,
+        "messageId": "OURS",
+        "orderStatus": "shipped",
+        "referenceId": shown["referenceId"],
+        "orderRequestId": shown["orderRequestId"],
+        "paymentStatus": "paid",
+        "order": {**ORDER, "products": [product]},
+        "message": "On its way",
+    }
+    update = UpdateOrderPayment.model_validate(changed)
+    await ana.send(update, "LATER", own("OURS", bob.phone, receipt))
+    told = await bob.wait_for(MessageReceived, lambda m: m.kind == "reviewOrder")
+    assert told.quoted_provider_id == receipt.provider_message_id
+    assert (
+        told.content["reviewOrder"]
+        | {
+            "referenceId": shown["referenceId"],
+            "orderStatus": "shipped",
+            "paymentStatus": "paid",
+            "products": [product],
+        }
+        == told.content["reviewOrder"]
+    )
+
+
+async def test_an_event_is_answered_and_edited_for_those_who_have_it(node: Node) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    event = {"name": "Launch", "dateTime": "2030-04-29T09:30:00Z", "canceled": False}
+    sent = await ana.send(SendEvent.model_validate({"phone": bob.phone, "event": event}))
+    arrived = await bob.wait_for(MessageReceived)
+
+    answer = {"phone": ana.phone, "eventMessageId": "THEIRS", "eventResponse": "GOING"}
+    await bob.send(SendEventResponse.model_validate(answer), "ANSWER", known_of(arrived, "THEIRS"))
+    edit = {"phone": bob.phone, "eventMessageId": "OURS", "event": {**event, "canceled": True}}
+    receipt = await ana.send(
+        SendEditEvent.model_validate(edit), "EDIT", own("OURS", bob.phone, sent)
+    )
+    assert receipt.provider_data
+    body = orjson.loads(receipt.provider_data)["message"]["secretEncryptedMessage"]
+    secret = orjson.loads(sent.provider_data or b"")["message"]["messageContextInfo"]
+    # As whatsmeow derives it, spelled out.
+    said = f"{sent.provider_message_id}{2 * f'{ana.phone}@s.whatsapp.net'}Event Edit"
+    key = HKDF(SHA256(), 32, None, said.encode()).derive(b64decode(secret["messageSecret"]))
+    plain = AESGCM(key).decrypt(b64decode(body["encIV"]), b64decode(body["encPayload"]), None)
+    assert b"Launch" in plain
+
+
+def own(our_id: str, chat: str, receipt: Receipt) -> KnownMessage:
+    """A message that we sent, as it is spoken of later."""
+    return KnownMessage(
+        our_id,
+        receipt.provider_message_id,
+        chat,
+        None,
+        from_me=True,
+        type="",
+        payload={},
+        provider_data=receipt.provider_data,
+    )
 
 
 def known_of(message: MessageReceived, our_id: str) -> KnownMessage:
@@ -401,11 +521,12 @@ async def test_a_message_is_reacted_to_quoted_forwarded_voted_on_read_and_taken_
     forwarded = await ana.wait_for(MessageReceived, lambda m: m.kind == "poll")
     assert forwarded.content["poll"]["question"] == "When?"
 
-    await bob.session.ask(
-        MarkRead(phone=known.chat, message_ids=(known.provider_message_id,), sender=known.sender)
-    )
+    unread = (UnreadMessage(id=known.provider_message_id, sender=known.sender),)
+    await bob.session.ask(TouchChat(phone=known.chat, action="read", unread=unread))
     read = await ana.wait_for(MessageAcknowledged, lambda m: m.status == "read")
     assert read.provider_message_ids == ["POLL"]
+    with pytest.raises(NotSupported):
+        await bob.session.ask(TouchChat(phone=known.chat, action="mute"))
 
 
 PIXEL = bytes.fromhex(
@@ -459,6 +580,8 @@ async def test_a_group_is_made_written_to_and_left(node: Node) -> None:
 
     await ana.session.ask(RenameGroup(group_id=made.phone, group_name="Crew"))
     assert [g.subject for g in await bob.session.ask(ListJoinedGroups())] == ["Crew"]
+    renamed = await bob.wait_for(Notified, lambda n: n.code == "GROUP_CHANGE_SUBJECT")
+    assert (renamed.chat, renamed.parameters, renamed.by) == (made.phone, ("Crew",), ana.phone)
     await bob.session.ask(LeaveGroup(group_id=made.phone))
     assert await bob.session.ask(ListJoinedGroups()) == ()
 
@@ -473,6 +596,59 @@ async def test_numbers_profiles_blocking_and_privacy(node: Node) -> None:
     assert (await ana.session.ask(ModifyBlocked(phone=bob.phone, action="block"))).value
     assert (await ana.session.ask(SetLastSeen(visualization_type="ALL"))).success
     assert (await ana.session.ask(ShowTyping(phone=bob.phone, seconds=1))).value
+    privacy = await ana.session.ask(ReadPrivacy())
+    assert (privacy.last_seen, privacy.read_receipts) == ("ALL", "enable")
+    assert "messagesDuration" not in privacy.model_dump(by_alias=True)
+
+
+async def test_pictures_of_a_person_and_a_group(node: Node, whatsapp: FakeWhatsApp) -> None:
+    ana = await node.linked("ana")
+    made = await ana.session.ask(
+        CreateGroup.model_validate({"groupName": "Team", "phones": ["5511977776666"]})
+    )
+    await ana.session.ask(SetProfilePicture(value="my face"))
+    photo = SetGroupPhoto.model_validate({"groupId": made.phone, "groupPhoto": "our logo"})
+    await ana.session.ask(photo)
+    assert (await whatsapp.control("state"))["pictures"] == {
+        ana.phone: "my face",
+        made.phone.removesuffix("-group"): "our logo",
+    }
+
+
+async def test_calls_ring_are_missed_and_rejected_and_writing_shows(
+    node: Node, whatsapp: FakeWhatsApp
+) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    await whatsapp.control("ring", phone=ana.phone, caller=bob.phone, video=True)
+    call = await ana.wait_for(CallChanged)
+    assert (call.call_id, call.chat, call.status, call.is_video) == (
+        "CALL1",
+        bob.phone,
+        "offered",
+        True,
+    )
+    await ana.session.ask(RejectCall(phone=call.chat, call_id=call.call_id))
+    await whatsapp.state_when(lambda state: "reject" in state["calls"])
+    await whatsapp.control("ring", phone=ana.phone, caller=bob.phone, reason="timeout")
+    missed = await ana.wait_for(CallChanged, lambda c: c.status == "missed")
+    assert missed.is_video
+    assert abs((missed.at - call.at).total_seconds()) < 60
+
+    await bob.session.ask(ShowTyping(phone=ana.phone, seconds=1))
+    shown = await ana.wait_for(PresenceChanged)
+    assert (shown.chat, shown.status) == (bob.phone, "composing")
+
+
+async def test_a_message_is_taken_back(node: Node) -> None:
+    ana, bob = await node.linked("ana"), await node.linked("bob")
+    receipt = await ana.send(SendText(phone=bob.phone, message="Oops"))
+    await ana.session.ask(Revoke(target=own("OURS", bob.phone, receipt)))
+    gone = await bob.wait_for(Notified)
+    assert (gone.code, gone.refers_to, gone.by) == (
+        "REVOKE",
+        receipt.provider_message_id,
+        ana.phone,
+    )
 
 
 @pytest.mark.skipif("WHATSMEOW_MANY" not in os.environ, reason="20 processes: WHATSMEOW_MANY=1")

@@ -136,6 +136,10 @@ class Node:
         return line
 
 
+async def _as_it_is(source: str) -> bytes:
+    return source.encode()
+
+
 @asynccontextmanager
 async def node_at(
     url: str, folder: Path, whatsapp: FakeWhatsApp, **settings: Any
@@ -152,6 +156,7 @@ async def node_at(
         clock,
         PostgresProviderStore(database, Notifications(url, clock), room="whatsmeow"),
         url_for_others(url, schema="whatsmeow"),
+        picture=_as_it_is,
     )
     engine = WhatsmeowEngine(surroundings, read_settings(environment))
     async with asyncio.TaskGroup() as tasks:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import orjson
 
+from gateway.providers.whatsmeow import offers
 from gateway.providers.whatsmeow.jids import chat_of
 
 Fields = Mapping[str, Any]
@@ -52,6 +53,16 @@ def content_of(message: Fields) -> Content | None:
             found = plain[name]
             return read({"text": found} if isinstance(found, str) else found)
     return None
+
+
+def revoked_by(message: Fields) -> str | None:
+    """The message that this one takes away."""
+    change = unwrapped(message).get("protocolMessage", {})
+    # The first of the types is what is left out.
+    if change.get("type", "REVOKE") != "REVOKE":
+        return None
+    gone: str | None = change.get("key", {}).get("ID")
+    return gone
 
 
 def _edited(change: Fields) -> Content | None:
@@ -226,6 +237,8 @@ def _flow_answer(body: Fields) -> Content:
 
 def _interactive(body: Fields) -> Content:
     buttons = body.get("nativeFlowMessage", {}).get("buttons", ())
+    if len(buttons) == 1 and (offer := _offer(body, buttons[0])):
+        return offer
     return _said(
         "hydratedTemplate",
         body,
@@ -236,8 +249,31 @@ def _interactive(body: Fields) -> Content:
     )
 
 
+def _offer(body: Fields, button: Fields) -> Content | None:
+    """An order or a PIX key, which are buttons to WhatsApp."""
+    asked = _parameters(button)
+    if kind := offers.ORDERS.get(button.get("name", "")):
+        return _said(kind, body, **offers.order(asked))
+    if button.get("name") == "payment_info" and (key := offers.pix_key(asked)):
+        return _said("pixKeyMessage", body, **key)
+    return None
+
+
+def _parameters(button: Fields) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(button.get("buttonParamsJSON") or "{}")
+    return found
+
+
+def _product(body: Fields) -> Content:
+    return _said("product", body, **offers.product(body))
+
+
+def _cart(body: Fields) -> Content:
+    return _said("order", body, **offers.cart(body))
+
+
 def _hydrated(index: int, button: Fields) -> dict[str, Any]:
-    asked = orjson.loads(button.get("buttonParamsJSON") or "{}")
+    asked = _parameters(button)
     label = asked.get("display_text", "")
     match button.get("name"):
         case "cta_url":
@@ -300,5 +336,7 @@ _READERS: Final[dict[str, Callable[[Fields], Content]]] = {
     "listMessage": _list,
     "listResponseMessage": _list_answer,
     "eventMessage": _event,
+    "productMessage": _product,
+    "orderMessage": _cart,
     "newsletterAdminInviteMessage": _channel_invite,
 }

@@ -36,6 +36,7 @@ class WhatsmeowEngine:
             self._clock,
             surroundings.data_dir,
             surroundings.database_url,
+            surroundings.picture,
         )
         self._seats: dict[str, Seat] = {}
 

@@ -2,42 +2,55 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import orjson
 
+from gateway.contract.callbacks import WAITING
+from gateway.contract.wire import STATUS_BROADCAST
 from gateway.errors import NotConnected
-from gateway.providers.whatsmeow.contents import Content, content_of, unwrapped
+from gateway.providers.whatsmeow.contents import Content, content_of, revoked_by, unwrapped
+from gateway.providers.whatsmeow.happenings import HAPPENINGS, Calls, Scene, moment
 from gateway.providers.whatsmeow.jids import chat_of, person_of, text_of
+from gateway.providers.whatsmeow.past import messages_of, people_of
 from gateway.providers.whatsmeow.process import VerbFailed
 from gateway.providers.whatsmeow.store import KeptEvent
 from gateway.sessions.provider import (
     Acknowledgement,
     Event,
+    HistoryReceived,
     MessageAcknowledged,
     MessageReceived,
+    Notified,
     ReceivedFile,
 )
 from gateway.whatsmeow_child.frames import Json
 
-Body = dict[str, Any]
+Body = Mapping[str, Any]
 
-KEPT: Final = frozenset({"Message", "Receipt"})
+KEPT: Final = HAPPENINGS.keys() | {"Message", "UndecryptableMessage", "Receipt", "HistorySync"}
 """Told by the library, and kept until callers are told."""
 
 _RECEIPTS: Final[dict[str, Acknowledgement]] = {
     "DELIVERED": "delivered",
     "READ": "read",
     "PLAYED": "played",
+    "READ_SELF": "read_by_me",
+    "PLAYED_SELF": "read_by_me",
 }
 """Others are between devices, or (`INACTIVE`) of devices nobody looks at."""
 
 
 class Library(Protocol):
     """What reading an event takes of the session."""
+
+    @property
+    def own_phone(self) -> str | None: ...
+
+    @property
+    def calls(self) -> Calls: ...
 
     async def call(self, verb: str, **arguments: Json) -> Json: ...
 
@@ -48,32 +61,67 @@ class Library(Protocol):
     async def poll_options(self, provider_id: str) -> list[str]: ...
 
 
-async def event_of(kept: KeptEvent, library: Library) -> Event | None:
-    """The fact behind an event; None where it says nothing to callers."""
+async def events_of(kept: KeptEvent, library: Library) -> list[Event]:
+    """The facts behind an event, the same each time; none where it says nothing to callers."""
     match kept.name:
         case "Receipt":
-            return await _receipt(kept.body, library)
+            return _some(await _receipt(kept.body, library))
         case "Message":
-            return await _message(kept.body, library)
-        case _:
-            return None
+            return _some(await _message(kept.body, library))
+        case "UndecryptableMessage":
+            return _some(_waiting(kept.body))
+        case "HistorySync":
+            return await _history(kept, library)
+        case name:
+            scene = Scene(kept.id, kept.at, library.own_phone, library.calls)
+            return [*HAPPENINGS[name](kept.body, scene)]
+
+
+def _some(event: Event | None) -> list[Event]:
+    return [] if event is None else [event]
+
+
+async def _history(kept: KeptEvent, library: Library) -> list[Event]:
+    """Who is who comes first: chats are found by it."""
+    events: list[Event] = [*people_of(kept.body, kept.at)]
+    for chat in kept.body.get("conversations", ()):
+        read = [await _message(message, library) for message in messages_of(chat)]
+        found = [
+            replace(message, chat_name=chat.get("name") or chat.get("displayName"))
+            for message in read
+            if isinstance(message, MessageReceived) and not message.is_edit
+        ]
+        if found:
+            events.append(HistoryReceived(tuple(found), kept.at))
+    return events
 
 
 async def _receipt(body: Body, library: Library) -> Event | None:
     source = body["MessageSource"]
     status = _RECEIPTS.get(body.get("Type", "DELIVERED"))
-    if status is None or source.get("IsFromMe") or not body.get("MessageIDs"):
+    by_me = status == "read_by_me"
+    if status is None or not body.get("MessageIDs") or bool(source.get("IsFromMe")) is not by_me:
         return None
     chat, chat_lid = _chat(source)
-    reader, _ = person_of(source.get("Sender"), source.get("SenderAlt"))
+    reader, reader_lid = person_of(source.get("Sender"), source.get("SenderAlt"))
+    in_group = source.get("IsGroup") and not by_me
     return MessageAcknowledged(
         provider_message_ids=await library.our_ids(body["MessageIDs"]),
         chat=chat,
         status=status,
-        at=datetime.fromtimestamp(int(body["Timestamp"]), UTC),
-        by=reader if source.get("IsGroup") else None,
+        at=moment(body["Timestamp"]),
+        by=reader if in_group else None,
         chat_lid=chat_lid,
+        by_lid=reader_lid if in_group else None,
+        device=source.get("Sender", {}).get("Device", 0) if by_me else 0,
     )
+
+
+def _waiting(body: Body) -> Event | None:
+    """Not to be read yet; it comes again, as a message, once its sender has repeated it."""
+    if body.get("DecryptFailMode") == "DECRYPT_FAIL_HIDE":
+        return None
+    return _envelope(body["Info"], kind=WAITING, is_waiting=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,39 +134,70 @@ class _Referred:
 
 async def _message(body: Body, library: Library) -> Event | None:
     information, message = body["Info"], body.get("Message", {})
+    if gone := revoked_by(message):
+        return await _revoked(information, gone, library)
     content = content_of(message)
     if content is None:
         return None
     source = information["MessageSource"]
-    chat, chat_lid = _chat(source)
-    sender, sender_lid = person_of(source.get("Sender"), source.get("SenderAlt"))
-    from_me = bool(source.get("IsFromMe"))
     referred = await _referred(content, library)
     if content.kind == "poll":
         names = [option["name"] for option in content.fields["options"]]
         await library.remember_poll(information["ID"], names)
+    data = {
+        "message": message,
+        "chat": text_of(source["Chat"]),
+        "sender": text_of(source.get("Sender")),
+    }
+    return replace(
+        _envelope(information, kind=content.kind),
+        content={content.kind: await _fields(content, body, referred, library)},
+        quoted_provider_id=referred.quoted,
+        refers_to=referred.refers_to,
+        is_edit=content.is_edit,
+        is_forwarded=bool(content.context.get("isForwarded")),
+        is_status_reply=content.context.get("remoteJID") == STATUS_BROADCAST,
+        expiration_seconds=content.context.get("expiration") or None,
+        provider_data=orjson.dumps(data),
+        files=_files(content, message),
+    )
+
+
+def _envelope(information: Body, *, kind: str, is_waiting: bool = False) -> MessageReceived:
+    """Who wrote when and where; what it says is filled in."""
+    source = information["MessageSource"]
+    chat, chat_lid = _chat(source)
+    sender, sender_lid = person_of(source.get("Sender"), source.get("SenderAlt"))
+    from_me = bool(source.get("IsFromMe"))
     return MessageReceived(
         provider_message_id=information["ID"],
         chat=chat,
         sender=None if from_me else sender,
         sender_name=information.get("Pushname") or None,
         from_me=from_me,
-        at=datetime.fromtimestamp(int(information["Timestamp"]) / 1000, UTC),
-        kind=content.kind,
-        content={content.kind: await _fields(content, body, referred, library)},
-        quoted_provider_id=referred.quoted,
-        refers_to=referred.refers_to,
-        is_edit=content.is_edit,
+        at=moment(information["Timestamp"]),
+        kind=kind,
+        content={},
         chat_lid=chat_lid,
         sender_lid=sender_lid,
-        provider_data=orjson.dumps(
-            {
-                "message": message,
-                "chat": text_of(source["Chat"]),
-                "sender": text_of(source.get("Sender")),
-            }
-        ),
-        files=_files(content, message),
+        is_waiting=is_waiting,
+    )
+
+
+async def _revoked(information: Body, gone: str, library: Library) -> Notified:
+    said = _envelope(information, kind="notification")
+    (ours,) = await library.our_ids([gone])
+    return Notified(
+        "REVOKE",
+        chat=said.chat,
+        at=said.at,
+        provider_message_id=said.provider_message_id,
+        by=said.sender,
+        by_name=said.sender_name,
+        by_lid=said.sender_lid,
+        chat_lid=said.chat_lid,
+        from_me=said.from_me,
+        refers_to=ours,
     )
 
 

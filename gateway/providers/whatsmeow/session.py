@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from base64 import b64encode
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,7 +15,8 @@ from gateway.contract.operation import Operation
 from gateway.contract.send import Send
 from gateway.errors import CallerError, InvalidRequest, NotConnected, Unconfirmed
 from gateway.providers.whatsmeow.failures import failure_of
-from gateway.providers.whatsmeow.inbound import KEPT, event_of
+from gateway.providers.whatsmeow.happenings import Calls
+from gateway.providers.whatsmeow.inbound import KEPT, events_of
 from gateway.providers.whatsmeow.jids import jid_of
 from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
 from gateway.providers.whatsmeow.upkeep import Surrounding, Upkeep
@@ -65,10 +67,15 @@ class WhatsmeowSession:
         self._on_its_way: _OnItsWay | None = None
         self._bell = asyncio.Event()
         self._closed = False
+        self.calls = Calls()
         self._news: ConnectionChanged | None = ConnectionChanged(
             ConnectionState.CONNECTING, around.clock.now()
         )
         self.upkeep = Upkeep(seat, around, changed=self._changed, happened=self._happened)
+
+    @property
+    def own_phone(self) -> str | None:
+        return self.upkeep.phone
 
     @property
     def device_name(self) -> str:
@@ -107,17 +114,23 @@ class WhatsmeowSession:
                     yield news
                 told_up_to = event.id
                 forget = partial(self._around.store.forget_event, self.seat.instance_id, event.id)
-                fact = await event_of(event, self)
-                if fact is None:
+                *facts, last = await events_of(event, self) or (None,)
+                for number, fact in enumerate(facts):
+                    yield Delivery(fact, f"{event.id}.{number}", _nothing_to_forget)
+                if last is None:
                     await forget()
                 else:
-                    yield Delivery(fact, str(event.id), forget)
+                    yield Delivery(last, str(event.id), forget)
             if not kept:
                 await self._bell.wait()
 
     async def call(self, verb: str, **arguments: Json) -> Json:
         """Asks the library; raises NotConnected or VerbFailed."""
         return await self.upkeep.ask(verb, **arguments)
+
+    async def picture(self, source: str) -> str:
+        """What a caller named as a picture, as base64 of a JPEG; raises a CallerError."""
+        return b64encode(await self._around.picture(source)).decode()
 
     async def deliver(self, attempt: Attempt, jid: str, message: Fields) -> Receipt:
         """Hands a message to WhatsApp under an id of the library's choice."""

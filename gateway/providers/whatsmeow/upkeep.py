@@ -54,7 +54,10 @@ _FAILURES: dict[str, ConnectionState] = {
 
 @dataclass(frozen=True, slots=True)
 class Surrounding:
-    """What all sessions of an engine share; `key_store` is the library's database, if one."""
+    """What all sessions of an engine share; `key_store` is the library's database, if one.
+
+    `picture` gives the JPEG that a caller named.
+    """
 
     children: Children
     store: Store
@@ -62,6 +65,7 @@ class Surrounding:
     clock: Clock
     data_dir: Path
     key_store: str
+    picture: Callable[[str], Awaitable[bytes]]
 
 
 class Upkeep:

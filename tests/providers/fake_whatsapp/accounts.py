@@ -94,6 +94,10 @@ class Universe:
         self.unknown: Counter[str] = Counter()
         self.logins: Counter[str] = Counter()
         self.presence: list[str] = []
+        self.pictures: dict[str, str] = {}
+        """What was set as a picture of whom, by phone or group."""
+        self.calls: list[str] = []
+        """What devices said to calls."""
         self.refusing = False
         """Whether new connections are turned away, as when WhatsApp is out of reach."""
         self.mute = False

@@ -152,8 +152,13 @@ async def _blocked(connection: "Connection", query: Node) -> list[Node]:
     return [Node("list", {"dhash": "1"}, items)]
 
 
-async def _picture(_connection: "Connection", query: Node) -> list[Node]:
+async def _picture(connection: "Connection", query: Node) -> list[Node]:
     if query.get_str("type") == "set":
+        assert connection.account
+        target = query.attrs.get("target")
+        whose = target.user if isinstance(target, JID) else connection.account.phone
+        picture = query.get_child("picture")
+        connection.universe.pictures[whose] = picture.content_bytes().decode() if picture else ""
         return [Node("picture", {"id": "777"})]
     where: dict[str, AttrValue] = {"url": "https://pps.whatsapp.net/p.jpg", "direct_path": "/p"}
     return [Node("picture", where | {"id": "1", "type": "image"})]

@@ -79,7 +79,12 @@ class Control:
 
     async def ring(self, body: Body) -> Body:
         for connection in self._universe.connections(body["phone"]):
-            await routing.call(connection, body["caller"])
+            await routing.call(
+                connection,
+                body["caller"],
+                video=body.get("video", False),
+                reason=body.get("reason"),
+            )
         return {}
 
     async def state(self, _body: Body) -> Body:
@@ -90,6 +95,8 @@ class Control:
             "logins": dict(universe.logins),
             "unknown": dict(universe.unknown),
             "presence": universe.presence,
+            "calls": universe.calls,
+            "pictures": universe.pictures,
             "devices": {phone: list(a.devices) for phone, a in universe.accounts.items()},
             "lids": {phone: a.lid for phone, a in universe.accounts.items()},
         }

@@ -11,6 +11,7 @@ from pywhats.binary.node import AttrValue
 from pywhats.events import JID
 
 from tests.providers.fake_whatsapp.accounts import GROUP, HIDDEN, Universe
+from tests.providers.fake_whatsapp.routing import now
 
 if TYPE_CHECKING:
     from tests.providers.fake_whatsapp.websocket import Connection
@@ -21,6 +22,7 @@ _FLAGS = {
     "locked": ("locked", True),
     "unlocked": ("locked", False),
 }
+_TOLD = frozenset({"subject", "description", "add", "remove", "promote", "demote", *_FLAGS})
 _NUMBERS = itertools.count(120363000000000001)
 
 
@@ -78,7 +80,32 @@ async def answer(connection: "Connection", query: Node) -> list[Node] | None:
     group = universe.groups.get(asked.user)
     if group is None:
         return [Node("error", {"code": "404", "text": "item-not-found"})]
-    return _ask(universe, group, query)
+    members = set(group.members)
+    content = _ask(universe, group, query)
+    if query.get_str("type") == "set":
+        await _tell(connection, group, query, members | set(group.members))
+    return content
+
+
+async def _tell(connection: "Connection", group: Group, query: Node, members: set[str]) -> None:
+    """What was changed, told to everybody it concerns."""
+    asked = query.get_children()[0]
+    if asked.tag not in _TOLD:
+        return
+    change = asked
+    if asked.tag == "subject":
+        who: dict[str, AttrValue] = {"s_t": now(), "s_o": connection.jid}
+        change = Node("subject", {"subject": group.subject} | who)
+    attributes: dict[str, AttrValue] = {
+        "from": JID(group.id, GROUP),
+        "id": f"group {query.get_str('id')}",
+        "type": "w:gp2",
+        "participant": JID(connection.jid.user),
+        "t": now(),
+    }
+    for phone in members:
+        for other in connection.universe.connections(phone):
+            await other.send(Node("notification", attributes, [change]))
 
 
 def _create(connection: "Connection", create: Node) -> Group:

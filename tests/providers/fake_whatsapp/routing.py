@@ -133,18 +133,26 @@ async def chat_state(sender: "Connection", node: Node) -> None:
         await other.send(Node("chatstate", {"from": JID(sender.jid.user)}, node.content))
 
 
-async def call(universe_of: "Connection", caller: str) -> None:
-    """Somebody rings."""
-    sound = Node("audio", {"enc": "opus", "rate": "16000"})
-    offer = Node("offer", {"call-id": "CALL1", "call-creator": JID(caller)}, [sound])
+async def call(called: "Connection", caller: str, *, video: bool, reason: str | None) -> None:
+    """Somebody rings; with a reason, it is over."""
+    about: dict[str, AttrValue] = {"call-id": "CALL1", "call-creator": JID(caller)}
+    shown = [Node("audio", {"enc": "opus", "rate": "16000"})] + [Node("video")] * video
+    what = Node("offer", about, shown)
+    if reason is not None:
+        what = Node("terminate", about | {"reason": reason})
     attributes: dict[str, AttrValue] = {
         "from": JID(caller),
-        "id": "call-1",
+        "id": f"call-{what.tag}",
         "t": now(),
         "platform": "android",
         "version": "2",
     }
-    await universe_of.send(Node("call", attributes, [offer]))
+    await called.send(Node("call", attributes, [what]))
+
+
+async def call_answer(sender: "Connection", node: Node) -> None:
+    """What a device says to a call."""
+    sender.universe.calls += [child.tag for child in node.get_children()]
 
 
 def stream_error(*, code: str | None = None, conflict: str | None = None) -> Node:

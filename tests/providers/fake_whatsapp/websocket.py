@@ -142,6 +142,7 @@ _HANDLERS: dict[str, Callable[[Connection, Node], Awaitable[None]]] = {
     "message": routing.message,
     "receipt": routing.receipt,
     "ack": routing.taken,
+    "call": routing.call_answer,
     "chatstate": routing.chat_state,
     "presence": _presence,
 }

@@ -15,7 +15,7 @@ from gateway.errors import SessionUnavailable
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics
 from gateway.sessions.ask import Asker
-from gateway.sessions.provider import MessageReceived
+from gateway.sessions.provider import MessageReceived, Notified
 from gateway.sessions.remembered import RememberingAsker
 
 ONE, TWO = (cast("Instance", SimpleNamespace(id=id_)) for id_ in ("one", "two"))
@@ -97,22 +97,22 @@ async def test_a_change_forgets_even_when_it_seems_to_fail(desk: Desk, fails: bo
 
 
 async def test_what_whatsapp_says_of_a_chat_forgets_and_a_message_does_not(desk: Desk) -> None:
-    def event(kind: str) -> MessageReceived:
-        return MessageReceived(
-            provider_message_id="1",
-            chat="120363019502650977-group",
-            sender=None,
-            sender_name=None,
-            from_me=False,
-            at=datetime.now(UTC),
-            kind=kind,
-            content={},
-        )
+    chat, now = "120363019502650977-group", datetime.now(UTC)
+    text = MessageReceived(
+        provider_message_id="1",
+        chat=chat,
+        sender=None,
+        sender_name=None,
+        from_me=False,
+        at=now,
+        kind="text",
+        content={},
+    )
 
     await desk.ask()
-    desk.remembering.hear(ONE, event("text"))
+    desk.remembering.hear(ONE, text)
     assert await desk.ask() == 1
-    desk.remembering.hear(ONE, event("notification"))
+    desk.remembering.hear(ONE, Notified(code="GROUP_CHANGE_SUBJECT", chat=chat, at=now))
     assert await desk.ask() == 2
 
 

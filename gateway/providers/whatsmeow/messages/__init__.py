@@ -1,9 +1,10 @@
 """Every message this provider can send: WhatsApp's words for it, a module per family.
 
-Products, catalogues and orders are not here: the library cannot look a catalogue up.
+Calls are not here, nor invitations to administer a channel: the library can make neither.
 """
 
 from gateway.providers.whatsmeow.messages import (
+    commerce,
     interactive,
     media,
     places_and_people,
@@ -19,4 +20,5 @@ sends = (
     | interactive.sends
     | polls_and_events.sends
     | reactions.sends
+    | commerce.sends
 )

@@ -4,8 +4,6 @@ Not wrapped in a view-once message, or the library would leave out the node that
 show them. Whether a phone shows them at all is WhatsApp's choice, and changes.
 """
 
-import orjson
-
 from gateway.contract.handlers import Handlers
 from gateway.contract.messages.interactive import (
     ActionButton,
@@ -17,21 +15,26 @@ from gateway.contract.messages.interactive import (
     SendCarousel,
     SendOptionList,
 )
-from gateway.providers.whatsmeow.messages.parts import image_of, present, video_of
+from gateway.providers.whatsmeow.messages.parts import (
+    flow_button,
+    flow_of,
+    image_of,
+    interactive,
+    video_of,
+)
 from gateway.providers.whatsmeow.session import Fields, Outgoing
 from gateway.sessions.provider import Receipt
-from gateway.whatsmeow_child.frames import Json
 
 sends: Handlers[Outgoing] = Handlers()
 
 
 @sends.handles(SendButtonActions)
 async def send_button_actions(outgoing: Outgoing, message: SendButtonActions) -> Receipt:
-    flow = _flow([_action(button) for button in message.button_actions])
+    flow = flow_of([_action(button) for button in message.button_actions])
     header = {"header": {"title": message.title}} if message.title else {}
     footer = {"footer": {"text": message.footer}} if message.footer else {}
     return await outgoing.deliver(
-        message.phone, _interactive(message.message, **flow, **header, **footer)
+        message.phone, interactive(message.message, **flow, **header, **footer)
     )
 
 
@@ -69,12 +72,12 @@ async def send_option_list(outgoing: Outgoing, message: SendOptionList) -> Recei
 
 @sends.handles(SendButtonOtp)
 async def send_button_otp(outgoing: Outgoing, message: SendButtonOtp) -> Receipt:
-    flow = _flow([_copy(message.button_text, message.code)])
+    flow = flow_of([_copy(message.button_text, message.code)])
     header: Fields = {}
     if message.image:
         image = await image_of(outgoing, message.image)
         header = {"header": {"hasMediaAttachment": True, "imageMessage": image}}
-    return await outgoing.deliver(message.phone, _interactive(message.message, **flow, **header))
+    return await outgoing.deliver(message.phone, interactive(message.message, **flow, **header))
 
 
 @sends.handles(SendButtonPix)
@@ -85,7 +88,7 @@ async def send_button_pix(outgoing: Outgoing, message: SendButtonPix) -> Receipt
         "key": message.pix_key,
         "key_type": message.type,
     }
-    button = _button(
+    button = flow_button(
         "payment_info",
         currency="BRL",
         total_amount=nothing,
@@ -95,14 +98,14 @@ async def send_button_pix(outgoing: Outgoing, message: SendButtonPix) -> Receipt
         payment_settings=[{"type": "pix_static_code", "pix_static_code": key}],
     )
     return await outgoing.deliver(
-        message.phone, _interactive(message.merchant_name, **_flow([button]))
+        message.phone, interactive(message.merchant_name, **flow_of([button]))
     )
 
 
 @sends.handles(SendCarousel)
 async def send_carousel(outgoing: Outgoing, message: SendCarousel) -> Receipt:
     cards = [await _card(outgoing, card) for card in message.carousel]
-    body = _interactive(message.message, carouselMessage={"cards": cards, "messageVersion": 1})
+    body = interactive(message.message, carouselMessage={"cards": cards, "messageVersion": 1})
     return await outgoing.deliver(message.phone, body)
 
 
@@ -111,31 +114,21 @@ async def _card(outgoing: Outgoing, card: CarouselCard) -> Fields:
     return {
         "header": {"hasMediaAttachment": True, "imageMessage": image},
         "body": {"text": card.text},
-        **_flow([_action(button) for button in card.buttons]),
+        **flow_of([_action(button) for button in card.buttons]),
     }
 
 
-def _interactive(text: str, **parts: Json) -> Fields:
-    return {"interactiveMessage": {"body": {"text": text}, **parts}}
-
-
-def _flow(buttons: list[Fields]) -> Fields:
-    return {"nativeFlowMessage": {"buttons": buttons, "messageParamsJSON": "{}"}}
-
-
-def _button(name: str, **parameters: object) -> Fields:
-    return {"name": name, "buttonParamsJSON": orjson.dumps(present(**parameters)).decode()}
-
-
 def _copy(label: str, code: str) -> Fields:
-    return _button("cta_copy", display_text=label, copy_code=code)
+    return flow_button("cta_copy", display_text=label, copy_code=code)
 
 
 def _action(button: ActionButton) -> Fields:
     if button.type == "CALL":
-        return _button("cta_call", display_text=button.label, phone_number=f"+{button.phone}")
+        return flow_button("cta_call", display_text=button.label, phone_number=f"+{button.phone}")
     if button.type == "REPLY":
-        return _button("quick_reply", display_text=button.label, id=button.id)
+        return flow_button("quick_reply", display_text=button.label, id=button.id)
     if code := button.copied_code:
         return _copy(button.label, code)
-    return _button("cta_url", display_text=button.label, url=button.url, merchant_url=button.url)
+    return flow_button(
+        "cta_url", display_text=button.label, url=button.url, merchant_url=button.url
+    )

@@ -13,6 +13,7 @@ from gateway.errors import Refused
 from gateway.providers.whatsmeow.jids import jid_of
 from gateway.providers.whatsmeow.session import Fields, Outgoing
 from gateway.sessions.provider import Attempt
+from gateway.whatsmeow_child.frames import Json
 
 _SECRET_BYTES = 32
 
@@ -117,3 +118,15 @@ async def video_of(outgoing: Outgoing, text: str) -> Fields:
         seconds=round(file.duration_seconds) if file.duration_seconds else None,
         JPEGThumbnail=thumbnail_of(file),
     )
+
+
+def interactive(text: str, **parts: Json) -> Fields:
+    return {"interactiveMessage": {"body": {"text": text}, **parts}}
+
+
+def flow_of(buttons: list[Fields]) -> Fields:
+    return {"nativeFlowMessage": {"buttons": buttons, "messageParamsJSON": "{}"}}
+
+
+def flow_button(name: str, **parameters: object) -> Fields:
+    return {"name": name, "buttonParamsJSON": orjson.dumps(present(**parameters)).decode()}

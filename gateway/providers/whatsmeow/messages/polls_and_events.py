@@ -1,17 +1,31 @@
-"""Polls and their votes; events.
+"""Polls and their votes; events, their edits and their answers."""
 
-Editing and answering an event takes a cipher of its own that the library does not offer.
-"""
-
+import base64
+import time
 from typing import Any
 
 import orjson
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.known import KnownMessage
-from gateway.contract.messages.polls_and_events import SendEvent, SendPoll, SendPollVote
-from gateway.providers.whatsmeow.jids import jid_of
-from gateway.providers.whatsmeow.messages.parts import known, present, with_secret
+from gateway.contract.messages.polls_and_events import (
+    Event,
+    SendEditEvent,
+    SendEvent,
+    SendEventResponse,
+    SendPoll,
+    SendPollVote,
+)
+from gateway.errors import Refused
+from gateway.providers.whatsmeow.jids import HIDDEN, jid_of, text_of
+from gateway.providers.whatsmeow.messages.cipher import Original, Purpose, sealed
+from gateway.providers.whatsmeow.messages.parts import (
+    content_of,
+    key_of,
+    known,
+    present,
+    with_secret,
+)
 from gateway.providers.whatsmeow.session import Fields, Outgoing
 from gateway.sessions.provider import Receipt
 
@@ -48,7 +62,27 @@ async def send_poll_vote(outgoing: Outgoing, message: SendPollVote) -> Receipt:
 
 @sends.handles(SendEvent)
 async def send_event(outgoing: Outgoing, message: SendEvent) -> Receipt:
-    event = message.event
+    return await outgoing.deliver(message.phone, with_secret(_event(message.event)))
+
+
+@sends.handles(SendEditEvent)
+async def send_edit_event(outgoing: Outgoing, message: SendEditEvent) -> Receipt:
+    edited = known(outgoing.attempt, message.event_message_id)
+    addition = await _sealed(outgoing, edited, "Event Edit", "Message", _event(message.event))
+    body = {"targetMessageKey": key_of(edited), "secretEncType": "EVENT_EDIT", **addition}
+    return await outgoing.deliver(message.phone, {"secretEncryptedMessage": body})
+
+
+@sends.handles(SendEventResponse)
+async def send_event_response(outgoing: Outgoing, message: SendEventResponse) -> Receipt:
+    event = known(outgoing.attempt, message.event_message_id)
+    answer = {"response": message.event_response, "timestampMS": time.time_ns() // 1_000_000}
+    addition = await _sealed(outgoing, event, "Event Response", "EventResponseMessage", answer)
+    body = {"eventCreationMessageKey": key_of(event), **addition}
+    return await outgoing.deliver(message.phone, {"encEventResponseMessage": body})
+
+
+def _event(event: Event) -> Fields:
     body: dict[str, Any] = present(
         name=event.name,
         description=event.description,
@@ -58,7 +92,25 @@ async def send_event(outgoing: Outgoing, message: SendEvent) -> Receipt:
     )
     if event.location and event.location.name:
         body["location"] = {"name": event.location.name}
-    return await outgoing.deliver(message.phone, with_secret({"eventMessage": body}))
+    return {"eventMessage": body}
+
+
+async def _sealed(
+    outgoing: Outgoing, event: KnownMessage, purpose: Purpose, kind: str, content: Fields
+) -> Fields:
+    """The content for those alone who have the event; we speak as whom its author knows us."""
+    secret = content_of(event).get("messageContextInfo", {}).get("messageSecret")
+    if secret is None:
+        raise Refused(f"message {event.message_id} is no event")
+    me = await outgoing.session.call("me")
+    own, own_lid = text_of(me["JID"]), text_of(me.get("LID"))
+    sender = _address_of(event)[1] or own
+    by = own_lid if sender and sender.endswith(f"@{HIDDEN}") and own_lid else own
+    assert sender
+    assert by
+    plain = await outgoing.session.call("serialised", kind=kind, fields=content)
+    original = Original(event.provider_message_id, sender, base64.b64decode(secret))
+    return sealed(base64.b64decode(plain), purpose, original, by=by)
 
 
 def _address_of(message: KnownMessage) -> tuple[str, str | None]:

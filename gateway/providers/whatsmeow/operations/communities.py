@@ -11,6 +11,7 @@ from gateway.contract.communities import (
     ListCommunities,
     ListedCommunity,
     ReadCommunity,
+    SetCommunityPhoto,
     SubGroup,
     UnlinkGroups,
 )
@@ -79,6 +80,13 @@ async def describe(session: WhatsmeowSession, asked: DescribeCommunity) -> Value
     await session.call(
         "describe_group", jid=_jid(asked.community_id), text=asked.community_description
     )
+    return Value()
+
+
+@operations.handles(SetCommunityPhoto)
+async def set_photo(session: WhatsmeowSession, asked: SetCommunityPhoto) -> Value:
+    jpeg = await session.picture(asked.community_photo)
+    await session.call("set_group_picture", jid=_jid(asked.community_id), jpeg=jpeg)
     return Value()
 
 

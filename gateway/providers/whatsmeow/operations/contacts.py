@@ -1,6 +1,6 @@
 """People: whether they have WhatsApp, what they show, and keeping them away."""
 
-from gateway.contract.chats import SetChatExpiration
+from gateway.contract.chats import SetChatExpiration, TouchChat
 from gateway.contract.contacts import (
     LookAtProfile,
     LookUpNumber,
@@ -10,6 +10,7 @@ from gateway.contract.contacts import (
 )
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
+from gateway.errors import NotSupported
 from gateway.providers.whatsmeow.jids import jid_of, text_of
 from gateway.providers.whatsmeow.process import VerbFailed
 from gateway.providers.whatsmeow.session import WhatsmeowSession
@@ -63,4 +64,17 @@ async def modify_blocked(session: WhatsmeowSession, asked: ModifyBlocked) -> Val
 async def set_expiration(session: WhatsmeowSession, asked: SetChatExpiration) -> Value:
     nanoseconds = _HOURS[asked.chat_expiration] * _NANOSECONDS_PER_HOUR
     await session.call("expire", jid=jid_of(asked.phone), nanoseconds=nanoseconds)
+    return Value()
+
+
+@operations.handles(TouchChat)
+async def touch(session: WhatsmeowSession, asked: TouchChat) -> Value:
+    """Reading alone: the library sends every other change of a chat to no collection."""
+    if asked.action != "read":
+        raise NotSupported
+    by_sender: dict[str, list[str]] = {}
+    for message in asked.unread:
+        by_sender.setdefault(jid_of(message.sender or asked.phone), []).append(message.id)
+    for sender, ids in by_sender.items():
+        await session.call("mark_read", ids=ids, chat=jid_of(asked.phone), sender=sender)
     return Value()

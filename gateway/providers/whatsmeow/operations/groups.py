@@ -28,6 +28,7 @@ from gateway.contract.groups import (
     RemoveParticipants,
     RenameGroup,
     RenewInvitation,
+    SetGroupPhoto,
     SetGroupRules,
 )
 from gateway.contract.handlers import Handlers
@@ -66,6 +67,13 @@ async def create(session: WhatsmeowSession, asked: CreateGroup) -> GroupCreated:
 @operations.handles(RenameGroup)
 async def rename(session: WhatsmeowSession, asked: RenameGroup) -> Value:
     await session.call("rename_group", jid=jid_of(asked.group_id), name=asked.group_name)
+    return Value()
+
+
+@operations.handles(SetGroupPhoto)
+async def set_photo(session: WhatsmeowSession, asked: SetGroupPhoto) -> Value:
+    jpeg = await session.picture(asked.group_photo)
+    await session.call("set_group_picture", jid=jid_of(asked.group_id), jpeg=jpeg)
     return Value()
 
 

@@ -4,11 +4,15 @@ The lists of people who are excluded are not the library's to read or change.
 """
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.instances import SetProfileAbout, SetProfileName
+from gateway.contract.instances import SetProfileAbout, SetProfileName, SetProfilePicture
 from gateway.contract.operation import Success, Value
 from gateway.contract.privacy import (
+    Audience,
     AudienceOperation,
+    GroupAudience,
+    Privacy,
     PrivacyOperation,
+    ReadPrivacy,
     SetDescriptionPrivacy,
     SetGroupAdd,
     SetLastSeen,
@@ -28,6 +32,15 @@ _NAMES: dict[type[PrivacyOperation], str] = {
     SetLastSeen: "last",
     SetPhotoPrivacy: "profile",
     SetDescriptionPrivacy: "status",
+}
+_AUDIENCES: dict[str, Audience] = {
+    "NONE": "NONE",
+    "CONTACTS": "CONTACTS",
+    "CONTACT_BLACKLIST": "CONTACT_BLACKLIST",
+}
+_GROUP_AUDIENCES: dict[str, GroupAudience] = {
+    "CONTACTS": "CONTACTS",
+    "CONTACT_BLACKLIST": "CONTACT_BLACKLIST",
 }
 
 
@@ -71,6 +84,27 @@ async def set_name(session: WhatsmeowSession, asked: SetProfileName) -> Value:
 async def set_about(session: WhatsmeowSession, asked: SetProfileAbout) -> Value:
     await session.call("set_about", value=asked.value)
     return Value()
+
+
+@operations.handles(SetProfilePicture)
+async def set_picture(session: WhatsmeowSession, asked: SetProfilePicture) -> Value:
+    await session.call("set_own_picture", jpeg=await session.picture(asked.value))
+    return Value()
+
+
+@operations.handles(ReadPrivacy)
+async def read_privacy(session: WhatsmeowSession, _asked: ReadPrivacy) -> Privacy:
+    """How long messages stay is not among what WhatsApp answers."""
+    found = await session.call("privacy")
+    return Privacy(
+        last_seen=_AUDIENCES.get(found["LastSeen"], "ALL"),
+        photo=_AUDIENCES.get(found["Profile"], "ALL"),
+        description=_AUDIENCES.get(found["Status"], "ALL"),
+        group_add=_GROUP_AUDIENCES.get(found["GroupAdd"], "ALL"),
+        online="SAME_LAST_SEEN" if found["Online"] == "MATCH_LAST_SEEN" else "ALL",
+        read_receipts="disable" if found["ReadReceipts"] == "NONE" else "enable",
+        messages_duration=None,
+    )
 
 
 async def _set(

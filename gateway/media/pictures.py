@@ -1,0 +1,46 @@
+"""Pictures of people, groups and channels: asked for now, and kept by WhatsApp alone."""
+
+import asyncio
+
+from gateway.contract.media import MediaField, MediaFile
+from gateway.errors import InvalidRequest, SessionUnavailable, TryAgainLater
+from gateway.media.converting import Converter
+from gateway.media.fetching import Fetcher
+from gateway.media.intake import decoded, is_url
+from gateway.media.sniffing import type_of
+from gateway.media.spooling import BadFile, Spool
+
+_MARK = MediaField("thumbnail")  # a JPEG as large as WhatsApp shows one
+
+
+class Pictures:
+    """What a provider asks for the bytes of a picture."""
+
+    def __init__(self, fetcher: Fetcher, converter: Converter, spool: Spool) -> None:
+        self._fetcher, self._converter, self._spool = fetcher, converter, spool
+
+    async def jpeg(self, source: str) -> bytes:
+        """The picture at a URL, or in a `data:` URI or base64, as a JPEG of at most 640 pixels.
+
+        Raises:
+            InvalidRequest: there is none.
+            SessionUnavailable: its server is in trouble.
+        """
+        try:
+            return await self._read(source)
+        except BadFile as error:
+            raise InvalidRequest(f"The picture {error}") from None
+        except TryAgainLater as error:
+            raise SessionUnavailable(f"The picture is out of reach: {error}") from None
+
+    async def _read(self, source: str) -> bytes:
+        async with self._spool.folder() as folder:
+            path = folder / "original"
+            if is_url(source):
+                file = (await self._fetcher.fetch(source, path, most_bytes=_MARK.most_bytes)).file
+            else:
+                file = await asyncio.to_thread(decoded, source, path, _MARK.most_bytes)
+            mime_type = await asyncio.to_thread(type_of, file.path)
+            picture = MediaFile(file.path, mime_type, file.size_bytes, file.sha256)
+            ready = await self._converter.convert(picture, _MARK.kind, folder)
+            return await asyncio.to_thread(ready.path.read_bytes)

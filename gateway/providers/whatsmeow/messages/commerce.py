@@ -1,0 +1,141 @@
+"""Products, catalogues and orders.
+
+The library cannot look a catalogue up: a product goes without picture and price, which the
+phone of the recipient has to find by its id. Whether a phone shows an order is WhatsApp's choice.
+"""
+
+import secrets
+import time
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.messages.commerce import (
+    NumberedOrder,
+    Order,
+    OrderedProduct,
+    OrderUpdate,
+    PaymentSettings,
+    SendCatalog,
+    SendOrder,
+    SendProduct,
+)
+from gateway.providers.whatsmeow.jids import jid_of
+from gateway.providers.whatsmeow.messages.parts import (
+    context_of,
+    flow_button,
+    flow_of,
+    interactive,
+    present,
+)
+from gateway.providers.whatsmeow.session import Fields, Outgoing
+from gateway.sessions.provider import Receipt
+
+sends: Handlers[Outgoing] = Handlers()
+
+_CENTS = 100
+_ID_BYTES = 6
+_KEY_TYPES = {"randomkey": "EVP"}
+_SAID = {"EN": ("View our catalog", "Catalog"), "PT": ("Veja nosso cat\u00e1logo", "Cat\u00e1logo")}
+
+
+@sends.handles(SendProduct)
+async def send_product(outgoing: Outgoing, message: SendProduct) -> Receipt:
+    link = f"https://wa.me/p/{message.product_id}/{message.catalog_phone}"
+    product = {"productID": message.product_id, "URL": link}
+    body = {"product": product, "businessOwnerJID": jid_of(message.catalog_phone)}
+    return await outgoing.deliver(message.phone, {"productMessage": body})
+
+
+@sends.handles(SendCatalog)
+async def send_catalog(outgoing: Outgoing, message: SendCatalog) -> Receipt:
+    said, title = _SAID[message.translation or "PT"]
+    link = f"https://wa.me/c/{message.catalog_phone}"
+    card = {
+        "text": f"{message.message or said}\n{link}",
+        "matchedText": link,
+        "title": message.title or title,
+        **present(description=message.catalog_description),
+    }
+    return await outgoing.deliver(message.phone, {"extendedTextMessage": card})
+
+
+@sends.handles(SendOrder)
+async def send_order(outgoing: Outgoing, message: SendOrder) -> Receipt:
+    button = flow_button(
+        "review_and_pay",
+        reference_id=_new_id(),
+        order_request_id=_new_id(),
+        type="physical-goods",
+        payment_status="pending",
+        payment_settings=_ways_to_pay(message.payment_settings),
+        **_sums(message.order),
+        order=_order(message.order, "pending"),
+    )
+    return await outgoing.deliver(message.phone, interactive("", **flow_of([button])))
+
+
+@sends.handles(OrderUpdate)
+async def update_order(outgoing: Outgoing, message: OrderUpdate) -> Receipt:
+    button = flow_button(
+        "review_order",
+        reference_id=message.reference_id,
+        order_request_id=message.order_request_id,
+        payment_status=message.payment_status,
+        **_sums(message.order),
+        order=_order(message.order, message.order_status),
+    )
+    body = interactive(
+        message.message or "",
+        **flow_of([button]),
+        **context_of(outgoing.attempt, message.message_id),
+    )
+    return await outgoing.deliver(message.phone, body)
+
+
+def _sums(order: Order) -> Fields:
+    return {"currency": order.currency, "total_amount": _money(order.total)}
+
+
+def _order(order: Order | NumberedOrder, status: str) -> Fields:
+    return {
+        "status": status,
+        "order_type": "ORDER",
+        "subtotal": _money(order.sub_total),
+        "discount": _money(order.discount),
+        "tax": _money(order.tax),
+        "shipping": _money(order.shipping),
+        "items": [_item(product) for product in order.products],
+    }
+
+
+def _item(product: OrderedProduct) -> Fields:
+    """One that is in no catalogue needs an id too."""
+    own = product.product_id or f"custom-item-{_new_id()}"
+    custom = own.startswith("custom-item-")
+    return {
+        "retailer_id": own,
+        **({} if custom else {"product_id": own}),
+        "name": product.name,
+        "amount": _money(product.value),
+        "quantity": product.quantity,
+        "isCustomItem": custom,
+    }
+
+
+def _money(sum_of_money: float) -> Fields:
+    return {"value": round(sum_of_money * _CENTS), "offset": _CENTS}
+
+
+def _ways_to_pay(settings: PaymentSettings | None) -> list[Fields]:
+    ways: list[Fields] = []
+    if settings and (pix := settings.pix):
+        kind = _KEY_TYPES.get(pix.key_type.lower(), pix.key_type.upper())
+        key = {"merchant_name": pix.name or "", "key": pix.key, "key_type": kind}
+        ways.append({"type": "pix_static_code", "pix_static_code": key})
+    if settings and settings.card:
+        ways.append({"type": "cards", "cards": {"enabled": settings.card.enabled}})
+    return ways
+
+
+def _new_id() -> str:
+    """As the phone makes them: it names an order for good."""
+    return f"{time.time_ns() // 1_000_000:X}{secrets.token_hex(_ID_BYTES).upper()}"
