@@ -9,6 +9,7 @@ from starlette.routing import Route
 
 from gateway.api.json_response import JsonResponse
 from gateway.contract.catalogue import Catalogue
+from gateway.contract.documents.surface import spelled
 from gateway.contract.instances import Restart
 from gateway.contract.operation import Operation
 
@@ -59,4 +60,9 @@ def _can(operation: type[Operation[Any]], provider: Supports, by_gateway: Suppor
 
 
 def _row(method: str, path: str, name: str, supported_by: Sequence[str]) -> dict[str, Any]:
-    return {"method": method, "path": path, "operation": name, "supportedBy": list(supported_by)}
+    return {
+        "method": method,
+        "path": spelled(path),
+        "operation": name,
+        "supportedBy": list(supported_by),
+    }

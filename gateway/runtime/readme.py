@@ -12,7 +12,7 @@ from pydantic import BaseModel
 import gateway.runtime.wiring  # noqa: F401 - with it come all rooms that answer
 from gateway.api.provider_table import provider_table
 from gateway.contract.catalogue import catalogue
-from gateway.contract.documents.surface import spelled, surface
+from gateway.contract.documents.surface import surface
 from gateway.contract.handlers import Handlers
 from gateway.providers import load_provider, provider_names
 from gateway.settings import PREFIX, Settings, variable_name
@@ -59,8 +59,8 @@ def _shown(default: object) -> str:
 
 def _coverage() -> Iterator[str]:
     """A row per room: its routes, and those that each provider can do."""
-    providers = _offers()["providers"]
-    supported = {(o["method"], o["path"]): o["supportedBy"] for o in _offers()["operations"]}
+    providers = offers()["providers"]
+    supported = {(o["method"], o["path"]): o["supportedBy"] for o in offers()["operations"]}
     routes, done = Counter[str](), Counter[tuple[str, str]]()
     for entry in surface(catalogue()):
         if entry.main is None:
@@ -78,17 +78,17 @@ def _coverage() -> Iterator[str]:
 
 def _unsupported() -> Iterator[str]:
     """Every route that some provider answers with 501."""
-    providers = _offers()["providers"]
+    providers = offers()["providers"]
     yield "| route | answers 501 with |"
     yield "| --- | --- |"
-    for operation in _offers()["operations"]:
+    for operation in offers()["operations"]:
         missing = [name for name in providers if name not in operation["supportedBy"]]
         if missing:
             yield f"| `{operation['method']} {operation['path']}` | {', '.join(missing)} |"
 
 
 @cache
-def _offers() -> dict[str, Any]:
+def offers() -> dict[str, Any]:
     """What GET /providers of a gateway in development answers."""
     rooms = [
         room
@@ -96,14 +96,11 @@ def _offers() -> dict[str, Any]:
         if name.startswith("gateway.") and not name.startswith("gateway.providers.")
         if isinstance(room := getattr(module, "handlers", None), Handlers)
     ]
-    table = provider_table(
+    return provider_table(
         catalogue(),
         {name: load_provider(name).supports for name in provider_names()},
         lambda operation: any(room.supports(operation) for room in rooms),
     )
-    for operation in table["operations"]:
-        operation["path"] = spelled(operation["path"])
-    return table
 
 
 _TABLES: Mapping[str, Callable[[], Iterator[str]]] = {

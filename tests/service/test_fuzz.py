@@ -3,7 +3,7 @@
 from tests.fixtures.service import RunningGateway
 from tests.fuzz.run import fuzz
 
-CASES_PER_ROUTE = "2"
+CASES_PER_ROUTE = "1"
 
 
 async def test_no_request_breaks_the_gateway_or_its_description(gateway: RunningGateway) -> None:

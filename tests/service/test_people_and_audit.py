@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from gateway.runtime.readme import offers
 from tests.fixtures.service import Client, until
 
 ANA, BEN = "5511988887777", "5511977776666"
@@ -112,6 +113,7 @@ async def test_the_table_of_providers_knows_every_route(client: Client) -> None:
     assert rows["POST", "/send-text"]["operation"] == "SendText"
     assert rows["GET", "/tags"]["supportedBy"] == table["providers"], "our own tables answer"
     assert [row["path"] for row in table["operations"] if not row["supportedBy"]] == []
+    assert table == offers(), "README shows the same"
 
 
 async def test_a_route_is_switched_on_and_shown(client: Client) -> None:
