@@ -109,7 +109,7 @@ async def test_an_address_that_does_not_answer_is_left_alone_and_all_go_on_when_
     for n in range(40):
         await tell(operator, instance, [n], chat=f"chat-{n}")
     patient = RetrySchedule(lambda low, _high: low, base_seconds=3_600.0)
-    limits = AddressLimits(at_once=4, patience=3, first_hold_seconds=0.2)
+    limits = AddressLimits(at_once=4, patience=3, first_hold_seconds=2.0)
 
     async with running_courier(database_url, schedule=patient, limits=limits) as courier:
         await until(_count(operator, "attempts > 0"), lambda n: n >= 3)

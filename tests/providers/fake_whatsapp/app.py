@@ -68,8 +68,9 @@ class Control:
         }
         for connection in self._universe.connections(body.get("phone")):
             if why := body.get("why"):
-                await connection.send(reasons[why])
-            await connection.close()
+                await connection.hang_up(reasons[why])
+            else:
+                await connection.close()
         return {}
 
     async def behave(self, body: Body) -> Body:

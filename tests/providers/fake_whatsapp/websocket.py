@@ -1,6 +1,7 @@
 """One client's connection: frames in, stanzas out."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from cryptography.exceptions import InvalidTag
@@ -14,6 +15,8 @@ from tests.providers.fake_whatsapp.accounts import HIDDEN, SERVER, Account, Devi
 from tests.providers.fake_whatsapp.codec import Node, decode, encode
 from tests.providers.fake_whatsapp.noise import HEADER, Handshake, nonce
 
+_PATIENCE_SECONDS = 2.0
+
 
 class Connection:
     """Logged in once `account` is set."""
@@ -26,6 +29,7 @@ class Connection:
         self._buffer = b""
         self._reads = self._writes = 0
         self._writing = asyncio.Lock()
+        self._gone = asyncio.Event()
         self._read_key: AESGCM
         self._write_key: AESGCM
 
@@ -50,6 +54,7 @@ class Connection:
         except (WebSocketDisconnect, InvalidTag, RuntimeError):
             pass  # the client went, in whatever way
         finally:
+            self._gone.set()
             linking.forget(self)
             if self.account:
                 device = self.account.devices.get(self.number)
@@ -64,6 +69,15 @@ class Connection:
 
     async def close(self) -> None:
         await self._socket.close()
+
+    async def hang_up(self, reason: Node) -> None:
+        """Says why, and leaves the client its time to read that before the line goes."""
+        await self.send(reason)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await self._gone.wait()
+        if not self._gone.is_set():
+            await self.close()
 
     async def _run(self) -> None:
         if self.universe.refusing:
