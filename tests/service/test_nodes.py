@@ -20,7 +20,7 @@ from tests.fixtures.service import RunningGateway, running_gateway, until
 from tests.fixtures.webhook_catcher import WebhookCatcher
 
 NAMES = ("one", "two", "three")
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 async def balanced(cluster: Cluster, nodes: int, *, seconds: float = PATIENCE_SECONDS) -> None:
