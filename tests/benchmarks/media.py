@@ -34,7 +34,7 @@ PROBE_SECONDS = 0.005
 
 
 def large_picture() -> bytes:
-    """An uncompressible PNG of about 5 MB."""
+    """An incompressible PNG of about 5 MB."""
     from PIL import Image  # noqa: PLC0415 - the gateway's own process must not load it
 
     written = io.BytesIO()
