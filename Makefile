@@ -42,7 +42,7 @@ check: $(TOOLS)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto --cov --cov-report= tests/unit tests/contract
-	$(BIN)/pytest --cov --cov-append --cov-report= tests/postgres tests/providers tests/service
+	$(BIN)/pytest -n auto --dist loadfile --cov --cov-append --cov-report= tests/postgres tests/providers tests/service
 	$(BIN)/coverage report
 	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory postman; \
 		else echo "SKIPPED: the Postman collection was not run, because that needs node and npm"; fi
