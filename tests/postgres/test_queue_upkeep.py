@@ -243,8 +243,9 @@ async def test_a_large_history_costs_the_queue_nothing(
         await operator.execute("vacuum analyze")
         large = await costs_of_a_line(operator, node)
 
-    assert large["claim"] == small["claim"]
-    assert large["list_waiting"] == small["list_waiting"]
+    # A page may be visited once more where a hint was not yet set.
+    assert large["claim"] <= small["claim"] + 2, (small, large)
+    assert large["list_waiting"] <= small["list_waiting"] + 2, (small, large)
     # Their indexes of all ids are a level or two higher.
     assert large["record_sent"] <= small["record_sent"] + 4, (small, large)
     assert large["acknowledge"] <= small["acknowledge"] + 6, (small, large)
