@@ -22,10 +22,18 @@ from gateway.contract.catalogue import catalogue
 from gateway.contract.send import Send
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.errors import CallerError, DatabaseUnavailable, InvalidRequest, NotFound, QueueFull
+from gateway.errors import (
+    CallerError,
+    DatabaseUnavailable,
+    InvalidRequest,
+    NotFound,
+    QueueFull,
+    Unavailable,
+)
 from gateway.instances.store import Instance, Instances
 from gateway.kafka.connection import Brokers, find_accounts
 from gateway.kafka.publisher import new_producer
+from gateway.media.intake import Intake
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.send_queue.admission import Admission
@@ -77,11 +85,13 @@ class Consumer:
         instances: Instances,
         enqueuer: Enqueuer,
         admission: Admission,
+        intake: Intake,
         metrics: Metrics,
     ) -> None:
         self._database, self._clock, self._brokers = database, clock, brokers
         self._sources, self._instances = sources, instances
-        self._enqueuer, self._admission, self._metrics = enqueuer, admission, metrics
+        self._enqueuer, self._admission, self._intake = enqueuer, admission, intake
+        self._metrics = metrics
         self._accounts: Mapping[str, str] = {}
         self._stopping = asyncio.Event()
 
@@ -149,14 +159,24 @@ class Consumer:
         while not self._stopping.is_set():
             try:
                 await self._enqueuer.enqueue(
-                    instance, message, idempotency=_key(record, event), offset=_offset(record)
+                    instance,
+                    await self._with_files_kept(instance, message),
+                    idempotency=_key(record, event),
+                    offset=_offset(record),
                 )
-            except (QueueFull, DatabaseUnavailable) as error:
+            except (QueueFull, Unavailable) as error:
                 logger.warning("kafka_waits_for_queue", instance_id=instance.id, error=str(error))
                 await self._clock.wait(self._stopping, _PAUSE_SECONDS)
             else:
                 self._metrics.queued(message.kind(), instance.id)
                 return
+
+    async def _with_files_kept(self, instance: Instance, message: Send) -> Send:
+        """As from HTTP: the queue holds references, never bytes."""
+        if not message.carries_media:
+            return message
+        async with self._intake.spool.folder() as folder:
+            return await self._intake.keep_files(instance.id, message, {}, folder)
 
     async def _instance(self, topic: str, event: Mapping[str, Any]) -> Instance:
         instance = await self._instances.find(str(event.get("instanceId", "")))

@@ -220,7 +220,7 @@ def _video(file: MediaFile, _folder: Path) -> MediaFile:
 
 
 def _picture(frame: VideoFrame) -> Image.Image:
-    picture = frame.to_image()  # type: ignore[no-untyped-call]
+    picture = frame.to_image()  # type: ignore[no-untyped-call]  # PyAV types it not
     assert isinstance(picture, Image.Image)
     return picture
 

@@ -6,6 +6,7 @@ from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.errors import InvalidSettings
 from gateway.instances.store import Instances
+from gateway.media.intake import Intake
 from gateway.observability.metrics import Metrics
 from gateway.send_queue.admission import Admission
 from gateway.send_queue.enqueue import Enqueuer
@@ -48,6 +49,7 @@ def consumer_of(
     *,
     instances: Instances,
     enqueuer: Enqueuer,
+    intake: Intake,
     metrics: Metrics,
 ) -> "Consumer | None":
     """None where nothing is taken from topics."""
@@ -69,6 +71,7 @@ def consumer_of(
         instances=instances,
         enqueuer=enqueuer,
         admission=Admission(clock, trials=settings.trials),
+        intake=intake,
         metrics=metrics,
     )
 

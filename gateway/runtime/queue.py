@@ -118,6 +118,7 @@ def build_queue(ground: Ground, sessions: Sessions, told: Callable[[], None]) ->
             clock,
             instances=ground.instances,
             enqueuer=enqueuer,
+            intake=ground.media.intake,
             metrics=ground.metrics,
         ),
     )

@@ -29,6 +29,12 @@ def at(broker: str) -> dict[str, str]:
     return {"GATEWAY_KAFKA_SERVERS": broker, "GATEWAY_KAFKA_IDEMPOTENT": "false"}  # it cannot
 
 
+DOT = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
 def event(client: Client, text: str, **fields: Any) -> bytes:
     message = {"phone": "5511999999999", "message": text, **fields}
     return json.dumps(
@@ -119,13 +125,19 @@ async def test_what_cannot_be_accepted_goes_to_a_topic_of_its_own(
             tomorrow = (datetime.now(UTC) + timedelta(1)).isoformat()
             await producer.send(SCHEDULE, event(client, "later", scheduledFor=tomorrow))
             await producer.flush()
-            sent = await client.sent_at_least(1)
-            refused = await records_of(broker, REFUSED, 5)
+            (text,) = await client.sent_at_least(1)
+            picture = event(client, "", image=DOT).replace(b"send-text", b"send-image")
+            await producer.send(SEND, picture)
+            await producer.send(SEND, picture.replace(b"iVBOR", b"?????"))
+            await producer.flush()
+            *_, image = await client.sent_at_least(2)
+            refused = await records_of(broker, REFUSED, 6)
             queue = await until(
                 lambda: client.call("GET", "/queue"), lambda answer: len(answer.json()) == 1
             )
 
-    assert [s["payload"]["message"] for s in sent] == ["good"]
+    assert text["payload"]["message"] == "good"
+    assert image["payload"]["image"].startswith("media:")  # no bytes in the queue
     assert [item["Message"] for item in queue.json()] == ["later"]
     errors = {dict(r.headers)["error"].decode() for r in refused}
     assert errors == {
@@ -134,5 +146,6 @@ async def test_what_cannot_be_accepted_goes_to_a_topic_of_its_own(
         "type: must be a route that sends, such as send-text",
         "phone: is required",
         "message.scheduledFor: is required in this topic",
+        "image: must be a URL or base64",
     }
     assert {r.value for r in refused} >= set(bad)

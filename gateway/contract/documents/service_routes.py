@@ -22,7 +22,9 @@ _HEALTH: Mapping[str, Any] = {
 }
 
 
-def _json(description: str, schema: Mapping[str, Any], example: Mapping[str, Any]) -> Any:  # noqa: ANN401
+def _json(
+    description: str, schema: Mapping[str, Any], example: Mapping[str, Any]
+) -> dict[str, Any]:
     return {
         "description": description,
         "content": {"application/json": {"schema": schema, "example": example}},
