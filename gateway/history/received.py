@@ -16,7 +16,6 @@ _FIND_REFERRED = query("history", "find_referred")
 _ADD_RECEIVED = query("history", "add_received")
 _EDIT_CONTENT = query("history", "edit_content")
 _ACKNOWLEDGE = query("history", "acknowledge")
-_ON_THEIR_WAY = query("history", "on_their_way")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +46,13 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A message that reached a state; news the first time."""
+    """A message that reached a state, news the first time; or one being sent, not yet recorded."""
 
     message_id: str
     phone: str
     from_me: bool
     is_news: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Named:
-    message_id: str
+    is_on_its_way: bool
 
 
 async def find_referred(
@@ -138,13 +133,3 @@ async def acknowledge(
         at=at,
         by=by,
     )
-
-
-async def on_their_way(
-    connection: AsyncConnection, instance_id: str, message_ids: Sequence[str]
-) -> bool:
-    """Whether one of these is being sent and not yet in history."""
-    rows = await fetch_all(
-        connection, _Named, _ON_THEIR_WAY, instance_id=instance_id, message_ids=list(message_ids)
-    )
-    return bool(rows)

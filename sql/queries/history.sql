@@ -78,7 +78,8 @@ where i.instance_id = %(instance_id)s::text and i.message_id = %(message_id)s::t
 
 -- name: acknowledge
 -- A later state implies the earlier ones; the first time of each is kept, and only what is new
--- is told: of the message, or of the participant *by* in a group.
+-- is told: of the message, or of the participant *by* in a group. A message that was started and
+-- is not yet recorded has been overtaken by its receipt; one snapshot sees it here or there.
 with named as (
     select i.message_id, i.recorded_at from message_ids i
     where i.instance_id = %(instance_id)s::text and i.message_id = any(%(provider_ids)s::text[])
@@ -134,13 +135,13 @@ with named as (
         played_at = coalesce(r.played_at, excluded.played_at)
 )
 select message_id, phone, from_me,
-       case when %(by)s::text is null then is_first else is_first_of_participant end as is_news
-from before;
-
--- name: on_their_way
--- Started and not yet recorded: a receipt for such a message has overtaken its record.
-select message_id from message_queue
-where instance_id = %(instance_id)s::text and message_id = any(%(message_ids)s::text[])
+       case when %(by)s::text is null then is_first else is_first_of_participant end as is_news,
+       false as is_on_its_way
+from before
+union all
+select message_id, phone, true, false, true
+from message_queue
+where instance_id = %(instance_id)s::text and message_id = any(%(provider_ids)s::text[])
     and attempt_started_at is not null;
 
 -- name: find_message

@@ -1,6 +1,7 @@
 """What a session tells: written once, settled in order, lost never."""
 
 import asyncio
+import itertools
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from gateway.errors import NotConnected, Refused
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ConnectionChanged
-from tests.fixtures.inbound import NOW, OWN_PHONE, listener_at
+from tests.fixtures.inbound import NOW, OWN_PHONE, Listener, listener_at
 
 ANA, LID, GROUP = "5511988888888", "81896604192873@lid", "120363019502650977-group"
 RUI, RUIS_LID = "5511977777777", "71896604192873@lid"
@@ -212,31 +213,53 @@ async def test_it_goes_on_when_the_connection_is_back(database_url: str) -> None
 
 async def test_a_receipt_waits_for_the_record_of_its_message(database_url: str) -> None:
     async with listener_at(database_url) as listener:
-        await listener.operator.execute(
-            """insert into message_queue (instance_id, zaap_id, message_id, type, payload,
-                   version, phone, priority, position, sequence_number, status, attempts,
-                   max_attempts, due_at, claimed_epoch, attempt_started_at)
-               select id, 'Z', 'M', 'send-text', '{}', 1, %s, 1, 1, 1, 'processing', 1, 3,
-                   now(), 1, now() from instances""",
-            [ANA],
-        )
+        await _start(listener, "M")
         await listener.happens("receipt", phone=ANA, messageIds=["M"], status="delivered")
         assert listener.intake.lines.tasks
-        # As the record does.
-        async with listener.database.transaction() as connection:
-            await connection.execute(
-                """with m as (
-                       insert into messages (instance_id, message_id, created_at, version, from_me,
-                           status, phone, type, payload, sent_at)
-                       select id, 'M', now(), 1, true, 'sent', %s, 'send-text', '{}', now()
-                       from instances returning instance_id, message_id, recorded_at)
-                   insert into message_ids (instance_id, message_id, recorded_at)
-                   select instance_id, message_id, recorded_at from m""",
-                [ANA],
-            )
+        await _record(listener, "M")
 
         (status,) = await listener.told()
         assert (status["status"], status["ids"]) == ("RECEIVED", ["M"])
+
+
+async def test_a_receipt_of_two_waits_for_the_one_that_is_not_recorded(database_url: str) -> None:
+    async with listener_at(database_url) as listener:
+        await _start(listener, "A")
+        await _record(listener, "A")
+        await _start(listener, "B")
+        await listener.happens("receipt", phone=ANA, messageIds=["A", "B"], status="delivered")
+        assert listener.intake.lines.tasks
+        await _record(listener, "B")
+
+        ids = [status["ids"] for status in await listener.told()]
+        assert sorted(itertools.chain(*ids)) == ["A", "B"]
+
+
+async def _start(listener: Listener, message_id: str) -> None:
+    """As a worker does before it sends."""
+    await listener.operator.execute(
+        """insert into message_queue (instance_id, zaap_id, message_id, type, payload,
+               version, phone, priority, position, sequence_number, status, attempts,
+               max_attempts, due_at, claimed_epoch, attempt_started_at)
+           select id, 'Z', %s, 'send-text', '{}', 1, %s, 1, 1, 1, 'processing', 1, 3,
+               now(), 1, now()
+           from instances""",
+        [message_id, ANA],
+    )
+
+
+async def _record(listener: Listener, message_id: str) -> None:
+    """As a worker does once it is sent."""
+    await listener.operator.execute(
+        """with q as (delete from message_queue where message_id = %s returning *), m as (
+               insert into messages (instance_id, message_id, created_at, version, from_me,
+                   status, phone, type, payload, sent_at)
+               select instance_id, message_id, now(), 1, true, 'sent', phone, type, '{}', now()
+               from q returning instance_id, message_id, recorded_at)
+           insert into message_ids (instance_id, message_id, recorded_at)
+           select instance_id, message_id, recorded_at from m""",
+        [message_id],
+    )
 
 
 async def test_history_is_kept_and_not_told(database_url: str) -> None:

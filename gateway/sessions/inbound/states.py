@@ -68,7 +68,7 @@ async def note_connection(about: About, event: ConnectionChanged) -> None:
 
 
 async def acknowledge(about: About, event: MessageAcknowledged) -> bool:
-    """False where the receipt has overtaken the record of its message."""
+    """False where the receipt has overtaken the record of a message it names."""
     connection, instance_id = about.connection, about.instance.id
     in_group = is_group(event.chat)
     told = [person(event.chat, event.chat_lid)] if not in_group else []
@@ -84,11 +84,10 @@ async def acknowledge(about: About, event: MessageAcknowledged) -> bool:
         at=event.at,
         by=by.chat if by else None,
     )
-    if not messages:
-        return not await history.on_their_way(connection, instance_id, event.provider_message_ids)
+    settled = not any(m.is_on_its_way for m in messages)
     news = [m for m in messages if m.is_news and m.from_me is ours]
     if not news:
-        return True
+        return settled
     chat = news[0].phone
     callback = MessageStatusCallback(
         instance_id=instance_id,
@@ -104,7 +103,7 @@ async def acknowledge(about: About, event: MessageAcknowledged) -> bool:
         participant_lid=by.lid if by else None,
     )
     await about.outbox.tell_within(connection, instance_id, chat, callback.type, callback.body())
-    return True
+    return settled
 
 
 async def tell_presence(about: About, event: PresenceChanged) -> None:
