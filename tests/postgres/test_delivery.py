@@ -1,6 +1,5 @@
 """Posting what was told: in order, again, not at all, and never in the way of others."""
 
-import asyncio
 import hashlib
 import hmac
 import time
@@ -45,7 +44,7 @@ from tests.fixtures.delivery import (
 )
 from tests.fixtures.queue import rows
 from tests.fixtures.service import until
-from tests.fixtures.webhook_catcher import WebhookCatcher
+from tests.fixtures.webhook_catcher import WebhookCatcher, hanging_receiver
 
 TWICE = RetrySchedule(lambda low, _high: low, base_seconds=0.01, factor=1.0, max_attempts=2)
 
@@ -74,25 +73,17 @@ async def test_the_dead_receiver_of_one_delays_no_other(
     database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
 ) -> None:
     one, other = await add_tellers(operator, 2, catcher.url)
-    hanging = await asyncio.start_server(lambda _r, _w: asyncio.sleep(60), "127.0.0.1", 0)
-    port = hanging.sockets[0].getsockname()[1]
-    await send_to(operator, one, f"http://127.0.0.1:{port}/")
-    for n in range(300):
-        await tell(operator, one, [n], chat=f"dead-{n}")
-
-    limits = AddressLimits(at_once=4)
-    async with (
-        hanging,
-        running_courier(database_url, timeout_seconds=5, limits=limits) as courier,
-    ):
-        began = time.monotonic()
-        await tell(operator, other, range(100))
-        courier.delivery.look_again()
-        await catcher.wait_for(lambda c: len(c.taken) == 100)
-        seconds = time.monotonic() - began
-        for server_side in asyncio.all_tasks():
-            if "sleep" in repr(server_side.get_coro()):
-                server_side.cancel()
+    async with hanging_receiver() as url:
+        await send_to(operator, one, url)
+        for n in range(300):
+            await tell(operator, one, [n], chat=f"dead-{n}")
+        limits = AddressLimits(at_once=4)
+        async with running_courier(database_url, timeout_seconds=5, limits=limits) as courier:
+            began = time.monotonic()
+            await tell(operator, other, range(100))
+            courier.delivery.look_again()
+            await catcher.wait_for(lambda c: len(c.taken) == 100)
+            seconds = time.monotonic() - began
 
     assert seconds < 4  # the hanging one holds each of its posts for 5
     assert numbers(catcher) == list(range(100))
