@@ -17,7 +17,14 @@ import pytest
 from pytest_postgresql.executors import NoopExecutor
 
 from tests.fixtures.postgres import PostgresServer, new_database
-from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway, until
+from tests.fixtures.service import (
+    Client,
+    NewHouse,
+    RunningGateway,
+    client_of,
+    running_gateway,
+    until,
+)
 
 GOOD: dict[str, Any] = {"phone": "5511999999999", "message": "Hello"}
 JSON = {"Content-Type": "application/json"}
@@ -31,24 +38,13 @@ NOT_FOUND = {
 
 
 @pytest.fixture(scope="module")
-def served(
-    postgres_server: PostgresServer,
-    migrated_postgres: NoopExecutor,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[RunningGateway]:
+def served(new_house: NewHouse) -> Iterator[RunningGateway]:
     """One gateway for all of these, in which everything waits; it logs all it ever would."""
-    name, template = f"gateway_bad_requests_{os.getpid()}", migrated_postgres.template_dbname
-    with (
-        new_database(postgres_server, name, template) as url,
-        running_gateway(
-            tmp_path_factory.mktemp("bad_requests"),
-            url,
-            GATEWAY_PACE_MIN_SECONDS="600",
-            GATEWAY_PACE_MAX_SECONDS="600",
-            GATEWAY_LOG_LEVEL="DEBUG",
-        ) as gateway,
-    ):
-        asyncio.run(gateway.ready())
+    with new_house(
+        GATEWAY_PACE_MIN_SECONDS="600",
+        GATEWAY_PACE_MAX_SECONDS="600",
+        GATEWAY_LOG_LEVEL="DEBUG",
+    ) as gateway:
         yield gateway
 
 

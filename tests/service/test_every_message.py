@@ -1,7 +1,7 @@
 """Every message of the contract, from a client's request to the simulated phone."""
 
 import base64
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,14 @@ from gateway.contract.send import Send
 from gateway.providers.sandbox.telling import told
 from gateway.sessions.provider import MessageReceived
 from tests.fixtures.media import moving_picture, picture, sound, video
-from tests.fixtures.service import Client, client_of, running_gateway, until
+from tests.fixtures.service import (
+    Client,
+    NewHouse,
+    RunningGateway,
+    client_of,
+    running_gateway,
+    until,
+)
 from tests.fixtures.webhook_catcher import WebhookCatcher
 
 FRIEND, GROUP = "5511999999999", "120363019502650977-group"
@@ -34,12 +41,10 @@ PLANNED = {"GATEWAY_SANDBOX_RECEIPTS": "off"}
 PROMPT = {"GATEWAY_SANDBOX_RECEIPTS": "0", "GATEWAY_WEBHOOK_RETRY_BASE_SECONDS": "0.02"}
 
 
-@pytest.fixture
-async def client(tmp_path: Path, database_url: str) -> AsyncIterator[Client]:
-    with running_gateway(tmp_path, database_url, **PLANNED) as gateway:
-        await gateway.ready()
-        async with client_of(gateway) as client:
-            yield client
+@pytest.fixture(scope="module")
+def house(new_house: NewHouse) -> Iterator[RunningGateway]:
+    with new_house(**PLANNED) as gateway:
+        yield gateway
 
 
 def examples() -> Iterator[tuple[type[Send], str, Mapping[str, Any]]]:

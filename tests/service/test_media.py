@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -13,21 +13,35 @@ import pytest
 
 from tests.fixtures import media
 from tests.fixtures.media import FarServer
-from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway, until
+from tests.fixtures.service import (
+    Client,
+    NewHouse,
+    RunningGateway,
+    client_of,
+    running_gateway,
+    until,
+)
 
 PHONE = "5511999999999"
 
 
+IMPATIENT = {
+    "GATEWAY_MEDIA_TIMEOUT_SECONDS": "1.5",
+    "GATEWAY_MAX_ATTEMPTS": "2",
+    "GATEWAY_SANDBOX_RECEIPTS": "off",
+}
+
+
 @pytest.fixture
-async def gateway(tmp_path: Path, database_url: str) -> AsyncIterator[RunningGateway]:
-    with running_gateway(
-        tmp_path,
-        database_url,
-        GATEWAY_MEDIA_TIMEOUT_SECONDS="1.5",
-        GATEWAY_MAX_ATTEMPTS="2",
-        GATEWAY_SANDBOX_RECEIPTS="off",
-    ) as gateway:
-        await gateway.ready()
+def gateway(tmp_path: Path, database_url: str) -> Iterator[RunningGateway]:
+    with running_gateway(tmp_path, database_url, **IMPATIENT) as gateway:
+        asyncio.run(gateway.ready())
+        yield gateway
+
+
+@pytest.fixture(scope="module")
+def house(new_house: NewHouse) -> Iterator[RunningGateway]:
+    with new_house(**IMPATIENT) as gateway:
         yield gateway
 
 

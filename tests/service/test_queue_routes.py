@@ -1,23 +1,34 @@
 """The queue as callers see and steer it."""
 
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway
+from tests.fixtures.service import (
+    Client,
+    NewHouse,
+    RunningGateway,
+    client_of,
+    guest_of,
+    running_gateway,
+)
 
 SLOW = {"GATEWAY_PACE_MIN_SECONDS": "600", "GATEWAY_PACE_MAX_SECONDS": "600"}
 
 
+@pytest.fixture(scope="module")
+def slow_house(new_house: NewHouse) -> Iterator[RunningGateway]:
+    """A gateway in which everything waits."""
+    with new_house(**SLOW) as gateway:
+        yield gateway
+
+
 @pytest.fixture
-async def slow_client(tmp_path: Path, database_url: str) -> Any:
-    """A client of a gateway in which everything waits."""
-    with running_gateway(tmp_path, database_url, **SLOW) as gateway:
-        await gateway.ready()
-        async with client_of(gateway) as client:
-            yield client
+async def slow_client(slow_house: RunningGateway) -> AsyncIterator[Client]:
+    async with guest_of(slow_house) as client:
+        yield client
 
 
 async def test_items_are_listed_oldest_first_in_both_forms(slow_client: Client) -> None:
