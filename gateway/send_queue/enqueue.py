@@ -1,11 +1,12 @@
 """A validated message becomes a row, durably, together with whatever else arrives meanwhile."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+import uuid
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Final
+from typing import Any, Final
 
 import tenacity
 from psycopg import AsyncConnection, DataError, IntegrityError, OperationalError
@@ -27,9 +28,8 @@ from gateway.instances.store import Instance
 from gateway.random import RandomBytes
 from gateway.send_queue.ids import message_id_of, new_zaap_id
 
-_LOCK_LINES = query("send_queue", "lock_lines")
 _ENQUEUE = query("send_queue", "enqueue")
-_NOTIFY_NODES = query("send_queue", "notify_nodes")
+_ABANDON_FLUSH = query("send_queue", "abandon_flush")
 _WAIT_FOR_LINES = query("send_queue", "wait_for_lines")
 _FIND_MESSAGE_IDS = query("send_queue", "find_message_ids")
 _FIND_LINES = query("send_queue", "find_lines")
@@ -37,7 +37,20 @@ _OPTED_OUT = query("people", "opted_out")
 
 NOTE_OFFSET: Final = query("send_queue", "note_offset")
 
-_IDS_IN_A_NOTIFICATION = 200  # Postgres takes 8,000 bytes
+_COLUMNS = (
+    "instance_ids",
+    "zaap_ids",
+    "message_ids",
+    "types",
+    "versions",
+    "phones",
+    "payloads",
+    "priorities",
+    "due_ats",
+    "refuse_disconnected",
+    "idempotency_keys",
+    "body_hashes",
+)
 _PATIENCE_SECONDS = 5.0  # a restart of Postgres is not the caller's business
 _LOOK_UP_SECONDS = 15.0
 _ROUNDS_BEFORE_DOUBT = 50
@@ -93,7 +106,7 @@ class _Judged:
     zaap_id: str
     message_id: str
     wakes: bool
-    node_id: str | None
+    holder: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +131,11 @@ class Enqueuer:
         clock: Clock,
         random_bytes: RandomBytes,
         wake: Callable[[Collection[str]], None],
+        new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
     ) -> None:
         self._database, self._node_id, self._limits = database, node_id, limits
         self._clock, self._random_bytes, self._wake = clock, random_bytes, wake
+        self._new_uuid = new_uuid
         self._batch = Batch[_Request, Queued](self._flush)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
@@ -181,70 +196,46 @@ class Enqueuer:
         return [*await self._flush(requests[:middle]), *await self._flush(requests[middle:])]
 
     async def _write(self, requests: list[_Request]) -> Sequence[Queued | Exception | NotNow]:
-        answers: dict[int, Queued | Exception] = {}
-        sent_anything = False
+        judged, is_sent = list[_Judged](), False
+        flush_id = self._new_uuid()
         try:
-            async with self._database.transaction() as connection:
-                chosen = await self._lock(connection, requests)
-                sent_anything = bool(chosen)
-                judged = await self._insert(connection, chosen) if chosen else []
-                await self._note_offsets(connection, judged, requests)
-                await self._notify_other_nodes(connection, judged, requests)
+            async with self._database.connection() as connection:
+                is_sent = True
+                judged = await self._insert(connection, flush_id, requests)
         except DatabaseUnavailable as error:
-            if sent_anything:
-                return await self._look_up(requests)
+            if is_sent:
+                return await self._look_up(flush_id, requests)
             now = self._clock.monotonic_seconds()
             return [NOT_NOW if now < request.give_up_at else error for request in requests]
-        for row in judged:
-            answers[row.ordinal] = _answer(row, requests[row.ordinal])
+        answers = {row.ordinal: _answer(row, requests[row.ordinal]) for row in judged}
         self._wake_own(judged, requests)
         return [
             answers[n] if n in answers else await self._deferred(request)
             for n, request in enumerate(requests)
         ]
 
-    async def _lock(
-        self, connection: AsyncConnection, requests: list[_Request]
-    ) -> dict[int, _Request]:
-        """The requests whose line is ours now, and of each key only the first."""
-        cursor = await connection.execute(
-            _LOCK_LINES, {"instance_ids": list({r.instance.id for r in requests})}
-        )
-        locked = {instance_id for (instance_id,) in await cursor.fetchall()}
-        keys: set[tuple[str, str]] = set()
-        chosen = {}
-        for n, request in enumerate(requests):
-            if request.instance.id not in locked:
-                continue
-            if request.idempotency:
-                key = (request.instance.id, request.idempotency.key)
-                if key in keys:
-                    continue
-                keys.add(key)
-            chosen[n] = request
-        return chosen
-
     async def _insert(
-        self, connection: AsyncConnection, chosen: dict[int, _Request]
+        self, connection: AsyncConnection, flush_id: uuid.UUID, requests: list[_Request]
     ) -> list[_Judged]:
-        requests = chosen.values()
+        if not any(request.offset for request in requests):
+            return await self._judge(connection, flush_id, requests)
+        async with connection.transaction():
+            judged = await self._judge(connection, flush_id, requests)
+            await self._note_offsets(connection, judged, requests)
+        return judged
+
+    async def _judge(
+        self, connection: AsyncConnection, flush_id: uuid.UUID, requests: list[_Request]
+    ) -> list[_Judged]:
+        chosen = _first_of_each_key(requests)
         return await fetch_all(
             connection,
             _Judged,
             _ENQUEUE,
+            flush_id=flush_id,
+            node_id=self._node_id,
             ordinals=list(chosen),
-            instance_ids=[r.instance.id for r in requests],
-            zaap_ids=[r.zaap_id for r in requests],
-            message_ids=[r.message_id for r in requests],
-            types=[r.message.kind() for r in requests],
-            versions=[STORED_VERSION] * len(chosen),
-            phones=[r.message.phone for r in requests],
-            payloads=[r.payload for r in requests],
-            priorities=[int(r.message.priority) for r in requests],
-            due_ats=[r.due_at for r in requests],
-            refuse_disconnected=[r.instance.disable_enqueue_when_disconnected for r in requests],
-            idempotency_keys=[r.idempotency.key if r.idempotency else None for r in requests],
-            body_hashes=[r.idempotency.body_hash if r.idempotency else None for r in requests],
+            **_columns(chosen.values()),
             max_waiting=self._limits.max_waiting,
             max_waiting_disconnected=self._limits.max_waiting_disconnected,
             max_attempts=self._limits.max_attempts,
@@ -260,35 +251,19 @@ class Enqueuer:
         ):
             await connection.execute(NOTE_OFFSET, asdict(offset))
 
-    async def _notify_other_nodes(
-        self, connection: AsyncConnection, judged: list[_Judged], requests: list[_Request]
-    ) -> None:
-        lines: dict[str, set[str]] = {}
-        for row in judged:
-            if row.wakes and row.node_id and row.node_id != self._node_id:
-                lines.setdefault(row.node_id, set()).add(requests[row.ordinal].instance.id)
-        notes = [
-            (node_id, ",".join(ids[start : start + _IDS_IN_A_NOTIFICATION]))
-            for node_id, ids in ((n, sorted(i)) for n, i in lines.items())
-            for start in range(0, len(ids), _IDS_IN_A_NOTIFICATION)
-        ]
-        if notes:
-            await connection.execute(
-                _NOTIFY_NODES,
-                {"node_ids": [n for n, _ in notes], "instance_ids": [i for _, i in notes]},
-            )
-
     def _wake_own(self, judged: list[_Judged], requests: list[_Request]) -> None:
         self._wake(
             {
                 requests[row.ordinal].instance.id
                 for row in judged
-                if row.wakes and row.node_id == self._node_id
+                if row.wakes and row.holder == self._node_id
             }
         )
 
-    async def _look_up(self, requests: list[_Request]) -> Sequence[Queued | Exception | NotNow]:
-        """The answer to the commit was lost: whoever has a row was accepted."""
+    async def _look_up(
+        self, flush_id: uuid.UUID, requests: list[_Request]
+    ) -> Sequence[Queued | Exception | NotNow]:
+        """The answer was lost: whoever has a row was accepted, and nobody gets one later."""
         instance_ids = list({r.instance.id for r in requests})
         message_ids = [r.message_id for r in requests]
         async for attempt in tenacity.AsyncRetrying(
@@ -298,6 +273,7 @@ class Enqueuer:
             reraise=True,
         ):
             with attempt:
+                await self._database.execute(_ABANDON_FLUSH, flush_id=flush_id)
                 # Taking the lock waits for the transaction in doubt to end.
                 await self._database.execute(_WAIT_FOR_LINES, instance_ids=instance_ids)
                 found = await self._database.fetch_all(
@@ -317,6 +293,41 @@ class Enqueuer:
             if not lines:
                 return UnknownInstance()
         return NOT_NOW
+
+
+def _first_of_each_key(requests: Sequence[_Request]) -> dict[int, _Request]:
+    """By their places; whoever repeats a key learns in the next flush what became of it."""
+    keys: set[tuple[str, str]] = set()
+    chosen = {}
+    for n, request in enumerate(requests):
+        if request.idempotency:
+            key = (request.instance.id, request.idempotency.key)
+            if key in keys:
+                continue
+            keys.add(key)
+        chosen[n] = request
+    return chosen
+
+
+def _columns(requests: Iterable[_Request]) -> dict[str, list[Any]]:
+    rows = [
+        (
+            r.instance.id,
+            r.zaap_id,
+            r.message_id,
+            r.message.kind(),
+            STORED_VERSION,
+            r.message.phone,
+            r.payload,
+            int(r.message.priority),
+            r.due_at,
+            r.instance.disable_enqueue_when_disconnected,
+            r.idempotency.key if r.idempotency else None,
+            r.idempotency.body_hash if r.idempotency else None,
+        )
+        for r in requests
+    ]
+    return dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
 
 
 def _answer(row: _Judged, request: _Request) -> Queued | Exception:

@@ -13,6 +13,7 @@ _FIND_EXPIRED = query("send_queue", "find_expired")
 _EXPIRE = query("send_queue", "expire")
 _BURY_FAILED = query("send_queue", "bury_failed")
 _FORGET_KEYS = query("send_queue", "forget_keys")
+_FORGET_ABANDONED_FLUSHES = query("send_queue", "forget_abandoned_flushes")
 
 _AT_ONCE = 500
 
@@ -57,6 +58,7 @@ class QueueUpkeep:
             pass
         while await self._database.execute(_FORGET_KEYS, most=_AT_ONCE) == _AT_ONCE:
             pass
+        await self._database.execute(_FORGET_ABANDONED_FLUSHES)
 
     async def _expire_some(self) -> int:
         async with self._database.transaction() as connection:

@@ -1,121 +1,19 @@
--- name: lock_lines
--- Commit order becomes sequence order because this lock is held to the commit. Whoever is
--- locked by somebody else joins the next flush, so that one line never delays the others.
-select instance_id
-from instance_lines
-where instance_id = any(%(instance_ids)s::text[])
-order by instance_id
-for no key update skip locked;
-
 -- name: enqueue
--- Runs after lock_lines, in its own snapshot: limits and keys are judged on what is committed.
-with request as (
-    select *
-    from unnest(
-        %(ordinals)s::int[], %(instance_ids)s::text[], %(zaap_ids)s::text[], %(message_ids)s::text[],
-        %(types)s::text[], %(versions)s::smallint[], %(phones)s::text[], %(payloads)s::jsonb[],
-        %(priorities)s::smallint[], %(due_ats)s::timestamptz[], %(refuse_disconnected)s::boolean[],
-        %(idempotency_keys)s::text[], %(body_hashes)s::bytea[]
-    ) as r (
-        ordinal, instance_id, zaap_id, message_id, type, version, phone, payload,
-        priority, due_at, refuse_disconnected, idempotency_key, body_hash
-    )
-), line as (
-    select l.instance_id, l.next_sequence, l.connected, l.idle,
-           case when l.connected then %(max_waiting)s::int else %(max_waiting_disconnected)s::int end as most,
-           -- An upper bound of what waits, at the price of one look at the index.
-           l.next_sequence - coalesce((
-               select q.sequence_number
-               from message_queue q
-               where q.instance_id = l.instance_id and q.status <> 'failed'
-               order by q.sequence_number
-               limit 1
-           ), l.next_sequence) as span,
-           (select count(*) from request r where r.instance_id = l.instance_id) as asked
-    from instance_lines l
-    where l.instance_id = any(%(instance_ids)s::text[])
-), roomy as (
-    select l.*,
-           case
-               when l.most = 0 then 2147483647
-               when l.span + l.asked <= l.most then l.most - l.span
-               else l.most - (
-                   select count(*)
-                   from (
-                       select 1
-                       from message_queue q
-                       where q.instance_id = l.instance_id and q.status <> 'failed'
-                       limit l.most
-                   ) waiting
-               )
-           end as room
-    from line l
-), judged as (
-    select r.*, l.next_sequence, l.connected, l.idle, l.most, l.room,
-           k.zaap_id as first_zaap_id, k.message_id as first_message_id,
-           case
-               when k.body_hash = r.body_hash then 'replayed'
-               when k.body_hash is not null then 'key_reused'
-               when r.refuse_disconnected and not l.connected then 'not_connected'
-               else 'new'
-           end as verdict
-    from request r
-    join roomy l on l.instance_id = r.instance_id
-    left join idempotency_keys k
-        on k.instance_id = r.instance_id and k.key = r.idempotency_key
-        and k.created_at > now() - interval '24 hours'
-), counted as (
-    select j.*,
-           count(*) filter (where verdict = 'new') over (
-               partition by instance_id order by ordinal
-           ) as nth
-    from judged j
-), settled as (
-    select c.*,
-           case when verdict = 'new' and nth > room then 'full' else verdict end as final,
-           next_sequence + nth - 1 as sequence_number
-    from counted c
-), added as (
-    insert into message_queue (
-        instance_id, zaap_id, message_id, type, version, phone, payload, priority, max_attempts,
-        sequence_number, position, status, due_at, expires_at
-    )
-    select instance_id, zaap_id, message_id, type, version, phone, payload, priority,
-           %(max_attempts)s::smallint, sequence_number, sequence_number,
-           case when due_at > now() then 'scheduled' else 'pending' end, coalesce(due_at, now()),
-           coalesce(due_at, now()) + make_interval(secs => %(max_age_seconds)s::double precision)
-    from settled
-    where final = 'new'
-    order by instance_id, sequence_number
-), keyed as (
-    insert into idempotency_keys as k (instance_id, key, body_hash, zaap_id, message_id)
-    select instance_id, idempotency_key, body_hash, zaap_id, message_id
-    from settled
-    where final = 'new' and idempotency_key is not null
-    on conflict (instance_id, key) do update
-    set body_hash = excluded.body_hash, zaap_id = excluded.zaap_id,
-        message_id = excluded.message_id, created_at = now()
-), moved as (
-    update instance_lines l
-    set next_sequence = l.next_sequence + n.rows, idle = false
-    from (
-        select instance_id, count(*) as rows from settled where final = 'new' group by instance_id
-    ) n
-    where l.instance_id = n.instance_id
-)
-select s.ordinal, s.final as verdict, s.connected, s.most,
-       case when s.final = 'replayed' then s.first_zaap_id else s.zaap_id end as zaap_id,
-       case when s.final = 'replayed' then s.first_message_id else s.message_id end as message_id,
-       s.final = 'new' and (s.idle or s.due_at is not null) as wakes, e.node_id
-from settled s
-left join instance_leases e on e.instance_id = s.instance_id;
+-- What became of each request; none of those whose line somebody else has locked.
+select * from enqueue(
+    %(flush_id)s::uuid, %(node_id)s::text, %(ordinals)s::int[], %(instance_ids)s::text[], %(zaap_ids)s::text[],
+    %(message_ids)s::text[], %(types)s::text[], %(versions)s::smallint[], %(phones)s::text[],
+    %(payloads)s::jsonb[], %(priorities)s::smallint[], %(due_ats)s::timestamptz[],
+    %(refuse_disconnected)s::boolean[], %(idempotency_keys)s::text[], %(body_hashes)s::bytea[],
+    %(max_waiting)s::int, %(max_waiting_disconnected)s::int, %(max_attempts)s::smallint,
+    %(max_age_seconds)s::double precision
+);
 
--- name: notify_nodes
-select pg_notify('node:' || n.node_id, n.instance_ids)
-from unnest(%(node_ids)s::text[], %(instance_ids)s::text[]) as n (node_id, instance_ids);
+-- name: abandon_flush
+insert into abandoned_flushes (id) values (%(flush_id)s::uuid) on conflict (id) do nothing;
 
 -- name: wait_for_lines
--- After a commit whose answer was lost. Locking the line waits for that transaction to end.
+-- After a flush was abandoned. Locking the lines waits for its transaction, if there is one.
 with line as materialized (
     select instance_id
     from instance_lines
@@ -702,6 +600,9 @@ select tell(
     array_agg(callback_id), array_agg(callback)
 )
 from failed;
+
+-- name: forget_abandoned_flushes
+delete from abandoned_flushes where at < now() - interval '1 day';
 
 -- name: forget_keys
 -- A key counts for 24 hours.

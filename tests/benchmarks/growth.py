@@ -100,6 +100,8 @@ def _statements(
     nobody: dict[str, None] = dict.fromkeys(("status", "type", "phone"))
     return {
         ("send_queue", "enqueue"): {
+            "flush_id": uuid.uuid4(),
+            "node_id": "growth",
             "ordinals": [0],
             "instance_ids": [line],
             "zaap_ids": ["Z"],
