@@ -15,6 +15,7 @@ from gateway.database.queries import query
 from gateway.observability.logging import logger
 
 _OLD_MONTHS = query("history", "old_months")
+_FORGET_RECEIPTS = query("history", "forget_receipts")
 _WAIT_BRIEFLY = query("history", "wait_briefly")
 # The place after which to go on, as the primary key has it.
 _FORGET_IDS = SQL("""
@@ -56,7 +57,7 @@ class Months:
         self._database, self._keep_days = database, keep_days
 
     async def keep(self) -> None:
-        """Makes the months to come and drops those that are old."""
+        """Makes the months to come and drops those that are old, with the receipts in them."""
         async with self._database.transaction() as connection:
             await connection.execute(_WAIT_BRIEFLY)
             await make_months(connection)
@@ -64,6 +65,9 @@ class Months:
             return
         for month in await self._database.fetch_all(_Month, _OLD_MONTHS, days=self._keep_days):
             await self._drop(month.name)
+        # After the drop, since a group's message has as many of them as the group has members.
+        while await self._database.execute(_FORGET_RECEIPTS, most=_AT_ONCE):
+            pass
 
     async def _drop(self, month: str) -> None:
         place: _Place | None = _Place()

@@ -173,6 +173,24 @@ where i.inhparent = 'messages'::regclass
         <= now() - make_interval(days => %(days)s::int)
 order by child.relname;
 
+-- name: forget_receipts
+-- Those whose month is gone, that is before the oldest that is left.
+with kept as materialized (
+    select min(substring(
+        pg_get_expr(child.relpartbound, child.oid) from 'FROM \(''([^'']+)''\)'
+    )::timestamptz) as since
+    from pg_inherits i
+    join pg_class child on child.oid = i.inhrelid
+    where i.inhparent = 'messages'::regclass
+)
+delete from message_receipts
+where ctid = any(array(
+    select r.ctid from message_receipts r
+    where r.recorded_at < (select since from kept)
+    order by r.recorded_at
+    limit %(most)s::int
+));
+
 -- name: wait_briefly
 -- For the rest of the transaction: whoever must lock all of history gives up rather than queue.
 select set_config('lock_timeout', '2s', true);

@@ -53,3 +53,12 @@ where ctid = any(array(
     where body is null and taken_at < now() - make_interval(secs => %(seconds)s::double precision)
     limit %(most)s::int
 ));
+
+-- name: give_up_events
+-- At which we failed whenever their session was opened.
+delete from inbox
+where ctid = any(array(
+    select ctid from inbox
+    where error is not null and taken_at < now() - make_interval(secs => %(seconds)s::double precision)
+    limit %(most)s::int
+));

@@ -179,6 +179,40 @@ order by later, due_at, id;
 delete from sandbox.events
 where instance_id = %(instance_id)s::text and id = any(%(ids)s::bigint[]);
 
+-- name: forget_old_messages
+-- Of the journal, with what became of them.
+with old as materialized (
+    select instance_id, message_id from sandbox.sent
+    where at < now() - make_interval(days => %(days)s::int)
+    limit %(most)s::int
+), marked as (
+    delete from sandbox.marks k using old o
+    where k.instance_id = o.instance_id and k.message_id = o.message_id
+)
+delete from sandbox.sent s using old o
+where s.instance_id = o.instance_id and s.message_id = o.message_id
+returning s.instance_id;
+
+-- name: forget_old_marks
+-- Those of messages others wrote.
+delete from sandbox.marks
+where ctid = any(array(
+    select ctid from sandbox.marks
+    where at < now() - make_interval(days => %(days)s::int)
+    limit %(most)s::int
+))
+returning instance_id;
+
+-- name: forget_old_events
+-- Of phones that stay out of reach.
+delete from sandbox.events
+where ctid = any(array(
+    select ctid from sandbox.events
+    where due_at < now() - make_interval(days => %(days)s::int)
+    limit %(most)s::int
+))
+returning instance_id;
+
 -- name: change_phone
 -- Only what truly changes gets a new version, and an event that tells it.
 with before as materialized (

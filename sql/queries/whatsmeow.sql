@@ -37,7 +37,13 @@ where instance_id = %(instance_id)s::text
 
 -- name: forget_old_sends
 -- History knows both ids for good; this is for the time in which a message is not there yet.
-delete from whatsmeow.sends where at < now() - make_interval(days => %(days)s::int);
+delete from whatsmeow.sends
+where ctid = any(array(
+    select ctid from whatsmeow.sends
+    where at < now() - make_interval(days => %(days)s::int)
+    limit %(most)s::int
+))
+returning instance_id;
 
 -- name: add_poll
 insert into whatsmeow.polls (instance_id, provider_message_id, options)
@@ -49,4 +55,10 @@ select options from whatsmeow.polls
 where instance_id = %(instance_id)s::text and provider_message_id = %(provider_message_id)s::text;
 
 -- name: forget_old_polls
-delete from whatsmeow.polls where at < now() - make_interval(days => %(days)s::int);
+delete from whatsmeow.polls
+where ctid = any(array(
+    select ctid from whatsmeow.polls
+    where at < now() - make_interval(days => %(days)s::int)
+    limit %(most)s::int
+))
+returning instance_id;

@@ -291,6 +291,34 @@ async def test_an_event_we_fail_at_is_kept_and_its_chat_goes_on(
         assert [body["messageId"] for body in await listener.told()] == ["1"]
 
 
+async def test_what_is_settled_is_forgotten_soon_and_what_is_beyond_us_after_a_month(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with listener_at(database_url) as listener:
+        monkeypatch.setattr("gateway.sessions.inbound.receiving.with_files", _fail_at_places)
+        for age in ("1 day", "3 days", "29 days", "31 days"):
+            await listener.happens("receive", f"fails {age}", phone=ANA, kind="location")
+            await listener.happens("receive", f"works {age}", phone=RUI, text="hi")
+            await listener.settled()
+            await listener.operator.execute(
+                """update inbox set taken_at = now() - %(age)s::interval
+                   where event_id in ('fails ' || %(age)s, 'works ' || %(age)s)""",
+                {"age": age},
+            )
+
+        await listener.inbound.forget()
+
+        cursor = await listener.operator.execute(
+            "select event_id from inbox where event_id ~ '(fails|works)' order by position"
+        )
+        assert [event_id for (event_id,) in await cursor.fetchall()] == [
+            "fails 1 day",
+            "works 1 day",
+            "fails 3 days",
+            "fails 29 days",
+        ]
+
+
 def _fail_at_places(content: Any, _files: Any) -> Any:
     if "location" in content:
         raise RuntimeError

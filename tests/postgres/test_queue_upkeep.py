@@ -66,6 +66,31 @@ async def test_a_month_is_dropped_with_its_ids_once_all_of_it_is_old(
     assert (in_history, kept) == ([3], [3])
 
 
+async def test_the_receipts_of_a_group_go_with_the_month_of_their_message(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    (line,) = await add_lines(operator, 1)
+    for month in ("2020-01-01", "2020-02-01"):
+        await add_past(operator, month, line.id, 20)
+    await operator.execute(
+        """insert into message_receipts (instance_id, message_id, participant, recorded_at)
+           select instance_id, message_id, '5511' || n, recorded_at
+           from messages, generate_series(1, 250) n"""
+    )
+    (days,) = await rows(operator, "select now()::date - date '2020-02-15'")
+
+    async with running_node(database_url) as node:
+        await Months(node.database, keep_days=0).keep()
+        kept = await rows(operator, "select count(*) from message_receipts")
+        await Months(node.database, keep_days=days).keep()
+
+    assert kept == [10_000]
+    assert await rows(
+        operator,
+        "select distinct left(message_id, 7), count(*) over () from message_receipts",
+    ) == [("2020-02", 5_000)]
+
+
 async def test_a_reader_of_history_delays_a_drop_and_not_the_others(
     database_url: str, operator: AsyncConnection
 ) -> None:

@@ -726,6 +726,42 @@ async def test_a_slow_reader_is_told_everything(node: Node) -> None:
     assert told_ids == list(range(many + 1))
 
 
+async def test_the_journal_and_what_nobody_was_told_are_kept_for_a_month(
+    database_url: str,
+) -> None:
+    async with node_at(database_url) as node:
+        async with node.pumping(), connected(node) as told:
+            for name in ("old", "young"):
+                await told.session.send(text(), attempt(name))
+            await node.people.change_state("one", ConnectionState.DISCONNECTED)
+            await told.next()
+        await node.people.write("one", received("young"))
+        await node.people.write("one", received("old"))
+        for statement in (
+            """insert into sandbox.marks (instance_id, message_id, marks)
+               values ('one', 'young', '{}'), ('one', 'old', '{}')""",
+            """insert into sandbox.marks (instance_id, message_id, marks, at)
+               values ('one', 'not ours', '{}', now() - interval '31 days')""",
+            "update sandbox.sent set at = now() - interval '31 days' where message_id = 'old'",
+            """update sandbox.events set due_at = now() - interval '31 days'
+               where body #>> '{event,provider_message_id}' = 'old'""",
+        ):
+            assert await node.database.execute(SQL(statement))
+
+    everything = SQL(
+        "select 'sent ' || message_id as what from sandbox.sent union all"
+        " select 'mark ' || message_id from sandbox.marks union all"
+        " select 'event ' || (body #>> '{event,provider_message_id}') from sandbox.events"
+    )
+    async with node_at(database_url) as node, node.pumping():
+        left = {"event old"}
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while "event old" in left:  # the last to go
+                await asyncio.sleep(0.01)
+                left = {row["what"] for row in await node.database.fetch_dicts(everything)}
+    assert left == {"sent young", "mark young", "event young"}
+
+
 # --- control ---
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -9,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
+from psycopg import AsyncConnection
 
-from tests.fixtures.service import Client, client_of, running_gateway
+from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway
 
 PATIENCE_SECONDS = 20
+MANY, LARGE_BYTES = 3_000, 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +117,64 @@ async def test_a_stop_ends_the_stream_and_nothing_is_missed_across_it(
                     pass
 
     assert code == 0
+
+
+async def tell_much(client: Client, host: RunningGateway) -> None:
+    """As many events as no gateway should have in memory."""
+    async with await AsyncConnection.connect(
+        host.environment["DATABASE_URL"], autocommit=True
+    ) as operator:
+        await operator.execute(
+            """insert into webhook_events (account_id, instance_id, chat, id, type, body)
+               select account_id, id, 'chat', gen_random_uuid(), 'ReceivedCallback',
+                      jsonb_build_object('number', n, 'text', repeat('x', %s))::text
+               from instances, generate_series(1, %s) n
+               where id = %s
+               order by n""",
+            (LARGE_BYTES, MANY, client.demo.instance_id),
+        )
+
+
+@asynccontextmanager
+async def reading_nothing(client: Client) -> AsyncIterator[asyncio.StreamReader]:
+    """A follower whose buffers are full after a few events, until it is read from."""
+    url = httpx.URL(client.demo.base_url)
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    narrow.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(narrow, (url.host, url.port))
+    reader, writer = await asyncio.open_connection(sock=narrow)
+    try:
+        writer.write(
+            f"GET /events HTTP/1.1\r\nHost: {url.host}\r\n"
+            f"Authorization: Bearer {client.demo.partner_token}\r\n\r\n".encode()
+        )
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200")
+        yield reader
+    finally:
+        writer.close()
+
+
+async def test_a_reader_that_takes_nothing_costs_little_memory_and_holds_up_nobody(
+    client: Client, host: RunningGateway
+) -> None:
+    assert host.process is not None
+    process = psutil.Process(host.process.pid)
+    async with (
+        asyncio.timeout(PATIENCE_SECONDS),
+        reading_nothing(client) as slow,
+        stream_of(client) as events,
+    ):
+        before = process.memory_info().rss
+        await tell_much(client, host)
+        seen = [(await anext(events)).data["number"] for _ in range(MANY)]
+        grown = process.memory_info().rss - before
+        late: list[int] = []
+        while len(late) < MANY:
+            line = await slow.readline()
+            if line.startswith(b"data: "):
+                late.append(json.loads(line.removeprefix(b"data: "))["number"])
+
+    assert seen == late == list(range(1, MANY + 1))
+    assert grown < MANY * LARGE_BYTES / 3, "what is not taken stays in the database"

@@ -31,6 +31,7 @@ from gateway.sessions.provider import Authorise, Ingress, Seat, Session, Surroun
 _REST_SECONDS = 30.0
 _GAP_SECONDS = 0.05
 _PAUSE_AFTER_TROUBLE_SECONDS = 1.0
+_FORGET_EVERY_SECONDS = 3_600.0
 _MOST_AT_ONCE = 1_000
 _EVERYTHING = ""
 _UNIFORM: Uniform = secrets.SystemRandom().uniform
@@ -67,6 +68,7 @@ class SandboxEngine:
         self._left: set[str] = set()
         """Instances we closed that still have events: ours by name until another opens them."""
         self._look_at = 0.0
+        self._forget_at = 0.0
         self._bell = asyncio.Event()
 
     @asynccontextmanager
@@ -111,6 +113,7 @@ class SandboxEngine:
             self._look_at = self._clock.monotonic_seconds() + _REST_SECONDS
             try:
                 await self._hand_out()
+                await self._forget()
             except DatabaseUnavailable as error:
                 logger.warning("sandbox_waits_for_database", error=str(error))
                 await self._clock.wait(stopping, _PAUSE_AFTER_TROUBLE_SECONDS)
@@ -136,6 +139,12 @@ class SandboxEngine:
             self._look_within(0)
         for event in due:
             await self._hand_on(event)
+
+    async def _forget(self) -> None:
+        now = self._clock.monotonic_seconds()
+        if now >= self._forget_at:
+            self._forget_at = now + _FORGET_EVERY_SECONDS
+            await self._world.forget_what_is_old()
 
     async def _hand_on(self, event: DueEvent) -> None:
         session = self._open.get(event.instance_id)

@@ -14,6 +14,8 @@ from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ProviderStore
 
 _SECRET_BYTES = 32
+_DAYS_KEPT = 30
+_MOST_FORGOTTEN_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,3 +245,9 @@ class World:
 
     async def forget(self, instance_id: str, event_ids: Collection[int]) -> None:
         await self._store.fetch("forget_events", instance_id=instance_id, ids=list(event_ids))
+
+    async def forget_what_is_old(self) -> None:
+        """Of the journal, and of what nobody was there to be told."""
+        for name in ("forget_old_messages", "forget_old_marks", "forget_old_events"):
+            while await self._store.fetch(name, days=_DAYS_KEPT, most=_MOST_FORGOTTEN_AT_ONCE):
+                pass

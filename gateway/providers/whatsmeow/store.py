@@ -16,6 +16,7 @@ _PAUSE_SECONDS = 0.5
 _DAYS_OF_SENDS = 7
 _DAYS_OF_POLLS = 90
 _MOST_AT_ONCE = 100
+_MOST_FORGOTTEN_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,12 @@ class Store:
         return options
 
     async def forget_what_is_old(self) -> None:
-        await self._fetch("forget_old_sends", days=_DAYS_OF_SENDS)
-        await self._fetch("forget_old_polls", days=_DAYS_OF_POLLS)
+        for name, days in (
+            ("forget_old_sends", _DAYS_OF_SENDS),
+            ("forget_old_polls", _DAYS_OF_POLLS),
+        ):
+            while await self._fetch(name, days=days, most=_MOST_FORGOTTEN_AT_ONCE):
+                pass
 
     async def _fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:
         while True:

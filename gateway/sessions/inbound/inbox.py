@@ -18,6 +18,7 @@ _NOTE_ERROR = query("inbox", "note_event_error")
 _RETRY = query("inbox", "retry_events")
 _CHATS = query("inbox", "unsettled_chats")
 _FORGET = query("inbox", "forget_settled")
+_GIVE_UP = query("inbox", "give_up_events")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +111,8 @@ class Inbox:
 async def forget_settled(database: Database, *, older_than_seconds: float, most: int) -> int:
     """Removes events nobody will tell again; how many."""
     return await database.execute(_FORGET, seconds=older_than_seconds, most=most)
+
+
+async def give_up(database: Database, *, older_than_seconds: float, most: int) -> int:
+    """Removes events at which we failed for so long; how many."""
+    return await database.execute(_GIVE_UP, seconds=older_than_seconds, most=most)

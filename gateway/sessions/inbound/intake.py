@@ -28,7 +28,7 @@ from gateway.sessions.events import (
 )
 from gateway.sessions.inbound.about import About, FetchedFile
 from gateway.sessions.inbound.files import Files
-from gateway.sessions.inbound.inbox import Inbox, Unsettled, forget_settled
+from gateway.sessions.inbound.inbox import Inbox, Unsettled, forget_settled, give_up
 from gateway.sessions.inbound.lines import Lines
 from gateway.sessions.inbound.settling import settle
 from gateway.sessions.provider import Delivery, Session
@@ -37,6 +37,7 @@ from gateway.webhooks.outbox import Outbox
 _WAIT_FOR_RECORD_SECONDS = 10.0
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 0.5
 _REMEMBERED_SECONDS = 2 * 86_400.0  # far longer than a provider takes to repeat itself
+_TRIED_SECONDS = 30 * 86_400.0  # an event at which every version of ours has failed
 _SWEEP_SECONDS = 60.0
 _MOST_AT_ONCE = 5_000
 
@@ -65,18 +66,26 @@ class Inbound:
             await intake.lines.close()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        """Forgets the names of events that nobody will tell again."""
+        """Forgets the names of events that nobody will tell again, and what is beyond us."""
         bell = asyncio.Event()
         async with ringing(bell, when=stopping):
             while not stopping.is_set():
                 try:
-                    while await forget_settled(
-                        self.database, older_than_seconds=_REMEMBERED_SECONDS, most=_MOST_AT_ONCE
-                    ):
-                        pass
+                    await self.forget()
                 except DatabaseUnavailable as error:
                     logger.warning("inbox_waits_for_database", error=str(error))
                 await self.clock.wait(bell, _SWEEP_SECONDS)
+
+    async def forget(self) -> None:
+        """Raises DatabaseUnavailable."""
+        while await forget_settled(
+            self.database, older_than_seconds=_REMEMBERED_SECONDS, most=_MOST_AT_ONCE
+        ):
+            pass
+        while count := await give_up(
+            self.database, older_than_seconds=_TRIED_SECONDS, most=_MOST_AT_ONCE
+        ):
+            logger.error("events_given_up", count=count)
 
 
 class Intake:

@@ -1,0 +1,75 @@
+"""When a callback is tried again."""
+
+import random
+from itertools import pairwise
+
+import pytest
+
+from gateway.webhooks.backoff import RetrySchedule
+
+
+def shortest(low: float, _high: float) -> float:
+    return low
+
+
+def middle(low: float, high: float) -> float:
+    return (low + high) / 2
+
+
+def longest(_low: float, high: float) -> float:
+    return high
+
+
+def pauses(schedule: RetrySchedule) -> list[float]:
+    found: list[float] = []
+    while (pause := schedule.pause_after(len(found) + 1)) is not None:
+        found.append(pause)
+    return found
+
+
+def test_pauses_grow_from_seconds_to_hours_and_twelve_attempts_fill_a_day() -> None:
+    waited = pauses(RetrySchedule(middle))
+
+    assert len(waited) + 1 == 12
+    assert waited[:3] == pytest.approx([5.0, 12.5, 31.25])
+    assert all(later == pytest.approx(2.5 * pause) for pause, later in pairwise(waited))
+    assert 20 * 3_600 < sum(waited) < 24 * 3_600
+
+
+def test_a_pause_is_random_by_a_fifth() -> None:
+    uniform = random.Random(1).uniform
+    drawn = [RetrySchedule(uniform).pause_after(1) or 0.0 for _ in range(1_000)]
+
+    assert RetrySchedule(shortest).pause_after(1) == pytest.approx(4.0)
+    assert RetrySchedule(longest).pause_after(1) == pytest.approx(6.0)
+    assert min(drawn) >= 4.0
+    assert max(drawn) <= 6.0
+    assert max(drawn) - min(drawn) > 1.9
+
+
+@pytest.mark.parametrize(
+    ("asked_seconds", "pause"),
+    [(0.0, 5.0), (4.0, 5.0), (60.0, 60.0), (3_600.0, 3_600.0), (86_400.0, 3_600.0)],
+)
+def test_what_the_receiver_asks_for_is_obeyed_within_bounds(
+    asked_seconds: float, pause: float
+) -> None:
+    assert RetrySchedule(middle).pause_after(1, asked_seconds=asked_seconds) == pause
+
+
+def test_a_receiver_cannot_ask_for_a_sooner_attempt_or_for_one_more() -> None:
+    schedule = RetrySchedule(middle, base_seconds=5.0, factor=100.0, max_attempts=3)
+
+    assert schedule.pause_after(2, asked_seconds=1.0) == 500.0
+    assert schedule.pause_after(3, asked_seconds=1.0) is None
+
+
+@pytest.mark.parametrize("attempts", [12, 13, 10_000])
+def test_the_last_attempt_is_the_last(attempts: int) -> None:
+    assert RetrySchedule(middle).pause_after(attempts) is None
+
+
+def test_an_outage_is_over_after_so_long_and_not_before() -> None:
+    schedule = RetrySchedule(middle, longest_outage_seconds=60.0)
+
+    assert [schedule.is_over(seconds) for seconds in (0.0, 60.0, 60.1)] == [False, False, True]
