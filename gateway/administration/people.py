@@ -1,6 +1,6 @@
 """What a person may ask of us: to be forgotten, and not to be written to."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -14,13 +14,15 @@ from gateway.contract.contacts import (
 )
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
-from gateway.database.pool import Database
+from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.instances.store import Instance
 from gateway.observability.logging import logger
 
 _NAMES_OF_PERSON = query("people", "names_of_person")
 _ERASE_PERSON = query("people", "erase_person")
+_LOCK_CALLBACKS = query("people", "lock_callbacks")
+_ERASE_CALLBACKS = query("people", "erase_callbacks")
 _FIND_CONSENT = query("people", "find_consent")
 _RECORD_CONSENT = query("people", "record_consent")
 _FORGET_CONSENT = query("people", "forget_consent")
@@ -40,6 +42,21 @@ class _Name:
 
 
 @dataclass(frozen=True, slots=True)
+class _Held:
+    queue: int
+    messages: int
+    media: int
+    chats: int
+    contacts: int
+    identities: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    callbacks: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Consent:
     phone: str
     status: Literal["granted", "revoked"]
@@ -54,13 +71,26 @@ handlers = Handlers[PeopleDesk]()
 @handlers.handles(ErasePerson)
 async def erase(desk: PeopleDesk, asked: ErasePerson) -> Erased:
     """Consent stays: that somebody does not want to be written to must not be forgotten."""
-    names = await desk.database.fetch_all(
-        _Name, _NAMES_OF_PERSON, instance_id=desk.instance.id, phone=asked.phone
-    )
-    (erased,) = await desk.database.fetch_dicts(
-        _ERASE_PERSON, instance_id=desk.instance.id, names=[row.name for row in names]
-    )
-    logger.info("person_erased", instance_id=desk.instance.id, **erased)
+    instance_id = desk.instance.id
+    async with desk.database.transaction() as connection:
+        rows = await fetch_all(
+            connection, _Name, _NAMES_OF_PERSON, instance_id=instance_id, phone=asked.phone
+        )
+        names = [row.name for row in rows]
+        (held,) = await fetch_all(
+            connection, _Held, _ERASE_PERSON, instance_id=instance_id, names=names
+        )
+        await connection.execute(_LOCK_CALLBACKS, {"instance_id": instance_id})
+        (told,) = await fetch_all(
+            connection,
+            _Told,
+            _ERASE_CALLBACKS,
+            instance_id=instance_id,
+            names=names,
+            doings=[f'%"participant{key}":"{name}"%' for key in ("Phone", "Lid") for name in names],
+        )
+    erased = asdict(held) | asdict(told)
+    logger.info("person_erased", instance_id=instance_id, **erased)
     return Erased(phone=asked.phone, erased=erased)
 
 

@@ -8,12 +8,13 @@ where i.instance_id = %(instance_id)s::text
     and (i.lid = %(phone)s::text or i.phone = %(phone)s::text) and i.phone is not null;
 
 -- name: erase_person
--- What a person wrote and got, and what is known of them; files go with the next sweep of media.
+-- What a person wrote and got, and what is known of them; files go with the next sweep of media,
+-- but for those that others were sent too. Of events only their names stay, lest they be told again.
 with queued as (
     delete from message_queue q
     where q.instance_id = %(instance_id)s::text and q.phone = any(%(names)s::text[])
         and q.attempt_started_at is null
-    returning q.message_id
+    returning q.message_id, q.payload
 ), said as (
     delete from messages m
     where m.instance_id = %(instance_id)s::text
@@ -27,23 +28,31 @@ with queued as (
 ), attempts as (
     delete from message_attempts a
     where a.instance_id = %(instance_id)s::text and a.message_id in (select message_id from gone)
+), receipts as (
+    delete from message_receipts r
+    where r.instance_id = %(instance_id)s::text
+        and (r.participant = any(%(names)s::text[]) or r.message_id in (select message_id from said))
+), events as (
+    update inbox e
+    set body = null, error = null, chat = ''
+    where e.instance_id = %(instance_id)s::text
+        and array[e.chat, e.body ->> 'sender', e.body ->> 'sender_lid'] && %(names)s::text[]
+), named as materialized (
+    select distinct found[1] as id
+    from (select payload from queued union all select payload from said) p
+    cross join lateral regexp_matches(p.payload::text, '[0-9a-f]{64}', 'g') as found
+), shared as materialized (
+    select distinct found[1] as id
+    from messages m
+    cross join lateral regexp_matches(m.payload::text, '[0-9a-f]{64}', 'g') as found
+    where m.instance_id = %(instance_id)s::text and exists (select from named)
+        and m.phone <> all(%(names)s::text[]) and coalesce(m.sender, '') <> all(%(names)s::text[])
 ), files as (
     update media f
     set expires_at = now()
     where f.instance_id = %(instance_id)s::text and f.expires_at > now()
-        and exists (select from said s where strpos(s.payload::text, f.id) > 0)
+        and f.id in (select id from named except select id from shared)
     returning f.id
-), lines as (
-    delete from webhook_lines w
-    where w.instance_id = %(instance_id)s::text and w.chat = any(%(names)s::text[])
-), untold as (
-    delete from webhook_outbox o
-    where o.instance_id = %(instance_id)s::text and o.chat = any(%(names)s::text[])
-    returning o.id
-), dead as (
-    delete from webhook_dead_letters d
-    where d.instance_id = %(instance_id)s::text and d.chat = any(%(names)s::text[])
-    returning d.id
 ), chat as (
     delete from chats c
     where c.instance_id = %(instance_id)s::text and c.phone = any(%(names)s::text[])
@@ -65,9 +74,50 @@ with queued as (
 )
 select (select count(*) from queued) as queue, (select count(*) from said) as messages,
        (select count(*) from files) as media,
-       (select count(*) from untold) + (select count(*) from dead) as callbacks,
        (select count(*) from chat) as chats, (select count(*) from person) as contacts,
        (select count(*) from identity) as identities;
+
+-- name: lock_callbacks
+-- First, so that nothing is appended behind what goes; in the order in which all lock them.
+select chat from webhook_lines
+where instance_id = %(instance_id)s::text
+order by chat
+for no key update;
+
+-- name: erase_callbacks
+-- What was told, or waits to be, of a person's own chat, and of what they did in others.
+with told as (
+    delete from webhook_events e
+    where e.instance_id = %(instance_id)s::text
+        and (e.chat = any(%(names)s::text[]) or e.body like any(%(doings)s::text[]))
+    returning e.id
+), untold as (
+    delete from webhook_outbox o
+    where o.instance_id = %(instance_id)s::text
+        and (o.chat = any(%(names)s::text[]) or o.body like any(%(doings)s::text[]))
+    returning o.id, o.chat
+), dead as (
+    delete from webhook_dead_letters d
+    where d.instance_id = %(instance_id)s::text
+        and (d.chat = any(%(names)s::text[]) or d.body like any(%(doings)s::text[]))
+    returning d.id
+), gone as (
+    select id from told union select id from untold union select id from dead
+), attempts as (
+    delete from webhook_deliveries d
+    where d.instance_id = %(instance_id)s::text
+        and (d.chat = any(%(names)s::text[]) or d.callback_id in (select id from gone))
+), lines as (
+    delete from webhook_lines w
+    where w.instance_id = %(instance_id)s::text and w.chat = any(%(names)s::text[])
+), shortened as (
+    update webhook_lines w
+    set pending = w.pending - u.count, due_at = case when w.pending > u.count then w.due_at end
+    from (select chat, count(*) as count from untold group by chat) u
+    where w.instance_id = %(instance_id)s::text and w.chat = u.chat
+        and w.chat <> all(%(names)s::text[])
+)
+select count(*) as callbacks from gone;
 
 -- name: find_consent
 select phone, status, source, note, at from consents

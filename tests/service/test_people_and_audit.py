@@ -1,13 +1,23 @@
 """What a person may ask for, what an account may look up, and who can do what."""
 
-from typing import Any
+import base64
+from typing import Any, LiteralString
 
 import httpx
+from psycopg import AsyncConnection
+from psycopg.sql import SQL, Identifier
 
 from gateway.runtime.readme import offers
-from tests.fixtures.service import Client, RunningGateway, until
+from tests.fixtures.media import picture
+from tests.fixtures.service import Client, RunningGateway, free_port, until
 
 ANA, BEN = "5511988887777", "5511977776666"
+ANAS_LID, BENS_LID, STRANGERS_LID = (
+    "811111111111111@lid",
+    "822222222222222@lid",
+    "833333333333333@lid",
+)
+GROUP = "120363019502650977-group"
 
 
 async def got(client: Client, path: str, **query: Any) -> Any:
@@ -124,3 +134,88 @@ async def test_a_route_is_switched_on_and_shown(client: Client) -> None:
         "Please write",
         True,
     )
+
+
+async def held(host: RunningGateway, client: Client, who: str) -> dict[str, int]:
+    """In how many rows of each table, and under how many files, somebody is named."""
+    async with await AsyncConnection.connect(host.environment["DATABASE_URL"]) as connection:
+        cursor = await connection.execute(
+            """select table_name from information_schema.columns
+               join information_schema.tables using (table_schema, table_name)
+               where table_schema = 'public' and table_type = 'BASE TABLE'
+                   and column_name = 'instance_id' and table_name !~ '^messages_'"""
+        )
+        found = {}
+        for (table,) in await cursor.fetchall():
+            cursor = await connection.execute(
+                SQL("select count(*) from {0} where instance_id = %s and {0}::text ~ %s").format(
+                    Identifier(table)
+                ),
+                (client.demo.instance_id, who),
+            )
+            found[table] = (await cursor.fetchall())[0][0]
+    return {table: count for table, count in found.items() if count}
+
+
+async def rows(host: RunningGateway, statement: LiteralString, *values: object) -> list[Any]:
+    async with await AsyncConnection.connect(host.environment["DATABASE_URL"]) as connection:
+        return await (await connection.execute(statement, values)).fetchall()
+
+
+async def test_files_waiting_callbacks_and_those_known_by_lid_alone_are_erased_too(
+    client: Client, host: RunningGateway
+) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}/hook"
+    await client.call("PUT", "/update-every-webhooks", json={"value": nobody})
+    anas = {"phone": ANA, "lid": ANAS_LID, "senderName": "Ana"}
+    bens = {"phone": BEN, "lid": BENS_LID, "senderName": "Ben"}
+    for who, color in ((anas, "red"), (bens, "blue"), (anas, "green"), (bens, "green")):
+        file = base64.b64encode(picture(color=color)).decode()
+        await client.control("receive", **who, image={"source": file})
+    for who in (anas, bens, {"phone": STRANGERS_LID, "senderName": "Stranger"}):
+        await client.control("receive", **who, chat=GROUP, text="to all")
+    await client.control("receive", phone=STRANGERS_LID, text="known by lid alone")
+    sent = await client.send_text("to all", phone=GROUP)
+    for reader in (ANA, BEN, STRANGERS_LID):
+        await client.control(
+            "receipt", messageIds=[sent["messageId"]], phone=GROUP, status="read", by=reader
+        )
+
+    async def settled() -> Any:
+        """Everything is in its place, and was posted in vain once."""
+        return await rows(
+            host,
+            """select (select count(*) from messages where instance_id = i.id),
+                      (select count(*) from message_receipts where instance_id = i.id),
+                      (select count(*) from webhook_lines w
+                       where instance_id = i.id and claim_id is null and last_error is not null)
+               from instances i where id = %s""",
+            client.demo.instance_id,
+        )
+
+    await until(settled, lambda counts: counts == [(9, 3, 4)])
+    bens_before = await held(host, client, f"{BEN}|{BENS_LID}")
+
+    erased = (await client.call("DELETE", f"/contacts/{ANA}/data")).json()["erased"]
+    stranger = (await client.call("DELETE", f"/contacts/{STRANGERS_LID}/data")).json()["erased"]
+
+    assert erased == {
+        "queue": 0,
+        "messages": 3,
+        "media": 1,  # the green one is Ben's too
+        "callbacks": 4,
+        "chats": 1,
+        "contacts": 1,
+        "identities": 1,
+    }
+    assert (stranger["messages"], stranger["callbacks"], stranger["identities"]) == (2, 3, 1)
+    assert await held(host, client, f"{ANA}|{ANAS_LID}|{STRANGERS_LID}") == {}
+    assert await held(host, client, f"{BEN}|{BENS_LID}") == bens_before
+    lines = await rows(
+        host,
+        """select chat, pending - (select count(*) from webhook_outbox o
+                                   where o.instance_id = w.instance_id and o.chat = w.chat)
+           from webhook_lines w where instance_id = %s order by chat""",
+        client.demo.instance_id,
+    )
+    assert lines == [(GROUP, 0), (BEN, 0)]
