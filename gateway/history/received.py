@@ -15,6 +15,8 @@ from gateway.database.queries import query
 _FIND_REFERRED = query("history", "find_referred")
 _ADD_RECEIVED = query("history", "add_received")
 _EDIT_CONTENT = query("history", "edit_content")
+_COUNT_NONE_AS_UNREAD = query("history", "count_none_as_unread")
+_KEEP_CHAT = query("history", "keep_chat")
 _ACKNOWLEDGE = query("history", "acknowledge")
 
 
@@ -96,6 +98,33 @@ async def add_received(
             "provider_data": received.provider_data,
             "callback_id": callback_id,
             "callback": callback,
+        },
+    )
+
+
+async def count_none_as_unread(connection: AsyncConnection) -> None:
+    """For the rest of the transaction: what comes in is from before."""
+    await connection.execute(_COUNT_NONE_AS_UNREAD)
+
+
+async def keep_chat(
+    connection: AsyncConnection,
+    instance_id: str,
+    phone: str,
+    *,
+    name: str | None,
+    unread: int | None,
+    last_message_at: datetime,
+) -> None:
+    """Notes a chat as the phone lists it; what is None stays as it is."""
+    await connection.execute(
+        _KEEP_CHAT,
+        {
+            "instance_id": instance_id,
+            "phone": phone,
+            "name": name,
+            "unread": unread,
+            "last_message_at": last_message_at,
         },
     )
 

@@ -86,11 +86,26 @@ class MessageReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryChat:
+    """A chat as the phone lists it; None where it does not say."""
+
+    chat: str
+    last_message_at: datetime
+    chat_lid: str | None = None
+    name: str | None = None
+    unread: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryReceived:
-    """Messages from before the linking, or from while nobody listened; kept and not told."""
+    """Messages from before the linking, or from while nobody listened; kept and not told.
+
+    They count as unread only as far as their chat says so.
+    """
 
     messages: tuple[MessageReceived, ...]
     at: datetime
+    chats: tuple[HistoryChat, ...] = ()
     event: Literal["history"] = "history"
 
 

@@ -73,7 +73,7 @@ with kept as materialized (
 select phone from shown order by turn;
 
 -- name: find_chats
-select c.phone, coalesce(k.name, k.notify, k.vname) as name, c.unread, c.last_message_at, c.archived,
+select c.phone, coalesce(k.name, c.name, k.notify, k.vname) as name, c.unread, c.last_message_at, c.archived,
        c.pinned, c.muted, c.note, c.note_id, c.note_created_at, c.note_updated_at,
        array(
            select t.tag_id::text from chat_tags t

@@ -67,6 +67,24 @@ select tell(
 from news
 where %(callback)s::text is not null;
 
+-- name: count_none_as_unread
+-- For the rest of the transaction; see note_chats.
+select set_config('gateway.counts_unread', 'off', true);
+
+-- name: keep_chat
+-- What came in since is not in the phone's count.
+insert into chats as c (instance_id, phone, name, unread, last_message_at)
+values (
+    %(instance_id)s::text, %(phone)s::text, %(name)s::text, coalesce(%(unread)s::int, 0),
+    %(last_message_at)s::timestamptz
+)
+on conflict (instance_id, phone) do update
+set name = coalesce(excluded.name, c.name),
+    unread = case
+        when c.last_message_at > excluded.last_message_at then c.unread
+        else coalesce(%(unread)s::int, c.unread) end,
+    last_message_at = greatest(c.last_message_at, excluded.last_message_at);
+
 -- name: edit_content
 -- What an edit makes of the message, so that it is quoted as it reads now.
 update messages m

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -271,6 +272,41 @@ async def test_history_is_kept_and_not_told(database_url: str) -> None:
 
         assert await listener.told() == []
         assert len(await listener.kept_rows()) == 50
+
+
+async def test_chats_are_known_by_what_the_phone_lists(database_url: str) -> None:
+    async with listener_at(database_url) as listener:
+        await listener.happens("receive", phone=RUI, messageId="now", text="after the linking")
+        before, long_before = NOW - timedelta(hours=1), NOW - timedelta(days=9)
+        await listener.happens(
+            "history",
+            messages=[
+                {"phone": who, "messageId": f"{who} {n}", "text": "old"}
+                for who in (ANA, RUI)
+                for n in range(5)
+            ],
+            chats=[
+                {"phone": LID, "lid": LID, "name": "Bia", "lastMessageAt": before, "unread": 3},
+                {"phone": RUI, "name": "Rui Costa", "lastMessageAt": before, "unread": 2},
+                {"phone": GROUP, "name": "Team", "lastMessageAt": long_before},
+            ],
+        )
+        await listener.happens("receive", phone=GROUP, text="and one more", messageId="then")
+        await listener.happens("identity", lid=LID, phone="5511966666666")
+        again = {"lid": LID, "phone": LID, "lastMessageAt": NOW, "unread": 4}
+        await listener.happens("history", chats=[again])
+
+        cursor = await listener.operator.execute(
+            "select phone, name, unread, last_message_at from chats order by phone"
+        )
+        assert await cursor.fetchall() == [
+            (GROUP, "Team", 1, NOW),
+            ("5511966666666", None, 4, NOW),
+            (RUI, "Rui Costa", 1, NOW),
+            (ANA, None, 0, NOW),
+            (LID, "Bia", 3, before),
+        ]
+        assert len(await listener.told()) == 2
 
 
 async def test_an_event_we_fail_at_is_kept_and_its_chat_goes_on(

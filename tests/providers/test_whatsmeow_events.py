@@ -4,7 +4,7 @@ import importlib.util
 import sys
 import types
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from gateway.providers.whatsmeow.store import KeptEvent
 from gateway.sessions.provider import (
     CallChanged,
     Event,
+    HistoryChat,
     HistoryReceived,
     IdentityLearned,
     MessageAcknowledged,
@@ -238,16 +239,29 @@ async def test_history_tells_who_is_who_and_then_each_chat_oldest_first() -> Non
         }
 
     lid, pn = "900000000000002@lid", f"{ANA}@s.whatsapp.net"
-    chat = {"ID": lid, "pnJID": pn, "messages": [message(2, fromMe=True), message(1)]}
+    chat = {
+        "ID": lid,
+        "pnJID": pn,
+        "name": "Ana Lima",
+        "unreadCount": 1,
+        "conversationTimestamp": str(SECONDS + 2),
+        "messages": [message(2, fromMe=True), message(1)],
+    }
+    group = {"ID": "120363019502650977@g.us", "name": "Team", "lastMsgTimestamp": str(SECONDS)}
+    status = {"ID": "status@broadcast", "conversationTimestamp": str(SECONDS)}
     data: dict[str, Any] = {
         "syncType": "INITIAL_BOOTSTRAP",
-        "conversations": [chat, {"ID": pn, "messages": []}],
+        "conversations": [chat, {"ID": pn, "messages": []}, group, status],
         "pushnames": [{"ID": pn, "pushname": "Ana"}],
         "phoneNumberToLidMappings": [{"lidJID": lid, "pnJID": pn}],
     }
-    who, history = await told("HistorySync", **data)
+    who, history, empty = await told("HistorySync", **data)
     assert who == IdentityLearned(lid, AT, ANA, "Ana")
     assert isinstance(history, HistoryReceived)
     shown = [(m.provider_message_id, m.chat, m.sender, m.from_me) for m in history.messages]
     assert shown == [("M1", ANA, ANA, False), ("M2", ANA, None, True)]
     assert [m.content["text"]["message"] for m in history.messages] == ["text 1", "text 2"]
+    last = AT + timedelta(seconds=2)
+    assert history.chats == (HistoryChat(ANA, last, lid, "Ana Lima", unread=1),)
+    team = HistoryChat("120363019502650977-group", AT, name="Team")
+    assert empty == HistoryReceived((), AT, (team,))

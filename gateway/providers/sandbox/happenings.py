@@ -10,7 +10,8 @@ call          {phone, status?, video?}         offered, or missed under the same
 presence      {phone, status}                  available, unavailable, composing, recording, paused
 receipt       {phone, messageIds, status}      sent, delivered, read, played, read_by_me
 identity      {lid, phone?, name?}             who is who
-history       {messages: [...]}                messages from before, as `receive` takes them
+history       {messages?, chats?}              messages from before, as `receive` takes them;
+              chats as the phone lists them: `{phone, lastMessageAt, name?, unread?}`
 """
 
 from collections.abc import Mapping
@@ -36,6 +37,7 @@ from gateway.sessions.provider import (
     Acknowledgement,
     CallChanged,
     Event,
+    HistoryChat,
     HistoryReceived,
     IdentityLearned,
     MessageAcknowledged,
@@ -278,19 +280,39 @@ class IdentityBody(HappeningBody):
         return IdentityLearned(self.lid, moment.at, self.phone, self.name)
 
 
-class HistoryBody(HappeningBody):
-    """Messages from before; each needs an id of its own."""
+class HistoryChatBody(ControlBody):
+    """A chat as the phone lists it."""
 
-    messages: Annotated[list[ReceiveBody], Field(min_length=1, max_length=_MOST_AT_ONCE)]
+    phone: Chat
+    last_message_at: AwareDatetime
+    lid: Lid | None = None
+    name: str | None = None
+    unread: Annotated[int, Field(ge=0)] | None = None
+
+    def shown(self) -> HistoryChat:
+        return HistoryChat(self.phone, self.last_message_at, self.lid, self.name, self.unread)
+
+
+class HistoryBody(HappeningBody):
+    """What was before: messages, each with an id of its own, and chats."""
+
+    messages: Annotated[tuple[ReceiveBody, ...], Field(max_length=_MOST_AT_ONCE)] = ()
+    chats: Annotated[tuple[HistoryChatBody, ...], Field(max_length=_MOST_AT_ONCE)] = ()
 
     @model_validator(mode="after")
     def _all_named(self) -> "HistoryBody":
+        if not self.messages and not self.chats:
+            raise ValueError("messages or chats are needed")
         if any(message.message_id is None for message in self.messages):
             raise ValueError("messageId is missing in a message")
         return self
 
     def event(self, moment: Moment) -> HistoryReceived:
-        return HistoryReceived(tuple(m.event(moment) for m in self.messages), moment.at)
+        return HistoryReceived(
+            tuple(message.event(moment) for message in self.messages),
+            moment.at,
+            tuple(chat.shown() for chat in self.chats),
+        )
 
 
 HAPPENINGS: Final[Mapping[str, type[HappeningBody]]] = {

@@ -14,7 +14,7 @@ from gateway.errors import NotConnected
 from gateway.providers.whatsmeow.contents import Content, content_of, revoked_by, unwrapped
 from gateway.providers.whatsmeow.happenings import HAPPENINGS, Calls, Scene, moment
 from gateway.providers.whatsmeow.jids import chat_of, person_of, text_of
-from gateway.providers.whatsmeow.past import messages_of, people_of
+from gateway.providers.whatsmeow.past import listed, messages_of, people_of
 from gateway.providers.whatsmeow.process import VerbFailed
 from gateway.providers.whatsmeow.store import KeptEvent
 from gateway.sessions.provider import (
@@ -91,8 +91,9 @@ async def _history(kept: KeptEvent, library: Library) -> list[Event]:
             for message in read
             if isinstance(message, MessageReceived) and not message.is_edit
         ]
-        if found:
-            events.append(HistoryReceived(tuple(found), kept.at))
+        shown = listed(chat)
+        if found or shown:
+            events.append(HistoryReceived(tuple(found), kept.at, (shown,) if shown else ()))
     return events
 
 

@@ -4,8 +4,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from gateway.providers.whatsmeow.jids import GROUP, HIDDEN
-from gateway.sessions.provider import IdentityLearned
+from gateway.contract.wire import STATUS_BROADCAST
+from gateway.providers.whatsmeow.happenings import moment
+from gateway.providers.whatsmeow.jids import GROUP, HIDDEN, chat_of, person_of
+from gateway.sessions.provider import HistoryChat, IdentityLearned
 
 Body = Mapping[str, Any]
 _MS = 1000
@@ -26,16 +28,30 @@ def _pairs(body: Body) -> list[Body]:
     return [each for lid, each in known.items() if lid.endswith(f"@{HIDDEN}")]
 
 
+def listed(conversation: Body) -> HistoryChat | None:
+    """A chat as it is listed; None for one that nobody has written in."""
+    at = conversation.get("conversationTimestamp") or conversation.get("lastMsgTimestamp")
+    address = conversation["ID"]
+    if not at or address == STATUS_BROADCAST:
+        return None
+    chat, lid = person_of(_jid(address), _other(conversation))
+    return HistoryChat(
+        chat or chat_of(address),
+        moment(at),
+        lid,
+        conversation.get("name") or conversation.get("displayName"),
+        conversation.get("unreadCount"),
+    )
+
+
 def messages_of(chat: Body) -> Iterator[Body]:
     """The messages of one chat, oldest first, in the form of the library's own event."""
-    address = chat["ID"]
+    address, other = chat["ID"], _other(chat)
     for kept in reversed(chat.get("messages", ())):
         message = kept.get("message", {})
         key = message.get("key", {})
         if "message" not in message or not key.get("ID"):
             continue
-        others = [jid for jid in (chat.get("pnJID"), chat.get("lidJID")) if jid and jid != address]
-        other = _jid(others[0]) if others else None
         in_group = address.endswith(f"@{GROUP}")
         sender = message.get("participant") or key.get("participant") if in_group else address
         source = {
@@ -53,6 +69,12 @@ def messages_of(chat: Body) -> Iterator[Body]:
             "MessageSource": source,
         }
         yield {"Info": information, "Message": message["message"]}
+
+
+def _other(chat: Body) -> dict[str, str] | None:
+    """The address it has beside its own."""
+    others = (chat.get("pnJID"), chat.get("lidJID"))
+    return next((_jid(jid) for jid in others if jid and jid != chat["ID"]), None)
 
 
 def _jid(text: str) -> dict[str, str]:

@@ -2,12 +2,13 @@
 
 from typing import assert_never
 
-from gateway.history.received import add_received
+from gateway.history.received import add_received, count_none_as_unread, keep_chat
 from gateway.identities.people import Person, recognise
 from gateway.sessions.events import (
     CallChanged,
     ConnectionChanged,
     Event,
+    HistoryChat,
     HistoryReceived,
     IdentityLearned,
     MessageAcknowledged,
@@ -16,6 +17,7 @@ from gateway.sessions.events import (
     PresenceChanged,
 )
 from gateway.sessions.inbound.about import About
+from gateway.sessions.inbound.envelope import Scene, parties
 from gateway.sessions.inbound.notices import tell_call, tell_notification
 from gateway.sessions.inbound.receiving import receive, to_keep
 from gateway.sessions.inbound.states import acknowledge, note_connection, tell_presence
@@ -54,6 +56,7 @@ async def _settle_state(
 
 
 async def _keep_history(about: About, event: HistoryReceived) -> None:
+    await count_none_as_unread(about.connection)
     for message in event.messages:
         received, _ = await to_keep(about, message)
         await add_received(
@@ -63,3 +66,28 @@ async def _keep_history(about: About, event: HistoryReceived) -> None:
             callback_id=about.outbox.new_id(),
             callback=None,
         )
+    for chat in event.chats:
+        await _keep_chat(about, chat)
+
+
+async def _keep_chat(about: About, chat: HistoryChat) -> None:
+    who = await parties(
+        about,
+        Scene(
+            chat=chat.chat,
+            chat_lid=chat.chat_lid,
+            chat_name=chat.name,
+            sender=None,
+            sender_lid=None,
+            sender_name=None,
+            from_me=True,
+        ),
+    )
+    await keep_chat(
+        about.connection,
+        about.instance.id,
+        who.chat,
+        name=chat.name,
+        unread=chat.unread,
+        last_message_at=chat.last_message_at,
+    )
