@@ -1,0 +1,37 @@
+"""What the provider keeps, on a real Postgres."""
+
+from psycopg import AsyncConnection
+
+from gateway.clock import Clock
+from gateway.database.notifications import Notifications
+from gateway.database.pool import Database
+from gateway.database.provider_store import PostgresProviderStore
+from gateway.providers.whatsmeow.store import Store
+
+
+async def test_ids_are_kept_for_a_week_and_the_options_of_polls_for_three_months(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    clock = Clock()
+    await operator.execute(
+        """insert into whatsmeow.sends (instance_id, provider_message_id, message_id, at)
+           select 'one', n || ' days ago', 'ours', now() - make_interval(days => n)
+           from generate_series(1, 2500) n"""
+    )
+    await operator.execute(
+        """insert into whatsmeow.polls (instance_id, provider_message_id, options, at)
+           values ('one', 'young', '{}', now() - interval '89 days'),
+                  ('one', 'old', '{}', now() - interval '91 days')"""
+    )
+    database = Database(database_url, min_size=1, max_size=1)
+    await database.open()
+    try:
+        room = PostgresProviderStore(database, Notifications(database_url, clock), room="whatsmeow")
+        await Store(room, clock).forget_what_is_old()
+    finally:
+        await database.pool.close()
+
+    cursor = await operator.execute("select count(*), max(at) < now() from whatsmeow.sends")
+    assert await cursor.fetchall() == [(6, True)]
+    cursor = await operator.execute("select provider_message_id from whatsmeow.polls")
+    assert await cursor.fetchall() == [("young",)]
