@@ -1,14 +1,17 @@
 """Server-Sent Events: everything an account is told, to whoever cannot be called."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from gateway.api.caller import Reception
 from gateway.api.endpoints import Services
 from gateway.errors import Unavailable
+from gateway.observability.logging import logger
 from gateway.webhooks.stream import Cursor, StreamedEvent
 
 _HEARTBEAT_SECONDS = 15
@@ -32,10 +35,16 @@ class EventsEndpoint:
         response = EventSourceResponse(
             _events(pages), ping=_HEARTBEAT_SECONDS, send_timeout=_SEND_SECONDS
         )
-        await response(scope, receive, send)
+        try:
+            await response(scope, receive, send)
+        except* SendTimeoutError:
+            logger.warning("stream_reader_too_slow", account_id=account.id)
 
 
-async def _events(pages: AsyncIterator[list[StreamedEvent]]) -> AsyncIterator[ServerSentEvent]:
-    async for page in pages:
-        for event in page:
-            yield ServerSentEvent(event.body, id=str(event.cursor), event=event.type, sep="\n")
+async def _events(
+    pages: AsyncGenerator[list[StreamedEvent], None],
+) -> AsyncIterator[ServerSentEvent]:
+    async with aclosing(pages):  # else a follower would stay for as long as its garbage does
+        async for page in pages:
+            for event in page:
+                yield ServerSentEvent(event.body, id=str(event.cursor), event=event.type, sep="\n")

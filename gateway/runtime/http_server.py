@@ -10,6 +10,8 @@ from starlette.applications import Starlette
 
 from gateway.errors import StartRefused
 
+_SILENCE_MS = 60_000
+
 
 class _QuietServer(uvicorn.Server):
     """Leaves signals to the service; uvicorn would re-raise them and cut the drain short."""
@@ -39,6 +41,7 @@ class HttpServer:
             self._socket = socket.create_server(
                 (host, port), backlog=2048, family=family_of(host), reuse_port=shared
             )
+        _give_up_on_who_reads_nothing(self._socket)
         self._server = _QuietServer(
             uvicorn.Config(
                 app,
@@ -82,3 +85,9 @@ def refusal_explained(host: str, port: int, variable: str = "GATEWAY_PORT") -> I
 
 def family_of(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _give_up_on_who_reads_nothing(listener: socket.socket) -> None:
+    """Its connections inherit it: to close one does not end it while an answer is unread."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_MS)

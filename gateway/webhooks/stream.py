@@ -7,7 +7,7 @@ comes later stays in the database.
 import asyncio
 import re
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
@@ -97,7 +97,7 @@ class Stream:
 
     async def follow(
         self, account_id: str, after: Cursor | None
-    ) -> AsyncIterator[list[StreamedEvent]]:
+    ) -> AsyncGenerator[list[StreamedEvent], None]:
         """Pages of what is told, from now or after a cursor, until the service stops.
 
         Whoever follows once is remembered for as long as events are kept: nothing is missed
@@ -112,7 +112,7 @@ class Stream:
         now = await follow(self._database, "stream", [account_id], days=self._days)
         return self._pages(_Follower(account_id, after or now))
 
-    async def _pages(self, follower: _Follower) -> AsyncIterator[list[StreamedEvent]]:
+    async def _pages(self, follower: _Follower) -> AsyncGenerator[list[StreamedEvent], None]:
         with self._following(follower):
             while not self._over:
                 self.look_again()
