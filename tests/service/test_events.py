@@ -2,17 +2,26 @@
 
 import asyncio
 import json
+import socket
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import psutil
+import pytest
 from psycopg import AsyncConnection
+from starlette.applications import Starlette
+from starlette.routing import Route
 
-from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway
+from gateway.api.events import EventsEndpoint
+from gateway.runtime.http_server import HttpServer
+from gateway.webhooks.stream import StreamedEvent
+from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway, until
 
 PATIENCE_SECONDS = 20
 MANY, LARGE_BYTES = 2_000, 30_000
@@ -173,3 +182,45 @@ async def test_a_reader_that_takes_nothing_costs_little_memory_and_holds_up_nobo
 
     assert seen == late == list(range(1, MANY + 1))
     assert grown < MANY * LARGE_BYTES / 2, "what is not taken stays in the database"
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux alone can do this")
+async def test_a_reader_that_takes_nothing_for_long_loses_its_place_and_its_socket(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.api.events._SEND_SECONDS", 0.1)
+    monkeypatch.setattr("gateway.runtime.http_server._SILENCE_MS", 200)
+    left, stopping = asyncio.Event(), asyncio.Event()
+
+    async def endless(*_asked: object) -> AsyncIterator[list[StreamedEvent]]:
+        page = [StreamedEvent(0, 1, 1, "i", "chat", uuid.uuid4(), "T", "x" * LARGE_BYTES)] * 100
+        try:
+            while True:
+                yield page
+        finally:
+            left.set()
+
+    async def follow(*_asked: object) -> AsyncIterator[list[StreamedEvent]]:
+        return endless()
+
+    async def account(*_asked: object) -> Any:
+        return SimpleNamespace(id="acme")
+
+    services: Any = SimpleNamespace(stream=SimpleNamespace(follow=follow), accounts=None)
+    reception: Any = SimpleNamespace(account=account)
+    endpoint = EventsEndpoint(reception, lambda: services)
+    app = Starlette(routes=[Route("/events", endpoint, methods=["GET"])])
+    server = HttpServer(app, host="127.0.0.1", port=0, drain_seconds=2)
+
+    async def connections() -> list[Any]:
+        ours = psutil.Process().net_connections("tcp")
+        return [each for each in ours if each.raddr and each.laddr.port == server.port]
+
+    async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as parts:
+        parts.create_task(server.run_until(stopping))
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
+        await left.wait()
+        await until(connections, lambda found: not found)
+        writer.close()
+        stopping.set()
