@@ -30,8 +30,8 @@ from gateway.observability.metrics import Metrics
 from gateway.providers import load_provider
 from gateway.runtime.callbacks import build_callbacks
 from gateway.runtime.demo import ensure_demo
-from gateway.runtime.gauges import Gauges, LoopProbe
 from gateway.runtime.garbage import spare_the_collector
+from gateway.runtime.gauges import Gauges, LoopProbe
 from gateway.runtime.ground import Ground
 from gateway.runtime.http_server import HttpServer
 from gateway.runtime.media import Media
