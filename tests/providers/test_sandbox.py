@@ -94,7 +94,8 @@ class CountingStore(PostgresProviderStore):
     refused_looks = 0
 
     async def fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:
-        self.statements.append(name)
+        if not name.startswith("forget_old"):  # once an hour, whatever happens
+            self.statements.append(name)
         if name == "due_events" and self.refused_looks:
             self.refused_looks -= 1
             raise DatabaseUnavailable("gone for a while")

@@ -68,7 +68,6 @@ class SandboxEngine:
         self._left: set[str] = set()
         """Instances we closed that still have events: ours by name until another opens them."""
         self._look_at = 0.0
-        self._forget_at = 0.0
         self._bell = asyncio.Event()
 
     @asynccontextmanager
@@ -101,6 +100,7 @@ class SandboxEngine:
     async def run_until(self, stopping: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks, ringing(self._bell, when=stopping):
             listening = tasks.create_task(self._listen(), name="sandbox signals")
+            tasks.create_task(self._forget(stopping), name="sandbox retention")
             await self._pump(stopping)
             listening.cancel()
 
@@ -113,7 +113,6 @@ class SandboxEngine:
             self._look_at = self._clock.monotonic_seconds() + _REST_SECONDS
             try:
                 await self._hand_out()
-                await self._forget()
             except DatabaseUnavailable as error:
                 logger.warning("sandbox_waits_for_database", error=str(error))
                 await self._clock.wait(stopping, _PAUSE_AFTER_TROUBLE_SECONDS)
@@ -140,11 +139,13 @@ class SandboxEngine:
         for event in due:
             await self._hand_on(event)
 
-    async def _forget(self) -> None:
-        now = self._clock.monotonic_seconds()
-        if now >= self._forget_at:
-            self._forget_at = now + _FORGET_EVERY_SECONDS
-            await self._world.forget_what_is_old()
+    async def _forget(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                await self._world.forget_what_is_old()
+            except DatabaseUnavailable as error:
+                logger.warning("sandbox_forgets_later", error=str(error))
+            await self._clock.wait(stopping, _FORGET_EVERY_SECONDS)
 
     async def _hand_on(self, event: DueEvent) -> None:
         session = self._open.get(event.instance_id)
