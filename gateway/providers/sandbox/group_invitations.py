@@ -1,8 +1,8 @@
 """The ways into a group: its link, and whoever follows it."""
 
-from gateway.contract.groups import (
+from gateway.contract.groups.group import GroupCreated
+from gateway.contract.groups.invitations import (
     AcceptInvitation,
-    GroupCreated,
     InvitedGroup,
     NewInvitation,
     ReadInvitation,

@@ -1,7 +1,7 @@
 """The people of a group, or of the community it announces for: who joins, leaves and leads."""
 
 from gateway.contract.callbacks import NotificationCode
-from gateway.contract.groups import (
+from gateway.contract.groups.members import (
     AddParticipants,
     ApproveParticipants,
     DemoteParticipants,

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.contract.groups import (
+from gateway.contract.groups.group import (
     CreateGroup,
     DescribeGroup,
     GroupCreated,
