@@ -16,6 +16,7 @@ from gateway.contract.openapi import render_openapi
 from gateway.contract.postman import render_collection, render_environment
 from gateway.database.migrations import migrate as apply_migrations
 from gateway.database.pool import check_url
+from gateway.environment import PREFIX
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.instances.creation import Kept, NewAccount
 from gateway.observability.error_reports import configure_error_reports, report_error
@@ -27,7 +28,7 @@ from gateway.runtime.readme import renew_file
 from gateway.runtime.service import run_service
 from gateway.runtime.wiring import Gateway
 from gateway.runtime.workers import Workers, end_of_parent
-from gateway.settings import PREFIX, Role, Settings
+from gateway.settings import Role, Settings
 
 _REFUSED = 2
 
