@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -80,14 +81,8 @@ def serve(
 
 
 async def _serve(settings: Settings, worker: int | None) -> int:
-    gateway = Gateway(
-        settings,
-        os.environ,
-        announce=lambda text: typer.echo(text, err=True),
-        worker=worker,
-    )
     await run_service(
-        gateway,
+        Gateway(settings, os.environ, announce=partial(typer.echo, err=True), worker=worker),
         drain_seconds=settings.drain_seconds,
         parent=end_of_parent() if worker else None,
     )
