@@ -270,10 +270,13 @@ $$;
 CREATE FUNCTION public.note_chats() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
+declare
+    counts boolean := current_setting('gateway.counts_unread', true) is distinct from 'off';
+
 begin
     insert into chats as c (instance_id, phone, unread, last_message_at)
     select f.instance_id, f.phone,
-           count(*) filter (where not f.from_me and f.type <> 'notification'),
+           count(*) filter (where counts and not f.from_me and f.type <> 'notification'),
            max(coalesce(f.sent_at, f.created_at))
     from fresh f
     where f.status in ('sent', 'received') and f.phone <> 'status@broadcast'
@@ -442,9 +445,12 @@ CREATE TABLE public.chats (
     note text,
     note_id text,
     note_created_at timestamp with time zone,
-    note_updated_at timestamp with time zone
+    note_updated_at timestamp with time zone,
+    name text
 )
 WITH (fillfactor='80');
+
+COMMENT ON COLUMN public.chats.name IS 'As the phone has it.';
 
 CREATE TABLE public.chores (
     name text NOT NULL,
@@ -905,7 +911,8 @@ ALTER TABLE sandbox.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 CREATE TABLE sandbox.marks (
     instance_id text NOT NULL,
     message_id text NOT NULL,
-    marks jsonb NOT NULL
+    marks jsonb NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE sandbox.phones (
@@ -1137,6 +1144,8 @@ CREATE UNIQUE INDEX identities_by_phone ON public.identities USING btree (instan
 
 CREATE INDEX inbox_by_age ON public.inbox USING btree (taken_at) WHERE (body IS NULL);
 
+CREATE INDEX inbox_failed ON public.inbox USING btree (taken_at) WHERE (error IS NOT NULL);
+
 CREATE INDEX inbox_unsettled ON public.inbox USING btree (instance_id, chat, "position") WHERE (body IS NOT NULL);
 
 CREATE INDEX instance_leases_of_node ON public.instance_leases USING btree (node_id);
@@ -1197,9 +1206,13 @@ CREATE INDEX entities_by_member ON sandbox.entities USING gin (((body -> 'member
 
 CREATE INDEX events_due ON sandbox.events USING btree (due_at);
 
+CREATE INDEX marks_by_age ON sandbox.marks USING btree (at);
+
 CREATE INDEX phones_by_number ON sandbox.phones USING btree (phone);
 
 CREATE INDEX phones_held ON sandbox.phones USING btree (holder);
+
+CREATE INDEX sent_by_age ON sandbox.sent USING btree (at);
 
 CREATE INDEX sent_in_order ON sandbox.sent USING btree (instance_id, number);
 
