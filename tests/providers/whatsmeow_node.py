@@ -37,12 +37,20 @@ _numbers = itertools.count(5511900000001)
 
 
 @dataclass
+class Lease:
+    """When a session must be over, on the monotonic clock."""
+
+    until: float = float("inf")
+
+
+@dataclass
 class Line:
     """An open session whose events are read as the gateway reads them."""
 
     session: WhatsmeowSession
     whatsapp: FakeWhatsApp
     phone: str
+    lease: Lease
     told: list[Event] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -107,22 +115,22 @@ class Line:
 
 @dataclass
 class Node:
-    """`lease` is when every session of it must be over, on the monotonic clock."""
+    """A process, and the lines that stay open as long as it."""
 
     engine: WhatsmeowEngine
     whatsapp: FakeWhatsApp
     stack: AsyncExitStack
     tasks: asyncio.TaskGroup
-    lease: float = float("inf")
 
     @asynccontextmanager
     async def opened(
         self, instance_id: str, *, phone: str | None = None, epoch: int = 1
     ) -> AsyncIterator[Line]:
-        seat = Seat(instance_id, epoch, {}, lambda: self.lease)
+        lease = Lease()
+        seat = Seat(instance_id, epoch, {}, lambda: lease.until)
         async with self.engine.open_session(seat) as session:
             assert isinstance(session, WhatsmeowSession)
-            line = Line(session, self.whatsapp, phone or str(next(_numbers)))
+            line = Line(session, self.whatsapp, phone or str(next(_numbers)), lease)
             reading = self.tasks.create_task(line.read())
             try:
                 yield line
@@ -148,7 +156,8 @@ async def node_at(
     database = Database(url, min_size=1, max_size=4)
     await database.open()
     environment = whatsapp.environment | {
-        f"GATEWAY_WHATSMEOW_{name.upper()}": str(value) for name, value in settings.items()
+        f"GATEWAY_WHATSMEOW_{name.upper()}": str(value)
+        for name, value in {"restart_seconds": 0.1, **settings}.items()
     }
     surroundings = Surroundings(
         environment,

@@ -74,7 +74,7 @@ class Control:
         return {}
 
     async def behave(self, body: Body) -> Body:
-        for name in ("refusing", "mute", "hold_acks", "lose"):
+        for name in ("refusing", "mute", "hold_acks", "lose", "next_fault"):
             setattr(self._universe, name, body.get(name, getattr(self._universe, name)))
         return {}
 
