@@ -12,6 +12,7 @@ from gateway.clock import Clock
 from gateway.contract.instances import QrCode, ReadQrCode
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
+from gateway.contract.messages.text import SendText
 from gateway.contract.send import Send
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database, url_for_others
@@ -24,6 +25,7 @@ from gateway.sessions.provider import (
     Attempt,
     ConnectionChanged,
     Event,
+    MessageAcknowledged,
     MessageReceived,
     Receipt,
     Seat,
@@ -34,6 +36,7 @@ from tests.providers.fake_whatsapp.client import FakeWhatsApp
 PATIENCE_SECONDS = 30
 Fact = TypeVar("Fact")
 _numbers = itertools.count(5511900000001)
+_fences = itertools.count(1)
 
 
 @dataclass
@@ -60,6 +63,11 @@ class Line:
                 self.told.append(delivery.event)
                 await delivery.acknowledge()
                 self._changed.set()
+
+    def forget(self) -> None:
+        """All that was told but the newest state."""
+        states = [event for event in self.told if isinstance(event, ConnectionChanged)]
+        self.told[:] = states[-1:]
 
     async def wait_for(
         self, kind: type[Fact], when: Callable[[Fact], bool] = lambda _fact: True
@@ -111,6 +119,24 @@ class Line:
         child = self.session.upkeep._child
         assert child
         return child.pid
+
+
+Pair = tuple[Line, Line]
+
+
+async def settled(one: Line, other: Line) -> None:
+    """Returns when all that was under way between them has been told, and forgets it."""
+    for line in (one, other):
+        await line.until_state(ConnectionState.CONNECTED)
+    for sender, recipient in ((one, other), (other, one)):
+        name = f"fence {next(_fences)}"
+        receipt = await sender.send(SendText(phone=recipient.phone, message=name), name)
+        await recipient.wait_for_message(receipt.provider_message_id)
+        await sender.wait_for(
+            MessageAcknowledged, lambda status, name=name: name in status.provider_message_ids
+        )
+    for line in (one, other):
+        line.forget()
 
 
 @dataclass
