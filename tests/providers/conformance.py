@@ -32,8 +32,11 @@ Fact = TypeVar("Fact")
 class World(Protocol):
     """A provider at work, with one instance that is linked, and a friend of its owner."""
 
-    engine: Engine
-    friend: str
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def friend(self) -> str: ...
 
     async def texts_seen(self) -> list[str]:
         """What the friend has received, oldest first."""

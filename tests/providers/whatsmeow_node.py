@@ -85,6 +85,11 @@ class Line:
             MessageReceived, lambda message: message.provider_message_id == provider_id
         )
 
+    async def wait_for_status(self, our_id: str) -> MessageAcknowledged:
+        return await self.wait_for(
+            MessageAcknowledged, lambda status: our_id in status.provider_message_ids
+        )
+
     async def until_state(self, state: ConnectionState) -> ConnectionChanged:
         """Waits until that is the newest state."""
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -132,9 +137,7 @@ async def settled(one: Line, other: Line) -> None:
         name = f"fence {next(_fences)}"
         receipt = await sender.send(SendText(phone=recipient.phone, message=name), name)
         await recipient.wait_for_message(receipt.provider_message_id)
-        await sender.wait_for(
-            MessageAcknowledged, lambda status, name=name: name in status.provider_message_ids
-        )
+        await sender.wait_for_status(name)
     for line in (one, other):
         line.forget()
 

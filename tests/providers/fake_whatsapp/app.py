@@ -20,6 +20,9 @@ Body = dict[str, Any]
 
 def whatsapp_app(universe: Universe) -> Starlette:
     async def chat(socket: WebSocket) -> None:
+        if universe.refusing:
+            await socket.close()
+            return
         await socket.accept()
         await Connection(socket, universe).run()
 
