@@ -17,6 +17,7 @@ from gateway.errors import SessionUnavailable
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Standing
+from gateway.sessions.opening import Opener
 from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, Result
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -146,7 +147,15 @@ async def stage() -> AsyncIterator[Stage]:
         "providers": {"fake": SimpleNamespace(can_repeat_send=True)},
         "engines": {"fake": engine},
     }
-    keeper = Keeper(**parts, clock=NoTimeouts(), renew_seconds=1, give_seconds=1)
+    clock = NoTimeouts()
+    keeper = Keeper(
+        leases=parts["leases"],
+        instances=parts["instances"],
+        opener=Opener(**parts, clock=clock),
+        clock=clock,
+        renew_seconds=1,
+        give_seconds=1,
+    )
     running = asyncio.create_task(keeper.run_until(stopping))
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
@@ -179,7 +188,7 @@ async def test_what_was_told_is_written_before_the_session_closes(stage: Stage) 
     await reopening
 
     assert first.acknowledged == ["a"]
-    assert stage.keeper.connected == {}
+    assert "one" not in stage.keeper.connected
 
 
 async def test_reopening_ends_the_pause_after_a_failure(stage: Stage) -> None:
@@ -205,7 +214,7 @@ async def test_a_timeout_of_the_engine_is_a_failure(
         reported.append(error)
         seen.set()
 
-    monkeypatch.setattr("gateway.sessions.keeper.report_error", report)
+    monkeypatch.setattr("gateway.sessions.opening.report_error", report)
     stage.engine.openings[0].told.put_nowait(TimeoutError("too slow"))
     await seen.wait()
     await stage.keeper.reopen("one")
