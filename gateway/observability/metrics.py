@@ -69,6 +69,12 @@ class Metrics:
         self._holds = Counter(
             "queue_holds_total", "Lines held until a time.", ("kind", *own), registry=registry
         )
+        self._restarts = Counter(
+            "session_restarts_total",
+            "Sessions that broke and were started again, by what was wrong.",
+            ("reason", *own),
+            registry=registry,
+        )
         self.purged = Counter(
             "queue_purged_total", "Messages removed from a queue by its owner.", registry=registry
         )
@@ -167,6 +173,9 @@ class Metrics:
 
     def held(self, kind: str, instance_id: str) -> None:
         _counter(self._holds, kind, *self._own(instance_id)).inc()
+
+    def restarted(self, reason: str, instance_id: str) -> None:
+        _counter(self._restarts, reason, *self._own(instance_id)).inc()
 
     def posted(self, kind: str, outcome: str) -> None:
         _counter(self._callbacks, kind, outcome).inc()

@@ -224,6 +224,7 @@ class Gateway:
                     store=PostgresProviderStore(database, notifications, room=name),
                     database_url=url_for_others(url, schema=name),
                     picture=pictures.jpeg,
+                    metrics=self._metrics,
                 )
             )
             for name in offered_providers(self._settings)

@@ -27,6 +27,7 @@ from gateway.errors import (
     TryAgainLater,
     Unconfirmed,
 )
+from gateway.observability.metrics import Metrics
 from gateway.sessions.events import (
     Acknowledgement,
     CallChanged,
@@ -210,6 +211,7 @@ class Surroundings:
     store: ProviderStore
     database_url: str = ""
     picture: Callable[[str], Awaitable[bytes]] = no_pictures
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 @runtime_checkable

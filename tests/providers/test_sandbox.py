@@ -4,18 +4,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from psycopg.sql import SQL
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Mount
 
 from gateway.clock import Clock
 from gateway.contract.instances import (
@@ -34,13 +29,7 @@ from gateway.contract.messages.polls_and_events import PollOption, SendPoll
 from gateway.contract.messages.text import SendText
 from gateway.contract.operation import Operation, Value
 from gateway.contract.presence import MarkRead, ShowTyping
-from gateway.contract.wire import Wire
-from gateway.database.notifications import Notifications
-from gateway.database.pool import Database
-from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import (
-    DatabaseUnavailable,
-    GatewayError,
     InvalidSettings,
     NotConnected,
     NotSupported,
@@ -48,14 +37,11 @@ from gateway.errors import (
     Restricted,
     TryAgainLater,
     Unconfirmed,
-    UnknownInstance,
 )
-from gateway.providers import load_provider, provider_names
+from gateway.providers import load_provider
 from gateway.providers.sandbox import SandboxProvider, pairing
-from gateway.providers.sandbox.engine import SandboxEngine
 from gateway.providers.sandbox.happenings import Moment, ReceiveBody
 from gateway.providers.sandbox.messages import plan_receipts
-from gateway.providers.sandbox.people import People
 from gateway.providers.sandbox.session import SandboxSession
 from gateway.providers.sandbox.settings import SandboxSettings, read_settings
 from gateway.providers.sandbox.telling import told as told_later
@@ -64,109 +50,20 @@ from gateway.sessions.provider import (
     Attempt,
     ConnectionChanged,
     Delivery,
-    Engine,
     MessageAcknowledged,
     MessageReceived,
-    Provider,
     Seat,
     Surroundings,
+)
+from tests.providers.sandbox_node import (
+    IMMEDIATE_RECEIPTS,
+    NO_RECEIPTS,
+    Node,
+    node_at,
 )
 
 PATIENCE_SECONDS = 10
 FRIEND = "5511988887777"
-NO_LATENCY = {
-    "GATEWAY_SANDBOX_LATENCY_MIN_SECONDS": "0",
-    "GATEWAY_SANDBOX_LATENCY_MAX_SECONDS": "0",
-}
-NO_RECEIPTS = {**NO_LATENCY, "GATEWAY_SANDBOX_RECEIPTS": "off"}
-IMMEDIATE_RECEIPTS = {**NO_LATENCY, "GATEWAY_SANDBOX_RECEIPTS": "0"}
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-class CountingStore(PostgresProviderStore):
-    """Knows which statements ran."""
-
-    statements: list[str]
-    refused_looks = 0
-
-    async def fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:
-        if not name.startswith("forget_old"):  # once an hour, whatever happens
-            self.statements.append(name)
-        if name == "due_events" and self.refused_looks:
-            self.refused_looks -= 1
-            raise DatabaseUnavailable("gone for a while")
-        return await super().fetch(name, **parameters)
-
-
-@dataclass
-class Node:
-    """A process that runs the sandbox."""
-
-    engine: SandboxEngine
-    store: CountingStore
-    database: Database
-    people: People
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @asynccontextmanager
-    async def pumping(self) -> AsyncIterator[None]:
-        async with asyncio.TaskGroup() as parts:
-            parts.create_task(self.engine.run_until(self.stopping))
-            try:
-                yield
-            finally:
-                self.stopping.set()
-
-    @asynccontextmanager
-    async def http(self) -> AsyncIterator[httpx.AsyncClient]:
-        async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(control_app(self.engine)), base_url="http://sandbox"
-        ) as client:
-            yield client
-
-
-async def authorise(headers: Mapping[str, str], instance_id: str) -> None:
-    assert headers["host"] == "sandbox"
-    if instance_id == "stranger":
-        raise UnknownInstance
-
-
-def control_app(engine: SandboxEngine) -> Starlette:
-    async def render(request: Request, error: Exception) -> Response:
-        del request
-        status = 404 if isinstance(error, UnknownInstance) else 400
-        return JSONResponse({"error": str(error)}, status_code=status)
-
-    return Starlette(
-        routes=[Mount("/sandbox", engine.ingress(authorise))],
-        exception_handlers={GatewayError: render},
-    )
-
-
-@asynccontextmanager
-async def node_at(
-    url: str, environment: Mapping[str, str] = NO_RECEIPTS, *, listen: bool = True
-) -> AsyncIterator[Node]:
-    clock, stopping = Clock(), asyncio.Event()
-    notifications = Notifications(url, clock)
-    database = Database(url, min_size=1, max_size=4)
-    await database.open()
-    store = CountingStore(database, notifications, room="sandbox")
-    store.statements = []
-    engine = SandboxProvider().start(Surroundings(environment, Path(), clock, store))
-    people = People(store, lambda count: b"\1" * count)
-    async with asyncio.TaskGroup() as parts:
-        parts.create_task(database.run_until(stopping))
-        if listen:
-            parts.create_task(notifications.run_until(stopping))
-        try:
-            yield Node(engine, store, database, people)
-        finally:
-            stopping.set()
 
 
 @pytest.fixture
@@ -239,21 +136,6 @@ async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 # --- the port and the settings ---
-
-
-def engine_fits_the_port(engine: SandboxEngine) -> Engine:
-    return engine
-
-
-def test_fits_the_port() -> None:
-    provider = load_provider("sandbox")
-    assert isinstance(provider, Provider)
-    assert provider.name == "sandbox"
-    assert provider.can_repeat_send
-    assert provider.supports(SendText)
-    assert provider.supports(ShowTyping)
-    assert not provider.supports(Wire)
-    assert "sandbox" in provider_names()
 
 
 def test_an_unknown_provider_is_refused_in_words() -> None:
@@ -405,20 +287,6 @@ async def test_a_newer_lease_silences_the_older(node: Node) -> None:
         await node.people.change_state("one", ConnectionState.DISCONNECTED)
         assert (await newer.next()).state is ConnectionState.DISCONNECTED
     assert [row["seen"] for row in await sent(node)] == [1]
-
-
-async def test_nothing_is_sent_past_the_lease_or_after_closing(node: Node) -> None:
-    lapsed = replace(seat(), may_act_until=lambda: 0.0)
-    async with connected(node, lapsed) as told:
-        with pytest.raises(NotConnected):
-            await told.session.send(text(), attempt())
-    async with connected(node) as told:
-        pass
-    with pytest.raises(NotConnected):
-        await told.session.send(text(), attempt())
-    with pytest.raises(StopAsyncIteration):
-        await anext(told.session.events())
-    assert await sent(node) == []
 
 
 # --- sending ---
@@ -691,22 +559,13 @@ async def test_a_group_is_another_chat_than_its_writer(node: Node) -> None:
         assert (event.chat, event.sender) == ("120363025555555555-group", FRIEND)
 
 
-async def test_what_comes_while_out_of_reach_is_told_in_order_afterwards(node: Node) -> None:
+async def test_a_message_is_received_once(node: Node) -> None:
     async with connected(node) as told, node.http() as http:
-        await http.post("/sandbox/one/connection", json={"state": "down"})
-        for number in range(5):
-            await http.post(
-                "/sandbox/one/receive", json={"phone": FRIEND, "text": "hi", "messageId": number}
-            )
-            await http.post(
-                "/sandbox/one/receive",
-                json={"phone": FRIEND, "text": "hi", "messageId": f"{number}"},
-            )
-        assert (await told.next()).state is ConnectionState.DISCONNECTED
-        await http.post("/sandbox/one/connection", json={"state": "up"})
-        assert (await told.next()).state is ConnectionState.CONNECTED
-        ids = [(await told.next()).provider_message_id for _ in range(5)]
-        assert ids == [str(number) for number in range(5)]
+        body = {"phone": FRIEND, "text": "hi"}
+        for message_id in (0, "0", "1"):
+            await http.post("/sandbox/one/receive", json={**body, "messageId": message_id})
+        ids = [(await told.next()).provider_message_id for _ in range(2)]
+        assert ids == ["0", "1"]
 
 
 async def test_a_slow_reader_is_told_everything(node: Node) -> None:

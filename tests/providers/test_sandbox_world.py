@@ -26,7 +26,8 @@ from gateway.errors import CallerError, InvalidRequest, NotFound
 from gateway.providers.sandbox.groups import MOST_MEMBERS
 from gateway.providers.sandbox.newsletters import invite_admin
 from gateway.providers.sandbox.session import SandboxSession
-from tests.providers.test_sandbox import Node, node_at, opened, seat
+from tests.providers.sandbox_node import Node, node_at
+from tests.providers.test_sandbox import opened, seat
 
 ANA = "5511988887777"
 

@@ -12,6 +12,7 @@ from gateway.clock import Clock
 from gateway.contract.instances import QrCode, ReadQrCode
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
+from gateway.contract.messages.text import SendText
 from gateway.contract.send import Send
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database, url_for_others
@@ -24,6 +25,7 @@ from gateway.sessions.provider import (
     Attempt,
     ConnectionChanged,
     Event,
+    MessageAcknowledged,
     MessageReceived,
     Receipt,
     Seat,
@@ -34,6 +36,14 @@ from tests.providers.fake_whatsapp.client import FakeWhatsApp
 PATIENCE_SECONDS = 30
 Fact = TypeVar("Fact")
 _numbers = itertools.count(5511900000001)
+_fences = itertools.count(1)
+
+
+@dataclass
+class Lease:
+    """When a session must be over, on the monotonic clock."""
+
+    until: float = float("inf")
 
 
 @dataclass
@@ -43,6 +53,7 @@ class Line:
     session: WhatsmeowSession
     whatsapp: FakeWhatsApp
     phone: str
+    lease: Lease
     told: list[Event] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -52,6 +63,11 @@ class Line:
                 self.told.append(delivery.event)
                 await delivery.acknowledge()
                 self._changed.set()
+
+    def forget(self) -> None:
+        """All that was told but the newest state."""
+        states = [event for event in self.told if isinstance(event, ConnectionChanged)]
+        self.told[:] = states[-1:]
 
     async def wait_for(
         self, kind: type[Fact], when: Callable[[Fact], bool] = lambda _fact: True
@@ -67,6 +83,11 @@ class Line:
     async def wait_for_message(self, provider_id: str) -> MessageReceived:
         return await self.wait_for(
             MessageReceived, lambda message: message.provider_message_id == provider_id
+        )
+
+    async def wait_for_status(self, our_id: str) -> MessageAcknowledged:
+        return await self.wait_for(
+            MessageAcknowledged, lambda status: our_id in status.provider_message_ids
         )
 
     async def until_state(self, state: ConnectionState) -> ConnectionChanged:
@@ -105,24 +126,40 @@ class Line:
         return child.pid
 
 
+Pair = tuple[Line, Line]
+
+
+async def settled(one: Line, other: Line) -> None:
+    """Returns when all that was under way between them has been told, and forgets it."""
+    for line in (one, other):
+        await line.until_state(ConnectionState.CONNECTED)
+    for sender, recipient in ((one, other), (other, one)):
+        name = f"fence {next(_fences)}"
+        receipt = await sender.send(SendText(phone=recipient.phone, message=name), name)
+        await recipient.wait_for_message(receipt.provider_message_id)
+        await sender.wait_for_status(name)
+    for line in (one, other):
+        line.forget()
+
+
 @dataclass
 class Node:
-    """`lease` is when every session of it must be over, on the monotonic clock."""
+    """A process, and the lines that stay open as long as it."""
 
     engine: WhatsmeowEngine
     whatsapp: FakeWhatsApp
     stack: AsyncExitStack
     tasks: asyncio.TaskGroup
-    lease: float = float("inf")
 
     @asynccontextmanager
     async def opened(
         self, instance_id: str, *, phone: str | None = None, epoch: int = 1
     ) -> AsyncIterator[Line]:
-        seat = Seat(instance_id, epoch, {}, lambda: self.lease)
+        lease = Lease()
+        seat = Seat(instance_id, epoch, {}, lambda: lease.until)
         async with self.engine.open_session(seat) as session:
             assert isinstance(session, WhatsmeowSession)
-            line = Line(session, self.whatsapp, phone or str(next(_numbers)))
+            line = Line(session, self.whatsapp, phone or str(next(_numbers)), lease)
             reading = self.tasks.create_task(line.read())
             try:
                 yield line
@@ -148,7 +185,8 @@ async def node_at(
     database = Database(url, min_size=1, max_size=4)
     await database.open()
     environment = whatsapp.environment | {
-        f"GATEWAY_WHATSMEOW_{name.upper()}": str(value) for name, value in settings.items()
+        f"GATEWAY_WHATSMEOW_{name.upper()}": str(value)
+        for name, value in {"restart_seconds": 0.1, **settings}.items()
     }
     surroundings = Surroundings(
         environment,

@@ -26,7 +26,9 @@ class WhatsmeowEngine:
     def __init__(self, surroundings: Surroundings, settings: WhatsmeowSettings) -> None:
         self._clock = surroundings.clock
         self._children = Children(
-            surroundings.environment, instances_per_process=settings.instances_per_process
+            surroundings.environment,
+            instances_per_process=settings.instances_per_process,
+            starts_at_once=settings.starts_at_once,
         )
         self._store = Store(surroundings.store, self._clock)
         self._around = Surrounding(
@@ -37,6 +39,7 @@ class WhatsmeowEngine:
             surroundings.data_dir,
             surroundings.database_url,
             surroundings.picture,
+            surroundings.metrics,
         )
         self._seats: dict[str, Seat] = {}
 

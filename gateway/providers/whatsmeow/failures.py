@@ -1,7 +1,10 @@
-"""What the library's errors mean for a message: one table."""
+"""What the library's errors mean, for a message and for a session."""
 
 from gateway.errors import GatewayError, NotConnected, Refused, TryAgainLater, Unconfirmed
-from gateway.providers.whatsmeow.process import VerbFailed
+from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
+
+NO_ANSWER = "NoAnswer"
+"""The failure of a session that says it is connected and is dead."""
 
 _NOT_CONNECTED = ("websocket not connected", "not logged in", "store is nil", "client is nil")
 _NOBODY = ("no lid found", "not on whatsapp")
@@ -25,3 +28,14 @@ def failure_of(error: VerbFailed, *, may_have_left: bool) -> GatewayError:
     if any(part in said for part in _NOBODY):
         return Refused("the number is not on WhatsApp")
     return TryAgainLater(error.text or error.failure)
+
+
+def breakage_of(error: Exception) -> str:
+    """Why a session has to be started again: few words, as each is a label of a metric."""
+    match error:
+        case ChildGone():
+            return "process_ended"
+        case VerbFailed(failure=failure):
+            return "no_answer" if failure == NO_ANSWER else "library_error"
+        case _:
+            return "not_started"

@@ -198,11 +198,15 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
 class Children:
     """The processes of this engine, and which of them has room."""
 
-    def __init__(self, environment: Mapping[str, str], *, instances_per_process: int) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], *, instances_per_process: int, starts_at_once: int
+    ) -> None:
         self._environment, self._most = environment, instances_per_process
         self._all: dict[Child, set[str]] = {}
         self._shared: set[Child] = set()
         self._starting = asyncio.Lock()
+        self.turn_to_start = asyncio.Semaphore(starts_at_once)
+        """Held until a client is open: to load the library is what takes a processor's time."""
 
     async def place(self, instance_id: str, hear: Hear, *, alone: bool, deadline: float) -> Child:
         """A process with room; one of its own for a session that is not linked yet.

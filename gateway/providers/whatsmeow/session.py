@@ -83,6 +83,8 @@ class WhatsmeowSession:
 
     async def send(self, message: Send, attempt: Attempt) -> Receipt:
         self._require_right_to_act()
+        if attempt.epoch < self.seat.epoch:
+            raise NotConnected("The message was taken under an older lease.")
         try:
             async with asyncio.timeout(attempt.time_limit_seconds), self._sending:
                 self._on_its_way = _OnItsWay(attempt.message_id)

@@ -21,6 +21,12 @@ class WhatsmeowSettings(BaseModel):
         le=100,
         description="sessions in one child process; more save memory, and fall together",
     )
+    starts_at_once: int = Field(
+        4,
+        ge=1,
+        description="sessions that start at the same time, a second of processor time each; the "
+        "others wait for their turn",
+    )
     keys: Literal["postgres", "file"] = Field(
         "postgres",
         description="where the keys of linked devices are: `postgres` lets a session move to "

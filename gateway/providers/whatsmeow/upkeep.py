@@ -19,6 +19,8 @@ from typing import Any
 from gateway.clock import Clock
 from gateway.errors import NotConnected, SessionUnavailable
 from gateway.observability.logging import logger
+from gateway.observability.metrics import Metrics
+from gateway.providers.whatsmeow.failures import NO_ANSWER, breakage_of
 from gateway.providers.whatsmeow.process import Child, ChildGone, Children, VerbFailed
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
@@ -27,6 +29,7 @@ from gateway.sessions.provider import Seat
 from gateway.whatsmeow_child.frames import Json, Tell
 
 _LINKING_SECONDS = 160.0  # six codes; then the library shows no more and cannot be stopped
+_OPENING_SECONDS = 60.0
 _FIRST_CODE_SECONDS = 20.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _CALM_SECONDS = 60.0
@@ -66,6 +69,7 @@ class Surrounding:
     data_dir: Path
     key_store: str
     picture: Callable[[str], Awaitable[bytes]]
+    metrics: Metrics
 
 
 class Upkeep:
@@ -85,6 +89,7 @@ class Upkeep:
         self._device: str | None = None
         self._code: str | None = None
         self._code_shown = asyncio.Event()
+        self._opened = asyncio.Event()
         self._wanted = asyncio.Event()
         self._over = asyncio.Event()
         self._connections: deque[float] = deque(maxlen=_LOOP_TIMES)
@@ -142,6 +147,7 @@ class Upkeep:
     async def code(self) -> str:
         """The text of the QR code that is shown now; starts linking where need be."""
         self._wanted.set()
+        await self._opened.wait()  # as long as who asks has patience: others may start before
         try:
             async with asyncio.timeout(_FIRST_CODE_SECONDS):
                 await self._code_shown.wait()
@@ -178,26 +184,36 @@ class Upkeep:
         around, instance_id = self._around, self._seat.instance_id
         self._over.clear()
         linking = self._device is None
-        child = await around.children.place(
-            instance_id, self._hear, alone=linking, deadline=self._seat.may_act_until()
-        )
-        try:
-            self._child = child
+        async with contextlib.AsyncExitStack() as afterwards:
+            async with around.children.turn_to_start:
+                child = await around.children.place(
+                    instance_id, self._hear, alone=linking, deadline=self._seat.may_act_until()
+                )
+                afterwards.push_async_callback(self._leave, child)
+                await self._open(child)
+            if linking:
+                await self._link(child)
+            await self._watch(child)
+
+    async def _open(self, child: Child) -> None:
+        instance_id = self._seat.instance_id
+        self._child = child
+        async with asyncio.timeout(_OPENING_SECONDS):
             await child.ask(
                 instance_id,
                 "open",
                 store=self._key_store(),
                 device=self._device,
                 uuid=f"{instance_id}-{secrets.token_hex(4)}",
-                name=around.settings.device_name,
+                name=self._around.settings.device_name,
             )
-            if linking:
-                await self._link(child)
-            await self._watch(child)
-        finally:
-            self._child, self._code = None, None
-            self._code_shown.clear()
-            await around.children.leave(child, instance_id)
+        self._opened.set()
+
+    async def _leave(self, child: Child) -> None:
+        self._child, self._code = None, None
+        self._opened.clear()
+        self._code_shown.clear()
+        await self._around.children.leave(child, self._seat.instance_id)
 
     async def _link(self, child: Child) -> None:
         """Until a phone was linked, or the codes are used up."""
@@ -225,7 +241,7 @@ class Upkeep:
                 raise
             except TimeoutError:
                 logger.warning("session_dead", instance_id=self._seat.instance_id, verb=verb)
-                raise VerbFailed("Dead", "the session no longer answered") from None
+                raise VerbFailed(NO_ANSWER, "the session no longer answered") from None
 
     async def _rest(self, child: Child) -> bool:
         """Waits until the next probe is due; says whether it was over before."""
@@ -326,6 +342,7 @@ class Upkeep:
         return self._around.data_dir / "whatsmeow" / f"{self._seat.instance_id}.db"
 
     def _report_death(self, error: Exception) -> None:
+        self._around.metrics.restarted(breakage_of(error), self._seat.instance_id)
         logger.error(
             "whatsmeow_session_died",
             instance_id=self._seat.instance_id,

@@ -106,6 +106,8 @@ class Universe:
         """Whether messages are delivered, and their sender is never told."""
         self.lose = False
         """Whether messages are taken, and nothing comes of them."""
+        self.next_fault: str | None = None
+        """What the next message gets: the code of an error, or `lose`."""
 
     def account(self, phone: str) -> Account:
         if phone not in self.accounts:

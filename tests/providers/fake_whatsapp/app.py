@@ -20,6 +20,9 @@ Body = dict[str, Any]
 
 def whatsapp_app(universe: Universe) -> Starlette:
     async def chat(socket: WebSocket) -> None:
+        if universe.refusing:
+            await socket.close()
+            return
         await socket.accept()
         await Connection(socket, universe).run()
 
@@ -74,7 +77,7 @@ class Control:
         return {}
 
     async def behave(self, body: Body) -> Body:
-        for name in ("refusing", "mute", "hold_acks", "lose"):
+        for name in ("refusing", "mute", "hold_acks", "lose", "next_fault"):
             setattr(self._universe, name, body.get(name, getattr(self._universe, name)))
         return {}
 

@@ -30,7 +30,12 @@ async def message(sender: "Connection", node: Node) -> None:
     universe.sent.append(
         Sent(number, sender.jid.user, f"{to.user}@{to.server}", node.get_str("type"), extras)
     )
-    if universe.lose:
+    confirmation: dict[str, AttrValue] = {"class": "message", "id": number, "t": now(), "from": to}
+    fault, universe.next_fault = universe.next_fault, None
+    if fault and fault != "lose":
+        await sender.send(Node("ack", confirmation | {"error": fault}))
+        return
+    if fault or universe.lose:
         return
     for recipient, parts in list(_parts(sender, node, to)):
         device = universe.device(recipient)
@@ -42,7 +47,6 @@ async def message(sender: "Connection", node: Node) -> None:
             await device.connection.send(copy)
     if universe.hold_acks:
         return
-    confirmation: dict[str, AttrValue] = {"class": "message", "id": number, "t": now(), "from": to}
     await sender.send(Node("ack", confirmation))
 
 

@@ -80,9 +80,6 @@ class Connection:
             await self.close()
 
     async def _run(self) -> None:
-        if self.universe.refusing:
-            await self.close()
-            return
         frames = self._frames()
         handshake = Handshake(self.universe.certificates)
         await self._send_frame(handshake.answer(await anext(frames)))

@@ -1,0 +1,205 @@
+"""What tests of the port may do on the far side of a provider, whichever it is."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol, TypeVar
+
+from gateway.contract.messages.text import SendText
+from gateway.contract.send import Send
+from gateway.errors import ProviderError, Refused, TryAgainLater, Unconfirmed
+from gateway.sessions.connection import ConnectionState
+from gateway.sessions.provider import (
+    Attempt,
+    ConnectionChanged,
+    Delivery,
+    Engine,
+    MessageReceived,
+    Receipt,
+    Seat,
+    Session,
+)
+from tests.providers import sandbox_node, whatsmeow_node
+from tests.providers.fake_whatsapp.client import FakeWhatsApp, seen
+
+INSTANCE = "conforming"
+_PATIENCE_SECONDS = 30
+Fact = TypeVar("Fact")
+
+
+class World(Protocol):
+    """A provider at work, with one instance that is linked, and a friend of its owner."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def friend(self) -> str: ...
+
+    async def texts_seen(self) -> list[str]:
+        """What the friend has received, oldest first."""
+        ...
+
+    async def write(self, text: str) -> None:
+        """The friend writes to the instance."""
+        ...
+
+    async def cut(self) -> None:
+        """WhatsApp is out of reach of the instance, until it is mended."""
+        ...
+
+    async def mend(self) -> None: ...
+
+    async def fail_next(self, failure: type[ProviderError]) -> None:
+        """The next message is refused, or put off, or its answer is lost."""
+        ...
+
+
+class SandboxWorld:
+    """The friend is whoever the instance writes to."""
+
+    friend = "5511988887777"
+    _FAULTS: ClassVar[dict[type[ProviderError], str]] = {
+        Refused: "permanent",
+        TryAgainLater: "transient",
+        Unconfirmed: "timeout",
+    }
+
+    def __init__(self, node: sandbox_node.Node) -> None:
+        self._node, self.engine = node, node.engine
+
+    async def texts_seen(self) -> list[str]:
+        rows = await self._node.people.sent(INSTANCE, after=0, most=1000)
+        return [row["payload"]["message"] for row in rows]
+
+    async def write(self, text: str) -> None:
+        await self._post("receive", phone=self.friend, text=text)
+
+    async def cut(self) -> None:
+        await self._post("connection", state="down")
+
+    async def mend(self) -> None:
+        await self._post("connection", state="up")
+
+    async def fail_next(self, failure: type[ProviderError]) -> None:
+        await self._post("faults", next=[self._FAULTS[failure]])
+
+    async def _post(self, command: str, **body: object) -> None:
+        async with self._node.http() as http:
+            answer = await http.post(f"/sandbox/{INSTANCE}/{command}", json=body)
+            assert answer.is_success, answer.text
+
+
+class WhatsmeowWorld:
+    """The friend is another line of the same node."""
+
+    _FAULTS: ClassVar[dict[type[ProviderError], str]] = {
+        Refused: "479",
+        TryAgainLater: "503",
+        Unconfirmed: "lose",
+    }
+
+    def __init__(self, node: whatsmeow_node.Node, friend: whatsmeow_node.Line, phone: str) -> None:
+        self._whatsapp, self.engine = node.whatsapp, node.engine
+        self._line, self.friend, self._phone = friend, friend.phone, phone
+
+    async def texts_seen(self) -> list[str]:
+        received = [event for event in self._line.told if isinstance(event, MessageReceived)]
+        return [event.content["text"]["message"] for event in received]
+
+    async def write(self, text: str) -> None:
+        await self._line.send(SendText(phone=self._phone, message=text), f"friend's {text}")
+
+    async def cut(self) -> None:
+        await self._whatsapp.control("behave", refusing=True)
+        await self._whatsapp.control("cut", phone=self._phone)
+
+    async def mend(self) -> None:
+        await self._whatsapp.control("behave", refusing=False)
+
+    async def fail_next(self, failure: type[ProviderError]) -> None:
+        await self._whatsapp.control("behave", next_fault=self._FAULTS[failure])
+
+
+@asynccontextmanager
+async def sandbox_world(url: str) -> AsyncIterator[World]:
+    async with (
+        sandbox_node.node_at(url, sandbox_node.IMMEDIATE_RECEIPTS) as node,
+        node.pumping(),
+    ):
+        yield SandboxWorld(node)
+
+
+@asynccontextmanager
+async def whatsmeow_world(url: str, folder: Path, whatsapp: FakeWhatsApp) -> AsyncIterator[World]:
+    async with whatsmeow_node.node_at(url, folder, whatsapp) as node:
+        async with node.opened(INSTANCE) as line:
+            await line.link()
+        yield WhatsmeowWorld(node, await node.linked("friend"), line.phone)
+
+
+@dataclass
+class Opened:
+    """A session that a test reads delivery by delivery."""
+
+    session: Session
+    events: AsyncIterator[Delivery]
+    epoch: int
+
+    async def delivery(
+        self, kind: type[Fact], when: Callable[[Fact], bool] = lambda _fact: True
+    ) -> tuple[Fact, Delivery]:
+        """The next such event, not acknowledged; those before it are."""
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            while True:
+                delivery = await anext(self.events)
+                if isinstance(delivery.event, kind) and when(delivery.event):
+                    return delivery.event, delivery
+                await delivery.acknowledge()
+
+    async def next(
+        self, kind: type[Fact], when: Callable[[Fact], bool] = lambda _fact: True
+    ) -> Fact:
+        event, delivery = await self.delivery(kind, when)
+        await delivery.acknowledge()
+        return event
+
+    async def until(self, state: ConnectionState) -> ConnectionChanged:
+        return await self.next(ConnectionChanged, lambda change: change.state is state)
+
+    async def send(
+        self, message: Send, message_id: str, *, epoch: int | None = None, seconds: float = 20
+    ) -> Receipt:
+        attempt = Attempt(message_id, self.epoch if epoch is None else epoch, seconds)
+        return await self.session.send(message, attempt)
+
+    async def text(self) -> str:
+        """The next that was received."""
+        received = await self.next(MessageReceived)
+        return str(received.content["text"]["message"])
+
+
+@asynccontextmanager
+async def opened(
+    world: World, *, epoch: int = 1, may_act_until: Callable[[], float] = lambda: float("inf")
+) -> AsyncIterator[Opened]:
+    seat = Seat(INSTANCE, epoch, {"paired": True}, may_act_until)
+    async with world.engine.open_session(seat) as session:
+        events = session.events()
+        async with aclosing(events):  # type: ignore[type-var]
+            yield Opened(session, events, epoch)
+
+
+@asynccontextmanager
+async def connected(world: World, *, epoch: int = 1) -> AsyncIterator[Opened]:
+    async with opened(world, epoch=epoch) as told:
+        await told.until(ConnectionState.CONNECTED)
+        yield told
+
+
+async def seen_when(world: World, last: str) -> list[str]:
+    """What the friend has seen as soon as *last* is among it."""
+    texts: list[str] = await seen(world.texts_seen, lambda found: last in found)
+    return texts

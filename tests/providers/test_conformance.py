@@ -1,0 +1,174 @@
+"""What the port promises, of every provider that can be run here."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.contract.messages.text import SendText
+from gateway.contract.operation import Value
+from gateway.contract.wire import Wire
+from gateway.errors import (
+    NotConnected,
+    NotSupported,
+    Refused,
+    TryAgainLater,
+    Unconfirmed,
+)
+from gateway.providers import load_provider, provider_names
+from gateway.sessions.connection import ConnectionState
+from gateway.sessions.provider import MessageAcknowledged, MessageReceived, Provider
+from tests.providers.conformance import (
+    World,
+    connected,
+    opened,
+    sandbox_world,
+    seen_when,
+    whatsmeow_world,
+)
+from tests.providers.fake_whatsapp.client import FakeWhatsApp
+
+NAMES = ("sandbox", "whatsmeow")
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def provider(request: pytest.FixtureRequest) -> Provider:
+    return load_provider(request.param)
+
+
+@pytest.fixture(scope="module")
+async def world(
+    provider: Provider,
+    shared_database_url: str,
+    whatsapp: FakeWhatsApp,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[World]:
+    folder = tmp_path_factory.mktemp("world")
+    opening = (
+        sandbox_world(shared_database_url)
+        if provider.name == "sandbox"
+        else whatsmeow_world(shared_database_url, folder, whatsapp)
+    )
+    async with opening as world:
+        yield world
+
+
+@pytest.fixture
+def name() -> str:
+    """Of a message: no other test has one like it."""
+    return f"M{next(_numbers)}"
+
+
+def text(world: World, message: str) -> SendText:
+    return SendText(phone=world.friend, message=message)
+
+
+def test_it_fits_the_port(provider: Provider) -> None:
+    assert isinstance(provider, Provider)
+    assert provider.name in provider_names()
+    assert provider.supports(SendText)
+    assert not provider.supports(Wire)
+    assert all(field.description for field in provider.settings.model_fields.values())
+
+
+async def test_what_it_cannot_do_it_says(world: World) -> None:
+    async with connected(world) as told:
+        with pytest.raises(NotSupported):
+            await told.session.ask(Value())  # type: ignore[arg-type]
+        with pytest.raises(NotSupported):
+            await told.send(Value(), "M")  # type: ignore[arg-type]
+
+
+async def test_a_message_arrives_and_its_status_names_it_as_we_do(world: World, name: str) -> None:
+    async with connected(world) as told:
+        receipt = await told.send(text(world, name), name)
+        assert receipt.provider_message_id
+        delivered = await told.next(
+            MessageAcknowledged, lambda status: name in status.provider_message_ids
+        )
+        assert delivered.status == "delivered"
+    assert (await seen_when(world, name)).count(name) == 1
+
+
+async def test_a_repeat_is_seen_once_if_and_only_if_that_is_promised(
+    world: World, provider: Provider, name: str
+) -> None:
+    async with connected(world) as told:
+        for _ in range(2):
+            await told.send(text(world, name), name)
+        await told.send(text(world, f"{name} last"), f"{name} last")
+    times = (await seen_when(world, f"{name} last")).count(name)
+    assert times == (1 if provider.can_repeat_send else 2)
+
+
+async def test_nothing_is_sent_without_the_right_to(world: World, name: str) -> None:
+    until = float("inf")
+    async with opened(world, epoch=2, may_act_until=lambda: until) as told:
+        await told.until(ConnectionState.CONNECTED)
+        with pytest.raises(NotConnected):
+            await told.send(text(world, name), name, epoch=1)
+        until = time.monotonic()
+        with pytest.raises(NotConnected):
+            await told.send(text(world, name), name)
+    with pytest.raises(NotConnected):
+        await told.send(text(world, name), name)
+    async with asyncio.timeout(5):  # closed, it ends
+        async for _ in told.session.events():
+            pass
+
+    async with connected(world, epoch=2) as told:
+        await told.send(text(world, f"{name} last"), f"{name} last")
+    assert name not in await seen_when(world, f"{name} last")
+
+
+async def test_a_failure_says_what_became_of_the_message(world: World, name: str) -> None:
+    async with connected(world, epoch=2) as told:
+        for failure in (Refused, TryAgainLater):
+            await world.fail_next(failure)
+            with pytest.raises(failure):
+                await told.send(text(world, name), name)
+        await told.send(text(world, f"{name} last"), f"{name} last")
+        await world.fail_next(Unconfirmed)
+        with pytest.raises(Unconfirmed):
+            await told.send(text(world, f"{name} lost"), f"{name} lost", seconds=1)
+    assert name not in await seen_when(world, f"{name} last")
+
+
+async def test_what_happens_is_told_in_order_and_again_until_it_is_acknowledged(
+    world: World, name: str
+) -> None:
+    texts = [f"{name} {number}" for number in range(3)]
+    async with connected(world, epoch=2) as told:
+        for each in texts:
+            await world.write(each)
+        first, delivery = await told.delivery(MessageReceived)
+        assert first.content == {"text": {"message": texts[0]}}
+        assert (first.chat, first.sender, first.from_me) == (world.friend, world.friend, False)
+    async with opened(world, epoch=2) as told:
+        again, repeated = await told.delivery(MessageReceived)
+        assert (again, repeated.event_id) == (first, delivery.event_id)
+        for _ in range(2):
+            await repeated.acknowledge()
+        assert [await told.text() for _ in range(2)] == texts[1:]
+    async with connected(world, epoch=2) as told:
+        await world.write(f"{name} last")
+        assert await told.text() == f"{name} last"
+
+
+async def test_a_cut_is_told_and_loses_nothing(world: World, name: str) -> None:
+    texts = [f"{name} {number}" for number in range(5)]
+    async with connected(world, epoch=2) as told:
+        await world.cut()
+        await told.until(ConnectionState.DISCONNECTED)
+        with pytest.raises(NotConnected):
+            await told.send(text(world, name), name)
+        for each in texts:
+            await world.write(each)
+        await world.mend()
+        await told.until(ConnectionState.CONNECTED)
+        assert [await told.text() for _ in texts] == texts
+        await told.send(text(world, f"{name} last"), f"{name} last")
+    assert name not in await seen_when(world, f"{name} last")
