@@ -12,6 +12,7 @@ from gateway.sessions.inbound import Inbound
 from gateway.sessions.inbound.files import FileLimits, Files
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
+from gateway.sessions.proxies import opened
 from gateway.sessions.relay import Relay, RelayDesk, relay_client
 from gateway.sessions.remembered import RememberingAsker
 from gateway.webhooks.outbox import Outbox
@@ -49,6 +50,7 @@ def build_sessions(ground: Ground, told: Callable[[], None]) -> Sessions:
         inbound=inbound,
         providers={name: load_provider(name) for name in ground.engines},
         engines=ground.engines,
+        proxy_of=lambda instance: opened(instance.sealed_proxy, ground.vault),
         clock=clock,
         renew_seconds=settings.lease_seconds / _RENEWALS_PER_LEASE,
         give_seconds=settings.send_timeout_seconds,

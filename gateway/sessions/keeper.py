@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway.bells import ringing
 from gateway.clock import Clock
+from gateway.contract.proxies import Proxy
 from gateway.database.notifications import Notifications
 from gateway.errors import DatabaseUnavailable, SessionUnavailable
 from gateway.instances.store import Instance, Instances
@@ -131,6 +132,7 @@ class Keeper:
         inbound: Inbound,
         providers: Mapping[str, Provider],
         engines: Mapping[str, Engine],
+        proxy_of: Callable[[Instance], Proxy | None],
         clock: Clock,
         renew_seconds: float,
         give_seconds: float,
@@ -143,12 +145,15 @@ class Keeper:
             inbound: takes what sessions tell.
             providers: by name.
             engines: by the same names.
+            proxy_of: decrypts; an instance whose proxy it cannot read stays disconnected.
             clock: time.
             renew_seconds: from one sign of life to the next.
-            give_seconds: how long an attempt under way may delay giving its lease away.
+            give_seconds: how long an attempt under way may delay giving its lease away, or the
+                change to another proxy.
         """
         self._leases, self._instances, self._inbound = leases, instances, inbound
         self._providers, self._engines = providers, engines
+        self._proxy_of = proxy_of
         self._clock, self._renew_seconds = clock, renew_seconds
         self._give_seconds = give_seconds
         self._unsure = True
@@ -161,7 +166,7 @@ class Keeper:
         self.listeners: list[Callable[[Instance, Event], None]] = []
 
     def listen(self, notifications: Notifications) -> None:
-        notifications.subscribe("instance_changed", self._touch, on_reconnect=self._bell.set)
+        notifications.subscribe("instance_changed", self._touch, on_reconnect=self._touch_all)
         notifications.subscribe("leases", lambda _nothing: self._bell.set())
 
     def watch(self) -> Changes:
@@ -312,6 +317,12 @@ class Keeper:
         self._touch_bell.set()
         self._bell.set()
 
+    def _touch_all(self) -> None:
+        """Announcements may have been lost."""
+        for instance_id in self._held:
+            self._touch(instance_id)
+        self._bell.set()
+
     async def _refresh_until(self, stopping: asyncio.Event, sessions: asyncio.TaskGroup) -> None:
         """Beside the rounds: thousands may change at once, and no renewal waits for them."""
         async with ringing(self._touch_bell, when=stopping):
@@ -339,8 +350,17 @@ class Keeper:
             held.task.cancel()
         elif not instance.wanted and not held.giving:
             self._start_giving(held, sessions)
-        elif held.live:
-            held.live.instance = instance
+        elif live := held.live:
+            before, live.instance = live.instance, instance
+            if instance.sealed_proxy != before.sealed_proxy and not held.giving:
+                sessions.create_task(self._reroute(held, live), name=f"reroute {instance_id}")
+
+    async def _reroute(self, held: _Held, live: LiveSession) -> None:
+        """Opens the session by the new way, once the attempt under way has its answer."""
+        self._disconnected(live.instance.id)
+        await self._clock.wait(live.unused, self._give_seconds)
+        if held.live is live and not held.giving:
+            held.reopen()
 
     async def _hold(self, lease: Lease) -> None:
         held = self._held[lease.instance_id]
@@ -382,6 +402,7 @@ class Keeper:
                     lease.epoch,
                     instance.provider_settings,
                     may_act_until=lambda: self._leases.may_act_until,
+                    proxy=self._proxy_of(instance),
                 )
                 session = await opened.enter_async_context(engine.open_session(seat))
             held.live = LiveSession(
@@ -389,6 +410,8 @@ class Keeper:
             )
             held.again.clear()
             held.opened.set()
+            self._touched.add(instance.id)  # it may have changed since it was looked up
+            self._touch_bell.set()
             try:
                 await self._read(held, held.live)
             finally:

@@ -73,9 +73,10 @@ from gateway.contract.messages.reactions import SendReaction
 from gateway.contract.messages.text import SendLink, SendText
 from gateway.contract.presence import RejectCall, ShowTyping
 from gateway.contract.privacy import ReadPrivacy, SetLastSeen
+from gateway.contract.proxies import Proxy
 from gateway.contract.received_media import ReadReceivedFile
 from gateway.contract.send import Send
-from gateway.errors import NotConnected, NotSupported, Unconfirmed
+from gateway.errors import NotConnected, NotSupported, SessionUnavailable, Unconfirmed
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
     CallChanged,
@@ -86,6 +87,7 @@ from gateway.sessions.provider import (
     PresenceChanged,
     Receipt,
 )
+from tests.fixtures.proxies import Kind, local_proxy
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake, seen
 from tests.providers.whatsmeow_node import Line, Node, node_at
 
@@ -145,6 +147,45 @@ async def test_a_phone_is_linked_by_a_code_looked_at_and_unlinked(
         state = await whatsapp.control("state")
         assert state["devices"][ana.phone] == [0]
         await ana.link()
+
+
+@pytest.mark.parametrize("kind", ["http", "socks5"])
+async def test_an_instance_is_linked_and_sends_through_its_own_proxy(
+    node: Node, whatsapp: FakeWhatsApp, kind: Kind
+) -> None:
+    bob = await node.linked("bob")
+    async with (
+        local_proxy(kind, beyond=whatsapp.port, login="ana:secret") as first,
+        local_proxy(kind, beyond=whatsapp.port) as second,
+    ):
+        async with node.opened("ana", proxy=Proxy(proxy_url=first.url)) as ana:
+            await ana.link()
+        linked_through = list(first.asked)
+        assert set(linked_through) == {"web.whatsapp.com:443"}
+
+        phone = ana.phone
+        async with node.opened(
+            "ana", phone=phone, epoch=2, proxy=Proxy(proxy_url=second.url)
+        ) as ana:
+            await ana.until_state(ConnectionState.CONNECTED)
+            await ana.send(SendText(phone=bob.phone, message="by another way"))
+            assert (await bob.wait_for(MessageReceived)).chat == phone
+        assert second.asked
+        assert first.asked == linked_through
+
+
+async def test_an_instance_connects_past_its_proxy_never(
+    node: Node, whatsapp: FakeWhatsApp
+) -> None:
+    async with (
+        local_proxy("http", refuses=403) as proxy,
+        node.opened("ana", proxy=Proxy(proxy_url=proxy.url)) as ana,
+    ):
+        before = (await whatsapp.control("state"))["logins"]
+        with pytest.raises(SessionUnavailable):
+            await ana.session.ask(ReadQrCode())
+        assert proxy.asked
+        assert (await whatsapp.control("state"))["logins"] == before
 
 
 async def test_what_comes_while_we_are_cut_off_comes_in_order_afterwards(

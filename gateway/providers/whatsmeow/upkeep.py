@@ -190,6 +190,7 @@ class Upkeep:
                 device=self._device,
                 uuid=f"{instance_id}-{secrets.token_hex(4)}",
                 name=around.settings.device_name,
+                proxy=self._seat.proxy and self._seat.proxy.model_dump(),
             )
             if linking:
                 await self._link(child)

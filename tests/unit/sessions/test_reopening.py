@@ -1,7 +1,7 @@
 """A session is closed and opened anew on request, one at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from gateway.errors import SessionUnavailable
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Standing
-from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, Result
+from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, Result, Seat
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PATIENCE_SECONDS = 10
@@ -58,6 +58,7 @@ class OneLease:
 class Opened:
     """One opening of the session, fed by the test."""
 
+    proxy: object = None
     told: asyncio.Queue[Delivery | Exception] = field(default_factory=asyncio.Queue)
     acknowledged: list[str] = field(default_factory=list)
 
@@ -91,12 +92,12 @@ class Engine:
         self.changed = asyncio.Event()
 
     @asynccontextmanager
-    async def open_session(self, _seat: object) -> AsyncIterator[Opened]:
+    async def open_session(self, seat: Seat) -> AsyncIterator[Opened]:
         self.changed.set()
         if self.refusals:
             self.refusals -= 1
             raise ConnectionError("no way")
-        session = Opened()
+        session = Opened(seat.proxy)
         self.openings.append(session)
         self.open_now += 1
         self.most_at_once = max(self.most_at_once, self.open_now)
@@ -129,29 +130,58 @@ class Stage:
     keeper: Keeper
     engine: Engine
     inbound: Inbound
+    instances: Instances
+    announcements: Announcements
+
+    def change_proxy(self, sealed: str) -> None:
+        self.engine.changed.clear()
+        self.instances.sealed_proxy = sealed
+        self.announcements.say["instance_changed"]("one")
 
 
+@dataclass
 class Instances:
+    sealed_proxy: str | None = None
+
     async def find(self, instance_id: str) -> Any:
-        return SimpleNamespace(id=instance_id, provider="fake", provider_settings={}, wanted=True)
+        return SimpleNamespace(
+            id=instance_id,
+            provider="fake",
+            provider_settings={},
+            wanted=True,
+            sealed_proxy=self.sealed_proxy,
+        )
+
+
+class Announcements:
+    """What the database would say."""
+
+    def __init__(self) -> None:
+        self.say: dict[str, Callable[[str], None]] = {}
+
+    def subscribe(self, channel: str, hear: Callable[[str], None], **_more: object) -> None:
+        self.say[channel] = hear
 
 
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
     engine, inbound, stopping = Engine(), Inbound(), asyncio.Event()
+    instances, announcements = Instances(), Announcements()
     parts: dict[str, Any] = {
         "leases": OneLease(),
-        "instances": Instances(),
+        "instances": instances,
         "inbound": inbound,
         "providers": {"fake": SimpleNamespace(can_repeat_send=True)},
         "engines": {"fake": engine},
+        "proxy_of": lambda instance: instance.sealed_proxy,
     }
     keeper = Keeper(**parts, clock=NoTimeouts(), renew_seconds=1, give_seconds=1)
+    keeper.listen(announcements)  # type: ignore[arg-type]
     running = asyncio.create_task(keeper.run_until(stopping))
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await engine.changed.wait()
-            yield Stage(keeper, engine, inbound)
+            yield Stage(keeper, engine, inbound, instances, announcements)
     finally:
         stopping.set()
         with suppress(asyncio.CancelledError):
@@ -217,3 +247,29 @@ async def test_a_timeout_of_the_engine_is_a_failure(
 async def test_what_this_node_does_not_hold_is_not_reopened(stage: Stage) -> None:
     with pytest.raises(SessionUnavailable, match="not open right now"):
         await stage.keeper.reopen("two")
+
+
+async def test_a_new_proxy_opens_the_session_anew_once_the_message_under_way_is_answered(
+    stage: Stage,
+) -> None:
+    changes = stage.keeper.watch()
+    stage.engine.openings[0].tell("a")
+    await changes.bell.wait()
+    changes.take()
+    with stage.keeper.connected["one"].in_use():
+        stage.change_proxy("sealed")
+        await changes.bell.wait()  # given no more messages
+        assert stage.keeper.connected == {}
+        assert len(stage.engine.openings) == 1
+    await stage.engine.changed.wait()
+
+    assert [opening.proxy for opening in stage.engine.openings] == [None, "sealed"]
+    assert stage.engine.most_at_once == 1
+
+
+async def test_another_change_leaves_the_session_open(stage: Stage) -> None:
+    stage.announcements.say["instance_changed"]("one")
+    stage.change_proxy("sealed")
+    await stage.engine.changed.wait()
+
+    assert len(stage.engine.openings) == 2
