@@ -179,7 +179,11 @@ class Upkeep:
         self._over.clear()
         linking = self._device is None
         child = await around.children.place(
-            instance_id, self._hear, alone=linking, deadline=self._seat.may_act_until()
+            instance_id,
+            self._hear,
+            alone=linking,
+            own_proxy=self._seat.proxy is not None,
+            deadline=self._seat.may_act_until(),
         )
         try:
             self._child = child

@@ -124,22 +124,6 @@ class Inbound:
 
 
 @dataclass
-class Stage:
-    """A keeper at work, with everything around it in hand."""
-
-    keeper: Keeper
-    engine: Engine
-    inbound: Inbound
-    instances: Instances
-    announcements: Announcements
-
-    def change_proxy(self, sealed: str) -> None:
-        self.engine.changed.clear()
-        self.instances.sealed_proxy = sealed
-        self.announcements.say["instance_changed"]("one")
-
-
-@dataclass
 class Instances:
     sealed_proxy: str | None = None
 
@@ -161,6 +145,22 @@ class Announcements:
 
     def subscribe(self, channel: str, hear: Callable[[str], None], **_more: object) -> None:
         self.say[channel] = hear
+
+
+@dataclass
+class Stage:
+    """A keeper at work, with everything around it in hand."""
+
+    keeper: Keeper
+    engine: Engine
+    inbound: Inbound
+    instances: Instances
+    announcements: Announcements
+
+    def change_proxy(self, sealed: str) -> None:
+        self.engine.changed.clear()
+        self.instances.sealed_proxy = sealed
+        self.announcements.say["instance_changed"]("one")
 
 
 @pytest.fixture
