@@ -75,8 +75,10 @@ async def test_somebody_else_there(kind: str, said: bytes) -> None:
 
 async def test_silence_ends_in_time() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
+        try:
+            await reader.read()
+        finally:
+            writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         trial = await tried(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", seconds=0.05)
