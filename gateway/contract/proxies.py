@@ -117,7 +117,7 @@ class SetProxy(Proxy, Operation[ShownProxy], method="PUT", path="/update-proxy")
     }
     example_minimal: ClassVar[Example] = {"proxyUrl": "http://proxy.example.com:8080"}
     answer_example: ClassVar[Any] = _SHOWN
-    rehearsal = Rehearsal(order=100)
+    rehearsal = Rehearsal(order=102)
 
 
 class ReadProxy(Operation[ShownProxy], method="GET", path="/proxy"):
@@ -131,7 +131,7 @@ class RemoveProxy(Operation[Value], method="DELETE", path="/proxy"):
 
     audited = True
     answer_example: ClassVar[Any] = {"value": True}
-    rehearsal = Rehearsal(order=101)
+    rehearsal = Rehearsal(order=103)
 
 
 class ProxyTest(Wire):
@@ -161,7 +161,7 @@ class SwapProxy(Operation[ShownProxy], method="POST", path="/proxy/swap"):
     example: ClassVar[Example] = {"proxyUrl": "socks5://new-proxy.example.com:1080"}
     answer_example: ClassVar[Any] = _SHOWN
     failures = (_UNREACHABLE,)
-    rehearsal = Rehearsal(order=100, or_else=_UNREACHABLE)
+    rehearsal = Rehearsal(order=102, or_else=_UNREACHABLE)
 
     proxy_url: ProxyUrl = Field(repr=False)
 

@@ -149,6 +149,8 @@ async def test_a_linked_instance_changes_its_proxy_without_losing_a_message(
             assert shown["proxy"]["proxyEnabled"] is True
             await sender.link(whatsapp, SENDER)
             assert first.asked
+            recipient = await new_instance(http, "recipient")
+            await recipient.link(whatsapp, RECIPIENT)
             for number in range(COUNT):
                 if number == COUNT // 2:
                     await sender.call("POST", "/proxy/swap", json={"proxyUrl": second.url})
