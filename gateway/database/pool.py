@@ -2,10 +2,12 @@
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from typing import Any, TypeVar
 from urllib.parse import urlencode
+from weakref import WeakKeyDictionary
 
 from psycopg import (
     AsyncConnection,
@@ -25,6 +27,8 @@ from psycopg.types.array import ListBinaryDumper
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from gateway.errors import DatabaseUnavailable, InvalidSettings
+
+_PLANS_LAST_SECONDS = 5.0
 
 Row = TypeVar("Row")
 
@@ -86,6 +90,7 @@ class Database:
         max_size: int = 10,
         timeout_seconds: float = 5.0,
         prepare: bool = True,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepares a pool; nothing connects before `open`.
 
@@ -95,7 +100,10 @@ class Database:
             max_size: connections at most.
             timeout_seconds: how long a caller waits for a connection.
             prepare: False behind a transaction pooler, which would break prepared statements.
+            seconds: a clock that never goes back.
         """
+        self._seconds = seconds
+        self._planned_at = WeakKeyDictionary[AsyncConnection, float]()
         self._url, self._prepare = url, prepare
         self._turns: AbstractAsyncContextManager[object] = nullcontext()
         self.pool = AsyncConnectionPool(
@@ -141,7 +149,15 @@ class Database:
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         with driver_errors_translated():
             async with self._turns, self.pool.connection() as connection:
+                await self._plan_anew(connection)
                 yield connection
+
+    async def _plan_anew(self, connection: AsyncConnection) -> None:
+        """A plan made for an empty table would be kept for a minute, however fast it fills."""
+        now = self._seconds()
+        if now - self._planned_at.setdefault(connection, now) >= _PLANS_LAST_SECONDS:
+            self._planned_at[connection] = now
+            await connection.execute("discard plans")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:

@@ -1,6 +1,5 @@
 """Builds everything once; the only module that names concrete classes."""
 
-import gc
 import os
 import random
 import socket
@@ -31,6 +30,7 @@ from gateway.observability.metrics import Metrics
 from gateway.providers import load_provider
 from gateway.runtime.callbacks import build_callbacks
 from gateway.runtime.demo import ensure_demo
+from gateway.runtime.garbage import spare_the_collector
 from gateway.runtime.gauges import Gauges, LoopProbe
 from gateway.runtime.ground import Ground
 from gateway.runtime.http_server import HttpServer
@@ -47,7 +47,6 @@ from gateway.settings import Settings
 
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 1.0
 _LONGEST_HOST_NAME = 30
-_OBJECTS_BEFORE_COLLECTION = 10_000
 _EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 _FIRST = (None, 1)  # who does for all workers what is done once
 
@@ -188,7 +187,7 @@ class Gateway:
             "media storage": self._media.store.complaint,
         }
         self._mount_providers(engines, instances)
-        _spare_the_collector()
+        spare_the_collector()
         logger.info("ready", address=self.base_url)
 
     async def _postgres(self, stages: Stages) -> str:
@@ -288,13 +287,6 @@ async def _migrated(database: Database) -> str | None:
     except DatabaseUnavailable as error:
         return str(error)
     return f"{missing} migrations are missing: run `gateway migrate`" if missing else None
-
-
-def _spare_the_collector() -> None:
-    """What was made until now stays: to look through it again and again stops all for 0.1 s."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION)
 
 
 async def _answers(database: Database) -> str | None:

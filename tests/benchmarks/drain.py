@@ -19,6 +19,7 @@ from gateway.administration.listing import Which, list_instances
 from gateway.clock import Clock
 from gateway.contract.operation import Operation
 from gateway.contract.send import Send
+from gateway.runtime.garbage import spare_the_collector
 from gateway.send_queue.worker import Worker
 from gateway.sessions.provider import Attempt, Delivery, Receipt
 from tests.benchmarks.harness import Rounds, add_instances, dsn, fresh_database, main, say
@@ -75,6 +76,7 @@ async def running(node: Node) -> AsyncIterator[None]:
     stopping = asyncio.Event()
     parts = (node.enqueuer, node.claimer, node.starter, node.recorder, node.database)
     tasks = [asyncio.create_task(part.run_until(stopping)) for part in parts]
+    spare_the_collector()  # as `gateway serve` does
     try:
         yield
     finally:

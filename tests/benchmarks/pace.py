@@ -25,12 +25,13 @@ _LINES, _SECONDS = int(os.environ.get("BENCHMARK_LINES", "2000")), 30.0
 class Timed(AcceptsAtOnce):
     """Notes when its line sent, and how much later that was than drawn."""
 
-    def __init__(self, drawn: dict[object, float]) -> None:
-        self._drawn, self._sent_at, self.late = drawn, 0.0, list[float]()
+    def __init__(self, drawn: dict[object, float], leaving: asyncio.Event) -> None:
+        self._drawn, self._leaving = drawn, leaving
+        self._sent_at, self.late = 0.0, list[float]()
 
     async def send(self, message: Send, attempt: Attempt) -> Receipt:
         now = time.perf_counter()
-        if self._sent_at:
+        if self._sent_at and not self._leaving.is_set():
             drawn = self._drawn[asyncio.current_task()]
             self.late.append((now - self._sent_at - drawn) * 1_000)
         self._sent_at = now
@@ -52,7 +53,7 @@ async def run(server_url: str) -> None:
             node.leases.may_act_until = float("inf")
             desk = replace(node.desk(), uniform=draw, tempo=Tempo(Pace(1.0, 3.0)))
             leaving, bell = asyncio.Event(), asyncio.Event()
-            sessions, tasks = [Timed(drawn) for _ in range(_LINES)], []
+            sessions, tasks = [Timed(drawn, leaving) for _ in range(_LINES)], []
             instances = await list_instances(node.database, Which())
             for instance, session in zip(instances, sessions, strict=True):
                 worker = Worker(node.live(instance, session), desk, bell)

@@ -89,28 +89,24 @@ async def test_a_z_api_account_is_imported_with_ids_tokens_and_webhooks(
     assert me["receivedCallbackUrl"] == "https://example.com/both"
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"id;token", "The file is not JSON"),
-        (b"{}", "The file holds no list of instances"),
-        (b"[{}]", "instance 1: must have an id and a token"),
-        (partner_list(token="short"), "token: must be 16 to 256"),
-        (partner_list(deliveryCallbackUrl="ftp://x"), "deliveryCallbackUrl: "),
-    ],
-)
-def test_a_wrong_list_imports_nothing(
-    command_in: Any, database_url: str, tmp_path: Path, content: bytes, sentence: str
-) -> None:
-    file = tmp_path / "instances.json"
-    file.write_bytes(content)
+def test_a_wrong_list_imports_nothing(command_in: Any, database_url: str, tmp_path: Path) -> None:
     where: dict[str, str] = {"GATEWAY_ENV": "development"}
     command_in(database_url, "accounts", "create", "Mine", **where)
+    wrong = {
+        b"id;token": "The file is not JSON",
+        b"{}": "The file holds no list of instances",
+        b"[{}]": "instance 1: must have an id and a token",
+        partner_list(token="short"): "token: must be 16 to 256",
+        partner_list(deliveryCallbackUrl="ftp://x"): "deliveryCallbackUrl: ",
+    }
+    file = tmp_path / "instances.json"
 
-    refused = command_in(database_url, "import", str(file), fails=True, **where)
+    for content, sentence in wrong.items():
+        file.write_bytes(content)
+        refused = command_in(database_url, "import", str(file), fails=True, **where)
+        assert refused.returncode == 2
+        assert sentence in refused.stderr
 
-    assert refused.returncode == 2
-    assert sentence in refused.stderr
     assert command_in(database_url, "instances", "list", **where).stdout == ""
 
 
