@@ -182,7 +182,8 @@ async def test_an_instance_whose_proxy_fails_does_not_connect_past_it(
         node.opened("ana", proxy=Proxy(proxy_url=proxy.url)) as ana,
     ):
         asking = asyncio.create_task(ana.session.ask(ReadQrCode()))
-        await proxy.asked_times(2)
+        await ana.wait_for(ConnectionChanged, lambda c: "process ended" in (c.reason or ""))
+        assert proxy.asked == ["web.whatsapp.com:443"]
         assert not asking.done()
         asking.cancel()
 
@@ -349,6 +350,14 @@ async def test_several_instances_share_a_process_and_fall_together(
                     ConnectionChanged, lambda c: c.state is ConnectionState.DISCONNECTED
                 )
                 await line.until_state(ConnectionState.CONNECTED)
+        async with (
+            local_proxy("http", beyond=whatsapp.port) as proxy,
+            node.opened("ana", phone=phones["ana"], proxy=Proxy(proxy_url=proxy.url)) as ana,
+            node.opened("bob", phone=phones["bob"]) as bob,
+        ):
+            await ana.until_state(ConnectionState.CONNECTED)
+            await bob.until_state(ConnectionState.CONNECTED)
+            assert ana.pid != bob.pid  # whose environment may name another proxy
 
 
 BUTTONS = [
