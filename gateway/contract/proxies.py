@@ -1,5 +1,6 @@
 """The proxy through which the session of an instance reaches WhatsApp."""
 
+import ipaddress
 import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
@@ -16,17 +17,26 @@ _UNREACHABLE = 422
 _LONGEST_URL = 2_048
 _LARGEST_PORT = 65_535
 _ENCODED = r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2}){0,255}"
+_LABEL = r"[A-Za-z0-9_-]{1,63}"
 _PROXY = re.compile(
     rf"(?i:https?|socks5)://(?:{_ENCODED}(?::{_ENCODED})?@)?"
-    r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})/?"
+    rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[(?P<ipv6>[0-9A-Fa-f:.]+)\]):(?P<port>[0-9]{{1,5}})/?"
 )
 _PASSWORD = re.compile(r"(?<=:)[^:@/]*(?=@)")
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _a_proxy(url: str) -> str:
     """Without the text in its complaint: there may be a password in it."""
     found = _PROXY.fullmatch(url)
-    if found is None:
+    if found is None or not _is_ipv6(found["ipv6"] or "::"):
         raise PydanticCustomError(
             "invalid_proxy",
             "must look like http://host:port, https://host:port or socks5://host:port; "

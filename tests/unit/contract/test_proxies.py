@@ -31,6 +31,8 @@ def test_a_proxy_is_taken_as_it_is(url: str) -> None:
         "http://proxy.example.com:0",
         "http://proxy.example.com:65536",
         "http://:8080",
+        "http://proxy..example.com:8080",
+        "http://[1::2::3]:8080",
         "http://proxy.example.com:8080/path",
         "http://proxy.example.com:8080?query=1",
         "http://proxy.example.com:8080\r\nHost: elsewhere",

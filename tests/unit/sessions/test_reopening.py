@@ -142,9 +142,17 @@ class Announcements:
 
     def __init__(self) -> None:
         self.say: dict[str, Callable[[str], None]] = {}
+        self.reconnect: Callable[[], None] | None = None
 
-    def subscribe(self, channel: str, hear: Callable[[str], None], **_more: object) -> None:
+    def subscribe(
+        self,
+        channel: str,
+        hear: Callable[[str], None],
+        *,
+        on_reconnect: Callable[[], None] | None = None,
+    ) -> None:
         self.say[channel] = hear
+        self.reconnect = self.reconnect or on_reconnect
 
 
 @dataclass
@@ -273,3 +281,13 @@ async def test_another_change_leaves_the_session_open(stage: Stage) -> None:
     await stage.engine.changed.wait()
 
     assert len(stage.engine.openings) == 2
+
+
+async def test_a_new_proxy_is_found_after_its_announcement_was_lost(stage: Stage) -> None:
+    stage.engine.changed.clear()
+    stage.instances.sealed_proxy = "sealed"
+    assert stage.announcements.reconnect
+    stage.announcements.reconnect()
+    await stage.engine.changed.wait()
+
+    assert [opening.proxy for opening in stage.engine.openings] == [None, "sealed"]
