@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -16,6 +17,7 @@ from gateway.contract.openapi import render_openapi
 from gateway.contract.postman import render_collection, render_environment
 from gateway.database.migrations import migrate as apply_migrations
 from gateway.database.pool import check_url
+from gateway.environment import PREFIX
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.instances.creation import Kept, NewAccount
 from gateway.observability.error_reports import configure_error_reports, report_error
@@ -27,7 +29,7 @@ from gateway.runtime.readme import renew_file
 from gateway.runtime.service import run_service
 from gateway.runtime.wiring import Gateway
 from gateway.runtime.workers import Workers, end_of_parent
-from gateway.settings import PREFIX, Role, Settings
+from gateway.settings import Role, Settings
 
 _REFUSED = 2
 
@@ -79,14 +81,8 @@ def serve(
 
 
 async def _serve(settings: Settings, worker: int | None) -> int:
-    gateway = Gateway(
-        settings,
-        os.environ,
-        announce=lambda text: typer.echo(text, err=True),
-        worker=worker,
-    )
     await run_service(
-        gateway,
+        Gateway(settings, os.environ, announce=partial(typer.echo, err=True), worker=worker),
         drain_seconds=settings.drain_seconds,
         parent=end_of_parent() if worker else None,
     )

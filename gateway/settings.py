@@ -5,36 +5,22 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gateway.errors import InvalidSettings
+from gateway.environment import (
+    BLANK_IS_ABSENT,
+    SPLIT_LIST,
+    SPLIT_PAIRS,
+    Optional,
+    read_variables,
+)
 from gateway.public_address import AddressPolicy
 
-PREFIX = "GATEWAY_"
-_WITHOUT_PREFIX = frozenset({"database_url"})
 _SHORTEST_SECRET = 32
 _LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 _LONGEST_NODE_NAME = 40  # a notification channel carries it
-
-
-def _blank_is_absent(value: object) -> object:
-    return None if value == "" else value
-
-
-def _split_list(value: object) -> object:
-    return [v.strip() for v in value.split(",") if v.strip()] if isinstance(value, str) else value
-
-
-def _split_pairs(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
-    return {topic.strip(): account.strip() for topic, _, account in pairs}
-
-
-Optional = Annotated[str | None, BeforeValidator(_blank_is_absent)]
 
 
 class Role(StrEnum):
@@ -115,8 +101,7 @@ class Settings(BaseModel):
         "required in production, made once in development",
     )
     node_name: Annotated[
-        Annotated[str, Field(max_length=_LONGEST_NODE_NAME)] | None,
-        BeforeValidator(_blank_is_absent),
+        Annotated[str, Field(max_length=_LONGEST_NODE_NAME)] | None, BLANK_IS_ABSENT
     ] = Field(None, description="names this process among others; by default host name and port")
     lease_seconds: float = Field(
         8.0, gt=1, description="after so long without a sign of life others take our sessions"
@@ -158,9 +143,7 @@ class Settings(BaseModel):
     max_media_body_bytes: int = Field(
         104_857_600, ge=1_024, description="largest request body with a file in it"
     )
-    trusted_proxies: Annotated[
-        tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split_list)
-    ] = Field(
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], SPLIT_LIST] = Field(
         (),
         description="networks of the proxies before us, with commas between: what they write "
         "into X-Forwarded-For is believed, for the accounts' lists of allowed addresses",
@@ -224,7 +207,7 @@ class Settings(BaseModel):
         default=True,
         description="brokers drop what a producer repeats; off only for those that cannot",
     )
-    kafka_accounts: Annotated[tuple[str, ...], BeforeValidator(_split_list)] = Field(
+    kafka_accounts: Annotated[tuple[str, ...], SPLIT_LIST] = Field(
         (),
         description="ids or names of the accounts whose events go to Kafka too, with commas "
         "between",
@@ -238,12 +221,12 @@ class Settings(BaseModel):
     kafka_topic_message_received: str = Field(
         "whatsapp-message-received", description="topic of what comes in, presence among it"
     )
-    kafka_send: Annotated[dict[str, str], BeforeValidator(_split_pairs)] = Field(
+    kafka_send: Annotated[dict[str, str], SPLIT_PAIRS] = Field(
         {},
         description="topics that messages to send are taken from, each with its account, such as "
         "`whatsapp-send-message=ACCOUNT`, with commas between; off by default",
     )
-    kafka_schedule: Annotated[dict[str, str], BeforeValidator(_split_pairs)] = Field(
+    kafka_schedule: Annotated[dict[str, str], SPLIT_PAIRS] = Field(
         {},
         description="the same for messages that name their time, such as "
         "`whatsapp-schedule-message=ACCOUNT`",
@@ -255,9 +238,7 @@ class Settings(BaseModel):
     allow_http: bool | None = Field(
         None, description="lets callers give http URLs; by default only in development"
     )
-    allowed_networks: Annotated[
-        tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_split_list)
-    ] = Field(
+    allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], SPLIT_LIST] = Field(
         (),
         description="networks that are not public and may yet be visited by webhooks and media, "
         "with commas between; in development also loopback",
@@ -349,46 +330,6 @@ class Settings(BaseModel):
         return read_variables(
             cls, {n: v for n, v in environment.items() if not n.startswith(foreign)}
         )
-
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def read_variables(
-    model: type[Model], environment: Mapping[str, str], *, prefix: str = PREFIX
-) -> Model:
-    """The variables that begin with *prefix*, as the fields of *model*.
-
-    Raises:
-        InvalidSettings: a name is unknown or a value unusable; says which.
-    """
-    fields = {variable_name(field, prefix): field for field in model.model_fields}
-    values = {
-        fields.get(name, name): value
-        for name, value in environment.items()
-        if name in fields or name.startswith(prefix)
-    }
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise InvalidSettings(
-            "; ".join(_sentence(e["loc"], e, prefix) for e in error.errors())
-        ) from None
-
-
-def variable_name(field: str, prefix: str = PREFIX) -> str:
-    """The environment variable of a field."""
-    if prefix == PREFIX and field in _WITHOUT_PREFIX:
-        return field.upper()
-    return prefix + field.upper()
-
-
-def _sentence(location: tuple[int | str, ...], error: Mapping[str, object], prefix: str) -> str:
-    if not location:
-        return str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        return f"{location[0]} is not a setting of this gateway"
-    return f"{variable_name(str(location[0]), prefix)}: {error['msg']}"
 
 
 def _is_loopback(host: str) -> bool:

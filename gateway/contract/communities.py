@@ -6,7 +6,7 @@ from pydantic import Field
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
-from gateway.contract.groups import DONE, GROUP_FAILURES, Description, Subject
+from gateway.contract.groups.group import DONE, GROUP_FAILURES, Description, Subject
 from gateway.contract.operation import Operation, Result, Success, Value
 from gateway.contract.paging import Paged
 from gateway.contract.rehearsal import Prior, Rehearsal

@@ -19,7 +19,7 @@ from gateway.contract.chats import (
     UnreadMessage,
     text_flag,
 )
-from gateway.contract.groups import (
+from gateway.contract.groups.group import (
     GroupMetadata,
     ListedGroup,
     ListGroups,

@@ -60,7 +60,7 @@ def build_queue(ground: Ground, sessions: Sessions, told: Callable[[], None]) ->
     recorder = Recorder(database, clock, uuid.uuid4, told=all_of(told, followers.look_again))
     rescue = Rescue(database, recorder, policy)
     coordinator = Coordinator(
-        sessions.keeper,
+        sessions.keeper.connected,
         Desk(
             metrics=ground.metrics,
             claimer=claimer,

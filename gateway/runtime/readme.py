@@ -14,8 +14,9 @@ from gateway.api.provider_table import provider_table
 from gateway.contract.catalogue import catalogue
 from gateway.contract.documents.surface import surface
 from gateway.contract.handlers import Handlers
+from gateway.environment import PREFIX, variable_name
 from gateway.providers import load_provider, provider_names
-from gateway.settings import PREFIX, Settings, variable_name
+from gateway.settings import Settings
 
 
 def renew(readme: str) -> str:

@@ -12,6 +12,7 @@ from gateway.sessions.inbound import Inbound
 from gateway.sessions.inbound.files import FileLimits, Files
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
+from gateway.sessions.opening import Opener
 from gateway.sessions.proxies import opened
 from gateway.sessions.relay import Relay, RelayDesk, relay_client
 from gateway.sessions.remembered import RememberingAsker
@@ -44,13 +45,19 @@ def build_sessions(ground: Ground, told: Callable[[], None]) -> Sessions:
     files = Files(ground.media.receiver, clock, FileLimits())
     part = database.at_most(settings.database_pool_size // 2)
     inbound = Inbound(part, Outbox(database, uuid.uuid4, told), files, clock)
-    keeper = Keeper(
+    opener = Opener(
         leases=leases,
         instances=ground.instances,
         inbound=inbound,
         providers={name: load_provider(name) for name in ground.engines},
         engines=ground.engines,
         proxy_of=lambda instance: opened(instance.sealed_proxy, ground.vault),
+        clock=clock,
+    )
+    keeper = Keeper(
+        leases=leases,
+        instances=ground.instances,
+        opener=opener,
         clock=clock,
         renew_seconds=settings.lease_seconds / _RENEWALS_PER_LEASE,
         give_seconds=settings.send_timeout_seconds,

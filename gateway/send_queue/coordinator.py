@@ -8,7 +8,7 @@ from gateway.bells import ringing
 from gateway.observability.error_reports import report_error
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.worker import Desk, Worker
-from gateway.sessions.keeper import Keeper, LiveSession
+from gateway.sessions.live import Connected, LiveSession
 
 _PAUSE_AFTER_A_CRASH_SECONDS = 1.0
 
@@ -29,8 +29,8 @@ class _Post:
 class Coordinator:
     """Part of the service."""
 
-    def __init__(self, keeper: Keeper, desk: Desk, rescue: Rescue) -> None:
-        self._keeper, self._desk, self._rescue = keeper, desk, rescue
+    def __init__(self, connected: Connected, desk: Desk, rescue: Rescue) -> None:
+        self._connected, self._desk, self._rescue = connected, desk, rescue
         self._posts: dict[str, _Post] = {}
 
     def wake(self, instance_ids: Collection[str]) -> None:
@@ -40,7 +40,7 @@ class Coordinator:
                 post.bell.set()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        changes = self._keeper.watch()
+        changes = self._connected.watch()
         async with asyncio.TaskGroup() as workers, ringing(changes.bell, when=stopping):
             while not stopping.is_set():
                 await changes.bell.wait()
@@ -53,7 +53,7 @@ class Coordinator:
         self, instance_id: str, workers: asyncio.TaskGroup, stopping: asyncio.Event
     ) -> None:
         """The session of this instance came, went, or was replaced."""
-        live = self._keeper.connected.get(instance_id)
+        live = self._connected.get(instance_id)
         if post := self._posts.get(instance_id):
             if post.live is not live:
                 post.leave()
@@ -65,7 +65,7 @@ class Coordinator:
 
     async def _man(self, instance_id: str, post: _Post, stopping: asyncio.Event) -> None:
         """Keeps a worker at the post for as long as there is a session to send with."""
-        while not stopping.is_set() and (live := self._keeper.connected.get(instance_id)):
+        while not stopping.is_set() and (live := self._connected.get(instance_id)):
             post.leaving.clear()
             post.live = live
             try:

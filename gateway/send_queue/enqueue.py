@@ -281,7 +281,7 @@ class Enqueuer:
                 )
         accepted = {row.id for row in found}
         self._wake(instance_ids)
-        return [_queued(r) if r.message_id in accepted else NOT_NOW for r in requests]
+        return [_queued(r, r.due_at) if r.message_id in accepted else NOT_NOW for r in requests]
 
     async def _deferred(self, request: _Request) -> Exception | NotNow:
         """A line that cannot be locked for long may not exist any more."""
@@ -333,14 +333,9 @@ def _columns(requests: Iterable[_Request]) -> dict[str, list[Any]]:
 def _answer(row: _Judged, request: _Request) -> Queued | Exception:
     match row.verdict:
         case "new":
-            return _queued(request)
+            return _queued(request, request.due_at)
         case "replayed":
-            return Queued(
-                zaap_id=row.zaap_id,
-                message_id=row.message_id,
-                id=row.message_id,
-                scheduled_for=request.due_at,
-            )
+            return _queued(row, request.due_at)
         case "key_reused":
             return IdempotencyKeyReused()
         case "not_connected":
@@ -351,10 +346,10 @@ def _answer(row: _Judged, request: _Request) -> Queued | Exception:
             raise AssertionError(f"unknown verdict {row.verdict}")
 
 
-def _queued(request: _Request) -> Queued:
+def _queued(named: _Request | _Judged, due_at: datetime | None) -> Queued:
     return Queued(
-        zaap_id=request.zaap_id,
-        message_id=request.message_id,
-        id=request.message_id,
-        scheduled_for=request.due_at,
+        zaap_id=named.zaap_id,
+        message_id=named.message_id,
+        id=named.message_id,
+        scheduled_for=due_at,
     )

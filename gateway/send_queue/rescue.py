@@ -12,7 +12,7 @@ from gateway.errors import Unconfirmed
 from gateway.observability.logging import logger
 from gateway.send_queue.claim import Claimed
 from gateway.send_queue.outcome import HandedBack, Outcome, Recorder, RetryPolicy, outcome_of
-from gateway.sessions.keeper import LiveSession
+from gateway.sessions.live import LiveSession
 
 _FIND_ORPHANS = query("send_queue", "find_orphans")
 

@@ -43,7 +43,7 @@ from gateway.send_queue.outcome import (
 )
 from gateway.send_queue.pacing import Tempo, pause_before
 from gateway.send_queue.start import Starter
-from gateway.sessions.keeper import LiveSession
+from gateway.sessions.live import LiveSession
 from gateway.sessions.provider import Attempt, SendFailure
 
 _PAUSE_WHEN_BLOCKED_SECONDS = 30.0

@@ -1,116 +1,22 @@
 """Keeps a session open for every instance whose lease this node holds."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field
 
 from gateway.bells import ringing
 from gateway.clock import Clock
-from gateway.contract.proxies import Proxy
 from gateway.database.notifications import Notifications
 from gateway.errors import DatabaseUnavailable, SessionUnavailable
-from gateway.instances.store import Instance, Instances
-from gateway.observability.error_reports import report_error
+from gateway.instances.store import Instances
 from gateway.observability.logging import logger
-from gateway.sessions.connection import ConnectionState
-from gateway.sessions.inbound import Inbound
 from gateway.sessions.leases import Lease, Leases
-from gateway.sessions.provider import (
-    ConnectionChanged,
-    Delivery,
-    Engine,
-    Event,
-    Provider,
-    Seat,
-    Session,
-)
+from gateway.sessions.live import LiveSession
+from gateway.sessions.opening import Held, Opener
+from gateway.sessions.provider import Session
 
-_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
 _REOPEN_SECONDS = 30.0
-_MOST_OPENING_AT_ONCE = 16  # a node that starts has thousands to open
+_PAUSE_BEFORE_JOINING_SECONDS = 1.0
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 0.5
 _LAPSE_MARGIN_SECONDS = 0.02  # so that whoever lapses then has lapsed
-
-
-@dataclass(slots=True, eq=False)
-class LiveSession:
-    """A session that may send, from when it connects until it disconnects."""
-
-    instance: Instance
-    epoch: int
-    session: Session
-    can_repeat_send: bool
-    leases: Leases
-    clock: Clock
-    closed: bool = False
-    unused: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __post_init__(self) -> None:
-        self.unused.set()
-
-    def may_act(self) -> bool:
-        """Whether the lease is certainly still ours."""
-        return not self.closed and self.clock.monotonic_seconds() < self.leases.may_act_until
-
-    @contextmanager
-    def in_use(self) -> Iterator[None]:
-        """While a worker sends through it, the session is not given away."""
-        self.unused.clear()
-        try:
-            yield
-        finally:
-            self.unused.set()
-
-
-@dataclass(slots=True)
-class Changes:
-    """Instances whose session came or went since the last look."""
-
-    bell: asyncio.Event = field(default_factory=asyncio.Event)
-    _changed: set[str] = field(default_factory=set)
-
-    def add(self, instance_id: str) -> None:
-        self._changed.add(instance_id)
-        self.bell.set()
-
-    def take(self) -> set[str]:
-        changed, self._changed = self._changed, set()
-        self.bell.clear()
-        return changed
-
-
-@dataclass(slots=True, eq=False)
-class _Held:
-    lease: Lease
-    task: asyncio.Task[None]
-    giving: bool = False
-    live: LiveSession | None = None
-    opened: asyncio.Event = field(default_factory=asyncio.Event)
-    again: asyncio.Event = field(default_factory=asyncio.Event)
-    waiting: asyncio.Timeout | None = None
-
-    def reopen(self) -> None:
-        """Ends the session as soon as what it told is written, or the pause before the next one."""
-        self.opened.clear()
-        self.again.set()
-        if self.waiting:
-            self.waiting.reschedule(0)  # long past: at once
-            self.waiting = None
-
-    async def next(self, events: AsyncIterator[Delivery]) -> Delivery | None:
-        """What the session tells next; None at its end, or when it is to be opened again."""
-        if self.again.is_set():
-            return None
-        try:
-            async with asyncio.timeout(None) as self.waiting:
-                return await anext(events, None)
-        except TimeoutError:
-            if self.waiting:  # not ours
-                raise
-            return None
-        finally:
-            self.waiting = None
 
 
 class Keeper:
@@ -120,8 +26,7 @@ class Keeper:
                   |
                   +--> too late: close everything, join anew
 
-    `connected` holds the sessions that may send now; `watch` tells of changes to it. `listeners`
-    hear of every event once it is written down.
+    `connected` and `listeners` are those of its opener.
     """
 
     def __init__(
@@ -129,10 +34,7 @@ class Keeper:
         *,
         leases: Leases,
         instances: Instances,
-        inbound: Inbound,
-        providers: Mapping[str, Provider],
-        engines: Mapping[str, Engine],
-        proxy_of: Callable[[Instance], Proxy | None],
+        opener: Opener,
         clock: Clock,
         renew_seconds: float,
         give_seconds: float,
@@ -142,40 +44,25 @@ class Keeper:
         Args:
             leases: this node's.
             instances: finds settings.
-            inbound: takes what sessions tell.
-            providers: by name.
-            engines: by the same names.
-            proxy_of: decrypts; an instance whose proxy it cannot read stays disconnected.
+            opener: opens the sessions.
             clock: time.
             renew_seconds: from one sign of life to the next.
             give_seconds: how long an attempt under way may delay giving its lease away, or the
                 change to another proxy.
         """
-        self._leases, self._instances, self._inbound = leases, instances, inbound
-        self._providers, self._engines = providers, engines
-        self._proxy_of = proxy_of
+        self._leases, self._instances, self._opener = leases, instances, opener
         self._clock, self._renew_seconds = clock, renew_seconds
         self._give_seconds = give_seconds
         self._unsure = True
-        self._held: dict[str, _Held] = {}
-        self._watchers: list[Changes] = []
+        self._held: dict[str, Held] = {}
         self._touched: set[str] = set()
         self._bell, self._touch_bell = asyncio.Event(), asyncio.Event()
-        self._openings = asyncio.Semaphore(_MOST_OPENING_AT_ONCE)
-        self.connected: dict[str, LiveSession] = {}
-        self.listeners: list[Callable[[Instance, Event], None]] = []
+        opener.after_opening = self._look_again
+        self.connected, self.listeners = opener.connected, opener.listeners
 
     def listen(self, notifications: Notifications) -> None:
         notifications.subscribe("instance_changed", self._touch, on_reconnect=self._touch_all)
         notifications.subscribe("leases", lambda _nothing: self._bell.set())
-
-    def watch(self) -> Changes:
-        """Tells of every session, those already connected included."""
-        changes = Changes()
-        self._watchers.append(changes)
-        for instance_id in self.connected:
-            changes.add(instance_id)
-        return changes
 
     def session(self, instance_id: str) -> Session | None:
         """The open session of an instance, connected or not."""
@@ -226,7 +113,7 @@ class Keeper:
                 await self._leases.join()
             except DatabaseUnavailable as error:
                 logger.warning("leases_wait_for_database", error=str(error))
-                await self._clock.wait(stopping, _SHORTEST_PAUSE_SECONDS)
+                await self._clock.wait(stopping, _PAUSE_BEFORE_JOINING_SECONDS)
             else:
                 return
 
@@ -272,15 +159,17 @@ class Keeper:
             self._open(Lease(instance_id, ours[instance_id]), sessions)
 
     def _open(self, lease: Lease, sessions: asyncio.TaskGroup) -> None:
-        task = sessions.create_task(self._hold(lease), name=f"session {lease.instance_id}")
-        held = self._held[lease.instance_id] = _Held(lease, task)
-        task.add_done_callback(lambda _task: self._ended(held))
+        held = self._held[lease.instance_id] = Held(lease)
+        held.task = sessions.create_task(
+            self._opener.hold(held), name=f"session {lease.instance_id}"
+        )
+        held.task.add_done_callback(lambda _task: self._ended(held))
 
-    def _ended(self, held: _Held) -> None:
+    def _ended(self, held: Held) -> None:
         if not held.giving:
             self._let_go(held)
 
-    def _let_go(self, held: _Held) -> None:
+    def _let_go(self, held: Held) -> None:
         if self._held.get(held.lease.instance_id) is held:
             del self._held[held.lease.instance_id]
 
@@ -294,13 +183,13 @@ class Keeper:
         for held in keeping[:most]:
             self._start_giving(held, sessions)
 
-    def _start_giving(self, held: _Held, sessions: asyncio.TaskGroup) -> None:
+    def _start_giving(self, held: Held, sessions: asyncio.TaskGroup) -> None:
         held.giving = True
         sessions.create_task(self._give(held), name=f"give {held.lease.instance_id}")
 
-    async def _give(self, held: _Held) -> None:
+    async def _give(self, held: Held) -> None:
         """Ends the work on a line, then its session, then the lease."""
-        self._disconnected(held.lease.instance_id)
+        self.connected.remove(held.lease.instance_id)
         try:
             if held.live:
                 await self._clock.wait(held.live.unused, self._give_seconds)
@@ -322,6 +211,10 @@ class Keeper:
         for instance_id in self._held:
             self._touch(instance_id)
         self._bell.set()
+
+    def _look_again(self, instance_id: str) -> None:
+        self._touched.add(instance_id)
+        self._touch_bell.set()
 
     async def _refresh_until(self, stopping: asyncio.Event, sessions: asyncio.TaskGroup) -> None:
         """Beside the rounds: thousands may change at once, and no renewal waits for them."""
@@ -355,96 +248,9 @@ class Keeper:
             if instance.sealed_proxy != before.sealed_proxy and not held.giving:
                 sessions.create_task(self._reroute(held, live), name=f"reroute {instance_id}")
 
-    async def _reroute(self, held: _Held, live: LiveSession) -> None:
+    async def _reroute(self, held: Held, live: LiveSession) -> None:
         """Opens the session by the new way, once the attempt under way has its answer."""
-        self._disconnected(live.instance.id)
+        self.connected.remove(live.instance.id)
         await self._clock.wait(live.unused, self._give_seconds)
         if held.live is live and not held.giving:
             held.reopen()
-
-    async def _hold(self, lease: Lease) -> None:
-        held = self._held[lease.instance_id]
-        pause = _SHORTEST_PAUSE_SECONDS
-        try:
-            while True:
-                try:
-                    if await self._keep_open(held):
-                        pause = _SHORTEST_PAUSE_SECONDS
-                except DatabaseUnavailable as error:
-                    logger.warning(
-                        "session_waits_for_database",
-                        instance_id=lease.instance_id,
-                        error=str(error),
-                    )
-                except Exception as error:  # noqa: BLE001 - one session must not end the others
-                    report_error(error, component="session", instance_id=lease.instance_id)
-                self._disconnected(lease.instance_id)
-                if await self._clock.wait(held.again, pause):
-                    held.again.clear()
-                    pause = _SHORTEST_PAUSE_SECONDS
-                    continue
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-        finally:
-            self._disconnected(lease.instance_id)
-
-    async def _keep_open(self, held: _Held) -> bool:
-        """Runs one session to its end; says whether it was ever open."""
-        lease = held.lease
-        async with AsyncExitStack() as opened:
-            async with self._openings:
-                instance = await self._instances.find(lease.instance_id)
-                if instance is None:
-                    return False
-                provider = self._providers[instance.provider]
-                engine = self._engines[instance.provider]
-                seat = Seat(
-                    instance.id,
-                    lease.epoch,
-                    instance.provider_settings,
-                    may_act_until=lambda: self._leases.may_act_until,
-                    proxy=self._proxy_of(instance),
-                )
-                session = await opened.enter_async_context(engine.open_session(seat))
-            held.live = LiveSession(
-                instance, lease.epoch, session, provider.can_repeat_send, self._leases, self._clock
-            )
-            held.again.clear()
-            held.opened.set()
-            self._touched.add(instance.id)  # it may have changed since it was looked up
-            self._touch_bell.set()
-            try:
-                await self._read(held, held.live)
-            finally:
-                held.live.closed = True
-                held.live = None
-                held.opened.clear()
-        return True
-
-    async def _read(self, held: _Held, live: LiveSession) -> None:
-        events = live.session.events()
-        async with self._inbound.listening(live) as intake:
-            while delivery := await held.next(events):
-                await intake.take(delivery)
-                self._follow(held, live, delivery.event)
-                for hear in self.listeners:
-                    hear(live.instance, delivery.event)
-                await delivery.acknowledge()
-
-    def _follow(self, held: _Held, live: LiveSession, event: Event) -> None:
-        if not isinstance(event, ConnectionChanged):
-            return
-        if event.state is ConnectionState.CONNECTED and not held.giving:
-            if self.connected.get(live.instance.id) is not live:
-                self.connected[live.instance.id] = live
-                self._tell(live.instance.id)
-        else:
-            self._disconnected(live.instance.id)
-        logger.info("connection_changed", instance_id=live.instance.id, state=event.state.value)
-
-    def _disconnected(self, instance_id: str) -> None:
-        if self.connected.pop(instance_id, None):
-            self._tell(instance_id)
-
-    def _tell(self, instance_id: str) -> None:
-        for changes in self._watchers:
-            changes.add(instance_id)

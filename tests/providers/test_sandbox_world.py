@@ -13,14 +13,8 @@ from gateway.contract.communities import (
     ReadCommunity,
     UnlinkGroups,
 )
-from gateway.contract.groups import (
-    AddParticipants,
-    CreateGroup,
-    DemoteParticipants,
-    GroupMetadata,
-    ReadGroup,
-    RemoveParticipants,
-)
+from gateway.contract.groups.group import CreateGroup, GroupMetadata, ReadGroup
+from gateway.contract.groups.members import AddParticipants, DemoteParticipants, RemoveParticipants
 from gateway.contract.newsletters import (
     AcceptAdminInvite,
     CreateNewsletter,

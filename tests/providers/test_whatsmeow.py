@@ -18,14 +18,14 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.contract.chats import TouchChat, UnreadMessage
 from gateway.contract.contacts import LookAtProfile, LookUpNumber, ModifyBlocked
-from gateway.contract.groups import (
+from gateway.contract.groups.group import (
     CreateGroup,
-    LeaveGroup,
     ListJoinedGroups,
     ReadGroupLight,
     RenameGroup,
     SetGroupPhoto,
 )
+from gateway.contract.groups.members import LeaveGroup
 from gateway.contract.instances import (
     AlreadyConnected,
     Disconnect,

@@ -186,7 +186,10 @@ async def test_two_instances_write_to_each_other(
     ]
 
     await done(other, "/contacts/modify-blocked", phone=me, action="block")
-    await client.send_text("are you there?", phone=her)
+    unheard = (await client.send_text("are you there?", phone=her))["messageId"]
+    await catcher.wait_for(
+        lambda c: any(body["messageId"] == unheard for body in c.of_type("DeliveryCallback"))
+    )
     await done(other, "/contacts/modify-blocked", phone=me, action="unblock")
     await client.send_text("now?", phone=her)
     await written(other, "now?")

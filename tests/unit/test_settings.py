@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.environment import variable_name
 from gateway.errors import InvalidSettings
-from gateway.settings import Settings, variable_name
+from gateway.settings import Settings
 
 README = Path(__file__).parents[2] / "README.md"
 SECRET = "s" * 32

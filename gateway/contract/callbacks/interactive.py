@@ -4,19 +4,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from gateway.contract.callbacks.base import Example
-from gateway.contract.callbacks.messages import (
-    DocumentContent,
-    ImageContent,
-    LocationContent,
-    VideoContent,
-)
-from gateway.contract.callbacks.received import MessageCallback
+from gateway.contract.callbacks.media import DocumentContent, ImageContent, VideoContent
+from gateway.contract.callbacks.messages import LocationContent
+from gateway.contract.callbacks.received import FILE, MessageCallback
 from gateway.contract.wire import Wire
 
-_FILE = "https://example.com/file"
 _SHOWN_IMAGE: Example = {
-    "imageUrl": _FILE,
-    "thumbnailUrl": _FILE,
+    "imageUrl": FILE,
+    "thumbnailUrl": FILE,
     "caption": "",
     "mimeType": "image/jpeg",
     "viewOnce": False,
@@ -115,7 +110,7 @@ class TemplateReceived(MessageCallback):
         "template-video": _template(
             {
                 "video": {
-                    "videoUrl": _FILE,
+                    "videoUrl": FILE,
                     "caption": "",
                     "mimeType": "video/mp4",
                     "width": 0,
@@ -128,7 +123,7 @@ class TemplateReceived(MessageCallback):
         "template-document": _template(
             {
                 "document": {
-                    "documentUrl": _FILE,
+                    "documentUrl": FILE,
                     "mimeType": "application/pdf",
                     "title": "",
                     "pageCount": 0,
@@ -189,8 +184,8 @@ class ButtonsReceived(MessageCallback):
     buttons_message: ButtonsContent
 
     variants: ClassVar[Mapping[str, Example]] = {
-        "buttons-image": {"buttonsMessage": {"imageUrl": _FILE, **_BUTTONS}},
-        "buttons-video": {"buttonsMessage": {"videoUrl": _FILE, **_BUTTONS}},
+        "buttons-image": {"buttonsMessage": {"imageUrl": FILE, **_BUTTONS}},
+        "buttons-video": {"buttonsMessage": {"videoUrl": FILE, **_BUTTONS}},
     }
 
 

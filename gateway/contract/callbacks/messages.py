@@ -1,4 +1,4 @@
-"""What people write, show and answer."""
+"""What people write and point to: texts, reactions, contacts, places, polls."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Literal
@@ -6,10 +6,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from gateway.contract.callbacks.base import Example
-from gateway.contract.callbacks.received import GROUP, MessageCallback, ReferencedMessage
+from gateway.contract.callbacks.received import FILE, MessageCallback, ReferencedMessage
 from gateway.contract.wire import Wire
 
-_FILE = "https://example.com/file"
 _REFERENCED = {
     "messageId": "3EB0796DC6B777C0C7CD",
     "fromMe": True,
@@ -49,7 +48,7 @@ class TextReceived(MessageCallback):
                 "title": "Summer sale",
                 "body": "Everything must go",
                 "mediaType": 1,
-                "thumbnailUrl": _FILE,
+                "thumbnailUrl": FILE,
                 "sourceType": "ad",
                 "sourceId": "23722824350495506",
                 "ctwaClid": "Aff-niaAw7V94N8LGd79Vjr43TlJD4UnoBdpZJQ3LzABitbb",
@@ -63,7 +62,7 @@ class TextReceived(MessageCallback):
                 "description": "Everything must go",
                 "title": "Summer sale",
                 "url": "https://example.com/ad",
-                "thumbnailUrl": _FILE,
+                "thumbnailUrl": FILE,
             },
         },
         "status-reply": {
@@ -72,8 +71,8 @@ class TextReceived(MessageCallback):
             "messageExpirationSeconds": 0,
             "text": {"message": "Where is that?"},
             "statusImage": {
-                "imageUrl": _FILE,
-                "thumbnailUrl": _FILE,
+                "imageUrl": FILE,
+                "thumbnailUrl": FILE,
                 "caption": "",
                 "mimetype": "image/jpeg",
                 "viewOnce": False,
@@ -125,153 +124,6 @@ class ReactionReceived(MessageCallback):
                 "referencedMessage": _REFERENCED,
             }
         }
-    }
-
-
-class ImageContent(Wire):
-    """`downloadError` where the file could not be had."""
-
-    image_url: str | None = None
-    thumbnail_url: str | None = None
-    download_error: str | None = None
-    mime_type: str | None = None
-    caption: str | None = None
-    width: int | None = None
-    height: int | None = None
-    view_once: bool | None = None
-
-
-class ImageReceived(MessageCallback):
-    """A picture."""
-
-    image: ImageContent
-
-    variants: ClassVar[Mapping[str, Example]] = {
-        "image": {
-            "image": {
-                "mimeType": "image/jpeg",
-                "imageUrl": _FILE,
-                "thumbnailUrl": _FILE,
-                "caption": "",
-                "width": 600,
-                "height": 315,
-                "viewOnce": False,
-            }
-        }
-    }
-
-
-class AudioContent(Wire):
-    """`ptt` marks a voice note."""
-
-    audio_url: str | None = None
-    download_error: str | None = None
-    mime_type: str | None = None
-    ptt: bool | None = None
-    seconds: int | None = None
-    view_once: bool | None = None
-
-
-class AudioReceived(MessageCallback):
-    """A voice note or another sound."""
-
-    audio: AudioContent
-
-    variants: ClassVar[Mapping[str, Example]] = {
-        "audio": {
-            "audio": {
-                "ptt": True,
-                "seconds": 10,
-                "audioUrl": _FILE,
-                "mimeType": "audio/ogg; codecs=opus",
-                "viewOnce": False,
-            }
-        }
-    }
-
-
-class VideoContent(Wire):
-    """A GIF is a video too."""
-
-    video_url: str | None = None
-    download_error: str | None = None
-    mime_type: str | None = None
-    caption: str | None = None
-    width: int | None = None
-    height: int | None = None
-    seconds: int | None = None
-    view_once: bool | None = None
-
-
-_SHORT_VIDEO: Example = {"video": {"videoUrl": _FILE, "caption": "", "mimeType": "video/mp4"}}
-
-
-class VideoReceived(MessageCallback):
-    """A video, a GIF or a round video message."""
-
-    video: VideoContent
-
-    variants: ClassVar[Mapping[str, Example]] = {
-        "video": {
-            "video": {
-                "videoUrl": _FILE,
-                "caption": "",
-                "mimeType": "video/mp4",
-                "seconds": 13,
-                "viewOnce": False,
-            }
-        },
-        "ptv": {"fromMe": True, "messageExpirationSeconds": 0, **_SHORT_VIDEO},
-        "gif": _SHORT_VIDEO,
-    }
-
-
-class DocumentContent(Wire):
-    """A file with a name."""
-
-    document_url: str | None = None
-    thumbnail_url: str | None = None
-    download_error: str | None = None
-    mime_type: str | None = None
-    caption: str | None = None
-    title: str | None = None
-    page_count: int | None = None
-    file_name: str | None = None
-
-
-class DocumentReceived(MessageCallback):
-    """A document."""
-
-    document: DocumentContent
-
-    variants: ClassVar[Mapping[str, Example]] = {
-        "document": {
-            "document": {
-                "documentUrl": _FILE,
-                "mimeType": "application/pdf",
-                "title": "Offer",
-                "pageCount": 1,
-                "fileName": "offer.pdf",
-            }
-        }
-    }
-
-
-class StickerContent(Wire):
-    """A picture without a frame."""
-
-    sticker_url: str | None = None
-    download_error: str | None = None
-    mime_type: str | None = None
-
-
-class StickerReceived(MessageCallback):
-    """A sticker."""
-
-    sticker: StickerContent
-
-    variants: ClassVar[Mapping[str, Example]] = {
-        "sticker": {"sticker": {"stickerUrl": _FILE, "mimeType": "image/webp"}}
     }
 
 
@@ -397,78 +249,6 @@ class PinReceived(MessageCallback):
                 "action": "pin",
                 "pinDurationInSecs": 604_800,
                 "referencedMessage": _REFERENCED,
-            },
-        }
-    }
-
-
-class EventLocation(Wire):
-    """Empty where the event takes place nowhere."""
-
-    name: str | None = None
-    address: str | None = None
-    latitude: float | None = None
-    longitude: float | None = None
-
-
-class EventContent(Wire):
-    """`scheduleTime` in seconds."""
-
-    name: str
-    description: str | None = None
-    canceled: bool = False
-    join_link: str | None = None
-    schedule_time: int
-    location: EventLocation | None = None
-
-
-class EventReceived(MessageCallback):
-    """An event somebody invites to."""
-
-    event: EventContent
-
-    variants: ClassVar[Mapping[str, Example]] = {
-        "event": {
-            **GROUP,
-            "event": {
-                "name": "Dinner",
-                "description": "At the usual place",
-                "canceled": False,
-                "joinLink": "https://call.whatsapp.com/video/v9123XNFG50L6iO79NddXNvKQr6bb3",
-                "scheduleTime": 1769886000,
-                "location": {},
-            },
-        }
-    }
-
-
-class EventResponseContent(Wire):
-    """`time` in milliseconds."""
-
-    response: Literal["GOING", "NOT_GOING", "MAYBE"]
-    response_from: str | None = None
-    time: int | None = None
-    referenced_message: ReferencedMessage | None = None
-
-
-class EventResponseReceived(MessageCallback):
-    """Somebody says whether they come."""
-
-    event_response: EventResponseContent
-
-    variants: ClassVar[Mapping[str, Example]] = {
-        "event-response": {
-            **GROUP,
-            "eventResponse": {
-                "response": "GOING",
-                "responseFrom": "5511988888888",
-                "time": 1769860800000,
-                "referencedMessage": {
-                    "messageId": "D2D612289D9E8F62307D72409A8D9DC3",
-                    "fromMe": False,
-                    "phone": "120363019502650977-group",
-                    "participant": "5511977777777",
-                },
             },
         }
     }

@@ -15,6 +15,7 @@ from gateway.contract.wire import Wire
 ReceivedStatus = Literal["PENDING", "SENT", "RECEIVED", "READ", "PLAYED"]
 WAITING = "waitingMessage"
 
+FILE = "https://example.com/file"
 GROUP = {
     "phone": "120363019502650977-group",
     "isGroup": True,

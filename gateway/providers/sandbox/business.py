@@ -45,9 +45,9 @@ from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Success
 from gateway.errors import InvalidRequest, NotFound
 from gateway.providers.sandbox.account import Account, account_of, change_account
-from gateway.providers.sandbox.entities import Entity, Kept
-from gateway.providers.sandbox.groups import new_id
+from gateway.providers.sandbox.entities import Entity, Kept, no_such
 from gateway.providers.sandbox.session import SandboxSession
+from gateway.providers.sandbox.shared_chats import new_id
 
 operations: Handlers[SandboxSession] = Handlers()
 
@@ -197,9 +197,7 @@ async def _catalog(session: SandboxSession, owner: str, cursor: str | None) -> C
 @operations.handles(ReadProduct)
 async def read_product(session: SandboxSession, asked: ReadProduct) -> ShownProduct:
     await session.own_phone()
-    kept = await session.around.entities.find(ShelfProduct, asked.product_id)
-    if kept is None:
-        raise NotFound("There is no such product")
+    kept = await session.around.entities.get(ShelfProduct, asked.product_id)
     return ShownProduct(
         cart_enabled=(await account_of(session, kept.instance_id)).cart_enabled,
         catalog_id=str(int(kept.instance_id[:12], 36)),
@@ -289,9 +287,9 @@ async def _renew(
     """Other products give a collection another id."""
     await session.own_phone()
     here, entities = session.seat.instance_id, session.around.entities
-    kept = await entities.find(ShelfCollection, id_, of=here)
-    if kept is None or not await entities.remove(ShelfCollection, here, id_):
-        raise NotFound("There is no such collection")
+    kept = await entities.get(ShelfCollection, id_, of=here)
+    if not await entities.remove(ShelfCollection, here, id_):
+        raise no_such(ShelfCollection)
     new = new_id(session)
     changed = kept.thing.model_copy(update={"product_ids": products(kept.thing.product_ids)})
     await entities.add(changed, new, of=here)
@@ -306,7 +304,7 @@ async def list_collection_products(
     entities = session.around.entities
     kept = await entities.find(ShelfCollection, asked.collection_id, of=owner) if owner else None
     if kept is None:
-        raise NotFound("There is no such collection")
+        raise no_such(ShelfCollection)
     after = asked.next_cursor or ""
     ids = sorted(id_ for id_ in kept.thing.product_ids if id_ > after)
     more = ids[_A_PAGE - 1] if len(ids) > _A_PAGE else None
@@ -334,7 +332,7 @@ async def _page(
 async def _delete(session: SandboxSession, kind: type[Entity], id_: str) -> Success:
     await session.own_phone()
     if not await session.around.entities.remove(kind, session.seat.instance_id, id_):
-        raise NotFound(f"There is no such {kind.kind}")
+        raise no_such(kind)
     return Success()
 
 

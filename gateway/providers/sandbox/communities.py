@@ -1,7 +1,5 @@
 """Communities: groups that name one; its members are those of its announcement group."""
 
-from collections.abc import Callable
-
 from gateway.contract.communities import (
     MOST_GROUPS,
     CommunityCreated,
@@ -22,21 +20,23 @@ from gateway.contract.communities import (
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Success, Value
 from gateway.errors import CallerError, Forbidden
-from gateway.providers.sandbox.groups import Group, announcements_of, new_group, new_id
+from gateway.providers.sandbox.groups import Group, announcements_of, group_id_of, new_group
 from gateway.providers.sandbox.numbers import picture_of
 from gateway.providers.sandbox.session import SandboxSession
+from gateway.providers.sandbox.shared_chats import Actor, Changes, actor_of, new_id
 
 operations: Handlers[SandboxSession] = Handlers()
+_changes = Changes(operations, Group, group_id_of)
 
 
 @operations.handles(CreateCommunity)
 async def create(session: SandboxSession, asked: CreateCommunity) -> CommunityCreated:
-    me = await session.own_phone()
-    group = new_group(session, asked.name, me)
+    by = await actor_of(session)
+    group = new_group(asked.name, by)
     group.description = asked.description
     group.community, group.announcement = new_id(session), True
     group.admin_only_message = True
-    group.notify(session, "GROUP_CREATE", by=me, parameters=[group.name])
+    group.notify("GROUP_CREATE", by=by, parameters=[group.name])
     await session.around.entities.add(group, group.id, of=session.seat.instance_id)
     return CommunityCreated(id=group.community, sub_groups=(_shown(group),))
 
@@ -87,17 +87,13 @@ async def unlink(session: SandboxSession, asked: UnlinkGroups) -> Linked:
     (await announcements_of(session, asked.community_id, me)).require_admin(me)
     left = {group.id for group in await _linked(session, asked.community_id)}
     errors = []
-
-    def alter(group: Group) -> None:
-        group.community = None
-
     for id_ in asked.groups_phones:
         if id_ not in left:
             errors.append(f"{id_}: is not in this community")
         elif len(left) == 1:
             errors.append(f"{id_}: one group must remain")
         else:
-            await session.around.entities.change(Group, id_, alter)
+            await session.around.entities.change(Group, id_, _leave)
             left.discard(id_)
     return Linked(success=not errors, errors=tuple(errors) or None)
 
@@ -115,30 +111,24 @@ async def read(session: SandboxSession, asked: ReadCommunity) -> CommunityMetada
     )
 
 
-@operations.handles(SetCommunityRules)
-async def set_rules(session: SandboxSession, asked: SetCommunityRules) -> Success:
-    def alter(group: Group) -> None:
-        group.all_may_link = asked.who_can_add_new_groups == "all"
-
-    await _change(session, asked.community_id, alter)
+@_changes.handles(SetCommunityRules, lambda asked: asked.community_id)
+def set_rules(group: Group, asked: SetCommunityRules, by: Actor) -> Success:
+    group.require_admin(by.phone)
+    group.all_may_link = asked.who_can_add_new_groups == "all"
     return Success()
 
 
-@operations.handles(DescribeCommunity)
-async def describe(session: SandboxSession, asked: DescribeCommunity) -> Value:
-    def alter(group: Group) -> None:
-        group.description = asked.community_description
-
-    await _change(session, asked.community_id, alter)
+@_changes.handles(DescribeCommunity, lambda asked: asked.community_id)
+def describe(group: Group, asked: DescribeCommunity, by: Actor) -> Value:
+    group.require_admin(by.phone)
+    group.description = asked.community_description
     return Value()
 
 
-@operations.handles(SetCommunityPhoto)
-async def set_photo(session: SandboxSession, asked: SetCommunityPhoto) -> Value:
-    def alter(group: Group) -> None:
-        group.picture = picture_of(asked.community_photo)
-
-    await _change(session, asked.community_id, alter)
+@_changes.handles(SetCommunityPhoto, lambda asked: asked.community_id)
+def set_photo(group: Group, asked: SetCommunityPhoto, by: Actor) -> Value:
+    group.require_admin(by.phone)
+    group.picture = picture_of(asked.community_photo)
     return Value()
 
 
@@ -148,27 +138,16 @@ async def delete(session: SandboxSession, asked: DeleteCommunity) -> Value:
     me = await session.own_phone()
     announcements = await announcements_of(session, asked.community_id, me)
     announcements.require_admin(me)
-
-    def leave(group: Group) -> None:
-        group.community = None
-
     for group in await _linked(session, asked.community_id):
-        await session.around.entities.change(Group, group.id, leave)
+        await session.around.entities.change(Group, group.id, _leave)
     kept = await session.around.entities.find(Group, announcements.id)
     if kept:
         await session.around.entities.remove(Group, kept.instance_id, kept.id)
     return Value()
 
 
-async def _change(session: SandboxSession, community: str, alter: Callable[[Group], None]) -> None:
-    me = await session.own_phone()
-
-    def alter_as_admin(group: Group) -> None:
-        group.require_admin(me)
-        alter(group)
-
-    group = await announcements_of(session, community, me)
-    await session.around.entities.change(Group, group.id, alter_as_admin)
+def _leave(group: Group) -> None:
+    group.community = None
 
 
 async def _linked(session: SandboxSession, community: str) -> list[Group]:

@@ -59,6 +59,12 @@ class Entities:
         rows = await self._store.fetch("find_entity", kind=kind.kind, id=id_, instance_id=of)
         return _kept(kind, rows[0]) if rows else None
 
+    async def get(self, kind: type[Kind], id_: str, *, of: str | None = None) -> Kept[Kind]:
+        """The same; raises NotFound where there is none."""
+        if kept := await self.find(kind, id_, of=of):
+            return kept
+        raise no_such(kind)
+
     async def invited(self, kind: type[Kind], invite: str) -> Kept[Kind] | None:
         rows = await self._store.fetch("find_invited", kind=kind.kind, invite=invite)
         return _kept(kind, rows[0]) if rows else None
@@ -107,7 +113,7 @@ class Entities:
             kept = await self.find(kind, id_, of=of)
             if kept is None:
                 if missing is None or of is None:
-                    raise NotFound(f"There is no such {kind.kind}")
+                    raise no_such(kind)
                 kept = Kept(of, id_, 0, missing())
             before = kept.thing.model_dump_json()
             answer = alter(kept.thing)
@@ -143,6 +149,10 @@ class Entities:
             for instance_id in row["signalled"]:
                 await self._store.signal(instance_id)
         return bool(rows)
+
+
+def no_such(kind: type[Entity]) -> NotFound:
+    return NotFound(f"There is no such {kind.kind}")
 
 
 def _kept(kind: type[Kind], row: dict[str, Any]) -> Kept[Kind]:

@@ -1,6 +1,5 @@
 """Channels: who owns, administers and follows them."""
 
-from collections.abc import Callable
 from typing import Literal
 
 from pydantic import Field
@@ -32,12 +31,16 @@ from gateway.contract.newsletters import (
     ViewMetadata,
 )
 from gateway.contract.operation import Value
-from gateway.errors import Forbidden, NotFound
-from gateway.providers.sandbox.entities import Entity
-from gateway.providers.sandbox.groups import new_id, new_invite
+from gateway.errors import Forbidden
 from gateway.providers.sandbox.numbers import picture_of
 from gateway.providers.sandbox.session import SandboxSession
-from gateway.providers.sandbox.telling import notification
+from gateway.providers.sandbox.shared_chats import (
+    Actor,
+    Changes,
+    SharedChat,
+    new_id,
+    new_invite,
+)
 
 operations: Handlers[SandboxSession] = Handlers()
 
@@ -46,17 +49,12 @@ _ROLES = {"subscriber": "SUBSCRIBER", "admin": "ADMIN", "owner": "OWNER"}
 _LINK = "https://www.whatsapp.com/channel/"
 
 
-class Channel(Entity):
+class Channel(SharedChat):
     """A channel; `invited` were asked to administer it."""
 
     kind = "newsletter"
 
-    id: str
-    name: str
-    description: str = ""
     created_seconds: int
-    invite: str
-    picture: str | None = None
     reactions: Literal["basic", "all"] = "all"
     members: dict[str, Role]
     invited: list[str] = Field(default_factory=list)
@@ -70,19 +68,20 @@ class Channel(Entity):
         if self.members.get(phone) != "owner":
             raise Forbidden("Only the owner of the channel can do this")
 
-    def give(self, session: SandboxSession, phone: str, role: Role, *, by: str) -> None:
+    def give(self, phone: str, role: Role, *, by: Actor) -> None:
         """Gives a role, and tells the admins."""
         admins = {p for p, held in self.members.items() if held != "subscriber"} | {phone}
         self.members[phone] = role
         promoted = role != "subscriber"
-        told = notification(
+        self.notify(
             "NEWSLETTER_ADMIN_PROMOTE" if promoted else "NEWSLETTER_ADMIN_DEMOTE",
-            notification_id=f"3EB0{session.around.random_bytes(9).hex().upper()}",
-            chat=self.id,
             by=by,
             parameters=[phone, "ADMIN" if promoted else "SUBSCRIBER"],
+            to=sorted(admins),
         )
-        self.tell(sorted(admins), told)
+
+
+_changes = Changes(operations, Channel)
 
 
 @operations.handles(CreateNewsletter)
@@ -100,101 +99,66 @@ async def create(session: SandboxSession, asked: CreateNewsletter) -> Newsletter
     return NewsletterCreated(id=channel.id)
 
 
-@operations.handles(SetNewsletterPicture)
-async def set_picture(session: SandboxSession, asked: SetNewsletterPicture) -> Value:
-    def alter(channel: Channel) -> None:
-        channel.picture = picture_of(asked.picture_url)
-
-    return await _administer(session, asked.id, alter)
-
-
-@operations.handles(RenameNewsletter)
-async def rename(session: SandboxSession, asked: RenameNewsletter) -> Value:
-    def alter(channel: Channel) -> None:
-        channel.name = asked.name
-
-    return await _administer(session, asked.id, alter)
+@_changes.handles(SetNewsletterPicture, lambda asked: asked.id)
+def set_picture(channel: Channel, asked: SetNewsletterPicture, by: Actor) -> Value:
+    channel.require_admin(by.phone)
+    channel.picture = picture_of(asked.picture_url)
+    return Value()
 
 
-@operations.handles(DescribeNewsletter)
-async def describe(session: SandboxSession, asked: DescribeNewsletter) -> Value:
-    def alter(channel: Channel) -> None:
-        channel.description = asked.description
-
-    return await _administer(session, asked.id, alter)
-
-
-@operations.handles(SetNewsletterRules)
-async def set_rules(session: SandboxSession, asked: SetNewsletterRules) -> Value:
-    def alter(channel: Channel) -> None:
-        channel.reactions = asked.reaction_codes
-
-    return await _administer(session, asked.newsletter_id, alter)
+@_changes.handles(RenameNewsletter, lambda asked: asked.id)
+def rename(channel: Channel, asked: RenameNewsletter, by: Actor) -> Value:
+    channel.require_admin(by.phone)
+    channel.name = asked.name
+    return Value()
 
 
-async def _administer(session: SandboxSession, id_: str, alter: Callable[[Channel], None]) -> Value:
-    me = await session.own_phone()
-
-    def alter_as_admin(channel: Channel) -> Value:
-        channel.require_admin(me)
-        alter(channel)
-        return Value()
-
-    return await session.around.entities.change(Channel, id_, alter_as_admin)
+@_changes.handles(DescribeNewsletter, lambda asked: asked.id)
+def describe(channel: Channel, asked: DescribeNewsletter, by: Actor) -> Value:
+    channel.require_admin(by.phone)
+    channel.description = asked.description
+    return Value()
 
 
-@operations.handles(FollowNewsletter)
-async def follow(session: SandboxSession, asked: FollowNewsletter) -> Value:
-    me = await session.own_phone()
-
-    def alter(channel: Channel) -> Value:
-        channel.members.setdefault(me, "subscriber")
-        return Value()
-
-    return await session.around.entities.change(Channel, asked.id, alter)
+@_changes.handles(SetNewsletterRules, lambda asked: asked.newsletter_id)
+def set_rules(channel: Channel, asked: SetNewsletterRules, by: Actor) -> Value:
+    channel.require_admin(by.phone)
+    channel.reactions = asked.reaction_codes
+    return Value()
 
 
-@operations.handles(UnfollowNewsletter)
-async def unfollow(session: SandboxSession, asked: UnfollowNewsletter) -> Value:
+@_changes.handles(FollowNewsletter, lambda asked: asked.id)
+def follow(channel: Channel, _asked: FollowNewsletter, by: Actor) -> Value:
+    channel.members.setdefault(by.phone, "subscriber")
+    return Value()
+
+
+@_changes.handles(UnfollowNewsletter, lambda asked: asked.id)
+def unfollow(channel: Channel, _asked: UnfollowNewsletter, by: Actor) -> Value:
     """False for the owner, whom the channel cannot lose."""
-    me = await session.own_phone()
-
-    def alter(channel: Channel) -> Value:
-        if channel.members.get(me) == "owner":
-            return Value(value=False)
-        return Value(value=channel.members.pop(me, None) is not None)
-
-    return await session.around.entities.change(Channel, asked.id, alter)
+    if channel.members.get(by.phone) == "owner":
+        return Value(value=False)
+    return Value(value=channel.members.pop(by.phone, None) is not None)
 
 
-@operations.handles(MuteNewsletter)
-async def mute(session: SandboxSession, asked: MuteNewsletter) -> Value:
-    return await _set_muted(session, asked.id, muted=True)
+@_changes.handles(MuteNewsletter, lambda asked: asked.id)
+def mute(channel: Channel, _asked: MuteNewsletter, by: Actor) -> Value:
+    if by.phone in channel.members and by.phone not in channel.muted:
+        channel.muted.append(by.phone)
+    return Value(value=by.phone in channel.members)
 
 
-@operations.handles(UnmuteNewsletter)
-async def unmute(session: SandboxSession, asked: UnmuteNewsletter) -> Value:
-    return await _set_muted(session, asked.id, muted=False)
-
-
-async def _set_muted(session: SandboxSession, id_: str, *, muted: bool) -> Value:
-    me = await session.own_phone()
-
-    def alter(channel: Channel) -> Value:
-        if me not in channel.members:
-            return Value(value=False)
-        channel.muted = [phone for phone in channel.muted if phone != me] + [me] * muted
-        return Value()
-
-    return await session.around.entities.change(Channel, id_, alter)
+@_changes.handles(UnmuteNewsletter, lambda asked: asked.id)
+def unmute(channel: Channel, _asked: UnmuteNewsletter, by: Actor) -> Value:
+    if by.phone in channel.members and by.phone in channel.muted:
+        channel.muted.remove(by.phone)
+    return Value(value=by.phone in channel.members)
 
 
 @operations.handles(DeleteNewsletter)
 async def delete(session: SandboxSession, asked: DeleteNewsletter) -> Value:
     me = await session.own_phone()
-    kept = await session.around.entities.find(Channel, asked.id)
-    if kept is None:
-        raise NotFound("There is no such newsletter")
+    kept = await session.around.entities.get(Channel, asked.id)
     kept.thing.require_owner(me)
     await session.around.entities.remove(Channel, kept.instance_id, kept.id)
     return Value()
@@ -203,9 +167,7 @@ async def delete(session: SandboxSession, asked: DeleteNewsletter) -> Value:
 @operations.handles(ReadNewsletter)
 async def read(session: SandboxSession, asked: ReadNewsletter) -> Newsletter:
     me = await session.own_phone()
-    kept = await session.around.entities.find(Channel, asked.newsletter_id)
-    if kept is None:
-        raise NotFound("There is no such newsletter")
+    kept = await session.around.entities.get(Channel, asked.newsletter_id)
     return _shown(kept.thing, me)
 
 
@@ -235,61 +197,41 @@ async def search(session: SandboxSession, asked: SearchNewsletters) -> FoundNews
     )
 
 
-@operations.handles(AcceptAdminInvite)
-async def accept_invite(session: SandboxSession, asked: AcceptAdminInvite) -> Value:
-    me = await session.own_phone()
-
-    def alter(channel: Channel) -> Value:
-        if me not in channel.invited:
-            return Value(value=False)
-        channel.invited.remove(me)
-        channel.give(session, me, "admin", by=me)
-        return Value()
-
-    return await session.around.entities.change(Channel, asked.newsletter_id, alter)
+@_changes.handles(AcceptAdminInvite, lambda asked: asked.newsletter_id)
+def accept_invite(channel: Channel, _asked: AcceptAdminInvite, by: Actor) -> Value:
+    if by.phone not in channel.invited:
+        return Value(value=False)
+    channel.invited.remove(by.phone)
+    channel.give(by.phone, "admin", by=by)
+    return Value()
 
 
-@operations.handles(RevokeAdminInvite)
-async def revoke_invite(session: SandboxSession, asked: RevokeAdminInvite) -> Value:
-    me = await session.own_phone()
-
-    def alter(channel: Channel) -> Value:
-        channel.require_owner(me)
-        if asked.phone not in channel.invited:
-            return Value(value=False)
-        channel.invited.remove(asked.phone)
-        return Value()
-
-    return await session.around.entities.change(Channel, asked.newsletter_id, alter)
+@_changes.handles(RevokeAdminInvite, lambda asked: asked.newsletter_id)
+def revoke_invite(channel: Channel, asked: RevokeAdminInvite, by: Actor) -> Value:
+    channel.require_owner(by.phone)
+    if asked.phone not in channel.invited:
+        return Value(value=False)
+    channel.invited.remove(asked.phone)
+    return Value()
 
 
-@operations.handles(RemoveNewsletterAdmin)
-async def remove_admin(session: SandboxSession, asked: RemoveNewsletterAdmin) -> Value:
-    me = await session.own_phone()
-
-    def alter(channel: Channel) -> Value:
-        channel.require_owner(me)
-        if channel.members.get(asked.phone) != "admin":
-            return Value(value=False)
-        channel.give(session, asked.phone, "subscriber", by=me)
-        return Value()
-
-    return await session.around.entities.change(Channel, asked.newsletter_id, alter)
+@_changes.handles(RemoveNewsletterAdmin, lambda asked: asked.newsletter_id)
+def remove_admin(channel: Channel, asked: RemoveNewsletterAdmin, by: Actor) -> Value:
+    channel.require_owner(by.phone)
+    if channel.members.get(asked.phone) != "admin":
+        return Value(value=False)
+    channel.give(asked.phone, "subscriber", by=by)
+    return Value()
 
 
-@operations.handles(TransferNewsletter)
-async def transfer(session: SandboxSession, asked: TransferNewsletter) -> Transferred:
-    me = await session.own_phone()
-
-    def alter(channel: Channel) -> Transferred:
-        channel.require_owner(me)
-        if channel.members.get(asked.phone) != "admin":
-            return Transferred(value=False, message="Only an admin can become the owner")
-        channel.give(session, asked.phone, "owner", by=me)
-        channel.members[me] = "subscriber" if asked.quit_admin else "admin"
-        return Transferred()
-
-    return await session.around.entities.change(Channel, asked.newsletter_id, alter)
+@_changes.handles(TransferNewsletter, lambda asked: asked.newsletter_id)
+def transfer(channel: Channel, asked: TransferNewsletter, by: Actor) -> Transferred:
+    channel.require_owner(by.phone)
+    if channel.members.get(asked.phone) != "admin":
+        return Transferred(value=False, message="Only an admin can become the owner")
+    channel.give(asked.phone, "owner", by=by)
+    channel.members[by.phone] = "subscriber" if asked.quit_admin else "admin"
+    return Transferred()
 
 
 async def invite_admin(session: SandboxSession, id_: str, phone: str) -> None:

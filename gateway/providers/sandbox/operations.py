@@ -1,8 +1,5 @@
 """Every operation the sandbox answers."""
 
-from functools import reduce
-from operator import or_
-
 from gateway.contract.handlers import Handlers
 from gateway.providers.sandbox import (
     account,
@@ -10,6 +7,8 @@ from gateway.providers.sandbox import (
     business,
     communities,
     contacts,
+    group_invitations,
+    group_members,
     groups,
     linking,
     newsletters,
@@ -18,21 +17,17 @@ from gateway.providers.sandbox import (
 )
 from gateway.providers.sandbox.session import SandboxSession
 
-operations: Handlers[SandboxSession] = reduce(
-    or_,
-    (
-        room.operations
-        for room in (
-            account,
-            acting,
-            business,
-            communities,
-            contacts,
-            groups,
-            linking,
-            newsletters,
-            presence,
-            registration,
-        )
-    ),
+operations: Handlers[SandboxSession] = (
+    account.operations
+    | acting.operations
+    | business.operations
+    | communities.operations
+    | contacts.operations
+    | group_invitations.operations
+    | group_members.operations
+    | groups.operations
+    | linking.operations
+    | newsletters.operations
+    | presence.operations
+    | registration.operations
 )

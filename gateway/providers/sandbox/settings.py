@@ -13,7 +13,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from gateway.settings import read_variables
+from gateway.environment import read_variables
 
 PREFIX = "GATEWAY_SANDBOX_"
 

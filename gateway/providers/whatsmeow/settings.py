@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.settings import read_variables
+from gateway.environment import read_variables
 
 PREFIX = "GATEWAY_WHATSMEOW_"
 

@@ -9,15 +9,15 @@ from gateway.api.provider_table import provider_table
 from gateway.contract.catalogue import catalogue
 from gateway.contract.chats import ModifyChat, SetChatExpiration
 from gateway.contract.contacts import Contact, ContactDetails, ReadContact
-from gateway.contract.groups import (
-    AddParticipants,
+from gateway.contract.groups.group import (
     ListGroups,
     ListJoinedGroups,
     ReadGroup,
-    RenewInvitation,
     SetGroupPhoto,
     SetGroupRules,
 )
+from gateway.contract.groups.invitations import RenewInvitation
+from gateway.contract.groups.members import AddParticipants
 from gateway.contract.newsletters import FollowNewsletter
 
 GROUP = "120363019502650977-group"

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.clock import Clock
-from gateway.contract.groups import ListJoinedGroups, RenameGroup
+from gateway.contract.groups.group import ListJoinedGroups, RenameGroup
 from gateway.contract.operation import Operation
 from gateway.errors import SessionUnavailable
 from gateway.instances.store import Instance

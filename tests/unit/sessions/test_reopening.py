@@ -17,6 +17,7 @@ from gateway.errors import SessionUnavailable
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Standing
+from gateway.sessions.opening import Opener
 from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, Result, Seat
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -183,7 +184,15 @@ async def stage() -> AsyncIterator[Stage]:
         "engines": {"fake": engine},
         "proxy_of": lambda instance: instance.sealed_proxy,
     }
-    keeper = Keeper(**parts, clock=NoTimeouts(), renew_seconds=1, give_seconds=1)
+    clock = NoTimeouts()
+    keeper = Keeper(
+        leases=parts["leases"],
+        instances=parts["instances"],
+        opener=Opener(**parts, clock=clock),
+        clock=clock,
+        renew_seconds=1,
+        give_seconds=1,
+    )
     keeper.listen(announcements)  # type: ignore[arg-type]
     running = asyncio.create_task(keeper.run_until(stopping))
     try:
@@ -217,7 +226,7 @@ async def test_what_was_told_is_written_before_the_session_closes(stage: Stage) 
     await reopening
 
     assert first.acknowledged == ["a"]
-    assert stage.keeper.connected == {}
+    assert "one" not in stage.keeper.connected
 
 
 async def test_reopening_ends_the_pause_after_a_failure(stage: Stage) -> None:
@@ -243,7 +252,7 @@ async def test_a_timeout_of_the_engine_is_a_failure(
         reported.append(error)
         seen.set()
 
-    monkeypatch.setattr("gateway.sessions.keeper.report_error", report)
+    monkeypatch.setattr("gateway.sessions.opening.report_error", report)
     stage.engine.openings[0].told.put_nowait(TimeoutError("too slow"))
     await seen.wait()
     await stage.keeper.reopen("one")
@@ -260,14 +269,16 @@ async def test_what_this_node_does_not_hold_is_not_reopened(stage: Stage) -> Non
 async def test_a_new_proxy_opens_the_session_anew_once_the_message_under_way_is_answered(
     stage: Stage,
 ) -> None:
-    changes = stage.keeper.watch()
+    changes = stage.keeper.connected.watch()
     stage.engine.openings[0].tell("a")
     await changes.bell.wait()
     changes.take()
-    with stage.keeper.connected["one"].in_use():
+    live = stage.keeper.connected.get("one")
+    assert live
+    with live.in_use():
         stage.change_proxy("sealed")
         await changes.bell.wait()  # given no more messages
-        assert stage.keeper.connected == {}
+        assert "one" not in stage.keeper.connected
         assert len(stage.engine.openings) == 1
     await stage.engine.changed.wait()
 

@@ -5,31 +5,35 @@ Who may add people, who is let in and on whose approval is not the library's to 
 
 from typing import Any
 
-from gateway.contract.groups import (
-    AcceptInvitation,
-    AddParticipants,
+from gateway.contract.groups.group import (
     CreateGroup,
-    DemoteParticipants,
     DescribeGroup,
     GroupCreated,
     GroupMetadata,
-    InvitedGroup,
     JoinedGroup,
-    LeaveGroup,
     ListJoinedGroups,
-    MembersOperation,
-    NewInvitation,
     Participant,
-    PromoteParticipants,
     ReadGroup,
     ReadGroupLight,
-    ReadInvitation,
-    ReadInvitationLink,
-    RemoveParticipants,
     RenameGroup,
-    RenewInvitation,
     SetGroupPhoto,
     SetGroupRules,
+)
+from gateway.contract.groups.invitations import (
+    AcceptInvitation,
+    InvitedGroup,
+    NewInvitation,
+    ReadInvitation,
+    ReadInvitationLink,
+    RenewInvitation,
+)
+from gateway.contract.groups.members import (
+    AddParticipants,
+    DemoteParticipants,
+    LeaveGroup,
+    MembersOperation,
+    PromoteParticipants,
+    RemoveParticipants,
 )
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Success, Value

@@ -1,0 +1,1 @@
+"""Groups, and the paths that groups share with communities."""

@@ -1,0 +1,99 @@
+"""The people of a group, or of the community it announces for: who joins, leaves and leads."""
+
+from gateway.contract.callbacks import NotificationCode
+from gateway.contract.groups.members import (
+    AddParticipants,
+    ApproveParticipants,
+    DemoteParticipants,
+    LeaveGroup,
+    MembersOperation,
+    PromoteParticipants,
+    RejectParticipants,
+    RemoveParticipants,
+)
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Value
+from gateway.providers.sandbox.groups import Group, Role, group_id_of
+from gateway.providers.sandbox.session import SandboxSession
+from gateway.providers.sandbox.shared_chats import Actor, Changes
+
+operations: Handlers[SandboxSession] = Handlers()
+_changes = Changes(operations, Group, group_id_of)
+
+
+def _named(asked: MembersOperation) -> str:
+    name = asked.group_id or asked.community_id
+    assert name is not None
+    return name
+
+
+@_changes.handles(AddParticipants, _named)
+def add(group: Group, asked: AddParticipants, by: Actor) -> Value:
+    group.require_admin(by.phone, unless=not group.admin_only_add_member)
+    return _told_of_new(group, group.admit(asked.phones), by)
+
+
+@_changes.handles(ApproveParticipants, lambda asked: asked.group_id)
+def approve(group: Group, asked: ApproveParticipants, by: Actor) -> Value:
+    group.require_admin(by.phone)
+    waiting = [phone for phone in asked.phones if phone in group.requests]
+    return _told_of_new(group, group.admit(waiting), by)
+
+
+def _told_of_new(group: Group, added: list[str], by: Actor) -> Value:
+    if added:
+        group.notify("GROUP_PARTICIPANT_ADD", by=by, parameters=added)
+    return Value(value=bool(added))
+
+
+@_changes.handles(RemoveParticipants, _named)
+def remove(group: Group, asked: RemoveParticipants, by: Actor) -> Value:
+    group.require_admin(by.phone)
+    gone = [p for p in asked.phones if p in group.members and group.members[p] != "owner"]
+    if not gone:
+        return Value(value=False)
+    group.notify("GROUP_PARTICIPANT_REMOVE", by=by, parameters=gone)
+    for phone in gone:
+        del group.members[phone]
+    return Value()
+
+
+@_changes.handles(PromoteParticipants, _named)
+def promote(group: Group, asked: PromoteParticipants, by: Actor) -> Value:
+    return _give_role(group, asked.phones, "admin", "GROUP_PARTICIPANT_PROMOTE", by)
+
+
+@_changes.handles(DemoteParticipants, _named)
+def demote(group: Group, asked: DemoteParticipants, by: Actor) -> Value:
+    return _give_role(group, asked.phones, "member", "GROUP_PARTICIPANT_DEMOTE", by)
+
+
+def _give_role(
+    group: Group, phones: tuple[str, ...], role: Role, told_as: NotificationCode, by: Actor
+) -> Value:
+    group.require_admin(by.phone)
+    given = [p for p in phones if group.members.get(p) not in {None, "owner", role}]
+    if not given:
+        return Value(value=all(group.members.get(p) == role for p in phones))
+    group.members.update(dict.fromkeys(given, role))
+    group.notify(told_as, by=by, parameters=given)
+    return Value()
+
+
+@_changes.handles(RejectParticipants, lambda asked: asked.group_id)
+def reject(group: Group, asked: RejectParticipants, by: Actor) -> Value:
+    group.require_admin(by.phone)
+    turned_away = [phone for phone in asked.phones if phone in group.requests]
+    group.requests = [phone for phone in group.requests if phone not in turned_away]
+    return Value(value=bool(turned_away))
+
+
+@_changes.handles(LeaveGroup, lambda asked: asked.group_id)
+def leave(group: Group, _asked: LeaveGroup, by: Actor) -> Value:
+    """A group without admins gets one."""
+    group.require_member(by.phone)
+    group.notify("GROUP_PARTICIPANT_LEAVE", by=by, parameters=[by.phone])
+    del group.members[by.phone]
+    if group.members and not any(group.is_admin(phone) for phone in group.members):
+        group.members[min(group.members)] = "admin"
+    return Value()
