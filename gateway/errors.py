@@ -16,6 +16,7 @@
     + BodyTooLarge                413
     + UnsupportedContentType      415
     + IdempotencyKeyReused        422
+    + ProxyUnreachable            422, a new proxy does not lead to WhatsApp
     + QueueFull                   429
     + TooManyRequests             429
     + NotSupported                501, this instance's provider cannot do it
@@ -127,6 +128,10 @@ class IdempotencyKeyReused(CallerError):
 
     def __init__(self) -> None:
         super().__init__("Idempotency-Key was already used with another body")
+
+
+class ProxyUnreachable(CallerError):
+    """WhatsApp cannot be reached through a proxy that was to replace another."""
 
 
 class QueueFull(CallerError):

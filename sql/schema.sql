@@ -94,8 +94,11 @@ CREATE TABLE public.instances (
     daily_limit integer,
     warm_up_days integer,
     warm_up_from timestamp with time zone,
+    proxy_ciphertext bytea,
+    proxy_key_id text,
     CONSTRAINT daily_limit_is_a_number CHECK ((daily_limit >= 0)),
     CONSTRAINT pace_is_a_range CHECK ((((pace_min_seconds IS NULL) = (pace_max_seconds IS NULL)) AND ((pace_min_seconds IS NULL) OR (((0)::double precision <= pace_min_seconds) AND (pace_min_seconds <= pace_max_seconds))))),
+    CONSTRAINT proxy_is_sealed CHECK (((proxy_ciphertext IS NULL) = (proxy_key_id IS NULL))),
     CONSTRAINT warm_up_is_a_number CHECK ((warm_up_days >= 0))
 );
 
@@ -104,6 +107,8 @@ COMMENT ON COLUMN public.instances.trial_ends_at IS 'Who is not subscribed sends
 COMMENT ON COLUMN public.instances.daily_limit IS 'Messages per day (UTC); 0 is no limit, null the service''s own.';
 
 COMMENT ON COLUMN public.instances.warm_up_from IS 'From then on the daily limit grows to its full height; null is the making of the instance.';
+
+COMMENT ON COLUMN public.instances.proxy_ciphertext IS 'The whole configuration: its URL may hold a password.';
 
 CREATE FUNCTION public.callback_url(i public.instances, type text) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -766,6 +771,24 @@ CREATE TABLE public.nodes (
 
 COMMENT ON COLUMN public.nodes.life IS 'The process that goes by this name now: an earlier one can no longer renew.';
 
+CREATE TABLE public.proxy_checks (
+    id bigint NOT NULL,
+    instance_id text NOT NULL,
+    latency_ms integer,
+    error text,
+    checked_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT latency_or_error CHECK (((latency_ms IS NULL) = (error IS NOT NULL)))
+);
+
+ALTER TABLE public.proxy_checks ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.proxy_checks_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.schema_migrations (
     number integer NOT NULL,
     name text NOT NULL,
@@ -1080,6 +1103,9 @@ ALTER TABLE ONLY public.messages_default
 ALTER TABLE ONLY public.nodes
     ADD CONSTRAINT nodes_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.proxy_checks
+    ADD CONSTRAINT proxy_checks_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (number);
 
@@ -1182,6 +1208,8 @@ CREATE INDEX messages_default_instance_id_phone_recorded_at_idx ON public.messag
 
 CREATE INDEX messages_default_instance_id_recorded_at_message_id_idx ON public.messages_default USING btree (instance_id, recorded_at, message_id);
 
+CREATE INDEX proxy_checks_of_instance ON public.proxy_checks USING btree (instance_id, id);
+
 CREATE INDEX webhook_deliveries_age ON public.webhook_deliveries USING brin (posted_at);
 
 CREATE INDEX webhook_events_age ON public.webhook_events USING brin (created_at);
@@ -1253,4 +1281,7 @@ ALTER TABLE ONLY public.instance_lines
 
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.proxy_checks
+    ADD CONSTRAINT proxy_checks_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
 

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.queries import query
+from gateway.instances.tokens import Sealed
 
 _FIND_INSTANCE = query("instances", "find_instance")
 _MOST_REMEMBERED = 50_000
@@ -60,6 +61,14 @@ class Instance:
     client_token_required: bool
     allowed_addresses: tuple[str, ...] = field(default=())
     refuse_opted_out: bool = False
+    proxy_ciphertext: bytes | None = None
+    proxy_key_id: str | None = None
+
+    @property
+    def sealed_proxy(self) -> Sealed | None:
+        if self.proxy_ciphertext is None or self.proxy_key_id is None:
+            return None
+        return Sealed(self.proxy_key_id, self.proxy_ciphertext)
 
 
 class Instances:

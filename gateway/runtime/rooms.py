@@ -24,6 +24,7 @@ from gateway.instances.accounts import Account, Accounts
 from gateway.instances.creation import Registry
 from gateway.instances.operations import InstanceDesk
 from gateway.instances.store import Instance
+from gateway.providers import load_provider
 from gateway.runtime.callbacks import Callbacks
 from gateway.runtime.ground import Ground
 from gateway.runtime.offer import offer_of
@@ -36,7 +37,10 @@ from gateway.send_queue.acting import MessageDesk
 from gateway.send_queue.ids import message_id_named
 from gateway.send_queue.operations import QueueDesk
 from gateway.sessions import operations as session_operations
+from gateway.sessions import proxies
 from gateway.sessions.operations import SessionDesk
+from gateway.sessions.proxies import ProxyDesk
+from gateway.sessions.proxy_trial import ProxyTrials
 from gateway.webhooks import dead_letters, replay
 from gateway.webhooks import operations as webhook_operations
 from gateway.webhooks.operations import WebhookDesk
@@ -114,11 +118,14 @@ def _rooms_of_instances(
         ground.clock,
         callbacks.delivery.look_again,
     )
+    proxied = frozenset(name for name in ground.engines if load_provider(name).uses_proxy)
+    proxy_desk = partial(ProxyDesk, database, vault, ProxyTrials(ground.clock), proxied)
     directory_desk = partial(DirectoryDesk, database, sessions.remembering, os.urandom)
     webhooks = webhook_operations.handlers | dead_letters.handlers | replay.handlers
     return (
         Room(webhooks, webhook_desk),
         Room(instance_operations.handlers, partial(InstanceDesk, database, vault)),
         Room(session_operations.handlers, partial(SessionDesk, database, sessions.asker)),
+        Room(proxies.handlers, proxy_desk),
         Room(directory_operations.handlers, directory_desk),
     )

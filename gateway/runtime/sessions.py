@@ -13,6 +13,7 @@ from gateway.sessions.inbound.files import FileLimits, Files
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
 from gateway.sessions.opening import Opener
+from gateway.sessions.proxies import opened
 from gateway.sessions.relay import Relay, RelayDesk, relay_client
 from gateway.sessions.remembered import RememberingAsker
 from gateway.webhooks.outbox import Outbox
@@ -50,6 +51,7 @@ def build_sessions(ground: Ground, told: Callable[[], None]) -> Sessions:
         inbound=inbound,
         providers={name: load_provider(name) for name in ground.engines},
         engines=ground.engines,
+        proxy_of=lambda instance: opened(instance.sealed_proxy, ground.vault),
         clock=clock,
     )
     keeper = Keeper(

@@ -9,6 +9,7 @@ from gateway.errors import DatabaseUnavailable, SessionUnavailable
 from gateway.instances.store import Instances
 from gateway.observability.logging import logger
 from gateway.sessions.leases import Lease, Leases
+from gateway.sessions.live import LiveSession
 from gateway.sessions.opening import Held, Opener
 from gateway.sessions.provider import Session
 
@@ -46,7 +47,8 @@ class Keeper:
             opener: opens the sessions.
             clock: time.
             renew_seconds: from one sign of life to the next.
-            give_seconds: how long an attempt under way may delay giving its lease away.
+            give_seconds: how long an attempt under way may delay giving its lease away, or the
+                change to another proxy.
         """
         self._leases, self._instances, self._opener = leases, instances, opener
         self._clock, self._renew_seconds = clock, renew_seconds
@@ -55,10 +57,11 @@ class Keeper:
         self._held: dict[str, Held] = {}
         self._touched: set[str] = set()
         self._bell, self._touch_bell = asyncio.Event(), asyncio.Event()
+        opener.after_opening = self._look_again
         self.connected, self.listeners = opener.connected, opener.listeners
 
     def listen(self, notifications: Notifications) -> None:
-        notifications.subscribe("instance_changed", self._touch, on_reconnect=self._bell.set)
+        notifications.subscribe("instance_changed", self._touch, on_reconnect=self._touch_all)
         notifications.subscribe("leases", lambda _nothing: self._bell.set())
 
     def session(self, instance_id: str) -> Session | None:
@@ -203,6 +206,16 @@ class Keeper:
         self._touch_bell.set()
         self._bell.set()
 
+    def _touch_all(self) -> None:
+        """Announcements may have been lost."""
+        for instance_id in self._held:
+            self._touch(instance_id)
+        self._bell.set()
+
+    def _look_again(self, instance_id: str) -> None:
+        self._touched.add(instance_id)
+        self._touch_bell.set()
+
     async def _refresh_until(self, stopping: asyncio.Event, sessions: asyncio.TaskGroup) -> None:
         """Beside the rounds: thousands may change at once, and no renewal waits for them."""
         async with ringing(self._touch_bell, when=stopping):
@@ -230,5 +243,14 @@ class Keeper:
             held.task.cancel()
         elif not instance.wanted and not held.giving:
             self._start_giving(held, sessions)
-        elif held.live:
-            held.live.instance = instance
+        elif live := held.live:
+            before, live.instance = live.instance, instance
+            if instance.sealed_proxy != before.sealed_proxy and not held.giving:
+                sessions.create_task(self._reroute(held, live), name=f"reroute {instance_id}")
+
+    async def _reroute(self, held: Held, live: LiveSession) -> None:
+        """Opens the session by the new way, once the attempt under way has its answer."""
+        self.connected.remove(live.instance.id)
+        await self._clock.wait(live.unused, self._give_seconds)
+        if held.live is live and not held.giving:
+            held.reopen()

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from gateway.clock import Clock
+from gateway.contract.proxies import Proxy
 from gateway.errors import DatabaseUnavailable
 from gateway.instances.store import Instance, Instances
 from gateway.observability.error_reports import report_error
@@ -77,6 +78,7 @@ class Opener:
         inbound: Inbound,
         providers: Mapping[str, Provider],
         engines: Mapping[str, Engine],
+        proxy_of: Callable[[Instance], Proxy | None],
         clock: Clock,
     ) -> None:
         """Takes nothing before it holds.
@@ -87,12 +89,15 @@ class Opener:
             inbound: takes what sessions tell.
             providers: by name.
             engines: by the same names.
+            proxy_of: decrypts; an instance whose proxy it cannot read stays disconnected.
             clock: time.
         """
+        self._proxy_of = proxy_of
         self._leases, self._instances, self._inbound = leases, instances, inbound
         self._providers, self._engines, self._clock = providers, engines, clock
         self._openings = asyncio.Semaphore(_MOST_OPENING_AT_ONCE)
         self.connected = Connected()
+        self.after_opening: Callable[[str], None] = lambda _instance_id: None
         self.listeners: list[Callable[[Instance, Event], None]] = []
 
     async def hold(self, held: Held) -> None:
@@ -135,6 +140,7 @@ class Opener:
                     lease.epoch,
                     instance.provider_settings,
                     may_act_until=lambda: self._leases.may_act_until,
+                    proxy=self._proxy_of(instance),
                 )
                 session = await opened.enter_async_context(engine.open_session(seat))
             held.live = LiveSession(
@@ -142,6 +148,7 @@ class Opener:
             )
             held.again.clear()
             held.opened.set()
+            self.after_opening(instance.id)  # it may have changed since it was looked up
             try:
                 await self._read(held, held.live)
             finally:

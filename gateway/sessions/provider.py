@@ -17,6 +17,7 @@ from gateway.clock import Clock
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile, Preview
 from gateway.contract.operation import Operation
+from gateway.contract.proxies import Proxy
 from gateway.contract.send import Send
 from gateway.contract.wire import Wire
 from gateway.errors import (
@@ -148,12 +149,15 @@ class Seat:
 
     `may_act_until` is on this machine's monotonic clock, and moves: an engine must not only
     refuse to send past it but cut its connection, since some answer WhatsApp by themselves.
+    `proxy` is the only way to WhatsApp for an engine that uses proxies; a new one comes with a
+    new seat.
     """
 
     instance_id: str
     epoch: int
     settings: Mapping[str, Any]
     may_act_until: Callable[[], float]
+    proxy: Proxy | None = None
 
 
 Authorise = Callable[[Mapping[str, str], str], Awaitable[None]]
@@ -224,6 +228,11 @@ class Provider(Protocol):
     @property
     def can_repeat_send(self) -> bool:
         """Whether a blind repeat under the same id is safe: people see the message once."""
+        ...
+
+    @property
+    def uses_proxy(self) -> bool:
+        """Whether its sessions connect through the proxy of their seat."""
         ...
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 import neonize.aioze.client as library
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message as Protobuf
+from neonize._binder import ProxySettings
 from neonize.aioze.client import ClientFactory, ContactStore, NewAClient
 from neonize.events import INT_TO_EVENT
 from neonize.proto.Neonize_pb2 import JID, LogEntry
@@ -61,8 +62,19 @@ class Client:
         self._awaiting_id = False
         self.api: NewAClient
 
-    async def open(self, *, store: str, device: str | None, uuid: str, name: str) -> None:
-        """Connects as a device of the store, or shows QR codes for a new one."""
+    async def open(
+        self,
+        *,
+        store: str,
+        device: str | None,
+        uuid: str,
+        name: str,
+        proxy: dict[str, Any] | None,
+    ) -> None:
+        """Connects as a device of the store, or shows QR codes for a new one.
+
+        Without *proxy* the environment names the way.
+        """
         if device is not None:
             await asyncio.to_thread(_require_device, store, device)
         self.api = api = NewAClient(
@@ -84,7 +96,7 @@ class Client:
         api.qr(self._on_qr)
         # Read once, while connecting: the only place where an id is seen before its message goes.
         library.log_whatsmeow = self._on_log
-        self._connected = await api.connect()
+        self._connected = await api.connect(_proxy_settings(proxy) if proxy else None)
         self._connected.add_done_callback(self._on_end)
 
     async def send(self, chat: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -144,6 +156,11 @@ def _require_device(store: str, device: str) -> None:
     # It parses `user:device@server` into the user: the text is whole, the fields are not.
     if not any(Jid2String(found.JID) == device for found in known):
         raise NotPaired(device)
+
+
+def _proxy_settings(proxy: dict[str, Any]) -> ProxySettings:
+    limits = {name: on for name, on in proxy.items() if name != "proxy_url"}
+    return ProxySettings(proxy["proxy_url"], **limits)
 
 
 def _shortened(name: str, event: Protobuf) -> dict[str, Any]:

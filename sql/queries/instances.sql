@@ -118,10 +118,15 @@ set subscribed = false, canceled_at = now(),
 where id = %(id)s::text and subscribed;
 
 -- name: keys_in_use
--- One token for each key that some were encrypted under.
-select token_key_id, count(*) as tokens, (array_agg(token_ciphertext order by id))[1] as ciphertext
-from instances
-group by token_key_id;
+-- One token, or proxy, for each key that some were encrypted under.
+select key_id as token_key_id, count(distinct id) as tokens,
+       (array_agg(ciphertext order by id))[1] as ciphertext
+from (
+    select id, token_key_id as key_id, token_ciphertext as ciphertext from instances
+    union all
+    select id, proxy_key_id, proxy_ciphertext from instances where proxy_key_id is not null
+) sealed
+group by key_id;
 
 -- name: providers_in_use
 select provider, count(*) as instances from instances group by provider order by provider;

@@ -73,6 +73,7 @@ from gateway.contract.messages.reactions import SendReaction
 from gateway.contract.messages.text import SendLink, SendText
 from gateway.contract.presence import RejectCall, ShowTyping
 from gateway.contract.privacy import ReadPrivacy, SetLastSeen
+from gateway.contract.proxies import Proxy
 from gateway.contract.received_media import ReadReceivedFile
 from gateway.contract.send import Send
 from gateway.errors import NotConnected, NotSupported, Unconfirmed
@@ -86,6 +87,7 @@ from gateway.sessions.provider import (
     PresenceChanged,
     Receipt,
 )
+from tests.fixtures.proxies import Kind, local_proxy
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, seen
 from tests.providers.whatsmeow_node import Line, Node, Pair, node_at, settled
 
@@ -158,6 +160,45 @@ async def test_a_phone_is_linked_by_a_code_looked_at_and_unlinked(
         await whatsapp.control("cut", phone=ana.phone, why="logged_out")
         await ana.until_state(ConnectionState.LOGGED_OUT)
         assert not (await ana.session.ask(RestoreSession())).value
+
+
+@pytest.mark.parametrize("kind", ["http", "socks5"])
+async def test_an_instance_is_linked_and_sends_through_its_own_proxy(
+    town: Node, pair: Pair, whatsapp: FakeWhatsApp, kind: Kind
+) -> None:
+    name, (_ana, bob) = f"over {kind}", pair
+    async with (
+        local_proxy(kind, beyond=whatsapp.port, login="ana:secret") as first,
+        local_proxy(kind, beyond=whatsapp.port) as second,
+    ):
+        async with town.opened(name, proxy=Proxy(proxy_url=first.url)) as mia:
+            await mia.link()
+        linked_through = list(first.asked)
+        assert set(linked_through) == {"web.whatsapp.com:443"}
+
+        phone = mia.phone
+        async with town.opened(
+            name, phone=phone, epoch=2, proxy=Proxy(proxy_url=second.url)
+        ) as mia:
+            await mia.until_state(ConnectionState.CONNECTED)
+            await mia.send(SendText(phone=bob.phone, message="by another way"))
+            assert (await bob.wait_for(MessageReceived)).chat == phone
+        assert second.asked
+        assert first.asked == linked_through
+
+
+async def test_an_instance_whose_proxy_fails_does_not_connect_past_it(
+    town: Node,
+) -> None:
+    async with (
+        local_proxy("http", refuses=403) as proxy,
+        town.opened("cut off", proxy=Proxy(proxy_url=proxy.url)) as ned,
+    ):
+        asking = asyncio.create_task(ned.session.ask(ReadQrCode()))
+        await ned.wait_for(ConnectionChanged, lambda c: "process ended" in (c.reason or ""))
+        assert proxy.asked == ["web.whatsapp.com:443"]
+        assert not asking.done()
+        asking.cancel()
 
 
 async def test_a_session_moves_to_another_node_without_a_code(
@@ -304,6 +345,14 @@ async def test_several_instances_share_a_process_and_fall_together(
                     ConnectionChanged, lambda c: c.state is ConnectionState.DISCONNECTED
                 )
                 await line.until_state(ConnectionState.CONNECTED)
+        async with (
+            local_proxy("http", beyond=whatsapp.port) as proxy,
+            node.opened("ana", phone=ana.phone, proxy=Proxy(proxy_url=proxy.url)) as ana,
+            node.opened("bob", phone=bob.phone) as bob,
+        ):
+            await ana.until_state(ConnectionState.CONNECTED)
+            await bob.until_state(ConnectionState.CONNECTED)
+            assert ana.pid != bob.pid  # whose environment may name another proxy
 
 
 BUTTONS = [

@@ -13,6 +13,7 @@ from gateway.contract.instances import QrCode, ReadQrCode
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
 from gateway.contract.messages.text import SendText
+from gateway.contract.proxies import Proxy
 from gateway.contract.send import Send
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database, url_for_others
@@ -153,10 +154,15 @@ class Node:
 
     @asynccontextmanager
     async def opened(
-        self, instance_id: str, *, phone: str | None = None, epoch: int = 1
+        self,
+        instance_id: str,
+        *,
+        phone: str | None = None,
+        epoch: int = 1,
+        proxy: Proxy | None = None,
     ) -> AsyncIterator[Line]:
         lease = Lease()
-        seat = Seat(instance_id, epoch, {}, lambda: lease.until)
+        seat = Seat(instance_id, epoch, {}, lambda: lease.until, proxy)
         async with self.engine.open_session(seat) as session:
             assert isinstance(session, WhatsmeowSession)
             line = Line(session, self.whatsapp, phone or str(next(_numbers)), lease)

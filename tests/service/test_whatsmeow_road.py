@@ -11,6 +11,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.fixtures.proxies import local_proxy
 from tests.fixtures.service import RunningGateway, running_gateway, until
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake
 
@@ -130,6 +131,38 @@ async def test_kill_9_of_a_child_amid_sends_and_then_of_the_gateway(
             await until(sender.connected, bool)
             await sender.send("after all that")
             await whatsapp.state_when(lambda s: len(s["sent"]) > len(ids))
+
+
+async def test_a_linked_instance_changes_its_proxy_without_losing_a_message(
+    tmp_path: Path, database_url: str, whatsapp: FakeWhatsApp
+) -> None:
+    environment = whatsapp.environment | {"GATEWAY_WHATSMEOW_KEYS": "file"}
+    with running_gateway(tmp_path, database_url, **environment) as gateway:
+        await gateway.ready()
+        async with (
+            partner_of(gateway) as http,
+            local_proxy("http", beyond=whatsapp.port, login="user:secret") as first,
+            local_proxy("socks5", beyond=whatsapp.port) as second,
+        ):
+            sender = await new_instance(http, "sender")
+            shown = await sender.call("PUT", "/update-proxy", json={"proxyUrl": first.url})
+            assert shown["proxy"]["proxyEnabled"] is True
+            await sender.link(whatsapp, SENDER)
+            assert first.asked
+            recipient = await new_instance(http, "recipient")
+            await recipient.link(whatsapp, RECIPIENT)
+            for number in range(COUNT):
+                if number == COUNT // 2:
+                    await sender.call("POST", "/proxy/swap", json={"proxyUrl": second.url})
+                await sender.send(f"text {number}")
+            await until(sender.waiting, lambda left: left == 0, seconds=60)
+
+            assert len(second.asked) > 1  # the test of it, and the session
+            await until(sender.connected, bool)
+            state = await whatsapp.control("state")
+            ids = [m["id"] for m in state["sent"] if m["sender"] == SENDER]
+            assert len(ids) == len(set(ids)) == COUNT
+            assert "secret" not in gateway.log
 
 
 async def _children_when(gateway: RunningGateway, count: int) -> list[psutil.Process]:

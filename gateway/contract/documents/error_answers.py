@@ -15,6 +15,7 @@ from gateway.errors import (
     MethodNotAllowed,
     NotSupported,
     ProviderError,
+    ProxyUnreachable,
     QueueFull,
     TooManyRequests,
     Unauthorized,
@@ -32,7 +33,10 @@ FAILURES: Mapping[int, tuple[GatewayError, ...]] = {
     409: (Conflict("The message is sent and no longer waits"),),
     413: (BodyTooLarge(1_048_576),),
     415: (UnsupportedContentType(),),
-    422: (IdempotencyKeyReused(),),
+    422: (
+        IdempotencyKeyReused(),
+        ProxyUnreachable("proxyUrl: the proxy is out of reach: Connection refused"),
+    ),
     429: (
         TooManyRequests("account", retry_after_seconds=1),
         QueueFull(1_000, connected=False),

@@ -41,6 +41,7 @@ class SandboxProvider:
 
     name = "sandbox"
     can_repeat_send = True
+    uses_proxy = False  # it connects nowhere
     settings = SandboxSettings
 
     def supports(self, command: type[Wire]) -> bool:

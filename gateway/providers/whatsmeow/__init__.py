@@ -26,6 +26,7 @@ class WhatsmeowProvider:
 
     name = "whatsmeow"
     can_repeat_send = False
+    uses_proxy = True
     settings = WhatsmeowSettings
 
     def supports(self, command: type[Wire]) -> bool:

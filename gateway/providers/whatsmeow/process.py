@@ -25,6 +25,7 @@ from gateway.whatsmeow_child.frames import (
 
 _LAST_WORDS = 40
 _OURS = ("GATEWAY_", "DATABASE_URL")
+_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 Hear = Callable[[Tell], Awaitable[None]]
 
 
@@ -195,6 +196,11 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
     return kept | {"NEONIZE_BOT_TAG": "off"}
 
 
+def _without_proxies(environment: Mapping[str, str]) -> dict[str, str]:
+    """Through a SOCKS proxy of an instance the library would go to that of the environment."""
+    return {name: value for name, value in environment.items() if name.lower() not in _PROXIES}
+
+
 class Children:
     """The processes of this engine, and which of them has room."""
 
@@ -203,23 +209,28 @@ class Children:
     ) -> None:
         self._environment, self._most = environment, instances_per_process
         self._all: dict[Child, set[str]] = {}
-        self._shared: set[Child] = set()
+        self._shared: dict[Child, bool] = {}
         self._starting = asyncio.Lock()
         self.turn_to_start = asyncio.Semaphore(starts_at_once)
         """Held until a client is open: to load the library is what takes a processor's time."""
 
-    async def place(self, instance_id: str, hear: Hear, *, alone: bool, deadline: float) -> Child:
+    async def place(
+        self, instance_id: str, hear: Hear, *, alone: bool, own_proxy: bool, deadline: float
+    ) -> Child:
         """A process with room; one of its own for a session that is not linked yet.
 
-        Such a session cannot be ended without ending its process.
+        Such a session cannot be ended without ending its process. Those with proxies of their own
+        share none with those that follow the environment's.
         """
         async with self._starting:
-            child = None if alone else self._with_room()
+            child = None if alone else self._with_room(own_proxy=own_proxy)
             if child is None:
-                child = await Child.start(self._environment, deadline=deadline)
+                named = self._environment
+                environment = _without_proxies(named) if own_proxy else named
+                child = await Child.start(environment, deadline=deadline)
                 self._all[child] = set()
                 if not alone and self._most > 1:
-                    self._shared.add(child)
+                    self._shared[child] = own_proxy
             self._all[child].add(instance_id)
             child.ears[instance_id] = hear
         return child
@@ -234,7 +245,7 @@ class Children:
                 await child.ask(instance_id, "close")
             return
         self._all.pop(child, None)
-        self._shared.discard(child)
+        self._shared.pop(child, None)
         await child.end()
 
     def hold_to(self, deadline_of: Callable[[str], float], now: float) -> None:
@@ -251,12 +262,14 @@ class Children:
         for child in list(self._all):
             await child.end()
 
-    def _with_room(self) -> Child | None:
+    def _with_room(self, *, own_proxy: bool) -> Child | None:
         return next(
             (
                 child
-                for child in self._shared
-                if len(self._all[child]) < self._most and not child.gone.is_set()
+                for child, has_own_proxies in self._shared.items()
+                if has_own_proxies is own_proxy
+                and len(self._all[child]) < self._most
+                and not child.gone.is_set()
             ),
             None,
         )

@@ -187,7 +187,11 @@ class Upkeep:
         async with contextlib.AsyncExitStack() as afterwards:
             async with around.children.turn_to_start:
                 child = await around.children.place(
-                    instance_id, self._hear, alone=linking, deadline=self._seat.may_act_until()
+                    instance_id,
+                    self._hear,
+                    alone=linking,
+                    own_proxy=self._seat.proxy is not None,
+                    deadline=self._seat.may_act_until(),
                 )
                 afterwards.push_async_callback(self._leave, child)
                 await self._open(child)
@@ -206,6 +210,7 @@ class Upkeep:
                 device=self._device,
                 uuid=f"{instance_id}-{secrets.token_hex(4)}",
                 name=self._around.settings.device_name,
+                proxy=self._seat.proxy and self._seat.proxy.model_dump(),
             )
         self._opened.set()
 

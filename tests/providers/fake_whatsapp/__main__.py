@@ -116,6 +116,7 @@ async def main(folder: Path) -> None:
     )
     facts = {
         "proxy": f"http://127.0.0.1:{entrance.sockets[0].getsockname()[1]}",
+        "port": str(target),
         "control": f"http://127.0.0.1:{port}",
         "authority": str(authority.resolve()),
         "root": public_of(universe.certificates.root).hex(),

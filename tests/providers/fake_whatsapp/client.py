@@ -26,6 +26,11 @@ class FakeWhatsApp:
     facts: Mapping[str, str]
 
     @property
+    def port(self) -> int:
+        """Of WhatsApp's own server, where a proxy leads."""
+        return int(self.facts["port"])
+
+    @property
     def environment(self) -> dict[str, str]:
         """What makes a child process talk to this server instead of WhatsApp's."""
         hook = Path(__file__).parent / "key_hook"

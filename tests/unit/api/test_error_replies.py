@@ -41,6 +41,7 @@ STATUSES = {
     "BodyTooLarge": 413,
     "UnsupportedContentType": 415,
     "IdempotencyKeyReused": 422,
+    "ProxyUnreachable": 422,
     "QueueFull": 429,
     "TooManyRequests": 429,
     "NotSupported": 501,

@@ -1,7 +1,7 @@
 """A session is closed and opened anew on request, one at a time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from gateway.sessions.connection import ConnectionState
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Standing
 from gateway.sessions.opening import Opener
-from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, Result
+from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, Result, Seat
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PATIENCE_SECONDS = 10
@@ -59,6 +59,7 @@ class OneLease:
 class Opened:
     """One opening of the session, fed by the test."""
 
+    proxy: object = None
     told: asyncio.Queue[Delivery | Exception] = field(default_factory=asyncio.Queue)
     acknowledged: list[str] = field(default_factory=list)
 
@@ -92,12 +93,12 @@ class Engine:
         self.changed = asyncio.Event()
 
     @asynccontextmanager
-    async def open_session(self, _seat: object) -> AsyncIterator[Opened]:
+    async def open_session(self, seat: Seat) -> AsyncIterator[Opened]:
         self.changed.set()
         if self.refusals:
             self.refusals -= 1
             raise ConnectionError("no way")
-        session = Opened()
+        session = Opened(seat.proxy)
         self.openings.append(session)
         self.open_now += 1
         self.most_at_once = max(self.most_at_once, self.open_now)
@@ -124,28 +125,64 @@ class Inbound:
 
 
 @dataclass
+class Instances:
+    sealed_proxy: str | None = None
+
+    async def find(self, instance_id: str) -> Any:
+        return SimpleNamespace(
+            id=instance_id,
+            provider="fake",
+            provider_settings={},
+            wanted=True,
+            sealed_proxy=self.sealed_proxy,
+        )
+
+
+class Announcements:
+    """What the database would say."""
+
+    def __init__(self) -> None:
+        self.say: dict[str, Callable[[str], None]] = {}
+        self.reconnect: Callable[[], None] | None = None
+
+    def subscribe(
+        self,
+        channel: str,
+        hear: Callable[[str], None],
+        *,
+        on_reconnect: Callable[[], None] | None = None,
+    ) -> None:
+        self.say[channel] = hear
+        self.reconnect = self.reconnect or on_reconnect
+
+
+@dataclass
 class Stage:
     """A keeper at work, with everything around it in hand."""
 
     keeper: Keeper
     engine: Engine
     inbound: Inbound
+    instances: Instances
+    announcements: Announcements
 
-
-class Instances:
-    async def find(self, instance_id: str) -> Any:
-        return SimpleNamespace(id=instance_id, provider="fake", provider_settings={}, wanted=True)
+    def change_proxy(self, sealed: str) -> None:
+        self.engine.changed.clear()
+        self.instances.sealed_proxy = sealed
+        self.announcements.say["instance_changed"]("one")
 
 
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
     engine, inbound, stopping = Engine(), Inbound(), asyncio.Event()
+    instances, announcements = Instances(), Announcements()
     parts: dict[str, Any] = {
         "leases": OneLease(),
-        "instances": Instances(),
+        "instances": instances,
         "inbound": inbound,
         "providers": {"fake": SimpleNamespace(can_repeat_send=True)},
         "engines": {"fake": engine},
+        "proxy_of": lambda instance: instance.sealed_proxy,
     }
     clock = NoTimeouts()
     keeper = Keeper(
@@ -156,11 +193,12 @@ async def stage() -> AsyncIterator[Stage]:
         renew_seconds=1,
         give_seconds=1,
     )
+    keeper.listen(announcements)  # type: ignore[arg-type]
     running = asyncio.create_task(keeper.run_until(stopping))
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await engine.changed.wait()
-            yield Stage(keeper, engine, inbound)
+            yield Stage(keeper, engine, inbound, instances, announcements)
     finally:
         stopping.set()
         with suppress(asyncio.CancelledError):
@@ -226,3 +264,41 @@ async def test_a_timeout_of_the_engine_is_a_failure(
 async def test_what_this_node_does_not_hold_is_not_reopened(stage: Stage) -> None:
     with pytest.raises(SessionUnavailable, match="not open right now"):
         await stage.keeper.reopen("two")
+
+
+async def test_a_new_proxy_opens_the_session_anew_once_the_message_under_way_is_answered(
+    stage: Stage,
+) -> None:
+    changes = stage.keeper.connected.watch()
+    stage.engine.openings[0].tell("a")
+    await changes.bell.wait()
+    changes.take()
+    live = stage.keeper.connected.get("one")
+    assert live
+    with live.in_use():
+        stage.change_proxy("sealed")
+        await changes.bell.wait()  # given no more messages
+        assert "one" not in stage.keeper.connected
+        assert len(stage.engine.openings) == 1
+    await stage.engine.changed.wait()
+
+    assert [opening.proxy for opening in stage.engine.openings] == [None, "sealed"]
+    assert stage.engine.most_at_once == 1
+
+
+async def test_another_change_leaves_the_session_open(stage: Stage) -> None:
+    stage.announcements.say["instance_changed"]("one")
+    stage.change_proxy("sealed")
+    await stage.engine.changed.wait()
+
+    assert len(stage.engine.openings) == 2
+
+
+async def test_a_new_proxy_is_found_after_its_announcement_was_lost(stage: Stage) -> None:
+    stage.engine.changed.clear()
+    stage.instances.sealed_proxy = "sealed"
+    assert stage.announcements.reconnect
+    stage.announcements.reconnect()
+    await stage.engine.changed.wait()
+
+    assert [opening.proxy for opening in stage.engine.openings] == [None, "sealed"]

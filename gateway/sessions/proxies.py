@@ -1,0 +1,184 @@
+"""Answers about the proxy of an instance; the node that holds its session follows by itself."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import takewhile
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Value
+from gateway.contract.proxies import (
+    Health,
+    Proxy,
+    ProxyCheck,
+    ProxyHealth,
+    ProxyState,
+    ProxyTest,
+    ReadProxy,
+    ReadProxyHealth,
+    RemoveProxy,
+    SetProxy,
+    ShownProxy,
+    SwapProxy,
+    TryProxy,
+)
+from gateway.database.pool import Database
+from gateway.database.queries import query
+from gateway.errors import InvalidRequest, ProxyUnreachable, UnknownInstance
+from gateway.instances.store import Instance
+from gateway.instances.tokens import Sealed, TokenVault
+from gateway.sessions.proxy_trial import ProxyTrials, Trial
+
+_FIND_INSTANCE = query("instances", "find_instance")
+_SET_PROXY = query("proxies", "set_proxy")
+_NOTE_CHECK = query("proxies", "note_check")
+_LIST_CHECKS = query("proxies", "list_checks")
+_MOST_CHECKS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    id: int
+    latency_ms: int | None
+    error: str | None
+    checked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyDesk:
+    """What the answers are made from; *instance* may be a moment old, the table is not.
+
+    `proxied` names the providers that connect through the proxy they are given.
+    """
+
+    database: Database
+    vault: TokenVault
+    trials: ProxyTrials
+    proxied: frozenset[str]
+    instance: Instance
+
+    async def sealed(self) -> Sealed | None:
+        """Raises UnknownInstance when it was deleted meanwhile."""
+        instance = await self.database.fetch_one(Instance, _FIND_INSTANCE, id=self.instance.id)
+        if instance is None:
+            raise UnknownInstance
+        return instance.sealed_proxy
+
+    async def proxy(self) -> Proxy | None:
+        return opened(await self.sealed(), self.vault)
+
+
+def opened(sealed: Sealed | None, vault: TokenVault) -> Proxy | None:
+    """What `_write` sealed; raises InvalidSettings where none of the secrets can read it."""
+    return Proxy.model_validate_json(vault.open(sealed)) if sealed else None
+
+
+handlers = Handlers[ProxyDesk]()
+
+
+@handlers.handles(SetProxy)
+async def set_proxy(desk: ProxyDesk, wanted: SetProxy) -> ShownProxy:
+    proxy = Proxy(**wanted.model_dump())
+    if proxy != await desk.proxy():  # or the session would be opened anew for nothing
+        await _write(desk, proxy)
+    return await read_proxy(desk, ReadProxy())
+
+
+@handlers.handles(RemoveProxy)
+async def remove_proxy(desk: ProxyDesk, _operation: RemoveProxy) -> Value:
+    if await desk.sealed():
+        await _write(desk, None)
+    return Value()
+
+
+@handlers.handles(ReadProxy)
+async def read_proxy(desk: ProxyDesk, _operation: ReadProxy) -> ShownProxy:
+    return ShownProxy(proxy=(await _health(desk)).proxy)
+
+
+@handlers.handles(TryProxy)
+async def try_proxy(desk: ProxyDesk, operation: TryProxy) -> ProxyTest:
+    if operation.proxy_url:
+        trial = await desk.trials.run(operation.proxy_url)
+    else:
+        sealed = await desk.sealed()
+        proxy = opened(sealed, desk.vault)
+        if sealed is None or proxy is None:
+            raise InvalidRequest("proxyUrl: is needed where no proxy is set")
+        trial = await desk.trials.run(proxy.proxy_url)
+        await _note(desk, sealed, trial)
+    return ProxyTest(reachable=trial.error is None, latency_ms=trial.latency_ms, error=trial.error)
+
+
+@handlers.handles(SwapProxy)
+async def swap_proxy(desk: ProxyDesk, operation: SwapProxy) -> ShownProxy:
+    trial = await desk.trials.run(operation.proxy_url)
+    if trial.error:
+        raise ProxyUnreachable(f"proxyUrl: {trial.error}")
+    before = await desk.proxy()
+    sealed = await _write(desk, Proxy(proxy_url=operation.proxy_url, **_limits(before)))
+    await _note(desk, sealed, trial)
+    return await read_proxy(desk, ReadProxy())
+
+
+@handlers.handles(ReadProxyHealth)
+async def read_proxy_health(desk: ProxyDesk, _operation: ReadProxyHealth) -> ProxyHealth:
+    return await _health(desk)
+
+
+async def _write(desk: ProxyDesk, proxy: Proxy | None) -> Sealed | None:
+    sealed = desk.vault.seal(proxy.model_dump_json()) if proxy else None
+    if not await desk.database.execute(
+        _SET_PROXY,
+        instance_id=desk.instance.id,
+        ciphertext=sealed and sealed.ciphertext,
+        key_id=sealed and sealed.key_id,
+    ):
+        raise UnknownInstance
+    return sealed
+
+
+async def _note(desk: ProxyDesk, sealed: Sealed | None, trial: Trial) -> None:
+    await desk.database.execute(
+        _NOTE_CHECK,
+        instance_id=desk.instance.id,
+        ciphertext=sealed and sealed.ciphertext,
+        latency_ms=trial.latency_ms,
+        error=trial.error,
+        most=_MOST_CHECKS,
+    )
+
+
+async def _health(desk: ProxyDesk) -> ProxyHealth:
+    proxy = await desk.proxy()
+    checks = await desk.database.fetch_all(_Check, _LIST_CHECKS, instance_id=desk.instance.id)
+    url = proxy.shown_url if proxy else None
+    state = ProxyState(
+        proxy_url=url,
+        proxy_enabled=proxy is not None and desk.instance.provider in desk.proxied,
+        health_status=_status(checks[0]) if checks else "unknown",
+        last_health_check=checks[0].checked_at.astimezone(UTC) if checks else None,
+        health_failures=len(list(takewhile(lambda check: check.error, checks))),
+        **_limits(proxy),
+    )
+    logs = tuple(
+        ProxyCheck(
+            id=check.id,
+            instance_id=desk.instance.id,
+            proxy_url=url or "",
+            status=_status(check),
+            latency_ms=check.latency_ms,
+            error_message=check.error,
+            checked_at=check.checked_at.astimezone(UTC),
+        )
+        for check in checks
+    )
+    return ProxyHealth(proxy=state, logs=logs)
+
+
+def _status(check: _Check) -> Health:
+    return "unhealthy" if check.error else "healthy"
+
+
+def _limits(proxy: Proxy | None) -> dict[str, bool]:
+    """What does not go through it."""
+    return proxy.model_dump(exclude={"proxy_url"}) if proxy else {}

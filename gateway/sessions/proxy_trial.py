@@ -1,0 +1,133 @@
+"""Whether WhatsApp can be reached through a proxy: a tunnel is opened, and nothing said in it.
+
+It speaks HTTP's CONNECT (RFC 9110) and the two questions of SOCKS5 (RFC 1928, 1929).
+"""
+
+import asyncio
+import ssl
+from base64 import b64encode
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from gateway.clock import Clock
+
+WHATSAPP: Final = ("web.whatsapp.com", 443)
+
+_MOST_HEADER_BYTES = 16 * 1024
+_SOCKS, _OPEN, _NAME = b"\x05", b"\x01", b"\x03"
+_NO_LOGIN, _LOGIN = 0, 2
+_ADDRESS_BYTES = {1: 4, 4: 16}
+_SOCKS_REFUSALS = {
+    2: "it does not allow that connection",
+    3: "the network is unreachable from it",
+    4: "WhatsApp is unreachable from it",
+    5: "WhatsApp refused the connection",
+    6: "WhatsApp did not answer it",
+}
+
+
+class _Refused(Exception):
+    """The proxy answered, and did not open the way; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """`error` says in words why the latency is missing."""
+
+    latency_ms: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyTrials:
+    """Opens tunnels to WhatsApp; an attempt has *timeout_seconds*."""
+
+    clock: Clock
+    timeout_seconds: float = 10.0
+
+    async def run(self, proxy_url: str) -> Trial:
+        """How long it takes to reach WhatsApp through a valid proxy URL, or why it fails."""
+        began = self.clock.monotonic_seconds()
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                await _open_tunnel(urlsplit(proxy_url))
+        except TimeoutError:
+            return Trial(error=f"no answer within {self.timeout_seconds:g} seconds")
+        except _Refused as error:
+            return Trial(error=str(error))
+        except ssl.SSLError:
+            return Trial(error="no TLS connection to the proxy: its certificate is not valid")
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionResetError):
+            return Trial(error="what listens there does not answer as such a proxy")
+        except OSError as error:
+            return Trial(error=f"the proxy is out of reach: {error.strerror or error}")
+        return Trial(round((self.clock.monotonic_seconds() - began) * 1000))
+
+
+async def _open_tunnel(proxy: SplitResult) -> None:
+    assert proxy.hostname
+    secure = proxy.scheme == "https"
+    reader, writer = await asyncio.open_connection(
+        proxy.hostname,
+        proxy.port,
+        ssl=ssl.create_default_context() if secure else None,
+        limit=_MOST_HEADER_BYTES,
+    )
+    try:
+        if proxy.scheme == "socks5":
+            await _ask_socks(proxy, reader, writer)
+        else:
+            await _ask_http(proxy, reader, writer)
+    finally:
+        writer.transport.abort()  # whether it likes to be left or not
+
+
+async def _ask_http(
+    proxy: SplitResult, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    target = "{}:{}".format(*WHATSAPP)
+    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    if proxy.username is not None:
+        user = b":".join(_credentials(proxy))
+        lines.append(f"Proxy-Authorization: Basic {b64encode(user).decode()}")
+    writer.write("\r\n".join([*lines, "", ""]).encode())
+    answer = await reader.readuntil(b"\r\n\r\n")
+    version, _, rest = answer.partition(b" ")
+    status = rest[:3].decode(errors="replace")
+    if not version.startswith(b"HTTP/1.") or not status.isdigit():
+        raise _Refused("what listens there does not answer as such a proxy")
+    if status == "407":
+        raise _Refused("the proxy does not accept the user name and password")
+    if not status.startswith("2"):
+        raise _Refused(f"the proxy does not open the way to WhatsApp: status {status}")
+
+
+async def _ask_socks(
+    proxy: SplitResult, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    methods = bytes((_NO_LOGIN,) if proxy.username is None else (_NO_LOGIN, _LOGIN))
+    writer.write(_SOCKS + _sized(methods))
+    version, method = await reader.readexactly(2)
+    if version != _SOCKS[0]:
+        raise _Refused("what listens there does not answer as such a proxy")
+    if method not in methods:
+        raise _Refused("the proxy asks for a login that is not in its URL")
+    if method == _LOGIN:
+        writer.write(b"\x01" + b"".join(map(_sized, _credentials(proxy))))
+        if (await reader.readexactly(2))[1]:
+            raise _Refused("the proxy does not accept the user name and password")
+    host, port = WHATSAPP
+    writer.write(_SOCKS + _OPEN + b"\0" + _NAME + _sized(host.encode()) + port.to_bytes(2, "big"))
+    _, refusal, _ = await reader.readexactly(3)
+    if refusal:
+        reason = _SOCKS_REFUSALS.get(refusal, f"code {refusal}")
+        raise _Refused(f"the proxy does not open the way to WhatsApp: {reason}")
+
+
+def _credentials(proxy: SplitResult) -> tuple[bytes, bytes]:
+    return unquote(proxy.username or "").encode(), unquote(proxy.password or "").encode()
+
+
+def _sized(text: bytes) -> bytes:
+    return bytes([len(text)]) + text

@@ -1,0 +1,175 @@
+"""The proxy of an instance, as its owner sets, tries and reads it."""
+
+from typing import Any
+
+import pytest
+
+from tests.fixtures.proxies import LocalProxy, local_proxy
+from tests.fixtures.service import Client, RunningGateway, free_port, guest_of, until
+
+FRIEND = "5511999999999"
+NOTHING = {
+    "proxyUrl": None,
+    "proxyEnabled": False,
+    "healthStatus": "unknown",
+    "lastHealthCheck": None,
+    "healthFailures": 0,
+    "noWebsocket": False,
+    "onlyLogin": False,
+    "noMedia": False,
+}
+
+
+async def ask(client: Client, method: str, path: str, status: int = 200, **body: Any) -> Any:
+    answer = await client.call(method, path, **({"json": body} if body else {}))
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+async def health(client: Client) -> Any:
+    return await ask(client, "GET", "/proxy/health")
+
+
+async def nobody() -> str:
+    return f"http://user:secret@127.0.0.1:{free_port()}"
+
+
+async def test_a_proxy_is_set_shown_masked_and_removed(client: Client) -> None:
+    assert (await ask(client, "GET", "/proxy"))["proxy"] == NOTHING
+    url = "socks5://user:secret@proxy.example.com:1080"
+    was_set = await ask(client, "PUT", "/update-proxy", proxyUrl=url, noMedia=True)
+
+    # The sandbox connects nowhere, hence not through a proxy.
+    shown = NOTHING | {"proxyUrl": "socks5://user:***@proxy.example.com:1080", "noMedia": True}
+    assert was_set == {"value": True, "proxy": shown}
+    assert await ask(client, "GET", "/proxy") == was_set
+    assert await ask(client, "DELETE", "/proxy") == {"value": True}
+    assert await ask(client, "DELETE", "/proxy") == {"value": True}
+    assert (await ask(client, "GET", "/proxy"))["proxy"] == NOTHING
+
+
+async def test_what_is_no_proxy_is_refused_and_changes_nothing(client: Client) -> None:
+    for path, method in (
+        ("/update-proxy", "PUT"),
+        ("/proxy/swap", "POST"),
+        ("/proxy/test", "POST"),
+    ):
+        refused = await ask(client, method, path, 400, proxyUrl="ftp://user:secret@example.com:21")
+        assert "proxyUrl" in refused["error"]
+        assert "secret" not in refused["error"]
+    assert "proxyUrl" in (await ask(client, "PUT", "/update-proxy", 400, noMedia=True))["error"]
+    assert "proxyUrl" in (await ask(client, "POST", "/proxy/test", 400))["error"]
+    assert (await ask(client, "GET", "/proxy"))["proxy"] == NOTHING
+
+
+async def test_trying_another_proxy_changes_nothing(client: Client) -> None:
+    async with local_proxy("socks5", login="user:secret") as proxy:
+        tried = await ask(client, "POST", "/proxy/test", proxyUrl=proxy.url)
+    assert tried.keys() == {"reachable", "latencyMs"}
+    assert tried["reachable"] is True
+    assert proxy.asked == ["web.whatsapp.com:443"]
+    tried = await ask(client, "POST", "/proxy/test", proxyUrl=await nobody())
+    assert tried.keys() == {"reachable", "error"}
+    assert tried["reachable"] is False
+    assert await health(client) == {"proxy": NOTHING, "logs": []}
+
+
+async def test_health_is_what_the_tests_of_the_proxy_that_is_set_said(client: Client) -> None:
+    async with local_proxy("http") as proxy:
+        await ask(client, "PUT", "/update-proxy", proxyUrl=proxy.url)
+        assert (await ask(client, "POST", "/proxy/test"))["reachable"] is True
+        well = await health(client)
+    for _ in range(2):
+        assert (await ask(client, "POST", "/proxy/test"))["reachable"] is False
+    ill = await health(client)
+
+    assert well["proxy"]["healthStatus"] == "healthy"
+    assert [log["status"] for log in well["logs"]] == ["healthy"]
+    assert ill["proxy"]["healthStatus"] == "unhealthy"
+    assert ill["proxy"]["healthFailures"] == 2
+    assert ill["proxy"]["lastHealthCheck"] == ill["logs"][0]["checkedAt"]
+    assert [log["status"] for log in ill["logs"]] == ["unhealthy", "unhealthy", "healthy"]
+    assert ill["logs"][0]["errorMessage"].startswith("the proxy is out of reach")
+    assert ill["logs"][0]["latencyMs"] is None
+    assert ill["logs"][0]["instanceId"] == client.demo.instance_id
+
+    await ask(client, "PUT", "/update-proxy", proxyUrl=await nobody())
+    anew = await health(client)
+    assert anew["proxy"]["healthStatus"] == "unknown"
+    assert anew["logs"] == []
+
+
+async def test_only_the_newest_tests_are_kept(client: Client) -> None:
+    async with local_proxy("http") as proxy:
+        await ask(client, "PUT", "/update-proxy", proxyUrl=proxy.url)
+        for _ in range(22):
+            await ask(client, "POST", "/proxy/test")
+    logs = (await health(client))["logs"]
+    assert len(logs) == 20
+    assert logs[0]["id"] > logs[-1]["id"]
+
+
+async def test_only_a_proxy_that_leads_to_whatsapp_takes_the_place_of_another(
+    client: Client,
+) -> None:
+    before = await nobody()
+    await ask(client, "PUT", "/update-proxy", proxyUrl=before, noMedia=True)
+    refused = await ask(client, "POST", "/proxy/swap", 422, proxyUrl=await nobody())
+    assert refused["error"].startswith("proxyUrl: the proxy is out of reach")
+    kept = await ask(client, "GET", "/proxy")
+    assert kept["proxy"]["proxyUrl"] == before.replace("secret", "***")
+
+    async with local_proxy("socks5") as proxy:
+        swapped = await ask(client, "POST", "/proxy/swap", proxyUrl=proxy.url)
+    assert swapped["value"] is True
+    assert swapped["proxy"]["proxyUrl"] == proxy.url
+    assert swapped["proxy"]["healthStatus"] == "healthy"
+    assert swapped["proxy"]["noMedia"] is True
+
+
+@pytest.fixture
+async def proxy() -> Any:
+    async with local_proxy("http") as proxy:
+        yield proxy
+
+
+async def test_the_queue_goes_on_through_changes_of_the_proxy(
+    client: Client, proxy: LocalProxy
+) -> None:
+    ids = []
+    for number in range(10):
+        ids.append((await client.send_text(f"text {number}"))["messageId"])
+        url = (
+            f"http://127.0.0.1:{proxy.port}"
+            if number % 2
+            else f"http://user@127.0.0.1:{proxy.port}"
+        )
+        await ask(client, "PUT", "/update-proxy", proxyUrl=url)
+    sent = await client.sent_at_least(len(ids))
+
+    assert [message["messageId"] for message in sent] == ids
+
+
+async def test_the_password_is_in_no_log_and_no_table(
+    gateway: RunningGateway, run_sql: Any
+) -> None:
+    secret = "Hunter2Hunter2"
+    async with guest_of(gateway) as client:
+        url = f"http://user:{secret}@127.0.0.1:{free_port()}"
+
+        async def openings() -> int:
+            return gateway.log.count('"event":"connection_changed"')
+
+        before = await openings()
+        await ask(client, "PUT", "/update-proxy", proxyUrl=url)
+        await ask(client, "POST", "/proxy/test")
+        await ask(client, "POST", "/proxy/swap", 422, proxyUrl=url)
+        await until(openings, lambda count: count > before)
+        assert secret not in gateway.log
+        assert secret not in str(await health(client))
+        rows = await run_sql(
+            "select i::text from instances i union all select a::text from audit_log a"
+        )
+        assert any(client.demo.instance_id in row for (row,) in rows)
+        assert secret not in str(rows)
+        assert secret.encode().hex() not in str(rows)
