@@ -6,6 +6,8 @@ from typing import Any
 
 from gateway.whatsmeow_child.frames import Answer, Tell, packed
 
+_MOMENT_SECONDS = 0.2
+
 
 class Link:
     """Answers the engine, and tells it what happens."""
@@ -21,6 +23,13 @@ class Link:
     def acknowledged(self, number: int) -> None:
         if told := self._told.pop(number, None):
             told.set_result(None)
+
+    async def quiet(self) -> None:
+        """Returns when nothing was told for a moment that is not yet acknowledged."""
+        await asyncio.sleep(_MOMENT_SECONDS)
+        while told := set(self._told.values()):
+            await asyncio.wait(told)
+            await asyncio.sleep(_MOMENT_SECONDS)
 
     def tell_and_wait(self, instance_id: str, name: str, body: dict[str, Any]) -> None:
         """Called on a thread of Go's: the library goes on once the engine has it safe."""

@@ -68,6 +68,9 @@ class Verbs:
         if ask.verb == "close":
             del self._clients[ask.instance_id]
             async with _ONE_STARTS, asyncio.timeout(_STOP_SECONDS):
+                # Stopped amid a message, the library would have decrypted it and told nobody.
+                await client.api.set_passive(True)
+                await self._link.quiet()
                 await client.api.stop()
             return None
         if call := CALLS.get(ask.verb):

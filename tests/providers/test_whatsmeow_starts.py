@@ -28,7 +28,12 @@ class StubChild:
         self.gone = asyncio.Event()
         self.may_open = asyncio.Event()
 
+    async def heard_out(self) -> None:
+        pass
+
     async def ask(self, instance_id: str, verb: str, **_arguments: object) -> None:
+        if verb == "close":
+            return
         assert verb == "open"
         await self.may_open.wait()
         await self.ears[instance_id](Tell(1, instance_id, "QrShown", {"text": instance_id}))

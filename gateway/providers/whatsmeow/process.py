@@ -24,6 +24,8 @@ from gateway.whatsmeow_child.frames import (
 )
 
 _LAST_WORDS = 40
+_CLOSING_SECONDS = 3.0
+_BREATH_SECONDS = 0.1  # what was on its way through the library is told within
 _OURS = ("GATEWAY_", "DATABASE_URL")
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 Hear = Callable[[Tell], Awaitable[None]]
@@ -112,6 +114,13 @@ class Child:
         if deadline != self._deadline:
             self._deadline = deadline
             self._write(Deadline(deadline))
+
+    async def heard_out(self) -> None:
+        """Returns when nothing that was told is still being written down."""
+        await asyncio.sleep(_BREATH_SECONDS)
+        while self._hearing:
+            await asyncio.wait(set(self._hearing))
+            await asyncio.sleep(_BREATH_SECONDS)
 
     async def end(self) -> None:
         """Returns when the process is no more."""
@@ -235,14 +244,21 @@ class Children:
             child.ears[instance_id] = hear
         return child
 
-    async def leave(self, child: Child, instance_id: str) -> None:
-        """Ends the session, and the process when it was the last."""
+    async def leave(self, child: Child, instance_id: str, *, linked: bool) -> None:
+        """Ends the session, and the process when it was the last.
+
+        It is heard to the end: what the library has decrypted it takes for a repetition when
+        WhatsApp tells it again.
+        """
+        if linked and not child.gone.is_set():
+            with contextlib.suppress(ChildGone, VerbFailed, TimeoutError):
+                async with asyncio.timeout(_CLOSING_SECONDS):
+                    await child.ask(instance_id, "close")
+                    await child.heard_out()
         child.ears.pop(instance_id, None)
         others = self._all.get(child, set())
         others.discard(instance_id)
         if others and not child.gone.is_set():
-            with contextlib.suppress(ChildGone, VerbFailed):
-                await child.ask(instance_id, "close")
             return
         self._all.pop(child, None)
         self._shared.pop(child, None)

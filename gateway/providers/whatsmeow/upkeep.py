@@ -218,7 +218,8 @@ class Upkeep:
         self._child, self._code = None, None
         self._opened.clear()
         self._code_shown.clear()
-        await self._around.children.leave(child, self._seat.instance_id)
+        linked = self._device is not None
+        await self._around.children.leave(child, self._seat.instance_id, linked=linked)
 
     async def _link(self, child: Child) -> None:
         """Until a phone was linked, or the codes are used up."""
