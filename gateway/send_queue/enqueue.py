@@ -2,11 +2,11 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 import tenacity
 from psycopg import AsyncConnection, DataError, IntegrityError, OperationalError
@@ -37,20 +37,6 @@ _OPTED_OUT = query("people", "opted_out")
 
 NOTE_OFFSET: Final = query("send_queue", "note_offset")
 
-_COLUMNS = (
-    "instance_ids",
-    "zaap_ids",
-    "message_ids",
-    "types",
-    "versions",
-    "phones",
-    "payloads",
-    "priorities",
-    "due_ats",
-    "refuse_disconnected",
-    "idempotency_keys",
-    "body_hashes",
-)
 _PATIENCE_SECONDS = 5.0  # a restart of Postgres is not the caller's business
 _LOOK_UP_SECONDS = 15.0
 _ROUNDS_BEFORE_DOUBT = 50
@@ -228,6 +214,7 @@ class Enqueuer:
         self, connection: AsyncConnection, flush_id: uuid.UUID, requests: list[_Request]
     ) -> list[_Judged]:
         chosen = _first_of_each_key(requests)
+        rows = chosen.values()
         return await fetch_all(
             connection,
             _Judged,
@@ -235,7 +222,18 @@ class Enqueuer:
             flush_id=flush_id,
             node_id=self._node_id,
             ordinals=list(chosen),
-            **_columns(chosen.values()),
+            instance_ids=[r.instance.id for r in rows],
+            zaap_ids=[r.zaap_id for r in rows],
+            message_ids=[r.message_id for r in rows],
+            types=[r.message.kind() for r in rows],
+            versions=[STORED_VERSION] * len(rows),
+            phones=[r.message.phone for r in rows],
+            payloads=[r.payload for r in rows],
+            priorities=[int(r.message.priority) for r in rows],
+            due_ats=[r.due_at for r in rows],
+            refuse_disconnected=[r.instance.disable_enqueue_when_disconnected for r in rows],
+            idempotency_keys=[r.idempotency and r.idempotency.key for r in rows],
+            body_hashes=[r.idempotency and r.idempotency.body_hash for r in rows],
             max_waiting=self._limits.max_waiting,
             max_waiting_disconnected=self._limits.max_waiting_disconnected,
             max_attempts=self._limits.max_attempts,
@@ -307,27 +305,6 @@ def _first_of_each_key(requests: Sequence[_Request]) -> dict[int, _Request]:
             keys.add(key)
         chosen[n] = request
     return chosen
-
-
-def _columns(requests: Iterable[_Request]) -> dict[str, list[Any]]:
-    rows = [
-        (
-            r.instance.id,
-            r.zaap_id,
-            r.message_id,
-            r.message.kind(),
-            STORED_VERSION,
-            r.message.phone,
-            r.payload,
-            int(r.message.priority),
-            r.due_at,
-            r.instance.disable_enqueue_when_disconnected,
-            r.idempotency.key if r.idempotency else None,
-            r.idempotency.body_hash if r.idempotency else None,
-        )
-        for r in requests
-    ]
-    return dict(zip(_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
 
 
 def _answer(row: _Judged, request: _Request) -> Queued | Exception:

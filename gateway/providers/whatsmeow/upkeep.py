@@ -297,9 +297,9 @@ class Upkeep:
         self._device = device
 
     async def _connected(self) -> None:
+        if (child := self._child) is None:
+            return  # it is being closed, and heard to the end
         self._note_connection()
-        assert self._child
-        child = self._child
         self._greeting = asyncio.create_task(self._greet(child))
         self._change(ConnectionState.CONNECTED)
 
