@@ -71,10 +71,11 @@ async def test_three_that_take_at_once_share_all_and_take_nothing_twice(
     await add_lines(operator, 60)
     await set_free(operator)
     async with nodes(database_url, "a", "b", "c") as three:
-        held: list[Mapping[str, int]] = []
+        held: list[Mapping[str, int]] = [{} for _ in three]
         async with asyncio.timeout(20):
             while sum(map(len, held)) < 60:  # who meets another at a lease leaves it to them
-                await asyncio.gather(*(leases.take(20) for leases in three))
+                lacking = [20 - len(each) for each in held]
+                await asyncio.gather(*map(Leases.take, three, lacking))
                 held = [await leases.held() for leases in three]
 
     assert [len(each) for each in held] == [20, 20, 20]
