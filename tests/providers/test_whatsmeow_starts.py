@@ -69,7 +69,7 @@ async def kept_up(
 ) -> AsyncIterator[list[Upkeep]]:
     settings = WhatsmeowSettings(starts_at_once=2, restart_seconds=0.01)
     around = Surrounding(
-        Children({}, instances_per_process=1, starts_at_once=settings.starts_at_once),
+        Children({}, Path(), instances_per_process=1, starts_at_once=settings.starts_at_once),
         cast("Store", StubStore(device)),
         settings,
         Clock(),

@@ -25,8 +25,10 @@ class WhatsmeowEngine:
 
     def __init__(self, surroundings: Surroundings, settings: WhatsmeowSettings) -> None:
         self._clock = surroundings.clock
+        folder = (surroundings.data_dir / "whatsmeow").absolute()
         self._children = Children(
             surroundings.environment,
+            folder,
             instances_per_process=settings.instances_per_process,
             starts_at_once=settings.starts_at_once,
         )
@@ -36,7 +38,7 @@ class WhatsmeowEngine:
             self._store,
             settings,
             self._clock,
-            surroundings.data_dir,
+            folder,
             surroundings.database_url,
             surroundings.picture,
             surroundings.metrics,

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from gateway.observability.error_reports import report_error
@@ -68,8 +69,13 @@ class Child:
         return self._process.pid
 
     @classmethod
-    async def start(cls, environment: Mapping[str, str], *, deadline: float) -> "Child":
-        """Starts a process that ends by itself at *deadline*, unless it is moved."""
+    async def start(
+        cls, environment: Mapping[str, str], folder: Path, *, deadline: float
+    ) -> "Child":
+        """Starts a process that ends by itself at *deadline*, unless it is moved.
+
+        It works in *folder*, where the library leaves an empty file named after its database.
+        """
         ours, theirs = socket.socketpair()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -83,6 +89,7 @@ class Child:
                 stdout=asyncio.subprocess.DEVNULL,  # the library prints what cannot be silenced
                 stderr=asyncio.subprocess.PIPE,
                 env=_environment(environment),
+                cwd=folder,
             )
         except BaseException:
             ours.close()
@@ -214,9 +221,14 @@ class Children:
     """The processes of this engine, and which of them has room."""
 
     def __init__(
-        self, environment: Mapping[str, str], *, instances_per_process: int, starts_at_once: int
+        self,
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        instances_per_process: int,
+        starts_at_once: int,
     ) -> None:
-        self._environment, self._most = environment, instances_per_process
+        self._environment, self._folder, self._most = environment, folder, instances_per_process
         self._all: dict[Child, set[str]] = {}
         self._shared: dict[Child, bool] = {}
         self._starting = asyncio.Lock()
@@ -236,7 +248,8 @@ class Children:
             if child is None:
                 named = self._environment
                 environment = _without_proxies(named) if own_proxy else named
-                child = await Child.start(environment, deadline=deadline)
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                child = await Child.start(environment, self._folder, deadline=deadline)
                 self._all[child] = set()
                 if not alone and self._most > 1:
                     self._shared[child] = own_proxy

@@ -59,6 +59,7 @@ _FAILURES: dict[str, ConnectionState] = {
 class Surrounding:
     """What all sessions of an engine share; `key_store` is the library's database, if one.
 
+    In `folder` each instance has a file for its keys where they are not in that database.
     `picture` gives the JPEG that a caller named.
     """
 
@@ -66,7 +67,7 @@ class Surrounding:
     store: Store
     settings: WhatsmeowSettings
     clock: Clock
-    data_dir: Path
+    folder: Path
     key_store: str
     picture: Callable[[str], Awaitable[bytes]]
     metrics: Metrics
@@ -337,7 +338,6 @@ class Upkeep:
         """The library's database; a file left by an earlier linking is of no more use."""
         if self._around.settings.keys == "postgres":
             return self._around.key_store
-        self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if self._device is None:
             for path in self._file.parent.glob(f"{self._file.name}*"):
                 path.unlink()
@@ -345,7 +345,7 @@ class Upkeep:
 
     @property
     def _file(self) -> Path:
-        return self._around.data_dir / "whatsmeow" / f"{self._seat.instance_id}.db"
+        return self._around.folder / f"{self._seat.instance_id}.db"
 
     def _report_death(self, error: Exception) -> None:
         self._around.metrics.restarted(breakage_of(error), self._seat.instance_id)
