@@ -6,7 +6,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.error_replies import reply_to_unexpected
-from gateway.observability.logging import logger
+from gateway.observability.logging import is_debugging, logger
 from gateway.observability.metrics import Metrics
 from gateway.random import RandomBytes
 
@@ -80,8 +80,10 @@ def _log(scope: Scope, status: int, request_id: str, seconds: float) -> None:
         log = logger.error
     elif status >= _CLIENT_ERROR or seconds > _SLOW_SECONDS:
         log = logger.info
-    else:
+    elif is_debugging():
         log = logger.debug
+    else:
+        return
     log(
         "http_request",
         method=scope["method"],

@@ -31,7 +31,7 @@ class RouteTable:
     """
 
     def __init__(self, catalogue: Catalogue, *, absolute: bool = False) -> None:
-        self._fixed: dict[str, dict[str, Declared]] = {}
+        self._fixed: dict[str, dict[str, Route]] = {}
         self._patterns: list[tuple[Pattern[str], str, dict[str, Declared]]] = []
         declared: dict[str, dict[str, Declared]] = {}
         for send in () if absolute else catalogue.sends.values():
@@ -46,7 +46,7 @@ class RouteTable:
                 pattern, _format, _convertors = compile_path(path)
                 self._patterns.append((pattern, path, methods))
             else:
-                self._fixed[path] = methods
+                self._fixed[path] = {m: Route(found, path, {}) for m, found in methods.items()}
 
     def find(self, method: str, path: str) -> Route:
         """The route of a request; *path* is relative to the instance, unless all are absolute.
@@ -57,10 +57,10 @@ class RouteTable:
         """
         path = path.rstrip("/") or "/"
         allowed: set[str] = set()
-        if methods := self._fixed.get(path):
-            if found := methods.get(method):
-                return Route(found, path, {})
-            allowed |= methods.keys()
+        if fixed := self._fixed.get(path):
+            if route := fixed.get(method):
+                return route
+            allowed |= fixed.keys()
         for pattern, template, methods in self._patterns:
             if match := pattern.match(path):
                 if found := methods.get(method):

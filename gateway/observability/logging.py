@@ -15,6 +15,13 @@ from structlog.typing import EventDict, Processor
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger("gateway")
 
+_root = logging.getLogger()
+
+
+def is_debugging() -> bool:
+    """Whether DEBUG is logged at all, at less than the price of a line that is not."""
+    return _root.isEnabledFor(logging.DEBUG)
+
 
 # Local variables hold tokens and texts: neither form of a traceback shows them.
 _tracebacks = structlog.processors.ExceptionRenderer(

@@ -9,6 +9,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from gateway.errors import StartRefused
+from gateway.runtime.http_protocol import OneWriteProtocol
 
 _SILENCE_MS = 60_000
 
@@ -45,6 +46,7 @@ class HttpServer:
         self._server = _QuietServer(
             uvicorn.Config(
                 app,
+                http=OneWriteProtocol,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

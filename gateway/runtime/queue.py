@@ -10,6 +10,7 @@ from gateway.contract.messages.text import SendText
 from gateway.history.months import Months
 from gateway.history.store import History
 from gateway.instances.store import Instance
+from gateway.random import Stock
 from gateway.runtime.ground import Ground, all_of
 from gateway.runtime.housekeeping import Chore, Housekeeping
 from gateway.runtime.kafka import consumer_of
@@ -93,7 +94,7 @@ def build_queue(ground: Ground, sessions: Sessions, told: Callable[[], None]) ->
             settings.queue_max_age or None,
         ),
         clock=clock,
-        random_bytes=os.urandom,
+        random_bytes=Stock(os.urandom),
         wake=wake,
     )
     habits = Habits(sessions.asker, database, partial(_write, enqueuer))

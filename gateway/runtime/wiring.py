@@ -28,6 +28,7 @@ from gateway.media.pictures import Pictures
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.providers import load_provider
+from gateway.random import Stock
 from gateway.runtime.callbacks import build_callbacks
 from gateway.runtime.demo import ensure_demo
 from gateway.runtime.garbage import spare_the_collector
@@ -89,7 +90,7 @@ class Gateway:
             checks=lambda: self._checks,
             settings=settings,
             clock=self._clock,
-            random_bytes=os.urandom,
+            random_bytes=Stock(os.urandom),
             metrics=self._metrics,
             further_routes=[
                 media_route(lambda: self._media.shelf if self._media else None),

@@ -1,5 +1,6 @@
 """The application around the endpoints: ids of requests, unknown paths, errors nobody foresaw."""
 
+import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -187,8 +188,9 @@ async def test_a_refused_request_is_logged_by_its_template_and_not_its_address(
     ("path", "level"), [("/health", "debug"), ("/nothing", "info"), ("/break", "error")]
 )
 async def test_the_level_tells_how_bad_it_was(
-    http: httpx.AsyncClient, path: str, level: str
+    http: httpx.AsyncClient, path: str, level: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     with structlog.testing.capture_logs() as logs:
         await http.get(path)
 

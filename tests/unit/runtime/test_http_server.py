@@ -2,12 +2,14 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from gateway.errors import StartRefused
@@ -45,3 +47,67 @@ async def test_it_serves_until_it_is_told_to_stop_and_then_closes_its_port() -> 
 
     assert answer.text == "hello"
     assert "server" not in answer.headers
+
+
+@asynccontextmanager
+async def serving(*routes: Route) -> AsyncIterator[int]:
+    """The port of a server of these routes."""
+    http = HttpServer(Starlette(routes=routes), host="127.0.0.1", port=0, drain_seconds=2.0)
+    stopping = asyncio.Event()
+    running = asyncio.create_task(http.run_until(stopping))
+    try:
+        async with asyncio.timeout(10):
+            yield http.port
+    finally:
+        stopping.set()
+        await running
+
+
+async def pieces_of(port: int, path: str) -> tuple[bytes, bytes]:
+    """What the first read of an answer gave, and all of the rest."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    read = await reader.read(65_536)
+    rest = await reader.read()
+    writer.close()
+    return read, rest
+
+
+async def test_head_and_body_of_an_answer_leave_together() -> None:
+    async with serving(Route("/", hello)) as port:
+        read, rest = await pieces_of(port, "/")
+
+    assert read.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert (read.endswith(b"\r\n\r\nhello"), rest) == (True, b"")
+
+
+async def test_a_head_does_not_wait_for_a_body_that_takes_its_time() -> None:
+    asked = asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        await asked.wait()
+        yield b"HTTP/1.1 is what this body begins with"
+
+    async def slowly(_request: Request) -> Response:
+        return StreamingResponse(body(), media_type="text/plain")
+
+    async with serving(Route("/", slowly)) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.0\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        rest = await reader.read()
+        writer.close()
+
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"HTTP/1.1 is what this body begins with" in rest
+
+
+async def test_an_answer_without_a_body_leaves_too() -> None:
+    async def nothing(_request: Request) -> Response:
+        return Response(status_code=204)
+
+    async with serving(Route("/", nothing)) as port:
+        read, rest = await pieces_of(port, "/")
+
+    assert (read + rest).startswith(b"HTTP/1.1 204 No Content\r\n")
