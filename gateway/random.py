@@ -1,5 +1,6 @@
 """Randomness as something handed in, so that tests can foretell it."""
 
+import uuid
 from collections.abc import Callable
 
 RandomBytes = Callable[[int], bytes]
@@ -21,6 +22,11 @@ class Stock:
             self._stock = self._random_bytes(max(_STOCK_BYTES, count))
             first, self._used = 0, count
         return self._stock[first : self._used]
+
+
+def uuids_from(random_bytes: RandomBytes) -> Callable[[], uuid.UUID]:
+    """Makes UUIDs of version 4."""
+    return lambda: uuid.UUID(bytes=random_bytes(16), version=4)
 
 
 Uniform = Callable[[float, float], float]

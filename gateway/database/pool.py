@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
 
+import orjson
 from psycopg import (
     AsyncConnection,
     DataError,
@@ -24,6 +25,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import class_row, dict_row
 from psycopg.sql import SQL, Composed
 from psycopg.types.array import ListBinaryDumper
+from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from gateway.errors import DatabaseUnavailable, InvalidSettings
@@ -72,11 +74,12 @@ def url_for_others(conninfo: str, *, schema: str) -> str:
     return f"postgresql:///?{urlencode(parts | {'search_path': schema})}"
 
 
-def _binary_lists() -> AdaptersMap:
+def _adapters() -> AdaptersMap:
     """Batches travel in lists: as text, each of their texts would be escaped, slowly."""
-    binary = AdaptersMap(adapters)
-    binary.register_dumper(list, ListBinaryDumper)
-    return binary
+    ours = AdaptersMap(adapters)
+    ours.register_dumper(list, ListBinaryDumper)
+    set_json_loads(orjson.loads, ours)
+    return ours
 
 
 class Database:
@@ -117,7 +120,7 @@ class Database:
                 "prepare_threshold": 2 if prepare else None,
                 "connect_timeout": 5,
                 "application_name": "gateway",
-                "context": _binary_lists(),
+                "context": _adapters(),
             },
         )
 

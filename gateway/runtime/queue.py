@@ -10,7 +10,7 @@ from gateway.contract.messages.text import SendText
 from gateway.history.months import Months
 from gateway.history.store import History
 from gateway.instances.store import Instance
-from gateway.random import Stock
+from gateway.random import Stock, uuids_from
 from gateway.runtime.ground import Ground, all_of
 from gateway.runtime.housekeeping import Chore, Housekeeping
 from gateway.runtime.kafka import consumer_of
@@ -58,7 +58,9 @@ def build_queue(ground: Ground, sessions: Sessions, told: Callable[[], None]) ->
         warm_up_days=settings.warm_up_days,
     )
     claimer, starter = Claimer(database), Starter(database)
-    recorder = Recorder(database, clock, uuid.uuid4, told=all_of(told, followers.look_again))
+    recorder = Recorder(
+        database, clock, uuids_from(Stock(os.urandom)), told=all_of(told, followers.look_again)
+    )
     rescue = Rescue(database, recorder, policy)
     coordinator = Coordinator(
         sessions.keeper.connected,

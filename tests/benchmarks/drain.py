@@ -17,6 +17,7 @@ import psycopg
 
 from gateway.administration.listing import Which, list_instances
 from gateway.clock import Clock
+from gateway.contract.catalogue import catalogue
 from gateway.contract.operation import Operation
 from gateway.contract.send import Send
 from gateway.runtime.garbage import spare_the_collector
@@ -76,7 +77,8 @@ async def running(node: Node) -> AsyncIterator[None]:
     stopping = asyncio.Event()
     parts = (node.enqueuer, node.claimer, node.starter, node.recorder, node.database)
     tasks = [asyncio.create_task(part.run_until(stopping)) for part in parts]
-    spare_the_collector()  # as `gateway serve` does
+    catalogue()  # read at start, as `gateway serve` does
+    spare_the_collector()
     try:
         yield
     finally:
