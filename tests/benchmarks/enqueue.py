@@ -1,7 +1,7 @@
 """Accepting messages over HTTP, against a route that does nothing and against pgbench.
 
-The gateway is one process with authentication, on a durable database; its instances are
-connected nowhere, so that accepting is all it does.
+The gateway is one process with authentication, then two, on a durable database; its instances
+are connected nowhere, so that accepting is all it does.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.benchmarks.harness import Rounds, add_instances, fresh_database, main, say
+from tests.benchmarks.harness import Rounds, Side, add_instances, fresh_database, main, say
 from tests.fixtures.service import free_port
 
 TOKEN = "0123456789ABCDEF0123456789ABCDEF"
@@ -67,7 +67,7 @@ async def _answers(http: httpx.AsyncClient, path: str) -> bool:
 
 
 def gateway(url: str, port: int, data_dir: str, **environment: str) -> Any:
-    """`gateway serve` as one process."""
+    """`gateway serve`."""
     return process(
         "gateway",
         "serve",
@@ -131,7 +131,7 @@ async def pgbench(url: str, script: Path) -> float:
 
 async def run(server_url: str) -> None:
     say(f"enqueue: {_CONNECTIONS} connections, {_INSTANCES} instances, {_SECONDS:g} s a round")
-    port, noop_port, latencies = free_port(), free_port(), list[float]()
+    port, two_port, noop_port, latencies = free_port(), free_port(), free_port(), list[float]()
     async with fresh_database(server_url) as url:
         requests = requests_for(await add_instances(url, _INSTANCES, token=TOKEN, wanted=False))
         with tempfile.TemporaryDirectory() as folder:
@@ -144,25 +144,39 @@ async def run(server_url: str) -> None:
                 latencies.append(result["p99"])
                 return result["rate"]
 
+            async def two() -> float:
+                result = await load(two_port, requests)
+                assert not result["refused"], result
+                return result["rate"]
+
             async def noop() -> float:
                 return (await load(noop_port, requests))["rate"]
 
             async def raw() -> float:
                 return await pgbench(url, script)
 
-            rounds = Rounds("requests/s", {"gateway": ours, "no-op": noop, "pgbench": raw})
+            sides: dict[str, Side] = {
+                "gateway": ours,
+                "two workers": two,
+                "no-op": noop,
+                "pgbench": raw,
+            }
+            rounds = Rounds("requests/s", sides)
             arguments = ("--port", str(noop_port), "--no-access-log", "--log-level", "error")
             async with (
                 gateway(url, port, folder),
+                gateway(url, two_port, folder, GATEWAY_WORKERS="2"),
                 process(
                     "uvicorn", "tests.benchmarks.noop:app", *arguments, port=noop_port, path="/"
                 ),
             ):
                 await load(port, requests)
+                await load(two_port, requests)
                 await rounds.run(_ROUNDS)
     rounds.report()
     rounds.ratio("gateway", "pgbench", aim=0.7)
     rounds.ratio("gateway", "no-op", aim=0.6)
+    rounds.ratio("two workers", "pgbench", aim=1.0)
     say(f"  p99 of the gateway: {', '.join(f'{p:.0f}' for p in latencies)} ms (aim 50)")
 
 
