@@ -11,7 +11,7 @@ from gateway.contract.documents.error_answers import ERROR_SCHEMA, error_respons
 from gateway.contract.documents.json_schemas import COMPONENTS, Schemas
 from gateway.contract.documents.openapi_operation import operation_object
 from gateway.contract.documents.service_routes import SERVICE_PATHS, SERVICE_TAG
-from gateway.contract.documents.surface import Entry, about_room, surface
+from gateway.contract.documents.surface import Entry, about_room, surface, title_of
 
 _ABOUT = """\
 Z-API's HTTP contract, served by your own gateway.
@@ -74,8 +74,11 @@ def _paths(entries: list[Entry], schemas: Schemas) -> dict[str, Any]:
 
 
 def _tags(entries: list[Entry]) -> list[Mapping[str, Any]]:
-    rooms = sorted({entry.room for entry in entries})
-    return [*({"name": room, "description": about_room(room)} for room in rooms), SERVICE_TAG]
+    """Rooms that send come first."""
+    sending = {entry.room for entry in entries if entry.is_send}
+    rooms = sorted({entry.room for entry in entries}, key=lambda room: (room not in sending, room))
+    named = ({"name": title_of(room), "description": about_room(room)} for room in rooms)
+    return [*named, SERVICE_TAG]
 
 
 def _callbacks_by_type(family: type[Callback] = Callback) -> dict[str, list[type[Callback]]]:
@@ -108,7 +111,7 @@ def _webhook(name: str, kinds: list[type[Callback]], schemas: Schemas) -> dict[s
     return {
         "post": {
             "operationId": name[0].lower() + name[1:],
-            "tags": ["webhooks"],
+            "tags": [title_of("webhooks")],
             "summary": about[0],
             **({"description": about[2].strip()} if about[2].strip() else {}),
             "security": [],

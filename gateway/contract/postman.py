@@ -10,7 +10,7 @@ from gateway.contract.catalogue import Catalogue
 from gateway.contract.documents.json_schemas import Schemas
 from gateway.contract.documents.postman_request import request_item
 from gateway.contract.documents.postman_scripts import BEFORE_EVERY_REQUEST, event, status_check
-from gateway.contract.documents.surface import Entry, about_room, surface
+from gateway.contract.documents.surface import Entry, about_room, surface, title_of
 from gateway.contract.rehearsal import Prior
 
 _COLLECTION_ID = "6f1c2f0a-6a0e-4c55-9c8e-0a4d9a6b7c11"
@@ -48,7 +48,7 @@ def render_collection(catalogue: Catalogue) -> dict[str, Any]:
     }
     folders = [
         {
-            "name": room.replace("_", " ").capitalize(),
+            "name": title_of(room),
             "description": about_room(room),
             "item": [item for entry in rooms[room] for item in _items(entry, known, schemas)],
         }

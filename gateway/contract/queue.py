@@ -1,4 +1,4 @@
-"""The queue as callers see it."""
+"""The queue of an instance: what waits in it, and taking it out."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What became of callbacks: the log of deliveries, telling again, and a test."""
+"""What became of callbacks: the log of deliveries, telling them again, and a test."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal

@@ -41,6 +41,6 @@ class _HoldingHeads:
         return getattr(self._transport, name)
 
     def _release(self) -> None:
-        if self._head:
-            head, self._head = self._head, b""
+        head, self._head = self._head, b""
+        if head and not self._transport.is_closing():
             self._transport.write(head)

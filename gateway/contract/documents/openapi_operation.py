@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.contract.documents.error_answers import failures_of, name_of
 from gateway.contract.documents.json_schemas import Schemas, answers_picture
-from gateway.contract.documents.surface import Entry, shown_answer
+from gateway.contract.documents.surface import Entry, shown_answer, title_of
 
 _JSON = "application/json"
 _NOT_PARAMETERS = frozenset({"accept", "authorization", "content-type"})  # OpenAPI forbids them
@@ -19,7 +19,7 @@ def operation_object(entry: Entry, schemas: Schemas) -> dict[str, Any]:
     )
     described: dict[str, Any] = {
         "operationId": _operation_id(entry),
-        "tags": [entry.room],
+        "tags": [title_of(entry.room)],
         "summary": entry.summary,
         "description": _description(entry),
         "parameters": parameters,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-SERVICE_TAG: Mapping[str, Any] = {"name": "service", "description": "The gateway itself."}
+SERVICE_TAG: Mapping[str, Any] = {"name": "Service", "description": "The gateway itself."}
 
 _READINESS: Mapping[str, Any] = {
     "type": "object",
@@ -64,7 +64,7 @@ SERVICE_PATHS: Mapping[str, Any] = {
     "/events": {
         "get": {
             "operationId": "streamEvents",
-            "tags": ["service"],
+            "tags": [SERVICE_TAG["name"]],
             "summary": "Everything the account is told, as Server-Sent Events.",
             "description": "Whether or not a webhook is set. Each event has the `type` of a "
             "callback and its body as `data`. Whoever comes back with the `id` of the last event "
@@ -104,7 +104,7 @@ SERVICE_PATHS: Mapping[str, Any] = {
     "/providers": {
         "get": {
             "operationId": "providers",
-            "tags": ["service"],
+            "tags": [SERVICE_TAG["name"]],
             "summary": "Which route every provider can do; the others answer 501.",
             "security": [],
             "responses": {
@@ -130,7 +130,7 @@ SERVICE_PATHS: Mapping[str, Any] = {
     "/health": {
         "get": {
             "operationId": "health",
-            "tags": ["service"],
+            "tags": [SERVICE_TAG["name"]],
             "summary": "Answers as long as the process lives.",
             "security": [],
             "responses": {"200": _json("Alive.", _HEALTH, {"status": "ok"}), **_NO_OTHER_METHOD},
@@ -139,7 +139,7 @@ SERVICE_PATHS: Mapping[str, Any] = {
     "/ready": {
         "get": {
             "operationId": "ready",
-            "tags": ["service"],
+            "tags": [SERVICE_TAG["name"]],
             "summary": "Whether requests can be served.",
             "security": [],
             "responses": {

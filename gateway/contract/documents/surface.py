@@ -114,6 +114,10 @@ def room_module(declared: type) -> str:
     return _PACKAGE + declared.__module__.removeprefix(_PACKAGE).partition(".")[0]
 
 
+def title_of(room: str) -> str:
+    return room.replace("_", " ").capitalize()
+
+
 def about_room(room: str) -> str:
     return inspect.cleandoc(sys.modules[_PACKAGE + room].__doc__ or "")
 

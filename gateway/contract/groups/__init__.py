@@ -1,1 +1,1 @@
-"""Groups, and the paths that groups share with communities."""
+"""Groups: making them, their members and settings, and invitations."""

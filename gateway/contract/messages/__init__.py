@@ -1,1 +1,1 @@
-"""The room of every message; a file per family."""
+"""Sending: texts, files, lists, buttons, polls and every other message."""
