@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -15,8 +15,9 @@ import httpcore
 from gateway.clock import Clock
 from gateway.errors import AddressRefused
 from gateway.public_address import AddressPolicy
+from gateway.webhooks.connections import Connections
 
-_Headers = Mapping[bytes | str, bytes | str]
+_PORTS: Final = {b"http": 80, b"https": 443}
 _SUCCESS: Final = range(200, 300)
 _GONE: Final = 410
 _WAIT: Final = frozenset({429, 503})
@@ -72,18 +73,14 @@ class Poster:
         clock: Clock,
         *,
         timeout_seconds: float,
-        most_connections: int = 512,
     ) -> None:
         self._policy, self._clock, self._timeout_seconds = policy, clock, timeout_seconds
-        self._pool = httpcore.AsyncConnectionPool(
-            network_backend=_CheckedNetwork(policy),
-            max_connections=most_connections,
-            max_keepalive_connections=most_connections,
-            keepalive_expiry=_KEEP_IDLE_SECONDS,
+        self._connections = Connections(
+            _CheckedNetwork(policy), keep_idle_seconds=_KEEP_IDLE_SECONDS
         )
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        await self._connections.close()
 
     async def post(self, letter: Letter) -> Posted:
         began = self._clock.monotonic_seconds()
@@ -103,17 +100,17 @@ class Poster:
 
     async def _post(self, letter: Letter, began: float) -> Posted:
         self._policy.check_url(letter.url)
-        headers = self._headers(letter)
+        request = self._request(letter)
         try:
-            return await self._exchange(letter, headers, began)
+            return await self._exchange(request, began)
         except (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError):
-            # The server may have closed an idle connection just then: one more, on a fresh one.
-            return await self._exchange(letter, headers, began)
+            # The server may have closed an idle connection just then.
+            return await self._exchange(request, began, fresh=True)
 
-    async def _exchange(self, letter: Letter, headers: _Headers, began: float) -> Posted:
-        async with self._pool.stream(
-            "POST", letter.url, headers=headers, content=letter.body.encode()
-        ) as response:
+    async def _exchange(
+        self, request: httpcore.Request, began: float, *, fresh: bool = False
+    ) -> Posted:
+        async with self._connections.answer(request, fresh=fresh) as response:
             answer = await _beginning(response)
             answered = {name.lower(): value.decode("latin-1") for name, value in response.headers}
         return Posted(
@@ -124,9 +121,12 @@ class Poster:
             retry_after_seconds=self._retry_after(response.status, answered.get(b"retry-after")),
         )
 
-    def _headers(self, letter: Letter) -> _Headers:
-        timestamp = str(self._clock.now_ms() // 1000)
+    def _request(self, letter: Letter) -> httpcore.Request:
+        timestamp, content = str(self._clock.now_ms() // 1000), letter.body.encode()
+        url = httpcore.URL(letter.url)
         headers: dict[bytes | str, bytes | str] = {
+            "Host": _host(url),
+            "Content-Length": str(len(content)),
             "Content-Type": "application/json",
             "User-Agent": "gateway-webhooks",
             "z-api-token": letter.instance_token,
@@ -137,7 +137,7 @@ class Poster:
             headers["X-Webhook-Signature"] = ",".join(
                 sign(secret, timestamp, letter.body) for secret in letter.signing_secrets
             )
-        return headers
+        return httpcore.Request("POST", url, headers=headers, content=content)
 
     def _retry_after(self, status: int, value: str | None) -> float | None:
         if value is None or status not in _WAIT:
@@ -159,6 +159,11 @@ def target_of(url: str) -> str:
     """What of an address may be shown: its query may hold a secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}{parts.path}"
+
+
+def _host(url: httpcore.URL) -> bytes:
+    host = b"[%b]" % url.host if b":" in url.host else url.host
+    return host if url.port in (None, _PORTS[url.scheme]) else b"%b:%d" % (host, url.port)
 
 
 async def _beginning(response: httpcore.Response) -> str:

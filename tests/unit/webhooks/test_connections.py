@@ -1,0 +1,174 @@
+"""Connections to receivers are kept, used again, and let go."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpcore
+import pytest
+
+from gateway.webhooks.connections import Connections
+
+
+@dataclass
+class Receiver:
+    """Counts connections; `answering` holds answers back, `hanging_up` closes after each."""
+
+    port: int = 0
+    accepted: int = 0
+    hanging_up: bool = False
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+    ended: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                self.asked.release()
+                await self.answering.wait()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                await writer.drain()
+                if self.hanging_up:
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+            self.ended.release()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    receiver = Receiver()
+    receiver.answering.set()
+    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
+    receiver.port = server.sockets[0].getsockname()[1]
+    async with asyncio.timeout(10):
+        yield receiver
+    server.close()
+
+
+@dataclass
+class Time:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@asynccontextmanager
+async def connections(
+    *, keep_idle_seconds: float = 60.0, most_idle: int = 512, seconds: Time | None = None
+) -> AsyncIterator[Connections]:
+    made = Connections(
+        httpcore.AnyIOBackend(),
+        keep_idle_seconds=keep_idle_seconds,
+        most_idle=most_idle,
+        seconds=seconds or Time(),
+    )
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+def request_to(receiver: Receiver) -> httpcore.Request:
+    return httpcore.Request("GET", f"http://127.0.0.1:{receiver.port}/", headers={"Host": "x"})
+
+
+async def ask(through: Connections, receiver: Receiver, *, fresh: bool = False) -> bytes:
+    async with through.answer(request_to(receiver), fresh=fresh) as response:
+        return b"".join([chunk async for chunk in response.aiter_stream()])
+
+
+async def test_one_connection_carries_one_request_after_another(receiver: Receiver) -> None:
+    async with connections() as through:
+        assert [await ask(through, receiver) for _ in range(3)] == [b"ok"] * 3
+
+    assert receiver.accepted == 1
+    await receiver.ended.acquire()  # closed with the rest
+
+
+async def test_requests_at_the_same_time_have_connections_of_their_own(receiver: Receiver) -> None:
+    receiver.answering.clear()
+    async with connections() as through:
+        asking = [asyncio.create_task(ask(through, receiver)) for _ in range(3)]
+        for _ in asking:
+            await receiver.asked.acquire()
+        receiver.answering.set()
+        await asyncio.gather(*asking)
+        await asyncio.gather(*(ask(through, receiver) for _ in range(3)))
+
+    assert receiver.accepted == 3
+
+
+async def test_one_the_server_closed_meanwhile_is_not_used_again(receiver: Receiver) -> None:
+    receiver.hanging_up = True
+    async with connections() as through:
+        await ask(through, receiver)
+        await receiver.ended.acquire()
+        assert await ask(through, receiver) == b"ok"
+
+    assert receiver.accepted == 2
+
+
+async def test_a_fresh_one_is_made_though_another_waits(receiver: Receiver) -> None:
+    async with connections() as through:
+        await ask(through, receiver)
+        await ask(through, receiver, fresh=True)
+
+    assert receiver.accepted == 2
+
+
+async def test_those_that_waited_too_long_are_closed(receiver: Receiver) -> None:
+    seconds = Time()
+    async with connections(keep_idle_seconds=0.0, seconds=seconds) as through:
+        await ask(through, receiver)
+        seconds.now = 2.0
+        await ask(through, receiver)
+        await receiver.ended.acquire()
+
+    assert receiver.accepted == 2
+
+
+async def test_no_more_wait_than_may(receiver: Receiver) -> None:
+    receiver.answering.clear()
+    seconds = Time(-1.0)
+    async with connections(most_idle=1, seconds=seconds) as through:
+        asking = [asyncio.create_task(ask(through, receiver)) for _ in range(3)]
+        for _ in asking:
+            await receiver.asked.acquire()
+        receiver.answering.set()
+        await asyncio.gather(*asking)
+        seconds.now = 1.0
+        await ask(through, receiver)
+        await receiver.ended.acquire()
+        await receiver.ended.acquire()
+
+    assert receiver.accepted == 3
+
+
+async def test_a_request_given_up_takes_its_connection_with_it(receiver: Receiver) -> None:
+    receiver.answering.clear()
+    async with connections() as through:
+        asking = asyncio.create_task(ask(through, receiver))
+        await receiver.asked.acquire()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        receiver.answering.set()
+        await receiver.ended.acquire()
+        assert await ask(through, receiver) == b"ok"
+
+    assert receiver.accepted == 2
+
+
+async def test_a_server_that_is_not_there_leaves_nothing_behind(receiver: Receiver) -> None:
+    async with connections() as through:
+        nowhere = httpcore.Request("GET", "http://127.0.0.1:1/", headers={"Host": "x"})
+        with pytest.raises(httpcore.ConnectError):
+            async with through.answer(nowhere):
+                pass
+        assert await ask(through, receiver) == b"ok"
