@@ -5,6 +5,7 @@ import copy
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
@@ -30,7 +31,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 
 from gateway.errors import DatabaseUnavailable, InvalidSettings
 
-_PLANS_LAST_SECONDS = 5.0
+_PLANS_LAST_SECONDS, _PLANS_LAST_USES = 5.0, 10
 
 Row = TypeVar("Row")
 
@@ -82,6 +83,14 @@ def _adapters() -> AdaptersMap:
     return ours
 
 
+@dataclass(slots=True)
+class _Plans:
+    """Of one connection; at rest nothing is worth planning again."""
+
+    made_at: float
+    uses: int = 0
+
+
 class Database:
     """Part of the service: named queries against a pool; methods may raise DatabaseUnavailable."""
 
@@ -106,7 +115,7 @@ class Database:
             seconds: a clock that never goes back.
         """
         self._seconds = seconds
-        self._planned_at = WeakKeyDictionary[AsyncConnection, float]()
+        self._plans = WeakKeyDictionary[AsyncConnection, _Plans]()
         self._url, self._prepare = url, prepare
         self._turns: AbstractAsyncContextManager[object] = nullcontext()
         self.pool = AsyncConnectionPool(
@@ -158,8 +167,10 @@ class Database:
     async def _plan_anew(self, connection: AsyncConnection) -> None:
         """A plan made for an empty table would be kept for a minute, however fast it fills."""
         now = self._seconds()
-        if now - self._planned_at.setdefault(connection, now) >= _PLANS_LAST_SECONDS:
-            self._planned_at[connection] = now
+        plans = self._plans.setdefault(connection, _Plans(now))
+        plans.uses += 1
+        if now - plans.made_at >= _PLANS_LAST_SECONDS and plans.uses > _PLANS_LAST_USES:
+            self._plans[connection] = _Plans(now)
             await connection.execute("discard plans")
 
     @asynccontextmanager

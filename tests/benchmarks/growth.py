@@ -72,7 +72,7 @@ async def measure(connection: psycopg.AsyncConnection) -> dict[str, Cost]:
     )
     known = [m for (m,) in await cursor.fetchall()] or ["nothing"]
     costs: dict[str, Cost] = {}
-    for (room, name), parameters in _statements(line, row_id, message_id, known).items():
+    for (room, name), parameters in statements(line, row_id, message_id, known).items():
         cost = costs[name] = Cost()
         statement = SQL("explain (analyze, buffers, timing off, format json) {}").format(
             query(room, name)
@@ -94,7 +94,7 @@ async def measure(connection: psycopg.AsyncConnection) -> dict[str, Cost]:
     return costs
 
 
-def _statements(
+def statements(
     line: str, row_id: int, message_id: str, known: list[str]
 ) -> dict[tuple[str, str], dict[str, Any]]:
     nobody: dict[str, None] = dict.fromkeys(("status", "type", "phone"))
@@ -141,6 +141,8 @@ def _statements(
             "chats": ["5511999999999"],
             "callback_ids": [uuid.uuid4()],
             "callbacks": ["{}"],
+            "echo_ids": [None],
+            "echoes": [None],
         },
         ("send_queue", "list_waiting"): {
             **nobody,
@@ -154,6 +156,7 @@ def _statements(
             "provider_ids": known,
             "status": "read",
             "at": "2026-01-31T12:00:00Z",
+            "by": None,
         },
     }
 
