@@ -1,12 +1,20 @@
 """What the provider keeps, on a real Postgres."""
 
+import asyncio
+from pathlib import Path
+from typing import Any, cast
+
 from psycopg import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
+from gateway.errors import DatabaseUnavailable
+from gateway.providers.whatsmeow.engine import WhatsmeowEngine
+from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
+from gateway.sessions.provider import ProviderStore, Surroundings
 
 
 async def test_ids_are_kept_for_a_week_and_the_options_of_polls_for_three_months(
@@ -35,3 +43,26 @@ async def test_ids_are_kept_for_a_week_and_the_options_of_polls_for_three_months
     assert await cursor.fetchall() == [(6, True)]
     cursor = await operator.execute("select provider_message_id from whatsmeow.polls")
     assert await cursor.fetchall() == [("young",)]
+
+
+class AwayStore:
+    """A database that does not answer."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def fetch(self, _name: str, **_parameters: object) -> list[dict[str, Any]]:
+        self.asked.set()
+        raise DatabaseUnavailable("it is away")
+
+
+async def test_an_engine_that_waits_for_the_database_ends_when_it_is_told(tmp_path: Path) -> None:
+    away, stopping = AwayStore(), asyncio.Event()
+    surroundings = Surroundings({}, tmp_path, Clock(), cast("ProviderStore", away))
+    running = asyncio.create_task(
+        WhatsmeowEngine(surroundings, WhatsmeowSettings()).run_until(stopping)
+    )
+    async with asyncio.timeout(10):
+        await away.asked.wait()
+        stopping.set()
+        await running

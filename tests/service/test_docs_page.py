@@ -78,7 +78,7 @@ async def send_text_by_hand(page: Page, client: Client) -> None:
     await page.wait_for_selector("#who[data-ready=true]")
     route = page.locator(".opblock", has=page.locator("[data-path$='/send-text']"))
     if not await route.is_visible():
-        await page.locator("[data-tag=messages] .expand-operation").click()
+        await page.locator("[data-tag=Messages] .expand-operation").click()
     await route.locator(".opblock-summary-control").click()
     await route.locator("textarea").fill('{"phone": "5511999999999", "message": "from the page"}')
     await route.locator("button.execute").click()

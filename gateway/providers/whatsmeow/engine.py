@@ -17,7 +17,7 @@ from gateway.providers.whatsmeow.upkeep import Surrounding
 from gateway.sessions.provider import Authorise, Ingress, Seat, Session, Surroundings
 
 _TICK_SECONDS = 1.0
-_TICKS_PER_DAY = 86_400
+_DAY_SECONDS = 86_400.0
 
 
 class WhatsmeowEngine:
@@ -70,13 +70,18 @@ class WhatsmeowEngine:
         return Router()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        ticks = 0
-        while not await self._clock.wait(stopping, _TICK_SECONDS):
-            self._children.hold_to(self._deadline, self._clock.monotonic_seconds())
-            if ticks % _TICKS_PER_DAY == 0:
-                await self._store.forget_what_is_old()
-            ticks += 1
+        async with asyncio.TaskGroup() as group:
+            # Apart: without a database it waits, and leases must be kept to all the same.
+            forgetting = group.create_task(self._forget_daily())
+            while not await self._clock.wait(stopping, _TICK_SECONDS):
+                self._children.hold_to(self._deadline, self._clock.monotonic_seconds())
+            forgetting.cancel()
         await self._children.end()
+
+    async def _forget_daily(self) -> None:
+        while True:
+            await self._store.forget_what_is_old()
+            await self._clock.sleep(_DAY_SECONDS)
 
     def _deadline(self, instance_id: str) -> float:
         seat = self._seats.get(instance_id)
