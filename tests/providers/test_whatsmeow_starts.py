@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.clock import Clock
+from gateway.errors import SessionUnavailable
 from gateway.observability.metrics import Metrics
 from gateway.providers.whatsmeow import upkeep as module
 from gateway.providers.whatsmeow.failures import NO_ANSWER, breakage_of
@@ -137,3 +138,16 @@ async def test_a_session_that_breaks_is_counted_and_started_again(
 )
 def test_what_broke_is_one_of_a_few_words(error: Exception, reason: str) -> None:
     assert breakage_of(error) == reason
+
+
+async def test_who_waits_for_a_code_is_told_when_the_session_closes(
+    started: asyncio.Queue[StubChild],
+) -> None:
+    async with asyncio.timeout(10), kept_up("one") as (upkeep,):
+        asking = asyncio.create_task(upkeep.code())
+        await started.get()  # it starts, and is not let to open
+        upkeep.close()
+        with pytest.raises(SessionUnavailable):
+            await asking
+        with pytest.raises(SessionUnavailable):
+            await upkeep.code()

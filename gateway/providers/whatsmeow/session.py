@@ -165,6 +165,7 @@ class WhatsmeowSession:
     def close(self) -> None:
         self._closed = True
         self._bell.set()
+        self.upkeep.close()
 
     async def our_ids(self, provider_ids: Sequence[str]) -> list[str]:
         """Our id of each message we sent, WhatsApp's of the others."""

@@ -94,6 +94,7 @@ class Upkeep:
         self._wanted = asyncio.Event()
         self._over = asyncio.Event()
         self._connections: deque[float] = deque(maxlen=_LOOP_TIMES)
+        self._closed = False
         self.state = ConnectionState.CONNECTING
 
     @property
@@ -119,6 +120,11 @@ class Upkeep:
                 pause = self._around.settings.restart_seconds if calm else pause
                 await self._around.clock.wait(self._wanted, pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def close(self) -> None:
+        """Whoever waits for a code has to ask the next session."""
+        self._closed = True
+        self._opened.set()
 
     def try_again(self) -> bool:
         """Ends the rest after a replacement or a ban, or a pause; False without a device."""
@@ -148,7 +154,10 @@ class Upkeep:
     async def code(self) -> str:
         """The text of the QR code that is shown now; starts linking where need be."""
         self._wanted.set()
-        await self._opened.wait()  # as long as who asks has patience: others may start before
+        if not self._closed:
+            await self._opened.wait()  # as long as who asks has patience: others may start before
+        if self._closed:
+            raise SessionUnavailable("The session is being opened anew; try again")
         try:
             async with asyncio.timeout(_FIRST_CODE_SECONDS):
                 await self._code_shown.wait()
