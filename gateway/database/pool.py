@@ -76,7 +76,7 @@ def url_for_others(conninfo: str, *, schema: str) -> str:
 
 
 def _adapters() -> AdaptersMap:
-    """Batches travel in lists: as text, each of their texts would be escaped, slowly."""
+    """Psycopg's own are slow for what comes most: lists as text, and JSON."""
     ours = AdaptersMap(adapters)
     ours.register_dumper(list, ListBinaryDumper)
     set_json_loads(orjson.loads, ours)

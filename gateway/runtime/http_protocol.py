@@ -12,11 +12,11 @@ class OneWriteProtocol(HttpToolsProtocol):
     """Sends the head of an answer with what follows: one system call and one packet, not two."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        holding = _HoldingHeads(cast("asyncio.Transport", transport), self.loop)
+        holding = HoldingHeads(cast("asyncio.Transport", transport), self.loop)
         super().connection_made(cast("asyncio.Transport", holding))
 
 
-class _HoldingHeads:
+class HoldingHeads:
     """A transport that keeps a head until the body comes, at most until the loop's next turn."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:

@@ -4,7 +4,6 @@ httpcore's own pool looks at each of its connections for every request, which ma
 slow, and reads the certificate authorities anew for every connection.
 """
 
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -23,8 +22,8 @@ class Connections:
         network: httpcore.AsyncNetworkBackend,
         *,
         keep_idle_seconds: float,
+        seconds: Callable[[], float],
         most_idle: int = 512,
-        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._network, self._tls = network, httpcore.default_ssl_context()
         self._keep_idle_seconds, self._most_idle = keep_idle_seconds, most_idle

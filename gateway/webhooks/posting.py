@@ -17,7 +17,6 @@ from gateway.errors import AddressRefused
 from gateway.public_address import AddressPolicy
 from gateway.webhooks.connections import Connections
 
-_PORTS: Final = {b"http": 80, b"https": 443}
 _SUCCESS: Final = range(200, 300)
 _GONE: Final = 410
 _WAIT: Final = frozenset({429, 503})
@@ -67,16 +66,12 @@ class Posted:
 class Poster:
     """Never follows a redirect, which would carry the token away, and never uses a proxy."""
 
-    def __init__(
-        self,
-        policy: AddressPolicy,
-        clock: Clock,
-        *,
-        timeout_seconds: float,
-    ) -> None:
+    def __init__(self, policy: AddressPolicy, clock: Clock, *, timeout_seconds: float) -> None:
         self._policy, self._clock, self._timeout_seconds = policy, clock, timeout_seconds
         self._connections = Connections(
-            _CheckedNetwork(policy), keep_idle_seconds=_KEEP_IDLE_SECONDS
+            _CheckedNetwork(policy),
+            keep_idle_seconds=_KEEP_IDLE_SECONDS,
+            seconds=clock.monotonic_seconds,
         )
 
     async def close(self) -> None:
@@ -99,8 +94,8 @@ class Poster:
             return not_taken(f"no connection: {type(error).__name__}")
 
     async def _post(self, letter: Letter, began: float) -> Posted:
-        self._policy.check_url(letter.url)
-        request = self._request(letter)
+        host = self._policy.check_url(letter.url).netloc
+        request = self._request(letter, host)
         try:
             return await self._exchange(request, began)
         except (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError):
@@ -121,11 +116,10 @@ class Poster:
             retry_after_seconds=self._retry_after(response.status, answered.get(b"retry-after")),
         )
 
-    def _request(self, letter: Letter) -> httpcore.Request:
+    def _request(self, letter: Letter, host: str) -> httpcore.Request:
         timestamp, content = str(self._clock.now_ms() // 1000), letter.body.encode()
-        url = httpcore.URL(letter.url)
         headers: dict[bytes | str, bytes | str] = {
-            "Host": _host(url),
+            "Host": host,
             "Content-Length": str(len(content)),
             "Content-Type": "application/json",
             "User-Agent": "gateway-webhooks",
@@ -137,7 +131,7 @@ class Poster:
             headers["X-Webhook-Signature"] = ",".join(
                 sign(secret, timestamp, letter.body) for secret in letter.signing_secrets
             )
-        return httpcore.Request("POST", url, headers=headers, content=content)
+        return httpcore.Request("POST", letter.url, headers=headers, content=content)
 
     def _retry_after(self, status: int, value: str | None) -> float | None:
         if value is None or status not in _WAIT:
@@ -159,11 +153,6 @@ def target_of(url: str) -> str:
     """What of an address may be shown: its query may hold a secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}{parts.path}"
-
-
-def _host(url: httpcore.URL) -> bytes:
-    host = b"[%b]" % url.host if b":" in url.host else url.host
-    return host if url.port in (None, _PORTS[url.scheme]) else b"%b:%d" % (host, url.port)
 
 
 async def _beginning(response: httpcore.Response) -> str:

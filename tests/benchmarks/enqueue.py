@@ -138,16 +138,18 @@ async def run(server_url: str) -> None:
             script = Path(folder) / "enqueue.sql"
             script.write_text(_STATEMENT)
 
-            async def ours() -> float:
-                result = await load(port, requests)
+            async def accepting(where: int) -> dict[str, float]:
+                result = await load(where, requests)
                 assert not result["refused"], result
+                return result
+
+            async def ours() -> float:
+                result = await accepting(port)
                 latencies.append(result["p99"])
                 return result["rate"]
 
             async def two() -> float:
-                result = await load(two_port, requests)
-                assert not result["refused"], result
-                return result["rate"]
+                return (await accepting(two_port))["rate"]
 
             async def noop() -> float:
                 return (await load(noop_port, requests))["rate"]

@@ -2,6 +2,8 @@
 
 from gateway.errors import GatewayError, NotConnected, Refused, TryAgainLater, Unconfirmed
 from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
+from gateway.sessions.connection import ConnectionState
+from gateway.whatsmeow_child.frames import Tell
 
 NO_ANSWER = "NoAnswer"
 """The failure of a session that says it is connected and is dead."""
@@ -10,6 +12,24 @@ _NOT_CONNECTED = ("websocket not connected", "not logged in", "store is nil", "c
 _NOBODY = ("no lid found", "not on whatsapp")
 _ANSWERED = "server returned error"
 _BUSY_CODES = (" 429", " 500", " 503")
+
+_State = ConnectionState
+_ENDS: dict[str, ConnectionState] = {
+    "LoggedOut": _State.LOGGED_OUT,
+    "StreamReplaced": _State.REPLACED,
+    "TemporaryBan": _State.BANNED,
+    "ClientOutdated": _State.OUTDATED,
+}
+"""After these the library does nothing more by itself."""
+
+_FAILURES: dict[str, ConnectionState] = {
+    "LOGGED_OUT": _State.LOGGED_OUT,
+    "MAIN_DEVICE_GONE": _State.LOGGED_OUT,
+    "UNKNOWN_LOGOUT": _State.LOGGED_OUT,
+    "TEMP_BANNED": _State.BANNED,
+    "CLIENT_OUTDATED": _State.OUTDATED,
+    "BAD_USER_AGENT": _State.OUTDATED,
+}
 
 
 def failure_of(error: VerbFailed, *, may_have_left: bool) -> GatewayError:
@@ -28,6 +48,13 @@ def failure_of(error: VerbFailed, *, may_have_left: bool) -> GatewayError:
     if any(part in said for part in _NOBODY):
         return Refused("the number is not on WhatsApp")
     return TryAgainLater(error.text or error.failure)
+
+
+def end_in(told: Tell) -> ConnectionState | None:
+    """The state that what was told ends a session in, or None where it goes on."""
+    if told.name == "ConnectFailure":
+        return _FAILURES.get(told.body.get("Reason", ""))
+    return _ENDS.get(told.name)
 
 
 def breakage_of(error: Exception) -> str:

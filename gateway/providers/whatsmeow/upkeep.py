@@ -20,7 +20,7 @@ from gateway.clock import Clock
 from gateway.errors import NotConnected, SessionUnavailable
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
-from gateway.providers.whatsmeow.failures import NO_ANSWER, breakage_of
+from gateway.providers.whatsmeow.failures import NO_ANSWER, breakage_of, end_in
 from gateway.providers.whatsmeow.process import Child, ChildGone, Children, VerbFailed
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
@@ -37,22 +37,6 @@ _LOOP_SECONDS, _LOOP_TIMES = 300.0, 5
 _ELSEWHERE = "The keys of this session are in the data directory of another node."
 
 _State = ConnectionState
-_ENDS: dict[str, ConnectionState] = {
-    "LoggedOut": _State.LOGGED_OUT,
-    "StreamReplaced": _State.REPLACED,
-    "TemporaryBan": _State.BANNED,
-    "ClientOutdated": _State.OUTDATED,
-}
-"""After these the library does nothing more by itself."""
-
-_FAILURES: dict[str, ConnectionState] = {
-    "LOGGED_OUT": _State.LOGGED_OUT,
-    "MAIN_DEVICE_GONE": _State.LOGGED_OUT,
-    "UNKNOWN_LOGOUT": _State.LOGGED_OUT,
-    "TEMP_BANNED": _State.BANNED,
-    "CLIENT_OUTDATED": _State.OUTDATED,
-    "BAD_USER_AGENT": _State.OUTDATED,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +278,7 @@ class Upkeep:
                 if told.body["error"] and self._child:
                     self._child.kill()
             case _:
-                if end := _end_in(told):
+                if end := end_in(told):
                     await self._ended(end)
                 else:
                     await self._happened(told)
@@ -363,9 +347,3 @@ class Upkeep:
             instance_id=self._seat.instance_id,
             error=f"{type(error).__name__} {error}",
         )
-
-
-def _end_in(told: Tell) -> ConnectionState | None:
-    if told.name == "ConnectFailure":
-        return _FAILURES.get(told.body.get("Reason", ""))
-    return _ENDS.get(told.name)

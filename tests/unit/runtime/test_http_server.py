@@ -63,24 +63,6 @@ async def serving(*routes: Route) -> AsyncIterator[int]:
         await running
 
 
-async def pieces_of(port: int, path: str) -> tuple[bytes, bytes]:
-    """What the first read of an answer gave, and all of the rest."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-    read = await reader.read(65_536)
-    rest = await reader.read()
-    writer.close()
-    return read, rest
-
-
-async def test_head_and_body_of_an_answer_leave_together() -> None:
-    async with serving(Route("/", hello)) as port:
-        read, rest = await pieces_of(port, "/")
-
-    assert read.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert (read.endswith(b"\r\n\r\nhello"), rest) == (True, b"")
-
-
 async def test_a_head_does_not_wait_for_a_body_that_takes_its_time() -> None:
     asked = asyncio.Event()
 
@@ -101,13 +83,3 @@ async def test_a_head_does_not_wait_for_a_body_that_takes_its_time() -> None:
 
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"HTTP/1.1 is what this body begins with" in rest
-
-
-async def test_an_answer_without_a_body_leaves_too() -> None:
-    async def nothing(_request: Request) -> Response:
-        return Response(status_code=204)
-
-    async with serving(Route("/", nothing)) as port:
-        read, rest = await pieces_of(port, "/")
-
-    assert (read + rest).startswith(b"HTTP/1.1 204 No Content\r\n")
