@@ -16,6 +16,7 @@ from gateway.api.provider_table import provider_route, provider_table
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.database.embedded import EmbeddedPostgres
+from gateway.database.functions import missing_functions
 from gateway.database.migrations import migrate, missing_migrations
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database, url_for_others
@@ -285,10 +286,15 @@ def url_of(host: str, port: int) -> str:
 
 async def _migrated(database: Database) -> str | None:
     try:
-        missing = await missing_migrations(database)
+        if missing := await missing_migrations(database):
+            return f"{missing} migrations are missing: run `gateway migrate`"
+        async with database.connection() as connection:
+            names = await missing_functions(connection)
     except DatabaseUnavailable as error:
         return str(error)
-    return f"{missing} migrations are missing: run `gateway migrate`" if missing else None
+    if names:
+        return f"SQL functions are missing ({', '.join(names)}): run `gateway migrate`"
+    return None
 
 
 async def _answers(database: Database) -> str | None:

@@ -60,7 +60,7 @@ with fresh as (
     set notify = excluded.notify, updated_at = now()
     where excluded.notify is distinct from c.notify and excluded.notify is not null
 )
-select tell(
+select enqueue_callbacks_v1(
     array_agg(instance_id), array_agg(%(phone)s::text), array_agg('ReceivedCallback'::text),
     array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )
@@ -68,7 +68,7 @@ from news
 where %(callback)s::text is not null;
 
 -- name: count_none_as_unread
--- For the rest of the transaction; see note_chats.
+-- For the rest of the transaction; update_chats_v1 reads this.
 select set_config('gateway.counts_unread', 'off', true);
 
 -- name: keep_chat

@@ -91,10 +91,10 @@ with phone as materialized (
     where seen = 1 and %(answer)s::jsonb is not null
 ), marked as (
     insert into sandbox.marks as k (instance_id, message_id, marks)
-    select instance_id, %(marked_id)s::text, sandbox.merged('{}', %(marks)s::jsonb)
+    select instance_id, %(marked_id)s::text, sandbox.merge_marks_v1('{}', %(marks)s::jsonb)
     from journalled
     where %(marked_id)s::text is not null
-    on conflict (instance_id, message_id) do update set marks = sandbox.merged(k.marks, %(marks)s::jsonb)
+    on conflict (instance_id, message_id) do update set marks = sandbox.merge_marks_v1(k.marks, %(marks)s::jsonb)
 ), readers as (
     select j.phone from journalled j where j.seen = 1
     union all
@@ -132,8 +132,8 @@ with phone as materialized (
     for no key update
 )
 insert into sandbox.marks as k (instance_id, message_id, marks)
-select instance_id, %(message_id)s::text, sandbox.merged('{}', %(marks)s::jsonb) from phone
-on conflict (instance_id, message_id) do update set marks = sandbox.merged(k.marks, %(marks)s::jsonb)
+select instance_id, %(message_id)s::text, sandbox.merge_marks_v1('{}', %(marks)s::jsonb) from phone
+on conflict (instance_id, message_id) do update set marks = sandbox.merge_marks_v1(k.marks, %(marks)s::jsonb)
 returning instance_id;
 
 -- name: list_marks

@@ -1,6 +1,6 @@
 -- name: enqueue
 -- What became of each request; none of those whose line somebody else has locked.
-select * from enqueue(
+select * from enqueue_messages_v1(
     %(flush_id)s::uuid, %(node_id)s::text, %(ordinals)s::int[], %(instance_ids)s::text[], %(zaap_ids)s::text[],
     %(message_ids)s::text[], %(types)s::text[], %(versions)s::smallint[], %(phones)s::text[],
     %(payloads)s::jsonb[], %(priorities)s::smallint[], %(due_ats)s::timestamptz[],
@@ -225,7 +225,7 @@ with done as (
     select instance_id, phone, 'ReceivedCallback', echo_id, echo, 2
     from echoed
 ), told as (
-    select tell(
+    select enqueue_callbacks_v1(
         array_agg(instance_id order by turn, id), array_agg(phone order by turn, id),
         array_agg(type order by turn, id), array_agg(id order by turn, id),
         array_agg(body order by turn, id)
@@ -257,7 +257,7 @@ with before as (
     where started_at is not null
     on conflict do nothing
 )
-select tell(
+select enqueue_callbacks_v1(
     array_agg(instance_id), array_agg(phone), array_agg('DeliveryCallback'::text),
     array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )
@@ -303,7 +303,7 @@ with back as (
     from back
     where n.instance_id = back.instance_id
 )
-select tell(
+select enqueue_callbacks_v1(
     array_agg(instance_id), array_agg('queue'::text), array_agg('DeliveryCallback'::text),
     array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )
@@ -388,11 +388,11 @@ where instance_id = %(instance_id)s::text and status <> 'failed';
 
 -- name: list_waiting
 select q.zaap_id, q.message_id, q.type, q.phone, q.payload, q.sequence_number, q.attempts, q.max_attempts,
-       q.due_at, q.created_at, q.last_error, shown_status(q) as status
+       q.due_at, q.created_at, q.last_error, reported_status_v1(q) as status
 from message_queue q
 where q.instance_id = %(instance_id)s::text and q.status <> 'failed'
     and q.sequence_number > %(after)s::bigint
-    and (%(status)s::text is null or shown_status(q) = %(status)s::text)
+    and (%(status)s::text is null or reported_status_v1(q) = %(status)s::text)
     and (%(type)s::text is null or q.type = %(type)s::text)
     and (%(phone)s::text is null or q.phone = %(phone)s::text)
 order by q.sequence_number
@@ -404,7 +404,7 @@ with chosen as (
     select q.instance_id, q.id
     from message_queue q
     where q.instance_id = %(instance_id)s::text and q.status <> 'failed' and q.attempt_started_at is null
-        and (%(status)s::text is null or shown_status(q) = %(status)s::text)
+        and (%(status)s::text is null or reported_status_v1(q) = %(status)s::text)
         and (%(type)s::text is null or q.type = %(type)s::text)
         and (%(phone)s::text is null or q.phone = %(phone)s::text)
         and (%(before)s::timestamptz is null or q.created_at < %(before)s::timestamptz)
@@ -595,7 +595,7 @@ with old as (
     where m.instance_id = old.instance_id and m.id = old.id
     returning m.instance_id, m.phone, old.callback_id, old.callback
 )
-select tell(
+select enqueue_callbacks_v1(
     array_agg(instance_id), array_agg(phone), array_agg('DeliveryCallback'::text),
     array_agg(callback_id), array_agg(callback)
 )
@@ -616,7 +616,7 @@ using (
 where k.instance_id = old.instance_id and k.key = old.key;
 
 -- name: count_by_kind
-select shown_status(q) as status, q.type, count(*) as count, min(q.created_at) as oldest_at,
+select reported_status_v1(q) as status, q.type, count(*) as count, min(q.created_at) as oldest_at,
        count(*) filter (where q.status <> 'scheduled') as leaving,
        coalesce(sum(
            coalesce((q.payload ->> 'delay_message')::int, 0) + coalesce((q.payload ->> 'delay_typing')::int, 0)

@@ -159,7 +159,7 @@ with held as (
     from held
     where n.instance_id = held.instance_id
 )
-select tell(
+select enqueue_callbacks_v1(
     array_agg(held.instance_id), array_agg(%(chat)s::text), array_agg(%(type)s::text),
     array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )

@@ -1,5 +1,5 @@
 -- name: tell
-select tell(
+select enqueue_callbacks_v1(
     %(instance_ids)s::text[], %(chats)s::text[], %(types)s::text[], %(ids)s::uuid[], %(bodies)s::text[]
 ) as told;
 
@@ -24,7 +24,7 @@ with due as (
 select c.instance_id, c.chat, c.attempts as attempts_before,
        extract(epoch from now() - c.failing_since)::double precision as failing_seconds,
        o.position, o.id, o.type, o.body, o.created_at, i.account_id,
-       callback_url(i, o.type) as url, i.token_ciphertext, i.token_key_id,
+       callback_url_v1(i, o.type) as url, i.token_ciphertext, i.token_key_id,
        a.webhook_secret_ciphertext, a.webhook_secret_key_id,
        a.previous_webhook_secret_ciphertext, a.previous_webhook_secret_key_id
 from claimed c
@@ -193,7 +193,7 @@ with chosen as (
     join instances i on i.id = d.instance_id
     where d.instance_id = %(instance_id)s::text and d.status in ('pending', 'failed')
         and (%(id)s::uuid is null or d.id = %(id)s::uuid)
-        and callback_url(i, d.type) is not null
+        and callback_url_v1(i, d.type) is not null
     order by d.created_at, d.id
     limit %(limit)s::int
     for update of d
@@ -204,7 +204,7 @@ with chosen as (
     where d.instance_id = c.instance_id and d.id = c.id
     returning d.*
 )
-select append_callbacks(
+select append_callbacks_v1(
     array_agg(instance_id order by created_at, id), array_agg(chat order by created_at, id),
     array_agg(type order by created_at, id), array_agg(id order by created_at, id),
     array_agg(body order by created_at, id)
@@ -245,7 +245,7 @@ with chosen as (
     order by created_at, transaction_id, sequence
     limit %(limit)s::int
 )
-select append_callbacks(
+select append_callbacks_v1(
            array_agg(instance_id order by transaction_id, sequence),
            array_agg(chat order by transaction_id, sequence),
            array_agg(type order by transaction_id, sequence),
