@@ -61,8 +61,8 @@ $$;
 CREATE FUNCTION public.append_callbacks_v1(instance_ids text[], chats text[], types text[], ids uuid[], bodies text[]) RETURNS bigint
     LANGUAGE sql
     AS $$
-    -- The callbacks that have an address, numbered within their chat.
     with deliverable as (
+        -- The callbacks that have an address, numbered within their chat.
         select c.*,
                row_number() over (partition by c.instance_id, c.chat order by c.turn) as nth,
                count(*) over (partition by c.instance_id, c.chat) as together
@@ -70,8 +70,8 @@ CREATE FUNCTION public.append_callbacks_v1(instance_ids text[], chats text[], ty
             as c (instance_id, chat, type, id, body, turn)
         join instances i on i.id = c.instance_id
         where callback_url_v1(i, c.type) is not null
-    -- Locks each chat's delivery queue, or creates it, and reserves positions at its end.
     ), chat_queue as (
+        -- Locks each chat's delivery queue, or creates it, and reserves positions at its end.
         insert into webhook_lines as w (instance_id, chat, pending, next_position, due_at)
         select instance_id, chat, count(*), 1 + count(*), now()
         from deliverable
@@ -82,8 +82,8 @@ CREATE FUNCTION public.append_callbacks_v1(instance_ids text[], chats text[], ty
             next_position = w.next_position + excluded.pending,
             due_at = coalesce(w.due_at, now())
         returning w.instance_id, w.chat, w.next_position
-    -- Writes the callbacks at the reserved positions.
     ), appended as (
+        -- Writes the callbacks at the reserved positions.
         insert into webhook_outbox (instance_id, chat, position, id, type, body)
         select c.instance_id, c.chat, l.next_position - 1 - c.together + c.nth, c.id, c.type, c.body
         from deliverable c
@@ -353,8 +353,8 @@ begin
     );
 
 return query
-    -- The messages as rows; none if the flush was abandoned.
     with request as (
+        -- The messages as rows; none if the flush was abandoned.
         select *
         from unnest(
             ordinals, instance_ids, zaap_ids, message_ids, types, versions, phones, payloads,
@@ -364,8 +364,8 @@ return query
             priority, due_at, refuse_disconnected, idempotency_key, body_hash
         )
         where not exists (select from abandoned_flushes a where a.id = flush_id)
-    -- The locked queues, with an upper bound of how many messages wait, which costs one index lookup.
     ), queue as (
+        -- The locked queues, with an upper bound of how many messages wait, which costs one index lookup.
         select l.instance_id, l.next_sequence, l.connected, l.idle,
                case
                    when l.connected then enqueue_messages_v1.max_waiting
@@ -381,8 +381,8 @@ return query
                (select count(*) from request r where r.instance_id = l.instance_id) as requested
         from instance_lines l
         where l.instance_id = any(locked)
-    -- How many messages each queue may still take; rows are counted only if the bound is too high.
     ), queue_with_room as (
+        -- How many messages each queue may still take; rows are counted only if the bound is too high.
         select l.*,
                case
                    when l.queue_limit = 0 then 2147483647
@@ -398,8 +398,8 @@ return query
                    )
                end as room
         from queue l
-    -- The decision about each message as if every queue had room.
     ), decided as (
+        -- The decision about each message as if every queue had room.
         select r.*, l.next_sequence, l.connected, l.idle, l.queue_limit, l.room,
                k.zaap_id as first_zaap_id, k.message_id as first_message_id,
                case
@@ -413,21 +413,21 @@ return query
         left join idempotency_keys k
             on k.instance_id = r.instance_id and k.key = r.idempotency_key
             and k.created_at > now() - interval '24 hours'
-    -- Numbers the acceptable messages of each queue.
     ), numbered as (
+        -- Numbers the acceptable messages of each queue.
         select d.*,
                count(*) filter (where decision = 'accepted') over (
                    partition by instance_id order by ordinal
                ) as nth
         from decided d
-    -- The final result: messages beyond the room of their queue are refused.
     ), result as (
+        -- The final result: messages beyond the room of their queue are refused.
         select c.*,
                case when decision = 'accepted' and nth > room then 'queue_full' else decision end as admission,
                next_sequence + nth - 1 as sequence_number
         from numbered c
-    -- Writes the accepted messages.
     ), added as (
+        -- Writes the accepted messages.
         insert into message_queue (
             instance_id, zaap_id, message_id, type, version, phone, payload, priority, max_attempts,
             sequence_number, position, status, due_at, expires_at
@@ -439,8 +439,8 @@ return query
         from result
         where admission = 'accepted'
         order by instance_id, sequence_number
-    -- Stores their idempotency keys.
     ), keyed as (
+        -- Stores their idempotency keys.
         insert into idempotency_keys as k (instance_id, key, body_hash, zaap_id, message_id)
         select instance_id, idempotency_key, body_hash, zaap_id, message_id
         from result
@@ -448,17 +448,17 @@ return query
         on conflict (instance_id, key) do update
         set body_hash = excluded.body_hash, zaap_id = excluded.zaap_id,
             message_id = excluded.message_id, created_at = now()
-    -- Moves the sequence of each queue past them.
     ), advanced as (
+        -- Moves the sequence of each queue past them.
         update instance_lines l
         set next_sequence = l.next_sequence + n.rows, idle = false
         from (
             select instance_id, count(*) as rows from result where admission = 'accepted' group by instance_id
         ) n
         where l.instance_id = n.instance_id
-    -- Wakes sleeping workers of other nodes only: a NOTIFY in every commit would halve the rate of
-    -- commits. 200 ids fit into the 8,000 bytes of one notification.
     ), woken as materialized (
+        -- Wakes sleeping workers of other nodes only: a NOTIFY in every commit would halve the rate of
+        -- commits. 200 ids fit into the 8,000 bytes of one notification.
         select count(pg_notify('node:' || other.node_id, other.instance_ids)) as nodes
         from (
             select w.node_id, string_agg(w.instance_id, ',') as instance_ids

@@ -42,8 +42,8 @@ begin
         for no key update skip locked
     );
     return query
-    -- The messages as rows; none if the flush was abandoned.
     with request as (
+        -- The messages as rows; none if the flush was abandoned.
         select *
         from unnest(
             ordinals, instance_ids, zaap_ids, message_ids, types, versions, phones, payloads,
@@ -53,8 +53,8 @@ begin
             priority, due_at, refuse_disconnected, idempotency_key, body_hash
         )
         where not exists (select from abandoned_flushes a where a.id = flush_id)
-    -- The locked queues, with an upper bound of how many messages wait, which costs one index lookup.
     ), queue as (
+        -- The locked queues, with an upper bound of how many messages wait, which costs one index lookup.
         select l.instance_id, l.next_sequence, l.connected, l.idle,
                case
                    when l.connected then enqueue_messages_v1.max_waiting
@@ -70,8 +70,8 @@ begin
                (select count(*) from request r where r.instance_id = l.instance_id) as requested
         from instance_lines l
         where l.instance_id = any(locked)
-    -- How many messages each queue may still take; rows are counted only if the bound is too high.
     ), queue_with_room as (
+        -- How many messages each queue may still take; rows are counted only if the bound is too high.
         select l.*,
                case
                    when l.queue_limit = 0 then 2147483647
@@ -87,8 +87,8 @@ begin
                    )
                end as room
         from queue l
-    -- The decision about each message as if every queue had room.
     ), decided as (
+        -- The decision about each message as if every queue had room.
         select r.*, l.next_sequence, l.connected, l.idle, l.queue_limit, l.room,
                k.zaap_id as first_zaap_id, k.message_id as first_message_id,
                case
@@ -102,21 +102,21 @@ begin
         left join idempotency_keys k
             on k.instance_id = r.instance_id and k.key = r.idempotency_key
             and k.created_at > now() - interval '24 hours'
-    -- Numbers the acceptable messages of each queue.
     ), numbered as (
+        -- Numbers the acceptable messages of each queue.
         select d.*,
                count(*) filter (where decision = 'accepted') over (
                    partition by instance_id order by ordinal
                ) as nth
         from decided d
-    -- The final result: messages beyond the room of their queue are refused.
     ), result as (
+        -- The final result: messages beyond the room of their queue are refused.
         select c.*,
                case when decision = 'accepted' and nth > room then 'queue_full' else decision end as admission,
                next_sequence + nth - 1 as sequence_number
         from numbered c
-    -- Writes the accepted messages.
     ), added as (
+        -- Writes the accepted messages.
         insert into message_queue (
             instance_id, zaap_id, message_id, type, version, phone, payload, priority, max_attempts,
             sequence_number, position, status, due_at, expires_at
@@ -128,8 +128,8 @@ begin
         from result
         where admission = 'accepted'
         order by instance_id, sequence_number
-    -- Stores their idempotency keys.
     ), keyed as (
+        -- Stores their idempotency keys.
         insert into idempotency_keys as k (instance_id, key, body_hash, zaap_id, message_id)
         select instance_id, idempotency_key, body_hash, zaap_id, message_id
         from result
@@ -137,17 +137,17 @@ begin
         on conflict (instance_id, key) do update
         set body_hash = excluded.body_hash, zaap_id = excluded.zaap_id,
             message_id = excluded.message_id, created_at = now()
-    -- Moves the sequence of each queue past them.
     ), advanced as (
+        -- Moves the sequence of each queue past them.
         update instance_lines l
         set next_sequence = l.next_sequence + n.rows, idle = false
         from (
             select instance_id, count(*) as rows from result where admission = 'accepted' group by instance_id
         ) n
         where l.instance_id = n.instance_id
-    -- Wakes sleeping workers of other nodes only: a NOTIFY in every commit would halve the rate of
-    -- commits. 200 ids fit into the 8,000 bytes of one notification.
     ), woken as materialized (
+        -- Wakes sleeping workers of other nodes only: a NOTIFY in every commit would halve the rate of
+        -- commits. 200 ids fit into the 8,000 bytes of one notification.
         select count(pg_notify('node:' || other.node_id, other.instance_ids)) as nodes
         from (
             select w.node_id, string_agg(w.instance_id, ',') as instance_ids

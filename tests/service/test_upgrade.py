@@ -32,7 +32,7 @@ async def test_both_releases_send_on_one_database_while_it_migrates(
         instances = program.add_instances(empty_database_url, SECRET, 4, catcher.url)
         await cluster.all_connected()
         migrated_before = await is_migrated(cluster)
-        traffic = Traffic(cluster, instances, random.Random(1), gap_seconds=0.02)
+        traffic = Traffic(cluster, instances, random.Random(1), gap_seconds=0.1)
         async with traffic.flowing():
             await cluster.arrived_at_least(20)
             async with running_cluster(tmp_path, empty_database_url, ["current"]) as later:
