@@ -11,7 +11,7 @@ from gateway.database.functions import SqlFunction, create_missing_functions
 from gateway.database.pool import Database, driver_errors_translated
 from gateway.database.queries import query
 from gateway.database.sql_files import sql_folder
-from gateway.errors import SchemaTooNew
+from gateway.errors import DatabaseUnavailable, SchemaTooNew
 
 _FIRST_LINE = re.compile(r"-- (?P<what>.+) \(compatible with: (?P<compatible>\d{4})\)")
 _PREPARE = query("migrations", "prepare")
@@ -58,11 +58,17 @@ async def migrate(url: str) -> list[Migration | SqlFunction]:
 
     Raises:
         SchemaTooNew: a newer version changed the schema in a way this one cannot read.
-        DatabaseUnavailable: Postgres did not answer.
+        DatabaseUnavailable: Postgres did not answer, or a running node's transaction and this
+            one waited for each other's locks. Nothing was applied; a repeat may succeed.
     """
     with driver_errors_translated():
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-            return await _apply_missing(connection)
+            try:
+                return await _apply_missing(connection)
+            except psycopg.errors.DeadlockDetected as error:
+                raise DatabaseUnavailable(
+                    "The migration and a running node waited for each other's locks; run it again"
+                ) from error
 
 
 async def _apply_missing(connection: AsyncConnection) -> list[Migration | SqlFunction]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
 
 from gateway.database.functions import (
     CreatedFunction,
@@ -19,7 +20,9 @@ from gateway.database.functions import (
     sql_functions,
 )
 from gateway.database.migrations import migrate
-from tests.fixtures.queue import rows
+from gateway.errors import DatabaseUnavailable
+from tests.fixtures.queue import blocked_sessions, rows
+from tests.fixtures.service import until
 
 SQL_FOLDER = Path(__file__).parents[2] / "sql"
 NAMES = [function.name for function in sql_functions()]
@@ -36,6 +39,12 @@ UNVERSIONED = [
 def checksums(folder: str) -> dict[str, str]:
     lines = (SQL_FOLDER / folder / "released.sha256").read_text().splitlines()
     return {name: checksum for checksum, name in (line.split() for line in lines)}
+
+
+async def wait_for_lock_waiter(url: str) -> None:
+    """Waits until a statement of the database waits for a lock."""
+    async with await AsyncConnection.connect(url, autocommit=True) as observer:
+        await until(lambda: blocked_sessions(observer), lambda count: count == 1)
 
 
 def function_named(name: str, text: str, *, released: bool = True) -> SqlFunction:
@@ -162,3 +171,21 @@ def test_functions_are_created_in_the_transaction_of_the_migrations(
             "select count(*) from pg_tables where schemaname in ('public', 'sandbox', 'whatsmeow')"
         ).fetchone()
     assert tables == (0,)
+
+
+async def test_deadlock_with_a_running_node_ends_the_migration_to_be_repeated(
+    operator: AsyncConnection, database_url: str
+) -> None:
+    await operator.execute("drop function update_chats_v1, notify_account_changed_v1 cascade")
+    # Only the migrator looks for a deadlock, so it is the one that Postgres ends.
+    await operator.execute("set deadlock_timeout = '5min'")
+    patient = make_conninfo(database_url, options="-c deadlock_timeout=3s")
+    async with operator.transaction():
+        await operator.execute("lock table messages in row exclusive mode")
+        migrating = asyncio.create_task(migrate(patient))
+        await wait_for_lock_waiter(database_url)
+        await operator.execute("lock table accounts in row exclusive mode")
+    with pytest.raises(DatabaseUnavailable, match="run it again"):
+        await migrating
+
+    assert len(await migrate(database_url)) == 2
