@@ -42,7 +42,8 @@ def shown(file: Path) -> str:
 
 
 def services(file: Path) -> Mapping[str, Mapping[str, Any]]:
-    return yaml.safe_load(file.read_text())["services"]
+    found: Mapping[str, Mapping[str, Any]] = yaml.safe_load(file.read_text())["services"]
+    return found
 
 
 def environment(service: Mapping[str, Any]) -> Mapping[str, str]:
@@ -61,7 +62,8 @@ def required(file: Path) -> set[str]:
 def easypanel_template() -> Mapping[str, Any]:
     script = ["sh", str(DEPLOY / "easypanel" / "template.sh")]
     run = subprocess.run(script, check=True, capture_output=True, text=True)
-    return json.loads(run.stdout)
+    template: Mapping[str, Any] = json.loads(run.stdout)
+    return template
 
 
 @pytest.mark.parametrize("file", FILES, ids=shown)

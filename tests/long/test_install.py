@@ -50,7 +50,7 @@ def python_of(version: str) -> Path | None:
     """An interpreter of *version* that starts and can make virtual environments."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     on_path = shutil.which(f"python{version}")
-    candidates = [
+    candidates: list[Path] = [
         *sorted(pyenv.glob(f"{version}.*/bin/python{version}")),
         *([Path(on_path)] if on_path else ()),
         Path(f"/usr/bin/python{version}"),
@@ -96,7 +96,14 @@ def pips(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
 
 
 def download(python: Path, folder: Path, *arguments: str) -> None:
-    command = [python, "-m", "pip", "--disable-pip-version-check", "download", "--quiet"]
+    command: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "download",
+        "--quiet",
+    ]
     only = ["--no-deps", "--only-binary=:all:", "--dest", str(folder)]
     subprocess.run([*command, *only, *arguments], check=True)
 

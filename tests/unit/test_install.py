@@ -3,7 +3,7 @@
 import re
 import subprocess
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -49,7 +49,9 @@ def installations(commands: Iterable[str]) -> Sequence[str]:
         (image_commands, ["requirements.lock"]),
     ],
 )
-def test_every_installation_takes_a_whole_lock(commands, locks: Sequence[str]) -> None:
+def test_every_installation_takes_a_whole_lock(
+    commands: Callable[[], Sequence[str]], locks: Sequence[str]
+) -> None:
     found = installations(commands())
     of_locks = [one for one in found if "--requirement" in one or " -r " in one]
     of_gateway = [one for one in found if one not in of_locks]
@@ -62,7 +64,9 @@ def test_every_installation_takes_a_whole_lock(commands, locks: Sequence[str]) -
 
 
 @pytest.mark.parametrize(("commands", "checks"), [(make_commands, 3), (image_commands, 1)])
-def test_every_environment_is_checked_by_pip(commands, checks: int) -> None:
+def test_every_environment_is_checked_by_pip(
+    commands: Callable[[], Sequence[str]], checks: int
+) -> None:
     assert len([one for one in commands() if re.search(r"\bpip\b.* check\b", one)]) == checks
 
 
