@@ -5,14 +5,18 @@ READY := $(VENV)/.ready
 TOOLS := $(VENV)/.tools
 BENCH := .bench
 BENCHMARKS ?= enqueue drain idle pace growth take_over
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+# Every requirement is in a lock with its hash, so pip looks for nothing else and builds nothing:
+# what appears in an index tomorrow changes no installation.
+PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-compile --no-deps
+LOCKED := $(PIP_INSTALL) --only-binary=:all: --require-hashes -r
+PIP_CHECK := -m pip --disable-pip-version-check check
 NEWMAN := postman/node_modules/.package-lock.json
 
-LOCK := uv pip compile pyproject.toml --all-extras --universal --upgrade --generate-hashes \
-	--no-emit-index-url --no-header --quiet
+COMPILE := uv pip compile --universal --upgrade --generate-hashes --no-emit-index-url --no-header --quiet
+LOCK := $(COMPILE) pyproject.toml --all-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bench bench-whatsmeow test check test-fast coverage docs postman fuzz migrate schema lock format clean
+.PHONY: help setup run bench bench-whatsmeow test check test-fast test-long coverage docs postman fuzz migrate schema lock format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,13 +25,19 @@ setup: $(READY) ## virtual environment with the locked dependencies (run and tes
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv --clear $(VENV)
-	$(PIP) --require-hashes -r requirements.lock
-	$(PIP) --no-deps --no-build-isolation --editable .
+	@echo "Set-up 1 of 3: a virtual environment in $(VENV) (some seconds)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@echo "Set-up 2 of 3: the packages of requirements.lock, about 100 MB (under a minute; minutes on a slow network)"
+	@$(BIN)/python $(LOCKED) requirements.lock
+	@echo "Set-up 3 of 3: the command $(BIN)/gateway (some seconds)"
+	@$(BIN)/python $(PIP_INSTALL) --no-build-isolation --editable .
+	@$(BIN)/python $(PIP_CHECK)
 	@touch $@
 
 $(TOOLS): $(READY) tests/requirements.lock
-	$(PIP) --require-hashes -r tests/requirements.lock
+	@echo "Set-up of the tests: the packages of tests/requirements.lock, another 160 MB (under a minute; minutes on a slow network)"
+	@$(BIN)/python $(LOCKED) tests/requirements.lock
+	@$(BIN)/python $(PIP_CHECK)
 	@touch $@
 
 run: setup ## serve on 127.0.0.1:8080, with an embedded Postgres unless DATABASE_URL is set
@@ -67,6 +77,9 @@ $(NEWMAN): postman/package.json postman/package-lock.json
 test-fast: $(TOOLS) ## the tests that need no Postgres
 	$(BIN)/pytest tests/unit tests/contract
 
+test-long: $(TOOLS) ## what takes too long for every change: installations with several Pythons and pips
+	$(BIN)/pytest -m long tests/long
+
 migrate: setup ## bring the database at DATABASE_URL up to date
 	$(BIN)/gateway migrate
 
@@ -80,6 +93,7 @@ format: $(TOOLS) ## rewrite the code in the project's style
 lock: ## choose the newest versions that fit pyproject.toml (needs uv)
 	$(LOCK) --group build --output-file requirements.lock
 	$(LOCK) --group build --group dev --constraint requirements.lock --output-file tests/requirements.lock
+	$(COMPILE) tests/benchmarks/requirements.in --output-file tests/benchmarks/requirements.txt
 
 clean: ## remove what setup and the tests made; never the data
 	rm -rf $(VENV) $(BENCH) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
@@ -89,8 +103,10 @@ bench: $(TOOLS) $(BENCH)/.ready ## speed, as ratios of one run; about half an ho
 		PYTHONPATH=. BENCHMARK_PYTHON=$(BENCH)/bin/python $(BIN)/python -m tests.benchmarks.$$name; done
 
 $(BENCH)/.ready: tests/benchmarks/requirements.txt
-	$(PYTHON) -m venv --clear $(BENCH)
-	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@echo "Set-up of the benchmarks: the packages of $< in $(BENCH) (under a minute)"
+	@$(PYTHON) -m venv --clear $(BENCH)
+	@$(BENCH)/bin/python $(LOCKED) $<
+	@$(BENCH)/bin/python $(PIP_CHECK)
 	@touch $@
 
 bench-whatsmeow: setup ## memory, start time and send rate of WhatsApp sessions, against the fake server

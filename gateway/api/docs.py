@@ -16,8 +16,11 @@ from gateway.contract.openapi import render_openapi
 from gateway.errors import UnknownRoute
 
 _PAGE = Path(__file__).parent / "docs_page"
-_OURS = frozenset({"page.css", "page.js"})
-_THEIRS = frozenset({"favicon-32x32.png", "swagger-ui-bundle.js", "swagger-ui.css"})
+_OURS = frozenset({"favicon.svg", "page.css", "page.js"})
+_THEIRS = {
+    "swagger-ui-bundle.js": "javascripts/swagger-ui-bundle.js",
+    "swagger-ui.css": "stylesheets/swagger-ui.css",
+}
 _SAFE = {
     # Swagger UI sets styles in markup, and draws with data: pictures.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; "
@@ -46,7 +49,7 @@ async def _show_file(request: Request) -> Response:
     if name in _OURS:
         return FileResponse(_PAGE / name, headers=_SAFE)
     if name in _THEIRS:
-        return FileResponse(_swagger_ui() / name, headers=_SAFE)
+        return FileResponse(_swagger_ui() / _THEIRS[name], headers=_SAFE)
     raise UnknownRoute
 
 
@@ -63,8 +66,8 @@ def _document() -> bytes:
 
 @cache
 def _swagger_ui() -> Path:
-    """The files in the wheel that carries them; the package itself, for Flask, is not imported."""
-    found = find_spec("flask_swagger_ui")
+    """The folder of Swagger UI's files, in a package for MkDocs whose code is not imported."""
+    found = find_spec("mkdocs_swagger_ui_tag")
     assert found is not None
     assert found.origin is not None
-    return Path(found.origin).parent / "dist"
+    return Path(found.origin).parent / "swagger-ui"

@@ -25,7 +25,7 @@ async def test_the_page_asks_for_nothing_elsewhere(client: Client) -> None:
     assert page.status_code == 200
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert page.headers["cache-control"] == "no-store"
-    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon-32x32.png", "page.js"):
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css", "favicon.svg", "page.js"):
         assert f"/docs/{name}" in page.text
         assert (await client.http.get(f"/docs/{name}")).status_code == 200
     assert (await client.http.get("/docs/index.html")).status_code == 404
