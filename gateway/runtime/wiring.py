@@ -21,6 +21,7 @@ from gateway.database.notifications import Notifications
 from gateway.database.pool import Database, url_for_others
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import DatabaseUnavailable, Unavailable
+from gateway.instances.base_urls import BaseUrls
 from gateway.instances.creation import Registry
 from gateway.instances.store import Instances
 from gateway.instances.tokens import TokenVault
@@ -48,7 +49,7 @@ from gateway.settings import Settings
 
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 1.0
 _LONGEST_HOST_NAME = 30
-_EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 _FIRST = (None, 1)  # who does for all workers what is done once
 
 
@@ -123,7 +124,9 @@ class Gateway:
 
     @property
     def base_url(self) -> str:
-        return url_of(self._settings.host, self._http.port if self._http else self._settings.port)
+        """Where this machine reaches the gateway, also when it listens on every address."""
+        host = _LOOPBACK_OF.get(self._settings.host, self._settings.host)
+        return url_of(host, self._http.port if self._http else self._settings.port)
 
     async def start(self, stages: Stages) -> None:
         """Starts everything, from the bottom up; the HTTP edge first of all, not ready yet."""
@@ -143,11 +146,17 @@ class Gateway:
         instances = Instances(database)
         instances.listen(notifications)
         secrets = secrets_of(self._settings, os.urandom)
+        base_urls = BaseUrls(
+            database,
+            self._clock,
+            public_url=self._settings.public_url,
+            fallback=self.base_url,
+        )
         self._media = Media.build(
             self._settings,
             database,
             self._clock,
-            base_url=self.base_url,
+            base_url_of=base_urls.find,
             secrets=secrets,
         )
         stages.start(Floor.BATCHES, {"media": self._media})
@@ -163,6 +172,7 @@ class Gateway:
             instances=instances,
             engines=engines,
             media=self._media,
+            base_urls=base_urls,
             vault=TokenVault(secrets, os.urandom),
             secrets=secrets,
             node_id=self._node_id(),
@@ -241,7 +251,7 @@ class Gateway:
         """Where other nodes reach our internal listener."""
         settings = self._settings
         host = settings.internal_host
-        if host in _EVERY_ADDRESS:
+        if host in _LOOPBACK_OF:
             host = socket.getfqdn()
         return settings.internal_address or url_of(host, self._internal_http.port)
 
