@@ -38,6 +38,7 @@ from gateway.runtime.ground import Ground
 from gateway.runtime.http_server import HttpServer
 from gateway.runtime.media import Media
 from gateway.runtime.offer import offered_providers
+from gateway.runtime.public_url import public_url_warning
 from gateway.runtime.queue import build_queue
 from gateway.runtime.rooms import build_services
 from gateway.runtime.secret import secrets_of
@@ -85,10 +86,16 @@ class Gateway:
         self._checks: dict[str, Check] = {"startup": self._still_starting}
         self._phase = "starting"
         self._metrics = Metrics(by_instance=settings.metrics_by_instance)
+        warning = public_url_warning(settings)
+        readiness = Readiness(
+            lambda: self._checks, warnings={"public URL": warning} if warning else {}
+        )
+        if warning and worker in _FIRST:
+            logger.warning("public_url_missing", consequence=warning, host=settings.host)
         self._app = build_app(
             catalogue=catalogue(),
             services=lambda: self._services,
-            checks=lambda: self._checks,
+            readiness=readiness,
             settings=settings,
             clock=self._clock,
             random_bytes=Stock(os.urandom),
@@ -113,9 +120,7 @@ class Gateway:
         )
         self._relay_desk: RelayDesk | None = None
         self._internal_http = HttpServer(
-            build_internal_app(
-                self._metrics, Readiness(lambda: self._checks), lambda: self._relay_desk
-            ),
+            build_internal_app(self._metrics, readiness, lambda: self._relay_desk),
             host=settings.internal_host,
             port=_internal_port(settings, worker),
             drain_seconds=settings.drain_seconds,
