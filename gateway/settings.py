@@ -146,7 +146,8 @@ class Settings(BaseModel):
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], SPLIT_LIST] = Field(
         (),
         description="networks of the proxies before us, with commas between: what they write "
-        "into X-Forwarded-For is believed, for the accounts' lists of allowed addresses",
+        "into X-Forwarded-For is believed, for the accounts' lists of allowed addresses, and "
+        "X-Forwarded-Host and X-Forwarded-Proto, for links to media",
     )
     account_requests_per_second: float = Field(
         0.0, ge=0, allow_inf_nan=False, description="requests of an account per node; 0: no limit"
@@ -245,7 +246,8 @@ class Settings(BaseModel):
     )
     public_url: Optional = Field(
         None,
-        description="how others reach this gateway, for links to media; by default its address",
+        description="URL at which others reach this gateway, for links to media; unset uses the "
+        "address that the callers of an instance use",
     )
     media_timeout_seconds: float = Field(
         60.0, gt=0, description="a file that a URL names must be there by then"

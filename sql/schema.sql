@@ -851,6 +851,19 @@ ALTER TABLE public.inbox ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE TABLE public.instance_base_urls (
+    instance_id text NOT NULL,
+    base_url text NOT NULL,
+    reach smallint NOT NULL,
+    noted_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.instance_base_urls IS 'Learnt from authenticated requests while GATEWAY_PUBLIC_URL is unset; for links to media.';
+
+COMMENT ON COLUMN public.instance_base_urls.reach IS '0: this machine, 1: a private network, 2: the Internet.';
+
+COMMENT ON COLUMN public.instance_base_urls.noted_at IS 'Refreshed at most once a day while the same address is in use.';
+
 CREATE TABLE public.instance_connections (
     instance_id text NOT NULL,
     state text NOT NULL,
@@ -1377,6 +1390,9 @@ ALTER TABLE ONLY public.identities
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (instance_id, event_id);
 
+ALTER TABLE ONLY public.instance_base_urls
+    ADD CONSTRAINT instance_base_urls_pkey PRIMARY KEY (instance_id);
+
 ALTER TABLE ONLY public.instance_connections
     ADD CONSTRAINT instance_connections_pkey PRIMARY KEY (instance_id);
 
@@ -1591,6 +1607,9 @@ ALTER TABLE ONLY public.chat_tags
 
 ALTER TABLE ONLY public.event_roads
     ADD CONSTRAINT event_roads_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.instance_base_urls
+    ADD CONSTRAINT instance_base_urls_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.instance_connections
     ADD CONSTRAINT instance_connections_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;

@@ -1,6 +1,6 @@
 """Assembles the application."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,7 +13,7 @@ from gateway.api.caller import Reception
 from gateway.api.endpoints import AccountEndpoint, InstanceEndpoint, Services
 from gateway.api.error_replies import on_gateway_error, reply_to
 from gateway.api.events import EventsEndpoint
-from gateway.api.health import Check, Readiness, health
+from gateway.api.health import Readiness, health
 from gateway.api.middleware import RequestLog
 from gateway.api.request_limits import Rate, RequestLimits
 from gateway.api.routes import RouteTable
@@ -32,7 +32,7 @@ def build_app(
     *,
     catalogue: Catalogue,
     services: Callable[[], Services | None],
-    checks: Callable[[], Mapping[str, Check]],
+    readiness: Readiness,
     settings: Settings,
     clock: Clock,
     random_bytes: RandomBytes,
@@ -52,7 +52,7 @@ def build_app(
             *(Route(path + end, account_endpoint) for path in absolute.paths for end in ("", "/")),
             Route("/events", EventsEndpoint(reception, services), methods=["GET"]),
             Route("/health", health),
-            Route("/ready", Readiness(checks).endpoint),
+            Route("/ready", readiness.endpoint),
             *further_routes,
         ],
         middleware=[Middleware(RequestLog, random_bytes=random_bytes, metrics=metrics)],

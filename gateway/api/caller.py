@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
+from gateway.api.base_url import base_url_of
 from gateway.api.client_address import Network, check_address, client_address
 from gateway.api.request_limits import RequestLimits
 from gateway.errors import Forbidden, Unauthorized, UnknownInstance
 from gateway.instances.accounts import MOST_INSTANCES_BY_CLIENT_TOKEN, Account, Accounts
+from gateway.instances.base_urls import BaseUrl
 from gateway.instances.store import Instance, Instances
 from gateway.instances.tokens import hash_of, matches
 
@@ -25,6 +27,10 @@ class Reception:
         """From where a request comes, seen past the proxies that are trusted."""
         address = client_address(request, self._trusted_proxies)
         return None if address is None else str(address)
+
+    def base_url_of(self, request: Request) -> BaseUrl | None:
+        """At which address the caller reached the gateway, seen past trusted proxies."""
+        return base_url_of(request, self._trusted_proxies)
 
     async def instance(
         self, request: Request, instances: Instances, instance_id: str, token: str

@@ -33,6 +33,12 @@ def client_address(request: Request, trusted: Sequence[Network]) -> Address | No
     return caller
 
 
+def is_from_proxy(request: Request, trusted: Sequence[Network]) -> bool:
+    """Whether a trusted proxy opened the connection of this request."""
+    caller = _parsed(request.client.host) if request.client else None
+    return caller is not None and is_within(caller, trusted)
+
+
 def check_address(request: Request, allowed: Sequence[str], trusted: Sequence[Network]) -> None:
     """Raises Forbidden where an account is used from elsewhere than it allows."""
     if not allowed:

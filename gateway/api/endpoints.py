@@ -26,6 +26,7 @@ from gateway.contract.operation import Operation, Picture
 from gateway.contract.send import Send
 from gateway.errors import InvalidRequest, Unavailable
 from gateway.instances.accounts import Account, Accounts
+from gateway.instances.base_urls import BaseUrls
 from gateway.instances.store import Instance, Instances
 from gateway.media.intake import Intake
 from gateway.observability.metrics import Metrics
@@ -64,6 +65,7 @@ class Services:
     answers: Sequence[Answers]
     audit: Audit
     stream: Stream
+    base_urls: BaseUrls
 
 
 class Endpoint:
@@ -150,19 +152,24 @@ class InstanceEndpoint(Endpoint):
     async def _respond(self, request: Request) -> Response:
         parameters = request.path_params
         route, services = self._find(request, "/" + parameters["route"])
-        instance_id, token = parameters["instance_id"], parameters["token"]
-        instances = services.instances
+        instance = await self._authenticate(
+            request, route, services, parameters["instance_id"], parameters["token"]
+        )
+        await services.base_urls.note(instance.id, self._reception.base_url_of(request))
         if issubclass(route.declared, Send):
-            instance = await self._reception.instance(request, instances, instance_id, token)
             request.scope["message_type"] = route.declared.kind()
             return await self._accept(request, route, route.declared, instance, services)
-        if route.declared.partner:
-            instance = await self._reception.instance_of_account(
+        return await self._answer(request, route, route.declared, instance, services)
+
+    async def _authenticate(
+        self, request: Request, route: Route, services: Services, instance_id: str, token: str
+    ) -> Instance:
+        instances = services.instances
+        if issubclass(route.declared, Operation) and route.declared.partner:
+            return await self._reception.instance_of_account(
                 request, services.accounts, instances, instance_id, token
             )
-        else:
-            instance = await self._reception.instance(request, instances, instance_id, token)
-        return await self._answer(request, route, route.declared, instance, services)
+        return await self._reception.instance(request, instances, instance_id, token)
 
     async def _accept(
         self,

@@ -76,9 +76,11 @@ def _given_id(scope: Scope) -> str | None:
 
 
 def _log(scope: Scope, status: int, request_id: str, seconds: float) -> None:
-    if status >= _SERVER_ERROR:
+    # A probe comes every few seconds, and its endpoint logs a failure when the reason changes.
+    failed = status >= _SERVER_ERROR and not scope.get("failure_logged")
+    if failed:
         log = logger.error
-    elif status >= _CLIENT_ERROR or seconds > _SLOW_SECONDS:
+    elif _CLIENT_ERROR <= status < _SERVER_ERROR or seconds > _SLOW_SECONDS:
         log = logger.info
     elif is_debugging():
         log = logger.debug

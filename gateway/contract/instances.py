@@ -58,14 +58,45 @@ class QrCode(Wire):
     qr_code: str
 
 
-class ReadQrCode(Operation[QrCode | AlreadyConnected], method="GET", path="/qr-code"):
-    """The text of the QR code that links a phone; another every 20 seconds."""
+class ReadQrCode(Operation[QrCode | AlreadyConnected | Picture], method="GET", path="/qr-code"):
+    """The text of the QR code that links a phone; another every 20 seconds.
+
+    With `Accept: image/*`, as an image element of a browser sends it, the code as a PNG.
+    """
 
     answer_example: ClassVar[Any] = {
         "value": "2@Zk3v9Q,1aBc,2dEf,3gHi",
         "qrCode": "2@Zk3v9Q,1aBc,2dEf,3gHi",
     }
     failures = (_UNAVAILABLE,)
+
+    accept: Annotated[str, FromHeader("Accept")] = ""
+
+    def wants_the_file(self) -> bool:
+        """Whether the caller prefers a PNG to JSON."""
+        weights = _accepted(self.accept)
+        picture = max(weights.get(PNG, 0.0), weights.get("image/*", 0.0))
+        return picture > weights.get("application/json", 0.0)
+
+
+ReadQrCode.asks = ReadQrCode
+
+
+def _accepted(accept: str) -> dict[str, float]:
+    """The media types of an Accept header, each with its weight."""
+    weights = {}
+    for part in accept.lower().split(","):
+        kind, *parameters = (each.strip() for each in part.split(";"))
+        given = [each.removeprefix("q=") for each in parameters if each.startswith("q=")]
+        weights[kind] = _weight(given[0]) if given else 1.0
+    return weights
+
+
+def _weight(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 class QrImage(Wire):

@@ -1,6 +1,7 @@
 """Renders the declared contract as an OpenAPI 3.1 document."""
 
 import inspect
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
@@ -74,9 +75,9 @@ def _paths(entries: list[Entry], schemas: Schemas) -> dict[str, Any]:
 
 
 def _tags(entries: list[Entry]) -> list[Mapping[str, Any]]:
-    """Rooms that send come first."""
-    sending = {entry.room for entry in entries if entry.is_send}
-    rooms = sorted({entry.room for entry in entries}, key=lambda room: (room not in sending, room))
+    """Those with the most ways to send come first."""
+    sends = Counter(entry.room for entry in entries if entry.is_send)
+    rooms = sorted({entry.room for entry in entries}, key=lambda room: (-sends[room], room))
     named = ({"name": title_of(room), "description": about_room(room)} for room in rooms)
     return [*named, SERVICE_TAG]
 

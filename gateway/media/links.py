@@ -15,12 +15,12 @@ _PURPOSE = b"links to media"
 class Links:
     """Signs with the first secret, and believes all of them."""
 
-    def __init__(self, base_url: str, secrets: Sequence[str], clock: Clock, *, days: int) -> None:
-        self._base_url, self._clock, self._days = base_url.rstrip("/"), clock, days
+    def __init__(self, secrets: Sequence[str], clock: Clock, *, days: int) -> None:
+        self._clock, self._days = clock, days
         self._keys = [hmac.digest(secret.encode(), _PURPOSE, "sha256") for secret in secrets]
 
-    def to(self, instance_id: str, file_id: str, file_name: str) -> str:
-        """The address of a file, which opens under this name."""
+    def to(self, instance_id: str, file_id: str, file_name: str, *, base_url: str) -> str:
+        """The address of a file, which opens under this name, at a gateway of this base URL."""
         expires = int((self._clock.now() + timedelta(days=self._days)).timestamp())
         query = urlencode(
             {
@@ -29,7 +29,7 @@ class Links:
             }
         )
         path = "/".join(quote(part, safe="") for part in (instance_id, file_id, file_name))
-        return f"{self._base_url}/media/{path}?{query}"
+        return f"{base_url.rstrip('/')}/media/{path}?{query}"
 
     def check(
         self, instance_id: str, file_id: str, file_name: str, *, expires: str, signature: str

@@ -1,6 +1,6 @@
 """Keeps files that came with messages, and makes links to them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,16 @@ class Received:
 class Receiver:
     """What inbound works with."""
 
-    def __init__(self, store: MediaStore, fetcher: Fetcher, links: Links, spool: Spool) -> None:
-        self._store, self._fetcher, self._links, self._spool = store, fetcher, links, spool
+    def __init__(
+        self,
+        store: MediaStore,
+        fetcher: Fetcher,
+        links: Links,
+        base_url_of: Callable[[str], Awaitable[str]],
+        spool: Spool,
+    ) -> None:
+        self._store, self._fetcher, self._spool = store, fetcher, spool
+        self._links, self._base_url_of = links, base_url_of
 
     async def keep(
         self,
@@ -47,7 +55,9 @@ class Receiver:
             file = await self._read(source, folder / "received")
             kept = await self._store.keep(instance_id, file, file_name=file_name)
         name = file_name or f"{kept.id[:16]}{extension_of(kept.mime_type)}"
-        return Received(self._links.to(instance_id, kept.id, name), kept.mime_type)
+        base_url = await self._base_url_of(instance_id)
+        link = self._links.to(instance_id, kept.id, name, base_url=base_url)
+        return Received(link, kept.mime_type)
 
     async def _read(self, source: str | Callable[[], AsyncIterator[bytes]], path: Path) -> Spooled:
         if isinstance(source, str):

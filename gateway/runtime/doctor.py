@@ -20,6 +20,7 @@ from gateway.instances.tokens import Sealed, TokenVault
 from gateway.providers import load_provider
 from gateway.runtime.offer import offer_of, offered_providers
 from gateway.runtime.office import postgres_of
+from gateway.runtime.public_url import public_url_warning
 from gateway.runtime.secret import has_secret, secrets_of
 from gateway.sessions.provider import Surroundings
 from gateway.settings import Settings
@@ -34,11 +35,15 @@ _LEAST_FREE_BYTES = 512 * 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at and how it is; with a cure where something is wrong."""
+    """What was looked at and how it is; with a cure where something is wrong.
+
+    With *is_warning* the gateway runs although something is wrong.
+    """
 
     subject: str
     sentence: str
     cure: str | None = None
+    is_warning: bool = False
 
     def __str__(self) -> str:
         mark = "ok" if self.cure is None else "!!"
@@ -68,6 +73,7 @@ class _InUse:
 async def examine(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator[Finding]:
     """Each finding as soon as it is known."""
     yield Finding("settings", "every variable is known and makes sense")
+    yield _public_url(settings)
     yield _data_dir(settings.data_dir)
     for finding in _providers(settings, environment):
         yield finding
@@ -77,6 +83,18 @@ async def examine(settings: Settings, environment: Mapping[str, str]) -> AsyncIt
                 yield finding
     except StartRefused as error:
         yield Finding("database", "the embedded Postgres does not start", str(error).rstrip("."))
+
+
+def _public_url(settings: Settings) -> Finding:
+    warning = public_url_warning(settings)
+    if warning is None:
+        return Finding("public URL", "links to media can be opened")
+    return Finding(
+        "public URL",
+        warning,
+        "set GATEWAY_PUBLIC_URL to the URL at which callers reach this gateway",
+        is_warning=True,
+    )
 
 
 def _data_dir(folder: Path) -> Finding:

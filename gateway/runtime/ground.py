@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from gateway.clock import Clock
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
+from gateway.instances.base_urls import BaseUrls
 from gateway.instances.store import Instances
 from gateway.instances.tokens import TokenVault
 from gateway.observability.metrics import Metrics
@@ -31,6 +32,7 @@ class Ground:
     instances: Instances
     engines: Mapping[str, Engine]
     media: Media
+    base_urls: BaseUrls
     vault: TokenVault
     secrets: tuple[str, ...]
     node_id: str

@@ -1,7 +1,7 @@
 """Everything about files, built together."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -45,7 +45,7 @@ class Media:
         database: Database,
         clock: Clock,
         *,
-        base_url: str,
+        base_url_of: Callable[[str], Awaitable[str]],
         secrets: Sequence[str],
     ) -> Self:
         days = settings.media_retention_days
@@ -53,12 +53,12 @@ class Media:
         store = MediaStore(database, _objects(settings), spool, retention_days=days)
         fetcher = Fetcher(settings.address_policy(), timeout_seconds=settings.media_timeout_seconds)
         converter = Converter(processes=settings.media_processes)
-        links = Links(settings.public_url or base_url, secrets, clock, days=days)
+        links = Links(secrets, clock, days=days)
         return cls(
             store=store,
             intake=Intake(store, fetcher, spool),
             preparer=Preparer(store, fetcher, converter, spool),
-            receiver=Receiver(store, fetcher, links, spool),
+            receiver=Receiver(store, fetcher, links, base_url_of, spool),
             pictures=Pictures(fetcher, converter, spool),
             shelf=Shelf(store, links),
             fetcher=fetcher,

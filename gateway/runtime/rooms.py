@@ -66,6 +66,7 @@ def build_services(
         ),
         audit,
         callbacks.stream,
+        ground.base_urls,
     )
 
 

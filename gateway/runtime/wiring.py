@@ -22,6 +22,7 @@ from gateway.database.notifications import Notifications
 from gateway.database.pool import Database, url_for_others
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import DatabaseUnavailable, Unavailable
+from gateway.instances.base_urls import BaseUrls
 from gateway.instances.creation import Registry
 from gateway.instances.store import Instances
 from gateway.instances.tokens import TokenVault
@@ -38,6 +39,7 @@ from gateway.runtime.ground import Ground
 from gateway.runtime.http_server import HttpServer
 from gateway.runtime.media import Media
 from gateway.runtime.offer import offered_providers
+from gateway.runtime.public_url import public_url_warning
 from gateway.runtime.queue import build_queue
 from gateway.runtime.rooms import build_services
 from gateway.runtime.secret import secrets_of
@@ -49,7 +51,7 @@ from gateway.settings import Settings
 
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 1.0
 _LONGEST_HOST_NAME = 30
-_EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+_LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 _FIRST = (None, 1)  # who does for all workers what is done once
 
 
@@ -85,10 +87,16 @@ class Gateway:
         self._checks: dict[str, Check] = {"startup": self._still_starting}
         self._phase = "starting"
         self._metrics = Metrics(by_instance=settings.metrics_by_instance)
+        warning = public_url_warning(settings)
+        readiness = Readiness(
+            lambda: self._checks, warnings={"public URL": warning} if warning else {}
+        )
+        if warning and worker in _FIRST:
+            logger.warning("public_url_missing", consequence=warning, host=settings.host)
         self._app = build_app(
             catalogue=catalogue(),
             services=lambda: self._services,
-            checks=lambda: self._checks,
+            readiness=readiness,
             settings=settings,
             clock=self._clock,
             random_bytes=Stock(os.urandom),
@@ -113,9 +121,7 @@ class Gateway:
         )
         self._relay_desk: RelayDesk | None = None
         self._internal_http = HttpServer(
-            build_internal_app(
-                self._metrics, Readiness(lambda: self._checks), lambda: self._relay_desk
-            ),
+            build_internal_app(self._metrics, readiness, lambda: self._relay_desk),
             host=settings.internal_host,
             port=_internal_port(settings, worker),
             drain_seconds=settings.drain_seconds,
@@ -124,7 +130,9 @@ class Gateway:
 
     @property
     def base_url(self) -> str:
-        return url_of(self._settings.host, self._http.port if self._http else self._settings.port)
+        """Where this machine reaches the gateway, also when it listens on every address."""
+        host = _LOOPBACK_OF.get(self._settings.host, self._settings.host)
+        return url_of(host, self._http.port if self._http else self._settings.port)
 
     async def start(self, stages: Stages) -> None:
         """Starts everything, from the bottom up; the HTTP edge first of all, not ready yet."""
@@ -144,11 +152,17 @@ class Gateway:
         instances = Instances(database)
         instances.listen(notifications)
         secrets = secrets_of(self._settings, os.urandom)
+        base_urls = BaseUrls(
+            database,
+            self._clock,
+            public_url=self._settings.public_url,
+            fallback=self.base_url,
+        )
         self._media = Media.build(
             self._settings,
             database,
             self._clock,
-            base_url=self.base_url,
+            base_url_of=base_urls.find,
             secrets=secrets,
         )
         stages.start(Floor.BATCHES, {"media": self._media})
@@ -164,6 +178,7 @@ class Gateway:
             instances=instances,
             engines=engines,
             media=self._media,
+            base_urls=base_urls,
             vault=TokenVault(secrets, os.urandom),
             secrets=secrets,
             node_id=self._node_id(),
@@ -242,7 +257,7 @@ class Gateway:
         """Where other nodes reach our internal listener."""
         settings = self._settings
         host = settings.internal_host
-        if host in _EVERY_ADDRESS:
+        if host in _LOOPBACK_OF:
             host = socket.getfqdn()
         return settings.internal_address or url_of(host, self._internal_http.port)
 

@@ -1,6 +1,6 @@
 """Answers about the session of an instance that take more than asking it.
 
-What one question to the session answers (the text of the QR code, a pairing code, the device) is
+What one question to the session answers (a pairing code, the device) is
 not here: the Asker hands it on.
 """
 
@@ -15,6 +15,7 @@ from gateway.contract.handlers import Handlers
 from gateway.contract.instances import (
     PNG,
     AlreadyConnected,
+    QrCode,
     QrImage,
     ReadQrCode,
     ReadQrImage,
@@ -61,17 +62,31 @@ async def read_status(desk: SessionDesk, _operation: ReadStatus) -> Status:
     )
 
 
+@handlers.handles(ReadQrCode)
+async def read_qr_code(
+    desk: SessionDesk, operation: ReadQrCode
+) -> QrCode | AlreadyConnected | Picture:
+    shown = await desk.asker.ask(desk.instance, ReadQrCode())
+    if isinstance(shown, QrCode) and operation.wants_the_file():
+        return Picture(await _drawn(shown), PNG)
+    return shown
+
+
 @handlers.handles(ReadQrImage)
 async def read_qr_image(
     desk: SessionDesk, operation: ReadQrImage
 ) -> QrImage | AlreadyConnected | Picture:
     shown = await desk.asker.ask(desk.instance, ReadQrCode())
-    if isinstance(shown, AlreadyConnected):
+    if not isinstance(shown, QrCode):
         return shown
-    png = await asyncio.to_thread(_draw, shown.value)  # long enough to hold others up
+    png = await _drawn(shown)
     if operation.wants_the_file():
         return Picture(png, PNG)
     return QrImage(value=f"data:{PNG};base64,{base64.b64encode(png).decode()}")
+
+
+async def _drawn(code: QrCode) -> bytes:
+    return await asyncio.to_thread(_draw, code.value)  # long enough to hold others up
 
 
 def _draw(text: str) -> bytes:

@@ -161,3 +161,31 @@ set auto_read_message = coalesce(%(auto_read_message)s::boolean, auto_read_messa
     call_reject_auto = coalesce(%(call_reject_auto)s::boolean, call_reject_auto),
     call_reject_message = coalesce(%(call_reject_message)s::text, call_reject_message)
 where id = %(id)s::text;
+
+-- name: note_base_url
+-- b is what is stored. A wider reach replaces it at once, the same reach after a pause, a narrower
+-- one when the stored address has not been used for long; the same address is refreshed daily.
+-- The lock on the instance keeps it from being deleted in between. Answers what is stored now.
+with noted as (
+    insert into instance_base_urls as b (instance_id, base_url, reach)
+    select i.id, %(base_url)s::text, %(reach)s::smallint
+    from instances i
+    where i.id = %(instance_id)s::text
+    for key share
+    on conflict (instance_id) do update
+    set base_url = excluded.base_url, reach = excluded.reach, noted_at = now()
+    where excluded.reach > b.reach
+        or b.noted_at < now() - make_interval(secs => case
+            when excluded.reach < b.reach then %(narrowing_seconds)s::double precision
+            when excluded.base_url = b.base_url then %(refresh_seconds)s::double precision
+            else %(change_seconds)s::double precision
+        end)
+    returning base_url, reach
+)
+select base_url, reach from noted
+union all
+select base_url, reach from instance_base_urls
+where instance_id = %(instance_id)s::text and not exists (select 1 from noted);
+
+-- name: find_base_url
+select base_url, reach from instance_base_urls where instance_id = %(instance_id)s::text;

@@ -1,13 +1,21 @@
 """The page at /docs, in a real browser."""
 
+import re
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Literal
 
 import pytest
-from playwright.async_api import ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import ConsoleMessage, Locator, Page, Request, async_playwright
 
-from tests.fixtures.service import Client, RunningGateway
+from tests.fixtures.service import Client, RunningGateway, until
 
 CHROMIUM = shutil.which("chromium")
+FRIEND = "5511988887777"
+IN_A_BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
+PATIENCE_MS = 120_000  # the page resolves a long document, on a machine that may be busy
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -34,54 +42,152 @@ async def test_the_page_asks_for_nothing_elsewhere(client: Client) -> None:
     assert document["servers"] == [{"url": "/"}]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
-async def test_a_text_is_sent_from_the_page(gateway: RunningGateway, client: Client) -> None:
-    asked: list[str] = []
-    complaints: list[str] = []
+@dataclass
+class Visit:
+    """A page in a browser, with what it asked for and what it complained about."""
 
-    def note(message: ConsoleMessage) -> None:
+    page: Page
+    asked: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def note(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            complaints.append(message.text)
+            self.complaints.append(message.text)
 
-    def remember(request: Request) -> None:
+    def remember(self, request: Request) -> None:
         if not request.url.startswith(("data:", "blob:")):
-            asked.append(request.url)
+            self.asked.append(request.url)
 
+    async def fill_in(self, client: Client) -> None:
+        demo = client.demo
+        await self.page.fill("[name=instanceId]", demo.instance_id)
+        await self.page.fill("[name=instanceToken]", demo.instance_token)
+        await self.page.fill("[name=clientToken]", demo.client_token)
+
+    async def authorise(self, client: Client) -> str:
+        """What the page says after the one button was clicked."""
+        await self.fill_in(client)
+        await self.page.click("#who button")
+        await self.page.wait_for_selector("#who[data-checked=true]")
+        return await self.page.inner_text("#notice")
+
+    async def execute(self, operation: Locator) -> str:
+        """The status of the answer."""
+        await operation.locator("button.execute").click()
+        answer = operation.locator(".live-responses-table tbody .response-col_status").first
+        await answer.wait_for()
+        return (await answer.inner_text()).strip()[:3]
+
+
+@asynccontextmanager
+async def visit(
+    host: RunningGateway, path: str = "/docs", *, scheme: Literal["light", "dark"] = "light"
+) -> AsyncIterator[Visit]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        page = await browser.new_page()
-        page.on("console", note)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", remember)
-        await page.goto(f"{gateway.base_url}/docs")
-        await send_text_by_hand(page, client)
+        page = await browser.new_page(color_scheme=scheme)
+        page.set_default_timeout(PATIENCE_MS)
+        visited = Visit(page)
+        page.on("console", visited.note)
+        page.on("pageerror", lambda error: visited.complaints.append(str(error)))
+        page.on("request", visited.remember)
+        await page.goto(host.base_url + path)
+        await page.wait_for_selector("#who[data-ready=true]")
+        yield visited
+        await browser.close()
+
+
+@IN_A_BROWSER
+async def test_a_text_is_sent_from_the_page(gateway: RunningGateway, client: Client) -> None:
+    async with visit(gateway) as visited:
+        page = visited.page
+        said = await visited.authorise(client)
+        tags = await page.eval_on_selector_all(".opblock-tag", "all => all.map(e => e.dataset.tag)")
+        await page.locator("[data-tag=Messages] .expand-operation").click()
+        first = page.locator(".opblock").first
+        path = await first.locator(".opblock-summary-path").get_attribute("data-path")
+        await first.locator(".opblock-summary-control").click()
+        await first.locator("textarea").fill(
+            '{"phone": "5511999999999", "message": "from the page"}'
+        )
+        status = await visited.execute(first)
+        buttons = page.get_by_role("button", name=re.compile("authori[sz]", re.IGNORECASE))
         await page.screenshot(path=gateway.data_dir / "docs.png")
         kept = await page.evaluate(
             "JSON.stringify([localStorage, sessionStorage]) + document.cookie"
         )
-        await browser.close()
+        assert await buttons.count() == 1
 
     (sent,) = await client.sent_at_least(1)
-    assert sent["payload"]["message"] == "from the page"
-    assert complaints == []
-    assert {url for url in asked if not url.startswith(gateway.base_url)} == set()
+    assert said == "This instance is connected: messages can be sent."
+    assert tags[0] == "Messages"
+    assert (path or "").endswith("/send-text")
+    assert (status, sent["payload"]["message"]) == ("200", "from the page")
+    assert visited.complaints == []
+    assert {url for url in visited.asked if not url.startswith(gateway.base_url)} == set()
     assert client.demo.client_token not in kept
     assert client.demo.instance_token not in kept
 
 
-async def send_text_by_hand(page: Page, client: Client) -> None:
-    demo = client.demo
-    await page.fill("[name=instanceId]", demo.instance_id)
-    await page.fill("[name=instanceToken]", demo.instance_token)
-    await page.fill("[name=clientToken]", demo.client_token)
-    await page.click("#who button")
-    await page.wait_for_selector("#who[data-ready=true]")
-    route = page.locator(".opblock", has=page.locator("[data-path$='/send-text']"))
-    if not await route.is_visible():
-        await page.locator("[data-tag=Messages] .expand-operation").click()
-    await route.locator(".opblock-summary-control").click()
-    await route.locator("textarea").fill('{"phone": "5511999999999", "message": "from the page"}')
-    await route.locator("button.execute").click()
-    answer = route.locator(".live-responses-table tbody .response-col_status").first
-    await answer.wait_for()
-    assert (await answer.inner_text()).strip().startswith("200")
+@IN_A_BROWSER
+async def test_deep_link_keeps_its_named_parameter_and_executes(
+    host: RunningGateway, client: Client
+) -> None:
+    link = f"/docs?phone={FRIEND}#/Instances/readPhoneCode"
+    async with visit(host, link) as visited:
+        operation = visited.page.locator("#operations-Instances-readPhoneCode")
+        await operation.locator("button.execute").click()
+        await visited.page.wait_for_selector("#notice.problem")
+        refused = await visited.page.inner_text("#notice")
+        asked_too_early = [url for url in visited.asked if "/instances/" in url]
+        await visited.fill_in(client)
+        status = await visited.execute(operation)
+        address = visited.page.url
+
+    assert refused == "Nothing was sent. Fill in first: Instance id, Instance token."
+    assert asked_too_early == []
+    assert status == "200"
+    assert visited.asked[-1] == f"{host.base_url}{client.instance}/phone-code/{FRIEND}"
+    assert address == host.base_url + link
+    assert [url for url in visited.asked if "{" in url or "%7B" in url] == []
+    assert visited.complaints == []
+
+
+@IN_A_BROWSER
+async def test_qr_code_can_be_seen_in_the_dark(host: RunningGateway, client: Client) -> None:
+    await client.control("connection", state="logged_out")
+    await until(
+        lambda: client.call("GET", "/qr-code"), lambda answer: "value" in str(answer.content)
+    )
+    async with visit(host, "/docs#/Instances/readQrCode", scheme="dark") as visited:
+        said = await visited.authorise(client)
+        operation = visited.page.locator("#operations-Instances-readQrCode")
+        status = await visited.execute(operation)
+        picture = operation.locator(".live-responses-table img")
+        await picture.wait_for()
+        width = await picture.evaluate("async image => (await image.decode(), image.naturalWidth)")
+        brightness = await visited.page.evaluate(
+            "Math.max(...getComputedStyle(document.querySelector('.swagger-ui')).backgroundColor"
+            ".match(/[0-9]+/g).slice(0, 3).map(Number))"
+        )
+        await visited.page.screenshot(path=host.data_dir / "docs-dark.png")
+
+    assert said.startswith("You are not connected.")
+    assert status == "200"
+    assert width > 200
+    assert brightness < 64
+    assert visited.complaints == []
+
+
+@IN_A_BROWSER
+async def test_page_says_what_the_gateway_refuses(host: RunningGateway, client: Client) -> None:
+    async with visit(host) as visited:
+        await visited.page.click("#who button")
+        await visited.page.wait_for_selector("#who[data-checked=true]")
+        empty = await visited.page.inner_text("#notice")
+        await visited.fill_in(client)
+        await visited.page.fill("[name=instanceToken]", "WRONG")
+        await visited.page.click("#who button")
+        await visited.page.get_by_text("The gateway refuses:").wait_for()
+
+    assert empty == "Nothing was sent. Fill in first: Instance id, Instance token."

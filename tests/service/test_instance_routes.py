@@ -77,6 +77,7 @@ async def test_the_qr_code_comes_as_text_and_as_a_picture(unlinked: Client) -> N
     text = (await unlinked.call("GET", "/qr-code")).json()
     uri = (await unlinked.call("GET", "/qr-code/image")).json()["value"]
     file = await unlinked.call("GET", "/qr-code/image", headers={"Accept": "image/png"})
+    shown = await unlinked.call("GET", "/qr-code", headers={"Accept": "image/*"})
 
     assert text["value"] == text["qrCode"]
     assert text["value"].startswith("2@")
@@ -84,6 +85,8 @@ async def test_the_qr_code_comes_as_text_and_as_a_picture(unlinked: Client) -> N
     assert kind == "data:image/png;base64"
     assert file.headers["content-type"] == "image/png"
     assert side_of_png(base64.b64decode(encoded)) == side_of_png(file.content) > 200
+    assert shown.headers["content-type"] == "image/png"
+    assert side_of_png(shown.content) == side_of_png(file.content)
 
 
 async def test_what_browsers_accept_is_answered_with_json(unlinked: Client) -> None:

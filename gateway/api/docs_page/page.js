@@ -1,38 +1,179 @@
 "use strict";
 
-const form = document.getElementById("who");
-const contract = fetch("/openapi.json").then((answer) => answer.json());
+const SECRETS = { ClientToken: "clientToken", PartnerToken: "partnerToken" };
+const METHODS = ["get", "put", "post", "delete"];
 
-function filledIn(contract, who) {
+const form = document.getElementById("who");
+const notice = document.getElementById("notice");
+
+// The form holds the only copy of the tokens; it is read whenever something is sent.
+function filledIn() {
+  return Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()]));
+}
+
+function say(text, problem = false) {
+  notice.textContent = text;
+  notice.classList.toggle("problem", problem);
+}
+
+// --- the document, as this page shows it ---
+
+function shown(contract, given) {
   const copy = structuredClone(contract);
-  for (const parameter of Object.values(copy.components.parameters)) {
-    if (parameter.in === "path" && who[parameter.name]) parameter.schema.default = who[parameter.name];
+  for (const item of Object.values(copy.paths)) {
+    // The form fills in the instance, for every route at once.
+    if (item.parameters) item.parameters = item.parameters.filter((one) => !/Instance(Id|Token)$/.test(one.$ref));
+    for (const method of METHODS) if (item[method]) prepare(item[method], given);
   }
   return copy;
 }
 
-async function show(who) {
-  const ui = SwaggerUIBundle({
-    spec: filledIn(await contract, who),
+function prepare(operation, given) {
+  for (const parameter of operation.parameters ?? []) {
+    if (parameter.in === "path" && given.has(parameter.name)) parameter.example = given.get(parameter.name);
+  }
+  for (const answer of Object.values(operation.responses)) {
+    // The first media type is the one that is asked for: a picture is easier to scan than its text.
+    if (answer.content?.["image/png"]) answer.content = { "image/png": answer.content["image/png"], ...answer.content };
+  }
+}
+
+function rank(operation) {
+  const path = operation.get("path");
+  if (path.endsWith("/send-text")) return 0;
+  return /\/send-[^/]+$/.test(path) ? 1 : 2;
+}
+
+// --- what is sent ---
+
+function missing(path, security, who) {
+  const wanted = [];
+  if (path.includes("{instanceId}")) wanted.push("instanceId", "instanceToken");
+  if (security?.some((scheme) => "PartnerToken" in scheme)) wanted.push("partnerToken");
+  return wanted.filter((name) => !who[name]);
+}
+
+function labelOf(name) {
+  return form.elements[name].labels[0].textContent.trim();
+}
+
+function refuse(names) {
+  for (const input of form.querySelectorAll("input")) input.toggleAttribute("aria-invalid", names.includes(input.name));
+  say(`Nothing was sent. Fill in first: ${names.map(labelOf).join(", ")}.`, true);
+  form.elements[names[0]].focus();
+}
+
+function accept() {
+  for (const input of form.querySelectorAll("input")) input.removeAttribute("aria-invalid");
+  if (notice.classList.contains("problem")) say("");
+}
+
+function authorise(system, who) {
+  for (const [scheme, name] of Object.entries(SECRETS)) {
+    if (system.authSelectors.authorized()?.has(scheme)) system.authActions.logout([scheme]);
+    if (who[name]) ui.preauthorizeApiKey(scheme, who[name]);
+  }
+}
+
+// Swagger UI asks for anything until a media type was chosen or its list has been drawn.
+function preferFirstType(system, path, method) {
+  const [type] = Object.keys(Object.values(contract.paths[path][method].responses)[0].content ?? {});
+  if (type && !system.oas3Selectors.responseContentType(path, method)) {
+    system.oas3Actions.setResponseContentType({ value: type, path, method });
+  }
+}
+
+const fromTheForm = {
+  wrapComponents: {
+    execute: (Execute, system) =>
+      class extends Execute {
+        constructor(props, context) {
+          super(props, context);
+          const send = this.onClick;
+          // Before Swagger UI marks the operation as executing, which only an answer would end.
+          this.onClick = () => {
+            const { path, method } = this.props;
+            const who = filledIn();
+            const names = missing(path, contract.paths[path][method].security, who);
+            if (names.length) return refuse(names);
+            accept();
+            authorise(system, who);
+            preferFirstType(system, path, method);
+            return send();
+          };
+        }
+      },
+  },
+};
+
+function addressed(request) {
+  const who = filledIn();
+  request.url = request.url.replace(/(?:\{|%7B)(instanceId|instanceToken)(?:\}|%7D)/gi, (_whole, name) =>
+    encodeURIComponent(who[name]),
+  );
+  return request;
+}
+
+// --- the one button ---
+
+async function lookUp(who) {
+  const names = ["instanceId", "instanceToken"].filter((name) => !who[name]);
+  if (names.length === 2 && who.partnerToken) return say("The partner token is used for the routes that need it.");
+  if (names.length) return refuse(names);
+  const path = ["instances", who.instanceId, "token", who.instanceToken, "status"].map(encodeURIComponent).join("/");
+  const answer = await fetch(`/${path}`, who.clientToken ? { headers: { "Client-Token": who.clientToken } } : {});
+  const body = await answer.json();
+  if (!answer.ok) return say(`The gateway refuses: ${body.error}`, true);
+  if (body.connected) return say("This instance is connected: messages can be sent.");
+  return say(`${body.error} To link a phone, execute GET /qr-code under Instances and scan what it shows.`);
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  delete form.dataset.checked;
+  accept();
+  try {
+    await lookUp(filledIn());
+  } catch {
+    say("The gateway does not answer.", true);
+  }
+  form.dataset.checked = "true";
+});
+
+// --- the page ---
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const colour = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", colour);
+colour();
+
+let contract;
+let ui;
+
+async function show() {
+  // A link such as /docs?phone=5511999999999#/Instances/readPhoneCode fills in named parameters.
+  const given = new URLSearchParams(location.search);
+  if (given.has("instanceId")) form.elements.instanceId.value = given.get("instanceId");
+  contract = shown(await (await fetch("/openapi.json")).json(), given);
+  ui = SwaggerUIBundle({
+    spec: contract,
     dom_id: "#routes",
     deepLinking: true,
     docExpansion: "none",
+    defaultModelsExpandDepth: -1,
     filter: true,
+    operationsSorter: (one, other) => rank(one) - rank(other),
     persistAuthorization: false,
+    plugins: [fromTheForm],
     queryConfigEnabled: false,
+    requestInterceptor: addressed,
     tryItOutEnabled: true,
     validatorUrl: null,
     onComplete: () => {
-      if (who.clientToken) ui.preauthorizeApiKey("ClientToken", who.clientToken);
-      if (who.partnerToken) ui.preauthorizeApiKey("PartnerToken", who.partnerToken);
       form.dataset.ready = "true";
     },
   });
+  addEventListener("hashchange", () => ui.layoutActions.parseDeepLinkHash(location.hash));
 }
 
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  delete form.dataset.ready;
-  show(Object.fromEntries(new FormData(form)));
-});
-show({});
+show();

@@ -5,6 +5,7 @@ from typing import Any
 from gateway.contract.documents.error_answers import failures_of, name_of
 from gateway.contract.documents.json_schemas import Schemas, answers_picture
 from gateway.contract.documents.surface import Entry, shown_answer, title_of
+from gateway.contract.instances import PNG
 
 _JSON = "application/json"
 _NOT_PARAMETERS = frozenset({"accept", "authorization", "content-type"})  # OpenAPI forbids them
@@ -137,7 +138,7 @@ def _answer(entry: Entry, schemas: Schemas) -> dict[str, Any]:
     shown = {"schema": schema, "example": shown_answer(entry.declared)}
     content: dict[str, Any] = {entry.media_type: shown}
     if answers_picture(entry.declared):
-        content["image/*"] = {"schema": {"type": "string", "format": "binary"}}
+        content[PNG] = {"schema": {"type": "string", "format": "binary"}}
     said = schemas.resolve(schema).get("description")
     accepted = "Taken into the queue." if entry.is_send else None
     return {"description": accepted or said or "The answer.", "content": content}

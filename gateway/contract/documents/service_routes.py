@@ -10,6 +10,11 @@ _READINESS: Mapping[str, Any] = {
     "properties": {
         "ready": {"type": "boolean"},
         "checks": {"type": "object", "additionalProperties": {"type": "string"}},
+        "warnings": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "What the operator should change although requests can be served.",
+        },
         "error": {"type": "string"},
         "message": {"type": "string"},
     },

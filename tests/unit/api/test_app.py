@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.api.app import build_app
-from gateway.api.health import Check
+from gateway.api.health import Check, Readiness
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.observability.metrics import Metrics
@@ -45,7 +45,7 @@ async def http(checks: Mapping[str, Check]) -> AsyncIterator[httpx.AsyncClient]:
     app = build_app(
         catalogue=catalogue(),
         services=lambda: None,
-        checks=lambda: checks,
+        readiness=Readiness(lambda: checks),
         settings=SETTINGS,
         clock=Clock(),
         random_bytes=lambda count: b"\xab" * count,
@@ -154,6 +154,56 @@ async def test_what_is_wrong_is_named(http: httpx.AsyncClient, checks: dict[str,
         "error": "disk: it broke",
         "message": "disk: it broke",
     }
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+async def test_probe_is_logged_under_its_route(
+    http: httpx.AsyncClient,
+    checks: dict[str, Check],
+    path: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    checks["disk"] = something_is_wrong
+    caplog.set_level(logging.DEBUG)
+    with structlog.testing.capture_logs() as logs:
+        await http.get(path)
+
+    line = of_request(logs)
+    assert (line["route"], line["log_level"]) == (path, "debug")
+
+
+async def test_failing_probes_are_logged_when_the_reason_changes(
+    http: httpx.AsyncClient, checks: dict[str, Check]
+) -> None:
+    reasons = ["starting", "starting", "migrating", None, None, "lag of 301.5 seconds"]
+    reasons += ["lag of 302 seconds", None]
+    with structlog.testing.capture_logs() as logs:
+        for reason in reasons:
+
+            async def check(reason: str | None = reason) -> str | None:
+                return reason
+
+            checks["database"] = check
+            await http.get("/ready")
+
+    assert [(line["event"], line["ready"], line["failing"]) for line in logs] == [
+        ("readiness_changed", False, {"database": "starting"}),
+        ("readiness_changed", False, {"database": "migrating"}),
+        ("readiness_changed", True, {}),
+        ("readiness_changed", False, {"database": "lag of 301.5 seconds"}),
+        ("readiness_changed", True, {}),
+    ]
+
+
+@pytest.mark.parametrize(("name", "level"), [("startup", "info"), ("database", "warning")])
+async def test_failing_probe_while_starting_is_no_warning(
+    http: httpx.AsyncClient, checks: dict[str, Check], name: str, level: str
+) -> None:
+    checks[name] = something_is_wrong
+    with structlog.testing.capture_logs() as logs:
+        await http.get("/ready")
+
+    assert [line["log_level"] for line in logs] == [level]
 
 
 def of_request(logs: list[Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.contract.instances import Device, DeviceModel, ReadMe, ReadQrImage
+from gateway.contract.instances import Device, DeviceModel, ReadMe, ReadQrCode, ReadQrImage
 
 
 @pytest.mark.parametrize("accept", ["image/png", "IMAGE/PNG;q=0.9, application/json;q=0.5"])
@@ -13,6 +13,37 @@ def test_who_asks_for_png_by_name_wants_the_file(accept: str) -> None:
 @pytest.mark.parametrize("accept", ["application/json, text/plain, */*", "image/*", ""])
 def test_everybody_else_wants_json(accept: str) -> None:
     assert not ReadQrImage(accept=accept).wants_the_file()
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "image/*",
+        "image/png",
+        "IMAGE/PNG; q=0.5, */*;q=0.1",
+        "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
+        "application/json;q=0.5, image/*",
+    ],
+)
+def test_qr_code_for_who_prefers_pictures_is_a_picture(accept: str) -> None:
+    assert ReadQrCode(accept=accept).wants_the_file()
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "",
+        "*/*",
+        "application/json, text/plain, */*",
+        "application/json, image/*",
+        "image/*;q=0",
+        "image/*;q=much",
+        "image/jpeg",
+        "text/html,image/avif,image/webp,*/*;q=0.8",
+    ],
+)
+def test_qr_code_for_all_others_is_json(accept: str) -> None:
+    assert not ReadQrCode(accept=accept).wants_the_file()
 
 
 def test_only_what_is_declared_so_is_filled_from_a_header() -> None:
