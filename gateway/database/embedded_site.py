@@ -122,7 +122,7 @@ def find_site(data_dir: Path) -> Site:
     if sys.platform == "win32" or os.geteuid() != 0:
         return Site(binaries, data)
 
-    refuge = REFUGE / hashlib.sha256(os.fsencode(data)).hexdigest()[:12] / data.name
+    refuge = _refuge_of(data)
     account = _cluster_owner(data) or _cluster_owner(refuge) or _unprivileged_account()
     if not is_reachable(binaries, account):
         binaries = _copy_binaries(binaries, account)
@@ -144,6 +144,19 @@ def find_site(data_dir: Path) -> Site:
 
 def is_cluster(folder: Path) -> bool:
     return (folder / "PG_VERSION").exists()
+
+
+def holds_cluster(data_dir: Path) -> bool:
+    """Whether an embedded Postgres has run on this folder; True where that cannot be seen."""
+    data = data_dir.absolute()
+    try:
+        return is_cluster(data) or is_cluster(_refuge_of(data))
+    except PermissionError:
+        return True
+
+
+def _refuge_of(data: Path) -> Path:
+    return REFUGE / hashlib.sha256(os.fsencode(data)).hexdigest()[:12] / data.name
 
 
 def is_reachable(path: Path, account: Account) -> bool:

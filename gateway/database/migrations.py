@@ -1,13 +1,13 @@
 """Brings the schema up to date: forward only, one migrator at a time, all or nothing."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import psycopg
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
-from gateway.database.pool import Database, driver_errors_translated
+from gateway.database.pool import Database, connect_directly, driver_errors_translated
 from gateway.database.queries import query
 from gateway.database.sql_files import sql_folder
 from gateway.errors import SchemaTooNew
@@ -43,22 +43,27 @@ def migrations() -> list[Migration]:
     return found
 
 
-async def migrate(url: str) -> list[Migration]:
+Announce = Callable[[list[Migration]], None]
+
+
+async def migrate(url: str, *, announce: Announce = lambda _missing: None) -> list[Migration]:
     """Applies what is missing, and returns it.
 
     Args:
         url: a direct connection, not one through a transaction pooler.
+        announce: called with what is missing, if anything, before the first is applied.
 
     Raises:
         SchemaTooNew: a newer version changed the schema in a way this one cannot read.
-        DatabaseUnavailable: Postgres did not answer.
+        DatabaseUnavailable: Postgres did not answer; says which, and its reason.
     """
+    connection = await connect_directly(url)
     with driver_errors_translated():
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-            return await _apply_missing(connection)
+        async with connection:
+            return await _apply_missing(connection, announce)
 
 
-async def _apply_missing(connection: AsyncConnection) -> list[Migration]:
+async def _apply_missing(connection: AsyncConnection, announce: Announce) -> list[Migration]:
     known = migrations()
     async with connection.transaction():
         await connection.execute(_LOCK)
@@ -67,6 +72,8 @@ async def _apply_missing(connection: AsyncConnection) -> list[Migration]:
         applied: dict[int, int] = dict(await cursor.fetchall())
         _refuse_newer(applied, newest=known[-1].number)
         missing = [migration for migration in known if migration.number not in applied]
+        if missing:
+            announce(missing)
         for migration in missing:
             # Our own files are as trusted as our own code.
             await connection.execute(migration.statements.encode())

@@ -40,7 +40,7 @@ async def test_an_instance_keeps_the_id_and_token_its_clients_know(
     assert (twice.returncode, twice.stdout) == (2, "")
     assert twice.stderr.startswith("gateway: ")
 
-    command(gateway, "instances", "delete", kept_id)
+    command(gateway, "instances", "delete", kept_id, "--yes")
 
     async def status() -> httpx.Response:
         return await client.http.get(f"/instances/{kept_id}/token/{kept_token}/status")
