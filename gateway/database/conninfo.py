@@ -2,7 +2,7 @@
 
 import re
 
-from psycopg import OperationalError, ProgrammingError
+from psycopg import Error, ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from gateway.errors import InvalidSettings
@@ -32,12 +32,12 @@ def check_url(variable: str, url: str | None) -> None:
         )
 
 
-def connection_failure(url: str, error: OperationalError) -> str:
-    """Why Postgres could not be reached: the host, database and user, and the reason given.
+def database_failure(url: str, error: Error) -> str:
+    """Why a database cannot be used: its host, name and user, and the reason that was given.
 
     Args:
         url: a connection string that `check_url` accepts; its password is never shown.
-        error: what psycopg raised while it connected.
+        error: what psycopg raised while it connected, or one whose text quotes no value.
     """
     parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if value}
     if error.pgconn:  # it knows what the environment and libpq added
@@ -54,7 +54,7 @@ def connection_failure(url: str, error: OperationalError) -> str:
     user = parts.get("user", "unknown")
     database = parts.get("dbname", user)
     return (
-        f"No connection to Postgres at {_place(parts)} (database {database}, user {user}): "
+        f"Postgres at {_place(parts)} cannot be used (database {database}, user {user}): "
         f"{_reason(error)}"
     )
 
@@ -67,7 +67,7 @@ def _place(parts: dict[str, str]) -> str:
     return f"{hosts}:{ports}"
 
 
-def _reason(error: OperationalError) -> str:
+def _reason(error: Error) -> str:
     reason = str(error).strip().partition("\n")[0]
     while shorter := _PREAMBLE.match(reason):
         reason = reason[shorter.end() :]

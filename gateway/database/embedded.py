@@ -192,7 +192,8 @@ class EmbeddedPostgres:
             raise
         if status != 0:
             raise EmbeddedPostgresError(
-                f"Postgres could not create a cluster in {site.data}; correct this and start "
+                site.disk_full_cure()
+                or f"Postgres could not create a cluster in {site.data}; correct this and start "
                 f"again:\n{site.last_words()}"
             )
         await asyncio.to_thread(_move, partial, site.data)
@@ -233,7 +234,8 @@ class EmbeddedPostgres:
             if process.poll() is not None:
                 self._process = None
                 raise EndedWhileStartingError(
-                    "Postgres ended while starting; correct this and start again:\n"
+                    site.disk_full_cure()
+                    or "Postgres ended while starting; correct this and start again:\n"
                     + site.last_words()
                 )
             await asyncio.sleep(POLL_SECONDS)

@@ -6,6 +6,7 @@ unable to enter the folders at hand (a checkout below /root, say); what it canno
 """
 
 import ctypes
+import errno
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -89,6 +90,15 @@ class Site:
         with suppress(OSError):
             return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-12:])
         return "(no log)"
+
+    def disk_full_cure(self) -> str | None:
+        """What to do where a program ended because the disk is full; None where it did not."""
+        if os.strerror(errno.ENOSPC) not in self.last_words():
+            return None
+        return (
+            f"The disk of {self.data} is full: make room on it, or set GATEWAY_DATA_DIR to a "
+            "folder on another"
+        )
 
     def _open_log(self) -> IO[bytes]:
         with suppress(FileNotFoundError):

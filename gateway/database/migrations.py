@@ -5,12 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection
+from psycopg.errors import DiskFull, InsufficientPrivilege
 from psycopg.sql import SQL
 
+from gateway.database.conninfo import database_failure
 from gateway.database.pool import Database, connect_directly, driver_errors_translated
 from gateway.database.queries import query
 from gateway.database.sql_files import sql_folder
-from gateway.errors import SchemaTooNew
+from gateway.errors import DatabaseUnavailable, SchemaTooNew, StartRefused
 
 _FIRST_LINE = re.compile(r"-- (?P<what>.+) \(compatible with: (?P<compatible>\d{4})\)")
 _PREPARE = query("migrations", "prepare")
@@ -55,12 +57,20 @@ async def migrate(url: str, *, announce: Announce = lambda _missing: None) -> li
 
     Raises:
         SchemaTooNew: a newer version changed the schema in a way this one cannot read.
-        DatabaseUnavailable: Postgres did not answer; says which, and its reason.
+        StartRefused: the user may not create tables.
+        DatabaseUnavailable: Postgres cannot be used for now; says which, and its reason.
     """
     connection = await connect_directly(url)
     with driver_errors_translated():
         async with connection:
-            return await _apply_missing(connection, announce)
+            try:
+                return await _apply_missing(connection, announce)
+            except DiskFull as error:
+                raise DatabaseUnavailable(database_failure(url, error)) from error
+            except InsufficientPrivilege as error:
+                raise StartRefused(
+                    f"{database_failure(url, error)}; make this user the owner of the database"
+                ) from error
 
 
 async def _apply_missing(connection: AsyncConnection, announce: Announce) -> list[Migration]:

@@ -28,7 +28,7 @@ from psycopg.types.array import ListBinaryDumper
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from gateway.database.conninfo import connection_failure
+from gateway.database.conninfo import database_failure
 from gateway.errors import DatabaseUnavailable
 
 _CONNECT_TIMEOUT_SECONDS = 5
@@ -66,7 +66,7 @@ async def connect_directly(url: str) -> AsyncConnection:
     try:
         return await AsyncConnection.connect(patient_url, autocommit=True)
     except OperationalError as error:
-        raise DatabaseUnavailable(connection_failure(url, error)) from error
+        raise DatabaseUnavailable(database_failure(url, error)) from error
 
 
 def _forget_values(error: Error) -> None:
