@@ -91,7 +91,7 @@ async def test_migration_without_the_right_to_create_names_the_cure(
     with psycopg.connect(empty_database_url, autocommit=True) as connection:
         connection.execute("create role reader login")
         try:
-            with pytest.raises(StartRefused, match="permission denied .*make this user the owner"):
+            with pytest.raises(StartRefused, match=r"permission denied .*make this user the owner"):
                 await migrate(make_conninfo(empty_database_url, user="reader"))
         finally:
             connection.execute("drop role reader")

@@ -18,6 +18,7 @@ from tests.fixtures.postgres import public_folder, running_postgres
 from tests.fixtures.service import RunningGateway, free_port, run_command, running_gateway, until
 
 SECRET = "k" * 32
+PATIENCE_SECONDS = 180.0  # for a machine that does much else
 PASSWORD = "a-password-nobody-may-see"
 # A user namespace lets an ordinary user mount, too.
 WITH_MOUNTS = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "-m"]
@@ -52,7 +53,7 @@ def serve_on_small_disk(folder: Path, *, kilobytes: int, filled: bool, **environ
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert ended.returncode == 2, ended.stderr
@@ -182,14 +183,14 @@ async def test_serve_waiting_for_database_says_why_once_per_change(
         return refused()
 
     with running_gateway(tmp_path, as_ana) as gateway:
-        await until(refusals, lambda count: count >= 3)
+        await until(refusals, lambda count: count >= 3, seconds=PATIENCE_SECONDS)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("alter role ana password 'wrong'")
 
             async def missing() -> bool:
                 return 'database "wa" does not exist' in gateway.log.replace("\\", "")
 
-            await until(missing, bool)
+            await until(missing, bool, seconds=PATIENCE_SECONDS)
             connection.execute("create database wa owner ana")
         await gateway.ready()
         told = [
@@ -241,7 +242,7 @@ class Stranger:
         if self.process is None:
             return
         self.process.terminate()
-        self.process.wait(40)
+        self.process.wait(PATIENCE_SECONDS)
 
     def paste(self, line: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -251,7 +252,7 @@ class Stranger:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 

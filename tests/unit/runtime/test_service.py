@@ -25,7 +25,7 @@ class Failing:
 
 
 def failing(*errors: Exception) -> Gateway:
-    return cast(Gateway, Failing(*errors))
+    return cast("Gateway", Failing(*errors))
 
 
 async def test_run_service_named_error_comes_out_alone() -> None:
