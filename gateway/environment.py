@@ -51,9 +51,9 @@ def read_variables(
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InvalidSettings(
-            "; ".join(_sentence(e["loc"], e, prefix) for e in error.errors())
-        ) from None
+        # One of each: a list of networks is wrong as IPv4 and as IPv6.
+        sentences = dict.fromkeys(_sentence(e["loc"], e, prefix) for e in error.errors())
+        raise InvalidSettings("; ".join(sentences)) from None
 
 
 def variable_name(field: str, prefix: str = PREFIX) -> str:
@@ -68,4 +68,12 @@ def _sentence(location: tuple[int | str, ...], error: Mapping[str, object], pref
         return str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         return f"{location[0]} is not a setting of this gateway"
-    return f"{variable_name(str(location[0]), prefix)}: {error['msg']}"
+    return f"{variable_name(str(location[0]), prefix)}: {_plain(error)}"
+
+
+def _plain(error: Mapping[str, object]) -> str:
+    """What pydantic says, as an operator would."""
+    if str(error["type"]).startswith("ip_"):
+        return "must be networks such as 10.0.0.0/8, with commas between"
+    said = str(error["msg"]).partition(", unable to")[0]
+    return said.removeprefix("Value error, ").replace("Input should be", "must be")

@@ -89,7 +89,12 @@ class Settings(BaseModel):
         Path(".data"), description="embedded Postgres, the secret and `demo.env` live here"
     )
     database_url: Optional = Field(
-        None, description="Postgres >= 14 as a libpq URL; unset starts an embedded one"
+        None,
+        description="Postgres >= 14 as a libpq URL; unset starts an embedded one in development",
+    )
+    embedded_postgres: bool = Field(
+        default=False,
+        description="lets production start an embedded Postgres where `DATABASE_URL` is unset",
     )
     direct_database_url: Optional = Field(
         None, description="for LISTEN and migrations, where `DATABASE_URL` is a transaction pooler"

@@ -16,7 +16,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
 
 import psycopg
@@ -31,9 +33,16 @@ from gateway.database.embedded_postmaster import (
     only_process,
     read_postmaster,
 )
-from gateway.database.embedded_site import EmbeddedPostgresError, Site, find_site, is_cluster, log
+from gateway.database.embedded_site import (
+    EmbeddedPostgresError,
+    Site,
+    find_site,
+    holds_cluster,
+    is_cluster,
+    log,
+)
 
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
+__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "EmbeddedStep"]
 
 ADOPTED_POLL_SECONDS = 1.0
 FAST_SHUTDOWN_SECONDS = 20.0
@@ -51,6 +60,14 @@ SETTINGS = {
 DURABILITY_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes")
 
 
+class EmbeddedStep(StrEnum):
+    """What takes time in a start."""
+
+    SETTING_UP = "setting_up"
+    STARTING = "starting"
+    ADOPTED = "adopted"
+
+
 class EndedWhileStartingError(EmbeddedPostgresError):
     """Worth another try: the remains of a killed server need a moment to go away."""
 
@@ -64,6 +81,7 @@ class EmbeddedPostgres:
         database: created when missing.
         durable: False trades surviving a crash for speed, as tests like it.
         start_timeout_seconds: for all of `start`, crash recovery included.
+        announce: called with each step of `start`, and the folder that holds the data.
     """
 
     def __init__(
@@ -73,11 +91,13 @@ class EmbeddedPostgres:
         database: str = "gateway",
         durable: bool = True,
         start_timeout_seconds: float = 60.0,
+        announce: Callable[[EmbeddedStep, Path], None] = lambda _step, _data: None,
     ) -> None:
         self._data_dir = data_dir
         self._database = database
         self._durable = durable
         self._start_timeout_seconds = start_timeout_seconds
+        self._announce = announce
         self._site: Site | None = None
         self._address: Address | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -144,6 +164,8 @@ class EmbeddedPostgres:
 
     async def _start(self) -> None:
         if self._site is None:
+            if not await asyncio.to_thread(holds_cluster, self._data_dir):
+                self._announce(EmbeddedStep.SETTING_UP, self._data_dir)
             self._site = await asyncio.to_thread(find_site, self._data_dir)
         site = self._site
         async with only_process(site.lock_file):
@@ -170,7 +192,8 @@ class EmbeddedPostgres:
             raise
         if status != 0:
             raise EmbeddedPostgresError(
-                f"Postgres could not create a cluster in {site.data}; correct this and start "
+                site.disk_full_cure()
+                or f"Postgres could not create a cluster in {site.data}; correct this and start "
                 f"again:\n{site.last_words()}"
             )
         await asyncio.to_thread(_move, partial, site.data)
@@ -190,8 +213,10 @@ class EmbeddedPostgres:
                 self._address = found.address
                 with suppress(psycopg.OperationalError):  # it may be ending
                     await asyncio.to_thread(self._create_database, found.address)
+                    self._announce(EmbeddedStep.ADOPTED, site.data)
                     return
             await asyncio.sleep(POLL_SECONDS)
+        self._announce(EmbeddedStep.STARTING, site.data)
         self._address = self._address or Address.choose(site)
         await self._spawn(site, self._address)
         await asyncio.to_thread(self._create_database, self._address)
@@ -209,7 +234,8 @@ class EmbeddedPostgres:
             if process.poll() is not None:
                 self._process = None
                 raise EndedWhileStartingError(
-                    "Postgres ended while starting; correct this and start again:\n"
+                    site.disk_full_cure()
+                    or "Postgres ended while starting; correct this and start again:\n"
                     + site.last_words()
                 )
             await asyncio.sleep(POLL_SECONDS)

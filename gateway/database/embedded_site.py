@@ -6,6 +6,7 @@ unable to enter the folders at hand (a checkout below /root, say); what it canno
 """
 
 import ctypes
+import errno
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -90,6 +91,15 @@ class Site:
             return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-12:])
         return "(no log)"
 
+    def disk_full_cure(self) -> str | None:
+        """What to do where a program ended because the disk is full; None where it did not."""
+        if os.strerror(errno.ENOSPC) not in self.last_words():
+            return None
+        return (
+            f"The disk of {self.data} is full: make room on it, or set GATEWAY_DATA_DIR to a "
+            "folder on another"
+        )
+
     def _open_log(self) -> IO[bytes]:
         with suppress(FileNotFoundError):
             if self.log_file.stat().st_size > LOG_BYTES_KEPT:
@@ -122,7 +132,7 @@ def find_site(data_dir: Path) -> Site:
     if sys.platform == "win32" or os.geteuid() != 0:
         return Site(binaries, data)
 
-    refuge = REFUGE / hashlib.sha256(os.fsencode(data)).hexdigest()[:12] / data.name
+    refuge = _refuge_of(data)
     account = _cluster_owner(data) or _cluster_owner(refuge) or _unprivileged_account()
     if not is_reachable(binaries, account):
         binaries = _copy_binaries(binaries, account)
@@ -144,6 +154,19 @@ def find_site(data_dir: Path) -> Site:
 
 def is_cluster(folder: Path) -> bool:
     return (folder / "PG_VERSION").exists()
+
+
+def holds_cluster(data_dir: Path) -> bool:
+    """Whether an embedded Postgres has run on this folder; True where that cannot be seen."""
+    data = data_dir.absolute()
+    try:
+        return is_cluster(data) or is_cluster(_refuge_of(data))
+    except PermissionError:
+        return True
+
+
+def _refuge_of(data: Path) -> Path:
+    return REFUGE / hashlib.sha256(os.fsencode(data)).hexdigest()[:12] / data.name
 
 
 def is_reachable(path: Path, account: Account) -> bool:

@@ -1,17 +1,19 @@
 """Brings the schema up to date: forward only, one migrator at a time, all or nothing."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import psycopg
 from psycopg import AsyncConnection
+from psycopg.errors import DeadlockDetected, DiskFull, InsufficientPrivilege
 from psycopg.sql import SQL
 
+from gateway.database.conninfo import database_failure
 from gateway.database.functions import SqlFunction, create_missing_functions
-from gateway.database.pool import Database, driver_errors_translated
+from gateway.database.pool import Database, connect_directly, driver_errors_translated
 from gateway.database.queries import query
 from gateway.database.sql_files import sql_folder
-from gateway.errors import DatabaseUnavailable, SchemaTooNew
+from gateway.errors import DatabaseUnavailable, SchemaTooNew, StartRefused
 
 _FIRST_LINE = re.compile(r"-- (?P<what>.+) \(compatible with: (?P<compatible>\d{4})\)")
 _PREPARE = query("migrations", "prepare")
@@ -50,28 +52,45 @@ def migrations() -> list[Migration]:
     return found
 
 
-async def migrate(url: str) -> list[Migration | SqlFunction]:
+Announce = Callable[[list[Migration]], None]
+
+
+async def migrate(
+    url: str, *, announce: Announce = lambda _missing: None
+) -> list[Migration | SqlFunction]:
     """Applies the missing migrations, then creates the missing functions; returns both.
 
     Args:
         url: a direct connection, not one through a transaction pooler.
+        announce: called with what is missing, if anything, before the first is applied.
 
     Raises:
         SchemaTooNew: a newer version changed the schema in a way this one cannot read.
-        DatabaseUnavailable: Postgres did not answer, or a running node's transaction and this
-            one waited for each other's locks. Nothing was applied; a repeat may succeed.
+        StartRefused: the user may not create tables.
+        DatabaseUnavailable: Postgres cannot be used for now, and why; or a running node's
+            transaction and this one waited for each other's locks. Nothing was applied; a repeat
+            may succeed.
     """
+    connection = await connect_directly(url)
     with driver_errors_translated():
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        async with connection:
             try:
-                return await _apply_missing(connection)
-            except psycopg.errors.DeadlockDetected as error:
+                return await _apply_missing(connection, announce)
+            except DeadlockDetected as error:
                 raise DatabaseUnavailable(
                     "The migration and a running node waited for each other's locks; run it again"
                 ) from error
+            except DiskFull as error:
+                raise DatabaseUnavailable(database_failure(url, error)) from error
+            except InsufficientPrivilege as error:
+                raise StartRefused(
+                    f"{database_failure(url, error)}; make this user the owner of the database"
+                ) from error
 
 
-async def _apply_missing(connection: AsyncConnection) -> list[Migration | SqlFunction]:
+async def _apply_missing(
+    connection: AsyncConnection, announce: Announce
+) -> list[Migration | SqlFunction]:
     known = migrations()
     async with connection.transaction():
         await connection.execute(_LOCK)
@@ -80,6 +99,8 @@ async def _apply_missing(connection: AsyncConnection) -> list[Migration | SqlFun
         applied: dict[int, int] = dict(await cursor.fetchall())
         _refuse_newer(applied, newest=known[-1].number)
         missing = [migration for migration in known if migration.number not in applied]
+        if missing:
+            announce(missing)
         for migration in missing:
             # Our own files are as trusted as our own code.
             await connection.execute(migration.statements.encode())

@@ -17,20 +17,21 @@ from psycopg import (
     Error,
     InterfaceError,
     OperationalError,
-    ProgrammingError,
     adapters,
     errors,
 )
 from psycopg.adapt import AdaptersMap
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import class_row, dict_row
 from psycopg.sql import SQL, Composed
 from psycopg.types.array import ListBinaryDumper
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
-from gateway.errors import DatabaseUnavailable, InvalidSettings
+from gateway.database.conninfo import database_failure
+from gateway.errors import DatabaseUnavailable
 
+_CONNECT_TIMEOUT_SECONDS = 5
 _PLANS_LAST_SECONDS, _PLANS_LAST_USES = 5.0, 10
 
 Row = TypeVar("Row")
@@ -54,19 +55,25 @@ def driver_errors_translated() -> Iterator[None]:
         raise
 
 
+async def connect_directly(url: str) -> AsyncConnection:
+    """One connection outside any pool, in autocommit mode.
+
+    Raises:
+        DatabaseUnavailable: Postgres did not answer or refused; says which, and its reason.
+    """
+    given = conninfo_to_dict(url).get("connect_timeout")
+    patient_url = make_conninfo(url, connect_timeout=given or _CONNECT_TIMEOUT_SECONDS)
+    try:
+        return await AsyncConnection.connect(patient_url, autocommit=True)
+    except OperationalError as error:
+        raise DatabaseUnavailable(database_failure(url, error)) from error
+
+
 def _forget_values(error: Error) -> None:
     """Details, and what is wrong with data, quote values that no log may show."""
     told = None if isinstance(error, DataError) else error.diag.message_primary
     named = (error.diag.table_name, error.diag.column_name, error.diag.constraint_name)
     error.args = (" ".join(filter(None, (error.sqlstate, told, *named))),)
-
-
-def check_url(variable: str, url: str | None) -> None:
-    """Raises InvalidSettings where the URL in that variable is none that libpq understands."""
-    try:
-        conninfo_to_dict(url or "")
-    except ProgrammingError:  # it quotes what may be a password
-        raise InvalidSettings(f"{variable}: is not a libpq URL") from None
 
 
 def url_for_others(conninfo: str, *, schema: str) -> str:

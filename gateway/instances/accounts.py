@@ -3,13 +3,17 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg.errors import ForeignKeyViolation
+
 from gateway.database.pool import Database
 from gateway.database.queries import query
+from gateway.errors import Conflict
 from gateway.instances.tokens import hash_of
 
 _FIND_ACCOUNT = query("instances", "find_account")
 _COUNT_INSTANCES = query("instances", "count_instances")
 _LIST_ACCOUNTS = query("instances", "list_accounts")
+_DELETE_ACCOUNT = query("instances", "delete_account")
 _ALLOW_ADDRESSES = query("instances", "allow_addresses")
 
 MOST_INSTANCES_BY_CLIENT_TOKEN = 25
@@ -67,6 +71,19 @@ class Accounts:
 
     async def everyone(self) -> list[ListedAccount]:
         return await self._database.fetch_all(ListedAccount, _LIST_ACCOUNTS)
+
+    async def delete(self, account_id: str) -> None:
+        """Deletes an account that has no instance.
+
+        Raises:
+            Conflict: it has one.
+        """
+        try:
+            await self._database.execute(_DELETE_ACCOUNT, account_id=account_id)
+        except ForeignKeyViolation:
+            raise Conflict(
+                "An instance of this account was made meanwhile: delete the account again"
+            ) from None
 
     async def allow_addresses(self, account_id: str, networks: list[str]) -> bool:
         """From where the account may be used; an empty list means from everywhere."""

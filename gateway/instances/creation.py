@@ -23,6 +23,8 @@ _ADD_INSTANCE = query("instances", "add_instance")
 _FIND_DEMO = query("instances", "find_demo")
 _FIND_INSTANCE = query("instances", "find_instance")
 _RENEW_TOKENS = query("instances", "renew_tokens")
+_LOCK_ACCOUNT_NAME = query("instances", "lock_account_name")
+_FIND_ACCOUNT_BY_NAME = query("instances", "find_account_by_name")
 _LOCK_ACCOUNT = query("instances", "lock_account")
 _LOCK_INSTANCE_ID = query("instances", "lock_instance_id")
 _IS_BEING_REMOVED = query("instances", "is_being_removed")
@@ -98,6 +100,12 @@ class _Found:
 
 
 @dataclass(frozen=True, slots=True)
+class _Named:
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Count:
     count: int
 
@@ -116,12 +124,15 @@ class Registry:
         client_token: str | None = None,
         partner_token: str | None = None,
         allowed_addresses: Sequence[str] = (),
+        unique_name: bool = False,
     ) -> NewAccount:
         """Tokens that are not given are made.
 
+        With *unique_name* no other account may have this name, in capitals or not.
+
         Raises:
             InvalidRequest: a given token cannot be one.
-            Conflict: a given token is another account's.
+            Conflict: the name or a given token is another account's.
         """
         for token in filter(None, (client_token, partner_token)):
             check_token(token)
@@ -130,18 +141,21 @@ class Registry:
             client_token or new_id(self._random_bytes),
             partner_token or new_id(self._random_bytes),
         )
-        try:
-            await self._database.execute(
-                _ADD_ACCOUNT,
-                id=account.id,
-                name=name,
-                client_token_hash=hash_of(account.client_token),
-                client_token_required=client_token_required,
-                partner_token_hash=hash_of(account.partner_token),
-                allowed_addresses=list(allowed_addresses),
-            )
-        except UniqueViolation:
-            raise Conflict("Another account has this token already") from None
+        row = {
+            "id": account.id,
+            "name": name,
+            "client_token_hash": hash_of(account.client_token),
+            "client_token_required": client_token_required,
+            "partner_token_hash": hash_of(account.partner_token),
+            "allowed_addresses": list(allowed_addresses),
+        }
+        async with self._database.transaction() as connection:
+            if unique_name:
+                await _require_free_name(connection, name)
+            try:
+                await connection.execute(_ADD_ACCOUNT, row)
+            except UniqueViolation:
+                raise Conflict("Another account has this token already") from None
         return account
 
     async def add_instance(
@@ -214,6 +228,12 @@ class Registry:
 
     def token_of(self, instance: Instance) -> str:
         return self._vault.open(Sealed(instance.token_key_id, instance.token_ciphertext))
+
+
+async def _require_free_name(connection: AsyncConnection, name: str) -> None:
+    await connection.execute(_LOCK_ACCOUNT_NAME, {"name": name})
+    for other in await fetch_all(connection, _Named, _FIND_ACCOUNT_BY_NAME, name=name):
+        raise Conflict(f"There is an account {other.name} already, with the id {other.id}")
 
 
 async def _require_room(connection: AsyncConnection, account_id: str) -> None:

@@ -129,8 +129,12 @@ class Consumer:
                 async with asyncio.TaskGroup() as group:
                     for partition in records.values():
                         group.create_task(self._take_in_order(partition, producer))
-        except* (KafkaError, OSError, DatabaseUnavailable) as errors:
-            raise _first(errors) from None
+        except BaseExceptionGroup as errors:
+            # Not `except*`: until Python 3.11.4 it wraps what is raised in it into another group.
+            _, others = errors.split((KafkaError, OSError, DatabaseUnavailable))
+            if others is None:
+                raise _first(errors) from None
+            raise
         finally:
             await consumer.stop()
             await producer.stop()
@@ -254,7 +258,7 @@ def _offset(record: ConsumerRecord) -> Offset:
     return Offset(record.topic, record.partition, record.offset + 1)
 
 
-def _first(errors: BaseExceptionGroup[Exception]) -> Exception:
+def _first(errors: BaseExceptionGroup[BaseException]) -> Exception:
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -24,8 +24,8 @@ class Demo:
             f"{name.upper()}={getattr(self, name)}\n" for name in self.__dataclass_fields__
         )
 
-    def as_welcome(self) -> str:
-        """Lines to paste into a shell."""
+    def as_welcome(self, *, docs: bool) -> str:
+        """Lines to paste into a shell; with *docs*, where every route can be tried."""
         instance = f"{self.base_url}/instances/{self.instance_id}/token/{self.instance_token}"
         header = f"-H 'Client-Token: {self.client_token}'"
         return (
@@ -37,6 +37,7 @@ class Demo:
             "See it wait, and see it arrive a few seconds later:\n\n"
             f"  curl '{instance}/queue' {header}\n"
             f"  curl '{self.base_url}/sandbox/{self.instance_id}/sent' {header}\n"
+            + (f"\nEvery route, to be tried in a browser: {self.base_url}/docs\n" if docs else "")
         )
 
 

@@ -6,27 +6,26 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from psycopg import AsyncConnection, OperationalError, errors
+from psycopg import AsyncConnection, errors
 
 from gateway.clock import Clock
 from gateway.database.functions import missing_functions, sql_functions
 from gateway.database.migrations import migrations
 from gateway.database.notifications import Notifications
-from gateway.database.pool import Database, fetch_all
+from gateway.database.pool import Database, connect_directly, fetch_all
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.database.queries import query
-from gateway.errors import InvalidSettings, StartRefused
-from gateway.instances.tokens import Sealed, TokenVault
+from gateway.errors import DatabaseUnavailable, InvalidSettings, StartRefused
 from gateway.providers import load_provider
 from gateway.runtime.offer import offer_of, offered_providers
-from gateway.runtime.office import postgres_of
+from gateway.runtime.postgres import postgres_of
+from gateway.runtime.progress import Progress
 from gateway.runtime.public_url import public_url_warning
-from gateway.runtime.secret import has_secret, secrets_of
+from gateway.runtime.secret_check import find_secret_problem
 from gateway.sessions.provider import Surroundings
 from gateway.settings import Settings
 
 _LIST_APPLIED = query("migrations", "list_applied")
-_KEYS_IN_USE = query("instances", "keys_in_use")
 _PROVIDERS_IN_USE = query("instances", "providers_in_use")
 
 _OLDEST_POSTGRES = 14
@@ -58,19 +57,14 @@ class _Applied:
 
 
 @dataclass(frozen=True, slots=True)
-class _Key:
-    token_key_id: str
-    tokens: int
-    ciphertext: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class _InUse:
     provider: str
     instances: int
 
 
-async def examine(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator[Finding]:
+async def examine(
+    settings: Settings, environment: Mapping[str, str], progress: Progress
+) -> AsyncIterator[Finding]:
     """Each finding as soon as it is known."""
     yield Finding("settings", "every variable is known and makes sense")
     yield _public_url(settings)
@@ -78,9 +72,11 @@ async def examine(settings: Settings, environment: Mapping[str, str]) -> AsyncIt
     for finding in _providers(settings, environment):
         yield finding
     try:
-        async with postgres_of(settings) as url:
+        async with postgres_of(settings, progress) as url:
             async for finding in _database(settings, url):
                 yield finding
+    except InvalidSettings as error:
+        yield Finding("database", "there is none", str(error))
     except StartRefused as error:
         yield Finding("database", "the embedded Postgres does not start", str(error).rstrip("."))
 
@@ -158,16 +154,15 @@ async def _database(settings: Settings, url: str) -> AsyncIterator[Finding]:
         if each is None:
             continue
         try:
-            connection = await AsyncConnection.connect(each, autocommit=True, connect_timeout=5)
-        except OperationalError as error:
-            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            connection = await connect_directly(each)
+        except DatabaseUnavailable as error:
             variable = "DATABASE_URL" if name == "database" else "GATEWAY_DIRECT_DATABASE_URL"
-            yield Finding(
-                name, f"Postgres does not answer ({reason})", f"start it, or correct {variable}"
-            )
+            yield Finding(name, str(error), f"start it, or correct {variable}")
             return
         async with connection:
             yield _version(name, connection)
+            if settings.database_url is None:
+                yield await _place(connection)
             if name == "database":
                 async for finding in _contents(settings, connection):
                     yield finding
@@ -180,6 +175,13 @@ def _version(name: str, connection: AsyncConnection) -> Finding:
             name, f"it is Postgres {version}", f"use Postgres {_OLDEST_POSTGRES} or newer"
         )
     return Finding(name, f"Postgres {version} answers")
+
+
+async def _place(connection: AsyncConnection) -> Finding:
+    """Where the embedded cluster is: not below the data directory where its account cannot go."""
+    cursor = await connection.execute("show data_directory")
+    row = await cursor.fetchone()
+    return Finding("database", f"its data is in {row[0] if row else 'an unknown folder'}")
 
 
 async def _contents(settings: Settings, connection: AsyncConnection) -> AsyncIterator[Finding]:
@@ -220,29 +222,12 @@ async def _functions(connection: AsyncConnection) -> Finding:
 
 
 async def _secret(settings: Settings, connection: AsyncConnection) -> Finding:
-    keys = await fetch_all(connection, _Key, _KEYS_IN_USE)
-    if keys and not has_secret(settings):
-        return Finding(
-            "secret key",
-            f"{settings.data_dir / 'secret.key'} is gone, and with it the key to all tokens",
-            "put the file back, or its text into GATEWAY_SECRET_KEY",
-        )
-    if not keys:
-        return Finding("secret key", "there is nothing to decrypt yet")
-    vault = TokenVault(secrets_of(settings, os.urandom), os.urandom)
-    lost = 0
-    for key in keys:
-        try:
-            vault.open(Sealed(key.token_key_id, key.ciphertext))
-        except InvalidSettings:
-            lost += key.tokens
-    if lost:
-        return Finding(
-            "secret key",
-            f"it cannot decrypt the tokens of {lost} instances",
-            "add the earlier secret to GATEWAY_SECRET_KEY, after a comma",
-        )
-    return Finding("secret key", "it decrypts every token")
+    problem, used = await find_secret_problem(settings, connection)
+    if problem:
+        return Finding("secret key", problem.sentence, problem.cure)
+    return Finding(
+        "secret key", "it decrypts every token" if used else "there is nothing to decrypt yet"
+    )
 
 
 async def _providers_in_use(settings: Settings, connection: AsyncConnection) -> Finding:

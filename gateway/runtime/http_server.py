@@ -1,6 +1,7 @@
 """Uvicorn as one obedient part of the service."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from starlette.applications import Starlette
 from gateway.errors import StartRefused
 from gateway.runtime.http_protocol import OneWriteProtocol
 
+_PORT_IS_WRONG = {errno.EADDRINUSE, errno.EACCES}
 _SILENCE_MS = 60_000
 
 
@@ -80,9 +82,12 @@ def refusal_explained(host: str, port: int, variable: str = "GATEWAY_PORT") -> I
     try:
         yield
     except OSError as error:
-        raise StartRefused(
-            f"Cannot listen on {host}:{port} ({error.strerror}): set {variable} to another port"
-        ) from None
+        reason = str(error.strerror).partition(" (while")[0]
+        if error.errno in _PORT_IS_WRONG:
+            cure = f"set {variable} to another port"
+        else:
+            cure = f"set {variable.replace('PORT', 'HOST')} to an address of this machine"
+        raise StartRefused(f"Cannot listen on {host}:{port} ({reason}): {cure}") from None
 
 
 def family_of(host: str) -> socket.AddressFamily:

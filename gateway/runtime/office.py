@@ -1,6 +1,5 @@
 """Opens the operator's office: a database, ours if need be, and what it takes to read tokens."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,23 +8,32 @@ from gateway.administration.audit import Audit
 from gateway.administration.office import Office
 from gateway.administration.removal import Remover
 from gateway.clock import Clock
-from gateway.database.embedded import EmbeddedPostgres
 from gateway.database.migrations import migrate
 from gateway.database.pool import Database
 from gateway.instances.accounts import Accounts
 from gateway.instances.creation import Registry
 from gateway.instances.tokens import TokenVault
 from gateway.runtime.offer import offer_of
+from gateway.runtime.postgres import postgres_of
+from gateway.runtime.progress import Progress
 from gateway.runtime.secret import secrets_of
+from gateway.runtime.secret_check import require_secret_in_place
 from gateway.settings import Settings
 from gateway.webhooks.secrets import WebhookSecrets
 
 
 @asynccontextmanager
-async def open_office(settings: Settings) -> AsyncIterator[Office]:
-    """The database is brought up to date first, as `gateway serve` does."""
-    async with postgres_of(settings) as url:
-        await migrate(settings.direct_database_url or url)
+async def open_office(settings: Settings, progress: Progress) -> AsyncIterator[Office]:
+    """The database is brought up to date first, as `gateway serve` does.
+
+    Raises:
+        DatabaseUnavailable: Postgres did not answer.
+        StartRefused: the data directory, the secret or the embedded Postgres cannot be used.
+    """
+    async with postgres_of(settings, progress) as url:
+        direct_url = settings.direct_database_url or url
+        await migrate(direct_url, announce=progress.migrations_started)
+        await require_secret_in_place(settings, direct_url)
         database = Database(url, min_size=1, max_size=2, prepare=settings.prepares_statements())
         vault = TokenVault(secrets_of(settings, os.urandom), os.urandom)
         await database.open()
@@ -42,20 +50,3 @@ async def open_office(settings: Settings) -> AsyncIterator[Office]:
             )
         finally:
             await database.pool.close()
-
-
-@asynccontextmanager
-async def postgres_of(settings: Settings) -> AsyncIterator[str]:
-    """The URL of the database; an embedded one is adopted where it runs, else kept running."""
-    if settings.database_url:
-        yield settings.database_url
-        return
-    embedded = EmbeddedPostgres(settings.data_dir / "postgres")
-    await embedded.start()
-    stopping = asyncio.Event()
-    running = asyncio.create_task(embedded.run_until(stopping), name="embedded Postgres")
-    try:
-        yield embedded.url
-    finally:
-        stopping.set()
-        await running

@@ -29,8 +29,12 @@ async def run_service(
         orphaned.add_done_callback(lambda _task: stopping.set())
     try:
         await run_until(gateway, stopping, drain_seconds=drain_seconds)
-    except* GatewayError as errors:
-        raise _first(errors) from None
+    except BaseExceptionGroup as errors:
+        # Not `except*`: until Python 3.11.4 it wraps what is raised in it into another group.
+        _, crashes = errors.split(GatewayError)
+        if crashes is None:
+            raise _first(errors) from None
+        raise
     finally:
         if orphaned:
             orphaned.cancel()
@@ -50,7 +54,7 @@ async def run_until(gateway: Gateway, stopping: asyncio.Event, *, drain_seconds:
         await stages.stop()
 
 
-def _first(errors: BaseExceptionGroup[GatewayError]) -> GatewayError:
+def _first(errors: BaseExceptionGroup[BaseException]) -> GatewayError:
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

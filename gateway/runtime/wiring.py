@@ -15,9 +15,8 @@ from gateway.api.provider_ingress import authorise_control
 from gateway.api.provider_table import provider_route, provider_table
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
-from gateway.database.embedded import EmbeddedPostgres
-from gateway.database.functions import SqlFunction, missing_functions
-from gateway.database.migrations import Migration, migrate, missing_migrations
+from gateway.database.functions import missing_functions
+from gateway.database.migrations import migrate, missing_migrations
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database, url_for_others
 from gateway.database.provider_store import PostgresProviderStore
@@ -32,17 +31,22 @@ from gateway.observability.metrics import Metrics
 from gateway.providers import load_provider
 from gateway.random import Stock
 from gateway.runtime.callbacks import build_callbacks
+from gateway.runtime.data_dir import data_dir_errors_named
 from gateway.runtime.demo import ensure_demo
+from gateway.runtime.development import leave_development_settings
 from gateway.runtime.garbage import spare_the_collector
 from gateway.runtime.gauges import Gauges, LoopProbe
 from gateway.runtime.ground import Ground
 from gateway.runtime.http_server import HttpServer
 from gateway.runtime.media import Media
 from gateway.runtime.offer import offered_providers
+from gateway.runtime.postgres import embedded_postgres
+from gateway.runtime.progress import Progress
 from gateway.runtime.public_url import public_url_warning
 from gateway.runtime.queue import build_queue
 from gateway.runtime.rooms import build_services
 from gateway.runtime.secret import secrets_of
+from gateway.runtime.secret_check import require_secret_that_fits
 from gateway.runtime.sessions import build_sessions
 from gateway.runtime.stages import Floor, Stages
 from gateway.sessions.provider import Engine, Surroundings
@@ -64,6 +68,7 @@ class Gateway:
         environment: Mapping[str, str],
         *,
         announce: Callable[[str], None] = lambda _text: None,
+        progress: Progress | None = None,
         worker: int | None = None,
         clock: Clock | None = None,
         randomness: random.Random | None = None,
@@ -74,12 +79,14 @@ class Gateway:
             settings: everything read from the environment.
             environment: for providers, which read their own.
             announce: shows the operator a text.
+            progress: reports the steps of the start; by default to the log.
             worker: its number, from 1, among the processes of one parent; None without a parent.
             clock: time.
             randomness: for pauses.
         """
         self._settings, self._environment, self._announce = settings, environment, announce
         self._role, self._worker = settings.role, worker
+        self._progress = progress or Progress()
         self._clock = clock or Clock()
         self._random = randomness or random.SystemRandom()
         self._services: Services | None = None
@@ -140,7 +147,7 @@ class Gateway:
             stages.start(Floor.EDGES, {"http": self._http})
         stages.start(Floor.DATABASE, {"internal http": self._internal_http})
         url = await self._postgres(stages)
-        await self._migrate(self._settings.direct_database_url or url)
+        await self._prepare_database(url)
         database = Database(
             url,
             max_size=self._settings.database_pool_size,
@@ -208,26 +215,35 @@ class Gateway:
         logger.info("ready", address=self.base_url)
 
     async def _postgres(self, stages: Stages) -> str:
+        if self._worker is None:  # else the parent did
+            leave_development_settings(self._settings)
         if self._settings.database_url:
             return self._settings.database_url
         self._phase = "starting the embedded Postgres"
-        embedded = EmbeddedPostgres(self._settings.data_dir / "postgres")
+        embedded = embedded_postgres(self._settings, self._progress)
         await embedded.start()
         stages.start(Floor.POSTGRES, {"postgres": embedded})
         return embedded.url
 
-    async def _migrate(self, url: str) -> None:
+    async def _prepare_database(self, url: str) -> None:
+        """Waits for Postgres, migrates it, and refuses a secret that does not fit what it holds."""
+        direct_url, reported = self._settings.direct_database_url or url, ""
         while True:
             self._phase = "migrating the database"
             try:
-                for applied in await migrate(url):
-                    _log_applied(applied)
+                applied = await migrate(direct_url, announce=self._progress.migrations_started)
+                await require_secret_that_fits(self._settings, url)
             except DatabaseUnavailable as error:
                 self._phase = "waiting for the database"
-                logger.warning("waiting_for_database", error=str(error))
+                if (reason := str(error)) != reported:
+                    self._progress.database_awaited(reason)
+                    reported = reason
                 await self._clock.sleep(_PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS)
             else:
-                return
+                break
+        if reported:
+            self._progress.database_answered()
+        self._progress.migrations_applied(applied)
 
     def _engines(
         self, database: Database, notifications: Notifications, pictures: Pictures, url: str
@@ -265,10 +281,11 @@ class Gateway:
         if self._settings.env != "development" or self._worker not in _FIRST:
             return
         vault = TokenVault(secrets_of(self._settings, os.urandom), os.urandom)
-        demo = await ensure_demo(
-            Registry(database, vault, os.urandom), self._settings.data_dir, self.base_url
-        )
-        self._announce(demo.as_welcome())
+        with data_dir_errors_named(self._settings.data_dir):
+            demo = await ensure_demo(
+                Registry(database, vault, os.urandom), self._settings.data_dir, self.base_url
+            )
+        self._announce(demo.as_welcome(docs=self._settings.docs))
 
     def _mount_providers(self, engines: Mapping[str, Engine], instances: Instances) -> None:
         authorise = authorise_control(lambda: instances)
@@ -297,13 +314,6 @@ def _internal_port(settings: Settings, worker: int | None) -> int:
 
 def url_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _log_applied(applied: Migration | SqlFunction) -> None:
-    if isinstance(applied, Migration):
-        logger.info("migrated", number=applied.number, name=applied.name)
-    else:
-        logger.info("sql_function_created", name=applied.name)
 
 
 async def _migrated(database: Database) -> str | None:

@@ -6,7 +6,6 @@ worker   `gateway serve --worker 2`: a node of its own, with the internal port n
 """
 
 import asyncio
-import os
 import signal
 import socket
 import sys
@@ -16,9 +15,10 @@ from contextlib import suppress
 
 from gateway.errors import StartRefused
 from gateway.observability.logging import logger
+from gateway.runtime.development import leave_development_settings
 from gateway.runtime.http_server import family_of, refusal_explained
-from gateway.runtime.office import postgres_of
-from gateway.runtime.secret import secrets_of
+from gateway.runtime.postgres import postgres_of
+from gateway.runtime.progress import Progress
 from gateway.settings import Settings
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
@@ -30,10 +30,12 @@ _REFUSED = 2
 class Workers:
     """Runs `settings.workers` processes until told to stop."""
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: Settings, environment: Mapping[str, str], progress: Progress
+    ) -> None:
         if not hasattr(socket, "SO_REUSEPORT"):
             raise StartRefused("This system cannot share a port: run without --workers")
-        self._settings = settings
+        self._settings, self._progress = settings, progress
         self._environment = dict(environment)
         self._stopping = asyncio.Event()
         self._processes: dict[int, Process] = {}
@@ -43,14 +45,15 @@ class Workers:
         """Returns the exit code: 0 when every worker drained.
 
         Raises:
-            StartRefused: the port is taken, or the embedded Postgres does not start.
+            StartRefused: the port is taken, or the data directory or the embedded Postgres cannot
+                be used.
         """
         loop = asyncio.get_running_loop()
         for each in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(each, self._stopping.set)
         with self._held_port():
-            secrets_of(self._settings, os.urandom)  # made once, before several would
-            async with postgres_of(self._settings) as url:
+            leave_development_settings(self._settings)
+            async with postgres_of(self._settings, self._progress) as url:
                 self._environment["DATABASE_URL"] = url
                 async with asyncio.TaskGroup() as group:
                     for number in range(1, self._settings.workers + 1):

@@ -19,6 +19,16 @@ values (
     %(partner_token_hash)s::bytea, %(allowed_addresses)s::text[]::cidr[]
 );
 
+-- name: lock_account_name
+-- Held to the commit: of two that make an account of one name, the second waits and finds it.
+select pg_advisory_xact_lock(hashtext('account name'), hashtext(lower(%(name)s::text)));
+
+-- name: find_account_by_name
+select id, name from accounts where lower(name) = lower(%(name)s::text) limit 1;
+
+-- name: delete_account
+delete from accounts where id = %(account_id)s::text;
+
 -- name: lock_account
 -- Whoever counts an account's instances before adding one holds this to the commit.
 select id from accounts where id = %(account_id)s::text for no key update;

@@ -15,9 +15,9 @@ import psycopg
 import pytest
 
 from gateway.database import embedded_site
-from gateway.database.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from gateway.database.embedded import EmbeddedPostgres, EmbeddedPostgresError, EmbeddedStep
 from gateway.database.embedded_postmaster import live_postmaster
-from gateway.database.embedded_site import find_site, is_cluster
+from gateway.database.embedded_site import find_site, holds_cluster, is_cluster
 from tests.fixtures.postgres import public_folder
 
 REPOSITORY = Path(__file__).parents[2]
@@ -297,12 +297,18 @@ async def test_data_that_the_account_cannot_reach_moves_and_says_so(
     refuge, closed = data_dir.with_name("refuge"), data_dir.with_name("closed")
     monkeypatch.setattr(embedded_site, "REFUGE", refuge)
     closed.mkdir(mode=0o700)
+    steps: list[tuple[EmbeddedStep, Path]] = []
+    assert not holds_cluster(closed / "pg")
     with caplog.at_level(logging.WARNING):
-        server = server_at(closed / "pg")
+        server = EmbeddedPostgres(
+            closed / "pg", durable=False, announce=lambda step, data: steps.append((step, data))
+        )
         await server.start()
     await server.stop()
     moved = next(refuge.glob("*/pg"))
     assert str(moved) in caplog.text
+    assert steps[-1] == (EmbeddedStep.STARTING, moved)  # which is the folder to back up
+    assert holds_cluster(closed / "pg")
 
     closed.chmod(0o755)
     assert find_site(closed / "pg").data == moved  # data that exist stay where they are

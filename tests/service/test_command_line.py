@@ -1,15 +1,27 @@
 """The command line as an operator meets it."""
 
 import json
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psycopg
 import pytest
+import typer
 
-from tests.fixtures.service import Client, RunningGateway, free_port, until
+from gateway import __version__
+from gateway.cli import cli
+from tests.fixtures.service import Client, RunningGateway, free_port, run_command, until
 
+README = Path(__file__).parents[2] / "README.md"
 SECRET = {"GATEWAY_ENV": "production", "GATEWAY_SECRET_KEY": "k" * 32}
 
 
@@ -41,7 +53,7 @@ async def test_an_instance_keeps_the_id_and_token_its_clients_know(
     assert (twice.returncode, twice.stdout) == (2, "")
     assert twice.stderr.startswith("gateway: ")
 
-    command(gateway, "instances", "delete", kept_id)
+    command(gateway, "instances", "delete", kept_id, "--yes")
 
     async def status() -> httpx.Response:
         return await client.http.get(f"/instances/{kept_id}/token/{kept_token}/status")
@@ -224,3 +236,114 @@ def test_production_makes_no_demo(tmp_path: Path, command_in: Any, database_url:
 
     assert listed.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_account_is_made_once_named_in_any_case_and_deleted_after_a_yes(
+    command_in: Any, database_url: str
+) -> None:
+    where = {"GATEWAY_ENV": "development"}
+
+    made = values_of(command_in(database_url, "accounts", "create", "Shop", **where).stdout)
+    twice = command_in(database_url, "accounts", "create", "SHOP", fails=True, **where)
+    command_in(database_url, "instances", "create", "Desk", "--account", "shop", **where)
+    unasked = command_in(database_url, "accounts", "delete", "shop", fails=True, **where)
+    deleted = command_in(database_url, "accounts", "delete", "shop", "--yes", **where)
+    left = command_in(database_url, "instances", "list", **where)
+
+    assert (twice.returncode, twice.stdout) == (2, "")
+    assert f"There is an account Shop already, with the id {made['ACCOUNT_ID']}" in twice.stderr
+    assert unasked.returncode == 2
+    assert "deleting asks first, and here is no terminal: add --yes" in unasked.stderr
+    assert deleted.stdout == f"{made['ACCOUNT_ID']}  Shop  deleted\n"
+    assert left.stdout == ""
+
+
+def test_deleting_on_a_terminal_asks(command_in: Any, database_url: str, tmp_path: Path) -> None:
+    where = {"GATEWAY_ENV": "development"}
+    command_in(database_url, "accounts", "create", "Shop", **where)
+
+    def answered(answer: str) -> int:
+        with on_a_terminal(
+            *("accounts", "delete", "Shop"),
+            DATABASE_URL=database_url,
+            GATEWAY_DATA_DIR=str(tmp_path),
+            **where,
+        ) as (process, terminal):
+            asked = read_until(terminal, "[y/N]")
+            assert "Delete account Shop (" in asked
+            assert "with its 0 instances" in asked
+            os.write(terminal, answer.encode())
+            return process.wait(180)
+
+    # It would not be found the next time, if a no or Ctrl-C had deleted it.
+    assert [answered(answer) for answer in ("n\n", "\x03", "y\n")] == [1, 1, 0]
+    assert command_in(database_url, "accounts", "list", **where).stdout == ""
+
+
+@contextmanager
+def on_a_terminal(
+    *arguments: str, **environment: str
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A command whose terminal is the other end of the descriptor."""
+    terminal, theirs = pty.openpty()
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
+    with subprocess.Popen(
+        # A session of its own, so that what is typed there reaches it as a signal.
+        ["setsid", "--ctty", sys.executable, "-m", "gateway", *arguments],
+        env={**inherited, **environment},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        try:
+            yield process, terminal
+        finally:
+            process.kill()
+            os.close(terminal)
+
+
+def read_until(terminal: int, end: str) -> str:
+    shown = ""
+    while end not in shown:
+        shown += os.read(terminal, 4096).decode()
+    return shown
+
+
+def test_the_version_is_printed() -> None:
+    assert run_command("--version").stdout == f"gateway {__version__}\n"
+
+
+def test_a_shell_completes_commands() -> None:
+    asked = {
+        "_GATEWAY_COMPLETE": "complete_bash",
+        "COMP_WORDS": "gateway accounts re",
+        "COMP_CWORD": "2",
+    }
+
+    completed = subprocess.run(
+        [Path(sys.prefix) / "bin" / "gateway"],
+        env={**os.environ, **asked},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+    assert completed.stdout.split() == ["renew-tokens"]
+
+
+def test_each_command_in_readme_is_one_and_can_be_pasted() -> None:
+    lines = re.findall(
+        r"(?:^ +|`)((?:\.venv/bin/)?gateway [^`\n]*)", README.read_text(), re.MULTILINE
+    )
+    known = typer.main.get_command(cli)
+
+    assert len(lines) > 10
+    for line in lines:
+        assert line.startswith(".venv/bin/gateway "), line
+        _program, *words = shlex.split(line, comments=True)
+        command: Any = known
+        while words and hasattr(command, "commands"):
+            assert words[0].startswith("-") or words[0] in command.commands, line
+            command = command.commands.get(words.pop(0), command)

@@ -141,7 +141,7 @@ async def test_half_a_file_is_not_believed(tmp_path: Path) -> None:
 
 
 async def test_the_welcome_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
-    welcome = (await ensure(Accounts(), tmp_path)).as_welcome()
+    welcome = (await ensure(Accounts(), tmp_path)).as_welcome(docs=True)
 
     assert f"curl -X POST '{URL}/instances/INSTANCE/token/TOKEN/send-text'" in welcome
     assert "-H 'Client-Token: CLIENT'" in welcome

@@ -1,0 +1,61 @@
+"""The command line: parses and calls, nothing else."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from gateway import __version__
+from gateway.cli.accounts import accounts
+from gateway.cli.documents import openapi, postman, readme
+from gateway.cli.instances import import_instances, instances
+from gateway.cli.service import doctor, migrate, serve
+from gateway.errors import GatewayError
+from gateway.observability.error_reports import report_error
+
+_REFUSED = 2
+
+cli = typer.Typer(
+    help="A self-hosted WhatsApp gateway that speaks Z-API.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if asked:
+        typer.echo(f"gateway {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="print the version", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    del version  # printed by its callback
+
+
+for command in (serve, migrate, doctor):
+    cli.command()(command)
+cli.add_typer(accounts, name="accounts")
+cli.add_typer(instances, name="instances")
+cli.command("import")(import_instances)
+cli.command()(openapi)
+cli.command()(postman)
+cli.command(hidden=True)(readme)
+
+
+def main() -> None:
+    """Entry point: an error we can name is a sentence and exit code 2."""
+    try:
+        cli()
+    except GatewayError as error:
+        typer.echo(f"gateway: {error}", err=True)
+        sys.exit(_REFUSED)
+    except Exception as error:  # noqa: BLE001 - the last place where it can be reported
+        report_error(error, component="process", severity="fatal")
+        sys.exit(1)

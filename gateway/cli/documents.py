@@ -1,0 +1,36 @@
+"""Commands that print or renew what is made from the contract."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.contract.catalogue import catalogue
+from gateway.contract.openapi import render_openapi
+from gateway.contract.postman import render_collection, render_environment
+from gateway.runtime.readme import renew_file
+
+
+def openapi() -> None:
+    """Print the contract as an OpenAPI document."""
+    _print_json(render_openapi(catalogue()))
+
+
+def postman(
+    *,
+    environment: Annotated[
+        bool, typer.Option("--environment", help="its variables instead")
+    ] = False,
+) -> None:
+    """Print the contract as a Postman collection."""
+    _print_json(render_environment() if environment else render_collection(catalogue()))
+
+
+def readme(file: Path) -> None:
+    """Renew the tables of README.md."""
+    renew_file(file)
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

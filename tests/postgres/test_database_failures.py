@@ -1,0 +1,116 @@
+"""What is said of a database that cannot be used: which one, as whom, and why."""
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from gateway.database.conninfo import check_url
+from gateway.database.migrations import migrate
+from gateway.database.pool import Database, connect_directly
+from gateway.errors import Conflict, DatabaseUnavailable, InvalidSettings, StartRefused
+from gateway.instances.creation import NewAccount, Registry
+from gateway.instances.tokens import TokenVault
+from tests.fixtures.service import free_port
+
+PASSWORD = "a-password-nobody-may-see"
+
+
+async def failure(url: str) -> str:
+    check_url("DATABASE_URL", url)
+    with pytest.raises(DatabaseUnavailable) as caught:
+        await connect_directly(url)
+    assert PASSWORD not in str(caught.value)
+    return str(caught.value)
+
+
+@contextmanager
+def server_without_tls() -> Iterator[int]:
+    """Answers every request for TLS as a Postgres that has none."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(8)
+                connection.sendall(b"N")
+                connection.recv(1)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join()
+
+
+async def test_failure_unknown_host_names_host_database_and_user() -> None:
+    said = await failure(f"postgresql://ana:{PASSWORD}@nowhere.invalid/wa")
+
+    assert said.startswith(
+        "Postgres at nowhere.invalid:5432 cannot be used (database wa, user ana): "
+        "failed to resolve host 'nowhere.invalid'"
+    )
+
+
+async def test_failure_closed_port_names_the_port() -> None:
+    port = free_port()
+
+    assert await failure(f"postgresql://ana:{PASSWORD}@127.0.0.1:{port}/wa") == (
+        f"Postgres at 127.0.0.1:{port} cannot be used (database wa, user ana): Connection refused"
+    )
+
+
+async def test_failure_refused_tls_says_so() -> None:
+    with server_without_tls() as port:
+        said = await failure(f"postgresql://ana:{PASSWORD}@127.0.0.1:{port}/wa?sslmode=require")
+
+    assert said.endswith("server does not support SSL, but SSL was required")
+
+
+async def test_failure_missing_database_quotes_postgres(postgres_server_url: str) -> None:
+    said = await failure(make_conninfo(postgres_server_url, dbname="missing"))
+
+    assert said.endswith('database "missing" does not exist')
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:p@ss@host/x", "postgresql://u:pass/word@host/x"])
+def test_url_with_unescaped_password_is_refused_unquoted(url: str) -> None:
+    with pytest.raises(InvalidSettings, match="write @ as %40") as caught:
+        check_url("DATABASE_URL", url)
+    assert "ss" not in str(caught.value).partition(":")[2].replace("password", "")
+
+
+async def test_migration_without_the_right_to_create_names_the_cure(
+    empty_database_url: str,
+) -> None:
+    with psycopg.connect(empty_database_url, autocommit=True) as connection:
+        connection.execute("create role reader login")
+        try:
+            with pytest.raises(StartRefused, match=r"permission denied .*make this user the owner"):
+                await migrate(make_conninfo(empty_database_url, user="reader"))
+        finally:
+            connection.execute("drop role reader")
+
+
+async def test_accounts_made_at_once_with_one_name_leave_one(database_url: str) -> None:
+    database = Database(database_url)
+    await database.open()
+    registry = Registry(database, TokenVault(("s" * 32,), os.urandom), os.urandom)
+    try:
+        made = await asyncio.gather(
+            *(
+                registry.add_account(name, client_token_required=True, unique_name=True)
+                for name in ("Shop", "SHOP", "shop")
+            ),
+            return_exceptions=True,
+        )
+    finally:
+        await database.pool.close()
+
+    assert sum(isinstance(each, NewAccount) for each in made) == 1
+    assert sum(isinstance(each, Conflict) for each in made) == 2
