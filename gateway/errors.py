@@ -160,7 +160,15 @@ class Unavailable(GatewayError):
 
 
 class DatabaseUnavailable(Unavailable):
-    """Postgres did not answer; whether the statement ran may be unknown."""
+    """Postgres did not answer, or cannot serve now.
+
+    Whether the statement ran may be unknown, unless `refused`: then the server answered that it
+    does not run it.
+    """
+
+    def __init__(self, reason: str, *, refused: bool = False) -> None:
+        super().__init__(reason)
+        self.refused = refused
 
 
 class SessionUnavailable(Unavailable):

@@ -249,9 +249,15 @@ class Gateway:
         if self._settings.env != "development" or self._worker not in _FIRST:
             return
         vault = TokenVault(secrets_of(self._settings, os.urandom), os.urandom)
-        demo = await ensure_demo(
-            Registry(database, vault, os.urandom), self._settings.data_dir, self.base_url
-        )
+        registry = Registry(database, vault, os.urandom)
+        while True:
+            try:
+                demo = await ensure_demo(registry, self._settings.data_dir, self.base_url)
+            except DatabaseUnavailable as error:
+                logger.warning("database_unavailable", component="demo", error=str(error))
+                await self._clock.sleep(_PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS)
+            else:
+                break
         self._announce(demo.as_welcome())
 
     def _mount_providers(self, engines: Mapping[str, Engine], instances: Instances) -> None:

@@ -41,7 +41,14 @@ OLD_HAND_BACK = (
 class QuickClock(Clock):
     """Waits for an event as long as it takes; any other pause is short."""
 
+    def __init__(self, bell: asyncio.Event) -> None:
+        self._bell = bell
+        self.asleep = asyncio.Event()
+        """The worker has found nothing and waits for its bell."""
+
     async def wait(self, event: asyncio.Event, timeout_seconds: float | None) -> bool:
+        if event is self._bell:
+            self.asleep.set()
         short = None if timeout_seconds is None else min(timeout_seconds, 0.05)
         return await super().wait(event, short)
 
@@ -53,13 +60,16 @@ async def bad_node(url: str) -> AsyncIterator[tuple[BadConnection, Node]]:
 
 
 @asynccontextmanager
-async def running_worker(node: Node, line: Instance) -> AsyncIterator[tuple[Phone, asyncio.Event]]:
+async def running_worker(
+    node: Node, line: Instance
+) -> AsyncIterator[tuple[Phone, asyncio.Event, QuickClock]]:
     """A worker whose pauses are short; only the event wakes it when it sleeps."""
     phone, bell, leaving = Phone(), asyncio.Event(), asyncio.Event()
-    desk = replace(node.desk(), clock=QuickClock())
+    clock = QuickClock(bell)
+    desk = replace(node.desk(), clock=clock)
     running = asyncio.create_task(Worker(node.live(line, phone), desk, bell).run_until(leaving))
     try:
-        yield phone, bell
+        yield phone, bell, clock
     finally:
         leaving.set()
         bell.set()
@@ -82,7 +92,7 @@ async def test_worker_continues_after_a_lost_answer(
     async with bad_node(database_url) as (connection, node):
         await fill(node, line, *texts)
         connection.lose(statement, cut)
-        async with running_worker(node, line) as (phone, bell):
+        async with running_worker(node, line) as (phone, bell, _clock):
             sent = [await phone.sent.get()]
             await connection.lost.wait()
             if cut is Cut.MEANWHILE:
@@ -106,7 +116,7 @@ async def test_worker_that_drops_a_row_between_claim_and_start_gets_it_again(
     async with bad_node(database_url) as (connection, node):
         await fill(node, line, "1", "2")
         connection.lose(SENT_TODAY, Cut.BEFORE)
-        async with running_worker(node, line) as (phone, _bell):
+        async with running_worker(node, line) as (phone, _bell, _clock):
             assert [await phone.sent.get(), await phone.sent.get()] == ["1", "2"]
 
     assert connection.cuts == 1
@@ -119,8 +129,9 @@ async def test_late_claim_of_a_sleeping_worker_is_found_without_a_wake_up(
     async with bad_node(database_url) as (connection, node):
         await fill(node, line, "1")
         connection.lose(CLAIM, Cut.MEANWHILE)
-        async with running_worker(node, line) as (phone, _bell):
+        async with running_worker(node, line) as (phone, _bell, clock):
             assert await phone.sent.get() == "1"
+            await clock.asleep.wait()
             await fill(node, line, "2")
             await take_late(connection)
             assert await phone.sent.get() == "2"
@@ -132,11 +143,11 @@ async def test_late_claim_after_its_successor_is_answered_by_the_next_one(
     (line,) = await add_lines(operator, 1)
     memory = line_of(line)
     async with bad_node(database_url) as (connection, node):
-        await fill(node, line, "1", "2", "3")
+        await fill(node, line, "1", "2", "3", "4")
         connection.lose(CLAIM, Cut.MEANWHILE)
         with pytest.raises(DatabaseUnavailable):
             await node.claimer.claim(memory)
-        assert len(await node.send_all(memory, most=1)) == 1
+        assert len(await node.send_all(memory, most=2)) == 2
         await take_late(connection)
         assert await rows(operator, STATE + " order by id") == [
             ("processing", 0, False),
@@ -145,7 +156,7 @@ async def test_late_claim_after_its_successor_is_answered_by_the_next_one(
 
         claimed = await node.claim(memory)
 
-        assert claimed.payload["message"] == "2"
+        assert claimed.payload["message"] == "3"
         assert await node.starter.start(claimed)
 
 
