@@ -174,7 +174,12 @@ class Gateway:
         self._services = build_services(ground, callbacks, sessions, queue)
         self._relay_desk = sessions.relay_desk
         stages.start(Floor.DATABASE, {"notifications": notifications})
-        gauges = Gauges(database, self._metrics, self._clock)
+        gauges = Gauges(
+            database,
+            self._metrics,
+            self._clock,
+            pace_max_seconds=self._settings.pace_max_seconds,
+        )
         self._metrics.watch_pool(database.pool.get_stats)
         stages.start(
             Floor.SENDERS, {"gauges": gauges, "loop probe": LoopProbe(self._metrics, self._clock)}

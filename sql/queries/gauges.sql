@@ -27,7 +27,7 @@ group by 1;
 
 -- name: stuck_heads
 -- Lines that could move and do not: a due head while nothing of the line is being sent, or a row
--- that was claimed two minutes ago and whose attempt has not started.
+-- that was claimed two minutes and the longest pause ago and whose attempt has not started.
 select l.instance_id, head.id
 from instance_lines l
 cross join lateral (
@@ -47,6 +47,9 @@ from message_queue q
 join instance_lines l
     on l.instance_id = q.instance_id and l.connected and not l.paused
     and (l.hold_until is null or l.hold_until <= now())
+join instances i on i.id = q.instance_id
 where q.status = 'processing' and q.attempt_started_at is null
-    and q.claimed_at < now() - interval '2 minutes'
+    and q.claimed_at < now() - interval '2 minutes' - make_interval(
+        secs => coalesce(i.pace_max_seconds, %(pace_max_seconds)s::double precision)
+    )
 limit 100;

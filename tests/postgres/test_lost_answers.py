@@ -266,22 +266,25 @@ async def test_claimed_row_that_does_not_start_wakes_its_worker_at_the_sweep(
 async def test_gauge_counts_a_row_claimed_and_not_started_for_two_minutes(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    stuck, young, started, paused = await add_lines(operator, 4)
+    stuck, young, started, paused, slow = await add_lines(operator, 5)
+    await operator.execute(
+        "update instances set pace_min_seconds = 1, pace_max_seconds = 60 where id = %s", [slow.id]
+    )
     async with running_node(database_url) as node:
-        for line in (stuck, young, started, paused):
+        for line in (stuck, young, started, paused, slow):
             await fill(node, line, "1", "2")
             claimed = await node.claim(line_of(line))
             if line is started:
                 assert await node.starter.start(claimed)
         await operator.execute(
-            """update message_queue set claimed_at = now() - interval '121 seconds'
+            """update message_queue set claimed_at = now() - interval '126 seconds'
                where status = 'processing' and instance_id <> %s""",
             [young.id],
         )
         await operator.execute(
             "update instance_lines set paused = true where instance_id = %s", [paused.id]
         )
-        gauges = Gauges(node.database, Metrics(), Clock())
+        gauges = Gauges(node.database, Metrics(), Clock(), pace_max_seconds=5.0)
         await gauges._look()
         assert await gauges.queue_lag() is None
         await gauges._look()
