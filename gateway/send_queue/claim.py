@@ -66,7 +66,7 @@ class Line:
     `claim_id` is made before the worker asks and stays until it brings a row. Where an answer was
     lost, asking again with the same id finds the row that the lost claim took. A statement whose
     connection is gone can still arrive after that and take another row, so an id with a lost
-    answer is `doubtful`: each later claim names it too.
+    answer is `doubtful`: each later claim names it too. So is the id of a row that was dropped.
     """
 
     instance_id: str
@@ -76,7 +76,7 @@ class Line:
     served: dict[Priority, float] = field(default_factory=lambda: dict.fromkeys(_LANES, 0.0))
     claim_id: uuid.UUID | None = None
     last_claim_id: uuid.UUID | None = None
-    """Of the last row that came. The worker asks again only once it holds that row no more."""
+    """Of the last row that came."""
     answer_lost: bool = False
     """Whether an answer to a claim with `claim_id` was lost."""
     doubtful: deque[uuid.UUID] = field(default_factory=lambda: deque(maxlen=_MAX_DOUBTFUL_CLAIMS))
@@ -99,9 +99,10 @@ class Line:
         self.claimed_up_to[lane] = claimed.position
         self._end_claim()
 
-    def earlier_claim_ids(self) -> list[uuid.UUID]:
-        """Claims other than the current one under which a row may lie unanswered."""
-        return [*self.doubtful, *([self.last_claim_id] if self.last_claim_id else [])]
+    def drop_row(self) -> None:
+        """The worker holds the last row no more, and could not say what became of it."""
+        if self.last_claim_id and self.last_claim_id not in self.doubtful:
+            self.doubtful.append(self.last_claim_id)
 
     def _end_claim(self) -> None:
         if self.answer_lost and self.claim_id:
@@ -176,7 +177,7 @@ class Claimer:
             instance_ids=[line.instance_id for line in lines],
             epochs=[line.epoch for line in lines],
             claim_ids=[line.claim_id for line in lines],
-            earlier_claim_ids=[known for line in lines for known in line.earlier_claim_ids()],
+            earlier_claim_ids=[claim_id for line in lines for claim_id in line.doubtful],
             reordered=[line.reordered for line in lines],
             first=[int(first) for first, _, _ in lanes],
             second=[int(second) for _, second, _ in lanes],

@@ -91,6 +91,7 @@ class Worker:
                     await self._carry(claimed, leaving)
             except DatabaseUnavailable as error:
                 self._log.warning("line_waits_for_database", error=str(error))
+                self._line.drop_row()
                 now = self._desk.clock.monotonic_seconds()
                 self._late_until = now + _LATE_STATEMENT_SECONDS
                 await self._desk.clock.wait(leaving, _PAUSE_AFTER_TROUBLE_SECONDS)

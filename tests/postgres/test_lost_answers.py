@@ -169,6 +169,8 @@ async def test_row_claimed_twice_is_started_by_the_later_claim_only(
     async with running_node(database_url) as node:
         await fill(node, line, "1")
         slow = await node.claim(memory)
+        assert await node.claimer.claim(memory) is None
+        memory.drop_row()
         later = await node.claim(memory)
 
         assert (later.id, later.claimed_epoch) == (slow.id, slow.claimed_epoch)
