@@ -110,7 +110,18 @@ async def test_worker_continues_after_a_lost_answer(
 async def test_worker_that_drops_a_row_between_claim_and_start_gets_it_again(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    """The database goes away while the day's messages are counted."""
+    """The database goes away while the day's messages are counted.
+
+    No claim grows old here, so that nothing but its id can bring the row back.
+    """
+    await operator.execute(
+        """create function stay_young() returns trigger language plpgsql as $$
+           begin new.claimed_at := 'infinity'; return new; end $$"""
+    )
+    await operator.execute(
+        """create trigger young before update on message_queue
+           for each row execute function stay_young()"""
+    )
     (line,) = await add_lines(operator, 1)
     line = replace(line, daily_limit=10)
     async with bad_node(database_url) as (connection, node):
