@@ -110,10 +110,15 @@ class Conflict(CallerError):
 
 
 class BodyTooLarge(CallerError):
-    """The body exceeds the limit of the route."""
+    """The body exceeds the limit of the route, or what it holds beside its files does."""
 
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"The body is larger than {limit_bytes} bytes")
+    def __init__(self, limit_bytes: int, *, beside_files: bool = False) -> None:
+        super().__init__(
+            f"Without its files the body is larger than {limit_bytes} bytes: send less beside the "
+            "files, or have GATEWAY_MAX_BODY_BYTES raised"
+            if beside_files
+            else f"The body is larger than {limit_bytes} bytes"
+        )
 
 
 class UnsupportedContentType(CallerError):
@@ -160,7 +165,15 @@ class Unavailable(GatewayError):
 
 
 class DatabaseUnavailable(Unavailable):
-    """Postgres did not answer; whether the statement ran may be unknown."""
+    """Postgres did not answer, or cannot serve now.
+
+    Whether the statement ran may be unknown, unless `refused`: then the server answered that it
+    does not run it.
+    """
+
+    def __init__(self, reason: str, *, refused: bool = False) -> None:
+        super().__init__(reason)
+        self.refused = refused
 
 
 class SessionUnavailable(Unavailable):

@@ -143,10 +143,12 @@ class Settings(BaseModel):
         365, ge=0, description="days that history is kept, in whole months; 0: for ever"
     )
     max_body_bytes: int = Field(
-        1_048_576, ge=1_024, description="largest request body without a file in it"
+        1_048_576,
+        ge=1_024,
+        description="bytes of the largest request body without its files; more is answered 413",
     )
     max_media_body_bytes: int = Field(
-        104_857_600, ge=1_024, description="largest request body with a file in it"
+        104_857_600, ge=1_024, description="bytes of the largest request body with its files"
     )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], SPLIT_LIST] = Field(
         (),

@@ -588,6 +588,8 @@ CREATE TABLE public.message_queue (
     payload jsonb NOT NULL,
     last_error text,
     expires_at timestamp with time zone,
+    claim_id uuid,
+    claimed_at timestamp with time zone,
     CONSTRAINT failures_are_explained CHECK (((status <> 'failed'::text) OR (last_error IS NOT NULL))),
     CONSTRAINT known_priority CHECK (((priority >= 0) AND (priority <= 2))),
     CONSTRAINT known_status CHECK ((status = ANY (ARRAY['failed'::text, 'pending'::text, 'processing'::text, 'scheduled'::text]))),
@@ -595,6 +597,10 @@ CREATE TABLE public.message_queue (
     CONSTRAINT processing_is_claimed CHECK (((status = 'processing'::text) = (claimed_epoch IS NOT NULL)))
 )
 WITH (fillfactor='80');
+
+COMMENT ON COLUMN public.message_queue.claim_id IS 'Made by the worker before it asks. Counts only while the row is processing; a node of an older version leaves an old value behind.';
+
+COMMENT ON COLUMN public.message_queue.claimed_at IS 'When that claim was made, by the database''s clock.';
 
 CREATE FUNCTION public.reported_status_v1(q public.message_queue) RETURNS text
     LANGUAGE sql IMMUTABLE

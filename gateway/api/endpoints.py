@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -17,7 +18,7 @@ from starlette.types import Send as SendMessage
 from gateway.administration.audit import Audit
 from gateway.api.caller import Reception
 from gateway.api.json_response import JsonResponse
-from gateway.api.lifting import Lifter
+from gateway.api.lifting import Lifter, with_files_back
 from gateway.api.request_body import read_json
 from gateway.api.routes import Route, RouteTable
 from gateway.clock import Clock
@@ -110,7 +111,7 @@ class Endpoint:
     ) -> Response:
         body: Any = {}
         if request.method not in _BODYLESS:
-            _raw, body = await read_json(request, limit_bytes=self._limit(declared.carries_media))
+            body = await self._body(request, declared, services)
         if declared.bare_list and isinstance(body, list):
             body = {declared.bare_list: body}
         operation = build(
@@ -131,9 +132,23 @@ class Endpoint:
                 return _as_response(declared, await room.answer(subject, operation))
         raise AssertionError(f"nobody answers {declared.__name__}")
 
-    def _limit(self, carries_media: bool) -> int:  # noqa: FBT001 - a fact about the type, not a switch
+    async def _body(
+        self, request: Request, declared: type[Operation[Any]], services: Services
+    ) -> Any:  # noqa: ANN401 - JSON may say anything
         settings = self._settings
-        return settings.max_media_body_bytes if carries_media else settings.max_body_bytes
+        if not declared.carries_media:
+            limit_bytes = max(settings.max_body_bytes, declared.min_body_limit_bytes)
+            return (await read_json(request, limit_bytes=limit_bytes))[1]
+        async with services.intake.spool.folder() as folder:
+            lifter = self._lifter(folder)
+            _fingerprint, body = await read_json(
+                request, limit_bytes=settings.max_media_body_bytes, lifter=lifter
+            )
+            return await asyncio.to_thread(with_files_back, body, lifter.lifted)
+
+    def _lifter(self, folder: Path) -> Lifter:
+        limit_bytes = self._settings.max_body_bytes
+        return Lifter(folder, self._turns, os.urandom, limit_bytes=limit_bytes)
 
 
 class AccountEndpoint(Endpoint):
@@ -211,15 +226,17 @@ class InstanceEndpoint(Endpoint):
         services: Services,
     ) -> tuple[bytes, Send]:
         """What tells this request from others, and the message, its files kept."""
-        limit_bytes = self._limit(declared.carries_media)
+        settings = self._settings
         if not declared.carries_media:
-            fingerprint, body = await read_json(request, limit_bytes=limit_bytes)
+            fingerprint, body = await read_json(request, limit_bytes=settings.max_body_bytes)
             message = build(declared, body, path=route.parameters)
             self._admission.check(instance, message)
             return fingerprint, message
         async with services.intake.spool.folder() as folder:
-            lifter = Lifter(folder, self._turns, os.urandom)
-            fingerprint, body = await read_json(request, limit_bytes=limit_bytes, lifter=lifter)
+            lifter = self._lifter(folder)
+            fingerprint, body = await read_json(
+                request, limit_bytes=settings.max_media_body_bytes, lifter=lifter
+            )
             message = build(declared, body, path=route.parameters)
             self._admission.check(instance, message)
             message = await services.intake.keep_files(instance.id, message, lifter.lifted, folder)

@@ -24,16 +24,22 @@ async def read_json(
     With a *lifter*, files go to disk while they arrive and leave their names.
 
     Raises:
-        BodyTooLarge: it exceeds *limit_bytes*; the rest is thrown away.
+        BodyTooLarge: it exceeds *limit_bytes*, or what remains without its files exceeds the limit
+            of the lifter; the rest is thrown away.
         UnsupportedContentType: there is a body and it is not JSON.
         InvalidRequest: it is broken, or holds a character Postgres cannot keep.
     """
-    pieces = _pieces(request, limit_bytes)
+    stream = request.stream()
+    pieces = _pieces(request, stream, limit_bytes)
     if lifter is None:
         raw = b"".join([piece async for piece in pieces])
         return raw, _parse(request, raw)
     async for piece in pieces:
-        await lifter.take(piece)
+        try:
+            await lifter.take(piece)
+        except BodyTooLarge:
+            await _hear_out(stream)
+            raise
     return lifter.fingerprint(), _parse(request, lifter.finish())
 
 
@@ -53,10 +59,12 @@ def _parse(request: Request, raw: bytes) -> Any:  # noqa: ANN401 - JSON may say 
     return parsed
 
 
-async def _pieces(request: Request, limit_bytes: int) -> AsyncIterator[bytes]:
+async def _pieces(
+    request: Request, stream: AsyncIterator[bytes], limit_bytes: int
+) -> AsyncIterator[bytes]:
     length = request.headers.get("content-length", "")
     announced_bytes = int(length) if length.isdigit() else 0
-    size, stream = 0, request.stream()
+    size = 0
     try:
         if announced_bytes > limit_bytes:
             if "100-continue" not in request.headers.get("expect", "").lower():

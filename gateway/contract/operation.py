@@ -54,6 +54,8 @@ class Operation(Documented, Generic[Result]):
     """The field that the body is, where the body is a list."""
     carries_media: ClassVar[bool] = False
     """A body with a file in it may be large."""
+    min_body_limit_bytes: ClassVar[int] = 0
+    """Bodies up to this size are read even where the setting for bodies is smaller."""
     remembered_seconds: ClassVar[float] = 0
     """How long the session's answer may be given again, unless the instance changes something."""
     asks: "ClassVar[type[Operation[Any]] | None]" = None

@@ -46,7 +46,7 @@ class Notifications:
             try:
                 await self._listen(stopping)
                 pause = 0.1
-            except psycopg.OperationalError as error:
+            except psycopg.Error as error:
                 logger.warning("notifications_lost", error=type(error).__name__)
                 await self._clock.wait(stopping, pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)

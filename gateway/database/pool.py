@@ -36,18 +36,34 @@ _PLANS_LAST_SECONDS, _PLANS_LAST_USES = 5.0, 10
 
 Row = TypeVar("Row")
 
+# These say that this server, or this connection through a pooler, cannot serve now: the server was
+# made read-only (a failover in place, a full disk) or ended an idle transaction, or the pooler's
+# connection does not know a prepared statement, or knows one of that name. Another connection may
+# lead to a server that can.
+_REFUSED = (
+    errors.ReadOnlySqlTransaction,
+    errors.IdleInTransactionSessionTimeout,
+    errors.TransactionTimeout,
+    errors.InvalidSqlStatementName,
+    errors.DuplicatePreparedStatement,
+)
+
 # These say that the statement lost a race, not that the server is gone.
 _LOST_A_RACE = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
 
 
 @contextmanager
 def driver_errors_translated() -> Iterator[None]:
-    """Turns a database that is out of reach into DatabaseUnavailable; lets the rest through."""
+    """Turns a database that cannot serve now into DatabaseUnavailable; lets the rest through."""
     try:
         yield
     except _LOST_A_RACE as error:
         _forget_values(error)
         raise
+    except _REFUSED as error:
+        raise DatabaseUnavailable(
+            f"Postgres cannot serve now: {type(error).__name__}", refused=True
+        ) from error
     except (OperationalError, InterfaceError, PoolTimeout, PoolClosed, TooManyRequests) as error:
         raise DatabaseUnavailable(f"Postgres did not answer: {type(error).__name__}") from error
     except Error as error:
@@ -168,8 +184,12 @@ class Database:
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         with driver_errors_translated():
             async with self._turns, self.pool.connection() as connection:
-                await self._plan_anew(connection)
-                yield connection
+                try:
+                    await self._plan_anew(connection)
+                    yield connection
+                except _REFUSED:
+                    await connection.close()  # the pool then opens another
+                    raise
 
     async def _plan_anew(self, connection: AsyncConnection) -> None:
         """A plan made for an empty table would be kept for a minute, however fast it fills."""
@@ -186,9 +206,12 @@ class Database:
             yield connection
 
     async def ping(self) -> None:
-        """Raises DatabaseUnavailable unless Postgres answers."""
+        """Raises DatabaseUnavailable unless Postgres answers and takes writes."""
         async with self.connection() as connection:
-            await connection.execute("select 1")
+            cursor = await connection.execute("show transaction_read_only")
+            if await cursor.fetchone() == ("on",):
+                await connection.close()  # another one may lead to a server that is not
+                raise DatabaseUnavailable("Postgres is read-only", refused=True)
 
     async def fetch_all(self, row: type[Row], statement: SQL, **parameters: object) -> list[Row]:
         """Every row as an instance of *row*, whose fields are named as the columns."""

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import psycopg
+
 from gateway.clock import Clock
 from gateway.errors import Unavailable
 from gateway.media.storing import MediaStore
@@ -20,6 +22,6 @@ class Sweeper:
         while not stopping.is_set():
             try:
                 await self._store.sweep()
-            except (Unavailable, OSError) as error:
+            except (Unavailable, OSError, psycopg.Error) as error:
                 logger.warning("media_sweep_delayed", error=str(error))
             await self._clock.wait(stopping, _SWEEP_SECONDS)

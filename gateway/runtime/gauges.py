@@ -51,8 +51,12 @@ class _Head:
 class Gauges:
     """Part of the service."""
 
-    def __init__(self, database: Database, metrics: Metrics, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, metrics: Metrics, clock: Clock, *, pace_max_seconds: float
+    ) -> None:
+        """*pace_max_seconds* is the longest pause of an instance that sets none of its own."""
         self._database, self._metrics, self._clock = database, metrics, clock
+        self._pace_max_seconds = pace_max_seconds
         self._outbox_lag_seconds = 0.0
         self._heads: set[_Head] = set()
         self._stuck: set[_Head] = set()
@@ -81,7 +85,10 @@ class Gauges:
         self._metrics.sessions.clear()
         for row in await self._database.fetch_all(_Sessions, _SESSIONS):
             self._metrics.sessions.labels(row.state).set(row.instances)
-        heads = set(await self._database.fetch_all(_Head, _STUCK_HEADS))
+        stuck = await self._database.fetch_all(
+            _Head, _STUCK_HEADS, pace_max_seconds=self._pace_max_seconds
+        )
+        heads = set(stuck)
         # A head is between two messages for a moment; one that still is there was forgotten.
         self._stuck, self._heads = heads & self._heads, heads
 

@@ -1,11 +1,14 @@
-"""HTTP connections whose answers leave in one piece."""
+"""HTTP connections whose answers leave in one piece, and which keep to HTTP/1.1 and WebSocket."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _HEAD = b"HTTP/1."
+_OF_THE_UPGRADE = frozenset({b"upgrade", b"http2-settings"})
 
 
 class OneWriteProtocol(HttpToolsProtocol):
@@ -14,6 +17,68 @@ class OneWriteProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         holding = HoldingHeads(cast("asyncio.Transport", transport), self.loop)
         super().connection_made(cast("asyncio.Transport", holding))
+        self._declined_head = b""
+        """Of a request whose upgrade is declined, as it is to be parsed again."""
+
+    def data_received(self, data: bytes) -> None:
+        """Parses *data*; an upgrade that is declined is parsed again without its headers.
+
+        The parser takes a request that offers an upgrade to end with its headers, body or not. To
+        decline is to go on in HTTP/1.1 (RFC 9110, 7.8), as Java's HttpClient expects of each POST.
+        """
+        self._unset_keepalive_if_required()
+        try:
+            while data:
+                data = self._parse(data)
+        except httptools.HttpParserError:
+            message = "Invalid HTTP request received."
+            self.logger.warning(message)
+            self.send_400_response(message)
+
+    def _parse(self, data: bytes) -> bytes:
+        """What is left to parse."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._declined_head:
+                head, self._declined_head = self._declined_head, b""
+                return head + data[upgrade.args[0] :]
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            else:  # CONNECT
+                self._unsupported_upgrade_warning()
+        return b""
+
+    def on_headers_complete(self) -> None:
+        offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if offered and not self._should_upgrade():
+            self._declined_head = self._head_without_upgrade()
+        else:
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self._declined_head:
+            super().on_message_complete()
+
+    def _should_upgrade(self) -> bool:
+        """A WebSocket begins with GET (RFC 6455, 4.1)."""
+        return self.parser.get_method() == b"GET" and super()._should_upgrade()
+
+    def _head_without_upgrade(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/" + version]
+        lines += [name + b": " + value for name, value in _without_upgrade(self.headers)]
+        return b"\r\n".join((*lines, b"", b""))
+
+
+def _without_upgrade(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
+    """Without the offer; what `Connection` names besides stays."""
+    for name, value in headers:
+        if name == b"connection":
+            tokens = (token.strip() for token in value.split(b","))
+            yield name, b", ".join(t for t in tokens if t.lower() not in _OF_THE_UPGRADE)
+        elif name not in _OF_THE_UPGRADE:
+            yield name, value
 
 
 class HoldingHeads:

@@ -57,10 +57,9 @@ def build_queue(ground: Ground, sessions: Sessions, told: Callable[[], None]) ->
         daily_limit=settings.daily_limit,
         warm_up_days=settings.warm_up_days,
     )
-    claimer, starter = Claimer(database), Starter(database)
-    recorder = Recorder(
-        database, clock, uuids_from(Stock(os.urandom)), told=all_of(told, followers.look_again)
-    )
+    new_uuid = uuids_from(Stock(os.urandom))
+    claimer, starter = Claimer(database, new_uuid), Starter(database)
+    recorder = Recorder(database, clock, new_uuid, told=all_of(told, followers.look_again))
     rescue = Rescue(database, recorder, policy)
     coordinator = Coordinator(
         sessions.keeper.connected,

@@ -197,7 +197,12 @@ class Gateway:
         self._services = build_services(ground, callbacks, sessions, queue)
         self._relay_desk = sessions.relay_desk
         stages.start(Floor.DATABASE, {"notifications": notifications})
-        gauges = Gauges(database, self._metrics, self._clock)
+        gauges = Gauges(
+            database,
+            self._metrics,
+            self._clock,
+            pace_max_seconds=self._settings.pace_max_seconds,
+        )
         self._metrics.watch_pool(database.pool.get_stats)
         stages.start(
             Floor.SENDERS, {"gauges": gauges, "loop probe": LoopProbe(self._metrics, self._clock)}
@@ -281,10 +286,16 @@ class Gateway:
         if self._settings.env != "development" or self._worker not in _FIRST:
             return
         vault = TokenVault(secrets_of(self._settings, os.urandom), os.urandom)
-        with data_dir_errors_named(self._settings.data_dir):
-            demo = await ensure_demo(
-                Registry(database, vault, os.urandom), self._settings.data_dir, self.base_url
-            )
+        registry = Registry(database, vault, os.urandom)
+        while True:
+            try:
+                with data_dir_errors_named(self._settings.data_dir):
+                    demo = await ensure_demo(registry, self._settings.data_dir, self.base_url)
+            except DatabaseUnavailable as error:
+                logger.warning("database_unavailable", component="demo", error=str(error))
+                await self._clock.sleep(_PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS)
+            else:
+                break
         self._announce(demo.as_welcome(docs=self._settings.docs))
 
     def _mount_providers(self, engines: Mapping[str, Engine], instances: Instances) -> None:

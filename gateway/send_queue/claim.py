@@ -1,7 +1,9 @@
 """Takes the head of a line, for all workers of this process in one statement."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -10,12 +12,14 @@ from gateway.batching import Batch
 from gateway.contract.send import Priority
 from gateway.database.pool import Database
 from gateway.database.queries import query
+from gateway.errors import DatabaseUnavailable
 
 _CLAIM = query("send_queue", "claim")
 _SLEEP_LINES = query("send_queue", "sleep_lines")
 _SENT_TODAY = query("send_queue", "sent_today")
 
 _FIRST_POSITION = -(2**63)
+_MAX_DOUBTFUL_CLAIMS = 8
 _LANES: Final = tuple(Priority)
 _WEIGHTS: Final[Mapping[Priority, int]] = {
     Priority.HIGH: 4,
@@ -42,6 +46,8 @@ class Claimed:
     max_attempts: int
     created_at: datetime
     claimed_epoch: int
+    claim_id: uuid.UUID | None
+    """Of the claim that took it; None where a node of an older version did."""
     reordered: int
 
 
@@ -56,6 +62,11 @@ class Line:
     `served` is how far each lane has come, in messages divided by weight: the lane that is
     furthest behind goes next. `claimed_up_to` spares the claim the dead versions of rows that
     left; a row that appears before it raises the line's `reordered`.
+
+    `claim_id` is made before the worker asks and stays until it brings a row. Where an answer was
+    lost, asking again with the same id finds the row that the lost claim took. A statement whose
+    connection is gone can still arrive after that and take another row, so an id with a lost
+    answer is `doubtful`: each later claim names it too. So is the id of a row that was dropped.
     """
 
     instance_id: str
@@ -63,6 +74,12 @@ class Line:
     reordered: int = -1
     claimed_up_to: dict[Priority, int] = field(default_factory=_nothing_claimed)
     served: dict[Priority, float] = field(default_factory=lambda: dict.fromkeys(_LANES, 0.0))
+    claim_id: uuid.UUID | None = None
+    last_claim_id: uuid.UUID | None = None
+    """Of the last row that came."""
+    answer_lost: bool = False
+    """Whether an answer to a claim with `claim_id` was lost."""
+    doubtful: deque[uuid.UUID] = field(default_factory=lambda: deque(maxlen=_MAX_DOUBTFUL_CLAIMS))
 
     def lanes(self) -> list[Priority]:
         """In the order in which they are to be tried."""
@@ -80,6 +97,17 @@ class Line:
             self.reordered = claimed.reordered
             self.claimed_up_to = _nothing_claimed()
         self.claimed_up_to[lane] = claimed.position
+        self._end_claim()
+
+    def drop_row(self) -> None:
+        """The worker holds the last row no more, and could not say what became of it."""
+        if self.last_claim_id and self.last_claim_id not in self.doubtful:
+            self.doubtful.append(self.last_claim_id)
+
+    def _end_claim(self) -> None:
+        if self.answer_lost and self.claim_id:
+            self.doubtful.append(self.claim_id)
+        self.last_claim_id, self.claim_id, self.answer_lost = self.claim_id, None, False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +127,8 @@ class Day:
 class Claimer:
     """Part of the service."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, new_uuid: Callable[[], uuid.UUID] = uuid.uuid4) -> None:
+        self._database, self._new_uuid = database, new_uuid
         self._claims = Batch[Line, Claimed | None](self._claim)
         self._sleeps = Batch[Line, float | None](self._sleep)
 
@@ -110,8 +138,19 @@ class Claimer:
             group.create_task(self._sleeps.run_until(stopping))
 
     async def claim(self, line: Line) -> Claimed | None:
-        """The head of the line, or None: empty, held, paused, or just being changed."""
-        claimed = await self._claims.ask(line)
+        """The head of the line, or None: empty, held, paused, or just being changed.
+
+        To be called only by a worker that holds no row of the line.
+
+        Raises:
+            DatabaseUnavailable: a row may have been claimed; the next call with *line* gets it.
+        """
+        line.claim_id = line.claim_id or self._new_uuid()
+        try:
+            claimed = await self._claims.ask(line)
+        except DatabaseUnavailable:
+            line.answer_lost = True
+            raise
         if claimed:
             line.remember(claimed)
         return claimed
@@ -137,6 +176,8 @@ class Claimer:
             _CLAIM,
             instance_ids=[line.instance_id for line in lines],
             epochs=[line.epoch for line in lines],
+            claim_ids=[line.claim_id for line in lines],
+            earlier_claim_ids=[claim_id for line in lines for claim_id in line.doubtful],
             reordered=[line.reordered for line in lines],
             first=[int(first) for first, _, _ in lanes],
             second=[int(second) for _, second, _ in lanes],

@@ -5,7 +5,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from gateway.bells import ringing
+from gateway.errors import DatabaseUnavailable
 from gateway.observability.error_reports import report_error
+from gateway.observability.logging import logger
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.worker import Desk, Worker
 from gateway.sessions.live import Connected, LiveSession
@@ -72,6 +74,14 @@ class Coordinator:
                 with live.in_use():
                     await self._rescue.settle(live)
                     await Worker(live, self._desk, post.bell).run_until(post.leaving)
+            except DatabaseUnavailable as error:
+                logger.warning(
+                    "database_unavailable",
+                    component="worker",
+                    instance_id=instance_id,
+                    error=str(error),
+                )
+                await self._desk.clock.wait(post.leaving, _PAUSE_AFTER_A_CRASH_SECONDS)
             except Exception as error:  # noqa: BLE001 - one line must not take the others down
                 report_error(error, component="worker", instance_id=instance_id)
                 await self._desk.clock.wait(post.leaving, _PAUSE_AFTER_A_CRASH_SECONDS)

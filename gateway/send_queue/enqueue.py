@@ -38,6 +38,7 @@ _OPTED_OUT = query("people", "opted_out")
 NOTE_OFFSET: Final = query("send_queue", "note_offset")
 
 _PATIENCE_SECONDS = 5.0  # a restart of Postgres is not the caller's business
+_PAUSE_WHEN_REFUSED_SECONDS = 0.25
 _LOOK_UP_SECONDS = 15.0
 _ROUNDS_BEFORE_DOUBT = 50
 _STORED = ("accepted", "replayed")  # admissions after which the queue has the message
@@ -190,16 +191,24 @@ class Enqueuer:
                 is_sent = True
                 judged = await self._insert(connection, flush_id, requests)
         except DatabaseUnavailable as error:
-            if is_sent:
+            if is_sent and not error.refused:
                 return await self._look_up(flush_id, requests)
-            now = self._clock.monotonic_seconds()
-            return [NOT_NOW if now < request.give_up_at else error for request in requests]
+            return await self._later(requests, error)
         answers = {row.ordinal: _answer(row, requests[row.ordinal]) for row in judged}
         self._wake_own(judged, requests)
         return [
             answers[n] if n in answers else await self._deferred(request)
             for n, request in enumerate(requests)
         ]
+
+    async def _later(
+        self, requests: list[_Request], error: DatabaseUnavailable
+    ) -> Sequence[Exception | NotNow]:
+        """Nothing was accepted: again while the requests can wait."""
+        if error.refused:  # at once, where a connection that fails takes its time
+            await self._clock.sleep(_PAUSE_WHEN_REFUSED_SECONDS)
+        now = self._clock.monotonic_seconds()
+        return [NOT_NOW if now < request.give_up_at else error for request in requests]
 
     async def _insert(
         self, connection: AsyncConnection, flush_id: uuid.UUID, requests: list[_Request]

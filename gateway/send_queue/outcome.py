@@ -181,7 +181,12 @@ class Recorder:
                 return
 
     async def _record(self, row: Claimed, outcome: Outcome, *, echo: bool) -> None:
-        where = {"instance_id": row.instance_id, "id": row.id, "epoch": row.claimed_epoch}
+        where = {
+            "instance_id": row.instance_id,
+            "id": row.id,
+            "epoch": row.claimed_epoch,
+            "claim_id": row.claim_id,
+        }
         match outcome:
             case Sent(receipt):
                 sent = _SentRow(
@@ -280,6 +285,7 @@ class Recorder:
                 instance_ids=[sent.row.instance_id for sent in rows],
                 ids=[sent.row.id for sent in rows],
                 epochs=[sent.row.claimed_epoch for sent in rows],
+                claim_ids=[sent.row.claim_id for sent in rows],
                 provider_message_ids=[sent.receipt.provider_message_id for sent in rows],
                 provider_data=[sent.receipt.provider_data for sent in rows],
                 chats=[sent.row.phone for sent in rows],

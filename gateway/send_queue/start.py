@@ -31,7 +31,8 @@ class Starter:
     async def start(self, claimed: Claimed) -> bool:
         """Whether the message may be sent now.
 
-        False: it was cancelled, the line is paused or held, or the lease is no longer ours.
+        False: it was cancelled, the line is paused or held, this node lost the lease, or a later
+        claim has the row.
 
         Raises:
             DatabaseUnavailable: it may or may not count as started; it must not be sent.
@@ -45,6 +46,7 @@ class Starter:
             instance_ids=[row.instance_id for row in rows],
             ids=[row.id for row in rows],
             epochs=[row.claimed_epoch for row in rows],
+            claim_ids=[row.claim_id for row in rows],
         )
         ours = {(row.instance_id, row.id) for row in started}
         return [(row.instance_id, row.id) in ours for row in rows]

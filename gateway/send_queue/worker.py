@@ -48,6 +48,8 @@ from gateway.sessions.provider import Attempt, SendFailure
 
 _PAUSE_WHEN_BLOCKED_SECONDS = 30.0
 _PAUSE_AFTER_TROUBLE_SECONDS = 1.0
+_LATE_STATEMENT_SECONDS = 60.0
+_CLAIM_AGAIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class Worker:
         self._line = Line(live.instance.id, live.epoch)
         self._last_out_at: float | None = None
         """When the message before was out; None once the line was empty."""
+        self._late_until = 0.0
+        """Until then a claim whose answer was lost may still take a row."""
         self._log = logger.bind(instance_id=live.instance.id, component="worker")
 
     async def run_until(self, leaving: asyncio.Event) -> None:
@@ -87,6 +91,9 @@ class Worker:
                     await self._carry(claimed, leaving)
             except DatabaseUnavailable as error:
                 self._log.warning("line_waits_for_database", error=str(error))
+                self._line.drop_row()
+                now = self._desk.clock.monotonic_seconds()
+                self._late_until = now + _LATE_STATEMENT_SECONDS
                 await self._desk.clock.wait(leaving, _PAUSE_AFTER_TROUBLE_SECONDS)
 
     async def _next(self, leaving: asyncio.Event) -> Claimed | None:
@@ -100,8 +107,16 @@ class Worker:
             if claimed := await claimer.claim(self._line):
                 return claimed
             if not leaving.is_set():
-                await self._desk.clock.wait(self._bell, seconds_until_due)
+                await self._desk.clock.wait(self._bell, self._rest(seconds_until_due))
         return None
+
+    def _rest(self, seconds_until_due: float | None) -> float | None:
+        """How long to wait for the bell, which does not ring for a row that a lost claim takes."""
+        if self._desk.clock.monotonic_seconds() > self._late_until:
+            return seconds_until_due
+        if seconds_until_due is None:
+            return _CLAIM_AGAIN_SECONDS
+        return min(_CLAIM_AGAIN_SECONDS, seconds_until_due)
 
     async def _carry(self, row: Claimed, leaving: asyncio.Event) -> None:
         message = decode(row)

@@ -1,6 +1,9 @@
 """Keeps a session open for every instance whose lease this node holds."""
 
 import asyncio
+from typing import Final
+
+import psycopg
 
 from gateway.bells import ringing
 from gateway.clock import Clock
@@ -13,6 +16,8 @@ from gateway.sessions.live import LiveSession
 from gateway.sessions.opening import Held, Opener
 from gateway.sessions.provider import Session
 
+# What fails here must not end the other sessions of this node, whatever the error.
+_DATABASE_ERRORS: Final = (DatabaseUnavailable, psycopg.Error)
 _REOPEN_SECONDS = 30.0
 _PAUSE_BEFORE_JOINING_SECONDS = 1.0
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 0.5
@@ -95,7 +100,7 @@ class Keeper:
                 self._bell.clear()
                 try:
                     pause = await self._round(sessions)
-                except DatabaseUnavailable as error:
+                except _DATABASE_ERRORS as error:
                     logger.warning("leases_wait_for_database", error=str(error))
                     self._unsure = True  # the answer to what was done may be lost
                     pause = _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS
@@ -104,14 +109,14 @@ class Keeper:
                 held.task.cancel()
         try:
             await self._leases.leave()
-        except DatabaseUnavailable as error:
+        except _DATABASE_ERRORS as error:
             logger.warning("leases_left_to_lapse", error=str(error))
 
     async def _join(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             try:
                 await self._leases.join()
-            except DatabaseUnavailable as error:
+            except _DATABASE_ERRORS as error:
                 logger.warning("leases_wait_for_database", error=str(error))
                 await self._clock.wait(stopping, _PAUSE_BEFORE_JOINING_SECONDS)
             else:
@@ -196,7 +201,7 @@ class Keeper:
             held.task.cancel()
             await asyncio.wait({held.task})
             await self._leases.give(held.lease)
-        except DatabaseUnavailable as error:
+        except _DATABASE_ERRORS as error:
             logger.warning("lease_not_given", error=str(error))
         finally:
             self._let_go(held)
@@ -226,7 +231,7 @@ class Keeper:
                     instance_id = self._touched.pop()
                     try:
                         await self._refresh(instance_id, sessions)
-                    except DatabaseUnavailable as error:
+                    except _DATABASE_ERRORS as error:
                         logger.warning("settings_wait_for_database", error=str(error))
                         self._touched.add(instance_id)
                         await self._clock.wait(stopping, _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS)

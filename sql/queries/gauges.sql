@@ -28,7 +28,8 @@ where i.wanted
 group by 1;
 
 -- name: stuck_heads
--- Due heads of lines that could move and on which nothing is under way.
+-- Lines that could move and do not: a due head while nothing of the line is being sent, or a row
+-- that was claimed two minutes and the longest pause ago and whose attempt has not started.
 select l.instance_id, head.id
 from instance_lines l
 cross join lateral (
@@ -41,5 +42,16 @@ where l.connected and not l.paused and (l.hold_until is null or l.hold_until <= 
     and head.due_at <= now()
     and not exists (
         select 1 from message_queue p where p.instance_id = l.instance_id and p.status = 'processing'
+    )
+union all
+select q.instance_id, q.id
+from message_queue q
+join instance_lines l
+    on l.instance_id = q.instance_id and l.connected and not l.paused
+    and (l.hold_until is null or l.hold_until <= now())
+join instances i on i.id = q.instance_id
+where q.status = 'processing' and q.attempt_started_at is null
+    and q.claimed_at < now() - interval '2 minutes' - make_interval(
+        secs => coalesce(i.pace_max_seconds, %(pace_max_seconds)s::double precision)
     )
 limit 100;

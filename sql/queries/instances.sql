@@ -1,4 +1,4 @@
--- Aliases: a account, c connection, d node, i instance, l lease, n queue of an instance.
+-- Aliases: a account, b stored base URL, c connection, d node, i instance, l lease, n queue of an instance.
 
 -- name: find_instance
 select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses,
@@ -173,10 +173,11 @@ set auto_read_message = coalesce(%(auto_read_message)s::boolean, auto_read_messa
 where id = %(id)s::text;
 
 -- name: note_base_url
--- b is what is stored. A wider reach replaces it at once, the same reach after a pause, a narrower
+-- A wider reach replaces the stored one at once, the same reach after a pause, a narrower
 -- one when the stored address has not been used for long; the same address is refreshed daily.
 -- The lock on the instance keeps it from being deleted in between. Answers what is stored now.
 with noted as (
+    -- Stores the address, where it may replace the stored one.
     insert into instance_base_urls as b (instance_id, base_url, reach)
     select i.id, %(base_url)s::text, %(reach)s::smallint
     from instances i

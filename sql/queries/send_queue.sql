@@ -44,17 +44,43 @@ where instance_id = any(%(instance_ids)s::text[]) and message_id = any(%(message
 -- name: claim
 -- For each waiting worker the head of its line, or nothing. The head is chosen without a lock
 -- and locked afterwards: a locked head means no row now, never the next row.
+-- A worker asks only while it holds no row. So a row that one of its earlier claims took, and whose
+-- attempt never started, is one whose answer was lost: it is handed out again. Its claim is known by
+-- its id. A minute later the epoch is enough, for a claim whose worker is gone too: `start_attempts`
+-- checks the id, so whoever had the row before can no longer start it.
 with waiting as (
     -- The workers that wait, with the position from which each lane is read.
     select *
     from unnest(
-        %(instance_ids)s::text[], %(epochs)s::bigint[], %(reordered)s::bigint[],
+        %(instance_ids)s::text[], %(epochs)s::bigint[], %(claim_ids)s::uuid[], %(reordered)s::bigint[],
         %(first)s::smallint[], %(second)s::smallint[], %(third)s::smallint[],
         %(from_high)s::bigint[], %(from_normal)s::bigint[], %(from_bulk)s::bigint[]
-    ) as w (instance_id, epoch, reordered, first, second, third, from_high, from_normal, from_bulk)
+    ) as w (
+        instance_id, epoch, claim_id, reordered, first, second, third, from_high, from_normal, from_bulk
+    )
+), unanswered as materialized (
+    -- Locks the rows that earlier claims of these workers took, and that nobody has started.
+    select m.instance_id, m.id, w.epoch, w.claim_id, n.reordered
+    from waiting w
+    join instance_leases l on l.instance_id = w.instance_id and l.epoch = w.epoch
+    join instance_lines n on n.instance_id = w.instance_id
+    cross join lateral (
+        select p.ctid as tid from message_queue p
+        where p.instance_id = w.instance_id and p.status = 'processing'
+        offset 0
+    ) place
+    join message_queue m on m.ctid = place.tid
+    -- An epoch says `processing`: to say it too would offer the index of all rows on their way.
+    where m.claimed_epoch = w.epoch and m.attempt_started_at is null
+        and (
+            m.claim_id = w.claim_id
+            or m.claim_id = any(%(earlier_claim_ids)s::uuid[])
+            or m.claimed_at < now() - interval '1 minute'
+        )
+    for update of l, m skip locked
 ), head as materialized (
     -- Locks the lease and the first due message of each queue that may move.
-    select m.instance_id, m.id, w.epoch, n.reordered
+    select m.instance_id, m.id, w.epoch, w.claim_id, n.reordered
     from waiting w
     join instance_leases l on l.instance_id = w.instance_id and l.epoch = w.epoch
     join instance_lines n
@@ -93,11 +119,12 @@ with waiting as (
     for update of l, m skip locked
 )
 update message_queue m
-set status = 'processing', claimed_epoch = h.epoch
-from head h
+set status = 'processing', claimed_epoch = h.epoch, claim_id = h.claim_id, claimed_at = now()
+from (select * from unanswered union all select * from head) h
 where m.instance_id = h.instance_id and m.id = h.id
 returning m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.phone, m.payload,
-          m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch, h.reordered;
+          m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch, m.claim_id,
+          h.reordered;
 
 -- name: sleep_lines
 -- The worker claims once more after this, so that what was enqueued meanwhile is not missed.
@@ -133,12 +160,15 @@ left join lateral (
 group by line.instance_id, line.hold_until, line.moves;
 
 -- name: start_attempts
--- No row, no call. Locks rather than waits: a row somebody is cancelling is not started.
+-- No row, no call. Locks rather than waits: a row somebody is cancelling is not started. The claim's
+-- id says that the row was not handed out again meanwhile, as to a later claim of the same epoch.
 -- What is set is in no index, so that the new version stays in its page.
 with ready as materialized (
     -- Locks the leases and the claimed messages of queues that may move.
     select m.instance_id, m.id
-    from unnest(%(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[]) as s (instance_id, id, epoch)
+    from unnest(
+        %(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[], %(claim_ids)s::uuid[]
+    ) as s (instance_id, id, epoch, claim_id)
     join instance_leases l on l.instance_id = s.instance_id and l.epoch = s.epoch
     join instance_lines n
         on n.instance_id = s.instance_id and n.connected and not n.paused
@@ -149,7 +179,7 @@ with ready as materialized (
         offset 0
     ) place
     join message_queue m on m.ctid = place.tid
-    where m.claimed_epoch = s.epoch and m.attempt_started_at is null
+    where m.claimed_epoch = s.epoch and m.claim_id = s.claim_id and m.attempt_started_at is null
     for update of l, m skip locked
 )
 update message_queue m
@@ -159,12 +189,14 @@ where m.instance_id = r.instance_id and m.id = r.id
 returning m.instance_id, m.id;
 
 -- name: hand_back
--- Nothing was sent: the row waits again as if it had never been claimed.
+-- Nothing was sent: the row waits again as if it had never been claimed. The claim's id, here and in
+-- the other outcomes, keeps a statement that arrives late from touching a later claim of the row.
 update message_queue
-set status = 'pending', claimed_epoch = null, attempt_started_at = null,
+set status = 'pending', claimed_epoch = null, claim_id = null, claimed_at = null, attempt_started_at = null,
     attempts = %(attempts)s::smallint, updated_at = now()
 where instance_id = %(instance_id)s::text and id = %(id)s::bigint
-    and status = 'processing' and claimed_epoch = %(epoch)s::bigint;
+    and status = 'processing' and claimed_epoch = %(epoch)s::bigint
+    and claim_id is not distinct from %(claim_id)s::uuid;
 
 -- name: record_sent
 -- The row moves to history and its callback is written in the same statement. A message whose
@@ -175,12 +207,12 @@ with done as (
     -- The sent messages as rows.
     select *
     from unnest(
-        %(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[],
+        %(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[], %(claim_ids)s::uuid[],
         %(provider_message_ids)s::text[], %(provider_data)s::bytea[], %(chats)s::text[],
         %(callback_ids)s::uuid[], %(callbacks)s::text[], %(echo_ids)s::uuid[], %(echoes)s::text[]
     ) as d (
-        instance_id, id, epoch, provider_message_id, provider_data, chat, callback_id, callback,
-        echo_id, echo
+        instance_id, id, epoch, claim_id, provider_message_id, provider_data, chat, callback_id,
+        callback, echo_id, echo
     )
 ), told_to as materialized (
     -- The existing delivery queues of their chats.
@@ -209,6 +241,7 @@ with done as (
     delete from message_queue m
     using free f
     where m.instance_id = f.instance_id and m.id = f.id and m.claimed_epoch = f.epoch
+        and m.claim_id is not distinct from f.claim_id
     returning m.*, f.provider_message_id, f.provider_data, f.callback_id, f.callback, f.echo_id, f.echo
 ), kept as (
     -- Stores them in history.
@@ -270,10 +303,11 @@ with before as (
     -- Makes the message a dead letter, if this epoch still holds it.
     update message_queue m
     set status = 'failed', last_error = %(error)s::text, updated_at = now(),
-        claimed_epoch = null, attempt_started_at = null
+        claimed_epoch = null, claim_id = null, claimed_at = null, attempt_started_at = null
     from before
     where m.instance_id = %(instance_id)s::text and m.id = %(id)s::bigint
         and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
+        and m.claim_id is not distinct from %(claim_id)s::uuid
     returning m.instance_id, m.message_id, m.phone, before.started_at
 ), tried as (
     -- Stores the attempt.
@@ -298,12 +332,14 @@ with before as (
 ), back as (
     -- Puts the message back, if this epoch still holds it.
     update message_queue m
-    set status = 'pending', claimed_epoch = null, attempt_started_at = null,
+    set status = 'pending', claimed_epoch = null, claim_id = null, claimed_at = null,
+        attempt_started_at = null,
         due_at = now() + make_interval(secs => %(after_seconds)s::double precision),
         last_error = %(error)s::text, updated_at = now()
     from before
     where m.instance_id = %(instance_id)s::text and m.id = %(id)s::bigint
         and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
+        and m.claim_id is not distinct from %(claim_id)s::uuid
     returning m.instance_id, m.message_id, before.started_at
 ), tried as (
     -- Stores the attempt.
@@ -321,10 +357,12 @@ select count(*) as rows from back;
 with back as (
     -- Puts the message back, if this epoch still holds it.
     update message_queue
-    set status = 'pending', claimed_epoch = null, attempt_started_at = null,
+    set status = 'pending', claimed_epoch = null, claim_id = null, claimed_at = null,
+        attempt_started_at = null,
         attempts = %(attempts)s::smallint, last_error = %(reason)s::text, updated_at = now()
     where instance_id = %(instance_id)s::text and id = %(id)s::bigint
         and status = 'processing' and claimed_epoch = %(epoch)s::bigint
+        and claim_id is not distinct from %(claim_id)s::uuid
     returning instance_id
 ), held as (
     -- Holds its queue.
@@ -358,7 +396,7 @@ select (
 -- One whose lease went on to another node finds nothing, for these are that node's affair.
 select m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.phone, m.payload,
        m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch,
-       0::bigint as reordered, m.attempt_started_at
+       m.claim_id, 0::bigint as reordered, m.attempt_started_at
 from unnest(%(instance_ids)s::text[], %(epochs)s::bigint[]) as w (instance_id, epoch)
 join instance_leases l on l.instance_id = w.instance_id and l.epoch = w.epoch
 join message_queue m
@@ -406,15 +444,24 @@ order by q.due_at
 limit 1;
 
 -- name: forgotten_lines
--- The safety net: lines of this node that could move and whose worker may not know.
+-- The safety net: lines of this node that could move and whose worker may not know. A row whose
+-- claim was not followed by a start is either being prepared, where a wake-up changes nothing, or its
+-- claim's answer was lost: the worker's next claim gets it.
 select l.instance_id
 from instance_leases l
 join instance_lines n on n.instance_id = l.instance_id and n.connected and not n.paused
     and (n.hold_until is null or n.hold_until <= now())
 where l.node_id = %(node_id)s::text
-    and exists (
-        select 1 from message_queue q
-        where q.instance_id = l.instance_id and q.status = 'pending' and q.due_at <= now()
+    and (
+        exists (
+            select 1 from message_queue q
+            where q.instance_id = l.instance_id and q.status = 'pending' and q.due_at <= now()
+        )
+        or exists (
+            select 1 from message_queue q
+            where q.instance_id = l.instance_id and q.status = 'processing'
+                and q.attempt_started_at is null
+        )
     );
 
 -- name: count_waiting

@@ -123,6 +123,8 @@ def statements(
         ("send_queue", "claim"): {
             "instance_ids": [line],
             "epochs": [1],
+            "claim_ids": [uuid.uuid4()],
+            "earlier_claim_ids": [],
             "reordered": [0],
             "first": [0],
             "second": [1],
@@ -136,6 +138,7 @@ def statements(
             "instance_ids": [line],
             "ids": [row_id],
             "epochs": [1],
+            "claim_ids": [None],
             "provider_message_ids": [message_id],
             "provider_data": [None],
             "chats": ["5511999999999"],

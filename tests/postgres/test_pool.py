@@ -1,9 +1,11 @@
 """What a connection of the pool keeps, and for how long."""
 
-from psycopg import AsyncConnection
+import pytest
+from psycopg import AsyncConnection, ProgrammingError
 from psycopg.sql import SQL
 
 from gateway.database.pool import Database
+from gateway.errors import DatabaseUnavailable
 
 _FIND = SQL("select n from filling where n = %(n)s::int")
 
@@ -33,5 +35,65 @@ async def test_a_plan_does_not_outlive_the_table_it_was_made_for(
         assert "Seq Scan" in await plan()
         now = 5.0
         assert "Seq Scan" not in await plan()
+    finally:
+        await database.pool.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "statement"),
+    [
+        ("set default_transaction_read_only = on", "create table new (n int)"),
+        ("set default_transaction_read_only = on", "ping"),
+        ("select 1", "do $$ begin raise 'x' using errcode = '26000'; end $$"),
+        ("select 1", "do $$ begin raise 'x' using errcode = '42P05'; end $$"),
+        ("select 1", "do $$ begin raise 'x' using errcode = '25P03'; end $$"),
+    ],
+)
+async def test_connection_that_cannot_serve_is_thrown_away(
+    database_url: str, before: str, statement: str
+) -> None:
+    database = Database(database_url, min_size=1, max_size=1)
+    await database.open()
+
+    async def backend() -> int:
+        (row,) = await database.fetch_dicts(SQL("select pg_backend_pid() as pid"))
+        return int(row["pid"])
+
+    try:
+        first = await backend()
+        await database.execute(SQL(before))
+        with pytest.raises(DatabaseUnavailable) as raised:
+            await (database.ping() if statement == "ping" else database.execute(SQL(statement)))
+
+        assert raised.value.refused
+        assert await backend() != first
+        await database.execute(SQL("create table new (n int)"))
+        await database.ping()
+    finally:
+        await database.pool.close()
+
+
+async def test_connection_survives_a_statement_that_is_wrong(database_url: str) -> None:
+    database = Database(database_url, min_size=1, max_size=1)
+    await database.open()
+    backend = SQL("select pg_backend_pid() as pid")
+    try:
+        first = await database.fetch_dicts(backend)
+        with pytest.raises(ProgrammingError):
+            await database.execute(SQL("select no_such_column"))
+
+        assert await database.fetch_dicts(backend) == first
+    finally:
+        await database.pool.close()
+
+
+async def test_database_without_room_is_unavailable(database_url: str) -> None:
+    database = Database(database_url, min_size=1, max_size=1)
+    await database.open()
+    try:
+        for code in ("53100", "53200", "53300", "57P01", "57P03"):
+            statement = SQL("do $$ begin raise 'x' using errcode = {}; end $$").format(code)
+            with pytest.raises(DatabaseUnavailable):
+                await database.execute(statement)
     finally:
         await database.pool.close()

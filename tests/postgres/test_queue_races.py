@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,15 +29,14 @@ from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.schedule import Schedule
 from gateway.send_queue.worker import Worker
 from gateway.sessions.provider import Attempt, Delivery, Receipt
+from tests.fixtures.postgres_proxy import Cut, bad_connection
 from tests.fixtures.queue import (
     PATIENCE_SECONDS,
     UNLIMITED,
-    Cut,
     Node,
     accepted,
     add_lines,
     at_once,
-    bad_connection,
     blocked_sessions,
     rows,
     running_node,
@@ -50,6 +50,7 @@ Answer = TypeVar("Answer")
 
 CLAIM = query("send_queue", "claim")
 START_ATTEMPTS = query("send_queue", "start_attempts")
+RECORD_SENT = query("send_queue", "record_sent")
 CANCEL_WAITING = query("send_queue", "cancel_waiting")
 TAKE_LEASES = query("sessions", "take_leases")
 
@@ -683,7 +684,7 @@ async def test_a_start_whose_answer_is_lost_is_handed_back_with_the_attempts_it_
         await operator.execute("update message_queue set attempts = 1")
         memory = line_of(line)
         claimed = await node.claim(memory)
-        connection.lose(b"set attempt_started_at = now()", Cut.AFTER)
+        connection.lose(START_ATTEMPTS, Cut.AFTER)
         with pytest.raises(DatabaseUnavailable):
             await node.starter.start(claimed)
         assert await rows(operator, state) == [("processing", 2, False)]
@@ -708,7 +709,7 @@ async def test_a_record_whose_answer_is_lost_is_written_once(
         await fill(node, line, "1")
         claimed = await node.claim(line_of(line))
         assert await node.starter.start(claimed)
-        connection.lose(b"delete from message_queue", cut)
+        connection.lose(RECORD_SENT, cut)
 
         await node.recorder.record(claimed, taken(claimed))
 
@@ -761,6 +762,8 @@ async def test_a_cancel_that_meets_a_claim_takes_the_row_away_from_it(
             {
                 "instance_ids": [line.id],
                 "epochs": [1],
+                "claim_ids": [uuid.uuid4()],
+                "earlier_claim_ids": [],
                 "reordered": [-1],
                 **{name: [lane] for lane, name in enumerate(("first", "second", "third"))},
                 **{f"from_{lane.name.lower()}": [0] for lane in Priority},
@@ -788,7 +791,13 @@ async def test_a_started_row_is_not_cancelled(
         await fill(node, line, "1", "2")
         claimed = await node.claim(line_of(line))
         await starting.execute(
-            START_ATTEMPTS, {"instance_ids": [line.id], "ids": [claimed.id], "epochs": [1]}
+            START_ATTEMPTS,
+            {
+                "instance_ids": [line.id],
+                "ids": [claimed.id],
+                "epochs": [1],
+                "claim_ids": [claimed.claim_id],
+            },
         )
         if not in_flight:
             await starting.commit()

@@ -191,6 +191,8 @@ async def costs_of_a_line(operator: AsyncConnection, node: Node) -> dict[str, in
             {
                 "instance_ids": [line],
                 "epochs": [1],
+                "claim_ids": [uuid.uuid4()],
+                "earlier_claim_ids": [],
                 "reordered": [0],
                 "first": [0],
                 "second": [1],
@@ -217,6 +219,7 @@ async def costs_of_a_line(operator: AsyncConnection, node: Node) -> dict[str, in
                 "instance_ids": [line],
                 "ids": [row[0]],
                 "epochs": [1],
+                "claim_ids": [None],
                 "provider_message_ids": [row[1]],
                 "provider_data": [None],
                 "chats": ["5511999999999"],

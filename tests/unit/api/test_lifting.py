@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.api import lifting
-from gateway.api.lifting import Lifter
+from gateway.api.lifting import Lifter, with_files_back
+from gateway.errors import BodyTooLarge, InvalidRequest
 from gateway.media.spooling import BadFile, Spooled
 
 
@@ -18,12 +19,12 @@ def short_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifting, "LONGEST_TEXT_BYTES", 64)
 
 
-def lifter(folder: Path) -> Lifter:
-    return Lifter(folder, asyncio.Lock(), bytes)
+def lifter(folder: Path, *, limit_bytes: int = 1_000_000) -> Lifter:
+    return Lifter(folder, asyncio.Lock(), bytes, limit_bytes=limit_bytes)
 
 
-def fed(folder: Path, body: bytes, *, piece_bytes: int) -> Lifter:
-    made = lifter(folder)
+def fed(folder: Path, body: bytes, *, piece_bytes: int, limit_bytes: int = 1_000_000) -> Lifter:
+    made = lifter(folder, limit_bytes=limit_bytes)
     for at in range(0, len(body), piece_bytes):
         made.feed(body[at : at + piece_bytes])
     return made
@@ -108,9 +109,88 @@ def test_the_same_file_has_the_same_fingerprint(tmp_path: Path) -> None:
     def fingerprint(name: str, content: bytes) -> bytes:
         folder = tmp_path / name
         folder.mkdir()
-        made = Lifter(folder, asyncio.Lock(), lambda count: name.encode() * count)
+        made = Lifter(
+            folder, asyncio.Lock(), lambda count: name.encode() * count, limit_bytes=1_000_000
+        )
         made.feed(b'{"x":"' + base64.b64encode(content) + b'"}')
         return made.fingerprint()
 
     assert fingerprint("a", b"1" * 90) == fingerprint("b", b"1" * 90)
     assert fingerprint("c", b"1" * 90) != fingerprint("d", b"2" * 90)
+
+
+# --- What remains beside the files --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [b"[],", b"1,", b'"a",', b'{"a":{}},', b'"' + b"a" * 999 + b' b",', b"   ", b'"\\u0041",'],
+)
+def test_lifter_refuses_a_body_that_is_large_without_files(tmp_path: Path, unit: bytes) -> None:
+    made, fed_bytes = lifter(tmp_path, limit_bytes=100_000), 0
+    body = b'{"image":"x","a":[' + unit * (10_000_000 // len(unit))
+
+    def feed_all() -> None:
+        nonlocal fed_bytes
+        for at in range(0, len(body), 8_192):
+            fed_bytes += 8_192
+            made.feed(body[at : at + 8_192])
+
+    with pytest.raises(BodyTooLarge, match=r"100000 bytes.*GATEWAY_MAX_BODY_BYTES"):
+        feed_all()
+
+    assert fed_bytes < 300_000
+    assert not made.lifted
+
+
+def test_lifter_counts_no_file(tmp_path: Path) -> None:
+    files = [base64.b64encode(bytes([n]) * 750_000) for n in range(5)]
+    body = b'{"a":[' + b",".join(b'"' + file + b'"' for file in files) + b"]}"
+
+    made = fed(tmp_path, body, piece_bytes=65_536, limit_bytes=10_000)
+
+    assert [f.size_bytes for f in made.lifted.values() if isinstance(f, Spooled)] == [750_000] * 5
+
+
+@pytest.mark.parametrize("header", [b"", b"data:image\\/png;base64,"])
+def test_lifter_lifts_small_files_once_half_of_the_limit_is_used(
+    tmp_path: Path, header: bytes
+) -> None:
+    """A carousel of ten small pictures."""
+    small = [header + base64.b64encode(bytes([255, n]) * 50_000) for n in range(10)]
+    written = b",".join(b'"' + each.replace(b"/", b"\\/") + b'"' for each in small)
+    text = "a text of words, " * 1_000
+
+    made = fed(
+        tmp_path,
+        b'{"a":[' + written + b'],"text":' + json.dumps(text).encode() + b"}",
+        piece_bytes=65_536,
+        limit_bytes=1_048_576,
+    )
+
+    parsed = orjson.loads(made.finish())
+    assert parsed["text"] == text
+    assert 0 < len(made.lifted) < 10
+    assert all(isinstance(file, Spooled) for file in made.lifted.values())
+
+
+def test_files_are_put_back_as_base64(tmp_path: Path) -> None:
+    content = b"\x89PNG" * 100_000
+    made = fed(
+        tmp_path,
+        b'{"value":"data:image/png;base64,' + base64.b64encode(content) + b'","id":"1","n":1}',
+        piece_bytes=65_536,
+    )
+
+    body = with_files_back(orjson.loads(made.finish()), made.lifted)
+
+    assert base64.b64decode(body["value"]) == content
+    assert (body["id"], body["n"]) == ("1", 1)
+    assert with_files_back([1], {}) == [1]
+
+
+def test_text_that_is_no_file_is_refused_with_its_field(tmp_path: Path) -> None:
+    made = fed(tmp_path, b'{"value":"' + b"not base64! " * 30_000 + b'"}', piece_bytes=65_536)
+
+    with pytest.raises(InvalidRequest, match="value: is not valid base64"):
+        with_files_back(orjson.loads(made.finish()), made.lifted)

@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from typing import cast
 
 import pytest
+from psycopg import errors
 
+from gateway.clock import Clock
+from gateway.errors import DatabaseUnavailable
+from gateway.observability.logging import logger
 from gateway.runtime.part import Part
 from gateway.runtime.service import run_until
 from gateway.runtime.stages import Floor, Stages
@@ -189,3 +193,97 @@ async def test_a_crash_ends_the_service_without_being_told() -> None:
         await run(building, asyncio.Event())
 
     assert caught.group_contains(ValueError, match="broken")
+
+
+# --- Errors of the database ---------------------------------------------------------------------
+
+
+class Failing:
+    """A part that fails with each of the errors in turn, then runs until it is told to stop."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self._errors = list(errors)
+        self.steady = asyncio.Event()
+
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        if self._errors:
+            raise self._errors.pop(0)
+        self.steady.set()
+        await stopping.wait()
+
+
+class NoPauses(Clock):
+    def __init__(self) -> None:
+        self.pauses: list[float | None] = []
+
+    async def wait(self, event: asyncio.Event, timeout_seconds: float | None) -> bool:
+        self.pauses.append(timeout_seconds)
+        return event.is_set()
+
+
+async def test_part_that_fails_with_a_database_error_runs_again() -> None:
+    events: list[str] = []
+    part = Failing(
+        errors.UndefinedTable("42P01"),
+        ExceptionGroup("of a part's own group", [errors.UndefinedTable("42P01")]),
+        DatabaseUnavailable("away"),
+    )
+    clock = NoPauses()
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        stages = Stages(group, clock)
+        stages.start(Floor.SENDERS, {"broken": part, "other": Recorded("other", events)})
+        await part.steady.wait()
+        assert events == []
+        await stages.stop()
+
+    assert clock.pauses == [1.0, 2.0, 4.0]
+
+
+async def test_part_that_fails_with_another_error_too_ends_the_process() -> None:
+    part = Failing(ExceptionGroup("both", [errors.UndefinedTable("42P01"), ValueError("bug")]))
+
+    with pytest.raises(ExceptionGroup) as raised:
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            Stages(group, NoPauses()).start(Floor.SENDERS, {"broken": part})
+
+    assert raised.group_contains(ValueError, match="bug")
+
+
+async def test_database_error_is_reported_once_and_logged_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reported, logged = list[str](), list[str]()
+    monkeypatch.setattr(
+        "gateway.runtime.stages.report_error", lambda _error, component: reported.append(component)
+    )
+    monkeypatch.setattr(logger, "warning", lambda event, **_fields: logged.append(event))
+    part = Failing(*(errors.UndefinedTable("42P01") for _ in range(3)))
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        stages = Stages(group, NoPauses())
+        stages.start(Floor.SENDERS, {"broken": part})
+        await part.steady.wait()
+        await stages.stop()
+
+    assert reported == ["broken"]
+    assert logged == ["part_failed"] * 3
+
+
+async def test_part_that_fails_while_stopping_does_not_run_again() -> None:
+    class FailsAtTheEnd:
+        times = 0
+
+        async def run_until(self, stopping: asyncio.Event) -> None:
+            await stopping.wait()
+            self.times += 1
+            raise errors.AdminShutdown("57P01")
+
+    part = FailsAtTheEnd()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        stages = Stages(group, NoPauses())
+        stages.start(Floor.SENDERS, {"part": part})
+        await asyncio.sleep(0)
+        await stages.stop()
+
+    assert part.times == 1
