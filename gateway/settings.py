@@ -92,7 +92,9 @@ class Settings(BaseModel):
         None, description="Postgres >= 14 as a libpq URL; unset starts an embedded one"
     )
     direct_database_url: Optional = Field(
-        None, description="for LISTEN and migrations, where `DATABASE_URL` is a transaction pooler"
+        None,
+        description="for LISTEN, migrations and whatsmeow's keys, where `DATABASE_URL` is a "
+        "transaction pooler",
     )
     database_pool_size: int = Field(10, ge=4, le=500, description="connections at most")
     secret_key: Optional = Field(

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -67,12 +66,6 @@ def check_url(variable: str, url: str | None) -> None:
         conninfo_to_dict(url or "")
     except ProgrammingError:  # it quotes what may be a password
         raise InvalidSettings(f"{variable}: is not a libpq URL") from None
-
-
-def url_for_others(conninfo: str, *, schema: str) -> str:
-    """As a URL that drivers other than libpq read too; what they make goes into *schema*."""
-    parts = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
-    return f"postgresql:///?{urlencode(parts | {'search_path': schema})}"
 
 
 def _adapters() -> AdaptersMap:

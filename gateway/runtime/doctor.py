@@ -2,25 +2,23 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from psycopg import AsyncConnection, OperationalError, errors
 
-from gateway.clock import Clock
 from gateway.database.migrations import migrations
-from gateway.database.notifications import Notifications
-from gateway.database.pool import Database, fetch_all
-from gateway.database.provider_store import PostgresProviderStore
+from gateway.database.pool import fetch_all
 from gateway.database.queries import query
 from gateway.errors import InvalidSettings, StartRefused
 from gateway.instances.tokens import Sealed, TokenVault
 from gateway.providers import load_provider
+from gateway.runtime.finding import Finding
 from gateway.runtime.offer import offer_of, offered_providers
 from gateway.runtime.office import postgres_of
+from gateway.runtime.provider_checks import check_providers, surroundings_of
 from gateway.runtime.secret import has_secret, secrets_of
-from gateway.sessions.provider import Surroundings
 from gateway.settings import Settings
 
 _LIST_APPLIED = query("migrations", "list_applied")
@@ -29,20 +27,6 @@ _PROVIDERS_IN_USE = query("instances", "providers_in_use")
 
 _OLDEST_POSTGRES = 14
 _LEAST_FREE_BYTES = 512 * 1024**2
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was looked at and how it is; with a cure where something is wrong."""
-
-    subject: str
-    sentence: str
-    cure: str | None = None
-
-    def __str__(self) -> str:
-        mark = "ok" if self.cure is None else "!!"
-        cure = "" if self.cure is None else f" Cure: {self.cure}."
-        return f"{mark} {self.subject}: {self.sentence}.{cure}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +56,7 @@ async def examine(settings: Settings, environment: Mapping[str, str]) -> AsyncIt
         yield finding
     try:
         async with postgres_of(settings) as url:
-            async for finding in _database(settings, url):
+            async for finding in _database(settings, environment, url):
                 yield finding
     except StartRefused as error:
         yield Finding("database", "the embedded Postgres does not start", str(error).rstrip("."))
@@ -126,14 +110,12 @@ def _providers(settings: Settings, environment: Mapping[str, str]) -> list[Findi
 
 def _start(name: str, settings: Settings, environment: Mapping[str, str]) -> None:
     """Builds the engine, which reads its settings, but runs nothing."""
-    nowhere, clock = "postgresql://", Clock()
-    store = PostgresProviderStore(Database(nowhere), Notifications(nowhere, clock), room=name)
-    load_provider(name).start(
-        Surroundings(environment=environment, data_dir=settings.data_dir, clock=clock, store=store)
-    )
+    load_provider(name).start(surroundings_of(name, settings, environment))
 
 
-async def _database(settings: Settings, url: str) -> AsyncIterator[Finding]:
+async def _database(
+    settings: Settings, environment: Mapping[str, str], url: str
+) -> AsyncIterator[Finding]:
     direct = settings.direct_database_url
     for name, each in (("database", url), ("direct database", direct)):
         if each is None:
@@ -150,7 +132,7 @@ async def _database(settings: Settings, url: str) -> AsyncIterator[Finding]:
         async with connection:
             yield _version(name, connection)
             if name == "database":
-                async for finding in _contents(settings, connection):
+                async for finding in _contents(settings, environment, url, connection):
                     yield finding
 
 
@@ -163,7 +145,12 @@ def _version(name: str, connection: AsyncConnection) -> Finding:
     return Finding(name, f"Postgres {version} answers")
 
 
-async def _contents(settings: Settings, connection: AsyncConnection) -> AsyncIterator[Finding]:
+async def _contents(
+    settings: Settings,
+    environment: Mapping[str, str],
+    url: str,
+    connection: AsyncConnection,
+) -> AsyncIterator[Finding]:
     try:
         applied = {row.number: row for row in await fetch_all(connection, _Applied, _LIST_APPLIED)}
     except errors.UndefinedTable:
@@ -173,7 +160,12 @@ async def _contents(settings: Settings, connection: AsyncConnection) -> AsyncIte
     if not applied or schema.cure:
         return
     yield await _secret(settings, connection)
-    yield await _providers_in_use(settings, connection)
+    in_use = await fetch_all(connection, _InUse, _PROVIDERS_IN_USE)
+    yield _stranded(settings, in_use)
+    names = {row.provider for row in in_use}
+    direct = settings.direct_database_url or url
+    async for finding in check_providers(settings, environment, direct, names):
+        yield finding
 
 
 def _schema(settings: Settings, applied: Mapping[int, _Applied]) -> Finding:
@@ -218,13 +210,9 @@ async def _secret(settings: Settings, connection: AsyncConnection) -> Finding:
     return Finding("secret key", "it decrypts every token")
 
 
-async def _providers_in_use(settings: Settings, connection: AsyncConnection) -> Finding:
+def _stranded(settings: Settings, in_use: Sequence[_InUse]) -> Finding:
     offered = offered_providers(settings)
-    stranded = [
-        row
-        for row in await fetch_all(connection, _InUse, _PROVIDERS_IN_USE)
-        if row.provider not in offered
-    ]
+    stranded = [row for row in in_use if row.provider not in offered]
     if not stranded:
         return Finding("instances", "the provider of each is there")
     which = ", ".join(f"{row.instances} with {row.provider}" for row in stranded)

@@ -16,9 +16,10 @@ from gateway.api.provider_table import provider_route, provider_table
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.database.embedded import EmbeddedPostgres
+from gateway.database.library_url import library_url_of
 from gateway.database.migrations import migrate, missing_migrations
 from gateway.database.notifications import Notifications
-from gateway.database.pool import Database, url_for_others
+from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import DatabaseUnavailable, Unavailable
 from gateway.instances.creation import Registry
@@ -223,7 +224,10 @@ class Gateway:
                     data_dir=self._settings.data_dir,
                     clock=self._clock,
                     store=PostgresProviderStore(database, notifications, room=name),
-                    database_url=url_for_others(url, schema=name),
+                    # A library's sessions set parameters, which no transaction pooler passes on.
+                    database_url=library_url_of(
+                        self._settings.direct_database_url or url, schema=name
+                    ),
                     picture=pictures.jpeg,
                     metrics=self._metrics,
                 )

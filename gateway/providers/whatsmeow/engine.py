@@ -31,6 +31,7 @@ class WhatsmeowEngine:
             folder,
             instances_per_process=settings.instances_per_process,
             starts_at_once=settings.starts_at_once,
+            inherited=surroundings.inherited,
         )
         self._store = Store(surroundings.store, self._clock)
         self._around = Surrounding(
