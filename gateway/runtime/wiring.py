@@ -43,6 +43,7 @@ from gateway.runtime.rooms import build_services
 from gateway.runtime.secret import secrets_of
 from gateway.runtime.sessions import build_sessions
 from gateway.runtime.stages import Floor, Stages
+from gateway.sessions.node_lock import NodeLock
 from gateway.sessions.provider import Engine, Surroundings
 from gateway.sessions.relay import RelayDesk
 from gateway.settings import Settings
@@ -152,7 +153,9 @@ class Gateway:
             secrets=secrets,
         )
         stages.start(Floor.BATCHES, {"media": self._media})
-        engines = self._engines(database, notifications, self._media.pictures, url)
+        node_id = self._node_id()
+        lock = NodeLock(self._settings.data_dir / "nodes", node_id)
+        engines = self._engines(database, notifications, self._media.pictures, url, lock)
         ground = Ground(
             settings=self._settings,
             stages=stages,
@@ -166,7 +169,8 @@ class Gateway:
             media=self._media,
             vault=TokenVault(secrets, os.urandom),
             secrets=secrets,
-            node_id=self._node_id(),
+            node_id=node_id,
+            node_lock=lock,
             internal_address=self._internal_address(),
         )
         callbacks = build_callbacks(ground)
@@ -215,7 +219,12 @@ class Gateway:
                 return
 
     def _engines(
-        self, database: Database, notifications: Notifications, pictures: Pictures, url: str
+        self,
+        database: Database,
+        notifications: Notifications,
+        pictures: Pictures,
+        url: str,
+        lock: NodeLock,
     ) -> dict[str, Engine]:
         return {
             name: load_provider(name).start(
@@ -229,6 +238,7 @@ class Gateway:
                         self._settings.direct_database_url or url, schema=name
                     ),
                     picture=pictures.jpeg,
+                    inherited=lock.inherited,
                     metrics=self._metrics,
                 )
             )
