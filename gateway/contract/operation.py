@@ -54,6 +54,8 @@ class Operation(Documented, Generic[Result]):
     """The field that the body is, where the body is a list."""
     carries_media: ClassVar[bool] = False
     """A body with a file in it may be large."""
+    awaits_session: ClassVar[bool] = False
+    """Whether it waits a few seconds for a session that is still being opened."""
     remembered_seconds: ClassVar[float] = 0
     """How long the session's answer may be given again, unless the instance changes something."""
     asks: "ClassVar[type[Operation[Any]] | None]" = None

@@ -68,6 +68,7 @@ def build_sessions(ground: Ground, told: Callable[[], None]) -> Sessions:
     asker = Asker(
         keeper,
         Relay(database, relay_http, node_id=ground.node_id, secret=ground.secrets[0]),
+        clock,
     )
     remembering = RememberingAsker(asker, clock, ground.metrics)
     keeper.listeners.append(remembering.hear)

@@ -1,6 +1,7 @@
 """Keeps a session open for every instance whose lease this node holds."""
 
 import asyncio
+from weakref import WeakValueDictionary
 
 from gateway.bells import ringing
 from gateway.clock import Clock
@@ -60,6 +61,7 @@ class Keeper:
         self._unsure = True
         self._held: dict[str, Held] = {}
         self._touched: set[str] = set()
+        self._awaited = WeakValueDictionary[str, asyncio.Event]()
         self._bell, self._touch_bell = asyncio.Event(), asyncio.Event()
         opener.after_opening = self._on_opened
         self.connected, self.listeners = opener.connected, opener.listeners
@@ -72,6 +74,14 @@ class Keeper:
         """The open session of an instance, connected or not."""
         held = self._held.get(instance_id)
         return held.live.session if held and held.live else None
+
+    async def session_within(self, instance_id: str, seconds: float) -> Session | None:
+        """The open session of an instance; waits for one that this node is to open."""
+        if session := self.session(instance_id):
+            return session
+        opened = self._awaited.setdefault(instance_id, asyncio.Event())
+        await self._clock.wait(opened, seconds)
+        return self.session(instance_id)
 
     def epoch(self, instance_id: str) -> int | None:
         """Of the lease of an instance, while it is ours."""
@@ -242,6 +252,8 @@ class Keeper:
 
     def _on_opened(self, instance_id: str) -> None:
         """Its settings may have changed since they were looked up."""
+        if awaited := self._awaited.pop(instance_id, None):
+            awaited.set()
         self._touched.add(instance_id)
         self._touch_bell.set()
 
