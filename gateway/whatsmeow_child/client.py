@@ -22,6 +22,7 @@ from neonize.utils.enum import Presence
 from gateway.whatsmeow_child.link import Link
 
 _DEVICE = 0
+_DIALLING = "failed to dial whatsapp"
 _ERROR, _DELIMITER = "error: ", "|\u0001|"  # of the library's list of devices
 _MESSAGES_OF_A_CHAT = 20
 _PUSHED_TWICE = ("Raw", "SourceWebMsg")
@@ -140,6 +141,8 @@ class Client:
             self._look_for_id(entry.Message)
         elif entry.Level in {"WARN", "ERROR"}:
             sys.stderr.write(f"{entry.Name} {entry.Level} {entry.Message}\n")
+            if _DIALLING in entry.Message:
+                self._link.tell_soon(self.instance_id, "Unreachable", {"error": entry.Message})
 
     def _look_for_id(self, stanza: str) -> None:
         start = _SENT_MESSAGE.match(stanza)

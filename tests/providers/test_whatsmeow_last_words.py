@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.errors import DatabaseUnavailable
-from gateway.providers.whatsmeow.failures import sentence_of
+from gateway.providers.whatsmeow.failures import network_sentence, sentence_of
 from gateway.providers.whatsmeow.last_words import LastWords, masked
 from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
 
@@ -57,3 +57,29 @@ def test_passwords_are_masked(text: str) -> None:
 )
 def test_a_failure_becomes_one_sentence(error: Exception, sentence: str) -> None:
     assert sentence in sentence_of(error)
+
+
+DIAL = "failed to dial whatsapp web websocket: failed to WebSocket dial: failed to send: Get: "
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("dial tcp: lookup web.whatsapp.com on 10.0.0.1:53: no such host", "is not found: check"),
+        ("tls: failed to verify certificate: x509: unknown authority", "shows a certificate"),
+        ("dial tcp 1.2.3.4:443: connect: connection refused", "refuses the connection"),
+        ("dial tcp 1.2.3.4:443: i/o timeout", "does not answer"),
+        ("read tcp: read: connection reset by peer", "during the TLS handshake"),
+        ("proxyconnect tcp: dial tcp 127.0.0.1:1: connection refused", "The proxy does not lead"),
+        ("expected handshake response status code 101 but got 403", "Something else answers"),
+        ("dial tcp 1.2.3.4:443: connect: network is unreachable", "There is no route"),
+        ("what nobody thought of", "cannot be reached: "),
+    ],
+)
+def test_without_a_way_to_whatsapp_the_sentence_says_which(said: str, sentence: str) -> None:
+    assert sentence in sentence_of(ChildGone(DIAL + said))
+    assert sentence in (network_sentence(f"Error reconnecting: {DIAL}{said}") or "")
+
+
+def test_other_words_name_no_fault_of_the_network() -> None:
+    assert network_sentence("pq: connection refused") is None

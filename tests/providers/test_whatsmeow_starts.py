@@ -16,7 +16,8 @@ from gateway.providers.whatsmeow.failures import NO_ANSWER, breakage_of
 from gateway.providers.whatsmeow.process import Child, ChildGone, Children, Hear, VerbFailed
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
-from gateway.providers.whatsmeow.upkeep import Surrounding, Upkeep
+from gateway.providers.whatsmeow.surrounding import Surrounding
+from gateway.providers.whatsmeow.upkeep import Upkeep
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Seat, no_pictures
 from gateway.whatsmeow_child.frames import Tell
@@ -201,3 +202,25 @@ async def test_a_caller_is_told_when_whatsapp_shows_no_code(
         child.may_open.set()
         with pytest.raises(SessionUnavailable, match="does not answer"):
             await asking
+
+
+async def test_a_linked_session_that_cannot_connect_again_says_why(
+    started: asyncio.Queue[StubChild],
+) -> None:
+    told: list[tuple[ConnectionState, str | None]] = []
+    device = "5511900000001:1@s.whatsapp.net"
+    async with (
+        asyncio.timeout(10),
+        kept_up("one", device=device, changed=lambda *news: told.append(news)),
+    ):
+        child = await started.get()
+        child.shows_code = False
+        child.may_open.set()
+        hear = child.ears["one"]
+        failed = "Error reconnecting: failed to dial whatsapp: lookup: no such host"
+        await hear(Tell(1, "one", "Disconnected", {}))
+        await hear(Tell(2, "one", "Unreachable", {"error": failed}))
+        state, reason = told[-1]
+        assert state is ConnectionState.DISCONNECTED
+        assert reason
+        assert reason.startswith("The name web.whatsapp.com is not found: check the DNS")

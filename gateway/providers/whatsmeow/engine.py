@@ -13,7 +13,7 @@ from gateway.providers.whatsmeow.process import Children
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
-from gateway.providers.whatsmeow.upkeep import Surrounding
+from gateway.providers.whatsmeow.surrounding import Surrounding
 from gateway.sessions.provider import Authorise, Ingress, Seat, Session, Surroundings
 
 _TICK_SECONDS = 1.0

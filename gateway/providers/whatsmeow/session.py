@@ -25,7 +25,8 @@ from gateway.providers.whatsmeow.happenings import Calls
 from gateway.providers.whatsmeow.inbound import KEPT, events_of
 from gateway.providers.whatsmeow.jids import jid_of
 from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
-from gateway.providers.whatsmeow.upkeep import Surrounding, Upkeep
+from gateway.providers.whatsmeow.surrounding import Surrounding
+from gateway.providers.whatsmeow.upkeep import Upkeep
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, Seat
 from gateway.whatsmeow_child.frames import Json, Tell

@@ -12,19 +12,22 @@ import contextlib
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.clock import Clock
 from gateway.errors import DatabaseUnavailable, NotConnected
 from gateway.observability.logging import logger
-from gateway.observability.metrics import Metrics
-from gateway.providers.whatsmeow.failures import NO_ANSWER, SERVER, breakage_of, end_in, sentence_of
+from gateway.providers.whatsmeow.failures import (
+    NO_ANSWER,
+    SERVER,
+    breakage_of,
+    end_in,
+    network_sentence,
+    sentence_of,
+)
 from gateway.providers.whatsmeow.linking_code import LinkingCode
-from gateway.providers.whatsmeow.process import Child, ChildGone, Children, VerbFailed
-from gateway.providers.whatsmeow.settings import WhatsmeowSettings
-from gateway.providers.whatsmeow.store import Store
+from gateway.providers.whatsmeow.process import Child, ChildGone, VerbFailed
+from gateway.providers.whatsmeow.surrounding import Surrounding
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Seat
 from gateway.sessions.reachability import NetworkFault
@@ -40,24 +43,6 @@ _NO_CODE = f"{NetworkFault.SILENT.sentence(*SERVER)}."
 _ELSEWHERE = "The keys of this session are in the data directory of another node."
 
 _State = ConnectionState
-
-
-@dataclass(frozen=True, slots=True)
-class Surrounding:
-    """What all sessions of an engine share; `key_store` gives the URL of the library's database.
-
-    In `folder` each instance has a file for its keys where they are not in that database.
-    `picture` gives the JPEG that a caller named.
-    """
-
-    children: Children
-    store: Store
-    settings: WhatsmeowSettings
-    clock: Clock
-    folder: Path
-    key_store: Callable[[], Awaitable[str]]
-    picture: Callable[[str], Awaitable[bytes]]
-    metrics: Metrics
 
 
 class Upkeep:
@@ -248,11 +233,9 @@ class Upkeep:
         finally:
             gone.cancel()
             over.cancel()
-        if self._over.is_set():
-            return True
-        if child.gone.is_set():
+        if child.gone.is_set() and not self._over.is_set():
             raise ChildGone(child.end_reason)
-        return False
+        return self._over.is_set()
 
     async def _hear(self, told: Tell) -> None:
         match told.name:
@@ -262,8 +245,8 @@ class Upkeep:
                 await self._linked(told.body["JID"])
             case "Connected":
                 await self._connected()
-            case "Disconnected":
-                self._change(ConnectionState.DISCONNECTED)
+            case "Disconnected" | "Unreachable":
+                self._lose(told)
             case "Ended":
                 # With an error it never connected; without one we stopped it.
                 if told.body["error"] and self._child:
@@ -287,6 +270,12 @@ class Upkeep:
         self._note_connection()
         self._greeting = asyncio.create_task(self._greet(child))
         self._change(ConnectionState.CONNECTED)
+
+    def _lose(self, told: Tell) -> None:
+        if told.name == "Disconnected":
+            self._change(ConnectionState.DISCONNECTED)
+        elif self.state is not ConnectionState.CONNECTED:
+            self._change(self.state, network_sentence(told.body["error"]))
 
     async def _greet(self, child: Child) -> None:
         with contextlib.suppress(ChildGone, VerbFailed):
