@@ -83,3 +83,9 @@ def test_without_a_way_to_whatsapp_the_sentence_says_which(said: str, sentence: 
 
 def test_other_words_name_no_fault_of_the_network() -> None:
     assert network_sentence("pq: connection refused") is None
+
+
+def test_an_unknown_fault_of_the_network_shows_no_password() -> None:
+    sentence = network_sentence(f"{DIAL}socks5://user:secret@proxy:1080: odd")
+    assert sentence
+    assert "secret" not in sentence

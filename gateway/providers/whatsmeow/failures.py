@@ -8,6 +8,7 @@ from gateway.errors import (
     TryAgainLater,
     Unconfirmed,
 )
+from gateway.providers.whatsmeow.last_words import masked
 from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.reachability import NetworkFault
@@ -129,5 +130,5 @@ def network_sentence(text: str) -> str | None:
         return None
     fault = next((fault for part, fault in _NETWORK_FAULTS if part in text), None)
     if fault is None:
-        return f"WhatsApp cannot be reached: {text}"
+        return f"WhatsApp cannot be reached: {masked(text)}"
     return f"{fault.sentence(*SERVER)}."
