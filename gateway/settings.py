@@ -97,7 +97,9 @@ class Settings(BaseModel):
         description="lets production start an embedded Postgres where `DATABASE_URL` is unset",
     )
     direct_database_url: Optional = Field(
-        None, description="for LISTEN and migrations, where `DATABASE_URL` is a transaction pooler"
+        None,
+        description="for LISTEN, migrations and whatsmeow's keys, where `DATABASE_URL` is a "
+        "transaction pooler",
     )
     database_pool_size: int = Field(10, ge=4, le=500, description="connections at most")
     secret_key: Optional = Field(

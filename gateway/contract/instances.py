@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.operation import Address, FromHeader, Operation, Picture, Value
 from gateway.contract.rehearsal import Rehearsal
-from gateway.contract.wire import Chat, Wire
+from gateway.contract.wire import Chat, MayMiss, Wire
 
 _LONGEST_NAME = 255
 _DONE = {"value": True}
@@ -24,13 +24,17 @@ def _only_digits(chat: str) -> str:
 
 
 class Status(Wire):
-    """How the connection fares; `error` says it in words, also when all is well."""
+    """How the connection fares; `error` says it in words, also when all is well.
+
+    `reason` names the fault where a session does not start or loses WhatsApp.
+    """
 
     connected: bool
     session: bool
     created: int
     error: str
     smartphone_connected: bool
+    reason: str | None = MayMiss
 
 
 class ReadStatus(Operation[Status], method="GET", path="/status"):
@@ -64,6 +68,7 @@ class ReadQrCode(Operation[QrCode | AlreadyConnected | Picture], method="GET", p
     With `Accept: image/*`, as an image element of a browser sends it, the code as a PNG.
     """
 
+    awaits_session = True
     answer_example: ClassVar[Any] = {
         "value": "2@Zk3v9Q,1aBc,2dEf,3gHi",
         "qrCode": "2@Zk3v9Q,1aBc,2dEf,3gHi",
@@ -132,6 +137,7 @@ class ReadPhoneCode(
 ):
     """A code that links the phone of this number, typed there instead of scanning."""
 
+    awaits_session = True
     example: ClassVar[Example] = {"phone": "5511999999999"}
     answer_example: ClassVar[Any] = {"code": "1A2B-3C4D"}
     failures = (_UNAVAILABLE,)

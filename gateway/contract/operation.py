@@ -56,6 +56,8 @@ class Operation(Documented, Generic[Result]):
     """A body with a file in it may be large."""
     min_body_limit_bytes: ClassVar[int] = 0
     """Bodies up to this size are read even where the setting for bodies is smaller."""
+    awaits_session: ClassVar[bool] = False
+    """Whether it waits a few seconds for a session that is still being opened."""
     remembered_seconds: ClassVar[float] = 0
     """How long the session's answer may be given again, unless the instance changes something."""
     asks: "ClassVar[type[Operation[Any]] | None]" = None

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -90,12 +89,6 @@ def _forget_values(error: Error) -> None:
     told = None if isinstance(error, DataError) else error.diag.message_primary
     named = (error.diag.table_name, error.diag.column_name, error.diag.constraint_name)
     error.args = (" ".join(filter(None, (error.sqlstate, told, *named))),)
-
-
-def url_for_others(conninfo: str, *, schema: str) -> str:
-    """As a URL that drivers other than libpq read too; what they make goes into *schema*."""
-    parts = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
-    return f"postgresql:///?{urlencode(parts | {'search_path': schema})}"
 
 
 def _adapters() -> AdaptersMap:

@@ -11,10 +11,11 @@ _FIND_CONNECTION = query("instances", "find_connection")
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """`state` is what the session told last; None where none was ever open."""
+    """What the session told last; `state` is None where none was ever open."""
 
     connected: bool
     state: str | None
+    reason: str | None
 
 
 async def connection_of(database: Database, instance_id: str) -> Connection:

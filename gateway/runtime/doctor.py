@@ -2,27 +2,25 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from psycopg import AsyncConnection, errors
 
-from gateway.clock import Clock
 from gateway.database.functions import missing_functions, sql_functions
 from gateway.database.migrations import migrations
-from gateway.database.notifications import Notifications
-from gateway.database.pool import Database, connect_directly, fetch_all
-from gateway.database.provider_store import PostgresProviderStore
+from gateway.database.pool import connect_directly, fetch_all
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable, InvalidSettings, StartRefused
 from gateway.providers import load_provider
+from gateway.runtime.finding import Finding
 from gateway.runtime.offer import offer_of, offered_providers
 from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress
+from gateway.runtime.provider_checks import check_providers, surroundings_of
 from gateway.runtime.public_url import public_url_warning
 from gateway.runtime.secret_check import find_secret_problem
-from gateway.sessions.provider import Surroundings
 from gateway.settings import Settings
 
 _LIST_APPLIED = query("migrations", "list_applied")
@@ -30,24 +28,6 @@ _PROVIDERS_IN_USE = query("instances", "providers_in_use")
 
 _OLDEST_POSTGRES = 14
 _LEAST_FREE_BYTES = 512 * 1024**2
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was looked at and how it is; with a cure where something is wrong.
-
-    With *is_warning* the gateway runs although something is wrong.
-    """
-
-    subject: str
-    sentence: str
-    cure: str | None = None
-    is_warning: bool = False
-
-    def __str__(self) -> str:
-        mark = "ok" if self.cure is None else "!!"
-        cure = "" if self.cure is None else f" Cure: {self.cure}."
-        return f"{mark} {self.subject}: {self.sentence}.{cure}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +53,7 @@ async def examine(
         yield finding
     try:
         async with postgres_of(settings, progress) as url:
-            async for finding in _database(settings, url):
+            async for finding in _database(settings, environment, url):
                 yield finding
     except InvalidSettings as error:
         yield Finding("database", "there is none", str(error))
@@ -141,14 +121,12 @@ def _providers(settings: Settings, environment: Mapping[str, str]) -> list[Findi
 
 def _start(name: str, settings: Settings, environment: Mapping[str, str]) -> None:
     """Builds the engine, which reads its settings, but runs nothing."""
-    nowhere, clock = "postgresql://", Clock()
-    store = PostgresProviderStore(Database(nowhere), Notifications(nowhere, clock), room=name)
-    load_provider(name).start(
-        Surroundings(environment=environment, data_dir=settings.data_dir, clock=clock, store=store)
-    )
+    load_provider(name).start(surroundings_of(name, settings, environment))
 
 
-async def _database(settings: Settings, url: str) -> AsyncIterator[Finding]:
+async def _database(
+    settings: Settings, environment: Mapping[str, str], url: str
+) -> AsyncIterator[Finding]:
     direct = settings.direct_database_url
     for name, each in (("database", url), ("direct database", direct)):
         if each is None:
@@ -164,7 +142,7 @@ async def _database(settings: Settings, url: str) -> AsyncIterator[Finding]:
             if settings.database_url is None:
                 yield await _place(connection)
             if name == "database":
-                async for finding in _contents(settings, connection):
+                async for finding in _contents(settings, environment, url, connection):
                     yield finding
 
 
@@ -184,7 +162,12 @@ async def _place(connection: AsyncConnection) -> Finding:
     return Finding("database", f"its data is in {row[0] if row else 'an unknown folder'}")
 
 
-async def _contents(settings: Settings, connection: AsyncConnection) -> AsyncIterator[Finding]:
+async def _contents(
+    settings: Settings,
+    environment: Mapping[str, str],
+    url: str,
+    connection: AsyncConnection,
+) -> AsyncIterator[Finding]:
     try:
         applied = {row.number: row for row in await fetch_all(connection, _Applied, _LIST_APPLIED)}
     except errors.UndefinedTable:
@@ -195,7 +178,12 @@ async def _contents(settings: Settings, connection: AsyncConnection) -> AsyncIte
         return
     yield await _functions(connection)
     yield await _secret(settings, connection)
-    yield await _providers_in_use(settings, connection)
+    in_use = await fetch_all(connection, _InUse, _PROVIDERS_IN_USE)
+    yield _stranded(settings, in_use)
+    names = {row.provider for row in in_use}
+    direct = settings.direct_database_url or url
+    async for finding in check_providers(settings, environment, direct, names):
+        yield finding
 
 
 def _schema(settings: Settings, applied: Mapping[int, _Applied]) -> Finding:
@@ -230,13 +218,9 @@ async def _secret(settings: Settings, connection: AsyncConnection) -> Finding:
     )
 
 
-async def _providers_in_use(settings: Settings, connection: AsyncConnection) -> Finding:
+def _stranded(settings: Settings, in_use: Sequence[_InUse]) -> Finding:
     offered = offered_providers(settings)
-    stranded = [
-        row
-        for row in await fetch_all(connection, _InUse, _PROVIDERS_IN_USE)
-        if row.provider not in offered
-    ]
+    stranded = [row for row in in_use if row.provider not in offered]
     if not stranded:
         return Finding("instances", "the provider of each is there")
     which = ", ".join(f"{row.instances} with {row.provider}" for row in stranded)

@@ -14,6 +14,7 @@ from gateway.random import Uniform
 from gateway.runtime.media import Media
 from gateway.runtime.part import Part
 from gateway.runtime.stages import Floor, Stages
+from gateway.sessions.node_lock import NodeLock
 from gateway.sessions.provider import Engine
 from gateway.settings import Settings
 
@@ -36,6 +37,7 @@ class Ground:
     vault: TokenVault
     secrets: tuple[str, ...]
     node_id: str
+    node_lock: NodeLock
     internal_address: str
 
     def start(self, floor: Floor, **parts: Part | None) -> None:

@@ -59,6 +59,7 @@ def build_sessions(ground: Ground, told: Callable[[], None]) -> Sessions:
         instances=ground.instances,
         opener=opener,
         clock=clock,
+        lock=ground.node_lock,
         renew_seconds=settings.lease_seconds / _RENEWALS_PER_LEASE,
         give_seconds=settings.send_timeout_seconds,
     )
@@ -67,6 +68,7 @@ def build_sessions(ground: Ground, told: Callable[[], None]) -> Sessions:
     asker = Asker(
         keeper,
         Relay(database, relay_http, node_id=ground.node_id, secret=ground.secrets[0]),
+        clock,
     )
     remembering = RememberingAsker(asker, clock, ground.metrics)
     keeper.listeners.append(remembering.hear)

@@ -16,9 +16,10 @@ from gateway.api.provider_table import provider_route, provider_table
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.database.functions import missing_functions
+from gateway.database.library_url import library_url_of
 from gateway.database.migrations import migrate, missing_migrations
 from gateway.database.notifications import Notifications
-from gateway.database.pool import Database, url_for_others
+from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import DatabaseUnavailable, Unavailable
 from gateway.instances.base_urls import BaseUrls
@@ -49,6 +50,7 @@ from gateway.runtime.secret import secrets_of
 from gateway.runtime.secret_check import require_secret_that_fits
 from gateway.runtime.sessions import build_sessions
 from gateway.runtime.stages import Floor, Stages
+from gateway.sessions.node_lock import NodeLock
 from gateway.sessions.provider import Engine, Surroundings
 from gateway.sessions.relay import RelayDesk
 from gateway.settings import Settings
@@ -173,7 +175,9 @@ class Gateway:
             secrets=secrets,
         )
         stages.start(Floor.BATCHES, {"media": self._media})
-        engines = self._engines(database, notifications, self._media.pictures, url)
+        node_id = self._node_id()
+        lock = NodeLock(self._settings.data_dir / "nodes", node_id)
+        engines = self._engines(database, notifications, self._media.pictures, url, lock)
         ground = Ground(
             settings=self._settings,
             stages=stages,
@@ -188,7 +192,8 @@ class Gateway:
             base_urls=base_urls,
             vault=TokenVault(secrets, os.urandom),
             secrets=secrets,
-            node_id=self._node_id(),
+            node_id=node_id,
+            node_lock=lock,
             internal_address=self._internal_address(),
         )
         callbacks = build_callbacks(ground)
@@ -251,7 +256,12 @@ class Gateway:
         self._progress.migrations_applied(applied)
 
     def _engines(
-        self, database: Database, notifications: Notifications, pictures: Pictures, url: str
+        self,
+        database: Database,
+        notifications: Notifications,
+        pictures: Pictures,
+        url: str,
+        lock: NodeLock,
     ) -> dict[str, Engine]:
         return {
             name: load_provider(name).start(
@@ -260,8 +270,12 @@ class Gateway:
                     data_dir=self._settings.data_dir,
                     clock=self._clock,
                     store=PostgresProviderStore(database, notifications, room=name),
-                    database_url=url_for_others(url, schema=name),
+                    # A library's sessions set parameters, which no transaction pooler passes on.
+                    database_url=library_url_of(
+                        self._settings.direct_database_url or url, schema=name
+                    ),
                     picture=pictures.jpeg,
+                    inherited=lock.inherited,
                     metrics=self._metrics,
                 )
             )

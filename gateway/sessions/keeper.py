@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Final
+from weakref import WeakValueDictionary
 
 import psycopg
 
@@ -11,8 +12,9 @@ from gateway.database.notifications import Notifications
 from gateway.errors import DatabaseUnavailable, SessionUnavailable
 from gateway.instances.store import Instances
 from gateway.observability.logging import logger
-from gateway.sessions.leases import Lease, Leases
+from gateway.sessions.leases import Lease, Leases, Predecessor
 from gateway.sessions.live import LiveSession
+from gateway.sessions.node_lock import NodeLock
 from gateway.sessions.opening import Held, Opener
 from gateway.sessions.provider import Session
 
@@ -21,6 +23,7 @@ _DATABASE_ERRORS: Final = (DatabaseUnavailable, psycopg.Error)
 _REOPEN_SECONDS = 30.0
 _PAUSE_BEFORE_JOINING_SECONDS = 1.0
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 0.5
+_LOCK_POLL_SECONDS = 0.1
 _LAPSE_MARGIN_SECONDS = 0.02  # so that whoever lapses then has lapsed
 
 
@@ -41,6 +44,7 @@ class Keeper:
         instances: Instances,
         opener: Opener,
         clock: Clock,
+        lock: NodeLock,
         renew_seconds: float,
         give_seconds: float,
     ) -> None:
@@ -51,18 +55,20 @@ class Keeper:
             instances: finds settings.
             opener: opens the sessions.
             clock: time.
+            lock: of this node; tells whether an earlier process is gone.
             renew_seconds: from one sign of life to the next.
             give_seconds: how long an attempt under way may delay giving its lease away, or the
                 change to another proxy.
         """
         self._leases, self._instances, self._opener = leases, instances, opener
         self._clock, self._renew_seconds = clock, renew_seconds
-        self._give_seconds = give_seconds
+        self._give_seconds, self._lock = give_seconds, lock
         self._unsure = True
         self._held: dict[str, Held] = {}
         self._touched: set[str] = set()
+        self._awaited = WeakValueDictionary[str, asyncio.Event]()
         self._bell, self._touch_bell = asyncio.Event(), asyncio.Event()
-        opener.after_opening = self._look_again
+        opener.after_opening = self._on_opened
         self.connected, self.listeners = opener.connected, opener.listeners
 
     def listen(self, notifications: Notifications) -> None:
@@ -73,6 +79,14 @@ class Keeper:
         """The open session of an instance, connected or not."""
         held = self._held.get(instance_id)
         return held.live.session if held and held.live else None
+
+    async def session_within(self, instance_id: str, seconds: float) -> Session | None:
+        """The open session of an instance; waits for one that this node is to open."""
+        if session := self.session(instance_id):
+            return session
+        opened = self._awaited.setdefault(instance_id, asyncio.Event())
+        await self._clock.wait(opened, seconds)
+        return self.session(instance_id)
 
     def epoch(self, instance_id: str) -> int | None:
         """Of the lease of an instance, while it is ours."""
@@ -93,7 +107,8 @@ class Keeper:
             raise SessionUnavailable("The session did not open again in time")
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        await self._join(stopping)
+        if not await self._join(stopping):
+            return  # what an earlier process held is free when that has lapsed
         async with asyncio.TaskGroup() as sessions, ringing(self._bell, when=stopping):
             sessions.create_task(self._refresh_until(stopping, sessions), name="settings")
             while not stopping.is_set():
@@ -112,15 +127,38 @@ class Keeper:
         except _DATABASE_ERRORS as error:
             logger.warning("leases_left_to_lapse", error=str(error))
 
-    async def _join(self, stopping: asyncio.Event) -> None:
+    async def _join(self, stopping: asyncio.Event) -> bool:
+        """Whether this node may begin; False when it is to stop before that."""
         while not stopping.is_set():
             try:
-                await self._leases.join()
+                if predecessor := await self._leases.join():
+                    if not await self._outwait(predecessor, stopping):
+                        return False
+                    await self._leases.retake()
             except _DATABASE_ERRORS as error:
                 logger.warning("leases_wait_for_database", error=str(error))
                 await self._clock.wait(stopping, _PAUSE_BEFORE_JOINING_SECONDS)
             else:
-                return
+                self._lock.claim(self._leases.life)
+                return True
+        return False
+
+    async def _outwait(self, predecessor: Predecessor, stopping: asyncio.Event) -> bool:
+        """Returns True once it is certain that the earlier process of this node acts no more."""
+        renew_at = self._clock.monotonic_seconds() + self._renew_seconds
+        until = self._clock.monotonic_seconds() + predecessor.seconds
+        logger.info("predecessor_found", may_act_seconds=round(predecessor.seconds, 1))
+        while not self._lock.proves_end_of(predecessor.life):
+            now = self._clock.monotonic_seconds()
+            if now >= until or stopping.is_set():
+                return not stopping.is_set()
+            if now >= renew_at:
+                await self._leases.renew()
+                renew_at = now + self._renew_seconds
+            # No event tells that another process let go of a lock.
+            await self._clock.wait(stopping, min(_LOCK_POLL_SECONDS, until - now))
+        logger.info("predecessor_gone", proof="the lock in the data directory is free")
+        return True
 
     async def _round(self, sessions: asyncio.TaskGroup) -> float:
         """Returns how long to rest, in seconds."""
@@ -217,7 +255,10 @@ class Keeper:
             self._touch(instance_id)
         self._bell.set()
 
-    def _look_again(self, instance_id: str) -> None:
+    def _on_opened(self, instance_id: str) -> None:
+        """Its settings may have changed since they were looked up."""
+        if awaited := self._awaited.pop(instance_id, None):
+            awaited.set()
         self._touched.add(instance_id)
         self._touch_bell.set()
 

@@ -46,8 +46,25 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Predecessor:
+    """An earlier process of this node, which may still act for some seconds.
+
+    `life` is None where it is not known which one that was.
+    """
+
+    life: uuid.UUID | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Told:
     database_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined(_Told):
+    previous_life: uuid.UUID | None
+    previous_seconds: float
 
 
 class Leases:
@@ -70,7 +87,8 @@ class Leases:
         self._database, self._clock = database, clock
         self._node_id, self._lapse_seconds = node_id, lapse_seconds
         self._internal_address = internal_address
-        self._life = new_uuid()
+        self.life = new_uuid()
+        self._has_joined = False
         self._database_ahead_seconds = 0.0
         self.may_act_until = 0.0
 
@@ -78,8 +96,11 @@ class Leases:
         """What the database's clock shows, nearly: nodes need not agree on their own."""
         return self._clock.monotonic_seconds() + self._database_ahead_seconds
 
-    async def join(self, *, replace: bool = True) -> None:
+    async def join(self, *, replace: bool = True) -> Predecessor | None:
         """Makes this node known, and ends what was begun under its name.
+
+        Where an earlier process may still act, that process is returned, and nothing is taken
+        before `retake`. None says that this node has its leases again, with new epochs.
 
         Args:
             replace: also where another process renews this name: a node that starts ends the
@@ -90,21 +111,37 @@ class Leases:
         """
         asked_at = self._clock.monotonic_seconds()
         async with self._database.transaction() as connection:
-            told = await fetch_all(
+            joined = await fetch_all(
                 connection,
-                _Told,
+                _Joined,
                 _JOIN_NODES,
                 node_id=self._node_id,
                 internal_address=self._internal_address,
-                life=self._life,
+                life=self.life,
                 seconds=self._lapse_seconds,
                 replace=replace,
             )
-            if not told:
+            if not joined:
                 raise NodeReplaced(self._node_id)
             await connection.execute(_FORGET_NODES)
-            await connection.execute(_RETAKE_LEASES, {"node_id": self._node_id})
-        self._note(told[0], asked_at)
+            predecessor = self._predecessor_in(joined[0])
+            if predecessor is None:
+                await connection.execute(_RETAKE_LEASES, {"node_id": self._node_id})
+        self._has_joined = True
+        self._note(joined[0], asked_at)
+        return predecessor
+
+    async def retake(self) -> None:
+        """Takes what this node held in its earlier life, whose end is certain."""
+        await self._database.execute(_RETAKE_LEASES, node_id=self._node_id)
+
+    def _predecessor_in(self, joined: _Joined) -> Predecessor | None:
+        if joined.previous_life == self.life:
+            # The answer to an earlier `join` was lost, and with it who was there before.
+            return None if self._has_joined else Predecessor(None, self._lapse_seconds)
+        if joined.previous_seconds <= 0:
+            return None
+        return Predecessor(joined.previous_life, joined.previous_seconds)
 
     async def renew(self) -> bool:
         """One small write for everything this node holds; False when it came too late for it."""
@@ -113,7 +150,7 @@ class Leases:
             _Told,
             _RENEW_NODE,
             node_id=self._node_id,
-            life=self._life,
+            life=self.life,
             seconds=self._lapse_seconds,
         )
         if told:
@@ -155,7 +192,7 @@ class Leases:
 
     async def leave(self) -> None:
         """Lets others take everything at once; to be called when all sessions are closed."""
-        await self._database.execute(_LEAVE_NODES, node_id=self._node_id, life=self._life)
+        await self._database.execute(_LEAVE_NODES, node_id=self._node_id, life=self.life)
         self.may_act_until = 0.0
 
     def _note(self, told: _Told, asked_at: float) -> None:

@@ -51,7 +51,9 @@ handlers = Handlers[SessionDesk]()
 @handlers.handles(ReadStatus)
 async def read_status(desk: SessionDesk, _operation: ReadStatus) -> Status:
     connection = await connection_of(desk.database, desk.instance.id)
-    linked = connection.state is not None and ConnectionState(connection.state).is_linked
+    state = ConnectionState(connection.state) if connection.state else None
+    linked = state is not None and state.is_linked
+    ordinary = connection.connected or state is None or connection.reason == state.sentence
     advice = _TO_BE_RESTORED if linked else _NOT_CONNECTED
     return Status(
         connected=connection.connected,
@@ -59,6 +61,7 @@ async def read_status(desk: SessionDesk, _operation: ReadStatus) -> Status:
         created=int(desk.instance.created_at.timestamp() * 1000),
         error=_CONNECTED if connection.connected else advice,
         smartphone_connected=connection.connected,
+        reason=None if ordinary else connection.reason,
     )
 
 

@@ -5,7 +5,7 @@ lives as long as the process and opens a session for each instance whose lease w
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from gateway.contract.proxies import Proxy
 from gateway.contract.send import Send
 from gateway.contract.wire import Wire
 from gateway.errors import (
+    DatabaseUnavailable,
     NotConnected,
     NotSupported,
     Refused,
@@ -201,21 +202,28 @@ async def no_pictures(_source: str) -> bytes:
     raise NotSupported
 
 
+async def no_database() -> str:
+    raise DatabaseUnavailable("There is no database")
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an engine is started with; `database_url` is for a library with tables of its own.
+    """What an engine is started with.
 
-    `picture` gives the JPEG that a caller named by a URL, a `data:` URI or base64; it raises
-    what `ask` may.
+    `database_url` gives the URL for a library with tables and a driver of its own, as the server
+    is reached now; it raises DatabaseUnavailable. `picture` gives the JPEG that a caller named by
+    a URL, a `data:` URI or base64; it raises what `ask` may. Every child process that speaks to
+    WhatsApp is given the open files of `inherited`: they prove that it lives.
     """
 
     environment: Mapping[str, str]
     data_dir: Path
     clock: Clock
     store: ProviderStore
-    database_url: str = ""
+    database_url: Callable[[], Awaitable[str]] = no_database
     picture: Callable[[str], Awaitable[bytes]] = no_pictures
     metrics: Metrics = field(default_factory=Metrics)
+    inherited: tuple[int, ...] = ()
 
 
 @runtime_checkable
@@ -240,6 +248,21 @@ class Provider(Protocol):
         """What `GATEWAY_<NAME>_...` variables there are, each with a description."""
         ...
 
+    @property
+    def hosts(self) -> Sequence[tuple[str, int]]:
+        """The servers its sessions cannot do without, by name and port; they speak TLS."""
+        ...
+
     def supports(self, command: type[Wire]) -> bool: ...
+
+    async def try_store(self, surroundings: Surroundings) -> str | None:
+        """Opens once, and closes, what a session opens before it connects.
+
+        Returns what opened, as a sentence; None for a provider that has nothing to open.
+
+        Raises:
+            StartRefused: it does not open; the message says why.
+        """
+        ...
 
     def start(self, surroundings: Surroundings) -> Engine: ...

@@ -14,10 +14,12 @@ from gateway.clock import Clock
 
 WHATSAPP: Final = ("web.whatsapp.com", 443)
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 _MOST_HEADER_BYTES = 16 * 1024
 _SOCKS, _OPEN, _NAME = b"\x05", b"\x01", b"\x03"
 _NO_LOGIN, _LOGIN = 0, 2
-_ADDRESS_BYTES = {1: 4, 4: 16}
+_ADDRESS_BYTES, _PORT_BYTES = {1: 4, 4: 16}, 2
 _SOCKS_REFUSALS = {
     2: "it does not allow that connection",
     3: "the network is unreachable from it",
@@ -27,7 +29,7 @@ _SOCKS_REFUSALS = {
 }
 
 
-class _Refused(Exception):
+class TunnelRefused(Exception):
     """The proxy answered, and did not open the way; the text says why."""
 
 
@@ -51,10 +53,11 @@ class ProxyTrials:
         began = self.clock.monotonic_seconds()
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                await _open_tunnel(urlsplit(proxy_url))
+                _, writer = await open_tunnel(urlsplit(proxy_url))
+                writer.transport.abort()  # whether it likes to be left or not
         except TimeoutError:
             return Trial(error=f"no answer within {self.timeout_seconds:g} seconds")
-        except _Refused as error:
+        except TunnelRefused as error:
             return Trial(error=str(error))
         except ssl.SSLError:
             return Trial(error="no TLS connection to the proxy: its certificate is not valid")
@@ -65,7 +68,14 @@ class ProxyTrials:
         return Trial(round((self.clock.monotonic_seconds() - began) * 1000))
 
 
-async def _open_tunnel(proxy: SplitResult) -> None:
+async def open_tunnel(proxy: SplitResult, target: tuple[str, int] = WHATSAPP) -> Streams:
+    """A connection through a proxy to the host and port of *target*.
+
+    Raises:
+        TunnelRefused: the proxy answered, and did not open the way.
+        OSError: the proxy is out of reach.
+        EOFError: it ended the connection.
+    """
     assert proxy.hostname
     secure = proxy.scheme == "https"
     reader, writer = await asyncio.open_connection(
@@ -76,18 +86,23 @@ async def _open_tunnel(proxy: SplitResult) -> None:
     )
     try:
         if proxy.scheme == "socks5":
-            await _ask_socks(proxy, reader, writer)
+            await _ask_socks(proxy, target, reader, writer)
         else:
-            await _ask_http(proxy, reader, writer)
-    finally:
-        writer.transport.abort()  # whether it likes to be left or not
+            await _ask_http(proxy, target, reader, writer)
+    except BaseException:
+        writer.transport.abort()
+        raise
+    return reader, writer
 
 
 async def _ask_http(
-    proxy: SplitResult, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    proxy: SplitResult,
+    target: tuple[str, int],
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
 ) -> None:
-    target = "{}:{}".format(*WHATSAPP)
-    lines = [f"CONNECT {target} HTTP/1.1", f"Host: {target}"]
+    host = "{}:{}".format(*target)
+    lines = [f"CONNECT {host} HTTP/1.1", f"Host: {host}"]
     if proxy.username is not None:
         user = b":".join(_credentials(proxy))
         lines.append(f"Proxy-Authorization: Basic {b64encode(user).decode()}")
@@ -96,33 +111,39 @@ async def _ask_http(
     version, _, rest = answer.partition(b" ")
     status = rest[:3].decode(errors="replace")
     if not version.startswith(b"HTTP/1.") or not status.isdigit():
-        raise _Refused("what listens there does not answer as such a proxy")
+        raise TunnelRefused("what listens there does not answer as such a proxy")
     if status == "407":
-        raise _Refused("the proxy does not accept the user name and password")
+        raise TunnelRefused("the proxy does not accept the user name and password")
     if not status.startswith("2"):
-        raise _Refused(f"the proxy does not open the way to WhatsApp: status {status}")
+        raise TunnelRefused(f"the proxy does not open the way to WhatsApp: status {status}")
 
 
 async def _ask_socks(
-    proxy: SplitResult, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    proxy: SplitResult,
+    target: tuple[str, int],
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
 ) -> None:
     methods = bytes((_NO_LOGIN,) if proxy.username is None else (_NO_LOGIN, _LOGIN))
     writer.write(_SOCKS + _sized(methods))
     version, method = await reader.readexactly(2)
     if version != _SOCKS[0]:
-        raise _Refused("what listens there does not answer as such a proxy")
+        raise TunnelRefused("what listens there does not answer as such a proxy")
     if method not in methods:
-        raise _Refused("the proxy asks for a login that is not in its URL")
+        raise TunnelRefused("the proxy asks for a login that is not in its URL")
     if method == _LOGIN:
         writer.write(b"\x01" + b"".join(map(_sized, _credentials(proxy))))
         if (await reader.readexactly(2))[1]:
-            raise _Refused("the proxy does not accept the user name and password")
-    host, port = WHATSAPP
+            raise TunnelRefused("the proxy does not accept the user name and password")
+    host, port = target
     writer.write(_SOCKS + _OPEN + b"\0" + _NAME + _sized(host.encode()) + port.to_bytes(2, "big"))
     _, refusal, _ = await reader.readexactly(3)
     if refusal:
         reason = _SOCKS_REFUSALS.get(refusal, f"code {refusal}")
-        raise _Refused(f"the proxy does not open the way to WhatsApp: {reason}")
+        raise TunnelRefused(f"the proxy does not open the way to WhatsApp: {reason}")
+    (kind,) = await reader.readexactly(1)  # of the address that it uses, which says nothing
+    length = _ADDRESS_BYTES.get(kind) or (await reader.readexactly(1))[0]
+    await reader.readexactly(length + _PORT_BYTES)
 
 
 def _credentials(proxy: SplitResult) -> tuple[bytes, bytes]:

@@ -38,6 +38,13 @@ _ANSWERED, _FORBIDDEN, _MOVED, _RAISED, _FAILED = 200, 403, 409, 422, 500
 NOT_OPEN = "The session of this instance is not open right now"
 
 
+class NotOpen(SessionUnavailable):
+    """No node has the session open."""
+
+    def __init__(self) -> None:
+        super().__init__(NOT_OPEN)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """What is signed: a call to one node, of one moment, about one lease."""
@@ -98,7 +105,8 @@ class Relay:
         """The answer of the session, wherever it is.
 
         Raises:
-            SessionUnavailable: no other node holds it, or that node does not answer.
+            NotOpen: no other node holds it.
+            SessionUnavailable: the node that holds it does not answer.
             GatewayError: what the session raised there.
         """
         for _ in range(_TRIES):
@@ -118,7 +126,7 @@ class Relay:
             )
             if response.status_code != _MOVED:
                 raise SessionUnavailable("The node that holds the session did not answer it")
-        raise SessionUnavailable(NOT_OPEN)
+        raise NotOpen
 
     async def _post(
         self, holder: _Holder, address: str, instance_id: str, operation: Operation[Any]

@@ -1,4 +1,7 @@
-"""`python -m gateway.whatsmeow_child DESCRIPTOR DEADLINE`: serves until the engine hangs up."""
+"""`python -m gateway.whatsmeow_child DESCRIPTOR DEADLINE PARENT`: serves until the engine hangs up.
+
+The library is imported last, as that takes seconds: the process obeys its parent before.
+"""
 
 import asyncio
 import contextlib
@@ -14,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from gateway.whatsmeow_child.frames import Acknowledge, Ask, Deadline, read_frame
 from gateway.whatsmeow_child.link import Link
-from gateway.whatsmeow_child.verbs import Verbs
 
 _PR_SET_PDEATHSIG = 1
 _LEASE_LAPSED = 75
@@ -37,10 +39,9 @@ class Watchdog:
         os._exit(_LEASE_LAPSED)
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int) -> None:
     """Also where the parent is killed and hangs up nothing."""
     if sys.platform == "linux":
-        parent = os.getppid()
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
@@ -54,6 +55,11 @@ def reap() -> None:
 
 
 async def serve(descriptor: int, watchdog: Watchdog) -> None:
+    from gateway.whatsmeow_child.verbs import Verbs  # noqa: PLC0415 - see above
+
+    reap()
+    # The library sets up logging on import, at INFO; the engine keeps what it needs.
+    logging.getLogger().setLevel(logging.WARNING)
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_MOST_THREADS))
     reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=descriptor))
@@ -75,11 +81,8 @@ async def serve(descriptor: int, watchdog: Watchdog) -> None:
 
 
 def main() -> None:
-    die_with_parent()
-    reap()
+    die_with_parent(int(sys.argv[3]))
     watchdog = Watchdog(float(sys.argv[2]))
-    # The library sets up logging on import, at INFO; the engine keeps what it needs.
-    logging.getLogger().setLevel(logging.WARNING)
     try:
         asyncio.new_event_loop().run_until_complete(serve(int(sys.argv[1]), watchdog))
     finally:

@@ -11,18 +11,19 @@ from typing import Any
 import neonize.aioze.client as library
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import Message as Protobuf
-from neonize._binder import ProxySettings
-from neonize.aioze.client import ClientFactory, ContactStore, NewAClient
+from neonize._binder import ProxySettings, func_callback_bytes2, gocode
+from neonize.aioze.client import ContactStore, NewAClient
 from neonize.events import INT_TO_EVENT
 from neonize.proto.Neonize_pb2 import JID, LogEntry
 from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DeviceProps
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 from neonize.utils.enum import Presence
-from neonize.utils.jid import Jid2String
 
 from gateway.whatsmeow_child.link import Link
 
 _DEVICE = 0
+_DIALLING = "failed to dial whatsapp"
+_ERROR, _DELIMITER = "error: ", "|\u0001|"  # of the library's list of devices
 _MESSAGES_OF_A_CHAT = 20
 _PUSHED_TWICE = ("Raw", "SourceWebMsg")
 _SENT_MESSAGE = re.compile(r"<message\b[^>]*")
@@ -52,6 +53,10 @@ def parsed(fields: dict[str, Any]) -> Message:
     return message
 
 
+class KeyStoreClosed(Exception):
+    """The database of the keys does not open; the text is the driver's."""
+
+
 class Client:
     """What happens to it is told, in order, each thing before the next."""
 
@@ -75,8 +80,8 @@ class Client:
 
         Without *proxy* the environment names the way.
         """
-        if device is not None:
-            await asyncio.to_thread(_require_device, store, device)
+        if device is not None and device not in await asyncio.to_thread(devices_in, store):
+            raise NotPaired(device)
         self.api = api = NewAClient(
             store,
             # Without it the library silently resumes the first device of the store.
@@ -136,6 +141,8 @@ class Client:
             self._look_for_id(entry.Message)
         elif entry.Level in {"WARN", "ERROR"}:
             sys.stderr.write(f"{entry.Name} {entry.Level} {entry.Message}\n")
+            if _DIALLING in entry.Message:
+                self._link.tell_soon(self.instance_id, "Unreachable", {"error": entry.Message})
 
     def _look_for_id(self, stanza: str) -> None:
         start = _SENT_MESSAGE.match(stanza)
@@ -151,11 +158,16 @@ class Client:
         self._telling = asyncio.ensure_future(self._link.tell(self.instance_id, "Ended", body))
 
 
-def _require_device(store: str, device: str) -> None:
-    known = ClientFactory.get_all_devices_from_db(store)
-    # It parses `user:device@server` into the user: the text is whole, the fields are not.
-    if not any(Jid2String(found.JID) == device for found in known):
-        raise NotPaired(device)
+def devices_in(store: str) -> list[str]:
+    """The devices in a store, as `user:device@server`; raises KeyStoreClosed.
+
+    The library's own wrapper takes the text of an error for a device.
+    """
+    logged = func_callback_bytes2(lambda _binary, _size: None)
+    listed: str = gocode.GetAllDevices(store.encode(), logged).decode()
+    if listed.startswith(_ERROR):
+        raise KeyStoreClosed(listed.removeprefix(_ERROR))
+    return [device.partition(",")[0] for device in listed.split(_DELIMITER) if device]
 
 
 def _proxy_settings(proxy: dict[str, Any]) -> ProxySettings:

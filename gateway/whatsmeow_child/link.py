@@ -35,6 +35,10 @@ class Link:
         """Called on a thread of Go's: the library goes on once the engine has it safe."""
         asyncio.run_coroutine_threadsafe(self.tell(instance_id, name, body), self._loop).result()
 
+    def tell_soon(self, instance_id: str, name: str, body: dict[str, Any]) -> None:
+        """As `tell_and_wait`, for what the library need not wait for."""
+        asyncio.run_coroutine_threadsafe(self.tell(instance_id, name, body), self._loop)
+
     async def tell(self, instance_id: str, name: str, body: dict[str, Any]) -> None:
         number = next(self._numbers)
         self._told[number] = told = self._loop.create_future()

@@ -21,7 +21,7 @@ from neonize.utils.enum import (
 from neonize.utils.jid import Jid2String, JIDToNonAD
 
 from gateway.whatsmeow_child.calls import CALLS, as_json
-from gateway.whatsmeow_child.client import Client, as_dict, jid_of, parsed
+from gateway.whatsmeow_child.client import Client, as_dict, devices_in, jid_of, parsed
 from gateway.whatsmeow_child.frames import Answer, Ask
 from gateway.whatsmeow_child.link import Link
 
@@ -64,6 +64,8 @@ class Verbs:
                 await client.open(**ask.arguments)
             self._clients[ask.instance_id] = client
             return None
+        if ask.verb == "open_store":
+            return await asyncio.to_thread(devices_in, ask.arguments["store"])
         client = self._clients[ask.instance_id]
         if ask.verb == "close":
             del self._clients[ask.instance_id]

@@ -150,7 +150,7 @@ where id = %(account_id)s::text;
 
 -- name: find_connection
 -- The line follows what the session tells; where nobody living holds the lease, nothing can leave.
-select c.state, n.connected and exists (
+select c.state, c.reason, n.connected and exists (
         select 1
         from instance_leases l
         join nodes d on d.id = l.node_id and d.expires_at > now()

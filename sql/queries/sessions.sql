@@ -3,16 +3,27 @@
 
 -- name: join_nodes
 -- No row comes back where another process lives under this name and is not to be replaced.
-insert into nodes (id, internal_address, life, expires_at)
-values (
-    %(node_id)s::text, %(internal_address)s::text, %(life)s::uuid,
-    now() + make_interval(secs => %(seconds)s::double precision)
+-- `before` is the row of that other process, or of an earlier life, which may act until it lapses.
+with before as materialized (
+    select life, greatest(extract(epoch from expires_at - now()), 0) as seconds
+    from nodes
+    where id = %(node_id)s::text
+    for update
+), joined as (
+    insert into nodes (id, internal_address, life, expires_at)
+    select %(node_id)s::text, %(internal_address)s::text, %(life)s::uuid,
+           now() + make_interval(secs => %(seconds)s::double precision)
+    from (select count(*) from before) as first_of_all
+    on conflict (id) do update
+    set internal_address = excluded.internal_address, life = excluded.life, started_at = now(),
+        expires_at = excluded.expires_at
+    where %(replace)s::boolean or nodes.life = excluded.life or nodes.expires_at <= now()
+    returning extract(epoch from now())::double precision as database_seconds
 )
-on conflict (id) do update
-set internal_address = excluded.internal_address, life = excluded.life, started_at = now(),
-    expires_at = excluded.expires_at
-where %(replace)s::boolean or nodes.life = excluded.life or nodes.expires_at <= now()
-returning extract(epoch from now())::double precision as database_seconds;
+select j.database_seconds, b.life as previous_life,
+       coalesce(b.seconds, 0)::double precision as previous_seconds
+from joined j
+left join before b on true;
 
 -- name: forget_nodes
 -- Names that nobody uses any more, as those of containers; their leases went to others.

@@ -13,7 +13,7 @@ from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.errors import DatabaseUnavailable, NodeReplaced
 from gateway.send_queue.rescue import Rescue
-from gateway.sessions.leases import Lease, Leases, Standing
+from gateway.sessions.leases import Lease, Leases, Predecessor, Standing
 from gateway.sessions.provider import Session
 from tests.fixtures.queue import add_lines, at_once, rows, running_node
 
@@ -126,6 +126,40 @@ async def test_a_second_life_ends_the_first(database_url: str, operator: AsyncCo
 
         assert await second.renew()
         assert await shares(second) == [(1, 1)]
+
+
+async def test_what_an_earlier_life_may_still_act_for_is_taken_only_on_request(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    await add_lines(operator, 1)
+    async with nodes(database_url, "a") as (first,):
+        before = (await first.held())["line-001"]
+        second = Leases(first._database, Clock(), node_id="a", lapse_seconds=60.0)
+        predecessor = await second.join()
+        assert predecessor
+        assert predecessor.life == first.life
+        assert 60.0 < predecessor.seconds <= NEVER_SECONDS
+        assert not await first.renew()
+        assert await second.held() == {"line-001": before}
+        await second.retake()
+        assert await second.held() == {"line-001": before + 1}
+
+        await operator.execute("update nodes set expires_at = now()")
+        third = Leases(first._database, Clock(), node_id="a", lapse_seconds=60.0)
+        assert await third.join() is None
+        assert await third.held() == {"line-001": before + 2}
+
+
+async def test_a_node_whose_joining_was_not_answered_takes_nothing_at_once(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    """The answer would have said who was there before."""
+    await add_lines(operator, 1)
+    async with nodes(database_url, "a") as (first,):
+        second = Leases(first._database, Clock(), node_id="a", lapse_seconds=60.0)
+        await operator.execute("update nodes set life = %s", [second.life])
+        assert await second.join() == Predecessor(None, 60.0)
+        assert await second.join() is None
 
 
 async def test_a_node_that_leaves_lets_others_take_at_once(

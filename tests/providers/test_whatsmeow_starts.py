@@ -16,13 +16,18 @@ from gateway.providers.whatsmeow.failures import NO_ANSWER, breakage_of
 from gateway.providers.whatsmeow.process import Child, ChildGone, Children, Hear, VerbFailed
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
-from gateway.providers.whatsmeow.upkeep import Surrounding, Upkeep
+from gateway.providers.whatsmeow.surrounding import Surrounding
+from gateway.providers.whatsmeow.upkeep import Upkeep
+from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Seat, no_pictures
 from gateway.whatsmeow_child.frames import Tell
 
 
 class StubChild:
     """Opens a client, which shows a code, when it is let."""
+
+    end_reason: str | None = None
+    shows_code = True
 
     def __init__(self) -> None:
         self.ears: dict[str, Hear] = {}
@@ -37,10 +42,15 @@ class StubChild:
             return
         assert verb == "open"
         await self.may_open.wait()
-        await self.ears[instance_id](Tell(1, instance_id, "QrShown", {"text": instance_id}))
+        if self.shows_code:
+            await self.ears[instance_id](Tell(1, instance_id, "QrShown", {"text": instance_id}))
 
     async def end(self) -> None:
         self.gone.set()
+
+
+async def _key_store() -> str:
+    return "postgresql:///"
 
 
 class StubStore:
@@ -66,7 +76,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[StubChild]:
 
 @asynccontextmanager
 async def kept_up(
-    *names: str, device: str | None = None, metrics: Metrics | None = None
+    *names: str,
+    device: str | None = None,
+    metrics: Metrics | None = None,
+    changed: Callable[[ConnectionState, str | None], None] = lambda _state, _reason: None,
 ) -> AsyncIterator[list[Upkeep]]:
     settings = WhatsmeowSettings(starts_at_once=2, restart_seconds=0.01)
     around = Surrounding(
@@ -75,13 +88,13 @@ async def kept_up(
         settings,
         Clock(),
         Path(),
-        "",
+        _key_store,
         no_pictures,
         metrics or Metrics(),
     )
     ignored: Callable[..., Any] = lambda *_told: None  # noqa: E731
     upkeeps = [
-        Upkeep(Seat(name, 1, {}, lambda: 0.0), around, changed=ignored, happened=ignored)
+        Upkeep(Seat(name, 1, {}, lambda: 0.0), around, changed=changed, happened=ignored)
         for name in names
     ]
     running = [asyncio.create_task(each.run()) for each in upkeeps]
@@ -151,3 +164,63 @@ async def test_who_waits_for_a_code_is_told_when_the_session_closes(
             await asking
         with pytest.raises(SessionUnavailable):
             await upkeep.code()
+
+
+async def test_a_caller_who_waits_for_a_code_is_told_why_the_start_failed(
+    started: asyncio.Queue[StubChild],
+) -> None:
+    told: list[str | None] = []
+    async with (
+        asyncio.timeout(10),
+        kept_up("one", changed=lambda _s, why: told.append(why)) as (upkeep,),
+    ):
+        for _ in range(2):  # the second start is not answered with the end of the first
+            asking = asyncio.create_task(upkeep.code())
+            child = await started.get()
+            child.shows_code = False
+            child.may_open.set()
+            child.end_reason = "failed to upgrade database: pq: SSL is not enabled on the server"
+            child.gone.set()
+            with pytest.raises(SessionUnavailable, match=r"key store .* pq: SSL is not"):
+                await asking
+        assert told[-1] == f"The key store in Postgres does not open: {child.end_reason}"
+
+        asking = asyncio.create_task(upkeep.code())
+        (await started.get()).may_open.set()
+        assert await asking == "one"
+        assert told[-1] == ConnectionState.UNPAIRED.sentence
+
+
+async def test_a_caller_is_told_when_whatsapp_shows_no_code(
+    started: asyncio.Queue[StubChild], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_FIRST_CODE_SECONDS", 0.01)
+    async with asyncio.timeout(10), kept_up("one") as (upkeep,):
+        asking = asyncio.create_task(upkeep.code())
+        child = await started.get()
+        child.shows_code = False
+        child.may_open.set()
+        with pytest.raises(SessionUnavailable, match="does not answer"):
+            await asking
+
+
+async def test_a_linked_session_that_cannot_connect_again_says_why(
+    started: asyncio.Queue[StubChild],
+) -> None:
+    told: list[tuple[ConnectionState, str | None]] = []
+    device = "5511900000001:1@s.whatsapp.net"
+    async with (
+        asyncio.timeout(10),
+        kept_up("one", device=device, changed=lambda *news: told.append(news)),
+    ):
+        child = await started.get()
+        child.shows_code = False
+        child.may_open.set()
+        hear = child.ears["one"]
+        failed = "Error reconnecting: failed to dial whatsapp: lookup: no such host"
+        await hear(Tell(1, "one", "Disconnected", {}))
+        await hear(Tell(2, "one", "Unreachable", {"error": failed}))
+        state, reason = told[-1]
+        assert state is ConnectionState.DISCONNECTED
+        assert reason
+        assert reason.startswith("The name web.whatsapp.com is not found: check the DNS")

@@ -15,8 +15,9 @@ from gateway.contract.media import MediaFile
 from gateway.contract.messages.text import SendText
 from gateway.contract.proxies import Proxy
 from gateway.contract.send import Send
+from gateway.database.library_url import library_url_of
 from gateway.database.notifications import Notifications
-from gateway.database.pool import Database, url_for_others
+from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.providers.whatsmeow.engine import WhatsmeowEngine
 from gateway.providers.whatsmeow.session import WhatsmeowSession
@@ -199,7 +200,7 @@ async def node_at(
         folder,
         clock,
         PostgresProviderStore(database, Notifications(url, clock), room="whatsmeow"),
-        url_for_others(url, schema="whatsmeow"),
+        library_url_of(url, schema="whatsmeow"),
         picture=_as_it_is,
     )
     engine = WhatsmeowEngine(surroundings, read_settings(environment))

@@ -1,7 +1,9 @@
 """The whole gateway over WhatsApp's own library: what becomes of each message when things die."""
 
+import asyncio
 import collections
 import os
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,12 +12,24 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from psycopg import AsyncConnection
 
 from tests.fixtures.proxies import local_proxy
-from tests.fixtures.service import RunningGateway, running_gateway, until
+from tests.fixtures.service import RunningGateway, run_command, running_gateway, until
+from tests.fixtures.tcp_postgres import (
+    PASSWORD,
+    TcpPostgres,
+    in_front_with_tls,
+    running_tcp_postgres,
+)
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake
 
 SENDER, RECIPIENT = "5511910000001", "5511910000002"
+_PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGA"
+    "WjR9awAAAABJRU5ErkJggg=="
+)
+SECRET = "a secret that two gateways share"
 COUNT = int(os.environ.get("WHATSMEOW_SENDS", "30"))
 
 
@@ -38,18 +52,16 @@ class Instance:
         assert answer.is_success, answer.text
         return answer.json()
 
+    async def answer(self, method: str, path: str) -> httpx.Response:
+        return await self._http.request(method, self._path + path)
+
     async def connected(self) -> bool:
         return bool((await self.call("GET", "/status"))["connected"])
 
     async def link(self, whatsapp: FakeWhatsApp, phone: str) -> None:
-        await until(self._offers_a_code, bool)
         code = (await self.call("GET", "/qr-code"))["value"]
         assert (await whatsapp.control("scan", phone=phone, code=code))["linked"]
         await until(self.connected, bool)
-
-    async def _offers_a_code(self) -> bool:
-        answer = await self._http.get(f"{self._path}/qr-code")
-        return answer.is_success
 
     async def send(self, text: str) -> str:
         body = {"phone": RECIPIENT, "message": text}
@@ -74,10 +86,24 @@ async def new_instance(http: httpx.AsyncClient, name: str) -> Instance:
     return Instance(http, made.json())
 
 
+def doctor_of(gateway: RunningGateway) -> subprocess.CompletedProcess[str]:
+    return run_command(
+        "doctor",
+        fails=True,
+        GATEWAY_ENV="development",
+        GATEWAY_DATA_DIR=str(gateway.data_dir),
+        **gateway.environment,
+    )
+
+
 def children_of(gateway: RunningGateway) -> list[psutil.Process]:
     assert gateway.process
     everything = psutil.Process(gateway.process.pid).children(recursive=True)
     return [p for p in everything if "gateway.whatsmeow_child" in _command_of(p)]
+
+
+def _open_files_of(process: psutil.Process) -> list[str]:
+    return [str(each.readlink()) for each in Path(f"/proc/{process.pid}/fd").iterdir()]
 
 
 def _command_of(process: psutil.Process) -> list[str]:
@@ -123,6 +149,8 @@ async def test_kill_9_of_a_child_amid_sends_and_then_of_the_gateway(
 
             orphans = children_of(gateway)
             assert len(orphans) == 2
+            (lock,) = (tmp_path / "nodes").glob("*.lock")
+            assert all(str(lock) in _open_files_of(p) for p in orphans)
             gateway.kill()
             psutil.wait_procs(orphans, timeout=10)
             assert not any(p.is_running() for p in orphans)
@@ -131,6 +159,33 @@ async def test_kill_9_of_a_child_amid_sends_and_then_of_the_gateway(
             await until(sender.connected, bool)
             await sender.send("after all that")
             await whatsapp.state_when(lambda s: len(s["sent"]) > len(ids))
+
+
+async def test_after_kill_9_of_the_gateway_none_of_its_children_is_left(
+    tmp_path: Path, whatsapp: FakeWhatsApp
+) -> None:
+    """Its own Postgres, what converts files, and a child that has not loaded the library yet."""
+    with running_gateway(tmp_path, None, **whatsapp.environment) as gateway:
+        await gateway.ready()
+        async with partner_of(gateway) as http:
+            await http.post(
+                f"/instances/{gateway.demo().instance_id}/token/{gateway.demo().instance_token}"
+                "/send-image",
+                json={"phone": RECIPIENT, "image": _PIXEL},
+            )
+            instance = await new_instance(http, "sender")
+            asking = asyncio.create_task(instance.answer("GET", "/qr-code"))
+            await _children_when(gateway, 1)
+            assert gateway.process
+            family = psutil.Process(gateway.process.pid).children(recursive=True)
+            names = {" ".join(_command_of(process)) for process in family}
+            for expected in ("postgres", "multiprocessing", "whatsmeow_child"):
+                assert any(expected in name for name in names), names
+            gateway.kill()
+            _, left = psutil.wait_procs(family, timeout=30)
+            assert left == []
+            with pytest.raises(httpx.TransportError):
+                await asking
 
 
 async def test_a_linked_instance_changes_its_proxy_without_losing_a_message(
@@ -163,6 +218,61 @@ async def test_a_linked_instance_changes_its_proxy_without_losing_a_message(
             ids = [m["id"] for m in state["sent"] if m["sender"] == SENDER]
             assert len(ids) == len(set(ids)) == COUNT
             assert "secret" not in gateway.log
+
+
+@pytest.fixture(scope="module")
+def plain() -> Iterator[TcpPostgres]:
+    with running_tcp_postgres() as server:
+        yield server
+
+
+async def test_over_tcp_without_tls_a_phone_is_linked_once_its_keys_have_a_place(
+    tmp_path: Path, plain: TcpPostgres, whatsapp: FakeWhatsApp
+) -> None:
+    url = plain.url(keepalives_idle=30)
+    environment = whatsapp.environment | {"GATEWAY_SECRET_KEY": SECRET}
+    with running_gateway(tmp_path, url, **environment) as gateway:
+        await gateway.ready()
+        async with (
+            partner_of(gateway) as http,
+            await AsyncConnection.connect(url, autocommit=True) as operator,
+        ):
+            instance = await new_instance(http, "over tcp")
+            await operator.execute("create table whatsmeow.whatsmeow_version (broken text)")
+            answer = await instance.answer("GET", "/qr-code")
+            assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+            assert "key store in Postgres does not open" in answer.text
+            assert "pq: " in answer.text
+            status = await until(
+                lambda: instance.call("GET", "/status"), lambda seen: "reason" in seen
+            )
+            assert "pq: " in status["reason"]
+            assert "pq: " in gateway.log
+            found = doctor_of(gateway)
+            assert found.returncode != 0
+            assert "!! store of whatsmeow: The key store in Postgres does not open" in found.stdout
+            assert PASSWORD not in gateway.log + found.stdout + answer.text
+
+            await operator.execute("drop table whatsmeow.whatsmeow_version")
+            await instance.link(whatsapp, SENDER)
+            assert "reason" not in await instance.call("GET", "/status")
+
+
+async def test_over_tls_a_phone_is_linked_with_its_keys_in_postgres(
+    tmp_path: Path, plain: TcpPostgres, whatsapp: FakeWhatsApp
+) -> None:
+    environment = whatsapp.environment | {"GATEWAY_SECRET_KEY": SECRET}
+    with (
+        in_front_with_tls(plain, tmp_path) as server,
+        running_gateway(tmp_path, server.url(), **environment) as gateway,
+    ):
+        await gateway.ready()
+        async with partner_of(gateway) as http:
+            instance = await new_instance(http, "over tls")
+            await instance.link(whatsapp, RECIPIENT)
+        found = doctor_of(gateway)
+        assert "ok store of whatsmeow: it opens, with the keys of" in found.stdout
+        assert "ok network of whatsmeow: web.whatsapp.com:443 answers" in found.stdout
 
 
 async def _children_when(gateway: RunningGateway, count: int) -> list[psutil.Process]:

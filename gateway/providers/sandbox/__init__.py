@@ -43,9 +43,13 @@ class SandboxProvider:
     can_repeat_send = True
     uses_proxy = False  # it connects nowhere
     settings = SandboxSettings
+    hosts = ()
 
     def supports(self, command: type[Wire]) -> bool:
         return sends.supports(command) or operations.supports(command)
+
+    async def try_store(self, _surroundings: Surroundings) -> None:
+        return None  # its tables are migrated with the gateway's
 
     def start(self, surroundings: Surroundings) -> SandboxEngine:
         return SandboxEngine(surroundings, read_settings(surroundings.environment))

@@ -15,9 +15,11 @@ decrypted and not handed over when the process died cannot be decrypted again.
 
 from gateway.contract.wire import Wire
 from gateway.providers.whatsmeow.engine import WhatsmeowEngine
+from gateway.providers.whatsmeow.failures import SERVER
 from gateway.providers.whatsmeow.messages import sends
 from gateway.providers.whatsmeow.operations import operations
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings, read_settings
+from gateway.providers.whatsmeow.trial import try_key_store
 from gateway.sessions.provider import Surroundings
 
 
@@ -28,9 +30,13 @@ class WhatsmeowProvider:
     can_repeat_send = False
     uses_proxy = True
     settings = WhatsmeowSettings
+    hosts = (SERVER,)
 
     def supports(self, command: type[Wire]) -> bool:
         return sends.supports(command) or operations.supports(command)
+
+    async def try_store(self, surroundings: Surroundings) -> str | None:
+        return await try_key_store(surroundings)
 
     def start(self, surroundings: Surroundings) -> WhatsmeowEngine:
         return WhatsmeowEngine(surroundings, read_settings(surroundings.environment))

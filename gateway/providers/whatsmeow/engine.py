@@ -13,7 +13,7 @@ from gateway.providers.whatsmeow.process import Children
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
-from gateway.providers.whatsmeow.upkeep import Surrounding
+from gateway.providers.whatsmeow.surrounding import Surrounding
 from gateway.sessions.provider import Authorise, Ingress, Seat, Session, Surroundings
 
 _TICK_SECONDS = 1.0
@@ -31,6 +31,7 @@ class WhatsmeowEngine:
             folder,
             instances_per_process=settings.instances_per_process,
             starts_at_once=settings.starts_at_once,
+            inherited=surroundings.inherited,
         )
         self._store = Store(surroundings.store, self._clock)
         self._around = Surrounding(

@@ -1,8 +1,17 @@
 """What the library's errors mean, for a message and for a session."""
 
-from gateway.errors import GatewayError, NotConnected, Refused, TryAgainLater, Unconfirmed
+from gateway.errors import (
+    DatabaseUnavailable,
+    GatewayError,
+    NotConnected,
+    Refused,
+    TryAgainLater,
+    Unconfirmed,
+)
+from gateway.providers.whatsmeow.last_words import masked
 from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
 from gateway.sessions.connection import ConnectionState
+from gateway.sessions.reachability import NetworkFault
 from gateway.whatsmeow_child.frames import Tell
 
 NO_ANSWER = "NoAnswer"
@@ -12,6 +21,32 @@ _NOT_CONNECTED = ("websocket not connected", "not logged in", "store is nil", "c
 _NOBODY = ("no lid found", "not on whatsapp")
 _ANSWERED = "server returned error"
 _BUSY_CODES = (" 429", " 500", " 503")
+
+_STORE = ("failed to upgrade database", "failed to open database", "pq: ")
+SERVER = ("web.whatsapp.com", 443)
+_NETWORK_FAULTS: tuple[tuple[str, NetworkFault], ...] = (
+    ("proxyconnect", NetworkFault.PROXY),
+    ("socks connect", NetworkFault.PROXY),
+    ("no such host", NetworkFault.NAME),
+    ("server misbehaving", NetworkFault.NAME),
+    ("failure in name resolution", NetworkFault.NAME),
+    ("x509:", NetworkFault.CERTIFICATE),
+    ("tls:", NetworkFault.TLS),
+    ("connection refused", NetworkFault.REFUSED),
+    ("i/o timeout", NetworkFault.SILENT),
+    ("deadline exceeded", NetworkFault.SILENT),
+    ("timeout awaiting", NetworkFault.SILENT),
+    ("handshake timeout", NetworkFault.SILENT),
+    ("no route to host", NetworkFault.UNREACHABLE),
+    ("network is unreachable", NetworkFault.UNREACHABLE),
+    ("but got ", NetworkFault.INTERCEPTED),  # another status than that of a websocket
+    ("connection reset", NetworkFault.TLS),
+    ("EOF", NetworkFault.TLS),
+)
+"""What Go says where it cannot dial; the first that fits counts."""
+
+_DIALLING = "failed to dial whatsapp"
+_NO_LIBRARY = "No module named 'neonize'"
 
 _State = ConnectionState
 _ENDS: dict[str, ConnectionState] = {
@@ -66,3 +101,34 @@ def breakage_of(error: Exception) -> str:
             return "no_answer" if failure == NO_ANSWER else "library_error"
         case _:
             return "not_started"
+
+
+def sentence_of(error: Exception) -> str:
+    """Why a session did not start or broke, for callers and operators: no secrets."""
+    match error:
+        case ChildGone(reason=None):
+            return "The session's process ended; it is being started again."
+        case DatabaseUnavailable() | VerbFailed(failure="KeyStoreClosed"):
+            return f"The key store in Postgres does not open: {error}"
+        case ChildGone() | VerbFailed():
+            return _explained(str(error))
+        case _:
+            return f"The session's process did not start: {type(error).__name__} {error}".rstrip()
+
+
+def _explained(text: str) -> str:
+    if _NO_LIBRARY in text:
+        return "The package neonize is not installed: install the gateway's extra `whatsmeow`."
+    if any(part in text for part in _STORE):
+        return f"The key store in Postgres does not open: {text}"
+    return network_sentence(text) or f"The session's process ended: {text}"
+
+
+def network_sentence(text: str) -> str | None:
+    """What keeps the library from reaching WhatsApp, by its words; None where that works."""
+    if _DIALLING not in text:
+        return None
+    fault = next((fault for part, fault in _NETWORK_FAULTS if part in text), None)
+    if fault is None:
+        return f"WhatsApp cannot be reached: {masked(text)}"
+    return f"{fault.sentence(*SERVER)}."

@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import itertools
+import os
 import socket
 import sys
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
+from gateway.providers.whatsmeow.last_words import LastWords, masked
 from gateway.whatsmeow_child.frames import (
     Acknowledge,
     Answer,
@@ -24,24 +25,30 @@ from gateway.whatsmeow_child.frames import (
     read_frame,
 )
 
-_LAST_WORDS = 40
 _CLOSING_SECONDS = 3.0
 _BREATH_SECONDS = 0.1  # what was on its way through the library is told within
-_OURS = ("GATEWAY_", "DATABASE_URL")
+_OURS = ("GATEWAY_", "DATABASE_URL", "PG")  # the library's URL says what libpq reads from PG*
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 Hear = Callable[[Tell], Awaitable[None]]
 
 
 class ChildGone(Exception):
-    """The process ended; what it was asked may have happened."""
+    """The process ended; what it was asked may have happened.
+
+    `reason` is what it said last, without secrets, where that explains the end.
+    """
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__(reason or "")
+        self.reason = reason
 
 
 class VerbFailed(Exception):
     """The library, or WhatsApp, said no."""
 
     def __init__(self, failure: str, text: str) -> None:
-        super().__init__(text or failure)
-        self.failure, self.text = failure, text
+        self.failure, self.text = failure, masked(text)
+        super().__init__(self.text or failure)
 
 
 class Child:
@@ -58,7 +65,7 @@ class Child:
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._hearing: set[asyncio.Task[None]] = set()
         self._deadline = 0.0
-        self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
+        self._last_words, self._told_reason = LastWords(), ""
         self.ears: dict[str, Hear] = {}
         """Who is told what happens to an instance of this process."""
         self.gone = asyncio.Event()
@@ -70,9 +77,16 @@ class Child:
 
     @classmethod
     async def start(
-        cls, environment: Mapping[str, str], folder: Path, *, deadline: float
+        cls,
+        environment: Mapping[str, str],
+        folder: Path,
+        *,
+        deadline: float,
+        inherited: tuple[int, ...] = (),
     ) -> "Child":
         """Starts a process that ends by itself at *deadline*, unless it is moved.
+
+        It keeps the *inherited* files open for as long as it lives.
 
         It works in *folder*, where the library leaves an empty file named after its database.
         """
@@ -84,7 +98,8 @@ class Child:
                 "gateway.whatsmeow_child",
                 str(theirs.fileno()),
                 str(deadline),
-                pass_fds=(theirs.fileno(),),
+                str(os.getpid()),
+                pass_fds=(theirs.fileno(), *inherited),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,  # the library prints what cannot be silenced
                 stderr=asyncio.subprocess.PIPE,
@@ -107,7 +122,7 @@ class Child:
             VerbFailed: it could not be done.
         """
         if self.gone.is_set():
-            raise ChildGone
+            raise ChildGone(self.end_reason)
         number = next(self._numbers)
         answered = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
@@ -134,7 +149,13 @@ class Child:
         self.kill()
         await self.gone.wait()
 
-    def kill(self) -> None:
+    @property
+    def end_reason(self) -> str | None:
+        """Why it ended, as far as anything was said."""
+        return self._told_reason or self._last_words.reason
+
+    def kill(self, reason: str = "") -> None:
+        self._told_reason = self._told_reason or masked(reason)
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -158,8 +179,8 @@ class Child:
             self._writer.close()
             for answered in self._asked.values():
                 if not answered.done():
-                    answered.set_exception(ChildGone())
-            logger.info("whatsmeow_child_ended", pid=self.pid, code=code)
+                    answered.set_exception(ChildGone(self.end_reason))
+            logger.info("whatsmeow_child_ended", pid=self.pid, code=code, reason=self.end_reason)
 
     def _take(self, frame: Frame) -> None:
         match frame:
@@ -193,10 +214,7 @@ class Child:
         """Keeps the last words: a panic of the library says in them what it was."""
         assert self._process.stderr
         while line := await _line_of(self._process.stderr):
-            self._last_words.append(line)
-
-    def last_words(self) -> str:
-        return "\n".join(self._last_words)
+            self._last_words.add(line)
 
 
 async def _line_of(stream: asyncio.StreamReader) -> str:
@@ -227,7 +245,9 @@ class Children:
         *,
         instances_per_process: int,
         starts_at_once: int,
+        inherited: tuple[int, ...] = (),
     ) -> None:
+        self._inherited = inherited
         self._environment, self._folder, self._most = environment, folder, instances_per_process
         self._all: dict[Child, set[str]] = {}
         self._shared: dict[Child, bool] = {}
@@ -249,7 +269,9 @@ class Children:
                 named = self._environment
                 environment = _without_proxies(named) if own_proxy else named
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                child = await Child.start(environment, self._folder, deadline=deadline)
+                child = await Child.start(
+                    environment, self._folder, deadline=deadline, inherited=self._inherited
+                )
                 self._all[child] = set()
                 if not alone and self._most > 1:
                     self._shared[child] = own_proxy

@@ -13,13 +13,20 @@ import orjson
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Operation
 from gateway.contract.send import Send
-from gateway.errors import CallerError, InvalidRequest, NotConnected, Unconfirmed
-from gateway.providers.whatsmeow.failures import failure_of
+from gateway.errors import (
+    CallerError,
+    InvalidRequest,
+    NotConnected,
+    SessionUnavailable,
+    Unconfirmed,
+)
+from gateway.providers.whatsmeow.failures import failure_of, sentence_of
 from gateway.providers.whatsmeow.happenings import Calls
 from gateway.providers.whatsmeow.inbound import KEPT, events_of
 from gateway.providers.whatsmeow.jids import jid_of
 from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
-from gateway.providers.whatsmeow.upkeep import Surrounding, Upkeep
+from gateway.providers.whatsmeow.surrounding import Surrounding
+from gateway.providers.whatsmeow.upkeep import Upkeep
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, Seat
 from gateway.whatsmeow_child.frames import Json, Tell
@@ -101,6 +108,8 @@ class WhatsmeowSession:
             answer: Result = await self._operations.handle(self, operation)
         except VerbFailed as error:
             raise _caller_error(error) from error
+        except ChildGone as error:
+            raise SessionUnavailable(sentence_of(error)) from None
         return answer
 
     async def events(self) -> AsyncIterator[Delivery]:

@@ -12,20 +12,25 @@ import contextlib
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.clock import Clock
-from gateway.errors import NotConnected, SessionUnavailable
+from gateway.errors import DatabaseUnavailable, NotConnected
 from gateway.observability.logging import logger
-from gateway.observability.metrics import Metrics
-from gateway.providers.whatsmeow.failures import NO_ANSWER, breakage_of, end_in
-from gateway.providers.whatsmeow.process import Child, ChildGone, Children, VerbFailed
-from gateway.providers.whatsmeow.settings import WhatsmeowSettings
-from gateway.providers.whatsmeow.store import Store
+from gateway.providers.whatsmeow.failures import (
+    NO_ANSWER,
+    SERVER,
+    breakage_of,
+    end_in,
+    network_sentence,
+    sentence_of,
+)
+from gateway.providers.whatsmeow.linking_code import LinkingCode
+from gateway.providers.whatsmeow.process import Child, ChildGone, VerbFailed
+from gateway.providers.whatsmeow.surrounding import Surrounding
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Seat
+from gateway.sessions.reachability import NetworkFault
 from gateway.whatsmeow_child.frames import Json, Tell
 
 _LINKING_SECONDS = 160.0  # six codes; then the library shows no more and cannot be stopped
@@ -34,27 +39,10 @@ _FIRST_CODE_SECONDS = 20.0
 _LONGEST_PAUSE_SECONDS = 60.0
 _CALM_SECONDS = 60.0
 _LOOP_SECONDS, _LOOP_TIMES = 300.0, 5
+_NO_CODE = f"{NetworkFault.SILENT.sentence(*SERVER)}."
 _ELSEWHERE = "The keys of this session are in the data directory of another node."
 
 _State = ConnectionState
-
-
-@dataclass(frozen=True, slots=True)
-class Surrounding:
-    """What all sessions of an engine share; `key_store` is the library's database, if one.
-
-    In `folder` each instance has a file for its keys where they are not in that database.
-    `picture` gives the JPEG that a caller named.
-    """
-
-    children: Children
-    store: Store
-    settings: WhatsmeowSettings
-    clock: Clock
-    folder: Path
-    key_store: str
-    picture: Callable[[str], Awaitable[bytes]]
-    metrics: Metrics
 
 
 class Upkeep:
@@ -72,13 +60,11 @@ class Upkeep:
         self._changed, self._happened = changed, happened
         self._child: Child | None = None
         self._device: str | None = None
-        self._code: str | None = None
-        self._code_shown = asyncio.Event()
-        self._opened = asyncio.Event()
+        self._linking_code = LinkingCode()
         self._wanted = asyncio.Event()
         self._over = asyncio.Event()
         self._connections: deque[float] = deque(maxlen=_LOOP_TIMES)
-        self._closed = False
+        self._broken = False
         self.state = ConnectionState.CONNECTING
 
     @property
@@ -94,12 +80,8 @@ class Upkeep:
             self._wanted.clear()
             try:
                 await self._run_client()
-            except (ChildGone, VerbFailed, OSError) as error:
-                reason = "The session's process ended; it is being started again."
-                self._report_death(error)
-                self._change(
-                    ConnectionState.DISCONNECTED if self._device else _State.UNPAIRED, reason
-                )
+            except (ChildGone, VerbFailed, OSError, DatabaseUnavailable) as error:
+                self._report_failure(error)
                 calm = self._around.clock.monotonic_seconds() - began > _CALM_SECONDS
                 pause = self._around.settings.restart_seconds if calm else pause
                 await self._around.clock.wait(self._wanted, pause)
@@ -107,8 +89,7 @@ class Upkeep:
 
     def close(self) -> None:
         """Whoever waits for a code has to ask the next session."""
-        self._closed = True
-        self._opened.set()
+        self._linking_code.close()
 
     def try_again(self) -> bool:
         """Ends the rest after a replacement or a ban, or a pause; False without a device."""
@@ -136,19 +117,13 @@ class Upkeep:
         return await self._child.ask(self._seat.instance_id, verb, **arguments)
 
     async def code(self) -> str:
-        """The text of the QR code that is shown now; starts linking where need be."""
+        """The text of the QR code that is shown now; starts linking where need be.
+
+        Raises:
+            SessionUnavailable: there is none; the sentence says why.
+        """
         self._wanted.set()
-        if not self._closed:
-            await self._opened.wait()  # as long as who asks has patience: others may start before
-        if self._closed:
-            raise SessionUnavailable("The session is being opened anew; try again")
-        try:
-            async with asyncio.timeout(_FIRST_CODE_SECONDS):
-                await self._code_shown.wait()
-        except TimeoutError:
-            raise SessionUnavailable("WhatsApp gave no code; try again") from None
-        assert self._code
-        return self._code
+        return await self._linking_code.wait()
 
     async def log_out(self) -> None:
         """Unlinks the device, at WhatsApp where that can be reached, and here."""
@@ -195,35 +170,37 @@ class Upkeep:
 
     async def _open(self, child: Child) -> None:
         instance_id = self._seat.instance_id
+        store = await self._key_store()
         self._child = child
         async with asyncio.timeout(_OPENING_SECONDS):
             await child.ask(
                 instance_id,
                 "open",
-                store=self._key_store(),
+                store=store,
                 device=self._device,
                 uuid=f"{instance_id}-{secrets.token_hex(4)}",
                 name=self._around.settings.device_name,
                 proxy=self._seat.proxy and self._seat.proxy.model_dump(),
             )
-        self._opened.set()
 
     async def _leave(self, child: Child) -> None:
-        self._child, self._code = None, None
-        self._opened.clear()
-        self._code_shown.clear()
+        self._child = None
+        self._linking_code.hide()
         linked = self._device is not None
         await self._around.children.leave(child, self._seat.instance_id, linked=linked)
 
     async def _link(self, child: Child) -> None:
         """Until a phone was linked, or the codes are used up."""
-        until = self._around.clock.monotonic_seconds() + _LINKING_SECONDS
+        began = self._around.clock.monotonic_seconds()
         while self._device is None and not self._over.is_set():
-            left = until - self._around.clock.monotonic_seconds()
+            passed = self._around.clock.monotonic_seconds() - began
+            left = _LINKING_SECONDS - passed
+            if passed > _FIRST_CODE_SECONDS and not self._linking_code.is_shown:
+                self._linking_code.refuse(_NO_CODE)
             if left <= 0:
                 self._over.set()
             elif child.gone.is_set():
-                raise ChildGone
+                raise ChildGone(child.end_reason)
             else:
                 await self._around.clock.wait(self._over, min(left, 0.5))
 
@@ -256,27 +233,24 @@ class Upkeep:
         finally:
             gone.cancel()
             over.cancel()
-        if self._over.is_set():
-            return True
-        if child.gone.is_set():
-            raise ChildGone
-        return False
+        if child.gone.is_set() and not self._over.is_set():
+            raise ChildGone(child.end_reason)
+        return self._over.is_set()
 
     async def _hear(self, told: Tell) -> None:
         match told.name:
             case "QrShown":
-                self._code = told.body["text"]
-                self._code_shown.set()
+                self._show(told.body["text"])
             case "Device":
                 await self._linked(told.body["JID"])
             case "Connected":
                 await self._connected()
-            case "Disconnected":
-                self._change(ConnectionState.DISCONNECTED)
+            case "Disconnected" | "Unreachable":
+                self._lose(told)
             case "Ended":
                 # With an error it never connected; without one we stopped it.
                 if told.body["error"] and self._child:
-                    self._child.kill()
+                    self._child.kill(told.body["error"])
             case _:
                 if end := end_in(told):
                     await self._ended(end)
@@ -296,6 +270,12 @@ class Upkeep:
         self._note_connection()
         self._greeting = asyncio.create_task(self._greet(child))
         self._change(ConnectionState.CONNECTED)
+
+    def _lose(self, told: Tell) -> None:
+        if told.name == "Disconnected":
+            self._change(ConnectionState.DISCONNECTED)
+        elif self.state is not ConnectionState.CONNECTED:
+            self._change(self.state, network_sentence(told.body["error"]))
 
     async def _greet(self, child: Child) -> None:
         with contextlib.suppress(ChildGone, VerbFailed):
@@ -322,15 +302,20 @@ class Upkeep:
         self._change(state)
         self._over.set()
 
+    def _show(self, code: str) -> None:
+        if self._broken:  # and no longer
+            self._change(self.state, self.state.sentence)
+        self._linking_code.show(code)
+
     def _change(self, state: ConnectionState, reason: str | None = None) -> None:
         if state is not self.state or reason:
-            self.state = state
+            self.state, self._broken = state, False
             self._changed(state, reason)
 
-    def _key_store(self) -> str:
+    async def _key_store(self) -> str:
         """The library's database; a file left by an earlier linking is of no more use."""
         if self._around.settings.keys == "postgres":
-            return self._around.key_store
+            return await self._around.key_store()
         if self._device is None:
             for path in self._file.parent.glob(f"{self._file.name}*"):
                 path.unlink()
@@ -340,10 +325,15 @@ class Upkeep:
     def _file(self) -> Path:
         return self._around.folder / f"{self._seat.instance_id}.db"
 
-    def _report_death(self, error: Exception) -> None:
+    def _report_failure(self, error: Exception) -> None:
+        reason = sentence_of(error)
         self._around.metrics.restarted(breakage_of(error), self._seat.instance_id)
         logger.error(
             "whatsmeow_session_died",
             instance_id=self._seat.instance_id,
-            error=f"{type(error).__name__} {error}",
+            error=type(error).__name__,
+            reason=reason,
         )
+        self._change(_State.DISCONNECTED if self._device else _State.UNPAIRED, reason)
+        self._broken = True
+        self._linking_code.refuse(reason)

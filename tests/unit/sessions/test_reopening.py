@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -17,6 +19,7 @@ from gateway.errors import SessionUnavailable
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Standing
+from gateway.sessions.node_lock import NodeLock
 from gateway.sessions.opening import Opener
 from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, Result, Seat
 
@@ -38,6 +41,7 @@ class OneLease:
     """Held from the first round to the last."""
 
     may_act_until: float = float("inf")
+    life: UUID = field(default_factory=uuid4)
 
     async def join(self) -> None:
         pass
@@ -173,7 +177,7 @@ class Stage:
 
 
 @pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     engine, inbound, stopping = Engine(), Inbound(), asyncio.Event()
     instances, announcements = Instances(), Announcements()
     parts: dict[str, Any] = {
@@ -190,6 +194,7 @@ async def stage() -> AsyncIterator[Stage]:
         instances=parts["instances"],
         opener=Opener(**parts, clock=clock),
         clock=clock,
+        lock=NodeLock(tmp_path, "one"),
         renew_seconds=1,
         give_seconds=1,
     )

@@ -1,0 +1,71 @@
+"""The database's URL for a library whose driver is not libpq: Go's lib/pq, which asks for more.
+
+lib/pq takes `sslmode=require` where a URL names no mode, sends each parameter it does not know to
+the server, which refuses it, and looks for a socket in no folder by itself. So libpq connects
+first, and its findings are written out.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from urllib.parse import quote, urlencode
+
+from psycopg import AsyncConnection, OperationalError
+from psycopg.conninfo import conninfo_to_dict
+
+from gateway.errors import DatabaseUnavailable
+
+_CONNECT_SECONDS = 5
+_UNDERSTOOD = frozenset(
+    {
+        *("host", "hostaddr", "port", "dbname", "user", "password", "options", "connect_timeout"),
+        *("target_session_attrs", "load_balance_hosts"),
+        *("sslmode", "sslnegotiation", "sslcert", "sslkey", "sslrootcert", "sslsni"),
+        *("ssl_min_protocol_version", "ssl_max_protocol_version"),
+    }
+)
+"""What lib/pq 1.12 reads as libpq does."""
+
+_VERIFYING = frozenset({"verify-ca", "verify-full"})
+
+
+def library_url_of(conninfo: str, *, schema: str) -> Callable[[], Awaitable[str]]:
+    """Asks `library_url` each time it is called: which host serves, and how, may change."""
+    return partial(library_url, conninfo, schema=schema)
+
+
+async def library_url(conninfo: str, *, schema: str) -> str:
+    """A URL for lib/pq that leads where libpq's *conninfo* leads, with tables in *schema*.
+
+    Raises:
+        DatabaseUnavailable: Postgres refuses the connection, or does not answer.
+    """
+    patience = conninfo_to_dict(conninfo).get("connect_timeout") or _CONNECT_SECONDS
+    try:
+        connection = await AsyncConnection.connect(conninfo, connect_timeout=int(patience))
+    except OperationalError as error:
+        sentence = str(error).strip().partition("\n")[0]
+        raise DatabaseUnavailable(f"Postgres does not answer: {sentence}") from None
+    async with connection:
+        return _translated(connection, schema)
+
+
+def _translated(connection: AsyncConnection, schema: str) -> str:
+    """Each host of several is kept: lib/pq goes on with another where the first is gone."""
+    server = connection.pgconn
+    values = {option.keyword.decode(): option.val.decode() for option in server.info if option.val}
+    parameters = {name: value for name, value in values.items() if name in _UNDERSTOOD}
+    if "host" not in values and "hostaddr" not in values:
+        parameters["host"] = server.host.decode()
+    if server.password:  # from a password file, too
+        parameters["password"] = server.password.decode()
+    parameters |= _encryption(values, encrypted=bool(server.ssl_in_use))
+    parameters |= {"application_name": f"gateway {schema}", "search_path": schema}
+    return f"postgresql:///?{urlencode(parameters, quote_via=quote)}"
+
+
+def _encryption(values: dict[str, str], *, encrypted: bool) -> dict[str, str]:
+    """What was agreed on with the server, not what was asked for."""
+    if not encrypted:
+        return {"sslmode": "disable", "sslnegotiation": "postgres"}
+    mode = values.get("sslmode", "prefer")
+    return {"sslmode": mode if mode in _VERIFYING else "require"}

@@ -1,0 +1,77 @@
+"""What `gateway doctor` tries of each provider: its own store, and its servers."""
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from urllib.request import getproxies
+
+from gateway.clock import Clock
+from gateway.database.library_url import library_url_of
+from gateway.database.notifications import Notifications
+from gateway.database.pool import Database
+from gateway.database.provider_store import PostgresProviderStore
+from gateway.errors import InvalidSettings, StartRefused
+from gateway.providers import load_provider
+from gateway.runtime.finding import Finding
+from gateway.runtime.offer import offer_of, offered_providers
+from gateway.sessions.provider import Provider, Surroundings
+from gateway.sessions.reachability import network_fault
+from gateway.settings import Settings
+
+_NOWHERE = "postgresql://"
+
+
+def surroundings_of(
+    name: str, settings: Settings, environment: Mapping[str, str], url: str = _NOWHERE
+) -> Surroundings:
+    """What an engine is started with that is only looked at: it has no pool."""
+    clock = Clock()
+    return Surroundings(
+        environment=environment,
+        data_dir=settings.data_dir,
+        clock=clock,
+        store=PostgresProviderStore(Database(url), Notifications(url, clock), room=name),
+        database_url=library_url_of(url, schema=name),
+    )
+
+
+async def check_providers(
+    settings: Settings, environment: Mapping[str, str], url: str, in_use: Collection[str]
+) -> AsyncIterator[Finding]:
+    """Tries what sessions need.
+
+    Servers are tried for providers that instances have or get by default, and for no others: a
+    machine for development may be cut off from WhatsApp.
+    """
+    needed = {*in_use, _default_of(settings)}
+    for name in offered_providers(settings):
+        provider = load_provider(name)
+        if finding := await _store(provider, surroundings_of(name, settings, environment, url)):
+            yield finding
+        for host, port in provider.hosts if name in needed else ():
+            yield await _server(provider, host, port)
+
+
+def _default_of(settings: Settings) -> str | None:
+    try:
+        return offer_of(settings).default
+    except InvalidSettings:  # which is a finding of its own
+        return None
+
+
+async def _store(provider: Provider, surroundings: Surroundings) -> Finding | None:
+    subject = f"store of {provider.name}"
+    try:
+        opened = await provider.try_store(surroundings)
+    except StartRefused as error:
+        reason = str(error).rstrip(".")
+        return Finding(subject, reason, "correct what the sentence names, and look again")
+    return Finding(subject, opened) if opened else None
+
+
+async def _server(provider: Provider, host: str, port: int) -> Finding:
+    subject = f"network of {provider.name}"
+    proxy_url = getproxies().get("https")
+    fault = await network_fault(host, port, proxy_url=proxy_url)
+    if fault is None:
+        return Finding(subject, f"{host}:{port} answers")
+    problem, _, cure = fault.sentence(host, port).partition(": ")
+    return Finding(subject, problem, cure)
