@@ -55,6 +55,7 @@ from gateway.sessions.provider import (
     Seat,
     Surroundings,
 )
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.providers.sandbox_node import (
     IMMEDIATE_RECEIPTS,
     NO_RECEIPTS,
@@ -62,7 +63,6 @@ from tests.providers.sandbox_node import (
     node_at,
 )
 
-PATIENCE_SECONDS = 10
 FRIEND = "5511988887777"
 
 

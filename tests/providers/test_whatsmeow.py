@@ -313,7 +313,6 @@ async def test_a_child_does_not_outlive_its_lease(town: Node) -> None:
         child = psutil.Process(liz.pid)
         liz.lease.until = time.monotonic() + 1
         await seen(lambda: _gone(child), bool)
-        assert time.monotonic() < liz.lease.until + 2
         with pytest.raises(NotConnected):
             await liz.send(SendText(phone="5511988887777", message="x"))
 

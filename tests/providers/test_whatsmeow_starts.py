@@ -19,6 +19,7 @@ from gateway.providers.whatsmeow.store import Store
 from gateway.providers.whatsmeow.upkeep import Surrounding, Upkeep
 from gateway.sessions.provider import Seat, no_pictures
 from gateway.whatsmeow_child.frames import Tell
+from tests.fixtures.patience import PATIENCE_SECONDS
 
 
 class StubChild:
@@ -143,7 +144,7 @@ def test_what_broke_is_one_of_a_few_words(error: Exception, reason: str) -> None
 async def test_who_waits_for_a_code_is_told_when_the_session_closes(
     started: asyncio.Queue[StubChild],
 ) -> None:
-    async with asyncio.timeout(10), kept_up("one") as (upkeep,):
+    async with asyncio.timeout(PATIENCE_SECONDS), kept_up("one") as (upkeep,):
         asking = asyncio.create_task(upkeep.code())
         await started.get()  # it starts, and is not let to open
         upkeep.close()

@@ -32,9 +32,9 @@ from gateway.sessions.provider import (
     Seat,
     Surroundings,
 )
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
 
-PATIENCE_SECONDS = 30
 Fact = TypeVar("Fact")
 _numbers = itertools.count(5511900000001)
 _fences = itertools.count(1)

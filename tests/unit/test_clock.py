@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gateway.clock import Clock
+from tests.fixtures.patience import PATIENCE_SECONDS
 
 
 def test_now_names_its_offset() -> None:
@@ -31,7 +32,7 @@ async def test_an_event_that_came_is_not_waited_for(seconds: float | None) -> No
 
 @pytest.mark.parametrize("seconds", [-1, 0, 0.01])
 async def test_the_wait_for_an_event_that_does_not_come_ends(seconds: float) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert not await Clock().wait(asyncio.Event(), seconds)
 
 
@@ -39,5 +40,5 @@ async def test_an_event_ends_the_wait() -> None:
     event = asyncio.Event()
     asyncio.get_running_loop().call_soon(event.set)
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await Clock().wait(event, None)
