@@ -170,7 +170,12 @@ class Opened:
         return await self.next(ConnectionChanged, lambda change: change.state is state)
 
     async def send(
-        self, message: Send, message_id: str, *, epoch: int | None = None, seconds: float = 20
+        self,
+        message: Send,
+        message_id: str,
+        *,
+        epoch: int | None = None,
+        seconds: float = PATIENCE_SECONDS,
     ) -> Receipt:
         attempt = Attempt(message_id, self.epoch if epoch is None else epoch, seconds)
         return await self.session.send(message, attempt)

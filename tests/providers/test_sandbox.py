@@ -110,7 +110,7 @@ async def connected(node: Node, where: Seat | None = None) -> AsyncIterator[List
 
 
 def attempt(message_id: str = "M1", *, epoch: int = 1) -> Attempt:
-    return Attempt(message_id, epoch, 5.0)
+    return Attempt(message_id, epoch, PATIENCE_SECONDS)
 
 
 def text(message: str = "hi", **more: Any) -> SendText:

@@ -113,7 +113,7 @@ class Line:
         message: Send,
         message_id: str = "OURS",
         *known: KnownMessage,
-        seconds: float = 20,
+        seconds: float = PATIENCE_SECONDS,
         **files: MediaFile,
     ) -> Receipt:
         referred = {message.message_id: message for message in known}
