@@ -5,6 +5,7 @@ import shutil
 import pytest
 from playwright.async_api import ConsoleMessage, Page, Request, async_playwright
 
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, RunningGateway
 
 CHROMIUM = shutil.which("chromium")
@@ -50,6 +51,7 @@ async def test_a_text_is_sent_from_the_page(gateway: RunningGateway, client: Cli
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         page = await browser.new_page()
+        page.set_default_timeout(PATIENCE_SECONDS * 1_000)
         page.on("console", note)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", remember)
