@@ -99,8 +99,8 @@ def migrate() -> None:
             "Set DATABASE_URL; an embedded Postgres is migrated by `gateway serve`.", err=True
         )
         raise typer.Exit(_REFUSED)
-    for migration in asyncio.run(apply_migrations(url)):
-        typer.echo(f"{migration.number:04} {migration.name}")
+    for applied in asyncio.run(apply_migrations(url)):
+        typer.echo(applied.label)
 
 
 @cli.command()

@@ -1,4 +1,4 @@
--- Made by `make schema` from sql/migrations; not read by the program.
+-- Made by `make schema` from sql/migrations and sql/functions.
 
 CREATE SCHEMA sandbox;
 
@@ -56,6 +56,41 @@ CREATE FUNCTION public.append_callbacks(instance_ids text[], chats text[], types
         returning 1
     )
     select count(*) from added
+$$;
+
+CREATE FUNCTION public.append_callbacks_v1(instance_ids text[], chats text[], types text[], ids uuid[], bodies text[]) RETURNS bigint
+    LANGUAGE sql
+    AS $$
+    with deliverable as (
+        -- The callbacks that have an address, numbered within their chat.
+        select c.*,
+               row_number() over (partition by c.instance_id, c.chat order by c.turn) as nth,
+               count(*) over (partition by c.instance_id, c.chat) as together
+        from unnest(instance_ids, chats, types, ids, bodies) with ordinality
+            as c (instance_id, chat, type, id, body, turn)
+        join instances i on i.id = c.instance_id
+        where callback_url_v1(i, c.type) is not null
+    ), chat_queue as (
+        -- Locks each chat's delivery queue, or creates it, and reserves positions at its end.
+        insert into webhook_lines as w (instance_id, chat, pending, next_position, due_at)
+        select instance_id, chat, count(*), 1 + count(*), now()
+        from deliverable
+        group by instance_id, chat
+        order by instance_id, chat
+        on conflict (instance_id, chat) do update
+        set pending = w.pending + excluded.pending,
+            next_position = w.next_position + excluded.pending,
+            due_at = coalesce(w.due_at, now())
+        returning w.instance_id, w.chat, w.next_position
+    ), appended as (
+        -- Writes the callbacks at the reserved positions.
+        insert into webhook_outbox (instance_id, chat, position, id, type, body)
+        select c.instance_id, c.chat, l.next_position - 1 - c.together + c.nth, c.id, c.type, c.body
+        from deliverable c
+        join chat_queue l on l.instance_id = c.instance_id and l.chat = c.chat
+        returning 1
+    )
+    select count(*) from appended
 $$;
 
 CREATE TABLE public.instances (
@@ -121,6 +156,30 @@ CREATE FUNCTION public.callback_url(i public.instances, type text) RETURNS text
         when 'PresenceChatCallback' then i.presence_chat_callback_url
         when 'ReceivedCallback' then i.received_callback_url
     end
+$$;
+
+CREATE FUNCTION public.callback_url_v1(i public.instances, type text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select case type
+        when 'ConnectedCallback' then i.connected_callback_url
+        when 'DeliveryCallback' then i.delivery_callback_url
+        when 'DisconnectedCallback' then i.disconnected_callback_url
+        when 'MessageStatusCallback' then i.message_status_callback_url
+        when 'PresenceChatCallback' then i.presence_chat_callback_url
+        when 'ReceivedCallback' then i.received_callback_url
+    end
+$$;
+
+CREATE FUNCTION public.create_instance_queue_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into instance_lines (instance_id) values (new.id);
+
+return null;
+
+end
 $$;
 
 CREATE FUNCTION public.enqueue(flush_id uuid, node_id text, ordinals integer[], instance_ids text[], zaap_ids text[], message_ids text[], types text[], versions smallint[], phones text[], payloads jsonb[], priorities smallint[], due_ats timestamp with time zone[], refuse_disconnected boolean[], idempotency_keys text[], body_hashes bytea[], max_waiting integer, max_waiting_disconnected integer, max_attempts smallint, max_age_seconds double precision) RETURNS TABLE(ordinal integer, verdict text, connected boolean, most integer, zaap_id text, message_id text, wakes boolean, holder text)
@@ -261,6 +320,172 @@ return query
 end
 $$;
 
+CREATE FUNCTION public.enqueue_callbacks_v1(instance_ids text[], chats text[], types text[], ids uuid[], bodies text[]) RETURNS bigint
+    LANGUAGE sql
+    AS $$
+    insert into webhook_events (account_id, instance_id, chat, id, type, body)
+    select i.account_id, c.instance_id, c.chat, c.id, c.type, c.body
+    from unnest(instance_ids, chats, types, ids, bodies) with ordinality
+        as c (instance_id, chat, type, id, body, turn)
+    join instances i on i.id = c.instance_id
+    where callback_url_v1(i, c.type) is not null or exists (
+        select 1 from event_roads r where r.account_id = i.account_id and r.wanted_until > now()
+    )
+    order by c.turn;
+
+select append_callbacks_v1(instance_ids, chats, types, ids, bodies)
+$$;
+
+CREATE FUNCTION public.enqueue_messages_v1(flush_id uuid, node_id text, ordinals integer[], instance_ids text[], zaap_ids text[], message_ids text[], types text[], versions smallint[], phones text[], payloads jsonb[], priorities smallint[], due_ats timestamp with time zone[], refuse_disconnected boolean[], idempotency_keys text[], body_hashes bytea[], max_waiting integer, max_waiting_disconnected integer, max_attempts smallint, max_age_seconds double precision) RETURNS TABLE(ordinal integer, admission text, connected boolean, queue_limit integer, zaap_id text, message_id text, wakes_worker boolean, holder_node_id text)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+declare
+    locked text[];
+
+begin
+    locked := array(
+        select l.instance_id
+        from instance_lines l
+        where l.instance_id = any(enqueue_messages_v1.instance_ids)
+        order by l.instance_id
+        for no key update skip locked
+    );
+
+return query
+    with request as (
+        -- The messages as rows; none if the flush was abandoned.
+        select *
+        from unnest(
+            ordinals, instance_ids, zaap_ids, message_ids, types, versions, phones, payloads,
+            priorities, due_ats, refuse_disconnected, idempotency_keys, body_hashes
+        ) as r (
+            ordinal, instance_id, zaap_id, message_id, type, version, phone, payload,
+            priority, due_at, refuse_disconnected, idempotency_key, body_hash
+        )
+        where not exists (select from abandoned_flushes a where a.id = flush_id)
+    ), queue as (
+        -- The locked queues, with an upper bound of how many messages wait, which costs one index lookup.
+        select l.instance_id, l.next_sequence, l.connected, l.idle,
+               case
+                   when l.connected then enqueue_messages_v1.max_waiting
+                   else enqueue_messages_v1.max_waiting_disconnected
+               end as queue_limit,
+               l.next_sequence - coalesce((
+                   select q.sequence_number
+                   from message_queue q
+                   where q.instance_id = l.instance_id and q.status <> 'failed'
+                   order by q.sequence_number
+                   limit 1
+               ), l.next_sequence) as span,
+               (select count(*) from request r where r.instance_id = l.instance_id) as requested
+        from instance_lines l
+        where l.instance_id = any(locked)
+    ), queue_with_room as (
+        -- How many messages each queue may still take; rows are counted only if the bound is too high.
+        select l.*,
+               case
+                   when l.queue_limit = 0 then 2147483647
+                   when l.span + l.requested <= l.queue_limit then l.queue_limit - l.span
+                   else l.queue_limit - (
+                       select count(*)
+                       from (
+                           select 1
+                           from message_queue q
+                           where q.instance_id = l.instance_id and q.status <> 'failed'
+                           limit l.queue_limit
+                       ) waiting
+                   )
+               end as room
+        from queue l
+    ), decided as (
+        -- The decision about each message as if every queue had room.
+        select r.*, l.next_sequence, l.connected, l.idle, l.queue_limit, l.room,
+               k.zaap_id as first_zaap_id, k.message_id as first_message_id,
+               case
+                   when k.body_hash = r.body_hash then 'replayed'
+                   when k.body_hash is not null then 'key_reused'
+                   when r.refuse_disconnected and not l.connected then 'not_connected'
+                   else 'accepted'
+               end as decision
+        from request r
+        join queue_with_room l on l.instance_id = r.instance_id
+        left join idempotency_keys k
+            on k.instance_id = r.instance_id and k.key = r.idempotency_key
+            and k.created_at > now() - interval '24 hours'
+    ), numbered as (
+        -- Numbers the acceptable messages of each queue.
+        select d.*,
+               count(*) filter (where decision = 'accepted') over (
+                   partition by instance_id order by ordinal
+               ) as nth
+        from decided d
+    ), result as (
+        -- The final result: messages beyond the room of their queue are refused.
+        select c.*,
+               case when decision = 'accepted' and nth > room then 'queue_full' else decision end as admission,
+               next_sequence + nth - 1 as sequence_number
+        from numbered c
+    ), added as (
+        -- Writes the accepted messages.
+        insert into message_queue (
+            instance_id, zaap_id, message_id, type, version, phone, payload, priority, max_attempts,
+            sequence_number, position, status, due_at, expires_at
+        )
+        select instance_id, zaap_id, message_id, type, version, phone, payload, priority,
+               enqueue_messages_v1.max_attempts, sequence_number, sequence_number,
+               case when due_at > now() then 'scheduled' else 'pending' end, coalesce(due_at, now()),
+               coalesce(due_at, now()) + make_interval(secs => enqueue_messages_v1.max_age_seconds)
+        from result
+        where admission = 'accepted'
+        order by instance_id, sequence_number
+    ), keyed as (
+        -- Stores their idempotency keys.
+        insert into idempotency_keys as k (instance_id, key, body_hash, zaap_id, message_id)
+        select instance_id, idempotency_key, body_hash, zaap_id, message_id
+        from result
+        where admission = 'accepted' and idempotency_key is not null
+        on conflict (instance_id, key) do update
+        set body_hash = excluded.body_hash, zaap_id = excluded.zaap_id,
+            message_id = excluded.message_id, created_at = now()
+    ), advanced as (
+        -- Moves the sequence of each queue past them.
+        update instance_lines l
+        set next_sequence = l.next_sequence + n.rows, idle = false
+        from (
+            select instance_id, count(*) as rows from result where admission = 'accepted' group by instance_id
+        ) n
+        where l.instance_id = n.instance_id
+    ), woken as materialized (
+        -- Wakes sleeping workers of other nodes only: a NOTIFY in every commit would halve the rate of
+        -- commits. 200 ids fit into the 8,000 bytes of one notification.
+        select count(pg_notify('node:' || other.node_id, other.instance_ids)) as nodes
+        from (
+            select w.node_id, string_agg(w.instance_id, ',') as instance_ids
+            from (
+                select e.node_id, s.instance_id,
+                       row_number() over (partition by e.node_id order by s.instance_id) / 200 as note
+                from result s
+                join instance_leases e on e.instance_id = s.instance_id
+                where s.admission = 'accepted' and (s.idle or s.due_at is not null)
+                    and e.node_id <> enqueue_messages_v1.node_id
+                group by e.node_id, s.instance_id
+            ) w
+            group by w.node_id, w.note
+        ) other
+    )
+    select s.ordinal, s.admission, s.connected, s.queue_limit,
+           case when s.admission = 'replayed' then s.first_zaap_id else s.zaap_id end as zaap_id,
+           case when s.admission = 'replayed' then s.first_message_id else s.message_id end as message_id,
+           s.admission = 'accepted' and (s.idle or s.due_at is not null) as wakes_worker,
+           e.node_id as holder_node_id
+    from result s
+    left join instance_leases e on e.instance_id = s.instance_id
+    where (select nodes from woken) is not null;
+
+end
+$$;
+
 CREATE FUNCTION public.make_instance_line() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -297,11 +522,44 @@ return null;
 end
 $$;
 
+CREATE FUNCTION public.note_deleted_media_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into media_leftovers (id) select distinct id from gone on conflict do nothing;
+
+return null;
+
+end
+$$;
+
 CREATE FUNCTION public.note_media_leftovers() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
     insert into media_leftovers (id) select distinct id from gone on conflict do nothing;
+
+return null;
+
+end
+$$;
+
+CREATE FUNCTION public.notify_account_changed_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    perform pg_notify('account_changed', coalesce(new.id, old.id));
+
+return null;
+
+end
+$$;
+
+CREATE FUNCTION public.notify_instance_changed_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    perform pg_notify('instance_changed', coalesce(new.id, old.id));
 
 return null;
 
@@ -338,6 +596,17 @@ CREATE TABLE public.message_queue (
 )
 WITH (fillfactor='80');
 
+CREATE FUNCTION public.reported_status_v1(q public.message_queue) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select case
+        when q.attempt_started_at is not null then 'processing'
+        when q.status in ('failed', 'scheduled') then q.status
+        when q.attempts > 0 then 'retrying'
+        else 'pending'
+    end
+$$;
+
 CREATE FUNCTION public.shown_status(q public.message_queue) RETURNS text
     LANGUAGE sql IMMUTABLE
     AS $$
@@ -363,6 +632,47 @@ CREATE FUNCTION public.tell(instance_ids text[], chats text[], types text[], ids
     order by c.turn;
 
 select append_callbacks(instance_ids, chats, types, ids, bodies)
+$$;
+
+CREATE FUNCTION public.update_chats_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+    counts boolean := current_setting('gateway.counts_unread', true) is distinct from 'off';
+
+begin
+    insert into chats as c (instance_id, phone, unread, last_message_at)
+    select f.instance_id, f.phone,
+           count(*) filter (where counts and not f.from_me and f.type <> 'notification'),
+           max(coalesce(f.sent_at, f.created_at))
+    from fresh f
+    where f.status in ('sent', 'received') and f.phone <> 'status@broadcast'
+    group by f.instance_id, f.phone
+    order by f.instance_id, f.phone
+    on conflict (instance_id, phone) do update
+    set unread = c.unread + excluded.unread,
+        last_message_at = greatest(c.last_message_at, excluded.last_message_at),
+        hidden = false;
+
+return null;
+
+end
+$$;
+
+CREATE FUNCTION sandbox.merge_marks_v1(marks jsonb, changes jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select jsonb_strip_nulls(marks || coalesce(
+        jsonb_object_agg(
+            n.key,
+            case jsonb_typeof(n.value)
+                when 'object' then coalesce(marks -> n.key, '{}') || n.value
+                else n.value
+            end
+        ),
+        '{}'
+    ))
+    from jsonb_each(changes) n
 $$;
 
 CREATE FUNCTION sandbox.merged(marks jsonb, news jsonb) RETURNS jsonb
@@ -789,6 +1099,15 @@ ALTER TABLE public.proxy_checks ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
     CACHE 1
 );
 
+CREATE TABLE public.schema_functions (
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    released boolean NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON COLUMN public.schema_functions.released IS 'A released function is never replaced; one in development is, when its text changed.';
+
 CREATE TABLE public.schema_migrations (
     number integer NOT NULL,
     name text NOT NULL,
@@ -1106,6 +1425,9 @@ ALTER TABLE ONLY public.nodes
 ALTER TABLE ONLY public.proxy_checks
     ADD CONSTRAINT proxy_checks_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.schema_functions
+    ADD CONSTRAINT schema_functions_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (number);
 
@@ -1254,15 +1576,15 @@ ALTER INDEX public.messages_in_time ATTACH PARTITION public.messages_default_ins
 
 ALTER INDEX public.messages_pkey ATTACH PARTITION public.messages_default_pkey;
 
-CREATE TRIGGER account_changed AFTER DELETE OR UPDATE ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.announce_account_change();
+CREATE TRIGGER account_changed AFTER DELETE OR UPDATE ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.notify_account_changed_v1();
 
-CREATE TRIGGER instance_changed AFTER INSERT OR DELETE OR UPDATE ON public.instances FOR EACH ROW EXECUTE FUNCTION public.announce_instance_change();
+CREATE TRIGGER instance_changed AFTER INSERT OR DELETE OR UPDATE ON public.instances FOR EACH ROW EXECUTE FUNCTION public.notify_instance_changed_v1();
 
-CREATE TRIGGER instance_has_a_line AFTER INSERT ON public.instances FOR EACH ROW EXECUTE FUNCTION public.make_instance_line();
+CREATE TRIGGER instance_has_a_line AFTER INSERT ON public.instances FOR EACH ROW EXECUTE FUNCTION public.create_instance_queue_v1();
 
-CREATE TRIGGER media_leaves_a_note AFTER DELETE ON public.media REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.note_media_leftovers();
+CREATE TRIGGER media_leaves_a_note AFTER DELETE ON public.media REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.note_deleted_media_v1();
 
-CREATE TRIGGER messages_note_chats AFTER INSERT ON public.messages REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.note_chats();
+CREATE TRIGGER messages_note_chats AFTER INSERT ON public.messages REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.update_chats_v1();
 
 ALTER TABLE ONLY public.chat_tags
     ADD CONSTRAINT chat_tags_instance_id_tag_id_fkey FOREIGN KEY (instance_id, tag_id) REFERENCES public.tags(instance_id, id) ON DELETE CASCADE;

@@ -37,7 +37,7 @@ def dump_schema(url: str) -> str | None:
     )
     # The months come and go with time.
     kept = [s.strip() for s in statements if s.strip() and not MONTH.search(s)]
-    return "-- Made by `make schema` from sql/migrations; not read by the program.\n\n" + "".join(
+    return "-- Made by `make schema` from sql/migrations and sql/functions.\n\n" + "".join(
         f"{statement};\n\n" for statement in kept
     )
 

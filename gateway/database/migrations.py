@@ -7,10 +7,11 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
+from gateway.database.functions import SqlFunction, create_missing_functions
 from gateway.database.pool import Database, driver_errors_translated
 from gateway.database.queries import query
 from gateway.database.sql_files import sql_folder
-from gateway.errors import SchemaTooNew
+from gateway.errors import DatabaseUnavailable, SchemaTooNew
 
 _FIRST_LINE = re.compile(r"-- (?P<what>.+) \(compatible with: (?P<compatible>\d{4})\)")
 _PREPARE = query("migrations", "prepare")
@@ -29,11 +30,17 @@ class Migration:
     compatible_with: int
     statements: str
 
+    @property
+    def label(self) -> str:
+        """The line that `gateway migrate` prints."""
+        return f"{self.number:04} {self.name}"
+
 
 def migrations() -> list[Migration]:
     """Every migration this version knows, oldest first."""
     found = []
-    for file in sorted((sql_folder() / "migrations").iterdir(), key=lambda f: f.name):
+    files = (f for f in (sql_folder() / "migrations").iterdir() if f.name.endswith(".sql"))
+    for file in sorted(files, key=lambda f: f.name):
         text = file.read_text(encoding="utf-8")
         first_line = _FIRST_LINE.match(text)
         if first_line is None:
@@ -43,22 +50,28 @@ def migrations() -> list[Migration]:
     return found
 
 
-async def migrate(url: str) -> list[Migration]:
-    """Applies what is missing, and returns it.
+async def migrate(url: str) -> list[Migration | SqlFunction]:
+    """Applies the missing migrations, then creates the missing functions; returns both.
 
     Args:
         url: a direct connection, not one through a transaction pooler.
 
     Raises:
         SchemaTooNew: a newer version changed the schema in a way this one cannot read.
-        DatabaseUnavailable: Postgres did not answer.
+        DatabaseUnavailable: Postgres did not answer, or a running node's transaction and this
+            one waited for each other's locks. Nothing was applied; a repeat may succeed.
     """
     with driver_errors_translated():
         async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-            return await _apply_missing(connection)
+            try:
+                return await _apply_missing(connection)
+            except psycopg.errors.DeadlockDetected as error:
+                raise DatabaseUnavailable(
+                    "The migration and a running node waited for each other's locks; run it again"
+                ) from error
 
 
-async def _apply_missing(connection: AsyncConnection) -> list[Migration]:
+async def _apply_missing(connection: AsyncConnection) -> list[Migration | SqlFunction]:
     known = migrations()
     async with connection.transaction():
         await connection.execute(_LOCK)
@@ -78,8 +91,9 @@ async def _apply_missing(connection: AsyncConnection) -> list[Migration]:
                     "compatible_with": migration.compatible_with,
                 },
             )
+        created = await create_missing_functions(connection)
         await make_months(connection)
-    return missing
+    return [*missing, *created]
 
 
 @dataclass(frozen=True)

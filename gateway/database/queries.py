@@ -18,11 +18,16 @@ def query(room: str, name: str) -> SQL:
 @cache
 def queries_in(room: str) -> dict[str, SQL]:
     """Every query of a room."""
-    text = (sql_folder() / "queries" / f"{room}.sql").read_text(encoding="utf-8")
+    file = sql_folder() / "queries" / f"{room}.sql"
+    return parse_queries(file.read_text(encoding="utf-8"))
+
+
+def parse_queries(text: str) -> dict[str, SQL]:
+    """The queries of a file's text, by name; what stands before the first heading is left out."""
     _preamble, *blocks = _HEADING.split(text)
     names = blocks[::2]
     if len(set(names)) < len(names):
-        raise ValueError(f"sql/queries/{room}.sql names a query twice")
+        raise ValueError(f"A query is named twice among {', '.join(names)}")
     return {
         name: SQL(_squeezed(body).removesuffix(";"))
         for name, body in zip(names, blocks[1::2], strict=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from psycopg import AsyncConnection, OperationalError, errors
 
 from gateway.clock import Clock
+from gateway.database.functions import missing_functions, sql_functions
 from gateway.database.migrations import migrations
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database, fetch_all
@@ -172,6 +173,7 @@ async def _contents(settings: Settings, connection: AsyncConnection) -> AsyncIte
     yield schema
     if not applied or schema.cure:
         return
+    yield await _functions(connection)
     yield await _secret(settings, connection)
     yield await _providers_in_use(settings, connection)
 
@@ -190,6 +192,13 @@ def _schema(settings: Settings, applied: Mapping[int, _Applied]) -> Finding:
         return Finding("migrations", "the first `gateway serve` applies them")
     numbers = ", ".join(f"{number:04}" for number in missing)
     return Finding("migrations", f"{numbers} are missing", "run `gateway migrate`")
+
+
+async def _functions(connection: AsyncConnection) -> Finding:
+    names = await missing_functions(connection)
+    if not names:
+        return Finding("SQL functions", f"all {len(sql_functions())} are there")
+    return Finding("SQL functions", f"missing: {', '.join(names)}", "run `gateway migrate`")
 
 
 async def _secret(settings: Settings, connection: AsyncConnection) -> Finding:

@@ -16,7 +16,8 @@ from gateway.api.provider_table import provider_route, provider_table
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.database.embedded import EmbeddedPostgres
-from gateway.database.migrations import migrate, missing_migrations
+from gateway.database.functions import SqlFunction, missing_functions
+from gateway.database.migrations import Migration, migrate, missing_migrations
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database, url_for_others
 from gateway.database.provider_store import PostgresProviderStore
@@ -204,8 +205,8 @@ class Gateway:
         while True:
             self._phase = "migrating the database"
             try:
-                for migration in await migrate(url):
-                    logger.info("migrated", number=migration.number, name=migration.name)
+                for applied in await migrate(url):
+                    _log_applied(applied)
             except DatabaseUnavailable as error:
                 self._phase = "waiting for the database"
                 logger.warning("waiting_for_database", error=str(error))
@@ -283,12 +284,24 @@ def url_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def _log_applied(applied: Migration | SqlFunction) -> None:
+    if isinstance(applied, Migration):
+        logger.info("migrated", number=applied.number, name=applied.name)
+    else:
+        logger.info("sql_function_created", name=applied.name)
+
+
 async def _migrated(database: Database) -> str | None:
     try:
-        missing = await missing_migrations(database)
+        if missing := await missing_migrations(database):
+            return f"{missing} migrations are missing: run `gateway migrate`"
+        async with database.connection() as connection:
+            names = await missing_functions(connection)
     except DatabaseUnavailable as error:
         return str(error)
-    return f"{missing} migrations are missing: run `gateway migrate`" if missing else None
+    if names:
+        return f"SQL functions are missing ({', '.join(names)}): run `gateway migrate`"
+    return None
 
 
 async def _answers(database: Database) -> str | None:

@@ -40,6 +40,7 @@ NOTE_OFFSET: Final = query("send_queue", "note_offset")
 _PATIENCE_SECONDS = 5.0  # a restart of Postgres is not the caller's business
 _LOOK_UP_SECONDS = 15.0
 _ROUNDS_BEFORE_DOUBT = 50
+_STORED = ("accepted", "replayed")  # admissions after which the queue has the message
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,13 @@ class _Request:
 @dataclass(frozen=True, slots=True)
 class _Judged:
     ordinal: int
-    verdict: str
+    admission: str
     connected: bool
-    most: int
+    queue_limit: int
     zaap_id: str
     message_id: str
-    wakes: bool
-    holder: str | None
+    wakes_worker: bool
+    holder_node_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +244,7 @@ class Enqueuer:
     async def _note_offsets(
         self, connection: AsyncConnection, judged: list[_Judged], requests: list[_Request]
     ) -> None:
-        accepted = [requests[row.ordinal] for row in judged if row.verdict in ("new", "replayed")]
+        accepted = [requests[row.ordinal] for row in judged if row.admission in _STORED]
         for offset in sorted(
             (request.offset for request in accepted if request.offset), key=attrgetter("topic")
         ):
@@ -254,7 +255,7 @@ class Enqueuer:
             {
                 requests[row.ordinal].instance.id
                 for row in judged
-                if row.wakes and row.holder == self._node_id
+                if row.wakes_worker and row.holder_node_id == self._node_id
             }
         )
 
@@ -308,8 +309,8 @@ def _first_of_each_key(requests: Sequence[_Request]) -> dict[int, _Request]:
 
 
 def _answer(row: _Judged, request: _Request) -> Queued | Exception:
-    match row.verdict:
-        case "new":
+    match row.admission:
+        case "accepted":
             return _queued(request, request.due_at)
         case "replayed":
             return _queued(row, request.due_at)
@@ -317,10 +318,10 @@ def _answer(row: _Judged, request: _Request) -> Queued | Exception:
             return IdempotencyKeyReused()
         case "not_connected":
             return InstanceNotConnected()
-        case "full":
-            return QueueFull(row.most, connected=row.connected)
+        case "queue_full":
+            return QueueFull(row.queue_limit, connected=row.connected)
         case _:
-            raise AssertionError(f"unknown verdict {row.verdict}")
+            raise AssertionError(f"unknown admission {row.admission}")
 
 
 def _queued(named: _Request | _Judged, due_at: datetime | None) -> Queued:

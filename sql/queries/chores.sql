@@ -1,3 +1,5 @@
+-- Aliases: c maintenance task.
+
 -- name: take
 -- One node does it, once per interval, by the database's clock.
 insert into chores as c (name, node_id, expires_at)

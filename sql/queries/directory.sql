@@ -1,3 +1,6 @@
+-- Aliases: c chat (in save_contacts: contact), k contact, l stored order (in further_page_of_chats: listed
+-- chat), m message, s saved contact, t tag of a chat, u phone of a stored order.
+
 -- name: list_contacts
 select phone, name, short, vname, notify
 from contacts
@@ -31,10 +34,12 @@ where instance_id = %(instance_id)s::text and phone = any(%(phones)s::text[]);
 -- name: first_page_of_chats
 -- Keeps the order of the whole list, if it takes more than a page.
 with listed as materialized (
+    -- Every chat that is not hidden, numbered in the order of the list.
     select phone, row_number() over (order by pinned desc, last_message_at desc, phone) as place
     from chats
     where instance_id = %(instance_id)s::text and not hidden
 ), kept as (
+    -- Stores the order for the further pages; a list that fits into one page needs none.
     insert into chat_listings as l (instance_id, page_size, phones)
     select %(instance_id)s::text, %(page_size)s::int, array_agg(phone order by place)
     from listed
@@ -47,12 +52,15 @@ select phone from listed where place <= %(page_size)s::int order by place;
 -- name: further_page_of_chats
 -- As the first page found them; as they are now where that is long ago, or was never asked.
 with kept as materialized (
+    -- The order that the first page stored, unless it is too old.
     select phones from chat_listings
     where instance_id = %(instance_id)s::text and page_size = %(page_size)s::int
         and made_at > now() - make_interval(secs => %(seconds)s::double precision)
 ), place as (
+    -- How many chats the pages before this one hold.
     select (%(page)s::bigint - 1) * %(page_size)s::int as first
 ), shown as (
+    -- The page by the stored order, or by the current one if none is stored.
     select u.phone, u.turn
     from kept, place,
         unnest(kept.phones[place.first + 1 : place.first + %(page_size)s::int])
@@ -85,9 +93,11 @@ where c.instance_id = %(instance_id)s::text and c.phone = any(%(phones)s::text[]
 
 -- name: list_messages
 with since as (
+    -- When the chat was cleared; older messages are not listed.
     select cleared_at from chats
     where instance_id = %(instance_id)s::text and phone = %(phone)s::text
 ), last as (
+    -- Where the page before ended.
     select recorded_at, message_id from message_ids
     where instance_id = %(instance_id)s::text and message_id = %(last_message_id)s::text
 )

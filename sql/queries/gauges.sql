@@ -1,3 +1,5 @@
+-- Aliases: c connection, i instance, l queue of an instance, p message in flight, q queued message.
+
 -- name: backlog
 select priority, count(*) as waiting
 from message_queue

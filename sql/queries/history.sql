@@ -1,3 +1,7 @@
+-- Aliases: b message before the receipt, c chat (in add_received: contact), i id of a message (in old_months and
+-- forget_receipts: inheritance; in list_receipts: identity), m message, n named message, p identity,
+-- r receipt of a participant.
+
 -- name: find_known
 select m.message_id, coalesce(m.provider_message_id, m.message_id) as provider_message_id,
        m.phone as chat, m.sender, m.from_me, m.type, m.payload, m.provider_data
@@ -21,6 +25,7 @@ where i.instance_id = %(instance_id)s::text
 -- A provider that repeats itself adds nothing and tells nothing; what could not be read before is
 -- replaced, once.
 with fresh as (
+    -- Claims the id of the message; no row if the message is known under either id.
     insert into message_ids (instance_id, message_id, recorded_at)
     select %(instance_id)s::text, %(message_id)s::text, now()
     where not exists (
@@ -30,6 +35,7 @@ with fresh as (
     on conflict (instance_id, message_id) do nothing
     returning instance_id, message_id, recorded_at
 ), kept as (
+    -- Stores a message that is new.
     insert into messages (
         instance_id, message_id, recorded_at, created_at, version, from_me, status, phone, sender,
         type, payload, provider_data
@@ -39,6 +45,7 @@ with fresh as (
            %(provider_data)s::bytea
     from fresh
 ), replaced as (
+    -- Fills in a message that the session could not decrypt when it arrived.
     update messages m
     set type = %(type)s::text, payload = %(payload)s::jsonb, provider_data = %(provider_data)s::bytea
     from message_ids i
@@ -48,10 +55,12 @@ with fresh as (
         and m.type = 'waitingMessage' and %(type)s::text <> 'waitingMessage'
     returning m.instance_id
 ), news as (
+    -- The instance, if the message is new or was filled in.
     select instance_id from fresh
     union all
     select instance_id from replaced
 ), met as (
+    -- Learns the name under which the sender of a new message appears.
     insert into contacts as c (instance_id, phone, notify)
     select instance_id, %(sender)s::text, %(sender_name)s::text
     from fresh
@@ -60,7 +69,7 @@ with fresh as (
     set notify = excluded.notify, updated_at = now()
     where excluded.notify is distinct from c.notify and excluded.notify is not null
 )
-select tell(
+select enqueue_callbacks_v1(
     array_agg(instance_id), array_agg(%(phone)s::text), array_agg('ReceivedCallback'::text),
     array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )
@@ -68,7 +77,7 @@ from news
 where %(callback)s::text is not null;
 
 -- name: count_none_as_unread
--- For the rest of the transaction; see note_chats.
+-- For the rest of the transaction; update_chats_v1 reads this.
 select set_config('gateway.counts_unread', 'off', true);
 
 -- name: keep_chat
@@ -99,12 +108,14 @@ where i.instance_id = %(instance_id)s::text and i.message_id = %(message_id)s::t
 -- is told: of the message, or of the participant *by* in a group. A message that was started and
 -- is not yet recorded has been overtaken by its receipt; one snapshot sees it here or there.
 with named as (
+    -- The messages, by their own ids or by the ids of the provider.
     select i.message_id, i.recorded_at from message_ids i
     where i.instance_id = %(instance_id)s::text and i.message_id = any(%(provider_ids)s::text[])
     union
     select i.message_id, i.recorded_at from message_ids i
     where i.instance_id = %(instance_id)s::text and i.provider_message_id = any(%(provider_ids)s::text[])
 ), before as materialized (
+    -- What was known of them before this receipt, and whether it is the first of its kind.
     select m.message_id, m.recorded_at, m.phone, m.from_me,
            case %(status)s::text
                when 'sent' then m.sent_at
@@ -125,6 +136,7 @@ with named as (
         and r.participant = %(by)s::text
     where m.instance_id = %(instance_id)s::text
 ), noted as (
+    -- Notes a first receipt of the message.
     update messages m
     set sent_at = coalesce(m.sent_at, %(at)s::timestamptz),
         delivered_at = case
@@ -140,6 +152,7 @@ with named as (
     where m.instance_id = %(instance_id)s::text and m.message_id = b.message_id
         and m.recorded_at = b.recorded_at and b.is_first
 ), noted_of_participant as (
+    -- Notes a first receipt of a participant in a group.
     insert into message_receipts as r (
         instance_id, message_id, participant, recorded_at, delivered_at, read_at, played_at
     )
@@ -194,6 +207,7 @@ order by child.relname;
 -- name: forget_receipts
 -- Those whose month is gone, that is before the oldest that is left.
 with kept as materialized (
+    -- The beginning of the oldest month that history still has.
     select min(substring(
         pg_get_expr(child.relpartbound, child.oid) from 'FROM \(''([^'']+)''\)'
     )::timestamptz) as since

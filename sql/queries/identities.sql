@@ -1,3 +1,5 @@
+-- Aliases: i identity, t given person.
+
 -- name: find_people
 select lid, phone, name from identities
 where instance_id = %(instance_id)s::text and lid = any(%(names)s::text[])
@@ -8,9 +10,11 @@ where instance_id = %(instance_id)s::text and phone = any(%(names)s::text[]);
 -- name: learn_people
 -- A phone that changed hands belongs to the newest lid.
 with told as (
+    -- The people as rows.
     select * from unnest(%(lids)s::text[], %(phones)s::text[], %(names)s::text[])
         as t (lid, phone, name)
 ), freed as (
+    -- Takes a phone from the person who had it before.
     update identities i set phone = null, updated_at = now()
     from told t
     where i.instance_id = %(instance_id)s::text and i.phone = t.phone and i.lid <> t.lid

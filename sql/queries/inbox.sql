@@ -1,3 +1,5 @@
+-- Aliases: i stored event.
+
 -- name: add_event
 -- Without its body where it is settled in the same transaction: not behind another of its chat.
 insert into inbox (instance_id, event_id, chat, own_phone, body)

@@ -1,3 +1,5 @@
+-- Aliases: a account, c connection, d node, i instance, l lease, n queue of an instance.
+
 -- name: find_instance
 select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses,
        a.refuse_opted_out

@@ -1,3 +1,5 @@
+-- Aliases: p position, r subscription of an account.
+
 -- name: find_accounts
 select id, name
 from accounts

@@ -1,3 +1,5 @@
+-- Aliases: d expired file, m file, n needed file, q queued message.
+
 -- name: hold_content
 -- Shared by all who keep this content; the sweeper waits for them, and they for it.
 select pg_advisory_xact_lock_shared(hashtextextended(%(id)s::text, 9))::text as locked;
@@ -18,22 +20,26 @@ where instance_id = %(instance_id)s::text and id = %(id)s::text;
 -- name: expire
 -- What a waiting or failed message still names is spared for a day; returns how many were looked at.
 with due as materialized (
+    -- Locks files that have expired.
     select instance_id, id from media
     where expires_at < now()
     order by expires_at
     limit %(most)s::int
     for update skip locked
 ), needed as materialized (
+    -- Those that a queued message still names.
     select distinct q.instance_id, named[1] as id
     from message_queue q
     cross join lateral regexp_matches(q.payload::text, '"media:([0-9a-f]{64})"', 'g') as named
     where q.instance_id in (select instance_id from due)
 ), spared as (
+    -- Keeps those for another day.
     update media m set expires_at = now() + interval '1 day'
     from due d
     join needed n on n.instance_id = d.instance_id and n.id = d.id
     where m.instance_id = d.instance_id and m.id = d.id
 ), gone as (
+    -- Deletes the others.
     delete from media m using due d
     where m.instance_id = d.instance_id and m.id = d.id
         and not exists (

@@ -17,6 +17,16 @@ select number, compatible_with from schema_migrations;
 insert into schema_migrations (number, name, compatible_with)
 values (%(number)s::integer, %(name)s::text, %(compatible_with)s::integer);
 
+-- name: list_functions
+-- Without those that were dropped since.
+select name, sha256, released from schema_functions where to_regproc(name) is not null;
+
+-- name: note_function
+insert into schema_functions (name, sha256, released)
+values (%(name)s::text, %(sha256)s::text, %(released)s::boolean)
+on conflict (name) do update
+set sha256 = excluded.sha256, released = excluded.released, applied_at = now();
+
 -- name: make_months
 select 'create table if not exists messages_' || to_char(month, 'YYYY_MM')
     || ' partition of messages for values from (' || quote_literal(month || 'Z')

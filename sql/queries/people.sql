@@ -1,3 +1,8 @@
+-- Aliases: a attempt, c chat or contact, d dead letter (in attempts: logged delivery), e stored or recorded event,
+-- f file, i identity or id of a message, l stored order of chats, m message, n node, o callback in the
+-- outbox, p payload, q queued message, r receipt, t tag of a chat, u count of one chat, w delivery queue
+-- of a chat.
+
 -- name: names_of_person
 -- A number, its lid, or a lid and its number: all are one person.
 select %(phone)s::text as name
@@ -11,62 +16,77 @@ where i.instance_id = %(instance_id)s::text
 -- What a person wrote and got, and what is known of them; files go with the next sweep of media,
 -- but for those that others were sent too. Of events only their names stay, lest they be told again.
 with queued as (
+    -- Messages that wait and whose attempt has not started.
     delete from message_queue q
     where q.instance_id = %(instance_id)s::text and q.phone = any(%(names)s::text[])
         and q.attempt_started_at is null
     returning q.message_id, q.payload
 ), said as (
+    -- Messages in history, to and from the person.
     delete from messages m
     where m.instance_id = %(instance_id)s::text
         and (m.phone = any(%(names)s::text[]) or m.sender = any(%(names)s::text[]))
     returning m.message_id, m.payload
 ), gone as (
+    -- The ids of both.
     select message_id from queued union select message_id from said
 ), ids as (
+    -- Their provider ids.
     delete from message_ids i
     where i.instance_id = %(instance_id)s::text and i.message_id in (select message_id from said)
 ), attempts as (
+    -- Their failed attempts.
     delete from message_attempts a
     where a.instance_id = %(instance_id)s::text and a.message_id in (select message_id from gone)
 ), receipts as (
+    -- Receipts of those messages, and the person's receipts in groups.
     delete from message_receipts r
     where r.instance_id = %(instance_id)s::text
         and (r.participant = any(%(names)s::text[]) or r.message_id in (select message_id from said))
 ), events as (
+    -- Empties stored events of or about the person.
     update inbox e
     set body = null, error = null, chat = ''
     where e.instance_id = %(instance_id)s::text
         and array[e.chat, e.body ->> 'sender', e.body ->> 'sender_lid'] && %(names)s::text[]
 ), named as materialized (
+    -- Ids of the files that the deleted messages name.
     select distinct found[1] as id
     from (select payload from queued union all select payload from said) p
     cross join lateral regexp_matches(p.payload::text, '[0-9a-f]{64}', 'g') as found
 ), shared as materialized (
+    -- Ids of the files that a message of another chat names too.
     select distinct found[1] as id
     from messages m
     cross join lateral regexp_matches(m.payload::text, '[0-9a-f]{64}', 'g') as found
     where m.instance_id = %(instance_id)s::text and exists (select from named)
         and m.phone <> all(%(names)s::text[]) and coalesce(m.sender, '') <> all(%(names)s::text[])
 ), files as (
+    -- Lets the files expire that only this person had.
     update media f
     set expires_at = now()
     where f.instance_id = %(instance_id)s::text and f.expires_at > now()
         and f.id in (select id from named except select id from shared)
     returning f.id
 ), chat as (
+    -- The chat.
     delete from chats c
     where c.instance_id = %(instance_id)s::text and c.phone = any(%(names)s::text[])
     returning c.phone
 ), labels as (
+    -- The chat's tags.
     delete from chat_tags t
     where t.instance_id = %(instance_id)s::text and t.phone = any(%(names)s::text[])
 ), listings as (
+    -- Stored orders of chats, which would still name the person.
     delete from chat_listings l where l.instance_id = %(instance_id)s::text
 ), person as (
+    -- The contact.
     delete from contacts c
     where c.instance_id = %(instance_id)s::text and c.phone = any(%(names)s::text[])
     returning c.phone
 ), identity as (
+    -- The pair of phone and lid.
     delete from identities i
     where i.instance_id = %(instance_id)s::text
         and (i.lid = any(%(names)s::text[]) or i.phone = any(%(names)s::text[]))
@@ -87,30 +107,37 @@ for no key update;
 -- name: erase_callbacks
 -- What was told, or waits to be, of a person's own chat, and of what they did in others.
 with told as (
+    -- Events that were recorded.
     delete from webhook_events e
     where e.instance_id = %(instance_id)s::text
         and (e.chat = any(%(names)s::text[]) or e.body like any(%(doings)s::text[]))
     returning e.id
 ), untold as (
+    -- Callbacks that wait for delivery.
     delete from webhook_outbox o
     where o.instance_id = %(instance_id)s::text
         and (o.chat = any(%(names)s::text[]) or o.body like any(%(doings)s::text[]))
     returning o.id, o.chat
 ), dead as (
+    -- Callbacks that were given up.
     delete from webhook_dead_letters d
     where d.instance_id = %(instance_id)s::text
         and (d.chat = any(%(names)s::text[]) or d.body like any(%(doings)s::text[]))
     returning d.id
 ), gone as (
+    -- The ids of all three.
     select id from told union select id from untold union select id from dead
 ), attempts as (
+    -- Logged deliveries to the person's chat, or of those ids.
     delete from webhook_deliveries d
     where d.instance_id = %(instance_id)s::text
         and (d.chat = any(%(names)s::text[]) or d.callback_id in (select id from gone))
 ), lines as (
+    -- The delivery queue of the person's chat.
     delete from webhook_lines w
     where w.instance_id = %(instance_id)s::text and w.chat = any(%(names)s::text[])
 ), shortened as (
+    -- Counts the deleted callbacks out of the delivery queues of other chats.
     update webhook_lines w
     set pending = w.pending - u.count, due_at = case when w.pending > u.count then w.due_at end
     from (select chat, count(*) as count from untold group by chat) u
@@ -145,6 +172,7 @@ update accounts set refuse_opted_out = %(refuse)s::boolean where id = %(account_
 -- name: note_act
 -- Whoever notes removes a few that are too old.
 with old as (
+    -- Deletes a few entries that are too old.
     delete from audit_log
     where id = any(array(
         select id from audit_log

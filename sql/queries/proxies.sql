@@ -1,6 +1,9 @@
+-- Aliases: i instance.
+
 -- name: set_proxy
 -- Nulls remove it. What is known of the one before says nothing of this one.
 with forgotten as (
+    -- Deletes the checks of the proxy before.
     delete from proxy_checks where instance_id = %(instance_id)s::text
 )
 update instances set proxy_ciphertext = %(ciphertext)s::bytea, proxy_key_id = %(key_id)s::text
@@ -9,6 +12,7 @@ where id = %(instance_id)s::text;
 -- name: note_check
 -- Unless another proxy was set meanwhile; the newest are kept.
 with forgotten as (
+    -- Deletes the oldest checks, so that this one has room.
     delete from proxy_checks
     where id in (
         select id from proxy_checks where instance_id = %(instance_id)s::text

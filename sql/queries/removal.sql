@@ -1,3 +1,5 @@
+-- Aliases: m queued message, n node.
+
 -- name: lock_instance
 -- First, so that nobody takes its lease meanwhile.
 select id from instances

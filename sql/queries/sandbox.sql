@@ -1,3 +1,8 @@
+-- Aliases: a account, b phone before the change, c changed phone, d reader (in write_entity: written id), e event or
+-- entity, g group, j message in the journal, k marks, o phone of another instance (in
+-- forget_old_messages: old message), p phone, r ready phone (in refusal and readers: group; in receipts:
+-- receipt), s sent message, t emitted event.
+
 -- name: take_seat
 -- No row comes back to whoever holds an older lease. A phone that control touched before its first
 -- opening (epoch 0) still starts as the instance's settings wish.
@@ -27,16 +32,19 @@ where instance_id = %(instance_id)s::text;
 -- Everything a send does to the world. The lock orders it against control and against a send of a
 -- newer epoch; the fault comes from the row as locked, so none is consumed twice.
 with phone as materialized (
+    -- Locks the phone, and takes the fault that waits at the front.
     select p.instance_id, p.phone, p.state, p.epoch > %(epoch)s::bigint as outdated,
         case when %(with_faults)s::boolean then p.faults -> 0 end as fault
     from sandbox.phones p
     where p.instance_id = %(instance_id)s::text
     for no key update
 ), room as materialized (
+    -- The group that the message goes to, if it goes to one.
     select g.body
     from sandbox.entities g
     where g.kind = 'group' and g.id = %(phone)s::text
 ), refusal as materialized (
+    -- Why the group does not accept the message; a null reason if it does.
     select case
             when not r.body -> 'members' ? p.phone then 'This number is not in the group'
             when (r.body ->> 'admin_only_message')::boolean
@@ -45,12 +53,14 @@ with phone as materialized (
     from room r
     cross join phone p
 ), ready as materialized (
+    -- The phone, if it may send; `cut` says that the fault ends its connection first.
     select instance_id, phone, fault,
         coalesce(fault ->> 'fault' = 'disconnect_before_send', false) as cut
     from phone
     where state = 'connected' and not outdated
         and not exists (select from refusal where reason is not null)
 ), struck as (
+    -- Consumes the fault.
     update sandbox.phones p
     set faults = p.faults - 0,
         state = case when r.cut then 'disconnected' else p.state end,
@@ -59,6 +69,7 @@ with phone as materialized (
     where p.instance_id = r.instance_id and r.fault is not null
     returning p.instance_id, p.phone, p.state, p.version, r.cut
 ), told as (
+    -- Emits the lost connection as an event.
     insert into sandbox.events (instance_id, due_at, body)
     select instance_id, clock_timestamp(), jsonb_build_object(
         'kind', 'connection', 'state', state, 'phone', phone, 'version', version
@@ -66,6 +77,7 @@ with phone as materialized (
     from struck
     where cut
 ), journalled as (
+    -- Writes the message into the journal, and counts how often it came.
     insert into sandbox.sent as s (instance_id, message_id, type, phone, payload)
     select instance_id, %(message_id)s::text, %(type)s::text, %(phone)s::text, %(payload)s::jsonb
     from ready
@@ -73,6 +85,7 @@ with phone as materialized (
     on conflict (instance_id, message_id) do update set seen = s.seen + 1
     returning s.instance_id, s.message_id, s.phone, s.seen
 ), receipts as (
+    -- Schedules the receipts of a message that came for the first time.
     insert into sandbox.events (instance_id, due_at, body)
     select j.instance_id, clock_timestamp() + make_interval(secs => r.after_seconds),
         jsonb_build_object(
@@ -84,22 +97,26 @@ with phone as materialized (
     ) as r (status, after_seconds)
     where j.seen = 1
 ), answered as (
+    -- Schedules the automatic answer.
     insert into sandbox.events (instance_id, due_at, body)
     select instance_id, clock_timestamp() + make_interval(secs => %(answer_seconds)s::double precision),
         %(answer)s::jsonb
     from journalled
     where seen = 1 and %(answer)s::jsonb is not null
 ), marked as (
+    -- Changes the marks of the message that this one acts on.
     insert into sandbox.marks as k (instance_id, message_id, marks)
-    select instance_id, %(marked_id)s::text, sandbox.merged('{}', %(marks)s::jsonb)
+    select instance_id, %(marked_id)s::text, sandbox.merge_marks_v1('{}', %(marks)s::jsonb)
     from journalled
     where %(marked_id)s::text is not null
-    on conflict (instance_id, message_id) do update set marks = sandbox.merged(k.marks, %(marks)s::jsonb)
+    on conflict (instance_id, message_id) do update set marks = sandbox.merge_marks_v1(k.marks, %(marks)s::jsonb)
 ), readers as (
+    -- The numbers that the message goes to.
     select j.phone from journalled j where j.seen = 1
     union all
     select jsonb_object_keys(r.body -> 'members') from room r, journalled j where j.seen = 1
 ), arrived as (
+    -- Emits the message to the instances of those numbers that did not block the sender.
     insert into sandbox.events (instance_id, due_at, body)
     select o.instance_id, clock_timestamp(), jsonb_set(
         %(arrival)s::jsonb, '{event}', %(arrival)s::jsonb -> 'event' || jsonb_build_object(
@@ -125,6 +142,7 @@ left join journalled j on j.instance_id = p.instance_id;
 
 -- name: mark_message
 with phone as materialized (
+    -- Locks the phone, if it is connected and this lease is the newest.
     select instance_id from sandbox.phones
     where instance_id = %(instance_id)s::text
         and state = 'connected'
@@ -132,8 +150,8 @@ with phone as materialized (
     for no key update
 )
 insert into sandbox.marks as k (instance_id, message_id, marks)
-select instance_id, %(message_id)s::text, sandbox.merged('{}', %(marks)s::jsonb) from phone
-on conflict (instance_id, message_id) do update set marks = sandbox.merged(k.marks, %(marks)s::jsonb)
+select instance_id, %(message_id)s::text, sandbox.merge_marks_v1('{}', %(marks)s::jsonb) from phone
+on conflict (instance_id, message_id) do update set marks = sandbox.merge_marks_v1(k.marks, %(marks)s::jsonb)
 returning instance_id;
 
 -- name: list_marks
@@ -155,6 +173,7 @@ returning instance_id;
 -- What is due for all sessions open in one engine, and, as a row without a body, in how many
 -- seconds the next will be. A phone out of reach tells nothing but that.
 with mine as not materialized (
+    -- The events of the phones that this engine holds.
     select e.instance_id, e.id, e.due_at, e.body, e.body ->> 'kind' <> 'connection' as later
     from sandbox.events e
     join sandbox.phones p on p.instance_id = e.instance_id
@@ -162,12 +181,14 @@ with mine as not materialized (
         and p.instance_id <> all(%(passed_over)s::text[])
         and (p.state = 'connected' or e.body ->> 'kind' = 'connection')
 ), due as (
+    -- Those that are due and that the engine does not process yet.
     select instance_id, id, due_at, body, later
     from mine
     where due_at <= now() and id not in (select unnest(%(in_hand)s::bigint[]))
     order by due_at, id
     limit %(most)s::int
 ), next as (
+    -- When the next one is due.
     select due_at from mine where due_at > now() order by due_at limit 1
 )
 select instance_id, id, due_at, body, 0 as seconds, later from due
@@ -182,10 +203,12 @@ where instance_id = %(instance_id)s::text and id = any(%(ids)s::bigint[]);
 -- name: forget_old_messages
 -- Of the journal, with what became of them.
 with old as materialized (
+    -- Messages that are too old.
     select instance_id, message_id from sandbox.sent
     where at < now() - make_interval(days => %(days)s::int)
     limit %(most)s::int
 ), marked as (
+    -- Deletes their marks.
     delete from sandbox.marks k using old o
     where k.instance_id = o.instance_id and k.message_id = o.message_id
 )
@@ -216,11 +239,13 @@ returning instance_id;
 -- name: change_phone
 -- Only what truly changes gets a new version, and an event that tells it.
 with before as materialized (
+    -- Locks the phone, and says whether the change is allowed in its state.
     select p.instance_id, p.phone, p.state, p.state = any(%(allowed)s::text[]) as allowed
     from sandbox.phones p
     where p.instance_id = %(instance_id)s::text
     for no key update
 ), changed as (
+    -- Changes the phone if that makes a difference.
     update sandbox.phones p
     set state = %(state)s::text,
         phone = coalesce(%(phone)s::text, p.phone),
@@ -231,6 +256,7 @@ with before as materialized (
         and (b.state <> %(state)s::text or b.phone <> coalesce(%(phone)s::text, b.phone))
     returning p.instance_id, p.phone, p.state, p.version
 ), told as (
+    -- Emits the change as an event.
     insert into sandbox.events (instance_id, due_at, body)
     select instance_id, clock_timestamp(), jsonb_build_object(
         'kind', 'connection', 'state', state, 'phone', phone, 'version', version
@@ -244,11 +270,13 @@ left join changed c on c.instance_id = b.instance_id;
 -- name: receive_message
 -- A phone out of reach gets it when it is back; one that is not linked never does.
 with phone as materialized (
+    -- Locks the phone, and says whether it is linked.
     select p.instance_id, p.state in ('connected', 'disconnected') as linked
     from sandbox.phones p
     where p.instance_id = %(instance_id)s::text
     for no key update
 ), arrived as (
+    -- Emits the message as an event.
     insert into sandbox.events (instance_id, due_at, body)
     select instance_id, clock_timestamp(), %(body)s::jsonb from phone where linked
 )
@@ -310,20 +338,24 @@ limit %(most)s::int;
 -- Version 0 makes a thing; any other changes it, if it is still that version. What is told goes to
 -- every phone of these numbers, and to nobody where nothing was written.
 with written as (
+    -- Creates the entity.
     insert into sandbox.entities as e (instance_id, kind, id, body)
     select %(instance_id)s::text, %(kind)s::text, %(id)s::text, %(body)s::jsonb
     where %(version)s::bigint = 0
     on conflict (instance_id, kind, id) do nothing
     returning e.id
 ), changed as (
+    -- Changes the entity, if its version is the expected one.
     update sandbox.entities e
     set body = %(body)s::jsonb, version = e.version + 1
     where e.instance_id = %(instance_id)s::text and e.kind = %(kind)s::text
         and e.id = %(id)s::text and e.version = %(version)s::bigint
     returning e.id
 ), done as (
+    -- The id, if either wrote.
     select id from written union all select id from changed
 ), told as (
+    -- Emits the events to the phones of the given numbers.
     insert into sandbox.events (instance_id, due_at, body)
     select p.instance_id, clock_timestamp(), t.body
     from done

@@ -1,6 +1,13 @@
+-- Aliases: c chosen message (in record_sent: connection), d sent message, e lease, f free message, h head of a queue
+-- or lane, i id of a message, k idempotency key (in note_offset: offset of a topic), l lease (in
+-- sleep_lines: queue), m queued message (in state_of_message: message of history), n queue of an instance,
+-- o expired message, p message in flight (in record_sent: identity), q queued message, r removed message
+-- (in start_attempts: ready message), s started message (in states_of: state), t delivery queue to lock,
+-- w waiting worker (in record_sent: delivery queue of a chat; in states_of: wanted message).
+
 -- name: enqueue
 -- What became of each request; none of those whose line somebody else has locked.
-select * from enqueue(
+select * from enqueue_messages_v1(
     %(flush_id)s::uuid, %(node_id)s::text, %(ordinals)s::int[], %(instance_ids)s::text[], %(zaap_ids)s::text[],
     %(message_ids)s::text[], %(types)s::text[], %(versions)s::smallint[], %(phones)s::text[],
     %(payloads)s::jsonb[], %(priorities)s::smallint[], %(due_ats)s::timestamptz[],
@@ -15,6 +22,7 @@ insert into abandoned_flushes (id) values (%(flush_id)s::uuid) on conflict (id) 
 -- name: wait_for_lines
 -- After a flush was abandoned. Locking the lines waits for its transaction, if there is one.
 with line as materialized (
+    -- Locks the queues.
     select instance_id
     from instance_lines
     where instance_id = any(%(instance_ids)s::text[])
@@ -37,6 +45,7 @@ where instance_id = any(%(instance_ids)s::text[]) and message_id = any(%(message
 -- For each waiting worker the head of its line, or nothing. The head is chosen without a lock
 -- and locked afterwards: a locked head means no row now, never the next row.
 with waiting as (
+    -- The workers that wait, with the position from which each lane is read.
     select *
     from unnest(
         %(instance_ids)s::text[], %(epochs)s::bigint[], %(reordered)s::bigint[],
@@ -44,6 +53,7 @@ with waiting as (
         %(from_high)s::bigint[], %(from_normal)s::bigint[], %(from_bulk)s::bigint[]
     ) as w (instance_id, epoch, reordered, first, second, third, from_high, from_normal, from_bulk)
 ), head as materialized (
+    -- Locks the lease and the first due message of each queue that may move.
     select m.instance_id, m.id, w.epoch, n.reordered
     from waiting w
     join instance_leases l on l.instance_id = w.instance_id and l.epoch = w.epoch
@@ -93,12 +103,14 @@ returning m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.pho
 -- The worker claims once more after this, so that what was enqueued meanwhile is not missed.
 -- A line that does not move by itself has no time at which it goes on.
 with line as materialized (
+    -- Locks the queues; `moves` says whether the queue goes on without a change.
     select l.instance_id, l.hold_until, l.connected and not l.paused as moves
     from instance_lines l
     where l.instance_id = any(%(instance_ids)s::text[])
     order by l.instance_id
     for no key update
 ), slept as (
+    -- Notes that the worker sleeps.
     update instance_lines l set idle = true
     from line
     where l.instance_id = line.instance_id and not l.idle
@@ -124,6 +136,7 @@ group by line.instance_id, line.hold_until, line.moves;
 -- No row, no call. Locks rather than waits: a row somebody is cancelling is not started.
 -- What is set is in no index, so that the new version stays in its page.
 with ready as materialized (
+    -- Locks the leases and the claimed messages of queues that may move.
     select m.instance_id, m.id
     from unnest(%(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[]) as s (instance_id, id, epoch)
     join instance_leases l on l.instance_id = s.instance_id and l.epoch = s.epoch
@@ -159,6 +172,7 @@ where instance_id = %(instance_id)s::text and id = %(id)s::bigint
 -- `processing`: to say it twice would offer the index of all rows on their way, of which statistics
 -- taken at rest know none.
 with done as (
+    -- The sent messages as rows.
     select *
     from unnest(
         %(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[],
@@ -169,6 +183,7 @@ with done as (
         echo_id, echo
     )
 ), told_to as materialized (
+    -- The existing delivery queues of their chats.
     select d.instance_id, d.chat, w.tid
     from done d
     cross join lateral (
@@ -177,22 +192,26 @@ with done as (
         offset 0
     ) w
 ), told_before as materialized (
+    -- Locks those that are not locked by another transaction.
     select t.tid
     from told_to t
     join webhook_lines w on w.ctid = t.tid
     order by t.instance_id, t.chat
     for no key update of w skip locked
 ), free as (
+    -- The messages whose delivery queue is locked now or does not exist yet.
     select d.*
     from done d
     left join told_to t on t.instance_id = d.instance_id and t.chat = d.chat
     where t.tid is null or t.tid in (select tid from told_before)
 ), removed as (
+    -- Takes them out of the queue, if this epoch still holds them.
     delete from message_queue m
     using free f
     where m.instance_id = f.instance_id and m.id = f.id and m.claimed_epoch = f.epoch
     returning m.*, f.provider_message_id, f.provider_data, f.callback_id, f.callback, f.echo_id, f.echo
 ), kept as (
+    -- Stores them in history.
     insert into messages (
         instance_id, message_id, recorded_at, created_at, attempt_started_at, sent_at,
         sequence_number, version, attempts, from_me, status, zaap_id, provider_message_id, phone,
@@ -203,11 +222,13 @@ with done as (
            nullif(provider_message_id, message_id), phone, type, payload, provider_data
     from removed
 ), known as (
+    -- Stores their ids.
     insert into message_ids (instance_id, message_id, recorded_at, provider_message_id)
     select instance_id, message_id, now(), nullif(provider_message_id, message_id)
     from removed
     on conflict (instance_id, message_id) do update set recorded_at = excluded.recorded_at
 ), echoed as (
+    -- Fills the echoes with what only the database knows of the chat.
     select r.instance_id, r.phone, r.echo_id,
            jsonb_strip_nulls(r.echo::jsonb || jsonb_build_object(
                'connectedPhone', c.phone, 'senderName', c.phone, 'chatLid', p.lid,
@@ -219,13 +240,15 @@ with done as (
         on p.instance_id = r.instance_id and (p.phone = r.phone or p.lid = r.phone)
     where r.echo is not null
 ), to_tell as (
+    -- The callbacks of each message; the echo comes second.
     select instance_id, phone, 'DeliveryCallback' as type, callback_id as id, callback as body, 1 as turn
     from removed
     union all
     select instance_id, phone, 'ReceivedCallback', echo_id, echo, 2
     from echoed
 ), told as (
-    select tell(
+    -- Enqueues the callbacks.
+    select enqueue_callbacks_v1(
         array_agg(instance_id order by turn, id), array_agg(phone order by turn, id),
         array_agg(type order by turn, id), array_agg(id order by turn, id),
         array_agg(body order by turn, id)
@@ -240,9 +263,11 @@ cross join told;
 -- name: record_failed
 -- Given up: the row stays as a dead letter.
 with before as (
+    -- When the attempt started, which the update below clears.
     select attempt_started_at as started_at from message_queue
     where instance_id = %(instance_id)s::text and id = %(id)s::bigint
 ), failed as (
+    -- Makes the message a dead letter, if this epoch still holds it.
     update message_queue m
     set status = 'failed', last_error = %(error)s::text, updated_at = now(),
         claimed_epoch = null, attempt_started_at = null
@@ -251,13 +276,14 @@ with before as (
         and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
     returning m.instance_id, m.message_id, m.phone, before.started_at
 ), tried as (
+    -- Stores the attempt.
     insert into message_attempts (instance_id, message_id, started_at, ended_at, outcome, error)
     select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text
     from failed
     where started_at is not null
     on conflict do nothing
 )
-select tell(
+select enqueue_callbacks_v1(
     array_agg(instance_id), array_agg(phone), array_agg('DeliveryCallback'::text),
     array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )
@@ -266,9 +292,11 @@ from failed;
 -- name: record_retry
 -- A failed attempt that counts: the row holds its lane until it is due again.
 with before as (
+    -- When the attempt started, which the update below clears.
     select attempt_started_at as started_at from message_queue
     where instance_id = %(instance_id)s::text and id = %(id)s::bigint
 ), back as (
+    -- Puts the message back, if this epoch still holds it.
     update message_queue m
     set status = 'pending', claimed_epoch = null, attempt_started_at = null,
         due_at = now() + make_interval(secs => %(after_seconds)s::double precision),
@@ -278,6 +306,7 @@ with before as (
         and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
     returning m.instance_id, m.message_id, before.started_at
 ), tried as (
+    -- Stores the attempt.
     insert into message_attempts (instance_id, message_id, started_at, ended_at, outcome, error)
     select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text
     from back
@@ -290,6 +319,7 @@ select count(*) as rows from back;
 -- Quiet until a time: no attempt is spent, the whole line waits, and whoever wants to know of
 -- deliveries is told.
 with back as (
+    -- Puts the message back, if this epoch still holds it.
     update message_queue
     set status = 'pending', claimed_epoch = null, attempt_started_at = null,
         attempts = %(attempts)s::smallint, last_error = %(reason)s::text, updated_at = now()
@@ -297,13 +327,14 @@ with back as (
         and status = 'processing' and claimed_epoch = %(epoch)s::bigint
     returning instance_id
 ), held as (
+    -- Holds its queue.
     update instance_lines n
     set hold_until = greatest(n.hold_until, %(until)s::timestamptz, now() + interval '1 second'),
         hold_reason = %(reason)s::text, hold_kind = %(kind)s::text
     from back
     where n.instance_id = back.instance_id
 )
-select tell(
+select enqueue_callbacks_v1(
     array_agg(instance_id), array_agg('queue'::text), array_agg('DeliveryCallback'::text),
     array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )
@@ -336,6 +367,7 @@ join message_queue m
 -- name: promote_due
 -- A scheduled message joins the line at its sequence number; only its state changes.
 with due as (
+    -- Locks due messages of this node's queues.
     select q.instance_id, q.id
     from message_queue q
     join instance_leases l on l.instance_id = q.instance_id and l.node_id = %(node_id)s::text
@@ -344,17 +376,20 @@ with due as (
     limit 1000
     for update of q skip locked
 ), promoted as (
+    -- Makes them pending.
     update message_queue m set status = 'pending', updated_at = now()
     from due
     where m.instance_id = due.instance_id and m.id = due.id
     returning m.instance_id
 ), line as materialized (
+    -- Locks their queues.
     select n.instance_id
     from instance_lines n
     where n.instance_id in (select instance_id from promoted)
     order by n.instance_id
     for no key update
 ), jumped as (
+    -- Tells the claimers to read those queues from the front again.
     update instance_lines n set reordered = n.reordered + 1
     from line
     where n.instance_id = line.instance_id
@@ -388,11 +423,11 @@ where instance_id = %(instance_id)s::text and status <> 'failed';
 
 -- name: list_waiting
 select q.zaap_id, q.message_id, q.type, q.phone, q.payload, q.sequence_number, q.attempts, q.max_attempts,
-       q.due_at, q.created_at, q.last_error, shown_status(q) as status
+       q.due_at, q.created_at, q.last_error, reported_status_v1(q) as status
 from message_queue q
 where q.instance_id = %(instance_id)s::text and q.status <> 'failed'
     and q.sequence_number > %(after)s::bigint
-    and (%(status)s::text is null or shown_status(q) = %(status)s::text)
+    and (%(status)s::text is null or reported_status_v1(q) = %(status)s::text)
     and (%(type)s::text is null or q.type = %(type)s::text)
     and (%(phone)s::text is null or q.phone = %(phone)s::text)
 order by q.sequence_number
@@ -401,21 +436,24 @@ limit %(limit)s::int offset %(offset)s::int;
 -- name: cancel_waiting
 -- Removes what waits, and a claimed row whose attempt has not started; a cancel makes no callback.
 with chosen as (
+    -- Locks the messages that match and whose attempt has not started.
     select q.instance_id, q.id
     from message_queue q
     where q.instance_id = %(instance_id)s::text and q.status <> 'failed' and q.attempt_started_at is null
-        and (%(status)s::text is null or shown_status(q) = %(status)s::text)
+        and (%(status)s::text is null or reported_status_v1(q) = %(status)s::text)
         and (%(type)s::text is null or q.type = %(type)s::text)
         and (%(phone)s::text is null or q.phone = %(phone)s::text)
         and (%(before)s::timestamptz is null or q.created_at < %(before)s::timestamptz)
         and (%(message_id)s::text is null or q.message_id = %(message_id)s::text)
     for update
 ), removed as (
+    -- Deletes them from the queue.
     delete from message_queue m
     using chosen c
     where m.instance_id = c.instance_id and m.id = c.id
     returning m.*
 ), kept as (
+    -- Stores them in history as canceled.
     insert into messages (
         instance_id, message_id, recorded_at, created_at, sequence_number, version, attempts, from_me,
         status, zaap_id, phone, type, payload
@@ -424,6 +462,7 @@ with chosen as (
            'canceled', zaap_id, phone, type, payload
     from removed
 ), known as (
+    -- Stores their ids.
     insert into message_ids (instance_id, message_id, recorded_at)
     select instance_id, message_id, now() from removed
     on conflict (instance_id, message_id) do update set recorded_at = excluded.recorded_at
@@ -462,6 +501,7 @@ limit %(limit)s::int;
 -- name: pause_line
 -- Whoever works on the line is told.
 with line as (
+    -- Pauses or resumes the queue.
     update instance_lines set paused = %(paused)s::boolean
     where instance_id = %(instance_id)s::text
     returning instance_id
@@ -473,6 +513,7 @@ join instance_leases e on e.instance_id = line.instance_id;
 -- name: lift_daily_limit
 -- The limit changed: a line that had reached it looks again.
 with line as (
+    -- Ends the hold, if the daily limit is its reason.
     update instance_lines set hold_until = null, hold_reason = null, hold_kind = null
     where instance_id = %(instance_id)s::text and hold_kind = 'daily_limit'
     returning instance_id
@@ -485,6 +526,7 @@ join instance_leases e on e.instance_id = line.instance_id;
 -- Dead letters go back to their place in the line, with all attempts before them; what waits for
 -- its next attempt need not wait. Rows are locked before their line, here as elsewhere.
 with chosen as materialized (
+    -- Locks the messages that failed or wait for another attempt.
     select q.instance_id, q.id
     from message_queue q
     where q.instance_id = %(instance_id)s::text and q.message_id = any(%(message_ids)s::text[])
@@ -492,15 +534,18 @@ with chosen as materialized (
     order by q.sequence_number
     for update
 ), line as materialized (
+    -- Locks the queue.
     select n.instance_id
     from instance_lines n
     where n.instance_id in (select instance_id from chosen)
     for no key update
 ), jumped as (
+    -- Tells the claimer to read the queue from the front again.
     update instance_lines n set reordered = n.reordered + 1
     from line
     where n.instance_id = line.instance_id
 ), back as (
+    -- Makes the messages pending and due.
     update message_queue m
     set attempts = case when m.status = 'failed' then 0 else m.attempts end, status = 'pending',
         due_at = now(), expires_at = null, updated_at = now()
@@ -508,6 +553,7 @@ with chosen as materialized (
     where m.instance_id = c.instance_id and m.id = c.id
     returning m.id
 ), woken as materialized (
+    -- Wakes the worker of the queue.
     select pg_notify('node:' || e.node_id, e.instance_id)
     from line
     join instance_leases e on e.instance_id = line.instance_id
@@ -517,18 +563,21 @@ select count(*) as count from back left join woken on true;
 -- name: move_to_front
 -- To the front of its lane; of two that are moved, the later one goes first.
 with chosen as materialized (
+    -- Locks the message, if it waits.
     select q.instance_id, q.id
     from message_queue q
     where q.instance_id = %(instance_id)s::text and q.message_id = %(message_id)s::text
         and q.status in ('pending', 'scheduled')
     for update
 ), line as (
+    -- Takes the next position at the front of the queue.
     update instance_lines n
     set front_position = n.front_position - 1, reordered = n.reordered + 1
     from chosen c
     where n.instance_id = c.instance_id
     returning n.instance_id, n.front_position
 ), moved as (
+    -- Moves the message there.
     update message_queue m
     set position = line.front_position, status = 'pending', due_at = least(m.due_at, now()),
         updated_at = now()
@@ -537,6 +586,7 @@ with chosen as materialized (
     where m.instance_id = c.instance_id and m.id = c.id
     returning m.id
 ), woken as materialized (
+    -- Wakes the worker of the queue.
     select pg_notify('node:' || e.node_id, e.instance_id)
     from line
     join instance_leases e on e.instance_id = line.instance_id
@@ -546,6 +596,7 @@ select count(*) as count from moved left join woken on true;
 -- name: bury_failed
 -- Dead letters leave the queue for history: those of one instance, or all that are old enough.
 with chosen as (
+    -- Locks the dead letters that match.
     select q.instance_id, q.id
     from message_queue q
     where q.status = 'failed'
@@ -556,11 +607,13 @@ with chosen as (
     limit %(most)s::int
     for update skip locked
 ), removed as (
+    -- Deletes them from the queue.
     delete from message_queue m
     using chosen c
     where m.instance_id = c.instance_id and m.id = c.id
     returning m.*
 ), kept as (
+    -- Stores them in history as failed.
     insert into messages (
         instance_id, message_id, recorded_at, created_at, failed_at, sequence_number, version,
         attempts, from_me, status, error, zaap_id, phone, type, payload
@@ -569,6 +622,7 @@ with chosen as (
            attempts, true, 'failed', last_error, zaap_id, phone, type, payload
     from removed
 ), known as (
+    -- Stores their ids.
     insert into message_ids (instance_id, message_id, recorded_at)
     select instance_id, message_id, now() from removed
     on conflict (instance_id, message_id) do update set recorded_at = excluded.recorded_at
@@ -585,17 +639,19 @@ for update skip locked;
 
 -- name: expire
 with old as (
+    -- The expired messages as rows.
     select *
     from unnest(
         %(instance_ids)s::text[], %(ids)s::bigint[], %(callback_ids)s::uuid[], %(callbacks)s::text[]
     ) as o (instance_id, id, callback_id, callback)
 ), failed as (
+    -- Makes them dead letters.
     update message_queue m set status = 'failed', last_error = 'expired', updated_at = now()
     from old
     where m.instance_id = old.instance_id and m.id = old.id
     returning m.instance_id, m.phone, old.callback_id, old.callback
 )
-select tell(
+select enqueue_callbacks_v1(
     array_agg(instance_id), array_agg(phone), array_agg('DeliveryCallback'::text),
     array_agg(callback_id), array_agg(callback)
 )
@@ -616,7 +672,7 @@ using (
 where k.instance_id = old.instance_id and k.key = old.key;
 
 -- name: count_by_kind
-select shown_status(q) as status, q.type, count(*) as count, min(q.created_at) as oldest_at,
+select reported_status_v1(q) as status, q.type, count(*) as count, min(q.created_at) as oldest_at,
        count(*) filter (where q.status <> 'scheduled') as leaving,
        coalesce(sum(
            coalesce((q.payload ->> 'delay_message')::int, 0) + coalesce((q.payload ->> 'delay_typing')::int, 0)

@@ -1,5 +1,9 @@
+-- Aliases: a account, b dead letter, c claimed delivery queue or chosen row, d dead letter (in finish_lines: result),
+-- e recorded event, f cursor, i instance, l locked delivery queue, o and q callback in the outbox,
+-- r subscription of an account, s deleted callback, w delivery queue of a chat.
+
 -- name: tell
-select tell(
+select enqueue_callbacks_v1(
     %(instance_ids)s::text[], %(chats)s::text[], %(types)s::text[], %(ids)s::uuid[], %(bodies)s::text[]
 ) as told;
 
@@ -7,6 +11,7 @@ select tell(
 -- Takes chats that are due, and the oldest callbacks of each; chats that wait for an address which
 -- takes nothing now are passed over. Whoever dies with them loses them when the claim is over.
 with due as (
+    -- Locks the delivery queues that are due and whose address is not held.
     select instance_id, chat
     from webhook_lines
     where due_at <= now() and (address is null or address <> all(%(held)s::text[]))
@@ -14,6 +19,7 @@ with due as (
     limit %(most)s::int
     for update skip locked
 ), claimed as (
+    -- Claims them.
     update webhook_lines w
     set due_at = now() + make_interval(secs => %(claim_seconds)s::double precision),
         claim_id = %(claim_id)s::uuid, claimed_by = %(node_id)s::text
@@ -24,7 +30,7 @@ with due as (
 select c.instance_id, c.chat, c.attempts as attempts_before,
        extract(epoch from now() - c.failing_since)::double precision as failing_seconds,
        o.position, o.id, o.type, o.body, o.created_at, i.account_id,
-       callback_url(i, o.type) as url, i.token_ciphertext, i.token_key_id,
+       callback_url_v1(i, o.type) as url, i.token_ciphertext, i.token_key_id,
        a.webhook_secret_ciphertext, a.webhook_secret_key_id,
        a.previous_webhook_secret_ciphertext, a.previous_webhook_secret_key_id
 from claimed c
@@ -43,6 +49,7 @@ order by c.instance_id, c.chat, o.position;
 -- Removes what is settled and lets the chat go on, now or after a pause; only while the claim is
 -- still ours. The dead are kept. Returns the chats that go on.
 with done as (
+    -- The results as rows.
     select *
     from unnest(
         %(instance_ids)s::text[], %(chats)s::text[], %(claim_ids)s::uuid[], %(up_to)s::bigint[],
@@ -50,6 +57,7 @@ with done as (
         %(errors)s::text[], %(dead)s::uuid[], %(addresses)s::text[]
     ) as d (instance_id, chat, claim_id, up_to, progressed, attempts, pause, error, dead, address)
 ), line as materialized (
+    -- Locks the delivery queues whose claim is still ours.
     select d.*,
            case
                when d.error is null and d.progressed then null
@@ -62,11 +70,13 @@ with done as (
     order by w.instance_id, w.chat
     for no key update of w
 ), settled as (
+    -- Deletes the callbacks that were delivered or given up.
     delete from webhook_outbox o
     using line l
     where o.instance_id = l.instance_id and o.chat = l.chat and o.position <= l.up_to
     returning o.*
 ), buried as (
+    -- Stores those that were given up as dead letters.
     insert into webhook_dead_letters as b (
         instance_id, id, chat, type, body, attempts, last_error, created_at, first_attempt_at
     )
@@ -78,12 +88,14 @@ with done as (
     set status = case when b.status = 'processing' then 'failed' else b.status end,
         attempts = b.attempts + excluded.attempts, last_error = excluded.last_error, died_at = now()
 ), came_back as (
+    -- Notes dead letters that were delivered on a retry.
     update webhook_dead_letters b
     set status = 'success'
     from settled s
     join line l on l.instance_id = s.instance_id and l.chat = s.chat and l.dead is distinct from s.id
     where b.instance_id = s.instance_id and b.id = s.id and b.status = 'processing'
 ), counted as (
+    -- How many callbacks left each delivery queue.
     select l.instance_id, l.chat, count(s.id) as settled
     from line l
     left join settled s on s.instance_id = l.instance_id and s.chat = l.chat
@@ -143,6 +155,7 @@ delete from webhook_lines where due_at is null;
 -- name: set_addresses
 -- A null leaves an address as it is, an empty text removes it. Whatever waits is tried at once.
 with woken as (
+    -- Makes the waiting delivery queues of the instance due.
     update webhook_lines w set due_at = now(), address = null, failing_since = null
     from (
         select instance_id, chat from webhook_lines
@@ -188,23 +201,25 @@ group by status, type, last_error;
 -- name: retry_dead_letters
 -- Those that have an address join the end of their chat, under the same ids.
 with chosen as (
+    -- Locks the dead letters that match and have an address.
     select d.instance_id, d.id
     from webhook_dead_letters d
     join instances i on i.id = d.instance_id
     where d.instance_id = %(instance_id)s::text and d.status in ('pending', 'failed')
         and (%(id)s::uuid is null or d.id = %(id)s::uuid)
-        and callback_url(i, d.type) is not null
+        and callback_url_v1(i, d.type) is not null
     order by d.created_at, d.id
     limit %(limit)s::int
     for update of d
 ), revived as (
+    -- Notes that they are being retried.
     update webhook_dead_letters d
     set status = 'processing', retries = d.retries + 1
     from chosen c
     where d.instance_id = c.instance_id and d.id = c.id
     returning d.*
 )
-select append_callbacks(
+select append_callbacks_v1(
     array_agg(instance_id order by created_at, id), array_agg(chat order by created_at, id),
     array_agg(type order by created_at, id), array_agg(id order by created_at, id),
     array_agg(body order by created_at, id)
@@ -237,6 +252,7 @@ limit %(limit)s::int;
 -- name: replay
 -- What was told joins the end of its chat once more, under the same ids, oldest first.
 with chosen as (
+    -- The recorded events of the time span.
     select *
     from webhook_events
     where instance_id = %(instance_id)s::text
@@ -245,7 +261,7 @@ with chosen as (
     order by created_at, transaction_id, sequence
     limit %(limit)s::int
 )
-select append_callbacks(
+select append_callbacks_v1(
            array_agg(instance_id order by transaction_id, sequence),
            array_agg(chat order by transaction_id, sequence),
            array_agg(type order by transaction_id, sequence),
@@ -301,6 +317,7 @@ where id = %(account_id)s::text;
 -- name: follow_events
 -- From now on everything of the account is kept, whether or not it has webhooks; and where now is.
 with road as (
+    -- Creates the subscription, or extends it.
     insert into event_roads as r (name, account_id, wanted_until, transaction_id, sequence)
     select %(name)s::text, a.id, now() + make_interval(days => %(days)s::int),
            pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1, 9223372036854775807

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from pytest_postgresql.executors import NoopExecutor
 
+from gateway.database.functions import SqlFunction, sql_functions
 from gateway.database.migrations import Migration, migrate, migrations
 from gateway.database.queries import queries_in
 from gateway.errors import SchemaTooNew
@@ -18,6 +19,7 @@ from tests.schema import SCHEMA_FILE, dump_schema
 
 SQL = Path(__file__).parents[2] / "sql"
 PACKAGE = Path(__file__).parents[2] / "gateway"
+SQL_FILES = sorted(f for room in ("functions", "queries") for f in (SQL / room).glob("*.sql"))
 ROOMS = sorted(file.stem for file in (SQL / "queries").glob("*.sql"))
 NAMED = [(room, name) for room in ROOMS for name in queries_in(room)]
 
@@ -80,12 +82,12 @@ def test_a_newer_schema_that_we_can_read_is_accepted(database_url: str) -> None:
 
 
 def test_two_migrators_at_once_apply_each_migration_once(empty_database_url: str) -> None:
-    async def race() -> list[list[Migration]]:
+    async def race() -> list[list[Migration | SqlFunction]]:
         return list(await asyncio.gather(*(migrate(empty_database_url) for _ in range(3))))
 
     applied = asyncio.run(race())
 
-    assert sorted(map(len, applied)) == [0, 0, len(migrations())]
+    assert sorted(map(len, applied)) == [0, 0, len(migrations()) + len(sql_functions())]
 
 
 def test_the_dump_of_the_schema_is_current(database_url: str) -> None:
@@ -94,3 +96,23 @@ def test_the_dump_of_the_schema_is_current(database_url: str) -> None:
         pytest.skip("pg_dump is of another version than the server")
 
     assert dumped == SCHEMA_FILE.read_text(), "run `make schema`"
+
+
+@pytest.mark.parametrize("file", SQL_FILES, ids=lambda file: file.name)
+def test_every_cte_says_what_it_does(file: Path) -> None:
+    opened = re.findall(
+        r"^ *(?:with |\), )(\w+) as (?:\w+ )*\(\n *(?!--)\S", file.read_text(), re.MULTILINE
+    )
+
+    assert not opened
+
+
+@pytest.mark.parametrize("file", SQL_FILES, ids=lambda file: file.name)
+def test_every_alias_is_listed_at_the_head_of_its_file(file: Path) -> None:
+    head = re.match(r"(?:--.*\n)*", file.read_text())
+    assert head is not None
+    code = re.sub(r"--.*|'[^']*'", "", file.read_text())
+    used = set(re.findall(r"(?<![\w.])([a-z])\.[a-z_*]", code))
+    listed = re.search(r"Alias(?:es)?: (.*)", head[0].replace("\n--", ""), re.DOTALL)
+
+    assert used <= set(re.findall(r"\b[a-z]\b", listed[1] if listed else ""))

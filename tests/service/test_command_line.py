@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from tests.fixtures.service import Client, RunningGateway, free_port, until
@@ -141,6 +142,7 @@ def test_a_migration_says_what_it_did(command_in: Any, empty_database_url: str) 
     second = command_in(empty_database_url, "migrate", GATEWAY_ENV="development")
 
     assert first.stdout.splitlines()[0].startswith("0001 ")
+    assert "function enqueue_messages_v1" in first.stdout.splitlines()
     assert second.stdout == ""
 
 
@@ -172,6 +174,16 @@ def test_doctor_names_an_old_schema(command_in: Any, empty_database_url: str) ->
 
     assert found.returncode == 1
     assert "!! migrations: 0001, " in found.stdout
+    assert "Cure: run `gateway migrate`." in found.stdout
+
+
+def test_doctor_names_a_missing_function(command_in: Any, database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute("drop function reported_status_v1")
+
+    found = command_in(database_url, "doctor", fails=True, GATEWAY_ENV="development")
+
+    assert "!! SQL functions: missing: reported_status_v1" in found.stdout
     assert "Cure: run `gateway migrate`." in found.stdout
 
 

@@ -94,6 +94,18 @@ async def test_readiness_names_everything_it_looked_at(client: Client) -> None:
     )
 
 
+async def test_readiness_names_a_missing_function(
+    gateway: RunningGateway, client: Client, run_sql: Any
+) -> None:
+    await run_sql("drop function reported_status_v1")
+
+    answer = await until(
+        lambda: client.http.get("/ready"), lambda answer: answer.status_code == 503
+    )
+
+    assert "reported_status_v1" in answer.json()["checks"]["migrations"]
+
+
 async def test_the_log_of_one_send_tells_all_but_its_secrets(
     tmp_path: Path, database_url: str
 ) -> None:
