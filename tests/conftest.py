@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from tests.fixtures.preloaded import stop_server
@@ -19,3 +21,10 @@ def anyio_backend() -> str:
 
 def pytest_sessionfinish() -> None:
     stop_server()
+
+
+@pytest.hookimpl(optionalhook=True)  # there is none without pytest-xdist
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are cores: many tests wait for other processes."""
+    cores = os.cpu_count() or 1
+    return cores + cores // 2
