@@ -10,13 +10,20 @@ BENCHMARKS ?= enqueue drain idle pace growth take_over
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-compile --no-deps
 LOCKED := $(PIP_INSTALL) --only-binary=:all: --require-hashes -r
 PIP_CHECK := -m pip --disable-pip-version-check check
+FOLDERS := tests/service tests/providers tests/postgres tests/contract tests/unit
+# Whole files go to one worker, because their tests share gateways; tests/fixtures/times.py has
+# put the longest first.
+PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+# The tests start processes by the hundred: their modules are compiled once.
+export PYTHONDONTWRITEBYTECODE :=
+
 NEWMAN := postman/node_modules/.package-lock.json
 
 COMPILE := uv pip compile --universal --upgrade --generate-hashes --no-emit-index-url --no-header --quiet
 LOCK := $(COMPILE) pyproject.toml --all-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bench bench-whatsmeow test check test-fast test-long coverage docs postman fuzz migrate schema lock format clean
+.PHONY: help setup run bench bench-whatsmeow test check check-types check-tests test-fast test-long coverage docs postman fuzz migrate schema lock format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,13 +56,17 @@ check: $(TOOLS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell gateway sql tests README.md CHANGELOG.md Makefile
-	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n auto --cov --cov-report= tests/unit tests/contract
-	$(BIN)/pytest -n auto --dist loadfile --cov --cov-append --cov-report= tests/postgres tests/providers tests/service
+	@$(MAKE) --no-print-directory -j 2 check-types check-tests
 	$(BIN)/coverage report
 	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory postman; \
 		else echo "SKIPPED: the Postman collection was not run, because that needs node and npm"; fi
+
+check-types: $(TOOLS)
+	$(BIN)/mypy
+
+check-tests: $(TOOLS)
+	$(PYTEST) --durations 10 --cov --cov-report= $(FOLDERS)
 
 docs: setup ## write the OpenAPI document, the Postman collection and README's tables from the code
 	$(BIN)/gateway openapi > openapi/openapi.json
@@ -75,7 +86,7 @@ $(NEWMAN): postman/package.json postman/package-lock.json
 	@touch $@
 
 test-fast: $(TOOLS) ## the tests that need no Postgres
-	$(BIN)/pytest tests/unit tests/contract
+	$(PYTEST) tests/unit tests/contract
 
 test-long: $(TOOLS) ## what takes too long for every change: installations with several Pythons and pips
 	$(BIN)/pytest -m long tests/long

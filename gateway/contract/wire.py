@@ -27,6 +27,7 @@ class Wire(BaseModel):
         extra="ignore",
         coerce_numbers_to_str=True,
         hide_input_in_errors=True,  # an error may reach a log, its input must not
+        defer_build=True,  # hundreds of validators would delay each start; a use builds its own
     )
 
 

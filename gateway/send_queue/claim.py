@@ -13,10 +13,13 @@ from gateway.contract.send import Priority
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
+from gateway.instances.store import Instance
 
 _CLAIM = query("send_queue", "claim")
 _SLEEP_LINES = query("send_queue", "sleep_lines")
 _SENT_TODAY = query("send_queue", "sent_today")
+_FIND_INSTANCE = query("instances", "find_instance")
+_LIFT_DAILY_LIMIT = query("send_queue", "lift_daily_limit")
 
 _FIRST_POSITION = -(2**63)
 _MAX_DOUBTFUL_CLAIMS = 8
@@ -168,6 +171,14 @@ class Claimer:
         day = await self._database.fetch_one(Day, _SENT_TODAY, instance_id=instance_id, most=most)
         assert day is not None
         return day
+
+    async def stored_instance(self, instance_id: str) -> Instance | None:
+        """The instance as the database has it; an open session may remember an older one."""
+        return await self._database.fetch_one(Instance, _FIND_INSTANCE, id=instance_id)
+
+    async def lift_daily_limit(self, instance_id: str) -> None:
+        """Ends a hold by the daily limit, so that the queue compares with the limit again."""
+        await self._database.execute(_LIFT_DAILY_LIMIT, instance_id=instance_id)
 
     async def _claim(self, lines: list[Line]) -> Sequence[Claimed | None]:
         lanes = [line.lanes() for line in lines]

@@ -25,12 +25,13 @@ from gateway.errors import (
     Unconfirmed,
 )
 from gateway.history.store import History
+from gateway.instances.store import Instance
 from gateway.media.preparing import Preparer, Preparing
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.random import Uniform
-from gateway.send_queue.claim import Claimed, Claimer, Line
+from gateway.send_queue.claim import Claimed, Claimer, Day, Line
 from gateway.send_queue.outcome import (
     Failed,
     HandedBack,
@@ -165,18 +166,38 @@ class Worker:
             metrics.held(outcome.kind, instance_id)
 
     async def _is_past_daily_limit(self, row: Claimed) -> bool:
-        """Holds the line until the day's end once it has sent what it may."""
-        limit = self._desk.tempo.limit_of(self._live.instance, self._desk.clock.now())
-        if not limit:
+        """Holds the line until the day's end once it has sent what it may.
+
+        A change of the limit ends such a hold once, when it is stored. The session may hear of
+        the change later, so the stored limit counts, before the hold and again after it.
+        """
+        if await self._full_day(row, self._limit_of(self._live.instance)) is None:
             return False
-        day = await self._desk.claimer.sent_today(row.instance_id, most=limit)
-        if day.sent < limit:
+        limit = await self._stored_limit(row)
+        day = await self._full_day(row, limit)
+        if day is None:
             return False
         held = Held(day.ends_at, f"Daily limit of {limit} messages reached", "daily_limit")
         await self._desk.recorder.record(row, held)
         self._desk.metrics.held(held.kind, row.instance_id)
         self._log.info("daily_limit_reached", limit=limit)
+        if await self._stored_limit(row) != limit:
+            await self._desk.claimer.lift_daily_limit(row.instance_id)
         return True
+
+    async def _full_day(self, row: Claimed, limit: int) -> Day | None:
+        """Today, if as many messages have left as may; a limit of 0 is none."""
+        if not limit:
+            return None
+        day = await self._desk.claimer.sent_today(row.instance_id, most=limit)
+        return day if day.sent >= limit else None
+
+    async def _stored_limit(self, row: Claimed) -> int:
+        stored = await self._desk.claimer.stored_instance(row.instance_id)
+        return self._limit_of(stored or self._live.instance)
+
+    def _limit_of(self, instance: Instance) -> int:
+        return self._desk.tempo.limit_of(instance, self._desk.clock.now())
 
     async def _hold_unknown(self, row: Claimed, leaving: asyncio.Event) -> None:
         """A newer node wrote it and a newer node will send it; it is never failed here."""

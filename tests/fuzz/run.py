@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.postgres import public_folder
 from tests.fixtures.service import Demo, RunningGateway, running_gateway
 
@@ -70,7 +71,9 @@ def main() -> int:
         return fuzz(gateway, ["--max-examples", str(given.cases), *further])
 
 
-def fuzz(gateway: RunningGateway, options: Sequence[str]) -> int:
+def fuzz(
+    gateway: RunningGateway, options: Sequence[str], *, slowest_seconds: float = SLOWEST_SECONDS
+) -> int:
     """The exit code of schemathesis, which writes to our own output."""
     demo = gateway.demo()
     settings = gateway.data_dir / "schemathesis.toml"
@@ -80,7 +83,7 @@ def fuzz(gateway: RunningGateway, options: Sequence[str]) -> int:
             [
                 *(SCHEMATHESIS, "--config-file", settings, "run", DOCUMENT),
                 *("--url", demo.base_url, "--checks", ",".join(CHECKS)),
-                *("--max-response-time", str(SLOWEST_SECONDS)),
+                *("--max-response-time", str(slowest_seconds)),
                 *("--phases", "examples,coverage,fuzzing", "--continue-on-failure", "--no-color"),
                 *("--warnings", "off", *options),
             ],
@@ -96,7 +99,9 @@ def staying_linked(demo: Demo) -> Iterator[None]:
 
     def scan() -> None:
         headers = {"Client-Token": demo.client_token}
-        with httpx.Client(base_url=demo.base_url, headers=headers, timeout=10) as http:
+        with httpx.Client(
+            base_url=demo.base_url, headers=headers, timeout=PATIENCE_SECONDS
+        ) as http:
             while not stopping.wait(RELINK_SECONDS):
                 http.post(f"/sandbox/{demo.instance_id}/scan", json={})
 

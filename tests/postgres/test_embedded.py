@@ -18,6 +18,7 @@ from gateway.database import embedded_site
 from gateway.database.embedded import EmbeddedPostgres, EmbeddedPostgresError, EmbeddedStep
 from gateway.database.embedded_postmaster import live_postmaster
 from gateway.database.embedded_site import find_site, holds_cluster, is_cluster
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.postgres import public_folder
 
 REPOSITORY = Path(__file__).parents[2]
@@ -111,7 +112,7 @@ def processes_in(folder: Path) -> list[int]:
 
 
 async def eventually(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while not condition():  # noqa: ASYNC110 - other processes set no Event
             await asyncio.sleep(0.02)
 

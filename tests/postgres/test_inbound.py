@@ -11,6 +11,7 @@ from gateway.errors import NotConnected, Refused
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ConnectionChanged
 from tests.fixtures.inbound import NOW, OWN_PHONE, Listener, listener_at
+from tests.fixtures.patience import PATIENCE_SECONDS
 
 ANA, LID, GROUP = "5511988888888", "81896604192873@lid", "120363019502650977-group"
 RUI, RUIS_LID = "5511977777777", "71896604192873@lid"
@@ -375,7 +376,7 @@ async def test_settled_events_are_forgotten_after_days(database_url: str) -> Non
         await listener.operator.execute("update inbox set taken_at = now() - interval '3 days'")
         stopping = asyncio.Event()
         part = asyncio.create_task(listener.inbound.run_until(stopping))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 cursor = await listener.operator.execute("select count(*) from inbox")
                 if await cursor.fetchone() == (0,):

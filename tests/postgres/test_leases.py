@@ -15,6 +15,7 @@ from gateway.errors import DatabaseUnavailable, NodeReplaced
 from gateway.send_queue.rescue import Rescue
 from gateway.sessions.leases import Lease, Leases, Predecessor, Standing
 from gateway.sessions.provider import Session
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.queue import add_lines, at_once, rows, running_node
 
 NEVER_SECONDS = 3_600.0
@@ -72,7 +73,7 @@ async def test_three_that_take_at_once_share_all_and_take_nothing_twice(
     await set_free(operator)
     async with nodes(database_url, "a", "b", "c") as three:
         held: list[Mapping[str, int]] = [{} for _ in three]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while sum(map(len, held)) < 60:  # who meets another at a lease leaves it to them
                 lacking = [20 - len(each) for each in held]
                 await asyncio.gather(*map(Leases.take, three, lacking))

@@ -29,9 +29,9 @@ from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.schedule import Schedule
 from gateway.send_queue.worker import Worker
 from gateway.sessions.provider import Attempt, Delivery, Receipt
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.postgres_proxy import Cut, bad_connection
 from tests.fixtures.queue import (
-    PATIENCE_SECONDS,
     UNLIMITED,
     Node,
     accepted,
@@ -336,7 +336,7 @@ async def test_a_flush_whose_answer_is_lost_is_accepted_exactly_once(
             # All of it was accepted on another connection, and sent: what arrives now is too late.
             await operator.execute(f"delete from message_queue where {_NEW}")
             connection.deliver.set()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await connection.answered.wait()
             assert await waiting_texts(operator, line.id) == ["before"]
 

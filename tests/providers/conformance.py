@@ -21,11 +21,11 @@ from gateway.sessions.provider import (
     Seat,
     Session,
 )
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.providers import sandbox_node, whatsmeow_node
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, seen
 
 INSTANCE = "conforming"
-_PATIENCE_SECONDS = 30
 Fact = TypeVar("Fact")
 
 
@@ -152,7 +152,7 @@ class Opened:
         self, kind: type[Fact], when: Callable[[Fact], bool] = lambda _fact: True
     ) -> tuple[Fact, Delivery]:
         """The next such event, not acknowledged; those before it are."""
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 delivery = await anext(self.events)
                 if isinstance(delivery.event, kind) and when(delivery.event):
@@ -170,7 +170,12 @@ class Opened:
         return await self.next(ConnectionChanged, lambda change: change.state is state)
 
     async def send(
-        self, message: Send, message_id: str, *, epoch: int | None = None, seconds: float = 20
+        self,
+        message: Send,
+        message_id: str,
+        *,
+        epoch: int | None = None,
+        seconds: float = PATIENCE_SECONDS,
     ) -> Receipt:
         attempt = Attempt(message_id, self.epoch if epoch is None else epoch, seconds)
         return await self.session.send(message, attempt)

@@ -20,6 +20,7 @@ from gateway.errors import (
 from gateway.providers import load_provider, provider_names
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import MessageAcknowledged, MessageReceived, Provider
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.providers.conformance import (
     World,
     connected,
@@ -115,7 +116,7 @@ async def test_nothing_is_sent_without_the_right_to(world: World, name: str) -> 
             await told.send(text(world, name), name)
     with pytest.raises(NotConnected):
         await told.send(text(world, name), name)
-    async with asyncio.timeout(5):  # closed, it ends
+    async with asyncio.timeout(PATIENCE_SECONDS):  # closed, it ends
         async for _ in told.session.events():
             pass
 

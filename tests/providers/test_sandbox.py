@@ -55,6 +55,7 @@ from gateway.sessions.provider import (
     Seat,
     Surroundings,
 )
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.providers.sandbox_node import (
     IMMEDIATE_RECEIPTS,
     NO_RECEIPTS,
@@ -62,7 +63,6 @@ from tests.providers.sandbox_node import (
     node_at,
 )
 
-PATIENCE_SECONDS = 10
 FRIEND = "5511988887777"
 
 
@@ -110,7 +110,7 @@ async def connected(node: Node, where: Seat | None = None) -> AsyncIterator[List
 
 
 def attempt(message_id: str = "M1", *, epoch: int = 1) -> Attempt:
-    return Attempt(message_id, epoch, 5.0)
+    return Attempt(message_id, epoch, PATIENCE_SECONDS)
 
 
 def text(message: str = "hi", **more: Any) -> SendText:

@@ -21,6 +21,7 @@ from gateway.providers.whatsmeow.upkeep import Upkeep
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Seat, no_pictures
 from gateway.whatsmeow_child.frames import Tell
+from tests.fixtures.patience import PATIENCE_SECONDS
 
 
 class StubChild:
@@ -109,11 +110,11 @@ async def kept_up(
 async def test_who_waits_for_a_turn_to_start_is_not_out_of_time(
     started: asyncio.Queue[StubChild], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_FIRST_CODE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "_FIRST_CODE_SECONDS", 1.0)
     async with kept_up("one", "two", "three") as upkeeps:
         codes = [asyncio.create_task(each.code()) for each in upkeeps]
         first, second = await started.get(), await started.get()
-        await asyncio.wait(codes, timeout=0.2)
+        await asyncio.wait(codes, timeout=1.5)
         assert not any(code.done() for code in codes)
         assert started.empty()
 
@@ -156,7 +157,7 @@ def test_what_broke_is_one_of_a_few_words(error: Exception, reason: str) -> None
 async def test_who_waits_for_a_code_is_told_when_the_session_closes(
     started: asyncio.Queue[StubChild],
 ) -> None:
-    async with asyncio.timeout(10), kept_up("one") as (upkeep,):
+    async with asyncio.timeout(PATIENCE_SECONDS), kept_up("one") as (upkeep,):
         asking = asyncio.create_task(upkeep.code())
         await started.get()  # it starts, and is not let to open
         upkeep.close()

@@ -15,6 +15,7 @@ from gateway.providers.whatsmeow.engine import WhatsmeowEngine
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
 from gateway.sessions.provider import ProviderStore, Surroundings
+from tests.fixtures.patience import PATIENCE_SECONDS
 
 
 async def test_ids_are_kept_for_a_week_and_the_options_of_polls_for_three_months(
@@ -62,7 +63,7 @@ async def test_an_engine_that_waits_for_the_database_ends_when_it_is_told(tmp_pa
     running = asyncio.create_task(
         WhatsmeowEngine(surroundings, WhatsmeowSettings()).run_until(stopping)
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await away.asked.wait()
         stopping.set()
         await running

@@ -33,9 +33,9 @@ from gateway.sessions.provider import (
     Seat,
     Surroundings,
 )
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
 
-PATIENCE_SECONDS = 30
 Fact = TypeVar("Fact")
 _numbers = itertools.count(5511900000001)
 _fences = itertools.count(1)
@@ -114,7 +114,7 @@ class Line:
         message: Send,
         message_id: str = "OURS",
         *known: KnownMessage,
-        seconds: float = 20,
+        seconds: float = PATIENCE_SECONDS,
         **files: MediaFile,
     ) -> Receipt:
         referred = {message.message_id: message for message in known}

@@ -71,7 +71,11 @@ async def test_an_instance_is_made_linked_used_and_deleted(
         client.http,
     )
     assert (await second.call("GET", "/status")).json()["connected"] is False
-    assert (await second.call("GET", "/qr-code")).json()["value"]
+    shown = await until(
+        lambda: second.call("GET", "/qr-code"),
+        lambda answer: answer.status_code != httpx.codes.SERVICE_UNAVAILABLE,
+    )
+    assert shown.json()["value"]
     scan = await second.http.post(
         f"{second.sandbox}/scan", headers={"Instance-Token": made["token"]}
     )

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from pytest_postgresql.executors import NoopExecutor
 
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.postgres import PostgresServer, new_database
 from tests.fixtures.service import (
     Client,
@@ -468,7 +469,7 @@ def head(client: Client, *lines: str, path: str = "/send-text") -> bytes:
 
 def exchange(port: int, written: bytes, *, hang_up: bool = False) -> bytes:
     """What comes back for raw bytes, however far they get."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as raw:
         with suppress(ConnectionError):  # it may have heard enough
             raw.sendall(written)
             if hang_up:

@@ -10,12 +10,12 @@ from typing import Literal
 import pytest
 from playwright.async_api import ConsoleMessage, Locator, Page, Request, async_playwright
 
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, RunningGateway, until
 
 CHROMIUM = shutil.which("chromium")
 FRIEND = "5511988887777"
 IN_A_BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
-PATIENCE_MS = 120_000  # the page resolves a long document, on a machine that may be busy
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -86,7 +86,7 @@ async def visit(
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         page = await browser.new_page(color_scheme=scheme)
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(PATIENCE_SECONDS * 1_000)
         visited = Visit(page)
         page.on("console", visited.note)
         page.on("pageerror", lambda error: visited.complaints.append(str(error)))

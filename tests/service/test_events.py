@@ -21,9 +21,9 @@ from starlette.routing import Route
 from gateway.api.events import EventsEndpoint
 from gateway.runtime.http_server import HttpServer
 from gateway.webhooks.stream import StreamedEvent
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway, until
 
-PATIENCE_SECONDS = 20
 MANY, LARGE_BYTES = 2_000, 30_000
 
 

@@ -55,7 +55,7 @@ async def test_every_callback_reaches_its_receiver_in_order(
         async with client_of(gateway) as client:
             await ask_for_everything(client, catcher)
             count = await everything_happens(client)
-            await catcher.wait_for(lambda c: len(c.taken) >= count, seconds=60)
+            await catcher.wait_for(lambda c: len(c.taken) >= count)
             assert len(catcher.taken) == count
             await the_api_is_echoed(client, catcher)
             await statuses_are_answered(client)

@@ -156,7 +156,7 @@ async def test_every_message_arrives(client: Client, database_url: str) -> None:
         return {row["messageId"]: row for row in await client.sent()}
 
     wanted = {message_id for *_, message_id in asked}
-    seen = await until(arrived, lambda rows: wanted <= rows.keys(), seconds=60)
+    seen = await until(arrived, lambda rows: wanted <= rows.keys())
 
     echo(f"\n{'type':30} {'example':8} {'chat':28} what arrived")
     for send, which, body, message_id in asked:

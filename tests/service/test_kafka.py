@@ -92,11 +92,11 @@ async def test_messages_are_taken_exactly_once_across_kills(
                     await producer.send(SEND, event(client, text), headers=headers)
             await producer.flush()
             for least in (20, 50):
-                await client.sent_at_least(least, seconds=60)
+                await client.sent_at_least(least)
                 gateway.kill()
                 gateway.start()
                 await gateway.ready()
-            sent = await client.sent_at_least(90, seconds=60)
+            sent = await client.sent_at_least(90)
             await until(
                 lambda: rows(operator, "select next_offset from kafka_offsets"),
                 lambda offsets: offsets == [99],

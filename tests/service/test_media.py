@@ -335,7 +335,7 @@ async def test_files_survive_a_crash(tmp_path: Path, database_url: str) -> None:
             gateway.kill()
             gateway.start()
             await gateway.ready()
-            (sent,) = await client.sent_at_least(1, seconds=40)
+            (sent,) = await client.sent_at_least(1)
 
     assert sent["payload"]["files"][0]["size"] == len(media.picture())
 

@@ -78,7 +78,7 @@ async def _tell_while(
             await disturb()
             disturbed += 1
         await telling
-        await catcher.wait_for(lambda c: len(_first_times(c)) >= EVENTS, seconds=60 + EVENTS / 20)
+        await catcher.wait_for(lambda c: len(_first_times(c)) >= EVENTS)
 
     texts: dict[str, list[int]] = defaultdict(list)
     for chat, number in _first_times(catcher):
@@ -93,9 +93,9 @@ async def _tell_while(
 async def _receive_all(client: Client, share: Callable[[], Awaitable[float]]) -> None:
     """Every event, a share of them between any two disturbances; again where nobody answered."""
     for number in range(EVENTS):
-        await until(share, partial(_may_come, number), seconds=60)
+        await until(share, partial(_may_come, number))
         event = {"phone": CHATS[number % len(CHATS)], "text": str(number)}
-        await until(partial(_accepted, client, event), bool, seconds=60)
+        await until(partial(_accepted, client, event), bool)
 
 
 def _may_come(number: int, share: float) -> bool:

@@ -14,16 +14,16 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from gateway.database.embedded import EmbeddedPostgres
 from gateway.instances.creation import NewInstance
 from tests.fixtures.cluster import LEASE_SECONDS, SECRET, Cluster, Traffic, running_cluster
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.pgbouncer import running_pgbouncer
 from tests.fixtures.postgres import PostgresServer, public_folder
 from tests.fixtures.service import RunningGateway, running_gateway, until
 from tests.fixtures.webhook_catcher import WebhookCatcher
 
 NAMES = ("one", "two", "three")
-PATIENCE_SECONDS = 60.0
 
 
-async def balanced(cluster: Cluster, nodes: int, *, seconds: float = PATIENCE_SECONDS) -> None:
+async def balanced(cluster: Cluster, nodes: int) -> None:
     """Every instance is held, and no node holds two more than another."""
     ((wanted,),) = await cluster.rows("select count(*) from instances")
     await until(
@@ -33,14 +33,15 @@ async def balanced(cluster: Cluster, nodes: int, *, seconds: float = PATIENCE_SE
             and held.total() == wanted
             and max(held.values()) - min(held.values()) <= 1
         ),
-        seconds=seconds,
     )
 
 
 async def ask(
     node: RunningGateway, instance: NewInstance, path: str, method: str = "GET", **body: str
 ) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=node.base_url, timeout=35.0, trust_env=False) as http:
+    async with httpx.AsyncClient(
+        base_url=node.base_url, timeout=PATIENCE_SECONDS, trust_env=False
+    ) as http:
         return await http.request(
             method,
             f"/instances/{instance.id}/token/{instance.token}{path}",
@@ -69,7 +70,7 @@ async def running_role(folder: Path, database_url: str, role: str) -> AsyncItera
                 except httpx.TransportError:
                     return 0
 
-            await until(look, lambda code: code == httpx.codes.OK, seconds=40)
+            await until(look, lambda code: code == httpx.codes.OK)
         yield node
 
 
@@ -85,7 +86,8 @@ async def test_instances_are_shared_evenly_as_nodes_come_and_go(
             await cluster.all_connected()
             before = await cluster.holders()
             assert later.nodes[0].stop() == 0
-            await balanced(cluster, 2, seconds=LEASE_SECONDS)
+            assert "three" not in await cluster.leaseholders()
+            await balanced(cluster, 2)
         after = await cluster.holders()
         await cluster.all_connected()
 
@@ -103,7 +105,7 @@ async def test_a_killed_node_is_taken_over_and_nothing_is_lost_or_reordered(
         async with traffic.flowing():
             await cluster.arrived_at_least(50)
             cluster.node("two").kill()
-            await balanced(cluster, 2, seconds=LEASE_SECONDS * 2)
+            await balanced(cluster, 2)
             so_far = traffic.total
             await cluster.arrived_at_least(so_far)
         await traffic.assert_promise_kept()
@@ -219,9 +221,9 @@ async def test_kill_9_again_and_again_loses_reorders_and_repeats_nothing_undecla
 
 
 async def test_a_graceful_stop_hands_over_at_once(tmp_path: Path, database_url: str) -> None:
-    """With a lease this long, waiting for it to lapse would be seen."""
+    """The lease is longer than the patience of the test: waiting for it to lapse would fail."""
     async with running_cluster(
-        tmp_path, database_url, NAMES, GATEWAY_LEASE_SECONDS="60"
+        tmp_path, database_url, NAMES, GATEWAY_LEASE_SECONDS=str(2 * PATIENCE_SECONDS)
     ) as cluster:
         instances = await cluster.add_instances(9)
         await balanced(cluster, 3)
@@ -230,7 +232,7 @@ async def test_a_graceful_stop_hands_over_at_once(tmp_path: Path, database_url: 
         async with traffic.flowing():
             await cluster.arrived_at_least(30)
             assert await asyncio.to_thread(cluster.node("one").stop) == 0
-            await balanced(cluster, 2, seconds=5)
+            await balanced(cluster, 2)
             await cluster.arrived_at_least(traffic.total)
         await traffic.assert_promise_kept()
 

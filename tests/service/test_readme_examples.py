@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, RunningGateway, free_port, until
 
 README = Path(__file__).parents[2] / "README.md"
@@ -27,7 +28,6 @@ COMMANDS = {
     "node": ["node"],
     "php": ["php"],
 }
-PATIENCE_SECONDS = 60
 
 
 def command_of(example: str, port: int) -> list[str]:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from psycopg import AsyncConnection
 
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.proxies import local_proxy
 from tests.fixtures.service import RunningGateway, run_command, running_gateway, until
 from tests.fixtures.tcp_postgres import (
@@ -75,7 +76,9 @@ class Instance:
 async def partner_of(gateway: RunningGateway) -> AsyncIterator[httpx.AsyncClient]:
     demo = gateway.demo()
     headers = {"Client-Token": demo.client_token, "Authorization": f"Bearer {demo.partner_token}"}
-    async with httpx.AsyncClient(base_url=gateway.base_url, headers=headers, timeout=40.0) as http:
+    async with httpx.AsyncClient(
+        base_url=gateway.base_url, headers=headers, timeout=PATIENCE_SECONDS
+    ) as http:
         yield http
 
 
@@ -130,7 +133,7 @@ async def test_kill_9_of_a_child_amid_sends_and_then_of_the_gateway(
             ours = [await sender.send(f"text {number}") for number in range(COUNT)]
             await whatsapp.state_when(lambda s: len(s["sent"]) >= COUNT // 2)
             sent_by[0].kill()
-            await until(sender.waiting, lambda left: left == 0, seconds=90)
+            await until(sender.waiting, lambda left: left == 0)
 
             state = await whatsapp.control("state")
             ids = [m["id"] for m in state["sent"] if m["sender"] == SENDER]
@@ -152,7 +155,7 @@ async def test_kill_9_of_a_child_amid_sends_and_then_of_the_gateway(
             (lock,) = (tmp_path / "nodes").glob("*.lock")
             assert all(str(lock) in _open_files_of(p) for p in orphans)
             gateway.kill()
-            psutil.wait_procs(orphans, timeout=10)
+            psutil.wait_procs(orphans, timeout=PATIENCE_SECONDS)
             assert not any(p.is_running() for p in orphans)
             gateway.start()
             await gateway.ready()
@@ -210,7 +213,7 @@ async def test_a_linked_instance_changes_its_proxy_without_losing_a_message(
                 if number == COUNT // 2:
                     await sender.call("POST", "/proxy/swap", json={"proxyUrl": second.url})
                 await sender.send(f"text {number}")
-            await until(sender.waiting, lambda left: left == 0, seconds=60)
+            await until(sender.waiting, lambda left: left == 0)
 
             assert len(second.asked) > 1  # the test of it, and the session
             await until(sender.connected, bool)

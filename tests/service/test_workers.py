@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import RunningGateway, client_of, free_port, running_gateway, until
 
 CLEAN = 0
@@ -30,7 +31,7 @@ def command(process: psutil.Process) -> list[str]:
     return []
 
 
-async def gone(processes: list[psutil.Process], *, seconds: float = 40.0) -> None:
+async def gone(processes: list[psutil.Process], *, seconds: float = PATIENCE_SECONDS) -> None:
     async def look() -> list[psutil.Process]:
         return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
@@ -57,7 +58,7 @@ async def ready(gateway: RunningGateway, *, workers: int) -> None:
                     assert gateway.process.poll() is None, gateway.log[-3000:]
             return codes
 
-        await until(look, lambda codes: codes == [200] * workers, seconds=60)
+        await until(look, lambda codes: codes == [200] * workers)
 
 
 async def test_two_workers_share_one_port_and_one_postgres_and_drain(tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ async def test_a_taken_port_is_refused_before_any_worker_starts(
         tmp_path, database_url, "--workers", "2", GATEWAY_PORT=str(port)
     ) as gateway:
         assert gateway.process
-        code = await asyncio.to_thread(gateway.process.wait, 30)
+        code = await asyncio.to_thread(gateway.process.wait, PATIENCE_SECONDS)
     taken.close()
     await taken.wait_closed()
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.batching import NOT_NOW, Batch, NotNow
+from tests.fixtures.patience import PATIENCE_SECONDS
 
 Answers = Sequence[str | Exception | NotNow]
 
@@ -31,7 +32,7 @@ class Flushes:
 @asynccontextmanager
 async def running(batch: Batch[str, str]) -> AsyncIterator[asyncio.Event]:
     stopping = asyncio.Event()
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(batch.run_until(stopping))
         try:
             yield stopping

@@ -3,12 +3,13 @@
 import asyncio
 
 from gateway.bells import ringing
+from tests.fixtures.patience import PATIENCE_SECONDS
 
 
 async def test_the_bell_rings_when_the_other_event_comes() -> None:
     bell, stop = asyncio.Event(), asyncio.Event()
 
-    async with asyncio.timeout(5), ringing(bell, when=stop):
+    async with asyncio.timeout(PATIENCE_SECONDS), ringing(bell, when=stop):
         assert not bell.is_set()
         stop.set()
         await bell.wait()

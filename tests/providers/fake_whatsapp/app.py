@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.providers.fake_whatsapp import linking, routing
 from tests.providers.fake_whatsapp.accounts import Universe
 from tests.providers.fake_whatsapp.websocket import Connection
@@ -118,7 +119,7 @@ def _answering(
     verb: Callable[[Body], Awaitable[Body]],
 ) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             return JSONResponse(await verb(await request.json()))
 
     return endpoint

@@ -14,8 +14,9 @@ from typing import Any
 
 import httpx
 
+from tests.fixtures.patience import PATIENCE_SECONDS
+
 ROOT = Path(__file__).parents[3]
-_START_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class FakeWhatsApp:
 
     async def control(self, verb: str, **body: Any) -> dict[str, Any]:
         async with httpx.AsyncClient(base_url=self.facts["control"], trust_env=False) as http:
-            answer = await http.post(f"/{verb}", json=body, timeout=15)
+            answer = await http.post(f"/{verb}", json=body, timeout=PATIENCE_SECONDS)
             answer.raise_for_status()
             result: dict[str, Any] = answer.json()
             return result
@@ -56,7 +57,10 @@ class FakeWhatsApp:
 
 
 async def seen(
-    look: Callable[[], Awaitable[Any]], enough: Callable[[Any], bool], *, seconds: float = 30
+    look: Callable[[], Awaitable[Any]],
+    enough: Callable[[Any], bool],
+    *,
+    seconds: float = PATIENCE_SECONDS,
 ) -> Any:
     """Looks at another process, which has no event of ours to wait for, until it is enough."""
     async with asyncio.timeout(seconds):
@@ -74,7 +78,7 @@ def running_fake(folder: Path) -> Iterator[FakeWhatsApp]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     try:
-        ready, until = folder / "ready.json", time.monotonic() + _START_SECONDS
+        ready, until = folder / "ready.json", time.monotonic() + PATIENCE_SECONDS
         while not ready.exists():
             assert process.poll() is None
             assert time.monotonic() < until

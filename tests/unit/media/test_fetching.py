@@ -14,6 +14,7 @@ from gateway.media.spooling import BadFile
 from gateway.public_address import AddressPolicy
 from tests.fixtures import media
 from tests.fixtures.media import FarServer
+from tests.fixtures.patience import PATIENCE_SECONDS
 
 LOOPBACK = AddressPolicy(allow_http=True, allowed=(IPv4Network("127.0.0.0/8"),))
 
@@ -26,7 +27,7 @@ async def far() -> AsyncIterator[FarServer]:
 
 @pytest.fixture
 async def fetcher() -> AsyncIterator[Fetcher]:
-    fetcher = Fetcher(LOOPBACK, timeout_seconds=5)
+    fetcher = Fetcher(LOOPBACK, timeout_seconds=PATIENCE_SECONDS)
     yield fetcher
     await fetcher.close()
 
@@ -83,7 +84,7 @@ async def test_an_environments_proxy_is_not_used(
     far: FarServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    fetcher = Fetcher(LOOPBACK, timeout_seconds=5)
+    fetcher = Fetcher(LOOPBACK, timeout_seconds=PATIENCE_SECONDS)
 
     fetched = await fetcher.fetch(
         far.put("/x", media.file(b"direct")), tmp_path / "file", most_bytes=10

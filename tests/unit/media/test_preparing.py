@@ -16,6 +16,7 @@ from gateway.media.spooling import Spool
 from gateway.public_address import AddressPolicy
 from tests.fixtures import media
 from tests.fixtures.media import FarServer
+from tests.fixtures.patience import PATIENCE_SECONDS
 
 PHONE = "5511999999999"
 
@@ -38,7 +39,7 @@ async def far() -> AsyncIterator[FarServer]:
 @pytest.fixture
 async def preparer(tmp_path: Path) -> AsyncIterator[Preparer]:
     policy = AddressPolicy(allow_http=True, allowed=(IPv4Network("127.0.0.0/8"),))
-    fetcher, converter = Fetcher(policy, timeout_seconds=5), Converter(processes=1)
+    fetcher, converter = Fetcher(policy, timeout_seconds=PATIENCE_SECONDS), Converter(processes=1)
     yield Preparer(cast("Any", None), fetcher, converter, Spool(tmp_path / "spool"))
     converter.close()
     await fetcher.close()

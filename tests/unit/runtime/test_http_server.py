@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from gateway.errors import StartRefused
 from gateway.runtime.http_server import HttpServer
+from tests.fixtures.patience import PATIENCE_SECONDS
 
 
 async def hello(_request: Request) -> Response:
@@ -38,7 +39,7 @@ async def test_it_serves_until_it_is_told_to_stop_and_then_closes_its_port() -> 
     http, stopping = server(), asyncio.Event()
     url = f"http://127.0.0.1:{http.port}/"
     running = asyncio.create_task(http.run_until(stopping))
-    async with asyncio.timeout(10), httpx.AsyncClient() as client:
+    async with asyncio.timeout(PATIENCE_SECONDS), httpx.AsyncClient() as client:
         answer = await client.get(url)
         stopping.set()
         await running
@@ -56,7 +57,7 @@ async def serving(*routes: Route) -> AsyncIterator[int]:
     stopping = asyncio.Event()
     running = asyncio.create_task(http.run_until(stopping))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             yield http.port
     finally:
         stopping.set()

@@ -14,6 +14,7 @@ from gateway.runtime.part import Part
 from gateway.runtime.service import run_until
 from gateway.runtime.stages import Floor, Stages
 from gateway.runtime.wiring import Gateway
+from tests.fixtures.patience import PATIENCE_SECONDS
 
 
 class Recorded:
@@ -59,7 +60,7 @@ class Stubborn:
 async def test_the_highest_floor_is_stopped_first_and_drained_before_the_next() -> None:
     events: list[str] = []
 
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
         stages = Stages(group)
         for floor in (Floor.EDGES, Floor.POSTGRES, Floor.SENDERS):
             name = floor.name.lower()
@@ -79,7 +80,7 @@ async def test_the_highest_floor_is_stopped_first_and_drained_before_the_next() 
 async def test_parts_of_one_floor_stop_together() -> None:
     events: list[str] = []
 
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
         stages = Stages(group)
         stages.start(Floor.BATCHES, {"slow": Recorded("slow", events, drains=10)})
         stages.start(Floor.BATCHES, {"quick": Recorded("quick", events)})
@@ -92,7 +93,7 @@ async def test_parts_of_one_floor_stop_together() -> None:
 async def test_a_part_on_a_stopped_floor_is_told_at_once() -> None:
     events: list[str] = []
 
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
         stages = Stages(group)
         await stages.stop()
         stages.start(Floor.DATABASE, {"late": Recorded("late", events)})
@@ -102,7 +103,7 @@ async def test_a_part_on_a_stopped_floor_is_told_at_once() -> None:
 
 async def crash(below: Mapping[str, Part], above: Mapping[str, Part]) -> None:
     """Runs parts that nobody stops."""
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
         stages = Stages(group)
         stages.start(Floor.DATABASE, below)
         stages.start(Floor.BATCHES, above)
@@ -142,7 +143,7 @@ class Building:
 
 
 async def run(building: Building, stopping: asyncio.Event, *, drain_seconds: float = 5.0) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await run_until(cast("Gateway", building), stopping, drain_seconds=drain_seconds)
 
 

@@ -22,9 +22,9 @@ from gateway.sessions.leases import Standing
 from gateway.sessions.node_lock import NodeLock
 from gateway.sessions.opening import Opener
 from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, Result, Seat
+from tests.fixtures.patience import PATIENCE_SECONDS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-PATIENCE_SECONDS = 10
 
 
 class NoTimeouts(Clock):

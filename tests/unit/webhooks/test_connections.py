@@ -9,6 +9,7 @@ import httpcore
 import pytest
 
 from gateway.webhooks.connections import Connections
+from tests.fixtures.patience import PATIENCE_SECONDS
 
 
 @dataclass
@@ -45,7 +46,7 @@ async def receiver() -> AsyncIterator[Receiver]:
     receiver.answering.set()
     server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
     receiver.port = server.sockets[0].getsockname()[1]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         yield receiver
     server.close()
 
