@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from gateway.administration.office import Office
+from gateway.administration.admin_service import AdminService
 from gateway.contract.catalogue import catalogue
 from gateway.contract.openapi import render_openapi
 from gateway.contract.postman import render_collection, render_environment
@@ -23,8 +23,8 @@ from gateway.instances.creation import Kept, NewAccount
 from gateway.observability.error_reports import configure_error_reports, report_error
 from gateway.observability.logging import configure_logging
 from gateway.providers import provider_names
+from gateway.runtime.admin import open_admin_service
 from gateway.runtime.doctor import examine
-from gateway.runtime.office import open_office
 from gateway.runtime.readme import renew_file
 from gateway.runtime.service import run_service
 from gateway.runtime.wiring import Gateway
@@ -139,8 +139,8 @@ def create_account(
     ] = None,
 ) -> None:
     """Make an account, and print its tokens, which are never shown again."""
-    made = _in_office(
-        lambda office: office.create_account(
+    made = _run_admin(
+        lambda admin: admin.create_account(
             name,
             client_token_required=client_token,
             client_token=keep_client_token,
@@ -154,7 +154,7 @@ def create_account(
 @accounts.command("list")
 def list_accounts() -> None:
     """Show the accounts, and how many instances each has."""
-    for account in _in_office(lambda office: office.list_accounts()):
+    for account in _run_admin(lambda admin: admin.list_accounts()):
         asks = "asks for a Client-Token" if account.client_token_required else "no Client-Token"
         where = ", ".join(account.allowed_addresses) or "everywhere"
         typer.echo(
@@ -168,13 +168,13 @@ def allow_addresses(
     addresses: Annotated[list[str] | None, typer.Argument(help="addresses or networks")] = None,
 ) -> None:
     """Let only these addresses call; without any, let everybody."""
-    _in_office(lambda office: office.allow(account, addresses or []))
+    _run_admin(lambda admin: admin.allow(account, addresses or []))
 
 
 @accounts.command("renew-tokens")
 def renew_tokens(account: AccountName) -> None:
     """Give an account new tokens; its earlier ones end at once."""
-    _print_account(_in_office(lambda office: office.renew_tokens(account)))
+    _print_account(_run_admin(lambda admin: admin.renew_tokens(account)))
 
 
 @accounts.command("secret")
@@ -187,9 +187,9 @@ def rotate_secret(
 ) -> None:
     """Print a new secret that signs callbacks; the one before stays valid until it is retired."""
     if retire:
-        _in_office(lambda office: office.retire_secret(account))
+        _run_admin(lambda admin: admin.retire_secret(account))
     else:
-        typer.echo(f"WEBHOOK_SECRET={_in_office(lambda office: office.rotate_secret(account))}")
+        typer.echo(f"WEBHOOK_SECRET={_run_admin(lambda admin: admin.rotate_secret(account))}")
 
 
 @instances.command("create")
@@ -203,8 +203,8 @@ def create_instance(
     token: Annotated[str | None, typer.Option(help="a token clients use already")] = None,
 ) -> None:
     """Make an instance; with --id and --token, existing clients change nothing but the host."""
-    made = _in_office(
-        lambda office: office.create_instance(
+    made = _run_admin(
+        lambda admin: admin.create_instance(
             name,
             account=account,
             provider=provider,
@@ -220,7 +220,7 @@ def list_instances(
     account: Annotated[str | None, typer.Option(help="id or name; all by default")] = None,
 ) -> None:
     """Show the instances, oldest first."""
-    for instance in _in_office(lambda office: office.list_instances(account)):
+    for instance in _run_admin(lambda admin: admin.list_instances(account)):
         state = "connected" if instance.connected else "not connected"
         typer.echo(f"{instance.id}  {instance.name}  {instance.provider}, {state}")
 
@@ -228,13 +228,13 @@ def list_instances(
 @instances.command("delete")
 def delete_instance(instance: InstanceId) -> None:
     """Delete an instance and everything of it, for good."""
-    _in_office(lambda office: office.delete_instance(instance))
+    _run_admin(lambda admin: admin.delete_instance(instance))
 
 
 @instances.command("token")
 def show_token(instance: InstanceId) -> None:
     """Print the token of an instance."""
-    typer.echo(_in_office(lambda office: office.token_of(instance)))
+    typer.echo(_run_admin(lambda admin: admin.token_of(instance)))
 
 
 @cli.command("import")
@@ -252,21 +252,21 @@ def import_instances(
     What is there already is left as it is, so that the same file may be imported again.
     """
 
-    async def work(office: Office) -> None:
-        async for arrival, is_new in office.import_instances(
+    async def work(admin: AdminService) -> None:
+        async for imported, is_new in admin.import_instances(
             file.read(), account=account, provider=provider
         ):
-            typer.echo(f"{arrival.id}  {arrival.name}  {'made' if is_new else 'was there'}")
+            typer.echo(f"{imported.id}  {imported.name}  {'made' if is_new else 'was there'}")
 
-    _in_office(work)
+    _run_admin(work)
 
 
-def _in_office(work: Callable[[Office], Awaitable[Result]]) -> Result:
+def _run_admin(work: Callable[[AdminService], Awaitable[Result]]) -> Result:
     settings = _read_settings()
 
     async def run() -> Result:
-        async with open_office(settings) as office:
-            return await work(office)
+        async with open_admin_service(settings) as admin:
+            return await work(admin)
 
     return asyncio.run(run())
 

@@ -54,7 +54,7 @@ class Operation(Documented, Generic[Result]):
     """The field that the body is, where the body is a list."""
     carries_media: ClassVar[bool] = False
     """A body with a file in it may be large."""
-    remembered_seconds: ClassVar[float] = 0
+    cache_ttl_seconds: ClassVar[float] = 0
     """How long the session's answer may be given again, unless the instance changes something."""
     asks: "ClassVar[type[Operation[Any]] | None]" = None
     """What the session must be able to answer where one of our rooms answers this."""

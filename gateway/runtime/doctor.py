@@ -17,10 +17,10 @@ from gateway.database.queries import query
 from gateway.errors import InvalidSettings, StartRefused
 from gateway.instances.tokens import Sealed, TokenVault
 from gateway.providers import load_provider
-from gateway.runtime.offer import offer_of, offered_providers
-from gateway.runtime.office import postgres_of
+from gateway.runtime.admin import postgres_of
+from gateway.runtime.provider_selection import enabled_providers, provider_selection_of
 from gateway.runtime.secret import has_secret, secrets_of
-from gateway.sessions.provider import Surroundings
+from gateway.sessions.provider import ProviderContext
 from gateway.settings import Settings
 
 _LIST_APPLIED = query("migrations", "list_applied")
@@ -28,7 +28,7 @@ _KEYS_IN_USE = query("instances", "keys_in_use")
 _PROVIDERS_IN_USE = query("instances", "providers_in_use")
 
 _OLDEST_POSTGRES = 14
-_LEAST_FREE_BYTES = 512 * 1024**2
+_MIN_FREE_BYTES = 512 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def _data_dir(folder: Path) -> Finding:
         )
     free = shutil.disk_usage(nearest).free
     megabytes = free // 1024**2
-    if free < _LEAST_FREE_BYTES:
+    if free < _MIN_FREE_BYTES:
         return Finding(
             "data folder",
             f"only {megabytes} MB are left on the disk of {folder}",
@@ -99,7 +99,7 @@ def _data_dir(folder: Path) -> Finding:
 
 def _providers(settings: Settings, environment: Mapping[str, str]) -> list[Finding]:
     found = []
-    names = offered_providers(settings)
+    names = enabled_providers(settings)
     if not names:
         found.append(
             Finding(
@@ -109,7 +109,7 @@ def _providers(settings: Settings, environment: Mapping[str, str]) -> list[Findi
             )
         )
     try:
-        offer_of(settings)
+        provider_selection_of(settings)
     except InvalidSettings as error:
         found.append(Finding("providers", str(error), "set GATEWAY_PROVIDER to one that is there"))
     for name in names:
@@ -129,7 +129,9 @@ def _start(name: str, settings: Settings, environment: Mapping[str, str]) -> Non
     nowhere, clock = "postgresql://", Clock()
     store = PostgresProviderStore(Database(nowhere), Notifications(nowhere, clock), room=name)
     load_provider(name).start(
-        Surroundings(environment=environment, data_dir=settings.data_dir, clock=clock, store=store)
+        ProviderContext(
+            environment=environment, data_dir=settings.data_dir, clock=clock, store=store
+        )
     )
 
 
@@ -219,7 +221,7 @@ async def _secret(settings: Settings, connection: AsyncConnection) -> Finding:
 
 
 async def _providers_in_use(settings: Settings, connection: AsyncConnection) -> Finding:
-    offered = offered_providers(settings)
+    offered = enabled_providers(settings)
     stranded = [
         row
         for row in await fetch_all(connection, _InUse, _PROVIDERS_IN_USE)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from gateway.random import RandomBytes
+from gateway.randomness import RandomBytes
 from gateway.settings import Settings
 
 _SECRET_BYTES = 32

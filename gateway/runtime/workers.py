@@ -16,12 +16,12 @@ from contextlib import suppress
 
 from gateway.errors import StartRefused
 from gateway.observability.logging import logger
+from gateway.runtime.admin import postgres_of
 from gateway.runtime.http_server import family_of, refusal_explained
-from gateway.runtime.office import postgres_of
 from gateway.runtime.secret import secrets_of
 from gateway.settings import Settings
 
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
+_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.5, 30.0
 _STEADY_SECONDS = 60.0  # after such a life the pause is short again
 _GRACE_SECONDS = 5.0  # for what a worker does after its own drain
 _REFUSED = 2
@@ -93,7 +93,7 @@ class Workers:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stopping.wait()
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            pause = min(pause * 2, _MAX_PAUSE_SECONDS)
 
     async def _run(self, number: int) -> int:
         process = await asyncio.create_subprocess_exec(

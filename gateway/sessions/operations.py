@@ -25,8 +25,8 @@ from gateway.contract.operation import Picture
 from gateway.database.pool import Database
 from gateway.instances.connections import connection_of
 from gateway.instances.store import Instance
-from gateway.sessions.ask import Asker
 from gateway.sessions.connection import ConnectionState
+from gateway.sessions.router import SessionRouter
 
 _CONNECTED = "You are already connected."
 _TO_BE_RESTORED = "You need to restore the session."
@@ -36,26 +36,26 @@ _PIXELS_PER_MODULE = 6
 
 
 @dataclass(frozen=True, slots=True)
-class SessionDesk:
+class SessionContext:
     """What the answers are made from."""
 
     database: Database
-    asker: Asker
+    router: SessionRouter
     instance: Instance
 
 
-handlers = Handlers[SessionDesk]()
+handlers = Handlers[SessionContext]()
 
 
 @handlers.handles(ReadStatus)
-async def read_status(desk: SessionDesk, _operation: ReadStatus) -> Status:
-    connection = await connection_of(desk.database, desk.instance.id)
+async def read_status(context: SessionContext, _operation: ReadStatus) -> Status:
+    connection = await connection_of(context.database, context.instance.id)
     linked = connection.state is not None and ConnectionState(connection.state).is_linked
     advice = _TO_BE_RESTORED if linked else _NOT_CONNECTED
     return Status(
         connected=connection.connected,
         session=linked,
-        created=int(desk.instance.created_at.timestamp() * 1000),
+        created=int(context.instance.created_at.timestamp() * 1000),
         error=_CONNECTED if connection.connected else advice,
         smartphone_connected=connection.connected,
     )
@@ -63,9 +63,9 @@ async def read_status(desk: SessionDesk, _operation: ReadStatus) -> Status:
 
 @handlers.handles(ReadQrImage)
 async def read_qr_image(
-    desk: SessionDesk, operation: ReadQrImage
+    context: SessionContext, operation: ReadQrImage
 ) -> QrImage | AlreadyConnected | Picture:
-    shown = await desk.asker.ask(desk.instance, ReadQrCode())
+    shown = await context.router.execute(context.instance, ReadQrCode())
     if isinstance(shown, AlreadyConnected):
         return shown
     png = await asyncio.to_thread(_draw, shown.value)  # long enough to hold others up

@@ -62,14 +62,14 @@ __all__ = [
     "Notified",
     "PresenceChanged",
     "Provider",
+    "ProviderContext",
     "ProviderStore",
     "Receipt",
     "ReceivedFile",
     "Result",
-    "Seat",
     "SendFailure",
     "Session",
-    "Surroundings",
+    "SessionSpec",
 ]
 
 Result = TypeVar("Result")
@@ -130,7 +130,7 @@ class Session(Protocol):
         """
         ...
 
-    async def ask(self, operation: Operation[Result]) -> Result:
+    async def execute(self, operation: Operation[Result]) -> Result:
         """Answers now; raises NotSupported, NotConnected or a CallerError."""
         ...
 
@@ -144,7 +144,7 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class SessionSpec:
     """What a session is opened with: whose it is, and until when it may act.
 
     `may_act_until` is on this machine's monotonic clock, and moves: an engine must not only
@@ -176,7 +176,7 @@ class Engine(Protocol):
 
     async def run_until(self, stopping: asyncio.Event) -> None: ...
 
-    def open_session(self, seat: Seat) -> AbstractAsyncContextManager[Session]: ...
+    def open_session(self, spec: SessionSpec) -> AbstractAsyncContextManager[Session]: ...
 
     def ingress(self, authorise: Authorise) -> Ingress:
         """Answers HTTP below `/<provider>`: control of a simulator, callbacks of a hosted API."""
@@ -202,7 +202,7 @@ async def no_pictures(_source: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ProviderContext:
     """What an engine is started with; `database_url` is for a library with tables of its own.
 
     `picture` gives the JPEG that a caller named by a URL, a `data:` URI or base64; it raises
@@ -242,4 +242,4 @@ class Provider(Protocol):
 
     def supports(self, command: type[Wire]) -> bool: ...
 
-    def start(self, surroundings: Surroundings) -> Engine: ...
+    def start(self, provider_context: ProviderContext) -> Engine: ...

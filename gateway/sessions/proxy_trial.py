@@ -14,7 +14,7 @@ from gateway.clock import Clock
 
 WHATSAPP: Final = ("web.whatsapp.com", 443)
 
-_MOST_HEADER_BYTES = 16 * 1024
+_MAX_HEADER_BYTES = 16 * 1024
 _SOCKS, _OPEN, _NAME = b"\x05", b"\x01", b"\x03"
 _NO_LOGIN, _LOGIN = 0, 2
 _ADDRESS_BYTES = {1: 4, 4: 16}
@@ -72,7 +72,7 @@ async def _open_tunnel(proxy: SplitResult) -> None:
         proxy.hostname,
         proxy.port,
         ssl=ssl.create_default_context() if secure else None,
-        limit=_MOST_HEADER_BYTES,
+        limit=_MAX_HEADER_BYTES,
     )
     try:
         if proxy.scheme == "socks5":

@@ -140,7 +140,7 @@ returning instance_id;
 select message_id, marks from sandbox.marks
 where instance_id = %(instance_id)s::text
 order by message_id
-limit %(most)s::int;
+limit %(max_count)s::int;
 
 -- name: show_typing
 update sandbox.phones
@@ -166,7 +166,7 @@ with mine as not materialized (
     from mine
     where due_at <= now() and id not in (select unnest(%(in_hand)s::bigint[]))
     order by due_at, id
-    limit %(most)s::int
+    limit %(max_count)s::int
 ), next as (
     select due_at from mine where due_at > now() order by due_at limit 1
 )
@@ -184,7 +184,7 @@ where instance_id = %(instance_id)s::text and id = any(%(ids)s::bigint[]);
 with old as materialized (
     select instance_id, message_id from sandbox.sent
     where at < now() - make_interval(days => %(days)s::int)
-    limit %(most)s::int
+    limit %(max_count)s::int
 ), marked as (
     delete from sandbox.marks k using old o
     where k.instance_id = o.instance_id and k.message_id = o.message_id
@@ -199,7 +199,7 @@ delete from sandbox.marks
 where ctid = any(array(
     select ctid from sandbox.marks
     where at < now() - make_interval(days => %(days)s::int)
-    limit %(most)s::int
+    limit %(max_count)s::int
 ))
 returning instance_id;
 
@@ -209,7 +209,7 @@ delete from sandbox.events
 where ctid = any(array(
     select ctid from sandbox.events
     where due_at < now() - make_interval(days => %(days)s::int)
-    limit %(most)s::int
+    limit %(max_count)s::int
 ))
 returning instance_id;
 
@@ -265,7 +265,7 @@ from sandbox.sent s
 left join sandbox.marks k on k.instance_id = s.instance_id and k.message_id = s.message_id
 where s.instance_id = %(instance_id)s::text and s.number > %(after)s::bigint
 order by s.number
-limit %(most)s::int;
+limit %(max_count)s::int;
 
 -- name: find_entity
 -- A thing of one's own where an instance is named, else whosever it is.
@@ -285,7 +285,7 @@ select instance_id, id, version, body
 from sandbox.entities
 where instance_id = %(instance_id)s::text and kind = %(kind)s::text and id > %(after)s::text
 order by id
-limit %(most)s::int;
+limit %(max_count)s::int;
 
 -- name: list_joined_entities
 select instance_id, id, version, body
@@ -304,7 +304,7 @@ select instance_id, id, version, body
 from sandbox.entities
 where kind = %(kind)s::text and strpos(lower(body ->> 'name'), lower(%(text)s::text)) > 0
 order by id
-limit %(most)s::int;
+limit %(max_count)s::int;
 
 -- name: write_entity
 -- Version 0 makes a thing; any other changes it, if it is still that version. What is told goes to

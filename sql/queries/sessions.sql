@@ -91,7 +91,7 @@ with free as (
             or not exists (select 1 from nodes n where n.id = l.node_id and n.expires_at > now())
         )
     order by i.id
-    limit %(most)s::int
+    limit %(max_count)s::int
     for no key update of i skip locked
 ), taken as (
     insert into instance_leases as l (instance_id, node_id, epoch)

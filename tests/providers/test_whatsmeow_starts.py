@@ -11,13 +11,13 @@ import pytest
 from gateway.clock import Clock
 from gateway.errors import SessionUnavailable
 from gateway.observability.metrics import Metrics
-from gateway.providers.whatsmeow import upkeep as module
+from gateway.providers.whatsmeow import session_supervisor as module
 from gateway.providers.whatsmeow.failures import NO_ANSWER, breakage_of
 from gateway.providers.whatsmeow.process import Child, ChildGone, Children, Hear, VerbFailed
+from gateway.providers.whatsmeow.session_supervisor import ClientContext, SessionSupervisor
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
-from gateway.providers.whatsmeow.upkeep import Surrounding, Upkeep
-from gateway.sessions.provider import Seat, no_pictures
+from gateway.sessions.provider import SessionSpec, no_pictures
 from gateway.whatsmeow_child.frames import Tell
 
 
@@ -32,7 +32,7 @@ class StubChild:
     async def heard_out(self) -> None:
         pass
 
-    async def ask(self, instance_id: str, verb: str, **_arguments: object) -> None:
+    async def execute(self, instance_id: str, verb: str, **_arguments: object) -> None:
         if verb == "close":
             return
         assert verb == "open"
@@ -67,9 +67,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[StubChild]:
 @asynccontextmanager
 async def kept_up(
     *names: str, device: str | None = None, metrics: Metrics | None = None
-) -> AsyncIterator[list[Upkeep]]:
+) -> AsyncIterator[list[SessionSupervisor]]:
     settings = WhatsmeowSettings(starts_at_once=2, restart_seconds=0.01)
-    around = Surrounding(
+    context = ClientContext(
         Children({}, Path(), instances_per_process=1, starts_at_once=settings.starts_at_once),
         cast("Store", StubStore(device)),
         settings,
@@ -81,7 +81,9 @@ async def kept_up(
     )
     ignored: Callable[..., Any] = lambda *_told: None  # noqa: E731
     upkeeps = [
-        Upkeep(Seat(name, 1, {}, lambda: 0.0), around, changed=ignored, happened=ignored)
+        SessionSupervisor(
+            SessionSpec(name, 1, {}, lambda: 0.0), context, changed=ignored, happened=ignored
+        )
         for name in names
     ]
     running = [asyncio.create_task(each.run()) for each in upkeeps]
@@ -143,11 +145,11 @@ def test_what_broke_is_one_of_a_few_words(error: Exception, reason: str) -> None
 async def test_who_waits_for_a_code_is_told_when_the_session_closes(
     started: asyncio.Queue[StubChild],
 ) -> None:
-    async with asyncio.timeout(10), kept_up("one") as (upkeep,):
-        asking = asyncio.create_task(upkeep.code())
+    async with asyncio.timeout(10), kept_up("one") as (session_supervisor,):
+        asking = asyncio.create_task(session_supervisor.code())
         await started.get()  # it starts, and is not let to open
-        upkeep.close()
+        session_supervisor.close()
         with pytest.raises(SessionUnavailable):
             await asking
         with pytest.raises(SessionUnavailable):
-            await upkeep.code()
+            await session_supervisor.code()

@@ -18,7 +18,7 @@ from gateway.providers.whatsmeow.engine import WhatsmeowEngine
 from gateway.providers.whatsmeow.messages import sends
 from gateway.providers.whatsmeow.operations import operations
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings, read_settings
-from gateway.sessions.provider import Surroundings
+from gateway.sessions.provider import ProviderContext
 
 
 class WhatsmeowProvider:
@@ -32,8 +32,8 @@ class WhatsmeowProvider:
     def supports(self, command: type[Wire]) -> bool:
         return sends.supports(command) or operations.supports(command)
 
-    def start(self, surroundings: Surroundings) -> WhatsmeowEngine:
-        return WhatsmeowEngine(surroundings, read_settings(surroundings.environment))
+    def start(self, provider_context: ProviderContext) -> WhatsmeowEngine:
+        return WhatsmeowEngine(provider_context, read_settings(provider_context.environment))
 
 
 provider = WhatsmeowProvider()

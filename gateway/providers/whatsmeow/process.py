@@ -99,7 +99,7 @@ class Child:
         reader, writer = await asyncio.open_unix_connection(sock=ours)
         return cls(process, reader, writer)
 
-    async def ask(self, instance_id: str, verb: str, **arguments: Json) -> Json:
+    async def call(self, instance_id: str, verb: str, **arguments: Json) -> Json:
         """What the verb answers.
 
         Raises:
@@ -228,7 +228,11 @@ class Children:
         instances_per_process: int,
         starts_at_once: int,
     ) -> None:
-        self._environment, self._folder, self._most = environment, folder, instances_per_process
+        self._environment, self._folder, self._max_count = (
+            environment,
+            folder,
+            instances_per_process,
+        )
         self._all: dict[Child, set[str]] = {}
         self._shared: dict[Child, bool] = {}
         self._starting = asyncio.Lock()
@@ -251,7 +255,7 @@ class Children:
                 self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
                 child = await Child.start(environment, self._folder, deadline=deadline)
                 self._all[child] = set()
-                if not alone and self._most > 1:
+                if not alone and self._max_count > 1:
                     self._shared[child] = own_proxy
             self._all[child].add(instance_id)
             child.ears[instance_id] = hear
@@ -266,7 +270,7 @@ class Children:
         if linked and not child.gone.is_set():
             with contextlib.suppress(ChildGone, VerbFailed, TimeoutError):
                 async with asyncio.timeout(_CLOSING_SECONDS):
-                    await child.ask(instance_id, "close")
+                    await child.call(instance_id, "close")
                     await child.heard_out()
         child.ears.pop(instance_id, None)
         others = self._all.get(child, set())
@@ -297,7 +301,7 @@ class Children:
                 child
                 for child, has_own_proxies in self._shared.items()
                 if has_own_proxies is own_proxy
-                and len(self._all[child]) < self._most
+                and len(self._all[child]) < self._max_count
                 and not child.gone.is_set()
             ),
             None,
