@@ -10,27 +10,27 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from gateway.bells import ringing
+from gateway.wakeups import waking
 
-Question = TypeVar("Question")
+Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
-class NotNow:
+class NextFlush:
     """The answer to a question that must join the next flush."""
 
 
-NOT_NOW: Final = NotNow()
+NEXT_FLUSH: Final = NextFlush()
 _PAUSE_WHEN_NOTHING_MOVES_SECONDS = 0.01
 
 
 @dataclass(slots=True)
-class _Asked(Generic[Question, Answer]):
-    question: Question
+class _Submitted(Generic[Item, Answer]):
+    item: Item
     answer: asyncio.Future[Answer]
 
 
-class Batch(Generic[Question, Answer]):
+class Batch(Generic[Item, Answer]):
     """Part of the service. `flush` gets the questions and returns their answers, in order.
 
     An answer that is an exception is raised for that question alone; an exception raised by
@@ -39,26 +39,26 @@ class Batch(Generic[Question, Answer]):
 
     def __init__(
         self,
-        flush: Callable[[list[Question]], Awaitable[Sequence[Answer | Exception | NotNow]]],
+        flush: Callable[[list[Item]], Awaitable[Sequence[Answer | Exception | NextFlush]]],
         *,
         largest: int = 500,
     ) -> None:
         self._flush, self._largest = flush, largest
-        self._waiting: deque[_Asked[Question, Answer]] = deque()
-        self._bell = asyncio.Event()
+        self._waiting: deque[_Submitted[Item, Answer]] = deque()
+        self._wakeup = asyncio.Event()
 
-    def ask(self, question: Question) -> asyncio.Future[Answer]:
-        asked = _Asked(question, asyncio.get_running_loop().create_future())
-        self._waiting.append(asked)
-        self._bell.set()
-        return asked.answer
+    def submit(self, item: Item) -> asyncio.Future[Answer]:
+        submitted = _Submitted(item, asyncio.get_running_loop().create_future())
+        self._waiting.append(submitted)
+        self._wakeup.set()
+        return submitted.answer
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         """Answers until *stopping*; whoever still asks must have been stopped before."""
-        async with ringing(self._bell, when=stopping):
+        async with waking(self._wakeup, when=stopping):
             while not stopping.is_set():
-                await self._bell.wait()
-                self._bell.clear()
+                await self._wakeup.wait()
+                self._wakeup.clear()
                 while self._waiting:
                     if not await self._flush_once():
                         await asyncio.sleep(_PAUSE_WHEN_NOTHING_MOVES_SECONDS)
@@ -66,21 +66,25 @@ class Batch(Generic[Question, Answer]):
     async def _flush_once(self) -> bool:
         """Says whether anything was answered."""
         batch = [self._waiting.popleft() for _ in range(min(self._largest, len(self._waiting)))]
-        batch = [asked for asked in batch if not asked.answer.done()]
-        answers: Sequence[Answer | Exception | NotNow]
+        batch = [submitted for submitted in batch if not submitted.answer.done()]
+        answers: Sequence[Answer | Exception | NextFlush]
         try:
-            answers = await self._flush([asked.question for asked in batch]) if batch else ()
+            answers = await self._flush([submitted.item for submitted in batch]) if batch else ()
         except Exception as error:  # noqa: BLE001 - handed to everybody who asked
             answers = [error] * len(batch)
-        later = [asked for asked, a in zip(batch, answers, strict=True) if isinstance(a, NotNow)]
-        for asked, answer in zip(batch, answers, strict=True):
-            _settle(asked.answer, answer)
+        later = [
+            submitted
+            for submitted, a in zip(batch, answers, strict=True)
+            if isinstance(a, NextFlush)
+        ]
+        for submitted, answer in zip(batch, answers, strict=True):
+            _settle(submitted.answer, answer)
         self._waiting.extendleft(reversed(later))
         return len(later) < len(batch) or not batch
 
 
-def _settle(future: asyncio.Future[Answer], answer: Answer | Exception | NotNow) -> None:
-    if future.done() or isinstance(answer, NotNow):
+def _settle(future: asyncio.Future[Answer], answer: Answer | Exception | NextFlush) -> None:
+    if future.done() or isinstance(answer, NextFlush):
         return
     if isinstance(answer, Exception):
         future.set_exception(answer)

@@ -18,9 +18,9 @@ from gateway.environment import (
 )
 from gateway.public_address import AddressPolicy
 
-_SHORTEST_SECRET = 32
+_MIN_SECRET_LENGTH = 32
 _LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
-_LONGEST_NODE_NAME = 40  # a notification channel carries it
+_MAX_NODE_NAME_LENGTH = 40  # a notification channel carries it
 
 
 class Role(StrEnum):
@@ -108,7 +108,7 @@ class Settings(BaseModel):
         "required in production, made once in development",
     )
     node_name: Annotated[
-        Annotated[str, Field(max_length=_LONGEST_NODE_NAME)] | None, BLANK_IS_ABSENT
+        Annotated[str, Field(max_length=_MAX_NODE_NAME_LENGTH)] | None, BLANK_IS_ABSENT
     ] = Field(None, description="names this process among others; by default host name and port")
     lease_seconds: float = Field(
         8.0, gt=1, description="after so long without a sign of life others take our sessions"
@@ -303,7 +303,7 @@ class Settings(BaseModel):
                     f"GATEWAY_HOST={self.host} can be reached by others, and development has a "
                     "demo account: set GATEWAY_ENV=production, or GATEWAY_ALLOW_REMOTE=true"
                 )
-        elif not self.secrets() or any(len(s) < _SHORTEST_SECRET for s in self.secrets()):
+        elif not self.secrets() or any(len(s) < _MIN_SECRET_LENGTH for s in self.secrets()):
             raise ValueError(
                 "production needs GATEWAY_SECRET_KEY with at least 32 characters, for example "
                 "from `openssl rand -hex 32`"

@@ -37,7 +37,7 @@ class Audit:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountDesk:
+class AccountContext:
     """What the answers are made from."""
 
     audit: Audit
@@ -52,18 +52,18 @@ class _Act:
     address: str | None
 
 
-handlers = Handlers[AccountDesk]()
+handlers = Handlers[AccountContext]()
 
 
 @handlers.handles(ListActs)
-async def list_acts(desk: AccountDesk, asked: ListActs) -> tuple[Act, ...]:
-    rows = await desk.audit.database.fetch_all(
+async def list_acts(context: AccountContext, operation: ListActs) -> tuple[Act, ...]:
+    rows = await context.audit.database.fetch_all(
         _Act,
         _LIST_ACTS,
-        account_id=desk.account.id,
-        days=desk.audit.days,
-        limit=asked.page_size,
-        offset=asked.offset,
+        account_id=context.account.id,
+        days=context.audit.days,
+        limit=operation.page_size,
+        offset=operation.offset,
     )
     return tuple(
         Act(
@@ -74,8 +74,8 @@ async def list_acts(desk: AccountDesk, asked: ListActs) -> tuple[Act, ...]:
 
 
 @handlers.handles(SetConsentRule)
-async def set_consent_rule(desk: AccountDesk, asked: SetConsentRule) -> Value:
-    await desk.audit.database.execute(
-        _SET_CONSENT_RULE, account_id=desk.account.id, refuse=asked.value
+async def set_consent_rule(context: AccountContext, operation: SetConsentRule) -> Value:
+    await context.audit.database.execute(
+        _SET_CONSENT_RULE, account_id=context.account.id, refuse=operation.value
     )
     return Value()

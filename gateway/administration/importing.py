@@ -6,27 +6,27 @@ from typing import Any
 
 import orjson
 
-from gateway.administration.partner import wishes_of
+from gateway.administration.partner import options_of
 from gateway.contract.building import build, holds_nul
 from gateway.contract.partner import CreateInstance
 from gateway.errors import InvalidRequest
-from gateway.instances.creation import Kept, Wishes
+from gateway.instances.creation import InstanceOptions, Kept
 from gateway.public_address import AddressPolicy
 
 _KNOWN = ("id", "token")
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ImportedInstance:
     """An instance that its clients know already."""
 
     id: str
     token: str
     name: str
-    wishes: Wishes
+    options: InstanceOptions
 
 
-def read_partner_list(text: str | bytes, policy: AddressPolicy) -> list[Arrival]:
+def read_partner_list(text: str | bytes, policy: AddressPolicy) -> list[ImportedInstance]:
     """What a page of the list says, or the bare array of its `content`, or an array of pages.
 
     Raises:
@@ -53,7 +53,7 @@ def _is_page(item: object) -> bool:
     return isinstance(item, dict) and "content" in item
 
 
-def _read(number: int, item: object, policy: AddressPolicy) -> Arrival:
+def _read(number: int, item: object, policy: AddressPolicy) -> ImportedInstance:
     named = f"instance {number}"
     if not isinstance(item, dict) or not all(isinstance(item.get(n), str) for n in _KNOWN):
         raise InvalidRequest(f"{named}: must have an id and a token")
@@ -63,10 +63,10 @@ def _read(number: int, item: object, policy: AddressPolicy) -> Arrival:
     try:
         kept.check()
         wanted = build(CreateInstance, {"name": item["id"], **_without_empty(item)})
-        wishes = wishes_of(wanted, policy)
+        options = options_of(wanted, policy)
     except InvalidRequest as error:
         raise InvalidRequest(f"{named} ({item['id']}): {error}") from None
-    return Arrival(item["id"], item["token"], wanted.name, wishes)
+    return ImportedInstance(item["id"], item["token"], wanted.name, options)
 
 
 def _without_empty(item: dict[str, Any]) -> dict[str, Any]:

@@ -21,13 +21,13 @@ from gateway.contract.partner import (
 from gateway.database.pool import Database
 from gateway.errors import AddressRefused, InvalidRequest, Unavailable
 from gateway.instances.accounts import Account
-from gateway.instances.creation import Registry, Wishes
+from gateway.instances.creation import InstanceOptions, Registry
 from gateway.instances.terms import TRIAL, due_at_ms, due_ms, payment_status
 from gateway.public_address import AddressPolicy
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ProviderSelection:
     """What a new instance gets.
 
     Attributes:
@@ -56,38 +56,38 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class PartnerDesk:
+class PartnerContext:
     """What the answers are made from."""
 
     database: Database
     registry: Registry
     remover: Remover
     policy: AddressPolicy
-    offer: Offer
+    selection: ProviderSelection
     clock: Clock
     account: Account
 
 
-handlers = Handlers[PartnerDesk]()
+handlers = Handlers[PartnerContext]()
 
 
 @handlers.handles(CreateInstance)
-async def create_instance(desk: PartnerDesk, operation: CreateInstance) -> CreatedInstance:
-    trial_ends_at = desk.clock.now() + TRIAL if desk.offer.trials else None
-    made = await desk.registry.add_instance(
-        desk.account.id,
+async def create_instance(context: PartnerContext, operation: CreateInstance) -> CreatedInstance:
+    trial_ends_at = context.clock.now() + TRIAL if context.selection.trials else None
+    made = await context.registry.add_instance(
+        context.account.id,
         operation.name,
-        provider=desk.offer.choose(operation.provider),
+        provider=context.selection.choose(operation.provider),
         provider_settings=operation.provider_settings,
-        by_client_token=not desk.account.by_partner_token,
-        wishes=wishes_of(operation, desk.policy, trial_ends_at),
+        by_client_token=not context.account.by_partner_token,
+        options=options_of(operation, context.policy, trial_ends_at),
     )
     return CreatedInstance(id=made.id, token=made.token, due=due_at_ms(trial_ends_at))
 
 
-def wishes_of(
+def options_of(
     wanted: CreateInstance, policy: AddressPolicy, trial_ends_at: datetime | None = None
-) -> Wishes:
+) -> InstanceOptions:
     """Raises InvalidRequest for an address that callbacks may not go to."""
 
     def address(field: str) -> str | None:
@@ -102,7 +102,7 @@ def wishes_of(
 
     both = address("received_and_delivery_callback_url")
     received = address("received_callback_url")
-    return Wishes(
+    return InstanceOptions(
         session_name=wanted.session_name,
         is_device=wanted.is_device,
         business_device=wanted.business_device,
@@ -124,15 +124,15 @@ def wishes_of(
 
 
 @handlers.handles(ListInstances)
-async def list_instances(desk: PartnerDesk, operation: ListInstances) -> InstancePage:
+async def list_instances(context: PartnerContext, operation: ListInstances) -> InstancePage:
     which = Which(
-        account_id=desk.account.id,
+        account_id=context.account.id,
         mobile=operation.middleware == "mobile" if operation.middleware else None,
         text=operation.query,
     )
-    total = await listing.count_instances(desk.database, which)
+    total = await listing.count_instances(context.database, which)
     rows = await listing.list_instances(
-        desk.database,
+        context.database,
         which,
         limit=operation.page_size,
         offset=(operation.page - 1) * operation.page_size,
@@ -142,21 +142,21 @@ async def list_instances(desk: PartnerDesk, operation: ListInstances) -> Instanc
         total_page=-(-total // operation.page_size),
         page_size=operation.page_size,
         page=operation.page,
-        content=tuple(_listed(desk, row) for row in rows),
+        content=tuple(_listed(context, row) for row in rows),
     )
 
 
 @handlers.handles(DeleteInstance)
-async def delete_instance(desk: PartnerDesk, operation: DeleteInstance) -> DeletedInstance:
-    await desk.remover.remove(operation.instance_id, account_id=desk.account.id)
+async def delete_instance(context: PartnerContext, operation: DeleteInstance) -> DeletedInstance:
+    await context.remover.remove(operation.instance_id, account_id=context.account.id)
     return DeletedInstance()
 
 
-def _listed(desk: PartnerDesk, row: Listed) -> ListedInstance:
+def _listed(context: PartnerContext, row: Listed) -> ListedInstance:
     received = row.received_callback_url or ""
     return ListedInstance(
         id=row.id,
-        token=desk.registry.token_of(row),
+        token=context.registry.token_of(row),
         name=row.name,
         tenant=row.account_id,
         created=row.created_at.astimezone(UTC),

@@ -29,7 +29,7 @@ _FORGET_CONSENT = query("people", "forget_consent")
 
 
 @dataclass(frozen=True, slots=True)
-class PeopleDesk:
+class PeopleContext:
     """What the answers are made from."""
 
     database: Database
@@ -65,16 +65,16 @@ class _Consent:
     at: datetime
 
 
-handlers = Handlers[PeopleDesk]()
+handlers = Handlers[PeopleContext]()
 
 
 @handlers.handles(ErasePerson)
-async def erase(desk: PeopleDesk, asked: ErasePerson) -> Erased:
+async def erase(context: PeopleContext, operation: ErasePerson) -> Erased:
     """Consent stays: that somebody does not want to be written to must not be forgotten."""
-    instance_id = desk.instance.id
-    async with desk.database.transaction() as connection:
+    instance_id = context.instance.id
+    async with context.database.transaction() as connection:
         rows = await fetch_all(
-            connection, _Name, _NAMES_OF_PERSON, instance_id=instance_id, phone=asked.phone
+            connection, _Name, _NAMES_OF_PERSON, instance_id=instance_id, phone=operation.phone
         )
         names = [row.name for row in rows]
         (held,) = await fetch_all(
@@ -91,36 +91,36 @@ async def erase(desk: PeopleDesk, asked: ErasePerson) -> Erased:
         )
     erased = asdict(held) | asdict(told)
     logger.info("person_erased", instance_id=instance_id, **erased)
-    return Erased(phone=asked.phone, erased=erased)
+    return Erased(phone=operation.phone, erased=erased)
 
 
 @handlers.handles(ReadConsent)
-async def read_consent(desk: PeopleDesk, asked: ReadConsent) -> ConsentRecord:
-    row = await desk.database.fetch_one(
-        _Consent, _FIND_CONSENT, instance_id=desk.instance.id, phone=asked.phone
+async def read_consent(context: PeopleContext, operation: ReadConsent) -> ConsentRecord:
+    row = await context.database.fetch_one(
+        _Consent, _FIND_CONSENT, instance_id=context.instance.id, phone=operation.phone
     )
-    return _record(row) if row else ConsentRecord(phone=asked.phone, status="unknown")
+    return _record(row) if row else ConsentRecord(phone=operation.phone, status="unknown")
 
 
 @handlers.handles(RecordConsent)
-async def record_consent(desk: PeopleDesk, asked: RecordConsent) -> ConsentRecord:
-    row = await desk.database.fetch_one(
+async def record_consent(context: PeopleContext, operation: RecordConsent) -> ConsentRecord:
+    row = await context.database.fetch_one(
         _Consent,
         _RECORD_CONSENT,
-        instance_id=desk.instance.id,
-        phone=asked.phone,
-        status=asked.status,
-        source=asked.source,
-        note=asked.note,
+        instance_id=context.instance.id,
+        phone=operation.phone,
+        status=operation.status,
+        source=operation.source,
+        note=operation.note,
     )
     assert row is not None
     return _record(row)
 
 
 @handlers.handles(ForgetConsent)
-async def forget_consent(desk: PeopleDesk, asked: ForgetConsent) -> Value:
-    forgotten = await desk.database.execute(
-        _FORGET_CONSENT, instance_id=desk.instance.id, phone=asked.phone
+async def forget_consent(context: PeopleContext, operation: ForgetConsent) -> Value:
+    forgotten = await context.database.execute(
+        _FORGET_CONSENT, instance_id=context.instance.id, phone=operation.phone
     )
     return Value(value=bool(forgotten))
 

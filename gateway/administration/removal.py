@@ -14,19 +14,19 @@ from typing import Final
 from psycopg import OperationalError
 from psycopg.sql import SQL, Composed, Identifier
 
-from gateway.bells import ringing
 from gateway.clock import Clock
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable, UnknownInstance
 from gateway.observability.logging import logger
+from gateway.wakeups import waking
 
 _LOCK_INSTANCE_ID = query("instances", "lock_instance_id")
 _LOCK_INSTANCE = query("removal", "lock_instance")
 _END_LEASE = query("removal", "end_lease")
 _NOTE_REMOVAL = query("removal", "note_removal")
 _DELETE_INSTANCE = query("removal", "delete_instance")
-_UNDER_WAY = query("removal", "under_way")
+_IN_FLIGHT = query("removal", "under_way")
 _UNFINISHED = query("removal", "unfinished")
 _FINISH = query("removal", "finish")
 
@@ -87,7 +87,7 @@ class _Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class _UnderWay:
+class _InFlight:
     message_id: str
 
 
@@ -108,7 +108,7 @@ class Remover:
     ) -> None:
         self._database, self._clock = database, clock
         self._lapse_seconds, self._rows_at_once = lapse_seconds, rows_at_once
-        self._bell = asyncio.Event()
+        self._wakeup = asyncio.Event()
         self._removed: list[str] = []
 
     async def remove(self, instance_id: str, *, account_id: str | None = None) -> None:
@@ -127,10 +127,10 @@ class Remover:
         if node_id is not None:
             await self._wait_for_attempt(instance_id, node_id)
         self._removed.append(instance_id)
-        self._bell.set()
+        self._wakeup.set()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        async with ringing(self._bell, when=stopping):
+        async with waking(self._wakeup, when=stopping):
             while not stopping.is_set():
                 pause = _SWEEP_SECONDS
                 try:
@@ -140,8 +140,8 @@ class Remover:
                 except (DatabaseUnavailable, OperationalError) as error:
                     logger.warning("removal_waits_for_database", error=type(error).__name__)
                     pause = 1.0
-                await self._clock.wait(self._bell, pause)
-                self._bell.clear()
+                await self._clock.wait(self._wakeup, pause)
+                self._wakeup.clear()
 
     async def clear_removed(self, stopping: asyncio.Event | None = None) -> int:
         """Clears what `remove` left; returns how many instances that were."""
@@ -175,7 +175,7 @@ class Remover:
     async def _wait_for_attempt(self, instance_id: str, node_id: str) -> None:
         give_up_at = self._clock.monotonic_seconds() + _PATIENCE_SECONDS
         while await self._database.fetch_all(
-            _UnderWay, _UNDER_WAY, id=instance_id, node_id=node_id
+            _InFlight, _IN_FLIGHT, id=instance_id, node_id=node_id
         ):
             if self._clock.monotonic_seconds() > give_up_at:
                 logger.warning("removal_did_not_wait", instance_id=instance_id)
@@ -186,7 +186,9 @@ class Remover:
         """Whether all is cleared; False when told to stop before."""
         for table in TABLES:
             statement = _clear_statement(table)
-            while await self._database.execute(statement, id=instance_id, most=self._rows_at_once):
+            while await self._database.execute(
+                statement, id=instance_id, max_count=self._rows_at_once
+            ):
                 if stopping and stopping.is_set():
                     return False
         return True

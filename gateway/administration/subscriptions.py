@@ -18,36 +18,36 @@ _OK = "OK"
 
 
 @dataclass(frozen=True, slots=True)
-class SubscriptionDesk:
+class SubscriptionContext:
     """What the answers are made from."""
 
     database: Database
     instance: Instance
 
 
-handlers = Handlers[SubscriptionDesk]()
+handlers = Handlers[SubscriptionContext]()
 
 
 @handlers.handles(Subscribe)
-async def subscribe(desk: SubscriptionDesk, operation: Subscribe) -> str:
-    if not await desk.database.execute(
-        _SUBSCRIBE, id=desk.instance.id, with_calls=operation.with_calls
+async def subscribe(context: SubscriptionContext, operation: Subscribe) -> str:
+    if not await context.database.execute(
+        _SUBSCRIBE, id=context.instance.id, with_calls=operation.with_calls
     ):
         raise UnknownInstance
     return _OK
 
 
 @handlers.handles(AddCalls)
-async def add_calls(desk: SubscriptionDesk, _operation: AddCalls) -> str:
-    if not await desk.database.execute(_ADD_CALLS, id=desk.instance.id):
+async def add_calls(context: SubscriptionContext, _operation: AddCalls) -> str:
+    if not await context.database.execute(_ADD_CALLS, id=context.instance.id):
         raise InvalidRequest("The instance has no subscription to add calls to")
     return _OK
 
 
 @handlers.handles(CancelSubscription)
-async def cancel_subscription(desk: SubscriptionDesk, _operation: CancelSubscription) -> str:
+async def cancel_subscription(context: SubscriptionContext, _operation: CancelSubscription) -> str:
     """Where nothing is subscribed there is nothing to cancel, and a trial is left as it is."""
-    await desk.database.execute(
-        _CANCEL_SUBSCRIPTION, id=desk.instance.id, seconds=AFTER_CANCELLING.total_seconds()
+    await context.database.execute(
+        _CANCEL_SUBSCRIPTION, id=context.instance.id, seconds=AFTER_CANCELLING.total_seconds()
     )
     return _OK

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from gateway.api.caller import Reception
+from gateway.api.authentication import Authenticator
 from gateway.api.endpoints import AccountEndpoint, InstanceEndpoint, Services
 from gateway.api.error_replies import on_gateway_error, reply_to
 from gateway.api.events import EventsEndpoint
@@ -21,7 +21,7 @@ from gateway.clock import Clock
 from gateway.contract.catalogue import Catalogue
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownRoute
 from gateway.observability.metrics import Metrics
-from gateway.random import RandomBytes
+from gateway.randomness import RandomBytes
 from gateway.settings import Settings
 
 INSTANCE_PREFIX = "/instances/{instance_id}/token/{token}"
@@ -40,17 +40,17 @@ def build_app(
     further_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """The public HTTP application; *services* is None until the gateway is ready."""
-    reception = Reception(_limits(settings, clock), settings.trusted_proxies)
+    authenticator = Authenticator(_limits(settings, clock), settings.trusted_proxies)
     instance_endpoint = InstanceEndpoint(
-        RouteTable(catalogue), reception, services, settings, clock
+        RouteTable(catalogue), authenticator, services, settings, clock
     )
     absolute = RouteTable(catalogue, absolute=True)
-    account_endpoint = AccountEndpoint(absolute, reception, services, settings, clock)
+    account_endpoint = AccountEndpoint(absolute, authenticator, services, settings, clock)
     app = Starlette(
         routes=[
             Route(INSTANCE_PREFIX + "/{route:path}", instance_endpoint),
             *(Route(path + end, account_endpoint) for path in absolute.paths for end in ("", "/")),
-            Route("/events", EventsEndpoint(reception, services), methods=["GET"]),
+            Route("/events", EventsEndpoint(authenticator, services), methods=["GET"]),
             Route("/health", health),
             Route("/ready", readiness.endpoint),
             *further_routes,

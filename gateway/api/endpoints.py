@@ -16,9 +16,9 @@ from starlette.types import Receive, Scope
 from starlette.types import Send as SendMessage
 
 from gateway.administration.audit import Audit
-from gateway.api.caller import Reception
+from gateway.api.authentication import Authenticator
+from gateway.api.body_spooling import BodySpooler, with_files_back
 from gateway.api.json_response import JsonResponse
-from gateway.api.lifting import Lifter, with_files_back
 from gateway.api.request_body import read_json
 from gateway.api.routes import Route, RouteTable
 from gateway.clock import Clock
@@ -32,16 +32,16 @@ from gateway.instances.store import Instance, Instances
 from gateway.media.intake import Intake
 from gateway.observability.metrics import Metrics
 from gateway.send_queue.admission import Admission
+from gateway.send_queue.completion import CompletionWaiters
 from gateway.send_queue.enqueue import Enqueuer, IdempotencyKey
-from gateway.send_queue.following import Followers
 from gateway.settings import Settings
 from gateway.webhooks.stream import Stream
 
-_LONGEST_KEY = 255
+_MAX_KEY_LENGTH = 255
 _BODYLESS = frozenset({"GET", "HEAD"})
 _NO_CONTENT = 204
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\b", re.IGNORECASE)
-_LONGEST_WAIT_SECONDS = 60
+_MAX_WAIT_SECONDS = 60
 
 
 class Answers(Protocol):
@@ -61,7 +61,7 @@ class Services:
     accounts: Accounts
     enqueuer: Enqueuer
     intake: Intake
-    followers: Followers
+    followers: CompletionWaiters
     metrics: Metrics
     answers: Sequence[Answers]
     audit: Audit
@@ -75,12 +75,12 @@ class Endpoint:
     def __init__(
         self,
         routes: RouteTable,
-        reception: Reception,
+        authenticator: Authenticator,
         services: Callable[[], Services | None],
         settings: Settings,
         clock: Clock,
     ) -> None:
-        self._routes, self._reception, self._services = routes, reception, services
+        self._routes, self._reception, self._services = routes, authenticator, services
         self._settings = settings
         self._admission = Admission(clock, trials=settings.trials)
         self._turns = asyncio.Lock()
@@ -140,15 +140,15 @@ class Endpoint:
             limit_bytes = max(settings.max_body_bytes, declared.min_body_limit_bytes)
             return (await read_json(request, limit_bytes=limit_bytes))[1]
         async with services.intake.spool.folder() as folder:
-            lifter = self._lifter(folder)
+            spooler = self._lifter(folder)
             _fingerprint, body = await read_json(
-                request, limit_bytes=settings.max_media_body_bytes, lifter=lifter
+                request, limit_bytes=settings.max_media_body_bytes, spooler=spooler
             )
-            return await asyncio.to_thread(with_files_back, body, lifter.lifted)
+            return await asyncio.to_thread(with_files_back, body, spooler.lifted)
 
-    def _lifter(self, folder: Path) -> Lifter:
+    def _lifter(self, folder: Path) -> BodySpooler:
         limit_bytes = self._settings.max_body_bytes
-        return Lifter(folder, self._turns, os.urandom, limit_bytes=limit_bytes)
+        return BodySpooler(folder, self._turns, os.urandom, limit_bytes=limit_bytes)
 
 
 class AccountEndpoint(Endpoint):
@@ -210,7 +210,7 @@ class InstanceEndpoint(Endpoint):
         if not seconds:
             return JsonResponse(answer)
         progress = await services.followers.follow(
-            instance.id, queued.message_id, most_seconds=seconds
+            instance.id, queued.message_id, max_seconds=seconds
         )
         answer["status"] = progress.status if progress else "pending"
         if progress and progress.error:
@@ -233,14 +233,14 @@ class InstanceEndpoint(Endpoint):
             self._admission.check(instance, message)
             return fingerprint, message
         async with services.intake.spool.folder() as folder:
-            lifter = self._lifter(folder)
+            spooler = self._lifter(folder)
             fingerprint, body = await read_json(
-                request, limit_bytes=settings.max_media_body_bytes, lifter=lifter
+                request, limit_bytes=settings.max_media_body_bytes, spooler=spooler
             )
             message = build(declared, body, path=route.parameters)
             self._admission.check(instance, message)
-            message = await services.intake.keep_files(instance.id, message, lifter.lifted, folder)
-        if lifter.lifted and lifter.is_left_in(message.model_dump_json()):
+            message = await services.intake.keep_files(instance.id, message, spooler.lifted, folder)
+        if spooler.lifted and spooler.is_left_in(message.model_dump_json()):
             raise InvalidRequest("A text is too long")
         return fingerprint, message
 
@@ -249,8 +249,8 @@ def _idempotency(request: Request, route: Route, fingerprint: bytes) -> Idempote
     key = request.headers.get("idempotency-key")
     if not key:
         return None
-    if len(key) > _LONGEST_KEY:
-        raise InvalidRequest(f"Idempotency-Key: must be at most {_LONGEST_KEY} characters")
+    if len(key) > _MAX_KEY_LENGTH:
+        raise InvalidRequest(f"Idempotency-Key: must be at most {_MAX_KEY_LENGTH} characters")
     digest = hashlib.sha256(route.template.encode() + b"\n" + fingerprint)
     return IdempotencyKey(key, digest.digest())
 
@@ -258,7 +258,7 @@ def _idempotency(request: Request, route: Route, fingerprint: bytes) -> Idempote
 def _seconds_to_wait(request: Request) -> int:
     """What `Prefer: wait=20` asks for; a preference that cannot be read is none (RFC 7240)."""
     found = _WAIT.search(request.headers.get("prefer", ""))
-    return min(int(found[1]), _LONGEST_WAIT_SECONDS) if found else 0
+    return min(int(found[1]), _MAX_WAIT_SECONDS) if found else 0
 
 
 def _from_headers(declared: type[Operation[Any]], request: Request) -> dict[str, str]:

@@ -8,7 +8,7 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from gateway.api.caller import Reception
+from gateway.api.authentication import Authenticator
 from gateway.api.endpoints import Services
 from gateway.errors import Unavailable
 from gateway.observability.logging import logger
@@ -21,8 +21,10 @@ _SEND_SECONDS = 30.0  # a reader that takes nothing for so long comes back with 
 class EventsEndpoint:
     """GET /events with the account's token in `Authorization: Bearer`."""
 
-    def __init__(self, reception: Reception, services: Callable[[], Services | None]) -> None:
-        self._reception, self._services = reception, services
+    def __init__(
+        self, authenticator: Authenticator, services: Callable[[], Services | None]
+    ) -> None:
+        self._reception, self._services = authenticator, services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from gateway.api.health import Readiness, health
 from gateway.observability.metrics import CONTENT_TYPE, Metrics
-from gateway.sessions.relay import RelayDesk
+from gateway.sessions.relay import RelayReceiver
 
 _NOT_READY = 503
 
@@ -21,11 +21,11 @@ def metrics_route(metrics: Metrics) -> Route:
     return Route("/metrics", show)
 
 
-def relay_route(desk: Callable[[], RelayDesk | None]) -> Route:
+def relay_route(context: Callable[[], RelayReceiver | None]) -> Route:
     """Operations for sessions that this node holds, asked by other nodes."""
 
     async def answer(request: Request) -> Response:
-        if (ready := desk()) is None:
+        if (ready := context()) is None:
             return Response(status_code=_NOT_READY)
         status, body = await ready.answer(
             request.path_params["instance_id"],
@@ -39,7 +39,7 @@ def relay_route(desk: Callable[[], RelayDesk | None]) -> Route:
 
 
 def build_internal_app(
-    metrics: Metrics, readiness: Readiness, relay: Callable[[], RelayDesk | None]
+    metrics: Metrics, readiness: Readiness, relay: Callable[[], RelayReceiver | None]
 ) -> Starlette:
     """The application of the internal listener."""
     return Starlette(

@@ -25,17 +25,17 @@ _SAFE: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class MediaRouteContext:
     """What the route works with, once the gateway is ready."""
 
     store: MediaStore
     links: Links
 
 
-def media_route(shelf: Callable[[], Shelf | None]) -> Route:
+def media_route(context: Callable[[], MediaRouteContext | None]) -> Route:
     async def serve(request: Request) -> Response:
         request.scope["route_template"] = "/media"
-        known = shelf()
+        known = context()
         if known is None:
             raise Unavailable("The gateway is starting")
         return await _serve(request, known)
@@ -45,18 +45,18 @@ def media_route(shelf: Callable[[], Shelf | None]) -> Route:
     )
 
 
-async def _serve(request: Request, shelf: Shelf) -> Response:
+async def _serve(request: Request, context: MediaRouteContext) -> Response:
     instance_id, file_id, name = (
         request.path_params[part] for part in ("instance_id", "file_id", "file_name")
     )
-    shelf.links.check(
+    context.links.check(
         instance_id,
         file_id,
         name,
         expires=request.query_params.get("expires", ""),
         signature=request.query_params.get("signature", ""),
     )
-    found = await shelf.store.find(instance_id, file_id)
+    found = await context.store.find(instance_id, file_id)
     if found is None:
         raise NotFound("This file is no longer stored")
     size = found.size_bytes
@@ -65,27 +65,31 @@ async def _serve(request: Request, shelf: Shelf) -> Response:
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
         "ETag": f'"{file_id}"',
     }
-    asked = _asked_range(request, size, f'"{file_id}"')
-    if asked is None:
+    operation = _asked_range(request, size, f'"{file_id}"')
+    if operation is None:
         return Response(
             status_code=_UNSATISFIABLE, headers={**headers, "Content-Range": f"bytes */{size}"}
         )
-    start, end = asked
+    start, end = operation
     status = 200
     if (start, end) != (0, size):
         status = _PARTIAL
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     headers["Content-Length"] = str(end - start)
-    pieces = _nothing() if request.method == "HEAD" else shelf.store.read(file_id, start, end)
+    pieces = _nothing() if request.method == "HEAD" else context.store.read(file_id, start, end)
     return StreamingResponse(pieces, status, headers, media_type=found.mime_type)
 
 
 def _asked_range(request: Request, size: int, tag: str) -> tuple[int, int] | None:
     """The part that is asked for, all of it where none is; None where there is no such part."""
-    asked = _RANGE.fullmatch(request.headers.get("range", ""))
-    if asked is None or request.headers.get("if-range", tag) != tag or not any(asked.groups()):
+    operation = _RANGE.fullmatch(request.headers.get("range", ""))
+    if (
+        operation is None
+        or request.headers.get("if-range", tag) != tag
+        or not any(operation.groups())
+    ):
         return 0, size
-    first, last = asked.groups()
+    first, last = operation.groups()
     if not first:
         return (max(0, size - int(last)), size) if int(last) else None
     start, end = int(first), min(size, int(last) + 1) if last else size

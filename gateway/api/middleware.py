@@ -8,13 +8,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.api.error_replies import reply_to_unexpected
 from gateway.observability.logging import is_debugging, logger
 from gateway.observability.metrics import Metrics
-from gateway.random import RandomBytes
+from gateway.randomness import RandomBytes
 
 _SLOW_SECONDS = 2.0
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 _ID_BYTES = 8
 _METHODS = frozenset({"DELETE", "GET", "POST", "PUT"})
-_LONGEST_ID = 64
+_MAX_ID_LENGTH = 64
 
 
 class RequestLog:
@@ -70,7 +70,7 @@ def _given_id(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
             text: str = value.decode("latin-1")
-            if 0 < len(text) <= _LONGEST_ID and text.isascii() and text.isprintable():
+            if 0 < len(text) <= _MAX_ID_LENGTH and text.isascii() and text.isprintable():
                 return text
     return None
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from starlette.datastructures import Headers
 
-from gateway.api.caller import check_client_token, find_by_token
+from gateway.api.authentication import check_client_token, find_by_token
 from gateway.errors import Unavailable, UnknownInstance
 from gateway.instances.store import Instances
 from gateway.sessions.provider import Authorise

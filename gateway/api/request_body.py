@@ -8,16 +8,16 @@ from typing import Any
 import orjson
 from starlette.requests import ClientDisconnect, Request
 
-from gateway.api.lifting import Lifter
+from gateway.api.body_spooling import BodySpooler
 from gateway.contract.building import holds_nul
 from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedContentType
 
 _PATIENCE_SECONDS = 10.0
-_MOST_DISCARDED_BYTES = 300_000_000
+_MAX_DISCARDED_BYTES = 300_000_000
 
 
 async def read_json(
-    request: Request, *, limit_bytes: int, lifter: Lifter | None = None
+    request: Request, *, limit_bytes: int, spooler: BodySpooler | None = None
 ) -> tuple[bytes, Any]:
     """What tells this body from others, and what it says; an empty body says {}.
 
@@ -31,16 +31,16 @@ async def read_json(
     """
     stream = request.stream()
     pieces = _pieces(request, stream, limit_bytes)
-    if lifter is None:
+    if spooler is None:
         raw = b"".join([piece async for piece in pieces])
         return raw, _parse(request, raw)
     async for piece in pieces:
         try:
-            await lifter.take(piece)
+            await spooler.take(piece)
         except BodyTooLarge:
             await _hear_out(stream)
             raise
-    return lifter.fingerprint(), _parse(request, lifter.finish())
+    return spooler.fingerprint(), _parse(request, spooler.finish())
 
 
 def _parse(request: Request, raw: bytes) -> Any:  # noqa: ANN401 - JSON may say anything
@@ -87,5 +87,5 @@ async def _hear_out(stream: AsyncIterator[bytes]) -> None:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             async for chunk in stream:
                 size += len(chunk)
-                if size > _MOST_DISCARDED_BYTES:
+                if size > _MAX_DISCARDED_BYTES:
                     break

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from gateway.clock import Clock
 from gateway.errors import TooManyRequests
 
-_MOST_BUCKETS = 100_000
+_MAX_BUCKETS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class _Bucket:
 class Buckets:
     """One bucket for each name; those unused for longest are forgotten, and full when met again."""
 
-    def __init__(self, rate: Rate, *, most: int = _MOST_BUCKETS) -> None:
-        self._rate, self._most = rate, most
+    def __init__(self, rate: Rate, *, max_count: int = _MAX_BUCKETS) -> None:
+        self._rate, self._max_count = rate, max_count
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def seconds_until_token(self, name: str, now: float) -> float:
@@ -42,7 +42,7 @@ class Buckets:
         bucket = self._buckets.get(name)
         if bucket is None:
             bucket = self._buckets[name] = _Bucket(self._rate.burst, now)
-            if len(self._buckets) > self._most:
+            if len(self._buckets) > self._max_count:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(name)
         dripped = (now - bucket.filled_at) * self._rate.per_second
@@ -69,11 +69,11 @@ class RequestLimits:
             TooManyRequests: there were too many already.
         """
         now = self._clock.monotonic_seconds()
-        asked: Sequence[tuple[Buckets, str, str]] = [(self._accounts, account_id, "account")]
+        operation: Sequence[tuple[Buckets, str, str]] = [(self._accounts, account_id, "account")]
         if instance_id is not None:
-            asked = [*asked, (self._instances, instance_id, "instance")]
-        for buckets, name, whose in asked:
+            operation = [*operation, (self._instances, instance_id, "instance")]
+        for buckets, name, whose in operation:
             if wait := buckets.seconds_until_token(name, now):
                 raise TooManyRequests(whose, retry_after_seconds=math.ceil(wait))
-        for buckets, name, _whose in asked:
+        for buckets, name, _whose in operation:
             buckets.take(name)

@@ -22,8 +22,8 @@ cli = typer.Typer(
 )
 
 
-def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it so
-    if asked:
+def _print_version(operation: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if operation:
         typer.echo(f"gateway {__version__}")
         raise typer.Exit
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.administration.office import Office
+from gateway.administration.admin_service import AdminService
 from gateway.cli.execution import in_office, require_yes
 from gateway.instances.creation import NewAccount
 
@@ -31,7 +31,7 @@ def create_account(
 ) -> None:
     """Make an account, and print its tokens, which are never shown again."""
     made = in_office(
-        lambda office: office.create_account(
+        lambda admin: admin.create_account(
             name,
             client_token_required=client_token,
             client_token=keep_client_token,
@@ -45,7 +45,7 @@ def create_account(
 @accounts.command("list")
 def list_accounts() -> None:
     """Show the accounts, and how many instances each has."""
-    for account in in_office(lambda office: office.list_accounts()):
+    for account in in_office(lambda admin: admin.list_accounts()):
         asks = "asks for a Client-Token" if account.client_token_required else "no Client-Token"
         where = ", ".join(account.allowed_addresses) or "everywhere"
         typer.echo(
@@ -59,13 +59,13 @@ def allow_addresses(
     addresses: Annotated[list[str] | None, typer.Argument(help="addresses or networks")] = None,
 ) -> None:
     """Let only these addresses call; without any, let everybody."""
-    in_office(lambda office: office.allow(account, addresses or []))
+    in_office(lambda admin: admin.allow(account, addresses or []))
 
 
 @accounts.command("renew-tokens")
 def renew_tokens(account: AccountName) -> None:
     """Give an account new tokens; its earlier ones end at once."""
-    _print_account(in_office(lambda office: office.renew_tokens(account)))
+    _print_account(in_office(lambda admin: admin.renew_tokens(account)))
 
 
 @accounts.command("secret")
@@ -78,23 +78,23 @@ def rotate_secret(
 ) -> None:
     """Print a new secret that signs callbacks; the one before stays valid until it is retired."""
     if retire:
-        in_office(lambda office: office.retire_secret(account))
+        in_office(lambda admin: admin.retire_secret(account))
     else:
-        typer.echo(f"WEBHOOK_SECRET={in_office(lambda office: office.rotate_secret(account))}")
+        typer.echo(f"WEBHOOK_SECRET={in_office(lambda admin: admin.rotate_secret(account))}")
 
 
 @accounts.command("delete")
 def delete_account(account: AccountName, *, yes: Yes = False) -> None:
     """Delete an account, its instances and everything of them, for good; asks first."""
 
-    async def work(office: Office) -> None:
-        found = await office.find_account(account)
+    async def work(admin: AdminService) -> None:
+        found = await admin.find_account(account)
         require_yes(
             f"Delete account {found.name} ({found.id}) with its {found.instances} instances and "
             "everything of them, for good?",
             given=yes,
         )
-        await office.delete_account(found)
+        await admin.delete_account(found)
         typer.echo(f"{found.id}  {found.name}  deleted")
 
     in_office(work)

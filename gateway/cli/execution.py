@@ -9,15 +9,15 @@ from typing import TypeVar
 
 import typer
 
-from gateway.administration.office import Office
+from gateway.administration.admin_service import AdminService
 from gateway.database.conninfo import check_url
 from gateway.environment import PREFIX
 from gateway.errors import InvalidRequest
 from gateway.observability.error_reports import configure_error_reports
 from gateway.observability.logging import configure_logging
 from gateway.providers import provider_names
+from gateway.runtime.admin import open_admin_service
 from gateway.runtime.development import with_development_settings
-from gateway.runtime.office import open_office
 from gateway.runtime.progress import Progress
 from gateway.settings import Settings
 
@@ -67,13 +67,13 @@ def command_progress() -> Progress:
     return Progress(print_error_line if sys.stderr.isatty() else lambda _line: None)
 
 
-def in_office(work: Callable[[Office], Awaitable[Result]]) -> Result:
+def in_office(work: Callable[[AdminService], Awaitable[Result]]) -> Result:
     """Runs *work* beside a running gateway, or without one."""
     settings, _ = read_command_settings()
 
     async def run() -> Result:
-        async with open_office(settings, command_progress()) as office:
-            return await work(office)
+        async with open_admin_service(settings, command_progress()) as admin:
+            return await work(admin)
 
     return asyncio.run(run())
 

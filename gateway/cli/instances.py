@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.administration.office import Office
+from gateway.administration.admin_service import AdminService
 from gateway.cli.execution import in_office, require_yes
 from gateway.errors import InvalidRequest
 from gateway.instances.creation import Kept
@@ -28,7 +28,7 @@ def create_instance(
 ) -> None:
     """Make an instance; with --id and --token, existing clients change nothing but the host."""
     made = in_office(
-        lambda office: office.create_instance(
+        lambda admin: admin.create_instance(
             name,
             account=account,
             provider=provider,
@@ -44,7 +44,7 @@ def list_instances(
     account: Annotated[str | None, typer.Option(help="id or name; all by default")] = None,
 ) -> None:
     """Show the instances, oldest first."""
-    for instance in in_office(lambda office: office.list_instances(account)):
+    for instance in in_office(lambda admin: admin.list_instances(account)):
         state = "connected" if instance.connected else "not connected"
         typer.echo(f"{instance.id}  {instance.name}  {instance.provider}, {state}")
 
@@ -53,12 +53,12 @@ def list_instances(
 def delete_instance(instance: InstanceName, *, yes: Yes = False) -> None:
     """Delete an instance and everything of it, for good; asks first."""
 
-    async def work(office: Office) -> None:
-        found = await office.find_instance(instance)
+    async def work(admin: AdminService) -> None:
+        found = await admin.find_instance(instance)
         require_yes(
             f"Delete instance {found.name} ({found.id}) and everything of it, for good?", given=yes
         )
-        await office.delete_instance(found)
+        await admin.delete_instance(found)
         typer.echo(f"{found.id}  {found.name}  deleted")
 
     in_office(work)
@@ -67,7 +67,7 @@ def delete_instance(instance: InstanceName, *, yes: Yes = False) -> None:
 @instances.command("token")
 def show_token(instance: InstanceName) -> None:
     """Print the token of an instance."""
-    typer.echo(in_office(lambda office: office.token_of(instance)))
+    typer.echo(in_office(lambda admin: admin.token_of(instance)))
 
 
 def import_instances(
@@ -84,8 +84,8 @@ def import_instances(
     What is there already is left as it is, so that the same file may be imported again.
     """
 
-    async def work(office: Office) -> None:
-        async for arrival, is_new in office.import_instances(
+    async def work(admin: AdminService) -> None:
+        async for arrival, is_new in admin.import_instances(
             file.read(), account=account, provider=provider
         ):
             typer.echo(f"{arrival.id}  {arrival.name}  {'made' if is_new else 'was there'}")

@@ -8,9 +8,9 @@ from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
 from gateway.contract.paging import clamped
 from gateway.contract.send import Send
-from gateway.contract.wire import MayMiss, Wire
+from gateway.contract.wire import OmitIfNone, Wire
 
-_LONGEST_CALL_SECONDS = 15
+_MAX_CALL_SECONDS = 15
 _NEEDS_CALLS = (400, 503)
 
 
@@ -24,7 +24,7 @@ class SendCall(Send, path="/send-call"):
     }
     example_minimal: ClassVar[Example] = {"phone": "5511999999999"}
 
-    call_duration: Annotated[int, BeforeValidator(clamped(_LONGEST_CALL_SECONDS))] = 5
+    call_duration: Annotated[int, BeforeValidator(clamped(_MAX_CALL_SECONDS))] = 5
     call_audio_url: Annotated[str, StringConstraints(max_length=2_048)] | None = None
 
 
@@ -46,7 +46,7 @@ class SipCredentials(Wire):
 
     host: str
     user: str
-    token: str | None = MayMiss
+    token: str | None = OmitIfNone
     active: bool
 
 

@@ -8,11 +8,11 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Address, Operation, Success, Value
 from gateway.contract.paging import Paged, clamped
-from gateway.contract.wire import Chat, MayMiss, Wire
+from gateway.contract.wire import Chat, OmitIfNone, Wire
 
 _PHONE = "5511999999999"
-_LONGEST_NOTE = 5_000
-_MOST_MESSAGES = 100
+_MAX_NOTE_LENGTH = 5_000
+_MAX_MESSAGES = 100
 _NOTE = {
     "id": "KlesU6f4",
     "content": "Call back on Monday",
@@ -45,18 +45,18 @@ class ChatSummary(Wire):
     """
 
     phone: str
-    name: str | None = MayMiss
+    name: str | None = OmitIfNone
     unread: str
     last_message_time: str
     is_muted: Literal["0", "1"]
-    mute_end_time: int | None = MayMiss
+    mute_end_time: int | None = OmitIfNone
     is_marked_spam: TextFlag = "false"
     archived: TextFlag
     pinned: TextFlag
     is_group_announcement: bool = False
     is_group: bool
-    profile_thumbnail: str | None = MayMiss
-    notes: ChatNote | None = MayMiss
+    profile_thumbnail: str | None = OmitIfNone
+    notes: ChatNote | None = OmitIfNone
     tags: tuple[str, ...] = ()
     messages_unread: int
 
@@ -92,7 +92,7 @@ class ListChats(Operation[tuple[ChatSummary, ...]], Paged, method="GET", path="/
 class ChatDetails(ChatSummary):
     """A chat, with what the other side says about itself."""
 
-    about: str | None = MayMiss
+    about: str | None = OmitIfNone
 
 
 class ReadChat(
@@ -133,7 +133,7 @@ class ListMessages(
     ]
 
     phone: Chat
-    amount: Annotated[int, BeforeValidator(clamped(_MOST_MESSAGES))] = 10
+    amount: Annotated[int, BeforeValidator(clamped(_MAX_MESSAGES))] = 10
     last_message_id: str | None = None
 
 
@@ -190,4 +190,4 @@ class SetNote(Operation[Success], method="POST", path="/chats/{phone}/notes"):
     example: ClassVar[Example] = {"phone": _PHONE, "notes": "Call back on Monday"}
 
     phone: Chat
-    notes: Annotated[str, Field(max_length=_LONGEST_NOTE)]
+    notes: Annotated[str, Field(max_length=_MAX_NOTE_LENGTH)]

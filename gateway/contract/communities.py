@@ -9,12 +9,12 @@ from gateway.contract.documented import Example
 from gateway.contract.groups.group import DONE, GROUP_FAILURES, Description, Subject
 from gateway.contract.operation import Operation, Result, Success, Value
 from gateway.contract.paging import Paged
-from gateway.contract.rehearsal import Prior, Rehearsal
-from gateway.contract.wire import CommunityId, GroupId, MayMiss, Wire
+from gateway.contract.postman_setup import PostmanSetup, Precondition
+from gateway.contract.wire import CommunityId, GroupId, OmitIfNone, Wire
 
 _COMMUNITY, _GROUP = "120363186053925765", "120363019502650977-group"
-_IN_TESTS = Rehearsal(order=1, values={"communityId": "{{communityId}}"})
-MOST_GROUPS = 50
+_IN_TESTS = PostmanSetup(order=1, values={"communityId": "{{communityId}}"})
+MAX_GROUPS = 50
 
 
 class SubGroup(Wire):
@@ -42,7 +42,7 @@ class CreateCommunity(Operation[CommunityCreated], method="POST", path="/communi
     example_minimal: ClassVar[Example] = {"name": "Neighbours"}
     answer_example: ClassVar[Any] = {"id": _COMMUNITY, "subGroups": _SUB_GROUPS}
     failures = (503,)
-    rehearsal = Rehearsal(saves={"communityId": "id"})
+    postman_setup = PostmanSetup(saves={"communityId": "id"})
 
     name: Subject
     description: Description = ""
@@ -69,7 +69,7 @@ class CommunityOperation(Operation[Result]):
     """About one community."""
 
     failures = GROUP_FAILURES
-    rehearsal = _IN_TESTS
+    postman_setup = _IN_TESTS
 
     community_id: CommunityId
 
@@ -78,7 +78,7 @@ class Linked(Wire):
     """What became of it; `errors` names the groups that were refused, and why."""
 
     success: bool = True
-    errors: tuple[str, ...] | None = MayMiss
+    errors: tuple[str, ...] | None = OmitIfNone
 
 
 class LinkOperation(CommunityOperation[Linked]):
@@ -87,16 +87,16 @@ class LinkOperation(CommunityOperation[Linked]):
     example: ClassVar[Example] = {"communityId": _COMMUNITY, "groupsPhones": [_GROUP]}
     answer_example: ClassVar[Any] = {"success": True}
 
-    groups_phones: Annotated[tuple[GroupId, ...], Field(min_length=1, max_length=MOST_GROUPS)]
+    groups_phones: Annotated[tuple[GroupId, ...], Field(min_length=1, max_length=MAX_GROUPS)]
 
 
-_A_GROUP = Prior("/create-group")
+_A_GROUP = Precondition("/create-group")
 
 
 class LinkGroups(LinkOperation, method="POST", path="/communities/link"):
     """Attaches groups to a community; those that are elsewhere already are refused by name."""
 
-    rehearsal = Rehearsal(
+    postman_setup = PostmanSetup(
         order=2,
         first=(_A_GROUP,),
         values={"communityId": "{{communityId}}", "groupsPhones": ["{{groupId}}"]},
@@ -106,15 +106,15 @@ class LinkGroups(LinkOperation, method="POST", path="/communities/link"):
 class UnlinkGroups(LinkOperation, method="POST", path="/communities/unlink"):
     """Detaches groups from a community; one ordinary group must remain."""
 
-    rehearsal = Rehearsal(
+    postman_setup = PostmanSetup(
         order=3,
         first=(
-            Prior(
+            Precondition(
                 "/communities/link",
                 {"communityId": "{{communityId}}", "groupsPhones": ["{{groupId}}"]},
             ),
             _A_GROUP,
-            Prior(
+            Precondition(
                 "/communities/link",
                 {"communityId": "{{communityId}}", "groupsPhones": ["{{groupId}}"]},
             ),
@@ -139,7 +139,7 @@ class ReadCommunity(
 ):
     """A community and its groups."""
 
-    remembered_seconds = 30.0
+    cache_ttl_seconds = 30.0
     example: ClassVar[Example] = {"communityId": _COMMUNITY}
     answer_example: ClassVar[Any] = {
         "name": "Neighbours",
@@ -164,7 +164,7 @@ class DeleteCommunity(
 
     example: ClassVar[Example] = {"communityId": _COMMUNITY}
     answer_example: ClassVar[Any] = DONE
-    rehearsal = Rehearsal(order=20, values={"communityId": "{{communityId}}"})
+    postman_setup = PostmanSetup(order=20, values={"communityId": "{{communityId}}"})
 
 
 class DescribeCommunity(

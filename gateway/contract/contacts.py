@@ -8,8 +8,8 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Address, Operation, Success, Value
 from gateway.contract.paging import Paged
-from gateway.contract.rehearsal import Rehearsal
-from gateway.contract.wire import Incoming, MayMiss, Person, Phone, Wire
+from gateway.contract.postman_setup import PostmanSetup
+from gateway.contract.wire import Incoming, OmitIfNone, Person, Phone, Wire
 
 _PHONE, _OTHER = "5511999999999", "5511888888888"
 _PICTURE = "https://example.com/picture.jpg"
@@ -22,10 +22,10 @@ class Contact(Wire):
     """A person: as saved (`name`, `short`), on a card (`vname`), as they say (`notify`)."""
 
     phone: str
-    name: str | None = MayMiss
-    short: str | None = MayMiss
-    vname: str | None = MayMiss
-    notify: str | None = MayMiss
+    name: str | None = OmitIfNone
+    short: str | None = OmitIfNone
+    vname: str | None = OmitIfNone
+    notify: str | None = OmitIfNone
 
 
 class ListContacts(Operation[tuple[Contact, ...]], Paged, method="GET", path="/contacts"):
@@ -89,8 +89,8 @@ AddContacts.asks, RemoveContacts.asks = AddContacts, RemoveContacts
 class ContactDetails(Contact):
     """A person, with what they show of themselves; the picture's address lives 48 hours."""
 
-    img_url: str | None = MayMiss
-    about: str | None = MayMiss
+    img_url: str | None = OmitIfNone
+    about: str | None = OmitIfNone
 
 
 class ReadContact(
@@ -125,7 +125,7 @@ class Profile(Wire):
 class LookAtProfile(Operation[Profile]):
     """Asked of the session only: what a person shows."""
 
-    remembered_seconds = 60.0
+    cache_ttl_seconds = 60.0
 
     phone: str
 
@@ -209,7 +209,7 @@ class LookUpPhones(Operation[dict[str, str | None]]):
 class LookUpNumber(LookUpPhones):
     """The same for the ways to write one number."""
 
-    remembered_seconds = 300.0
+    cache_ttl_seconds = 300.0
 
 
 CheckPhone.asks, CheckPhones.asks = LookUpNumber, LookUpPhones
@@ -245,8 +245,8 @@ class ConsentRecord(Wire):
 
     phone: str
     status: Literal["granted", "revoked", "unknown"]
-    source: str | None = MayMiss
-    note: str | None = MayMiss
+    source: str | None = OmitIfNone
+    note: str | None = OmitIfNone
     at: int = 0
 
 
@@ -298,7 +298,7 @@ class ForgetConsent(Operation[Value], method="DELETE", path="/contacts/{phone}/c
     audited = True
     example: ClassVar[Example] = {"phone": _PHONE}
     answer_example: ClassVar[Any] = {"value": True}
-    rehearsal = Rehearsal(order=8)
+    postman_setup = PostmanSetup(order=8)
 
     phone: Person
 
@@ -322,6 +322,6 @@ class ErasePerson(Operation[Erased], method="DELETE", path="/contacts/{phone}/da
         "phone": "5511666666666",
         "erased": {"queue": 0, "messages": 12, "media": 1, "contacts": 1},
     }
-    rehearsal = Rehearsal(order=9)
+    postman_setup = PostmanSetup(order=9)
 
     phone: Person

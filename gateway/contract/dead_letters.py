@@ -10,12 +10,12 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Documented, Example
 from gateway.contract.operation import Operation
-from gateway.contract.rehearsal import Rehearsal
+from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import Wire
 
 _LARGEST_PAGE = 100
-_MOST_RETRIED = 500
-_LONGEST_DAYS = 3_650
+_MAX_RETRIED = 500
+_MAX_DAYS = 3_650
 _NOT_FOUND, _CONFLICT = 404, 409
 _ID = "0b6f6c1e-4f43-4d8e-9a55-0d6c2f5b7a10"
 
@@ -139,7 +139,7 @@ class _OfOne(Documented):
 
     example: ClassVar[Example] = {"eventId": _ID}
     failures: ClassVar[tuple[int, ...]] = (_NOT_FOUND,)
-    rehearsal: ClassVar[Rehearsal] = Rehearsal(or_else=_NOT_FOUND)
+    postman_setup: ClassVar[PostmanSetup] = PostmanSetup(or_else=_NOT_FOUND)
 
     event_id: UUID = Field(validation_alias=AliasChoices("eventId", "event_id"))
 
@@ -174,7 +174,7 @@ class DiscardDeadLetter(
 
     failures = (_NOT_FOUND, _CONFLICT)
     answer_example: ClassVar[Any] = {"success": True, "event_id": _ID, "message": "discarded"}
-    rehearsal = Rehearsal(order=1, or_else=_NOT_FOUND)
+    postman_setup = PostmanSetup(order=1, or_else=_NOT_FOUND)
 
 
 class DeadLettersRetried(_Answer):
@@ -195,7 +195,7 @@ class RetryAllDeadLetters(
     example: ClassVar[Example] = {"limit": 100}
     answer_example: ClassVar[Any] = {"success": True, "retried_count": 1, "failed_count": 0}
 
-    limit: Annotated[int, BeforeValidator(between(1, _MOST_RETRIED))] = 100
+    limit: Annotated[int, BeforeValidator(between(1, _MAX_RETRIED))] = 100
 
 
 class DeadLettersPurged(_Answer):
@@ -211,6 +211,6 @@ class PurgeDeadLetters(Operation[DeadLettersPurged], method="DELETE", path="/dlq
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"olderThanDays": 7}
     answer_example: ClassVar[Any] = {"success": True, "deleted_count": 0}
-    rehearsal = Rehearsal(order=2)
+    postman_setup = PostmanSetup(order=2)
 
-    older_than_days: Annotated[int, BeforeValidator(between(1, _LONGEST_DAYS))] = 7
+    older_than_days: Annotated[int, BeforeValidator(between(1, _MAX_DAYS))] = 7

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from gateway.contract.rehearsal import Rehearsal
+from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import Incoming
 
 Example = Mapping[str, Any]
@@ -20,4 +20,4 @@ class Documented(Incoming):
     example: ClassVar[Example] = {}
     example_minimal: ClassVar[Example | None] = None
     failures: ClassVar[tuple[int, ...]] = ()
-    rehearsal: ClassVar[Rehearsal] = Rehearsal()
+    postman_setup: ClassVar[PostmanSetup] = PostmanSetup()

@@ -8,8 +8,8 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
+from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.queue import between
-from gateway.contract.rehearsal import Rehearsal
 from gateway.contract.wire import Chat, Wire
 
 _LARGEST_PAGE = 200
@@ -78,7 +78,7 @@ class FindMessage(Operation[Message], method="GET", path="/messages/{message_id}
     example: ClassVar[Example] = {"messageId": MESSAGE_EXAMPLE["messageId"]}
     answer_example: ClassVar[Example] = MESSAGE_EXAMPLE
     failures = (404,)
-    rehearsal = Rehearsal(values={"messageId": "{{messageId}}"})
+    postman_setup = PostmanSetup(values={"messageId": "{{messageId}}"})
 
 
 class MessagePage(Wire):

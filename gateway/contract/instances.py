@@ -8,10 +8,10 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Address, FromHeader, Operation, Picture, Value
-from gateway.contract.rehearsal import Rehearsal
-from gateway.contract.wire import Chat, MayMiss, Wire
+from gateway.contract.postman_setup import PostmanSetup
+from gateway.contract.wire import Chat, OmitIfNone, Wire
 
-_LONGEST_NAME = 255
+_MAX_NAME_LENGTH = 255
 _DONE = {"value": True}
 _UNAVAILABLE = 503
 PNG = "image/png"
@@ -34,7 +34,7 @@ class Status(Wire):
     created: int
     error: str
     smartphone_connected: bool
-    reason: str | None = MayMiss
+    reason: str | None = OmitIfNone
 
 
 class ReadStatus(Operation[Status], method="GET", path="/status"):
@@ -150,7 +150,7 @@ class Restart(Operation[Value], method="GET", path="/restart", also=(Address("PO
 
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
-    rehearsal = Rehearsal(order=100)
+    postman_setup = PostmanSetup(order=100)
 
 
 class RestoreSession(
@@ -163,7 +163,7 @@ class RestoreSession(
 
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
-    rehearsal = Rehearsal(order=100)
+    postman_setup = PostmanSetup(order=100)
 
 
 class Disconnect(
@@ -177,7 +177,7 @@ class Disconnect(
     audited = True
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
-    rehearsal = Rehearsal(order=101)
+    postman_setup = PostmanSetup(order=101)
 
 
 class DeviceModel(Wire):
@@ -203,7 +203,7 @@ class Device(Wire):
 class ReadDevice(Operation[Device], method="GET", path="/device"):
     """The linked phone and whose it is."""
 
-    rehearsal = Rehearsal(saves={"ownPhone": "phone"})
+    postman_setup = PostmanSetup(saves={"ownPhone": "phone"})
     answer_example: ClassVar[Any] = {
         "phone": "5511999999999",
         "imgUrl": None,
@@ -273,7 +273,7 @@ class Rename(Operation[Value], method="PUT", path="/update-name"):
     answer_example: ClassVar[Any] = _DONE
 
     value: Annotated[
-        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=_LONGEST_NAME)
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=_MAX_NAME_LENGTH)
     ]
 
 

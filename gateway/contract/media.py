@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 MediaKind = Literal["image", "sticker", "gif", "audio", "video", "ptv", "document", "thumbnail"]
 
 _MIB = 1024 * 1024
-_MOST_BYTES: Final[Mapping[MediaKind, int]] = {
+_MAX_BYTES: Final[Mapping[MediaKind, int]] = {
     "image": 16 * _MIB,
     "sticker": 16 * _MIB,
     "gif": 64 * _MIB,
@@ -36,13 +36,13 @@ class MediaField:
     limit_bytes: int | None = None
 
     @property
-    def most_bytes(self) -> int:
+    def max_bytes(self) -> int:
         """The largest file this gateway takes here."""
-        return self.limit_bytes or _MOST_BYTES[self.kind]
+        return self.limit_bytes or _MAX_BYTES[self.kind]
 
 
-_LONGEST_SOURCE = 200_000_000
-SOURCE = Field(min_length=1, max_length=_LONGEST_SOURCE)
+_MAX_SOURCE_LENGTH = 200_000_000
+SOURCE = Field(min_length=1, max_length=_MAX_SOURCE_LENGTH)
 
 Image = Annotated[str, SOURCE, MediaField("image")]
 Sticker = Annotated[str, SOURCE, MediaField("sticker")]

@@ -9,8 +9,8 @@ from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
 from gateway.contract.wire import Chat, Wire, parse_chat
 
-_MOST, _USUAL = 1_000, 100
-_LONGEST_ID = 255
+_MAX, _USUAL = 1_000, 100
+_MAX_ID_LENGTH = 255
 
 ReceiptState = Literal["sent", "delivered", "read", "played"]
 
@@ -30,8 +30,8 @@ def _at_most(value: object) -> int:
         number = int(str(value))
     except ValueError:
         raise PydanticCustomError("number", "must be a whole number") from None
-    if not 1 <= number <= _MOST:
-        raise PydanticCustomError("limit", f"must be between 1 and {_MOST}")
+    if not 1 <= number <= _MAX:
+        raise PydanticCustomError("limit", f"must be between 1 and {_MAX}")
     return number
 
 
@@ -99,7 +99,7 @@ class ReadMessagesStatus(Operation[MessagesStatus], method="GET", path="/message
     webhook tells it.
     """
 
-    message_id: Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)] | None = None
+    message_id: Annotated[str, Field(min_length=1, max_length=_MAX_ID_LENGTH)] | None = None
     group_id: Annotated[str, BeforeValidator(_group)] | None = None
     phone: Chat | None = None
     format: Annotated[Literal["aggregated", "raw"], BeforeValidator(_lower)] = "aggregated"

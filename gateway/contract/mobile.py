@@ -7,8 +7,8 @@ from pydantic import BeforeValidator, StringConstraints
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Address, Operation, Result, Success
-from gateway.contract.rehearsal import Prior, Rehearsal
-from gateway.contract.wire import MayMiss, Wire
+from gateway.contract.postman_setup import PostmanSetup, Precondition
+from gateway.contract.wire import OmitIfNone, Wire
 
 
 def _digits(value: object) -> object:
@@ -26,8 +26,8 @@ Email = Annotated[
 ]
 _NUMBER: Example = {"ddi": "55", "phone": "11999999999"}
 _CODE: Example = {"code": "123456"}
-_AVAILABLE = Prior("/mobile/registration-available")
-_REQUESTED = Prior("/mobile/request-registration-code")
+_AVAILABLE = Precondition("/mobile/registration-available")
+_REQUESTED = Precondition("/mobile/request-registration-code")
 
 
 class MobileOperation(Operation[Result]):
@@ -40,13 +40,13 @@ class Availability(Wire):
     """Whether a number can be registered; a banned one has an `appealToken`."""
 
     available: bool
-    blocked: bool | None = MayMiss
-    appeal_token: str | None = MayMiss
-    sms_wait_seconds: int | None = MayMiss
-    voice_wait_seconds: int | None = MayMiss
-    wa_old_wait_seconds: int | None = MayMiss
-    wa_old_eligible: bool | None = MayMiss
-    reason: str | None = MayMiss
+    blocked: bool | None = OmitIfNone
+    appeal_token: str | None = OmitIfNone
+    sms_wait_seconds: int | None = OmitIfNone
+    voice_wait_seconds: int | None = OmitIfNone
+    wa_old_wait_seconds: int | None = OmitIfNone
+    wa_old_eligible: bool | None = OmitIfNone
+    reason: str | None = OmitIfNone
 
 
 class CheckRegistration(
@@ -71,13 +71,13 @@ class CodeRequested(Wire):
     """Whether a code is on its way, and when another may be asked for."""
 
     success: bool
-    captcha: str | None = MayMiss
-    blocked: bool | None = MayMiss
-    retry_after: int | None = MayMiss
-    sms_wait_seconds: int | None = MayMiss
-    voice_wait_seconds: int | None = MayMiss
-    wa_old_wait_seconds: int | None = MayMiss
-    method: str | None = MayMiss
+    captcha: str | None = OmitIfNone
+    blocked: bool | None = OmitIfNone
+    retry_after: int | None = OmitIfNone
+    sms_wait_seconds: int | None = OmitIfNone
+    voice_wait_seconds: int | None = OmitIfNone
+    wa_old_wait_seconds: int | None = OmitIfNone
+    method: str | None = OmitIfNone
 
 
 class RequestCode(
@@ -94,7 +94,7 @@ class RequestCode(
         "waOldWaitSeconds": 125,
         "method": "sms",
     }
-    rehearsal = Rehearsal(order=1, first=(_AVAILABLE,))
+    postman_setup = PostmanSetup(order=1, first=(_AVAILABLE,))
 
     ddi: CountryCode
     phone: NationalNumber
@@ -105,7 +105,7 @@ class AnswerCaptcha(MobileOperation[Success], method="POST", path="/mobile/respo
     """Answers the captcha; the code is then sent without being asked for again."""
 
     example: ClassVar[Example] = {"captcha": "123456"}
-    rehearsal = Rehearsal(order=2)
+    postman_setup = PostmanSetup(order=2)
 
     captcha: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 
@@ -114,7 +114,7 @@ class CodeConfirmed(Wire):
     """Whether the number is connected, or its PIN is still asked for."""
 
     success: bool
-    confirm_security_code: bool | None = MayMiss
+    confirm_security_code: bool | None = OmitIfNone
 
 
 class ConfirmCode(
@@ -124,7 +124,7 @@ class ConfirmCode(
 
     example: ClassVar[Example] = _CODE
     answer_example: ClassVar[Any] = {"success": True}
-    rehearsal = Rehearsal(order=3, first=(_REQUESTED,))
+    postman_setup = PostmanSetup(order=3, first=(_REQUESTED,))
 
     code: Code
 
@@ -158,7 +158,7 @@ class ConfirmPin(
     """Confirms the PIN that a registration asks for."""
 
     example: ClassVar[Example] = _CODE
-    rehearsal = Rehearsal(order=4)
+    postman_setup = PostmanSetup(order=4)
 
     code: Code
 
@@ -171,7 +171,7 @@ class RecoverPin(
 ):
     """Sends a link by e-mail that resets the PIN."""
 
-    rehearsal = Rehearsal(order=4)
+    postman_setup = PostmanSetup(order=4)
 
 
 class EmailState(Wire):
@@ -179,8 +179,8 @@ class EmailState(Wire):
 
     success: bool = True
     has_email: bool
-    email: str | None = MayMiss
-    verified: bool | None = MayMiss
+    email: str | None = OmitIfNone
+    verified: bool | None = OmitIfNone
 
 
 class ReadEmail(MobileOperation[EmailState], method="GET", path="/security/email"):
@@ -214,7 +214,7 @@ class VerifyEmail(MobileOperation[Success], method="POST", path="/security/verif
     """Confirms the e-mail with the code sent there; false without an e-mail to confirm."""
 
     example: ClassVar[Example] = {"verificationCode": "123456"}
-    rehearsal = Rehearsal(order=1)
+    postman_setup = PostmanSetup(order=1)
 
     verification_code: Code
 
@@ -223,7 +223,7 @@ class RemoveEmail(MobileOperation[EmailChanged], method="POST", path="/security/
     """Removes the e-mail of the account."""
 
     answer_example: ClassVar[Any] = {"success": True, "message": "REMOVED"}
-    rehearsal = Rehearsal(order=5)
+    postman_setup = PostmanSetup(order=5)
 
 
 class PinState(Wire):
@@ -251,10 +251,10 @@ class PinRemoved(Wire):
     """Whether it is gone, and why not."""
 
     success: bool = True
-    message: str | None = MayMiss
+    message: str | None = OmitIfNone
 
 
 class RemovePin(MobileOperation[PinRemoved], method="POST", path="/security/two-fa-code/remove"):
     """Removes the PIN."""
 
-    rehearsal = Rehearsal(order=5)
+    postman_setup = PostmanSetup(order=5)

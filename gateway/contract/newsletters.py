@@ -8,14 +8,14 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Value
 from gateway.contract.paging import clamped
-from gateway.contract.rehearsal import Prior, Rehearsal
-from gateway.contract.wire import Incoming, MayMiss, NewsletterId, Phone, Wire
+from gateway.contract.postman_setup import PostmanSetup, Precondition
+from gateway.contract.wire import Incoming, NewsletterId, OmitIfNone, Phone, Wire
 
 _CHANNEL = "120363166555745933@newsletter"
 _DONE: Example = {"value": True}
 _CREATED = 201
 _FAILURES = (403, 404, 503)
-_MOST_FOUND = 100
+_MAX_FOUND = 100
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 _Description = Annotated[str, StringConstraints(max_length=2_048)]
 
@@ -38,7 +38,7 @@ class CreateNewsletter(
     example_minimal: ClassVar[Example] = {"name": "News"}
     answer_example: ClassVar[Any] = {"id": _CHANNEL}
     failures = (503,)
-    rehearsal = Rehearsal(saves={"newsletterId": "id"})
+    postman_setup = PostmanSetup(saves={"newsletterId": "id"})
 
     name: _Name
     description: _Description = ""
@@ -50,7 +50,7 @@ class ChannelOperation(Operation[Result]):
     example: ClassVar[Example] = {"id": _CHANNEL}
     answer_example: ClassVar[Any] = _DONE
     failures = _FAILURES
-    rehearsal = Rehearsal(order=1, values={"id": "{{newsletterId}}"})
+    postman_setup = PostmanSetup(order=1, values={"id": "{{newsletterId}}"})
 
     id: NewsletterId
 
@@ -99,7 +99,7 @@ class FollowNewsletter(ChannelOperation[Value], method="PUT", path="/follow-news
 class UnfollowNewsletter(ChannelOperation[Value], method="PUT", path="/unfollow-newsletter"):
     """Follows a channel no longer."""
 
-    rehearsal = Rehearsal(order=2, values={"id": "{{newsletterId}}"})
+    postman_setup = PostmanSetup(order=2, values={"id": "{{newsletterId}}"})
 
 
 class MuteNewsletter(ChannelOperation[Value], method="PUT", path="/mute-newsletter"):
@@ -114,8 +114,8 @@ class DeleteNewsletter(ChannelOperation[Value], method="DELETE", path="/delete-n
     """Ends a channel of one's own."""
 
     fields_in = "body"
-    rehearsal = Rehearsal(
-        order=20, first=(Prior("/create-newsletter"),), values={"id": "{{newsletterId}}"}
+    postman_setup = PostmanSetup(
+        order=20, first=(Precondition("/create-newsletter"),), values={"id": "{{newsletterId}}"}
     )
 
 
@@ -134,7 +134,7 @@ class Newsletter(Wire):
     state: Literal["ACTIVE", "NON_EXISTING"]
     name: str
     description: str
-    subscribers_count: str | None = MayMiss
+    subscribers_count: str | None = OmitIfNone
     invite_link: str
     verification: Literal["VERIFIED", "UNVERIFIED"] = "UNVERIFIED"
     picture: str | None
@@ -163,7 +163,7 @@ class NamedChannelOperation(Operation[Result]):
     example: ClassVar[Example] = {"newsletterId": _CHANNEL}
     answer_example: ClassVar[Any] = _DONE
     failures = _FAILURES
-    rehearsal = Rehearsal(order=1, values={"newsletterId": "{{newsletterId}}"})
+    postman_setup = PostmanSetup(order=1, values={"newsletterId": "{{newsletterId}}"})
 
     newsletter_id: NewsletterId
 
@@ -173,7 +173,7 @@ class ReadNewsletter(
 ):
     """A channel."""
 
-    remembered_seconds = 30.0
+    cache_ttl_seconds = 30.0
     answer_example: ClassVar[Any] = _SHOWN
 
 
@@ -231,7 +231,7 @@ class SearchNewsletters(Operation[FoundNewsletters], method="POST", path="/searc
     }
     failures = (503,)
 
-    limit: Annotated[int, BeforeValidator(clamped(_MOST_FOUND))] = 50
+    limit: Annotated[int, BeforeValidator(clamped(_MAX_FOUND))] = 50
     filters: NewsletterFilters = NewsletterFilters()
     view: Annotated[Literal["RECOMMENDED", "TRENDING", "POPULAR", "NEW"], ANY_CASE] | None = None
     search_text: Annotated[str, Field(max_length=255)] = ""
@@ -289,7 +289,7 @@ class Transferred(Wire):
     """Whether the channel has another owner now, and why not."""
 
     value: bool = True
-    message: str | None = MayMiss
+    message: str | None = OmitIfNone
 
 
 class TransferNewsletter(

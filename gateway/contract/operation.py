@@ -58,7 +58,7 @@ class Operation(Documented, Generic[Result]):
     """Bodies up to this size are read even where the setting for bodies is smaller."""
     awaits_session: ClassVar[bool] = False
     """Whether it waits a few seconds for a session that is still being opened."""
-    remembered_seconds: ClassVar[float] = 0
+    cache_ttl_seconds: ClassVar[float] = 0
     """How long the session's answer may be given again, unless the instance changes something."""
     asks: "ClassVar[type[Operation[Any]] | None]" = None
     """What the session must be able to answer where one of our rooms answers this."""

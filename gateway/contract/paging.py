@@ -12,7 +12,7 @@ _LARGEST_PAGE = 1_000
 _FARTHEST_PAGE = 1_000_000
 
 
-def clamped(most: int) -> Callable[[object], int]:
+def clamped(max_count: int) -> Callable[[object], int]:
     """Reads a whole number, and takes what is beyond 1 and *most* for these."""
 
     def clamp(value: object) -> int:
@@ -20,7 +20,7 @@ def clamped(most: int) -> Callable[[object], int]:
             number = int(str(value))
         except ValueError:
             raise PydanticCustomError("number", "must be a whole number") from None
-        return max(1, min(number, most))
+        return max(1, min(number, max_count))
 
     return clamp
 

@@ -9,12 +9,12 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result
-from gateway.contract.rehearsal import Rehearsal
+from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import Wire
 
-_LONGEST_NAME = 255
-_LONGEST_ADDRESS = 2_048
-_LONGEST_TEXT = 4_096
+_MAX_NAME_LENGTH = 255
+_MAX_ADDRESS_LENGTH = 2_048
+_MAX_TEXT_LENGTH = 4_096
 _LARGEST_PAGE = 1_000
 _CREATED = 201
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
@@ -22,13 +22,13 @@ _OK = "OK"
 _ID, _TOKEN = "3C67AB641C8AA0412F6A2242B4E23AC7", "9E5C0B7A1D2F4E6C8B0A9D7F5E3C1B2A"
 
 
-def _at_least_one(most: int) -> Callable[[object], int]:
+def _at_least_one(max_count: int) -> Callable[[object], int]:
     def clamp(value: object) -> int:
         try:
             number = int(str(value))
         except ValueError:
             raise PydanticCustomError("number", "must be a whole number") from None
-        return max(1, min(number, most))
+        return max(1, min(number, max_count))
 
     return clamp
 
@@ -47,10 +47,10 @@ def _only_true(value: object) -> object:
 
 
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=_LONGEST_NAME)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=_MAX_NAME_LENGTH)
 ]
 CallbackAddress = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=_LONGEST_ADDRESS)
+    str, StringConstraints(strip_whitespace=True, max_length=_MAX_ADDRESS_LENGTH)
 ]
 Middleware = Literal["web", "mobile"]
 
@@ -103,12 +103,12 @@ class CreateInstance(
         "disableEnqueueWhenDisconnected": False,
     }
     answer_example: ClassVar[Any] = {"id": _ID, "token": _TOKEN, "due": 4102444800000}
-    rehearsal = Rehearsal(
+    postman_setup = PostmanSetup(
         saves={"createdInstanceId": "id", "createdInstanceToken": "token"},
     )
 
     name: Name
-    session_name: Annotated[str, StringConstraints(max_length=_LONGEST_NAME)] | None = None
+    session_name: Annotated[str, StringConstraints(max_length=_MAX_NAME_LENGTH)] | None = None
     delivery_callback_url: CallbackAddress = ""
     received_callback_url: CallbackAddress = ""
     received_and_delivery_callback_url: CallbackAddress = ""
@@ -117,7 +117,9 @@ class CreateInstance(
     presence_chat_callback_url: CallbackAddress = ""
     message_status_callback_url: CallbackAddress = ""
     call_reject_auto: bool = False
-    call_reject_message: Annotated[str, StringConstraints(max_length=_LONGEST_TEXT)] | None = None
+    call_reject_message: Annotated[str, StringConstraints(max_length=_MAX_TEXT_LENGTH)] | None = (
+        None
+    )
     auto_read_message: bool = False
     auto_read_status: bool = False
     is_device: bool = False
@@ -225,7 +227,7 @@ class DeleteInstance(
     absolute = True
     example: ClassVar[Example] = {"instanceId": _ID}
     answer_example: ClassVar[Any] = {"value": True, "status": "deleted"}
-    rehearsal = Rehearsal(order=10, values={"instanceId": "{{createdInstanceId}}"})
+    postman_setup = PostmanSetup(order=10, values={"instanceId": "{{createdInstanceId}}"})
 
     instance_id: str
 
@@ -248,7 +250,7 @@ class Subscribe(
     example: ClassVar[Example] = {"withCalls": True}
     example_minimal: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = _OK
-    rehearsal = Rehearsal(order=1, values=_OF_THE_CREATED)
+    postman_setup = PostmanSetup(order=1, values=_OF_THE_CREATED)
 
     with_calls: bool = False
 
@@ -264,7 +266,7 @@ class AddCalls(
     audited = True
     example: ClassVar[Example] = {"withCalls": True}
     answer_example: ClassVar[Any] = _OK
-    rehearsal = Rehearsal(order=2, values=_OF_THE_CREATED)
+    postman_setup = PostmanSetup(order=2, values=_OF_THE_CREATED)
 
     with_calls: Annotated[bool, BeforeValidator(_only_true)]
 
@@ -279,4 +281,4 @@ class CancelSubscription(
 
     audited = True
     answer_example: ClassVar[Any] = _OK
-    rehearsal = Rehearsal(order=3, values=_OF_THE_CREATED)
+    postman_setup = PostmanSetup(order=3, values=_OF_THE_CREATED)

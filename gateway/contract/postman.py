@@ -11,7 +11,7 @@ from gateway.contract.documents.json_schemas import Schemas
 from gateway.contract.documents.postman_request import request_item
 from gateway.contract.documents.postman_scripts import BEFORE_EVERY_REQUEST, event, status_check
 from gateway.contract.documents.surface import Entry, about_room, surface, title_of
-from gateway.contract.rehearsal import Prior
+from gateway.contract.postman_setup import Precondition
 
 _COLLECTION_ID = "6f1c2f0a-6a0e-4c55-9c8e-0a4d9a6b7c11"
 _ENVIRONMENT_ID = "0b8f5f5e-8d0b-4b53-9f0c-3f1f4f6a2d22"
@@ -90,34 +90,38 @@ def _room(entry: Entry) -> str:
 
 
 def _turn(entry: Entry) -> tuple[Any, ...]:
-    return (entry.declared.rehearsal.order, not entry.is_send, entry.path, entry.method)
+    return (entry.declared.postman_setup.order, not entry.is_send, entry.path, entry.method)
 
 
 def _room_turn(room: str, entries: list[Entry]) -> tuple[Any, ...]:
     """Rooms that send come first, rooms with a late request last."""
-    latest = max(entry.declared.rehearsal.order for entry in entries)
+    latest = max(entry.declared.postman_setup.order for entry in entries)
     return (not any(entry.is_send for entry in entries), latest, room)
 
 
 def _items(
     entry: Entry, known: Mapping[tuple[str, str], Entry], schemas: Schemas
 ) -> Iterator[dict[str, Any]]:
-    rehearsal = entry.declared.rehearsal
-    for prior in rehearsal.first:
-        yield _prior_item(entry, prior, known[prior.method, prior.path], schemas)
-    yield request_item(entry, schemas, given={**entry.declared.example, **rehearsal.values})
+    postman_setup = entry.declared.postman_setup
+    for precondition in postman_setup.first:
+        yield _prior_item(
+            entry, precondition, known[precondition.method, precondition.path], schemas
+        )
+    yield request_item(entry, schemas, given={**entry.declared.example, **postman_setup.values})
 
 
-def _prior_item(entry: Entry, prior: Prior, asked: Entry, schemas: Schemas) -> dict[str, Any]:
+def _prior_item(
+    entry: Entry, precondition: Precondition, asked: Entry, schemas: Schemas
+) -> dict[str, Any]:
     least = asked.declared.example_minimal or asked.declared.example
     title = f"{asked.title} (for: {entry.title})"
-    values = {**least, **asked.declared.rehearsal.values, **prior.values}
+    values = {**least, **asked.declared.postman_setup.values, **precondition.values}
     return request_item(asked, schemas, title=title, given=values)
 
 
 def _further_variables(items: list[dict[str, Any]], entries: list[Entry]) -> list[str]:
     """What requests leave or use, and nobody needs to fill in."""
-    left = {name for entry in entries for name in entry.declared.rehearsal.saves}
+    left = {name for entry in entries for name in entry.declared.postman_setup.saves}
     used = set(_VARIABLE.findall(json.dumps(items)))
     return sorted((left | used | _ALWAYS_LEFT) - {"baseUrl", *_TOKENS})
 

@@ -10,11 +10,11 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Value
-from gateway.contract.rehearsal import Rehearsal
-from gateway.contract.wire import Incoming, MayMiss, Wire
+from gateway.contract.postman_setup import PostmanSetup
+from gateway.contract.wire import Incoming, OmitIfNone, Wire
 
 _UNREACHABLE = 422
-_LONGEST_URL = 2_048
+_MAX_URL_LENGTH = 2_048
 _LARGEST_PORT = 65_535
 _ENCODED = r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2}){0,255}"
 _LABEL = r"[A-Za-z0-9_-]{1,63}"
@@ -47,7 +47,7 @@ def _a_proxy(url: str) -> str:
     return url
 
 
-ProxyUrl = Annotated[str, Field(max_length=_LONGEST_URL), AfterValidator(_a_proxy)]
+ProxyUrl = Annotated[str, Field(max_length=_MAX_URL_LENGTH), AfterValidator(_a_proxy)]
 """A private address is as good as any: operators run proxies in networks of their own."""
 
 
@@ -127,7 +127,7 @@ class SetProxy(Proxy, Operation[ShownProxy], method="PUT", path="/update-proxy")
     }
     example_minimal: ClassVar[Example] = {"proxyUrl": "http://proxy.example.com:8080"}
     answer_example: ClassVar[Any] = _SHOWN
-    rehearsal = Rehearsal(order=102)
+    postman_setup = PostmanSetup(order=102)
 
 
 class ReadProxy(Operation[ShownProxy], method="GET", path="/proxy"):
@@ -141,15 +141,15 @@ class RemoveProxy(Operation[Value], method="DELETE", path="/proxy"):
 
     audited = True
     answer_example: ClassVar[Any] = {"value": True}
-    rehearsal = Rehearsal(order=103)
+    postman_setup = PostmanSetup(order=103)
 
 
 class ProxyTest(Wire):
     """Whether WhatsApp was reached; `latencyMs` or `error` says more."""
 
     reachable: bool
-    latency_ms: int | None = MayMiss
-    error: str | None = MayMiss
+    latency_ms: int | None = OmitIfNone
+    error: str | None = OmitIfNone
 
 
 class TryProxy(Operation[ProxyTest], method="POST", path="/proxy/test"):
@@ -171,7 +171,7 @@ class SwapProxy(Operation[ShownProxy], method="POST", path="/proxy/swap"):
     example: ClassVar[Example] = {"proxyUrl": "socks5://new-proxy.example.com:1080"}
     answer_example: ClassVar[Any] = _SHOWN
     failures = (_UNREACHABLE,)
-    rehearsal = Rehearsal(order=102, or_else=_UNREACHABLE)
+    postman_setup = PostmanSetup(order=102, or_else=_UNREACHABLE)
 
     proxy_url: ProxyUrl = Field(repr=False)
 

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field
 from gateway.contract.dead_letters import between
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
-from gateway.contract.rehearsal import Prior, Rehearsal
+from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.wire import Wire
 
 CallbackType = Literal[
@@ -145,9 +145,9 @@ class TestWebhook(Operation[TestResult], method="POST", path="/webhooks/test"):
         "answer": "",
         "durationMs": 12,
     }
-    rehearsal = Rehearsal(
+    postman_setup = PostmanSetup(
         order=1,
-        first=(Prior("/update-webhook-received", {"value": "{{baseUrl}}/health"}, "PUT"),),
+        first=(Precondition("/update-webhook-received", {"value": "{{baseUrl}}/health"}, "PUT"),),
         values={"type": "ReceivedCallback"},
     )
 

@@ -5,11 +5,11 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from gateway.contract.operation import Address, Operation, Value
-from gateway.contract.rehearsal import Rehearsal
+from gateway.contract.postman_setup import PostmanSetup
 
-_LONGEST_ADDRESS = 2_048
+_MAX_ADDRESS_LENGTH = 2_048
 
-WebhookAddress = Annotated[str, Field(max_length=_LONGEST_ADDRESS)]
+WebhookAddress = Annotated[str, Field(max_length=_MAX_ADDRESS_LENGTH)]
 
 
 class SetWebhook(Operation[Value]):
@@ -19,7 +19,7 @@ class SetWebhook(Operation[Value]):
     sets: ClassVar[tuple[str, ...]] = ()
     example: ClassVar[dict[str, object]] = {"value": "https://example.com/webhook"}
     answer_example: ClassVar[dict[str, object]] = {"value": True}
-    rehearsal = Rehearsal(
+    postman_setup = PostmanSetup(
         order=2,  # after the test of a webhook, whose address must not stay
         values={"value": "{{webhookUrl}}"},  # empty, until the user fills it in
     )

@@ -35,7 +35,7 @@ def _is_none(value: object) -> bool:
     return value is None
 
 
-MayMiss = Field(default=None, exclude_if=_is_none)
+OmitIfNone = Field(default=None, exclude_if=_is_none)
 """The default of a field whose key is left out of an answer where it has no value."""
 
 
@@ -55,7 +55,7 @@ _OLD_GROUP = re.compile(r"[0-9]{8,15}-[0-9]{8,13}")
 _BARE_GROUP = re.compile(r"[0-9]{16,25}")
 _MARKED_CHAT = re.compile(r"[0-9]{5,25}(-group|-broadcast|@newsletter|@lid)")
 _MASK = str.maketrans("", "", "+ -()")
-_SHORTEST_PHONE, _LONGEST_PHONE = 8, 15
+_MIN_PHONE_LENGTH, _MAX_PHONE_LENGTH = 8, 15
 STATUS_BROADCAST = "status@broadcast"
 
 
@@ -80,7 +80,7 @@ def parse_chat(value: object) -> str:
     digits = text.translate(_MASK)
     if (
         not (digits.isascii() and digits.isdigit())
-        or not _SHORTEST_PHONE <= len(digits) <= _LONGEST_PHONE
+        or not _MIN_PHONE_LENGTH <= len(digits) <= _MAX_PHONE_LENGTH
     ):
         raise PydanticCustomError("invalid_phone", "Invalid phone")
     return digits

@@ -48,7 +48,7 @@ ADOPTED_POLL_SECONDS = 1.0
 FAST_SHUTDOWN_SECONDS = 20.0
 IMMEDIATE_SHUTDOWN_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 10.0
+MAX_PAUSE_SECONDS = 10.0
 STEADY_SECONDS = 60.0  # after such a life the pause is short again
 
 SETTINGS = {
@@ -257,7 +257,7 @@ class EmbeddedPostgres:
                 pause_seconds = FIRST_PAUSE_SECONDS
             log.warning("Postgres ended; starting it again in %.1f seconds", pause_seconds)
             await asyncio.sleep(pause_seconds)
-            pause_seconds = min(2 * pause_seconds, LONGEST_PAUSE_SECONDS)
+            pause_seconds = min(2 * pause_seconds, MAX_PAUSE_SECONDS)
             try:
                 await self.start()
             except EmbeddedPostgresError:

@@ -6,17 +6,17 @@ from collections.abc import Callable
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from gateway.bells import ringing
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
+from gateway.wakeups import waking
 
 _NOTIFY = query("notifications", "notify")
 
 Listener = Callable[[str], None]
-_LONGEST_PAUSE_SECONDS = 5.0
+_MAX_PAUSE_SECONDS = 5.0
 _PROBE_SECONDS = 30.0
 
 
@@ -49,7 +49,7 @@ class Notifications:
             except psycopg.Error as error:
                 logger.warning("notifications_lost", error=type(error).__name__)
                 await self._clock.wait(stopping, pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                pause = min(pause * 2, _MAX_PAUSE_SECONDS)
 
     async def _listen(self, stopping: asyncio.Event) -> None:
         async with await psycopg.AsyncConnection.connect(
@@ -79,7 +79,7 @@ class Notifications:
             await connection.execute("select 1")
 
 
-class DistantBell:
+class RemoteNotifier:
     """Part of the service: rings on other nodes, after the fact and seldom.
 
     A notification in every commit would halve the rate of commits.
@@ -90,16 +90,16 @@ class DistantBell:
     ) -> None:
         self._database, self._clock = database, clock
         self._channel, self._gap_seconds = channel, gap_seconds
-        self._bell = asyncio.Event()
+        self._wakeup = asyncio.Event()
 
     def ring(self) -> None:
-        self._bell.set()
+        self._wakeup.set()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        async with ringing(self._bell, when=stopping):
+        async with waking(self._wakeup, when=stopping):
             while not stopping.is_set():
-                await self._bell.wait()
-                self._bell.clear()
+                await self._wakeup.wait()
+                self._wakeup.clear()
                 try:
                     await self._database.execute(_NOTIFY, channel=self._channel, payload="")
                 except DatabaseUnavailable as error:

@@ -32,7 +32,7 @@ from gateway.contract.operation import Success, Value
 from gateway.contract.wire import is_group
 from gateway.database.queries import query
 from gateway.directory.contacts import profile_of
-from gateway.directory.desk import DirectoryDesk
+from gateway.directory.context import DirectoryContext
 
 _FIRST_PAGE = query("directory", "first_page_of_chats")
 _FURTHER_PAGE = query("directory", "further_page_of_chats")
@@ -46,9 +46,9 @@ _NAMES_OF = query("directory", "names_of")
 _LISTING_SECONDS = 600.0
 _FOR_EVER = -1
 _NOTE_ID_BYTES = 16
-_MOST_UNREAD = 500
+_MAX_UNREAD = 500
 
-handlers = Handlers[DirectoryDesk]()
+handlers = Handlers[DirectoryContext]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,95 +119,104 @@ class _Message:
 
 
 @handlers.handles(ListChats)
-async def list_chats(desk: DirectoryDesk, asked: ListChats) -> tuple[ChatSummary, ...]:
+async def list_chats(context: DirectoryContext, operation: ListChats) -> tuple[ChatSummary, ...]:
     """In the order that the first page found, for ten minutes: what moves meanwhile is not lost."""
-    if asked.page == 1:
-        named = await desk.database.fetch_all(
-            _Named, _FIRST_PAGE, instance_id=desk.instance.id, page_size=asked.page_size
+    if operation.page == 1:
+        named = await context.database.fetch_all(
+            _Named, _FIRST_PAGE, instance_id=context.instance.id, page_size=operation.page_size
         )
     else:
-        named = await desk.database.fetch_all(
+        named = await context.database.fetch_all(
             _Named,
             _FURTHER_PAGE,
-            instance_id=desk.instance.id,
-            page=asked.page,
-            page_size=asked.page_size,
+            instance_id=context.instance.id,
+            page=operation.page,
+            page_size=operation.page_size,
             seconds=_LISTING_SECONDS,
         )
-    chats = await _find(desk, [row.phone for row in named])
+    chats = await _find(context, [row.phone for row in named])
     return tuple(ChatSummary(**chats[row.phone].fields()) for row in named if row.phone in chats)
 
 
 @handlers.handles(ReadChat)
-async def read_chat(desk: DirectoryDesk, asked: ReadChat) -> ChatDetails:
-    shown = await profile_of(desk, asked.phone)
+async def read_chat(context: DirectoryContext, operation: ReadChat) -> ChatDetails:
+    shown = await profile_of(context, operation.phone)
     seen = {"profile_thumbnail": shown.picture, "about": shown.about}
-    if chat := (await _find(desk, [asked.phone])).get(asked.phone):
+    if chat := (await _find(context, [operation.phone])).get(operation.phone):
         return ChatDetails(**chat.fields(), **seen)
     return ChatDetails(
-        phone=asked.phone,
+        phone=operation.phone,
         name=shown.name,
         unread="0",
         last_message_time="0",
         is_muted="0",
         archived="false",
         pinned="false",
-        is_group=is_group(asked.phone),
+        is_group=is_group(operation.phone),
         messages_unread=0,
         **seen,
     )
 
 
 @handlers.handles(ListMessages)
-async def list_messages(desk: DirectoryDesk, asked: ListMessages) -> tuple[dict[str, Any], ...]:
-    rows = await desk.database.fetch_all(
+async def list_messages(
+    context: DirectoryContext, operation: ListMessages
+) -> tuple[dict[str, Any], ...]:
+    rows = await context.database.fetch_all(
         _Message,
         _LIST_MESSAGES,
-        instance_id=desk.instance.id,
-        phone=asked.phone,
-        last_message_id=asked.last_message_id,
-        limit=asked.amount,
+        instance_id=context.instance.id,
+        phone=operation.phone,
+        last_message_id=operation.last_message_id,
+        limit=operation.amount,
     )
-    return tuple(_shown(desk, asked.phone, row) for row in rows)
+    return tuple(_shown(context, operation.phone, row) for row in rows)
 
 
 @handlers.handles(ModifyChat)
-async def modify_chat(desk: DirectoryDesk, asked: ModifyChat) -> Value:
-    unread = await _unread(desk, asked.phone) if asked.action == "read" else ()
-    touch = TouchChat(phone=asked.phone, action=asked.action, unread=unread)
-    await desk.asker.ask(desk.instance, touch)
-    await desk.database.execute(
-        _MODIFY_CHAT, instance_id=desk.instance.id, phone=asked.phone, action=asked.action
+async def modify_chat(context: DirectoryContext, operation: ModifyChat) -> Value:
+    unread = await _unread(context, operation.phone) if operation.action == "read" else ()
+    touch = TouchChat(phone=operation.phone, action=operation.action, unread=unread)
+    await context.router.execute(context.instance, touch)
+    await context.database.execute(
+        _MODIFY_CHAT,
+        instance_id=context.instance.id,
+        phone=operation.phone,
+        action=operation.action,
     )
     return Value()
 
 
-async def _unread(desk: DirectoryDesk, phone: str) -> tuple[UnreadMessage, ...]:
-    rows = await desk.database.fetch_all(
-        _Unread, _UNREAD_MESSAGES, instance_id=desk.instance.id, phone=phone, most=_MOST_UNREAD
+async def _unread(context: DirectoryContext, phone: str) -> tuple[UnreadMessage, ...]:
+    rows = await context.database.fetch_all(
+        _Unread,
+        _UNREAD_MESSAGES,
+        instance_id=context.instance.id,
+        phone=phone,
+        max_count=_MAX_UNREAD,
     )
     return tuple(UnreadMessage(id=row.id, sender=row.sender) for row in rows)
 
 
 @handlers.handles(SetNote)
-async def set_note(desk: DirectoryDesk, asked: SetNote) -> Success:
-    await desk.database.execute(
+async def set_note(context: DirectoryContext, operation: SetNote) -> Success:
+    await context.database.execute(
         _SET_NOTE,
-        instance_id=desk.instance.id,
-        phone=asked.phone,
-        note=asked.notes or None,
-        note_id=desk.random_bytes(_NOTE_ID_BYTES).hex(),
+        instance_id=context.instance.id,
+        phone=operation.phone,
+        note=operation.notes or None,
+        note_id=context.random_bytes(_NOTE_ID_BYTES).hex(),
     )
     return Success()
 
 
 @handlers.handles(ListGroups)
-async def list_groups(desk: DirectoryDesk, asked: ListGroups) -> tuple[ListedGroup, ...]:
+async def list_groups(context: DirectoryContext, operation: ListGroups) -> tuple[ListedGroup, ...]:
     """The newest group first: what is written moves none."""
-    joined = await desk.asker.ask(desk.instance, ListJoinedGroups())
+    joined = await context.router.execute(context.instance, ListJoinedGroups())
     ordered = sorted(joined, key=lambda group: (-group.since_ms, group.phone))
-    page = ordered[asked.offset : asked.offset + asked.page_size]
-    chats = await _find(desk, [group.phone for group in page])
+    page = ordered[operation.offset : operation.offset + operation.page_size]
+    chats = await _find(context, [group.phone for group in page])
     return tuple(
         _listed(group.phone, group.subject, group.since_ms, chats.get(group.phone))
         for group in page
@@ -215,22 +224,22 @@ async def list_groups(desk: DirectoryDesk, asked: ListGroups) -> tuple[ListedGro
 
 
 @handlers.handles(ReadGroup)
-async def read_group(desk: DirectoryDesk, asked: ReadGroup) -> GroupMetadata:
-    return await _with_names(desk, await desk.asker.ask(desk.instance, asked))
+async def read_group(context: DirectoryContext, operation: ReadGroup) -> GroupMetadata:
+    return await _with_names(context, await context.router.execute(context.instance, operation))
 
 
 @handlers.handles(ReadGroupLight)
-async def read_group_light(desk: DirectoryDesk, asked: ReadGroupLight) -> GroupMetadata:
-    return await _with_names(desk, await desk.asker.ask(desk.instance, asked))
+async def read_group_light(context: DirectoryContext, operation: ReadGroupLight) -> GroupMetadata:
+    return await _with_names(context, await context.router.execute(context.instance, operation))
 
 
-async def _with_names(desk: DirectoryDesk, group: GroupMetadata) -> GroupMetadata:
+async def _with_names(context: DirectoryContext, group: GroupMetadata) -> GroupMetadata:
     """People who are saved are shown as they are saved."""
     saved = {
         row["phone"]: {"name": row["name"], "short": row["short"]}
-        for row in await desk.database.fetch_dicts(
+        for row in await context.database.fetch_dicts(
             _NAMES_OF,
-            instance_id=desk.instance.id,
+            instance_id=context.instance.id,
             phones=[each.phone for each in group.participants],
         )
     }
@@ -257,17 +266,17 @@ def _listed(phone: str, subject: str, since_ms: int, chat: _Chat | None) -> List
     )
 
 
-async def _find(desk: DirectoryDesk, phones: list[str]) -> dict[str, _Chat]:
-    rows = await desk.database.fetch_all(
-        _Chat, _FIND_CHATS, instance_id=desk.instance.id, phones=phones
+async def _find(context: DirectoryContext, phones: list[str]) -> dict[str, _Chat]:
+    rows = await context.database.fetch_all(
+        _Chat, _FIND_CHATS, instance_id=context.instance.id, phones=phones
     )
     return {row.phone: row for row in rows}
 
 
-def _shown(desk: DirectoryDesk, phone: str, row: _Message) -> dict[str, Any]:
+def _shown(context: DirectoryContext, phone: str, row: _Message) -> dict[str, Any]:
     participant = {"participantPhone": row.sender} if row.sender and is_group(phone) else {}
     return {
-        "instanceId": desk.instance.id,
+        "instanceId": context.instance.id,
         "messageId": row.message_id,
         "phone": phone,
         "fromMe": row.from_me,

@@ -23,7 +23,7 @@ from gateway.contract.contacts import (
 )
 from gateway.contract.handlers import Handlers
 from gateway.database.queries import query
-from gateway.directory.desk import DirectoryDesk
+from gateway.directory.context import DirectoryContext
 from gateway.directory.numbers import spellings
 from gateway.errors import NotSupported, SessionUnavailable
 
@@ -35,7 +35,7 @@ _UNSAVE_CONTACTS = query("directory", "unsave_contacts")
 _NUMBERS_AT_ONCE = 1_000
 _NO_PICTURE = "null"  # so Z-API writes it
 
-handlers = Handlers[DirectoryDesk]()
+handlers = Handlers[DirectoryContext]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ class _Row:
 
 
 @handlers.handles(ListContacts)
-async def list_contacts(desk: DirectoryDesk, asked: ListContacts) -> tuple[Contact, ...]:
-    rows = await desk.database.fetch_all(
+async def list_contacts(context: DirectoryContext, operation: ListContacts) -> tuple[Contact, ...]:
+    rows = await context.database.fetch_all(
         _Row,
         _LIST_CONTACTS,
-        instance_id=desk.instance.id,
-        search=asked.search.strip(),
-        limit=asked.page_size,
-        offset=asked.offset,
+        instance_id=context.instance.id,
+        search=operation.search.strip(),
+        limit=operation.page_size,
+        offset=operation.offset,
     )
     return tuple(
         Contact(phone=r.phone, name=r.name, short=r.short, vname=r.vname, notify=r.notify)
@@ -64,14 +64,14 @@ async def list_contacts(desk: DirectoryDesk, asked: ListContacts) -> tuple[Conta
 
 
 @handlers.handles(ReadContact)
-async def read_contact(desk: DirectoryDesk, asked: ReadContact) -> ContactDetails:
+async def read_contact(context: DirectoryContext, operation: ReadContact) -> ContactDetails:
     """What we know, and what the session adds to it, where it is within reach."""
-    row = await desk.database.fetch_one(
-        _Row, _FIND_CONTACT, instance_id=desk.instance.id, phone=asked.phone
+    row = await context.database.fetch_one(
+        _Row, _FIND_CONTACT, instance_id=context.instance.id, phone=operation.phone
     )
-    shown = await profile_of(desk, asked.phone)
+    shown = await profile_of(context, operation.phone)
     return ContactDetails(
-        phone=asked.phone,
+        phone=operation.phone,
         name=row.name if row else None,
         short=row.short if row else None,
         vname=row.vname if row else None,
@@ -82,27 +82,33 @@ async def read_contact(desk: DirectoryDesk, asked: ReadContact) -> ContactDetail
 
 
 @handlers.handles(ReadPicture)
-async def read_picture(desk: DirectoryDesk, asked: ReadPicture) -> tuple[PictureLink, ...]:
-    shown = await desk.asker.ask(desk.instance, LookAtProfile(phone=asked.phone))
+async def read_picture(
+    context: DirectoryContext, operation: ReadPicture
+) -> tuple[PictureLink, ...]:
+    shown = await context.router.execute(context.instance, LookAtProfile(phone=operation.phone))
     return (PictureLink(link=shown.picture or _NO_PICTURE),)
 
 
 @handlers.handles(CheckPhone)
-async def check_phone(desk: DirectoryDesk, asked: CheckPhone) -> Existence:
-    ways = spellings(asked.phone)
-    found = await desk.asker.ask(desk.instance, LookUpNumber(phones=ways))
+async def check_phone(context: DirectoryContext, operation: CheckPhone) -> Existence:
+    ways = spellings(operation.phone)
+    found = await context.router.execute(context.instance, LookUpNumber(phones=ways))
     way = next((way for way in ways if way in found), None)
-    return Existence(exists=way is not None, phone=way or asked.phone, lid=found.get(way or ""))
+    return Existence(exists=way is not None, phone=way or operation.phone, lid=found.get(way or ""))
 
 
 @handlers.handles(CheckPhones)
-async def check_phones(desk: DirectoryDesk, asked: CheckPhones) -> tuple[CheckedPhone, ...]:
+async def check_phones(
+    context: DirectoryContext, operation: CheckPhones
+) -> tuple[CheckedPhone, ...]:
     checked: list[CheckedPhone] = []
-    for start in range(0, len(asked.phones), _NUMBERS_AT_ONCE):
-        ways = {phone: spellings(phone) for phone in asked.phones[start : start + _NUMBERS_AT_ONCE]}
+    for start in range(0, len(operation.phones), _NUMBERS_AT_ONCE):
+        ways = {
+            phone: spellings(phone) for phone in operation.phones[start : start + _NUMBERS_AT_ONCE]
+        }
         every_way = tuple(dict.fromkeys(way for some in ways.values() for way in some))
-        found = await desk.asker.ask(desk.instance, LookUpPhones(phones=every_way))
-        for phone in asked.phones[start : start + _NUMBERS_AT_ONCE]:
+        found = await context.router.execute(context.instance, LookUpPhones(phones=every_way))
+        for phone in operation.phones[start : start + _NUMBERS_AT_ONCE]:
             way = next((way for way in ways[phone] if way in found), None)
             checked.append(
                 CheckedPhone(
@@ -116,13 +122,13 @@ async def check_phones(desk: DirectoryDesk, asked: CheckPhones) -> tuple[Checked
 
 
 @handlers.handles(AddContacts)
-async def add_contacts(desk: DirectoryDesk, asked: AddContacts) -> ContactsSaved:
-    saved = await desk.asker.ask(desk.instance, asked)
+async def add_contacts(context: DirectoryContext, operation: AddContacts) -> ContactsSaved:
+    saved = await context.router.execute(context.instance, operation)
     refused = {error.partition(" ")[0] for error in saved.errors}
-    kept = {each.phone: each for each in asked.contacts if each.phone not in refused}
-    await desk.database.execute(
+    kept = {each.phone: each for each in operation.contacts if each.phone not in refused}
+    await context.database.execute(
         _SAVE_CONTACTS,
-        instance_id=desk.instance.id,
+        instance_id=context.instance.id,
         phones=list(kept),
         names=[f"{each.first_name} {each.last_name}".strip() for each in kept.values()],
         shorts=[each.first_name for each in kept.values()],
@@ -131,17 +137,17 @@ async def add_contacts(desk: DirectoryDesk, asked: AddContacts) -> ContactsSaved
 
 
 @handlers.handles(RemoveContacts)
-async def remove_contacts(desk: DirectoryDesk, asked: RemoveContacts) -> ContactsSaved:
-    removed = await desk.asker.ask(desk.instance, asked)
-    await desk.database.execute(
-        _UNSAVE_CONTACTS, instance_id=desk.instance.id, phones=list(asked.phones)
+async def remove_contacts(context: DirectoryContext, operation: RemoveContacts) -> ContactsSaved:
+    removed = await context.router.execute(context.instance, operation)
+    await context.database.execute(
+        _UNSAVE_CONTACTS, instance_id=context.instance.id, phones=list(operation.phones)
     )
     return removed
 
 
-async def profile_of(desk: DirectoryDesk, phone: str) -> Profile:
+async def profile_of(context: DirectoryContext, phone: str) -> Profile:
     """What the other side shows; nothing, where nobody can be asked."""
     try:
-        return await desk.asker.ask(desk.instance, LookAtProfile(phone=phone))
+        return await context.router.execute(context.instance, LookAtProfile(phone=phone))
     except (NotSupported, SessionUnavailable):
         return Profile()

@@ -26,7 +26,7 @@ class Identified(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryDesk:
+class HistoryContext:
     """What the answers are made from; *message_id_named* reads either id of a message."""
 
     database: Database
@@ -38,22 +38,24 @@ class HistoryDesk:
         return self.instance.id
 
 
-handlers = Handlers[HistoryDesk]()
+handlers = Handlers[HistoryContext]()
 
 
 @handlers.handles(FindMessage)
-async def read_message(desk: HistoryDesk, operation: FindMessage) -> Message:
-    message_id = desk.message_id_named(operation.message_id)
-    return Message(**(await find_message(desk.database, desk.instance_id, message_id)).shown())
+async def read_message(context: HistoryContext, operation: FindMessage) -> Message:
+    message_id = context.message_id_named(operation.message_id)
+    return Message(
+        **(await find_message(context.database, context.instance_id, message_id)).shown()
+    )
 
 
 @handlers.handles(ListHistory)
-async def list_messages(desk: HistoryDesk, operation: ListHistory) -> MessagePage:
+async def list_messages(context: HistoryContext, operation: ListHistory) -> MessagePage:
     before, before_id = _read_cursor(operation.paging_state)
-    rows = await desk.database.fetch_all(
+    rows = await context.database.fetch_all(
         MessageState,
         _LIST_MESSAGES,
-        instance_id=desk.instance_id,
+        instance_id=context.instance_id,
         phone=operation.phone,
         status=operation.status,
         before=before,

@@ -26,7 +26,7 @@ _LIST_RECEIPTS = query("history", "list_receipts")
 
 
 @dataclass(frozen=True, slots=True)
-class StatusDesk:
+class MessagesStatusContext:
     """What the answers are made from."""
 
     database: Database
@@ -73,34 +73,38 @@ class _Count:
 
 _Receipts = Mapping[str, Sequence[_Receipt]]
 
-handlers = Handlers[StatusDesk]()
+handlers = Handlers[MessagesStatusContext]()
 
 
 @handlers.handles(ReadMessagesStatus)
-async def read_messages_status(desk: StatusDesk, asked: ReadMessagesStatus) -> MessagesStatus:
+async def read_messages_status(
+    context: MessagesStatusContext, operation: ReadMessagesStatus
+) -> MessagesStatus:
     wanted = {
-        "instance_id": desk.instance_id,
-        "message_id": asked.message_id,
-        "phones": sorted({chat for chat in (asked.group_id, asked.phone) if chat}),
+        "instance_id": context.instance_id,
+        "message_id": operation.message_id,
+        "phones": sorted({chat for chat in (operation.group_id, operation.phone) if chat}),
     }
-    counted = await desk.database.fetch_one(_Count, _COUNT_STATUSES, **wanted)
-    messages = await desk.database.fetch_all(
-        _Message, _LIST_STATUSES, **wanted, most=asked.limit, skipped=asked.offset
+    counted = await context.database.fetch_one(_Count, _COUNT_STATUSES, **wanted)
+    messages = await context.database.fetch_all(
+        _Message, _LIST_STATUSES, **wanted, max_count=operation.limit, skipped=operation.offset
     )
-    rows = await desk.database.fetch_all(
+    rows = await context.database.fetch_all(
         _Receipt,
         _LIST_RECEIPTS,
-        instance_id=desk.instance_id,
+        instance_id=context.instance_id,
         message_ids=[m.message_id for m in messages if is_group(m.phone)],
     )
     receipts = {key: list(of_one) for key, of_one in groupby(rows, key=lambda r: r.message_id)}
-    meta = StatusMeta(total=counted.total if counted else 0, limit=asked.limit, offset=asked.offset)
-    if asked.format == "raw":
-        raw = (item for m in messages for item in _raw(desk, m, receipts))
+    meta = StatusMeta(
+        total=counted.total if counted else 0, limit=operation.limit, offset=operation.offset
+    )
+    if operation.format == "raw":
+        raw = (item for m in messages for item in _raw(context, m, receipts))
         return MessagesStatus(data=tuple(raw), meta=meta)
     return MessagesStatus(
         data=tuple(
-            _aggregated(desk, m, receipts, with_participants=asked.include_participants)
+            _aggregated(context, m, receipts, with_participants=operation.include_participants)
             for m in messages
         ),
         meta=meta,
@@ -115,7 +119,11 @@ def _signs(message: _Message, receipts: _Receipts) -> list[tuple[str, str | None
 
 
 def _aggregated(
-    desk: StatusDesk, message: _Message, receipts: _Receipts, *, with_participants: bool
+    context: MessagesStatusContext,
+    message: _Message,
+    receipts: _Receipts,
+    *,
+    with_participants: bool,
 ) -> AggregatedStatus:
     signs = _signs(message, receipts)
     states = [dict(times.reached()) for _, _, times in signs]
@@ -123,7 +131,7 @@ def _aggregated(
     in_group = is_group(message.phone)
     return AggregatedStatus(
         message_id=message.message_id,
-        instance_id=desk.instance_id,
+        instance_id=context.instance_id,
         group_id=message.phone.removesuffix("-group") if in_group else None,
         phone=message.phone,
         is_group=in_group,
@@ -147,7 +155,9 @@ def _participant(message: _Message, who: str, times: _Times) -> ParticipantStatu
     return ParticipantStatus(phone=who, status=status, timestamp=_ms(at))
 
 
-def _raw(desk: StatusDesk, message: _Message, receipts: _Receipts) -> Iterator[RawStatus]:
+def _raw(
+    context: MessagesStatusContext, message: _Message, receipts: _Receipts
+) -> Iterator[RawStatus]:
     in_group = is_group(message.phone)
     for who, lid, times in _signs(message, receipts):
         for status, at in times.reached():
@@ -156,7 +166,7 @@ def _raw(desk: StatusDesk, message: _Message, receipts: _Receipts) -> Iterator[R
             )
             payload = {
                 "type": "MessageStatusCallback",
-                "instanceId": desk.instance_id,
+                "instanceId": context.instance_id,
                 "status": status,
                 "ids": [message.message_id],
                 "momment": _ms(at),
@@ -168,7 +178,7 @@ def _raw(desk: StatusDesk, message: _Message, receipts: _Receipts) -> Iterator[R
             }
             yield RawStatus(
                 message_id=message.message_id,
-                instance_id=desk.instance_id,
+                instance_id=context.instance_id,
                 payload=payload,
                 cached_at=_ms(at),
             )

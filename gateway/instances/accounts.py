@@ -16,7 +16,7 @@ _LIST_ACCOUNTS = query("instances", "list_accounts")
 _DELETE_ACCOUNT = query("instances", "delete_account")
 _ALLOW_ADDRESSES = query("instances", "allow_addresses")
 
-MOST_INSTANCES_BY_CLIENT_TOKEN = 25
+MAX_INSTANCES_BY_CLIENT_TOKEN = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,11 @@ class Accounts:
 
     async def is_small(self, account: Account) -> bool:
         """Whether its Client-Token is enough to manage it."""
-        most = MOST_INSTANCES_BY_CLIENT_TOKEN
+        max_count = MAX_INSTANCES_BY_CLIENT_TOKEN
         row = await self._database.fetch_one(
-            _Count, _COUNT_INSTANCES, account_id=account.id, most=most + 1
+            _Count, _COUNT_INSTANCES, account_id=account.id, max_count=max_count + 1
         )
-        return row is not None and row.count <= most
+        return row is not None and row.count <= max_count
 
     async def everyone(self) -> list[ListedAccount]:
         return await self._database.fetch_all(ListedAccount, _LIST_ACCOUNTS)

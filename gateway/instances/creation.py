@@ -13,10 +13,10 @@ from psycopg.types.json import Jsonb
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import Conflict, Forbidden, InvalidRequest
-from gateway.instances.accounts import MOST_INSTANCES_BY_CLIENT_TOKEN
+from gateway.instances.accounts import MAX_INSTANCES_BY_CLIENT_TOKEN
 from gateway.instances.store import Instance
 from gateway.instances.tokens import Sealed, TokenVault, hash_of, new_id
-from gateway.random import RandomBytes
+from gateway.randomness import RandomBytes
 
 _ADD_ACCOUNT = query("instances", "add_account")
 _ADD_INSTANCE = query("instances", "add_instance")
@@ -52,7 +52,7 @@ class NewInstance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class InstanceOptions:
     """How a new instance is set up, beyond its name and provider."""
 
     session_name: str | None = None
@@ -167,7 +167,7 @@ class Registry:
         provider_settings: Mapping[str, Any] | None = None,
         demo: bool = False,
         kept: Kept | None = None,
-        wishes: Wishes | None = None,
+        options: InstanceOptions | None = None,
         by_client_token: bool = False,
     ) -> NewInstance:
         """Makes an instance; its session is opened by whichever node is first.
@@ -193,7 +193,7 @@ class Registry:
             "provider": provider,
             "provider_settings": Jsonb(dict(provider_settings or {})),
             "demo": demo,
-            **asdict(wishes or Wishes(subscribed=True)),
+            **asdict(options or InstanceOptions(subscribed=True)),
         }
         async with self._database.transaction() as connection:
             if by_client_token:
@@ -237,10 +237,12 @@ async def _require_free_name(connection: AsyncConnection, name: str) -> None:
 
 
 async def _require_room(connection: AsyncConnection, account_id: str) -> None:
-    most = MOST_INSTANCES_BY_CLIENT_TOKEN
+    max_count = MAX_INSTANCES_BY_CLIENT_TOKEN
     await connection.execute(_LOCK_ACCOUNT, {"account_id": account_id})
     (row,) = await fetch_all(
-        connection, _Count, _COUNT_INSTANCES, account_id=account_id, most=most + 1
+        connection, _Count, _COUNT_INSTANCES, account_id=account_id, max_count=max_count + 1
     )
-    if row.count >= most:
-        raise Forbidden(f"A Client-Token makes {most} instances at most: use the partner token")
+    if row.count >= max_count:
+        raise Forbidden(
+            f"A Client-Token makes {max_count} instances at most: use the partner token"
+        )

@@ -27,7 +27,7 @@ _SWITCHES = ("auto_read_message", "auto_read_status", "call_reject_auto", "call_
 
 
 @dataclass(frozen=True, slots=True)
-class InstanceDesk:
+class InstanceContext:
     """What the answers are made from; *instance* may be a moment old, the table is not."""
 
     database: Database
@@ -35,18 +35,18 @@ class InstanceDesk:
     instance: Instance
 
 
-handlers = Handlers[InstanceDesk]()
+handlers = Handlers[InstanceContext]()
 
 
 @handlers.handles(ReadMe)
-async def read_me(desk: InstanceDesk, _operation: ReadMe) -> Me:
-    instance = await desk.database.fetch_one(Instance, _FIND_INSTANCE, id=desk.instance.id)
+async def read_me(context: InstanceContext, _operation: ReadMe) -> Me:
+    instance = await context.database.fetch_one(Instance, _FIND_INSTANCE, id=context.instance.id)
     if instance is None:
         raise UnknownInstance
-    connection = await connection_of(desk.database, instance.id)
+    connection = await connection_of(context.database, instance.id)
     return Me(
         id=instance.id,
-        token=desk.vault.open(Sealed(instance.token_key_id, instance.token_ciphertext)),
+        token=context.vault.open(Sealed(instance.token_key_id, instance.token_ciphertext)),
         name=instance.name,
         due=due_ms(instance),
         connected=connection.connected,
@@ -67,24 +67,28 @@ async def read_me(desk: InstanceDesk, _operation: ReadMe) -> Me:
 
 
 @handlers.handles(Rename)
-async def rename(desk: InstanceDesk, operation: Rename) -> Value:
-    if not await desk.database.execute(_RENAME_INSTANCE, id=desk.instance.id, name=operation.value):
+async def rename(context: InstanceContext, operation: Rename) -> Value:
+    if not await context.database.execute(
+        _RENAME_INSTANCE, id=context.instance.id, name=operation.value
+    ):
         raise UnknownInstance
     return Value()
 
 
 @handlers.handles(InstanceSwitch)
-async def set_switch(desk: InstanceDesk, operation: InstanceSwitch) -> Value:
-    return await _set(desk, operation.column, operation.value)
+async def set_switch(context: InstanceContext, operation: InstanceSwitch) -> Value:
+    return await _set(context, operation.column, operation.value)
 
 
 @handlers.handles(SetCallRejectMessage)
-async def set_call_reject_message(desk: InstanceDesk, operation: SetCallRejectMessage) -> Value:
-    return await _set(desk, "call_reject_message", operation.value)
+async def set_call_reject_message(
+    context: InstanceContext, operation: SetCallRejectMessage
+) -> Value:
+    return await _set(context, "call_reject_message", operation.value)
 
 
-async def _set(desk: InstanceDesk, column: str, value: object) -> Value:
+async def _set(context: InstanceContext, column: str, value: object) -> Value:
     columns = dict.fromkeys(_SWITCHES) | {column: value}
-    if not await desk.database.execute(_SET_SWITCHES, id=desk.instance.id, **columns):
+    if not await context.database.execute(_SET_SWITCHES, id=context.instance.id, **columns):
         raise UnknownInstance
     return Value()

@@ -13,8 +13,8 @@ from gateway.database.queries import query
 from gateway.instances.tokens import Sealed
 
 _FIND_INSTANCE = query("instances", "find_instance")
-_MOST_REMEMBERED = 50_000
-_MOST_UNKNOWN, _LONGEST_UNKNOWN = 10_000, 64
+_MAX_REMEMBERED = 50_000
+_MAX_UNKNOWN, _MAX_UNKNOWN_LENGTH = 10_000, 64
 _UNKNOWN_SECONDS = 10.0  # should the announcement of a new instance be lost
 
 
@@ -83,10 +83,10 @@ class Instances:
         self,
         database: Database,
         *,
-        most_remembered: int = _MOST_REMEMBERED,
+        max_remembered: int = _MAX_REMEMBERED,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._database, self._most, self._seconds = database, most_remembered, seconds
+        self._database, self._max_count, self._seconds = database, max_remembered, seconds
         self._known: OrderedDict[str, Instance] = OrderedDict()
         self._unknown_until: OrderedDict[str, float] = OrderedDict()
         self._changes = 0
@@ -113,12 +113,12 @@ class Instances:
     def _remember(self, instance_id: str, found: Instance | None) -> None:
         if found:
             self._known[instance_id] = found
-            if len(self._known) > self._most:
+            if len(self._known) > self._max_count:
                 self._known.popitem(last=False)
-        elif len(instance_id) <= _LONGEST_UNKNOWN:
+        elif len(instance_id) <= _MAX_UNKNOWN_LENGTH:
             self._unknown_until[instance_id] = self._seconds() + _UNKNOWN_SECONDS
             self._unknown_until.move_to_end(instance_id)
-            if len(self._unknown_until) > _MOST_UNKNOWN:
+            if len(self._unknown_until) > _MAX_UNKNOWN:
                 self._unknown_until.popitem(last=False)
 
     def _forget_instance(self, instance_id: str) -> None:

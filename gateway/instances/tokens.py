@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.errors import InvalidSettings
-from gateway.random import RandomBytes
+from gateway.randomness import RandomBytes
 
 _ID_BYTES = 16
 _NONCE_BYTES = 12

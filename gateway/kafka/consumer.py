@@ -44,7 +44,7 @@ _OFFSETS = query("kafka", "offsets")
 _RECORDS_AT_ONCE = 200
 _WAIT_MS = 500
 _PAUSE_SECONDS = 1.0
-_LONGEST_KEY = 255
+_MAX_KEY_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +247,8 @@ def _key(record: ConsumerRecord, event: Mapping[str, Any]) -> IdempotencyKey:
     """The event's own id; where it has none, its place in the topic."""
     headers = {name.lower(): value for name, value in record.headers}
     own = headers.get("id", b"").decode("utf-8", "replace") or str(event.get("id") or "")
-    if "\x00" in own or len(own) > _LONGEST_KEY:
-        raise InvalidRequest(f"id: must be at most {_LONGEST_KEY} characters")
+    if "\x00" in own or len(own) > _MAX_KEY_LENGTH:
+        raise InvalidRequest(f"id: must be at most {_MAX_KEY_LENGTH} characters")
     place = f"{record.topic}:{record.partition}:{record.offset}"
     digest = hashlib.sha256(orjson.dumps([event.get("type"), event.get("message")]))
     return IdempotencyKey(own or place, digest.digest())

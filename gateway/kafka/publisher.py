@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
-from gateway.bells import ringing
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.database.queries import query
@@ -15,6 +14,7 @@ from gateway.errors import DatabaseUnavailable, NotFound
 from gateway.kafka.connection import Brokers, find_accounts
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
+from gateway.wakeups import waking
 from gateway.webhooks.stream import READ_EVENTS, Cursor, StreamedEvent, follow
 
 _HOLD_ROADS = query("kafka", "hold_roads")
@@ -75,21 +75,21 @@ class Publisher:
         self._node_id, self._days = node_id, days
         self._new_producer = producer or new_producer
         self._producer: AIOKafkaProducer | None = None
-        self._bell = asyncio.Event()
+        self._wakeup = asyncio.Event()
         self._renew_at, self._ids = 0.0, list[str]()
 
-    def look_again(self) -> None:
+    def wake(self) -> None:
         """Something may have been told."""
-        self._bell.set()
+        self._wakeup.set()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         try:
-            async with ringing(self._bell, when=stopping):
+            async with waking(self._wakeup, when=stopping):
                 while not stopping.is_set():
-                    self._bell.clear()
+                    self._wakeup.clear()
                     more = await self._try_round()
                     if not more:
-                        await self._clock.wait(self._bell, _REST_SECONDS)
+                        await self._clock.wait(self._wakeup, _REST_SECONDS)
         finally:
             await self._drop_producer()
 
@@ -125,7 +125,7 @@ class Publisher:
             account_ids=[road.account_id for road in roads],
             transaction_ids=[road.transaction_id for road in roads],
             sequences=[road.sequence for road in roads],
-            most=_PAGE,
+            max_count=_PAGE,
         )
         if not events:
             return False
@@ -145,9 +145,9 @@ class Publisher:
             if self._producer is None:
                 self._producer = self._new_producer(self._brokers)
                 await self._producer.start()
-            under_way = [await self._send(self._producer, event) for event in events]
+            in_flight = [await self._send(self._producer, event) for event in events]
             await self._producer.flush()
-            for sent in under_way:
+            for sent in in_flight:
                 if sent is not None:
                     await sent
 

@@ -30,10 +30,10 @@ from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 from gateway.contract.media import MediaFile, MediaKind
 from gateway.media.spooling import BadFile
 
-_MOST_PIXELS = 50_000_000
+_MAX_PIXELS = 50_000_000
 _STICKER_PIXELS = 512
-_MOST_STICKER_BYTES = {False: 100 * 1024, True: 500 * 1024}  # moving or not
-_MOST_FRAMES = 300
+_MAX_STICKER_BYTES = {False: 100 * 1024, True: 500 * 1024}  # moving or not
+_MAX_FRAMES = 300
 _THUMBNAIL_PIXELS = 100
 _LINK_IMAGE_PIXELS = 640
 _QUALITY = 85
@@ -52,7 +52,7 @@ def begin_process() -> None:
     """Prepares a converting process: it is deaf to Ctrl-C, and ends when the gateway does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    Image.MAX_IMAGE_PIXELS = _MOST_PIXELS
+    Image.MAX_IMAGE_PIXELS = _MAX_PIXELS
 
 
 def _end_with_parent() -> None:
@@ -142,8 +142,8 @@ def _flat(image: Image.Image) -> Image.Image:
     if not upright.has_transparency_data:
         return upright.convert("RGB")
     layer = upright.convert("RGBA")
-    ground = Image.new("RGBA", layer.size, "white")
-    return Image.alpha_composite(ground, layer).convert("RGB")
+    node = Image.new("RGBA", layer.size, "white")
+    return Image.alpha_composite(node, layer).convert("RGB")
 
 
 def _thumbnail(image: Image.Image, pixels: int) -> bytes:
@@ -161,7 +161,7 @@ def _sticker(file: MediaFile, folder: Path) -> MediaFile:
         fits = (
             image.format == "WEBP"
             and image.size == (_STICKER_PIXELS, _STICKER_PIXELS)
-            and file.size_bytes <= _MOST_STICKER_BYTES[moving]
+            and file.size_bytes <= _MAX_STICKER_BYTES[moving]
         )
         if not fits:
             path = folder / "sticker.webp"
@@ -175,7 +175,7 @@ def _write_sticker(image: Image.Image, path: Path, *, moving: bool) -> None:
     for frame in ImageSequence.Iterator(image):
         frames.append(_squared(frame))
         milliseconds.append(int(frame.info.get("duration", 100)) or 100)
-        if not moving or len(frames) == _MOST_FRAMES:
+        if not moving or len(frames) == _MAX_FRAMES:
             break
     for quality in (80, 60, 40, 20):
         options = (
@@ -184,7 +184,7 @@ def _write_sticker(image: Image.Image, path: Path, *, moving: bool) -> None:
             else {}
         )
         frames[0].save(path, "WEBP", quality=quality, method=4, **options)
-        if path.stat().st_size <= _MOST_STICKER_BYTES[moving]:
+        if path.stat().st_size <= _MAX_STICKER_BYTES[moving]:
             return
     if moving:
         raise BadFile("is too long for a moving sticker")

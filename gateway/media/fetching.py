@@ -14,8 +14,8 @@ from gateway.errors import AddressRefused, TryAgainLater
 from gateway.media.spooling import BadFile, Spooled, SpoolFile, too_large
 from gateway.public_address import AddressPolicy, pinned
 
-_MOST_REDIRECTS = 5
-_MOST_CONNECTIONS = 512
+_MAX_REDIRECTS = 5
+_MAX_CONNECTIONS = 512
 _SILENCE_SECONDS = 15.0
 _PASSING: Final = frozenset(
     {
@@ -46,7 +46,7 @@ class Fetcher:
             trust_env=False,
             timeout=httpx.Timeout(_SILENCE_SECONDS, pool=timeout_seconds),
             # No connection outlives its request: it was made for a name, and is kept by address.
-            limits=httpx.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=0),
+            limits=httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=0),
             headers={"User-Agent": "gateway-media", "Accept-Encoding": "identity"},
         )
 
@@ -63,7 +63,7 @@ class Fetcher:
         url: str,
         path: Path,
         *,
-        most_bytes: int,
+        max_bytes: int,
         timeout_seconds: float | None = None,
         cut: bool = False,
     ) -> Fetched:
@@ -77,7 +77,7 @@ class Fetcher:
         try:
             async with asyncio.timeout(limit):
                 async with self._answer(url) as response:
-                    return await _save(response, path, most_bytes=most_bytes, cut=cut)
+                    return await _save(response, path, max_bytes=max_bytes, cut=cut)
         except TimeoutError:
             raise TryAgainLater(f"the file was not there within {limit:g} seconds") from None
         except (httpx.TransportError, OSError) as error:
@@ -87,7 +87,7 @@ class Fetcher:
 
     @asynccontextmanager
     async def _answer(self, url: str) -> AsyncIterator[httpx.Response]:
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(_MAX_REDIRECTS + 1):
             response = await self._ask(url)
             try:
                 if response.status_code not in _REDIRECTS or "location" not in response.headers:
@@ -98,7 +98,7 @@ class Fetcher:
                 url = str(httpx.URL(url).join(response.headers["location"]))
             finally:
                 await response.aclose()
-        raise BadFile(f"redirects more than {_MOST_REDIRECTS} times")
+        raise BadFile(f"redirects more than {_MAX_REDIRECTS} times")
 
     async def _ask(self, url: str) -> httpx.Response:
         with _refusals_named():
@@ -130,14 +130,14 @@ def _check_status(status: int) -> None:
         raise BadFile(f"cannot be fetched: its server answered {status}")
 
 
-async def _save(response: httpx.Response, path: Path, *, most_bytes: int, cut: bool) -> Fetched:
+async def _save(response: httpx.Response, path: Path, *, max_bytes: int, cut: bool) -> Fetched:
     announced = response.headers.get("content-length", "")
-    if not cut and announced.isdigit() and int(announced) > most_bytes:
-        raise too_large(most_bytes)
+    if not cut and announced.isdigit() and int(announced) > max_bytes:
+        raise too_large(max_bytes)
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise BadFile("comes compressed, although that was not asked for")
-    with SpoolFile(path, most_bytes=most_bytes) as file:
-        room = most_bytes
+    with SpoolFile(path, max_bytes=max_bytes) as file:
+        room = max_bytes
         async for piece in response.aiter_raw():
             file.write(piece[:room] if cut else piece)
             room -= len(piece)

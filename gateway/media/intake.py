@@ -56,19 +56,19 @@ def is_url(text: str) -> bool:
 def _bytes_of(named: NamedFile, lifted: Mapping[str, Spooled | BadFile], path: Path) -> Spooled:
     file = lifted.get(named.text)
     if file is None:
-        file = decoded(named.text, path, named.mark.most_bytes)
+        file = decoded(named.text, path, named.mark.max_bytes)
     if isinstance(file, BadFile):
         raise file
-    if file.size_bytes > named.mark.most_bytes:
-        raise too_large(named.mark.most_bytes)
+    if file.size_bytes > named.mark.max_bytes:
+        raise too_large(named.mark.max_bytes)
     return file
 
 
-def decoded(text: str, path: Path, most_bytes: int) -> Spooled:
+def decoded(text: str, path: Path, max_bytes: int) -> Spooled:
     """The file that base64, or a `data:` URI, says; raises BadFile where it says none."""
     if not text.isascii():
         raise BadFile("must be a URL or base64")
-    with SpoolFile(path, most_bytes=most_bytes) as file:
+    with SpoolFile(path, max_bytes=max_bytes) as file:
         base64 = Base64File(file)
         try:
             base64.feed(text.encode())

@@ -37,9 +37,9 @@ class Pictures:
         async with self._spool.folder() as folder:
             path = folder / "original"
             if is_url(source):
-                file = (await self._fetcher.fetch(source, path, most_bytes=_MARK.most_bytes)).file
+                file = (await self._fetcher.fetch(source, path, max_bytes=_MARK.max_bytes)).file
             else:
-                file = await asyncio.to_thread(decoded, source, path, _MARK.most_bytes)
+                file = await asyncio.to_thread(decoded, source, path, _MARK.max_bytes)
             mime_type = await asyncio.to_thread(type_of, file.path)
             picture = MediaFile(file.path, mime_type, file.size_bytes, file.sha256)
             ready = await self._converter.convert(picture, _MARK.kind, folder)

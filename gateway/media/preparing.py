@@ -109,7 +109,7 @@ class Preparer:
 
     async def _read(self, text: str, mark: MediaField, path: Path) -> Spooled:
         if not text.startswith(REFERENCE):
-            return (await self._fetcher.fetch(text, path, most_bytes=mark.most_bytes)).file
+            return (await self._fetcher.fetch(text, path, max_bytes=mark.max_bytes)).file
         kept = await self._store.copy_to(text.removeprefix(REFERENCE), path)
         if kept is None:
             raise BadFile("is no longer stored")

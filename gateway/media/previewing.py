@@ -10,9 +10,9 @@ from gateway.contract.media import Preview
 from gateway.media.fetching import Fetcher
 from gateway.media.spooling import BadFile
 
-_MOST_PAGE_BYTES = 512 * 1024
+_MAX_PAGE_BYTES = 512 * 1024
 _PAGE_SECONDS = 5.0
-_LONGEST_TITLE, _LONGEST_DESCRIPTION = 300, 1_000
+_MAX_TITLE_LENGTH, _MAX_DESCRIPTION_LENGTH = 300, 1_000
 
 
 async def read_page(fetcher: Fetcher, url: str, folder: Path) -> tuple[Preview, str | None]:
@@ -25,7 +25,7 @@ async def read_page(fetcher: Fetcher, url: str, folder: Path) -> tuple[Preview, 
     page = await fetcher.fetch(
         url,
         folder / "page",
-        most_bytes=_MOST_PAGE_BYTES,
+        max_bytes=_MAX_PAGE_BYTES,
         timeout_seconds=_PAGE_SECONDS,
         cut=True,
     )
@@ -50,7 +50,7 @@ def _read(path: Path, url: str, base: str) -> tuple[Preview, str | None]:
     image = said('meta[property="og:image"]', 'meta[name="twitter:image"]')
     preview = Preview(
         url,
-        title and title[:_LONGEST_TITLE],
-        description and description[:_LONGEST_DESCRIPTION],
+        title and title[:_MAX_TITLE_LENGTH],
+        description and description[:_MAX_DESCRIPTION_LENGTH],
     )
     return preview, image and urljoin(base, image)

@@ -12,7 +12,7 @@ from gateway.media.sniffing import extension_of
 from gateway.media.spooling import Spool, Spooled, SpoolFile
 from gateway.media.storing import MediaStore
 
-_MOST_BYTES = MediaField("document").most_bytes
+_MAX_BYTES = MediaField("document").max_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,9 @@ class Receiver:
     async def _read(self, source: str | Callable[[], AsyncIterator[bytes]], path: Path) -> Spooled:
         if isinstance(source, str):
             if is_url(source):
-                return (await self._fetcher.fetch(source, path, most_bytes=_MOST_BYTES)).file
-            return decoded(source, path, _MOST_BYTES)
-        with SpoolFile(path, most_bytes=_MOST_BYTES) as file:
+                return (await self._fetcher.fetch(source, path, max_bytes=_MAX_BYTES)).file
+            return decoded(source, path, _MAX_BYTES)
+        with SpoolFile(path, max_bytes=_MAX_BYTES) as file:
             async for piece in source():
                 file.write(piece)
             return file.finish()

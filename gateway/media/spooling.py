@@ -16,7 +16,7 @@ from typing import IO, Self
 from gateway.errors import GatewayError
 
 _WHITESPACE = b" \t\r\n"
-_LONGEST_HEADER_BYTES = 1_024
+_MAX_HEADER_BYTES = 1_024
 _STALE_SECONDS = 24 * 3600.0
 
 
@@ -36,8 +36,8 @@ class Spooled:
 class SpoolFile:
     """A file being written; without `finish` it is gone at the end of the block."""
 
-    def __init__(self, path: Path, *, most_bytes: int | None = None) -> None:
-        self.path, self._most_bytes = path, most_bytes
+    def __init__(self, path: Path, *, max_bytes: int | None = None) -> None:
+        self.path, self._max_bytes = path, max_bytes
         self._file: IO[bytes] = path.open("wb")
         self._digest = hashlib.sha256()
         self._size = 0
@@ -49,8 +49,8 @@ class SpoolFile:
             BadFile: the file is larger than it may be.
         """
         self._size += len(piece)
-        if self._most_bytes is not None and self._size > self._most_bytes:
-            raise too_large(self._most_bytes)
+        if self._max_bytes is not None and self._size > self._max_bytes:
+            raise too_large(self._max_bytes)
         self._digest.update(piece)
         self._file.write(piece)
 
@@ -136,14 +136,14 @@ class Spool:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def too_large(most_bytes: int) -> BadFile:
-    return BadFile(f"is larger than {most_bytes // (1024 * 1024)} MiB")
+def too_large(max_bytes: int) -> BadFile:
+    return BadFile(f"is larger than {max_bytes // (1024 * 1024)} MiB")
 
 
 def _without_header(piece: bytes) -> bytes:
     if piece[:5].lower() != b"data:":
         return piece
-    header, comma, rest = piece[:_LONGEST_HEADER_BYTES].partition(b",")
+    header, comma, rest = piece[:_MAX_HEADER_BYTES].partition(b",")
     if not comma or not header.rstrip().lower().endswith(b";base64"):
         raise BadFile("must hold base64 after data:<type>;base64,")
-    return rest + piece[_LONGEST_HEADER_BYTES:]
+    return rest + piece[_MAX_HEADER_BYTES:]

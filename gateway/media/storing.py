@@ -31,12 +31,12 @@ _STILL_KEPT = query("media", "still_kept")
 _FORGET_LEFTOVER = query("media", "forget_leftover")
 
 REFERENCE = "media:"
-_MOST_PUTS = 4
+_MAX_PUTS = 4
 _PART_BYTES = 5 * 1024 * 1024  # the smallest that S3 takes
 _LOCAL_PART_BYTES = 1024 * 1024
 _READ_BYTES = 256 * 1024
 _ROWS_AT_ONCE = 500
-_LEAST_FREE_BYTES = 100 * 1024 * 1024
+_MIN_FREE_BYTES = 100 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class MediaStore:
         self._database, self._objects, self._spool = database, objects, spool
         self._retention_days = retention_days
         # One part of each is in memory.
-        self._puts = asyncio.Semaphore(_MOST_PUTS)
+        self._puts = asyncio.Semaphore(_MAX_PUTS)
 
     async def keep(self, instance_id: str, file: Spooled, *, file_name: str | None = None) -> Kept:
         """Stores the file, or only its row where the bytes are there already."""
@@ -131,7 +131,7 @@ class MediaStore:
             return str(error)
         if folder := _folder(self._objects):
             usage = await asyncio.to_thread(shutil.disk_usage, folder)
-            if usage.free < _LEAST_FREE_BYTES:
+            if usage.free < _MIN_FREE_BYTES:
                 return "less than 100 MiB are free"
         return None
 
@@ -139,10 +139,10 @@ class MediaStore:
         """Forgets what is past its time, and deletes what nobody keeps."""
         await asyncio.to_thread(self._spool.clear_stale)
         while True:
-            looked_at = await self._database.fetch_one(_Count, _EXPIRE, most=_ROWS_AT_ONCE)
+            looked_at = await self._database.fetch_one(_Count, _EXPIRE, max_count=_ROWS_AT_ONCE)
             if looked_at is None or looked_at.count < _ROWS_AT_ONCE:
                 break
-        while leftovers := await self._database.fetch_all(_Id, _LEFTOVERS, most=_ROWS_AT_ONCE):
+        while leftovers := await self._database.fetch_all(_Id, _LEFTOVERS, max_count=_ROWS_AT_ONCE):
             for leftover in leftovers:
                 await self._delete(leftover.id)
 

@@ -15,10 +15,10 @@ from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable, InvalidSettings, StartRefused
 from gateway.providers import load_provider
 from gateway.runtime.finding import Finding
-from gateway.runtime.offer import offer_of, offered_providers
 from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress
 from gateway.runtime.provider_checks import check_providers, surroundings_of
+from gateway.runtime.provider_selection import enabled_providers, provider_selection_of
 from gateway.runtime.public_url import public_url_warning
 from gateway.runtime.secret_check import find_secret_problem
 from gateway.settings import Settings
@@ -27,7 +27,7 @@ _LIST_APPLIED = query("migrations", "list_applied")
 _PROVIDERS_IN_USE = query("instances", "providers_in_use")
 
 _OLDEST_POSTGRES = 14
-_LEAST_FREE_BYTES = 512 * 1024**2
+_MIN_FREE_BYTES = 512 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _data_dir(folder: Path) -> Finding:
         )
     free = shutil.disk_usage(nearest).free
     megabytes = free // 1024**2
-    if free < _LEAST_FREE_BYTES:
+    if free < _MIN_FREE_BYTES:
         return Finding(
             "data folder",
             f"only {megabytes} MB are left on the disk of {folder}",
@@ -94,7 +94,7 @@ def _data_dir(folder: Path) -> Finding:
 
 def _providers(settings: Settings, environment: Mapping[str, str]) -> list[Finding]:
     found = []
-    names = offered_providers(settings)
+    names = enabled_providers(settings)
     if not names:
         found.append(
             Finding(
@@ -104,7 +104,7 @@ def _providers(settings: Settings, environment: Mapping[str, str]) -> list[Findi
             )
         )
     try:
-        offer_of(settings)
+        provider_selection_of(settings)
     except InvalidSettings as error:
         found.append(Finding("providers", str(error), "set GATEWAY_PROVIDER to one that is there"))
     for name in names:
@@ -219,7 +219,7 @@ async def _secret(settings: Settings, connection: AsyncConnection) -> Finding:
 
 
 def _stranded(settings: Settings, in_use: Sequence[_InUse]) -> Finding:
-    offered = offered_providers(settings)
+    offered = enabled_providers(settings)
     stranded = [row for row in in_use if row.provider not in offered]
     if not stranded:
         return Finding("instances", "the provider of each is there")

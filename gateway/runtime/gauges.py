@@ -18,7 +18,7 @@ _STUCK_HEADS = query("gauges", "stuck_heads")
 
 _LOOK_EVERY_SECONDS = 15.0
 _LOOP_PROBE_SECONDS = 0.25
-_LONGEST_OUTBOX_LAG_SECONDS = 300.0
+_MAX_OUTBOX_LAG_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Gauges:
 
     async def outbox_lag(self) -> str | None:
         """What /ready says of the callbacks."""
-        if self._outbox_lag_seconds <= _LONGEST_OUTBOX_LAG_SECONDS:
+        if self._outbox_lag_seconds <= _MAX_OUTBOX_LAG_SECONDS:
             return None
         return f"callbacks have been due for {self._outbox_lag_seconds:.0f} seconds"
 

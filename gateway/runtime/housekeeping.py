@@ -13,11 +13,11 @@ from gateway.observability.logging import logger
 
 _TAKE = query("chores", "take")
 
-_SHORTEST_REST_SECONDS = 1.0
+_MIN_REST_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Chore:
+class MaintenanceTask:
     """Work that may be cut off anywhere and done twice without harm."""
 
     name: str
@@ -29,29 +29,29 @@ class Housekeeping:
     """Part of the service."""
 
     def __init__(
-        self, database: Database, clock: Clock, chores: Sequence[Chore], *, node_id: str
+        self, database: Database, clock: Clock, tasks: Sequence[MaintenanceTask], *, node_id: str
     ) -> None:
         self._database, self._clock, self._node_id = database, clock, node_id
-        self._chores = chores
+        self._tasks = tasks
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        next_look = dict.fromkeys(self._chores, 0.0)
+        next_look = dict.fromkeys(self._tasks, 0.0)
         while not stopping.is_set():
             now = self._clock.monotonic_seconds()
-            for chore in self._chores:
-                if next_look[chore] <= now and not stopping.is_set():
-                    next_look[chore] = now + chore.every_seconds
-                    await self._do(chore)
+            for task in self._tasks:
+                if next_look[task] <= now and not stopping.is_set():
+                    next_look[task] = now + task.every_seconds
+                    await self._do(task)
             rest = min(next_look.values()) - self._clock.monotonic_seconds()
-            await self._clock.wait(stopping, max(_SHORTEST_REST_SECONDS, rest))
+            await self._clock.wait(stopping, max(_MIN_REST_SECONDS, rest))
 
-    async def _do(self, chore: Chore) -> None:
+    async def _do(self, task: MaintenanceTask) -> None:
         try:
             if await self._database.execute(
-                _TAKE, name=chore.name, node_id=self._node_id, seconds=chore.every_seconds
+                _TAKE, name=task.name, node_id=self._node_id, seconds=task.every_seconds
             ):
-                await chore.work()
+                await task.work()
         except DatabaseUnavailable as error:
-            logger.warning("chore_waits_for_database", chore=chore.name, error=str(error))
+            logger.warning("chore_waits_for_database", task=task.name, error=str(error))
         except Exception as error:  # noqa: BLE001 - one chore must not keep the others from being done
-            report_error(error, component=f"chore {chore.name}")
+            report_error(error, component=f"chore {task.name}")

@@ -7,7 +7,7 @@ from typing import Self
 
 from obstore.store import ObjectStore
 
-from gateway.api.media import Shelf
+from gateway.api.media import MediaRouteContext
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.media.converting import Converter
@@ -33,7 +33,7 @@ class Media:
     preparer: Preparer
     receiver: Receiver
     pictures: Pictures
-    shelf: Shelf
+    media_context: MediaRouteContext
     fetcher: Fetcher
     converter: Converter
     sweeper: Sweeper
@@ -60,7 +60,7 @@ class Media:
             preparer=Preparer(store, fetcher, converter, spool),
             receiver=Receiver(store, fetcher, links, base_url_of, spool),
             pictures=Pictures(fetcher, converter, spool),
-            shelf=Shelf(store, links),
+            media_context=MediaRouteContext(store, links),
             fetcher=fetcher,
             converter=converter,
             sweeper=Sweeper(store, clock),

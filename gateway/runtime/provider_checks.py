@@ -11,8 +11,8 @@ from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import InvalidSettings, StartRefused
 from gateway.providers import load_provider
 from gateway.runtime.finding import Finding
-from gateway.runtime.offer import offer_of, offered_providers
-from gateway.sessions.provider import Provider, Surroundings
+from gateway.runtime.provider_selection import enabled_providers, provider_selection_of
+from gateway.sessions.provider import Provider, ProviderContext
 from gateway.sessions.reachability import network_fault
 from gateway.settings import Settings
 
@@ -21,10 +21,10 @@ _NOWHERE = "postgresql://"
 
 def surroundings_of(
     name: str, settings: Settings, environment: Mapping[str, str], url: str = _NOWHERE
-) -> Surroundings:
+) -> ProviderContext:
     """What an engine is started with that is only looked at: it has no pool."""
     clock = Clock()
-    return Surroundings(
+    return ProviderContext(
         environment=environment,
         data_dir=settings.data_dir,
         clock=clock,
@@ -42,7 +42,7 @@ async def check_providers(
     machine for development may be cut off from WhatsApp.
     """
     needed = {*in_use, _default_of(settings)}
-    for name in offered_providers(settings):
+    for name in enabled_providers(settings):
         provider = load_provider(name)
         if finding := await _store(provider, surroundings_of(name, settings, environment, url)):
             yield finding
@@ -52,15 +52,15 @@ async def check_providers(
 
 def _default_of(settings: Settings) -> str | None:
     try:
-        return offer_of(settings).default
+        return provider_selection_of(settings).default
     except InvalidSettings:  # which is a finding of its own
         return None
 
 
-async def _store(provider: Provider, surroundings: Surroundings) -> Finding | None:
+async def _store(provider: Provider, provider_context: ProviderContext) -> Finding | None:
     subject = f"store of {provider.name}"
     try:
-        opened = await provider.try_store(surroundings)
+        opened = await provider.try_store(provider_context)
     except StartRefused as error:
         reason = str(error).rstrip(".")
         return Finding(subject, reason, "correct what the sentence names, and look again")

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from gateway.random import RandomBytes
+from gateway.randomness import RandomBytes
 from gateway.runtime.data_dir import data_dir_errors_named
 from gateway.settings import Settings
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 
 from gateway.errors import GatewayError
 from gateway.observability.logging import logger
-from gateway.runtime.stages import Stages
+from gateway.runtime.supervisor import Supervisor
 from gateway.runtime.wiring import Gateway
 
 
@@ -44,14 +44,14 @@ async def run_service(
 async def run_until(gateway: Gateway, stopping: asyncio.Event, *, drain_seconds: float) -> None:
     """The same without signals."""
     async with asyncio.timeout(None) as deadline, asyncio.TaskGroup() as group:
-        stages = Stages(group)
-        starting = group.create_task(gateway.start(stages), name="start")
+        supervisor = Supervisor(group)
+        starting = group.create_task(gateway.start(supervisor), name="start")
         await stopping.wait()
         logger.info("stopping")
         deadline.reschedule(asyncio.get_running_loop().time() + drain_seconds)
         starting.cancel()
         await asyncio.wait({starting})
-        await stages.stop()
+        await supervisor.stop()
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> GatewayError:

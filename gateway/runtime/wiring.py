@@ -30,33 +30,33 @@ from gateway.media.pictures import Pictures
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.providers import load_provider
-from gateway.random import Stock
+from gateway.randomness import RandomBuffer
 from gateway.runtime.callbacks import build_callbacks
 from gateway.runtime.data_dir import data_dir_errors_named
 from gateway.runtime.demo import ensure_demo
 from gateway.runtime.development import leave_development_settings
-from gateway.runtime.garbage import spare_the_collector
 from gateway.runtime.gauges import Gauges, LoopProbe
-from gateway.runtime.ground import Ground
+from gateway.runtime.gc_tuning import freeze_startup_objects
 from gateway.runtime.http_server import HttpServer
 from gateway.runtime.media import Media
-from gateway.runtime.offer import offered_providers
+from gateway.runtime.node_context import NodeContext
+from gateway.runtime.operation_wiring import build_services
 from gateway.runtime.postgres import embedded_postgres
 from gateway.runtime.progress import Progress
+from gateway.runtime.provider_selection import enabled_providers
 from gateway.runtime.public_url import public_url_warning
 from gateway.runtime.queue import build_queue
-from gateway.runtime.rooms import build_services
 from gateway.runtime.secret import secrets_of
 from gateway.runtime.secret_check import require_secret_that_fits
 from gateway.runtime.sessions import build_sessions
-from gateway.runtime.stages import Floor, Stages
+from gateway.runtime.supervisor import Stage, Supervisor
 from gateway.sessions.node_lock import NodeLock
-from gateway.sessions.provider import Engine, Surroundings
-from gateway.sessions.relay import RelayDesk
+from gateway.sessions.provider import Engine, ProviderContext
+from gateway.sessions.relay import RelayReceiver
 from gateway.settings import Settings
 
 _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 1.0
-_LONGEST_HOST_NAME = 30
+_MAX_HOST_NAME_LENGTH = 30
 _LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 _FIRST = (None, 1)  # who does for all workers what is done once
 
@@ -108,10 +108,10 @@ class Gateway:
             readiness=readiness,
             settings=settings,
             clock=self._clock,
-            random_bytes=Stock(os.urandom),
+            random_bytes=RandomBuffer(os.urandom),
             metrics=self._metrics,
             further_routes=[
-                media_route(lambda: self._media.shelf if self._media else None),
+                media_route(lambda: self._media.media_context if self._media else None),
                 provider_route(self._provider_table),
                 *([metrics_route(self._metrics)] if settings.metrics_on_public else ()),
                 *(docs_routes() if settings.docs else ()),
@@ -128,9 +128,9 @@ class Gateway:
             if self._role.serves
             else None
         )
-        self._relay_desk: RelayDesk | None = None
+        self._relay_receiver: RelayReceiver | None = None
         self._internal_http = HttpServer(
-            build_internal_app(self._metrics, readiness, lambda: self._relay_desk),
+            build_internal_app(self._metrics, readiness, lambda: self._relay_receiver),
             host=settings.internal_host,
             port=_internal_port(settings, worker),
             drain_seconds=settings.drain_seconds,
@@ -143,12 +143,12 @@ class Gateway:
         host = _LOOPBACK_OF.get(self._settings.host, self._settings.host)
         return url_of(host, self._http.port if self._http else self._settings.port)
 
-    async def start(self, stages: Stages) -> None:
+    async def start(self, supervisor: Supervisor) -> None:
         """Starts everything, from the bottom up; the HTTP edge first of all, not ready yet."""
         if self._http:
-            stages.start(Floor.EDGES, {"http": self._http})
-        stages.start(Floor.DATABASE, {"internal http": self._internal_http})
-        url = await self._postgres(stages)
+            supervisor.start(Stage.EDGES, {"http": self._http})
+        supervisor.start(Stage.DATABASE, {"internal http": self._internal_http})
+        url = await self._postgres(supervisor)
         await self._prepare_database(url)
         database = Database(
             url,
@@ -156,7 +156,7 @@ class Gateway:
             prepare=self._settings.prepares_statements(),
         )
         await database.open()
-        stages.start(Floor.DATABASE, {"database": database})
+        supervisor.start(Stage.DATABASE, {"database": database})
         notifications = Notifications(self._settings.direct_database_url or url, self._clock)
         instances = Instances(database)
         instances.listen(notifications)
@@ -174,13 +174,13 @@ class Gateway:
             base_url_of=base_urls.find,
             secrets=secrets,
         )
-        stages.start(Floor.BATCHES, {"media": self._media})
+        supervisor.start(Stage.BATCHES, {"media": self._media})
         node_id = self._node_id()
         lock = NodeLock(self._settings.data_dir / "nodes", node_id)
         engines = self._engines(database, notifications, self._media.pictures, url, lock)
-        ground = Ground(
+        node = NodeContext(
             settings=self._settings,
-            stages=stages,
+            supervisor=supervisor,
             clock=self._clock,
             uniform=self._random.uniform,
             metrics=self._metrics,
@@ -196,12 +196,12 @@ class Gateway:
             node_lock=lock,
             internal_address=self._internal_address(),
         )
-        callbacks = build_callbacks(ground)
-        sessions = build_sessions(ground, callbacks.told)
-        queue = build_queue(ground, sessions, callbacks.told)
-        self._services = build_services(ground, callbacks, sessions, queue)
-        self._relay_desk = sessions.relay_desk
-        stages.start(Floor.DATABASE, {"notifications": notifications})
+        callbacks = build_callbacks(node)
+        sessions = build_sessions(node, callbacks.told)
+        queue = build_queue(node, sessions, callbacks.told)
+        self._services = build_services(node, callbacks, sessions, queue)
+        self._relay_receiver = sessions.relay_receiver
+        supervisor.start(Stage.DATABASE, {"notifications": notifications})
         gauges = Gauges(
             database,
             self._metrics,
@@ -209,8 +209,8 @@ class Gateway:
             pace_max_seconds=self._settings.pace_max_seconds,
         )
         self._metrics.watch_pool(database.pool.get_stats)
-        stages.start(
-            Floor.SENDERS, {"gauges": gauges, "loop probe": LoopProbe(self._metrics, self._clock)}
+        supervisor.start(
+            Stage.SENDERS, {"gauges": gauges, "loop probe": LoopProbe(self._metrics, self._clock)}
         )
         await self._welcome(database)
         self._checks = {
@@ -221,10 +221,10 @@ class Gateway:
             "media storage": self._media.store.complaint,
         }
         self._mount_providers(engines, instances)
-        spare_the_collector()
+        freeze_startup_objects()
         logger.info("ready", address=self.base_url)
 
-    async def _postgres(self, stages: Stages) -> str:
+    async def _postgres(self, supervisor: Supervisor) -> str:
         if self._worker is None:  # else the parent did
             leave_development_settings(self._settings)
         if self._settings.database_url:
@@ -232,7 +232,7 @@ class Gateway:
         self._phase = "starting the embedded Postgres"
         embedded = embedded_postgres(self._settings, self._progress)
         await embedded.start()
-        stages.start(Floor.POSTGRES, {"postgres": embedded})
+        supervisor.start(Stage.POSTGRES, {"postgres": embedded})
         return embedded.url
 
     async def _prepare_database(self, url: str) -> None:
@@ -265,7 +265,7 @@ class Gateway:
     ) -> dict[str, Engine]:
         return {
             name: load_provider(name).start(
-                Surroundings(
+                ProviderContext(
                     environment=self._environment,
                     data_dir=self._settings.data_dir,
                     clock=self._clock,
@@ -279,11 +279,11 @@ class Gateway:
                     metrics=self._metrics,
                 )
             )
-            for name in offered_providers(self._settings)
+            for name in enabled_providers(self._settings)
         }
 
     def _node_id(self) -> str:
-        host = socket.gethostname()[:_LONGEST_HOST_NAME]
+        host = socket.gethostname()[:_MAX_HOST_NAME_LENGTH]
         port = (self._http or self._internal_http).port
         name = self._settings.node_name or f"{host}:{port}"
         return f"{name}/{self._worker}" if self._worker else name
@@ -323,7 +323,7 @@ class Gateway:
         *rooms, _session = self._services.answers
         return provider_table(
             catalogue(),
-            {name: load_provider(name).supports for name in offered_providers(self._settings)},
+            {name: load_provider(name).supports for name in enabled_providers(self._settings)},
             lambda operation: any(room.supports(operation) for room in rooms),
         )
 

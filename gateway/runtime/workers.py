@@ -21,7 +21,7 @@ from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress
 from gateway.settings import Settings
 
-_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0
+_FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.5, 30.0
 _STEADY_SECONDS = 60.0  # after such a life the pause is short again
 _GRACE_SECONDS = 5.0  # for what a worker does after its own drain
 _REFUSED = 2
@@ -96,7 +96,7 @@ class Workers:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stopping.wait()
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            pause = min(pause * 2, _MAX_PAUSE_SECONDS)
 
     async def _run(self, number: int) -> int:
         process = await asyncio.create_subprocess_exec(

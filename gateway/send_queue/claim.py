@@ -59,7 +59,7 @@ def _nothing_claimed() -> dict[Priority, int]:
 
 
 @dataclass(slots=True)
-class Line:
+class ClaimCursor:
     """What a worker remembers of its line between two claims.
 
     `served` is how far each lane has come, in messages divided by weight: the lane that is
@@ -132,15 +132,15 @@ class Claimer:
 
     def __init__(self, database: Database, new_uuid: Callable[[], uuid.UUID] = uuid.uuid4) -> None:
         self._database, self._new_uuid = database, new_uuid
-        self._claims = Batch[Line, Claimed | None](self._claim)
-        self._sleeps = Batch[Line, float | None](self._sleep)
+        self._claims = Batch[ClaimCursor, Claimed | None](self._claim)
+        self._sleeps = Batch[ClaimCursor, float | None](self._sleep)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._claims.run_until(stopping))
             group.create_task(self._sleeps.run_until(stopping))
 
-    async def claim(self, line: Line) -> Claimed | None:
+    async def claim(self, cursor: ClaimCursor) -> Claimed | None:
         """The head of the line, or None: empty, held, paused, or just being changed.
 
         To be called only by a worker that holds no row of the line.
@@ -148,27 +148,29 @@ class Claimer:
         Raises:
             DatabaseUnavailable: a row may have been claimed; the next call with *line* gets it.
         """
-        line.claim_id = line.claim_id or self._new_uuid()
+        cursor.claim_id = cursor.claim_id or self._new_uuid()
         try:
-            claimed = await self._claims.ask(line)
+            claimed = await self._claims.submit(cursor)
         except DatabaseUnavailable:
-            line.answer_lost = True
+            cursor.answer_lost = True
             raise
         if claimed:
-            line.remember(claimed)
+            cursor.remember(claimed)
         return claimed
 
-    async def sleep(self, line: Line) -> float | None:
+    async def sleep(self, cursor: ClaimCursor) -> float | None:
         """Marks the line idle, so that the next enqueue wakes us.
 
         Claim once more afterwards. Returns the seconds until its head is due, None if it is
         empty; both are the database's view.
         """
-        return await self._sleeps.ask(line)
+        return await self._sleeps.submit(cursor)
 
-    async def sent_today(self, instance_id: str, *, most: int) -> Day:
+    async def sent_today(self, instance_id: str, *, max_count: int) -> Day:
         """Counts no further than *most*."""
-        day = await self._database.fetch_one(Day, _SENT_TODAY, instance_id=instance_id, most=most)
+        day = await self._database.fetch_one(
+            Day, _SENT_TODAY, instance_id=instance_id, max_count=max_count
+        )
         assert day is not None
         return day
 
@@ -180,30 +182,30 @@ class Claimer:
         """Ends a hold by the daily limit, so that the queue compares with the limit again."""
         await self._database.execute(_LIFT_DAILY_LIMIT, instance_id=instance_id)
 
-    async def _claim(self, lines: list[Line]) -> Sequence[Claimed | None]:
-        lanes = [line.lanes() for line in lines]
+    async def _claim(self, cursors: list[ClaimCursor]) -> Sequence[Claimed | None]:
+        lanes = [cursor.lanes() for cursor in cursors]
         rows = await self._database.fetch_all(
             Claimed,
             _CLAIM,
-            instance_ids=[line.instance_id for line in lines],
-            epochs=[line.epoch for line in lines],
-            claim_ids=[line.claim_id for line in lines],
-            earlier_claim_ids=[claim_id for line in lines for claim_id in line.doubtful],
-            reordered=[line.reordered for line in lines],
+            instance_ids=[cursor.instance_id for cursor in cursors],
+            epochs=[cursor.epoch for cursor in cursors],
+            claim_ids=[cursor.claim_id for cursor in cursors],
+            earlier_claim_ids=[claim_id for cursor in cursors for claim_id in cursor.doubtful],
+            reordered=[cursor.reordered for cursor in cursors],
             first=[int(first) for first, _, _ in lanes],
             second=[int(second) for _, second, _ in lanes],
             third=[int(third) for _, _, third in lanes],
-            from_high=[line.claimed_up_to[Priority.HIGH] for line in lines],
-            from_normal=[line.claimed_up_to[Priority.NORMAL] for line in lines],
-            from_bulk=[line.claimed_up_to[Priority.BULK] for line in lines],
+            from_high=[cursor.claimed_up_to[Priority.HIGH] for cursor in cursors],
+            from_normal=[cursor.claimed_up_to[Priority.NORMAL] for cursor in cursors],
+            from_bulk=[cursor.claimed_up_to[Priority.BULK] for cursor in cursors],
             first_position=_FIRST_POSITION,
         )
         claimed = {row.instance_id: row for row in rows}
-        return [claimed.get(line.instance_id) for line in lines]
+        return [claimed.get(cursor.instance_id) for cursor in cursors]
 
-    async def _sleep(self, lines: list[Line]) -> Sequence[float | None]:
+    async def _sleep(self, cursors: list[ClaimCursor]) -> Sequence[float | None]:
         rows = await self._database.fetch_all(
-            _Slept, _SLEEP_LINES, instance_ids=[line.instance_id for line in lines]
+            _Slept, _SLEEP_LINES, instance_ids=[cursor.instance_id for cursor in cursors]
         )
         due = {row.instance_id: row.seconds_until_due for row in rows}
-        return [due.get(line.instance_id) for line in lines]
+        return [due.get(cursor.instance_id) for cursor in cursors]

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from gateway.bells import ringing
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.send_queue.rescue import Rescue
-from gateway.send_queue.worker import Desk, Worker
+from gateway.send_queue.worker import Worker, WorkerDependencies
 from gateway.sessions.live import Connected, LiveSession
+from gateway.wakeups import waking
 
 _PAUSE_AFTER_A_CRASH_SECONDS = 1.0
 
@@ -19,33 +19,33 @@ _PAUSE_AFTER_A_CRASH_SECONDS = 1.0
 class _Post:
     """Where the worker of one instance works."""
 
-    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     live: LiveSession | None = None
 
     def leave(self) -> None:
         self.leaving.set()
-        self.bell.set()
+        self.wakeup.set()
 
 
 class Coordinator:
     """Part of the service."""
 
-    def __init__(self, connected: Connected, desk: Desk, rescue: Rescue) -> None:
-        self._connected, self._desk, self._rescue = connected, desk, rescue
+    def __init__(self, connected: Connected, deps: WorkerDependencies, rescue: Rescue) -> None:
+        self._connected, self._deps, self._rescue = connected, deps, rescue
         self._posts: dict[str, _Post] = {}
 
     def wake(self, instance_ids: Collection[str]) -> None:
         """There may be something to claim in these lines."""
         for instance_id in instance_ids:
             if post := self._posts.get(instance_id):
-                post.bell.set()
+                post.wakeup.set()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         changes = self._connected.watch()
-        async with asyncio.TaskGroup() as workers, ringing(changes.bell, when=stopping):
+        async with asyncio.TaskGroup() as workers, waking(changes.wakeup, when=stopping):
             while not stopping.is_set():
-                await changes.bell.wait()
+                await changes.wakeup.wait()
                 for instance_id in changes.take():
                     self._follow(instance_id, workers, stopping)
             for post in self._posts.values():
@@ -72,8 +72,8 @@ class Coordinator:
             post.live = live
             try:
                 with live.in_use():
-                    await self._rescue.settle(live)
-                    await Worker(live, self._desk, post.bell).run_until(post.leaving)
+                    await self._rescue.process(live)
+                    await Worker(live, self._deps, post.wakeup).run_until(post.leaving)
             except DatabaseUnavailable as error:
                 logger.warning(
                     "database_unavailable",
@@ -81,8 +81,8 @@ class Coordinator:
                     instance_id=instance_id,
                     error=str(error),
                 )
-                await self._desk.clock.wait(post.leaving, _PAUSE_AFTER_A_CRASH_SECONDS)
+                await self._deps.clock.wait(post.leaving, _PAUSE_AFTER_A_CRASH_SECONDS)
             except Exception as error:  # noqa: BLE001 - one line must not take the others down
                 report_error(error, component="worker", instance_id=instance_id)
-                await self._desk.clock.wait(post.leaving, _PAUSE_AFTER_A_CRASH_SECONDS)
+                await self._deps.clock.wait(post.leaving, _PAUSE_AFTER_A_CRASH_SECONDS)
         del self._posts[instance_id]

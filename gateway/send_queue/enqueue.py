@@ -11,7 +11,7 @@ from typing import Final
 import tenacity
 from psycopg import AsyncConnection, DataError, IntegrityError, OperationalError
 
-from gateway.batching import NOT_NOW, Batch, NotNow
+from gateway.batching import NEXT_FLUSH, Batch, NextFlush
 from gateway.clock import Clock
 from gateway.contract.send import STORED_VERSION, Queued, Send
 from gateway.database.pool import Database, fetch_all
@@ -25,7 +25,7 @@ from gateway.errors import (
     UnknownInstance,
 )
 from gateway.instances.store import Instance
-from gateway.random import RandomBytes
+from gateway.randomness import RandomBytes
 from gateway.send_queue.ids import message_id_of, new_zaap_id
 
 _ENQUEUE = query("send_queue", "enqueue")
@@ -152,7 +152,7 @@ class Enqueuer:
         ):
             raise Forbidden("This person does not want to be written to")
         zaap_id = new_zaap_id(self._random_bytes)
-        return await self._batch.ask(
+        return await self._batch.submit(
             _Request(
                 instance=instance,
                 message=message,
@@ -166,24 +166,24 @@ class Enqueuer:
             )
         )
 
-    async def _flush(self, requests: list[_Request]) -> Sequence[Queued | Exception | NotNow]:
+    async def _flush(self, requests: list[_Request]) -> Sequence[Queued | Exception | NextFlush]:
         try:
             return await self._write(requests)
         except (DataError, IntegrityError) as error:
             return await self._bisect(requests, error)
         except OperationalError:  # a lost race, see driver_errors_translated
-            return [NOT_NOW] * len(requests)
+            return [NEXT_FLUSH] * len(requests)
 
     async def _bisect(
         self, requests: list[_Request], error: Exception
-    ) -> Sequence[Queued | Exception | NotNow]:
+    ) -> Sequence[Queued | Exception | NextFlush]:
         """A row that Postgres cannot take fails alone."""
         if len(requests) == 1:
             return [error]
         middle = len(requests) // 2
         return [*await self._flush(requests[:middle]), *await self._flush(requests[middle:])]
 
-    async def _write(self, requests: list[_Request]) -> Sequence[Queued | Exception | NotNow]:
+    async def _write(self, requests: list[_Request]) -> Sequence[Queued | Exception | NextFlush]:
         judged, is_sent = list[_Judged](), False
         flush_id = self._new_uuid()
         try:
@@ -203,12 +203,12 @@ class Enqueuer:
 
     async def _later(
         self, requests: list[_Request], error: DatabaseUnavailable
-    ) -> Sequence[Exception | NotNow]:
+    ) -> Sequence[Exception | NextFlush]:
         """Nothing was accepted: again while the requests can wait."""
         if error.refused:  # at once, where a connection that fails takes its time
             await self._clock.sleep(_PAUSE_WHEN_REFUSED_SECONDS)
         now = self._clock.monotonic_seconds()
-        return [NOT_NOW if now < request.give_up_at else error for request in requests]
+        return [NEXT_FLUSH if now < request.give_up_at else error for request in requests]
 
     async def _insert(
         self, connection: AsyncConnection, flush_id: uuid.UUID, requests: list[_Request]
@@ -270,7 +270,7 @@ class Enqueuer:
 
     async def _look_up(
         self, flush_id: uuid.UUID, requests: list[_Request]
-    ) -> Sequence[Queued | Exception | NotNow]:
+    ) -> Sequence[Queued | Exception | NextFlush]:
         """The answer was lost: whoever has a row was accepted, and nobody gets one later."""
         instance_ids = list({r.instance.id for r in requests})
         message_ids = [r.message_id for r in requests]
@@ -289,9 +289,9 @@ class Enqueuer:
                 )
         accepted = {row.id for row in found}
         self._wake(instance_ids)
-        return [_queued(r, r.due_at) if r.message_id in accepted else NOT_NOW for r in requests]
+        return [_queued(r, r.due_at) if r.message_id in accepted else NEXT_FLUSH for r in requests]
 
-    async def _deferred(self, request: _Request) -> Exception | NotNow:
+    async def _deferred(self, request: _Request) -> Exception | NextFlush:
         """A line that cannot be locked for long may not exist any more."""
         request.rounds += 1
         if request.rounds % _ROUNDS_BEFORE_DOUBT == 0:
@@ -300,7 +300,7 @@ class Enqueuer:
             )
             if not lines:
                 return UnknownInstance()
-        return NOT_NOW
+        return NEXT_FLUSH
 
 
 def _first_of_each_key(requests: Sequence[_Request]) -> dict[int, _Request]:

@@ -4,7 +4,7 @@
 upper-case hex. The second is derived from the first, so that either finds the row.
 """
 
-from gateway.random import RandomBytes
+from gateway.randomness import RandomBytes
 
 _ZAAP_ID_BYTES = 16
 _ZAAP_ID_LENGTH = 2 * _ZAAP_ID_BYTES

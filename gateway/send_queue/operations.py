@@ -29,7 +29,7 @@ from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics
 from gateway.send_queue.claim import Claimer
 from gateway.send_queue.ids import message_id_named
-from gateway.send_queue.pacing import Tempo
+from gateway.send_queue.pacing import SendPolicy
 
 _COUNT_WAITING = query("send_queue", "count_waiting")
 _LIST_WAITING = query("send_queue", "list_waiting")
@@ -40,13 +40,13 @@ _LARGEST_SEQUENCE_NUMBER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class QueueDesk:
+class QueueContext:
     """What the answers are made from."""
 
     database: Database
     clock: Clock
     metrics: Metrics
-    tempo: Tempo
+    send_policy: SendPolicy
     claimer: Claimer
     instance: Instance
 
@@ -79,82 +79,84 @@ class _Waiting:
     status: str
 
 
-handlers = Handlers[QueueDesk]()
+handlers = Handlers[QueueContext]()
 
 
 @handlers.handles(CountQueue)
-async def count_queue(desk: QueueDesk, _operation: CountQueue) -> QueueCount:
-    waiting = await length(desk)
+async def count_queue(context: QueueContext, _operation: CountQueue) -> QueueCount:
+    waiting = await length(context)
     return QueueCount(count=waiting, queue_length=waiting)
 
 
 @handlers.handles(ListQueueByPage)
-async def list_queue_by_page(desk: QueueDesk, operation: ListQueueByPage) -> tuple[QueueItem, ...]:
+async def list_queue_by_page(
+    context: QueueContext, operation: ListQueueByPage
+) -> tuple[QueueItem, ...]:
     rows = await _list(
-        desk,
+        context,
         operation,
         limit=operation.page_size,
         offset=(operation.page - 1) * operation.page_size,
     )
-    return tuple(_item(desk, row) for row in rows)
+    return tuple(_item(context, row) for row in rows)
 
 
 @handlers.handles(ListQueue)
-async def list_queue(desk: QueueDesk, operation: ListQueue) -> QueuePage:
+async def list_queue(context: QueueContext, operation: ListQueue) -> QueuePage:
     after = read_cursor(operation.paging_state)
-    rows = await _list(desk, operation, limit=operation.page_size + 1, after=after)
+    rows = await _list(context, operation, limit=operation.page_size + 1, after=after)
     page, more = rows[: operation.page_size], len(rows) > operation.page_size
     return QueuePage(
-        messages=tuple(_item(desk, row) for row in page),
+        messages=tuple(_item(context, row) for row in page),
         paging_state=make_cursor(page[-1].sequence_number) if more else None,
         has_more=more,
-        queue_length=await length(desk),
+        queue_length=await length(context),
     )
 
 
 @handlers.handles(ClearQueue)
-async def clear_queue(desk: QueueDesk, operation: ClearQueue) -> QueueRemoved:
-    removed = await _cancel(desk, operation, before=_read_age(desk, operation.older_than))
-    desk.metrics.purged.inc(removed)
-    return QueueRemoved(removed=removed, queue_length=await length(desk))
+async def clear_queue(context: QueueContext, operation: ClearQueue) -> QueueRemoved:
+    removed = await _cancel(context, operation, before=_read_age(context, operation.older_than))
+    context.metrics.purged.inc(removed)
+    return QueueRemoved(removed=removed, queue_length=await length(context))
 
 
 @handlers.handles(RemoveFromQueue)
-async def remove_from_queue(desk: QueueDesk, operation: RemoveFromQueue) -> Value:
+async def remove_from_queue(context: QueueContext, operation: RemoveFromQueue) -> Value:
     message_id = message_id_named(operation.zaap_id)
-    if await canceled(desk, message_id):
+    if await canceled(context, message_id):
         return Value()
-    state = await state_of(desk, message_id)
+    state = await state_of(context, message_id)
     if state is None:
         raise NotFound("Message not found in the queue")
     raise Conflict(f"The message is {state} and no longer waits")
 
 
-async def canceled(desk: QueueDesk, message_id: str) -> bool:
+async def canceled(context: QueueContext, message_id: str) -> bool:
     """Cancels a message; False where it does not wait."""
-    return await _cancel(desk, QueueFilter(), message_id=message_id) > 0
+    return await _cancel(context, QueueFilter(), message_id=message_id) > 0
 
 
-async def state_of(desk: QueueDesk, message_id: str) -> str | None:
+async def state_of(context: QueueContext, message_id: str) -> str | None:
     """What became of a message of ours."""
-    found = await desk.database.fetch_one(
-        _State, _STATE_OF_MESSAGE, instance_id=desk.instance.id, message_id=message_id
+    found = await context.database.fetch_one(
+        _State, _STATE_OF_MESSAGE, instance_id=context.instance.id, message_id=message_id
     )
     return found.state if found else None
 
 
-async def length(desk: QueueDesk) -> int:
-    row = await desk.database.fetch_one(Count, _COUNT_WAITING, instance_id=desk.instance.id)
+async def length(context: QueueContext) -> int:
+    row = await context.database.fetch_one(Count, _COUNT_WAITING, instance_id=context.instance.id)
     return row.count if row else 0
 
 
 async def _list(
-    desk: QueueDesk, narrowed: QueueFilter, *, limit: int, offset: int = 0, after: int = 0
+    context: QueueContext, narrowed: QueueFilter, *, limit: int, offset: int = 0, after: int = 0
 ) -> list[_Waiting]:
-    return await desk.database.fetch_all(
+    return await context.database.fetch_all(
         _Waiting,
         _LIST_WAITING,
-        instance_id=desk.instance.id,
+        instance_id=context.instance.id,
         status=narrowed.status,
         type=narrowed.type,
         phone=narrowed.phone,
@@ -165,16 +167,16 @@ async def _list(
 
 
 async def _cancel(
-    desk: QueueDesk,
+    context: QueueContext,
     narrowed: QueueFilter,
     *,
     before: datetime | None = None,
     message_id: str | None = None,
 ) -> int:
-    row = await desk.database.fetch_one(
+    row = await context.database.fetch_one(
         Count,
         _CANCEL_WAITING,
-        instance_id=desk.instance.id,
+        instance_id=context.instance.id,
         status=narrowed.status,
         type=narrowed.type,
         phone=narrowed.phone,
@@ -184,10 +186,10 @@ async def _cancel(
     return row.count if row else 0
 
 
-def _item(desk: QueueDesk, row: _Waiting) -> QueueItem:
+def _item(context: QueueContext, row: _Waiting) -> QueueItem:
     kind = catalogue().sends.get(row.type)
     message = kind.model_validate(row.payload) if kind else None
-    instance = desk.instance
+    instance = context.instance
     return QueueItem(
         row_id=row.zaap_id,
         zaap_id=row.zaap_id,
@@ -227,11 +229,11 @@ def read_cursor(cursor: str | None) -> int:
     return after
 
 
-def _read_age(desk: QueueDesk, older_than: str | None) -> datetime | None:
+def _read_age(context: QueueContext, older_than: str | None) -> datetime | None:
     if older_than is None:
         return None
     try:
-        return desk.clock.now() - timedelta(seconds=float(older_than))
+        return context.clock.now() - timedelta(seconds=float(older_than))
     except (ValueError, OverflowError):
         pass
     try:

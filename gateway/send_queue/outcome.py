@@ -16,7 +16,7 @@ from typing import Literal, assert_never
 
 from psycopg import DataError, IntegrityError, OperationalError
 
-from gateway.batching import NOT_NOW, Batch, NotNow
+from gateway.batching import NEXT_FLUSH, Batch, NextFlush
 from gateway.clock import Clock
 from gateway.contract.callbacks import DeliveryCallback, QueueHeldCallback, ReceivedCallback
 from gateway.contract.callbacks.sent import content_of_sent
@@ -33,7 +33,7 @@ from gateway.errors import (
 )
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
-from gateway.random import Uniform
+from gateway.randomness import Uniform
 from gateway.send_queue.claim import Claimed
 from gateway.send_queue.pacing import Backoff
 from gateway.sessions.provider import Receipt, SendFailure
@@ -197,7 +197,7 @@ class Recorder:
                     self._new_uuid() if echo else None,
                     self._echo(row) if echo else None,
                 )
-                await self._batch.ask(sent)
+                await self._batch.submit(sent)
             case HandedBack():
                 await self._database.execute(_HAND_BACK, **where, attempts=row.attempts)
             case Held(until, reason, kind):
@@ -277,7 +277,7 @@ class Recorder:
             broadcast=row.phone.endswith("-broadcast"),
         ).body_with(content)
 
-    async def _flush(self, rows: list[_SentRow]) -> Sequence[bool | Exception | NotNow]:
+    async def _flush(self, rows: list[_SentRow]) -> Sequence[bool | Exception | NextFlush]:
         try:
             written = await self._database.fetch_all(
                 _Recorded,
@@ -300,7 +300,7 @@ class Recorder:
             middle = len(rows) // 2
             return [*await self._flush(rows[:middle]), *await self._flush(rows[middle:])]
         except OperationalError:  # a lost race, see driver_errors_translated
-            return [NOT_NOW] * len(rows)
+            return [NEXT_FLUSH] * len(rows)
         self._told()
         recorded = {row.instance_id: row.recorded for row in written}
-        return [recorded.get(sent.row.instance_id, NOT_NOW) for sent in rows]
+        return [recorded.get(sent.row.instance_id, NEXT_FLUSH) for sent in rows]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gateway.instances.store import Instance
-from gateway.random import Uniform
+from gateway.randomness import Uniform
 
 _DAY = timedelta(days=1)
 
@@ -19,7 +19,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Tempo:
+class SendPolicy:
     """How fast and how much an instance sends that has no wishes of its own.
 
     Attributes:

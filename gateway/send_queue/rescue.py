@@ -36,9 +36,9 @@ class Rescue:
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)
 
-    async def settle(self, live: LiveSession) -> None:
+    async def process(self, live: LiveSession) -> None:
         """Leaves nothing of the line on its way; to be called while nobody sends for it."""
-        for orphan in await self._batch.ask(live):
+        for orphan in await self._batch.submit(live):
             outcome = self._outcome(orphan, can_repeat_send=live.can_repeat_send)
             await self._recorder.record(orphan, outcome)
             logger.warning(

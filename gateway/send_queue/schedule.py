@@ -8,19 +8,19 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from gateway.bells import ringing
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
+from gateway.wakeups import waking
 
 _PROMOTE_DUE = query("send_queue", "promote_due")
 _NEXT_SCHEDULED = query("send_queue", "next_scheduled")
 _FORGOTTEN_LINES = query("send_queue", "forgotten_lines")
 
 _SWEEP_SECONDS = 30.0
-_SHORTEST_PAUSE_SECONDS = 0.2
+_MIN_PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +47,23 @@ class Schedule:
     ) -> None:
         self._database, self._clock, self._node_id = database, clock, node_id
         self._wake, self._sweep_seconds = wake, sweep_seconds
-        self._bell = asyncio.Event()
+        self._wakeup = asyncio.Event()
 
-    def look_again(self) -> None:
+    def wake(self) -> None:
         """Something may have been scheduled."""
-        self._bell.set()
+        self._wakeup.set()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        async with ringing(self._bell, when=stopping):
+        async with waking(self._wakeup, when=stopping):
             while not stopping.is_set():
                 try:
                     pause = await self._round()
                 except DatabaseUnavailable as error:
                     logger.warning("schedule_waits_for_database", error=str(error))
                     pause = 1.0
-                await self._clock.wait(stopping, _SHORTEST_PAUSE_SECONDS)
-                await self._clock.wait(self._bell, pause)
-                self._bell.clear()
+                await self._clock.wait(stopping, _MIN_PAUSE_SECONDS)
+                await self._clock.wait(self._wakeup, pause)
+                self._wakeup.clear()
 
     async def _round(self) -> float:
         """Returns how long to rest, in seconds."""

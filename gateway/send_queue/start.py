@@ -37,7 +37,7 @@ class Starter:
         Raises:
             DatabaseUnavailable: it may or may not count as started; it must not be sent.
         """
-        return await self._batch.ask(claimed)
+        return await self._batch.submit(claimed)
 
     async def _flush(self, rows: list[Claimed]) -> Sequence[bool]:
         started = await self._database.fetch_all(

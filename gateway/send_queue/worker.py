@@ -30,8 +30,8 @@ from gateway.media.preparing import Preparer, Preparing
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
-from gateway.random import Uniform
-from gateway.send_queue.claim import Claimed, Claimer, Day, Line
+from gateway.randomness import Uniform
+from gateway.send_queue.claim import ClaimCursor, Claimed, Claimer, Day
 from gateway.send_queue.outcome import (
     Failed,
     HandedBack,
@@ -42,7 +42,7 @@ from gateway.send_queue.outcome import (
     Sent,
     outcome_of,
 )
-from gateway.send_queue.pacing import Tempo, pause_before
+from gateway.send_queue.pacing import SendPolicy, pause_before
 from gateway.send_queue.start import Starter
 from gateway.sessions.live import LiveSession
 from gateway.sessions.provider import Attempt, SendFailure
@@ -54,7 +54,7 @@ _CLAIM_AGAIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class WorkerDependencies:
     """What all workers of this process share."""
 
     claimer: Claimer
@@ -66,7 +66,7 @@ class Desk:
     clock: Clock
     uniform: Uniform
     policy: RetryPolicy
-    tempo: Tempo
+    send_policy: SendPolicy
     send_timeout_seconds: float
 
 
@@ -76,9 +76,9 @@ class Worker:
     `bell` says that there may be something to claim, or that it is time to leave.
     """
 
-    def __init__(self, live: LiveSession, desk: Desk, bell: asyncio.Event) -> None:
-        self._live, self._desk, self._bell = live, desk, bell
-        self._line = Line(live.instance.id, live.epoch)
+    def __init__(self, live: LiveSession, deps: WorkerDependencies, wakeup: asyncio.Event) -> None:
+        self._live, self._deps, self._wakeup = live, deps, wakeup
+        self._cursor = ClaimCursor(live.instance.id, live.epoch)
         self._last_out_at: float | None = None
         """When the message before was out; None once the line was empty."""
         self._late_until = 0.0
@@ -92,28 +92,28 @@ class Worker:
                     await self._carry(claimed, leaving)
             except DatabaseUnavailable as error:
                 self._log.warning("line_waits_for_database", error=str(error))
-                self._line.drop_row()
-                now = self._desk.clock.monotonic_seconds()
+                self._cursor.drop_row()
+                now = self._deps.clock.monotonic_seconds()
                 self._late_until = now + _LATE_STATEMENT_SECONDS
-                await self._desk.clock.wait(leaving, _PAUSE_AFTER_TROUBLE_SECONDS)
+                await self._deps.clock.wait(leaving, _PAUSE_AFTER_TROUBLE_SECONDS)
 
     async def _next(self, leaving: asyncio.Event) -> Claimed | None:
-        claimer = self._desk.claimer
+        claimer = self._deps.claimer
         while not leaving.is_set():
-            self._bell.clear()
-            if claimed := await claimer.claim(self._line):
+            self._wakeup.clear()
+            if claimed := await claimer.claim(self._cursor):
                 return claimed
             self._last_out_at = None
-            seconds_until_due = await claimer.sleep(self._line)
-            if claimed := await claimer.claim(self._line):
+            seconds_until_due = await claimer.sleep(self._cursor)
+            if claimed := await claimer.claim(self._cursor):
                 return claimed
             if not leaving.is_set():
-                await self._desk.clock.wait(self._bell, self._rest(seconds_until_due))
+                await self._deps.clock.wait(self._wakeup, self._rest(seconds_until_due))
         return None
 
     def _rest(self, seconds_until_due: float | None) -> float | None:
         """How long to wait for the bell, which does not ring for a row that a lost claim takes."""
-        if self._desk.clock.monotonic_seconds() > self._late_until:
+        if self._deps.clock.monotonic_seconds() > self._late_until:
             return seconds_until_due
         if seconds_until_due is None:
             return _CLAIM_AGAIN_SECONDS
@@ -127,20 +127,20 @@ class Worker:
             return
         if await self._is_past_daily_limit(row):
             return
-        async with self._desk.preparer.preparing(message) as files:
+        async with self._deps.preparer.preparing(message) as files:
             if (
                 await self._pause(message, leaving)
                 or not await files.ended(leaving)
                 or not await self._started(row)
             ):
-                await self._desk.recorder.record(row, HandedBack())
+                await self._deps.recorder.record(row, HandedBack())
                 return
-            began = self._desk.clock.monotonic_seconds()
+            began = self._deps.clock.monotonic_seconds()
             outcome = await self._attempt(message, row, files)
-            self._last_out_at = self._desk.clock.monotonic_seconds()
+            self._last_out_at = self._deps.clock.monotonic_seconds()
         echo = self._live.instance.notify_sent_by_me
-        await self._desk.recorder.record(row, outcome, echo=echo)
-        seconds = self._desk.clock.monotonic_seconds() - began
+        await self._deps.recorder.record(row, outcome, echo=echo)
+        seconds = self._deps.clock.monotonic_seconds() - began
         self._count(row, outcome, seconds)
         self._log.info(
             "attempt_ended",
@@ -152,13 +152,13 @@ class Worker:
             duration_seconds=round(seconds, 3),
         )
         if isinstance(outcome, HandedBack):
-            await self._desk.clock.wait(leaving, _PAUSE_AFTER_TROUBLE_SECONDS)
+            await self._deps.clock.wait(leaving, _PAUSE_AFTER_TROUBLE_SECONDS)
 
     def _count(self, row: Claimed, outcome: Outcome, seconds: float) -> None:
-        metrics, instance_id = self._desk.metrics, row.instance_id
+        metrics, instance_id = self._deps.metrics, row.instance_id
         metrics.attempted(row.type, type(outcome).__name__.lower(), instance_id, seconds=seconds)
         if isinstance(outcome, Sent):
-            age = self._desk.clock.now() - row.created_at
+            age = self._deps.clock.now() - row.created_at
             metrics.sent(row.type, instance_id, after_seconds=age.total_seconds())
         elif isinstance(outcome, Failed):
             metrics.failed(outcome.error_class, instance_id)
@@ -178,66 +178,66 @@ class Worker:
         if day is None:
             return False
         held = Held(day.ends_at, f"Daily limit of {limit} messages reached", "daily_limit")
-        await self._desk.recorder.record(row, held)
-        self._desk.metrics.held(held.kind, row.instance_id)
+        await self._deps.recorder.record(row, held)
+        self._deps.metrics.held(held.kind, row.instance_id)
         self._log.info("daily_limit_reached", limit=limit)
         if await self._stored_limit(row) != limit:
-            await self._desk.claimer.lift_daily_limit(row.instance_id)
+            await self._deps.claimer.lift_daily_limit(row.instance_id)
         return True
 
     async def _full_day(self, row: Claimed, limit: int) -> Day | None:
         """Today, if as many messages have left as may; a limit of 0 is none."""
         if not limit:
             return None
-        day = await self._desk.claimer.sent_today(row.instance_id, most=limit)
+        day = await self._deps.claimer.sent_today(row.instance_id, max_count=limit)
         return day if day.sent >= limit else None
 
     async def _stored_limit(self, row: Claimed) -> int:
-        stored = await self._desk.claimer.stored_instance(row.instance_id)
+        stored = await self._deps.claimer.stored_instance(row.instance_id)
         return self._limit_of(stored or self._live.instance)
 
     def _limit_of(self, instance: Instance) -> int:
-        return self._desk.tempo.limit_of(instance, self._desk.clock.now())
+        return self._deps.send_policy.limit_of(instance, self._deps.clock.now())
 
     async def _hold_unknown(self, row: Claimed, leaving: asyncio.Event) -> None:
         """A newer node wrote it and a newer node will send it; it is never failed here."""
-        await self._desk.recorder.record(row, HandedBack())
-        await self._desk.clock.wait(leaving, _PAUSE_WHEN_BLOCKED_SECONDS)
+        await self._deps.recorder.record(row, HandedBack())
+        await self._deps.clock.wait(leaving, _PAUSE_WHEN_BLOCKED_SECONDS)
 
     async def _pause(self, message: Send, leaving: asyncio.Event) -> bool:
         """Waits as a person would, then shows typing; says whether we must leave instead."""
-        pace = self._desk.tempo.pace_of(self._live.instance)  # can be changed while we work
-        seconds = pause_before(message.delay_message, pace, self._desk.uniform)
+        pace = self._deps.send_policy.pace_of(self._live.instance)  # can be changed while we work
+        seconds = pause_before(message.delay_message, pace, self._deps.uniform)
         if self._last_out_at is not None:  # the pause began then: what we wrote since is part of it
-            seconds -= self._desk.clock.monotonic_seconds() - self._last_out_at
-        if await self._desk.clock.wait(leaving, seconds):
+            seconds -= self._deps.clock.monotonic_seconds() - self._last_out_at
+        if await self._deps.clock.wait(leaving, seconds):
             return True
         if message.delay_typing is None:
             return False
         try:
-            async with asyncio.timeout(self._desk.send_timeout_seconds):
-                await self._live.session.ask(
+            async with asyncio.timeout(self._deps.send_timeout_seconds):
+                await self._live.session.execute(
                     ShowTyping(phone=message.phone, seconds=message.delay_typing)
                 )
         except (CallerError, NotConnected, TimeoutError):
             pass  # a courtesy: the message goes without it
-        return await self._desk.clock.wait(leaving, message.delay_typing)
+        return await self._deps.clock.wait(leaving, message.delay_typing)
 
     async def _started(self, row: Claimed) -> bool:
         if not self._live.may_act():
             return False
         try:
-            return await self._desk.starter.start(row)
+            return await self._deps.starter.start(row)
         except DatabaseUnavailable:
             return False  # perhaps it was committed: handing back undoes that
 
     async def _attempt(self, message: Send, row: Claimed, files: Preparing) -> Outcome:
-        limit = self._desk.send_timeout_seconds
+        limit = self._deps.send_timeout_seconds
         failure: SendFailure
         try:
             # A file that cannot be had costs the attempt, which is why it is told only here.
             prepared = await files.result()
-            referred = await self._desk.history.known(row.instance_id, message.referred_ids())
+            referred = await self._deps.history.known(row.instance_id, message.referred_ids())
             if not self._live.may_act():
                 return HandedBack()
             async with asyncio.timeout(limit):
@@ -272,7 +272,7 @@ class Worker:
             attempts=row.attempts + 1,
             max_attempts=row.max_attempts,
             can_repeat_send=self._live.can_repeat_send,
-            policy=self._desk.policy,
+            policy=self._deps.policy,
         )
 
 

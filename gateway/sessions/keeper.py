@@ -6,7 +6,6 @@ from weakref import WeakValueDictionary
 
 import psycopg
 
-from gateway.bells import ringing
 from gateway.clock import Clock
 from gateway.database.notifications import Notifications
 from gateway.errors import DatabaseUnavailable, SessionUnavailable
@@ -17,6 +16,7 @@ from gateway.sessions.live import LiveSession
 from gateway.sessions.node_lock import NodeLock
 from gateway.sessions.opening import Held, Opener
 from gateway.sessions.provider import Session
+from gateway.wakeups import waking
 
 # What fails here must not end the other sessions of this node, whatever the error.
 _DATABASE_ERRORS: Final = (DatabaseUnavailable, psycopg.Error)
@@ -67,13 +67,13 @@ class Keeper:
         self._held: dict[str, Held] = {}
         self._touched: set[str] = set()
         self._awaited = WeakValueDictionary[str, asyncio.Event]()
-        self._bell, self._touch_bell = asyncio.Event(), asyncio.Event()
+        self._wakeup, self._touch_wakeup = asyncio.Event(), asyncio.Event()
         opener.after_opening = self._on_opened
         self.connected, self.listeners = opener.connected, opener.listeners
 
     def listen(self, notifications: Notifications) -> None:
         notifications.subscribe("instance_changed", self._touch, on_reconnect=self._touch_all)
-        notifications.subscribe("leases", lambda _nothing: self._bell.set())
+        notifications.subscribe("leases", lambda _nothing: self._wakeup.set())
 
     def session(self, instance_id: str) -> Session | None:
         """The open session of an instance, connected or not."""
@@ -109,17 +109,17 @@ class Keeper:
     async def run_until(self, stopping: asyncio.Event) -> None:
         if not await self._join(stopping):
             return  # what an earlier process held is free when that has lapsed
-        async with asyncio.TaskGroup() as sessions, ringing(self._bell, when=stopping):
+        async with asyncio.TaskGroup() as sessions, waking(self._wakeup, when=stopping):
             sessions.create_task(self._refresh_until(stopping, sessions), name="settings")
             while not stopping.is_set():
-                self._bell.clear()
+                self._wakeup.clear()
                 try:
                     pause = await self._round(sessions)
                 except _DATABASE_ERRORS as error:
                     logger.warning("leases_wait_for_database", error=str(error))
                     self._unsure = True  # the answer to what was done may be lost
                     pause = _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS
-                await self._clock.wait(self._bell, pause)
+                await self._clock.wait(self._wakeup, pause)
             for held in self._held.values():
                 held.task.cancel()
         try:
@@ -216,14 +216,14 @@ class Keeper:
         if self._held.get(held.lease.instance_id) is held:
             del self._held[held.lease.instance_id]
 
-    def _give_away(self, most: int, sessions: asyncio.TaskGroup) -> None:
+    def _give_away(self, max_count: int, sessions: asyncio.TaskGroup) -> None:
         """First those that cannot send anyway."""
-        most -= sum(held.giving for held in self._held.values())
-        if most <= 0:
+        max_count -= sum(held.giving for held in self._held.values())
+        if max_count <= 0:
             return
         keeping = [held for held in self._held.values() if not held.giving]
         keeping.sort(key=lambda held: held.lease.instance_id in self.connected)
-        for held in keeping[:most]:
+        for held in keeping[:max_count]:
             self._start_giving(held, sessions)
 
     def _start_giving(self, held: Held, sessions: asyncio.TaskGroup) -> None:
@@ -246,28 +246,28 @@ class Keeper:
 
     def _touch(self, instance_id: str) -> None:
         self._touched.add(instance_id)
-        self._touch_bell.set()
-        self._bell.set()
+        self._touch_wakeup.set()
+        self._wakeup.set()
 
     def _touch_all(self) -> None:
         """Announcements may have been lost."""
         for instance_id in self._held:
             self._touch(instance_id)
-        self._bell.set()
+        self._wakeup.set()
 
     def _on_opened(self, instance_id: str) -> None:
         """Its settings may have changed since they were looked up."""
         if awaited := self._awaited.pop(instance_id, None):
             awaited.set()
         self._touched.add(instance_id)
-        self._touch_bell.set()
+        self._touch_wakeup.set()
 
     async def _refresh_until(self, stopping: asyncio.Event, sessions: asyncio.TaskGroup) -> None:
         """Beside the rounds: thousands may change at once, and no renewal waits for them."""
-        async with ringing(self._touch_bell, when=stopping):
+        async with waking(self._touch_wakeup, when=stopping):
             while not stopping.is_set():
-                await self._touch_bell.wait()
-                self._touch_bell.clear()
+                await self._touch_wakeup.wait()
+                self._touch_wakeup.clear()
                 while self._touched and not stopping.is_set():
                     instance_id = self._touched.pop()
                     try:

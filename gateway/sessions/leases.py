@@ -19,7 +19,7 @@ _TAKE_LEASES = query("sessions", "take_leases")
 _GIVE_LEASE = query("sessions", "give_lease")
 _HELD_LEASES = query("sessions", "held_leases")
 
-_MOST_AT_ONCE = 1_000
+_MAX_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +161,15 @@ class Leases:
         """None when we lapsed a moment ago."""
         return await self._database.fetch_one(Standing, _STANDING, node_id=self._node_id)
 
-    async def take(self, most: int) -> int:
+    async def take(self, max_count: int) -> int:
         """Takes up to *most* of what nobody holds; returns how many."""
         taken = 0
-        while taken < most:
+        while taken < max_count:
             some = await self._database.fetch_all(
                 Lease,
                 _TAKE_LEASES,
                 node_id=self._node_id,
-                most=min(most - taken, _MOST_AT_ONCE),
+                max_count=min(max_count - taken, _MAX_AT_ONCE),
             )
             if not some:
                 break

@@ -45,16 +45,16 @@ class LiveSession:
 class Changes:
     """Instances whose session came or went since the last look."""
 
-    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: set[str] = field(default_factory=set)
 
     def add(self, instance_id: str) -> None:
         self._changed.add(instance_id)
-        self.bell.set()
+        self.wakeup.set()
 
     def take(self) -> set[str]:
         changed, self._changed = self._changed, set()
-        self.bell.clear()
+        self.wakeup.clear()
         return changed
 
 

@@ -21,11 +21,11 @@ from gateway.sessions.provider import (
     Engine,
     Event,
     Provider,
-    Seat,
+    SessionSpec,
 )
 
-_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 1.0, 60.0
-_MOST_OPENING_AT_ONCE = 16  # a node that starts has thousands to open
+_MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 1.0, 60.0
+_MAX_OPENING_AT_ONCE = 16  # a node that starts has thousands to open
 
 
 @dataclass(slots=True, eq=False)
@@ -95,19 +95,19 @@ class Opener:
         self._proxy_of = proxy_of
         self._leases, self._instances, self._inbound = leases, instances, inbound
         self._providers, self._engines, self._clock = providers, engines, clock
-        self._openings = asyncio.Semaphore(_MOST_OPENING_AT_ONCE)
+        self._openings = asyncio.Semaphore(_MAX_OPENING_AT_ONCE)
         self.connected = Connected()
         self.after_opening: Callable[[str], None] = lambda _instance_id: None
         self.listeners: list[Callable[[Instance, Event], None]] = []
 
     async def hold(self, held: Held) -> None:
         """Until it is canceled; a session that fails or ends is opened again after a pause."""
-        instance_id, pause = held.lease.instance_id, _SHORTEST_PAUSE_SECONDS
+        instance_id, pause = held.lease.instance_id, _MIN_PAUSE_SECONDS
         try:
             while True:
                 try:
                     if await self._keep_open(held):
-                        pause = _SHORTEST_PAUSE_SECONDS
+                        pause = _MIN_PAUSE_SECONDS
                 except DatabaseUnavailable as error:
                     logger.warning(
                         "session_waits_for_database",
@@ -119,9 +119,9 @@ class Opener:
                 self.connected.remove(instance_id)
                 if await self._clock.wait(held.again, pause):
                     held.again.clear()
-                    pause = _SHORTEST_PAUSE_SECONDS
+                    pause = _MIN_PAUSE_SECONDS
                     continue
-                pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+                pause = min(pause * 2, _MAX_PAUSE_SECONDS)
         finally:
             self.connected.remove(instance_id)
 
@@ -135,14 +135,14 @@ class Opener:
                     return False
                 provider = self._providers[instance.provider]
                 engine = self._engines[instance.provider]
-                seat = Seat(
+                spec = SessionSpec(
                     instance.id,
                     lease.epoch,
                     instance.provider_settings,
                     may_act_until=lambda: self._leases.may_act_until,
                     proxy=self._proxy_of(instance),
                 )
-                session = await opened.enter_async_context(engine.open_session(seat))
+                session = await opened.enter_async_context(engine.open_session(spec))
             held.live = LiveSession(
                 instance, lease.epoch, session, provider.can_repeat_send, self._leases, self._clock
             )

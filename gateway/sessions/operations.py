@@ -26,8 +26,8 @@ from gateway.contract.operation import Picture
 from gateway.database.pool import Database
 from gateway.instances.connections import connection_of
 from gateway.instances.store import Instance
-from gateway.sessions.ask import Asker
 from gateway.sessions.connection import ConnectionState
+from gateway.sessions.router import SessionRouter
 
 _CONNECTED = "You are already connected."
 _TO_BE_RESTORED = "You need to restore the session."
@@ -37,20 +37,20 @@ _PIXELS_PER_MODULE = 6
 
 
 @dataclass(frozen=True, slots=True)
-class SessionDesk:
+class SessionContext:
     """What the answers are made from."""
 
     database: Database
-    asker: Asker
+    router: SessionRouter
     instance: Instance
 
 
-handlers = Handlers[SessionDesk]()
+handlers = Handlers[SessionContext]()
 
 
 @handlers.handles(ReadStatus)
-async def read_status(desk: SessionDesk, _operation: ReadStatus) -> Status:
-    connection = await connection_of(desk.database, desk.instance.id)
+async def read_status(context: SessionContext, _operation: ReadStatus) -> Status:
+    connection = await connection_of(context.database, context.instance.id)
     state = ConnectionState(connection.state) if connection.state else None
     linked = state is not None and state.is_linked
     ordinary = connection.connected or state is None or connection.reason == state.sentence
@@ -58,7 +58,7 @@ async def read_status(desk: SessionDesk, _operation: ReadStatus) -> Status:
     return Status(
         connected=connection.connected,
         session=linked,
-        created=int(desk.instance.created_at.timestamp() * 1000),
+        created=int(context.instance.created_at.timestamp() * 1000),
         error=_CONNECTED if connection.connected else advice,
         smartphone_connected=connection.connected,
         reason=None if ordinary else connection.reason,
@@ -67,9 +67,9 @@ async def read_status(desk: SessionDesk, _operation: ReadStatus) -> Status:
 
 @handlers.handles(ReadQrCode)
 async def read_qr_code(
-    desk: SessionDesk, operation: ReadQrCode
+    context: SessionContext, operation: ReadQrCode
 ) -> QrCode | AlreadyConnected | Picture:
-    shown = await desk.asker.ask(desk.instance, ReadQrCode())
+    shown = await context.router.execute(context.instance, ReadQrCode())
     if isinstance(shown, QrCode) and operation.wants_the_file():
         return Picture(await _drawn(shown), PNG)
     return shown
@@ -77,9 +77,9 @@ async def read_qr_code(
 
 @handlers.handles(ReadQrImage)
 async def read_qr_image(
-    desk: SessionDesk, operation: ReadQrImage
+    context: SessionContext, operation: ReadQrImage
 ) -> QrImage | AlreadyConnected | Picture:
-    shown = await desk.asker.ask(desk.instance, ReadQrCode())
+    shown = await context.router.execute(context.instance, ReadQrCode())
     if not isinstance(shown, QrCode):
         return shown
     png = await _drawn(shown)

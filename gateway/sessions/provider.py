@@ -63,14 +63,14 @@ __all__ = [
     "Notified",
     "PresenceChanged",
     "Provider",
+    "ProviderContext",
     "ProviderStore",
     "Receipt",
     "ReceivedFile",
     "Result",
-    "Seat",
     "SendFailure",
     "Session",
-    "Surroundings",
+    "SessionSpec",
 ]
 
 Result = TypeVar("Result")
@@ -131,7 +131,7 @@ class Session(Protocol):
         """
         ...
 
-    async def ask(self, operation: Operation[Result]) -> Result:
+    async def execute(self, operation: Operation[Result]) -> Result:
         """Answers now; raises NotSupported, NotConnected or a CallerError."""
         ...
 
@@ -145,7 +145,7 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class SessionSpec:
     """What a session is opened with: whose it is, and until when it may act.
 
     `may_act_until` is on this machine's monotonic clock, and moves: an engine must not only
@@ -177,7 +177,7 @@ class Engine(Protocol):
 
     async def run_until(self, stopping: asyncio.Event) -> None: ...
 
-    def open_session(self, seat: Seat) -> AbstractAsyncContextManager[Session]: ...
+    def open_session(self, spec: SessionSpec) -> AbstractAsyncContextManager[Session]: ...
 
     def ingress(self, authorise: Authorise) -> Ingress:
         """Answers HTTP below `/<provider>`: control of a simulator, callbacks of a hosted API."""
@@ -207,7 +207,7 @@ async def no_database() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ProviderContext:
     """What an engine is started with.
 
     `database_url` gives the URL for a library with tables and a driver of its own, as the server
@@ -255,7 +255,7 @@ class Provider(Protocol):
 
     def supports(self, command: type[Wire]) -> bool: ...
 
-    async def try_store(self, surroundings: Surroundings) -> str | None:
+    async def try_store(self, provider_context: ProviderContext) -> str | None:
         """Opens once, and closes, what a session opens before it connects.
 
         Returns what opened, as a sentence; None for a provider that has nothing to open.
@@ -265,4 +265,4 @@ class Provider(Protocol):
         """
         ...
 
-    def start(self, surroundings: Surroundings) -> Engine: ...
+    def start(self, provider_context: ProviderContext) -> Engine: ...

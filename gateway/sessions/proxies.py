@@ -32,7 +32,7 @@ _FIND_INSTANCE = query("instances", "find_instance")
 _SET_PROXY = query("proxies", "set_proxy")
 _NOTE_CHECK = query("proxies", "note_check")
 _LIST_CHECKS = query("proxies", "list_checks")
-_MOST_CHECKS = 20
+_MAX_CHECKS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class _Check:
 
 
 @dataclass(frozen=True, slots=True)
-class ProxyDesk:
+class ProxyContext:
     """What the answers are made from; *instance* may be a moment old, the table is not.
 
     `proxied` names the providers that connect through the proxy they are given.
@@ -72,64 +72,64 @@ def opened(sealed: Sealed | None, vault: TokenVault) -> Proxy | None:
     return Proxy.model_validate_json(vault.open(sealed)) if sealed else None
 
 
-handlers = Handlers[ProxyDesk]()
+handlers = Handlers[ProxyContext]()
 
 
 @handlers.handles(SetProxy)
-async def set_proxy(desk: ProxyDesk, wanted: SetProxy) -> ShownProxy:
+async def set_proxy(context: ProxyContext, wanted: SetProxy) -> ShownProxy:
     proxy = Proxy(**wanted.model_dump())
-    if proxy != await desk.proxy():  # or the session would be opened anew for nothing
-        await _write(desk, proxy)
-    return await read_proxy(desk, ReadProxy())
+    if proxy != await context.proxy():  # or the session would be opened anew for nothing
+        await _write(context, proxy)
+    return await read_proxy(context, ReadProxy())
 
 
 @handlers.handles(RemoveProxy)
-async def remove_proxy(desk: ProxyDesk, _operation: RemoveProxy) -> Value:
-    if await desk.sealed():
-        await _write(desk, None)
+async def remove_proxy(context: ProxyContext, _operation: RemoveProxy) -> Value:
+    if await context.sealed():
+        await _write(context, None)
     return Value()
 
 
 @handlers.handles(ReadProxy)
-async def read_proxy(desk: ProxyDesk, _operation: ReadProxy) -> ShownProxy:
-    return ShownProxy(proxy=(await _health(desk)).proxy)
+async def read_proxy(context: ProxyContext, _operation: ReadProxy) -> ShownProxy:
+    return ShownProxy(proxy=(await _health(context)).proxy)
 
 
 @handlers.handles(TryProxy)
-async def try_proxy(desk: ProxyDesk, operation: TryProxy) -> ProxyTest:
+async def try_proxy(context: ProxyContext, operation: TryProxy) -> ProxyTest:
     if operation.proxy_url:
-        trial = await desk.trials.run(operation.proxy_url)
+        trial = await context.trials.run(operation.proxy_url)
     else:
-        sealed = await desk.sealed()
-        proxy = opened(sealed, desk.vault)
+        sealed = await context.sealed()
+        proxy = opened(sealed, context.vault)
         if sealed is None or proxy is None:
             raise InvalidRequest("proxyUrl: is needed where no proxy is set")
-        trial = await desk.trials.run(proxy.proxy_url)
-        await _note(desk, sealed, trial)
+        trial = await context.trials.run(proxy.proxy_url)
+        await _note(context, sealed, trial)
     return ProxyTest(reachable=trial.error is None, latency_ms=trial.latency_ms, error=trial.error)
 
 
 @handlers.handles(SwapProxy)
-async def swap_proxy(desk: ProxyDesk, operation: SwapProxy) -> ShownProxy:
-    trial = await desk.trials.run(operation.proxy_url)
+async def swap_proxy(context: ProxyContext, operation: SwapProxy) -> ShownProxy:
+    trial = await context.trials.run(operation.proxy_url)
     if trial.error:
         raise ProxyUnreachable(f"proxyUrl: {trial.error}")
-    before = await desk.proxy()
-    sealed = await _write(desk, Proxy(proxy_url=operation.proxy_url, **_limits(before)))
-    await _note(desk, sealed, trial)
-    return await read_proxy(desk, ReadProxy())
+    before = await context.proxy()
+    sealed = await _write(context, Proxy(proxy_url=operation.proxy_url, **_limits(before)))
+    await _note(context, sealed, trial)
+    return await read_proxy(context, ReadProxy())
 
 
 @handlers.handles(ReadProxyHealth)
-async def read_proxy_health(desk: ProxyDesk, _operation: ReadProxyHealth) -> ProxyHealth:
-    return await _health(desk)
+async def read_proxy_health(context: ProxyContext, _operation: ReadProxyHealth) -> ProxyHealth:
+    return await _health(context)
 
 
-async def _write(desk: ProxyDesk, proxy: Proxy | None) -> Sealed | None:
-    sealed = desk.vault.seal(proxy.model_dump_json()) if proxy else None
-    if not await desk.database.execute(
+async def _write(context: ProxyContext, proxy: Proxy | None) -> Sealed | None:
+    sealed = context.vault.seal(proxy.model_dump_json()) if proxy else None
+    if not await context.database.execute(
         _SET_PROXY,
-        instance_id=desk.instance.id,
+        instance_id=context.instance.id,
         ciphertext=sealed and sealed.ciphertext,
         key_id=sealed and sealed.key_id,
     ):
@@ -137,24 +137,24 @@ async def _write(desk: ProxyDesk, proxy: Proxy | None) -> Sealed | None:
     return sealed
 
 
-async def _note(desk: ProxyDesk, sealed: Sealed | None, trial: Trial) -> None:
-    await desk.database.execute(
+async def _note(context: ProxyContext, sealed: Sealed | None, trial: Trial) -> None:
+    await context.database.execute(
         _NOTE_CHECK,
-        instance_id=desk.instance.id,
+        instance_id=context.instance.id,
         ciphertext=sealed and sealed.ciphertext,
         latency_ms=trial.latency_ms,
         error=trial.error,
-        most=_MOST_CHECKS,
+        max_count=_MAX_CHECKS,
     )
 
 
-async def _health(desk: ProxyDesk) -> ProxyHealth:
-    proxy = await desk.proxy()
-    checks = await desk.database.fetch_all(_Check, _LIST_CHECKS, instance_id=desk.instance.id)
+async def _health(context: ProxyContext) -> ProxyHealth:
+    proxy = await context.proxy()
+    checks = await context.database.fetch_all(_Check, _LIST_CHECKS, instance_id=context.instance.id)
     url = proxy.shown_url if proxy else None
     state = ProxyState(
         proxy_url=url,
-        proxy_enabled=proxy is not None and desk.instance.provider in desk.proxied,
+        proxy_enabled=proxy is not None and context.instance.provider in context.proxied,
         health_status=_status(checks[0]) if checks else "unknown",
         last_health_check=checks[0].checked_at.astimezone(UTC) if checks else None,
         health_failures=len(list(takewhile(lambda check: check.error, checks))),
@@ -163,7 +163,7 @@ async def _health(desk: ProxyDesk) -> ProxyHealth:
     logs = tuple(
         ProxyCheck(
             id=check.id,
-            instance_id=desk.instance.id,
+            instance_id=context.instance.id,
             proxy_url=url or "",
             status=_status(check),
             latency_ms=check.latency_ms,

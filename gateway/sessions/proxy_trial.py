@@ -16,7 +16,7 @@ WHATSAPP: Final = ("web.whatsapp.com", 443)
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
-_MOST_HEADER_BYTES = 16 * 1024
+_MAX_HEADER_BYTES = 16 * 1024
 _SOCKS, _OPEN, _NAME = b"\x05", b"\x01", b"\x03"
 _NO_LOGIN, _LOGIN = 0, 2
 _ADDRESS_BYTES, _PORT_BYTES = {1: 4, 4: 16}, 2
@@ -82,7 +82,7 @@ async def open_tunnel(proxy: SplitResult, target: tuple[str, int] = WHATSAPP) ->
         proxy.hostname,
         proxy.port,
         ssl=ssl.create_default_context() if secure else None,
-        limit=_MOST_HEADER_BYTES,
+        limit=_MAX_HEADER_BYTES,
     )
     try:
         if proxy.scheme == "socks5":

@@ -101,7 +101,7 @@ class Relay:
         self._database, self._http = database, http
         self._node_id, self._secret = node_id, secret
 
-    async def ask(self, instance_id: str, operation: Operation[Result]) -> Result:
+    async def execute(self, instance_id: str, operation: Operation[Result]) -> Result:
         """The answer of the session, wherever it is.
 
         Raises:
@@ -157,14 +157,14 @@ def relay_client(*, timeout_seconds: float) -> httpx.AsyncClient:
 
 
 @dataclass(frozen=True, slots=True)
-class RelayDesk:
+class RelayReceiver:
     """The answering side: what another node asks of a session that this one holds."""
 
     node_id: str
     secrets: Sequence[str]
     epoch_of: Callable[[str], int | None]
     database_seconds: Callable[[], float]
-    ask: Callable[[str, Operation[Any]], Awaitable[object]]
+    execute: Callable[[str, Operation[Any]], Awaitable[object]]
 
     async def answer(
         self, instance_id: str, kind: str, headers: Mapping[str, str], body: bytes
@@ -180,7 +180,7 @@ class RelayDesk:
             return _FAILED, b""  # of a newer version
         try:
             operation = declared.model_validate_json(body)
-            answer = await self.ask(instance_id, operation)
+            answer = await self.execute(instance_id, operation)
             return _ANSWERED, write_answer(operation, answer)
         except GatewayError as error:
             return _RAISED, json.dumps([type(error).__name__, str(error)]).encode()

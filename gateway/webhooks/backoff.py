@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway.random import Uniform
+from gateway.randomness import Uniform
 
 
 @dataclass(frozen=True, slots=True)

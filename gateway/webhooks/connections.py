@@ -23,10 +23,10 @@ class Connections:
         *,
         keep_idle_seconds: float,
         seconds: Callable[[], float],
-        most_idle: int = 512,
+        max_idle: int = 512,
     ) -> None:
         self._network, self._tls = network, httpcore.default_ssl_context()
-        self._keep_idle_seconds, self._most_idle = keep_idle_seconds, most_idle
+        self._keep_idle_seconds, self._max_idle = keep_idle_seconds, max_idle
         self._seconds, self._sweep_at = seconds, 0.0
         self._idle: dict[_Server, list[httpcore.AsyncHTTPConnection]] = {}
 
@@ -82,7 +82,7 @@ class Connections:
         count = 0
         for server, connections in self._idle.items():
             for connection in connections:
-                if count < self._most_idle and not connection.has_expired():
+                if count < self._max_idle and not connection.has_expired():
                     kept.setdefault(server, []).append(connection)
                     count += 1
                 else:

@@ -26,7 +26,7 @@ from gateway.contract.dead_letters import (
 from gateway.contract.handlers import Handlers
 from gateway.database.queries import query
 from gateway.errors import Conflict, NotFound
-from gateway.webhooks.operations import WebhookDesk
+from gateway.webhooks.operations import WebhookContext
 
 _COUNT_DEAD_LETTERS = query("webhooks", "count_dead_letters")
 _LIST_DEAD_LETTERS = query("webhooks", "list_dead_letters")
@@ -64,12 +64,16 @@ class _Count:
     count: int | None
 
 
-handlers = Handlers[WebhookDesk]()
+handlers = Handlers[WebhookContext]()
 
 
 @handlers.handles(CountDeadLetters)
-async def count_dead_letters(desk: WebhookDesk, _operation: CountDeadLetters) -> DeadLetterStats:
-    rows = await desk.database.fetch_all(_Counts, _DEAD_LETTER_COUNTS, instance_id=desk.instance.id)
+async def count_dead_letters(
+    context: WebhookContext, _operation: CountDeadLetters
+) -> DeadLetterStats:
+    rows = await context.database.fetch_all(
+        _Counts, _DEAD_LETTER_COUNTS, instance_id=context.instance.id
+    )
     by_status, by_type, by_reason = Counter[str](), Counter[str](), Counter[str]()
     for row in rows:
         by_status[row.status] += row.count
@@ -84,16 +88,16 @@ async def count_dead_letters(desk: WebhookDesk, _operation: CountDeadLetters) ->
 
 
 @handlers.handles(ListDeadLetters)
-async def list_dead_letters(desk: WebhookDesk, operation: ListDeadLetters) -> DeadLetterPage:
-    count = await desk.database.fetch_one(
+async def list_dead_letters(context: WebhookContext, operation: ListDeadLetters) -> DeadLetterPage:
+    count = await context.database.fetch_one(
         _Count,
         _COUNT_DEAD_LETTERS,
-        instance_id=desk.instance.id,
+        instance_id=context.instance.id,
         status=operation.status,
         type=operation.event_type,
     )
     letters = await _list(
-        desk,
+        context,
         status=operation.status,
         kind=operation.event_type,
         limit=operation.page_size,
@@ -108,68 +112,74 @@ async def list_dead_letters(desk: WebhookDesk, operation: ListDeadLetters) -> De
 
 
 @handlers.handles(GetDeadLetter)
-async def get_dead_letter(desk: WebhookDesk, operation: GetDeadLetter) -> DeadLetter:
-    return await _find(desk, operation.event_id)
+async def get_dead_letter(context: WebhookContext, operation: GetDeadLetter) -> DeadLetter:
+    return await _find(context, operation.event_id)
 
 
 @handlers.handles(RetryDeadLetter)
-async def retry_dead_letter(desk: WebhookDesk, operation: RetryDeadLetter) -> DeadLetterDone:
-    if await _retry(desk, limit=1, letter_id=operation.event_id):
+async def retry_dead_letter(context: WebhookContext, operation: RetryDeadLetter) -> DeadLetterDone:
+    if await _retry(context, limit=1, letter_id=operation.event_id):
         return DeadLetterDone(event_id=operation.event_id, message="queued again")
-    letter = await _find(desk, operation.event_id)
-    if letter.reprocess_status in ("pending", "failed"):
-        raise Conflict(f"No webhook is set for {letter.event_type}")
-    raise _settled(letter)
+    request = await _find(context, operation.event_id)
+    if request.reprocess_status in ("pending", "failed"):
+        raise Conflict(f"No webhook is set for {request.event_type}")
+    raise _settled(request)
 
 
 @handlers.handles(DiscardDeadLetter)
-async def discard_dead_letter(desk: WebhookDesk, operation: DiscardDeadLetter) -> DeadLetterDone:
-    if not await desk.database.execute(
-        _DISCARD_DEAD_LETTER, instance_id=desk.instance.id, id=operation.event_id
+async def discard_dead_letter(
+    context: WebhookContext, operation: DiscardDeadLetter
+) -> DeadLetterDone:
+    if not await context.database.execute(
+        _DISCARD_DEAD_LETTER, instance_id=context.instance.id, id=operation.event_id
     ):
-        raise _settled(await _find(desk, operation.event_id))
+        raise _settled(await _find(context, operation.event_id))
     return DeadLetterDone(event_id=operation.event_id, message="discarded")
 
 
 @handlers.handles(RetryAllDeadLetters)
-async def retry_all(desk: WebhookDesk, operation: RetryAllDeadLetters) -> DeadLettersRetried:
-    retried = await _retry(desk, limit=operation.limit)
+async def retry_all(context: WebhookContext, operation: RetryAllDeadLetters) -> DeadLettersRetried:
+    retried = await _retry(context, limit=operation.limit)
     if retried == operation.limit:
         return DeadLettersRetried(retried_count=retried, failed_count=0)
-    rows = await desk.database.fetch_all(_Counts, _DEAD_LETTER_COUNTS, instance_id=desk.instance.id)
+    rows = await context.database.fetch_all(
+        _Counts, _DEAD_LETTER_COUNTS, instance_id=context.instance.id
+    )
     left = sum(row.count for row in rows if row.status in ("pending", "failed"))
     return DeadLettersRetried(retried_count=retried, failed_count=left)
 
 
 @handlers.handles(PurgeDeadLetters)
-async def purge_dead_letters(desk: WebhookDesk, operation: PurgeDeadLetters) -> DeadLettersPurged:
-    deleted = await desk.database.execute(
-        _PURGE_DEAD_LETTERS, instance_id=desk.instance.id, days=operation.older_than_days
+async def purge_dead_letters(
+    context: WebhookContext, operation: PurgeDeadLetters
+) -> DeadLettersPurged:
+    deleted = await context.database.execute(
+        _PURGE_DEAD_LETTERS, instance_id=context.instance.id, days=operation.older_than_days
     )
     return DeadLettersPurged(deleted_count=deleted)
 
 
-def _settled(letter: DeadLetter) -> Conflict:
-    return Conflict(f"The event is {letter.reprocess_status}: only pending and failed ones wait")
+def _settled(request: DeadLetter) -> Conflict:
+    return Conflict(f"The event is {request.reprocess_status}: only pending and failed ones wait")
 
 
-async def _retry(desk: WebhookDesk, *, limit: int, letter_id: uuid.UUID | None = None) -> int:
-    row = await desk.database.fetch_one(
-        _Count, _RETRY_DEAD_LETTERS, instance_id=desk.instance.id, id=letter_id, limit=limit
+async def _retry(context: WebhookContext, *, limit: int, letter_id: uuid.UUID | None = None) -> int:
+    row = await context.database.fetch_one(
+        _Count, _RETRY_DEAD_LETTERS, instance_id=context.instance.id, id=letter_id, limit=limit
     )
-    desk.told()
+    context.told()
     return (row and row.count) or 0
 
 
-async def _find(desk: WebhookDesk, letter_id: uuid.UUID) -> DeadLetter:
-    found = await _list(desk, letter_id=letter_id)
+async def _find(context: WebhookContext, letter_id: uuid.UUID) -> DeadLetter:
+    found = await _list(context, letter_id=letter_id)
     if not found:
         raise NotFound("Event not found")
     return found[0]
 
 
 async def _list(
-    desk: WebhookDesk,
+    context: WebhookContext,
     *,
     letter_id: uuid.UUID | None = None,
     status: str | None = None,
@@ -177,10 +187,10 @@ async def _list(
     limit: int = 1,
     offset: int = 0,
 ) -> list[DeadLetter]:
-    rows = await desk.database.fetch_all(
+    rows = await context.database.fetch_all(
         _Row,
         _LIST_DEAD_LETTERS,
-        instance_id=desk.instance.id,
+        instance_id=context.instance.id,
         id=letter_id,
         status=status,
         type=kind,
@@ -190,9 +200,9 @@ async def _list(
     return [
         DeadLetter(
             event_id=row.id,
-            instance_id=desk.instance.id,
+            instance_id=context.instance.id,
             event_type=row.type,
-            source_lib=desk.instance.provider,
+            source_lib=context.instance.provider,
             failure_reason=row.last_error,
             last_error=row.last_error,
             total_attempts=row.attempts,

@@ -8,7 +8,6 @@ from datetime import datetime
 from itertools import groupby
 from urllib.parse import urlsplit
 
-from gateway.bells import ringing
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.database.queries import query
@@ -17,10 +16,11 @@ from gateway.instances.tokens import Sealed, TokenVault
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
-from gateway.webhooks.addresses import Addresses
+from gateway.wakeups import waking
 from gateway.webhooks.backoff import RetrySchedule
-from gateway.webhooks.ledger import Attempt, Finished, Ledger
-from gateway.webhooks.posting import Letter, Posted, Poster, target_of
+from gateway.webhooks.circuit_breakers import CircuitBreakers
+from gateway.webhooks.delivery_recorder import Attempt, DeliveryRecorder, Finished
+from gateway.webhooks.posting import DeliveryResult, Poster, WebhookRequest, target_of
 from gateway.webhooks.secrets import SealedSecrets
 
 _CLAIM_LINES = query("webhooks", "claim_lines")
@@ -29,7 +29,7 @@ _NEXT_DUE = query("webhooks", "next_due")
 _FORGET_EMPTY_LINES = query("webhooks", "forget_empty_lines")
 _WAKE_ADDRESS = query("webhooks", "wake_address")
 
-_LONGEST_REST_SECONDS = 5.0
+_MAX_REST_SECONDS = 5.0
 _REST_WHILE_ADDRESSES_ARE_HELD_SECONDS = 0.25
 _CALLBACKS_PER_CLAIM = 20
 _FORGET_EVERY_SECONDS = 60.0
@@ -81,8 +81,8 @@ class Delivery:
         self,
         database: Database,
         poster: Poster,
-        ledger: Ledger,
-        addresses: Addresses,
+        recorder: DeliveryRecorder,
+        addresses: CircuitBreakers,
         clock: Clock,
         *,
         vault: TokenVault,
@@ -92,31 +92,31 @@ class Delivery:
         metrics: Metrics,
         new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
     ) -> None:
-        self._database, self._poster, self._ledger = database, poster, ledger
-        self._addresses, self._vault, self._clock = addresses, vault, clock
+        self._database, self._poster, self._recorder = database, poster, recorder
+        self._breakers, self._vault, self._clock = addresses, vault, clock
         self._metrics, self._schedule, self._limits = metrics, schedule, limits
         self._node_id, self._released = node_id, False
         self._new_uuid = new_uuid
-        self._bell = asyncio.Event()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._wakeup = asyncio.Event()
+        self._in_flight: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._forget_at = 0.0
 
-    def look_again(self) -> None:
+    def wake(self) -> None:
         """Something may have been told."""
-        self._bell.set()
+        self._wakeup.set()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         try:
-            async with asyncio.TaskGroup() as group, ringing(self._bell, when=stopping):
+            async with asyncio.TaskGroup() as group, waking(self._wakeup, when=stopping):
                 while not stopping.is_set():
-                    self._bell.clear()
+                    self._wakeup.clear()
                     try:
                         rest = await self._round(group)
                     except DatabaseUnavailable as error:
                         logger.warning("delivery_waits_for_database", error=str(error))
                         rest = _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS
-                    await self._clock.wait(self._bell, rest)
+                    await self._clock.wait(self._wakeup, rest)
                 self._stopping = True
         finally:
             await self._poster.close()
@@ -124,16 +124,16 @@ class Delivery:
     async def _round(self, group: asyncio.TaskGroup) -> float:
         """Sends off what is due; returns how long to rest, in seconds."""
         await self._tidy()
-        room = self._limits.in_flight - len(self._under_way)
+        room = self._limits.in_flight - len(self._in_flight)
         if room <= 0:
-            return _LONGEST_REST_SECONDS  # a finished one rings the bell
-        held = self._addresses.held()
-        self._metrics.held_addresses.set(self._addresses.count_held())
+            return _MAX_REST_SECONDS  # a finished one rings the bell
+        held = self._breakers.held()
+        self._metrics.held_addresses.set(self._breakers.count_held())
         claim_id = self._new_uuid()
         rows = await self._database.fetch_all(
             _Waiting,
             _CLAIM_LINES,
-            most=room,
+            max_count=room,
             per_line=_CALLBACKS_PER_CLAIM,
             claim_seconds=self._limits.claim_seconds,
             claim_id=claim_id,
@@ -143,12 +143,12 @@ class Delivery:
         lines = [list(line) for _, line in groupby(rows, key=lambda r: (r.instance_id, r.chat))]
         for line in lines:
             task = group.create_task(self._deliver(line, claim_id))
-            self._under_way.add(task)
+            self._in_flight.add(task)
             task.add_done_callback(self._done)
         if len(lines) == room:
             return 0.0
         due = await self._database.fetch_one(_Due, _NEXT_DUE, held=held)
-        longest = _REST_WHILE_ADDRESSES_ARE_HELD_SECONDS if held else _LONGEST_REST_SECONDS
+        longest = _REST_WHILE_ADDRESSES_ARE_HELD_SECONDS if held else _MAX_REST_SECONDS
         if due is None or due.seconds is None:
             return longest
         return min(longest, max(0.0, due.seconds))
@@ -163,9 +163,9 @@ class Delivery:
             await self._database.execute(_FORGET_EMPTY_LINES)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        if len(self._under_way) >= self._limits.in_flight:
-            self._bell.set()
-        self._under_way.discard(task)
+        if len(self._in_flight) >= self._limits.in_flight:
+            self._wakeup.set()
+        self._in_flight.discard(task)
 
     async def _deliver(self, line: Sequence[_Waiting], claim_id: uuid.UUID) -> None:
         """One claimed chat; nothing that goes wrong here touches another."""
@@ -174,23 +174,23 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - the claim lapses, and it is tried again
             report_error(error, component="webhooks", instance_id=line[0].instance_id)
             return
-        if await self._ledger.finish(finished):
-            self._bell.set()
+        if await self._recorder.finish(finished):
+            self._wakeup.set()
 
     async def _visit(self, line: Sequence[_Waiting], claim_id: uuid.UUID) -> Finished:
         address = line[0].address
-        if not self._addresses.enter(address):
+        if not self._breakers.enter(address):
             return self._turned_away(line[0], claim_id)
         try:
             return await self._post_in_order(line, claim_id)
         finally:
-            if self._addresses.leave(address):
-                self._bell.set()
+            if self._breakers.leave(address):
+                self._wakeup.set()
 
     def _turned_away(self, head: _Waiting, claim_id: uuid.UUID) -> Finished:
         """The address is busy, or held; after a long outage what waits for it is given up."""
-        held = self._addresses.seconds_held(head.address)
-        down = self._addresses.is_down(head.address)
+        held = self._breakers.seconds_held(head.address)
+        down = self._breakers.is_down(head.address)
         give_up = down and self._schedule.is_over(head.failing_seconds or 0.0)
         return Finished(
             head.instance_id,
@@ -214,8 +214,8 @@ class Delivery:
                 if waiting.address != head.address:
                     break  # the next claim enters there
                 posted = await self._post(waiting, waiting.url, attempts + 1, log)
-                if not posted.taken:
-                    return self._not_taken(
+                if not posted.delivered:
+                    return self._failed(
                         waiting,
                         posted,
                         claim_id,
@@ -230,8 +230,10 @@ class Delivery:
             head.instance_id, head.chat, claim_id, up_to, progressed=True, log=tuple(log)
         )
 
-    async def _post(self, waiting: _Waiting, url: str, attempt: int, log: list[Attempt]) -> Posted:
-        posted = await self._poster.post(self._letter(waiting, url))
+    async def _post(
+        self, waiting: _Waiting, url: str, attempt: int, log: list[Attempt]
+    ) -> DeliveryResult:
+        posted = await self._poster.post(self._request_of(waiting, url))
         log.append(
             Attempt(
                 waiting.instance_id,
@@ -250,25 +252,25 @@ class Delivery:
         await self._note(waiting.address, posted)
         return posted
 
-    async def _note(self, address: str, posted: Posted) -> None:
+    async def _note(self, address: str, posted: DeliveryResult) -> None:
         if posted.retry_after_seconds is not None and posted.retry_after_seconds > 0:
-            self._addresses.asked_to_wait(
+            self._breakers.asked_to_wait(
                 address, min(posted.retry_after_seconds, self._schedule.longest_asked_seconds)
             )
         elif posted.status is None:
-            self._addresses.silent(address)
-        elif self._addresses.answered(address, posted.seconds):
+            self._breakers.silent(address)
+        elif self._breakers.answered(address, posted.seconds):
             logger.info("receiver_answers_again", target=address.rpartition(" ")[2])
             try:
                 await self._database.execute(_WAKE_ADDRESS, address=address)
             except DatabaseUnavailable:
                 return  # each chat goes on when its own pause is over
-            self._bell.set()
+            self._wakeup.set()
 
-    def _not_taken(
+    def _failed(
         self,
         waiting: _Waiting,
-        posted: Posted,
+        posted: DeliveryResult,
         claim_id: uuid.UUID,
         attempts: int,
         *,
@@ -289,23 +291,23 @@ class Delivery:
             error=posted.error,
             dead=waiting.id if dead else None,
             address=waiting.address
-            if posted.status is None or self._addresses.is_down(waiting.address)
+            if posted.status is None or self._breakers.is_down(waiting.address)
             else None,
             log=tuple(log),
         )
 
-    def _letter(self, waiting: _Waiting, url: str) -> Letter:
+    def _request_of(self, waiting: _Waiting, url: str) -> WebhookRequest:
         token = self._vault.open(Sealed(waiting.token_key_id, waiting.token_ciphertext))
-        return Letter(waiting.id, url, waiting.body, token, waiting.open(self._vault))
+        return WebhookRequest(waiting.id, url, waiting.body, token, waiting.open(self._vault))
 
-    def _count(self, waiting: _Waiting, posted: Posted) -> None:
-        self._metrics.posted(waiting.type, "taken" if posted.taken else "not_taken")
-        if posted.taken:
+    def _count(self, waiting: _Waiting, posted: DeliveryResult) -> None:
+        self._metrics.posted(waiting.type, "taken" if posted.delivered else "not_taken")
+        if posted.delivered:
             late = (self._clock.now() - waiting.created_at).total_seconds()
             self._metrics.callback_latency.observe(max(0.0, late))
         logger.log(
-            10 if posted.taken else 20,
-            "callback_posted" if posted.taken else "callback_not_taken",
+            10 if posted.delivered else 20,
+            "callback_posted" if posted.delivered else "callback_not_taken",
             instance_id=waiting.instance_id,
             message_type=waiting.type,
             callback_id=str(waiting.id),

@@ -25,7 +25,7 @@ _KINDS = ("received", "delivery", "message_status", "connected", "disconnected",
 
 
 @dataclass(frozen=True, slots=True)
-class WebhookDesk:
+class WebhookContext:
     """What the answers are made from."""
 
     database: Database
@@ -37,50 +37,52 @@ class WebhookDesk:
     instance: Instance
 
 
-handlers = Handlers[WebhookDesk]()
+handlers = Handlers[WebhookContext]()
 
 
 @handlers.handles(SetWebhook)
-async def set_webhook(desk: WebhookDesk, operation: SetWebhook) -> Value:
-    return await _set(desk, operation, notify_sent_by_me=None)
+async def set_webhook(context: WebhookContext, operation: SetWebhook) -> Value:
+    return await _set(context, operation, notify_sent_by_me=None)
 
 
 @handlers.handles(SetReceivedDeliveryWebhook)
-async def set_received_delivery(desk: WebhookDesk, operation: SetReceivedDeliveryWebhook) -> Value:
-    return await _set(desk, operation, notify_sent_by_me=True)
+async def set_received_delivery(
+    context: WebhookContext, operation: SetReceivedDeliveryWebhook
+) -> Value:
+    return await _set(context, operation, notify_sent_by_me=True)
 
 
 @handlers.handles(SetEveryWebhook)
-async def set_every(desk: WebhookDesk, operation: SetEveryWebhook) -> Value:
-    return await _set(desk, operation, notify_sent_by_me=operation.notify_sent_by_me)
+async def set_every(context: WebhookContext, operation: SetEveryWebhook) -> Value:
+    return await _set(context, operation, notify_sent_by_me=operation.notify_sent_by_me)
 
 
 @handlers.handles(SetNotifySentByMe)
-async def set_notify_sent_by_me(desk: WebhookDesk, operation: SetNotifySentByMe) -> Value:
-    await _write(desk, {}, notify_sent_by_me=operation.notify_sent_by_me)
+async def set_notify_sent_by_me(context: WebhookContext, operation: SetNotifySentByMe) -> Value:
+    await _write(context, {}, notify_sent_by_me=operation.notify_sent_by_me)
     return Value()
 
 
 async def _set(
-    desk: WebhookDesk, operation: SetWebhook, *, notify_sent_by_me: bool | None
+    context: WebhookContext, operation: SetWebhook, *, notify_sent_by_me: bool | None
 ) -> Value:
     if operation.value:
         try:
-            desk.policy.check_url(operation.value)
+            context.policy.check_url(operation.value)
         except AddressRefused as error:
             raise InvalidRequest(f"value: {error}") from None
     addresses = dict.fromkeys(operation.sets, operation.value)
-    await _write(desk, addresses, notify_sent_by_me=notify_sent_by_me)
+    await _write(context, addresses, notify_sent_by_me=notify_sent_by_me)
     return Value()
 
 
 async def _write(
-    desk: WebhookDesk, addresses: dict[str, str], *, notify_sent_by_me: bool | None
+    context: WebhookContext, addresses: dict[str, str], *, notify_sent_by_me: bool | None
 ) -> None:
-    await desk.database.execute(
+    await context.database.execute(
         _SET_ADDRESSES,
-        instance_id=desk.instance.id,
+        instance_id=context.instance.id,
         notify_sent_by_me=notify_sent_by_me,
         **{kind: addresses.get(kind) for kind in _KINDS},
     )
-    desk.told()
+    context.told()

@@ -20,14 +20,14 @@ from gateway.webhooks.connections import Connections
 _SUCCESS: Final = range(200, 300)
 _GONE: Final = 410
 _WAIT: Final = frozenset({429, 503})
-_MOST_READ_BYTES = 65_536
-_MOST_SHOWN_BYTES = 500
+_MAX_READ_BYTES = 65_536
+_MAX_SHOWN_BYTES = 500
 _KEEP_IDLE_SECONDS = 4.0  # less than servers usually do
 _LOST = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError)
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class WebhookRequest:
     """A callback as it is posted; two secrets sign while one replaces the other."""
 
     id: uuid.UUID
@@ -38,7 +38,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class Posted:
+class DeliveryResult:
     """What came of one attempt; `error` is None when it was taken.
 
     Attributes:
@@ -54,7 +54,7 @@ class Posted:
     retry_after_seconds: float | None = None
 
     @property
-    def taken(self) -> bool:
+    def delivered(self) -> bool:
         return self.error is None
 
     @property
@@ -77,15 +77,15 @@ class Poster:
     async def close(self) -> None:
         await self._connections.close()
 
-    async def post(self, letter: Letter) -> Posted:
+    async def post(self, request: WebhookRequest) -> DeliveryResult:
         began = self._clock.monotonic_seconds()
 
-        def not_taken(reason: str) -> Posted:
-            return Posted(self._clock.monotonic_seconds() - began, error=reason)
+        def not_taken(reason: str) -> DeliveryResult:
+            return DeliveryResult(self._clock.monotonic_seconds() - began, error=reason)
 
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await self._post(letter, began)
+                return await self._post(request, began)
         except AddressRefused as error:
             return not_taken(f"the address {error}")
         except TimeoutError:
@@ -93,22 +93,22 @@ class Poster:
         except _LOST as error:
             return not_taken(f"no connection: {type(error).__name__}")
 
-    async def _post(self, letter: Letter, began: float) -> Posted:
-        host = self._policy.check_url(letter.url).netloc
-        request = self._request(letter, host)
+    async def _post(self, request: WebhookRequest, began: float) -> DeliveryResult:
+        host = self._policy.check_url(request.url).netloc
+        http_request = self._request(request, host)
         try:
-            return await self._exchange(request, began)
+            return await self._exchange(http_request, began)
         except (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError):
             # The server may have closed an idle connection just then.
-            return await self._exchange(request, began, fresh=True)
+            return await self._exchange(http_request, began, fresh=True)
 
     async def _exchange(
-        self, request: httpcore.Request, began: float, *, fresh: bool = False
-    ) -> Posted:
-        async with self._connections.answer(request, fresh=fresh) as response:
+        self, http_request: httpcore.Request, began: float, *, fresh: bool = False
+    ) -> DeliveryResult:
+        async with self._connections.answer(http_request, fresh=fresh) as response:
             answer = await _beginning(response)
             answered = {name.lower(): value.decode("latin-1") for name, value in response.headers}
-        return Posted(
+        return DeliveryResult(
             self._clock.monotonic_seconds() - began,
             status=response.status,
             answer=answer,
@@ -116,22 +116,22 @@ class Poster:
             retry_after_seconds=self._retry_after(response.status, answered.get(b"retry-after")),
         )
 
-    def _request(self, letter: Letter, host: str) -> httpcore.Request:
-        timestamp, content = str(self._clock.now_ms() // 1000), letter.body.encode()
+    def _request(self, request: WebhookRequest, host: str) -> httpcore.Request:
+        timestamp, content = str(self._clock.now_ms() // 1000), request.body.encode()
         headers: dict[bytes | str, bytes | str] = {
             "Host": host,
             "Content-Length": str(len(content)),
             "Content-Type": "application/json",
             "User-Agent": "gateway-webhooks",
-            "z-api-token": letter.instance_token,
-            "X-Webhook-Id": str(letter.id),
+            "z-api-token": request.instance_token,
+            "X-Webhook-Id": str(request.id),
             "X-Webhook-Timestamp": timestamp,
         }
-        if letter.signing_secrets:
+        if request.signing_secrets:
             headers["X-Webhook-Signature"] = ",".join(
-                sign(secret, timestamp, letter.body) for secret in letter.signing_secrets
+                sign(secret, timestamp, request.body) for secret in request.signing_secrets
             )
-        return httpcore.Request("POST", letter.url, headers=headers, content=content)
+        return httpcore.Request("POST", request.url, headers=headers, content=content)
 
     def _retry_after(self, status: int, value: str | None) -> float | None:
         if value is None or status not in _WAIT:
@@ -160,9 +160,9 @@ async def _beginning(response: httpcore.Response) -> str:
     read = bytearray()
     async for chunk in response.aiter_stream():
         read += chunk
-        if len(read) > _MOST_READ_BYTES:
+        if len(read) > _MAX_READ_BYTES:
             break
-    return bytes(read[:_MOST_SHOWN_BYTES]).decode("utf-8", "replace").replace("\x00", "")
+    return bytes(read[:_MAX_SHOWN_BYTES]).decode("utf-8", "replace").replace("\x00", "")
 
 
 class _CheckedNetwork(httpcore.AsyncNetworkBackend):

@@ -23,15 +23,15 @@ from gateway.database.queries import query
 from gateway.errors import InvalidRequest
 from gateway.instances.store import Instance
 from gateway.instances.tokens import Sealed
-from gateway.webhooks.operations import WebhookDesk
-from gateway.webhooks.posting import Letter, target_of
+from gateway.webhooks.operations import WebhookContext
+from gateway.webhooks.posting import WebhookRequest, target_of
 from gateway.webhooks.secrets import SealedSecrets
 
 _LIST_DELIVERIES = query("webhooks", "list_deliveries")
 _REPLAY = query("webhooks", "replay")
 _FIND_SECRETS = query("webhooks", "find_secrets")
 
-_MOST_REPLAYED = 10_000
+_MAX_REPLAYED = 10_000
 _MESSAGE = {"messageId": "3EB00000000000000000"}
 _SAMPLES: Final[Mapping[CallbackType, Mapping[str, object]]] = {
     "ReceivedCallback": {
@@ -62,15 +62,15 @@ class _Replayed:
     last_at: datetime | None
 
 
-handlers = Handlers[WebhookDesk]()
+handlers = Handlers[WebhookContext]()
 
 
 @handlers.handles(ListDeliveries)
-async def list_deliveries(desk: WebhookDesk, operation: ListDeliveries) -> DeliveryPage:
-    rows = await desk.database.fetch_all(
+async def list_deliveries(context: WebhookContext, operation: ListDeliveries) -> DeliveryPage:
+    rows = await context.database.fetch_all(
         DeliveryAttempt,
         _LIST_DELIVERIES,
-        instance_id=desk.instance.id,
+        instance_id=context.instance.id,
         before=operation.before,
         type=operation.type,
         taken=operation.success,
@@ -84,46 +84,48 @@ async def list_deliveries(desk: WebhookDesk, operation: ListDeliveries) -> Deliv
 
 
 @handlers.handles(ReplayWebhooks)
-async def replay(desk: WebhookDesk, operation: ReplayWebhooks) -> Replayed:
-    until = operation.until or desk.clock.now()
+async def replay(context: WebhookContext, operation: ReplayWebhooks) -> Replayed:
+    until = operation.until or context.clock.now()
     if until <= operation.since:
         raise InvalidRequest("to: must be later than from")
-    row = await desk.database.fetch_one(
+    row = await context.database.fetch_one(
         _Replayed,
         _REPLAY,
-        instance_id=desk.instance.id,
+        instance_id=context.instance.id,
         since=operation.since,
         until=until,
         types=list(operation.types) if operation.types else None,
-        limit=_MOST_REPLAYED,
+        limit=_MAX_REPLAYED,
     )
-    desk.told()
+    context.told()
     assert row is not None
     return Replayed(
         replayed=row.replayed or 0,
-        continue_from=row.last_at if row.found == _MOST_REPLAYED else None,
+        continue_from=row.last_at if row.found == _MAX_REPLAYED else None,
     )
 
 
 @handlers.handles(TestWebhook)
-async def test_webhook(desk: WebhookDesk, operation: TestWebhook) -> TestResult:
-    url = _url(desk.instance, operation.type)
+async def test_webhook(context: WebhookContext, operation: TestWebhook) -> TestResult:
+    url = _url(context.instance, operation.type)
     if url is None:
         raise InvalidRequest(f"No webhook is set for {operation.type}")
-    sealed = await desk.database.fetch_one(
-        SealedSecrets, _FIND_SECRETS, account_id=desk.instance.account_id
+    sealed = await context.database.fetch_one(
+        SealedSecrets, _FIND_SECRETS, account_id=context.instance.account_id
     )
-    letter = Letter(
+    request = WebhookRequest(
         uuid.uuid4(),
         url,
-        _sample(desk, operation.type),
-        desk.vault.open(Sealed(desk.instance.token_key_id, desk.instance.token_ciphertext)),
-        sealed.open(desk.vault) if sealed else (),
+        _sample(context, operation.type),
+        context.vault.open(
+            Sealed(context.instance.token_key_id, context.instance.token_ciphertext)
+        ),
+        sealed.open(context.vault) if sealed else (),
     )
-    posted = await desk.poster.post(letter)
+    posted = await context.poster.post(request)
     return TestResult(
-        value=posted.taken,
-        event_id=letter.id,
+        value=posted.delivered,
+        event_id=request.id,
         target=target_of(url),
         status=posted.status,
         error=posted.error,
@@ -148,13 +150,13 @@ def _url(instance: Instance, kind: CallbackType) -> str | None:
             return instance.presence_chat_callback_url
 
 
-def _sample(desk: WebhookDesk, kind: CallbackType) -> str:
+def _sample(context: WebhookContext, kind: CallbackType) -> str:
     body = {
         "type": kind,
         "test": True,
-        "instanceId": desk.instance.id,
+        "instanceId": context.instance.id,
         "phone": "5511999999999",
-        "momment": desk.clock.now_ms(),
+        "momment": context.clock.now_ms(),
         **_SAMPLES[kind],
     }
     return orjson.dumps(body).decode()

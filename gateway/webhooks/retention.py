@@ -27,5 +27,5 @@ class Retention:
 
     async def forget(self) -> None:
         for statement, days in self._statements:
-            while await self._database.execute(statement, days=days, most=_ROWS_AT_ONCE):
+            while await self._database.execute(statement, days=days, max_count=_ROWS_AT_ONCE):
                 pass

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.instances.tokens import Sealed, TokenVault
-from gateway.random import RandomBytes
+from gateway.randomness import RandomBytes
 
 _ROTATE_SECRET = query("webhooks", "rotate_secret")
 _RETIRE_SECRET = query("webhooks", "retire_secret")

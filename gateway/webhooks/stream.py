@@ -12,19 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Self
 
-from gateway.bells import ringing
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable, InvalidRequest, TooManyRequests
 from gateway.observability.logging import logger
+from gateway.wakeups import waking
 
 _FOLLOW_EVENTS = query("webhooks", "follow_events")
 READ_EVENTS: Final = query("webhooks", "read_events")
 
 _PAGE = 100
-_MOST_PER_ACCOUNT = 50
-_FIRST_REST_SECONDS, _LONGEST_REST_SECONDS = 0.02, 1.0
+_MAX_PER_ACCOUNT = 50
+_FIRST_REST_SECONDS, _MAX_REST_SECONDS = 0.02, 1.0
 _RENEW_SECONDS = 3_600.0
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,19})")
 
@@ -76,7 +76,7 @@ class _Follower:
     account_id: str
     cursor: Cursor
     page: list[StreamedEvent] = field(default_factory=list)
-    bell: asyncio.Event = field(default_factory=asyncio.Event)
+    wakeup: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Stream:
@@ -85,15 +85,15 @@ class Stream:
     def __init__(self, database: Database, clock: Clock, *, days: int) -> None:
         self._database, self._clock, self._days = database, clock, days
         self._followers: set[_Follower] = set()
-        self._bell = asyncio.Event()
+        self._wakeup = asyncio.Event()
         self._rest_seconds = _FIRST_REST_SECONDS
         self._renew_at = 0.0
         self._over = False
 
-    def look_again(self) -> None:
+    def wake(self) -> None:
         """Something may have been told."""
         self._rest_seconds = _FIRST_REST_SECONDS
-        self._bell.set()
+        self._wakeup.set()
 
     async def follow(
         self, account_id: str, after: Cursor | None
@@ -107,7 +107,7 @@ class Stream:
             TooManyRequests: too many follow this account already.
             DatabaseUnavailable: nobody can say where now is.
         """
-        if sum(f.account_id == account_id for f in self._followers) >= _MOST_PER_ACCOUNT:
+        if sum(f.account_id == account_id for f in self._followers) >= _MAX_PER_ACCOUNT:
             raise TooManyRequests("account", retry_after_seconds=60)
         now = await follow(self._database, "stream", [account_id], days=self._days)
         return self._pages(_Follower(account_id, after or now))
@@ -115,9 +115,9 @@ class Stream:
     async def _pages(self, follower: _Follower) -> AsyncGenerator[list[StreamedEvent], None]:
         with self._following(follower):
             while not self._over:
-                self.look_again()
-                await follower.bell.wait()
-                follower.bell.clear()
+                self.wake()
+                await follower.wakeup.wait()
+                follower.wakeup.clear()
                 if page := follower.page:
                     yield page
                     follower.cursor, follower.page = page[-1].cursor, []
@@ -131,18 +131,18 @@ class Stream:
             self._followers.discard(follower)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        async with ringing(self._bell, when=stopping):
+        async with waking(self._wakeup, when=stopping):
             while not stopping.is_set():
                 try:
                     await self._round()
                 except DatabaseUnavailable as error:
                     logger.warning("stream_waits_for_database", error=str(error))
                 idle = not self._followers
-                await self._clock.wait(self._bell, None if idle else self._rest_seconds)
-                self._bell.clear()
+                await self._clock.wait(self._wakeup, None if idle else self._rest_seconds)
+                self._wakeup.clear()
         self._over = True
         for follower in self._followers:
-            follower.bell.set()
+            follower.wakeup.set()
 
     async def _round(self) -> None:
         hungry = [follower for follower in self._followers if not follower.page]
@@ -156,15 +156,15 @@ class Stream:
             account_ids=[f.account_id for f in hungry],
             transaction_ids=[f.cursor.transaction_id for f in hungry],
             sequences=[f.cursor.sequence for f in hungry],
-            most=_PAGE,
+            max_count=_PAGE,
         )
         for event in events:
             hungry[event.number].page.append(event)
         for follower in hungry:
             if follower.page:
-                follower.bell.set()
+                follower.wakeup.set()
         # A transaction still under way may hold back what was told: soon again, then seldom.
-        self._rest_seconds = min(self._rest_seconds * 2, _LONGEST_REST_SECONDS)
+        self._rest_seconds = min(self._rest_seconds * 2, _MAX_REST_SECONDS)
 
     async def _renew(self) -> None:
         now = self._clock.monotonic_seconds()

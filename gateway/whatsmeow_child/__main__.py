@@ -22,8 +22,8 @@ _PR_SET_PDEATHSIG = 1
 _LEASE_LAPSED = 75
 # Every client keeps one thread of the default executor for its whole life, and every call takes
 # one while it runs: when none is left, even stopping hangs.
-_MOST_THREADS = 512
-_LONGEST_NAP_SECONDS = 0.5
+_MAX_THREADS = 512
+_MAX_NAP_SECONDS = 0.5
 
 
 class Watchdog:
@@ -35,7 +35,7 @@ class Watchdog:
 
     def _watch(self) -> None:
         while (left := self.deadline - time.monotonic()) > 0:
-            time.sleep(min(left, _LONGEST_NAP_SECONDS))
+            time.sleep(min(left, _MAX_NAP_SECONDS))
         os._exit(_LEASE_LAPSED)
 
 
@@ -61,7 +61,7 @@ async def serve(descriptor: int, watchdog: Watchdog) -> None:
     # The library sets up logging on import, at INFO; the engine keeps what it needs.
     logging.getLogger().setLevel(logging.WARNING)
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(_MOST_THREADS))
+    loop.set_default_executor(ThreadPoolExecutor(_MAX_THREADS))
     reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=descriptor))
     link = Link(writer, loop)
     verbs = Verbs(link)

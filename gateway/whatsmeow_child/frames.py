@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import orjson
 
 _LENGTH_BYTES = 4
-_LONGEST_BYTES = 256 * 1024 * 1024
+_MAX_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ async def read_frame(reader: Reader) -> Frame | None:
     """The next frame; None when the other side is gone."""
     try:
         length = int.from_bytes(await reader.readexactly(_LENGTH_BYTES), "big")
-        if length > _LONGEST_BYTES:
+        if length > _MAX_BYTES:
             raise ValueError(f"a frame of {length} bytes")
         kind, fields = orjson.loads(await reader.readexactly(length))
     except (asyncio.IncompleteReadError, ConnectionError):

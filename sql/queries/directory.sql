@@ -143,7 +143,7 @@ cross join lateral (
     where instance_id = c.instance_id and phone = c.phone
         and status = 'received' and not from_me and type <> 'notification'
     order by recorded_at desc
-    limit least(c.unread, %(most)s::int)
+    limit least(c.unread, %(max_count)s::int)
 ) as m
 where c.instance_id = %(instance_id)s::text and c.phone = %(phone)s::text;
 

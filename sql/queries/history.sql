@@ -220,7 +220,7 @@ where ctid = any(array(
     select r.ctid from message_receipts r
     where r.recorded_at < (select since from kept)
     order by r.recorded_at
-    limit %(most)s::int
+    limit %(max_count)s::int
 ));
 
 -- name: wait_briefly
@@ -244,7 +244,7 @@ where m.instance_id = %(instance_id)s::text and m.from_me and m.status in ('rece
         )
     )
 order by m.recorded_at desc, m.message_id
-limit %(most)s::int offset %(skipped)s::int;
+limit %(max_count)s::int offset %(skipped)s::int;
 
 -- name: count_statuses
 select count(*) as total

@@ -53,7 +53,7 @@ delete from inbox
 where ctid = any(array(
     select ctid from inbox
     where body is null and taken_at < now() - make_interval(secs => %(seconds)s::double precision)
-    limit %(most)s::int
+    limit %(max_count)s::int
 ));
 
 -- name: give_up_events
@@ -62,5 +62,5 @@ delete from inbox
 where ctid = any(array(
     select ctid from inbox
     where error is not null and taken_at < now() - make_interval(secs => %(seconds)s::double precision)
-    limit %(most)s::int
+    limit %(max_count)s::int
 ));

@@ -75,7 +75,7 @@ limit 1;
 -- Up to a number: nobody asks for more.
 select count(*) as count
 from (
-    select 1 from instances where account_id = %(account_id)s::text limit %(most)s::int
+    select 1 from instances where account_id = %(account_id)s::text limit %(max_count)s::int
 ) counted;
 
 -- name: list_accounts

@@ -24,7 +24,7 @@ with due as materialized (
     select instance_id, id from media
     where expires_at < now()
     order by expires_at
-    limit %(most)s::int
+    limit %(max_count)s::int
     for update skip locked
 ), needed as materialized (
     -- Those that a queued message still names.
@@ -49,7 +49,7 @@ with due as materialized (
 select count(*) as count from due;
 
 -- name: leftovers
-select id from media_leftovers order by noted_at limit %(most)s::int;
+select id from media_leftovers order by noted_at limit %(max_count)s::int;
 
 -- name: lock_content
 select pg_advisory_xact_lock(hashtextextended(%(id)s::text, 9))::text as locked;

@@ -16,7 +16,7 @@ with forgotten as (
     delete from proxy_checks
     where id in (
         select id from proxy_checks where instance_id = %(instance_id)s::text
-        order by id desc offset %(most)s::int - 1
+        order by id desc offset %(max_count)s::int - 1
     )
 )
 insert into proxy_checks (instance_id, latency_ms, error)

@@ -158,7 +158,7 @@ returning instance_id;
 select message_id, marks from sandbox.marks
 where instance_id = %(instance_id)s::text
 order by message_id
-limit %(most)s::int;
+limit %(max_count)s::int;
 
 -- name: show_typing
 update sandbox.phones
@@ -186,7 +186,7 @@ with mine as not materialized (
     from mine
     where due_at <= now() and id not in (select unnest(%(in_hand)s::bigint[]))
     order by due_at, id
-    limit %(most)s::int
+    limit %(max_count)s::int
 ), next as (
     -- When the next one is due.
     select due_at from mine where due_at > now() order by due_at limit 1
@@ -206,7 +206,7 @@ with old as materialized (
     -- Messages that are too old.
     select instance_id, message_id from sandbox.sent
     where at < now() - make_interval(days => %(days)s::int)
-    limit %(most)s::int
+    limit %(max_count)s::int
 ), marked as (
     -- Deletes their marks.
     delete from sandbox.marks k using old o
@@ -222,7 +222,7 @@ delete from sandbox.marks
 where ctid = any(array(
     select ctid from sandbox.marks
     where at < now() - make_interval(days => %(days)s::int)
-    limit %(most)s::int
+    limit %(max_count)s::int
 ))
 returning instance_id;
 
@@ -232,7 +232,7 @@ delete from sandbox.events
 where ctid = any(array(
     select ctid from sandbox.events
     where due_at < now() - make_interval(days => %(days)s::int)
-    limit %(most)s::int
+    limit %(max_count)s::int
 ))
 returning instance_id;
 
@@ -293,7 +293,7 @@ from sandbox.sent s
 left join sandbox.marks k on k.instance_id = s.instance_id and k.message_id = s.message_id
 where s.instance_id = %(instance_id)s::text and s.number > %(after)s::bigint
 order by s.number
-limit %(most)s::int;
+limit %(max_count)s::int;
 
 -- name: find_entity
 -- A thing of one's own where an instance is named, else whosever it is.
@@ -313,7 +313,7 @@ select instance_id, id, version, body
 from sandbox.entities
 where instance_id = %(instance_id)s::text and kind = %(kind)s::text and id > %(after)s::text
 order by id
-limit %(most)s::int;
+limit %(max_count)s::int;
 
 -- name: list_joined_entities
 select instance_id, id, version, body
@@ -332,7 +332,7 @@ select instance_id, id, version, body
 from sandbox.entities
 where kind = %(kind)s::text and strpos(lower(body ->> 'name'), lower(%(text)s::text)) > 0
 order by id
-limit %(most)s::int;
+limit %(max_count)s::int;
 
 -- name: write_entity
 -- Version 0 makes a thing; any other changes it, if it is still that version. What is told goes to

@@ -386,7 +386,7 @@ select (
             select 1 from messages
             where instance_id = %(instance_id)s::text and status = 'sent'
                 and recorded_at >= date_trunc('day', now(), 'UTC')
-            limit %(most)s::int
+            limit %(max_count)s::int
         ) counted
     ) as sent,
     date_trunc('day', now(), 'UTC') + interval '1 day' as ends_at;
@@ -651,7 +651,7 @@ with chosen as (
         and (%(type)s::text is null or q.type = %(type)s::text)
         and (%(phone)s::text is null or q.phone = %(phone)s::text)
         and (%(days)s::int is null or q.updated_at < now() - make_interval(days => %(days)s::int))
-    limit %(most)s::int
+    limit %(max_count)s::int
     for update skip locked
 ), removed as (
     -- Deletes them from the queue.
@@ -681,7 +681,7 @@ select instance_id, id, zaap_id, message_id, phone
 from message_queue
 where expires_at <= now() and status in ('pending', 'scheduled')
 order by expires_at
-limit %(most)s::int
+limit %(max_count)s::int
 for update skip locked;
 
 -- name: expire
@@ -713,7 +713,7 @@ delete from idempotency_keys k
 using (
     select instance_id, key from idempotency_keys
     where created_at < now() - interval '25 hours'
-    limit %(most)s::int
+    limit %(max_count)s::int
     for update skip locked
 ) old
 where k.instance_id = old.instance_id and k.key = old.key;

@@ -114,7 +114,7 @@ with free as (
             or not exists (select 1 from nodes n where n.id = l.node_id and n.expires_at > now())
         )
     order by i.id
-    limit %(most)s::int
+    limit %(max_count)s::int
     for no key update of i skip locked
 ), taken as (
     -- Takes their leases.

@@ -16,7 +16,7 @@ with due as (
     from webhook_lines
     where due_at <= now() and (address is null or address <> all(%(held)s::text[]))
     order by due_at
-    limit %(most)s::int
+    limit %(max_count)s::int
     for update skip locked
 ), claimed as (
     -- Claims them.
@@ -276,7 +276,7 @@ delete from webhook_deliveries
 where ctid = any(array(
     select ctid from webhook_deliveries
     where posted_at < now() - make_interval(days => %(days)s::int)
-    limit %(most)s::int
+    limit %(max_count)s::int
 ));
 
 -- name: forget_events
@@ -284,7 +284,7 @@ delete from webhook_events
 where ctid = any(array(
     select ctid from webhook_events
     where created_at < now() - make_interval(days => %(days)s::int)
-    limit %(most)s::int
+    limit %(max_count)s::int
 ));
 
 -- name: forget_dead_letters
@@ -292,7 +292,7 @@ delete from webhook_dead_letters
 where ctid = any(array(
     select ctid from webhook_dead_letters
     where died_at < now() - make_interval(days => %(days)s::int) and status <> 'processing'
-    limit %(most)s::int
+    limit %(max_count)s::int
 ));
 
 -- name: find_secrets
@@ -344,6 +344,6 @@ cross join lateral (
         and (e.transaction_id, e.sequence) > (f.transaction_id, f.sequence)
         and e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
     order by e.transaction_id, e.sequence
-    limit %(most)s::int
+    limit %(max_count)s::int
 ) e
 order by f.number, e.transaction_id, e.sequence;

@@ -19,7 +19,7 @@ values (%(instance_id)s::text, %(kind)s::text, %(body)s::jsonb);
 select id, at, name, body from whatsmeow.events
 where instance_id = %(instance_id)s::text and id > %(after)s::bigint
 order by id
-limit %(most)s::int;
+limit %(max_count)s::int;
 
 -- name: forget_event
 delete from whatsmeow.events
@@ -41,7 +41,7 @@ delete from whatsmeow.sends
 where ctid = any(array(
     select ctid from whatsmeow.sends
     where at < now() - make_interval(days => %(days)s::int)
-    limit %(most)s::int
+    limit %(max_count)s::int
 ))
 returning instance_id;
 
@@ -59,6 +59,6 @@ delete from whatsmeow.polls
 where ctid = any(array(
     select ctid from whatsmeow.polls
     where at < now() - make_interval(days => %(days)s::int)
-    limit %(most)s::int
+    limit %(max_count)s::int
 ))
 returning instance_id;

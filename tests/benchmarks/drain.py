@@ -20,7 +20,7 @@ from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.contract.operation import Operation
 from gateway.contract.send import Send
-from gateway.runtime.garbage import spare_the_collector
+from gateway.runtime.gc_tuning import freeze_startup_objects
 from gateway.send_queue.worker import Worker
 from gateway.sessions.provider import Attempt, Delivery, Receipt
 from tests.benchmarks.harness import Rounds, add_instances, dsn, fresh_database, main, say
@@ -38,7 +38,7 @@ class AcceptsAtOnce:
     async def send(self, message: Send, attempt: Attempt) -> Receipt:
         return Receipt(attempt.message_id)
 
-    async def ask(self, operation: Operation[Any]) -> Any:
+    async def execute(self, operation: Operation[Any]) -> Any:
         raise NotImplementedError
 
     async def events(self) -> AsyncIterator[Delivery]:
@@ -78,7 +78,7 @@ async def running(node: Node) -> AsyncIterator[None]:
     parts = (node.enqueuer, node.claimer, node.starter, node.recorder, node.database)
     tasks = [asyncio.create_task(part.run_until(stopping)) for part in parts]
     catalogue()  # read at start, as `gateway serve` does
-    spare_the_collector()
+    freeze_startup_objects()
     try:
         yield
     finally:
@@ -92,12 +92,12 @@ async def drain_ours(server_url: str, lines: int, each: int) -> float:
         node = await new_node(url)
         async with running(node):
             node.leases.may_act_until = float("inf")
-            desk, leaving = node.desk(), asyncio.Event()
-            bells = [asyncio.Event() for _ in range(lines)]
+            context, leaving = node.context(), asyncio.Event()
+            wakeups = [asyncio.Event() for _ in range(lines)]
             workers = [
-                Worker(node.live(instance, AcceptsAtOnce()), desk, bell)
-                for instance, bell in zip(
-                    await list_instances(node.database, Which()), bells, strict=True
+                Worker(node.live(instance, AcceptsAtOnce()), context, wakeup)
+                for instance, wakeup in zip(
+                    await list_instances(node.database, Which()), wakeups, strict=True
                 )
             ]
             began = time.perf_counter()
@@ -105,8 +105,8 @@ async def drain_ours(server_url: str, lines: int, each: int) -> float:
             await _until_empty(url)
             taken = time.perf_counter() - began
             leaving.set()
-            for bell in bells:
-                bell.set()
+            for wakeup in wakeups:
+                wakeup.set()
             await asyncio.gather(*tasks)
         await _check(url, lines * each)
     return lines * each / taken

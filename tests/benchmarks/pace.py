@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from gateway.administration.listing import Which, list_instances
 from gateway.contract.send import Send
-from gateway.send_queue.pacing import Pace, Tempo
+from gateway.send_queue.pacing import Pace, SendPolicy
 from gateway.send_queue.worker import Worker
 from gateway.sessions.provider import Attempt, Receipt
 from tests.benchmarks.drain import AcceptsAtOnce, fill, running
@@ -51,16 +51,16 @@ async def run(server_url: str) -> None:
         node = await new_node(url)
         async with running(node):
             node.leases.may_act_until = float("inf")
-            desk = replace(node.desk(), uniform=draw, tempo=Tempo(Pace(1.0, 3.0)))
-            leaving, bell = asyncio.Event(), asyncio.Event()
+            context = replace(node.context(), uniform=draw, send_policy=SendPolicy(Pace(1.0, 3.0)))
+            leaving, wakeup = asyncio.Event(), asyncio.Event()
             sessions, tasks = [Timed(drawn, leaving) for _ in range(_LINES)], []
             instances = await list_instances(node.database, Which())
             for instance, session in zip(instances, sessions, strict=True):
-                worker = Worker(node.live(instance, session), desk, bell)
+                worker = Worker(node.live(instance, session), context, wakeup)
                 tasks.append(asyncio.create_task(worker.run_until(leaving)))
             await asyncio.sleep(_SECONDS)
             leaving.set()
-            bell.set()
+            wakeup.set()
             await asyncio.gather(*tasks)
     late = [ms for session in sessions for ms in session.late]
     p50, p99 = percentile(late, 50), percentile(late, 99)

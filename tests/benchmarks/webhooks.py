@@ -25,7 +25,7 @@ from gateway.database.embedded import EmbeddedPostgres
 from gateway.database.migrations import migrate
 from gateway.instances.store import Instance
 from gateway.observability.logging import configure_logging
-from gateway.webhooks.addresses import AddressLimits
+from gateway.webhooks.circuit_breakers import BreakerLimits
 from tests.fixtures.delivery import Courier, add_tellers, running_courier, send_to, tell
 from tests.fixtures.postgres import public_folder
 from tests.fixtures.queue import rows
@@ -177,7 +177,7 @@ async def _tell_at_rate(
         await asyncio.sleep(max(0.0, began + n / a_second - time.perf_counter()))
         told[n] = time.time()  # before the write, as an event of the provider is
         await tell(operator, instances[n % len(instances)], [n], chat=f"chat-{n % 997}")
-        courier.delivery.look_again()
+        courier.delivery.wake()
     return told
 
 
@@ -217,14 +217,14 @@ async def hanging(a_second: int = 100, seconds: int = 30) -> None:
             async with running_courier(
                 url,
                 timeout_seconds=15.0,
-                limits=AddressLimits(),
+                limits=BreakerLimits(),
                 patience_seconds=PATIENCE_SECONDS,
             ) as courier:
                 told = await _tell_at_rate(operator, instances[1:], courier, a_second, seconds)
                 await asyncio.sleep(3)
                 latencies = await asyncio.to_thread(_latencies, log, told)
                 _print_latency("one of 100 hangs" if hangs else "none hangs", latencies)
-                courier.delivery.look_again()
+                courier.delivery.wake()
 
 
 async def outage(events: int = 200_000, chats: int = 1_000) -> None:

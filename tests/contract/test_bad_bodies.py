@@ -23,7 +23,7 @@ _WRONG: Mapping[str, Any] = {
     "object": 7,
     "string": {"not": "a text"},
 }
-_LONGEST_TRIED = 100_000  # files may be longer than a test should be
+_MAX_TRIED_LENGTH = 100_000  # files may be longer than a test should be
 
 
 def fields(schema: Mapping[str, Any], value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
@@ -92,11 +92,11 @@ def test_a_required_field_that_is_missing_is_named(case: Case) -> None:
     assert complaint(case, None) == f"{case.name}: is required"
 
 
-@every(lambda schema: schema.get("maxLength", _LONGEST_TRIED) < _LONGEST_TRIED)
+@every(lambda schema: schema.get("maxLength", _MAX_TRIED_LENGTH) < _MAX_TRIED_LENGTH)
 def test_a_text_that_is_too_long_is_named(case: Case) -> None:
-    most = case.schema["maxLength"]
-    said = complaint(case, "x" * (most + 1))
-    assert said == f"{case.name}: must be at most {most} characters"
+    max_count = case.schema["maxLength"]
+    said = complaint(case, "x" * (max_count + 1))
+    assert said == f"{case.name}: must be at most {max_count} characters"
 
 
 @every(lambda schema: "minItems" in schema)

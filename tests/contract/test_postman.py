@@ -50,7 +50,7 @@ def test_the_queue_is_cleared_after_it_was_read() -> None:
 
 
 def test_what_disconnects_comes_last() -> None:
-    orders = {entry.title: entry.declared.rehearsal.order for entry in surface(catalogue())}
+    orders = {entry.title: entry.declared.postman_setup.order for entry in surface(catalogue())}
     latest = max(orders.values())
     last = [item["name"] for item in requests()][-1]
     assert orders[last] == latest

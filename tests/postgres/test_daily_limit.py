@@ -22,16 +22,16 @@ _HELD = "select hold_kind from instance_lines where hold_until > now()"
 
 @asynccontextmanager
 async def working(
-    node: Node, remembered: Instance, bell: asyncio.Event
+    node: Node, remembered: Instance, wakeup: asyncio.Event
 ) -> AsyncIterator[asyncio.Queue[str]]:
     """What the worker of this instance sends."""
     phone, leaving = Phone(), asyncio.Event()
     async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
-        worker = Worker(node.live(remembered, phone), node.desk(), bell)
+        worker = Worker(node.live(remembered, phone), node.context(), wakeup)
         group.create_task(worker.run_until(leaving))
         yield phone.sent
         leaving.set()
-        bell.set()
+        wakeup.set()
 
 
 async def test_a_raised_limit_counts_before_the_session_has_heard_of_it(
@@ -39,10 +39,10 @@ async def test_a_raised_limit_counts_before_the_session_has_heard_of_it(
 ) -> None:
     (stored,) = await add_lines(operator, 1)
     remembered = replace(stored, daily_limit=2)
-    bell = asyncio.Event()
+    wakeup = asyncio.Event()
     async with (
-        running_node(database_url, "a", wake=lambda _ids: bell.set()) as node,
-        working(node, remembered, bell) as sent,
+        running_node(database_url, "a", wake=lambda _ids: wakeup.set()) as node,
+        working(node, remembered, wakeup) as sent,
     ):
         for n in range(3):
             await node.enqueue(stored, f"{n}")
@@ -56,7 +56,7 @@ async def test_a_limit_that_is_raised_while_the_queue_is_being_held_ends_the_hol
 ) -> None:
     await add_lines(operator, 1)
     await operator.execute("update instances set daily_limit = 2")
-    record, bell, holds = Recorder.record, asyncio.Event(), 0
+    record, wakeup, holds = Recorder.record, asyncio.Event(), 0
 
     async def record_late(recorder: Recorder, row: Any, outcome: Any, **more: Any) -> None:
         if isinstance(outcome, Held):
@@ -65,19 +65,19 @@ async def test_a_limit_that_is_raised_while_the_queue_is_being_held_ends_the_hol
             await operator.execute("update instances set daily_limit = 0")
         await record(recorder, row, outcome, **more)
         if isinstance(outcome, Held):
-            bell.set()
+            wakeup.set()
 
     monkeypatch.setattr(Recorder, "record", record_late)
-    async with running_node(database_url, "a", wake=lambda _ids: bell.set()) as node:
+    async with running_node(database_url, "a", wake=lambda _ids: wakeup.set()) as node:
         stored = await node.claimer.stored_instance("line-001")
         assert stored is not None
-        async with working(node, stored, bell) as sent:
+        async with working(node, stored, wakeup) as sent:
             for n in range(2):
                 await node.enqueue(stored, f"{n}")
             assert [await sent.get() for _ in range(2)] == ["0", "1"]
             await node.enqueue(stored, "2")
             await until(lambda: rows(operator, _HELD), lambda held: holds > 0 and not held)
-            bell.set()
+            wakeup.set()
             assert await sent.get() == "2"
 
     assert holds == 1

@@ -30,8 +30,8 @@ from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics
 from gateway.webhooks import dead_letters, operations, replay
-from gateway.webhooks.addresses import AddressLimits
 from gateway.webhooks.backoff import RetrySchedule
+from gateway.webhooks.circuit_breakers import BreakerLimits
 from gateway.webhooks.retention import Retention
 from gateway.webhooks.secrets import WebhookSecrets
 from tests.fixtures.delivery import (
@@ -76,7 +76,7 @@ async def test_the_dead_receiver_of_one_delays_no_other(
     database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
 ) -> None:
     one, other = await add_tellers(operator, 2, catcher.url)
-    limits = AddressLimits(at_once=4)
+    limits = BreakerLimits(at_once=4)
     # The dead receiver holds each of its posts for longer than this test waits.
     held_seconds = 2 * PATIENCE_SECONDS
     async with (
@@ -87,7 +87,7 @@ async def test_the_dead_receiver_of_one_delays_no_other(
         for n in range(300):
             await tell(operator, one, [n], chat=f"dead-{n}")
         await tell(operator, other, range(100))
-        courier.delivery.look_again()
+        courier.delivery.wake()
         await catcher.wait_for(lambda c: len(c.taken) == 100)
 
     assert numbers(catcher) == list(range(100))
@@ -104,7 +104,7 @@ async def test_an_address_that_does_not_answer_is_left_alone_and_all_go_on_when_
     for n in range(40):
         await tell(operator, instance, [n], chat=f"chat-{n}")
     patient = RetrySchedule(lambda low, _high: low, base_seconds=3_600.0)
-    limits = AddressLimits(at_once=4, patience=3, first_hold_seconds=2.0)
+    limits = BreakerLimits(at_once=4, patience=3, first_hold_seconds=2.0)
 
     async with running_courier(database_url, schedule=patient, limits=limits) as courier:
         await until(_count(operator, "attempts > 0"), lambda n: n >= 3)
@@ -112,7 +112,7 @@ async def test_an_address_that_does_not_answer_is_left_alone_and_all_go_on_when_
         attempts = await rows(operator, "select count(*) from webhook_deliveries")
         async with catcher.serving(port=int(url.split(":")[2].split("/")[0])):
             await operator.execute("update webhook_lines set due_at = now() where chat = 'chat-39'")
-            courier.delivery.look_again()
+            courier.delivery.wake()
             await catcher.wait_for(lambda c: len(c.taken) == 40)
 
     assert attempts[0] < 20  # not each of the 40 found out for itself
@@ -138,7 +138,7 @@ async def test_the_wish_to_be_left_alone_for_a_while_is_obeyed(
         await catcher.wait_for(lambda c: len(c.posted) == 1)
         began = time.monotonic()
         await tell(operator, instance, [7], chat="another")
-        courier.delivery.look_again()
+        courier.delivery.wake()
         await catcher.wait_for(lambda c: len(c.taken) == 3)
         seconds = time.monotonic() - began
 
@@ -157,7 +157,7 @@ async def test_what_is_given_up_becomes_a_dead_letter_and_the_chat_goes_on(
     async with running_courier(database_url, schedule=TWICE) as courier:
         await catcher.wait_for(lambda c: len(c.taken) == 1)
         (letter,) = (await _page(courier, instance)).events
-        stats = await dead_letters.handlers.handle(courier.desk(instance), CountDeadLetters())
+        stats = await dead_letters.handlers.handle(courier.context(instance), CountDeadLetters())
 
     assert numbers(catcher) == [1]
     assert letter.original_payload["n"] == 0
@@ -176,7 +176,7 @@ async def age(operator: AsyncConnection, table: str, column: str) -> None:
 
 async def _page(courier: Courier, instance: Instance, **asked: Any) -> DeadLetterPage:
     page: DeadLetterPage = await dead_letters.handlers.handle(
-        courier.desk(instance), ListDeadLetters(**asked)
+        courier.context(instance), ListDeadLetters(**asked)
     )
     return page
 
@@ -189,31 +189,31 @@ async def test_a_dead_letter_comes_back_under_its_id_or_is_discarded_and_purged(
     await tell(operator, instance, range(4))
 
     async with running_courier(database_url, schedule=TWICE) as courier:
-        desk, handle = courier.desk(instance), dead_letters.handlers.handle
+        context, handle = courier.context(instance), dead_letters.handlers.handle
         await catcher.wait_for(lambda c: len(c.posted) == 4)
         await until(_dead(operator), lambda n: n == 4)
         first, second, *_ = reversed((await _page(courier, instance)).events)
         catcher.answer = lambda _number: 200
 
-        await handle(desk, RetryDeadLetter(event_id=first.event_id))
+        await handle(context, RetryDeadLetter(event_id=first.event_id))
         await catcher.wait_for(lambda c: len(c.taken) == 1)
         await until(_dead(operator, "success"), lambda n: n == 1)
         with pytest.raises(Conflict):
-            await handle(desk, RetryDeadLetter(event_id=first.event_id))
+            await handle(context, RetryDeadLetter(event_id=first.event_id))
         with pytest.raises(NotFound):
-            await handle(desk, RetryDeadLetter(event_id=uuid.uuid4()))
-        await handle(desk, DiscardDeadLetter(event_id=second.event_id))
+            await handle(context, RetryDeadLetter(event_id=uuid.uuid4()))
+        await handle(context, DiscardDeadLetter(event_id=second.event_id))
         with pytest.raises(Conflict):
-            await handle(desk, DiscardDeadLetter(event_id=second.event_id))
-        retried = await handle(desk, RetryAllDeadLetters(limit=100))
+            await handle(context, DiscardDeadLetter(event_id=second.event_id))
+        retried = await handle(context, RetryAllDeadLetters(limit=100))
         await catcher.wait_for(lambda c: len(c.taken) == 3)
         await until(_dead(operator, "success"), lambda n: n == 3)
         page = await _page(courier, instance, status="success", page_size=2)
-        shown = await handle(desk, GetDeadLetter(event_id=first.event_id))
+        shown = await handle(context, GetDeadLetter(event_id=first.event_id))
         await operator.execute(
             "update webhook_dead_letters set died_at = now() - interval '8 days'"
         )
-        purged = await handle(desk, PurgeDeadLetters())
+        purged = await handle(context, PurgeDeadLetters())
 
     assert catcher.taken[0].id == str(first.event_id)
     assert (retried.retried_count, retried.failed_count) == (2, 0)
@@ -243,7 +243,7 @@ async def test_a_dead_letter_that_dies_again_says_so(
 
     async with running_courier(database_url) as courier:
         await until(_dead(operator), lambda n: n == 1)
-        await dead_letters.handlers.handle(courier.desk(instance), RetryAllDeadLetters())
+        await dead_letters.handlers.handle(courier.context(instance), RetryAllDeadLetters())
         await until(_dead(operator, "failed"), lambda n: n == 1)
         (letter,) = (await _page(courier, instance)).events
 
@@ -273,18 +273,18 @@ async def test_what_was_told_can_be_told_again(
 
     async with running_courier(database_url) as courier:
         await catcher.wait_for(lambda c: len(c.taken) == 10)
-        desk, handle = courier.desk(instance), replay.handlers.handle
+        context, handle = courier.context(instance), replay.handlers.handle
         since = now - timedelta(minutes=1)
         nothing = await handle(
-            desk, ReplayWebhooks.model_validate({"from": since, "types": ["ReceivedCallback"]})
+            context, ReplayWebhooks.model_validate({"from": since, "types": ["ReceivedCallback"]})
         )
         earlier = await handle(
-            desk, ReplayWebhooks.model_validate({"from": since - timedelta(1), "to": since})
+            context, ReplayWebhooks.model_validate({"from": since - timedelta(1), "to": since})
         )
-        all_of_it = await handle(desk, ReplayWebhooks.model_validate({"from": since}))
+        all_of_it = await handle(context, ReplayWebhooks.model_validate({"from": since}))
         await catcher.wait_for(lambda c: len(c.taken) == 20)
         with pytest.raises(InvalidRequest):
-            await handle(desk, ReplayWebhooks.model_validate({"from": now, "to": since}))
+            await handle(context, ReplayWebhooks.model_validate({"from": now, "to": since}))
 
     assert (nothing.replayed, earlier.replayed, all_of_it.replayed) == (0, 0, 10)
     assert numbers(catcher) == [*range(10), *range(10)]
@@ -305,10 +305,10 @@ async def test_every_attempt_is_logged(
         await catcher.wait_for(lambda c: len(c.taken) == 1)
         handle = replay.handlers.handle
         page = await until(
-            lambda: handle(courier.desk(instance), ListDeliveries()),
+            lambda: handle(courier.context(instance), ListDeliveries()),
             lambda page: len(page.deliveries) == 2,
         )
-        failed = await handle(courier.desk(instance), ListDeliveries(success=False))
+        failed = await handle(courier.context(instance), ListDeliveries(success=False))
         retention = Retention(courier.database, history_days=7, dead_letter_days=30)
         await retention.forget()
         kept = await told(operator)
@@ -375,7 +375,7 @@ async def _tell_one(
 ) -> None:
     before = len(catcher.taken)
     await tell(operator, instance, [before])
-    courier.delivery.look_again()
+    courier.delivery.wake()
     await catcher.wait_for(lambda c: len(c.taken) > before)
 
 
@@ -397,9 +397,9 @@ async def test_a_webhook_can_be_tested(
     (instance,) = await add_tellers(operator, 1, catcher.url)
 
     async with running_courier(database_url) as courier:
-        desk, handle = courier.desk(instance), replay.handlers.handle
-        well = await handle(desk, TestWebhook.model_validate({"type": kind}))
-        ill = await handle(desk, TestWebhook.model_validate({"type": kind}))
+        context, handle = courier.context(instance), replay.handlers.handle
+        well = await handle(context, TestWebhook.model_validate({"type": kind}))
+        ill = await handle(context, TestWebhook.model_validate({"type": kind}))
 
     assert (well.value, well.status, well.error) == (True, 200, None)
     assert (ill.value, ill.status, ill.error) == (False, 418, "HTTP 418")
@@ -432,6 +432,6 @@ async def test_a_new_address_gets_what_waits_at_once(
 
     async with running_courier(database_url, schedule=patient) as courier:
         await until(_count(operator, "attempts = 1 and claim_id is null"), lambda n: n == 1)
-        desk = courier.desk(instance)
-        await operations.handlers.handle(desk, SetDeliveryWebhook(value=catcher.url))
+        context = courier.context(instance)
+        await operations.handlers.handle(context, SetDeliveryWebhook(value=catcher.url))
         await catcher.wait_for(lambda c: len(c.taken) == 1)

@@ -193,7 +193,7 @@ async def test_an_old_holder_does_not_rescue_what_the_new_one_is_sending(
         )
         rescue, stopping = Rescue(node.database, node.recorder, at_once()), asyncio.Event()
         running = asyncio.create_task(rescue.run_until(stopping))
-        await rescue.settle(node.live(line, cast("Session", object()), epoch=1))
+        await rescue.process(node.live(line, cast("Session", object()), epoch=1))
         stopping.set()
         await running
         state = "select status, claimed_epoch from message_queue"

@@ -73,7 +73,7 @@ async def opens(child: Child, url: str) -> None:
     """The library makes its tables where it is led."""
     async with schema_in(url):
         store = await library_url(url, schema="whatsmeow")
-        assert await child.ask("one", "open_store", store=store) == []
+        assert await child.call("one", "open_store", store=store) == []
 
 
 async def test_over_tcp_without_tls_the_library_opens_its_store(
@@ -124,7 +124,7 @@ async def test_a_pooler_refuses_the_library_and_says_so(
         name = parameters_of(await library_url(database_url, schema="x"))["dbname"]
         store = await library_url(make_conninfo(pooler, dbname=name), schema="whatsmeow")
         with pytest.raises(VerbFailed, match="search_path") as refused:
-            await child.ask("one", "open_store", store=store)
+            await child.call("one", "open_store", store=store)
         assert refused.value.failure == "KeyStoreClosed"
 
 

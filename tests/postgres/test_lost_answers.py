@@ -16,13 +16,13 @@ from gateway.errors import DatabaseUnavailable
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics
 from gateway.runtime.gauges import Gauges
-from gateway.send_queue.claim import Line
+from gateway.send_queue.claim import ClaimCursor
 from gateway.send_queue.outcome import HandedBack, Retried
 from gateway.send_queue.schedule import Schedule
 from gateway.send_queue.worker import Worker
 from tests.fixtures.postgres_proxy import BadConnection, Cut, bad_connection
 from tests.fixtures.queue import Node, add_lines, rows, running_node, taken
-from tests.postgres.test_queue_races import Phone, fill, line_of, settle
+from tests.postgres.test_queue_races import Phone, fill, line_of, process
 
 CLAIM = query("send_queue", "claim")
 START = query("send_queue", "start_attempts")
@@ -41,13 +41,13 @@ OLD_HAND_BACK = (
 class QuickClock(Clock):
     """Waits for an event as long as it takes; any other pause is short."""
 
-    def __init__(self, bell: asyncio.Event) -> None:
-        self._bell = bell
+    def __init__(self, wakeup: asyncio.Event) -> None:
+        self._wakeup = wakeup
         self.asleep = asyncio.Event()
         """The worker has found nothing and waits for its bell."""
 
     async def wait(self, event: asyncio.Event, timeout_seconds: float | None) -> bool:
-        if event is self._bell:
+        if event is self._wakeup:
             self.asleep.set()
         short = None if timeout_seconds is None else min(timeout_seconds, 0.05)
         return await super().wait(event, short)
@@ -64,15 +64,17 @@ async def running_worker(
     node: Node, line: Instance
 ) -> AsyncIterator[tuple[Phone, asyncio.Event, QuickClock]]:
     """A worker whose pauses are short; only the event wakes it when it sleeps."""
-    phone, bell, leaving = Phone(), asyncio.Event(), asyncio.Event()
-    clock = QuickClock(bell)
-    desk = replace(node.desk(), clock=clock)
-    running = asyncio.create_task(Worker(node.live(line, phone), desk, bell).run_until(leaving))
+    phone, wakeup, leaving = Phone(), asyncio.Event(), asyncio.Event()
+    clock = QuickClock(wakeup)
+    context = replace(node.context(), clock=clock)
+    running = asyncio.create_task(
+        Worker(node.live(line, phone), context, wakeup).run_until(leaving)
+    )
     try:
-        yield phone, bell, clock
+        yield phone, wakeup, clock
     finally:
         leaving.set()
-        bell.set()
+        wakeup.set()
         await running
 
 
@@ -92,12 +94,12 @@ async def test_worker_continues_after_a_lost_answer(
     async with bad_node(database_url) as (connection, node):
         await fill(node, line, *texts)
         connection.lose(statement, cut)
-        async with running_worker(node, line) as (phone, bell, _clock):
+        async with running_worker(node, line) as (phone, wakeup, _clock):
             sent = [await phone.sent.get()]
             await connection.lost.wait()
             if cut is Cut.MEANWHILE:
                 await take_late(connection)
-                bell.set()
+                wakeup.set()
             sent += [await phone.sent.get() for _ in texts[1:]]
 
     assert sent == texts
@@ -127,7 +129,7 @@ async def test_worker_that_drops_a_row_between_claim_and_start_gets_it_again(
     async with bad_node(database_url) as (connection, node):
         await fill(node, line, "1", "2")
         connection.lose(SENT_TODAY, Cut.BEFORE)
-        async with running_worker(node, line) as (phone, _bell, _clock):
+        async with running_worker(node, line) as (phone, _wakeup, _clock):
             assert [await phone.sent.get(), await phone.sent.get()] == ["1", "2"]
 
     assert connection.cuts == 1
@@ -140,7 +142,7 @@ async def test_late_claim_of_a_sleeping_worker_is_found_without_a_wake_up(
     async with bad_node(database_url) as (connection, node):
         await fill(node, line, "1")
         connection.lose(CLAIM, Cut.MEANWHILE)
-        async with running_worker(node, line) as (phone, _bell, clock):
+        async with running_worker(node, line) as (phone, _wakeup, clock):
             assert await phone.sent.get() == "1"
             await clock.asleep.wait()
             await fill(node, line, "2")
@@ -158,7 +160,7 @@ async def test_late_claim_after_its_successor_is_answered_by_the_next_one(
         connection.lose(CLAIM, Cut.MEANWHILE)
         with pytest.raises(DatabaseUnavailable):
             await node.claimer.claim(memory)
-        assert len(await node.send_all(memory, most=2)) == 2
+        assert len(await node.send_all(memory, max_count=2)) == 2
         await take_late(connection)
         assert await rows(operator, STATE + " order by id") == [
             ("processing", 0, False),
@@ -206,7 +208,7 @@ async def test_row_of_an_unknown_claim_is_handed_out_after_a_minute(
             "update message_queue set claimed_at = now() - interval '61 seconds'"
         )
 
-        assert await node.claimer.claim(Line(line.id, epoch=2)) is None
+        assert await node.claimer.claim(ClaimCursor(line.id, epoch=2)) is None
         again = await node.claim(line_of(line))
 
         assert again.id == lost.id
@@ -320,7 +322,7 @@ async def test_row_claimed_by_the_previous_version_is_rescued(
         await operator.execute(OLD_CLAIM)
         assert await node.claimer.claim(line_of(line)) is None
 
-        await settle(node, line, epoch=1)
+        await process(node, line, epoch=1)
 
         assert await node.starter.start(await node.claim(line_of(line)))
 

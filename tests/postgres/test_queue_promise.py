@@ -14,16 +14,16 @@ from psycopg import AsyncConnection
 
 from gateway.clock import Clock
 from gateway.contract.queue import RemoveFromQueue
+from gateway.contract.queue_control import MoveToFront, RetryQueued
 from gateway.contract.send import Priority
-from gateway.contract.steering import MoveToFront, RetryQueued
 from gateway.errors import Conflict
 from gateway.instances.store import Instance
-from gateway.send_queue.claim import Claimed, Line
+from gateway.send_queue.claim import ClaimCursor, Claimed
+from gateway.send_queue.control import move_to_front, retry
 from gateway.send_queue.operations import remove_from_queue
 from gateway.send_queue.outcome import Failed, Held, Retried
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.schedule import Schedule
-from gateway.send_queue.steering import move_to_front, retry
 from tests.fixtures.queue import Node, add_lines, at_once, rows, running_node, taken
 from tests.postgres.test_queue_races import Phone
 
@@ -74,7 +74,7 @@ class Play:
     sent: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.line = Line(self.instance.id, epoch=1)
+        self.line = ClaimCursor(self.instance.id, epoch=1)
         self.ids: list[str] = []
 
     async def enqueue(self, lane: Priority, later: bool) -> None:  # noqa: FBT001 - a step of a history
@@ -113,10 +113,10 @@ class Play:
             asyncio.Event(),
         )
         running = asyncio.create_task(rescue.run_until(stopping))
-        await rescue.settle(self.node.live(self.instance, Phone()))
+        await rescue.process(self.node.live(self.instance, Phone()))
         stopping.set()
         await running
-        self.line = Line(self.instance.id, epoch=1)
+        self.line = ClaimCursor(self.instance.id, epoch=1)
 
     async def _claim(self) -> Claimed | None:
         heads = self.model.heads()
@@ -130,7 +130,7 @@ class Play:
             message = self.model.messages[name]
             with suppress(Conflict):
                 await remove_from_queue(
-                    self.node.queue_desk(self.instance), RemoveFromQueue(zaap_id=name)
+                    self.node.queue_context(self.instance), RemoveFromQueue(zaap_id=name)
                 )
                 assert message.state not in _ENDS
             if message.state not in _ENDS:
@@ -140,7 +140,7 @@ class Play:
         if name := self._one(nth):
             message = self.model.messages[name]
             try:
-                await retry(self.node.queue_desk(self.instance), RetryQueued(zaap_id=name))
+                await retry(self.node.queue_context(self.instance), RetryQueued(zaap_id=name))
             except Conflict:
                 assert message.state not in ("failed", "retrying")
             else:
@@ -153,7 +153,9 @@ class Play:
             message = self.model.messages[name]
             may = message.state not in _ENDS
             try:
-                await move_to_front(self.node.queue_desk(self.instance), MoveToFront(zaap_id=name))
+                await move_to_front(
+                    self.node.queue_context(self.instance), MoveToFront(zaap_id=name)
+                )
             except Conflict:
                 assert not may
             else:

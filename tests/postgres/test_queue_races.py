@@ -21,7 +21,7 @@ from gateway.database.notifications import Notifications
 from gateway.database.queries import query
 from gateway.errors import Conflict, DatabaseUnavailable, IdempotencyKeyReused, QueueFull
 from gateway.instances.store import Instance
-from gateway.send_queue.claim import Claimed, Line
+from gateway.send_queue.claim import ClaimCursor, Claimed
 from gateway.send_queue.enqueue import IdempotencyKey, QueueLimits
 from gateway.send_queue.operations import remove_from_queue
 from gateway.send_queue.outcome import Failed, HandedBack, Outcome, Retried, Sent
@@ -68,8 +68,8 @@ async def running_nodes(
         ]
 
 
-def line_of(instance: Instance, *, epoch: int = 1) -> Line:
-    return Line(instance.id, epoch)
+def line_of(instance: Instance, *, epoch: int = 1) -> ClaimCursor:
+    return ClaimCursor(instance.id, epoch)
 
 
 async def fill(node: Node, instance: Instance, *texts: str, **fields: Any) -> None:
@@ -84,7 +84,7 @@ def text_of(claimed: Claimed | None) -> str | None:
 
 async def cancel(node: Node, instance: Instance, claimed: Claimed) -> None:
     """As DELETE /queue/{zaapId} does."""
-    await remove_from_queue(node.queue_desk(instance), RemoveFromQueue(zaap_id=claimed.zaap_id))
+    await remove_from_queue(node.queue_context(instance), RemoveFromQueue(zaap_id=claimed.zaap_id))
 
 
 async def cancel_open(
@@ -171,7 +171,7 @@ async def test_a_line_locked_by_somebody_else_delays_no_other_line(
 
 @pytest.mark.parametrize(("connected", "most"), [(True, 25), (False, 10)])
 async def test_limits_are_exact_however_many_ask_at_once(
-    database_url: str, operator: AsyncConnection, *, connected: bool, most: int
+    database_url: str, operator: AsyncConnection, *, connected: bool, max_count: int
 ) -> None:
     lines = await add_lines(operator, 3, connected=connected)
     limits = QueueLimits(max_waiting=25, max_waiting_disconnected=10, max_attempts=3)
@@ -191,10 +191,10 @@ async def test_limits_are_exact_however_many_ask_at_once(
     async with running_nodes(database_url, 3, limits=limits) as nodes:
         answers = await flood(nodes)
 
-        assert len(accepted(answers)) == most * len(lines)
+        assert len(accepted(answers)) == max_count * len(lines)
         refused = [answer for answer in answers if isinstance(answer, QueueFull)]
         assert len(refused) + len(accepted(answers)) == len(answers)
-        assert await waiting() == [most] * len(lines)
+        assert await waiting() == [max_count] * len(lines)
 
         # A line with holes; what failed waits no more.
         gone = await rows(
@@ -208,7 +208,7 @@ async def test_limits_are_exact_however_many_ask_at_once(
         answers = await flood(nodes)
 
         assert len(accepted(answers)) == len(gone) + len(failed)
-        assert await waiting() == [most] * len(lines)
+        assert await waiting() == [max_count] * len(lines)
 
 
 async def test_one_key_on_two_nodes_at_once_makes_one_row(
@@ -216,18 +216,18 @@ async def test_one_key_on_two_nodes_at_once_makes_one_row(
 ) -> None:
     lines = await add_lines(operator, 4)
     keys = [IdempotencyKey(f"key {n}", b"body") for n in range(25)]
-    wishes = [(line, key) for line in lines for key in keys]
+    options = [(line, key) for line in lines for key in keys]
 
-    async def ask(node: Node, seed: int) -> dict[tuple[str, str], str]:
+    async def execute(node: Node, seed: int) -> dict[tuple[str, str], str]:
         async def one(line: Instance, key: IdempotencyKey) -> tuple[tuple[str, str], str]:
             queued = await node.enqueue(line, "x", key=key)
             return (line.id, key.key), f"{queued.zaap_id} {queued.message_id}"
 
-        shuffled = random.Random(seed).sample(wishes, len(wishes))
+        shuffled = random.Random(seed).sample(options, len(options))
         return dict(await asyncio.gather(*(one(*wish) for wish in shuffled)))
 
     async with running_nodes(database_url, 3) as nodes:
-        first, *others = await asyncio.gather(*(ask(node, n) for n, node in enumerate(nodes)))
+        first, *others = await asyncio.gather(*(execute(node, n) for n, node in enumerate(nodes)))
 
     assert others == [first, first]
     stored = await rows(operator, "select zaap_id || ' ' || message_id from message_queue")
@@ -447,9 +447,9 @@ async def test_lanes_are_merged_four_to_two_to_one_and_an_empty_one_saves_nothin
         for lane in set(Priority) - {missing}:
             await asyncio.gather(*(node.enqueue(line, t, priority=lane) for t in texts))
         if missing is not None:
-            earlier = await node.send_all(memory, most=28)
+            earlier = await node.send_all(memory, max_count=28)
             await asyncio.gather(*(node.enqueue(line, t, priority=missing) for t in texts))
-        sent = await node.send_all(memory, most=70)
+        sent = await node.send_all(memory, max_count=70)
 
     assert len(sent) == 70
     assert_merged_four_to_two_to_one([Priority(claimed.priority) for claimed in sent])
@@ -544,7 +544,7 @@ async def test_after_a_take_over_the_old_holder_changes_no_row(
         await operator.execute("update instance_lines set connected = true")
 
         # The row it sends is settled and claimed again by the new holder.
-        await settle(new, line, epoch=2)
+        await process(new, line, epoch=2)
         again = await new.claim(line_of(line, epoch=2))
         assert (again.id, again.attempts) == (zombie.id, 1)
         before = await rows(operator, state)
@@ -562,12 +562,12 @@ async def test_after_a_take_over_the_old_holder_changes_no_row(
         assert await rows(operator, state) == before
 
 
-async def settle(node: Node, instance: Instance, *, epoch: int) -> None:
+async def process(node: Node, instance: Instance, *, epoch: int) -> None:
     """What a new holder does before its worker begins."""
     rescue = Rescue(node.database, node.recorder, at_once())
     stopping = asyncio.Event()
     running = asyncio.create_task(rescue.run_until(stopping))
-    await rescue.settle(node.live(instance, Phone(), epoch=epoch))
+    await rescue.process(node.live(instance, Phone(), epoch=epoch))
     stopping.set()
     await running
 
@@ -585,7 +585,7 @@ class Phone:
         self.sent.put_nowait(str(message.readable_text()))
         return Receipt(attempt.message_id)
 
-    async def ask(self, operation: Operation[Answer]) -> Answer:
+    async def execute(self, operation: Operation[Answer]) -> Answer:
         raise NotImplementedError
 
     async def events(self) -> AsyncIterator[Delivery]:
@@ -603,13 +603,13 @@ async def test_a_worker_never_sleeps_while_a_message_waits(
     """
     lines, rounds = await add_lines(operator, 50), 50
     phones = {line.id: Phone() for line in lines}
-    bells = {line.id: asyncio.Event() for line in lines}
+    wakeups = {line.id: asyncio.Event() for line in lines}
     wakes = Counter[str]()
 
     def wake(how: str, ids: Collection[str]) -> None:
         wakes[how] += len(ids)
         for instance_id in ids:
-            bells[instance_id].set()
+            wakeups[instance_id].set()
 
     async def converse(near: Node, far: Node, line: Instance) -> None:
         chance = random.Random(line.id)
@@ -633,15 +633,15 @@ async def test_a_worker_never_sleeps_while_a_message_waits(
         await listening.wait()
         for line in lines:
             live = near.live(line, phones[line.id])
-            worker = Worker(live, near.desk(), bells[line.id])
+            worker = Worker(live, near.context(), wakeups[line.id])
             group.create_task(worker.run_until(leaving))
 
         await asyncio.gather(*(converse(near, far, line) for line in lines))
 
         stopping.set()
         leaving.set()
-        for bell in bells.values():
-            bell.set()
+        for wakeup in wakeups.values():
+            wakeup.set()
 
     assert min(wakes["in process"], wakes["notified"]) > rounds
     assert wakes["wrong node"] == 0

@@ -8,18 +8,18 @@ from psycopg.sql import SQL, Identifier
 
 from gateway.clock import Clock
 from gateway.database.queries import query
-from gateway.history.months import Months
-from gateway.send_queue.claim import Line
+from gateway.history.partitions import HistoryPartitions
+from gateway.send_queue.claim import ClaimCursor
 from gateway.send_queue.enqueue import IdempotencyKey, QueueLimits
+from gateway.send_queue.maintenance import QueueMaintenance
 from gateway.send_queue.outcome import Failed
-from gateway.send_queue.upkeep import QueueUpkeep
 from tests.fixtures.queue import Node, add_lines, rows, running_node, taken
 
 _MANY = 30_000
 
 
-def upkeep(node: Node) -> QueueUpkeep:
-    return QueueUpkeep(node.database, Clock(), uuid.uuid4, failed_days=30)
+def supervisor(node: Node) -> QueueMaintenance:
+    return QueueMaintenance(node.database, Clock(), uuid.uuid4, failed_days=30)
 
 
 async def add_past(operator: AsyncConnection, month: str, instance_id: str, count: int) -> None:
@@ -56,10 +56,10 @@ async def test_a_month_is_dropped_with_its_ids_once_all_of_it_is_old(
     (days,) = await rows(operator, "select now()::date - date '2020-02-15'")
 
     async with running_node(database_url) as node:
-        await Months(node.database, keep_days=days).keep()
+        await HistoryPartitions(node.database, keep_days=days).keep()
         left = await rows(operator, "select distinct left(message_id, 7) from message_ids")
         in_history = await rows(operator, "select count(*) from messages")
-        await Months(node.database, keep_days=0).keep()
+        await HistoryPartitions(node.database, keep_days=0).keep()
         kept = await rows(operator, "select count(*) from messages")
 
     assert left == ["2020-02"]
@@ -80,9 +80,9 @@ async def test_the_receipts_of_a_group_go_with_the_month_of_their_message(
     (days,) = await rows(operator, "select now()::date - date '2020-02-15'")
 
     async with running_node(database_url) as node:
-        await Months(node.database, keep_days=0).keep()
+        await HistoryPartitions(node.database, keep_days=0).keep()
         kept = await rows(operator, "select count(*) from message_receipts")
-        await Months(node.database, keep_days=days).keep()
+        await HistoryPartitions(node.database, keep_days=days).keep()
 
     assert kept == [10_000]
     assert await rows(
@@ -101,10 +101,10 @@ async def test_a_reader_of_history_delays_a_drop_and_not_the_others(
         await AsyncConnection.connect(database_url) as reader,
     ):
         await reader.execute("select count(*) from messages")
-        await Months(node.database, keep_days=365).keep()
+        await HistoryPartitions(node.database, keep_days=365).keep()
         while_read = await rows(operator, "select to_regclass('messages_2020_01') is not null")
         await reader.rollback()
-        await Months(node.database, keep_days=365).keep()
+        await HistoryPartitions(node.database, keep_days=365).keep()
 
     assert while_read == [True]
     assert await rows(operator, "select to_regclass('messages_2020_01') is null") == [True]
@@ -117,7 +117,7 @@ async def test_old_dead_letters_and_keys_go_and_younger_ones_stay(
     async with running_node(database_url) as node:
         for line in (old, young):
             await node.enqueue(line, "no", key=IdempotencyKey("key", b"body"))
-            claimed = await node.claim(Line(line.id, 1))
+            claimed = await node.claim(ClaimCursor(line.id, 1))
             assert await node.starter.start(claimed)
             await node.recorder.record(claimed, Failed("refused", "no"))
         await operator.execute(
@@ -131,7 +131,7 @@ async def test_old_dead_letters_and_keys_go_and_younger_ones_stay(
             [old.id],
         )
 
-        await upkeep(node).forget()
+        await supervisor(node).forget()
 
     assert await rows(operator, "select instance_id from message_queue") == [young.id]
     assert await rows(operator, "select instance_id from idempotency_keys") == [young.id]
@@ -153,7 +153,7 @@ async def test_only_what_waited_too_long_expires(
             "update message_queue set expires_at = now() where message_id = %s", [late.message_id]
         )
 
-        await upkeep(node).expire()
+        await supervisor(node).expire()
 
     assert await rows(
         operator, "select status, last_error from message_queue order by sequence_number"
@@ -260,7 +260,7 @@ async def test_a_large_history_costs_the_queue_nothing(
     (line,) = await add_lines(operator, 1)
     async with running_node(database_url) as node:
         await node.enqueue(line, "sent")
-        claimed = await node.claim(Line(line.id, 1))
+        claimed = await node.claim(ClaimCursor(line.id, 1))
         await node.recorder.record(claimed, taken(claimed))
         for n in range(30):
             await node.enqueue(line, f"text {n}")

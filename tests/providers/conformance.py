@@ -18,8 +18,8 @@ from gateway.sessions.provider import (
     Engine,
     MessageReceived,
     Receipt,
-    Seat,
     Session,
+    SessionSpec,
 )
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.providers import sandbox_node, whatsmeow_node
@@ -71,7 +71,7 @@ class SandboxWorld:
         self._node, self.engine = node, node.engine
 
     async def texts_seen(self) -> list[str]:
-        rows = await self._node.people.sent(INSTANCE, after=0, most=1000)
+        rows = await self._node.people.sent(INSTANCE, after=0, max_count=1000)
         return [row["payload"]["message"] for row in rows]
 
     async def write(self, text: str) -> None:
@@ -190,8 +190,8 @@ class Opened:
 async def opened(
     world: World, *, epoch: int = 1, may_act_until: Callable[[], float] = lambda: float("inf")
 ) -> AsyncIterator[Opened]:
-    seat = Seat(INSTANCE, epoch, {"paired": True}, may_act_until)
-    async with world.engine.open_session(seat) as session:
+    spec = SessionSpec(INSTANCE, epoch, {"paired": True}, may_act_until)
+    async with world.engine.open_session(spec) as session:
         events = session.events()
         async with aclosing(events):  # type: ignore[type-var]
             yield Opened(session, events, epoch)

@@ -21,7 +21,7 @@ from gateway.errors import DatabaseUnavailable, GatewayError, UnknownInstance
 from gateway.providers.sandbox import SandboxProvider
 from gateway.providers.sandbox.engine import SandboxEngine
 from gateway.providers.sandbox.people import People
-from gateway.sessions.provider import Surroundings
+from gateway.sessions.provider import ProviderContext
 
 NO_LATENCY = {
     "GATEWAY_SANDBOX_LATENCY_MIN_SECONDS": "0",
@@ -101,7 +101,7 @@ async def node_at(
     await database.open()
     store = CountingStore(database, notifications, room="sandbox")
     store.statements = []
-    engine = SandboxProvider().start(Surroundings(environment, Path(), clock, store))
+    engine = SandboxProvider().start(ProviderContext(environment, Path(), clock, store))
     people = People(store, lambda count: b"\1" * count)
     async with asyncio.TaskGroup() as parts:
         parts.create_task(database.run_until(stopping))

@@ -78,7 +78,7 @@ def test_it_fits_the_port(provider: Provider) -> None:
 async def test_what_it_cannot_do_it_says(world: World) -> None:
     async with connected(world) as told:
         with pytest.raises(NotSupported):
-            await told.session.ask(Value())  # type: ignore[arg-type]
+            await told.session.execute(Value())  # type: ignore[arg-type]
         with pytest.raises(NotSupported):
             await told.send(Value(), "M")  # type: ignore[arg-type]
 

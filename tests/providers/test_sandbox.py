@@ -24,7 +24,7 @@ from gateway.contract.instances import (
     RestoreSession,
 )
 from gateway.contract.known import KnownMessage
-from gateway.contract.messages.acting_on_messages import Revoke
+from gateway.contract.messages.message_actions import Revoke
 from gateway.contract.messages.polls_and_events import PollOption, SendPoll
 from gateway.contract.messages.text import SendText
 from gateway.contract.operation import Operation, Value
@@ -40,10 +40,10 @@ from gateway.errors import (
 )
 from gateway.providers import load_provider
 from gateway.providers.sandbox import SandboxProvider, pairing
-from gateway.providers.sandbox.happenings import Moment, ReceiveBody
 from gateway.providers.sandbox.messages import plan_receipts
 from gateway.providers.sandbox.session import SandboxSession
 from gateway.providers.sandbox.settings import SandboxSettings, read_settings
+from gateway.providers.sandbox.simulated_events import Moment, ReceiveBody
 from gateway.providers.sandbox.telling import told as told_later
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
@@ -52,8 +52,8 @@ from gateway.sessions.provider import (
     Delivery,
     MessageAcknowledged,
     MessageReceived,
-    Seat,
-    Surroundings,
+    ProviderContext,
+    SessionSpec,
 )
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.providers.sandbox_node import (
@@ -72,8 +72,8 @@ async def node(database_url: str) -> AsyncIterator[Node]:
         yield node
 
 
-def seat(instance_id: str = "one", *, epoch: int = 1, paired: bool = True) -> Seat:
-    return Seat(instance_id, epoch, {"paired": True} if paired else {}, lambda: float("inf"))
+def spec(instance_id: str = "one", *, epoch: int = 1, paired: bool = True) -> SessionSpec:
+    return SessionSpec(instance_id, epoch, {"paired": True} if paired else {}, lambda: float("inf"))
 
 
 @dataclass
@@ -94,8 +94,8 @@ class Listening:
 
 
 @asynccontextmanager
-async def opened(node: Node, where: Seat | None = None) -> AsyncIterator[Listening]:
-    async with node.engine.open_session(where or seat()) as session:
+async def opened(node: Node, where: SessionSpec | None = None) -> AsyncIterator[Listening]:
+    async with node.engine.open_session(where or spec()) as session:
         assert isinstance(session, SandboxSession)
         events = session.events()
         async with aclosing(events):  # type: ignore[type-var]
@@ -103,7 +103,7 @@ async def opened(node: Node, where: Seat | None = None) -> AsyncIterator[Listeni
 
 
 @asynccontextmanager
-async def connected(node: Node, where: Seat | None = None) -> AsyncIterator[Listening]:
+async def connected(node: Node, where: SessionSpec | None = None) -> AsyncIterator[Listening]:
     async with opened(node, where) as told:
         assert (await told.next()).state is ConnectionState.CONNECTED
         yield told
@@ -118,7 +118,7 @@ def text(message: str = "hi", **more: Any) -> SendText:
 
 
 async def sent(node: Node, instance_id: str = "one") -> list[dict[str, Any]]:
-    return await node.people.sent(instance_id, after=0, most=1000)
+    return await node.people.sent(instance_id, after=0, max_count=1000)
 
 
 async def plan(node: Node, *faults: object, instance_id: str = "one") -> None:
@@ -174,13 +174,13 @@ def test_settings_that_make_no_sense_are_refused(name: str, value: str) -> None:
 
 
 def test_receipts_come_at_the_pace_of_people() -> None:
-    def low(least: float, most: float) -> float:
-        del most
+    def low(least: float, max_count: float) -> float:
+        del max_count
         return least
 
-    def high(least: float, most: float) -> float:
+    def high(least: float, max_count: float) -> float:
         del least
-        return most
+        return max_count
 
     assert [(r.status, r.after_seconds) for r in plan_receipts(SandboxSettings(), low)] == [
         ("delivered", 0.3),
@@ -192,10 +192,10 @@ def test_receipts_come_at_the_pace_of_people() -> None:
 
 
 def test_who_hears_a_voice_note_tells_so_after_the_reading() -> None:
-    planned = plan_receipts(SandboxSettings(), lambda least, _most: least, heard=True)
+    planned = plan_receipts(SandboxSettings(), lambda least, _max_count: least, heard=True)
     assert [receipt.status for receipt in planned] == ["delivered", "read", "played"]
     assert planned[2].after_seconds > planned[1].after_seconds
-    assert len(plan_receipts(SandboxSettings(), lambda least, _most: least)) == 2
+    assert len(plan_receipts(SandboxSettings(), lambda least, _max_count: least)) == 2
 
 
 def test_codes_rotate() -> None:
@@ -217,7 +217,7 @@ def test_codes_rotate() -> None:
 
 
 async def test_a_new_phone_is_unpaired_and_connects_when_scanned(node: Node) -> None:
-    async with opened(node, seat(paired=False)) as told, node.http() as http:
+    async with opened(node, spec(paired=False)) as told, node.http() as http:
         assert (await told.next()).state is ConnectionState.UNPAIRED
         assert told.session.qr_text().startswith("2@")
         assert told.session.pairing_code(FRIEND)[4] == "-"
@@ -278,11 +278,11 @@ async def test_a_change_while_closed_is_told_by_the_opening_alone(
 
 
 async def test_a_newer_lease_silences_the_older(node: Node) -> None:
-    async with connected(node) as older, connected(node, seat(epoch=2)) as newer:
+    async with connected(node) as older, connected(node, spec(epoch=2)) as newer:
         with pytest.raises(NotConnected, match="an older lease"):
             await older.session.send(text(), attempt(epoch=1))
         await newer.session.send(text(), attempt(epoch=2))
-        async with opened(node, seat(epoch=1)) as late:
+        async with opened(node, spec(epoch=1)) as late:
             assert (await late.next()).state is ConnectionState.REPLACED
         await node.people.change_state("one", ConnectionState.DISCONNECTED)
         assert (await newer.next()).state is ConnectionState.DISCONNECTED
@@ -331,7 +331,7 @@ async def test_what_is_done_to_a_message_is_remembered_while_the_phone_is_within
     async with connected(node) as told:
         await told.session.send(text(), attempt())
         assert (
-            await told.session.ask(
+            await told.session.execute(
                 MarkRead(
                     phone=target.chat,
                     message_ids=(target.provider_message_id,),
@@ -340,11 +340,11 @@ async def test_what_is_done_to_a_message_is_remembered_while_the_phone_is_within
             )
             == Value()
         )
-        assert await told.session.ask(Revoke(target=target)) == Value()
+        assert await told.session.execute(Revoke(target=target)) == Value()
         assert (await sent(node))[0]["marks"] == {"read": True, "deleted": True}
         await node.people.change_state("one", ConnectionState.DISCONNECTED)
         with pytest.raises(NotConnected):
-            await told.session.ask(Revoke(target=target))
+            await told.session.execute(Revoke(target=target))
 
 
 async def test_who_reads_a_poll_votes_once(database_url: str) -> None:
@@ -384,14 +384,14 @@ async def test_without_a_journal_nothing_is_written(database_url: str) -> None:
 
 async def test_typing_is_seen(node: Node) -> None:
     async with connected(node) as told, node.http() as http:
-        assert await told.session.ask(ShowTyping(phone=FRIEND, seconds=5)) == Value()
+        assert await told.session.execute(ShowTyping(phone=FRIEND, seconds=5)) == Value()
         seen = (await http.get("/sandbox/one")).json()
         assert seen["typing"]["phone"] == FRIEND
         await node.people.change_state("one", ConnectionState.DISCONNECTED)
         with pytest.raises(NotConnected):
-            await told.session.ask(ShowTyping(phone=FRIEND, seconds=5))
+            await told.session.execute(ShowTyping(phone=FRIEND, seconds=5))
         with pytest.raises(NotSupported):
-            await told.session.ask(Value())  # type: ignore[arg-type]
+            await told.session.execute(Value())  # type: ignore[arg-type]
 
 
 # --- faults ---
@@ -706,7 +706,7 @@ async def test_control_works_without_an_open_session(node: Node) -> None:
             "faults": 0,
         }
         await http.post("/sandbox/one/receive", json={"phone": FRIEND, "text": "hi"})
-    async with connected(node, seat(paired=False)) as told:
+    async with connected(node, spec(paired=False)) as told:
         assert (await told.next()).content == {"text": {"message": "hi"}}
 
 
@@ -732,7 +732,7 @@ async def test_a_command_reaches_a_session_of_another_node(node: Node, database_
 async def test_one_statement_looks_for_many_sessions(database_url: str) -> None:
     names = [f"instance-{number}" for number in range(50)]
     async with node_at(database_url, listen=False) as node, AsyncExitStack() as stack:
-        told = [await stack.enter_async_context(connected(node, seat(name))) for name in names]
+        told = [await stack.enter_async_context(connected(node, spec(name))) for name in names]
         for name in names:
             await node.people.write(name, received(name))
         async with node.pumping():
@@ -752,7 +752,7 @@ async def test_it_rests_when_there_is_nothing_to_tell(database_url: str) -> None
     clock = Watched()
     clock.rests = []
     async with node_at(database_url, listen=False) as node:
-        node.engine = SandboxProvider().start(Surroundings({}, Path(), clock, node.store))
+        node.engine = SandboxProvider().start(ProviderContext({}, Path(), clock, node.store))
         async with node.pumping(), connected(node):
 
             async def resting() -> bool:
@@ -763,13 +763,13 @@ async def test_it_rests_when_there_is_nothing_to_tell(database_url: str) -> None
 
 
 async def test_events_of_a_closed_session_are_passed_over(node: Node) -> None:
-    async with connected(node), connected(node, seat("two")) as two:
+    async with connected(node), connected(node, spec("two")) as two:
         pass
     await node.people.write("two", received("late"))
     async with connected(node) as one:
         await node.people.write("one", received("hi"))
         assert (await one.next()).provider_message_id == "hi"
-        async with connected(node, seat("two")) as two:
+        async with connected(node, spec("two")) as two:
             assert (await two.next()).provider_message_id == "late"
 
 
@@ -783,7 +783,7 @@ async def test_it_outlives_a_database_that_goes_away(node: Node) -> None:
 
 async def test_a_lapsed_lease_is_told_nothing_more(node: Node) -> None:
     until = float("inf")
-    async with connected(node, replace(seat(), may_act_until=lambda: until)) as told:
+    async with connected(node, replace(spec(), may_act_until=lambda: until)) as told:
         until = 0.0
         await node.people.write("one", received("hi"))
         looks = node.store.statements.count("due_events")
@@ -807,17 +807,17 @@ def received(message_id: str) -> Mapping[str, Any]:
 
 async def test_disconnecting_ends_the_link_until_another_scan(node: Node) -> None:
     async with connected(node) as told:
-        assert await told.session.ask(ReadQrCode()) == AlreadyConnected()
-        assert (await told.session.ask(ReadDevice())).phone == pairing.phone_number("one")
-        assert await told.session.ask(Disconnect()) == Value()
+        assert await told.session.execute(ReadQrCode()) == AlreadyConnected()
+        assert (await told.session.execute(ReadDevice())).phone == pairing.phone_number("one")
+        assert await told.session.execute(Disconnect()) == Value()
         assert (await told.next()).state is ConnectionState.LOGGED_OUT
-        assert await told.session.ask(RestoreSession()) == Value(value=False)
+        assert await told.session.execute(RestoreSession()) == Value(value=False)
         with pytest.raises(NotConnected, match="scan the QR code again"):
-            await told.session.ask(ReadDevice())
-        shown = await told.session.ask(ReadQrCode())
+            await told.session.execute(ReadDevice())
+        shown = await told.session.execute(ReadQrCode())
         assert isinstance(shown, QrCode)
         assert shown.value == shown.qr_code == told.session.qr_text()
-        code = await told.session.ask(ReadPhoneCode(phone=FRIEND))
+        code = await told.session.execute(ReadPhoneCode(phone=FRIEND))
         assert code == PhoneCode(code=told.session.pairing_code(FRIEND))
         await node.people.scan("one", None)
         assert (await told.next()).state is ConnectionState.CONNECTED
@@ -827,12 +827,12 @@ async def test_a_phone_out_of_reach_is_brought_back(node: Node) -> None:
     async with connected(node) as told:
         await node.people.change_state("one", ConnectionState.DISCONNECTED)
         assert (await told.next()).state is ConnectionState.DISCONNECTED
-        assert await told.session.ask(RestoreSession()) == Value()
+        assert await told.session.execute(RestoreSession()) == Value()
         assert (await told.next()).state is ConnectionState.CONNECTED
 
 
 async def test_a_session_that_was_replaced_does_not_touch_the_phone(node: Node) -> None:
-    async with connected(node, seat(epoch=2)), opened(node, seat(epoch=1)) as late:
+    async with connected(node, spec(epoch=2)), opened(node, spec(epoch=1)) as late:
         steering: tuple[Operation[Any], ...] = (
             ReadQrCode(),
             ReadPhoneCode(phone=FRIEND),
@@ -842,7 +842,7 @@ async def test_a_session_that_was_replaced_does_not_touch_the_phone(node: Node) 
         )
         for asked in steering:
             with pytest.raises(NotConnected, match="opened elsewhere"):
-                await late.session.ask(asked)
+                await late.session.execute(asked)
     assert (await node.people.look("one")).state is ConnectionState.CONNECTED
 
 

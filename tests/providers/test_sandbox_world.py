@@ -23,11 +23,11 @@ from gateway.contract.newsletters import (
 )
 from gateway.contract.operation import Value
 from gateway.errors import CallerError, InvalidRequest, NotFound
-from gateway.providers.sandbox.groups import MOST_MEMBERS
+from gateway.providers.sandbox.groups import MAX_MEMBERS
 from gateway.providers.sandbox.newsletters import invite_admin
 from gateway.providers.sandbox.session import SandboxSession
 from tests.providers.sandbox_node import Node, node_at
-from tests.providers.test_sandbox import opened, seat
+from tests.providers.test_sandbox import opened, spec
 
 ANA = "5511988887777"
 
@@ -54,19 +54,19 @@ async def session(node: Node) -> AsyncIterator[SandboxSession]:
 
 
 async def group_of(session: SandboxSession, *phones: str) -> str:
-    made = await session.ask(CreateGroup(group_name="Desk", phones=phones or (ANA,)))
+    made = await session.execute(CreateGroup(group_name="Desk", phones=phones or (ANA,)))
     return made.phone
 
 
 async def metadata(session: SandboxSession, group: str) -> GroupMetadata:
-    return await session.ask(ReadGroup(phone=group))
+    return await session.execute(ReadGroup(phone=group))
 
 
 async def test_those_who_are_added_at_once_are_all_in(session: SandboxSession) -> None:
     group, people = await group_of(session), numbers(20)
 
     await asyncio.gather(
-        *(session.ask(AddParticipants(group_id=group, phones=(phone,))) for phone in people)
+        *(session.execute(AddParticipants(group_id=group, phones=(phone,))) for phone in people)
     )
 
     members = {each.phone for each in (await metadata(session, group)).participants}
@@ -75,22 +75,22 @@ async def test_those_who_are_added_at_once_are_all_in(session: SandboxSession) -
 
 async def test_a_group_holds_so_many_and_no_more(session: SandboxSession) -> None:
     group = await group_of(session)
-    await session.ask(AddParticipants(group_id=group, phones=numbers(MOST_MEMBERS - 2)))
+    await session.execute(AddParticipants(group_id=group, phones=numbers(MAX_MEMBERS - 2)))
 
-    with pytest.raises(InvalidRequest, match=str(MOST_MEMBERS)):
-        await session.ask(AddParticipants(group_id=group, phones=("5511900000002",)))
+    with pytest.raises(InvalidRequest, match=str(MAX_MEMBERS)):
+        await session.execute(AddParticipants(group_id=group, phones=("5511900000002",)))
 
-    assert len((await metadata(session, group)).participants) == MOST_MEMBERS
+    assert len((await metadata(session, group)).participants) == MAX_MEMBERS
 
 
 async def test_who_has_no_whatsapp_is_not_added(session: SandboxSession) -> None:
     group, nobody = await group_of(session), "5511988880000"
 
-    assert await session.ask(AddParticipants(group_id=group, phones=(nobody,))) == Value(
+    assert await session.execute(AddParticipants(group_id=group, phones=(nobody,))) == Value(
         value=False
     )
     with pytest.raises(InvalidRequest):
-        await session.ask(CreateGroup(group_name="Empty", phones=(nobody,)))
+        await session.execute(CreateGroup(group_name="Empty", phones=(nobody,)))
 
 
 @pytest.mark.parametrize("takes_away", [RemoveParticipants, DemoteParticipants])
@@ -100,7 +100,7 @@ async def test_the_owner_stays_what_they_are(
     group = await group_of(session)
     owner = (await metadata(session, group)).owner
 
-    await session.ask(takes_away(group_id=group, phones=(owner,)))
+    await session.execute(takes_away(group_id=group, phones=(owner,)))
 
     (found,) = [
         each for each in (await metadata(session, group)).participants if each.phone == owner
@@ -116,41 +116,43 @@ async def test_a_group_nobody_made_is_unknown(session: SandboxSession) -> None:
 async def test_a_community_keeps_one_group_and_its_groups_survive_it(
     session: SandboxSession,
 ) -> None:
-    street = (await session.ask(CreateCommunity(name="Street"))).id
-    other = (await session.ask(CreateCommunity(name="Other"))).id
+    street = (await session.execute(CreateCommunity(name="Street"))).id
+    other = (await session.execute(CreateCommunity(name="Other"))).id
     first, second = await group_of(session), await group_of(session)
     both = LinkGroups(community_id=street, groups_phones=(first, second))
-    assert (await session.ask(both)).success
+    assert (await session.execute(both)).success
 
-    taken = await session.ask(LinkGroups(community_id=other, groups_phones=(first,)))
-    unlinked = await session.ask(UnlinkGroups(community_id=street, groups_phones=(first, second)))
+    taken = await session.execute(LinkGroups(community_id=other, groups_phones=(first,)))
+    unlinked = await session.execute(
+        UnlinkGroups(community_id=street, groups_phones=(first, second))
+    )
 
     assert taken.errors == (f"{first}: is in another community",)
     assert unlinked.errors == (f"{second}: one group must remain",)
-    shown = await session.ask(ReadCommunity(community_id=street))
+    shown = await session.execute(ReadCommunity(community_id=street))
     assert [group.phone for group in shown.sub_groups][1:] == [second]
-    await session.ask(DeleteCommunity(community_id=street))
+    await session.execute(DeleteCommunity(community_id=street))
     assert (await metadata(session, second)).community_id is None
     with pytest.raises(NotFound):
-        await session.ask(ReadCommunity(community_id=street))
+        await session.execute(ReadCommunity(community_id=street))
 
 
 async def test_a_channel_goes_to_one_of_its_admins_only(
     node: Node, session: SandboxSession
 ) -> None:
-    async with opened(node, seat("two")) as listening:
+    async with opened(node, spec("two")) as listening:
         heir = await listening.session.own_phone()
-        channel = (await session.ask(CreateNewsletter(name="News"))).id
+        channel = (await session.execute(CreateNewsletter(name="News"))).id
         give = TransferNewsletter(newsletter_id=channel, phone=heir, quit_admin=True)
         accept = AcceptAdminInvite(newsletter_id=channel)
 
-        assert not (await session.ask(give)).value
-        assert await listening.session.ask(accept) == Value(value=False)
+        assert not (await session.execute(give)).value
+        assert await listening.session.execute(accept) == Value(value=False)
         await invite_admin(session, channel, heir)
-        assert await listening.session.ask(accept) == Value()
-        assert (await session.ask(give)).value
+        assert await listening.session.execute(accept) == Value()
+        assert (await session.execute(give)).value
 
-        seen = await listening.session.ask(ReadNewsletter(newsletter_id=channel))
+        seen = await listening.session.execute(ReadNewsletter(newsletter_id=channel))
         assert seen.view_metadata.role == "OWNER"
         with pytest.raises(CallerError):
-            await session.ask(give)
+            await session.execute(give)

@@ -38,7 +38,6 @@ from gateway.contract.instances import (
 )
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
-from gateway.contract.messages.acting_on_messages import ForwardMessage, Revoke
 from gateway.contract.messages.commerce import (
     SendCatalog,
     SendOrder,
@@ -61,6 +60,7 @@ from gateway.contract.messages.media import (
     SendSticker,
     SendVideo,
 )
+from gateway.contract.messages.message_actions import ForwardMessage, Revoke
 from gateway.contract.messages.places_and_people import SendContact, SendLocation
 from gateway.contract.messages.polls_and_events import (
     SendEditEvent,
@@ -143,15 +143,15 @@ async def test_a_phone_is_linked_by_a_code_looked_at_and_unlinked(
 ) -> None:
     async with town.opened("eve") as ana:
         await ana.until_state(ConnectionState.UNPAIRED)
-        code = await ana.session.ask(ReadPhoneCode(phone=ana.phone))
+        code = await ana.session.execute(ReadPhoneCode(phone=ana.phone))
         assert isinstance(code, PhoneCode)
         assert (await whatsapp.control("type", phone=ana.phone, code=code.code))["linked"]
         connected = await ana.until_state(ConnectionState.CONNECTED)
         assert connected.phone == ana.phone
-        assert (await ana.session.ask(ReadDevice())).phone == ana.phone
-        assert await ana.session.ask(ReadQrCode()) == AlreadyConnected()
+        assert (await ana.session.execute(ReadDevice())).phone == ana.phone
+        assert await ana.session.execute(ReadQrCode()) == AlreadyConnected()
 
-        await ana.session.ask(Disconnect())
+        await ana.session.execute(Disconnect())
         await ana.until_state(ConnectionState.LOGGED_OUT)
         state = await whatsapp.control("state")
         assert state["devices"][ana.phone] == [0]
@@ -159,7 +159,7 @@ async def test_a_phone_is_linked_by_a_code_looked_at_and_unlinked(
         await ana.link()
         await whatsapp.control("cut", phone=ana.phone, why="logged_out")
         await ana.until_state(ConnectionState.LOGGED_OUT)
-        assert not (await ana.session.ask(RestoreSession())).value
+        assert not (await ana.session.execute(RestoreSession())).value
 
 
 @pytest.mark.parametrize("kind", ["http", "socks5"])
@@ -194,7 +194,7 @@ async def test_an_instance_whose_proxy_fails_does_not_connect_past_it(
         local_proxy("http", refuses=403) as proxy,
         town.opened("cut off", proxy=Proxy(proxy_url=proxy.url)) as tom,
     ):
-        asking = asyncio.create_task(tom.session.ask(ReadQrCode()))
+        asking = asyncio.create_task(tom.session.execute(ReadQrCode()))
         await tom.wait_for(ConnectionChanged, lambda c: "process ended" in (c.reason or ""))
         assert proxy.asked == ["web.whatsapp.com:443"]
         assert not asking.done()
@@ -301,7 +301,7 @@ async def test_what_whatsapp_ends_is_told_and_not_begun_again_by_itself(
     assert replaced.reason == ConnectionState.REPLACED.sentence
     with pytest.raises(NotConnected):
         await ana.send(SendText(phone="5511988887777", message="x"))
-    assert (await ana.session.ask(RestoreSession())).value
+    assert (await ana.session.execute(RestoreSession())).value
     await ana.until_state(ConnectionState.CONNECTED)
 
 
@@ -565,11 +565,11 @@ async def test_a_message_is_reacted_to_quoted_forwarded_voted_on_read_and_taken_
     assert forwarded.content["poll"]["question"] == "When?"
 
     unread = (UnreadMessage(id=known.provider_message_id, sender=known.sender),)
-    await bob.session.ask(TouchChat(phone=known.chat, action="read", unread=unread))
+    await bob.session.execute(TouchChat(phone=known.chat, action="read", unread=unread))
     read = await ana.wait_for(MessageAcknowledged, lambda m: m.status == "read")
     assert read.provider_message_ids == ["POLL"]
     with pytest.raises(NotSupported):
-        await bob.session.ask(TouchChat(phone=known.chat, action="mute"))
+        await bob.session.execute(TouchChat(phone=known.chat, action="mute"))
 
 
 PIXEL = bytes.fromhex(
@@ -600,16 +600,16 @@ async def test_files_pass_encrypted_and_arrive_as_they_were(pair: Pair, tmp_path
         assert arrived.content[kind]["mimeType"] == mime_type
         (received,) = arrived.files
         there = tmp_path / f"fetched{number}"
-        await bob.session.ask(ReadReceivedFile(reference=received.reference, path=there))
+        await bob.session.execute(ReadReceivedFile(reference=received.reference, path=there))
         assert there.read_bytes() == path.read_bytes()
 
 
 async def test_a_group_is_made_written_to_and_left(pair: Pair) -> None:
     ana, bob = pair
-    made = await ana.session.ask(
+    made = await ana.session.execute(
         CreateGroup.model_validate({"groupName": "Team", "phones": [bob.phone]})
     )
-    seen_by_bob = await bob.session.ask(ReadGroupLight(phone=made.phone))
+    seen_by_bob = await bob.session.execute(ReadGroupLight(phone=made.phone))
     assert seen_by_bob.subject == "Team"
     assert {p.phone: p.is_admin for p in seen_by_bob.participants} == {
         ana.phone: True,
@@ -621,37 +621,37 @@ async def test_a_group_is_made_written_to_and_left(pair: Pair) -> None:
     delivered = await ana.wait_for(MessageAcknowledged)
     assert (delivered.by, delivered.provider_message_ids) == (bob.phone, ["OURS"])
 
-    await ana.session.ask(RenameGroup(group_id=made.phone, group_name="Crew"))
-    assert [g.subject for g in await bob.session.ask(ListJoinedGroups())] == ["Crew"]
+    await ana.session.execute(RenameGroup(group_id=made.phone, group_name="Crew"))
+    assert [g.subject for g in await bob.session.execute(ListJoinedGroups())] == ["Crew"]
     renamed = await bob.wait_for(Notified, lambda n: n.code == "GROUP_CHANGE_SUBJECT")
     assert (renamed.chat, renamed.parameters, renamed.by) == (made.phone, ("Crew",), ana.phone)
-    await bob.session.ask(LeaveGroup(group_id=made.phone))
-    assert await bob.session.ask(ListJoinedGroups()) == ()
+    await bob.session.execute(LeaveGroup(group_id=made.phone))
+    assert await bob.session.execute(ListJoinedGroups()) == ()
 
 
 async def test_numbers_profiles_blocking_and_privacy(pair: Pair) -> None:
     ana, bob = pair
-    found = await ana.session.ask(LookUpNumber(phones=(bob.phone, "5511900009999")))
+    found = await ana.session.execute(LookUpNumber(phones=(bob.phone, "5511900009999")))
     assert list(found) == [bob.phone]
     assert str(found[bob.phone]).endswith("@lid")
-    profile = await ana.session.ask(LookAtProfile(phone=bob.phone))
+    profile = await ana.session.execute(LookAtProfile(phone=bob.phone))
     assert (profile.about, profile.picture) == ("Hey there!", "https://pps.whatsapp.net/p.jpg")
-    assert (await ana.session.ask(ModifyBlocked(phone=bob.phone, action="block"))).value
-    assert (await ana.session.ask(SetLastSeen(visualization_type="ALL"))).success
-    assert (await ana.session.ask(ShowTyping(phone=bob.phone, seconds=1))).value
-    privacy = await ana.session.ask(ReadPrivacy())
+    assert (await ana.session.execute(ModifyBlocked(phone=bob.phone, action="block"))).value
+    assert (await ana.session.execute(SetLastSeen(visualization_type="ALL"))).success
+    assert (await ana.session.execute(ShowTyping(phone=bob.phone, seconds=1))).value
+    privacy = await ana.session.execute(ReadPrivacy())
     assert (privacy.last_seen, privacy.read_receipts) == ("ALL", "enable")
     assert "messagesDuration" not in privacy.model_dump(by_alias=True)
 
 
 async def test_pictures_of_a_person_and_a_group(pair: Pair, whatsapp: FakeWhatsApp) -> None:
     ana, _bob = pair
-    made = await ana.session.ask(
+    made = await ana.session.execute(
         CreateGroup.model_validate({"groupName": "Team", "phones": ["5511977776666"]})
     )
-    await ana.session.ask(SetProfilePicture(value="my face"))
+    await ana.session.execute(SetProfilePicture(value="my face"))
     photo = SetGroupPhoto.model_validate({"groupId": made.phone, "groupPhoto": "our logo"})
-    await ana.session.ask(photo)
+    await ana.session.execute(photo)
     assert (await whatsapp.control("state"))["pictures"] == {
         ana.phone: "my face",
         made.phone.removesuffix("-group"): "our logo",
@@ -670,14 +670,14 @@ async def test_calls_ring_are_missed_and_rejected_and_writing_shows(
         "offered",
         True,
     )
-    await ana.session.ask(RejectCall(phone=call.chat, call_id=call.call_id))
+    await ana.session.execute(RejectCall(phone=call.chat, call_id=call.call_id))
     await whatsapp.state_when(lambda state: "reject" in state["calls"])
     await whatsapp.control("ring", phone=ana.phone, caller=bob.phone, reason="timeout")
     missed = await ana.wait_for(CallChanged, lambda c: c.status == "missed")
     assert missed.is_video
     assert abs((missed.at - call.at).total_seconds()) < 60
 
-    await bob.session.ask(ShowTyping(phone=ana.phone, seconds=1))
+    await bob.session.execute(ShowTyping(phone=ana.phone, seconds=1))
     shown = await ana.wait_for(PresenceChanged)
     assert (shown.chat, shown.status) == (bob.phone, "composing")
 
@@ -685,7 +685,7 @@ async def test_calls_ring_are_missed_and_rejected_and_writing_shows(
 async def test_a_message_is_taken_back(pair: Pair) -> None:
     ana, bob = pair
     receipt = await ana.send(SendText(phone=bob.phone, message="Oops"))
-    await ana.session.ask(Revoke(target=own("OURS", bob.phone, receipt)))
+    await ana.session.execute(Revoke(target=own("OURS", bob.phone, receipt)))
     gone = await bob.wait_for(Notified)
     assert (gone.code, gone.refers_to, gone.by) == (
         "REVOKE",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import ParseDict
 
-from gateway.providers.whatsmeow.happenings import Calls
+from gateway.providers.whatsmeow.event_handlers import Calls
 from gateway.providers.whatsmeow.inbound import KEPT, events_of
 from gateway.providers.whatsmeow.store import KeptEvent
 from gateway.sessions.provider import (

@@ -11,15 +11,15 @@ import pytest
 from gateway.clock import Clock
 from gateway.errors import SessionUnavailable
 from gateway.observability.metrics import Metrics
-from gateway.providers.whatsmeow import upkeep as module
+from gateway.providers.whatsmeow import session_supervisor as module
 from gateway.providers.whatsmeow.failures import NO_ANSWER, breakage_of
 from gateway.providers.whatsmeow.process import Child, ChildGone, Children, Hear, VerbFailed
+from gateway.providers.whatsmeow.session_supervisor import SessionSupervisor
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
-from gateway.providers.whatsmeow.surrounding import Surrounding
-from gateway.providers.whatsmeow.upkeep import Upkeep
+from gateway.providers.whatsmeow.surrounding import ClientContext
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import Seat, no_pictures
+from gateway.sessions.provider import SessionSpec, no_pictures
 from gateway.whatsmeow_child.frames import Tell
 from tests.fixtures.patience import PATIENCE_SECONDS
 
@@ -38,7 +38,7 @@ class StubChild:
     async def heard_out(self) -> None:
         pass
 
-    async def ask(self, instance_id: str, verb: str, **_arguments: object) -> None:
+    async def execute(self, instance_id: str, verb: str, **_arguments: object) -> None:
         if verb == "close":
             return
         assert verb == "open"
@@ -81,9 +81,9 @@ async def kept_up(
     device: str | None = None,
     metrics: Metrics | None = None,
     changed: Callable[[ConnectionState, str | None], None] = lambda _state, _reason: None,
-) -> AsyncIterator[list[Upkeep]]:
+) -> AsyncIterator[list[SessionSupervisor]]:
     settings = WhatsmeowSettings(starts_at_once=2, restart_seconds=0.01)
-    around = Surrounding(
+    context = ClientContext(
         Children({}, Path(), instances_per_process=1, starts_at_once=settings.starts_at_once),
         cast("Store", StubStore(device)),
         settings,
@@ -95,7 +95,9 @@ async def kept_up(
     )
     ignored: Callable[..., Any] = lambda *_told: None  # noqa: E731
     upkeeps = [
-        Upkeep(Seat(name, 1, {}, lambda: 0.0), around, changed=changed, happened=ignored)
+        SessionSupervisor(
+            SessionSpec(name, 1, {}, lambda: 0.0), context, changed=changed, happened=ignored
+        )
         for name in names
     ]
     running = [asyncio.create_task(each.run()) for each in upkeeps]
@@ -157,14 +159,14 @@ def test_what_broke_is_one_of_a_few_words(error: Exception, reason: str) -> None
 async def test_who_waits_for_a_code_is_told_when_the_session_closes(
     started: asyncio.Queue[StubChild],
 ) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS), kept_up("one") as (upkeep,):
-        asking = asyncio.create_task(upkeep.code())
+    async with asyncio.timeout(PATIENCE_SECONDS), kept_up("one") as (session_supervisor,):
+        asking = asyncio.create_task(session_supervisor.code())
         await started.get()  # it starts, and is not let to open
-        upkeep.close()
+        session_supervisor.close()
         with pytest.raises(SessionUnavailable):
             await asking
         with pytest.raises(SessionUnavailable):
-            await upkeep.code()
+            await session_supervisor.code()
 
 
 async def test_a_caller_who_waits_for_a_code_is_told_why_the_start_failed(
@@ -173,10 +175,10 @@ async def test_a_caller_who_waits_for_a_code_is_told_why_the_start_failed(
     told: list[str | None] = []
     async with (
         asyncio.timeout(10),
-        kept_up("one", changed=lambda _s, why: told.append(why)) as (upkeep,),
+        kept_up("one", changed=lambda _s, why: told.append(why)) as (session_supervisor,),
     ):
         for _ in range(2):  # the second start is not answered with the end of the first
-            asking = asyncio.create_task(upkeep.code())
+            asking = asyncio.create_task(session_supervisor.code())
             child = await started.get()
             child.shows_code = False
             child.may_open.set()
@@ -186,7 +188,7 @@ async def test_a_caller_who_waits_for_a_code_is_told_why_the_start_failed(
                 await asking
         assert told[-1] == f"The key store in Postgres does not open: {child.end_reason}"
 
-        asking = asyncio.create_task(upkeep.code())
+        asking = asyncio.create_task(session_supervisor.code())
         (await started.get()).may_open.set()
         assert await asking == "one"
         assert told[-1] == ConnectionState.UNPAIRED.sentence
@@ -196,8 +198,8 @@ async def test_a_caller_is_told_when_whatsapp_shows_no_code(
     started: asyncio.Queue[StubChild], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_FIRST_CODE_SECONDS", 0.01)
-    async with asyncio.timeout(10), kept_up("one") as (upkeep,):
-        asking = asyncio.create_task(upkeep.code())
+    async with asyncio.timeout(10), kept_up("one") as (session_supervisor,):
+        asking = asyncio.create_task(session_supervisor.code())
         child = await started.get()
         child.shows_code = False
         child.may_open.set()

@@ -14,7 +14,7 @@ from gateway.errors import DatabaseUnavailable
 from gateway.providers.whatsmeow.engine import WhatsmeowEngine
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
-from gateway.sessions.provider import ProviderStore, Surroundings
+from gateway.sessions.provider import ProviderContext, ProviderStore
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 
@@ -59,9 +59,9 @@ class AwayStore:
 
 async def test_an_engine_that_waits_for_the_database_ends_when_it_is_told(tmp_path: Path) -> None:
     away, stopping = AwayStore(), asyncio.Event()
-    surroundings = Surroundings({}, tmp_path, Clock(), cast("ProviderStore", away))
+    provider_context = ProviderContext({}, tmp_path, Clock(), cast("ProviderStore", away))
     running = asyncio.create_task(
-        WhatsmeowEngine(surroundings, WhatsmeowSettings()).run_until(stopping)
+        WhatsmeowEngine(provider_context, WhatsmeowSettings()).run_until(stopping)
     )
     async with asyncio.timeout(PATIENCE_SECONDS):
         await away.asked.wait()

@@ -29,9 +29,9 @@ from gateway.sessions.provider import (
     Event,
     MessageAcknowledged,
     MessageReceived,
+    ProviderContext,
     Receipt,
-    Seat,
-    Surroundings,
+    SessionSpec,
 )
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
@@ -103,7 +103,7 @@ class Line:
                 await self._changed.wait()
 
     async def link(self) -> None:
-        shown = await self.session.ask(ReadQrCode())
+        shown = await self.session.execute(ReadQrCode())
         assert isinstance(shown, QrCode)
         answer = await self.whatsapp.control("scan", phone=self.phone, code=shown.value)
         assert answer["linked"]
@@ -118,12 +118,12 @@ class Line:
         **files: MediaFile,
     ) -> Receipt:
         referred = {message.message_id: message for message in known}
-        attempt = Attempt(message_id, self.session.seat.epoch, seconds, referred, files)
+        attempt = Attempt(message_id, self.session.spec.epoch, seconds, referred, files)
         return await self.session.send(message, attempt)
 
     @property
     def pid(self) -> int:
-        child = self.session.upkeep._child
+        child = self.session.supervisor._child
         assert child
         return child.pid
 
@@ -163,8 +163,8 @@ class Node:
         proxy: Proxy | None = None,
     ) -> AsyncIterator[Line]:
         lease = Lease()
-        seat = Seat(instance_id, epoch, {}, lambda: lease.until, proxy)
-        async with self.engine.open_session(seat) as session:
+        spec = SessionSpec(instance_id, epoch, {}, lambda: lease.until, proxy)
+        async with self.engine.open_session(spec) as session:
             assert isinstance(session, WhatsmeowSession)
             line = Line(session, self.whatsapp, phone or str(next(_numbers)), lease)
             reading = self.tasks.create_task(line.read())
@@ -195,7 +195,7 @@ async def node_at(
         f"GATEWAY_WHATSMEOW_{name.upper()}": str(value)
         for name, value in {"restart_seconds": 0.1, **settings}.items()
     }
-    surroundings = Surroundings(
+    provider_context = ProviderContext(
         environment,
         folder,
         clock,
@@ -203,7 +203,7 @@ async def node_at(
         library_url_of(url, schema="whatsmeow"),
         picture=_as_it_is,
     )
-    engine = WhatsmeowEngine(surroundings, read_settings(environment))
+    engine = WhatsmeowEngine(provider_context, read_settings(environment))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(database.run_until(stopping))
         running = tasks.create_task(engine.run_until(stopping))

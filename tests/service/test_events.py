@@ -207,8 +207,8 @@ async def test_a_reader_that_takes_nothing_for_long_loses_its_place_and_its_sock
         return SimpleNamespace(id="acme")
 
     services: Any = SimpleNamespace(stream=SimpleNamespace(follow=follow), accounts=None)
-    reception: Any = SimpleNamespace(account=account)
-    endpoint = EventsEndpoint(reception, lambda: services)
+    authenticator: Any = SimpleNamespace(account=account)
+    endpoint = EventsEndpoint(authenticator, lambda: services)
     app = Starlette(routes=[Route("/events", endpoint, methods=["GET"])])
     server = HttpServer(app, host="127.0.0.1", port=0, drain_seconds=2)
 

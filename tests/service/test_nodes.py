@@ -36,7 +36,7 @@ async def balanced(cluster: Cluster, nodes: int) -> None:
     )
 
 
-async def ask(
+async def execute(
     node: RunningGateway, instance: NewInstance, path: str, method: str = "GET", **body: str
 ) -> httpx.Response:
     async with httpx.AsyncClient(
@@ -151,15 +151,16 @@ async def test_any_node_answers_for_a_session_that_another_holds(
         theirs = next(i for i in instances if holders[i.id] == "two")
         asked = cluster.node("one")
         codes = [
-            (await ask(node, theirs, "/phone-code/5511999999999")).json() for node in cluster.nodes
+            (await execute(node, theirs, "/phone-code/5511999999999")).json()
+            for node in cluster.nodes
         ]
-        picture = await ask(asked, theirs, "/qr-code/image")
-        restarted = await ask(asked, theirs, "/restart")
-        unpaired = await ask(asked, theirs, "/device")
+        picture = await execute(asked, theirs, "/qr-code/image")
+        restarted = await execute(asked, theirs, "/restart")
+        unpaired = await execute(asked, theirs, "/device")
         scanned = await scan(asked, theirs, cluster.client_token)
-        device = await ask(asked, theirs, "/device")
+        device = await execute(asked, theirs, "/device")
         cluster.node("two").kill()
-        orphaned = await ask(asked, theirs, "/device")
+        orphaned = await execute(asked, theirs, "/device")
         await balanced(cluster, 1)
 
     assert codes[0] == codes[1]
@@ -273,11 +274,11 @@ async def test_roles_may_be_split(
         (instance,) = await cluster.add_instances(1, delivery_callback_url=catcher.url)
         node = cluster.node("api")
         answers = [
-            await ask(node, instance, "/send-text", "POST", phone="5511999999999", message="1")
+            await execute(node, instance, "/send-text", "POST", phone="5511999999999", message="1")
             for _ in range(3)
         ]
         await catcher.wait_for(lambda seen: len(seen.of_type("DeliveryCallback")) == 3)
-        device = await ask(node, instance, "/device")
+        device = await execute(node, instance, "/device")
         held = await cluster.held_by_each()
 
     accepted = [answer.json()["messageId"] for answer in answers]

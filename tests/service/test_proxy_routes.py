@@ -20,14 +20,14 @@ NOTHING = {
 }
 
 
-async def ask(client: Client, method: str, path: str, status: int = 200, **body: Any) -> Any:
+async def execute(client: Client, method: str, path: str, status: int = 200, **body: Any) -> Any:
     answer = await client.call(method, path, **({"json": body} if body else {}))
     assert answer.status_code == status, answer.text
     return answer.json()
 
 
 async def health(client: Client) -> Any:
-    return await ask(client, "GET", "/proxy/health")
+    return await execute(client, "GET", "/proxy/health")
 
 
 async def nobody() -> str:
@@ -35,17 +35,17 @@ async def nobody() -> str:
 
 
 async def test_a_proxy_is_set_shown_masked_and_removed(client: Client) -> None:
-    assert (await ask(client, "GET", "/proxy"))["proxy"] == NOTHING
+    assert (await execute(client, "GET", "/proxy"))["proxy"] == NOTHING
     url = "socks5://user:secret@proxy.example.com:1080"
-    was_set = await ask(client, "PUT", "/update-proxy", proxyUrl=url, noMedia=True)
+    was_set = await execute(client, "PUT", "/update-proxy", proxyUrl=url, noMedia=True)
 
     # The sandbox connects nowhere, hence not through a proxy.
     shown = NOTHING | {"proxyUrl": "socks5://user:***@proxy.example.com:1080", "noMedia": True}
     assert was_set == {"value": True, "proxy": shown}
-    assert await ask(client, "GET", "/proxy") == was_set
-    assert await ask(client, "DELETE", "/proxy") == {"value": True}
-    assert await ask(client, "DELETE", "/proxy") == {"value": True}
-    assert (await ask(client, "GET", "/proxy"))["proxy"] == NOTHING
+    assert await execute(client, "GET", "/proxy") == was_set
+    assert await execute(client, "DELETE", "/proxy") == {"value": True}
+    assert await execute(client, "DELETE", "/proxy") == {"value": True}
+    assert (await execute(client, "GET", "/proxy"))["proxy"] == NOTHING
 
 
 async def test_what_is_no_proxy_is_refused_and_changes_nothing(client: Client) -> None:
@@ -54,21 +54,23 @@ async def test_what_is_no_proxy_is_refused_and_changes_nothing(client: Client) -
         ("/proxy/swap", "POST"),
         ("/proxy/test", "POST"),
     ):
-        refused = await ask(client, method, path, 400, proxyUrl="ftp://user:secret@example.com:21")
+        refused = await execute(
+            client, method, path, 400, proxyUrl="ftp://user:secret@example.com:21"
+        )
         assert "proxyUrl" in refused["error"]
         assert "secret" not in refused["error"]
-    assert "proxyUrl" in (await ask(client, "PUT", "/update-proxy", 400, noMedia=True))["error"]
-    assert "proxyUrl" in (await ask(client, "POST", "/proxy/test", 400))["error"]
-    assert (await ask(client, "GET", "/proxy"))["proxy"] == NOTHING
+    assert "proxyUrl" in (await execute(client, "PUT", "/update-proxy", 400, noMedia=True))["error"]
+    assert "proxyUrl" in (await execute(client, "POST", "/proxy/test", 400))["error"]
+    assert (await execute(client, "GET", "/proxy"))["proxy"] == NOTHING
 
 
 async def test_trying_another_proxy_changes_nothing(client: Client) -> None:
     async with local_proxy("socks5", login="user:secret") as proxy:
-        tried = await ask(client, "POST", "/proxy/test", proxyUrl=proxy.url)
+        tried = await execute(client, "POST", "/proxy/test", proxyUrl=proxy.url)
     assert tried.keys() == {"reachable", "latencyMs"}
     assert tried["reachable"] is True
     assert proxy.asked == ["web.whatsapp.com:443"]
-    tried = await ask(client, "POST", "/proxy/test", proxyUrl=await nobody())
+    tried = await execute(client, "POST", "/proxy/test", proxyUrl=await nobody())
     assert tried.keys() == {"reachable", "error"}
     assert tried["reachable"] is False
     assert await health(client) == {"proxy": NOTHING, "logs": []}
@@ -76,11 +78,11 @@ async def test_trying_another_proxy_changes_nothing(client: Client) -> None:
 
 async def test_health_is_what_the_tests_of_the_proxy_that_is_set_said(client: Client) -> None:
     async with local_proxy("http") as proxy:
-        await ask(client, "PUT", "/update-proxy", proxyUrl=proxy.url)
-        assert (await ask(client, "POST", "/proxy/test"))["reachable"] is True
+        await execute(client, "PUT", "/update-proxy", proxyUrl=proxy.url)
+        assert (await execute(client, "POST", "/proxy/test"))["reachable"] is True
         well = await health(client)
     for _ in range(2):
-        assert (await ask(client, "POST", "/proxy/test"))["reachable"] is False
+        assert (await execute(client, "POST", "/proxy/test"))["reachable"] is False
     ill = await health(client)
 
     assert well["proxy"]["healthStatus"] == "healthy"
@@ -93,7 +95,7 @@ async def test_health_is_what_the_tests_of_the_proxy_that_is_set_said(client: Cl
     assert ill["logs"][0]["latencyMs"] is None
     assert ill["logs"][0]["instanceId"] == client.demo.instance_id
 
-    await ask(client, "PUT", "/update-proxy", proxyUrl=await nobody())
+    await execute(client, "PUT", "/update-proxy", proxyUrl=await nobody())
     anew = await health(client)
     assert anew["proxy"]["healthStatus"] == "unknown"
     assert anew["logs"] == []
@@ -101,9 +103,9 @@ async def test_health_is_what_the_tests_of_the_proxy_that_is_set_said(client: Cl
 
 async def test_only_the_newest_tests_are_kept(client: Client) -> None:
     async with local_proxy("http") as proxy:
-        await ask(client, "PUT", "/update-proxy", proxyUrl=proxy.url)
+        await execute(client, "PUT", "/update-proxy", proxyUrl=proxy.url)
         for _ in range(22):
-            await ask(client, "POST", "/proxy/test")
+            await execute(client, "POST", "/proxy/test")
     logs = (await health(client))["logs"]
     assert len(logs) == 20
     assert logs[0]["id"] > logs[-1]["id"]
@@ -113,14 +115,14 @@ async def test_only_a_proxy_that_leads_to_whatsapp_takes_the_place_of_another(
     client: Client,
 ) -> None:
     before = await nobody()
-    await ask(client, "PUT", "/update-proxy", proxyUrl=before, noMedia=True)
-    refused = await ask(client, "POST", "/proxy/swap", 422, proxyUrl=await nobody())
+    await execute(client, "PUT", "/update-proxy", proxyUrl=before, noMedia=True)
+    refused = await execute(client, "POST", "/proxy/swap", 422, proxyUrl=await nobody())
     assert refused["error"].startswith("proxyUrl: the proxy is out of reach")
-    kept = await ask(client, "GET", "/proxy")
+    kept = await execute(client, "GET", "/proxy")
     assert kept["proxy"]["proxyUrl"] == before.replace("secret", "***")
 
     async with local_proxy("socks5") as proxy:
-        swapped = await ask(client, "POST", "/proxy/swap", proxyUrl=proxy.url)
+        swapped = await execute(client, "POST", "/proxy/swap", proxyUrl=proxy.url)
     assert swapped["value"] is True
     assert swapped["proxy"]["proxyUrl"] == proxy.url
     assert swapped["proxy"]["healthStatus"] == "healthy"
@@ -144,7 +146,7 @@ async def test_the_queue_goes_on_through_changes_of_the_proxy(
             if number % 2
             else f"http://user@127.0.0.1:{proxy.port}"
         )
-        await ask(client, "PUT", "/update-proxy", proxyUrl=url)
+        await execute(client, "PUT", "/update-proxy", proxyUrl=url)
     sent = await client.sent_at_least(len(ids))
 
     assert [message["messageId"] for message in sent] == ids
@@ -161,9 +163,9 @@ async def test_the_password_is_in_no_log_and_no_table(
             return gateway.log.count('"event":"connection_changed"')
 
         before = await openings()
-        await ask(client, "PUT", "/update-proxy", proxyUrl=url)
-        await ask(client, "POST", "/proxy/test")
-        await ask(client, "POST", "/proxy/swap", 422, proxyUrl=url)
+        await execute(client, "PUT", "/update-proxy", proxyUrl=url)
+        await execute(client, "POST", "/proxy/test")
+        await execute(client, "POST", "/proxy/swap", 422, proxyUrl=url)
         await until(openings, lambda count: count > before)
         assert secret not in gateway.log
         assert secret not in str(await health(client))

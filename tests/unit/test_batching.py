@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.batching import NOT_NOW, Batch, NotNow
+from gateway.batching import NEXT_FLUSH, Batch, NextFlush
 from tests.fixtures.patience import PATIENCE_SECONDS
 
-Answers = Sequence[str | Exception | NotNow]
+Answers = Sequence[str | Exception | NextFlush]
 
 
 class Flushes:
@@ -45,7 +45,7 @@ async def test_a_question_alone_waits_for_nobody() -> None:
     batch = Batch[str, str](flushes)
 
     async with running(batch):
-        assert await batch.ask("a") == "A"
+        assert await batch.submit("a") == "A"
 
     assert flushes.asked == [["a"]]
 
@@ -56,9 +56,9 @@ async def test_questions_gather_while_a_flush_is_on_its_way() -> None:
     batch = Batch[str, str](flushes)
 
     async with running(batch):
-        first = batch.ask("a")
+        first = batch.submit("a")
         await flushes.begun.wait()
-        later = [batch.ask("b"), batch.ask("c"), batch.ask("d")]
+        later = [batch.submit("b"), batch.submit("c"), batch.submit("d")]
         flushes.may_answer.set()
         answers = await asyncio.gather(first, *later)
 
@@ -69,7 +69,7 @@ async def test_questions_gather_while_a_flush_is_on_its_way() -> None:
 async def test_a_flush_takes_no_more_than_the_largest() -> None:
     flushes = Flushes()
     batch = Batch[str, str](flushes, largest=2)
-    questions = [batch.ask(letter) for letter in "abcde"]
+    questions = [batch.submit(letter) for letter in "abcde"]
 
     async with running(batch):
         answers = await asyncio.gather(*questions)
@@ -81,7 +81,7 @@ async def test_a_flush_takes_no_more_than_the_largest() -> None:
 async def test_an_exception_as_an_answer_is_raised_for_that_question_alone() -> None:
     flushes = Flushes(lambda qs: [ValueError("not b") if q == "b" else q.upper() for q in qs])
     batch = Batch[str, str](flushes)
-    a, b, c = (batch.ask(letter) for letter in "abc")
+    a, b, c = (batch.submit(letter) for letter in "abc")
 
     async with running(batch):
         with pytest.raises(ValueError, match="not b"):
@@ -99,11 +99,11 @@ async def test_an_exception_of_the_flush_is_raised_for_everybody_and_the_next_go
 
     flushes = Flushes(fail_once)
     batch = Batch[str, str](flushes)
-    questions = [batch.ask("a"), batch.ask("b")]
+    questions = [batch.submit("a"), batch.submit("b")]
 
     async with running(batch):
         answers = await asyncio.gather(*questions, return_exceptions=True)
-        after = await batch.ask("c")
+        after = await batch.submit("c")
 
     assert [str(answer) for answer in answers] == ["none of you"] * 2
     assert after == "C"
@@ -112,16 +112,16 @@ async def test_an_exception_of_the_flush_is_raised_for_everybody_and_the_next_go
 async def test_what_must_wait_rejoins_first_and_in_order() -> None:
     def not_at_first(questions: list[str]) -> Answers:
         first = len(flushes.asked) == 1
-        return [NOT_NOW if first and q in "bd" else q.upper() for q in questions]
+        return [NEXT_FLUSH if first and q in "bd" else q.upper() for q in questions]
 
     flushes = Flushes(not_at_first)
     flushes.may_answer.clear()
     batch = Batch[str, str](flushes)
-    questions = [batch.ask(letter) for letter in "abcd"]
+    questions = [batch.submit(letter) for letter in "abcd"]
 
     async with running(batch):
         await flushes.begun.wait()
-        questions.append(batch.ask("e"))
+        questions.append(batch.submit("e"))
         flushes.may_answer.set()
         answers = await asyncio.gather(*questions)
 
@@ -130,13 +130,13 @@ async def test_what_must_wait_rejoins_first_and_in_order() -> None:
 
 
 async def test_a_flush_that_moves_nothing_is_repeated_after_a_pause() -> None:
-    flushes = Flushes(lambda qs: [NOT_NOW if len(flushes.asked) < 4 else q for q in qs])
+    flushes = Flushes(lambda qs: [NEXT_FLUSH if len(flushes.asked) < 4 else q for q in qs])
     batch = Batch[str, str](flushes)
     loop = asyncio.get_running_loop()
     began = loop.time()
 
     async with running(batch):
-        assert await batch.ask("a") == "a"
+        assert await batch.submit("a") == "a"
 
     assert flushes.asked == [["a"]] * 4
     assert loop.time() - began >= 0.025
@@ -145,7 +145,7 @@ async def test_a_flush_that_moves_nothing_is_repeated_after_a_pause() -> None:
 async def test_whoever_gave_up_is_not_asked_for() -> None:
     flushes = Flushes()
     batch = Batch[str, str](flushes)
-    gone, stays = batch.ask("gone"), batch.ask("stays")
+    gone, stays = batch.submit("gone"), batch.submit("stays")
     gone.cancel()
 
     async with running(batch):
@@ -160,12 +160,12 @@ async def test_whoever_gives_up_during_the_flush_does_not_disturb_it() -> None:
     batch = Batch[str, str](flushes)
 
     async with running(batch):
-        gone, stays = batch.ask("gone"), batch.ask("stays")
+        gone, stays = batch.submit("gone"), batch.submit("stays")
         await flushes.begun.wait()
         gone.cancel()
         flushes.may_answer.set()
         assert await stays == "STAYS"
-        assert await batch.ask("next") == "NEXT"
+        assert await batch.submit("next") == "NEXT"
 
     assert gone.cancelled()
 
@@ -173,10 +173,10 @@ async def test_whoever_gives_up_during_the_flush_does_not_disturb_it() -> None:
 async def test_all_givers_up_cost_no_flush() -> None:
     flushes = Flushes()
     batch = Batch[str, str](flushes)
-    batch.ask("gone").cancel()
+    batch.submit("gone").cancel()
 
     async with running(batch):
-        assert await batch.ask("a") == "A"
+        assert await batch.submit("a") == "A"
 
     assert flushes.asked == [["a"]]
 
@@ -187,9 +187,9 @@ async def test_a_stop_answers_what_was_asked_before_it() -> None:
     batch = Batch[str, str](flushes)
 
     async with running(batch) as stopping:
-        first = batch.ask("a")
+        first = batch.submit("a")
         await flushes.begun.wait()
-        second = batch.ask("b")
+        second = batch.submit("b")
         stopping.set()
         flushes.may_answer.set()
 

@@ -9,13 +9,13 @@ from pydantic import Field, StringConstraints
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Address, Operation, Success
-from gateway.contract.rehearsal import Prior, Rehearsal
-from gateway.contract.wire import MayMiss, Phone, Wire
+from gateway.contract.postman_setup import PostmanSetup, Precondition
+from gateway.contract.wire import OmitIfNone, Phone, Wire
 
 _FAILURES = (404, 503)
 _PHONE = "5511999999999"
 _PRODUCT, _COLLECTION = "4741575945866725", "1072603710847740"
-_IN_TESTS = Rehearsal(order=1, values={"productId": "{{productId}}"})
+_IN_TESTS = PostmanSetup(order=1, values={"productId": "{{productId}}"})
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=150)]
 _Id = Annotated[str, StringConstraints(pattern=r"^\d{1,25}$")]
 _Cursor = Annotated[str, StringConstraints(max_length=1_000)]
@@ -45,7 +45,7 @@ class SaveProduct(Operation[ProductSaved], method="POST", path="/products"):
     example_minimal: ClassVar[Example] = {"currency": "BRL", "name": "Rye bread", "price": 20}
     answer_example: ClassVar[Any] = {"id": _PRODUCT}
     failures = (503,)
-    rehearsal = Rehearsal(saves={"productId": "id"})
+    postman_setup = PostmanSetup(saves={"productId": "id"})
 
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
     name: _Name
@@ -70,7 +70,7 @@ class Product(Wire):
     currency: str
     name: str
     quantity: str | None = None
-    url: str | None = MayMiss
+    url: str | None = OmitIfNone
     is_hidden: bool
     images: tuple[str, ...]
 
@@ -152,7 +152,7 @@ class ReadProduct(Operation[ShownProduct], method="GET", path="/products/{produc
         "product": _SHOWN,
     }
     failures = _FAILURES
-    rehearsal = _IN_TESTS
+    postman_setup = _IN_TESTS
 
     product_id: _Id
 
@@ -167,7 +167,7 @@ class DeleteProduct(
 
     example: ClassVar[Example] = {"productId": _PRODUCT}
     failures = _FAILURES
-    rehearsal = Rehearsal(order=10, values={"productId": "{{productId}}"})
+    postman_setup = PostmanSetup(order=10, values={"productId": "{{productId}}"})
 
     product_id: _Id
 
@@ -193,7 +193,7 @@ class CreateCollection(Operation[CollectionCreated], method="POST", path="/catal
     example: ClassVar[Example] = {"name": "Bread", "productIds": [_PRODUCT]}
     answer_example: ClassVar[Any] = {"collectionId": _COLLECTION}
     failures = _FAILURES
-    rehearsal = Rehearsal(
+    postman_setup = PostmanSetup(
         order=2,
         values={"productIds": ["{{productId}}"]},
         saves={"collectionId": "collectionId"},
@@ -239,7 +239,7 @@ class DeleteCollection(
 
     example: ClassVar[Example] = {"collectionId": _COLLECTION}
     failures = _FAILURES
-    rehearsal = Rehearsal(order=9, values={"collectionId": "{{collectionId}}"})
+    postman_setup = PostmanSetup(order=9, values={"collectionId": "{{collectionId}}"})
 
     collection_id: _Id
 
@@ -256,7 +256,7 @@ class CollectionOperation(Operation[CollectionChanged]):
 
     answer_example: ClassVar[Any] = {"success": True, "collectionId": _COLLECTION}
     failures = _FAILURES
-    rehearsal = Rehearsal(order=3, values={"collectionId": "{{collectionId}}"})
+    postman_setup = PostmanSetup(order=3, values={"collectionId": "{{collectionId}}"})
 
     collection_id: _Id
 
@@ -275,7 +275,7 @@ class CollectionProductsOperation(CollectionOperation):
     """Changes which products are in a collection."""
 
     example: ClassVar[Example] = {"collectionId": _COLLECTION, "productIds": [_PRODUCT]}
-    rehearsal = Rehearsal(
+    postman_setup = PostmanSetup(
         order=4,
         values={"collectionId": "{{collectionId}}", "productIds": ["{{productId}}"]},
         saves={"collectionId": "collectionId"},
@@ -316,9 +316,9 @@ class ListCollectionProducts(
     example_minimal: ClassVar[Example] = {"phone": _PHONE, "collectionId": _COLLECTION}
     answer_example: ClassVar[Any] = {"nextCursor": None, "products": [_SHOWN]}
     failures = _FAILURES
-    rehearsal = Rehearsal(
+    postman_setup = PostmanSetup(
         order=3,
-        first=(Prior("/device", method="GET"),),
+        first=(Precondition("/device", method="GET"),),
         values={"phone": "{{ownPhone}}", "collectionId": "{{collectionId}}"},
     )
 

@@ -11,7 +11,7 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.mobile import Email
 from gateway.contract.operation import Operation, Success
-from gateway.contract.wire import Incoming, MayMiss, Phone, Wire
+from gateway.contract.wire import Incoming, OmitIfNone, Phone, Wire
 
 _CREATED = 201
 _FAILURES = (503,)
@@ -125,7 +125,7 @@ class Category(Wire):
     """What kind of business."""
 
     display_name: str
-    label: str | None = MayMiss
+    label: str | None = OmitIfNone
     id: str
 
 
@@ -159,9 +159,9 @@ class SetCategories(
 class Interval(Wire):
     """When it is open on one day."""
 
-    day_of_week: str | None = MayMiss
-    open_time: str | None = MayMiss
-    close_time: str | None = MayMiss
+    day_of_week: str | None = OmitIfNone
+    open_time: str | None = OmitIfNone
+    close_time: str | None = OmitIfNone
 
 
 class Hours(Wire):
@@ -180,14 +180,14 @@ class BusinessProfile(Wire):
     email: str = ""
     websites: tuple[str, ...] = ()
     categories: tuple[Category, ...] = ()
-    business_hours: Hours | None = MayMiss
+    business_hours: Hours | None = OmitIfNone
     has_cover_photo: bool = False
 
 
 class ReadBusinessProfile(Operation[BusinessProfile], method="GET", path="/business/profile"):
     """What the business of this number says about itself."""
 
-    remembered_seconds = 60.0
+    cache_ttl_seconds = 60.0
     example: ClassVar[Example] = {"phone": "5511999999999"}
     example_minimal: ClassVar[Example] = {"phone": "5511999999999"}
     answer_example: ClassVar[Any] = {

@@ -23,7 +23,7 @@ def event(listen: str, lines: Iterable[str]) -> dict[str, Any]:
 
 def checks(entry: Entry, schemas: Schemas) -> list[str]:
     """The test script of a request."""
-    or_else = entry.declared.rehearsal.or_else
+    or_else = entry.declared.postman_setup.or_else
     if or_else is None:
         return [*status_check(entry.status), *_answer_checks(entry, schemas)]
     return [
@@ -108,7 +108,7 @@ def _array_check(keys: list[str]) -> str:
 
 def _saves(entry: Entry) -> Mapping[str, str]:
     always = {"zaapId": "zaapId", "messageId": "messageId"} if entry.is_send else {}
-    return {**always, **entry.declared.rehearsal.saves}
+    return {**always, **entry.declared.postman_setup.saves}
 
 
 def _save(variable: str, place: str) -> str:

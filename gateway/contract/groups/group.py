@@ -8,25 +8,25 @@ from gateway.contract.chats import TextFlag
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Value
 from gateway.contract.paging import Paged
-from gateway.contract.rehearsal import Rehearsal
-from gateway.contract.wire import GroupId, MayMiss, Person, Wire
+from gateway.contract.postman_setup import PostmanSetup
+from gateway.contract.wire import GroupId, OmitIfNone, Person, Wire
 
 _UNAVAILABLE, _NOT_FOUND, _FORBIDDEN = 503, 404, 403
 GROUP_FAILURES = (_FORBIDDEN, _NOT_FOUND, _UNAVAILABLE)
 GROUP = "120363019502650977-group"
 LINK = "https://chat.whatsapp.com/C1adgkdEGki7554BWDdMkd"
 ANA, BEN = "5511888888888", "5511777777777"
-_LONGEST_SUBJECT, _LONGEST_DESCRIPTION = 100, 2_048
-MOST_PEOPLE_AT_ONCE = 1_024
+_MAX_SUBJECT_LENGTH, _MAX_DESCRIPTION_LENGTH = 100, 2_048
+MAX_PEOPLE_AT_ONCE = 1_024
 DONE: Example = {"value": True}
-IN_TESTS = Rehearsal(order=1, values={"groupId": "{{groupId}}"})
-_PHONE_IN_TESTS = Rehearsal(order=1, values={"phone": "{{groupId}}"})
+IN_TESTS = PostmanSetup(order=1, values={"groupId": "{{groupId}}"})
+_PHONE_IN_TESTS = PostmanSetup(order=1, values={"phone": "{{groupId}}"})
 
 Subject = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=_LONGEST_SUBJECT)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=_MAX_SUBJECT_LENGTH)
 ]
-Description = Annotated[str, StringConstraints(max_length=_LONGEST_DESCRIPTION)]
-People = Annotated[tuple[Person, ...], Field(min_length=1, max_length=MOST_PEOPLE_AT_ONCE)]
+Description = Annotated[str, StringConstraints(max_length=_MAX_DESCRIPTION_LENGTH)]
+People = Annotated[tuple[Person, ...], Field(min_length=1, max_length=MAX_PEOPLE_AT_ONCE)]
 
 
 class ListedGroup(Wire):
@@ -56,7 +56,7 @@ class JoinedGroup(Wire):
 class ListJoinedGroups(Operation[tuple[JoinedGroup, ...]]):
     """Asked of the session only: every group this number is in."""
 
-    remembered_seconds = 30.0
+    cache_ttl_seconds = 30.0
 
 
 class ListGroups(Operation[tuple[ListedGroup, ...]], Paged, method="GET", path="/groups"):
@@ -101,7 +101,7 @@ class CreateGroup(Operation[GroupCreated], method="POST", path="/create-group"):
     example_minimal: ClassVar[Example] = {"groupName": "Front desk", "phones": [ANA]}
     answer_example: ClassVar[Any] = {"phone": GROUP, "invitationLink": LINK}
     failures = (_UNAVAILABLE,)
-    rehearsal = Rehearsal(saves={"groupId": "phone", "groupLink": "invitationLink"})
+    postman_setup = PostmanSetup(saves={"groupId": "phone", "groupLink": "invitationLink"})
 
     group_name: Subject
     phones: People
@@ -112,7 +112,7 @@ class GroupOperation(Operation[Result]):
     """About one group."""
 
     failures = GROUP_FAILURES
-    rehearsal = IN_TESTS
+    postman_setup = IN_TESTS
 
     group_id: Annotated[GroupId, Field(validation_alias=AliasChoices("groupId", "group_id"))]
 
@@ -164,7 +164,7 @@ class SetGroupRules(Operation[Value], method="POST", path="/update-group-setting
     example_minimal: ClassVar[Example] = {"phone": GROUP, "adminOnlyMessage": False}
     answer_example: ClassVar[Any] = DONE
     failures = GROUP_FAILURES
-    rehearsal = _PHONE_IN_TESTS
+    postman_setup = _PHONE_IN_TESTS
 
     phone: Annotated[GroupId, Field(validation_alias=AliasChoices("phone", "groupId"))]
     admin_only_message: bool | None = None
@@ -177,11 +177,11 @@ class Participant(Wire):
     """A person in a group."""
 
     phone: str
-    lid: str | None = MayMiss
+    lid: str | None = OmitIfNone
     is_admin: bool
     is_super_admin: bool
-    short: str | None = MayMiss
-    name: str | None = MayMiss
+    short: str | None = OmitIfNone
+    name: str | None = OmitIfNone
 
 
 class GroupMetadata(Wire):
@@ -235,11 +235,11 @@ _METADATA = {
 class ReadGroup(Operation[GroupMetadata], method="GET", path="/group-metadata/{phone}"):
     """A group, its people and the way into it."""
 
-    remembered_seconds = 30.0
+    cache_ttl_seconds = 30.0
     example: ClassVar[Example] = {"phone": GROUP}
     answer_example: ClassVar[Any] = _METADATA
     failures = GROUP_FAILURES
-    rehearsal = _PHONE_IN_TESTS
+    postman_setup = _PHONE_IN_TESTS
 
     phone: GroupId
 
@@ -247,11 +247,11 @@ class ReadGroup(Operation[GroupMetadata], method="GET", path="/group-metadata/{p
 class ReadGroupLight(Operation[GroupMetadata], method="GET", path="/light-group-metadata/{phone}"):
     """The same without the link, which takes WhatsApp longer."""
 
-    remembered_seconds = 30.0
+    cache_ttl_seconds = 30.0
     example: ClassVar[Example] = {"phone": GROUP}
     answer_example: ClassVar[Any] = {**_METADATA, "invitationLink": None}
     failures = GROUP_FAILURES
-    rehearsal = _PHONE_IN_TESTS
+    postman_setup = _PHONE_IN_TESTS
 
     phone: GroupId
 

@@ -14,7 +14,7 @@ from gateway.contract.groups.group import (
     Participant,
 )
 from gateway.contract.operation import Address, Operation, Success
-from gateway.contract.rehearsal import Rehearsal
+from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import CommunityId, GroupId, Incoming, Wire
 
 
@@ -63,7 +63,7 @@ class ReadInvitation(
         "subjectOwner": "5511999999999",
     }
     failures = GROUP_FAILURES
-    rehearsal = Rehearsal(order=1, values={"url": "{{groupLink}}"})
+    postman_setup = PostmanSetup(order=1, values={"url": "{{groupLink}}"})
 
 
 class NewInvitation(Wire):
@@ -80,7 +80,7 @@ class RenewInvitation(
     example: ClassVar[Example] = {"groupId": GROUP}
     answer_example: ClassVar[Any] = {"invitationLink": LINK}
     failures = GROUP_FAILURES
-    rehearsal = Rehearsal(
+    postman_setup = PostmanSetup(
         order=1, values={"groupId": "{{groupId}}"}, saves={"groupLink": "invitationLink"}
     )
 
@@ -105,4 +105,4 @@ class AcceptInvitation(Operation[Success], _WithLink, method="GET", path="/accep
     example: ClassVar[Example] = {"url": LINK}
     example_minimal: ClassVar[Example] = {"url": LINK}
     failures = GROUP_FAILURES
-    rehearsal = Rehearsal(order=1, values={"url": "{{groupLink}}"})
+    postman_setup = PostmanSetup(order=1, values={"url": "{{groupLink}}"})

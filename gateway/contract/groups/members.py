@@ -17,7 +17,7 @@ from gateway.contract.groups.group import (
     People,
 )
 from gateway.contract.operation import Operation, Value
-from gateway.contract.rehearsal import Rehearsal
+from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import CommunityId, GroupId
 
 
@@ -26,7 +26,7 @@ class MembersOperation(Operation[Value]):
 
     answer_example: ClassVar[Any] = DONE
     failures = GROUP_FAILURES
-    rehearsal = IN_TESTS
+    postman_setup = IN_TESTS
 
     group_id: GroupId | None = None
     community_id: CommunityId | None = None
@@ -57,7 +57,7 @@ class RemoveParticipants(MembersOperation, method="POST", path="/remove-particip
 
     example: ClassVar[Example] = {"groupId": GROUP, "phones": ["5511666666666", "5511555555555"]}
     example_minimal: ClassVar[Example] = {"groupId": GROUP, "phones": ["5511444444444"]}
-    rehearsal = Rehearsal(order=3, values={"groupId": "{{groupId}}"})
+    postman_setup = PostmanSetup(order=3, values={"groupId": "{{groupId}}"})
 
 
 class PromoteParticipants(MembersOperation, method="POST", path="/add-admin"):
@@ -72,7 +72,7 @@ class DemoteParticipants(MembersOperation, method="POST", path="/remove-admin"):
 
     example: ClassVar[Example] = {"groupId": GROUP, "phones": [ANA, BEN]}
     example_minimal: ClassVar[Example] = {"groupId": GROUP, "phones": [ANA]}
-    rehearsal = Rehearsal(order=2, values={"groupId": "{{groupId}}"})
+    postman_setup = PostmanSetup(order=2, values={"groupId": "{{groupId}}"})
 
 
 class RequestsOperation(GroupOperation[Value]):
@@ -97,4 +97,4 @@ class LeaveGroup(GroupOperation[Value], method="POST", path="/leave-group"):
 
     example: ClassVar[Example] = {"groupId": GROUP}
     answer_example: ClassVar[Any] = DONE
-    rehearsal = Rehearsal(order=20, values={"groupId": "{{groupId}}"})
+    postman_setup = PostmanSetup(order=20, values={"groupId": "{{groupId}}"})

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.messages.text import Label
-from gateway.contract.rehearsal import Prior, Rehearsal
+from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.send import MessageId, Send
 from gateway.contract.wire import Incoming, Phone
 
@@ -192,7 +192,9 @@ class OrderUpdate(Send):
         "order": {**example_minimal["order"], "discount": 10, "tax": 10, "shipping": 5},
         "message": "We are packing it",
     }
-    rehearsal = Rehearsal(first=(Prior("/send-order"),), values={"messageId": "{{messageId}}"})
+    postman_setup = PostmanSetup(
+        first=(Precondition("/send-order"),), values={"messageId": "{{messageId}}"}
+    )
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.message_id,)

@@ -73,8 +73,10 @@ class ActionButton(ReplyButton):
         where = (url.hostname or "").removeprefix("www.") + url.path.rstrip("/")
         if where != "whatsapp.com/otp/code":
             return None
-        asked = parse_qs(url.query)
-        return asked.get("code", [None])[0] if asked.get("otp_type") == ["COPY_CODE"] else None
+        operation = parse_qs(url.query)
+        return (
+            operation.get("code", [None])[0] if operation.get("otp_type") == ["COPY_CODE"] else None
+        )
 
 
 ActionButtons = Annotated[tuple[ActionButton, ...], AfterValidator(_numbered)]

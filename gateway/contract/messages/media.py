@@ -8,10 +8,10 @@ from gateway.contract.documented import Example
 from gateway.contract.media import Audio, Document, Gif, Image, Ptv, Sticker, Video
 from gateway.contract.send import NoMessageId, Reply
 
-_LONGEST_CAPTION = 65_536  # WhatsApp's own limit, in characters
+_MAX_CAPTION_LENGTH = 65_536  # WhatsApp's own limit, in characters
 _PHONE = "5511999999999"
 
-Caption = Annotated[str, Field(max_length=_LONGEST_CAPTION)]
+Caption = Annotated[str, Field(max_length=_MAX_CAPTION_LENGTH)]
 ViewOnce = Annotated[bool, Field(description="can be seen once")]
 Async = Annotated[
     bool, Field(alias="async", description="taken and without effect: every file is sent so")

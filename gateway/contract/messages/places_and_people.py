@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.messages.text import Label
-from gateway.contract.rehearsal import Rehearsal
+from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.send import Reply
 from gateway.contract.wire import Incoming, Phone
 
@@ -16,17 +16,17 @@ from gateway.contract.wire import Incoming, Phone
 class _Degrees:
     """A text, as documented, that is a number of degrees."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_count: int) -> None:
+        self._max_count = max_count
 
     def __call__(self, text: str) -> str:
         try:
-            inside = abs(float(text)) <= self._most
+            inside = abs(float(text)) <= self._max_count
         except ValueError:
             inside = False
         if not inside:
             raise PydanticCustomError(
-                "degrees", f"must be a number from -{self._most} to {self._most}"
+                "degrees", f"must be a number from -{self._max_count} to {self._max_count}"
             )
         return text
 
@@ -45,7 +45,7 @@ class SendLocation(Reply, path="/send-location"):
 
     example_minimal: ClassVar[Example] = {
         "phone": "5511999999999",
-        "title": "Office",
+        "title": "AdminService",
         "address": "Av. Example, 100 - Center, Sao Paulo - SP, 04538-133",
         "latitude": "-23.0696347",
         "longitude": "-50.4357913",
@@ -55,7 +55,7 @@ class SendLocation(Reply, path="/send-location"):
         "messageId": "3EB0577D10A2B4C6D8E9F1",
         "delayMessage": 1,
     }
-    rehearsal = Rehearsal(values={"messageId": "{{messageId}}"})
+    postman_setup = PostmanSetup(values={"messageId": "{{messageId}}"})
 
     def readable_text(self) -> str | None:
         return self.title
@@ -118,7 +118,7 @@ class SendContact(ContactMessage, path="/send-contact"):
         "messageId": "3EB0577D10A2B4C6D8E9F1",
         "delayMessage": 1,
     }
-    rehearsal = Rehearsal(values={"messageId": "{{messageId}}"})
+    postman_setup = PostmanSetup(values={"messageId": "{{messageId}}"})
 
     def cards(self) -> Sequence[ContactCard]:
         return (
@@ -152,7 +152,7 @@ class SendContacts(ContactMessage, path="/send-contacts"):
         "messageId": "3EB0577D10A2B4C6D8E9F1",
         "delayMessage": 1,
     }
-    rehearsal = Rehearsal(values={"messageId": "{{messageId}}"})
+    postman_setup = PostmanSetup(values={"messageId": "{{messageId}}"})
 
     def cards(self) -> Sequence[ContactCard]:
         return self.contacts

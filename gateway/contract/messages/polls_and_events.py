@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.messages.text import Label, Text
-from gateway.contract.rehearsal import Prior, Rehearsal
+from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.send import MessageId, Send
 from gateway.contract.wire import Incoming
 
@@ -52,7 +52,9 @@ class SendPollVote(Send, path="/send-poll-vote"):
         "pollMessageId": "3EB0577D10A2B4C6D8E9F1",
         "pollVote": [{"name": "Red"}],
     }
-    rehearsal = Rehearsal(first=(Prior("/send-poll"),), values={"pollMessageId": "{{messageId}}"})
+    postman_setup = PostmanSetup(
+        first=(Precondition("/send-poll"),), values={"pollMessageId": "{{messageId}}"}
+    )
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.poll_message_id,)
@@ -135,7 +137,7 @@ class SendEvent(EventMessage, path="/send-event"):
             "description": "We open the doors",
             "dateTime": "2030-04-29T09:30:00",
             "timeZone": "UTC-3",
-            "location": {"name": "Office"},
+            "location": {"name": "AdminService"},
             "callLinkType": "voice",
             "canceled": False,
         },
@@ -155,7 +157,9 @@ class SendEditEvent(EventMessage, path="/send-edit-event"):
         **SendEvent.example,
         "eventMessageId": "3EB0577D10A2B4C6D8E9F1",
     }
-    rehearsal = Rehearsal(first=(Prior("/send-event"),), values={"eventMessageId": "{{messageId}}"})
+    postman_setup = PostmanSetup(
+        first=(Precondition("/send-event"),), values={"eventMessageId": "{{messageId}}"}
+    )
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.event_message_id,)

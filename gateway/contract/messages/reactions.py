@@ -5,10 +5,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from gateway.contract.documented import Example
-from gateway.contract.rehearsal import Prior, Rehearsal
+from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.send import MessageId, Send
 
-_LONGEST_EMOJI = 64  # a family of four with skin tones has 11 characters
+_MAX_EMOJI_LENGTH = 64  # a family of four with skin tones has 11 characters
 
 
 class Reaction(Send):
@@ -16,7 +16,9 @@ class Reaction(Send):
 
     message_id: MessageId
 
-    rehearsal = Rehearsal(first=(Prior("/send-text"),), values={"messageId": "{{messageId}}"})
+    postman_setup = PostmanSetup(
+        first=(Precondition("/send-text"),), values={"messageId": "{{messageId}}"}
+    )
 
     @property
     def emoji(self) -> str:
@@ -33,7 +35,7 @@ class Reaction(Send):
 class SendReaction(Reaction, path="/send-reaction"):
     """Reacts to a message with an emoji."""
 
-    reaction: Annotated[str, Field(min_length=1, max_length=_LONGEST_EMOJI)]
+    reaction: Annotated[str, Field(min_length=1, max_length=_MAX_EMOJI_LENGTH)]
 
     example_minimal: ClassVar[Example] = {
         "phone": "5511999999999",

@@ -10,7 +10,7 @@ from gateway.contract.media import Image
 from gateway.contract.send import NoMessageId, Reply, Send
 from gateway.contract.wire import Chat, Incoming
 
-_LONGEST_TEXT = 65_536  # WhatsApp's own limit, in characters
+_MAX_TEXT_LENGTH = 65_536  # WhatsApp's own limit, in characters
 
 
 def _unfold_lines(value: object) -> object:
@@ -20,7 +20,9 @@ def _unfold_lines(value: object) -> object:
     return value
 
 
-Text = Annotated[str, Field(min_length=1, max_length=_LONGEST_TEXT), BeforeValidator(_unfold_lines)]
+Text = Annotated[
+    str, Field(min_length=1, max_length=_MAX_TEXT_LENGTH), BeforeValidator(_unfold_lines)
+]
 
 Label = Annotated[str, Field(min_length=1, max_length=1_024)]
 """A short text, such as a title or a name."""

@@ -33,7 +33,7 @@ from gateway.providers.sandbox.engine import SandboxEngine
 from gateway.providers.sandbox.messages import sends
 from gateway.providers.sandbox.operations import operations
 from gateway.providers.sandbox.settings import SandboxSettings, read_settings
-from gateway.sessions.provider import Surroundings
+from gateway.sessions.provider import ProviderContext
 
 
 class SandboxProvider:
@@ -48,11 +48,11 @@ class SandboxProvider:
     def supports(self, command: type[Wire]) -> bool:
         return sends.supports(command) or operations.supports(command)
 
-    async def try_store(self, _surroundings: Surroundings) -> None:
+    async def try_store(self, _surroundings: ProviderContext) -> None:
         return None  # its tables are migrated with the gateway's
 
-    def start(self, surroundings: Surroundings) -> SandboxEngine:
-        return SandboxEngine(surroundings, read_settings(surroundings.environment))
+    def start(self, provider_context: ProviderContext) -> SandboxEngine:
+        return SandboxEngine(provider_context, read_settings(provider_context.environment))
 
 
 provider = SandboxProvider()

@@ -63,8 +63,8 @@ class Account(Entity):
 
 async def account_of(session: SandboxSession, instance_id: str | None = None) -> Account:
     """One's own, or that of another instance."""
-    kept = await session.around.entities.find(
-        Account, _SELF, of=instance_id or session.seat.instance_id
+    kept = await session.context.entities.find(
+        Account, _SELF, of=instance_id or session.spec.instance_id
     )
     return kept.thing if kept else Account()
 
@@ -75,30 +75,30 @@ async def change_account(
     """Changes one's own; a phone that is not *linked* can be set to something, too."""
     if linked:
         await session.own_phone()
-    return await session.around.entities.change(
-        Account, _SELF, alter, of=session.seat.instance_id, missing=Account
+    return await session.context.entities.change(
+        Account, _SELF, alter, of=session.spec.instance_id, missing=Account
     )
 
 
 @operations.handles(SetProfileName)
-async def set_name(session: SandboxSession, asked: SetProfileName) -> Value:
+async def set_name(session: SandboxSession, operation: SetProfileName) -> Value:
     return await _set_profile(
-        session, "name", asked.value, "PROFILE_NAME_UPDATED", profileName=asked.value
+        session, "name", operation.value, "PROFILE_NAME_UPDATED", profileName=operation.value
     )
 
 
 @operations.handles(SetProfileAbout)
-async def set_about(session: SandboxSession, asked: SetProfileAbout) -> Value:
+async def set_about(session: SandboxSession, operation: SetProfileAbout) -> Value:
     def alter(account: Account) -> Value:
-        account.about = asked.value
+        account.about = operation.value
         return Value()
 
     return await change_account(session, alter)
 
 
 @operations.handles(SetProfilePicture)
-async def set_picture(session: SandboxSession, asked: SetProfilePicture) -> Value:
-    picture = picture_of(asked.value)
+async def set_picture(session: SandboxSession, operation: SetProfilePicture) -> Value:
+    picture = picture_of(operation.value)
     return await _set_profile(
         session, "picture", picture, "PROFILE_PICTURE_UPDATED", updatedPhoto=picture
     )
@@ -114,7 +114,7 @@ async def _set_profile(
         changed = Notified(
             told_as,
             me,
-            session.around.clock.now(),
+            session.context.clock.now(),
             parameters=None,
             details=further,
             from_me=True,
@@ -126,33 +126,33 @@ async def _set_profile(
 
 
 @operations.handles(AudienceOperation)
-async def set_audience(session: SandboxSession, asked: AudienceOperation) -> Success:
-    field, listed_as = _AUDIENCES[type(asked)]
+async def set_audience(session: SandboxSession, operation: AudienceOperation) -> Success:
+    field, listed_as = _AUDIENCES[type(operation)]
     return await _set_privacy(
-        session, field, asked.visualization_type, listed_as, asked.contacts_blacklist
+        session, field, operation.visualization_type, listed_as, operation.contacts_blacklist
     )
 
 
 @operations.handles(SetGroupAdd)
-async def set_group_add(session: SandboxSession, asked: SetGroupAdd) -> Success:
+async def set_group_add(session: SandboxSession, operation: SetGroupAdd) -> Success:
     return await _set_privacy(
-        session, "group_add", asked.type, "groupAdd", asked.contacts_blacklist
+        session, "group_add", operation.type, "groupAdd", operation.contacts_blacklist
     )
 
 
 @operations.handles(SetOnline)
-async def set_online(session: SandboxSession, asked: SetOnline) -> Success:
-    return await _set_privacy(session, "online", asked.visualization_type)
+async def set_online(session: SandboxSession, operation: SetOnline) -> Success:
+    return await _set_privacy(session, "online", operation.visualization_type)
 
 
 @operations.handles(SetReadReceipts)
-async def set_read_receipts(session: SandboxSession, asked: SetReadReceipts) -> Success:
-    return await _set_privacy(session, "read_receipts", asked.value)
+async def set_read_receipts(session: SandboxSession, operation: SetReadReceipts) -> Success:
+    return await _set_privacy(session, "read_receipts", operation.value)
 
 
 @operations.handles(SetMessagesDuration)
-async def set_duration(session: SandboxSession, asked: SetMessagesDuration) -> Success:
-    return await _set_privacy(session, "messages_duration", asked.value)
+async def set_duration(session: SandboxSession, operation: SetMessagesDuration) -> Success:
+    return await _set_privacy(session, "messages_duration", operation.value)
 
 
 async def _set_privacy(
@@ -176,9 +176,9 @@ async def _set_privacy(
 
 
 @operations.handles(ListDisallowed)
-async def list_disallowed(session: SandboxSession, asked: ListDisallowed) -> Disallowed:
+async def list_disallowed(session: SandboxSession, operation: ListDisallowed) -> Disallowed:
     await session.own_phone()
-    excluded = (await account_of(session)).excluded.get(asked.type, ())
+    excluded = (await account_of(session)).excluded.get(operation.type, ())
     return Disallowed(disallowed_contacts=tuple(excluded))
 
 

@@ -27,7 +27,7 @@ from gateway.providers.sandbox.pairing import phone_number
 from gateway.providers.sandbox.session import Outgoing
 from gateway.providers.sandbox.telling import told
 from gateway.providers.sandbox.world import PlannedAnswer, PlannedReceipt
-from gateway.random import Uniform
+from gateway.randomness import Uniform
 from gateway.sessions.provider import MessageReceived
 
 _AFTER_SECONDS = (1.0, 8.0)  # counted from the reading
@@ -64,15 +64,15 @@ def plan_answer(
     outgoing: Outgoing, message: Send, receipts: Sequence[PlannedReceipt]
 ) -> PlannedAnswer | None:
     """The answer of somebody who reads the message, if it is one that people answer."""
-    around, message_id = outgoing.session.around, outgoing.attempt.message_id
+    context, message_id = outgoing.session.context, outgoing.attempt.message_id
     read = next((planned for planned in receipts if planned.status == "read"), None)
     phone = _reader_of(message.phone)
-    if read is None or phone is None or not around.settings.answers:
+    if read is None or phone is None or not context.settings.answers:
         return None
-    pause = around.uniform(*_AFTER_SECONDS) * (around.settings.receipts or 0)
+    pause = context.uniform(*_AFTER_SECONDS) * (context.settings.receipts or 0)
     after_seconds = read.after_seconds + pause
-    at = around.clock.now() + timedelta(seconds=after_seconds)
-    content = _answer(message, _Reader(message_id, message.phone, phone, at, around.uniform))
+    at = context.clock.now() + timedelta(seconds=after_seconds)
+    content = _answer(message, _Reader(message_id, message.phone, phone, at, context.uniform))
     if content is None:
         return None
     (kind,) = content

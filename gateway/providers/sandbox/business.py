@@ -62,7 +62,7 @@ _CATEGORIES = (
 )
 
 
-class ShelfProduct(Entity):
+class StoredProduct(Entity):
     """A product as it is kept; prices in whole units."""
 
     kind = "product"
@@ -85,7 +85,7 @@ class ShelfProduct(Entity):
         )
 
 
-class ShelfCollection(Entity):
+class StoredCollection(Entity):
     """A collection; it changes its id with its products."""
 
     kind = "collection"
@@ -95,38 +95,40 @@ class ShelfCollection(Entity):
 
 
 @operations.handles(SetCompanyDescription)
-async def set_description(session: SandboxSession, asked: SetCompanyDescription) -> Success:
-    return await _set_profile(session, description=asked.value)
+async def set_description(session: SandboxSession, operation: SetCompanyDescription) -> Success:
+    return await _set_profile(session, description=operation.value)
 
 
 @operations.handles(SetCompanyAddress)
-async def set_address(session: SandboxSession, asked: SetCompanyAddress) -> Success:
-    return await _set_profile(session, address=asked.value)
+async def set_address(session: SandboxSession, operation: SetCompanyAddress) -> Success:
+    return await _set_profile(session, address=operation.value)
 
 
 @operations.handles(SetCompanyEmail)
-async def set_email(session: SandboxSession, asked: SetCompanyEmail) -> Success:
-    return await _set_profile(session, email=asked.value)
+async def set_email(session: SandboxSession, operation: SetCompanyEmail) -> Success:
+    return await _set_profile(session, email=operation.value)
 
 
 @operations.handles(SetCompanySites)
-async def set_sites(session: SandboxSession, asked: SetCompanySites) -> Success:
-    return await _set_profile(session, websites=asked.websites)
+async def set_sites(session: SandboxSession, operation: SetCompanySites) -> Success:
+    return await _set_profile(session, websites=operation.websites)
 
 
 @operations.handles(SetHours)
-async def set_hours(session: SandboxSession, asked: SetHours) -> Success:
-    days = tuple(Interval(**day.model_dump()) for day in asked.days)
-    hours = Hours(timezone=asked.timezone, days=days, mode=asked.mode)
+async def set_hours(session: SandboxSession, operation: SetHours) -> Success:
+    days = tuple(Interval(**day.model_dump()) for day in operation.days)
+    hours = Hours(timezone=operation.timezone, days=days, mode=operation.mode)
     return await _set_profile(session, business_hours=hours)
 
 
 @operations.handles(SetCategories)
-async def set_categories(session: SandboxSession, asked: SetCategories) -> Success:
+async def set_categories(session: SandboxSession, operation: SetCategories) -> Success:
     known = {name: each for each in _CATEGORIES for name in (each.id, each.label) if name}
-    if unknown := [name for name in asked.categories if name not in known]:
+    if unknown := [name for name in operation.categories if name not in known]:
         raise InvalidRequest(f"categories: {unknown[0]} is not one of the available categories")
-    return await _set_profile(session, categories=tuple(known[name] for name in asked.categories))
+    return await _set_profile(
+        session, categories=tuple(known[name] for name in operation.categories)
+    )
 
 
 async def _set_profile(session: SandboxSession, **fields: object) -> Success:
@@ -138,53 +140,55 @@ async def _set_profile(session: SandboxSession, **fields: object) -> Success:
 
 
 @operations.handles(ListCategories)
-async def list_categories(_session: SandboxSession, asked: ListCategories) -> tuple[Category, ...]:
-    wanted = asked.query.lower()
+async def list_categories(
+    _session: SandboxSession, operation: ListCategories
+) -> tuple[Category, ...]:
+    wanted = operation.query.lower()
     return tuple(each for each in _CATEGORIES if wanted in each.display_name.lower())
 
 
 @operations.handles(ReadBusinessProfile)
-async def read_profile(session: SandboxSession, asked: ReadBusinessProfile) -> BusinessProfile:
-    owner = await _business(session, asked.phone)
+async def read_profile(session: SandboxSession, operation: ReadBusinessProfile) -> BusinessProfile:
+    owner = await _business(session, operation.phone)
     return (await account_of(session, owner)).business if owner else BusinessProfile()
 
 
 @operations.handles(SaveProduct)
-async def save_product(session: SandboxSession, asked: SaveProduct) -> ProductSaved:
+async def save_product(session: SandboxSession, operation: SaveProduct) -> ProductSaved:
     await session.own_phone()
-    here, entities = session.seat.instance_id, session.around.entities
-    if asked.retailer_id is not None:
-        for kept in await entities.own(ShelfProduct, here):
-            if kept.thing.saved.retailer_id == asked.retailer_id:
+    here, entities = session.spec.instance_id, session.context.entities
+    if operation.retailer_id is not None:
+        for kept in await entities.own(StoredProduct, here):
+            if kept.thing.saved.retailer_id == operation.retailer_id:
 
-                def alter(product: ShelfProduct) -> None:
-                    product.saved = asked
+                def alter(product: StoredProduct) -> None:
+                    product.saved = operation
 
-                await entities.change(ShelfProduct, kept.id, alter, of=here)
+                await entities.change(StoredProduct, kept.id, alter, of=here)
                 return ProductSaved(id=kept.id)
     id_ = new_id(session)
-    await entities.add(ShelfProduct(saved=asked), id_, of=here)
+    await entities.add(StoredProduct(saved=operation), id_, of=here)
     return ProductSaved(id=id_)
 
 
 @operations.handles(ReadOwnCatalog)
-async def read_own_catalog(session: SandboxSession, asked: ReadOwnCatalog) -> Catalog:
+async def read_own_catalog(session: SandboxSession, operation: ReadOwnCatalog) -> Catalog:
     await session.own_phone()
-    return await _catalog(session, session.seat.instance_id, asked.next_cursor)
+    return await _catalog(session, session.spec.instance_id, operation.next_cursor)
 
 
 @operations.handles(ReadCatalog)
-async def read_catalog(session: SandboxSession, asked: ReadCatalog) -> Catalog:
+async def read_catalog(session: SandboxSession, operation: ReadCatalog) -> Catalog:
     """Others do not see what is hidden."""
-    owner = await _business(session, asked.phone)
+    owner = await _business(session, operation.phone)
     if owner is None:
         return Catalog(cart_enabled=False, next_cursor=None, products=())
-    return await _catalog(session, owner, asked.next_cursor)
+    return await _catalog(session, owner, operation.next_cursor)
 
 
 async def _catalog(session: SandboxSession, owner: str, cursor: str | None) -> Catalog:
-    kept, next_cursor = await _page(session, ShelfProduct, owner, cursor)
-    own = owner == session.seat.instance_id
+    kept, next_cursor = await _page(session, StoredProduct, owner, cursor)
+    own = owner == session.spec.instance_id
     return Catalog(
         cart_enabled=(await account_of(session, owner)).cart_enabled,
         next_cursor=next_cursor,
@@ -195,9 +199,9 @@ async def _catalog(session: SandboxSession, owner: str, cursor: str | None) -> C
 
 
 @operations.handles(ReadProduct)
-async def read_product(session: SandboxSession, asked: ReadProduct) -> ShownProduct:
+async def read_product(session: SandboxSession, operation: ReadProduct) -> ShownProduct:
     await session.own_phone()
-    kept = await session.around.entities.get(ShelfProduct, asked.product_id)
+    kept = await session.context.entities.get(StoredProduct, operation.product_id)
     return ShownProduct(
         cart_enabled=(await account_of(session, kept.instance_id)).cart_enabled,
         catalog_id=str(int(kept.instance_id[:12], 36)),
@@ -206,34 +210,36 @@ async def read_product(session: SandboxSession, asked: ReadProduct) -> ShownProd
 
 
 @operations.handles(DeleteProduct)
-async def delete_product(session: SandboxSession, asked: DeleteProduct) -> Success:
-    return await _delete(session, ShelfProduct, asked.product_id)
+async def delete_product(session: SandboxSession, operation: DeleteProduct) -> Success:
+    return await _delete(session, StoredProduct, operation.product_id)
 
 
 @operations.handles(SetCart)
-async def set_cart(session: SandboxSession, asked: SetCart) -> Success:
+async def set_cart(session: SandboxSession, operation: SetCart) -> Success:
     def alter(account: Account) -> Success:
-        account.cart_enabled = asked.cart_enabled
+        account.cart_enabled = operation.cart_enabled
         return Success()
 
     return await change_account(session, alter)
 
 
 @operations.handles(CreateCollection)
-async def create_collection(session: SandboxSession, asked: CreateCollection) -> CollectionCreated:
+async def create_collection(
+    session: SandboxSession, operation: CreateCollection
+) -> CollectionCreated:
     await session.own_phone()
-    await _require_products(session, asked.product_ids)
+    await _require_products(session, operation.product_ids)
     id_ = new_id(session)
-    collection = ShelfCollection(name=asked.name, product_ids=list(asked.product_ids))
-    await session.around.entities.add(collection, id_, of=session.seat.instance_id)
+    collection = StoredCollection(name=operation.name, product_ids=list(operation.product_ids))
+    await session.context.entities.add(collection, id_, of=session.spec.instance_id)
     return CollectionCreated(collection_id=id_)
 
 
 @operations.handles(ListCollections)
-async def list_collections(session: SandboxSession, asked: ListCollections) -> Collections:
+async def list_collections(session: SandboxSession, operation: ListCollections) -> Collections:
     await session.own_phone()
-    here = session.seat.instance_id
-    kept, next_cursor = await _page(session, ShelfCollection, here, asked.next_cursor)
+    here = session.spec.instance_id
+    kept, next_cursor = await _page(session, StoredCollection, here, operation.next_cursor)
     return Collections(
         next_cursor=next_cursor,
         collections=tuple(
@@ -243,41 +249,45 @@ async def list_collections(session: SandboxSession, asked: ListCollections) -> C
 
 
 @operations.handles(DeleteCollection)
-async def delete_collection(session: SandboxSession, asked: DeleteCollection) -> Success:
-    return await _delete(session, ShelfCollection, asked.collection_id)
+async def delete_collection(session: SandboxSession, operation: DeleteCollection) -> Success:
+    return await _delete(session, StoredCollection, operation.collection_id)
 
 
 @operations.handles(RenameCollection)
-async def rename_collection(session: SandboxSession, asked: RenameCollection) -> CollectionChanged:
+async def rename_collection(
+    session: SandboxSession, operation: RenameCollection
+) -> CollectionChanged:
     await session.own_phone()
 
-    def alter(collection: ShelfCollection) -> None:
-        collection.name = asked.name
+    def alter(collection: StoredCollection) -> None:
+        collection.name = operation.name
 
-    await session.around.entities.change(
-        ShelfCollection, asked.collection_id, alter, of=session.seat.instance_id
+    await session.context.entities.change(
+        StoredCollection, operation.collection_id, alter, of=session.spec.instance_id
     )
-    return CollectionChanged(collection_id=asked.collection_id)
+    return CollectionChanged(collection_id=operation.collection_id)
 
 
 @operations.handles(AddToCollection)
-async def add_to_collection(session: SandboxSession, asked: AddToCollection) -> CollectionChanged:
-    await _require_products(session, asked.product_ids)
+async def add_to_collection(
+    session: SandboxSession, operation: AddToCollection
+) -> CollectionChanged:
+    await _require_products(session, operation.product_ids)
     return await _renew(
         session,
-        asked.collection_id,
-        lambda ids: list(dict.fromkeys([*ids, *asked.product_ids])),
+        operation.collection_id,
+        lambda ids: list(dict.fromkeys([*ids, *operation.product_ids])),
     )
 
 
 @operations.handles(RemoveFromCollection)
 async def remove_from_collection(
-    session: SandboxSession, asked: RemoveFromCollection
+    session: SandboxSession, operation: RemoveFromCollection
 ) -> CollectionChanged:
     return await _renew(
         session,
-        asked.collection_id,
-        lambda ids: [each for each in ids if each not in asked.product_ids],
+        operation.collection_id,
+        lambda ids: [each for each in ids if each not in operation.product_ids],
     )
 
 
@@ -286,10 +296,10 @@ async def _renew(
 ) -> CollectionChanged:
     """Other products give a collection another id."""
     await session.own_phone()
-    here, entities = session.seat.instance_id, session.around.entities
-    kept = await entities.get(ShelfCollection, id_, of=here)
-    if not await entities.remove(ShelfCollection, here, id_):
-        raise no_such(ShelfCollection)
+    here, entities = session.spec.instance_id, session.context.entities
+    kept = await entities.get(StoredCollection, id_, of=here)
+    if not await entities.remove(StoredCollection, here, id_):
+        raise no_such(StoredCollection)
     new = new_id(session)
     changed = kept.thing.model_copy(update={"product_ids": products(kept.thing.product_ids)})
     await entities.add(changed, new, of=here)
@@ -298,17 +308,19 @@ async def _renew(
 
 @operations.handles(ListCollectionProducts)
 async def list_collection_products(
-    session: SandboxSession, asked: ListCollectionProducts
+    session: SandboxSession, operation: ListCollectionProducts
 ) -> CollectionProducts:
-    owner = await _business(session, asked.phone)
-    entities = session.around.entities
-    kept = await entities.find(ShelfCollection, asked.collection_id, of=owner) if owner else None
+    owner = await _business(session, operation.phone)
+    entities = session.context.entities
+    kept = (
+        await entities.find(StoredCollection, operation.collection_id, of=owner) if owner else None
+    )
     if kept is None:
-        raise no_such(ShelfCollection)
-    after = asked.next_cursor or ""
+        raise no_such(StoredCollection)
+    after = operation.next_cursor or ""
     ids = sorted(id_ for id_ in kept.thing.product_ids if id_ > after)
     more = ids[_A_PAGE - 1] if len(ids) > _A_PAGE else None
-    found = [await entities.find(ShelfProduct, id_, of=owner) for id_ in ids[:_A_PAGE]]
+    found = [await entities.find(StoredProduct, id_, of=owner) for id_ in ids[:_A_PAGE]]
     return CollectionProducts(
         next_cursor=more,
         products=tuple(product.thing.shown(product.id) for product in found if product),
@@ -318,28 +330,30 @@ async def list_collection_products(
 async def _business(session: SandboxSession, phone: str) -> str | None:
     """The instance of a number, where it is one."""
     if phone == await session.own_phone():
-        return session.seat.instance_id
-    return await session.around.entities.owner_of(phone)
+        return session.spec.instance_id
+    return await session.context.entities.owner_of(phone)
 
 
 async def _page(
     session: SandboxSession, kind: type[Kind], owner: str, cursor: str | None
 ) -> tuple[list[Kept[Kind]], str | None]:
-    kept = await session.around.entities.own(kind, owner, after=cursor or "", most=_A_PAGE + 1)
+    kept = await session.context.entities.own(
+        kind, owner, after=cursor or "", max_count=_A_PAGE + 1
+    )
     return kept[:_A_PAGE], kept[_A_PAGE - 1].id if len(kept) > _A_PAGE else None
 
 
 async def _delete(session: SandboxSession, kind: type[Entity], id_: str) -> Success:
     await session.own_phone()
-    if not await session.around.entities.remove(kind, session.seat.instance_id, id_):
+    if not await session.context.entities.remove(kind, session.spec.instance_id, id_):
         raise no_such(kind)
     return Success()
 
 
 async def _require_products(session: SandboxSession, ids: Sequence[str]) -> None:
     for id_ in ids:
-        here = session.seat.instance_id
-        if await session.around.entities.find(ShelfProduct, id_, of=here) is None:
+        here = session.spec.instance_id
+        if await session.context.entities.find(StoredProduct, id_, of=here) is None:
             raise NotFound(f"There is no product {id_}")
 
 

@@ -5,9 +5,9 @@ from functools import singledispatch
 from typing import Any
 
 from gateway.contract.known import KnownMessage
-from gateway.contract.messages.acting_on_messages import PinMessage
 from gateway.contract.messages.commerce import OrderUpdate
 from gateway.contract.messages.media import SendDocument
+from gateway.contract.messages.message_actions import PinMessage
 from gateway.contract.messages.polls_and_events import (
     SendEditEvent,
     SendEventResponse,
@@ -65,12 +65,12 @@ def _(message: PinMessage, referred: Referred) -> Change:
 @change_of.register
 def _(message: SendPollVote, referred: Referred) -> Change:
     target = referred[message.poll_message_id]
-    options, most = _poll(target)
+    options, max_count = _poll(target)
     chosen = [option.name for option in message.poll_vote]
     if unknown := [name for name in chosen if name not in options]:
         raise Refused(f"the poll has no option {unknown[0]!r}")
-    if most and len(chosen) > most:
-        raise Refused(f"the poll takes {most} of its options, not {len(chosen)}")
+    if max_count and len(chosen) > max_count:
+        raise Refused(f"the poll takes {max_count} of its options, not {len(chosen)}")
     return _change(target, votes={_ME: chosen})
 
 
@@ -78,12 +78,12 @@ def _poll(target: KnownMessage) -> tuple[list[str], int]:
     """The options and how many of them one may choose; ours and theirs are kept differently."""
     poll = target.payload.get("poll")
     if isinstance(poll, dict):
-        options, most = poll["options"], poll.get("pollMaxOptions", 0)
+        options, max_count = poll["options"], poll.get("pollMaxOptions", 0)
     elif isinstance(poll, list):
-        options, most = poll, target.payload.get("poll_max_options", 0)
+        options, max_count = poll, target.payload.get("poll_max_options", 0)
     else:
         raise Refused(f"message {target.message_id} is no poll")
-    return [option["name"] for option in options], most
+    return [option["name"] for option in options], max_count
 
 
 @change_of.register

@@ -1,7 +1,7 @@
 """Communities: groups that name one; its members are those of its announcement group."""
 
 from gateway.contract.communities import (
-    MOST_GROUPS,
+    MAX_GROUPS,
     CommunityCreated,
     CommunityMetadata,
     CreateCommunity,
@@ -30,119 +30,119 @@ _changes = Changes(operations, Group, group_id_of)
 
 
 @operations.handles(CreateCommunity)
-async def create(session: SandboxSession, asked: CreateCommunity) -> CommunityCreated:
+async def create(session: SandboxSession, operation: CreateCommunity) -> CommunityCreated:
     by = await actor_of(session)
-    group = new_group(asked.name, by)
-    group.description = asked.description
+    group = new_group(operation.name, by)
+    group.description = operation.description
     group.community, group.announcement = new_id(session), True
     group.admin_only_message = True
     group.notify("GROUP_CREATE", by=by, parameters=[group.name])
-    await session.around.entities.add(group, group.id, of=session.seat.instance_id)
+    await session.context.entities.add(group, group.id, of=session.spec.instance_id)
     return CommunityCreated(id=group.community, sub_groups=(_shown(group),))
 
 
 @operations.handles(ListCommunities)
 async def list_communities(
-    session: SandboxSession, asked: ListCommunities
+    session: SandboxSession, operation: ListCommunities
 ) -> tuple[ListedCommunity, ...]:
     me = await session.own_phone()
     found = [
         ListedCommunity(name=kept.thing.name, id=kept.thing.community)
-        for kept in await session.around.entities.joined(Group, me)
+        for kept in await session.context.entities.joined(Group, me)
         if kept.thing.announcement and kept.thing.community
     ]
-    return tuple(found[asked.offset : asked.offset + asked.page_size])
+    return tuple(found[operation.offset : operation.offset + operation.page_size])
 
 
 @operations.handles(LinkGroups)
-async def link(session: SandboxSession, asked: LinkGroups) -> Linked:
+async def link(session: SandboxSession, operation: LinkGroups) -> Linked:
     me = await session.own_phone()
-    announcements = await announcements_of(session, asked.community_id, me)
+    announcements = await announcements_of(session, operation.community_id, me)
     announcements.require_admin(me, unless=announcements.all_may_link)
-    room = MOST_GROUPS - len(await _linked(session, asked.community_id))
+    room = MAX_GROUPS - len(await _linked(session, operation.community_id))
 
     def alter(group: Group) -> bool:
         group.require_admin(me)
-        if group.community == asked.community_id:
+        if group.community == operation.community_id:
             return False
         if group.community:
             raise Forbidden("is in another community")
         if room <= 0:
-            raise Forbidden(f"a community holds at most {MOST_GROUPS} groups")
-        group.community = asked.community_id
+            raise Forbidden(f"a community holds at most {MAX_GROUPS} groups")
+        group.community = operation.community_id
         return True
 
     errors = []
-    for id_ in asked.groups_phones:
+    for id_ in operation.groups_phones:
         try:
-            room -= await session.around.entities.change(Group, id_, alter)
+            room -= await session.context.entities.change(Group, id_, alter)
         except CallerError as error:
             errors.append(f"{id_}: {error}")
     return Linked(success=not errors, errors=tuple(errors) or None)
 
 
 @operations.handles(UnlinkGroups)
-async def unlink(session: SandboxSession, asked: UnlinkGroups) -> Linked:
+async def unlink(session: SandboxSession, operation: UnlinkGroups) -> Linked:
     me = await session.own_phone()
-    (await announcements_of(session, asked.community_id, me)).require_admin(me)
-    left = {group.id for group in await _linked(session, asked.community_id)}
+    (await announcements_of(session, operation.community_id, me)).require_admin(me)
+    left = {group.id for group in await _linked(session, operation.community_id)}
     errors = []
-    for id_ in asked.groups_phones:
+    for id_ in operation.groups_phones:
         if id_ not in left:
             errors.append(f"{id_}: is not in this community")
         elif len(left) == 1:
             errors.append(f"{id_}: one group must remain")
         else:
-            await session.around.entities.change(Group, id_, _leave)
+            await session.context.entities.change(Group, id_, _leave)
             left.discard(id_)
     return Linked(success=not errors, errors=tuple(errors) or None)
 
 
 @operations.handles(ReadCommunity)
-async def read(session: SandboxSession, asked: ReadCommunity) -> CommunityMetadata:
+async def read(session: SandboxSession, operation: ReadCommunity) -> CommunityMetadata:
     me = await session.own_phone()
-    announcements = await announcements_of(session, asked.community_id, me)
-    linked = await _linked(session, asked.community_id)
+    announcements = await announcements_of(session, operation.community_id, me)
+    linked = await _linked(session, operation.community_id)
     return CommunityMetadata(
         name=announcements.name,
-        id=asked.community_id,
+        id=operation.community_id,
         description=announcements.description,
         sub_groups=tuple(_shown(group) for group in (announcements, *linked)),
     )
 
 
-@_changes.handles(SetCommunityRules, lambda asked: asked.community_id)
-def set_rules(group: Group, asked: SetCommunityRules, by: Actor) -> Success:
+@_changes.handles(SetCommunityRules, lambda operation: operation.community_id)
+def set_rules(group: Group, operation: SetCommunityRules, by: Actor) -> Success:
     group.require_admin(by.phone)
-    group.all_may_link = asked.who_can_add_new_groups == "all"
+    group.all_may_link = operation.who_can_add_new_groups == "all"
     return Success()
 
 
-@_changes.handles(DescribeCommunity, lambda asked: asked.community_id)
-def describe(group: Group, asked: DescribeCommunity, by: Actor) -> Value:
+@_changes.handles(DescribeCommunity, lambda operation: operation.community_id)
+def describe(group: Group, operation: DescribeCommunity, by: Actor) -> Value:
     group.require_admin(by.phone)
-    group.description = asked.community_description
+    group.description = operation.community_description
     return Value()
 
 
-@_changes.handles(SetCommunityPhoto, lambda asked: asked.community_id)
-def set_photo(group: Group, asked: SetCommunityPhoto, by: Actor) -> Value:
+@_changes.handles(SetCommunityPhoto, lambda operation: operation.community_id)
+def set_photo(group: Group, operation: SetCommunityPhoto, by: Actor) -> Value:
     group.require_admin(by.phone)
-    group.picture = picture_of(asked.community_photo)
+    group.picture = picture_of(operation.community_photo)
     return Value()
 
 
 @operations.handles(DeleteCommunity)
-async def delete(session: SandboxSession, asked: DeleteCommunity) -> Value:
+async def delete(session: SandboxSession, operation: DeleteCommunity) -> Value:
     """Its groups stay; its announcement group goes."""
     me = await session.own_phone()
-    announcements = await announcements_of(session, asked.community_id, me)
+    announcements = await announcements_of(session, operation.community_id, me)
     announcements.require_admin(me)
-    for group in await _linked(session, asked.community_id):
-        await session.around.entities.change(Group, group.id, _leave)
-    kept = await session.around.entities.find(Group, announcements.id)
+    for group in await _linked(session, operation.community_id):
+        await session.context.entities.change(Group, group.id, _leave)
+    kept = await session.context.entities.find(Group, announcements.id)
     if kept:
-        await session.around.entities.remove(Group, kept.instance_id, kept.id)
+        await session.context.entities.remove(Group, kept.instance_id, kept.id)
     return Value()
 
 
@@ -152,7 +152,7 @@ def _leave(group: Group) -> None:
 
 async def _linked(session: SandboxSession, community: str) -> list[Group]:
     """The ordinary groups of a community, whoever is in them."""
-    found = await session.around.entities.of_community(Group, community)
+    found = await session.context.entities.of_community(Group, community)
     return [kept.thing for kept in found if not kept.thing.announcement]
 
 

@@ -22,12 +22,12 @@ operations: Handlers[SandboxSession] = Handlers()
 
 
 @operations.handles(AddContacts)
-async def add(session: SandboxSession, asked: AddContacts) -> ContactsSaved:
+async def add(session: SandboxSession, operation: AddContacts) -> ContactsSaved:
     """The address book is the gateway's to keep; the phone only says who cannot be saved."""
     await session.own_phone()
     errors = tuple(
         f"{contact.phone} has no WhatsApp"
-        for contact in asked.contacts
+        for contact in operation.contacts
         if registered(contact.phone) is None
     )
     return ContactsSaved(success=not errors, errors=errors)
@@ -40,19 +40,19 @@ async def remove(session: SandboxSession, _asked: RemoveContacts) -> ContactsSav
 
 
 @operations.handles(LookUpPhones)
-async def look_up(session: SandboxSession, asked: LookUpPhones) -> dict[str, str | None]:
+async def look_up(session: SandboxSession, operation: LookUpPhones) -> dict[str, str | None]:
     await session.own_phone()
-    return {phone: lid_of(phone) for phone in asked.phones if registered(phone)}
+    return {phone: lid_of(phone) for phone in operation.phones if registered(phone)}
 
 
 @operations.handles(LookAtProfile)
-async def look_at(session: SandboxSession, asked: LookAtProfile) -> Profile:
+async def look_at(session: SandboxSession, operation: LookAtProfile) -> Profile:
     """Another instance shows what its privacy allows; people we made up show nothing."""
     me = await session.own_phone()
-    if asked.phone.endswith("-group"):
-        kept = await session.around.entities.find(Group, asked.phone)
+    if operation.phone.endswith("-group"):
+        kept = await session.context.entities.find(Group, operation.phone)
         return Profile(picture=kept.thing.picture) if kept else Profile()
-    owner = await session.around.entities.owner_of(asked.phone)
+    owner = await session.context.entities.owner_of(operation.phone)
     if owner is None:
         return Profile()
     account = await account_of(session, owner)
@@ -64,11 +64,11 @@ async def look_at(session: SandboxSession, asked: LookAtProfile) -> Profile:
 
 
 @operations.handles(ModifyBlocked)
-async def modify_blocked(session: SandboxSession, asked: ModifyBlocked) -> Value:
+async def modify_blocked(session: SandboxSession, operation: ModifyBlocked) -> Value:
     def alter(account: Account) -> Value:
-        account.blocked = [phone for phone in account.blocked if phone != asked.phone]
-        if asked.action == "block":
-            account.blocked.append(asked.phone)
+        account.blocked = [phone for phone in account.blocked if phone != operation.phone]
+        if operation.action == "block":
+            account.blocked.append(operation.phone)
         return Value()
 
     return await change_account(session, alter)
@@ -88,11 +88,11 @@ async def touch(session: SandboxSession, _asked: TouchChat) -> Value:
 
 
 @operations.handles(SetChatExpiration)
-async def set_expiration(session: SandboxSession, asked: SetChatExpiration) -> Value:
+async def set_expiration(session: SandboxSession, operation: SetChatExpiration) -> Value:
     def alter(account: Account) -> Value:
-        account.expirations.pop(asked.phone, None)
-        if asked.chat_expiration != "OFF":
-            account.expirations[asked.phone] = asked.chat_expiration
+        account.expirations.pop(operation.phone, None)
+        if operation.chat_expiration != "OFF":
+            account.expirations[operation.phone] = operation.chat_expiration
         return Value()
 
     return await change_account(session, alter)

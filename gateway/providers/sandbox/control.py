@@ -21,13 +21,13 @@ from gateway.clock import Clock
 from gateway.contract.wire import Chat
 from gateway.providers.sandbox.bodies import ControlBody, checked, read_body
 from gateway.providers.sandbox.faults import Fault
-from gateway.providers.sandbox.happenings import HAPPENINGS, Moment, id_of
 from gateway.providers.sandbox.people import People
+from gateway.providers.sandbox.simulated_events import HAPPENINGS, Moment, id_of
 from gateway.providers.sandbox.telling import told
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Authorise
 
-_MOST_FAULTS = 10_000
+_MAX_FAULTS = 10_000
 _KINDS = ("text", "image", "audio", "video", "document", "sticker")
 _STATES = {
     "up": ConnectionState.CONNECTED,
@@ -51,7 +51,7 @@ class ConnectionBody(ControlBody):
 class FaultsBody(ControlBody):
     """What the next sends run into, in order."""
 
-    next: Annotated[list[Fault], Field(max_length=_MOST_FAULTS)]
+    next: Annotated[list[Fault], Field(max_length=_MAX_FAULTS)]
 
 
 class MarksQuery(ControlBody):
@@ -117,7 +117,7 @@ class _Control:
     async def sent(self, request: Request) -> Response:
         instance_id = await self._instance(request)
         wanted = checked(SentQuery, dict(request.query_params))
-        rows = await self._people.sent(instance_id, after=wanted.after, most=wanted.limit)
+        rows = await self._people.sent(instance_id, after=wanted.after, max_count=wanted.limit)
         return JSONResponse(
             [
                 {
@@ -137,7 +137,7 @@ class _Control:
     async def marks(self, request: Request) -> Response:
         instance_id = await self._instance(request)
         wanted = checked(MarksQuery, dict(request.query_params))
-        rows = await self._people.marks(instance_id, most=wanted.limit)
+        rows = await self._people.marks(instance_id, max_count=wanted.limit)
         return JSONResponse([{"messageId": r["message_id"], "marks": r["marks"]} for r in rows])
 
     async def _instance(self, request: Request) -> str:

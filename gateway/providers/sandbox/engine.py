@@ -14,7 +14,6 @@ from contextlib import asynccontextmanager
 
 from starlette.routing import Router
 
-from gateway.bells import ringing
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
 from gateway.providers.sandbox.control import control_routes
@@ -22,17 +21,18 @@ from gateway.providers.sandbox.entities import Entities
 from gateway.providers.sandbox.messages import sends
 from gateway.providers.sandbox.operations import operations
 from gateway.providers.sandbox.people import People
-from gateway.providers.sandbox.session import SandboxSession, Surrounding
+from gateway.providers.sandbox.session import ClientContext, SandboxSession
 from gateway.providers.sandbox.settings import SandboxSettings
 from gateway.providers.sandbox.world import DueEvent, World
-from gateway.random import RandomBytes, Uniform
-from gateway.sessions.provider import Authorise, Ingress, Seat, Session, Surroundings
+from gateway.randomness import RandomBytes, Uniform
+from gateway.sessions.provider import Authorise, Ingress, ProviderContext, Session, SessionSpec
+from gateway.wakeups import waking
 
 _REST_SECONDS = 30.0
 _GAP_SECONDS = 0.05
 _PAUSE_AFTER_TROUBLE_SECONDS = 1.0
 _FORGET_EVERY_SECONDS = 3_600.0
-_MOST_AT_ONCE = 1_000
+_MAX_AT_ONCE = 1_000
 _EVERYTHING = ""
 _UNIFORM: Uniform = secrets.SystemRandom().uniform
 
@@ -42,16 +42,16 @@ class SandboxEngine:
 
     def __init__(
         self,
-        surroundings: Surroundings,
+        provider_context: ProviderContext,
         settings: SandboxSettings,
         *,
         uniform: Uniform = _UNIFORM,
         random_bytes: RandomBytes = secrets.token_bytes,
     ) -> None:
-        self._store, self._clock = surroundings.store, surroundings.clock
+        self._store, self._clock = provider_context.store, provider_context.clock
         self._random_bytes = random_bytes
         self._world = World(self._store, random_bytes)
-        self._around = Surrounding(
+        self._context = ClientContext(
             self._world,
             Entities(self._store),
             settings,
@@ -68,29 +68,29 @@ class SandboxEngine:
         self._left: set[str] = set()
         """Instances we closed that still have events: ours by name until another opens them."""
         self._look_at = 0.0
-        self._bell = asyncio.Event()
+        self._wakeup = asyncio.Event()
 
     @asynccontextmanager
-    async def open_session(self, seat: Seat) -> AsyncIterator[Session]:
+    async def open_session(self, spec: SessionSpec) -> AsyncIterator[Session]:
         phone = await self._world.take_seat(
-            seat.instance_id,
-            epoch=seat.epoch,
+            spec.instance_id,
+            epoch=spec.epoch,
             holder=self._name,
-            paired=seat.settings.get("paired") is True,
+            paired=spec.settings.get("paired") is True,
         )
         session = SandboxSession(
-            seat, phone, self._around, f"opening-{self._name}-{next(self._openings)}"
+            spec, phone, self._context, f"opening-{self._name}-{next(self._openings)}"
         )
         if phone:
-            self._open[seat.instance_id] = session
-            self._left.discard(seat.instance_id)
+            self._open[spec.instance_id] = session
+            self._left.discard(spec.instance_id)
             self._look_within(0)
         try:
             yield session
         finally:
             session.close()
-            if self._open.get(seat.instance_id) is session:
-                del self._open[seat.instance_id]
+            if self._open.get(spec.instance_id) is session:
+                del self._open[spec.instance_id]
 
     def ingress(self, authorise: Authorise) -> Ingress:
         """The routes by which people steer the simulation."""
@@ -98,7 +98,7 @@ class SandboxEngine:
         return Router(control_routes(people, authorise, self._clock), redirect_slashes=False)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        async with asyncio.TaskGroup() as tasks, ringing(self._bell, when=stopping):
+        async with asyncio.TaskGroup() as tasks, waking(self._wakeup, when=stopping):
             listening = tasks.create_task(self._listen(), name="sandbox signals")
             tasks.create_task(self._forget(stopping), name="sandbox retention")
             await self._pump(stopping)
@@ -107,8 +107,8 @@ class SandboxEngine:
     async def _pump(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             if (seconds := self._look_at - self._clock.monotonic_seconds()) > 0:
-                await self._clock.wait(self._bell, seconds)
-                self._bell.clear()
+                await self._clock.wait(self._wakeup, seconds)
+                self._wakeup.clear()
                 continue
             self._look_at = self._clock.monotonic_seconds() + _REST_SECONDS
             try:
@@ -123,18 +123,18 @@ class SandboxEngine:
 
     async def _hand_out(self) -> None:
         sessions = self._open.values()
-        shut = [s.seat.instance_id for s in sessions if not s.can_take()]
+        shut = [s.spec.instance_id for s in sessions if not s.can_take()]
         if shut:
             self._look_within(_PAUSE_AFTER_TROUBLE_SECONDS)
         due, next_seconds = await self._world.due(
             self._name,
             in_hand=[event_id for session in sessions for event_id in session.in_hand],
             passed_over=[*self._left, *shut],
-            most=_MOST_AT_ONCE,
+            max_count=_MAX_AT_ONCE,
         )
         if next_seconds is not None:
             self._look_within(next_seconds)
-        if len(due) >= _MOST_AT_ONCE:
+        if len(due) >= _MAX_AT_ONCE:
             self._look_within(0)
         for event in due:
             await self._hand_on(event)
@@ -158,7 +158,7 @@ class SandboxEngine:
         at = self._clock.monotonic_seconds() + seconds
         if at < self._look_at:
             self._look_at = at
-            self._bell.set()
+            self._wakeup.set()
 
     async def _listen(self) -> None:
         async with self._store.signals() as signals:

@@ -17,7 +17,7 @@ from gateway.providers.sandbox.telling import Body
 from gateway.sessions.provider import ProviderStore
 
 Answer = TypeVar("Answer")
-_MOST_TRIES = 100
+_MAX_TRIES = 100
 _EVERYTHING = 100_000
 
 
@@ -70,10 +70,14 @@ class Entities:
         return _kept(kind, rows[0]) if rows else None
 
     async def own(
-        self, kind: type[Kind], instance_id: str, *, after: str = "", most: int = _EVERYTHING
+        self, kind: type[Kind], instance_id: str, *, after: str = "", max_count: int = _EVERYTHING
     ) -> list[Kept[Kind]]:
         rows = await self._store.fetch(
-            "list_own_entities", instance_id=instance_id, kind=kind.kind, after=after, most=most
+            "list_own_entities",
+            instance_id=instance_id,
+            kind=kind.kind,
+            after=after,
+            max_count=max_count,
         )
         return [_kept(kind, row) for row in rows]
 
@@ -86,8 +90,10 @@ class Entities:
         rows = await self._store.fetch("list_linked", kind=kind.kind, community=community)
         return [_kept(kind, row) for row in rows]
 
-    async def search(self, kind: type[Kind], text: str, most: int) -> list[Kept[Kind]]:
-        rows = await self._store.fetch("search_entities", kind=kind.kind, text=text, most=most)
+    async def search(self, kind: type[Kind], text: str, max_count: int) -> list[Kept[Kind]]:
+        rows = await self._store.fetch(
+            "search_entities", kind=kind.kind, text=text, max_count=max_count
+        )
         return [_kept(kind, row) for row in rows]
 
     async def add(self, thing: Entity, id_: str, *, of: str) -> None:
@@ -109,7 +115,7 @@ class Entities:
         Raises:
             NotFound: there is no such thing.
         """
-        for _ in range(_MOST_TRIES):
+        for _ in range(_MAX_TRIES):
             kept = await self.find(kind, id_, of=of)
             if kept is None:
                 if missing is None or of is None:
@@ -121,7 +127,7 @@ class Entities:
                 return answer
             if await self._write(kept):
                 return answer
-        raise RuntimeError(f"a {kind.kind} changed {_MOST_TRIES} times while it was being changed")
+        raise RuntimeError(f"a {kind.kind} changed {_MAX_TRIES} times while it was being changed")
 
     async def remove(self, kind: type[Entity], instance_id: str, *ids: str) -> int:
         rows = await self._store.fetch(

@@ -21,14 +21,14 @@ _changes = Changes(operations, Group, group_id_of)
 
 
 @operations.handles(ReadInvitationLink)
-async def read_link(session: SandboxSession, asked: ReadInvitationLink) -> GroupCreated:
+async def read_link(session: SandboxSession, operation: ReadInvitationLink) -> GroupCreated:
     me = await session.own_phone()
-    group = await joined_group(session, asked.group_id, me)
+    group = await joined_group(session, operation.group_id, me)
     group.require_admin(me)
     return GroupCreated(phone=group.id, invitation_link=group.link)
 
 
-@_changes.handles(RenewInvitation, lambda asked: asked.group_id)
+@_changes.handles(RenewInvitation, lambda operation: operation.group_id)
 def renew_link(group: Group, _asked: RenewInvitation, by: Actor) -> NewInvitation:
     group.require_admin(by.phone)
     group.invite = new_invite(by.session)
@@ -36,9 +36,9 @@ def renew_link(group: Group, _asked: RenewInvitation, by: Actor) -> NewInvitatio
 
 
 @operations.handles(ReadInvitation)
-async def read_invitation(session: SandboxSession, asked: ReadInvitation) -> InvitedGroup:
+async def read_invitation(session: SandboxSession, operation: ReadInvitation) -> InvitedGroup:
     await session.own_phone()
-    group = await _invited(session, asked.url)
+    group = await _invited(session, operation.url)
     return InvitedGroup(
         phone=group.id,
         owner=group.owner,
@@ -60,13 +60,13 @@ async def _invited_id(by: Actor, url: str) -> str:
 
 async def _invited(session: SandboxSession, url: str) -> Group:
     invite = url.rstrip("/").rpartition("/")[2].partition("?")[0]
-    kept = await session.around.entities.invited(Group, invite)
+    kept = await session.context.entities.invited(Group, invite)
     if kept is None:
         raise NotFound("This invitation leads nowhere")
     return kept.thing
 
 
-@Changes(operations, Group, _invited_id).handles(AcceptInvitation, lambda asked: asked.url)
+@Changes(operations, Group, _invited_id).handles(AcceptInvitation, lambda operation: operation.url)
 def accept(group: Group, _asked: AcceptInvitation, by: Actor) -> Success:
     if by.phone in group.members:
         return Success()

@@ -21,22 +21,22 @@ operations: Handlers[SandboxSession] = Handlers()
 _changes = Changes(operations, Group, group_id_of)
 
 
-def _named(asked: MembersOperation) -> str:
-    name = asked.group_id or asked.community_id
+def _named(operation: MembersOperation) -> str:
+    name = operation.group_id or operation.community_id
     assert name is not None
     return name
 
 
 @_changes.handles(AddParticipants, _named)
-def add(group: Group, asked: AddParticipants, by: Actor) -> Value:
+def add(group: Group, operation: AddParticipants, by: Actor) -> Value:
     group.require_admin(by.phone, unless=not group.admin_only_add_member)
-    return _told_of_new(group, group.admit(asked.phones), by)
+    return _told_of_new(group, group.admit(operation.phones), by)
 
 
-@_changes.handles(ApproveParticipants, lambda asked: asked.group_id)
-def approve(group: Group, asked: ApproveParticipants, by: Actor) -> Value:
+@_changes.handles(ApproveParticipants, lambda operation: operation.group_id)
+def approve(group: Group, operation: ApproveParticipants, by: Actor) -> Value:
     group.require_admin(by.phone)
-    waiting = [phone for phone in asked.phones if phone in group.requests]
+    waiting = [phone for phone in operation.phones if phone in group.requests]
     return _told_of_new(group, group.admit(waiting), by)
 
 
@@ -47,9 +47,9 @@ def _told_of_new(group: Group, added: list[str], by: Actor) -> Value:
 
 
 @_changes.handles(RemoveParticipants, _named)
-def remove(group: Group, asked: RemoveParticipants, by: Actor) -> Value:
+def remove(group: Group, operation: RemoveParticipants, by: Actor) -> Value:
     group.require_admin(by.phone)
-    gone = [p for p in asked.phones if p in group.members and group.members[p] != "owner"]
+    gone = [p for p in operation.phones if p in group.members and group.members[p] != "owner"]
     if not gone:
         return Value(value=False)
     group.notify("GROUP_PARTICIPANT_REMOVE", by=by, parameters=gone)
@@ -59,13 +59,13 @@ def remove(group: Group, asked: RemoveParticipants, by: Actor) -> Value:
 
 
 @_changes.handles(PromoteParticipants, _named)
-def promote(group: Group, asked: PromoteParticipants, by: Actor) -> Value:
-    return _give_role(group, asked.phones, "admin", "GROUP_PARTICIPANT_PROMOTE", by)
+def promote(group: Group, operation: PromoteParticipants, by: Actor) -> Value:
+    return _give_role(group, operation.phones, "admin", "GROUP_PARTICIPANT_PROMOTE", by)
 
 
 @_changes.handles(DemoteParticipants, _named)
-def demote(group: Group, asked: DemoteParticipants, by: Actor) -> Value:
-    return _give_role(group, asked.phones, "member", "GROUP_PARTICIPANT_DEMOTE", by)
+def demote(group: Group, operation: DemoteParticipants, by: Actor) -> Value:
+    return _give_role(group, operation.phones, "member", "GROUP_PARTICIPANT_DEMOTE", by)
 
 
 def _give_role(
@@ -80,15 +80,15 @@ def _give_role(
     return Value()
 
 
-@_changes.handles(RejectParticipants, lambda asked: asked.group_id)
-def reject(group: Group, asked: RejectParticipants, by: Actor) -> Value:
+@_changes.handles(RejectParticipants, lambda operation: operation.group_id)
+def reject(group: Group, operation: RejectParticipants, by: Actor) -> Value:
     group.require_admin(by.phone)
-    turned_away = [phone for phone in asked.phones if phone in group.requests]
+    turned_away = [phone for phone in operation.phones if phone in group.requests]
     group.requests = [phone for phone in group.requests if phone not in turned_away]
     return Value(value=bool(turned_away))
 
 
-@_changes.handles(LeaveGroup, lambda asked: asked.group_id)
+@_changes.handles(LeaveGroup, lambda operation: operation.group_id)
 def leave(group: Group, _asked: LeaveGroup, by: Actor) -> Value:
     """A group without admins gets one."""
     group.require_member(by.phone)

@@ -36,7 +36,7 @@ from gateway.providers.sandbox.shared_chats import (
 operations: Handlers[SandboxSession] = Handlers()
 
 Role = Literal["member", "admin", "owner"]
-MOST_MEMBERS = 1_024
+MAX_MEMBERS = 1_024
 _LINK = "https://chat.whatsapp.com/"
 _UNKNOWN = "There is no such group, or this number is not in it"
 
@@ -80,8 +80,8 @@ class Group(SharedChat):
     def admit(self, phones: Iterable[str]) -> list[str]:
         """Lets in whom it can; returns those who are new."""
         new = [p for p in dict.fromkeys(phones) if p not in self.members and registered(p)]
-        if len(self.members) + len(new) > MOST_MEMBERS:
-            raise InvalidRequest(f"phones: a group holds at most {MOST_MEMBERS} people")
+        if len(self.members) + len(new) > MAX_MEMBERS:
+            raise InvalidRequest(f"phones: a group holds at most {MAX_MEMBERS} people")
         self.members.update(dict.fromkeys(new, "member"))
         self.requests = [phone for phone in self.requests if phone not in new]
         return new
@@ -108,7 +108,7 @@ def new_group(name: str, by: Actor) -> Group:
 
 
 async def joined_group(session: SandboxSession, id_: str, me: str) -> Group:
-    kept = await session.around.entities.find(Group, id_)
+    kept = await session.context.entities.find(Group, id_)
     if kept is None:
         raise NotFound(_UNKNOWN)
     kept.thing.require_member(me)
@@ -117,7 +117,7 @@ async def joined_group(session: SandboxSession, id_: str, me: str) -> Group:
 
 async def announcements_of(session: SandboxSession, community: str, me: str) -> Group:
     """The announcement group of a community: its members are the community's."""
-    for kept in await session.around.entities.joined(Group, me):
+    for kept in await session.context.entities.joined(Group, me):
         if kept.thing.announcement and kept.thing.community == community:
             return kept.thing
     raise NotFound("There is no such community, or this number is not in it")
@@ -134,14 +134,14 @@ _changes = Changes(operations, Group, group_id_of)
 
 
 @operations.handles(CreateGroup)
-async def create(session: SandboxSession, asked: CreateGroup) -> GroupCreated:
+async def create(session: SandboxSession, operation: CreateGroup) -> GroupCreated:
     by = await actor_of(session)
-    group = new_group(asked.group_name, by)
-    if not group.admit(asked.phones):
+    group = new_group(operation.group_name, by)
+    if not group.admit(operation.phones):
         raise InvalidRequest("phones: none of these numbers can be added")
     group.notify("GROUP_CREATE", by=by, parameters=[group.name])
-    await session.around.entities.add(group, group.id, of=session.seat.instance_id)
-    session.around.look_within(0)
+    await session.context.entities.add(group, group.id, of=session.spec.instance_id)
+    session.context.look_within(0)
     return GroupCreated(phone=group.id, invitation_link=group.link)
 
 
@@ -150,38 +150,38 @@ async def list_joined(session: SandboxSession, _asked: ListJoinedGroups) -> tupl
     me = await session.own_phone()
     return tuple(
         JoinedGroup(phone=kept.id, subject=kept.thing.name, since_ms=kept.thing.created_ms)
-        for kept in await session.around.entities.joined(Group, me)
+        for kept in await session.context.entities.joined(Group, me)
     )
 
 
-@_changes.handles(RenameGroup, lambda asked: asked.group_id)
-def rename(group: Group, asked: RenameGroup, by: Actor) -> Value:
+@_changes.handles(RenameGroup, lambda operation: operation.group_id)
+def rename(group: Group, operation: RenameGroup, by: Actor) -> Value:
     group.require_admin(by.phone, unless=not group.admin_only_settings)
-    group.name, group.subject_owner, group.subject_ms = asked.group_name, by.phone, by.now_ms()
+    group.name, group.subject_owner, group.subject_ms = operation.group_name, by.phone, by.now_ms()
     group.notify("GROUP_CHANGE_SUBJECT", by=by, parameters=[group.name])
     return Value()
 
 
-@_changes.handles(SetGroupPhoto, lambda asked: asked.group_id)
-def set_photo(group: Group, asked: SetGroupPhoto, by: Actor) -> Value:
+@_changes.handles(SetGroupPhoto, lambda operation: operation.group_id)
+def set_photo(group: Group, operation: SetGroupPhoto, by: Actor) -> Value:
     group.require_admin(by.phone, unless=not group.admin_only_settings)
-    group.picture = picture_of(asked.group_photo)
+    group.picture = picture_of(operation.group_photo)
     group.notify("GROUP_CHANGE_ICON", by=by)
     return Value()
 
 
-@_changes.handles(DescribeGroup, lambda asked: asked.group_id)
-def describe(group: Group, asked: DescribeGroup, by: Actor) -> Value:
+@_changes.handles(DescribeGroup, lambda operation: operation.group_id)
+def describe(group: Group, operation: DescribeGroup, by: Actor) -> Value:
     group.require_admin(by.phone, unless=not group.admin_only_settings)
-    group.description = asked.group_description
+    group.description = operation.group_description
     group.notify("GROUP_CHANGE_DESCRIPTION", by=by, parameters=[group.description])
     return Value()
 
 
-@_changes.handles(SetGroupRules, lambda asked: asked.phone)
-def set_rules(group: Group, asked: SetGroupRules, by: Actor) -> Value:
+@_changes.handles(SetGroupRules, lambda operation: operation.phone)
+def set_rules(group: Group, operation: SetGroupRules, by: Actor) -> Value:
     group.require_admin(by.phone)
-    given = asked.model_dump(exclude={"phone"}, exclude_none=True)
+    given = operation.model_dump(exclude={"phone"}, exclude_none=True)
     for name, value in given.items():
         setattr(group, name, value)
     if "admin_only_message" in given:
@@ -192,17 +192,17 @@ def set_rules(group: Group, asked: SetGroupRules, by: Actor) -> Value:
 
 
 @operations.handles(ReadGroup)
-async def read(session: SandboxSession, asked: ReadGroup) -> GroupMetadata:
+async def read(session: SandboxSession, operation: ReadGroup) -> GroupMetadata:
     me = await session.own_phone()
-    group = await joined_group(session, asked.phone, me)
+    group = await joined_group(session, operation.phone, me)
     if group.is_admin(me):
         return _metadata(group).model_copy(update={"invitation_link": group.link})
     return _metadata(group).model_copy(update={"invitation_link_error": "not-authorized"})
 
 
 @operations.handles(ReadGroupLight)
-async def read_light(session: SandboxSession, asked: ReadGroupLight) -> GroupMetadata:
-    return _metadata(await joined_group(session, asked.phone, await session.own_phone()))
+async def read_light(session: SandboxSession, operation: ReadGroupLight) -> GroupMetadata:
+    return _metadata(await joined_group(session, operation.phone, await session.own_phone()))
 
 
 def _metadata(group: Group) -> GroupMetadata:

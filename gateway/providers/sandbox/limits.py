@@ -141,11 +141,11 @@ def _ids(items: Sequence[Tappable]) -> Iterator[str]:
         yield "what can be tapped needs different ids"
 
 
-def _long(what: str, text: str | None, most: int) -> Iterator[str]:
-    if text and len(text) > most:
-        yield f"the {what} has {len(text)} characters, WhatsApp takes {most}"
+def _long(what: str, text: str | None, max_count: int) -> Iterator[str]:
+    if text and len(text) > max_count:
+        yield f"the {what} has {len(text)} characters, WhatsApp takes {max_count}"
 
 
-def _many(what: str, items: Sequence[object], most: int) -> Iterator[str]:
-    if len(items) > most:
-        yield f"there are {len(items)} {what}, WhatsApp takes {most}"
+def _many(what: str, items: Sequence[object], max_count: int) -> Iterator[str]:
+    if len(items) > max_count:
+        yield f"there are {len(items)} {what}, WhatsApp takes {max_count}"

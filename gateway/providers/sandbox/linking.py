@@ -36,11 +36,11 @@ async def read_qr_code(session: SandboxSession, _asked: ReadQrCode) -> QrCode | 
 
 @operations.handles(ReadPhoneCode)
 async def read_phone_code(
-    session: SandboxSession, asked: ReadPhoneCode
+    session: SandboxSession, operation: ReadPhoneCode
 ) -> PhoneCode | AlreadyConnected:
     if (await _look(session)).state is _CONNECTED:
         return AlreadyConnected()
-    return PhoneCode(code=session.pairing_code(asked.phone))
+    return PhoneCode(code=session.pairing_code(operation.phone))
 
 
 @operations.handles(Disconnect)
@@ -68,21 +68,21 @@ async def read_device(session: SandboxSession, _asked: ReadDevice) -> Device:
         name=account.name,
         device=DeviceModel(session_name="Gateway", device_model="Sandbox"),
         original_device="android",
-        session_id=session.seat.epoch,
+        session_id=session.spec.epoch,
         is_business=False,
     )
 
 
 async def _look(session: SandboxSession) -> PhoneNow:
     session.require_seat()
-    return await session.around.world.look(session.seat.instance_id)
+    return await session.context.world.look(session.spec.instance_id)
 
 
 async def _change(session: SandboxSession, state: ConnectionState) -> bool:
     """False where no phone is linked; what changed is told as any other event."""
     session.require_seat()
-    linked = await session.around.world.change_state(
-        session.seat.instance_id, state, allowed=_LINKED
+    linked = await session.context.world.change_state(
+        session.spec.instance_id, state, allowed=_LINKED
     )
-    session.around.look_within(0)
+    session.context.look_within(0)
     return linked

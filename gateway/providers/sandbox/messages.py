@@ -12,15 +12,15 @@ from gateway.contract.messages.newsletter_invites import SendNewsletterAdminInvi
 from gateway.contract.send import Send
 from gateway.errors import NotConnected, Refused
 from gateway.providers.sandbox.answers import plan_answer
-from gateway.providers.sandbox.arrivals import arrival
 from gateway.providers.sandbox.changes import change_of, chat_of
 from gateway.providers.sandbox.faults import suffer
 from gateway.providers.sandbox.limits import complaints
 from gateway.providers.sandbox.newsletters import invite_admin
+from gateway.providers.sandbox.remote_messages import arrival
 from gateway.providers.sandbox.session import Outgoing
 from gateway.providers.sandbox.settings import SandboxSettings
 from gateway.providers.sandbox.world import Change, Consequences, PlannedReceipt, Verdict
-from gateway.random import Uniform
+from gateway.randomness import Uniform
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Attempt, Receipt
 
@@ -34,7 +34,7 @@ _PLAYED_AFTER_SECONDS = (0.5, 10.0)  # counted from the reading
 
 @sends.handles(Send)
 async def send(outgoing: Outgoing, message: Send) -> Receipt:
-    around, attempt = outgoing.session.around, outgoing.attempt
+    context, attempt = outgoing.session.context, outgoing.attempt
     for message_id in message.referred_ids():
         if message_id not in attempt.referred:
             raise Refused(f"message {message_id} is not known on this instance")
@@ -42,14 +42,14 @@ async def send(outgoing: Outgoing, message: Send) -> Receipt:
         raise Refused(complaint)
     change = change_of(message, attempt.referred)
     receipt = Receipt(attempt.message_id)
-    if not around.settings.journal:
+    if not context.settings.journal:
         return receipt
-    await around.clock.sleep(
-        around.uniform(around.settings.latency_min_seconds, around.settings.latency_max_seconds)
+    await context.clock.sleep(
+        context.uniform(context.settings.latency_min_seconds, context.settings.latency_max_seconds)
     )
     verdict = await _hand_over(outgoing, message, change, with_faults=True)
     if verdict.fault:
-        await suffer(verdict.fault, around.clock)
+        await suffer(verdict.fault, context.clock)
         await _hand_over(outgoing, message, change, with_faults=False)
     if isinstance(message, SendNewsletterAdminInvite):
         newsletter_id = message.admin_invite_message.newsletter_id
@@ -61,18 +61,18 @@ async def _hand_over(
     outgoing: Outgoing, message: Send, change: Change | None, *, with_faults: bool
 ) -> Verdict:
     session, attempt = outgoing.session, outgoing.attempt
-    around = session.around
+    context = session.context
     payload = {
         **message.model_dump(mode="json", by_alias=True, exclude_none=True),
         **shown_files(attempt),
     }
     receipts = plan_receipts(
-        around.settings, around.uniform, heard=isinstance(message, SendAudio | SendPtv)
+        context.settings, context.uniform, heard=isinstance(message, SendAudio | SendPtv)
     )
     answer = plan_answer(outgoing, message, receipts)
     session.require_right_to_act()
-    verdict = await around.world.accept(
-        session.seat.instance_id,
+    verdict = await context.world.accept(
+        session.spec.instance_id,
         epoch=attempt.epoch,
         message_id=attempt.message_id,
         kind=message.kind(),
@@ -91,9 +91,9 @@ async def _hand_over(
     if verdict.refusal:
         raise Refused(verdict.refusal)
     if verdict.fault:
-        around.look_within(0)  # a phone that went offline tells so
+        context.look_within(0)  # a phone that went offline tells so
     elif receipts:
-        around.look_within(receipts[0].after_seconds)
+        context.look_within(receipts[0].after_seconds)
     return verdict
 
 

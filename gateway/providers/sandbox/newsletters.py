@@ -85,55 +85,55 @@ _changes = Changes(operations, Channel)
 
 
 @operations.handles(CreateNewsletter)
-async def create(session: SandboxSession, asked: CreateNewsletter) -> NewsletterCreated:
+async def create(session: SandboxSession, operation: CreateNewsletter) -> NewsletterCreated:
     me = await session.own_phone()
     channel = Channel(
         id=f"{new_id(session)}@newsletter",
-        name=asked.name,
-        description=asked.description,
-        created_seconds=int(session.around.clock.now().timestamp()),
+        name=operation.name,
+        description=operation.description,
+        created_seconds=int(session.context.clock.now().timestamp()),
         invite=new_invite(session),
         members={me: "owner"},
     )
-    await session.around.entities.add(channel, channel.id, of=session.seat.instance_id)
+    await session.context.entities.add(channel, channel.id, of=session.spec.instance_id)
     return NewsletterCreated(id=channel.id)
 
 
-@_changes.handles(SetNewsletterPicture, lambda asked: asked.id)
-def set_picture(channel: Channel, asked: SetNewsletterPicture, by: Actor) -> Value:
+@_changes.handles(SetNewsletterPicture, lambda operation: operation.id)
+def set_picture(channel: Channel, operation: SetNewsletterPicture, by: Actor) -> Value:
     channel.require_admin(by.phone)
-    channel.picture = picture_of(asked.picture_url)
+    channel.picture = picture_of(operation.picture_url)
     return Value()
 
 
-@_changes.handles(RenameNewsletter, lambda asked: asked.id)
-def rename(channel: Channel, asked: RenameNewsletter, by: Actor) -> Value:
+@_changes.handles(RenameNewsletter, lambda operation: operation.id)
+def rename(channel: Channel, operation: RenameNewsletter, by: Actor) -> Value:
     channel.require_admin(by.phone)
-    channel.name = asked.name
+    channel.name = operation.name
     return Value()
 
 
-@_changes.handles(DescribeNewsletter, lambda asked: asked.id)
-def describe(channel: Channel, asked: DescribeNewsletter, by: Actor) -> Value:
+@_changes.handles(DescribeNewsletter, lambda operation: operation.id)
+def describe(channel: Channel, operation: DescribeNewsletter, by: Actor) -> Value:
     channel.require_admin(by.phone)
-    channel.description = asked.description
+    channel.description = operation.description
     return Value()
 
 
-@_changes.handles(SetNewsletterRules, lambda asked: asked.newsletter_id)
-def set_rules(channel: Channel, asked: SetNewsletterRules, by: Actor) -> Value:
+@_changes.handles(SetNewsletterRules, lambda operation: operation.newsletter_id)
+def set_rules(channel: Channel, operation: SetNewsletterRules, by: Actor) -> Value:
     channel.require_admin(by.phone)
-    channel.reactions = asked.reaction_codes
+    channel.reactions = operation.reaction_codes
     return Value()
 
 
-@_changes.handles(FollowNewsletter, lambda asked: asked.id)
+@_changes.handles(FollowNewsletter, lambda operation: operation.id)
 def follow(channel: Channel, _asked: FollowNewsletter, by: Actor) -> Value:
     channel.members.setdefault(by.phone, "subscriber")
     return Value()
 
 
-@_changes.handles(UnfollowNewsletter, lambda asked: asked.id)
+@_changes.handles(UnfollowNewsletter, lambda operation: operation.id)
 def unfollow(channel: Channel, _asked: UnfollowNewsletter, by: Actor) -> Value:
     """False for the owner, whom the channel cannot lose."""
     if channel.members.get(by.phone) == "owner":
@@ -141,14 +141,14 @@ def unfollow(channel: Channel, _asked: UnfollowNewsletter, by: Actor) -> Value:
     return Value(value=channel.members.pop(by.phone, None) is not None)
 
 
-@_changes.handles(MuteNewsletter, lambda asked: asked.id)
+@_changes.handles(MuteNewsletter, lambda operation: operation.id)
 def mute(channel: Channel, _asked: MuteNewsletter, by: Actor) -> Value:
     if by.phone in channel.members and by.phone not in channel.muted:
         channel.muted.append(by.phone)
     return Value(value=by.phone in channel.members)
 
 
-@_changes.handles(UnmuteNewsletter, lambda asked: asked.id)
+@_changes.handles(UnmuteNewsletter, lambda operation: operation.id)
 def unmute(channel: Channel, _asked: UnmuteNewsletter, by: Actor) -> Value:
     if by.phone in channel.members and by.phone in channel.muted:
         channel.muted.remove(by.phone)
@@ -156,33 +156,33 @@ def unmute(channel: Channel, _asked: UnmuteNewsletter, by: Actor) -> Value:
 
 
 @operations.handles(DeleteNewsletter)
-async def delete(session: SandboxSession, asked: DeleteNewsletter) -> Value:
+async def delete(session: SandboxSession, operation: DeleteNewsletter) -> Value:
     me = await session.own_phone()
-    kept = await session.around.entities.get(Channel, asked.id)
+    kept = await session.context.entities.get(Channel, operation.id)
     kept.thing.require_owner(me)
-    await session.around.entities.remove(Channel, kept.instance_id, kept.id)
+    await session.context.entities.remove(Channel, kept.instance_id, kept.id)
     return Value()
 
 
 @operations.handles(ReadNewsletter)
-async def read(session: SandboxSession, asked: ReadNewsletter) -> Newsletter:
+async def read(session: SandboxSession, operation: ReadNewsletter) -> Newsletter:
     me = await session.own_phone()
-    kept = await session.around.entities.get(Channel, asked.newsletter_id)
+    kept = await session.context.entities.get(Channel, operation.newsletter_id)
     return _shown(kept.thing, me)
 
 
 @operations.handles(ListNewsletters)
 async def list_joined(session: SandboxSession, _asked: ListNewsletters) -> tuple[Newsletter, ...]:
     me = await session.own_phone()
-    found = await session.around.entities.joined(Channel, me)
+    found = await session.context.entities.joined(Channel, me)
     return tuple(_shown(kept.thing, me) for kept in found)
 
 
 @operations.handles(SearchNewsletters)
-async def search(session: SandboxSession, asked: SearchNewsletters) -> FoundNewsletters:
+async def search(session: SandboxSession, operation: SearchNewsletters) -> FoundNewsletters:
     """Views and countries change nothing here: the simulated world is small."""
     await session.own_phone()
-    found = await session.around.entities.search(Channel, asked.search_text, asked.limit)
+    found = await session.context.entities.search(Channel, operation.search_text, operation.limit)
     return FoundNewsletters(
         data=tuple(
             FoundNewsletter(
@@ -197,7 +197,7 @@ async def search(session: SandboxSession, asked: SearchNewsletters) -> FoundNews
     )
 
 
-@_changes.handles(AcceptAdminInvite, lambda asked: asked.newsletter_id)
+@_changes.handles(AcceptAdminInvite, lambda operation: operation.newsletter_id)
 def accept_invite(channel: Channel, _asked: AcceptAdminInvite, by: Actor) -> Value:
     if by.phone not in channel.invited:
         return Value(value=False)
@@ -206,31 +206,31 @@ def accept_invite(channel: Channel, _asked: AcceptAdminInvite, by: Actor) -> Val
     return Value()
 
 
-@_changes.handles(RevokeAdminInvite, lambda asked: asked.newsletter_id)
-def revoke_invite(channel: Channel, asked: RevokeAdminInvite, by: Actor) -> Value:
+@_changes.handles(RevokeAdminInvite, lambda operation: operation.newsletter_id)
+def revoke_invite(channel: Channel, operation: RevokeAdminInvite, by: Actor) -> Value:
     channel.require_owner(by.phone)
-    if asked.phone not in channel.invited:
+    if operation.phone not in channel.invited:
         return Value(value=False)
-    channel.invited.remove(asked.phone)
+    channel.invited.remove(operation.phone)
     return Value()
 
 
-@_changes.handles(RemoveNewsletterAdmin, lambda asked: asked.newsletter_id)
-def remove_admin(channel: Channel, asked: RemoveNewsletterAdmin, by: Actor) -> Value:
+@_changes.handles(RemoveNewsletterAdmin, lambda operation: operation.newsletter_id)
+def remove_admin(channel: Channel, operation: RemoveNewsletterAdmin, by: Actor) -> Value:
     channel.require_owner(by.phone)
-    if channel.members.get(asked.phone) != "admin":
+    if channel.members.get(operation.phone) != "admin":
         return Value(value=False)
-    channel.give(asked.phone, "subscriber", by=by)
+    channel.give(operation.phone, "subscriber", by=by)
     return Value()
 
 
-@_changes.handles(TransferNewsletter, lambda asked: asked.newsletter_id)
-def transfer(channel: Channel, asked: TransferNewsletter, by: Actor) -> Transferred:
+@_changes.handles(TransferNewsletter, lambda operation: operation.newsletter_id)
+def transfer(channel: Channel, operation: TransferNewsletter, by: Actor) -> Transferred:
     channel.require_owner(by.phone)
-    if channel.members.get(asked.phone) != "admin":
+    if channel.members.get(operation.phone) != "admin":
         return Transferred(value=False, message="Only an admin can become the owner")
-    channel.give(asked.phone, "owner", by=by)
-    channel.members[by.phone] = "subscriber" if asked.quit_admin else "admin"
+    channel.give(operation.phone, "owner", by=by)
+    channel.members[by.phone] = "subscriber" if operation.quit_admin else "admin"
     return Transferred()
 
 
@@ -243,7 +243,7 @@ async def invite_admin(session: SandboxSession, id_: str, phone: str) -> None:
         if phone not in channel.invited and channel.members.get(phone) != "admin":
             channel.invited.append(phone)
 
-    await session.around.entities.change(Channel, id_, alter)
+    await session.context.entities.change(Channel, id_, alter)
 
 
 def _shown(channel: Channel, me: str) -> Newsletter:

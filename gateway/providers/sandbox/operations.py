@@ -3,7 +3,6 @@
 from gateway.contract.handlers import Handlers
 from gateway.providers.sandbox import (
     account,
-    acting,
     business,
     communities,
     contacts,
@@ -11,6 +10,7 @@ from gateway.providers.sandbox import (
     group_members,
     groups,
     linking,
+    message_actions,
     newsletters,
     presence,
     registration,
@@ -19,7 +19,7 @@ from gateway.providers.sandbox.session import SandboxSession
 
 operations: Handlers[SandboxSession] = (
     account.operations
-    | acting.operations
+    | message_actions.operations
     | business.operations
     | communities.operations
     | contacts.operations

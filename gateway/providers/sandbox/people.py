@@ -13,7 +13,7 @@ from gateway.errors import InvalidRequest
 from gateway.providers.sandbox.faults import Fault
 from gateway.providers.sandbox.pairing import phone_number
 from gateway.providers.sandbox.telling import Body
-from gateway.random import RandomBytes
+from gateway.randomness import RandomBytes
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ProviderStore
 
@@ -82,13 +82,15 @@ class People:
         row = await self._on_phone("find_phone", instance_id)
         return PhoneSeen(**{**row, "state": ConnectionState(row["state"])})
 
-    async def sent(self, instance_id: str, *, after: int, most: int) -> list[dict[str, Any]]:
+    async def sent(self, instance_id: str, *, after: int, max_count: int) -> list[dict[str, Any]]:
         """What arrived at WhatsApp, in order of arrival."""
-        return await self._store.fetch("list_sent", instance_id=instance_id, after=after, most=most)
+        return await self._store.fetch(
+            "list_sent", instance_id=instance_id, after=after, max_count=max_count
+        )
 
-    async def marks(self, instance_id: str, *, most: int) -> list[dict[str, Any]]:
+    async def marks(self, instance_id: str, *, max_count: int) -> list[dict[str, Any]]:
         """What became of messages, sent or received."""
-        return await self._store.fetch("list_marks", instance_id=instance_id, most=most)
+        return await self._store.fetch("list_marks", instance_id=instance_id, max_count=max_count)
 
     async def _change(
         self,

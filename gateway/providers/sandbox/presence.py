@@ -12,13 +12,13 @@ operations: Handlers[SandboxSession] = Handlers()
 
 
 @operations.handles(ShowTyping)
-async def show_typing(session: SandboxSession, asked: ShowTyping) -> Value:
+async def show_typing(session: SandboxSession, operation: ShowTyping) -> Value:
     session.require_right_to_act()
-    shown = await session.around.world.show_typing(
-        session.seat.instance_id,
-        epoch=session.seat.epoch,
-        phone=asked.phone,
-        seconds=asked.seconds,
+    shown = await session.context.world.show_typing(
+        session.spec.instance_id,
+        epoch=session.spec.epoch,
+        phone=operation.phone,
+        seconds=operation.seconds,
     )
     if not shown:
         raise NotConnected("The phone is out of reach.")
@@ -26,17 +26,17 @@ async def show_typing(session: SandboxSession, asked: ShowTyping) -> Value:
 
 
 @operations.handles(RejectCall)
-async def reject_call(session: SandboxSession, asked: RejectCall) -> Value:
+async def reject_call(session: SandboxSession, operation: RejectCall) -> Value:
     await session.own_phone()
     missed = told(
         CallChanged(
-            call_id=asked.call_id,
-            chat=asked.phone,
+            call_id=operation.call_id,
+            chat=operation.phone,
             status="missed",
             is_video=False,
             at=WHEN_TOLD,
         )
     )
-    await session.around.world.hear_of(session.seat.instance_id, missed)
-    session.around.look_within(0)
+    await session.context.world.hear_of(session.spec.instance_id, missed)
+    session.context.look_within(0)
     return Value()

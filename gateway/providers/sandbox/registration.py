@@ -45,9 +45,9 @@ _SIP_HOST = "sip.sandbox.invalid"
 
 
 @operations.handles(CheckRegistration)
-async def check(session: SandboxSession, asked: CheckRegistration) -> Availability:
+async def check(session: SandboxSession, operation: CheckRegistration) -> Availability:
     session.require_seat()
-    if asked.phone.endswith(_BANNED):
+    if operation.phone.endswith(_BANNED):
         return Availability(available=False, blocked=True, appeal_token=_token(session))
     return Availability(
         available=True,
@@ -59,12 +59,12 @@ async def check(session: SandboxSession, asked: CheckRegistration) -> Availabili
 
 
 @operations.handles(RequestCode)
-async def request_code(session: SandboxSession, asked: RequestCode) -> CodeRequested:
-    if asked.phone.endswith(_BANNED):
+async def request_code(session: SandboxSession, operation: RequestCode) -> CodeRequested:
+    if operation.phone.endswith(_BANNED):
         return CodeRequested(success=False, blocked=True)
 
     def alter(account: Account) -> None:
-        account.registering = asked.ddi + asked.phone
+        account.registering = operation.ddi + operation.phone
 
     await change_account(session, alter, linked=False)
     return CodeRequested(
@@ -73,20 +73,20 @@ async def request_code(session: SandboxSession, asked: RequestCode) -> CodeReque
         sms_wait_seconds=_WAIT_SECONDS,
         voice_wait_seconds=_WAIT_SECONDS,
         wa_old_wait_seconds=_WAIT_SECONDS,
-        method=asked.method,
+        method=operation.method,
     )
 
 
 @operations.handles(AnswerCaptcha)
-async def answer_captcha(session: SandboxSession, asked: AnswerCaptcha) -> Success:
+async def answer_captcha(session: SandboxSession, operation: AnswerCaptcha) -> Success:
     session.require_seat()
-    return Success(success=asked.captcha != _WRONG)
+    return Success(success=operation.captcha != _WRONG)
 
 
 @operations.handles(ConfirmCode)
-async def confirm_code(session: SandboxSession, asked: ConfirmCode) -> CodeConfirmed:
+async def confirm_code(session: SandboxSession, operation: ConfirmCode) -> CodeConfirmed:
     account = await account_of(session)
-    if account.registering is None or asked.code == _WRONG:
+    if account.registering is None or operation.code == _WRONG:
         return CodeConfirmed(success=False)
     if account.pin:
         return CodeConfirmed(success=False, confirm_security_code=True)
@@ -94,9 +94,9 @@ async def confirm_code(session: SandboxSession, asked: ConfirmCode) -> CodeConfi
 
 
 @operations.handles(ConfirmPin)
-async def confirm_pin(session: SandboxSession, asked: ConfirmPin) -> Success:
+async def confirm_pin(session: SandboxSession, operation: ConfirmPin) -> Success:
     account = await account_of(session)
-    if account.pin is not None and account.pin != asked.code:
+    if account.pin is not None and account.pin != operation.code:
         return Success(success=False)
     return Success(success=await _finish(session))
 
@@ -105,15 +105,15 @@ async def _finish(session: SandboxSession) -> bool:
     """Connects the phone, if a registration is under way."""
 
     def alter(account: Account) -> bool:
-        under_way, account.registering = account.registering is not None, None
-        return under_way
+        in_flight, account.registering = account.registering is not None, None
+        return in_flight
 
     if not await change_account(session, alter, linked=False):
         return False
-    await session.around.world.change_state(
-        session.seat.instance_id, ConnectionState.CONNECTED, allowed=tuple(ConnectionState)
+    await session.context.world.change_state(
+        session.spec.instance_id, ConnectionState.CONNECTED, allowed=tuple(ConnectionState)
     )
-    session.around.look_within(0)
+    session.context.look_within(0)
     return True
 
 
@@ -139,18 +139,18 @@ async def read_email(session: SandboxSession, _asked: ReadEmail) -> EmailState:
 
 
 @operations.handles(SetEmail)
-async def set_email(session: SandboxSession, asked: SetEmail) -> EmailChanged:
+async def set_email(session: SandboxSession, operation: SetEmail) -> EmailChanged:
     def alter(account: Account) -> EmailChanged:
-        account.email, account.email_verified = asked.email, False
+        account.email, account.email_verified = operation.email, False
         return EmailChanged(message="VERIFY_EMAIL")
 
     return await change_account(session, alter)
 
 
 @operations.handles(VerifyEmail)
-async def verify_email(session: SandboxSession, asked: VerifyEmail) -> Success:
+async def verify_email(session: SandboxSession, operation: VerifyEmail) -> Success:
     def alter(account: Account) -> Success:
-        account.email_verified = account.email is not None and asked.verification_code != _WRONG
+        account.email_verified = account.email is not None and operation.verification_code != _WRONG
         return Success(success=account.email_verified)
 
     return await change_account(session, alter)
@@ -172,9 +172,9 @@ async def read_pin(session: SandboxSession, _asked: ReadPin) -> PinState:
 
 
 @operations.handles(SetPin)
-async def set_pin(session: SandboxSession, asked: SetPin) -> Success:
+async def set_pin(session: SandboxSession, operation: SetPin) -> Success:
     def alter(account: Account) -> Success:
-        account.pin = asked.code
+        account.pin = operation.code
         return Success()
 
     return await change_account(session, alter)
@@ -215,9 +215,9 @@ async def read_sip(session: SandboxSession, _asked: ReadSip) -> SipCredentials:
 
 def _sip(session: SandboxSession, token: str | None) -> SipCredentials:
     return SipCredentials(
-        host=_SIP_HOST, user=session.seat.instance_id, token=token, active=token is not None
+        host=_SIP_HOST, user=session.spec.instance_id, token=token, active=token is not None
     )
 
 
 def _token(session: SandboxSession) -> str:
-    return session.around.random_bytes(_TOKEN_BYTES).hex()
+    return session.context.random_bytes(_TOKEN_BYTES).hex()

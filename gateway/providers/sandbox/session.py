@@ -16,13 +16,13 @@ from gateway.providers.sandbox.entities import Entities
 from gateway.providers.sandbox.settings import SandboxSettings
 from gateway.providers.sandbox.telling import connection, connection_version, event_of
 from gateway.providers.sandbox.world import DueEvent, Phone, World
-from gateway.random import RandomBytes, Uniform
+from gateway.randomness import RandomBytes, Uniform
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import Attempt, Delivery, Receipt, Seat
+from gateway.sessions.provider import Attempt, Delivery, Receipt, SessionSpec
 
 Result = TypeVar("Result")
 
-_MOST_IN_HAND = 200
+_MAX_IN_HAND = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Outgoing:
 
 
 @dataclass(frozen=True, slots=True)
-class Surrounding:
+class ClientContext:
     """What all sessions of an engine share; `look_within` says when the next event is due."""
 
     world: World
@@ -54,12 +54,12 @@ class SandboxSession:
     `phone` is None where somebody holds a newer lease: such a session tells that, and no more.
     """
 
-    __slots__ = ("_closed", "_told", "around", "in_hand", "phone", "seat")
+    __slots__ = ("_closed", "_told", "context", "in_hand", "phone", "spec")
 
     def __init__(
-        self, seat: Seat, phone: Phone | None, around: Surrounding, opening_id: str
+        self, spec: SessionSpec, phone: Phone | None, context: ClientContext, opening_id: str
     ) -> None:
-        self.seat, self.phone, self.around = seat, phone, around
+        self.spec, self.phone, self.context = spec, phone, context
         self.in_hand: set[int] = set()
         self._told: asyncio.Queue[Delivery | None] = asyncio.Queue()
         self._closed = False
@@ -69,14 +69,14 @@ class SandboxSession:
         self.require_right_to_act()
         try:
             async with asyncio.timeout(attempt.time_limit_seconds):
-                receipt: Receipt = await self.around.sends.handle(Outgoing(self, attempt), message)
+                receipt: Receipt = await self.context.sends.handle(Outgoing(self, attempt), message)
         except TimeoutError:
             limit = f"{attempt.time_limit_seconds:g}"
             raise Unconfirmed(f"WhatsApp did not answer within {limit} seconds.") from None
         return receipt
 
-    async def ask(self, operation: Operation[Result]) -> Result:
-        answer: Result = await self.around.operations.handle(self, operation)
+    async def execute(self, operation: Operation[Result]) -> Result:
+        answer: Result = await self.context.operations.handle(self, operation)
         return answer
 
     async def events(self) -> AsyncIterator[Delivery]:
@@ -86,11 +86,11 @@ class SandboxSession:
 
     def qr_text(self) -> str:
         """What the phone would scan; another every 20 seconds."""
-        return pairing.qr_text(self.require_seat().secret, self.around.clock.now())
+        return pairing.qr_text(self.require_seat().secret, self.context.clock.now())
 
     def pairing_code(self, phone: str) -> str:
         """What would be typed on *phone*; another every 3 minutes."""
-        return pairing.pairing_code(self.require_seat().secret, phone, self.around.clock.now())
+        return pairing.pairing_code(self.require_seat().secret, phone, self.context.clock.now())
 
     def require_right_to_act(self) -> None:
         """Asked right before WhatsApp is touched: a lease may lapse while we wait."""
@@ -107,14 +107,14 @@ class SandboxSession:
     async def own_phone(self) -> str:
         """This number, asked before the world is touched."""
         self.require_seat()
-        seen = await self.around.world.look(self.seat.instance_id)
+        seen = await self.context.world.look(self.spec.instance_id)
         if seen.state is not ConnectionState.CONNECTED:
             raise NotConnected(seen.state.sentence)
         return seen.phone
 
     def can_take(self) -> bool:
         """False while whoever reads us is behind, or the lease lapsed: the rest waits."""
-        return len(self.in_hand) < _MOST_IN_HAND and self._may_act()
+        return len(self.in_hand) < _MAX_IN_HAND and self._may_act()
 
     def tell(self, due: DueEvent) -> bool:
         """Hands an event on, once; False when our opening has told it already."""
@@ -135,20 +135,20 @@ class SandboxSession:
         self._told.put_nowait(None)
 
     async def _acknowledge(self, event_id: int) -> None:
-        await self.around.world.forget(self.seat.instance_id, (event_id,))
+        await self.context.world.forget(self.spec.instance_id, (event_id,))
         could_take = self.can_take()
         self.in_hand.discard(event_id)
         if not could_take:
-            self.around.look_within(0)
+            self.context.look_within(0)
 
     def _may_act(self) -> bool:
-        return self.around.clock.monotonic_seconds() < self.seat.may_act_until()
+        return self.context.clock.monotonic_seconds() < self.spec.may_act_until()
 
     def _opening(self, opening_id: str) -> Delivery:
         """The state we found: not kept anywhere, as the next opening tells its own."""
         state = self.phone.state if self.phone else ConnectionState.REPLACED
         number = self.phone.phone if self.phone else ""
-        event = connection(state, self.around.clock.now(), number)
+        event = connection(state, self.context.clock.now(), number)
         return Delivery(event, opening_id, _nothing_to_forget)
 
 

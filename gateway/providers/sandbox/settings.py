@@ -45,10 +45,10 @@ class SandboxSettings(BaseModel):
 
     @field_validator("latency_max_seconds")
     @classmethod
-    def _at_least_the_least(cls, most: float, known: ValidationInfo) -> float:
-        if most < known.data.get("latency_min_seconds", 0):
+    def _at_least_the_least(cls, max_count: float, known: ValidationInfo) -> float:
+        if max_count < known.data.get("latency_min_seconds", 0):
             raise PydanticCustomError("span", "must not be less than the minimum")
-        return most
+        return max_count
 
 
 def read_settings(environment: Mapping[str, str]) -> SandboxSettings:

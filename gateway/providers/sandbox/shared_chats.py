@@ -23,7 +23,7 @@ class Actor:
     phone: str
 
     def now_ms(self) -> int:
-        return int(self.session.around.clock.now().timestamp() * 1000)
+        return int(self.session.context.clock.now().timestamp() * 1000)
 
 
 async def actor_of(session: SandboxSession) -> Actor:
@@ -51,7 +51,7 @@ class SharedChat(Entity):
         """Tells the members, or some of them, what *by* did."""
         told = notification(
             code,
-            notification_id=f"3EB0{by.session.around.random_bytes(9).hex().upper()}",
+            notification_id=f"3EB0{by.session.context.random_bytes(9).hex().upper()}",
             chat=self.id,
             by=by.phone,
             parameters=tuple(parameters),
@@ -86,12 +86,12 @@ class Changes(Generic[Chat]):
 
         def attach(change: Change[Chat, Asked, Answer]) -> Change[Chat, Asked, Answer]:
             @self._operations.handles(command)
-            async def handle(session: SandboxSession, asked: Asked) -> Answer:
+            async def handle(session: SandboxSession, operation: Asked) -> Answer:
                 by = await actor_of(session)
-                return await session.around.entities.change(
+                return await session.context.entities.change(
                     self._kind,
-                    await self._find_id(by, name_in(asked)),
-                    lambda chat: change(chat, asked, by),
+                    await self._find_id(by, name_in(operation)),
+                    lambda chat: change(chat, operation, by),
                 )
 
             return change
@@ -101,9 +101,9 @@ class Changes(Generic[Chat]):
 
 def new_id(session: SandboxSession) -> str:
     """Digits as WhatsApp numbers its groups and channels."""
-    number = int.from_bytes(session.around.random_bytes(8), "big") % 10**_ID_DIGITS
+    number = int.from_bytes(session.context.random_bytes(8), "big") % 10**_ID_DIGITS
     return f"120{number:0{_ID_DIGITS}d}"
 
 
 def new_invite(session: SandboxSession) -> str:
-    return session.around.random_bytes(_INVITE_BYTES).hex()
+    return session.context.random_bytes(_INVITE_BYTES).hex()

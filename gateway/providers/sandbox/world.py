@@ -9,13 +9,13 @@ from typing import Any
 from gateway.providers.sandbox.faults import Fault
 from gateway.providers.sandbox.pairing import phone_number
 from gateway.providers.sandbox.telling import Body
-from gateway.random import RandomBytes
+from gateway.randomness import RandomBytes
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ProviderStore
 
 _SECRET_BYTES = 32
 _DAYS_KEPT = 30
-_MOST_FORGOTTEN_AT_ONCE = 1_000
+_MAX_FORGOTTEN_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,7 @@ class World:
         *,
         in_hand: Collection[int],
         passed_over: Collection[str],
-        most: int,
+        max_count: int,
     ) -> tuple[list[DueEvent], float | None]:
         """What is to be told now, and in how many seconds there will be more."""
         events: list[DueEvent] = []
@@ -235,7 +235,7 @@ class World:
             holder=holder,
             in_hand=list(in_hand),
             passed_over=list(passed_over),
-            most=most,
+            max_count=max_count,
         ):
             if row["body"] is None:
                 next_seconds = row["seconds"]
@@ -249,5 +249,5 @@ class World:
     async def forget_what_is_old(self) -> None:
         """Of the journal, and of what nobody was there to be told."""
         for name in ("forget_old_messages", "forget_old_marks", "forget_old_events"):
-            while await self._store.fetch(name, days=_DAYS_KEPT, most=_MOST_FORGOTTEN_AT_ONCE):
+            while await self._store.fetch(name, days=_DAYS_KEPT, max_count=_MAX_FORGOTTEN_AT_ONCE):
                 pass

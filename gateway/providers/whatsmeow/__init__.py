@@ -20,7 +20,7 @@ from gateway.providers.whatsmeow.messages import sends
 from gateway.providers.whatsmeow.operations import operations
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings, read_settings
 from gateway.providers.whatsmeow.trial import try_key_store
-from gateway.sessions.provider import Surroundings
+from gateway.sessions.provider import ProviderContext
 
 
 class WhatsmeowProvider:
@@ -35,11 +35,11 @@ class WhatsmeowProvider:
     def supports(self, command: type[Wire]) -> bool:
         return sends.supports(command) or operations.supports(command)
 
-    async def try_store(self, surroundings: Surroundings) -> str | None:
-        return await try_key_store(surroundings)
+    async def try_store(self, provider_context: ProviderContext) -> str | None:
+        return await try_key_store(provider_context)
 
-    def start(self, surroundings: Surroundings) -> WhatsmeowEngine:
-        return WhatsmeowEngine(surroundings, read_settings(surroundings.environment))
+    def start(self, provider_context: ProviderContext) -> WhatsmeowEngine:
+        return WhatsmeowEngine(provider_context, read_settings(provider_context.environment))
 
 
 provider = WhatsmeowProvider()

@@ -251,10 +251,10 @@ def _interactive(body: Fields) -> Content:
 
 def _offer(body: Fields, button: Fields) -> Content | None:
     """An order or a PIX key, which are buttons to WhatsApp."""
-    asked = _parameters(button)
+    operation = _parameters(button)
     if kind := offers.ORDERS.get(button.get("name", "")):
-        return _said(kind, body, **offers.order(asked))
-    if button.get("name") == "payment_info" and (key := offers.pix_key(asked)):
+        return _said(kind, body, **offers.order(operation))
+    if button.get("name") == "payment_info" and (key := offers.pix_key(operation)):
         return _said("pixKeyMessage", body, **key)
     return None
 
@@ -273,15 +273,15 @@ def _cart(body: Fields) -> Content:
 
 
 def _hydrated(index: int, button: Fields) -> dict[str, Any]:
-    asked = _parameters(button)
-    label = asked.get("display_text", "")
+    operation = _parameters(button)
+    label = operation.get("display_text", "")
     match button.get("name"):
         case "cta_url":
-            shown = {"urlButton": {"displayText": label, "url": asked.get("url", "")}}
+            shown = {"urlButton": {"displayText": label, "url": operation.get("url", "")}}
         case "cta_call":
-            shown = {"callButton": {"displayText": label, "phoneNumber": asked["phone_number"]}}
+            shown = {"callButton": {"displayText": label, "phoneNumber": operation["phone_number"]}}
         case _:
-            shown = {"quickReplyButton": {"displayText": label, "id": asked.get("id", "")}}
+            shown = {"quickReplyButton": {"displayText": label, "id": operation.get("id", "")}}
     return {"index": index, **shown}
 
 

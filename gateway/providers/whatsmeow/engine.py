@@ -13,8 +13,8 @@ from gateway.providers.whatsmeow.process import Children
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
-from gateway.providers.whatsmeow.surrounding import Surrounding
-from gateway.sessions.provider import Authorise, Ingress, Seat, Session, Surroundings
+from gateway.providers.whatsmeow.surrounding import ClientContext
+from gateway.sessions.provider import Authorise, Ingress, ProviderContext, Session, SessionSpec
 
 _TICK_SECONDS = 1.0
 _DAY_SECONDS = 86_400.0
@@ -23,47 +23,47 @@ _DAY_SECONDS = 86_400.0
 class WhatsmeowEngine:
     """Part of the service."""
 
-    def __init__(self, surroundings: Surroundings, settings: WhatsmeowSettings) -> None:
-        self._clock = surroundings.clock
-        folder = (surroundings.data_dir / "whatsmeow").absolute()
+    def __init__(self, provider_context: ProviderContext, settings: WhatsmeowSettings) -> None:
+        self._clock = provider_context.clock
+        folder = (provider_context.data_dir / "whatsmeow").absolute()
         self._children = Children(
-            surroundings.environment,
+            provider_context.environment,
             folder,
             instances_per_process=settings.instances_per_process,
             starts_at_once=settings.starts_at_once,
-            inherited=surroundings.inherited,
+            inherited=provider_context.inherited,
         )
-        self._store = Store(surroundings.store, self._clock)
-        self._around = Surrounding(
+        self._store = Store(provider_context.store, self._clock)
+        self._context = ClientContext(
             self._children,
             self._store,
             settings,
             self._clock,
             folder,
-            surroundings.database_url,
-            surroundings.picture,
-            surroundings.metrics,
+            provider_context.database_url,
+            provider_context.picture,
+            provider_context.metrics,
         )
-        self._seats: dict[str, Seat] = {}
+        self._specs: dict[str, SessionSpec] = {}
 
     @asynccontextmanager
-    async def open_session(self, seat: Seat) -> AsyncIterator[Session]:
-        session = WhatsmeowSession(seat, self._around, sends=sends, operations=operations)
-        self._seats[seat.instance_id] = seat
-        upkeep = asyncio.create_task(
-            session.upkeep.run(), name=f"whatsmeow session {seat.instance_id}"
+    async def open_session(self, spec: SessionSpec) -> AsyncIterator[Session]:
+        session = WhatsmeowSession(spec, self._context, sends=sends, operations=operations)
+        self._specs[spec.instance_id] = spec
+        supervisor = asyncio.create_task(
+            session.supervisor.run(), name=f"whatsmeow session {spec.instance_id}"
         )
-        upkeep.add_done_callback(lambda _ended: session.close())
+        supervisor.add_done_callback(lambda _ended: session.close())
         try:
             yield session
         finally:
             session.close()
-            upkeep.cancel()
-            await asyncio.wait({upkeep})
-            if not upkeep.cancelled() and (error := upkeep.exception()):
-                report_error(error, component="whatsmeow", instance_id=seat.instance_id)
-            if self._seats.get(seat.instance_id) is seat:
-                del self._seats[seat.instance_id]
+            supervisor.cancel()
+            await asyncio.wait({supervisor})
+            if not supervisor.cancelled() and (error := supervisor.exception()):
+                report_error(error, component="whatsmeow", instance_id=spec.instance_id)
+            if self._specs.get(spec.instance_id) is spec:
+                del self._specs[spec.instance_id]
 
     def ingress(self, authorise: Authorise) -> Ingress:
         """WhatsApp never calls us."""
@@ -85,5 +85,5 @@ class WhatsmeowEngine:
             await self._clock.sleep(_DAY_SECONDS)
 
     def _deadline(self, instance_id: str) -> float:
-        seat = self._seats.get(instance_id)
-        return seat.may_act_until() if seat else 0.0
+        spec = self._specs.get(instance_id)
+        return spec.may_act_until() if spec else 0.0

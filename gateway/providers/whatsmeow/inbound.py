@@ -12,9 +12,9 @@ from gateway.contract.callbacks import WAITING
 from gateway.contract.wire import STATUS_BROADCAST
 from gateway.errors import NotConnected
 from gateway.providers.whatsmeow.contents import Content, content_of, revoked_by, unwrapped
-from gateway.providers.whatsmeow.happenings import HAPPENINGS, Calls, Scene, moment
+from gateway.providers.whatsmeow.event_handlers import HAPPENINGS, Calls, EventScope, moment
+from gateway.providers.whatsmeow.history_sync import listed, messages_of, people_of
 from gateway.providers.whatsmeow.jids import chat_of, person_of, text_of
-from gateway.providers.whatsmeow.past import listed, messages_of, people_of
 from gateway.providers.whatsmeow.process import VerbFailed
 from gateway.providers.whatsmeow.store import KeptEvent
 from gateway.sessions.provider import (
@@ -73,7 +73,7 @@ async def events_of(kept: KeptEvent, library: Library) -> list[Event]:
         case "HistorySync":
             return await _history(kept, library)
         case name:
-            scene = Scene(kept.id, kept.at, library.own_phone, library.calls)
+            scene = EventScope(kept.id, kept.at, library.own_phone, library.calls)
             return [*HAPPENINGS[name](kept.body, scene)]
 
 

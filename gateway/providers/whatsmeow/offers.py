@@ -49,17 +49,17 @@ def cart(body: Fields) -> dict[str, Any]:
     }
 
 
-def order(asked: Fields) -> dict[str, Any]:
+def order(operation: Fields) -> dict[str, Any]:
     """Of the parameters of a button; the ids are what changing the order asks for."""
-    told = asked.get("order", {})
+    told = operation.get("order", {})
     return {
-        "currency": asked.get("currency", ""),
-        "referenceId": asked.get("reference_id", ""),
-        "orderRequestId": asked.get("order_request_id"),
+        "currency": operation.get("currency", ""),
+        "referenceId": operation.get("reference_id", ""),
+        "orderRequestId": operation.get("order_request_id"),
         "orderStatus": told.get("status", "pending"),
-        "paymentStatus": asked.get("payment_status"),
-        "type": asked.get("type"),
-        "total": _amount(asked.get("total_amount")),
+        "paymentStatus": operation.get("payment_status"),
+        "type": operation.get("type"),
+        "total": _amount(operation.get("total_amount")),
         "subTotal": _amount(told.get("subtotal")),
         "discount": _amount(told.get("discount")),
         "shipping": _amount(told.get("shipping")),
@@ -83,16 +83,18 @@ def _amount(money: Fields | None) -> float | None:
     return float(money["value"] / money["offset"]) if money else None
 
 
-def pix_key(asked: Fields) -> dict[str, Any] | None:
+def pix_key(operation: Fields) -> dict[str, Any] | None:
     """Of a button that shows where to pay to."""
     keys = [
-        s["pix_static_code"] for s in asked.get("payment_settings", ()) if "pix_static_code" in s
+        s["pix_static_code"]
+        for s in operation.get("payment_settings", ())
+        if "pix_static_code" in s
     ]
     if not keys:
         return None
     return {
-        "currency": asked.get("currency", ""),
-        "referenceId": asked.get("reference_id", ""),
+        "currency": operation.get("currency", ""),
+        "referenceId": operation.get("reference_id", ""),
         "key": keys[0].get("key", ""),
         "keyType": keys[0].get("key_type", ""),
         "merchantName": keys[0].get("merchant_name", ""),

@@ -114,7 +114,7 @@ class Child:
         reader, writer = await asyncio.open_unix_connection(sock=ours)
         return cls(process, reader, writer)
 
-    async def ask(self, instance_id: str, verb: str, **arguments: Json) -> Json:
+    async def call(self, instance_id: str, verb: str, **arguments: Json) -> Json:
         """What the verb answers.
 
         Raises:
@@ -248,7 +248,11 @@ class Children:
         inherited: tuple[int, ...] = (),
     ) -> None:
         self._inherited = inherited
-        self._environment, self._folder, self._most = environment, folder, instances_per_process
+        self._environment, self._folder, self._max_count = (
+            environment,
+            folder,
+            instances_per_process,
+        )
         self._all: dict[Child, set[str]] = {}
         self._shared: dict[Child, bool] = {}
         self._starting = asyncio.Lock()
@@ -273,7 +277,7 @@ class Children:
                     environment, self._folder, deadline=deadline, inherited=self._inherited
                 )
                 self._all[child] = set()
-                if not alone and self._most > 1:
+                if not alone and self._max_count > 1:
                     self._shared[child] = own_proxy
             self._all[child].add(instance_id)
             child.ears[instance_id] = hear
@@ -288,7 +292,7 @@ class Children:
         if linked and not child.gone.is_set():
             with contextlib.suppress(ChildGone, VerbFailed, TimeoutError):
                 async with asyncio.timeout(_CLOSING_SECONDS):
-                    await child.ask(instance_id, "close")
+                    await child.call(instance_id, "close")
                     await child.heard_out()
         child.ears.pop(instance_id, None)
         others = self._all.get(child, set())
@@ -319,7 +323,7 @@ class Children:
                 child
                 for child, has_own_proxies in self._shared.items()
                 if has_own_proxies is own_proxy
-                and len(self._all[child]) < self._most
+                and len(self._all[child]) < self._max_count
                 and not child.gone.is_set()
             ),
             None,

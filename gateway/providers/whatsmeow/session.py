@@ -20,15 +20,15 @@ from gateway.errors import (
     SessionUnavailable,
     Unconfirmed,
 )
+from gateway.providers.whatsmeow.event_handlers import Calls
 from gateway.providers.whatsmeow.failures import failure_of, sentence_of
-from gateway.providers.whatsmeow.happenings import Calls
 from gateway.providers.whatsmeow.inbound import KEPT, events_of
 from gateway.providers.whatsmeow.jids import jid_of
 from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
-from gateway.providers.whatsmeow.surrounding import Surrounding
-from gateway.providers.whatsmeow.upkeep import Upkeep
+from gateway.providers.whatsmeow.session_supervisor import SessionSupervisor
+from gateway.providers.whatsmeow.surrounding import ClientContext
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, Seat
+from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, SessionSpec
 from gateway.whatsmeow_child.frames import Json, Tell
 
 Result = TypeVar("Result")
@@ -62,35 +62,37 @@ class WhatsmeowSession:
 
     def __init__(
         self,
-        seat: Seat,
-        around: Surrounding,
+        spec: SessionSpec,
+        context: ClientContext,
         *,
         sends: Handlers[Outgoing],
         operations: "Handlers[WhatsmeowSession]",
     ) -> None:
-        self.seat, self._around = seat, around
+        self.spec, self._context = spec, context
         self._sends, self._operations = sends, operations
         self._sending = asyncio.Lock()
         self._on_its_way: _OnItsWay | None = None
-        self._bell = asyncio.Event()
+        self._wakeup = asyncio.Event()
         self._closed = False
         self.calls = Calls()
         self._news: ConnectionChanged | None = ConnectionChanged(
-            ConnectionState.CONNECTING, around.clock.now()
+            ConnectionState.CONNECTING, context.clock.now()
         )
-        self.upkeep = Upkeep(seat, around, changed=self._changed, happened=self._happened)
+        self.supervisor = SessionSupervisor(
+            spec, context, changed=self._changed, happened=self._happened
+        )
 
     @property
     def own_phone(self) -> str | None:
-        return self.upkeep.phone
+        return self.supervisor.phone
 
     @property
     def device_name(self) -> str:
-        return self._around.settings.device_name
+        return self._context.settings.device_name
 
     async def send(self, message: Send, attempt: Attempt) -> Receipt:
         self._require_right_to_act()
-        if attempt.epoch < self.seat.epoch:
+        if attempt.epoch < self.spec.epoch:
             raise NotConnected("The message was taken under an older lease.")
         try:
             async with asyncio.timeout(attempt.time_limit_seconds), self._sending:
@@ -102,7 +104,7 @@ class WhatsmeowSession:
                 raise NotConnected("The session did not take the message in time.") from None
             raise Unconfirmed("WhatsApp's answer was lost.") from None
 
-    async def ask(self, operation: Operation[Result]) -> Result:
+    async def execute(self, operation: Operation[Result]) -> Result:
         self._require_right_to_act()
         try:
             answer: Result = await self._operations.handle(self, operation)
@@ -115,16 +117,16 @@ class WhatsmeowSession:
     async def events(self) -> AsyncIterator[Delivery]:
         told_up_to = 0
         while not self._closed:
-            self._bell.clear()
+            self._wakeup.clear()
             if news := self._take_news():
                 yield news
                 continue
-            kept = await self._around.store.events(self.seat.instance_id, after=told_up_to)
+            kept = await self._context.store.events(self.spec.instance_id, after=told_up_to)
             for event in kept:
                 if news := self._take_news():
                     yield news
                 told_up_to = event.id
-                forget = partial(self._around.store.forget_event, self.seat.instance_id, event.id)
+                forget = partial(self._context.store.forget_event, self.spec.instance_id, event.id)
                 *facts, last = await events_of(event, self) or (None,)
                 for number, fact in enumerate(facts):
                     yield Delivery(fact, f"{event.id}.{number}", _nothing_to_forget)
@@ -133,24 +135,24 @@ class WhatsmeowSession:
                 else:
                     yield Delivery(last, str(event.id), forget)
             if not kept:
-                await self._bell.wait()
+                await self._wakeup.wait()
 
     async def call(self, verb: str, **arguments: Json) -> Json:
         """Asks the library; raises NotConnected or VerbFailed."""
-        return await self.upkeep.ask(verb, **arguments)
+        return await self.supervisor.execute(verb, **arguments)
 
     async def picture(self, source: str) -> str:
         """What a caller named as a picture, as base64 of a JPEG; raises a CallerError."""
-        return b64encode(await self._around.picture(source)).decode()
+        return b64encode(await self._context.picture(source)).decode()
 
     async def deliver(self, attempt: Attempt, jid: str, message: Fields) -> Receipt:
         """Hands a message to WhatsApp under an id of the library's choice."""
         sending = self._on_its_way = _OnItsWay(attempt.message_id)
-        if self.upkeep.state is not ConnectionState.CONNECTED:
-            raise NotConnected(self.upkeep.state.sentence)
+        if self.supervisor.state is not ConnectionState.CONNECTED:
+            raise NotConnected(self.supervisor.state.sentence)
         self._require_right_to_act()
         try:
-            answer = await self.upkeep.ask_raw("send", chat=jid, message=message)
+            answer = await self.supervisor.execute_raw("send", chat=jid, message=message)
             sending.provider_id = answer["id"]
         except ChildGone:
             if sending.provider_id is None:
@@ -166,22 +168,22 @@ class WhatsmeowSession:
         return Receipt(sending.provider_id, orjson.dumps({"message": message, "chat": jid}))
 
     async def remember_poll(self, provider_id: str, options: Sequence[str]) -> None:
-        await self._around.store.add_poll(self.seat.instance_id, provider_id, options)
+        await self._context.store.add_poll(self.spec.instance_id, provider_id, options)
 
     async def poll_options(self, provider_id: str) -> list[str]:
-        return await self._around.store.poll_options(self.seat.instance_id, provider_id)
+        return await self._context.store.poll_options(self.spec.instance_id, provider_id)
 
     def close(self) -> None:
         self._closed = True
-        self._bell.set()
-        self.upkeep.close()
+        self._wakeup.set()
+        self.supervisor.close()
 
     async def our_ids(self, provider_ids: Sequence[str]) -> list[str]:
         """Our id of each message we sent, WhatsApp's of the others."""
-        return await self._around.store.our_ids(self.seat.instance_id, provider_ids)
+        return await self._context.store.our_ids(self.spec.instance_id, provider_ids)
 
     def _require_right_to_act(self) -> None:
-        if self._closed or self._around.clock.monotonic_seconds() >= self.seat.may_act_until():
+        if self._closed or self._context.clock.monotonic_seconds() >= self.spec.may_act_until():
             raise NotConnected("The lease of this session lapsed.")
 
     def _take_news(self) -> Delivery | None:
@@ -194,27 +196,27 @@ class WhatsmeowSession:
         connected = state is ConnectionState.CONNECTED
         self._news = ConnectionChanged(
             state,
-            self._around.clock.now(),
-            phone=self.upkeep.phone if state.is_linked else None,
+            self._context.clock.now(),
+            phone=self.supervisor.phone if state.is_linked else None,
             reason=reason or (None if connected else state.sentence),
         )
-        self._bell.set()
+        self._wakeup.set()
 
     async def _happened(self, told: Tell) -> None:
         """Returns once it is safe: the library, and WhatsApp behind it, wait for that."""
         if told.name == "Sending":
             await self._note_id(told.body["id"])
         elif told.name in KEPT:
-            await self._around.store.add_event(self.seat.instance_id, told.name, told.body)
+            await self._context.store.add_event(self.spec.instance_id, told.name, told.body)
             if told.name == "Receipt":
                 self._look_for_proof(told.body.get("MessageIDs", ()))
-            self._bell.set()
+            self._wakeup.set()
 
     async def _note_id(self, provider_id: str) -> None:
         sending = self._on_its_way
         if sending is None or sending.provider_id is not None:
             return
-        await self._around.store.add_send(self.seat.instance_id, provider_id, sending.message_id)
+        await self._context.store.add_send(self.spec.instance_id, provider_id, sending.message_id)
         sending.provider_id = provider_id
 
     def _look_for_proof(self, provider_ids: list[str]) -> None:

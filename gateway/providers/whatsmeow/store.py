@@ -15,8 +15,8 @@ from gateway.sessions.provider import ProviderStore
 _PAUSE_SECONDS = 0.5
 _DAYS_OF_SENDS = 7
 _DAYS_OF_POLLS = 90
-_MOST_AT_ONCE = 100
-_MOST_FORGOTTEN_AT_ONCE = 1_000
+_MAX_AT_ONCE = 100
+_MAX_FORGOTTEN_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Store:
 
     async def events(self, instance_id: str, *, after: int) -> list[KeptEvent]:
         rows = await self._fetch(
-            "next_events", instance_id=instance_id, after=after, most=_MOST_AT_ONCE
+            "next_events", instance_id=instance_id, after=after, max_count=_MAX_AT_ONCE
         )
         return [KeptEvent(**row) for row in rows]
 
@@ -97,7 +97,7 @@ class Store:
             ("forget_old_sends", _DAYS_OF_SENDS),
             ("forget_old_polls", _DAYS_OF_POLLS),
         ):
-            while await self._fetch(name, days=days, most=_MOST_FORGOTTEN_AT_ONCE):
+            while await self._fetch(name, days=days, max_count=_MAX_FORGOTTEN_AT_ONCE):
                 pass
 
     async def _fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from gateway.providers.whatsmeow.store import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Surrounding:
+class ClientContext:
     """What all sessions of an engine share; `key_store` gives the URL of the library's database.
 
     In `folder` each instance has a file for its keys where they are not in that database.

@@ -8,34 +8,34 @@ from gateway.errors import DatabaseUnavailable, StartRefused
 from gateway.providers.whatsmeow.failures import sentence_of
 from gateway.providers.whatsmeow.process import Child, ChildGone, VerbFailed
 from gateway.providers.whatsmeow.settings import read_settings
-from gateway.sessions.provider import Surroundings
+from gateway.sessions.provider import ProviderContext
 
 _TIMEOUT_SECONDS = 30.0
 
 
-async def try_key_store(surroundings: Surroundings) -> str | None:
+async def try_key_store(provider_context: ProviderContext) -> str | None:
     """What opened, as a sentence; None where the keys are in files, or the library is missing.
 
     Raises:
         StartRefused: the store does not open; the message says why.
     """
-    settings = read_settings(surroundings.environment)
+    settings = read_settings(provider_context.environment)
     if settings.keys != "postgres" or find_spec("neonize") is None:
         return None
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
-            devices = await _open(surroundings, await surroundings.database_url())
+            devices = await _open(provider_context, await provider_context.database_url())
     except (ChildGone, VerbFailed, DatabaseUnavailable, OSError) as error:
         raise StartRefused(sentence_of(error)) from None
     return f"it opens, with the keys of {devices} linked devices"
 
 
-async def _open(surroundings: Surroundings, store: str) -> int:
-    folder = (surroundings.data_dir / "whatsmeow").absolute()
+async def _open(provider_context: ProviderContext, store: str) -> int:
+    folder = (provider_context.data_dir / "whatsmeow").absolute()
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    deadline = surroundings.clock.monotonic_seconds() + _TIMEOUT_SECONDS
-    child = await Child.start(surroundings.environment, folder, deadline=deadline)
+    deadline = provider_context.clock.monotonic_seconds() + _TIMEOUT_SECONDS
+    child = await Child.start(provider_context.environment, folder, deadline=deadline)
     try:
-        return len(await child.ask(secrets.token_hex(4), "open_store", store=store))
+        return len(await child.call(secrets.token_hex(4), "open_store", store=store))
     finally:
         await child.end()

@@ -14,7 +14,7 @@ from gateway.media.receiving import Received, Receiver
 from gateway.media.spooling import BadFile
 from gateway.observability.error_reports import report_error
 from gateway.sessions.events import ReceivedFile
-from gateway.sessions.inbound.about import FetchedFile
+from gateway.sessions.inbound.event_context import FetchedFile
 from gateway.sessions.provider import Session
 
 _ATTEMPTS = 3
@@ -70,7 +70,7 @@ class Files:
             return await self._receiver.keep(instance_id, file.source, file_name=file.file_name)
         with TemporaryDirectory(prefix="gateway-received-") as folder:
             path = Path(folder, "file")
-            await session.ask(ReadReceivedFile(reference=file.reference, path=path))
+            await session.execute(ReadReceivedFile(reference=file.reference, path=path))
             return await self._receiver.keep(
                 instance_id, partial(_pieces_of, path), file_name=file.file_name
             )

@@ -22,7 +22,7 @@ _GIVE_UP = query("inbox", "give_up_events")
 
 
 @dataclass(frozen=True, slots=True)
-class Unsettled:
+class PendingEvent:
     """An event that is kept and not told of yet."""
 
     event_id: str
@@ -84,12 +84,12 @@ class Inbox:
             _KEEP, {"instance_id": self._instance_id, "event_id": event_id, "body": Jsonb(body)}
         )
 
-    async def next(self, chat: str) -> Unsettled | None:
+    async def next(self, chat: str) -> PendingEvent | None:
         return await self.database.fetch_one(
-            Unsettled, _NEXT, instance_id=self._instance_id, chat=chat
+            PendingEvent, _NEXT, instance_id=self._instance_id, chat=chat
         )
 
-    async def settle(self, connection: AsyncConnection, event_id: str) -> bool:
+    async def process(self, connection: AsyncConnection, event_id: str) -> bool:
         """False where it is settled already."""
         rows = await fetch_all(
             connection, _Settled, _SETTLE, instance_id=self._instance_id, event_id=event_id
@@ -101,18 +101,18 @@ class Inbox:
             _NOTE_ERROR, instance_id=self._instance_id, event_id=event_id, error=error
         )
 
-    async def unsettled_chats(self) -> list[str]:
+    async def pending_chats(self) -> list[str]:
         """The chats that wait; what failed is tried again."""
         await self.database.execute(_RETRY, instance_id=self._instance_id)
         rows = await self.database.fetch_all(_Chat, _CHATS, instance_id=self._instance_id)
         return [row.chat for row in rows]
 
 
-async def forget_settled(database: Database, *, older_than_seconds: float, most: int) -> int:
+async def forget_settled(database: Database, *, older_than_seconds: float, max_count: int) -> int:
     """Removes events nobody will tell again; how many."""
-    return await database.execute(_FORGET, seconds=older_than_seconds, most=most)
+    return await database.execute(_FORGET, seconds=older_than_seconds, max_count=max_count)
 
 
-async def give_up(database: Database, *, older_than_seconds: float, most: int) -> int:
+async def give_up(database: Database, *, older_than_seconds: float, max_count: int) -> int:
     """Removes events at which we failed for so long; how many."""
-    return await database.execute(_GIVE_UP, seconds=older_than_seconds, most=most)
+    return await database.execute(_GIVE_UP, seconds=older_than_seconds, max_count=max_count)

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from psycopg import AsyncConnection, OperationalError, Rollback
 
-from gateway.bells import ringing
 from gateway.clock import Clock
 from gateway.contract.callbacks import CONNECTION_CHAT
 from gateway.database.pool import Database
@@ -26,12 +25,13 @@ from gateway.sessions.events import (
     event_from,
     stored_event,
 )
-from gateway.sessions.inbound.about import About, FetchedFile
+from gateway.sessions.inbound.chat_queues import Lines
+from gateway.sessions.inbound.event_context import EventContext, FetchedFile
 from gateway.sessions.inbound.files import Files
-from gateway.sessions.inbound.inbox import Inbox, Unsettled, forget_settled, give_up
-from gateway.sessions.inbound.lines import Lines
-from gateway.sessions.inbound.settling import settle
+from gateway.sessions.inbound.inbox import Inbox, PendingEvent, forget_settled, give_up
+from gateway.sessions.inbound.processing import process
 from gateway.sessions.provider import Delivery, Session
+from gateway.wakeups import waking
 from gateway.webhooks.outbox import Outbox
 
 _WAIT_FOR_RECORD_SECONDS = 10.0
@@ -39,7 +39,7 @@ _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 0.5
 _REMEMBERED_SECONDS = 2 * 86_400.0  # far longer than a provider takes to repeat itself
 _TRIED_SECONDS = 30 * 86_400.0  # an event at which every version of ours has failed
 _SWEEP_SECONDS = 60.0
-_MOST_AT_ONCE = 5_000
+_MAX_AT_ONCE = 5_000
 
 
 class Live(Protocol):
@@ -67,23 +67,23 @@ class Inbound:
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         """Forgets the names of events that nobody will tell again, and what is beyond us."""
-        bell = asyncio.Event()
-        async with ringing(bell, when=stopping):
+        wakeup = asyncio.Event()
+        async with waking(wakeup, when=stopping):
             while not stopping.is_set():
                 try:
                     await self.forget()
                 except DatabaseUnavailable as error:
                     logger.warning("inbox_waits_for_database", error=str(error))
-                await self.clock.wait(bell, _SWEEP_SECONDS)
+                await self.clock.wait(wakeup, _SWEEP_SECONDS)
 
     async def forget(self) -> None:
         """Raises DatabaseUnavailable."""
         while await forget_settled(
-            self.database, older_than_seconds=_REMEMBERED_SECONDS, most=_MOST_AT_ONCE
+            self.database, older_than_seconds=_REMEMBERED_SECONDS, max_count=_MAX_AT_ONCE
         ):
             pass
         while count := await give_up(
-            self.database, older_than_seconds=_TRIED_SECONDS, most=_MOST_AT_ONCE
+            self.database, older_than_seconds=_TRIED_SECONDS, max_count=_MAX_AT_ONCE
         ):
             logger.error("events_given_up", count=count)
 
@@ -95,7 +95,7 @@ class Intake:
         self._inbound, self._live = inbound, live
         self._own_phone: str | None = None
         self._inbox = Inbox(inbound.database, live.instance.id)
-        self.lines = Lines(self._inbox, self._settle_later, inbound.clock)
+        self.lines = Lines(self._inbox, self._process_later, inbound.clock)
 
     async def take(self, delivery: Delivery) -> None:
         """Returns once the event is committed, however long the database is away."""
@@ -142,7 +142,7 @@ class Intake:
             )
             if settles is None:
                 return
-            if settles and not await settle(self._about(connection, self._own_phone), event):
+            if settles and not await process(self._about(connection, self._own_phone), event):
                 await self._inbox.keep(connection, event_id, body)
                 settles = False
         if settles:
@@ -150,18 +150,18 @@ class Intake:
         else:
             self.lines.go_on(chat)
 
-    async def _settle_later(self, unsettled: Unsettled) -> bool:
-        event = event_from(unsettled.body)
+    async def _process_later(self, pending: PendingEvent) -> bool:
+        event = event_from(pending.body)
         files = await self._inbound.files.fetch(
             self._live.session, self._live.instance.id, files_of(event)
         )
         too_early = False
         async with self._inbound.database.transaction() as connection:
-            if not await self._inbox.settle(connection, unsettled.event_id):
+            if not await self._inbox.process(connection, pending.event_id):
                 return True
-            about = self._about(connection, unsettled.own_phone, files)
-            if not await settle(about, event) and (
-                unsettled.waited_seconds < _WAIT_FOR_RECORD_SECONDS
+            context = self._about(connection, pending.own_phone, files)
+            if not await process(context, event) and (
+                pending.waited_seconds < _WAIT_FOR_RECORD_SECONDS
             ):
                 too_early = True
                 raise Rollback  # ends the block, quietly
@@ -174,9 +174,9 @@ class Intake:
         connection: AsyncConnection,
         own_phone: str | None,
         files: dict[str, FetchedFile] | None = None,
-    ) -> About:
+    ) -> EventContext:
         live = self._live
-        return About(
+        return EventContext(
             connection, self._inbound.outbox, live.instance, live.epoch, own_phone, files or {}
         )
 

@@ -8,35 +8,37 @@ from gateway.contract.callbacks import WAITING, ReceivedCallback, without_nulls
 from gateway.contract.wire import is_group
 from gateway.history.received import Received, Referred, add_received, edit_content, find_referred
 from gateway.sessions.events import MessageReceived
-from gateway.sessions.inbound.about import About, FetchedFile, milliseconds
-from gateway.sessions.inbound.envelope import Parties, Scene, parties
+from gateway.sessions.inbound.event_context import EventContext, FetchedFile, milliseconds
+from gateway.sessions.inbound.participants import Participants, RawParticipants, participants
 
 Content = Mapping[str, Any]
 _REFERRING = frozenset({"reaction", "pinMessage", "eventResponse"})
 
 
-async def receive(about: About, event: MessageReceived) -> None:
-    received, callback = await to_keep(about, event)
+async def receive(context: EventContext, event: MessageReceived) -> None:
+    received, callback = await to_keep(context, event)
     # What the owner wrote on the phone is told only to those who asked for it.
-    is_told = about.instance.notify_sent_by_me or not event.from_me
+    is_told = context.instance.notify_sent_by_me or not event.from_me
     await add_received(
-        about.connection,
-        about.instance.id,
+        context.connection,
+        context.instance.id,
         received,
-        callback_id=about.outbox.new_id(),
+        callback_id=context.outbox.new_id(),
         callback=callback.body_with(received.content) if is_told else None,
     )
     if event.is_edit and callback.message_id:
         await edit_content(
-            about.connection, about.instance.id, callback.message_id, received.content
+            context.connection, context.instance.id, callback.message_id, received.content
         )
 
 
-async def to_keep(about: About, event: MessageReceived) -> tuple[Received, ReceivedCallback]:
+async def to_keep(
+    context: EventContext, event: MessageReceived
+) -> tuple[Received, ReceivedCallback]:
     """A message as it is kept, and the envelope of what callers are told of it."""
-    who = await parties(
-        about,
-        Scene(
+    who = await participants(
+        context,
+        RawParticipants(
             chat=event.chat,
             chat_lid=event.chat_lid,
             chat_name=event.chat_name,
@@ -47,9 +49,9 @@ async def to_keep(about: About, event: MessageReceived) -> tuple[Received, Recei
         ),
     )
     named = [i for i in (event.quoted_provider_id, event.refers_to) if i]
-    referred = await find_referred(about.connection, about.instance.id, named)
+    referred = await find_referred(context.connection, context.instance.id, named)
     quoted, subject = (referred.get(i or "") for i in (event.quoted_provider_id, event.refers_to))
-    content = completed(with_files(event.content, about.files), event, who, subject)
+    content = completed(with_files(event.content, context.files), event, who, subject)
     received = Received(
         message_id=event.provider_message_id,
         chat=who.chat,
@@ -61,24 +63,24 @@ async def to_keep(about: About, event: MessageReceived) -> tuple[Received, Recei
         content=content,
         provider_data=event.provider_data,
     )
-    return received, _envelope(about, event, who, quoted, subject)
+    return received, _envelope(context, event, who, quoted, subject)
 
 
 def _envelope(
-    about: About,
+    context: EventContext,
     event: MessageReceived,
-    who: Parties,
+    who: Participants,
     quoted: Referred | None,
     subject: Referred | None,
 ) -> ReceivedCallback:
     edited = subject.message_id if event.is_edit and subject else None
     return ReceivedCallback(
-        instance_id=about.instance.id,
+        instance_id=context.instance.id,
         momment=milliseconds(event.at),
         message_id=edited or event.provider_message_id,
         edit_message_id=event.provider_message_id if edited else None,
         phone=who.chat,
-        connected_phone=about.own_phone,
+        connected_phone=context.own_phone,
         chat_lid=who.chat_lid,
         chat_name=who.chat_name,
         photo=event.photo,
@@ -120,7 +122,7 @@ def with_files(content: Content, files: Mapping[str, FetchedFile]) -> Content:
 
 
 def completed(
-    content: Content, event: MessageReceived, who: Parties, subject: Referred | None
+    content: Content, event: MessageReceived, who: Participants, subject: Referred | None
 ) -> Content:
     """The content with what is known here alone: the message it speaks of, and who speaks."""
     own = content.get(event.kind)
@@ -130,7 +132,7 @@ def completed(
     return {**content, event.kind: {**spoken, **_spoken_of(event.kind, own, subject)}}
 
 
-def _speaker(event: MessageReceived, who: Parties) -> Content:
+def _speaker(event: MessageReceived, who: Participants) -> Content:
     match event.kind:
         case "reaction":
             return {"time": milliseconds(event.at), "reactionBy": who.sender.chat}

@@ -23,7 +23,7 @@ from gateway.sessions.events import (
     MessageAcknowledged,
     PresenceChanged,
 )
-from gateway.sessions.inbound.about import About, milliseconds
+from gateway.sessions.inbound.event_context import EventContext, milliseconds
 
 _NOTE_CONNECTION = query("sessions", "note_connection")
 _STATUS: Final[dict[Acknowledgement, MessageStatus]] = {
@@ -35,9 +35,9 @@ _STATUS: Final[dict[Acknowledgement, MessageStatus]] = {
 }
 
 
-async def note_connection(about: About, event: ConnectionChanged) -> None:
-    instance_id, momment = about.instance.id, milliseconds(event.at)
-    phone = event.phone or about.own_phone
+async def note_connection(context: EventContext, event: ConnectionChanged) -> None:
+    instance_id, momment = context.instance.id, milliseconds(event.at)
+    phone = event.phone or context.own_phone
     callback: Callback
     if event.state is ConnectionState.CONNECTED:
         kind = "ConnectedCallback"
@@ -50,26 +50,26 @@ async def note_connection(about: About, event: ConnectionChanged) -> None:
             error=event.reason or event.state.sentence,
             phone=phone,
         )
-    await about.connection.execute(
+    await context.connection.execute(
         _NOTE_CONNECTION,
         {
             "instance_id": instance_id,
-            "epoch": about.epoch,
+            "epoch": context.epoch,
             "state": event.state.value,
             "phone": event.phone,
             "reason": event.reason,
             "at": event.at,
             "chat": CONNECTION_CHAT,
             "type": kind,
-            "callback_id": about.outbox.new_id(),
+            "callback_id": context.outbox.new_id(),
             "callback": callback.body(),
         },
     )
 
 
-async def acknowledge(about: About, event: MessageAcknowledged) -> bool:
+async def acknowledge(context: EventContext, event: MessageAcknowledged) -> bool:
     """False where the receipt has overtaken the record of a message it names."""
-    connection, instance_id = about.connection, about.instance.id
+    connection, instance_id = context.connection, context.instance.id
     in_group = is_group(event.chat)
     told = [person(event.chat, event.chat_lid)] if not in_group else []
     told += [person(event.by, event.by_lid)] if in_group and event.by else []
@@ -102,24 +102,24 @@ async def acknowledge(about: About, event: MessageAcknowledged) -> bool:
         participant_phone=by.chat if by else None,
         participant_lid=by.lid if by else None,
     )
-    await about.outbox.tell_within(connection, instance_id, chat, callback.type, callback.body())
+    await context.outbox.tell_within(connection, instance_id, chat, callback.type, callback.body())
     return settled
 
 
-async def tell_presence(about: About, event: PresenceChanged) -> None:
+async def tell_presence(context: EventContext, event: PresenceChanged) -> None:
     chat, chat_lid = event.chat, event.chat_lid
     if not is_group(chat):
         (who,) = await recognise(
-            about.connection, about.instance.id, [person(event.chat, event.chat_lid)]
+            context.connection, context.instance.id, [person(event.chat, event.chat_lid)]
         )
         chat, chat_lid = who.chat or chat, who.lid
     callback = PresenceChatCallback(
-        instance_id=about.instance.id,
+        instance_id=context.instance.id,
         phone=chat,
         status=cast("Presence", event.status.upper()),
         last_seen=milliseconds(event.last_seen) if event.last_seen else None,
         chat_lid=chat_lid,
     )
-    await about.outbox.tell_within(
-        about.connection, about.instance.id, chat, callback.type, callback.body()
+    await context.outbox.tell_within(
+        context.connection, context.instance.id, chat, callback.type, callback.body()
     )

@@ -77,7 +77,7 @@ def test_what_the_instance_is_refused_costs_the_account_nothing(clock: HandClock
 
 
 def test_only_so_many_buckets_are_kept() -> None:
-    buckets = Buckets(Rate(1.0, 1), most=2)
+    buckets = Buckets(Rate(1.0, 1), max_count=2)
     for name in ("one", "two", "three"):
         buckets.seconds_until_token(name, 0.0)
         buckets.take(name)

@@ -52,7 +52,7 @@ async def test_a_name_is_resolved_once_and_kept_for_the_server(
     asked = names(monkeypatch, "127.0.0.1")
 
     fetched = await fetcher.fetch(
-        f"http://files.example:{far.port}/x", tmp_path / "file", most_bytes=10
+        f"http://files.example:{far.port}/x", tmp_path / "file", max_bytes=10
     )
 
     assert (fetched.file.path.read_bytes(), fetched.declared_type) == (b"hello", "text/plain")
@@ -77,7 +77,7 @@ async def test_a_name_that_leads_inside_is_not_visited(
     names(monkeypatch, "93.184.216.34", address)
 
     with pytest.raises(BadFile, match="not public"):
-        await fetcher.fetch("http://files.example/x", tmp_path / "file", most_bytes=10)
+        await fetcher.fetch("http://files.example/x", tmp_path / "file", max_bytes=10)
 
 
 async def test_an_environments_proxy_is_not_used(
@@ -87,7 +87,7 @@ async def test_an_environments_proxy_is_not_used(
     fetcher = Fetcher(LOOPBACK, timeout_seconds=PATIENCE_SECONDS)
 
     fetched = await fetcher.fetch(
-        far.put("/x", media.file(b"direct")), tmp_path / "file", most_bytes=10
+        far.put("/x", media.file(b"direct")), tmp_path / "file", max_bytes=10
     )
 
     assert fetched.file.size_bytes == 6
@@ -109,7 +109,7 @@ async def test_what_will_never_be_right_is_told(
     far: FarServer, fetcher: Fetcher, tmp_path: Path, answer: media.Answer, wrong: str
 ) -> None:
     with pytest.raises(BadFile, match=wrong):
-        await fetcher.fetch(far.put("/x", answer), tmp_path / "file", most_bytes=10)
+        await fetcher.fetch(far.put("/x", answer), tmp_path / "file", max_bytes=10)
 
     assert not (tmp_path / "file").exists()
 
@@ -120,7 +120,7 @@ async def test_trouble_of_the_far_server_may_pass(
 ) -> None:
     with pytest.raises(TryAgainLater):
         await fetcher.fetch(
-            far.put("/x", answer), tmp_path / "file", most_bytes=10_000, timeout_seconds=0.5
+            far.put("/x", answer), tmp_path / "file", max_bytes=10_000, timeout_seconds=0.5
         )
 
     assert not (tmp_path / "file").exists()

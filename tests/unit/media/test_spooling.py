@@ -8,8 +8,8 @@ import pytest
 from gateway.media.spooling import BadFile, Base64File, Spool, Spooled, SpoolFile
 
 
-def decoded(tmp_path: Path, *pieces: bytes, most_bytes: int | None = None) -> Spooled:
-    with SpoolFile(tmp_path / "file", most_bytes=most_bytes) as file:
+def decoded(tmp_path: Path, *pieces: bytes, max_bytes: int | None = None) -> Spooled:
+    with SpoolFile(tmp_path / "file", max_bytes=max_bytes) as file:
         base64_file = Base64File(file)
         for piece in pieces:
             base64_file.feed(piece)
@@ -56,7 +56,7 @@ def test_what_is_not_base64_leaves_nothing_behind(
 
 def test_a_file_is_given_up_as_soon_as_it_is_too_large(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="is larger than 1 MiB"):
-        decoded(tmp_path, b"QUJD" * 400_000, most_bytes=1024 * 1024)
+        decoded(tmp_path, b"QUJD" * 400_000, max_bytes=1024 * 1024)
 
     assert not list(tmp_path.iterdir())
 

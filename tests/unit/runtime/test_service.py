@@ -8,7 +8,7 @@ import pytest
 
 from gateway.errors import StartRefused
 from gateway.runtime.service import run_service
-from gateway.runtime.stages import Stages
+from gateway.runtime.supervisor import Supervisor
 from gateway.runtime.wiring import Gateway
 
 SOURCE = Path(__file__).parents[3] / "gateway"
@@ -20,7 +20,7 @@ class Failing:
     def __init__(self, *errors: Exception) -> None:
         self._errors = errors
 
-    async def start(self, _stages: Stages) -> None:
+    async def start(self, _running: Supervisor) -> None:
         raise ExceptionGroup("several", self._errors)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 from gateway.contract.send import Priority
-from gateway.send_queue.claim import Claimed, Line
+from gateway.send_queue.claim import ClaimCursor, Claimed
 
 HIGH, NORMAL, BULK = Priority
 
@@ -31,7 +31,7 @@ def claimed(lane: Priority, position: int = 1, *, reordered: int = 0) -> Claimed
     )
 
 
-def serve(line: Line, times: int, lanes_with_work: Collection[Priority]) -> list[Priority]:
+def serve(line: ClaimCursor, times: int, lanes_with_work: Collection[Priority]) -> list[Priority]:
     """What leaves, as the claim does it: the first lane in order that has work."""
     left = []
     for _ in range(times):
@@ -42,17 +42,17 @@ def serve(line: Line, times: int, lanes_with_work: Collection[Priority]) -> list
 
 
 def test_a_new_line_tries_its_lanes_by_priority() -> None:
-    assert Line("I", 1).lanes() == [HIGH, NORMAL, BULK]
+    assert ClaimCursor("I", 1).lanes() == [HIGH, NORMAL, BULK]
 
 
 def test_busy_lanes_are_served_4_to_2_to_1() -> None:
-    left = serve(Line("I", 1), 700, list(Priority))
+    left = serve(ClaimCursor("I", 1), 700, list(Priority))
 
     assert Counter(left) == {HIGH: 400, NORMAL: 200, BULK: 100}
 
 
 def test_every_seven_in_a_row_hold_one_of_the_lowest_lane() -> None:
-    left = serve(Line("I", 1), 70, list(Priority))
+    left = serve(ClaimCursor("I", 1), 70, list(Priority))
 
     for start in range(63):
         assert 3 <= left[start : start + 7].count(HIGH) <= 5
@@ -60,16 +60,16 @@ def test_every_seven_in_a_row_hold_one_of_the_lowest_lane() -> None:
 
 
 def test_two_busy_lanes_share_by_their_weights() -> None:
-    assert Counter(serve(Line("I", 1), 60, [NORMAL, BULK])) == {NORMAL: 40, BULK: 20}
-    assert Counter(serve(Line("I", 1), 50, [HIGH, BULK])) == {HIGH: 40, BULK: 10}
+    assert Counter(serve(ClaimCursor("I", 1), 60, [NORMAL, BULK])) == {NORMAL: 40, BULK: 20}
+    assert Counter(serve(ClaimCursor("I", 1), 50, [HIGH, BULK])) == {HIGH: 40, BULK: 10}
 
 
 def test_a_lane_alone_gets_everything() -> None:
-    assert set(serve(Line("I", 1), 20, [BULK])) == {BULK}
+    assert set(serve(ClaimCursor("I", 1), 20, [BULK])) == {BULK}
 
 
 def test_a_lane_that_was_empty_saves_nothing_up_for_a_burst() -> None:
-    line = Line("I", 1)
+    line = ClaimCursor("I", 1)
     serve(line, 1_000, [HIGH])
 
     left = serve(line, 14, list(Priority))
@@ -79,7 +79,7 @@ def test_a_lane_that_was_empty_saves_nothing_up_for_a_burst() -> None:
 
 
 def test_a_lane_that_worked_alone_owes_nothing_afterwards() -> None:
-    line = Line("I", 1)
+    line = ClaimCursor("I", 1)
     serve(line, 1_000, [BULK])
 
     left = serve(line, 14, list(Priority))
@@ -90,21 +90,25 @@ def test_a_lane_that_worked_alone_owes_nothing_afterwards() -> None:
 
 
 def test_the_place_reached_in_each_lane_is_remembered() -> None:
-    line = Line("I", 1)
+    line = ClaimCursor("I", 1)
 
     line.remember(claimed(HIGH, 7))
     line.remember(claimed(BULK, 3))
     line.remember(claimed(HIGH, 9))
 
-    assert line.claimed_up_to == {HIGH: 9, NORMAL: Line("I", 1).claimed_up_to[NORMAL], BULK: 3}
+    assert line.claimed_up_to == {
+        HIGH: 9,
+        NORMAL: ClaimCursor("I", 1).claimed_up_to[NORMAL],
+        BULK: 3,
+    }
 
 
 def test_a_reordered_line_is_read_from_its_beginning_again() -> None:
-    line = Line("I", 1)
+    line = ClaimCursor("I", 1)
     line.remember(claimed(HIGH, 7))
     line.remember(claimed(BULK, 3))
 
     line.remember(claimed(HIGH, 2, reordered=1))
 
     assert line.reordered == 1
-    assert line.claimed_up_to == Line("I", 1).claimed_up_to | {HIGH: 2}
+    assert line.claimed_up_to == ClaimCursor("I", 1).claimed_up_to | {HIGH: 2}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.instances.store import Instance
-from gateway.send_queue.pacing import Backoff, Pace, Tempo, pause_before
+from gateway.send_queue.pacing import Backoff, Pace, SendPolicy, pause_before
 
 
 def instance(**columns: Any) -> Instance:
@@ -97,6 +97,9 @@ def test_a_new_number_comes_up_to_its_daily_limit_in_equal_steps(
     young = instance(created_at=begun, daily_limit=limit, warm_up_days=warm_up_days)
     again = instance(warm_up_from=begun, daily_limit=limit, warm_up_days=warm_up_days)
 
-    assert Tempo(Pace(1, 3)).limit_of(young, now) == today
-    assert Tempo(Pace(1, 3)).limit_of(again, now) == today
-    assert Tempo(Pace(1, 3), limit, warm_up_days).limit_of(instance(created_at=begun), now) == today
+    assert SendPolicy(Pace(1, 3)).limit_of(young, now) == today
+    assert SendPolicy(Pace(1, 3)).limit_of(again, now) == today
+    assert (
+        SendPolicy(Pace(1, 3), limit, warm_up_days).limit_of(instance(created_at=begun), now)
+        == today
+    )

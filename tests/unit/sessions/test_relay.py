@@ -13,7 +13,7 @@ from gateway.contract.documents.surface import shown_answer, surface
 from gateway.contract.instances import PhoneCode, ReadDevice, ReadPhoneCode, ReadQrImage
 from gateway.contract.operation import Operation, Picture
 from gateway.errors import Conflict, GatewayError, NotConnected, QueueFull
-from gateway.sessions.relay import Call, RelayDesk, error_of, read_answer, write_answer
+from gateway.sessions.relay import Call, RelayReceiver, error_of, read_answer, write_answer
 
 NOW = 1_800_000_000
 SECRET, EARLIER = "the secret of the cluster", "the secret before it"
@@ -31,7 +31,7 @@ class Asked(list[Operation[Any]]):
 
     answer: object = PhoneCode(code="ABCD")
 
-    async def ask(self, _instance_id: str, operation: Operation[Any]) -> object:
+    async def execute(self, _instance_id: str, operation: Operation[Any]) -> object:
         self.append(operation)
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -42,10 +42,12 @@ async def relayed(
     call: Call, session: Asked | None = None, headers: Mapping[str, str] | None = None
 ) -> tuple[int, bytes]:
     session = Asked() if session is None else session
-    desk = RelayDesk("b", (SECRET, EARLIER), {"one": 7}.get, lambda: NOW + 5.0, session.ask)
+    context = RelayReceiver(
+        "b", (SECRET, EARLIER), {"one": 7}.get, lambda: NOW + 5.0, session.execute
+    )
     _, _, instance_id, kind = call.path.split("/")
     signed = {name.lower(): value for name, value in call.headers(SECRET).items()}
-    return await desk.answer(instance_id, kind, signed | dict(headers or {}), call.body)
+    return await context.answer(instance_id, kind, signed | dict(headers or {}), call.body)
 
 
 async def test_the_session_is_asked_what_the_other_node_was_asked() -> None:

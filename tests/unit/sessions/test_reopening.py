@@ -21,7 +21,14 @@ from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Standing
 from gateway.sessions.node_lock import NodeLock
 from gateway.sessions.opening import Opener
-from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, Result, Seat
+from gateway.sessions.provider import (
+    Attempt,
+    ConnectionChanged,
+    Delivery,
+    Receipt,
+    Result,
+    SessionSpec,
+)
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,7 +84,7 @@ class Opened:
     async def send(self, message: Send, attempt: Attempt) -> Receipt:
         raise NotImplementedError
 
-    async def ask(self, operation: Operation[Result]) -> Result:
+    async def execute(self, operation: Operation[Result]) -> Result:
         raise NotImplementedError
 
     async def events(self) -> AsyncIterator[Delivery]:
@@ -97,12 +104,12 @@ class Engine:
         self.changed = asyncio.Event()
 
     @asynccontextmanager
-    async def open_session(self, seat: Seat) -> AsyncIterator[Opened]:
+    async def open_session(self, spec: SessionSpec) -> AsyncIterator[Opened]:
         self.changed.set()
         if self.refusals:
             self.refusals -= 1
             raise ConnectionError("no way")
-        session = Opened(seat.proxy)
+        session = Opened(spec.proxy)
         self.openings.append(session)
         self.open_now += 1
         self.most_at_once = max(self.most_at_once, self.open_now)
@@ -276,13 +283,13 @@ async def test_a_new_proxy_opens_the_session_anew_once_the_message_under_way_is_
 ) -> None:
     changes = stage.keeper.connected.watch()
     stage.engine.openings[0].tell("a")
-    await changes.bell.wait()
+    await changes.wakeup.wait()
     changes.take()
     live = stage.keeper.connected.get("one")
     assert live
     with live.in_use():
         stage.change_proxy("sealed")
-        await changes.bell.wait()  # given no more messages
+        await changes.wakeup.wait()  # given no more messages
         assert "one" not in stage.keeper.connected
         assert len(stage.engine.openings) == 1
     await stage.engine.changed.wait()

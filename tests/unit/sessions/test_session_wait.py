@@ -10,11 +10,11 @@ import pytest
 from gateway.clock import Clock
 from gateway.contract.instances import QrCode, ReadDevice, ReadPhoneCode, ReadQrCode
 from gateway.contract.operation import Operation
-from gateway.sessions.ask import Asker
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Lease
 from gateway.sessions.opening import Held
 from gateway.sessions.relay import NotOpen, Relay
+from gateway.sessions.router import SessionRouter
 
 SHOWN = QrCode(value="code", qr_code="code")
 
@@ -26,7 +26,7 @@ class Relayed:
         self.asked = asyncio.Event()
         self.has_session = False
 
-    async def ask(self, _instance_id: str, _operation: Operation[Any]) -> QrCode:
+    async def execute(self, _instance_id: str, _operation: Operation[Any]) -> QrCode:
         self.asked.set()
         if not self.has_session:
             raise NotOpen
@@ -34,7 +34,7 @@ class Relayed:
 
 
 class Session:
-    async def ask(self, _operation: Operation[Any]) -> QrCode:
+    async def execute(self, _operation: Operation[Any]) -> QrCode:
         return SHOWN
 
 
@@ -69,7 +69,7 @@ class Node:
         )
         self.announce = cast("Callable[[str], None]", opener.after_opening)
         self.relay = Relayed()
-        self.asker = Asker(self.keeper, cast("Relay", self.relay), clock)
+        self.router = SessionRouter(self.keeper, cast("Relay", self.relay), clock)
 
     def hold(self) -> Held:
         held = self.keeper._held["one"] = Held(Lease("one", 1))
@@ -79,9 +79,9 @@ class Node:
         held.live = cast("Any", SimpleNamespace(session=Session()))
         self.announce("one")
 
-    async def ask(self, operation: Operation[Any], *, wanted: bool = True) -> Any:
+    async def execute(self, operation: Operation[Any], *, wanted: bool = True) -> Any:
         instance = SimpleNamespace(id="one", wanted=wanted, provider="fake")
-        return await self.asker.ask(cast("Any", instance), operation)
+        return await self.router.execute(cast("Any", instance), operation)
 
 
 @pytest.mark.parametrize("operation", [ReadQrCode(), ReadPhoneCode(phone="5511999999999")])
@@ -89,7 +89,7 @@ async def test_a_code_is_given_once_the_session_opens(operation: Operation[Any])
     node = Node(Clock())
     async with asyncio.timeout(10):
         held = node.hold()
-        asking = [asyncio.create_task(node.ask(operation)) for _ in range(2)]
+        asking = [asyncio.create_task(node.execute(operation)) for _ in range(2)]
         await asyncio.sleep(0)
         node.open(held)
         assert await asyncio.gather(*asking) == [SHOWN, SHOWN]
@@ -98,7 +98,7 @@ async def test_a_code_is_given_once_the_session_opens(operation: Operation[Any])
 async def test_a_code_is_given_once_the_lease_is_taken_here() -> None:
     node = Node(Clock())
     async with asyncio.timeout(10):
-        asking = asyncio.create_task(node.ask(ReadQrCode()))
+        asking = asyncio.create_task(node.execute(ReadQrCode()))
         await node.relay.asked.wait()
         node.open(node.hold())
         assert await asking == SHOWN
@@ -106,7 +106,7 @@ async def test_a_code_is_given_once_the_lease_is_taken_here() -> None:
 
 async def test_a_code_is_given_once_another_node_has_the_session() -> None:
     node = Node(RunsOut())
-    asking = asyncio.create_task(node.ask(ReadQrCode()))
+    asking = asyncio.create_task(node.execute(ReadQrCode()))
     await node.relay.asked.wait()
     node.relay.has_session = True
     assert await asking == SHOWN
@@ -118,13 +118,13 @@ async def test_a_session_that_does_not_open_is_not_waited_for_forever(*, held: b
     if held:
         node.hold()
     with pytest.raises(NotOpen):
-        await node.ask(ReadQrCode())
+        await node.execute(ReadQrCode())
 
 
 async def test_other_operations_and_unwanted_instances_are_refused_at_once() -> None:
     node = Node(clock := RunsOut())
     with pytest.raises(NotOpen):
-        await node.ask(ReadDevice())
+        await node.execute(ReadDevice())
     with pytest.raises(NotOpen):
-        await node.ask(ReadQrCode(), wanted=False)
+        await node.execute(ReadQrCode(), wanted=False)
     assert clock.seconds == 0

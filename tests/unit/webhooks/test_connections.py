@@ -61,12 +61,12 @@ class Time:
 
 @asynccontextmanager
 async def connections(
-    *, keep_idle_seconds: float = 60.0, most_idle: int = 512, seconds: Time | None = None
+    *, keep_idle_seconds: float = 60.0, max_idle: int = 512, seconds: Time | None = None
 ) -> AsyncIterator[Connections]:
     made = Connections(
         httpcore.AnyIOBackend(),
         keep_idle_seconds=keep_idle_seconds,
-        most_idle=most_idle,
+        max_idle=max_idle,
         seconds=seconds or Time(),
     )
     try:
@@ -79,14 +79,14 @@ def request_to(receiver: Receiver) -> httpcore.Request:
     return httpcore.Request("GET", f"http://127.0.0.1:{receiver.port}/", headers={"Host": "x"})
 
 
-async def ask(through: Connections, receiver: Receiver, *, fresh: bool = False) -> bytes:
+async def execute(through: Connections, receiver: Receiver, *, fresh: bool = False) -> bytes:
     async with through.answer(request_to(receiver), fresh=fresh) as response:
         return b"".join([chunk async for chunk in response.aiter_stream()])
 
 
 async def test_one_connection_carries_one_request_after_another(receiver: Receiver) -> None:
     async with connections() as through:
-        assert [await ask(through, receiver) for _ in range(3)] == [b"ok"] * 3
+        assert [await execute(through, receiver) for _ in range(3)] == [b"ok"] * 3
 
     assert receiver.accepted == 1
     await receiver.ended.acquire()  # closed with the rest
@@ -95,12 +95,12 @@ async def test_one_connection_carries_one_request_after_another(receiver: Receiv
 async def test_requests_at_the_same_time_have_connections_of_their_own(receiver: Receiver) -> None:
     receiver.answering.clear()
     async with connections() as through:
-        asking = [asyncio.create_task(ask(through, receiver)) for _ in range(3)]
+        asking = [asyncio.create_task(execute(through, receiver)) for _ in range(3)]
         for _ in asking:
             await receiver.asked.acquire()
         receiver.answering.set()
         await asyncio.gather(*asking)
-        await asyncio.gather(*(ask(through, receiver) for _ in range(3)))
+        await asyncio.gather(*(execute(through, receiver) for _ in range(3)))
 
     assert receiver.accepted == 3
 
@@ -108,17 +108,17 @@ async def test_requests_at_the_same_time_have_connections_of_their_own(receiver:
 async def test_one_the_server_closed_meanwhile_is_not_used_again(receiver: Receiver) -> None:
     receiver.hanging_up = True
     async with connections() as through:
-        await ask(through, receiver)
+        await execute(through, receiver)
         await receiver.ended.acquire()
-        assert await ask(through, receiver) == b"ok"
+        assert await execute(through, receiver) == b"ok"
 
     assert receiver.accepted == 2
 
 
 async def test_a_fresh_one_is_made_though_another_waits(receiver: Receiver) -> None:
     async with connections() as through:
-        await ask(through, receiver)
-        await ask(through, receiver, fresh=True)
+        await execute(through, receiver)
+        await execute(through, receiver, fresh=True)
 
     assert receiver.accepted == 2
 
@@ -126,9 +126,9 @@ async def test_a_fresh_one_is_made_though_another_waits(receiver: Receiver) -> N
 async def test_those_that_waited_too_long_are_closed(receiver: Receiver) -> None:
     seconds = Time()
     async with connections(keep_idle_seconds=0.0, seconds=seconds) as through:
-        await ask(through, receiver)
+        await execute(through, receiver)
         seconds.now = 2.0
-        await ask(through, receiver)
+        await execute(through, receiver)
         await receiver.ended.acquire()
 
     assert receiver.accepted == 2
@@ -137,14 +137,14 @@ async def test_those_that_waited_too_long_are_closed(receiver: Receiver) -> None
 async def test_no_more_wait_than_may(receiver: Receiver) -> None:
     receiver.answering.clear()
     seconds = Time(-1.0)
-    async with connections(most_idle=1, seconds=seconds) as through:
-        asking = [asyncio.create_task(ask(through, receiver)) for _ in range(3)]
+    async with connections(max_idle=1, seconds=seconds) as through:
+        asking = [asyncio.create_task(execute(through, receiver)) for _ in range(3)]
         for _ in asking:
             await receiver.asked.acquire()
         receiver.answering.set()
         await asyncio.gather(*asking)
         seconds.now = 1.0
-        await ask(through, receiver)
+        await execute(through, receiver)
         await receiver.ended.acquire()
         await receiver.ended.acquire()
 
@@ -154,14 +154,14 @@ async def test_no_more_wait_than_may(receiver: Receiver) -> None:
 async def test_a_request_given_up_takes_its_connection_with_it(receiver: Receiver) -> None:
     receiver.answering.clear()
     async with connections() as through:
-        asking = asyncio.create_task(ask(through, receiver))
+        asking = asyncio.create_task(execute(through, receiver))
         await receiver.asked.acquire()
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking
         receiver.answering.set()
         await receiver.ended.acquire()
-        assert await ask(through, receiver) == b"ok"
+        assert await execute(through, receiver) == b"ok"
 
     assert receiver.accepted == 2
 
@@ -172,4 +172,4 @@ async def test_a_server_that_is_not_there_leaves_nothing_behind(receiver: Receiv
         with pytest.raises(httpcore.ConnectError):
             async with through.answer(nowhere):
                 pass
-        assert await ask(through, receiver) == b"ok"
+        assert await execute(through, receiver) == b"ok"

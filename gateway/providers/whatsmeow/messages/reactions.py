@@ -3,7 +3,7 @@
 import time
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.messages.acting_on_messages import ForwardMessage, PinMessage
+from gateway.contract.messages.message_actions import ForwardMessage, PinMessage
 from gateway.contract.messages.reactions import Reaction
 from gateway.providers.whatsmeow.messages.parts import content_of, key_of, known
 from gateway.providers.whatsmeow.session import Fields, Outgoing

@@ -34,11 +34,11 @@ _VERBS: dict[type[LinkOperation], str] = {LinkGroups: "link_group", UnlinkGroups
 
 
 @operations.handles(CreateCommunity)
-async def create(session: WhatsmeowSession, asked: CreateCommunity) -> CommunityCreated:
-    made = await session.call("create_group", name=asked.name, people=[], community=True)
+async def create(session: WhatsmeowSession, operation: CreateCommunity) -> CommunityCreated:
+    made = await session.call("create_group", name=operation.name, people=[], community=True)
     jid = text_of(made["JID"]) or ""
-    if asked.description:
-        await session.call("describe_group", jid=jid, text=asked.description)
+    if operation.description:
+        await session.call("describe_group", jid=jid, text=operation.description)
     return CommunityCreated(id=jid.partition("@")[0], sub_groups=await _sub_groups(session, jid))
 
 
@@ -53,40 +53,40 @@ async def list_all(
 
 
 @operations.handles(LinkOperation)
-async def link(session: WhatsmeowSession, asked: LinkOperation) -> Linked:
-    parent, errors = _jid(asked.community_id), []
-    for phone in asked.groups_phones:
+async def link(session: WhatsmeowSession, operation: LinkOperation) -> Linked:
+    parent, errors = _jid(operation.community_id), []
+    for phone in operation.groups_phones:
         try:
-            await session.call(_VERBS[type(asked)], parent=parent, child=jid_of(phone))
+            await session.call(_VERBS[type(operation)], parent=parent, child=jid_of(phone))
         except VerbFailed as error:
             errors.append(f"{phone}: {error.text}")
     return Linked(success=not errors, errors=tuple(errors) or None)
 
 
 @operations.handles(ReadCommunity)
-async def read(session: WhatsmeowSession, asked: ReadCommunity) -> CommunityMetadata:
-    jid = _jid(asked.community_id)
+async def read(session: WhatsmeowSession, operation: ReadCommunity) -> CommunityMetadata:
+    jid = _jid(operation.community_id)
     community = await session.call("group", jid=jid)
     return CommunityMetadata(
         name=subject_of(community),
-        id=asked.community_id,
+        id=operation.community_id,
         description=community.get("GroupTopic", {}).get("Topic", ""),
         sub_groups=await _sub_groups(session, jid),
     )
 
 
 @operations.handles(DescribeCommunity)
-async def describe(session: WhatsmeowSession, asked: DescribeCommunity) -> Value:
+async def describe(session: WhatsmeowSession, operation: DescribeCommunity) -> Value:
     await session.call(
-        "describe_group", jid=_jid(asked.community_id), text=asked.community_description
+        "describe_group", jid=_jid(operation.community_id), text=operation.community_description
     )
     return Value()
 
 
 @operations.handles(SetCommunityPhoto)
-async def set_photo(session: WhatsmeowSession, asked: SetCommunityPhoto) -> Value:
-    jpeg = await session.picture(asked.community_photo)
-    await session.call("set_group_picture", jid=_jid(asked.community_id), jpeg=jpeg)
+async def set_photo(session: WhatsmeowSession, operation: SetCommunityPhoto) -> Value:
+    jpeg = await session.picture(operation.community_photo)
+    await session.call("set_group_picture", jid=_jid(operation.community_id), jpeg=jpeg)
     return Value()
 
 

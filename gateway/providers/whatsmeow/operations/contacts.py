@@ -23,10 +23,10 @@ _HOURS = {"24_HOURS": 24, "7_DAYS": 7 * 24, "90_DAYS": 90 * 24, "OFF": 0}
 
 
 @operations.handles(LookUpPhones)
-async def look_up(session: WhatsmeowSession, asked: LookUpPhones) -> dict[str, str | None]:
-    found = await session.call("look_up", phones=[f"+{phone}" for phone in asked.phones])
+async def look_up(session: WhatsmeowSession, operation: LookUpPhones) -> dict[str, str | None]:
+    found = await session.call("look_up", phones=[f"+{phone}" for phone in operation.phones])
     there = [answer["JID"]["User"] for answer in found if answer.get("IsIn")]
-    if isinstance(asked, LookUpNumber):  # for many it would be a question each
+    if isinstance(operation, LookUpNumber):  # for many it would be a question each
         for phone in there:
             await session.call("user", jid=jid_of(phone))
     return {phone: await _lid(session, phone) for phone in there}
@@ -41,9 +41,9 @@ async def _lid(session: WhatsmeowSession, phone: str) -> str | None:
 
 
 @operations.handles(LookAtProfile)
-async def look_at(session: WhatsmeowSession, asked: LookAtProfile) -> Profile:
+async def look_at(session: WhatsmeowSession, operation: LookAtProfile) -> Profile:
     """What is hidden from us is absent."""
-    jid, about = jid_of(asked.phone), None
+    jid, about = jid_of(operation.phone), None
     if not jid.endswith("@g.us"):
         users = await session.call("user", jid=jid)
         about = users[0].get("UserInfo", {}).get("Status") if users else None
@@ -55,26 +55,26 @@ async def look_at(session: WhatsmeowSession, asked: LookAtProfile) -> Profile:
 
 
 @operations.handles(ModifyBlocked)
-async def modify_blocked(session: WhatsmeowSession, asked: ModifyBlocked) -> Value:
-    await session.call("block", jid=jid_of(asked.phone), action=asked.action)
+async def modify_blocked(session: WhatsmeowSession, operation: ModifyBlocked) -> Value:
+    await session.call("block", jid=jid_of(operation.phone), action=operation.action)
     return Value()
 
 
 @operations.handles(SetChatExpiration)
-async def set_expiration(session: WhatsmeowSession, asked: SetChatExpiration) -> Value:
-    nanoseconds = _HOURS[asked.chat_expiration] * _NANOSECONDS_PER_HOUR
-    await session.call("expire", jid=jid_of(asked.phone), nanoseconds=nanoseconds)
+async def set_expiration(session: WhatsmeowSession, operation: SetChatExpiration) -> Value:
+    nanoseconds = _HOURS[operation.chat_expiration] * _NANOSECONDS_PER_HOUR
+    await session.call("expire", jid=jid_of(operation.phone), nanoseconds=nanoseconds)
     return Value()
 
 
 @operations.handles(TouchChat)
-async def touch(session: WhatsmeowSession, asked: TouchChat) -> Value:
+async def touch(session: WhatsmeowSession, operation: TouchChat) -> Value:
     """Reading alone: the library sends every other change of a chat to no collection."""
-    if asked.action != "read":
+    if operation.action != "read":
         raise NotSupported
     by_sender: dict[str, list[str]] = {}
-    for message in asked.unread:
-        by_sender.setdefault(jid_of(message.sender or asked.phone), []).append(message.id)
+    for message in operation.unread:
+        by_sender.setdefault(jid_of(message.sender or operation.phone), []).append(message.id)
     for sender, ids in by_sender.items():
-        await session.call("mark_read", ids=ids, chat=jid_of(asked.phone), sender=sender)
+        await session.call("mark_read", ids=ids, chat=jid_of(operation.phone), sender=sender)
     return Value()

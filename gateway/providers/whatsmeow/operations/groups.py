@@ -61,41 +61,43 @@ async def list_joined(
 
 
 @operations.handles(CreateGroup)
-async def create(session: WhatsmeowSession, asked: CreateGroup) -> GroupCreated:
-    people = [jid_of(phone) for phone in asked.phones]
-    group = await session.call("create_group", name=asked.group_name, people=people)
+async def create(session: WhatsmeowSession, operation: CreateGroup) -> GroupCreated:
+    people = [jid_of(phone) for phone in operation.phones]
+    group = await session.call("create_group", name=operation.group_name, people=people)
     link = await session.call("group_link", jid=text_of(group["JID"]), renew=False)
     return GroupCreated(phone=id_of(group), invitation_link=link)
 
 
 @operations.handles(RenameGroup)
-async def rename(session: WhatsmeowSession, asked: RenameGroup) -> Value:
-    await session.call("rename_group", jid=jid_of(asked.group_id), name=asked.group_name)
+async def rename(session: WhatsmeowSession, operation: RenameGroup) -> Value:
+    await session.call("rename_group", jid=jid_of(operation.group_id), name=operation.group_name)
     return Value()
 
 
 @operations.handles(SetGroupPhoto)
-async def set_photo(session: WhatsmeowSession, asked: SetGroupPhoto) -> Value:
-    jpeg = await session.picture(asked.group_photo)
-    await session.call("set_group_picture", jid=jid_of(asked.group_id), jpeg=jpeg)
+async def set_photo(session: WhatsmeowSession, operation: SetGroupPhoto) -> Value:
+    jpeg = await session.picture(operation.group_photo)
+    await session.call("set_group_picture", jid=jid_of(operation.group_id), jpeg=jpeg)
     return Value()
 
 
 @operations.handles(DescribeGroup)
-async def describe(session: WhatsmeowSession, asked: DescribeGroup) -> Value:
-    await session.call("describe_group", jid=jid_of(asked.group_id), text=asked.group_description)
+async def describe(session: WhatsmeowSession, operation: DescribeGroup) -> Value:
+    await session.call(
+        "describe_group", jid=jid_of(operation.group_id), text=operation.group_description
+    )
     return Value()
 
 
 @operations.handles(SetGroupRules)
-async def set_rules(session: WhatsmeowSession, asked: SetGroupRules) -> Value:
-    if asked.require_admin_approval is not None or asked.admin_only_add_member is not None:
+async def set_rules(session: WhatsmeowSession, operation: SetGroupRules) -> Value:
+    if operation.require_admin_approval is not None or operation.admin_only_add_member is not None:
         raise NotSupported
-    jid = jid_of(asked.phone)
-    if asked.admin_only_message is not None:
-        await session.call("announce", jid=jid, on=asked.admin_only_message)
-    if asked.admin_only_settings is not None:
-        await session.call("lock", jid=jid, on=asked.admin_only_settings)
+    jid = jid_of(operation.phone)
+    if operation.admin_only_message is not None:
+        await session.call("announce", jid=jid, on=operation.admin_only_message)
+    if operation.admin_only_settings is not None:
+        await session.call("lock", jid=jid, on=operation.admin_only_settings)
     return Value()
 
 
@@ -108,39 +110,39 @@ _CHANGES: dict[type[MembersOperation], str] = {
 
 
 @operations.handles(MembersOperation)
-async def change_members(session: WhatsmeowSession, asked: MembersOperation) -> Value:
-    chat = asked.group_id or f"{asked.community_id}-group"
-    people = [jid_of(phone) for phone in asked.phones]
+async def change_members(session: WhatsmeowSession, operation: MembersOperation) -> Value:
+    chat = operation.group_id or f"{operation.community_id}-group"
+    people = [jid_of(phone) for phone in operation.phones]
     await session.call(
-        "change_members", jid=jid_of(chat), people=people, change=_CHANGES[type(asked)]
+        "change_members", jid=jid_of(chat), people=people, change=_CHANGES[type(operation)]
     )
     return Value()
 
 
 @operations.handles(LeaveGroup)
-async def leave(session: WhatsmeowSession, asked: LeaveGroup) -> Value:
-    await session.call("leave_group", jid=jid_of(asked.group_id))
+async def leave(session: WhatsmeowSession, operation: LeaveGroup) -> Value:
+    await session.call("leave_group", jid=jid_of(operation.group_id))
     return Value()
 
 
 @operations.handles(ReadGroup)
-async def read(session: WhatsmeowSession, asked: ReadGroup) -> GroupMetadata:
-    group = await session.call("group", jid=jid_of(asked.phone))
+async def read(session: WhatsmeowSession, operation: ReadGroup) -> GroupMetadata:
+    group = await session.call("group", jid=jid_of(operation.phone))
     try:
-        link = await session.call("group_link", jid=jid_of(asked.phone), renew=False)
+        link = await session.call("group_link", jid=jid_of(operation.phone), renew=False)
     except VerbFailed as error:
         return _metadata(group, link_error=error.text)
     return _metadata(group, link=link)
 
 
 @operations.handles(ReadGroupLight)
-async def read_light(session: WhatsmeowSession, asked: ReadGroupLight) -> GroupMetadata:
-    return _metadata(await session.call("group", jid=jid_of(asked.phone)))
+async def read_light(session: WhatsmeowSession, operation: ReadGroupLight) -> GroupMetadata:
+    return _metadata(await session.call("group", jid=jid_of(operation.phone)))
 
 
 @operations.handles(ReadInvitation)
-async def read_invitation(session: WhatsmeowSession, asked: ReadInvitation) -> InvitedGroup:
-    group = await session.call("group_of_link", code=_code_of(asked.url))
+async def read_invitation(session: WhatsmeowSession, operation: ReadInvitation) -> InvitedGroup:
+    group = await session.call("group_of_link", code=_code_of(operation.url))
     people = _participants(group)
     return InvitedGroup(
         phone=id_of(group),
@@ -148,7 +150,7 @@ async def read_invitation(session: WhatsmeowSession, asked: ReadInvitation) -> I
         subject=subject_of(group),
         description=_topic(group),
         creation=created_ms(group),
-        invitation_link=asked.url,
+        invitation_link=operation.url,
         contacts_count=0,
         participants_count=len(people),
         participants=people,
@@ -158,21 +160,25 @@ async def read_invitation(session: WhatsmeowSession, asked: ReadInvitation) -> I
 
 
 @operations.handles(RenewInvitation)
-async def renew_invitation(session: WhatsmeowSession, asked: RenewInvitation) -> NewInvitation:
-    group = asked.group_id if asked.group_id.endswith("-group") else f"{asked.group_id}-group"
+async def renew_invitation(session: WhatsmeowSession, operation: RenewInvitation) -> NewInvitation:
+    group = (
+        operation.group_id
+        if operation.group_id.endswith("-group")
+        else f"{operation.group_id}-group"
+    )
     link = await session.call("group_link", jid=jid_of(group), renew=True)
     return NewInvitation(invitation_link=link)
 
 
 @operations.handles(ReadInvitationLink)
-async def read_link(session: WhatsmeowSession, asked: ReadInvitationLink) -> GroupCreated:
-    link = await session.call("group_link", jid=jid_of(asked.group_id), renew=False)
-    return GroupCreated(phone=asked.group_id, invitation_link=link)
+async def read_link(session: WhatsmeowSession, operation: ReadInvitationLink) -> GroupCreated:
+    link = await session.call("group_link", jid=jid_of(operation.group_id), renew=False)
+    return GroupCreated(phone=operation.group_id, invitation_link=link)
 
 
 @operations.handles(AcceptInvitation)
-async def accept(session: WhatsmeowSession, asked: AcceptInvitation) -> Success:
-    await session.call("join", code=_code_of(asked.url))
+async def accept(session: WhatsmeowSession, operation: AcceptInvitation) -> Success:
+    await session.call("join", code=_code_of(operation.url))
     return Success()
 
 

@@ -21,32 +21,32 @@ operations: Handlers[WhatsmeowSession] = Handlers()
 
 @operations.handles(ReadQrCode)
 async def read_qr_code(session: WhatsmeowSession, _asked: ReadQrCode) -> QrCode | AlreadyConnected:
-    if session.upkeep.phone:
+    if session.supervisor.phone:
         return AlreadyConnected()
-    text = await session.upkeep.code()
+    text = await session.supervisor.code()
     return QrCode(value=text, qr_code=text)
 
 
 @operations.handles(ReadPhoneCode)
 async def read_phone_code(
-    session: WhatsmeowSession, asked: ReadPhoneCode
+    session: WhatsmeowSession, operation: ReadPhoneCode
 ) -> PhoneCode | AlreadyConnected:
-    if session.upkeep.phone:
+    if session.supervisor.phone:
         return AlreadyConnected()
-    await session.upkeep.code()  # the library takes the number only once it shows a code
-    return PhoneCode(code=await session.upkeep.ask_raw("pair_code", phone=asked.phone))
+    await session.supervisor.code()  # the library takes the number only once it shows a code
+    return PhoneCode(code=await session.supervisor.execute_raw("pair_code", phone=operation.phone))
 
 
 @operations.handles(Disconnect)
 async def disconnect(session: WhatsmeowSession, _asked: Disconnect) -> Value:
     """Done, too, where nothing was linked."""
-    await session.upkeep.log_out()
+    await session.supervisor.log_out()
     return Value()
 
 
 @operations.handles(RestoreSession)
 async def restore_session(session: WhatsmeowSession, _asked: RestoreSession) -> Value:
-    return Value(value=session.upkeep.try_again())
+    return Value(value=session.supervisor.try_again())
 
 
 @operations.handles(ReadDevice)
@@ -60,6 +60,6 @@ async def read_device(session: WhatsmeowSession, _asked: ReadDevice) -> Device:
         name=me.get("PushName") or me.get("BussinessName") or None,
         device=DeviceModel(session_name=name, device_model=name),
         original_device=me.get("Platform") or "android",
-        session_id=session.seat.epoch,
+        session_id=session.spec.epoch,
         is_business=bool(me.get("BussinessName")),
     )

@@ -2,7 +2,7 @@
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.known import KnownMessage
-from gateway.contract.messages.acting_on_messages import Revoke
+from gateway.contract.messages.message_actions import Revoke
 from gateway.contract.operation import Value
 from gateway.contract.presence import MarkRead
 from gateway.providers.whatsmeow.jids import jid_of
@@ -12,19 +12,19 @@ operations: Handlers[WhatsmeowSession] = Handlers()
 
 
 @operations.handles(MarkRead)
-async def mark_read(session: WhatsmeowSession, asked: MarkRead) -> Value:
+async def mark_read(session: WhatsmeowSession, operation: MarkRead) -> Value:
     await session.call(
         "mark_read",
-        ids=list(asked.message_ids),
-        chat=jid_of(asked.phone),
-        sender=jid_of(asked.sender or asked.phone),
+        ids=list(operation.message_ids),
+        chat=jid_of(operation.phone),
+        sender=jid_of(operation.sender or operation.phone),
     )
     return Value()
 
 
 @operations.handles(Revoke)
-async def revoke(session: WhatsmeowSession, asked: Revoke) -> Value:
-    target: KnownMessage = asked.target
+async def revoke(session: WhatsmeowSession, operation: Revoke) -> Value:
+    target: KnownMessage = operation.target
     await session.call(
         "revoke",
         id=target.provider_message_id,

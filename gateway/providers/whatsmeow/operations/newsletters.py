@@ -25,38 +25,40 @@ _INVITE = "https://whatsapp.com/channel/"
 
 
 @operations.handles(CreateNewsletter)
-async def create(session: WhatsmeowSession, asked: CreateNewsletter) -> NewsletterCreated:
-    made = await session.call("create_channel", name=asked.name, description=asked.description)
+async def create(session: WhatsmeowSession, operation: CreateNewsletter) -> NewsletterCreated:
+    made = await session.call(
+        "create_channel", name=operation.name, description=operation.description
+    )
     return NewsletterCreated(id=text_of(made["ID"]) or "")
 
 
 @operations.handles(FollowNewsletter)
-async def follow(session: WhatsmeowSession, asked: FollowNewsletter) -> Value:
-    await session.call("follow", jid=asked.id)
+async def follow(session: WhatsmeowSession, operation: FollowNewsletter) -> Value:
+    await session.call("follow", jid=operation.id)
     return Value()
 
 
 @operations.handles(UnfollowNewsletter)
-async def unfollow(session: WhatsmeowSession, asked: UnfollowNewsletter) -> Value:
-    await session.call("unfollow", jid=asked.id)
+async def unfollow(session: WhatsmeowSession, operation: UnfollowNewsletter) -> Value:
+    await session.call("unfollow", jid=operation.id)
     return Value()
 
 
 @operations.handles(MuteNewsletter)
-async def mute(session: WhatsmeowSession, asked: MuteNewsletter) -> Value:
-    await session.call("mute_channel", jid=asked.id, on=True)
+async def mute(session: WhatsmeowSession, operation: MuteNewsletter) -> Value:
+    await session.call("mute_channel", jid=operation.id, on=True)
     return Value()
 
 
 @operations.handles(UnmuteNewsletter)
-async def unmute(session: WhatsmeowSession, asked: UnmuteNewsletter) -> Value:
-    await session.call("mute_channel", jid=asked.id, on=False)
+async def unmute(session: WhatsmeowSession, operation: UnmuteNewsletter) -> Value:
+    await session.call("mute_channel", jid=operation.id, on=False)
     return Value()
 
 
 @operations.handles(ReadNewsletter)
-async def read(session: WhatsmeowSession, asked: ReadNewsletter) -> Newsletter:
-    return _shown(await session.call("channel", jid=asked.newsletter_id))
+async def read(session: WhatsmeowSession, operation: ReadNewsletter) -> Newsletter:
+    return _shown(await session.call("channel", jid=operation.newsletter_id))
 
 
 @operations.handles(ListNewsletters)

@@ -10,15 +10,15 @@ operations: Handlers[WhatsmeowSession] = Handlers()
 
 
 @operations.handles(ShowTyping)
-async def show_typing(session: WhatsmeowSession, asked: ShowTyping) -> Value:
+async def show_typing(session: WhatsmeowSession, operation: ShowTyping) -> Value:
     """WhatsApp takes it back by itself when the message comes, or after some seconds."""
-    await session.call("typing", chat=jid_of(asked.phone), on=True)
+    await session.call("typing", chat=jid_of(operation.phone), on=True)
     return Value()
 
 
 @operations.handles(RejectCall)
-async def reject_call(session: WhatsmeowSession, asked: RejectCall) -> Value:
+async def reject_call(session: WhatsmeowSession, operation: RejectCall) -> Value:
     """Under the address it came from, which need not be the phone."""
-    caller = session.calls.caller(asked.call_id) or jid_of(asked.phone)
-    await session.call("reject_call", caller=caller, call_id=asked.call_id)
+    caller = session.calls.caller(operation.call_id) or jid_of(operation.phone)
+    await session.call("reject_call", caller=caller, call_id=operation.call_id)
     return Value()

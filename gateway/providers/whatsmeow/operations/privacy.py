@@ -45,50 +45,52 @@ _GROUP_AUDIENCES: dict[str, GroupAudience] = {
 
 
 @operations.handles(AudienceOperation)
-async def set_audience(session: WhatsmeowSession, asked: AudienceOperation) -> Success:
-    return await _set(session, asked, _NAMES[type(asked)], asked.visualization_type.lower())
+async def set_audience(session: WhatsmeowSession, operation: AudienceOperation) -> Success:
+    return await _set(
+        session, operation, _NAMES[type(operation)], operation.visualization_type.lower()
+    )
 
 
 @operations.handles(SetGroupAdd)
-async def set_group_add(session: WhatsmeowSession, asked: SetGroupAdd) -> Success:
-    return await _set(session, asked, "groupadd", asked.type.lower())
+async def set_group_add(session: WhatsmeowSession, operation: SetGroupAdd) -> Success:
+    return await _set(session, operation, "groupadd", operation.type.lower())
 
 
 @operations.handles(SetOnline)
-async def set_online(session: WhatsmeowSession, asked: SetOnline) -> Success:
-    value = "all" if asked.visualization_type == "ALL" else "match_last_seen"
+async def set_online(session: WhatsmeowSession, operation: SetOnline) -> Success:
+    value = "all" if operation.visualization_type == "ALL" else "match_last_seen"
     await session.call("set_privacy", name="online", value=value)
     return Success()
 
 
 @operations.handles(SetReadReceipts)
-async def set_read_receipts(session: WhatsmeowSession, asked: SetReadReceipts) -> Success:
-    value = "all" if asked.value == "enable" else "none"
+async def set_read_receipts(session: WhatsmeowSession, operation: SetReadReceipts) -> Success:
+    value = "all" if operation.value == "enable" else "none"
     await session.call("set_privacy", name="readreceipts", value=value)
     return Success()
 
 
 @operations.handles(SetMessagesDuration)
-async def set_duration(session: WhatsmeowSession, asked: SetMessagesDuration) -> Success:
-    await session.call("expire_all", nanoseconds=_HOURS[asked.value] * _NANOSECONDS_PER_HOUR)
+async def set_duration(session: WhatsmeowSession, operation: SetMessagesDuration) -> Success:
+    await session.call("expire_all", nanoseconds=_HOURS[operation.value] * _NANOSECONDS_PER_HOUR)
     return Success()
 
 
 @operations.handles(SetProfileName)
-async def set_name(session: WhatsmeowSession, asked: SetProfileName) -> Value:
-    await session.call("set_name", value=asked.value)
+async def set_name(session: WhatsmeowSession, operation: SetProfileName) -> Value:
+    await session.call("set_name", value=operation.value)
     return Value()
 
 
 @operations.handles(SetProfileAbout)
-async def set_about(session: WhatsmeowSession, asked: SetProfileAbout) -> Value:
-    await session.call("set_about", value=asked.value)
+async def set_about(session: WhatsmeowSession, operation: SetProfileAbout) -> Value:
+    await session.call("set_about", value=operation.value)
     return Value()
 
 
 @operations.handles(SetProfilePicture)
-async def set_picture(session: WhatsmeowSession, asked: SetProfilePicture) -> Value:
-    await session.call("set_own_picture", jpeg=await session.picture(asked.value))
+async def set_picture(session: WhatsmeowSession, operation: SetProfilePicture) -> Value:
+    await session.call("set_own_picture", jpeg=await session.picture(operation.value))
     return Value()
 
 
@@ -108,9 +110,9 @@ async def read_privacy(session: WhatsmeowSession, _asked: ReadPrivacy) -> Privac
 
 
 async def _set(
-    session: WhatsmeowSession, asked: PrivacyOperation, name: str, value: str
+    session: WhatsmeowSession, operation: PrivacyOperation, name: str, value: str
 ) -> Success:
-    if asked.contacts_blacklist:
+    if operation.contacts_blacklist:
         raise NotSupported
     await session.call("set_privacy", name=name, value=value)
     return Success()

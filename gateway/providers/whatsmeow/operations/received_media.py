@@ -11,7 +11,9 @@ operations: Handlers[WhatsmeowSession] = Handlers()
 
 
 @operations.handles(ReadReceivedFile)
-async def read_received_file(session: WhatsmeowSession, asked: ReadReceivedFile) -> Value:
+async def read_received_file(session: WhatsmeowSession, operation: ReadReceivedFile) -> Value:
     """The library decrypts a file as a whole; it passes on disk, not through our memory."""
-    await session.call("download", message=orjson.loads(asked.reference), path=str(asked.path))
+    await session.call(
+        "download", message=orjson.loads(operation.reference), path=str(operation.path)
+    )
     return Value()

@@ -1,0 +1,251 @@
+"""What is no message: calls, presence, changes of groups and pictures."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from gateway.contract.callbacks import NotificationCode
+from gateway.providers.whatsmeow.jids import GROUP, Jid, chat_of, person_of, text_of
+from gateway.sessions.provider import CallChanged, Notified, PresenceChanged
+
+Body = Mapping[str, Any]
+
+_ELSEWHERE: Final = frozenset({"accepted_elsewhere", "rejected_elsewhere"})
+_MAX_RINGING = 100
+_MIN_MILLISECONDS = 100_000_000_000
+_MAX_IN_ONE = 100
+
+Presence = Literal["available", "unavailable", "composing", "recording", "paused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ringing:
+    """A call that was offered: how its caller is addressed, and whether it shows a picture."""
+
+    caller: str
+    is_video: bool
+
+
+class Calls:
+    """The calls that ring; the end of a call does not say what it was."""
+
+    def __init__(self) -> None:
+        self._ringing: dict[str, Ringing] = {}
+
+    def offered(self, call_id: str, waking: Ringing) -> None:
+        while len(self._ringing) >= _MAX_RINGING:
+            del self._ringing[next(iter(self._ringing))]
+        self._ringing[call_id] = waking
+
+    def ended(self, call_id: str) -> Ringing | None:
+        return self._ringing.pop(call_id, None)
+
+    def caller(self, call_id: str) -> str | None:
+        found = self._ringing.get(call_id)
+        return found.caller if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class EventScope:
+    """What an event does not say itself; *number* makes ids that stay the same."""
+
+    number: int
+    at: datetime
+    own_phone: str | None
+    calls: Calls
+
+
+Facts = Iterator[CallChanged | Notified | PresenceChanged]
+
+
+def moment(timestamp: str | int) -> datetime:
+    """The library gives some times in seconds and some in milliseconds."""
+    number = int(timestamp)
+    seconds = number / 1000 if number >= _MIN_MILLISECONDS else number
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _call_offered(body: Body, scene: EventScope) -> Facts:
+    shows = any(node["Tag"] == "video" for node in body["data"].get("Nodes", ()))
+    return _rings(body["basicCallMeta"], scene.calls, is_video=shows)
+
+
+def _group_call_offered(body: Body, scene: EventScope) -> Facts:
+    return _rings(body["basicCallMeta"], scene.calls, is_video=body.get("media") == "video")
+
+
+def _rings(call: Body, calls: Calls, *, is_video: bool) -> Facts:
+    if caller := text_of(call.get("callCreator")) or text_of(call["from"]):
+        calls.offered(call["callID"], Ringing(caller, is_video))
+    return _call(call, "offered", is_video=is_video)
+
+
+def _call_ended(body: Body, scene: EventScope) -> Facts:
+    """A call answered or turned down on another device was not missed."""
+    call = body["basicCallMeta"]
+    waking = scene.calls.ended(call["callID"])
+    if body.get("reason") not in _ELSEWHERE:
+        yield from _call(call, "missed", is_video=bool(waking and waking.is_video))
+
+
+def _call(call: Body, status: Literal["offered", "missed"], *, is_video: bool) -> Facts:
+    chat, lid = person_of(call.get("callCreator"), call.get("callCreatorAlt"), call["from"])
+    if chat:
+        yield CallChanged(call["callID"], chat, status, is_video, moment(call["timestamp"]), lid)
+
+
+def _writing(body: Body, scene: EventScope) -> Facts:
+    """In a group it could not be told who writes."""
+    source = body["MessageSource"]
+    chat, lid = person_of(source["Chat"], source.get("SenderAlt"))
+    if chat and not source.get("IsGroup") and not source.get("IsFromMe"):
+        shown: Presence = "recording" if body.get("Media") == "AUDIO" else "composing"
+        status: Presence = shown if body.get("State") == "COMPOSING" else "paused"
+        yield PresenceChanged(chat, status, scene.at, lid)
+
+
+def _presence(body: Body, scene: EventScope) -> Facts:
+    chat, lid = person_of(body["From"])
+    if chat:
+        status: Presence = "unavailable" if body.get("Unavailable") else "available"
+        seen = int(body.get("LastSeen", 0))
+        yield PresenceChanged(chat, status, scene.at, lid, moment(seen) if seen > 0 else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a notification of a group says, beside where and by whom."""
+
+    code: NotificationCode
+    parameters: tuple[str, ...] = ()
+    details: Body | None = None
+
+
+def _group_changed(body: Body, scene: EventScope) -> Facts:
+    """One stanza may tell of several changes."""
+    for index, change in enumerate(_changes(body)):
+        told = _Told(body["Timestamp"], scene, index)
+        yield _notified(change, body["JID"], body.get("Sender"), told)
+
+
+def _group_joined(body: Body, scene: EventScope) -> Facts:
+    """We made a group, or somebody put us in one."""
+    group, me = body["GroupInfo"], scene.own_phone
+    change = _Change("GROUP_PARTICIPANT_ADD", (me,) if me else ())
+    if body.get("Type") == "new":
+        change = _Change("GROUP_CREATE", (group.get("GroupName", {}).get("Name", ""),))
+    by = body.get("SenderPN") if text_of(body.get("SenderPN")) else body.get("Sender")
+    yield _notified(change, group["JID"], by, _Told(int(scene.at.timestamp()), scene))
+
+
+def _picture_changed(body: Body, scene: EventScope) -> Facts:
+    """Of a group, or our own; others' pictures are looked up when they are wanted."""
+    if body["JID"].get("Server") == GROUP:
+        told = _Told(body["Timestamp"], scene)
+        yield _notified(_Change("GROUP_CHANGE_ICON"), body["JID"], body.get("Author"), told)
+    elif (me := scene.own_phone) and person_of(body["JID"])[0] == me:
+        at = moment(body["Timestamp"])
+        yield Notified("PROFILE_PICTURE_UPDATED", me, at, parameters=None, from_me=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    timestamp: str | int
+    scene: EventScope
+    index: int = 0
+
+    @property
+    def id(self) -> str:
+        """The same each time it is told."""
+        seconds = int(moment(self.timestamp).timestamp())
+        return f"{seconds}-{self.scene.number * _MAX_IN_ONE + self.index % _MAX_IN_ONE}"
+
+
+def _notified(change: _Change, group: Jid, by: Jid | None, told: _Told) -> Notified:
+    author, author_lid = person_of(by)
+    return Notified(
+        code=change.code,
+        chat=chat_of(text_of(group) or ""),
+        at=moment(told.timestamp),
+        provider_message_id=told.id,
+        parameters=change.parameters,
+        details=change.details,
+        by=author,
+        by_lid=author_lid,
+        from_me=author is not None and author == told.scene.own_phone,
+    )
+
+
+_RULES: Final[dict[str, NotificationCode]] = {
+    "Locked": "GROUP_CHANGE_RESTRICT",
+    "Announce": "GROUP_CHANGE_ANNOUNCE",
+}
+_MEMBERS: Final[dict[str, NotificationCode]] = {
+    "Join": "GROUP_PARTICIPANT_ADD",
+    "Promote": "GROUP_PARTICIPANT_PROMOTE",
+    "Demote": "GROUP_PARTICIPANT_DEMOTE",
+}
+
+
+def _changes(body: Body) -> Iterator[_Change]:
+    if "Name" in body:
+        yield _Change("GROUP_CHANGE_SUBJECT", (body["Name"].get("Name", ""),))
+    if "Topic" in body:
+        yield _Change("GROUP_CHANGE_DESCRIPTION", (body["Topic"].get("Topic", ""),))
+    yield from (_Change(code) for field, code in _RULES.items() if field in body)
+    for field, code in _MEMBERS.items():
+        if people := _people(body.get(field, ())):
+            yield _Change(code, people)
+    yield from _gone(body)
+    for node in body.get("UnknownChanges", ()):
+        yield from _request(node, body.get("Sender"))
+
+
+def _gone(body: Body) -> Iterator[_Change]:
+    if people := _people(body.get("Leave", ())):
+        alone = people == _people([body.get("Sender")])
+        yield _Change("GROUP_PARTICIPANT_LEAVE" if alone else "GROUP_PARTICIPANT_REMOVE", people)
+
+
+def _request(node: Body, sender: Jid | None) -> Iterator[_Change]:
+    """Somebody asks to be let in, or no longer does; the library does not read these."""
+    match node["Tag"]:
+        case "created_membership_requests" | "membership_approval_request":
+            code: NotificationCode = "MEMBERSHIP_APPROVAL_REQUEST"
+        case "revoked_membership_requests":
+            code = "REVOKED_MEMBERSHIP_REQUESTS"
+        case _:
+            return
+    attributes = {each["name"]: each for each in node.get("Attrs", ())}
+    method = attributes.get("request_method", {}).get("text", "").lower()
+    asking = [_jid_in(child) for child in node.get("Nodes", ())]
+    details = {"requestMethod": method} if method in {"invite_link", "non_admin_add"} else None
+    people = _people(asking) or _people([sender])
+    if method == "non_admin_add":
+        people += tuple(who for who in _people([sender]) if who not in people)
+    yield _Change(code, people, details)
+
+
+def _jid_in(node: Body) -> Jid | None:
+    found: Iterator[Jid | None] = (
+        a.get("jid") for a in node.get("Attrs", ()) if a["name"] == "jid"
+    )
+    return next(found, None)
+
+
+def _people(jids: Iterable[Jid | None]) -> tuple[str, ...]:
+    return tuple(person for jid in jids if (person := person_of(jid)[0]))
+
+
+HAPPENINGS: Final[Mapping[str, Callable[[Body, EventScope], Facts]]] = {
+    "CallOffer": _call_offered,
+    "CallOfferNotice": _group_call_offered,
+    "CallTerminate": _call_ended,
+    "ChatPresence": _writing,
+    "Presence": _presence,
+    "GroupInfoEvent": _group_changed,
+    "JoinedGroup": _group_joined,
+    "Picture": _picture_changed,
+}
+"""By the library's name of the event."""

@@ -1,0 +1,52 @@
+"""Opens the operator's office: a database, ours if need be, and what it takes to read tokens."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gateway.administration.admin_service import AdminService
+from gateway.administration.audit import Audit
+from gateway.administration.removal import Remover
+from gateway.clock import Clock
+from gateway.database.migrations import migrate
+from gateway.database.pool import Database
+from gateway.instances.accounts import Accounts
+from gateway.instances.creation import Registry
+from gateway.instances.tokens import TokenVault
+from gateway.runtime.postgres import postgres_of
+from gateway.runtime.progress import Progress
+from gateway.runtime.provider_selection import provider_selection_of
+from gateway.runtime.secret import secrets_of
+from gateway.runtime.secret_check import require_secret_in_place
+from gateway.settings import Settings
+from gateway.webhooks.secrets import WebhookSecrets
+
+
+@asynccontextmanager
+async def open_admin_service(settings: Settings, progress: Progress) -> AsyncIterator[AdminService]:
+    """The database is brought up to date first, as `gateway serve` does.
+
+    Raises:
+        DatabaseUnavailable: Postgres did not answer.
+        StartRefused: the data directory, the secret or the embedded Postgres cannot be used.
+    """
+    async with postgres_of(settings, progress) as url:
+        direct_url = settings.direct_database_url or url
+        await migrate(direct_url, announce=progress.migrations_started)
+        await require_secret_in_place(settings, direct_url)
+        database = Database(url, min_size=1, max_size=2, prepare=settings.prepares_statements())
+        vault = TokenVault(secrets_of(settings, os.urandom), os.urandom)
+        await database.open()
+        try:
+            yield AdminService(
+                database,
+                Registry(database, vault, os.urandom),
+                Accounts(database),
+                Remover(database, Clock(), lapse_seconds=settings.lease_seconds),
+                provider_selection_of(settings),
+                Audit(database, settings.audit_days),
+                WebhookSecrets(database, vault, os.urandom),
+                settings.address_policy(),
+            )
+        finally:
+            await database.pool.close()

@@ -1,0 +1,290 @@
+"""Answers to the routes that steer a line and show what became of its messages."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.queue import QueueRemoved
+from gateway.contract.queue_control import (
+    ChangeQueueSettings,
+    DeleteFailed,
+    FailedFilter,
+    FailedPage,
+    LinePaused,
+    ListFailed,
+    MoveToFront,
+    PauseQueue,
+    QueuedMessage,
+    QueueDone,
+    QueueRetried,
+    QueueSettings,
+    QueueStats,
+    ReadQueued,
+    ReadQueueSettings,
+    ReadQueueStats,
+    ResumeQueue,
+    RetryFailed,
+    RetryQueued,
+    TrackedMessage,
+    Try,
+)
+from gateway.contract.send import Priority
+from gateway.database.queries import query
+from gateway.errors import Conflict, UnknownInstance
+from gateway.history.operations import find_message
+from gateway.history.states import MessageState, utc
+from gateway.instances.store import Instance
+from gateway.send_queue.ids import message_id_named
+from gateway.send_queue.operations import Count, QueueContext, length, make_cursor, read_cursor
+from gateway.send_queue.pacing import Pace
+
+_PAUSE_LINE = query("send_queue", "pause_line")
+_LIST_ATTEMPTS = query("send_queue", "list_attempts")
+_LIST_FAILED = query("send_queue", "list_failed")
+_RETRY_MESSAGES = query("send_queue", "retry_messages")
+_MOVE_TO_FRONT = query("send_queue", "move_to_front")
+_BURY_FAILED = query("send_queue", "bury_failed")
+_COUNT_BY_KIND = query("send_queue", "count_by_kind")
+_FIND_LINE = query("send_queue", "find_line")
+_CHANGE_SETTINGS = query("send_queue", "change_settings")
+_LIFT_DAILY_LIMIT = query("send_queue", "lift_daily_limit")
+_FIND_INSTANCE = query("instances", "find_instance")
+
+_AT_ONCE = 500
+
+handlers = Handlers[QueueContext]()
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    status: str
+    type: str
+    count: int
+    oldest_at: datetime
+    leaving: int
+    delay_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class _LineState:
+    connected: bool
+    paused: bool
+    hold_until: datetime | None
+    hold_reason: str | None
+    hold_seconds: float | None
+
+
+@handlers.handles(PauseQueue)
+async def pause(context: QueueContext, _operation: PauseQueue) -> LinePaused:
+    return await _pause(context, paused=True)
+
+
+@handlers.handles(ResumeQueue)
+async def resume(context: QueueContext, _operation: ResumeQueue) -> LinePaused:
+    return await _pause(context, paused=False)
+
+
+async def _pause(context: QueueContext, *, paused: bool) -> LinePaused:
+    await context.database.execute(_PAUSE_LINE, instance_id=context.instance.id, paused=paused)
+    return LinePaused(paused=paused, queue_length=await length(context))
+
+
+@handlers.handles(ReadQueued)
+async def read_queued(context: QueueContext, operation: ReadQueued) -> TrackedMessage:
+    state = await _find(context, operation.zaap_id)
+    tries = await context.database.fetch_dicts(
+        _LIST_ATTEMPTS, instance_id=context.instance.id, message_id=state.message_id
+    )
+    if state.attempt_started_at and state.sent_at:  # the one that ended well is told by its message
+        tries.append(
+            {
+                "started_at": state.attempt_started_at,
+                "ended_at": state.sent_at,
+                "outcome": "sent",
+                "error": None,
+                "duration_seconds": (state.sent_at - state.attempt_started_at).total_seconds(),
+            }
+        )
+    return TrackedMessage(
+        **_queued(state).model_dump(),
+        tries=tuple(
+            Try(**{**t, "started_at": utc(t["started_at"]), "ended_at": utc(t["ended_at"])})
+            for t in tries
+        ),
+        queue_length=await length(context),
+    )
+
+
+@handlers.handles(RetryQueued)
+async def retry(context: QueueContext, operation: RetryQueued) -> QueueDone:
+    message_id = message_id_named(operation.zaap_id)
+    if not await _retry(context, [message_id]):
+        state = await _find(context, operation.zaap_id)
+        raise Conflict(f"The message is {state.status}: there is nothing to try again")
+    return QueueDone(queue_length=await length(context))
+
+
+@handlers.handles(MoveToFront)
+async def move_to_front(context: QueueContext, operation: MoveToFront) -> QueueDone:
+    moved = await context.database.fetch_one(
+        Count,
+        _MOVE_TO_FRONT,
+        instance_id=context.instance.id,
+        message_id=message_id_named(operation.zaap_id),
+    )
+    if not (moved and moved.count):
+        state = await _find(context, operation.zaap_id)
+        what = "the next one already" if state.status == "pending" else state.status
+        raise Conflict(f"The message is {what} and cannot be moved")
+    return QueueDone(queue_length=await length(context))
+
+
+@handlers.handles(ListFailed)
+async def list_failed(context: QueueContext, operation: ListFailed) -> FailedPage:
+    rows = await _failed(
+        context, operation, after=read_cursor(operation.paging_state), limit=operation.page_size + 1
+    )
+    page, more = rows[: operation.page_size], len(rows) > operation.page_size
+    return FailedPage(
+        messages=tuple(_queued(row) for row in page),
+        paging_state=make_cursor(page[-1].sequence_number or 0) if more else None,
+        has_more=more,
+        queue_length=await length(context),
+    )
+
+
+@handlers.handles(RetryFailed)
+async def retry_failed(context: QueueContext, operation: RetryFailed) -> QueueRetried:
+    retried = after = 0
+    while rows := await _failed(context, operation, after=after, limit=_AT_ONCE):
+        retried += await _retry(context, [row.message_id for row in rows])
+        after = rows[-1].sequence_number or 0
+    return QueueRetried(retried=retried, queue_length=await length(context))
+
+
+@handlers.handles(DeleteFailed)
+async def delete_failed(context: QueueContext, operation: DeleteFailed) -> QueueRemoved:
+    removed = 0
+    while buried := await context.database.fetch_one(
+        Count,
+        _BURY_FAILED,
+        instance_id=context.instance.id,
+        type=operation.type,
+        phone=operation.phone,
+        days=None,
+        max_count=_AT_ONCE,
+    ):
+        removed += buried.count
+        if buried.count < _AT_ONCE:
+            break
+    context.metrics.purged.inc(removed)
+    return QueueRemoved(removed=removed, queue_length=await length(context))
+
+
+@handlers.handles(ReadQueueStats)
+async def read_stats(context: QueueContext, _operation: ReadQueueStats) -> QueueStats:
+    instance, now = context.instance, context.clock.now()
+    kinds = await context.database.fetch_all(_Kind, _COUNT_BY_KIND, instance_id=instance.id)
+    line = await context.database.fetch_one(_LineState, _FIND_LINE, instance_id=instance.id)
+    if line is None:
+        raise UnknownInstance
+    waiting = [kind for kind in kinds if kind.status != "failed"]
+    oldest = min((kind.oldest_at for kind in waiting), default=None)
+    limit = context.send_policy.limit_of(instance, now)
+    day = await context.claimer.sent_today(instance.id, max_count=limit) if limit else None
+    moves = line.connected and not line.paused
+    return QueueStats(
+        queue_length=sum(kind.count for kind in waiting),
+        by_status=_sums((kind.status, kind.count) for kind in kinds),
+        by_type=_sums((kind.type, kind.count) for kind in waiting),
+        oldest_waiting_at=utc(oldest),
+        oldest_waiting_seconds=max(0.0, (now - oldest).total_seconds()) if oldest else None,
+        seconds_to_empty=_seconds_to_empty(waiting, line, context.send_policy.pace_of(instance))
+        if moves
+        else None,
+        connected=line.connected,
+        paused=line.paused,
+        hold_until=utc(line.hold_until),
+        hold_reason=line.hold_reason,
+        daily_limit=limit,
+        sent_today=day and day.sent,
+    )
+
+
+@handlers.handles(ReadQueueSettings)
+async def read_settings(context: QueueContext, _operation: ReadQueueSettings) -> QueueSettings:
+    instance = await context.database.fetch_one(Instance, _FIND_INSTANCE, id=context.instance.id)
+    if instance is None:
+        raise UnknownInstance
+    send_policy = context.send_policy
+    pace = send_policy.pace_of(instance)
+    return QueueSettings(
+        pace_min_seconds=pace.min_seconds,
+        pace_max_seconds=pace.max_seconds,
+        daily_limit=send_policy.daily_limit_of(instance),
+        warm_up_days=send_policy.warm_up_days_of(instance),
+        limit_today=send_policy.limit_of(instance, context.clock.now()),
+        queue_length=await length(context),
+    )
+
+
+@handlers.handles(ChangeQueueSettings)
+async def change_settings(context: QueueContext, operation: ChangeQueueSettings) -> QueueSettings:
+    named = {"instance_id": context.instance.id}
+    async with context.database.transaction() as connection:
+        await connection.execute(_CHANGE_SETTINGS, {**named, **operation.model_dump()})
+        await connection.execute(_LIFT_DAILY_LIMIT, named)
+    return await read_settings(context, ReadQueueSettings())
+
+
+async def _find(context: QueueContext, name: str) -> MessageState:
+    return await find_message(context.database, context.instance.id, message_id_named(name))
+
+
+async def _retry(context: QueueContext, message_ids: list[str]) -> int:
+    row = await context.database.fetch_one(
+        Count, _RETRY_MESSAGES, instance_id=context.instance.id, message_ids=message_ids
+    )
+    return row.count if row else 0
+
+
+async def _failed(
+    context: QueueContext, narrowed: FailedFilter, *, after: int, limit: int
+) -> list[MessageState]:
+    return await context.database.fetch_all(
+        MessageState,
+        _LIST_FAILED,
+        instance_id=context.instance.id,
+        type=narrowed.type,
+        phone=narrowed.phone,
+        after=after,
+        limit=limit,
+    )
+
+
+def _queued(state: MessageState) -> QueuedMessage:
+    retrying = state.status == "retrying"
+    return QueuedMessage(
+        **state.shown(),
+        priority=None if state.priority is None else Priority(state.priority).name.lower(),
+        sequence_number=state.sequence_number,
+        max_attempts=state.max_attempts,
+        next_attempt_at=utc(state.due_at) if retrying else None,
+        expires_at=utc(state.expires_at),
+    )
+
+
+def _sums(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    totals = Counter[str]()
+    for name, count in counts:
+        totals[name] += count
+    return dict(sorted(totals.items()))
+
+
+def _seconds_to_empty(waiting: list[_Kind], line: _LineState, pace: Pace) -> float:
+    """At the mean of the random pause, with what each message asks for, after the hold."""
+    leaving = sum(kind.leaving for kind in waiting)
+    delays = sum(kind.delay_seconds for kind in waiting)
+    return leaving * (pace.min_seconds + pace.max_seconds) / 2 + delays + (line.hold_seconds or 0)

@@ -1,0 +1,63 @@
+"""Answers to what is asked about one message, which may still be in the queue."""
+
+from dataclasses import dataclass
+
+from gateway.contract.handlers import Handlers
+from gateway.contract.known import KnownMessage
+from gateway.contract.messages.message_actions import (
+    DeleteMessage,
+    ReadMessage,
+    Revoke,
+)
+from gateway.contract.operation import Value
+from gateway.contract.presence import MarkRead
+from gateway.errors import Conflict, InvalidRequest, NotFound
+from gateway.history.store import History
+from gateway.send_queue.operations import QueueContext, canceled, state_of
+from gateway.sessions.router import SessionRouter
+
+
+@dataclass(frozen=True, slots=True)
+class MessageActionContext:
+    """What the answers are made from."""
+
+    queue: QueueContext
+    history: History
+    router: SessionRouter
+
+
+handlers = Handlers[MessageActionContext]()
+
+
+@handlers.handles(DeleteMessage)
+async def delete_message(context: MessageActionContext, operation: DeleteMessage) -> Value:
+    if operation.owner and await canceled(context.queue, operation.message_id):
+        return Value()
+    message = await _known(context, operation.message_id)
+    if message.from_me != operation.owner:
+        raise InvalidRequest(f"owner: must be {str(message.from_me).lower()} for this message")
+    return await context.router.execute(context.queue.instance, Revoke(target=message))
+
+
+@handlers.handles(ReadMessage)
+async def read_message(context: MessageActionContext, operation: ReadMessage) -> Value:
+    if await state_of(context.queue, operation.message_id):
+        return Value()  # one of ours: nobody waits for us to read it
+    message = await _known(context, operation.message_id)
+    return await context.router.execute(
+        context.queue.instance,
+        MarkRead(
+            phone=message.chat,
+            message_ids=(message.provider_message_id,),
+            sender=message.sender,
+        ),
+    )
+
+
+async def _known(context: MessageActionContext, message_id: str) -> KnownMessage:
+    known = await context.history.known(context.queue.instance.id, (message_id,))
+    if message := known.get(message_id):
+        return message
+    if state := await state_of(context.queue, message_id):
+        raise Conflict(f"The message is {state}")
+    raise NotFound("Message not found")

@@ -1,0 +1,147 @@
+"""What is no message: notifications of groups, channels, money, profile and labels; calls."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.contract.callbacks import NotificationCode, ReceivedCallback
+from gateway.contract.wire import is_group
+from gateway.history.received import Received, add_received, find_referred
+from gateway.identities.people import Person, recognise
+from gateway.sessions.events import CallChanged, Notified
+from gateway.sessions.inbound.event_context import EventContext, milliseconds
+from gateway.sessions.inbound.participants import Participants, RawParticipants, participants
+
+_KIND = "notification"
+_NUMBER_BYTES = 6  # small enough for every reader of JSON
+
+
+async def tell_notification(context: EventContext, event: Notified) -> None:
+    who = await participants(
+        context,
+        RawParticipants(
+            chat=event.chat,
+            chat_lid=event.chat_lid,
+            chat_name=event.chat_name,
+            sender=event.by,
+            sender_lid=event.by_lid,
+            sender_name=event.by_name,
+            from_me=event.from_me,
+        ),
+    )
+    content: dict[str, Any] = {
+        "notification": event.code,
+        "notificationParameters": await _parameters(context, event),
+        **(event.details or {}),
+    }
+    shown_id = event.provider_message_id
+    if event.refers_to:
+        found = await find_referred(context.connection, context.instance.id, [event.refers_to])
+        shown_id = found[event.refers_to].message_id
+    body = _envelope(context, who, event, shown_id, from_me=event.from_me).body_with(content)
+    if event.provider_message_id:
+        await _keep(context, who, event, event.provider_message_id, content, body=body)
+    else:
+        await context.outbox.tell_within(
+            context.connection, context.instance.id, who.chat, "ReceivedCallback", body
+        )
+
+
+async def tell_call(context: EventContext, event: CallChanged) -> None:
+    who = await participants(
+        context,
+        RawParticipants(
+            chat=event.chat,
+            chat_lid=event.chat_lid,
+            chat_name=None,
+            sender=None,
+            sender_lid=None,
+            sender_name=event.caller_name,
+            from_me=False,
+        ),
+    )
+    content: dict[str, Any] = {
+        "notification": _code_of(event),
+        "notificationParameters": [],
+        "callId": event.call_id,
+    }
+    message_id = _id_of(event)
+    body = _envelope(context, who, event, message_id, from_me=False).body_with(content)
+    await _keep(context, who, event, message_id, content, body=body)
+
+
+def _envelope(
+    context: EventContext,
+    who: Participants,
+    event: Notified | CallChanged,
+    message_id: str | None,
+    *,
+    from_me: bool,
+) -> ReceivedCallback:
+    """Of a channel too it says `isNewsletter` false, as Z-API does."""
+    return ReceivedCallback(
+        instance_id=context.instance.id,
+        momment=milliseconds(event.at),
+        message_id=message_id,
+        phone=who.chat,
+        connected_phone=context.own_phone,
+        chat_lid=who.chat_lid,
+        chat_name=who.chat_name,
+        sender_name=who.sender.name,
+        sender_lid=who.sender.lid,
+        participant_phone=who.participant.chat,
+        participant_lid=who.participant.lid,
+        from_me=from_me,
+        is_group=is_group(who.chat),
+    )
+
+
+async def _keep(
+    context: EventContext,
+    who: Participants,
+    event: Notified | CallChanged,
+    message_id: str,
+    content: Mapping[str, Any],
+    *,
+    body: str,
+) -> None:
+    await add_received(
+        context.connection,
+        context.instance.id,
+        Received(
+            message_id=message_id,
+            chat=who.chat,
+            sender=who.sender.chat,
+            sender_name=None,
+            from_me=isinstance(event, Notified) and event.from_me,
+            at=event.at,
+            kind=_KIND,
+            content=content,
+            provider_data=None,
+        ),
+        callback_id=context.outbox.new_id(),
+        callback=body,
+    )
+
+
+async def _parameters(context: EventContext, event: Notified) -> list[Any] | None:
+    """People by phone where it is known."""
+    if event.parameters is None:
+        return None
+    lids = [p for p in event.parameters if isinstance(p, str) and p.endswith("@lid")]
+    people = await recognise(context.connection, context.instance.id, [Person(lid) for lid in lids])
+    phones = {who.lid: who.chat for who in people}
+    return [phones.get(p, p) if isinstance(p, str) else p for p in event.parameters]
+
+
+def _code_of(event: CallChanged) -> NotificationCode:
+    if event.status == "offered":
+        return "CALL_VIDEO" if event.is_video else "CALL_VOICE"
+    return "CALL_MISSED_VIDEO" if event.is_video else "CALL_MISSED_VOICE"
+
+
+def _id_of(event: CallChanged) -> str:
+    """Z-API's form, `<seconds>-<number>`; the same each time this is told."""
+    told = f"{event.call_id} {event.status}".encode()
+    number = int.from_bytes(hashlib.sha256(told).digest()[:_NUMBER_BYTES])
+    return f"{int(event.at.timestamp())}-{number}"

@@ -1,0 +1,198 @@
+import asyncio
+import base64
+import json
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.api import body_spooling
+from gateway.api.body_spooling import BodySpooler, with_files_back
+from gateway.errors import BodyTooLarge, InvalidRequest
+from gateway.media.spooling import BadFile, Spooled
+
+
+@pytest.fixture
+def short_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_spooling, "MAX_TEXT_BYTES", 64)
+
+
+def spooler(folder: Path, *, limit_bytes: int = 1_000_000) -> BodySpooler:
+    return BodySpooler(folder, asyncio.Lock(), bytes, limit_bytes=limit_bytes)
+
+
+def fed(
+    folder: Path, body: bytes, *, piece_bytes: int, limit_bytes: int = 1_000_000
+) -> BodySpooler:
+    made = spooler(folder, limit_bytes=limit_bytes)
+    for at in range(0, len(body), piece_bytes):
+        made.feed(body[at : at + piece_bytes])
+    return made
+
+
+@pytest.mark.usefixtures("short_texts")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(
+    content=st.binary(min_size=60, max_size=300),
+    text=st.text(max_size=5),
+    escape=st.sampled_from([("/", "\\/"), ("+", "\\u002B"), ("A", "\\u0041"), ("=", "=")]),
+    piece_bytes=st.integers(1, 50),
+)
+def test_a_file_is_the_same_however_it_is_cut_and_escaped(
+    tmp_path_factory: pytest.TempPathFactory,
+    content: bytes,
+    text: str,
+    escape: tuple[str, str],
+    piece_bytes: int,
+) -> None:
+    written = base64.b64encode(content).decode().replace(*escape)
+    body = f'{{"a":{json.dumps(text)},"image":"{written}","n":[1,"x\\"y"]}}'.encode()
+
+    made = fed(tmp_path_factory.mktemp("lifted"), body, piece_bytes=piece_bytes)
+
+    parsed = orjson.loads(made.finish())
+    assert (parsed["a"], parsed["n"]) == (text, [1, 'x"y'])
+    file = made.lifted[parsed["image"]]
+    assert isinstance(file, Spooled)
+    assert file.path.read_bytes() == content
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(
+    value=st.recursive(
+        st.text() | st.integers(-9, 9) | st.none(),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+        ),
+        max_leaves=8,
+    ),
+    plain=st.booleans(),
+    piece_bytes=st.integers(1, 20),
+)
+def test_a_body_without_files_stays_as_it_is(
+    tmp_path: Path, value: object, piece_bytes: int, *, plain: bool
+) -> None:
+    body = json.dumps(value, ensure_ascii=plain).encode()
+
+    made = fed(tmp_path, body, piece_bytes=piece_bytes)
+
+    assert made.finish() == body
+    assert not made.lifted
+
+
+@pytest.mark.usefixtures("short_texts")
+def test_what_is_wrong_with_a_file_is_told_to_who_asks_for_it(tmp_path: Path) -> None:
+    made = fed(
+        tmp_path,
+        b'{"x":"' + b"not base64, but a text" * 9 + b'","y":"' + b"QUJD" * 20 + b'"}',
+        piece_bytes=7,
+    )
+
+    wrong, right = made.lifted.values()
+
+    assert isinstance(wrong, BadFile)
+    assert isinstance(right, Spooled)
+    assert made.is_left_in(orjson.loads(made.finish())["x"])
+
+
+@pytest.mark.usefixtures("short_texts")
+@pytest.mark.parametrize(
+    "body", [b'{"x":"' + b"QUJD" * 20, b'{"x":"' + b"QUJD" * 20 + b"\\", b'"\\']
+)
+def test_a_body_that_ends_too_early_is_not_json(tmp_path: Path, body: bytes) -> None:
+    with pytest.raises(orjson.JSONDecodeError):
+        orjson.loads(fed(tmp_path, body, piece_bytes=11).finish())
+
+
+@pytest.mark.usefixtures("short_texts")
+def test_the_same_file_has_the_same_fingerprint(tmp_path: Path) -> None:
+    def fingerprint(name: str, content: bytes) -> bytes:
+        folder = tmp_path / name
+        folder.mkdir()
+        made = BodySpooler(
+            folder, asyncio.Lock(), lambda count: name.encode() * count, limit_bytes=1_000_000
+        )
+        made.feed(b'{"x":"' + base64.b64encode(content) + b'"}')
+        return made.fingerprint()
+
+    assert fingerprint("a", b"1" * 90) == fingerprint("b", b"1" * 90)
+    assert fingerprint("c", b"1" * 90) != fingerprint("d", b"2" * 90)
+
+
+# --- What remains beside the files --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [b"[],", b"1,", b'"a",', b'{"a":{}},', b'"' + b"a" * 999 + b' b",', b"   ", b'"\\u0041",'],
+)
+def test_lifter_refuses_a_body_that_is_large_without_files(tmp_path: Path, unit: bytes) -> None:
+    made, fed_bytes = spooler(tmp_path, limit_bytes=100_000), 0
+    body = b'{"image":"x","a":[' + unit * (10_000_000 // len(unit))
+
+    def feed_all() -> None:
+        nonlocal fed_bytes
+        for at in range(0, len(body), 8_192):
+            fed_bytes += 8_192
+            made.feed(body[at : at + 8_192])
+
+    with pytest.raises(BodyTooLarge, match=r"100000 bytes.*GATEWAY_MAX_BODY_BYTES"):
+        feed_all()
+
+    assert fed_bytes < 300_000
+    assert not made.lifted
+
+
+def test_lifter_counts_no_file(tmp_path: Path) -> None:
+    files = [base64.b64encode(bytes([n]) * 750_000) for n in range(5)]
+    body = b'{"a":[' + b",".join(b'"' + file + b'"' for file in files) + b"]}"
+
+    made = fed(tmp_path, body, piece_bytes=65_536, limit_bytes=10_000)
+
+    assert [f.size_bytes for f in made.lifted.values() if isinstance(f, Spooled)] == [750_000] * 5
+
+
+@pytest.mark.parametrize("header", [b"", b"data:image\\/png;base64,"])
+def test_lifter_lifts_small_files_once_half_of_the_limit_is_used(
+    tmp_path: Path, header: bytes
+) -> None:
+    """A carousel of ten small pictures."""
+    small = [header + base64.b64encode(bytes([255, n]) * 50_000) for n in range(10)]
+    written = b",".join(b'"' + each.replace(b"/", b"\\/") + b'"' for each in small)
+    text = "a text of words, " * 1_000
+
+    made = fed(
+        tmp_path,
+        b'{"a":[' + written + b'],"text":' + json.dumps(text).encode() + b"}",
+        piece_bytes=65_536,
+        limit_bytes=1_048_576,
+    )
+
+    parsed = orjson.loads(made.finish())
+    assert parsed["text"] == text
+    assert 0 < len(made.lifted) < 10
+    assert all(isinstance(file, Spooled) for file in made.lifted.values())
+
+
+def test_files_are_put_back_as_base64(tmp_path: Path) -> None:
+    content = b"\x89PNG" * 100_000
+    made = fed(
+        tmp_path,
+        b'{"value":"data:image/png;base64,' + base64.b64encode(content) + b'","id":"1","n":1}',
+        piece_bytes=65_536,
+    )
+
+    body = with_files_back(orjson.loads(made.finish()), made.lifted)
+
+    assert base64.b64decode(body["value"]) == content
+    assert (body["id"], body["n"]) == ("1", 1)
+    assert with_files_back([1], {}) == [1]
+
+
+def test_text_that_is_no_file_is_refused_with_its_field(tmp_path: Path) -> None:
+    made = fed(tmp_path, b'{"value":"' + b"not base64! " * 30_000 + b'"}', piece_bytes=65_536)
+
+    with pytest.raises(InvalidRequest, match="value: is not valid base64"):
+        with_files_back(orjson.loads(made.finish()), made.lifted)
