@@ -11,8 +11,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import Receive, Scope
-from starlette.types import Send as SendMessage
+from starlette.types import Receive, Scope, Send
 
 from gateway.administration.audit import Audit
 from gateway.api.authentication import Authenticator
@@ -23,7 +22,7 @@ from gateway.api.routes import Route, RouteTable
 from gateway.clock import Clock
 from gateway.contract.building import build
 from gateway.contract.operation import Operation, Picture
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.errors import InvalidRequest, Unavailable
 from gateway.instances.accounts import Account, Accounts
 from gateway.instances.store import Instance, Instances
@@ -82,7 +81,7 @@ class Endpoint:
         self._admission = Admission(clock, trials=settings.trials)
         self._turns = asyncio.Lock()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         response = await self._respond(request)
         await response(scope, receive, send)
@@ -139,7 +138,7 @@ class AccountEndpoint(Endpoint):
 
     async def _respond(self, request: Request) -> Response:
         route, services = self._find(request, request.scope["path"])
-        assert not issubclass(route.declared, Send)
+        assert not issubclass(route.declared, OutgoingMessage)
         account = await self._reception.account(request, services.accounts)
         return await self._answer(request, route, route.declared, account, services)
 
@@ -152,7 +151,7 @@ class InstanceEndpoint(Endpoint):
         route, services = self._find(request, "/" + parameters["route"])
         instance_id, token = parameters["instance_id"], parameters["token"]
         instances = services.instances
-        if issubclass(route.declared, Send):
+        if issubclass(route.declared, OutgoingMessage):
             instance = await self._reception.instance(request, instances, instance_id, token)
             request.scope["message_type"] = route.declared.kind()
             return await self._accept(request, route, route.declared, instance, services)
@@ -168,7 +167,7 @@ class InstanceEndpoint(Endpoint):
         self,
         request: Request,
         route: Route,
-        declared: type[Send],
+        declared: type[OutgoingMessage],
         instance: Instance,
         services: Services,
     ) -> Response:
@@ -199,10 +198,10 @@ class InstanceEndpoint(Endpoint):
         self,
         request: Request,
         route: Route,
-        declared: type[Send],
+        declared: type[OutgoingMessage],
         instance: Instance,
         services: Services,
-    ) -> tuple[bytes, Send]:
+    ) -> tuple[bytes, OutgoingMessage]:
         """What tells this request from others, and the message, its files kept."""
         limit_bytes = self._limit(declared.carries_media)
         if not declared.carries_media:

@@ -35,7 +35,7 @@ _SPOKEN = {"type": "string", "enum": [lane.name.lower() for lane in Priority]}
 SpokenPriority = Annotated[Priority, BeforeValidator(_parse_priority), WithJsonSchema(_SPOKEN)]
 
 
-class Send(Documented):
+class OutgoingMessage(Documented):
     """One outgoing message. Subclasses with a path become routes; those without are families."""
 
     path: ClassVar[str | None] = None
@@ -90,7 +90,7 @@ NoMessageId = Annotated[
 """The same where there need not be one; an empty text says so too."""
 
 
-class Reply(Send):
+class Reply(OutgoingMessage):
     """A message that may answer an earlier one."""
 
     message_id: NoMessageId = Field(None, description="the message it answers")
@@ -116,7 +116,9 @@ class Queued(Wire):
     }
 
 
-def declared_sends(family: type[Send] = Send) -> Iterator[type[Send]]:
+def declared_sends(
+    family: type[OutgoingMessage] = OutgoingMessage,
+) -> Iterator[type[OutgoingMessage]]:
     """Every message type with a path, however deep its family."""
     for subclass in family.__subclasses__():
         if subclass.path is not None:

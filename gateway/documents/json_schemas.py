@@ -11,7 +11,7 @@ from pydantic_core import core_schema
 
 from gateway.contract.callbacks import Callback
 from gateway.contract.operation import Operation, Picture
-from gateway.contract.send import Queued, Send
+from gateway.contract.send import OutgoingMessage, Queued
 from gateway.documents.surface import Declared
 
 COMPONENTS = "#/components/schemas/"
@@ -78,7 +78,7 @@ class Schemas:
 
     def answer(self, declared: Declared) -> dict[str, Any]:
         """The schema of the answer; empty where there is none."""
-        if issubclass(declared, Send):
+        if issubclass(declared, OutgoingMessage):
             return self.reference(Queued)
         if declared.answer_status == _NO_CONTENT:
             return {}

@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from gateway.contract.catalogue import Catalogue
 from gateway.contract.operation import Operation
-from gateway.contract.send import Queued, Send
+from gateway.contract.send import OutgoingMessage, Queued
 
 INSTANCE_PATH = "/instances/{instanceId}/token/{instanceToken}"
 _PACKAGE = "gateway.contract."
@@ -21,7 +21,7 @@ _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 _BODYLESS = frozenset({"GET", "DELETE"})
 _NO_CONTENT = 204
 
-Declared = type[Send] | type[Operation[Any]]
+Declared = type[OutgoingMessage] | type[Operation[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Entry:
 
     @property
     def is_send(self) -> bool:
-        return issubclass(self.declared, Send)
+        return issubclass(self.declared, OutgoingMessage)
 
     @property
     def absolute(self) -> bool:
@@ -151,7 +151,7 @@ def shown_answer(declared: Declared) -> Any:  # noqa: ANN401 - any type may be a
 
     An answer whose every field has a default shows itself.
     """
-    if issubclass(declared, Send):
+    if issubclass(declared, OutgoingMessage):
         return dict(Queued.example)
     if declared.answer_example is not None or declared.answer_status == _NO_CONTENT:
         return declared.answer_example

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar
 
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import ProviderError, Refused, TryAgainLater, Unconfirmed
 from gateway.sessions.connection import ConnectionState
@@ -170,7 +170,12 @@ class Opened:
         return await self.next(ConnectionChanged, lambda change: change.state is state)
 
     async def send(
-        self, message: Send, message_id: str, *, epoch: int | None = None, seconds: float = 20
+        self,
+        message: OutgoingMessage,
+        message_id: str,
+        *,
+        epoch: int | None = None,
+        seconds: float = 20,
     ) -> Receipt:
         attempt = Attempt(message_id, self.epoch if epoch is None else epoch, seconds)
         return await self.session.send(message, attempt)

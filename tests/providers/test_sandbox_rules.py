@@ -8,7 +8,7 @@ import pytest
 from gateway.contract.building import build
 from gateway.contract.catalogue import catalogue
 from gateway.contract.known import KnownMessage
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.errors import Refused
 from gateway.providers.sandbox.changes import change_of, chat_of
 from gateway.providers.sandbox.limits import complaints
@@ -17,7 +17,7 @@ GROUP = "120363019502650977-group"
 FRIEND = "5511999999999"
 
 
-def message(kind: str, **changes: Any) -> Send:
+def message(kind: str, **changes: Any) -> OutgoingMessage:
     send = catalogue().sends[kind]
     return build(send, {**(send.example_minimal or send.example), **changes})
 
@@ -47,7 +47,7 @@ def poll(count: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("send", catalogue().sends.values(), ids=lambda send: send.kind())
-def test_the_examples_are_within_the_limits(send: type[Send]) -> None:
+def test_the_examples_are_within_the_limits(send: type[OutgoingMessage]) -> None:
     for example in filter(None, (send.example_minimal, send.example)):
         assert list(complaints(send.model_validate(example))) == []
 
@@ -93,7 +93,9 @@ def test_the_examples_are_within_the_limits(send: type[Send]) -> None:
         (message("send-text-status", message="x" * 701), "the text of a status has 701"),
     ],
 )
-def test_what_whatsapp_refuses_for_its_form_is_refused(refused: Send, complaint: str) -> None:
+def test_what_whatsapp_refuses_for_its_form_is_refused(
+    refused: OutgoingMessage, complaint: str
+) -> None:
     assert any(complaint in said for said in complaints(refused))
 
 
@@ -163,7 +165,7 @@ EVENT = {"event": {"name": "Party"}}
     ],
 )
 def test_what_cannot_be_done_to_a_message_is_refused(
-    acting: Send, target: KnownMessage, complaint: str
+    acting: OutgoingMessage, target: KnownMessage, complaint: str
 ) -> None:
     with pytest.raises(Refused) as caught:
         change_of(acting, {"A": target})

@@ -22,7 +22,7 @@ from gateway.contract.internal.presence import RejectCall, ShowTyping
 from gateway.contract.internal.received_media import ReadReceivedFile
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.chats import TouchChat, UnreadMessage
 from gateway.contract.zapi.contacts import LookAtProfile, LookUpNumber, ModifyBlocked
 from gateway.contract.zapi.groups.group import (
@@ -366,7 +366,7 @@ ORDER = {
     "discount": 0.01,
     "products": [{"name": "Shoes", "value": 10, "quantity": 2}],
 }
-ORDINARY: list[tuple[str, type[Send], dict[str, Any], dict[str, Any]]] = [
+ORDINARY: list[tuple[str, type[OutgoingMessage], dict[str, Any], dict[str, Any]]] = [
     ("text", SendText, {"message": "Hi"}, {"message": "Hi"}),
     (
         "text",
@@ -580,7 +580,7 @@ PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c63606060"
     "6000000005000157a3f7d80000000049454e44ae426082"
 )
-FILES: list[tuple[str, type[Send], str, str]] = [
+FILES: list[tuple[str, type[OutgoingMessage], str, str]] = [
     ("image", SendImage, "image", "image/png"),
     ("video", SendVideo, "video", "video/mp4"),
     ("video", SendGif, "gif", "video/mp4"),

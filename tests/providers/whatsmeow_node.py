@@ -12,7 +12,7 @@ from gateway.clock import Clock
 from gateway.contract.extensions.proxies import Proxy
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.instances import QrCode, ReadQrCode
 from gateway.contract.zapi.messages.text import SendText
 from gateway.database.notifications import Notifications
@@ -110,7 +110,7 @@ class Line:
 
     async def send(
         self,
-        message: Send,
+        message: OutgoingMessage,
         message_id: str = "OURS",
         *known: KnownMessage,
         seconds: float = 20,

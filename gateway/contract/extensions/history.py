@@ -25,7 +25,7 @@ def _one_of_statuses(value: object) -> object:
 _SPOKEN_STATUS = {"type": "string", "enum": list(STATUSES)}
 
 
-class Message(Wire):
+class MessageRecord(Wire):
     """One message; `message` is its text or caption, `recordedAt` when it came to its place."""
 
     message_id: str
@@ -70,7 +70,7 @@ MESSAGE_EXAMPLE: Example = {
 }
 
 
-class FindMessage(Operation[Message], method="GET", path="/messages/{message_id}"):
+class FindMessage(Operation[MessageRecord], method="GET", path="/messages/{message_id}"):
     """One message, by its messageId or its zaapId, wherever it is."""
 
     message_id: str
@@ -84,7 +84,7 @@ class FindMessage(Operation[Message], method="GET", path="/messages/{message_id}
 class MessagePage(Wire):
     """A page of history and the cursor to the next one."""
 
-    messages: tuple[Message, ...]
+    messages: tuple[MessageRecord, ...]
     paging_state: str | None
     has_more: bool
 

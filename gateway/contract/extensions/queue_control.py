@@ -7,7 +7,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
-from gateway.contract.extensions.history import MESSAGE_EXAMPLE, Message
+from gateway.contract.extensions.history import MESSAGE_EXAMPLE, MessageRecord
 from gateway.contract.operation import Operation
 from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.wire import Chat, Incoming, Wire
@@ -18,7 +18,7 @@ _MAX_PACE_SECONDS = 86_400.0
 _LATER = Precondition("/send-text", {"scheduledFor": "{{tomorrow}}"})
 
 
-class LinePaused(Wire):
+class QueuePauseState(Wire):
     """Whether the line is paused now."""
 
     value: bool = True
@@ -26,20 +26,20 @@ class LinePaused(Wire):
     queue_length: int
 
 
-class PauseQueue(Operation[LinePaused], method="POST", path="/queue/pause"):
+class PauseQueue(Operation[QueuePauseState], method="POST", path="/queue/pause"):
     """Nothing more leaves the queue until it is resumed; what is being sent now still is."""
 
     answer_example: ClassVar[Example] = {"value": True, "paused": True, "queueLength": 12}
 
 
-class ResumeQueue(Operation[LinePaused], method="POST", path="/queue/resume"):
+class ResumeQueue(Operation[QueuePauseState], method="POST", path="/queue/resume"):
     """The queue goes on."""
 
     answer_example: ClassVar[Example] = {"value": True, "paused": False, "queueLength": 12}
     postman_setup = PostmanSetup(order=1)
 
 
-class Try(Wire):
+class SendAttempt(Wire):
     """One attempt to send."""
 
     started_at: datetime
@@ -49,7 +49,7 @@ class Try(Wire):
     duration_seconds: float
 
 
-class QueuedMessage(Message):
+class QueuedMessage(MessageRecord):
     """A message with its place in the queue and its attempts; the place is null once it left."""
 
     priority: str | None
@@ -62,7 +62,7 @@ class QueuedMessage(Message):
 class TrackedMessage(QueuedMessage):
     """The same with its attempts, oldest first."""
 
-    tries: tuple[Try, ...]
+    tries: tuple[SendAttempt, ...]
     queue_length: int
 
 
@@ -85,13 +85,13 @@ _QUEUED: Example = {
 _NAMED: Example = {"zaapId": MESSAGE_EXAMPLE["zaapId"]}
 
 
-class OneOfQueue(Incoming):
+class QueuedMessageId(Incoming):
     """Names one message by its zaapId or its messageId."""
 
     zaap_id: str = Field(validation_alias=AliasChoices("zaapId", "zaap_id"))
 
 
-class ReadQueued(OneOfQueue, Operation[TrackedMessage], method="GET", path="/queue/{zaap_id}"):
+class ReadQueued(QueuedMessageId, Operation[TrackedMessage], method="GET", path="/queue/{zaap_id}"):
     """One message, with every attempt to send it."""
 
     example: ClassVar[Example] = _NAMED
@@ -112,14 +112,16 @@ class ReadQueued(OneOfQueue, Operation[TrackedMessage], method="GET", path="/que
     postman_setup = PostmanSetup(order=1, first=(_LATER,), values={"zaapId": "{{zaapId}}"})
 
 
-class QueueDone(Wire):
+class QueueChanged(Wire):
     """It is done; how many wait now."""
 
     value: bool = True
     queue_length: int
 
 
-class RetryQueued(OneOfQueue, Operation[QueueDone], method="POST", path="/queue/{zaap_id}/retry"):
+class RetryQueued(
+    QueuedMessageId, Operation[QueueChanged], method="POST", path="/queue/{zaap_id}/retry"
+):
     """A failed message goes back to its place in the line, with all attempts before it.
 
     One that waits for its next attempt is tried at once.
@@ -132,7 +134,7 @@ class RetryQueued(OneOfQueue, Operation[QueueDone], method="POST", path="/queue/
 
 
 class MoveToFront(
-    OneOfQueue, Operation[QueueDone], method="POST", path="/queue/{zaap_id}/move-to-front"
+    QueuedMessageId, Operation[QueueChanged], method="POST", path="/queue/{zaap_id}/move-to-front"
 ):
     """A waiting message becomes the next one of its priority; a scheduled one is due now."""
 

@@ -7,14 +7,14 @@ from pydantic import BeforeValidator, StringConstraints
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
 from gateway.contract.paging import clamped
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import OmitIfNone, Wire
 
 _MAX_CALL_SECONDS = 15
 _NEEDS_CALLS = (400, 503)
 
 
-class SendCall(Send, path="/send-call"):
+class SendCall(OutgoingMessage, path="/send-call"):
     """Rings a number for a few seconds; the line waits meanwhile."""
 
     example: ClassVar[Example] = {

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
-from gateway.contract.operation import Address, Operation, Success, Value
+from gateway.contract.operation import Operation, RouteAddress, Success, Value
 from gateway.contract.paging import Paged, clamped
 from gateway.contract.wire import Chat, OmitIfNone, Wire
 
@@ -99,7 +99,7 @@ class ReadChat(
     Operation[ChatDetails],
     method="GET",
     path="/chats/{phone}",
-    also=(Address("GET", "/chat/{phone}"),),
+    also=(RouteAddress("GET", "/chat/{phone}"),),
 ):
     """One chat; a number never written with has an empty one."""
 

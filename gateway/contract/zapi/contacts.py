@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
-from gateway.contract.operation import Address, Operation, Success, Value
+from gateway.contract.operation import Operation, RouteAddress, Success, Value
 from gateway.contract.paging import Paged
 from gateway.contract.wire import Incoming, OmitIfNone, Person, Phone, Wire
 
@@ -96,7 +96,7 @@ class ReadContact(
     Operation[ContactDetails],
     method="GET",
     path="/contacts/{phone}",
-    also=(Address("GET", "/contacts/{phone}/metadata"),),
+    also=(RouteAddress("GET", "/contacts/{phone}/metadata"),),
 ):
     """What is known of one person."""
 
@@ -139,7 +139,7 @@ class ReadPicture(
     Operation[tuple[PictureLink, ...]],
     method="GET",
     path="/profile-picture",
-    also=(Address("GET", "/contacts/{phone}/profile-picture"),),
+    also=(RouteAddress("GET", "/contacts/{phone}/profile-picture"),),
 ):
     """A fresh address of a person's picture: a list of one."""
 
@@ -218,7 +218,7 @@ class ModifyBlocked(
     Operation[Value],
     method="POST",
     path="/contacts/modify-blocked",
-    also=(Address("POST", "/modify-blocked"),),
+    also=(RouteAddress("POST", "/modify-blocked"),),
 ):
     """Blocks a person, or no longer."""
 

@@ -39,7 +39,7 @@ def between(low: int, high: int) -> Callable[[object], int]:
 
 
 _SPOKEN_STATUS = {"type": "string", "enum": list(STATUSES)}
-Status = Annotated[str, BeforeValidator(_one_of_statuses), WithJsonSchema(_SPOKEN_STATUS)]
+QueueStatus = Annotated[str, BeforeValidator(_one_of_statuses), WithJsonSchema(_SPOKEN_STATUS)]
 
 
 class QueueItem(Wire, alias_generator=_pascal):
@@ -94,7 +94,7 @@ _ITEM: Example = {
 class QueueFilter(Incoming):
     """Narrows what is listed or removed."""
 
-    status: Status | None = None
+    status: QueueStatus | None = None
     type: str | None = None
     phone: Chat | None = None
 

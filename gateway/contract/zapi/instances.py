@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
-from gateway.contract.operation import Address, FromHeader, Operation, Picture, Value
+from gateway.contract.operation import FromHeader, Operation, Picture, RouteAddress, Value
 from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import Chat, Wire
 
@@ -108,7 +108,9 @@ class ReadPhoneCode(
     phone: Annotated[Chat, AfterValidator(_only_digits)]
 
 
-class Restart(Operation[Value], method="GET", path="/restart", also=(Address("POST", "/restart"),)):
+class Restart(
+    Operation[Value], method="GET", path="/restart", also=(RouteAddress("POST", "/restart"),)
+):
     """Closes the session and opens it again; the phone stays linked and the queue goes on."""
 
     answer_example: ClassVar[Any] = _DONE
@@ -120,7 +122,7 @@ class RestoreSession(
     Operation[Value],
     method="GET",
     path="/restore-session",
-    also=(Address("POST", "/restore-session"),),
+    also=(RouteAddress("POST", "/restore-session"),),
 ):
     """Tries to bring a linked phone that is out of reach back; false where none is linked."""
 
@@ -130,7 +132,7 @@ class RestoreSession(
 
 
 class Disconnect(
-    Operation[Value], method="GET", path="/disconnect", also=(Address("POST", "/disconnect"),)
+    Operation[Value], method="GET", path="/disconnect", also=(RouteAddress("POST", "/disconnect"),)
 ):
     """Unlinks the phone: a new QR code is needed afterwards.
 

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, StringConstraints
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
-from gateway.contract.operation import Address, Operation, Result, Success
+from gateway.contract.operation import Operation, Result, RouteAddress, Success
 from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.wire import OmitIfNone, Wire
 
@@ -153,7 +153,7 @@ class ConfirmPin(
     MobileOperation[Success],
     method="POST",
     path="/mobile/confirm-pin-code",
-    also=(Address("POST", "/mobile/confirm-security-code"),),
+    also=(RouteAddress("POST", "/mobile/confirm-security-code"),),
 ):
     """Confirms the PIN that a registration asks for."""
 
@@ -167,7 +167,7 @@ class RecoverPin(
     MobileOperation[Success],
     method="POST",
     path="/mobile/recovery-pin-code",
-    also=(Address("POST", "/mobile/recovery-security-code"),),
+    also=(RouteAddress("POST", "/mobile/recovery-security-code"),),
 ):
     """Sends a link by e-mail that resets the PIN."""
 

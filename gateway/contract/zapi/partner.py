@@ -52,7 +52,7 @@ Name = Annotated[
 CallbackAddress = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=_MAX_ADDRESS_LENGTH)
 ]
-Middleware = Literal["web", "mobile"]
+MiddlewareKind = Literal["web", "mobile"]
 
 
 class PartnerOperation(Operation[Result]):
@@ -149,7 +149,7 @@ class ListedInstance(Wire):
     received_status_callback_url: str
     phone_connected: bool
     whatsapp_connected: bool
-    middleware: Middleware
+    middleware: MiddlewareKind
 
 
 class InstancePage(Wire):

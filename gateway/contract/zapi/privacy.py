@@ -6,7 +6,7 @@ from pydantic import Field
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
-from gateway.contract.operation import Address, Operation, Success
+from gateway.contract.operation import Operation, RouteAddress, Success
 from gateway.contract.wire import Incoming, Phone, Wire
 
 _UNAVAILABLE = 503
@@ -26,7 +26,7 @@ class ListDisallowed(
     Operation[Disallowed],
     method="GET",
     path="/privacy/disallowed-contacts",
-    also=(Address("GET", "/disallowed-contacts"),),
+    also=(RouteAddress("GET", "/disallowed-contacts"),),
 ):
     """The people that one setting excludes."""
 

@@ -7,17 +7,17 @@ from pydantic.json_schema import SkipJsonSchema
 
 from gateway.contract.documented import Example
 from gateway.contract.media import SOURCE, Gif, Image, MediaField, Sticker
-from gateway.contract.send import MessageId, Send
+from gateway.contract.send import MessageId, OutgoingMessage
 from gateway.contract.wire import STATUS_BROADCAST
 from gateway.contract.zapi.messages.media import Caption
-from gateway.contract.zapi.messages.text import Text
+from gateway.contract.zapi.messages.text import MessageText
 
 _LARGEST_VIDEO_BYTES = 10 * 1024 * 1024
 
 _Everybody = Annotated[str, BeforeValidator(lambda _named: STATUS_BROADCAST)]
 
 
-class StatusPost(Send):
+class StatusPost(OutgoingMessage):
     """Shown to everybody for a day; whatever chat a caller names is ignored."""
 
     phone: SkipJsonSchema[_Everybody] = STATUS_BROADCAST
@@ -26,7 +26,7 @@ class StatusPost(Send):
 class SendTextStatus(StatusPost, path="/send-text-status"):
     """Posts a text as status."""
 
-    message: Text
+    message: MessageText
 
     example_minimal: ClassVar[Example] = {"message": "We are open today"}
     example: ClassVar[Example] = {**example_minimal, "priority": "high"}
@@ -61,7 +61,7 @@ class SendVideoStatus(StatusPost, path="/send-video-status"):
         return self.caption
 
 
-class StatusReply(Send):
+class StatusReply(OutgoingMessage):
     """Answers somebody's status in the chat with them."""
 
     status_message_id: MessageId
@@ -73,7 +73,7 @@ class StatusReply(Send):
 class ReplyStatusText(StatusReply, path="/reply-status-text"):
     """Answers a status with a text."""
 
-    message: Text
+    message: MessageText
 
     example: ClassVar[Example] = {
         "phone": "5511999999999",

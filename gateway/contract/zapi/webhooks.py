@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from gateway.contract.operation import Address, Operation, Value
+from gateway.contract.operation import Operation, RouteAddress, Value
 from gateway.contract.postman_setup import PostmanSetup
 
 _MAX_ADDRESS_LENGTH = 2_048
@@ -31,7 +31,7 @@ class SetReceivedWebhook(
     SetWebhook,
     method="PUT",
     path="/update-webhook-received",
-    also=(Address("PUT", "/update-webhook-receive"),),
+    also=(RouteAddress("PUT", "/update-webhook-receive"),),
 ):
     """Where incoming messages are told."""
 

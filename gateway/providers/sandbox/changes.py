@@ -5,7 +5,7 @@ from functools import singledispatch
 from typing import Any
 
 from gateway.contract.known import KnownMessage
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import STATUS_BROADCAST
 from gateway.contract.zapi.messages.commerce import OrderUpdate
 from gateway.contract.zapi.messages.media import SendDocument
@@ -27,7 +27,7 @@ _ME = "me"
 
 
 @singledispatch
-def change_of(_message: Send, _referred: Referred) -> Change | None:
+def change_of(_message: OutgoingMessage, _referred: Referred) -> Change | None:
     """The change, if the message makes one.
 
     Raises:
@@ -123,7 +123,7 @@ def _(message: StatusReply, referred: Referred) -> None:
         raise Refused(f"message {target.message_id} is no status")
 
 
-def chat_of(message: Send, referred: Referred) -> str:
+def chat_of(message: OutgoingMessage, referred: Referred) -> str:
     """Where a message is seen: a private answer in the chat with whom it answers."""
     if isinstance(message, SendText) and message.private_answer and message.message_id:
         return referred[message.message_id].sender or message.phone

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import singledispatch
 
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import is_group
 from gateway.contract.zapi.messages.interactive import (
     InteractiveMessage,
@@ -31,7 +31,7 @@ _STATUS = 700
 
 
 @singledispatch
-def complaints(_message: Send) -> Iterator[str]:
+def complaints(_message: OutgoingMessage) -> Iterator[str]:
     """Everything wrong with a message, a sentence each."""
     yield from ()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.media import MediaFile
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.messages.media import SendAudio, SendPtv
 from gateway.contract.zapi.messages.newsletter_invites import SendNewsletterAdminInvite
 from gateway.errors import NotConnected, Refused
@@ -32,8 +32,8 @@ _SHARE_READ = 0.8
 _PLAYED_AFTER_SECONDS = (0.5, 10.0)  # counted from the reading
 
 
-@sends.handles(Send)
-async def send(outgoing: Outgoing, message: Send) -> Receipt:
+@sends.handles(OutgoingMessage)
+async def send(outgoing: Outgoing, message: OutgoingMessage) -> Receipt:
     context, attempt = outgoing.session.context, outgoing.attempt
     for message_id in message.referred_ids():
         if message_id not in attempt.referred:
@@ -58,7 +58,7 @@ async def send(outgoing: Outgoing, message: Send) -> Receipt:
 
 
 async def _hand_over(
-    outgoing: Outgoing, message: Send, change: Change | None, *, with_faults: bool
+    outgoing: Outgoing, message: OutgoingMessage, change: Change | None, *, with_faults: bool
 ) -> Verdict:
     session, attempt = outgoing.session, outgoing.attempt
     context = session.context

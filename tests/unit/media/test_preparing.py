@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.messages.media import SendDocument, SendImage
 from gateway.errors import Refused, TryAgainLater
 from gateway.media.converting import Converter
@@ -20,7 +20,7 @@ from tests.fixtures.media import FarServer
 PHONE = "5511999999999"
 
 
-class Linked(Send):
+class Linked(OutgoingMessage):
     """A message with a link."""
 
     link: str

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, StringConstraints
 
 from gateway.contract.documented import Example
-from gateway.contract.operation import Address, Operation, Success
+from gateway.contract.operation import Operation, RouteAddress, Success
 from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.wire import OmitIfNone, Phone, Wire
 
@@ -115,7 +115,7 @@ class CatalogOperation(Operation[Catalog]):
 
 
 class ReadOwnCatalog(
-    CatalogOperation, method="GET", path="/catalogs", also=(Address("POST", "/catalogs"),)
+    CatalogOperation, method="GET", path="/catalogs", also=(RouteAddress("POST", "/catalogs"),)
 ):
     """The catalogue of this number; POST takes a cursor too long for an address."""
 
@@ -124,7 +124,7 @@ class ReadCatalog(
     CatalogOperation,
     method="GET",
     path="/catalogs/{phone}",
-    also=(Address("POST", "/catalogs/{phone}"),),
+    also=(RouteAddress("POST", "/catalogs/{phone}"),),
 ):
     """The catalogue of any business."""
 
@@ -161,7 +161,7 @@ class DeleteProduct(
     Operation[Success],
     method="DELETE",
     path="/products/{product_id}",
-    also=(Address("DELETE", "/product/{product_id}"),),
+    also=(RouteAddress("DELETE", "/product/{product_id}"),),
 ):
     """Removes a product."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AliasChoices, Field, StringConstraints
 
 from gateway.contract.documented import Example
-from gateway.contract.operation import Address, Operation, Success
+from gateway.contract.operation import Operation, RouteAddress, Success
 from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import CommunityId, GroupId, Incoming, Wire
 from gateway.contract.zapi.groups.group import (
@@ -91,7 +91,7 @@ class ReadInvitationLink(
     GroupOperation[GroupCreated],
     method="GET",
     path="/group-invitation-link/{group_id}",
-    also=(Address("POST", "/group-invitation-link/{group_id}"),),
+    also=(RouteAddress("POST", "/group-invitation-link/{group_id}"),),
 ):
     """The way into a group."""
 

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.postman_setup import PostmanSetup, Precondition
-from gateway.contract.send import MessageId, Send
+from gateway.contract.send import MessageId, OutgoingMessage
 from gateway.contract.wire import Incoming, Phone
 from gateway.contract.zapi.messages.text import Label
 
@@ -17,7 +17,7 @@ Currency = Annotated[
 ]
 
 
-class SendProduct(Send, path="/send-product"):
+class SendProduct(OutgoingMessage, path="/send-product"):
     """Sends a product of a catalogue."""
 
     catalog_phone: Phone
@@ -30,7 +30,7 @@ class SendProduct(Send, path="/send-product"):
     }
 
 
-class SendCatalog(Send, path="/send-catalog"):
+class SendCatalog(OutgoingMessage, path="/send-catalog"):
     """Sends the link to a catalogue as a card."""
 
     catalog_phone: Phone
@@ -105,7 +105,7 @@ class PaymentSettings(Incoming):
     card: CardPayment | None = None
 
 
-class SendOrder(Send, path="/send-order"):
+class SendOrder(OutgoingMessage, path="/send-order"):
     """Sends an order to be approved and paid."""
 
     order: Order
@@ -154,7 +154,7 @@ class NumberedOrder(Order):
     products: Annotated[tuple[NamedProduct, ...], Field(min_length=1)]
 
 
-class OrderUpdate(Send):
+class OrderUpdate(OutgoingMessage):
     """What became of an order this instance sent."""
 
     message_id: MessageId

@@ -9,9 +9,9 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.media import Image, Video
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import Incoming, Phone
-from gateway.contract.zapi.messages.text import Label, Text
+from gateway.contract.zapi.messages.text import Label, MessageText
 
 _ONE = Field(min_length=1)
 
@@ -82,10 +82,10 @@ class ActionButton(ReplyButton):
 ActionButtons = Annotated[tuple[ActionButton, ...], AfterValidator(_numbered)]
 
 
-class InteractiveMessage(Send):
+class InteractiveMessage(OutgoingMessage):
     """A text with something to tap."""
 
-    message: Text
+    message: MessageText
 
     def readable_text(self) -> str | None:
         return self.message
@@ -221,7 +221,7 @@ def _pix_where_empty(title: str) -> str:
     return title or "Pix"
 
 
-class SendButtonPix(Send, path="/send-button-pix"):
+class SendButtonPix(OutgoingMessage, path="/send-button-pix"):
     """Sends a Pix key with a button that copies it."""
 
     pix_key: Label
@@ -242,7 +242,7 @@ class SendButtonPix(Send, path="/send-button-pix"):
 class CarouselCard(Incoming):
     """A picture, a text and buttons."""
 
-    text: Text
+    text: MessageText
     image: Image
     buttons: ActionButtons = ()
 

@@ -11,7 +11,7 @@ from gateway.contract.documented import Example
 from gateway.contract.known import KnownMessage
 from gateway.contract.operation import Operation, Value
 from gateway.contract.postman_setup import PostmanSetup, Precondition
-from gateway.contract.send import MessageId, Send
+from gateway.contract.send import MessageId, OutgoingMessage
 from gateway.contract.wire import Chat
 
 _SENT_BEFORE = PostmanSetup(
@@ -19,7 +19,7 @@ _SENT_BEFORE = PostmanSetup(
 )
 
 
-class ForwardMessage(Send, path="/forward-message"):
+class ForwardMessage(OutgoingMessage, path="/forward-message"):
     """Forwards a message to another chat."""
 
     message_id: MessageId
@@ -44,7 +44,7 @@ _DURATION_SECONDS: Mapping[str, int] = {
 }
 
 
-class PinMessage(Send, path="/pin-message"):
+class PinMessage(OutgoingMessage, path="/pin-message"):
     """Pins a message on top of its chat, or takes it down."""
 
     message_id: MessageId

@@ -3,19 +3,19 @@
 from typing import ClassVar
 
 from gateway.contract.documented import Example
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import Incoming, NewsletterId, Phone
-from gateway.contract.zapi.messages.text import Text
+from gateway.contract.zapi.messages.text import MessageText
 
 
 class AdminInvite(Incoming):
     """Which channel, and what the invitation says."""
 
     newsletter_id: NewsletterId
-    caption: Text
+    caption: MessageText
 
 
-class SendNewsletterAdminInvite(Send, path="/send-newsletter-admin-invite"):
+class SendNewsletterAdminInvite(OutgoingMessage, path="/send-newsletter-admin-invite"):
     """Invites somebody to administer a channel."""
 
     phone: Phone

@@ -10,9 +10,9 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.postman_setup import PostmanSetup, Precondition
-from gateway.contract.send import MessageId, Send
+from gateway.contract.send import MessageId, OutgoingMessage
 from gateway.contract.wire import Incoming
-from gateway.contract.zapi.messages.text import Label, Text
+from gateway.contract.zapi.messages.text import Label, MessageText
 
 _GROUP = "120363019502650977-group"
 
@@ -23,10 +23,10 @@ class PollOption(Incoming):
     name: Label
 
 
-class SendPoll(Send, path="/send-poll"):
+class SendPoll(OutgoingMessage, path="/send-poll"):
     """Sends a poll."""
 
-    message: Text
+    message: MessageText
     poll: Annotated[tuple[PollOption, ...], Field(min_length=1)]
     poll_max_options: int = Field(0, ge=0, description="votes of one person; 0 is any number")
 
@@ -41,7 +41,7 @@ class SendPoll(Send, path="/send-poll"):
         return self.message
 
 
-class SendPollVote(Send, path="/send-poll-vote"):
+class SendPollVote(OutgoingMessage, path="/send-poll-vote"):
     """Votes in a poll; a later vote replaces the one before."""
 
     poll_message_id: MessageId
@@ -93,7 +93,7 @@ class Place(Incoming):
     name: str | None = None
 
 
-class Event(Incoming):
+class GroupEvent(Incoming):
     """What happens, when and where."""
 
     name: Label
@@ -114,10 +114,10 @@ class Event(Incoming):
         return self.date_time.replace(tzinfo=timezone(offset) if offset else UTC)
 
 
-class EventMessage(Send):
+class EventMessage(OutgoingMessage):
     """A message whose content is an event."""
 
-    event: Event
+    event: GroupEvent
 
     def readable_text(self) -> str | None:
         return self.event.name
@@ -165,7 +165,7 @@ class SendEditEvent(EventMessage, path="/send-edit-event"):
         return (self.event_message_id,)
 
 
-class SendEventResponse(Send, path="/send-event-response"):
+class SendEventResponse(OutgoingMessage, path="/send-event-response"):
     """Answers somebody else's event."""
 
     event_message_id: MessageId

@@ -6,12 +6,12 @@ from pydantic import Field
 
 from gateway.contract.documented import Example
 from gateway.contract.postman_setup import PostmanSetup, Precondition
-from gateway.contract.send import MessageId, Send
+from gateway.contract.send import MessageId, OutgoingMessage
 
 _MAX_EMOJI_LENGTH = 64  # a family of four with skin tones has 11 characters
 
 
-class Reaction(Send):
+class Reaction(OutgoingMessage):
     """Replaces our reaction to a message."""
 
     message_id: MessageId

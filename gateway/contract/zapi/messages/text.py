@@ -7,7 +7,7 @@ from pydantic import AliasChoices, BeforeValidator, Field
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.media import Image
-from gateway.contract.send import NoMessageId, Reply, Send
+from gateway.contract.send import NoMessageId, OutgoingMessage, Reply
 from gateway.contract.wire import Chat, Incoming
 
 _MAX_TEXT_LENGTH = 65_536  # WhatsApp's own limit, in characters
@@ -20,7 +20,7 @@ def _unfold_lines(value: object) -> object:
     return value
 
 
-Text = Annotated[
+MessageText = Annotated[
     str, Field(min_length=1, max_length=_MAX_TEXT_LENGTH), BeforeValidator(_unfold_lines)
 ]
 
@@ -35,10 +35,10 @@ class MentionedGroup(Incoming):
     subject: str
 
 
-class TextMessage(Send):
+class TextMessage(OutgoingMessage):
     """A message whose body is text."""
 
-    message: Text
+    message: MessageText
 
     def readable_text(self) -> str | None:
         return self.message
@@ -68,14 +68,14 @@ class SendText(TextMessage, Reply, path="/send-text"):
         return (*super().referred_ids(), *filter(None, (self.edit_message_id,)))
 
 
-class SendLink(Send, path="/send-link"):
+class SendLink(OutgoingMessage, path="/send-link"):
     """Sends a text with a card that shows where its link leads.
 
     What is not given of the card is read from the page. WhatsApp shows the card where the text
     contains the link.
     """
 
-    message: Text
+    message: MessageText
     link_url: Label
     image: Image | None = Field(None, validation_alias=AliasChoices("image", "linkImage"))
     title: str | None = Field(None, validation_alias=AliasChoices("title", "linkTitle"))
