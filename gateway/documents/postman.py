@@ -7,10 +7,11 @@ from itertools import groupby
 from typing import Any
 
 from gateway.contract.catalogue import Catalogue
-from gateway.contract.postman_setup import Precondition
 from gateway.documents.json_schemas import Schemas
 from gateway.documents.postman_request import request_item
 from gateway.documents.postman_scripts import BEFORE_EVERY_REQUEST, event, status_check
+from gateway.documents.postman_setup import Precondition
+from gateway.documents.postman_setups import setup_of
 from gateway.documents.surface import Entry, about_subject, surface, title_of
 
 _COLLECTION_ID = "6f1c2f0a-6a0e-4c55-9c8e-0a4d9a6b7c11"
@@ -25,7 +26,7 @@ above have left in the collection's variables.
 """
 _ADDRESS = "http://127.0.0.1:8080"
 _VARIABLE = re.compile(r"\{\{(\w+)\}\}")
-_ALWAYS_LEFT = frozenset({"messageId", "tomorrow", "zaapId"})
+_ALWAYS_SET = frozenset({"messageId", "tomorrow", "zaapId"})
 _TOKENS = ("instanceId", "instanceToken", "clientToken", "partnerToken")
 _CLIENT_TOKEN_AUTH: Mapping[str, Any] = {
     "type": "apikey",
@@ -54,7 +55,7 @@ def render_collection(catalogue: Catalogue) -> dict[str, Any]:
         }
         for subject in sorted(subjects, key=lambda name: _subject_turn(name, subjects[name]))
     ]
-    names = (*_TOKENS, *_further_variables(folders, entries))
+    names = (*_TOKENS, *_request_variables(folders, entries))
     return {
         "info": {
             "_postman_id": _COLLECTION_ID,
@@ -90,40 +91,39 @@ def _subject(entry: Entry) -> str:
 
 
 def _turn(entry: Entry) -> tuple[Any, ...]:
-    return (entry.declared.postman_setup.order, not entry.is_send, entry.path, entry.method)
+    return (setup_of(entry.declared).order, not entry.is_send, entry.path, entry.method)
 
 
 def _subject_turn(subject: str, entries: list[Entry]) -> tuple[Any, ...]:
     """Subjects with messages come first, subjects with a late request last."""
-    latest = max(entry.declared.postman_setup.order for entry in entries)
+    latest = max(setup_of(entry.declared).order for entry in entries)
     return (not any(entry.is_send for entry in entries), latest, title_of(subject))
 
 
 def _items(
     entry: Entry, known: Mapping[tuple[str, str], Entry], schemas: Schemas
 ) -> Iterator[dict[str, Any]]:
-    postman_setup = entry.declared.postman_setup
-    for precondition in postman_setup.first:
-        yield _prior_item(
-            entry, precondition, known[precondition.method, precondition.path], schemas
-        )
-    yield request_item(entry, schemas, given={**entry.declared.example, **postman_setup.values})
+    setup = setup_of(entry.declared)
+    for precondition in setup.first:
+        required = known[precondition.method, precondition.path]
+        yield _precondition_item(entry, precondition, required, schemas)
+    yield request_item(entry, schemas, given={**entry.declared.example, **setup.values})
 
 
-def _prior_item(
-    entry: Entry, precondition: Precondition, asked: Entry, schemas: Schemas
+def _precondition_item(
+    entry: Entry, precondition: Precondition, required: Entry, schemas: Schemas
 ) -> dict[str, Any]:
-    least = asked.declared.example_minimal or asked.declared.example
-    title = f"{asked.title} (for: {entry.title})"
-    values = {**least, **asked.declared.postman_setup.values, **precondition.values}
-    return request_item(asked, schemas, title=title, given=values)
+    minimal = required.declared.example_minimal or required.declared.example
+    title = f"{required.title} (for: {entry.title})"
+    values = {**minimal, **setup_of(required.declared).values, **precondition.values}
+    return request_item(required, schemas, title=title, given=values)
 
 
-def _further_variables(items: list[dict[str, Any]], entries: list[Entry]) -> list[str]:
-    """What requests leave or use, and nobody needs to fill in."""
-    left = {name for entry in entries for name in entry.declared.postman_setup.saves}
+def _request_variables(items: list[dict[str, Any]], entries: list[Entry]) -> list[str]:
+    """The variables that requests save or use; the user need not fill them in."""
+    saved = {name for entry in entries for name in setup_of(entry.declared).saves}
     used = set(_VARIABLE.findall(json.dumps(items)))
-    return sorted((left | used | _ALWAYS_LEFT) - {"baseUrl", *_TOKENS})
+    return sorted((saved | used | _ALWAYS_SET) - {"baseUrl", *_TOKENS})
 
 
 def _service_folder() -> dict[str, Any]:

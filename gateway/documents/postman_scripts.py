@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gateway.documents.json_schemas import Schemas
+from gateway.documents.postman_setups import setup_of
 from gateway.documents.surface import Entry
 
 BEFORE_EVERY_REQUEST = (
@@ -23,7 +24,7 @@ def event(listen: str, lines: Iterable[str]) -> dict[str, Any]:
 
 def checks(entry: Entry, schemas: Schemas) -> list[str]:
     """The test script of a request."""
-    or_else = entry.declared.postman_setup.or_else
+    or_else = setup_of(entry.declared).or_else
     if or_else is None:
         return [*status_check(entry.status), *_answer_checks(entry, schemas)]
     return [
@@ -108,7 +109,7 @@ def _array_check(keys: list[str]) -> str:
 
 def _saves(entry: Entry) -> Mapping[str, str]:
     always = {"zaapId": "zaapId", "messageId": "messageId"} if entry.is_send else {}
-    return {**always, **entry.declared.postman_setup.saves}
+    return {**always, **setup_of(entry.declared).saves}
 
 
 def _save(variable: str, place: str) -> str:

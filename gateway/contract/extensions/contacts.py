@@ -7,7 +7,6 @@ from pydantic import StringConstraints
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Value
-from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import OmitIfNone, Person, Wire
 
 _PHONE = "5511999999999"
@@ -71,7 +70,6 @@ class ForgetConsent(Operation[Value], method="DELETE", path="/contacts/{phone}/c
     audited = True
     example: ClassVar[Example] = {"phone": _PHONE}
     answer_example: ClassVar[Any] = {"value": True}
-    postman_setup = PostmanSetup(order=8)
 
     phone: Person
 
@@ -95,6 +93,5 @@ class ErasePerson(Operation[Erased], method="DELETE", path="/contacts/{phone}/da
         "phone": "5511666666666",
         "erased": {"queue": 0, "messages": 12, "media": 1, "contacts": 1},
     }
-    postman_setup = PostmanSetup(order=9)
 
     phone: Person

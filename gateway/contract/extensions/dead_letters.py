@@ -10,7 +10,6 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Documented, Example
 from gateway.contract.operation import Operation
-from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import Wire
 
 _LARGEST_PAGE = 100
@@ -134,17 +133,18 @@ class ListDeadLetters(Operation[DeadLetterPage], method="GET", path="/dlq/events
     event_type: str | None = None
 
 
-class _OfOne(Documented):
+class DeadLetterOperation(Documented):
     """Names one given up callback."""
 
     example: ClassVar[Example] = {"eventId": _ID}
     failures: ClassVar[tuple[int, ...]] = (_NOT_FOUND,)
-    postman_setup: ClassVar[PostmanSetup] = PostmanSetup(or_else=_NOT_FOUND)
 
     event_id: UUID = Field(validation_alias=AliasChoices("eventId", "event_id"))
 
 
-class GetDeadLetter(_OfOne, Operation[DeadLetter], method="GET", path="/dlq/events/{event_id}"):
+class GetDeadLetter(
+    DeadLetterOperation, Operation[DeadLetter], method="GET", path="/dlq/events/{event_id}"
+):
     """One callback that was given up, with its body."""
 
     answer_example: ClassVar[Any] = _LETTER
@@ -159,7 +159,10 @@ class DeadLetterDone(_Answer):
 
 
 class RetryDeadLetter(
-    _OfOne, Operation[DeadLetterDone], method="POST", path="/dlq/events/{event_id}/retry"
+    DeadLetterOperation,
+    Operation[DeadLetterDone],
+    method="POST",
+    path="/dlq/events/{event_id}/retry",
 ):
     """Posts a given up callback again, under its id, after all that waits in its chat."""
 
@@ -168,13 +171,15 @@ class RetryDeadLetter(
 
 
 class DiscardDeadLetter(
-    _OfOne, Operation[DeadLetterDone], method="POST", path="/dlq/events/{event_id}/discard"
+    DeadLetterOperation,
+    Operation[DeadLetterDone],
+    method="POST",
+    path="/dlq/events/{event_id}/discard",
 ):
     """Gives a callback up for good."""
 
     failures = (_NOT_FOUND, _CONFLICT)
     answer_example: ClassVar[Any] = {"success": True, "event_id": _ID, "message": "discarded"}
-    postman_setup = PostmanSetup(order=1, or_else=_NOT_FOUND)
 
 
 class DeadLettersRetried(_Answer):
@@ -211,6 +216,5 @@ class PurgeDeadLetters(Operation[DeadLettersPurged], method="DELETE", path="/dlq
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"olderThanDays": 7}
     answer_example: ClassVar[Any] = {"success": True, "deleted_count": 0}
-    postman_setup = PostmanSetup(order=2)
 
     older_than_days: Annotated[int, BeforeValidator(between(1, _MAX_DAYS))] = 7

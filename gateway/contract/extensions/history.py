@@ -8,7 +8,6 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
-from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import Chat, Wire
 from gateway.contract.zapi.instance_queue import between
 
@@ -78,7 +77,6 @@ class FindMessage(Operation[MessageRecord], method="GET", path="/messages/{messa
     example: ClassVar[Example] = {"messageId": MESSAGE_EXAMPLE["messageId"]}
     answer_example: ClassVar[Example] = MESSAGE_EXAMPLE
     failures = (404,)
-    postman_setup = PostmanSetup(values={"messageId": "{{messageId}}"})
 
 
 class MessagePage(Wire):

@@ -3,7 +3,6 @@
 from typing import Any, ClassVar
 
 from gateway.contract.documented import Example
-from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import Wire
 from gateway.contract.zapi.partner import PartnerOperation
 
@@ -27,6 +26,5 @@ class DeleteInstance(
     absolute = True
     example: ClassVar[Example] = {"instanceId": "3C67AB641C8AA0412F6A2242B4E23AC7"}
     answer_example: ClassVar[Any] = {"value": True, "status": "deleted"}
-    postman_setup = PostmanSetup(order=10, values={"instanceId": "{{createdInstanceId}}"})
 
     instance_id: str

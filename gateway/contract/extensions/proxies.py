@@ -10,7 +10,6 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Value
-from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import Incoming, OmitIfNone, Wire
 
 _UNREACHABLE = 422
@@ -127,7 +126,6 @@ class SetProxy(Proxy, Operation[ShownProxy], method="PUT", path="/update-proxy")
     }
     example_minimal: ClassVar[Example] = {"proxyUrl": "http://proxy.example.com:8080"}
     answer_example: ClassVar[Any] = _SHOWN
-    postman_setup = PostmanSetup(order=102)
 
 
 class ReadProxy(Operation[ShownProxy], method="GET", path="/proxy"):
@@ -141,7 +139,6 @@ class RemoveProxy(Operation[Value], method="DELETE", path="/proxy"):
 
     audited = True
     answer_example: ClassVar[Any] = {"value": True}
-    postman_setup = PostmanSetup(order=103)
 
 
 class ProxyTest(Wire):
@@ -171,7 +168,6 @@ class SwapProxy(Operation[ShownProxy], method="POST", path="/proxy/swap"):
     example: ClassVar[Example] = {"proxyUrl": "socks5://new-proxy.example.com:1080"}
     answer_example: ClassVar[Any] = _SHOWN
     failures = (_UNREACHABLE,)
-    postman_setup = PostmanSetup(order=102, or_else=_UNREACHABLE)
 
     proxy_url: ProxyUrl = Field(repr=False)
 

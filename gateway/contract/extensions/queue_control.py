@@ -9,13 +9,11 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.extensions.history import MESSAGE_EXAMPLE, MessageRecord
 from gateway.contract.operation import Operation
-from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.wire import Chat, Incoming, Wire
 from gateway.contract.zapi.instance_queue import QueueRemoved, between
 
 _LARGEST_PAGE = 200
 _MAX_PACE_SECONDS = 86_400.0
-_LATER = Precondition("/send-text", {"scheduledFor": "{{tomorrow}}"})
 
 
 class QueuePauseState(Wire):
@@ -36,7 +34,6 @@ class ResumeQueue(Operation[QueuePauseState], method="POST", path="/queue/resume
     """The queue goes on."""
 
     answer_example: ClassVar[Example] = {"value": True, "paused": False, "queueLength": 12}
-    postman_setup = PostmanSetup(order=1)
 
 
 class SendAttempt(Wire):
@@ -109,7 +106,6 @@ class ReadQueued(QueuedMessageId, Operation[TrackedMessage], method="GET", path=
         "queueLength": 12,
     }
     failures = (404,)
-    postman_setup = PostmanSetup(order=1, first=(_LATER,), values={"zaapId": "{{zaapId}}"})
 
 
 class QueueChanged(Wire):
@@ -130,7 +126,6 @@ class RetryQueued(
     example: ClassVar[Example] = _NAMED
     answer_example: ClassVar[Example] = {"value": True, "queueLength": 12}
     failures = (404, 409)
-    postman_setup = PostmanSetup(order=2, values={"zaapId": "{{zaapId}}"}, or_else=409)
 
 
 class MoveToFront(
@@ -141,7 +136,6 @@ class MoveToFront(
     example: ClassVar[Example] = _NAMED
     answer_example: ClassVar[Example] = {"value": True, "queueLength": 12}
     failures = (404, 409)
-    postman_setup = PostmanSetup(order=1, first=(_LATER,), values={"zaapId": "{{zaapId}}"})
 
 
 class FailedFilter(Incoming):
@@ -200,7 +194,6 @@ class DeleteFailed(FailedFilter, Operation[QueueRemoved], method="DELETE", path=
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"phone": "5511999999999"}
     answer_example: ClassVar[Example] = {"value": True, "removed": 3, "queueLength": 12}
-    postman_setup = PostmanSetup(order=1)
 
 
 class QueueStats(Wire):
@@ -291,9 +284,6 @@ class ChangeQueueSettings(Operation[QueueSettings], method="PUT", path="/queue/s
         "warmUpDays": 10,
     }
     answer_example: ClassVar[Example] = _SETTINGS
-    postman_setup = PostmanSetup(
-        values={"paceMinSeconds": 0, "paceMaxSeconds": 0, "dailyLimit": 0, "warmUpDays": 0}
-    )
 
     @model_validator(mode="after")
     def _pace_is_a_range(self) -> Self:

@@ -9,7 +9,6 @@ from pydantic import AwareDatetime, BeforeValidator, Field
 from gateway.contract.documented import Example
 from gateway.contract.extensions.dead_letters import between
 from gateway.contract.operation import Operation
-from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.wire import Wire
 
 CallbackType = Literal[
@@ -145,10 +144,5 @@ class TestWebhook(Operation[TestResult], method="POST", path="/webhooks/test"):
         "answer": "",
         "durationMs": 12,
     }
-    postman_setup = PostmanSetup(
-        order=1,
-        first=(Precondition("/update-webhook-received", {"value": "{{baseUrl}}/health"}, "PUT"),),
-        values={"type": "ReceivedCallback"},
-    )
 
     type: CallbackType = "ReceivedCallback"

@@ -8,12 +8,10 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Success, Value
 from gateway.contract.paging import Paged
-from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.wire import CommunityId, GroupId, OmitIfNone, Wire
 from gateway.contract.zapi.groups.group import DONE, GROUP_FAILURES, Description, Subject
 
 _COMMUNITY, _GROUP = "120363186053925765", "120363019502650977-group"
-_IN_TESTS = PostmanSetup(order=1, values={"communityId": "{{communityId}}"})
 MAX_GROUPS = 50
 
 
@@ -42,7 +40,6 @@ class CreateCommunity(Operation[CommunityCreated], method="POST", path="/communi
     example_minimal: ClassVar[Example] = {"name": "Neighbours"}
     answer_example: ClassVar[Any] = {"id": _COMMUNITY, "subGroups": _SUB_GROUPS}
     failures = (503,)
-    postman_setup = PostmanSetup(saves={"communityId": "id"})
 
     name: Subject
     description: Description = ""
@@ -69,7 +66,6 @@ class CommunityOperation(Operation[Result]):
     """About one community."""
 
     failures = GROUP_FAILURES
-    postman_setup = _IN_TESTS
 
     community_id: CommunityId
 
@@ -90,37 +86,12 @@ class LinkOperation(CommunityOperation[Linked]):
     groups_phones: Annotated[tuple[GroupId, ...], Field(min_length=1, max_length=MAX_GROUPS)]
 
 
-_A_GROUP = Precondition("/create-group")
-
-
 class LinkGroups(LinkOperation, method="POST", path="/communities/link"):
     """Attaches groups to a community; those that are elsewhere already are refused by name."""
-
-    postman_setup = PostmanSetup(
-        order=2,
-        first=(_A_GROUP,),
-        values={"communityId": "{{communityId}}", "groupsPhones": ["{{groupId}}"]},
-    )
 
 
 class UnlinkGroups(LinkOperation, method="POST", path="/communities/unlink"):
     """Detaches groups from a community; one ordinary group must remain."""
-
-    postman_setup = PostmanSetup(
-        order=3,
-        first=(
-            Precondition(
-                "/communities/link",
-                {"communityId": "{{communityId}}", "groupsPhones": ["{{groupId}}"]},
-            ),
-            _A_GROUP,
-            Precondition(
-                "/communities/link",
-                {"communityId": "{{communityId}}", "groupsPhones": ["{{groupId}}"]},
-            ),
-        ),
-        values={"communityId": "{{communityId}}", "groupsPhones": ["{{groupId}}"]},
-    )
 
 
 class CommunityMetadata(Wire):
@@ -164,7 +135,6 @@ class DeleteCommunity(
 
     example: ClassVar[Example] = {"communityId": _COMMUNITY}
     answer_example: ClassVar[Any] = DONE
-    postman_setup = PostmanSetup(order=20, values={"communityId": "{{communityId}}"})
 
 
 class DescribeCommunity(

@@ -9,7 +9,6 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Value
-from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.wire import Chat, Incoming, Wire
 
 _LARGEST_PAGE = 30
@@ -166,7 +165,6 @@ class ClearQueue(QueueFilter, Operation[QueueRemoved], method="DELETE", path="/q
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"status": "pending", "olderThan": "3600"}
     answer_example: ClassVar[Example] = {"value": True, "removed": 1, "queueLength": 0}
-    postman_setup = PostmanSetup(order=2)
 
 
 class RemoveFromQueue(Operation[Value], method="DELETE", path="/queue/{zaap_id}"):
@@ -176,8 +174,3 @@ class RemoveFromQueue(Operation[Value], method="DELETE", path="/queue/{zaap_id}"
 
     example: ClassVar[Example] = {"zaapId": _ITEM["ZaapId"]}
     failures = (409,)
-    postman_setup = PostmanSetup(
-        order=1,
-        first=(Precondition("/send-text", {"scheduledFor": "{{tomorrow}}"}),),
-        values={"zaapId": "{{zaapId}}"},
-    )

@@ -8,7 +8,6 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import FromHeader, Operation, Picture, RouteAddress, Value
-from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import Chat, Wire
 
 _MAX_NAME_LENGTH = 255
@@ -115,7 +114,6 @@ class Restart(
 
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
-    postman_setup = PostmanSetup(order=100)
 
 
 class RestoreSession(
@@ -128,7 +126,6 @@ class RestoreSession(
 
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
-    postman_setup = PostmanSetup(order=100)
 
 
 class Disconnect(
@@ -142,7 +139,6 @@ class Disconnect(
     audited = True
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
-    postman_setup = PostmanSetup(order=101)
 
 
 class DeviceModel(Wire):
@@ -168,7 +164,6 @@ class Device(Wire):
 class ReadDevice(Operation[Device], method="GET", path="/device"):
     """The linked phone and whose it is."""
 
-    postman_setup = PostmanSetup(saves={"ownPhone": "phone"})
     answer_example: ClassVar[Any] = {
         "phone": "5511999999999",
         "imgUrl": None,

@@ -7,7 +7,6 @@ from pydantic import BeforeValidator, StringConstraints
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, RouteAddress, Success
-from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.wire import OmitIfNone, Wire
 
 
@@ -26,8 +25,6 @@ Email = Annotated[
 ]
 _NUMBER: Example = {"ddi": "55", "phone": "11999999999"}
 _CODE: Example = {"code": "123456"}
-_AVAILABLE = Precondition("/mobile/registration-available")
-_REQUESTED = Precondition("/mobile/request-registration-code")
 
 
 class MobileOperation(Operation[Result]):
@@ -94,7 +91,6 @@ class RequestCode(
         "waOldWaitSeconds": 125,
         "method": "sms",
     }
-    postman_setup = PostmanSetup(order=1, first=(_AVAILABLE,))
 
     ddi: CountryCode
     phone: NationalNumber
@@ -105,7 +101,6 @@ class AnswerCaptcha(MobileOperation[Success], method="POST", path="/mobile/respo
     """Answers the captcha; the code is then sent without being asked for again."""
 
     example: ClassVar[Example] = {"captcha": "123456"}
-    postman_setup = PostmanSetup(order=2)
 
     captcha: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 
@@ -124,7 +119,6 @@ class ConfirmCode(
 
     example: ClassVar[Example] = _CODE
     answer_example: ClassVar[Any] = {"success": True}
-    postman_setup = PostmanSetup(order=3, first=(_REQUESTED,))
 
     code: Code
 
@@ -158,7 +152,6 @@ class ConfirmPin(
     """Confirms the PIN that a registration asks for."""
 
     example: ClassVar[Example] = _CODE
-    postman_setup = PostmanSetup(order=4)
 
     code: Code
 
@@ -170,8 +163,6 @@ class RecoverPin(
     also=(RouteAddress("POST", "/mobile/recovery-security-code"),),
 ):
     """Sends a link by e-mail that resets the PIN."""
-
-    postman_setup = PostmanSetup(order=4)
 
 
 class EmailState(Wire):
@@ -214,7 +205,6 @@ class VerifyEmail(MobileOperation[Success], method="POST", path="/security/verif
     """Confirms the e-mail with the code sent there; false without an e-mail to confirm."""
 
     example: ClassVar[Example] = {"verificationCode": "123456"}
-    postman_setup = PostmanSetup(order=1)
 
     verification_code: Code
 
@@ -223,7 +213,6 @@ class RemoveEmail(MobileOperation[EmailChanged], method="POST", path="/security/
     """Removes the e-mail of the account."""
 
     answer_example: ClassVar[Any] = {"success": True, "message": "REMOVED"}
-    postman_setup = PostmanSetup(order=5)
 
 
 class PinState(Wire):
@@ -256,5 +245,3 @@ class PinRemoved(Wire):
 
 class RemovePin(MobileOperation[PinRemoved], method="POST", path="/security/two-fa-code/remove"):
     """Removes the PIN."""
-
-    postman_setup = PostmanSetup(order=5)

@@ -8,7 +8,6 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Value
 from gateway.contract.paging import clamped
-from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.wire import Incoming, NewsletterId, OmitIfNone, Phone, Wire
 
 _CHANNEL = "120363166555745933@newsletter"
@@ -38,7 +37,6 @@ class CreateNewsletter(
     example_minimal: ClassVar[Example] = {"name": "News"}
     answer_example: ClassVar[Any] = {"id": _CHANNEL}
     failures = (503,)
-    postman_setup = PostmanSetup(saves={"newsletterId": "id"})
 
     name: _Name
     description: _Description = ""
@@ -50,7 +48,6 @@ class ChannelOperation(Operation[Result]):
     example: ClassVar[Example] = {"id": _CHANNEL}
     answer_example: ClassVar[Any] = _DONE
     failures = _FAILURES
-    postman_setup = PostmanSetup(order=1, values={"id": "{{newsletterId}}"})
 
     id: NewsletterId
 
@@ -99,8 +96,6 @@ class FollowNewsletter(ChannelOperation[Value], method="PUT", path="/follow-news
 class UnfollowNewsletter(ChannelOperation[Value], method="PUT", path="/unfollow-newsletter"):
     """Follows a channel no longer."""
 
-    postman_setup = PostmanSetup(order=2, values={"id": "{{newsletterId}}"})
-
 
 class MuteNewsletter(ChannelOperation[Value], method="PUT", path="/mute-newsletter"):
     """Shows no notifications of a channel."""
@@ -114,9 +109,6 @@ class DeleteNewsletter(ChannelOperation[Value], method="DELETE", path="/delete-n
     """Ends a channel of one's own."""
 
     fields_in = "body"
-    postman_setup = PostmanSetup(
-        order=20, first=(Precondition("/create-newsletter"),), values={"id": "{{newsletterId}}"}
-    )
 
 
 class ViewMetadata(Wire):
@@ -163,7 +155,6 @@ class NamedChannelOperation(Operation[Result]):
     example: ClassVar[Example] = {"newsletterId": _CHANNEL}
     answer_example: ClassVar[Any] = _DONE
     failures = _FAILURES
-    postman_setup = PostmanSetup(order=1, values={"newsletterId": "{{newsletterId}}"})
 
     newsletter_id: NewsletterId
 

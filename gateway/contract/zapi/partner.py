@@ -9,7 +9,6 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result
-from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import Wire
 
 _MAX_NAME_LENGTH = 255
@@ -103,9 +102,6 @@ class CreateInstance(
         "disableEnqueueWhenDisconnected": False,
     }
     answer_example: ClassVar[Any] = {"id": _ID, "token": _TOKEN, "due": 4102444800000}
-    postman_setup = PostmanSetup(
-        saves={"createdInstanceId": "id", "createdInstanceToken": "token"},
-    )
 
     name: Name
     session_name: Annotated[str, StringConstraints(max_length=_MAX_NAME_LENGTH)] | None = None
@@ -208,12 +204,6 @@ class ListInstances(
     middleware: Annotated[Literal["", "web", "mobile"], BeforeValidator(_web_or_mobile)] = ""
 
 
-_OF_THE_CREATED = {
-    "instanceId": "{{createdInstanceId}}",
-    "instanceToken": "{{createdInstanceToken}}",
-}
-
-
 class Subscribe(
     PartnerOperation[str],
     method="POST",
@@ -226,7 +216,6 @@ class Subscribe(
     example: ClassVar[Example] = {"withCalls": True}
     example_minimal: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = _OK
-    postman_setup = PostmanSetup(order=1, values=_OF_THE_CREATED)
 
     with_calls: bool = False
 
@@ -242,7 +231,6 @@ class AddCalls(
     audited = True
     example: ClassVar[Example] = {"withCalls": True}
     answer_example: ClassVar[Any] = _OK
-    postman_setup = PostmanSetup(order=2, values=_OF_THE_CREATED)
 
     with_calls: Annotated[bool, BeforeValidator(_only_true)]
 
@@ -257,4 +245,3 @@ class CancelSubscription(
 
     audited = True
     answer_example: ClassVar[Any] = _OK
-    postman_setup = PostmanSetup(order=3, values=_OF_THE_CREATED)

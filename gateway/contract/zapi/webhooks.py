@@ -5,7 +5,6 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from gateway.contract.operation import Operation, RouteAddress, Value
-from gateway.contract.postman_setup import PostmanSetup
 
 _MAX_ADDRESS_LENGTH = 2_048
 
@@ -19,10 +18,6 @@ class SetWebhook(Operation[Value]):
     sets: ClassVar[tuple[str, ...]] = ()
     example: ClassVar[dict[str, object]] = {"value": "https://example.com/webhook"}
     answer_example: ClassVar[dict[str, object]] = {"value": True}
-    postman_setup = PostmanSetup(
-        order=2,  # after the test of a webhook, whose address must not stay
-        values={"value": "{{webhookUrl}}"},  # empty, until the user fills it in
-    )
 
     value: WebhookAddress
 

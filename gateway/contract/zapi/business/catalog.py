@@ -9,13 +9,11 @@ from pydantic import Field, StringConstraints
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, RouteAddress, Success
-from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.wire import OmitIfNone, Phone, Wire
 
 _FAILURES = (404, 503)
 _PHONE = "5511999999999"
 _PRODUCT, _COLLECTION = "4741575945866725", "1072603710847740"
-_IN_TESTS = PostmanSetup(order=1, values={"productId": "{{productId}}"})
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=150)]
 _Id = Annotated[str, StringConstraints(pattern=r"^\d{1,25}$")]
 _Cursor = Annotated[str, StringConstraints(max_length=1_000)]
@@ -45,7 +43,6 @@ class SaveProduct(Operation[ProductSaved], method="POST", path="/products"):
     example_minimal: ClassVar[Example] = {"currency": "BRL", "name": "Rye bread", "price": 20}
     answer_example: ClassVar[Any] = {"id": _PRODUCT}
     failures = (503,)
-    postman_setup = PostmanSetup(saves={"productId": "id"})
 
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
     name: _Name
@@ -152,7 +149,6 @@ class ReadProduct(Operation[ShownProduct], method="GET", path="/products/{produc
         "product": _SHOWN,
     }
     failures = _FAILURES
-    postman_setup = _IN_TESTS
 
     product_id: _Id
 
@@ -167,7 +163,6 @@ class DeleteProduct(
 
     example: ClassVar[Example] = {"productId": _PRODUCT}
     failures = _FAILURES
-    postman_setup = PostmanSetup(order=10, values={"productId": "{{productId}}"})
 
     product_id: _Id
 
@@ -193,11 +188,6 @@ class CreateCollection(Operation[CollectionCreated], method="POST", path="/catal
     example: ClassVar[Example] = {"name": "Bread", "productIds": [_PRODUCT]}
     answer_example: ClassVar[Any] = {"collectionId": _COLLECTION}
     failures = _FAILURES
-    postman_setup = PostmanSetup(
-        order=2,
-        values={"productIds": ["{{productId}}"]},
-        saves={"collectionId": "collectionId"},
-    )
 
     name: _Name
     product_ids: _Ids
@@ -239,7 +229,6 @@ class DeleteCollection(
 
     example: ClassVar[Example] = {"collectionId": _COLLECTION}
     failures = _FAILURES
-    postman_setup = PostmanSetup(order=9, values={"collectionId": "{{collectionId}}"})
 
     collection_id: _Id
 
@@ -256,7 +245,6 @@ class CollectionOperation(Operation[CollectionChanged]):
 
     answer_example: ClassVar[Any] = {"success": True, "collectionId": _COLLECTION}
     failures = _FAILURES
-    postman_setup = PostmanSetup(order=3, values={"collectionId": "{{collectionId}}"})
 
     collection_id: _Id
 
@@ -275,11 +263,6 @@ class CollectionProductsOperation(CollectionOperation):
     """Changes which products are in a collection."""
 
     example: ClassVar[Example] = {"collectionId": _COLLECTION, "productIds": [_PRODUCT]}
-    postman_setup = PostmanSetup(
-        order=4,
-        values={"collectionId": "{{collectionId}}", "productIds": ["{{productId}}"]},
-        saves={"collectionId": "collectionId"},
-    )
 
     product_ids: _Ids
 
@@ -316,11 +299,6 @@ class ListCollectionProducts(
     example_minimal: ClassVar[Example] = {"phone": _PHONE, "collectionId": _COLLECTION}
     answer_example: ClassVar[Any] = {"nextCursor": None, "products": [_SHOWN]}
     failures = _FAILURES
-    postman_setup = PostmanSetup(
-        order=3,
-        first=(Precondition("/device", method="GET"),),
-        values={"phone": "{{ownPhone}}", "collectionId": "{{collectionId}}"},
-    )
 
     phone: Phone
     collection_id: _Id

@@ -6,7 +6,6 @@ from pydantic import Field, StringConstraints
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Success, Value
-from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import Chat, Wire
 
 COLORS = (
@@ -32,8 +31,6 @@ COLORS = (
     "#9368CF",
 )
 _PHONE = "5511999999999"
-_IN_TESTS = PostmanSetup(order=1, values={"tagId": "{{tagId}}"})
-_ON_CHAT_IN_TESTS = PostmanSetup(order=1, values={"tag": "{{tagId}}"})
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 _Color = Annotated[int, Field(ge=0, lt=len(COLORS))]
 _Id = Annotated[str, StringConstraints(pattern=r"^\d{1,18}$")]
@@ -71,7 +68,6 @@ class CreateTag(Operation[TagCreated], method="POST", path="/business/create-tag
     example: ClassVar[Example] = {"name": "New customer", "color": 1}
     example_minimal: ClassVar[Example] = {"name": "New customer"}
     answer_example: ClassVar[Any] = {"id": "10"}
-    postman_setup = PostmanSetup(saves={"tagId": "id"})
 
     name: _Name
     color: _Color | None = None
@@ -83,7 +79,6 @@ class EditTag(Operation[Success], method="POST", path="/business/edit-tag/{tag_i
     example: ClassVar[Example] = {"tagId": "10", "name": "Old customer", "color": 2}
     example_minimal: ClassVar[Example] = {"tagId": "10", "name": "Old customer"}
     failures = (404,)
-    postman_setup = _IN_TESTS
 
     tag_id: _Id
     name: _Name
@@ -95,7 +90,6 @@ class DeleteTag(Operation[Success], method="DELETE", path="/business/tag/{tag_id
 
     example: ClassVar[Example] = {"tagId": "10"}
     failures = (404,)
-    postman_setup = PostmanSetup(order=3, values={"tagId": "{{tagId}}"})
 
     tag_id: _Id
 
@@ -106,7 +100,6 @@ class TagOnChat(Operation[Value]):
     example: ClassVar[Example] = {"phone": _PHONE, "tag": "10"}
     answer_example: ClassVar[Any] = {"value": True}
     failures = (404,)
-    postman_setup = _ON_CHAT_IN_TESTS
 
     phone: Chat
     tag: _Id
@@ -118,5 +111,3 @@ class AddTag(TagOnChat, method="PUT", path="/chats/{phone}/tags/{tag}/add"):
 
 class RemoveTag(TagOnChat, method="PUT", path="/chats/{phone}/tags/{tag}/remove"):
     """Takes a label off a chat; false where it was not on it."""
-
-    postman_setup = PostmanSetup(order=2, values={"tag": "{{tagId}}"})

@@ -7,7 +7,6 @@ from pydantic import AliasChoices, Field, StringConstraints
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Value
 from gateway.contract.paging import Paged
-from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import GroupId, OmitIfNone, Person, Wire
 from gateway.contract.zapi.chats import TextFlag
 
@@ -19,8 +18,6 @@ ANA, BEN = "5511888888888", "5511777777777"
 _MAX_SUBJECT_LENGTH, _MAX_DESCRIPTION_LENGTH = 100, 2_048
 MAX_PEOPLE_AT_ONCE = 1_024
 DONE: Example = {"value": True}
-IN_TESTS = PostmanSetup(order=1, values={"groupId": "{{groupId}}"})
-_PHONE_IN_TESTS = PostmanSetup(order=1, values={"phone": "{{groupId}}"})
 
 Subject = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=_MAX_SUBJECT_LENGTH)
@@ -101,7 +98,6 @@ class CreateGroup(Operation[GroupCreated], method="POST", path="/create-group"):
     example_minimal: ClassVar[Example] = {"groupName": "Front desk", "phones": [ANA]}
     answer_example: ClassVar[Any] = {"phone": GROUP, "invitationLink": LINK}
     failures = (_UNAVAILABLE,)
-    postman_setup = PostmanSetup(saves={"groupId": "phone", "groupLink": "invitationLink"})
 
     group_name: Subject
     phones: People
@@ -112,7 +108,6 @@ class GroupOperation(Operation[Result]):
     """About one group."""
 
     failures = GROUP_FAILURES
-    postman_setup = IN_TESTS
 
     group_id: Annotated[GroupId, Field(validation_alias=AliasChoices("groupId", "group_id"))]
 
@@ -164,7 +159,6 @@ class SetGroupRules(Operation[Value], method="POST", path="/update-group-setting
     example_minimal: ClassVar[Example] = {"phone": GROUP, "adminOnlyMessage": False}
     answer_example: ClassVar[Any] = DONE
     failures = GROUP_FAILURES
-    postman_setup = _PHONE_IN_TESTS
 
     phone: Annotated[GroupId, Field(validation_alias=AliasChoices("phone", "groupId"))]
     admin_only_message: bool | None = None
@@ -239,7 +233,6 @@ class ReadGroup(Operation[GroupMetadata], method="GET", path="/group-metadata/{p
     example: ClassVar[Example] = {"phone": GROUP}
     answer_example: ClassVar[Any] = _METADATA
     failures = GROUP_FAILURES
-    postman_setup = _PHONE_IN_TESTS
 
     phone: GroupId
 
@@ -251,7 +244,6 @@ class ReadGroupLight(Operation[GroupMetadata], method="GET", path="/light-group-
     example: ClassVar[Example] = {"phone": GROUP}
     answer_example: ClassVar[Any] = {**_METADATA, "invitationLink": None}
     failures = GROUP_FAILURES
-    postman_setup = _PHONE_IN_TESTS
 
     phone: GroupId
 

@@ -6,7 +6,6 @@ from pydantic import AliasChoices, Field, StringConstraints
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, RouteAddress, Success
-from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import CommunityId, GroupId, Incoming, Wire
 from gateway.contract.zapi.groups.group import (
     GROUP,
@@ -63,7 +62,6 @@ class ReadInvitation(
         "subjectOwner": "5511999999999",
     }
     failures = GROUP_FAILURES
-    postman_setup = PostmanSetup(order=1, values={"url": "{{groupLink}}"})
 
 
 class NewInvitation(Wire):
@@ -80,9 +78,6 @@ class RenewInvitation(
     example: ClassVar[Example] = {"groupId": GROUP}
     answer_example: ClassVar[Any] = {"invitationLink": LINK}
     failures = GROUP_FAILURES
-    postman_setup = PostmanSetup(
-        order=1, values={"groupId": "{{groupId}}"}, saves={"groupLink": "invitationLink"}
-    )
 
     group_id: GroupId | CommunityId
 
@@ -105,4 +100,3 @@ class AcceptInvitation(Operation[Success], _WithLink, method="GET", path="/accep
     example: ClassVar[Example] = {"url": LINK}
     example_minimal: ClassVar[Example] = {"url": LINK}
     failures = GROUP_FAILURES
-    postman_setup = PostmanSetup(order=1, values={"url": "{{groupLink}}"})

@@ -7,7 +7,6 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Value
-from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import CommunityId, GroupId
 from gateway.contract.zapi.groups.group import (
     ANA,
@@ -15,7 +14,6 @@ from gateway.contract.zapi.groups.group import (
     DONE,
     GROUP,
     GROUP_FAILURES,
-    IN_TESTS,
     GroupOperation,
     People,
 )
@@ -26,7 +24,6 @@ class MembersOperation(Operation[Value]):
 
     answer_example: ClassVar[Any] = DONE
     failures = GROUP_FAILURES
-    postman_setup = IN_TESTS
 
     group_id: GroupId | None = None
     community_id: CommunityId | None = None
@@ -57,7 +54,6 @@ class RemoveParticipants(MembersOperation, method="POST", path="/remove-particip
 
     example: ClassVar[Example] = {"groupId": GROUP, "phones": ["5511666666666", "5511555555555"]}
     example_minimal: ClassVar[Example] = {"groupId": GROUP, "phones": ["5511444444444"]}
-    postman_setup = PostmanSetup(order=3, values={"groupId": "{{groupId}}"})
 
 
 class PromoteParticipants(MembersOperation, method="POST", path="/add-admin"):
@@ -72,7 +68,6 @@ class DemoteParticipants(MembersOperation, method="POST", path="/remove-admin"):
 
     example: ClassVar[Example] = {"groupId": GROUP, "phones": [ANA, BEN]}
     example_minimal: ClassVar[Example] = {"groupId": GROUP, "phones": [ANA]}
-    postman_setup = PostmanSetup(order=2, values={"groupId": "{{groupId}}"})
 
 
 class RequestsOperation(GroupOperation[Value]):
@@ -97,4 +92,3 @@ class LeaveGroup(GroupOperation[Value], method="POST", path="/leave-group"):
 
     example: ClassVar[Example] = {"groupId": GROUP}
     answer_example: ClassVar[Any] = DONE
-    postman_setup = PostmanSetup(order=20, values={"groupId": "{{groupId}}"})

@@ -6,7 +6,6 @@ from pydantic import Field, StringConstraints
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
-from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.send import MessageId, OutgoingMessage
 from gateway.contract.wire import Incoming, Phone
 from gateway.contract.zapi.messages.text import Label
@@ -192,9 +191,6 @@ class OrderUpdate(OutgoingMessage):
         "order": {**example_minimal["order"], "discount": 10, "tax": 10, "shipping": 5},
         "message": "We are packing it",
     }
-    postman_setup = PostmanSetup(
-        first=(Precondition("/send-order"),), values={"messageId": "{{messageId}}"}
-    )
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.message_id,)

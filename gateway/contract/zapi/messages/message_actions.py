@@ -10,13 +10,8 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.known import KnownMessage
 from gateway.contract.operation import Operation, Value
-from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.send import MessageId, OutgoingMessage
 from gateway.contract.wire import Chat
-
-_SENT_BEFORE = PostmanSetup(
-    first=(Precondition("/send-text"),), values={"messageId": "{{messageId}}"}
-)
 
 
 class ForwardMessage(OutgoingMessage, path="/forward-message"):
@@ -31,7 +26,6 @@ class ForwardMessage(OutgoingMessage, path="/forward-message"):
         "messagePhone": "5511888888888",
     }
     example: ClassVar[Example] = {**example_minimal, "delayMessage": 1}
-    postman_setup = _SENT_BEFORE
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.message_id,)
@@ -63,7 +57,6 @@ class PinMessage(OutgoingMessage, path="/pin-message"):
         "messageAction": "pin",
         "pinMessageDuration": "7_days",
     }
-    postman_setup = _SENT_BEFORE
 
     @field_validator("pin_message_duration")
     @classmethod
@@ -90,7 +83,6 @@ class ReadMessage(Operation[Value], method="POST", path="/read-message", answer_
     message_id: MessageId
 
     example: ClassVar[Example] = {"phone": "5511999999999", "messageId": "3EB0577D10A2B4C6D8E9F1"}
-    postman_setup = _SENT_BEFORE
 
 
 class DeleteMessage(Operation[Value], method="DELETE", path="/messages", answer_status=204):
@@ -106,10 +98,6 @@ class DeleteMessage(Operation[Value], method="DELETE", path="/messages", answer_
         "owner": True,
     }
     failures = (409,)
-    postman_setup = PostmanSetup(
-        first=(Precondition("/send-text", {"scheduledFor": "{{tomorrow}}"}),),
-        values={"messageId": "{{messageId}}"},
-    )
 
 
 class Revoke(Operation[Value]):

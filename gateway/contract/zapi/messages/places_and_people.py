@@ -7,7 +7,6 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
-from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.send import Reply
 from gateway.contract.wire import Incoming, Phone
 from gateway.contract.zapi.messages.text import Label
@@ -55,7 +54,6 @@ class SendLocation(Reply, path="/send-location"):
         "messageId": "3EB0577D10A2B4C6D8E9F1",
         "delayMessage": 1,
     }
-    postman_setup = PostmanSetup(values={"messageId": "{{messageId}}"})
 
     def readable_text(self) -> str | None:
         return self.title
@@ -118,7 +116,6 @@ class SendContact(ContactMessage, path="/send-contact"):
         "messageId": "3EB0577D10A2B4C6D8E9F1",
         "delayMessage": 1,
     }
-    postman_setup = PostmanSetup(values={"messageId": "{{messageId}}"})
 
     def cards(self) -> Sequence[ContactCard]:
         return (
@@ -152,7 +149,6 @@ class SendContacts(ContactMessage, path="/send-contacts"):
         "messageId": "3EB0577D10A2B4C6D8E9F1",
         "delayMessage": 1,
     }
-    postman_setup = PostmanSetup(values={"messageId": "{{messageId}}"})
 
     def cards(self) -> Sequence[ContactCard]:
         return self.contacts

@@ -9,7 +9,6 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
-from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.send import MessageId, OutgoingMessage
 from gateway.contract.wire import Incoming
 from gateway.contract.zapi.messages.text import Label, MessageText
@@ -52,9 +51,6 @@ class SendPollVote(OutgoingMessage, path="/send-poll-vote"):
         "pollMessageId": "3EB0577D10A2B4C6D8E9F1",
         "pollVote": [{"name": "Red"}],
     }
-    postman_setup = PostmanSetup(
-        first=(Precondition("/send-poll"),), values={"pollMessageId": "{{messageId}}"}
-    )
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.poll_message_id,)
@@ -157,9 +153,6 @@ class SendEditEvent(EventMessage, path="/send-edit-event"):
         **SendEvent.example,
         "eventMessageId": "3EB0577D10A2B4C6D8E9F1",
     }
-    postman_setup = PostmanSetup(
-        first=(Precondition("/send-event"),), values={"eventMessageId": "{{messageId}}"}
-    )
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.event_message_id,)

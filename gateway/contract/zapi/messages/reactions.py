@@ -5,7 +5,6 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from gateway.contract.documented import Example
-from gateway.contract.postman_setup import PostmanSetup, Precondition
 from gateway.contract.send import MessageId, OutgoingMessage
 
 _MAX_EMOJI_LENGTH = 64  # a family of four with skin tones has 11 characters
@@ -15,10 +14,6 @@ class Reaction(OutgoingMessage):
     """Replaces our reaction to a message."""
 
     message_id: MessageId
-
-    postman_setup = PostmanSetup(
-        first=(Precondition("/send-text"),), values={"messageId": "{{messageId}}"}
-    )
 
     @property
     def emoji(self) -> str:
