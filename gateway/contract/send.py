@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Documented, Example
+from gateway.contract.echo import Content, EchoContext
+from gateway.contract.limits import Limit
 from gateway.contract.media import holds_files
 from gateway.contract.wire import Chat, DelaySeconds, FutureTime, Wire
 
@@ -36,13 +38,21 @@ SpokenPriority = Annotated[Priority, BeforeValidator(_parse_priority), WithJsonS
 
 
 class OutgoingMessage(Documented):
-    """One outgoing message. Subclasses with a path become routes; those without are families."""
+    """A message that callers send. A subclass with a path is a route, one without is a base class.
+
+    Each type, or its base class, declares `echo` and `limits`; `tests/contract` checks that, and
+    that each type has a golden stored form.
+    """
 
     path: ClassVar[str | None] = None
     also: ClassVar[tuple[str, ...]] = ()
     """Further paths at which real clients post it."""
     carries_media: ClassVar[bool] = False
     """It may name a file, so that its body may be large."""
+    limits: ClassVar[tuple[Limit, ...]] = ()
+    """WhatsApp's limits beyond the constraints of the fields; checked where a request comes in."""
+    is_forwarded: ClassVar[bool] = False
+    is_status_reply: ClassVar[bool] = False
 
     phone: Chat
     delay_message: DelaySeconds = Field(None, description="seconds to wait before it, 1 to 15")
@@ -63,6 +73,26 @@ class OutgoingMessage(Documented):
         """The stable name under which a queued row remembers its type, such as `send-text`."""
         assert cls.path is not None
         return cls.path.lstrip("/").partition("/")[0]
+
+    def echo(self, context: EchoContext) -> Content | None:
+        """The content of the ReceivedCallback that `notifySentByMe` asks for.
+
+        None where the message shows nothing that a callback could describe.
+        """
+        raise NotImplementedError
+
+    def limit_violations(self) -> Iterator[str]:
+        """A sentence for each of WhatsApp's limits that the message exceeds."""
+        for limit in self.limits:
+            yield from limit.violations(self)
+
+    def edited_id(self) -> str | None:
+        """The id of the sent message whose content this one replaces."""
+        return None
+
+    def replied_id(self) -> str | None:
+        """The id of the message that this one quotes."""
+        return None
 
     def readable_text(self) -> str | None:
         """What a person would read of it in a list: its text or caption."""
@@ -98,6 +128,9 @@ class Reply(OutgoingMessage):
     def referred_ids(self) -> tuple[str, ...]:
         return (self.message_id,) if self.message_id else ()
 
+    def replied_id(self) -> str | None:
+        return self.message_id
+
 
 class Queued(Wire):
     """The answer to every accepted message."""
@@ -124,3 +157,8 @@ def declared_sends(
         if subclass.path is not None:
             yield subclass
         yield from declared_sends(subclass)
+
+
+def message_of_kind(kind: str) -> type[OutgoingMessage] | None:
+    """The message type that is stored under *kind*; None for a received message's kind."""
+    return next((declared for declared in declared_sends() if declared.kind() == kind), None)

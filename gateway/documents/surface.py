@@ -108,7 +108,11 @@ class Entry:
 
     @property
     def description(self) -> str:
-        return inspect.cleandoc(self.declared.__doc__ or "").partition("\n")[2].strip()
+        """The rest of the docstring, and WhatsApp's limits on a message."""
+        text = inspect.cleandoc(self.declared.__doc__ or "").partition("\n")[2].strip()
+        limits = self.declared.limits if issubclass(self.declared, OutgoingMessage) else ()
+        shown = "\n".join(f"* `{limit.wire_path}` {limit.requirement}" for limit in limits)
+        return "\n\n".join(filter(None, (text, shown and f"WhatsApp's limits:\n\n{shown}")))
 
 
 def title_of(subject: str) -> str:

@@ -9,8 +9,8 @@ Unconfirmed     Retried      where the provider shows one id once, else Failed
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, assert_never
 
@@ -18,9 +18,11 @@ from psycopg import DataError, IntegrityError, OperationalError
 
 from gateway.batching import NEXT_FLUSH, Batch, NextFlush
 from gateway.clock import Clock
-from gateway.contract.callbacks import DeliveryCallback, QueueHeldCallback, ReceivedCallback
-from gateway.contract.callbacks.sent import content_of_sent
-from gateway.contract.wire import is_group
+from gateway.contract.callbacks import DeliveryCallback, QueueHeldCallback
+from gateway.contract.callbacks.sent import sent_callback_body
+from gateway.contract.catalogue import catalogue
+from gateway.contract.echo import EchoContext
+from gateway.contract.known import KnownMessage
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import (
@@ -51,9 +53,10 @@ HoldKind = Literal["restricted", "daily_limit"]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """WhatsApp took it."""
+    """WhatsApp accepted the message; `referred` holds the earlier messages that it names."""
 
     receipt: Receipt
+    referred: Mapping[str, KnownMessage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +186,14 @@ class Recorder:
     async def _record(self, row: Claimed, outcome: Outcome, *, echo: bool) -> None:
         where = {"instance_id": row.instance_id, "id": row.id, "epoch": row.claimed_epoch}
         match outcome:
-            case Sent(receipt):
+            case Sent(receipt, referred):
                 sent = _SentRow(
                     row,
                     receipt,
                     self._new_uuid(),
                     self._callback(row),
                     self._new_uuid() if echo else None,
-                    self._echo(row) if echo else None,
+                    self._echo(row, referred) if echo else None,
                 )
                 await self._batch.submit(sent)
             case HandedBack():
@@ -247,30 +250,14 @@ class Recorder:
             until=int(held.until.timestamp() * 1000),
         ).body()
 
-    def _echo(self, row: Claimed) -> str | None:
+    def _echo(self, row: Claimed, referred: Mapping[str, KnownMessage]) -> str | None:
         try:
-            content = content_of_sent(row.type, row.payload)
+            message = catalogue().sends[row.type].model_validate(row.payload)
+            context = EchoContext(row.message_id, self._clock.now_ms(), referred)
+            return sent_callback_body(message, context, instance_id=row.instance_id)
         except Exception as error:  # noqa: BLE001 - the message has left: it must be recorded
             report_error(error, component="recorder", message_type=row.type)
             return None
-        if content is None:
-            return None
-        edited = row.payload.get("edit_message_id")
-        return ReceivedCallback(
-            instance_id=row.instance_id,
-            momment=self._clock.now_ms(),
-            message_id=edited or row.message_id,
-            edit_message_id=row.message_id if edited else None,
-            is_edit=edited is not None,
-            phone=row.phone,
-            reference_message_id=row.payload.get("message_id"),
-            status="SENT",
-            from_me=True,
-            from_api=True,
-            is_group=is_group(row.phone),
-            is_newsletter=row.phone.endswith("@newsletter"),
-            broadcast=row.phone.endswith("-broadcast"),
-        ).body_with(content)
 
     async def _flush(self, rows: list[_SentRow]) -> Sequence[bool | Exception | NextFlush]:
         try:

@@ -230,7 +230,7 @@ class Worker:
             )
             failure = Unconfirmed(f"unexpected {type(error).__name__}")
         else:
-            return Sent(receipt)
+            return Sent(receipt, referred)
         return outcome_of(
             failure,
             attempts=row.attempts + 1,

@@ -5,6 +5,8 @@ from typing import ClassVar
 from pydantic import Field
 
 from gateway.contract.documented import Example
+from gateway.contract.echo import Content, EchoContext, public_url
+from gateway.contract.limits import Limit
 from gateway.contract.media import Audio
 from gateway.contract.zapi.status import StatusPost
 
@@ -17,3 +19,7 @@ class SendAudioStatus(StatusPost, path="/send-audio-status"):
 
     example_minimal: ClassVar[Example] = {"audio": "https://example.com/audio.mp3"}
     example: ClassVar[Example] = {**example_minimal, "waveform": True}
+    limits: ClassVar[tuple[Limit, ...]] = ()
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {"audio": {"audioUrl": public_url(self.audio), "ptt": True}}

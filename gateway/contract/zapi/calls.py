@@ -5,6 +5,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, StringConstraints
 
 from gateway.contract.documented import Example
+from gateway.contract.echo import Content, EchoContext
+from gateway.contract.limits import Limit
 from gateway.contract.operation import Operation
 from gateway.contract.paging import clamped
 from gateway.contract.send import OutgoingMessage
@@ -26,6 +28,11 @@ class SendCall(OutgoingMessage, path="/send-call"):
 
     call_duration: Annotated[int, BeforeValidator(clamped(_MAX_CALL_SECONDS))] = 5
     call_audio_url: Annotated[str, StringConstraints(max_length=2_048)] | None = None
+    limits: ClassVar[tuple[Limit, ...]] = ()
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        """None: callbacks report calls as notifications, not as messages."""
+        return None
 
 
 class CallToken(Wire):

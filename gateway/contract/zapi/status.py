@@ -6,6 +6,8 @@ from pydantic import BeforeValidator
 from pydantic.json_schema import SkipJsonSchema
 
 from gateway.contract.documented import Example
+from gateway.contract.echo import Content, EchoContext, file_content
+from gateway.contract.limits import Limit, max_characters
 from gateway.contract.media import SOURCE, Gif, Image, MediaField, Sticker
 from gateway.contract.send import MessageId, OutgoingMessage
 from gateway.contract.wire import STATUS_BROADCAST
@@ -30,9 +32,13 @@ class SendTextStatus(StatusPost, path="/send-text-status"):
 
     example_minimal: ClassVar[Example] = {"message": "We are open today"}
     example: ClassVar[Example] = {**example_minimal, "priority": "high"}
+    limits: ClassVar[tuple[Limit, ...]] = (max_characters("message", 700),)
 
     def readable_text(self) -> str | None:
         return self.message
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {"text": {"message": self.message}}
 
 
 class SendImageStatus(StatusPost, path="/send-image-status"):
@@ -43,9 +49,13 @@ class SendImageStatus(StatusPost, path="/send-image-status"):
 
     example_minimal: ClassVar[Example] = {"image": "https://example.com/image.png"}
     example: ClassVar[Example] = {**example_minimal, "caption": "caption"}
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
     def readable_text(self) -> str | None:
         return self.caption
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content("image", self.image, mime_type="image/jpeg", caption=self.caption)
 
 
 class SendVideoStatus(StatusPost, path="/send-video-status"):
@@ -56,18 +66,27 @@ class SendVideoStatus(StatusPost, path="/send-video-status"):
 
     example_minimal: ClassVar[Example] = {"video": "https://example.com/video.mp4"}
     example: ClassVar[Example] = {**example_minimal, "caption": "caption"}
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
     def readable_text(self) -> str | None:
         return self.caption
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content("video", self.video, caption=self.caption)
 
 
 class StatusReply(OutgoingMessage):
     """Answers somebody's status in the chat with them."""
 
     status_message_id: MessageId
+    is_status_reply = True
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.status_message_id,)
+
+    def replied_id(self) -> str | None:
+        return self.status_message_id
 
 
 class ReplyStatusText(StatusReply, path="/reply-status-text"):
@@ -84,6 +103,9 @@ class ReplyStatusText(StatusReply, path="/reply-status-text"):
     def readable_text(self) -> str | None:
         return self.message
 
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {"text": {"message": self.message}}
+
 
 class ReplyStatusGif(StatusReply, path="/reply-status-gif"):
     """Answers a status with a GIF, which is a short MP4."""
@@ -96,6 +118,9 @@ class ReplyStatusGif(StatusReply, path="/reply-status-gif"):
         "statusMessageId": "3EB0577D10A2B4C6D8E9F1",
     }
 
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content("video", self.gif)
+
 
 class ReplyStatusSticker(StatusReply, path="/reply-status-sticker"):
     """Answers a status with a sticker."""
@@ -107,3 +132,6 @@ class ReplyStatusSticker(StatusReply, path="/reply-status-sticker"):
         "sticker": "https://example.com/sticker.webp",
         "statusMessageId": "3EB0577D10A2B4C6D8E9F1",
     }
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content("sticker", self.sticker, mime_type="image/webp")

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import is_group
+from gateway.contract.zapi.messages.buttons import ReplyButton
 from gateway.contract.zapi.messages.interactive import (
-    ReplyButton,
     SendButtonActions,
     SendButtonList,
     SendOptionList,

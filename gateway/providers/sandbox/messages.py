@@ -14,7 +14,6 @@ from gateway.errors import NotConnected, Refused
 from gateway.providers.sandbox.answers import plan_answer
 from gateway.providers.sandbox.changes import change_of, chat_of
 from gateway.providers.sandbox.faults import suffer
-from gateway.providers.sandbox.limits import complaints
 from gateway.providers.sandbox.newsletters import invite_admin
 from gateway.providers.sandbox.remote_messages import arrival
 from gateway.providers.sandbox.session import Outgoing
@@ -38,8 +37,8 @@ async def send(outgoing: Outgoing, message: OutgoingMessage) -> Receipt:
     for message_id in message.referred_ids():
         if message_id not in attempt.referred:
             raise Refused(f"message {message_id} is not known on this instance")
-    for complaint in complaints(message):
-        raise Refused(complaint)
+    for violation in message.limit_violations():  # accepted before the limit was checked
+        raise Refused(violation)
     change = change_of(message, attempt.referred)
     receipt = Receipt(attempt.message_id)
     if not context.settings.journal:

@@ -8,8 +8,9 @@ import pytest
 from gateway.contract.catalogue import catalogue
 from gateway.contract.known import KnownMessage
 from gateway.contract.send import OutgoingMessage
+from gateway.contract.zapi.messages.buttons import ActionButton
 from gateway.contract.zapi.messages.commerce import SendOrder
-from gateway.contract.zapi.messages.interactive import ActionButton, SendButtonPix
+from gateway.contract.zapi.messages.interactive import SendButtonPix
 from gateway.contract.zapi.messages.message_actions import PinMessage, Revoke
 from gateway.contract.zapi.messages.places_and_people import ContactCard, SendContact, SendContacts
 from gateway.contract.zapi.messages.polls_and_events import GroupEvent

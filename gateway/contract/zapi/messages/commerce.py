@@ -1,11 +1,15 @@
 """What a business account sells: products, its catalogue, orders and what becomes of them."""
 
-from typing import Annotated, ClassVar, Literal
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
+from gateway.contract.echo import Content, EchoContext
+from gateway.contract.limits import Limit
 from gateway.contract.send import MessageId, OutgoingMessage
 from gateway.contract.wire import Incoming, Phone
 from gateway.contract.zapi.messages.text import Label
@@ -27,6 +31,17 @@ class SendProduct(OutgoingMessage, path="/send-product"):
         "catalogPhone": "5511999999999",
         "productId": "7190654897637620",
     }
+    limits: ClassVar[tuple[Limit, ...]] = ()
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {"product": {"businessOwnerJid": self.catalog_phone, "productId": self.product_id}}
+
+
+_CATALOG_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
+    "EN": ("View our catalog", "Catalog"),
+    "PT": ("Veja nosso cat\u00e1logo", "Cat\u00e1logo"),
+}
+"""By language: the text and the title of a card whose caller gave none."""
 
 
 class SendCatalog(OutgoingMessage, path="/send-catalog"):
@@ -51,9 +66,33 @@ class SendCatalog(OutgoingMessage, path="/send-catalog"):
         "title": "Catalogue",
         "catalogDescription": "Products and services",
     }
+    limits: ClassVar[tuple[Limit, ...]] = ()
+
+    @property
+    def link(self) -> str:
+        return f"https://wa.me/c/{self.catalog_phone}"
+
+    @property
+    def shown_text(self) -> str:
+        """The text above the link."""
+        return self.message or _CATALOG_TEXTS[self.translation or "PT"][0]
+
+    @property
+    def shown_title(self) -> str:
+        return self.title or _CATALOG_TEXTS[self.translation or "PT"][1]
 
     def readable_text(self) -> str | None:
         return self.message
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {
+            "text": {
+                "message": f"{self.shown_text}\n{self.link}",
+                "descritpion": self.catalog_description,
+                "title": self.shown_title,
+                "url": self.link,
+            }
+        }
 
 
 class OrderedProduct(Incoming):
@@ -81,6 +120,66 @@ class Order(Incoming):
     @property
     def total(self) -> float:
         return self.sub_total - self.discount + self.tax + self.shipping
+
+
+class NamedProduct(OrderedProduct):
+    """A line of an order that WhatsApp has numbered."""
+
+    product_id: Label
+    is_custom_item: bool
+
+
+class NumberedOrder(Order):
+    """The whole order again, as the callback of the original told it."""
+
+    products: Annotated[tuple[NamedProduct, ...], Field(min_length=1)]
+
+
+_ID_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_ID_LENGTH = 11
+_CUSTOM_ITEM = "custom-item-"
+
+
+def order_id(message_id: str, part: str) -> str:
+    """An id of *part* of an order, as phones make them; each attempt gives the same id."""
+    number = int.from_bytes(hashlib.sha256(f"{message_id}/{part}".encode()).digest())
+    characters = []
+    for _ in range(_ID_LENGTH):
+        number, digit = divmod(number, len(_ID_ALPHABET))
+        characters.append(_ID_ALPHABET[digit])
+    return "".join(characters)
+
+
+def numbered_order(order: Order, message_id: str) -> NumberedOrder:
+    """The order with an id for each product that is in no catalogue."""
+    products = [
+        NamedProduct(
+            **product.model_dump(exclude={"product_id"}),
+            product_id=product.product_id
+            or _CUSTOM_ITEM + order_id(message_id, f"product {position}"),
+            is_custom_item=(product.product_id or _CUSTOM_ITEM).startswith(_CUSTOM_ITEM),
+        )
+        for position, product in enumerate(order.products)
+    ]
+    return NumberedOrder(**order.model_dump(exclude={"products"}), products=tuple(products))
+
+
+def _reviewed(order: NumberedOrder) -> Mapping[str, Any]:
+    """The sums and products of `reviewAndPay` and `reviewOrder`."""
+    return {
+        "currency": order.currency,
+        "total": order.total,
+        "subTotal": order.sub_total,
+        "discount": order.discount,
+        "shipping": order.shipping,
+        "tax": order.tax,
+        "products": [
+            product.model_dump(
+                by_alias=True, include={"name", "quantity", "is_custom_item", "product_id", "value"}
+            )
+            for product in order.products
+        ],
+    }
 
 
 class PixAccount(Incoming):
@@ -138,19 +237,20 @@ class SendOrder(OutgoingMessage, path="/send-order"):
             "card": {"enabled": True},
         },
     }
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
-
-class NamedProduct(OrderedProduct):
-    """A line of an order that WhatsApp has numbered."""
-
-    product_id: Label
-    is_custom_item: bool
-
-
-class NumberedOrder(Order):
-    """The whole order again, as the callback of the original told it."""
-
-    products: Annotated[tuple[NamedProduct, ...], Field(min_length=1)]
+    def echo(self, context: EchoContext) -> Content | None:
+        """With the ids that a caller needs to update the order later."""
+        return {
+            "reviewAndPay": {
+                "type": "physical-goods",
+                "referenceId": order_id(context.message_id, "reference"),
+                "orderRequestId": order_id(context.message_id, "request"),
+                "orderStatus": "pending",
+                "paymentStatus": "pending",
+                **_reviewed(numbered_order(self.order, context.message_id)),
+            }
+        }
 
 
 class OrderUpdate(OutgoingMessage):
@@ -191,6 +291,21 @@ class OrderUpdate(OutgoingMessage):
         "order": {**example_minimal["order"], "discount": 10, "tax": 10, "shipping": 5},
         "message": "We are packing it",
     }
+    limits: ClassVar[tuple[Limit, ...]] = ()
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {
+            "reviewOrder": {
+                "referenceId": self.reference_id,
+                "orderRequestId": self.order_request_id,
+                "orderStatus": self.order_status,
+                "paymentStatus": self.payment_status,
+                **_reviewed(self.order),
+            }
+        }
+
+    def replied_id(self) -> str | None:
+        return self.message_id
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.message_id,)

@@ -1,85 +1,29 @@
 """What people answer with a tap: buttons, lists of options, carousels."""
 
-from typing import Annotated, ClassVar, Literal, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
+from gateway.contract.echo import Content, EchoContext, public_url
+from gateway.contract.limits import Limit, distinct, max_characters, max_items, rule
 from gateway.contract.media import Image, Video
 from gateway.contract.send import OutgoingMessage
-from gateway.contract.wire import Incoming, Phone
+from gateway.contract.wire import Incoming, is_group
+from gateway.contract.zapi.messages.buttons import (
+    ActionButtons,
+    ReplyButton,
+    Tappable,
+    echoed,
+    numbered,
+)
 from gateway.contract.zapi.messages.text import Label, MessageText
 
 _ONE = Field(min_length=1)
-
-
-def _web_url(url: str) -> str:
-    if not url.lower().startswith(("http://", "https://")):
-        raise PydanticCustomError("web_url", "must start with http:// or https://")
-    return url
-
-
-WebUrl = Annotated[Label, AfterValidator(_web_url)]
-
-
-class Tappable(Incoming):
-    """Something to tap; the answer names its id."""
-
-    id: str = Field("", description="its position, where absent")
-
-
-Item = TypeVar("Item", bound=Tappable)
-
-
-def _numbered(items: tuple[Item, ...]) -> tuple[Item, ...]:
-    return tuple(
-        item if item.id else item.model_copy(update={"id": str(position)})
-        for position, item in enumerate(items, 1)
-    )
-
-
-class ReplyButton(Tappable):
-    """Answers with its label."""
-
-    label: Label
-
-
-class ActionButton(ReplyButton):
-    """Calls a number, opens a URL or answers."""
-
-    type: Annotated[Literal["CALL", "URL", "REPLY"], ANY_CASE]
-    phone: Phone | None = Field(None, description="of CALL", validate_default=True)
-    url: WebUrl | None = Field(
-        None,
-        description="of URL; https://www.whatsapp.com/otp/code?otp_type=COPY_CODE&code=... copies",
-        validate_default=True,
-    )
-
-    @field_validator("phone", "url")
-    @classmethod
-    def _has_what_its_type_needs(cls, value: str | None, info: ValidationInfo) -> str | None:
-        needed = {"CALL": "phone", "URL": "url"}.get(info.data.get("type", ""))
-        if value is None and info.field_name == needed:
-            raise PydanticCustomError("missing", "is required")
-        return value
-
-    @property
-    def copied_code(self) -> str | None:
-        """What it copies, where its URL is one of WhatsApp's that say so."""
-        url = urlsplit(self.url or "")
-        where = (url.hostname or "").removeprefix("www.") + url.path.rstrip("/")
-        if where != "whatsapp.com/otp/code":
-            return None
-        operation = parse_qs(url.query)
-        return (
-            operation.get("code", [None])[0] if operation.get("otp_type") == ["COPY_CODE"] else None
-        )
-
-
-ActionButtons = Annotated[tuple[ActionButton, ...], AfterValidator(_numbered)]
+_MAX_BODY_LENGTH = 1_024
+_MAX_BUTTONS, _MAX_LABEL_LENGTH = 3, 25
 
 
 class InteractiveMessage(OutgoingMessage):
@@ -117,12 +61,32 @@ class SendButtonActions(InteractiveMessage, path="/send-button-actions"):
         ],
         "delayMessage": 1,
     }
+    limits: ClassVar[tuple[Limit, ...]] = (
+        max_characters("message", _MAX_BODY_LENGTH),
+        max_characters("title", 60),
+        max_characters("footer", 60),
+        max_items("button_actions", _MAX_BUTTONS),
+        max_characters("button_actions[].label", _MAX_LABEL_LENGTH),
+        distinct("button_actions", "id"),
+    )
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {
+            "hydratedTemplate": {
+                "header": {},
+                "message": self.message,
+                "footer": self.footer or "",
+                "title": self.title or "",
+                "templateId": "",
+                "hydratedButtons": echoed(self.button_actions),
+            }
+        }
 
 
 class ButtonList(Incoming):
     """The buttons, and a picture or a video above the text."""
 
-    buttons: Annotated[tuple[ReplyButton, ...], _ONE, AfterValidator(_numbered)]
+    buttons: Annotated[tuple[ReplyButton, ...], _ONE, AfterValidator(numbered)]
     image: Image | None = None
     video: Video | None = None
 
@@ -152,6 +116,25 @@ class SendButtonList(InteractiveMessage, path="/send-button-list"):
         },
         "delayMessage": 1,
     }
+    limits: ClassVar[tuple[Limit, ...]] = (
+        max_characters("message", _MAX_BODY_LENGTH),
+        max_items("button_list.buttons", _MAX_BUTTONS),
+        max_characters("button_list.buttons[].label", _MAX_LABEL_LENGTH),
+        distinct("button_list.buttons", "id"),
+    )
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {
+            "buttonsMessage": {
+                "imageUrl": public_url(self.button_list.image),
+                "videoUrl": public_url(self.button_list.video),
+                "message": self.message,
+                "buttons": [
+                    {"buttonId": button.id, "type": 1, "buttonText": {"displayText": button.label}}
+                    for button in self.button_list.buttons
+                ],
+            }
+        }
 
 
 class Option(Tappable):
@@ -166,7 +149,7 @@ class OptionList(Incoming):
 
     title: Label
     button_label: Label
-    options: Annotated[tuple[Option, ...], _ONE, AfterValidator(_numbered)]
+    options: Annotated[tuple[Option, ...], _ONE, AfterValidator(numbered)]
 
 
 class SendOptionList(InteractiveMessage, path="/send-option-list"):
@@ -196,6 +179,33 @@ class SendOptionList(InteractiveMessage, path="/send-option-list"):
         },
         "delayMessage": 1,
     }
+    limits: ClassVar[tuple[Limit, ...]] = (
+        rule("phone", "must not be a group", lambda message: not is_group(message.phone)),
+        max_characters("message", _MAX_BODY_LENGTH),
+        max_characters("option_list.title", 60),
+        max_characters("option_list.button_label", 20),
+        max_items("option_list.options", 10),
+        max_characters("option_list.options[].title", 24),
+        max_characters("option_list.options[].description", 72),
+        distinct("option_list.options", "id"),
+    )
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        rows = [
+            {"title": option.title, "description": option.description, "rowId": option.id}
+            for option in self.option_list.options
+        ]
+        return {
+            "listMessage": {
+                "title": self.option_list.title,
+                "description": self.message,
+                "buttonText": self.option_list.button_label,
+                "sections": [{"options": rows}],
+            }
+        }
+
+
+_COPY_CODE_URL = "https://www.whatsapp.com/otp/code/?otp_type=COPY_CODE&code=otp"
 
 
 class SendButtonOtp(InteractiveMessage, path="/send-button-otp"):
@@ -215,6 +225,25 @@ class SendButtonOtp(InteractiveMessage, path="/send-button-otp"):
         "image": "https://example.com/image.png",
         "buttonText": "Copy code",
     }
+    limits: ClassVar[tuple[Limit, ...]] = (
+        max_characters("message", _MAX_BODY_LENGTH),
+        max_characters("code", 20),
+        max_characters("button_text", _MAX_LABEL_LENGTH),
+    )
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        image = public_url(self.image)
+        button = {"displayText": self.button_text, "url": f"{_COPY_CODE_URL}{self.code}"}
+        return {
+            "hydratedTemplate": {
+                "header": {"image": {"imageUrl": image}} if image else {},
+                "message": self.message,
+                "footer": "",
+                "title": "",
+                "templateId": "",
+                "hydratedButtons": [{"index": 0, "urlButton": button}],
+            }
+        }
 
 
 def _pix_where_empty(title: str) -> str:
@@ -234,9 +263,21 @@ class SendButtonPix(OutgoingMessage, path="/send-button-pix"):
         "type": "EVP",
     }
     example: ClassVar[Example] = {**example_minimal, "merchantName": "Example Store"}
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
     def readable_text(self) -> str | None:
         return self.merchant_name
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {
+            "pixKeyMessage": {
+                "currency": "BRL",
+                "referenceId": "",
+                "key": self.pix_key,
+                "keyType": self.type,
+                "merchantName": self.merchant_name,
+            }
+        }
 
 
 class CarouselCard(Incoming):
@@ -283,3 +324,24 @@ class SendCarousel(InteractiveMessage, path="/send-carousel"):
         ],
         "delayMessage": 1,
     }
+    limits: ClassVar[tuple[Limit, ...]] = (
+        max_characters("message", _MAX_BODY_LENGTH),
+        max_items("carousel", 10),
+        max_characters("carousel[].text", _MAX_BODY_LENGTH),
+        max_items("carousel[].buttons", 2),
+        max_characters("carousel[].buttons[].label", _MAX_LABEL_LENGTH),
+        distinct("carousel[].buttons", "id"),
+    )
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        cards = [
+            {
+                "header": {"image": {"imageUrl": public_url(card.image)}},
+                "message": card.text,
+                "footer": "",
+                "title": "",
+                "hydratedButtons": echoed(card.buttons),
+            }
+            for card in self.carousel
+        ]
+        return {"carouselMessage": {"text": self.message, "cards": cards}}

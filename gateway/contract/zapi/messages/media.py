@@ -5,6 +5,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from gateway.contract.documented import Example
+from gateway.contract.echo import Content, EchoContext, file_content, public_url
+from gateway.contract.limits import Limit
 from gateway.contract.media import Audio, Document, Gif, Image, Ptv, Sticker, Video
 from gateway.contract.send import NoMessageId, Reply
 
@@ -20,6 +22,8 @@ Async = Annotated[
 
 class MediaMessage(Reply):
     """A message whose main content is a file."""
+
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
 
 class CaptionedMessage(MediaMessage):
@@ -49,6 +53,15 @@ class SendImage(CaptionedMessage, path="/send-image"):
         "viewOnce": False,
     }
 
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content(
+            "image",
+            self.image,
+            mime_type="image/jpeg",
+            caption=self.caption,
+            view_once=self.view_once,
+        )
+
 
 class SendSticker(MediaMessage, path="/send-sticker"):
     """Sends a sticker; any image, moving or not, is turned into WebP of 512x512."""
@@ -67,6 +80,9 @@ class SendSticker(MediaMessage, path="/send-sticker"):
         "stickerAuthor": "Ana",
     }
 
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content("sticker", self.sticker, mime_type="image/webp")
+
 
 class SendGif(CaptionedMessage, path="/send-gif"):
     """Sends a short video that plays by itself: an MP4, or a real GIF, which is turned into one."""
@@ -80,6 +96,9 @@ class SendGif(CaptionedMessage, path="/send-gif"):
         "messageId": "3EB0A1B2C3D4E5F60718",
         "delayMessage": 3,
     }
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content("video", self.gif, caption=self.caption)
 
 
 class SendAudio(MediaMessage, path="/send-audio"):
@@ -106,6 +125,10 @@ class SendAudio(MediaMessage, path="/send-audio"):
         "waveform": True,
     }
 
+    def echo(self, _context: EchoContext) -> Content | None:
+        url = public_url(self.audio)
+        return {"audio": {"audioUrl": url, "ptt": True, "viewOnce": self.view_once}}
+
 
 class SendVideo(CaptionedMessage, path="/send-video"):
     """Sends a video."""
@@ -127,6 +150,9 @@ class SendVideo(CaptionedMessage, path="/send-video"):
         "async": False,
     }
 
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content("video", self.video, caption=self.caption, view_once=self.view_once)
+
 
 class SendPtv(MediaMessage, path="/send-ptv"):
     """Sends a round video note."""
@@ -139,6 +165,9 @@ class SendPtv(MediaMessage, path="/send-ptv"):
         "messageId": "3EB0A1B2C3D4E5F60718",
         "delayMessage": 3,
     }
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content("video", self.ptv)
 
 
 class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/send-document",)):
@@ -180,3 +209,11 @@ class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/
     def referred_ids(self) -> tuple[str, ...]:
         edited = self.edit_document_message_id
         return (*super().referred_ids(), *((edited,) if edited else ()))
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content(
+            "document", self.document, caption=self.caption, file_name=self.file_name
+        )
+
+    def edited_id(self) -> str | None:
+        return self.edit_document_message_id

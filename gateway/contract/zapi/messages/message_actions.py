@@ -1,6 +1,7 @@
 """Acting on a message: forward and pin, which are queued; read and delete, which are done now."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -8,9 +9,11 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
+from gateway.contract.echo import Content, EchoContext
 from gateway.contract.known import KnownMessage
+from gateway.contract.limits import Limit
 from gateway.contract.operation import Operation, Value
-from gateway.contract.send import MessageId, OutgoingMessage
+from gateway.contract.send import MessageId, OutgoingMessage, message_of_kind
 from gateway.contract.wire import Chat
 
 
@@ -26,9 +29,22 @@ class ForwardMessage(OutgoingMessage, path="/forward-message"):
         "messagePhone": "5511888888888",
     }
     example: ClassVar[Example] = {**example_minimal, "delayMessage": 1}
+    is_forwarded = True
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.message_id,)
+
+    def echo(self, context: EchoContext) -> Content | None:
+        """The content of the original; None where the history no longer has it."""
+        original = context.referred.get(self.message_id)
+        if original is None:
+            return None
+        declared = message_of_kind(original.type)
+        if declared is None:
+            return original.payload or None  # received: stored as the callback showed it
+        sent = declared.model_validate(original.payload)
+        return sent.echo(replace(context, message_id=original.message_id))
 
 
 _DURATION_SECONDS: Mapping[str, int] = {
@@ -57,6 +73,7 @@ class PinMessage(OutgoingMessage, path="/pin-message"):
         "messageAction": "pin",
         "pinMessageDuration": "7_days",
     }
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
     @field_validator("pin_message_duration")
     @classmethod
@@ -74,6 +91,15 @@ class PinMessage(OutgoingMessage, path="/pin-message"):
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.message_id,)
+
+    def echo(self, context: EchoContext) -> Content | None:
+        return {
+            "pinMessage": {
+                "action": self.message_action,
+                "pinDurationInSecs": self.pinned_seconds,
+                "referencedMessage": context.reference_to(self.message_id, self.phone),
+            }
+        }
 
 
 class ReadMessage(Operation[Value], method="POST", path="/read-message", answer_status=204):

@@ -3,6 +3,8 @@
 from typing import ClassVar
 
 from gateway.contract.documented import Example
+from gateway.contract.echo import Content, EchoContext
+from gateway.contract.limits import Limit
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import Incoming, NewsletterId, Phone
 from gateway.contract.zapi.messages.text import MessageText
@@ -28,6 +30,15 @@ class SendNewsletterAdminInvite(OutgoingMessage, path="/send-newsletter-admin-in
             "caption": "Join us as an admin",
         },
     }
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
     def readable_text(self) -> str | None:
         return self.admin_invite_message.caption
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {
+            "newsletterAdminInvite": {
+                "newsletterId": self.admin_invite_message.newsletter_id,
+                "text": self.admin_invite_message.caption,
+            }
+        }

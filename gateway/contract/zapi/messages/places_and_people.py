@@ -7,6 +7,8 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
+from gateway.contract.echo import Content, EchoContext
+from gateway.contract.limits import Limit, max_items
 from gateway.contract.send import Reply
 from gateway.contract.wire import Incoming, Phone
 from gateway.contract.zapi.messages.text import Label
@@ -54,9 +56,21 @@ class SendLocation(Reply, path="/send-location"):
         "messageId": "3EB0577D10A2B4C6D8E9F1",
         "delayMessage": 1,
     }
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
     def readable_text(self) -> str | None:
         return self.title
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {
+            "location": {
+                "longitude": float(self.longitude),
+                "latitude": float(self.latitude),
+                "name": self.title,
+                "address": self.address,
+                "url": "",
+            }
+        }
 
 
 _VCARD_ESCAPES = str.maketrans(
@@ -97,6 +111,17 @@ class ContactMessage(Reply):
     def readable_text(self) -> str | None:
         return ", ".join(card.name for card in self.cards())
 
+    def echo(self, _context: EchoContext) -> Content | None:
+        """A callback shows one card: the first."""
+        card = self.cards()[0]
+        return {
+            "contact": {
+                "displayName": card.name,
+                "vCard": card.vcard(),
+                "phones": list(card.phones),
+            }
+        }
+
 
 class SendContact(ContactMessage, path="/send-contact"):
     """Sends one contact."""
@@ -116,6 +141,7 @@ class SendContact(ContactMessage, path="/send-contact"):
         "messageId": "3EB0577D10A2B4C6D8E9F1",
         "delayMessage": 1,
     }
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
     def cards(self) -> Sequence[ContactCard]:
         return (
@@ -149,6 +175,7 @@ class SendContacts(ContactMessage, path="/send-contacts"):
         "messageId": "3EB0577D10A2B4C6D8E9F1",
         "delayMessage": 1,
     }
+    limits: ClassVar[tuple[Limit, ...]] = (max_items("contacts", 257),)
 
     def cards(self) -> Sequence[ContactCard]:
         return self.contacts

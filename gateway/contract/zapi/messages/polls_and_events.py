@@ -9,8 +9,10 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
+from gateway.contract.echo import Content, EchoContext
+from gateway.contract.limits import Limit, distinct, max_characters, max_items, min_items, rule
 from gateway.contract.send import MessageId, OutgoingMessage
-from gateway.contract.wire import Incoming
+from gateway.contract.wire import Incoming, is_group
 from gateway.contract.zapi.messages.text import Label, MessageText
 
 _GROUP = "120363019502650977-group"
@@ -35,9 +37,30 @@ class SendPoll(OutgoingMessage, path="/send-poll"):
         "poll": [{"name": "Red"}, {"name": "Blue"}],
     }
     example: ClassVar[Example] = {**example_minimal, "pollMaxOptions": 1, "delayMessage": 1}
+    limits: ClassVar[tuple[Limit, ...]] = (
+        max_characters("message", 255),
+        min_items("poll", 2),
+        max_items("poll", 12),
+        max_characters("poll[].name", 100),
+        distinct("poll", "name"),
+        rule(
+            "poll_max_options",
+            "must be at most the number of options",
+            lambda message: message.poll_max_options <= len(message.poll),
+        ),
+    )
 
     def readable_text(self) -> str | None:
         return self.message
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {
+            "poll": {
+                "question": self.message,
+                "pollMaxOptions": self.poll_max_options,
+                "options": [{"name": option.name} for option in self.poll],
+            }
+        }
 
 
 class SendPollVote(OutgoingMessage, path="/send-poll-vote"):
@@ -51,9 +74,14 @@ class SendPollVote(OutgoingMessage, path="/send-poll-vote"):
         "pollMessageId": "3EB0577D10A2B4C6D8E9F1",
         "pollVote": [{"name": "Red"}],
     }
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.poll_message_id,)
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        chosen = [{"name": option.name} for option in self.poll_vote]
+        return {"pollVote": {"pollMessageId": self.poll_message_id, "options": chosen}}
 
 
 _OFFSET = re.compile(r"(?:UTC|GMT)([+-])(\d{1,2})(?::?([0-5]\d))?", re.IGNORECASE)
@@ -114,9 +142,26 @@ class EventMessage(OutgoingMessage):
     """A message whose content is an event."""
 
     event: GroupEvent
+    limits: ClassVar[tuple[Limit, ...]] = (
+        rule("phone", "must be a group", lambda message: is_group(message.phone)),
+        max_characters("event.name", 100),
+        max_characters("event.description", 2_048),
+    )
 
     def readable_text(self) -> str | None:
         return self.event.name
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        place = self.event.location
+        return {
+            "event": {
+                "name": self.event.name,
+                "description": self.event.description,
+                "canceled": self.event.canceled,
+                "scheduleTime": int(self.event.starts_at.timestamp()),
+                "location": {"name": place.name} if place else {},
+            }
+        }
 
 
 class SendEvent(EventMessage, path="/send-event"):
@@ -157,6 +202,9 @@ class SendEditEvent(EventMessage, path="/send-edit-event"):
     def referred_ids(self) -> tuple[str, ...]:
         return (self.event_message_id,)
 
+    def edited_id(self) -> str | None:
+        return self.event_message_id
+
 
 class SendEventResponse(OutgoingMessage, path="/send-event-response"):
     """Answers somebody else's event."""
@@ -169,6 +217,16 @@ class SendEventResponse(OutgoingMessage, path="/send-event-response"):
         "eventMessageId": "3EB0577D10A2B4C6D8E9F1",
         "eventResponse": "GOING",
     }
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.event_message_id,)
+
+    def echo(self, context: EchoContext) -> Content | None:
+        return {
+            "eventResponse": {
+                "response": self.event_response,
+                "time": context.at_ms,
+                "referencedMessage": context.reference_to(self.event_message_id, self.phone),
+            }
+        }

@@ -5,6 +5,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from gateway.contract.documented import Example
+from gateway.contract.echo import Content, EchoContext
+from gateway.contract.limits import Limit, rule
 from gateway.contract.send import MessageId, OutgoingMessage
 
 _MAX_EMOJI_LENGTH = 64  # a family of four with skin tones has 11 characters
@@ -26,6 +28,15 @@ class Reaction(OutgoingMessage):
     def readable_text(self) -> str | None:
         return self.emoji or None
 
+    def echo(self, context: EchoContext) -> Content | None:
+        return {
+            "reaction": {
+                "value": self.emoji,
+                "time": context.at_ms,
+                "referencedMessage": context.reference_to(self.message_id, self.phone),
+            }
+        }
+
 
 class SendReaction(Reaction, path="/send-reaction"):
     """Reacts to a message with an emoji."""
@@ -38,6 +49,9 @@ class SendReaction(Reaction, path="/send-reaction"):
         "messageId": "3EB0577D10A2B4C6D8E9F1",
     }
     example: ClassVar[Example] = {**example_minimal, "delayMessage": 1}
+    limits: ClassVar[tuple[Limit, ...]] = (
+        rule("reaction", "must be an emoji", lambda message: not message.reaction.isascii()),
+    )
 
     @property
     def emoji(self) -> str:
@@ -52,6 +66,7 @@ class SendRemoveReaction(Reaction, path="/send-remove-reaction"):
         "messageId": "3EB0577D10A2B4C6D8E9F1",
     }
     example: ClassVar[Example] = {**example_minimal, "delayMessage": 1}
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
     @property
     def emoji(self) -> str:

@@ -6,6 +6,8 @@ from pydantic import AliasChoices, BeforeValidator, Field
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
+from gateway.contract.echo import Content, EchoContext, public_url
+from gateway.contract.limits import Limit
 from gateway.contract.media import Image
 from gateway.contract.send import NoMessageId, OutgoingMessage, Reply
 from gateway.contract.wire import Chat, Incoming
@@ -43,6 +45,9 @@ class TextMessage(OutgoingMessage):
     def readable_text(self) -> str | None:
         return self.message
 
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {"text": {"message": self.message}}
+
 
 class SendText(TextMessage, Reply, path="/send-text"):
     """Sends a text; with `messageId` it replies, with `editMessageId` it edits."""
@@ -63,9 +68,13 @@ class SendText(TextMessage, Reply, path="/send-text"):
         "priority": "high",
         "mentioned": ["5511988888888"],
     }
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
     def referred_ids(self) -> tuple[str, ...]:
         return (*super().referred_ids(), *filter(None, (self.edit_message_id,)))
+
+    def edited_id(self) -> str | None:
+        return self.edit_message_id
 
 
 class SendLink(OutgoingMessage, path="/send-link"):
@@ -96,6 +105,7 @@ class SendLink(OutgoingMessage, path="/send-link"):
         "delayMessage": 1,
         "delayTyping": 1,
     }
+    limits: ClassVar[tuple[Limit, ...]] = ()
 
     def readable_text(self) -> str | None:
         return self.message
@@ -103,3 +113,14 @@ class SendLink(OutgoingMessage, path="/send-link"):
     def link_to_preview(self) -> str | None:
         complete = self.image and self.title and self.link_description
         return None if complete else self.link_url
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {
+            "text": {
+                "message": self.message,
+                "descritpion": self.link_description,
+                "title": self.title,
+                "url": self.link_url,
+                "thumbnailUrl": public_url(self.image),
+            }
+        }
