@@ -112,7 +112,7 @@ class DeliveryRecorder:
             pauses=[f.pause_seconds for f in done],
             errors=[f.error for f in done],
             dead=[f.dead for f in done],
-            breakers=[f.address for f in done],
+            addresses=[f.address for f in done],
         )
 
     async def _log(self, connection: AsyncConnection, attempts: list[Attempt]) -> None:

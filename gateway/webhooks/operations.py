@@ -71,18 +71,18 @@ async def _set(
             context.policy.check_url(operation.value)
         except AddressRefused as error:
             raise InvalidRequest(f"value: {error}") from None
-    breakers = dict.fromkeys(operation.sets, operation.value)
-    await _write(context, breakers, notify_sent_by_me=notify_sent_by_me)
+    addresses = dict.fromkeys(operation.sets, operation.value)
+    await _write(context, addresses, notify_sent_by_me=notify_sent_by_me)
     return Value()
 
 
 async def _write(
-    context: WebhookContext, breakers: dict[str, str], *, notify_sent_by_me: bool | None
+    context: WebhookContext, addresses: dict[str, str], *, notify_sent_by_me: bool | None
 ) -> None:
     await context.database.execute(
         _SET_ADDRESSES,
         instance_id=context.instance.id,
         notify_sent_by_me=notify_sent_by_me,
-        **{kind: breakers.get(kind) for kind in _KINDS},
+        **{kind: addresses.get(kind) for kind in _KINDS},
     )
     context.told()

@@ -73,7 +73,7 @@ async def list_deliveries(context: WebhookContext, operation: ListDeliveries) ->
         instance_id=context.instance.id,
         before=operation.before,
         type=operation.type,
-        delivered=operation.success,
+        taken=operation.success,
         callback_id=operation.event_id,
         limit=operation.page_size,
     )
