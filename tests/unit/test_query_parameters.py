@@ -60,9 +60,10 @@ def _calls_in(path: Path) -> Iterator[Call]:
 
 def _queries_named_in(tree: ast.Module) -> Iterator[tuple[str, tuple[str, str]]]:
     for node in tree.body:
-        target = node.target if isinstance(node, ast.AnnAssign) else None
-        if isinstance(node, ast.Assign) and len(node.targets) == 1:
-            target = node.targets[0]
+        if isinstance(node, ast.AnnAssign):
+            target: ast.expr | None = node.target
+        else:
+            target = node.targets[0] if isinstance(node, ast.Assign) else None
         value = getattr(node, "value", None)
         if isinstance(target, ast.Name) and isinstance(value, ast.Call):
             arguments = [a.value for a in value.args if isinstance(a, ast.Constant)]
