@@ -13,10 +13,10 @@ import typer
 
 from gateway.administration.admin_service import AdminService
 from gateway.contract.catalogue import catalogue
-from gateway.contract.openapi import render_openapi
-from gateway.contract.postman import render_collection, render_environment
 from gateway.database.migrations import migrate as apply_migrations
 from gateway.database.pool import check_url
+from gateway.documents.openapi import render_openapi
+from gateway.documents.postman import render_collection, render_environment
 from gateway.environment import PREFIX
 from gateway.errors import GatewayError, InvalidRequest
 from gateway.instances.creation import Kept, NewAccount

@@ -1,4 +1,4 @@
-"""The whole contract. Importing the rooms is what declares them."""
+"""The whole contract. Importing its modules declares their messages and operations."""
 
 import importlib
 import pkgutil

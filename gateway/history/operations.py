@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from gateway.contract.extensions.history import FindMessage, ListHistory, Message, MessagePage
 from gateway.contract.handlers import Handlers
-from gateway.contract.history import FindMessage, ListHistory, Message, MessagePage
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import InvalidRequest, NotFound

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 
-from gateway.contract.messages.text import SendText
+from gateway.contract.zapi.messages.text import SendText
 from gateway.history.partitions import HistoryPartitions
 from gateway.history.store import History
 from gateway.instances.store import Instance

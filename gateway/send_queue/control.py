@@ -5,9 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.contract.handlers import Handlers
-from gateway.contract.queue import QueueRemoved
-from gateway.contract.queue_control import (
+from gateway.contract.extensions.queue_control import (
     ChangeQueueSettings,
     DeleteFailed,
     FailedFilter,
@@ -30,7 +28,9 @@ from gateway.contract.queue_control import (
     TrackedMessage,
     Try,
 )
+from gateway.contract.handlers import Handlers
 from gateway.contract.send import Priority
+from gateway.contract.zapi.instance_queue import QueueRemoved
 from gateway.database.queries import query
 from gateway.errors import Conflict, UnknownInstance
 from gateway.history.operations import find_message

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
-from gateway.contract.presence import ShowTyping
+from gateway.contract.internal.presence import ShowTyping
 from gateway.contract.send import STORED_VERSION, Send
 from gateway.errors import (
     CallerError,

@@ -14,10 +14,10 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from pydantic import BaseModel
 
 from gateway.clock import Clock
+from gateway.contract.extensions.proxies import Proxy
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile, Preview
 from gateway.contract.operation import Operation
-from gateway.contract.proxies import Proxy
 from gateway.contract.send import Send
 from gateway.contract.wire import Wire
 from gateway.errors import (

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import orjson
 
-from gateway.contract.dead_letters import (
+from gateway.contract.extensions.dead_letters import (
     CountDeadLetters,
     DeadLetter,
     DeadLetterDone,

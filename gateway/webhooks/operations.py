@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gateway.clock import Clock
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
-from gateway.contract.webhooks import (
+from gateway.contract.zapi.webhooks import (
     SetEveryWebhook,
     SetNotifySentByMe,
     SetReceivedDeliveryWebhook,

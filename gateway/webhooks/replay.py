@@ -8,8 +8,7 @@ from typing import Final
 
 import orjson
 
-from gateway.contract.handlers import Handlers
-from gateway.contract.replay import (
+from gateway.contract.extensions.replay import (
     CallbackType,
     DeliveryAttempt,
     DeliveryPage,
@@ -19,6 +18,7 @@ from gateway.contract.replay import (
     TestResult,
     TestWebhook,
 )
+from gateway.contract.handlers import Handlers
 from gateway.database.queries import query
 from gateway.errors import InvalidRequest
 from gateway.instances.store import Instance

@@ -8,8 +8,8 @@ import pytest
 
 from gateway.contract.building import build
 from gateway.contract.catalogue import catalogue
-from gateway.contract.documents.json_schemas import Schemas
 from gateway.contract.send import Send
+from gateway.documents.json_schemas import Schemas
 from gateway.errors import InvalidRequest
 
 SENDS = [send for _, send in sorted(catalogue().sends.items())]

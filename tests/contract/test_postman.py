@@ -3,8 +3,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.contract.catalogue import catalogue
-from gateway.contract.documents.surface import surface
-from gateway.contract.postman import render_collection, render_environment
+from gateway.documents.postman import render_collection, render_environment
+from gateway.documents.surface import surface
 
 COLLECTION = render_collection(catalogue())
 FOLDERS = {folder["name"]: folder["item"] for folder in COLLECTION["item"]}

@@ -14,7 +14,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from gateway.clock import Clock
-from gateway.contract.dead_letters import (
+from gateway.contract.extensions.dead_letters import (
     CountDeadLetters,
     DeadLetterPage,
     DiscardDeadLetter,
@@ -24,8 +24,8 @@ from gateway.contract.dead_letters import (
     RetryAllDeadLetters,
     RetryDeadLetter,
 )
-from gateway.contract.replay import ListDeliveries, ReplayWebhooks, TestWebhook
-from gateway.contract.webhooks import SetDeliveryWebhook
+from gateway.contract.extensions.replay import ListDeliveries, ReplayWebhooks, TestWebhook
+from gateway.contract.zapi.webhooks import SetDeliveryWebhook
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics

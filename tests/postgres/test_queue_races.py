@@ -14,8 +14,8 @@ from psycopg import AsyncConnection, DataError
 
 from gateway.clock import Clock
 from gateway.contract.operation import Operation
-from gateway.contract.queue import RemoveFromQueue
 from gateway.contract.send import Priority, Send
+from gateway.contract.zapi.instance_queue import RemoveFromQueue
 from gateway.database.notifications import Notifications
 from gateway.database.queries import query
 from gateway.errors import Conflict, DatabaseUnavailable, IdempotencyKeyReused, QueueFull

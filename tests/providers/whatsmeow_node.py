@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.clock import Clock
-from gateway.contract.instances import QrCode, ReadQrCode
+from gateway.contract.extensions.proxies import Proxy
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
-from gateway.contract.messages.text import SendText
-from gateway.contract.proxies import Proxy
 from gateway.contract.send import Send
+from gateway.contract.zapi.instances import QrCode, ReadQrCode
+from gateway.contract.zapi.messages.text import SendText
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database, url_for_others
 from gateway.database.provider_store import PostgresProviderStore

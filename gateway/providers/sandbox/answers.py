@@ -7,22 +7,22 @@ from datetime import datetime, timedelta
 from functools import singledispatch
 from typing import Any, TypeVar
 
-from gateway.contract.messages.interactive import (
+from gateway.contract.send import Send
+from gateway.contract.wire import is_group
+from gateway.contract.zapi.messages.interactive import (
     ReplyButton,
     SendButtonActions,
     SendButtonList,
     SendOptionList,
 )
-from gateway.contract.messages.media import (
+from gateway.contract.zapi.messages.media import (
     MediaMessage,
     SendGif,
     SendImage,
     SendSticker,
     SendVideo,
 )
-from gateway.contract.messages.polls_and_events import SendEvent, SendPoll
-from gateway.contract.send import Send
-from gateway.contract.wire import is_group
+from gateway.contract.zapi.messages.polls_and_events import SendEvent, SendPoll
 from gateway.providers.sandbox.pairing import phone_number
 from gateway.providers.sandbox.session import Outgoing
 from gateway.providers.sandbox.telling import told

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from functools import singledispatch
 
-from gateway.contract.messages.interactive import (
+from gateway.contract.send import Send
+from gateway.contract.wire import is_group
+from gateway.contract.zapi.messages.interactive import (
     InteractiveMessage,
     SendButtonActions,
     SendButtonList,
@@ -12,12 +14,10 @@ from gateway.contract.messages.interactive import (
     SendOptionList,
     Tappable,
 )
-from gateway.contract.messages.places_and_people import ContactMessage
-from gateway.contract.messages.polls_and_events import EventMessage, SendPoll
-from gateway.contract.messages.reactions import SendReaction
-from gateway.contract.send import Send
-from gateway.contract.status import SendTextStatus
-from gateway.contract.wire import is_group
+from gateway.contract.zapi.messages.places_and_people import ContactMessage
+from gateway.contract.zapi.messages.polls_and_events import EventMessage, SendPoll
+from gateway.contract.zapi.messages.reactions import SendReaction
+from gateway.contract.zapi.status import SendTextStatus
 
 _BODY, _HEADER, _FOOTER = 1_024, 60, 60
 _BUTTONS, _BUTTON_LABEL = 3, 25

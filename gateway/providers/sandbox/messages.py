@@ -7,9 +7,9 @@ from typing import Any
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.media import MediaFile
-from gateway.contract.messages.media import SendAudio, SendPtv
-from gateway.contract.messages.newsletter_invites import SendNewsletterAdminInvite
 from gateway.contract.send import Send
+from gateway.contract.zapi.messages.media import SendAudio, SendPtv
+from gateway.contract.zapi.messages.newsletter_invites import SendNewsletterAdminInvite
 from gateway.errors import NotConnected, Refused
 from gateway.providers.sandbox.answers import plan_answer
 from gateway.providers.sandbox.changes import change_of, chat_of

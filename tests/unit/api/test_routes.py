@@ -4,15 +4,15 @@ import pytest
 
 from gateway.api.routes import RouteTable
 from gateway.contract.catalogue import Catalogue, catalogue
-from gateway.contract.messages.text import SendText
 from gateway.contract.operation import Address
-from gateway.contract.queue import (
+from gateway.contract.zapi.instance_queue import (
     ClearQueue,
     CountQueue,
     ListQueue,
     ListQueueByPage,
     RemoveFromQueue,
 )
+from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import MethodNotAllowed, UnknownRoute
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from gateway.contract.catalogue import Catalogue, catalogue
-from gateway.contract.messages.text import SendText, TextMessage
 from gateway.contract.operation import Address, Operation, Value, declared_operations
-from gateway.contract.queue import CountQueue, ListQueue
 from gateway.contract.send import Send, declared_sends
+from gateway.contract.zapi.instance_queue import CountQueue, ListQueue
+from gateway.contract.zapi.messages.text import SendText, TextMessage
 
 catalogue()  # made before this module declares anything
 

@@ -7,13 +7,13 @@ import pytest
 
 from gateway.contract.catalogue import catalogue
 from gateway.contract.known import KnownMessage
-from gateway.contract.messages.commerce import SendOrder
-from gateway.contract.messages.interactive import ActionButton, SendButtonPix
-from gateway.contract.messages.message_actions import PinMessage, Revoke
-from gateway.contract.messages.places_and_people import ContactCard, SendContact, SendContacts
-from gateway.contract.messages.polls_and_events import Event
-from gateway.contract.messages.text import SendLink, SendText
 from gateway.contract.send import Send
+from gateway.contract.zapi.messages.commerce import SendOrder
+from gateway.contract.zapi.messages.interactive import ActionButton, SendButtonPix
+from gateway.contract.zapi.messages.message_actions import PinMessage, Revoke
+from gateway.contract.zapi.messages.places_and_people import ContactCard, SendContact, SendContacts
+from gateway.contract.zapi.messages.polls_and_events import Event
+from gateway.contract.zapi.messages.text import SendLink, SendText
 
 PHONE = "5511999999999"
 
@@ -130,7 +130,7 @@ def test_what_is_asked_of_a_session_may_travel_as_json() -> None:
         ("send-contacts", "Support, Sales"),
         ("send-event", "Launch"),
         ("send-link", "See https://example.com"),
-        ("send-location", "AdminService"),
+        ("send-location", "Office"),
         ("send-newsletter-admin-invite", "Join us as an admin"),
         ("send-poll", "Which one?"),
         ("send-product", None),

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import ValidationError
 
-from gateway.contract.messages.text import SendText, TextMessage
 from gateway.contract.send import Priority, Queued, Send
+from gateway.contract.zapi.messages.text import SendText, TextMessage
 
 PHONE = "5511999999999"
 GROUP = "120363019502650977-group"

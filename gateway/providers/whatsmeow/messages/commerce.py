@@ -8,7 +8,7 @@ import secrets
 import time
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.messages.commerce import (
+from gateway.contract.zapi.messages.commerce import (
     NumberedOrder,
     Order,
     OrderedProduct,

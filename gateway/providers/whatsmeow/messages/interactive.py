@@ -5,7 +5,7 @@ show them. Whether a phone shows them at all is WhatsApp's choice, and changes.
 """
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.messages.interactive import (
+from gateway.contract.zapi.messages.interactive import (
     ActionButton,
     CarouselCard,
     SendButtonActions,

@@ -8,7 +8,7 @@ import orjson
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.known import KnownMessage
-from gateway.contract.messages.polls_and_events import (
+from gateway.contract.zapi.messages.polls_and_events import (
     Event,
     SendEditEvent,
     SendEvent,
