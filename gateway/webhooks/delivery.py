@@ -21,7 +21,7 @@ from gateway.periodic_loop import PeriodicLoop
 from gateway.webhooks.backoff import RetrySchedule
 from gateway.webhooks.circuit_breakers import CircuitBreakers
 from gateway.webhooks.delivery_recorder import (
-    DeliveryAttempt,
+    PostAttempt,
     DeliveryRecorder,
     QueueProgress,
 )
@@ -214,7 +214,7 @@ class Delivery:
         self, queue: Sequence[_ClaimedCallback], claim_id: uuid.UUID
     ) -> QueueProgress:
         """Posts one callback after another until one fails or half of the claim's time is over."""
-        head, log = queue[0], list[DeliveryAttempt]()
+        head, log = queue[0], list[PostAttempt]()
         stop_at = self._clock.monotonic_seconds() + self._limits.claim_seconds / 2
         up_to, attempts = head.position - 1, head.attempts_before
         for callback in queue:
@@ -239,11 +239,11 @@ class Delivery:
         )
 
     async def _post(
-        self, callback: _ClaimedCallback, url: str, attempt: int, log: list[DeliveryAttempt]
+        self, callback: _ClaimedCallback, url: str, attempt: int, log: list[PostAttempt]
     ) -> DeliveryResult:
         result = await self._poster.post(self._request_of(callback, url))
         log.append(
-            DeliveryAttempt(
+            PostAttempt(
                 callback.instance_id,
                 callback.chat,
                 callback.id,
@@ -284,7 +284,7 @@ class Delivery:
         attempts: int,
         *,
         progressed: bool,
-        log: list[DeliveryAttempt],
+        log: list[PostAttempt],
     ) -> QueueProgress:
         pause = self._schedule.pause_after(attempts, asked_seconds=result.retry_after_seconds)
         outage_seconds = 0.0 if progressed else callback.failing_seconds or 0.0

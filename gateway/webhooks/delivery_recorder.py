@@ -21,7 +21,7 @@ _RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class DeliveryAttempt:
+class PostAttempt:
     """One POST as the log of deliveries shows it."""
 
     instance_id: str
@@ -61,7 +61,7 @@ class QueueProgress:
     error: str | None = None
     dead: uuid.UUID | None = None
     receiver: str | None = None
-    log: tuple[DeliveryAttempt, ...] = ()
+    log: tuple[PostAttempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class DeliveryRecorder:
             addresses=[p.receiver for p in done],
         )
 
-    async def _log(self, connection: AsyncConnection, attempts: list[DeliveryAttempt]) -> None:
+    async def _log(self, connection: AsyncConnection, attempts: list[PostAttempt]) -> None:
         if not attempts:
             return
         await connection.execute(
