@@ -17,7 +17,7 @@ def test_queries_are_called_with_the_parameters_they_name() -> None:
     wrong = [
         f"{call.where} takes {sorted(named)}, gets {sorted(call.parameters or ())}"
         for call in calls
-        if call.parameters != (named := _parameters(call.file, call.query))
+        if (named := _parameters(call.file, call.query)) != call.parameters
     ]
 
     assert len(calls) > 150, "the calls were not found"
