@@ -12,12 +12,12 @@ PARAMETER = re.compile(r"%\((\w+)\)s")
 
 
 def test_queries_are_called_with_the_parameters_they_name() -> None:
-    calls = [call for call in query_calls() if call.parameters is not None]
+    calls = [(call, call.parameters) for call in query_calls() if call.parameters is not None]
 
     wrong = [
-        f"{call.where} takes {sorted(named)}, gets {sorted(call.parameters or ())}"
-        for call in calls
-        if (named := _parameters(call.file, call.query)) != call.parameters
+        f"{call.where} takes {sorted(named)}, gets {sorted(given)}"
+        for call, given in calls
+        if given != (named := _parameters(call.file, call.query))
     ]
 
     assert len(calls) > 150, "the calls were not found"
