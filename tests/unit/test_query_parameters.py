@@ -32,7 +32,7 @@ def test_calls_are_found_with_their_parameters(call: str, tmp_path: Path) -> Non
     (found,) = query_calls_in(path)
 
     assert (found.file, found.query) == ("sessions", "one")
-    assert found.parameters == set(re.findall(r"(\w+)=", call))
+    assert found.parameters == frozenset(re.findall(r"(\w+)=", call))
     assert found.row == ("Row" if "Row" in call else None)
 
 
