@@ -200,13 +200,13 @@ async def test_a_reader_that_takes_nothing_for_long_loses_its_place_and_its_sock
         finally:
             left.set()
 
-    async def follow(*_asked: object) -> AsyncIterator[list[LoggedEvent]]:
+    async def subscribe(*_asked: object) -> AsyncIterator[list[LoggedEvent]]:
         return endless()
 
     async def account(*_asked: object) -> Any:
         return SimpleNamespace(id="acme")
 
-    services: Any = SimpleNamespace(stream=SimpleNamespace(follow=follow), accounts=None)
+    services: Any = SimpleNamespace(stream=SimpleNamespace(subscribe=subscribe), accounts=None)
     authenticator: Any = SimpleNamespace(account=account)
     endpoint = EventsEndpoint(authenticator, lambda: services)
     app = Starlette(routes=[Route("/events", endpoint, methods=["GET"])])
