@@ -120,7 +120,7 @@ def _rooms_of_instances(
         callbacks.poster,
         vault,
         node.clock,
-        callbacks.delivery.wake,
+        callbacks.notifier,
     )
     proxied = frozenset(name for name in node.engines if load_provider(name).uses_proxy)
     proxy_context = partial(ProxyContext, database, vault, ProxyTrials(node.clock), proxied)

@@ -88,7 +88,7 @@ class _Judged:
     ordinal: int
     verdict: str
     connected: bool
-    max_count: int
+    most: int
     zaap_id: str
     message_id: str
     wakes: bool
@@ -318,7 +318,7 @@ def _answer(row: _Judged, request: _Request) -> Queued | Exception:
         case "not_connected":
             return InstanceNotConnected()
         case "full":
-            return QueueFull(row.max_count, connected=row.connected)
+            return QueueFull(row.most, connected=row.connected)
         case _:
             raise AssertionError(f"unknown verdict {row.verdict}")
 

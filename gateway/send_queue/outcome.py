@@ -39,6 +39,7 @@ from gateway.randomness import Uniform
 from gateway.send_queue.claim import Claimed
 from gateway.send_queue.pacing import Backoff
 from gateway.sessions.provider import Receipt, SendFailure
+from gateway.webhooks.notifier import CallbackNotifier
 
 _RECORD_SENT = query("send_queue", "record_sent")
 _RECORD_FAILED = query("send_queue", "record_failed")
@@ -158,12 +159,11 @@ class Recorder:
         database: Database,
         clock: Clock,
         new_uuid: Callable[[], uuid.UUID],
-        *,
-        told: Callable[[], None] = lambda: None,
+        notifier: CallbackNotifier | None = None,
     ) -> None:
-        """*told* is called after a callback was written."""
+        """*notifier* is called after a callback was written."""
         self._database, self._clock, self._new_uuid = database, clock, new_uuid
-        self._told = told
+        self._notifier = notifier or CallbackNotifier()
         self._batch = Batch[_SentRow, bool](self._flush)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
@@ -209,7 +209,7 @@ class Recorder:
                     callback_id=self._new_uuid(),
                     callback=self._hold_callback(row, outcome),
                 )
-                self._told()
+                self._notifier.callbacks_written()
             case Retried(after_seconds, error_class, reason):
                 await self._database.execute(
                     _RECORD_RETRY,
@@ -227,7 +227,7 @@ class Recorder:
                     callback_id=self._new_uuid(),
                     callback=self._callback(row, error=reason),
                 )
-                self._told()
+                self._notifier.callbacks_written()
             case _:
                 assert_never(outcome)
 
@@ -282,6 +282,6 @@ class Recorder:
             return [*await self._flush(rows[:middle]), *await self._flush(rows[middle:])]
         except OperationalError:  # a lost race, see driver_errors_translated
             return [NEXT_FLUSH] * len(rows)
-        self._told()
+        self._notifier.callbacks_written()
         recorded = {row.instance_id: row.recorded for row in written}
         return [recorded.get(sent.row.instance_id, NEXT_FLUSH) for sent in rows]

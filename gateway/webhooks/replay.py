@@ -1,4 +1,4 @@
-"""Answers to /webhooks: the log of deliveries, telling again, and a test."""
+"""Answers to /webhooks: the log of deliveries, replay, and a test delivery."""
 
 import uuid
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ async def list_deliveries(context: WebhookContext, operation: ListDeliveries) ->
         instance_id=context.instance.id,
         before=operation.before,
         type=operation.type,
-        delivered=operation.success,
+        taken=operation.success,
         callback_id=operation.event_id,
         limit=operation.page_size,
     )
@@ -97,7 +97,7 @@ async def replay(context: WebhookContext, operation: ReplayWebhooks) -> Replayed
         types=list(operation.types) if operation.types else None,
         limit=_MAX_REPLAYED,
     )
-    context.told()
+    context.notifier.callbacks_written()
     assert row is not None
     return Replayed(
         replayed=row.replayed or 0,
@@ -122,15 +122,15 @@ async def test_webhook(context: WebhookContext, operation: TestWebhook) -> TestR
         ),
         sealed.open(context.vault) if sealed else (),
     )
-    posted = await context.poster.post(request)
+    result = await context.poster.post(request)
     return TestResult(
-        value=posted.delivered,
+        value=result.delivered,
         event_id=request.id,
         target=target_of(url),
-        status=posted.status,
-        error=posted.error,
-        answer=posted.answer,
-        duration_ms=round(posted.seconds * 1000),
+        status=result.status,
+        error=result.error,
+        answer=result.answer,
+        duration_ms=round(result.seconds * 1000),
     )
 
 
