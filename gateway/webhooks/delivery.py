@@ -21,8 +21,8 @@ from gateway.periodic_loop import PeriodicLoop
 from gateway.webhooks.backoff import RetrySchedule
 from gateway.webhooks.circuit_breakers import CircuitBreakers
 from gateway.webhooks.delivery_recorder import (
-    PostAttempt,
     DeliveryRecorder,
+    PostAttempt,
     QueueProgress,
 )
 from gateway.webhooks.posting import DeliveryResult, Poster, WebhookRequest, target_of
