@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from gateway.contract.account import Act, ListActs, SetConsentRule
+from gateway.contract.extensions.account import Act, ListActs, SetConsentRule
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
 from gateway.database.pool import Database

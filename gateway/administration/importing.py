@@ -8,7 +8,7 @@ import orjson
 
 from gateway.administration.partner import options_of
 from gateway.contract.building import build, holds_nul
-from gateway.contract.partner import CreateInstance
+from gateway.contract.zapi.partner import CreateInstance
 from gateway.errors import InvalidRequest
 from gateway.instances.creation import InstanceOptions, Kept
 from gateway.public_address import AddressPolicy

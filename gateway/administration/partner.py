@@ -8,12 +8,11 @@ from gateway.administration import listing
 from gateway.administration.listing import Listed, Which
 from gateway.administration.removal import Remover
 from gateway.clock import Clock
+from gateway.contract.extensions.partner import DeletedInstance, DeleteInstance
 from gateway.contract.handlers import Handlers
-from gateway.contract.partner import (
+from gateway.contract.zapi.partner import (
     CreatedInstance,
     CreateInstance,
-    DeletedInstance,
-    DeleteInstance,
     InstancePage,
     ListedInstance,
     ListInstances,

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
 
-from gateway.contract.contacts import (
+from gateway.contract.extensions.contacts import (
     ConsentRecord,
     Erased,
     ErasePerson,

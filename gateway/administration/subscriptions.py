@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.partner import AddCalls, CancelSubscription, Subscribe
+from gateway.contract.zapi.partner import AddCalls, CancelSubscription, Subscribe
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import InvalidRequest, UnknownInstance

@@ -12,7 +12,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.contract.catalogue import catalogue
-from gateway.contract.openapi import render_openapi
+from gateway.documents.openapi import render_openapi
 from gateway.errors import UnknownRoute
 
 _PAGE = Path(__file__).parent / "docs_page"

@@ -12,8 +12,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import Receive, Scope
-from starlette.types import Send as SendMessage
+from starlette.types import Receive, Scope, Send
 
 from gateway.administration.audit import Audit
 from gateway.api.authentication import Authenticator
@@ -24,7 +23,7 @@ from gateway.api.routes import Route, RouteTable
 from gateway.clock import Clock
 from gateway.contract.building import build
 from gateway.contract.operation import Operation, Picture
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.errors import InvalidRequest, Unavailable
 from gateway.instances.accounts import Account, Accounts
 from gateway.instances.base_urls import BaseUrls
@@ -85,7 +84,7 @@ class Endpoint:
         self._admission = Admission(clock, trials=settings.trials)
         self._turns = asyncio.Lock()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: SendMessage) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         response = await self._respond(request)
         await response(scope, receive, send)
@@ -156,7 +155,7 @@ class AccountEndpoint(Endpoint):
 
     async def _respond(self, request: Request) -> Response:
         route, services = self._find(request, request.scope["path"])
-        assert not issubclass(route.declared, Send)
+        assert not issubclass(route.declared, OutgoingMessage)
         account = await self._reception.account(request, services.accounts)
         return await self._answer(request, route, route.declared, account, services)
 
@@ -171,7 +170,7 @@ class InstanceEndpoint(Endpoint):
             request, route, services, parameters["instance_id"], parameters["token"]
         )
         await services.base_urls.note(instance.id, self._reception.base_url_of(request))
-        if issubclass(route.declared, Send):
+        if issubclass(route.declared, OutgoingMessage):
             request.scope["message_type"] = route.declared.kind()
             return await self._accept(request, route, route.declared, instance, services)
         return await self._answer(request, route, route.declared, instance, services)
@@ -190,7 +189,7 @@ class InstanceEndpoint(Endpoint):
         self,
         request: Request,
         route: Route,
-        declared: type[Send],
+        declared: type[OutgoingMessage],
         instance: Instance,
         services: Services,
     ) -> Response:
@@ -221,10 +220,10 @@ class InstanceEndpoint(Endpoint):
         self,
         request: Request,
         route: Route,
-        declared: type[Send],
+        declared: type[OutgoingMessage],
         instance: Instance,
         services: Services,
-    ) -> tuple[bytes, Send]:
+    ) -> tuple[bytes, OutgoingMessage]:
         """What tells this request from others, and the message, its files kept."""
         settings = self._settings
         if not declared.carries_media:

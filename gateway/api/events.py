@@ -1,4 +1,4 @@
-"""Server-Sent Events: everything an account is told, to whoever cannot be called."""
+"""Server-Sent Events: an account's callbacks, for callers that have no receiver."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
@@ -12,10 +12,10 @@ from gateway.api.authentication import Authenticator
 from gateway.api.endpoints import Services
 from gateway.errors import Unavailable
 from gateway.observability.logging import logger
-from gateway.webhooks.stream import Cursor, StreamedEvent
+from gateway.webhooks.event_log import LoggedEvent, Position
 
 _HEARTBEAT_SECONDS = 15
-_SEND_SECONDS = 30.0  # a reader that takes nothing for so long comes back with Last-Event-ID
+_SEND_SECONDS = 30.0  # a slower reader is disconnected, and resumes with Last-Event-ID
 
 
 class EventsEndpoint:
@@ -24,16 +24,16 @@ class EventsEndpoint:
     def __init__(
         self, authenticator: Authenticator, services: Callable[[], Services | None]
     ) -> None:
-        self._reception, self._services = authenticator, services
+        self._authenticator, self._services = authenticator, services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         services = self._services()
         if services is None:
             raise Unavailable("The gateway is starting")
-        account = await self._reception.account(request, services.accounts)
+        account = await self._authenticator.account(request, services.accounts)
         last = request.headers.get("last-event-id")
-        pages = await services.stream.follow(account.id, Cursor.read(last) if last else None)
+        pages = await services.stream.subscribe(account.id, Position.parse(last) if last else None)
         response = EventSourceResponse(
             _events(pages), ping=_HEARTBEAT_SECONDS, send_timeout=_SEND_SECONDS
         )
@@ -44,9 +44,11 @@ class EventsEndpoint:
 
 
 async def _events(
-    pages: AsyncGenerator[list[StreamedEvent], None],
+    pages: AsyncGenerator[list[LoggedEvent], None],
 ) -> AsyncIterator[ServerSentEvent]:
-    async with aclosing(pages):  # else a follower would stay for as long as its garbage does
+    async with aclosing(pages):  # otherwise the subscriber stays until it is collected
         async for page in pages:
             for event in page:
-                yield ServerSentEvent(event.body, id=str(event.cursor), event=event.type, sep="\n")
+                yield ServerSentEvent(
+                    event.body, id=str(event.position), event=event.type, sep="\n"
+                )

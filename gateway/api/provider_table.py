@@ -9,9 +9,9 @@ from starlette.routing import Route
 
 from gateway.api.json_response import JsonResponse
 from gateway.contract.catalogue import Catalogue
-from gateway.contract.documents.surface import spelled
-from gateway.contract.instances import Restart
 from gateway.contract.operation import Operation
+from gateway.contract.zapi.instances import Restart
+from gateway.documents.surface import spelled
 
 Supports = Callable[[type[Any]], bool]
 

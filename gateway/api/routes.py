@@ -9,10 +9,10 @@ from starlette.routing import compile_path
 
 from gateway.contract.catalogue import Catalogue
 from gateway.contract.operation import Operation
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.errors import MethodNotAllowed, UnknownRoute
 
-Declared = type[Send] | type[Operation[Any]]
+Declared = type[OutgoingMessage] | type[Operation[Any]]
 
 
 @dataclass(frozen=True, slots=True)

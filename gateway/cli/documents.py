@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from gateway.contract.catalogue import catalogue
-from gateway.contract.openapi import render_openapi
-from gateway.contract.postman import render_collection, render_environment
+from gateway.documents.openapi import render_openapi
+from gateway.documents.postman import render_collection, render_environment
 from gateway.runtime.readme import renew_file
 
 

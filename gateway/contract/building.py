@@ -6,6 +6,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
+from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import Wire
 from gateway.errors import InvalidRequest
 
@@ -55,9 +56,13 @@ def build(
         if "\x00" in value:
             raise InvalidRequest("The address holds a NUL character")
     try:
-        return command.model_validate(values)
+        built = command.model_validate(values)
     except ValidationError as error:
         raise InvalidRequest(_sentence(error)) from None
+    if isinstance(built, OutgoingMessage):
+        for violation in built.limit_violations():
+            raise InvalidRequest(violation)
+    return built
 
 
 def _sentence(error: ValidationError) -> str:

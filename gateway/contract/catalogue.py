@@ -1,4 +1,4 @@
-"""The whole contract. Importing the rooms is what declares them."""
+"""The whole contract. Importing its modules declares their messages and operations."""
 
 import importlib
 import pkgutil
@@ -6,8 +6,8 @@ from functools import cache
 from typing import Any
 
 import gateway.contract
-from gateway.contract.operation import Address, Operation, declared_operations
-from gateway.contract.send import Send, declared_sends
+from gateway.contract.operation import Operation, RouteAddress, declared_operations
+from gateway.contract.send import OutgoingMessage, declared_sends
 
 
 class Catalogue:
@@ -16,13 +16,13 @@ class Catalogue:
     def __init__(self) -> None:
         for module in pkgutil.walk_packages(gateway.contract.__path__, "gateway.contract."):
             importlib.import_module(module.name)
-        self.sends: dict[str, type[Send]] = {}
+        self.sends: dict[str, type[OutgoingMessage]] = {}
         for send in declared_sends():
             if any(getattr(family, "path", None) for family in send.__mro__[1:]):
                 raise TypeError(f"{send.__name__} must inherit a family, not another type")
             if self.sends.setdefault(send.kind(), send) is not send:
                 raise TypeError(f"two message types claim {send.path}")
-        self.operations: dict[Address, type[Operation[Any]]] = {}
+        self.operations: dict[RouteAddress, type[Operation[Any]]] = {}
         for operation in declared_operations():
             assert operation.address is not None
             for address in (operation.address, *operation.also):

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from gateway.contract.postman_setup import PostmanSetup
 from gateway.contract.wire import Incoming
 
 Example = Mapping[str, Any]
@@ -20,4 +19,3 @@ class Documented(Incoming):
     example: ClassVar[Example] = {}
     example_minimal: ClassVar[Example | None] = None
     failures: ClassVar[tuple[int, ...]] = ()
-    postman_setup: ClassVar[PostmanSetup] = PostmanSetup()

@@ -1,4 +1,4 @@
-"""Chooses a handler by the class of the command, falling back along its families."""
+"""Chooses the handler of a command by its class, or by the nearest of its base classes."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
@@ -6,24 +6,31 @@ from typing import Any, Generic, TypeVar
 from gateway.contract.wire import Wire
 from gateway.errors import NotSupported
 
-Host = TypeVar("Host")
+HandlerContext = TypeVar("HandlerContext")
 Command = TypeVar("Command", bound=Wire)
-Answer = TypeVar("Answer")
-Handler = Callable[[Host, Command], Awaitable[Answer]]
+CommandResult = TypeVar("CommandResult")
+Handler = Callable[[HandlerContext, Command], Awaitable[CommandResult]]
 
 
-class Handlers(Generic[Host]):
-    """A table from command class to coroutine; *Host* is what every handler works with."""
+class Handlers(Generic[HandlerContext]):
+    """A table from command class to coroutine; *HandlerContext* is the first argument of each."""
 
-    def __init__(self, table: Mapping[type[Wire], Handler[Host, Any, Any]] | None = None) -> None:
+    def __init__(
+        self, table: Mapping[type[Wire], Handler[HandlerContext, Any, Any]] | None = None
+    ) -> None:
         self._table = dict(table or {})
 
     def handles(
         self, command: type[Command]
-    ) -> Callable[[Handler[Host, Command, Answer]], Handler[Host, Command, Answer]]:
-        """Attaches the decorated coroutine to a command or to a family of commands."""
+    ) -> Callable[
+        [Handler[HandlerContext, Command, CommandResult]],
+        Handler[HandlerContext, Command, CommandResult],
+    ]:
+        """Registers the decorated coroutine for a command, or for a base class of commands."""
 
-        def attach(handler: Handler[Host, Command, Answer]) -> Handler[Host, Command, Answer]:
+        def attach(
+            handler: Handler[HandlerContext, Command, CommandResult],
+        ) -> Handler[HandlerContext, Command, CommandResult]:
             if command in self._table:
                 raise TypeError(f"{command.__name__} already has a handler")
             self._table[command] = handler
@@ -31,37 +38,39 @@ class Handlers(Generic[Host]):
 
         return attach
 
-    def __or__(self, other: "Handlers[Host]") -> "Handlers[Host]":
+    def __or__(self, other: "Handlers[HandlerContext]") -> "Handlers[HandlerContext]":
         if clash := self._table.keys() & other._table.keys():
             raise TypeError(f"two handlers for {', '.join(sorted(c.__name__ for c in clash))}")
         return Handlers({**self._table, **other._table})
 
-    def __iter__(self) -> Iterator[tuple[type[Wire], Handler[Host, Any, Any]]]:
+    def __iter__(self) -> Iterator[tuple[type[Wire], Handler[HandlerContext, Any, Any]]]:
         yield from self._table.items()
 
     def supports(self, command: type[Wire]) -> bool:
         return any(family in self._table for family in command.__mro__)
 
-    async def handle(self, host: Host, command: Wire) -> Any:
-        """The answer of the nearest handler.
+    async def handle(self, context: HandlerContext, command: Wire) -> Any:
+        """The result of the nearest handler.
 
         Raises:
-            NotSupported: neither the class of *command* nor one of its families has a handler.
+            NotSupported: neither the class of *command* nor a base class has a handler.
         """
         for family in type(command).__mro__:
             if handler := self._table.get(family):
-                return await handler(host, command)
+                return await handler(context, command)
         raise NotSupported(type(command).__name__)
 
 
-class Room(Generic[Host]):
-    """Answers operations from a table; *host_for* makes what the handlers of one call work with."""
+class OperationHandlers(Generic[HandlerContext]):
+    """Executes operations by a table; *context_for* makes the context of one call."""
 
-    def __init__(self, handlers: Handlers[Host], host_for: Callable[[Any], Host]) -> None:
-        self._handlers, self._host_for = handlers, host_for
+    def __init__(
+        self, handlers: Handlers[HandlerContext], context_for: Callable[[Any], HandlerContext]
+    ) -> None:
+        self._handlers, self._context_for = handlers, context_for
 
     def supports(self, operation: type[Wire]) -> bool:
         return self._handlers.supports(operation)
 
     async def answer(self, subject: Any, operation: Wire) -> Any:
-        return await self._handlers.handle(self._host_for(subject), operation)
+        return await self._handlers.handle(self._context_for(subject), operation)

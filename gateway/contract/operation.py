@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 
 
-class Address(NamedTuple):
+class RouteAddress(NamedTuple):
     """Where a caller finds an operation; the path is relative to the instance."""
 
     method: Method
@@ -44,8 +44,8 @@ class Operation(Documented, Generic[Result]):
     status of its answer, `answer_example` the answer itself, where its type alone cannot show it.
     """
 
-    address: ClassVar[Address | None] = None
-    also: ClassVar[tuple[Address, ...]] = ()
+    address: ClassVar[RouteAddress | None] = None
+    also: ClassVar[tuple[RouteAddress, ...]] = ()
     answer_status: ClassVar[int] = 200
     answer_example: ClassVar[Any] = None
     fields_in: ClassVar[Literal["query", "body"] | None] = None
@@ -74,11 +74,11 @@ class Operation(Documented, Generic[Result]):
         *,
         method: Method | None = None,
         path: str | None = None,
-        also: tuple[Address, ...] = (),
+        also: tuple[RouteAddress, ...] = (),
         answer_status: int = 200,
     ) -> None:
         super().__init_subclass__()
-        cls.address = Address(method, path) if method and path else None
+        cls.address = RouteAddress(method, path) if method and path else None
         cls.also, cls.answer_status = also, answer_status
 
     @classmethod

@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Documented, Example
+from gateway.contract.echo import Content, EchoContext
+from gateway.contract.limits import Limit
 from gateway.contract.media import holds_files
 from gateway.contract.wire import Chat, DelaySeconds, FutureTime, Wire
 
@@ -35,14 +37,22 @@ _SPOKEN = {"type": "string", "enum": [lane.name.lower() for lane in Priority]}
 SpokenPriority = Annotated[Priority, BeforeValidator(_parse_priority), WithJsonSchema(_SPOKEN)]
 
 
-class Send(Documented):
-    """One outgoing message. Subclasses with a path become routes; those without are families."""
+class OutgoingMessage(Documented):
+    """A message that callers send. A subclass with a path is a route, one without is a base class.
+
+    Each type, or its base class, declares `echo` and `limits`; `tests/contract` checks that, and
+    that each type has a golden stored form.
+    """
 
     path: ClassVar[str | None] = None
     also: ClassVar[tuple[str, ...]] = ()
     """Further paths at which real clients post it."""
     carries_media: ClassVar[bool] = False
     """It may name a file, so that its body may be large."""
+    limits: ClassVar[tuple[Limit, ...]] = ()
+    """WhatsApp's limits beyond the constraints of the fields; checked where a request comes in."""
+    is_forwarded: ClassVar[bool] = False
+    is_status_reply: ClassVar[bool] = False
 
     phone: Chat
     delay_message: DelaySeconds = Field(None, description="seconds to wait before it, 1 to 15")
@@ -63,6 +73,26 @@ class Send(Documented):
         """The stable name under which a queued row remembers its type, such as `send-text`."""
         assert cls.path is not None
         return cls.path.lstrip("/").partition("/")[0]
+
+    def echo(self, context: EchoContext) -> Content | None:
+        """The content of the ReceivedCallback that `notifySentByMe` asks for.
+
+        None where the message shows nothing that a callback could describe.
+        """
+        raise NotImplementedError
+
+    def limit_violations(self) -> Iterator[str]:
+        """A sentence for each of WhatsApp's limits that the message exceeds."""
+        for limit in self.limits:
+            yield from limit.violations(self)
+
+    def edited_id(self) -> str | None:
+        """The id of the sent message whose content this one replaces."""
+        return None
+
+    def replied_id(self) -> str | None:
+        """The id of the message that this one quotes."""
+        return None
 
     def readable_text(self) -> str | None:
         """What a person would read of it in a list: its text or caption."""
@@ -90,13 +120,16 @@ NoMessageId = Annotated[
 """The same where there need not be one; an empty text says so too."""
 
 
-class Reply(Send):
+class Reply(OutgoingMessage):
     """A message that may answer an earlier one."""
 
     message_id: NoMessageId = Field(None, description="the message it answers")
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.message_id,) if self.message_id else ()
+
+    def replied_id(self) -> str | None:
+        return self.message_id
 
 
 class Queued(Wire):
@@ -116,9 +149,16 @@ class Queued(Wire):
     }
 
 
-def declared_sends(family: type[Send] = Send) -> Iterator[type[Send]]:
+def declared_sends(
+    family: type[OutgoingMessage] = OutgoingMessage,
+) -> Iterator[type[OutgoingMessage]]:
     """Every message type with a path, however deep its family."""
     for subclass in family.__subclasses__():
         if subclass.path is not None:
             yield subclass
         yield from declared_sends(subclass)
+
+
+def message_of_kind(kind: str) -> type[OutgoingMessage] | None:
+    """The message type that is stored under *kind*; None for a received message's kind."""
+    return next((declared for declared in declared_sends() if declared.kind() == kind), None)

@@ -92,7 +92,7 @@ class RemoteNotifier:
         self._channel, self._gap_seconds = channel, gap_seconds
         self._wakeup = asyncio.Event()
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         self._wakeup.set()
 
     async def run_until(self, stopping: asyncio.Event) -> None:

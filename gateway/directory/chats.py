@@ -6,7 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from gateway.contract.catalogue import catalogue
-from gateway.contract.chats import (
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Success, Value
+from gateway.contract.wire import is_group
+from gateway.contract.zapi.chats import (
     ChatDetails,
     ChatNote,
     ChatSummary,
@@ -19,7 +22,7 @@ from gateway.contract.chats import (
     UnreadMessage,
     text_flag,
 )
-from gateway.contract.groups.group import (
+from gateway.contract.zapi.groups.group import (
     GroupMetadata,
     ListedGroup,
     ListGroups,
@@ -27,9 +30,6 @@ from gateway.contract.groups.group import (
     ReadGroup,
     ReadGroupLight,
 )
-from gateway.contract.handlers import Handlers
-from gateway.contract.operation import Success, Value
-from gateway.contract.wire import is_group
 from gateway.database.queries import query
 from gateway.directory.contacts import profile_of
 from gateway.directory.context import DirectoryContext

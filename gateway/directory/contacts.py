@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from gateway.contract.contacts import (
+from gateway.contract.handlers import Handlers
+from gateway.contract.zapi.contacts import (
     AddContacts,
     CheckedPhone,
     CheckPhone,
@@ -21,7 +22,6 @@ from gateway.contract.contacts import (
     ReadPicture,
     RemoveContacts,
 )
-from gateway.contract.handlers import Handlers
 from gateway.database.queries import query
 from gateway.directory.context import DirectoryContext
 from gateway.directory.numbers import spellings

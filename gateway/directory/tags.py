@@ -1,6 +1,8 @@
 """Answers about labels."""
 
-from gateway.contract.business.tags import (
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Success, Value
+from gateway.contract.zapi.business.tags import (
     COLORS,
     AddTag,
     CreateTag,
@@ -12,8 +14,6 @@ from gateway.contract.business.tags import (
     Tag,
     TagCreated,
 )
-from gateway.contract.handlers import Handlers
-from gateway.contract.operation import Success, Value
 from gateway.database.queries import query
 from gateway.directory.context import DirectoryContext
 from gateway.errors import NotFound

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from gateway.contract.extensions.history import FindMessage, ListHistory, MessagePage, MessageRecord
 from gateway.contract.handlers import Handlers
-from gateway.contract.history import FindMessage, ListHistory, Message, MessagePage
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import InvalidRequest, NotFound
@@ -42,9 +42,9 @@ handlers = Handlers[HistoryContext]()
 
 
 @handlers.handles(FindMessage)
-async def read_message(context: HistoryContext, operation: FindMessage) -> Message:
+async def read_message(context: HistoryContext, operation: FindMessage) -> MessageRecord:
     message_id = context.message_id_named(operation.message_id)
-    return Message(
+    return MessageRecord(
         **(await find_message(context.database, context.instance_id, message_id)).shown()
     )
 
@@ -65,7 +65,7 @@ async def list_messages(context: HistoryContext, operation: ListHistory) -> Mess
     )
     page, more = rows[: operation.page_size], len(rows) > operation.page_size
     return MessagePage(
-        messages=tuple(Message(**row.shown()) for row in page),
+        messages=tuple(MessageRecord(**row.shown()) for row in page),
         paging_state=_make_cursor(page[-1]) if more else None,
         has_more=more,
     )

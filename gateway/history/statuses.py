@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from gateway.contract.handlers import Handlers
-from gateway.contract.messages_status import (
+from gateway.contract.extensions.messages_status import (
     AggregatedStatus,
     MessageCounts,
     MessagesStatus,
@@ -16,6 +15,7 @@ from gateway.contract.messages_status import (
     ReceiptState,
     StatusMeta,
 )
+from gateway.contract.handlers import Handlers
 from gateway.contract.wire import is_group
 from gateway.database.pool import Database
 from gateway.database.queries import query

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.instances import (
+from gateway.contract.operation import Value
+from gateway.contract.zapi.instances import (
     InstanceSwitch,
     Me,
     ReadMe,
     Rename,
     SetCallRejectMessage,
 )
-from gateway.contract.operation import Value
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import UnknownInstance

@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from gateway.clock import Clock
 from gateway.contract.building import build, holds_nul
 from gateway.contract.catalogue import catalogue
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import (
@@ -175,7 +175,9 @@ class Consumer:
                 self._metrics.queued(message.kind(), instance.id)
                 return
 
-    async def _with_files_kept(self, instance: Instance, message: Send) -> Send:
+    async def _with_files_kept(
+        self, instance: Instance, message: OutgoingMessage
+    ) -> OutgoingMessage:
         """As from HTTP: the queue holds references, never bytes."""
         if not message.carries_media:
             return message
@@ -188,7 +190,7 @@ class Consumer:
             raise InvalidRequest("instanceId: is no instance of the account of this topic")
         return instance
 
-    def _message(self, topic: str, event: Mapping[str, Any]) -> Send:
+    def _message(self, topic: str, event: Mapping[str, Any]) -> OutgoingMessage:
         kind = catalogue().sends.get(str(event.get("type", "")).strip("/"))
         if kind is None:
             raise InvalidRequest("type: must be a route that sends, such as send-text")

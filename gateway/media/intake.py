@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gateway.contract.media import NamedFile, files_in, with_texts
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.errors import InvalidRequest
 from gateway.media.fetching import Fetcher
 from gateway.media.spooling import BadFile, Base64File, Spool, Spooled, SpoolFile, too_large
@@ -21,10 +21,10 @@ class Intake:
     async def keep_files(
         self,
         instance_id: str,
-        message: Send,
+        message: OutgoingMessage,
         lifted: Mapping[str, Spooled | BadFile],
         folder: Path,
-    ) -> Send:
+    ) -> OutgoingMessage:
         """The message as it is stored; *lifted* holds what was too long to stay in the body.
 
         Raises:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
 
 from gateway.contract.media import MediaField, MediaFile, Preview, files_in
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.errors import Refused, TryAgainLater, Unavailable
 from gateway.media.converting import Converter
 from gateway.media.fetching import Fetcher
@@ -71,7 +71,7 @@ class Preparer:
         self._spool = spool
 
     @asynccontextmanager
-    async def preparing(self, message: Send) -> AsyncIterator[Preparing]:
+    async def preparing(self, message: OutgoingMessage) -> AsyncIterator[Preparing]:
         """Begins at once; files live as long as the block."""
         link = message.link_to_preview()
         if not type(message).carries_media and link is None:
@@ -86,7 +86,7 @@ class Preparer:
                 await asyncio.wait((task,))
                 _ = task.cancelled() or task.exception()  # whoever did not ask did not want it
 
-    async def _prepare(self, message: Send, link: str | None, folder: Path) -> Prepared:
+    async def _prepare(self, message: OutgoingMessage, link: str | None, folder: Path) -> Prepared:
         media: dict[str, MediaFile] = {}
         for named in files_in(message):
             if named.text not in media:

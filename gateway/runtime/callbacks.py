@@ -1,55 +1,66 @@
-"""Builds what tells callers: webhooks, streams, Kafka."""
+"""Builds what notifies callers: the outbox, webhooks, streams, Kafka."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.database.notifications import RemoteNotifier
 from gateway.runtime.kafka import publisher_of
-from gateway.runtime.node_context import NodeContext, all_of
+from gateway.runtime.node_context import NodeContext
 from gateway.runtime.supervisor import Stage
 from gateway.webhooks.backoff import RetrySchedule
 from gateway.webhooks.circuit_breakers import BreakerLimits, CircuitBreakers
 from gateway.webhooks.delivery import Delivery, DeliveryLimits
 from gateway.webhooks.delivery_recorder import DeliveryRecorder
+from gateway.webhooks.event_log import EventLog
+from gateway.webhooks.notifier import CallbackNotifier
 from gateway.webhooks.posting import Poster
 from gateway.webhooks.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """*told* is to be called when a callback was written, here or elsewhere."""
+    """What the other builders need."""
 
     poster: Poster
-    delivery: Delivery
     stream: Stream
-    told: Callable[[], None]
+    notifier: CallbackNotifier
 
 
 def build_callbacks(node: NodeContext) -> Callbacks:
     settings, database, clock = node.settings, node.database, node.clock
+    notifier = CallbackNotifier()
     poster = Poster(
         settings.address_policy(), clock, timeout_seconds=settings.webhook_timeout_seconds
     )
-    recorder = DeliveryRecorder(database, clock)
+    log = EventLog(database, days=settings.webhook_history_days)
+    stream = Stream(log, clock)
+    node.start(Stage.EDGES, event_stream=stream)  # its readers are connections
+    notifier.subscribe(stream.wake)
+    if settings.role.posts:
+        _deliver_here(node, notifier, poster, log)
+    else:
+        remote = RemoteNotifier(database, clock, "callbacks")
+        node.start(Stage.BATCHES, callback_notifier=remote)
+        notifier.subscribe(remote.notify)
+    return Callbacks(poster, stream, notifier)
+
+
+def _deliver_here(
+    node: NodeContext, notifier: CallbackNotifier, poster: Poster, log: EventLog
+) -> None:
+    recorder = DeliveryRecorder(node.database, node.clock)
     node.start(Stage.BATCHES, deliveries=recorder)
     delivery = _delivery(node, poster, recorder)
-    stream = Stream(database, clock, days=settings.webhook_history_days)
-    node.start(Stage.EDGES, event_stream=stream)  # its readers are connections
-    told = all_of(_posting(node, delivery), stream.wake)
-    return Callbacks(poster, delivery, stream, told)
-
-
-def _posting(node: NodeContext, delivery: Delivery) -> Callable[[], None]:
-    """Posts from here, or wakes those that do."""
-    if not node.settings.role.posts:
-        wakeup = RemoteNotifier(node.database, node.clock, "callbacks")
-        node.start(Stage.BATCHES, callback_notifier=wakeup)
-        return wakeup.ring
-    publisher = publisher_of(node.settings, node.database, node.clock, node.node_id)
+    publisher = publisher_of(node.settings, node.database, log, node.clock, node.node_id)
     node.start(Stage.SENDERS, webhooks=delivery, kafka_out=publisher)
-    told = all_of(delivery.wake, *((publisher.wake,) if publisher else ()))
-    node.notifications.subscribe("callbacks", lambda _nothing: told())
-    return told
+    for consumer in (delivery, publisher):
+        if consumer:
+            notifier.subscribe(consumer.wake)
+            node.notifications.subscribe("callbacks", _ignoring_payload(consumer.wake))
+
+
+def _ignoring_payload(wake: Callable[[], None]) -> Callable[[str], None]:
+    return lambda _payload: wake()
 
 
 def _delivery(node: NodeContext, poster: Poster, recorder: DeliveryRecorder) -> Delivery:
@@ -70,7 +81,7 @@ def _delivery(node: NodeContext, poster: Poster, recorder: DeliveryRecorder) -> 
             node.uniform,
             base_seconds=settings.webhook_retry_base_seconds,
             max_attempts=settings.webhook_max_attempts,
-            longest_outage_seconds=settings.webhook_longest_outage_seconds,
+            max_outage_seconds=settings.webhook_longest_outage_seconds,
         ),
         # A post may begin when half of the claim is over.
         limits=DeliveryLimits(claim_seconds=30.0 + 2 * settings.webhook_timeout_seconds),

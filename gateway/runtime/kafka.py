@@ -11,6 +11,7 @@ from gateway.observability.metrics import Metrics
 from gateway.send_queue.admission import Admission
 from gateway.send_queue.enqueue import Enqueuer
 from gateway.settings import Settings
+from gateway.webhooks.event_log import EventLog
 
 if TYPE_CHECKING:
     from gateway.kafka.connection import Brokers
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def publisher_of(
-    settings: Settings, database: Database, clock: Clock, node_id: str
+    settings: Settings, database: Database, log: EventLog, clock: Clock, node_id: str
 ) -> "Publisher | None":
     """None where no account's events go to Kafka."""
     brokers = _brokers(settings)
@@ -29,6 +30,7 @@ def publisher_of(
 
     return Publisher(
         database,
+        log,
         clock,
         brokers,
         accounts=settings.kafka_accounts,
@@ -38,7 +40,6 @@ def publisher_of(
             settings.kafka_topic_message_received,
         ),
         node_id=node_id,
-        days=settings.webhook_history_days,
     )
 
 

@@ -12,7 +12,7 @@ from gateway.administration.people import PeopleContext
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionContext
 from gateway.api.endpoints import Answers, Services
-from gateway.contract.handlers import Room
+from gateway.contract.handlers import OperationHandlers
 from gateway.directory import operations as directory_operations
 from gateway.directory.context import DirectoryContext
 from gateway.history import operations as history_operations
@@ -81,10 +81,10 @@ def _rooms_of_accounts(node: NodeContext, audit: Audit) -> Sequence[Answers]:
         return PartnerContext(database, registry, remover, policy, offer, clock, account)
 
     return (
-        Room(partner.handlers, partner_context),
-        Room(subscriptions.handlers, partial(SubscriptionContext, database)),
-        Room(people.handlers, partial(PeopleContext, database)),
-        Room(audit_operations.handlers, partial(AccountContext, audit)),
+        OperationHandlers(partner.handlers, partner_context),
+        OperationHandlers(subscriptions.handlers, partial(SubscriptionContext, database)),
+        OperationHandlers(people.handlers, partial(PeopleContext, database)),
+        OperationHandlers(audit_operations.handlers, partial(AccountContext, audit)),
     )
 
 
@@ -98,11 +98,15 @@ def _rooms_of_messages(node: NodeContext, sessions: Sessions, queue: Queue) -> S
         return MessageActionContext(queue_context(instance), queue.history, sessions.router)
 
     return (
-        Room(queue_operations.handlers, queue_context),
-        Room(message_actions.handlers, message_context),
-        Room(control.handlers, queue_context),
-        Room(history_operations.handlers, partial(HistoryContext, database, message_id_named)),
-        Room(statuses.handlers, lambda instance: MessagesStatusContext(database, instance.id)),
+        OperationHandlers(queue_operations.handlers, queue_context),
+        OperationHandlers(message_actions.handlers, message_context),
+        OperationHandlers(control.handlers, queue_context),
+        OperationHandlers(
+            history_operations.handlers, partial(HistoryContext, database, message_id_named)
+        ),
+        OperationHandlers(
+            statuses.handlers, lambda instance: MessagesStatusContext(database, instance.id)
+        ),
     )
 
 
@@ -117,16 +121,18 @@ def _rooms_of_instances(
         callbacks.poster,
         vault,
         node.clock,
-        callbacks.delivery.wake,
+        callbacks.notifier,
     )
     proxied = frozenset(name for name in node.engines if load_provider(name).uses_proxy)
     proxy_context = partial(ProxyContext, database, vault, ProxyTrials(node.clock), proxied)
     directory_context = partial(DirectoryContext, database, sessions.remembering, os.urandom)
     webhooks = webhook_operations.handlers | dead_letters.handlers | replay.handlers
     return (
-        Room(webhooks, webhook_context),
-        Room(instance_operations.handlers, partial(InstanceContext, database, vault)),
-        Room(session_operations.handlers, partial(SessionContext, database, sessions.router)),
-        Room(proxies.handlers, proxy_context),
-        Room(directory_operations.handlers, directory_context),
+        OperationHandlers(webhooks, webhook_context),
+        OperationHandlers(instance_operations.handlers, partial(InstanceContext, database, vault)),
+        OperationHandlers(
+            session_operations.handlers, partial(SessionContext, database, sessions.router)
+        ),
+        OperationHandlers(proxies.handlers, proxy_context),
+        OperationHandlers(directory_operations.handlers, directory_context),
     )

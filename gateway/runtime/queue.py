@@ -2,18 +2,18 @@
 
 import os
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 
-from gateway.contract.messages.text import SendText
+from gateway.contract.zapi.messages.text import SendText
 from gateway.history.partitions import HistoryPartitions
 from gateway.history.store import History
 from gateway.instances.store import Instance
 from gateway.randomness import RandomBuffer, uuids_from
 from gateway.runtime.housekeeping import Housekeeping, MaintenanceTask
 from gateway.runtime.kafka import consumer_of
-from gateway.runtime.node_context import NodeContext, all_of
+from gateway.runtime.node_context import NodeContext
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.supervisor import Stage
 from gateway.send_queue.claim import Claimer
@@ -28,6 +28,7 @@ from gateway.send_queue.schedule import Schedule
 from gateway.send_queue.start import Starter
 from gateway.send_queue.worker import WorkerDependencies
 from gateway.sessions.auto_actions import AutoActions
+from gateway.webhooks.notifier import CallbackNotifier
 from gateway.webhooks.retention import Retention
 
 _EXPIRE_EVERY_SECONDS = 15.0
@@ -46,7 +47,7 @@ class Queue:
     send_policy: SendPolicy
 
 
-def build_queue(node: NodeContext, sessions: Sessions, told: Callable[[], None]) -> Queue:
+def build_queue(node: NodeContext, sessions: Sessions, notifier: CallbackNotifier) -> Queue:
     settings, database, clock = node.settings, node.database, node.clock
     history, followers = History(database), CompletionWaiters(database, clock)
     policy = RetryPolicy(
@@ -57,9 +58,10 @@ def build_queue(node: NodeContext, sessions: Sessions, told: Callable[[], None])
         daily_limit=settings.daily_limit,
         warm_up_days=settings.warm_up_days,
     )
+    notifier.subscribe(followers.wake)
     new_uuid = uuids_from(RandomBuffer(os.urandom))
     claimer, starter = Claimer(database, new_uuid), Starter(database)
-    recorder = Recorder(database, clock, new_uuid, told=all_of(told, followers.wake))
+    recorder = Recorder(database, clock, new_uuid, notifier)
     rescue = Rescue(database, recorder, policy)
     coordinator = Coordinator(
         sessions.keeper.connected,
@@ -113,7 +115,7 @@ def build_queue(node: NodeContext, sessions: Sessions, told: Callable[[], None])
         workers=coordinator,
         schedule=schedule,
         auto_actions=auto_actions,
-        housekeeping=_housekeeping(node, told),
+        housekeeping=_housekeeping(node, notifier),
         kafka_in=consumer_of(
             settings,
             database,
@@ -132,10 +134,10 @@ async def _write(enqueuer: Enqueuer, instance: Instance, phone: str, text: str) 
     await enqueuer.enqueue(instance, SendText(phone=phone, message=text))
 
 
-def _housekeeping(node: NodeContext, told: Callable[[], None]) -> Housekeeping:
+def _housekeeping(node: NodeContext, notifier: CallbackNotifier) -> Housekeeping:
     settings, database, clock = node.settings, node.database, node.clock
-    supervisor = QueueMaintenance(
-        database, clock, uuid.uuid4, failed_days=settings.failed_days, told=told
+    maintenance = QueueMaintenance(
+        database, clock, uuid.uuid4, failed_days=settings.failed_days, notifier=notifier
     )
     months = HistoryPartitions(database, keep_days=settings.history_days)
     retention = Retention(
@@ -144,9 +146,9 @@ def _housekeeping(node: NodeContext, told: Callable[[], None]) -> Housekeeping:
         dead_letter_days=settings.dead_letter_days,
     )
     tasks = (
-        MaintenanceTask("expire messages", _EXPIRE_EVERY_SECONDS, supervisor.expire),
-        MaintenanceTask("forget the queue's past", _TIDY_EVERY_SECONDS, supervisor.forget),
-        MaintenanceTask("forget what was told", _FORGET_EVERY_SECONDS, retention.forget),
+        MaintenanceTask("expire messages", _EXPIRE_EVERY_SECONDS, maintenance.expire),
+        MaintenanceTask("forget the queue's past", _TIDY_EVERY_SECONDS, maintenance.delete_expired),
+        MaintenanceTask("forget what was told", _FORGET_EVERY_SECONDS, retention.delete_expired),
         MaintenanceTask("months of history", _TIDY_EVERY_SECONDS, months.keep),
     )
     return Housekeeping(database, clock, tasks, node_id=node.node_id)

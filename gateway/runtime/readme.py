@@ -12,8 +12,8 @@ from pydantic import BaseModel
 import gateway.runtime.wiring  # noqa: F401 - with it come all rooms that answer
 from gateway.api.provider_table import provider_table
 from gateway.contract.catalogue import catalogue
-from gateway.contract.documents.surface import surface
 from gateway.contract.handlers import Handlers
+from gateway.documents.surface import surface, title_of
 from gateway.environment import PREFIX, variable_name
 from gateway.providers import load_provider, provider_names
 from gateway.settings import Settings
@@ -59,20 +59,20 @@ def _shown(default: object) -> str:
 
 
 def _coverage() -> Iterator[str]:
-    """A row per room: its routes, and those that each provider can do."""
+    """A row per subject: its routes, and those that each provider can do."""
     providers = offers()["providers"]
     supported = {(o["method"], o["path"]): o["supportedBy"] for o in offers()["operations"]}
     routes, done = Counter[str](), Counter[tuple[str, str]]()
     for entry in surface(catalogue()):
         if entry.main is None:
-            routes[entry.room] += 1
+            routes[entry.subject] += 1
             able = supported.get((entry.method, entry.path), providers)  # else the gateway's own
-            done.update((entry.room, name) for name in able)
+            done.update((entry.subject, name) for name in able)
     yield f"| domain | routes | {' | '.join(providers)} |"
     yield f"| --- | ---: |{' ---: |' * len(providers)}"
-    for room, count in sorted(routes.items()):
-        figures = " | ".join(str(done[room, name]) for name in providers)
-        yield f"| {room.replace('_', ' ')} | {count} | {figures} |"
+    for subject, count in sorted(routes.items(), key=lambda row: title_of(row[0])):
+        figures = " | ".join(str(done[subject, name]) for name in providers)
+        yield f"| {title_of(subject).lower()} | {count} | {figures} |"
     totals = (sum(done[room, name] for room in routes) for name in providers)
     yield f"| **total** | {routes.total()} | {' | '.join(map(str, totals))} |"
 

@@ -1,7 +1,6 @@
 """Builds what keeps phones connected, and answers for them."""
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.providers import load_provider
@@ -16,6 +15,7 @@ from gateway.sessions.opening import Opener
 from gateway.sessions.proxies import opened
 from gateway.sessions.relay import Relay, RelayReceiver, relay_client
 from gateway.sessions.router import SessionRouter
+from gateway.webhooks.notifier import CallbackNotifier
 from gateway.webhooks.outbox import Outbox
 
 _RENEWALS_PER_LEASE = 3
@@ -31,7 +31,7 @@ class Sessions:
     relay_receiver: RelayReceiver
 
 
-def build_sessions(node: NodeContext, told: Callable[[], None]) -> Sessions:
+def build_sessions(node: NodeContext, notifier: CallbackNotifier) -> Sessions:
     settings, database, clock = node.settings, node.database, node.clock
     heartbeat = database.apart()
     node.start(Stage.DATABASE, heartbeat=heartbeat)
@@ -44,7 +44,7 @@ def build_sessions(node: NodeContext, told: Callable[[], None]) -> Sessions:
     )
     files = Files(node.media.receiver, clock, FileLimits())
     part = database.at_most(settings.database_pool_size // 2)
-    inbound = Inbound(part, Outbox(database, uuid.uuid4, told), files, clock)
+    inbound = Inbound(part, Outbox(database, uuid.uuid4, notifier), files, clock)
     opener = Opener(
         leases=leases,
         instances=node.instances,

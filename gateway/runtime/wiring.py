@@ -197,8 +197,8 @@ class Gateway:
             internal_address=self._internal_address(),
         )
         callbacks = build_callbacks(node)
-        sessions = build_sessions(node, callbacks.told)
-        queue = build_queue(node, sessions, callbacks.told)
+        sessions = build_sessions(node, callbacks.notifier)
+        queue = build_queue(node, sessions, callbacks.notifier)
         self._services = build_services(node, callbacks, sessions, queue)
         self._relay_receiver = sessions.relay_receiver
         supervisor.start(Stage.DATABASE, {"notifications": notifications})

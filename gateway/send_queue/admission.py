@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from gateway.clock import Clock
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.errors import InvalidRequest, TrialOver
 from gateway.instances.store import Instance
 
@@ -17,7 +17,7 @@ class Admission:
     def __init__(self, clock: Clock, *, trials: bool) -> None:
         self._clock, self._trials = clock, trials
 
-    def check(self, instance: Instance, message: Send) -> None:
+    def check(self, instance: Instance, message: OutgoingMessage) -> None:
         """Raises InvalidRequest where the time does not do, TrialOver where nobody subscribed."""
         now = self._clock.now()
         if message.scheduled_for is not None:

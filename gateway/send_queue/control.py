@@ -5,19 +5,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.contract.handlers import Handlers
-from gateway.contract.queue import QueueRemoved
-from gateway.contract.queue_control import (
+from gateway.contract.extensions.queue_control import (
     ChangeQueueSettings,
     DeleteFailed,
     FailedFilter,
     FailedPage,
-    LinePaused,
     ListFailed,
     MoveToFront,
     PauseQueue,
+    QueueChanged,
     QueuedMessage,
-    QueueDone,
+    QueuePauseState,
     QueueRetried,
     QueueSettings,
     QueueStats,
@@ -27,10 +25,12 @@ from gateway.contract.queue_control import (
     ResumeQueue,
     RetryFailed,
     RetryQueued,
+    SendAttempt,
     TrackedMessage,
-    Try,
 )
+from gateway.contract.handlers import Handlers
 from gateway.contract.send import Priority
+from gateway.contract.zapi.instance_queue import QueueRemoved
 from gateway.database.queries import query
 from gateway.errors import Conflict, UnknownInstance
 from gateway.history.operations import find_message
@@ -77,18 +77,18 @@ class _LineState:
 
 
 @handlers.handles(PauseQueue)
-async def pause(context: QueueContext, _operation: PauseQueue) -> LinePaused:
+async def pause(context: QueueContext, _operation: PauseQueue) -> QueuePauseState:
     return await _pause(context, paused=True)
 
 
 @handlers.handles(ResumeQueue)
-async def resume(context: QueueContext, _operation: ResumeQueue) -> LinePaused:
+async def resume(context: QueueContext, _operation: ResumeQueue) -> QueuePauseState:
     return await _pause(context, paused=False)
 
 
-async def _pause(context: QueueContext, *, paused: bool) -> LinePaused:
+async def _pause(context: QueueContext, *, paused: bool) -> QueuePauseState:
     await context.database.execute(_PAUSE_LINE, instance_id=context.instance.id, paused=paused)
-    return LinePaused(paused=paused, queue_length=await length(context))
+    return QueuePauseState(paused=paused, queue_length=await length(context))
 
 
 @handlers.handles(ReadQueued)
@@ -110,7 +110,7 @@ async def read_queued(context: QueueContext, operation: ReadQueued) -> TrackedMe
     return TrackedMessage(
         **_queued(state).model_dump(),
         tries=tuple(
-            Try(**{**t, "started_at": utc(t["started_at"]), "ended_at": utc(t["ended_at"])})
+            SendAttempt(**{**t, "started_at": utc(t["started_at"]), "ended_at": utc(t["ended_at"])})
             for t in tries
         ),
         queue_length=await length(context),
@@ -118,16 +118,16 @@ async def read_queued(context: QueueContext, operation: ReadQueued) -> TrackedMe
 
 
 @handlers.handles(RetryQueued)
-async def retry(context: QueueContext, operation: RetryQueued) -> QueueDone:
+async def retry(context: QueueContext, operation: RetryQueued) -> QueueChanged:
     message_id = message_id_named(operation.zaap_id)
     if not await _retry(context, [message_id]):
         state = await _find(context, operation.zaap_id)
         raise Conflict(f"The message is {state.status}: there is nothing to try again")
-    return QueueDone(queue_length=await length(context))
+    return QueueChanged(queue_length=await length(context))
 
 
 @handlers.handles(MoveToFront)
-async def move_to_front(context: QueueContext, operation: MoveToFront) -> QueueDone:
+async def move_to_front(context: QueueContext, operation: MoveToFront) -> QueueChanged:
     moved = await context.database.fetch_one(
         Count,
         _MOVE_TO_FRONT,
@@ -138,7 +138,7 @@ async def move_to_front(context: QueueContext, operation: MoveToFront) -> QueueD
         state = await _find(context, operation.zaap_id)
         what = "the next one already" if state.status == "pending" else state.status
         raise Conflict(f"The message is {what} and cannot be moved")
-    return QueueDone(queue_length=await length(context))
+    return QueueChanged(queue_length=await length(context))
 
 
 @handlers.handles(ListFailed)

@@ -13,7 +13,7 @@ from psycopg import AsyncConnection, DataError, IntegrityError, OperationalError
 
 from gateway.batching import NEXT_FLUSH, Batch, NextFlush
 from gateway.clock import Clock
-from gateway.contract.send import STORED_VERSION, Queued, Send
+from gateway.contract.send import STORED_VERSION, OutgoingMessage, Queued
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import (
@@ -74,7 +74,7 @@ class Offset:
 @dataclass(slots=True)
 class _Request:
     instance: Instance
-    message: Send
+    message: OutgoingMessage
     payload: str
     zaap_id: str
     message_id: str
@@ -132,7 +132,7 @@ class Enqueuer:
     async def enqueue(
         self,
         instance: Instance,
-        message: Send,
+        message: OutgoingMessage,
         *,
         idempotency: IdempotencyKey | None = None,
         offset: Offset | None = None,

@@ -8,6 +8,7 @@ from gateway.clock import Clock
 from gateway.contract.callbacks import DeliveryCallback
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
+from gateway.webhooks.notifier import CallbackNotifier
 
 _FIND_EXPIRED = query("send_queue", "find_expired")
 _EXPIRE = query("send_queue", "expire")
@@ -42,17 +43,17 @@ class QueueMaintenance:
         new_uuid: Callable[[], uuid.UUID],
         *,
         failed_days: int,
-        told: Callable[[], None] = lambda: None,
+        notifier: CallbackNotifier | None = None,
     ) -> None:
         self._database, self._clock, self._new_uuid = database, clock, new_uuid
-        self._failed_days, self._told = failed_days, told
+        self._failed_days, self._notifier = failed_days, notifier or CallbackNotifier()
 
     async def expire(self) -> None:
         """Fails what is too old, whether its instance is connected or not, and tells so."""
         while await self._expire_some() == _AT_ONCE:
             pass
 
-    async def forget(self) -> None:
+    async def delete_expired(self) -> None:
         """Moves old dead letters to history and deletes keys that count no more."""
         while await self._bury() == _AT_ONCE:
             pass
@@ -74,7 +75,7 @@ class QueueMaintenance:
                     },
                 )
         if old:
-            self._told()
+            self._notifier.callbacks_written()
         return len(old)
 
     async def _bury(self) -> int:

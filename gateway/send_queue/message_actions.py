@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from gateway.contract.handlers import Handlers
+from gateway.contract.internal.presence import MarkRead
 from gateway.contract.known import KnownMessage
-from gateway.contract.messages.message_actions import (
+from gateway.contract.operation import Value
+from gateway.contract.zapi.messages.message_actions import (
     DeleteMessage,
     ReadMessage,
     Revoke,
 )
-from gateway.contract.operation import Value
-from gateway.contract.presence import MarkRead
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.history.store import History
 from gateway.send_queue.operations import QueueContext, canceled, state_of

@@ -10,7 +10,7 @@ from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
-from gateway.contract.queue import (
+from gateway.contract.zapi.instance_queue import (
     ClearQueue,
     CountQueue,
     ListQueue,

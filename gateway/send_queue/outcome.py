@@ -9,8 +9,8 @@ Unconfirmed     Retried      where the provider shows one id once, else Failed
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, assert_never
 
@@ -18,9 +18,11 @@ from psycopg import DataError, IntegrityError, OperationalError
 
 from gateway.batching import NEXT_FLUSH, Batch, NextFlush
 from gateway.clock import Clock
-from gateway.contract.callbacks import DeliveryCallback, QueueHeldCallback, ReceivedCallback
-from gateway.contract.callbacks.sent import content_of_sent
-from gateway.contract.wire import is_group
+from gateway.contract.callbacks import DeliveryCallback, QueueHeldCallback
+from gateway.contract.callbacks.sent import sent_callback_body
+from gateway.contract.catalogue import catalogue
+from gateway.contract.echo import EchoContext
+from gateway.contract.known import KnownMessage
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import (
@@ -37,6 +39,7 @@ from gateway.randomness import Uniform
 from gateway.send_queue.claim import Claimed
 from gateway.send_queue.pacing import Backoff
 from gateway.sessions.provider import Receipt, SendFailure
+from gateway.webhooks.notifier import CallbackNotifier
 
 _RECORD_SENT = query("send_queue", "record_sent")
 _RECORD_FAILED = query("send_queue", "record_failed")
@@ -51,9 +54,10 @@ HoldKind = Literal["restricted", "daily_limit"]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """WhatsApp took it."""
+    """WhatsApp accepted the message; `referred` holds the earlier messages that it names."""
 
     receipt: Receipt
+    referred: Mapping[str, KnownMessage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +159,11 @@ class Recorder:
         database: Database,
         clock: Clock,
         new_uuid: Callable[[], uuid.UUID],
-        *,
-        told: Callable[[], None] = lambda: None,
+        notifier: CallbackNotifier | None = None,
     ) -> None:
-        """*told* is called after a callback was written."""
+        """*notifier* is called after a callback was written."""
         self._database, self._clock, self._new_uuid = database, clock, new_uuid
-        self._told = told
+        self._notifier = notifier or CallbackNotifier()
         self._batch = Batch[_SentRow, bool](self._flush)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
@@ -188,14 +191,14 @@ class Recorder:
             "claim_id": row.claim_id,
         }
         match outcome:
-            case Sent(receipt):
+            case Sent(receipt, referred):
                 sent = _SentRow(
                     row,
                     receipt,
                     self._new_uuid(),
                     self._callback(row),
                     self._new_uuid() if echo else None,
-                    self._echo(row) if echo else None,
+                    self._echo(row, referred) if echo else None,
                 )
                 await self._batch.submit(sent)
             case HandedBack():
@@ -211,7 +214,7 @@ class Recorder:
                     callback_id=self._new_uuid(),
                     callback=self._hold_callback(row, outcome),
                 )
-                self._told()
+                self._notifier.callbacks_written()
             case Retried(after_seconds, error_class, reason):
                 await self._database.execute(
                     _RECORD_RETRY,
@@ -229,7 +232,7 @@ class Recorder:
                     callback_id=self._new_uuid(),
                     callback=self._callback(row, error=reason),
                 )
-                self._told()
+                self._notifier.callbacks_written()
             case _:
                 assert_never(outcome)
 
@@ -252,30 +255,14 @@ class Recorder:
             until=int(held.until.timestamp() * 1000),
         ).body()
 
-    def _echo(self, row: Claimed) -> str | None:
+    def _echo(self, row: Claimed, referred: Mapping[str, KnownMessage]) -> str | None:
         try:
-            content = content_of_sent(row.type, row.payload)
+            message = catalogue().sends[row.type].model_validate(row.payload)
+            context = EchoContext(row.message_id, self._clock.now_ms(), referred)
+            return sent_callback_body(message, context, instance_id=row.instance_id)
         except Exception as error:  # noqa: BLE001 - the message has left: it must be recorded
             report_error(error, component="recorder", message_type=row.type)
             return None
-        if content is None:
-            return None
-        edited = row.payload.get("edit_message_id")
-        return ReceivedCallback(
-            instance_id=row.instance_id,
-            momment=self._clock.now_ms(),
-            message_id=edited or row.message_id,
-            edit_message_id=row.message_id if edited else None,
-            is_edit=edited is not None,
-            phone=row.phone,
-            reference_message_id=row.payload.get("message_id"),
-            status="SENT",
-            from_me=True,
-            from_api=True,
-            is_group=is_group(row.phone),
-            is_newsletter=row.phone.endswith("@newsletter"),
-            broadcast=row.phone.endswith("-broadcast"),
-        ).body_with(content)
 
     async def _flush(self, rows: list[_SentRow]) -> Sequence[bool | Exception | NextFlush]:
         try:
@@ -301,6 +288,6 @@ class Recorder:
             return [*await self._flush(rows[:middle]), *await self._flush(rows[middle:])]
         except OperationalError:  # a lost race, see driver_errors_translated
             return [NEXT_FLUSH] * len(rows)
-        self._told()
+        self._notifier.callbacks_written()
         recorded = {row.instance_id: row.recorded for row in written}
         return [recorded.get(sent.row.instance_id, NEXT_FLUSH) for sent in rows]

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
-from gateway.contract.presence import ShowTyping
-from gateway.contract.send import STORED_VERSION, Send
+from gateway.contract.internal.presence import ShowTyping
+from gateway.contract.send import STORED_VERSION, OutgoingMessage
 from gateway.errors import (
     CallerError,
     DatabaseUnavailable,
@@ -204,7 +204,7 @@ class Worker:
         await self._deps.recorder.record(row, HandedBack())
         await self._deps.clock.wait(leaving, _PAUSE_WHEN_BLOCKED_SECONDS)
 
-    async def _pause(self, message: Send, leaving: asyncio.Event) -> bool:
+    async def _pause(self, message: OutgoingMessage, leaving: asyncio.Event) -> bool:
         """Waits as a person would, then shows typing; says whether we must leave instead."""
         pace = self._deps.send_policy.pace_of(self._live.instance)  # can be changed while we work
         seconds = pause_before(message.delay_message, pace, self._deps.uniform)
@@ -231,7 +231,7 @@ class Worker:
         except DatabaseUnavailable:
             return False  # perhaps it was committed: handing back undoes that
 
-    async def _attempt(self, message: Send, row: Claimed, files: Preparing) -> Outcome:
+    async def _attempt(self, message: OutgoingMessage, row: Claimed, files: Preparing) -> Outcome:
         limit = self._deps.send_timeout_seconds
         failure: SendFailure
         try:
@@ -266,7 +266,7 @@ class Worker:
             )
             failure = Unconfirmed(f"unexpected {type(error).__name__}")
         else:
-            return Sent(receipt)
+            return Sent(receipt, referred)
         return outcome_of(
             failure,
             attempts=row.attempts + 1,
@@ -276,7 +276,7 @@ class Worker:
         )
 
 
-def decode(row: Claimed) -> Send | str:
+def decode(row: Claimed) -> OutgoingMessage | str:
     """The message as it was accepted, or why this version cannot read it."""
     kind = catalogue().sends.get(row.type)
     if kind is None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from gateway.contract.presence import MarkRead, RejectCall
+from gateway.contract.internal.presence import MarkRead, RejectCall
 from gateway.contract.wire import STATUS_BROADCAST
 from gateway.database.pool import Database
 from gateway.database.queries import query

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from gateway.clock import Clock
-from gateway.contract.proxies import Proxy
+from gateway.contract.extensions.proxies import Proxy
 from gateway.errors import DatabaseUnavailable
 from gateway.instances.store import Instance, Instances
 from gateway.observability.error_reports import report_error

@@ -12,7 +12,8 @@ from io import BytesIO
 import segno
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.instances import (
+from gateway.contract.operation import Picture
+from gateway.contract.zapi.instances import (
     PNG,
     AlreadyConnected,
     QrCode,
@@ -22,7 +23,6 @@ from gateway.contract.instances import (
     ReadStatus,
     Status,
 )
-from gateway.contract.operation import Picture
 from gateway.database.pool import Database
 from gateway.instances.connections import connection_of
 from gateway.instances.store import Instance

@@ -14,11 +14,11 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from pydantic import BaseModel
 
 from gateway.clock import Clock
+from gateway.contract.extensions.proxies import Proxy
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile, Preview
 from gateway.contract.operation import Operation
-from gateway.contract.proxies import Proxy
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import Wire
 from gateway.errors import (
     DatabaseUnavailable,
@@ -124,7 +124,7 @@ class Delivery:
 class Session(Protocol):
     """The live connection of one instance."""
 
-    async def send(self, message: Send, attempt: Attempt) -> Receipt:
+    async def send(self, message: OutgoingMessage, attempt: Attempt) -> Receipt:
         """Hands one message to WhatsApp; raises a SendFailure.
 
         To cancel this does not recall the message.

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
 
-from gateway.contract.handlers import Handlers
-from gateway.contract.operation import Value
-from gateway.contract.proxies import (
+from gateway.contract.extensions.proxies import (
     Health,
     Proxy,
     ProxyCheck,
@@ -21,6 +19,8 @@ from gateway.contract.proxies import (
     SwapProxy,
     TryProxy,
 )
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Value
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import InvalidRequest, ProxyUnreachable, UnknownInstance

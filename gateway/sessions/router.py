@@ -4,8 +4,8 @@ import asyncio
 from typing import Any, cast
 
 from gateway.clock import Clock
-from gateway.contract.instances import Restart
 from gateway.contract.operation import Operation, Value
+from gateway.contract.zapi.instances import Restart
 from gateway.errors import NotConnected, NotSupported, SessionUnavailable
 from gateway.instances.store import Instance
 from gateway.sessions.keeper import Keeper

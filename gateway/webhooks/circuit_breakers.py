@@ -1,9 +1,11 @@
-"""How much goes to each address at once: little to a slow one, nothing for a while to a dead one.
+"""How much goes to each receiver at once: little to a slow one, nothing for a while to a dead one.
 
-healthy --(no answer, some times in a row)--> held --(time is up)--> probed, one at a time
-   ^                                           ^                        |        |
-   |                                           +----(no answer)---------+        |
-   +---------------------------(answers soon)-----------------------------------+
+closed --(no answer, `patience` times in a row)--> open --(time is over)--> half-open
+   ^                                                ^                        |     |
+   |                                                +-------(no answer)------+     |
+   +----------------------------(a prompt answer)----------------------------------+
+
+Half-open lets one request through at a time.
 """
 
 from dataclasses import dataclass
@@ -14,98 +16,109 @@ from gateway.randomness import Uniform
 
 @dataclass(frozen=True, slots=True)
 class BreakerLimits:
-    """When an address is left alone; times in seconds."""
+    """When a breaker opens; times in seconds.
+
+    Attributes:
+        at_once: requests in flight to one receiver.
+        patience: slow or missing answers in a row before the breaker opens.
+        slow_seconds: an answer that takes longer is slow.
+        first_open_seconds: how long the breaker stays open the first time; it doubles.
+        max_open_seconds: the longest time it stays open.
+    """
 
     at_once: int = 32
     patience: int = 5
     slow_seconds: float = 5.0
-    first_hold_seconds: float = 1.0
-    max_hold_seconds: float = 120.0
+    first_open_seconds: float = 1.0
+    max_open_seconds: float = 120.0
 
 
 @dataclass(slots=True)
-class _Address:
+class _Breaker:
     in_flight: int = 0
     strikes: int = 0
-    holds: int = 0
-    held_until: float = 0.0
+    times_opened: int = 0
+    open_until: float = 0.0
 
 
 class CircuitBreakers:
-    """What this process knows of the addresses it posts to; healthy idle ones are forgotten."""
+    """The breakers of the receivers that this process posts to.
+
+    A receiver that answers promptly and has nothing in flight takes no memory.
+    """
 
     def __init__(self, clock: Clock, uniform: Uniform, limits: BreakerLimits) -> None:
         self._clock, self._uniform, self._limits = clock, uniform, limits
-        self._known: dict[str, _Address] = {}
+        self._breakers: dict[str, _Breaker] = {}
 
-    def enter(self, address: str) -> bool:
-        """Whether something may be posted now; whoever enters must `leave`."""
-        known = self._known.setdefault(address, _Address())
-        if self._is_full(known):
+    def enter(self, receiver: str) -> bool:
+        """Returns whether one request may be posted now; if so, `leave` must follow."""
+        breaker = self._breakers.setdefault(receiver, _Breaker())
+        if self._takes_nothing(breaker):
             return False
-        known.in_flight += 1
+        breaker.in_flight += 1
         return True
 
-    def leave(self, address: str) -> bool:
-        """Whether others may have waited for this."""
-        known = self._known[address]
-        was_full = self._is_full(known)
-        known.in_flight -= 1
-        if not known.in_flight and not known.strikes:
-            del self._known[address]
-        return was_full
+    def leave(self, receiver: str) -> bool:
+        """Returns whether other requests may have waited for this one."""
+        breaker = self._breakers[receiver]
+        took_nothing = self._takes_nothing(breaker)
+        breaker.in_flight -= 1
+        if not breaker.in_flight and not breaker.strikes:
+            del self._breakers[receiver]
+        return took_nothing
 
-    def seconds_held(self, address: str) -> float:
-        """How long nothing should be posted; 0 when it may."""
-        known = self._known.get(address)
-        return max(0.0, known.held_until - self._clock.monotonic_seconds()) if known else 0.0
+    def seconds_open(self, receiver: str) -> float:
+        """Returns for how long nothing should be posted; 0 when something may."""
+        breaker = self._breakers.get(receiver)
+        return max(0.0, breaker.open_until - self._clock.monotonic_seconds()) if breaker else 0.0
 
-    def is_down(self, address: str) -> bool:
-        """Whether it was left alone, and has not answered since."""
-        known = self._known.get(address)
-        return known is not None and known.holds > 0
+    def is_down(self, receiver: str) -> bool:
+        """Returns whether the breaker opened and the receiver has not answered since."""
+        breaker = self._breakers.get(receiver)
+        return breaker is not None and breaker.times_opened > 0
 
-    def held(self) -> list[str]:
-        """Those that take nothing right now."""
-        return [address for address, known in self._known.items() if self._is_full(known)]
+    def blocked(self) -> list[str]:
+        """Returns the receivers that take nothing right now."""
+        return [name for name, breaker in self._breakers.items() if self._takes_nothing(breaker)]
 
-    def count_held(self) -> int:
+    def count_open(self) -> int:
         now = self._clock.monotonic_seconds()
-        return sum(known.held_until > now for known in self._known.values())
+        return sum(breaker.open_until > now for breaker in self._breakers.values())
 
-    def answered(self, address: str, seconds: float) -> bool:
-        """Notes an answer, whatever it says; True when the address had been left alone before."""
-        known = self._known[address]
+    def answered(self, receiver: str, seconds: float) -> bool:
+        """Notes an answer of any status; returns whether the receiver was down before."""
+        breaker = self._breakers[receiver]
         if seconds > self._limits.slow_seconds:
-            known.strikes += 1  # from a number on it is asked one at a time
+            breaker.strikes += 1  # from `patience` on, one request at a time
             return False
-        recovered = known.holds > 0
-        known.strikes, known.holds, known.held_until = 0, 0, 0.0
-        return recovered
+        was_down = breaker.times_opened > 0
+        breaker.strikes, breaker.times_opened, breaker.open_until = 0, 0, 0.0
+        return was_down
 
-    def silent(self, address: str) -> None:
-        """Notes that there was no answer."""
-        known = self._known[address]
-        if self.seconds_held(address):
-            return  # told of an earlier time
-        known.strikes += 1
-        if known.strikes >= self._limits.patience:
-            longest = self._limits.first_hold_seconds * 2.0 ** min(known.holds, 30)
-            longest = min(longest, self._limits.max_hold_seconds)
-            self._hold(known, self._uniform(longest * 0.8, longest * 1.2))
+    def silent(self, receiver: str) -> None:
+        """Notes that a request got no answer."""
+        breaker = self._breakers[receiver]
+        if self.seconds_open(receiver):
+            return  # this request was posted before the breaker opened
+        breaker.strikes += 1
+        if breaker.strikes >= self._limits.patience:
+            seconds = self._limits.first_open_seconds * 2.0 ** min(breaker.times_opened, 30)
+            seconds = min(seconds, self._limits.max_open_seconds)
+            self._open(breaker, self._uniform(seconds * 0.8, seconds * 1.2))
 
-    def asked_to_wait(self, address: str, seconds: float) -> None:
-        """The address itself wants to be left alone for so long."""
-        known = self._known[address]
-        known.strikes = max(known.strikes, self._limits.patience)
-        self._hold(known, seconds)
+    def asked_to_wait(self, receiver: str, seconds: float) -> None:
+        """Opens the breaker for as long as the receiver itself asked for."""
+        breaker = self._breakers[receiver]
+        breaker.strikes = max(breaker.strikes, self._limits.patience)
+        self._open(breaker, seconds)
 
-    def _hold(self, known: _Address, seconds: float) -> None:
-        known.holds += 1
-        known.held_until = self._clock.monotonic_seconds() + seconds
+    def _open(self, breaker: _Breaker, seconds: float) -> None:
+        breaker.times_opened += 1
+        breaker.open_until = self._clock.monotonic_seconds() + seconds
 
-    def _is_full(self, known: _Address) -> bool:
-        if known.held_until > self._clock.monotonic_seconds():
+    def _takes_nothing(self, breaker: _Breaker) -> bool:
+        if breaker.open_until > self._clock.monotonic_seconds():
             return True
-        probed = known.strikes >= self._limits.patience
-        return known.in_flight >= (1 if probed else self._limits.at_once)
+        half_open = breaker.strikes >= self._limits.patience
+        return breaker.in_flight >= (1 if half_open else self._limits.at_once)

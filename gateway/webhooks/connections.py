@@ -1,7 +1,7 @@
 """Connections to receivers, kept open for the next callback.
 
-httpcore's own pool looks at each of its connections for every request, which many receivers make
-slow, and reads the certificate authorities anew for every connection.
+httpcore's own pool looks at all its connections for every request, which is slow with many
+receivers, and reads the certificate authorities again for every connection.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -11,11 +11,11 @@ import httpcore
 
 _Server = tuple[bytes, bytes, int]
 
-_SWEEP_EVERY_SECONDS = 1.0
+_PRUNE_EVERY_SECONDS = 1.0
 
 
 class Connections:
-    """HTTP/1.1, one request at a time on each; those used last are used first."""
+    """HTTP/1.1 connections, one request at a time on each; the last used is reused first."""
 
     def __init__(
         self,
@@ -27,17 +27,17 @@ class Connections:
     ) -> None:
         self._network, self._tls = network, httpcore.default_ssl_context()
         self._keep_idle_seconds, self._max_idle = keep_idle_seconds, max_idle
-        self._seconds, self._sweep_at = seconds, 0.0
+        self._seconds, self._prune_at = seconds, 0.0
         self._idle: dict[_Server, list[httpcore.AsyncHTTPConnection]] = {}
 
     @asynccontextmanager
     async def answer(
         self, request: httpcore.Request, *, fresh: bool = False
     ) -> AsyncIterator[httpcore.Response]:
-        """The answer while it arrives; *fresh* uses no connection that was used before."""
+        """Yields the answer while it arrives; *fresh* opens a new connection."""
         origin = request.url.origin
         server = (origin.scheme, origin.host, origin.port)
-        connection = None if fresh else await self._kept(server)
+        connection = None if fresh else await self._take_idle(server)
         if connection is None:
             connection = httpcore.AsyncHTTPConnection(
                 origin,
@@ -56,16 +56,16 @@ class Connections:
                 self._idle.setdefault(server, []).append(connection)
             else:
                 await connection.aclose()
-        await self._sweep()
+        await self._prune()
 
     async def close(self) -> None:
-        """Closes those that nobody uses."""
+        """Closes the idle connections."""
         idle, self._idle = self._idle, {}
         for connections in idle.values():
             for connection in connections:
                 await connection.aclose()
 
-    async def _kept(self, server: _Server) -> httpcore.AsyncHTTPConnection | None:
+    async def _take_idle(self, server: _Server) -> httpcore.AsyncHTTPConnection | None:
         while connections := self._idle.get(server):
             connection = connections.pop()
             if not connection.has_expired():
@@ -73,20 +73,20 @@ class Connections:
             await connection.aclose()
         return None
 
-    async def _sweep(self) -> None:
-        """Closes those that have waited too long, and any above the most that may wait."""
-        if self._seconds() < self._sweep_at:
+    async def _prune(self) -> None:
+        """Closes connections that were idle for too long, and those above the maximum."""
+        if self._seconds() < self._prune_at:
             return
-        self._sweep_at = self._seconds() + _SWEEP_EVERY_SECONDS
-        kept, old = dict[_Server, list[httpcore.AsyncHTTPConnection]](), []
+        self._prune_at = self._seconds() + _PRUNE_EVERY_SECONDS
+        fresh, expired = dict[_Server, list[httpcore.AsyncHTTPConnection]](), []
         count = 0
         for server, connections in self._idle.items():
             for connection in connections:
                 if count < self._max_idle and not connection.has_expired():
-                    kept.setdefault(server, []).append(connection)
+                    fresh.setdefault(server, []).append(connection)
                     count += 1
                 else:
-                    old.append(connection)
-        self._idle = kept
-        for connection in old:
+                    expired.append(connection)
+        self._idle = fresh
+        for connection in expired:
             await connection.aclose()

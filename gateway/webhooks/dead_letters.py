@@ -7,7 +7,7 @@ from datetime import datetime
 
 import orjson
 
-from gateway.contract.dead_letters import (
+from gateway.contract.extensions.dead_letters import (
     CountDeadLetters,
     DeadLetter,
     DeadLetterDone,
@@ -96,7 +96,7 @@ async def list_dead_letters(context: WebhookContext, operation: ListDeadLetters)
         status=operation.status,
         type=operation.event_type,
     )
-    letters = await _list(
+    events = await _list(
         context,
         status=operation.status,
         kind=operation.event_type,
@@ -104,7 +104,7 @@ async def list_dead_letters(context: WebhookContext, operation: ListDeadLetters)
         offset=(operation.page - 1) * operation.page_size,
     )
     return DeadLetterPage(
-        events=tuple(letters),
+        events=tuple(events),
         total=(count and count.count) or 0,
         page=operation.page,
         page_size=operation.page_size,
@@ -118,12 +118,12 @@ async def get_dead_letter(context: WebhookContext, operation: GetDeadLetter) -> 
 
 @handlers.handles(RetryDeadLetter)
 async def retry_dead_letter(context: WebhookContext, operation: RetryDeadLetter) -> DeadLetterDone:
-    if await _retry(context, limit=1, letter_id=operation.event_id):
+    if await _retry(context, limit=1, event_id=operation.event_id):
         return DeadLetterDone(event_id=operation.event_id, message="queued again")
-    request = await _find(context, operation.event_id)
-    if request.reprocess_status in ("pending", "failed"):
-        raise Conflict(f"No webhook is set for {request.event_type}")
-    raise _settled(request)
+    event = await _find(context, operation.event_id)
+    if event.reprocess_status in ("pending", "failed"):
+        raise Conflict(f"No webhook is set for {event.event_type}")
+    raise _cannot_retry(event)
 
 
 @handlers.handles(DiscardDeadLetter)
@@ -133,7 +133,7 @@ async def discard_dead_letter(
     if not await context.database.execute(
         _DISCARD_DEAD_LETTER, instance_id=context.instance.id, id=operation.event_id
     ):
-        raise _settled(await _find(context, operation.event_id))
+        raise _cannot_retry(await _find(context, operation.event_id))
     return DeadLetterDone(event_id=operation.event_id, message="discarded")
 
 
@@ -159,20 +159,22 @@ async def purge_dead_letters(
     return DeadLettersPurged(deleted_count=deleted)
 
 
-def _settled(request: DeadLetter) -> Conflict:
-    return Conflict(f"The event is {request.reprocess_status}: only pending and failed ones wait")
-
-
-async def _retry(context: WebhookContext, *, limit: int, letter_id: uuid.UUID | None = None) -> int:
-    row = await context.database.fetch_one(
-        _Count, _RETRY_DEAD_LETTERS, instance_id=context.instance.id, id=letter_id, limit=limit
+def _cannot_retry(event: DeadLetter) -> Conflict:
+    return Conflict(
+        f"The event is {event.reprocess_status}: only pending and failed events can be changed"
     )
-    context.told()
+
+
+async def _retry(context: WebhookContext, *, limit: int, event_id: uuid.UUID | None = None) -> int:
+    row = await context.database.fetch_one(
+        _Count, _RETRY_DEAD_LETTERS, instance_id=context.instance.id, id=event_id, limit=limit
+    )
+    context.notifier.callbacks_written()
     return (row and row.count) or 0
 
 
-async def _find(context: WebhookContext, letter_id: uuid.UUID) -> DeadLetter:
-    found = await _list(context, letter_id=letter_id)
+async def _find(context: WebhookContext, event_id: uuid.UUID) -> DeadLetter:
+    found = await _list(context, event_id=event_id)
     if not found:
         raise NotFound("Event not found")
     return found[0]
@@ -181,7 +183,7 @@ async def _find(context: WebhookContext, letter_id: uuid.UUID) -> DeadLetter:
 async def _list(
     context: WebhookContext,
     *,
-    letter_id: uuid.UUID | None = None,
+    event_id: uuid.UUID | None = None,
     status: str | None = None,
     kind: str | None = None,
     limit: int = 1,
@@ -191,7 +193,7 @@ async def _list(
         _Row,
         _LIST_DEAD_LETTERS,
         instance_id=context.instance.id,
-        id=letter_id,
+        id=event_id,
         status=status,
         type=kind,
         limit=limit,

@@ -1,6 +1,7 @@
-"""Posts callbacks, oldest first in each chat, until they are taken or given up."""
+"""Posts callbacks, oldest first in each chat, until they are delivered or given up."""
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,30 +17,33 @@ from gateway.instances.tokens import Sealed, TokenVault
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
-from gateway.wakeups import waking
+from gateway.periodic_loop import PeriodicLoop
 from gateway.webhooks.backoff import RetrySchedule
 from gateway.webhooks.circuit_breakers import CircuitBreakers
-from gateway.webhooks.delivery_recorder import Attempt, DeliveryRecorder, Finished
+from gateway.webhooks.delivery_recorder import (
+    DeliveryRecorder,
+    PostAttempt,
+    QueueProgress,
+)
 from gateway.webhooks.posting import DeliveryResult, Poster, WebhookRequest, target_of
 from gateway.webhooks.secrets import SealedSecrets
 
-_CLAIM_LINES = query("webhooks", "claim_lines")
+_CLAIM_QUEUES = query("webhooks", "claim_delivery_queues")
 _RELEASE_CLAIMS = query("webhooks", "release_claims")
 _NEXT_DUE = query("webhooks", "next_due")
-_FORGET_EMPTY_LINES = query("webhooks", "forget_empty_lines")
-_WAKE_ADDRESS = query("webhooks", "wake_address")
+_DELETE_EMPTY_QUEUES = query("webhooks", "delete_empty_delivery_queues")
+_WAKE_RECEIVER = query("webhooks", "wake_receiver")
 
-_MAX_REST_SECONDS = 5.0
-_REST_WHILE_ADDRESSES_ARE_HELD_SECONDS = 0.25
+_MAX_PAUSE_SECONDS = 5.0
+_PAUSE_WHILE_RECEIVERS_ARE_BLOCKED_SECONDS = 0.25
 _CALLBACKS_PER_CLAIM = 20
-_FORGET_EVERY_SECONDS = 60.0
-_PAUSE_WHEN_ADDRESS_IS_BUSY_SECONDS = 0.1
-_PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 1.0
+_DELETE_EMPTY_EVERY_SECONDS = 60.0
+_PAUSE_WHEN_RECEIVER_IS_BUSY_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiting(SealedSecrets):
-    """One callback of a claimed chat."""
+class _ClaimedCallback(SealedSecrets):
+    """One callback of a claimed delivery queue."""
 
     instance_id: str
     chat: str
@@ -56,26 +60,26 @@ class _Waiting(SealedSecrets):
     token_key_id: str
 
     @property
-    def address(self) -> str:
+    def receiver(self) -> str:
         """What is slow or dead together: one server, as one account knows it."""
         return f"{self.account_id} {urlsplit(self.url or '').netloc}"
 
 
 @dataclass(frozen=True, slots=True)
-class _Due:
+class _NextDue:
     seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryLimits:
-    """How many chats are posted from at once, and for how long one is claimed."""
+    """How many queues are posted from at once, and how many seconds one stays claimed."""
 
     in_flight: int = 256
     claim_seconds: float = 60.0
 
 
 class Delivery:
-    """Part of the service; any number of processes may run one."""
+    """Posts what is due. Any number of nodes may run one."""
 
     def __init__(
         self,
@@ -95,222 +99,227 @@ class Delivery:
         self._database, self._poster, self._recorder = database, poster, recorder
         self._breakers, self._vault, self._clock = addresses, vault, clock
         self._metrics, self._schedule, self._limits = metrics, schedule, limits
-        self._node_id, self._released = node_id, False
+        self._node_id, self._claims_released = node_id, False
         self._new_uuid = new_uuid
-        self._wakeup = asyncio.Event()
+        self._loop = PeriodicLoop("webhooks", self._deliver_due, clock)
+        self._deliveries: asyncio.TaskGroup | None = None
         self._in_flight: set[asyncio.Task[None]] = set()
         self._stopping = False
-        self._forget_at = 0.0
+        self._delete_empty_at = 0.0
 
     def wake(self) -> None:
-        """Something may have been told."""
-        self._wakeup.set()
+        """There may be callbacks to post."""
+        self._loop.wake()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         try:
-            async with asyncio.TaskGroup() as group, waking(self._wakeup, when=stopping):
-                while not stopping.is_set():
-                    self._wakeup.clear()
-                    try:
-                        rest = await self._round(group)
-                    except DatabaseUnavailable as error:
-                        logger.warning("delivery_waits_for_database", error=str(error))
-                        rest = _PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS
-                    await self._clock.wait(self._wakeup, rest)
+            async with asyncio.TaskGroup() as self._deliveries:
+                await self._loop.run_until(stopping)
                 self._stopping = True
         finally:
             await self._poster.close()
 
-    async def _round(self, group: asyncio.TaskGroup) -> float:
-        """Sends off what is due; returns how long to rest, in seconds."""
-        await self._tidy()
-        room = self._limits.in_flight - len(self._in_flight)
-        if room <= 0:
-            return _MAX_REST_SECONDS  # a finished one rings the bell
-        held = self._breakers.held()
-        self._metrics.held_addresses.set(self._breakers.count_held())
+    async def _deliver_due(self) -> float:
+        """Starts a delivery for each queue that is due; returns the pause in seconds."""
+        await self._maintain()
+        free = self._limits.in_flight - len(self._in_flight)
+        if free <= 0:
+            return _MAX_PAUSE_SECONDS  # a delivery that ends wakes the loop
+        blocked = self._breakers.blocked()
+        self._metrics.held_addresses.set(self._breakers.count_open())
+        claimed = await self._claim(free, blocked)
+        if claimed == free:
+            return 0.0
+        due = await self._database.fetch_one(_NextDue, _NEXT_DUE, blocked=blocked)
+        pause = _PAUSE_WHILE_RECEIVERS_ARE_BLOCKED_SECONDS if blocked else _MAX_PAUSE_SECONDS
+        if due is None or due.seconds is None:
+            return pause
+        return min(pause, max(0.0, due.seconds))
+
+    async def _claim(self, max_count: int, blocked: list[str]) -> int:
+        """Returns how many queues were claimed."""
         claim_id = self._new_uuid()
         rows = await self._database.fetch_all(
-            _Waiting,
-            _CLAIM_LINES,
-            max_count=room,
-            per_line=_CALLBACKS_PER_CLAIM,
+            _ClaimedCallback,
+            _CLAIM_QUEUES,
+            max_count=max_count,
+            per_queue=_CALLBACKS_PER_CLAIM,
             claim_seconds=self._limits.claim_seconds,
             claim_id=claim_id,
             node_id=self._node_id,
-            held=held,
+            blocked=blocked,
         )
-        lines = [list(line) for _, line in groupby(rows, key=lambda r: (r.instance_id, r.chat))]
-        for line in lines:
-            task = group.create_task(self._deliver(line, claim_id))
+        assert self._deliveries is not None
+        queues = [list(queue) for _, queue in groupby(rows, key=lambda r: (r.instance_id, r.chat))]
+        for queue in queues:
+            task = self._deliveries.create_task(self._deliver(queue, claim_id))
             self._in_flight.add(task)
             task.add_done_callback(self._done)
-        if len(lines) == room:
-            return 0.0
-        due = await self._database.fetch_one(_Due, _NEXT_DUE, held=held)
-        longest = _REST_WHILE_ADDRESSES_ARE_HELD_SECONDS if held else _MAX_REST_SECONDS
-        if due is None or due.seconds is None:
-            return longest
-        return min(longest, max(0.0, due.seconds))
+        return len(queues)
 
-    async def _tidy(self) -> None:
-        if not self._released:
+    async def _maintain(self) -> None:
+        if not self._claims_released:
             await self._database.execute(_RELEASE_CLAIMS, node_id=self._node_id)
-            self._released = True
+            self._claims_released = True
         now = self._clock.monotonic_seconds()
-        if now >= self._forget_at:
-            self._forget_at = now + _FORGET_EVERY_SECONDS
-            await self._database.execute(_FORGET_EMPTY_LINES)
+        if now >= self._delete_empty_at:
+            self._delete_empty_at = now + _DELETE_EMPTY_EVERY_SECONDS
+            await self._database.execute(_DELETE_EMPTY_QUEUES)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         if len(self._in_flight) >= self._limits.in_flight:
-            self._wakeup.set()
+            self._loop.wake()
         self._in_flight.discard(task)
 
-    async def _deliver(self, line: Sequence[_Waiting], claim_id: uuid.UUID) -> None:
-        """One claimed chat; nothing that goes wrong here touches another."""
+    async def _deliver(self, queue: Sequence[_ClaimedCallback], claim_id: uuid.UUID) -> None:
+        """Delivers from one queue; its failure touches no other."""
         try:
-            finished = await self._visit(line, claim_id)
-        except Exception as error:  # noqa: BLE001 - the claim lapses, and it is tried again
-            report_error(error, component="webhooks", instance_id=line[0].instance_id)
+            progress = await self._deliver_if_free(queue, claim_id)
+        except Exception as error:  # noqa: BLE001 - the claim lapses, and the queue is due again
+            report_error(error, component="webhooks", instance_id=queue[0].instance_id)
             return
-        if await self._recorder.finish(finished):
-            self._wakeup.set()
+        if await self._recorder.finish(progress):
+            self._loop.wake()
 
-    async def _visit(self, line: Sequence[_Waiting], claim_id: uuid.UUID) -> Finished:
-        address = line[0].address
-        if not self._breakers.enter(address):
-            return self._turned_away(line[0], claim_id)
+    async def _deliver_if_free(
+        self, queue: Sequence[_ClaimedCallback], claim_id: uuid.UUID
+    ) -> QueueProgress:
+        receiver = queue[0].receiver
+        if not self._breakers.enter(receiver):
+            return self._postponed(queue[0], claim_id)
         try:
-            return await self._post_in_order(line, claim_id)
+            return await self._post_in_order(queue, claim_id)
         finally:
-            if self._breakers.leave(address):
-                self._wakeup.set()
+            if self._breakers.leave(receiver):
+                self._loop.wake()
 
-    def _turned_away(self, head: _Waiting, claim_id: uuid.UUID) -> Finished:
-        """The address is busy, or held; after a long outage what waits for it is given up."""
-        held = self._breakers.seconds_held(head.address)
-        down = self._breakers.is_down(head.address)
-        give_up = down and self._schedule.is_over(head.failing_seconds or 0.0)
-        return Finished(
+    def _postponed(self, head: _ClaimedCallback, claim_id: uuid.UUID) -> QueueProgress:
+        """The receiver is busy or its breaker is open; after a long outage the head is given up."""
+        seconds_open = self._breakers.seconds_open(head.receiver)
+        is_down = self._breakers.is_down(head.receiver)
+        give_up = is_down and self._schedule.is_over(head.failing_seconds or 0.0)
+        return QueueProgress(
             head.instance_id,
             head.chat,
             claim_id,
             up_to=head.position if give_up else head.position - 1,
             attempts=head.attempts_before,
-            pause_seconds=0.0 if give_up else held or _PAUSE_WHEN_ADDRESS_IS_BUSY_SECONDS,
-            error="the receiver does not answer" if down else None,
+            pause_seconds=0.0 if give_up else seconds_open or _PAUSE_WHEN_RECEIVER_IS_BUSY_SECONDS,
+            error="the receiver does not answer" if is_down else None,
             dead=head.id if give_up else None,
-            address=None if give_up else head.address,
+            receiver=None if give_up else head.receiver,
         )
 
-    async def _post_in_order(self, line: Sequence[_Waiting], claim_id: uuid.UUID) -> Finished:
-        """Posts callback after callback until one is not taken or the time of the claim is up."""
-        head, log = line[0], list[Attempt]()
-        give_up_at = self._clock.monotonic_seconds() + self._limits.claim_seconds / 2
+    async def _post_in_order(
+        self, queue: Sequence[_ClaimedCallback], claim_id: uuid.UUID
+    ) -> QueueProgress:
+        """Posts one callback after another until one fails or half of the claim's time is over."""
+        head, log = queue[0], list[PostAttempt]()
+        stop_at = self._clock.monotonic_seconds() + self._limits.claim_seconds / 2
         up_to, attempts = head.position - 1, head.attempts_before
-        for waiting in line:
-            if waiting.url is not None:  # else the address was removed meanwhile
-                if waiting.address != head.address:
-                    break  # the next claim enters there
-                posted = await self._post(waiting, waiting.url, attempts + 1, log)
-                if not posted.delivered:
+        for callback in queue:
+            if callback.url is not None:  # otherwise the webhook was removed meanwhile
+                if callback.receiver != head.receiver:
+                    break  # the next claim enters that receiver's breaker
+                result = await self._post(callback, callback.url, attempts + 1, log)
+                if not result.delivered:
                     return self._failed(
-                        waiting,
-                        posted,
+                        callback,
+                        result,
                         claim_id,
                         attempts + 1,
-                        progressed=waiting is not head,
+                        progressed=callback is not head,
                         log=log,
                     )
-            up_to, attempts = waiting.position, 0
-            if self._stopping or self._clock.monotonic_seconds() > give_up_at:
+            up_to, attempts = callback.position, 0
+            if self._stopping or self._clock.monotonic_seconds() > stop_at:
                 break
-        return Finished(
+        return QueueProgress(
             head.instance_id, head.chat, claim_id, up_to, progressed=True, log=tuple(log)
         )
 
     async def _post(
-        self, waiting: _Waiting, url: str, attempt: int, log: list[Attempt]
+        self, callback: _ClaimedCallback, url: str, attempt: int, log: list[PostAttempt]
     ) -> DeliveryResult:
-        posted = await self._poster.post(self._request_of(waiting, url))
+        result = await self._poster.post(self._request_of(callback, url))
         log.append(
-            Attempt(
-                waiting.instance_id,
-                waiting.chat,
-                waiting.id,
-                waiting.type,
+            PostAttempt(
+                callback.instance_id,
+                callback.chat,
+                callback.id,
+                callback.type,
                 target_of(url),
                 attempt,
-                posted.seconds,
-                posted.status,
-                posted.error,
-                posted.answer,
+                result.seconds,
+                result.status,
+                result.error,
+                result.answer,
             )
         )
-        self._count(waiting, posted)
-        await self._note(waiting.address, posted)
-        return posted
+        self._count(callback, result)
+        await self._note(callback.receiver, result)
+        return result
 
-    async def _note(self, address: str, posted: DeliveryResult) -> None:
-        if posted.retry_after_seconds is not None and posted.retry_after_seconds > 0:
+    async def _note(self, receiver: str, result: DeliveryResult) -> None:
+        """Tells the breaker what the receiver did."""
+        if result.retry_after_seconds is not None and result.retry_after_seconds > 0:
             self._breakers.asked_to_wait(
-                address, min(posted.retry_after_seconds, self._schedule.longest_asked_seconds)
+                receiver, min(result.retry_after_seconds, self._schedule.max_asked_seconds)
             )
-        elif posted.status is None:
-            self._breakers.silent(address)
-        elif self._breakers.answered(address, posted.seconds):
-            logger.info("receiver_answers_again", target=address.rpartition(" ")[2])
+        elif result.status is None:
+            self._breakers.silent(receiver)
+        elif self._breakers.answered(receiver, result.seconds):
+            logger.info("receiver_answers_again", target=receiver.rpartition(" ")[2])
             try:
-                await self._database.execute(_WAKE_ADDRESS, address=address)
+                await self._database.execute(_WAKE_RECEIVER, receiver=receiver)
             except DatabaseUnavailable:
-                return  # each chat goes on when its own pause is over
-            self._wakeup.set()
+                return  # each queue goes on when its own pause is over
+            self._loop.wake()
 
     def _failed(
         self,
-        waiting: _Waiting,
-        posted: DeliveryResult,
+        callback: _ClaimedCallback,
+        result: DeliveryResult,
         claim_id: uuid.UUID,
         attempts: int,
         *,
         progressed: bool,
-        log: list[Attempt],
-    ) -> Finished:
-        pause = self._schedule.pause_after(attempts, asked_seconds=posted.retry_after_seconds)
-        outage = 0.0 if progressed else waiting.failing_seconds or 0.0
-        dead = posted.gone or pause is None or self._schedule.is_over(outage)
-        return Finished(
-            waiting.instance_id,
-            waiting.chat,
+        log: list[PostAttempt],
+    ) -> QueueProgress:
+        pause = self._schedule.pause_after(attempts, asked_seconds=result.retry_after_seconds)
+        outage_seconds = 0.0 if progressed else callback.failing_seconds or 0.0
+        dead = result.gone or pause is None or self._schedule.is_over(outage_seconds)
+        is_down = result.status is None or self._breakers.is_down(callback.receiver)
+        return QueueProgress(
+            callback.instance_id,
+            callback.chat,
             claim_id,
-            waiting.position if dead else waiting.position - 1,
+            callback.position if dead else callback.position - 1,
             progressed=progressed,
             attempts=attempts,
             pause_seconds=0.0 if dead else pause or 0.0,
-            error=posted.error,
-            dead=waiting.id if dead else None,
-            address=waiting.address
-            if posted.status is None or self._breakers.is_down(waiting.address)
-            else None,
+            error=result.error,
+            dead=callback.id if dead else None,
+            receiver=callback.receiver if is_down else None,
             log=tuple(log),
         )
 
-    def _request_of(self, waiting: _Waiting, url: str) -> WebhookRequest:
-        token = self._vault.open(Sealed(waiting.token_key_id, waiting.token_ciphertext))
-        return WebhookRequest(waiting.id, url, waiting.body, token, waiting.open(self._vault))
+    def _request_of(self, callback: _ClaimedCallback, url: str) -> WebhookRequest:
+        token = self._vault.open(Sealed(callback.token_key_id, callback.token_ciphertext))
+        return WebhookRequest(callback.id, url, callback.body, token, callback.open(self._vault))
 
-    def _count(self, waiting: _Waiting, posted: DeliveryResult) -> None:
-        self._metrics.posted(waiting.type, "taken" if posted.delivered else "not_taken")
-        if posted.delivered:
-            late = (self._clock.now() - waiting.created_at).total_seconds()
+    def _count(self, callback: _ClaimedCallback, result: DeliveryResult) -> None:
+        # The label values are historic: alerts and dashboards use them.
+        self._metrics.posted(callback.type, "taken" if result.delivered else "not_taken")
+        if result.delivered:
+            late = (self._clock.now() - callback.created_at).total_seconds()
             self._metrics.callback_latency.observe(max(0.0, late))
         logger.log(
-            10 if posted.delivered else 20,
-            "callback_posted" if posted.delivered else "callback_not_taken",
-            instance_id=waiting.instance_id,
-            message_type=waiting.type,
-            callback_id=str(waiting.id),
-            target=urlsplit(waiting.url or "").hostname,
-            reason=posted.error,
+            logging.DEBUG if result.delivered else logging.INFO,
+            "webhook_delivered" if result.delivered else "webhook_failed",
+            instance_id=callback.instance_id,
+            message_type=callback.type,
+            callback_id=str(callback.id),
+            target=urlsplit(callback.url or "").hostname,
+            reason=result.error,
         )

@@ -1,4 +1,4 @@
-"""Writes down how far chats came and what became of each attempt, many at once."""
+"""Records how far delivery queues came and what each attempt led to, many in one statement."""
 
 import asyncio
 import uuid
@@ -14,14 +14,14 @@ from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
 
-_FINISH_LINES = query("webhooks", "finish_lines")
+_FINISH_QUEUES = query("webhooks", "finish_delivery_queues")
 _LOG_DELIVERIES = query("webhooks", "log_deliveries")
 
-_PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 1.0
+_RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class PostAttempt:
     """One POST as the log of deliveries shows it."""
 
     instance_id: str
@@ -37,16 +37,18 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """How far a claimed chat came, and when it goes on.
+class QueueProgress:
+    """How far a claimed delivery queue came, and when it goes on.
 
     Attributes:
-        up_to: the last position that is settled.
-        progressed: something was taken, or nobody wants it any more.
-        attempts: of what is now at the head; of the dead one, where there is one.
-        error: why the chat waits, where something is wrong.
-        dead: what was given up.
-        address: what the chat waits for; it goes on as soon as that answers.
+        up_to: the last position that is finished.
+        progressed: a callback was delivered, or its webhook was removed.
+        attempts: of the callback that is now at the head, or of the dead one.
+        pause_seconds: until the next attempt.
+        error: why the queue waits, if something is wrong.
+        dead: the callback that was given up.
+        receiver: what the queue waits for; it goes on as soon as that answers.
+        log: the attempts made.
     """
 
     instance_id: str
@@ -58,64 +60,71 @@ class Finished:
     pause_seconds: float = 0.0
     error: str | None = None
     dead: uuid.UUID | None = None
-    address: str | None = None
-    log: tuple[Attempt, ...] = ()
+    receiver: str | None = None
+    log: tuple[PostAttempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _FinishedQueue:
     instance_id: str
     chat: str
     goes_on: bool
 
 
 class DeliveryRecorder:
-    """Part of the service."""
+    """Gathers what the deliveries of this process report."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
-        self._batch = Batch[Finished, bool](self._flush, largest=200)
+        self._batch = Batch[QueueProgress, bool](self._flush, largest=200)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)
 
-    async def finish(self, finished: Finished) -> bool:
-        """Returns once it is committed, however long that takes; says whether the chat goes on."""
+    async def finish(self, progress: QueueProgress) -> bool:
+        """Returns once *progress* is committed, however long Postgres is away.
+
+        Returns whether the queue holds more callbacks.
+        """
         while True:
             try:
-                return await self._batch.submit(finished)
+                return await self._batch.submit(progress)
             except DatabaseUnavailable as error:
-                logger.warning("delivery_waits_for_database", error=str(error))
-                await self._clock.sleep(_PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS)
+                logger.warning(
+                    "database_unavailable", component="delivery_recorder", error=str(error)
+                )
+                await self._clock.sleep(_RETRY_SECONDS)
 
-    async def _flush(self, done: list[Finished]) -> Sequence[bool | NextFlush]:
+    async def _flush(self, done: list[QueueProgress]) -> Sequence[bool | NextFlush]:
         try:
             async with self._database.transaction() as connection:
-                lines = await self._finish(connection, done)
-                await self._log(connection, [a for finished in done for a in finished.log])
+                queues = await self._finish(connection, done)
+                await self._log(connection, [a for progress in done for a in progress.log])
         except OperationalError:  # a lost race, see driver_errors_translated
             return [NEXT_FLUSH] * len(done)
-        going_on = {(line.instance_id, line.chat) for line in lines if line.goes_on}
-        return [(finished.instance_id, finished.chat) in going_on for finished in done]
+        going_on = {(queue.instance_id, queue.chat) for queue in queues if queue.goes_on}
+        return [(progress.instance_id, progress.chat) in going_on for progress in done]
 
-    async def _finish(self, connection: AsyncConnection, done: list[Finished]) -> list[_Line]:
+    async def _finish(
+        self, connection: AsyncConnection, done: list[QueueProgress]
+    ) -> list[_FinishedQueue]:
         return await fetch_all(
             connection,
-            _Line,
-            _FINISH_LINES,
-            instance_ids=[f.instance_id for f in done],
-            chats=[f.chat for f in done],
-            claim_ids=[f.claim_id for f in done],
-            up_to=[f.up_to for f in done],
-            progressed=[f.progressed for f in done],
-            attempts=[f.attempts for f in done],
-            pauses=[f.pause_seconds for f in done],
-            errors=[f.error for f in done],
-            dead=[f.dead for f in done],
-            addresses=[f.address for f in done],
+            _FinishedQueue,
+            _FINISH_QUEUES,
+            instance_ids=[p.instance_id for p in done],
+            chats=[p.chat for p in done],
+            claim_ids=[p.claim_id for p in done],
+            up_to=[p.up_to for p in done],
+            progressed=[p.progressed for p in done],
+            attempts=[p.attempts for p in done],
+            pauses=[p.pause_seconds for p in done],
+            errors=[p.error for p in done],
+            dead=[p.dead for p in done],
+            addresses=[p.receiver for p in done],
         )
 
-    async def _log(self, connection: AsyncConnection, attempts: list[Attempt]) -> None:
+    async def _log(self, connection: AsyncConnection, attempts: list[PostAttempt]) -> None:
         if not attempts:
             return
         await connection.execute(

@@ -1,12 +1,11 @@
 """Answers to the routes that set webhook addresses."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.clock import Clock
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
-from gateway.contract.webhooks import (
+from gateway.contract.zapi.webhooks import (
     SetEveryWebhook,
     SetNotifySentByMe,
     SetReceivedDeliveryWebhook,
@@ -18,6 +17,7 @@ from gateway.errors import AddressRefused, InvalidRequest
 from gateway.instances.store import Instance
 from gateway.instances.tokens import TokenVault
 from gateway.public_address import AddressPolicy
+from gateway.webhooks.notifier import CallbackNotifier
 from gateway.webhooks.posting import Poster
 
 _SET_ADDRESSES = query("webhooks", "set_addresses")
@@ -26,14 +26,14 @@ _KINDS = ("received", "delivery", "message_status", "connected", "disconnected",
 
 @dataclass(frozen=True, slots=True)
 class WebhookContext:
-    """What the answers are made from."""
+    """What the handlers of this package need."""
 
     database: Database
     policy: AddressPolicy
     poster: Poster
     vault: TokenVault
     clock: Clock
-    told: Callable[[], None]
+    notifier: CallbackNotifier
     instance: Instance
 
 
@@ -42,28 +42,28 @@ handlers = Handlers[WebhookContext]()
 
 @handlers.handles(SetWebhook)
 async def set_webhook(context: WebhookContext, operation: SetWebhook) -> Value:
-    return await _set(context, operation, notify_sent_by_me=None)
+    return await _set_webhook(context, operation, notify_sent_by_me=None)
 
 
 @handlers.handles(SetReceivedDeliveryWebhook)
 async def set_received_delivery(
     context: WebhookContext, operation: SetReceivedDeliveryWebhook
 ) -> Value:
-    return await _set(context, operation, notify_sent_by_me=True)
+    return await _set_webhook(context, operation, notify_sent_by_me=True)
 
 
 @handlers.handles(SetEveryWebhook)
 async def set_every(context: WebhookContext, operation: SetEveryWebhook) -> Value:
-    return await _set(context, operation, notify_sent_by_me=operation.notify_sent_by_me)
+    return await _set_webhook(context, operation, notify_sent_by_me=operation.notify_sent_by_me)
 
 
 @handlers.handles(SetNotifySentByMe)
 async def set_notify_sent_by_me(context: WebhookContext, operation: SetNotifySentByMe) -> Value:
-    await _write(context, {}, notify_sent_by_me=operation.notify_sent_by_me)
+    await _store(context, {}, notify_sent_by_me=operation.notify_sent_by_me)
     return Value()
 
 
-async def _set(
+async def _set_webhook(
     context: WebhookContext, operation: SetWebhook, *, notify_sent_by_me: bool | None
 ) -> Value:
     if operation.value:
@@ -72,11 +72,11 @@ async def _set(
         except AddressRefused as error:
             raise InvalidRequest(f"value: {error}") from None
     addresses = dict.fromkeys(operation.sets, operation.value)
-    await _write(context, addresses, notify_sent_by_me=notify_sent_by_me)
+    await _store(context, addresses, notify_sent_by_me=notify_sent_by_me)
     return Value()
 
 
-async def _write(
+async def _store(
     context: WebhookContext, addresses: dict[str, str], *, notify_sent_by_me: bool | None
 ) -> None:
     await context.database.execute(
@@ -85,4 +85,4 @@ async def _write(
         notify_sent_by_me=notify_sent_by_me,
         **{kind: addresses.get(kind) for kind in _KINDS},
     )
-    context.told()
+    context.notifier.callbacks_written()

@@ -1,4 +1,4 @@
-"""Callbacks of changes that have no statement of their own to write them with."""
+"""Writes the callbacks of changes that have no statement of their own to write them with."""
 
 import uuid
 from collections.abc import Callable, Sequence
@@ -8,39 +8,44 @@ from psycopg import AsyncConnection
 from gateway.contract.callbacks import Callback
 from gateway.database.pool import Database
 from gateway.database.queries import query
+from gateway.webhooks.notifier import CallbackNotifier
 
-_TELL = query("webhooks", "tell")
+_ENQUEUE_CALLBACKS = query("webhooks", "enqueue_callbacks")
 
 
 class Outbox:
-    """Writes callbacks down; `told` rings whoever posts them."""
+    """Appends callbacks to the delivery queue of a chat."""
 
     def __init__(
-        self, database: Database, new_uuid: Callable[[], uuid.UUID], told: Callable[[], None]
+        self, database: Database, new_uuid: Callable[[], uuid.UUID], notifier: CallbackNotifier
     ) -> None:
-        self._database, self._new_uuid, self.told = database, new_uuid, told
+        self._database, self._new_uuid, self.notifier = database, new_uuid, notifier
 
     def new_id(self) -> uuid.UUID:
         return self._new_uuid()
 
-    async def tell(self, chat: str, callbacks: Sequence[tuple[str, Callback]]) -> None:
-        """Appends callbacks, each with its type, to one chat of their instance."""
+    async def enqueue(self, chat: str, callbacks: Sequence[tuple[str, Callback]]) -> None:
+        """Appends callbacks, each with its type, to one chat of their instance.
+
+        Raises:
+            DatabaseUnavailable: perhaps they were written.
+        """
         await self._database.execute(
-            _TELL,
+            _ENQUEUE_CALLBACKS,
             instance_ids=[callback.instance_id for _, callback in callbacks],
             chats=[chat] * len(callbacks),
             types=[kind for kind, _ in callbacks],
             ids=[self._new_uuid() for _ in callbacks],
             bodies=[callback.body() for _, callback in callbacks],
         )
-        self.told()
+        self.notifier.callbacks_written()
 
-    async def tell_within(
+    async def enqueue_within(
         self, connection: AsyncConnection, instance_id: str, chat: str, kind: str, body: str
     ) -> None:
-        """Appends one callback in a transaction of the caller's, who rings `told` after it."""
+        """Appends one callback in the caller's transaction; the caller notifies after it."""
         await connection.execute(
-            _TELL,
+            _ENQUEUE_CALLBACKS,
             {
                 "instance_ids": [instance_id],
                 "chats": [chat],

@@ -1,4 +1,4 @@
-"""Posts one callback to a caller's server, and says what came of it."""
+"""Posts one callback to a receiver and reads what its answer means."""
 
 import asyncio
 import hashlib
@@ -22,13 +22,18 @@ _GONE: Final = 410
 _WAIT: Final = frozenset({429, 503})
 _MAX_READ_BYTES = 65_536
 _MAX_SHOWN_BYTES = 500
-_KEEP_IDLE_SECONDS = 4.0  # less than servers usually do
-_LOST = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, OSError)
+_KEEP_IDLE_SECONDS = 4.0  # less than most servers keep an idle connection
+_CONNECTION_ERRORS = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    OSError,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """A callback as it is posted; two secrets sign while one replaces the other."""
+    """A callback to post; two secrets sign it while one replaces the other."""
 
     id: uuid.UUID
     url: str
@@ -39,12 +44,14 @@ class WebhookRequest:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
-    """What came of one attempt; `error` is None when it was taken.
+    """What one attempt led to; `error` is None when the callback was delivered.
 
     Attributes:
+        seconds: how long the attempt took.
         status: of the answer, if there was one.
         answer: its first bytes.
-        retry_after_seconds: what the receiver asked for.
+        error: why the callback was not delivered.
+        retry_after_seconds: the pause that the receiver asked for.
     """
 
     seconds: float
@@ -59,12 +66,12 @@ class DeliveryResult:
 
     @property
     def gone(self) -> bool:
-        """The receiver will never take it."""
+        """The receiver says that it will never accept it."""
         return self.status == _GONE
 
 
 class Poster:
-    """Never follows a redirect, which would carry the token away, and never uses a proxy."""
+    """Posts without following redirects, which would carry the token away, and without a proxy."""
 
     def __init__(self, policy: AddressPolicy, clock: Clock, *, timeout_seconds: float) -> None:
         self._policy, self._clock, self._timeout_seconds = policy, clock, timeout_seconds
@@ -80,18 +87,18 @@ class Poster:
     async def post(self, request: WebhookRequest) -> DeliveryResult:
         began = self._clock.monotonic_seconds()
 
-        def not_taken(reason: str) -> DeliveryResult:
+        def failed(reason: str) -> DeliveryResult:
             return DeliveryResult(self._clock.monotonic_seconds() - began, error=reason)
 
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 return await self._post(request, began)
         except AddressRefused as error:
-            return not_taken(f"the address {error}")
+            return failed(f"the address {error}")
         except TimeoutError:
-            return not_taken(f"no answer within {self._timeout_seconds:g} seconds")
-        except _LOST as error:
-            return not_taken(f"no connection: {type(error).__name__}")
+            return failed(f"no answer within {self._timeout_seconds:g} seconds")
+        except _CONNECTION_ERRORS as error:
+            return failed(f"no connection: {type(error).__name__}")
 
     async def _post(self, request: WebhookRequest, began: float) -> DeliveryResult:
         host = self._policy.check_url(request.url).netloc
@@ -106,7 +113,7 @@ class Poster:
         self, http_request: httpcore.Request, began: float, *, fresh: bool = False
     ) -> DeliveryResult:
         async with self._connections.answer(http_request, fresh=fresh) as response:
-            answer = await _beginning(response)
+            answer = await _read_beginning(response)
             answered = {name.lower(): value.decode("latin-1") for name, value in response.headers}
         return DeliveryResult(
             self._clock.monotonic_seconds() - began,
@@ -145,18 +152,18 @@ class Poster:
 
 
 def sign(secret: str, timestamp: str, body: str) -> str:
-    """HMAC-SHA256 over `timestamp.body`, in hex."""
+    """Returns the HMAC-SHA256 of `timestamp.body`, in hex."""
     return hmac.new(secret.encode(), f"{timestamp}.{body}".encode(), hashlib.sha256).hexdigest()
 
 
 def target_of(url: str) -> str:
-    """What of an address may be shown: its query may hold a secret."""
+    """Returns the part of a URL that may be shown: its query may hold a secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
-async def _beginning(response: httpcore.Response) -> str:
-    """The first bytes; a short answer is read to its end, so that the connection lasts."""
+async def _read_beginning(response: httpcore.Response) -> str:
+    """Reads the first bytes; a short answer to its end, so that the connection can be reused."""
     read = bytearray()
     async for chunk in response.aiter_stream():
         read += chunk
@@ -166,7 +173,7 @@ async def _beginning(response: httpcore.Response) -> str:
 
 
 class _CheckedNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to the very address that was checked; TLS still speaks to, and checks, the name."""
+    """Connects to the address that was checked; TLS still verifies the host name."""
 
     def __init__(self, policy: AddressPolicy) -> None:
         self._policy, self._inner = policy, httpcore.AnyIOBackend()

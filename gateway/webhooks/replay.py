@@ -1,4 +1,4 @@
-"""Answers to /webhooks: the log of deliveries, telling again, and a test."""
+"""Answers to /webhooks: the log of deliveries, replay, and a test delivery."""
 
 import uuid
 from collections.abc import Mapping
@@ -8,8 +8,7 @@ from typing import Final
 
 import orjson
 
-from gateway.contract.handlers import Handlers
-from gateway.contract.replay import (
+from gateway.contract.extensions.replay import (
     CallbackType,
     DeliveryAttempt,
     DeliveryPage,
@@ -19,6 +18,7 @@ from gateway.contract.replay import (
     TestResult,
     TestWebhook,
 )
+from gateway.contract.handlers import Handlers
 from gateway.database.queries import query
 from gateway.errors import InvalidRequest
 from gateway.instances.store import Instance
@@ -97,7 +97,7 @@ async def replay(context: WebhookContext, operation: ReplayWebhooks) -> Replayed
         types=list(operation.types) if operation.types else None,
         limit=_MAX_REPLAYED,
     )
-    context.told()
+    context.notifier.callbacks_written()
     assert row is not None
     return Replayed(
         replayed=row.replayed or 0,
@@ -122,15 +122,15 @@ async def test_webhook(context: WebhookContext, operation: TestWebhook) -> TestR
         ),
         sealed.open(context.vault) if sealed else (),
     )
-    posted = await context.poster.post(request)
+    result = await context.poster.post(request)
     return TestResult(
-        value=posted.delivered,
+        value=result.delivered,
         event_id=request.id,
         target=target_of(url),
-        status=posted.status,
-        error=posted.error,
-        answer=posted.answer,
-        duration_ms=round(posted.seconds * 1000),
+        status=result.status,
+        error=result.error,
+        answer=result.answer,
+        duration_ms=round(result.seconds * 1000),
     )
 
 

@@ -1,4 +1,4 @@
-"""Forgets, by age, what was told and what became of it."""
+"""Deletes callbacks' logs, events and dead letters that are older than they are stored for."""
 
 from typing import Final
 
@@ -7,25 +7,26 @@ from psycopg.sql import SQL
 from gateway.database.pool import Database
 from gateway.database.queries import query
 
-_FORGET_DELIVERIES = query("webhooks", "forget_deliveries")
-_FORGET_EVENTS = query("webhooks", "forget_events")
-_FORGET_DEAD_LETTERS = query("webhooks", "forget_dead_letters")
+_DELETE_EXPIRED_DELIVERIES = query("webhooks", "delete_expired_deliveries")
+_DELETE_EXPIRED_EVENTS = query("webhooks", "delete_expired_events")
+_DELETE_EXPIRED_DEAD_LETTERS = query("webhooks", "delete_expired_dead_letters")
 
 _ROWS_AT_ONCE: Final = 1_000
 
 
 class Retention:
-    """What housekeeping does for callbacks."""
+    """The maintenance task of this package."""
 
     def __init__(self, database: Database, *, history_days: int, dead_letter_days: int) -> None:
         self._database = database
         self._statements: tuple[tuple[SQL, int], ...] = (
-            (_FORGET_DELIVERIES, history_days),
-            (_FORGET_EVENTS, history_days),
-            (_FORGET_DEAD_LETTERS, dead_letter_days),
+            (_DELETE_EXPIRED_DELIVERIES, history_days),
+            (_DELETE_EXPIRED_EVENTS, history_days),
+            (_DELETE_EXPIRED_DEAD_LETTERS, dead_letter_days),
         )
 
-    async def forget(self) -> None:
+    async def delete_expired(self) -> None:
+        """Deletes in batches, so that no statement locks many rows for long."""
         for statement, days in self._statements:
             while await self._database.execute(statement, days=days, max_count=_ROWS_AT_ONCE):
                 pass

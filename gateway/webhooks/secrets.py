@@ -1,4 +1,4 @@
-"""The secrets that sign an account's callbacks: one, or two while one replaces the other."""
+"""The secrets that sign an account's callbacks: two while one replaces the other."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ _SECRET_BYTES = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedSecrets:
-    """As the row of an account keeps them."""
+    """The secrets as the account's row stores them."""
 
     webhook_secret_ciphertext: bytes | None
     webhook_secret_key_id: str | None
@@ -23,7 +23,7 @@ class SealedSecrets:
     previous_webhook_secret_key_id: str | None
 
     def open(self, vault: TokenVault) -> tuple[str, ...]:
-        """The current one first."""
+        """Returns the secrets, the current one first."""
         sealed = (
             (self.webhook_secret_key_id, self.webhook_secret_ciphertext),
             (self.previous_webhook_secret_key_id, self.previous_webhook_secret_ciphertext),
@@ -32,13 +32,13 @@ class SealedSecrets:
 
 
 class WebhookSecrets:
-    """Makes and retires them."""
+    """Makes and retires an account's secrets."""
 
     def __init__(self, database: Database, vault: TokenVault, random_bytes: RandomBytes) -> None:
         self._database, self._vault, self._random_bytes = database, vault, random_bytes
 
     async def rotate(self, account_id: str) -> str:
-        """A new secret, in hex; the one before stays valid until it is retired."""
+        """Returns a new secret, in hex; the previous one stays valid until it is retired."""
         secret = self._random_bytes(_SECRET_BYTES).hex()
         sealed = self._vault.seal(secret)
         await self._database.execute(
@@ -50,5 +50,5 @@ class WebhookSecrets:
         return secret
 
     async def retire(self, account_id: str) -> None:
-        """Ends the one before the current."""
+        """Ends the previous secret."""
         await self._database.execute(_RETIRE_SECRET, account_id=account_id)

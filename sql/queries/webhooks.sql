@@ -1,20 +1,20 @@
--- Aliases: a account, b dead letter, c claimed delivery queue or chosen row, d dead letter (in finish_lines: result),
+-- Aliases: a account, b dead letter, c claimed delivery queue or chosen row, d dead letter (in finish_delivery_queues: result),
 -- e recorded event, f cursor, i instance, l locked delivery queue, o and q callback in the outbox,
 -- r subscription of an account, s deleted callback, w delivery queue of a chat.
 
--- name: tell
+-- name: enqueue_callbacks
 select enqueue_callbacks_v1(
     %(instance_ids)s::text[], %(chats)s::text[], %(types)s::text[], %(ids)s::uuid[], %(bodies)s::text[]
 ) as told;
 
--- name: claim_lines
--- Takes chats that are due, and the oldest callbacks of each; chats that wait for an address which
--- takes nothing now are passed over. Whoever dies with them loses them when the claim is over.
+-- name: claim_delivery_queues
+-- Claims delivery queues that are due, with the oldest callbacks of each. Queues whose receiver takes
+-- nothing now are passed over. When a node dies, its claims lapse after claim_seconds.
 with due as (
     -- Locks the delivery queues that are due and whose address is not held.
     select instance_id, chat
     from webhook_lines
-    where due_at <= now() and (address is null or address <> all(%(held)s::text[]))
+    where due_at <= now() and (address is null or address <> all(%(blocked)s::text[]))
     order by due_at
     limit %(max_count)s::int
     for update skip locked
@@ -41,11 +41,11 @@ cross join lateral (
     from webhook_outbox q
     where q.instance_id = c.instance_id and q.chat = c.chat
     order by q.position
-    limit %(per_line)s::int
+    limit %(per_queue)s::int
 ) o
 order by c.instance_id, c.chat, o.position;
 
--- name: finish_lines
+-- name: finish_delivery_queues
 -- Removes what is settled and lets the chat go on, now or after a pause; only while the claim is
 -- still ours. The dead are kept. Returns the chats that go on.
 with done as (
@@ -128,13 +128,13 @@ from unnest(
     %(errors)s::text[], %(answers)s::text[], %(durations_ms)s::int[]
 );
 
--- name: wake_address
--- It answers again: whatever waited for it is due.
+-- name: wake_receiver
+-- The receiver answers again: every queue that waited for it is due.
 update webhook_lines w
 set due_at = now(), address = null
 from (
     select instance_id, chat from webhook_lines
-    where address = %(address)s::text and claim_id is null
+    where address = %(receiver)s::text and claim_id is null
     for update skip locked
 ) waiting
 where w.instance_id = waiting.instance_id and w.chat = waiting.chat;
@@ -147,9 +147,9 @@ where claimed_by = %(node_id)s::text;
 -- name: next_due
 select extract(epoch from min(due_at) - now())::double precision as seconds
 from webhook_lines
-where due_at is not null and (address is null or address <> all(%(held)s::text[]));
+where due_at is not null and (address is null or address <> all(%(blocked)s::text[]));
 
--- name: forget_empty_lines
+-- name: delete_empty_delivery_queues
 delete from webhook_lines where due_at is null;
 
 -- name: set_addresses
@@ -271,7 +271,7 @@ select append_callbacks_v1(
        count(*) as found, max(created_at) as last_at
 from chosen;
 
--- name: forget_deliveries
+-- name: delete_expired_deliveries
 delete from webhook_deliveries
 where ctid = any(array(
     select ctid from webhook_deliveries
@@ -279,7 +279,7 @@ where ctid = any(array(
     limit %(max_count)s::int
 ));
 
--- name: forget_events
+-- name: delete_expired_events
 delete from webhook_events
 where ctid = any(array(
     select ctid from webhook_events
@@ -287,7 +287,7 @@ where ctid = any(array(
     limit %(max_count)s::int
 ));
 
--- name: forget_dead_letters
+-- name: delete_expired_dead_letters
 delete from webhook_dead_letters
 where ctid = any(array(
     select ctid from webhook_dead_letters
@@ -314,7 +314,7 @@ update accounts
 set previous_webhook_secret_ciphertext = null, previous_webhook_secret_key_id = null
 where id = %(account_id)s::text;
 
--- name: follow_events
+-- name: subscribe
 -- From now on everything of the account is kept, whether or not it has webhooks; and where now is.
 with road as (
     -- Creates the subscription, or extends it.
@@ -347,3 +347,26 @@ cross join lateral (
     limit %(max_count)s::int
 ) e
 order by f.number, e.transaction_id, e.sequence;
+
+-- name: acquire_subscriptions
+-- Of several nodes one at a time consumes the events of an account.
+update event_roads r
+set node_id = %(node_id)s::text, held_until = now() + make_interval(secs => %(seconds)s::double precision)
+from (
+    select account_id, name
+    from event_roads
+    where name = %(name)s::text and account_id = any(%(account_ids)s::text[])
+        and (node_id is null or node_id = %(node_id)s::text or held_until < now())
+    order by account_id
+    for update skip locked
+) free
+where r.account_id = free.account_id and r.name = free.name
+returning r.account_id, r.transaction_id, r.sequence;
+
+-- name: commit_positions
+update event_roads r
+set transaction_id = p.transaction_id, sequence = p.sequence
+from unnest(
+    %(account_ids)s::text[], %(transaction_ids)s::bigint[], %(sequences)s::bigint[]
+) as p (account_id, transaction_id, sequence)
+where r.account_id = p.account_id and r.name = %(name)s::text and r.node_id = %(node_id)s::text;

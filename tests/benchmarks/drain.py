@@ -19,7 +19,7 @@ from gateway.administration.listing import Which, list_instances
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.contract.operation import Operation
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.runtime.gc_tuning import freeze_startup_objects
 from gateway.send_queue.worker import Worker
 from gateway.sessions.provider import Attempt, Delivery, Receipt
@@ -35,7 +35,7 @@ _PYTHON = os.environ.get("BENCHMARK_PYTHON", ".bench/bin/python")
 class AcceptsAtOnce:
     """A session as the sandbox without its journal has it."""
 
-    async def send(self, message: Send, attempt: Attempt) -> Receipt:
+    async def send(self, message: OutgoingMessage, attempt: Attempt) -> Receipt:
         return Receipt(attempt.message_id)
 
     async def execute(self, operation: Operation[Any]) -> Any:

@@ -6,7 +6,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gateway.api.json_response import JsonResponse
-from gateway.contract.messages.text import SendText
+from gateway.contract.zapi.messages.text import SendText
 
 
 async def accept(request: Request) -> Response:

@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 
 from gateway.administration.listing import Which, list_instances
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.send_queue.pacing import Pace, SendPolicy
 from gateway.send_queue.worker import Worker
 from gateway.sessions.provider import Attempt, Receipt
@@ -29,7 +29,7 @@ class Timed(AcceptsAtOnce):
         self._drawn, self._leaving = drawn, leaving
         self._sent_at, self.late = 0.0, list[float]()
 
-    async def send(self, message: Send, attempt: Attempt) -> Receipt:
+    async def send(self, message: OutgoingMessage, attempt: Attempt) -> Receipt:
         now = time.perf_counter()
         if self._sent_at and not self._leaving.is_set():
             drawn = self._drawn[asyncio.current_task()]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from gateway.contract.messages.text import SendText
+from gateway.contract.zapi.messages.text import SendText
 from gateway.database.migrations import migrate
 from gateway.sessions.connection import ConnectionState
 from tests.fixtures.postgres import PostgresServer, new_database, public_folder, running_postgres

@@ -8,8 +8,8 @@ import pytest
 
 from gateway.contract.building import build
 from gateway.contract.catalogue import catalogue
-from gateway.contract.documents.json_schemas import Schemas
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
+from gateway.documents.json_schemas import Schemas
 from gateway.errors import InvalidRequest
 
 SENDS = [send for _, send in sorted(catalogue().sends.items())]
@@ -38,7 +38,7 @@ def fields(schema: Mapping[str, Any], value: Any, path: Path = ()) -> Iterator[t
         yield from fields(schema["items"], value[0], (*path, 0))
 
 
-def body_with(send: type[Send], path: Path, change: Any) -> dict[str, Any]:
+def body_with(send: type[OutgoingMessage], path: Path, change: Any) -> dict[str, Any]:
     """The full example with one field changed, or gone where *change* is None."""
     body: Any = copy.deepcopy(dict(send.example))
     at = body
@@ -54,7 +54,7 @@ def body_with(send: type[Send], path: Path, change: Any) -> dict[str, Any]:
 class Case(NamedTuple):
     """One field that a full example shows."""
 
-    send: type[Send]
+    send: type[OutgoingMessage]
     path: Path
     schema: Mapping[str, Any]
 

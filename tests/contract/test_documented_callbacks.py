@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from openapi_schema_validator import OAS31Validator
 
 from gateway.contract.catalogue import catalogue
-from gateway.contract.openapi import render_openapi
+from gateway.documents.openapi import render_openapi
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden" / "callbacks"

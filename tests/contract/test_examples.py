@@ -7,10 +7,10 @@ from openapi_schema_validator import OAS31Validator
 from pydantic import TypeAdapter
 
 from gateway.contract.catalogue import catalogue
-from gateway.contract.documents.json_schemas import Schemas, answer_type
-from gateway.contract.documents.surface import Declared, Entry, shown_answer, surface
 from gateway.contract.operation import Operation
 from gateway.contract.send import Queued
+from gateway.documents.json_schemas import Schemas, answer_type
+from gateway.documents.surface import Declared, Entry, shown_answer, surface
 
 ENTRIES = [entry for entry in surface(catalogue()) if entry.main is None]
 DECLARED: list[Declared] = [entry.declared for entry in ENTRIES]

@@ -3,11 +3,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from gateway.api.error_replies import status_of
 from gateway.contract.callbacks import Callback
 from gateway.contract.catalogue import catalogue
-from gateway.contract.documents.error_answers import FAILURES
-from gateway.contract.documents.json_schemas import Schemas
-from gateway.contract.documents.service_routes import SERVICE_PATHS
-from gateway.contract.documents.surface import INSTANCE_PATH, surface
-from gateway.contract.openapi import render_openapi
+from gateway.documents.error_answers import FAILURES
+from gateway.documents.json_schemas import Schemas
+from gateway.documents.openapi import render_openapi
+from gateway.documents.service_routes import SERVICE_PATHS
+from gateway.documents.surface import INSTANCE_PATH, surface
 
 DOCUMENT = render_openapi(catalogue())
 METHODS = {"get", "post", "put", "delete"}

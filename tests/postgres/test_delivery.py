@@ -14,7 +14,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from gateway.clock import Clock
-from gateway.contract.dead_letters import (
+from gateway.contract.extensions.dead_letters import (
     CountDeadLetters,
     DeadLetterPage,
     DiscardDeadLetter,
@@ -24,8 +24,8 @@ from gateway.contract.dead_letters import (
     RetryAllDeadLetters,
     RetryDeadLetter,
 )
-from gateway.contract.replay import ListDeliveries, ReplayWebhooks, TestWebhook
-from gateway.contract.webhooks import SetDeliveryWebhook
+from gateway.contract.extensions.replay import ListDeliveries, ReplayWebhooks, TestWebhook
+from gateway.contract.zapi.webhooks import SetDeliveryWebhook
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics
@@ -104,7 +104,7 @@ async def test_an_address_that_does_not_answer_is_left_alone_and_all_go_on_when_
     for n in range(40):
         await tell(operator, instance, [n], chat=f"chat-{n}")
     patient = RetrySchedule(lambda low, _high: low, base_seconds=3_600.0)
-    limits = BreakerLimits(at_once=4, patience=3, first_hold_seconds=2.0)
+    limits = BreakerLimits(at_once=4, patience=3, first_open_seconds=2.0)
 
     async with running_courier(database_url, schedule=patient, limits=limits) as courier:
         await until(_count(operator, "attempts > 0"), lambda n: n >= 3)
@@ -310,13 +310,13 @@ async def test_every_attempt_is_logged(
         )
         failed = await handle(courier.context(instance), ListDeliveries(success=False))
         retention = Retention(courier.database, history_days=7, dead_letter_days=30)
-        await retention.forget()
+        await retention.delete_expired()
         kept = await told(operator)
         await operator.execute(
             "update webhook_deliveries set posted_at = now() - interval '8 days'"
         )
         await operator.execute("update webhook_events set created_at = now() - interval '8 days'")
-        await retention.forget()
+        await retention.delete_expired()
 
     taken, not_taken = page.deliveries
     assert (taken.attempt, taken.success, taken.status, taken.error) == (2, True, 200, None)

@@ -10,7 +10,7 @@ from moto.server import ThreadedMotoServer
 from obstore.store import ObjectStore
 from psycopg import AsyncConnection
 
-from gateway.contract.messages.media import SendImage
+from gateway.contract.zapi.messages.media import SendImage
 from gateway.database.pool import Database
 from gateway.errors import Unavailable
 from gateway.media.objects import Bucket, open_bucket, open_folder

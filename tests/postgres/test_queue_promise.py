@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from psycopg import AsyncConnection
 
 from gateway.clock import Clock
-from gateway.contract.queue import RemoveFromQueue
-from gateway.contract.queue_control import MoveToFront, RetryQueued
+from gateway.contract.extensions.queue_control import MoveToFront, RetryQueued
 from gateway.contract.send import Priority
+from gateway.contract.zapi.instance_queue import RemoveFromQueue
 from gateway.errors import Conflict
 from gateway.instances.store import Instance
 from gateway.send_queue.claim import ClaimCursor, Claimed

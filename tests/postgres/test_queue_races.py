@@ -15,8 +15,8 @@ from psycopg import AsyncConnection, DataError
 
 from gateway.clock import Clock
 from gateway.contract.operation import Operation
-from gateway.contract.queue import RemoveFromQueue
-from gateway.contract.send import Priority, Send
+from gateway.contract.send import OutgoingMessage, Priority
+from gateway.contract.zapi.instance_queue import RemoveFromQueue
 from gateway.database.notifications import Notifications
 from gateway.database.queries import query
 from gateway.errors import Conflict, DatabaseUnavailable, IdempotencyKeyReused, QueueFull
@@ -581,7 +581,7 @@ class Phone:
 
     sent: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
 
-    async def send(self, message: Send, attempt: Attempt) -> Receipt:
+    async def send(self, message: OutgoingMessage, attempt: Attempt) -> Receipt:
         self.sent.put_nowait(str(message.readable_text()))
         return Receipt(attempt.message_id)
 

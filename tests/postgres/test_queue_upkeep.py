@@ -131,7 +131,7 @@ async def test_old_dead_letters_and_keys_go_and_younger_ones_stay(
             [old.id],
         )
 
-        await supervisor(node).forget()
+        await supervisor(node).delete_expired()
 
     assert await rows(operator, "select instance_id from message_queue") == [young.id]
     assert await rows(operator, "select instance_id from idempotency_keys") == [young.id]

@@ -1,10 +1,13 @@
 """Every statement is understood by a real Postgres, used somewhere, and the schema is as dumped."""
 
 import asyncio
+import inspect
 import os
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,6 +18,7 @@ from gateway.database.migrations import Migration, migrate, migrations
 from gateway.database.queries import queries_in
 from gateway.errors import SchemaTooNew
 from tests.fixtures.postgres import PostgresServer, new_database
+from tests.fixtures.query_calls import query_calls
 from tests.schema import SCHEMA_FILE, dump_schema
 
 SQL = Path(__file__).parents[2] / "sql"
@@ -52,6 +56,37 @@ def test_query_is_cast_throughout(room: str, name: str) -> None:
     text = queries_in(room)[name].as_string()
 
     assert not re.findall(r"%\(\w+\)s(?!::)", text)
+
+
+def test_rows_have_the_fields_that_their_queries_return(migrated: psycopg.Connection) -> None:
+    calls = [call for call in query_calls() if call.row]
+    wrong = []
+    for call in calls:
+        row = getattr(import_module(call.module), call.row or "", None)
+        returned = set(_columns_of(migrated, call.file, call.query))
+        if row is not None and not _fits(row, returned):
+            wrong.append(f"{call.where} returns {sorted(returned)}, {call.row} does not fit")
+
+    assert len(calls) > 100, "the calls were not found"
+    assert not wrong, "\n".join(wrong)
+
+
+def _fits(row: Any, returned: set[str]) -> bool:
+    if fields := getattr(row, "model_fields", None):
+        return returned <= set(fields)
+    parameters = inspect.signature(row).parameters.values()
+    required = {p.name for p in parameters if p.default is inspect.Parameter.empty}
+    return required <= returned <= {p.name for p in parameters}
+
+
+def _columns_of(connection: psycopg.Connection, file: str, name: str) -> list[str]:
+    numbers: dict[str, int] = {}
+    text = queries_in(file)[name].as_string()
+    text = re.sub(r"%\((\w+)\)s", lambda m: f"${numbers.setdefault(m[1], len(numbers) + 1)}", text)
+    connection.pgconn.prepare(b"", text.encode())
+    described = connection.pgconn.describe_prepared(b"")
+    names = [described.fname(place) for place in range(described.nfields)]
+    return [name.decode() for name in names if name]
 
 
 @pytest.mark.parametrize("room", ROOMS)

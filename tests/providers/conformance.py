@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar
 
-from gateway.contract.messages.text import SendText
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
+from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import ProviderError, Refused, TryAgainLater, Unconfirmed
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
@@ -171,7 +171,7 @@ class Opened:
 
     async def send(
         self,
-        message: Send,
+        message: OutgoingMessage,
         message_id: str,
         *,
         epoch: int | None = None,

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.contract.messages.text import SendText
 from gateway.contract.operation import Value
 from gateway.contract.wire import Wire
+from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import (
     NotConnected,
     NotSupported,

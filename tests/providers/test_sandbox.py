@@ -13,7 +13,10 @@ import pytest
 from psycopg.sql import SQL
 
 from gateway.clock import Clock
-from gateway.contract.instances import (
+from gateway.contract.internal.presence import MarkRead, ShowTyping
+from gateway.contract.known import KnownMessage
+from gateway.contract.operation import Operation, Value
+from gateway.contract.zapi.instances import (
     AlreadyConnected,
     Disconnect,
     PhoneCode,
@@ -23,12 +26,9 @@ from gateway.contract.instances import (
     ReadQrCode,
     RestoreSession,
 )
-from gateway.contract.known import KnownMessage
-from gateway.contract.messages.message_actions import Revoke
-from gateway.contract.messages.polls_and_events import PollOption, SendPoll
-from gateway.contract.messages.text import SendText
-from gateway.contract.operation import Operation, Value
-from gateway.contract.presence import MarkRead, ShowTyping
+from gateway.contract.zapi.messages.message_actions import Revoke
+from gateway.contract.zapi.messages.polls_and_events import PollOption, SendPoll
+from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import (
     InvalidSettings,
     NotConnected,

@@ -6,22 +6,26 @@ from typing import Any
 
 import pytest
 
-from gateway.contract.communities import (
+from gateway.contract.operation import Value
+from gateway.contract.zapi.communities import (
     CreateCommunity,
     DeleteCommunity,
     LinkGroups,
     ReadCommunity,
     UnlinkGroups,
 )
-from gateway.contract.groups.group import CreateGroup, GroupMetadata, ReadGroup
-from gateway.contract.groups.members import AddParticipants, DemoteParticipants, RemoveParticipants
-from gateway.contract.newsletters import (
+from gateway.contract.zapi.groups.group import CreateGroup, GroupMetadata, ReadGroup
+from gateway.contract.zapi.groups.members import (
+    AddParticipants,
+    DemoteParticipants,
+    RemoveParticipants,
+)
+from gateway.contract.zapi.newsletters import (
     AcceptAdminInvite,
     CreateNewsletter,
     ReadNewsletter,
     TransferNewsletter,
 )
-from gateway.contract.operation import Value
 from gateway.errors import CallerError, InvalidRequest, NotFound
 from gateway.providers.sandbox.groups import MAX_MEMBERS
 from gateway.providers.sandbox.newsletters import invite_admin

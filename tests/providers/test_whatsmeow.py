@@ -16,17 +16,24 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from gateway.contract.chats import TouchChat, UnreadMessage
-from gateway.contract.contacts import LookAtProfile, LookUpNumber, ModifyBlocked
-from gateway.contract.groups.group import (
+from gateway.contract.extensions.privacy import ReadPrivacy
+from gateway.contract.extensions.proxies import Proxy
+from gateway.contract.internal.presence import RejectCall, ShowTyping
+from gateway.contract.internal.received_media import ReadReceivedFile
+from gateway.contract.known import KnownMessage
+from gateway.contract.media import MediaFile
+from gateway.contract.send import OutgoingMessage
+from gateway.contract.zapi.chats import TouchChat, UnreadMessage
+from gateway.contract.zapi.contacts import LookAtProfile, LookUpNumber, ModifyBlocked
+from gateway.contract.zapi.groups.group import (
     CreateGroup,
     ListJoinedGroups,
     ReadGroupLight,
     RenameGroup,
     SetGroupPhoto,
 )
-from gateway.contract.groups.members import LeaveGroup
-from gateway.contract.instances import (
+from gateway.contract.zapi.groups.members import LeaveGroup
+from gateway.contract.zapi.instances import (
     AlreadyConnected,
     Disconnect,
     PhoneCode,
@@ -36,22 +43,20 @@ from gateway.contract.instances import (
     RestoreSession,
     SetProfilePicture,
 )
-from gateway.contract.known import KnownMessage
-from gateway.contract.media import MediaFile
-from gateway.contract.messages.commerce import (
+from gateway.contract.zapi.messages.commerce import (
     SendCatalog,
     SendOrder,
     SendProduct,
     UpdateOrderPayment,
 )
-from gateway.contract.messages.interactive import (
+from gateway.contract.zapi.messages.interactive import (
     SendButtonActions,
     SendButtonList,
     SendButtonOtp,
     SendButtonPix,
     SendOptionList,
 )
-from gateway.contract.messages.media import (
+from gateway.contract.zapi.messages.media import (
     SendAudio,
     SendDocument,
     SendGif,
@@ -60,22 +65,18 @@ from gateway.contract.messages.media import (
     SendSticker,
     SendVideo,
 )
-from gateway.contract.messages.message_actions import ForwardMessage, Revoke
-from gateway.contract.messages.places_and_people import SendContact, SendLocation
-from gateway.contract.messages.polls_and_events import (
+from gateway.contract.zapi.messages.message_actions import ForwardMessage, Revoke
+from gateway.contract.zapi.messages.places_and_people import SendContact, SendLocation
+from gateway.contract.zapi.messages.polls_and_events import (
     SendEditEvent,
     SendEvent,
     SendEventResponse,
     SendPoll,
     SendPollVote,
 )
-from gateway.contract.messages.reactions import SendReaction
-from gateway.contract.messages.text import SendLink, SendText
-from gateway.contract.presence import RejectCall, ShowTyping
-from gateway.contract.privacy import ReadPrivacy, SetLastSeen
-from gateway.contract.proxies import Proxy
-from gateway.contract.received_media import ReadReceivedFile
-from gateway.contract.send import Send
+from gateway.contract.zapi.messages.reactions import SendReaction
+from gateway.contract.zapi.messages.text import SendLink, SendText
+from gateway.contract.zapi.privacy import SetLastSeen
 from gateway.errors import NotConnected, NotSupported, Unconfirmed
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
@@ -362,7 +363,7 @@ ORDER = {
     "discount": 0.01,
     "products": [{"name": "Shoes", "value": 10, "quantity": 2}],
 }
-ORDINARY: list[tuple[str, type[Send], dict[str, Any], dict[str, Any]]] = [
+ORDINARY: list[tuple[str, type[OutgoingMessage], dict[str, Any], dict[str, Any]]] = [
     ("text", SendText, {"message": "Hi"}, {"message": "Hi"}),
     (
         "text",
@@ -576,7 +577,7 @@ PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c63606060"
     "6000000005000157a3f7d80000000049454e44ae426082"
 )
-FILES: list[tuple[str, type[Send], str, str]] = [
+FILES: list[tuple[str, type[OutgoingMessage], str, str]] = [
     ("image", SendImage, "image", "image/png"),
     ("video", SendVideo, "video", "video/mp4"),
     ("video", SendGif, "gif", "video/mp4"),

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.clock import Clock
-from gateway.contract.instances import QrCode, ReadQrCode
+from gateway.contract.extensions.proxies import Proxy
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
-from gateway.contract.messages.text import SendText
-from gateway.contract.proxies import Proxy
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
+from gateway.contract.zapi.instances import QrCode, ReadQrCode
+from gateway.contract.zapi.messages.text import SendText
 from gateway.database.library_url import library_url_of
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
@@ -111,7 +111,7 @@ class Line:
 
     async def send(
         self,
-        message: Send,
+        message: OutgoingMessage,
         message_id: str = "OURS",
         *known: KnownMessage,
         seconds: float = PATIENCE_SECONDS,

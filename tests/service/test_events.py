@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from gateway.api.events import EventsEndpoint
 from gateway.runtime.http_server import HttpServer
-from gateway.webhooks.stream import StreamedEvent
+from gateway.webhooks.event_log import LoggedEvent
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway, until
 
@@ -192,21 +192,21 @@ async def test_a_reader_that_takes_nothing_for_long_loses_its_place_and_its_sock
     monkeypatch.setattr("gateway.runtime.http_server._SILENCE_MS", 200)
     left, stopping = asyncio.Event(), asyncio.Event()
 
-    async def endless(*_asked: object) -> AsyncIterator[list[StreamedEvent]]:
-        page = [StreamedEvent(0, 1, 1, "i", "chat", uuid.uuid4(), "T", "x" * LARGE_BYTES)] * 100
+    async def endless(*_asked: object) -> AsyncIterator[list[LoggedEvent]]:
+        page = [LoggedEvent(0, 1, 1, "i", "chat", uuid.uuid4(), "T", "x" * LARGE_BYTES)] * 100
         try:
             while True:
                 yield page
         finally:
             left.set()
 
-    async def follow(*_asked: object) -> AsyncIterator[list[StreamedEvent]]:
+    async def subscribe(*_asked: object) -> AsyncIterator[list[LoggedEvent]]:
         return endless()
 
     async def account(*_asked: object) -> Any:
         return SimpleNamespace(id="acme")
 
-    services: Any = SimpleNamespace(stream=SimpleNamespace(follow=follow), accounts=None)
+    services: Any = SimpleNamespace(stream=SimpleNamespace(subscribe=subscribe), accounts=None)
     authenticator: Any = SimpleNamespace(account=account)
     endpoint = EventsEndpoint(authenticator, lambda: services)
     app = Starlette(routes=[Route("/events", endpoint, methods=["GET"])])

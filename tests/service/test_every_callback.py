@@ -57,7 +57,8 @@ async def test_every_callback_reaches_its_receiver_in_order(
             count = await everything_happens(client)
             await catcher.wait_for(lambda c: len(c.taken) >= count)
             assert len(catcher.taken) == count
-            await the_api_is_echoed(client, catcher)
+            sent_id = await the_api_is_echoed(client, catcher)
+            await further_messages_are_echoed(client, catcher, sent_id)
             await statuses_are_answered(client)
 
     bodies = [posted.body for posted in catcher.taken]
@@ -79,11 +80,12 @@ async def test_every_callback_reaches_its_receiver_in_order(
     assert None not in [value for body in bodies for value in body.values()]
 
 
+ORDER = {"currency": "BRL", "products": [{"name": "Shoes", "value": 10, "quantity": 2}]}
 VARIANTS = {name for kind in received_kinds(MessageCallback) for name in kind.variants}
 ELSEWHERE = {"broadcast-list", "event", "event-response"}
 
 
-async def the_api_is_echoed(client: Client, catcher: WebhookCatcher) -> None:
+async def the_api_is_echoed(client: Client, catcher: WebhookCatcher) -> str:
     sent = await client.send_text("from the API")
     await catcher.wait_for(
         lambda c: any(b["messageId"] == sent["messageId"] for b in c.of_type("DeliveryCallback"))
@@ -93,6 +95,33 @@ async def the_api_is_echoed(client: Client, catcher: WebhookCatcher) -> None:
     assert (echo["messageId"], echo["status"]) == (sent["messageId"], "SENT")
     assert (echo["fromMe"], echo["text"]) == (True, {"message": "from the API"})
     assert echo["connectedPhone"] == echo["senderName"]
+    message_id: str = sent["messageId"]
+    return message_id
+
+
+async def further_messages_are_echoed(
+    client: Client, catcher: WebhookCatcher, text_id: str
+) -> None:
+    sends = {
+        "text": ("/forward-message", {"messageId": text_id, "messagePhone": "5511999999999"}),
+        "reviewAndPay": ("/send-order", {"order": ORDER}),
+    }
+    for content, (path, fields) in sends.items():
+        answer = await client.call("POST", path, json={"phone": "5511988888888", **fields})
+        assert answer.is_success, answer.text
+        echo = await echo_of(catcher, answer.json()["messageId"])
+        assert (echo["phone"], echo["fromMe"], content in echo) == ("5511988888888", True, True)
+        assert echo["forwarded"] is (path == "/forward-message")
+
+
+async def echo_of(catcher: WebhookCatcher, message_id: str) -> dict[str, Any]:
+    def echoes(c: WebhookCatcher) -> list[dict[str, Any]]:
+        bodies = c.of_type("ReceivedCallback")
+        return [b for b in bodies if b["fromApi"] and b["messageId"] == message_id]
+
+    await catcher.wait_for(lambda c: bool(echoes(c)))
+    (echo,) = echoes(catcher)
+    return echo
 
 
 async def statuses_are_answered(client: Client) -> None:

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from typer import echo
 
 from gateway.contract.catalogue import catalogue
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.providers.sandbox.telling import told
 from gateway.sessions.provider import MessageReceived
 from tests.fixtures.media import moving_picture, picture, sound, video
@@ -47,7 +47,7 @@ def house(new_house: NewHouse) -> Iterator[RunningGateway]:
         yield gateway
 
 
-def examples() -> Iterator[tuple[type[Send], str, Mapping[str, Any]]]:
+def examples() -> Iterator[tuple[type[OutgoingMessage], str, Mapping[str, Any]]]:
     for _, send in sorted(catalogue().sends.items()):
         if send.example_minimal is not None:
             yield send, "minimal", send.example_minimal

@@ -147,7 +147,7 @@ class ProductReceived(MessageCallback):
     }
 
 
-class OrderedProduct(Wire):
+class ReceivedOrderProduct(Wire):
     """A line of a cart; the price in thousandths."""
 
     quantity: int
@@ -171,7 +171,7 @@ class OrderContent(Wire):
     currency: str | None = None
     total: float | None = None
     sub_total: float | None = None
-    products: tuple[OrderedProduct, ...] = ()
+    products: tuple[ReceivedOrderProduct, ...] = ()
 
 
 class OrderReceived(MessageCallback):

@@ -277,7 +277,7 @@ class ListResponseReceived(MessageCallback):
     }
 
 
-class CarouselCard(Wire):
+class ReceivedCarouselCard(Wire):
     """A card is a small template."""
 
     header: TemplateHeader
@@ -291,7 +291,7 @@ class CarouselContent(Wire):
     """Cards below a text."""
 
     text: str
-    cards: tuple[CarouselCard, ...]
+    cards: tuple[ReceivedCarouselCard, ...]
 
 
 class CarouselReceived(MessageCallback):

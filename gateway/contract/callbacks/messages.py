@@ -180,7 +180,7 @@ class LocationReceived(MessageCallback):
     }
 
 
-class PollOption(Wire):
+class ReceivedPollOption(Wire):
     """One answer."""
 
     name: str
@@ -191,7 +191,7 @@ class PollContent(Wire):
 
     question: str
     poll_max_options: int
-    options: tuple[PollOption, ...]
+    options: tuple[ReceivedPollOption, ...]
 
 
 class PollReceived(MessageCallback):
@@ -214,7 +214,7 @@ class PollVoteContent(Wire):
     """All that the voter chooses now; none takes the vote back."""
 
     poll_message_id: str
-    options: tuple[PollOption, ...]
+    options: tuple[ReceivedPollOption, ...]
 
 
 class PollVoteReceived(MessageCallback):

@@ -4,18 +4,17 @@ from collections.abc import Callable
 
 from pydantic import Field
 
-from gateway.contract.business.profile import BusinessProfile
 from gateway.contract.callbacks import NotificationCode
+from gateway.contract.extensions.privacy import Privacy, ReadPrivacy
 from gateway.contract.handlers import Handlers
-from gateway.contract.instances import SetProfileAbout, SetProfileName, SetProfilePicture
 from gateway.contract.operation import Success, Value
-from gateway.contract.privacy import (
+from gateway.contract.zapi.business.profile import BusinessProfile
+from gateway.contract.zapi.instances import SetProfileAbout, SetProfileName, SetProfilePicture
+from gateway.contract.zapi.privacy import (
     AudienceOperation,
     BlacklistChange,
     Disallowed,
     ListDisallowed,
-    Privacy,
-    ReadPrivacy,
     SetDescriptionPrivacy,
     SetGroupAdd,
     SetLastSeen,

@@ -7,22 +7,22 @@ from datetime import datetime, timedelta
 from functools import singledispatch
 from typing import Any, TypeVar
 
-from gateway.contract.messages.interactive import (
-    ReplyButton,
+from gateway.contract.send import OutgoingMessage
+from gateway.contract.wire import is_group
+from gateway.contract.zapi.messages.buttons import ReplyButton
+from gateway.contract.zapi.messages.interactive import (
     SendButtonActions,
     SendButtonList,
     SendOptionList,
 )
-from gateway.contract.messages.media import (
+from gateway.contract.zapi.messages.media import (
     MediaMessage,
     SendGif,
     SendImage,
     SendSticker,
     SendVideo,
 )
-from gateway.contract.messages.polls_and_events import SendEvent, SendPoll
-from gateway.contract.send import Send
-from gateway.contract.wire import is_group
+from gateway.contract.zapi.messages.polls_and_events import SendEvent, SendPoll
 from gateway.providers.sandbox.pairing import phone_number
 from gateway.providers.sandbox.session import Outgoing
 from gateway.providers.sandbox.telling import told
@@ -61,7 +61,7 @@ class _Reader:
 
 
 def plan_answer(
-    outgoing: Outgoing, message: Send, receipts: Sequence[PlannedReceipt]
+    outgoing: Outgoing, message: OutgoingMessage, receipts: Sequence[PlannedReceipt]
 ) -> PlannedAnswer | None:
     """The answer of somebody who reads the message, if it is one that people answer."""
     context, message_id = outgoing.session.context, outgoing.attempt.message_id
@@ -105,7 +105,7 @@ def _id_of_answer(message_id: str) -> str:
 
 
 @singledispatch
-def _answer(_message: Send, _reader: _Reader) -> Content | None:
+def _answer(_message: OutgoingMessage, _reader: _Reader) -> Content | None:
     return None
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from gateway.contract.business.catalog import (
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Success
+from gateway.contract.zapi.business.catalog import (
     AddToCollection,
     Catalog,
     CollectionChanged,
@@ -27,7 +29,7 @@ from gateway.contract.business.catalog import (
     SetCart,
     ShownProduct,
 )
-from gateway.contract.business.profile import (
+from gateway.contract.zapi.business.profile import (
     BusinessProfile,
     Category,
     Hours,
@@ -41,8 +43,6 @@ from gateway.contract.business.profile import (
     SetCompanySites,
     SetHours,
 )
-from gateway.contract.handlers import Handlers
-from gateway.contract.operation import Success
 from gateway.errors import InvalidRequest, NotFound
 from gateway.providers.sandbox.account import Account, account_of, change_account
 from gateway.providers.sandbox.entities import Entity, Kept, no_such

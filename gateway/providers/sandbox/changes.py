@@ -5,19 +5,19 @@ from functools import singledispatch
 from typing import Any
 
 from gateway.contract.known import KnownMessage
-from gateway.contract.messages.commerce import OrderUpdate
-from gateway.contract.messages.media import SendDocument
-from gateway.contract.messages.message_actions import PinMessage
-from gateway.contract.messages.polls_and_events import (
+from gateway.contract.send import OutgoingMessage
+from gateway.contract.wire import STATUS_BROADCAST
+from gateway.contract.zapi.messages.commerce import OrderUpdate
+from gateway.contract.zapi.messages.media import SendDocument
+from gateway.contract.zapi.messages.message_actions import PinMessage
+from gateway.contract.zapi.messages.polls_and_events import (
     SendEditEvent,
     SendEventResponse,
     SendPollVote,
 )
-from gateway.contract.messages.reactions import Reaction
-from gateway.contract.messages.text import SendText
-from gateway.contract.send import Send
-from gateway.contract.status import StatusReply
-from gateway.contract.wire import STATUS_BROADCAST
+from gateway.contract.zapi.messages.reactions import Reaction
+from gateway.contract.zapi.messages.text import SendText
+from gateway.contract.zapi.status import StatusReply
 from gateway.errors import Refused
 from gateway.providers.sandbox.world import Change
 
@@ -27,7 +27,7 @@ _ME = "me"
 
 
 @singledispatch
-def change_of(_message: Send, _referred: Referred) -> Change | None:
+def change_of(_message: OutgoingMessage, _referred: Referred) -> Change | None:
     """The change, if the message makes one.
 
     Raises:
@@ -123,7 +123,7 @@ def _(message: StatusReply, referred: Referred) -> None:
         raise Refused(f"message {target.message_id} is no status")
 
 
-def chat_of(message: Send, referred: Referred) -> str:
+def chat_of(message: OutgoingMessage, referred: Referred) -> str:
     """Where a message is seen: a private answer in the chat with whom it answers."""
     if isinstance(message, SendText) and message.private_answer and message.message_id:
         return referred[message.message_id].sender or message.phone

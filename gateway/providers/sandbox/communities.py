@@ -1,6 +1,8 @@
 """Communities: groups that name one; its members are those of its announcement group."""
 
-from gateway.contract.communities import (
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Success, Value
+from gateway.contract.zapi.communities import (
     MAX_GROUPS,
     CommunityCreated,
     CommunityMetadata,
@@ -17,8 +19,6 @@ from gateway.contract.communities import (
     SubGroup,
     UnlinkGroups,
 )
-from gateway.contract.handlers import Handlers
-from gateway.contract.operation import Success, Value
 from gateway.errors import CallerError, Forbidden
 from gateway.providers.sandbox.groups import Group, announcements_of, group_id_of, new_group
 from gateway.providers.sandbox.numbers import picture_of

@@ -1,7 +1,9 @@
 """People as the simulated phone knows them: address book, profiles, blocking, numbers."""
 
-from gateway.contract.chats import SetChatExpiration, TouchChat
-from gateway.contract.contacts import (
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Success, Value
+from gateway.contract.zapi.chats import SetChatExpiration, TouchChat
+from gateway.contract.zapi.contacts import (
     AddContacts,
     ContactsSaved,
     LookAtProfile,
@@ -11,8 +13,6 @@ from gateway.contract.contacts import (
     RemoveContacts,
     ReportContact,
 )
-from gateway.contract.handlers import Handlers
-from gateway.contract.operation import Success, Value
 from gateway.providers.sandbox.account import Account, account_of, change_account
 from gateway.providers.sandbox.groups import Group
 from gateway.providers.sandbox.numbers import lid_of, registered

@@ -1,7 +1,9 @@
 """The ways into a group: its link, and whoever follows it."""
 
-from gateway.contract.groups.group import GroupCreated
-from gateway.contract.groups.invitations import (
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Success
+from gateway.contract.zapi.groups.group import GroupCreated
+from gateway.contract.zapi.groups.invitations import (
     AcceptInvitation,
     InvitedGroup,
     NewInvitation,
@@ -9,8 +11,6 @@ from gateway.contract.groups.invitations import (
     ReadInvitationLink,
     RenewInvitation,
 )
-from gateway.contract.handlers import Handlers
-from gateway.contract.operation import Success
 from gateway.errors import NotFound
 from gateway.providers.sandbox.groups import Group, group_id_of, joined_group
 from gateway.providers.sandbox.session import SandboxSession

@@ -1,7 +1,9 @@
 """The people of a group, or of the community it announces for: who joins, leaves and leads."""
 
 from gateway.contract.callbacks import NotificationCode
-from gateway.contract.groups.members import (
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Value
+from gateway.contract.zapi.groups.members import (
     AddParticipants,
     ApproveParticipants,
     DemoteParticipants,
@@ -11,8 +13,6 @@ from gateway.contract.groups.members import (
     RejectParticipants,
     RemoveParticipants,
 )
-from gateway.contract.handlers import Handlers
-from gateway.contract.operation import Value
 from gateway.providers.sandbox.groups import Group, Role, group_id_of
 from gateway.providers.sandbox.session import SandboxSession
 from gateway.providers.sandbox.shared_chats import Actor, Changes

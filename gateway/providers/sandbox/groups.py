@@ -5,7 +5,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from gateway.contract.groups.group import (
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Value
+from gateway.contract.zapi.groups.group import (
     CreateGroup,
     DescribeGroup,
     GroupCreated,
@@ -19,8 +21,6 @@ from gateway.contract.groups.group import (
     SetGroupPhoto,
     SetGroupRules,
 )
-from gateway.contract.handlers import Handlers
-from gateway.contract.operation import Value
 from gateway.errors import Forbidden, InvalidRequest, NotFound
 from gateway.providers.sandbox.numbers import picture_of, registered
 from gateway.providers.sandbox.session import SandboxSession

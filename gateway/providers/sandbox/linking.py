@@ -1,7 +1,8 @@
 """Linking the phone, unlinking it, and looking at it, from our side."""
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.instances import (
+from gateway.contract.operation import Value
+from gateway.contract.zapi.instances import (
     AlreadyConnected,
     Device,
     DeviceModel,
@@ -13,7 +14,6 @@ from gateway.contract.instances import (
     ReadQrCode,
     RestoreSession,
 )
-from gateway.contract.operation import Value
 from gateway.errors import NotConnected
 from gateway.providers.sandbox.account import account_of
 from gateway.providers.sandbox.session import SandboxSession

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.messages.message_actions import Revoke
+from gateway.contract.internal.presence import MarkRead
 from gateway.contract.operation import Value
-from gateway.contract.presence import MarkRead
+from gateway.contract.zapi.messages.message_actions import Revoke
 from gateway.errors import NotConnected
 from gateway.providers.sandbox.account import account_of
 from gateway.providers.sandbox.session import SandboxSession

@@ -7,14 +7,13 @@ from typing import Any
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.media import MediaFile
-from gateway.contract.messages.media import SendAudio, SendPtv
-from gateway.contract.messages.newsletter_invites import SendNewsletterAdminInvite
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
+from gateway.contract.zapi.messages.media import SendAudio, SendPtv
+from gateway.contract.zapi.messages.newsletter_invites import SendNewsletterAdminInvite
 from gateway.errors import NotConnected, Refused
 from gateway.providers.sandbox.answers import plan_answer
 from gateway.providers.sandbox.changes import change_of, chat_of
 from gateway.providers.sandbox.faults import suffer
-from gateway.providers.sandbox.limits import complaints
 from gateway.providers.sandbox.newsletters import invite_admin
 from gateway.providers.sandbox.remote_messages import arrival
 from gateway.providers.sandbox.session import Outgoing
@@ -32,14 +31,14 @@ _SHARE_READ = 0.8
 _PLAYED_AFTER_SECONDS = (0.5, 10.0)  # counted from the reading
 
 
-@sends.handles(Send)
-async def send(outgoing: Outgoing, message: Send) -> Receipt:
+@sends.handles(OutgoingMessage)
+async def send(outgoing: Outgoing, message: OutgoingMessage) -> Receipt:
     context, attempt = outgoing.session.context, outgoing.attempt
     for message_id in message.referred_ids():
         if message_id not in attempt.referred:
             raise Refused(f"message {message_id} is not known on this instance")
-    for complaint in complaints(message):
-        raise Refused(complaint)
+    for violation in message.limit_violations():  # accepted before the limit was checked
+        raise Refused(violation)
     change = change_of(message, attempt.referred)
     receipt = Receipt(attempt.message_id)
     if not context.settings.journal:
@@ -58,7 +57,7 @@ async def send(outgoing: Outgoing, message: Send) -> Receipt:
 
 
 async def _hand_over(
-    outgoing: Outgoing, message: Send, change: Change | None, *, with_faults: bool
+    outgoing: Outgoing, message: OutgoingMessage, change: Change | None, *, with_faults: bool
 ) -> Verdict:
     session, attempt = outgoing.session, outgoing.attempt
     context = session.context

@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.newsletters import (
+from gateway.contract.operation import Value
+from gateway.contract.zapi.newsletters import (
     AcceptAdminInvite,
     CreateNewsletter,
     DeleteNewsletter,
@@ -30,7 +31,6 @@ from gateway.contract.newsletters import (
     UnmuteNewsletter,
     ViewMetadata,
 )
-from gateway.contract.operation import Value
 from gateway.errors import Forbidden
 from gateway.providers.sandbox.numbers import picture_of
 from gateway.providers.sandbox.session import SandboxSession

@@ -1,8 +1,8 @@
 """What a chat shows of us."""
 
 from gateway.contract.handlers import Handlers
+from gateway.contract.internal.presence import RejectCall, ShowTyping
 from gateway.contract.operation import Value
-from gateway.contract.presence import RejectCall, ShowTyping
 from gateway.errors import NotConnected
 from gateway.providers.sandbox.session import SandboxSession
 from gateway.providers.sandbox.telling import WHEN_TOLD, told

@@ -3,9 +3,16 @@
 Every code is accepted but 000000. A number that ends in 0000 is banned.
 """
 
-from gateway.contract.calls import CallToken, MakeCallToken, ReadSip, RenewSipToken, SipCredentials
 from gateway.contract.handlers import Handlers
-from gateway.contract.mobile import (
+from gateway.contract.operation import Success
+from gateway.contract.zapi.calls import (
+    CallToken,
+    MakeCallToken,
+    ReadSip,
+    RenewSipToken,
+    SipCredentials,
+)
+from gateway.contract.zapi.mobile import (
     AnswerCaptcha,
     Availability,
     CheckRegistration,
@@ -29,7 +36,6 @@ from gateway.contract.mobile import (
     Unbanning,
     VerifyEmail,
 )
-from gateway.contract.operation import Success
 from gateway.providers.sandbox.account import Account, account_of, change_account
 from gateway.providers.sandbox.session import SandboxSession
 from gateway.sessions.connection import ConnectionState

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.providers.sandbox.telling import WHEN_TOLD, Body, told
 from gateway.sessions.provider import MessageReceived
 
-_ENVELOPE = frozenset(Send.model_json_schema()["properties"])
+_ENVELOPE = frozenset(OutgoingMessage.model_json_schema()["properties"])
 
 
-def arrival(message: Send, payload: Mapping[str, Any], message_id: str) -> Body:
+def arrival(message: OutgoingMessage, payload: Mapping[str, Any], message_id: str) -> Body:
     """The event that tells of it; who wrote it, and in which chat, is added where it is known."""
     kind, content = content_of(message, payload)
     return told(
@@ -27,7 +27,9 @@ def arrival(message: Send, payload: Mapping[str, Any], message_id: str) -> Body:
     )
 
 
-def content_of(message: Send, payload: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+def content_of(
+    message: OutgoingMessage, payload: Mapping[str, Any]
+) -> tuple[str, Mapping[str, Any]]:
     """The key of a ReceivedCallback that names the kind, and what is below it.
 
     A file named like its kind becomes an address: `image` is read as `imageUrl`.

@@ -9,7 +9,7 @@ from typing import TypeVar
 from gateway.clock import Clock
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Operation
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.errors import NotConnected, Unconfirmed
 from gateway.providers.sandbox import pairing
 from gateway.providers.sandbox.entities import Entities
@@ -65,7 +65,7 @@ class SandboxSession:
         self._closed = False
         self._told.put_nowait(self._opening(opening_id))
 
-    async def send(self, message: Send, attempt: Attempt) -> Receipt:
+    async def send(self, message: OutgoingMessage, attempt: Attempt) -> Receipt:
         self.require_right_to_act()
         try:
             async with asyncio.timeout(attempt.time_limit_seconds):

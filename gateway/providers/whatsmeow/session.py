@@ -12,7 +12,7 @@ import orjson
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Operation
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.errors import (
     CallerError,
     InvalidRequest,
@@ -90,7 +90,7 @@ class WhatsmeowSession:
     def device_name(self) -> str:
         return self._context.settings.device_name
 
-    async def send(self, message: Send, attempt: Attempt) -> Receipt:
+    async def send(self, message: OutgoingMessage, attempt: Attempt) -> Receipt:
         self._require_right_to_act()
         if attempt.epoch < self.spec.epoch:
             raise NotConnected("The message was taken under an older lease.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gateway.clock import Clock
-from gateway.contract.received_media import ReadReceivedFile
+from gateway.contract.internal.received_media import ReadReceivedFile
 from gateway.errors import CallerError, NotConnected, Refused, Unavailable
 from gateway.media.receiving import Received, Receiver
 from gateway.media.spooling import BadFile

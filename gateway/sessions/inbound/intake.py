@@ -146,7 +146,7 @@ class Intake:
                 await self._inbox.keep(connection, event_id, body)
                 settles = False
         if settles:
-            self._inbound.outbox.told()
+            self._inbound.outbox.notifier.callbacks_written()
         else:
             self.lines.go_on(chat)
 
@@ -166,7 +166,7 @@ class Intake:
                 too_early = True
                 raise Rollback  # ends the block, quietly
         if not too_early:
-            self._inbound.outbox.told()
+            self._inbound.outbox.notifier.callbacks_written()
         return not too_early
 
     def _about(

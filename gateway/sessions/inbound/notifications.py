@@ -42,7 +42,7 @@ async def tell_notification(context: EventContext, event: Notified) -> None:
     if event.provider_message_id:
         await _keep(context, who, event, event.provider_message_id, content, body=body)
     else:
-        await context.outbox.tell_within(
+        await context.outbox.enqueue_within(
             context.connection, context.instance.id, who.chat, "ReceivedCallback", body
         )
 

@@ -102,7 +102,9 @@ async def acknowledge(context: EventContext, event: MessageAcknowledged) -> bool
         participant_phone=by.chat if by else None,
         participant_lid=by.lid if by else None,
     )
-    await context.outbox.tell_within(connection, instance_id, chat, callback.type, callback.body())
+    await context.outbox.enqueue_within(
+        connection, instance_id, chat, callback.type, callback.body()
+    )
     return settled
 
 
@@ -120,6 +122,6 @@ async def tell_presence(context: EventContext, event: PresenceChanged) -> None:
         last_seen=milliseconds(event.last_seen) if event.last_seen else None,
         chat_lid=chat_lid,
     )
-    await context.outbox.tell_within(
+    await context.outbox.enqueue_within(
         context.connection, context.instance.id, chat, callback.type, callback.body()
     )

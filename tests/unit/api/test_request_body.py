@@ -9,8 +9,8 @@ from starlette.types import Message
 
 from gateway.api.request_body import read_json
 from gateway.contract.building import build
-from gateway.contract.messages.text import SendText
-from gateway.contract.queue import ClearQueue, ListQueueByPage, RemoveFromQueue
+from gateway.contract.zapi.instance_queue import ClearQueue, ListQueueByPage, RemoveFromQueue
+from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedContentType
 
 JSON = "application/json"

@@ -4,15 +4,15 @@ import pytest
 
 from gateway.api.routes import RouteTable
 from gateway.contract.catalogue import Catalogue, catalogue
-from gateway.contract.messages.text import SendText
-from gateway.contract.operation import Address
-from gateway.contract.queue import (
+from gateway.contract.operation import RouteAddress
+from gateway.contract.zapi.instance_queue import (
     ClearQueue,
     CountQueue,
     ListQueue,
     ListQueueByPage,
     RemoveFromQueue,
 )
+from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import MethodNotAllowed, UnknownRoute
 
 
@@ -22,12 +22,12 @@ def table() -> RouteTable:
     known = Catalogue.__new__(Catalogue)
     known.sends = {"send-text": SendText}
     known.operations = {
-        Address("DELETE", "/queue/{zaap_id}"): RemoveFromQueue,
-        Address("GET", "/queue/{zaap_id}"): ListQueueByPage,
-        Address("PUT", "/{anything}"): ClearQueue,
-        Address("GET", "/queue/count"): CountQueue,
-        Address("GET", "/queue"): ListQueueByPage,
-        Address("POST", "/queue"): ListQueue,
+        RouteAddress("DELETE", "/queue/{zaap_id}"): RemoveFromQueue,
+        RouteAddress("GET", "/queue/{zaap_id}"): ListQueueByPage,
+        RouteAddress("PUT", "/{anything}"): ClearQueue,
+        RouteAddress("GET", "/queue/count"): CountQueue,
+        RouteAddress("GET", "/queue"): ListQueueByPage,
+        RouteAddress("POST", "/queue"): ListQueue,
     }
     return RouteTable(known)
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from gateway.contract.catalogue import Catalogue, catalogue
-from gateway.contract.messages.text import SendText, TextMessage
-from gateway.contract.operation import Address, Operation, Value, declared_operations
-from gateway.contract.queue import CountQueue, ListQueue
-from gateway.contract.send import Send, declared_sends
+from gateway.contract.operation import Operation, RouteAddress, Value, declared_operations
+from gateway.contract.send import OutgoingMessage, declared_sends
+from gateway.contract.zapi.instance_queue import CountQueue, ListQueue
+from gateway.contract.zapi.messages.text import SendText, TextMessage
 
 catalogue()  # made before this module declares anything
 
@@ -29,8 +29,8 @@ def test_every_declared_class_is_found() -> None:
     known = Catalogue()
 
     assert known.sends["send-text"] is SendText
-    assert known.operations[Address("GET", "/queue/count")] is CountQueue
-    assert known.operations[Address("POST", "/queue")] is ListQueue
+    assert known.operations[RouteAddress("GET", "/queue/count")] is CountQueue
+    assert known.operations[RouteAddress("POST", "/queue")] is ListQueue
 
 
 def test_families_and_operations_without_an_address_are_no_routes() -> None:
@@ -87,7 +87,7 @@ def test_a_further_address_that_is_taken_is_refused(nothing_remains: None) -> No
         Operation[Value],
         method="GET",
         path="/elsewhere",
-        also=(Address("POST", "/elsewhere"), Address("GET", "/queue/count")),
+        also=(RouteAddress("POST", "/elsewhere"), RouteAddress("GET", "/queue/count")),
     ):
         """Its second other address is CountQueue's."""
 
@@ -97,13 +97,13 @@ def test_a_further_address_that_is_taken_is_refused(nothing_remains: None) -> No
 
 
 def test_one_path_with_two_methods_is_no_clash(nothing_remains: None) -> None:
-    class Two(Operation[Value], method="GET", path="/two", also=(Address("POST", "/two"),)):
+    class Two(Operation[Value], method="GET", path="/two", also=(RouteAddress("POST", "/two"),)):
         """Answers at both."""
 
     known = Catalogue()
 
-    assert known.operations[Address("GET", "/two")] is Two
-    assert known.operations[Address("POST", "/two")] is Two
+    assert known.operations[RouteAddress("GET", "/two")] is Two
+    assert known.operations[RouteAddress("POST", "/two")] is Two
     known.operations.clear()
     del known, Two
 
@@ -133,7 +133,7 @@ def test_every_operation_declares_a_result() -> None:
 
 
 def test_a_send_without_a_path_is_a_family(nothing_remains: None) -> None:
-    class Family(Send):
+    class Family(OutgoingMessage):
         """No route."""
 
     assert Family not in Catalogue().sends.values()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.contract.handlers import Handlers, Room
+from gateway.contract.handlers import Handlers, OperationHandlers
 from gateway.contract.wire import Wire
 from gateway.errors import NotSupported
 
@@ -97,7 +97,7 @@ def test_two_tables_that_clash_are_refused_by_name(handlers: Handlers[str]) -> N
 
 
 async def test_a_room_makes_the_host_of_each_call(handlers: Handlers[str]) -> None:
-    room = Room(handlers, lambda subject: f"host of {subject}")
+    room = OperationHandlers(handlers, lambda subject: f"host of {subject}")
 
     assert await room.answer("one", Near()) == "near for host of one"
     assert await room.answer("two", Far()) == "family for host of two"

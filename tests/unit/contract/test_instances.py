@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.contract.instances import Device, DeviceModel, ReadMe, ReadQrCode, ReadQrImage
+from gateway.contract.zapi.instances import Device, DeviceModel, ReadMe, ReadQrCode, ReadQrImage
 
 
 @pytest.mark.parametrize("accept", ["image/png", "IMAGE/PNG;q=0.9, application/json;q=0.5"])

@@ -7,19 +7,20 @@ import pytest
 
 from gateway.contract.catalogue import catalogue
 from gateway.contract.known import KnownMessage
-from gateway.contract.messages.commerce import SendOrder
-from gateway.contract.messages.interactive import ActionButton, SendButtonPix
-from gateway.contract.messages.message_actions import PinMessage, Revoke
-from gateway.contract.messages.places_and_people import ContactCard, SendContact, SendContacts
-from gateway.contract.messages.polls_and_events import Event
-from gateway.contract.messages.text import SendLink, SendText
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
+from gateway.contract.zapi.messages.buttons import ActionButton
+from gateway.contract.zapi.messages.commerce import SendOrder
+from gateway.contract.zapi.messages.interactive import SendButtonPix
+from gateway.contract.zapi.messages.message_actions import PinMessage, Revoke
+from gateway.contract.zapi.messages.places_and_people import ContactCard, SendContact, SendContacts
+from gateway.contract.zapi.messages.polls_and_events import GroupEvent
+from gateway.contract.zapi.messages.text import SendLink, SendText
 
 PHONE = "5511999999999"
 
 
 @pytest.mark.parametrize("send", catalogue().sends.values(), ids=lambda send: send.kind())
-def test_every_id_of_an_earlier_message_is_looked_up(send: type[Send]) -> None:
+def test_every_id_of_an_earlier_message_is_looked_up(send: type[OutgoingMessage]) -> None:
     message = send.model_validate(send.example)
     named = {v for n, v in message.model_dump().items() if n.endswith("message_id") and v}
     assert set(message.referred_ids()) == named
@@ -81,7 +82,7 @@ def test_a_url_of_whatsapp_makes_a_button_copy(url: str, code: str | None) -> No
     ],
 )
 def test_an_event_starts_where_its_offset_says(fields: dict[str, Any], offset_hours: float) -> None:
-    event = Event.model_validate({"name": "Party", "canceled": False, **fields})
+    event = GroupEvent.model_validate({"name": "Party", "canceled": False, **fields})
     noon = datetime(2030, 1, 31, 12, tzinfo=UTC)
     assert event.starts_at == noon - timedelta(hours=offset_hours)
 
@@ -130,7 +131,7 @@ def test_what_is_asked_of_a_session_may_travel_as_json() -> None:
         ("send-contacts", "Support, Sales"),
         ("send-event", "Launch"),
         ("send-link", "See https://example.com"),
-        ("send-location", "AdminService"),
+        ("send-location", "Office"),
         ("send-newsletter-admin-invite", "Join us as an admin"),
         ("send-poll", "Which one?"),
         ("send-product", None),

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from gateway.contract.proxies import Proxy, SetProxy, TryProxy
+from gateway.contract.extensions.proxies import Proxy, SetProxy, TryProxy
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,18 @@ from pydantic import ValidationError
 
 from gateway.api.provider_table import provider_table
 from gateway.contract.catalogue import catalogue
-from gateway.contract.chats import ModifyChat, SetChatExpiration
-from gateway.contract.contacts import Contact, ContactDetails, ReadContact
-from gateway.contract.groups.group import (
+from gateway.contract.zapi.chats import ModifyChat, SetChatExpiration
+from gateway.contract.zapi.contacts import Contact, ContactDetails, ReadContact
+from gateway.contract.zapi.groups.group import (
     ListGroups,
     ListJoinedGroups,
     ReadGroup,
     SetGroupPhoto,
     SetGroupRules,
 )
-from gateway.contract.groups.invitations import RenewInvitation
-from gateway.contract.groups.members import AddParticipants
-from gateway.contract.newsletters import FollowNewsletter
+from gateway.contract.zapi.groups.invitations import RenewInvitation
+from gateway.contract.zapi.groups.members import AddParticipants
+from gateway.contract.zapi.newsletters import FollowNewsletter
 
 GROUP = "120363019502650977-group"
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import ValidationError
 
-from gateway.contract.messages.text import SendText, TextMessage
-from gateway.contract.send import Priority, Queued, Send
+from gateway.contract.send import OutgoingMessage, Priority, Queued
+from gateway.contract.zapi.messages.text import SendText, TextMessage
 
 PHONE = "5511999999999"
 GROUP = "120363019502650977-group"
@@ -135,7 +135,7 @@ def test_a_message_cannot_be_changed() -> None:
 
 
 def test_families_have_no_path() -> None:
-    assert Send.path is None
+    assert OutgoingMessage.path is None
     assert TextMessage.path is None
 
 

@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from gateway.contract.messages.text import SendText
 from gateway.contract.wire import Wire, is_group, parse_chat
+from gateway.contract.zapi.messages.text import SendText
 
 PHONE = "5511999999999"
 

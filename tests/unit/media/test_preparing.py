@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.contract.messages.media import SendDocument, SendImage
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
+from gateway.contract.zapi.messages.media import SendDocument, SendImage
 from gateway.errors import Refused, TryAgainLater
 from gateway.media.converting import Converter
 from gateway.media.fetching import Fetcher
@@ -21,7 +21,7 @@ from tests.fixtures.patience import PATIENCE_SECONDS
 PHONE = "5511999999999"
 
 
-class Linked(Send):
+class Linked(OutgoingMessage):
     """A message with a link."""
 
     link: str

@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from gateway.clock import Clock
-from gateway.contract.groups.group import ListJoinedGroups, RenameGroup
 from gateway.contract.operation import Operation
+from gateway.contract.zapi.groups.group import ListJoinedGroups, RenameGroup
 from gateway.errors import SessionUnavailable
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics

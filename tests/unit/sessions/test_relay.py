@@ -9,9 +9,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from gateway.contract.catalogue import catalogue
-from gateway.contract.documents.surface import shown_answer, surface
-from gateway.contract.instances import PhoneCode, ReadDevice, ReadPhoneCode, ReadQrImage
 from gateway.contract.operation import Operation, Picture
+from gateway.contract.zapi.instances import PhoneCode, ReadDevice, ReadPhoneCode, ReadQrImage
+from gateway.documents.surface import shown_answer, surface
 from gateway.errors import Conflict, GatewayError, NotConnected, QueueFull
 from gateway.sessions.relay import Call, RelayReceiver, error_of, read_answer, write_answer
 

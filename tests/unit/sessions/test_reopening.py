@@ -14,7 +14,7 @@ import pytest
 
 from gateway.clock import Clock
 from gateway.contract.operation import Operation
-from gateway.contract.send import Send
+from gateway.contract.send import OutgoingMessage
 from gateway.errors import SessionUnavailable
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.keeper import Keeper
@@ -81,7 +81,7 @@ class Opened:
         event = ConnectionChanged(ConnectionState.CONNECTED, NOW)
         self.told.put_nowait(Delivery(event, event_id, acknowledge))
 
-    async def send(self, message: Send, attempt: Attempt) -> Receipt:
+    async def send(self, message: OutgoingMessage, attempt: Attempt) -> Receipt:
         raise NotImplementedError
 
     async def execute(self, operation: Operation[Result]) -> Result:

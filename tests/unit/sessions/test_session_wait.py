@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from gateway.clock import Clock
-from gateway.contract.instances import QrCode, ReadDevice, ReadPhoneCode, ReadQrCode
 from gateway.contract.operation import Operation
+from gateway.contract.zapi.instances import QrCode, ReadDevice, ReadPhoneCode, ReadQrCode
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Lease
 from gateway.sessions.opening import Held

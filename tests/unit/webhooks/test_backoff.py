@@ -70,6 +70,6 @@ def test_the_last_attempt_is_the_last(attempts: int) -> None:
 
 
 def test_an_outage_is_over_after_so_long_and_not_before() -> None:
-    schedule = RetrySchedule(middle, longest_outage_seconds=60.0)
+    schedule = RetrySchedule(middle, max_outage_seconds=60.0)
 
     assert [schedule.is_over(seconds) for seconds in (0.0, 60.0, 60.1)] == [False, False, True]

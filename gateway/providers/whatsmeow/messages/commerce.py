@@ -4,19 +4,18 @@ The library cannot look a catalogue up: a product goes without picture and price
 phone of the recipient has to find by its id. Whether a phone shows an order is WhatsApp's choice.
 """
 
-import secrets
-import time
-
 from gateway.contract.handlers import Handlers
-from gateway.contract.messages.commerce import (
+from gateway.contract.zapi.messages.commerce import (
+    NamedProduct,
     NumberedOrder,
     Order,
-    OrderedProduct,
     OrderUpdate,
     PaymentSettings,
     SendCatalog,
     SendOrder,
     SendProduct,
+    numbered_order,
+    order_id,
 )
 from gateway.providers.whatsmeow.jids import jid_of
 from gateway.providers.whatsmeow.messages.parts import (
@@ -32,9 +31,7 @@ from gateway.sessions.provider import Receipt
 sends: Handlers[Outgoing] = Handlers()
 
 _CENTS = 100
-_ID_BYTES = 6
 _KEY_TYPES = {"randomkey": "EVP"}
-_SAID = {"EN": ("View our catalog", "Catalog"), "PT": ("Veja nosso cat\u00e1logo", "Cat\u00e1logo")}
 
 
 @sends.handles(SendProduct)
@@ -47,12 +44,10 @@ async def send_product(outgoing: Outgoing, message: SendProduct) -> Receipt:
 
 @sends.handles(SendCatalog)
 async def send_catalog(outgoing: Outgoing, message: SendCatalog) -> Receipt:
-    said, title = _SAID[message.translation or "PT"]
-    link = f"https://wa.me/c/{message.catalog_phone}"
     card = {
-        "text": f"{message.message or said}\n{link}",
-        "matchedText": link,
-        "title": message.title or title,
+        "text": f"{message.shown_text}\n{message.link}",
+        "matchedText": message.link,
+        "title": message.shown_title,
         **present(description=message.catalog_description),
     }
     return await outgoing.deliver(message.phone, {"extendedTextMessage": card})
@@ -60,15 +55,16 @@ async def send_catalog(outgoing: Outgoing, message: SendCatalog) -> Receipt:
 
 @sends.handles(SendOrder)
 async def send_order(outgoing: Outgoing, message: SendOrder) -> Receipt:
+    message_id = outgoing.attempt.message_id
     button = flow_button(
         "review_and_pay",
-        reference_id=_new_id(),
-        order_request_id=_new_id(),
+        reference_id=order_id(message_id, "reference"),
+        order_request_id=order_id(message_id, "request"),
         type="physical-goods",
         payment_status="pending",
         payment_settings=_ways_to_pay(message.payment_settings),
         **_sums(message.order),
-        order=_order(message.order, "pending"),
+        order=_order(numbered_order(message.order, message_id), "pending"),
     )
     return await outgoing.deliver(message.phone, interactive("", **flow_of([button])))
 
@@ -95,7 +91,7 @@ def _sums(order: Order) -> Fields:
     return {"currency": order.currency, "total_amount": _money(order.total)}
 
 
-def _order(order: Order | NumberedOrder, status: str) -> Fields:
+def _order(order: NumberedOrder, status: str) -> Fields:
     return {
         "status": status,
         "order_type": "ORDER",
@@ -107,17 +103,14 @@ def _order(order: Order | NumberedOrder, status: str) -> Fields:
     }
 
 
-def _item(product: OrderedProduct) -> Fields:
-    """One that is in no catalogue needs an id too."""
-    own = product.product_id or f"custom-item-{_new_id()}"
-    custom = own.startswith("custom-item-")
+def _item(product: NamedProduct) -> Fields:
     return {
-        "retailer_id": own,
-        **({} if custom else {"product_id": own}),
+        "retailer_id": product.product_id,
+        **({} if product.is_custom_item else {"product_id": product.product_id}),
         "name": product.name,
         "amount": _money(product.value),
         "quantity": product.quantity,
-        "isCustomItem": custom,
+        "isCustomItem": product.is_custom_item,
     }
 
 
@@ -134,8 +127,3 @@ def _ways_to_pay(settings: PaymentSettings | None) -> list[Fields]:
     if settings and settings.card:
         ways.append({"type": "cards", "cards": {"enabled": settings.card.enabled}})
     return ways
-
-
-def _new_id() -> str:
-    """As the phone makes them: it names an order for good."""
-    return f"{time.time_ns() // 1_000_000:X}{secrets.token_hex(_ID_BYTES).upper()}"

@@ -5,8 +5,8 @@ show them. Whether a phone shows them at all is WhatsApp's choice, and changes.
 """
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.messages.interactive import (
-    ActionButton,
+from gateway.contract.zapi.messages.buttons import ActionButton
+from gateway.contract.zapi.messages.interactive import (
     CarouselCard,
     SendButtonActions,
     SendButtonList,

@@ -1,7 +1,8 @@
 """Messages whose content is a file, statuses among them."""
 
+from gateway.contract.extensions.status import SendAudioStatus
 from gateway.contract.handlers import Handlers
-from gateway.contract.messages.media import (
+from gateway.contract.zapi.messages.media import (
     SendAudio,
     SendDocument,
     SendGif,
@@ -10,10 +11,9 @@ from gateway.contract.messages.media import (
     SendSticker,
     SendVideo,
 )
-from gateway.contract.status import (
+from gateway.contract.zapi.status import (
     ReplyStatusGif,
     ReplyStatusSticker,
-    SendAudioStatus,
     SendImageStatus,
     SendVideoStatus,
 )

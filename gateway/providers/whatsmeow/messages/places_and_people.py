@@ -1,7 +1,7 @@
 """Places and people."""
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.messages.places_and_people import ContactMessage, SendLocation
+from gateway.contract.zapi.messages.places_and_people import ContactMessage, SendLocation
 from gateway.providers.whatsmeow.messages.parts import context_of
 from gateway.providers.whatsmeow.session import Fields, Outgoing
 from gateway.sessions.provider import Receipt

@@ -8,8 +8,8 @@ import orjson
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.known import KnownMessage
-from gateway.contract.messages.polls_and_events import (
-    Event,
+from gateway.contract.zapi.messages.polls_and_events import (
+    GroupEvent,
     SendEditEvent,
     SendEvent,
     SendEventResponse,
@@ -82,7 +82,7 @@ async def send_event_response(outgoing: Outgoing, message: SendEventResponse) ->
     return await outgoing.deliver(message.phone, {"encEventResponseMessage": body})
 
 
-def _event(event: Event) -> Fields:
+def _event(event: GroupEvent) -> Fields:
     body: dict[str, Any] = present(
         name=event.name,
         description=event.description,

@@ -3,8 +3,8 @@
 import time
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.messages.message_actions import ForwardMessage, PinMessage
-from gateway.contract.messages.reactions import Reaction
+from gateway.contract.zapi.messages.message_actions import ForwardMessage, PinMessage
+from gateway.contract.zapi.messages.reactions import Reaction
 from gateway.providers.whatsmeow.messages.parts import content_of, key_of, known
 from gateway.providers.whatsmeow.session import Fields, Outgoing
 from gateway.sessions.provider import Receipt

@@ -1,8 +1,8 @@
 """Texts, links and text statuses."""
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.messages.text import SendLink, SendText
-from gateway.contract.status import ReplyStatusText, SendTextStatus
+from gateway.contract.zapi.messages.text import SendLink, SendText
+from gateway.contract.zapi.status import ReplyStatusText, SendTextStatus
 from gateway.providers.whatsmeow.jids import jid_of
 from gateway.providers.whatsmeow.messages.parts import (
     base64_of,

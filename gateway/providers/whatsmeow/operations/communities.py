@@ -1,6 +1,8 @@
 """Communities: groups of groups."""
 
-from gateway.contract.communities import (
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Value
+from gateway.contract.zapi.communities import (
     CommunityCreated,
     CommunityMetadata,
     CreateCommunity,
@@ -15,8 +17,6 @@ from gateway.contract.communities import (
     SubGroup,
     UnlinkGroups,
 )
-from gateway.contract.handlers import Handlers
-from gateway.contract.operation import Value
 from gateway.providers.whatsmeow.jids import GROUP, jid_of, text_of
 from gateway.providers.whatsmeow.operations.groups import (
     Info,

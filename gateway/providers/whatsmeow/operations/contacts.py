@@ -1,15 +1,15 @@
 """People: whether they have WhatsApp, what they show, and keeping them away."""
 
-from gateway.contract.chats import SetChatExpiration, TouchChat
-from gateway.contract.contacts import (
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Value
+from gateway.contract.zapi.chats import SetChatExpiration, TouchChat
+from gateway.contract.zapi.contacts import (
     LookAtProfile,
     LookUpNumber,
     LookUpPhones,
     ModifyBlocked,
     Profile,
 )
-from gateway.contract.handlers import Handlers
-from gateway.contract.operation import Value
 from gateway.errors import NotSupported
 from gateway.providers.whatsmeow.jids import jid_of, text_of
 from gateway.providers.whatsmeow.process import VerbFailed

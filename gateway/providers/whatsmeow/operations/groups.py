@@ -5,7 +5,9 @@ Who may add people, who is let in and on whose approval is not the library's to 
 
 from typing import Any
 
-from gateway.contract.groups.group import (
+from gateway.contract.handlers import Handlers
+from gateway.contract.operation import Success, Value
+from gateway.contract.zapi.groups.group import (
     CreateGroup,
     DescribeGroup,
     GroupCreated,
@@ -19,7 +21,7 @@ from gateway.contract.groups.group import (
     SetGroupPhoto,
     SetGroupRules,
 )
-from gateway.contract.groups.invitations import (
+from gateway.contract.zapi.groups.invitations import (
     AcceptInvitation,
     InvitedGroup,
     NewInvitation,
@@ -27,7 +29,7 @@ from gateway.contract.groups.invitations import (
     ReadInvitationLink,
     RenewInvitation,
 )
-from gateway.contract.groups.members import (
+from gateway.contract.zapi.groups.members import (
     AddParticipants,
     DemoteParticipants,
     LeaveGroup,
@@ -35,8 +37,6 @@ from gateway.contract.groups.members import (
     PromoteParticipants,
     RemoveParticipants,
 )
-from gateway.contract.handlers import Handlers
-from gateway.contract.operation import Success, Value
 from gateway.errors import NotSupported
 from gateway.providers.whatsmeow.jids import chat_of, jid_of, person_of, text_of
 from gateway.providers.whatsmeow.process import VerbFailed

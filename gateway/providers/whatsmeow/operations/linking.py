@@ -1,7 +1,8 @@
 """Linking a phone, unlinking it, and looking at it."""
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.instances import (
+from gateway.contract.operation import Value
+from gateway.contract.zapi.instances import (
     AlreadyConnected,
     Device,
     DeviceModel,
@@ -13,7 +14,6 @@ from gateway.contract.instances import (
     ReadQrCode,
     RestoreSession,
 )
-from gateway.contract.operation import Value
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 
 operations: Handlers[WhatsmeowSession] = Handlers()

@@ -1,10 +1,10 @@
 """What is done to a message that is there."""
 
 from gateway.contract.handlers import Handlers
+from gateway.contract.internal.presence import MarkRead
 from gateway.contract.known import KnownMessage
-from gateway.contract.messages.message_actions import Revoke
 from gateway.contract.operation import Value
-from gateway.contract.presence import MarkRead
+from gateway.contract.zapi.messages.message_actions import Revoke
 from gateway.providers.whatsmeow.jids import jid_of
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 

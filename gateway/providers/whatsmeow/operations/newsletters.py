@@ -3,7 +3,8 @@
 from typing import Any, Literal
 
 from gateway.contract.handlers import Handlers
-from gateway.contract.newsletters import (
+from gateway.contract.operation import Value
+from gateway.contract.zapi.newsletters import (
     CreateNewsletter,
     FollowNewsletter,
     ListNewsletters,
@@ -15,7 +16,6 @@ from gateway.contract.newsletters import (
     UnmuteNewsletter,
     ViewMetadata,
 )
-from gateway.contract.operation import Value
 from gateway.providers.whatsmeow.jids import text_of
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 

@@ -1,8 +1,8 @@
 """What a chat shows of us, and calls that ring."""
 
 from gateway.contract.handlers import Handlers
+from gateway.contract.internal.presence import RejectCall, ShowTyping
 from gateway.contract.operation import Value
-from gateway.contract.presence import RejectCall, ShowTyping
 from gateway.providers.whatsmeow.jids import jid_of
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 

@@ -3,16 +3,15 @@
 The lists of people who are excluded are not the library's to read or change.
 """
 
+from gateway.contract.extensions.privacy import Privacy, ReadPrivacy
 from gateway.contract.handlers import Handlers
-from gateway.contract.instances import SetProfileAbout, SetProfileName, SetProfilePicture
 from gateway.contract.operation import Success, Value
-from gateway.contract.privacy import (
+from gateway.contract.zapi.instances import SetProfileAbout, SetProfileName, SetProfilePicture
+from gateway.contract.zapi.privacy import (
     Audience,
     AudienceOperation,
     GroupAudience,
-    Privacy,
     PrivacyOperation,
-    ReadPrivacy,
     SetDescriptionPrivacy,
     SetGroupAdd,
     SetLastSeen,

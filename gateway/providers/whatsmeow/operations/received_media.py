@@ -3,8 +3,8 @@
 import orjson
 
 from gateway.contract.handlers import Handlers
+from gateway.contract.internal.received_media import ReadReceivedFile
 from gateway.contract.operation import Value
-from gateway.contract.received_media import ReadReceivedFile
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 
 operations: Handlers[WhatsmeowSession] = Handlers()

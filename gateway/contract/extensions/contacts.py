@@ -1,0 +1,97 @@
+"""People: their consent to be written to, and the erasure of their data."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import StringConstraints
+
+from gateway.contract.choices import ANY_CASE
+from gateway.contract.documented import Example
+from gateway.contract.operation import Operation, Value
+from gateway.contract.wire import OmitIfNone, Person, Wire
+
+_PHONE = "5511999999999"
+
+
+class ConsentRecord(Wire):
+    """What a person agreed to; `at` in milliseconds, 0 where nothing is recorded."""
+
+    phone: str
+    status: Literal["granted", "revoked", "unknown"]
+    source: str | None = OmitIfNone
+    note: str | None = OmitIfNone
+    at: int = 0
+
+
+class ReadConsent(Operation[ConsentRecord], method="GET", path="/contacts/{phone}/consent"):
+    """Whether a person agreed to be written to. An extension."""
+
+    example: ClassVar[Example] = {"phone": _PHONE}
+    answer_example: ClassVar[Any] = {
+        "phone": _PHONE,
+        "status": "granted",
+        "source": "web form",
+        "at": 1767225600000,
+    }
+
+    phone: Person
+
+
+class RecordConsent(Operation[ConsentRecord], method="PUT", path="/contacts/{phone}/consent"):
+    """Records that a person agreed to be written to, or no longer does. An extension.
+
+    Where the account refuses sends to people who opted out, `revoked` is what does it.
+    """
+
+    audited = True
+    example: ClassVar[Example] = {
+        "phone": _PHONE,
+        "status": "granted",
+        "source": "web form",
+        "note": "newsletter",
+    }
+    example_minimal: ClassVar[Example] = {"phone": _PHONE, "status": "granted"}
+    answer_example: ClassVar[Any] = {
+        "phone": _PHONE,
+        "status": "granted",
+        "source": "web form",
+        "note": "newsletter",
+        "at": 1767225600000,
+    }
+
+    phone: Person
+    status: Annotated[Literal["granted", "revoked"], ANY_CASE]
+    source: Annotated[str, StringConstraints(max_length=255)] | None = None
+    note: Annotated[str, StringConstraints(max_length=2_000)] | None = None
+
+
+class ForgetConsent(Operation[Value], method="DELETE", path="/contacts/{phone}/consent"):
+    """Forgets what was recorded. An extension."""
+
+    audited = True
+    example: ClassVar[Example] = {"phone": _PHONE}
+    answer_example: ClassVar[Any] = {"value": True}
+
+    phone: Person
+
+
+class Erased(Wire):
+    """How many rows went, by what they were."""
+
+    phone: str
+    erased: dict[str, int]
+
+
+class ErasePerson(Operation[Erased], method="DELETE", path="/contacts/{phone}/data"):
+    """Erases everything held about a person: queue, history, files, names. An extension.
+
+    A message whose attempt is under way is not taken back.
+    """
+
+    audited = True
+    example: ClassVar[Example] = {"phone": "5511666666666"}
+    answer_example: ClassVar[Any] = {
+        "phone": "5511666666666",
+        "erased": {"queue": 0, "messages": 12, "media": 1, "contacts": 1},
+    }
+
+    phone: Person

@@ -1,0 +1,220 @@
+"""Callbacks that were given up, and what can be done about them."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from gateway.contract.documented import Documented, Example
+from gateway.contract.operation import Operation
+from gateway.contract.wire import Wire
+
+_LARGEST_PAGE = 100
+_MAX_RETRIED = 500
+_MAX_DAYS = 3_650
+_NOT_FOUND, _CONFLICT = 404, 409
+_ID = "0b6f6c1e-4f43-4d8e-9a55-0d6c2f5b7a10"
+
+
+def between(low: int, high: int) -> Callable[[object], int]:
+    """Reads a whole number, and brings it into a range."""
+
+    def clamp(value: object) -> int:
+        try:
+            number = int(str(value))
+        except ValueError:
+            raise PydanticCustomError("number", "must be a whole number") from None
+        return max(low, min(number, high))
+
+    return clamp
+
+
+def _as_written(name: str) -> str:
+    return name
+
+
+class _Answer(Wire, alias_generator=_as_written):
+    """These answers are in snake_case, unlike all others."""
+
+
+DeadLetterStatus = Literal["pending", "processing", "success", "failed", "discarded"]
+
+
+class DeadLetter(_Answer):
+    """A callback that was given up.
+
+    `reprocess_status` is `pending` until somebody retries or discards it, `processing` while it is
+    posted again, then `success` or `failed`.
+    """
+
+    event_id: UUID
+    instance_id: str
+    event_type: str
+    source_lib: str
+    failure_reason: str
+    last_error: str
+    total_attempts: int
+    reprocess_status: DeadLetterStatus
+    reprocess_attempts: int
+    moved_to_dlq_at: datetime
+    first_attempt_at: datetime | None
+    last_attempt_at: datetime
+    created_at: datetime
+    original_payload: dict[str, Any]
+    original_metadata: dict[str, str]
+
+
+_LETTER: Example = {
+    "event_id": _ID,
+    "instance_id": "6C1D7A35F0B24E89A1C3D5E7F9B0A2C4",
+    "event_type": "DeliveryCallback",
+    "source_lib": "sandbox",
+    "failure_reason": "HTTP 500",
+    "last_error": "HTTP 500",
+    "total_attempts": 12,
+    "reprocess_status": "pending",
+    "reprocess_attempts": 0,
+    "moved_to_dlq_at": "2026-02-01T12:00:00Z",
+    "first_attempt_at": "2026-01-31T12:00:00Z",
+    "last_attempt_at": "2026-02-01T12:00:00Z",
+    "created_at": "2026-01-31T12:00:00Z",
+    "original_payload": {"type": "DeliveryCallback", "phone": "5511999999999"},
+    "original_metadata": {"chat": "5511999999999"},
+}
+
+
+class DeadLetterStats(_Answer):
+    """How many callbacks were given up, by status, type and reason."""
+
+    total_events: int
+    by_status: dict[str, int]
+    by_event_type: dict[str, int]
+    by_failure_reason: dict[str, int]
+
+
+class CountDeadLetters(Operation[DeadLetterStats], method="GET", path="/dlq/stats"):
+    """How many callbacks were given up, and why."""
+
+    answer_example: ClassVar[Any] = {
+        "total_events": 1,
+        "by_status": {"pending": 1},
+        "by_event_type": {"DeliveryCallback": 1},
+        "by_failure_reason": {"HTTP 500": 1},
+    }
+
+
+class DeadLetterPage(_Answer):
+    """A page of given up callbacks, and how many there are."""
+
+    events: tuple[DeadLetter, ...]
+    total: int
+    page: int
+    page_size: int
+
+
+class ListDeadLetters(Operation[DeadLetterPage], method="GET", path="/dlq/events"):
+    """The callbacks that were given up, the latest first."""
+
+    example_minimal: ClassVar[Example] = {}
+    example: ClassVar[Example] = {
+        "page": 1,
+        "pageSize": 20,
+        "status": "pending",
+        "eventType": "DeliveryCallback",
+    }
+    answer_example: ClassVar[Any] = {"events": [_LETTER], "total": 1, "page": 1, "page_size": 20}
+
+    page: Annotated[int, BeforeValidator(between(1, 1_000_000))] = 1
+    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_PAGE))] = 20
+    status: DeadLetterStatus | None = None
+    event_type: str | None = None
+
+
+class DeadLetterOperation(Documented):
+    """Names one given up callback."""
+
+    example: ClassVar[Example] = {"eventId": _ID}
+    failures: ClassVar[tuple[int, ...]] = (_NOT_FOUND,)
+
+    event_id: UUID = Field(validation_alias=AliasChoices("eventId", "event_id"))
+
+
+class GetDeadLetter(
+    DeadLetterOperation, Operation[DeadLetter], method="GET", path="/dlq/events/{event_id}"
+):
+    """One callback that was given up, with its body."""
+
+    answer_example: ClassVar[Any] = _LETTER
+
+
+class DeadLetterDone(_Answer):
+    """What was done with a callback that had been given up."""
+
+    success: bool = True
+    event_id: UUID
+    message: str
+
+
+class RetryDeadLetter(
+    DeadLetterOperation,
+    Operation[DeadLetterDone],
+    method="POST",
+    path="/dlq/events/{event_id}/retry",
+):
+    """Posts a given up callback again, under its id, after all that waits in its chat."""
+
+    failures = (_NOT_FOUND, _CONFLICT)
+    answer_example: ClassVar[Any] = {"success": True, "event_id": _ID, "message": "queued again"}
+
+
+class DiscardDeadLetter(
+    DeadLetterOperation,
+    Operation[DeadLetterDone],
+    method="POST",
+    path="/dlq/events/{event_id}/discard",
+):
+    """Gives a callback up for good."""
+
+    failures = (_NOT_FOUND, _CONFLICT)
+    answer_example: ClassVar[Any] = {"success": True, "event_id": _ID, "message": "discarded"}
+
+
+class DeadLettersRetried(_Answer):
+    """How many callbacks are posted again, and how many have no address any more."""
+
+    success: bool = True
+    retried_count: int
+    failed_count: int
+
+
+class RetryAllDeadLetters(
+    Operation[DeadLettersRetried], method="POST", path="/dlq/retry-all", answer_status=200
+):
+    """Posts all given up callbacks again, the oldest first, up to a limit."""
+
+    fields_in = "query"
+    example_minimal: ClassVar[Example] = {}
+    example: ClassVar[Example] = {"limit": 100}
+    answer_example: ClassVar[Any] = {"success": True, "retried_count": 1, "failed_count": 0}
+
+    limit: Annotated[int, BeforeValidator(between(1, _MAX_RETRIED))] = 100
+
+
+class DeadLettersPurged(_Answer):
+    """How many are gone."""
+
+    success: bool = True
+    deleted_count: int
+
+
+class PurgeDeadLetters(Operation[DeadLettersPurged], method="DELETE", path="/dlq/purge"):
+    """Forgets given up callbacks that were delivered or discarded and are older than some days."""
+
+    example_minimal: ClassVar[Example] = {}
+    example: ClassVar[Example] = {"olderThanDays": 7}
+    answer_example: ClassVar[Any] = {"success": True, "deleted_count": 0}
+
+    older_than_days: Annotated[int, BeforeValidator(between(1, _MAX_DAYS))] = 7

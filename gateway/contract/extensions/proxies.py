@@ -1,0 +1,210 @@
+"""The proxy through which the session of an instance reaches WhatsApp."""
+
+import ipaddress
+import re
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
+
+from gateway.contract.documented import Example
+from gateway.contract.operation import Operation, Value
+from gateway.contract.wire import Incoming, OmitIfNone, Wire
+
+_UNREACHABLE = 422
+_MAX_URL_LENGTH = 2_048
+_LARGEST_PORT = 65_535
+_ENCODED = r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2}){0,255}"
+_LABEL = r"[A-Za-z0-9_-]{1,63}"
+_PROXY = re.compile(
+    rf"(?i:https?|socks5)://(?:{_ENCODED}(?::{_ENCODED})?@)?"
+    rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[(?P<ipv6>[0-9A-Fa-f:.]+)\]):(?P<port>[0-9]{{1,5}})/?"
+)
+_PASSWORD = re.compile(r"(?<=:)[^:@/]*(?=@)")
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _a_proxy(url: str) -> str:
+    """Without the text in its complaint: there may be a password in it."""
+    found = _PROXY.fullmatch(url)
+    if found is None or not _is_ipv6(found["ipv6"] or "::"):
+        raise PydanticCustomError(
+            "invalid_proxy",
+            "must look like http://host:port, https://host:port or socks5://host:port; "
+            "user:password@ may stand before the host, percent-encoded",
+        )
+    if not 0 < int(found["port"]) <= _LARGEST_PORT:
+        raise PydanticCustomError("invalid_proxy", "must name a port from 1 to 65535")
+    return url
+
+
+ProxyUrl = Annotated[str, Field(max_length=_MAX_URL_LENGTH), AfterValidator(_a_proxy)]
+"""A private address is as good as any: operators run proxies in networks of their own."""
+
+
+class Proxy(Incoming):
+    """What of a session goes through which proxy.
+
+    Attributes:
+        proxy_url: http, https or socks5, with its port; may hold a user name and password.
+        no_websocket: the connection to WhatsApp goes past it.
+        only_login: used until a phone is linked.
+        no_media: files go past it.
+    """
+
+    proxy_url: ProxyUrl = Field(repr=False)
+    no_websocket: bool = False
+    only_login: bool = False
+    no_media: bool = False
+
+    @property
+    def shown_url(self) -> str:
+        """The URL with its password masked."""
+        return _PASSWORD.sub("***", self.proxy_url)
+
+
+Health = Literal["healthy", "unhealthy", "unknown"]
+
+
+class ProxyState(Wire):
+    """The proxy, its password masked; `proxyEnabled` is false where the provider uses none.
+
+    Health is what the latest tests said; `healthFailures` counts those that failed in a row.
+    """
+
+    proxy_url: str | None
+    proxy_enabled: bool
+    health_status: Health
+    last_health_check: datetime | None
+    health_failures: int
+    no_websocket: bool = False
+    only_login: bool = False
+    no_media: bool = False
+
+
+class ShownProxy(Wire):
+    """The proxy of an instance."""
+
+    value: bool = True
+    proxy: ProxyState
+
+
+_STATE: Example = {
+    "proxyUrl": "http://user:***@proxy.example.com:8080",
+    "proxyEnabled": True,
+    "healthStatus": "healthy",
+    "lastHealthCheck": "2026-01-01T00:00:00Z",
+    "healthFailures": 0,
+    "noWebsocket": False,
+    "onlyLogin": False,
+    "noMedia": False,
+}
+_SHOWN: Example = {"value": True, "proxy": _STATE}
+
+
+class SetProxy(Proxy, Operation[ShownProxy], method="PUT", path="/update-proxy"):
+    """Sends the instance's connection to WhatsApp through a proxy, from now on.
+
+    An open session is opened anew, once the message under way is answered: the phone stays
+    linked and the queue goes on. Nothing is tried before. The URL is kept encrypted.
+    """
+
+    audited = True
+    example: ClassVar[Example] = {
+        "proxyUrl": "http://user:password@proxy.example.com:8080",
+        "noWebsocket": False,
+        "onlyLogin": False,
+        "noMedia": False,
+    }
+    example_minimal: ClassVar[Example] = {"proxyUrl": "http://proxy.example.com:8080"}
+    answer_example: ClassVar[Any] = _SHOWN
+
+
+class ReadProxy(Operation[ShownProxy], method="GET", path="/proxy"):
+    """The proxy of the instance and what its latest tests said."""
+
+    answer_example: ClassVar[Any] = _SHOWN
+
+
+class RemoveProxy(Operation[Value], method="DELETE", path="/proxy"):
+    """Lets the session connect as the environment of the gateway says."""
+
+    audited = True
+    answer_example: ClassVar[Any] = {"value": True}
+
+
+class ProxyTest(Wire):
+    """Whether WhatsApp was reached; `latencyMs` or `error` says more."""
+
+    reachable: bool
+    latency_ms: int | None = OmitIfNone
+    error: str | None = OmitIfNone
+
+
+class TryProxy(Operation[ProxyTest], method="POST", path="/proxy/test"):
+    """Opens a connection to WhatsApp through a proxy, and changes nothing.
+
+    Without `proxyUrl` it is the proxy of the instance, whose health then follows.
+    """
+
+    example: ClassVar[Example] = {"proxyUrl": "http://proxy.example.com:8080"}
+    answer_example: ClassVar[Any] = {"reachable": True, "latencyMs": 120}
+
+    proxy_url: ProxyUrl | None = Field(None, repr=False)
+
+
+class SwapProxy(Operation[ShownProxy], method="POST", path="/proxy/swap"):
+    """Another proxy in the place of the one before, if WhatsApp can be reached through it."""
+
+    audited = True
+    example: ClassVar[Example] = {"proxyUrl": "socks5://new-proxy.example.com:1080"}
+    answer_example: ClassVar[Any] = _SHOWN
+    failures = (_UNREACHABLE,)
+
+    proxy_url: ProxyUrl = Field(repr=False)
+
+
+class ProxyCheck(Wire):
+    """One test of the proxy that is set."""
+
+    id: int
+    instance_id: str
+    proxy_url: str
+    status: Health
+    latency_ms: int | None
+    error_message: str | None
+    checked_at: datetime
+
+
+class ProxyHealth(Wire):
+    """The proxy and its tests, the latest first."""
+
+    proxy: ProxyState
+    logs: tuple[ProxyCheck, ...]
+
+
+class ReadProxyHealth(Operation[ProxyHealth], method="GET", path="/proxy/health"):
+    """What the latest tests of the proxy said; it is tested when somebody asks for it."""
+
+    answer_example: ClassVar[Any] = {
+        "proxy": _STATE,
+        "logs": [
+            {
+                "id": 1,
+                "instanceId": "3C67AB641C8AA0412F6A2242B4E23AC7",
+                "proxyUrl": "http://user:***@proxy.example.com:8080",
+                "status": "healthy",
+                "latencyMs": 120,
+                "errorMessage": None,
+                "checkedAt": "2026-01-01T00:00:00Z",
+            }
+        ],
+    }

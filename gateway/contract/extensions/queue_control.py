@@ -1,0 +1,295 @@
+"""Steering the queue, beyond Z-API: pausing, trying again, going first, pace and limits."""
+
+from datetime import datetime
+from typing import Annotated, ClassVar, Self
+
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from gateway.contract.documented import Example
+from gateway.contract.extensions.history import MESSAGE_EXAMPLE, MessageRecord
+from gateway.contract.operation import Operation
+from gateway.contract.wire import Chat, Incoming, Wire
+from gateway.contract.zapi.instance_queue import QueueRemoved, between
+
+_LARGEST_PAGE = 200
+_MAX_PACE_SECONDS = 86_400.0
+
+
+class QueuePauseState(Wire):
+    """Whether the line is paused now."""
+
+    value: bool = True
+    paused: bool
+    queue_length: int
+
+
+class PauseQueue(Operation[QueuePauseState], method="POST", path="/queue/pause"):
+    """Nothing more leaves the queue until it is resumed; what is being sent now still is."""
+
+    answer_example: ClassVar[Example] = {"value": True, "paused": True, "queueLength": 12}
+
+
+class ResumeQueue(Operation[QueuePauseState], method="POST", path="/queue/resume"):
+    """The queue goes on."""
+
+    answer_example: ClassVar[Example] = {"value": True, "paused": False, "queueLength": 12}
+
+
+class SendAttempt(Wire):
+    """One attempt to send."""
+
+    started_at: datetime
+    ended_at: datetime
+    outcome: str
+    error: str | None
+    duration_seconds: float
+
+
+class QueuedMessage(MessageRecord):
+    """A message with its place in the queue and its attempts; the place is null once it left."""
+
+    priority: str | None
+    sequence_number: int | None
+    max_attempts: int | None
+    next_attempt_at: datetime | None
+    expires_at: datetime | None
+
+
+class TrackedMessage(QueuedMessage):
+    """The same with its attempts, oldest first."""
+
+    tries: tuple[SendAttempt, ...]
+    queue_length: int
+
+
+_QUEUED: Example = {
+    **MESSAGE_EXAMPLE,
+    "status": "failed",
+    "error": "WhatsApp is busy.",
+    "attempts": 3,
+    "sentAt": None,
+    "deliveredAt": None,
+    "readAt": None,
+    "failedAt": "2026-01-31T12:01:10Z",
+    "recordedAt": "2026-01-31T12:01:10Z",
+    "priority": "normal",
+    "sequenceNumber": 41,
+    "maxAttempts": 3,
+    "nextAttemptAt": None,
+    "expiresAt": None,
+}
+_NAMED: Example = {"zaapId": MESSAGE_EXAMPLE["zaapId"]}
+
+
+class QueuedMessageId(Incoming):
+    """Names one message by its zaapId or its messageId."""
+
+    zaap_id: str = Field(validation_alias=AliasChoices("zaapId", "zaap_id"))
+
+
+class ReadQueued(QueuedMessageId, Operation[TrackedMessage], method="GET", path="/queue/{zaap_id}"):
+    """One message, with every attempt to send it."""
+
+    example: ClassVar[Example] = _NAMED
+    answer_example: ClassVar[Example] = {
+        **_QUEUED,
+        "tries": [
+            {
+                "startedAt": "2026-01-31T12:01:09Z",
+                "endedAt": "2026-01-31T12:01:10Z",
+                "outcome": "transient",
+                "error": "WhatsApp is busy.",
+                "durationSeconds": 1.0,
+            }
+        ],
+        "queueLength": 12,
+    }
+    failures = (404,)
+
+
+class QueueChanged(Wire):
+    """It is done; how many wait now."""
+
+    value: bool = True
+    queue_length: int
+
+
+class RetryQueued(
+    QueuedMessageId, Operation[QueueChanged], method="POST", path="/queue/{zaap_id}/retry"
+):
+    """A failed message goes back to its place in the line, with all attempts before it.
+
+    One that waits for its next attempt is tried at once.
+    """
+
+    example: ClassVar[Example] = _NAMED
+    answer_example: ClassVar[Example] = {"value": True, "queueLength": 12}
+    failures = (404, 409)
+
+
+class MoveToFront(
+    QueuedMessageId, Operation[QueueChanged], method="POST", path="/queue/{zaap_id}/move-to-front"
+):
+    """A waiting message becomes the next one of its priority; a scheduled one is due now."""
+
+    example: ClassVar[Example] = _NAMED
+    answer_example: ClassVar[Example] = {"value": True, "queueLength": 12}
+    failures = (404, 409)
+
+
+class FailedFilter(Incoming):
+    """Narrows which failed messages are meant."""
+
+    type: str | None = None
+    phone: Chat | None = None
+
+
+class FailedPage(Wire):
+    """A page of failed messages and the cursor to the next one."""
+
+    messages: tuple[QueuedMessage, ...]
+    paging_state: str | None
+    has_more: bool
+    queue_length: int
+
+
+class ListFailed(FailedFilter, Operation[FailedPage], method="GET", path="/queue/failed"):
+    """Messages that were given up and can be tried again, oldest first, by cursor."""
+
+    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_PAGE))] = 50
+    paging_state: str | None = None
+
+    example_minimal: ClassVar[Example] = {}
+    example: ClassVar[Example] = {"type": "send-text", "pageSize": 50}
+    answer_example: ClassVar[Example] = {
+        "messages": [_QUEUED],
+        "pagingState": None,
+        "hasMore": False,
+        "queueLength": 12,
+    }
+
+
+class QueueRetried(Wire):
+    """How many failed messages wait again."""
+
+    value: bool = True
+    retried: int
+    queue_length: int
+
+
+class RetryFailed(
+    FailedFilter, Operation[QueueRetried], method="POST", path="/queue/failed/retry-all"
+):
+    """Every failed message goes back to its place in the line."""
+
+    example_minimal: ClassVar[Example] = {}
+    example: ClassVar[Example] = {"type": "send-text"}
+    answer_example: ClassVar[Example] = {"value": True, "retried": 3, "queueLength": 15}
+
+
+class DeleteFailed(FailedFilter, Operation[QueueRemoved], method="DELETE", path="/queue/failed"):
+    """Failed messages leave the queue for good; history keeps them."""
+
+    example_minimal: ClassVar[Example] = {}
+    example: ClassVar[Example] = {"phone": "5511999999999"}
+    answer_example: ClassVar[Example] = {"value": True, "removed": 3, "queueLength": 12}
+
+
+class QueueStats(Wire):
+    """The line at a glance.
+
+    `secondsToEmpty` is what the present pace needs for everything that is due, with the rest of
+    a hold; null while nothing can leave.
+    """
+
+    queue_length: int
+    by_status: dict[str, int]
+    by_type: dict[str, int]
+    oldest_waiting_at: datetime | None
+    oldest_waiting_seconds: float | None
+    seconds_to_empty: float | None
+    connected: bool
+    paused: bool
+    hold_until: datetime | None
+    hold_reason: str | None
+    daily_limit: int
+    sent_today: int | None
+
+
+class ReadQueueStats(Operation[QueueStats], method="GET", path="/queue/stats"):
+    """Counts by state and type, the oldest that waits, and how long the line will take.
+
+    `dailyLimit` is today's, warm-up included; 0 is no limit, and then `sentToday` is null.
+    """
+
+    answer_example: ClassVar[Example] = {
+        "queueLength": 12,
+        "byStatus": {"pending": 11, "scheduled": 1, "failed": 3},
+        "byType": {"send-text": 14, "send-image": 1},
+        "oldestWaitingAt": "2026-01-31T12:00:00Z",
+        "oldestWaitingSeconds": 21.5,
+        "secondsToEmpty": 22.0,
+        "connected": True,
+        "paused": False,
+        "holdUntil": None,
+        "holdReason": None,
+        "dailyLimit": 0,
+        "sentToday": None,
+    }
+
+
+class QueueSettings(Wire):
+    """How the instance sends; where it has no wishes of its own, as the service does."""
+
+    pace_min_seconds: float
+    pace_max_seconds: float
+    daily_limit: int
+    warm_up_days: int
+    limit_today: int
+    queue_length: int
+
+
+_SETTINGS: Example = {
+    "paceMinSeconds": 1.0,
+    "paceMaxSeconds": 3.0,
+    "dailyLimit": 500,
+    "warmUpDays": 10,
+    "limitToday": 50,
+    "queueLength": 12,
+}
+
+
+class ReadQueueSettings(Operation[QueueSettings], method="GET", path="/queue/settings"):
+    """The pace and the daily limit of the instance."""
+
+    answer_example: ClassVar[Example] = _SETTINGS
+
+
+class ChangeQueueSettings(Operation[QueueSettings], method="PUT", path="/queue/settings"):
+    """Changes what is given; 0 messages per day is no limit.
+
+    With `warmUpDays` the daily limit grows from today, in equal steps, to its full height.
+    """
+
+    pace_min_seconds: float | None = Field(None, ge=0, le=_MAX_PACE_SECONDS)
+    pace_max_seconds: float | None = Field(None, ge=0, le=_MAX_PACE_SECONDS)
+    daily_limit: int | None = Field(None, ge=0, le=2**31 - 1)
+    warm_up_days: int | None = Field(None, ge=0, le=3_650)
+
+    example: ClassVar[Example] = {
+        "paceMinSeconds": 1,
+        "paceMaxSeconds": 3,
+        "dailyLimit": 500,
+        "warmUpDays": 10,
+    }
+    answer_example: ClassVar[Example] = _SETTINGS
+
+    @model_validator(mode="after")
+    def _pace_is_a_range(self) -> Self:
+        least, max_count = self.pace_min_seconds, self.pace_max_seconds
+        if (least is None) is not (max_count is None):
+            raise PydanticCustomError("pace", "must be given with the other end of the pace")
+        if least is not None and max_count is not None and least > max_count:
+            raise PydanticCustomError("pace", "the shortest pause exceeds the longest")
+        return self

@@ -1,0 +1,148 @@
+"""What became of callbacks: the log of deliveries, telling them again, and a test."""
+
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BeforeValidator, Field
+
+from gateway.contract.documented import Example
+from gateway.contract.extensions.dead_letters import between
+from gateway.contract.operation import Operation
+from gateway.contract.wire import Wire
+
+CallbackType = Literal[
+    "ReceivedCallback",
+    "DeliveryCallback",
+    "MessageStatusCallback",
+    "ConnectedCallback",
+    "DisconnectedCallback",
+    "PresenceChatCallback",
+]
+
+_LARGEST_PAGE = 200
+_ID = "0b6f6c1e-4f43-4d8e-9a55-0d6c2f5b7a10"
+
+
+class DeliveryAttempt(Wire):
+    """One POST to a webhook.
+
+    `target` is the address without its query; `status` is missing where there was no answer, and
+    `answer` holds its first bytes.
+    """
+
+    number: int
+    event_id: UUID
+    type: str
+    chat: str
+    target: str
+    attempt: int
+    success: bool
+    status: int | None
+    error: str | None
+    answer: str | None
+    duration_ms: int
+    posted_at: datetime
+
+
+class DeliveryPage(Wire):
+    """A page of the log; `before` asks for the next one."""
+
+    deliveries: tuple[DeliveryAttempt, ...]
+    before: int | None
+
+
+class ListDeliveries(Operation[DeliveryPage], method="GET", path="/webhooks/deliveries"):
+    """Every attempt to post a callback in the last days, the latest first."""
+
+    example_minimal: ClassVar[Example] = {}
+    example: ClassVar[Example] = {"pageSize": 20, "type": "DeliveryCallback", "success": False}
+    answer_example: ClassVar[Any] = {
+        "deliveries": [
+            {
+                "number": 41,
+                "eventId": _ID,
+                "type": "DeliveryCallback",
+                "chat": "5511999999999",
+                "target": "https://example.com/webhook",
+                "attempt": 1,
+                "success": False,
+                "status": 500,
+                "error": "HTTP 500",
+                "answer": "oops",
+                "durationMs": 12,
+                "postedAt": "2026-01-31T12:00:00Z",
+            }
+        ],
+        "before": None,
+    }
+
+    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_PAGE))] = 50
+    before: int | None = None
+    type: CallbackType | None = None
+    success: bool | None = None
+    event_id: UUID | None = None
+
+
+class Replayed(Wire):
+    """How many callbacks are posted again.
+
+    `continue_from` is there when there were more than one request replays: it is the next `from`.
+    """
+
+    value: bool = True
+    replayed: int
+    continue_from: datetime | None
+
+
+class ReplayWebhooks(Operation[Replayed], method="POST", path="/webhooks/replay"):
+    """Posts again what was told between two times, under the same ids, oldest first.
+
+    It joins the end of each chat. Without `types` it is everything; without `to`, until now.
+    """
+
+    example_minimal: ClassVar[Example] = {"from": "2026-01-31T12:00:00Z"}
+    example: ClassVar[Example] = {
+        "from": "2026-01-31T12:00:00Z",
+        "to": "2026-01-31T13:00:00Z",
+        "types": ["ReceivedCallback"],
+    }
+    answer_example: ClassVar[Any] = {"value": True, "replayed": 3, "continueFrom": None}
+
+    since: AwareDatetime = Field(alias="from")
+    until: AwareDatetime | None = Field(None, alias="to")
+    types: Annotated[tuple[CallbackType, ...], Field(min_length=1)] | None = None
+
+
+class TestResult(Wire):
+    """What the receiver answered; `error` is missing when it took the callback."""
+
+    __test__: ClassVar[bool] = False  # pytest looks at names
+
+    value: bool
+    event_id: UUID
+    target: str
+    status: int | None
+    error: str | None
+    answer: str | None
+    duration_ms: int
+
+
+class TestWebhook(Operation[TestResult], method="POST", path="/webhooks/test"):
+    """Posts a made-up callback, marked `"test": true`, once and at once, and shows the answer."""
+
+    __test__: ClassVar[bool] = False
+
+    example_minimal: ClassVar[Example] = {}
+    example: ClassVar[Example] = {"type": "DeliveryCallback"}
+    answer_example: ClassVar[Any] = {
+        "value": True,
+        "eventId": _ID,
+        "target": "https://example.com/webhook",
+        "status": 200,
+        "error": None,
+        "answer": "",
+        "durationMs": 12,
+    }
+
+    type: CallbackType = "ReceivedCallback"

@@ -1,0 +1,1 @@
+"""Operations that only this gateway executes; they have no route."""

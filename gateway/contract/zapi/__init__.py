@@ -1,0 +1,1 @@
+"""Z-API's own routes, as its documentation describes them."""

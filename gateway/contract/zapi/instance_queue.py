@@ -1,0 +1,176 @@
+"""The queue of an instance: what waits in it, and taking it out."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, ClassVar
+
+from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from gateway.contract.documented import Example
+from gateway.contract.operation import Operation, Value
+from gateway.contract.wire import Chat, Incoming, Wire
+
+_LARGEST_PAGE = 30
+_LARGEST_OLD_PAGE = 1_000
+STATUSES = ("pending", "scheduled", "processing", "retrying")
+
+
+def _pascal(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+def _one_of_statuses(value: object) -> object:
+    if isinstance(value, str) and value.lower() in STATUSES:
+        return value.lower()
+    raise PydanticCustomError("status", "must be one of " + ", ".join(STATUSES))
+
+
+def between(low: int, high: int) -> Callable[[object], int]:
+    def clamp(value: object) -> int:
+        try:
+            number = int(str(value))
+        except ValueError:
+            raise PydanticCustomError("number", "must be a whole number") from None
+        return max(low, min(number, high))
+
+    return clamp
+
+
+_SPOKEN_STATUS = {"type": "string", "enum": list(STATUSES)}
+QueueStatus = Annotated[str, BeforeValidator(_one_of_statuses), WithJsonSchema(_SPOKEN_STATUS)]
+
+
+class QueueItem(Wire, alias_generator=_pascal):
+    """One waiting message; DelayMessage is -1 and DelayTyping 0 when not set."""
+
+    row_id: str = Field(alias="_id")
+    zaap_id: str
+    message_id: str
+    instance_id: str
+    phone: str
+    message: str | None
+    delay_message: int
+    delay_typing: int
+    created: int
+    created_at: datetime
+    is_trial: bool
+    beta: bool = False
+    type: str
+    status: str
+    attempts: int
+    max_attempts: int
+    sequence_number: int
+    scheduled_for: datetime | None
+    next_attempt_at: datetime | None
+    error: str | None
+
+
+_ITEM: Example = {
+    "_id": "4A6F0B3D92C1E8577D10A2B4C6D8E9F1",
+    "ZaapId": "4A6F0B3D92C1E8577D10A2B4C6D8E9F1",
+    "MessageId": "3EB0577D10A2B4C6D8E9F1",
+    "InstanceId": "6C1D7A35F0B24E89A1C3D5E7F9B0A2C4",
+    "Phone": "5511999999999",
+    "Message": "Hello",
+    "DelayMessage": -1,
+    "DelayTyping": 0,
+    "Created": 1769860800000,
+    "CreatedAt": "2026-01-31T12:00:00Z",
+    "IsTrial": False,
+    "Beta": False,
+    "Type": "send-text",
+    "Status": "scheduled",
+    "Attempts": 0,
+    "MaxAttempts": 3,
+    "SequenceNumber": 41,
+    "ScheduledFor": "2026-02-01T12:00:00Z",
+    "NextAttemptAt": None,
+    "Error": None,
+}
+
+
+class QueueFilter(Incoming):
+    """Narrows what is listed or removed."""
+
+    status: QueueStatus | None = None
+    type: str | None = None
+    phone: Chat | None = None
+
+
+class ListQueueByPage(QueueFilter, Operation[tuple[QueueItem, ...]], method="GET", path="/queue"):
+    """A bare array, oldest first."""
+
+    page: Annotated[int, BeforeValidator(between(1, 1_000_000))] = 1
+    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_OLD_PAGE))] = 100
+
+    example_minimal: ClassVar[Example] = {"page": 1, "pageSize": 20}
+    example: ClassVar[Example] = {**example_minimal, "status": "scheduled", "type": "send-text"}
+    answer_example = (_ITEM,)
+
+
+class QueuePage(Wire):
+    """A page of the queue and the cursor to the next one."""
+
+    messages: tuple[QueueItem, ...]
+    paging_state: str | None
+    has_more: bool
+    queue_length: int
+
+
+class ListQueue(QueueFilter, Operation[QueuePage], method="POST", path="/queue"):
+    """The queue, oldest first, by cursor."""
+
+    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_PAGE))] = 20
+    paging_state: str | None = None
+
+    example: ClassVar[Example] = {"pageSize": 20, "phone": "5511999999999"}
+    answer_example: ClassVar[Example] = {
+        "messages": [_ITEM],
+        "pagingState": None,
+        "hasMore": False,
+        "queueLength": 1,
+    }
+
+
+class QueueCount(Wire):
+    """How many messages wait."""
+
+    count: int
+    queue_length: int
+
+
+class CountQueue(Operation[QueueCount], method="GET", path="/queue/count"):
+    """How many messages wait."""
+
+    answer_example: ClassVar[Example] = {"count": 1, "queueLength": 1}
+
+
+class QueueRemoved(Wire):
+    """How many messages were removed."""
+
+    value: bool = True
+    removed: int
+    queue_length: int
+
+
+class ClearQueue(QueueFilter, Operation[QueueRemoved], method="DELETE", path="/queue"):
+    """Removes what waits, never a message whose attempt has started.
+
+    `olderThan` is a time (ISO 8601 with an offset) or an age in seconds.
+    """
+
+    older_than: str | None = None
+
+    example_minimal: ClassVar[Example] = {}
+    example: ClassVar[Example] = {"status": "pending", "olderThan": "3600"}
+    answer_example: ClassVar[Example] = {"value": True, "removed": 1, "queueLength": 0}
+
+
+class RemoveFromQueue(Operation[Value], method="DELETE", path="/queue/{zaap_id}"):
+    """Removes one waiting message, named by its zaapId or its messageId."""
+
+    zaap_id: str = Field(validation_alias=AliasChoices("zaapId", "zaap_id"))
+
+    example: ClassVar[Example] = {"zaapId": _ITEM["ZaapId"]}
+    failures = (409,)

@@ -1,0 +1,219 @@
+"""Messages whose main content is a file, given as URL, `data:` URI or bare base64."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from gateway.contract.documented import Example
+from gateway.contract.echo import Content, EchoContext, file_content, public_url
+from gateway.contract.limits import Limit
+from gateway.contract.media import Audio, Document, Gif, Image, Ptv, Sticker, Video
+from gateway.contract.send import NoMessageId, Reply
+
+_MAX_CAPTION_LENGTH = 65_536  # WhatsApp's own limit, in characters
+_PHONE = "5511999999999"
+
+Caption = Annotated[str, Field(max_length=_MAX_CAPTION_LENGTH)]
+ViewOnce = Annotated[bool, Field(description="can be seen once")]
+Async = Annotated[
+    bool, Field(alias="async", description="taken and without effect: every file is sent so")
+]
+
+
+class MediaMessage(Reply):
+    """A message whose main content is a file."""
+
+    limits: ClassVar[tuple[Limit, ...]] = ()
+
+
+class CaptionedMessage(MediaMessage):
+    """A file with words below it."""
+
+    caption: Caption | None = None
+
+    def readable_text(self) -> str | None:
+        return self.caption
+
+
+class SendImage(CaptionedMessage, path="/send-image"):
+    """Sends an image; what phones cannot show is turned into JPEG."""
+
+    image: Image
+    view_once: ViewOnce = False
+
+    example_minimal: ClassVar[Example] = {
+        "phone": _PHONE,
+        "image": "https://example.com/image.png",
+    }
+    example: ClassVar[Example] = {
+        **example_minimal,
+        "caption": "Logo",
+        "messageId": "3EB0A1B2C3D4E5F60718",
+        "delayMessage": 3,
+        "viewOnce": False,
+    }
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content(
+            "image",
+            self.image,
+            mime_type="image/jpeg",
+            caption=self.caption,
+            view_once=self.view_once,
+        )
+
+
+class SendSticker(MediaMessage, path="/send-sticker"):
+    """Sends a sticker; any image, moving or not, is turned into WebP of 512x512."""
+
+    sticker: Sticker
+    sticker_author: str | None = Field(None, description="shown with the sticker")
+
+    example_minimal: ClassVar[Example] = {
+        "phone": _PHONE,
+        "sticker": "https://example.com/sticker.webp",
+    }
+    example: ClassVar[Example] = {
+        **example_minimal,
+        "messageId": "3EB0A1B2C3D4E5F60718",
+        "delayMessage": 3,
+        "stickerAuthor": "Ana",
+    }
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content("sticker", self.sticker, mime_type="image/webp")
+
+
+class SendGif(CaptionedMessage, path="/send-gif"):
+    """Sends a short video that plays by itself: an MP4, or a real GIF, which is turned into one."""
+
+    gif: Gif
+
+    example_minimal: ClassVar[Example] = {"phone": _PHONE, "gif": "https://example.com/clip.mp4"}
+    example: ClassVar[Example] = {
+        **example_minimal,
+        "caption": "Well done!",
+        "messageId": "3EB0A1B2C3D4E5F60718",
+        "delayMessage": 3,
+    }
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content("video", self.gif, caption=self.caption)
+
+
+class SendAudio(MediaMessage, path="/send-audio"):
+    """Sends a voice note; any audio is turned into OGG/Opus.
+
+    `delayTyping` shows "recording audio..." before it.
+    """
+
+    audio: Audio
+    view_once: ViewOnce = False
+    waveform: bool = Field(default=True, description="shows the sound waves")
+    asynchronous: Async = False
+
+    example_minimal: ClassVar[Example] = {
+        "phone": _PHONE,
+        "audio": "https://example.com/audio.mp3",
+    }
+    example: ClassVar[Example] = {
+        **example_minimal,
+        "delayMessage": 3,
+        "delayTyping": 3,
+        "viewOnce": False,
+        "async": False,
+        "waveform": True,
+    }
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        url = public_url(self.audio)
+        return {"audio": {"audioUrl": url, "ptt": True, "viewOnce": self.view_once}}
+
+
+class SendVideo(CaptionedMessage, path="/send-video"):
+    """Sends a video."""
+
+    video: Video
+    view_once: ViewOnce = False
+    asynchronous: Async = False
+
+    example_minimal: ClassVar[Example] = {
+        "phone": _PHONE,
+        "video": "https://example.com/video.mp4",
+    }
+    example: ClassVar[Example] = {
+        **example_minimal,
+        "caption": "Test",
+        "messageId": "3EB0A1B2C3D4E5F60718",
+        "delayMessage": 3,
+        "viewOnce": False,
+        "async": False,
+    }
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content("video", self.video, caption=self.caption, view_once=self.view_once)
+
+
+class SendPtv(MediaMessage, path="/send-ptv"):
+    """Sends a round video note."""
+
+    ptv: Ptv
+
+    example_minimal: ClassVar[Example] = {"phone": _PHONE, "ptv": "https://example.com/video.mp4"}
+    example: ClassVar[Example] = {
+        **example_minimal,
+        "messageId": "3EB0A1B2C3D4E5F60718",
+        "delayMessage": 3,
+    }
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content("video", self.ptv)
+
+
+class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/send-document",)):
+    """Sends a file as it is; with `editDocumentMessageId` only the caption of a sent one changes.
+
+    Without an extension in the path it is taken from the name of the file, or from its bytes.
+    """
+
+    document: Document
+    extension: str | None = Field(
+        None, min_length=1, max_length=20, pattern=r"^\.?[A-Za-z0-9_+-]+$"
+    )
+    file_name: Annotated[str, Field(max_length=255)] | None = None
+    edit_document_message_id: NoMessageId = Field(
+        None, description="id of the sent document whose caption is replaced"
+    )
+
+    example_minimal: ClassVar[Example] = {
+        "phone": _PHONE,
+        "extension": "pdf",
+        "document": "https://example.com/file.pdf",
+    }
+    example: ClassVar[Example] = {
+        **example_minimal,
+        "fileName": "My PDF",
+        "caption": "Report",
+        "messageId": "3EB0A1B2C3D4E5F60718",
+        "delayMessage": 3,
+    }
+
+    def document_name(self) -> str | None:
+        end = f".{self.extension.lstrip('.')}" if self.extension else ""
+        if self.file_name is None:
+            return f"document{end}" if end else None
+        return (
+            self.file_name if self.file_name.lower().endswith(end.lower()) else self.file_name + end
+        )
+
+    def referred_ids(self) -> tuple[str, ...]:
+        edited = self.edit_document_message_id
+        return (*super().referred_ids(), *((edited,) if edited else ()))
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return file_content(
+            "document", self.document, caption=self.caption, file_name=self.file_name
+        )
+
+    def edited_id(self) -> str | None:
+        return self.edit_document_message_id

@@ -1,0 +1,132 @@
+"""Acting on a message: forward and pin, which are queued; read and delete, which are done now."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from gateway.contract.choices import ANY_CASE
+from gateway.contract.documented import Example
+from gateway.contract.echo import Content, EchoContext
+from gateway.contract.known import KnownMessage
+from gateway.contract.limits import Limit
+from gateway.contract.operation import Operation, Value
+from gateway.contract.send import MessageId, OutgoingMessage, message_of_kind
+from gateway.contract.wire import Chat
+
+
+class ForwardMessage(OutgoingMessage, path="/forward-message"):
+    """Forwards a message to another chat."""
+
+    message_id: MessageId
+    message_phone: Chat = Field(description="the chat it is in")
+
+    example_minimal: ClassVar[Example] = {
+        "phone": "5511999999999",
+        "messageId": "3EB0577D10A2B4C6D8E9F1",
+        "messagePhone": "5511888888888",
+    }
+    example: ClassVar[Example] = {**example_minimal, "delayMessage": 1}
+    is_forwarded = True
+    limits: ClassVar[tuple[Limit, ...]] = ()
+
+    def referred_ids(self) -> tuple[str, ...]:
+        return (self.message_id,)
+
+    def echo(self, context: EchoContext) -> Content | None:
+        """The content of the original; None where the history no longer has it."""
+        original = context.referred.get(self.message_id)
+        if original is None:
+            return None
+        declared = message_of_kind(original.type)
+        if declared is None:
+            return original.payload or None  # received: stored as the callback showed it
+        sent = declared.model_validate(original.payload)
+        return sent.echo(replace(context, message_id=original.message_id))
+
+
+_DURATION_SECONDS: Mapping[str, int] = {
+    "24_hours": 24 * 3600,
+    "7_days": 7 * 24 * 3600,
+    "30_days": 30 * 24 * 3600,
+}
+
+
+class PinMessage(OutgoingMessage, path="/pin-message"):
+    """Pins a message on top of its chat, or takes it down."""
+
+    message_id: MessageId
+    message_action: Annotated[Literal["pin", "unpin"], ANY_CASE]
+    pin_message_duration: Annotated[Literal["24_hours", "7_days", "30_days"], ANY_CASE] | None = (
+        Field(None, description="needed to pin", validate_default=True)
+    )
+
+    example_minimal: ClassVar[Example] = {
+        "phone": "5511999999999",
+        "messageId": "3EB0577D10A2B4C6D8E9F1",
+        "messageAction": "unpin",
+    }
+    example: ClassVar[Example] = {
+        **example_minimal,
+        "messageAction": "pin",
+        "pinMessageDuration": "7_days",
+    }
+    limits: ClassVar[tuple[Limit, ...]] = ()
+
+    @field_validator("pin_message_duration")
+    @classmethod
+    def _needed_to_pin(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("message_action") == "pin":
+            raise PydanticCustomError("missing", "is required")
+        return value
+
+    @property
+    def pinned_seconds(self) -> int | None:
+        """For how long; None to take it down."""
+        if self.message_action == "unpin" or self.pin_message_duration is None:
+            return None
+        return _DURATION_SECONDS[self.pin_message_duration]
+
+    def referred_ids(self) -> tuple[str, ...]:
+        return (self.message_id,)
+
+    def echo(self, context: EchoContext) -> Content | None:
+        return {
+            "pinMessage": {
+                "action": self.message_action,
+                "pinDurationInSecs": self.pinned_seconds,
+                "referencedMessage": context.reference_to(self.message_id, self.phone),
+            }
+        }
+
+
+class ReadMessage(Operation[Value], method="POST", path="/read-message", answer_status=204):
+    """Marks a received message as read."""
+
+    phone: Chat
+    message_id: MessageId
+
+    example: ClassVar[Example] = {"phone": "5511999999999", "messageId": "3EB0577D10A2B4C6D8E9F1"}
+
+
+class DeleteMessage(Operation[Value], method="DELETE", path="/messages", answer_status=204):
+    """Deletes a message: one of ours for everybody, and before it is sent where it still waits."""
+
+    phone: Chat
+    message_id: MessageId
+    owner: bool = Field(description="true: sent by this instance; false: received")
+
+    example: ClassVar[Example] = {
+        "phone": "5511999999999",
+        "messageId": "3EB0577D10A2B4C6D8E9F1",
+        "owner": True,
+    }
+    failures = (409,)
+
+
+class Revoke(Operation[Value]):
+    """Takes a message out of its chat; asked of a session, not by callers."""
+
+    target: KnownMessage

@@ -1,0 +1,126 @@
+"""Texts and links."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AliasChoices, BeforeValidator, Field
+
+from gateway.contract.choices import ANY_CASE
+from gateway.contract.documented import Example
+from gateway.contract.echo import Content, EchoContext, public_url
+from gateway.contract.limits import Limit
+from gateway.contract.media import Image
+from gateway.contract.send import NoMessageId, OutgoingMessage, Reply
+from gateway.contract.wire import Chat, Incoming
+
+_MAX_TEXT_LENGTH = 65_536  # WhatsApp's own limit, in characters
+
+
+def _unfold_lines(value: object) -> object:
+    """Z-API takes %0a for a line break, as clients that build URLs write it."""
+    if isinstance(value, str) and "%" in value:
+        return value.replace("%0a", "\n").replace("%0A", "\n")
+    return value
+
+
+MessageText = Annotated[
+    str, Field(min_length=1, max_length=_MAX_TEXT_LENGTH), BeforeValidator(_unfold_lines)
+]
+
+Label = Annotated[str, Field(min_length=1, max_length=1_024)]
+"""A short text, such as a title or a name."""
+
+
+class MentionedGroup(Incoming):
+    """A group of the same community, named in the text."""
+
+    phone: Chat
+    subject: str
+
+
+class TextMessage(OutgoingMessage):
+    """A message whose body is text."""
+
+    message: MessageText
+
+    def readable_text(self) -> str | None:
+        return self.message
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {"text": {"message": self.message}}
+
+
+class SendText(TextMessage, Reply, path="/send-text"):
+    """Sends a text; with `messageId` it replies, with `editMessageId` it edits."""
+
+    private_answer: bool = Field(
+        default=False, description="answers a message of a group in the chat with who wrote it"
+    )
+    edit_message_id: NoMessageId = Field(None, description="the message whose text it replaces")
+    mentioned: tuple[Chat, ...] = ()
+    group_mentioned: tuple[MentionedGroup, ...] = ()
+
+    example_minimal: ClassVar[Example] = {"phone": "5511999999999", "message": "Hello"}
+    example: ClassVar[Example] = {
+        "phone": "5511999999999",
+        "message": "Hello, *Ana*! @5511988888888 joins us at noon.",
+        "delayMessage": 1,
+        "delayTyping": 1,
+        "priority": "high",
+        "mentioned": ["5511988888888"],
+    }
+    limits: ClassVar[tuple[Limit, ...]] = ()
+
+    def referred_ids(self) -> tuple[str, ...]:
+        return (*super().referred_ids(), *filter(None, (self.edit_message_id,)))
+
+    def edited_id(self) -> str | None:
+        return self.edit_message_id
+
+
+class SendLink(OutgoingMessage, path="/send-link"):
+    """Sends a text with a card that shows where its link leads.
+
+    What is not given of the card is read from the page. WhatsApp shows the card where the text
+    contains the link.
+    """
+
+    message: MessageText
+    link_url: Label
+    image: Image | None = Field(None, validation_alias=AliasChoices("image", "linkImage"))
+    title: str | None = Field(None, validation_alias=AliasChoices("title", "linkTitle"))
+    link_description: str | None = None
+    link_type: Annotated[Literal["SMALL", "MEDIUM", "LARGE"], ANY_CASE] = "SMALL"
+
+    example_minimal: ClassVar[Example] = {
+        "phone": "5511999999999",
+        "message": "See https://example.com",
+        "linkUrl": "https://example.com",
+    }
+    example: ClassVar[Example] = {
+        **example_minimal,
+        "image": "https://example.com/image.png",
+        "title": "Example",
+        "linkDescription": "An example site",
+        "linkType": "LARGE",
+        "delayMessage": 1,
+        "delayTyping": 1,
+    }
+    limits: ClassVar[tuple[Limit, ...]] = ()
+
+    def readable_text(self) -> str | None:
+        return self.message
+
+    def link_to_preview(self) -> str | None:
+        complete = self.image and self.title and self.link_description
+        return None if complete else self.link_url
+
+    def echo(self, _context: EchoContext) -> Content | None:
+        return {
+            "text": {
+                "message": self.message,
+                "descritpion": self.link_description,
+                "title": self.title,
+                "url": self.link_url,
+                "thumbnailUrl": public_url(self.image),
+            }
+        }

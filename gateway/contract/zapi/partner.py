@@ -1,0 +1,247 @@
+"""What an account's owner does with instances: make, list, subscribe and delete them."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from gateway.contract.documented import Example
+from gateway.contract.operation import Operation, Result
+from gateway.contract.wire import Wire
+
+_MAX_NAME_LENGTH = 255
+_MAX_ADDRESS_LENGTH = 2_048
+_MAX_TEXT_LENGTH = 4_096
+_LARGEST_PAGE = 1_000
+_CREATED = 201
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
+_OK = "OK"
+_ID, _TOKEN = "3C67AB641C8AA0412F6A2242B4E23AC7", "9E5C0B7A1D2F4E6C8B0A9D7F5E3C1B2A"
+
+
+def _at_least_one(max_count: int) -> Callable[[object], int]:
+    def clamp(value: object) -> int:
+        try:
+            number = int(str(value))
+        except ValueError:
+            raise PydanticCustomError("number", "must be a whole number") from None
+        return max(1, min(number, max_count))
+
+    return clamp
+
+
+def _web_or_mobile(value: object) -> object:
+    text = str(value).strip().lower()
+    if text in ("", "web", "mobile"):
+        return text
+    raise PydanticCustomError("middleware", "must be web or mobile")
+
+
+def _only_true(value: object) -> object:
+    if value is True or (isinstance(value, str) and value.strip().lower() == "true"):
+        return True
+    raise PydanticCustomError("only_true", "must be true: calls cannot be taken away again")
+
+
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=_MAX_NAME_LENGTH)
+]
+CallbackAddress = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=_MAX_ADDRESS_LENGTH)
+]
+MiddlewareKind = Literal["web", "mobile"]
+
+
+class PartnerOperation(Operation[Result]):
+    """Asked with the account's partner token, in `Authorization: Bearer`.
+
+    Its Client-Token is as good, in either header, while the account has 25 instances at most.
+    """
+
+    partner = True
+    failures = (_UNAUTHORIZED, _FORBIDDEN)
+
+
+class CreatedInstance(Wire):
+    """`due`, in milliseconds, is when the trial ends, or far away."""
+
+    id: str
+    token: str
+    due: int
+
+
+class CreateInstance(
+    PartnerOperation[CreatedInstance], method="POST", path="/instances/integrator/on-demand"
+):
+    """Makes an instance, to be linked with a phone by its QR code.
+
+    `receivedAndDeliveryCallbackUrl` is told of received messages and of those the instance sends.
+    `provider` and `providerSettings` are an extension: the way to WhatsApp, and what it asks for.
+    """
+
+    audited = True
+    absolute = True
+    example_minimal: ClassVar[Example] = {"name": "Front desk"}
+    example: ClassVar[Example] = {
+        "name": "Front desk",
+        "sessionName": "Front desk",
+        "receivedCallbackUrl": "https://example.com/webhook",
+        "deliveryCallbackUrl": "https://example.com/webhook",
+        "messageStatusCallbackUrl": "https://example.com/webhook",
+        "connectedCallbackUrl": "https://example.com/webhook",
+        "disconnectedCallbackUrl": "https://example.com/webhook",
+        "presenceChatCallbackUrl": "https://example.com/webhook",
+        "callRejectAuto": True,
+        "callRejectMessage": "Please write, we do not take calls.",
+        "autoReadMessage": False,
+        "autoReadStatus": False,
+        "isDevice": False,
+        "businessDevice": False,
+        "disableEnqueueWhenDisconnected": False,
+    }
+    answer_example: ClassVar[Any] = {"id": _ID, "token": _TOKEN, "due": 4102444800000}
+
+    name: Name
+    session_name: Annotated[str, StringConstraints(max_length=_MAX_NAME_LENGTH)] | None = None
+    delivery_callback_url: CallbackAddress = ""
+    received_callback_url: CallbackAddress = ""
+    received_and_delivery_callback_url: CallbackAddress = ""
+    disconnected_callback_url: CallbackAddress = ""
+    connected_callback_url: CallbackAddress = ""
+    presence_chat_callback_url: CallbackAddress = ""
+    message_status_callback_url: CallbackAddress = ""
+    call_reject_auto: bool = False
+    call_reject_message: Annotated[str, StringConstraints(max_length=_MAX_TEXT_LENGTH)] | None = (
+        None
+    )
+    auto_read_message: bool = False
+    auto_read_status: bool = False
+    is_device: bool = False
+    business_device: bool = False
+    disable_enqueue_when_disconnected: bool = False
+    provider: str | None = None
+    provider_settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class ListedInstance(Wire):
+    """An instance as its owner sees it; an address that is not set is an empty text."""
+
+    id: str
+    token: str
+    name: str
+    tenant: str
+    created: datetime
+    due: int
+    payment_status: str
+    delivery_callback_url: str
+    received_callback_url: str
+    received_and_delivery_callback_url: str
+    disconnected_callback_url: str
+    connected_callback_url: str
+    presence_chat_callback_url: str
+    message_status_callback_url: str
+    received_status_callback_url: str
+    phone_connected: bool
+    whatsapp_connected: bool
+    middleware: MiddlewareKind
+
+
+class InstancePage(Wire):
+    """A page of instances, and how many there are."""
+
+    total: int
+    total_page: int
+    page_size: int
+    page: int
+    content: tuple[ListedInstance, ...]
+
+
+class ListInstances(
+    PartnerOperation[InstancePage], method="GET", path="/instances", answer_status=_CREATED
+):
+    """The instances of the account, oldest first.
+
+    `query` finds those with that text in their name or id; `middleware` those of one kind.
+    """
+
+    absolute = True
+    example_minimal: ClassVar[Example] = {}
+    example: ClassVar[Example] = {"page": 1, "pageSize": 20, "query": "desk", "middleware": "web"}
+    answer_example: ClassVar[Any] = {
+        "total": 1,
+        "totalPage": 1,
+        "pageSize": 20,
+        "page": 1,
+        "content": [
+            {
+                "id": _ID,
+                "token": _TOKEN,
+                "name": "Front desk",
+                "tenant": "0D1F4C2B8A6E4F7D9B3C5A1E7F2D8B60",
+                "created": "2026-01-01T00:00:00Z",
+                "due": 4102444800000,
+                "paymentStatus": "PAID",
+                "deliveryCallbackUrl": "https://example.com/webhook",
+                "receivedCallbackUrl": "https://example.com/webhook",
+                "receivedAndDeliveryCallbackUrl": "",
+                "disconnectedCallbackUrl": "",
+                "connectedCallbackUrl": "",
+                "presenceChatCallbackUrl": "",
+                "messageStatusCallbackUrl": "",
+                "receivedStatusCallbackUrl": "",
+                "phoneConnected": True,
+                "whatsappConnected": True,
+                "middleware": "web",
+            }
+        ],
+    }
+
+    page: Annotated[int, BeforeValidator(_at_least_one(1_000_000))] = 1
+    page_size: Annotated[int, BeforeValidator(_at_least_one(_LARGEST_PAGE))] = 20
+    query: str = ""
+    middleware: Annotated[Literal["", "web", "mobile"], BeforeValidator(_web_or_mobile)] = ""
+
+
+class Subscribe(
+    PartnerOperation[str],
+    method="POST",
+    path="/integrator/on-demand/subscription",
+    answer_status=_CREATED,
+):
+    """Ends the trial of an instance well: it goes on sending."""
+
+    audited = True
+    example: ClassVar[Example] = {"withCalls": True}
+    example_minimal: ClassVar[Example] = {}
+    answer_example: ClassVar[Any] = _OK
+
+    with_calls: bool = False
+
+
+class AddCalls(
+    PartnerOperation[str],
+    method="PUT",
+    path="/integrator/on-demand/subscription/update",
+    answer_status=_CREATED,
+):
+    """Adds calls to the subscription of an instance."""
+
+    audited = True
+    example: ClassVar[Example] = {"withCalls": True}
+    answer_example: ClassVar[Any] = _OK
+
+    with_calls: Annotated[bool, BeforeValidator(_only_true)]
+
+
+class CancelSubscription(
+    PartnerOperation[str],
+    method="POST",
+    path="/integrator/on-demand/cancel",
+    answer_status=_CREATED,
+):
+    """Ends the subscription of an instance, which may send for another 30 days."""
+
+    audited = True
+    answer_example: ClassVar[Any] = _OK

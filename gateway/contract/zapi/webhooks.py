@@ -1,0 +1,88 @@
+"""Setting the address of each webhook; an empty value removes it."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from gateway.contract.operation import Operation, RouteAddress, Value
+
+_MAX_ADDRESS_LENGTH = 2_048
+
+WebhookAddress = Annotated[str, Field(max_length=_MAX_ADDRESS_LENGTH)]
+
+
+class SetWebhook(Operation[Value]):
+    """Sets one address; `sets` names the columns it goes to."""
+
+    audited = True
+    sets: ClassVar[tuple[str, ...]] = ()
+    example: ClassVar[dict[str, object]] = {"value": "https://example.com/webhook"}
+    answer_example: ClassVar[dict[str, object]] = {"value": True}
+
+    value: WebhookAddress
+
+
+class SetReceivedWebhook(
+    SetWebhook,
+    method="PUT",
+    path="/update-webhook-received",
+    also=(RouteAddress("PUT", "/update-webhook-receive"),),
+):
+    """Where incoming messages are told."""
+
+    sets = ("received",)
+
+
+class SetReceivedDeliveryWebhook(
+    SetWebhook, method="PUT", path="/update-webhook-received-delivery"
+):
+    """Where incoming messages are told, and from now on also those sent by the instance."""
+
+    sets = ("received",)
+
+
+class SetDeliveryWebhook(SetWebhook, method="PUT", path="/update-webhook-delivery"):
+    """Where it is told that a message left the queue."""
+
+    sets = ("delivery",)
+
+
+class SetMessageStatusWebhook(SetWebhook, method="PUT", path="/update-webhook-message-status"):
+    """Where it is told that messages were delivered, read or played."""
+
+    sets = ("message_status",)
+
+
+class SetConnectedWebhook(SetWebhook, method="PUT", path="/update-webhook-connected"):
+    """Where it is told that the instance came up."""
+
+    sets = ("connected",)
+
+
+class SetDisconnectedWebhook(SetWebhook, method="PUT", path="/update-webhook-disconnected"):
+    """Where it is told that the instance went down."""
+
+    sets = ("disconnected",)
+
+
+class SetChatPresenceWebhook(SetWebhook, method="PUT", path="/update-webhook-chat-presence"):
+    """Where it is told that people are typing or online."""
+
+    sets = ("presence_chat",)
+
+
+class SetEveryWebhook(SetWebhook, method="PUT", path="/update-every-webhooks"):
+    """One address for everything."""
+
+    sets = ("received", "delivery", "message_status", "connected", "disconnected", "presence_chat")
+    notify_sent_by_me: bool | None = None
+
+
+class SetNotifySentByMe(Operation[Value], method="PUT", path="/update-notify-sent-by-me"):
+    """Whether messages sent by the instance are told as received ones are."""
+
+    audited = True
+    example: ClassVar[dict[str, object]] = {"notifySentByMe": True}
+    answer_example: ClassVar[dict[str, object]] = {"value": True}
+
+    notify_sent_by_me: bool

@@ -1,0 +1,10 @@
+"""History: what their requests need when the collection runs."""
+
+from collections.abc import Mapping
+
+from gateway.contract.extensions.history import FindMessage
+from gateway.documents.postman_setup import PostmanSetup
+
+SETUPS: Mapping[type, PostmanSetup] = {
+    FindMessage: PostmanSetup(values={"messageId": "{{messageId}}"}),
+}

@@ -1,0 +1,27 @@
+"""Webhooks, dead letters and replay: what their requests need when the collection runs."""
+
+from collections.abc import Mapping
+
+from gateway.contract.extensions.dead_letters import (
+    DeadLetterOperation,
+    DiscardDeadLetter,
+    PurgeDeadLetters,
+)
+from gateway.contract.extensions.replay import TestWebhook
+from gateway.contract.zapi.webhooks import SetWebhook
+from gateway.documents.postman_setup import PostmanSetup, Precondition
+
+SETUPS: Mapping[type, PostmanSetup] = {
+    DeadLetterOperation: PostmanSetup(or_else=404),
+    DiscardDeadLetter: PostmanSetup(order=1, or_else=404),
+    PurgeDeadLetters: PostmanSetup(order=2),
+    TestWebhook: PostmanSetup(
+        order=1,
+        first=(Precondition("/update-webhook-received", {"value": "{{baseUrl}}/health"}, "PUT"),),
+        values={"type": "ReceivedCallback"},
+    ),
+    SetWebhook: PostmanSetup(
+        order=2,  # after the test of a webhook, whose address must not stay
+        values={"value": "{{webhookUrl}}"},  # empty, until the user fills it in
+    ),
+}
