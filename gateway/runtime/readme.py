@@ -45,18 +45,17 @@ def _coverage() -> Iterator[str]:
 
 
 def _gaps() -> Iterator[str]:
-    """Yields one line per provider that does not support every route."""
+    """Yields a line per provider that does not support every route, in no language."""
     routes, done = _counts()
     for name in offers()["providers"]:
-        missing = {
-            title_of(subject).lower(): f"{count - done[subject, name]}/{count}"
+        supported = sum(done[subject, name] for subject in routes)
+        incomplete = sorted(
+            f"{title_of(subject).lower()} {done[subject, name]}/{count}"
             for subject, count in routes.items()
             if done[subject, name] < count
-        }
-        if missing:
-            supported = sum(done[subject, name] for subject in routes)
-            listed = ", ".join(f"{subject} {share}" for subject, share in sorted(missing.items()))
-            yield f"`{name}`: {supported}/{routes.total()}. 501: {listed}."
+        )
+        if incomplete:
+            yield f"`{name}`: **{supported}/{routes.total()}** ({', '.join(incomplete)})"
 
 
 def _counts() -> tuple[Counter[str], Counter[tuple[str, str]]]:
@@ -74,14 +73,17 @@ def _counts() -> tuple[Counter[str], Counter[tuple[str, str]]]:
 
 
 def _unsupported() -> Iterator[str]:
-    """Yields every route that some provider answers with 501."""
+    """Yields every route that some provider does not support, and what a caller then gets."""
     providers = offers()["providers"]
-    yield "| route | answers 501 with |"
-    yield "| --- | --- |"
+    sends = {str(send.path) for send in catalogue().sends.values()}
+    yield "| route | not supported by | answer |"
+    yield "| --- | --- | --- |"
     for operation in offers()["operations"]:
         missing = [name for name in providers if name not in operation["supportedBy"]]
         if missing:
-            yield f"| `{operation['method']} {operation['path']}` | {', '.join(missing)} |"
+            answer = "200, then `error`" if operation["path"] in sends else "501"
+            route = f"`{operation['method']} {operation['path']}`"
+            yield f"| {route} | {', '.join(missing)} | {answer} |"
 
 
 @cache
