@@ -208,23 +208,27 @@ def findings(root: Path = ROOT) -> Iterator[Finding]:
 
 
 def main(arguments: list[str]) -> int:
-    """Prints what is found below the given folders, or everywhere; returns the exit code."""
+    """Shows what is found below the given folders, or everywhere; returns the exit code."""
     folders = [name.rstrip("/") for name in arguments if not name.startswith("-")]
     found = [
         finding
         for finding in findings()
         if not folders or any(f"{finding.path}/".startswith(f"{name}/") for name in folders)
     ]
-    if "--places" in arguments:
+    sys.stdout.writelines(f"{line}\n" for line in _report(found, places="--places" in arguments))
+    return 1 if found else 0
+
+
+def _report(found: list[Finding], *, places: bool) -> Iterator[str]:
+    if places:
         for finding in found:
             instead = WORDS.get(finding.word) or PHRASES[finding.word]
-            print(f"{finding.path}:{finding.line}: {finding.word} -> {instead}")
+            yield f"{finding.path}:{finding.line}: {finding.word} -> {instead}"
     for package, count in sorted(Counter(finding.package for finding in found).items()):
-        print(f"{count:6} {package}")
+        yield f"{count:6} {package}"
     for word, count in Counter(finding.word for finding in found).most_common(15):
-        print(f"{count:6} {word!r}")
-    print(f"{len(found):6} old words; docs/glossary.md has the new ones")
-    return 1 if found else 0
+        yield f"{count:6} {word!r}"
+    yield f"{len(found):6} old words; docs/glossary.md has the new ones"
 
 
 if __name__ == "__main__":

@@ -50,13 +50,13 @@ def test_renew_leaves_a_page_without_markers_alone() -> None:
 
 
 def test_renew_replaces_what_is_between_the_markers() -> None:
-    page = "Before\n\n<!-- settings -->\nold\n<!-- /settings -->\n\nAfter\n"
+    page = "Before\n\n<!-- settings -->\nstale row\n<!-- /settings -->\n\nAfter\n"
 
     renewed = renew(page)
 
     assert renewed.startswith("Before\n\n<!-- settings -->\n\n## Process and listeners\n")
     assert renewed.endswith("|\n\n<!-- /settings -->\n\nAfter\n")
-    assert "old" not in renewed
+    assert "stale row" not in renewed
 
 
 def test_settings_page_sections_begin_at_settings() -> None:

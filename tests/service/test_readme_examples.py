@@ -20,9 +20,7 @@ from tests.fixtures.service import Client, RunningGateway, free_port, until
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "docs" / "clients.md")
 EXAMPLE = re.compile(r"<!-- example: ([a-z ]+) -->\n\n```\w+\n(.*?)```", re.DOTALL)
-EXAMPLES = {
-    name: program for page in PAGES for name, program in EXAMPLE.findall(page.read_text())
-}
+EXAMPLES = {name: program for page in PAGES for name, program in EXAMPLE.findall(page.read_text())}
 LANGUAGES = ("curl", "python", "node", "php")
 COMMANDS = {
     "curl": ["sh"],
