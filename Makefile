@@ -55,7 +55,7 @@ test: check ## everything that must hold before a change lands; the same as CI
 check: $(TOOLS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/codespell gateway sql tests README.md CHANGELOG.md Makefile
+	$(BIN)/codespell gateway sql tests docs *.md Makefile
 	$(BIN)/lint-imports
 	@$(MAKE) --no-print-directory -j 2 check-types check-tests
 	$(BIN)/coverage report
@@ -68,11 +68,11 @@ check-types: $(TOOLS)
 check-tests: $(TOOLS)
 	$(PYTEST) --durations 10 --cov --cov-report= $(FOLDERS)
 
-docs: setup ## write the OpenAPI document, the Postman collection and README's tables from the code
+docs: setup ## write the OpenAPI document, the Postman collection and the tables of README and docs/ from the code
 	$(BIN)/gateway openapi > openapi/openapi.json
 	$(BIN)/gateway postman > postman/gateway.postman_collection.json
 	$(BIN)/gateway postman --environment > postman/gateway.postman_environment.json
-	$(BIN)/gateway readme README.md
+	$(BIN)/gateway readme README.md docs/*.md docs/pt-BR/README.md
 
 postman: $(TOOLS) $(NEWMAN) ## lint the OpenAPI document and run the Postman collection (needs node and npm)
 	@postman/node_modules/.bin/redocly lint --config postman/redocly.yaml openapi/openapi.json

@@ -27,9 +27,10 @@ def postman(
     _print_json(render_environment() if environment else render_collection(catalogue()))
 
 
-def readme(file: Path) -> None:
-    """Renew the tables of README.md."""
-    renew_file(file)
+def readme(files: list[Path]) -> None:
+    """Replace the tables that README.md and the pages in docs/ take from the program."""
+    for file in files:
+        renew_file(file)
 
 
 def _print_json(document: dict[str, Any]) -> None:

@@ -1,12 +1,20 @@
+"""Committed documents and generated tables are what the program prints."""
+
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from gateway.environment import variable_name
 from gateway.runtime.readme import renew
+from gateway.runtime.settings_page import settings_page, unknown_section_fields
+from gateway.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MARKER = re.compile(r"^<!-- /(\w+) -->$", re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +32,40 @@ def test_a_committed_document_is_what_the_declarations_say(command: list[str], f
     assert (ROOT / file).read_bytes() == printed, f"{file} is stale: run `make docs`"
 
 
-def test_the_tables_of_the_readme_are_what_the_program_says() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert renew(readme) == readme, "README.md is stale: run `make docs`"
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_shows_the_tables_of_the_program(page: Path) -> None:
+    text = page.read_text()
+
+    assert renew(text) == text, f"{page.name} is stale: run `make docs`"
+
+
+def test_every_generated_table_is_on_a_page() -> None:
+    shown = {name for page in PAGES for name in MARKER.findall(page.read_text())}
+
+    assert shown == {"coverage", "gaps", "settings", "unsupported"}
+
+
+def test_renew_leaves_a_page_without_markers_alone() -> None:
+    assert renew("# A page\n\nText.\n") == "# A page\n\nText.\n"
+
+
+def test_renew_replaces_what_is_between_the_markers() -> None:
+    page = "Before\n\n<!-- settings -->\nstale row\n<!-- /settings -->\n\nAfter\n"
+
+    renewed = renew(page)
+
+    assert renewed.startswith("Before\n\n<!-- settings -->\n\n## Process and listeners\n")
+    assert renewed.endswith("|\n\n<!-- /settings -->\n\nAfter\n")
+    assert "stale row" not in renewed
+
+
+def test_settings_page_sections_begin_at_settings() -> None:
+    assert unknown_section_fields() == frozenset()
+
+
+def test_settings_page_names_every_variable_once() -> None:
+    rows = [line.split("`")[1] for line in settings_page() if line.startswith("| `")]
+    fields = [variable_name(field) for field in Settings.model_fields]
+
+    assert rows[: len(fields)] == fields
+    assert len(rows) == len(set(rows))

@@ -1,4 +1,4 @@
-"""README's client programs, each run as it is printed."""
+"""The client programs of README.md and docs/clients.md, each run as it is printed."""
 
 import asyncio
 import os
@@ -18,9 +18,10 @@ import pytest
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, RunningGateway, free_port, until
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+PAGES = (ROOT / "README.md", ROOT / "docs" / "clients.md")
 EXAMPLE = re.compile(r"<!-- example: ([a-z ]+) -->\n\n```\w+\n(.*?)```", re.DOTALL)
-EXAMPLES = dict(EXAMPLE.findall(README.read_text()))
+EXAMPLES = {name: program for page in PAGES for name, program in EXAMPLE.findall(page.read_text())}
 LANGUAGES = ("curl", "python", "node", "php")
 COMMANDS = {
     "curl": ["sh"],

@@ -8,7 +8,6 @@ from gateway.environment import variable_name
 from gateway.errors import InvalidSettings
 from gateway.settings import Settings
 
-README = Path(__file__).parents[2] / "README.md"
 SECRET = "s" * 32
 DEVELOPMENT = {"GATEWAY_ENV": "development"}
 PRODUCTION = {"GATEWAY_ENV": "production", "GATEWAY_SECRET_KEY": SECRET}
