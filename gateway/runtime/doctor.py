@@ -13,7 +13,7 @@ from gateway.database.migrations import migrations
 from gateway.database.pool import connect_directly, fetch_all
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable, InvalidSettings, StartRefused
-from gateway.providers import load_provider
+from gateway.providers.loading import load_provider
 from gateway.runtime.finding import Finding
 from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress

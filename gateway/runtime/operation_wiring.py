@@ -24,7 +24,7 @@ from gateway.instances.accounts import Account, Accounts
 from gateway.instances.creation import Registry
 from gateway.instances.operations import InstanceContext
 from gateway.instances.store import Instance
-from gateway.providers import load_provider
+from gateway.providers.loading import load_provider
 from gateway.runtime.callbacks import Callbacks
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.provider_selection import provider_selection_of

@@ -2,7 +2,7 @@
 
 from gateway.administration.partner import ProviderSelection
 from gateway.errors import InvalidSettings
-from gateway.providers import provider_names
+from gateway.providers.loading import provider_names
 from gateway.settings import Settings
 
 _SANDBOX = "sandbox"

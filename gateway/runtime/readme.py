@@ -12,7 +12,7 @@ from gateway.api.provider_table import provider_table
 from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Handlers
 from gateway.documents.surface import surface, title_of
-from gateway.providers import load_provider, provider_names
+from gateway.providers.loading import load_provider, provider_names
 from gateway.runtime.settings_page import settings_page
 
 

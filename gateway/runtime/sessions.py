@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 
-from gateway.providers import load_provider
+from gateway.providers.loading import load_provider
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.supervisor import Stage
 from gateway.sessions.cached_router import CachedSessionRouter

@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from gateway.environment import PREFIX, variable_name
-from gateway.providers import load_provider, provider_names
+from gateway.providers.loading import load_provider, provider_names
 from gateway.settings import Settings
 
 _SECTIONS: Final[Mapping[str, str]] = {

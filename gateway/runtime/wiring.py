@@ -29,7 +29,7 @@ from gateway.instances.tokens import TokenVault
 from gateway.media.pictures import Pictures
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
-from gateway.providers import load_provider
+from gateway.providers.loading import load_provider
 from gateway.randomness import RandomBuffer
 from gateway.runtime.callbacks import build_callbacks
 from gateway.runtime.data_dir import data_dir_errors_named

@@ -29,7 +29,7 @@ _AT_ONCE = 4
 def children_mib() -> tuple[int, float]:
     own = psutil.Process().children(recursive=True)
     living = [p for p in own if p.status() != psutil.STATUS_ZOMBIE]
-    children = [p for p in living if "gateway.whatsmeow_child" in p.cmdline()]
+    children = [p for p in living if "gateway.providers.whatsmeow.child" in p.cmdline()]
     return len(children), sum(p.memory_full_info().pss for p in children) / _MIB
 
 

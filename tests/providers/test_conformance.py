@@ -17,7 +17,7 @@ from gateway.errors import (
     TryAgainLater,
     Unconfirmed,
 )
-from gateway.providers import load_provider, provider_names
+from gateway.providers.loading import load_provider, provider_names
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import MessageAcknowledged, MessageReceived, Provider
 from tests.fixtures.patience import PATIENCE_SECONDS

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import ParseDict
 
+from gateway.providers.whatsmeow.child.frames import Json
 from gateway.providers.whatsmeow.event_handlers import Calls
 from gateway.providers.whatsmeow.inbound import KEPT, events_of
 from gateway.providers.whatsmeow.store import KeptEvent
@@ -24,7 +25,6 @@ from gateway.sessions.provider import (
     Notified,
     PresenceChanged,
 )
-from gateway.whatsmeow_child.frames import Json
 
 # The package itself would load the library in Go, which belongs into no process of tests.
 _found = importlib.util.find_spec("neonize")

@@ -12,6 +12,7 @@ from gateway.clock import Clock
 from gateway.errors import SessionUnavailable
 from gateway.observability.metrics import Metrics
 from gateway.providers.whatsmeow import session_supervisor as module
+from gateway.providers.whatsmeow.child.frames import Tell
 from gateway.providers.whatsmeow.failures import NO_ANSWER, breakage_of
 from gateway.providers.whatsmeow.process import Child, ChildGone, Children, Hear, VerbFailed
 from gateway.providers.whatsmeow.session_supervisor import SessionSupervisor
@@ -20,7 +21,6 @@ from gateway.providers.whatsmeow.store import Store
 from gateway.providers.whatsmeow.surrounding import ClientContext
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import SessionSpec, no_pictures
-from gateway.whatsmeow_child.frames import Tell
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 

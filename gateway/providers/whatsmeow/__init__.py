@@ -12,34 +12,3 @@ What cannot be mended here: the library has room for a hundred events that its o
 not handed over; they are lost when it is killed while the database is away. A message that was
 decrypted and not handed over when the process died cannot be decrypted again.
 """
-
-from gateway.contract.wire import Wire
-from gateway.providers.whatsmeow.engine import WhatsmeowEngine
-from gateway.providers.whatsmeow.failures import SERVER
-from gateway.providers.whatsmeow.messages import sends
-from gateway.providers.whatsmeow.operations import operations
-from gateway.providers.whatsmeow.settings import WhatsmeowSettings, read_settings
-from gateway.providers.whatsmeow.trial import try_key_store
-from gateway.sessions.provider import ProviderContext
-
-
-class WhatsmeowProvider:
-    """WhatsApp Web."""
-
-    name = "whatsmeow"
-    can_repeat_send = False
-    uses_proxy = True
-    settings = WhatsmeowSettings
-    hosts = (SERVER,)
-
-    def supports(self, command: type[Wire]) -> bool:
-        return sends.supports(command) or operations.supports(command)
-
-    async def try_store(self, provider_context: ProviderContext) -> str | None:
-        return await try_key_store(provider_context)
-
-    def start(self, provider_context: ProviderContext) -> WhatsmeowEngine:
-        return WhatsmeowEngine(provider_context, read_settings(provider_context.environment))
-
-
-provider = WhatsmeowProvider()

@@ -8,11 +8,11 @@ from gateway.errors import (
     TryAgainLater,
     Unconfirmed,
 )
+from gateway.providers.whatsmeow.child.frames import Tell
 from gateway.providers.whatsmeow.last_words import masked
 from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.reachability import NetworkFault
-from gateway.whatsmeow_child.frames import Tell
 
 NO_ANSWER = "NoAnswer"
 """The failure of a session that says it is connected and is dead."""

@@ -11,6 +11,7 @@ import orjson
 from gateway.contract.callbacks import WAITING
 from gateway.contract.wire import STATUS_BROADCAST
 from gateway.errors import NotConnected
+from gateway.providers.whatsmeow.child.frames import Json
 from gateway.providers.whatsmeow.contents import Content, content_of, revoked_by, unwrapped
 from gateway.providers.whatsmeow.event_handlers import HAPPENINGS, Calls, EventScope, moment
 from gateway.providers.whatsmeow.history_sync import listed, messages_of, people_of
@@ -26,7 +27,6 @@ from gateway.sessions.provider import (
     Notified,
     ReceivedFile,
 )
-from gateway.whatsmeow_child.frames import Json
 
 Body = Mapping[str, Any]
 

@@ -12,8 +12,7 @@ from typing import Any
 
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
-from gateway.providers.whatsmeow.last_words import LastWords, masked
-from gateway.whatsmeow_child.frames import (
+from gateway.providers.whatsmeow.child.frames import (
     Acknowledge,
     Answer,
     Ask,
@@ -24,6 +23,7 @@ from gateway.whatsmeow_child.frames import (
     packed,
     read_frame,
 )
+from gateway.providers.whatsmeow.last_words import LastWords, masked
 
 _CLOSING_SECONDS = 3.0
 _BREATH_SECONDS = 0.1  # what was on its way through the library is told within
@@ -95,7 +95,7 @@ class Child:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "gateway.whatsmeow_child",
+                "gateway.providers.whatsmeow.child",
                 str(theirs.fileno()),
                 str(deadline),
                 str(os.getpid()),

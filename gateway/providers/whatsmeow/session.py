@@ -20,6 +20,7 @@ from gateway.errors import (
     SessionUnavailable,
     Unconfirmed,
 )
+from gateway.providers.whatsmeow.child.frames import Json, Tell
 from gateway.providers.whatsmeow.event_handlers import Calls
 from gateway.providers.whatsmeow.failures import failure_of, sentence_of
 from gateway.providers.whatsmeow.inbound import KEPT, events_of
@@ -29,7 +30,6 @@ from gateway.providers.whatsmeow.session_supervisor import SessionSupervisor
 from gateway.providers.whatsmeow.surrounding import ClientContext
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, SessionSpec
-from gateway.whatsmeow_child.frames import Json, Tell
 
 Result = TypeVar("Result")
 Fields = dict[str, Any]

@@ -17,6 +17,7 @@ from typing import Any
 
 from gateway.errors import DatabaseUnavailable, NotConnected
 from gateway.observability.logging import logger
+from gateway.providers.whatsmeow.child.frames import Json, Tell
 from gateway.providers.whatsmeow.failures import (
     NO_ANSWER,
     SERVER,
@@ -31,7 +32,6 @@ from gateway.providers.whatsmeow.surrounding import ClientContext
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import SessionSpec
 from gateway.sessions.reachability import NetworkFault
-from gateway.whatsmeow_child.frames import Json, Tell
 
 _LINKING_SECONDS = 160.0  # six codes; then the library shows no more and cannot be stopped
 _OPENING_SECONDS = 60.0

@@ -10,10 +10,10 @@ import orjson
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
 from gateway.errors import Refused
+from gateway.providers.whatsmeow.child.frames import Json
 from gateway.providers.whatsmeow.jids import jid_of
 from gateway.providers.whatsmeow.session import Fields, Outgoing
 from gateway.sessions.provider import Attempt
-from gateway.whatsmeow_child.frames import Json
 
 _SECRET_BYTES = 32
 

@@ -19,7 +19,7 @@ from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DevicePr
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 from neonize.utils.enum import Presence
 
-from gateway.whatsmeow_child.link import Link
+from gateway.providers.whatsmeow.child.link import Link
 
 _DEVICE = 0
 _DIALLING = "failed to dial whatsapp"

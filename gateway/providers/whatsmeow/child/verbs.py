@@ -20,10 +20,10 @@ from neonize.utils.enum import (
 )
 from neonize.utils.jid import Jid2String, JIDToNonAD
 
-from gateway.whatsmeow_child.calls import CALLS, as_json
-from gateway.whatsmeow_child.client import Client, as_dict, devices_in, jid_of, parsed
-from gateway.whatsmeow_child.frames import Answer, Ask
-from gateway.whatsmeow_child.link import Link
+from gateway.providers.whatsmeow.child.calls import CALLS, as_json
+from gateway.providers.whatsmeow.child.client import Client, as_dict, devices_in, jid_of, parsed
+from gateway.providers.whatsmeow.child.frames import Answer, Ask
+from gateway.providers.whatsmeow.child.link import Link
 
 Arguments = dict[str, Any]
 Verb = Callable[[Client, Arguments], Awaitable[Any]]

@@ -11,7 +11,7 @@ from neonize.aioze.client import NewAClient
 from neonize.proto.Neonize_pb2 import GroupParent, SetPrivacySettingReturnFunction
 from neonize.utils.enum import BlocklistAction, ParticipantChange, Presence
 
-from gateway.whatsmeow_child.client import as_dict, jid_of
+from gateway.providers.whatsmeow.child.client import as_dict, jid_of
 
 Arguments = dict[str, Any]
 Call = Callable[[NewAClient, Arguments], Awaitable[Any]]

@@ -1,4 +1,4 @@
-"""`python -m gateway.whatsmeow_child DESCRIPTOR DEADLINE PARENT`: serves until the engine hangs up.
+"""`python -m gateway.providers.whatsmeow.child DESCRIPTOR DEADLINE PARENT` serves one engine.
 
 The library is imported last, as that takes seconds: the process obeys its parent before.
 """
@@ -15,8 +15,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from gateway.whatsmeow_child.frames import Acknowledge, Ask, Deadline, read_frame
-from gateway.whatsmeow_child.link import Link
+from gateway.providers.whatsmeow.child.frames import Acknowledge, Ask, Deadline, read_frame
+from gateway.providers.whatsmeow.child.link import Link
 
 _PR_SET_PDEATHSIG = 1
 _LEASE_LAPSED = 75
@@ -55,7 +55,7 @@ def reap() -> None:
 
 
 async def serve(descriptor: int, watchdog: Watchdog) -> None:
-    from gateway.whatsmeow_child.verbs import Verbs  # noqa: PLC0415 - see above
+    from gateway.providers.whatsmeow.child.verbs import Verbs  # noqa: PLC0415 - see above
 
     reap()
     # The library sets up logging on import, at INFO; the engine keeps what it needs.

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from typing import Any
 
-from gateway.whatsmeow_child.frames import Answer, Tell, packed
+from gateway.providers.whatsmeow.child.frames import Answer, Tell, packed
 
 _MOMENT_SECONDS = 0.2
 
