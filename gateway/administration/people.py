@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
 
+from gateway.administration.provider_data import ProviderData
 from gateway.contract.extensions.contacts import (
     ConsentRecord,
     Erased,
@@ -18,8 +19,10 @@ from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.instances.store import Instance
 from gateway.observability.logging import logger
+from gateway.sessions.provider import ErasedPerson
 
 _NAMES_OF_PERSON = query("people", "names_of_person")
+_PROVIDER_IDS_OF_PERSON = query("people", "provider_ids_of_person")
 _ERASE_PERSON = query("people", "erase_person")
 _LOCK_CALLBACKS = query("people", "lock_callbacks")
 _ERASE_CALLBACKS = query("people", "erase_callbacks")
@@ -33,12 +36,18 @@ class PeopleContext:
     """What the answers are made from."""
 
     database: Database
+    provider_data: ProviderData
     instance: Instance
 
 
 @dataclass(frozen=True, slots=True)
 class _Name:
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _ProviderId:
+    provider_message_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,12 @@ async def erase(context: PeopleContext, operation: ErasePerson) -> Erased:
             connection, _Name, _NAMES_OF_PERSON, instance_id=instance_id, phone=operation.phone
         )
         names = [row.name for row in rows]
+        messages = await fetch_all(
+            connection, _ProviderId, _PROVIDER_IDS_OF_PERSON, instance_id=instance_id, names=names
+        )
+        # Before the gateway's own rows: a provider asks them nothing, but its ids are there.
+        person = ErasedPerson(names, [row.provider_message_id for row in messages])
+        by_provider = await context.provider_data.erase_person(connection, instance_id, person)
         (held,) = await fetch_all(
             connection, _Held, _ERASE_PERSON, instance_id=instance_id, names=names
         )
@@ -89,7 +104,7 @@ async def erase(context: PeopleContext, operation: ErasePerson) -> Erased:
             names=names,
             doings=[f'%"participant{key}":"{name}"%' for key in ("Phone", "Lid") for name in names],
         )
-    erased = asdict(held) | asdict(told)
+    erased = asdict(held) | asdict(told) | {"provider": by_provider}
     logger.info("person_erased", instance_id=instance_id, **erased)
     return Erased(phone=operation.phone, erased=erased)
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from psycopg import OperationalError
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Identifier
 
+from gateway.administration.provider_data import ProviderData
 from gateway.clock import Clock
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
@@ -30,43 +31,34 @@ _IN_FLIGHT = query("removal", "under_way")
 _UNFINISHED = query("removal", "unfinished")
 _FINISH = query("removal", "finish")
 
-# What has an instance_id and does not go with its row.
-TABLES: Final = (
-    ("message_queue",),
-    ("message_attempts",),
-    ("idempotency_keys",),
-    ("webhook_lines",),
-    ("webhook_outbox",),
-    ("webhook_dead_letters",),
-    ("webhook_deliveries",),
-    ("webhook_events",),
-    ("media",),
-    ("identities",),
-    ("chats",),
-    ("chat_listings",),
-    ("contacts",),
-    ("tags",),
-    ("consents",),
-    ("inbox",),
-    ("message_receipts",),
-    ("message_ids",),
-    ("messages",),
-    ("sandbox", "entities"),
-    ("sandbox", "events"),
-    ("sandbox", "marks"),
-    ("sandbox", "sent"),
-    ("sandbox", "phones"),
-    ("whatsmeow", "events"),
-    ("whatsmeow", "sends"),
-    ("whatsmeow", "polls"),
-    ("whatsmeow", "devices"),
+# The gateway's own tables that have an instance_id and no foreign key to its row.
+_TABLES: Final = (
+    "message_queue",
+    "message_attempts",
+    "idempotency_keys",
+    "webhook_lines",
+    "webhook_outbox",
+    "webhook_dead_letters",
+    "webhook_deliveries",
+    "webhook_events",
+    "media",
+    "identities",
+    "chats",
+    "chat_listings",
+    "contacts",
+    "tags",
+    "consents",
+    "inbox",
+    "message_receipts",
+    "message_ids",
+    "messages",
 )
 # All rows of the instance go, so it does no harm that a partition may have a row at the place
 # of another's.
 _CLEAR = SQL("""
     delete from {table}
     where instance_id = %(id)s::text and ctid = any(array(
-        select ctid from {table} where instance_id = %(id)s::text limit %(most)s::int
+        select ctid from {table} where instance_id = %(id)s::text limit %(max_count)s::int
     ))
 """)
 
@@ -102,11 +94,12 @@ class Remover:
         self,
         database: Database,
         clock: Clock,
+        provider_data: ProviderData,
         *,
         lapse_seconds: float,
         rows_at_once: int = _ROWS_AT_ONCE,
     ) -> None:
-        self._database, self._clock = database, clock
+        self._database, self._clock, self._provider_data = database, clock, provider_data
         self._lapse_seconds, self._rows_at_once = lapse_seconds, rows_at_once
         self._wakeup = asyncio.Event()
         self._removed: list[str] = []
@@ -184,15 +177,14 @@ class Remover:
 
     async def _clear(self, instance_id: str, stopping: asyncio.Event | None) -> bool:
         """Whether all is cleared; False when told to stop before."""
-        for table in TABLES:
-            statement = _clear_statement(table)
+        for table in _TABLES:
+            statement = _CLEAR.format(table=Identifier(table))
             while await self._database.execute(
                 statement, id=instance_id, max_count=self._rows_at_once
             ):
                 if stopping and stopping.is_set():
                     return False
+        while await self._provider_data.delete_instance(instance_id, max_rows=self._rows_at_once):
+            if stopping and stopping.is_set():
+                return False
         return True
-
-
-def _clear_statement(table: tuple[str, ...]) -> Composed:
-    return _CLEAR.format(table=Identifier(*table))

@@ -1,26 +1,41 @@
-"""What a provider keeps: its own named queries and a bell, without a view of the database."""
+"""What a provider sees of the database: its own named queries, and signals to its engines."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
-from gateway.database.queries import queries_in, query
+from gateway.database.queries import query
 
 _NOTIFY = query("notifications", "notify")
 _EVERYTHING = ""
 
 
-class PostgresProviderStore:
-    """The store of one provider: the room of queries that carries its name.
+class ConnectionQueries:
+    """The queries of the file named after a provider, on one connection of the caller's."""
 
-    To be made before *notifications* runs. Every method may raise DatabaseUnavailable.
+    def __init__(self, connection: AsyncConnection, *, room: str) -> None:
+        self._connection, self._room = connection, room
+
+    async def fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:
+        async with self._connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(query(self._room, name), parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+
+class PostgresProviderStore:
+    """The store of one provider: the queries of the file named after it, if there is one.
+
+    It subscribes to *notifications*, so create it before they run. Every method may raise
+    DatabaseUnavailable.
     """
 
     def __init__(self, database: Database, notifications: Notifications, *, room: str) -> None:
-        queries_in(room)  # a room that is missing is noticed at start
         self._database, self._room = database, room
         self._channel = f"provider:{room}"
         self._ears: set[asyncio.Queue[str]] = set()

@@ -31,3 +31,8 @@ def load_provider(name: str) -> Provider:
     if not isinstance(provider, Provider):
         raise TypeError(f"gateway.providers.{name}.provider does not fit the port")
     return provider
+
+
+def load_providers() -> list[Provider]:
+    """Imports and returns every provider; raises InvalidSettings as `load_provider` does."""
+    return [load_provider(name) for name in provider_names()]

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from gateway.administration.admin_service import AdminService
 from gateway.administration.audit import Audit
+from gateway.administration.provider_data import ProviderData
 from gateway.administration.removal import Remover
 from gateway.clock import Clock
 from gateway.database.migrations import migrate
@@ -13,6 +14,7 @@ from gateway.database.pool import Database
 from gateway.instances.accounts import Accounts
 from gateway.instances.creation import Registry
 from gateway.instances.tokens import TokenVault
+from gateway.providers.loading import load_providers
 from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress
 from gateway.runtime.provider_selection import provider_selection_of
@@ -42,7 +44,12 @@ async def open_admin_service(settings: Settings, progress: Progress) -> AsyncIte
                 database,
                 Registry(database, vault, os.urandom),
                 Accounts(database),
-                Remover(database, Clock(), lapse_seconds=settings.lease_seconds),
+                Remover(
+                    database,
+                    Clock(),
+                    ProviderData(database, load_providers),
+                    lapse_seconds=settings.lease_seconds,
+                ),
                 provider_selection_of(settings),
                 Audit(database, settings.audit_days),
                 WebhookSecrets(database, vault, os.urandom),

@@ -9,6 +9,7 @@ from gateway.administration import partner, people, subscriptions
 from gateway.administration.audit import AccountContext, Audit
 from gateway.administration.partner import PartnerContext
 from gateway.administration.people import PeopleContext
+from gateway.administration.provider_data import ProviderData
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionContext
 from gateway.api.endpoints import Answers, Services
@@ -24,7 +25,7 @@ from gateway.instances.accounts import Account, Accounts
 from gateway.instances.creation import Registry
 from gateway.instances.operations import InstanceContext
 from gateway.instances.store import Instance
-from gateway.providers.loading import load_provider
+from gateway.providers.loading import load_provider, load_providers
 from gateway.runtime.callbacks import Callbacks
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.provider_selection import provider_selection_of
@@ -72,7 +73,8 @@ def build_services(
 
 def _rooms_of_accounts(node: NodeContext, audit: Audit) -> Sequence[Answers]:
     settings, database, clock = node.settings, node.database, node.clock
-    remover = Remover(database, clock, lapse_seconds=settings.lease_seconds)
+    provider_data = ProviderData(database, load_providers)
+    remover = Remover(database, clock, provider_data, lapse_seconds=settings.lease_seconds)
     node.start(Stage.BATCHES, removal=remover)
     registry, offer = Registry(database, node.vault, os.urandom), provider_selection_of(settings)
 
@@ -83,7 +85,7 @@ def _rooms_of_accounts(node: NodeContext, audit: Audit) -> Sequence[Answers]:
     return (
         OperationHandlers(partner.handlers, partner_context),
         OperationHandlers(subscriptions.handlers, partial(SubscriptionContext, database)),
-        OperationHandlers(people.handlers, partial(PeopleContext, database)),
+        OperationHandlers(people.handlers, partial(PeopleContext, database, provider_data)),
         OperationHandlers(audit_operations.handlers, partial(AccountContext, audit)),
     )
 

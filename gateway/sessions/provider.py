@@ -53,6 +53,7 @@ __all__ = [
     "ConnectionChanged",
     "Delivery",
     "Engine",
+    "ErasedPerson",
     "Event",
     "HistoryChat",
     "HistoryReceived",
@@ -61,9 +62,11 @@ __all__ = [
     "MessageAcknowledged",
     "MessageReceived",
     "Notified",
+    "PersonalData",
     "PresenceChanged",
     "Provider",
     "ProviderContext",
+    "ProviderQueries",
     "ProviderStore",
     "Receipt",
     "ReceivedFile",
@@ -184,10 +187,16 @@ class Engine(Protocol):
         ...
 
 
-class ProviderStore(Protocol):
-    """What a provider keeps: its own named queries, in its own schema."""
+class ProviderQueries(Protocol):
+    """The named queries of one provider, `sql/queries/<provider>.sql`, on its own schema."""
 
-    async def fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]: ...
+    async def fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:
+        """Runs the query *name* and returns its rows, each by column; raises KeyError."""
+        ...
+
+
+class ProviderStore(ProviderQueries, Protocol):
+    """The queries of a provider, and signals between its engines."""
 
     async def signal(self, instance_id: str) -> None:
         """Wakes the engine that holds this instance, on whichever node it runs."""
@@ -196,6 +205,25 @@ class ProviderStore(Protocol):
     def signals(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
         """Ids of instances that were signalled to this provider."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedPerson:
+    """A person whose data is erased: all their addresses, and the messages from and to them.
+
+    An address is a phone number or a lid (`...@lid`); `provider_message_ids` are WhatsApp's ids.
+    """
+
+    addresses: Sequence[str]
+    provider_message_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalData:
+    """One kind of personal data that a provider stores, for the operator's privacy notice."""
+
+    what: str
+    until: str
 
 
 async def no_pictures(_source: str) -> bytes:
@@ -253,7 +281,35 @@ class Provider(Protocol):
         """The servers its sessions cannot do without, by name and port; they speak TLS."""
         ...
 
+    @property
+    def personal_data(self) -> Sequence[PersonalData]:
+        """What it stores of the people who write and are written to, and for how long."""
+        ...
+
     def supports(self, command: type[Wire]) -> bool: ...
+
+    async def delete_instance(
+        self, queries: ProviderQueries, instance_id: str, *, max_rows: int
+    ) -> int:
+        """Deletes what it stores of an instance, at most *max_rows* rows of each table.
+
+        The gateway has deleted the instance before, and repeats the call until it returns 0.
+        A session of the instance may still run on another node: the gateway calls again after
+        that session must have ended.
+
+        Returns:
+            How many rows it deleted.
+        """
+        ...
+
+    async def erase_person(
+        self, queries: ProviderQueries, instance_id: str, person: ErasedPerson
+    ) -> int:
+        """Deletes what it stores of a person, in the caller's transaction; returns the row count.
+
+        What encryption needs may stay, if `personal_data` says so.
+        """
+        ...
 
     async def try_store(self, provider_context: ProviderContext) -> str | None:
         """Opens once, and closes, what a session opens before it connects.

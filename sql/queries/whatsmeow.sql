@@ -1,3 +1,5 @@
+-- Aliases: e stored event, s who sent it and where.
+
 -- name: find_device
 select device, kept_in from whatsmeow.devices where instance_id = %(instance_id)s::text;
 
@@ -62,3 +64,82 @@ where ctid = any(array(
     limit %(max_count)s::int
 ))
 returning instance_id;
+
+-- name: delete_instance
+-- At most `max_count` rows of each table.
+with deleted_events as (
+    -- Deletes rows of `events`.
+    delete from whatsmeow.events
+    where ctid = any(array(
+        select ctid from whatsmeow.events where instance_id = %(instance_id)s::text
+        limit %(max_count)s::int
+    ))
+    returning 1
+), deleted_sends as (
+    -- Deletes rows of `sends`.
+    delete from whatsmeow.sends
+    where ctid = any(array(
+        select ctid from whatsmeow.sends where instance_id = %(instance_id)s::text
+        limit %(max_count)s::int
+    ))
+    returning 1
+), deleted_polls as (
+    -- Deletes rows of `polls`.
+    delete from whatsmeow.polls
+    where ctid = any(array(
+        select ctid from whatsmeow.polls where instance_id = %(instance_id)s::text
+        limit %(max_count)s::int
+    ))
+    returning 1
+), deleted_devices as (
+    -- Deletes the linked device.
+    delete from whatsmeow.devices
+    where instance_id = %(instance_id)s::text
+    returning device, kept_in
+), deleted_keys as (
+    -- Deletes its keys in the library's own tables.
+    select whatsmeow.delete_library_device_v1(device) as deleted
+    from deleted_devices
+    where kept_in = 'postgres'
+)
+select (select count(*) from deleted_events) + (select count(*) from deleted_sends)
+    + (select count(*) from deleted_polls) + (select count(*) from deleted_devices)
+    + (select coalesce(sum(deleted), 0) from deleted_keys) as deleted;
+
+-- name: erase_person
+with deleted_events as (
+    -- Deletes messages and receipts of the person's chat or by the person.
+    delete from whatsmeow.events
+    where id = any(array(
+        select e.id
+        from whatsmeow.events e
+        cross join lateral (
+            select coalesce(e.body #> '{Info,MessageSource}', e.body -> 'MessageSource') as source
+        ) s
+        where e.instance_id = %(instance_id)s::text
+            and array[
+                source #>> '{Chat,User}', source #>> '{Sender,User}', source #>> '{SenderAlt,User}',
+                source #>> '{RecipientAlt,User}'
+            ] && %(users)s::text[]
+        for update of e skip locked
+    ))
+    returning 1
+), deleted_sends as (
+    -- Deletes the pairs of ids of messages to the person.
+    delete from whatsmeow.sends
+    where instance_id = %(instance_id)s::text and provider_message_id = any(%(message_ids)s::text[])
+    returning 1
+), deleted_polls as (
+    -- Deletes the polls from and to the person.
+    delete from whatsmeow.polls
+    where instance_id = %(instance_id)s::text and provider_message_id = any(%(message_ids)s::text[])
+    returning 1
+), erased_keys as (
+    -- Deletes what the library's own tables hold of the person, apart from encryption keys.
+    select whatsmeow.erase_library_contact_v1(device, %(users)s::text[]) as erased
+    from whatsmeow.devices
+    where instance_id = %(instance_id)s::text and kept_in = 'postgres'
+)
+select (select count(*) from deleted_events) + (select count(*) from deleted_sends)
+    + (select count(*) from deleted_polls)
+    + (select coalesce(sum(erased), 0) from erased_keys) as erased;

@@ -1,8 +1,8 @@
 """What tests of the port may do on the far side of a provider, whichever it is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar
@@ -124,7 +124,7 @@ class WhatsmeowWorld:
 
 
 @asynccontextmanager
-async def sandbox_world(url: str) -> AsyncIterator[World]:
+async def sandbox_world(url: str, _folder: Path, _whatsapp: FakeWhatsApp) -> AsyncIterator[World]:
     async with (
         sandbox_node.node_at(url, sandbox_node.IMMEDIATE_RECEIPTS) as node,
         node.pumping(),
@@ -138,6 +138,13 @@ async def whatsmeow_world(url: str, folder: Path, whatsapp: FakeWhatsApp) -> Asy
         async with node.opened(INSTANCE) as line:
             await line.link()
         yield WhatsmeowWorld(node, await node.linked("friend"), line.phone)
+
+
+WORLDS: Mapping[str, Callable[[str, Path, FakeWhatsApp], AbstractAsyncContextManager[World]]] = {
+    "sandbox": sandbox_world,
+    "whatsmeow": whatsmeow_world,
+}
+"""How each provider is run against a WhatsApp of the tests, by its name."""
 
 
 @dataclass

@@ -5,7 +5,12 @@ from gateway.providers.sandbox.engine import SandboxEngine
 from gateway.providers.sandbox.messages import sends
 from gateway.providers.sandbox.operations import operations
 from gateway.providers.sandbox.settings import SandboxSettings, read_settings
-from gateway.sessions.provider import ProviderContext
+from gateway.sessions.provider import (
+    ErasedPerson,
+    PersonalData,
+    ProviderContext,
+    ProviderQueries,
+)
 
 
 class SandboxProvider:
@@ -16,9 +21,31 @@ class SandboxProvider:
     uses_proxy = False  # it connects nowhere
     settings = SandboxSettings
     hosts = ()
+    personal_data = (
+        PersonalData("messages that were sent, and what became of them", "30 days"),
+        PersonalData("messages and receipts that no session has reported yet", "30 days"),
+        PersonalData("simulated contacts, groups and channels", "the instance is deleted"),
+    )
 
     def supports(self, command: type[Wire]) -> bool:
         return sends.supports(command) or operations.supports(command)
+
+    async def delete_instance(
+        self, queries: ProviderQueries, instance_id: str, *, max_rows: int
+    ) -> int:
+        (row,) = await queries.fetch("delete_instance", instance_id=instance_id, max_count=max_rows)
+        return int(row["deleted"])
+
+    async def erase_person(
+        self, queries: ProviderQueries, instance_id: str, person: ErasedPerson
+    ) -> int:
+        (row,) = await queries.fetch(
+            "erase_person",
+            instance_id=instance_id,
+            addresses=list(person.addresses),
+            message_ids=list(person.provider_message_ids),
+        )
+        return int(row["erased"])
 
     async def try_store(self, _surroundings: ProviderContext) -> None:
         return None  # its tables are migrated with the gateway's
