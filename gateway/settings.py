@@ -98,8 +98,8 @@ class Settings(BaseModel):
     )
     direct_database_url: Optional = Field(
         None,
-        description="for LISTEN, migrations and whatsmeow's keys, where `DATABASE_URL` is a "
-        "transaction pooler",
+        description="for LISTEN, migrations and the tables of a provider's library, where "
+        "`DATABASE_URL` is a transaction pooler",
     )
     database_pool_size: int = Field(10, ge=4, le=500, description="connections at most")
     secret_key: Optional = Field(
@@ -173,7 +173,7 @@ class Settings(BaseModel):
     provider: Optional = Field(
         None,
         description="how a new instance reaches WhatsApp when its creator names no way; by default "
-        "the only provider there is, in development the sandbox",
+        "the only provider there is, in development a simulated one",
     )
     trials: bool = Field(
         default=False, description="instances stop sending when their trial is over"
@@ -332,7 +332,7 @@ class Settings(BaseModel):
 
         Args:
             environment: usually `os.environ`.
-            foreign_prefixes: what others read for themselves, such as `GATEWAY_SANDBOX_`.
+            foreign_prefixes: prefixes of the variables that providers read for themselves.
 
         Raises:
             InvalidSettings: a name is unknown or a value unusable; says which.

@@ -1,4 +1,4 @@
-"""Hands providers the HTTP calls that are theirs: control of the sandbox, hosted callbacks."""
+"""Authorises HTTP calls below `/<provider>`, such as control of a simulator."""
 
 from collections.abc import Callable, Mapping
 

@@ -99,8 +99,8 @@ def _providers(settings: Settings, environment: Mapping[str, str]) -> list[Findi
         found.append(
             Finding(
                 "providers",
-                "there is none, as the sandbox is for development only",
-                "install a provider, or set GATEWAY_ENV=development to try the sandbox",
+                "there is none: a simulated provider is for development only",
+                "install a provider, or set GATEWAY_ENV=development to try a simulated one",
             )
         )
     try:

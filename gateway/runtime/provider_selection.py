@@ -1,20 +1,34 @@
-"""Which ways to WhatsApp this installation offers."""
+"""Which providers this installation offers."""
 
 from gateway.administration.partner import ProviderSelection
 from gateway.errors import InvalidSettings
-from gateway.providers.loading import provider_names
+from gateway.providers.loading import load_providers
+from gateway.sessions.provider import Provider, Simulation
 from gateway.settings import Settings
-
-_SANDBOX = "sandbox"
 
 
 def enabled_providers(settings: Settings) -> list[str]:
-    """A simulator must not be mistaken for WhatsApp, so it is for development only."""
-    return [n for n in provider_names() if n != _SANDBOX or settings.env == "development"]
+    """Returns the names of the providers that instances may have.
+
+    A simulated one is offered in development only, lest it be mistaken for WhatsApp.
+    """
+    return [
+        provider.name
+        for provider in load_providers()
+        if provider.simulation is None or settings.env == "development"
+    ]
+
+
+def find_simulation() -> tuple[Provider, Simulation] | None:
+    """Returns the first provider that simulates WhatsApp, and what it offers; None without one."""
+    for provider in load_providers():
+        if provider.simulation is not None:
+            return provider, provider.simulation
+    return None
 
 
 def provider_selection_of(settings: Settings) -> ProviderSelection:
-    """What a new instance gets.
+    """Returns the providers of new instances, and the one of those whose creator names none.
 
     Raises:
         InvalidSettings: GATEWAY_PROVIDER names none of the providers.
@@ -25,11 +39,12 @@ def provider_selection_of(settings: Settings) -> ProviderSelection:
             f"GATEWAY_PROVIDER: there is no provider {settings.provider!r} here: "
             f"choose one of {', '.join(names) or '(none)'}"
         )
-    others = [name for name in names if name != _SANDBOX]
-    if settings.provider:
-        default: str | None = settings.provider
-    elif _SANDBOX in names:
-        default = _SANDBOX
-    else:
-        default = others[0] if len(others) == 1 else None
-    return ProviderSelection(names, default, trials=settings.trials)
+    return ProviderSelection(names, settings.provider or _default(names), trials=settings.trials)
+
+
+def _default(names: list[str]) -> str | None:
+    """The simulated provider, else the only one; None where the creator has to choose."""
+    simulated = find_simulation()
+    if simulated and simulated[0].name in names:
+        return simulated[0].name
+    return names[0] if len(names) == 1 else None

@@ -43,7 +43,7 @@ from gateway.runtime.node_context import NodeContext
 from gateway.runtime.operation_wiring import build_services
 from gateway.runtime.postgres import embedded_postgres
 from gateway.runtime.progress import Progress
-from gateway.runtime.provider_selection import enabled_providers
+from gateway.runtime.provider_selection import enabled_providers, find_simulation
 from gateway.runtime.public_url import public_url_warning
 from gateway.runtime.queue import build_queue
 from gateway.runtime.secret import secrets_of
@@ -297,20 +297,29 @@ class Gateway:
         return settings.internal_address or url_of(host, self._internal_http.port)
 
     async def _welcome(self, database: Database) -> None:
-        if self._settings.env != "development" or self._worker not in _FIRST:
+        found = find_simulation() if self._settings.env == "development" else None
+        if found is None or self._worker not in _FIRST:
             return
+        provider, simulation = found
         vault = TokenVault(secrets_of(self._settings, os.urandom), os.urandom)
         registry = Registry(database, vault, os.urandom)
         while True:
             try:
                 with data_dir_errors_named(self._settings.data_dir):
-                    demo = await ensure_demo(registry, self._settings.data_dir, self.base_url)
+                    demo = await ensure_demo(
+                        registry,
+                        self._settings.data_dir,
+                        self.base_url,
+                        provider=provider.name,
+                        simulation=simulation,
+                    )
             except DatabaseUnavailable as error:
                 logger.warning("database_unavailable", component="demo", error=str(error))
                 await self._clock.sleep(_PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS)
             else:
                 break
-        self._announce(demo.as_welcome(docs=self._settings.docs))
+        welcome = demo.as_welcome(provider.name, simulation, docs=self._settings.docs)
+        self._announce(welcome)
 
     def _mount_providers(self, engines: Mapping[str, Engine], instances: Instances) -> None:
         authorise = authorise_control(lambda: instances)

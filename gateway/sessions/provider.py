@@ -74,6 +74,7 @@ __all__ = [
     "SendFailure",
     "Session",
     "SessionSpec",
+    "Simulation",
 ]
 
 Result = TypeVar("Result")
@@ -226,6 +227,18 @@ class PersonalData:
     until: str
 
 
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What development needs of a provider that simulates WhatsApp.
+
+    `linked_settings` are the provider settings of an instance whose phone is linked from the start.
+    `GET /<provider>/<instance id>/<sent_path>` lists the messages that arrived.
+    """
+
+    linked_settings: Mapping[str, Any]
+    sent_path: str
+
+
 async def no_pictures(_source: str) -> bytes:
     raise NotSupported
 
@@ -274,6 +287,11 @@ class Provider(Protocol):
     @property
     def settings(self) -> type[BaseModel]:
         """What `GATEWAY_<NAME>_...` variables there are, each with a description."""
+        ...
+
+    @property
+    def simulation(self) -> Simulation | None:
+        """Set by a provider that simulates WhatsApp: it is offered in development only."""
         ...
 
     @property

@@ -10,6 +10,7 @@ from gateway.sessions.provider import (
     PersonalData,
     ProviderContext,
     ProviderQueries,
+    Simulation,
 )
 
 
@@ -20,6 +21,7 @@ class SandboxProvider:
     can_repeat_send = True
     uses_proxy = False  # it connects nowhere
     settings = SandboxSettings
+    simulation = Simulation(linked_settings={"paired": True}, sent_path="sent")
     hosts = ()
     personal_data = (
         PersonalData("messages that were sent, and what became of them", "30 days"),

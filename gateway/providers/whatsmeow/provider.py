@@ -22,18 +22,19 @@ class WhatsmeowProvider:
     can_repeat_send = False
     uses_proxy = True
     settings = WhatsmeowSettings
+    simulation = None
     hosts = (SERVER,)
     personal_data = (
-        PersonalData("events that WhatsApp sent and the gateway has not processed yet", "they are"),
+        PersonalData("events of WhatsApp", "the gateway has processed them"),
         PersonalData("options of polls", "90 days"),
         PersonalData("ids of sent messages", "7 days"),
         PersonalData(
             "in the library's key store: names of contacts, settings of chats, keys of messages",
-            "the phone is unlinked",
+            "the phone is unlinked or the instance deleted",
         ),
         PersonalData(
             "in the library's key store: encryption keys by number, which erasing a person leaves",
-            "the phone is unlinked",
+            "the phone is unlinked or the instance deleted",
         ),
     )
 
