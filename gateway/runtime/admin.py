@@ -17,7 +17,7 @@ from gateway.instances.tokens import TokenVault
 from gateway.providers.loading import load_providers
 from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress
-from gateway.runtime.provider_selection import provider_selection_of
+from gateway.runtime.provider_selection import provider_selection_of, secret_settings_of
 from gateway.runtime.secret import secrets_of
 from gateway.runtime.secret_check import require_secret_in_place
 from gateway.settings import Settings
@@ -42,7 +42,7 @@ async def open_admin_service(settings: Settings, progress: Progress) -> AsyncIte
         try:
             yield AdminService(
                 database,
-                Registry(database, vault, os.urandom),
+                Registry(database, vault, os.urandom, secret_settings=secret_settings_of),
                 Accounts(database),
                 Remover(
                     database,

@@ -28,7 +28,7 @@ from gateway.instances.store import Instance
 from gateway.providers.loading import load_provider, load_providers
 from gateway.runtime.callbacks import Callbacks
 from gateway.runtime.node_context import NodeContext
-from gateway.runtime.provider_selection import provider_selection_of
+from gateway.runtime.provider_selection import provider_selection_of, secret_settings_of
 from gateway.runtime.queue import Queue
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.supervisor import Stage
@@ -76,7 +76,8 @@ def _rooms_of_accounts(node: NodeContext, audit: Audit) -> Sequence[Answers]:
     provider_data = ProviderData(database, load_providers)
     remover = Remover(database, clock, provider_data, lapse_seconds=settings.lease_seconds)
     node.start(Stage.BATCHES, removal=remover)
-    registry, offer = Registry(database, node.vault, os.urandom), provider_selection_of(settings)
+    registry = Registry(database, node.vault, os.urandom, secret_settings=secret_settings_of)
+    offer = provider_selection_of(settings)
 
     def partner_context(account: Account) -> PartnerContext:
         policy = settings.address_policy()

@@ -2,7 +2,8 @@
 
 from gateway.administration.partner import ProviderSelection
 from gateway.errors import InvalidSettings
-from gateway.providers.loading import load_providers
+from gateway.instances.provider_settings import secret_fields
+from gateway.providers.loading import load_provider, load_providers
 from gateway.sessions.provider import Provider, Simulation
 from gateway.settings import Settings
 
@@ -25,6 +26,11 @@ def find_simulation() -> tuple[Provider, Simulation] | None:
         if provider.simulation is not None:
             return provider, provider.simulation
     return None
+
+
+def secret_settings_of(name: str) -> frozenset[str]:
+    """Returns the secret fields among the settings that an instance gives its provider."""
+    return secret_fields(load_provider(name).instance_settings)
 
 
 def provider_selection_of(settings: Settings) -> ProviderSelection:

@@ -43,7 +43,11 @@ from gateway.runtime.node_context import NodeContext
 from gateway.runtime.operation_wiring import build_services
 from gateway.runtime.postgres import embedded_postgres
 from gateway.runtime.progress import Progress
-from gateway.runtime.provider_selection import enabled_providers, find_simulation
+from gateway.runtime.provider_selection import (
+    enabled_providers,
+    find_simulation,
+    secret_settings_of,
+)
 from gateway.runtime.public_url import public_url_warning
 from gateway.runtime.queue import build_queue
 from gateway.runtime.secret import secrets_of
@@ -302,7 +306,7 @@ class Gateway:
             return
         provider, simulation = found
         vault = TokenVault(secrets_of(self._settings, os.urandom), os.urandom)
-        registry = Registry(database, vault, os.urandom)
+        registry = Registry(database, vault, os.urandom, secret_settings=secret_settings_of)
         while True:
             try:
                 with data_dir_errors_named(self._settings.data_dir):

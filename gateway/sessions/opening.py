@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.clock import Clock
 from gateway.contract.extensions.proxies import Proxy
@@ -79,6 +80,7 @@ class Opener:
         providers: Mapping[str, Provider],
         engines: Mapping[str, Engine],
         proxy_of: Callable[[Instance], Proxy | None],
+        settings_of: Callable[[Instance], Mapping[str, Any]],
         clock: Clock,
     ) -> None:
         """Takes nothing before it holds.
@@ -90,8 +92,11 @@ class Opener:
             providers: by name.
             engines: by the same names.
             proxy_of: decrypts; an instance whose proxy it cannot read stays disconnected.
+            settings_of: decrypts the provider settings; an instance whose secret settings it
+                cannot read stays disconnected.
             clock: time.
         """
+        self._settings_of = settings_of
         self._proxy_of = proxy_of
         self._leases, self._instances, self._inbound = leases, instances, inbound
         self._providers, self._engines, self._clock = providers, engines, clock
@@ -138,7 +143,7 @@ class Opener:
                 spec = SessionSpec(
                     instance.id,
                     lease.epoch,
-                    instance.provider_settings,
+                    self._settings_of(instance),
                     may_act_until=lambda: self._leases.may_act_until,
                     proxy=self._proxy_of(instance),
                 )

@@ -192,7 +192,7 @@ class ProviderQueries(Protocol):
     """The named queries of one provider, `sql/queries/<provider>.sql`, on its own schema."""
 
     async def fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:
-        """Runs the query *name* and returns its rows, each by column; raises KeyError."""
+        """Runs the query *name* and returns its rows, each by column."""
         ...
 
 
@@ -287,6 +287,14 @@ class Provider(Protocol):
     @property
     def settings(self) -> type[BaseModel]:
         """What `GATEWAY_<NAME>_...` variables there are, each with a description."""
+        ...
+
+    @property
+    def instance_settings(self) -> type[BaseModel]:
+        """The settings that an instance gives it, as `SessionSpec.settings` has them.
+
+        A field of type SecretStr or SecretBytes is encrypted in the database.
+        """
         ...
 
     @property

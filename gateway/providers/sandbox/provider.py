@@ -1,5 +1,7 @@
 """The sandbox as a provider of the gateway."""
 
+from pydantic import BaseModel
+
 from gateway.contract.wire import Wire
 from gateway.providers.sandbox.engine import SandboxEngine
 from gateway.providers.sandbox.messages import sends
@@ -14,6 +16,12 @@ from gateway.sessions.provider import (
 )
 
 
+class SandboxInstanceSettings(BaseModel):
+    """`paired`: a phone is linked from the start."""
+
+    paired: bool = False
+
+
 class SandboxProvider:
     """WhatsApp, simulated."""
 
@@ -21,6 +29,7 @@ class SandboxProvider:
     can_repeat_send = True
     uses_proxy = False  # it connects nowhere
     settings = SandboxSettings
+    instance_settings = SandboxInstanceSettings
     simulation = Simulation(linked_settings={"paired": True}, sent_path="sent")
     hosts = ()
     personal_data = (

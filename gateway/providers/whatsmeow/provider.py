@@ -1,5 +1,7 @@
 """WhatsApp Web as a provider of the gateway."""
 
+from pydantic import BaseModel
+
 from gateway.contract.wire import Wire
 from gateway.providers.whatsmeow.engine import WhatsmeowEngine
 from gateway.providers.whatsmeow.failures import SERVER
@@ -15,6 +17,10 @@ from gateway.sessions.provider import (
 )
 
 
+class NoInstanceSettings(BaseModel):
+    """An instance has none of its own."""
+
+
 class WhatsmeowProvider:
     """WhatsApp Web."""
 
@@ -22,6 +28,7 @@ class WhatsmeowProvider:
     can_repeat_send = False
     uses_proxy = True
     settings = WhatsmeowSettings
+    instance_settings = NoInstanceSettings
     simulation = None
     hosts = (SERVER,)
     personal_data = (

@@ -71,6 +71,7 @@ class Opened:
     """One opening of the session, fed by the test."""
 
     proxy: object = None
+    settings: object = None
     told: asyncio.Queue[Delivery | Exception] = field(default_factory=asyncio.Queue)
     acknowledged: list[str] = field(default_factory=list)
 
@@ -109,7 +110,7 @@ class Engine:
         if self.refusals:
             self.refusals -= 1
             raise ConnectionError("no way")
-        session = Opened(spec.proxy)
+        session = Opened(spec.proxy, spec.settings)
         self.openings.append(session)
         self.open_now += 1
         self.most_at_once = max(self.most_at_once, self.open_now)
@@ -143,7 +144,7 @@ class Instances:
         return SimpleNamespace(
             id=instance_id,
             provider="fake",
-            provider_settings={},
+            provider_settings="sealed",
             wanted=True,
             sealed_proxy=self.sealed_proxy,
         )
@@ -194,6 +195,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         "providers": {"fake": SimpleNamespace(can_repeat_send=True)},
         "engines": {"fake": engine},
         "proxy_of": lambda instance: instance.sealed_proxy,
+        "settings_of": lambda instance: {"opened": instance.provider_settings},
     }
     clock = NoTimeouts()
     keeper = Keeper(
@@ -215,6 +217,10 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         stopping.set()
         with suppress(asyncio.CancelledError):
             await running
+
+
+async def test_session_gets_the_opened_settings(stage: Stage) -> None:
+    assert stage.engine.openings[0].settings == {"opened": "sealed"}
 
 
 async def test_the_new_session_opens_after_the_old_one_closed(stage: Stage) -> None:
