@@ -1,15 +1,15 @@
 -- Aliases: e stored event, s who sent it and where.
 
 -- name: find_device
-select device, kept_in from whatsmeow.devices where instance_id = %(instance_id)s::text;
+select device, kept_in as key_store from whatsmeow.devices where instance_id = %(instance_id)s::text;
 
 -- name: add_device
 insert into whatsmeow.devices (instance_id, device, kept_in)
-values (%(instance_id)s::text, %(device)s::text, %(kept_in)s::text)
+values (%(instance_id)s::text, %(device)s::text, %(key_store)s::text)
 on conflict (instance_id) do update
 set device = excluded.device, kept_in = excluded.kept_in, linked_at = now();
 
--- name: forget_device
+-- name: delete_device
 delete from whatsmeow.devices
 where instance_id = %(instance_id)s::text and device = %(device)s::text;
 
@@ -23,7 +23,7 @@ where instance_id = %(instance_id)s::text and id > %(after)s::bigint
 order by id
 limit %(max_count)s::int;
 
--- name: forget_event
+-- name: delete_event
 delete from whatsmeow.events
 where instance_id = %(instance_id)s::text and id = %(id)s::bigint;
 
@@ -32,13 +32,13 @@ insert into whatsmeow.sends (instance_id, provider_message_id, message_id)
 values (%(instance_id)s::text, %(provider_message_id)s::text, %(message_id)s::text)
 on conflict (instance_id, provider_message_id) do nothing;
 
--- name: our_ids
+-- name: message_ids
 select provider_message_id, message_id from whatsmeow.sends
 where instance_id = %(instance_id)s::text
     and provider_message_id = any(%(provider_message_ids)s::text[]);
 
--- name: forget_old_sends
--- History knows both ids for good; this is for the time in which a message is not there yet.
+-- name: delete_expired_sends
+-- History has both ids for longer; these rows serve until the message is in history.
 delete from whatsmeow.sends
 where ctid = any(array(
     select ctid from whatsmeow.sends
@@ -56,7 +56,7 @@ on conflict (instance_id, provider_message_id) do nothing;
 select options from whatsmeow.polls
 where instance_id = %(instance_id)s::text and provider_message_id = %(provider_message_id)s::text;
 
--- name: forget_old_polls
+-- name: delete_expired_polls
 delete from whatsmeow.polls
 where ctid = any(array(
     select ctid from whatsmeow.polls

@@ -14,7 +14,7 @@ from neonize.proto.Neonize_pb2 import LogEntry
 from gateway.providers.whatsmeow.child.client import Client
 
 told = []
-client = Client("one", SimpleNamespace(tell_soon=lambda *frame: told.append(frame)))
+client = Client("one", SimpleNamespace(report_soon=lambda *frame: told.append(frame)))
 for level, message in json.loads(sys.argv[1]):
     entry = LogEntry(Name="Client", Level=level, Message=message).SerializeToString()
     buffer = ctypes.create_string_buffer(entry, len(entry))

@@ -12,8 +12,8 @@ from google.protobuf.json_format import ParseDict
 
 from gateway.providers.whatsmeow.child.frames import Json
 from gateway.providers.whatsmeow.event_handlers import Calls
-from gateway.providers.whatsmeow.inbound import KEPT, events_of
-from gateway.providers.whatsmeow.store import KeptEvent
+from gateway.providers.whatsmeow.inbound import STORED_EVENTS, events_of
+from gateway.providers.whatsmeow.store import StoredEvent
 from gateway.sessions.provider import (
     CallChanged,
     Event,
@@ -66,10 +66,10 @@ class Library:
     async def call(self, verb: str, **arguments: Json) -> Json:
         raise AssertionError(f"{verb} {arguments}")
 
-    async def our_ids(self, provider_ids: Sequence[str]) -> list[str]:
+    async def message_ids(self, provider_ids: Sequence[str]) -> list[str]:
         return ["OURS" if each == "THEIRS" else each for each in provider_ids]
 
-    async def remember_poll(self, provider_id: str, options: Sequence[str]) -> None: ...
+    async def add_poll(self, provider_id: str, options: Sequence[str]) -> None: ...
 
     async def poll_options(self, provider_id: str) -> list[str]:
         raise AssertionError(provider_id)
@@ -77,10 +77,10 @@ class Library:
 
 async def told(name: str, library: Library | None = None, **body: Any) -> list[Event]:
     """Fields that the library's protobuf does not have are refused."""
-    assert name in KEPT
+    assert name in STORED_EVENTS
     message = getattr(KINDS, name)()
     ParseDict(body, message.Data if name == "HistorySync" else message)
-    return await events_of(KeptEvent(7, AT, name, body), library or Library())
+    return await events_of(StoredEvent(7, AT, name, body), library or Library())
 
 
 def source(**fields: Any) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from gateway.clock import Clock
 from gateway.errors import SessionUnavailable
 from gateway.observability.metrics import Metrics
 from gateway.providers.whatsmeow import session_supervisor as module
-from gateway.providers.whatsmeow.child.frames import Tell
+from gateway.providers.whatsmeow.child.frames import LibraryEvent
+from gateway.providers.whatsmeow.client_context import ClientContext
 from gateway.providers.whatsmeow.failures import NO_ANSWER, breakage_of
-from gateway.providers.whatsmeow.process import Child, ChildGone, Children, Hear, VerbFailed
+from gateway.providers.whatsmeow.process import Child, ChildGone, Children, OnEvent, VerbFailed
 from gateway.providers.whatsmeow.session_supervisor import SessionSupervisor
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
-from gateway.providers.whatsmeow.surrounding import ClientContext
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import SessionSpec, no_pictures
 from tests.fixtures.patience import PATIENCE_SECONDS
@@ -31,20 +31,23 @@ class StubChild:
     shows_code = True
 
     def __init__(self) -> None:
-        self.ears: dict[str, Hear] = {}
+        self.subscribers: dict[str, OnEvent] = {}
         self.gone = asyncio.Event()
+        self.life: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.may_open = asyncio.Event()
 
-    async def heard_out(self) -> None:
+    async def events_handled(self) -> None:
         pass
 
-    async def execute(self, instance_id: str, verb: str, **_arguments: object) -> None:
+    async def call(self, instance_id: str, verb: str, **_arguments: object) -> None:
         if verb == "close":
             return
         assert verb == "open"
         await self.may_open.wait()
         if self.shows_code:
-            await self.ears[instance_id](Tell(1, instance_id, "QrShown", {"text": instance_id}))
+            await self.subscribers[instance_id](
+                LibraryEvent(1, instance_id, "QrShown", {"text": instance_id})
+            )
 
     async def end(self) -> None:
         self.gone.set()
@@ -96,7 +99,7 @@ async def kept_up(
     ignored: Callable[..., Any] = lambda *_told: None  # noqa: E731
     upkeeps = [
         SessionSupervisor(
-            SessionSpec(name, 1, {}, lambda: 0.0), context, changed=changed, happened=ignored
+            SessionSpec(name, 1, {}, lambda: 0.0), context, on_state=changed, on_event=ignored
         )
         for name in names
     ]
@@ -219,10 +222,10 @@ async def test_a_linked_session_that_cannot_connect_again_says_why(
         child = await started.get()
         child.shows_code = False
         child.may_open.set()
-        hear = child.ears["one"]
+        on_event = child.subscribers["one"]
         failed = "Error reconnecting: failed to dial whatsapp: lookup: no such host"
-        await hear(Tell(1, "one", "Disconnected", {}))
-        await hear(Tell(2, "one", "Unreachable", {"error": failed}))
+        await on_event(LibraryEvent(1, "one", "Disconnected", {}))
+        await on_event(LibraryEvent(2, "one", "Unreachable", {"error": failed}))
         state, reason = told[-1]
         assert state is ConnectionState.DISCONNECTED
         assert reason

@@ -36,7 +36,7 @@ async def test_ids_are_kept_for_a_week_and_the_options_of_polls_for_three_months
     await database.open()
     try:
         room = PostgresProviderStore(database, Notifications(database_url, clock), room="whatsmeow")
-        await Store(room, clock).forget_what_is_old()
+        await Store(room, clock).delete_expired()
     finally:
         await database.pool.close()
 

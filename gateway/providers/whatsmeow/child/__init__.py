@@ -1,7 +1,7 @@
-"""The only code that shares a process with the Go library, which may abort that process.
+"""The child process: the only code that shares a process with the Go library, which may abort it.
 
-    engine --frames over a socket--> __main__ --> verbs --> client --> neonize --> WhatsApp
-           <--events, to be acknowledged-- journal <--callbacks of Go--'
+    engine --commands over a socket--> __main__ --> verbs --> client --> neonize --> WhatsApp
+           <--events, each acknowledged-- link <----callbacks of Go------'
 
-It imports nothing else of the gateway: a child is paid for per instance.
+It imports nothing else of the gateway, because each child process would pay for it.
 """

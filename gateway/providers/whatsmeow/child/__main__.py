@@ -1,6 +1,7 @@
 """`python -m gateway.providers.whatsmeow.child DESCRIPTOR DEADLINE PARENT` serves one engine.
 
-The library is imported last, as that takes seconds: the process obeys its parent before.
+The process obeys its deadline and its parent first, and imports the library after that, because the
+import takes seconds.
 """
 
 import asyncio
@@ -15,19 +16,19 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from gateway.providers.whatsmeow.child.frames import Acknowledge, Ask, Deadline, read_frame
+from gateway.providers.whatsmeow.child.frames import Acknowledge, Command, Deadline, read_frame
 from gateway.providers.whatsmeow.child.link import Link
 
 _PR_SET_PDEATHSIG = 1
 _LEASE_LAPSED = 75
-# Every client keeps one thread of the default executor for its whole life, and every call takes
-# one while it runs: when none is left, even stopping hangs.
+# Every client occupies one thread of the default executor while it is open, and every call one
+# while it runs. With no thread left, not even a stop could run.
 _MAX_THREADS = 512
-_MAX_NAP_SECONDS = 0.5
+_MAX_SLEEP_SECONDS = 0.5
 
 
 class Watchdog:
-    """Ends the process at the deadline, whatever the event loop or the library are busy with."""
+    """Ends the process at the deadline, even while the event loop or the library is busy."""
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
@@ -35,59 +36,59 @@ class Watchdog:
 
     def _watch(self) -> None:
         while (left := self.deadline - time.monotonic()) > 0:
-            time.sleep(min(left, _MAX_NAP_SECONDS))
+            time.sleep(min(left, _MAX_SLEEP_SECONDS))
         os._exit(_LEASE_LAPSED)
 
 
-def die_with_parent(parent: int) -> None:
-    """Also where the parent is killed and hangs up nothing."""
+def end_with_parent(parent: int) -> None:
+    """Has Linux end this process with its parent, even if the parent is killed with SIGKILL."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
 
 
-def reap() -> None:
-    """What the library's imports left: they look for libraries with a shell, and do not wait."""
+def reap_children() -> None:
+    """Reaps the shells by which the library's imports looked for other libraries."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG) != (0, 0):
             pass
 
 
 async def serve(descriptor: int, watchdog: Watchdog) -> None:
-    from gateway.providers.whatsmeow.child.verbs import Verbs  # noqa: PLC0415 - see above
+    from gateway.providers.whatsmeow.child.verbs import Verbs  # noqa: PLC0415 - it imports the library
 
-    reap()
-    # The library sets up logging on import, at INFO; the engine keeps what it needs.
+    reap_children()
+    # The import of the library sets logging to INFO; the engine reads warnings and errors only.
     logging.getLogger().setLevel(logging.WARNING)
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_MAX_THREADS))
     reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=descriptor))
     link = Link(writer, loop)
     verbs = Verbs(link)
-    asks: set[asyncio.Task[None]] = set()
-    while frame := await read_frame(reader):
-        match frame:
-            case Ask():
-                task = asyncio.create_task(verbs.carry_out(frame))
-                asks.add(task)
-                task.add_done_callback(asks.discard)
-            case Acknowledge(number):
-                link.acknowledged(number)
-            case Deadline(monotonic_seconds):
-                watchdog.deadline = monotonic_seconds
-            case _:
-                raise ValueError(f"the engine does not say {type(frame).__name__}")
+    async with asyncio.TaskGroup() as commands:
+        while frame := await read_frame(reader):
+            match frame:
+                case Command():
+                    commands.create_task(verbs.run(frame))
+                case Acknowledge(number):
+                    link.acknowledged(number)
+                case Deadline(monotonic_seconds):
+                    watchdog.deadline = monotonic_seconds
+                case _:
+                    raise ValueError(f"the engine does not send {type(frame).__name__}")
+        # The engine has closed: a command that still runs cannot reply, and the process ends.
+        os._exit(0)
 
 
 def main() -> None:
-    die_with_parent(int(sys.argv[3]))
+    end_with_parent(int(sys.argv[3]))
     watchdog = Watchdog(float(sys.argv[2]))
     try:
         asyncio.new_event_loop().run_until_complete(serve(int(sys.argv[1]), watchdog))
     finally:
-        # A client that was never paired cannot be stopped, and threads of the executor that wait
-        # for it would keep the interpreter from ending.
+        # A client that was never linked cannot be stopped. The executor's threads that wait for it
+        # would prevent the interpreter from ending.
         os._exit(0)
 
 

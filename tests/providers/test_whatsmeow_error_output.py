@@ -3,13 +3,13 @@
 import pytest
 
 from gateway.errors import DatabaseUnavailable
+from gateway.providers.whatsmeow.error_output import ErrorOutput, masked
 from gateway.providers.whatsmeow.failures import network_sentence, sentence_of
-from gateway.providers.whatsmeow.last_words import LastWords, masked
 from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
 
 
 def test_a_panic_is_the_reason_however_much_follows_it() -> None:
-    words = LastWords()
+    words = ErrorOutput()
     words.add("panic: runtime error: invalid memory address")
     for number in range(500):
         words.add(f"goroutine {number} [running]:")
@@ -17,14 +17,14 @@ def test_a_panic_is_the_reason_however_much_follows_it() -> None:
 
 
 def test_the_last_error_of_python_is_the_reason() -> None:
-    words = LastWords()
+    words = ErrorOutput()
     for line in ("Traceback (most recent call last):", "ModuleNotFoundError: No module", ""):
         words.add(line)
     assert words.reason == "ModuleNotFoundError: No module"
 
 
 def test_advice_about_missing_programs_is_no_reason() -> None:
-    words = LastWords()
+    words = ErrorOutput()
     words.add("[neonize.utils.ffmpeg WARNING] - ffmpeg not found: an Error")
     assert words.reason is None
 
