@@ -143,3 +143,6 @@ with deleted_events as (
 select (select count(*) from deleted_events) + (select count(*) from deleted_sends)
     + (select count(*) from deleted_polls)
     + (select coalesce(sum(erased), 0) from erased_keys) as erased;
+
+-- name: list_key_file_owners
+select instance_id from whatsmeow.devices where kept_in = 'file';

@@ -1,4 +1,4 @@
-"""What tests of the port may do on the far side of a provider, whichever it is."""
+"""A world for each provider: what tests of the port do on the far side of it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -30,7 +30,7 @@ Fact = TypeVar("Fact")
 
 
 class World(Protocol):
-    """A provider at work, with one instance that is linked, and a friend of its owner."""
+    """A running engine with one linked instance, and a friend that it writes to."""
 
     @property
     def engine(self) -> Engine: ...
@@ -39,7 +39,7 @@ class World(Protocol):
     def friend(self) -> str: ...
 
     async def texts_seen(self) -> list[str]:
-        """What the friend has received, oldest first."""
+        """Returns the texts that the friend has received, oldest first."""
         ...
 
     async def write(self, text: str) -> None:
@@ -47,18 +47,18 @@ class World(Protocol):
         ...
 
     async def cut(self) -> None:
-        """WhatsApp is out of reach of the instance, until it is mended."""
+        """Breaks the instance's connection to WhatsApp, until `mend`."""
         ...
 
     async def mend(self) -> None: ...
 
     async def fail_next(self, failure: type[ProviderError]) -> None:
-        """The next message is refused, or put off, or its answer is lost."""
+        """Has the next message refused, put off, or its answer lost."""
         ...
 
 
 class SandboxWorld:
-    """The friend is whoever the instance writes to."""
+    """The friend is any number that the instance writes to."""
 
     friend = "5511988887777"
     _FAULTS: ClassVar[dict[type[ProviderError], str]] = {
@@ -93,7 +93,7 @@ class SandboxWorld:
 
 
 class WhatsmeowWorld:
-    """The friend is another line of the same node."""
+    """The friend is another session of the same node."""
 
     _FAULTS: ClassVar[dict[type[ProviderError], str]] = {
         Refused: "479",
@@ -101,16 +101,18 @@ class WhatsmeowWorld:
         Unconfirmed: "lose",
     }
 
-    def __init__(self, node: whatsmeow_node.Node, friend: whatsmeow_node.Line, phone: str) -> None:
+    def __init__(
+        self, node: whatsmeow_node.Node, friend: whatsmeow_node.OpenSession, phone: str
+    ) -> None:
         self._whatsapp, self.engine = node.whatsapp, node.engine
-        self._line, self.friend, self._phone = friend, friend.phone, phone
+        self._session, self.friend, self._phone = friend, friend.phone, phone
 
     async def texts_seen(self) -> list[str]:
-        received = [event for event in self._line.told if isinstance(event, MessageReceived)]
+        received = [event for event in self._session.told if isinstance(event, MessageReceived)]
         return [event.content["text"]["message"] for event in received]
 
     async def write(self, text: str) -> None:
-        await self._line.send(SendText(phone=self._phone, message=text), f"friend's {text}")
+        await self._session.send(SendText(phone=self._phone, message=text), f"friend's {text}")
 
     async def cut(self) -> None:
         await self._whatsapp.control("behave", refusing=True)
@@ -149,7 +151,7 @@ WORLDS: Mapping[str, Callable[[str, Path, FakeWhatsApp], AbstractAsyncContextMan
 
 @dataclass
 class Opened:
-    """A session that a test reads delivery by delivery."""
+    """A session whose events a test reads one by one."""
 
     session: Session
     events: AsyncIterator[Delivery]
@@ -158,7 +160,7 @@ class Opened:
     async def delivery(
         self, kind: type[Fact], when: Callable[[Fact], bool] = lambda _fact: True
     ) -> tuple[Fact, Delivery]:
-        """The next such event, not acknowledged; those before it are."""
+        """Returns the next such event unacknowledged, and acknowledges those before it."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 delivery = await anext(self.events)
@@ -188,7 +190,7 @@ class Opened:
         return await self.session.send(message, attempt)
 
     async def text(self) -> str:
-        """The next that was received."""
+        """Returns the text of the next received message."""
         received = await self.next(MessageReceived)
         return str(received.content["text"]["message"])
 
@@ -212,6 +214,6 @@ async def connected(world: World, *, epoch: int = 1) -> AsyncIterator[Opened]:
 
 
 async def seen_when(world: World, last: str) -> list[str]:
-    """What the friend has seen as soon as *last* is among it."""
+    """Returns the texts that the friend has received, once *last* is among them."""
     texts: list[str] = await seen(world.texts_seen, lambda found: last in found)
     return texts

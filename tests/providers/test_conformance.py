@@ -70,7 +70,7 @@ def text(world: World, message: str) -> SendText:
     return SendText(phone=world.friend, message=message)
 
 
-def test_it_fits_the_port(provider: Provider) -> None:
+def test_provider_fits_the_port(provider: Provider) -> None:
     assert isinstance(provider, Provider)
     assert provider.name in provider_names()
     assert provider.supports(SendText)
@@ -78,7 +78,7 @@ def test_it_fits_the_port(provider: Provider) -> None:
     assert all(field.description for field in provider.settings.model_fields.values())
 
 
-async def test_what_it_cannot_do_it_says(world: World) -> None:
+async def test_unsupported_command_raises_not_supported(world: World) -> None:
     async with connected(world) as told:
         with pytest.raises(NotSupported):
             await told.session.execute(Value())  # type: ignore[arg-type]
@@ -86,7 +86,7 @@ async def test_what_it_cannot_do_it_says(world: World) -> None:
             await told.send(Value(), "M")  # type: ignore[arg-type]
 
 
-async def test_a_message_arrives_and_its_status_names_it_as_we_do(world: World, name: str) -> None:
+async def test_sent_message_arrives_and_status_has_the_gateways_id(world: World, name: str) -> None:
     async with connected(world) as told:
         receipt = await told.send(text(world, name), name)
         assert receipt.provider_message_id
@@ -97,7 +97,7 @@ async def test_a_message_arrives_and_its_status_names_it_as_we_do(world: World, 
     assert (await seen_when(world, name)).count(name) == 1
 
 
-async def test_a_repeat_is_seen_once_if_and_only_if_that_is_promised(
+async def test_repeated_send_is_seen_once_only_if_promised(
     world: World, provider: Provider, name: str
 ) -> None:
     async with connected(world) as told:
@@ -108,7 +108,7 @@ async def test_a_repeat_is_seen_once_if_and_only_if_that_is_promised(
     assert times == (1 if provider.can_repeat_send else 2)
 
 
-async def test_nothing_is_sent_without_the_right_to(world: World, name: str) -> None:
+async def test_send_without_a_valid_lease_sends_nothing(world: World, name: str) -> None:
     until = float("inf")
     async with opened(world, epoch=2, may_act_until=lambda: until) as told:
         await told.until(ConnectionState.CONNECTED)
@@ -128,7 +128,7 @@ async def test_nothing_is_sent_without_the_right_to(world: World, name: str) -> 
     assert name not in await seen_when(world, f"{name} last")
 
 
-async def test_a_failure_says_what_became_of_the_message(world: World, name: str) -> None:
+async def test_send_failure_tells_if_the_message_left(world: World, name: str) -> None:
     async with connected(world, epoch=2) as told:
         for failure in (Refused, TryAgainLater):
             await world.fail_next(failure)
@@ -141,9 +141,7 @@ async def test_a_failure_says_what_became_of_the_message(world: World, name: str
     assert name not in await seen_when(world, f"{name} last")
 
 
-async def test_what_happens_is_told_in_order_and_again_until_it_is_acknowledged(
-    world: World, name: str
-) -> None:
+async def test_events_come_in_order_and_repeat_until_acknowledged(world: World, name: str) -> None:
     texts = [f"{name} {number}" for number in range(3)]
     async with connected(world, epoch=2) as told:
         for each in texts:
@@ -162,7 +160,7 @@ async def test_what_happens_is_told_in_order_and_again_until_it_is_acknowledged(
         assert await told.text() == f"{name} last"
 
 
-async def test_a_cut_is_told_and_loses_nothing(world: World, name: str) -> None:
+async def test_lost_connection_is_reported_and_loses_nothing(world: World, name: str) -> None:
     texts = [f"{name} {number}" for number in range(5)]
     async with connected(world, epoch=2) as told:
         await world.cut()

@@ -3,9 +3,18 @@
 Each test starts a process of its own, because the library may end it.
 """
 
+import asyncio
 import json
+import socket
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.providers.whatsmeow.child.frames import LibraryEvent, packed
+from gateway.providers.whatsmeow.process import Child, Children
+from tests.fixtures.patience import PATIENCE_SECONDS
 
 _SCRIPT = """
 import ctypes, json, sys
@@ -23,7 +32,7 @@ print(json.dumps(told))
 """
 
 
-def test_a_failed_reconnection_is_told_and_nothing_else() -> None:
+def test_failed_reconnection_in_the_log_is_reported() -> None:
     failed = "Error reconnecting: failed to dial whatsapp: no such host"
     log = [("ERROR", "Something else"), ("DEBUG", "failed to dial whatsapp"), ("ERROR", failed)]
     ended = subprocess.run(
@@ -52,3 +61,38 @@ def test_child_imports_nothing_else_of_the_gateway() -> None:
     imported = set(ended.stdout.decode().split())
     assert f"{own}.verbs" in imported
     assert {name for name in imported if not name.startswith(f"{own}.")} == parents
+
+
+async def test_children_end_drops_events_that_are_still_handled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children = Children({}, tmp_path, instances_per_process=1, starts_at_once=1)
+    engine_end, child_end = socket.socketpair()
+    process = await asyncio.create_subprocess_exec(
+        "/bin/cat", stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    reader, writer = await asyncio.open_unix_connection(sock=engine_end)
+
+    async def start(*_given: object, **_named: object) -> Child:
+        return Child(process, reader, writer)
+
+    monkeypatch.setattr(Child, "start", start)
+    handling, canceled = asyncio.Event(), asyncio.Event()
+
+    async def handle(_event: LibraryEvent) -> None:
+        handling.set()
+        try:
+            await asyncio.Event().wait()  # as while the database is away
+        finally:
+            canceled.set()
+
+    child = await children.place("one", handle, alone=True, own_proxy=False, deadline=0)
+    child_end.send(packed(LibraryEvent(1, "one", "Message", {})))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await handling.wait()
+        child_end.close()  # as when the process ends
+        await children.leave(child, "one", linked=False)
+        assert not canceled.is_set(), "the event may still be stored"
+        await children.end()
+    assert canceled.is_set()
+    assert child.life.done()

@@ -9,7 +9,7 @@ from gateway.database.provider_store import ConnectionQueries
 from gateway.providers.whatsmeow.provider import provider
 from gateway.sessions.provider import ErasedPerson
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
-from tests.providers.whatsmeow_node import node_at, settled
+from tests.providers.whatsmeow_node import exchange_fences, node_at
 
 
 async def test_library_tables_lose_the_person_and_then_the_device(
@@ -19,7 +19,7 @@ async def test_library_tables_lose_the_person_and_then_the_device(
         one, friend = await node.linked("one"), await node.linked("friend")
         receipt = await friend.send(SendText(phone=one.phone, message="hi"), "HI")
         received = await one.wait_for_message(receipt.provider_message_id)
-        await settled(one, friend)
+        await exchange_fences(one, friend)
     stranger = "5511900009999"
     await operator.execute(
         """insert into whatsmeow.whatsmeow_contacts (our_jid, their_jid, full_name)
@@ -45,7 +45,7 @@ async def test_library_tables_lose_the_person_and_then_the_device(
     assert await contacts(operator, one.phone) == []
 
 
-async def test_nothing_fails_before_the_library_made_its_tables(
+async def test_deletion_before_the_library_made_its_tables_succeeds(
     database_url: str, operator: AsyncConnection
 ) -> None:
     del database_url

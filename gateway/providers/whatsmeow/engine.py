@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from starlette.routing import Router
 
 from gateway.observability.error_reports import report_error
+from gateway.observability.logging import logger
 from gateway.providers.whatsmeow.client_context import ClientContext
+from gateway.providers.whatsmeow.key_files import delete_orphaned_key_files
 from gateway.providers.whatsmeow.messages import sends
 from gateway.providers.whatsmeow.operations import operations
 from gateway.providers.whatsmeow.process import Children
@@ -82,6 +84,12 @@ class WhatsmeowEngine:
     async def _delete_expired_daily(self) -> None:
         while True:
             await self._store.delete_expired()
+            owners = await self._store.key_file_owners() | self._specs.keys()
+            deleted = await asyncio.to_thread(
+                delete_orphaned_key_files, self._context.folder, owners, self._clock.now()
+            )
+            for instance_id in deleted:
+                logger.info("key_file_deleted", instance_id=instance_id)
             await self._clock.sleep(_DAY_SECONDS)
 
     def _deadline(self, instance_id: str) -> float:

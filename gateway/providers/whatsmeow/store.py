@@ -101,6 +101,10 @@ class Store:
             while await self._fetch(name, days=days, max_count=_MAX_DELETED_AT_ONCE):
                 pass
 
+    async def key_file_owners(self) -> set[str]:
+        """Returns the instances whose keys are in a file, on whichever node."""
+        return {row["instance_id"] for row in await self._fetch("list_key_file_owners")}
+
     async def _fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:
         while True:
             try:
