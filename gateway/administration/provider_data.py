@@ -28,7 +28,7 @@ class ProviderData:
         deleted = 0
         for provider in self._providers():
             async with self._database.connection() as connection:
-                queries = ConnectionQueries(connection, room=provider.name)
+                queries = ConnectionQueries(connection, provider=provider.name)
                 deleted += await provider.delete_instance(queries, instance_id, max_rows=max_rows)
         return deleted
 
@@ -38,6 +38,6 @@ class ProviderData:
         """Deletes the person's data in the transaction of *connection*; returns the row count."""
         erased = 0
         for provider in self._providers():
-            queries = ConnectionQueries(connection, room=provider.name)
+            queries = ConnectionQueries(connection, provider=provider.name)
             erased += await provider.erase_person(queries, instance_id, person)
         return erased

@@ -19,12 +19,12 @@ _EVERYTHING = ""
 class ConnectionQueries:
     """The queries of the file named after a provider, on one connection of the caller's."""
 
-    def __init__(self, connection: AsyncConnection, *, room: str) -> None:
-        self._connection, self._room = connection, room
+    def __init__(self, connection: AsyncConnection, *, provider: str) -> None:
+        self._connection, self._file = connection, provider
 
     async def fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:
         async with self._connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(query(self._room, name), parameters)
+            await cursor.execute(query(self._file, name), parameters)
             return await cursor.fetchall() if cursor.description else []
 
 

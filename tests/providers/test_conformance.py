@@ -216,7 +216,7 @@ async def test_erasing_a_person_leaves_no_row_that_names_them(
         await world.write(f"{name} waits")
         received, _unacknowledged = await told.delivery(MessageReceived)
     assert await rows.naming(world.friend)
-    queries = ConnectionQueries(rows.connection, room=provider.name)
+    queries = ConnectionQueries(rows.connection, provider=provider.name)
     person = ErasedPerson([world.friend], [received.provider_message_id])
 
     assert await provider.erase_person(queries, INSTANCE, person)
@@ -234,7 +234,7 @@ async def test_deleting_an_instance_leaves_no_row(
         for number in range(3):
             await world.write(f"{name} {number}")
     assert await rows.naming("")
-    queries = ConnectionQueries(rows.connection, room=provider.name)
+    queries = ConnectionQueries(rows.connection, provider=provider.name)
 
     calls = 0
     while await provider.delete_instance(queries, INSTANCE, max_rows=1):

@@ -29,7 +29,7 @@ async def test_library_tables_lose_the_person_and_then_the_device(
            on conflict (our_jid, their_jid) do update set full_name = excluded.full_name""",
         ([friend.phone, stranger],),
     )
-    queries = ConnectionQueries(operator, room="whatsmeow")
+    queries = ConnectionQueries(operator, provider="whatsmeow")
 
     assert received.chat_lid
     addresses = [friend.phone, received.chat_lid]
@@ -53,7 +53,7 @@ async def test_deletion_before_the_library_made_its_tables_succeeds(
         """insert into whatsmeow.devices (instance_id, device, kept_in)
            values ('one', '5511900000001:3@s.whatsapp.net', 'postgres')"""
     )
-    queries = ConnectionQueries(operator, room="whatsmeow")
+    queries = ConnectionQueries(operator, provider="whatsmeow")
     assert await provider.erase_person(queries, "one", ErasedPerson(["5511977776666"], [])) == 0
     assert await provider.delete_instance(queries, "one", max_rows=10) == 1
 

@@ -132,7 +132,7 @@ class Universe:
 
 
 def _phone(account: Account) -> Device:
-    """Gives the device enough keys for others to encrypt to it."""
+    """Returns a phone with enough keys for others to encrypt to it."""
     key = X25519PrivateKey.generate()
     signature = xeddsa_sign(account.key.private_bytes_raw(), b"\x05" + public_of(key))
     signed = [

@@ -62,7 +62,7 @@ async def seen(
     *,
     seconds: float = PATIENCE_SECONDS,
 ) -> Any:
-    """Polls another process, which has no event to wait for, until *enough*."""
+    """Polls another process, which has no event to wait for; returns what is *enough*."""
     async with asyncio.timeout(seconds):
         while True:
             if enough(found := await look()):

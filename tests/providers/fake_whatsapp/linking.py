@@ -39,7 +39,7 @@ async def scan(connection: "Connection", account: Account, shown: str) -> None:
 
 
 async def hello(connection: "Connection", node: Node) -> None:
-    """Registers a client that shows a pairing code."""
+    """Handles both stages of a client that links by a typed code."""
     request = node.get_child("link_code_companion_reg")
     assert request
     if request.get_str("stage") == "companion_hello":

@@ -31,7 +31,7 @@ def nonce(counter: int) -> bytes:
 
 
 class Certificates:
-    """Returns a certificate chain from this server's root key."""
+    """A chain of certificates that begins with this server's root key."""
 
     def __init__(self) -> None:
         self.root, self._intermediate, self.static = (X25519PrivateKey.generate() for _ in "123")
