@@ -5,11 +5,13 @@
 -- No row comes back where another process lives under this name and is not to be replaced.
 -- `before` is the row of that other process, or of an earlier life, which may act until it lapses.
 with before as materialized (
+    -- Locks the row that an earlier process of this name left, and how long its lease still runs.
     select life, greatest(extract(epoch from expires_at - now()), 0) as seconds
     from nodes
     where id = %(node_id)s::text
     for update
 ), joined as (
+    -- Makes this process the node of that name.
     insert into nodes (id, internal_address, life, expires_at)
     select %(node_id)s::text, %(internal_address)s::text, %(life)s::uuid,
            now() + make_interval(secs => %(seconds)s::double precision)
