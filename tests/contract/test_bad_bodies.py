@@ -141,7 +141,7 @@ def test_a_word_that_is_no_choice_is_answered_with_the_choices(case: Case) -> No
             "pinMessageDuration: is required",
         ),
         ("send-catalog", {"catalogPhone": "120363019502650977-group"}, "Invalid phone"),
-        ("send-poll", {"pollMaxOptions": -1}, "pollMaxOptions: must be greater than or equal to 0"),
+        ("send-poll", {"pollMaxOptions": -1}, "pollMaxOptions: must be at least 0"),
     ],
 )
 def test_what_no_type_can_say_is_said_too(

@@ -102,7 +102,7 @@ async def the_api_is_echoed(client: Client, catcher: WebhookCatcher) -> str:
 async def further_messages_are_echoed(
     client: Client, catcher: WebhookCatcher, text_id: str
 ) -> None:
-    sends = {
+    sends: dict[str, tuple[str, dict[str, Any]]] = {
         "text": ("/forward-message", {"messageId": text_id, "messagePhone": "5511999999999"}),
         "reviewAndPay": ("/send-order", {"order": ORDER}),
     }

@@ -7,20 +7,29 @@ from pydantic import BeforeValidator, StringConstraints
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, RouteAddress, Success
-from gateway.contract.wire import OmitIfNone, Wire
+from gateway.contract.wire import Matching, OmitIfNone, Wire
 
 
 def _digits(value: object) -> object:
     return "".join(c for c in str(value) if c.isdigit()) if isinstance(value, str | int) else value
 
 
-CountryCode = Annotated[str, BeforeValidator(_digits), StringConstraints(pattern=r"^[1-9]\d{0,3}$")]
-NationalNumber = Annotated[str, BeforeValidator(_digits), StringConstraints(pattern=r"^\d{4,14}$")]
-Code = Annotated[str, BeforeValidator(_digits), StringConstraints(pattern=r"^\d{6}$")]
+CountryCode = Annotated[
+    str,
+    BeforeValidator(_digits),
+    Matching(r"^[1-9]\d{0,3}$", "must be a country code such as 55"),
+]
+NationalNumber = Annotated[
+    str,
+    BeforeValidator(_digits),
+    Matching(r"^\d{4,14}$", "must be a number without its country code, such as 11999999999"),
+]
+Code = Annotated[str, BeforeValidator(_digits), Matching(r"^\d{6}$", "must have 6 digits")]
 Email = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True, max_length=254, pattern=r"^[^@\s]+@[^@\s.]+(\.[^@\s.]+)+$"
+    StringConstraints(strip_whitespace=True, max_length=254),
+    Matching(
+        r"^[^@\s]+@[^@\s.]+(\.[^@\s.]+)+$", "must be an e-mail address such as ana@example.com"
     ),
 ]
 _NUMBER: Example = {"ddi": "55", "phone": "11999999999"}

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Success
-from gateway.contract.wire import Incoming, OmitIfNone, Phone, Wire
+from gateway.contract.wire import Incoming, Matching, OmitIfNone, Phone, Wire
 from gateway.contract.zapi.mobile import Email
 
 _CREATED = 201
@@ -114,7 +114,12 @@ class SetHours(Operation[Success], method="POST", path="/business/hours", answer
     example_minimal: ClassVar[Example] = {"timezone": "America/Sao_Paulo"}
     failures = _FAILURES
 
-    timezone: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]+(/[A-Za-z0-9_+\-]+){0,2}$")]
+    timezone: Annotated[
+        str,
+        Matching(
+            r"^[A-Za-z]+(/[A-Za-z0-9_+\-]+){0,2}$", "must be a time zone such as America/Sao_Paulo"
+        ),
+    ]
     mode: Annotated[Literal["specificHours", "open24h", "appointmentOnly"], ANY_CASE] = (
         "specificHours"
     )

@@ -11,12 +11,14 @@ from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext
 from gateway.contract.limits import Limit
 from gateway.contract.send import MessageId, OutgoingMessage
-from gateway.contract.wire import Incoming, Phone
+from gateway.contract.wire import Incoming, Matching, Phone
 from gateway.contract.zapi.messages.text import Label
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Currency = Annotated[
-    str, StringConstraints(strip_whitespace=True, to_upper=True, pattern="^[A-Za-z]{3}$")
+    str,
+    StringConstraints(strip_whitespace=True, to_upper=True),
+    Matching("^[A-Za-z]{3}$", "must be a currency code such as BRL"),
 ]
 
 

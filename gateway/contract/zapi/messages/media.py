@@ -9,11 +9,17 @@ from gateway.contract.echo import Content, EchoContext, file_content, public_url
 from gateway.contract.limits import Limit
 from gateway.contract.media import Audio, Document, Gif, Image, Ptv, Sticker, Video
 from gateway.contract.send import NoMessageId, Reply
+from gateway.contract.wire import Matching
 
 _MAX_CAPTION_LENGTH = 65_536  # WhatsApp's own limit, in characters
 _PHONE = "5511999999999"
 
 Caption = Annotated[str, Field(max_length=_MAX_CAPTION_LENGTH)]
+Extension = Annotated[
+    str,
+    Field(min_length=1, max_length=20),
+    Matching(r"^\.?[A-Za-z0-9_+-]+$", "must be a file extension such as pdf"),
+]
 ViewOnce = Annotated[bool, Field(description="can be seen once")]
 Async = Annotated[
     bool, Field(alias="async", description="taken and without effect: every file is sent so")
@@ -177,9 +183,7 @@ class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/
     """
 
     document: Document
-    extension: str | None = Field(
-        None, min_length=1, max_length=20, pattern=r"^\.?[A-Za-z0-9_+-]+$"
-    )
+    extension: Extension | None = None
     file_name: Annotated[str, Field(max_length=255)] | None = None
     edit_document_message_id: NoMessageId = Field(
         None, description="id of the sent document whose caption is replaced"
