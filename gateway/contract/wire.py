@@ -1,4 +1,4 @@
-"""How every body and answer is spelled on the wire, and how forgiving we are in reading."""
+"""The spelling of bodies and answers on the wire, and the lenient reading of values."""
 
 import re
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ OmitIfNone = Field(default=None, exclude_if=_is_none)
 
 
 class Incoming(Wire):
-    """What callers write: null is the same as absent."""
+    """A body from a caller: null is the same as absent."""
 
     @model_validator(mode="before")
     @classmethod
@@ -131,7 +131,7 @@ def _parse_delay(value: object) -> int | None:
 
 
 def _parse_group(value: object) -> object:
-    """The id alone is as good: clients drop the suffix."""
+    """Accepts the id without its suffix, which some clients drop."""
     text = str(value).strip()
     return f"{text}-group" if _BARE_GROUP.fullmatch(text) else value
 

@@ -1,4 +1,4 @@
-"""Every address of the contract, and what its class says of it."""
+"""Every route of the contract, and the texts of its class."""
 
 import inspect
 import re
@@ -81,7 +81,7 @@ class Entry:
 
     @property
     def bare_list(self) -> str | None:
-        """The field that stands for the whole body."""
+        """The field that holds the whole body."""
         return self.declared.bare_list if issubclass(self.declared, Operation) else None
 
     def body_of(self, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object, or a bare list
@@ -121,7 +121,7 @@ def title_of(subject: str) -> str:
 
 
 def about_subject(subject: str) -> str:
-    """What the module of a subject says of it; Z-API's module where an extension completes it."""
+    """The docstring of the module; of Z-API's module where an extension completes a subject."""
     packages = (f"{_PACKAGE}{part}.{subject}" for part in ("zapi", "extensions"))
     module = next(sys.modules[name] for name in packages if name in sys.modules)
     return inspect.cleandoc(module.__doc__ or "")

@@ -29,7 +29,7 @@ class EventContent(Wire):
 
 
 class EventReceived(MessageCallback):
-    """An event somebody invites to."""
+    """An invitation to an event."""
 
     event: EventContent
 
@@ -58,7 +58,7 @@ class EventResponseContent(Wire):
 
 
 class EventResponseReceived(MessageCallback):
-    """Somebody says whether they come."""
+    """An answer to an invitation."""
 
     event_response: EventResponseContent
 

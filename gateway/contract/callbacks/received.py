@@ -50,7 +50,7 @@ _ENVELOPE: Example = {
 
 
 class ExternalAdReply(Wire):
-    """The advertisement somebody came from."""
+    """The advertisement that led the contact to the chat."""
 
     title: str | None = None
     body: str | None = None
@@ -66,7 +66,7 @@ class ExternalAdReply(Wire):
 
 
 class StatusImage(Wire):
-    """The picture of the status that is answered; `mimetype` is spelled so here alone."""
+    """The picture of the status that is answered; only here `mimetype` is in lower case."""
 
     image_url: str | None = None
     thumbnail_url: str | None = None
@@ -80,8 +80,7 @@ class StatusImage(Wire):
 class ReceivedCallback(Callback):
     """A message or notification came in, or was sent by the instance.
 
-    Which key is there beside the common ones (`text`, `image`, `notification`, ...) says what it
-    is.
+    The key beside the common ones (`text`, `image`, `notification`, ...) names its kind.
     """
 
     type: Literal["ReceivedCallback"] = "ReceivedCallback"
@@ -142,7 +141,7 @@ class MessageCallback(ReceivedCallback):
 
 
 class ReferencedMessage(Wire):
-    """The message that another one speaks of."""
+    """The earlier message that a message refers to."""
 
     message_id: str
     from_me: bool | None = None

@@ -11,7 +11,7 @@ from gateway.contract.zapi.partner import PartnerOperation
 
 
 class Act(Wire):
-    """Something that was asked for; `act` is the name of the operation."""
+    """An administrative action; `act` is the name of the operation."""
 
     at: datetime
     instance_id: str | None

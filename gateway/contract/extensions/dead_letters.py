@@ -1,35 +1,21 @@
 """Callbacks that were given up, and what can be done about them."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AliasChoices, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Documented, Example
 from gateway.contract.operation import Operation
+from gateway.contract.paging import MAX_PAGE, clamped
 from gateway.contract.wire import Wire
 
-_LARGEST_PAGE = 100
+_MAX_PAGE_SIZE = 100
 _MAX_RETRIED = 500
 _MAX_DAYS = 3_650
 _NOT_FOUND, _CONFLICT = 404, 409
 _ID = "0b6f6c1e-4f43-4d8e-9a55-0d6c2f5b7a10"
-
-
-def between(low: int, high: int) -> Callable[[object], int]:
-    """Reads a whole number, and brings it into a range."""
-
-    def clamp(value: object) -> int:
-        try:
-            number = int(str(value))
-        except ValueError:
-            raise PydanticCustomError("number", "must be a whole number") from None
-        return max(low, min(number, high))
-
-    return clamp
 
 
 def _as_written(name: str) -> str:
@@ -46,7 +32,7 @@ DeadLetterStatus = Literal["pending", "processing", "success", "failed", "discar
 class DeadLetter(_Answer):
     """A callback that was given up.
 
-    `reprocess_status` is `pending` until somebody retries or discards it, `processing` while it is
+    `reprocess_status` is `pending` until it is retried or discarded, `processing` while it is
     posted again, then `success` or `failed`.
     """
 
@@ -127,8 +113,8 @@ class ListDeadLetters(Operation[DeadLetterPage], method="GET", path="/dlq/events
     }
     answer_example: ClassVar[Any] = {"events": [_LETTER], "total": 1, "page": 1, "page_size": 20}
 
-    page: Annotated[int, BeforeValidator(between(1, 1_000_000))] = 1
-    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_PAGE))] = 20
+    page: Annotated[int, BeforeValidator(clamped(MAX_PAGE))] = 1
+    page_size: Annotated[int, BeforeValidator(clamped(_MAX_PAGE_SIZE))] = 20
     status: DeadLetterStatus | None = None
     event_type: str | None = None
 
@@ -200,11 +186,11 @@ class RetryAllDeadLetters(
     example: ClassVar[Example] = {"limit": 100}
     answer_example: ClassVar[Any] = {"success": True, "retried_count": 1, "failed_count": 0}
 
-    limit: Annotated[int, BeforeValidator(between(1, _MAX_RETRIED))] = 100
+    limit: Annotated[int, BeforeValidator(clamped(_MAX_RETRIED))] = 100
 
 
 class DeadLettersPurged(_Answer):
-    """How many are gone."""
+    """How many were deleted."""
 
     success: bool = True
     deleted_count: int
@@ -217,4 +203,4 @@ class PurgeDeadLetters(Operation[DeadLettersPurged], method="DELETE", path="/dlq
     example: ClassVar[Example] = {"olderThanDays": 7}
     answer_example: ClassVar[Any] = {"success": True, "deleted_count": 0}
 
-    older_than_days: Annotated[int, BeforeValidator(between(1, _MAX_DAYS))] = 7
+    older_than_days: Annotated[int, BeforeValidator(clamped(_MAX_DAYS))] = 7

@@ -8,10 +8,10 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
+from gateway.contract.paging import clamped
 from gateway.contract.wire import Chat, Wire
-from gateway.contract.zapi.instance_queue import between
 
-_LARGEST_PAGE = 200
+_MAX_PAGE_SIZE = 200
 STATUSES = ("sent", "delivered", "read", "played", "failed", "canceled", "received")
 
 
@@ -99,7 +99,7 @@ class ListHistory(Operation[MessagePage], method="GET", path="/messages"):
     ) = None
     since: AwareDatetime | None = Field(None, alias="from")
     until: AwareDatetime | None = Field(None, alias="to")
-    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_PAGE))] = 50
+    page_size: Annotated[int, BeforeValidator(clamped(_MAX_PAGE_SIZE))] = 50
     paging_state: str | None = None
 
     example_minimal: ClassVar[Example] = {}

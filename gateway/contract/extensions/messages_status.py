@@ -69,7 +69,7 @@ class AggregatedStatus(Wire):
 
 
 class RawStatus(Wire):
-    """One state of one message, as a webhook would tell it."""
+    """One state of one message, as its callback shows it."""
 
     message_id: str
     instance_id: str

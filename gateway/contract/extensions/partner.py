@@ -8,7 +8,7 @@ from gateway.contract.zapi.partner import PartnerOperation
 
 
 class DeletedInstance(Wire):
-    """The instance is gone."""
+    """The instance was deleted."""
 
     value: bool = True
     status: str = "deleted"

@@ -94,7 +94,7 @@ class FollowNewsletter(ChannelOperation[Value], method="PUT", path="/follow-news
 
 
 class UnfollowNewsletter(ChannelOperation[Value], method="PUT", path="/unfollow-newsletter"):
-    """Follows a channel no longer."""
+    """Unfollows a channel."""
 
 
 class MuteNewsletter(ChannelOperation[Value], method="PUT", path="/mute-newsletter"):
@@ -106,7 +106,7 @@ class UnmuteNewsletter(ChannelOperation[Value], method="PUT", path="/unmute-news
 
 
 class DeleteNewsletter(ChannelOperation[Value], method="DELETE", path="/delete-newsletter"):
-    """Ends a channel of one's own."""
+    """Deletes a channel of this number."""
 
     fields_in = "body"
 

@@ -22,7 +22,8 @@ Extension = Annotated[
 ]
 ViewOnce = Annotated[bool, Field(description="can be seen once")]
 Async = Annotated[
-    bool, Field(alias="async", description="taken and without effect: every file is sent so")
+    bool,
+    Field(alias="async", description="accepted, without effect: sending is asynchronous"),
 ]
 
 
@@ -33,7 +34,7 @@ class MediaMessage(Reply):
 
 
 class CaptionedMessage(MediaMessage):
-    """A file with words below it."""
+    """A file with a caption."""
 
     caption: Caption | None = None
 
@@ -42,7 +43,7 @@ class CaptionedMessage(MediaMessage):
 
 
 class SendImage(CaptionedMessage, path="/send-image"):
-    """Sends an image; what phones cannot show is turned into JPEG."""
+    """Sends an image; a format that phones cannot show is converted to JPEG."""
 
     image: Image
     view_once: ViewOnce = False
@@ -179,7 +180,7 @@ class SendPtv(MediaMessage, path="/send-ptv"):
 class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/send-document",)):
     """Sends a file as it is; with `editDocumentMessageId` only the caption of a sent one changes.
 
-    Without an extension in the path it is taken from the name of the file, or from its bytes.
+    Without an extension in the path, the name of the file or its bytes decide.
     """
 
     document: Document
