@@ -17,13 +17,13 @@ ROOT = Path(__file__).parent.parent.parent
         (["postman", "--environment"], "postman/gateway.postman_environment.json"),
     ],
 )
-def test_a_committed_document_is_what_the_declarations_say(command: list[str], file: str) -> None:
+def test_committed_document_is_up_to_date(command: list[str], file: str) -> None:
     printed = subprocess.run(
         [sys.executable, "-m", "gateway", *command], cwd=ROOT, capture_output=True, check=True
     ).stdout
     assert (ROOT / file).read_bytes() == printed, f"{file} is stale: run `make docs`"
 
 
-def test_the_tables_of_the_readme_are_what_the_program_says() -> None:
+def test_readme_tables_are_up_to_date() -> None:
     readme = (ROOT / "README.md").read_text()
     assert renew(readme) == readme, "README.md is stale: run `make docs`"

@@ -1,4 +1,4 @@
-"""What is wrong with a request is told in words of the API, for every route."""
+"""Error texts of each route are in words of the API, not of the program."""
 
 import copy
 import re
