@@ -56,8 +56,8 @@ class Operation(Documented, Generic[Result]):
     """A body with a file in it may be large."""
     cache_ttl_seconds: ClassVar[float] = 0
     """How long an answer of the session may be reused, unless the instance changes something."""
-    asks: "ClassVar[type[Operation[Any]] | None]" = None
-    """The operation that the session must support, where the gateway itself answers this one."""
+    session_operation: "ClassVar[type[Operation[Any]] | None]" = None
+    """What the session must support, where the gateway itself answers this operation."""
     audited: ClassVar[bool] = False
     """An administrative action: written to the audit log before it is executed."""
     partner: ClassVar[bool] = False

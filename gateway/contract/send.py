@@ -33,8 +33,10 @@ def _parse_priority(value: object) -> object:
     raise PydanticCustomError("priority", "must be high, normal or bulk")
 
 
-_SPOKEN = {"type": "string", "enum": [lane.name.lower() for lane in Priority]}
-SpokenPriority = Annotated[Priority, BeforeValidator(_parse_priority), WithJsonSchema(_SPOKEN)]
+_PRIORITY_SCHEMA = {"type": "string", "enum": [lane.name.lower() for lane in Priority]}
+PriorityName = Annotated[
+    Priority, BeforeValidator(_parse_priority), WithJsonSchema(_PRIORITY_SCHEMA)
+]
 
 
 class OutgoingMessage(Documented):
@@ -58,7 +60,7 @@ class OutgoingMessage(Documented):
     delay_message: DelaySeconds = Field(None, description="seconds to wait before it, 1 to 15")
     delay_typing: DelaySeconds = Field(None, description='seconds of "typing...", 1 to 15')
     scheduled_for: FutureTime | None = Field(None, description="not before; up to 90 days ahead")
-    priority: SpokenPriority = Field(Priority.NORMAL, json_schema_extra={"default": "normal"})
+    priority: PriorityName = Field(Priority.NORMAL, json_schema_extra={"default": "normal"})
 
     def __init_subclass__(cls, *, path: str | None = None, also: tuple[str, ...] = ()) -> None:
         super().__init_subclass__()

@@ -15,7 +15,9 @@ def operation_object(entry: Entry, schemas: Schemas) -> dict[str, Any]:
     fields = _fields_of(entry, schemas)
     parameters = [*_parameters(entry, schemas, fields)]
     body = (
-        None if entry.asks_in_query or not fields["properties"] else _body(entry, schemas, fields)
+        None
+        if entry.has_query_fields or not fields["properties"]
+        else _body(entry, schemas, fields)
     )
     described: dict[str, Any] = {
         "operationId": _operation_id(entry),
@@ -71,7 +73,7 @@ def _parameters(entry: Entry, schemas: Schemas, fields: dict[str, Any]) -> list[
         for name, header in entry.header_names.items()
         if header.lower() not in _NOT_PARAMETERS
     ]
-    if entry.asks_in_query:
+    if entry.has_query_fields:
         found += [
             _parameter(
                 name,

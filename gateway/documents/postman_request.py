@@ -44,9 +44,9 @@ def _request(entry: Entry, schemas: Schemas, given: Mapping[str, Any]) -> dict[s
         "method": entry.method,
         "description": "\n\n".join(filter(None, (entry.summary, entry.description))),
         "header": headers,
-        "url": _url(entry, given, _query(entry, schemas, fields) if entry.asks_in_query else []),
+        "url": _url(entry, given, _query(entry, schemas, fields) if entry.has_query_fields else []),
     }
-    if not entry.asks_in_query and properties.keys() - elsewhere:
+    if not entry.has_query_fields and properties.keys() - elsewhere:
         request["header"] = [_JSON_HEADER, *headers]
         request["body"] = {
             "mode": "raw",

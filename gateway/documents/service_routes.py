@@ -1,4 +1,4 @@
-"""The routes beside the contract: is the process alive, can it do its work, and what of it."""
+"""The routes beside the contract: health, readiness, metrics and the event stream."""
 
 from collections.abc import Mapping
 from typing import Any

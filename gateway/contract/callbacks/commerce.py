@@ -9,7 +9,7 @@ from gateway.contract.wire import Wire
 
 
 class PixKeyContent(Wire):
-    """Where to pay to."""
+    """The receiver of a PIX payment."""
 
     currency: str
     reference_id: str
@@ -37,7 +37,7 @@ class PixKeyReceived(MessageCallback):
 
 
 class PaymentInfo(Wire):
-    """What became of the money."""
+    """The state of a payment."""
 
     receiver_phone: str
     value: float
@@ -218,7 +218,7 @@ class ReviewedProduct(Wire):
 
 
 class ReviewContent(Wire):
-    """Its ids are what the routes that change an order ask for."""
+    """An order; the routes that update it require these ids."""
 
     currency: str
     reference_id: str
@@ -269,7 +269,7 @@ _REVIEWED: Example = {
 
 
 class ReviewAndPayReceived(MessageCallback):
-    """An order to look at and pay."""
+    """An order to review and pay."""
 
     review_and_pay: ReviewAndPayContent
 
@@ -281,7 +281,7 @@ class ReviewAndPayReceived(MessageCallback):
 
 
 class ReviewOrderReceived(MessageCallback):
-    """An order went on."""
+    """An order was updated."""
 
     review_order: ReviewContent
 

@@ -190,7 +190,7 @@ class ButtonsReceived(MessageCallback):
 
 
 class ButtonsResponseContent(Wire):
-    """Which button, and what stood on it."""
+    """The clicked button and its label."""
 
     button_id: str
     message: str

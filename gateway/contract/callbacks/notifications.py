@@ -79,7 +79,7 @@ _OWN: Example = {"fromMe": True, "messageId": None, "chatName": None}
 
 
 class NotificationReceived(ReceivedCallback):
-    """Something happened that is no message."""
+    """An event that is not a message."""
 
     notification: NotificationCode
     notification_parameters: tuple[str, ...] | tuple[LabelAssociation, ...] | None = None

@@ -1,4 +1,4 @@
-"""The envelope of everything that comes in; what it holds is declared beside this file.
+"""The envelope of received messages and notifications; other modules declare its contents.
 
 A content is a class with one key of its own (`text`, `image`, ...). Its `variants` are examples
 by name: together they are every payload callers may meet.
@@ -121,7 +121,7 @@ class ReceivedCallback(Callback):
 
     @classmethod
     def content_keys(cls) -> frozenset[str]:
-        """What this class adds to the envelope, and what may come beside any content."""
+        """The keys of this class beyond the envelope, and those that may come with any content."""
         names = cls.model_fields.keys() - (ReceivedCallback.model_fields.keys() - _BESIDE)
         return frozenset(cls.model_fields[name].alias or name for name in names)
 
@@ -135,7 +135,7 @@ _BESIDE = {"external_ad_reply", "status_image", "broadcast_recipients"}
 
 
 class MessageCallback(ReceivedCallback):
-    """A callback of something that is a message, and so has an id."""
+    """A callback of a message, which has an id."""
 
     message_id: str
 
@@ -150,7 +150,7 @@ class ReferencedMessage(Wire):
 
 
 def received_kinds(family: type[ReceivedCallback] = ReceivedCallback) -> Iterator[type[Any]]:
-    """Every content there is."""
+    """Each class of content."""
     for kind in family.__subclasses__():
         if not kind.__subclasses__():
             yield kind

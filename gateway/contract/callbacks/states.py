@@ -1,4 +1,4 @@
-"""What becomes of messages, of the connection and of the people in a chat."""
+"""The states of messages, of the connection and of the contacts in a chat."""
 
 from typing import ClassVar, Literal
 
@@ -14,7 +14,7 @@ _AT = 1769860800000
 
 
 class DeliveryCallback(Callback):
-    """A message left the queue: for WhatsApp, or, with `error`, for good."""
+    """A message left the queue: it was sent, or, with `error`, it failed."""
 
     type: Literal["DeliveryCallback"] = "DeliveryCallback"
     phone: str

@@ -82,7 +82,7 @@ class Erased(Wire):
 
 
 class ErasePerson(Operation[Erased], method="DELETE", path="/contacts/{phone}/data"):
-    """Erases everything held about a person: queue, history, files, names. An extension.
+    """Erases all stored data of a person: queue, history, files, names. An extension.
 
     A message that is being sent is not recalled.
     """

@@ -1,4 +1,4 @@
-"""Callbacks that were given up, and what can be done about them."""
+"""Dead letters: callbacks whose delivery failed, their retry and removal."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
@@ -30,7 +30,7 @@ DeadLetterStatus = Literal["pending", "processing", "success", "failed", "discar
 
 
 class DeadLetter(_Answer):
-    """A callback that was given up.
+    """A callback whose delivery failed.
 
     `reprocess_status` is `pending` until it is retried or discarded, `processing` while it is
     posted again, then `success` or `failed`.
@@ -73,7 +73,7 @@ _LETTER: Example = {
 
 
 class DeadLetterStats(_Answer):
-    """How many callbacks were given up, by status, type and reason."""
+    """The number of dead letters by status, type and reason."""
 
     total_events: int
     by_status: dict[str, int]
@@ -82,7 +82,7 @@ class DeadLetterStats(_Answer):
 
 
 class CountDeadLetters(Operation[DeadLetterStats], method="GET", path="/dlq/stats"):
-    """How many callbacks were given up, and why."""
+    """The number of dead letters, and the reasons."""
 
     answer_example: ClassVar[Any] = {
         "total_events": 1,
@@ -93,7 +93,7 @@ class CountDeadLetters(Operation[DeadLetterStats], method="GET", path="/dlq/stat
 
 
 class DeadLetterPage(_Answer):
-    """A page of given up callbacks, and how many there are."""
+    """A page of dead letters, and their number."""
 
     events: tuple[DeadLetter, ...]
     total: int
@@ -102,7 +102,7 @@ class DeadLetterPage(_Answer):
 
 
 class ListDeadLetters(Operation[DeadLetterPage], method="GET", path="/dlq/events"):
-    """The callbacks that were given up, the latest first."""
+    """Dead letters, the latest first."""
 
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {
@@ -120,7 +120,7 @@ class ListDeadLetters(Operation[DeadLetterPage], method="GET", path="/dlq/events
 
 
 class DeadLetterOperation(Documented):
-    """Names one given up callback."""
+    """Names one dead letter."""
 
     example: ClassVar[Example] = {"eventId": _ID}
     failures: ClassVar[tuple[int, ...]] = (_NOT_FOUND,)
@@ -131,13 +131,13 @@ class DeadLetterOperation(Documented):
 class GetDeadLetter(
     DeadLetterOperation, Operation[DeadLetter], method="GET", path="/dlq/events/{event_id}"
 ):
-    """One callback that was given up, with its body."""
+    """One dead letter, with its body."""
 
     answer_example: ClassVar[Any] = _LETTER
 
 
 class DeadLetterDone(_Answer):
-    """What was done with a callback that had been given up."""
+    """The result of an action on a dead letter."""
 
     success: bool = True
     event_id: UUID
@@ -150,7 +150,7 @@ class RetryDeadLetter(
     method="POST",
     path="/dlq/events/{event_id}/retry",
 ):
-    """Posts a given up callback again, under its id, after all that waits in its chat."""
+    """Posts a dead letter again, with its id, after the waiting callbacks of its chat."""
 
     failures = (_NOT_FOUND, _CONFLICT)
     answer_example: ClassVar[Any] = {"success": True, "event_id": _ID, "message": "queued again"}
@@ -162,14 +162,14 @@ class DiscardDeadLetter(
     method="POST",
     path="/dlq/events/{event_id}/discard",
 ):
-    """Gives a callback up for good."""
+    """Discards a dead letter."""
 
     failures = (_NOT_FOUND, _CONFLICT)
     answer_example: ClassVar[Any] = {"success": True, "event_id": _ID, "message": "discarded"}
 
 
 class DeadLettersRetried(_Answer):
-    """How many callbacks are posted again, and how many have no address any more."""
+    """How many callbacks are posted again, and how many no longer have a webhook."""
 
     success: bool = True
     retried_count: int
@@ -179,7 +179,7 @@ class DeadLettersRetried(_Answer):
 class RetryAllDeadLetters(
     Operation[DeadLettersRetried], method="POST", path="/dlq/retry-all", answer_status=200
 ):
-    """Posts all given up callbacks again, the oldest first, up to a limit."""
+    """Posts all dead letters again, the oldest first, up to a limit."""
 
     fields_in = "query"
     example_minimal: ClassVar[Example] = {}
@@ -197,7 +197,7 @@ class DeadLettersPurged(_Answer):
 
 
 class PurgeDeadLetters(Operation[DeadLettersPurged], method="DELETE", path="/dlq/purge"):
-    """Forgets given up callbacks that were delivered or discarded and are older than some days."""
+    """Deletes dead letters that were delivered or discarded and are older than some days."""
 
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"olderThanDays": 7}

@@ -1,4 +1,4 @@
-"""What became of messages: sent, received, failed and canceled ones, with the times of each."""
+"""The history: sent, received, failed and canceled messages, with the times of each."""
 
 from datetime import datetime
 from typing import Annotated, ClassVar
@@ -25,7 +25,7 @@ _SPOKEN_STATUS = {"type": "string", "enum": list(STATUSES)}
 
 
 class MessageRecord(Wire):
-    """One message; `message` is its text or caption, `recordedAt` when it came to its place."""
+    """One message; `message` is its text or caption, `recordedAt` when it was stored."""
 
     message_id: str
     zaap_id: str | None
@@ -70,7 +70,7 @@ MESSAGE_EXAMPLE: Example = {
 
 
 class FindMessage(Operation[MessageRecord], method="GET", path="/messages/{message_id}"):
-    """One message, by its messageId or its zaapId, wherever it is."""
+    """One message, by its messageId or zaapId, in the queue or in the history."""
 
     message_id: str
 

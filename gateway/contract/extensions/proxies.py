@@ -111,7 +111,7 @@ _SHOWN: Example = {"value": True, "proxy": _STATE}
 
 
 class SetProxy(Proxy, Operation[ShownProxy], method="PUT", path="/update-proxy"):
-    """Sends the instance's connection to WhatsApp through a proxy, from now on.
+    """Sets the proxy of the instance's connection to WhatsApp.
 
     An open session is opened again after the message in flight is answered: the phone stays
     linked and the queue continues. The proxy is not tested first. The URL is stored encrypted.
@@ -162,7 +162,7 @@ class TryProxy(Operation[ProxyTest], method="POST", path="/proxy/test"):
 
 
 class SwapProxy(Operation[ShownProxy], method="POST", path="/proxy/swap"):
-    """Another proxy in the place of the one before, if WhatsApp can be reached through it."""
+    """Replaces the proxy, if WhatsApp can be reached through the new one."""
 
     audited = True
     example: ClassVar[Example] = {"proxyUrl": "socks5://new-proxy.example.com:1080"}

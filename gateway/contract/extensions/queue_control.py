@@ -58,7 +58,7 @@ class QueuedMessage(MessageRecord):
 
 
 class TrackedMessage(QueuedMessage):
-    """The same with its attempts, oldest first."""
+    """A queued message with its attempts, oldest first."""
 
     tries: tuple[SendAttempt, ...]
     queue_length: int
@@ -268,9 +268,9 @@ class ReadQueueSettings(Operation[QueueSettings], method="GET", path="/queue/set
 
 
 class ChangeQueueSettings(Operation[QueueSettings], method="PUT", path="/queue/settings"):
-    """Changes what is given; 0 messages per day is no limit.
+    """Changes the given settings; 0 messages per day is no limit.
 
-    With `warmUpDays` the daily limit grows from today, in equal steps, to its full height.
+    With `warmUpDays` the daily limit grows from today, in equal steps, to its full value.
     """
 
     pace_min_seconds: float | None = Field(None, ge=0, le=_MAX_PACE_SECONDS)

@@ -87,7 +87,7 @@ class ListDeliveries(Operation[DeliveryPage], method="GET", path="/webhooks/deli
 class Replayed(Wire):
     """How many callbacks are posted again.
 
-    `continue_from` is there when there were more than one request replays: it is the next `from`.
+    `continue_from` is the next `from`, if one request could not replay all.
     """
 
     value: bool = True
@@ -115,7 +115,7 @@ class ReplayWebhooks(Operation[Replayed], method="POST", path="/webhooks/replay"
 
 
 class TestResult(Wire):
-    """What the receiver answered; `error` is missing when it took the callback."""
+    """The answer of the receiver; no `error` if the callback was delivered."""
 
     __test__: ClassVar[bool] = False  # pytest looks at names
 
@@ -129,7 +129,7 @@ class TestResult(Wire):
 
 
 class TestWebhook(Operation[TestResult], method="POST", path="/webhooks/test"):
-    """Posts a made-up callback, marked `"test": true`, once and at once, and shows the answer."""
+    """Posts one test callback, marked `"test": true`, at once, and shows the answer."""
 
     __test__: ClassVar[bool] = False
 

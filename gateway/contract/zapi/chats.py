@@ -170,7 +170,7 @@ class TouchChat(Operation[Value]):
     unread: tuple[UnreadMessage, ...] = ()
 
 
-ModifyChat.asks = TouchChat
+ModifyChat.session_operation = TouchChat
 
 
 class SetChatExpiration(Operation[Value], method="POST", path="/send-chat-expiration"):

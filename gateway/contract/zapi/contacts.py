@@ -82,7 +82,7 @@ class RemoveContacts(Operation[ContactsSaved], method="DELETE", path="/contacts/
     phones: Annotated[tuple[Phone, ...], Field(min_length=1, max_length=1_000)]
 
 
-AddContacts.asks, RemoveContacts.asks = AddContacts, RemoveContacts
+AddContacts.session_operation, RemoveContacts.session_operation = AddContacts, RemoveContacts
 
 
 class ContactDetails(Contact):
@@ -143,7 +143,7 @@ class ReadPicture(
 ):
     """A fresh address of a person's picture: a list of one."""
 
-    asks = LookAtProfile
+    session_operation = LookAtProfile
     example: ClassVar[Example] = {"phone": _PHONE}
     example_minimal: ClassVar[Example] = {"phone": _PHONE}
     answer_example: ClassVar[Any] = [{"link": _PICTURE}]
@@ -211,7 +211,7 @@ class LookUpNumber(LookUpPhones):
     cache_ttl_seconds = 300.0
 
 
-CheckPhone.asks, CheckPhones.asks = LookUpNumber, LookUpPhones
+CheckPhone.session_operation, CheckPhones.session_operation = LookUpNumber, LookUpPhones
 
 
 class ModifyBlocked(

@@ -26,8 +26,8 @@ def _one_of_statuses(value: object) -> object:
     raise PydanticCustomError("status", "must be one of " + ", ".join(STATUSES))
 
 
-_SPOKEN_STATUS = {"type": "string", "enum": list(STATUSES)}
-QueueStatus = Annotated[str, BeforeValidator(_one_of_statuses), WithJsonSchema(_SPOKEN_STATUS)]
+_STATUS_SCHEMA = {"type": "string", "enum": list(STATUSES)}
+QueueStatus = Annotated[str, BeforeValidator(_one_of_statuses), WithJsonSchema(_STATUS_SCHEMA)]
 
 
 class QueueItem(Wire, alias_generator=_pascal):

@@ -78,7 +78,7 @@ class ReadQrImage(
 ):
     """The QR code as a picture: a data URI, or the PNG itself for who accepts image/png."""
 
-    asks = ReadQrCode
+    session_operation = ReadQrCode
     answer_example: ClassVar[Any] = {"value": "data:image/png;base64,iVBORw0KGgo="}
     failures = (_UNAVAILABLE,)
 

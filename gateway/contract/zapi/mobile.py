@@ -195,7 +195,7 @@ class ReadEmail(MobileOperation[EmailState], method="GET", path="/security/email
 
 
 class EmailChanged(Wire):
-    """What comes next, or what went wrong."""
+    """The next step, or the failure."""
 
     success: bool = True
     message: str

@@ -1,4 +1,4 @@
-"""Setting the address of each webhook; an empty value removes it."""
+"""The webhook of each kind of callback; an empty value removes it."""
 
 from typing import Annotated, ClassVar
 
@@ -72,7 +72,7 @@ class SetChatPresenceWebhook(SetWebhook, method="PUT", path="/update-webhook-cha
 
 
 class SetEveryWebhook(SetWebhook, method="PUT", path="/update-every-webhooks"):
-    """One address for everything."""
+    """Sets one webhook for all callbacks."""
 
     sets = ("received", "delivery", "message_status", "connected", "disconnected", "presence_chat")
     notify_sent_by_me: bool | None = None

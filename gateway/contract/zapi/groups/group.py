@@ -59,7 +59,7 @@ class ListJoinedGroups(Operation[tuple[JoinedGroup, ...]]):
 class ListGroups(Operation[tuple[ListedGroup, ...]], Paged, method="GET", path="/groups"):
     """The groups this number is in, the latest first."""
 
-    asks = ListJoinedGroups
+    session_operation = ListJoinedGroups
     example: ClassVar[Example] = {"page": 1, "pageSize": 10}
     example_minimal: ClassVar[Example] = {"page": 1, "pageSize": 10}
     answer_example: ClassVar[Any] = [
@@ -248,4 +248,4 @@ class ReadGroupLight(Operation[GroupMetadata], method="GET", path="/light-group-
     phone: GroupId
 
 
-ReadGroup.asks, ReadGroupLight.asks = ReadGroup, ReadGroupLight
+ReadGroup.session_operation, ReadGroupLight.session_operation = ReadGroup, ReadGroupLight

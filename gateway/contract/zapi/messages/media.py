@@ -71,7 +71,7 @@ class SendImage(CaptionedMessage, path="/send-image"):
 
 
 class SendSticker(MediaMessage, path="/send-sticker"):
-    """Sends a sticker; any image, moving or not, is turned into WebP of 512x512."""
+    """Sends a sticker; any image, moving or not, is converted to WebP of 512x512."""
 
     sticker: Sticker
     sticker_author: str | None = Field(None, description="shown with the sticker")
@@ -92,7 +92,7 @@ class SendSticker(MediaMessage, path="/send-sticker"):
 
 
 class SendGif(CaptionedMessage, path="/send-gif"):
-    """Sends a short video that plays by itself: an MP4, or a real GIF, which is turned into one."""
+    """Sends a short video that plays by itself: an MP4, or a real GIF, which is converted."""
 
     gif: Gif
 
@@ -109,7 +109,7 @@ class SendGif(CaptionedMessage, path="/send-gif"):
 
 
 class SendAudio(MediaMessage, path="/send-audio"):
-    """Sends a voice note; any audio is turned into OGG/Opus.
+    """Sends a voice note; any audio is converted to OGG/Opus.
 
     `delayTyping` shows "recording audio..." before it.
     """

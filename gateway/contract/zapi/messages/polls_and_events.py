@@ -186,7 +186,7 @@ class SendEvent(EventMessage, path="/send-event"):
 
 
 class SendEditEvent(EventMessage, path="/send-edit-event"):
-    """Replaces an event this instance sent; what is left out is removed."""
+    """Replaces an event this instance sent; fields that are left out are removed."""
 
     event_message_id: MessageId
 
