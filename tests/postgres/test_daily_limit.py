@@ -10,7 +10,8 @@ import pytest
 from psycopg import AsyncConnection
 
 from gateway.instances.store import Instance
-from gateway.send_queue.outcome import Held, Recorder
+from gateway.send_queue.outcome import Held
+from gateway.send_queue.recorder import OutcomeRecorder
 from gateway.send_queue.worker import Worker
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.queue import Node, add_lines, rows, running_node
@@ -56,9 +57,9 @@ async def test_a_limit_that_is_raised_while_the_queue_is_being_held_ends_the_hol
 ) -> None:
     await add_lines(operator, 1)
     await operator.execute("update instances set daily_limit = 2")
-    record, wakeup, holds = Recorder.record, asyncio.Event(), 0
+    record, wakeup, holds = OutcomeRecorder.record, asyncio.Event(), 0
 
-    async def record_late(recorder: Recorder, row: Any, outcome: Any, **more: Any) -> None:
+    async def record_late(recorder: OutcomeRecorder, row: Any, outcome: Any, **more: Any) -> None:
         if isinstance(outcome, Held):
             nonlocal holds
             holds += 1
@@ -67,7 +68,7 @@ async def test_a_limit_that_is_raised_while_the_queue_is_being_held_ends_the_hol
         if isinstance(outcome, Held):
             wakeup.set()
 
-    monkeypatch.setattr(Recorder, "record", record_late)
+    monkeypatch.setattr(OutcomeRecorder, "record", record_late)
     async with running_node(database_url, "a", wake=lambda _ids: wakeup.set()) as node:
         stored = await node.claimer.stored_instance("line-001")
         assert stored is not None

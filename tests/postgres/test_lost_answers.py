@@ -273,7 +273,7 @@ async def test_claimed_row_that_does_not_start_wakes_its_worker_at_the_sweep(
         await node.claim(line_of(line))
         assert await node.starter.start(await node.claim(line_of(started)))
         schedule = Schedule(node.database, Clock(), node_id=node.name, wake=woken.update)
-        await schedule._round()
+        await schedule.run_once()
 
     assert woken == {line.id}
 

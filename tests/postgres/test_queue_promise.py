@@ -18,7 +18,7 @@ from gateway.contract.send import Priority
 from gateway.contract.zapi.instance_queue import RemoveFromQueue
 from gateway.errors import Conflict
 from gateway.instances.store import Instance
-from gateway.send_queue.claim import ClaimCursor, Claimed
+from gateway.send_queue.claim import ClaimCursor, ClaimedMessage
 from gateway.send_queue.control import move_to_front, retry
 from gateway.send_queue.operations import remove_from_queue
 from gateway.send_queue.outcome import Failed, Held, Retried
@@ -84,7 +84,7 @@ class Play:
         self.model.messages[queued.message_id] = promised
         self.ids.append(queued.message_id)
 
-    async def send(self, outcome: Callable[[Claimed], Any], state: str) -> None:
+    async def send(self, outcome: Callable[[ClaimedMessage], Any], state: str) -> None:
         """Claims what the line gives, and lets it end in a way."""
         if (claimed := await self._claim()) is None:
             return
@@ -118,7 +118,7 @@ class Play:
         await running
         self.line = ClaimCursor(self.instance.id, epoch=1)
 
-    async def _claim(self) -> Claimed | None:
+    async def _claim(self) -> ClaimedMessage | None:
         heads = self.model.heads()
         claimed = await self.node.claimer.claim(self.line)
         assert (claimed is not None) is bool(heads), (claimed, heads)
@@ -171,7 +171,7 @@ class Play:
         schedule = Schedule(
             self.node.database, Clock(), node_id=self.node.name, wake=lambda _ids: None
         )
-        await schedule._round()
+        await schedule.run_once()
         for message in self.model.messages.values():
             if message.state in ("later", "retrying"):
                 message.state = "waiting"

@@ -21,7 +21,7 @@ from gateway.database.notifications import Notifications
 from gateway.database.queries import query
 from gateway.errors import Conflict, DatabaseUnavailable, IdempotencyKeyReused, QueueFull
 from gateway.instances.store import Instance
-from gateway.send_queue.claim import ClaimCursor, Claimed
+from gateway.send_queue.claim import ClaimCursor, ClaimedMessage
 from gateway.send_queue.enqueue import IdempotencyKey, QueueLimits
 from gateway.send_queue.operations import remove_from_queue
 from gateway.send_queue.outcome import Failed, HandedBack, Outcome, Retried, Sent
@@ -78,11 +78,11 @@ async def fill(node: Node, instance: Instance, *texts: str, **fields: Any) -> No
         await node.enqueue(instance, message, **fields)
 
 
-def text_of(claimed: Claimed | None) -> str | None:
+def text_of(claimed: ClaimedMessage | None) -> str | None:
     return claimed.payload["message"] if claimed else None
 
 
-async def cancel(node: Node, instance: Instance, claimed: Claimed) -> None:
+async def cancel(node: Node, instance: Instance, claimed: ClaimedMessage) -> None:
     """As DELETE /queue/{zaapId} does."""
     await remove_from_queue(node.queue_context(instance), RemoveFromQueue(zaap_id=claimed.zaap_id))
 
@@ -169,7 +169,7 @@ async def test_a_line_locked_by_somebody_else_delays_no_other_line(
         assert await waiting_texts(operator, line.id) == [f"wave {n}" for n in range(5)]
 
 
-@pytest.mark.parametrize(("connected", "most"), [(True, 25), (False, 10)])
+@pytest.mark.parametrize(("connected", "max_count"), [(True, 25), (False, 10)])
 async def test_limits_are_exact_however_many_ask_at_once(
     database_url: str, operator: AsyncConnection, *, connected: bool, max_count: int
 ) -> None:
@@ -442,7 +442,7 @@ async def test_lanes_are_merged_four_to_two_to_one_and_an_empty_one_saves_nothin
     (line,) = await add_lines(operator, 1)
     texts = [f"{n:02}" for n in range(70)]
     memory = line_of(line)
-    earlier: list[Claimed] = []
+    earlier: list[ClaimedMessage] = []
     async with running_node(database_url) as node:
         for lane in set(Priority) - {missing}:
             await asyncio.gather(*(node.enqueue(line, t, priority=lane) for t in texts))
@@ -503,7 +503,7 @@ async def test_while_a_take_over_is_in_flight_the_old_holder_claims_and_starts_n
         await asyncio.gather(fill(old, line, "1"), fill(old, other, "1"))
         claimed = await old.claim(line_of(other))
         await operator.execute("update nodes set expires_at = now() where id = 'a'")
-        cursor = await taking.execute(TAKE_LEASES, {"node_id": "b", "most": 9})
+        cursor = await taking.execute(TAKE_LEASES, {"node_id": "b", "max_count": 9})
         assert {epoch for _, epoch in await cursor.fetchall()} == {2}
 
         assert await old.claimer.claim(line_of(line)) is None

@@ -56,10 +56,10 @@ async def test_a_month_is_dropped_with_its_ids_once_all_of_it_is_old(
     (days,) = await rows(operator, "select now()::date - date '2020-02-15'")
 
     async with running_node(database_url) as node:
-        await HistoryPartitions(node.database, keep_days=days).keep()
+        await HistoryPartitions(node.database, retention_days=days).maintain()
         left = await rows(operator, "select distinct left(message_id, 7) from message_ids")
         in_history = await rows(operator, "select count(*) from messages")
-        await HistoryPartitions(node.database, keep_days=0).keep()
+        await HistoryPartitions(node.database, retention_days=0).maintain()
         kept = await rows(operator, "select count(*) from messages")
 
     assert left == ["2020-02"]
@@ -80,9 +80,9 @@ async def test_the_receipts_of_a_group_go_with_the_month_of_their_message(
     (days,) = await rows(operator, "select now()::date - date '2020-02-15'")
 
     async with running_node(database_url) as node:
-        await HistoryPartitions(node.database, keep_days=0).keep()
+        await HistoryPartitions(node.database, retention_days=0).maintain()
         kept = await rows(operator, "select count(*) from message_receipts")
-        await HistoryPartitions(node.database, keep_days=days).keep()
+        await HistoryPartitions(node.database, retention_days=days).maintain()
 
     assert kept == [10_000]
     assert await rows(
@@ -101,10 +101,10 @@ async def test_a_reader_of_history_delays_a_drop_and_not_the_others(
         await AsyncConnection.connect(database_url) as reader,
     ):
         await reader.execute("select count(*) from messages")
-        await HistoryPartitions(node.database, keep_days=365).keep()
+        await HistoryPartitions(node.database, retention_days=365).maintain()
         while_read = await rows(operator, "select to_regclass('messages_2020_01') is not null")
         await reader.rollback()
-        await HistoryPartitions(node.database, keep_days=365).keep()
+        await HistoryPartitions(node.database, retention_days=365).maintain()
 
     assert while_read == [True]
     assert await rows(operator, "select to_regclass('messages_2020_01') is null") == [True]

@@ -142,7 +142,7 @@ async def test_what_cannot_be_accepted_goes_to_a_topic_of_its_own(
     errors = {dict(r.headers)["error"].decode() for r in refused}
     assert errors == {
         "The record is not valid JSON: invalid literal, expected 'null'",
-        "instanceId: is no instance of the account of this topic",
+        "instanceId: must be an instance of the account of this topic",
         "type: must be a route that sends, such as send-text",
         "phone: is required",
         "message.scheduledFor: is required in this topic",

@@ -68,7 +68,7 @@ async def test_questions_gather_while_a_flush_is_on_its_way() -> None:
 
 async def test_a_flush_takes_no_more_than_the_largest() -> None:
     flushes = Flushes()
-    batch = Batch[str, str](flushes, largest=2)
+    batch = Batch[str, str](flushes, max_size=2)
     questions = [batch.submit(letter) for letter in "abcde"]
 
     async with running(batch):

@@ -5,13 +5,13 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 from gateway.contract.send import Priority
-from gateway.send_queue.claim import ClaimCursor, Claimed
+from gateway.send_queue.claim import ClaimCursor, ClaimedMessage
 
 HIGH, NORMAL, BULK = Priority
 
 
-def claimed(lane: Priority, position: int = 1, *, reordered: int = 0) -> Claimed:
-    return Claimed(
+def claimed(lane: Priority, position: int = 1, *, reordered: int = 0) -> ClaimedMessage:
+    return ClaimedMessage(
         instance_id="I",
         id=1,
         zaap_id="Z",
@@ -36,7 +36,7 @@ def serve(line: ClaimCursor, times: int, lanes_with_work: Collection[Priority]) 
     left = []
     for _ in range(times):
         lane = next(lane for lane in line.lanes() if lane in lanes_with_work)
-        line.remember(claimed(lane))
+        line.advance(claimed(lane))
         left.append(lane)
     return left
 
@@ -92,9 +92,9 @@ def test_a_lane_that_worked_alone_owes_nothing_afterwards() -> None:
 def test_the_place_reached_in_each_lane_is_remembered() -> None:
     line = ClaimCursor("I", 1)
 
-    line.remember(claimed(HIGH, 7))
-    line.remember(claimed(BULK, 3))
-    line.remember(claimed(HIGH, 9))
+    line.advance(claimed(HIGH, 7))
+    line.advance(claimed(BULK, 3))
+    line.advance(claimed(HIGH, 9))
 
     assert line.claimed_up_to == {
         HIGH: 9,
@@ -105,10 +105,10 @@ def test_the_place_reached_in_each_lane_is_remembered() -> None:
 
 def test_a_reordered_line_is_read_from_its_beginning_again() -> None:
     line = ClaimCursor("I", 1)
-    line.remember(claimed(HIGH, 7))
-    line.remember(claimed(BULK, 3))
+    line.advance(claimed(HIGH, 7))
+    line.advance(claimed(BULK, 3))
 
-    line.remember(claimed(HIGH, 2, reordered=1))
+    line.advance(claimed(HIGH, 2, reordered=1))
 
     assert line.reordered == 1
     assert line.claimed_up_to == ClaimCursor("I", 1).claimed_up_to | {HIGH: 2}
