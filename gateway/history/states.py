@@ -69,7 +69,7 @@ class MessageState:
     def _text(self) -> str | None:
         if kind := catalogue().sends.get(self.type) if self.zaap_id else None:
             return kind.model_validate(self.payload).readable_text()
-        content = self.payload.get(self.type)  # a received message
+        content = self.payload.get(self.type)  # stored for received messages
         found = (
             content.get("message", content.get("caption")) if isinstance(content, dict) else None
         )

@@ -42,7 +42,7 @@ class _Account:
 
 
 async def find_accounts(database: Database, named: Sequence[str]) -> dict[str, str]:
-    """Returns the id of each account by its id or name as given.
+    """Returns the id of each account, by the id or name in *named*.
 
     Raises:
         NotFound: an account does not exist yet.

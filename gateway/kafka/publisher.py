@@ -120,7 +120,7 @@ class Publisher:
             )
         except MessageSizeTooLargeError as error:
             report_error(error, component="kafka", instance_id=event.instance_id)
-            return None  # too large for ever; it must not block the events after it
+            return None  # it can never be published, and must not block later events
         return sent
 
     async def _drop_producer(self) -> None:

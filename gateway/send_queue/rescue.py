@@ -57,8 +57,8 @@ class Rescue:
         return outcome_of(
             Unconfirmed("the gateway stopped before WhatsApp's answer came"),
             attempts=orphan.attempts,
-            max_attempts=orphan.max_attempts
-            + 1,  # the crash is not the message's fault: it gets one more
+            # The crash is not the message's fault, so the message gets one more attempt.
+            max_attempts=orphan.max_attempts + 1,
             can_repeat_send=can_repeat_send,
             policy=self._policy,
         )

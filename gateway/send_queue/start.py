@@ -1,4 +1,4 @@
-"""Commits that an attempt begins, right before the provider is called; else it is not called."""
+"""Commits that an attempt begins; only then may the worker call the provider."""
 
 import asyncio
 from collections.abc import Sequence

@@ -59,7 +59,7 @@ with fresh as (
     select instance_id from fresh
     union all
     select instance_id from replaced
-), met as (
+), contact as (
     -- Learns the name under which the sender of a new message appears.
     insert into contacts as c (instance_id, phone, notify)
     select instance_id, %(sender)s::text, %(sender_name)s::text

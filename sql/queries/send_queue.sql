@@ -74,8 +74,8 @@ with waiting as (
         offset 0
     ) place
     join message_queue m on m.ctid = place.tid
-    -- Only rows in flight have an epoch. A condition on `status` as well would make the planner
-    -- consider the index of all rows in flight.
+    -- Only rows whose status is `processing` have an epoch. A condition on `status` as well would make
+    -- the planner consider the index of all such rows.
     where m.claimed_epoch = w.epoch and m.attempt_started_at is null
         and (
             m.claim_id = w.claim_id
@@ -116,7 +116,7 @@ with waiting as (
     -- By ctid, so that no plan can walk along the queue instead.
     join message_queue m on m.ctid = top.tid and m.instance_id = w.instance_id
     where m.status = 'pending' and m.due_at <= now()
-        -- A subquery for each queue: the planner would join for the few rows in flight that it knows.
+        -- A subquery for each queue: the planner's statistics know few such rows and favour a join.
         and (
             select p.id from message_queue p
             where p.instance_id = w.instance_id and p.status = 'processing'
@@ -141,7 +141,7 @@ with queue as materialized (
     where l.instance_id = any(%(instance_ids)s::text[])
     order by l.instance_id
     for no key update
-), slept as (
+), marked as (
     -- Notes that the worker waits for a wake-up.
     update instance_lines l set idle = true
     from queue
@@ -207,8 +207,8 @@ where instance_id = %(instance_id)s::text and id = %(id)s::bigint
 -- name: record_sent
 -- Moves the row to history and enqueues its callbacks in the same statement. A message whose
 -- delivery queue another transaction has locked is left for the next flush. There is no condition on
--- `status`: only rows in flight have an epoch, and the planner would consider the index of all rows
--- in flight, of which statistics taken at rest know none.
+-- `status`: only rows whose status is `processing` have an epoch, and the planner would consider the
+-- index of all such rows, of which statistics taken at rest know none.
 with done as (
     -- The sent messages as rows.
     select *
@@ -335,7 +335,7 @@ with before as (
     -- When the attempt started, which the update below clears.
     select attempt_started_at as started_at from message_queue
     where instance_id = %(instance_id)s::text and id = %(id)s::bigint
-), back as (
+), returned as (
     -- Puts the message back, if it still belongs to this epoch and claim.
     update message_queue m
     set status = 'pending', claimed_epoch = null, claim_id = null, claimed_at = null,
@@ -351,18 +351,18 @@ with before as (
     -- Stores the attempt.
     insert into message_attempts (instance_id, message_id, started_at, ended_at, outcome, error)
     select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text
-    from back
+    from returned
     where started_at is not null
     on conflict do nothing
 )
-select count(*) as rows from back;
+select count(*) as rows from returned;
 
 -- name: hold_queue
 -- Holds the whole queue until a time; the attempt does not count. The callback goes to the webhook
 -- of deliveries, because Z-API has none for holds. Historic: its event has the type
 -- `DeliveryCallback`, which selects that webhook, and the chat `queue`, so that holds have a delivery
 -- queue of their own. The type in the posted body is `QueueHeldCallback`.
-with back as (
+with returned as (
     -- Puts the message back, if it still belongs to this epoch and claim.
     update message_queue
     set status = 'pending', claimed_epoch = null, claim_id = null, claimed_at = null,
@@ -377,14 +377,14 @@ with back as (
     update instance_lines n
     set hold_until = greatest(n.hold_until, %(until)s::timestamptz, now() + interval '1 second'),
         hold_reason = %(reason)s::text, hold_kind = %(kind)s::text
-    from back
-    where n.instance_id = back.instance_id
+    from returned
+    where n.instance_id = returned.instance_id
 )
 select enqueue_callbacks_v1(
     array_agg(instance_id), array_agg('queue'::text), array_agg('DeliveryCallback'::text),
     array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )
-from back;
+from returned;
 
 -- name: sent_today
 -- Counts up to a number; the day is UTC, by the database's clock.
@@ -400,7 +400,7 @@ select (
     date_trunc('day', now(), 'UTC') + interval '1 day' as ends_at;
 
 -- name: find_orphans
--- Rows in flight of these instances. Run it before their workers begin: the workers that claimed
+-- Claimed rows of these instances. Run it before their workers begin: the workers that claimed
 -- these rows are gone. A node that has lost the lease meanwhile finds nothing.
 select m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.phone, m.payload,
        m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch,
@@ -434,7 +434,7 @@ with due as (
     where n.instance_id in (select instance_id from promoted)
     order by n.instance_id
     for no key update
-), jumped as (
+), reordered_queue as (
     -- Makes the claimers read those queues from the front again.
     update instance_lines n set reordered = n.reordered + 1
     from queue
@@ -594,12 +594,12 @@ with chosen as materialized (
     from instance_lines n
     where n.instance_id in (select instance_id from chosen)
     for no key update
-), jumped as (
+), reordered_queue as (
     -- Makes the claimer read the queue from the front again.
     update instance_lines n set reordered = n.reordered + 1
     from queue
     where n.instance_id = queue.instance_id
-), back as (
+), returned as (
     -- Makes the messages pending and due.
     update message_queue m
     set attempts = case when m.status = 'failed' then 0 else m.attempts end, status = 'pending',
@@ -613,7 +613,7 @@ with chosen as materialized (
     from queue
     join instance_leases e on e.instance_id = queue.instance_id
 )
-select count(*) as count from back left join woken on true;
+select count(*) as count from returned left join woken on true;
 
 -- name: move_to_front
 -- Moves a message to the front of its lane, before messages that were moved earlier.
@@ -693,6 +693,7 @@ limit %(max_count)s::int
 for update skip locked;
 
 -- name: expire
+-- Makes expired messages dead letters and enqueues their callbacks.
 with expired as (
     -- The expired messages as rows.
     select *
