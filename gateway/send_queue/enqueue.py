@@ -150,7 +150,7 @@ class Enqueuer:
         if instance.refuse_opted_out and await self._database.fetch_all(
             _OptedOut, _OPTED_OUT, instance_id=instance.id, phone=message.phone
         ):
-            raise Forbidden("This person does not want to be written to")
+            raise Forbidden("phone: this person has opted out of messages from this account")
         zaap_id = new_zaap_id(self._random_bytes)
         return await self._batch.submit(
             _Request(

@@ -129,17 +129,24 @@ async def test_postponed_items_go_first_and_in_order() -> None:
     assert answers == list("ABCDE")
 
 
-async def test_flush_without_progress_is_repeated_after_a_pause() -> None:
-    flushes = Flushes(lambda items: [NEXT_FLUSH if len(flushes.batches) < 4 else q for q in items])
+async def test_flush_without_progress_is_repeated_after_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flushes = Flushes(lambda items: [NEXT_FLUSH if len(flushes.batches) < 4 else i for i in items])
     batch = Batch[str, str](flushes)
-    loop = asyncio.get_running_loop()
-    began = loop.time()
+    yield_once, pauses = asyncio.sleep, list[float]()
 
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await yield_once(0)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     async with running(batch):
         assert await batch.submit("a") == "a"
 
     assert flushes.batches == [["a"]] * 4
-    assert loop.time() - began >= 0.025
+    assert len(pauses) == 3
+    assert min(pauses) > 0
 
 
 async def test_canceled_item_is_not_flushed() -> None:
