@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
+from gateway.clock import epoch_ms
 from gateway.contract.extensions.messages_status import (
     AggregatedStatus,
     MessageCounts,
@@ -17,7 +18,7 @@ from gateway.contract.extensions.messages_status import (
 )
 from gateway.contract.handlers import Handlers
 from gateway.contract.wire import is_group
-from gateway.database.pool import Database
+from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 
 _LIST_STATUSES = query("history", "list_statuses")
@@ -66,11 +67,6 @@ class _Receipt(_Times):
     lid: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    total: int
-
-
 _Receipts = Mapping[str, Sequence[_Receipt]]
 
 handlers = Handlers[MessagesStatusContext]()
@@ -85,7 +81,7 @@ async def read_messages_status(
         "message_id": operation.message_id,
         "phones": sorted({chat for chat in (operation.group_id, operation.phone) if chat}),
     }
-    counted = await context.database.fetch_one(_Count, _COUNT_STATUSES, **wanted)
+    counted = await context.database.fetch_one(Count, _COUNT_STATUSES, **wanted)
     messages = await context.database.fetch_all(
         _Message, _LIST_STATUSES, **wanted, max_count=operation.limit, skipped=operation.offset
     )
@@ -97,7 +93,7 @@ async def read_messages_status(
     )
     receipts = {key: list(of_one) for key, of_one in groupby(rows, key=lambda r: r.message_id)}
     meta = StatusMeta(
-        total=counted.total if counted else 0, limit=operation.limit, offset=operation.offset
+        total=counted.count if counted else 0, limit=operation.limit, offset=operation.offset
     )
     if operation.format == "raw":
         raw = (item for m in messages for item in _raw(context, m, receipts))
@@ -145,14 +141,14 @@ def _aggregated(
         participants=tuple(_participant(message, who, times) for who, _, times in signs)
         if with_participants
         else None,
-        created_at=_ms(message.sent_at),
-        updated_at=_ms(max(latest, default=message.sent_at)),
+        created_at=epoch_ms(message.sent_at),
+        updated_at=epoch_ms(max(latest, default=message.sent_at)),
     )
 
 
 def _participant(message: _Message, who: str, times: _Times) -> ParticipantStatus:
     *_, (status, at) = (("sent", message.sent_at), *times.reached())
-    return ParticipantStatus(phone=who, status=status, timestamp=_ms(at))
+    return ParticipantStatus(phone=who, status=status, timestamp=epoch_ms(at))
 
 
 def _raw(
@@ -169,7 +165,7 @@ def _raw(
                 "instanceId": context.instance_id,
                 "status": status,
                 "ids": [message.message_id],
-                "momment": _ms(at),
+                "momment": epoch_ms(at),
                 "phone": message.phone,
                 "isGroup": in_group,
                 "fromMe": True,
@@ -180,9 +176,5 @@ def _raw(
                 message_id=message.message_id,
                 instance_id=context.instance_id,
                 payload=payload,
-                cached_at=_ms(at),
+                cached_at=epoch_ms(at),
             )
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

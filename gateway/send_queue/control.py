@@ -31,13 +31,14 @@ from gateway.contract.extensions.queue_control import (
 from gateway.contract.handlers import Handlers
 from gateway.contract.send import Priority
 from gateway.contract.zapi.instance_queue import QueueRemoved
+from gateway.database.pool import Count
 from gateway.database.queries import query
 from gateway.errors import Conflict, UnknownInstance
 from gateway.history.operations import find_message
 from gateway.history.states import MessageState, utc
 from gateway.instances.store import Instance
 from gateway.send_queue.ids import message_id_named
-from gateway.send_queue.operations import Count, QueueContext, length, make_cursor, read_cursor
+from gateway.send_queue.operations import QueueContext, length, make_cursor, read_cursor
 from gateway.send_queue.pacing import Pace
 
 _PAUSE_LINE = query("send_queue", "pause_line")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gateway.clock import Clock
 from gateway.contract.callbacks import DeliveryCallback
-from gateway.database.pool import Database, fetch_all
+from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
 from gateway.webhooks.notifier import CallbackNotifier
 
@@ -26,11 +26,6 @@ class _Expired:
     zaap_id: str
     message_id: str
     phone: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Count:
-    count: int
 
 
 class QueueMaintenance:
@@ -80,7 +75,7 @@ class QueueMaintenance:
 
     async def _bury(self) -> int:
         row = await self._database.fetch_one(
-            _Count,
+            Count,
             _BURY_FAILED,
             instance_id=None,
             type=None,

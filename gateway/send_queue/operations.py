@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.clock import Clock
+from gateway.clock import Clock, epoch_ms
 from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
@@ -22,7 +22,7 @@ from gateway.contract.zapi.instance_queue import (
     QueueRemoved,
     RemoveFromQueue,
 )
-from gateway.database.pool import Database
+from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.instances.store import Instance
@@ -49,13 +49,6 @@ class QueueContext:
     send_policy: SendPolicy
     claimer: Claimer
     instance: Instance
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many rows."""
-
-    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +192,7 @@ def _item(context: QueueContext, row: _Waiting) -> QueueItem:
         message=message.readable_text() if message else None,
         delay_message=(message and message.delay_message) or -1,
         delay_typing=(message and message.delay_typing) or 0,
-        created=int(row.created_at.timestamp() * 1000),
+        created=epoch_ms(row.created_at),
         created_at=row.created_at.astimezone(UTC),
         is_trial=instance.trial_ends_at is not None and not instance.subscribed,
         type=row.type,

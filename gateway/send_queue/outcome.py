@@ -17,7 +17,7 @@ from typing import Literal, assert_never
 from psycopg import DataError, IntegrityError, OperationalError
 
 from gateway.batching import NEXT_FLUSH, Batch, NextFlush
-from gateway.clock import Clock
+from gateway.clock import Clock, epoch_ms
 from gateway.contract.callbacks import DeliveryCallback, QueueHeldCallback
 from gateway.contract.callbacks.sent import sent_callback_body
 from gateway.contract.catalogue import catalogue
@@ -252,7 +252,7 @@ class Recorder:
             momment=self._clock.now_ms(),
             reason=held.reason,
             kind=held.kind,
-            until=int(held.until.timestamp() * 1000),
+            until=epoch_ms(held.until),
         ).body()
 
     def _echo(self, row: Claimed, referred: Mapping[str, KnownMessage]) -> str | None:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from gateway.bounds import clamp
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.database.queries import query
@@ -73,4 +74,4 @@ class Schedule:
         due = await self._database.fetch_one(_Next, _NEXT_SCHEDULED, node_id=self._node_id)
         if due is None or due.seconds_until_due is None:
             return self._sweep_seconds
-        return min(self._sweep_seconds, max(0.0, due.seconds_until_due))
+        return clamp(due.seconds_until_due, 0.0, self._sweep_seconds)

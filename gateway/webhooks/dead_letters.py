@@ -24,6 +24,7 @@ from gateway.contract.extensions.dead_letters import (
     RetryDeadLetter,
 )
 from gateway.contract.handlers import Handlers
+from gateway.database.pool import Count
 from gateway.database.queries import query
 from gateway.errors import Conflict, NotFound
 from gateway.webhooks.operations import WebhookContext
@@ -59,11 +60,6 @@ class _Counts:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    count: int | None
-
-
 handlers = Handlers[WebhookContext]()
 
 
@@ -90,7 +86,7 @@ async def count_dead_letters(
 @handlers.handles(ListDeadLetters)
 async def list_dead_letters(context: WebhookContext, operation: ListDeadLetters) -> DeadLetterPage:
     count = await context.database.fetch_one(
-        _Count,
+        Count,
         _COUNT_DEAD_LETTERS,
         instance_id=context.instance.id,
         status=operation.status,
@@ -105,7 +101,7 @@ async def list_dead_letters(context: WebhookContext, operation: ListDeadLetters)
     )
     return DeadLetterPage(
         events=tuple(events),
-        total=(count and count.count) or 0,
+        total=count.count if count else 0,
         page=operation.page,
         page_size=operation.page_size,
     )
@@ -167,10 +163,10 @@ def _cannot_retry(event: DeadLetter) -> Conflict:
 
 async def _retry(context: WebhookContext, *, limit: int, event_id: uuid.UUID | None = None) -> int:
     row = await context.database.fetch_one(
-        _Count, _RETRY_DEAD_LETTERS, instance_id=context.instance.id, id=event_id, limit=limit
+        Count, _RETRY_DEAD_LETTERS, instance_id=context.instance.id, id=event_id, limit=limit
     )
     context.notifier.callbacks_written()
-    return (row and row.count) or 0
+    return row.count if row else 0
 
 
 async def _find(context: WebhookContext, event_id: uuid.UUID) -> DeadLetter:

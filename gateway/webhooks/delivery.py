@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import groupby
 from urllib.parse import urlsplit
 
+from gateway.bounds import clamp
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.database.queries import query
@@ -134,7 +135,7 @@ class Delivery:
         pause = _PAUSE_WHILE_RECEIVERS_ARE_BLOCKED_SECONDS if blocked else _MAX_PAUSE_SECONDS
         if due is None or due.seconds is None:
             return pause
-        return min(pause, max(0.0, due.seconds))
+        return clamp(due.seconds, 0.0, pause)
 
     async def _claim(self, max_count: int, blocked: list[str]) -> int:
         """Returns how many queues were claimed."""

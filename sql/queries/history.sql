@@ -247,7 +247,7 @@ order by m.recorded_at desc, m.message_id
 limit %(max_count)s::int offset %(skipped)s::int;
 
 -- name: count_statuses
-select count(*) as total
+select count(*) as count
 from messages m
 where m.instance_id = %(instance_id)s::text and m.from_me and m.status in ('received', 'sent')
     and (cardinality(%(phones)s::text[]) = 0 or m.phone = any(%(phones)s::text[]))

@@ -219,11 +219,11 @@ with chosen as (
     where d.instance_id = c.instance_id and d.id = c.id
     returning d.*
 )
-select append_callbacks_v1(
+select coalesce(append_callbacks_v1(
     array_agg(instance_id order by created_at, id), array_agg(chat order by created_at, id),
     array_agg(type order by created_at, id), array_agg(id order by created_at, id),
     array_agg(body order by created_at, id)
-) as count
+), 0) as count
 from revived;
 
 -- name: discard_dead_letter

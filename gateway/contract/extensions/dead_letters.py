@@ -1,15 +1,14 @@
 """Callbacks that were given up, and what can be done about them."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AliasChoices, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Documented, Example
 from gateway.contract.operation import Operation
+from gateway.contract.paging import between
 from gateway.contract.wire import Wire
 
 _LARGEST_PAGE = 100
@@ -17,19 +16,6 @@ _MAX_RETRIED = 500
 _MAX_DAYS = 3_650
 _NOT_FOUND, _CONFLICT = 404, 409
 _ID = "0b6f6c1e-4f43-4d8e-9a55-0d6c2f5b7a10"
-
-
-def between(low: int, high: int) -> Callable[[object], int]:
-    """Reads a whole number, and brings it into a range."""
-
-    def clamp(value: object) -> int:
-        try:
-            number = int(str(value))
-        except ValueError:
-            raise PydanticCustomError("number", "must be a whole number") from None
-        return max(low, min(number, high))
-
-    return clamp
 
 
 def _as_written(name: str) -> str:

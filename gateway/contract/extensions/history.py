@@ -8,8 +8,8 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
+from gateway.contract.paging import between
 from gateway.contract.wire import Chat, Wire
-from gateway.contract.zapi.instance_queue import between
 
 _LARGEST_PAGE = 200
 STATUSES = ("sent", "delivered", "read", "played", "failed", "canceled", "received")

@@ -9,8 +9,9 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.extensions.history import MESSAGE_EXAMPLE, MessageRecord
 from gateway.contract.operation import Operation
+from gateway.contract.paging import between
 from gateway.contract.wire import Chat, Incoming, Wire
-from gateway.contract.zapi.instance_queue import QueueRemoved, between
+from gateway.contract.zapi.instance_queue import QueueRemoved
 
 _LARGEST_PAGE = 200
 _MAX_PACE_SECONDS = 86_400.0

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import AwareDatetime, BeforeValidator, Field
 
 from gateway.contract.documented import Example
-from gateway.contract.extensions.dead_letters import between
 from gateway.contract.operation import Operation
+from gateway.contract.paging import between
 from gateway.contract.wire import Wire
 
 CallbackType = Literal[

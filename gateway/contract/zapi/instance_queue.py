@@ -1,6 +1,5 @@
 """The queue of an instance: what waits in it, and taking it out."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, ClassVar
 
@@ -9,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Value
+from gateway.contract.paging import between
 from gateway.contract.wire import Chat, Incoming, Wire
 
 _LARGEST_PAGE = 30
@@ -24,17 +24,6 @@ def _one_of_statuses(value: object) -> object:
     if isinstance(value, str) and value.lower() in STATUSES:
         return value.lower()
     raise PydanticCustomError("status", "must be one of " + ", ".join(STATUSES))
-
-
-def between(low: int, high: int) -> Callable[[object], int]:
-    def clamp(value: object) -> int:
-        try:
-            number = int(str(value))
-        except ValueError:
-            raise PydanticCustomError("number", "must be a whole number") from None
-        return max(low, min(number, high))
-
-    return clamp
 
 
 _SPOKEN_STATUS = {"type": "string", "enum": list(STATUSES)}

@@ -1,6 +1,5 @@
 """What an account's owner does with instances: make, list, subscribe and delete them."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -9,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result
+from gateway.contract.paging import between
 from gateway.contract.wire import Wire
 
 _MAX_NAME_LENGTH = 255
@@ -19,17 +19,6 @@ _CREATED = 201
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 _OK = "OK"
 _ID, _TOKEN = "3C67AB641C8AA0412F6A2242B4E23AC7", "9E5C0B7A1D2F4E6C8B0A9D7F5E3C1B2A"
-
-
-def _at_least_one(max_count: int) -> Callable[[object], int]:
-    def clamp(value: object) -> int:
-        try:
-            number = int(str(value))
-        except ValueError:
-            raise PydanticCustomError("number", "must be a whole number") from None
-        return max(1, min(number, max_count))
-
-    return clamp
 
 
 def _web_or_mobile(value: object) -> object:
@@ -198,8 +187,8 @@ class ListInstances(
         ],
     }
 
-    page: Annotated[int, BeforeValidator(_at_least_one(1_000_000))] = 1
-    page_size: Annotated[int, BeforeValidator(_at_least_one(_LARGEST_PAGE))] = 20
+    page: Annotated[int, BeforeValidator(between(1, 1_000_000))] = 1
+    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_PAGE))] = 20
     query: str = ""
     middleware: Annotated[Literal["", "web", "mobile"], BeforeValidator(_web_or_mobile)] = ""
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import singledispatch
 from typing import Any, TypeVar
 
+from gateway.clock import epoch_ms
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import is_group
 from gateway.contract.zapi.messages.buttons import ReplyButton
@@ -51,7 +52,7 @@ class _Reader:
 
     @property
     def time_ms(self) -> int:
-        return int(self.at.timestamp() * 1000)
+        return epoch_ms(self.at)
 
     def choose(self, choices: Sequence[Choice]) -> Choice:
         return choices[min(int(self.uniform(0, len(choices))), len(choices) - 1)]

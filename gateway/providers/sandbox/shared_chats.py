@@ -23,7 +23,7 @@ class Actor:
     phone: str
 
     def now_ms(self) -> int:
-        return int(self.session.context.clock.now().timestamp() * 1000)
+        return self.session.context.clock.now_ms()
 
 
 async def actor_of(session: SandboxSession) -> Actor:
