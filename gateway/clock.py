@@ -1,4 +1,4 @@
-"""Time as something handed in, so that tests need not wait for it."""
+"""The time, handed to whatever needs it, so that tests do not wait."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ def epoch_ms(at: datetime) -> int:
 
 
 class Clock:
-    """The machine's own clock."""
+    """The clock of this machine."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -29,7 +29,7 @@ class Clock:
         await asyncio.sleep(seconds)
 
     async def wait(self, event: asyncio.Event, timeout_seconds: float | None) -> bool:
-        """Waits for *event* at most *timeout_seconds*; says whether it came."""
+        """Waits for *event* at most *timeout_seconds*; returns whether it was set."""
         if event.is_set():
             return True
         if timeout_seconds is not None and timeout_seconds <= 0:

@@ -1,4 +1,4 @@
-"""Answers to /dlq."""
+"""Handlers of /dlq: counts, lists, retries, discards and purges dead letters."""
 
 import uuid
 from collections import Counter
@@ -31,7 +31,7 @@ from gateway.webhooks.operations import WebhookContext
 
 _COUNT_DEAD_LETTERS = query("webhooks", "count_dead_letters")
 _LIST_DEAD_LETTERS = query("webhooks", "list_dead_letters")
-_DEAD_LETTER_COUNTS = query("webhooks", "dead_letter_counts")
+_COUNT_BY_ERROR = query("webhooks", "count_dead_letters_by_error")
 _RETRY_DEAD_LETTERS = query("webhooks", "retry_dead_letters")
 _DISCARD_DEAD_LETTER = query("webhooks", "discard_dead_letter")
 _PURGE_DEAD_LETTERS = query("webhooks", "purge_dead_letters")
@@ -53,7 +53,7 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True)
-class _Counts:
+class _CountByError:
     status: str
     type: str
     error: str
@@ -68,7 +68,7 @@ async def count_dead_letters(
     context: WebhookContext, _operation: CountDeadLetters
 ) -> DeadLetterStats:
     rows = await context.database.fetch_all(
-        _Counts, _DEAD_LETTER_COUNTS, instance_id=context.instance.id
+        _CountByError, _COUNT_BY_ERROR, instance_id=context.instance.id
     )
     by_status, by_type, by_reason = Counter[str](), Counter[str](), Counter[str]()
     for row in rows:
@@ -139,7 +139,7 @@ async def retry_all(context: WebhookContext, operation: RetryAllDeadLetters) -> 
     if retried == operation.limit:
         return DeadLettersRetried(retried_count=retried, failed_count=0)
     rows = await context.database.fetch_all(
-        _Counts, _DEAD_LETTER_COUNTS, instance_id=context.instance.id
+        _CountByError, _COUNT_BY_ERROR, instance_id=context.instance.id
     )
     left = sum(row.count for row in rows if row.status in ("pending", "failed"))
     return DeadLettersRetried(retried_count=retried, failed_count=left)

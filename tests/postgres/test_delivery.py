@@ -76,7 +76,7 @@ async def test_the_dead_receiver_of_one_delays_no_other(
     database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
 ) -> None:
     one, other = await add_tellers(operator, 2, catcher.url)
-    limits = BreakerLimits(at_once=4)
+    limits = BreakerLimits(max_in_flight=4)
     # The dead receiver holds each of its posts for longer than this test waits.
     held_seconds = 2 * PATIENCE_SECONDS
     async with (
@@ -104,7 +104,7 @@ async def test_an_address_that_does_not_answer_is_left_alone_and_all_go_on_when_
     for n in range(40):
         await tell(operator, instance, [n], chat=f"chat-{n}")
     patient = RetrySchedule(lambda low, _high: low, base_seconds=3_600.0)
-    limits = BreakerLimits(at_once=4, patience=3, first_open_seconds=2.0)
+    limits = BreakerLimits(max_in_flight=4, max_strikes=3, first_open_seconds=2.0)
 
     async with running_courier(database_url, schedule=patient, limits=limits) as courier:
         await until(_count(operator, "attempts > 0"), lambda n: n >= 3)

@@ -7,7 +7,7 @@ from gateway.webhooks.circuit_breakers import BreakerLimits, CircuitBreakers
 
 A, B = "acme https://a.example/hook", "acme https://b.example/hook"
 LIMITS = BreakerLimits(
-    at_once=4, patience=3, slow_seconds=5.0, first_open_seconds=1.0, max_open_seconds=10.0
+    max_in_flight=4, max_strikes=3, slow_seconds=5.0, first_open_seconds=1.0, max_open_seconds=10.0
 )
 
 
@@ -39,7 +39,7 @@ def stay_silent(breakers: CircuitBreakers, times: int = 1, address: str = A) -> 
     """One after the other."""
     for _ in range(times):
         assert breakers.enter(address)
-        breakers.silent(address)
+        breakers.record_silence(address)
         breakers.leave(address)
 
 
@@ -78,7 +78,7 @@ def test_an_answer_ends_the_count_of_silences(breakers: CircuitBreakers) -> None
     for _ in range(3):
         stay_silent(breakers, 2)
         assert breakers.enter(A)
-        assert breakers.answered(A, 0.1) is False, "it had never been left alone"
+        assert breakers.record_answer(A, 0.1) is False, "it had never been left alone"
         breakers.leave(A)
 
     assert not breakers.is_down(A)
@@ -116,7 +116,7 @@ def test_a_probe_that_is_answered_opens_the_address(
     clock.seconds += 1.0
     breakers.enter(A)
 
-    assert breakers.answered(A, 0.1) is True
+    assert breakers.record_answer(A, 0.1) is True
     assert entered(breakers, 6) == 3  # beside the probe itself
 
 
@@ -127,7 +127,7 @@ def test_holds_grow_up_to_a_limit_and_begin_anew_after_an_answer(
 
     assert [hold(breakers, clock) for _ in range(6)] == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
     breakers.enter(A)
-    breakers.answered(A, 0.1)
+    breakers.record_answer(A, 0.1)
     breakers.leave(A)
     stay_silent(breakers, 2)
     assert hold(breakers, clock) == 1.0
@@ -153,7 +153,7 @@ def test_a_hold_is_random_by_a_fifth(clock: HandClock, pick: object, seconds: fl
 def test_silences_of_one_outage_lengthen_the_hold_once(breakers: CircuitBreakers) -> None:
     entered(breakers, 4)
     for _ in range(4):
-        breakers.silent(A)
+        breakers.record_silence(A)
 
     assert breakers.seconds_open(A) == 1.0
 
@@ -163,18 +163,18 @@ def test_a_slow_address_is_asked_one_at_a_time_until_it_answers_soon(
 ) -> None:
     for _ in range(3):
         breakers.enter(A)
-        assert breakers.answered(A, 5.1) is False
+        assert breakers.record_answer(A, 5.1) is False
         breakers.leave(A)
 
     assert entered(breakers, 3) == 1
     assert not breakers.is_down(A), "it does answer"
-    breakers.answered(A, 5.0)
+    breakers.record_answer(A, 5.0)
     assert entered(breakers, 6) == 3
 
 
 def test_who_asks_to_wait_is_obeyed_at_once(breakers: CircuitBreakers, clock: HandClock) -> None:
     breakers.enter(A)
-    breakers.asked_to_wait(A, 60.0)
+    breakers.open_for(A, 60.0)
     breakers.leave(A)
 
     assert breakers.seconds_open(A) == 60.0
@@ -186,7 +186,7 @@ def test_who_asks_to_wait_is_obeyed_at_once(breakers: CircuitBreakers, clock: Ha
 def test_only_what_is_idle_and_healthy_is_forgotten(breakers: CircuitBreakers) -> None:
     stay_silent(breakers, 3)
     entered(breakers, 1, B)
-    breakers.answered(B, 0.1)
+    breakers.record_answer(B, 0.1)
     breakers.leave(B)
 
     assert list(breakers._breakers) == [A]
