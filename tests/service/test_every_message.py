@@ -14,7 +14,7 @@ from typer import echo
 
 from gateway.contract.catalogue import catalogue
 from gateway.contract.send import OutgoingMessage
-from gateway.providers.sandbox.telling import told
+from gateway.providers.sandbox.stored_events import event_body
 from gateway.sessions.provider import MessageReceived
 from tests.fixtures.media import moving_picture, picture, sound, video
 from tests.fixtures.service import (
@@ -86,7 +86,7 @@ async def minimal(client: Client, path: str, **values: Any) -> str:
 async def receive(client: Client, database_url: str, content: Mapping[str, Any], chat: str) -> str:
     """Somebody writes in *chat*; returns once the gateway has it."""
     message_id = f"3EB0{len(str(content)):018X}"
-    body = told(
+    body = event_body(
         MessageReceived(
             provider_message_id=message_id,
             chat=chat,
