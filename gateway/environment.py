@@ -1,4 +1,4 @@
-"""Environment variables as the fields of a model, and how their texts become values."""
+"""Reads environment variables into the fields of a model."""
 
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
@@ -37,10 +37,10 @@ Optional = Annotated[str | None, BLANK_IS_ABSENT]
 def read_variables(
     model: type[Model], environment: Mapping[str, str], *, prefix: str = PREFIX
 ) -> Model:
-    """The variables that begin with *prefix*, as the fields of *model*.
+    """Reads the variables that begin with *prefix* into the fields of *model*.
 
     Raises:
-        InvalidSettings: a name is unknown or a value unusable; says which.
+        InvalidSettings: a name is unknown or a value is unusable; the text names it.
     """
     fields = {variable_name(field, prefix): field for field in model.model_fields}
     values = {
@@ -51,13 +51,13 @@ def read_variables(
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        # One of each: a list of networks is wrong as IPv4 and as IPv6.
+        # Each sentence once: pydantic reports a wrong network as IPv4 and as IPv6.
         sentences = dict.fromkeys(_sentence(e["loc"], e, prefix) for e in error.errors())
         raise InvalidSettings("; ".join(sentences)) from None
 
 
 def variable_name(field: str, prefix: str = PREFIX) -> str:
-    """The environment variable of a field."""
+    """Returns the environment variable of a field."""
     if prefix == PREFIX and field in _WITHOUT_PREFIX:
         return field.upper()
     return prefix + field.upper()
@@ -72,8 +72,8 @@ def _sentence(location: tuple[int | str, ...], error: Mapping[str, object], pref
 
 
 def _plain(error: Mapping[str, object]) -> str:
-    """What pydantic says, as an operator would."""
+    """Returns pydantic's text in an operator's words."""
     if str(error["type"]).startswith("ip_"):
         return "must be networks such as 10.0.0.0/8, with commas between"
-    said = str(error["msg"]).partition(", unable to")[0]
-    return said.removeprefix("Value error, ").replace("Input should be", "must be")
+    text = str(error["msg"]).partition(", unable to")[0]
+    return text.removeprefix("Value error, ").replace("Input should be", "must be")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway.database.pool import Database
+from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 from gateway.instances.store import Instance
 
@@ -26,14 +26,9 @@ class Listed(Instance):
     connected: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    count: int
-
-
 async def count_instances(database: Database, which: Which) -> int:
     row = await database.fetch_one(
-        _Count,
+        Count,
         _COUNT_LISTED_INSTANCES,
         account_id=which.account_id,
         mobile=which.mobile,

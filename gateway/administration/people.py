@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
 
+from gateway.clock import epoch_ms
 from gateway.contract.extensions.contacts import (
     ConsentRecord,
     Erased,
@@ -131,5 +132,5 @@ def _record(row: _Consent) -> ConsentRecord:
         status=row.status,
         source=row.source,
         note=row.note,
-        at=int(row.at.timestamp() * 1000),
+        at=epoch_ms(row.at),
     )

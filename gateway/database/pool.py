@@ -100,8 +100,8 @@ def _adapters() -> AdaptersMap:
 
 
 @dataclass(frozen=True, slots=True)
-class RowCount:
-    """The row of a statement that counts."""
+class Count:
+    """The row of a query that returns one number, named `count`."""
 
     count: int
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from gateway.clock import epoch_ms
 from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Success, Value
@@ -93,8 +94,8 @@ class _Chat:
         return ChatNote(
             id=self.note_id,
             content=self.note,
-            created_at=_ms(self.note_created_at),
-            last_update_at=_ms(self.note_updated_at),
+            created_at=epoch_ms(self.note_created_at),
+            last_update_at=epoch_ms(self.note_updated_at),
         )
 
 
@@ -256,7 +257,7 @@ def _listed(phone: str, subject: str, since_ms: int, chat: _Chat | None) -> List
     return ListedGroup(
         phone=phone,
         name=subject,
-        last_message_time=str(max(since_ms, _ms(chat.last_message_at))),
+        last_message_time=str(max(since_ms, epoch_ms(chat.last_message_at))),
         unread=str(chat.unread),
         messages_unread=str(chat.unread),
         is_muted="1" if chat.muted else "0",
@@ -280,7 +281,7 @@ def _shown(context: DirectoryContext, phone: str, row: _Message) -> dict[str, An
         "messageId": row.message_id,
         "phone": phone,
         "fromMe": row.from_me,
-        "momment": _ms(row.at),
+        "momment": epoch_ms(row.at),
         "status": _status(row),
         "broadcast": False,
         **participant,
@@ -304,7 +305,3 @@ def _status(row: _Message) -> str:
         return "RECEIVED"
     reached = (("PLAYED", row.played_at), ("READ", row.read_at), ("RECEIVED", row.delivered_at))
     return next((name for name, at in reached if at), "SENT")
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

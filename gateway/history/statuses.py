@@ -18,7 +18,7 @@ from gateway.contract.extensions.messages_status import (
 )
 from gateway.contract.handlers import Handlers
 from gateway.contract.wire import is_group
-from gateway.database.pool import Database, RowCount
+from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 
 _LIST_STATUSES = query("history", "list_statuses")
@@ -81,7 +81,7 @@ async def read_messages_status(
         "message_id": operation.message_id,
         "phones": sorted({chat for chat in (operation.group_id, operation.phone) if chat}),
     }
-    counted = await context.database.fetch_one(RowCount, _COUNT_STATUSES, **wanted)
+    counted = await context.database.fetch_one(Count, _COUNT_STATUSES, **wanted)
     messages = await context.database.fetch_all(
         _Message, _LIST_STATUSES, **wanted, max_count=operation.limit, skipped=operation.offset
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from psycopg.errors import ForeignKeyViolation
 
-from gateway.database.pool import Database
+from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 from gateway.errors import Conflict
 from gateway.instances.tokens import hash_of
@@ -43,11 +43,6 @@ class ListedAccount:
     instances: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    count: int
-
-
 class Accounts:
     """Finds accounts; every method may raise DatabaseUnavailable."""
 
@@ -65,7 +60,7 @@ class Accounts:
         """Whether its Client-Token is enough to manage it."""
         max_count = MAX_INSTANCES_BY_CLIENT_TOKEN
         row = await self._database.fetch_one(
-            _Count, _COUNT_INSTANCES, account_id=account.id, max_count=max_count + 1
+            Count, _COUNT_INSTANCES, account_id=account.id, max_count=max_count + 1
         )
         return row is not None and row.count <= max_count
 

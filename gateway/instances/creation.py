@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
-from gateway.database.pool import Database, fetch_all
+from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import Conflict, Forbidden, InvalidRequest
 from gateway.instances.accounts import MAX_INSTANCES_BY_CLIENT_TOKEN
@@ -103,11 +103,6 @@ class _Found:
 class _Named:
     id: str
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Count:
-    count: int
 
 
 class Registry:
@@ -240,7 +235,7 @@ async def _require_room(connection: AsyncConnection, account_id: str) -> None:
     max_count = MAX_INSTANCES_BY_CLIENT_TOKEN
     await connection.execute(_LOCK_ACCOUNT, {"account_id": account_id})
     (row,) = await fetch_all(
-        connection, _Count, _COUNT_INSTANCES, account_id=account_id, max_count=max_count + 1
+        connection, Count, _COUNT_INSTANCES, account_id=account_id, max_count=max_count + 1
     )
     if row.count >= max_count:
         raise Forbidden(

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from gateway.clock import epoch_ms
 from gateway.instances.store import Instance
 
 TRIAL = timedelta(days=2)
@@ -15,7 +16,7 @@ def due_ms(instance: Instance) -> int:
 
 
 def due_at_ms(ends_at: datetime | None) -> int:
-    return int((ends_at or _NEVER_DUE).timestamp() * 1000)
+    return epoch_ms(ends_at or _NEVER_DUE)
 
 
 def payment_status(instance: Instance) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
-from gateway.database.pool import Database, fetch_all
+from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import Unavailable
 from gateway.media.sniffing import type_of
@@ -59,11 +59,6 @@ class Kept:
 @dataclass(frozen=True, slots=True)
 class _Id:
     id: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Count:
-    count: int
 
 
 class MediaStore:
@@ -139,7 +134,7 @@ class MediaStore:
         """Forgets what is past its time, and deletes what nobody keeps."""
         await asyncio.to_thread(self._spool.clear_stale)
         while True:
-            looked_at = await self._database.fetch_one(_Count, _EXPIRE, max_count=_ROWS_AT_ONCE)
+            looked_at = await self._database.fetch_one(Count, _EXPIRE, max_count=_ROWS_AT_ONCE)
             if looked_at is None or looked_at.count < _ROWS_AT_ONCE:
                 break
         while leftovers := await self._database.fetch_all(_Id, _LEFTOVERS, max_count=_ROWS_AT_ONCE):

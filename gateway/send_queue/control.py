@@ -31,7 +31,7 @@ from gateway.contract.extensions.queue_control import (
 from gateway.contract.handlers import Handlers
 from gateway.contract.send import Priority
 from gateway.contract.zapi.instance_queue import QueueRemoved
-from gateway.database.pool import RowCount
+from gateway.database.pool import Count
 from gateway.database.queries import query
 from gateway.errors import Conflict, UnknownInstance
 from gateway.history.operations import find_message
@@ -130,7 +130,7 @@ async def retry(context: QueueContext, operation: RetryQueued) -> QueueChanged:
 @handlers.handles(MoveToFront)
 async def move_to_front(context: QueueContext, operation: MoveToFront) -> QueueChanged:
     moved = await context.database.fetch_one(
-        RowCount,
+        Count,
         _MOVE_TO_FRONT,
         instance_id=context.instance.id,
         message_id=message_id_named(operation.zaap_id),
@@ -169,7 +169,7 @@ async def retry_failed(context: QueueContext, operation: RetryFailed) -> QueueRe
 async def delete_failed(context: QueueContext, operation: DeleteFailed) -> QueueRemoved:
     removed = 0
     while archived := await context.database.fetch_one(
-        RowCount,
+        Count,
         _ARCHIVE_FAILED,
         instance_id=context.instance.id,
         type=operation.type,
@@ -248,7 +248,7 @@ async def _find(context: QueueContext, name: str) -> MessageState:
 
 async def _retry(context: QueueContext, message_ids: list[str]) -> int:
     row = await context.database.fetch_one(
-        RowCount, _RETRY_MESSAGES, instance_id=context.instance.id, message_ids=message_ids
+        Count, _RETRY_MESSAGES, instance_id=context.instance.id, message_ids=message_ids
     )
     return row.count if row else 0
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.clock import Clock
-from gateway.database.pool import Database, RowCount, fetch_all
+from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
 from gateway.send_queue.callbacks import delivery_body
 from gateway.webhooks.notifier import CallbackNotifier
@@ -77,7 +77,7 @@ class QueueMaintenance:
 
     async def _archive_batch(self) -> int:
         row = await self._database.fetch_one(
-            RowCount,
+            Count,
             _ARCHIVE_FAILED,
             instance_id=None,
             type=None,

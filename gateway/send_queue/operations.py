@@ -22,7 +22,7 @@ from gateway.contract.zapi.instance_queue import (
     QueueRemoved,
     RemoveFromQueue,
 )
-from gateway.database.pool import Database, RowCount
+from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.instances.store import Instance
@@ -140,9 +140,7 @@ async def message_state(context: QueueContext, message_id: str) -> str | None:
 
 async def queue_length(context: QueueContext) -> int:
     """Counts the messages that wait or are in flight; failed ones do not count."""
-    row = await context.database.fetch_one(
-        RowCount, _COUNT_WAITING, instance_id=context.instance.id
-    )
+    row = await context.database.fetch_one(Count, _COUNT_WAITING, instance_id=context.instance.id)
     return row.count if row else 0
 
 
@@ -170,7 +168,7 @@ async def _cancel(
     message_id: str | None = None,
 ) -> int:
     row = await context.database.fetch_one(
-        RowCount,
+        Count,
         _CANCEL_WAITING,
         instance_id=context.instance.id,
         status=filters.status,

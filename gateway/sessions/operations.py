@@ -11,6 +11,7 @@ from io import BytesIO
 
 import segno
 
+from gateway.clock import epoch_ms
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Picture
 from gateway.contract.zapi.instances import (
@@ -58,7 +59,7 @@ async def read_status(context: SessionContext, _operation: ReadStatus) -> Status
     return Status(
         connected=connection.connected,
         session=linked,
-        created=int(context.instance.created_at.timestamp() * 1000),
+        created=epoch_ms(context.instance.created_at),
         error=_CONNECTED if connection.connected else advice,
         smartphone_connected=connection.connected,
         reason=None if ordinary else connection.reason,

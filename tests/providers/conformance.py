@@ -1,4 +1,4 @@
-"""What tests of the port may do on the far side of a provider, whichever it is."""
+"""The far side of each provider, as the conformance tests use it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -30,7 +30,7 @@ Fact = TypeVar("Fact")
 
 
 class World(Protocol):
-    """A provider at work, with one instance that is linked, and a friend of its owner."""
+    """A running provider with one linked instance, and a contact called friend."""
 
     @property
     def engine(self) -> Engine: ...
@@ -39,7 +39,7 @@ class World(Protocol):
     def friend(self) -> str: ...
 
     async def texts_seen(self) -> list[str]:
-        """What the friend has received, oldest first."""
+        """Returns the texts that the friend has received, oldest first."""
         ...
 
     async def write(self, text: str) -> None:
@@ -47,18 +47,18 @@ class World(Protocol):
         ...
 
     async def cut(self) -> None:
-        """WhatsApp is out of reach of the instance, until it is mended."""
+        """Disconnects the instance from WhatsApp until `mend`."""
         ...
 
     async def mend(self) -> None: ...
 
     async def fail_next(self, failure: type[ProviderError]) -> None:
-        """The next message is refused, or put off, or its answer is lost."""
+        """Makes the next send fail: refused, to be tried again, or without an answer."""
         ...
 
 
 class SandboxWorld:
-    """The friend is whoever the instance writes to."""
+    """The friend is the number that the instance writes to."""
 
     friend = "5511988887777"
     _FAULTS: ClassVar[dict[type[ProviderError], str]] = {
@@ -93,7 +93,7 @@ class SandboxWorld:
 
 
 class WhatsmeowWorld:
-    """The friend is another line of the same node."""
+    """The friend is another instance of the same node."""
 
     _FAULTS: ClassVar[dict[type[ProviderError], str]] = {
         Refused: "479",
@@ -127,7 +127,7 @@ class WhatsmeowWorld:
 async def sandbox_world(url: str) -> AsyncIterator[World]:
     async with (
         sandbox_node.node_at(url, sandbox_node.IMMEDIATE_RECEIPTS) as node,
-        node.pumping(),
+        node.delivering(),
     ):
         yield SandboxWorld(node)
 
@@ -142,7 +142,7 @@ async def whatsmeow_world(url: str, folder: Path, whatsapp: FakeWhatsApp) -> Asy
 
 @dataclass
 class Opened:
-    """A session that a test reads delivery by delivery."""
+    """A session, and its events one by one."""
 
     session: Session
     events: AsyncIterator[Delivery]
@@ -151,7 +151,7 @@ class Opened:
     async def delivery(
         self, kind: type[Fact], when: Callable[[Fact], bool] = lambda _fact: True
     ) -> tuple[Fact, Delivery]:
-        """The next such event, not acknowledged; those before it are."""
+        """Returns the next such event without acknowledging it; acknowledges those before it."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 delivery = await anext(self.events)
@@ -181,7 +181,7 @@ class Opened:
         return await self.session.send(message, attempt)
 
     async def text(self) -> str:
-        """The next that was received."""
+        """Returns the next text that the session received."""
         received = await self.next(MessageReceived)
         return str(received.content["text"]["message"])
 
@@ -199,12 +199,12 @@ async def opened(
 
 @asynccontextmanager
 async def connected(world: World, *, epoch: int = 1) -> AsyncIterator[Opened]:
-    async with opened(world, epoch=epoch) as told:
-        await told.until(ConnectionState.CONNECTED)
-        yield told
+    async with opened(world, epoch=epoch) as opening:
+        await opening.until(ConnectionState.CONNECTED)
+        yield opening
 
 
 async def seen_when(world: World, last: str) -> list[str]:
-    """What the friend has seen as soon as *last* is among it."""
+    """Returns the texts that the friend has received once *last* is among them."""
     texts: list[str] = await seen(world.texts_seen, lambda found: last in found)
     return texts

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BeforeValidator, Field
 
 from gateway.contract.documented import Documented, Example
 from gateway.contract.operation import Operation
-from gateway.contract.paging import MAX_PAGE, clamped
+from gateway.contract.paging import MAX_PAGE, between
 from gateway.contract.wire import Wire
 
 _MAX_PAGE_SIZE = 100
@@ -113,8 +113,8 @@ class ListDeadLetters(Operation[DeadLetterPage], method="GET", path="/dlq/events
     }
     answer_example: ClassVar[Any] = {"events": [_LETTER], "total": 1, "page": 1, "page_size": 20}
 
-    page: Annotated[int, BeforeValidator(clamped(MAX_PAGE))] = 1
-    page_size: Annotated[int, BeforeValidator(clamped(_MAX_PAGE_SIZE))] = 20
+    page: Annotated[int, BeforeValidator(between(1, MAX_PAGE))] = 1
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 20
     status: DeadLetterStatus | None = None
     event_type: str | None = None
 
@@ -186,7 +186,7 @@ class RetryAllDeadLetters(
     example: ClassVar[Example] = {"limit": 100}
     answer_example: ClassVar[Any] = {"success": True, "retried_count": 1, "failed_count": 0}
 
-    limit: Annotated[int, BeforeValidator(clamped(_MAX_RETRIED))] = 100
+    limit: Annotated[int, BeforeValidator(between(1, _MAX_RETRIED))] = 100
 
 
 class DeadLettersPurged(_Answer):
@@ -203,4 +203,4 @@ class PurgeDeadLetters(Operation[DeadLettersPurged], method="DELETE", path="/dlq
     example: ClassVar[Example] = {"olderThanDays": 7}
     answer_example: ClassVar[Any] = {"success": True, "deleted_count": 0}
 
-    older_than_days: Annotated[int, BeforeValidator(clamped(_MAX_DAYS))] = 7
+    older_than_days: Annotated[int, BeforeValidator(between(1, _MAX_DAYS))] = 7

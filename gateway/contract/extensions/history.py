@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
-from gateway.contract.paging import clamped
+from gateway.contract.paging import between
 from gateway.contract.wire import Chat, Wire
 
 _MAX_PAGE_SIZE = 200
@@ -99,7 +99,7 @@ class ListHistory(Operation[MessagePage], method="GET", path="/messages"):
     ) = None
     since: AwareDatetime | None = Field(None, alias="from")
     until: AwareDatetime | None = Field(None, alias="to")
-    page_size: Annotated[int, BeforeValidator(clamped(_MAX_PAGE_SIZE))] = 50
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 50
     paging_state: str | None = None
 
     example_minimal: ClassVar[Example] = {}

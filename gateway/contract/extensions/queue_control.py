@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.extensions.history import MESSAGE_EXAMPLE, MessageRecord
 from gateway.contract.operation import Operation
-from gateway.contract.paging import clamped
+from gateway.contract.paging import between
 from gateway.contract.wire import Chat, Incoming, Wire
 from gateway.contract.zapi.instance_queue import QueueRemoved
 
@@ -158,7 +158,7 @@ class FailedPage(Wire):
 class ListFailed(FailedFilter, Operation[FailedPage], method="GET", path="/queue/failed"):
     """Failed messages that can be retried, oldest first, by cursor."""
 
-    page_size: Annotated[int, BeforeValidator(clamped(_MAX_PAGE_SIZE))] = 50
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 50
     paging_state: str | None = None
 
     example_minimal: ClassVar[Example] = {}

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
-from gateway.contract.paging import clamped
+from gateway.contract.paging import between
 from gateway.contract.wire import Wire
 
 CallbackType = Literal[
@@ -77,7 +77,7 @@ class ListDeliveries(Operation[DeliveryPage], method="GET", path="/webhooks/deli
         "before": None,
     }
 
-    page_size: Annotated[int, BeforeValidator(clamped(_MAX_PAGE_SIZE))] = 50
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 50
     before: int | None = None
     type: CallbackType | None = None
     success: bool | None = None

@@ -8,7 +8,7 @@ from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext
 from gateway.contract.limits import Limit
 from gateway.contract.operation import Operation
-from gateway.contract.paging import clamped
+from gateway.contract.paging import between
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import OmitIfNone, Wire
 
@@ -26,7 +26,7 @@ class SendCall(OutgoingMessage, path="/send-call"):
     }
     example_minimal: ClassVar[Example] = {"phone": "5511999999999"}
 
-    call_duration: Annotated[int, BeforeValidator(clamped(_MAX_CALL_SECONDS))] = 5
+    call_duration: Annotated[int, BeforeValidator(between(1, _MAX_CALL_SECONDS))] = 5
     call_audio_url: Annotated[str, StringConstraints(max_length=2_048)] | None = None
     limits: ClassVar[tuple[Limit, ...]] = ()
 

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, RouteAddress, Success, Value
-from gateway.contract.paging import Paged, clamped
+from gateway.contract.paging import Paged, between
 from gateway.contract.wire import Chat, OmitIfNone, Wire
 
 _PHONE = "5511999999999"
@@ -133,7 +133,7 @@ class ListMessages(
     ]
 
     phone: Chat
-    amount: Annotated[int, BeforeValidator(clamped(_MAX_MESSAGES))] = 10
+    amount: Annotated[int, BeforeValidator(between(1, _MAX_MESSAGES))] = 10
     last_message_id: str | None = None
 
 

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Value
-from gateway.contract.paging import MAX_PAGE, clamped
+from gateway.contract.paging import MAX_PAGE, between
 from gateway.contract.wire import Chat, Incoming, Wire
 
 _MAX_PAGE_SIZE = 30
@@ -90,8 +90,8 @@ class QueueFilter(Incoming):
 class ListQueueByPage(QueueFilter, Operation[tuple[QueueItem, ...]], method="GET", path="/queue"):
     """A bare array, oldest first."""
 
-    page: Annotated[int, BeforeValidator(clamped(MAX_PAGE))] = 1
-    page_size: Annotated[int, BeforeValidator(clamped(_MAX_OLD_PAGE_SIZE))] = 100
+    page: Annotated[int, BeforeValidator(between(1, MAX_PAGE))] = 1
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_OLD_PAGE_SIZE))] = 100
 
     example_minimal: ClassVar[Example] = {"page": 1, "pageSize": 20}
     example: ClassVar[Example] = {**example_minimal, "status": "scheduled", "type": "send-text"}
@@ -110,7 +110,7 @@ class QueuePage(Wire):
 class ListQueue(QueueFilter, Operation[QueuePage], method="POST", path="/queue"):
     """The queue, oldest first, by cursor."""
 
-    page_size: Annotated[int, BeforeValidator(clamped(_MAX_PAGE_SIZE))] = 20
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 20
     paging_state: str | None = None
 
     example: ClassVar[Example] = {"pageSize": 20, "phone": "5511999999999"}

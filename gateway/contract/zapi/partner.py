@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result
-from gateway.contract.paging import MAX_PAGE, clamped
+from gateway.contract.paging import MAX_PAGE, between
 from gateway.contract.wire import Wire
 
 _MAX_NAME_LENGTH = 255
@@ -187,8 +187,8 @@ class ListInstances(
         ],
     }
 
-    page: Annotated[int, BeforeValidator(clamped(MAX_PAGE))] = 1
-    page_size: Annotated[int, BeforeValidator(clamped(_MAX_PAGE_SIZE))] = 20
+    page: Annotated[int, BeforeValidator(between(1, MAX_PAGE))] = 1
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 20
     query: str = ""
     middleware: Annotated[Literal["", "web", "mobile"], BeforeValidator(_web_or_mobile)] = ""
 

@@ -1,7 +1,6 @@
 """What an event is settled with."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from psycopg import AsyncConnection
 
@@ -28,7 +27,3 @@ class EventContext:
     epoch: int
     own_phone: str | None
     files: dict[str, FetchedFile] = field(default_factory=dict)
-
-
-def milliseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

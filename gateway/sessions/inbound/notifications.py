@@ -4,12 +4,13 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.clock import epoch_ms
 from gateway.contract.callbacks import NotificationCode, ReceivedCallback
 from gateway.contract.wire import is_group
 from gateway.history.received import ReceivedRow, add_received, find_referred
 from gateway.identities.people import Person, recognise
 from gateway.sessions.events import CallChanged, Notified
-from gateway.sessions.inbound.event_context import EventContext, milliseconds
+from gateway.sessions.inbound.event_context import EventContext
 from gateway.sessions.inbound.participants import Participants, RawParticipants, participants
 
 _KIND = "notification"
@@ -81,7 +82,7 @@ def _envelope(
     """Of a channel too it says `isNewsletter` false, as Z-API does."""
     return ReceivedCallback(
         instance_id=context.instance.id,
-        momment=milliseconds(event.at),
+        momment=epoch_ms(event.at),
         message_id=message_id,
         phone=who.chat,
         connected_phone=context.own_phone,

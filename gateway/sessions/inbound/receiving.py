@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from gateway.clock import epoch_ms
 from gateway.contract.callbacks import WAITING, ReceivedCallback, without_nulls
 from gateway.contract.wire import is_group
 from gateway.history.received import (
@@ -14,7 +15,7 @@ from gateway.history.received import (
     find_referred,
 )
 from gateway.sessions.events import MessageReceived
-from gateway.sessions.inbound.event_context import EventContext, FetchedFile, milliseconds
+from gateway.sessions.inbound.event_context import EventContext, FetchedFile
 from gateway.sessions.inbound.participants import Participants, RawParticipants, participants
 
 Content = Mapping[str, Any]
@@ -82,7 +83,7 @@ def _envelope(
     edited = subject.message_id if event.is_edit and subject else None
     return ReceivedCallback(
         instance_id=context.instance.id,
-        momment=milliseconds(event.at),
+        momment=epoch_ms(event.at),
         message_id=edited or event.provider_message_id,
         edit_message_id=event.provider_message_id if edited else None,
         phone=who.chat,
@@ -141,9 +142,9 @@ def completed(
 def _speaker(event: MessageReceived, who: Participants) -> Content:
     match event.kind:
         case "reaction":
-            return {"time": milliseconds(event.at), "reactionBy": who.sender.chat}
+            return {"time": epoch_ms(event.at), "reactionBy": who.sender.chat}
         case "eventResponse":
-            return {"time": milliseconds(event.at), "responseFrom": who.sender.chat}
+            return {"time": epoch_ms(event.at), "responseFrom": who.sender.chat}
         case _:
             return {}
 

@@ -2,6 +2,7 @@
 
 from typing import Final, cast
 
+from gateway.clock import epoch_ms
 from gateway.contract.callbacks import (
     CONNECTION_CHAT,
     Callback,
@@ -23,7 +24,7 @@ from gateway.sessions.events import (
     MessageAcknowledged,
     PresenceChanged,
 )
-from gateway.sessions.inbound.event_context import EventContext, milliseconds
+from gateway.sessions.inbound.event_context import EventContext
 
 _NOTE_CONNECTION = query("sessions", "note_connection")
 _STATUS: Final[dict[Acknowledgement, MessageStatus]] = {
@@ -36,7 +37,7 @@ _STATUS: Final[dict[Acknowledgement, MessageStatus]] = {
 
 
 async def note_connection(context: EventContext, event: ConnectionChanged) -> None:
-    instance_id, momment = context.instance.id, milliseconds(event.at)
+    instance_id, momment = context.instance.id, epoch_ms(event.at)
     phone = event.phone or context.own_phone
     callback: Callback
     if event.state is ConnectionState.CONNECTED:
@@ -91,7 +92,7 @@ async def acknowledge(context: EventContext, event: MessageAcknowledged) -> bool
     chat = news[0].phone
     callback = MessageStatusCallback(
         instance_id=instance_id,
-        momment=milliseconds(event.at),
+        momment=epoch_ms(event.at),
         status=_STATUS[event.status],
         ids=tuple(m.message_id for m in news),
         message_id=news[0].message_id,
@@ -119,7 +120,7 @@ async def tell_presence(context: EventContext, event: PresenceChanged) -> None:
         instance_id=context.instance.id,
         phone=chat,
         status=cast("Presence", event.status.upper()),
-        last_seen=milliseconds(event.last_seen) if event.last_seen else None,
+        last_seen=epoch_ms(event.last_seen) if event.last_seen else None,
         chat_lid=chat_lid,
     )
     await context.outbox.enqueue_within(
