@@ -32,3 +32,8 @@ class Clock:
         except TimeoutError:
             return False
         return True
+
+
+def epoch_ms(at: datetime) -> int:
+    """Returns a time as milliseconds since 1970-01-01T00:00Z."""
+    return int(at.timestamp() * 1000)

@@ -78,7 +78,7 @@ async def content_of(store: MediaStore, file_id: str, tmp_path: Path) -> bytes |
 async def test_a_file_comes_back_whole_and_in_part(store: MediaStore, tmp_path: Path) -> None:
     content = b"%PDF-1.7" + bytes(range(256)) * 30_000  # several parts
 
-    kept = await store.keep("I1", spooled(tmp_path, content), file_name="a.pdf")
+    kept = await store.put("I1", spooled(tmp_path, content), file_name="a.pdf")
 
     assert kept.mime_type == "application/pdf"
     assert await content_of(store, kept.id, tmp_path) == content
@@ -88,7 +88,7 @@ async def test_a_file_comes_back_whole_and_in_part(store: MediaStore, tmp_path: 
     assert found is not None
     assert (found.size_bytes, found.file_name) == (len(content), "a.pdf")
     assert await store.find("I2", kept.id) is None
-    assert await store.complaint() is None
+    assert await store.problem() is None
 
 
 async def test_content_goes_with_its_last_keeper(
@@ -96,29 +96,29 @@ async def test_content_goes_with_its_last_keeper(
 ) -> None:
     file = spooled(tmp_path, b"shared")
     for instance_id in ("I1", "I2"):
-        await store.keep(instance_id, file)
+        await store.put(instance_id, file)
 
     await age(node.database, "I1")
-    await store.sweep()
+    await store.delete_expired()
     assert await store.find("I1", file.sha256) is None
     assert await content_of(store, file.sha256, tmp_path) == b"shared"
 
     await age(node.database, "I2")
-    await store.sweep()
+    await store.delete_expired()
     assert await content_of(store, file.sha256, tmp_path) is None
 
-    await store.keep("I1", file)
+    await store.put("I1", file)
     assert await content_of(store, file.sha256, tmp_path) == b"shared"
 
 
 async def test_rows_that_others_delete_take_their_content_along(
     store: MediaStore, node: Node, tmp_path: Path
 ) -> None:
-    kept = await store.keep("I1", spooled(tmp_path, b"of a deleted instance"))
+    kept = await store.put("I1", spooled(tmp_path, b"of a deleted instance"))
     async with node.database.connection() as connection:
         await connection.execute("delete from media where instance_id = 'I1'")
 
-    await store.sweep()
+    await store.delete_expired()
 
     assert await content_of(store, kept.id, tmp_path) is None
 
@@ -127,13 +127,13 @@ async def test_what_a_waiting_message_names_is_spared(
     store: MediaStore, node: Node, operator: AsyncConnection, tmp_path: Path
 ) -> None:
     (instance,) = await add_lines(operator, 1)
-    named = await store.keep(instance.id, spooled(tmp_path, b"named"))
-    other = await store.keep(instance.id, spooled(tmp_path, b"other"))
+    named = await store.put(instance.id, spooled(tmp_path, b"named"))
+    other = await store.put(instance.id, spooled(tmp_path, b"other"))
     message = SendImage(phone="5511999999999", image=REFERENCE + named.id)
     await node.enqueuer.enqueue(instance, message)
     await age(node.database, instance.id)
 
-    await store.sweep()
+    await store.delete_expired()
 
     assert await content_of(store, named.id, tmp_path) == b"named"
     assert await store.find(instance.id, named.id) is not None
@@ -144,6 +144,6 @@ async def test_a_storage_out_of_reach_says_so(node: Node, tmp_path: Path) -> Non
     gone = open_bucket(Bucket("files", None, "http://127.0.0.1:1", "us-east-1", KEY, KEY))
     store = MediaStore(node.database, gone, Spool(tmp_path / "spool"), retention_days=30)
 
-    assert "did not answer" in str(await store.complaint())
+    assert "cannot be reached" in str(await store.problem())
     with pytest.raises(Unavailable):
-        await store.keep("I1", spooled(tmp_path, b"x"))
+        await store.put("I1", spooled(tmp_path, b"x"))

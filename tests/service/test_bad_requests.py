@@ -278,9 +278,9 @@ async def test_json_that_is_no_object_is_refused(caller: Client, written: bytes)
             {**GOOD, "scheduledFor": "9999-12-31T23:59:59-23:59"},
             "scheduledFor: must be at most 90 days ahead",
         ),
-        ({**GOOD, "message": "a\x00b"}, "The body holds a NUL character"),
-        ({**GOOD, "phone": "5511999999999\x00"}, "The body holds a NUL character"),
-        ({**GOOD, "\x00": 1}, "The body holds a NUL character"),
+        ({**GOOD, "message": "a\x00b"}, "The body holds a NUL character: remove it"),
+        ({**GOOD, "phone": "5511999999999\x00"}, "The body holds a NUL character: remove it"),
+        ({**GOOD, "\x00": 1}, "The body holds a NUL character: remove it"),
     ],
 )
 async def test_what_is_wrong_is_said_in_one_sentence(
@@ -330,7 +330,7 @@ async def test_a_nul_deep_inside_is_refused_like_any_other(caller: Client) -> No
 
     answer = await caller.call("POST", "/send-text", content=written, headers=JSON)
 
-    refused(answer, 400, "The body holds a NUL character")
+    refused(answer, 400, "The body holds a NUL character: remove it")
 
 
 @pytest.mark.parametrize(

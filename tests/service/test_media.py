@@ -183,7 +183,10 @@ async def test_a_text_too_long_is_not_taken_for_a_file(client: Client) -> None:
         client, "/send-image", image="https://example.com/x.png", caption="A" * 400_000
     )
 
-    assert (answer.status_code, answer.json()["error"]) == (400, "A text is too long")
+    assert (answer.status_code, answer.json()["error"]) == (
+        400,
+        "caption: is too long for a text; shorten it",
+    )
 
 
 async def test_two_hundred_megabytes_are_refused(client: Client) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.api import body_spooling
-from gateway.api.body_spooling import BodySpooler, with_files_back
+from gateway.api.body_spooling import BodySpooler, with_files_restored
 from gateway.errors import BodyTooLarge, InvalidRequest
 from gateway.media.spooling import BadFile, Spooled
 
@@ -50,11 +50,11 @@ def test_a_file_is_the_same_however_it_is_cut_and_escaped(
     written = base64.b64encode(content).decode().replace(*escape)
     body = f'{{"a":{json.dumps(text)},"image":"{written}","n":[1,"x\\"y"]}}'.encode()
 
-    made = fed(tmp_path_factory.mktemp("lifted"), body, piece_bytes=piece_bytes)
+    made = fed(tmp_path_factory.mktemp("spooled"), body, piece_bytes=piece_bytes)
 
     parsed = orjson.loads(made.finish())
     assert (parsed["a"], parsed["n"]) == (text, [1, 'x"y'])
-    file = made.lifted[parsed["image"]]
+    file = made.files[parsed["image"]]
     assert isinstance(file, Spooled)
     assert file.path.read_bytes() == content
 
@@ -79,7 +79,7 @@ def test_a_body_without_files_stays_as_it_is(
     made = fed(tmp_path, body, piece_bytes=piece_bytes)
 
     assert made.finish() == body
-    assert not made.lifted
+    assert not made.files
 
 
 @pytest.mark.usefixtures("short_texts")
@@ -90,11 +90,11 @@ def test_what_is_wrong_with_a_file_is_told_to_who_asks_for_it(tmp_path: Path) ->
         piece_bytes=7,
     )
 
-    wrong, right = made.lifted.values()
+    wrong, right = made.files.values()
 
     assert isinstance(wrong, BadFile)
     assert isinstance(right, Spooled)
-    assert made.is_left_in(orjson.loads(made.finish())["x"])
+    assert made.has_placeholder_in(orjson.loads(made.finish())["x"])
 
 
 @pytest.mark.usefixtures("short_texts")
@@ -142,7 +142,7 @@ def test_lifter_refuses_a_body_that_is_large_without_files(tmp_path: Path, unit:
         feed_all()
 
     assert fed_bytes < 300_000
-    assert not made.lifted
+    assert not made.files
 
 
 def test_lifter_counts_no_file(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_lifter_counts_no_file(tmp_path: Path) -> None:
 
     made = fed(tmp_path, body, piece_bytes=65_536, limit_bytes=10_000)
 
-    assert [f.size_bytes for f in made.lifted.values() if isinstance(f, Spooled)] == [750_000] * 5
+    assert [f.size_bytes for f in made.files.values() if isinstance(f, Spooled)] == [750_000] * 5
 
 
 @pytest.mark.parametrize("header", [b"", b"data:image\\/png;base64,"])
@@ -172,8 +172,8 @@ def test_lifter_lifts_small_files_once_half_of_the_limit_is_used(
 
     parsed = orjson.loads(made.finish())
     assert parsed["text"] == text
-    assert 0 < len(made.lifted) < 10
-    assert all(isinstance(file, Spooled) for file in made.lifted.values())
+    assert 0 < len(made.files) < 10
+    assert all(isinstance(file, Spooled) for file in made.files.values())
 
 
 def test_files_are_put_back_as_base64(tmp_path: Path) -> None:
@@ -184,15 +184,15 @@ def test_files_are_put_back_as_base64(tmp_path: Path) -> None:
         piece_bytes=65_536,
     )
 
-    body = with_files_back(orjson.loads(made.finish()), made.lifted)
+    body = with_files_restored(orjson.loads(made.finish()), made.files)
 
     assert base64.b64decode(body["value"]) == content
     assert (body["id"], body["n"]) == ("1", 1)
-    assert with_files_back([1], {}) == [1]
+    assert with_files_restored([1], {}) == [1]
 
 
 def test_text_that_is_no_file_is_refused_with_its_field(tmp_path: Path) -> None:
     made = fed(tmp_path, b'{"value":"' + b"not base64! " * 30_000 + b'"}', piece_bytes=65_536)
 
     with pytest.raises(InvalidRequest, match="value: is not valid base64"):
-        with_files_back(orjson.loads(made.finish()), made.lifted)
+        with_files_restored(orjson.loads(made.finish()), made.files)

@@ -99,7 +99,7 @@ async def test_an_environments_proxy_is_not_used(
     [
         (media.file(b"12345678901"), "is larger"),
         (media.endless, "is larger"),
-        (media.whole(200, b"x", "Content-Encoding: gzip"), "comes compressed"),
+        (media.whole(200, b"x", "Content-Encoding: gzip"), "sent compressed"),
         (media.whole(204, b""), "answered 204"),
         (media.whole(302, b""), "answered 302"),
         (media.redirect("ftp://127.0.0.1/"), "must begin with"),
@@ -157,5 +157,5 @@ async def test_a_page_that_says_nothing_has_its_title(
 async def test_what_is_no_page_is_not_read(
     far: FarServer, fetcher: Fetcher, tmp_path: Path
 ) -> None:
-    with pytest.raises(BadFile, match="is not a page"):
+    with pytest.raises(BadFile, match="is not a web page"):
         await read_page(fetcher, far.put("/x", media.file(b"x", "image/png")), tmp_path)

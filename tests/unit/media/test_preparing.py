@@ -139,7 +139,7 @@ async def test_a_converting_process_that_dies_is_replaced(
     process.join()
 
     async with preparer.preparing(image(url)) as preparing:
-        with pytest.raises(TryAgainLater, match="broke off"):
+        with pytest.raises(TryAgainLater, match="that converts the file ended"):
             await preparing.result()
 
     async with preparer.preparing(image(url)) as preparing:

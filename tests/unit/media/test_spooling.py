@@ -68,6 +68,6 @@ def test_what_a_dead_process_left_is_cleared_in_time(tmp_path: Path) -> None:
         (tmp_path / "spool" / name / "inner" / "file").write_bytes(b"x")
     os.utime(tmp_path / "spool" / "old", (0, 0))
 
-    spool.clear_stale()
+    spool.delete_stale()
 
     assert [folder.name for folder in (tmp_path / "spool").iterdir()] == ["new"]
