@@ -1,3 +1,5 @@
+"""A signed link opens one file until it expires."""
+
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -31,7 +33,7 @@ def opened(links: LinkSigner, link: str, **changed: str) -> None:
     links.check(**given)
 
 
-def test_a_link_opens_until_it_expires() -> None:
+def test_link_opens_until_it_expires() -> None:
     clock = StoppedClock()
     links = LinkSigner(["new", "old"], clock, days=30)
     link = links.link_to("I1", "f" * 64, "a b/\u00e9.pdf", base_url="https://example.com/")
@@ -56,14 +58,14 @@ def test_a_link_opens_until_it_expires() -> None:
         {"signature": "\u00e9"},
     ],
 )
-def test_a_link_that_was_changed_does_not_open(changed: dict[str, str]) -> None:
+def test_link_with_changed_part_is_refused(changed: dict[str, str]) -> None:
     links = LinkSigner(["key"], StoppedClock(), days=30)
 
     with pytest.raises(Forbidden, match="not valid"):
         opened(links, links.link_to("I1", "f" * 64, "a.pdf", base_url=BASE_URL), **changed)
 
 
-def test_another_secret_opens_nothing() -> None:
+def test_link_of_other_secret_is_refused() -> None:
     link = LinkSigner(["key"], StoppedClock(), days=30).link_to("I", "f", "a", base_url=BASE_URL)
 
     with pytest.raises(Forbidden):
