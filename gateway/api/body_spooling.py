@@ -152,7 +152,7 @@ def _end_of_run(piece: bytes, at: int) -> int:
 
 
 class _SpooledString:
-    """Decodes a string to disk. Keeps an error until the field is read: the field may be unused."""
+    """Decodes a string to disk; `finish` returns an error, because the field may be unused."""
 
     def __init__(self, path: Path) -> None:
         self._file = SpoolFile(path)

@@ -10,7 +10,7 @@ from gateway.api.json_response import JsonResponse
 from gateway.observability.logging import logger
 
 Check = Callable[[], Awaitable[str | None]]
-"""Returns None if all is well, else what is problem."""
+"""Returns None if all is well, else the problem."""
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 

@@ -128,7 +128,7 @@ class Metrics:
             buckets=_CALLBACK_SECONDS,
             registry=registry,
         )
-        self.held_addresses = Gauge(
+        self.blocked_receivers = Gauge(
             "webhook_held_addresses",
             "Receivers whose circuit breaker is open.",
             registry=registry,
@@ -186,7 +186,7 @@ class Metrics:
         _counter(self._requests, method, route, str(status)).inc()
         _histogram(self._request_seconds, route).observe(seconds)
 
-    def remembered(self, operation: str, *, hit: bool) -> None:
+    def read_session(self, operation: str, *, hit: bool) -> None:
         _counter(self._session_reads, operation, "memory" if hit else "session").inc()
 
     def watch_pool(self, stats: Callable[[], Mapping[str, int]]) -> None:
