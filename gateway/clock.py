@@ -5,6 +5,11 @@ import time
 from datetime import UTC, datetime
 
 
+def epoch_ms(at: datetime) -> int:
+    """Returns the whole milliseconds from 1970-01-01T00:00Z to a time with a zone."""
+    return int(at.timestamp() * 1000)
+
+
 class Clock:
     """The machine's own clock."""
 
@@ -32,8 +37,3 @@ class Clock:
         except TimeoutError:
             return False
         return True
-
-
-def epoch_ms(at: datetime) -> int:
-    """Returns a time as milliseconds since 1970-01-01T00:00Z."""
-    return int(at.timestamp() * 1000)

@@ -208,7 +208,7 @@ class InstanceEndpoint(Endpoint):
         seconds = _seconds_to_wait(request)
         if not seconds:
             return JsonResponse(answer)
-        progress = await services.completion_waiters.follow(
+        progress = await services.completion_waiters.wait_for(
             instance.id, queued.message_id, max_seconds=seconds
         )
         answer["status"] = progress.status if progress else "pending"

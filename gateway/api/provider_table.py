@@ -22,7 +22,7 @@ def provider_table(
     """Returns every route with the providers that support it.
 
     *by_gateway* says which operations the gateway's own tables answer. Such an operation may need
-    the session for a part (`asks`); then a provider supports it if it supports that part.
+    the session for a part, its `session_operation`: a provider supports it if it supports that.
     """
     names = sorted(providers)
     rows = [
@@ -57,7 +57,7 @@ def _is_supported(
     if operation is Restart:  # the gateway restarts sessions of every provider
         return True
     if by_gateway(operation):
-        return operation.asks is None or provider(operation.asks)
+        return operation.session_operation is None or provider(operation.session_operation)
     return provider(operation)
 
 

@@ -1,5 +1,5 @@
--- Aliases: c connection, h live node with its leases, i instance, l lease, n node (in statements on queues: queue of
--- an instance), r ranked node, w number of wanted instances.
+-- Aliases: b earlier process of a name, c connection, h live node with its leases, i instance, j joined node, l lease,
+-- n node (in statements on queues: queue of an instance), r ranked node, w number of wanted instances.
 
 -- name: join_nodes
 -- No row comes back where another process lives under this name and is not to be replaced.

@@ -16,7 +16,7 @@ from gateway.send_queue.rescue import Rescue
 from gateway.sessions.leases import Lease, Leases, Predecessor, Standing
 from gateway.sessions.provider import Session
 from tests.fixtures.patience import PATIENCE_SECONDS
-from tests.fixtures.queue import add_lines, at_once, rows, running_node
+from tests.fixtures.queue import add_instances, at_once, rows, running_node
 
 NEVER_SECONDS = 3_600.0
 
@@ -59,7 +59,7 @@ async def shares(*leases: Leases) -> list[tuple[int, int]]:
 async def test_shares_add_up_and_those_that_hold_most_keep_most(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    await add_lines(operator, 11, holder="b")
+    await add_instances(operator, 11, holder="b")
     async with nodes(database_url, "a", "b", "c") as (a, b, c):
         assert await shares(a, b, c) == [(0, 4), (11, 4), (0, 3)]
         await operator.execute("delete from instances where id > 'line-007'")
@@ -69,7 +69,7 @@ async def test_shares_add_up_and_those_that_hold_most_keep_most(
 async def test_three_that_take_at_once_share_all_and_take_nothing_twice(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    await add_lines(operator, 60)
+    await add_instances(operator, 60)
     await set_free(operator)
     async with nodes(database_url, "a", "b", "c") as three:
         held: list[Mapping[str, int]] = [{} for _ in three]
@@ -86,7 +86,7 @@ async def test_three_that_take_at_once_share_all_and_take_nothing_twice(
 async def test_what_is_given_away_goes_to_another_under_a_higher_epoch(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    await add_lines(operator, 2)
+    await add_instances(operator, 2)
     async with nodes(database_url, "a", "b") as (a, b):
         mine = await a.held()
         await a.give(
@@ -102,7 +102,7 @@ async def test_what_is_given_away_goes_to_another_under_a_higher_epoch(
 async def test_a_lapsed_node_renews_nothing_and_begins_again_with_new_epochs(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    await add_lines(operator, 1)
+    await add_instances(operator, 1)
     async with nodes(database_url, "a") as (a,):
         before = await a.held()
         assert await a.renew()
@@ -118,7 +118,7 @@ async def test_a_lapsed_node_renews_nothing_and_begins_again_with_new_epochs(
 
 
 async def test_a_second_life_ends_the_first(database_url: str, operator: AsyncConnection) -> None:
-    await add_lines(operator, 1)
+    await add_instances(operator, 1)
     async with nodes(database_url, "a", "a") as (first, second):
         assert not await first.renew()
         with pytest.raises(NodeReplaced, match="GATEWAY_NODE_NAME"):
@@ -132,7 +132,7 @@ async def test_a_second_life_ends_the_first(database_url: str, operator: AsyncCo
 async def test_what_an_earlier_life_may_still_act_for_is_taken_only_on_request(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    await add_lines(operator, 1)
+    await add_instances(operator, 1)
     async with nodes(database_url, "a") as (first,):
         before = (await first.held())["line-001"]
         second = Leases(first._database, Clock(), node_id="a", lapse_seconds=60.0)
@@ -155,7 +155,7 @@ async def test_a_node_whose_joining_was_not_answered_takes_nothing_at_once(
     database_url: str, operator: AsyncConnection
 ) -> None:
     """The answer would have said who was there before."""
-    await add_lines(operator, 1)
+    await add_instances(operator, 1)
     async with nodes(database_url, "a") as (first,):
         second = Leases(first._database, Clock(), node_id="a", lapse_seconds=60.0)
         await operator.execute("update nodes set life = %s", [second.life])
@@ -166,7 +166,7 @@ async def test_a_node_whose_joining_was_not_answered_takes_nothing_at_once(
 async def test_a_node_that_leaves_lets_others_take_at_once(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    await add_lines(operator, 3)
+    await add_instances(operator, 3)
     async with nodes(database_url, "a", "b") as (a, b):
         assert await b.take(3) == 0
         await a.leave()
@@ -183,7 +183,7 @@ async def test_nodes_agree_on_the_time_however_their_clocks_differ(database_url:
 async def test_an_old_holder_does_not_rescue_what_the_new_one_is_sending(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    (line,) = await add_lines(operator, 1)
+    (line,) = await add_instances(operator, 1)
     async with running_node(database_url, "a") as node:
         await node.enqueue(line, "1")
         await operator.execute("update instance_leases set epoch = 2, node_id = 'b'")

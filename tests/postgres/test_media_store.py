@@ -16,7 +16,7 @@ from gateway.errors import Unavailable
 from gateway.media.objects import Bucket, open_bucket, open_folder
 from gateway.media.spooling import Spool, Spooled
 from gateway.media.storing import REFERENCE, MediaStore
-from tests.fixtures.queue import Node, add_lines, running_node
+from tests.fixtures.queue import Node, add_instances, running_node
 
 KEY = "AKIAEXAMPLE"
 
@@ -126,7 +126,7 @@ async def test_delete_expired_deletes_content_of_deleted_rows(
 async def test_delete_expired_keeps_file_of_queued_message(
     store: MediaStore, node: Node, operator: AsyncConnection, tmp_path: Path
 ) -> None:
-    (instance,) = await add_lines(operator, 1)
+    (instance,) = await add_instances(operator, 1)
     named = await store.put(instance.id, spooled(tmp_path, b"named"))
     other = await store.put(instance.id, spooled(tmp_path, b"other"))
     message = SendImage(phone="5511999999999", image=REFERENCE + named.id)

@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from gateway.administration.removal import Remover
 from gateway.clock import Clock
 from gateway.errors import UnknownInstance
-from tests.fixtures.queue import Node, add_lines, running_node
+from tests.fixtures.queue import Node, add_instances, running_node
 
 
 class OneRunClock(Clock):
@@ -48,7 +48,7 @@ async def count(operator: AsyncConnection, table: str) -> int:
 async def test_remove_with_queued_messages_clears_their_rows(
     remover: Remover, node: Node, operator: AsyncConnection
 ) -> None:
-    removed, other = await add_lines(operator, 2)
+    removed, other = await add_instances(operator, 2)
     for instance in (removed, other):
         for n in range(5):
             await node.enqueue(instance, f"text {n}")
@@ -63,7 +63,7 @@ async def test_remove_with_queued_messages_clears_their_rows(
 async def test_finish_removals_after_the_lapse_frees_the_id(
     remover: Remover, operator: AsyncConnection
 ) -> None:
-    (instance,) = await add_lines(operator, 1)
+    (instance,) = await add_instances(operator, 1)
     await remover.remove(instance.id)
     assert await count(operator, "instance_removals") == 1
 
@@ -77,7 +77,7 @@ async def test_remover_loop_clears_rows_and_waits_for_the_lapse(
 ) -> None:
     clock = OneRunClock()
     remover = Remover(node.database, clock, lapse_seconds=7.0)
-    (instance,) = await add_lines(operator, 1)
+    (instance,) = await add_instances(operator, 1)
     await node.enqueue(instance, "text")
     await remover.remove(instance.id)
 
@@ -90,7 +90,7 @@ async def test_remover_loop_clears_rows_and_waits_for_the_lapse(
 async def test_remove_of_another_accounts_instance_is_refused(
     remover: Remover, operator: AsyncConnection
 ) -> None:
-    (instance,) = await add_lines(operator, 1)
+    (instance,) = await add_instances(operator, 1)
 
     with pytest.raises(UnknownInstance):
         await remover.remove(instance.id, account_id="another")

@@ -362,7 +362,7 @@ async def test_wrong_query_or_path_is_refused(
 async def test_unknown_cursor_is_refused(caller: Client, cursor: str) -> None:
     answer = await caller.call("POST", "/queue", json={"pagingState": cursor})
 
-    refused(answer, 400, "pagingState: is not a cursor of this queue")
+    refused(answer, 400, "pagingState: must be the value that the page before returned")
 
 
 async def test_remove_from_queue_follows_path_not_body(caller: Client) -> None:

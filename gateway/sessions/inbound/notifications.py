@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.contract.callbacks import NotificationCode, ReceivedCallback
 from gateway.contract.wire import is_group
-from gateway.history.received import Received, add_received, find_referred
+from gateway.history.received import ReceivedRow, add_received, find_referred
 from gateway.identities.people import Person, recognise
 from gateway.sessions.events import CallChanged, Notified
 from gateway.sessions.inbound.event_context import EventContext, milliseconds
@@ -108,7 +108,7 @@ async def _keep(
     await add_received(
         context.connection,
         context.instance.id,
-        Received(
+        ReceivedRow(
             message_id=message_id,
             chat=who.chat,
             sender=who.sender.chat,

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from gateway.history.received import add_received, count_none_as_unread, keep_chat
+from gateway.history.received import add_received, count_none_as_unread, store_chat
 from gateway.identities.people import Person, recognise
 from gateway.sessions.events import (
     CallChanged,
@@ -68,10 +68,10 @@ async def _keep_history(context: EventContext, event: HistoryReceived) -> None:
             callback=None,
         )
     for chat in event.chats:
-        await _keep_chat(context, chat)
+        await _store_chat(context, chat)
 
 
-async def _keep_chat(context: EventContext, chat: HistoryChat) -> None:
+async def _store_chat(context: EventContext, chat: HistoryChat) -> None:
     who = await participants(
         context,
         RawParticipants(
@@ -84,7 +84,7 @@ async def _keep_chat(context: EventContext, chat: HistoryChat) -> None:
             from_me=True,
         ),
     )
-    await keep_chat(
+    await store_chat(
         context.connection,
         context.instance.id,
         who.chat,

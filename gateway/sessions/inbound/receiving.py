@@ -6,7 +6,13 @@ from typing import Any
 
 from gateway.contract.callbacks import WAITING, ReceivedCallback, without_nulls
 from gateway.contract.wire import is_group
-from gateway.history.received import Received, Referred, add_received, edit_content, find_referred
+from gateway.history.received import (
+    ReceivedRow,
+    Referred,
+    add_received,
+    edit_content,
+    find_referred,
+)
 from gateway.sessions.events import MessageReceived
 from gateway.sessions.inbound.event_context import EventContext, FetchedFile, milliseconds
 from gateway.sessions.inbound.participants import Participants, RawParticipants, participants
@@ -34,7 +40,7 @@ async def receive(context: EventContext, event: MessageReceived) -> None:
 
 async def to_keep(
     context: EventContext, event: MessageReceived
-) -> tuple[Received, ReceivedCallback]:
+) -> tuple[ReceivedRow, ReceivedCallback]:
     """A message as it is kept, and the envelope of what callers are told of it."""
     who = await participants(
         context,
@@ -52,7 +58,7 @@ async def to_keep(
     referred = await find_referred(context.connection, context.instance.id, named)
     quoted, subject = (referred.get(i or "") for i in (event.quoted_provider_id, event.refers_to))
     content = completed(with_files(event.content, context.files), event, who, subject)
-    received = Received(
+    received = ReceivedRow(
         message_id=event.provider_message_id,
         chat=who.chat,
         sender=None if event.from_me else who.sender.chat,

@@ -84,7 +84,7 @@ async def acknowledge(context: EventContext, event: MessageAcknowledged) -> bool
         at=event.at,
         by=by.chat if by else None,
     )
-    settled = not any(m.is_on_its_way for m in messages)
+    settled = not any(m.is_in_flight for m in messages)
     news = [m for m in messages if m.is_news and m.from_me is ours]
     if not news:
         return settled
