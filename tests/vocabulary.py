@@ -122,6 +122,8 @@ PHRASES: Final[Mapping[str, str]] = {
 }
 
 HISTORIC: Final[Mapping[str, str]] = {
+    "ForgetConsent": "an act in the audit log and an operation id",
+    "forgetConsent": "the same",
     "event_roads": "a table",
     "inbox_unsettled": "an index",
     "kept_in": "a column of whatsmeow.devices",

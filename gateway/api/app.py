@@ -1,4 +1,4 @@
-"""Assembles the application."""
+"""Assembles the public HTTP application."""
 
 from collections.abc import Callable, Sequence
 
@@ -39,7 +39,7 @@ def build_app(
     metrics: Metrics,
     further_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """The public HTTP application; *services* is None until the gateway is ready."""
+    """Builds the public application; *services* returns None until the gateway is ready."""
     authenticator = Authenticator(_limits(settings, clock), settings.trusted_proxies)
     instance_endpoint = InstanceEndpoint(
         RouteTable(catalogue), authenticator, services, settings, clock
@@ -61,7 +61,7 @@ def build_app(
             HTTPException: _on_http_exception,
         },
     )
-    app.router.redirect_slashes = False  # an unknown path is unknown, and its address holds a token
+    app.router.redirect_slashes = False  # a redirect would repeat a path with a token
     return app
 
 

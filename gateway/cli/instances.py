@@ -8,7 +8,7 @@ import typer
 from gateway.administration.admin_service import AdminService
 from gateway.cli.execution import in_office, require_yes
 from gateway.errors import InvalidRequest
-from gateway.instances.creation import Kept
+from gateway.instances.creation import ExistingCredentials
 
 instances = typer.Typer(help="Instances: one for each phone.", no_args_is_help=True)
 
@@ -33,7 +33,7 @@ def create_instance(
             account=account,
             provider=provider,
             provider_settings=_read_object(provider_settings),
-            kept=Kept(id=keep_id, token=token),
+            credentials=ExistingCredentials(id=keep_id, token=token),
         )
     )
     typer.echo(f"INSTANCE_ID={made.id}\nINSTANCE_TOKEN={made.token}")

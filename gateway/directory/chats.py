@@ -1,4 +1,4 @@
-"""Answers about chats and groups as lists show them, and about the history of a chat."""
+"""Handlers of chats, groups in lists, and the messages of a chat."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -121,7 +121,7 @@ class _Message:
 
 @handlers.handles(ListChats)
 async def list_chats(context: DirectoryContext, operation: ListChats) -> tuple[ChatSummary, ...]:
-    """In the order that the first page found, for ten minutes: what moves meanwhile is not lost."""
+    """Keeps the order of the first page for ten minutes, so that no chat moves between pages."""
     if operation.page == 1:
         named = await context.database.fetch_all(
             _Named, _FIRST_PAGE, instance_id=context.instance.id, page_size=operation.page_size
@@ -213,7 +213,7 @@ async def set_note(context: DirectoryContext, operation: SetNote) -> Success:
 
 @handlers.handles(ListGroups)
 async def list_groups(context: DirectoryContext, operation: ListGroups) -> tuple[ListedGroup, ...]:
-    """The newest group first: what is written moves none."""
+    """Lists the newest group first, so that new messages do not change the order."""
     joined = await context.router.execute(context.instance, ListJoinedGroups())
     ordered = sorted(joined, key=lambda group: (-group.since_ms, group.phone))
     page = ordered[operation.offset : operation.offset + operation.page_size]
@@ -235,7 +235,7 @@ async def read_group_light(context: DirectoryContext, operation: ReadGroupLight)
 
 
 async def _with_names(context: DirectoryContext, group: GroupMetadata) -> GroupMetadata:
-    """People who are saved are shown as they are saved."""
+    """Shows saved contacts under their saved names."""
     saved = {
         row["phone"]: {"name": row["name"], "short": row["short"]}
         for row in await context.database.fetch_dicts(
@@ -290,7 +290,7 @@ def _shown(context: DirectoryContext, phone: str, row: _Message) -> dict[str, An
 
 
 def _content(row: _Message) -> Mapping[str, Any]:
-    """As callbacks have it; what we sent is kept as it was asked for."""
+    """Returns the content as callbacks hold it; sent messages are stored as requests."""
     declared = catalogue().sends.get(row.type)
     if declared is None:
         return row.payload

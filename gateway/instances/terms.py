@@ -1,4 +1,4 @@
-"""Until when an instance may send, and what its owner is told about that."""
+"""Trials and subscriptions: until when an instance may send, and how the API shows it."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +11,7 @@ _NEVER_DUE = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def due_ms(instance: Instance) -> int:
-    """When the trial, or a cancelled subscription, is over; far away where nothing is due."""
+    """Returns when the trial or cancelled subscription ends; far in the future if nothing ends."""
     return due_at_ms(None if instance.subscribed else instance.trial_ends_at)
 
 

@@ -33,7 +33,7 @@ from gateway.errors import (
 from gateway.instances.store import Instance, Instances
 from gateway.kafka.connection import Brokers, find_accounts
 from gateway.kafka.publisher import new_producer
-from gateway.media.intake import Intake
+from gateway.media.intake import MediaIntake
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.periodic_loop import PeriodicLoop
@@ -86,7 +86,7 @@ class Consumer:
         instances: Instances,
         enqueuer: Enqueuer,
         admission: Admission,
-        intake: Intake,
+        intake: MediaIntake,
         metrics: Metrics,
     ) -> None:
         self._database, self._clock, self._brokers = database, clock, brokers
@@ -185,7 +185,7 @@ class Consumer:
         if not message.carries_media:
             return message
         async with self._intake.spool.folder() as folder:
-            return await self._intake.keep_files(instance.id, message, {}, folder)
+            return await self._intake.store_files(instance.id, message, {}, folder)
 
     async def _instance(self, topic: str, event: Mapping[str, Any]) -> Instance:
         instance = await self._instances.find(str(event.get("instanceId", "")))

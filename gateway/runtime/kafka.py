@@ -6,7 +6,7 @@ from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.errors import InvalidSettings
 from gateway.instances.store import Instances
-from gateway.media.intake import Intake
+from gateway.media.intake import MediaIntake
 from gateway.observability.metrics import Metrics
 from gateway.send_queue.admission import Admission
 from gateway.send_queue.enqueue import Enqueuer
@@ -50,7 +50,7 @@ def consumer_of(
     *,
     instances: Instances,
     enqueuer: Enqueuer,
-    intake: Intake,
+    intake: MediaIntake,
     metrics: Metrics,
 ) -> "Consumer | None":
     """None where nothing is taken from topics."""

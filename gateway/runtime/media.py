@@ -12,15 +12,15 @@ from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.media.converting import Converter
 from gateway.media.fetching import Fetcher
-from gateway.media.intake import Intake
-from gateway.media.links import Links
+from gateway.media.intake import MediaIntake
+from gateway.media.links import LinkSigner
+from gateway.media.maintenance import MediaMaintenance
 from gateway.media.objects import Bucket, open_bucket, open_folder
 from gateway.media.pictures import Pictures
 from gateway.media.preparing import Preparer
-from gateway.media.receiving import Receiver
+from gateway.media.receiving import InboundMedia
 from gateway.media.spooling import Spool
 from gateway.media.storing import MediaStore
-from gateway.media.sweeping import Sweeper
 from gateway.settings import Settings
 
 
@@ -29,14 +29,14 @@ class Media:
     """Part of the service: sweeps, and lets go of connections and processes at the end."""
 
     store: MediaStore
-    intake: Intake
+    intake: MediaIntake
     preparer: Preparer
-    receiver: Receiver
+    receiver: InboundMedia
     pictures: Pictures
     media_context: MediaRouteContext
     fetcher: Fetcher
     converter: Converter
-    sweeper: Sweeper
+    maintenance: MediaMaintenance
 
     @classmethod
     def build(
@@ -53,22 +53,22 @@ class Media:
         store = MediaStore(database, _objects(settings), spool, retention_days=days)
         fetcher = Fetcher(settings.address_policy(), timeout_seconds=settings.media_timeout_seconds)
         converter = Converter(processes=settings.media_processes)
-        links = Links(secrets, clock, days=days)
+        links = LinkSigner(secrets, clock, days=days)
         return cls(
             store=store,
-            intake=Intake(store, fetcher, spool),
+            intake=MediaIntake(store, fetcher, spool),
             preparer=Preparer(store, fetcher, converter, spool),
-            receiver=Receiver(store, fetcher, links, base_url_of, spool),
+            receiver=InboundMedia(store, fetcher, links, base_url_of, spool),
             pictures=Pictures(fetcher, converter, spool),
             media_context=MediaRouteContext(store, links),
             fetcher=fetcher,
             converter=converter,
-            sweeper=Sweeper(store, clock),
+            maintenance=MediaMaintenance(store, clock),
         )
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         try:
-            await self.sweeper.run_until(stopping)
+            await self.maintenance.run_until(stopping)
         finally:
             self.converter.close()
             await self.fetcher.close()

@@ -11,7 +11,7 @@ from gateway.administration.partner import PartnerContext
 from gateway.administration.people import PeopleContext
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionContext
-from gateway.api.endpoints import Answers, Services
+from gateway.api.endpoints import OperationExecutor, Services
 from gateway.contract.handlers import OperationHandlers
 from gateway.directory import operations as directory_operations
 from gateway.directory.context import DirectoryContext
@@ -70,7 +70,7 @@ def build_services(
     )
 
 
-def _rooms_of_accounts(node: NodeContext, audit: Audit) -> Sequence[Answers]:
+def _rooms_of_accounts(node: NodeContext, audit: Audit) -> Sequence[OperationExecutor]:
     settings, database, clock = node.settings, node.database, node.clock
     remover = Remover(database, clock, lapse_seconds=settings.lease_seconds)
     node.start(Stage.BATCHES, removal=remover)
@@ -88,7 +88,9 @@ def _rooms_of_accounts(node: NodeContext, audit: Audit) -> Sequence[Answers]:
     )
 
 
-def _rooms_of_messages(node: NodeContext, sessions: Sessions, queue: Queue) -> Sequence[Answers]:
+def _rooms_of_messages(
+    node: NodeContext, sessions: Sessions, queue: Queue
+) -> Sequence[OperationExecutor]:
     database = node.database
     queue_context = partial(
         QueueContext, database, node.clock, node.metrics, queue.send_policy, queue.claimer
@@ -112,7 +114,7 @@ def _rooms_of_messages(node: NodeContext, sessions: Sessions, queue: Queue) -> S
 
 def _rooms_of_instances(
     node: NodeContext, callbacks: Callbacks, sessions: Sessions
-) -> Sequence[Answers]:
+) -> Sequence[OperationExecutor]:
     database, vault = node.database, node.vault
     webhook_context = partial(
         WebhookContext,

@@ -218,7 +218,7 @@ class Gateway:
             "migrations": lambda: _migrated(database),
             "queue lag": gauges.queue_lag,
             "outbox lag": gauges.outbox_lag,
-            "media storage": self._media.store.complaint,
+            "media storage": self._media.store.problem,
         }
         self._mount_providers(engines, instances)
         freeze_startup_objects()
@@ -320,7 +320,7 @@ class Gateway:
     def _provider_table(self) -> Mapping[str, object]:
         if self._services is None:
             raise Unavailable("The gateway is starting")
-        *rooms, _session = self._services.answers
+        *rooms, _session = self._services.executors
         return provider_table(
             catalogue(),
             {name: load_provider(name).supports for name in enabled_providers(self._settings)},

@@ -39,10 +39,10 @@ class CachedSessionRouter:
         now = self._clock.monotonic_seconds()
         known = answers.get(operation)
         if known and known[0] > now:
-            self._metrics.remembered(name, hit=True)
+            self._metrics.read_session(name, hit=True)
             remembered: Result = known[1]
             return remembered
-        self._metrics.remembered(name, hit=False)
+        self._metrics.read_session(name, hit=False)
         answer = await self._router.execute(instance, operation)
         if len(answers) >= _MAX_ANSWERS:
             answers.clear()

@@ -127,7 +127,7 @@ class Delivery:
         if free <= 0:
             return _MAX_PAUSE_SECONDS  # a delivery that ends wakes the loop
         blocked = self._breakers.blocked()
-        self._metrics.held_addresses.set(self._breakers.count_open())
+        self._metrics.blocked_receivers.set(self._breakers.count_open())
         claimed = await self._claim(free, blocked)
         if claimed == free:
             return 0.0

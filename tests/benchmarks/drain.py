@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 
-from gateway.administration.listing import Which, list_instances
+from gateway.administration.listing import InstanceFilter, list_instances
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.contract.operation import Operation
@@ -97,7 +97,7 @@ async def drain_ours(server_url: str, lines: int, each: int) -> float:
             workers = [
                 Worker(node.live(instance, AcceptsAtOnce()), context, wakeup)
                 for instance, wakeup in zip(
-                    await list_instances(node.database, Which()), wakeups, strict=True
+                    await list_instances(node.database, InstanceFilter()), wakeups, strict=True
                 )
             ]
             began = time.perf_counter()

@@ -185,7 +185,7 @@ async def test_note_of_deleted_instance_stores_nothing(node: Node) -> None:
     assert await cursor.fetchone() == (0,)
 
 
-async def test_public_url_is_used_for_all_and_nothing_is_learnt(database: CountingDatabase) -> None:
+async def test_public_url_is_used_for_all_instances(database: CountingDatabase) -> None:
     base_urls = BaseUrls(database, Clock(), public_url=PUBLIC, fallback=FALLBACK)
     await base_urls.note(INSTANCE, parsed(MOVED))
 

@@ -132,7 +132,7 @@ async def test_an_id_with_another_token_is_not_taken_over(
     refused = command(gateway, "import", str(file), fails=True)
 
     assert refused.returncode == 2
-    assert "exists already, with another token or owner" in refused.stderr
+    assert "exists already, with another token or account" in refused.stderr
 
 
 async def test_renewed_tokens_end_the_earlier_ones(

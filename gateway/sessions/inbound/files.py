@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from gateway.clock import Clock
 from gateway.contract.internal.received_media import ReadReceivedFile
 from gateway.errors import CallerError, NotConnected, Refused, Unavailable
-from gateway.media.receiving import Received, Receiver
+from gateway.media.receiving import InboundMedia, MediaLink
 from gateway.media.spooling import BadFile
 from gateway.observability.error_reports import report_error
 from gateway.sessions.events import ReceivedFile
@@ -33,7 +33,7 @@ class FileLimits:
 class Files:
     """Shared by all sessions of the process."""
 
-    def __init__(self, receiver: Receiver, clock: Clock, limits: FileLimits) -> None:
+    def __init__(self, receiver: InboundMedia, clock: Clock, limits: FileLimits) -> None:
         self._receiver, self._clock, self._limits = receiver, clock, limits
         self._free = asyncio.Semaphore(limits.at_once)
 
@@ -65,13 +65,13 @@ class Files:
                 return FetchedFile(url=kept.link, mime_type=kept.mime_type)
         return FetchedFile(error="The file could not be fetched.")
 
-    async def _kept(self, session: Session, instance_id: str, file: ReceivedFile) -> Received:
+    async def _kept(self, session: Session, instance_id: str, file: ReceivedFile) -> MediaLink:
         if file.source is not None:
-            return await self._receiver.keep(instance_id, file.source, file_name=file.file_name)
+            return await self._receiver.store(instance_id, file.source, file_name=file.file_name)
         with TemporaryDirectory(prefix="gateway-received-") as folder:
             path = Path(folder, "file")
             await session.execute(ReadReceivedFile(reference=file.reference, path=path))
-            return await self._receiver.keep(
+            return await self._receiver.store(
                 instance_id, partial(_pieces_of, path), file_name=file.file_name
             )
 
