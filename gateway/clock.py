@@ -2,7 +2,15 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def epoch_ms(at: datetime) -> int:
+    """Returns the whole milliseconds between 1970 and *at*, which names its offset."""
+    return (at - _EPOCH) // _MILLISECOND
 
 
 class Clock:
@@ -12,7 +20,7 @@ class Clock:
         return datetime.now(UTC)
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
+        return epoch_ms(self.now())
 
     def monotonic_seconds(self) -> float:
         return time.monotonic()
