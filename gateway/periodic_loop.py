@@ -32,6 +32,7 @@ class PeriodicLoop:
         wakeup: asyncio.Event | None = None,
         retry_seconds: float = _RETRY_SECONDS,
         min_pause_seconds: float = 0.0,
+        fatal: tuple[type[Exception], ...] = (),
     ) -> None:
         """Prepares the loop.
 
@@ -42,10 +43,12 @@ class PeriodicLoop:
             wakeup: ends a pause early when it is set; the loop clears it before each run.
             retry_seconds: the pause after a failure.
             min_pause_seconds: the shortest pause between two runs, which no wake-up ends early.
+            fatal: errors that end the loop; `run_until` raises them.
         """
         self._name, self._step, self._clock = name, step, clock
         self._wakeup = wakeup or asyncio.Event()
         self._retry_seconds, self._min_pause_seconds = retry_seconds, min_pause_seconds
+        self._fatal = fatal
         self._database_is_away = False
 
     def wake(self) -> None:
@@ -69,6 +72,8 @@ class PeriodicLoop:
                 logger.warning("database_unavailable", component=self._name, error=str(error))
             self._database_is_away = True
             return self._retry_seconds
+        except self._fatal:
+            raise
         except Exception as error:  # noqa: BLE001 - one failed run must not end the loop
             report_error(error, component=self._name)
             return self._retry_seconds
