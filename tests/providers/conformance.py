@@ -14,10 +14,10 @@ from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
     Attempt,
     ConnectionChanged,
-    Delivery,
     Engine,
     MessageReceived,
     Receipt,
+    ReportedEvent,
     Session,
     SessionSpec,
 )
@@ -145,12 +145,12 @@ class Opened:
     """A session that a test reads delivery by delivery."""
 
     session: Session
-    events: AsyncIterator[Delivery]
+    events: AsyncIterator[ReportedEvent]
     epoch: int
 
     async def delivery(
         self, kind: type[Fact], when: Callable[[Fact], bool] = lambda _fact: True
-    ) -> tuple[Fact, Delivery]:
+    ) -> tuple[Fact, ReportedEvent]:
         """The next such event, not acknowledged; those before it are."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:

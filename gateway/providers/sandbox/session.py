@@ -18,7 +18,7 @@ from gateway.providers.sandbox.telling import connection, connection_version, ev
 from gateway.providers.sandbox.world import DueEvent, Phone, World
 from gateway.randomness import RandomBytes, Uniform
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import Attempt, Delivery, Receipt, SessionSpec
+from gateway.sessions.provider import Attempt, Receipt, ReportedEvent, SessionSpec
 
 Result = TypeVar("Result")
 
@@ -61,7 +61,7 @@ class SandboxSession:
     ) -> None:
         self.spec, self.phone, self.context = spec, phone, context
         self.in_hand: set[int] = set()
-        self._told: asyncio.Queue[Delivery | None] = asyncio.Queue()
+        self._told: asyncio.Queue[ReportedEvent | None] = asyncio.Queue()
         self._closed = False
         self._told.put_nowait(self._opening(opening_id))
 
@@ -79,7 +79,7 @@ class SandboxSession:
         answer: Result = await self.context.operations.handle(self, operation)
         return answer
 
-    async def events(self) -> AsyncIterator[Delivery]:
+    async def events(self) -> AsyncIterator[ReportedEvent]:
         while delivery := await self._told.get():
             yield delivery
         self._told.put_nowait(None)  # whoever iterates again is told the same
@@ -124,7 +124,7 @@ class SandboxSession:
         if due.id not in self.in_hand:
             self.in_hand.add(due.id)
             self._told.put_nowait(
-                Delivery(
+                ReportedEvent(
                     event_of(due.body, due.due_at), str(due.id), partial(self._acknowledge, due.id)
                 )
             )
@@ -144,12 +144,12 @@ class SandboxSession:
     def _may_act(self) -> bool:
         return self.context.clock.monotonic_seconds() < self.spec.may_act_until()
 
-    def _opening(self, opening_id: str) -> Delivery:
+    def _opening(self, opening_id: str) -> ReportedEvent:
         """The state we found: not kept anywhere, as the next opening tells its own."""
         state = self.phone.state if self.phone else ConnectionState.REPLACED
         number = self.phone.phone if self.phone else ""
         event = connection(state, self.context.clock.now(), number)
-        return Delivery(event, opening_id, _nothing_to_forget)
+        return ReportedEvent(event, opening_id, _nothing_to_forget)
 
 
 async def _nothing_to_forget() -> None:

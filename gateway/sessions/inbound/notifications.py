@@ -1,22 +1,23 @@
-"""What is no message: notifications of groups, channels, money, profile and labels; calls."""
+"""Processes calls, and notifications about groups, channels, payments, profiles and labels."""
 
 import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.clock import epoch_ms
 from gateway.contract.callbacks import NotificationCode, ReceivedCallback
 from gateway.contract.wire import is_group
 from gateway.history.received import Received, add_received, find_referred
-from gateway.identities.people import Person, recognise
+from gateway.identities.people import Person, resolve_people
 from gateway.sessions.events import CallChanged, Notified
-from gateway.sessions.inbound.event_context import EventContext, milliseconds
+from gateway.sessions.inbound.event_context import EventContext
 from gateway.sessions.inbound.participants import Participants, RawParticipants, participants
 
 _KIND = "notification"
-_NUMBER_BYTES = 6  # small enough for every reader of JSON
+_NUMBER_BYTES = 6  # every JSON parser reads a number of this size exactly
 
 
-async def tell_notification(context: EventContext, event: Notified) -> None:
+async def process_notification(context: EventContext, event: Notified) -> None:
     who = await participants(
         context,
         RawParticipants(
@@ -34,20 +35,20 @@ async def tell_notification(context: EventContext, event: Notified) -> None:
         "notificationParameters": await _parameters(context, event),
         **(event.details or {}),
     }
-    shown_id = event.provider_message_id
+    message_id = event.provider_message_id
     if event.refers_to:
         found = await find_referred(context.connection, context.instance.id, [event.refers_to])
-        shown_id = found[event.refers_to].message_id
-    body = _envelope(context, who, event, shown_id, from_me=event.from_me).body_with(content)
+        message_id = found[event.refers_to].message_id
+    body = _envelope(context, who, event, message_id, from_me=event.from_me).body_with(content)
     if event.provider_message_id:
-        await _keep(context, who, event, event.provider_message_id, content, body=body)
+        await _add(context, who, event, event.provider_message_id, content, body=body)
     else:
         await context.outbox.enqueue_within(
             context.connection, context.instance.id, who.chat, "ReceivedCallback", body
         )
 
 
-async def tell_call(context: EventContext, event: CallChanged) -> None:
+async def process_call(context: EventContext, event: CallChanged) -> None:
     who = await participants(
         context,
         RawParticipants(
@@ -67,7 +68,7 @@ async def tell_call(context: EventContext, event: CallChanged) -> None:
     }
     message_id = _id_of(event)
     body = _envelope(context, who, event, message_id, from_me=False).body_with(content)
-    await _keep(context, who, event, message_id, content, body=body)
+    await _add(context, who, event, message_id, content, body=body)
 
 
 def _envelope(
@@ -78,10 +79,10 @@ def _envelope(
     *,
     from_me: bool,
 ) -> ReceivedCallback:
-    """Of a channel too it says `isNewsletter` false, as Z-API does."""
+    """Leaves `isNewsletter` false for a channel too, as Z-API does."""
     return ReceivedCallback(
         instance_id=context.instance.id,
-        momment=milliseconds(event.at),
+        momment=epoch_ms(event.at),
         message_id=message_id,
         phone=who.chat,
         connected_phone=context.own_phone,
@@ -96,7 +97,7 @@ def _envelope(
     )
 
 
-async def _keep(
+async def _add(
     context: EventContext,
     who: Participants,
     event: Notified | CallChanged,
@@ -125,11 +126,13 @@ async def _keep(
 
 
 async def _parameters(context: EventContext, event: Notified) -> list[Any] | None:
-    """People by phone where it is known."""
+    """Replaces each lid by the phone of the person, if it is known."""
     if event.parameters is None:
         return None
     lids = [p for p in event.parameters if isinstance(p, str) and p.endswith("@lid")]
-    people = await recognise(context.connection, context.instance.id, [Person(lid) for lid in lids])
+    people = await resolve_people(
+        context.connection, context.instance.id, [Person(lid) for lid in lids]
+    )
     phones = {who.lid: who.chat for who in people}
     return [phones.get(p, p) if isinstance(p, str) else p for p in event.parameters]
 
@@ -141,7 +144,7 @@ def _code_of(event: CallChanged) -> NotificationCode:
 
 
 def _id_of(event: CallChanged) -> str:
-    """Z-API's form, `<seconds>-<number>`; the same each time this is told."""
-    told = f"{event.call_id} {event.status}".encode()
-    number = int.from_bytes(hashlib.sha256(told).digest()[:_NUMBER_BYTES])
+    """Makes an id in Z-API's form, `<seconds>-<number>`; a repeated event has the same id."""
+    name = f"{event.call_id} {event.status}".encode()
+    number = int.from_bytes(hashlib.sha256(name).digest()[:_NUMBER_BYTES])
     return f"{int(event.at.timestamp())}-{number}"
