@@ -138,6 +138,7 @@ ALLOWED: Final[tuple[tuple[str, str, str], ...]] = (
     ("docs/architecture.md", "tell", "the SQL function of released migrations"),
     ("docs/decisions/0006-*", "tell", "the SQL function of released migrations"),
     ("docs/glossary.md", "*", "lists old and historic names"),
+    ("sql/functions/README.md", "tell", "the name of a function of the release before"),
     ("docs/providers.md", "rings", "a telephone rings"),
     ("gateway/contract/zapi/calls.py", "rings", "a telephone rings"),
     ("gateway/send_queue/completion.py", "settled", "a column of the view message_states"),

@@ -22,7 +22,7 @@ def provider_table(
     """Every route, and the providers that can do it.
 
     *by_gateway* says what our own tables answer; such an operation may still need the session
-    for something (`asks`), and then counts only where the provider can answer that.
+    for something (`session_operation`), and then counts only where the provider can answer that.
     """
     names = sorted(providers)
     rows = [
@@ -55,7 +55,7 @@ def _can(operation: type[Operation[Any]], provider: Supports, by_gateway: Suppor
     if operation is Restart:  # of the session, whoever's it is
         return True
     if by_gateway(operation):
-        return operation.asks is None or provider(operation.asks)
+        return operation.session_operation is None or provider(operation.session_operation)
     return provider(operation)
 
 

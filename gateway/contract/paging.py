@@ -8,19 +8,19 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.wire import Incoming
 
-_LARGEST_PAGE = 1_000
-_FARTHEST_PAGE = 1_000_000
+_MAX_PAGE_SIZE = 1_000
+MAX_PAGE = 1_000_000
 
 
-def clamped(max_count: int) -> Callable[[object], int]:
-    """Reads a whole number, and takes what is beyond 1 and *most* for these."""
+def clamped(maximum: int) -> Callable[[object], int]:
+    """A validator that reads a whole number and limits it to 1 to *maximum*."""
 
     def clamp(value: object) -> int:
         try:
             number = int(str(value))
         except ValueError:
             raise PydanticCustomError("number", "must be a whole number") from None
-        return max(1, min(number, max_count))
+        return max(1, min(number, maximum))
 
     return clamp
 
@@ -28,8 +28,8 @@ def clamped(max_count: int) -> Callable[[object], int]:
 class Paged(Incoming):
     """Which part of a list."""
 
-    page: Annotated[int, BeforeValidator(clamped(_FARTHEST_PAGE)), Field(description="from 1")] = 1
-    page_size: Annotated[int, BeforeValidator(clamped(_LARGEST_PAGE))] = 20
+    page: Annotated[int, BeforeValidator(clamped(MAX_PAGE)), Field(description="from 1")] = 1
+    page_size: Annotated[int, BeforeValidator(clamped(_MAX_PAGE_SIZE))] = 20
 
     @property
     def offset(self) -> int:

@@ -45,8 +45,10 @@ async def library_url(conninfo: str, *, schema: str) -> str:
     except OperationalError as error:
         sentence = str(error).strip().partition("\n")[0]
         raise DatabaseUnavailable(f"Postgres does not answer: {sentence}") from None
-    async with connection:
+    try:
         return _translated(connection, schema)
+    finally:
+        await connection.close()
 
 
 def _translated(connection: AsyncConnection, schema: str) -> str:

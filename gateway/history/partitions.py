@@ -23,7 +23,7 @@ _FORGET_IDS = SQL("""
         select instance_id, message_id, recorded_at from {month}
         where (instance_id, message_id) > (%(after)s::text, %(after_id)s::text)
         order by instance_id, message_id
-        limit %(most)s::int
+        limit %(max_count)s::int
     ), ids as (
         delete from message_ids i using old o
         where i.instance_id = o.instance_id and i.message_id = o.message_id
@@ -86,7 +86,7 @@ class HistoryPartitions:
         async with self._database.connection() as connection:
             cursor = await connection.execute(
                 _of(_FORGET_IDS, month),
-                {"after": place.instance_id, "after_id": place.message_id, "most": _AT_ONCE},
+                {"after": place.instance_id, "after_id": place.message_id, "max_count": _AT_ONCE},
             )
             row = await cursor.fetchone()
         return _Place(*row) if row else None

@@ -1,5 +1,5 @@
--- Aliases: b row of the node before it joined, c connection, h live node with its leases, i instance, j joined node,
--- l lease, n node (in statements on queues: queue of an instance), r ranked node, w number of wanted instances.
+-- Aliases: b earlier process of a name, c connection, h live node with its leases, i instance, j joined node, l lease,
+-- n node (in statements on queues: queue of an instance), r ranked node, w number of wanted instances.
 
 -- name: join_nodes
 -- Makes this process the node of its name. Returns no row if another process renews that name and

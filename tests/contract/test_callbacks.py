@@ -1,6 +1,6 @@
-"""Every callback there is, from the event of a session to the body that is posted.
+"""Each callback, from the event of a session to the body that is posted.
 
-A golden file per variant, read by a person. `REWRITE_GOLDEN=1` writes them anew.
+A golden file per variant, reviewed by hand. `REWRITE_GOLDEN=1` writes the files again.
 """
 
 import asyncio
@@ -201,19 +201,19 @@ def bodies(
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in GOLDEN.glob("*.json")))
-def test_a_callback_is_as_ever(bodies: dict[str, dict[str, Any]], name: str) -> None:
+def test_callback_equals_its_golden_file(bodies: dict[str, dict[str, Any]], name: str) -> None:
     assert bodies[name] == json.loads((GOLDEN / f"{name}.json").read_text())
 
 
-def test_every_callback_has_its_golden_file(bodies: dict[str, dict[str, Any]]) -> None:
+def test_callback_has_a_golden_file(bodies: dict[str, dict[str, Any]]) -> None:
     assert set(bodies) == {file.stem for file in GOLDEN.glob("*.json")}
 
 
-def test_no_callback_holds_a_null(bodies: dict[str, dict[str, Any]]) -> None:
+def test_callback_contains_no_null(bodies: dict[str, dict[str, Any]]) -> None:
     assert [name for name, body in bodies.items() if "null" in json.dumps(body)] == []
 
 
-def test_every_received_callback_has_what_all_have(bodies: dict[str, dict[str, Any]]) -> None:
+def test_received_callback_has_the_common_keys(bodies: dict[str, dict[str, Any]]) -> None:
     common = {
         "phone", "instanceId", "fromMe", "momment", "type", "isGroup", "connectedPhone", "status",
     }  # fmt: skip
@@ -227,6 +227,6 @@ def test_every_received_callback_has_what_all_have(bodies: dict[str, dict[str, A
     }
 
 
-def test_every_code_is_told(bodies: dict[str, dict[str, Any]]) -> None:
+def test_notification_code_has_a_callback(bodies: dict[str, dict[str, Any]]) -> None:
     codes = {body["notification"] for body in bodies.values() if "notification" in body}
     assert codes == set(get_args(NotificationCode))

@@ -25,7 +25,7 @@ MARKER = re.compile(r"^<!-- /(\w+) -->$", re.MULTILINE)
         (["postman", "--environment"], "postman/gateway.postman_environment.json"),
     ],
 )
-def test_a_committed_document_is_what_the_declarations_say(command: list[str], file: str) -> None:
+def test_committed_document_is_up_to_date(command: list[str], file: str) -> None:
     printed = subprocess.run(
         [sys.executable, "-m", "gateway", *command], cwd=ROOT, capture_output=True, check=True
     ).stdout
