@@ -34,11 +34,11 @@ class _StoredPerson:
     name: str | None
 
 
-def person(who: str, lid: str | None = None, name: str | None = None) -> Person:
-    """Makes a Person from an event, where *who* is a phone or a lid."""
-    if who.endswith(_LID):
-        return Person(lid=who, name=name)
-    return Person(lid=lid, phone=who, name=name)
+def person(phone_or_lid: str, lid: str | None = None, name: str | None = None) -> Person:
+    """Makes a Person from the names in an event."""
+    if phone_or_lid.endswith(_LID):
+        return Person(lid=phone_or_lid, name=name)
+    return Person(lid=lid, phone=phone_or_lid, name=name)
 
 
 async def resolve_people(

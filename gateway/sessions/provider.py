@@ -218,7 +218,7 @@ class Engine(Protocol):
     """A provider at work in this process."""
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        """Does what is shared by all sessions, until *stopping* is set."""
+        """Runs the work that all its sessions share, until *stopping* is set."""
         ...
 
     def open_session(self, spec: SessionSpec) -> AbstractAsyncContextManager[Session]:

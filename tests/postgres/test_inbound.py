@@ -113,27 +113,27 @@ async def test_inbound_shows_gateway_ids_for_provider_ids(database_url: str) -> 
             """with m as (
                    insert into messages (instance_id, message_id, created_at, version, from_me,
                        status, phone, type, payload, sent_at)
-                   select id, 'OURS', now(), 1, true, 'sent', %s, 'send-text', '{}', now()
+                   select id, 'GATEWAY-ID', now(), 1, true, 'sent', %s, 'send-text', '{}', now()
                    from instances returning instance_id, message_id, recorded_at)
                insert into message_ids (instance_id, message_id, recorded_at, provider_message_id)
-               select instance_id, message_id, recorded_at, 'THEIRS' from m""",
+               select instance_id, message_id, recorded_at, 'PROVIDER-ID' from m""",
             [ANA],
         )
-        await session.simulate("receive", phone=ANA, kind="reaction", refersTo="THEIRS")
-        await session.simulate("receive", phone=ANA, text="yes", quotes="THEIRS")
-        await session.simulate("receipt", phone=ANA, messageIds=["THEIRS"], status="read")
+        await session.simulate("receive", phone=ANA, kind="reaction", refersTo="PROVIDER-ID")
+        await session.simulate("receive", phone=ANA, text="yes", quotes="PROVIDER-ID")
+        await session.simulate("receipt", phone=ANA, messageIds=["PROVIDER-ID"], status="read")
         await session.simulate(
-            "receive", phone=ANA, messageId="THEIRS", text="an echo", fromMe=True
+            "receive", phone=ANA, messageId="PROVIDER-ID", text="an echo", fromMe=True
         )
 
         reaction, reply, status = await session.callbacks()
         assert reaction["reaction"]["referencedMessage"] == {
-            "messageId": "OURS",
+            "messageId": "GATEWAY-ID",
             "fromMe": True,
             "phone": ANA,
         }
-        assert reply["referenceMessageId"] == "OURS"
-        assert status["ids"] == ["OURS"]
+        assert reply["referenceMessageId"] == "GATEWAY-ID"
+        assert status["ids"] == ["GATEWAY-ID"]
 
 
 async def test_inbound_own_message_has_a_callback_if_wanted(database_url: str) -> None:

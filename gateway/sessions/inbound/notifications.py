@@ -11,14 +11,18 @@ from gateway.history.received import Received, add_received, find_referred
 from gateway.identities.people import Person, resolve_people
 from gateway.sessions.events import CallChanged, Notified
 from gateway.sessions.inbound.event_context import EventContext
-from gateway.sessions.inbound.participants import Participants, RawParticipants, participants
+from gateway.sessions.inbound.participants import (
+    Participants,
+    RawParticipants,
+    resolve_participants,
+)
 
 _KIND = "notification"
 _NUMBER_BYTES = 6  # every JSON parser reads a number of this size exactly
 
 
 async def process_notification(context: EventContext, event: Notified) -> None:
-    who = await participants(
+    participants = await resolve_participants(
         context,
         RawParticipants(
             chat=event.chat,
@@ -39,17 +43,19 @@ async def process_notification(context: EventContext, event: Notified) -> None:
     if event.refers_to:
         found = await find_referred(context.connection, context.instance.id, [event.refers_to])
         message_id = found[event.refers_to].message_id
-    body = _envelope(context, who, event, message_id, from_me=event.from_me).body_with(content)
+    body = _envelope(context, participants, event, message_id, from_me=event.from_me).body_with(
+        content
+    )
     if event.provider_message_id:
-        await _add(context, who, event, event.provider_message_id, content, body=body)
+        await _add(context, participants, event, event.provider_message_id, content, body=body)
     else:
         await context.outbox.enqueue_within(
-            context.connection, context.instance.id, who.chat, "ReceivedCallback", body
+            context.connection, context.instance.id, participants.chat, "ReceivedCallback", body
         )
 
 
 async def process_call(context: EventContext, event: CallChanged) -> None:
-    who = await participants(
+    participants = await resolve_participants(
         context,
         RawParticipants(
             chat=event.chat,
@@ -67,13 +73,13 @@ async def process_call(context: EventContext, event: CallChanged) -> None:
         "callId": event.call_id,
     }
     message_id = _id_of(event)
-    body = _envelope(context, who, event, message_id, from_me=False).body_with(content)
-    await _add(context, who, event, message_id, content, body=body)
+    body = _envelope(context, participants, event, message_id, from_me=False).body_with(content)
+    await _add(context, participants, event, message_id, content, body=body)
 
 
 def _envelope(
     context: EventContext,
-    who: Participants,
+    participants: Participants,
     event: Notified | CallChanged,
     message_id: str | None,
     *,
@@ -84,22 +90,22 @@ def _envelope(
         instance_id=context.instance.id,
         momment=epoch_ms(event.at),
         message_id=message_id,
-        phone=who.chat,
+        phone=participants.chat,
         connected_phone=context.own_phone,
-        chat_lid=who.chat_lid,
-        chat_name=who.chat_name,
-        sender_name=who.sender.name,
-        sender_lid=who.sender.lid,
-        participant_phone=who.participant.chat,
-        participant_lid=who.participant.lid,
+        chat_lid=participants.chat_lid,
+        chat_name=participants.chat_name,
+        sender_name=participants.sender.name,
+        sender_lid=participants.sender.lid,
+        participant_phone=participants.participant.chat,
+        participant_lid=participants.participant.lid,
         from_me=from_me,
-        is_group=is_group(who.chat),
+        is_group=is_group(participants.chat),
     )
 
 
 async def _add(
     context: EventContext,
-    who: Participants,
+    participants: Participants,
     event: Notified | CallChanged,
     message_id: str,
     content: Mapping[str, Any],
@@ -111,8 +117,8 @@ async def _add(
         context.instance.id,
         Received(
             message_id=message_id,
-            chat=who.chat,
-            sender=who.sender.chat,
+            chat=participants.chat,
+            sender=participants.sender.chat,
             sender_name=None,
             from_me=isinstance(event, Notified) and event.from_me,
             at=event.at,
@@ -133,7 +139,7 @@ async def _parameters(context: EventContext, event: Notified) -> list[Any] | Non
     people = await resolve_people(
         context.connection, context.instance.id, [Person(lid) for lid in lids]
     )
-    phones = {who.lid: who.chat for who in people}
+    phones = {each.lid: each.chat for each in people}
     return [phones.get(p, p) if isinstance(p, str) else p for p in event.parameters]
 
 

@@ -1,4 +1,4 @@
-"""Finds out who wrote in which chat, and names each person by phone and lid."""
+"""Resolves the chat and the author of an event to people with phone, lid and name."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ class Participants:
     participant: Person
 
 
-async def participants(context: EventContext, raw: RawParticipants) -> Participants:
+async def resolve_participants(context: EventContext, raw: RawParticipants) -> Participants:
     """Completes the names of the people of an event, and stores what is new."""
     reported = [_author(context, raw)]
     if raw.is_private and raw.from_me:

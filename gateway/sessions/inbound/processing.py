@@ -18,7 +18,7 @@ from gateway.sessions.events import (
 )
 from gateway.sessions.inbound.event_context import EventContext
 from gateway.sessions.inbound.notifications import process_call, process_notification
-from gateway.sessions.inbound.participants import RawParticipants, participants
+from gateway.sessions.inbound.participants import RawParticipants, resolve_participants
 from gateway.sessions.inbound.receiving import process_message, received_row
 from gateway.sessions.inbound.states import (
     process_acknowledgement,
@@ -78,7 +78,7 @@ async def _store_history(context: EventContext, event: HistoryReceived) -> None:
 
 
 async def _store_chat(context: EventContext, chat: HistoryChat) -> None:
-    who = await participants(
+    participants = await resolve_participants(
         context,
         RawParticipants(
             chat=chat.chat,
@@ -93,7 +93,7 @@ async def _store_chat(context: EventContext, chat: HistoryChat) -> None:
     await keep_chat(
         context.connection,
         context.instance.id,
-        who.chat,
+        participants.chat,
         name=chat.name,
         unread=chat.unread,
         last_message_at=chat.last_message_at,

@@ -10,7 +10,11 @@ from gateway.contract.wire import is_group
 from gateway.history.received import Received, Referred, add_received, edit_content, find_referred
 from gateway.sessions.events import MessageReceived
 from gateway.sessions.inbound.event_context import EventContext, FetchedFile
-from gateway.sessions.inbound.participants import Participants, RawParticipants, participants
+from gateway.sessions.inbound.participants import (
+    Participants,
+    RawParticipants,
+    resolve_participants,
+)
 
 Content = Mapping[str, Any]
 _KINDS_WITH_REFERENCE = frozenset({"reaction", "pinMessage", "eventResponse"})
@@ -37,7 +41,7 @@ async def received_row(
     context: EventContext, event: MessageReceived
 ) -> tuple[Received, ReceivedCallback]:
     """Makes the row of history of a message, and its callback without the content."""
-    who = await participants(
+    participants = await resolve_participants(
         context,
         RawParticipants(
             chat=event.chat,
@@ -52,25 +56,25 @@ async def received_row(
     ids = [i for i in (event.quoted_provider_id, event.refers_to) if i]
     referred = await find_referred(context.connection, context.instance.id, ids)
     quoted, subject = (referred.get(i or "") for i in (event.quoted_provider_id, event.refers_to))
-    content = completed(with_files(event.content, context.files), event, who, subject)
+    content = completed(with_files(event.content, context.files), event, participants, subject)
     received = Received(
         message_id=event.provider_message_id,
-        chat=who.chat,
-        sender=None if event.from_me else who.sender.chat,
-        sender_name=who.sender.name,
+        chat=participants.chat,
+        sender=None if event.from_me else participants.sender.chat,
+        sender_name=participants.sender.name,
         from_me=event.from_me,
         at=event.at,
         kind=WAITING if event.is_waiting else event.kind,
         content=content,
         provider_data=event.provider_data,
     )
-    return received, _envelope(context, event, who, quoted, subject)
+    return received, _envelope(context, event, participants, quoted, subject)
 
 
 def _envelope(
     context: EventContext,
     event: MessageReceived,
-    who: Participants,
+    participants: Participants,
     quoted: Referred | None,
     subject: Referred | None,
 ) -> ReceivedCallback:
@@ -80,25 +84,25 @@ def _envelope(
         momment=epoch_ms(event.at),
         message_id=edited or event.provider_message_id,
         edit_message_id=event.provider_message_id if edited else None,
-        phone=who.chat,
+        phone=participants.chat,
         connected_phone=context.own_phone,
-        chat_lid=who.chat_lid,
-        chat_name=who.chat_name,
+        chat_lid=participants.chat_lid,
+        chat_name=participants.chat_name,
         photo=event.photo,
-        sender_name=who.sender.name,
-        sender_lid=who.sender.lid,
+        sender_name=participants.sender.name,
+        sender_lid=participants.sender.lid,
         sender_photo=event.sender_photo,
-        participant_phone=who.participant.chat,
-        participant_lid=who.participant.lid,
+        participant_phone=participants.participant.chat,
+        participant_lid=participants.participant.lid,
         reference_message_id=quoted.message_id if quoted else None,
         message_expiration_seconds=event.expiration_seconds,
         from_me=event.from_me,
-        is_group=is_group(who.chat),
-        is_newsletter=who.chat.endswith("@newsletter"),
+        is_group=is_group(participants.chat),
+        is_newsletter=participants.chat.endswith("@newsletter"),
         is_status_reply=event.is_status_reply,
         is_edit=event.is_edit,
         waiting_message=event.is_waiting,
-        broadcast=who.chat.endswith("-broadcast"),
+        broadcast=participants.chat.endswith("-broadcast"),
         forwarded=event.is_forwarded,
     )
 
@@ -123,22 +127,22 @@ def with_files(content: Content, files: Mapping[str, FetchedFile]) -> Content:
 
 
 def completed(
-    content: Content, event: MessageReceived, who: Participants, subject: Referred | None
+    content: Content, event: MessageReceived, participants: Participants, subject: Referred | None
 ) -> Content:
     """Adds to the content what only the gateway knows: the message it refers to, and its author."""
     own = content.get(event.kind)
     if not isinstance(own, Mapping):
         return content
-    filled = {**_author(event, who), **own, **_reference(event.kind, own, subject)}
+    filled = {**_author(event, participants), **own, **_reference(event.kind, own, subject)}
     return {**content, event.kind: filled}
 
 
-def _author(event: MessageReceived, who: Participants) -> Content:
+def _author(event: MessageReceived, participants: Participants) -> Content:
     match event.kind:
         case "reaction":
-            return {"time": epoch_ms(event.at), "reactionBy": who.sender.chat}
+            return {"time": epoch_ms(event.at), "reactionBy": participants.sender.chat}
         case "eventResponse":
-            return {"time": epoch_ms(event.at), "responseFrom": who.sender.chat}
+            return {"time": epoch_ms(event.at), "responseFrom": participants.sender.chat}
         case _:
             return {}
 

@@ -112,10 +112,10 @@ async def process_acknowledgement(context: EventContext, event: MessageAcknowled
 async def process_presence(context: EventContext, event: PresenceChanged) -> None:
     chat, chat_lid = event.chat, event.chat_lid
     if not is_group(chat):
-        (who,) = await resolve_people(
+        (person_of_chat,) = await resolve_people(
             context.connection, context.instance.id, [person(event.chat, event.chat_lid)]
         )
-        chat, chat_lid = who.chat or chat, who.lid
+        chat, chat_lid = person_of_chat.chat or chat, person_of_chat.lid
     callback = PresenceChatCallback(
         instance_id=context.instance.id,
         phone=chat,
