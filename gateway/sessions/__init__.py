@@ -1,6 +1,7 @@
 """Sessions with WhatsApp: each open on the one node that owns the instance's lease.
 
-provider.py       the port: what a provider must be able to do
+provider.py       the port: what a provider must be able to do, and its engine
+session.py        the port: what a session must be able to do
 events.py         the events that a provider reports, and their stored form
 connection.py     the states of a session
 leases.py         which node runs the session of an instance, and until when
