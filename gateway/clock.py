@@ -2,15 +2,12 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime, timedelta
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
+from datetime import UTC, datetime
 
 
 def epoch_ms(at: datetime) -> int:
-    """Returns the whole milliseconds between 1970 and *at*, which names its offset."""
-    return (at - _EPOCH) // _MILLISECOND
+    """Returns the whole milliseconds from 1970-01-01T00:00Z to a time with a zone."""
+    return int(at.timestamp() * 1000)
 
 
 class Clock:
@@ -20,7 +17,7 @@ class Clock:
         return datetime.now(UTC)
 
     def now_ms(self) -> int:
-        return epoch_ms(self.now())
+        return time.time_ns() // 1_000_000
 
     def monotonic_seconds(self) -> float:
         return time.monotonic()

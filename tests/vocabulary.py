@@ -141,6 +141,7 @@ ALLOWED: Final[tuple[tuple[str, str, str], ...]] = (
     ("sql/functions/README.md", "tell", "the name of a function of the release before"),
     ("docs/providers.md", "rings", "a telephone rings"),
     ("gateway/contract/zapi/calls.py", "rings", "a telephone rings"),
+    ("gateway/history/states.py", "settled", "a column of the view message_states"),
     ("gateway/send_queue/completion.py", "settled", "a column of the view message_states"),
     ("gateway/send_queue/enqueue.py", "verdict", "a column of the SQL function enqueue"),
     ("sql/queries/chores.sql", "chores", "a table"),

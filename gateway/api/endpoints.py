@@ -208,7 +208,7 @@ class InstanceEndpoint(Endpoint):
         seconds = _seconds_to_wait(request)
         if not seconds:
             return JsonResponse(answer)
-        progress = await services.followers.follow(
+        progress = await services.followers.wait_for(
             instance.id, queued.message_id, max_seconds=seconds
         )
         answer["status"] = progress.status if progress else "pending"

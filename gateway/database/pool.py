@@ -99,6 +99,13 @@ def _adapters() -> AdaptersMap:
     return ours
 
 
+@dataclass(frozen=True, slots=True)
+class RowCount:
+    """The row of a statement that counts."""
+
+    count: int
+
+
 @dataclass(slots=True)
 class _Plans:
     """Of one connection; at rest nothing is worth planning again."""

@@ -21,8 +21,9 @@ from gateway.send_queue.completion import CompletionWaiters
 from gateway.send_queue.coordinator import Coordinator
 from gateway.send_queue.enqueue import Enqueuer, QueueLimits
 from gateway.send_queue.maintenance import QueueMaintenance
-from gateway.send_queue.outcome import Recorder, RetryPolicy
+from gateway.send_queue.outcome import RetryPolicy
 from gateway.send_queue.pacing import Backoff, Pace, SendPolicy
+from gateway.send_queue.recorder import OutcomeRecorder
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.schedule import Schedule
 from gateway.send_queue.start import Starter
@@ -61,7 +62,7 @@ def build_queue(node: NodeContext, sessions: Sessions, notifier: CallbackNotifie
     notifier.subscribe(followers.wake)
     new_uuid = uuids_from(RandomBuffer(os.urandom))
     claimer, starter = Claimer(database, new_uuid), Starter(database)
-    recorder = Recorder(database, clock, new_uuid, notifier)
+    recorder = OutcomeRecorder(database, clock, new_uuid, notifier)
     rescue = Rescue(database, recorder, policy)
     coordinator = Coordinator(
         sessions.keeper.connected,
@@ -74,7 +75,7 @@ def build_queue(node: NodeContext, sessions: Sessions, notifier: CallbackNotifie
             preparer=node.media.preparer,
             clock=clock,
             uniform=node.uniform,
-            policy=policy,
+            retry_policy=policy,
             send_policy=send_policy,
             send_timeout_seconds=settings.send_timeout_seconds,
         ),
@@ -139,7 +140,7 @@ def _housekeeping(node: NodeContext, notifier: CallbackNotifier) -> Housekeeping
     maintenance = QueueMaintenance(
         database, clock, uuid.uuid4, failed_days=settings.failed_days, notifier=notifier
     )
-    months = HistoryPartitions(database, keep_days=settings.history_days)
+    months = HistoryPartitions(database, retention_days=settings.history_days)
     retention = Retention(
         database,
         history_days=settings.webhook_history_days,
@@ -149,6 +150,6 @@ def _housekeeping(node: NodeContext, notifier: CallbackNotifier) -> Housekeeping
         MaintenanceTask("expire messages", _EXPIRE_EVERY_SECONDS, maintenance.expire),
         MaintenanceTask("forget the queue's past", _TIDY_EVERY_SECONDS, maintenance.delete_expired),
         MaintenanceTask("forget what was told", _FORGET_EVERY_SECONDS, retention.delete_expired),
-        MaintenanceTask("months of history", _TIDY_EVERY_SECONDS, months.keep),
+        MaintenanceTask("months of history", _TIDY_EVERY_SECONDS, months.maintain),
     )
     return Housekeeping(database, clock, tasks, node_id=node.node_id)

@@ -76,7 +76,7 @@ class DeliveryRecorder:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
-        self._batch = Batch[QueueProgress, bool](self._flush, largest=200)
+        self._batch = Batch[QueueProgress, bool](self._flush, max_size=200)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)

@@ -92,7 +92,7 @@ async def drain_ours(server_url: str, lines: int, each: int) -> float:
         node = await new_node(url)
         async with running(node):
             node.leases.may_act_until = float("inf")
-            context, leaving = node.context(), asyncio.Event()
+            context, leaving = node.worker_dependencies(), asyncio.Event()
             wakeups = [asyncio.Event() for _ in range(lines)]
             workers = [
                 Worker(node.live(instance, AcceptsAtOnce()), context, wakeup)

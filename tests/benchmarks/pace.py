@@ -51,7 +51,9 @@ async def run(server_url: str) -> None:
         node = await new_node(url)
         async with running(node):
             node.leases.may_act_until = float("inf")
-            context = replace(node.context(), uniform=draw, send_policy=SendPolicy(Pace(1.0, 3.0)))
+            context = replace(
+                node.worker_dependencies(), uniform=draw, send_policy=SendPolicy(Pace(1.0, 3.0))
+            )
             leaving, wakeup = asyncio.Event(), asyncio.Event()
             sessions, tasks = [Timed(drawn, leaving) for _ in range(_LINES)], []
             instances = await list_instances(node.database, Which())

@@ -17,7 +17,7 @@ from gateway.instances.base_urls import (
     BaseUrl,
     BaseUrls,
 )
-from tests.fixtures.queue import add_lines
+from tests.fixtures.queue import add_instances
 
 INSTANCE, OTHER = "line-001", "line-002"
 FALLBACK = "http://127.0.0.1:8080"
@@ -85,7 +85,7 @@ async def database(database_url: str) -> AsyncIterator[CountingDatabase]:
 
 @pytest.fixture
 async def node(database: CountingDatabase, operator: AsyncConnection) -> Node:
-    await add_lines(operator, 2)
+    await add_instances(operator, 2)
     return Node(database, operator)
 
 

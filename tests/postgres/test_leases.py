@@ -16,7 +16,7 @@ from gateway.send_queue.rescue import Rescue
 from gateway.sessions.leases import Lease, Leases, LeaseShare, Predecessor
 from gateway.sessions.provider import Session
 from tests.fixtures.patience import PATIENCE_SECONDS
-from tests.fixtures.queue import add_lines, at_once, rows, running_node
+from tests.fixtures.queue import add_instances, at_once, rows, running_node
 
 NEVER_SECONDS = 3_600.0
 
@@ -59,7 +59,7 @@ async def shares(*leases: Leases) -> list[tuple[int, int]]:
 async def test_lease_shares_add_up_and_move_no_lease_needlessly(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    await add_lines(operator, 11, holder="b")
+    await add_instances(operator, 11, holder="b")
     async with nodes(database_url, "a", "b", "c") as (a, b, c):
         assert await shares(a, b, c) == [(0, 4), (11, 4), (0, 3)]
         await operator.execute("delete from instances where id > 'line-007'")
@@ -69,7 +69,7 @@ async def test_lease_shares_add_up_and_move_no_lease_needlessly(
 async def test_three_nodes_acquire_every_lease_once(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    await add_lines(operator, 60)
+    await add_instances(operator, 60)
     await release_all(operator)
     async with nodes(database_url, "a", "b", "c") as three:
         owned: list[Mapping[str, int]] = [{} for _ in three]
@@ -86,7 +86,7 @@ async def test_three_nodes_acquire_every_lease_once(
 async def test_released_lease_gets_a_higher_epoch(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    await add_lines(operator, 2)
+    await add_instances(operator, 2)
     async with nodes(database_url, "a", "b") as (a, b):
         mine = await a.owned()
         await a.release(Lease("line-001", mine["line-001"] - 1))  # an old epoch releases nothing
@@ -100,7 +100,7 @@ async def test_released_lease_gets_a_higher_epoch(
 async def test_lapsed_node_joins_again_with_new_epochs(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    await add_lines(operator, 1)
+    await add_instances(operator, 1)
     async with nodes(database_url, "a") as (a,):
         before = await a.owned()
         assert await a.renew()
@@ -118,7 +118,7 @@ async def test_lapsed_node_joins_again_with_new_epochs(
 async def test_node_started_twice_replaces_the_first(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    await add_lines(operator, 1)
+    await add_instances(operator, 1)
     async with nodes(database_url, "a", "a") as (first, second):
         assert not await first.renew()
         with pytest.raises(NodeReplaced, match="GATEWAY_NODE_NAME"):
@@ -132,7 +132,7 @@ async def test_node_started_twice_replaces_the_first(
 async def test_node_with_predecessor_owns_nothing_until_reacquire(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    await add_lines(operator, 1)
+    await add_instances(operator, 1)
     async with nodes(database_url, "a") as (first,):
         before = (await first.owned())["line-001"]
         second = Leases(first._database, Clock(), node_id="a", lapse_seconds=60.0)
@@ -155,7 +155,7 @@ async def test_join_after_a_lost_answer_assumes_a_predecessor(
     database_url: str, operator: AsyncConnection
 ) -> None:
     """The answer would have named the earlier process."""
-    await add_lines(operator, 1)
+    await add_instances(operator, 1)
     async with nodes(database_url, "a") as (first,):
         second = Leases(first._database, Clock(), node_id="a", lapse_seconds=60.0)
         await operator.execute("update nodes set life = %s", [second.life])
@@ -166,7 +166,7 @@ async def test_join_after_a_lost_answer_assumes_a_predecessor(
 async def test_node_that_leaves_frees_its_leases_at_once(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    await add_lines(operator, 3)
+    await add_instances(operator, 3)
     async with nodes(database_url, "a", "b") as (a, b):
         assert await b.acquire(3) == 0
         await a.leave()
@@ -183,7 +183,7 @@ async def test_nodes_agree_on_the_database_time(database_url: str) -> None:
 async def test_rescue_by_an_old_owner_changes_nothing(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    (line,) = await add_lines(operator, 1)
+    (line,) = await add_instances(operator, 1)
     async with running_node(database_url, "a") as node:
         await node.enqueue(line, "1")
         await operator.execute("update instance_leases set epoch = 2, node_id = 'b'")

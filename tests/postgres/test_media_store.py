@@ -16,7 +16,7 @@ from gateway.errors import Unavailable
 from gateway.media.objects import Bucket, open_bucket, open_folder
 from gateway.media.spooling import Spool, Spooled
 from gateway.media.storing import REFERENCE, MediaStore
-from tests.fixtures.queue import Node, add_lines, running_node
+from tests.fixtures.queue import Node, add_instances, running_node
 
 KEY = "AKIAEXAMPLE"
 
@@ -126,7 +126,7 @@ async def test_rows_that_others_delete_take_their_content_along(
 async def test_what_a_waiting_message_names_is_spared(
     store: MediaStore, node: Node, operator: AsyncConnection, tmp_path: Path
 ) -> None:
-    (instance,) = await add_lines(operator, 1)
+    (instance,) = await add_instances(operator, 1)
     named = await store.keep(instance.id, spooled(tmp_path, b"named"))
     other = await store.keep(instance.id, spooled(tmp_path, b"other"))
     message = SendImage(phone="5511999999999", image=REFERENCE + named.id)

@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL
 
 from tests.fixtures.previous import PREVIOUS_COMMIT, PREVIOUS_FOLDER, PREVIOUS_QUERIES, git
-from tests.fixtures.queue import add_lines, rows
+from tests.fixtures.queue import add_instances, rows
 
 PHONE = "5511999999999"
 URL = "https://receiver.example/hook"
@@ -101,7 +101,7 @@ class PreviousNode:
 @pytest.fixture
 async def instance_id(operator: AsyncConnection) -> str:
     """The one instance: connected, its lease held by node a, with addresses for its callbacks."""
-    (instance,) = await add_lines(operator, 1)
+    (instance,) = await add_instances(operator, 1)
     await operator.execute(
         """update instances set delivery_callback_url = %(url)s, received_callback_url = %(url)s,
                connected_callback_url = %(url)s, disconnected_callback_url = %(url)s""",
@@ -175,7 +175,7 @@ async def test_previous_node_sends_and_delivers_a_message(
         "webhooks",
         "claim_lines",
         held=[],
-        max_count=10,
+        most=10,
         claim_seconds=60.0,
         claim_id=claim_id,
         node_id="a",

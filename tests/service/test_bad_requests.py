@@ -362,7 +362,7 @@ async def test_a_wrong_address_is_refused_too(
 async def test_a_cursor_that_is_none_of_ours_is_refused(caller: Client, cursor: str) -> None:
     answer = await caller.call("POST", "/queue", json={"pagingState": cursor})
 
-    refused(answer, 400, "pagingState: is not a cursor of this queue")
+    refused(answer, 400, "pagingState: must be the value that the page before returned")
 
 
 async def test_the_path_names_what_is_removed_whatever_the_body_says(caller: Client) -> None:

@@ -1,11 +1,11 @@
 """Time as something handed in."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from gateway.clock import Clock
+from gateway.clock import Clock, epoch_ms
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 
@@ -15,6 +15,13 @@ def test_now_names_its_offset() -> None:
 
     assert now.tzinfo is UTC
     assert before <= now <= datetime.now(UTC)
+
+
+def test_epoch_ms_does_not_depend_on_the_zone() -> None:
+    at = datetime(2026, 1, 31, 12, 0, 0, 250_000, tzinfo=UTC)
+
+    assert epoch_ms(at) == 1_769_860_800_250
+    assert epoch_ms(at.astimezone(timezone(timedelta(hours=-3)))) == epoch_ms(at)
 
 
 def test_milliseconds_are_of_the_same_clock() -> None:

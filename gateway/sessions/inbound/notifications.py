@@ -7,7 +7,7 @@ from typing import Any
 from gateway.clock import epoch_ms
 from gateway.contract.callbacks import NotificationCode, ReceivedCallback
 from gateway.contract.wire import is_group
-from gateway.history.received import Received, add_received, find_referred
+from gateway.history.received import ReceivedRow, add_received, find_referred
 from gateway.identities.people import Person, resolve_people
 from gateway.sessions.events import CallChanged, Notified
 from gateway.sessions.inbound.event_context import EventContext
@@ -115,7 +115,7 @@ async def _add(
     await add_received(
         context.connection,
         context.instance.id,
-        Received(
+        ReceivedRow(
             message_id=message_id,
             chat=participants.chat,
             sender=participants.sender.chat,

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from gateway.history.received import add_received, count_none_as_unread, keep_chat
+from gateway.history.received import add_received, count_none_as_unread, store_chat
 from gateway.identities.people import Person, resolve_people
 from gateway.sessions.events import (
     CallChanged,
@@ -90,7 +90,7 @@ async def _store_chat(context: EventContext, chat: HistoryChat) -> None:
             from_me=True,
         ),
     )
-    await keep_chat(
+    await store_chat(
         context.connection,
         context.instance.id,
         participants.chat,

@@ -7,7 +7,13 @@ from typing import Any
 from gateway.clock import epoch_ms
 from gateway.contract.callbacks import WAITING, ReceivedCallback, without_nulls
 from gateway.contract.wire import is_group
-from gateway.history.received import Received, Referred, add_received, edit_content, find_referred
+from gateway.history.received import (
+    ReceivedRow,
+    Referred,
+    add_received,
+    edit_content,
+    find_referred,
+)
 from gateway.sessions.events import MessageReceived
 from gateway.sessions.inbound.event_context import EventContext, FetchedFile
 from gateway.sessions.inbound.participants import (
@@ -39,7 +45,7 @@ async def process_message(context: EventContext, event: MessageReceived) -> None
 
 async def received_row(
     context: EventContext, event: MessageReceived
-) -> tuple[Received, ReceivedCallback]:
+) -> tuple[ReceivedRow, ReceivedCallback]:
     """Makes the row of history of a message, and its callback without the content."""
     participants = await resolve_participants(
         context,
@@ -57,7 +63,7 @@ async def received_row(
     referred = await find_referred(context.connection, context.instance.id, ids)
     quoted, subject = (referred.get(i or "") for i in (event.quoted_provider_id, event.refers_to))
     content = completed(with_files(event.content, context.files), event, participants, subject)
-    received = Received(
+    received = ReceivedRow(
         message_id=event.provider_message_id,
         chat=participants.chat,
         sender=None if event.from_me else participants.sender.chat,

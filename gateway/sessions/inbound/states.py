@@ -85,7 +85,7 @@ async def process_acknowledgement(context: EventContext, event: MessageAcknowled
         at=event.at,
         by=by.chat if by else None,
     )
-    is_finished = not any(m.is_on_its_way for m in messages)
+    is_finished = not any(m.is_in_flight for m in messages)
     news = [m for m in messages if m.is_news and m.from_me is from_me]
     if not news:
         return is_finished
