@@ -33,6 +33,7 @@ class PeriodicLoop:
         wakeup: asyncio.Event | None = None,
         retry_seconds: float = _RETRY_SECONDS,
         min_pause_seconds: float = 0.0,
+        fatal: tuple[type[Exception], ...] = (),
     ) -> None:
         """Prepares the loop.
 
@@ -43,11 +44,13 @@ class PeriodicLoop:
             wakeup: ends a pause early when it is set; the loop clears it before each run.
             retry_seconds: the pause after a failure.
             min_pause_seconds: the shortest pause between two runs, which no wake-up ends early.
+            fatal: errors that end the loop; `run_until` raises them.
         """
         self._name, self._step, self._clock = name, step, clock
         self._wakeup = wakeup or asyncio.Event()
         self._retry_seconds, self._min_pause_seconds = retry_seconds, min_pause_seconds
         self._database_is_unavailable = False
+        self._fatal = fatal
 
     def wake(self) -> None:
         """Ends the pause: there may be work."""
@@ -70,6 +73,8 @@ class PeriodicLoop:
                 logger.warning("database_unavailable", component=self._name, error=str(error))
             self._database_is_unavailable = True
             return self._retry_seconds
+        except self._fatal:
+            raise
         except Exception as error:  # noqa: BLE001 - one failed run must not end the loop
             report_error(error, component=self._name)
             return self._retry_seconds

@@ -62,7 +62,7 @@ def build_services(
             *_rooms_of_accounts(node, audit),
             *_rooms_of_messages(node, sessions, queue),
             *_rooms_of_instances(node, callbacks, sessions),
-            sessions.remembering,
+            sessions.cached_router,
         ),
         audit,
         callbacks.stream,
@@ -127,7 +127,7 @@ def _rooms_of_instances(
     )
     proxied = frozenset(name for name in node.engines if load_provider(name).uses_proxy)
     proxy_context = partial(ProxyContext, database, vault, ProxyTrials(node.clock), proxied)
-    directory_context = partial(DirectoryContext, database, sessions.remembering, os.urandom)
+    directory_context = partial(DirectoryContext, database, sessions.cached_router, os.urandom)
     webhooks = webhook_operations.handlers | dead_letters.handlers | replay.handlers
     return (
         OperationHandlers(webhooks, webhook_context),

@@ -101,8 +101,8 @@ def build_queue(node: NodeContext, sessions: Sessions, notifier: CallbackNotifie
         random_bytes=RandomBuffer(os.urandom),
         wake=wake,
     )
-    auto_actions = AutoActions(sessions.router, database, partial(_write, enqueuer))
-    sessions.keeper.listeners.append(auto_actions.hear)
+    auto_actions = AutoActions(sessions.router, database, partial(_write, enqueuer), clock)
+    sessions.subscribers.subscribe(auto_actions.on_event)
     node.start(
         Stage.BATCHES,
         enqueue=enqueuer,

@@ -1,4 +1,4 @@
-"""Builds what keeps phones connected, and answers for them."""
+"""Builds the parts that own leases, keep sessions open, and execute operations on them."""
 
 import uuid
 from dataclasses import dataclass
@@ -12,9 +12,10 @@ from gateway.sessions.inbound.files import FileLimits, Files
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
 from gateway.sessions.opening import Opener
-from gateway.sessions.proxies import opened
+from gateway.sessions.proxies import unseal_proxy
 from gateway.sessions.relay import Relay, RelayReceiver, relay_client
 from gateway.sessions.router import SessionRouter
+from gateway.sessions.subscribers import EventSubscribers
 from gateway.webhooks.notifier import CallbackNotifier
 from gateway.webhooks.outbox import Outbox
 
@@ -23,11 +24,12 @@ _RENEWALS_PER_LEASE = 3
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """`asker` asks the session wherever it is, `remembering` not twice within a moment."""
+    """The parts that others use; `subscribers` get every event of this node's sessions."""
 
     keeper: Keeper
     router: SessionRouter
-    remembering: CachedSessionRouter
+    cached_router: CachedSessionRouter
+    subscribers: EventSubscribers
     relay_receiver: RelayReceiver
 
 
@@ -45,13 +47,15 @@ def build_sessions(node: NodeContext, notifier: CallbackNotifier) -> Sessions:
     files = Files(node.media.receiver, clock, FileLimits())
     part = database.at_most(settings.database_pool_size // 2)
     inbound = Inbound(part, Outbox(database, uuid.uuid4, notifier), files, clock)
+    subscribers = EventSubscribers()
     opener = Opener(
         leases=leases,
         instances=node.instances,
         inbound=inbound,
+        subscribers=subscribers,
         providers={name: load_provider(name) for name in node.engines},
         engines=node.engines,
-        proxy_of=lambda instance: opened(instance.sealed_proxy, node.vault),
+        proxy_of=lambda instance: unseal_proxy(instance.sealed_proxy, node.vault),
         clock=clock,
     )
     keeper = Keeper(
@@ -61,7 +65,7 @@ def build_sessions(node: NodeContext, notifier: CallbackNotifier) -> Sessions:
         clock=clock,
         lock=node.node_lock,
         renew_seconds=settings.lease_seconds / _RENEWALS_PER_LEASE,
-        give_seconds=settings.send_timeout_seconds,
+        release_seconds=settings.send_timeout_seconds,
     )
     keeper.listen(node.notifications)
     relay_http = relay_client(timeout_seconds=settings.send_timeout_seconds)
@@ -70,11 +74,11 @@ def build_sessions(node: NodeContext, notifier: CallbackNotifier) -> Sessions:
         Relay(database, relay_http, node_id=node.node_id, secret=node.secrets[0]),
         clock,
     )
-    remembering = CachedSessionRouter(router, clock, node.metrics)
-    keeper.listeners.append(remembering.hear)
+    cached_router = CachedSessionRouter(router, clock, node.metrics)
+    subscribers.subscribe(cached_router.on_event)
     node.start_if_sending(Stage.DATABASE, **node.engines)
     node.start_if_sending(Stage.SESSIONS, sessions=keeper, inbox=inbound)
     relay_receiver = RelayReceiver(
         node.node_id, node.secrets, keeper.epoch, leases.database_seconds, router.execute_here
     )
-    return Sessions(keeper, router, remembering, relay_receiver)
+    return Sessions(keeper, router, cached_router, subscribers, relay_receiver)

@@ -9,7 +9,7 @@ from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.worker import Worker, WorkerDependencies
-from gateway.sessions.live import Connected, LiveSession
+from gateway.sessions.live import ConnectedSessions, LiveSession
 from gateway.wakeups import waking
 
 _RESTART_SECONDS = 1.0
@@ -32,7 +32,9 @@ class _Slot:
 class Coordinator:
     """Starts and stops workers as sessions connect, disconnect or are replaced."""
 
-    def __init__(self, connected: Connected, deps: WorkerDependencies, rescue: Rescue) -> None:
+    def __init__(
+        self, connected: ConnectedSessions, deps: WorkerDependencies, rescue: Rescue
+    ) -> None:
         self._connected, self._deps, self._rescue = connected, deps, rescue
         self._slots: dict[str, _Slot] = {}
 

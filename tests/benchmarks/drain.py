@@ -22,7 +22,7 @@ from gateway.contract.operation import Operation
 from gateway.contract.send import OutgoingMessage
 from gateway.runtime.gc_tuning import freeze_startup_objects
 from gateway.send_queue.worker import Worker
-from gateway.sessions.provider import Attempt, Delivery, Receipt
+from gateway.sessions.provider import Attempt, Receipt, ReportedEvent
 from tests.benchmarks.harness import Rounds, add_instances, dsn, fresh_database, main, say
 from tests.fixtures.queue import Node, new_node
 
@@ -41,7 +41,7 @@ class AcceptsAtOnce:
     async def execute(self, operation: Operation[Any]) -> Any:
         raise NotImplementedError
 
-    async def events(self) -> AsyncIterator[Delivery]:
+    async def events(self) -> AsyncIterator[ReportedEvent]:
         raise NotImplementedError
         yield
 

@@ -28,7 +28,7 @@ from gateway.send_queue.outcome import Failed, HandedBack, Outcome, Retried, Sen
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.schedule import Schedule
 from gateway.send_queue.worker import Worker
-from gateway.sessions.provider import Attempt, Delivery, Receipt
+from gateway.sessions.provider import Attempt, Receipt, ReportedEvent
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.postgres_proxy import Cut, bad_connection
 from tests.fixtures.queue import (
@@ -52,7 +52,7 @@ CLAIM = query("send_queue", "claim")
 START_ATTEMPTS = query("send_queue", "start_attempts")
 RECORD_SENT = query("send_queue", "record_sent")
 CANCEL_WAITING = query("send_queue", "cancel_waiting")
-TAKE_LEASES = query("sessions", "take_leases")
+ACQUIRE_LEASES = query("sessions", "acquire_leases")
 
 LATER_SECONDS = 3_600.0
 
@@ -510,7 +510,7 @@ async def test_old_owner_starts_nothing_during_a_take_over(
         await asyncio.gather(fill(old, instance, "1"), fill(old, other, "1"))
         claimed = await old.claim(cursor_of(other))
         await operator.execute("update nodes set expires_at = now() where id = 'a'")
-        cursor = await taking.execute(TAKE_LEASES, {"node_id": "b", "max_count": 9})
+        cursor = await taking.execute(ACQUIRE_LEASES, {"node_id": "b", "max_count": 9})
         assert {epoch for _, epoch in await cursor.fetchall()} == {2}
 
         assert await old.claimer.claim(cursor_of(instance)) is None
@@ -546,8 +546,8 @@ async def test_old_owner_changes_no_row_after_a_take_over(
         unstarted = await old.claim(cursor_of(other))
         assert await old.starter.start(zombie)
         await operator.execute("update nodes set expires_at = now() where id = 'a'")
-        await new.leases.take(9)
-        assert set((await new.leases.held()).values()) == {2}
+        await new.leases.acquire(9)
+        assert set((await new.leases.owned()).values()) == {2}
         await operator.execute("update instance_lines set connected = true")
 
         # The new owner rescues the row in flight and claims it again.
@@ -595,7 +595,7 @@ class Phone:
     async def execute(self, operation: Operation[Answer]) -> Answer:
         raise NotImplementedError
 
-    async def events(self) -> AsyncIterator[Delivery]:
+    async def events(self) -> AsyncIterator[ReportedEvent]:
         raise NotImplementedError
         yield
 

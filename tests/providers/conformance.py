@@ -14,10 +14,10 @@ from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
     Attempt,
     ConnectionChanged,
-    Delivery,
     Engine,
     MessageReceived,
     Receipt,
+    ReportedEvent,
     Session,
     SessionSpec,
 )
@@ -145,12 +145,12 @@ class Opened:
     """A session, and its events one by one."""
 
     session: Session
-    events: AsyncIterator[Delivery]
+    events: AsyncIterator[ReportedEvent]
     epoch: int
 
     async def delivery(
         self, kind: type[Fact], when: Callable[[Fact], bool] = lambda _fact: True
-    ) -> tuple[Fact, Delivery]:
+    ) -> tuple[Fact, ReportedEvent]:
         """Returns the next such event without acknowledging it; acknowledges those before it."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:

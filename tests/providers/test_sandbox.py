@@ -49,10 +49,10 @@ from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
     Attempt,
     ConnectionChanged,
-    Delivery,
     MessageAcknowledged,
     MessageReceived,
     ProviderContext,
+    ReportedEvent,
     SessionSpec,
 )
 from tests.fixtures.patience import PATIENCE_SECONDS
@@ -81,9 +81,9 @@ class Listening:
     """A session and its events."""
 
     session: SandboxSession
-    _events: AsyncIterator[Delivery]
+    _events: AsyncIterator[ReportedEvent]
 
-    async def delivery(self) -> Delivery:
+    async def delivery(self) -> ReportedEvent:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await anext(self._events)
 

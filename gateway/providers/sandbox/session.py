@@ -18,7 +18,7 @@ from gateway.providers.sandbox.stored_events import connection, connection_versi
 from gateway.providers.sandbox.world import DueEvent, Phone, World
 from gateway.randomness import RandomBytes, Uniform
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import Attempt, Delivery, Receipt, SessionSpec
+from gateway.sessions.provider import Attempt, Receipt, ReportedEvent, SessionSpec
 
 Result = TypeVar("Result")
 
@@ -64,7 +64,7 @@ class SandboxSession:
     ) -> None:
         self.spec, self.phone, self.context = spec, phone, context
         self.in_flight: set[int] = set()
-        self._deliveries: asyncio.Queue[Delivery | None] = asyncio.Queue()
+        self._deliveries: asyncio.Queue[ReportedEvent | None] = asyncio.Queue()
         self._closed = False
         self._deliveries.put_nowait(self._opening(opening_id))
 
@@ -84,7 +84,7 @@ class SandboxSession:
         answer: Result = await self.context.operations.handle(self, operation)
         return answer
 
-    async def events(self) -> AsyncIterator[Delivery]:
+    async def events(self) -> AsyncIterator[ReportedEvent]:
         while delivery := await self._deliveries.get():
             yield delivery
         self._deliveries.put_nowait(None)  # another iteration ends at once, too
@@ -132,7 +132,7 @@ class SandboxSession:
         if due.id not in self.in_flight:
             self.in_flight.add(due.id)
             self._deliveries.put_nowait(
-                Delivery(
+                ReportedEvent(
                     event_of(due.body, due.due_at), str(due.id), partial(self._acknowledge, due.id)
                 )
             )
@@ -153,12 +153,12 @@ class SandboxSession:
         """Returns whether this node still owns the lease."""
         return self.context.clock.monotonic_seconds() < self.spec.may_act_until()
 
-    def _opening(self, opening_id: str) -> Delivery:
+    def _opening(self, opening_id: str) -> ReportedEvent:
         """Returns the state at the opening; not stored, since each opening reports its own."""
         state = self.phone.state if self.phone else ConnectionState.REPLACED
         number = self.phone.phone if self.phone else ""
         event = connection(state, self.context.clock.now(), number)
-        return Delivery(event, opening_id, _nothing_to_delete)
+        return ReportedEvent(event, opening_id, _nothing_to_delete)
 
 
 async def _nothing_to_delete() -> None:

@@ -28,7 +28,13 @@ from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
 from gateway.providers.whatsmeow.session_supervisor import SessionSupervisor
 from gateway.providers.whatsmeow.surrounding import ClientContext
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, SessionSpec
+from gateway.sessions.provider import (
+    Attempt,
+    ConnectionChanged,
+    Receipt,
+    ReportedEvent,
+    SessionSpec,
+)
 from gateway.whatsmeow_child.frames import Json, Tell
 
 Result = TypeVar("Result")
@@ -114,7 +120,7 @@ class WhatsmeowSession:
             raise SessionUnavailable(sentence_of(error)) from None
         return answer
 
-    async def events(self) -> AsyncIterator[Delivery]:
+    async def events(self) -> AsyncIterator[ReportedEvent]:
         told_up_to = 0
         while not self._closed:
             self._wakeup.clear()
@@ -129,11 +135,11 @@ class WhatsmeowSession:
                 forget = partial(self._context.store.forget_event, self.spec.instance_id, event.id)
                 *facts, last = await events_of(event, self) or (None,)
                 for number, fact in enumerate(facts):
-                    yield Delivery(fact, f"{event.id}.{number}", _nothing_to_forget)
+                    yield ReportedEvent(fact, f"{event.id}.{number}", _nothing_to_forget)
                 if last is None:
                     await forget()
                 else:
-                    yield Delivery(last, str(event.id), forget)
+                    yield ReportedEvent(last, str(event.id), forget)
             if not kept:
                 await self._wakeup.wait()
 
@@ -186,11 +192,11 @@ class WhatsmeowSession:
         if self._closed or self._context.clock.monotonic_seconds() >= self.spec.may_act_until():
             raise NotConnected("The lease of this session lapsed.")
 
-    def _take_news(self) -> Delivery | None:
+    def _take_news(self) -> ReportedEvent | None:
         news, self._news = self._news, None
         if news is None:
             return None
-        return Delivery(news, f"state-{secrets.token_hex(8)}", _nothing_to_forget)
+        return ReportedEvent(news, f"state-{secrets.token_hex(8)}", _nothing_to_forget)
 
     def _changed(self, state: ConnectionState, reason: str | None) -> None:
         connected = state is ConnectionState.CONNECTED
