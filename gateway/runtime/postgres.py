@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gateway.database.embedded import EmbeddedPostgres
-from gateway.database.embedded_site import holds_cluster
+from gateway.embedded_postgres.cluster_site import holds_cluster
+from gateway.embedded_postgres.server import EmbeddedPostgres
 from gateway.errors import InvalidSettings
 from gateway.runtime.progress import Progress
 from gateway.settings import Settings

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.database.embedded import EmbeddedStep
 from gateway.database.functions import SqlFunction
 from gateway.database.migrations import Migration
+from gateway.embedded_postgres.server import EmbeddedStep
 from gateway.observability.logging import logger
 
 _EMBEDDED_SENTENCES = {

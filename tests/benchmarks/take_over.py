@@ -16,8 +16,8 @@ from pathlib import Path
 
 import httpx
 
-from gateway.database.embedded import EmbeddedPostgres
 from gateway.database.migrations import migrate
+from gateway.embedded_postgres.server import EmbeddedPostgres
 from gateway.settings import Settings
 from tests.fixtures.cluster import Cluster, Traffic, running_cluster
 from tests.fixtures.postgres import public_folder

@@ -14,10 +14,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from gateway.database import embedded_site
-from gateway.database.embedded import EmbeddedPostgres, EmbeddedPostgresError, EmbeddedStep
-from gateway.database.embedded_postmaster import live_postmaster
-from gateway.database.embedded_site import find_site, holds_cluster, is_cluster
+from gateway.embedded_postgres import cluster_site
+from gateway.embedded_postgres.cluster_site import find_site, holds_cluster, is_cluster
+from gateway.embedded_postgres.postmaster import live_postmaster
+from gateway.embedded_postgres.server import EmbeddedPostgres, EmbeddedPostgresError, EmbeddedStep
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.postgres import public_folder
 
@@ -31,7 +31,7 @@ PARENT = """
 import asyncio, sys
 from pathlib import Path
 import psycopg
-from gateway.database.embedded import EmbeddedPostgres
+from gateway.embedded_postgres.server import EmbeddedPostgres
 
 async def main():
     server = EmbeddedPostgres(Path(sys.argv[1]))
@@ -270,8 +270,8 @@ async def test_a_stale_lock_that_names_a_stranger_is_no_obstacle(data_dir: Path)
     await server.stop()
 
     # Of the same account, or Postgres itself would see that it cannot be a server of ours.
-    account = find_site(data_dir).account
-    with running("sleep", "60", uid=account and account.uid) as stranger:
+    user = find_site(data_dir).user
+    with running("sleep", "60", uid=user and user.uid) as stranger:
         _, _, rest = content.partition("\n")
         for left in (lock, data_dir / ".s.PGSQL.5432.lock"):
             left.write_text(f"{stranger.pid}\n{rest}")
@@ -296,7 +296,7 @@ async def test_data_that_the_account_cannot_reach_moves_and_says_so(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     refuge, closed = data_dir.with_name("refuge"), data_dir.with_name("closed")
-    monkeypatch.setattr(embedded_site, "REFUGE", refuge)
+    monkeypatch.setattr(cluster_site, "REFUGE", refuge)
     closed.mkdir(mode=0o700)
     steps: list[tuple[EmbeddedStep, Path]] = []
     assert not holds_cluster(closed / "pg")

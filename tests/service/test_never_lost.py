@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from gateway.database.embedded import EmbeddedPostgres
+from gateway.embedded_postgres.server import EmbeddedPostgres
 from tests.fixtures.postgres import public_folder
 from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway, until
 from tests.fixtures.webhook_catcher import WebhookCatcher
