@@ -26,8 +26,8 @@ _LOCK_INSTANCE = query("removal", "lock_instance")
 _END_LEASE = query("removal", "end_lease")
 _NOTE_REMOVAL = query("removal", "note_removal")
 _DELETE_INSTANCE = query("removal", "delete_instance")
-_IN_FLIGHT = query("removal", "under_way")
-_UNFINISHED = query("removal", "unfinished")
+_IN_FLIGHT = query("removal", "list_attempts_in_flight")
+_UNFINISHED = query("removal", "list_unfinished")
 _FINISH = query("removal", "finish")
 
 # What has an instance_id and does not go with its row.

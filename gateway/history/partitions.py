@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from psycopg import errors
 from psycopg.sql import SQL, Composed, Identifier
 
-from gateway.database.migrations import make_months
+from gateway.database.migrations import create_month_partitions
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.observability.logging import logger
@@ -60,7 +60,7 @@ class HistoryPartitions:
         """Makes the months to come and drops those that are old, with the receipts in them."""
         async with self._database.transaction() as connection:
             await connection.execute(_WAIT_BRIEFLY)
-            await make_months(connection)
+            await create_month_partitions(connection)
         if not self._keep_days:
             return
         for month in await self._database.fetch_all(_Month, _OLD_MONTHS, days=self._keep_days):

@@ -24,7 +24,7 @@ from gateway.runtime.secret_check import find_secret_problem
 from gateway.settings import Settings
 
 _LIST_APPLIED = query("migrations", "list_applied")
-_PROVIDERS_IN_USE = query("instances", "providers_in_use")
+_PROVIDERS_IN_USE = query("instances", "count_instances_by_provider")
 
 _OLDEST_POSTGRES = 14
 _MIN_FREE_BYTES = 512 * 1024**2

@@ -11,10 +11,10 @@ from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 
-_BACKLOG = query("gauges", "backlog")
-_TOTALS = query("gauges", "totals")
-_SESSIONS = query("gauges", "sessions")
-_STUCK_HEADS = query("gauges", "stuck_heads")
+_BACKLOG = query("gauges", "count_waiting")
+_TOTALS = query("gauges", "read_totals")
+_SESSIONS = query("gauges", "count_sessions")
+_STUCK_HEADS = query("gauges", "list_stuck_heads")
 
 _LOOK_EVERY_SECONDS = 15.0
 _LOOP_PROBE_SECONDS = 0.25

@@ -28,7 +28,7 @@ def surroundings_of(
         environment=environment,
         data_dir=settings.data_dir,
         clock=clock,
-        store=PostgresProviderStore(Database(url), Notifications(url, clock), room=name),
+        store=PostgresProviderStore(Database(url), Notifications(url, clock), provider=name),
         database_url=library_url_of(url, schema=name),
     )
 

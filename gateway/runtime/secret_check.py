@@ -12,7 +12,7 @@ from gateway.instances.tokens import Sealed, TokenVault
 from gateway.runtime.secret import has_secret, secret_file, secrets_of
 from gateway.settings import Settings
 
-_KEYS_IN_USE = query("instances", "keys_in_use")
+_KEYS_IN_USE = query("instances", "list_keys_in_use")
 
 
 @dataclass(frozen=True, slots=True)

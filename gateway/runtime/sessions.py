@@ -33,7 +33,7 @@ class Sessions:
 
 def build_sessions(node: NodeContext, notifier: CallbackNotifier) -> Sessions:
     settings, database, clock = node.settings, node.database, node.clock
-    heartbeat = database.apart()
+    heartbeat = database.single_connection()
     node.start(Stage.DATABASE, heartbeat=heartbeat)
     leases = Leases(
         heartbeat,
@@ -43,7 +43,7 @@ def build_sessions(node: NodeContext, notifier: CallbackNotifier) -> Sessions:
         internal_address=node.internal_address,
     )
     files = Files(node.media.receiver, clock, FileLimits())
-    part = database.at_most(settings.database_pool_size // 2)
+    part = database.limited_to(settings.database_pool_size // 2)
     inbound = Inbound(part, Outbox(database, uuid.uuid4, notifier), files, clock)
     opener = Opener(
         leases=leases,

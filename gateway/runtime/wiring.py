@@ -269,7 +269,7 @@ class Gateway:
                     environment=self._environment,
                     data_dir=self._settings.data_dir,
                     clock=self._clock,
-                    store=PostgresProviderStore(database, notifications, room=name),
+                    store=PostgresProviderStore(database, notifications, provider=name),
                     # A library's sessions set parameters, which no transaction pooler passes on.
                     database_url=library_url_of(
                         self._settings.direct_database_url or url, schema=name

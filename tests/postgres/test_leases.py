@@ -214,7 +214,7 @@ async def test_names_that_nobody_uses_any_more_are_forgotten(
 
 async def test_signs_of_life_do_not_wait_for_a_connection_of_the_pool(database_url: str) -> None:
     database = Database(database_url, min_size=1, max_size=1, timeout_seconds=0.2)
-    apart = database.apart()
+    apart = database.single_connection()
     leases = Leases(apart, Clock(), node_id="a", lapse_seconds=NEVER_SECONDS)
     await database.open()
     await apart.open()
