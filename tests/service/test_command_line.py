@@ -253,7 +253,7 @@ def test_an_account_is_made_once_named_in_any_case_and_deleted_after_a_yes(
     assert (twice.returncode, twice.stdout) == (2, "")
     assert f"There is an account Shop already, with the id {made['ACCOUNT_ID']}" in twice.stderr
     assert unasked.returncode == 2
-    assert "deleting asks first, and here is no terminal: add --yes" in unasked.stderr
+    assert "deletion asks for confirmation, which needs a terminal: add --yes" in unasked.stderr
     assert deleted.stdout == f"{made['ACCOUNT_ID']}  Shop  deleted\n"
     assert left.stdout == ""
 
