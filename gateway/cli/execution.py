@@ -36,10 +36,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     """
     prefixes = [f"{PREFIX}{name.upper()}_" for name in provider_names()]
     settings = Settings.read(environment, foreign_prefixes=prefixes)
-    check_url("DATABASE_URL", settings.database_url)
-    check_url("GATEWAY_DIRECT_DATABASE_URL", settings.direct_database_url)
-    configure_logging(level=settings.log_level, pretty=is_read_by_person(settings))
-    configure_error_reports(settings.sentry_dsn, environment=settings.env)
+    check_url("DATABASE_URL", settings.database.url)
+    check_url("GATEWAY_DIRECT_DATABASE_URL", settings.database.direct_url)
+    configure_logging(level=settings.observability.log_level, pretty=is_read_by_person(settings))
+    configure_error_reports(settings.observability.sentry_dsn, environment=settings.process.env)
     return settings
 
 
@@ -57,8 +57,8 @@ def read_command_settings() -> tuple[Settings, Mapping[str, str]]:
 
 def is_read_by_person(settings: Settings) -> bool:
     """Says whether a person reads standard error, and not a program."""
-    return settings.log_format == "pretty" or (
-        settings.log_format == "auto" and sys.stderr.isatty()
+    return settings.observability.log_format == "pretty" or (
+        settings.observability.log_format == "auto" and sys.stderr.isatty()
     )
 
 

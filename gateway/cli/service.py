@@ -25,7 +25,8 @@ from gateway.runtime.progress import Progress
 from gateway.runtime.service import run_service
 from gateway.runtime.wiring import Gateway
 from gateway.runtime.workers import Workers, end_of_parent
-from gateway.settings import Role, Settings
+from gateway.settings import Settings
+from gateway.settings.node_sections import Role
 
 _FIRST_WORKER = 1
 
@@ -47,7 +48,7 @@ def serve(
     settings = read_settings(os.environ)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            if worker is None and settings.workers > 1:
+            if worker is None and settings.process.workers > 1:
                 code = runner.run(Workers(settings, os.environ, _progress(settings, worker)).run())
             else:
                 code = runner.run(_serve(settings, worker))
@@ -69,7 +70,7 @@ async def _serve(settings: Settings, worker: int | None) -> int:
             progress=_progress(settings, worker),
             worker=worker,
         ),
-        drain_seconds=settings.drain_seconds,
+        drain_seconds=settings.process.drain_seconds,
         parent=end_of_parent() if worker else None,
     )
     return 0
@@ -96,7 +97,7 @@ async def _migrate(settings: Settings) -> list[Migration | SqlFunction]:
     progress = command_progress()
     async with postgres_of(settings, progress) as url:
         return await apply_migrations(
-            settings.direct_database_url or url, announce=progress.migrations_started
+            settings.database.direct_url or url, announce=progress.migrations_started
         )
 
 

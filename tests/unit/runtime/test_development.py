@@ -7,8 +7,8 @@ import pytest
 from gateway.errors import InvalidSettings
 from gateway.runtime.development import (
     FILE_NAME,
-    leave_development_settings,
     with_development_settings,
+    write_development_settings,
 )
 from gateway.settings import Settings
 
@@ -17,7 +17,7 @@ URL = "postgresql://db/gateway"
 
 
 def serve(data_dir: Path, **environment: str) -> None:
-    leave_development_settings(
+    write_development_settings(
         Settings.read(
             {"GATEWAY_ENV": "development", "GATEWAY_DATA_DIR": str(data_dir), **environment}
         )

@@ -56,4 +56,4 @@ def test_public_url_is_not_asked_for_where_links_open(environment: dict[str, str
     ],
 )
 def test_unusable_public_url_is_named(url: str) -> None:
-    assert "no URL to open" in (warning_of(DEVELOPMENT, {"GATEWAY_PUBLIC_URL": url}) or "")
+    assert "is not a usable URL" in (warning_of(DEVELOPMENT, {"GATEWAY_PUBLIC_URL": url}) or "")

@@ -8,16 +8,17 @@ import pytest
 
 from gateway.runtime.secret import secrets_of, write_private
 from gateway.settings import Settings
+from gateway.settings.node_sections import StorageSection
 
 
 def mode_of(file: Path) -> int:
     return stat.S_IMODE(file.stat().st_mode)
 
 
-def development(data_dir: Path, **environment: str) -> Settings:
+def development(data_dir: Path, **environment: str) -> StorageSection:
     return Settings.read(
         {"GATEWAY_ENV": "development", "GATEWAY_DATA_DIR": str(data_dir), **environment}
-    )
+    ).storage
 
 
 def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
@@ -73,17 +74,17 @@ def test_it_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_given_secret_is_used_and_none_is_made(tmp_path: Path) -> None:
-    settings = development(tmp_path, GATEWAY_SECRET_KEY="one,two")
+    storage = development(tmp_path, GATEWAY_SECRET_KEY="one,two")
 
-    assert secrets_of(settings, os.urandom) == ("one", "two")
+    assert secrets_of(storage, os.urandom) == ("one", "two")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_development_makes_a_secret_once(tmp_path: Path) -> None:
-    settings = development(tmp_path / "data")
+    storage = development(tmp_path / "data")
 
-    (made,) = secrets_of(settings, os.urandom)
-    again = secrets_of(settings, os.urandom)
+    (made,) = secrets_of(storage, os.urandom)
+    again = secrets_of(storage, os.urandom)
 
     assert len(bytes.fromhex(made)) == 32
     assert again == (made,)
