@@ -22,6 +22,22 @@ from gateway.settings import Settings
 from gateway.webhooks.secrets import WebhookSecrets
 
 
+def build_admin_service(
+    settings: Settings, database: Database, vault: TokenVault, clock: Clock
+) -> AdminService:
+    """Returns the administration service on an open database, for a command or an edge."""
+    return AdminService(
+        database,
+        Registry(database, vault, os.urandom),
+        Accounts(database),
+        Remover(database, clock, lapse_seconds=settings.node.lease_seconds),
+        provider_selection_of(settings),
+        Audit(database, settings.observability.audit_days),
+        WebhookSecrets(database, vault, os.urandom),
+        settings.address_policy(),
+    )
+
+
 @asynccontextmanager
 async def open_admin_service(settings: Settings, progress: Progress) -> AsyncIterator[AdminService]:
     """Yields the service, after it migrated the database as `gateway serve` does.
@@ -40,15 +56,6 @@ async def open_admin_service(settings: Settings, progress: Progress) -> AsyncIte
         vault = TokenVault(secrets_of(settings.storage, os.urandom), os.urandom)
         await database.open()
         try:
-            yield AdminService(
-                database,
-                Registry(database, vault, os.urandom),
-                Accounts(database),
-                Remover(database, Clock(), lapse_seconds=settings.node.lease_seconds),
-                provider_selection_of(settings),
-                Audit(database, settings.observability.audit_days),
-                WebhookSecrets(database, vault, os.urandom),
-                settings.address_policy(),
-            )
+            yield build_admin_service(settings, database, vault, Clock())
         finally:
             await database.pool.close()

@@ -78,7 +78,7 @@ def test_serve_full_disk_is_one_sentence(tmp_path: Path) -> None:
         tmp_path, kilobytes=64, filled=True, DATABASE_URL="postgresql://127.0.0.1:1/x"
     )
 
-    assert "No space left on device; make room on that disk" in said
+    assert "No space left on device; free some space" in said
 
 
 @pytest.mark.skipif(
@@ -88,7 +88,7 @@ def test_serve_disk_full_during_setup_is_one_sentence() -> None:
     with public_folder() as folder:
         said = serve_on_small_disk(folder, kilobytes=2_048, filled=False)
 
-    assert said.startswith(f"gateway: The disk of {folder}/data/postgres is full: make room")
+    assert said.startswith(f"gateway: The disk of {folder}/data/postgres is full: free some space")
 
 
 def test_serve_unusable_data_directory_is_one_sentence(tmp_path: Path) -> None:
