@@ -1,4 +1,4 @@
-"""The settings of events on their way to callers: webhooks, Kafka and URLs."""
+"""The settings of what the gateway delivers to callers: webhooks, Kafka and URLs."""
 
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal

@@ -1,4 +1,4 @@
-"""The settings of messages on their way out: requests, instances, queues and media."""
+"""The settings of what callers send: requests, instances, queue and media."""
 
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Self

@@ -1,4 +1,4 @@
-"""The embedded server against real processes: kills, crashes, neighbours and awkward folders."""
+"""The embedded server survives kills, crashes, a second process and unusual folders."""
 
 import asyncio
 import importlib.util
@@ -125,9 +125,7 @@ def answers(url: str) -> bool:
 
 
 @pytest.mark.parametrize("use_uvloop", [False, True])
-def test_a_killed_server_is_started_again_with_its_data(
-    data_dir: Path, *, use_uvloop: bool
-) -> None:
+def test_killed_server_is_started_again_with_its_data(data_dir: Path, *, use_uvloop: bool) -> None:
     async def scenario() -> None:
         server, stopping = EmbeddedPostgres(data_dir), asyncio.Event()
         await server.start()
@@ -152,7 +150,7 @@ def test_a_killed_server_is_started_again_with_its_data(
         asyncio.run(scenario())
 
 
-async def test_it_starts_durable_and_answers(data_dir: Path) -> None:
+async def test_start_is_durable_and_answers(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir, database="a b")
     await server.start()
     try:
@@ -165,7 +163,7 @@ async def test_it_starts_durable_and_answers(data_dir: Path) -> None:
     assert not live_postmaster(data_dir)
 
 
-async def test_a_second_start_finds_the_data(data_dir: Path) -> None:
+async def test_second_start_finds_the_data(data_dir: Path) -> None:
     for statement in ("CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)"):
         server = server_at(data_dir)
         await server.start()
@@ -177,7 +175,7 @@ async def test_a_second_start_finds_the_data(data_dir: Path) -> None:
 
 
 @linux_only
-async def test_a_killed_parent_leaves_no_orphan_and_loses_nothing(data_dir: Path) -> None:
+async def test_killed_parent_leaves_no_server_and_loses_no_row(data_dir: Path) -> None:
     with parent_that_committed(data_dir):
         assert processes_in(data_dir)
     await eventually(lambda: not processes_in(data_dir))
@@ -189,7 +187,7 @@ async def test_a_killed_parent_leaves_no_orphan_and_loses_nothing(data_dir: Path
 
 
 @linux_only
-async def test_everything_killed_at_once_loses_nothing(data_dir: Path) -> None:
+async def test_all_processes_killed_at_once_lose_no_row(data_dir: Path) -> None:
     with parent_that_committed(data_dir) as parent_pid:
         for process in (parent_pid, *processes_in(data_dir)):
             with suppress(ProcessLookupError):  # they also end because the postmaster did
@@ -201,7 +199,7 @@ async def test_everything_killed_at_once_loses_nothing(data_dir: Path) -> None:
     await server.stop()
 
 
-async def test_a_live_server_is_adopted_left_alone_and_replaced_when_it_ends(
+async def test_live_server_is_adopted_and_replaced_when_it_ends(
     data_dir: Path,
 ) -> None:
     owner, guest, stopping = server_at(data_dir), server_at(data_dir), asyncio.Event()
@@ -222,7 +220,7 @@ async def test_a_live_server_is_adopted_left_alone_and_replaced_when_it_ends(
     assert not live_postmaster(data_dir)
 
 
-async def test_two_that_start_at_once_share_one_server(data_dir: Path) -> None:
+async def test_two_starts_at_once_share_one_server(data_dir: Path) -> None:
     first, second = server_at(data_dir), server_at(data_dir, database="second")
     await asyncio.gather(first.start(), second.start())
     assert answers(first.url)
@@ -232,7 +230,7 @@ async def test_two_that_start_at_once_share_one_server(data_dir: Path) -> None:
 
 
 @linux_only
-async def test_an_interrupted_initdb_is_redone(data_dir: Path) -> None:
+async def test_interrupted_initdb_runs_again(data_dir: Path) -> None:
     server = server_at(data_dir)
     starting = asyncio.create_task(server.start())
     partial = data_dir.with_name("pg.partial")
@@ -251,7 +249,7 @@ async def test_an_interrupted_initdb_is_redone(data_dir: Path) -> None:
 
 
 @linux_only
-async def test_a_cancelled_start_leaves_no_orphan(data_dir: Path) -> None:
+async def test_cancelled_start_leaves_no_process(data_dir: Path) -> None:
     server = server_at(data_dir)
     starting = asyncio.create_task(server.start())
     await eventually(lambda: processes_in(data_dir))
@@ -262,7 +260,7 @@ async def test_a_cancelled_start_leaves_no_orphan(data_dir: Path) -> None:
 
 
 @linux_only
-async def test_a_stale_lock_that_names_a_stranger_is_no_obstacle(data_dir: Path) -> None:
+async def test_stale_lock_of_another_program_does_not_stop_a_start(data_dir: Path) -> None:
     server = server_at(data_dir)
     await server.start()
     lock = data_dir / "postmaster.pid"
@@ -282,7 +280,7 @@ async def test_a_stale_lock_that_names_a_stranger_is_no_obstacle(data_dir: Path)
 
 
 @pytest.mark.parametrize("name", ["n" * 120, 'comma, "quote" and space'])
-async def test_any_folder_name_will_do(data_dir: Path, name: str) -> None:
+async def test_start_works_in_a_folder_of_any_name(data_dir: Path, name: str) -> None:
     server = server_at(data_dir.with_name(name))
     await server.start()
     assert answers(server.url)
@@ -292,7 +290,7 @@ async def test_any_folder_name_will_do(data_dir: Path, name: str) -> None:
 
 
 @root_only
-async def test_data_that_the_account_cannot_reach_moves_and_says_so(
+async def test_unreachable_data_moves_and_is_logged(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     refuge, closed = data_dir.with_name("refuge"), data_dir.with_name("closed")
@@ -316,7 +314,7 @@ async def test_data_that_the_account_cannot_reach_moves_and_says_so(
 
 
 @root_only
-async def test_a_cluster_that_became_unreachable_is_not_replaced(data_dir: Path) -> None:
+async def test_cluster_that_became_unreachable_is_not_replaced(data_dir: Path) -> None:
     home = data_dir.with_name("home")
     home.mkdir()
     server = server_at(home / "pg")
@@ -335,7 +333,7 @@ async def test_missing_binaries_are_reported_with_a_cure(
         await server_at(data_dir).start()
 
 
-async def test_a_folder_that_holds_something_else_is_left_alone(data_dir: Path) -> None:
+async def test_folder_with_other_files_is_not_changed(data_dir: Path) -> None:
     diary = data_dir / "diary.txt"
     data_dir.mkdir()  # noqa: ASYNC240 - nothing else runs here
     diary.write_text("mine")
@@ -344,7 +342,7 @@ async def test_a_folder_that_holds_something_else_is_left_alone(data_dir: Path) 
     assert diary.read_text() == "mine"
 
 
-async def test_a_server_that_will_not_start_is_quoted(data_dir: Path) -> None:
+async def test_server_that_cannot_start_is_quoted(data_dir: Path) -> None:
     server = server_at(data_dir)
     await server.start()
     await server.stop()
@@ -353,12 +351,14 @@ async def test_a_server_that_will_not_start_is_quoted(data_dir: Path) -> None:
         await server.start()
 
 
-def test_the_url_waits_for_start(data_dir: Path) -> None:
+def test_url_before_start_is_an_error(data_dir: Path) -> None:
     with pytest.raises(EmbeddedPostgresError, match="start"):
         _ = server_at(data_dir).url
 
 
-def test_every_test_gets_a_fresh_database(postgres_server_url: str, database_url: str) -> None:
+def test_fixture_gives_each_test_a_new_database(
+    postgres_server_url: str, database_url: str
+) -> None:
     assert value(database_url, "SELECT current_database()") != value(
         postgres_server_url, "SELECT current_database()"
     )
@@ -366,5 +366,5 @@ def test_every_test_gets_a_fresh_database(postgres_server_url: str, database_url
     psycopg.connect(database_url).close()
 
 
-def test_and_sees_nothing_of_the_one_before(database_url: str) -> None:
+def test_fixture_shows_no_rows_of_another_test(database_url: str) -> None:
     execute(database_url, "CREATE TABLE once (n int)")

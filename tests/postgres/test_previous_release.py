@@ -115,7 +115,7 @@ def previous(operator: AsyncConnection) -> PreviousNode:
     return PreviousNode(operator)
 
 
-async def test_every_statement_of_the_previous_release_is_understood(
+async def test_previous_statements_are_understood(
     operator: AsyncConnection,
 ) -> None:
     assert len(PREVIOUS_QUERIES) > 100
@@ -123,7 +123,7 @@ async def test_every_statement_of_the_previous_release_is_understood(
         await _prepare(operator, f"{room}_{name}", statement)
 
 
-async def test_previous_enqueue_gives_the_results_its_program_matches(
+async def test_previous_enqueue_returns_the_results_it_expects(
     previous: PreviousNode, operator: AsyncConnection, instance_id: str
 ) -> None:
     fresh = await previous.enqueue(instance_id, 1, key="key")

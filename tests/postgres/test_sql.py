@@ -97,11 +97,11 @@ def test_every_query_is_used(room: str) -> None:
     assert not unused
 
 
-def test_migrating_twice_changes_nothing(database_url: str) -> None:
+def test_migrate_twice_changes_nothing(database_url: str) -> None:
     assert asyncio.run(migrate(database_url)) == []
 
 
-def test_a_newer_schema_that_we_cannot_read_is_refused(database_url: str) -> None:
+def test_migrate_incompatible_newer_schema_is_refused(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("insert into schema_migrations values (9999, 'later', 9999)")
 
@@ -109,14 +109,14 @@ def test_a_newer_schema_that_we_cannot_read_is_refused(database_url: str) -> Non
         asyncio.run(migrate(database_url))
 
 
-def test_a_newer_schema_that_we_can_read_is_accepted(database_url: str) -> None:
+def test_migrate_compatible_newer_schema_is_accepted(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("insert into schema_migrations values (9999, 'later', 1)")
 
     assert asyncio.run(migrate(database_url)) == []
 
 
-def test_two_migrators_at_once_apply_each_migration_once(empty_database_url: str) -> None:
+def test_migrate_twice_at_once_applies_each_migration_once(empty_database_url: str) -> None:
     async def race() -> list[list[Migration | SqlFunction]]:
         return list(await asyncio.gather(*(migrate(empty_database_url) for _ in range(3))))
 
@@ -125,7 +125,7 @@ def test_two_migrators_at_once_apply_each_migration_once(empty_database_url: str
     assert sorted(map(len, applied)) == [0, 0, len(migrations()) + len(sql_functions())]
 
 
-def test_the_dump_of_the_schema_is_current(database_url: str) -> None:
+def test_schema_dump_is_current(database_url: str) -> None:
     dumped = dump_schema(database_url)
     if dumped is None:
         pytest.skip("pg_dump is of another version than the server")

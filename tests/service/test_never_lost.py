@@ -26,7 +26,7 @@ CHATS = [f"55118888800{n:02}" for n in range(7)]
 QUICK = {"GATEWAY_WEBHOOK_RETRY_BASE_SECONDS": "0.05"}
 
 
-async def test_kills_lose_and_reorder_nothing(tmp_path: Path, database_url: str) -> None:
+async def test_kills_lose_and_reorder_no_event(tmp_path: Path, database_url: str) -> None:
     fate = random.Random(7)
     with running_gateway(tmp_path, database_url, **QUICK) as gateway:
         await gateway.ready()
@@ -40,7 +40,7 @@ async def test_kills_lose_and_reorder_nothing(tmp_path: Path, database_url: str)
         await _tell_while(kill, KILLS, gateway, fate)
 
 
-async def test_restarts_of_postgres_lose_and_reorder_nothing(tmp_path: Path) -> None:
+async def test_postgres_restarts_lose_and_reorder_no_event(tmp_path: Path) -> None:
     fate = random.Random(8)
     with public_folder() as folder:
         postgres = EmbeddedPostgres(folder / "pg")

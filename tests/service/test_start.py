@@ -1,4 +1,4 @@
-"""A start as an operator sees it: what takes time is said, what is wrong is one sentence."""
+"""A start reports its slow steps, and says in one sentence what is wrong."""
 
 import asyncio
 import json
@@ -129,7 +129,7 @@ def test_production_without_database_refuses(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_serve_secret_that_does_not_fit_is_refused(
+async def test_serve_secret_that_does_not_decrypt_is_refused(
     gateway: RunningGateway, database_url: str, tmp_path: Path
 ) -> None:
     def serve(data_dir: Path, **environment: str) -> str:

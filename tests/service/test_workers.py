@@ -1,4 +1,4 @@
-"""`gateway serve --workers N`: several nodes on one machine, one port, one embedded Postgres."""
+"""`gateway serve --workers N` runs N nodes on one port and one embedded Postgres."""
 
 import asyncio
 import signal
@@ -61,7 +61,7 @@ async def ready(gateway: RunningGateway, *, workers: int) -> None:
         await until(look, lambda codes: codes == [200] * workers)
 
 
-async def test_two_workers_share_one_port_and_one_postgres_and_drain(tmp_path: Path) -> None:
+async def test_two_workers_share_port_and_postgres_and_drain(tmp_path: Path) -> None:
     with running_gateway(tmp_path, None, "--workers", "2") as gateway:
         await ready(gateway, workers=2)
         async with client_of(gateway) as client:
@@ -79,7 +79,7 @@ async def test_two_workers_share_one_port_and_one_postgres_and_drain(tmp_path: P
     assert code == CLEAN
 
 
-async def test_a_killed_worker_is_started_again_and_the_line_goes_on(
+async def test_killed_worker_restarts_and_its_queue_goes_on(
     tmp_path: Path, database_url: str
 ) -> None:
     with running_gateway(
@@ -114,7 +114,7 @@ async def test_workers_end_when_their_parent_is_killed(tmp_path: Path, database_
         assert gateway.log.count('"event":"stopped"') == 2  # drained, not cut off
 
 
-async def test_a_taken_port_is_refused_before_any_worker_starts(
+async def test_used_port_is_refused_before_any_worker_starts(
     tmp_path: Path, database_url: str
 ) -> None:
     taken = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", free_port())

@@ -88,7 +88,7 @@ async def test_housekeeping_tasks_of_one_node_take_turns() -> None:
         async def __call__(self) -> None:
             nonlocal working, max_at_once
             working += 1
-            max_at_once = max(most_at_once, working)
+            max_at_once = max(max_at_once, working)
             await asyncio.sleep(0)
             working -= 1
             await super().__call__()
