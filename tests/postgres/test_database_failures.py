@@ -19,7 +19,7 @@ from gateway.instances.creation import NewAccount, Registry
 from gateway.instances.tokens import TokenVault
 from tests.fixtures.service import free_port
 
-PASSWORD = "a-password-nobody-may-see"
+PASSWORD = "a-password-to-hide"
 
 
 async def failure(url: str) -> str:
@@ -32,7 +32,7 @@ async def failure(url: str) -> str:
 
 @contextmanager
 def server_without_tls() -> Iterator[int]:
-    """Answers every request for TLS as a Postgres that has none."""
+    """Answers every request for TLS as a Postgres without TLS does."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:

@@ -37,8 +37,8 @@ async def main():
     server = EmbeddedPostgres(Path(sys.argv[1]))
     await server.start()
     with psycopg.connect(server.url) as connection:
-        connection.execute("CREATE TABLE kept (note text)")
-        connection.execute("INSERT INTO kept VALUES ('committed')")
+        connection.execute("CREATE TABLE stored (note text)")
+        connection.execute("INSERT INTO stored VALUES ('committed')")
     print("committed", flush=True)
     await server.run_until(asyncio.Event())
 
@@ -64,7 +64,7 @@ def running(*command: str, uid: int | None = None) -> Iterator[subprocess.Popen[
 
 @contextmanager
 def parent_that_committed(data_dir: Path) -> Iterator[int]:
-    """Another process that has a server and a row in it; yields its pid, and ends it by -9."""
+    """Runs another process with a server and a stored row; yields its pid, and kills it."""
     with running(sys.executable, "-c", PARENT, str(data_dir)) as parent:
         assert parent.stdout
         assert parent.stdout.readline() == "committed\n"
@@ -100,7 +100,7 @@ def postmaster_pid(data_dir: Path) -> int:
 
 
 def processes_in(folder: Path) -> list[int]:
-    """Whoever works in the folder; every process of a server does. Zombies work nowhere."""
+    """Returns the processes whose current folder this is, as that of every server process is."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -130,7 +130,7 @@ def test_killed_server_is_started_again_with_its_data(data_dir: Path, *, use_uvl
         server, stopping = EmbeddedPostgres(data_dir), asyncio.Event()
         await server.start()
         url = server.url
-        execute(url, "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
+        execute(url, "CREATE TABLE stored (n int)", "INSERT INTO stored VALUES (7)")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run_until(stopping))
             for _ in range(2):
@@ -138,7 +138,7 @@ def test_killed_server_is_started_again_with_its_data(data_dir: Path, *, use_uvl
                 os.kill(killed, signal.SIGKILL)
                 await eventually(lambda: answers(url))
                 assert postmaster_pid(data_dir) != killed
-                assert value(url, "SELECT n FROM kept") == 7
+                assert value(url, "SELECT n FROM stored") == 7
             stopping.set()
         assert server.url == url
         assert not live_postmaster(data_dir)
@@ -164,13 +164,13 @@ async def test_start_is_durable_and_answers(data_dir: Path) -> None:
 
 
 async def test_second_start_finds_the_data(data_dir: Path) -> None:
-    for statement in ("CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)"):
+    for statement in ("CREATE TABLE stored (n int)", "INSERT INTO stored VALUES (7)"):
         server = server_at(data_dir)
         await server.start()
         execute(server.url, statement)
         await server.stop()
     await server.start()
-    assert value(server.url, "SELECT n FROM kept") == 7
+    assert value(server.url, "SELECT n FROM stored") == 7
     await server.stop()
 
 
@@ -182,7 +182,7 @@ async def test_killed_parent_leaves_no_server_and_loses_no_row(data_dir: Path) -
 
     server = server_at(data_dir)
     await server.start()
-    assert value(server.url, "SELECT note FROM kept") == "committed"
+    assert value(server.url, "SELECT note FROM stored") == "committed"
     await server.stop()
 
 
@@ -190,12 +190,12 @@ async def test_killed_parent_leaves_no_server_and_loses_no_row(data_dir: Path) -
 async def test_all_processes_killed_at_once_lose_no_row(data_dir: Path) -> None:
     with parent_that_committed(data_dir) as parent_pid:
         for process in (parent_pid, *processes_in(data_dir)):
-            with suppress(ProcessLookupError):  # they also end because the postmaster did
+            with suppress(ProcessLookupError):  # they also end with the postmaster
                 os.kill(process, signal.SIGKILL)
 
     server = server_at(data_dir)
     await server.start()
-    assert value(server.url, "SELECT note FROM kept") == "committed"
+    assert value(server.url, "SELECT note FROM stored") == "committed"
     await server.stop()
 
 
@@ -267,16 +267,16 @@ async def test_stale_lock_of_another_program_does_not_stop_a_start(data_dir: Pat
     content = lock.read_text()
     await server.stop()
 
-    # Of the same account, or Postgres itself would see that it cannot be a server of ours.
+    # The process must have the same user: Postgres knows that another user's is no server.
     user = find_site(data_dir).user
-    with running("sleep", "60", uid=user and user.uid) as stranger:
+    with running("sleep", "60", uid=user and user.uid) as other_program:
         _, _, rest = content.partition("\n")
         for left in (lock, data_dir / ".s.PGSQL.5432.lock"):
-            left.write_text(f"{stranger.pid}\n{rest}")
+            left.write_text(f"{other_program.pid}\n{rest}")
         await server.start()
         assert answers(server.url)
         await server.stop()
-        assert stranger.poll() is None
+        assert other_program.poll() is None
 
 
 @pytest.mark.parametrize("name", ["n" * 120, 'comma, "quote" and space'])
@@ -306,11 +306,11 @@ async def test_unreachable_data_moves_and_is_logged(
     await server.stop()
     moved = next(refuge.glob("*/pg"))
     assert str(moved) in caplog.text
-    assert steps[-1] == (EmbeddedStep.STARTING, moved)  # which is the folder to back up
+    assert steps[-1] == (EmbeddedStep.STARTING, moved)  # the log names the folder to back up
     assert holds_cluster(closed / "pg")
 
     closed.chmod(0o755)
-    assert find_site(closed / "pg").data == moved  # data that exist stay where they are
+    assert find_site(closed / "pg").data == moved  # existing data stay where they are
 
 
 @root_only

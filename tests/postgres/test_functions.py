@@ -76,8 +76,8 @@ def test_function_file_defines_the_function_it_is_named_after(function: SqlFunct
     "file",
     [
         file
-        for room in ("functions", "queries")
-        for file in sorted((SQL_FOLDER / room).glob("*.sql"))
+        for folder in ("functions", "queries")
+        for file in sorted((SQL_FOLDER / folder).glob("*.sql"))
     ],
     ids=lambda file: file.name,
 )

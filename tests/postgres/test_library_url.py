@@ -44,7 +44,7 @@ def encrypted(
 
 @pytest.fixture
 async def child(tmp_path: Path) -> AsyncIterator[Child]:
-    """A process with the library."""
+    """Runs a process with the library."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     child = await Child.start({"PATH": "/usr/bin:/bin"}, tmp_path, deadline=deadline)
     try:
@@ -70,7 +70,7 @@ async def schema_in(url: str) -> AsyncIterator[None]:
 
 
 async def opens(child: Child, url: str) -> None:
-    """The library makes its tables where it is led."""
+    """The library creates its tables in the schema that the URL names."""
     async with schema_in(url):
         store = await library_url(url, schema="whatsmeow")
         assert await child.call("one", "open_store", store=store) == []

@@ -20,7 +20,7 @@ async def test_pool_plans_again_when_a_table_has_grown(
     await database.open()
 
     async def plan() -> str:
-        for _ in range(10):  # from the sixth on one plan serves all values
+        for _ in range(10):  # Postgres uses one plan for all values from the sixth on
             await database.execute(_FIND, n=1)
         (name,) = await database.fetch_dicts(
             SQL("select name from pg_prepared_statements where statement like %(like)s::text"),

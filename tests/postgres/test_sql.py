@@ -23,9 +23,9 @@ from tests.schema import SCHEMA_FILE, dump_schema
 
 SQL = Path(__file__).parents[2] / "sql"
 PACKAGE = Path(__file__).parents[2] / "gateway"
-SQL_FILES = sorted(f for room in ("functions", "queries") for f in (SQL / room).glob("*.sql"))
-ROOMS = sorted(file.stem for file in (SQL / "queries").glob("*.sql"))
-NAMED = [(room, name) for room in ROOMS for name in queries_in(room)]
+SQL_FILES = sorted(f for folder in ("functions", "queries") for f in (SQL / folder).glob("*.sql"))
+QUERY_FILES = sorted(file.stem for file in (SQL / "queries").glob("*.sql"))
+NAMED = [(file, name) for file in QUERY_FILES for name in queries_in(file)]
 
 
 @pytest.fixture(scope="module")
@@ -40,20 +40,20 @@ def migrated(
         yield connection
 
 
-@pytest.mark.parametrize(("room", "name"), NAMED)
-def test_query_is_understood(migrated: psycopg.Connection, room: str, name: str) -> None:
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_query_is_understood(migrated: psycopg.Connection, file: str, name: str) -> None:
     numbers: dict[str, int] = {}
-    text = queries_in(room)[name].as_string()
+    text = queries_in(file)[name].as_string()
     text = re.sub(r"%\((\w+)\)s", lambda m: f"${numbers.setdefault(m[1], len(numbers) + 1)}", text)
     if text.startswith("create "):  # cannot be prepared
         migrated.execute(text.encode())
     else:
-        migrated.execute(f"prepare {room}_{name} as {text}".encode())
+        migrated.execute(f"prepare {file}_{name} as {text}".encode())
 
 
-@pytest.mark.parametrize(("room", "name"), NAMED)
-def test_query_is_cast_throughout(room: str, name: str) -> None:
-    text = queries_in(room)[name].as_string()
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_query_is_cast_throughout(file: str, name: str) -> None:
+    text = queries_in(file)[name].as_string()
 
     assert not re.findall(r"%\(\w+\)s(?!::)", text)
 
@@ -89,10 +89,10 @@ def _columns_of(connection: psycopg.Connection, file: str, name: str) -> list[st
     return [name.decode() for name in names if name]
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_every_query_is_used(room: str) -> None:
+@pytest.mark.parametrize("file", QUERY_FILES)
+def test_every_query_is_used(file: str) -> None:
     code = "".join(file.read_text() for file in PACKAGE.rglob("*.py"))
-    unused = [name for name in queries_in(room) if not re.search(rf'"{name}"', code)]
+    unused = [name for name in queries_in(file) if not re.search(rf'"{name}"', code)]
 
     assert not unused
 

@@ -58,11 +58,11 @@ async def test_instances_create_uses_the_given_id_and_token(
     async def status() -> httpx.Response:
         return await client.http.get(f"/instances/{kept_id}/token/{kept_token}/status")
 
-    await until(status, lambda told: told.status_code == 404)
+    await until(status, lambda answer: answer.status_code == 404)
 
 
 def partner_list(**changes: object) -> bytes:
-    """As Z-API answers GET /instances."""
+    """The answer of Z-API to GET /instances."""
     item = {
         "id": "3C0DE00000000000000000000000BEEF",
         "token": "70CE2000000000000000000000000BEE",
@@ -145,7 +145,7 @@ async def test_renew_tokens_ends_the_earlier_tokens(
     async def old() -> httpx.Response:
         return await client.call("GET", "/status")
 
-    refused = await until(old, lambda told: told.status_code == 403)
+    refused = await until(old, lambda answer: answer.status_code == 403)
     assert refused.json()["error"] == "Client-Token not allowed"
     new = await client.call("GET", "/status", headers={"Client-Token": renewed["CLIENT_TOKEN"]})
     assert new.status_code == 200
@@ -277,7 +277,7 @@ def test_delete_on_a_terminal_asks(command_in: Any, database_url: str, tmp_path:
             os.write(terminal, answer.encode())
             return process.wait(180)
 
-    # It would not be found the next time, if a no or Ctrl-C had deleted it.
+    # The next command finds it only where no and Ctrl-C deleted nothing.
     assert [answered(answer) for answer in ("n\n", "\x03", "y\n")] == [1, 1, 0]
     assert command_in(database_url, "accounts", "list", **where).stdout == ""
 
@@ -286,11 +286,11 @@ def test_delete_on_a_terminal_asks(command_in: Any, database_url: str, tmp_path:
 def on_a_terminal(
     *arguments: str, **environment: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A command whose terminal is the other end of the descriptor."""
+    """Runs a command; its terminal is the other end of the descriptor."""
     terminal, theirs = pty.openpty()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
     with subprocess.Popen(
-        # A session of its own, so that what is typed there reaches it as a signal.
+        # In its own session Ctrl-C on the terminal becomes a signal for the command.
         ["setsid", "--ctty", sys.executable, "-m", "gateway", *arguments],
         env={**inherited, **environment},
         stdin=theirs,

@@ -22,7 +22,7 @@ async def test_kill_9_loses_and_reorders_no_message(tmp_path: Path, database_url
             sent = await client.sent_at_least(200)
 
     assert [s["messageId"] for s in sent] == accepted
-    # Seen twice only where a started attempt was repeated under its id after a kill.
+    # A message is seen twice only where a kill interrupted its attempt, which then runs again.
     repeated = [s for s in sent if s["seen"] > 1]
     rescued = gateway.log.count('"event":"message_rescued"')
     assert len(repeated) <= rescued

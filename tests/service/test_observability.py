@@ -132,7 +132,7 @@ async def test_log_of_a_send_has_everything_except_secrets(
 
 
 class LocalSentry:
-    """A Sentry of our own: takes every envelope, keeps the events."""
+    """Stands in for Sentry: accepts every envelope, and records the events."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []

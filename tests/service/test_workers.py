@@ -25,7 +25,7 @@ def workers_of(gateway: RunningGateway) -> list[psutil.Process]:
 
 
 def command(process: psutil.Process) -> list[str]:
-    with suppress(psutil.Error):  # it may be ending
+    with suppress(psutil.Error):  # the process may have ended
         words: list[str] = process.cmdline()
         return words
     return []
@@ -44,7 +44,7 @@ async def metrics(port: int) -> httpx.Response:
 
 
 async def ready(gateway: RunningGateway, *, workers: int) -> None:
-    """Each worker says so on its own internal port."""
+    """Waits until each worker is ready on its internal port."""
     async with httpx.AsyncClient(trust_env=False) as http:
 
         async def look() -> list[int]:
@@ -111,7 +111,7 @@ async def test_workers_end_when_their_parent_is_killed(tmp_path: Path, database_
         gateway.kill()
         await gone(workers)
         assert len(workers) == 2
-        assert gateway.log.count('"event":"stopped"') == 2  # drained, not cut off
+        assert gateway.log.count('"event":"stopped"') == 2  # both drained
 
 
 async def test_used_port_is_refused_before_any_worker_starts(

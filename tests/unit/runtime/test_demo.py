@@ -24,7 +24,7 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 class Accounts:
-    """Stands in for the Registry: hashes would be stored, so tokens are shown once."""
+    """Stands in for the Registry, which stores hashes: it returns each token once."""
 
     def __init__(self) -> None:
         self.demo: Instance | None = None

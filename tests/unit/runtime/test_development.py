@@ -25,7 +25,7 @@ def serve(data_dir: Path, **environment: str) -> None:
 
 
 def command(data_dir: Path, **environment: str) -> dict[str, str]:
-    """The settings of a command, without the data directory."""
+    """Returns the settings of a command, without the data directory."""
     found, _file = with_development_settings({"GATEWAY_DATA_DIR": str(data_dir), **environment})
     del found["GATEWAY_DATA_DIR"]
     return found

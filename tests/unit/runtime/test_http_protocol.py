@@ -10,7 +10,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 
 
 class RecordingTransport:
-    """Each system call that a real one would make."""
+    """Records each system call that a real transport would make."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []

@@ -52,7 +52,7 @@ async def test_server_that_stops_closes_its_port() -> None:
 
 @asynccontextmanager
 async def serving(*routes: Route) -> AsyncIterator[int]:
-    """The port of a server of these routes."""
+    """Yields the port of a server with these routes."""
     http = HttpServer(Starlette(routes=routes), host="127.0.0.1", port=0, drain_seconds=2.0)
     stopping = asyncio.Event()
     running = asyncio.create_task(http.run_until(stopping))

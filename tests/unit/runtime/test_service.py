@@ -42,7 +42,7 @@ async def test_run_service_crash_raises_every_error() -> None:
 
 
 def test_code_raises_nothing_inside_except_star() -> None:
-    """Python 3.11.2, which Debian 12 has, would wrap it into a group that no caller expects."""
+    """Python 3.11.2, which Debian 12 has, wraps such an error into a group."""
     found = [
         f"{file.name}:{raised.lineno}"
         for file in SOURCE.rglob("*.py")

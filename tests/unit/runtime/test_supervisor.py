@@ -18,7 +18,7 @@ from tests.fixtures.patience import PATIENCE_SECONDS
 
 
 class Recorded:
-    """A part that writes down when it was told to stop and when it ended."""
+    """A part that records its stop and its end."""
 
     def __init__(self, name: str, events: list[str], *, drains: int = 0) -> None:
         self._name, self._events, self._drains = name, events, drains
@@ -102,7 +102,7 @@ async def test_part_of_a_stopped_stage_drains_at_once() -> None:
 
 
 async def crash(below: Mapping[str, Part], above: Mapping[str, Part]) -> None:
-    """Runs parts that nobody stops."""
+    """Runs parts without stopping them."""
     async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
         supervisor = Supervisor(group)
         supervisor.start(Stage.DATABASE, below)
@@ -129,7 +129,7 @@ async def test_part_that_fails_ends_the_process_with_its_error() -> None:
 
 
 class Building:
-    """Stands in for a Gateway: starts the parts it was given."""
+    """Stands in for a Gateway: starts the given parts."""
 
     def __init__(self, stage: Stage, parts: dict[str, Part], *, hangs: bool = False) -> None:
         self._floor, self._parts, self._hangs = stage, parts, hangs
@@ -200,7 +200,7 @@ async def test_run_until_crash_ends_without_a_stop() -> None:
 
 
 class Failing:
-    """A part that fails with each of the errors in turn, then runs until it is told to stop."""
+    """A part that fails with each of the errors in turn, then runs until the stop."""
 
     def __init__(self, *errors: Exception) -> None:
         self._errors = list(errors)
