@@ -1,6 +1,7 @@
 """Starts the engine of each offered provider."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from gateway.clock import Clock
 from gateway.database.library_url import library_url_of
@@ -12,43 +13,41 @@ from gateway.observability.metrics import Metrics
 from gateway.providers import load_provider
 from gateway.sessions.node_lock import NodeLock
 from gateway.sessions.provider import Engine, ProviderContext
-from gateway.settings import Settings
 
 
 def build_engines(
     providers: Sequence[str],
-    settings: Settings,
     environment: Mapping[str, str],
     *,
+    data_dir: Path,
+    direct_url: str,
     clock: Clock,
     database: Database,
     notifications: Notifications,
     pictures: Pictures,
     metrics: Metrics,
-    url: str,
     lock: NodeLock,
 ) -> dict[str, Engine]:
     """Returns the engines by the names of their providers; each reads its own variables.
 
     Args:
         providers: the offered providers.
-        settings: of this process.
         environment: where engines find their variables.
+        data_dir: the data directory.
+        direct_url: of the database, without a pooler: an engine library sets parameters of its
+            session, which a transaction pooler loses.
         clock: time.
         database: runs the queries of each provider.
         notifications: carries the signals between the engines of one provider.
         pictures: turns the sources of pictures into JPEG.
         metrics: of this process.
-        url: of the database.
         lock: child processes inherit it.
     """
-    # An engine library sets parameters of its session, which a transaction pooler loses.
-    direct_url = settings.database.direct_url or url
     return {
         name: load_provider(name).start(
             ProviderContext(
                 environment=environment,
-                data_dir=settings.storage.data_dir,
+                data_dir=data_dir,
                 clock=clock,
                 store=PostgresProviderStore(database, notifications, provider=name),
                 database_url=library_url_of(direct_url, schema=name),

@@ -11,7 +11,7 @@ from gateway.database.pool import Database
 from gateway.errors import DatabaseUnavailable
 from gateway.runtime.progress import Progress
 from gateway.runtime.secret_check import require_matching_secret
-from gateway.settings import Settings
+from gateway.settings.node_sections import StorageSection
 
 _RETRY_SECONDS = 1.0
 
@@ -40,8 +40,9 @@ async def retry_while_unavailable(
 
 
 async def prepare_database(
-    settings: Settings,
+    storage: StorageSection,
     url: str,
+    direct_url: str,
     clock: Clock,
     progress: Progress,
     *,
@@ -50,8 +51,9 @@ async def prepare_database(
     """Waits for Postgres, migrates it, and checks that the secret decrypts the stored tokens.
 
     Args:
-        settings: of this process.
+        storage: has the secret.
         url: of the database.
+        direct_url: of the database, without a pooler; for migrations.
         clock: time.
         progress: reports each new reason to wait once, and the migrations.
         set_phase: is called with the current phase, for /ready.
@@ -64,9 +66,8 @@ async def prepare_database(
 
     async def attempt() -> list[Migration | SqlFunction]:
         set_phase("migrating the database")
-        direct_url = settings.database.direct_url or url
         applied = await migrate(direct_url, announce=progress.migrations_started)
-        await require_matching_secret(settings.storage, url)
+        await require_matching_secret(storage, url)
         return applied
 
     def report(error: DatabaseUnavailable) -> None:

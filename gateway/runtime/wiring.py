@@ -110,10 +110,16 @@ class Gateway:
             supervisor.start(Stage.EDGES, {"http": self._edges.public})
         supervisor.start(Stage.DATABASE, {"internal http": self._edges.internal})
         url = await self._postgres(supervisor)
+        direct_url = self._settings.database.direct_url or url
         await prepare_database(
-            self._settings, url, self._clock, self._progress, set_phase=self._set_phase
+            self._settings.storage,
+            url,
+            direct_url,
+            self._clock,
+            self._progress,
+            set_phase=self._set_phase,
         )
-        node = await self._node_context(supervisor, url)
+        node = await self._node_context(supervisor, url, direct_url)
         self._start_parts(node)
         gauges = self._start_gauges(node)
         await self._show_demo(node)
@@ -142,7 +148,7 @@ class Gateway:
         supervisor.start(Stage.POSTGRES, {"postgres": embedded})
         return embedded.url
 
-    async def _node_context(self, supervisor: Supervisor, url: str) -> NodeContext:
+    async def _node_context(self, supervisor: Supervisor, url: str, direct_url: str) -> NodeContext:
         """Builds what all parts share; starts the database and the media."""
         settings, clock = self._settings, self._clock
         database = Database(
@@ -152,7 +158,7 @@ class Gateway:
         )
         await database.open()
         supervisor.start(Stage.DATABASE, {"database": database})
-        notifications = Notifications(settings.database.direct_url or url, clock)
+        notifications = Notifications(direct_url, clock)
         instances = Instances(database)
         instances.listen(notifications)
         secrets = secrets_of(settings.storage, os.urandom)
@@ -175,14 +181,14 @@ class Gateway:
         lock = NodeLock(settings.storage.data_dir / "nodes", node_id)
         engines = build_engines(
             self._providers,
-            settings,
             self._environment,
+            data_dir=settings.storage.data_dir,
+            direct_url=direct_url,
             clock=clock,
             database=database,
             notifications=notifications,
             pictures=media.pictures,
             metrics=self._metrics,
-            url=url,
             lock=lock,
         )
         return NodeContext(

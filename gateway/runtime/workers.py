@@ -81,6 +81,10 @@ class Workers:
         return reserved
 
     async def _keep_running(self, number: int) -> None:
+        """Runs a worker, and another one each time it ends, until the stop.
+
+        This is no PeriodicLoop: a run lasts as long as the process, and the pause grows.
+        """
         loop, pause = asyncio.get_running_loop(), _FIRST_PAUSE_SECONDS
         while not self._stopping.is_set():
             began_at = loop.time()
