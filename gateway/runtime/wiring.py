@@ -46,7 +46,7 @@ from gateway.send_queue.admission import Admission
 from gateway.sessions.node_lock import NodeLock
 from gateway.settings import Settings
 
-_FIRST_PROCESS = (None, 1)  # the one that does what one of several workers must do
+_FIRST_PROCESS = (None, 1)  # it does the work that only one of several workers must do
 
 
 class Gateway:
@@ -105,7 +105,7 @@ class Gateway:
         return local_url(self._settings.listener, self._edges.public)
 
     async def start(self, supervisor: Supervisor) -> None:
-        """Starts every part, the lowest stage first; the listeners start before, not ready yet."""
+        """Starts the listeners, which answer /ready with the phase, then every part."""
         if self._edges.public:
             supervisor.start(Stage.EDGES, {"http": self._edges.public})
         supervisor.start(Stage.DATABASE, {"internal http": self._edges.internal})
