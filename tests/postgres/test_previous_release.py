@@ -175,7 +175,7 @@ async def test_previous_node_sends_and_delivers_a_message(
         "webhooks",
         "claim_lines",
         held=[],
-        max_count=10,
+        most=10,
         claim_seconds=60.0,
         claim_id=claim_id,
         node_id="a",
