@@ -66,7 +66,7 @@ TABLES: Final = (
 _CLEAR = SQL("""
     delete from {table}
     where instance_id = %(id)s::text and ctid = any(array(
-        select ctid from {table} where instance_id = %(id)s::text limit %(most)s::int
+        select ctid from {table} where instance_id = %(id)s::text limit %(max_count)s::int
     ))
 """)
 
