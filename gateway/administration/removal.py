@@ -27,8 +27,8 @@ _LOCK_INSTANCE = query("removal", "lock_instance")
 _END_LEASE = query("removal", "end_lease")
 _NOTE_REMOVAL = query("removal", "note_removal")
 _DELETE_INSTANCE = query("removal", "delete_instance")
-_IN_FLIGHT = query("removal", "under_way")
-_UNFINISHED = query("removal", "unfinished")
+_IN_FLIGHT = query("removal", "list_attempts_in_flight")
+_UNFINISHED = query("removal", "list_unfinished")
 _FINISH = query("removal", "finish")
 
 # Tables with an instance_id that no foreign key clears.

@@ -4,68 +4,36 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.administration.audit import Audit
 from gateway.api.authentication import Authenticator
 from gateway.api.body_spooling import BodySpooler, with_files_restored
 from gateway.api.json_response import JsonResponse
 from gateway.api.request_body import read_json
 from gateway.api.routes import Route, RouteTable
-from gateway.clock import Clock
 from gateway.contract.building import build
 from gateway.contract.operation import Operation, Picture
 from gateway.contract.send import OutgoingMessage
 from gateway.errors import InvalidRequest, Unavailable
-from gateway.instances.accounts import Account, Accounts
-from gateway.instances.base_urls import BaseUrls
-from gateway.instances.store import Instance, Instances
-from gateway.media.intake import MediaIntake
-from gateway.observability.metrics import Metrics
+from gateway.instances.accounts import Account
+from gateway.instances.store import Instance
+from gateway.operations.services import Services
 from gateway.send_queue.admission import Admission
-from gateway.send_queue.completion import CompletionWaiters
-from gateway.send_queue.enqueue import Enqueuer, IdempotencyKey
-from gateway.settings import Settings
-from gateway.webhooks.stream import Stream
+from gateway.send_queue.enqueue import IdempotencyKey
+from gateway.settings.message_sections import HttpSection
 
 _MAX_KEY_LENGTH = 255
 _BODYLESS = frozenset({"GET", "HEAD"})
 _NO_CONTENT = 204
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\b", re.IGNORECASE)
 _MAX_WAIT_SECONDS = 60
-
-
-class OperationExecutor(Protocol):
-    """Executes operations: a table of handlers, or the router to the live sessions."""
-
-    def supports(self, operation: type[Operation[Any]]) -> bool: ...
-
-    async def answer(self, subject: Any, operation: Operation[Any]) -> object:  # noqa: ANN401 - an Instance, or the Account where the path is absolute
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What endpoints need from the rest of the gateway, once it is ready."""
-
-    instances: Instances
-    accounts: Accounts
-    enqueuer: Enqueuer
-    intake: MediaIntake
-    completion_waiters: CompletionWaiters
-    metrics: Metrics
-    executors: Sequence[OperationExecutor]
-    audit: Audit
-    stream: Stream
-    base_urls: BaseUrls
 
 
 class Endpoint:
@@ -76,12 +44,11 @@ class Endpoint:
         routes: RouteTable,
         authenticator: Authenticator,
         services: Callable[[], Services | None],
-        settings: Settings,
-        clock: Clock,
+        settings: HttpSection,
+        admission: Admission,
     ) -> None:
         self._routes, self._authenticator, self._services = routes, authenticator, services
-        self._settings = settings
-        self._admission = Admission(clock, trials=settings.trials)
+        self._settings, self._admission = settings, admission
         self._turns = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,17 +86,10 @@ class Endpoint:
             path={**route.parameters, **_from_headers(declared, request)},
             query=request.query_params,
         )
-        if declared.audited:
-            await services.audit.note(
-                declared.__name__,
-                account_id=subject.account_id if isinstance(subject, Instance) else subject.id,
-                instance_id=subject.id if isinstance(subject, Instance) else None,
-                address=self._authenticator.address_of(request),
-            )
-        for executor in services.executors:
-            if executor.supports(declared):
-                return _as_response(declared, await executor.answer(subject, operation))
-        raise AssertionError(f"{declared.__name__} has no handler")
+        answer = await services.execute(
+            operation, subject, address=self._authenticator.address_of(request)
+        )
+        return _as_response(declared, answer)
 
     async def _body(
         self, request: Request, declared: type[Operation[Any]], services: Services

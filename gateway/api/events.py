@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from gateway.api.authentication import Authenticator
-from gateway.api.endpoints import Services
 from gateway.errors import Unavailable
 from gateway.observability.logging import logger
+from gateway.operations.services import Services
 from gateway.webhooks.event_log import LoggedEvent, Position
 
 _HEARTBEAT_SECONDS = 15

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from psycopg import errors
 from psycopg.sql import SQL, Composed, Identifier
 
-from gateway.database.migrations import make_months
+from gateway.database.migrations import create_month_partitions
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.observability.logging import logger
@@ -61,7 +61,7 @@ class HistoryPartitions:
         """Creates the coming months; drops expired months with their ids and receipts."""
         async with self._database.transaction() as connection:
             await connection.execute(_LIMIT_LOCK_WAIT)
-            await make_months(connection)
+            await create_month_partitions(connection)
         if not self._retention_days:
             return
         for month in await self._database.fetch_all(

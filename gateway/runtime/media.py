@@ -1,8 +1,9 @@
-"""Everything about files, built together."""
+"""Builds the parts that store, fetch and convert files."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from obstore.store import ObjectStore
@@ -21,12 +22,13 @@ from gateway.media.preparing import Preparer
 from gateway.media.receiving import InboundMedia
 from gateway.media.spooling import Spool
 from gateway.media.storing import MediaStore
-from gateway.settings import Settings
+from gateway.public_address import AddressPolicy
+from gateway.settings.message_sections import MediaSection
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """Part of the service: sweeps, and lets go of connections and processes at the end."""
+    """The parts for files; deletes expired files, and closes its connections and processes."""
 
     store: MediaStore
     intake: MediaIntake
@@ -41,18 +43,31 @@ class Media:
     @classmethod
     def build(
         cls,
-        settings: Settings,
+        media: MediaSection,
         database: Database,
         clock: Clock,
         *,
+        data_dir: Path,
+        address_policy: AddressPolicy,
         base_url_of: Callable[[str], Awaitable[str]],
         secrets: Sequence[str],
     ) -> Self:
-        days = settings.media_retention_days
-        spool = Spool(settings.data_dir / "spool")
-        store = MediaStore(database, _objects(settings), spool, retention_days=days)
-        fetcher = Fetcher(settings.address_policy(), timeout_seconds=settings.media_timeout_seconds)
-        converter = Converter(processes=settings.media_processes)
+        """Builds the parts; nothing runs yet.
+
+        Args:
+            media: the settings of media.
+            database: where files are listed.
+            clock: time.
+            data_dir: holds uploads, and the files where no bucket is set.
+            address_policy: which URLs of files may be fetched.
+            base_url_of: returns the URL at which receivers reach the gateway, for an instance's id.
+            secrets: sign the links; the current one first.
+        """
+        days = media.retention_days
+        spool = Spool(data_dir / "spool")
+        store = MediaStore(database, _objects(media, data_dir), spool, retention_days=days)
+        fetcher = Fetcher(address_policy, timeout_seconds=media.timeout_seconds)
+        converter = Converter(processes=media.processes)
         links = LinkSigner(secrets, clock, days=days)
         return cls(
             store=store,
@@ -74,16 +89,16 @@ class Media:
             await self.fetcher.close()
 
 
-def _objects(settings: Settings) -> ObjectStore:
-    if settings.media_bucket is None:
-        return open_folder(settings.data_dir / "media")
+def _objects(media: MediaSection, data_dir: Path) -> ObjectStore:
+    if media.bucket is None:
+        return open_folder(data_dir / "media")
     return open_bucket(
         Bucket(
-            name=settings.media_bucket,
-            prefix=settings.media_bucket_prefix,
-            endpoint=settings.media_bucket_endpoint,
-            region=settings.media_bucket_region,
-            access_key_id=settings.media_bucket_access_key_id,
-            secret_access_key=settings.media_bucket_secret_access_key,
+            name=media.bucket,
+            prefix=media.bucket_prefix,
+            endpoint=media.bucket_endpoint,
+            region=media.bucket_region,
+            access_key_id=media.bucket_access_key_id,
+            secret_access_key=media.bucket_secret_access_key,
         )
     )

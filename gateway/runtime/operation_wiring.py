@@ -1,4 +1,4 @@
-"""Builds who answers what: a room for each kind of operation, the session for the rest."""
+"""Builds the executors of operations: a table of handlers per subject, and the session router."""
 
 import os
 from collections.abc import Sequence
@@ -7,11 +7,10 @@ from functools import partial
 from gateway.administration import audit as audit_operations
 from gateway.administration import partner, people, subscriptions
 from gateway.administration.audit import AccountContext, Audit
-from gateway.administration.partner import PartnerContext
+from gateway.administration.partner import PartnerContext, ProviderSelection
 from gateway.administration.people import PeopleContext
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionContext
-from gateway.api.endpoints import OperationExecutor, Services
 from gateway.contract.handlers import OperationHandlers
 from gateway.directory import operations as directory_operations
 from gateway.directory.context import DirectoryContext
@@ -24,10 +23,10 @@ from gateway.instances.accounts import Account, Accounts
 from gateway.instances.creation import Registry
 from gateway.instances.operations import InstanceContext
 from gateway.instances.store import Instance
+from gateway.operations.services import OperationExecutor, Services
 from gateway.providers import load_provider
 from gateway.runtime.callbacks import Callbacks
 from gateway.runtime.node_context import NodeContext
-from gateway.runtime.provider_selection import provider_selection_of
 from gateway.runtime.queue import Queue
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.supervisor import Stage
@@ -47,21 +46,40 @@ from gateway.webhooks.operations import WebhookContext
 
 
 def build_services(
-    node: NodeContext, callbacks: Callbacks, sessions: Sessions, queue: Queue
+    node: NodeContext,
+    callbacks: Callbacks,
+    sessions: Sessions,
+    queue: Queue,
+    *,
+    selection: ProviderSelection,
+    audit_days: int,
+    lease_seconds: float,
 ) -> Services:
-    """What the HTTP edge serves from."""
-    audit = Audit(node.database, node.settings.audit_days)
+    """Builds what edges use, and starts the removal of instances.
+
+    Args:
+        node: what the builders share.
+        callbacks: the delivery of callbacks.
+        sessions: the sessions of this node, and the routers to all.
+        queue: the send queue.
+        selection: the providers of new instances.
+        audit_days: how long the audit log is stored.
+        lease_seconds: after so long a node that does not answer has lost its sessions.
+    """
+    audit = Audit(node.database, audit_days)
+    remover = Remover(node.database, node.clock, lapse_seconds=lease_seconds)
+    node.start(Stage.BATCHES, removal=remover)
     return Services(
         node.instances,
         Accounts(node.database),
         queue.enqueuer,
         node.media.intake,
-        queue.followers,
+        queue.completion_waiters,
         node.metrics,
         (
-            *_rooms_of_accounts(node, audit),
-            *_rooms_of_messages(node, sessions, queue),
-            *_rooms_of_instances(node, callbacks, sessions),
+            *_account_executors(node, audit, remover, selection),
+            *_message_executors(node, sessions, queue),
+            *_instance_executors(node, callbacks, sessions),
             sessions.cached_router,
         ),
         audit,
@@ -70,15 +88,15 @@ def build_services(
     )
 
 
-def _rooms_of_accounts(node: NodeContext, audit: Audit) -> Sequence[OperationExecutor]:
-    settings, database, clock = node.settings, node.database, node.clock
-    remover = Remover(database, clock, lapse_seconds=settings.lease_seconds)
-    node.start(Stage.BATCHES, removal=remover)
-    registry, offer = Registry(database, node.vault, os.urandom), provider_selection_of(settings)
+def _account_executors(
+    node: NodeContext, audit: Audit, remover: Remover, selection: ProviderSelection
+) -> Sequence[OperationExecutor]:
+    database, clock = node.database, node.clock
+    registry = Registry(database, node.vault, os.urandom)
 
     def partner_context(account: Account) -> PartnerContext:
-        policy = settings.address_policy()
-        return PartnerContext(database, registry, remover, policy, offer, clock, account)
+        policy = node.address_policy
+        return PartnerContext(database, registry, remover, policy, selection, clock, account)
 
     return (
         OperationHandlers(partner.handlers, partner_context),
@@ -88,7 +106,7 @@ def _rooms_of_accounts(node: NodeContext, audit: Audit) -> Sequence[OperationExe
     )
 
 
-def _rooms_of_messages(
+def _message_executors(
     node: NodeContext, sessions: Sessions, queue: Queue
 ) -> Sequence[OperationExecutor]:
     database = node.database
@@ -112,21 +130,21 @@ def _rooms_of_messages(
     )
 
 
-def _rooms_of_instances(
+def _instance_executors(
     node: NodeContext, callbacks: Callbacks, sessions: Sessions
 ) -> Sequence[OperationExecutor]:
     database, vault = node.database, node.vault
     webhook_context = partial(
         WebhookContext,
         database,
-        node.settings.address_policy(),
+        node.address_policy,
         callbacks.poster,
         vault,
         node.clock,
         callbacks.notifier,
     )
-    proxied = frozenset(name for name in node.engines if load_provider(name).uses_proxy)
-    proxy_context = partial(ProxyContext, database, vault, ProxyTrials(node.clock), proxied)
+    with_proxy = frozenset(name for name in node.engines if load_provider(name).uses_proxy)
+    proxy_context = partial(ProxyContext, database, vault, ProxyTrials(node.clock), with_proxy)
     directory_context = partial(DirectoryContext, database, sessions.cached_router, os.urandom)
     webhooks = webhook_operations.handlers | dead_letters.handlers | replay.handlers
     return (

@@ -1,4 +1,4 @@
-"""Which ways to WhatsApp this installation offers."""
+"""Which providers this installation offers, and which one a new instance gets."""
 
 from gateway.administration.partner import ProviderSelection
 from gateway.errors import InvalidSettings
@@ -9,27 +9,30 @@ _SANDBOX = "sandbox"
 
 
 def enabled_providers(settings: Settings) -> list[str]:
-    """A simulator must not be mistaken for WhatsApp, so it is for development only."""
-    return [n for n in provider_names() if n != _SANDBOX or settings.env == "development"]
+    """Returns the names of the offered providers: all, without the sandbox in production.
+
+    An operator must not mistake the simulator for WhatsApp.
+    """
+    return [n for n in provider_names() if n != _SANDBOX or settings.is_development]
 
 
 def provider_selection_of(settings: Settings) -> ProviderSelection:
-    """What a new instance gets.
+    """Returns the providers of new instances, and the default among them.
 
     Raises:
         InvalidSettings: GATEWAY_PROVIDER names none of the providers.
     """
     names = enabled_providers(settings)
-    if settings.provider and settings.provider not in names:
+    if settings.instances.provider and settings.instances.provider not in names:
         raise InvalidSettings(
-            f"GATEWAY_PROVIDER: there is no provider {settings.provider!r} here: "
+            f"GATEWAY_PROVIDER: there is no provider {settings.instances.provider!r} here: "
             f"choose one of {', '.join(names) or '(none)'}"
         )
     others = [name for name in names if name != _SANDBOX]
-    if settings.provider:
-        default: str | None = settings.provider
+    if settings.instances.provider:
+        default: str | None = settings.instances.provider
     elif _SANDBOX in names:
         default = _SANDBOX
     else:
         default = others[0] if len(others) == 1 else None
-    return ProviderSelection(names, default, trials=settings.trials)
+    return ProviderSelection(names, default, trials=settings.instances.trials)

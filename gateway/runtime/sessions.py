@@ -1,4 +1,4 @@
-"""Builds the parts that own leases, keep sessions open, and execute operations on them."""
+"""Builds the sessions of a node, and the routers that execute operations on sessions."""
 
 import uuid
 from dataclasses import dataclass
@@ -24,7 +24,12 @@ _RENEWALS_PER_LEASE = 3
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """The parts that others use; `subscribers` get every event of this node's sessions."""
+    """The keeper of the sessions, and three ways to execute an operation on one.
+
+    `router` finds the session on its node, `cached_router` answers repeated operations from a
+    cache, and `relay_receiver` serves the operations that other nodes pass on.
+    `subscribers` get every event of this node's sessions.
+    """
 
     keeper: Keeper
     router: SessionRouter
@@ -33,20 +38,41 @@ class Sessions:
     relay_receiver: RelayReceiver
 
 
-def build_sessions(node: NodeContext, notifier: CallbackNotifier) -> Sessions:
-    settings, database, clock = node.settings, node.database, node.clock
-    heartbeat = database.apart()
+def build_sessions(
+    node: NodeContext,
+    notifier: CallbackNotifier,
+    *,
+    lease_seconds: float,
+    send_timeout_seconds: float,
+    max_inbound_connections: int,
+) -> Sessions:
+    """Builds the sessions, and starts them where this node sends.
+
+    Args:
+        node: what the builders share.
+        notifier: is notified when callbacks are committed.
+        lease_seconds: after so long without renewal other nodes take over a session.
+        send_timeout_seconds: how long a session has to answer.
+        max_inbound_connections: the connections of the pool that received events may use.
+    """
+    database, clock = node.database, node.clock
+    # A pool in full use must not delay the renewal of leases.
+    heartbeat = database.single_connection()
     node.start(Stage.DATABASE, heartbeat=heartbeat)
     leases = Leases(
         heartbeat,
         clock,
         node_id=node.node_id,
-        lapse_seconds=settings.lease_seconds,
+        lapse_seconds=lease_seconds,
         internal_address=node.internal_address,
     )
     files = Files(node.media.receiver, clock, FileLimits())
-    part = database.at_most(settings.database_pool_size // 2)
-    inbound = Inbound(part, Outbox(database, uuid.uuid4, notifier), files, clock)
+    inbound = Inbound(
+        database.limited_to(max_inbound_connections),
+        Outbox(database, uuid.uuid4, notifier),
+        files,
+        clock,
+    )
     subscribers = EventSubscribers()
     opener = Opener(
         leases=leases,
@@ -64,11 +90,11 @@ def build_sessions(node: NodeContext, notifier: CallbackNotifier) -> Sessions:
         opener=opener,
         clock=clock,
         lock=node.node_lock,
-        renew_seconds=settings.lease_seconds / _RENEWALS_PER_LEASE,
-        release_seconds=settings.send_timeout_seconds,
+        renew_seconds=lease_seconds / _RENEWALS_PER_LEASE,
+        release_seconds=send_timeout_seconds,
     )
     keeper.listen(node.notifications)
-    relay_http = relay_client(timeout_seconds=settings.send_timeout_seconds)
+    relay_http = relay_client(timeout_seconds=send_timeout_seconds)
     router = SessionRouter(
         keeper,
         Relay(database, relay_http, node_id=node.node_id, secret=node.secrets[0]),

@@ -21,8 +21,8 @@ import psutil
 import uvloop
 from psycopg import AsyncConnection
 
-from gateway.database.embedded import EmbeddedPostgres
 from gateway.database.migrations import migrate
+from gateway.embedded_postgres.server import EmbeddedPostgres
 from gateway.instances.store import Instance
 from gateway.observability.logging import configure_logging
 from gateway.webhooks.circuit_breakers import BreakerLimits

@@ -214,7 +214,7 @@ async def test_join_deletes_nodes_expired_for_a_day(
 
 async def test_renewal_does_not_wait_for_a_pool_connection(database_url: str) -> None:
     database = Database(database_url, min_size=1, max_size=1, timeout_seconds=0.2)
-    apart = database.apart()
+    apart = database.single_connection()
     leases = Leases(apart, Clock(), node_id="a", lapse_seconds=NEVER_SECONDS)
     await database.open()
     await apart.open()

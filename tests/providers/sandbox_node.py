@@ -105,7 +105,7 @@ async def node_at(
     notifications = Notifications(url, clock)
     database = Database(url, min_size=1, max_size=4)
     await database.open()
-    store = CountingStore(database, notifications, room="sandbox")
+    store = CountingStore(database, notifications, provider="sandbox")
     store.statements = []
     engine = SandboxProvider().start(ProviderContext(environment, Path(), clock, store))
     people = People(store, lambda count: b"\1" * count)

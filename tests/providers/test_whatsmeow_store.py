@@ -35,7 +35,9 @@ async def test_ids_are_kept_for_a_week_and_the_options_of_polls_for_three_months
     database = Database(database_url, min_size=1, max_size=1)
     await database.open()
     try:
-        room = PostgresProviderStore(database, Notifications(database_url, clock), room="whatsmeow")
+        room = PostgresProviderStore(
+            database, Notifications(database_url, clock), provider="whatsmeow"
+        )
         await Store(room, clock).forget_what_is_old()
     finally:
         await database.pool.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from gateway.database.embedded import EmbeddedPostgres
+from gateway.embedded_postgres.server import EmbeddedPostgres
 from gateway.instances.creation import NewInstance
 from tests.fixtures.cluster import LEASE_SECONDS, SECRET, Cluster, Traffic, running_cluster
 from tests.fixtures.patience import PATIENCE_SECONDS

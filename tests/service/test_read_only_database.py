@@ -10,7 +10,7 @@ import httpx
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
-from gateway.database.embedded import EmbeddedPostgres
+from gateway.embedded_postgres.server import EmbeddedPostgres
 from tests.fixtures.postgres import public_folder
 from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway, until
 

@@ -16,6 +16,7 @@ from gateway.api.health import Check, Readiness
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.observability.metrics import Metrics
+from gateway.send_queue.admission import Admission
 from gateway.settings import Settings
 
 SETTINGS = Settings.read({"GATEWAY_ENV": "development"})
@@ -46,7 +47,8 @@ async def http(checks: Mapping[str, Check]) -> AsyncIterator[httpx.AsyncClient]:
         catalogue=catalogue(),
         services=lambda: None,
         readiness=Readiness(lambda: checks),
-        settings=SETTINGS,
+        settings=SETTINGS.http,
+        admission=Admission(Clock(), trials=False),
         clock=Clock(),
         random_bytes=lambda count: b"\xab" * count,
         metrics=Metrics(),

@@ -37,7 +37,7 @@ def listening(instances: Instances) -> Notifications:
 
 
 def announce(notifications: Notifications, instance_id: str) -> None:
-    for listener in notifications._listeners["instance_changed"]:
+    for listener in notifications._subscribers["instance_changed"]:
         listener(instance_id)
 
 
