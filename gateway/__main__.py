@@ -1,4 +1,4 @@
-"""Makes `python -m gateway` the command line."""
+"""Runs the command line for `python -m gateway`."""
 
 from gateway.cli import main
 

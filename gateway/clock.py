@@ -1,18 +1,26 @@
-"""Time as something handed in, so that tests need not wait for it."""
+"""The time, handed to whatever needs it, so that tests do not wait."""
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def epoch_ms(at: datetime) -> int:
+    """Returns the whole milliseconds between 1970 and *at*, which names its offset."""
+    return (at - _EPOCH) // _MILLISECOND
 
 
 class Clock:
-    """The machine's own clock."""
+    """The clock of this machine."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
+        return epoch_ms(self.now())
 
     def monotonic_seconds(self) -> float:
         return time.monotonic()
@@ -21,7 +29,7 @@ class Clock:
         await asyncio.sleep(seconds)
 
     async def wait(self, event: asyncio.Event, timeout_seconds: float | None) -> bool:
-        """Waits for *event* at most *timeout_seconds*; says whether it came."""
+        """Waits for *event* at most *timeout_seconds*; returns whether it was set."""
         if event.is_set():
             return True
         if timeout_seconds is not None and timeout_seconds <= 0:

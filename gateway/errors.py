@@ -1,11 +1,11 @@
-"""Every failure this gateway can name.
+"""All errors that this gateway raises on purpose, and the HTTP status of each.
 
 * GatewayError
   x CallerError                   the caller must change something
     + InvalidRequest              400
       - InstanceNotConnected      the instance refuses sends while it is disconnected
       - TrialOver                 not subscribed
-      - AddressRefused            a URL that leads where this gateway does not go
+      - AddressRefused            a URL that this gateway may not visit
     + Unauthorized                401
     + Forbidden                   403
     + NotFound                    404
@@ -16,19 +16,19 @@
     + BodyTooLarge                413
     + UnsupportedContentType      415
     + IdempotencyKeyReused        422
-    + ProxyUnreachable            422, a new proxy does not lead to WhatsApp
+    + ProxyUnreachable            422, WhatsApp cannot be reached through a new proxy
     + QueueFull                   429
     + TooManyRequests             429
     + NotSupported                501, this instance's provider cannot do it
-  x Unavailable                   503, what we need is out of reach for now
+  x Unavailable                   503, something that the gateway needs is unavailable for now
     + DatabaseUnavailable
     + SessionUnavailable
-  x ProviderError                 WhatsApp, or the road to it, said no
+  x ProviderError                 WhatsApp or the provider failed to do what was asked
     + NotConnected                keep the message, wait for the session
-    + Restricted                  keep the message, hold the line until a time
-    + TryAgainLater               keep the message, come back after a delay
-    + Refused                     give the message up
-    + Unconfirmed                 the bytes left and no answer came
+    + Restricted                  keep the message, hold the queue until a time
+    + TryAgainLater               keep the message, try again after a delay
+    + Refused                     the message failed for good
+    + Unconfirmed                 sent, but no answer came
   x StartRefused                  the process must not start like this
     + InvalidSettings
     + SchemaTooNew
@@ -51,21 +51,21 @@ class InvalidRequest(CallerError):
 
 
 class InstanceNotConnected(InvalidRequest):
-    """The instance is disconnected and was told not to queue meanwhile."""
+    """The instance is disconnected and its owner chose not to queue meanwhile."""
 
     def __init__(self) -> None:
         super().__init__("You are not connected.")
 
 
 class TrialOver(InvalidRequest):
-    """The trial ended and nobody subscribed."""
+    """The trial ended and the instance has no subscription."""
 
     def __init__(self) -> None:
         super().__init__("To continue sending a message, you must subscribe to this instance again")
 
 
 class AddressRefused(InvalidRequest):
-    """A URL of a caller's that leads where this gateway does not go."""
+    """The caller gave a URL that this gateway may not visit."""
 
 
 class Unauthorized(CallerError):
@@ -80,7 +80,7 @@ class Forbidden(CallerError):
 
 
 class NotFound(CallerError):
-    """What the caller named does not exist."""
+    """The thing that the caller named does not exist."""
 
 
 class UnknownInstance(NotFound):
@@ -106,11 +106,11 @@ class MethodNotAllowed(CallerError):
 
 
 class Conflict(CallerError):
-    """What the caller named is past the point where this can be done."""
+    """The thing that the caller named is in a state that does not allow this."""
 
 
 class BodyTooLarge(CallerError):
-    """The body exceeds the limit of the route, or what it holds beside its files does."""
+    """The body, or its part beside the files, exceeds the limit of the route."""
 
     def __init__(self, limit_bytes: int, *, beside_files: bool = False) -> None:
         super().__init__(
@@ -136,11 +136,11 @@ class IdempotencyKeyReused(CallerError):
 
 
 class ProxyUnreachable(CallerError):
-    """WhatsApp cannot be reached through a proxy that was to replace another."""
+    """WhatsApp cannot be reached through the proxy that the caller wants to use."""
 
 
 class QueueFull(CallerError):
-    """The line of the instance holds as many messages as it may."""
+    """The queue of the instance holds the maximum number of messages."""
 
     def __init__(self, limit: int, *, connected: bool, retry_after_seconds: int = 60) -> None:
         state = "" if connected else " while the instance is disconnected"
@@ -149,26 +149,26 @@ class QueueFull(CallerError):
 
 
 class TooManyRequests(CallerError):
-    """More requests than an account or instance may make."""
+    """The account or instance makes more requests than it may."""
 
-    def __init__(self, whose: str, *, retry_after_seconds: int) -> None:
-        super().__init__(f"Too many requests for this {whose}")
+    def __init__(self, scope: str, *, retry_after_seconds: int) -> None:
+        super().__init__(f"Too many requests for this {scope}")
         self.retry_after_seconds = retry_after_seconds
 
 
 class NotSupported(CallerError):
-    """This instance's provider has no handler for what was asked."""
+    """This instance's provider has no handler for the operation."""
 
 
 class Unavailable(GatewayError):
-    """Something this gateway needs is out of reach for now; the caller may try again."""
+    """Something that the gateway needs is unavailable for now; the caller may try again."""
 
 
 class DatabaseUnavailable(Unavailable):
     """Postgres did not answer, or cannot serve now.
 
     Whether the statement ran may be unknown, unless `refused`: then the server answered that it
-    does not run it.
+    did not run it.
     """
 
     def __init__(self, reason: str, *, refused: bool = False) -> None:
@@ -177,19 +177,19 @@ class DatabaseUnavailable(Unavailable):
 
 
 class SessionUnavailable(Unavailable):
-    """No node holds the live session of this instance right now."""
+    """No node has a live session of this instance right now."""
 
 
 class ProviderError(GatewayError):
-    """WhatsApp, or the road to it, said no."""
+    """WhatsApp or the provider failed to do what was asked."""
 
 
 class NotConnected(ProviderError):
-    """The session is down; the message is fine and no attempt is spent."""
+    """The session is not connected; the attempt does not count."""
 
 
 class Restricted(ProviderError):
-    """WhatsApp restricts the number; the whole line waits and no attempt is spent."""
+    """WhatsApp restricts the number: the whole queue waits, and the attempt does not count."""
 
     def __init__(self, reason: str, *, until: datetime) -> None:
         super().__init__(reason)
@@ -197,7 +197,7 @@ class Restricted(ProviderError):
 
 
 class TryAgainLater(ProviderError):
-    """A passing failure; None leaves the delay to our own backoff."""
+    """A failure that may pass; without *after_seconds* the gateway's backoff sets the delay."""
 
     def __init__(self, reason: str, *, after_seconds: float | None = None) -> None:
         super().__init__(reason)
@@ -209,11 +209,11 @@ class Refused(ProviderError):
 
 
 class Unconfirmed(ProviderError):
-    """The bytes left and no answer came; sending again could send twice."""
+    """The message was sent and no answer came; sending again could send it twice."""
 
 
 class StartRefused(GatewayError):
-    """The process must not start like this; the message names the cure."""
+    """The process must not start like this; the text says what to change."""
 
 
 class InvalidSettings(StartRefused):
@@ -225,7 +225,7 @@ class SchemaTooNew(StartRefused):
 
 
 class NodeReplaced(StartRefused):
-    """Another process goes by the name of this node, so this one may not act any more."""
+    """Another process uses the name of this node, so this process must stop."""
 
     def __init__(self, node_id: str) -> None:
         super().__init__(

@@ -16,11 +16,12 @@ _RETRY_SECONDS = 1.0
 
 
 class PeriodicLoop:
-    """A part of the service that repeats *step* until it is told to stop.
+    """Repeats *step* until it is stopped.
 
     A step that fails never ends the loop. While Postgres cannot be reached the step runs again
-    every *retry_seconds*, and the log says so once, when it begins and when it is over. Any
-    other error is reported, and the step runs again after the same pause.
+    every *retry_seconds*; the loop logs `database_unavailable` once and `database_available` when
+    a step succeeds again. Any other error is reported, and the step runs again after the same
+    pause.
     """
 
     def __init__(
@@ -32,24 +33,27 @@ class PeriodicLoop:
         wakeup: asyncio.Event | None = None,
         retry_seconds: float = _RETRY_SECONDS,
         min_pause_seconds: float = 0.0,
+        fatal: tuple[type[Exception], ...] = (),
     ) -> None:
         """Prepares the loop.
 
         Args:
-            name: the component, as logs and error reports call it.
-            step: one run.
+            name: the component in logs and error reports.
+            step: does one run.
             clock: time.
             wakeup: ends a pause early when it is set; the loop clears it before each run.
             retry_seconds: the pause after a failure.
             min_pause_seconds: the shortest pause between two runs, which no wake-up ends early.
+            fatal: errors that end the loop; `run_until` raises them.
         """
         self._name, self._step, self._clock = name, step, clock
         self._wakeup = wakeup or asyncio.Event()
         self._retry_seconds, self._min_pause_seconds = retry_seconds, min_pause_seconds
-        self._database_is_away = False
+        self._database_is_unavailable = False
+        self._fatal = fatal
 
     def wake(self) -> None:
-        """Ends the pause: there may be something to do."""
+        """Ends the pause: there may be work."""
         self._wakeup.set()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
@@ -65,14 +69,16 @@ class PeriodicLoop:
         try:
             pause = await self._step()
         except DatabaseUnavailable as error:
-            if not self._database_is_away:
+            if not self._database_is_unavailable:
                 logger.warning("database_unavailable", component=self._name, error=str(error))
-            self._database_is_away = True
+            self._database_is_unavailable = True
             return self._retry_seconds
+        except self._fatal:
+            raise
         except Exception as error:  # noqa: BLE001 - one failed run must not end the loop
             report_error(error, component=self._name)
             return self._retry_seconds
-        if self._database_is_away:
+        if self._database_is_unavailable:
             logger.info("database_available", component=self._name)
-        self._database_is_away = False
+        self._database_is_unavailable = False
         return pause

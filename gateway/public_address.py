@@ -1,7 +1,7 @@
-"""Addresses that callers give us are visited only where the outside world is.
+"""Refuses URLs of callers that lead into the operator's own network.
 
-A name is resolved once, and the connection goes to the address that was checked, so that a name
-that changes its mind in between gains nothing.
+A name is resolved once, and the connection goes to the address that was checked: a name that
+resolves to another address a moment later changes nothing.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """Which addresses may be visited.
+    """Decides which addresses may be visited.
 
     Attributes:
-        allow_http: plain http is good enough.
+        allow_http: http is allowed beside https.
         allowed: networks that may be visited although they are not public.
     """
 
@@ -35,10 +35,10 @@ class AddressPolicy:
     allowed: Sequence[Network] = ()
 
     def check_url(self, url: str) -> SplitResult:
-        """The parts of a URL we may visit, as far as that can be said without a look-up.
+        """Returns the parts of a URL that may be visited, without resolving its name.
 
         Raises:
-            AddressRefused: it is no such URL.
+            AddressRefused: it is not a URL that may be visited.
         """
         try:
             parts = urlsplit(url)
@@ -65,7 +65,7 @@ class AddressPolicy:
             raise AddressRefused("leads to an address that is not public")
 
     async def resolve(self, host: str, port: int) -> str:
-        """The address to connect to; all addresses of a name must be allowed.
+        """Returns the address to connect to; all addresses of a name must be allowed.
 
         Raises:
             AddressRefused: one of them is not.
@@ -88,10 +88,10 @@ async def pinned(
     headers: Mapping[str, str] | None = None,
     content: bytes | None = None,
 ) -> httpx.Request:
-    """A request that goes to the address that was checked, whatever the name says later.
+    """Builds a request that connects to the address that was checked.
 
     Raises:
-        AddressRefused: the URL leads where we do not go.
+        AddressRefused: the URL may not be visited.
         OSError: its name has no address.
     """
     parts = policy.check_url(url)
@@ -103,7 +103,7 @@ async def pinned(
         named.copy_with(host=address),
         content=content,
         headers={"Host": named.netloc.decode("ascii"), **(headers or {})},
-        # TLS still speaks to, and checks, the name.
+        # TLS still verifies the host name.
         extensions={"sni_hostname": parts.hostname},
     )
 
@@ -116,7 +116,7 @@ def _as_address(host: str) -> Address | None:
 
 
 def _unwrapped(address: Address) -> Address:
-    """The IPv4 address inside an IPv6 one that only carries it."""
+    """Returns the IPv4 address inside an IPv6 address that only wraps one."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64:

@@ -1,33 +1,33 @@
-"""Randomness as something handed in, so that tests can foretell it."""
+"""Randomness, handed to whatever needs it, so that tests can choose it."""
 
 import uuid
 from collections.abc import Callable
 
 RandomBytes = Callable[[int], bytes]
-"""As many random bytes as asked for."""
+"""Returns that many random bytes."""
 
-_STOCK_BYTES = 4_096
+_BLOCK_BYTES = 4_096
 
 
 class RandomBuffer:
-    """Random bytes fetched many at a time: asking the system for 16 costs as much as for 4,096."""
+    """Fetches random bytes in blocks: a system call for 16 costs as much as one for 4,096."""
 
     def __init__(self, random_bytes: RandomBytes) -> None:
         self._random_bytes = random_bytes
-        self._stock, self._used = b"", 0
+        self._block, self._used = b"", 0
 
     def __call__(self, count: int) -> bytes:
         first, self._used = self._used, self._used + count
-        if self._used > len(self._stock):
-            self._stock = self._random_bytes(max(_STOCK_BYTES, count))
+        if self._used > len(self._block):
+            self._block = self._random_bytes(max(_BLOCK_BYTES, count))
             first, self._used = 0, count
-        return self._stock[first : self._used]
+        return self._block[first : self._used]
 
 
 def uuids_from(random_bytes: RandomBytes) -> Callable[[], uuid.UUID]:
-    """Makes UUIDs of version 4."""
+    """Returns a function that makes UUIDs of version 4."""
     return lambda: uuid.UUID(bytes=random_bytes(16), version=4)
 
 
 Uniform = Callable[[float, float], float]
-"""A number between two."""
+"""Returns a random number between two."""

@@ -1,4 +1,4 @@
-"""Wake-up events: one event that sets another for as long as a block lasts."""
+"""Wake-up events: one event sets another for as long as a block lasts."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psycopg
 
-from gateway.database.embedded_site import find_binaries
 from gateway.database.migrations import migrate
+from gateway.embedded_postgres.cluster_site import find_binaries
 from tests.fixtures.postgres import public_folder, running_postgres
 
 SCHEMA_FILE = Path(__file__).parents[1] / "sql" / "schema.sql"

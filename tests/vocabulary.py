@@ -122,6 +122,8 @@ PHRASES: Final[Mapping[str, str]] = {
 }
 
 HISTORIC: Final[Mapping[str, str]] = {
+    "ForgetConsent": "an act in the audit log and an operation id",
+    "forgetConsent": "the same",
     "event_roads": "a table",
     "inbox_unsettled": "an index",
     "kept_in": "a column of whatsmeow.devices",
@@ -138,8 +140,12 @@ ALLOWED: Final[tuple[tuple[str, str, str], ...]] = (
     ("docs/architecture.md", "tell", "the SQL function of released migrations"),
     ("docs/decisions/0006-*", "tell", "the SQL function of released migrations"),
     ("docs/glossary.md", "*", "lists old and historic names"),
+    ("sql/functions/README.md", "tell", "the name of a function of the release before"),
     ("docs/providers.md", "rings", "a telephone rings"),
     ("gateway/contract/zapi/calls.py", "rings", "a telephone rings"),
+    ("gateway/history/states.py", "settled", "a column of the view message_states"),
+    ("gateway/embedded_postgres/cluster_site.py", "nobody", "a Unix user"),
+    ("gateway/runtime/housekeeping.py", "chores", "a table, and the file of its statement"),
     ("gateway/send_queue/completion.py", "settled", "a column of the view message_states"),
     ("gateway/send_queue/enqueue.py", "verdict", "a column of the SQL function enqueue"),
     ("sql/queries/chores.sql", "chores", "a table"),

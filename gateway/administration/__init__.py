@@ -1,8 +1,11 @@
-"""Making, listing, subscribing and deleting instances.
+"""Administration of accounts and instances.
 
-partner.py        answers to an account's owner
-listing.py        instances, page by page
-office.py         the same and more for the operator, at the command line
-subscriptions.py  answers about one instance's subscription
-removal.py        ends an instance for good
+partner.py        handlers of the partner routes, which make, list and delete instances
+listing.py        reads lists of instances
+admin_service.py  the same and more for the operator's command line
+importing.py      reads the instance list of a Z-API account
+subscriptions.py  handlers of an instance's subscription
+removal.py        deletes an instance and its rows
+people.py         handlers that erase a person, and of consent
+audit.py          the log of administrative acts
 """

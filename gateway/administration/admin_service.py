@@ -1,4 +1,4 @@
-"""What the operator does at the command line."""
+"""The operator's commands on accounts and instances."""
 
 import ipaddress
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from gateway.administration import listing
 from gateway.administration.audit import Audit
 from gateway.administration.importing import ImportedInstance, read_partner_list
-from gateway.administration.listing import Listed, Which
+from gateway.administration.listing import InstanceFilter, InstanceWithConnection
 from gateway.administration.partner import ProviderSelection
 from gateway.administration.removal import Remover
 from gateway.database.pool import Database
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.instances.accounts import Accounts, ListedAccount
-from gateway.instances.creation import Kept, NewAccount, NewInstance, Registry
+from gateway.instances.creation import ExistingCredentials, NewAccount, NewInstance, Registry
 from gateway.instances.store import Instance, Instances
 from gateway.instances.tokens import matches
 from gateway.public_address import AddressPolicy
@@ -22,12 +22,12 @@ from gateway.webhooks.secrets import WebhookSecrets
 
 _COMMAND_LINE = "command line"
 
-Named = TypeVar("Named", ListedAccount, Listed)
+Named = TypeVar("Named", ListedAccount, InstanceWithConnection)
 
 
 @dataclass(frozen=True, slots=True)
 class AdminService:
-    """Everything by hand, beside a running gateway or without one."""
+    """Executes the operator's commands, with or without a running gateway."""
 
     database: Database
     registry: Registry
@@ -47,7 +47,7 @@ class AdminService:
         partner_token: str | None = None,
         allowed: Sequence[str] = (),
     ) -> NewAccount:
-        """Raises Conflict where another account has this name, in capitals or not."""
+        """Makes an account; raises Conflict if another one has this name in any capitals."""
         if not name.strip():
             raise InvalidRequest("NAME: must not be empty")
         made = await self.registry.add_account(
@@ -62,10 +62,10 @@ class AdminService:
         return made
 
     async def list_accounts(self) -> list[ListedAccount]:
-        return await self.accounts.everyone()
+        return await self.accounts.list_all()
 
     async def allow(self, account: str, addresses: Sequence[str]) -> None:
-        """From where the account may be used; no address means from everywhere."""
+        """Sets the addresses that may use the account; none allows every address."""
         found, networks = await self.find_account(account), networks_of(addresses)
         await self._note("AllowAddresses", found.id)
         await self.accounts.allow_addresses(found.id, networks)
@@ -76,10 +76,10 @@ class AdminService:
         return await self.registry.renew_tokens(found.id)
 
     async def delete_account(self, account: ListedAccount) -> None:
-        """Deletes an account after its instances; returns when their rows are cleared.
+        """Deletes the instances of an account with their rows, then the account.
 
         Raises:
-            Conflict: an instance was made meanwhile.
+            Conflict: an instance was made during the deletion.
         """
         for instance in await self.list_instances(account.id):
             await self.delete_instance(instance)
@@ -87,7 +87,7 @@ class AdminService:
         await self.accounts.delete(account.id)
 
     async def rotate_secret(self, account: str) -> str:
-        """A new secret to sign callbacks with; the one before stays valid until it is retired."""
+        """Makes a new secret that signs callbacks; the old one also signs until it is retired."""
         return await self.secrets.rotate((await self.find_account(account)).id)
 
     async def retire_secret(self, account: str) -> None:
@@ -100,10 +100,10 @@ class AdminService:
         account: str | None,
         provider: str | None,
         provider_settings: Mapping[str, Any],
-        kept: Kept,
+        credentials: ExistingCredentials,
     ) -> NewInstance:
-        """Makes an instance, subscribed; a removed one of the same id is cleared away before."""
-        await self.remover.sweep()
+        """Makes a subscribed instance; finishes removals first, so that a removed id is free."""
+        await self.remover.finish_removals()
         found = await self.find_account(account)
         await self._note("CreateInstance", found.id)
         return await self.registry.add_instance(
@@ -111,46 +111,48 @@ class AdminService:
             name,
             provider=self.selection.choose(provider),
             provider_settings=provider_settings,
-            kept=kept,
+            credentials=credentials,
         )
 
     async def import_instances(
         self, text: bytes, *, account: str | None, provider: str | None
     ) -> AsyncIterator[tuple[ImportedInstance, bool]]:
-        """Makes the instances of a partner list, and says of each whether it is new.
+        """Makes the instances of a partner list, and yields each with whether it is new.
 
-        One that is there already is left as it is. Nothing is made where the list is wrong.
+        An instance that exists stays as it is. A list with an error makes nothing.
 
         Raises:
-            InvalidRequest: the list is wrong, or there is no such provider.
-            Conflict: an id is another account's, or has another token here.
+            InvalidRequest: the list is wrong, or the provider does not exist.
+            Conflict: an id belongs to another account, or has another token here.
         """
-        arrivals = read_partner_list(text, self.policy)
+        imports = read_partner_list(text, self.policy)
         found, chosen = await self.find_account(account), self.selection.choose(provider)
-        await self.remover.sweep()
-        for imported in arrivals:
-            there = await Instances(self.database).find(imported.id)
-            if there is None:
+        await self.remover.finish_removals()
+        for imported in imports:
+            existing = await Instances(self.database).find(imported.id)
+            if existing is None:
                 await self._note("CreateInstance", found.id, imported.id)
                 await self.registry.add_instance(
                     found.id,
                     imported.name,
                     provider=chosen,
-                    kept=Kept(id=imported.id, token=imported.token),
+                    credentials=ExistingCredentials(id=imported.id, token=imported.token),
                     options=imported.options,
                 )
-            elif there.account_id != found.id or not matches(imported.token, there.token_hash):
+            elif existing.account_id != found.id or not matches(
+                imported.token, existing.token_hash
+            ):
                 raise Conflict(
-                    f"Instance {imported.id} exists already, with another token or owner"
+                    f"Instance {imported.id} exists already, with another token or account"
                 )
-            yield imported, there is None
+            yield imported, existing is None
 
-    async def list_instances(self, account: str | None) -> list[Listed]:
+    async def list_instances(self, account: str | None) -> list[InstanceWithConnection]:
         account_id = (await self.find_account(account)).id if account else None
-        return await listing.list_instances(self.database, Which(account_id=account_id))
+        return await listing.list_instances(self.database, InstanceFilter(account_id=account_id))
 
     async def delete_instance(self, instance: Instance) -> None:
-        """Returns when it is gone and its rows are cleared."""
+        """Deletes an instance; returns when its rows are deleted."""
         await self._note("DeleteInstance", instance.account_id, instance.id)
         await self.remover.remove(instance.id)
         await self.remover.clear_removed()
@@ -160,14 +162,14 @@ class AdminService:
         await self._note("ShowToken", instance.account_id, instance.id)
         return self.registry.token_of(instance)
 
-    async def find_instance(self, named: str) -> Listed:
-        """The instance of this id or name.
+    async def find_instance(self, named: str) -> InstanceWithConnection:
+        """Returns the instance of this id or name.
 
         Raises:
-            NotFound: there is none.
+            NotFound: no instance has this id or name.
             InvalidRequest: more than one has this name.
         """
-        candidates = await listing.list_instances(self.database, Which(text=named))
+        candidates = await listing.list_instances(self.database, InstanceFilter(text=named))
         found = _named(candidates, named)
         if not found:
             raise NotFound(f"There is no instance {named!r}: see `gateway instances list`")
@@ -181,14 +183,14 @@ class AdminService:
         )
 
     async def find_account(self, named: str | None) -> ListedAccount:
-        """The account of this id or name; the only one there is, where none is named.
+        """Returns the account of this id or name, or the only account if *named* is None.
 
         Raises:
-            NotFound: there is none.
-            InvalidRequest: more than one fits.
+            NotFound: no account has this id or name.
+            InvalidRequest: several accounts fit.
         """
-        everyone = await self.accounts.everyone()
-        found = everyone if named is None else _named(everyone, named)
+        accounts = await self.accounts.list_all()
+        found = accounts if named is None else _named(accounts, named)
         if not found:
             raise NotFound(
                 f"There is no account {named!r}: see `gateway accounts list`"
@@ -201,7 +203,7 @@ class AdminService:
 
 
 def _named(candidates: Sequence[Named], name: str) -> list[Named]:
-    """Those of this id or name: as it is written, else in capitals or not."""
+    """Returns the candidates of this id or name as written, else in any capitals."""
     exact = [each for each in candidates if name in (each.id, each.name)]
     folded = name.casefold()
     return exact or [
@@ -210,10 +212,10 @@ def _named(candidates: Sequence[Named], name: str) -> list[Named]:
 
 
 def networks_of(addresses: Sequence[str]) -> list[str]:
-    """Addresses and networks as Postgres keeps them.
+    """Returns addresses and networks as Postgres stores them.
 
     Raises:
-        InvalidRequest: one is neither.
+        InvalidRequest: a text is neither an address nor a network.
     """
     networks = []
     for text in addresses:

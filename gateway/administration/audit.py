@@ -1,4 +1,4 @@
-"""Who did what, when, and from which address; kept for a number of days."""
+"""The audit log: the account, act, time and address of administrative acts."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ _SET_CONSENT_RULE = query("people", "set_consent_rule")
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Every method may raise DatabaseUnavailable."""
+    """Writes the audit log; entries are deleted after *days*."""
 
     database: Database
     days: int
@@ -25,7 +25,11 @@ class Audit:
     async def note(
         self, act: str, *, account_id: str | None, instance_id: str | None, address: str | None
     ) -> None:
-        """To be called before the act: what cannot be noted is not done."""
+        """Writes an entry. Call it before the act: an act that cannot be logged must not happen.
+
+        Raises:
+            DatabaseUnavailable: the entry could not be written.
+        """
         await self.database.execute(
             _NOTE_ACT,
             act=act,
@@ -38,7 +42,7 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class AccountContext:
-    """What the answers are made from."""
+    """What the handlers of an account need."""
 
     audit: Audit
     account: Account

@@ -1,4 +1,4 @@
-"""Instances of a Z-API account, as its partner list (`GET /instances`) shows them."""
+"""Reads the instances of a Z-API account from its partner list (`GET /instances`)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from gateway.administration.partner import options_of
 from gateway.contract.building import build, holds_nul
 from gateway.contract.zapi.partner import CreateInstance
 from gateway.errors import InvalidRequest
-from gateway.instances.creation import InstanceOptions, Kept
+from gateway.instances.creation import ExistingCredentials, InstanceOptions
 from gateway.public_address import AddressPolicy
 
-_KNOWN = ("id", "token")
+_REQUIRED = ("id", "token")
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedInstance:
-    """An instance that its clients know already."""
+    """An instance to make, with the id and token that its clients use already."""
 
     id: str
     token: str
@@ -27,15 +27,15 @@ class ImportedInstance:
 
 
 def read_partner_list(text: str | bytes, policy: AddressPolicy) -> list[ImportedInstance]:
-    """What a page of the list says, or the bare array of its `content`, or an array of pages.
+    """Reads a page of the list, the bare array of its `content`, or an array of pages.
 
     Raises:
-        InvalidRequest: the first thing that is wrong, and with which instance.
+        InvalidRequest: names the first instance that is wrong, and its field.
     """
     try:
         document = orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise InvalidRequest("The file is not JSON") from None
+        raise InvalidRequest("The file is not JSON: save the answer of GET /instances") from None
     return [_read(number, item, policy) for number, item in enumerate(_items(document), 1)]
 
 
@@ -46,7 +46,9 @@ def _items(document: object) -> Iterator[object]:
         for item in document:
             yield from _items(item) if _is_page(item) else [item]
     else:
-        raise InvalidRequest("The file holds no list of instances, such as GET /instances answers")
+        raise InvalidRequest(
+            "The file holds no list of instances: save the answer of GET /instances"
+        )
 
 
 def _is_page(item: object) -> bool:
@@ -55,13 +57,13 @@ def _is_page(item: object) -> bool:
 
 def _read(number: int, item: object, policy: AddressPolicy) -> ImportedInstance:
     named = f"instance {number}"
-    if not isinstance(item, dict) or not all(isinstance(item.get(n), str) for n in _KNOWN):
+    if not isinstance(item, dict) or not all(isinstance(item.get(n), str) for n in _REQUIRED):
         raise InvalidRequest(f"{named}: must have an id and a token")
     if holds_nul(item):
         raise InvalidRequest(f"{named}: holds a NUL character")
-    kept = Kept(id=item["id"], token=item["token"])
+    credentials = ExistingCredentials(id=item["id"], token=item["token"])
     try:
-        kept.check()
+        credentials.check()
         wanted = build(CreateInstance, {"name": item["id"], **_without_empty(item)})
         options = options_of(wanted, policy)
     except InvalidRequest as error:

@@ -1,8 +1,8 @@
-"""Instances as their owner, or the operator, goes through them."""
+"""Reads lists of instances."""
 
 from dataclasses import dataclass
 
-from gateway.database.pool import Database
+from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 from gateway.instances.store import Instance
 
@@ -11,8 +11,8 @@ _COUNT_LISTED_INSTANCES = query("instances", "count_listed_instances")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Which:
-    """Narrows what is listed; None and an empty text narrow nothing."""
+class InstanceFilter:
+    """Selects instances; None and an empty text select all."""
 
     account_id: str | None = None
     mobile: bool | None = None
@@ -20,38 +20,33 @@ class Which:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed(Instance):
-    """An instance, and whether WhatsApp answers."""
+class InstanceWithConnection(Instance):
+    """An instance, and whether its session is connected."""
 
     connected: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    count: int
-
-
-async def count_instances(database: Database, which: Which) -> int:
+async def count_instances(database: Database, where: InstanceFilter) -> int:
     row = await database.fetch_one(
-        _Count,
+        Count,
         _COUNT_LISTED_INSTANCES,
-        account_id=which.account_id,
-        mobile=which.mobile,
-        text=which.text,
+        account_id=where.account_id,
+        mobile=where.mobile,
+        text=where.text,
     )
     return row.count if row else 0
 
 
 async def list_instances(
-    database: Database, which: Which, *, limit: int | None = None, offset: int = 0
-) -> list[Listed]:
-    """Oldest first."""
+    database: Database, where: InstanceFilter, *, limit: int | None = None, offset: int = 0
+) -> list[InstanceWithConnection]:
+    """Returns instances, oldest first."""
     return await database.fetch_all(
-        Listed,
+        InstanceWithConnection,
         _LIST_INSTANCES,
-        account_id=which.account_id,
-        mobile=which.mobile,
-        text=which.text,
+        account_id=where.account_id,
+        mobile=where.mobile,
+        text=where.text,
         limit=limit,
         offset=offset,
     )

@@ -1,11 +1,11 @@
-"""Answers to an account's owner: the instances of the account."""
+"""Handlers of the partner routes: make, list and delete the instances of an account."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gateway.administration import listing
-from gateway.administration.listing import Listed, Which
+from gateway.administration.listing import InstanceFilter, InstanceWithConnection
 from gateway.administration.removal import Remover
 from gateway.clock import Clock
 from gateway.contract.extensions.partner import DeletedInstance, DeleteInstance
@@ -27,12 +27,12 @@ from gateway.public_address import AddressPolicy
 
 @dataclass(frozen=True, slots=True)
 class ProviderSelection:
-    """What a new instance gets.
+    """The providers that new instances may have.
 
     Attributes:
-        providers: the ways to WhatsApp there are here.
-        default: the one an instance gets whose creator names none.
-        trials: whether an instance begins with a trial rather than subscribed.
+        providers: the names of the providers of this gateway.
+        default: the provider of an instance whose creator names none.
+        trials: whether an instance begins with a trial instead of a subscription.
     """
 
     providers: Sequence[str]
@@ -40,14 +40,14 @@ class ProviderSelection:
     trials: bool
 
     def choose(self, provider: str | None) -> str:
-        """The provider of a new instance.
+        """Returns the provider of a new instance.
 
         Raises:
-            InvalidRequest: the one wanted is not offered.
-            Unavailable: none is.
+            InvalidRequest: this gateway does not have the given provider.
+            Unavailable: this gateway has no provider.
         """
         if not self.providers:
-            raise Unavailable("This gateway has no provider to reach WhatsApp with")
+            raise Unavailable("This gateway has no provider: its operator must configure one")
         chosen = provider or self.default
         if chosen is None or chosen not in self.providers:
             raise InvalidRequest(f"provider: must be one of {', '.join(self.providers)}")
@@ -56,7 +56,7 @@ class ProviderSelection:
 
 @dataclass(frozen=True, slots=True)
 class PartnerContext:
-    """What the answers are made from."""
+    """What the handlers of the partner routes need."""
 
     database: Database
     registry: Registry
@@ -87,7 +87,7 @@ async def create_instance(context: PartnerContext, operation: CreateInstance) ->
 def options_of(
     wanted: CreateInstance, policy: AddressPolicy, trial_ends_at: datetime | None = None
 ) -> InstanceOptions:
-    """Raises InvalidRequest for an address that callbacks may not go to."""
+    """Returns the settings of a new instance; raises InvalidRequest for a refused webhook URL."""
 
     def address(field: str) -> str | None:
         url: str = getattr(wanted, field)
@@ -124,15 +124,15 @@ def options_of(
 
 @handlers.handles(ListInstances)
 async def list_instances(context: PartnerContext, operation: ListInstances) -> InstancePage:
-    which = Which(
+    where = InstanceFilter(
         account_id=context.account.id,
         mobile=operation.middleware == "mobile" if operation.middleware else None,
         text=operation.query,
     )
-    total = await listing.count_instances(context.database, which)
+    total = await listing.count_instances(context.database, where)
     rows = await listing.list_instances(
         context.database,
-        which,
+        where,
         limit=operation.page_size,
         offset=(operation.page - 1) * operation.page_size,
     )
@@ -151,7 +151,7 @@ async def delete_instance(context: PartnerContext, operation: DeleteInstance) ->
     return DeletedInstance()
 
 
-def _listed(context: PartnerContext, row: Listed) -> ListedInstance:
+def _listed(context: PartnerContext, row: InstanceWithConnection) -> ListedInstance:
     received = row.received_callback_url or ""
     return ListedInstance(
         id=row.id,

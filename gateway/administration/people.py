@@ -1,10 +1,11 @@
-"""What a person may ask of us: to be forgotten, and not to be written to."""
+"""Handlers that erase a person's data, and record whether a person consents to messages."""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
 
 from gateway.administration.provider_data import ProviderData
+from gateway.clock import epoch_ms
 from gateway.contract.extensions.contacts import (
     ConsentRecord,
     Erased,
@@ -28,12 +29,12 @@ _LOCK_CALLBACKS = query("people", "lock_callbacks")
 _ERASE_CALLBACKS = query("people", "erase_callbacks")
 _FIND_CONSENT = query("people", "find_consent")
 _RECORD_CONSENT = query("people", "record_consent")
-_FORGET_CONSENT = query("people", "forget_consent")
+_DELETE_CONSENT = query("people", "delete_consent")
 
 
 @dataclass(frozen=True, slots=True)
 class PeopleContext:
-    """What the answers are made from."""
+    """What the handlers about people need."""
 
     database: Database
     provider_data: ProviderData
@@ -51,7 +52,7 @@ class _ProviderId:
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _ErasedRows:
     queue: int
     messages: int
     media: int
@@ -61,7 +62,7 @@ class _Held:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _ErasedCallbacks:
     callbacks: int
 
 
@@ -79,32 +80,34 @@ handlers = Handlers[PeopleContext]()
 
 @handlers.handles(ErasePerson)
 async def erase(context: PeopleContext, operation: ErasePerson) -> Erased:
-    """Consent stays: that somebody does not want to be written to must not be forgotten."""
+    """Erases a person. The consent record stays: an opt-out must outlast the erasure."""
     instance_id = context.instance.id
     async with context.database.transaction() as connection:
-        rows = await fetch_all(
+        found = await fetch_all(
             connection, _Name, _NAMES_OF_PERSON, instance_id=instance_id, phone=operation.phone
         )
-        names = [row.name for row in rows]
+        names = [row.name for row in found]
         messages = await fetch_all(
             connection, _ProviderId, _PROVIDER_IDS_OF_PERSON, instance_id=instance_id, names=names
         )
-        # Before the gateway's own rows: a provider asks them nothing, but its ids are there.
+        # First, because the next statement deletes the messages that have these ids.
         person = ErasedPerson(names, [row.provider_message_id for row in messages])
         by_provider = await context.provider_data.erase_person(connection, instance_id, person)
-        (held,) = await fetch_all(
-            connection, _Held, _ERASE_PERSON, instance_id=instance_id, names=names
+        (rows,) = await fetch_all(
+            connection, _ErasedRows, _ERASE_PERSON, instance_id=instance_id, names=names
         )
         await connection.execute(_LOCK_CALLBACKS, {"instance_id": instance_id})
-        (told,) = await fetch_all(
+        (callbacks,) = await fetch_all(
             connection,
-            _Told,
+            _ErasedCallbacks,
             _ERASE_CALLBACKS,
             instance_id=instance_id,
             names=names,
-            doings=[f'%"participant{key}":"{name}"%' for key in ("Phone", "Lid") for name in names],
+            participants=[
+                f'%"participant{key}":"{name}"%' for key in ("Phone", "Lid") for name in names
+            ],
         )
-    erased = asdict(held) | asdict(told) | {"provider": by_provider}
+    erased = asdict(rows) | asdict(callbacks) | {"provider": by_provider}
     logger.info("person_erased", instance_id=instance_id, **erased)
     return Erased(phone=operation.phone, erased=erased)
 
@@ -133,11 +136,11 @@ async def record_consent(context: PeopleContext, operation: RecordConsent) -> Co
 
 
 @handlers.handles(ForgetConsent)
-async def forget_consent(context: PeopleContext, operation: ForgetConsent) -> Value:
-    forgotten = await context.database.execute(
-        _FORGET_CONSENT, instance_id=context.instance.id, phone=operation.phone
+async def delete_consent(context: PeopleContext, operation: ForgetConsent) -> Value:
+    deleted = await context.database.execute(
+        _DELETE_CONSENT, instance_id=context.instance.id, phone=operation.phone
     )
-    return Value(value=bool(forgotten))
+    return Value(value=bool(deleted))
 
 
 def _record(row: _Consent) -> ConsentRecord:
@@ -146,5 +149,5 @@ def _record(row: _Consent) -> ConsentRecord:
         status=row.status,
         source=row.source,
         note=row.note,
-        at=int(row.at.timestamp() * 1000),
+        at=epoch_ms(row.at),
     )

@@ -1,14 +1,15 @@
-"""Ends an instance for good.
+"""Deletes an instance and its rows.
 
-delete its row  -->  wait for the attempt under way  -->  answer
+delete its row  -->  wait for the attempt in flight  -->  answer
       |
-      +--> line, lease and connection go with it: nothing is enqueued, claimed or started
-      +--> its session is closed, on whichever node
-      +--> everything else goes in batches, and once more when its session must have ended
+      +--> queue, lease and connection go with it: nothing is enqueued, claimed or started
+      +--> the node that owns the session closes it
+      +--> other rows are deleted in batches, and again when the session must have ended
 """
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from psycopg import OperationalError
@@ -18,17 +19,17 @@ from gateway.administration.provider_data import ProviderData
 from gateway.clock import Clock
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
-from gateway.errors import DatabaseUnavailable, UnknownInstance
+from gateway.errors import UnknownInstance
 from gateway.observability.logging import logger
-from gateway.wakeups import waking
+from gateway.periodic_loop import PeriodicLoop
 
 _LOCK_INSTANCE_ID = query("instances", "lock_instance_id")
 _LOCK_INSTANCE = query("removal", "lock_instance")
 _END_LEASE = query("removal", "end_lease")
 _NOTE_REMOVAL = query("removal", "note_removal")
 _DELETE_INSTANCE = query("removal", "delete_instance")
-_IN_FLIGHT = query("removal", "under_way")
-_UNFINISHED = query("removal", "unfinished")
+_IN_FLIGHT = query("removal", "list_attempts_in_flight")
+_UNFINISHED = query("removal", "list_unfinished")
 _FINISH = query("removal", "finish")
 
 # The gateway's own tables that have an instance_id and no foreign key to its row.
@@ -53,8 +54,8 @@ _TABLES: Final = (
     "message_ids",
     "messages",
 )
-# All rows of the instance go, so it does no harm that a partition may have a row at the place
-# of another's.
+# A ctid is unique only within one partition, so the outer delete may find another partition's row.
+# It belongs to the same instance, by instance_id, and is to be deleted anyway.
 _CLEAR = SQL("""
     delete from {table}
     where instance_id = %(id)s::text and ctid = any(array(
@@ -63,9 +64,10 @@ _CLEAR = SQL("""
 """)
 
 _ROWS_AT_ONCE = 1_000
-_ROUND_SECONDS = 0.05
-_PATIENCE_SECONDS = 25.0  # for the attempt under way: callers hang up after half a minute
-_SWEEP_SECONDS = 60.0
+_POLL_SECONDS = 0.05
+_MAX_WAIT_SECONDS = 25.0  # for the attempt in flight: callers hang up after half a minute
+_PAUSE_SECONDS = 60.0
+_RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class _Id:
 
 
 @dataclass(frozen=True, slots=True)
-class _Holder:
+class _Owner:
     node_id: str
 
 
@@ -84,10 +86,10 @@ class _InFlight:
 
 
 class Remover:
-    """Part of the service.
+    """Deletes instances, and clears their rows in the background.
 
-    `lapse_seconds` is how long a session may outlive its lease: until then the id of a deleted
-    instance is not given to another.
+    `lapse_seconds` is how long a session may outlive its lease. Until then no new instance may have
+    the id of the deleted one.
     """
 
     def __init__(
@@ -105,15 +107,15 @@ class Remover:
         self._removed: list[str] = []
 
     async def remove(self, instance_id: str, *, account_id: str | None = None) -> None:
-        """Returns when nothing of the instance is sent any more; its rows are cleared later.
+        """Deletes an instance; returns when no attempt is in flight. Its rows are cleared later.
 
         Args:
             instance_id: the instance.
-            account_id: whose it must be; None where that does not matter.
+            account_id: the account that must own it; None allows any.
 
         Raises:
-            UnknownInstance: there is none, or it is another account's.
-            DatabaseUnavailable: it is there as before, or gone.
+            UnknownInstance: the instance does not exist, or another account owns it.
+            DatabaseUnavailable: the instance may be deleted or not.
         """
         node_id = await self._delete(instance_id, account_id)
         logger.info("instance_deleted", instance_id=instance_id)
@@ -123,21 +125,21 @@ class Remover:
         self._wakeup.set()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        async with waking(self._wakeup, when=stopping):
-            while not stopping.is_set():
-                pause = _SWEEP_SECONDS
-                try:
-                    if await self.clear_removed(stopping):
-                        pause = self._lapse_seconds
-                    await self.sweep(stopping)
-                except (DatabaseUnavailable, OperationalError) as error:
-                    logger.warning("removal_waits_for_database", error=type(error).__name__)
-                    pause = 1.0
-                await self._clock.wait(self._wakeup, pause)
-                self._wakeup.clear()
+        step = partial(self._clear_and_finish, stopping)
+        loop = PeriodicLoop("removal", step, self._clock, wakeup=self._wakeup)
+        await loop.run_until(stopping)
+
+    async def _clear_and_finish(self, stopping: asyncio.Event) -> float:
+        try:
+            cleared = await self.clear_removed(stopping)
+            await self.finish_removals(stopping)
+        except OperationalError as error:  # such as a deadlock with a transaction of the instance
+            logger.warning("removal_interrupted", error=type(error).__name__)
+            return _RETRY_SECONDS
+        return self._lapse_seconds if cleared else _PAUSE_SECONDS
 
     async def clear_removed(self, stopping: asyncio.Event | None = None) -> int:
-        """Clears what `remove` left; returns how many instances that were."""
+        """Clears the rows of removed instances; returns the number of instances."""
         cleared = 0
         while self._removed:
             await self._clear(self._removed[-1], stopping)
@@ -145,14 +147,14 @@ class Remover:
             cleared += 1
         return cleared
 
-    async def sweep(self, stopping: asyncio.Event | None = None) -> None:
-        """Finishes removals, those of nodes that died among them."""
+    async def finish_removals(self, stopping: asyncio.Event | None = None) -> None:
+        """Finishes removals whose sessions have ended, also those of nodes that died."""
         for row in await self._database.fetch_all(_Id, _UNFINISHED, seconds=self._lapse_seconds):
             if await self._clear(row.id, stopping):
                 await self._database.execute(_FINISH, id=row.id)
 
     async def _delete(self, instance_id: str, account_id: str | None) -> str | None:
-        """Returns the node that held the session, if any did."""
+        """Deletes the row; returns the node that owned the session, if any."""
         named = {"id": instance_id}
         async with self._database.transaction() as connection:
             await connection.execute(_LOCK_INSTANCE_ID, named)
@@ -160,23 +162,23 @@ class Remover:
                 connection, _Id, _LOCK_INSTANCE, id=instance_id, account_id=account_id
             ):
                 raise UnknownInstance
-            holders = await fetch_all(connection, _Holder, _END_LEASE, id=instance_id)
+            owners = await fetch_all(connection, _Owner, _END_LEASE, id=instance_id)
             await connection.execute(_NOTE_REMOVAL, named)
             await connection.execute(_DELETE_INSTANCE, named)
-        return holders[0].node_id if holders else None
+        return owners[0].node_id if owners else None
 
     async def _wait_for_attempt(self, instance_id: str, node_id: str) -> None:
-        give_up_at = self._clock.monotonic_seconds() + _PATIENCE_SECONDS
+        give_up_at = self._clock.monotonic_seconds() + _MAX_WAIT_SECONDS
         while await self._database.fetch_all(
             _InFlight, _IN_FLIGHT, id=instance_id, node_id=node_id
         ):
             if self._clock.monotonic_seconds() > give_up_at:
-                logger.warning("removal_did_not_wait", instance_id=instance_id)
+                logger.warning("removal_wait_ended", instance_id=instance_id)
                 return
-            await self._clock.sleep(_ROUND_SECONDS)
+            await self._clock.sleep(_POLL_SECONDS)
 
     async def _clear(self, instance_id: str, stopping: asyncio.Event | None) -> bool:
-        """Whether all is cleared; False when told to stop before."""
+        """Deletes rows in batches; returns False if *stopping* was set before the end."""
         for table in _TABLES:
             statement = _CLEAR.format(table=Identifier(table))
             while await self._database.execute(

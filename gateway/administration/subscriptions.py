@@ -1,4 +1,4 @@
-"""Answers about one instance's subscription."""
+"""Handlers of an instance's subscription."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ _OK = "OK"
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionContext:
-    """What the answers are made from."""
+    """What the handlers of a subscription need."""
 
     database: Database
     instance: Instance
@@ -40,13 +40,13 @@ async def subscribe(context: SubscriptionContext, operation: Subscribe) -> str:
 @handlers.handles(AddCalls)
 async def add_calls(context: SubscriptionContext, _operation: AddCalls) -> str:
     if not await context.database.execute(_ADD_CALLS, id=context.instance.id):
-        raise InvalidRequest("The instance has no subscription to add calls to")
+        raise InvalidRequest("The instance has no subscription: subscribe it before you add calls")
     return _OK
 
 
 @handlers.handles(CancelSubscription)
 async def cancel_subscription(context: SubscriptionContext, _operation: CancelSubscription) -> str:
-    """Where nothing is subscribed there is nothing to cancel, and a trial is left as it is."""
+    """Cancels the subscription; without one it does nothing, and a trial stays as it is."""
     await context.database.execute(
         _CANCEL_SUBSCRIPTION, id=context.instance.id, seconds=AFTER_CANCELLING.total_seconds()
     )

@@ -1,8 +1,10 @@
-"""The HTTP edge: a request becomes a declared command, an answer becomes Z-API's JSON.
+"""The HTTP edge: turns requests into declared messages and operations, and results into JSON.
 
-routes.py         finds the declared class by method and path
-caller.py         instance id, tokens and address become an Instance, or an error
-request_body.py   path, query and JSON become the declared model, or one clear sentence
-endpoints.py      accepts a message, or answers an operation
-error_replies.py  every GatewayError as status and JSON
+app.py             assembles the application
+routes.py          finds the declared class by method and path
+authentication.py  finds the instance or account of a request, and checks its tokens and address
+request_body.py    reads the JSON of a request
+body_spooling.py   writes the files in a JSON body to disk while the body arrives
+endpoints.py       accepts a message, or executes an operation
+error_replies.py   renders every GatewayError as status and JSON
 """

@@ -1,4 +1,4 @@
-"""Assembles the application."""
+"""Assembles the public HTTP application."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.api.authentication import Authenticator
-from gateway.api.endpoints import AccountEndpoint, InstanceEndpoint, Services
+from gateway.api.endpoints import AccountEndpoint, InstanceEndpoint
 from gateway.api.error_replies import on_gateway_error, reply_to
 from gateway.api.events import EventsEndpoint
 from gateway.api.health import Readiness, health
@@ -21,8 +21,10 @@ from gateway.clock import Clock
 from gateway.contract.catalogue import Catalogue
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownRoute
 from gateway.observability.metrics import Metrics
+from gateway.operations.services import Services
 from gateway.randomness import RandomBytes
-from gateway.settings import Settings
+from gateway.send_queue.admission import Admission
+from gateway.settings.message_sections import HttpSection
 
 INSTANCE_PREFIX = "/instances/{instance_id}/token/{token}"
 _NOT_FOUND, _NOT_ALLOWED = 404, 405
@@ -33,19 +35,20 @@ def build_app(
     catalogue: Catalogue,
     services: Callable[[], Services | None],
     readiness: Readiness,
-    settings: Settings,
+    settings: HttpSection,
+    admission: Admission,
     clock: Clock,
     random_bytes: RandomBytes,
     metrics: Metrics,
     further_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """The public HTTP application; *services* is None until the gateway is ready."""
+    """Builds the public application; *services* returns None until the gateway is ready."""
     authenticator = Authenticator(_limits(settings, clock), settings.trusted_proxies)
     instance_endpoint = InstanceEndpoint(
-        RouteTable(catalogue), authenticator, services, settings, clock
+        RouteTable(catalogue), authenticator, services, settings, admission
     )
     absolute = RouteTable(catalogue, absolute=True)
-    account_endpoint = AccountEndpoint(absolute, authenticator, services, settings, clock)
+    account_endpoint = AccountEndpoint(absolute, authenticator, services, settings, admission)
     app = Starlette(
         routes=[
             Route(INSTANCE_PREFIX + "/{route:path}", instance_endpoint),
@@ -61,11 +64,11 @@ def build_app(
             HTTPException: _on_http_exception,
         },
     )
-    app.router.redirect_slashes = False  # an unknown path is unknown, and its address holds a token
+    app.router.redirect_slashes = False  # a redirect would repeat a path with a token
     return app
 
 
-def _limits(settings: Settings, clock: Clock) -> RequestLimits:
+def _limits(settings: HttpSection, clock: Clock) -> RequestLimits:
     account, instance = settings.account_requests_per_second, settings.instance_requests_per_second
     return RequestLimits(
         clock,

@@ -1,4 +1,4 @@
-"""Ids, tokens and addresses become an Instance or an Account, or an error that tells nothing."""
+"""Finds the instance or account of a request; an error never says which credential is wrong."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,50 +14,51 @@ from gateway.instances.base_urls import BaseUrl
 from gateway.instances.store import Instance, Instances
 from gateway.instances.tokens import hash_of, matches
 
-_NOBODY = hash_of("an instance that does not exist")
+_NO_INSTANCE_HASH = hash_of("an instance that does not exist")
 
 
 class Authenticator:
-    """Lets callers in: who they are, from where they call, and how often."""
+    """Checks the tokens, the address and the rate of requests."""
 
     def __init__(self, limits: RequestLimits, trusted_proxies: Sequence[Network]) -> None:
         self._limits, self._trusted_proxies = limits, trusted_proxies
 
     def address_of(self, request: Request) -> str | None:
-        """From where a request comes, seen past the proxies that are trusted."""
+        """Returns the caller's IP address, as trusted proxies forward it."""
         address = client_address(request, self._trusted_proxies)
         return None if address is None else str(address)
 
     def base_url_of(self, request: Request) -> BaseUrl | None:
-        """At which address the caller reached the gateway, seen past trusted proxies."""
+        """Returns the base URL that the caller used, as trusted proxies forward it."""
         return base_url_of(request, self._trusted_proxies)
 
     async def instance(
         self, request: Request, instances: Instances, instance_id: str, token: str
     ) -> Instance:
-        """The instance a caller may act for.
+        """Returns the instance of a token in the path.
 
         Raises:
             UnknownInstance: the id or the token is wrong.
             Forbidden: the caller's address or Client-Token is not allowed.
-            TooManyRequests: there were too many already.
+            TooManyRequests: the account or the instance is over its rate limit.
         """
         instance = await find_by_token(instances, instance_id, token)
         check_address(request, instance.allowed_addresses, self._trusted_proxies)
         check_client_token(instance, request.headers)
-        self._limits.spend(account_id=instance.account_id, instance_id=instance.id)
+        self._limits.count(account_id=instance.account_id, instance_id=instance.id)
         return instance
 
     async def account(self, request: Request, accounts: Accounts) -> Account:
-        """The account a caller may manage.
+        """Returns the account of a partner token or Client-Token.
 
         Raises:
-            Unauthorized: no token, or a wrong one.
-            Forbidden: the caller's address is not allowed, or a Client-Token is too little.
-            TooManyRequests: there were too many already.
+            Unauthorized: no token is given, or it is wrong.
+            Forbidden: the caller's address is not allowed, or the account has more instances than
+                a Client-Token may manage.
+            TooManyRequests: the account is over its rate limit.
         """
         account = await self._account(request, accounts)
-        self._limits.spend(account_id=account.id)
+        self._limits.count(account_id=account.id)
         return account
 
     async def instance_of_account(
@@ -68,12 +69,12 @@ class Authenticator:
         instance_id: str,
         token: str,
     ) -> Instance:
-        """The instance a caller may manage; raises as both of the above."""
+        """Returns an instance that the account of the caller owns; raises as both methods above."""
         account = await self._account(request, accounts)
         instance = await find_by_token(instances, instance_id, token)
         if instance.account_id != account.id:
             raise UnknownInstance
-        self._limits.spend(account_id=account.id, instance_id=instance.id)
+        self._limits.count(account_id=account.id, instance_id=instance.id)
         return instance
 
     async def _account(self, request: Request, accounts: Accounts) -> Account:
@@ -85,27 +86,28 @@ class Authenticator:
         check_address(request, account.allowed_addresses, self._trusted_proxies)
         if not account.by_partner_token and not await accounts.is_small(account):
             raise Forbidden(
-                f"A Client-Token manages {MAX_INSTANCES_BY_CLIENT_TOKEN} instances at most: "
+                f"A Client-Token manages at most {MAX_INSTANCES_BY_CLIENT_TOKEN} instances: "
                 "use the partner token"
             )
         return account
 
 
 async def find_by_token(instances: Instances, instance_id: str, token: str) -> Instance:
-    """The instance of this id and token.
+    """Returns the instance of this id and token.
 
     Raises:
-        UnknownInstance: one of them is wrong; takes the same steps for both.
+        UnknownInstance: the id or the token is wrong. Both cases compare one hash, so that the
+            time taken does not show which ids exist.
     """
     instance = None if "\x00" in instance_id else await instances.find(instance_id)
-    right = matches(token, instance.token_hash if instance else _NOBODY)
-    if instance is None or not right:
+    is_right = matches(token, instance.token_hash if instance else _NO_INSTANCE_HASH)
+    if instance is None or not is_right:
         raise UnknownInstance
     return instance
 
 
 def check_client_token(instance: Instance, headers: Headers, *, required: bool = False) -> None:
-    """Raises Forbidden where a Client-Token is asked for and this is not it."""
+    """Raises Forbidden if a Client-Token is required and the headers lack the right one."""
     if not (required or instance.client_token_required):
         return
     given = headers.get("client-token")

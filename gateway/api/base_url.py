@@ -1,4 +1,4 @@
-"""At which address a caller reached the gateway."""
+"""Finds the base URL with which a caller reached the gateway."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ _SCHEMES = frozenset({"http", "https"})
 
 
 def base_url_of(request: Request, trusted: Sequence[Network]) -> BaseUrl | None:
-    """The base URL of a request; None where it names no usable host.
+    """Returns the base URL of a request; None if it names no usable host.
 
-    X-Forwarded-Host and X-Forwarded-Proto count only when a trusted proxy sent the request. A
-    proxy may append to what its caller wrote, so the last value is the one that it wrote itself.
+    X-Forwarded-Host and X-Forwarded-Proto count only if a trusted proxy sent the request. A proxy
+    may append to the value of its caller, so the last value is the one that the proxy wrote.
     """
     hosts = request.headers.getlist("host")
     scheme, host = request.scope["scheme"], hosts[0] if len(hosts) == 1 else ""
@@ -26,6 +26,6 @@ def base_url_of(request: Request, trusted: Sequence[Network]) -> BaseUrl | None:
 
 
 def _last(request: Request, header: str) -> str:
-    """The last of the values of a header, separated by commas or in headers of their own."""
+    """Returns the last value of a header that may be repeated or hold a list."""
     values = request.headers.getlist(header)
     return values[-1].rpartition(",")[2].strip() if values else ""

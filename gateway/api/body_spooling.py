@@ -1,7 +1,7 @@
-"""Lifts files out of a JSON body while it arrives.
+"""Writes the files in a JSON body to disk while the body arrives.
 
-Strings too long to be text go straight to disk, decoded, and leave a short name in their place.
-What remains may not exceed a limit, so a body of any size costs about that much memory.
+Strings too long to be text are decoded to disk, and a short placeholder takes their place. The rest
+of the body may not exceed a limit, so a body of any size needs about that much memory.
 """
 
 import asyncio
@@ -17,85 +17,85 @@ from gateway.errors import BodyTooLarge, InvalidRequest
 from gateway.media.spooling import BadFile, Base64File, Spooled, SpoolFile
 from gateway.randomness import RandomBytes
 
-# In bytes; four for each character of the longest text there is.
+# Four bytes for each of the 65,536 characters of the longest text.
 MAX_TEXT_BYTES = 262_144
-# Once half of the limit is used, shorter strings that look like files go to disk, too: several
-# small pictures are no reason to refuse a body.
+# Once half of the limit is used, shorter strings that look like files go to disk too: a body with
+# several small pictures stays below the limit.
 _MIN_FILE_BYTES = 4_096
 _FILE_BEGINS = re.compile(rb'(?:data:[^",]{0,1024},)?[A-Za-z0-9+/=_\-\\\s]*')
-_TURN_BYTES = 65_536
-_NAME_BYTES = 16
-# Whole escapes only: what remains of a piece may be the beginning of one.
+_MAX_FEED_BYTES = 65_536
+_PLACEHOLDER_BYTES = 16
+# Matches complete escapes only: the end of a piece may be the beginning of an escape.
 _RUN = re.compile(rb'(?:[^"\\]++|\\[^u]|\\u.{4})*+', re.DOTALL)
 
 
 class BodySpooler:
-    """Fed with the pieces of one body, of which *limit_bytes* may remain without its files.
+    """Takes the pieces of one body, of which *limit_bytes* may remain without its files.
 
-    *turns* is shared by all bodies that arrive: one piece is decoded at a time, so that the event
-    loop looks after everybody else between two of them.
+    All bodies share *turns*, so that only one piece is decoded at a time and the event loop serves
+    other requests between two pieces.
     """
 
     def __init__(
         self, folder: Path, turns: asyncio.Lock, random_bytes: RandomBytes, *, limit_bytes: int
     ) -> None:
         self._folder, self._turns, self._limit_bytes = folder, turns, limit_bytes
-        self._name = f"lifted:{random_bytes(_NAME_BYTES).hex()}:"
-        self._kept = bytearray()
-        self._held = b""
+        self._prefix = f"file:{random_bytes(_PLACEHOLDER_BYTES).hex()}:"
+        self._body = bytearray()
+        self._escape = b""
         self._start: int | None = None
-        """Where the string began that we are in."""
-        self._lifting: _BodySpooling | None = None
-        self._lifted: dict[str, Spooled | BadFile] = {}
+        """Where the current string begins in the body; None outside strings."""
+        self._string: _SpooledString | None = None
+        self._files: dict[str, Spooled | BadFile] = {}
 
     @property
-    def lifted(self) -> Mapping[str, Spooled | BadFile]:
-        """The files, or why they are none, by the names left in their places."""
-        return self._lifted
+    def files(self) -> Mapping[str, Spooled | BadFile]:
+        """The files, or why they cannot be read, by their placeholders."""
+        return self._files
 
-    def is_left_in(self, text: str) -> bool:
-        """Whether a name of ours stands in *text*."""
-        return self._name in text
+    def has_placeholder_in(self, text: str) -> bool:
+        """Returns whether *text* holds a placeholder of this body."""
+        return self._prefix in text
 
-    async def take(self, piece: bytes) -> None:
-        """The same as `feed`, in turns with other bodies."""
-        for at in range(0, len(piece), _TURN_BYTES):
+    async def feed_in_turns(self, piece: bytes) -> None:
+        """Feeds *piece* in parts, in turns with other bodies; raises as `feed`."""
+        for at in range(0, len(piece), _MAX_FEED_BYTES):
             async with self._turns:
-                self.feed(piece[at : at + _TURN_BYTES])
+                self.feed(piece[at : at + _MAX_FEED_BYTES])
 
     def feed(self, piece: bytes) -> None:
-        """Takes the next piece.
+        """Reads the next piece of the body.
 
         Raises:
-            BodyTooLarge: what remains without the files exceeds the limit.
+            BodyTooLarge: the body without its files exceeds the limit.
         """
-        piece, self._held = self._held + piece, b""
+        piece, self._escape = self._escape + piece, b""
         at = 0
         while at < len(piece):
             at = self._outside(piece, at) if self._start is None else self._inside(piece, at)
-        # A string that has not ended may still turn out to be a file.
-        if (len(self._kept) if self._start is None else self._start) > self._limit_bytes:
+        # The current string may still become a file, so it does not count yet.
+        if (len(self._body) if self._start is None else self._start) > self._limit_bytes:
             raise BodyTooLarge(self._limit_bytes, beside_files=True)
 
     def finish(self) -> bytes:
-        """The body without its files."""
-        if self._lifting:  # it ends in the middle of one
-            self._lifting.finish()
-            self._lifting = None
-        return bytes(self._kept + self._held)
+        """Returns the body without its files."""
+        if self._string:  # the body ends inside a file
+            self._string.finish()
+            self._string = None
+        return bytes(self._body + self._escape)
 
     def fingerprint(self) -> bytes:
-        """What tells this body, its files included, from others."""
-        files = (f.sha256 if isinstance(f, Spooled) else str(f) for f in self._lifted.values())
+        """Returns bytes that are equal for equal bodies with equal files."""
+        files = (f.sha256 if isinstance(f, Spooled) else str(f) for f in self._files.values())
         return b"\n".join(
-            (self.finish().replace(self._name.encode(), b""), *map(str.encode, files))
+            (self.finish().replace(self._prefix.encode(), b""), *map(str.encode, files))
         )
 
     def _outside(self, piece: bytes, at: int) -> int:
         end = piece.find(b'"', at) + 1 or len(piece)
-        self._kept += piece[at:end]
-        if self._kept.endswith(b'"'):
-            self._start = len(self._kept)
+        self._body += piece[at:end]
+        if self._body.endswith(b'"'):
+            self._start = len(self._body)
         return end
 
     def _inside(self, piece: bytes, at: int) -> int:
@@ -104,44 +104,44 @@ class BodySpooler:
         if end == len(piece):
             return end
         if piece[end] == ord("\\"):
-            self._held = piece[end:]
+            self._escape = piece[end:]
             return len(piece)
         self._close_string()
         return end + 1
 
     def _append(self, run: bytes) -> None:
-        if self._lifting:
-            self._lifting.feed(run)
+        if self._string:
+            self._string.feed(run)
             return
         assert self._start is not None
-        self._kept += run
+        self._body += run
         if self._is_file():
-            self._lifting = _BodySpooling(self._folder / str(len(self._lifted)))
-            self._lifting.feed(bytes(self._kept[self._start :]))
-            del self._kept[self._start :]
+            self._string = _SpooledString(self._folder / str(len(self._files)))
+            self._string.feed(bytes(self._body[self._start :]))
+            del self._body[self._start :]
 
     def _is_file(self) -> bool:
         assert self._start is not None
-        size = len(self._kept) - self._start
+        size = len(self._body) - self._start
         if size > MAX_TEXT_BYTES:
             return True
-        if size < _MIN_FILE_BYTES or len(self._kept) * 2 < self._limit_bytes:
+        if size < _MIN_FILE_BYTES or len(self._body) * 2 < self._limit_bytes:
             return False
         end = self._start + _MIN_FILE_BYTES
-        return _FILE_BEGINS.fullmatch(self._kept, self._start, end) is not None
+        return _FILE_BEGINS.fullmatch(self._body, self._start, end) is not None
 
     def _close_string(self) -> None:
-        if self._lifting:
-            name = f"{self._name}{len(self._lifted)}"
-            self._lifted[name] = self._lifting.finish()
-            self._kept += name.encode()
-            self._lifting = None
-        self._kept += b'"'
+        if self._string:
+            name = f"{self._prefix}{len(self._files)}"
+            self._files[name] = self._string.finish()
+            self._body += name.encode()
+            self._string = None
+        self._body += b'"'
         self._start = None
 
 
 def _end_of_run(piece: bytes, at: int) -> int:
-    """Where the string ends, or the whole escapes of this piece."""
+    """Returns where the string ends, or the last complete escape of this piece."""
     quote = piece.find(b'"', at)
     end = len(piece) if quote < 0 else quote
     if piece.find(b"\\", at, end) < 0:
@@ -151,41 +151,41 @@ def _end_of_run(piece: bytes, at: int) -> int:
     return run.end()
 
 
-class _BodySpooling:
-    """A string on its way to disk; what is wrong with it is only told to who asks for it."""
+class _SpooledString:
+    """Decodes a string to disk; `finish` returns an error, because the field may be unused."""
 
     def __init__(self, path: Path) -> None:
         self._file = SpoolFile(path)
         self._decoded = Base64File(self._file)
-        self._wrong: BadFile | None = None
+        self._error: BadFile | None = None
 
     def feed(self, run: bytes) -> None:
-        if self._wrong:
+        if self._error:
             return
         try:
             self._decoded.feed(_unescaped(run))
         except BadFile as error:
-            self._wrong = error
+            self._error = error
 
     def finish(self) -> Spooled | BadFile:
         try:
             with self._file:
-                return self._wrong or self._decoded.finish()
+                return self._error or self._decoded.finish()
         except BadFile as error:
             return error
 
 
-def with_files_back(body: Any, lifted: Mapping[str, Spooled | BadFile]) -> Any:  # noqa: ANN401 - JSON may say anything
-    """A small body with its files as base64 again, for what takes them so.
+def with_files_restored(body: Any, files: Mapping[str, Spooled | BadFile]) -> Any:  # noqa: ANN401 - any JSON value
+    """Returns a body with its files as base64 again, for operations that take them so.
 
     Raises:
-        InvalidRequest: one of them is no file.
+        InvalidRequest: a string is too long to be a text and is not base64.
     """
     if not isinstance(body, dict):
         return body
     return {
-        field: _as_base64(field, lifted[value])
-        if isinstance(value, str) and value in lifted
+        field: _as_base64(field, files[value])
+        if isinstance(value, str) and value in files
         else value
         for field, value in body.items()
     }

@@ -1,4 +1,4 @@
-"""From where a request comes, and whether that is allowed."""
+"""Finds the IP address of a caller, and checks it against an allow list."""
 
 import ipaddress
 import re
@@ -18,29 +18,29 @@ _MAPPED_BITS = 96
 
 
 def client_address(request: Request, trusted: Sequence[Network]) -> Address | None:
-    """The caller's own address; None where the connection has none.
+    """Returns the caller's own address; None if the connection has none.
 
-    Proxies append who called them to X-Forwarded-For, so it is read from the right for as long
-    as it was written by a proxy that is trusted; the rest may be invented.
+    Each proxy appends the address of its caller to X-Forwarded-For. The header is read from the
+    right, as long as a trusted proxy wrote the value; values further left may be forged.
     """
     caller = _parsed(request.client.host) if request.client else None
     hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
     while caller is not None and hops and is_within(caller, trusted):
         hop = _parsed(hops.pop())
         if hop is None:
-            break  # then all that is known is the proxy
+            break  # only the proxy is known
         caller = hop
     return caller
 
 
 def is_from_proxy(request: Request, trusted: Sequence[Network]) -> bool:
-    """Whether a trusted proxy opened the connection of this request."""
+    """Returns whether a trusted proxy opened the connection of this request."""
     caller = _parsed(request.client.host) if request.client else None
     return caller is not None and is_within(caller, trusted)
 
 
 def check_address(request: Request, allowed: Sequence[str], trusted: Sequence[Network]) -> None:
-    """Raises Forbidden where an account is used from elsewhere than it allows."""
+    """Raises Forbidden if the caller's address is not in the allow list of the account."""
     if not allowed:
         return
     address = client_address(request, trusted)
@@ -71,7 +71,7 @@ def _parsed(text: str) -> Address | None:
 
 @lru_cache(maxsize=4_096)
 def _plain_network(network: Network) -> Network:
-    """An IPv4 network written as an IPv6 one means the same callers."""
+    """Returns the IPv4 network that an IPv4-mapped IPv6 network stands for."""
     if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
         first = ipaddress.IPv4Address(int(network.network_address) & 0xFFFFFFFF)
         return ipaddress.IPv4Network((first, network.prefixlen - _MAPPED_BITS))

@@ -1,4 +1,4 @@
-"""The page at /docs: Swagger UI over our own OpenAPI document, without any other server."""
+"""Serves /docs: Swagger UI with this gateway's OpenAPI document; loads nothing from elsewhere."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,13 +16,13 @@ from gateway.documents.openapi import render_openapi
 from gateway.errors import UnknownRoute
 
 _PAGE = Path(__file__).parent / "docs_page"
-_OURS = frozenset({"favicon.svg", "page.css", "page.js"})
-_THEIRS = {
+_OWN_FILES = frozenset({"favicon.svg", "page.css", "page.js"})
+_SWAGGER_FILES = {
     "swagger-ui-bundle.js": "javascripts/swagger-ui-bundle.js",
     "swagger-ui.css": "stylesheets/swagger-ui.css",
 }
 _SAFE = {
-    # Swagger UI sets styles in markup, and draws with data: pictures.
+    # Swagger UI uses inline styles and data: images.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -32,7 +32,7 @@ _SAFE = {
 
 
 def docs_routes() -> Sequence[BaseRoute]:
-    """`/docs`, its files, and `/openapi.json`."""
+    """Returns the routes of `/docs`, its files, and `/openapi.json`."""
     return [
         Route("/docs", _show_page),
         Route("/docs/{file}", _show_file),
@@ -46,10 +46,10 @@ async def _show_page(_request: Request) -> Response:
 
 async def _show_file(request: Request) -> Response:
     name = request.path_params["file"]
-    if name in _OURS:
+    if name in _OWN_FILES:
         return FileResponse(_PAGE / name, headers=_SAFE)
-    if name in _THEIRS:
-        return FileResponse(_swagger_ui() / _THEIRS[name], headers=_SAFE)
+    if name in _SWAGGER_FILES:
+        return FileResponse(_swagger_ui() / _SWAGGER_FILES[name], headers=_SAFE)
     raise UnknownRoute
 
 
@@ -60,13 +60,13 @@ async def _show_document(_request: Request) -> Response:
 
 @cache
 def _document() -> bytes:
-    """The document, which speaks of the very server that shows it."""
+    """Renders the OpenAPI document, with the server that serves it."""
     return orjson.dumps({**render_openapi(catalogue()), "servers": [{"url": "/"}]})
 
 
 @cache
 def _swagger_ui() -> Path:
-    """The folder of Swagger UI's files, in a package for MkDocs whose code is not imported."""
+    """Returns the folder of Swagger UI in an installed MkDocs plugin; imports none of its code."""
     found = find_spec("mkdocs_swagger_ui_tag")
     assert found is not None
     assert found.origin is not None

@@ -1,40 +1,33 @@
-"""The generic endpoints: accept a message, answer an operation."""
+"""The generic endpoints: accept a message, or execute an operation."""
 
 import asyncio
 import hashlib
 import os
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.administration.audit import Audit
 from gateway.api.authentication import Authenticator
-from gateway.api.body_spooling import BodySpooler, with_files_back
+from gateway.api.body_spooling import BodySpooler, with_files_restored
 from gateway.api.json_response import JsonResponse
 from gateway.api.request_body import read_json
 from gateway.api.routes import Route, RouteTable
-from gateway.clock import Clock
 from gateway.contract.building import build
 from gateway.contract.operation import Operation, Picture
 from gateway.contract.send import OutgoingMessage
 from gateway.errors import InvalidRequest, Unavailable
-from gateway.instances.accounts import Account, Accounts
-from gateway.instances.base_urls import BaseUrls
-from gateway.instances.store import Instance, Instances
-from gateway.media.intake import Intake
-from gateway.observability.metrics import Metrics
+from gateway.instances.accounts import Account
+from gateway.instances.store import Instance
+from gateway.operations.services import Services
 from gateway.send_queue.admission import Admission
-from gateway.send_queue.completion import CompletionWaiters
-from gateway.send_queue.enqueue import Enqueuer, IdempotencyKey
-from gateway.settings import Settings
-from gateway.webhooks.stream import Stream
+from gateway.send_queue.enqueue import IdempotencyKey
+from gateway.settings.message_sections import HttpSection
 
 _MAX_KEY_LENGTH = 255
 _BODYLESS = frozenset({"GET", "HEAD"})
@@ -43,45 +36,19 @@ _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\b", re.IGNORECASE)
 _MAX_WAIT_SECONDS = 60
 
 
-class Answers(Protocol):
-    """Whoever answers operations: one of our rooms, or the live sessions."""
-
-    def supports(self, operation: type[Operation[Any]]) -> bool: ...
-
-    async def answer(self, subject: Any, operation: Operation[Any]) -> object:  # noqa: ANN401 - an Instance, or the Account where the path is absolute
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the endpoints work with, once the gateway is ready."""
-
-    instances: Instances
-    accounts: Accounts
-    enqueuer: Enqueuer
-    intake: Intake
-    followers: CompletionWaiters
-    metrics: Metrics
-    answers: Sequence[Answers]
-    audit: Audit
-    stream: Stream
-    base_urls: BaseUrls
-
-
 class Endpoint:
-    """The declared classes of a route table, as one ASGI application."""
+    """Serves the declared classes of a route table as one ASGI application."""
 
     def __init__(
         self,
         routes: RouteTable,
         authenticator: Authenticator,
         services: Callable[[], Services | None],
-        settings: Settings,
-        clock: Clock,
+        settings: HttpSection,
+        admission: Admission,
     ) -> None:
-        self._routes, self._reception, self._services = routes, authenticator, services
-        self._settings = settings
-        self._admission = Admission(clock, trials=settings.trials)
+        self._routes, self._authenticator, self._services = routes, authenticator, services
+        self._settings, self._admission = settings, admission
         self._turns = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,49 +86,42 @@ class Endpoint:
             path={**route.parameters, **_from_headers(declared, request)},
             query=request.query_params,
         )
-        if declared.audited:
-            await services.audit.note(
-                declared.__name__,
-                account_id=subject.account_id if isinstance(subject, Instance) else subject.id,
-                instance_id=subject.id if isinstance(subject, Instance) else None,
-                address=self._reception.address_of(request),
-            )
-        for room in services.answers:
-            if room.supports(declared):
-                return _as_response(declared, await room.answer(subject, operation))
-        raise AssertionError(f"nobody answers {declared.__name__}")
+        answer = await services.execute(
+            operation, subject, address=self._authenticator.address_of(request)
+        )
+        return _as_response(declared, answer)
 
     async def _body(
         self, request: Request, declared: type[Operation[Any]], services: Services
-    ) -> Any:  # noqa: ANN401 - JSON may say anything
+    ) -> Any:  # noqa: ANN401 - any JSON value
         settings = self._settings
         if not declared.carries_media:
             limit_bytes = max(settings.max_body_bytes, declared.min_body_limit_bytes)
             return (await read_json(request, limit_bytes=limit_bytes))[1]
         async with services.intake.spool.folder() as folder:
-            spooler = self._lifter(folder)
+            spooler = self._spooler(folder)
             _fingerprint, body = await read_json(
                 request, limit_bytes=settings.max_media_body_bytes, spooler=spooler
             )
-            return await asyncio.to_thread(with_files_back, body, spooler.lifted)
+            return await asyncio.to_thread(with_files_restored, body, spooler.files)
 
-    def _lifter(self, folder: Path) -> BodySpooler:
+    def _spooler(self, folder: Path) -> BodySpooler:
         limit_bytes = self._settings.max_body_bytes
         return BodySpooler(folder, self._turns, os.urandom, limit_bytes=limit_bytes)
 
 
 class AccountEndpoint(Endpoint):
-    """What an account's owner asks, at paths that name no token."""
+    """Serves the operations on accounts, whose paths hold no instance."""
 
     async def _respond(self, request: Request) -> Response:
         route, services = self._find(request, request.scope["path"])
         assert not issubclass(route.declared, OutgoingMessage)
-        account = await self._reception.account(request, services.accounts)
+        account = await self._authenticator.account(request, services.accounts)
         return await self._answer(request, route, route.declared, account, services)
 
 
 class InstanceEndpoint(Endpoint):
-    """Everything below /instances/{instance_id}/token/{token}."""
+    """Serves every route below /instances/{instance_id}/token/{token}."""
 
     async def _respond(self, request: Request) -> Response:
         parameters = request.path_params
@@ -169,7 +129,7 @@ class InstanceEndpoint(Endpoint):
         instance = await self._authenticate(
             request, route, services, parameters["instance_id"], parameters["token"]
         )
-        await services.base_urls.note(instance.id, self._reception.base_url_of(request))
+        await services.base_urls.note(instance.id, self._authenticator.base_url_of(request))
         if issubclass(route.declared, OutgoingMessage):
             request.scope["message_type"] = route.declared.kind()
             return await self._accept(request, route, route.declared, instance, services)
@@ -180,10 +140,10 @@ class InstanceEndpoint(Endpoint):
     ) -> Instance:
         instances = services.instances
         if issubclass(route.declared, Operation) and route.declared.partner:
-            return await self._reception.instance_of_account(
+            return await self._authenticator.instance_of_account(
                 request, services.accounts, instances, instance_id, token
             )
-        return await self._reception.instance(request, instances, instance_id, token)
+        return await self._authenticator.instance(request, instances, instance_id, token)
 
     async def _accept(
         self,
@@ -208,7 +168,7 @@ class InstanceEndpoint(Endpoint):
         seconds = _seconds_to_wait(request)
         if not seconds:
             return JsonResponse(answer)
-        progress = await services.followers.follow(
+        progress = await services.completion_waiters.wait_for(
             instance.id, queued.message_id, max_seconds=seconds
         )
         answer["status"] = progress.status if progress else "pending"
@@ -224,7 +184,7 @@ class InstanceEndpoint(Endpoint):
         instance: Instance,
         services: Services,
     ) -> tuple[bytes, OutgoingMessage]:
-        """What tells this request from others, and the message, its files kept."""
+        """Returns the fingerprint of the request, and the message with its files stored."""
         settings = self._settings
         if not declared.carries_media:
             fingerprint, body = await read_json(request, limit_bytes=settings.max_body_bytes)
@@ -232,16 +192,24 @@ class InstanceEndpoint(Endpoint):
             self._admission.check(instance, message)
             return fingerprint, message
         async with services.intake.spool.folder() as folder:
-            spooler = self._lifter(folder)
+            spooler = self._spooler(folder)
             fingerprint, body = await read_json(
                 request, limit_bytes=settings.max_media_body_bytes, spooler=spooler
             )
             message = build(declared, body, path=route.parameters)
             self._admission.check(instance, message)
-            message = await services.intake.keep_files(instance.id, message, spooler.lifted, folder)
-        if spooler.lifted and spooler.is_left_in(message.model_dump_json()):
-            raise InvalidRequest("A text is too long")
+            message = await services.intake.store_files(instance.id, message, spooler.files, folder)
+        _check_texts(message, spooler)
         return fingerprint, message
+
+
+def _check_texts(message: OutgoingMessage, spooler: BodySpooler) -> None:
+    """Raises InvalidRequest for a text so long that it was spooled like a file."""
+    if not spooler.files or not spooler.has_placeholder_in(message.model_dump_json()):
+        return
+    for field, value in message.model_dump(by_alias=True, mode="json").items():
+        if spooler.has_placeholder_in(str(value)):
+            raise InvalidRequest(f"{field}: is too long for a text; shorten it")
 
 
 def _idempotency(request: Request, route: Route, fingerprint: bytes) -> IdempotencyKey | None:
@@ -255,7 +223,7 @@ def _idempotency(request: Request, route: Route, fingerprint: bytes) -> Idempote
 
 
 def _seconds_to_wait(request: Request) -> int:
-    """What `Prefer: wait=20` asks for; a preference that cannot be read is none (RFC 7240)."""
+    """Returns the seconds of `Prefer: wait=20`; ignores a preference it cannot read (RFC 7240)."""
     found = _WAIT.search(request.headers.get("prefer", ""))
     return min(int(found[1]), _MAX_WAIT_SECONDS) if found else 0
 

@@ -1,4 +1,4 @@
-"""Every GatewayError as a status and Z-API's JSON; `error` and `message` say the same."""
+"""Renders every GatewayError as a status and Z-API's JSON, with one text in both keys."""
 
 from collections.abc import Mapping
 
@@ -29,7 +29,7 @@ from gateway.errors import (
 )
 from gateway.observability.error_reports import report_error
 
-# The nearest class on the way up decides.
+# An error has the status of its nearest base class in this table.
 _STATUS: Mapping[type[GatewayError], int] = {
     BodyTooLarge: 413,
     CallerError: 400,
@@ -57,7 +57,7 @@ def status_of(error: GatewayError) -> int:
 
 
 def reply_to(error: GatewayError) -> Response:
-    """The answer that tells a caller of *error*."""
+    """Returns the response for *error*."""
     text = str(error)
     message = _UNKNOWN_ROUTE if isinstance(error, UnknownRoute) else text
     headers: dict[str, str] = {}
@@ -80,7 +80,7 @@ async def on_gateway_error(_request: Request, error: Exception) -> Response:
 
 
 def reply_to_unexpected(scope: Scope, error: Exception) -> Response:
-    """Reports what nobody foresaw, and says no more about it than that."""
+    """Reports an unexpected error, and returns a response without its text."""
     report_error(
         error,
         component="api",

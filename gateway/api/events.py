@@ -1,4 +1,4 @@
-"""Server-Sent Events: an account's callbacks, for callers that have no receiver."""
+"""Server-Sent Events: streams an account's callbacks to callers that have no receiver."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from gateway.api.authentication import Authenticator
-from gateway.api.endpoints import Services
 from gateway.errors import Unavailable
 from gateway.observability.logging import logger
+from gateway.operations.services import Services
 from gateway.webhooks.event_log import LoggedEvent, Position
 
 _HEARTBEAT_SECONDS = 15
@@ -19,7 +19,7 @@ _SEND_SECONDS = 30.0  # a slower reader is disconnected, and resumes with Last-E
 
 
 class EventsEndpoint:
-    """GET /events with the account's token in `Authorization: Bearer`."""
+    """Serves GET /events; the account's token is in `Authorization: Bearer`."""
 
     def __init__(
         self, authenticator: Authenticator, services: Callable[[], Services | None]
@@ -46,7 +46,7 @@ class EventsEndpoint:
 async def _events(
     pages: AsyncGenerator[list[LoggedEvent], None],
 ) -> AsyncIterator[ServerSentEvent]:
-    async with aclosing(pages):  # otherwise the subscriber stays until it is collected
+    async with aclosing(pages):  # unsubscribes when the client leaves
         async for page in pages:
             for event in page:
                 yield ServerSentEvent(

@@ -1,4 +1,4 @@
-"""Is the process alive, and can it do its work?"""
+"""Liveness (/health) and readiness (/ready)."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,32 +10,31 @@ from gateway.api.json_response import JsonResponse
 from gateway.observability.logging import logger
 
 Check = Callable[[], Awaitable[str | None]]
-"""None when all is well, else what is wrong."""
+"""Returns None if all is well, else the problem."""
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 async def health(request: Request) -> Response:
-    """Answers as long as the event loop turns."""
+    """Answers as long as the event loop runs."""
     request.scope["route_template"] = "/health"
     return JsonResponse({"status": "ok"})
 
 
 class Readiness:
-    """Runs the checks; the first that fails makes the answer a 503 that names it.
+    """Runs the checks; a failing check makes the answer a 503 that names it.
 
-    A reason is logged when it appears and when it is gone, however often probes come and
-    whichever listener they ask.
+    A reason is logged when it appears and when it is gone, not at every probe.
     """
 
     def __init__(
         self, checks: Callable[[], Mapping[str, Check]], warnings: Mapping[str, str] | None = None
     ) -> None:
-        """Reads *checks* anew for each probe.
+        """Prepares the endpoint.
 
         Args:
-            checks: what must be well, by name.
-            warnings: what the operator should change although requests can be served, by name.
+            checks: returns the checks by name; called for each probe.
+            warnings: what the operator should change although the node can serve, by name.
         """
         self._checks, self._warnings = checks, dict(warnings or {})
         self._logged_reasons: Mapping[str, str] = {}
@@ -44,22 +43,22 @@ class Readiness:
         request.scope["route_template"] = "/ready"
         request.scope["failure_logged"] = True
         results = {name: await check() for name, check in self._checks().items()}
-        failing = {name: wrong for name, wrong in results.items() if wrong}
+        failing = {name: problem for name, problem in results.items() if problem}
         self._log_change(failing)
         body: dict[str, object] = {
             "ready": not failing,
-            "checks": {name: wrong or "ok" for name, wrong in results.items()},
+            "checks": {name: problem or "ok" for name, problem in results.items()},
         }
         if self._warnings:
             body["warnings"] = self._warnings
         if failing:
-            first, wrong = next(iter(failing.items()))
-            body["error"] = body["message"] = f"{first}: {wrong}"
+            first, problem = next(iter(failing.items()))
+            body["error"] = body["message"] = f"{first}: {problem}"
         return JsonResponse(body, status_code=503 if failing else 200)
 
     def _log_change(self, failing: Mapping[str, str]) -> None:
-        # A lag that grows by a second is no new reason.
-        reasons = {name: _NUMBER.sub("#", wrong) for name, wrong in failing.items()}
+        # A number that changes, such as a lag, is not a new reason.
+        reasons = {name: _NUMBER.sub("#", problem) for name, problem in failing.items()}
         if reasons == self._logged_reasons:
             return
         self._logged_reasons = reasons

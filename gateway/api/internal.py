@@ -1,4 +1,4 @@
-"""What only the operator's own machines see: metrics, health once more, and calls among nodes."""
+"""The internal listener: metrics, health, and calls between nodes."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ def metrics_route(metrics: Metrics) -> Route:
 
 
 def relay_route(context: Callable[[], RelayReceiver | None]) -> Route:
-    """Operations for sessions that this node holds, asked by other nodes."""
+    """Returns the route on which other nodes execute operations on this node's sessions."""
 
     async def answer(request: Request) -> Response:
         if (ready := context()) is None:
@@ -41,7 +41,7 @@ def relay_route(context: Callable[[], RelayReceiver | None]) -> Route:
 def build_internal_app(
     metrics: Metrics, readiness: Readiness, relay: Callable[[], RelayReceiver | None]
 ) -> Starlette:
-    """The application of the internal listener."""
+    """Builds the application of the internal listener."""
     return Starlette(
         routes=[
             metrics_route(metrics),

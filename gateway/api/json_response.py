@@ -1,4 +1,4 @@
-"""JSON answers."""
+"""Responses in JSON."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 
 class JsonResponse(Response):
-    """Renders with orjson, which knows datetimes and is fast."""
+    """Renders with orjson, which is fast and supports datetimes."""
 
     media_type = "application/json"
 
-    def render(self, content: Any) -> bytes:  # noqa: ANN401 - whatever JSON can hold
+    def render(self, content: Any) -> bytes:  # noqa: ANN401 - any JSON value
         return orjson.dumps(content)

@@ -1,4 +1,4 @@
-"""Serves stored files to whoever has a link: always as a download, never as a page of ours."""
+"""Serves stored files by signed link, always as a download and never as a page of this origin."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -10,7 +10,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from gateway.errors import NotFound, Unavailable
-from gateway.media.links import Links
+from gateway.media.links import LinkSigner
 from gateway.media.storing import MediaStore
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -26,10 +26,10 @@ _SAFE: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class MediaRouteContext:
-    """What the route works with, once the gateway is ready."""
+    """What the media route needs from the rest of the gateway, once it is ready."""
 
     store: MediaStore
-    links: Links
+    links: LinkSigner
 
 
 def media_route(context: Callable[[], MediaRouteContext | None]) -> Route:
@@ -58,43 +58,39 @@ async def _serve(request: Request, context: MediaRouteContext) -> Response:
     )
     found = await context.store.find(instance_id, file_id)
     if found is None:
-        raise NotFound("This file is no longer stored")
+        raise NotFound("This file is no longer stored: it was deleted after its retention")
     size = found.size_bytes
     headers = {
         **_SAFE,
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
         "ETag": f'"{file_id}"',
     }
-    operation = _asked_range(request, size, f'"{file_id}"')
-    if operation is None:
+    part = _requested_part(request, size, f'"{file_id}"')
+    if part is None:
         return Response(
             status_code=_UNSATISFIABLE, headers={**headers, "Content-Range": f"bytes */{size}"}
         )
-    start, end = operation
+    start, end = part
     status = 200
     if (start, end) != (0, size):
         status = _PARTIAL
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     headers["Content-Length"] = str(end - start)
-    pieces = _nothing() if request.method == "HEAD" else context.store.read(file_id, start, end)
+    pieces = _no_content() if request.method == "HEAD" else context.store.read(file_id, start, end)
     return StreamingResponse(pieces, status, headers, media_type=found.mime_type)
 
 
-def _asked_range(request: Request, size: int, tag: str) -> tuple[int, int] | None:
-    """The part that is asked for, all of it where none is; None where there is no such part."""
-    operation = _RANGE.fullmatch(request.headers.get("range", ""))
-    if (
-        operation is None
-        or request.headers.get("if-range", tag) != tag
-        or not any(operation.groups())
-    ):
+def _requested_part(request: Request, size: int, tag: str) -> tuple[int, int] | None:
+    """Returns start and end of the requested bytes; None if the range is not in the file."""
+    found = _RANGE.fullmatch(request.headers.get("range", ""))
+    if found is None or request.headers.get("if-range", tag) != tag or not any(found.groups()):
         return 0, size
-    first, last = operation.groups()
+    first, last = found.groups()
     if not first:
         return (max(0, size - int(last)), size) if int(last) else None
     start, end = int(first), min(size, int(last) + 1) if last else size
     return (start, end) if start < end else None
 
 
-async def _nothing() -> AsyncIterator[bytes]:
+async def _no_content() -> AsyncIterator[bytes]:
     yield b""

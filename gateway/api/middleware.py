@@ -1,4 +1,4 @@
-"""What every request passes: an id, a log line without anything secret in it, a last resort."""
+"""Gives every request an id, logs it without secrets, and answers unexpected errors."""
 
 import time
 from collections.abc import Callable
@@ -53,13 +53,13 @@ class RequestLog:
             await self._app(scope, receive, send_with_id)
         except Exception as error:
             reply = reply_to_unexpected(scope, error)
-            if answering:  # too late to say anything else: the connection breaks off
+            if answering:  # the status is sent already: the server closes the connection
                 raise
             await reply(scope, receive, send_with_id)
         finally:
             seconds = self._seconds() - began
             _log(scope, status, request_id, seconds)
-            # Only what we declared becomes a label: strangers could invent any number of others.
+            # Only declared methods and routes become labels: callers could invent any number.
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self._metrics.answered(
                 method, scope.get("route_template", "other"), status, seconds=seconds
@@ -76,7 +76,7 @@ def _given_id(scope: Scope) -> str | None:
 
 
 def _log(scope: Scope, status: int, request_id: str, seconds: float) -> None:
-    # A probe comes every few seconds, and its endpoint logs a failure when the reason changes.
+    # Probes come every few seconds; their endpoint logs a failure when the reason changes.
     failed = status >= _SERVER_ERROR and not scope.get("failure_logged")
     if failed:
         log = logger.error

@@ -1,4 +1,4 @@
-"""Authorises HTTP calls below `/<provider>`, such as control of a simulator."""
+"""Authorises the HTTP calls that providers serve themselves, such as control of a simulation."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,10 +11,10 @@ from gateway.sessions.provider import Authorise
 
 
 def authorise_control(instances: Callable[[], Instances | None]) -> Authorise:
-    """A check for routes that steer an instance.
+    """Returns the check for a provider's routes that control an instance.
 
-    Client-Token always, and the instance's token in `Instance-Token`; the demo instance does
-    without the second.
+    It requires a Client-Token, and the instance's token in `Instance-Token` unless the instance is
+    the demo.
     """
 
     async def authorise(headers: Mapping[str, str], instance_id: str) -> None:

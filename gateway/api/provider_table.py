@@ -1,4 +1,4 @@
-"""Which provider can do what: computed, so that it cannot be wrong."""
+"""The table of routes and the providers that support them, computed from their handlers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,10 +19,10 @@ Supports = Callable[[type[Any]], bool]
 def provider_table(
     catalogue: Catalogue, providers: Mapping[str, Supports], by_gateway: Supports
 ) -> dict[str, Any]:
-    """Every route, and the providers that can do it.
+    """Returns every route with the providers that support it.
 
-    *by_gateway* says what our own tables answer; such an operation may still need the session
-    for something (`asks`), and then counts only where the provider can answer that.
+    *by_gateway* says which operations the gateway's own tables answer. Such an operation may need
+    the session for a part, its `session_operation`: a provider supports it if it supports that.
     """
     names = sorted(providers)
     rows = [
@@ -33,7 +33,7 @@ def provider_table(
         _row(
             *(operation.address or address),
             operation.__name__,
-            [n for n in names if _can(operation, providers[n], by_gateway)],
+            [n for n in names if _is_supported(operation, providers[n], by_gateway)],
         )
         for address, operation in catalogue.operations.items()
         if address == operation.address and not operation.absolute
@@ -51,11 +51,13 @@ def provider_route(table: Callable[[], Mapping[str, Any]]) -> Route:
     return Route("/providers", show)
 
 
-def _can(operation: type[Operation[Any]], provider: Supports, by_gateway: Supports) -> bool:
-    if operation is Restart:  # of the session, whoever's it is
+def _is_supported(
+    operation: type[Operation[Any]], provider: Supports, by_gateway: Supports
+) -> bool:
+    if operation is Restart:  # the gateway restarts sessions of every provider
         return True
     if by_gateway(operation):
-        return operation.asks is None or provider(operation.asks)
+        return operation.session_operation is None or provider(operation.session_operation)
     return provider(operation)
 
 

@@ -1,4 +1,4 @@
-"""Reads the JSON of a request, within bounds."""
+"""Reads the JSON of a request, within limits of size and time."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,22 +12,22 @@ from gateway.api.body_spooling import BodySpooler
 from gateway.contract.building import holds_nul
 from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedContentType
 
-_PATIENCE_SECONDS = 10.0
+_MAX_DISCARD_SECONDS = 10.0
 _MAX_DISCARDED_BYTES = 300_000_000
 
 
 async def read_json(
     request: Request, *, limit_bytes: int, spooler: BodySpooler | None = None
 ) -> tuple[bytes, Any]:
-    """What tells this body from others, and what it says; an empty body says {}.
+    """Returns the fingerprint of a body, and its parsed JSON; an empty body is {}.
 
-    With a *lifter*, files go to disk while they arrive and leave their names.
+    With a *spooler*, files go to disk while they arrive, and placeholders take their places.
 
     Raises:
-        BodyTooLarge: it exceeds *limit_bytes*, or what remains without its files exceeds the limit
-            of the lifter; the rest is thrown away.
-        UnsupportedContentType: there is a body and it is not JSON.
-        InvalidRequest: it is broken, or holds a character Postgres cannot keep.
+        BodyTooLarge: the body exceeds *limit_bytes*, or without its files the limit of the
+            spooler; the rest of the body is read and dropped.
+        UnsupportedContentType: the body is not JSON by its Content-Type.
+        InvalidRequest: the JSON is broken, or holds a NUL, which Postgres cannot store.
     """
     stream = request.stream()
     pieces = _pieces(request, stream, limit_bytes)
@@ -36,14 +36,14 @@ async def read_json(
         return raw, _parse(request, raw)
     async for piece in pieces:
         try:
-            await spooler.take(piece)
+            await spooler.feed_in_turns(piece)
         except BodyTooLarge:
-            await _hear_out(stream)
+            await _discard_rest(stream)
             raise
     return spooler.fingerprint(), _parse(request, spooler.finish())
 
 
-def _parse(request: Request, raw: bytes) -> Any:  # noqa: ANN401 - JSON may say anything
+def _parse(request: Request, raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
     if not raw.strip():
         return {}
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -53,9 +53,10 @@ def _parse(request: Request, raw: bytes) -> Any:  # noqa: ANN401 - JSON may say 
         parsed = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(f"The body is not valid JSON: {error.msg}") from None
-    # Cheap first: an escaped NUL is written so, and so is a harmless backslash before u0000.
+    # The cheap search comes first. It also finds an escaped backslash before "u0000": holds_nul
+    # decides.
     if b"\\u0000" in raw and holds_nul(parsed):
-        raise InvalidRequest("The body holds a NUL character")
+        raise InvalidRequest("The body holds a NUL character: remove it")
     return parsed
 
 
@@ -68,23 +69,23 @@ async def _pieces(
     try:
         if announced_bytes > limit_bytes:
             if "100-continue" not in request.headers.get("expect", "").lower():
-                await _hear_out(stream)
+                await _discard_rest(stream)
             raise BodyTooLarge(limit_bytes)
         async for piece in stream:
             size += len(piece)
             if size > limit_bytes:
-                await _hear_out(stream)
+                await _discard_rest(stream)
                 raise BodyTooLarge(limit_bytes)
             yield piece
     except ClientDisconnect:
-        raise InvalidRequest("The body ended before its time") from None
+        raise InvalidRequest("The body ended too early: send it whole") from None
 
 
-async def _hear_out(stream: AsyncIterator[bytes]) -> None:
-    """Throws the rest away, within limits: most clients read no answer before they wrote all."""
+async def _discard_rest(stream: AsyncIterator[bytes]) -> None:
+    """Reads and drops the rest: most clients read no answer before they have written all."""
     size = 0
     with suppress(TimeoutError, ClientDisconnect):
-        async with asyncio.timeout(_PATIENCE_SECONDS):
+        async with asyncio.timeout(_MAX_DISCARD_SECONDS):
             async for chunk in stream:
                 size += len(chunk)
                 if size > _MAX_DISCARDED_BYTES:

@@ -1,6 +1,6 @@
-"""How fast requests may come, for each account and each instance, on this node.
+"""Limits the rate of requests per account and per instance, on this node.
 
-A bucket holds tokens: each request takes one, and they drip back at a steady rate.
+The limits are token buckets: each request takes a token, and tokens return at a steady rate.
 """
 
 import math
@@ -16,7 +16,7 @@ _MAX_BUCKETS = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many requests a second on average, and so many at once; a rate of 0 is no limit."""
+    """Requests per second on average, and at once; 0 per second means no limit."""
 
     per_second: float
     burst: int
@@ -29,14 +29,14 @@ class _Bucket:
 
 
 class Buckets:
-    """One bucket for each name; those unused for longest are forgotten, and full when met again."""
+    """One bucket for each name. The bucket unused for longest is dropped, and starts full again."""
 
     def __init__(self, rate: Rate, *, max_count: int = _MAX_BUCKETS) -> None:
         self._rate, self._max_count = rate, max_count
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
 
     def seconds_until_token(self, name: str, now: float) -> float:
-        """0 when there is one."""
+        """Returns 0 if the bucket has a token."""
         if not self._rate.per_second:
             return 0.0
         bucket = self._buckets.get(name)
@@ -45,35 +45,36 @@ class Buckets:
             if len(self._buckets) > self._max_count:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(name)
-        dripped = (now - bucket.filled_at) * self._rate.per_second
-        bucket.tokens = min(self._rate.burst, bucket.tokens + dripped)
+        returned = (now - bucket.filled_at) * self._rate.per_second
+        bucket.tokens = min(self._rate.burst, bucket.tokens + returned)
         bucket.filled_at = now
         return max(0.0, (1 - bucket.tokens) / self._rate.per_second)
 
     def take(self, name: str) -> None:
+        """Takes a token, which must be there."""
         if bucket := self._buckets.get(name):
             bucket.tokens -= 1
 
 
 class RequestLimits:
-    """A request takes a token of its account and one of its instance, or none of either."""
+    """Takes a token of the account and one of the instance for each request, or neither."""
 
     def __init__(self, clock: Clock, *, account: Rate, instance: Rate) -> None:
         self._clock = clock
         self._accounts, self._instances = Buckets(account), Buckets(instance)
 
-    def spend(self, *, account_id: str, instance_id: str | None = None) -> None:
+    def count(self, *, account_id: str, instance_id: str | None = None) -> None:
         """Counts one request.
 
         Raises:
-            TooManyRequests: there were too many already.
+            TooManyRequests: the account or the instance is over its rate.
         """
         now = self._clock.monotonic_seconds()
-        operation: Sequence[tuple[Buckets, str, str]] = [(self._accounts, account_id, "account")]
+        limits: Sequence[tuple[Buckets, str, str]] = [(self._accounts, account_id, "account")]
         if instance_id is not None:
-            operation = [*operation, (self._instances, instance_id, "instance")]
-        for buckets, name, whose in operation:
+            limits = [*limits, (self._instances, instance_id, "instance")]
+        for buckets, name, owner in limits:
             if wait := buckets.seconds_until_token(name, now):
-                raise TooManyRequests(whose, retry_after_seconds=math.ceil(wait))
-        for buckets, name, _whose in operation:
+                raise TooManyRequests(owner, retry_after_seconds=math.ceil(wait))
+        for buckets, name, _owner in limits:
             buckets.take(name)

@@ -17,7 +17,7 @@ Declared = type[OutgoingMessage] | type[Operation[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A declared class and the values its path carries."""
+    """A declared class, its path template, and the values in the path."""
 
     declared: Declared
     template: str
@@ -25,9 +25,9 @@ class Route:
 
 
 class RouteTable:
-    """Fixed paths by one look-up; a pattern only where no fixed path fits.
+    """Finds fixed paths by one look-up, and tries patterns only if no fixed path fits.
 
-    With *absolute* it holds the paths that are not relative to an instance, else the others.
+    With *absolute* the table holds the paths of accounts, else those relative to an instance.
     """
 
     def __init__(self, catalogue: Catalogue, *, absolute: bool = False) -> None:
@@ -49,11 +49,11 @@ class RouteTable:
                 self._fixed[path] = {m: Route(found, path, {}) for m, found in methods.items()}
 
     def find(self, method: str, path: str) -> Route:
-        """The route of a request; *path* is relative to the instance, unless all are absolute.
+        """Returns the route of a request; *path* is relative to the instance unless *absolute*.
 
         Raises:
-            UnknownRoute: nothing answers at this path.
-            MethodNotAllowed: it does, with other methods.
+            UnknownRoute: no declared class has this path.
+            MethodNotAllowed: the path exists with other methods.
         """
         path = path.rstrip("/") or "/"
         allowed: set[str] = set()

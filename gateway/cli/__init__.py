@@ -1,4 +1,4 @@
-"""The command line: parses and calls, nothing else."""
+"""The command line: parses arguments and calls the modules that do the work."""
 
 import sys
 from typing import Annotated
@@ -22,8 +22,8 @@ cli = typer.Typer(
 )
 
 
-def _print_version(operation: bool) -> None:  # noqa: FBT001 - typer calls it so
-    if operation:
+def _print_version(is_wanted: bool) -> None:  # noqa: FBT001 - typer passes it by position
+    if is_wanted:
         typer.echo(f"gateway {__version__}")
         raise typer.Exit
 
@@ -50,12 +50,12 @@ cli.command(hidden=True)(readme)
 
 
 def main() -> None:
-    """Entry point: an error we can name is a sentence and exit code 2."""
+    """Runs a command; a GatewayError becomes one line of text and exit code 2."""
     try:
         cli()
     except GatewayError as error:
         typer.echo(f"gateway: {error}", err=True)
         sys.exit(_REFUSED)
-    except Exception as error:  # noqa: BLE001 - the last place where it can be reported
+    except Exception as error:  # noqa: BLE001 - no caller above could report it
         report_error(error, component="process", severity="fatal")
         sys.exit(1)

@@ -1,16 +1,18 @@
-"""`gateway accounts`: who may call."""
+"""`gateway accounts`: the accounts whose callers may use the gateway."""
 
 from typing import Annotated
 
 import typer
 
 from gateway.administration.admin_service import AdminService
-from gateway.cli.execution import in_office, require_yes
+from gateway.cli.execution import require_yes, run_admin
 from gateway.instances.creation import NewAccount
 
-accounts = typer.Typer(help="Accounts: who may call.", no_args_is_help=True)
+accounts = typer.Typer(
+    help="Accounts: their tokens and the addresses of their callers.", no_args_is_help=True
+)
 
-AccountName = Annotated[str, typer.Argument(help="id or name of the account, in capitals or not")]
+AccountName = Annotated[str, typer.Argument(help="id or name of the account, in any case")]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 
 
@@ -18,19 +20,20 @@ Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 def create_account(
     name: str,
     *,
-    client_token: Annotated[bool, typer.Option(help="ask callers for a Client-Token")] = True,
+    client_token: Annotated[bool, typer.Option(help="require a Client-Token of callers")] = True,
     allow: Annotated[
-        list[str] | None, typer.Option(help="network that may call, such as 203.0.113.0/24")
+        list[str] | None,
+        typer.Option(help="network whose callers are allowed, such as 203.0.113.0/24"),
     ] = None,
     keep_client_token: Annotated[
-        str | None, typer.Option(help="a Client-Token that clients use already")
+        str | None, typer.Option(help="use this Client-Token instead of a new one")
     ] = None,
     keep_partner_token: Annotated[
-        str | None, typer.Option(help="a partner token that clients use already")
+        str | None, typer.Option(help="use this partner token instead of a new one")
     ] = None,
 ) -> None:
-    """Make an account, and print its tokens, which are never shown again."""
-    made = in_office(
+    """Create an account and print its tokens; they are not shown again."""
+    made = run_admin(
         lambda admin: admin.create_account(
             name,
             client_token_required=client_token,
@@ -44,12 +47,12 @@ def create_account(
 
 @accounts.command("list")
 def list_accounts() -> None:
-    """Show the accounts, and how many instances each has."""
-    for account in in_office(lambda admin: admin.list_accounts()):
-        asks = "asks for a Client-Token" if account.client_token_required else "no Client-Token"
-        where = ", ".join(account.allowed_addresses) or "everywhere"
+    """List the accounts with the number of their instances."""
+    for account in run_admin(lambda admin: admin.list_accounts()):
+        token = "Client-Token required" if account.client_token_required else "no Client-Token"
+        networks = ", ".join(account.allowed_addresses) or "everywhere"
         typer.echo(
-            f"{account.id}  {account.name}  {account.instances} instances, {asks}, from {where}"
+            f"{account.id}  {account.name}  {account.instances} instances, {token}, from {networks}"
         )
 
 
@@ -58,14 +61,14 @@ def allow_addresses(
     account: AccountName,
     addresses: Annotated[list[str] | None, typer.Argument(help="addresses or networks")] = None,
 ) -> None:
-    """Let only these addresses call; without any, let everybody."""
-    in_office(lambda admin: admin.allow(account, addresses or []))
+    """Allow only these addresses to call; without addresses, allow every address."""
+    run_admin(lambda admin: admin.allow(account, addresses or []))
 
 
 @accounts.command("renew-tokens")
 def renew_tokens(account: AccountName) -> None:
-    """Give an account new tokens; its earlier ones end at once."""
-    _print_account(in_office(lambda admin: admin.renew_tokens(account)))
+    """Give an account new tokens; the earlier ones stop working at once."""
+    _print_account(run_admin(lambda admin: admin.renew_tokens(account)))
 
 
 @accounts.command("secret")
@@ -73,31 +76,31 @@ def rotate_secret(
     account: AccountName,
     *,
     retire: Annotated[
-        bool, typer.Option("--retire", help="end the one before the current instead")
+        bool, typer.Option("--retire", help="end the previous secret instead")
     ] = False,
 ) -> None:
-    """Print a new secret that signs callbacks; the one before stays valid until it is retired."""
+    """Print a new secret that signs callbacks; the previous one also signs until `--retire`."""
     if retire:
-        in_office(lambda admin: admin.retire_secret(account))
+        run_admin(lambda admin: admin.retire_secret(account))
     else:
-        typer.echo(f"WEBHOOK_SECRET={in_office(lambda admin: admin.rotate_secret(account))}")
+        typer.echo(f"WEBHOOK_SECRET={run_admin(lambda admin: admin.rotate_secret(account))}")
 
 
 @accounts.command("delete")
 def delete_account(account: AccountName, *, yes: Yes = False) -> None:
-    """Delete an account, its instances and everything of them, for good; asks first."""
+    """Delete an account with its instances and all their data; asks for confirmation."""
 
     async def work(admin: AdminService) -> None:
         found = await admin.find_account(account)
         require_yes(
             f"Delete account {found.name} ({found.id}) with its {found.instances} instances and "
-            "everything of them, for good?",
+            "all their data, for good?",
             given=yes,
         )
         await admin.delete_account(found)
         typer.echo(f"{found.id}  {found.name}  deleted")
 
-    in_office(work)
+    run_admin(work)
 
 
 def _print_account(made: NewAccount) -> None:

@@ -1,4 +1,4 @@
-"""Commands that print or renew what is made from the contract."""
+"""Commands that print or update the documents made from the contract."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ def openapi() -> None:
 def postman(
     *,
     environment: Annotated[
-        bool, typer.Option("--environment", help="its variables instead")
+        bool, typer.Option("--environment", help="print its environment instead")
     ] = False,
 ) -> None:
     """Print the contract as a Postman collection."""
@@ -28,7 +28,7 @@ def postman(
 
 
 def readme(files: list[Path]) -> None:
-    """Replace the tables that README.md and the pages in docs/ take from the program."""
+    """Replace the generated tables in README.md and the pages in docs/."""
     for file in files:
         renew_file(file)
 

@@ -1,4 +1,4 @@
-"""What every command needs: the settings, the database, and a yes before something is deleted."""
+"""Shared by the commands: they read settings, run administration, and ask before deletion."""
 
 import asyncio
 import os
@@ -29,25 +29,25 @@ def print_error_line(text: str) -> None:
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
-    """The settings of this process; from now on logs are written as they say.
+    """Returns the settings of this process, and configures logs and error reports by them.
 
     Raises:
-        InvalidSettings: a name is unknown or a value unusable; says which.
+        InvalidSettings: a name is unknown or a value is invalid; says which.
     """
     prefixes = [f"{PREFIX}{name.upper()}_" for name in provider_names()]
     settings = Settings.read(environment, foreign_prefixes=prefixes)
-    check_url("DATABASE_URL", settings.database_url)
-    check_url("GATEWAY_DIRECT_DATABASE_URL", settings.direct_database_url)
-    configure_logging(level=settings.log_level, pretty=is_read_by_person(settings))
-    configure_error_reports(settings.sentry_dsn, environment=settings.env)
+    check_url("DATABASE_URL", settings.database.url)
+    check_url("GATEWAY_DIRECT_DATABASE_URL", settings.database.direct_url)
+    configure_logging(level=settings.observability.log_level, pretty=is_read_by_person(settings))
+    configure_error_reports(settings.observability.sentry_dsn, environment=settings.process.env)
     return settings
 
 
 def read_command_settings() -> tuple[Settings, Mapping[str, str]]:
-    """The settings, and their environment, of a command beside a gateway.
+    """Returns the settings of a command that runs beside a gateway, and their environment.
 
-    What `make run` left in the data directory is added, and said on a terminal, unless the
-    environment says otherwise.
+    They include the development settings that `make run` wrote into the data directory, unless the
+    environment contradicts them. A terminal shows that they are used.
     """
     environment, file = with_development_settings(os.environ)
     if file and sys.stderr.isatty() and not os.environ.get("GATEWAY_ENV"):
@@ -56,19 +56,19 @@ def read_command_settings() -> tuple[Settings, Mapping[str, str]]:
 
 
 def is_read_by_person(settings: Settings) -> bool:
-    """Whether what goes to standard error is read by a person, rather than by a program."""
-    return settings.log_format == "pretty" or (
-        settings.log_format == "auto" and sys.stderr.isatty()
+    """Says whether a person reads standard error, and not a program."""
+    return settings.observability.log_format == "pretty" or (
+        settings.observability.log_format == "auto" and sys.stderr.isatty()
     )
 
 
 def command_progress() -> Progress:
-    """Lines on a terminal; else nothing, as only the result of a command matters."""
+    """Returns a progress that prints lines on a terminal, and nothing where a program reads it."""
     return Progress(print_error_line if sys.stderr.isatty() else lambda _line: None)
 
 
-def in_office(work: Callable[[AdminService], Awaitable[Result]]) -> Result:
-    """Runs *work* beside a running gateway, or without one."""
+def run_admin(work: Callable[[AdminService], Awaitable[Result]]) -> Result:
+    """Runs *work* with the administration service; a gateway may run at the same time."""
     settings, _ = read_command_settings()
 
     async def run() -> Result:
@@ -79,17 +79,18 @@ def in_office(work: Callable[[AdminService], Awaitable[Result]]) -> Result:
 
 
 def require_yes(question: str, *, given: bool) -> None:
-    """Returns once the operator agreed; *given* is `--yes`.
+    """Asks the operator to confirm, unless *given*, which is `--yes`.
 
     Raises:
-        InvalidRequest: there is nobody to be asked.
-        typer.Abort: the answer was no.
+        InvalidRequest: there is no terminal to ask on.
+        typer.Abort: the operator answered no.
     """
     if given:
         return
     if not sys.stdin.isatty():
-        raise InvalidRequest("deleting asks first, and here is no terminal: add --yes")
-    # asyncio's own handler would only cancel the task, which waits for this answer.
+        raise InvalidRequest("deletion asks for confirmation, which needs a terminal: add --yes")
+    # Ctrl-C must end the question. asyncio's handler would cancel the task, which waits for the
+    # answer and does not see it.
     earlier = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         typer.confirm(question, abort=True, err=True)

@@ -1,4 +1,4 @@
-"""`gateway instances` and `gateway import`: one instance for each phone."""
+"""`gateway instances` and `gateway import`."""
 
 import json
 from typing import Annotated, Any
@@ -6,13 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from gateway.administration.admin_service import AdminService
-from gateway.cli.execution import in_office, require_yes
+from gateway.cli.execution import require_yes, run_admin
 from gateway.errors import InvalidRequest
-from gateway.instances.creation import Kept
+from gateway.instances.creation import ExistingCredentials
 
 instances = typer.Typer(help="Instances: one for each phone.", no_args_is_help=True)
 
-InstanceName = Annotated[str, typer.Argument(help="id or name of the instance, in capitals or not")]
+InstanceName = Annotated[str, typer.Argument(help="id or name of the instance, in any case")]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 
 
@@ -21,19 +21,21 @@ def create_instance(
     name: str,
     *,
     account: Annotated[str | None, typer.Option(help="id or name; the only one by default")] = None,
-    provider: Annotated[str | None, typer.Option(help="how it reaches WhatsApp")] = None,
-    provider_settings: Annotated[str, typer.Option(help="what the provider asks, as JSON")] = "{}",
-    keep_id: Annotated[str | None, typer.Option("--id", help="an id clients use already")] = None,
-    token: Annotated[str | None, typer.Option(help="a token clients use already")] = None,
+    provider: Annotated[str | None, typer.Option(help="provider that connects it")] = None,
+    provider_settings: Annotated[
+        str, typer.Option(help="settings of the provider, as a JSON object")
+    ] = "{}",
+    keep_id: Annotated[str | None, typer.Option("--id", help="use this id, not a new one")] = None,
+    token: Annotated[str | None, typer.Option(help="use this token, not a new one")] = None,
 ) -> None:
-    """Make an instance; with --id and --token, existing clients change nothing but the host."""
-    made = in_office(
+    """Create an instance; clients keep working with their --id and --token."""
+    made = run_admin(
         lambda admin: admin.create_instance(
             name,
             account=account,
             provider=provider,
             provider_settings=_read_object(provider_settings),
-            kept=Kept(id=keep_id, token=token),
+            credentials=ExistingCredentials(id=keep_id, token=token),
         )
     )
     typer.echo(f"INSTANCE_ID={made.id}\nINSTANCE_TOKEN={made.token}")
@@ -43,54 +45,54 @@ def create_instance(
 def list_instances(
     account: Annotated[str | None, typer.Option(help="id or name; all by default")] = None,
 ) -> None:
-    """Show the instances, oldest first."""
-    for instance in in_office(lambda admin: admin.list_instances(account)):
+    """List the instances, oldest first."""
+    for instance in run_admin(lambda admin: admin.list_instances(account)):
         state = "connected" if instance.connected else "not connected"
         typer.echo(f"{instance.id}  {instance.name}  {instance.provider}, {state}")
 
 
 @instances.command("delete")
 def delete_instance(instance: InstanceName, *, yes: Yes = False) -> None:
-    """Delete an instance and everything of it, for good; asks first."""
+    """Delete an instance and all its data; asks for confirmation."""
 
     async def work(admin: AdminService) -> None:
         found = await admin.find_instance(instance)
         require_yes(
-            f"Delete instance {found.name} ({found.id}) and everything of it, for good?", given=yes
+            f"Delete instance {found.name} ({found.id}) and all its data, for good?", given=yes
         )
         await admin.delete_instance(found)
         typer.echo(f"{found.id}  {found.name}  deleted")
 
-    in_office(work)
+    run_admin(work)
 
 
 @instances.command("token")
 def show_token(instance: InstanceName) -> None:
     """Print the token of an instance."""
-    typer.echo(in_office(lambda admin: admin.token_of(instance)))
+    typer.echo(run_admin(lambda admin: admin.token_of(instance)))
 
 
 def import_instances(
     file: Annotated[
         typer.FileBinaryRead,
-        typer.Argument(help="what GET /instances of Z-API answered; - reads stdin"),
+        typer.Argument(help="the JSON that GET /instances of Z-API returned; - reads stdin"),
     ],
     *,
     account: Annotated[str | None, typer.Option(help="id or name; the only one by default")] = None,
-    provider: Annotated[str | None, typer.Option(help="how they reach WhatsApp")] = None,
+    provider: Annotated[str | None, typer.Option(help="provider that connects them")] = None,
 ) -> None:
-    """Make the instances of a Z-API account, with their ids, tokens, names and webhooks.
+    """Create the instances of a Z-API account, with their ids, tokens, names and webhooks.
 
-    What is there already is left as it is, so that the same file may be imported again.
+    Existing instances do not change, so the same file can be imported again.
     """
 
     async def work(admin: AdminService) -> None:
-        async for arrival, is_new in admin.import_instances(
+        async for imported, is_new in admin.import_instances(
             file.read(), account=account, provider=provider
         ):
-            typer.echo(f"{arrival.id}  {arrival.name}  {'made' if is_new else 'was there'}")
+            typer.echo(f"{imported.id}  {imported.name}  {'made' if is_new else 'was there'}")
 
-    in_office(work)
+    run_admin(work)
 
 
 def _read_object(text: str) -> dict[str, Any]:

@@ -25,7 +25,8 @@ from gateway.runtime.progress import Progress
 from gateway.runtime.service import run_service
 from gateway.runtime.wiring import Gateway
 from gateway.runtime.workers import Workers, end_of_parent
-from gateway.settings import Role, Settings
+from gateway.settings import Settings
+from gateway.settings.node_sections import Role
 
 _FIRST_WORKER = 1
 
@@ -33,7 +34,7 @@ _FIRST_WORKER = 1
 def serve(
     *,
     role: Annotated[
-        Role | None, typer.Option(help="what this node does; GATEWAY_ROLE by default")
+        Role | None, typer.Option(help="work of this node; GATEWAY_ROLE by default")
     ] = None,
     workers: Annotated[
         int | None,
@@ -41,19 +42,19 @@ def serve(
     ] = None,
     worker: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,
 ) -> None:
-    """Run the gateway; it is configured through environment variables."""
+    """Run the gateway; environment variables configure it."""
     given = {"GATEWAY_ROLE": role and role.value, "GATEWAY_WORKERS": workers and str(workers)}
     os.environ.update({name: value for name, value in given.items() if value})
     settings = read_settings(os.environ)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            if worker is None and settings.workers > 1:
+            if worker is None and settings.process.workers > 1:
                 code = runner.run(Workers(settings, os.environ, _progress(settings, worker)).run())
             else:
                 code = runner.run(_serve(settings, worker))
     except TimeoutError:
         typer.echo(
-            "What was under way did not end in time; it is settled at the next start.", err=True
+            "The gateway stopped before all its work ended; the next start completes it.", err=True
         )
         code = 1
     if code:
@@ -69,14 +70,17 @@ async def _serve(settings: Settings, worker: int | None) -> int:
             progress=_progress(settings, worker),
             worker=worker,
         ),
-        drain_seconds=settings.drain_seconds,
+        drain_seconds=settings.process.drain_seconds,
         parent=end_of_parent() if worker else None,
     )
     return 0
 
 
 def _progress(settings: Settings, worker: int | None) -> Progress:
-    """Lines for a person, and of several workers from the first alone; else the log."""
+    """Returns a progress that prints lines for a person, or writes to the log for a program.
+
+    Of several workers only the first prints.
+    """
     if is_read_by_person(settings) and worker in {None, _FIRST_WORKER}:
         return Progress(print_error_line)
     return Progress()
@@ -93,27 +97,27 @@ async def _migrate(settings: Settings) -> list[Migration | SqlFunction]:
     progress = command_progress()
     async with postgres_of(settings, progress) as url:
         return await apply_migrations(
-            settings.direct_database_url or url, announce=progress.migrations_started
+            settings.database.direct_url or url, announce=progress.migrations_started
         )
 
 
 def doctor() -> None:
-    """Look at everything the gateway needs, and say how to cure what is wrong."""
+    """Check everything the gateway needs, and say how to cure each problem."""
     try:
         settings, environment = read_command_settings()
     except GatewayError as error:
         typer.echo(f"!! settings: {error}")
         raise typer.Exit(1) from None
-    if not asyncio.run(_is_well(settings, environment)):
+    if not asyncio.run(_is_healthy(settings, environment)):
         raise typer.Exit(1)
 
 
-async def _is_well(settings: Settings, environment: Mapping[str, str]) -> bool:
-    well = True
+async def _is_healthy(settings: Settings, environment: Mapping[str, str]) -> bool:
+    healthy = True
     async for finding in examine(settings, environment, command_progress()):
         typer.echo(str(finding))
-        well = well and (finding.cure is None or finding.is_warning)
-    return well
+        healthy = healthy and (finding.cure is None or finding.is_warning)
+    return healthy
 
 
 def _loop_factory() -> "type[asyncio.AbstractEventLoop] | None":

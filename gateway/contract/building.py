@@ -1,10 +1,12 @@
-"""What a caller wrote becomes the declared model, or one clear sentence about what is wrong."""
+"""Builds the declared model from a request, or says in one sentence what is wrong with it."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
+from pydantic_core.core_schema import ErrorType
 
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import Wire
@@ -13,27 +15,45 @@ from gateway.errors import InvalidRequest
 Command = TypeVar("Command", bound=Wire)
 
 _WHOLE_SENTENCES = frozenset({"invalid_phone"})
-_COMPLAINTS = {
-    "bool_parsing": "must be true or false",
-    "bool_type": "must be true or false",
-    "datetime_from_date_parsing": "must be a time with an offset, such as 2026-01-31T12:00:00Z",
-    "datetime_parsing": "must be a time with an offset, such as 2026-01-31T12:00:00Z",
-    "datetime_type": "must be a time with an offset, such as 2026-01-31T12:00:00Z",
-    "dict_type": "must be an object",
-    "float_parsing": "must be a number",
-    "float_type": "must be a number",
-    "int_from_float": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_type": "must be a whole number",
+_BOOLEAN = "must be true or false"
+_NUMBER, _WHOLE_NUMBER = "must be a number", "must be a whole number"
+_OBJECT = "must be an object"
+_TIME = "must be a time with an offset, such as 2026-01-31T12:00:00Z"
+_REQUIREMENTS = {
+    "bool_parsing": _BOOLEAN,
+    "bool_type": _BOOLEAN,
+    "datetime_from_date_parsing": _TIME,
+    "datetime_parsing": _TIME,
+    "datetime_type": _TIME,
+    "dict_type": _OBJECT,
+    "finite_number": _NUMBER,
+    "float_parsing": _NUMBER,
+    "float_type": _NUMBER,
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "int_from_float": _WHOLE_NUMBER,
+    "int_parsing": _WHOLE_NUMBER,
+    "int_parsing_size": "must be a smaller number",
+    "int_type": _WHOLE_NUMBER,
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
     "missing": "is required",
-    "model_attributes_type": "must be an object",
-    "model_type": "must be an object",
-    "string_too_short": "must not be empty",
-    "too_short": "must not be empty",
+    "model_attributes_type": _OBJECT,
+    "model_type": _OBJECT,
+    "string_too_long": "must be at most {max_length} characters",
+    "string_too_short": "must be at least {min_length} characters",
     "string_type": "must be a text",
     "timezone_aware": "must name its offset, such as 2026-01-31T12:00:00Z",
+    "too_long": "must have at most {max_length} items",
+    "too_short": "must have at least {min_length} items",
     "tuple_type": "must be a list",
+    "uuid_parsing": "must be an id such as 0b6f6c1e-4f43-4d8e-9a55-0d6c2f5b7a10",
+    "uuid_type": "must be an id such as 0b6f6c1e-4f43-4d8e-9a55-0d6c2f5b7a10",
 }
+_SIMPLE_TYPES = frozenset({"bool", "float", "int", "str"})
+_OTHER_REQUIREMENT = "has a value that cannot be read"
+_PYDANTIC_TYPES = frozenset(get_args(ErrorType))
 
 
 def build(
@@ -46,7 +66,8 @@ def build(
     """The command as its class declares it; the path wins over the body, the body over the query.
 
     Raises:
-        InvalidRequest: the first thing that is wrong, in one sentence.
+        InvalidRequest: names the first wrong field and what it must be, or the first of
+            WhatsApp's limits that a message exceeds.
     """
     if not isinstance(body, dict):
         raise InvalidRequest("The body must be a JSON object")
@@ -70,17 +91,36 @@ def _sentence(error: ValidationError) -> str:
     if first["type"] in _WHOLE_SENTENCES:
         return first["msg"]
     # A field left out is named as in the class, one that is there as on the wire.
-    field = ".".join(to_camel(str(part)) for part in first["loc"]) or "The body"
-    if first["type"] == "string_too_long":
-        return f"{field}: must be at most {first['ctx']['max_length']} characters"
-    said = first["msg"].replace("Input should be", "must be")
-    if first["type"] == "literal_error":
-        said = said.replace("'", "")
-    return f"{field}: {_COMPLAINTS.get(first['type'], said)}"
+    named = (part for part in first["loc"] if not _is_union_member(part))
+    field = ".".join(to_camel(str(part)) for part in named) or "The body"
+    return f"{field}: {_requirement(first)}"
+
+
+def _is_union_member(part: int | str) -> bool:
+    """Pydantic names the member of a union that it tried, such as `function-after[...]`."""
+    return isinstance(part, str) and (not part.isidentifier() or part in _SIMPLE_TYPES)
+
+
+def _requirement(error: ErrorDetails) -> str:
+    """What the value must be; pydantic's own wording never reaches a caller."""
+    kind, context = error["type"], error.get("ctx", {})
+    if context.get("min_length") == 1:
+        return "must not be empty"
+    if kind in _REQUIREMENTS:
+        shown = {name: _shown(value) for name, value in context.items()}
+        return _REQUIREMENTS[kind].format(**shown)
+    return _OTHER_REQUIREMENT if kind in _PYDANTIC_TYPES else error["msg"]
+
+
+def _shown(value: object) -> object:
+    """Words without quotation marks, 5.0 as 5."""
+    if isinstance(value, str):
+        return value.replace("'", "")
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def holds_nul(value: object) -> bool:
-    """Whether there is a character in it that Postgres cannot keep."""
+    """Whether a text in *value* contains NUL, which Postgres cannot store."""
     unread = [value]  # no recursion: callers decide how deep a body is
     while unread:
         item = unread.pop()

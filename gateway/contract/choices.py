@@ -1,4 +1,4 @@
-"""Words to choose from, in any case."""
+"""Choices that are read in upper and lower case."""
 
 from collections.abc import Mapping
 from typing import Any, get_args

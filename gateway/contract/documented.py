@@ -1,4 +1,4 @@
-"""What a declared class shows of itself in the OpenAPI document and the Postman collection."""
+"""The texts and examples of a class in the OpenAPI document and the Postman collection."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ Example = Mapping[str, Any]
 class Documented(Incoming):
     """The first line of the docstring is the summary, the rest the description.
 
-    `example` is a full request, `example_minimal` the least that makes sense; `failures` are
+    `example` is a full request, `example_minimal` the smallest useful one; `failures` are
     statuses beyond those that every request may meet.
     """
 

@@ -1,4 +1,4 @@
-"""An earlier message, as replies, edits and reactions need it."""
+"""An earlier message that a reply, an edit or a reaction names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pydantic import Base64Bytes
 
 @dataclass(frozen=True, slots=True)
 class KnownMessage:
-    """A message sent or received on an instance; `sender` is None where we wrote it."""
+    """A message sent or received on an instance; `sender` is None for its own."""
 
     message_id: str
     provider_message_id: str

@@ -1,4 +1,4 @@
-"""Files inside a message: where they come from, and what they are meant to be."""
+"""Files of a message: how a field names one, and which kind it is."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,8 +28,8 @@ class MediaField:
     """Marks a text field, however deep in a message, that names a file.
 
     Callers give a URL, a `data:` URI or bare base64; a stored message holds a URL or a reference
-    to a file we keep, never the bytes. A session finds the file in `Attempt.media`, under the
-    stored text of the field. `limit_bytes` is for a place that takes less than its kind does.
+    to a stored file, never the bytes. A session finds the file in `Attempt.media`, under the
+    stored text of the field. `limit_bytes` is for a field with a smaller limit than its kind.
     """
 
     kind: MediaKind
@@ -37,7 +37,7 @@ class MediaField:
 
     @property
     def max_bytes(self) -> int:
-        """The largest file this gateway takes here."""
+        """The largest file that this field accepts."""
         return self.limit_bytes or _MAX_BYTES[self.kind]
 
 
@@ -74,7 +74,7 @@ class MediaFile:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a page says of itself, as shown above a link."""
+    """The title, description and image of a page, shown above a link."""
 
     url: str
     title: str | None = None

@@ -14,7 +14,7 @@ Method = Literal["GET", "POST", "PUT", "DELETE"]
 
 
 class RouteAddress(NamedTuple):
-    """Where a caller finds an operation; the path is relative to the instance."""
+    """Method and path of an operation; the path is relative to the instance."""
 
     method: Method
     path: str
@@ -38,7 +38,7 @@ class Picture:
 
 
 class Operation(Documented, Generic[Result]):
-    """Something asked and answered now, by the live session or by our own tables.
+    """A request that is answered at once, by the live session or from the database.
 
     `also` lists further addresses at which real clients call it; `answer_status` is the HTTP
     status of its answer, `answer_example` the answer itself, where its type alone cannot show it.
@@ -49,9 +49,9 @@ class Operation(Documented, Generic[Result]):
     answer_status: ClassVar[int] = 200
     answer_example: ClassVar[Any] = None
     fields_in: ClassVar[Literal["query", "body"] | None] = None
-    """Where the documents show the fields: by default, GET and DELETE have theirs in the query."""
+    """Where the documents show the fields; by default in the query of GET and DELETE."""
     bare_list: ClassVar[str | None] = None
-    """The field that the body is, where the body is a list."""
+    """The field that holds the whole body, where the body is a list."""
     carries_media: ClassVar[bool] = False
     """A body with a file in it may be large."""
     min_body_limit_bytes: ClassVar[int] = 0
@@ -59,13 +59,13 @@ class Operation(Documented, Generic[Result]):
     awaits_session: ClassVar[bool] = False
     """Whether it waits a few seconds for a session that is still being opened."""
     cache_ttl_seconds: ClassVar[float] = 0
-    """How long the session's answer may be given again, unless the instance changes something."""
-    asks: "ClassVar[type[Operation[Any]] | None]" = None
-    """What the session must be able to answer where one of our rooms answers this."""
+    """How long an answer of the session may be reused, unless the instance changes something."""
+    session_operation: "ClassVar[type[Operation[Any]] | None]" = None
+    """What the session must support, where the gateway itself answers this operation."""
     audited: ClassVar[bool] = False
-    """An administrative act, noted before it is done."""
+    """An administrative action: written to the audit log before it is executed."""
     partner: ClassVar[bool] = False
-    """Asked with the partner token."""
+    """Authorised by the partner token."""
     absolute: ClassVar[bool] = False
     """The path is not relative to an instance."""
 

@@ -6,30 +6,31 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from gateway.bounds import clamp
 from gateway.contract.wire import Incoming
 
-_LARGEST_PAGE = 1_000
-_FARTHEST_PAGE = 1_000_000
+_MAX_PAGE_SIZE = 1_000
+MAX_PAGE = 1_000_000
 
 
-def clamped(max_count: int) -> Callable[[object], int]:
-    """Reads a whole number, and takes what is beyond 1 and *most* for these."""
+def between(low: int, high: int) -> Callable[[object], int]:
+    """Reads a whole number; one outside of the range becomes its nearer end."""
 
-    def clamp(value: object) -> int:
+    def read(value: object) -> int:
         try:
             number = int(str(value))
         except ValueError:
             raise PydanticCustomError("number", "must be a whole number") from None
-        return max(1, min(number, max_count))
+        return clamp(number, low, high)
 
-    return clamp
+    return read
 
 
 class Paged(Incoming):
     """Which part of a list."""
 
-    page: Annotated[int, BeforeValidator(clamped(_FARTHEST_PAGE)), Field(description="from 1")] = 1
-    page_size: Annotated[int, BeforeValidator(clamped(_LARGEST_PAGE))] = 20
+    page: Annotated[int, BeforeValidator(between(1, MAX_PAGE)), Field(description="from 1")] = 1
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 20
 
     @property
     def offset(self) -> int:

@@ -1,4 +1,4 @@
-"""Declaring a message: a class with a path. Nothing else is needed."""
+"""The base class of messages: a subclass with a path declares a message type."""
 
 from collections.abc import Iterator
 from enum import IntEnum
@@ -14,11 +14,11 @@ from gateway.contract.media import holds_files
 from gateway.contract.wire import Chat, DelaySeconds, FutureTime, Wire
 
 STORED_VERSION = 1
-"""Version of the stored form of every message; raised only when old code cannot read it."""
+"""Version of the stored form of messages; raised only where older code cannot read it."""
 
 
 class Priority(IntEnum):
-    """The three lanes of a line, served 4:2:1 while all have work."""
+    """The three lanes of a queue, served 4:2:1 while all have work."""
 
     HIGH = 0
     NORMAL = 1
@@ -33,8 +33,10 @@ def _parse_priority(value: object) -> object:
     raise PydanticCustomError("priority", "must be high, normal or bulk")
 
 
-_SPOKEN = {"type": "string", "enum": [lane.name.lower() for lane in Priority]}
-SpokenPriority = Annotated[Priority, BeforeValidator(_parse_priority), WithJsonSchema(_SPOKEN)]
+_PRIORITY_SCHEMA = {"type": "string", "enum": [lane.name.lower() for lane in Priority]}
+PriorityName = Annotated[
+    Priority, BeforeValidator(_parse_priority), WithJsonSchema(_PRIORITY_SCHEMA)
+]
 
 
 class OutgoingMessage(Documented):
@@ -48,7 +50,7 @@ class OutgoingMessage(Documented):
     also: ClassVar[tuple[str, ...]] = ()
     """Further paths at which real clients post it."""
     carries_media: ClassVar[bool] = False
-    """It may name a file, so that its body may be large."""
+    """Whether it may name a file, which makes a large body possible."""
     limits: ClassVar[tuple[Limit, ...]] = ()
     """WhatsApp's limits beyond the constraints of the fields; checked where a request comes in."""
     is_forwarded: ClassVar[bool] = False
@@ -58,7 +60,7 @@ class OutgoingMessage(Documented):
     delay_message: DelaySeconds = Field(None, description="seconds to wait before it, 1 to 15")
     delay_typing: DelaySeconds = Field(None, description='seconds of "typing...", 1 to 15')
     scheduled_for: FutureTime | None = Field(None, description="not before; up to 90 days ahead")
-    priority: SpokenPriority = Field(Priority.NORMAL, json_schema_extra={"default": "normal"})
+    priority: PriorityName = Field(Priority.NORMAL, json_schema_extra={"default": "normal"})
 
     def __init_subclass__(cls, *, path: str | None = None, also: tuple[str, ...] = ()) -> None:
         super().__init_subclass__()
@@ -70,7 +72,7 @@ class OutgoingMessage(Documented):
 
     @classmethod
     def kind(cls) -> str:
-        """The stable name under which a queued row remembers its type, such as `send-text`."""
+        """The stable name of the type in stored rows, such as `send-text`."""
         assert cls.path is not None
         return cls.path.lstrip("/").partition("/")[0]
 
@@ -95,7 +97,7 @@ class OutgoingMessage(Documented):
         return None
 
     def readable_text(self) -> str | None:
-        """What a person would read of it in a list: its text or caption."""
+        """The text that a list of messages shows: its text or caption."""
         return None
 
     def document_name(self) -> str | None:
@@ -107,7 +109,7 @@ class OutgoingMessage(Documented):
         return None
 
     def referred_ids(self) -> tuple[str, ...]:
-        """Ids of the earlier messages this one speaks of."""
+        """Ids of the earlier messages that this one names."""
         return ()
 
 
@@ -117,7 +119,7 @@ MessageId = Annotated[str, Field(min_length=1, max_length=255)]
 NoMessageId = Annotated[
     MessageId | None, BeforeValidator(lambda value: None if value == "" else value)
 ]
-"""The same where there need not be one; an empty text says so too."""
+"""An optional id of an earlier message; an empty text counts as none."""
 
 
 class Reply(OutgoingMessage):

@@ -1,7 +1,8 @@
-"""How every body and answer is spelled on the wire, and how forgiving we are in reading."""
+"""The spelling of bodies and answers on the wire, and the lenient reading of values."""
 
 import re
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -10,11 +11,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     StringConstraints,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
 class Wire(BaseModel):
@@ -40,7 +44,7 @@ OmitIfNone = Field(default=None, exclude_if=_is_none)
 
 
 class Incoming(Wire):
-    """What callers write: null is the same as absent."""
+    """A body from a caller: null is the same as absent."""
 
     @model_validator(mode="before")
     @classmethod
@@ -48,6 +52,33 @@ class Incoming(Wire):
         if isinstance(value, dict) and None in value.values():
             return {name: item for name, item in value.items() if item is not None}
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Marks a text that must match a pattern; *requirement* tells a caller what it must be."""
+
+    pattern: str
+    requirement: str
+
+    def __get_pydantic_core_schema__(
+        self,
+        source: Any,  # noqa: ANN401 - as pydantic calls it
+        handler: GetCoreSchemaHandler,
+    ) -> CoreSchema:
+        pattern = re.compile(self.pattern, re.ASCII)
+
+        def check(text: str) -> str:
+            if not pattern.fullmatch(text):
+                raise PydanticCustomError("pattern", self.requirement)
+            return text
+
+        return core_schema.no_info_after_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "pattern": self.pattern}
 
 
 _MAX_DELAY_SECONDS = 15
@@ -101,7 +132,7 @@ def _parse_delay(value: object) -> int | None:
 
 
 def _parse_group(value: object) -> object:
-    """The id alone is as good: clients drop the suffix."""
+    """Accepts the id without its suffix, which some clients drop."""
     text = str(value).strip()
     return f"{text}-group" if _BARE_GROUP.fullmatch(text) else value
 
@@ -137,10 +168,18 @@ Person = Annotated[Chat, AfterValidator(_only_person)]
 
 GroupId = Annotated[Chat, BeforeValidator(_parse_group), AfterValidator(_only_group)]
 
-CommunityId = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{5,25}$")]
+CommunityId = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True),
+    Matching(r"^[0-9]{5,25}$", "must be a community id, such as 120363186053925765"),
+]
 
 NewsletterId = Annotated[
-    str, StringConstraints(strip_whitespace=True, pattern=r"^[0-9]{5,25}@newsletter$")
+    str,
+    StringConstraints(strip_whitespace=True),
+    Matching(
+        r"^[0-9]{5,25}@newsletter$", "must be a channel id, such as 120363166555745933@newsletter"
+    ),
 ]
 
 DelaySeconds = Annotated[int | None, BeforeValidator(_parse_delay)]

@@ -1,1 +1,1 @@
-"""Postgres: the pool, named queries, migrations, notifications."""
+"""Postgres: the pool, named queries, migrations, SQL functions and notifications."""

@@ -1,4 +1,4 @@
-"""Connection strings of Postgres: whether one can be read, and why a connection failed."""
+"""Checks connection strings of Postgres, and says why a connection failed."""
 
 import re
 
@@ -7,7 +7,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from gateway.errors import InvalidSettings
 
-# What libpq and psycopg write before the reason itself.
+# libpq and psycopg write these before the reason itself.
 _PREAMBLE = re.compile(
     r"^connection (failed|is bad): |^connection to server (at|on socket) .*? failed: |^FATAL: +"
 )
@@ -15,9 +15,11 @@ _DEFAULT_PORT = "5432"
 
 
 def check_url(variable: str, url: str | None) -> None:
-    """Raises InvalidSettings where the URL in that variable cannot be a connection string.
+    """Checks that *url* is a connection string.
 
-    The text quotes nothing of the URL, which may hold a password.
+    Raises:
+        InvalidSettings: it is not. The text names the variable and quotes nothing of the URL, which
+            may hold a password.
     """
     try:
         parts = conninfo_to_dict(url or "")
@@ -25,7 +27,7 @@ def check_url(variable: str, url: str | None) -> None:
         raise InvalidSettings(f"{variable}: is not a libpq URL") from None
     ports = str(parts.get("port") or "").split(",")
     if "@" in str(parts.get("host") or "") or not all(p.isdecimal() for p in ports if p):
-        # The rest of the password would be taken, and shown, for the host or the port.
+        # libpq would read the rest of the password as the host or the port, and show it in errors.
         raise InvalidSettings(
             f"{variable}: its host or port cannot be read; in the password write @ as %40, "
             "/ as %2F, : as %3A and # as %23"
@@ -33,14 +35,14 @@ def check_url(variable: str, url: str | None) -> None:
 
 
 def database_failure(url: str, error: Error) -> str:
-    """Why a database cannot be used: its host, name and user, and the reason that was given.
+    """Says why a database cannot be used: its host, name and user, and the reason in *error*.
 
     Args:
         url: a connection string that `check_url` accepts; its password is never shown.
-        error: what psycopg raised while it connected, or one whose text quotes no value.
+        error: an error from connecting, or another one whose text quotes no value.
     """
     parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if value}
-    if error.pgconn:  # it knows what the environment and libpq added
+    if error.pgconn:  # it has the values that the environment and libpq's defaults added
         parts |= {
             name: value.decode(errors="replace")
             for name, value in (

@@ -34,12 +34,12 @@ class SqlFunction:
 
     @property
     def label(self) -> str:
-        """The line that `gateway migrate` prints."""
+        """Returns the line that `gateway migrate` prints."""
         return f"function {self.name}"
 
     @property
     def family(self) -> str:
-        """The name without its version."""
+        """Returns the name without its version."""
         return _parse(self.name)[0]
 
     @property
@@ -62,7 +62,7 @@ class CreatedFunction:
 
 @cache
 def sql_functions() -> tuple[SqlFunction, ...]:
-    """Every function that this version of the program knows; a callee comes before its callers."""
+    """Returns every function that this program knows; a callee comes before its callers."""
     folder = sql_folder() / "functions"
     texts = {
         file.name.removesuffix(".sql"): file.read_text(encoding="utf-8")
@@ -89,7 +89,7 @@ async def create_missing_functions(connection: AsyncConnection) -> list[SqlFunct
     created = await fetch_all(connection, CreatedFunction, _LIST_CREATED)
     missing = functions_to_create(sql_functions(), created)
     for function in missing:
-        # Our own files are as trusted as our own code.
+        # These files are part of the program, so their text is as trusted as its code.
         await connection.execute(function.text.encode())
         await connection.execute(
             _NOTE_CREATED,
@@ -103,7 +103,7 @@ async def create_missing_functions(connection: AsyncConnection) -> list[SqlFunct
 
 
 async def missing_functions(connection: AsyncConnection) -> list[str]:
-    """The names of the functions that the migrator would create now; needs the migrated tables."""
+    """Returns the functions that the migrator would create now; needs the migrated tables."""
     created = await fetch_all(connection, CreatedFunction, _LIST_CREATED)
     return [function.name for function in functions_to_create(sql_functions(), created)]
 
@@ -111,7 +111,7 @@ async def missing_functions(connection: AsyncConnection) -> list[str]:
 def functions_to_create(
     known: Iterable[SqlFunction], created: Iterable[CreatedFunction]
 ) -> list[SqlFunction]:
-    """The functions of *known* that the database lacks or has by an older text, in order."""
+    """Returns the functions of *known* that the database lacks or has with an older text."""
     present = {function.name: function for function in created}
     newest: dict[str, int] = {}
     for name in present:
@@ -121,7 +121,7 @@ def functions_to_create(
         function
         for function in known
         if _is_stale(function, present.get(function.name))
-        # It would take the trigger back from the newer version.
+        # An older version of a trigger function would replace the trigger of the newer one.
         and not (function.creates_trigger and newest.get(function.family, 0) > function.version)
     ]
 

@@ -20,12 +20,15 @@ _PREPARE = query("migrations", "prepare")
 _LOCK = query("migrations", "lock")
 _LIST_APPLIED = query("migrations", "list_applied")
 _NOTE_APPLIED = query("migrations", "note_applied")
-_MAKE_MONTHS = query("migrations", "make_months")
+_RENDER_MONTH_PARTITIONS = query("migrations", "render_month_partitions")
 
 
 @dataclass(frozen=True)
 class Migration:
-    """One file of sql/migrations; code that knows `compatible_with` still runs after it."""
+    """One file of sql/migrations.
+
+    A program that knows the migration `compatible_with` still runs on the database after this one.
+    """
 
     number: int
     name: str
@@ -34,12 +37,12 @@ class Migration:
 
     @property
     def label(self) -> str:
-        """The line that `gateway migrate` prints."""
+        """Returns the line that `gateway migrate` prints."""
         return f"{self.number:04} {self.name}"
 
 
 def migrations() -> list[Migration]:
-    """Every migration this version knows, oldest first."""
+    """Returns every migration that this version knows, oldest first."""
     found = []
     files = (f for f in (sql_folder() / "migrations").iterdir() if f.name.endswith(".sql"))
     for file in sorted(files, key=lambda f: f.name):
@@ -62,13 +65,13 @@ async def migrate(
 
     Args:
         url: a direct connection, not one through a transaction pooler.
-        announce: called with what is missing, if anything, before the first is applied.
+        announce: called with the missing migrations before the first is applied, if there are any.
 
     Raises:
         SchemaTooNew: a newer version changed the schema in a way this one cannot read.
         StartRefused: the user may not create tables.
-        DatabaseUnavailable: Postgres cannot be used for now, and why; or a running node's
-            transaction and this one waited for each other's locks. Nothing was applied; a repeat
+        DatabaseUnavailable: Postgres cannot be used now; says why. Or a transaction of a running
+            node and this one waited for each other's locks. Nothing was applied; another attempt
             may succeed.
     """
     connection = await connect_directly(url)
@@ -102,7 +105,7 @@ async def _apply_missing(
         if missing:
             announce(missing)
         for migration in missing:
-            # Our own files are as trusted as our own code.
+            # These files are part of the program, so their text is as trusted as its code.
             await connection.execute(migration.statements.encode())
             await connection.execute(
                 _NOTE_APPLIED,
@@ -113,7 +116,7 @@ async def _apply_missing(
                 },
             )
         created = await create_missing_functions(connection)
-        await make_months(connection)
+        await create_month_partitions(connection)
     return [*missing, *created]
 
 
@@ -124,14 +127,14 @@ class _Applied:
 
 
 async def missing_migrations(database: Database) -> int:
-    """How many migrations this version knows and the database lacks."""
+    """Returns how many migrations this version knows and the database lacks."""
     applied = {row.number for row in await database.fetch_all(_Applied, _LIST_APPLIED)}
     return sum(migration.number not in applied for migration in migrations())
 
 
-async def make_months(connection: AsyncConnection) -> None:
-    """Makes the partitions of this month and the next two."""
-    cursor = await connection.execute(_MAKE_MONTHS)
+async def create_month_partitions(connection: AsyncConnection) -> None:
+    """Creates the partitions of `messages` for this month and the next two."""
+    cursor = await connection.execute(_RENDER_MONTH_PARTITIONS)
     for (statement,) in await cursor.fetchall():
         await connection.execute(SQL(statement))
 

@@ -1,4 +1,4 @@
-"""One LISTEN connection that reconnects and tells whoever subscribed; a bell for other nodes."""
+"""NOTIFY and LISTEN: one connection that passes notifications on, and a sender of wake-ups."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,51 +11,59 @@ from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
-from gateway.wakeups import waking
+from gateway.periodic_loop import PeriodicLoop
 
 _NOTIFY = query("notifications", "notify")
 
-Listener = Callable[[str], None]
-_MAX_PAUSE_SECONDS = 5.0
+Subscriber = Callable[[str], None]
+_MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.1, 5.0
 _PROBE_SECONDS = 30.0
 
 
 class Notifications:
-    """Part of the service; `url` must not go through a transaction pooler.
+    """Keeps one LISTEN connection open and calls the subscribers of each channel.
 
-    A notification can be lost while the connection is down: `on_reconnect` callbacks run each
-    time it comes (back) up, so that whoever relies on it can look for what was missed.
+    The connection must not go through a transaction pooler. Notifications are lost while it is
+    down, so `on_reconnect` runs each time it comes up: a subscriber then looks for what it missed.
     """
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._url, self._clock = url, clock
-        self._listeners: dict[str, list[Listener]] = {}
+        self._subscribers: dict[str, list[Subscriber]] = {}
         self._on_reconnect: list[Callable[[], None]] = []
 
     def subscribe(
-        self, channel: str, listener: Listener, *, on_reconnect: Callable[[], None] | None = None
+        self,
+        channel: str,
+        subscriber: Subscriber,
+        *,
+        on_reconnect: Callable[[], None] | None = None,
     ) -> None:
-        """Calls *listener* with each payload; to be called before the part runs."""
-        self._listeners.setdefault(channel, []).append(listener)
+        """Calls *subscriber* with each payload; call this before `run_until`."""
+        self._subscribers.setdefault(channel, []).append(subscriber)
         if on_reconnect:
             self._on_reconnect.append(on_reconnect)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        pause = 0.1
+        """Listens until *stopping* is set.
+
+        This is not a PeriodicLoop: one run lasts as long as the connection, and only a driver error
+        on this connection, which is not of the pool, ends it.
+        """
+        pause_seconds = _MIN_PAUSE_SECONDS
         while not stopping.is_set():
             try:
                 await self._listen(stopping)
-                pause = 0.1
             except psycopg.Error as error:
                 logger.warning("notifications_lost", error=type(error).__name__)
-                await self._clock.wait(stopping, pause)
-                pause = min(pause * 2, _MAX_PAUSE_SECONDS)
+                await self._clock.wait(stopping, pause_seconds)
+                pause_seconds = min(pause_seconds * 2, _MAX_PAUSE_SECONDS)
 
     async def _listen(self, stopping: asyncio.Event) -> None:
         async with await psycopg.AsyncConnection.connect(
             self._url, autocommit=True, connect_timeout=5, application_name="gateway-listen"
         ) as connection:
-            for channel in self._listeners:
+            for channel in self._subscribers:
                 await connection.execute(SQL("listen {}").format(Identifier(channel)))
             for run in self._on_reconnect:
                 run()
@@ -64,44 +72,57 @@ class Notifications:
             try:
                 await asyncio.wait({reading, stop}, return_when=asyncio.FIRST_COMPLETED)
             finally:
+                # Both tasks end with this block.
                 stop.cancel()
                 reading.cancel()
-                await asyncio.gather(reading, return_exceptions=True)
-            if reading.done() and not reading.cancelled() and (error := reading.exception()):
+                await asyncio.gather(reading, stop, return_exceptions=True)
+            if not reading.cancelled() and (error := reading.exception()):
                 raise error
 
     async def _read(self, connection: psycopg.AsyncConnection) -> None:
         while True:
             async for notify in connection.notifies(timeout=_PROBE_SECONDS):
-                for listener in self._listeners.get(notify.channel, ()):
-                    listener(notify.payload)
-            # A dead peer is noticed by asking it something.
+                for subscriber in self._subscribers.get(notify.channel, ()):
+                    subscriber(notify.payload)
+            # Only a query shows that the server is gone.
             await connection.execute("select 1")
 
 
 class RemoteNotifier:
-    """Part of the service: rings on other nodes, after the fact and seldom.
+    """Wakes other nodes through NOTIFY, at most once per *gap_seconds*.
 
-    A notification in every commit would halve the rate of commits.
+    It notifies after the commit, not in it: a NOTIFY in every commit halves the rate of commits.
     """
 
     def __init__(
         self, database: Database, clock: Clock, channel: str, *, gap_seconds: float = 0.1
     ) -> None:
-        self._database, self._clock = database, clock
-        self._channel, self._gap_seconds = channel, gap_seconds
-        self._wakeup = asyncio.Event()
+        self._database, self._channel = database, channel
+        self._is_due = False
+        self._loop = PeriodicLoop(
+            f"notifier of {channel}", self._notify_if_due, clock, min_pause_seconds=gap_seconds
+        )
 
     def notify(self) -> None:
-        self._wakeup.set()
+        """Requests a notification; returns at once."""
+        self._is_due = True
+        self._loop.wake()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        async with waking(self._wakeup, when=stopping):
-            while not stopping.is_set():
-                await self._wakeup.wait()
-                self._wakeup.clear()
-                try:
-                    await self._database.execute(_NOTIFY, channel=self._channel, payload="")
-                except DatabaseUnavailable as error:
-                    logger.warning("bell_not_rung", channel=self._channel, error=str(error))
-                await self._clock.wait(stopping, self._gap_seconds)
+        """Sends notifications until *stopping* is set, then the one that is still due."""
+        await self._loop.run_until(stopping)
+        try:
+            await self._notify_if_due()
+        except DatabaseUnavailable as error:
+            # The other nodes also look for work by themselves, only later.
+            logger.warning("notification_lost", channel=self._channel, error=str(error))
+
+    async def _notify_if_due(self) -> None:
+        if not self._is_due:
+            return
+        self._is_due = False
+        try:
+            await self._database.execute(_NOTIFY, channel=self._channel, payload="")
+        except BaseException:
+            self._is_due = True
+            raise

@@ -1,4 +1,4 @@
-"""The pool, and the one place where the driver's errors become ours."""
+"""The connection pool; the one place that turns the driver's errors into the gateway's."""
 
 import asyncio
 import copy
@@ -35,10 +35,10 @@ _PLANS_LAST_SECONDS, _PLANS_LAST_USES = 5.0, 10
 
 Row = TypeVar("Row")
 
-# These say that this server, or this connection through a pooler, cannot serve now: the server was
-# made read-only (a failover in place, a full disk) or ended an idle transaction, or the pooler's
-# connection does not know a prepared statement, or knows one of that name. Another connection may
-# lead to a server that can.
+# This server, or this connection through a pooler, cannot serve now. The server became read-only (a
+# failover in place, a full disk) or ended an idle transaction. Or the pooler's connection lacks a
+# prepared statement, or has another one of that name. Another connection may lead to a server that
+# can serve.
 _REFUSED = (
     errors.ReadOnlySqlTransaction,
     errors.IdleInTransactionSessionTimeout,
@@ -47,7 +47,7 @@ _REFUSED = (
     errors.DuplicatePreparedStatement,
 )
 
-# These say that the statement lost a race, not that the server is gone.
+# The statement lost a race against another transaction; the server works.
 _LOST_A_RACE = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
 
 
@@ -57,7 +57,7 @@ def driver_errors_translated() -> Iterator[None]:
     try:
         yield
     except _LOST_A_RACE as error:
-        _forget_values(error)
+        _remove_values(error)
         raise
     except _REFUSED as error:
         raise DatabaseUnavailable(
@@ -66,49 +66,56 @@ def driver_errors_translated() -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolTimeout, PoolClosed, TooManyRequests) as error:
         raise DatabaseUnavailable(f"Postgres did not answer: {type(error).__name__}") from error
     except Error as error:
-        _forget_values(error)
+        _remove_values(error)
         raise
 
 
 async def connect_directly(url: str) -> AsyncConnection:
-    """One connection outside any pool, in autocommit mode.
+    """Returns one connection outside any pool, in autocommit mode.
 
     Raises:
-        DatabaseUnavailable: Postgres did not answer or refused; says which, and its reason.
+        DatabaseUnavailable: Postgres did not answer, or refused; gives its reason.
     """
     given = conninfo_to_dict(url).get("connect_timeout")
-    patient_url = make_conninfo(url, connect_timeout=given or _CONNECT_TIMEOUT_SECONDS)
+    url_with_timeout = make_conninfo(url, connect_timeout=given or _CONNECT_TIMEOUT_SECONDS)
     try:
-        return await AsyncConnection.connect(patient_url, autocommit=True)
+        return await AsyncConnection.connect(url_with_timeout, autocommit=True)
     except OperationalError as error:
         raise DatabaseUnavailable(database_failure(url, error)) from error
 
 
-def _forget_values(error: Error) -> None:
-    """Details, and what is wrong with data, quote values that no log may show."""
-    told = None if isinstance(error, DataError) else error.diag.message_primary
-    named = (error.diag.table_name, error.diag.column_name, error.diag.constraint_name)
-    error.args = (" ".join(filter(None, (error.sqlstate, told, *named))),)
+def _remove_values(error: Error) -> None:
+    """Leaves the error its state and names: details and data errors quote values of rows."""
+    message = None if isinstance(error, DataError) else error.diag.message_primary
+    names = (error.diag.table_name, error.diag.column_name, error.diag.constraint_name)
+    error.args = (" ".join(filter(None, (error.sqlstate, message, *names))),)
 
 
 def _adapters() -> AdaptersMap:
-    """Psycopg's own are slow for what comes most: lists as text, and JSON."""
-    ours = AdaptersMap(adapters)
-    ours.register_dumper(list, ListBinaryDumper)
-    set_json_loads(orjson.loads, ours)
-    return ours
+    """Returns faster adapters than psycopg's own for lists and JSON, the most frequent types."""
+    faster = AdaptersMap(adapters)
+    faster.register_dumper(list, ListBinaryDumper)
+    set_json_loads(orjson.loads, faster)
+    return faster
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The row of a query that returns one number, named `count`."""
+
+    count: int
 
 
 @dataclass(slots=True)
 class _Plans:
-    """Of one connection; at rest nothing is worth planning again."""
+    """When the plans of one connection were last discarded, and its uses after that."""
 
-    made_at: float
+    discarded_at: float
     uses: int = 0
 
 
 class Database:
-    """Part of the service: named queries against a pool; methods may raise DatabaseUnavailable."""
+    """Runs named queries on a pool of connections; its methods may raise DatabaseUnavailable."""
 
     def __init__(
         self,
@@ -120,15 +127,15 @@ class Database:
         prepare: bool = True,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepares a pool; nothing connects before `open`.
+        """Creates the pool; it connects in `open`.
 
         Args:
             url: a libpq URL.
-            min_size: connections kept open.
-            max_size: connections at most.
+            min_size: the connections that stay open.
+            max_size: the largest number of connections.
             timeout_seconds: how long a caller waits for a connection.
-            prepare: False behind a transaction pooler, which would break prepared statements.
-            seconds: a clock that never goes back.
+            prepare: False behind a transaction pooler, where prepared statements fail.
+            seconds: a monotonic clock.
         """
         self._seconds = seconds
         self._plans = WeakKeyDictionary[AsyncConnection, _Plans]()
@@ -149,14 +156,14 @@ class Database:
             },
         )
 
-    def apart(self) -> "Database":
-        """One connection to the same place, for what must not wait until the pool has one."""
+    def single_connection(self) -> "Database":
+        """Returns another pool of one connection, for work that must not wait for this pool."""
         return Database(self._url, min_size=1, max_size=1, prepare=self._prepare)
 
-    def at_most(self, connections: int) -> "Database":
-        """A part of the same pool for what comes in floods.
+    def limited_to(self, connections: int) -> "Database":
+        """Returns a view of this pool that uses at most *connections* at the same time.
 
-        It queues here, for as long as it takes, and leaves the others their connections.
+        Its callers wait here without a timeout, and leave other callers their connections.
         """
         part = copy.copy(self)
         part._turns = asyncio.Semaphore(connections)  # noqa: SLF001 - of the same class
@@ -178,18 +185,22 @@ class Database:
         with driver_errors_translated():
             async with self._turns, self.pool.connection() as connection:
                 try:
-                    await self._plan_anew(connection)
+                    await self._discard_old_plans(connection)
                     yield connection
                 except _REFUSED:
                     await connection.close()  # the pool then opens another
                     raise
 
-    async def _plan_anew(self, connection: AsyncConnection) -> None:
-        """A plan made for an empty table would be kept for a minute, however fast it fills."""
+    async def _discard_old_plans(self, connection: AsyncConnection) -> None:
+        """Makes Postgres plan again after some seconds of use.
+
+        Otherwise a plan that was made for an empty table stays in use for a minute while the table
+        fills. An idle connection discards nothing.
+        """
         now = self._seconds()
         plans = self._plans.setdefault(connection, _Plans(now))
         plans.uses += 1
-        if now - plans.made_at >= _PLANS_LAST_SECONDS and plans.uses > _PLANS_LAST_USES:
+        if now - plans.discarded_at >= _PLANS_LAST_SECONDS and plans.uses > _PLANS_LAST_USES:
             self._plans[connection] = _Plans(now)
             await connection.execute("discard plans")
 
@@ -203,16 +214,16 @@ class Database:
         async with self.connection() as connection:
             cursor = await connection.execute("show transaction_read_only")
             if await cursor.fetchone() == ("on",):
-                await connection.close()  # another one may lead to a server that is not
+                await connection.close()  # a new connection may lead to a writable server
                 raise DatabaseUnavailable("Postgres is read-only", refused=True)
 
     async def fetch_all(self, row: type[Row], statement: SQL, **parameters: object) -> list[Row]:
-        """Every row as an instance of *row*, whose fields are named as the columns."""
+        """Returns every row as an instance of *row*, whose fields have the columns' names."""
         async with self.connection() as connection:
             return await fetch_all(connection, row, statement, **parameters)
 
     async def fetch_one(self, row: type[Row], statement: SQL, **parameters: object) -> Row | None:
-        """The first row, or None."""
+        """Returns the first row, or None where there is none."""
         async with self.connection() as connection:
             rows = await fetch_all(connection, row, statement, **parameters)
             return rows[0] if rows else None
@@ -231,7 +242,7 @@ class Database:
 async def fetch_all(
     connection: AsyncConnection, row: type[Row], statement: SQL, **parameters: object
 ) -> list[Row]:
-    """Every row as an instance of *row*, inside a transaction of the caller's."""
+    """Returns every row as an instance of *row*, on a connection of the caller."""
     async with connection.cursor(row_factory=class_row(row)) as cursor:
         await cursor.execute(statement, parameters)
         return await cursor.fetchall()

@@ -1,4 +1,4 @@
-"""What a provider sees of the database: its own named queries, and signals to its engines."""
+"""The store of a provider: its own named queries and notifications, and no other access."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,42 +29,44 @@ class ConnectionQueries:
 
 
 class PostgresProviderStore:
-    """The store of one provider: the queries of the file named after it, if there is one.
+    """Runs the queries in `sql/queries/<provider>.sql`, if there are any, and passes signals.
 
-    It subscribes to *notifications*, so create it before they run. Every method may raise
-    DatabaseUnavailable.
+    Create it before *notifications* runs. Every method may raise DatabaseUnavailable.
     """
 
-    def __init__(self, database: Database, notifications: Notifications, *, room: str) -> None:
-        self._database, self._room = database, room
-        self._channel = f"provider:{room}"
-        self._ears: set[asyncio.Queue[str]] = set()
+    def __init__(self, database: Database, notifications: Notifications, *, provider: str) -> None:
+        self._database, self._provider = database, provider
+        self._channel = f"provider:{provider}"
+        self._subscribers: set[asyncio.Queue[str]] = set()
         notifications.subscribe(
-            self._channel, self._hear, on_reconnect=lambda: self._hear(_EVERYTHING)
+            self._channel, self._on_signal, on_reconnect=lambda: self._on_signal(_EVERYTHING)
         )
 
     async def fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:
-        return await self._database.fetch_dicts(query(self._room, name), **parameters)
+        return await self._database.fetch_dicts(query(self._provider, name), **parameters)
 
     async def signal(self, instance_id: str) -> None:
-        """Wakes the engine that holds this instance, on whichever node it runs."""
+        """Wakes the engine that runs this instance, on every node."""
         await self._database.execute(_NOTIFY, channel=self._channel, payload=instance_id)
 
     @asynccontextmanager
     async def signals(self) -> AsyncIterator[AsyncIterator[str]]:
-        """Ids that were signalled; "" where some may have been missed: look at everything."""
-        ear: asyncio.Queue[str] = asyncio.Queue()
-        self._ears.add(ear)
+        """Yields the ids of signalled instances, and "" where signals may have been lost.
+
+        After "" the caller must check every instance.
+        """
+        subscriber: asyncio.Queue[str] = asyncio.Queue()
+        self._subscribers.add(subscriber)
         try:
-            yield _heard(ear)
+            yield _ids_from(subscriber)
         finally:
-            self._ears.discard(ear)
+            self._subscribers.discard(subscriber)
 
-    def _hear(self, instance_id: str) -> None:
-        for ear in self._ears:
-            ear.put_nowait(instance_id)
+    def _on_signal(self, instance_id: str) -> None:
+        for subscriber in self._subscribers:
+            subscriber.put_nowait(instance_id)
 
 
-async def _heard(ear: asyncio.Queue[str]) -> AsyncIterator[str]:
+async def _ids_from(subscriber: asyncio.Queue[str]) -> AsyncIterator[str]:
     while True:
-        yield await ear.get()
+        yield await subscriber.get()

@@ -1,6 +1,6 @@
-"""What an instance knows: chats and contacts, kept from what passes through, labels and notes.
+"""The chats, contacts, tags and notes of an instance, gathered from its messages and events.
 
-messages --trigger--> chats (unread, last message)      contacts <-- who wrote, who was saved
+messages --trigger--> chats (unread, last message)      contacts <-- senders, saved contacts
                         |                                   |
             GET /chats, /chats/{phone}, /groups     GET /contacts, /contacts/{phone}
 """

@@ -1,10 +1,11 @@
-"""Answers about chats and groups as lists show them, and about the history of a chat."""
+"""Handlers of chats, groups in lists, and the messages of a chat."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from gateway.clock import epoch_ms
 from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Success, Value
@@ -93,8 +94,8 @@ class _Chat:
         return ChatNote(
             id=self.note_id,
             content=self.note,
-            created_at=_ms(self.note_created_at),
-            last_update_at=_ms(self.note_updated_at),
+            created_at=epoch_ms(self.note_created_at),
+            last_update_at=epoch_ms(self.note_updated_at),
         )
 
 
@@ -120,7 +121,7 @@ class _Message:
 
 @handlers.handles(ListChats)
 async def list_chats(context: DirectoryContext, operation: ListChats) -> tuple[ChatSummary, ...]:
-    """In the order that the first page found, for ten minutes: what moves meanwhile is not lost."""
+    """Keeps the order of the first page for ten minutes, so that no chat moves between pages."""
     if operation.page == 1:
         named = await context.database.fetch_all(
             _Named, _FIRST_PAGE, instance_id=context.instance.id, page_size=operation.page_size
@@ -212,7 +213,7 @@ async def set_note(context: DirectoryContext, operation: SetNote) -> Success:
 
 @handlers.handles(ListGroups)
 async def list_groups(context: DirectoryContext, operation: ListGroups) -> tuple[ListedGroup, ...]:
-    """The newest group first: what is written moves none."""
+    """Lists the newest group first, so that new messages do not change the order."""
     joined = await context.router.execute(context.instance, ListJoinedGroups())
     ordered = sorted(joined, key=lambda group: (-group.since_ms, group.phone))
     page = ordered[operation.offset : operation.offset + operation.page_size]
@@ -234,7 +235,7 @@ async def read_group_light(context: DirectoryContext, operation: ReadGroupLight)
 
 
 async def _with_names(context: DirectoryContext, group: GroupMetadata) -> GroupMetadata:
-    """People who are saved are shown as they are saved."""
+    """Shows saved contacts under their saved names."""
     saved = {
         row["phone"]: {"name": row["name"], "short": row["short"]}
         for row in await context.database.fetch_dicts(
@@ -256,7 +257,7 @@ def _listed(phone: str, subject: str, since_ms: int, chat: _Chat | None) -> List
     return ListedGroup(
         phone=phone,
         name=subject,
-        last_message_time=str(max(since_ms, _ms(chat.last_message_at))),
+        last_message_time=str(max(since_ms, epoch_ms(chat.last_message_at))),
         unread=str(chat.unread),
         messages_unread=str(chat.unread),
         is_muted="1" if chat.muted else "0",
@@ -280,7 +281,7 @@ def _shown(context: DirectoryContext, phone: str, row: _Message) -> dict[str, An
         "messageId": row.message_id,
         "phone": phone,
         "fromMe": row.from_me,
-        "momment": _ms(row.at),
+        "momment": epoch_ms(row.at),
         "status": _status(row),
         "broadcast": False,
         **participant,
@@ -289,7 +290,7 @@ def _shown(context: DirectoryContext, phone: str, row: _Message) -> dict[str, An
 
 
 def _content(row: _Message) -> Mapping[str, Any]:
-    """As callbacks have it; what we sent is kept as it was asked for."""
+    """Returns the content as callbacks hold it; sent messages are stored as requests."""
     declared = catalogue().sends.get(row.type)
     if declared is None:
         return row.payload
@@ -304,7 +305,3 @@ def _status(row: _Message) -> str:
         return "RECEIVED"
     reached = (("PLAYED", row.played_at), ("READ", row.read_at), ("RECEIVED", row.delivered_at))
     return next((name for name, at in reached if at), "SENT")
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

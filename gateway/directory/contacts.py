@@ -1,4 +1,4 @@
-"""Answers about people."""
+"""Handlers of contacts, profiles, and numbers with WhatsApp."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ _SAVE_CONTACTS = query("directory", "save_contacts")
 _UNSAVE_CONTACTS = query("directory", "unsave_contacts")
 
 _NUMBERS_AT_ONCE = 1_000
-_NO_PICTURE = "null"  # so Z-API writes it
+_NO_PICTURE = "null"  # as Z-API writes it
 
 handlers = Handlers[DirectoryContext]()
 
@@ -65,7 +65,7 @@ async def list_contacts(context: DirectoryContext, operation: ListContacts) -> t
 
 @handlers.handles(ReadContact)
 async def read_contact(context: DirectoryContext, operation: ReadContact) -> ContactDetails:
-    """What we know, and what the session adds to it, where it is within reach."""
+    """Returns the stored contact, with the profile that the session finds if it is connected."""
     row = await context.database.fetch_one(
         _Row, _FIND_CONTACT, instance_id=context.instance.id, phone=operation.phone
     )
@@ -91,10 +91,12 @@ async def read_picture(
 
 @handlers.handles(CheckPhone)
 async def check_phone(context: DirectoryContext, operation: CheckPhone) -> Existence:
-    ways = spellings(operation.phone)
-    found = await context.router.execute(context.instance, LookUpNumber(phones=ways))
-    way = next((way for way in ways if way in found), None)
-    return Existence(exists=way is not None, phone=way or operation.phone, lid=found.get(way or ""))
+    phones = spellings(operation.phone)
+    found = await context.router.execute(context.instance, LookUpNumber(phones=phones))
+    phone = next((phone for phone in phones if phone in found), None)
+    return Existence(
+        exists=phone is not None, phone=phone or operation.phone, lid=found.get(phone or "")
+    )
 
 
 @handlers.handles(CheckPhones)
@@ -103,19 +105,18 @@ async def check_phones(
 ) -> tuple[CheckedPhone, ...]:
     checked: list[CheckedPhone] = []
     for start in range(0, len(operation.phones), _NUMBERS_AT_ONCE):
-        ways = {
-            phone: spellings(phone) for phone in operation.phones[start : start + _NUMBERS_AT_ONCE]
-        }
-        every_way = tuple(dict.fromkeys(way for some in ways.values() for way in some))
-        found = await context.router.execute(context.instance, LookUpPhones(phones=every_way))
-        for phone in operation.phones[start : start + _NUMBERS_AT_ONCE]:
-            way = next((way for way in ways[phone] if way in found), None)
+        given = operation.phones[start : start + _NUMBERS_AT_ONCE]
+        spelled = {phone: spellings(phone) for phone in given}
+        every = tuple(dict.fromkeys(phone for phones in spelled.values() for phone in phones))
+        found = await context.router.execute(context.instance, LookUpPhones(phones=every))
+        for phone in given:
+            output = next((one for one in spelled[phone] if one in found), None)
             checked.append(
                 CheckedPhone(
-                    exists=way is not None,
+                    exists=output is not None,
                     input_phone=phone,
-                    output_phone=way or phone,
-                    lid=found.get(way or ""),
+                    output_phone=output or phone,
+                    lid=found.get(output or ""),
                 )
             )
     return tuple(checked)
@@ -125,13 +126,13 @@ async def check_phones(
 async def add_contacts(context: DirectoryContext, operation: AddContacts) -> ContactsSaved:
     saved = await context.router.execute(context.instance, operation)
     refused = {error.partition(" ")[0] for error in saved.errors}
-    kept = {each.phone: each for each in operation.contacts if each.phone not in refused}
+    accepted = {each.phone: each for each in operation.contacts if each.phone not in refused}
     await context.database.execute(
         _SAVE_CONTACTS,
         instance_id=context.instance.id,
-        phones=list(kept),
-        names=[f"{each.first_name} {each.last_name}".strip() for each in kept.values()],
-        shorts=[each.first_name for each in kept.values()],
+        phones=list(accepted),
+        names=[f"{each.first_name} {each.last_name}".strip() for each in accepted.values()],
+        shorts=[each.first_name for each in accepted.values()],
     )
     return saved
 
@@ -146,7 +147,7 @@ async def remove_contacts(context: DirectoryContext, operation: RemoveContacts) 
 
 
 async def profile_of(context: DirectoryContext, phone: str) -> Profile:
-    """What the other side shows; nothing, where nobody can be asked."""
+    """Returns the public profile of a person; an empty one if no session can look it up."""
     try:
         return await context.router.execute(context.instance, LookAtProfile(phone=phone))
     except (NotSupported, SessionUnavailable):

@@ -1,4 +1,4 @@
-"""What the answers of this package are made from."""
+"""What the handlers of this package need."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from gateway.sessions.cached_router import CachedSessionRouter
 
 @dataclass(frozen=True, slots=True)
 class DirectoryContext:
-    """Our own tables, and the session for what they do not hold."""
+    """The database, and the router to the session for what the database does not hold."""
 
     database: Database
     router: CachedSessionRouter

@@ -1,4 +1,4 @@
-"""Every operation this package answers."""
+"""All handlers of this package."""
 
 from gateway.directory import chats, contacts, tags
 

@@ -1,4 +1,4 @@
-"""Answers about labels."""
+"""Handlers of tags, which WhatsApp calls labels."""
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Success, Value
@@ -22,26 +22,26 @@ _LIST_TAGS = query("directory", "list_tags")
 _ADD_TAG = query("directory", "add_tag")
 _EDIT_TAG = query("directory", "edit_tag")
 _DELETE_TAG = query("directory", "delete_tag")
-_PUT_TAG = query("directory", "put_tag")
-_TAKE_TAG = query("directory", "take_tag")
+_ASSIGN_TAG = query("directory", "assign_tag")
+_UNASSIGN_TAG = query("directory", "unassign_tag")
 
 handlers = Handlers[DirectoryContext]()
 
 
 @handlers.handles(ListTags)
-async def list_tags(context: DirectoryContext, _asked: ListTags) -> tuple[Tag, ...]:
+async def list_tags(context: DirectoryContext, _operation: ListTags) -> tuple[Tag, ...]:
     rows = await context.database.fetch_dicts(_LIST_TAGS, instance_id=context.instance.id)
     return tuple(Tag.model_validate(row) for row in rows)
 
 
 @handlers.handles(ListTagColors)
-async def list_colors(_context: DirectoryContext, _asked: ListTagColors) -> dict[str, str]:
+async def list_colors(_context: DirectoryContext, _operation: ListTagColors) -> dict[str, str]:
     return {str(number): color for number, color in enumerate(COLORS)}
 
 
 @handlers.handles(CreateTag)
 async def create_tag(context: DirectoryContext, operation: CreateTag) -> TagCreated:
-    """Without a colour it gets the next one."""
+    """Gives the tag the next colour if none is given."""
     (row,) = await context.database.fetch_dicts(
         _ADD_TAG,
         instance_id=context.instance.id,
@@ -61,7 +61,7 @@ async def edit_tag(context: DirectoryContext, operation: EditTag) -> Success:
         name=operation.name,
         color=operation.color,
     ):
-        raise NotFound("There is no such tag")
+        raise NotFound("This tag does not exist: see GET /tags")
     return Success()
 
 
@@ -70,22 +70,22 @@ async def delete_tag(context: DirectoryContext, operation: DeleteTag) -> Success
     if not await context.database.execute(
         _DELETE_TAG, instance_id=context.instance.id, id=int(operation.tag_id)
     ):
-        raise NotFound("There is no such tag")
+        raise NotFound("This tag does not exist: see GET /tags")
     return Success()
 
 
 @handlers.handles(AddTag)
 async def add_tag(context: DirectoryContext, operation: AddTag) -> Value:
     if not await context.database.execute(
-        _PUT_TAG, instance_id=context.instance.id, phone=operation.phone, id=int(operation.tag)
+        _ASSIGN_TAG, instance_id=context.instance.id, phone=operation.phone, id=int(operation.tag)
     ):
-        raise NotFound("There is no such tag")
+        raise NotFound("This tag does not exist: see GET /tags")
     return Value()
 
 
 @handlers.handles(RemoveTag)
 async def remove_tag(context: DirectoryContext, operation: RemoveTag) -> Value:
-    taken = await context.database.execute(
-        _TAKE_TAG, instance_id=context.instance.id, phone=operation.phone, id=int(operation.tag)
+    removed = await context.database.execute(
+        _UNASSIGN_TAG, instance_id=context.instance.id, phone=operation.phone, id=int(operation.tag)
     )
-    return Value(value=bool(taken))
+    return Value(value=bool(removed))

@@ -49,7 +49,7 @@ _ALWAYS = frozenset({404, 405, 429, 501, 503})
 _WITH_FIELDS = frozenset({400})
 _WITH_BODY = frozenset({413, 415})
 _WHEN_QUEUED = frozenset({422})
-_WHEN_ASKED = frozenset({502})
+_WHEN_EXECUTED = frozenset({502})
 _RETRY_AFTER = frozenset({429, 503})
 
 ERROR_SCHEMA: Mapping[str, Any] = {
@@ -70,7 +70,7 @@ def failures_of(entry: Entry, *, has_fields: bool, has_body: bool) -> list[int]:
     statuses |= _WITH_FIELDS if has_fields else frozenset()
     statuses |= _WITH_BODY if has_body else frozenset()
     statuses |= _WHEN_QUEUED if entry.is_send else frozenset()
-    statuses |= frozenset() if entry.is_send or entry.absolute else _WHEN_ASKED
+    statuses |= frozenset() if entry.is_send or entry.absolute else _WHEN_EXECUTED
     return sorted(statuses)
 
 

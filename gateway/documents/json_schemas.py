@@ -19,7 +19,7 @@ _NO_CONTENT = 204
 
 
 class _Generator(GenerateJsonSchema):
-    """What is read may be left out, never needs to be null; what is answered is always there."""
+    """Fields of requests may be left out instead of null; fields of answers are always present."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         if self.mode == "validation":
@@ -73,7 +73,7 @@ class Schemas:
         return self.resolve(self._found[declared, "validation"])
 
     def reference(self, kind: type) -> dict[str, Any]:
-        """What stands for *kind* in a document: mostly a `$ref`."""
+        """The reference to *kind* in a document, in most cases a `$ref`."""
         return dict(self._found[kind, "validation"])
 
     def answer(self, declared: Declared) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def _webhook(name: str, kinds: list[type[Callback]], schemas: Schemas) -> dict[s
             **({"description": about[2].strip()} if about[2].strip() else {}),
             "security": [],
             "requestBody": {"required": True, "content": {"application/json": content}},
-            "responses": {"2XX": {"description": "Taken; anything else is sent again."}},
+            "responses": {"2XX": {"description": "Delivered; any other answer is retried."}},
         }
     }
 
@@ -148,12 +148,12 @@ def _security_schemes() -> dict[str, Any]:
             "type": "apiKey",
             "in": "header",
             "name": "Client-Token",
-            "description": "The account's token, where the account asks for one.",
+            "description": "The token of the account, where the account requires one.",
         },
         "PartnerToken": {
             "type": "http",
             "scheme": "bearer",
-            "description": "For the routes that make and subscribe instances.",
+            "description": "For the routes that create and subscribe instances.",
         },
     }
 

@@ -12,11 +12,13 @@ _NOT_PARAMETERS = frozenset({"accept", "authorization", "content-type"})  # Open
 
 
 def operation_object(entry: Entry, schemas: Schemas) -> dict[str, Any]:
-    """What a caller must know to ask this and to read the answer."""
+    """What a caller must know to send the request and to read the answer."""
     fields = _fields_of(entry, schemas)
     parameters = [*_parameters(entry, schemas, fields)]
     body = (
-        None if entry.asks_in_query or not fields["properties"] else _body(entry, schemas, fields)
+        None
+        if entry.has_query_fields or not fields["properties"]
+        else _body(entry, schemas, fields)
     )
     described: dict[str, Any] = {
         "operationId": _operation_id(entry),
@@ -72,7 +74,7 @@ def _parameters(entry: Entry, schemas: Schemas, fields: dict[str, Any]) -> list[
         for name, header in entry.header_names.items()
         if header.lower() not in _NOT_PARAMETERS
     ]
-    if entry.asks_in_query:
+    if entry.has_query_fields:
         found += [
             _parameter(
                 name,
@@ -134,11 +136,11 @@ def _responses(
 def _answer(entry: Entry, schemas: Schemas) -> dict[str, Any]:
     schema = schemas.answer(entry.declared)
     if not schema:
-        return {"description": "Done; there is nothing to say."}
+        return {"description": "Done, without a body."}
     shown = {"schema": schema, "example": shown_answer(entry.declared)}
     content: dict[str, Any] = {entry.media_type: shown}
     if answers_picture(entry.declared):
         content[PNG] = {"schema": {"type": "string", "format": "binary"}}
-    said = schemas.resolve(schema).get("description")
-    accepted = "Taken into the queue." if entry.is_send else None
-    return {"description": accepted or said or "The answer.", "content": content}
+    described = schemas.resolve(schema).get("description")
+    accepted = "Accepted into the queue." if entry.is_send else None
+    return {"description": accepted or described or "The answer.", "content": content}

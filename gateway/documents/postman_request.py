@@ -44,9 +44,9 @@ def _request(entry: Entry, schemas: Schemas, given: Mapping[str, Any]) -> dict[s
         "method": entry.method,
         "description": "\n\n".join(filter(None, (entry.summary, entry.description))),
         "header": headers,
-        "url": _url(entry, given, _query(entry, schemas, fields) if entry.asks_in_query else []),
+        "url": _url(entry, given, _query(entry, schemas, fields) if entry.has_query_fields else []),
     }
-    if not entry.asks_in_query and properties.keys() - elsewhere:
+    if not entry.has_query_fields and properties.keys() - elsewhere:
         request["header"] = [_JSON_HEADER, *headers]
         request["body"] = {
             "mode": "raw",
@@ -59,14 +59,14 @@ def _request(entry: Entry, schemas: Schemas, given: Mapping[str, Any]) -> dict[s
 
 
 def _query(entry: Entry, schemas: Schemas, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every field shown, ticked where the smallest example has it or there is no doing without."""
+    """Every field; enabled where the minimal example has it or it is required."""
     required = schemas.fields(entry.declared).get("required", ())
-    least = entry.declared.example_minimal or {}
+    minimal = entry.declared.example_minimal or {}
     return [
         {
             "key": name,
             "value": _as_text(value),
-            **({} if name in least or name in required else {"disabled": True}),
+            **({} if name in minimal or name in required else {"disabled": True}),
         }
         for name, value in fields.items()
     ]
@@ -78,9 +78,9 @@ def _url(entry: Entry, given: Mapping[str, Any], query: list[dict[str, Any]]) ->
         instance = given.get("instanceId", "{{instanceId}}")
         token = given.get("instanceToken", "{{instanceToken}}")
         parts = ["instances", instance, "token", token, *parts]
-    asked = "&".join(f"{p['key']}={p['value']}" for p in query if not p.get("disabled"))
+    enabled = "&".join(f"{p['key']}={p['value']}" for p in query if not p.get("disabled"))
     url: dict[str, Any] = {
-        "raw": "/".join(["{{baseUrl}}", *parts]) + (f"?{asked}" if asked else ""),
+        "raw": "/".join(["{{baseUrl}}", *parts]) + (f"?{enabled}" if enabled else ""),
         "host": ["{{baseUrl}}"],
         "path": parts,
     }

@@ -1,4 +1,4 @@
-"""What the collection checks after each request, and what it remembers for the next ones."""
+"""The checks after each request of the collection, and the variables that it saves."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""The routes beside the contract: is the process alive, can it do its work, and what of it."""
+"""The routes beside the contract: health, readiness, metrics and the event stream."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -70,10 +70,10 @@ SERVICE_PATHS: Mapping[str, Any] = {
         "get": {
             "operationId": "streamEvents",
             "tags": [SERVICE_TAG["name"]],
-            "summary": "Everything the account is told, as Server-Sent Events.",
+            "summary": "All callbacks of the account, as Server-Sent Events.",
             "description": "Whether or not a webhook is set. Each event has the `type` of a "
-            "callback and its body as `data`. Whoever comes back with the `id` of the last event "
-            "in `Last-Event-ID` misses nothing that is still kept.",
+            "callback and its body as `data`. A client that sends the `id` of its last event "
+            "in `Last-Event-ID` gets every later event that is still stored.",
             "parameters": [
                 {
                     "name": "Last-Event-ID",

@@ -1,4 +1,4 @@
-"""Every address of the contract, and what its class says of it."""
+"""Every route of the contract, and the texts of its class."""
 
 import inspect
 import re
@@ -56,7 +56,7 @@ class Entry:
 
     @property
     def media_type(self) -> str:
-        """A text is answered as it is, everything else as JSON."""
+        """Plain text for a text, JSON for everything else."""
         is_text = issubclass(self.declared, Operation) and self.declared.result_type() is str
         return "text/plain" if is_text else "application/json"
 
@@ -81,18 +81,18 @@ class Entry:
 
     @property
     def bare_list(self) -> str | None:
-        """The field that stands for the whole body."""
+        """The field that holds the whole body."""
         return self.declared.bare_list if issubclass(self.declared, Operation) else None
 
     def body_of(self, given: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object, or a bare list
-        """What of *given* the body carries."""
+        """The part of *given* that the body carries."""
         if self.bare_list:
             return given.get(self.bare_list, [])
         elsewhere = {*self.path_names, *self.header_names}
         return {name: value for name, value in given.items() if name not in elsewhere}
 
     @property
-    def asks_in_query(self) -> bool:
+    def has_query_fields(self) -> bool:
         if issubclass(self.declared, Operation) and self.declared.fields_in:
             return self.declared.fields_in == "query"
         return self.method in _BODYLESS
@@ -121,7 +121,7 @@ def title_of(subject: str) -> str:
 
 
 def about_subject(subject: str) -> str:
-    """What the module of a subject says of it; Z-API's module where an extension completes it."""
+    """The docstring of the module; of Z-API's module where an extension completes a subject."""
     packages = (f"{_PACKAGE}{part}.{subject}" for part in ("zapi", "extensions"))
     module = next(sys.modules[name] for name in packages if name in sys.modules)
     return inspect.cleandoc(module.__doc__ or "")

@@ -1,1 +1,1 @@
-"""What was sent and received, and its ids in both directions."""
+"""History: messages that were sent, received, canceled or failed, with their ids and states."""

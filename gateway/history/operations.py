@@ -1,4 +1,4 @@
-"""Answers about what became of messages."""
+"""Handles operations that read the state of messages."""
 
 import base64
 import binascii
@@ -19,7 +19,7 @@ _LIST_MESSAGES = query("history", "list_messages")
 
 
 class Identified(Protocol):
-    """An instance, as far as history knows them."""
+    """An instance; history needs only its id."""
 
     @property
     def id(self) -> str: ...
@@ -27,7 +27,7 @@ class Identified(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HistoryContext:
-    """What the answers are made from; *message_id_named* reads either id of a message."""
+    """What the handlers work with; *message_id_named* returns the messageId for either id."""
 
     database: Database
     message_id_named: Callable[[str], str]
@@ -72,7 +72,7 @@ async def list_messages(context: HistoryContext, operation: ListHistory) -> Mess
 
 
 async def find_message(database: Database, instance_id: str, message_id: str) -> MessageState:
-    """Raises NotFound where it never was."""
+    """Raises NotFound if the instance has no such message."""
     found = await database.fetch_one(
         MessageState, _FIND_MESSAGE, instance_id=instance_id, message_id=message_id
     )
@@ -94,7 +94,9 @@ def _read_cursor(cursor: str | None) -> tuple[datetime | None, str | None]:
         time, _, message_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition(" ")
         before = datetime.fromisoformat(time)
     except (ValueError, binascii.Error):
-        raise InvalidRequest("pagingState: is not a cursor of this history") from None
+        raise InvalidRequest(
+            "pagingState: must be the value that the page before returned"
+        ) from None
     if before.tzinfo is None or "\x00" in message_id:
-        raise InvalidRequest("pagingState: is not a cursor of this history")
+        raise InvalidRequest("pagingState: must be the value that the page before returned")
     return before, message_id

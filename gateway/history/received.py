@@ -1,4 +1,4 @@
-"""What comes in, written to history together with the callback that tells of it."""
+"""Writes received messages and receipts to history, together with their callbacks."""
 
 import uuid
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ _FIND_REFERRED = query("history", "find_referred")
 _ADD_RECEIVED = query("history", "add_received")
 _EDIT_CONTENT = query("history", "edit_content")
 _COUNT_NONE_AS_UNREAD = query("history", "count_none_as_unread")
-_KEEP_CHAT = query("history", "keep_chat")
+_STORE_CHAT = query("history", "store_chat")
 _ACKNOWLEDGE = query("history", "acknowledge")
 
 
 @dataclass(frozen=True, slots=True)
 class Referred:
-    """A message another one speaks of; all but the ids are unknown where its month is gone."""
+    """A message that another one refers to; if its month was dropped, only the ids are known."""
 
     provider_message_id: str
     message_id: str
@@ -32,8 +32,8 @@ class Referred:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """A row of history."""
+class ReceivedRow:
+    """A received message as a row of history."""
 
     message_id: str
     chat: str
@@ -48,27 +48,31 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A message that reached a state, news the first time; or one being sent, not yet recorded."""
+    """A message that a receipt names.
+
+    `is_news`: the receipt is the first of its kind. `is_in_flight`: the send is not yet recorded,
+    because its receipt has overtaken the record.
+    """
 
     message_id: str
     phone: str
     from_me: bool
     is_news: bool
-    is_on_its_way: bool
+    is_in_flight: bool
 
 
 async def find_referred(
     connection: AsyncConnection, instance_id: str, provider_ids: Sequence[str]
 ) -> Mapping[str, Referred]:
-    """The messages by the id the provider knows them under; one we never saw keeps that id."""
+    """Returns messages by the provider's id; an unknown message gets that id as its messageId."""
     if not provider_ids:
         return {}
     rows = await fetch_all(
         connection, Referred, _FIND_REFERRED, instance_id=instance_id, ids=list(provider_ids)
     )
-    unseen = {provider_id: Referred(provider_id, provider_id) for provider_id in provider_ids}
+    unknown = {provider_id: Referred(provider_id, provider_id) for provider_id in provider_ids}
     return (
-        unseen
+        unknown
         | {row.message_id: row for row in rows}
         | {row.provider_message_id: row for row in rows}
     )
@@ -77,12 +81,12 @@ async def find_referred(
 async def add_received(
     connection: AsyncConnection,
     instance_id: str,
-    received: Received,
+    received: ReceivedRow,
     *,
     callback_id: uuid.UUID,
     callback: str | None,
 ) -> None:
-    """Keeps what came in, with the callback that tells of it, unless it was here already."""
+    """Stores a received message and its callback, unless the message is already stored."""
     await connection.execute(
         _ADD_RECEIVED,
         {
@@ -103,11 +107,11 @@ async def add_received(
 
 
 async def count_none_as_unread(connection: AsyncConnection) -> None:
-    """For the rest of the transaction: what comes in is from before."""
+    """Stops counting unread messages in this transaction, because it stores older messages."""
     await connection.execute(_COUNT_NONE_AS_UNREAD)
 
 
-async def keep_chat(
+async def store_chat(
     connection: AsyncConnection,
     instance_id: str,
     phone: str,
@@ -116,9 +120,9 @@ async def keep_chat(
     unread: int | None,
     last_message_at: datetime,
 ) -> None:
-    """Notes a chat as the phone lists it; what is None stays as it is."""
+    """Stores a chat as the phone lists it; None leaves a column as it is."""
     await connection.execute(
-        _KEEP_CHAT,
+        _STORE_CHAT,
         {
             "instance_id": instance_id,
             "phone": phone,
@@ -132,6 +136,7 @@ async def keep_chat(
 async def edit_content(
     connection: AsyncConnection, instance_id: str, message_id: str, content: Mapping[str, Any]
 ) -> None:
+    """Replaces the content of a received message after an edit."""
     await connection.execute(
         _EDIT_CONTENT,
         {
@@ -151,7 +156,10 @@ async def acknowledge(
     at: datetime,
     by: str | None,
 ) -> list[Acknowledged]:
-    """Notes that messages of one chat reached a state; those of them that we know."""
+    """Notes that messages of one chat reached a state; returns the known ones.
+
+    *by* is the participant who reached it, in a group.
+    """
     return await fetch_all(
         connection,
         Acknowledged,

@@ -1,4 +1,4 @@
-"""A message as callers see it, wherever it is: the queue or history."""
+"""The state of a message, whether it is in the queue or in history."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ from gateway.contract.catalogue import catalogue
 
 @dataclass(frozen=True, slots=True)
 class MessageState:
-    """A row of message_states; what belongs to the queue is None in history."""
+    """A row of the view `message_states`; columns of the queue are None for messages in history.
+
+    `settled` (a column) means that the state is final.
+    """
 
     instance_id: str
     message_id: str
@@ -40,7 +43,7 @@ class MessageState:
     in_queue: bool
 
     def shown(self) -> dict[str, Any]:
-        """The fields of a contract.history.Message."""
+        """Returns the fields of a MessageRecord."""
         scheduled_for = self.payload.get("scheduled_for") if self.zaap_id else None
         return {
             "message_id": self.message_id,
@@ -66,7 +69,7 @@ class MessageState:
     def _text(self) -> str | None:
         if kind := catalogue().sends.get(self.type) if self.zaap_id else None:
             return kind.model_validate(self.payload).readable_text()
-        content = self.payload.get(self.type)  # what came in
+        content = self.payload.get(self.type)  # stored for received messages
         found = (
             content.get("message", content.get("caption")) if isinstance(content, dict) else None
         )

@@ -1,10 +1,11 @@
-"""Answers to /messages-status, from the states kept in history."""
+"""Handles /messages-status, from the receipts in history."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
+from gateway.clock import epoch_ms
 from gateway.contract.extensions.messages_status import (
     AggregatedStatus,
     MessageCounts,
@@ -17,7 +18,7 @@ from gateway.contract.extensions.messages_status import (
 )
 from gateway.contract.handlers import Handlers
 from gateway.contract.wire import is_group
-from gateway.database.pool import Database
+from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 
 _LIST_STATUSES = query("history", "list_statuses")
@@ -27,7 +28,7 @@ _LIST_RECEIPTS = query("history", "list_receipts")
 
 @dataclass(frozen=True, slots=True)
 class MessagesStatusContext:
-    """What the answers are made from."""
+    """What the handler works with."""
 
     database: Database
     instance_id: str
@@ -35,14 +36,14 @@ class MessagesStatusContext:
 
 @dataclass(frozen=True, slots=True)
 class _Times:
-    """When somebody, or the first of many, reached each state."""
+    """When a participant, or the first of several, reached each state."""
 
     delivered_at: datetime | None
     read_at: datetime | None
     played_at: datetime | None
 
     def reached(self) -> Iterator[tuple[ReceiptState, datetime]]:
-        """From the first state to the last."""
+        """Yields the states from the first to the last."""
         if self.delivered_at:
             yield "delivered", self.delivered_at
         if self.read_at:
@@ -66,11 +67,6 @@ class _Receipt(_Times):
     lid: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    total: int
-
-
 _Receipts = Mapping[str, Sequence[_Receipt]]
 
 handlers = Handlers[MessagesStatusContext]()
@@ -85,7 +81,7 @@ async def read_messages_status(
         "message_id": operation.message_id,
         "phones": sorted({chat for chat in (operation.group_id, operation.phone) if chat}),
     }
-    counted = await context.database.fetch_one(_Count, _COUNT_STATUSES, **wanted)
+    counted = await context.database.fetch_one(Count, _COUNT_STATUSES, **wanted)
     messages = await context.database.fetch_all(
         _Message, _LIST_STATUSES, **wanted, max_count=operation.limit, skipped=operation.offset
     )
@@ -97,7 +93,7 @@ async def read_messages_status(
     )
     receipts = {key: list(of_one) for key, of_one in groupby(rows, key=lambda r: r.message_id)}
     meta = StatusMeta(
-        total=counted.total if counted else 0, limit=operation.limit, offset=operation.offset
+        total=counted.count if counted else 0, limit=operation.limit, offset=operation.offset
     )
     if operation.format == "raw":
         raw = (item for m in messages for item in _raw(context, m, receipts))
@@ -111,8 +107,10 @@ async def read_messages_status(
     )
 
 
-def _signs(message: _Message, receipts: _Receipts) -> list[tuple[str, str | None, _Times]]:
-    """Who reached which states: everybody in a group, or the one person there is."""
+def _times_by_person(
+    message: _Message, receipts: _Receipts
+) -> list[tuple[str, str | None, _Times]]:
+    """Returns who reached which states: each participant of a group, or the one recipient."""
     if is_group(message.phone):
         return [(r.participant, r.lid, r) for r in receipts.get(message.message_id, ())]
     return [(message.phone, message.lid, message)]
@@ -125,8 +123,8 @@ def _aggregated(
     *,
     with_participants: bool,
 ) -> AggregatedStatus:
-    signs = _signs(message, receipts)
-    states = [dict(times.reached()) for _, _, times in signs]
+    people = _times_by_person(message, receipts)
+    states = [dict(times.reached()) for _, _, times in people]
     latest = [max(reached.values(), default=message.sent_at) for reached in states]
     in_group = is_group(message.phone)
     return AggregatedStatus(
@@ -135,54 +133,48 @@ def _aggregated(
         group_id=message.phone.removesuffix("-group") if in_group else None,
         phone=message.phone,
         is_group=in_group,
-        total_participants=len(signs),
+        total_participants=len(people),
         status=MessageCounts(
-            sent=len(signs),
+            sent=len(people),
             delivered=sum("delivered" in reached for reached in states),
             read=sum("read" in reached for reached in states),
             played=sum("played" in reached for reached in states),
         ),
-        participants=tuple(_participant(message, who, times) for who, _, times in signs)
+        participants=tuple(_participant(message, who, times) for who, _, times in people)
         if with_participants
         else None,
-        created_at=_ms(message.sent_at),
-        updated_at=_ms(max(latest, default=message.sent_at)),
+        created_at=epoch_ms(message.sent_at),
+        updated_at=epoch_ms(max(latest, default=message.sent_at)),
     )
 
 
 def _participant(message: _Message, who: str, times: _Times) -> ParticipantStatus:
     *_, (status, at) = (("sent", message.sent_at), *times.reached())
-    return ParticipantStatus(phone=who, status=status, timestamp=_ms(at))
+    return ParticipantStatus(phone=who, status=status, timestamp=epoch_ms(at))
 
 
 def _raw(
     context: MessagesStatusContext, message: _Message, receipts: _Receipts
 ) -> Iterator[RawStatus]:
     in_group = is_group(message.phone)
-    for who, lid, times in _signs(message, receipts):
+    for who, lid, times in _times_by_person(message, receipts):
         for status, at in times.reached():
-            people = (
-                {"participantPhone": who, "participantLid": lid} if in_group else {"chatLid": lid}
-            )
+            ids = {"participantPhone": who, "participantLid": lid} if in_group else {"chatLid": lid}
             payload = {
                 "type": "MessageStatusCallback",
                 "instanceId": context.instance_id,
                 "status": status,
                 "ids": [message.message_id],
-                "momment": _ms(at),
+                "momment": epoch_ms(at),
                 "phone": message.phone,
                 "isGroup": in_group,
                 "fromMe": True,
                 "senderDevice": 0,
-                **{name: value for name, value in people.items() if value},
+                **{name: value for name, value in ids.items() if value},
             }
             yield RawStatus(
                 message_id=message.message_id,
                 instance_id=context.instance_id,
                 payload=payload,
-                cached_at=_ms(at),
+                cached_at=epoch_ms(at),
             )
-
-
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

@@ -1,4 +1,4 @@
-"""The history of an instance, looked up by our ids."""
+"""Looks messages up in the history of an instance."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ _FIND_KNOWN = query("history", "find_known")
 
 
 class History:
-    """Every method may raise DatabaseUnavailable."""
+    """Reads history; every method may raise DatabaseUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -18,7 +18,7 @@ class History:
     async def known(
         self, instance_id: str, message_ids: Sequence[str]
     ) -> Mapping[str, KnownMessage]:
-        """Those of the messages we know, by our id."""
+        """Returns the messages that are known, by messageId."""
         if not message_ids:
             return {}
         rows = await self._database.fetch_all(

@@ -1,1 +1,1 @@
-"""The two names WhatsApp has for a person: a phone number, and a lid that hides it."""
+"""The two names of a person on WhatsApp: a phone number, and a lid that hides it."""

@@ -1,4 +1,4 @@
-"""Who is who: lids and phones of the same people, learnt from whatever names both."""
+"""People with their lid, phone and name, learnt from events that name more than one of them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from psycopg import AsyncConnection
 from gateway.database.pool import fetch_all
 from gateway.database.queries import query
 
-_FIND = query("identities", "find_people")
-_LEARN = query("identities", "learn_people")
+_FIND_PEOPLE = query("identities", "find_people")
+_STORE_PEOPLE = query("identities", "store_people")
 _LID = "@lid"
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What is known of somebody; at least one of lid and phone."""
+    """What is known of a person."""
 
     lid: str | None = None
     phone: str | None = None
@@ -23,56 +23,60 @@ class Person:
 
     @property
     def chat(self) -> str | None:
-        """How callers name them: by phone, once it is known."""
+        """How callers name the person: by phone if it is known, else by lid."""
         return self.phone or self.lid
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _StoredPerson:
     lid: str
     phone: str | None
     name: str | None
 
 
-def person(who: str, lid: str | None = None, name: str | None = None) -> Person:
-    """Somebody as an event names them: by phone or lid, perhaps with the lid beside it."""
-    if who.endswith(_LID):
-        return Person(lid=who, name=name)
-    return Person(lid=lid, phone=who, name=name)
+def person(phone_or_lid: str, lid: str | None = None, name: str | None = None) -> Person:
+    """Makes a Person from the names in an event."""
+    if phone_or_lid.endswith(_LID):
+        return Person(lid=phone_or_lid, name=name)
+    return Person(lid=lid, phone=phone_or_lid, name=name)
 
 
-async def recognise(
-    connection: AsyncConnection, instance_id: str, told: Iterable[Person]
+async def resolve_people(
+    connection: AsyncConnection, instance_id: str, reported: Iterable[Person]
 ) -> list[Person]:
-    """The same people with all that is known of them; what is new is kept."""
-    people = list(told)
+    """Completes people from the table, and stores what is new; returns them in the same order."""
+    people = list(reported)
     if not people:
         return []
     names = {name for p in people for name in (p.lid, p.phone) if name}
-    rows = await fetch_all(connection, _Known, _FIND, instance_id=instance_id, names=sorted(names))
-    known: Mapping[str, _Known] = {
+    rows = await fetch_all(
+        connection, _StoredPerson, _FIND_PEOPLE, instance_id=instance_id, names=sorted(names)
+    )
+    known: Mapping[str, _StoredPerson] = {
         name: row for row in rows for name in (row.phone, row.lid) if name
     }
-    whole = [_completed(p, known) for p in people]
-    await _learn(connection, instance_id, whole, {row.lid: row for row in rows})
-    return whole
+    completed = [_completed(p, known) for p in people]
+    await _store_new(connection, instance_id, completed, {row.lid: row for row in rows})
+    return completed
 
 
-def _completed(told: Person, known: Mapping[str, _Known]) -> Person:
-    """An event is newer than what we know: its pair wins."""
-    found = known.get(told.lid or "") or known.get("" if told.lid else told.phone or "")
+def _completed(reported: Person, known: Mapping[str, _StoredPerson]) -> Person:
+    """The event is newer than the table: what it says wins."""
+    found = known.get(reported.lid or "") or known.get("" if reported.lid else reported.phone or "")
     if found is None:
-        return told
+        return reported
     return Person(
-        lid=told.lid or found.lid, phone=told.phone or found.phone, name=told.name or found.name
+        lid=reported.lid or found.lid,
+        phone=reported.phone or found.phone,
+        name=reported.name or found.name,
     )
 
 
-async def _learn(
+async def _store_new(
     connection: AsyncConnection,
     instance_id: str,
     people: Iterable[Person],
-    known: Mapping[str, _Known],
+    known: Mapping[str, _StoredPerson],
 ) -> None:
     news = {
         p.lid: p
@@ -82,7 +86,7 @@ async def _learn(
     }
     if news:
         await connection.execute(
-            _LEARN,
+            _STORE_PEOPLE,
             {
                 "instance_id": instance_id,
                 "lids": list(news),

@@ -1,1 +1,1 @@
-"""Accounts and instances: who may call, and with what settings."""
+"""Accounts and instances: their tokens, settings, subscriptions and base URLs."""

@@ -1,11 +1,11 @@
-"""Accounts: whose instances they are, and from where they may be used."""
+"""Accounts: they own instances, and list the addresses that may use them."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg.errors import ForeignKeyViolation
 
-from gateway.database.pool import Database
+from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 from gateway.errors import Conflict
 from gateway.instances.tokens import hash_of
@@ -21,7 +21,7 @@ MAX_INSTANCES_BY_CLIENT_TOKEN = 25
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account, and by which of its tokens it was found."""
+    """An account, and whether its partner token or its Client-Token found it."""
 
     id: str
     name: str
@@ -33,7 +33,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ListedAccount:
-    """An account as the operator sees it."""
+    """An account as the operator lists it, with its number of instances."""
 
     id: str
     name: str
@@ -43,50 +43,48 @@ class ListedAccount:
     instances: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    count: int
-
-
 class Accounts:
-    """Finds accounts; every method may raise DatabaseUnavailable."""
+    """Finds and changes accounts; every method may raise DatabaseUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def find_by_token(self, token: str) -> Account | None:
-        """The account of a partner token or Client-Token.
+        """Returns the account of a partner token or Client-Token.
 
-        What is looked up is a hash, so that the time it takes says nothing about the token.
+        The look-up compares hashes, so the time it takes shows nothing of the token.
         """
         return await self._database.fetch_one(Account, _FIND_ACCOUNT, token_hash=hash_of(token))
 
     async def is_small(self, account: Account) -> bool:
-        """Whether its Client-Token is enough to manage it."""
+        """Returns whether the account has few enough instances for its Client-Token to manage."""
         max_count = MAX_INSTANCES_BY_CLIENT_TOKEN
         row = await self._database.fetch_one(
-            _Count, _COUNT_INSTANCES, account_id=account.id, max_count=max_count + 1
+            Count, _COUNT_INSTANCES, account_id=account.id, max_count=max_count + 1
         )
         return row is not None and row.count <= max_count
 
-    async def everyone(self) -> list[ListedAccount]:
+    async def list_all(self) -> list[ListedAccount]:
         return await self._database.fetch_all(ListedAccount, _LIST_ACCOUNTS)
 
     async def delete(self, account_id: str) -> None:
         """Deletes an account that has no instance.
 
         Raises:
-            Conflict: it has one.
+            Conflict: it has an instance.
         """
         try:
             await self._database.execute(_DELETE_ACCOUNT, account_id=account_id)
         except ForeignKeyViolation:
             raise Conflict(
-                "An instance of this account was made meanwhile: delete the account again"
+                "A new instance was made in this account: delete the account again"
             ) from None
 
     async def allow_addresses(self, account_id: str, networks: list[str]) -> bool:
-        """From where the account may be used; an empty list means from everywhere."""
+        """Sets the networks that may use the account; an empty list allows every address.
+
+        Returns whether the account exists.
+        """
         return bool(
             await self._database.execute(
                 _ALLOW_ADDRESSES, account_id=account_id, allowed_addresses=networks

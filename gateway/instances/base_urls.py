@@ -1,4 +1,4 @@
-"""The address at which the callers of an instance reach this gateway, for links to media."""
+"""The base URL with which an instance's callers reach the gateway, for links to media."""
 
 import ipaddress
 import re
@@ -17,9 +17,9 @@ from gateway.observability.logging import logger
 _NOTE_BASE_URL = query("instances", "note_base_url")
 _FIND_BASE_URL = query("instances", "find_base_url")
 
-_MAX_AUTHORITY_LENGTH = 261  # a name of 253 characters, a colon, a port and what may be a dot
+_MAX_AUTHORITY_LENGTH = 261  # 253 characters of name, a dot, a colon and a port
 _MAX_NAME_LENGTH, _MAX_PORT = 253, 65_535
-_MAX_REMEMBERED = 50_000
+_MAX_CACHED = 50_000
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _AUTHORITY = re.compile(
     r"(?:\[(?P<six>[0-9a-f.]*:[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+?)\.?)(?::(?P<port>[0-9]{1,5}))?"
@@ -33,7 +33,7 @@ NARROWING_SECONDS = 7 * REFRESH_SECONDS
 
 
 class Reach(IntEnum):
-    """From where an address can be opened."""
+    """The part of the network in which an address can be opened."""
 
     MACHINE = 0
     PRIVATE = 1
@@ -50,7 +50,7 @@ class BaseUrl:
     @classmethod
     @lru_cache(maxsize=4_096)
     def parse(cls, scheme: str, authority: str) -> Self | None:
-        """The URL of a scheme and a Host header; None where that header is no usable host."""
+        """Returns the URL of a scheme and a Host header; None if the host is not usable."""
         found = None
         if len(authority) <= _MAX_AUTHORITY_LENGTH:
             found = _AUTHORITY.fullmatch(authority.lower())
@@ -67,7 +67,7 @@ class BaseUrl:
 
 
 def _reach_of(host: str, *, is_ipv6: bool) -> Reach | None:
-    """None where nothing can be reached under *host*."""
+    """Returns None if *host* cannot be reached from anywhere."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -101,7 +101,7 @@ class _Noted:
     at_seconds: float
 
     def is_due(self, given: BaseUrl, now_seconds: float) -> bool:
-        """Whether *given* may change or must refresh the row in the database."""
+        """Returns whether *given* may change the row in the database, or must refresh it."""
         age = now_seconds - self.at_seconds
         if given.reach > self.base_url.reach:
             return True
@@ -120,36 +120,37 @@ class _Row:
 
 
 class BaseUrls:
-    """Learns base URLs from authenticated requests, unless the operator names one.
+    """Learns base URLs from authenticated requests, unless a setting names one.
 
-    The database holds one per instance, so that a node which no caller reached renders the same
-    links. A node writes only when the address changes, and once a day while it stays the same.
+    The database holds one per instance, so that every node renders the same links, even a node that
+    got no request. A node writes when the address changes, and once a day while it is the same.
     """
 
     def __init__(
         self, database: Database, clock: Clock, *, public_url: str | None, fallback: str
     ) -> None:
-        """Remembers what this node noted.
+        """Starts with an empty cache.
 
         Args:
             database: where base URLs are stored.
             clock: time.
-            public_url: used for every instance; nothing is learnt then.
-            fallback: used for an instance of which nothing has been learnt.
+            public_url: the base URL of every instance; None to learn them.
+            fallback: the base URL of an instance without requests so far.
         """
         self._database, self._clock = database, clock
         self._public_url, self._fallback = public_url, fallback
         self._noted: OrderedDict[str, _Noted] = OrderedDict()
 
     async def note(self, instance_id: str, given: BaseUrl | None) -> None:
-        """Stores what an authenticated request of the instance used; never fails the request."""
+        """Stores the base URL of an authenticated request; never fails the request."""
         if given is None or self._public_url is not None:
             return
         now = self._clock.monotonic_seconds()
         noted = self._noted.get(instance_id)
         if noted is not None and not noted.is_due(given, now):
             return
-        self._remember(instance_id, _Noted(given, now))  # first: requests come in crowds
+        # Cached before the write, so that requests at the same time do not all write.
+        self._cache(instance_id, _Noted(given, now))
         try:
             stored = await self._database.fetch_one(
                 _Row,
@@ -166,10 +167,10 @@ class BaseUrls:
             logger.warning("base_url_not_stored", instance_id=instance_id, error=str(error))
         else:
             if stored is not None:
-                self._remember(instance_id, _Noted(stored.as_base_url(), now))
+                self._cache(instance_id, _Noted(stored.as_base_url(), now))
 
     async def find(self, instance_id: str) -> str:
-        """The base URL for links of an instance.
+        """Returns the base URL for links of an instance.
 
         Raises:
             DatabaseUnavailable: Postgres did not answer.
@@ -179,8 +180,8 @@ class BaseUrls:
         found = await self._database.fetch_one(_Row, _FIND_BASE_URL, instance_id=instance_id)
         return found.base_url if found else self._fallback
 
-    def _remember(self, instance_id: str, noted: _Noted) -> None:
+    def _cache(self, instance_id: str, noted: _Noted) -> None:
         self._noted[instance_id] = noted
         self._noted.move_to_end(instance_id)
-        if len(self._noted) > _MAX_REMEMBERED:
+        if len(self._noted) > _MAX_CACHED:
             self._noted.popitem(last=False)

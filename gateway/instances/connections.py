@@ -1,4 +1,4 @@
-"""What is written down of the connection of an instance, whichever node holds its session."""
+"""The stored state of an instance's connection, which any node may read."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ _FIND_CONNECTION = query("instances", "find_connection")
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """What the session told last; `state` is None where none was ever open."""
+    """The last state that a session reported; `state` is None before the first session."""
 
     connected: bool
     state: str | None
@@ -19,10 +19,10 @@ class Connection:
 
 
 async def connection_of(database: Database, instance_id: str) -> Connection:
-    """How the instance is connected now.
+    """Returns the stored state of the connection.
 
     Raises:
-        UnknownInstance: it was deleted meanwhile.
+        UnknownInstance: the instance was deleted.
     """
     found = await database.fetch_one(Connection, _FIND_CONNECTION, instance_id=instance_id)
     if found is None:

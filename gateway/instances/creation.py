@@ -1,4 +1,4 @@
-"""Making accounts and instances; the only moment at which their tokens are in the open."""
+"""Makes accounts and instances; only here are their tokens readable."""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.errors import UniqueViolation
 from psycopg.types.json import Jsonb
 
-from gateway.database.pool import Database, fetch_all
+from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import Conflict, Forbidden, InvalidRequest
 from gateway.instances.accounts import MAX_INSTANCES_BY_CLIENT_TOKEN
@@ -32,12 +32,12 @@ _IS_BEING_REMOVED = query("instances", "is_being_removed")
 _COUNT_INSTANCES = query("instances", "count_instances")
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_TOKEN = re.compile(r"[!-.0-~]{16,256}")  # printable, and no slash: it is a part of a path
+_TOKEN = re.compile(r"[!-.0-~]{16,256}")  # printable without a slash, as a part of a path
 
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """An account and the tokens that are shown once."""
+    """A new account and its tokens, which are shown once."""
 
     id: str
     client_token: str
@@ -46,7 +46,7 @@ class NewAccount:
 
 @dataclass(frozen=True, slots=True)
 class NewInstance:
-    """An instance and its token."""
+    """A new instance and its token."""
 
     id: str
     token: str
@@ -54,7 +54,7 @@ class NewInstance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceOptions:
-    """How a new instance is set up, beyond its name and provider."""
+    """The settings of a new instance, besides its name and provider."""
 
     session_name: str | None = None
     is_device: bool = False
@@ -76,16 +76,16 @@ class InstanceOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
-    """An id and token that clients know already; None makes a new one."""
+class ExistingCredentials:
+    """The id and token that clients of an instance use already; None makes a new one."""
 
     id: str | None = None
     token: str | None = None
 
     def check(self) -> None:
-        """Raises InvalidRequest where one of them would not fit into a path."""
+        """Raises InvalidRequest if the id or token cannot be a part of a path."""
         if self.id is not None and not _ID.fullmatch(self.id):
-            raise InvalidRequest("id: must be 1 to 64 letters, digits, dots, dashes or underscores")
+            raise InvalidRequest("id: must be 1 to 64 of A-Z, a-z, 0-9, dot, dash and underscore")
         if self.token is not None:
             check_token(self.token)
 
@@ -106,13 +106,8 @@ class _Named:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    count: int
-
-
 class Registry:
-    """Makes accounts and instances."""
+    """Makes accounts and instances, and renews tokens."""
 
     def __init__(
         self,
@@ -143,13 +138,13 @@ class Registry:
         allowed_addresses: Sequence[str] = (),
         unique_name: bool = False,
     ) -> NewAccount:
-        """Tokens that are not given are made.
+        """Makes an account, with new tokens where none are given.
 
-        With *unique_name* no other account may have this name, in capitals or not.
+        With *unique_name* no other account may have this name in any capitals.
 
         Raises:
-            InvalidRequest: a given token cannot be one.
-            Conflict: the name or a given token is another account's.
+            InvalidRequest: a given token has a wrong form.
+            Conflict: another account has this name or a given token.
         """
         for token in filter(None, (client_token, partner_token)):
             check_token(token)
@@ -172,7 +167,7 @@ class Registry:
             try:
                 await connection.execute(_ADD_ACCOUNT, row)
             except UniqueViolation:
-                raise Conflict("Another account has this token already") from None
+                raise Conflict("Another account has this token already: give another one") from None
         return account
 
     async def add_instance(
@@ -183,21 +178,22 @@ class Registry:
         provider: str,
         provider_settings: Mapping[str, Any] | None = None,
         demo: bool = False,
-        kept: Kept | None = None,
+        credentials: ExistingCredentials | None = None,
         options: InstanceOptions | None = None,
         by_client_token: bool = False,
     ) -> NewInstance:
-        """Makes an instance; its session is opened by whichever node is first.
+        """Makes an instance; the first node to acquire its lease opens the session.
 
         Raises:
-            InvalidRequest: the id or token to be kept cannot be one.
-            Conflict: there is an instance of this id, or it is not yet cleared away.
-            Forbidden: a Client-Token makes no more than 25.
+            InvalidRequest: the given id or token has a wrong form.
+            Conflict: an instance with this id exists, or its rows are still being deleted.
+            Forbidden: the account has as many instances as a Client-Token may make.
         """
-        kept = kept or Kept()
-        kept.check()
+        credentials = credentials or ExistingCredentials()
+        credentials.check()
         instance = NewInstance(
-            kept.id or new_id(self._random_bytes), kept.token or new_id(self._random_bytes)
+            credentials.id or new_id(self._random_bytes),
+            credentials.token or new_id(self._random_bytes),
         )
         sealed = self._vault.seal(instance.token)
         row = {
@@ -216,16 +212,16 @@ class Registry:
         }
         async with self._database.transaction() as connection:
             if by_client_token:
-                await _require_room(connection, account_id)
+                await _require_free_place(connection, account_id)
             await connection.execute(_LOCK_INSTANCE_ID, {"id": instance.id})
             if await fetch_all(connection, _Found, _IS_BEING_REMOVED, id=instance.id):
                 raise Conflict(
-                    f"Instance {instance.id} is still being cleared away: try again in a moment"
+                    f"Instance {instance.id} is still being deleted: try again in a minute"
                 )
             try:
                 await connection.execute(_ADD_INSTANCE, row)
             except UniqueViolation:
-                raise Conflict(f"Instance {instance.id} exists already") from None
+                raise Conflict(f"Instance {instance.id} exists already: give another id") from None
         return instance
 
     async def find_demo(self) -> Instance | None:
@@ -235,7 +231,7 @@ class Registry:
         return await self._database.fetch_one(Instance, _FIND_INSTANCE, id=found.id)
 
     async def renew_tokens(self, account_id: str) -> NewAccount:
-        """New client and partner tokens for an account whose own are lost."""
+        """Replaces both tokens of an account."""
         account = NewAccount(account_id, new_id(self._random_bytes), new_id(self._random_bytes))
         await self._database.execute(
             _RENEW_TOKENS,
@@ -252,16 +248,18 @@ class Registry:
 async def _require_free_name(connection: AsyncConnection, name: str) -> None:
     await connection.execute(_LOCK_ACCOUNT_NAME, {"name": name})
     for other in await fetch_all(connection, _Named, _FIND_ACCOUNT_BY_NAME, name=name):
-        raise Conflict(f"There is an account {other.name} already, with the id {other.id}")
+        raise Conflict(
+            f"There is an account {other.name} already, with the id {other.id}: give another name"
+        )
 
 
-async def _require_room(connection: AsyncConnection, account_id: str) -> None:
+async def _require_free_place(connection: AsyncConnection, account_id: str) -> None:
     max_count = MAX_INSTANCES_BY_CLIENT_TOKEN
     await connection.execute(_LOCK_ACCOUNT, {"account_id": account_id})
     (row,) = await fetch_all(
-        connection, _Count, _COUNT_INSTANCES, account_id=account_id, max_count=max_count + 1
+        connection, Count, _COUNT_INSTANCES, account_id=account_id, max_count=max_count + 1
     )
     if row.count >= max_count:
         raise Forbidden(
-            f"A Client-Token makes {max_count} instances at most: use the partner token"
+            f"A Client-Token makes at most {max_count} instances: use the partner token"
         )

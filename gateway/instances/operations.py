@@ -1,4 +1,4 @@
-"""Answers about an instance that our own tables give."""
+"""Handlers of /me, renaming and the switches of an instance."""
 
 from dataclasses import dataclass
 from datetime import UTC
@@ -28,7 +28,7 @@ _SWITCHES = ("auto_read_message", "auto_read_status", "call_reject_auto", "call_
 
 @dataclass(frozen=True, slots=True)
 class InstanceContext:
-    """What the answers are made from; *instance* may be a moment old, the table is not."""
+    """What the handlers need. *instance* comes from a cache and may be a moment old."""
 
     database: Database
     vault: TokenVault

@@ -1,4 +1,4 @@
-"""Instances as every room sees them, and the cache that the database can invalidate."""
+"""The instance as every package reads it, and a cache that database notifications invalidate."""
 
 import time
 from collections import OrderedDict
@@ -13,14 +13,14 @@ from gateway.database.queries import query
 from gateway.instances.tokens import Sealed
 
 _FIND_INSTANCE = query("instances", "find_instance")
-_MAX_REMEMBERED = 50_000
+_MAX_CACHED = 50_000
 _MAX_UNKNOWN, _MAX_UNKNOWN_LENGTH = 10_000, 64
-_UNKNOWN_SECONDS = 10.0  # should the announcement of a new instance be lost
+_UNKNOWN_SECONDS = 10.0  # bounds the wait if the notification of a new instance is lost
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A row of instances together with what its account asks of callers."""
+    """A row of `instances`, with the rules of its account for callers."""
 
     id: str
     account_id: str
@@ -72,30 +72,29 @@ class Instance:
 
 
 class Instances:
-    """Finds instances, from memory where it can.
+    """Finds instances, in a cache if it can.
 
-    A change of an instance or its account is announced by the database and forgets what is
-    remembered of it; a lost connection forgets everything. That an instance does not exist is
-    remembered too, for a moment: wrong ids must not keep the database busy.
+    A notification about an instance or its account removes it from the cache; a lost connection
+    empties the cache. Unknown ids are cached for a moment too, so that wrong ids cost no queries.
     """
 
     def __init__(
         self,
         database: Database,
         *,
-        max_remembered: int = _MAX_REMEMBERED,
+        max_cached: int = _MAX_CACHED,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._database, self._max_count, self._seconds = database, max_remembered, seconds
+        self._database, self._max_count, self._seconds = database, max_cached, seconds
         self._known: OrderedDict[str, Instance] = OrderedDict()
         self._unknown_until: OrderedDict[str, float] = OrderedDict()
         self._changes = 0
 
     def listen(self, notifications: Notifications) -> None:
         notifications.subscribe(
-            "instance_changed", self._forget_instance, on_reconnect=self._forget_all
+            "instance_changed", self._drop_instance, on_reconnect=self._drop_all
         )
-        notifications.subscribe("account_changed", self._forget_account)
+        notifications.subscribe("account_changed", self._drop_account)
 
     async def find(self, instance_id: str) -> Instance | None:
         if found := self._known.get(instance_id):
@@ -105,12 +104,12 @@ class Instances:
             return None
         changes_before = self._changes
         found = await self._database.fetch_one(Instance, _FIND_INSTANCE, id=instance_id)
-        # What changed while we were reading may be newer than what we read.
+        # A change during the read may be newer than the row: then nothing is cached.
         if changes_before == self._changes:
-            self._remember(instance_id, found)
+            self._cache(instance_id, found)
         return found
 
-    def _remember(self, instance_id: str, found: Instance | None) -> None:
+    def _cache(self, instance_id: str, found: Instance | None) -> None:
         if found:
             self._known[instance_id] = found
             if len(self._known) > self._max_count:
@@ -121,17 +120,17 @@ class Instances:
             if len(self._unknown_until) > _MAX_UNKNOWN:
                 self._unknown_until.popitem(last=False)
 
-    def _forget_instance(self, instance_id: str) -> None:
+    def _drop_instance(self, instance_id: str) -> None:
         self._changes += 1
         self._known.pop(instance_id, None)
         self._unknown_until.pop(instance_id, None)
 
-    def _forget_account(self, account_id: str) -> None:
+    def _drop_account(self, account_id: str) -> None:
         self._changes += 1
         for instance_id in [i.id for i in self._known.values() if i.account_id == account_id]:
             del self._known[instance_id]
 
-    def _forget_all(self) -> None:
+    def _drop_all(self) -> None:
         self._changes += 1
         self._known.clear()
         self._unknown_until.clear()

@@ -1,7 +1,8 @@
-"""Until when an instance may send, and what its owner is told about that."""
+"""Trials and subscriptions: until when an instance may send, and how the API shows it."""
 
 from datetime import UTC, datetime, timedelta
 
+from gateway.clock import epoch_ms
 from gateway.instances.store import Instance
 
 TRIAL = timedelta(days=2)
@@ -10,12 +11,12 @@ _NEVER_DUE = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def due_ms(instance: Instance) -> int:
-    """When the trial, or a cancelled subscription, is over; far away where nothing is due."""
+    """Returns when the trial or cancelled subscription ends; far in the future if nothing ends."""
     return due_at_ms(None if instance.subscribed else instance.trial_ends_at)
 
 
 def due_at_ms(ends_at: datetime | None) -> int:
-    return int((ends_at or _NEVER_DUE).timestamp() * 1000)
+    return epoch_ms(ends_at or _NEVER_DUE)
 
 
 def payment_status(instance: Instance) -> str:

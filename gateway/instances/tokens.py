@@ -1,7 +1,7 @@
-"""Ids and tokens: made at random, compared in constant time, kept as hashes.
+"""Ids and tokens: made at random, compared in constant time, stored as hashes.
 
-Instance tokens must be shown again (in callbacks and in the partner list), so they are kept
-encrypted too: AES-GCM under a key named by its id, so that keys can be rotated.
+Callbacks and the partner list show instance tokens again, so these are stored encrypted too: with
+AES-GCM, and the id of the key, so that keys can be rotated.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ _KEY_ID_LENGTH = 8
 
 
 def new_id(random_bytes: RandomBytes) -> str:
-    """32 upper-case hex characters, as Z-API's ids and tokens."""
+    """Returns 32 upper-case hex characters, like the ids and tokens of Z-API."""
     return random_bytes(_ID_BYTES).hex().upper()
 
 
@@ -35,14 +35,14 @@ def matches(token: str, token_hash: bytes) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """A token that only a holder of the key can read."""
+    """An encrypted text, and the id of the key that decrypts it."""
 
     key_id: str
     ciphertext: bytes
 
 
 class TokenVault:
-    """Encrypts under the first secret; decrypts under whichever of them was used."""
+    """Encrypts with the first secret, and decrypts with the secret that was used."""
 
     def __init__(self, secrets: tuple[str, ...], random_bytes: RandomBytes) -> None:
         self._keys: Mapping[str, AESGCM] = {
@@ -57,17 +57,17 @@ class TokenVault:
         return Sealed(self._current, nonce + sealed)
 
     def open(self, sealed: Sealed) -> str:
-        """The token.
+        """Decrypts a token.
 
         Raises:
-            InvalidSettings: none of the secrets can read it.
+            InvalidSettings: none of the secrets decrypts it.
         """
         key = self._keys.get(sealed.key_id)
         if key is not None:
             nonce, rest = sealed.ciphertext[:_NONCE_BYTES], sealed.ciphertext[_NONCE_BYTES:]
             try:
                 return key.decrypt(nonce, rest, None).decode()
-            except (InvalidTag, ValueError):  # another key's, or damaged
+            except (InvalidTag, ValueError):  # a key with the same id, or damaged bytes
                 pass
         raise InvalidSettings(
             f"A token was encrypted under key {sealed.key_id}, which GATEWAY_SECRET_KEY does not "

@@ -1,1 +1,1 @@
-"""The same events by another road, and messages that come by it; needs the extra `kafka`."""
+"""Publishes events to Kafka and queues messages from Kafka; needs the extra `kafka`."""

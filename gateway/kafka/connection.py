@@ -1,4 +1,4 @@
-"""How Kafka's brokers are reached."""
+"""How to connect to Kafka's brokers."""
 
 import ssl
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _FIND_ACCOUNTS = query("kafka", "find_accounts")
 
 @dataclass(frozen=True, slots=True)
 class Brokers:
-    """What every client of ours is made with."""
+    """The connection settings of every Kafka client of this gateway."""
 
     servers: str
     security: str = "PLAINTEXT"
@@ -24,7 +24,7 @@ class Brokers:
     idempotent: bool = True
 
     def options(self) -> dict[str, Any]:
-        """As aiokafka wants them."""
+        """Returns the keyword arguments of an aiokafka client."""
         return {
             "bootstrap_servers": self.servers,
             "security_protocol": self.security,
@@ -42,13 +42,13 @@ class _Account:
 
 
 async def find_accounts(database: Database, named: Sequence[str]) -> dict[str, str]:
-    """The id of each account, by what it was named.
+    """Returns the id of each account, by the id or name in *named*.
 
     Raises:
-        NotFound: there is no such account yet.
+        NotFound: an account does not exist yet.
     """
     rows = await database.fetch_all(_Account, _FIND_ACCOUNTS, named=list(named))
     known = {row.name: row.id for row in rows} | {row.id: row.id for row in rows}
     if missing := [name for name in named if name not in known]:
-        raise NotFound(f"Kafka is set up for {missing[0]!r}, and there is no such account")
+        raise NotFound(f"Kafka is set up for the account {missing[0]!r}, which does not exist")
     return {name: known[name] for name in named}

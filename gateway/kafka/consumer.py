@@ -1,4 +1,4 @@
-"""Takes messages to send from topics, each into the queue exactly once."""
+"""Reads messages to send from topics; each of them enters the queue exactly once."""
 
 import asyncio
 import hashlib
@@ -33,23 +33,24 @@ from gateway.errors import (
 from gateway.instances.store import Instance, Instances
 from gateway.kafka.connection import Brokers, find_accounts
 from gateway.kafka.publisher import new_producer
-from gateway.media.intake import Intake
+from gateway.media.intake import MediaIntake
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
+from gateway.periodic_loop import PeriodicLoop
 from gateway.send_queue.admission import Admission
-from gateway.send_queue.enqueue import NOTE_OFFSET, Enqueuer, IdempotencyKey, Offset
+from gateway.send_queue.enqueue import STORE_OFFSET, Enqueuer, IdempotencyKey, Offset
 
 _OFFSETS = query("kafka", "offsets")
 
-_RECORDS_AT_ONCE = 200
+_MAX_RECORDS = 200
 _WAIT_MS = 500
-_PAUSE_SECONDS = 1.0
+_RETRY_SECONDS = 1.0
 _MAX_KEY_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Which account each topic sends for; those of *schedule* ask for a time."""
+    """Which account each topic sends for; messages in topics of *schedule* need a time."""
 
     send: Mapping[str, str]
     schedule: Mapping[str, str]
@@ -62,14 +63,14 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
+class _StoredOffset:
     topic: str
     partition: int
     next_offset: int
 
 
 class Consumer:
-    """Part of the service.
+    """Takes records from the topics and enqueues their messages.
 
     A record is a JSON object: `instanceId`, `type` (the route, such as `send-text`), `message`
     (the body of that route), and the event's own `id`, which may be a header instead.
@@ -85,7 +86,7 @@ class Consumer:
         instances: Instances,
         enqueuer: Enqueuer,
         admission: Admission,
-        intake: Intake,
+        intake: MediaIntake,
         metrics: Metrics,
     ) -> None:
         self._database, self._clock, self._brokers = database, clock, brokers
@@ -94,22 +95,24 @@ class Consumer:
         self._metrics = metrics
         self._accounts: Mapping[str, str] = {}
         self._stopping = asyncio.Event()
+        self._loop = PeriodicLoop("kafka_consumer", self._run, clock, retry_seconds=_RETRY_SECONDS)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         self._stopping = stopping
-        while not stopping.is_set():
-            try:
-                await self._run()
-            except DatabaseUnavailable as error:
-                logger.warning("kafka_waits_for_database", error=str(error))
-            except NotFound as error:
-                logger.warning("kafka_waits_for_account", error=str(error))
-            except (KafkaError, TimeoutError, OSError) as error:
-                logger.warning("kafka_did_not_answer", error=type(error).__name__)
-            await self._clock.wait(stopping, _PAUSE_SECONDS)
+        await self._loop.run_until(stopping)
 
-    async def _run(self) -> None:
-        """Returns when stopping; what fails is begun again from the stored offsets."""
+    async def _run(self) -> float:
+        """Consumes until it must stop or fails; the next run begins at the stored offsets."""
+        try:
+            await self._consume()
+        except NotFound as error:
+            logger.warning("kafka_account_missing", error=str(error))
+        except (KafkaError, TimeoutError, OSError) as error:
+            logger.warning("kafka_unavailable", error=type(error).__name__)
+        return _RETRY_SECONDS
+
+    async def _consume(self) -> None:
+        """Returns when stopping."""
         named = self._sources.accounts
         ids = await find_accounts(self._database, list(named.values()))
         self._accounts = {topic: ids[account] for topic, account in named.items()}
@@ -120,17 +123,17 @@ class Consumer:
             auto_offset_reset="earliest",
         )
         producer = new_producer(self._brokers)
-        consumer.subscribe(list(named), listener=_GoOn(self._database, consumer))
+        consumer.subscribe(list(named), listener=_SeekToStored(self._database, consumer))
         try:
             await producer.start()
             await consumer.start()
             while not self._stopping.is_set():
-                records = await consumer.getmany(timeout_ms=_WAIT_MS, max_records=_RECORDS_AT_ONCE)
+                records = await consumer.getmany(timeout_ms=_WAIT_MS, max_records=_MAX_RECORDS)
                 async with asyncio.TaskGroup() as group:
                     for partition in records.values():
-                        group.create_task(self._take_in_order(partition, producer))
+                        group.create_task(self._enqueue_in_order(partition, producer))
         except BaseExceptionGroup as errors:
-            # Not `except*`: until Python 3.11.4 it wraps what is raised in it into another group.
+            # Not `except*`: before Python 3.11.4 it puts errors raised in it into another group.
             _, others = errors.split((KafkaError, OSError, DatabaseUnavailable))
             if others is None:
                 raise _first(errors) from None
@@ -139,22 +142,22 @@ class Consumer:
             await consumer.stop()
             await producer.stop()
 
-    async def _take_in_order(
+    async def _enqueue_in_order(
         self, records: list[ConsumerRecord], producer: AIOKafkaProducer
     ) -> None:
         for record in records:
             if self._stopping.is_set():
                 return
             try:
-                await self._take(record)
+                await self._enqueue(record)
             except CallerError as error:
                 await self._refuse(record, error, producer)
 
-    async def _take(self, record: ConsumerRecord) -> None:
-        """Returns once the message and the offset are committed.
+    async def _enqueue(self, record: ConsumerRecord) -> None:
+        """Returns when the message and the offset are committed.
 
         Raises:
-            CallerError: it cannot be accepted, now or later.
+            CallerError: the record can never be accepted.
         """
         event = _read(record)
         instance = await self._instance(record.topic, event)
@@ -164,30 +167,30 @@ class Consumer:
             try:
                 await self._enqueuer.enqueue(
                     instance,
-                    await self._with_files_kept(instance, message),
+                    await self._with_stored_files(instance, message),
                     idempotency=_key(record, event),
                     offset=_offset(record),
                 )
             except (QueueFull, Unavailable) as error:
-                logger.warning("kafka_waits_for_queue", instance_id=instance.id, error=str(error))
-                await self._clock.wait(self._stopping, _PAUSE_SECONDS)
+                logger.warning("kafka_record_postponed", instance_id=instance.id, error=str(error))
+                await self._clock.wait(self._stopping, _RETRY_SECONDS)
             else:
                 self._metrics.queued(message.kind(), instance.id)
                 return
 
-    async def _with_files_kept(
+    async def _with_stored_files(
         self, instance: Instance, message: OutgoingMessage
     ) -> OutgoingMessage:
-        """As from HTTP: the queue holds references, never bytes."""
+        """Stores files that came as bytes; the queue has references only, as for HTTP."""
         if not message.carries_media:
             return message
         async with self._intake.spool.folder() as folder:
-            return await self._intake.keep_files(instance.id, message, {}, folder)
+            return await self._intake.store_files(instance.id, message, {}, folder)
 
     async def _instance(self, topic: str, event: Mapping[str, Any]) -> Instance:
         instance = await self._instances.find(str(event.get("instanceId", "")))
         if instance is None or instance.account_id != self._accounts[topic]:
-            raise InvalidRequest("instanceId: is no instance of the account of this topic")
+            raise InvalidRequest("instanceId: must be an instance of the account of this topic")
         return instance
 
     def _message(self, topic: str, event: Mapping[str, Any]) -> OutgoingMessage:
@@ -202,7 +205,7 @@ class Consumer:
     async def _refuse(
         self, record: ConsumerRecord, error: CallerError, producer: AIOKafkaProducer
     ) -> None:
-        """The record as it came goes to a topic of its own, with what is wrong in its headers."""
+        """Publishes the record unchanged to the topic of refused ones, with a header `error`."""
         origin = f"{record.topic}:{record.partition}:{record.offset}"
         logger.warning("kafka_record_refused", origin=origin, reason=str(error))
         await producer.send_and_wait(
@@ -211,21 +214,21 @@ class Consumer:
             key=record.key,
             headers=[*record.headers, ("error", str(error).encode()), ("origin", origin.encode())],
         )
-        await self._database.execute(NOTE_OFFSET, **asdict(_offset(record)))
+        await self._database.execute(STORE_OFFSET, **asdict(_offset(record)))
 
 
-class _GoOn(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
-    """Begins each partition after the last record that our own database knows."""
+class _SeekToStored(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """Begins each partition after the last record that the database has committed."""
 
     def __init__(self, database: Database, consumer: AIOKafkaConsumer) -> None:
         self._database, self._consumer = database, consumer
 
     async def on_partitions_revoked(self, revoked: list[TopicPartition]) -> None:
-        """What is still being taken is known by its key to whoever takes it again."""
+        """Does nothing: a record that is consumed again is recognised by its idempotency key."""
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
         stored = await self._database.fetch_all(
-            _Stored, _OFFSETS, topics=sorted({p.topic for p in assigned})
+            _StoredOffset, _OFFSETS, topics=sorted({p.topic for p in assigned})
         )
         for row in stored:
             partition = TopicPartition(row.topic, row.partition)
@@ -246,7 +249,7 @@ def _read(record: ConsumerRecord) -> dict[str, Any]:
 
 
 def _key(record: ConsumerRecord, event: Mapping[str, Any]) -> IdempotencyKey:
-    """The event's own id; where it has none, its place in the topic."""
+    """Returns the event's own id as the key, or its place in the topic if it has none."""
     headers = {name.lower(): value for name, value in record.headers}
     own = headers.get("id", b"").decode("utf-8", "replace") or str(event.get("id") or "")
     if "\x00" in own or len(own) > _MAX_KEY_LENGTH:

@@ -28,7 +28,7 @@ _MAX_RECORD_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Where each kind of event goes."""
+    """The topic of each kind of event."""
 
     message_status: str = "whatsapp-message-status"
     instance_status: str = "whatsapp-instance-status"
@@ -71,7 +71,7 @@ class Publisher:
         )
 
     def wake(self) -> None:
-        """There may be events."""
+        """Publishes soon: events may have been written."""
         self._consumer.wake()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
@@ -88,11 +88,11 @@ class Publisher:
             raise SinkUnavailable from None
 
     async def _publish(self, events: Sequence[LoggedEvent]) -> None:
-        """Returns once the brokers have every event."""
+        """Returns when the brokers have acknowledged every event."""
         try:
             await self._try_publish(events)
         except (KafkaError, TimeoutError, OSError) as error:
-            # Unanswered records may have arrived: a new producer sends the page again.
+            # Records without an answer may have arrived; a new producer sends all events again.
             logger.warning("kafka_unavailable", error=type(error).__name__)
             await self._drop_producer()
             raise SinkUnavailable from error
@@ -120,7 +120,7 @@ class Publisher:
             )
         except MessageSizeTooLargeError as error:
             report_error(error, component="kafka", instance_id=event.instance_id)
-            return None  # it can never be published, and must not hold up the others
+            return None  # it can never be published, and must not block later events
         return sent
 
     async def _drop_producer(self) -> None:
@@ -135,7 +135,7 @@ class Publisher:
 
 
 def new_producer(brokers: Brokers) -> AIOKafkaProducer:
-    """An idempotent producer where the brokers allow it: its own repeats arrive once, in order."""
+    """Returns a producer; if idempotent, its own retries arrive once and in order."""
     return AIOKafkaProducer(
         **brokers.options(),
         acks="all",

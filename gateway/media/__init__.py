@@ -1,4 +1,4 @@
-"""Files: taken in with a request, fetched for an attempt, kept for a while, served by link.
+"""Files: stored with a request, fetched for an attempt, stored for a time, served by link.
 
     request   base64 -> spooling (decoded to disk as it arrives) -> intake -> storing
                                                         the queued row holds `media:<sha256>`
@@ -8,5 +8,5 @@
               link -> previewing+                                             (preparing.py)
     inbound   ReceivedFile -> storing -> a signed link in the callback
 
-The same bytes are stored once. `storing` also serves links and sweeps what nobody needs any more.
+The same bytes are stored once. `storing` also serves links and deletes content that no row needs.
 """

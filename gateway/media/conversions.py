@@ -1,7 +1,7 @@
-"""The work of a converting process: facts of a file, and the form in which WhatsApp wants it.
+"""Runs in a converting process: reads the facts of a file and converts it to WhatsApp's form.
 
-Nothing here is imported by the service itself: decoders meet strangers' bytes, in a process that
-can be ended.
+The gateway process imports nothing of this module: decoders read bytes from unknown senders, so
+they run in a process that can be ended.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ _GRACE_SECONDS = 5
 
 
 def begin_process() -> None:
-    """Prepares a converting process: it is deaf to Ctrl-C, and ends when the gateway does."""
+    """Prepares a converting process: it ignores Ctrl-C and ends when the gateway ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     Image.MAX_IMAGE_PIXELS = _MAX_PIXELS
@@ -63,10 +63,10 @@ def _end_with_parent() -> None:
 
 
 def convert(file: MediaFile, kind: MediaKind, folder: Path, limit_seconds: int) -> MediaFile:
-    """The file as WhatsApp wants it, in *folder* if it is another one, with what is known of it.
+    """Returns the file in WhatsApp's form, with its facts; a converted file is in *folder*.
 
     Raises:
-        BadFile: it cannot be read as what it is meant to be.
+        BadFile: the file cannot be read as a file of this kind.
     """
     _set_alarm(limit_seconds)
     try:
@@ -82,7 +82,7 @@ def convert(file: MediaFile, kind: MediaKind, folder: Path, limit_seconds: int) 
 
 
 class _TooSlow(BaseException):
-    """No decoder's own clean-up may swallow it."""
+    """The time is over. Not an Exception, so that no decoder's error handling catches it."""
 
 
 def _set_alarm(seconds: int) -> None:
@@ -93,7 +93,8 @@ def _set_alarm(seconds: int) -> None:
 
 
 def _on_alarm(_number: int, _frame: FrameType | None) -> None:
-    # Whoever does not come back from its own code is ended by the next alarm.
+    # A decoder that does not return to Python never sees the exception: the second alarm has its
+    # default effect and ends the process.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(_GRACE_SECONDS)
     raise _TooSlow
@@ -137,13 +138,13 @@ def _link_image(file: MediaFile, folder: Path) -> MediaFile:
 
 
 def _flat(image: Image.Image) -> Image.Image:
-    """Upright, and on white where it is transparent."""
+    """Returns the image upright, with white where it is transparent."""
     upright = ImageOps.exif_transpose(image)
     if not upright.has_transparency_data:
         return upright.convert("RGB")
     layer = upright.convert("RGBA")
-    node = Image.new("RGBA", layer.size, "white")
-    return Image.alpha_composite(node, layer).convert("RGB")
+    background = Image.new("RGBA", layer.size, "white")
+    return Image.alpha_composite(background, layer).convert("RGB")
 
 
 def _thumbnail(image: Image.Image, pixels: int) -> bytes:
@@ -220,7 +221,7 @@ def _video(file: MediaFile, _folder: Path) -> MediaFile:
 
 
 def _picture(frame: VideoFrame) -> Image.Image:
-    picture = frame.to_image()  # type: ignore[no-untyped-call]  # PyAV types it not
+    picture = frame.to_image()  # type: ignore[no-untyped-call]  # PyAV has no type for it
     assert isinstance(picture, Image.Image)
     return picture
 
@@ -234,7 +235,7 @@ def _duration(microseconds: int | None, stream: VideoStream | AudioStream) -> fl
 
 
 def _gif(file: MediaFile, folder: Path) -> MediaFile:
-    """A real GIF becomes the MP4 that phones play; an MP4 stays."""
+    """Converts a GIF to the MP4 that phones play; an MP4 stays as it is."""
     if file.mime_type == "image/gif":
         path = folder / "gif.mp4"
         _write_mp4(file.path, path)
@@ -259,9 +260,9 @@ def _write_mp4(source: Path, path: Path) -> None:
 
 
 def _voice(file: MediaFile, folder: Path) -> MediaFile:
-    """OGG/Opus in mono, with what a phone draws of it."""
+    """Converts to OGG/Opus in mono, and adds the waveform that a phone draws."""
     path = folder / "voice.ogg"
-    heard = _Heard()
+    loudness = _Loudness()
     with av.open(str(file.path)) as container:
         if not container.streams.audio:
             raise BadFile("holds no sound")
@@ -270,16 +271,16 @@ def _voice(file: MediaFile, folder: Path) -> MediaFile:
         fits = file.mime_type == "audio/ogg" and codec.name == "opus" and codec.channels == 1
         with nullcontext() if fits else _opus_file(path) as encode:
             for frame in _frames(container, stream):
-                heard.hear(frame)
+                loudness.add(frame)
                 if encode:
                     encode(frame)
-    if not heard.samples:
+    if not loudness.samples:
         raise BadFile("holds no sound")
     return replace(
         file if fits else _rewritten(file, path, _VOICE_TYPE),
         mime_type=_VOICE_TYPE,
-        duration_seconds=round(heard.samples / _SAMPLES_PER_SECOND, 3),
-        waveform=heard.waveform(),
+        duration_seconds=round(loudness.samples / _SAMPLES_PER_SECOND, 3),
+        waveform=loudness.waveform(),
     )
 
 
@@ -307,14 +308,14 @@ def _opus_file(path: Path) -> Iterator[Callable[[AudioFrame], None]]:
         made.mux(voice.encode(None))
 
 
-class _Heard:
-    """How long a sound is, and how loud from moment to moment."""
+class _Loudness:
+    """Counts the samples of a sound and collects its peaks."""
 
     def __init__(self) -> None:
         self.samples = 0
         self._peaks: list[int] = []
 
-    def hear(self, frame: AudioFrame) -> None:
+    def add(self, frame: AudioFrame) -> None:
         sound = array("h", bytes(frame.planes[0])[: frame.samples * _BYTES_PER_SAMPLE])
         self.samples += frame.samples
         for at in range(0, len(sound), _SAMPLES_PER_PEAK):
@@ -323,7 +324,7 @@ class _Heard:
             self._peaks.append(max(highest, -lowest))
 
     def waveform(self) -> bytes:
-        """The mean peak of 64 equal parts, the loudest being 100."""
+        """Returns the mean peak of each of 64 equal parts; the loudest part is 100."""
         bars = []
         for n in range(_BARS):
             begin = n * len(self._peaks) // _BARS

@@ -1,4 +1,4 @@
-"""Converts files in other processes, a few at a time; the event loop only waits."""
+"""Converts files in other processes, so that the event loop only waits."""
 
 import asyncio
 import multiprocessing
@@ -13,17 +13,17 @@ from gateway.media.spooling import BadFile
 
 _LIMIT_SECONDS = 60
 _FILES_PER_PROCESS = 500
-_TAKEN: Mapping[MediaKind, tuple[str, ...]] = {
+_ACCEPTED_TYPES: Mapping[MediaKind, tuple[str, ...]] = {
     "image": ("image/",),
     "sticker": ("image/",),
     "thumbnail": ("image/",),
     "gif": ("image/gif", "video/"),
-    # Sound comes in the containers of video, too.
+    # Containers of video may hold sound alone.
     "audio": ("audio/", "video/"),
     "video": ("video/",),
     "ptv": ("video/",),
 }
-_CALLED: Mapping[MediaKind, str] = {
+_DESCRIPTIONS: Mapping[MediaKind, str] = {
     "image": "an image",
     "sticker": "an image",
     "thumbnail": "an image",
@@ -35,24 +35,24 @@ _CALLED: Mapping[MediaKind, str] = {
 
 
 class Converter:
-    """Its processes begin with the first file."""
+    """Runs a pool of converting processes, which starts with the first file."""
 
     def __init__(self, *, processes: int) -> None:
         self._processes = processes
         self._pool: ProcessPoolExecutor | None = None
 
     async def convert(self, file: MediaFile, kind: MediaKind, folder: Path) -> MediaFile:
-        """The file as WhatsApp wants it, with what is known of it; a document stays as it is.
+        """Returns the file in WhatsApp's form, with its facts; a document stays as it is.
 
         Raises:
-            BadFile: it is not what it is meant to be.
-            TryAgainLater: the process that worked on it died.
+            BadFile: the file is not of this kind, or cannot be converted.
+            TryAgainLater: the converting process died.
         """
-        if kind not in _TAKEN:
+        if kind not in _ACCEPTED_TYPES:
             return file
-        if not file.mime_type.startswith(_TAKEN[kind]):
-            raise BadFile(f"is {file.mime_type}, not {_CALLED[kind]}")
-        pool = self._living_pool()
+        if not file.mime_type.startswith(_ACCEPTED_TYPES[kind]):
+            raise BadFile(f"is {file.mime_type}, not {_DESCRIPTIONS[kind]}")
+        pool = self._open_pool()
         try:
             return await asyncio.get_running_loop().run_in_executor(
                 pool, _convert, file, kind, folder
@@ -60,13 +60,13 @@ class Converter:
         except BrokenProcessPool:
             if self._pool is pool:
                 self._pool = None
-            raise TryAgainLater("the conversion of the file broke off") from None
+            raise TryAgainLater("the process that converts the file ended") from None
 
     def close(self) -> None:
         if self._pool:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _living_pool(self) -> ProcessPoolExecutor:
+    def _open_pool(self) -> ProcessPoolExecutor:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 self._processes,
@@ -78,12 +78,12 @@ class Converter:
 
 
 def _begin() -> None:
-    from gateway.media.conversions import begin_process  # noqa: PLC0415 - decoders stay over there
+    from gateway.media.conversions import begin_process  # noqa: PLC0415 - only converting processes load decoders
 
     begin_process()
 
 
 def _convert(file: MediaFile, kind: MediaKind, folder: Path) -> MediaFile:
-    from gateway.media.conversions import convert  # noqa: PLC0415 - decoders stay over there
+    from gateway.media.conversions import convert  # noqa: PLC0415 - only converting processes load decoders
 
     return convert(file, kind, folder, _LIMIT_SECONDS)

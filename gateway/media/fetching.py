@@ -1,4 +1,4 @@
-"""Fetches what a URL names, to disk, within limits of size, time and address range."""
+"""Fetches a URL to disk, within limits of size, time and address range."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -17,7 +17,7 @@ from gateway.public_address import AddressPolicy, pinned
 _MAX_REDIRECTS = 5
 _MAX_CONNECTIONS = 512
 _SILENCE_SECONDS = 15.0
-_PASSING: Final = frozenset(
+_TRANSIENT: Final = frozenset(
     {
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.TOO_EARLY,
@@ -29,7 +29,7 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A file, and what its server says of it."""
+    """A fetched file, the URL it came from after redirects, and its Content-Type."""
 
     file: Spooled
     url: str
@@ -37,7 +37,7 @@ class Fetched:
 
 
 class Fetcher:
-    """Never uses a proxy; each redirect is checked as the first address was."""
+    """Fetches files without a proxy, and checks the address of each redirect."""
 
     def __init__(self, policy: AddressPolicy, *, timeout_seconds: float) -> None:
         self._policy, self._timeout_seconds = policy, timeout_seconds
@@ -45,7 +45,8 @@ class Fetcher:
             follow_redirects=False,
             trust_env=False,
             timeout=httpx.Timeout(_SILENCE_SECONDS, pool=timeout_seconds),
-            # No connection outlives its request: it was made for a name, and is kept by address.
+            # A connection is made to the address that was checked for one host name. The pool finds
+            # connections by address, so another host name could get this one: none is reused.
             limits=httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=0),
             headers={"User-Agent": "gateway-media", "Accept-Encoding": "identity"},
         )
@@ -54,7 +55,7 @@ class Fetcher:
         await self._client.aclose()
 
     def check(self, url: str) -> None:
-        """Raises BadFile where a URL cannot be visited, as far as that can be said at once."""
+        """Raises BadFile if the URL is malformed or its address is refused; resolves no name."""
         with _refusals_named():
             self._policy.check_url(spelled(url))
 
@@ -67,11 +68,11 @@ class Fetcher:
         timeout_seconds: float | None = None,
         cut: bool = False,
     ) -> Fetched:
-        """Writes the file at *url* to *path*; with *cut*, no more than *most_bytes* of it.
+        """Writes the file at *url* to *path*; with *cut*, at most its first *max_bytes*.
 
         Raises:
-            BadFile: it never will be there, is too large, or leads where we do not go.
-            TryAgainLater: its server is in trouble.
+            BadFile: the file does not exist, is too large, or its address is refused.
+            TryAgainLater: the server failed or did not answer in time.
         """
         limit = timeout_seconds or self._timeout_seconds
         try:
@@ -79,7 +80,7 @@ class Fetcher:
                 async with self._answer(url) as response:
                     return await _save(response, path, max_bytes=max_bytes, cut=cut)
         except TimeoutError:
-            raise TryAgainLater(f"the file was not there within {limit:g} seconds") from None
+            raise TryAgainLater(f"its server did not deliver it within {limit:g} seconds") from None
         except (httpx.TransportError, OSError) as error:
             raise TryAgainLater(f"its server could not be read: {type(error).__name__}") from None
         except httpx.HTTPError as error:
@@ -88,11 +89,11 @@ class Fetcher:
     @asynccontextmanager
     async def _answer(self, url: str) -> AsyncIterator[httpx.Response]:
         for _ in range(_MAX_REDIRECTS + 1):
-            response = await self._ask(url)
+            response = await self._request(url)
             try:
                 if response.status_code not in _REDIRECTS or "location" not in response.headers:
                     _check_status(response.status_code)
-                    response.extensions["asked_url"] = url
+                    response.extensions["final_url"] = url
                     yield response
                     return
                 url = str(httpx.URL(url).join(response.headers["location"]))
@@ -100,14 +101,14 @@ class Fetcher:
                 await response.aclose()
         raise BadFile(f"redirects more than {_MAX_REDIRECTS} times")
 
-    async def _ask(self, url: str) -> httpx.Response:
+    async def _request(self, url: str) -> httpx.Response:
         with _refusals_named():
             request = await pinned(self._client, self._policy, "GET", spelled(url))
         return await self._client.send(request, stream=True)
 
 
 def spelled(url: str) -> str:
-    """The URL with everything escaped that is not plain ASCII; raises BadFile if it is none."""
+    """Returns the URL with non-ASCII characters escaped; raises BadFile if it is not a URL."""
     try:
         return str(httpx.URL(url.strip()))
     except httpx.InvalidURL:
@@ -116,7 +117,7 @@ def spelled(url: str) -> str:
 
 @contextmanager
 def _refusals_named() -> Iterator[None]:
-    """Refusals of the address policy become phrases about the file."""
+    """Turns AddressRefused into BadFile with the same text."""
     try:
         yield
     except AddressRefused as error:
@@ -124,7 +125,7 @@ def _refusals_named() -> Iterator[None]:
 
 
 def _check_status(status: int) -> None:
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _PASSING:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
         raise TryAgainLater(f"its server answered {status}")
     if status != HTTPStatus.OK:
         raise BadFile(f"cannot be fetched: its server answered {status}")
@@ -135,16 +136,16 @@ async def _save(response: httpx.Response, path: Path, *, max_bytes: int, cut: bo
     if not cut and announced.isdigit() and int(announced) > max_bytes:
         raise too_large(max_bytes)
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise BadFile("comes compressed, although that was not asked for")
+        raise BadFile("is sent compressed by its server, which the request did not allow")
     with SpoolFile(path, max_bytes=max_bytes) as file:
-        room = max_bytes
+        left_bytes = max_bytes
         async for piece in response.aiter_raw():
-            file.write(piece[:room] if cut else piece)
-            room -= len(piece)
-            if cut and room <= 0:
+            file.write(piece[:left_bytes] if cut else piece)
+            left_bytes -= len(piece)
+            if cut and left_bytes <= 0:
                 break
         return Fetched(
             file.finish(),
-            response.extensions["asked_url"],
+            response.extensions["final_url"],
             response.headers.get("content-type", "").partition(";")[0].strip().lower(),
         )

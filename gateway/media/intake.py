@@ -1,4 +1,4 @@
-"""Takes in the files of a request: bytes are kept at once, URLs stay for the worker."""
+"""Stores the files that a request carries; URLs stay for the worker to fetch."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,24 +12,30 @@ from gateway.media.spooling import BadFile, Base64File, Spool, Spooled, SpoolFil
 from gateway.media.storing import REFERENCE, MediaStore
 
 
-class Intake:
-    """What the endpoint of a send works with."""
+class MediaIntake:
+    """Replaces the bytes in a message by references to stored files."""
 
     def __init__(self, store: MediaStore, fetcher: Fetcher, spool: Spool) -> None:
         self._store, self._fetcher, self.spool = store, fetcher, spool
 
-    async def keep_files(
+    async def store_files(
         self,
         instance_id: str,
         message: OutgoingMessage,
-        lifted: Mapping[str, Spooled | BadFile],
+        spooled: Mapping[str, Spooled | BadFile],
         folder: Path,
     ) -> OutgoingMessage:
-        """The message as it is stored; *lifted* holds what was too long to stay in the body.
+        """Stores the files of *message* and returns it with references in their places.
+
+        Args:
+            instance_id: the instance that sends.
+            message: the message as the caller wrote it.
+            spooled: the strings that were spooled to disk, by the names left in the body.
+            folder: where decoded files are written.
 
         Raises:
-            InvalidRequest: a field names no file, in one sentence.
-            Unavailable: the storage is out of reach.
+            InvalidRequest: a field holds neither a URL nor a file.
+            Unavailable: the storage cannot be reached.
         """
         given: dict[str, Spooled] = {}
         for n, named in enumerate(files_in(message)):
@@ -37,15 +43,15 @@ class Intake:
                 if is_url(named.text):
                     self._fetcher.check(named.text)
                 elif named.text not in given:
-                    given[named.text] = _bytes_of(named, lifted, folder / f"given{n}")
+                    given[named.text] = _bytes_of(named, spooled, folder / f"given{n}")
             except BadFile as error:
                 raise InvalidRequest(f"{named.place}: {error}") from None
         name = message.document_name()
-        kept = await asyncio.gather(
-            *(self._store.keep(instance_id, file, file_name=name) for file in given.values())
+        stored = await asyncio.gather(
+            *(self._store.put(instance_id, file, file_name=name) for file in given.values())
         )
         return with_texts(
-            message, {text: REFERENCE + one.id for text, one in zip(given, kept, strict=True)}
+            message, {text: REFERENCE + file.id for text, file in zip(given, stored, strict=True)}
         )
 
 
@@ -53,8 +59,8 @@ def is_url(text: str) -> bool:
     return text[:8].lower().startswith(("http://", "https://"))
 
 
-def _bytes_of(named: NamedFile, lifted: Mapping[str, Spooled | BadFile], path: Path) -> Spooled:
-    file = lifted.get(named.text)
+def _bytes_of(named: NamedFile, spooled: Mapping[str, Spooled | BadFile], path: Path) -> Spooled:
+    file = spooled.get(named.text)
     if file is None:
         file = decoded(named.text, path, named.mark.max_bytes)
     if isinstance(file, BadFile):
@@ -65,7 +71,7 @@ def _bytes_of(named: NamedFile, lifted: Mapping[str, Spooled | BadFile], path: P
 
 
 def decoded(text: str, path: Path, max_bytes: int) -> Spooled:
-    """The file that base64, or a `data:` URI, says; raises BadFile where it says none."""
+    """Decodes base64 or a `data:` URI to *path*; raises BadFile if the text is neither."""
     if not text.isascii():
         raise BadFile("must be a URL or base64")
     with SpoolFile(path, max_bytes=max_bytes) as file:

@@ -1,4 +1,4 @@
-"""Links to stored files that anybody may open, for a while."""
+"""Signed links to stored files, which open without a token until they expire."""
 
 import hashlib
 import hmac
@@ -12,15 +12,15 @@ from gateway.errors import Forbidden
 _PURPOSE = b"links to media"
 
 
-class Links:
-    """Signs with the first secret, and believes all of them."""
+class LinkSigner:
+    """Signs links with the first secret, and accepts the signatures of all secrets."""
 
     def __init__(self, secrets: Sequence[str], clock: Clock, *, days: int) -> None:
         self._clock, self._days = clock, days
         self._keys = [hmac.digest(secret.encode(), _PURPOSE, "sha256") for secret in secrets]
 
-    def to(self, instance_id: str, file_id: str, file_name: str, *, base_url: str) -> str:
-        """The address of a file, which opens under this name, at a gateway of this base URL."""
+    def link_to(self, instance_id: str, file_id: str, file_name: str, *, base_url: str) -> str:
+        """Returns the link to a file, which downloads under *file_name*."""
         expires = int((self._clock.now() + timedelta(days=self._days)).timestamp())
         query = urlencode(
             {
@@ -34,7 +34,7 @@ class Links:
     def check(
         self, instance_id: str, file_id: str, file_name: str, *, expires: str, signature: str
     ) -> None:
-        """Raises Forbidden unless we made this link and it has not expired."""
+        """Raises Forbidden if the signature is wrong or the link has expired."""
         if not (expires.isascii() and expires.isdigit()) or not any(
             hmac.compare_digest(
                 _sign(key, instance_id, file_id, file_name, int(expires)).encode(),

@@ -1,4 +1,4 @@
-"""Where files are kept: a folder of this machine, or a bucket of S3 or of what speaks like it."""
+"""Opens the object store of files: a local folder, or a bucket of S3 or a compatible service."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 if TYPE_CHECKING:
-    from obstore.store import S3Config  # not there at run time
+    from obstore.store import S3Config  # exists only for type checkers
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What is None is taken from the AWS_ variables, or from the machine's own role."""
+    """A bucket; fields that are None come from AWS_ variables or the machine's role."""
 
     name: str
     prefix: str | None

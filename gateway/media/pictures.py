@@ -1,4 +1,4 @@
-"""Pictures of people, groups and channels: asked for now, and kept by WhatsApp alone."""
+"""Reads the picture that a caller sets for a profile, group or channel; nothing is stored."""
 
 import asyncio
 
@@ -10,28 +10,28 @@ from gateway.media.intake import decoded, is_url
 from gateway.media.sniffing import type_of
 from gateway.media.spooling import BadFile, Spool
 
-_MARK = MediaField("thumbnail")  # a JPEG as large as WhatsApp shows one
+_MARK = MediaField("thumbnail")  # a JPEG of the largest size that WhatsApp shows
 
 
 class Pictures:
-    """What a provider asks for the bytes of a picture."""
+    """Reads pictures for providers."""
 
     def __init__(self, fetcher: Fetcher, converter: Converter, spool: Spool) -> None:
         self._fetcher, self._converter, self._spool = fetcher, converter, spool
 
     async def jpeg(self, source: str) -> bytes:
-        """The picture at a URL, or in a `data:` URI or base64, as a JPEG of at most 640 pixels.
+        """Returns the picture of a URL, `data:` URI or base64 as a JPEG of at most 640 pixels.
 
         Raises:
-            InvalidRequest: there is none.
-            SessionUnavailable: its server is in trouble.
+            InvalidRequest: the source is not a picture.
+            SessionUnavailable: the server of the URL failed or did not answer in time.
         """
         try:
             return await self._read(source)
         except BadFile as error:
             raise InvalidRequest(f"The picture {error}") from None
         except TryAgainLater as error:
-            raise SessionUnavailable(f"The picture is out of reach: {error}") from None
+            raise SessionUnavailable(f"The picture cannot be fetched now: {error}") from None
 
     async def _read(self, source: str) -> bytes:
         async with self._spool.folder() as folder:

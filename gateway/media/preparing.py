@@ -1,4 +1,4 @@
-"""Gets the files of a message ready while its pause lasts, before its attempt begins."""
+"""Fetches and converts the files of a message during its pause, before its attempt."""
 
 import asyncio
 import tempfile
@@ -25,7 +25,7 @@ _PREVIEW_IMAGE = MediaField("thumbnail")
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The files of a message by the text that names them, and the page its link leads to."""
+    """The files of a message by the text that names them, and the preview of its link."""
 
     media: Mapping[str, MediaFile] = field(default_factory=dict)
     preview: Preview | None = None
@@ -35,34 +35,35 @@ NOTHING = Prepared()
 
 
 class Preparing:
-    """A preparation under way."""
+    """A preparation that runs; the block of `Preparer.preparing` ends it."""
 
     def __init__(self, task: "asyncio.Task[Prepared] | None") -> None:
         self._task = task
 
     async def ended(self, leaving: asyncio.Event) -> bool:
-        """Waits for the end, good or bad; False when we must leave before."""
+        """Waits until the preparation ends or *leaving* is set; returns whether it ended."""
         if self._task is None or self._task.done():
             return True
-        left = asyncio.ensure_future(leaving.wait())
+        left = asyncio.create_task(leaving.wait(), name="leaving")
         try:
             await asyncio.wait((self._task, left), return_when=asyncio.FIRST_COMPLETED)
         finally:
             left.cancel()
+            await asyncio.wait((left,))
         return self._task.done()
 
     async def result(self) -> Prepared:
-        """What was prepared.
+        """Waits for the preparation and returns the files.
 
         Raises:
-            Refused: a file is not what it must be, or will never be there.
-            TryAgainLater: one cannot be had for now.
+            Refused: a file is not of the right kind, or does not exist.
+            TryAgainLater: a file cannot be fetched now.
         """
         return await self._task if self._task else NOTHING
 
 
 class Preparer:
-    """What all workers of this process share."""
+    """Prepares messages for all workers of this process."""
 
     def __init__(
         self, store: MediaStore, fetcher: Fetcher, converter: Converter, spool: Spool
@@ -72,7 +73,7 @@ class Preparer:
 
     @asynccontextmanager
     async def preparing(self, message: OutgoingMessage) -> AsyncIterator[Preparing]:
-        """Begins at once; files live as long as the block."""
+        """Starts to prepare *message*; its files are deleted when the block ends."""
         link = message.link_to_preview()
         if not type(message).carries_media and link is None:
             yield Preparing(None)
@@ -84,7 +85,7 @@ class Preparer:
             finally:
                 task.cancel()
                 await asyncio.wait((task,))
-                _ = task.cancelled() or task.exception()  # whoever did not ask did not want it
+                _ = task.cancelled() or task.exception()  # read, so that asyncio does not log it
 
     async def _prepare(self, message: OutgoingMessage, link: str | None, folder: Path) -> Prepared:
         media: dict[str, MediaFile] = {}
@@ -110,13 +111,13 @@ class Preparer:
     async def _read(self, text: str, mark: MediaField, path: Path) -> Spooled:
         if not text.startswith(REFERENCE):
             return (await self._fetcher.fetch(text, path, max_bytes=mark.max_bytes)).file
-        kept = await self._store.copy_to(text.removeprefix(REFERENCE), path)
-        if kept is None:
+        file = await self._store.copy_to(text.removeprefix(REFERENCE), path)
+        if file is None:
             raise BadFile("is no longer stored")
-        return kept
+        return file
 
     async def _preview(self, link: str, folder: Path) -> Preview | None:
-        """A courtesy: without it the link goes alone."""
+        """Returns the preview of a link; None if its page cannot be read."""
         try:
             preview, image = await read_page(self._fetcher, link, _new_folder(folder))
         except (BadFile, TryAgainLater):
@@ -133,7 +134,7 @@ class Preparer:
 
 @contextmanager
 def _failures_named(place: str) -> Iterator[None]:
-    """Failures as those of an attempt: nothing has left, so none of them is in doubt."""
+    """Turns failures into those of an attempt; nothing was sent, so none of them is in doubt."""
     try:
         yield
     except BadFile as error:
@@ -152,7 +153,7 @@ def _new_folder(folder: Path) -> Path:
 
 
 def _name_in(text: str) -> str | None:
-    """The name that a URL ends with."""
+    """Returns the file name at the end of a URL, if it has a suffix."""
     if text.startswith(REFERENCE):
         return None
     name = unquote(urlsplit(text).path.rpartition("/")[2])

@@ -1,4 +1,4 @@
-"""Reads what a page says of itself, for the card above a link."""
+"""Reads the title, description and image of a page, for the preview of a link."""
 
 import asyncio
 from pathlib import Path
@@ -16,11 +16,11 @@ _MAX_TITLE_LENGTH, _MAX_DESCRIPTION_LENGTH = 300, 1_000
 
 
 async def read_page(fetcher: Fetcher, url: str, folder: Path) -> tuple[Preview, str | None]:
-    """What the page says, and the address of the image it shows.
+    """Returns the preview of the page at *url*, and the URL of its image.
 
     Raises:
-        BadFile: there is no such page.
-        TryAgainLater: its server is in trouble.
+        BadFile: the page does not exist or is not HTML.
+        TryAgainLater: its server failed or did not answer in time.
     """
     page = await fetcher.fetch(
         url,
@@ -30,14 +30,14 @@ async def read_page(fetcher: Fetcher, url: str, folder: Path) -> tuple[Preview, 
         cut=True,
     )
     if page.declared_type not in {"text/html", "application/xhtml+xml"}:
-        raise BadFile("is not a page")
+        raise BadFile("is not a web page")
     return await asyncio.to_thread(_read, page.file.path, url, page.url)
 
 
 def _read(path: Path, url: str, base: str) -> tuple[Preview, str | None]:
     tree = LexborHTMLParser(path.read_bytes())
 
-    def said(*selectors: str) -> str | None:
+    def first_text(*selectors: str) -> str | None:
         for selector in selectors:
             found = tree.css_first(selector)
             text = (found.attributes.get("content") or found.text()) if found else ""
@@ -45,9 +45,9 @@ def _read(path: Path, url: str, base: str) -> tuple[Preview, str | None]:
                 return " ".join(text.split())
         return None
 
-    title = said('meta[property="og:title"]', 'meta[name="twitter:title"]', "title")
-    description = said('meta[property="og:description"]', 'meta[name="description"]')
-    image = said('meta[property="og:image"]', 'meta[name="twitter:image"]')
+    title = first_text('meta[property="og:title"]', 'meta[name="twitter:title"]', "title")
+    description = first_text('meta[property="og:description"]', 'meta[name="description"]')
+    image = first_text('meta[property="og:image"]', 'meta[name="twitter:image"]')
     preview = Preview(
         url,
         title and title[:_MAX_TITLE_LENGTH],

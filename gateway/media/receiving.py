@@ -1,4 +1,4 @@
-"""Keeps files that came with messages, and makes links to them."""
+"""Stores the files of received messages, and makes the links for callbacks."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from gateway.contract.media import MediaField
 from gateway.media.fetching import Fetcher
 from gateway.media.intake import decoded, is_url
-from gateway.media.links import Links
+from gateway.media.links import LinkSigner
 from gateway.media.sniffing import extension_of
 from gateway.media.spooling import Spool, Spooled, SpoolFile
 from gateway.media.storing import MediaStore
@@ -16,48 +16,53 @@ _MAX_BYTES = MediaField("document").max_bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """A stored file, as a callback tells of it."""
+class MediaLink:
+    """The link to a stored file, and its type, as callbacks hold them."""
 
     link: str
     mime_type: str
 
 
-class Receiver:
-    """What inbound works with."""
+class InboundMedia:
+    """Stores the files of received messages."""
 
     def __init__(
         self,
         store: MediaStore,
         fetcher: Fetcher,
-        links: Links,
+        links: LinkSigner,
         base_url_of: Callable[[str], Awaitable[str]],
         spool: Spool,
     ) -> None:
         self._store, self._fetcher, self._spool = store, fetcher, spool
         self._links, self._base_url_of = links, base_url_of
 
-    async def keep(
+    async def store(
         self,
         instance_id: str,
         source: str | Callable[[], AsyncIterator[bytes]],
         *,
         file_name: str | None = None,
-    ) -> Received:
-        """Stores what *source* is: a URL, a `data:` URI, base64, or what downloads it.
+    ) -> MediaLink:
+        """Stores a file and returns its link.
+
+        Args:
+            instance_id: the instance that received it.
+            source: a URL, a `data:` URI, base64, or a function that downloads the file.
+            file_name: the name that the sender gave it.
 
         Raises:
-            BadFile: there is no such file, or it is too large.
-            TryAgainLater: its server is in trouble.
-            Unavailable: the storage or the database is.
+            BadFile: the file does not exist, or is too large.
+            TryAgainLater: its server failed or did not answer in time.
+            Unavailable: the storage or the database cannot be reached.
         """
         async with self._spool.folder() as folder:
             file = await self._read(source, folder / "received")
-            kept = await self._store.keep(instance_id, file, file_name=file_name)
-        name = file_name or f"{kept.id[:16]}{extension_of(kept.mime_type)}"
+            stored = await self._store.put(instance_id, file, file_name=file_name)
+        name = file_name or f"{stored.id[:16]}{extension_of(stored.mime_type)}"
         base_url = await self._base_url_of(instance_id)
-        link = self._links.to(instance_id, kept.id, name, base_url=base_url)
-        return Received(link, kept.mime_type)
+        link = self._links.link_to(instance_id, stored.id, name, base_url=base_url)
+        return MediaLink(link, stored.mime_type)
 
     async def _read(self, source: str | Callable[[], AsyncIterator[bytes]], path: Path) -> Spooled:
         if isinstance(source, str):

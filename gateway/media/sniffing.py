@@ -1,4 +1,4 @@
-"""What a file is, by its bytes; its name only decides between types that look the same."""
+"""Finds the type of a file from its bytes; the name decides between types that look alike."""
 
 import mimetypes
 import zipfile
@@ -9,15 +9,15 @@ import puremagic
 
 _HEAD_BYTES = 4_096
 _GENERIC = "application/octet-stream"
-_OFFICE = "application/vnd.openxmlformats-officedocument."
+_OOXML = "application/vnd.openxmlformats-officedocument."
 _IN_ZIP = {
-    "word/": _OFFICE + "wordprocessingml.document",
-    "xl/": _OFFICE + "spreadsheetml.sheet",
-    "ppt/": _OFFICE + "presentationml.presentation",
+    "word/": _OOXML + "wordprocessingml.document",
+    "xl/": _OOXML + "spreadsheetml.sheet",
+    "ppt/": _OOXML + "presentationml.presentation",
 }
 _EXTENSIONS = {"image/jpeg": ".jpg", "audio/ogg": ".ogg", "text/plain": ".txt"}
 
-# What phones send and callers give, where a library's table of all the world is ambiguous.
+# The types that phones and callers use most; puremagic is ambiguous about them.
 _HEADS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
     (lambda head: head.startswith(b"\xff\xd8\xff"), "image/jpeg"),
     (lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"), "image/png"),
@@ -44,7 +44,7 @@ _HEADS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
 
 
 def type_of(path: Path, file_name: str | None = None) -> str:
-    """The MIME type of a file; reads it, so it is for a thread."""
+    """Returns the MIME type of a file. Blocks while it reads: call it in a thread."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     for fits, mime_type in _HEADS:
@@ -64,7 +64,7 @@ def type_of(path: Path, file_name: str | None = None) -> str:
 
 
 def extension_of(mime_type: str) -> str:
-    """The usual end of a name, such as `.pdf`; empty where there is none."""
+    """Returns the usual suffix of a type, such as `.pdf`; empty if it has none."""
     return _EXTENSIONS.get(mime_type) or mimetypes.guess_extension(mime_type) or ""
 
 
@@ -90,7 +90,7 @@ def _magic(head: bytes) -> list[str]:
 
 def _is_text(head: bytes) -> bool:
     try:
-        # The last character may be cut in two.
+        # The head may end inside a character of up to four bytes.
         text = head[:-4].decode() if len(head) == _HEAD_BYTES else head.decode()
     except UnicodeDecodeError:
         return False

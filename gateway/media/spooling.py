@@ -1,4 +1,4 @@
-"""Files on their way: written piece by piece, never whole in memory, and gone afterwards."""
+"""Temporary files on disk, written piece by piece so that no file is whole in memory."""
 
 import asyncio
 import binascii
@@ -21,12 +21,12 @@ _STALE_SECONDS = 24 * 3600.0
 
 
 class BadFile(GatewayError):
-    """The bytes are not what they should be; a phrase that follows the name of a field."""
+    """A file is unusable; the text is a phrase that follows the name of a field."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """A whole file on this machine's disk."""
+    """A complete file in the spool folder."""
 
     path: Path
     size_bytes: int
@@ -34,7 +34,7 @@ class Spooled:
 
 
 class SpoolFile:
-    """A file being written; without `finish` it is gone at the end of the block."""
+    """A file that is being written; an error inside its `with` block deletes it."""
 
     def __init__(self, path: Path, *, max_bytes: int | None = None) -> None:
         self.path, self._max_bytes = path, max_bytes
@@ -46,7 +46,7 @@ class SpoolFile:
         """Appends *piece*.
 
         Raises:
-            BadFile: the file is larger than it may be.
+            BadFile: the file exceeds *max_bytes*.
         """
         self._size += len(piece)
         if self._max_bytes is not None and self._size > self._max_bytes:
@@ -55,10 +55,10 @@ class SpoolFile:
         self._file.write(piece)
 
     def finish(self) -> Spooled:
-        """The file, whole.
+        """Closes the file and returns it.
 
         Raises:
-            BadFile: it is empty.
+            BadFile: the file is empty.
         """
         self._file.close()
         if not self._size:
@@ -77,20 +77,20 @@ class SpoolFile:
 
 
 class Base64File:
-    """A file whose base64, with or without `data:` before it, arrives in pieces.
+    """Decodes base64 that arrives in pieces, with or without a `data:` header.
 
-    The first piece holds the whole header.
+    The first piece must hold the whole header.
     """
 
     def __init__(self, file: SpoolFile) -> None:
         self._file = file
         self._rest = b""
-        self._begun = self._padded = False
+        self._started = self._padded = False
 
     def feed(self, piece: bytes) -> None:
-        """Decodes *piece*; raises BadFile when it is not base64."""
-        if not self._begun:
-            piece, self._begun = _without_header(piece), True
+        """Decodes *piece*; raises BadFile if it is not base64."""
+        if not self._started:
+            piece, self._started = _without_header(piece), True
         text = self._rest + piece.translate(None, _WHITESPACE)
         whole = len(text) - len(text) % 4
         text, self._rest = text[:whole], text[whole:]
@@ -105,14 +105,14 @@ class Base64File:
             raise BadFile("is not valid base64") from None
 
     def finish(self) -> Spooled:
-        """The decoded file; raises BadFile when it ends too early, or is empty."""
+        """Returns the decoded file; raises BadFile if the base64 is incomplete or empty."""
         if self._rest:
             raise BadFile("is not valid base64")
         return self._file.finish()
 
 
 class Spool:
-    """A folder of this machine for files on their way."""
+    """The local folder of temporary files."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -120,16 +120,16 @@ class Spool:
 
     @asynccontextmanager
     async def folder(self) -> AsyncIterator[Path]:
-        """A folder that is gone, with all that is in it, after the block."""
+        """Makes a folder that is deleted, with its files, when the block ends."""
         folder = Path(tempfile.mkdtemp(dir=self._folder))
         try:
             yield folder
         finally:
-            # To free a large file takes its time.
+            # Deleting a large file blocks for a while.
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    def clear_stale(self) -> None:
-        """Removes what a process that died left behind."""
+    def delete_stale(self) -> None:
+        """Deletes folders older than a day, which a process that died left behind."""
         oldest = time.time() - _STALE_SECONDS
         for folder in self._folder.iterdir():
             if folder.stat().st_mtime < oldest:

@@ -1,7 +1,8 @@
-"""Keeps files by their content, in a folder or a bucket; the same bytes are stored once.
+"""Stores files under the hash of their content, in a folder or a bucket, so each is stored once.
 
-A row says who keeps a content and for how long. It is written before the content is looked for,
-and content is deleted only under a lock that every keeper takes: what has a row has its bytes.
+A row of `media` says which instance uses a content and until when. `put` holds a shared lock on the
+content while it writes the row; the deletion of content holds the exclusive lock while it looks for
+rows. So content that has a row is never deleted.
 """
 
 import asyncio
@@ -15,24 +16,24 @@ from pathlib import Path
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
-from gateway.database.pool import Database, fetch_all
+from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import Unavailable
 from gateway.media.sniffing import type_of
 from gateway.media.spooling import Spool, Spooled, SpoolFile
 
-_HOLD_CONTENT = query("media", "hold_content")
-_KEEP = query("media", "keep")
-_FIND = query("media", "find")
-_EXPIRE = query("media", "expire")
-_LEFTOVERS = query("media", "leftovers")
+_SHARE_CONTENT = query("media", "share_content")
+_PUT_FILE = query("media", "put_file")
+_FIND_FILE = query("media", "find_file")
+_DELETE_EXPIRED_FILES = query("media", "delete_expired_files")
+_LIST_LEFTOVERS = query("media", "list_leftovers")
 _LOCK_CONTENT = query("media", "lock_content")
-_STILL_KEPT = query("media", "still_kept")
-_FORGET_LEFTOVER = query("media", "forget_leftover")
+_FIND_USE = query("media", "find_use")
+_DELETE_LEFTOVER = query("media", "delete_leftover")
 
 REFERENCE = "media:"
 _MAX_PUTS = 4
-_PART_BYTES = 5 * 1024 * 1024  # the smallest that S3 takes
+_PART_BYTES = 5 * 1024 * 1024  # the minimum of S3
 _LOCAL_PART_BYTES = 1024 * 1024
 _READ_BYTES = 256 * 1024
 _ROWS_AT_ONCE = 500
@@ -41,7 +42,7 @@ _MIN_FREE_BYTES = 100 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """What is known of a file without reading it."""
+    """The row of a file: its type, name and size."""
 
     mime_type: str
     file_name: str | None
@@ -49,8 +50,8 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A file that is stored now."""
+class StoredContent:
+    """The id of stored content, which is its SHA-256 in hex, and its type."""
 
     id: str
     mime_type: str
@@ -61,29 +62,29 @@ class _Id:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    count: int
-
-
 class MediaStore:
-    """Every method may raise Unavailable: the storage or the database is out of reach."""
+    """Stores, reads and deletes files.
+
+    Every method may raise Unavailable: the storage or the database cannot be reached.
+    """
 
     def __init__(
         self, database: Database, objects: ObjectStore, spool: Spool, *, retention_days: int
     ) -> None:
         self._database, self._objects, self._spool = database, objects, spool
         self._retention_days = retention_days
-        # One part of each is in memory.
+        # Each upload holds one part in memory.
         self._puts = asyncio.Semaphore(_MAX_PUTS)
 
-    async def keep(self, instance_id: str, file: Spooled, *, file_name: str | None = None) -> Kept:
-        """Stores the file, or only its row where the bytes are there already."""
+    async def put(
+        self, instance_id: str, file: Spooled, *, file_name: str | None = None
+    ) -> StoredContent:
+        """Stores the file, or only its row if the same bytes are stored already."""
         mime_type = await asyncio.to_thread(type_of, file.path, file_name)
         async with self._database.transaction() as connection:
-            await connection.execute(_HOLD_CONTENT, {"id": file.sha256})
+            await connection.execute(_SHARE_CONTENT, {"id": file.sha256})
             await connection.execute(
-                _KEEP,
+                _PUT_FILE,
                 {
                     "instance_id": instance_id,
                     "id": file.sha256,
@@ -96,22 +97,22 @@ class MediaStore:
         with _translated():
             if not await self._has(file.sha256):
                 await self._put(file)
-        return Kept(file.sha256, mime_type)
+        return StoredContent(file.sha256, mime_type)
 
     async def find(self, instance_id: str, file_id: str) -> StoredFile | None:
         return await self._database.fetch_one(
-            StoredFile, _FIND, instance_id=instance_id, id=file_id
+            StoredFile, _FIND_FILE, instance_id=instance_id, id=file_id
         )
 
     async def read(self, file_id: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes from *start* up to *end*, in pieces; ends early where the file is gone."""
+        """Yields the bytes from *start* up to *end*, in pieces."""
         with _translated():
             found = await self._objects.get_async(_place(file_id), options={"range": (start, end)})
             async for piece in found.stream(min_chunk_size=_READ_BYTES):
                 yield bytes(piece)
 
     async def copy_to(self, file_id: str, path: Path) -> Spooled | None:
-        """Writes the file to *path*; None where it is gone."""
+        """Writes the file to *path*; returns None if it is no longer stored."""
         try:
             with _translated():
                 found = await self._objects.get_async(_place(file_id))
@@ -122,8 +123,8 @@ class MediaStore:
                 file.write(bytes(piece))
             return file.finish()
 
-    async def complaint(self) -> str | None:
-        """What /ready says of the storage."""
+    async def problem(self) -> str | None:
+        """Returns what is wrong with the storage, for /ready; None if it works."""
         try:
             with _translated():
                 await self._has("0" * 64)
@@ -135,14 +136,18 @@ class MediaStore:
                 return "less than 100 MiB are free"
         return None
 
-    async def sweep(self) -> None:
-        """Forgets what is past its time, and deletes what nobody keeps."""
-        await asyncio.to_thread(self._spool.clear_stale)
+    async def delete_expired(self) -> None:
+        """Deletes rows past their retention, then content that no row uses."""
+        await asyncio.to_thread(self._spool.delete_stale)
         while True:
-            looked_at = await self._database.fetch_one(_Count, _EXPIRE, max_count=_ROWS_AT_ONCE)
-            if looked_at is None or looked_at.count < _ROWS_AT_ONCE:
+            expired = await self._database.fetch_one(
+                Count, _DELETE_EXPIRED_FILES, max_count=_ROWS_AT_ONCE
+            )
+            if expired is None or expired.count < _ROWS_AT_ONCE:
                 break
-        while leftovers := await self._database.fetch_all(_Id, _LEFTOVERS, max_count=_ROWS_AT_ONCE):
+        while leftovers := await self._database.fetch_all(
+            _Id, _LIST_LEFTOVERS, max_count=_ROWS_AT_ONCE
+        ):
             for leftover in leftovers:
                 await self._delete(leftover.id)
 
@@ -150,10 +155,10 @@ class MediaStore:
         named = {"id": file_id}
         async with self._database.transaction() as connection:
             await connection.execute(_LOCK_CONTENT, named)
-            if not await fetch_all(connection, _Id, _STILL_KEPT, id=file_id):
+            if not await fetch_all(connection, _Id, _FIND_USE, id=file_id):
                 with _translated():
                     await self._objects.delete_async(_place(file_id))
-            await connection.execute(_FORGET_LEFTOVER, named)
+            await connection.execute(_DELETE_LEFTOVER, named)
 
     async def _has(self, file_id: str) -> bool:
         try:
@@ -182,7 +187,7 @@ def _translated() -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (BaseError, OSError) as error:
-        raise Unavailable(f"The media storage did not answer: {type(error).__name__}") from error
+        raise Unavailable(f"The media storage cannot be reached: {type(error).__name__}") from error
 
 
 def _place(file_id: str) -> str:
@@ -190,13 +195,13 @@ def _place(file_id: str) -> str:
 
 
 def _folder(objects: ObjectStore) -> Path | None:
-    """Where the files are, when that is this machine."""
+    """Returns the folder of the files; None for a bucket."""
     prefix = objects.prefix if isinstance(objects, LocalStore) else None
     return Path(prefix) if prefix else None
 
 
 def _flush(path: Path) -> None:
-    """What was accepted survives a power cut."""
+    """Writes the file and its folder through to disk, so that a power cut loses neither."""
     for flushed in (path, path.parent):
         descriptor = os.open(flushed, os.O_RDONLY)
         try:

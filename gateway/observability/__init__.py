@@ -1,1 +1,1 @@
-"""What an operator sees: logs, metrics, error reports."""
+"""Logs, metrics and error reports for the operator."""

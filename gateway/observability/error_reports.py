@@ -1,4 +1,4 @@
-"""Unexpected errors: logged and reported to Sentry once, here and nowhere else."""
+"""Logs unexpected errors and reports them to Sentry, once each."""
 
 import sentry_sdk
 from sentry_sdk.types import Event, Hint
@@ -7,11 +7,11 @@ from gateway import __version__
 from gateway.errors import GatewayError
 from gateway.observability.logging import logger
 
-_KEPT_OF_A_REQUEST = ("method",)
+_REPORTED_OF_A_REQUEST = ("method",)
 
 
 def configure_error_reports(dsn: str | None, *, environment: str) -> None:
-    """Turns reports on where a DSN is given; off otherwise."""
+    """Turns reports on if a DSN is given."""
     if dsn is None:
         return
     sentry_sdk.init(
@@ -27,10 +27,10 @@ def configure_error_reports(dsn: str | None, *, environment: str) -> None:
 
 
 def _scrub(event: Event, _hint: Hint) -> Event | None:
-    """Paths hold instance tokens, headers hold client tokens."""
+    """Removes the path and headers of a request: they hold tokens."""
     request = event.get("request")
     if request:
-        event["request"] = {k: v for k, v in request.items() if k in _KEPT_OF_A_REQUEST}
+        event["request"] = {k: v for k, v in request.items() if k in _REPORTED_OF_A_REQUEST}
     return event
 
 
@@ -42,7 +42,7 @@ def report_error(
     message_type: str | None = None,
     severity: str = "error",
 ) -> None:
-    """Reports what nobody foresaw; errors of our own tree are expected and only logged."""
+    """Logs an unexpected error and reports it; a GatewayError is only logged."""
     logger.error(
         "unexpected_error",
         component=component,

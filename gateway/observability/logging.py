@@ -19,7 +19,7 @@ _root = logging.getLogger()
 
 
 def is_debugging() -> bool:
-    """Whether DEBUG is logged at all, at less than the price of a line that is not."""
+    """Returns whether DEBUG is logged; cheaper than a call that logs nothing."""
     return _root.isEnabledFor(logging.DEBUG)
 
 
@@ -32,12 +32,12 @@ _tracebacks = structlog.processors.ExceptionRenderer(
 def _as_json(_logger: object, _method: str, event: EventDict) -> str:
     try:
         return orjson.dumps(event, default=str).decode()
-    except TypeError:  # a lone surrogate, a huge number, a key that is no text: never lose the line
+    except TypeError:  # a lone surrogate, a huge number, a key that is not a text
         return json.dumps(event, default=str, skipkeys=True)
 
 
 def configure_logging(*, level: str, pretty: bool, stream: TextIO = sys.stderr) -> None:
-    """Sends our own events and those of libraries through one formatter."""
+    """Formats the events of the gateway and of libraries alike."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -70,6 +70,6 @@ def configure_logging(*, level: str, pretty: bool, stream: TextIO = sys.stderr) 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # Request lines with a token in the path must never reach a log.
+    # These log request lines, and paths hold tokens.
     for name in ("uvicorn.access", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)

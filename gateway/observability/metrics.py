@@ -20,13 +20,13 @@ _QUEUE_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400)
 _HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 _LOOP_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 
-# Found again without the library's checks and its lock.
+# Caches children of metrics: `labels` takes a lock and checks its arguments.
 _counter = lru_cache(10_000)(Counter.labels)
 _histogram = lru_cache(10_000)(Histogram.labels)
 
 
 class Metrics:
-    """What is counted in this process."""
+    """The metrics of this process."""
 
     def __init__(self, *, by_instance: bool = False) -> None:
         self.registry = CollectorRegistry()
@@ -62,16 +62,16 @@ class Metrics:
         )
         self._failures = Counter(
             "message_queue_failures_total",
-            "Messages given up.",
+            "Messages that failed for good.",
             ("error_class", *own),
             registry=registry,
         )
         self._holds = Counter(
-            "queue_holds_total", "Lines held until a time.", ("kind", *own), registry=registry
+            "queue_holds_total", "Holds of a queue until a time.", ("kind", *own), registry=registry
         )
         self._restarts = Counter(
             "session_restarts_total",
-            "Sessions that broke and were started again, by what was wrong.",
+            "Sessions restarted after they broke, by reason.",
             ("reason", *own),
             registry=registry,
         )
@@ -83,33 +83,35 @@ class Metrics:
         registry = self.registry
         self.backlog = Gauge(
             "message_queue_backlog",
-            "Messages that wait, in the whole database.",
+            "Messages waiting in all queues of the database.",
             ("priority",),
             registry=registry,
         )
         self.oldest_waiting = Gauge(
             "message_queue_oldest_seconds",
-            "Age of the oldest message that is due, in the whole database.",
+            "Age of the oldest due message in the database.",
             registry=registry,
         )
         self.dead_letters = Gauge(
-            "message_queue_dead_letters", "Messages given up and still kept.", registry=registry
+            "message_queue_dead_letters",
+            "Failed messages that are still stored.",
+            registry=registry,
         )
         self.sessions = Gauge(
             "sessions", "Instances by the state of their session.", ("state",), registry=registry
         )
         self.outbox = Gauge(
             "webhook_outbox_backlog",
-            "Callbacks that wait, in the whole database.",
+            "Callbacks waiting for delivery in the database.",
             registry=registry,
         )
         self.outbox_lag = Gauge(
             "webhook_outbox_lag_seconds",
-            "How long the most overdue chat of callbacks has been due.",
+            "How long the most overdue delivery queue of a chat has been due.",
             registry=registry,
         )
         self.webhook_dead_letters = Gauge(
-            "webhook_dead_letters", "Callbacks given up and still kept.", registry=registry
+            "webhook_dead_letters", "Failed callbacks that are still stored.", registry=registry
         )
 
     def _declare_edges(self) -> None:
@@ -122,13 +124,13 @@ class Metrics:
         )
         self.callback_latency = Histogram(
             "webhook_latency_seconds",
-            "From what happened to a receiver that took its callback.",
+            "From an event to the delivery of its callback.",
             buckets=_CALLBACK_SECONDS,
             registry=registry,
         )
-        self.held_addresses = Gauge(
+        self.blocked_receivers = Gauge(
             "webhook_held_addresses",
-            "Receivers left alone for a while because they do not answer, or asked for it.",
+            "Receivers whose circuit breaker is open.",
             registry=registry,
         )
         self._requests = Counter(
@@ -146,13 +148,13 @@ class Metrics:
         )
         self._session_reads = Counter(
             "session_reads_total",
-            "Reads of a session that may be remembered, by where the answer came from.",
+            "Cacheable reads of a session, by where the answer came from.",
             ("operation", "answered_from"),
             registry=registry,
         )
         self.loop_delay = Histogram(
             "event_loop_delay_seconds",
-            "How late the event loop runs what is due.",
+            "Delay of callbacks that are due on the event loop.",
             buckets=_LOOP_SECONDS,
             registry=registry,
         )
@@ -184,15 +186,15 @@ class Metrics:
         _counter(self._requests, method, route, str(status)).inc()
         _histogram(self._request_seconds, route).observe(seconds)
 
-    def remembered(self, operation: str, *, hit: bool) -> None:
+    def read_session(self, operation: str, *, hit: bool) -> None:
         _counter(self._session_reads, operation, "memory" if hit else "session").inc()
 
     def watch_pool(self, stats: Callable[[], Mapping[str, int]]) -> None:
-        """Shows the database pool as it is at the moment of a scrape."""
+        """Adds the statistics of the database pool, read at each scrape."""
         self.registry.register(_PoolCollector(stats))
 
     async def render(self) -> bytes:
-        """The page a scrape gets, made in a thread: with many labels it takes a while."""
+        """Renders the metrics page, in a thread because many labels take seconds."""
         return await asyncio.to_thread(generate_latest, self.registry)
 
     def _own(self, instance_id: str) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""The life of the process: what is built, in which order it starts, and how it stops."""
+"""Builds the parts of a process, starts them in stages, and stops them in reverse."""

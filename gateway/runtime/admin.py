@@ -1,4 +1,4 @@
-"""Opens the operator's office: a database, ours if need be, and what it takes to read tokens."""
+"""Opens the administration service for a command, with a database and the secret."""
 
 import os
 from collections.abc import AsyncIterator
@@ -19,41 +19,50 @@ from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress
 from gateway.runtime.provider_selection import provider_selection_of, secret_settings_of
 from gateway.runtime.secret import secrets_of
-from gateway.runtime.secret_check import require_secret_in_place
+from gateway.runtime.secret_check import require_existing_secret
 from gateway.settings import Settings
 from gateway.webhooks.secrets import WebhookSecrets
 
 
+def build_admin_service(
+    settings: Settings, database: Database, vault: TokenVault, clock: Clock
+) -> AdminService:
+    """Returns the administration service on an open database, for a command or an edge."""
+    return AdminService(
+        database,
+        Registry(database, vault, os.urandom, secret_settings=secret_settings_of),
+        Accounts(database),
+        Remover(
+            database,
+            clock,
+            ProviderData(database, load_providers),
+            lapse_seconds=settings.node.lease_seconds,
+        ),
+        provider_selection_of(settings),
+        Audit(database, settings.observability.audit_days),
+        WebhookSecrets(database, vault, os.urandom),
+        settings.address_policy(),
+    )
+
+
 @asynccontextmanager
 async def open_admin_service(settings: Settings, progress: Progress) -> AsyncIterator[AdminService]:
-    """The database is brought up to date first, as `gateway serve` does.
+    """Yields the service, after it migrated the database as `gateway serve` does.
 
     Raises:
         DatabaseUnavailable: Postgres did not answer.
         StartRefused: the data directory, the secret or the embedded Postgres cannot be used.
     """
     async with postgres_of(settings, progress) as url:
-        direct_url = settings.direct_database_url or url
+        direct_url = settings.database.direct_url or url
         await migrate(direct_url, announce=progress.migrations_started)
-        await require_secret_in_place(settings, direct_url)
-        database = Database(url, min_size=1, max_size=2, prepare=settings.prepares_statements())
-        vault = TokenVault(secrets_of(settings, os.urandom), os.urandom)
+        await require_existing_secret(settings.storage, direct_url)
+        database = Database(
+            url, min_size=1, max_size=2, prepare=settings.database.prepares_statements()
+        )
+        vault = TokenVault(secrets_of(settings.storage, os.urandom), os.urandom)
         await database.open()
         try:
-            yield AdminService(
-                database,
-                Registry(database, vault, os.urandom, secret_settings=secret_settings_of),
-                Accounts(database),
-                Remover(
-                    database,
-                    Clock(),
-                    ProviderData(database, load_providers),
-                    lapse_seconds=settings.lease_seconds,
-                ),
-                provider_selection_of(settings),
-                Audit(database, settings.audit_days),
-                WebhookSecrets(database, vault, os.urandom),
-                settings.address_policy(),
-            )
+            yield build_admin_service(settings, database, vault, Clock())
         finally:
             await database.pool.close()

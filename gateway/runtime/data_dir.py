@@ -1,4 +1,4 @@
-"""The data directory: why it cannot be used."""
+"""Explains why the data directory cannot be used."""
 
 import errno
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ _DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 @contextmanager
 def data_dir_errors_named(data_dir: Path) -> Iterator[None]:
-    """Turns what the file system refuses below *data_dir* into StartRefused, with the cure."""
+    """Turns errors of the file system below *data_dir* into StartRefused, with the cure."""
     try:
         yield
     except OSError as error:
         if error.errno in _DISK_IS_FULL:
-            cure = "make room on that disk, or set GATEWAY_DATA_DIR to a folder on another"
+            cure = "free some space, or set GATEWAY_DATA_DIR to a folder on another disk"
         else:
             cure = "set GATEWAY_DATA_DIR to a folder that this user can write to"
         raise StartRefused(

@@ -1,4 +1,4 @@
-"""What a stranger finds after the first start in development: an account and a linked instance."""
+"""The demo account and instance that the first start in development creates."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ FILE_NAME = "demo.env"
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """Everything needed for a first message."""
+    """Everything that a first message needs."""
 
     base_url: str
     instance_id: str
@@ -26,27 +26,31 @@ class Demo:
         )
 
     def as_welcome(self, provider: str, simulation: Simulation, *, docs: bool) -> str:
-        """Returns lines to paste into a shell; with *docs*, also the page to try every route."""
+        """Returns commands to paste into a shell; with *docs*, also the URL of the docs page."""
         instance = f"{self.base_url}/instances/{self.instance_id}/token/{self.instance_token}"
         header = f"-H 'Client-Token: {self.client_token}'"
         sent = f"{self.base_url}/{provider}/{self.instance_id}/{simulation.sent_path}"
         return (
             f"\nThe gateway is ready at {self.base_url}\n\n"
-            f"Send a first message through the {provider} (a simulator: no phone will ring):\n\n"
+            f"Send a first message through the {provider} (a simulator, no phone gets it):\n\n"
             f"  curl -X POST '{instance}/send-text' \\\n"
             f"    {header} -H 'Content-Type: application/json' \\\n"
             '    -d \'{"phone": "5511999999999", "message": "Hello"}\'\n\n'
-            "See it wait, and see it arrive a few seconds later:\n\n"
+            "See it in the queue, and a few seconds later see it sent:\n\n"
             f"  curl '{instance}/queue' {header}\n"
             f"  curl '{sent}' {header}\n"
-            + (f"\nEvery route, to be tried in a browser: {self.base_url}/docs\n" if docs else "")
+            + (f"\nTry every route in a browser: {self.base_url}/docs\n" if docs else "")
         )
 
 
 async def ensure_demo(
     registry: Registry, data_dir: Path, base_url: str, *, provider: str, simulation: Simulation
 ) -> Demo:
-    """Returns the demo of this database, created on the first start; its tokens are in demo.env."""
+    """Returns the demo of this database, creates it at the first start, and writes demo.env.
+
+    The database has only hashes of the account's tokens. Where demo.env is missing or belongs to
+    another database, the account gets new tokens.
+    """
     file = data_dir / FILE_NAME
     known = _read(file)
     instance = await registry.find_demo()
@@ -70,7 +74,7 @@ async def ensure_demo(
             known["CLIENT_TOKEN"],
             known["PARTNER_TOKEN"],
         )
-    else:  # the file is gone or of another database, and only hashes are stored
+    else:
         account = await registry.renew_tokens(instance.account_id)
         demo = Demo(
             base_url,

@@ -1,54 +1,60 @@
-"""The development settings that a gateway leaves in its data directory for the other commands.
+"""The development settings that a gateway writes into its data directory for the other commands.
 
-`make run` sets GATEWAY_ENV=development for `gateway serve` alone. The commands that are typed
-beside it find here how it was started, so that they use the same database and secret.
+`make run` sets GATEWAY_ENV=development for `gateway serve` alone. The commands that an operator
+types beside it read the file, so they use the same database and secret.
 """
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway.environment import variable_name
 from gateway.errors import InvalidSettings
 from gateway.runtime.data_dir import data_dir_errors_named
 from gateway.runtime.secret import write_private
 from gateway.settings import Settings
 
 FILE_NAME = "development.json"
-_DECIDING_FIELDS = ("env", "database_url", "direct_database_url", "secret_key")
-_FIELDS = (*_DECIDING_FIELDS, "provider")
-_VARIABLES = frozenset(map(variable_name, _FIELDS))
-_DECIDING_VARIABLES = frozenset(map(variable_name, _DECIDING_FIELDS))
+_DECIDING_VARIABLES = frozenset(
+    {"GATEWAY_ENV", "DATABASE_URL", "GATEWAY_DIRECT_DATABASE_URL", "GATEWAY_SECRET_KEY"}
+)
+_VARIABLES = _DECIDING_VARIABLES | {"GATEWAY_PROVIDER"}
 _DATA_DIR = "GATEWAY_DATA_DIR"
 
 
-def leave_development_settings(settings: Settings) -> None:
-    """Writes how this gateway was started, or in production removes what an earlier one left.
+def write_development_settings(settings: Settings) -> None:
+    """Writes the settings of this gateway, or in production removes the file of an earlier one.
 
     Raises:
         StartRefused: the data directory cannot be written to.
     """
-    file = settings.data_dir / FILE_NAME
-    with data_dir_errors_named(settings.data_dir):
-        if settings.env == "production":
+    data_dir = settings.storage.data_dir
+    file = data_dir / FILE_NAME
+    with data_dir_errors_named(data_dir):
+        if not settings.is_development:
             file.unlink(missing_ok=True)
             return
-        given = {variable_name(name): getattr(settings, name) for name in _FIELDS}
-        known = {name: value for name, value in given.items() if value}
-        write_private(file, json.dumps(known, indent=2) + "\n")
+        values = {
+            "GATEWAY_ENV": settings.process.env,
+            "DATABASE_URL": settings.database.url,
+            "GATEWAY_DIRECT_DATABASE_URL": settings.database.direct_url,
+            "GATEWAY_SECRET_KEY": settings.storage.secret_key,
+            "GATEWAY_PROVIDER": settings.instances.provider,
+        }
+        set_values = {name: value for name, value in values.items() if value}
+        write_private(file, json.dumps(set_values, indent=2) + "\n")
 
 
 def with_development_settings(environment: Mapping[str, str]) -> tuple[dict[str, str], Path | None]:
-    """The environment with what the file adds, and the file; None where it does not apply.
+    """Returns the environment with the settings of the file added, and the path of the file.
 
-    It applies where the environment contradicts nothing of it: production settings, and those of
-    another database, are never mixed with it.
+    Where the environment contradicts the file, it is returned unchanged, with None: settings of
+    production, or of another database, never mix with the file's.
 
     Raises:
         InvalidSettings: the file cannot be read.
     """
-    default = Settings.model_fields["data_dir"].default
-    file = Path(environment.get(_DATA_DIR) or default) / FILE_NAME
+    default = Settings.defaults()[_DATA_DIR]
+    file = Path(environment.get(_DATA_DIR) or str(default)) / FILE_NAME
     try:
         text = file.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
@@ -59,18 +65,18 @@ def with_development_settings(environment: Mapping[str, str]) -> tuple[dict[str,
         raise InvalidSettings(
             f"{file}: {error.strerror}; run this as the user who runs the gateway"
         ) from None
-    left = _parse(file, text)
+    stored = _parse(file, text)
     given = {name: value for name, value in environment.items() if value}
-    if any(given.get(name, left.get(name)) != left.get(name) for name in _DECIDING_VARIABLES):
+    if any(given.get(name, stored.get(name)) != stored.get(name) for name in _DECIDING_VARIABLES):
         return dict(environment), None
-    return {**environment, **left, **given}, file
+    return {**environment, **stored, **given}, file
 
 
 def _parse(file: Path, text: str) -> dict[str, str]:
     try:
-        left = json.loads(text)
+        stored = json.loads(text)
     except json.JSONDecodeError:
-        left = None
-    if not isinstance(left, dict):
+        stored = None
+    if not isinstance(stored, dict):
         raise InvalidSettings(f"{file}: is not JSON; remove it and start the gateway again")
-    return {name: str(value) for name, value in left.items() if name in _VARIABLES}
+    return {name: str(value) for name, value in stored.items() if name in _VARIABLES}

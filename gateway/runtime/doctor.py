@@ -1,4 +1,4 @@
-"""Looks at everything the gateway needs; for what is wrong, says in one sentence how to cure it."""
+"""Checks everything that the gateway needs, and says in one sentence how to cure a problem."""
 
 import os
 import shutil
@@ -17,14 +17,15 @@ from gateway.providers.loading import load_provider
 from gateway.runtime.finding import Finding
 from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress
-from gateway.runtime.provider_checks import check_providers, surroundings_of
+from gateway.runtime.provider_checks import check_providers, provider_context_of
 from gateway.runtime.provider_selection import enabled_providers, provider_selection_of
 from gateway.runtime.public_url import public_url_warning
 from gateway.runtime.secret_check import find_secret_problem
 from gateway.settings import Settings
+from gateway.settings.node_sections import StorageSection
 
 _LIST_APPLIED = query("migrations", "list_applied")
-_PROVIDERS_IN_USE = query("instances", "providers_in_use")
+_PROVIDERS_IN_USE = query("instances", "count_instances_by_provider")
 
 _OLDEST_POSTGRES = 14
 _MIN_FREE_BYTES = 512 * 1024**2
@@ -45,10 +46,10 @@ class _InUse:
 async def examine(
     settings: Settings, environment: Mapping[str, str], progress: Progress
 ) -> AsyncIterator[Finding]:
-    """Each finding as soon as it is known."""
-    yield Finding("settings", "every variable is known and makes sense")
+    """Yields each finding as soon as it is known."""
+    yield Finding("settings", "every variable is known and valid")
     yield _public_url(settings)
-    yield _data_dir(settings.data_dir)
+    yield _data_dir(settings.storage.data_dir)
     for finding in _providers(settings, environment):
         yield finding
     try:
@@ -56,7 +57,7 @@ async def examine(
             async for finding in _database(settings, environment, url):
                 yield finding
     except InvalidSettings as error:
-        yield Finding("database", "there is none", str(error))
+        yield Finding("database", "none is configured", str(error))
     except StartRefused as error:
         yield Finding("database", "the embedded Postgres does not start", str(error).rstrip("."))
 
@@ -87,7 +88,7 @@ def _data_dir(folder: Path) -> Finding:
         return Finding(
             "data folder",
             f"only {megabytes} MB are left on the disk of {folder}",
-            "make room on that disk, or set GATEWAY_DATA_DIR to a folder on another",
+            "free some space, or set GATEWAY_DATA_DIR to a folder on another disk",
         )
     return Finding("data folder", f"{folder} has {megabytes} MB left")
 
@@ -99,20 +100,20 @@ def _providers(settings: Settings, environment: Mapping[str, str]) -> list[Findi
         found.append(
             Finding(
                 "providers",
-                "there is none: a simulated provider is for development only",
-                "install a provider, or set GATEWAY_ENV=development to try a simulated one",
+                "none is installed, and a simulated one is for development only",
+                "install a provider, or set GATEWAY_ENV=development to use a simulated one",
             )
         )
     try:
         provider_selection_of(settings)
     except InvalidSettings as error:
-        found.append(Finding("providers", str(error), "set GATEWAY_PROVIDER to one that is there"))
+        found.append(Finding("providers", str(error), "set GATEWAY_PROVIDER to an installed one"))
     for name in names:
         try:
             _start(name, settings, environment)
         except StartRefused as error:
             found.append(
-                Finding(f"provider {name}", str(error).rstrip("."), "change what is named there")
+                Finding(f"provider {name}", str(error).rstrip("."), "correct this setting")
             )
         else:
             found.append(Finding(f"provider {name}", "it can be used"))
@@ -120,14 +121,14 @@ def _providers(settings: Settings, environment: Mapping[str, str]) -> list[Findi
 
 
 def _start(name: str, settings: Settings, environment: Mapping[str, str]) -> None:
-    """Builds the engine, which reads its settings, but runs nothing."""
-    load_provider(name).start(surroundings_of(name, settings, environment))
+    """Builds the engine, which reads its settings; nothing runs."""
+    load_provider(name).start(provider_context_of(name, settings, environment))
 
 
 async def _database(
     settings: Settings, environment: Mapping[str, str], url: str
 ) -> AsyncIterator[Finding]:
-    direct = settings.direct_database_url
+    direct = settings.database.direct_url
     for name, each in (("database", url), ("direct database", direct)):
         if each is None:
             continue
@@ -135,12 +136,12 @@ async def _database(
             connection = await connect_directly(each)
         except DatabaseUnavailable as error:
             variable = "DATABASE_URL" if name == "database" else "GATEWAY_DIRECT_DATABASE_URL"
-            yield Finding(name, str(error), f"start it, or correct {variable}")
+            yield Finding(name, str(error), f"start Postgres, or correct {variable}")
             return
         async with connection:
             yield _version(name, connection)
-            if settings.database_url is None:
-                yield await _place(connection)
+            if settings.database.url is None:
+                yield await _location(connection)
             if name == "database":
                 async for finding in _contents(settings, environment, url, connection):
                     yield finding
@@ -155,8 +156,11 @@ def _version(name: str, connection: AsyncConnection) -> Finding:
     return Finding(name, f"Postgres {version} answers")
 
 
-async def _place(connection: AsyncConnection) -> Finding:
-    """Where the embedded cluster is: not below the data directory where its account cannot go."""
+async def _location(connection: AsyncConnection) -> Finding:
+    """Reports the folder of the embedded cluster, which may be outside the data directory.
+
+    It is outside where the user who runs Postgres cannot enter the data directory.
+    """
     cursor = await connection.execute("show data_directory")
     row = await cursor.fetchone()
     return Finding("database", f"its data is in {row[0] if row else 'an unknown folder'}")
@@ -177,11 +181,11 @@ async def _contents(
     if not applied or schema.cure:
         return
     yield await _functions(connection)
-    yield await _secret(settings, connection)
+    yield await _secret(settings.storage, connection)
     in_use = await fetch_all(connection, _InUse, _PROVIDERS_IN_USE)
-    yield _stranded(settings, in_use)
+    yield _providers_of_instances(settings, in_use)
     names = {row.provider for row in in_use}
-    direct = settings.direct_database_url or url
+    direct = settings.database.direct_url or url
     async for finding in check_providers(settings, environment, direct, names):
         yield finding
 
@@ -196,7 +200,7 @@ def _schema(settings: Settings, applied: Mapping[int, _Applied]) -> Finding:
     missing = [number for number in known if number not in applied]
     if not missing:
         return Finding("migrations", f"all {len(known)} are applied")
-    if not applied and settings.database_url is None:
+    if not applied and settings.database.url is None:
         return Finding("migrations", "the first `gateway serve` applies them")
     numbers = ", ".join(f"{number:04}" for number in missing)
     return Finding("migrations", f"{numbers} are missing", "run `gateway migrate`")
@@ -209,23 +213,21 @@ async def _functions(connection: AsyncConnection) -> Finding:
     return Finding("SQL functions", f"missing: {', '.join(names)}", "run `gateway migrate`")
 
 
-async def _secret(settings: Settings, connection: AsyncConnection) -> Finding:
-    problem, used = await find_secret_problem(settings, connection)
+async def _secret(storage: StorageSection, connection: AsyncConnection) -> Finding:
+    problem, used = await find_secret_problem(storage, connection)
     if problem:
         return Finding("secret key", problem.sentence, problem.cure)
-    return Finding(
-        "secret key", "it decrypts every token" if used else "there is nothing to decrypt yet"
-    )
+    return Finding("secret key", "it decrypts every token" if used else "no token is stored yet")
 
 
-def _stranded(settings: Settings, in_use: Sequence[_InUse]) -> Finding:
-    offered = enabled_providers(settings)
-    stranded = [row for row in in_use if row.provider not in offered]
-    if not stranded:
-        return Finding("instances", "the provider of each is there")
-    which = ", ".join(f"{row.instances} with {row.provider}" for row in stranded)
+def _providers_of_instances(settings: Settings, in_use: Sequence[_InUse]) -> Finding:
+    enabled = enabled_providers(settings)
+    without_provider = [row for row in in_use if row.provider not in enabled]
+    if not without_provider:
+        return Finding("instances", "the provider of each is installed")
+    which = ", ".join(f"{row.instances} with {row.provider}" for row in without_provider)
     return Finding(
         "instances",
-        f"some have a provider that is not offered here ({which})",
+        f"some have a provider that is not installed ({which})",
         "install that provider, or delete them with `gateway instances delete`",
     )

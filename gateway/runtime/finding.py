@@ -1,13 +1,13 @@
-"""One thing that `gateway doctor` looked at."""
+"""One result of `gateway doctor`."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at and how it is; with a cure where something is wrong.
+    """What was checked and its state, with a cure where something is wrong.
 
-    With *is_warning* the gateway runs although something is wrong.
+    *is_warning* says that the gateway runs all the same.
     """
 
     subject: str

@@ -1,4 +1,4 @@
-"""Looks at the whole database now and then, for metrics and for /ready."""
+"""Reads the state of all queues and callbacks from the database, for metrics and for /ready."""
 
 import asyncio
 from dataclasses import dataclass
@@ -7,16 +7,15 @@ from gateway.clock import Clock
 from gateway.contract.send import Priority
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.errors import DatabaseUnavailable
-from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
+from gateway.periodic_loop import PeriodicLoop
 
-_BACKLOG = query("gauges", "backlog")
-_TOTALS = query("gauges", "totals")
-_SESSIONS = query("gauges", "sessions")
-_STUCK_HEADS = query("gauges", "stuck_heads")
+_COUNT_WAITING = query("gauges", "count_waiting")
+_READ_TOTALS = query("gauges", "read_totals")
+_COUNT_SESSIONS = query("gauges", "count_sessions")
+_LIST_STUCK_HEADS = query("gauges", "list_stuck_heads")
 
-_LOOK_EVERY_SECONDS = 15.0
+_READ_EVERY_SECONDS = 15.0
 _LOOP_PROBE_SECONDS = 0.25
 _MAX_OUTBOX_LAG_SECONDS = 300.0
 
@@ -49,33 +48,28 @@ class _Head:
 
 
 class Gauges:
-    """Part of the service."""
+    """Updates the gauges of the metrics, and answers two checks of /ready from the same rows."""
 
     def __init__(
         self, database: Database, metrics: Metrics, clock: Clock, *, pace_max_seconds: float
     ) -> None:
         """*pace_max_seconds* is the longest pause of an instance that sets none of its own."""
-        self._database, self._metrics, self._clock = database, metrics, clock
+        self._database, self._metrics = database, metrics
+        self._loop = PeriodicLoop("gauges", self._read, clock)
         self._pace_max_seconds = pace_max_seconds
         self._outbox_lag_seconds = 0.0
         self._heads: set[_Head] = set()
         self._stuck: set[_Head] = set()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            try:
-                await self._look()
-            except DatabaseUnavailable as error:
-                logger.warning("gauges_wait_for_database", error=str(error))
-            await self._clock.wait(stopping, _LOOK_EVERY_SECONDS)
+        await self._loop.run_until(stopping)
 
-    async def _look(self) -> None:
-        waiting = {
-            row.priority: row.waiting for row in await self._database.fetch_all(_Backlog, _BACKLOG)
-        }
+    async def _read(self) -> float:
+        lanes = await self._database.fetch_all(_Backlog, _COUNT_WAITING)
+        waiting = {row.priority: row.waiting for row in lanes}
         for lane in Priority:
             self._metrics.backlog.labels(lane.name.lower()).set(waiting.get(lane, 0))
-        if totals := await self._database.fetch_one(_Totals, _TOTALS):
+        if totals := await self._database.fetch_one(_Totals, _READ_TOTALS):
             self._outbox_lag_seconds = max(0.0, totals.outbox_lag_seconds or 0.0)
             self._metrics.oldest_waiting.set(max(0.0, totals.oldest_seconds or 0.0))
             self._metrics.dead_letters.set(totals.dead_letters)
@@ -83,35 +77,42 @@ class Gauges:
             self._metrics.outbox_lag.set(self._outbox_lag_seconds)
             self._metrics.webhook_dead_letters.set(totals.webhook_dead_letters)
         self._metrics.sessions.clear()
-        for row in await self._database.fetch_all(_Sessions, _SESSIONS):
+        for row in await self._database.fetch_all(_Sessions, _COUNT_SESSIONS):
             self._metrics.sessions.labels(row.state).set(row.instances)
         stuck = await self._database.fetch_all(
-            _Head, _STUCK_HEADS, pace_max_seconds=self._pace_max_seconds
+            _Head, _LIST_STUCK_HEADS, pace_max_seconds=self._pace_max_seconds
         )
         heads = set(stuck)
-        # A head is between two messages for a moment; one that still is there was forgotten.
+        # Every head is due for a moment before a worker claims it. It is stuck where the previous
+        # reading found it, too.
         self._stuck, self._heads = heads & self._heads, heads
+        return _READ_EVERY_SECONDS
 
     async def queue_lag(self) -> str | None:
-        """What /ready says of the queue."""
-        return f"{len(self._stuck)} lines do not move" if self._stuck else None
+        """Says for /ready how many queues are stuck; None where all move."""
+        return f"{len(self._stuck)} queues do not move" if self._stuck else None
 
     async def outbox_lag(self) -> str | None:
-        """What /ready says of the callbacks."""
+        """Says for /ready how late callbacks are; None where they are on time."""
         if self._outbox_lag_seconds <= _MAX_OUTBOX_LAG_SECONDS:
             return None
         return f"callbacks have been due for {self._outbox_lag_seconds:.0f} seconds"
 
 
 class LoopProbe:
-    """Part of the service: measures how late the event loop runs what is due."""
+    """Measures how late the event loop runs a task that is due."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._metrics, self._clock = metrics, clock
+        self._loop = PeriodicLoop("loop probe", self._measure, clock)
+        self._due_at: float | None = None
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            due = self._clock.monotonic_seconds() + _LOOP_PROBE_SECONDS
-            await self._clock.wait(stopping, _LOOP_PROBE_SECONDS)
-            if not stopping.is_set():
-                self._metrics.loop_delay.observe(max(0.0, self._clock.monotonic_seconds() - due))
+        await self._loop.run_until(stopping)
+
+    async def _measure(self) -> float:
+        now = self._clock.monotonic_seconds()
+        if self._due_at is not None:
+            self._metrics.loop_delay.observe(max(0.0, now - self._due_at))
+        self._due_at = now + _LOOP_PROBE_SECONDS
+        return _LOOP_PROBE_SECONDS

@@ -1,24 +1,33 @@
-"""What is done now and then for all, by one node at a time: the first to see that it is due."""
+"""Maintenance tasks: each runs on one node at a time, the first node that finds it due."""
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.errors import DatabaseUnavailable
-from gateway.observability.error_reports import report_error
-from gateway.observability.logging import logger
+from gateway.history.partitions import HistoryPartitions
+from gateway.periodic_loop import PeriodicLoop
+from gateway.runtime.node_context import NodeContext
+from gateway.runtime.supervisor import Stage
+from gateway.send_queue.maintenance import QueueMaintenance
+from gateway.settings.event_sections import WebhookSection
+from gateway.settings.message_sections import QueueSection
+from gateway.webhooks.notifier import CallbackNotifier
+from gateway.webhooks.retention import Retention
 
 _TAKE = query("chores", "take")
 
-_MIN_REST_SECONDS = 1.0
+_EXPIRE_EVERY_SECONDS = 15.0
+_DELETE_CALLBACKS_EVERY_SECONDS = 300.0
+_DELETE_MESSAGES_EVERY_SECONDS = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceTask:
-    """Work that may be cut off anywhere and done twice without harm."""
+    """Work that a crash may interrupt anywhere, and that may run twice."""
 
     name: str
     every_seconds: float
@@ -26,32 +35,61 @@ class MaintenanceTask:
 
 
 class Housekeeping:
-    """Part of the service."""
+    """Runs every task in its own PeriodicLoop; one task of this node works at a time.
+
+    A task whose name a node takes is due again on all nodes after its interval, also where the work
+    failed.
+    """
 
     def __init__(
         self, database: Database, clock: Clock, tasks: Sequence[MaintenanceTask], *, node_id: str
     ) -> None:
-        self._database, self._clock, self._node_id = database, clock, node_id
-        self._tasks = tasks
+        self._database, self._node_id = database, node_id
+        self._turn = asyncio.Lock()  # tasks of one node use one connection of the pool
+        self._loops = [
+            PeriodicLoop(f"maintenance: {task.name}", self._step_of(task), clock) for task in tasks
+        ]
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        next_look = dict.fromkeys(self._tasks, 0.0)
-        while not stopping.is_set():
-            now = self._clock.monotonic_seconds()
-            for task in self._tasks:
-                if next_look[task] <= now and not stopping.is_set():
-                    next_look[task] = now + task.every_seconds
-                    await self._do(task)
-            rest = min(next_look.values()) - self._clock.monotonic_seconds()
-            await self._clock.wait(stopping, max(_MIN_REST_SECONDS, rest))
+        async with asyncio.TaskGroup() as group:
+            for loop in self._loops:
+                group.create_task(loop.run_until(stopping))
 
-    async def _do(self, task: MaintenanceTask) -> None:
-        try:
-            if await self._database.execute(
-                _TAKE, name=task.name, node_id=self._node_id, seconds=task.every_seconds
-            ):
-                await task.work()
-        except DatabaseUnavailable as error:
-            logger.warning("chore_waits_for_database", task=task.name, error=str(error))
-        except Exception as error:  # noqa: BLE001 - one chore must not keep the others from being done
-            report_error(error, component=f"chore {task.name}")
+    def _step_of(self, task: MaintenanceTask) -> Callable[[], Awaitable[float]]:
+        async def step() -> float:
+            async with self._turn:
+                if await self._database.execute(
+                    _TAKE, name=task.name, node_id=self._node_id, seconds=task.every_seconds
+                ):
+                    await task.work()
+            return task.every_seconds
+
+        return step
+
+
+def start_housekeeping(
+    node: NodeContext, queue: QueueSection, webhooks: WebhookSection, notifier: CallbackNotifier
+) -> None:
+    """Starts the maintenance of queue, history and callbacks where this node sends."""
+    database, clock = node.database, node.clock
+    maintenance = QueueMaintenance(
+        database, clock, uuid.uuid4, failed_days=queue.failed_days, notifier=notifier
+    )
+    partitions = HistoryPartitions(database, retention_days=queue.history_days)
+    retention = Retention(
+        database, history_days=webhooks.history_days, dead_letter_days=webhooks.dead_letter_days
+    )
+    tasks = (
+        MaintenanceTask("expire messages", _EXPIRE_EVERY_SECONDS, maintenance.expire),
+        MaintenanceTask(
+            "delete expired rows of the queue",
+            _DELETE_MESSAGES_EVERY_SECONDS,
+            maintenance.delete_expired,
+        ),
+        MaintenanceTask(
+            "delete expired callbacks", _DELETE_CALLBACKS_EVERY_SECONDS, retention.delete_expired
+        ),
+        MaintenanceTask("history partitions", _DELETE_MESSAGES_EVERY_SECONDS, partitions.maintain),
+    )
+    housekeeping = Housekeeping(database, clock, tasks, node_id=node.node_id)
+    node.start_if_sending(Stage.SENDERS, housekeeping=housekeeping)

@@ -1,4 +1,4 @@
-"""HTTP connections whose answers leave in one piece, and which keep to HTTP/1.1 and WebSocket."""
+"""HTTP connections that write a response in one piece, and speak only HTTP/1.1 and WebSocket."""
 
 import asyncio
 from collections.abc import Iterable
@@ -8,23 +8,24 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _HEAD = b"HTTP/1."
-_OF_THE_UPGRADE = frozenset({b"upgrade", b"http2-settings"})
+_UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings"})
 
 
 class OneWriteProtocol(HttpToolsProtocol):
-    """Sends the head of an answer with what follows: one system call and one packet, not two."""
+    """Sends the head of a response together with its body: one system call and one packet."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         holding = HoldingHeads(cast("asyncio.Transport", transport), self.loop)
         super().connection_made(cast("asyncio.Transport", holding))
         self._declined_head = b""
-        """Of a request whose upgrade is declined, as it is to be parsed again."""
+        """The head of a request whose upgrade is declined, without the upgrade's headers."""
 
     def data_received(self, data: bytes) -> None:
-        """Parses *data*; an upgrade that is declined is parsed again without its headers.
+        """Parses *data*; parses a request whose upgrade is declined again, without the offer.
 
-        The parser takes a request that offers an upgrade to end with its headers, body or not. To
-        decline is to go on in HTTP/1.1 (RFC 9110, 7.8), as Java's HttpClient expects of each POST.
+        The parser believes that a request which offers an upgrade ends with its headers, also where
+        a body follows. A server that declines goes on in HTTP/1.1 (RFC 9110, 7.8); Java's
+        HttpClient offers an upgrade with each POST and expects this.
         """
         self._unset_keepalive_if_required()
         try:
@@ -36,7 +37,7 @@ class OneWriteProtocol(HttpToolsProtocol):
             self.send_400_response(message)
 
     def _parse(self, data: bytes) -> bytes:
-        """What is left to parse."""
+        """Returns the data that is left to parse."""
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -61,7 +62,7 @@ class OneWriteProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def _should_upgrade(self) -> bool:
-        """A WebSocket begins with GET (RFC 6455, 4.1)."""
+        """Says whether to accept: a WebSocket begins with GET (RFC 6455, 4.1)."""
         return self.parser.get_method() == b"GET" and super()._should_upgrade()
 
     def _head_without_upgrade(self) -> bytes:
@@ -72,17 +73,17 @@ class OneWriteProtocol(HttpToolsProtocol):
 
 
 def _without_upgrade(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
-    """Without the offer; what `Connection` names besides stays."""
+    """Yields the headers without the offer; other tokens of `Connection` stay."""
     for name, value in headers:
         if name == b"connection":
             tokens = (token.strip() for token in value.split(b","))
-            yield name, b", ".join(t for t in tokens if t.lower() not in _OF_THE_UPGRADE)
-        elif name not in _OF_THE_UPGRADE:
+            yield name, b", ".join(t for t in tokens if t.lower() not in _UPGRADE_HEADERS)
+        elif name not in _UPGRADE_HEADERS:
             yield name, value
 
 
 class HoldingHeads:
-    """A transport that keeps a head until the body comes, at most until the loop's next turn."""
+    """A transport that delays a head until its body comes, at most until the loop's next turn."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._loop = transport, loop
@@ -102,7 +103,7 @@ class HoldingHeads:
         self._release()
         self._transport.close()
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a transport can do
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - every other method of a transport
         return getattr(self._transport, name)
 
     def _release(self) -> None:

@@ -1,4 +1,4 @@
-"""Uvicorn as one obedient part of the service."""
+"""Runs uvicorn as a part that the supervisor stops."""
 
 import asyncio
 import errno
@@ -12,12 +12,12 @@ from starlette.applications import Starlette
 from gateway.errors import StartRefused
 from gateway.runtime.http_protocol import OneWriteProtocol
 
-_PORT_IS_WRONG = {errno.EADDRINUSE, errno.EACCES}
-_SILENCE_MS = 60_000
+_PORT_ERRORS = {errno.EADDRINUSE, errno.EACCES}
+_UNACKNOWLEDGED_MS = 60_000
 
 
 class _QuietServer(uvicorn.Server):
-    """Leaves signals to the service; uvicorn would re-raise them and cut the drain short."""
+    """Leaves signals to `gateway.runtime.service`: uvicorn raises them again and ends the drain."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -25,9 +25,9 @@ class _QuietServer(uvicorn.Server):
 
 
 class HttpServer:
-    """Serves an application on a socket that is bound at once, so that a taken port is an error.
+    """Serves an application; binds its socket when it is created, so a used port is an error.
 
-    With *shared* other processes serve on the same port, and the kernel spreads connections.
+    With *shared* other processes serve the same port, and the kernel distributes connections.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class HttpServer:
             self._socket = socket.create_server(
                 (host, port), backlog=2048, family=family_of(host), reuse_port=shared
             )
-        _give_up_on_who_reads_nothing(self._socket)
+        _limit_unacknowledged_time(self._socket)
         self._server = _QuietServer(
             uvicorn.Config(
                 app,
@@ -54,7 +54,7 @@ class HttpServer:
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                # A client that never ends leaves the other parts their half of the time.
+                # A client that stays connected must leave half of the time to the other stages.
                 timeout_graceful_shutdown=max(1, int(drain_seconds / 2)),
             )
         )
@@ -70,7 +70,7 @@ class HttpServer:
         try:
             await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # serve() must be asked, not cancelled, or its sockets stay open.
+            # serve() leaves its sockets open when it is cancelled.
             stop.cancel()
             self._server.should_exit = True
             await asyncio.shield(serving)
@@ -78,12 +78,12 @@ class HttpServer:
 
 @contextmanager
 def refusal_explained(host: str, port: int, variable: str = "GATEWAY_PORT") -> Iterator[None]:
-    """Turns a port that cannot be had into StartRefused, which names the *variable* to change."""
+    """Turns the error of binding into StartRefused, which names the *variable* to change."""
     try:
         yield
     except OSError as error:
         reason = str(error.strerror).partition(" (while")[0]
-        if error.errno in _PORT_IS_WRONG:
+        if error.errno in _PORT_ERRORS:
             cure = f"set {variable} to another port"
         else:
             cure = f"set {variable.replace('PORT', 'HOST')} to an address of this machine"
@@ -94,7 +94,10 @@ def family_of(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def _give_up_on_who_reads_nothing(listener: socket.socket) -> None:
-    """Its connections inherit it: to close one does not end it while an answer is unread."""
+def _limit_unacknowledged_time(listener: socket.socket) -> None:
+    """Ends connections whose client reads nothing; they inherit the option from the listener.
+
+    Otherwise a closed connection stays while the client does not read the rest of the response.
+    """
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENCE_MS)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)

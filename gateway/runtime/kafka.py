@@ -1,16 +1,14 @@
-"""Kafka's parts, where settings ask for them; the extra is imported only then."""
+"""Builds the parts for Kafka; imports its library, an extra, only where Kafka is configured."""
 
 from typing import TYPE_CHECKING
 
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.errors import InvalidSettings
-from gateway.instances.store import Instances
-from gateway.media.intake import Intake
-from gateway.observability.metrics import Metrics
+from gateway.runtime.node_context import NodeContext
 from gateway.send_queue.admission import Admission
 from gateway.send_queue.enqueue import Enqueuer
-from gateway.settings import Settings
+from gateway.settings.event_sections import KafkaSection
 from gateway.webhooks.event_log import EventLog
 
 if TYPE_CHECKING:
@@ -20,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def publisher_of(
-    settings: Settings, database: Database, log: EventLog, clock: Clock, node_id: str
+    kafka: KafkaSection, database: Database, log: EventLog, clock: Clock, node_id: str
 ) -> "Publisher | None":
-    """None where no account's events go to Kafka."""
-    brokers = _brokers(settings)
-    if brokers is None or not settings.kafka_accounts:
+    """Returns the publisher of events, or None where no account publishes to Kafka."""
+    brokers = _brokers(kafka)
+    if brokers is None or not kafka.accounts:
         return None
     from gateway.kafka.publisher import Publisher, Topics  # noqa: PLC0415 - an extra
 
@@ -33,52 +31,40 @@ def publisher_of(
         log,
         clock,
         brokers,
-        accounts=settings.kafka_accounts,
+        accounts=kafka.accounts,
         topics=Topics(
-            settings.kafka_topic_message_status,
-            settings.kafka_topic_instance_status,
-            settings.kafka_topic_message_received,
+            kafka.topic_message_status,
+            kafka.topic_instance_status,
+            kafka.topic_message_received,
         ),
         node_id=node_id,
     )
 
 
 def consumer_of(
-    settings: Settings,
-    database: Database,
-    clock: Clock,
-    *,
-    instances: Instances,
-    enqueuer: Enqueuer,
-    intake: Intake,
-    metrics: Metrics,
+    node: NodeContext, kafka: KafkaSection, enqueuer: Enqueuer, admission: Admission
 ) -> "Consumer | None":
-    """None where nothing is taken from topics."""
-    brokers = _brokers(settings)
-    if brokers is None or not (settings.kafka_send or settings.kafka_schedule):
+    """Returns the consumer of messages to send, or None where no topic is consumed."""
+    brokers = _brokers(kafka)
+    if brokers is None or not (kafka.send or kafka.schedule):
         return None
     from gateway.kafka.consumer import Consumer, Sources  # noqa: PLC0415 - an extra
 
     return Consumer(
-        database,
-        clock,
+        node.database,
+        node.clock,
         brokers,
-        sources=Sources(
-            settings.kafka_send,
-            settings.kafka_schedule,
-            settings.kafka_topic_refused,
-            settings.kafka_group,
-        ),
-        instances=instances,
+        sources=Sources(kafka.send, kafka.schedule, kafka.topic_refused, kafka.group),
+        instances=node.instances,
         enqueuer=enqueuer,
-        admission=Admission(clock, trials=settings.trials),
-        intake=intake,
-        metrics=metrics,
+        admission=admission,
+        intake=node.media.intake,
+        metrics=node.metrics,
     )
 
 
-def _brokers(settings: Settings) -> "Brokers | None":
-    if settings.kafka_servers is None:
+def _brokers(kafka: KafkaSection) -> "Brokers | None":
+    if kafka.servers is None:
         return None
     try:
         import aiokafka  # noqa: F401, PLC0415 - an extra
@@ -86,13 +72,13 @@ def _brokers(settings: Settings) -> "Brokers | None":
         raise InvalidSettings(
             "GATEWAY_KAFKA_SERVERS needs the extra `kafka`: pip install 'gateway[kafka]'"
         ) from None
-    from gateway.kafka.connection import Brokers  # noqa: PLC0415 - it would be unused without
+    from gateway.kafka.connection import Brokers  # noqa: PLC0415 - an extra
 
     return Brokers(
-        settings.kafka_servers,
-        settings.kafka_security,
-        settings.kafka_mechanism,
-        settings.kafka_username,
-        settings.kafka_password,
-        idempotent=settings.kafka_idempotent,
+        kafka.servers,
+        kafka.security,
+        kafka.mechanism,
+        kafka.username,
+        kafka.password,
+        idempotent=kafka.idempotent,
     )

@@ -1,8 +1,9 @@
-"""Everything about files, built together."""
+"""Builds the parts that store, fetch and convert files."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from obstore.store import ObjectStore
@@ -12,78 +13,92 @@ from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.media.converting import Converter
 from gateway.media.fetching import Fetcher
-from gateway.media.intake import Intake
-from gateway.media.links import Links
+from gateway.media.intake import MediaIntake
+from gateway.media.links import LinkSigner
+from gateway.media.maintenance import MediaMaintenance
 from gateway.media.objects import Bucket, open_bucket, open_folder
 from gateway.media.pictures import Pictures
 from gateway.media.preparing import Preparer
-from gateway.media.receiving import Receiver
+from gateway.media.receiving import InboundMedia
 from gateway.media.spooling import Spool
 from gateway.media.storing import MediaStore
-from gateway.media.sweeping import Sweeper
-from gateway.settings import Settings
+from gateway.public_address import AddressPolicy
+from gateway.settings.message_sections import MediaSection
 
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """Part of the service: sweeps, and lets go of connections and processes at the end."""
+    """The parts for files; deletes expired files, and closes its connections and processes."""
 
     store: MediaStore
-    intake: Intake
+    intake: MediaIntake
     preparer: Preparer
-    receiver: Receiver
+    receiver: InboundMedia
     pictures: Pictures
     media_context: MediaRouteContext
     fetcher: Fetcher
     converter: Converter
-    sweeper: Sweeper
+    maintenance: MediaMaintenance
 
     @classmethod
     def build(
         cls,
-        settings: Settings,
+        media: MediaSection,
         database: Database,
         clock: Clock,
         *,
+        data_dir: Path,
+        address_policy: AddressPolicy,
         base_url_of: Callable[[str], Awaitable[str]],
         secrets: Sequence[str],
     ) -> Self:
-        days = settings.media_retention_days
-        spool = Spool(settings.data_dir / "spool")
-        store = MediaStore(database, _objects(settings), spool, retention_days=days)
-        fetcher = Fetcher(settings.address_policy(), timeout_seconds=settings.media_timeout_seconds)
-        converter = Converter(processes=settings.media_processes)
-        links = Links(secrets, clock, days=days)
+        """Builds the parts; nothing runs yet.
+
+        Args:
+            media: the settings of media.
+            database: where files are listed.
+            clock: time.
+            data_dir: holds uploads, and the files where no bucket is set.
+            address_policy: which URLs of files may be fetched.
+            base_url_of: returns the URL at which receivers reach the gateway, for an instance's id.
+            secrets: sign the links; the current one first.
+        """
+        days = media.retention_days
+        spool = Spool(data_dir / "spool")
+        store = MediaStore(database, _objects(media, data_dir), spool, retention_days=days)
+        fetcher = Fetcher(address_policy, timeout_seconds=media.timeout_seconds)
+        converter = Converter(processes=media.processes)
+        links = LinkSigner(secrets, clock, days=days)
         return cls(
             store=store,
-            intake=Intake(store, fetcher, spool),
+            intake=MediaIntake(store, fetcher, spool),
             preparer=Preparer(store, fetcher, converter, spool),
-            receiver=Receiver(store, fetcher, links, base_url_of, spool),
+            receiver=InboundMedia(store, fetcher, links, base_url_of, spool),
             pictures=Pictures(fetcher, converter, spool),
             media_context=MediaRouteContext(store, links),
             fetcher=fetcher,
             converter=converter,
-            sweeper=Sweeper(store, clock),
+            maintenance=MediaMaintenance(store, clock),
         )
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         try:
-            await self.sweeper.run_until(stopping)
+            await self.maintenance.run_until(stopping)
         finally:
             self.converter.close()
             await self.fetcher.close()
 
 
-def _objects(settings: Settings) -> ObjectStore:
-    if settings.media_bucket is None:
-        return open_folder(settings.data_dir / "media")
+def _objects(media: MediaSection, data_dir: Path) -> ObjectStore:
+    if media.bucket is None:
+        return open_folder(data_dir / "media")
     return open_bucket(
         Bucket(
-            name=settings.media_bucket,
-            prefix=settings.media_bucket_prefix,
-            endpoint=settings.media_bucket_endpoint,
-            region=settings.media_bucket_region,
-            access_key_id=settings.media_bucket_access_key_id,
-            secret_access_key=settings.media_bucket_secret_access_key,
+            name=media.bucket,
+            prefix=media.bucket_prefix,
+            endpoint=media.bucket_endpoint,
+            region=media.bucket_region,
+            access_key_id=media.bucket_access_key_id,
+            secret_access_key=media.bucket_secret_access_key,
         )
     )

@@ -1,6 +1,6 @@
-"""What the rooms of one node are built on."""
+"""What the builders of a node's parts share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.clock import Clock
@@ -10,20 +10,22 @@ from gateway.instances.base_urls import BaseUrls
 from gateway.instances.store import Instances
 from gateway.instances.tokens import TokenVault
 from gateway.observability.metrics import Metrics
+from gateway.public_address import AddressPolicy
 from gateway.randomness import Uniform
 from gateway.runtime.media import Media
 from gateway.runtime.part import Part
 from gateway.runtime.supervisor import Stage, Supervisor
 from gateway.sessions.node_lock import NodeLock
 from gateway.sessions.provider import Engine
-from gateway.settings import Settings
+from gateway.settings.node_sections import Role
 
 
 @dataclass(frozen=True, slots=True)
 class NodeContext:
-    """Handed to each builder, which starts the parts it makes."""
+    """The shared objects of one node; each builder gets it, and starts the parts that it builds."""
 
-    settings: Settings
+    role: Role
+    address_policy: AddressPolicy
     supervisor: Supervisor
     clock: Clock
     uniform: Uniform
@@ -41,20 +43,11 @@ class NodeContext:
     internal_address: str
 
     def start(self, stage: Stage, **parts: Part | None) -> None:
-        """Starts those that there are; an underscore in a name reads as a blank."""
-        found = {name.replace("_", " "): part for name, part in parts.items() if part}
-        self.supervisor.start(stage, found)
+        """Starts the parts that are not None, under their names with blanks for underscores."""
+        present = {name.replace("_", " "): part for name, part in parts.items() if part}
+        self.supervisor.start(stage, present)
 
     def start_if_sending(self, stage: Stage, **parts: Part | None) -> None:
-        if self.settings.role.sends:
+        """Starts the parts where the role of this node sends."""
+        if self.role.sends:
             self.start(stage, **parts)
-
-
-def all_of(*calls: Callable[[], None]) -> Callable[[], None]:
-    """Calls each in turn."""
-
-    def call_all() -> None:
-        for call in calls:
-            call()
-
-    return call_all

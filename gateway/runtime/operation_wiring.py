@@ -1,4 +1,4 @@
-"""Builds who answers what: a room for each kind of operation, the session for the rest."""
+"""Builds the executors of operations: a table of handlers per subject, and the session router."""
 
 import os
 from collections.abc import Sequence
@@ -7,12 +7,11 @@ from functools import partial
 from gateway.administration import audit as audit_operations
 from gateway.administration import partner, people, subscriptions
 from gateway.administration.audit import AccountContext, Audit
-from gateway.administration.partner import PartnerContext
+from gateway.administration.partner import PartnerContext, ProviderSelection
 from gateway.administration.people import PeopleContext
 from gateway.administration.provider_data import ProviderData
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionContext
-from gateway.api.endpoints import Answers, Services
 from gateway.contract.handlers import OperationHandlers
 from gateway.directory import operations as directory_operations
 from gateway.directory.context import DirectoryContext
@@ -25,10 +24,11 @@ from gateway.instances.accounts import Account, Accounts
 from gateway.instances.creation import Registry
 from gateway.instances.operations import InstanceContext
 from gateway.instances.store import Instance
+from gateway.operations.services import OperationExecutor, Services
 from gateway.providers.loading import load_provider, load_providers
 from gateway.runtime.callbacks import Callbacks
 from gateway.runtime.node_context import NodeContext
-from gateway.runtime.provider_selection import provider_selection_of, secret_settings_of
+from gateway.runtime.provider_selection import secret_settings_of
 from gateway.runtime.queue import Queue
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.supervisor import Stage
@@ -48,22 +48,42 @@ from gateway.webhooks.operations import WebhookContext
 
 
 def build_services(
-    node: NodeContext, callbacks: Callbacks, sessions: Sessions, queue: Queue
+    node: NodeContext,
+    callbacks: Callbacks,
+    sessions: Sessions,
+    queue: Queue,
+    *,
+    selection: ProviderSelection,
+    audit_days: int,
+    lease_seconds: float,
 ) -> Services:
-    """What the HTTP edge serves from."""
-    audit = Audit(node.database, node.settings.audit_days)
+    """Builds what edges use, and starts the removal of instances.
+
+    Args:
+        node: what the builders share.
+        callbacks: the delivery of callbacks.
+        sessions: the sessions of this node, and the routers to all.
+        queue: the send queue.
+        selection: the providers of new instances.
+        audit_days: how long the audit log is stored.
+        lease_seconds: after so long a node that does not answer has lost its sessions.
+    """
+    audit = Audit(node.database, audit_days)
+    provider_data = ProviderData(node.database, load_providers)
+    remover = Remover(node.database, node.clock, provider_data, lapse_seconds=lease_seconds)
+    node.start(Stage.BATCHES, removal=remover)
     return Services(
         node.instances,
         Accounts(node.database),
         queue.enqueuer,
         node.media.intake,
-        queue.followers,
+        queue.completion_waiters,
         node.metrics,
         (
-            *_rooms_of_accounts(node, audit),
-            *_rooms_of_messages(node, sessions, queue),
-            *_rooms_of_instances(node, callbacks, sessions),
-            sessions.remembering,
+            *_account_executors(node, audit, remover, provider_data, selection),
+            *_message_executors(node, sessions, queue),
+            *_instance_executors(node, callbacks, sessions),
+            sessions.cached_router,
         ),
         audit,
         callbacks.stream,
@@ -71,17 +91,19 @@ def build_services(
     )
 
 
-def _rooms_of_accounts(node: NodeContext, audit: Audit) -> Sequence[Answers]:
-    settings, database, clock = node.settings, node.database, node.clock
-    provider_data = ProviderData(database, load_providers)
-    remover = Remover(database, clock, provider_data, lapse_seconds=settings.lease_seconds)
-    node.start(Stage.BATCHES, removal=remover)
+def _account_executors(
+    node: NodeContext,
+    audit: Audit,
+    remover: Remover,
+    provider_data: ProviderData,
+    selection: ProviderSelection,
+) -> Sequence[OperationExecutor]:
+    database, clock = node.database, node.clock
     registry = Registry(database, node.vault, os.urandom, secret_settings=secret_settings_of)
-    offer = provider_selection_of(settings)
 
     def partner_context(account: Account) -> PartnerContext:
-        policy = settings.address_policy()
-        return PartnerContext(database, registry, remover, policy, offer, clock, account)
+        policy = node.address_policy
+        return PartnerContext(database, registry, remover, policy, selection, clock, account)
 
     return (
         OperationHandlers(partner.handlers, partner_context),
@@ -91,7 +113,9 @@ def _rooms_of_accounts(node: NodeContext, audit: Audit) -> Sequence[Answers]:
     )
 
 
-def _rooms_of_messages(node: NodeContext, sessions: Sessions, queue: Queue) -> Sequence[Answers]:
+def _message_executors(
+    node: NodeContext, sessions: Sessions, queue: Queue
+) -> Sequence[OperationExecutor]:
     database = node.database
     queue_context = partial(
         QueueContext, database, node.clock, node.metrics, queue.send_policy, queue.claimer
@@ -113,22 +137,22 @@ def _rooms_of_messages(node: NodeContext, sessions: Sessions, queue: Queue) -> S
     )
 
 
-def _rooms_of_instances(
+def _instance_executors(
     node: NodeContext, callbacks: Callbacks, sessions: Sessions
-) -> Sequence[Answers]:
+) -> Sequence[OperationExecutor]:
     database, vault = node.database, node.vault
     webhook_context = partial(
         WebhookContext,
         database,
-        node.settings.address_policy(),
+        node.address_policy,
         callbacks.poster,
         vault,
         node.clock,
         callbacks.notifier,
     )
-    proxied = frozenset(name for name in node.engines if load_provider(name).uses_proxy)
-    proxy_context = partial(ProxyContext, database, vault, ProxyTrials(node.clock), proxied)
-    directory_context = partial(DirectoryContext, database, sessions.remembering, os.urandom)
+    with_proxy = frozenset(name for name in node.engines if load_provider(name).uses_proxy)
+    proxy_context = partial(ProxyContext, database, vault, ProxyTrials(node.clock), with_proxy)
+    directory_context = partial(DirectoryContext, database, sessions.cached_router, os.urandom)
     webhooks = webhook_operations.handlers | dead_letters.handlers | replay.handlers
     return (
         OperationHandlers(webhooks, webhook_context),

@@ -1,12 +1,12 @@
-"""The one verb of anything long-lived."""
+"""The interface of everything that runs as long as the process."""
 
 import asyncio
 from typing import Protocol
 
 
 class Part(Protocol):
-    """Something long-lived."""
+    """A component that the supervisor runs."""
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        """Returns only when told to stop and done draining; returning earlier is a crash."""
+        """Works until *stopping* is set, drains, and returns; an earlier return is a crash."""
         ...

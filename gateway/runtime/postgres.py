@@ -1,11 +1,11 @@
-"""The Postgres of the settings: the operator's, or an embedded one."""
+"""Chooses the Postgres server: that of DATABASE_URL, or an embedded one."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from gateway.database.embedded import EmbeddedPostgres
-from gateway.database.embedded_site import holds_cluster
+from gateway.embedded_postgres.cluster_site import holds_cluster
+from gateway.embedded_postgres.server import EmbeddedPostgres
 from gateway.errors import InvalidSettings
 from gateway.runtime.progress import Progress
 from gateway.settings import Settings
@@ -14,16 +14,18 @@ _FOLDER = "postgres"
 
 
 def embedded_postgres(settings: Settings, progress: Progress) -> EmbeddedPostgres:
-    """The embedded server of this data directory, not started.
+    """Returns the embedded server of this data directory, not started.
 
     Raises:
-        InvalidSettings: production did not ask for one, and has used none so far.
+        InvalidSettings: this is production, no setting permits an embedded server, and the data
+            directory has none.
     """
-    data = settings.data_dir / _FOLDER
-    if settings.env == "production" and not settings.embedded_postgres and not holds_cluster(data):
+    data_dir = settings.storage.data_dir
+    data = data_dir / _FOLDER
+    if not settings.is_development and not settings.database.embedded and not holds_cluster(data):
         raise InvalidSettings(
             "production needs DATABASE_URL, such as postgresql://user:password@host/database; to "
-            f"keep the data in an embedded Postgres below {settings.data_dir.absolute()} instead, "
+            f"keep the data in an embedded Postgres below {data_dir.absolute()} instead, "
             "set GATEWAY_EMBEDDED_POSTGRES=true"
         )
     return EmbeddedPostgres(data, announce=progress.embedded_postgres)
@@ -31,13 +33,13 @@ def embedded_postgres(settings: Settings, progress: Progress) -> EmbeddedPostgre
 
 @asynccontextmanager
 async def postgres_of(settings: Settings, progress: Progress) -> AsyncIterator[str]:
-    """The URL of the database; an embedded one is adopted where it runs, else kept running.
+    """Yields the URL of the database; an embedded server runs as long as the block.
 
     Raises:
         StartRefused: the embedded Postgres may not or cannot start.
     """
-    if settings.database_url:
-        yield settings.database_url
+    if settings.database.url:
+        yield settings.database.url
         return
     embedded = embedded_postgres(settings, progress)
     await embedded.start()

@@ -1,12 +1,12 @@
-"""What a start reports while it works: plain lines for a person, log events for a machine."""
+"""Reports the steps of a start: lines of text for a person, log events for a program."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.database.embedded import EmbeddedStep
 from gateway.database.functions import SqlFunction
 from gateway.database.migrations import Migration
+from gateway.embedded_postgres.server import EmbeddedStep
 from gateway.observability.logging import logger
 
 _EMBEDDED_SENTENCES = {
@@ -19,7 +19,7 @@ _EMBEDDED_SENTENCES = {
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Reports steps; without `print_line` they go to the log."""
+    """Reports steps with *print_line*, or to the log where it is None."""
 
     print_line: Callable[[str], None] | None = None
 

@@ -1,4 +1,4 @@
-"""What `gateway doctor` tries of each provider: its own store, and its servers."""
+"""The checks of `gateway doctor` for each provider: its store and its servers."""
 
 from collections.abc import AsyncIterator, Collection, Mapping
 from urllib.request import getproxies
@@ -16,19 +16,19 @@ from gateway.sessions.provider import Provider, ProviderContext
 from gateway.sessions.reachability import network_fault
 from gateway.settings import Settings
 
-_NOWHERE = "postgresql://"
+_NO_DATABASE = "postgresql://"
 
 
-def surroundings_of(
-    name: str, settings: Settings, environment: Mapping[str, str], url: str = _NOWHERE
+def provider_context_of(
+    name: str, settings: Settings, environment: Mapping[str, str], url: str = _NO_DATABASE
 ) -> ProviderContext:
-    """What an engine is started with that is only looked at: it has no pool."""
+    """Returns the context of an engine that is only checked: its pool stays closed."""
     clock = Clock()
     return ProviderContext(
         environment=environment,
-        data_dir=settings.data_dir,
+        data_dir=settings.storage.data_dir,
         clock=clock,
-        store=PostgresProviderStore(Database(url), Notifications(url, clock), room=name),
+        store=PostgresProviderStore(Database(url), Notifications(url, clock), provider=name),
         database_url=library_url_of(url, schema=name),
     )
 
@@ -36,15 +36,15 @@ def surroundings_of(
 async def check_providers(
     settings: Settings, environment: Mapping[str, str], url: str, in_use: Collection[str]
 ) -> AsyncIterator[Finding]:
-    """Tries what sessions need.
+    """Checks what sessions need.
 
-    Servers are tried for providers that instances have or get by default, and for no others: a
-    machine for development may be cut off from WhatsApp.
+    It connects to the servers only of providers that instances use or get by default: a machine
+    for development may have no connection to WhatsApp.
     """
     needed = {*in_use, _default_of(settings)}
     for name in enabled_providers(settings):
         provider = load_provider(name)
-        if finding := await _store(provider, surroundings_of(name, settings, environment, url)):
+        if finding := await _store(provider, provider_context_of(name, settings, environment, url)):
             yield finding
         for host, port in provider.hosts if name in needed else ():
             yield await _server(provider, host, port)
@@ -53,7 +53,7 @@ async def check_providers(
 def _default_of(settings: Settings) -> str | None:
     try:
         return provider_selection_of(settings).default
-    except InvalidSettings:  # which is a finding of its own
+    except InvalidSettings:  # another check reports it
         return None
 
 
@@ -63,7 +63,7 @@ async def _store(provider: Provider, provider_context: ProviderContext) -> Findi
         opened = await provider.try_store(provider_context)
     except StartRefused as error:
         reason = str(error).rstrip(".")
-        return Finding(subject, reason, "correct what the sentence names, and look again")
+        return Finding(subject, reason, "correct this, and run `gateway doctor` again")
     return Finding(subject, opened) if opened else None
 
 

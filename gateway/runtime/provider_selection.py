@@ -1,4 +1,4 @@
-"""Which providers this installation offers."""
+"""Which providers this installation offers, and which one a new instance gets."""
 
 from gateway.administration.partner import ProviderSelection
 from gateway.errors import InvalidSettings
@@ -11,12 +11,12 @@ from gateway.settings import Settings
 def enabled_providers(settings: Settings) -> list[str]:
     """Returns the names of the providers that instances may have.
 
-    A simulated one is offered in development only, lest it be mistaken for WhatsApp.
+    A simulated one is offered in development only, so that no operator mistakes it for WhatsApp.
     """
     return [
         provider.name
         for provider in load_providers()
-        if provider.simulation is None or settings.env == "development"
+        if provider.simulation is None or settings.is_development
     ]
 
 
@@ -34,18 +34,20 @@ def secret_settings_of(name: str) -> frozenset[str]:
 
 
 def provider_selection_of(settings: Settings) -> ProviderSelection:
-    """Returns the providers of new instances, and the one of those whose creator names none.
+    """Returns the providers of new instances, and the default among them.
 
     Raises:
         InvalidSettings: GATEWAY_PROVIDER names none of the providers.
     """
     names = enabled_providers(settings)
-    if settings.provider and settings.provider not in names:
+    if settings.instances.provider and settings.instances.provider not in names:
         raise InvalidSettings(
-            f"GATEWAY_PROVIDER: there is no provider {settings.provider!r} here: "
+            f"GATEWAY_PROVIDER: there is no provider {settings.instances.provider!r} here: "
             f"choose one of {', '.join(names) or '(none)'}"
         )
-    return ProviderSelection(names, settings.provider or _default(names), trials=settings.trials)
+    return ProviderSelection(
+        names, settings.instances.provider or _default(names), trials=settings.instances.trials
+    )
 
 
 def _default(names: list[str]) -> str | None:

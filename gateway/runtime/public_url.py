@@ -1,4 +1,4 @@
-"""Whether others can open the links to media that this gateway makes."""
+"""Checks that receivers can open the links to media of this gateway."""
 
 import ipaddress
 from urllib.parse import urlsplit
@@ -6,20 +6,19 @@ from urllib.parse import urlsplit
 from gateway.instances.base_urls import BaseUrl
 from gateway.settings import Settings
 
-_WANTED = "such as https://whatsapp.example.com"
+_EXAMPLE = "such as https://whatsapp.example.com"
 
 
 def public_url_warning(settings: Settings) -> str | None:
-    """What is wrong with GATEWAY_PUBLIC_URL, as one sentence; None where links can be opened.
+    """Says in one sentence what is wrong with GATEWAY_PUBLIC_URL; None where links work.
 
-    It may stay unset where the address that the gateway listens on is one that others can open,
-    and in development on this machine. It is never a reason not to start: callbacks without
-    files do not need it.
+    It may be unset where other machines can open the address of the listener, and in development on
+    this machine. The gateway starts in any case: callbacks without files do not need the URL.
     """
-    url = settings.public_url
+    url = settings.urls.public_url
     if url is not None:
-        return None if _is_usable(url) else f"GATEWAY_PUBLIC_URL is no URL to open, {_WANTED}"
-    if settings.role.serves and not _needs_public_url(settings):
+        return None if _is_usable(url) else f"GATEWAY_PUBLIC_URL is not a usable URL, {_EXAMPLE}"
+    if settings.process.role.serves and not _needs_public_url(settings):
         return None
     return (
         "GATEWAY_PUBLIC_URL is not set: until an authenticated request of an instance shows the "
@@ -38,9 +37,9 @@ def _is_usable(url: str) -> bool:
 
 def _needs_public_url(settings: Settings) -> bool:
     try:
-        address = ipaddress.ip_address(settings.host)
+        address = ipaddress.ip_address(settings.listener.host)
     except ValueError:
-        is_loopback, is_wildcard = settings.host == "localhost", False
+        is_loopback, is_wildcard = settings.listener.host == "localhost", False
     else:
         is_loopback, is_wildcard = address.is_loopback, address.is_unspecified
-    return is_wildcard or (is_loopback and settings.env == "production")
+    return is_wildcard or (is_loopback and not settings.is_development)

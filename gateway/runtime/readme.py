@@ -1,4 +1,4 @@
-"""The tables that README.md and the pages in docs/ take from the program."""
+"""Generates the tables in README.md and the pages in docs/."""
 
 import sys
 from collections import Counter
@@ -17,7 +17,7 @@ from gateway.runtime.settings_page import settings_page
 
 
 def renew(page: str) -> str:
-    """Returns the page with the table between `<!-- name -->` and `<!-- /name -->` replaced."""
+    """Returns the page with each table between `<!-- name -->` and `<!-- /name -->` replaced."""
     for name, table in _TABLES.items():
         before, begin, rest = page.partition(f"<!-- {name} -->\n")
         _stale, end, after = rest.partition(f"<!-- /{name} -->")

@@ -1,20 +1,20 @@
-"""The secret that encrypts tokens: given by the operator, or made once for development."""
+"""The secret that encrypts tokens: set by the operator, or created once in development."""
 
 import os
 from pathlib import Path
 
 from gateway.randomness import RandomBytes
 from gateway.runtime.data_dir import data_dir_errors_named
-from gateway.settings import Settings
+from gateway.settings.node_sections import StorageSection
 
 _SECRET_BYTES = 32
 _PRIVATE = 0o600
 
 
 def write_private(file: Path, text: str, *, replace: bool = True) -> None:
-    """Writes a file that only its owner can read; whole, or not at all.
+    """Writes a file that only its owner can read; readers see all of it or none.
 
-    Without *replace* the file of another process that was faster stays.
+    Without *replace* an existing file stays: another process may have created it first.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
@@ -41,26 +41,26 @@ def _put_in_place(draft: Path, file: Path) -> None:
         draft.unlink()
 
 
-def secrets_of(settings: Settings, random_bytes: RandomBytes) -> tuple[str, ...]:
-    """The current secret first, then those that still decrypt.
+def secrets_of(storage: StorageSection, random_bytes: RandomBytes) -> tuple[str, ...]:
+    """Returns the current secret first, then those that still decrypt.
 
     Raises:
         StartRefused: the data directory cannot be used.
     """
-    if given := settings.secrets():
+    if given := storage.secrets():
         return given
-    file = secret_file(settings)
-    with data_dir_errors_named(settings.data_dir):
+    file = secret_file(storage)
+    with data_dir_errors_named(storage.data_dir):
         if not file.exists():
             write_private(file, random_bytes(_SECRET_BYTES).hex() + "\n", replace=False)
         return (file.read_text(encoding="utf-8").strip(),)
 
 
-def has_secret(settings: Settings) -> bool:
-    """Whether the secret is given, or was made before."""
-    with data_dir_errors_named(settings.data_dir):
-        return bool(settings.secrets()) or secret_file(settings).exists()
+def has_secret(storage: StorageSection) -> bool:
+    """Says whether the secret is set, or was created before."""
+    with data_dir_errors_named(storage.data_dir):
+        return bool(storage.secrets()) or secret_file(storage).exists()
 
 
-def secret_file(settings: Settings) -> Path:
-    return settings.data_dir / "secret.key"
+def secret_file(storage: StorageSection) -> Path:
+    return storage.data_dir / "secret.key"

@@ -1,4 +1,4 @@
-"""Whether the secret decrypts what the database holds; asked before anything is encrypted anew."""
+"""Checks that the secret decrypts the stored tokens, before the gateway encrypts any."""
 
 import os
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from gateway.database.queries import query
 from gateway.errors import InvalidSettings
 from gateway.instances.tokens import Sealed, TokenVault
 from gateway.runtime.secret import has_secret, secret_file, secrets_of
-from gateway.settings import Settings
+from gateway.settings.node_sections import StorageSection
 
-_KEYS_IN_USE = query("instances", "keys_in_use")
+_KEYS_IN_USE = query("instances", "list_keys_in_use")
 
 
 @dataclass(frozen=True, slots=True)
 class SecretProblem:
-    """What is wrong with the secret, and how to mend it."""
+    """What is wrong with the secret, and how to cure it."""
 
     sentence: str
     cure: str
@@ -30,38 +30,44 @@ class _Key:
     ciphertext: bytes
 
 
-async def require_secret_that_fits(settings: Settings, url: str) -> None:
-    """Raises InvalidSettings where the secret does not decrypt every token.
+async def require_matching_secret(storage: StorageSection, url: str) -> None:
+    """Checks that the secret decrypts every token.
 
-    Raises DatabaseUnavailable where Postgres does not answer.
+    Raises:
+        InvalidSettings: it does not.
+        DatabaseUnavailable: Postgres does not answer.
     """
-    problem = await _problem_at(settings, url)
+    problem = await _problem_at(storage, url)
     if problem:
         raise InvalidSettings(f"secret key: {problem.sentence}: {problem.cure}")
 
 
-async def require_secret_in_place(settings: Settings, url: str) -> None:
-    """Raises InvalidSettings where the secret is gone, so that no other is made in its place.
+async def require_existing_secret(storage: StorageSection, url: str) -> None:
+    """Checks that the secret is not lost, so that the gateway does not create another one.
 
-    One that does not fit is let through: instances whose tokens are lost can still be deleted.
+    A secret that does not decrypt passes: its operator can still delete the instances.
+
+    Raises:
+        InvalidSettings: the secret is lost, and the database has tokens.
+        DatabaseUnavailable: Postgres does not answer.
     """
-    if not has_secret(settings):
-        await require_secret_that_fits(settings, url)
+    if not has_secret(storage):
+        await require_matching_secret(storage, url)
 
 
 async def find_secret_problem(
-    settings: Settings, connection: AsyncConnection
+    storage: StorageSection, connection: AsyncConnection
 ) -> tuple[SecretProblem | None, bool]:
-    """The problem if there is one, and whether anything is encrypted at all."""
+    """Returns the problem if there is one, and whether anything is encrypted."""
     keys = await fetch_all(connection, _Key, _KEYS_IN_USE)
     if not keys:
         return None, False
-    if not has_secret(settings):
+    if not has_secret(storage):
         return SecretProblem(
-            f"{secret_file(settings)} is gone, and with it the key to all tokens",
+            f"{secret_file(storage)} is gone, and with it the key to all tokens",
             "put the file back, or its text into GATEWAY_SECRET_KEY",
         ), True
-    vault = TokenVault(secrets_of(settings, os.urandom), os.urandom)
+    vault = TokenVault(secrets_of(storage, os.urandom), os.urandom)
     lost = sum(key.tokens for key in keys if not _opens(vault, key))
     if lost:
         return SecretProblem(
@@ -71,11 +77,11 @@ async def find_secret_problem(
     return None, True
 
 
-async def _problem_at(settings: Settings, url: str) -> SecretProblem | None:
+async def _problem_at(storage: StorageSection, url: str) -> SecretProblem | None:
     connection = await connect_directly(url)
     with driver_errors_translated():
         async with connection:
-            problem, _ = await find_secret_problem(settings, connection)
+            problem, _ = await find_secret_problem(storage, connection)
     return problem
 
 

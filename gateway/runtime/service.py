@@ -1,4 +1,4 @@
-"""The life of the process: listen, start, serve until told to stop, drain, end."""
+"""Runs the process: start, serve until a signal, drain, end."""
 
 import asyncio
 import signal
@@ -16,42 +16,50 @@ async def run_service(
     """Runs until SIGINT or SIGTERM, or until *parent* returns.
 
     Raises:
-        GatewayError: it could not start.
+        GatewayError: the gateway could not start.
         ExceptionGroup: a part crashed.
-        TimeoutError: it did not drain in time; what was under way is settled at the next start.
+        TimeoutError: the parts did not drain in time; the next start processes what was in flight.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    orphaned = asyncio.ensure_future(parent) if parent else None
-    if orphaned:
-        orphaned.add_done_callback(lambda _task: stopping.set())
     try:
-        await run_until(gateway, stopping, drain_seconds=drain_seconds)
+        await run_until(gateway, stopping, drain_seconds=drain_seconds, parent=parent)
     except BaseExceptionGroup as errors:
-        # Not `except*`: until Python 3.11.4 it wraps what is raised in it into another group.
+        # Not `except*`: until Python 3.11.4 it puts errors that are raised in it into a new group.
         _, crashes = errors.split(GatewayError)
         if crashes is None:
             raise _first(errors) from None
         raise
-    finally:
-        if orphaned:
-            orphaned.cancel()
     logger.info("stopped")
 
 
-async def run_until(gateway: Gateway, stopping: asyncio.Event, *, drain_seconds: float) -> None:
-    """The same without signals."""
+async def run_until(
+    gateway: Gateway,
+    stopping: asyncio.Event,
+    *,
+    drain_seconds: float,
+    parent: Awaitable[None] | None = None,
+) -> None:
+    """Does the same until *stopping* is set, without signals."""
     async with asyncio.timeout(None) as deadline, asyncio.TaskGroup() as group:
         supervisor = Supervisor(group)
+        watching = group.create_task(_stop_after(parent, stopping), name="parent")
         starting = group.create_task(gateway.start(supervisor), name="start")
         await stopping.wait()
+        watching.cancel()
         logger.info("stopping")
         deadline.reschedule(asyncio.get_running_loop().time() + drain_seconds)
         starting.cancel()
         await asyncio.wait({starting})
         await supervisor.stop()
+
+
+async def _stop_after(parent: Awaitable[None] | None, stopping: asyncio.Event) -> None:
+    if parent:
+        await parent
+        stopping.set()
 
 
 def _first(errors: BaseExceptionGroup[BaseException]) -> GatewayError:

@@ -1,4 +1,4 @@
-"""Builds what keeps phones connected, and answers for them."""
+"""Builds the sessions of a node, and the routers that execute operations on sessions."""
 
 import uuid
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ from gateway.sessions.inbound.files import FileLimits, Files
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
 from gateway.sessions.opening import Opener
-from gateway.sessions.proxies import opened
+from gateway.sessions.proxies import unseal_proxy
 from gateway.sessions.relay import Relay, RelayReceiver, relay_client
 from gateway.sessions.router import SessionRouter
+from gateway.sessions.subscribers import EventSubscribers
 from gateway.webhooks.notifier import CallbackNotifier
 from gateway.webhooks.outbox import Outbox
 
@@ -25,35 +26,64 @@ _RENEWALS_PER_LEASE = 3
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """`asker` asks the session wherever it is, `remembering` not twice within a moment."""
+    """The keeper of the sessions, and three ways to execute an operation on one.
+
+    `router` finds the session on its node, `cached_router` answers repeated operations from a
+    cache, and `relay_receiver` serves the operations that other nodes pass on.
+    `subscribers` get every event of this node's sessions.
+    """
 
     keeper: Keeper
     router: SessionRouter
-    remembering: CachedSessionRouter
+    cached_router: CachedSessionRouter
+    subscribers: EventSubscribers
     relay_receiver: RelayReceiver
 
 
-def build_sessions(node: NodeContext, notifier: CallbackNotifier) -> Sessions:
-    settings, database, clock = node.settings, node.database, node.clock
-    heartbeat = database.apart()
+def build_sessions(
+    node: NodeContext,
+    notifier: CallbackNotifier,
+    *,
+    lease_seconds: float,
+    send_timeout_seconds: float,
+    max_inbound_connections: int,
+) -> Sessions:
+    """Builds the sessions, and starts them where this node sends.
+
+    Args:
+        node: what the builders share.
+        notifier: is notified when callbacks are committed.
+        lease_seconds: after so long without renewal other nodes take over a session.
+        send_timeout_seconds: how long a session has to answer.
+        max_inbound_connections: the connections of the pool that received events may use.
+    """
+    database, clock = node.database, node.clock
+    # A pool in full use must not delay the renewal of leases.
+    heartbeat = database.single_connection()
     node.start(Stage.DATABASE, heartbeat=heartbeat)
     leases = Leases(
         heartbeat,
         clock,
         node_id=node.node_id,
-        lapse_seconds=settings.lease_seconds,
+        lapse_seconds=lease_seconds,
         internal_address=node.internal_address,
     )
     files = Files(node.media.receiver, clock, FileLimits())
-    part = database.at_most(settings.database_pool_size // 2)
-    inbound = Inbound(part, Outbox(database, uuid.uuid4, notifier), files, clock)
+    inbound = Inbound(
+        database.limited_to(max_inbound_connections),
+        Outbox(database, uuid.uuid4, notifier),
+        files,
+        clock,
+    )
+    subscribers = EventSubscribers()
     opener = Opener(
         leases=leases,
         instances=node.instances,
         inbound=inbound,
+        subscribers=subscribers,
         providers={name: load_provider(name) for name in node.engines},
         engines=node.engines,
-        proxy_of=lambda instance: opened(instance.sealed_proxy, node.vault),
+        proxy_of=lambda instance: unseal_proxy(instance.sealed_proxy, node.vault),
         settings_of=lambda instance: open_settings(
             instance.provider_settings, secret_settings_of(instance.provider), node.vault
         ),
@@ -65,21 +95,21 @@ def build_sessions(node: NodeContext, notifier: CallbackNotifier) -> Sessions:
         opener=opener,
         clock=clock,
         lock=node.node_lock,
-        renew_seconds=settings.lease_seconds / _RENEWALS_PER_LEASE,
-        give_seconds=settings.send_timeout_seconds,
+        renew_seconds=lease_seconds / _RENEWALS_PER_LEASE,
+        release_seconds=send_timeout_seconds,
     )
     keeper.listen(node.notifications)
-    relay_http = relay_client(timeout_seconds=settings.send_timeout_seconds)
+    relay_http = relay_client(timeout_seconds=send_timeout_seconds)
     router = SessionRouter(
         keeper,
         Relay(database, relay_http, node_id=node.node_id, secret=node.secrets[0]),
         clock,
     )
-    remembering = CachedSessionRouter(router, clock, node.metrics)
-    keeper.listeners.append(remembering.hear)
+    cached_router = CachedSessionRouter(router, clock, node.metrics)
+    subscribers.subscribe(cached_router.on_event)
     node.start_if_sending(Stage.DATABASE, **node.engines)
     node.start_if_sending(Stage.SESSIONS, sessions=keeper, inbox=inbound)
     relay_receiver = RelayReceiver(
         node.node_id, node.secrets, keeper.epoch, leases.database_seconds, router.execute_here
     )
-    return Sessions(keeper, router, remembering, relay_receiver)
+    return Sessions(keeper, router, cached_router, subscribers, relay_receiver)

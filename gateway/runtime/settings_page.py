@@ -1,54 +1,28 @@
-"""The table of settings in docs/settings.md, grouped by subject."""
+"""Generates the tables of settings in docs/settings.md, one per section and provider."""
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator
 
-from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from gateway.environment import PREFIX, variable_name
 from gateway.providers.loading import load_provider, provider_names
 from gateway.settings import Settings
 
-_SECTIONS: Final[Mapping[str, str]] = {
-    "env": "Process and listeners",
-    "data_dir": "Data directory, database and secret",
-    "node_name": "Nodes and leases",
-    "pace_min_seconds": "Pace and attempts",
-    "queue_max_waiting": "Queue limits and history",
-    "max_body_bytes": "Requests",
-    "provider": "Instances",
-    "webhook_timeout_seconds": "Webhooks",
-    "kafka_servers": "Kafka",
-    "allow_http": "URLs",
-    "media_timeout_seconds": "Media",
-    "drain_seconds": "Shutdown, logs and audit",
-}
-"""The title of a section, by the first field in it; sections follow the order of the fields."""
-
 
 def settings_page() -> Iterator[str]:
-    """Yields the lines of every section: the gateway's own, then one per provider."""
-    title, rows = "", list[str]()
-    for field in Settings.model_fields:
-        if field in _SECTIONS:
-            yield from _section(title, rows)
-            title, rows = _SECTIONS[field], []
-        rows.append(_row(Settings, field, PREFIX))
-    yield from _section(title, rows)
+    """Yields the lines of every section: those of the gateway, then one per provider."""
+    for _name, section in Settings.sections():
+        fields = section.model_fields
+        rows = (_row(variable, fields[field]) for field, variable in section.variables())
+        yield from _section(section.title, rows)
     for name in provider_names():
-        model, prefix = load_provider(name).settings, f"{PREFIX}{name.upper()}_"
-        rows = [_row(model, field, prefix) for field in model.model_fields]
+        prefix = f"{PREFIX}{name.upper()}_"
+        fields = load_provider(name).settings.model_fields
+        rows = (_row(variable_name(field, prefix), info) for field, info in fields.items())
         yield from _section(f"Provider: {name}", rows)
 
 
-def unknown_section_fields() -> frozenset[str]:
-    """Returns the fields that begin a section and are not settings (any more)."""
-    return frozenset(_SECTIONS) - Settings.model_fields.keys()
-
-
-def _section(title: str, rows: list[str]) -> Iterator[str]:
-    if not rows:
-        return
+def _section(title: str, rows: Iterable[str]) -> Iterator[str]:
     yield f"## {title}"
     yield ""
     yield "| variable | default | what it does |"
@@ -57,9 +31,8 @@ def _section(title: str, rows: list[str]) -> Iterator[str]:
     yield ""
 
 
-def _row(model: type[BaseModel], field: str, prefix: str) -> str:
-    info = model.model_fields[field]
-    return f"| `{variable_name(field, prefix)}` | {_shown(info.default)} | {info.description} |"
+def _row(variable: str, info: FieldInfo) -> str:
+    return f"| `{variable}` | {_shown(info.default)} | {info.description} |"
 
 
 def _shown(default: object) -> str:

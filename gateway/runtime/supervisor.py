@@ -1,7 +1,8 @@
-"""Parts on floors: each leans on those below, so the highest floor is stopped first.
+"""Runs the parts of a process in stages, and stops them in the opposite order.
 
-A part that ends by itself is a crash, and takes the process down with its error. An error of the
-database is none: the part runs again after a pause, and the others do not notice.
+A part uses parts of its own stage and of lower ones, so the highest stage stops first. A part that
+returns or fails by itself ends the process with its error. Only where the database failed it does
+the supervisor run the part again after a pause; the other parts go on.
 """
 
 import asyncio
@@ -18,11 +19,11 @@ from gateway.observability.logging import logger
 from gateway.runtime.part import Part
 
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 1.0, 30.0
-_STEADY_SECONDS = 60.0
+_STEADY_SECONDS = 60.0  # the pause is short again after a part ran for so long
 
 
 class Stage(IntEnum):
-    """From what everything stands on, to what the world sees."""
+    """The order of the parts: lower stages start first and stop last."""
 
     POSTGRES = 0
     DATABASE = 1
@@ -39,20 +40,21 @@ class _RunningStage:
 
 
 class Supervisor:
-    """Runs parts as children of one task group."""
+    """Runs each part as a task of one task group."""
 
     def __init__(self, group: asyncio.TaskGroup, clock: Clock | None = None) -> None:
         self._group, self._clock = group, clock or Clock()
         self._running = {stage: _RunningStage() for stage in Stage}
 
     def start(self, stage: Stage, parts: Mapping[str, Part]) -> None:
+        """Starts parts, by name; a part of a stage that was stopped drains at once."""
         running = self._running[stage]
         for name, part in parts.items():
-            life = _run(name, part, running.stopping, self._clock)
-            running.tasks.append(self._group.create_task(life, name=name))
+            run = _run(name, part, running.stopping, self._clock)
+            running.tasks.append(self._group.create_task(run, name=name))
 
     async def stop(self) -> None:
-        """Returns when every part has drained."""
+        """Stops stage after stage, the highest first; returns when every part has drained."""
         for stage in sorted(Stage, reverse=True):
             running = self._running[stage]
             running.stopping.set()
@@ -61,15 +63,18 @@ class Supervisor:
 
 
 async def _run(name: str, part: Part, stopping: asyncio.Event, clock: Clock) -> None:
-    """Runs a part until it is told to stop, again and again where the database fails it."""
-    failures = _Failures(name)
+    """Runs a part until *stopping* is set; runs it again after an error of the database.
+
+    This is no PeriodicLoop: a run lasts until the stop, and any other error must end the process.
+    """
+    failures = _DatabaseFailures(name)
     while True:
         began = clock.monotonic_seconds()
         try:
             await part.run_until(stopping)
         except Exception as error:
             ran_seconds = clock.monotonic_seconds() - began
-            if not failures.note(error, ran_seconds=ran_seconds):
+            if not failures.is_counted(error, ran_seconds=ran_seconds):
                 raise
             if stopping.is_set():
                 return
@@ -81,15 +86,15 @@ async def _run(name: str, part: Part, stopping: asyncio.Event, clock: Clock) -> 
 
 
 @dataclass(slots=True)
-class _Failures:
-    """How often the database failed a part; each kind of error is reported once."""
+class _DatabaseFailures:
+    """Counts the errors of the database in a part; reports each kind of error once."""
 
     name: str
     pause_seconds: float = 0.0
     reported: set[str] = field(default_factory=set)
 
-    def note(self, error: Exception, *, ran_seconds: float) -> bool:
-        """Says whether it was an error of the database, and nothing else."""
+    def is_counted(self, error: Exception, *, ran_seconds: float) -> bool:
+        """Counts an error of the database and sets the pause; returns False for other errors."""
         kinds = _database_errors(error)
         if not kinds:
             return False
@@ -109,7 +114,7 @@ class _Failures:
 
 
 def _database_errors(error: BaseException) -> set[str]:
-    """Their kinds; empty where anything else went wrong, too."""
+    """Returns the kinds of the errors of the database; empty where there is any other error."""
     if isinstance(error, BaseExceptionGroup):
         kinds = [_database_errors(each) for each in error.exceptions]
         return set().union(*kinds) if all(kinds) else set()

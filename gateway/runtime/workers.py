@@ -1,8 +1,8 @@
-"""Several nodes on one machine: a parent that starts worker processes and keeps them running.
+"""Runs several nodes on one machine: a parent process starts workers, and restarts them.
 
-parent   holds the port, runs the embedded Postgres if there is no other, passes signals on
-worker   `gateway serve --worker 2`: a node of its own, with the internal port next to the
-         last one's; its standard input is a pipe, whose end says that the parent is gone
+parent   reserves the port, runs the embedded Postgres if no other is set, passes signals on
+worker   `gateway serve --worker 2`: a node, whose internal port follows that of the previous
+         worker; its standard input is a pipe, which ends when the parent is gone
 """
 
 import asyncio
@@ -15,20 +15,20 @@ from contextlib import suppress
 
 from gateway.errors import StartRefused
 from gateway.observability.logging import logger
-from gateway.runtime.development import leave_development_settings
+from gateway.runtime.development import write_development_settings
 from gateway.runtime.http_server import family_of, refusal_explained
 from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress
 from gateway.settings import Settings
 
 _FIRST_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.5, 30.0
-_STEADY_SECONDS = 60.0  # after such a life the pause is short again
-_GRACE_SECONDS = 5.0  # for what a worker does after its own drain
+_STEADY_SECONDS = 60.0  # the pause is short again after a worker ran for so long
+_GRACE_SECONDS = 5.0  # for the end of a worker after its drain
 _REFUSED = 2
 
 
 class Workers:
-    """Runs `settings.workers` processes until told to stop."""
+    """Runs the configured number of worker processes until SIGINT or SIGTERM."""
 
     def __init__(
         self, settings: Settings, environment: Mapping[str, str], progress: Progress
@@ -45,19 +45,19 @@ class Workers:
         """Returns the exit code: 0 when every worker drained.
 
         Raises:
-            StartRefused: the port is taken, or the data directory or the embedded Postgres cannot
-                be used.
+            StartRefused: another program uses the port, or the data directory or the embedded
+                Postgres cannot be used.
         """
         loop = asyncio.get_running_loop()
         for each in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(each, self._stopping.set)
-        with self._held_port():
-            leave_development_settings(self._settings)
+        with self._reserved_port():
+            write_development_settings(self._settings)
             async with postgres_of(self._settings, self._progress) as url:
                 self._environment["DATABASE_URL"] = url
                 async with asyncio.TaskGroup() as group:
-                    for number in range(1, self._settings.workers + 1):
-                        group.create_task(self._keep(number), name=f"worker {number}")
+                    for number in range(1, self._settings.process.workers + 1):
+                        group.create_task(self._keep_running(number), name=f"worker {number}")
                     await self._stopping.wait()
                     logger.info("stopping", workers=len(self._processes))
                     for process in self._processes.values():
@@ -67,26 +67,30 @@ class Workers:
             return _REFUSED
         return int(any(self._codes.values()))
 
-    def _held_port(self) -> socket.socket:
-        """Bound without listening: nobody else takes the port while a worker is started again."""
-        host, port = self._settings.host, self._settings.port
-        holder = socket.socket(family_of(host), socket.SOCK_STREAM)
-        if not self._settings.role.serves:
-            return holder
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    def _reserved_port(self) -> socket.socket:
+        """Binds the port without listening: it stays reserved while a worker restarts."""
+        host, port = self._settings.listener.host, self._settings.listener.port
+        reserved = socket.socket(family_of(host), socket.SOCK_STREAM)
+        if not self._settings.process.role.serves:
+            return reserved
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         with refusal_explained(host, port):
-            holder.bind((host, port))
-        self._environment["GATEWAY_PORT"] = str(holder.getsockname()[1])
-        return holder
+            reserved.bind((host, port))
+        self._environment["GATEWAY_PORT"] = str(reserved.getsockname()[1])
+        return reserved
 
-    async def _keep(self, number: int) -> None:
+    async def _keep_running(self, number: int) -> None:
+        """Runs a worker, and another one each time it ends, until the stop.
+
+        This is no PeriodicLoop: a run lasts as long as the process, and the pause grows.
+        """
         loop, pause = asyncio.get_running_loop(), _FIRST_PAUSE_SECONDS
         while not self._stopping.is_set():
             began_at = loop.time()
             code = await self._run(number)
             if self._stopping.is_set() or code == _REFUSED:
-                # What one cannot start with, none can.
+                # The other workers have the same settings, and would fail the same way.
                 self._codes[number] = code
                 self._stopping.set()
                 return
@@ -102,11 +106,11 @@ class Workers:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gateway", "serve", "--worker", str(number)),
             stdin=PIPE,
-            env=self._environment | {"GATEWAY_ROLE": self._settings.role},
+            env=self._environment | {"GATEWAY_ROLE": self._settings.process.role},
         )
         self._processes[number] = process
         try:
-            if self._stopping.is_set():  # which came while it was started
+            if self._stopping.is_set():  # the signal came while the process started
                 process.terminate()
             return await self._end_of(process)
         finally:
@@ -115,16 +119,18 @@ class Workers:
                 process.kill()
 
     async def _end_of(self, process: Process) -> int:
-        ended = asyncio.ensure_future(process.wait())
-        stop = asyncio.ensure_future(self._stopping.wait())
-        try:
-            await asyncio.wait({ended, stop}, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait({ended}, timeout=self._settings.drain_seconds + _GRACE_SECONDS)
-            if not ended.done():
-                process.kill()
-            return await ended
-        finally:
-            stop.cancel()
+        """Returns the exit code; kills a process that drains for too long after a stop."""
+        async with asyncio.TaskGroup() as group:
+            killer = group.create_task(self._kill_after_drain(process))
+            code = await process.wait()
+            killer.cancel()
+        return code
+
+    async def _kill_after_drain(self, process: Process) -> None:
+        await self._stopping.wait()
+        await asyncio.sleep(self._settings.process.drain_seconds + _GRACE_SECONDS)
+        with suppress(ProcessLookupError):
+            process.kill()
 
 
 async def end_of_parent() -> None:

@@ -1,4 +1,4 @@
-"""What is asked of a message before it may join the line, by whichever road it comes."""
+"""Checks a message before it enters the queue, for HTTP and Kafka alike."""
 
 from datetime import timedelta
 from typing import Final
@@ -8,24 +8,30 @@ from gateway.contract.send import OutgoingMessage
 from gateway.errors import InvalidRequest, TrialOver
 from gateway.instances.store import Instance
 
-_FARTHEST: Final = timedelta(days=90)
+_MAX_AHEAD: Final = timedelta(days=90)
 
 
 class Admission:
-    """With *trials*, an instance stops sending when its own is over."""
+    """Rules that depend on the time and on the instance, not on the message's form."""
 
     def __init__(self, clock: Clock, *, trials: bool) -> None:
+        """Prepares the checks; with *trials*, an instance cannot send after its trial."""
         self._clock, self._trials = clock, trials
 
     def check(self, instance: Instance, message: OutgoingMessage) -> None:
-        """Raises InvalidRequest where the time does not do, TrialOver where nobody subscribed."""
+        """Raises an error if the message may not be queued.
+
+        Raises:
+            InvalidRequest: `scheduledFor` is in the past or too far ahead.
+            TrialOver: the trial has ended and the instance has no subscription.
+        """
         now = self._clock.now()
         if message.scheduled_for is not None:
             ahead = message.scheduled_for - now
             if ahead <= timedelta(0):
                 raise InvalidRequest("scheduledFor: must be in the future")
-            if ahead > _FARTHEST:
-                raise InvalidRequest(f"scheduledFor: must be at most {_FARTHEST.days} days ahead")
+            if ahead > _MAX_AHEAD:
+                raise InvalidRequest(f"scheduledFor: must be at most {_MAX_AHEAD.days} days ahead")
         ends_at = instance.trial_ends_at
         if self._trials and not instance.subscribed and ends_at is not None and ends_at < now:
             raise TrialOver

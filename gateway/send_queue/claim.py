@@ -1,4 +1,4 @@
-"""Takes the head of a line, for all workers of this process in one statement."""
+"""Takes the head of each queue, for all workers of this process in one statement."""
 
 import asyncio
 import uuid
@@ -16,10 +16,10 @@ from gateway.errors import DatabaseUnavailable
 from gateway.instances.store import Instance
 
 _CLAIM = query("send_queue", "claim")
-_SLEEP_LINES = query("send_queue", "sleep_lines")
+_MARK_IDLE = query("send_queue", "mark_idle")
 _SENT_TODAY = query("send_queue", "sent_today")
 _FIND_INSTANCE = query("instances", "find_instance")
-_LIFT_DAILY_LIMIT = query("send_queue", "lift_daily_limit")
+_END_DAILY_LIMIT_HOLD = query("send_queue", "end_daily_limit_hold")
 
 _FIRST_POSITION = -(2**63)
 _MAX_DOUBTFUL_CLAIMS = 8
@@ -32,8 +32,8 @@ _WEIGHTS: Final[Mapping[Priority, int]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
-    """A row that only this worker may send."""
+class ClaimedMessage:
+    """A queued message that only this worker may send."""
 
     instance_id: str
     id: int
@@ -50,7 +50,7 @@ class Claimed:
     created_at: datetime
     claimed_epoch: int
     claim_id: uuid.UUID | None
-    """Of the claim that took it; None where a node of an older version did."""
+    """The claim that took the row; None if a node of an older version took it."""
     reordered: int
 
 
@@ -60,16 +60,18 @@ def _nothing_claimed() -> dict[Priority, int]:
 
 @dataclass(slots=True)
 class ClaimCursor:
-    """What a worker remembers of its line between two claims.
+    """Where a worker stands in its queue between two claims.
 
-    `served` is how far each lane has come, in messages divided by weight: the lane that is
-    furthest behind goes next. `claimed_up_to` spares the claim the dead versions of rows that
-    left; a row that appears before it raises the line's `reordered`.
+    Lanes: `served` counts the messages of each lane, divided by the lane's weight. The lane with
+    the lowest count goes next. `claimed_up_to` is the position from which each lane is read, so
+    that a claim does not visit the dead versions of rows that have left. A row that appears before
+    that position raises the queue's `reordered`; the lanes are then read from the front again.
 
-    `claim_id` is made before the worker asks and stays until it brings a row. Where an answer was
-    lost, asking again with the same id finds the row that the lost claim took. A statement whose
-    connection is gone can still arrive after that and take another row, so an id with a lost
-    answer is `doubtful`: each later claim names it too. So is the id of a row that was dropped.
+    Lost answers: the worker makes `claim_id` before it claims, and keeps it until a row comes. If
+    an answer is lost, a repeated claim with the same id gets the row that the lost claim took.
+    Postgres may run a statement after its connection was lost. Such a statement could take another
+    row, so an id whose answer was lost becomes `doubtful`, and later claims name it as well. The id
+    of a row that the worker dropped becomes doubtful too.
     """
 
     instance_id: str
@@ -79,21 +81,22 @@ class ClaimCursor:
     served: dict[Priority, float] = field(default_factory=lambda: dict.fromkeys(_LANES, 0.0))
     claim_id: uuid.UUID | None = None
     last_claim_id: uuid.UUID | None = None
-    """Of the last row that came."""
+    """The claim that brought the last row."""
     answer_lost: bool = False
-    """Whether an answer to a claim with `claim_id` was lost."""
+    """Whether Postgres' answer to a claim with `claim_id` was lost."""
     doubtful: deque[uuid.UUID] = field(default_factory=lambda: deque(maxlen=_MAX_DOUBTFUL_CLAIMS))
 
     def lanes(self) -> list[Priority]:
-        """In the order in which they are to be tried."""
+        """Returns the lanes in the order in which a claim reads them."""
         return sorted(_LANES, key=lambda lane: (self.served[lane], lane))
 
-    def remember(self, claimed: Claimed) -> None:
+    def advance(self, claimed: ClaimedMessage) -> None:
+        """Notes a claimed row: its lane was served, and reading goes on after it."""
         lane = Priority(claimed.priority)
         for other in self.lanes():
             if other is lane:
                 break
-            # It had nothing to send, and must not save that up for a burst.
+            # The lane was empty. It catches up here, or it would send a burst later.
             self.served[other] = self.served[lane]
         self.served[lane] += 1 / _WEIGHTS[lane]
         if claimed.reordered != self.reordered:
@@ -103,7 +106,7 @@ class ClaimCursor:
         self._end_claim()
 
     def drop_row(self) -> None:
-        """The worker holds the last row no more, and could not say what became of it."""
+        """Notes that the worker gave up the last row without recording an outcome."""
         if self.last_claim_id and self.last_claim_id not in self.doubtful:
             self.doubtful.append(self.last_claim_id)
 
@@ -114,25 +117,25 @@ class ClaimCursor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Slept:
+class _IdleQueue:
     instance_id: str
     seconds_until_due: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What left a line since midnight (UTC), and when the next day begins."""
+    """How many messages of an instance were sent since midnight (UTC), and when the day ends."""
 
     sent: int
     ends_at: datetime
 
 
 class Claimer:
-    """Part of the service."""
+    """Claims messages, and reads what a worker needs to know before it sends one."""
 
     def __init__(self, database: Database, new_uuid: Callable[[], uuid.UUID] = uuid.uuid4) -> None:
         self._database, self._new_uuid = database, new_uuid
-        self._claims = Batch[ClaimCursor, Claimed | None](self._claim)
+        self._claims = Batch[ClaimCursor, ClaimedMessage | None](self._claim)
         self._sleeps = Batch[ClaimCursor, float | None](self._sleep)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
@@ -140,13 +143,14 @@ class Claimer:
             group.create_task(self._claims.run_until(stopping))
             group.create_task(self._sleeps.run_until(stopping))
 
-    async def claim(self, cursor: ClaimCursor) -> Claimed | None:
-        """The head of the line, or None: empty, held, paused, or just being changed.
+    async def claim(self, cursor: ClaimCursor) -> ClaimedMessage | None:
+        """Claims the head of the queue.
 
-        To be called only by a worker that holds no row of the line.
+        Returns None if the queue is empty, paused or on hold, or if another transaction has locked
+        its head. Call it only while the worker owns no row of this queue.
 
         Raises:
-            DatabaseUnavailable: a row may have been claimed; the next call with *line* gets it.
+            DatabaseUnavailable: a row may have been claimed; the next call with *cursor* gets it.
         """
         cursor.claim_id = cursor.claim_id or self._new_uuid()
         try:
@@ -155,19 +159,20 @@ class Claimer:
             cursor.answer_lost = True
             raise
         if claimed:
-            cursor.remember(claimed)
+            cursor.advance(claimed)
         return claimed
 
     async def sleep(self, cursor: ClaimCursor) -> float | None:
-        """Marks the line idle, so that the next enqueue wakes us.
+        """Marks the queue idle, so that the next enqueue wakes its worker.
 
-        Claim once more afterwards. Returns the seconds until its head is due, None if it is
-        empty; both are the database's view.
+        The caller must claim once more afterwards: a message may have come before the mark. Returns
+        the seconds until the head of the queue is due, by the database's clock, or None if the
+        queue is empty or does not move.
         """
         return await self._sleeps.submit(cursor)
 
     async def sent_today(self, instance_id: str, *, max_count: int) -> Day:
-        """Counts no further than *most*."""
+        """Counts the messages sent today, up to *max_count*."""
         day = await self._database.fetch_one(
             Day, _SENT_TODAY, instance_id=instance_id, max_count=max_count
         )
@@ -175,17 +180,17 @@ class Claimer:
         return day
 
     async def stored_instance(self, instance_id: str) -> Instance | None:
-        """The instance as the database has it; an open session may remember an older one."""
+        """Returns the instance from the database; an open session may have an older copy."""
         return await self._database.fetch_one(Instance, _FIND_INSTANCE, id=instance_id)
 
-    async def lift_daily_limit(self, instance_id: str) -> None:
-        """Ends a hold by the daily limit, so that the queue compares with the limit again."""
-        await self._database.execute(_LIFT_DAILY_LIMIT, instance_id=instance_id)
+    async def end_daily_limit_hold(self, instance_id: str) -> None:
+        """Ends a hold whose reason is the daily limit; the worker then checks the limit again."""
+        await self._database.execute(_END_DAILY_LIMIT_HOLD, instance_id=instance_id)
 
-    async def _claim(self, cursors: list[ClaimCursor]) -> Sequence[Claimed | None]:
+    async def _claim(self, cursors: list[ClaimCursor]) -> Sequence[ClaimedMessage | None]:
         lanes = [cursor.lanes() for cursor in cursors]
         rows = await self._database.fetch_all(
-            Claimed,
+            ClaimedMessage,
             _CLAIM,
             instance_ids=[cursor.instance_id for cursor in cursors],
             epochs=[cursor.epoch for cursor in cursors],
@@ -205,7 +210,7 @@ class Claimer:
 
     async def _sleep(self, cursors: list[ClaimCursor]) -> Sequence[float | None]:
         rows = await self._database.fetch_all(
-            _Slept, _SLEEP_LINES, instance_ids=[cursor.instance_id for cursor in cursors]
+            _IdleQueue, _MARK_IDLE, instance_ids=[cursor.instance_id for cursor in cursors]
         )
         due = {row.instance_id: row.seconds_until_due for row in rows}
         return [due.get(cursor.instance_id) for cursor in cursors]

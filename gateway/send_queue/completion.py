@@ -1,29 +1,26 @@
-"""Waits until messages are out, for callers who asked to be told at once.
+"""Waits until messages have their final state, for callers who sent `Prefer: wait=N`.
 
-All who wait on this node share one question to the database, asked when something was recorded
-here and, for what other nodes record, a few times a second; nobody waiting, nothing asked.
+All callers that wait on this node share one statement. It runs when this node records an outcome,
+and four times a second for outcomes of other nodes. Without waiting callers it does not run.
 """
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.errors import DatabaseUnavailable
-from gateway.observability.logging import logger
-from gateway.wakeups import waking
+from gateway.periodic_loop import PeriodicLoop
 
-_STATES_OF = query("send_queue", "states_of")
+_FIND_PROGRESS = query("send_queue", "find_progress")
 
-_ROUND_SECONDS = 0.25
-_GAP_SECONDS = 0.02
+_POLL_SECONDS = 0.25
+_MIN_PAUSE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a message came; settled once it is sent, failed or canceled."""
+    """The state of a message; `settled` (a column) means that the state is final."""
 
     message_id: str
     status: str
@@ -32,7 +29,7 @@ class Progress:
 
 
 @dataclass(slots=True, eq=False)
-class _Follower:
+class _Waiter:
     instance_id: str
     done: asyncio.Event = field(default_factory=asyncio.Event)
     progress: Progress | None = None
@@ -40,63 +37,60 @@ class _Follower:
 
 
 class CompletionWaiters:
-    """Part of the service; when it stops, whoever waits is told how far their message came."""
+    """Lets callers wait for outcomes; when it stops, each of them gets the state of its message."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
-        self._following: dict[str, _Follower] = {}
-        self._wakeup = asyncio.Event()
+        self._waiters: dict[str, _Waiter] = {}
         self._stopped = False
+        self._loop = PeriodicLoop(
+            "completion_waiters",
+            self._poll,
+            clock,
+            retry_seconds=_POLL_SECONDS,
+            min_pause_seconds=_MIN_PAUSE_SECONDS,
+        )
 
     def wake(self) -> None:
-        """Something was recorded."""
-        if self._following:
-            self._wakeup.set()
+        """Polls now: this node recorded an outcome."""
+        if self._waiters:
+            self._loop.wake()
 
-    async def follow(
+    async def wait_for(
         self, instance_id: str, message_id: str, *, max_seconds: float
     ) -> Progress | None:
-        """Returns once the message is settled, or how far it came in *most_seconds*."""
-        follower = self._following.setdefault(message_id, _Follower(instance_id))
-        follower.callers += 1
-        self._wakeup.set()
+        """Returns the final state, or the state after *max_seconds*; None if it is not known."""
+        waiter = self._waiters.setdefault(message_id, _Waiter(instance_id))
+        waiter.callers += 1
+        self._loop.wake()
         try:
             if not self._stopped:
-                await self._clock.wait(follower.done, max_seconds)
+                await self._clock.wait(waiter.done, max_seconds)
         finally:
-            follower.callers -= 1
-            if not follower.callers:
-                del self._following[message_id]
-        return follower.progress
+            waiter.callers -= 1
+            if not waiter.callers:
+                del self._waiters[message_id]
+        return waiter.progress
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        async with waking(self._wakeup, when=stopping):
-            while not stopping.is_set():
-                await self._clock.wait(self._wakeup, _ROUND_SECONDS if self._following else None)
-                self._wakeup.clear()
-                try:
-                    await self._look()
-                except DatabaseUnavailable as error:
-                    logger.warning("followers_wait_for_database", error=str(error))
-                await self._clock.wait(stopping, _GAP_SECONDS)
+        await self._loop.run_until(stopping)
         self._stopped = True
-        for follower in self._following.values():
-            follower.done.set()
+        for waiter in self._waiters.values():
+            waiter.done.set()
 
-    async def _look(self) -> None:
-        following = dict(self._following)
-        if not following:
-            return
+    async def _poll(self) -> float | None:
+        """Reads the states that callers wait for; returns the pause until the next poll."""
+        waiters = dict(self._waiters)
+        if not waiters:
+            return None
         rows = await self._database.fetch_all(
             Progress,
-            _STATES_OF,
-            instance_ids=[follower.instance_id for follower in following.values()],
-            message_ids=list(following),
+            _FIND_PROGRESS,
+            instance_ids=[waiter.instance_id for waiter in waiters.values()],
+            message_ids=list(waiters),
         )
-        self._tell(following, rows)
-
-    def _tell(self, following: Mapping[str, _Follower], rows: list[Progress]) -> None:
         for row in rows:
-            following[row.message_id].progress = row
+            waiters[row.message_id].progress = row
             if row.settled:
-                following[row.message_id].done.set()
+                waiters[row.message_id].done.set()
+        return _POLL_SECONDS

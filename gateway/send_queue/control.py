@@ -1,4 +1,4 @@
-"""Answers to the routes that steer a line and show what became of its messages."""
+"""Handles the gateway's own operations on /queue: pause, retry, move, statistics, settings."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -31,28 +31,29 @@ from gateway.contract.extensions.queue_control import (
 from gateway.contract.handlers import Handlers
 from gateway.contract.send import Priority
 from gateway.contract.zapi.instance_queue import QueueRemoved
+from gateway.database.pool import Count
 from gateway.database.queries import query
 from gateway.errors import Conflict, UnknownInstance
 from gateway.history.operations import find_message
 from gateway.history.states import MessageState, utc
 from gateway.instances.store import Instance
 from gateway.send_queue.ids import message_id_named
-from gateway.send_queue.operations import Count, QueueContext, length, make_cursor, read_cursor
+from gateway.send_queue.operations import QueueContext, make_cursor, queue_length, read_cursor
 from gateway.send_queue.pacing import Pace
 
-_PAUSE_LINE = query("send_queue", "pause_line")
+_PAUSE_QUEUE = query("send_queue", "pause_queue")
 _LIST_ATTEMPTS = query("send_queue", "list_attempts")
 _LIST_FAILED = query("send_queue", "list_failed")
 _RETRY_MESSAGES = query("send_queue", "retry_messages")
 _MOVE_TO_FRONT = query("send_queue", "move_to_front")
-_BURY_FAILED = query("send_queue", "bury_failed")
+_ARCHIVE_FAILED = query("send_queue", "archive_failed")
 _COUNT_BY_KIND = query("send_queue", "count_by_kind")
-_FIND_LINE = query("send_queue", "find_line")
+_QUEUE_STATE = query("send_queue", "queue_state")
 _CHANGE_SETTINGS = query("send_queue", "change_settings")
-_LIFT_DAILY_LIMIT = query("send_queue", "lift_daily_limit")
+_END_DAILY_LIMIT_HOLD = query("send_queue", "end_daily_limit_hold")
 _FIND_INSTANCE = query("instances", "find_instance")
 
-_AT_ONCE = 500
+_BATCH_SIZE = 500
 
 handlers = Handlers[QueueContext]()
 
@@ -68,7 +69,7 @@ class _Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class _LineState:
+class _QueueState:
     connected: bool
     paused: bool
     hold_until: datetime | None
@@ -78,27 +79,27 @@ class _LineState:
 
 @handlers.handles(PauseQueue)
 async def pause(context: QueueContext, _operation: PauseQueue) -> QueuePauseState:
-    return await _pause(context, paused=True)
+    return await _set_paused(context, paused=True)
 
 
 @handlers.handles(ResumeQueue)
 async def resume(context: QueueContext, _operation: ResumeQueue) -> QueuePauseState:
-    return await _pause(context, paused=False)
+    return await _set_paused(context, paused=False)
 
 
-async def _pause(context: QueueContext, *, paused: bool) -> QueuePauseState:
-    await context.database.execute(_PAUSE_LINE, instance_id=context.instance.id, paused=paused)
-    return QueuePauseState(paused=paused, queue_length=await length(context))
+async def _set_paused(context: QueueContext, *, paused: bool) -> QueuePauseState:
+    await context.database.execute(_PAUSE_QUEUE, instance_id=context.instance.id, paused=paused)
+    return QueuePauseState(paused=paused, queue_length=await queue_length(context))
 
 
 @handlers.handles(ReadQueued)
 async def read_queued(context: QueueContext, operation: ReadQueued) -> TrackedMessage:
     state = await _find(context, operation.zaap_id)
-    tries = await context.database.fetch_dicts(
+    attempts = await context.database.fetch_dicts(
         _LIST_ATTEMPTS, instance_id=context.instance.id, message_id=state.message_id
     )
-    if state.attempt_started_at and state.sent_at:  # the one that ended well is told by its message
-        tries.append(
+    if state.attempt_started_at and state.sent_at:  # the table has failed attempts only
+        attempts.append(
             {
                 "started_at": state.attempt_started_at,
                 "ended_at": state.sent_at,
@@ -110,10 +111,10 @@ async def read_queued(context: QueueContext, operation: ReadQueued) -> TrackedMe
     return TrackedMessage(
         **_queued(state).model_dump(),
         tries=tuple(
-            SendAttempt(**{**t, "started_at": utc(t["started_at"]), "ended_at": utc(t["ended_at"])})
-            for t in tries
+            SendAttempt(**{**a, "started_at": utc(a["started_at"]), "ended_at": utc(a["ended_at"])})
+            for a in attempts
         ),
-        queue_length=await length(context),
+        queue_length=await queue_length(context),
     )
 
 
@@ -122,8 +123,8 @@ async def retry(context: QueueContext, operation: RetryQueued) -> QueueChanged:
     message_id = message_id_named(operation.zaap_id)
     if not await _retry(context, [message_id]):
         state = await _find(context, operation.zaap_id)
-        raise Conflict(f"The message is {state.status}: there is nothing to try again")
-    return QueueChanged(queue_length=await length(context))
+        raise Conflict(f"The message is {state.status}: there is nothing to retry")
+    return QueueChanged(queue_length=await queue_length(context))
 
 
 @handlers.handles(MoveToFront)
@@ -136,9 +137,9 @@ async def move_to_front(context: QueueContext, operation: MoveToFront) -> QueueC
     )
     if not (moved and moved.count):
         state = await _find(context, operation.zaap_id)
-        what = "the next one already" if state.status == "pending" else state.status
+        what = "already the next one" if state.status == "pending" else state.status
         raise Conflict(f"The message is {what} and cannot be moved")
-    return QueueChanged(queue_length=await length(context))
+    return QueueChanged(queue_length=await queue_length(context))
 
 
 @handlers.handles(ListFailed)
@@ -151,63 +152,63 @@ async def list_failed(context: QueueContext, operation: ListFailed) -> FailedPag
         messages=tuple(_queued(row) for row in page),
         paging_state=make_cursor(page[-1].sequence_number or 0) if more else None,
         has_more=more,
-        queue_length=await length(context),
+        queue_length=await queue_length(context),
     )
 
 
 @handlers.handles(RetryFailed)
 async def retry_failed(context: QueueContext, operation: RetryFailed) -> QueueRetried:
     retried = after = 0
-    while rows := await _failed(context, operation, after=after, limit=_AT_ONCE):
+    while rows := await _failed(context, operation, after=after, limit=_BATCH_SIZE):
         retried += await _retry(context, [row.message_id for row in rows])
         after = rows[-1].sequence_number or 0
-    return QueueRetried(retried=retried, queue_length=await length(context))
+    return QueueRetried(retried=retried, queue_length=await queue_length(context))
 
 
 @handlers.handles(DeleteFailed)
 async def delete_failed(context: QueueContext, operation: DeleteFailed) -> QueueRemoved:
     removed = 0
-    while buried := await context.database.fetch_one(
+    while archived := await context.database.fetch_one(
         Count,
-        _BURY_FAILED,
+        _ARCHIVE_FAILED,
         instance_id=context.instance.id,
         type=operation.type,
         phone=operation.phone,
         days=None,
-        max_count=_AT_ONCE,
+        max_count=_BATCH_SIZE,
     ):
-        removed += buried.count
-        if buried.count < _AT_ONCE:
+        removed += archived.count
+        if archived.count < _BATCH_SIZE:
             break
     context.metrics.purged.inc(removed)
-    return QueueRemoved(removed=removed, queue_length=await length(context))
+    return QueueRemoved(removed=removed, queue_length=await queue_length(context))
 
 
 @handlers.handles(ReadQueueStats)
 async def read_stats(context: QueueContext, _operation: ReadQueueStats) -> QueueStats:
     instance, now = context.instance, context.clock.now()
     kinds = await context.database.fetch_all(_Kind, _COUNT_BY_KIND, instance_id=instance.id)
-    line = await context.database.fetch_one(_LineState, _FIND_LINE, instance_id=instance.id)
-    if line is None:
+    queue = await context.database.fetch_one(_QueueState, _QUEUE_STATE, instance_id=instance.id)
+    if queue is None:
         raise UnknownInstance
     waiting = [kind for kind in kinds if kind.status != "failed"]
     oldest = min((kind.oldest_at for kind in waiting), default=None)
     limit = context.send_policy.limit_of(instance, now)
     day = await context.claimer.sent_today(instance.id, max_count=limit) if limit else None
-    moves = line.connected and not line.paused
+    moves = queue.connected and not queue.paused
     return QueueStats(
         queue_length=sum(kind.count for kind in waiting),
         by_status=_sums((kind.status, kind.count) for kind in kinds),
         by_type=_sums((kind.type, kind.count) for kind in waiting),
         oldest_waiting_at=utc(oldest),
         oldest_waiting_seconds=max(0.0, (now - oldest).total_seconds()) if oldest else None,
-        seconds_to_empty=_seconds_to_empty(waiting, line, context.send_policy.pace_of(instance))
+        seconds_to_empty=_seconds_to_empty(waiting, queue, context.send_policy.pace_of(instance))
         if moves
         else None,
-        connected=line.connected,
-        paused=line.paused,
-        hold_until=utc(line.hold_until),
-        hold_reason=line.hold_reason,
+        connected=queue.connected,
+        paused=queue.paused,
+        hold_until=utc(queue.hold_until),
+        hold_reason=queue.hold_reason,
         daily_limit=limit,
         sent_today=day and day.sent,
     )
@@ -226,16 +227,18 @@ async def read_settings(context: QueueContext, _operation: ReadQueueSettings) ->
         daily_limit=send_policy.daily_limit_of(instance),
         warm_up_days=send_policy.warm_up_days_of(instance),
         limit_today=send_policy.limit_of(instance, context.clock.now()),
-        queue_length=await length(context),
+        queue_length=await queue_length(context),
     )
 
 
 @handlers.handles(ChangeQueueSettings)
 async def change_settings(context: QueueContext, operation: ChangeQueueSettings) -> QueueSettings:
-    named = {"instance_id": context.instance.id}
+    instance_id = context.instance.id
     async with context.database.transaction() as connection:
-        await connection.execute(_CHANGE_SETTINGS, {**named, **operation.model_dump()})
-        await connection.execute(_LIFT_DAILY_LIMIT, named)
+        await connection.execute(
+            _CHANGE_SETTINGS, {"instance_id": instance_id, **operation.model_dump()}
+        )
+        await connection.execute(_END_DAILY_LIMIT_HOLD, {"instance_id": instance_id})
     return await read_settings(context, ReadQueueSettings())
 
 
@@ -251,14 +254,14 @@ async def _retry(context: QueueContext, message_ids: list[str]) -> int:
 
 
 async def _failed(
-    context: QueueContext, narrowed: FailedFilter, *, after: int, limit: int
+    context: QueueContext, filters: FailedFilter, *, after: int, limit: int
 ) -> list[MessageState]:
     return await context.database.fetch_all(
         MessageState,
         _LIST_FAILED,
         instance_id=context.instance.id,
-        type=narrowed.type,
-        phone=narrowed.phone,
+        type=filters.type,
+        phone=filters.phone,
         after=after,
         limit=limit,
     )
@@ -283,8 +286,8 @@ def _sums(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
     return dict(sorted(totals.items()))
 
 
-def _seconds_to_empty(waiting: list[_Kind], line: _LineState, pace: Pace) -> float:
-    """At the mean of the random pause, with what each message asks for, after the hold."""
+def _seconds_to_empty(waiting: list[_Kind], queue: _QueueState, pace: Pace) -> float:
+    """Estimates from the mean pause, the delays that messages ask for, and the rest of a hold."""
     leaving = sum(kind.leaving for kind in waiting)
     delays = sum(kind.delay_seconds for kind in waiting)
-    return leaving * (pace.min_seconds + pace.max_seconds) / 2 + delays + (line.hold_seconds or 0)
+    return leaving * (pace.min_seconds + pace.max_seconds) / 2 + delays + (queue.hold_seconds or 0)

@@ -1,4 +1,4 @@
-"""Exactly one worker for each connected session; restarts the one that fails, alone."""
+"""Runs one worker for each connected session of this node, and replaces a worker that fails."""
 
 import asyncio
 from collections.abc import Collection
@@ -9,71 +9,81 @@ from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.worker import Worker, WorkerDependencies
-from gateway.sessions.live import Connected, LiveSession
+from gateway.sessions.live import ConnectedSessions, LiveSession
 from gateway.wakeups import waking
 
-_PAUSE_AFTER_A_CRASH_SECONDS = 1.0
+_RESTART_SECONDS = 1.0
 
 
 @dataclass(slots=True)
-class _Post:
-    """Where the worker of one instance works."""
+class _Slot:
+    """The worker of one instance: what wakes it, what stops it, and its session."""
 
     wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     live: LiveSession | None = None
 
-    def leave(self) -> None:
+    def stop(self) -> None:
+        """Makes the worker stop after the message at hand."""
         self.leaving.set()
         self.wakeup.set()
 
 
 class Coordinator:
-    """Part of the service."""
+    """Starts and stops workers as sessions connect, disconnect or are replaced."""
 
-    def __init__(self, connected: Connected, deps: WorkerDependencies, rescue: Rescue) -> None:
+    def __init__(
+        self, connected: ConnectedSessions, deps: WorkerDependencies, rescue: Rescue
+    ) -> None:
         self._connected, self._deps, self._rescue = connected, deps, rescue
-        self._posts: dict[str, _Post] = {}
+        self._slots: dict[str, _Slot] = {}
 
     def wake(self, instance_ids: Collection[str]) -> None:
-        """There may be something to claim in these lines."""
+        """Wakes the workers of these instances: their queues may have a message."""
         for instance_id in instance_ids:
-            if post := self._posts.get(instance_id):
-                post.wakeup.set()
+            if slot := self._slots.get(instance_id):
+                slot.wakeup.set()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
+        """Runs until *stopping*, then waits for the workers to finish their messages.
+
+        Not a PeriodicLoop: it reacts to changes in memory and calls nothing that could fail.
+        """
         changes = self._connected.watch()
         async with asyncio.TaskGroup() as workers, waking(changes.wakeup, when=stopping):
             while not stopping.is_set():
                 await changes.wakeup.wait()
                 for instance_id in changes.take():
-                    self._follow(instance_id, workers, stopping)
-            for post in self._posts.values():
-                post.leave()
+                    self._on_session_change(instance_id, workers, stopping)
+            for slot in self._slots.values():
+                slot.stop()
 
-    def _follow(
+    def _on_session_change(
         self, instance_id: str, workers: asyncio.TaskGroup, stopping: asyncio.Event
     ) -> None:
-        """The session of this instance came, went, or was replaced."""
+        """Starts a worker for a new session; stops the worker of a session that is gone."""
         live = self._connected.get(instance_id)
-        if post := self._posts.get(instance_id):
-            if post.live is not live:
-                post.leave()
+        if slot := self._slots.get(instance_id):
+            if slot.live is not live:
+                slot.stop()
         elif live and not stopping.is_set():
-            self._posts[instance_id] = post = _Post()
+            self._slots[instance_id] = slot = _Slot()
             workers.create_task(
-                self._man(instance_id, post, stopping), name=f"worker {instance_id}"
+                self._run_workers(instance_id, slot, stopping), name=f"worker {instance_id}"
             )
 
-    async def _man(self, instance_id: str, post: _Post, stopping: asyncio.Event) -> None:
-        """Keeps a worker at the post for as long as there is a session to send with."""
+    async def _run_workers(self, instance_id: str, slot: _Slot, stopping: asyncio.Event) -> None:
+        """Runs one worker after another until the instance has no session on this node.
+
+        Not a PeriodicLoop: `stop` must end the worker of one session, and *stopping* all of them.
+        """
         while not stopping.is_set() and (live := self._connected.get(instance_id)):
-            post.leaving.clear()
-            post.live = live
+            slot.leaving.clear()
+            slot.live = live
             try:
                 with live.in_use():
                     await self._rescue.process(live)
-                    await Worker(live, self._deps, post.wakeup).run_until(post.leaving)
+                    await Worker(live, self._deps, slot.wakeup).run_until(slot.leaving)
             except DatabaseUnavailable as error:
                 logger.warning(
                     "database_unavailable",
@@ -81,8 +91,8 @@ class Coordinator:
                     instance_id=instance_id,
                     error=str(error),
                 )
-                await self._deps.clock.wait(post.leaving, _PAUSE_AFTER_A_CRASH_SECONDS)
-            except Exception as error:  # noqa: BLE001 - one line must not take the others down
+                await self._deps.clock.wait(slot.leaving, _RESTART_SECONDS)
+            except Exception as error:  # noqa: BLE001 - one queue must not stop the others
                 report_error(error, component="worker", instance_id=instance_id)
-                await self._deps.clock.wait(post.leaving, _PAUSE_AFTER_A_CRASH_SECONDS)
-        del self._posts[instance_id]
+                await self._deps.clock.wait(slot.leaving, _RESTART_SECONDS)
+        del self._slots[instance_id]

@@ -1,4 +1,4 @@
-"""A validated message becomes a row, durably, together with whatever else arrives meanwhile."""
+"""Writes validated messages as rows of the queue, one statement for all that arrive at one time."""
 
 import asyncio
 import uuid
@@ -30,23 +30,23 @@ from gateway.send_queue.ids import message_id_of, new_zaap_id
 
 _ENQUEUE = query("send_queue", "enqueue")
 _ABANDON_FLUSH = query("send_queue", "abandon_flush")
-_WAIT_FOR_LINES = query("send_queue", "wait_for_lines")
+_LOCK_QUEUES = query("send_queue", "lock_queues")
 _FIND_MESSAGE_IDS = query("send_queue", "find_message_ids")
-_FIND_LINES = query("send_queue", "find_lines")
+_FIND_QUEUES = query("send_queue", "find_queues")
 _OPTED_OUT = query("people", "opted_out")
 
-NOTE_OFFSET: Final = query("send_queue", "note_offset")
+STORE_OFFSET: Final = query("send_queue", "store_offset")
 
-_PATIENCE_SECONDS = 5.0  # a restart of Postgres is not the caller's business
-_PAUSE_WHEN_REFUSED_SECONDS = 0.25
-_LOOK_UP_SECONDS = 15.0
-_ROUNDS_BEFORE_DOUBT = 50
-_STORED = ("accepted", "replayed")  # admissions after which the queue has the message
+_MAX_WAIT_SECONDS = 5.0  # long enough for a restart of Postgres
+_REFUSED_PAUSE_SECONDS = 0.25
+_MAX_LOOK_UP_SECONDS = 15.0
+_FLUSHES_UNTIL_CHECK = 50
+_STORED = ("accepted", "replayed")  # admission results of messages that the queue has
 
 
 @dataclass(frozen=True, slots=True)
 class QueueLimits:
-    """How many messages may wait (0: any number), how long, and how often each is tried."""
+    """How many messages may wait (0: any number), for how long, and how many attempts each has."""
 
     max_waiting: int
     max_waiting_disconnected: int
@@ -56,7 +56,7 @@ class QueueLimits:
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """The caller's name for this very request, and a digest of its body."""
+    """The caller's key for one request, and a digest of the request's body."""
 
     key: str
     body_hash: bytes
@@ -64,7 +64,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """Where the reader of a topic goes on once a message is accepted."""
+    """Where the consumer of a topic goes on after an accepted message."""
 
     topic: str
     partition: int
@@ -82,11 +82,11 @@ class _Request:
     idempotency: IdempotencyKey | None
     offset: Offset | None
     give_up_at: float
-    rounds: int = 0
+    flushes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class _AdmissionResult:
     ordinal: int
     admission: str
     connected: bool
@@ -108,7 +108,7 @@ class _Id:
 
 
 class Enqueuer:
-    """Part of the service; the one door into the queue."""
+    """Accepts messages into the queue; every message enters through it."""
 
     def __init__(
         self,
@@ -137,20 +137,20 @@ class Enqueuer:
         idempotency: IdempotencyKey | None = None,
         offset: Offset | None = None,
     ) -> Queued:
-        """Returns once the message is committed, and *offset* with it.
+        """Returns when the message is committed, together with *offset*.
 
         Raises:
-            QueueFull: the line holds as many messages as it may.
-            InstanceNotConnected: the instance refuses sends while disconnected, and is.
+            QueueFull: the queue has as many messages as it may.
+            InstanceNotConnected: the instance refuses sends while it is disconnected.
             IdempotencyKeyReused: the key came before with another body.
             UnknownInstance: the instance was deleted meanwhile.
-            Forbidden: the account refuses sends to people who opted out, and this is one.
-            DatabaseUnavailable: nothing was accepted, or nobody can say so for now.
+            Forbidden: the recipient opted out, and the account refuses such sends.
+            DatabaseUnavailable: the message was not accepted, or Postgres cannot say if it was.
         """
         if instance.refuse_opted_out and await self._database.fetch_all(
             _OptedOut, _OPTED_OUT, instance_id=instance.id, phone=message.phone
         ):
-            raise Forbidden("This person does not want to be written to")
+            raise Forbidden("phone: this person has opted out of messages from this account")
         zaap_id = new_zaap_id(self._random_bytes)
         return await self._batch.submit(
             _Request(
@@ -162,7 +162,7 @@ class Enqueuer:
                 due_at=message.scheduled_for,
                 idempotency=idempotency,
                 offset=offset,
-                give_up_at=self._clock.monotonic_seconds() + _PATIENCE_SECONDS,
+                give_up_at=self._clock.monotonic_seconds() + _MAX_WAIT_SECONDS,
             )
         )
 
@@ -177,57 +177,57 @@ class Enqueuer:
     async def _bisect(
         self, requests: list[_Request], error: Exception
     ) -> Sequence[Queued | Exception | NextFlush]:
-        """A row that Postgres cannot take fails alone."""
+        """Splits the batch until the row that Postgres refuses fails alone."""
         if len(requests) == 1:
             return [error]
         middle = len(requests) // 2
         return [*await self._flush(requests[:middle]), *await self._flush(requests[middle:])]
 
     async def _write(self, requests: list[_Request]) -> Sequence[Queued | Exception | NextFlush]:
-        judged, is_sent = list[_Judged](), False
+        results, is_sent = list[_AdmissionResult](), False
         flush_id = self._new_uuid()
         try:
             async with self._database.connection() as connection:
                 is_sent = True
-                judged = await self._insert(connection, flush_id, requests)
+                results = await self._insert(connection, flush_id, requests)
         except DatabaseUnavailable as error:
             if is_sent and not error.refused:
                 return await self._look_up(flush_id, requests)
-            return await self._later(requests, error)
-        answers = {row.ordinal: _answer(row, requests[row.ordinal]) for row in judged}
-        self._wake_own(judged, requests)
+            return await self._retry_later(requests, error)
+        answers = {row.ordinal: _answer(row, requests[row.ordinal]) for row in results}
+        self._wake_local_workers(results, requests)
         return [
-            answers[n] if n in answers else await self._deferred(request)
+            answers[n] if n in answers else await self._retry_locked(request)
             for n, request in enumerate(requests)
         ]
 
-    async def _later(
+    async def _retry_later(
         self, requests: list[_Request], error: DatabaseUnavailable
     ) -> Sequence[Exception | NextFlush]:
-        """Nothing was accepted: again while the requests can wait."""
-        if error.refused:  # at once, where a connection that fails takes its time
-            await self._clock.sleep(_PAUSE_WHEN_REFUSED_SECONDS)
+        """Nothing was accepted: requests that can still wait join the next flush."""
+        if error.refused:  # a refusal comes at once; without a pause this would spin
+            await self._clock.sleep(_REFUSED_PAUSE_SECONDS)
         now = self._clock.monotonic_seconds()
         return [NEXT_FLUSH if now < request.give_up_at else error for request in requests]
 
     async def _insert(
         self, connection: AsyncConnection, flush_id: uuid.UUID, requests: list[_Request]
-    ) -> list[_Judged]:
+    ) -> list[_AdmissionResult]:
         if not any(request.offset for request in requests):
-            return await self._judge(connection, flush_id, requests)
+            return await self._admit(connection, flush_id, requests)
         async with connection.transaction():
-            judged = await self._judge(connection, flush_id, requests)
-            await self._note_offsets(connection, judged, requests)
-        return judged
+            results = await self._admit(connection, flush_id, requests)
+            await self._store_offsets(connection, results, requests)
+        return results
 
-    async def _judge(
+    async def _admit(
         self, connection: AsyncConnection, flush_id: uuid.UUID, requests: list[_Request]
-    ) -> list[_Judged]:
+    ) -> list[_AdmissionResult]:
         chosen = _first_of_each_key(requests)
         rows = chosen.values()
         return await fetch_all(
             connection,
-            _Judged,
+            _AdmissionResult,
             _ENQUEUE,
             flush_id=flush_id,
             node_id=self._node_id,
@@ -250,20 +250,22 @@ class Enqueuer:
             max_age_seconds=self._limits.max_age_seconds,
         )
 
-    async def _note_offsets(
-        self, connection: AsyncConnection, judged: list[_Judged], requests: list[_Request]
+    async def _store_offsets(
+        self, connection: AsyncConnection, results: list[_AdmissionResult], requests: list[_Request]
     ) -> None:
-        accepted = [requests[row.ordinal] for row in judged if row.admission in _STORED]
+        accepted = [requests[row.ordinal] for row in results if row.admission in _STORED]
         for offset in sorted(
             (request.offset for request in accepted if request.offset), key=attrgetter("topic")
         ):
-            await connection.execute(NOTE_OFFSET, asdict(offset))
+            await connection.execute(STORE_OFFSET, asdict(offset))
 
-    def _wake_own(self, judged: list[_Judged], requests: list[_Request]) -> None:
+    def _wake_local_workers(
+        self, results: list[_AdmissionResult], requests: list[_Request]
+    ) -> None:
         self._wake(
             {
                 requests[row.ordinal].instance.id
-                for row in judged
+                for row in results
                 if row.wakes_worker and row.holder_node_id == self._node_id
             }
         )
@@ -271,19 +273,22 @@ class Enqueuer:
     async def _look_up(
         self, flush_id: uuid.UUID, requests: list[_Request]
     ) -> Sequence[Queued | Exception | NextFlush]:
-        """The answer was lost: whoever has a row was accepted, and nobody gets one later."""
+        """The answer was lost: finds out which messages were accepted.
+
+        Abandons the flush first, so that its statement writes nothing if it arrives later.
+        """
         instance_ids = list({r.instance.id for r in requests})
         message_ids = [r.message_id for r in requests]
         async for attempt in tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(DatabaseUnavailable),
-            stop=tenacity.stop_after_delay(_LOOK_UP_SECONDS),
+            stop=tenacity.stop_after_delay(_MAX_LOOK_UP_SECONDS),
             wait=tenacity.wait_exponential(0.05, max=1.0),
             reraise=True,
         ):
             with attempt:
                 await self._database.execute(_ABANDON_FLUSH, flush_id=flush_id)
-                # Taking the lock waits for the transaction in doubt to end.
-                await self._database.execute(_WAIT_FOR_LINES, instance_ids=instance_ids)
+                # The lock waits until the transaction in doubt has ended.
+                await self._database.execute(_LOCK_QUEUES, instance_ids=instance_ids)
                 found = await self._database.fetch_all(
                     _Id, _FIND_MESSAGE_IDS, instance_ids=instance_ids, message_ids=message_ids
                 )
@@ -291,20 +296,20 @@ class Enqueuer:
         self._wake(instance_ids)
         return [_queued(r, r.due_at) if r.message_id in accepted else NEXT_FLUSH for r in requests]
 
-    async def _deferred(self, request: _Request) -> Exception | NextFlush:
-        """A line that cannot be locked for long may not exist any more."""
-        request.rounds += 1
-        if request.rounds % _ROUNDS_BEFORE_DOUBT == 0:
-            lines = await self._database.fetch_all(
-                _Id, _FIND_LINES, instance_ids=[request.instance.id]
+    async def _retry_locked(self, request: _Request) -> Exception | NextFlush:
+        """Another transaction locked the queue; now and then checks that the queue still exists."""
+        request.flushes += 1
+        if request.flushes % _FLUSHES_UNTIL_CHECK == 0:
+            queues = await self._database.fetch_all(
+                _Id, _FIND_QUEUES, instance_ids=[request.instance.id]
             )
-            if not lines:
+            if not queues:
                 return UnknownInstance()
         return NEXT_FLUSH
 
 
 def _first_of_each_key(requests: Sequence[_Request]) -> dict[int, _Request]:
-    """By their places; whoever repeats a key learns in the next flush what became of it."""
+    """Returns requests by position, one for each key; a repeated key waits for the next flush."""
     keys: set[tuple[str, str]] = set()
     chosen = {}
     for n, request in enumerate(requests):
@@ -317,7 +322,7 @@ def _first_of_each_key(requests: Sequence[_Request]) -> dict[int, _Request]:
     return chosen
 
 
-def _answer(row: _Judged, request: _Request) -> Queued | Exception:
+def _answer(row: _AdmissionResult, request: _Request) -> Queued | Exception:
     match row.admission:
         case "accepted":
             return _queued(request, request.due_at)
@@ -333,10 +338,10 @@ def _answer(row: _Judged, request: _Request) -> Queued | Exception:
             raise AssertionError(f"unknown admission {row.admission}")
 
 
-def _queued(named: _Request | _Judged, due_at: datetime | None) -> Queued:
+def _queued(ids: _Request | _AdmissionResult, due_at: datetime | None) -> Queued:
     return Queued(
-        zaap_id=named.zaap_id,
-        message_id=named.message_id,
-        id=named.message_id,
+        zaap_id=ids.zaap_id,
+        message_id=ids.message_id,
+        id=ids.message_id,
         scheduled_for=due_at,
     )

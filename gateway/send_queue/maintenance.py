@@ -1,22 +1,22 @@
-"""What the queue forgets: messages that waited too long, old dead letters, old keys."""
+"""Expires queued messages, archives old dead letters and deletes expired keys."""
 
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.clock import Clock
-from gateway.contract.callbacks import DeliveryCallback
-from gateway.database.pool import Database, fetch_all
+from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
+from gateway.send_queue.callbacks import delivery_body
 from gateway.webhooks.notifier import CallbackNotifier
 
 _FIND_EXPIRED = query("send_queue", "find_expired")
 _EXPIRE = query("send_queue", "expire")
-_BURY_FAILED = query("send_queue", "bury_failed")
-_FORGET_KEYS = query("send_queue", "forget_keys")
-_FORGET_ABANDONED_FLUSHES = query("send_queue", "forget_abandoned_flushes")
+_ARCHIVE_FAILED = query("send_queue", "archive_failed")
+_DELETE_EXPIRED_KEYS = query("send_queue", "delete_expired_keys")
+_DELETE_EXPIRED_FLUSHES = query("send_queue", "delete_expired_flushes")
 
-_AT_ONCE = 500
+_BATCH_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,8 @@ class _Expired:
     phone: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    count: int
-
-
 class QueueMaintenance:
-    """Works in small statements, so that no line waits for it."""
+    """Works in small batches, so that no queue waits long for its locks."""
 
     def __init__(
         self,
@@ -49,53 +44,48 @@ class QueueMaintenance:
         self._failed_days, self._notifier = failed_days, notifier or CallbackNotifier()
 
     async def expire(self) -> None:
-        """Fails what is too old, whether its instance is connected or not, and tells so."""
-        while await self._expire_some() == _AT_ONCE:
+        """Fails messages that waited too long, connected or not, and enqueues their callbacks."""
+        while await self._expire_batch() == _BATCH_SIZE:
             pass
 
     async def delete_expired(self) -> None:
-        """Moves old dead letters to history and deletes keys that count no more."""
-        while await self._bury() == _AT_ONCE:
+        """Moves old dead letters to history; deletes expired keys and abandoned flushes."""
+        while await self._archive_batch() == _BATCH_SIZE:
             pass
-        while await self._database.execute(_FORGET_KEYS, max_count=_AT_ONCE) == _AT_ONCE:
+        while (
+            await self._database.execute(_DELETE_EXPIRED_KEYS, max_count=_BATCH_SIZE) == _BATCH_SIZE
+        ):
             pass
-        await self._database.execute(_FORGET_ABANDONED_FLUSHES)
+        await self._database.execute(_DELETE_EXPIRED_FLUSHES)
 
-    async def _expire_some(self) -> int:
+    async def _expire_batch(self) -> int:
         async with self._database.transaction() as connection:
-            old = await fetch_all(connection, _Expired, _FIND_EXPIRED, max_count=_AT_ONCE)
-            if old:
+            expired = await fetch_all(connection, _Expired, _FIND_EXPIRED, max_count=_BATCH_SIZE)
+            if expired:
                 await connection.execute(
                     _EXPIRE,
                     {
-                        "instance_ids": [row.instance_id for row in old],
-                        "ids": [row.id for row in old],
-                        "callback_ids": [self._new_uuid() for _ in old],
-                        "callbacks": [self._callback(row) for row in old],
+                        "instance_ids": [row.instance_id for row in expired],
+                        "ids": [row.id for row in expired],
+                        "callback_ids": [self._new_uuid() for _ in expired],
+                        "callbacks": [self._callback(row) for row in expired],
                     },
                 )
-        if old:
+        if expired:
             self._notifier.callbacks_written()
-        return len(old)
+        return len(expired)
 
-    async def _bury(self) -> int:
+    async def _archive_batch(self) -> int:
         row = await self._database.fetch_one(
-            _Count,
-            _BURY_FAILED,
+            Count,
+            _ARCHIVE_FAILED,
             instance_id=None,
             type=None,
             phone=None,
             days=self._failed_days,
-            max_count=_AT_ONCE,
+            max_count=_BATCH_SIZE,
         )
         return row.count if row else 0
 
     def _callback(self, row: _Expired) -> str:
-        return DeliveryCallback(
-            instance_id=row.instance_id,
-            momment=self._clock.now_ms(),
-            phone=row.phone,
-            zaap_id=row.zaap_id,
-            message_id=row.message_id,
-            error="expired",
-        ).body()
+        return delivery_body(row, at_ms=self._clock.now_ms(), error="expired")

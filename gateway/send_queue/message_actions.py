@@ -1,4 +1,4 @@
-"""Answers to what is asked about one message, which may still be in the queue."""
+"""Handles operations on one message, which may be in the queue or in history."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ from gateway.contract.zapi.messages.message_actions import (
 )
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.history.store import History
-from gateway.send_queue.operations import QueueContext, canceled, state_of
+from gateway.send_queue.operations import QueueContext, cancel_message, message_state
 from gateway.sessions.router import SessionRouter
 
 
 @dataclass(frozen=True, slots=True)
 class MessageActionContext:
-    """What the answers are made from."""
+    """What the handlers of message actions work with."""
 
     queue: QueueContext
     history: History
@@ -31,9 +31,9 @@ handlers = Handlers[MessageActionContext]()
 
 @handlers.handles(DeleteMessage)
 async def delete_message(context: MessageActionContext, operation: DeleteMessage) -> Value:
-    if operation.owner and await canceled(context.queue, operation.message_id):
+    if operation.owner and await cancel_message(context.queue, operation.message_id):
         return Value()
-    message = await _known(context, operation.message_id)
+    message = await _find_known(context, operation.message_id)
     if message.from_me != operation.owner:
         raise InvalidRequest(f"owner: must be {str(message.from_me).lower()} for this message")
     return await context.router.execute(context.queue.instance, Revoke(target=message))
@@ -41,9 +41,9 @@ async def delete_message(context: MessageActionContext, operation: DeleteMessage
 
 @handlers.handles(ReadMessage)
 async def read_message(context: MessageActionContext, operation: ReadMessage) -> Value:
-    if await state_of(context.queue, operation.message_id):
-        return Value()  # one of ours: nobody waits for us to read it
-    message = await _known(context, operation.message_id)
+    if await message_state(context.queue, operation.message_id):
+        return Value()  # this instance sent it: there is no read receipt to send
+    message = await _find_known(context, operation.message_id)
     return await context.router.execute(
         context.queue.instance,
         MarkRead(
@@ -54,10 +54,10 @@ async def read_message(context: MessageActionContext, operation: ReadMessage) ->
     )
 
 
-async def _known(context: MessageActionContext, message_id: str) -> KnownMessage:
+async def _find_known(context: MessageActionContext, message_id: str) -> KnownMessage:
     known = await context.history.known(context.queue.instance.id, (message_id,))
     if message := known.get(message_id):
         return message
-    if state := await state_of(context.queue, message_id):
+    if state := await message_state(context.queue, message_id):
         raise Conflict(f"The message is {state}")
     raise NotFound("Message not found")

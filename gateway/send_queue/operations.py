@@ -1,4 +1,4 @@
-"""Answers to /queue."""
+"""Handles Z-API's operations on /queue: list, count, remove."""
 
 import base64
 import binascii
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.clock import Clock
+from gateway.clock import Clock, epoch_ms
 from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
@@ -22,7 +22,7 @@ from gateway.contract.zapi.instance_queue import (
     QueueRemoved,
     RemoveFromQueue,
 )
-from gateway.database.pool import Database
+from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.instances.store import Instance
@@ -36,12 +36,12 @@ _LIST_WAITING = query("send_queue", "list_waiting")
 _CANCEL_WAITING = query("send_queue", "cancel_waiting")
 _STATE_OF_MESSAGE = query("send_queue", "state_of_message")
 
-_LARGEST_SEQUENCE_NUMBER = 2**63 - 1
+_MAX_SEQUENCE_NUMBER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class QueueContext:
-    """What the answers are made from."""
+    """What the handlers of queue operations work with, for one request of one instance."""
 
     database: Database
     clock: Clock
@@ -49,13 +49,6 @@ class QueueContext:
     send_policy: SendPolicy
     claimer: Claimer
     instance: Instance
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many rows."""
-
-    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +77,7 @@ handlers = Handlers[QueueContext]()
 
 @handlers.handles(CountQueue)
 async def count_queue(context: QueueContext, _operation: CountQueue) -> QueueCount:
-    waiting = await length(context)
+    waiting = await queue_length(context)
     return QueueCount(count=waiting, queue_length=waiting)
 
 
@@ -110,7 +103,7 @@ async def list_queue(context: QueueContext, operation: ListQueue) -> QueuePage:
         messages=tuple(_item(context, row) for row in page),
         paging_state=make_cursor(page[-1].sequence_number) if more else None,
         has_more=more,
-        queue_length=await length(context),
+        queue_length=await queue_length(context),
     )
 
 
@@ -118,48 +111,49 @@ async def list_queue(context: QueueContext, operation: ListQueue) -> QueuePage:
 async def clear_queue(context: QueueContext, operation: ClearQueue) -> QueueRemoved:
     removed = await _cancel(context, operation, before=_read_age(context, operation.older_than))
     context.metrics.purged.inc(removed)
-    return QueueRemoved(removed=removed, queue_length=await length(context))
+    return QueueRemoved(removed=removed, queue_length=await queue_length(context))
 
 
 @handlers.handles(RemoveFromQueue)
 async def remove_from_queue(context: QueueContext, operation: RemoveFromQueue) -> Value:
     message_id = message_id_named(operation.zaap_id)
-    if await canceled(context, message_id):
+    if await cancel_message(context, message_id):
         return Value()
-    state = await state_of(context, message_id)
+    state = await message_state(context, message_id)
     if state is None:
         raise NotFound("Message not found in the queue")
     raise Conflict(f"The message is {state} and no longer waits")
 
 
-async def canceled(context: QueueContext, message_id: str) -> bool:
-    """Cancels a message; False where it does not wait."""
+async def cancel_message(context: QueueContext, message_id: str) -> bool:
+    """Cancels a message that waits; returns False if it does not wait."""
     return await _cancel(context, QueueFilter(), message_id=message_id) > 0
 
 
-async def state_of(context: QueueContext, message_id: str) -> str | None:
-    """What became of a message of ours."""
+async def message_state(context: QueueContext, message_id: str) -> str | None:
+    """Returns the state of a message that this instance sends or sent; None if there is none."""
     found = await context.database.fetch_one(
         _State, _STATE_OF_MESSAGE, instance_id=context.instance.id, message_id=message_id
     )
     return found.state if found else None
 
 
-async def length(context: QueueContext) -> int:
+async def queue_length(context: QueueContext) -> int:
+    """Counts the messages that wait or are in flight; failed ones do not count."""
     row = await context.database.fetch_one(Count, _COUNT_WAITING, instance_id=context.instance.id)
     return row.count if row else 0
 
 
 async def _list(
-    context: QueueContext, narrowed: QueueFilter, *, limit: int, offset: int = 0, after: int = 0
+    context: QueueContext, filters: QueueFilter, *, limit: int, offset: int = 0, after: int = 0
 ) -> list[_Waiting]:
     return await context.database.fetch_all(
         _Waiting,
         _LIST_WAITING,
         instance_id=context.instance.id,
-        status=narrowed.status,
-        type=narrowed.type,
-        phone=narrowed.phone,
+        status=filters.status,
+        type=filters.type,
+        phone=filters.phone,
         limit=limit,
         offset=offset,
         after=after,
@@ -168,7 +162,7 @@ async def _list(
 
 async def _cancel(
     context: QueueContext,
-    narrowed: QueueFilter,
+    filters: QueueFilter,
     *,
     before: datetime | None = None,
     message_id: str | None = None,
@@ -177,9 +171,9 @@ async def _cancel(
         Count,
         _CANCEL_WAITING,
         instance_id=context.instance.id,
-        status=narrowed.status,
-        type=narrowed.type,
-        phone=narrowed.phone,
+        status=filters.status,
+        type=filters.type,
+        phone=filters.phone,
         before=before,
         message_id=message_id,
     )
@@ -199,7 +193,7 @@ def _item(context: QueueContext, row: _Waiting) -> QueueItem:
         message=message.readable_text() if message else None,
         delay_message=(message and message.delay_message) or -1,
         delay_typing=(message and message.delay_typing) or 0,
-        created=int(row.created_at.timestamp() * 1000),
+        created=epoch_ms(row.created_at),
         created_at=row.created_at.astimezone(UTC),
         is_trial=instance.trial_ends_at is not None and not instance.subscribed,
         type=row.type,
@@ -224,8 +218,8 @@ def read_cursor(cursor: str | None) -> int:
         after = int(base64.urlsafe_b64decode(cursor.encode()))
     except (ValueError, binascii.Error):
         after = -1
-    if not 0 <= after <= _LARGEST_SEQUENCE_NUMBER:
-        raise InvalidRequest("pagingState: is not a cursor of this queue")
+    if not 0 <= after <= _MAX_SEQUENCE_NUMBER:
+        raise InvalidRequest("pagingState: must be the value that the page before returned")
     return after
 
 

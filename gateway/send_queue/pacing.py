@@ -1,4 +1,4 @@
-"""How long to wait, and how much may leave, as numbers; nothing here waits."""
+"""Computes pauses and daily limits; nothing here waits."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The random pause before each message of a line, in seconds."""
+    """The bounds of the random pause before each message, in seconds."""
 
     min_seconds: float
     max_seconds: float
@@ -20,12 +20,12 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class SendPolicy:
-    """How fast and how much an instance sends that has no wishes of its own.
+    """How fast and how much an instance sends; its own settings override these.
 
     Attributes:
         pace: the pause before each message.
-        daily_limit: messages per day; 0 is no limit.
-        warm_up_days: in how many days a new number comes up to that; 0 is at once.
+        daily_limit: messages per day; 0 means no limit.
+        warm_up_days: days until a new number may send its full daily limit; 0 means at once.
     """
 
     pace: Pace
@@ -44,7 +44,7 @@ class SendPolicy:
         return self.warm_up_days if instance.warm_up_days is None else instance.warm_up_days
 
     def limit_of(self, instance: Instance, now: datetime) -> int:
-        """How many messages may leave today; 0 is no limit."""
+        """Returns how many messages may be sent today; 0 means no limit."""
         limit, days = self.daily_limit_of(instance), self.warm_up_days_of(instance)
         if not limit or not days:
             return limit
@@ -60,11 +60,11 @@ class Backoff:
     cap_seconds: float = 300.0
 
     def after(self, attempts: int, uniform: Uniform) -> float:
-        """The pause after the given number of attempts: doubled each time, half to all of it."""
-        longest = min(self.cap_seconds, self.base_seconds * 2.0 ** (attempts - 1))
-        return uniform(longest / 2, longest)
+        """Returns a random pause: half to all of a bound that doubles with each attempt."""
+        max_seconds = min(self.cap_seconds, self.base_seconds * 2.0 ** (attempts - 1))
+        return uniform(max_seconds / 2, max_seconds)
 
 
 def pause_before(delay_message_seconds: int | None, pace: Pace, uniform: Uniform) -> float:
-    """The wait between claiming a message and sending it, in seconds."""
+    """Returns the wait between claiming a message and sending it, in seconds."""
     return uniform(pace.min_seconds, pace.max_seconds) + (delay_message_seconds or 0)

@@ -1,4 +1,4 @@
-"""Settles what a dead worker left on its way, before a new one begins."""
+"""Decides what happens to messages that a dead worker left in flight."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,26 +10,28 @@ from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import Unconfirmed
 from gateway.observability.logging import logger
-from gateway.send_queue.claim import Claimed
-from gateway.send_queue.outcome import HandedBack, Outcome, Recorder, RetryPolicy, outcome_of
+from gateway.send_queue.claim import ClaimedMessage
+from gateway.send_queue.outcome import HandedBack, Outcome, RetryPolicy, outcome_of
+from gateway.send_queue.recorder import OutcomeRecorder
 from gateway.sessions.live import LiveSession
 
 _FIND_ORPHANS = query("send_queue", "find_orphans")
 
 
 @dataclass(frozen=True, slots=True)
-class _Orphan(Claimed):
+class _Orphan(ClaimedMessage):
     attempt_started_at: datetime | None
 
 
 class Rescue:
-    """Part of the service.
+    """Rescues the messages of an instance before its next worker begins.
 
-    A row whose attempt had not started waits again with nothing spent. One that had started is
-    sent again under its id where the provider shows one id once; elsewhere it fails and says so.
+    If the attempt had not started, the message waits again and no attempt counts. If it had
+    started, the attempt counts as unconfirmed: the message is sent again under the same id if the
+    provider shows one id once, otherwise it fails.
     """
 
-    def __init__(self, database: Database, recorder: Recorder, policy: RetryPolicy) -> None:
+    def __init__(self, database: Database, recorder: OutcomeRecorder, policy: RetryPolicy) -> None:
         self._database, self._recorder, self._policy = database, recorder, policy
         self._batch = Batch[LiveSession, Sequence[_Orphan]](self._find)
 
@@ -37,7 +39,7 @@ class Rescue:
         await self._batch.run_until(stopping)
 
     async def process(self, live: LiveSession) -> None:
-        """Leaves nothing of the line on its way; to be called while nobody sends for it."""
+        """Records an outcome for each such message; call it while no worker sends for *live*."""
         for orphan in await self._batch.submit(live):
             outcome = self._outcome(orphan, can_repeat_send=live.can_repeat_send)
             await self._recorder.record(orphan, outcome)
@@ -55,7 +57,8 @@ class Rescue:
         return outcome_of(
             Unconfirmed("the gateway stopped before WhatsApp's answer came"),
             attempts=orphan.attempts,
-            max_attempts=orphan.max_attempts + 1,  # the crash was ours: it costs no attempt
+            # The crash is not the message's fault, so the message gets one more attempt.
+            max_attempts=orphan.max_attempts + 1,
             can_repeat_send=can_repeat_send,
             policy=self._policy,
         )

@@ -1,7 +1,7 @@
-"""Lets due messages join their line, and now and then looks for lines everybody forgot.
+"""Moves due messages into their queues, and wakes workers that missed a wake-up.
 
-One timer for the whole process: at rest it costs a statement every half minute, however many
-instances there are.
+One loop for all instances of this node. Without scheduled messages it runs its statements every
+half minute, however many instances there are.
 """
 
 import asyncio
@@ -11,20 +11,18 @@ from dataclasses import dataclass
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.errors import DatabaseUnavailable
-from gateway.observability.logging import logger
-from gateway.wakeups import waking
+from gateway.periodic_loop import PeriodicLoop
 
 _PROMOTE_DUE = query("send_queue", "promote_due")
 _NEXT_SCHEDULED = query("send_queue", "next_scheduled")
-_FORGOTTEN_LINES = query("send_queue", "forgotten_lines")
+_FIND_STALLED_QUEUES = query("send_queue", "find_stalled_queues")
 
-_SWEEP_SECONDS = 30.0
+_CHECK_SECONDS = 30.0
 _MIN_PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _Queue:
     instance_id: str
 
 
@@ -34,7 +32,7 @@ class _Next:
 
 
 class Schedule:
-    """Part of the service."""
+    """Promotes scheduled messages of this node's instances when they are due."""
 
     def __init__(
         self,
@@ -43,34 +41,38 @@ class Schedule:
         *,
         node_id: str,
         wake: Callable[[Collection[str]], None],
-        sweep_seconds: float = _SWEEP_SECONDS,
+        check_seconds: float = _CHECK_SECONDS,
     ) -> None:
-        self._database, self._clock, self._node_id = database, clock, node_id
-        self._wake, self._sweep_seconds = wake, sweep_seconds
-        self._wakeup = asyncio.Event()
+        """Prepares the schedule.
+
+        Args:
+            database: the pool.
+            clock: time.
+            node_id: this node.
+            wake: wakes the workers of these instances.
+            check_seconds: the longest pause between two checks for stalled queues.
+        """
+        self._database, self._node_id = database, node_id
+        self._wake, self._check_seconds = wake, check_seconds
+        self._loop = PeriodicLoop(
+            "schedule", self.run_once, clock, min_pause_seconds=_MIN_PAUSE_SECONDS
+        )
 
     def wake(self) -> None:
-        """Something may have been scheduled."""
-        self._wakeup.set()
+        """Runs a check soon: a message may have been scheduled."""
+        self._loop.wake()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        async with waking(self._wakeup, when=stopping):
-            while not stopping.is_set():
-                try:
-                    pause = await self._round()
-                except DatabaseUnavailable as error:
-                    logger.warning("schedule_waits_for_database", error=str(error))
-                    pause = 1.0
-                await self._clock.wait(stopping, _MIN_PAUSE_SECONDS)
-                await self._clock.wait(self._wakeup, pause)
-                self._wakeup.clear()
+        await self._loop.run_until(stopping)
 
-    async def _round(self) -> float:
-        """Returns how long to rest, in seconds."""
-        promoted = await self._database.fetch_all(_Line, _PROMOTE_DUE, node_id=self._node_id)
-        forgotten = await self._database.fetch_all(_Line, _FORGOTTEN_LINES, node_id=self._node_id)
-        self._wake({line.instance_id for line in (*promoted, *forgotten)})
+    async def run_once(self) -> float:
+        """Promotes, wakes workers, and returns the seconds until the next check."""
+        promoted = await self._database.fetch_all(_Queue, _PROMOTE_DUE, node_id=self._node_id)
+        stalled = await self._database.fetch_all(
+            _Queue, _FIND_STALLED_QUEUES, node_id=self._node_id
+        )
+        self._wake({queue.instance_id for queue in (*promoted, *stalled)})
         due = await self._database.fetch_one(_Next, _NEXT_SCHEDULED, node_id=self._node_id)
         if due is None or due.seconds_until_due is None:
-            return self._sweep_seconds
-        return min(self._sweep_seconds, max(0.0, due.seconds_until_due))
+            return self._check_seconds
+        return min(self._check_seconds, max(0.0, due.seconds_until_due))

@@ -1,4 +1,4 @@
-"""Commits that an attempt begins, immediately before the provider is called. No row, no call."""
+"""Commits that an attempt begins; only then may the worker call the provider."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gateway.batching import Batch
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.send_queue.claim import Claimed
+from gateway.send_queue.claim import ClaimedMessage
 
 _START_ATTEMPTS = query("send_queue", "start_attempts")
 
@@ -19,27 +19,28 @@ class _Started:
 
 
 class Starter:
-    """Part of the service."""
+    """Starts attempts, one statement for all workers of this process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batch = Batch[Claimed, bool](self._flush)
+        self._batch = Batch[ClaimedMessage, bool](self._flush)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)
 
-    async def start(self, claimed: Claimed) -> bool:
-        """Whether the message may be sent now.
+    async def start(self, claimed: ClaimedMessage) -> bool:
+        """Says whether the message may be sent now.
 
-        False: it was cancelled, the line is paused or held, this node lost the lease, or a later
-        claim has the row.
+        False if the message was canceled, if the queue is paused or on hold, if this node lost the
+        lease, or if a later claim took the row.
 
         Raises:
-            DatabaseUnavailable: it may or may not count as started; it must not be sent.
+            DatabaseUnavailable: the attempt may have been committed as started. The message must
+                not be sent.
         """
         return await self._batch.submit(claimed)
 
-    async def _flush(self, rows: list[Claimed]) -> Sequence[bool]:
+    async def _flush(self, rows: list[ClaimedMessage]) -> Sequence[bool]:
         started = await self._database.fetch_all(
             _Started,
             _START_ATTEMPTS,
@@ -48,5 +49,5 @@ class Starter:
             epochs=[row.claimed_epoch for row in rows],
             claim_ids=[row.claim_id for row in rows],
         )
-        ours = {(row.instance_id, row.id) for row in started}
-        return [(row.instance_id, row.id) in ours for row in rows]
+        started_rows = {(row.instance_id, row.id) for row in started}
+        return [(row.instance_id, row.id) in started_rows for row in rows]

@@ -1,7 +1,7 @@
-"""Gives a session's answer again for a while, where its operation says for how long.
+"""Caches the results of operations that say for how long their result may be used again.
 
-What the instance changes, and what WhatsApp says about a chat by itself, forgets everything
-remembered of that instance here; another node may still answer as before for that while.
+A write to an instance through this node clears the cache of that instance, and so does a
+notification from WhatsApp about it. Another node may return its cached results until they expire.
 """
 
 from collections import OrderedDict
@@ -14,49 +14,52 @@ from gateway.observability.metrics import Metrics
 from gateway.sessions.provider import Event, Notified, Result
 from gateway.sessions.router import SessionRouter
 
-_MAX_INSTANCES, _MAX_ANSWERS = 2_000, 500
+_MAX_INSTANCES, _MAX_RESULTS = 2_000, 500
 
-_Answers = dict[Operation[Any], tuple[float, Any]]
+_Results = dict[Operation[Any], tuple[float, Any]]
+"""By operation: when the result expires on the monotonic clock, and the result."""
 
 
 class CachedSessionRouter:
-    """Asks, or remembers; fits where an Asker does."""
+    """A SessionRouter with a cache, bounded in instances and in results of an instance."""
 
     def __init__(self, router: SessionRouter, clock: Clock, metrics: Metrics) -> None:
         self._router, self._clock, self._metrics = router, clock, metrics
-        self._remembered: OrderedDict[str, _Answers] = OrderedDict()
+        self._cached: OrderedDict[str, _Results] = OrderedDict()
 
     async def execute(self, instance: Instance, operation: Operation[Result]) -> Result:
-        """The session's answer; raises what `Asker.ask` raises."""
+        """Returns a cached result or the session's; raises what SessionRouter.execute raises."""
         if not operation.cache_ttl_seconds:
             try:
                 return await self._router.execute(instance, operation)
             finally:
                 if operation.address is not None and operation.address.method != "GET":
-                    self.forget(instance.id)
+                    self.clear(instance.id)
         name = type(operation).__name__
-        answers = self._answers_of(instance.id)
+        results = self._results_of(instance.id)
         now = self._clock.monotonic_seconds()
-        known = answers.get(operation)
-        if known and known[0] > now:
-            self._metrics.remembered(name, hit=True)
-            remembered: Result = known[1]
-            return remembered
-        self._metrics.remembered(name, hit=False)
-        answer = await self._router.execute(instance, operation)
-        if len(answers) >= _MAX_ANSWERS:
-            answers.clear()
-        # Into what was forgotten meanwhile it goes unseen: it may be older than the change.
-        answers[operation] = (now + operation.cache_ttl_seconds, answer)
-        return answer
+        found = results.get(operation)
+        if found and found[0] > now:
+            self._metrics.read_session(name, hit=True)
+            cached: Result = found[1]
+            return cached
+        self._metrics.read_session(name, hit=False)
+        result = await self._router.execute(instance, operation)
+        if len(results) >= _MAX_RESULTS:
+            results.clear()
+        # `clear` during the call removed this dict from the cache. The result may be older than
+        # the change that cleared it, so it must not be stored in a new dict.
+        results[operation] = (now + operation.cache_ttl_seconds, result)
+        return result
 
-    def forget(self, instance_id: str) -> None:
-        self._remembered.pop(instance_id, None)
+    def clear(self, instance_id: str) -> None:
+        """Drops every cached result of an instance."""
+        self._cached.pop(instance_id, None)
 
-    def hear(self, instance: Instance, event: Event) -> None:
-        """Forgets what an event may have changed."""
+    def on_event(self, instance: Instance, event: Event) -> None:
+        """Clears the cache of an instance if the event may have changed a result."""
         if isinstance(event, Notified):
-            self.forget(instance.id)
+            self.clear(instance.id)
 
     def supports(self, operation: type[Operation[Any]]) -> bool:
         return self._router.supports(operation)
@@ -64,9 +67,9 @@ class CachedSessionRouter:
     async def answer(self, instance: Instance, operation: Operation[Any]) -> object:
         return await self.execute(instance, operation)
 
-    def _answers_of(self, instance_id: str) -> _Answers:
-        answers = self._remembered.setdefault(instance_id, {})
-        self._remembered.move_to_end(instance_id)
-        if len(self._remembered) > _MAX_INSTANCES:
-            self._remembered.popitem(last=False)
-        return answers
+    def _results_of(self, instance_id: str) -> _Results:
+        results = self._cached.setdefault(instance_id, {})
+        self._cached.move_to_end(instance_id)
+        if len(self._cached) > _MAX_INSTANCES:
+            self._cached.popitem(last=False)
+        return results

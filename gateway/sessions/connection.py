@@ -1,10 +1,10 @@
-"""The closed list of states a session can be in, each with a human sentence."""
+"""The states of a session, each with a sentence for people."""
 
 from enum import StrEnum
 
 
 class ConnectionState(StrEnum):
-    """What a session tells of itself; only CONNECTED lets messages leave."""
+    """The state that a session reports. Messages leave only while it is CONNECTED."""
 
     CONNECTED = "connected"
     CONNECTING = "connecting"
@@ -17,7 +17,7 @@ class ConnectionState(StrEnum):
 
     @property
     def is_linked(self) -> bool:
-        """Whether a phone is linked, so that no QR code is needed."""
+        """Whether a phone is linked, so that it need not scan a QR code."""
         return self in _LINKED
 
     @property

@@ -1,7 +1,8 @@
-"""What a session tells: WhatsApp's facts, and how they are kept until callers are told of them.
+"""The events that a provider reports, and their stored form.
 
-A person is a phone number, or an `...@lid` where only that is known; a field that ends in `_lid`
-holds the lid of the same person where both are known. Ids are the provider's.
+A person is named by a phone number, or by an `...@lid` while only the lid is known. A field that
+ends in `_lid` holds the lid of the same person if both are known. Ids of messages are the
+provider's. Times have a time zone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,15 +16,15 @@ from gateway.contract.callbacks import NotificationCode
 from gateway.sessions.connection import ConnectionState
 
 StoredBytes = Base64Bytes
-"""Bytes that an event carries; base64 while it is kept."""
+"""Bytes in an event; base64 in its stored form."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionChanged:
-    """The session went up or down.
+    """The session connected, disconnected, or changed its state in another way.
 
-    The first event of a session is its present state, and only the newest counts: a state is
-    not told again after it has passed.
+    The first event of a session reports its state now. A provider does not report a state again
+    once another one has followed. `reason` replaces the sentence of the state.
     """
 
     state: ConnectionState
@@ -35,12 +36,12 @@ class ConnectionChanged:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFile:
-    """A file of a message, not fetched yet.
+    """A file of a message that is not downloaded yet.
 
-    `field` is where its URL belongs in the content, such as `image.imageUrl` or
-    `carouselMessage.cards.0.header.image.imageUrl`. `source` is a URL, a `data:` URI or base64;
-    without one, `reference` is what the session needs to download it (`ReadReceivedFile`), now
-    or in days.
+    `field` is the path in the content where its URL goes, such as `image.imageUrl` or
+    `carouselMessage.cards.0.header.image.imageUrl`. `source` is a URL, a `data:` URI or base64.
+    Without a source, the session downloads the file by its `reference` (`ReadReceivedFile`), now
+    or days later.
     """
 
     field: str
@@ -51,13 +52,13 @@ class ReceivedFile:
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived:
-    """Somebody wrote to the number, or its owner wrote from the phone itself.
+    """A message came in, or the owner of the number wrote one on another device (`from_me`).
 
-    `content` is the part of a ReceivedCallback that names the kind, such as
-    `{"text": {"message": "hi"}}`; `kind` is its key. `refers_to` is the message that a reaction,
-    an edit, a pin, an answer to an event or a vote speaks of; what that message is (its id, chat
-    and author) is filled in above the port. A message that cannot be read yet `is_waiting`, with
-    empty content; it comes again under the same id.
+    `content` is the part of a ReceivedCallback that depends on the kind, such as
+    `{"text": {"message": "hi"}}`; `kind` is its key. `refers_to` is the id of the message that a
+    reaction, an edit, a pin, an answer to an event or a vote is about. The gateway fills in that
+    message's own id, chat and author. A message that WhatsApp cannot decrypt yet `is_waiting` and
+    has no content; the provider reports it again under the same id when it can be read.
     """
 
     provider_message_id: str
@@ -87,7 +88,7 @@ class MessageReceived:
 
 @dataclass(frozen=True, slots=True)
 class HistoryChat:
-    """A chat as the phone lists it; None where it does not say."""
+    """A chat in the list that the phone sends; None where the list says nothing."""
 
     chat: str
     last_message_at: datetime
@@ -98,9 +99,9 @@ class HistoryChat:
 
 @dataclass(frozen=True, slots=True)
 class HistoryReceived:
-    """Messages from before the linking, or from while nobody listened; kept and not told.
+    """Messages from before the phone was linked, or from while no session was open.
 
-    They count as unread only as far as their chat says so.
+    They go to history and have no callbacks. They count as unread only if their chat says so.
     """
 
     messages: tuple[MessageReceived, ...]
@@ -114,10 +115,10 @@ Acknowledgement = Literal["sent", "delivered", "read", "played", "read_by_me"]
 
 @dataclass(frozen=True, slots=True)
 class MessageAcknowledged:
-    """Messages reached a further state; it may come before `send` returns.
+    """Messages reached a new state. The event may arrive before `send` returns.
 
-    `by` is who got, read or played them, in a group. `read_by_me` speaks of messages others
-    wrote, read on another device of the number; `device` is that device, 0 the phone.
+    In a group, `by` is the person who received, read or played them. With `read_by_me`, the owner
+    read messages of other people on the device `device` of the number; 0 is the phone.
     """
 
     provider_message_ids: Sequence[str]
@@ -133,11 +134,11 @@ class MessageAcknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """Something that is no message: in a group or channel, about money, the profile or labels.
+    """A change that is not a message: of a group, a channel, a payment, the profile or labels.
 
-    `by` is whose doing it was. `parameters` are people, names or sums as Z-API lists them; None
-    where the code has none. `details` are its further keys (`requestMethod`, `linkMode`,
-    `profileName`, `updatedPhoto`). A deletion (`REVOKE`) refers to the message that is gone.
+    `by` is the person who made it. `parameters` are people, names or sums in Z-API's order; None
+    if the code has none. `details` are the other keys of the code (`requestMethod`, `linkMode`,
+    `profileName`, `updatedPhoto`). A deletion (`REVOKE`) refers to the deleted message.
     """
 
     code: NotificationCode
@@ -158,7 +159,7 @@ class Notified:
 
 @dataclass(frozen=True, slots=True)
 class CallChanged:
-    """Somebody calls, or hung up before anybody answered."""
+    """A person calls, or hung up before the call was answered."""
 
     call_id: str
     chat: str
@@ -172,7 +173,7 @@ class CallChanged:
 
 @dataclass(frozen=True, slots=True)
 class PresenceChanged:
-    """Somebody in a chat came, left, or writes."""
+    """A person in a chat came online, went offline, or is writing."""
 
     chat: str
     status: Literal["available", "unavailable", "composing", "recording", "paused"]
@@ -184,7 +185,7 @@ class PresenceChanged:
 
 @dataclass(frozen=True, slots=True)
 class IdentityLearned:
-    """A lid and a phone are the same person, or a person has a name."""
+    """The provider learned that a lid and a phone are one person, or the name of a person."""
 
     lid: str
     at: datetime
@@ -203,22 +204,23 @@ Event = (
     | PresenceChanged
     | IdentityLearned
 )
-"""WhatsApp's facts; what callers are told of them is decided above the port."""
+"""What a provider may report. The gateway decides above the port which callbacks follow."""
 
 _events: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 
 def stored_event(event: Event) -> dict[str, Any]:
-    """The event as JSON; Postgres cannot keep NUL characters, so they are left out."""
+    """Returns the event as JSON without NUL characters, which Postgres cannot store."""
     stored: dict[str, Any] = _without_nul(_events.dump_python(event, mode="json"))
     return stored
 
 
 def event_from(stored: Mapping[str, Any]) -> Event:
+    """Returns the event of a stored form."""
     return _events.validate_python(stored)
 
 
-def _without_nul(value: Any) -> Any:  # noqa: ANN401 - JSON is what it is
+def _without_nul(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     match value:
         case str():
             return value.replace("\0", "")

@@ -1,4 +1,8 @@
-"""Who runs the session of an instance: this node, for as long as its one row is renewed."""
+"""Leases: the right of one node to run the session of an instance.
+
+A node renews one row of its own, and with it all its leases. A node that renews too late loses
+them: its leases lapse, and other nodes acquire them.
+"""
 
 import uuid
 from collections.abc import Callable
@@ -10,46 +14,47 @@ from gateway.database.queries import query
 from gateway.errors import NodeReplaced
 
 _JOIN_NODES = query("sessions", "join_nodes")
-_FORGET_NODES = query("sessions", "forget_nodes")
-_RETAKE_LEASES = query("sessions", "retake_leases")
+_DELETE_EXPIRED_NODES = query("sessions", "delete_expired_nodes")
+_REACQUIRE_LEASES = query("sessions", "reacquire_leases")
 _RENEW_NODE = query("sessions", "renew_node")
 _LEAVE_NODES = query("sessions", "leave_nodes")
-_STANDING = query("sessions", "standing")
-_TAKE_LEASES = query("sessions", "take_leases")
-_GIVE_LEASE = query("sessions", "give_lease")
-_HELD_LEASES = query("sessions", "held_leases")
+_LEASE_SHARE = query("sessions", "lease_share")
+_ACQUIRE_LEASES = query("sessions", "acquire_leases")
+_RELEASE_LEASE = query("sessions", "release_lease")
+_OWNED_LEASES = query("sessions", "owned_leases")
 
 _MAX_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to act for an instance; a higher epoch ends every lower one."""
+    """A lease this node owns. Statements of a lower epoch of the same instance change nothing."""
 
     instance_id: str
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """This node among the others.
+class LeaseShare:
+    """How many leases this node owns and should own.
 
     Attributes:
-        held: leases it has.
-        share: leases it should have.
-        seconds_until_lapse: when the next of the others lapses, unless that renews.
+        owned: leases this node owns.
+        share: leases this node should own.
+        seconds_until_lapse: until the leases of another node lapse, unless that node renews
+            them; None where there is no other node.
     """
 
-    held: int
+    owned: int
     share: int
     seconds_until_lapse: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Predecessor:
-    """An earlier process of this node, which may still act for some seconds.
+    """An earlier process of this node that may still act, for at most *seconds*.
 
-    `life` is None where it is not known which one that was.
+    `life` is None where it is not known which process that was.
     """
 
     life: uuid.UUID | None
@@ -57,21 +62,23 @@ class Predecessor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Renewed:
     database_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class _Joined(_Told):
+class _Joined(_Renewed):
     previous_life: uuid.UUID | None
     previous_seconds: float
 
 
 class Leases:
-    """This node's leases. Only the database's clock decides when they lapse.
+    """The leases of this node. The database's clock alone decides when leases lapse.
 
-    `may_act_until` is counted on our own monotonic clock from before a renewal was asked for,
-    so that we stop no later than others may begin. Every method may raise DatabaseUnavailable.
+    `life` names this process: a node that starts again has another life. `may_act_until` is a
+    time on this machine's monotonic clock. It counts from before the renewal was sent, so that
+    this node stops no later than another node may begin. Every method may raise
+    DatabaseUnavailable.
     """
 
     def __init__(
@@ -84,6 +91,16 @@ class Leases:
         internal_address: str | None = None,
         new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
     ) -> None:
+        """Owns nothing yet.
+
+        Args:
+            database: has a connection when all others are in use, so that renewals do not wait.
+            clock: time.
+            node_id: the name of this node.
+            lapse_seconds: from a renewal until the leases lapse.
+            internal_address: the URL at which other nodes reach this one; None if they cannot.
+            new_uuid: makes the `life`.
+        """
         self._database, self._clock = database, clock
         self._node_id, self._lapse_seconds = node_id, lapse_seconds
         self._internal_address = internal_address
@@ -93,23 +110,27 @@ class Leases:
         self.may_act_until = 0.0
 
     def database_seconds(self) -> float:
-        """What the database's clock shows, nearly: nodes need not agree on their own."""
+        """Returns about what the database's clock shows, in seconds since 1970.
+
+        All nodes compare times by this clock, because their own clocks may differ.
+        """
         return self._clock.monotonic_seconds() + self._database_ahead_seconds
 
     async def join(self, *, replace: bool = True) -> Predecessor | None:
-        """Makes this node known, and ends what was begun under its name.
+        """Registers this process as the node of its name; earlier processes lose that name.
 
-        Where an earlier process may still act, that process is returned, and nothing is taken
-        before `retake`. None says that this node has its leases again, with new epochs.
+        Returns the earlier process if it may still act: this node then owns nothing before
+        `reacquire`. Returns None if there is none: this node then owns the leases that are
+        stored under its name, with new epochs.
 
         Args:
-            replace: also where another process renews this name: a node that starts ends the
-                life before it, and a node that comes late to itself finds that it was replaced.
+            replace: takes the name even from a process that still renews it. A node that starts
+                does so. A node whose leases lapsed does not: it may have been replaced.
 
         Raises:
-            NodeReplaced: another process goes by this name now.
+            NodeReplaced: another process has the name, and *replace* is False.
         """
-        asked_at = self._clock.monotonic_seconds()
+        sent_at = self._clock.monotonic_seconds()
         async with self._database.transaction() as connection:
             joined = await fetch_all(
                 connection,
@@ -123,78 +144,82 @@ class Leases:
             )
             if not joined:
                 raise NodeReplaced(self._node_id)
-            await connection.execute(_FORGET_NODES)
+            await connection.execute(_DELETE_EXPIRED_NODES)
             predecessor = self._predecessor_in(joined[0])
             if predecessor is None:
-                await connection.execute(_RETAKE_LEASES, {"node_id": self._node_id})
+                await connection.execute(_REACQUIRE_LEASES, {"node_id": self._node_id})
         self._has_joined = True
-        self._note(joined[0], asked_at)
+        self._note_renewal(joined[0], sent_at)
         return predecessor
 
-    async def retake(self) -> None:
-        """Takes what this node held in its earlier life, whose end is certain."""
-        await self._database.execute(_RETAKE_LEASES, node_id=self._node_id)
+    async def reacquire(self) -> None:
+        """Gives this node the leases stored under its name, with new epochs.
+
+        Call it once it is certain that the earlier process acts no more.
+        """
+        await self._database.execute(_REACQUIRE_LEASES, node_id=self._node_id)
 
     def _predecessor_in(self, joined: _Joined) -> Predecessor | None:
         if joined.previous_life == self.life:
-            # The answer to an earlier `join` was lost, and with it who was there before.
+            # An earlier `join` was committed and its answer was lost. The answer would have
+            # named the earlier process, so there may be one.
             return None if self._has_joined else Predecessor(None, self._lapse_seconds)
         if joined.previous_seconds <= 0:
             return None
         return Predecessor(joined.previous_life, joined.previous_seconds)
 
     async def renew(self) -> bool:
-        """One small write for everything this node holds; False when it came too late for it."""
-        asked_at = self._clock.monotonic_seconds()
-        told = await self._database.fetch_one(
-            _Told,
+        """Renews all leases of this node with one small write; False if they have lapsed."""
+        sent_at = self._clock.monotonic_seconds()
+        renewed = await self._database.fetch_one(
+            _Renewed,
             _RENEW_NODE,
             node_id=self._node_id,
             life=self.life,
             seconds=self._lapse_seconds,
         )
-        if told:
-            self._note(told, asked_at)
-        return told is not None
+        if renewed:
+            self._note_renewal(renewed, sent_at)
+        return renewed is not None
 
-    async def standing(self) -> Standing | None:
-        """None when we lapsed a moment ago."""
-        return await self._database.fetch_one(Standing, _STANDING, node_id=self._node_id)
+    async def share(self) -> LeaseShare | None:
+        """Counts leases; returns None if those of this node lapsed a moment ago."""
+        return await self._database.fetch_one(LeaseShare, _LEASE_SHARE, node_id=self._node_id)
 
-    async def take(self, max_count: int) -> int:
-        """Takes up to *most* of what nobody holds; returns how many."""
-        taken = 0
-        while taken < max_count:
-            some = await self._database.fetch_all(
+    async def acquire(self, max_count: int) -> int:
+        """Acquires up to *max_count* leases that no node owns; returns how many."""
+        acquired = 0
+        while acquired < max_count:
+            batch = await self._database.fetch_all(
                 Lease,
-                _TAKE_LEASES,
+                _ACQUIRE_LEASES,
                 node_id=self._node_id,
-                max_count=min(max_count - taken, _MAX_AT_ONCE),
+                max_count=min(max_count - acquired, _MAX_AT_ONCE),
             )
-            if not some:
+            if not batch:
                 break
-            taken += len(some)
-        return taken
+            acquired += len(batch)
+        return acquired
 
-    async def give(self, lease: Lease) -> None:
-        """Lets others take it at once; to be called when its session is closed."""
+    async def release(self, lease: Lease) -> None:
+        """Lets another node acquire the lease at once. Call it when the session is closed."""
         await self._database.execute(
-            _GIVE_LEASE,
+            _RELEASE_LEASE,
             node_id=self._node_id,
             instance_id=lease.instance_id,
             epoch=lease.epoch,
         )
 
-    async def held(self) -> dict[str, int]:
-        """The epoch of each lease this node holds, as the database sees it."""
-        rows = await self._database.fetch_all(Lease, _HELD_LEASES, node_id=self._node_id)
+    async def owned(self) -> dict[str, int]:
+        """Returns the epoch of each lease that this node owns in the database, by instance id."""
+        rows = await self._database.fetch_all(Lease, _OWNED_LEASES, node_id=self._node_id)
         return {row.instance_id: row.epoch for row in rows}
 
     async def leave(self) -> None:
-        """Lets others take everything at once; to be called when all sessions are closed."""
+        """Lets other nodes acquire all leases at once. Call it when all sessions are closed."""
         await self._database.execute(_LEAVE_NODES, node_id=self._node_id, life=self.life)
         self.may_act_until = 0.0
 
-    def _note(self, told: _Told, asked_at: float) -> None:
-        self.may_act_until = asked_at + self._lapse_seconds
-        self._database_ahead_seconds = told.database_seconds - asked_at
+    def _note_renewal(self, renewed: _Renewed, sent_at: float) -> None:
+        self.may_act_until = sent_at + self._lapse_seconds
+        self._database_ahead_seconds = renewed.database_seconds - sent_at

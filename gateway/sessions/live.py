@@ -1,4 +1,4 @@
-"""The sessions that may send now, and who hears of it."""
+"""The open sessions of this node, and those of them that may send now."""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from gateway.sessions.provider import Session
 
 @dataclass(slots=True, eq=False)
 class LiveSession:
-    """A session that may send, from when it connects until it disconnects."""
+    """A session from when it is open until it is closed, with the lease it runs under."""
 
     instance: Instance
     epoch: int
@@ -28,12 +28,12 @@ class LiveSession:
         self.unused.set()
 
     def may_act(self) -> bool:
-        """Whether the lease is certainly still ours."""
+        """Whether this node certainly still owns the lease."""
         return not self.closed and self.clock.monotonic_seconds() < self.leases.may_act_until
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """While a worker sends through it, the session is not given away."""
+        """Marks the session as used by a worker: its lease is not released during an attempt."""
         self.unused.clear()
         try:
             yield
@@ -42,8 +42,8 @@ class LiveSession:
 
 
 @dataclass(slots=True)
-class Changes:
-    """Instances whose session came or went since the last look."""
+class SessionChanges:
+    """The instances whose session connected or disconnected since the last `take`."""
 
     wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: set[str] = field(default_factory=set)
@@ -53,41 +53,42 @@ class Changes:
         self.wakeup.set()
 
     def take(self) -> set[str]:
+        """Returns the ids of those instances, and empties the set."""
         changed, self._changed = self._changed, set()
         self.wakeup.clear()
         return changed
 
 
-class Connected:
-    """The sessions that may send, by instance."""
+class ConnectedSessions:
+    """The sessions that may send, by instance id."""
 
     def __init__(self) -> None:
-        self._lives: dict[str, LiveSession] = {}
-        self._watchers: list[Changes] = []
+        self._sessions: dict[str, LiveSession] = {}
+        self._watchers: list[SessionChanges] = []
 
     def __contains__(self, instance_id: str) -> bool:
-        return instance_id in self._lives
+        return instance_id in self._sessions
 
     def get(self, instance_id: str) -> LiveSession | None:
-        return self._lives.get(instance_id)
+        return self._sessions.get(instance_id)
 
-    def watch(self) -> Changes:
-        """Tells of every session, those already connected included."""
-        changes = Changes()
+    def watch(self) -> SessionChanges:
+        """Returns an object that collects changes; sessions connected now count as changed."""
+        changes = SessionChanges()
         self._watchers.append(changes)
-        for instance_id in self._lives:
+        for instance_id in self._sessions:
             changes.add(instance_id)
         return changes
 
     def add(self, live: LiveSession) -> None:
-        if self._lives.get(live.instance.id) is not live:
-            self._lives[live.instance.id] = live
-            self._tell(live.instance.id)
+        if self._sessions.get(live.instance.id) is not live:
+            self._sessions[live.instance.id] = live
+            self._note_change(live.instance.id)
 
     def remove(self, instance_id: str) -> None:
-        if self._lives.pop(instance_id, None):
-            self._tell(instance_id)
+        if self._sessions.pop(instance_id, None):
+            self._note_change(instance_id)
 
-    def _tell(self, instance_id: str) -> None:
+    def _note_change(self, instance_id: str) -> None:
         for changes in self._watchers:
             changes.add(instance_id)

@@ -1,9 +1,9 @@
-"""Proof that an earlier process of this node is gone, with all the children it had.
+"""Proof that an earlier process of this node has ended, with all its child processes.
 
-A node locks a file in its data directory, and every child that speaks to WhatsApp inherits the
-open file. The kernel frees the lock when the last of them has ended, however it ended. The file
-says which life of the node had the lock: only for that life is a free lock a proof. A node of the
-same name with another data directory proves nothing.
+A node locks a file in its data directory, and each child process that speaks to WhatsApp inherits
+the open file. The kernel frees the lock when the last of these processes has ended, however it
+ended. The file names the process that had the lock, by its `life`. A free lock proves the end of
+that process only: a process with another data directory does not touch this file.
 """
 
 import os
@@ -25,38 +25,40 @@ def _try_lock(descriptor: int) -> bool:
 
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # held by others, or a file system without locks
+    except OSError:  # another process has the lock, or the file system has no locks
         return False
     return True
 
 
 class NodeLock:
-    """The lock of one node; where its file cannot be used, nothing is ever proven."""
+    """The lock of one node. If its file cannot be used, it proves nothing."""
 
     def __init__(self, folder: Path, node_id: str) -> None:
-        self._is_ours = False
+        self._is_locked = False
         self._descriptor = _open(folder / f"{quote(node_id, safe='')}.lock")
 
     @property
     def inherited(self) -> tuple[int, ...]:
-        """What a child process must be given, so that it holds the lock, too."""
+        """The open files that a child process must inherit, so that it has the lock too."""
         return () if self._descriptor is None else (self._descriptor,)
 
     def proves_end_of(self, life: uuid.UUID | None) -> bool:
-        """Whether that life is over, and so are its children. Takes the lock where it is free."""
+        """Whether that process and its children have ended. Locks the file if it is free."""
         if self._descriptor is None:
             return False
-        self._is_ours = self._is_ours or _try_lock(self._descriptor)
-        return self._is_ours and life is not None and self._holder() == str(life)
+        self._is_locked = self._is_locked or _try_lock(self._descriptor)
+        return self._is_locked and life is not None and self._recorded_life() == str(life)
 
-    def claim(self, life: uuid.UUID) -> None:
-        """Writes down whose lock it is; to be called before this life starts a child.
+    def record_owner(self, life: uuid.UUID) -> None:
+        """Writes the life of this process into the file. Call it before a child starts.
 
-        A life that could not take the lock is written nowhere: others hold it still.
+        Writes nothing if this process does not have the lock: another process still has it.
         """
         self.proves_end_of(None)
-        if self._is_ours and self._descriptor is not None:
-            with suppress(OSError):  # a full disk: the next start waits for the lease
+        if self._is_locked and self._descriptor is not None:
+            with suppress(
+                OSError
+            ):  # such as a full disk: the next start then waits for the leases to lapse
                 os.pwrite(self._descriptor, str(life).encode(), 0)
 
     def close(self) -> None:
@@ -64,7 +66,7 @@ class NodeLock:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _holder(self) -> str:
+    def _recorded_life(self) -> str:
         assert self._descriptor is not None
         return os.pread(self._descriptor, _LIFE_BYTES, 0).decode(errors="replace")
 

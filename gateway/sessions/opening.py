@@ -1,4 +1,4 @@
-"""Opens the session of a lease, reads it to its end, and opens it again."""
+"""Opens the session of a lease, reads its events to the end, and opens it again."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -15,61 +15,64 @@ from gateway.observability.logging import logger
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.inbound import Inbound
 from gateway.sessions.leases import Lease, Leases
-from gateway.sessions.live import Connected, LiveSession
+from gateway.sessions.live import ConnectedSessions, LiveSession
 from gateway.sessions.provider import (
     ConnectionChanged,
-    Delivery,
     Engine,
     Event,
     Provider,
+    ReportedEvent,
     SessionSpec,
 )
+from gateway.sessions.subscribers import EventSubscribers
 
 _MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 1.0, 60.0
 _MAX_OPENING_AT_ONCE = 16  # a node that starts has thousands to open
 
+OnOpened = Callable[[str], None]
+"""Is called with the id of an instance whose session has opened."""
+
 
 @dataclass(slots=True, eq=False)
-class Held:
-    """A lease of ours, and the work of keeping its session open."""
+class OwnedLease:
+    """A lease of this node, and the task that keeps its session open."""
 
     lease: Lease
     task: asyncio.Task[None] = field(init=False)
-    giving: bool = False
+    is_releasing: bool = False
     live: LiveSession | None = None
     opened: asyncio.Event = field(default_factory=asyncio.Event)
-    again: asyncio.Event = field(default_factory=asyncio.Event)
-    waiting: asyncio.Timeout | None = None
+    reopening: asyncio.Event = field(default_factory=asyncio.Event)
+    _reading: asyncio.Timeout | None = None
 
     def reopen(self) -> None:
-        """Ends the session as soon as what it told is written, or the pause before the next one."""
-        self.opened.clear()
-        self.again.set()
-        if self.waiting:
-            self.waiting.reschedule(0)  # long past: at once
-            self.waiting = None
+        """Closes the session once the event in hand is stored, and opens it again.
 
-    async def next(self, events: AsyncIterator[Delivery]) -> Delivery | None:
-        """What the session tells next; None at its end, or when it is to be opened again."""
-        if self.again.is_set():
+        Without an open session, it ends the pause before the next opening.
+        """
+        self.opened.clear()
+        self.reopening.set()
+        if self._reading:
+            self._reading.reschedule(0)  # a time long past: `next_event` returns at once
+            self._reading = None
+
+    async def next_event(self, events: AsyncIterator[ReportedEvent]) -> ReportedEvent | None:
+        """Returns the session's next event; None at its end, or when `reopen` was called."""
+        if self.reopening.is_set():
             return None
         try:
-            async with asyncio.timeout(None) as self.waiting:
+            async with asyncio.timeout(None) as self._reading:
                 return await anext(events, None)
         except TimeoutError:
-            if self.waiting:  # not ours
+            if self._reading:  # `reopen` did not end the read: the timeout is the engine's
                 raise
             return None
         finally:
-            self.waiting = None
+            self._reading = None
 
 
 class Opener:
-    """Holds sessions open.
-
-    `connected` are those that may send now; `listeners` hear of every event once it is written
-    down.
-    """
+    """Keeps sessions open; `connected` holds those that may send now."""
 
     def __init__(
         self,
@@ -77,62 +80,73 @@ class Opener:
         leases: Leases,
         instances: Instances,
         inbound: Inbound,
+        subscribers: EventSubscribers,
         providers: Mapping[str, Provider],
         engines: Mapping[str, Engine],
         proxy_of: Callable[[Instance], Proxy | None],
         settings_of: Callable[[Instance], Mapping[str, Any]],
         clock: Clock,
     ) -> None:
-        """Takes nothing before it holds.
+        """Opens nothing before `keep_open`.
 
         Args:
-            leases: this node's.
-            instances: finds settings.
-            inbound: takes what sessions tell.
+            leases: of this node; say until when a session may act.
+            instances: finds the settings of instances.
+            inbound: stores and processes events.
+            subscribers: get each event once it is stored.
             providers: by name.
             engines: by the same names.
-            proxy_of: decrypts; an instance whose proxy it cannot read stays disconnected.
-            settings_of: decrypts the provider settings; an instance whose secret settings it
-                cannot read stays disconnected.
+            proxy_of: decrypts the proxy of an instance; raises if it cannot, and the session
+                stays closed.
+            settings_of: decrypts the provider settings of an instance, likewise.
             clock: time.
         """
         self._settings_of = settings_of
-        self._proxy_of = proxy_of
         self._leases, self._instances, self._inbound = leases, instances, inbound
+        self._subscribers, self._proxy_of = subscribers, proxy_of
         self._providers, self._engines, self._clock = providers, engines, clock
         self._openings = asyncio.Semaphore(_MAX_OPENING_AT_ONCE)
-        self.connected = Connected()
-        self.after_opening: Callable[[str], None] = lambda _instance_id: None
-        self.listeners: list[Callable[[Instance, Event], None]] = []
+        self.connected = ConnectedSessions()
 
-    async def hold(self, held: Held) -> None:
-        """Until it is canceled; a session that fails or ends is opened again after a pause."""
-        instance_id, pause = held.lease.instance_id, _MIN_PAUSE_SECONDS
+    async def keep_open(self, owned: OwnedLease, *, on_opened: OnOpened) -> None:
+        """Opens the session again whenever it fails or ends; runs until it is canceled.
+
+        This is no PeriodicLoop: a run lasts as long as the session, and the pause after it
+        doubles with each opening that fails.
+        """
+        instance_id, pause = owned.lease.instance_id, _MIN_PAUSE_SECONDS
         try:
             while True:
-                try:
-                    if await self._keep_open(held):
-                        pause = _MIN_PAUSE_SECONDS
-                except DatabaseUnavailable as error:
-                    logger.warning(
-                        "session_waits_for_database",
-                        instance_id=instance_id,
-                        error=str(error),
-                    )
-                except Exception as error:  # noqa: BLE001 - one session must not end the others
-                    report_error(error, component="session", instance_id=instance_id)
+                if await self._try_session(owned, on_opened):
+                    pause = _MIN_PAUSE_SECONDS
                 self.connected.remove(instance_id)
-                if await self._clock.wait(held.again, pause):
-                    held.again.clear()
+                if await self._clock.wait(owned.reopening, pause):
+                    owned.reopening.clear()
                     pause = _MIN_PAUSE_SECONDS
                     continue
                 pause = min(pause * 2, _MAX_PAUSE_SECONDS)
         finally:
             self.connected.remove(instance_id)
 
-    async def _keep_open(self, held: Held) -> bool:
-        """Runs one session to its end; says whether it was ever open."""
-        lease = held.lease
+    async def _try_session(self, owned: OwnedLease, on_opened: OnOpened) -> bool:
+        """Runs one session to its end; returns whether it ended without an error."""
+        instance_id = owned.lease.instance_id
+        try:
+            return await self._run_session(owned, on_opened)
+        except DatabaseUnavailable as error:
+            logger.warning(
+                "database_unavailable",
+                component="session",
+                instance_id=instance_id,
+                error=str(error),
+            )
+        except Exception as error:  # noqa: BLE001 - one session must not end the others
+            report_error(error, component="session", instance_id=instance_id)
+        return False
+
+    async def _run_session(self, owned: OwnedLease, on_opened: OnOpened) -> bool:
+        """Returns False if the instance does not exist, otherwise True at the session's end."""
+        lease = owned.lease
         async with AsyncExitStack() as opened:
             async with self._openings:
                 instance = await self._instances.find(lease.instance_id)
@@ -148,34 +162,34 @@ class Opener:
                     proxy=self._proxy_of(instance),
                 )
                 session = await opened.enter_async_context(engine.open_session(spec))
-            held.live = LiveSession(
+            owned.live = LiveSession(
                 instance, lease.epoch, session, provider.can_repeat_send, self._leases, self._clock
             )
-            held.again.clear()
-            held.opened.set()
-            self.after_opening(instance.id)  # it may have changed since it was looked up
+            owned.reopening.clear()
+            owned.opened.set()
+            on_opened(instance.id)
             try:
-                await self._read(held, held.live)
+                await self._read(owned, owned.live)
             finally:
-                held.live.closed = True
-                held.live = None
-                held.opened.clear()
+                owned.live.closed = True
+                owned.live = None
+                owned.opened.clear()
         return True
 
-    async def _read(self, held: Held, live: LiveSession) -> None:
+    async def _read(self, owned: OwnedLease, live: LiveSession) -> None:
+        """Acknowledges each event after it is stored and published."""
         events = live.session.events()
-        async with self._inbound.listening(live) as intake:
-            while delivery := await held.next(events):
-                await intake.take(delivery)
-                self._follow(held, live, delivery.event)
-                for hear in self.listeners:
-                    hear(live.instance, delivery.event)
-                await delivery.acknowledge()
+        async with self._inbound.receiving(live) as intake:
+            while reported := await owned.next_event(events):
+                await intake.store(reported)
+                self._follow_connection(owned, live, reported.event)
+                self._subscribers.publish(live.instance, reported.event)
+                await reported.acknowledge()
 
-    def _follow(self, held: Held, live: LiveSession, event: Event) -> None:
+    def _follow_connection(self, owned: OwnedLease, live: LiveSession, event: Event) -> None:
         if not isinstance(event, ConnectionChanged):
             return
-        if event.state is ConnectionState.CONNECTED and not held.giving:
+        if event.state is ConnectionState.CONNECTED and not owned.is_releasing:
             self.connected.add(live)
         else:
             self.connected.remove(live.instance.id)

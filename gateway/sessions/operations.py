@@ -1,7 +1,6 @@
-"""Answers about the session of an instance that take more than asking it.
+"""Handlers of operations on a session that need more than one call to it.
 
-What one question to the session answers (a pairing code, the device) is
-not here: the Asker hands it on.
+SessionRouter executes the others (a pairing code, the device) on the session itself.
 """
 
 import asyncio
@@ -11,6 +10,7 @@ from io import BytesIO
 
 import segno
 
+from gateway.clock import epoch_ms
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Picture
 from gateway.contract.zapi.instances import (
@@ -30,7 +30,7 @@ from gateway.sessions.connection import ConnectionState
 from gateway.sessions.router import SessionRouter
 
 _CONNECTED = "You are already connected."
-_TO_BE_RESTORED = "You need to restore the session."
+_RESTORE_SESSION = "You need to restore the session."
 _NOT_CONNECTED = "You are not connected."
 
 _PIXELS_PER_MODULE = 6
@@ -38,7 +38,7 @@ _PIXELS_PER_MODULE = 6
 
 @dataclass(frozen=True, slots=True)
 class SessionContext:
-    """What the answers are made from."""
+    """What these handlers work with."""
 
     database: Database
     router: SessionRouter
@@ -53,15 +53,15 @@ async def read_status(context: SessionContext, _operation: ReadStatus) -> Status
     connection = await connection_of(context.database, context.instance.id)
     state = ConnectionState(connection.state) if connection.state else None
     linked = state is not None and state.is_linked
-    ordinary = connection.connected or state is None or connection.reason == state.sentence
-    advice = _TO_BE_RESTORED if linked else _NOT_CONNECTED
+    is_ordinary = connection.connected or state is None or connection.reason == state.sentence
+    advice = _RESTORE_SESSION if linked else _NOT_CONNECTED
     return Status(
         connected=connection.connected,
         session=linked,
-        created=int(context.instance.created_at.timestamp() * 1000),
+        created=epoch_ms(context.instance.created_at),
         error=_CONNECTED if connection.connected else advice,
         smartphone_connected=connection.connected,
-        reason=None if ordinary else connection.reason,
+        reason=None if is_ordinary else connection.reason,
     )
 
 
@@ -69,27 +69,27 @@ async def read_status(context: SessionContext, _operation: ReadStatus) -> Status
 async def read_qr_code(
     context: SessionContext, operation: ReadQrCode
 ) -> QrCode | AlreadyConnected | Picture:
-    shown = await context.router.execute(context.instance, ReadQrCode())
-    if isinstance(shown, QrCode) and operation.wants_the_file():
-        return Picture(await _drawn(shown), PNG)
-    return shown
+    code = await context.router.execute(context.instance, ReadQrCode())
+    if isinstance(code, QrCode) and operation.wants_the_file():
+        return Picture(await _png_of(code), PNG)
+    return code
 
 
 @handlers.handles(ReadQrImage)
 async def read_qr_image(
     context: SessionContext, operation: ReadQrImage
 ) -> QrImage | AlreadyConnected | Picture:
-    shown = await context.router.execute(context.instance, ReadQrCode())
-    if not isinstance(shown, QrCode):
-        return shown
-    png = await _drawn(shown)
+    code = await context.router.execute(context.instance, ReadQrCode())
+    if not isinstance(code, QrCode):
+        return code
+    png = await _png_of(code)
     if operation.wants_the_file():
         return Picture(png, PNG)
     return QrImage(value=f"data:{PNG};base64,{base64.b64encode(png).decode()}")
 
 
-async def _drawn(code: QrCode) -> bytes:
-    return await asyncio.to_thread(_draw, code.value)  # long enough to hold others up
+async def _png_of(code: QrCode) -> bytes:
+    return await asyncio.to_thread(_draw, code.value)  # takes long enough to delay other tasks
 
 
 def _draw(text: str) -> bytes:

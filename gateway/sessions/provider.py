@@ -1,7 +1,13 @@
-"""The port every way of reaching WhatsApp fits: a session can send, be asked, and tell.
+"""The port: what a provider must do so that the gateway can send and receive through it.
 
-A folder under `gateway.providers` exposes one `provider`. Starting it gives an engine, which
-lives as long as the process and opens a session for each instance whose lease we hold.
+    Provider   one folder in `gateway.providers`: says what it can do, and starts its engine
+    Engine     the provider at work in this process, from start to stop
+    Session    the connection of one instance: sends messages, executes operations, reports events
+               (`gateway.sessions.session`, exported here)
+
+The gateway opens a session for each instance whose lease this node owns. It closes the session
+before the lease moves to another node, so an instance never has two sessions that may act.
+`docs/writing-a-provider.md` goes through it step by step.
 """
 
 import asyncio
@@ -9,26 +15,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Mutable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
 from gateway.clock import Clock
-from gateway.contract.extensions.proxies import Proxy
-from gateway.contract.known import KnownMessage
-from gateway.contract.media import MediaFile, Preview
-from gateway.contract.operation import Operation
-from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import Wire
-from gateway.errors import (
-    DatabaseUnavailable,
-    NotConnected,
-    NotSupported,
-    Refused,
-    Restricted,
-    TryAgainLater,
-    Unconfirmed,
-)
+from gateway.errors import DatabaseUnavailable, NotSupported
 from gateway.observability.metrics import Metrics
 from gateway.sessions.events import (
     Acknowledgement,
@@ -44,6 +37,15 @@ from gateway.sessions.events import (
     PresenceChanged,
     ReceivedFile,
 )
+from gateway.sessions.session import (
+    Attempt,
+    Receipt,
+    ReportedEvent,
+    Result,
+    SendFailure,
+    Session,
+    SessionSpec,
+)
 
 __all__ = [
     "Acknowledgement",
@@ -51,7 +53,6 @@ __all__ = [
     "Authorise",
     "CallChanged",
     "ConnectionChanged",
-    "Delivery",
     "Engine",
     "ErasedPerson",
     "Event",
@@ -70,6 +71,7 @@ __all__ = [
     "ProviderStore",
     "Receipt",
     "ReceivedFile",
+    "ReportedEvent",
     "Result",
     "SendFailure",
     "Session",
@@ -77,96 +79,9 @@ __all__ = [
     "Simulation",
 ]
 
-Result = TypeVar("Result")
-
-SendFailure = NotConnected | Restricted | TryAgainLater | Refused | Unconfirmed
-"""All a session may raise from `send`. NotConnected promises that nothing left; a CallerError
-counts as Refused, any other exception as Unconfirmed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try at sending: our id, and the right to send.
-
-    `referred` holds the messages spoken of, by our id; `media` the files, by the text that names
-    them in the message. The engine keeps the time limit too, because a call already made cannot
-    be recalled.
-    """
-
-    message_id: str
-    epoch: int
-    time_limit_seconds: float
-    referred: Mapping[str, KnownMessage] = field(default_factory=dict)
-    media: Mapping[str, MediaFile] = field(default_factory=dict)
-    preview: Preview | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """WhatsApp took the message, under this id.
-
-    `provider_data` is what the provider needs to quote or forward it later; only it can read it.
-    """
-
-    provider_message_id: str
-    provider_data: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """An event, told again until it is acknowledged.
-
-    `event_id` is the same each time, and no other event of the instance ever has it. To
-    acknowledge twice does no harm.
-    """
-
-    event: Event
-    event_id: str
-    acknowledge: Callable[[], Awaitable[None]]
-
-
-class Session(Protocol):
-    """The live connection of one instance."""
-
-    async def send(self, message: OutgoingMessage, attempt: Attempt) -> Receipt:
-        """Hands one message to WhatsApp; raises a SendFailure.
-
-        To cancel this does not recall the message.
-        """
-        ...
-
-    async def execute(self, operation: Operation[Result]) -> Result:
-        """Answers now; raises NotSupported, NotConnected or a CallerError."""
-        ...
-
-    def events(self) -> AsyncIterator[Delivery]:
-        """What happens, in order, until the session is closed.
-
-        A fault the engine can mend by itself shows as a ConnectionChanged; one that it cannot
-        mend ends the iterator or raises, and the session is opened anew.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSpec:
-    """What a session is opened with: whose it is, and until when it may act.
-
-    `may_act_until` is on this machine's monotonic clock, and moves: an engine must not only
-    refuse to send past it but cut its connection, since some answer WhatsApp by themselves.
-    `proxy` is the only way to WhatsApp for an engine that uses proxies; a new one comes with a
-    new seat.
-    """
-
-    instance_id: str
-    epoch: int
-    settings: Mapping[str, Any]
-    may_act_until: Callable[[], float]
-    proxy: Proxy | None = None
-
-
 Authorise = Callable[[Mapping[str, str], str], Awaitable[None]]
-"""Raises a CallerError unless these headers may steer the instance of that id."""
+"""Gets the headers of a request and an instance id. Raises a CallerError unless they authorise the
+request to control that instance."""
 
 _Message = MutableMapping[str, Any]
 Ingress = Callable[
@@ -177,22 +92,36 @@ Ingress = Callable[
 
 
 class Engine(Protocol):
-    """A provider at work in this process; opens sessions of unpaired instances too."""
+    """A provider at work in this process."""
 
-    async def run_until(self, stopping: asyncio.Event) -> None: ...
+    async def run_until(self, stopping: asyncio.Event) -> None:
+        """Runs the work that all its sessions share, until *stopping* is set."""
+        ...
 
-    def open_session(self, spec: SessionSpec) -> AbstractAsyncContextManager[Session]: ...
+    def open_session(self, spec: SessionSpec) -> AbstractAsyncContextManager[Session]:
+        """Opens the session of an instance; leaving the block closes it.
+
+        An instance without a linked phone has a session too, which shows the QR code. The gateway
+        closes the session of an instance before it opens another one for the same instance.
+        """
+        ...
 
     def ingress(self, authorise: Authorise) -> Ingress:
-        """Answers HTTP below `/<provider>`: control of a simulator, callbacks of a hosted API."""
+        """Returns the ASGI application that serves HTTP below `/<provider>`.
+
+        A simulator is controlled through it, and a hosted API posts its callbacks to it.
+        """
         ...
 
 
 class ProviderQueries(Protocol):
-    """The named queries of one provider, `sql/queries/<provider>.sql`, on its own schema."""
+    """The named queries of one provider, `sql/queries/<provider>.sql`, on its own schema.
+
+    Every method may raise DatabaseUnavailable.
+    """
 
     async def fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:
-        """Runs the query *name* and returns its rows, each by column."""
+        """Runs one query and returns its rows."""
         ...
 
 
@@ -200,11 +129,11 @@ class ProviderStore(ProviderQueries, Protocol):
     """The queries of a provider, and signals between its engines."""
 
     async def signal(self, instance_id: str) -> None:
-        """Wakes the engine that holds this instance, on whichever node it runs."""
+        """Wakes the engine that has the session of this instance, on whichever node it runs."""
         ...
 
     def signals(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
-        """Ids of instances that were signalled to this provider."""
+        """Subscribes to `signal`, and yields the ids of instances."""
         ...
 
 
@@ -240,10 +169,12 @@ class Simulation:
 
 
 async def no_pictures(_source: str) -> bytes:
+    """Stands for `picture` where no pictures can be read."""
     raise NotSupported
 
 
 async def no_database() -> str:
+    """Stands for `database_url` where there is no database."""
     raise DatabaseUnavailable("There is no database")
 
 
@@ -251,10 +182,18 @@ async def no_database() -> str:
 class ProviderContext:
     """What an engine is started with.
 
-    `database_url` gives the URL for a library with tables and a driver of its own, as the server
-    is reached now; it raises DatabaseUnavailable. `picture` gives the JPEG that a caller named by
-    a URL, a `data:` URI or base64; it raises what `ask` may. Every child process that speaks to
-    WhatsApp is given the open files of `inherited`: they prove that it lives.
+    Attributes:
+        environment: the environment variables of the gateway.
+        data_dir: the folder for files of this node.
+        clock: time.
+        store: storage in Postgres.
+        database_url: returns the URL of the database as it can be reached now, for a library with
+            a driver and tables of its own; raises DatabaseUnavailable.
+        picture: returns the JPEG for a URL, a `data:` URI or base64 of a caller; raises what
+            `Session.execute` may raise.
+        metrics: the metrics of this node.
+        inherited: open files that each child process which speaks to WhatsApp must inherit. They
+            prove to a later process of this node that the child still runs.
     """
 
     environment: Mapping[str, str]
@@ -269,24 +208,29 @@ class ProviderContext:
 
 @runtime_checkable
 class Provider(Protocol):
-    """One way of reaching WhatsApp."""
+    """One way to reach WhatsApp. It starts nothing by itself and has no state."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of its folder, by which instances and settings name it."""
+        ...
 
     @property
     def can_repeat_send(self) -> bool:
-        """Whether a blind repeat under the same id is safe: people see the message once."""
+        """Whether sending a message again under the same id is safe: the person sees it once.
+
+        The gateway then repeats an attempt whose outcome is unconfirmed.
+        """
         ...
 
     @property
     def uses_proxy(self) -> bool:
-        """Whether its sessions connect through the proxy of their seat."""
+        """Whether its sessions connect through the proxy of their SessionSpec."""
         ...
 
     @property
     def settings(self) -> type[BaseModel]:
-        """What `GATEWAY_<NAME>_...` variables there are, each with a description."""
+        """The model of its `GATEWAY_<NAME>_...` variables; each field has a description."""
         ...
 
     @property
@@ -304,7 +248,7 @@ class Provider(Protocol):
 
     @property
     def hosts(self) -> Sequence[tuple[str, int]]:
-        """The servers its sessions cannot do without, by name and port; they speak TLS."""
+        """The TLS servers that its sessions need, by name and port; `gateway doctor` tries them."""
         ...
 
     @property
@@ -312,7 +256,9 @@ class Provider(Protocol):
         """What it stores of the people who write and are written to, and for how long."""
         ...
 
-    def supports(self, command: type[Wire]) -> bool: ...
+    def supports(self, command: type[Wire]) -> bool:
+        """Whether it has a handler for this class of message or operation."""
+        ...
 
     async def delete_instance(
         self, queries: ProviderQueries, instance_id: str, *, max_rows: int
@@ -338,13 +284,15 @@ class Provider(Protocol):
         ...
 
     async def try_store(self, provider_context: ProviderContext) -> str | None:
-        """Opens once, and closes, what a session opens before it connects.
+        """Opens and closes the stores that a session opens before it connects.
 
-        Returns what opened, as a sentence; None for a provider that has nothing to open.
+        Returns a sentence that says what was opened; None if the provider has nothing to open.
 
         Raises:
-            StartRefused: it does not open; the message says why.
+            StartRefused: a store does not open; the text says why.
         """
         ...
 
-    def start(self, provider_context: ProviderContext) -> Engine: ...
+    def start(self, provider_context: ProviderContext) -> Engine:
+        """Makes the engine; the gateway then calls its `run_until`."""
+        ...

@@ -1,4 +1,7 @@
-"""Answers about the proxy of an instance; the node that holds its session follows by itself."""
+"""Handlers of the proxy of an instance.
+
+They change the table only. The node that owns the lease is notified and reopens the session.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,7 +33,7 @@ from gateway.sessions.proxy_trial import ProxyTrials, Trial
 
 _FIND_INSTANCE = query("instances", "find_instance")
 _SET_PROXY = query("proxies", "set_proxy")
-_NOTE_CHECK = query("proxies", "note_check")
+_ADD_CHECK = query("proxies", "add_check")
 _LIST_CHECKS = query("proxies", "list_checks")
 _MAX_CHECKS = 20
 
@@ -45,30 +48,31 @@ class _Check:
 
 @dataclass(frozen=True, slots=True)
 class ProxyContext:
-    """What the answers are made from; *instance* may be a moment old, the table is not.
+    """What these handlers work with.
 
-    `proxied` names the providers that connect through the proxy they are given.
+    `instance` may be cached, so the proxy is read from the table. `proxying` names the providers
+    whose sessions connect through a proxy.
     """
 
     database: Database
     vault: TokenVault
     trials: ProxyTrials
-    proxied: frozenset[str]
+    proxying: frozenset[str]
     instance: Instance
 
     async def sealed(self) -> Sealed | None:
-        """Raises UnknownInstance when it was deleted meanwhile."""
+        """Reads the sealed proxy; raises UnknownInstance if the instance has been deleted."""
         instance = await self.database.fetch_one(Instance, _FIND_INSTANCE, id=self.instance.id)
         if instance is None:
             raise UnknownInstance
         return instance.sealed_proxy
 
     async def proxy(self) -> Proxy | None:
-        return opened(await self.sealed(), self.vault)
+        return unseal_proxy(await self.sealed(), self.vault)
 
 
-def opened(sealed: Sealed | None, vault: TokenVault) -> Proxy | None:
-    """What `_write` sealed; raises InvalidSettings where none of the secrets can read it."""
+def unseal_proxy(sealed: Sealed | None, vault: TokenVault) -> Proxy | None:
+    """Decrypts what `_write` sealed; raises InvalidSettings if no secret of the vault can."""
     return Proxy.model_validate_json(vault.open(sealed)) if sealed else None
 
 
@@ -76,9 +80,9 @@ handlers = Handlers[ProxyContext]()
 
 
 @handlers.handles(SetProxy)
-async def set_proxy(context: ProxyContext, wanted: SetProxy) -> ShownProxy:
-    proxy = Proxy(**wanted.model_dump())
-    if proxy != await context.proxy():  # or the session would be opened anew for nothing
+async def set_proxy(context: ProxyContext, operation: SetProxy) -> ShownProxy:
+    proxy = Proxy(**operation.model_dump())
+    if proxy != await context.proxy():  # an equal one would reopen the session for nothing
         await _write(context, proxy)
     return await read_proxy(context, ReadProxy())
 
@@ -101,11 +105,11 @@ async def try_proxy(context: ProxyContext, operation: TryProxy) -> ProxyTest:
         trial = await context.trials.run(operation.proxy_url)
     else:
         sealed = await context.sealed()
-        proxy = opened(sealed, context.vault)
+        proxy = unseal_proxy(sealed, context.vault)
         if sealed is None or proxy is None:
-            raise InvalidRequest("proxyUrl: is needed where no proxy is set")
+            raise InvalidRequest("proxyUrl: is needed while no proxy is set")
         trial = await context.trials.run(proxy.proxy_url)
-        await _note(context, sealed, trial)
+        await _add_check(context, sealed, trial)
     return ProxyTest(reachable=trial.error is None, latency_ms=trial.latency_ms, error=trial.error)
 
 
@@ -116,7 +120,7 @@ async def swap_proxy(context: ProxyContext, operation: SwapProxy) -> ShownProxy:
         raise ProxyUnreachable(f"proxyUrl: {trial.error}")
     before = await context.proxy()
     sealed = await _write(context, Proxy(proxy_url=operation.proxy_url, **_limits(before)))
-    await _note(context, sealed, trial)
+    await _add_check(context, sealed, trial)
     return await read_proxy(context, ReadProxy())
 
 
@@ -137,9 +141,9 @@ async def _write(context: ProxyContext, proxy: Proxy | None) -> Sealed | None:
     return sealed
 
 
-async def _note(context: ProxyContext, sealed: Sealed | None, trial: Trial) -> None:
+async def _add_check(context: ProxyContext, sealed: Sealed | None, trial: Trial) -> None:
     await context.database.execute(
-        _NOTE_CHECK,
+        _ADD_CHECK,
         instance_id=context.instance.id,
         ciphertext=sealed and sealed.ciphertext,
         latency_ms=trial.latency_ms,
@@ -154,7 +158,7 @@ async def _health(context: ProxyContext) -> ProxyHealth:
     url = proxy.shown_url if proxy else None
     state = ProxyState(
         proxy_url=url,
-        proxy_enabled=proxy is not None and context.instance.provider in context.proxied,
+        proxy_enabled=proxy is not None and context.instance.provider in context.proxying,
         health_status=_status(checks[0]) if checks else "unknown",
         last_health_check=checks[0].checked_at.astimezone(UTC) if checks else None,
         health_failures=len(list(takewhile(lambda check: check.error, checks))),
@@ -180,5 +184,5 @@ def _status(check: _Check) -> Health:
 
 
 def _limits(proxy: Proxy | None) -> dict[str, bool]:
-    """What does not go through it."""
+    """The switches that say what does not go through the proxy."""
     return proxy.model_dump(exclude={"proxy_url"}) if proxy else {}

@@ -1,6 +1,6 @@
-"""Whether WhatsApp can be reached through a proxy: a tunnel is opened, and nothing said in it.
+"""Tries whether a proxy reaches WhatsApp: opens a tunnel to it and sends nothing through.
 
-It speaks HTTP's CONNECT (RFC 9110) and the two questions of SOCKS5 (RFC 1928, 1929).
+It speaks HTTP's CONNECT (RFC 9110) and SOCKS5 with its login (RFC 1928, 1929).
 """
 
 import asyncio
@@ -30,12 +30,12 @@ _SOCKS_REFUSALS = {
 
 
 class TunnelRefused(Exception):
-    """The proxy answered, and did not open the way; the text says why."""
+    """The proxy answered and did not open a tunnel; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """`error` says in words why the latency is missing."""
+    """The milliseconds that opening a tunnel took, or in `error` why there is no tunnel."""
 
     latency_ms: int | None = None
     error: str | None = None
@@ -43,18 +43,18 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class ProxyTrials:
-    """Opens tunnels to WhatsApp; an attempt has *timeout_seconds*."""
+    """Opens tunnels to WhatsApp; each trial ends after *timeout_seconds*."""
 
     clock: Clock
     timeout_seconds: float = 10.0
 
     async def run(self, proxy_url: str) -> Trial:
-        """How long it takes to reach WhatsApp through a valid proxy URL, or why it fails."""
+        """Tries the proxy of a valid proxy URL."""
         began = self.clock.monotonic_seconds()
         try:
             async with asyncio.timeout(self.timeout_seconds):
                 _, writer = await open_tunnel(urlsplit(proxy_url))
-                writer.transport.abort()  # whether it likes to be left or not
+                writer.transport.abort()
         except TimeoutError:
             return Trial(error=f"no answer within {self.timeout_seconds:g} seconds")
         except TunnelRefused as error:
@@ -62,19 +62,19 @@ class ProxyTrials:
         except ssl.SSLError:
             return Trial(error="no TLS connection to the proxy: its certificate is not valid")
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionResetError):
-            return Trial(error="what listens there does not answer as such a proxy")
+            return Trial(error="the server there does not answer like a proxy of this kind")
         except OSError as error:
             return Trial(error=f"the proxy is out of reach: {error.strerror or error}")
         return Trial(round((self.clock.monotonic_seconds() - began) * 1000))
 
 
 async def open_tunnel(proxy: SplitResult, target: tuple[str, int] = WHATSAPP) -> Streams:
-    """A connection through a proxy to the host and port of *target*.
+    """Opens a connection through a proxy to the host and port of *target*.
 
     Raises:
-        TunnelRefused: the proxy answered, and did not open the way.
-        OSError: the proxy is out of reach.
-        EOFError: it ended the connection.
+        TunnelRefused: the proxy answered and did not open a tunnel.
+        OSError: the proxy cannot be reached.
+        EOFError: the proxy ended the connection.
     """
     assert proxy.hostname
     secure = proxy.scheme == "https"
@@ -86,16 +86,16 @@ async def open_tunnel(proxy: SplitResult, target: tuple[str, int] = WHATSAPP) ->
     )
     try:
         if proxy.scheme == "socks5":
-            await _ask_socks(proxy, target, reader, writer)
+            await _connect_by_socks(proxy, target, reader, writer)
         else:
-            await _ask_http(proxy, target, reader, writer)
+            await _connect_by_http(proxy, target, reader, writer)
     except BaseException:
         writer.transport.abort()
         raise
     return reader, writer
 
 
-async def _ask_http(
+async def _connect_by_http(
     proxy: SplitResult,
     target: tuple[str, int],
     reader: asyncio.StreamReader,
@@ -111,14 +111,14 @@ async def _ask_http(
     version, _, rest = answer.partition(b" ")
     status = rest[:3].decode(errors="replace")
     if not version.startswith(b"HTTP/1.") or not status.isdigit():
-        raise TunnelRefused("what listens there does not answer as such a proxy")
+        raise TunnelRefused("the server there does not answer like a proxy of this kind")
     if status == "407":
         raise TunnelRefused("the proxy does not accept the user name and password")
     if not status.startswith("2"):
-        raise TunnelRefused(f"the proxy does not open the way to WhatsApp: status {status}")
+        raise TunnelRefused(f"the proxy does not open a tunnel to WhatsApp: status {status}")
 
 
-async def _ask_socks(
+async def _connect_by_socks(
     proxy: SplitResult,
     target: tuple[str, int],
     reader: asyncio.StreamReader,
@@ -128,7 +128,7 @@ async def _ask_socks(
     writer.write(_SOCKS + _sized(methods))
     version, method = await reader.readexactly(2)
     if version != _SOCKS[0]:
-        raise TunnelRefused("what listens there does not answer as such a proxy")
+        raise TunnelRefused("the server there does not answer like a proxy of this kind")
     if method not in methods:
         raise TunnelRefused("the proxy asks for a login that is not in its URL")
     if method == _LOGIN:
@@ -140,8 +140,8 @@ async def _ask_socks(
     _, refusal, _ = await reader.readexactly(3)
     if refusal:
         reason = _SOCKS_REFUSALS.get(refusal, f"code {refusal}")
-        raise TunnelRefused(f"the proxy does not open the way to WhatsApp: {reason}")
-    (kind,) = await reader.readexactly(1)  # of the address that it uses, which says nothing
+        raise TunnelRefused(f"the proxy does not open a tunnel to WhatsApp: {reason}")
+    (kind,) = await reader.readexactly(1)  # of the address the proxy uses, which is not needed
     length = _ADDRESS_BYTES.get(kind) or (await reader.readexactly(1))[0]
     await reader.readexactly(length + _PORT_BYTES)
 

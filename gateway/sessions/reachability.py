@@ -1,4 +1,4 @@
-"""Whether a server of WhatsApp's can be reached; if not, why, in one sentence with a cure."""
+"""Tries whether a server can be reached, and says in one sentence why not and what to do."""
 
 import asyncio
 import socket
@@ -13,7 +13,7 @@ _TIMEOUT_SECONDS = 10.0
 
 
 class NetworkFault(Enum):
-    """Each with its sentence, a cure included; `{host}` and `{port}` are those of the server."""
+    """Why a server cannot be reached; the value is the sentence, with places for host and port."""
 
     NAME = (
         "The name {host} is not found: check the DNS of this machine, or allow the name where DNS "
@@ -44,7 +44,10 @@ class NetworkFault(Enum):
 async def network_fault(
     host: str, port: int, *, proxy_url: str | None = None, timeout_seconds: float = _TIMEOUT_SECONDS
 ) -> NetworkFault | None:
-    """What keeps TLS from being spoken with a server, through a proxy if one is named."""
+    """Tries a TLS handshake with a server, through a proxy if one is given.
+
+    Returns None if the handshake succeeds. *timeout_seconds* is for the whole trial.
+    """
     try:
         async with asyncio.timeout(timeout_seconds):
             await _shake_hands(host, port, proxy_url)
@@ -66,7 +69,7 @@ async def _shake_hands(host: str, port: int, proxy_url: str | None) -> None:
         writer.transport.abort()
 
 
-_BY_ERROR: Mapping[type[Exception], NetworkFault] = {  # the first that fits counts
+_BY_ERROR: Mapping[type[Exception], NetworkFault] = {  # the first class that matches counts
     ssl.SSLCertVerificationError: NetworkFault.CERTIFICATE,
     ssl.SSLError: NetworkFault.TLS,
     TimeoutError: NetworkFault.SILENT,

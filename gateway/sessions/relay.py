@@ -1,10 +1,10 @@
-"""Asks a session that another node holds, over that node's internal listener.
+"""Executes an operation on a session of another node, over that node's internal listener.
 
-    here    who holds it?  ->  sign  ->  POST /relay/<instance>/<operation>
-    there   is this for us, new, and from one of us?  ->  ask the session
-    back    the answer, or the error by its name
+    this node    find the owner of the lease  ->  sign  ->  POST /relay/<instance>/<operation>
+    other node   check signature, age, node and epoch  ->  execute it on the session
+    back         the result, or the error by its name
 
-Nodes know each other by GATEWAY_SECRET_KEY, which they share anyway to read tokens.
+Nodes trust each other by a key that is derived from GATEWAY_SECRET_KEY, which all nodes share.
 """
 
 import hashlib
@@ -28,13 +28,13 @@ from gateway.observability.logging import logger
 
 Result = TypeVar("Result")
 
-_FIND_HOLDER = query("sessions", "find_holder")
+_FIND_LEASE_OWNER = query("sessions", "find_lease_owner")
 
-_WINDOW_SECONDS = 30.0
+_MAX_AGE_SECONDS = 30.0
 _CONNECT_SECONDS = 3.0
-_TRIES = 2  # a lease may change hands while we ask
+_MAX_ATTEMPTS = 2  # the lease may change its owner during the call
 _PURPOSE = b"gateway relay"
-_ANSWERED, _FORBIDDEN, _MOVED, _RAISED, _FAILED = 200, 403, 409, 422, 500
+_EXECUTED, _FORBIDDEN, _MOVED, _RAISED, _FAILED = 200, 403, 409, 422, 500
 NOT_OPEN = "The session of this instance is not open right now"
 
 
@@ -46,8 +46,8 @@ class NotOpen(SessionUnavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """What is signed: a call to one node, of one moment, about one lease."""
+class RelayCall:
+    """The signed part of a call: to one node, about one epoch of a lease, at one time."""
 
     path: str
     body: bytes
@@ -85,7 +85,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class _Holder:
+class _LeaseOwner:
     node_id: str
     epoch: int
     internal_address: str | None
@@ -93,7 +93,7 @@ class _Holder:
 
 
 class Relay:
-    """The asking side."""
+    """The calling side."""
 
     def __init__(
         self, database: Database, http: httpx.AsyncClient, *, node_id: str, secret: str
@@ -102,38 +102,40 @@ class Relay:
         self._node_id, self._secret = node_id, secret
 
     async def execute(self, instance_id: str, operation: Operation[Result]) -> Result:
-        """The answer of the session, wherever it is.
+        """Returns the result from the node that has the session.
 
         Raises:
-            NotOpen: no other node holds it.
-            SessionUnavailable: the node that holds it does not answer.
-            GatewayError: what the session raised there.
+            NotOpen: no other node owns the lease.
+            SessionUnavailable: the node that owns it does not answer.
+            GatewayError: what the session raised on that node.
         """
-        for _ in range(_TRIES):
-            holder = await self._database.fetch_one(_Holder, _FIND_HOLDER, instance_id=instance_id)
-            if holder is None or holder.node_id == self._node_id or not holder.internal_address:
+        for _ in range(_MAX_ATTEMPTS):
+            owner = await self._database.fetch_one(
+                _LeaseOwner, _FIND_LEASE_OWNER, instance_id=instance_id
+            )
+            if owner is None or owner.node_id == self._node_id or not owner.internal_address:
                 break
-            response = await self._post(holder, holder.internal_address, instance_id, operation)
-            if response.status_code == _ANSWERED:
-                return read_answer(operation, response.content)
+            response = await self._post(owner, owner.internal_address, instance_id, operation)
+            if response.status_code == _EXECUTED:
+                return read_result(operation, response.content)
             if response.status_code == _RAISED:
                 raise error_of(response.content)
             logger.warning(
                 "relay_refused",
                 instance_id=instance_id,
-                node_id=holder.node_id,
+                node_id=owner.node_id,
                 status=response.status_code,
             )
             if response.status_code != _MOVED:
-                raise SessionUnavailable("The node that holds the session did not answer it")
+                raise SessionUnavailable("The node that has the session did not answer")
         raise NotOpen
 
     async def _post(
-        self, holder: _Holder, address: str, instance_id: str, operation: Operation[Any]
+        self, owner: _LeaseOwner, address: str, instance_id: str, operation: Operation[Any]
     ) -> httpx.Response:
         path = f"/relay/{instance_id}/{type(operation).__name__}"
         body = operation.model_dump_json(exclude_unset=True).encode()
-        call = Call(path, body, holder.node_id, holder.epoch, int(holder.database_seconds))
+        call = RelayCall(path, body, owner.node_id, owner.epoch, int(owner.database_seconds))
         try:
             return await self._http.post(
                 address + path, content=body, headers=call.headers(self._secret)
@@ -142,23 +144,27 @@ class Relay:
             logger.warning(
                 "relay_failed",
                 instance_id=instance_id,
-                node_id=holder.node_id,
+                node_id=owner.node_id,
                 error=type(error).__name__,
             )
             raise SessionUnavailable(
-                "The node that holds the session is out of reach right now"
+                "The node that has the session is out of reach right now"
             ) from None
 
 
 def relay_client(*, timeout_seconds: float) -> httpx.AsyncClient:
-    """Goes straight to the node, whatever proxy the environment names."""
+    """Makes a client that connects to nodes directly, not through the environment's proxy."""
     timeout = httpx.Timeout(timeout_seconds, connect=_CONNECT_SECONDS)
     return httpx.AsyncClient(timeout=timeout, trust_env=False)
 
 
 @dataclass(frozen=True, slots=True)
 class RelayReceiver:
-    """The answering side: what another node asks of a session that this one holds."""
+    """The answering side: executes calls of other nodes on the sessions of this node.
+
+    `epoch_of` returns the epoch of an instance's lease, if this node owns it. `secrets` are the
+    current secret and the earlier ones.
+    """
 
     node_id: str
     secrets: Sequence[str]
@@ -169,33 +175,33 @@ class RelayReceiver:
     async def answer(
         self, instance_id: str, kind: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, bytes]:
-        """An HTTP status and a body."""
+        """Returns the HTTP status and the body of the response."""
         call = _call_of(f"/relay/{instance_id}/{kind}", headers, body)
         if call is None or not self._is_from_a_node(call, headers.get("x-relay-signature", "")):
             return _FORBIDDEN, b""
         if call.node_id != self.node_id or call.epoch != self.epoch_of(instance_id):
             return _MOVED, b""
-        declared = _operations().get(kind)
-        if declared is None:
-            return _FAILED, b""  # of a newer version
+        operation_type = _operations().get(kind)
+        if operation_type is None:
+            return _FAILED, b""  # a newer version has operations that this one does not know
         try:
-            operation = declared.model_validate_json(body)
-            answer = await self.execute(instance_id, operation)
-            return _ANSWERED, write_answer(operation, answer)
+            operation = operation_type.model_validate_json(body)
+            result = await self.execute(instance_id, operation)
+            return _EXECUTED, write_result(operation, result)
         except GatewayError as error:
             return _RAISED, json.dumps([type(error).__name__, str(error)]).encode()
-        except Exception as error:  # noqa: BLE001 - told to the other node as a failure
+        except Exception as error:  # noqa: BLE001 - the other node gets the failure
             report_error(error, component="relay", instance_id=instance_id, message_type=kind)
             return _FAILED, b""
 
-    def _is_from_a_node(self, call: Call, signature: str) -> bool:
+    def _is_from_a_node(self, call: RelayCall, signature: str) -> bool:
         age_seconds = self.database_seconds() - call.at_seconds
-        return abs(age_seconds) < _WINDOW_SECONDS and call.is_signed(signature, self.secrets)
+        return abs(age_seconds) < _MAX_AGE_SECONDS and call.is_signed(signature, self.secrets)
 
 
-def _call_of(path: str, headers: Mapping[str, str], body: bytes) -> Call | None:
+def _call_of(path: str, headers: Mapping[str, str], body: bytes) -> RelayCall | None:
     try:
-        return Call(
+        return RelayCall(
             path,
             body,
             headers["x-relay-node"],
@@ -206,46 +212,46 @@ def _call_of(path: str, headers: Mapping[str, str], body: bytes) -> Call | None:
         return None
 
 
-def write_answer(operation: Operation[Any], answer: object) -> bytes:
-    """As JSON, whatever it is: a picture too."""
-    return _results(type(operation)).dump_json(answer, by_alias=True)
+def write_result(operation: Operation[Any], result: object) -> bytes:
+    """Writes any result as JSON, a picture included."""
+    return _results(type(operation)).dump_json(result, by_alias=True)
 
 
-def read_answer(operation: Operation[Result], content: bytes) -> Result:
-    """What `write_answer` wrote.
+def read_result(operation: Operation[Result], content: bytes) -> Result:
+    """Reads what `write_result` wrote.
 
     Raises:
-        SessionUnavailable: another version wrote it.
+        SessionUnavailable: this version cannot read it.
     """
     try:
         return cast("Result", _results(type(operation)).validate_json(content))
     except ValidationError:
         raise SessionUnavailable(
-            "The node that holds the session answers in a way this version cannot read"
+            "The node that has the session answers in a way that this version cannot read"
         ) from None
 
 
 def error_of(content: bytes) -> GatewayError:
-    """What the session raised there."""
+    """Makes the error that the session raised on the other node, from its name and text."""
     name, text = json.loads(content)
     kind = getattr(errors, name, None)
     if not (isinstance(kind, type) and issubclass(kind, GatewayError)):
         return SessionUnavailable(text)
-    # Its own constructor makes the text from what only the other node knows.
+    # Its constructor would make the text from values that only the other node knows.
     return kind.__new__(kind, text)
 
 
 @cache
-def _results(declared: type[Operation[Any]]) -> TypeAdapter[Any]:
-    return TypeAdapter(declared.result_type())
+def _results(operation_type: type[Operation[Any]]) -> TypeAdapter[Any]:
+    return TypeAdapter(operation_type.result_type())
 
 
 @cache
 def _operations() -> Mapping[str, type[Operation[Any]]]:
-    return {kind.__name__: kind for kind in _descendants(Operation)}
+    return {kind.__name__: kind for kind in _subclasses_of(Operation)}
 
 
-def _descendants(family: type[Operation[Any]]) -> Iterator[type[Operation[Any]]]:
-    for kind in family.__subclasses__():
+def _subclasses_of(base: type[Operation[Any]]) -> Iterator[type[Operation[Any]]]:
+    for kind in base.__subclasses__():
         yield kind
-        yield from _descendants(kind)
+        yield from _subclasses_of(kind)

@@ -1,4 +1,4 @@
-"""Runs an operation on the live session of an instance, wherever it is."""
+"""Executes an operation on the session of an instance, on whichever node it is open."""
 
 import asyncio
 from typing import Any, cast
@@ -13,15 +13,17 @@ from gateway.sessions.provider import Result
 from gateway.sessions.relay import NotOpen, Relay
 
 SESSION_WAIT_SECONDS = 8.0
-"""How long an operation may wait for a session that no node has open yet."""
+"""How long an operation may wait until a node has the session open."""
 
-_LOOK_ELSEWHERE_SECONDS = 1.0  # another node that opens it sends no word to this one
+# How often to ask the other nodes: a node that opens a session does not notify this one.
+_RELAY_POLL_SECONDS = 1.0
 
 
 class SessionRouter:
-    """Asks the session that this node holds, else the node that holds it.
+    """Executes operations on this node's own session, or relays them to the node that has it.
 
-    The last to be asked, hence supports everything.
+    As the last of the operation handlers it supports every operation: the session raises
+    NotSupported.
     """
 
     def __init__(
@@ -31,14 +33,15 @@ class SessionRouter:
         self._timeout_seconds = timeout_seconds
 
     async def execute(self, instance: Instance, operation: Operation[Result]) -> Result:
-        """The session's answer.
+        """Returns the session's result.
 
         Raises:
-            NotSupported: the provider of this instance cannot do it.
+            NotSupported: the provider of this instance cannot execute it.
             SessionUnavailable: no session is open, or it did not answer in time.
+            CallerError: the session refuses the operation.
         """
         try:
-            return await self._ask_any_node(instance, operation)
+            return await self._execute_on_any_node(instance, operation)
         except NotConnected:
             raise SessionUnavailable("You are not connected.") from None
         except NotSupported:
@@ -46,27 +49,31 @@ class SessionRouter:
                 f"{type(operation).__name__} is not supported by the {instance.provider} provider"
             ) from None
 
-    async def _ask_any_node(self, instance: Instance, operation: Operation[Result]) -> Result:
-        """Where no node has the session, an operation that may wait asks until one has."""
-        patience = SESSION_WAIT_SECONDS if operation.awaits_session and instance.wanted else 0.0
-        give_up_at = self._clock.monotonic_seconds() + patience
+    async def _execute_on_any_node(
+        self, instance: Instance, operation: Operation[Result]
+    ) -> Result:
+        """Waits for a session that no node has open, if the operation may wait."""
+        wait_seconds = SESSION_WAIT_SECONDS if operation.awaits_session and instance.wanted else 0.0
+        deadline = self._clock.monotonic_seconds() + wait_seconds
         while self._keeper.epoch(instance.id) is None:
             try:
                 return await self._relay.execute(instance.id, operation)
             except NotOpen:
-                left = give_up_at - self._clock.monotonic_seconds()
-                if left <= 0:
+                left_seconds = deadline - self._clock.monotonic_seconds()
+                if left_seconds <= 0:
                     raise
-                await self._keeper.session_within(instance.id, min(left, _LOOK_ELSEWHERE_SECONDS))
+                await self._keeper.session_within(
+                    instance.id, min(left_seconds, _RELAY_POLL_SECONDS)
+                )
         return await self.execute_here(instance.id, operation)
 
     async def execute_here(self, instance_id: str, operation: Operation[Result]) -> Result:
-        """The answer of a session that this node holds; raises what the session raises."""
+        """Executes it on a session of this node; raises what the session raises, or NotOpen."""
         if isinstance(operation, Restart):
             await self._keeper.reopen(instance_id)
             return cast("Result", Value())
-        patience = SESSION_WAIT_SECONDS if operation.awaits_session else 0.0
-        session = await self._keeper.session_within(instance_id, patience)
+        wait_seconds = SESSION_WAIT_SECONDS if operation.awaits_session else 0.0
+        session = await self._keeper.session_within(instance_id, wait_seconds)
         if session is None:
             raise NotOpen
         try:

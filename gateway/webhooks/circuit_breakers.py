@@ -1,6 +1,6 @@
-"""How much goes to each receiver at once: little to a slow one, nothing for a while to a dead one.
+"""Limits the requests in flight to each receiver: fewer to a slow one, none to a dead one.
 
-closed --(no answer, `patience` times in a row)--> open --(time is over)--> half-open
+closed --(no answer, `max_strikes` times in a row)--> open --(time is over)--> half-open
    ^                                                ^                        |     |
    |                                                +-------(no answer)------+     |
    +----------------------------(a prompt answer)----------------------------------+
@@ -19,15 +19,15 @@ class BreakerLimits:
     """When a breaker opens; times in seconds.
 
     Attributes:
-        at_once: requests in flight to one receiver.
-        patience: slow or missing answers in a row before the breaker opens.
+        max_in_flight: requests in flight to one receiver.
+        max_strikes: slow or missing answers in a row before the breaker opens.
         slow_seconds: an answer that takes longer is slow.
         first_open_seconds: how long the breaker stays open the first time; it doubles.
         max_open_seconds: the longest time it stays open.
     """
 
-    at_once: int = 32
-    patience: int = 5
+    max_in_flight: int = 32
+    max_strikes: int = 5
     slow_seconds: float = 5.0
     first_open_seconds: float = 1.0
     max_open_seconds: float = 120.0
@@ -54,7 +54,7 @@ class CircuitBreakers:
     def enter(self, receiver: str) -> bool:
         """Returns whether one request may be posted now; if so, `leave` must follow."""
         breaker = self._breakers.setdefault(receiver, _Breaker())
-        if self._takes_nothing(breaker):
+        if self._is_blocked(breaker):
             return False
         breaker.in_flight += 1
         return True
@@ -62,14 +62,14 @@ class CircuitBreakers:
     def leave(self, receiver: str) -> bool:
         """Returns whether other requests may have waited for this one."""
         breaker = self._breakers[receiver]
-        took_nothing = self._takes_nothing(breaker)
+        was_blocked = self._is_blocked(breaker)
         breaker.in_flight -= 1
         if not breaker.in_flight and not breaker.strikes:
             del self._breakers[receiver]
-        return took_nothing
+        return was_blocked
 
     def seconds_open(self, receiver: str) -> float:
-        """Returns for how long nothing should be posted; 0 when something may."""
+        """Returns how long the breaker stays open; 0 when it is not open."""
         breaker = self._breakers.get(receiver)
         return max(0.0, breaker.open_until - self._clock.monotonic_seconds()) if breaker else 0.0
 
@@ -79,46 +79,46 @@ class CircuitBreakers:
         return breaker is not None and breaker.times_opened > 0
 
     def blocked(self) -> list[str]:
-        """Returns the receivers that take nothing right now."""
-        return [name for name, breaker in self._breakers.items() if self._takes_nothing(breaker)]
+        """Returns the receivers that no request may be posted to right now."""
+        return [name for name, breaker in self._breakers.items() if self._is_blocked(breaker)]
 
     def count_open(self) -> int:
         now = self._clock.monotonic_seconds()
         return sum(breaker.open_until > now for breaker in self._breakers.values())
 
-    def answered(self, receiver: str, seconds: float) -> bool:
-        """Notes an answer of any status; returns whether the receiver was down before."""
+    def record_answer(self, receiver: str, seconds: float) -> bool:
+        """Records an answer of any status; returns whether the receiver was down before."""
         breaker = self._breakers[receiver]
         if seconds > self._limits.slow_seconds:
-            breaker.strikes += 1  # from `patience` on, one request at a time
+            breaker.strikes += 1  # from `max_strikes` on, one request at a time
             return False
         was_down = breaker.times_opened > 0
         breaker.strikes, breaker.times_opened, breaker.open_until = 0, 0, 0.0
         return was_down
 
-    def silent(self, receiver: str) -> None:
-        """Notes that a request got no answer."""
+    def record_silence(self, receiver: str) -> None:
+        """Records that a request got no answer."""
         breaker = self._breakers[receiver]
         if self.seconds_open(receiver):
             return  # this request was posted before the breaker opened
         breaker.strikes += 1
-        if breaker.strikes >= self._limits.patience:
+        if breaker.strikes >= self._limits.max_strikes:
             seconds = self._limits.first_open_seconds * 2.0 ** min(breaker.times_opened, 30)
             seconds = min(seconds, self._limits.max_open_seconds)
             self._open(breaker, self._uniform(seconds * 0.8, seconds * 1.2))
 
-    def asked_to_wait(self, receiver: str, seconds: float) -> None:
-        """Opens the breaker for as long as the receiver itself asked for."""
+    def open_for(self, receiver: str, seconds: float) -> None:
+        """Opens the breaker for the time that the receiver asked for."""
         breaker = self._breakers[receiver]
-        breaker.strikes = max(breaker.strikes, self._limits.patience)
+        breaker.strikes = max(breaker.strikes, self._limits.max_strikes)
         self._open(breaker, seconds)
 
     def _open(self, breaker: _Breaker, seconds: float) -> None:
         breaker.times_opened += 1
         breaker.open_until = self._clock.monotonic_seconds() + seconds
 
-    def _takes_nothing(self, breaker: _Breaker) -> bool:
+    def _is_blocked(self, breaker: _Breaker) -> bool:
         if breaker.open_until > self._clock.monotonic_seconds():
             return True
-        half_open = breaker.strikes >= self._limits.patience
-        return breaker.in_flight >= (1 if half_open else self._limits.at_once)
+        half_open = breaker.strikes >= self._limits.max_strikes
+        return breaker.in_flight >= (1 if half_open else self._limits.max_in_flight)

@@ -1,4 +1,4 @@
-"""Connections to receivers, kept open for the next callback.
+"""Connections to receivers that stay open for the next callback.
 
 httpcore's own pool looks at all its connections for every request, which is slow with many
 receivers, and reads the certificate authorities again for every connection.

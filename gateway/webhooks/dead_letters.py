@@ -1,4 +1,4 @@
-"""Answers to /dlq."""
+"""Handlers of /dlq: counts, lists, retries, discards and purges dead letters."""
 
 import uuid
 from collections import Counter
@@ -24,13 +24,14 @@ from gateway.contract.extensions.dead_letters import (
     RetryDeadLetter,
 )
 from gateway.contract.handlers import Handlers
+from gateway.database.pool import Count
 from gateway.database.queries import query
 from gateway.errors import Conflict, NotFound
 from gateway.webhooks.operations import WebhookContext
 
 _COUNT_DEAD_LETTERS = query("webhooks", "count_dead_letters")
 _LIST_DEAD_LETTERS = query("webhooks", "list_dead_letters")
-_DEAD_LETTER_COUNTS = query("webhooks", "dead_letter_counts")
+_COUNT_BY_ERROR = query("webhooks", "count_dead_letters_by_error")
 _RETRY_DEAD_LETTERS = query("webhooks", "retry_dead_letters")
 _DISCARD_DEAD_LETTER = query("webhooks", "discard_dead_letter")
 _PURGE_DEAD_LETTERS = query("webhooks", "purge_dead_letters")
@@ -52,16 +53,11 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True)
-class _Counts:
+class _CountByError:
     status: str
     type: str
     error: str
     count: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Count:
-    count: int | None
 
 
 handlers = Handlers[WebhookContext]()
@@ -72,7 +68,7 @@ async def count_dead_letters(
     context: WebhookContext, _operation: CountDeadLetters
 ) -> DeadLetterStats:
     rows = await context.database.fetch_all(
-        _Counts, _DEAD_LETTER_COUNTS, instance_id=context.instance.id
+        _CountByError, _COUNT_BY_ERROR, instance_id=context.instance.id
     )
     by_status, by_type, by_reason = Counter[str](), Counter[str](), Counter[str]()
     for row in rows:
@@ -90,7 +86,7 @@ async def count_dead_letters(
 @handlers.handles(ListDeadLetters)
 async def list_dead_letters(context: WebhookContext, operation: ListDeadLetters) -> DeadLetterPage:
     count = await context.database.fetch_one(
-        _Count,
+        Count,
         _COUNT_DEAD_LETTERS,
         instance_id=context.instance.id,
         status=operation.status,
@@ -105,7 +101,7 @@ async def list_dead_letters(context: WebhookContext, operation: ListDeadLetters)
     )
     return DeadLetterPage(
         events=tuple(events),
-        total=(count and count.count) or 0,
+        total=count.count if count else 0,
         page=operation.page,
         page_size=operation.page_size,
     )
@@ -143,7 +139,7 @@ async def retry_all(context: WebhookContext, operation: RetryAllDeadLetters) -> 
     if retried == operation.limit:
         return DeadLettersRetried(retried_count=retried, failed_count=0)
     rows = await context.database.fetch_all(
-        _Counts, _DEAD_LETTER_COUNTS, instance_id=context.instance.id
+        _CountByError, _COUNT_BY_ERROR, instance_id=context.instance.id
     )
     left = sum(row.count for row in rows if row.status in ("pending", "failed"))
     return DeadLettersRetried(retried_count=retried, failed_count=left)
@@ -167,10 +163,10 @@ def _cannot_retry(event: DeadLetter) -> Conflict:
 
 async def _retry(context: WebhookContext, *, limit: int, event_id: uuid.UUID | None = None) -> int:
     row = await context.database.fetch_one(
-        _Count, _RETRY_DEAD_LETTERS, instance_id=context.instance.id, id=event_id, limit=limit
+        Count, _RETRY_DEAD_LETTERS, instance_id=context.instance.id, id=event_id, limit=limit
     )
     context.notifier.callbacks_written()
-    return (row and row.count) or 0
+    return row.count if row else 0
 
 
 async def _find(context: WebhookContext, event_id: uuid.UUID) -> DeadLetter:

@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import groupby
 from urllib.parse import urlsplit
 
+from gateway.bounds import clamp
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.database.queries import query
@@ -61,7 +62,7 @@ class _ClaimedCallback(SealedSecrets):
 
     @property
     def receiver(self) -> str:
-        """What is slow or dead together: one server, as one account knows it."""
+        """The account and the server of the URL: they share one circuit breaker."""
         return f"{self.account_id} {urlsplit(self.url or '').netloc}"
 
 
@@ -72,21 +73,21 @@ class _NextDue:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryLimits:
-    """How many queues are posted from at once, and how many seconds one stays claimed."""
+    """How many delivery queues are in flight at most, and how many seconds a claim lasts."""
 
     in_flight: int = 256
     claim_seconds: float = 60.0
 
 
 class Delivery:
-    """Posts what is due. Any number of nodes may run one."""
+    """Posts the callbacks of the delivery queues that are due. Any number of nodes may run one."""
 
     def __init__(
         self,
         database: Database,
         poster: Poster,
         recorder: DeliveryRecorder,
-        addresses: CircuitBreakers,
+        breakers: CircuitBreakers,
         clock: Clock,
         *,
         vault: TokenVault,
@@ -97,7 +98,7 @@ class Delivery:
         new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
     ) -> None:
         self._database, self._poster, self._recorder = database, poster, recorder
-        self._breakers, self._vault, self._clock = addresses, vault, clock
+        self._breakers, self._vault, self._clock = breakers, vault, clock
         self._metrics, self._schedule, self._limits = metrics, schedule, limits
         self._node_id, self._claims_released = node_id, False
         self._new_uuid = new_uuid
@@ -108,7 +109,7 @@ class Delivery:
         self._delete_empty_at = 0.0
 
     def wake(self) -> None:
-        """There may be callbacks to post."""
+        """Looks for due queues at once: there may be callbacks to post."""
         self._loop.wake()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
@@ -120,13 +121,13 @@ class Delivery:
             await self._poster.close()
 
     async def _deliver_due(self) -> float:
-        """Starts a delivery for each queue that is due; returns the pause in seconds."""
+        """Starts a task for each queue that is due; returns the pause in seconds."""
         await self._maintain()
         free = self._limits.in_flight - len(self._in_flight)
         if free <= 0:
             return _MAX_PAUSE_SECONDS  # a delivery that ends wakes the loop
         blocked = self._breakers.blocked()
-        self._metrics.held_addresses.set(self._breakers.count_open())
+        self._metrics.blocked_receivers.set(self._breakers.count_open())
         claimed = await self._claim(free, blocked)
         if claimed == free:
             return 0.0
@@ -134,7 +135,7 @@ class Delivery:
         pause = _PAUSE_WHILE_RECEIVERS_ARE_BLOCKED_SECONDS if blocked else _MAX_PAUSE_SECONDS
         if due is None or due.seconds is None:
             return pause
-        return min(pause, max(0.0, due.seconds))
+        return clamp(due.seconds, 0.0, pause)
 
     async def _claim(self, max_count: int, blocked: list[str]) -> int:
         """Returns how many queues were claimed."""
@@ -172,7 +173,7 @@ class Delivery:
         self._in_flight.discard(task)
 
     async def _deliver(self, queue: Sequence[_ClaimedCallback], claim_id: uuid.UUID) -> None:
-        """Delivers from one queue; its failure touches no other."""
+        """Posts from one queue; an error here touches no other queue."""
         try:
             progress = await self._deliver_if_free(queue, claim_id)
         except Exception as error:  # noqa: BLE001 - the claim lapses, and the queue is due again
@@ -194,7 +195,10 @@ class Delivery:
                 self._loop.wake()
 
     def _postponed(self, head: _ClaimedCallback, claim_id: uuid.UUID) -> QueueProgress:
-        """The receiver is busy or its breaker is open; after a long outage the head is given up."""
+        """Leaves the queue for later: its receiver is busy or blocked.
+
+        After a long outage the first callback is given up.
+        """
         seconds_open = self._breakers.seconds_open(head.receiver)
         is_down = self._breakers.is_down(head.receiver)
         give_up = is_down and self._schedule.is_over(head.failing_seconds or 0.0)
@@ -220,7 +224,7 @@ class Delivery:
         for callback in queue:
             if callback.url is not None:  # otherwise the webhook was removed meanwhile
                 if callback.receiver != head.receiver:
-                    break  # the next claim enters that receiver's breaker
+                    break  # the webhook changed; the next claim asks the new receiver's breaker
                 result = await self._post(callback, callback.url, attempts + 1, log)
                 if not result.delivered:
                     return self._failed(
@@ -257,23 +261,23 @@ class Delivery:
             )
         )
         self._count(callback, result)
-        await self._note(callback.receiver, result)
+        await self._record_for_breaker(callback.receiver, result)
         return result
 
-    async def _note(self, receiver: str, result: DeliveryResult) -> None:
-        """Tells the breaker what the receiver did."""
+    async def _record_for_breaker(self, receiver: str, result: DeliveryResult) -> None:
+        """Records the result; an answer after an outage makes the receiver's queues due."""
         if result.retry_after_seconds is not None and result.retry_after_seconds > 0:
-            self._breakers.asked_to_wait(
+            self._breakers.open_for(
                 receiver, min(result.retry_after_seconds, self._schedule.max_asked_seconds)
             )
         elif result.status is None:
-            self._breakers.silent(receiver)
-        elif self._breakers.answered(receiver, result.seconds):
+            self._breakers.record_silence(receiver)
+        elif self._breakers.record_answer(receiver, result.seconds):
             logger.info("receiver_answers_again", target=receiver.rpartition(" ")[2])
             try:
                 await self._database.execute(_WAKE_RECEIVER, receiver=receiver)
             except DatabaseUnavailable:
-                return  # each queue goes on when its own pause is over
+                return  # each queue is due when its own pause is over
             self._loop.wake()
 
     def _failed(

@@ -38,16 +38,16 @@ class PostAttempt:
 
 @dataclass(frozen=True, slots=True)
 class QueueProgress:
-    """How far a claimed delivery queue came, and when it goes on.
+    """How far a claimed delivery queue came, and when it is due again.
 
     Attributes:
-        up_to: the last position that is finished.
+        up_to: the last position that was delivered or given up.
         progressed: a callback was delivered, or its webhook was removed.
         attempts: of the callback that is now at the head, or of the dead one.
         pause_seconds: until the next attempt.
-        error: why the queue waits, if something is wrong.
+        error: why the queue waits; None where the last attempt succeeded.
         dead: the callback that was given up.
-        receiver: what the queue waits for; it goes on as soon as that answers.
+        receiver: the receiver that the queue waits for; it is due as soon as that answers.
         log: the attempts made.
     """
 
@@ -68,21 +68,21 @@ class QueueProgress:
 class _FinishedQueue:
     instance_id: str
     chat: str
-    goes_on: bool
+    has_more: bool
 
 
 class DeliveryRecorder:
-    """Gathers what the deliveries of this process report."""
+    """Gathers the progress of delivery queues and commits it in batches."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
-        self._batch = Batch[QueueProgress, bool](self._flush, largest=200)
+        self._batch = Batch[QueueProgress, bool](self._flush, max_size=200)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)
 
     async def finish(self, progress: QueueProgress) -> bool:
-        """Returns once *progress* is committed, however long Postgres is away.
+        """Commits *progress*, and tries again for as long as Postgres is unavailable.
 
         Returns whether the queue holds more callbacks.
         """
@@ -102,8 +102,8 @@ class DeliveryRecorder:
                 await self._log(connection, [a for progress in done for a in progress.log])
         except OperationalError:  # a lost race, see driver_errors_translated
             return [NEXT_FLUSH] * len(done)
-        going_on = {(queue.instance_id, queue.chat) for queue in queues if queue.goes_on}
-        return [(progress.instance_id, progress.chat) in going_on for progress in done]
+        with_more = {(queue.instance_id, queue.chat) for queue in queues if queue.has_more}
+        return [(progress.instance_id, progress.chat) in with_more for progress in done]
 
     async def _finish(
         self, connection: AsyncConnection, done: list[QueueProgress]
@@ -136,7 +136,7 @@ class DeliveryRecorder:
                 "chats": [a.chat for a in attempts],
                 "targets": [a.target for a in attempts],
                 "attempts": [a.number for a in attempts],
-                "taken": [a.error is None for a in attempts],
+                "delivered": [a.error is None for a in attempts],
                 "statuses": [a.status for a in attempts],
                 "errors": [a.error for a in attempts],
                 "answers": [a.answer for a in attempts],

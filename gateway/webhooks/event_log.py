@@ -1,4 +1,4 @@
-"""Everything an account is notified of, readable in order from a position on.
+"""Reads the events of an account in order, from a position on.
 
 Server-Sent Events read it for callers, who keep their position themselves (`Last-Event-ID`).
 An EventConsumer reads it for a sink of this gateway and keeps the position in Postgres.
@@ -53,7 +53,7 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """A callback as the log has it; `number` is the index of the reader it was read for."""
+    """A callback in the log; `number` is the index of the reader it was read for."""
 
     number: int
     transaction_id: int
@@ -71,14 +71,14 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Where one reader of an account's events is."""
+    """A reader of an account's events, and the position it has read to."""
 
     account_id: str
     position: Position
 
 
 @dataclass(frozen=True, slots=True)
-class _Now:
+class _CurrentPosition:
     transaction_id: int
     sequence: int
 
@@ -91,19 +91,19 @@ class _Subscription:
 
 
 class EventLog:
-    """Named subscriptions of accounts, and what was written since a position."""
+    """Stores the subscriptions of accounts by name and reads their events."""
 
     def __init__(self, database: Database, *, days: int) -> None:
-        """*days* is how long an event is stored, and a subscription that nobody renews."""
+        """Events, and subscriptions that are not renewed, are deleted after *days*."""
         self._database, self._days = database, days
 
     async def subscribe(self, name: str, account_ids: Sequence[str]) -> Position:
         """Stores the events of these accounts from now on, with or without webhooks.
 
-        Returns where now is. Subscribing again renews the subscription.
+        Returns the current position. Subscribing again renews the subscription.
         """
         now = await self._database.fetch_one(
-            _Now, _SUBSCRIBE, name=name, account_ids=list(account_ids), days=self._days
+            _CurrentPosition, _SUBSCRIBE, name=name, account_ids=list(account_ids), days=self._days
         )
         assert now is not None
         return Position(now.transaction_id, now.sequence)
@@ -121,7 +121,10 @@ class EventLog:
         )
 
     async def acquire(self, name: str, account_ids: list[str], node_id: str) -> list[Reader]:
-        """Makes this node the only consumer of what no other node consumes now."""
+        """Makes this node the consumer of the accounts that no other node consumes now.
+
+        Returns the stored position of each account.
+        """
         rows = await self._database.fetch_all(
             _Subscription,
             _ACQUIRE_SUBSCRIPTIONS,
@@ -133,7 +136,7 @@ class EventLog:
         return [Reader(r.account_id, Position(r.transaction_id, r.sequence)) for r in rows]
 
     async def commit(self, name: str, readers: Sequence[Reader], node_id: str) -> None:
-        """Stores how far this node has consumed, where it still is the consumer."""
+        """Stores positions, but only of accounts that this node still consumes."""
         await self._database.execute(
             _COMMIT_POSITIONS,
             name=name,
@@ -145,19 +148,22 @@ class EventLog:
 
 
 CONSUMER_LEASE_SECONDS = 60.0
-"""A node that stops committing is replaced after this; a sink must take less time for a page."""
+"""Another node takes over from a node that stops committing for this long.
+
+A sink must take less time for a page.
+"""
 
 
 class SinkUnavailable(Exception):
-    """The sink does not have the events for good: the consumer hands them over again."""
+    """The sink did not store the events: the consumer hands them over again."""
 
 
 Sink = Callable[[Sequence[LoggedEvent]], Awaitable[None]]
-"""Returns once it has the events for good; raises SinkUnavailable otherwise."""
+"""Returns once it has stored the events; raises SinkUnavailable otherwise."""
 
 
 class EventConsumer:
-    """A part of the service that hands the events of some accounts to a sink.
+    """Hands the events of some accounts to a sink until it is stopped.
 
     Each account's events arrive in order and at least once: the position is stored after the
     sink returned. Of several nodes one at a time consumes for an account.
@@ -180,7 +186,7 @@ class EventConsumer:
             log: the events.
             sink: takes a page of events.
             clock: time.
-            accounts: the ids of the accounts, asked again every hour.
+            accounts: returns the ids of the accounts; called every hour.
             node_id: this node.
         """
         self._name, self._log, self._sink, self._clock = name, log, sink, clock
@@ -190,7 +196,7 @@ class EventConsumer:
         self._loop = PeriodicLoop(name, self._consume, clock)
 
     def wake(self) -> None:
-        """There may be events."""
+        """Reads at once: there may be events."""
         self._loop.wake()
 
     async def run_until(self, stopping: asyncio.Event) -> None:

@@ -1,4 +1,4 @@
-"""Says on this node that callbacks were written."""
+"""Wakes the readers of the outbox on this node when callbacks were written."""
 
 from collections.abc import Callable
 

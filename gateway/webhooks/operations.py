@@ -1,4 +1,4 @@
-"""Answers to the routes that set webhook addresses."""
+"""Handlers of the routes that set the webhooks of an instance."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ _KINDS = ("received", "delivery", "message_status", "connected", "disconnected",
 
 @dataclass(frozen=True, slots=True)
 class WebhookContext:
-    """What the handlers of this package need."""
+    """The dependencies of this package's handlers, and the instance of the request."""
 
     database: Database
     policy: AddressPolicy

@@ -28,7 +28,7 @@ class Outbox:
         """Appends callbacks, each with its type, to one chat of their instance.
 
         Raises:
-            DatabaseUnavailable: perhaps they were written.
+            DatabaseUnavailable: they may or may not have been written.
         """
         await self._database.execute(
             _ENQUEUE_CALLBACKS,

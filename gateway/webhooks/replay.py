@@ -1,4 +1,4 @@
-"""Answers to /webhooks: the log of deliveries, replay, and a test delivery."""
+"""Handlers of /webhooks: the log of deliveries, replay, and a test delivery."""
 
 import uuid
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ async def list_deliveries(context: WebhookContext, operation: ListDeliveries) ->
         instance_id=context.instance.id,
         before=operation.before,
         type=operation.type,
-        taken=operation.success,
+        delivered=operation.success,
         callback_id=operation.event_id,
         limit=operation.page_size,
     )

@@ -1,4 +1,4 @@
-"""Deletes callbacks' logs, events and dead letters that are older than they are stored for."""
+"""Deletes delivery logs, events and dead letters that are past their retention."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ _ROWS_AT_ONCE: Final = 1_000
 
 
 class Retention:
-    """The maintenance task of this package."""
+    """Deletes rows past their retention; *history_days* and *dead_letter_days* set it."""
 
     def __init__(self, database: Database, *, history_days: int, dead_letter_days: int) -> None:
         self._database = database

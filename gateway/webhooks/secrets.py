@@ -50,5 +50,5 @@ class WebhookSecrets:
         return secret
 
     async def retire(self, account_id: str) -> None:
-        """Ends the previous secret."""
+        """Deletes the previous secret: from now on only the current one signs."""
         await self._database.execute(_RETIRE_SECRET, account_id=account_id)

@@ -30,7 +30,7 @@ class _Subscriber:
 
 
 class Stream:
-    """Reads the log for the subscribers connected to this node, until it is told to stop."""
+    """Reads the log for the subscribers connected to this node, until it is stopped."""
 
     def __init__(self, log: EventLog, clock: Clock) -> None:
         self._log, self._clock = log, clock
@@ -41,7 +41,7 @@ class Stream:
         self._is_over = False
 
     def wake(self) -> None:
-        """There may be events."""
+        """Reads at once: there may be events."""
         self._pause_seconds = _MIN_PAUSE_SECONDS
         self._loop.wake()
 

@@ -1,7 +1,7 @@
 -- Aliases: c maintenance task.
 
 -- name: take
--- One node does it, once per interval, by the database's clock.
+-- Returns a row only for the node that runs the task in this interval, by the database's clock.
 insert into chores as c (name, node_id, expires_at)
 values (%(name)s::text, %(node_id)s::text, now() + make_interval(secs => %(seconds)s::double precision))
 on conflict (name) do update set node_id = excluded.node_id, expires_at = excluded.expires_at

@@ -27,18 +27,18 @@ on conflict (instance_id, phone) do update
 set name = excluded.name, short = excluded.short, updated_at = now();
 
 -- name: unsave_contacts
--- They stay known, without the name they were saved under.
+-- The contact stays, without its saved name.
 update contacts set name = null, short = null, updated_at = now()
 where instance_id = %(instance_id)s::text and phone = any(%(phones)s::text[]);
 
 -- name: first_page_of_chats
--- Keeps the order of the whole list, if it takes more than a page.
+-- Stores the order of the whole list if it needs more than one page.
 with listed as materialized (
     -- Every chat that is not hidden, numbered in the order of the list.
     select phone, row_number() over (order by pinned desc, last_message_at desc, phone) as place
     from chats
     where instance_id = %(instance_id)s::text and not hidden
-), kept as (
+), stored as (
     -- Stores the order for the further pages; a list that fits into one page needs none.
     insert into chat_listings as l (instance_id, page_size, phones)
     select %(instance_id)s::text, %(page_size)s::int, array_agg(phone order by place)
@@ -50,8 +50,8 @@ with listed as materialized (
 select phone from listed where place <= %(page_size)s::int order by place;
 
 -- name: further_page_of_chats
--- As the first page found them; as they are now where that is long ago, or was never asked.
-with kept as materialized (
+-- Follows the order that the first page stored, or the current order if none is stored or it is old.
+with stored as materialized (
     -- The order that the first page stored, unless it is too old.
     select phones from chat_listings
     where instance_id = %(instance_id)s::text and page_size = %(page_size)s::int
@@ -62,8 +62,8 @@ with kept as materialized (
 ), shown as (
     -- The page by the stored order, or by the current one if none is stored.
     select u.phone, u.turn
-    from kept, place,
-        unnest(kept.phones[place.first + 1 : place.first + %(page_size)s::int])
+    from stored, place,
+        unnest(stored.phones[place.first + 1 : place.first + %(page_size)s::int])
             with ordinality as u (phone, turn)
     union all
     select l.phone, l.turn
@@ -72,7 +72,7 @@ with kept as materialized (
         from (
             select phone from chats
             where instance_id = %(instance_id)s::text and not hidden
-                and not exists (select from kept)
+                and not exists (select from stored)
             order by pinned desc, last_message_at desc, phone
             limit %(page_size)s::int offset (select first from place)
         ) page
@@ -135,7 +135,7 @@ set unread = case %(action)s::text
     cleared_at = coalesce(excluded.cleared_at, c.cleared_at);
 
 -- name: unread_messages
--- The newest of a chat, as many as are counted, by the id the provider knows them under.
+-- The newest messages of a chat, as many as it counts unread, with the ids of the provider.
 select coalesce(m.provider_message_id, m.message_id) as id, m.sender
 from chats as c
 cross join lateral (
@@ -177,15 +177,15 @@ where instance_id = %(instance_id)s::text and id = %(id)s::bigint;
 -- name: delete_tag
 delete from tags where instance_id = %(instance_id)s::text and id = %(id)s::bigint;
 
--- name: put_tag
--- No row where there is no such label.
+-- name: assign_tag
+-- Inserts no row if the tag does not exist.
 insert into chat_tags (instance_id, phone, tag_id)
 select instance_id, %(phone)s::text, id
 from tags
 where instance_id = %(instance_id)s::text and id = %(id)s::bigint
 on conflict (instance_id, phone, tag_id) do update set tag_id = excluded.tag_id;
 
--- name: take_tag
+-- name: unassign_tag
 delete from chat_tags
 where instance_id = %(instance_id)s::text and phone = %(phone)s::text and tag_id = %(id)s::bigint;
 

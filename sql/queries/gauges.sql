@@ -1,18 +1,18 @@
 -- Aliases: c connection, i instance, l queue of an instance, p message in flight, q queued message.
 
--- name: backlog
+-- name: count_waiting
 select priority, count(*) as waiting
 from message_queue
 where status <> 'failed'
 group by priority;
 
--- name: totals
+-- name: read_totals
 select
     (select count(*) from message_queue where status = 'failed') as dead_letters,
     (select extract(epoch from now() - min(due_at)) from message_queue where status = 'pending')::double precision
         as oldest_seconds,
     (select coalesce(sum(pending), 0) from webhook_lines where due_at is not null)::bigint as outbox,
-    -- What waits for a receiver that does not answer is not late.
+    -- A callback that waits for a receiver which does not answer does not count as late.
     (
         select extract(epoch from now() - min(due_at))
         from webhook_lines
@@ -20,16 +20,17 @@ select
     )::double precision as outbox_lag_seconds,
     (select count(*) from webhook_dead_letters) as webhook_dead_letters;
 
--- name: sessions
+-- name: count_sessions
 select coalesce(c.state, 'connecting') as state, count(*) as instances
 from instances i
 left join instance_connections c on c.instance_id = i.id
 where i.wanted
 group by 1;
 
--- name: stuck_heads
--- Lines that could move and do not: a due head while nothing of the line is being sent, or a row
--- that was claimed two minutes and the longest pause ago and whose attempt has not started.
+-- name: list_stuck_heads
+-- Returns queues that could move and do not. First part: the head is due, and no message of the
+-- queue is being sent. Second part: a message was claimed longer ago than two minutes and the
+-- maximum pause, and its attempt has not started.
 select l.instance_id, head.id
 from instance_lines l
 cross join lateral (

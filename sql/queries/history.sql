@@ -1,6 +1,6 @@
--- Aliases: b message before the receipt, c chat (in add_received: contact), i id of a message (in old_months and
--- forget_receipts: inheritance; in list_receipts: identity), m message, n named message, p identity,
--- r receipt of a participant.
+-- Aliases: b message before the receipt, c chat (in add_received: contact), i id of a message (in
+-- find_expired_months and delete_expired_receipts: inheritance; in list_receipts: identity), m message,
+-- n named message, p identity, r receipt of a participant.
 
 -- name: find_known
 select m.message_id, coalesce(m.provider_message_id, m.message_id) as provider_message_id,
@@ -12,7 +12,7 @@ where i.instance_id = %(instance_id)s::text and i.message_id = any(%(message_ids
     and m.status <> 'canceled';
 
 -- name: find_referred
--- Messages somebody speaks of, by the id the provider knows them under.
+-- Messages that another message refers to, by the id of the provider or of the gateway.
 select coalesce(i.provider_message_id, i.message_id) as provider_message_id, i.message_id,
        m.phone as chat, m.sender, m.from_me
 from message_ids i
@@ -22,8 +22,8 @@ where i.instance_id = %(instance_id)s::text
     and (i.message_id = any(%(ids)s::text[]) or i.provider_message_id = any(%(ids)s::text[]));
 
 -- name: add_received
--- A provider that repeats itself adds nothing and tells nothing; what could not be read before is
--- replaced, once.
+-- A repeated message adds nothing and makes no callback. A message that could not be decrypted before
+-- is filled in, once.
 with fresh as (
     -- Claims the id of the message; no row if the message is known under either id.
     insert into message_ids (instance_id, message_id, recorded_at)
@@ -34,7 +34,7 @@ with fresh as (
     )
     on conflict (instance_id, message_id) do nothing
     returning instance_id, message_id, recorded_at
-), kept as (
+), added as (
     -- Stores a message that is new.
     insert into messages (
         instance_id, message_id, recorded_at, created_at, version, from_me, status, phone, sender,
@@ -59,7 +59,7 @@ with fresh as (
     select instance_id from fresh
     union all
     select instance_id from replaced
-), met as (
+), contact as (
     -- Learns the name under which the sender of a new message appears.
     insert into contacts as c (instance_id, phone, notify)
     select instance_id, %(sender)s::text, %(sender_name)s::text
@@ -80,8 +80,8 @@ where %(callback)s::text is not null;
 -- For the rest of the transaction; update_chats_v1 reads this.
 select set_config('gateway.counts_unread', 'off', true);
 
--- name: keep_chat
--- What came in since is not in the phone's count.
+-- name: store_chat
+-- The phone's count of unread messages does not include messages that came after it was taken.
 insert into chats as c (instance_id, phone, name, unread, last_message_at)
 values (
     %(instance_id)s::text, %(phone)s::text, %(name)s::text, coalesce(%(unread)s::int, 0),
@@ -95,7 +95,7 @@ set name = coalesce(excluded.name, c.name),
     last_message_at = greatest(c.last_message_at, excluded.last_message_at);
 
 -- name: edit_content
--- What an edit makes of the message, so that it is quoted as it reads now.
+-- Replaces the content of a message, so that later quotes show the edited text.
 update messages m
 set payload = %(payload)s::jsonb
 from message_ids i
@@ -104,9 +104,10 @@ where i.instance_id = %(instance_id)s::text and i.message_id = %(message_id)s::t
     and m.recorded_at = i.recorded_at and m.status = 'received';
 
 -- name: acknowledge
--- A later state implies the earlier ones; the first time of each is kept, and only what is new
--- is told: of the message, or of the participant *by* in a group. A message that was started and
--- is not yet recorded has been overtaken by its receipt; one snapshot sees it here or there.
+-- A later state implies the earlier ones. The first time of each is stored; `is_news` says that this
+-- receipt is the first, for the message or for the participant *by* of a group. `is_in_flight` marks
+-- a message whose receipt has overtaken the record of its send. The statement reads queue and history
+-- in one snapshot, so it finds such a message in exactly one of them.
 with named as (
     -- The messages, by their own ids or by the ids of the provider.
     select i.message_id, i.recorded_at from message_ids i
@@ -167,7 +168,7 @@ with named as (
 )
 select message_id, phone, from_me,
        case when %(by)s::text is null then is_first else is_first_of_participant end as is_news,
-       false as is_on_its_way
+       false as is_in_flight
 from before
 union all
 select message_id, phone, true, false, true
@@ -194,8 +195,8 @@ where instance_id = %(instance_id)s::text and settled
 order by recorded_at desc, message_id desc
 limit %(limit)s::int;
 
--- name: old_months
--- Partitions that ended before anything that is still kept; the default one has no end.
+-- name: find_expired_months
+-- Partitions that ended before the retention begins; the default partition has no end.
 select child.relname as name
 from pg_inherits i
 join pg_class child on child.oid = i.inhrelid
@@ -204,9 +205,9 @@ where i.inhparent = 'messages'::regclass
         <= now() - make_interval(days => %(days)s::int)
 order by child.relname;
 
--- name: forget_receipts
--- Those whose month is gone, that is before the oldest that is left.
-with kept as materialized (
+-- name: delete_expired_receipts
+-- Receipts from before the oldest month that is left.
+with oldest as materialized (
     -- The beginning of the oldest month that history still has.
     select min(substring(
         pg_get_expr(child.relpartbound, child.oid) from 'FROM \(''([^'']+)''\)'
@@ -218,17 +219,18 @@ with kept as materialized (
 delete from message_receipts
 where ctid = any(array(
     select r.ctid from message_receipts r
-    where r.recorded_at < (select since from kept)
+    where r.recorded_at < (select since from oldest)
     order by r.recorded_at
     limit %(max_count)s::int
 ));
 
--- name: wait_briefly
--- For the rest of the transaction: whoever must lock all of history gives up rather than queue.
+-- name: limit_lock_wait
+-- For the rest of the transaction: a statement that locks all of history gives up after 2 seconds,
+-- because all other transactions would queue behind it.
 select set_config('lock_timeout', '2s', true);
 
 -- name: list_statuses
--- Messages of the instance's own with what became of them, newest first.
+-- Messages that the instance sent, with the first time of each state, newest first.
 select m.message_id, m.phone, coalesce(m.sent_at, m.recorded_at) as sent_at, m.delivered_at,
        m.read_at, m.played_at, p.lid
 from messages m
@@ -247,7 +249,7 @@ order by m.recorded_at desc, m.message_id
 limit %(max_count)s::int offset %(skipped)s::int;
 
 -- name: count_statuses
-select count(*) as total
+select count(*) as count
 from messages m
 where m.instance_id = %(instance_id)s::text and m.from_me and m.status in ('received', 'sent')
     and (cardinality(%(phones)s::text[]) = 0 or m.phone = any(%(phones)s::text[]))

@@ -1,7 +1,8 @@
 -- Aliases: i stored event.
 
 -- name: add_event
--- Without its body where it is settled in the same transaction: not behind another of its chat.
+-- Stores an event unless it is a repetition. Leaves its body out (`at_once`) if the caller can
+-- process it in this transaction: no other event of its chat is pending.
 insert into inbox (instance_id, event_id, chat, own_phone, body)
 select %(instance_id)s::text, %(event_id)s::text, %(chat)s::text, %(own_phone)s::text,
        case
@@ -14,12 +15,13 @@ select %(instance_id)s::text, %(event_id)s::text, %(chat)s::text, %(own_phone)s:
 on conflict (instance_id, event_id) do nothing
 returning body is null as at_once;
 
--- name: keep_event
--- It could not be settled at once.
+-- name: add_event_body
+-- Stores the body of an event that could not be processed at once: the event is now pending.
 update inbox set body = %(body)s::jsonb
 where instance_id = %(instance_id)s::text and event_id = %(event_id)s::text;
 
 -- name: next_event
+-- The oldest pending event of a chat that has not failed.
 select event_id, own_phone, body,
        extract(epoch from now() - taken_at)::double precision as waited_seconds
 from inbox
@@ -28,27 +30,29 @@ where instance_id = %(instance_id)s::text and chat = %(chat)s::text
 order by position
 limit 1;
 
--- name: settle_event
--- No row where it was settled meanwhile.
+-- name: finish_event
+-- Ends a pending event. Returns no row if it is not pending any more.
 update inbox set body = null
 where instance_id = %(instance_id)s::text and event_id = %(event_id)s::text and body is not null
 returning event_id;
 
--- name: note_event_error
--- The chat goes on without it; it is tried again when the session is opened next.
+-- name: record_event_error
+-- Lets the later events of the chat pass a failed one. It is tried again at the next connection.
 update inbox set error = %(error)s::text
 where instance_id = %(instance_id)s::text and event_id = %(event_id)s::text;
 
 -- name: retry_events
+-- Makes failed events pending again.
 update inbox set error = null
 where instance_id = %(instance_id)s::text and body is not null and error is not null;
 
--- name: unsettled_chats
+-- name: pending_chats
 select chat from inbox
 where instance_id = %(instance_id)s::text and body is not null
 group by chat;
 
--- name: forget_settled
+-- name: delete_processed_events
+-- Deletes the ids of processed events, once the provider cannot repeat them any more.
 delete from inbox
 where ctid = any(array(
     select ctid from inbox
@@ -56,8 +60,8 @@ where ctid = any(array(
     limit %(max_count)s::int
 ));
 
--- name: give_up_events
--- At which we failed whenever their session was opened.
+-- name: delete_failed_events
+-- Deletes events that failed at every connection for this long.
 delete from inbox
 where ctid = any(array(
     select ctid from inbox

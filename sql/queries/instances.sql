@@ -20,7 +20,8 @@ values (
 );
 
 -- name: lock_account_name
--- Held to the commit: of two that make an account of one name, the second waits and finds it.
+-- The transaction owns this lock until its commit. Where two create an account of one name, the
+-- second waits, and then finds the account of the first.
 select pg_advisory_xact_lock(hashtext('account name'), hashtext(lower(%(name)s::text)));
 
 -- name: find_account_by_name
@@ -30,11 +31,12 @@ select id, name from accounts where lower(name) = lower(%(name)s::text) limit 1;
 delete from accounts where id = %(account_id)s::text;
 
 -- name: lock_account
--- Whoever counts an account's instances before adding one holds this to the commit.
+-- A transaction that counts an account's instances and adds one owns this lock until its commit, so
+-- two of them cannot exceed the limit together.
 select id from accounts where id = %(account_id)s::text for no key update;
 
 -- name: lock_instance_id
--- Orders making and removing an instance of the same id, also while it does not exist.
+-- Makes creation and removal of one instance id wait for each other, also where no row exists.
 select pg_advisory_xact_lock(hashtext('instance id'), hashtext(%(id)s::text));
 
 -- name: is_being_removed
@@ -64,7 +66,7 @@ values (
 );
 
 -- name: find_account
--- By its partner token, or by its Client-Token, which is for small accounts.
+-- Finds an account by its partner token or by its Client-Token.
 select a.id, a.name, a.allowed_addresses::text[] as allowed_addresses, a.client_token_required,
        a.created_at, coalesce(a.partner_token_hash = %(token_hash)s::bytea, false) as by_partner_token
 from accounts a
@@ -72,7 +74,7 @@ where a.partner_token_hash = %(token_hash)s::bytea or a.client_token_hash = %(to
 limit 1;
 
 -- name: count_instances
--- Up to a number: nobody asks for more.
+-- Stops counting at max_count: the caller needs no higher number.
 select count(*) as count
 from (
     select 1 from instances where account_id = %(account_id)s::text limit %(max_count)s::int
@@ -129,8 +131,8 @@ set subscribed = false, canceled_at = now(),
     trial_ends_at = now() + make_interval(secs => %(seconds)s::double precision)
 where id = %(id)s::text and subscribed;
 
--- name: keys_in_use
--- One token, or proxy, for each key that some were encrypted under.
+-- name: list_keys_in_use
+-- Returns each key that encrypts tokens or proxies, with their number and one ciphertext.
 select key_id as token_key_id, count(distinct id) as tokens,
        (array_agg(ciphertext order by id))[1] as ciphertext
 from (
@@ -140,7 +142,7 @@ from (
 ) sealed
 group by key_id;
 
--- name: providers_in_use
+-- name: count_instances_by_provider
 select provider, count(*) as instances from instances group by provider order by provider;
 
 -- name: renew_tokens
@@ -149,7 +151,8 @@ set client_token_hash = %(client_token_hash)s::bytea, partner_token_hash = %(par
 where id = %(account_id)s::text;
 
 -- name: find_connection
--- The line follows what the session tells; where nobody living holds the lease, nothing can leave.
+-- `connected` is the last state that the session reported; it is false where no live node owns the
+-- lease, because no message can be sent then.
 select c.state, c.reason, n.connected and exists (
         select 1
         from instance_leases l
@@ -164,7 +167,7 @@ where n.instance_id = %(instance_id)s::text;
 update instances set name = %(name)s::text where id = %(id)s::text;
 
 -- name: set_switches
--- What is null stays.
+-- A null parameter leaves its column unchanged.
 update instances
 set auto_read_message = coalesce(%(auto_read_message)s::boolean, auto_read_message),
     auto_read_status = coalesce(%(auto_read_status)s::boolean, auto_read_status),
@@ -173,9 +176,10 @@ set auto_read_message = coalesce(%(auto_read_message)s::boolean, auto_read_messa
 where id = %(id)s::text;
 
 -- name: note_base_url
--- A wider reach replaces the stored one at once, the same reach after a pause, a narrower
--- one when the stored address has not been used for long; the same address is refreshed daily.
--- The lock on the instance keeps it from being deleted in between. Answers what is stored now.
+-- A wider reach replaces the stored address at once, an equal reach after change_seconds, and a
+-- narrower one after narrowing_seconds without use. The same address is refreshed after
+-- refresh_seconds. The lock on the instance prevents its deletion in between. Returns the address
+-- that is stored now.
 with noted as (
     -- Stores the address, where it may replace the stored one.
     insert into instance_base_urls as b (instance_id, base_url, reach)

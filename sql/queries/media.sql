@@ -1,10 +1,11 @@
 -- Aliases: d expired file, m file, n needed file, q queued message.
 
--- name: hold_content
--- Shared by all who keep this content; the sweeper waits for them, and they for it.
+-- name: share_content
+-- Locks content against its deletion. Several transactions may store the same content at once; the
+-- one that deletes it (lock_content) waits for them, and they for it.
 select pg_advisory_xact_lock_shared(hashtextextended(%(id)s::text, 9))::text as locked;
 
--- name: keep
+-- name: put_file
 insert into media (instance_id, id, mime_type, file_name, size_bytes, expires_at)
 values (
     %(instance_id)s::text, %(id)s::text, %(mime_type)s::text, %(file_name)s::text,
@@ -13,12 +14,13 @@ values (
 on conflict (instance_id, id) do update
 set expires_at = greatest(media.expires_at, excluded.expires_at);
 
--- name: find
+-- name: find_file
 select mime_type, file_name, size_bytes from media
 where instance_id = %(instance_id)s::text and id = %(id)s::text;
 
--- name: expire
--- What a waiting or failed message still names is spared for a day; returns how many were looked at.
+-- name: delete_expired_files
+-- Deletes files past their retention. A file that a queued or failed message still names stays for
+-- another day. Returns how many files had expired.
 with due as materialized (
     -- Locks files that have expired.
     select instance_id, id from media
@@ -27,19 +29,19 @@ with due as materialized (
     limit %(max_count)s::int
     for update skip locked
 ), needed as materialized (
-    -- Those that a queued message still names.
+    -- Finds those that a queued message still names.
     select distinct q.instance_id, named[1] as id
     from message_queue q
     cross join lateral regexp_matches(q.payload::text, '"media:([0-9a-f]{64})"', 'g') as named
     where q.instance_id in (select instance_id from due)
-), spared as (
-    -- Keeps those for another day.
+), postponed as (
+    -- Lets those expire a day later.
     update media m set expires_at = now() + interval '1 day'
     from due d
     join needed n on n.instance_id = d.instance_id and n.id = d.id
     where m.instance_id = d.instance_id and m.id = d.id
-), gone as (
-    -- Deletes the others.
+), deleted as (
+    -- Deletes the others; a trigger notes their content in media_leftovers.
     delete from media m using due d
     where m.instance_id = d.instance_id and m.id = d.id
         and not exists (
@@ -48,14 +50,17 @@ with due as materialized (
 )
 select count(*) as count from due;
 
--- name: leftovers
+-- name: list_leftovers
+-- Content that lost a row, oldest first.
 select id from media_leftovers order by noted_at limit %(max_count)s::int;
 
 -- name: lock_content
+-- Waits until no transaction stores this content, and keeps others from it.
 select pg_advisory_xact_lock(hashtextextended(%(id)s::text, 9))::text as locked;
 
--- name: still_kept
+-- name: find_use
+-- Any row that uses this content.
 select id from media where id = %(id)s::text limit 1;
 
--- name: forget_leftover
+-- name: delete_leftover
 delete from media_leftovers where id = %(id)s::text;

@@ -1,5 +1,5 @@
 -- name: lock
--- Held to the end of the transaction, so it is safe behind any pooler.
+-- The transaction owns this lock until its end, so it also works through a pooler.
 select pg_advisory_xact_lock(hashtext('gateway migrations'));
 
 -- name: prepare
@@ -18,7 +18,7 @@ insert into schema_migrations (number, name, compatible_with)
 values (%(number)s::integer, %(name)s::text, %(compatible_with)s::integer);
 
 -- name: list_functions
--- Without those that were dropped since.
+-- Leaves out functions that were dropped after they were noted.
 select name, sha256, released from schema_functions where to_regproc(name) is not null;
 
 -- name: note_function
@@ -27,7 +27,8 @@ values (%(name)s::text, %(sha256)s::text, %(released)s::boolean)
 on conflict (name) do update
 set sha256 = excluded.sha256, released = excluded.released, applied_at = now();
 
--- name: make_months
+-- name: render_month_partitions
+-- Returns one statement per month: this one and the next two.
 select 'create table if not exists messages_' || to_char(month, 'YYYY_MM')
     || ' partition of messages for values from (' || quote_literal(month || 'Z')
     || ') to (' || quote_literal(month + interval '1 month' || 'Z') || ')'

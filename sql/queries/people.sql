@@ -4,7 +4,7 @@
 -- of a chat.
 
 -- name: names_of_person
--- A number, its lid, or a lid and its number: all are one person.
+-- All names of one person: the phone number and the lid, given either of them.
 select %(phone)s::text as name
 union
 select unnest(array[i.lid, i.phone])
@@ -22,36 +22,37 @@ where m.instance_id = %(instance_id)s::text
     and i.provider_message_id is not null;
 
 -- name: erase_person
--- What a person wrote and got, and what is known of them; files go with the next sweep of media,
--- but for those that others were sent too. Of events only their names stay, lest they be told again.
+-- Deletes the messages, contact, chat and identity of a person, and lets their files expire unless a
+-- message of another chat names them too. Stored events are emptied but stay: their ids keep a repeated
+-- event from being processed again.
 with queued as (
     -- Messages that wait and whose attempt has not started.
     delete from message_queue q
     where q.instance_id = %(instance_id)s::text and q.phone = any(%(names)s::text[])
         and q.attempt_started_at is null
     returning q.message_id, q.payload
-), said as (
+), recorded as (
     -- Messages in history, to and from the person.
     delete from messages m
     where m.instance_id = %(instance_id)s::text
         and (m.phone = any(%(names)s::text[]) or m.sender = any(%(names)s::text[]))
     returning m.message_id, m.payload
-), gone as (
+), erased as (
     -- The ids of both.
-    select message_id from queued union select message_id from said
+    select message_id from queued union select message_id from recorded
 ), ids as (
     -- Their provider ids.
     delete from message_ids i
-    where i.instance_id = %(instance_id)s::text and i.message_id in (select message_id from said)
+    where i.instance_id = %(instance_id)s::text and i.message_id in (select message_id from recorded)
 ), attempts as (
     -- Their failed attempts.
     delete from message_attempts a
-    where a.instance_id = %(instance_id)s::text and a.message_id in (select message_id from gone)
+    where a.instance_id = %(instance_id)s::text and a.message_id in (select message_id from erased)
 ), receipts as (
     -- Receipts of those messages, and the person's receipts in groups.
     delete from message_receipts r
     where r.instance_id = %(instance_id)s::text
-        and (r.participant = any(%(names)s::text[]) or r.message_id in (select message_id from said))
+        and (r.participant = any(%(names)s::text[]) or r.message_id in (select message_id from recorded))
 ), events as (
     -- Empties stored events of or about the person.
     update inbox e
@@ -61,7 +62,7 @@ with queued as (
 ), named as materialized (
     -- Ids of the files that the deleted messages name.
     select distinct found[1] as id
-    from (select payload from queued union all select payload from said) p
+    from (select payload from queued union all select payload from recorded) p
     cross join lateral regexp_matches(p.payload::text, '[0-9a-f]{64}', 'g') as found
 ), shared as materialized (
     -- Ids of the files that a message of another chat names too.
@@ -101,46 +102,47 @@ with queued as (
         and (i.lid = any(%(names)s::text[]) or i.phone = any(%(names)s::text[]))
     returning i.lid
 )
-select (select count(*) from queued) as queue, (select count(*) from said) as messages,
+select (select count(*) from queued) as queue, (select count(*) from recorded) as messages,
        (select count(*) from files) as media,
        (select count(*) from chat) as chats, (select count(*) from person) as contacts,
        (select count(*) from identity) as identities;
 
 -- name: lock_callbacks
--- First, so that nothing is appended behind what goes; in the order in which all lock them.
+-- Runs before erase_callbacks, so that no transaction appends a callback to a delivery queue that is being
+-- deleted. Locks in the order of the chats, as every other transaction does.
 select chat from webhook_lines
 where instance_id = %(instance_id)s::text
 order by chat
 for no key update;
 
 -- name: erase_callbacks
--- What was told, or waits to be, of a person's own chat, and of what they did in others.
-with told as (
+-- Deletes callbacks, delivered or not, of the person's own chat and of their acts in other chats.
+with events as (
     -- Events that were recorded.
     delete from webhook_events e
     where e.instance_id = %(instance_id)s::text
-        and (e.chat = any(%(names)s::text[]) or e.body like any(%(doings)s::text[]))
+        and (e.chat = any(%(names)s::text[]) or e.body like any(%(participants)s::text[]))
     returning e.id
-), untold as (
+), waiting as (
     -- Callbacks that wait for delivery.
     delete from webhook_outbox o
     where o.instance_id = %(instance_id)s::text
-        and (o.chat = any(%(names)s::text[]) or o.body like any(%(doings)s::text[]))
+        and (o.chat = any(%(names)s::text[]) or o.body like any(%(participants)s::text[]))
     returning o.id, o.chat
 ), dead as (
     -- Callbacks that were given up.
     delete from webhook_dead_letters d
     where d.instance_id = %(instance_id)s::text
-        and (d.chat = any(%(names)s::text[]) or d.body like any(%(doings)s::text[]))
+        and (d.chat = any(%(names)s::text[]) or d.body like any(%(participants)s::text[]))
     returning d.id
-), gone as (
+), erased as (
     -- The ids of all three.
-    select id from told union select id from untold union select id from dead
+    select id from events union select id from waiting union select id from dead
 ), attempts as (
     -- Logged deliveries to the person's chat, or of those ids.
     delete from webhook_deliveries d
     where d.instance_id = %(instance_id)s::text
-        and (d.chat = any(%(names)s::text[]) or d.callback_id in (select id from gone))
+        and (d.chat = any(%(names)s::text[]) or d.callback_id in (select id from erased))
 ), lines as (
     -- The delivery queue of the person's chat.
     delete from webhook_lines w
@@ -149,11 +151,11 @@ with told as (
     -- Counts the deleted callbacks out of the delivery queues of other chats.
     update webhook_lines w
     set pending = w.pending - u.count, due_at = case when w.pending > u.count then w.due_at end
-    from (select chat, count(*) as count from untold group by chat) u
+    from (select chat, count(*) as count from waiting group by chat) u
     where w.instance_id = %(instance_id)s::text and w.chat = u.chat
         and w.chat <> all(%(names)s::text[])
 )
-select count(*) as callbacks from gone;
+select count(*) as callbacks from erased;
 
 -- name: find_consent
 select phone, status, source, note, at from consents
@@ -168,7 +170,7 @@ on conflict (instance_id, phone) do update
 set status = excluded.status, source = excluded.source, note = excluded.note, at = now()
 returning phone, status, source, note, at;
 
--- name: forget_consent
+-- name: delete_consent
 delete from consents where instance_id = %(instance_id)s::text and phone = %(phone)s::text;
 
 -- name: opted_out
@@ -179,7 +181,7 @@ where instance_id = %(instance_id)s::text and phone = %(phone)s::text and status
 update accounts set refuse_opted_out = %(refuse)s::boolean where id = %(account_id)s::text;
 
 -- name: note_act
--- Whoever notes removes a few that are too old.
+-- Adds an entry to the audit log.
 with old as (
     -- Deletes a few entries that are too old.
     delete from audit_log

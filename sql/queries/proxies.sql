@@ -1,18 +1,18 @@
 -- Aliases: i instance.
 
 -- name: set_proxy
--- Nulls remove it. What is known of the one before says nothing of this one.
-with forgotten as (
-    -- Deletes the checks of the proxy before.
+-- Stores the proxy of an instance; nulls remove it.
+with deleted as (
+    -- Deletes the checks, which are those of the proxy before.
     delete from proxy_checks where instance_id = %(instance_id)s::text
 )
 update instances set proxy_ciphertext = %(ciphertext)s::bytea, proxy_key_id = %(key_id)s::text
 where id = %(instance_id)s::text;
 
--- name: note_check
--- Unless another proxy was set meanwhile; the newest are kept.
-with forgotten as (
-    -- Deletes the oldest checks, so that this one has room.
+-- name: add_check
+-- Stores a check unless another proxy has been set since. The newest `max_count` stay.
+with deleted as (
+    -- Deletes the oldest checks.
     delete from proxy_checks
     where id in (
         select id from proxy_checks where instance_id = %(instance_id)s::text
@@ -25,6 +25,7 @@ from instances i
 where i.id = %(instance_id)s::text and i.proxy_ciphertext = %(ciphertext)s::bytea;
 
 -- name: list_checks
+-- The newest first.
 select id, latency_ms, error, checked_at from proxy_checks
 where instance_id = %(instance_id)s::text
 order by id desc;

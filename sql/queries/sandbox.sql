@@ -1,11 +1,11 @@
--- Aliases: a account, b phone before the change, c changed phone, d reader (in write_entity: written id), e event or
--- entity, g group, j message in the journal, k marks, o phone of another instance (in
--- forget_old_messages: old message), p phone, r ready phone (in refusal and readers: group; in receipts:
--- receipt), s sent message, t emitted event.
+-- Aliases: a account, b phone before the change, c changed phone, d reader (in write_entity: written
+-- id), e event or entity, g group, j message in the journal, k marks, o phone of another instance (in
+-- delete_expired_messages: old message), p phone, r ready phone (in refusal and readers: group; in
+-- receipts: receipt), s sent message, t emitted event.
 
--- name: take_seat
--- No row comes back to whoever holds an older lease. A phone that control touched before its first
--- opening (epoch 0) still starts as the instance's settings wish.
+-- name: open_phone
+-- Creates or opens the phone. Returns no row if another session has a newer lease. A phone that
+-- control created before its first opening (epoch 0) starts in the state of the instance's settings.
 insert into sandbox.phones as p (instance_id, phone, state, secret, epoch, holder)
 values (
     %(instance_id)s::text, %(phone)s::text, %(state)s::text, %(secret)s::text, %(epoch)s::bigint,
@@ -29,37 +29,38 @@ from sandbox.phones
 where instance_id = %(instance_id)s::text;
 
 -- name: accept_message
--- Everything a send does to the world. The lock orders it against control and against a send of a
--- newer epoch; the fault comes from the row as locked, so none is consumed twice.
+-- Does everything that a send does to the world. The lock on the phone orders a send against control
+-- and against a send of a newer epoch; the fault is read from the locked row, so two sends cannot
+-- consume the same one.
 with phone as materialized (
-    -- Locks the phone, and takes the fault that waits at the front.
+    -- Locks the phone and reads its first fault.
     select p.instance_id, p.phone, p.state, p.epoch > %(epoch)s::bigint as outdated,
         case when %(with_faults)s::boolean then p.faults -> 0 end as fault
     from sandbox.phones p
     where p.instance_id = %(instance_id)s::text
     for no key update
-), room as materialized (
-    -- The group that the message goes to, if it goes to one.
+), target_group as materialized (
+    -- Selects the group that the message goes to, if it goes to one.
     select g.body
     from sandbox.entities g
     where g.kind = 'group' and g.id = %(phone)s::text
 ), refusal as materialized (
-    -- Why the group does not accept the message; a null reason if it does.
+    -- Returns why the group does not accept the message; a null reason if it does.
     select case
             when not r.body -> 'members' ? p.phone then 'This number is not in the group'
             when (r.body ->> 'admin_only_message')::boolean
                 and r.body -> 'members' ->> p.phone = 'member' then 'Only admins may write here'
         end as reason
-    from room r
+    from target_group r
     cross join phone p
 ), ready as materialized (
-    -- The phone, if it may send; `cut` says that the fault ends its connection first.
+    -- Selects the phone if it may send; `cut` is true if the fault ends its connection first.
     select instance_id, phone, fault,
         coalesce(fault ->> 'fault' = 'disconnect_before_send', false) as cut
     from phone
     where state = 'connected' and not outdated
         and not exists (select from refusal where reason is not null)
-), struck as (
+), faulted as (
     -- Consumes the fault.
     update sandbox.phones p
     set faults = p.faults - 0,
@@ -68,16 +69,16 @@ with phone as materialized (
     from ready r
     where p.instance_id = r.instance_id and r.fault is not null
     returning p.instance_id, p.phone, p.state, p.version, r.cut
-), told as (
-    -- Emits the lost connection as an event.
+), emitted as (
+    -- Emits an event for the lost connection.
     insert into sandbox.events (instance_id, due_at, body)
     select instance_id, clock_timestamp(), jsonb_build_object(
         'kind', 'connection', 'state', state, 'phone', phone, 'version', version
     )
-    from struck
+    from faulted
     where cut
 ), journalled as (
-    -- Writes the message into the journal, and counts how often it came.
+    -- Writes the message into the journal and counts how often it was sent.
     insert into sandbox.sent as s (instance_id, message_id, type, phone, payload)
     select instance_id, %(message_id)s::text, %(type)s::text, %(phone)s::text, %(payload)s::jsonb
     from ready
@@ -85,7 +86,7 @@ with phone as materialized (
     on conflict (instance_id, message_id) do update set seen = s.seen + 1
     returning s.instance_id, s.message_id, s.phone, s.seen
 ), receipts as (
-    -- Schedules the receipts of a message that came for the first time.
+    -- Schedules the receipts of a message that is sent for the first time.
     insert into sandbox.events (instance_id, due_at, body)
     select j.instance_id, clock_timestamp() + make_interval(secs => r.after_seconds),
         jsonb_build_object(
@@ -111,17 +112,17 @@ with phone as materialized (
     where %(marked_id)s::text is not null
     on conflict (instance_id, message_id) do update set marks = sandbox.merge_marks_v1(k.marks, %(marks)s::jsonb)
 ), readers as (
-    -- The numbers that the message goes to.
+    -- Selects the numbers that the message goes to.
     select j.phone from journalled j where j.seen = 1
     union all
-    select jsonb_object_keys(r.body -> 'members') from room r, journalled j where j.seen = 1
-), arrived as (
+    select jsonb_object_keys(r.body -> 'members') from target_group r, journalled j where j.seen = 1
+), received as (
     -- Emits the message to the instances of those numbers that did not block the sender.
     insert into sandbox.events (instance_id, due_at, body)
     select o.instance_id, clock_timestamp(), jsonb_set(
-        %(arrival)s::jsonb, '{event}', %(arrival)s::jsonb -> 'event' || jsonb_build_object(
+        %(remote_message)s::jsonb, '{event}', %(remote_message)s::jsonb -> 'event' || jsonb_build_object(
             'sender', r.phone,
-            'chat', case when exists (select from room) then %(phone)s::text else r.phone end
+            'chat', case when exists (select from target_group) then %(phone)s::text else r.phone end
         )
     )
     from readers d
@@ -136,7 +137,7 @@ with phone as materialized (
     returning instance_id
 )
 select p.state, p.outdated, p.fault, j.seen, (select reason from refusal) as refusal,
-       array(select instance_id from arrived) as reached
+       array(select instance_id from received) as reached
 from phone p
 left join journalled j on j.instance_id = p.instance_id;
 
@@ -170,40 +171,40 @@ where instance_id = %(instance_id)s::text
 returning instance_id;
 
 -- name: due_events
--- What is due for all sessions open in one engine, and, as a row without a body, in how many
--- seconds the next will be. A phone out of reach tells nothing but that.
-with mine as not materialized (
-    -- The events of the phones that this engine holds.
+-- Returns the events that are due for the sessions of one engine and, as a row without a body, in how
+-- many seconds the next one is due. A phone that is not connected gets only connection events.
+with own as not materialized (
+    -- Selects the events of the phones that this engine opened.
     select e.instance_id, e.id, e.due_at, e.body, e.body ->> 'kind' <> 'connection' as later
     from sandbox.events e
     join sandbox.phones p on p.instance_id = e.instance_id
     where p.holder = %(holder)s::text
-        and p.instance_id <> all(%(passed_over)s::text[])
+        and p.instance_id <> all(%(skipped)s::text[])
         and (p.state = 'connected' or e.body ->> 'kind' = 'connection')
 ), due as (
-    -- Those that are due and that the engine does not process yet.
+    -- Selects those that are due and not in flight.
     select instance_id, id, due_at, body, later
-    from mine
-    where due_at <= now() and id not in (select unnest(%(in_hand)s::bigint[]))
+    from own
+    where due_at <= now() and id not in (select unnest(%(in_flight)s::bigint[]))
     order by due_at, id
     limit %(max_count)s::int
 ), next as (
-    -- When the next one is due.
-    select due_at from mine where due_at > now() order by due_at limit 1
+    -- Selects when the next one is due.
+    select due_at from own where due_at > now() order by due_at limit 1
 )
 select instance_id, id, due_at, body, 0 as seconds, later from due
 union all
 select null, null, due_at, null, extract(epoch from due_at - now())::double precision, true from next
 order by later, due_at, id;
 
--- name: forget_events
+-- name: delete_events
 delete from sandbox.events
 where instance_id = %(instance_id)s::text and id = any(%(ids)s::bigint[]);
 
--- name: forget_old_messages
--- Of the journal, with what became of them.
+-- name: delete_expired_messages
+-- Deletes messages from the journal, with their marks.
 with old as materialized (
-    -- Messages that are too old.
+    -- Selects the messages that are past their retention.
     select instance_id, message_id from sandbox.sent
     where at < now() - make_interval(days => %(days)s::int)
     limit %(max_count)s::int
@@ -216,8 +217,8 @@ delete from sandbox.sent s using old o
 where s.instance_id = o.instance_id and s.message_id = o.message_id
 returning s.instance_id;
 
--- name: forget_old_marks
--- Those of messages others wrote.
+-- name: delete_expired_marks
+-- Deletes marks of messages that others sent.
 delete from sandbox.marks
 where ctid = any(array(
     select ctid from sandbox.marks
@@ -226,8 +227,8 @@ where ctid = any(array(
 ))
 returning instance_id;
 
--- name: forget_old_events
--- Of phones that stay out of reach.
+-- name: delete_expired_events
+-- Deletes events of phones that stay disconnected.
 delete from sandbox.events
 where ctid = any(array(
     select ctid from sandbox.events
@@ -237,9 +238,9 @@ where ctid = any(array(
 returning instance_id;
 
 -- name: change_phone
--- Only what truly changes gets a new version, and an event that tells it.
+-- Changes a phone. If that makes a difference, the phone gets a new version and emits an event.
 with before as materialized (
-    -- Locks the phone, and says whether the change is allowed in its state.
+    -- Locks the phone and checks whether its state allows the change.
     select p.instance_id, p.phone, p.state, p.state = any(%(allowed)s::text[]) as allowed
     from sandbox.phones p
     where p.instance_id = %(instance_id)s::text
@@ -255,8 +256,8 @@ with before as materialized (
         and b.allowed
         and (b.state <> %(state)s::text or b.phone <> coalesce(%(phone)s::text, b.phone))
     returning p.instance_id, p.phone, p.state, p.version
-), told as (
-    -- Emits the change as an event.
+), emitted as (
+    -- Emits an event for the change.
     insert into sandbox.events (instance_id, due_at, body)
     select instance_id, clock_timestamp(), jsonb_build_object(
         'kind', 'connection', 'state', state, 'phone', phone, 'version', version
@@ -268,15 +269,16 @@ from before b
 left join changed c on c.instance_id = b.instance_id;
 
 -- name: receive_message
--- A phone out of reach gets it when it is back; one that is not linked never does.
+-- Emits an event to a phone. A disconnected phone gets it when it is connected again; a phone that is
+-- not linked never gets it.
 with phone as materialized (
-    -- Locks the phone, and says whether it is linked.
+    -- Locks the phone and checks whether it is linked.
     select p.instance_id, p.state in ('connected', 'disconnected') as linked
     from sandbox.phones p
     where p.instance_id = %(instance_id)s::text
     for no key update
-), arrived as (
-    -- Emits the message as an event.
+), received as (
+    -- Stores the event.
     insert into sandbox.events (instance_id, due_at, body)
     select instance_id, clock_timestamp(), %(body)s::jsonb from phone where linked
 )
@@ -296,7 +298,7 @@ order by s.number
 limit %(max_count)s::int;
 
 -- name: find_entity
--- A thing of one's own where an instance is named, else whosever it is.
+-- Returns the entity that the given instance owns; without an instance, any with this id.
 select instance_id, id, version, body
 from sandbox.entities
 where kind = %(kind)s::text and id = %(id)s::text
@@ -335,8 +337,8 @@ order by id
 limit %(max_count)s::int;
 
 -- name: write_entity
--- Version 0 makes a thing; any other changes it, if it is still that version. What is told goes to
--- every phone of these numbers, and to nobody where nothing was written.
+-- Creates an entity at version 0, or changes it if it still has the given version. Emits the events
+-- to the phones of the given numbers if the entity was written.
 with written as (
     -- Creates the entity.
     insert into sandbox.entities as e (instance_id, kind, id, body)
@@ -352,20 +354,20 @@ with written as (
         and e.id = %(id)s::text and e.version = %(version)s::bigint
     returning e.id
 ), done as (
-    -- The id, if either wrote.
+    -- Selects the id if either wrote.
     select id from written union all select id from changed
-), told as (
+), emitted as (
     -- Emits the events to the phones of the given numbers.
     insert into sandbox.events (instance_id, due_at, body)
     select p.instance_id, clock_timestamp(), t.body
     from done
-    cross join unnest(%(told_phones)s::text[], %(told_bodies)s::jsonb[])
+    cross join unnest(%(event_phones)s::text[], %(event_bodies)s::jsonb[])
         with ordinality as t (phone, body, turn)
     join sandbox.phones p on p.phone = t.phone and p.state in ('connected', 'disconnected')
     order by t.turn
     returning instance_id
 )
-select d.id, array(select distinct t.instance_id from told t) as signalled from done d;
+select d.id, array(select distinct t.instance_id from emitted t) as signalled from done d;
 
 -- name: remove_entities
 delete from sandbox.entities
@@ -376,7 +378,7 @@ returning id;
 select instance_id from sandbox.phones where phone = %(phone)s::text order by instance_id limit 1;
 
 -- name: mark_read
--- Tells another instance that what it wrote to this number, or to a group, was read.
+-- Emits a read receipt to the instance that sent these messages to this number or to a group.
 insert into sandbox.events (instance_id, due_at, body)
 select s.instance_id, clock_timestamp(), jsonb_build_object(
     'kind', 'receipt', 'messageId', s.message_id, 'chat', s.phone, 'status', 'read'

@@ -1,12 +1,14 @@
--- Aliases: c chosen message (in record_sent: connection), d sent message, e lease, f free message, h head of a queue
--- or lane, i id of a message, k idempotency key (in note_offset: offset of a topic), l lease (in
--- sleep_lines: queue), m queued message (in state_of_message: message of history), n queue of an instance,
--- o expired message, p message in flight (in record_sent: identity), q queued message, r removed message
--- (in start_attempts: ready message), s started message (in states_of: state), t delivery queue to lock,
--- w waiting worker (in record_sent: delivery queue of a chat; in states_of: wanted message).
+-- Aliases: c chosen message (in record_sent: connection), d sent message, e lease, f free message, h head
+-- of a queue or lane, i id of a message, k idempotency key (in store_offset: offset of a topic), l lease
+-- (in mark_idle: queue), m queued message (in state_of_message: message of history), n queue of an
+-- instance, o expired message, p message in flight (in record_sent: identity), q queued message,
+-- r removed message (in start_attempts: ready message), s started message (in find_progress: state),
+-- t delivery queue to lock, w waiting worker (in record_sent: delivery queue of a chat; in
+-- find_progress: wanted message).
 
 -- name: enqueue
--- What became of each request; none of those whose line somebody else has locked.
+-- Returns the admission result of each request, except those whose queue another transaction has
+-- locked.
 select * from enqueue_messages_v1(
     %(flush_id)s::uuid, %(node_id)s::text, %(ordinals)s::int[], %(instance_ids)s::text[], %(zaap_ids)s::text[],
     %(message_ids)s::text[], %(types)s::text[], %(versions)s::smallint[], %(phones)s::text[],
@@ -17,11 +19,12 @@ select * from enqueue_messages_v1(
 );
 
 -- name: abandon_flush
+-- Makes a flush write nothing if its statement arrives later.
 insert into abandoned_flushes (id) values (%(flush_id)s::uuid) on conflict (id) do nothing;
 
--- name: wait_for_lines
--- After a flush was abandoned. Locking the lines waits for its transaction, if there is one.
-with line as materialized (
+-- name: lock_queues
+-- Run after abandon_flush: the locks wait for the transaction of that flush, if there is one.
+with locked as materialized (
     -- Locks the queues.
     select instance_id
     from instance_lines
@@ -29,9 +32,9 @@ with line as materialized (
     order by instance_id
     for no key update
 )
-select count(*) from line;
+select count(*) from locked;
 
--- name: find_lines
+-- name: find_queues
 select instance_id as id from instance_lines where instance_id = any(%(instance_ids)s::text[]);
 
 -- name: find_message_ids
@@ -42,12 +45,13 @@ select message_id from message_ids
 where instance_id = any(%(instance_ids)s::text[]) and message_id = any(%(message_ids)s::text[]);
 
 -- name: claim
--- For each waiting worker the head of its line, or nothing. The head is chosen without a lock
--- and locked afterwards: a locked head means no row now, never the next row.
--- A worker asks only while it holds no row. So a row that one of its earlier claims took, and whose
--- attempt never started, is one whose answer was lost: it is handed out again. Its claim is known by
--- its id. A minute later the epoch is enough, for a claim whose worker is gone too: `start_attempts`
--- checks the id, so whoever had the row before can no longer start it.
+-- Returns for each waiting worker the head of its queue, or nothing. The head is chosen without a lock
+-- and locked afterwards. If another transaction has locked it, the worker gets no row, and never the
+-- next row.
+-- A worker claims only while it owns no row. So a row that one of its earlier claims took, and whose
+-- attempt has not started, is one whose answer was lost. The worker gets it again. The statement
+-- finds it by the id of its claim, or after a minute by the epoch alone, because the worker that knew
+-- the id may be gone. `start_attempts` checks the id, so the earlier claim can no longer start the row.
 with waiting as (
     -- The workers that wait, with the position from which each lane is read.
     select *
@@ -59,7 +63,7 @@ with waiting as (
         instance_id, epoch, claim_id, reordered, first, second, third, from_high, from_normal, from_bulk
     )
 ), unanswered as materialized (
-    -- Locks the rows that earlier claims of these workers took, and that nobody has started.
+    -- Locks the rows that earlier claims of these workers took and that have not started.
     select m.instance_id, m.id, w.epoch, w.claim_id, n.reordered
     from waiting w
     join instance_leases l on l.instance_id = w.instance_id and l.epoch = w.epoch
@@ -70,7 +74,8 @@ with waiting as (
         offset 0
     ) place
     join message_queue m on m.ctid = place.tid
-    -- An epoch says `processing`: to say it too would offer the index of all rows on their way.
+    -- Only rows whose status is `processing` have an epoch. A condition on `status` as well would make
+    -- the planner consider the index of all such rows.
     where m.claimed_epoch = w.epoch and m.attempt_started_at is null
         and (
             m.claim_id = w.claim_id
@@ -108,10 +113,10 @@ with waiting as (
         order by lane.turn
         limit 1
     ) top
-    -- By its place, which no plan can take for a walk along the line.
+    -- By ctid, so that no plan can walk along the queue instead.
     join message_queue m on m.ctid = top.tid and m.instance_id = w.instance_id
     where m.status = 'pending' and m.due_at <= now()
-        -- A look-up for each line: a join would be planned for the few rows on their way at rest.
+        -- A subquery for each queue: the planner's statistics know few such rows and favour a join.
         and (
             select p.id from message_queue p
             where p.instance_id = w.instance_id and p.status = 'processing'
@@ -126,43 +131,44 @@ returning m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.pho
           m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch, m.claim_id,
           h.reordered;
 
--- name: sleep_lines
--- The worker claims once more after this, so that what was enqueued meanwhile is not missed.
--- A line that does not move by itself has no time at which it goes on.
-with line as materialized (
+-- name: mark_idle
+-- The worker claims once more after this, so that it does not miss a message enqueued meanwhile.
+-- A queue that is paused or disconnected has no due time.
+with queue as materialized (
     -- Locks the queues; `moves` says whether the queue goes on without a change.
     select l.instance_id, l.hold_until, l.connected and not l.paused as moves
     from instance_lines l
     where l.instance_id = any(%(instance_ids)s::text[])
     order by l.instance_id
     for no key update
-), slept as (
-    -- Notes that the worker sleeps.
+), marked as (
+    -- Notes that the worker waits for a wake-up.
     update instance_lines l set idle = true
-    from line
-    where l.instance_id = line.instance_id and not l.idle
+    from queue
+    where l.instance_id = queue.instance_id and not l.idle
 )
-select line.instance_id,
-       case when line.moves then extract(epoch from greatest(line.hold_until, min(head.due_at)) - now()) end
+select queue.instance_id,
+       case when queue.moves then extract(epoch from greatest(queue.hold_until, min(head.due_at)) - now()) end
            ::double precision as seconds_until_due
-from line
+from queue
 left join lateral (
     select q.due_at
     from (values (0), (1), (2)) as lane (priority)
     cross join lateral (
         select h.due_at
         from message_queue h
-        where h.instance_id = line.instance_id and h.status = 'pending' and h.priority = lane.priority
+        where h.instance_id = queue.instance_id and h.status = 'pending' and h.priority = lane.priority
         order by h.position
         limit 1
     ) q
 ) head on true
-group by line.instance_id, line.hold_until, line.moves;
+group by queue.instance_id, queue.hold_until, queue.moves;
 
 -- name: start_attempts
--- No row, no call. Locks rather than waits: a row somebody is cancelling is not started. The claim's
--- id says that the row was not handed out again meanwhile, as to a later claim of the same epoch.
--- What is set is in no index, so that the new version stays in its page.
+-- Returns the rows whose attempt may begin; without its row, a worker must not call the provider.
+-- Skips locked rows: a message that a caller is canceling does not start. The id of the claim makes
+-- sure that no later claim of the same epoch took the row. No index has the columns that are set, so
+-- the new row version stays in its page.
 with ready as materialized (
     -- Locks the leases and the claimed messages of queues that may move.
     select m.instance_id, m.id
@@ -189,8 +195,8 @@ where m.instance_id = r.instance_id and m.id = r.id
 returning m.instance_id, m.id;
 
 -- name: hand_back
--- Nothing was sent: the row waits again as if it had never been claimed. The claim's id, here and in
--- the other outcomes, keeps a statement that arrives late from touching a later claim of the row.
+-- Nothing was sent: the row waits again as if it had never been claimed. Here and in the other
+-- outcomes, the id of the claim keeps a late statement from changing a row that was claimed again.
 update message_queue
 set status = 'pending', claimed_epoch = null, claim_id = null, claimed_at = null, attempt_started_at = null,
     attempts = %(attempts)s::smallint, updated_at = now()
@@ -199,10 +205,10 @@ where instance_id = %(instance_id)s::text and id = %(id)s::bigint
     and claim_id is not distinct from %(claim_id)s::uuid;
 
 -- name: record_sent
--- The row moves to history and its callback is written in the same statement. A message whose
--- chat of callbacks is locked by somebody else is left for the next flush. An epoch says
--- `processing`: to say it twice would offer the index of all rows on their way, of which statistics
--- taken at rest know none.
+-- Moves the row to history and enqueues its callbacks in the same statement. A message whose
+-- delivery queue another transaction has locked is left for the next flush. There is no condition on
+-- `status`: only rows whose status is `processing` have an epoch, and the planner would consider the
+-- index of all such rows, of which statistics taken at rest know none.
 with done as (
     -- The sent messages as rows.
     select *
@@ -214,7 +220,7 @@ with done as (
         instance_id, id, epoch, claim_id, provider_message_id, provider_data, chat, callback_id,
         callback, echo_id, echo
     )
-), told_to as materialized (
+), delivery_queues as materialized (
     -- The existing delivery queues of their chats.
     select d.instance_id, d.chat, w.tid
     from done d
@@ -223,10 +229,10 @@ with done as (
         where w.instance_id = d.instance_id and w.chat = d.chat
         offset 0
     ) w
-), told_before as materialized (
+), locked as materialized (
     -- Locks those that are not locked by another transaction.
     select t.tid
-    from told_to t
+    from delivery_queues t
     join webhook_lines w on w.ctid = t.tid
     order by t.instance_id, t.chat
     for no key update of w skip locked
@@ -234,16 +240,16 @@ with done as (
     -- The messages whose delivery queue is locked now or does not exist yet.
     select d.*
     from done d
-    left join told_to t on t.instance_id = d.instance_id and t.chat = d.chat
-    where t.tid is null or t.tid in (select tid from told_before)
+    left join delivery_queues t on t.instance_id = d.instance_id and t.chat = d.chat
+    where t.tid is null or t.tid in (select tid from locked)
 ), removed as (
-    -- Takes them out of the queue, if this epoch still holds them.
+    -- Takes them out of the queue, if they still belong to this epoch and claim.
     delete from message_queue m
     using free f
     where m.instance_id = f.instance_id and m.id = f.id and m.claimed_epoch = f.epoch
         and m.claim_id is not distinct from f.claim_id
     returning m.*, f.provider_message_id, f.provider_data, f.callback_id, f.callback, f.echo_id, f.echo
-), kept as (
+), archived as (
     -- Stores them in history.
     insert into messages (
         instance_id, message_id, recorded_at, created_at, attempt_started_at, sent_at,
@@ -254,7 +260,7 @@ with done as (
            sequence_number, version, attempts, true, 'sent', zaap_id,
            nullif(provider_message_id, message_id), phone, type, payload, provider_data
     from removed
-), known as (
+), ids as (
     -- Stores their ids.
     insert into message_ids (instance_id, message_id, recorded_at, provider_message_id)
     select instance_id, message_id, now(), nullif(provider_message_id, message_id)
@@ -272,35 +278,35 @@ with done as (
     left join identities p
         on p.instance_id = r.instance_id and (p.phone = r.phone or p.lid = r.phone)
     where r.echo is not null
-), to_tell as (
+), callbacks as (
     -- The callbacks of each message; the echo comes second.
     select instance_id, phone, 'DeliveryCallback' as type, callback_id as id, callback as body, 1 as turn
     from removed
     union all
     select instance_id, phone, 'ReceivedCallback', echo_id, echo, 2
     from echoed
-), told as (
+), enqueued as (
     -- Enqueues the callbacks.
     select enqueue_callbacks_v1(
         array_agg(instance_id order by turn, id), array_agg(phone order by turn, id),
         array_agg(type order by turn, id), array_agg(id order by turn, id),
         array_agg(body order by turn, id)
     )
-    from to_tell
+    from callbacks
 )
 select f.instance_id, r.id is not null as recorded
 from free f
 left join removed r on r.instance_id = f.instance_id
-cross join told;
+cross join enqueued;
 
 -- name: record_failed
--- Given up: the row stays as a dead letter.
+-- The message is given up; its row stays in the queue as a dead letter.
 with before as (
     -- When the attempt started, which the update below clears.
     select attempt_started_at as started_at from message_queue
     where instance_id = %(instance_id)s::text and id = %(id)s::bigint
 ), failed as (
-    -- Makes the message a dead letter, if this epoch still holds it.
+    -- Makes the message a dead letter, if it still belongs to this epoch and claim.
     update message_queue m
     set status = 'failed', last_error = %(error)s::text, updated_at = now(),
         claimed_epoch = null, claim_id = null, claimed_at = null, attempt_started_at = null
@@ -309,7 +315,7 @@ with before as (
         and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
         and m.claim_id is not distinct from %(claim_id)s::uuid
     returning m.instance_id, m.message_id, m.phone, before.started_at
-), tried as (
+), attempt as (
     -- Stores the attempt.
     insert into message_attempts (instance_id, message_id, started_at, ended_at, outcome, error)
     select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text
@@ -324,13 +330,13 @@ select enqueue_callbacks_v1(
 from failed;
 
 -- name: record_retry
--- A failed attempt that counts: the row holds its lane until it is due again.
+-- The attempt failed and counts; the message blocks its lane until it is due again.
 with before as (
     -- When the attempt started, which the update below clears.
     select attempt_started_at as started_at from message_queue
     where instance_id = %(instance_id)s::text and id = %(id)s::bigint
-), back as (
-    -- Puts the message back, if this epoch still holds it.
+), returned as (
+    -- Puts the message back, if it still belongs to this epoch and claim.
     update message_queue m
     set status = 'pending', claimed_epoch = null, claim_id = null, claimed_at = null,
         attempt_started_at = null,
@@ -341,21 +347,23 @@ with before as (
         and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
         and m.claim_id is not distinct from %(claim_id)s::uuid
     returning m.instance_id, m.message_id, before.started_at
-), tried as (
+), attempt as (
     -- Stores the attempt.
     insert into message_attempts (instance_id, message_id, started_at, ended_at, outcome, error)
     select instance_id, message_id, started_at, now(), %(outcome)s::text, %(error)s::text
-    from back
+    from returned
     where started_at is not null
     on conflict do nothing
 )
-select count(*) as rows from back;
+select count(*) as rows from returned;
 
--- name: hold_line
--- Quiet until a time: no attempt is spent, the whole line waits, and whoever wants to know of
--- deliveries is told.
-with back as (
-    -- Puts the message back, if this epoch still holds it.
+-- name: hold_queue
+-- Holds the whole queue until a time; the attempt does not count. The callback goes to the webhook
+-- of deliveries, because Z-API has none for holds. Historic: its event has the type
+-- `DeliveryCallback`, which selects that webhook, and the chat `queue`, so that holds have a delivery
+-- queue of their own. The type in the posted body is `QueueHeldCallback`.
+with returned as (
+    -- Puts the message back, if it still belongs to this epoch and claim.
     update message_queue
     set status = 'pending', claimed_epoch = null, claim_id = null, claimed_at = null,
         attempt_started_at = null,
@@ -369,17 +377,17 @@ with back as (
     update instance_lines n
     set hold_until = greatest(n.hold_until, %(until)s::timestamptz, now() + interval '1 second'),
         hold_reason = %(reason)s::text, hold_kind = %(kind)s::text
-    from back
-    where n.instance_id = back.instance_id
+    from returned
+    where n.instance_id = returned.instance_id
 )
 select enqueue_callbacks_v1(
     array_agg(instance_id), array_agg('queue'::text), array_agg('DeliveryCallback'::text),
     array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )
-from back;
+from returned;
 
 -- name: sent_today
--- Up to a number, with the day's end (UTC) by the database's clock.
+-- Counts up to a number; the day is UTC, by the database's clock.
 select (
         select count(*)
         from (
@@ -392,8 +400,8 @@ select (
     date_trunc('day', now(), 'UTC') + interval '1 day' as ends_at;
 
 -- name: find_orphans
--- Asked before a worker begins, when nobody else may send: whoever was sending these is gone.
--- One whose lease went on to another node finds nothing, for these are that node's affair.
+-- Claimed rows of these instances. Run it before their workers begin: the workers that claimed
+-- these rows are gone. A node that has lost the lease meanwhile finds nothing.
 select m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.phone, m.payload,
        m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch,
        m.claim_id, 0::bigint as reordered, m.attempt_started_at
@@ -403,7 +411,7 @@ join message_queue m
     on m.instance_id = w.instance_id and m.status = 'processing' and m.claimed_epoch <= w.epoch;
 
 -- name: promote_due
--- A scheduled message joins the line at its sequence number; only its state changes.
+-- A due message keeps its position in its lane; only its state changes.
 with due as (
     -- Locks due messages of this node's queues.
     select q.instance_id, q.id
@@ -419,23 +427,23 @@ with due as (
     from due
     where m.instance_id = due.instance_id and m.id = due.id
     returning m.instance_id
-), line as materialized (
+), queue as materialized (
     -- Locks their queues.
     select n.instance_id
     from instance_lines n
     where n.instance_id in (select instance_id from promoted)
     order by n.instance_id
     for no key update
-), jumped as (
-    -- Tells the claimers to read those queues from the front again.
+), reordered_queue as (
+    -- Makes the claimers read those queues from the front again.
     update instance_lines n set reordered = n.reordered + 1
-    from line
-    where n.instance_id = line.instance_id
+    from queue
+    where n.instance_id = queue.instance_id
 )
-select instance_id from line;
+select instance_id from queue;
 
 -- name: next_scheduled
--- Of this node's lines: who cannot let a message join its line must not wait for it either.
+-- Of this node's queues only, because promote_due changes no others.
 select extract(epoch from q.due_at - now())::double precision as seconds_until_due
 from message_queue q
 join instance_leases l on l.instance_id = q.instance_id and l.node_id = %(node_id)s::text
@@ -443,10 +451,10 @@ where q.status = 'scheduled'
 order by q.due_at
 limit 1;
 
--- name: forgotten_lines
--- The safety net: lines of this node that could move and whose worker may not know. A row whose
--- claim was not followed by a start is either being prepared, where a wake-up changes nothing, or its
--- claim's answer was lost: the worker's next claim gets it.
+-- name: find_stalled_queues
+-- Queues of this node that could move and whose worker may have missed a wake-up. A claimed row
+-- without a started attempt is either being prepared, and a wake-up changes nothing, or the answer to
+-- its claim was lost, and the next claim of the worker gets it.
 select l.instance_id
 from instance_leases l
 join instance_lines n on n.instance_id = l.instance_id and n.connected and not n.paused
@@ -481,7 +489,7 @@ order by q.sequence_number
 limit %(limit)s::int offset %(offset)s::int;
 
 -- name: cancel_waiting
--- Removes what waits, and a claimed row whose attempt has not started; a cancel makes no callback.
+-- Cancels messages that wait, and claimed ones whose attempt has not started; makes no callback.
 with chosen as (
     -- Locks the messages that match and whose attempt has not started.
     select q.instance_id, q.id
@@ -499,7 +507,7 @@ with chosen as (
     using chosen c
     where m.instance_id = c.instance_id and m.id = c.id
     returning m.*
-), kept as (
+), archived as (
     -- Stores them in history as canceled.
     insert into messages (
         instance_id, message_id, recorded_at, created_at, sequence_number, version, attempts, from_me,
@@ -508,7 +516,7 @@ with chosen as (
     select instance_id, message_id, now(), created_at, sequence_number, version, attempts, true,
            'canceled', zaap_id, phone, type, payload
     from removed
-), known as (
+), ids as (
     -- Stores their ids.
     insert into message_ids (instance_id, message_id, recorded_at)
     select instance_id, message_id, now() from removed
@@ -517,7 +525,7 @@ with chosen as (
 select count(*) as count from removed;
 
 -- name: state_of_message
--- What became of a message; nothing when it was never here.
+-- Returns no row if the instance never had the message.
 select case when attempt_started_at is not null then 'being sent'
             when status = 'failed' then 'failed' else 'waiting' end as state
 from message_queue
@@ -545,33 +553,33 @@ where instance_id = %(instance_id)s::text and in_queue and settled
 order by sequence_number
 limit %(limit)s::int;
 
--- name: pause_line
--- Whoever works on the line is told.
-with line as (
+-- name: pause_queue
+-- Wakes the worker of the queue.
+with queue as (
     -- Pauses or resumes the queue.
     update instance_lines set paused = %(paused)s::boolean
     where instance_id = %(instance_id)s::text
     returning instance_id
 )
 select pg_notify('node:' || e.node_id, e.instance_id)
-from line
-join instance_leases e on e.instance_id = line.instance_id;
+from queue
+join instance_leases e on e.instance_id = queue.instance_id;
 
--- name: lift_daily_limit
--- The limit changed: a line that had reached it looks again.
-with line as (
+-- name: end_daily_limit_hold
+-- The limit changed: a worker that had reached it checks again.
+with queue as (
     -- Ends the hold, if the daily limit is its reason.
     update instance_lines set hold_until = null, hold_reason = null, hold_kind = null
     where instance_id = %(instance_id)s::text and hold_kind = 'daily_limit'
     returning instance_id
 )
 select pg_notify('node:' || e.node_id, e.instance_id)
-from line
-join instance_leases e on e.instance_id = line.instance_id;
+from queue
+join instance_leases e on e.instance_id = queue.instance_id;
 
 -- name: retry_messages
--- Dead letters go back to their place in the line, with all attempts before them; what waits for
--- its next attempt need not wait. Rows are locked before their line, here as elsewhere.
+-- Dead letters go back to their position, with all attempts left; a message that waits for its next
+-- attempt becomes due now. Rows are locked before their queue, as in the other statements.
 with chosen as materialized (
     -- Locks the messages that failed or wait for another attempt.
     select q.instance_id, q.id
@@ -580,18 +588,18 @@ with chosen as materialized (
         and (q.status = 'failed' or q.status = 'pending' and q.attempts > 0)
     order by q.sequence_number
     for update
-), line as materialized (
+), queue as materialized (
     -- Locks the queue.
     select n.instance_id
     from instance_lines n
     where n.instance_id in (select instance_id from chosen)
     for no key update
-), jumped as (
-    -- Tells the claimer to read the queue from the front again.
+), reordered_queue as (
+    -- Makes the claimer read the queue from the front again.
     update instance_lines n set reordered = n.reordered + 1
-    from line
-    where n.instance_id = line.instance_id
-), back as (
+    from queue
+    where n.instance_id = queue.instance_id
+), returned as (
     -- Makes the messages pending and due.
     update message_queue m
     set attempts = case when m.status = 'failed' then 0 else m.attempts end, status = 'pending',
@@ -602,13 +610,13 @@ with chosen as materialized (
 ), woken as materialized (
     -- Wakes the worker of the queue.
     select pg_notify('node:' || e.node_id, e.instance_id)
-    from line
-    join instance_leases e on e.instance_id = line.instance_id
+    from queue
+    join instance_leases e on e.instance_id = queue.instance_id
 )
-select count(*) as count from back left join woken on true;
+select count(*) as count from returned left join woken on true;
 
 -- name: move_to_front
--- To the front of its lane; of two that are moved, the later one goes first.
+-- Moves a message to the front of its lane, before messages that were moved earlier.
 with chosen as materialized (
     -- Locks the message, if it waits.
     select q.instance_id, q.id
@@ -616,7 +624,7 @@ with chosen as materialized (
     where q.instance_id = %(instance_id)s::text and q.message_id = %(message_id)s::text
         and q.status in ('pending', 'scheduled')
     for update
-), line as (
+), queue as (
     -- Takes the next position at the front of the queue.
     update instance_lines n
     set front_position = n.front_position - 1, reordered = n.reordered + 1
@@ -626,22 +634,22 @@ with chosen as materialized (
 ), moved as (
     -- Moves the message there.
     update message_queue m
-    set position = line.front_position, status = 'pending', due_at = least(m.due_at, now()),
+    set position = queue.front_position, status = 'pending', due_at = least(m.due_at, now()),
         updated_at = now()
     from chosen c
-    join line on line.instance_id = c.instance_id
+    join queue on queue.instance_id = c.instance_id
     where m.instance_id = c.instance_id and m.id = c.id
     returning m.id
 ), woken as materialized (
     -- Wakes the worker of the queue.
     select pg_notify('node:' || e.node_id, e.instance_id)
-    from line
-    join instance_leases e on e.instance_id = line.instance_id
+    from queue
+    join instance_leases e on e.instance_id = queue.instance_id
 )
 select count(*) as count from moved left join woken on true;
 
--- name: bury_failed
--- Dead letters leave the queue for history: those of one instance, or all that are old enough.
+-- name: archive_failed
+-- Moves dead letters to history: those of one instance, or all that are old enough.
 with chosen as (
     -- Locks the dead letters that match.
     select q.instance_id, q.id
@@ -659,7 +667,7 @@ with chosen as (
     using chosen c
     where m.instance_id = c.instance_id and m.id = c.id
     returning m.*
-), kept as (
+), archived as (
     -- Stores them in history as failed.
     insert into messages (
         instance_id, message_id, recorded_at, created_at, failed_at, sequence_number, version,
@@ -668,7 +676,7 @@ with chosen as (
     select instance_id, message_id, now(), created_at, updated_at, sequence_number, version,
            attempts, true, 'failed', last_error, zaap_id, phone, type, payload
     from removed
-), known as (
+), ids as (
     -- Stores their ids.
     insert into message_ids (instance_id, message_id, recorded_at)
     select instance_id, message_id, now() from removed
@@ -685,7 +693,8 @@ limit %(max_count)s::int
 for update skip locked;
 
 -- name: expire
-with old as (
+-- Makes expired messages dead letters and enqueues their callbacks.
+with expired as (
     -- The expired messages as rows.
     select *
     from unnest(
@@ -694,9 +703,9 @@ with old as (
 ), failed as (
     -- Makes them dead letters.
     update message_queue m set status = 'failed', last_error = 'expired', updated_at = now()
-    from old
-    where m.instance_id = old.instance_id and m.id = old.id
-    returning m.instance_id, m.phone, old.callback_id, old.callback
+    from expired
+    where m.instance_id = expired.instance_id and m.id = expired.id
+    returning m.instance_id, m.phone, expired.callback_id, expired.callback
 )
 select enqueue_callbacks_v1(
     array_agg(instance_id), array_agg(phone), array_agg('DeliveryCallback'::text),
@@ -704,19 +713,19 @@ select enqueue_callbacks_v1(
 )
 from failed;
 
--- name: forget_abandoned_flushes
+-- name: delete_expired_flushes
 delete from abandoned_flushes where at < now() - interval '1 day';
 
--- name: forget_keys
--- A key counts for 24 hours.
+-- name: delete_expired_keys
+-- A key is valid for 24 hours.
 delete from idempotency_keys k
 using (
     select instance_id, key from idempotency_keys
     where created_at < now() - interval '25 hours'
     limit %(max_count)s::int
     for update skip locked
-) old
-where k.instance_id = old.instance_id and k.key = old.key;
+) expired
+where k.instance_id = expired.instance_id and k.key = expired.key;
 
 -- name: count_by_kind
 select reported_status_v1(q) as status, q.type, count(*) as count, min(q.created_at) as oldest_at,
@@ -728,7 +737,7 @@ from message_queue q
 where q.instance_id = %(instance_id)s::text
 group by 1, 2;
 
--- name: find_line
+-- name: queue_state
 select n.connected, n.paused,
        case when n.hold_until > now() then n.hold_until end as hold_until,
        case when n.hold_until > now() then n.hold_reason end as hold_reason,
@@ -737,7 +746,7 @@ from instance_lines n
 where n.instance_id = %(instance_id)s::text;
 
 -- name: change_settings
--- A null leaves what it was; the warm-up begins anew when its length is set.
+-- Null leaves a setting as it is; setting the length of the warm-up starts it again.
 update instances
 set pace_min_seconds = coalesce(%(pace_min_seconds)s::double precision, pace_min_seconds),
     pace_max_seconds = coalesce(%(pace_max_seconds)s::double precision, pace_max_seconds),
@@ -746,14 +755,14 @@ set pace_min_seconds = coalesce(%(pace_min_seconds)s::double precision, pace_min
     warm_up_from = case when %(warm_up_days)s::int is null then warm_up_from else now() end
 where id = %(instance_id)s::text;
 
--- name: states_of
--- What callers wait for, all of them in one question.
+-- name: find_progress
+-- The states of all messages that callers wait for.
 select s.message_id, s.status, s.error, s.settled
 from unnest(%(instance_ids)s::text[], %(message_ids)s::text[]) as w (instance_id, message_id)
 join message_states s on s.instance_id = w.instance_id and s.message_id = w.message_id;
 
--- name: note_offset
--- In the transaction that accepts the message of that offset.
+-- name: store_offset
+-- Runs in the transaction that accepts the message before that offset.
 insert into kafka_offsets as k (topic, partition, next_offset)
 values (%(topic)s::text, %(partition)s::int, %(next_offset)s::bigint)
 on conflict (topic, partition) do update

@@ -1,17 +1,18 @@
--- Aliases: a account, b dead letter, c claimed delivery queue or chosen row, d dead letter (in finish_delivery_queues: result),
--- e recorded event, f cursor, i instance, l locked delivery queue, o and q callback in the outbox,
--- r subscription of an account, s deleted callback, w delivery queue of a chat.
+-- Aliases: a account, b dead letter, c claimed delivery queue or chosen row, d dead letter (in
+-- finish_delivery_queues: result), e recorded event, f cursor, i instance, l locked delivery queue,
+-- o and q callback in the outbox, p position to store, r subscription of an account, s deleted
+-- callback, w delivery queue of a chat.
 
 -- name: enqueue_callbacks
 select enqueue_callbacks_v1(
     %(instance_ids)s::text[], %(chats)s::text[], %(types)s::text[], %(ids)s::uuid[], %(bodies)s::text[]
-) as told;
+) as count;
 
 -- name: claim_delivery_queues
--- Claims delivery queues that are due, with the oldest callbacks of each. Queues whose receiver takes
--- nothing now are passed over. When a node dies, its claims lapse after claim_seconds.
+-- Claims delivery queues that are due and returns the oldest callbacks of each. Skips the queues of
+-- blocked receivers. The claims of a node that dies lapse after claim_seconds.
 with due as (
-    -- Locks the delivery queues that are due and whose address is not held.
+    -- Locks the delivery queues that are due and whose receiver is not blocked.
     select instance_id, chat
     from webhook_lines
     where due_at <= now() and (address is null or address <> all(%(blocked)s::text[]))
@@ -46,8 +47,9 @@ cross join lateral (
 order by c.instance_id, c.chat, o.position;
 
 -- name: finish_delivery_queues
--- Removes what is settled and lets the chat go on, now or after a pause; only while the claim is
--- still ours. The dead are kept. Returns the chats that go on.
+-- Deletes the callbacks that were delivered or given up, stores the latter as dead letters, and
+-- makes each queue due again, now or after its pause. Changes only queues that this claim still
+-- owns. Returns these queues.
 with done as (
     -- The results as rows.
     select *
@@ -56,8 +58,8 @@ with done as (
         %(progressed)s::boolean[], %(attempts)s::smallint[], %(pauses)s::double precision[],
         %(errors)s::text[], %(dead)s::uuid[], %(addresses)s::text[]
     ) as d (instance_id, chat, claim_id, up_to, progressed, attempts, pause, error, dead, address)
-), line as materialized (
-    -- Locks the delivery queues whose claim is still ours.
+), queue as materialized (
+    -- Locks the delivery queues that this claim still owns.
     select d.*,
            case
                when d.error is null and d.progressed then null
@@ -69,42 +71,42 @@ with done as (
     join done d on d.instance_id = w.instance_id and d.chat = w.chat and d.claim_id = w.claim_id
     order by w.instance_id, w.chat
     for no key update of w
-), settled as (
+), finished as (
     -- Deletes the callbacks that were delivered or given up.
     delete from webhook_outbox o
-    using line l
+    using queue l
     where o.instance_id = l.instance_id and o.chat = l.chat and o.position <= l.up_to
     returning o.*
-), buried as (
+), given_up as (
     -- Stores those that were given up as dead letters.
     insert into webhook_dead_letters as b (
         instance_id, id, chat, type, body, attempts, last_error, created_at, first_attempt_at
     )
     select s.instance_id, s.id, s.chat, s.type, s.body, l.attempts, l.error, s.created_at,
            coalesce(l.first_attempt_at, now())
-    from settled s
-    join line l on l.instance_id = s.instance_id and l.chat = s.chat and l.dead = s.id
+    from finished s
+    join queue l on l.instance_id = s.instance_id and l.chat = s.chat and l.dead = s.id
     on conflict (instance_id, id) do update
     set status = case when b.status = 'processing' then 'failed' else b.status end,
         attempts = b.attempts + excluded.attempts, last_error = excluded.last_error, died_at = now()
-), came_back as (
-    -- Notes dead letters that were delivered on a retry.
+), redelivered as (
+    -- Marks dead letters that a retry delivered.
     update webhook_dead_letters b
     set status = 'success'
-    from settled s
-    join line l on l.instance_id = s.instance_id and l.chat = s.chat and l.dead is distinct from s.id
+    from finished s
+    join queue l on l.instance_id = s.instance_id and l.chat = s.chat and l.dead is distinct from s.id
     where b.instance_id = s.instance_id and b.id = s.id and b.status = 'processing'
 ), counted as (
-    -- How many callbacks left each delivery queue.
-    select l.instance_id, l.chat, count(s.id) as settled
-    from line l
-    left join settled s on s.instance_id = l.instance_id and s.chat = l.chat
+    -- Counts the callbacks that left each delivery queue.
+    select l.instance_id, l.chat, count(s.id) as finished
+    from queue l
+    left join finished s on s.instance_id = l.instance_id and s.chat = l.chat
     group by l.instance_id, l.chat
 )
 update webhook_lines w
-set pending = w.pending - c.settled,
+set pending = w.pending - c.finished,
     due_at = case
-        when w.pending > c.settled then now() + make_interval(secs => l.pause)
+        when w.pending > c.finished then now() + make_interval(secs => l.pause)
     end,
     attempts = case when l.dead is null then l.attempts else 0 end,
     last_error = l.error, failing_since = l.failing_since, address = l.address,
@@ -112,10 +114,10 @@ set pending = w.pending - c.settled,
         when l.dead is null and l.attempts > 0 then coalesce(l.first_attempt_at, now())
     end,
     claim_id = null, claimed_by = null
-from line l
+from queue l
 join counted c on c.instance_id = l.instance_id and c.chat = l.chat
 where w.instance_id = l.instance_id and w.chat = l.chat
-returning w.instance_id, w.chat, w.due_at is not null as goes_on;
+returning w.instance_id, w.chat, w.due_at is not null as has_more;
 
 -- name: log_deliveries
 insert into webhook_deliveries (
@@ -124,12 +126,12 @@ insert into webhook_deliveries (
 select *
 from unnest(
     %(instance_ids)s::text[], %(callback_ids)s::uuid[], %(types)s::text[], %(chats)s::text[],
-    %(targets)s::text[], %(attempts)s::smallint[], %(taken)s::boolean[], %(statuses)s::smallint[],
+    %(targets)s::text[], %(attempts)s::smallint[], %(delivered)s::boolean[], %(statuses)s::smallint[],
     %(errors)s::text[], %(answers)s::text[], %(durations_ms)s::int[]
 );
 
 -- name: wake_receiver
--- The receiver answers again: every queue that waited for it is due.
+-- Makes every queue that waits for the receiver due: it answers again.
 update webhook_lines w
 set due_at = now(), address = null
 from (
@@ -140,7 +142,8 @@ from (
 where w.instance_id = waiting.instance_id and w.chat = waiting.chat;
 
 -- name: release_claims
--- What we had claimed in an earlier life need not wait for the claim to lapse.
+-- Makes the queues due that this node claimed before it was restarted, without waiting until those
+-- claims lapse.
 update webhook_lines set due_at = now(), claim_id = null, claimed_by = null
 where claimed_by = %(node_id)s::text;
 
@@ -153,7 +156,8 @@ where due_at is not null and (address is null or address <> all(%(blocked)s::tex
 delete from webhook_lines where due_at is null;
 
 -- name: set_addresses
--- A null leaves an address as it is, an empty text removes it. Whatever waits is tried at once.
+-- Sets the webhooks of an instance: null leaves one as it is, an empty text removes it. Makes the
+-- waiting queues of the instance due.
 with woken as (
     -- Makes the waiting delivery queues of the instance due.
     update webhook_lines w set due_at = now(), address = null, failing_since = null
@@ -182,7 +186,7 @@ where instance_id = %(instance_id)s::text
     and (%(type)s::text is null or type = %(type)s::text);
 
 -- name: list_dead_letters
--- The latest first.
+-- Latest first.
 select id, chat, type, body, attempts, last_error, created_at, died_at, status, retries, first_attempt_at
 from webhook_dead_letters
 where instance_id = %(instance_id)s::text
@@ -192,16 +196,17 @@ where instance_id = %(instance_id)s::text
 order by died_at desc, id
 limit %(limit)s::int offset %(offset)s::bigint;
 
--- name: dead_letter_counts
+-- name: count_dead_letters_by_error
 select status, type, last_error as error, count(*) as count
 from webhook_dead_letters
 where instance_id = %(instance_id)s::text
 group by status, type, last_error;
 
 -- name: retry_dead_letters
--- Those that have an address join the end of their chat, under the same ids.
+-- Appends the dead letters that have a webhook to the delivery queue of their chat, under the same
+-- ids, and returns how many.
 with chosen as (
-    -- Locks the dead letters that match and have an address.
+    -- Locks the dead letters that match and have a webhook.
     select d.instance_id, d.id
     from webhook_dead_letters d
     join instances i on i.id = d.instance_id
@@ -211,20 +216,20 @@ with chosen as (
     order by d.created_at, d.id
     limit %(limit)s::int
     for update of d
-), revived as (
-    -- Notes that they are being retried.
+), retried as (
+    -- Marks them as being retried.
     update webhook_dead_letters d
     set status = 'processing', retries = d.retries + 1
     from chosen c
     where d.instance_id = c.instance_id and d.id = c.id
     returning d.*
 )
-select append_callbacks_v1(
+select coalesce(append_callbacks_v1(
     array_agg(instance_id order by created_at, id), array_agg(chat order by created_at, id),
     array_agg(type order by created_at, id), array_agg(id order by created_at, id),
     array_agg(body order by created_at, id)
-) as count
-from revived;
+), 0) as count
+from retried;
 
 -- name: discard_dead_letter
 update webhook_dead_letters
@@ -237,22 +242,23 @@ where instance_id = %(instance_id)s::text and status in ('success', 'discarded')
     and died_at < now() - make_interval(days => %(days)s::int);
 
 -- name: list_deliveries
--- The latest first.
+-- Latest first.
 select number, callback_id as event_id, type, chat, target, attempt, taken as success, status, error,
        answer, duration_ms, posted_at
 from webhook_deliveries
 where instance_id = %(instance_id)s::text
     and (%(before)s::bigint is null or number < %(before)s::bigint)
     and (%(type)s::text is null or type = %(type)s::text)
-    and (%(taken)s::boolean is null or taken = %(taken)s::boolean)
+    and (%(delivered)s::boolean is null or taken = %(delivered)s::boolean)
     and (%(callback_id)s::uuid is null or callback_id = %(callback_id)s::uuid)
 order by number desc
 limit %(limit)s::int;
 
 -- name: replay
--- What was told joins the end of its chat once more, under the same ids, oldest first.
+-- Appends the recorded events of a time span to the delivery queues of their chats again, under the
+-- same ids, oldest first.
 with chosen as (
-    -- The recorded events of the time span.
+    -- Selects the recorded events of the time span.
     select *
     from webhook_events
     where instance_id = %(instance_id)s::text
@@ -302,7 +308,7 @@ from accounts
 where id = %(account_id)s::text;
 
 -- name: rotate_secret
--- The earlier one goes on signing beside it.
+-- The previous secret goes on signing beside the new one until it is retired.
 update accounts
 set previous_webhook_secret_ciphertext = webhook_secret_ciphertext,
     previous_webhook_secret_key_id = webhook_secret_key_id,
@@ -315,8 +321,9 @@ set previous_webhook_secret_ciphertext = null, previous_webhook_secret_key_id = 
 where id = %(account_id)s::text;
 
 -- name: subscribe
--- From now on everything of the account is kept, whether or not it has webhooks; and where now is.
-with road as (
+-- Stores every event of the accounts from now on, with or without webhooks. Returns the current
+-- position.
+with subscription as (
     -- Creates the subscription, or extends it.
     insert into event_roads as r (name, account_id, wanted_until, transaction_id, sequence)
     select %(name)s::text, a.id, now() + make_interval(days => %(days)s::int),
@@ -329,10 +336,11 @@ with road as (
 )
 select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1 as transaction_id,
        9223372036854775807 as sequence
-from (select count(*) from road) made;
+from (select count(*) from subscription) made;
 
 -- name: read_events
--- What comes after each cursor, as far as no transaction under way may still add to it.
+-- Returns the events after each cursor, up to the oldest transaction in flight: that one may still
+-- write events that come earlier.
 select f.number, e.transaction_id, e.sequence, e.instance_id, e.chat, e.id, e.type, e.body
 from unnest(
     %(numbers)s::int[], %(account_ids)s::text[], %(transaction_ids)s::bigint[], %(sequences)s::bigint[]
@@ -349,7 +357,7 @@ cross join lateral (
 order by f.number, e.transaction_id, e.sequence;
 
 -- name: acquire_subscriptions
--- Of several nodes one at a time consumes the events of an account.
+-- Makes this node the consumer of the accounts whose events no other node consumes now.
 update event_roads r
 set node_id = %(node_id)s::text, held_until = now() + make_interval(secs => %(seconds)s::double precision)
 from (

@@ -15,14 +15,14 @@ from typing import Any
 
 import psycopg
 
-from gateway.administration.listing import Which, list_instances
+from gateway.administration.listing import InstanceFilter, list_instances
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.contract.operation import Operation
 from gateway.contract.send import OutgoingMessage
 from gateway.runtime.gc_tuning import freeze_startup_objects
 from gateway.send_queue.worker import Worker
-from gateway.sessions.provider import Attempt, Delivery, Receipt
+from gateway.sessions.provider import Attempt, Receipt, ReportedEvent
 from tests.benchmarks.harness import Rounds, add_instances, dsn, fresh_database, main, say
 from tests.fixtures.queue import Node, new_node
 
@@ -41,7 +41,7 @@ class AcceptsAtOnce:
     async def execute(self, operation: Operation[Any]) -> Any:
         raise NotImplementedError
 
-    async def events(self) -> AsyncIterator[Delivery]:
+    async def events(self) -> AsyncIterator[ReportedEvent]:
         raise NotImplementedError
         yield
 
@@ -92,12 +92,12 @@ async def drain_ours(server_url: str, lines: int, each: int) -> float:
         node = await new_node(url)
         async with running(node):
             node.leases.may_act_until = float("inf")
-            context, leaving = node.context(), asyncio.Event()
+            context, leaving = node.worker_dependencies(), asyncio.Event()
             wakeups = [asyncio.Event() for _ in range(lines)]
             workers = [
                 Worker(node.live(instance, AcceptsAtOnce()), context, wakeup)
                 for instance, wakeup in zip(
-                    await list_instances(node.database, Which()), wakeups, strict=True
+                    await list_instances(node.database, InstanceFilter()), wakeups, strict=True
                 )
             ]
             began = time.perf_counter()

@@ -19,8 +19,8 @@ import psycopg
 import uvloop
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from gateway.database.embedded import EmbeddedPostgres
 from gateway.database.migrations import migrate
+from gateway.embedded_postgres.server import EmbeddedPostgres
 from gateway.instances.tokens import hash_of
 from gateway.observability.logging import configure_logging
 from tests.fixtures.postgres import public_folder

@@ -167,9 +167,9 @@ async def run(
 async def main(gateway: RunningGateway) -> None:
     content = large_picture()
     await gateway.ready()
-    async with media.far_server() as far, client_of(gateway) as client:
+    async with media.file_server() as server, client_of(gateway) as client:
         client.http.timeout = httpx.Timeout(300)
-        url = far.put("/image.png", media.file(content, "image/png"))
+        url = server.put("/image.png", media.file(content, "image/png"))
         warm = base64.b64encode(media.picture()).decode()
         await client.call("POST", "/send-image", json={"phone": PHONE, "image": warm})
         await client.sent_at_least(1)

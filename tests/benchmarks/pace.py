@@ -10,7 +10,7 @@ import random
 import time
 from dataclasses import replace
 
-from gateway.administration.listing import Which, list_instances
+from gateway.administration.listing import InstanceFilter, list_instances
 from gateway.contract.send import OutgoingMessage
 from gateway.send_queue.pacing import Pace, SendPolicy
 from gateway.send_queue.worker import Worker
@@ -51,10 +51,12 @@ async def run(server_url: str) -> None:
         node = await new_node(url)
         async with running(node):
             node.leases.may_act_until = float("inf")
-            context = replace(node.context(), uniform=draw, send_policy=SendPolicy(Pace(1.0, 3.0)))
+            context = replace(
+                node.worker_dependencies(), uniform=draw, send_policy=SendPolicy(Pace(1.0, 3.0))
+            )
             leaving, wakeup = asyncio.Event(), asyncio.Event()
             sessions, tasks = [Timed(drawn, leaving) for _ in range(_LINES)], []
-            instances = await list_instances(node.database, Which())
+            instances = await list_instances(node.database, InstanceFilter())
             for instance, session in zip(instances, sessions, strict=True):
                 worker = Worker(node.live(instance, session), context, wakeup)
                 tasks.append(asyncio.create_task(worker.run_until(leaving)))

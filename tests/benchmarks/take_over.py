@@ -16,8 +16,8 @@ from pathlib import Path
 
 import httpx
 
-from gateway.database.embedded import EmbeddedPostgres
 from gateway.database.migrations import migrate
+from gateway.embedded_postgres.server import EmbeddedPostgres
 from gateway.settings import Settings
 from tests.fixtures.cluster import Cluster, Traffic, running_cluster
 from tests.fixtures.postgres import public_folder
@@ -30,8 +30,8 @@ AT_ONCE = 64
 AIM_SECONDS = 15.0
 
 
-def default(field: str) -> str:
-    return str(Settings.model_fields[field].default)
+def default(variable: str) -> str:
+    return str(Settings.defaults()[variable])
 
 
 def say(text: str) -> None:
@@ -134,9 +134,9 @@ async def main(instances: int, rounds: int) -> None:
                 Path(nodes),
                 server.url,
                 NAMES,
-                GATEWAY_LEASE_SECONDS=default("lease_seconds"),
-                GATEWAY_PACE_MIN_SECONDS=default("pace_min_seconds"),
-                GATEWAY_PACE_MAX_SECONDS=default("pace_max_seconds"),
+                GATEWAY_LEASE_SECONDS=default("GATEWAY_LEASE_SECONDS"),
+                GATEWAY_PACE_MIN_SECONDS=default("GATEWAY_PACE_MIN_SECONDS"),
+                GATEWAY_PACE_MAX_SECONDS=default("GATEWAY_PACE_MAX_SECONDS"),
             ) as cluster:
                 say(f"Take-over: {len(NAMES)} nodes, {instances} instances, kill -9 of one node")
                 traffic = Traffic(cluster, await cluster.add_instances(instances), random.Random(7))

@@ -21,12 +21,18 @@ import psutil
 import uvloop
 from psycopg import AsyncConnection
 
-from gateway.database.embedded import EmbeddedPostgres
 from gateway.database.migrations import migrate
+from gateway.embedded_postgres.server import EmbeddedPostgres
 from gateway.instances.store import Instance
 from gateway.observability.logging import configure_logging
 from gateway.webhooks.circuit_breakers import BreakerLimits
-from tests.fixtures.delivery import Courier, add_tellers, running_courier, send_to, tell
+from tests.fixtures.delivery import (
+    DeliveryNode,
+    add_instances_with_webhooks,
+    enqueue,
+    running_delivery,
+    set_delivery_webhook,
+)
 from tests.fixtures.postgres import public_folder
 from tests.fixtures.queue import rows
 from tests.fixtures.service import until
@@ -109,13 +115,13 @@ async def tell_many(
     operator: AsyncConnection, instance: Instance, events: int, *, chats: int
 ) -> None:
     for chat in range(chats):
-        await tell(operator, instance, range(events // chats), chat=f"55119{chat:08}")
+        await enqueue(operator, instance, range(events // chats), chat=f"55119{chat:08}")
 
 
 async def rate(events: int = 3_000) -> None:
     """Callbacks a second, against a bare httpx loop."""
     async with database() as (url, operator), receivers() as (receiver,):
-        (instance,) = await add_tellers(operator, 1, receiver)
+        (instance,) = await add_instances_with_webhooks(operator, 1, receiver)
         bodies = [
             f'{{"type": "DeliveryCallback", "chat": "55119{n:08}", "n": {n}}}'
             for n in range(events)
@@ -125,7 +131,7 @@ async def rate(events: int = 3_000) -> None:
         for chats in (events, 100):
             await tell_many(operator, instance, events, chats=chats)
             began, cpu = time.perf_counter(), time.process_time()
-            async with running_courier(url, patience_seconds=PATIENCE_SECONDS):
+            async with running_delivery(url, patience_seconds=PATIENCE_SECONDS):
                 await all_posted(operator)
                 seconds = time.perf_counter() - began
             cpu = time.process_time() - cpu
@@ -156,9 +162,9 @@ async def latency(a_second: int = 100, seconds: int = 30) -> None:
     """From the commit of an event to its POST."""
     log = f"/tmp/webhook-latency-{os.getpid()}"
     async with database() as (url, operator), receivers(log=log) as (receiver,):
-        (instance,) = await add_tellers(operator, 1, receiver)
-        async with running_courier(url, patience_seconds=PATIENCE_SECONDS) as courier:
-            told = await _tell_at_rate(operator, [instance], courier, a_second, seconds)
+        (instance,) = await add_instances_with_webhooks(operator, 1, receiver)
+        async with running_delivery(url, patience_seconds=PATIENCE_SECONDS) as node:
+            told = await _tell_at_rate(operator, [instance], node, a_second, seconds)
             await all_posted(operator)
             await asyncio.sleep(1)
     _print_latency("latency", await asyncio.to_thread(_latencies, log, told))
@@ -167,7 +173,7 @@ async def latency(a_second: int = 100, seconds: int = 30) -> None:
 async def _tell_at_rate(
     operator: AsyncConnection,
     instances: list[Instance],
-    courier: Courier,
+    node: DeliveryNode,
     a_second: int,
     seconds: int,
 ) -> dict[int, float]:
@@ -176,8 +182,8 @@ async def _tell_at_rate(
     for n in range(a_second * seconds):
         await asyncio.sleep(max(0.0, began + n / a_second - time.perf_counter()))
         told[n] = time.time()  # before the write, as an event of the provider is
-        await tell(operator, instances[n % len(instances)], [n], chat=f"chat-{n % 997}")
-        courier.delivery.wake()
+        await enqueue(operator, instances[n % len(instances)], [n], chat=f"chat-{n % 997}")
+        node.delivery.wake()
     return told
 
 
@@ -208,23 +214,23 @@ async def hanging(a_second: int = 100, seconds: int = 30) -> None:
             receivers(100, log=log) as addresses,
             receivers(answers=False) as (dead,),
         ):
-            instances = await add_tellers(operator, 100, addresses[0])
+            instances = await add_instances_with_webhooks(operator, 100, addresses[0])
             for instance, address in zip(instances, addresses, strict=True):
-                await send_to(operator, instance, address)
+                await set_delivery_webhook(operator, instance, address)
             if hangs:
-                await send_to(operator, instances[0], dead)
+                await set_delivery_webhook(operator, instances[0], dead)
                 await tell_many(operator, instances[0], 1_000, chats=1_000)
-            async with running_courier(
+            async with running_delivery(
                 url,
                 timeout_seconds=15.0,
                 limits=BreakerLimits(),
                 patience_seconds=PATIENCE_SECONDS,
-            ) as courier:
-                told = await _tell_at_rate(operator, instances[1:], courier, a_second, seconds)
+            ) as node:
+                told = await _tell_at_rate(operator, instances[1:], node, a_second, seconds)
                 await asyncio.sleep(3)
                 latencies = await asyncio.to_thread(_latencies, log, told)
                 _print_latency("one of 100 hangs" if hangs else "none hangs", latencies)
-                courier.delivery.wake()
+                node.delivery.wake()
 
 
 async def outage(events: int = 200_000, chats: int = 1_000) -> None:
@@ -232,10 +238,10 @@ async def outage(events: int = 200_000, chats: int = 1_000) -> None:
     log = f"/tmp/webhook-outage-{os.getpid()}"
     process = psutil.Process()
     async with database() as (url, operator), receivers(log=log) as (receiver,):
-        (instance,) = await add_tellers(operator, 1, receiver)
+        (instance,) = await add_instances_with_webhooks(operator, 1, receiver)
         await tell_many(operator, instance, events, chats=chats)
         before, highest = process.memory_info().rss, 0
-        async with running_courier(url, patience_seconds=PATIENCE_SECONDS):
+        async with running_delivery(url, patience_seconds=PATIENCE_SECONDS):
             began = time.perf_counter()
             posted = asyncio.create_task(all_posted(operator))
             while not posted.done():

@@ -1,4 +1,4 @@
-"""What is wrong with a body, for every message of the contract: one clear sentence."""
+"""The error text of a wrong body, for each message type: it names the field."""
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
@@ -75,39 +75,39 @@ def every(wanted: Callable[[Mapping[str, Any]], bool]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", cases, ids=[f"{c.send.kind()} {c.name}" for c in cases])
 
 
-def complaint(case: Case, change: Any) -> str:
+def error_text(case: Case, change: Any) -> str:
     with pytest.raises(InvalidRequest) as caught:
         build(case.send, body_with(case.send, case.path, change))
     return str(caught.value)
 
 
 @every(lambda _schema: True)
-def test_a_field_of_the_wrong_type_is_named(case: Case) -> None:
-    said = complaint(case, _WRONG[case.schema.get("type", "string")])
-    assert said == "Invalid phone" or said.startswith(f"{case.name}: must")
+def test_value_of_a_wrong_type_names_its_field(case: Case) -> None:
+    text = error_text(case, _WRONG[case.schema.get("type", "string")])
+    assert text == "Invalid phone" or text.startswith(f"{case.name}: must")
 
 
 @every(lambda schema: schema["required"])
-def test_a_required_field_that_is_missing_is_named(case: Case) -> None:
-    assert complaint(case, None) == f"{case.name}: is required"
+def test_missing_required_field_is_named(case: Case) -> None:
+    assert error_text(case, None) == f"{case.name}: is required"
 
 
 @every(lambda schema: schema.get("maxLength", _MAX_TRIED_LENGTH) < _MAX_TRIED_LENGTH)
-def test_a_text_that_is_too_long_is_named(case: Case) -> None:
+def test_text_too_long_names_its_field(case: Case) -> None:
     max_count = case.schema["maxLength"]
-    said = complaint(case, "x" * (max_count + 1))
-    assert said == f"{case.name}: must be at most {max_count} characters"
+    text = error_text(case, "x" * (max_count + 1))
+    assert text == f"{case.name}: must be at most {max_count} characters"
 
 
 @every(lambda schema: "minItems" in schema)
-def test_a_list_of_nothing_is_named(case: Case) -> None:
-    assert complaint(case, []) == f"{case.name}: must not be empty"
+def test_empty_list_names_its_field(case: Case) -> None:
+    assert error_text(case, []) == f"{case.name}: must not be empty"
 
 
 @every(lambda schema: "enum" in schema)
-def test_a_word_that_is_no_choice_is_answered_with_the_choices(case: Case) -> None:
-    said = complaint(case, "whatever")
-    assert all(choice in said for choice in case.schema["enum"])
+def test_unknown_choice_lists_the_choices(case: Case) -> None:
+    text = error_text(case, "whatever")
+    assert all(choice in text for choice in case.schema["enum"])
 
 
 @pytest.mark.parametrize(
@@ -141,10 +141,10 @@ def test_a_word_that_is_no_choice_is_answered_with_the_choices(case: Case) -> No
             "pinMessageDuration: is required",
         ),
         ("send-catalog", {"catalogPhone": "120363019502650977-group"}, "Invalid phone"),
-        ("send-poll", {"pollMaxOptions": -1}, "pollMaxOptions: must be greater than or equal to 0"),
+        ("send-poll", {"pollMaxOptions": -1}, "pollMaxOptions: must be at least 0"),
     ],
 )
-def test_what_no_type_can_say_is_said_too(
+def test_rule_across_fields_names_its_field(
     kind: str, changes: Mapping[str, Any], sentence: str
 ) -> None:
     send = catalogue().sends[kind]
@@ -154,7 +154,7 @@ def test_what_no_type_can_say_is_said_too(
 
 
 @pytest.mark.parametrize("zone", ["Brasilia", "UTC-15", "UTC-3:75", "-3"])
-def test_a_zone_that_is_no_offset_is_refused(zone: str) -> None:
+def test_time_zone_without_an_offset_is_refused(zone: str) -> None:
     send = catalogue().sends["send-event"]
     event = {**send.example["event"], "timeZone": zone}
     with pytest.raises(InvalidRequest, match=r"event.timeZone: must be an offset such as UTC-3"):

@@ -1,6 +1,6 @@
-"""Every callback there is, from the event of a session to the body that is posted.
+"""Each callback, from the event of a session to the body that is posted.
 
-A golden file per variant, read by a person. `REWRITE_GOLDEN=1` writes them anew.
+A golden file per variant, reviewed by hand. `REWRITE_GOLDEN=1` writes the files again.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from gateway.contract.callbacks import (
 )
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ConnectionChanged
-from tests.fixtures.inbound import INSTANCE, NOW, Listener, listener_at
+from tests.fixtures.inbound import INSTANCE, NOW, InboundSession, inbound_session
 from tests.fixtures.postgres import PostgresServer, new_database
 
 GOLDEN = Path(__file__).parent / "golden" / "callbacks"
@@ -86,33 +86,33 @@ DELIVERIES = {
 
 
 async def produce(url: str) -> dict[str, dict[str, Any]]:
-    async with listener_at(url) as listener:
-        await listener.happens("identity", lid=LID, phone=ANA, name="Ana")
-        await listener.happens("identity", lid=OWN_LID, phone="5511999999999")
-        await _write(listener, "SENT", ANA, from_me=True)
-        await _write(listener, "OLD", ANA, from_me=False)
-        await _write(listener, "IN-GROUP", GROUP, from_me=True)
-        await _write(listener, "THEIRS", GROUP, from_me=False)
+    async with inbound_session(url) as session:
+        await session.simulate("identity", lid=LID, phone=ANA, name="Ana")
+        await session.simulate("identity", lid=OWN_LID, phone="5511999999999")
+        await _write(session, "SENT", ANA, from_me=True)
+        await _write(session, "OLD", ANA, from_me=False)
+        await _write(session, "IN-GROUP", GROUP, from_me=True)
+        await _write(session, "THEIRS", GROUP, from_me=False)
         return {
-            **await _messages(listener),
-            **await _notifications(listener),
-            **await _states(listener),
-            **{name: await _further(listener, name) for name in FURTHER},
+            **await _messages(session),
+            **await _notifications(session),
+            **await _states(session),
+            **{name: await _further(session, name) for name in FURTHER},
             **{name: _delivery(fields) for name, fields in DELIVERIES.items()},
         }
 
 
-async def _messages(listener: Listener) -> dict[str, dict[str, Any]]:
+async def _messages(session: InboundSession) -> dict[str, dict[str, Any]]:
     made = {}
     for name in MESSAGES:
         body = {"kind": name, "messageId": name.upper(), "lid": LID, **SHOWN}
         place = {"chatName": "Neighbours"} if name.startswith("event") else {}
         body |= place | REFERRING.get(name, {})
-        made[f"received-{name}"] = await _made(listener, "receive", {"phone": ANA, **body})
+        made[f"received-{name}"] = await _made(session, "receive", {"phone": ANA, **body})
     return made
 
 
-async def _notifications(listener: Listener) -> dict[str, dict[str, Any]]:
+async def _notifications(session: InboundSession) -> dict[str, dict[str, Any]]:
     made = {}
     for name in NOTIFICATIONS:
         chat, by = _place(name)
@@ -120,34 +120,34 @@ async def _notifications(listener: Listener) -> dict[str, dict[str, Any]]:
         body: dict[str, Any] = {"phone": chat, "kind": name, "by": by}
         body |= {"messageId": name.upper()} if has_id else {}
         body |= {"chatName": "Neighbours"} if chat != ANA else {}
-        made[f"notification-{name}"] = await _made(listener, "notification", body)
+        made[f"notification-{name}"] = await _made(session, "notification", body)
     for name, call in CALLS.items():
         call_id = f"F44E0E2011E7C784BB9A4AC1{int('video' in call):08}"
         whole = {"phone": ANA, "callId": call_id, **call}
-        made[f"notification-{name}"] = await _made(listener, "call", whole)
+        made[f"notification-{name}"] = await _made(session, "call", whole)
     return made
 
 
-async def _states(listener: Listener) -> dict[str, dict[str, Any]]:
+async def _states(session: InboundSession) -> dict[str, dict[str, Any]]:
     made = {}
     for status in PRESENCES:
         seen = {"lastSeen": NOW} if status == "unavailable" else {}
         presence = {"phone": ANA, "status": status, **seen}
-        made[f"presence-{status}"] = await _made(listener, "presence", presence)
+        made[f"presence-{status}"] = await _made(session, "presence", presence)
     for status in STATUSES:
         whose = "OLD" if status == "read_by_me" else "SENT"
         receipt = {"phone": ANA, "messageIds": [whose], "status": status}
-        made[f"status-{status}"] = await _made(listener, "receipt", receipt)
-    await listener.tell(ConnectionChanged(ConnectionState.DISCONNECTED, NOW))
-    await listener.tell(ConnectionChanged(ConnectionState.CONNECTED, NOW, "5511999999999"))
-    _, made["disconnected"], made["connected"] = await listener.told("connection")
+        made[f"status-{status}"] = await _made(session, "receipt", receipt)
+    await session.report(ConnectionChanged(ConnectionState.DISCONNECTED, NOW))
+    await session.report(ConnectionChanged(ConnectionState.CONNECTED, NOW, "5511999999999"))
+    _, made["disconnected"], made["connected"] = await session.callbacks("connection")
     return made
 
 
-async def _further(listener: Listener, name: str) -> dict[str, Any]:
+async def _further(session: InboundSession, name: str) -> dict[str, Any]:
     what, body = FURTHER[name]
     named = {} if what == "receipt" else {"messageId": name.upper()}
-    return await _made(listener, what, {**named, **body})
+    return await _made(session, what, {**named, **body})
 
 
 def _delivery(fields: dict[str, str]) -> dict[str, Any]:
@@ -163,16 +163,16 @@ def _delivery(fields: dict[str, str]) -> dict[str, Any]:
     return body
 
 
-async def _write(listener: Listener, message_id: str, chat: str, *, from_me: bool) -> None:
-    await listener.happens(
+async def _write(session: InboundSession, message_id: str, chat: str, *, from_me: bool) -> None:
+    await session.simulate(
         "receive", phone=ANA, chat=chat, messageId=message_id, text="before", fromMe=from_me
     )
-    await listener.told()
+    await session.callbacks()
 
 
-async def _made(listener: Listener, what: str, body: dict[str, Any]) -> dict[str, Any]:
-    await listener.happens(what, **body)
-    (told,) = await listener.told()
+async def _made(session: InboundSession, what: str, body: dict[str, Any]) -> dict[str, Any]:
+    await session.simulate(what, **body)
+    (told,) = await session.callbacks()
     return told
 
 
@@ -201,19 +201,19 @@ def bodies(
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in GOLDEN.glob("*.json")))
-def test_a_callback_is_as_ever(bodies: dict[str, dict[str, Any]], name: str) -> None:
+def test_callback_equals_its_golden_file(bodies: dict[str, dict[str, Any]], name: str) -> None:
     assert bodies[name] == json.loads((GOLDEN / f"{name}.json").read_text())
 
 
-def test_every_callback_has_its_golden_file(bodies: dict[str, dict[str, Any]]) -> None:
+def test_callback_has_a_golden_file(bodies: dict[str, dict[str, Any]]) -> None:
     assert set(bodies) == {file.stem for file in GOLDEN.glob("*.json")}
 
 
-def test_no_callback_holds_a_null(bodies: dict[str, dict[str, Any]]) -> None:
+def test_callback_contains_no_null(bodies: dict[str, dict[str, Any]]) -> None:
     assert [name for name, body in bodies.items() if "null" in json.dumps(body)] == []
 
 
-def test_every_received_callback_has_what_all_have(bodies: dict[str, dict[str, Any]]) -> None:
+def test_received_callback_has_the_common_keys(bodies: dict[str, dict[str, Any]]) -> None:
     common = {
         "phone", "instanceId", "fromMe", "momment", "type", "isGroup", "connectedPhone", "status",
     }  # fmt: skip
@@ -227,6 +227,6 @@ def test_every_received_callback_has_what_all_have(bodies: dict[str, dict[str, A
     }
 
 
-def test_every_code_is_told(bodies: dict[str, dict[str, Any]]) -> None:
+def test_notification_code_has_a_callback(bodies: dict[str, dict[str, Any]]) -> None:
     codes = {body["notification"] for body in bodies.values() if "notification" in body}
     assert codes == set(get_args(NotificationCode))

@@ -30,7 +30,7 @@ EXAMPLE = DEPLOY / "gateway.env.example"
 WORKFLOW = ROOT / ".github" / "workflows" / "image.yaml"
 IMAGE = f"ghcr.io/OWNER/gateway:{gateway.__version__}"
 KNOWN = {
-    *(variable_name(field) for field in Settings.model_fields),
+    *Settings.defaults(),
     *(variable_name(field, SANDBOX) for field in SandboxSettings.model_fields),
     *(variable_name(field, WHATSMEOW) for field in WhatsmeowSettings.model_fields),
 }
@@ -151,7 +151,7 @@ def test_the_commands_of_the_example_make_a_whole_environment(tmp_path: Path) ->
     assert {name for name, value in written.items() if not value} == {"GATEWAY_PUBLIC_URL"}
     assert set(written) == required(COMPOSE)
     of_gateway = {name: value for name, value in written.items() if name.startswith("GATEWAY_")}
-    assert Settings.read({**of_gateway, "GATEWAY_HOST": "0.0.0.0"}).secrets()
+    assert Settings.read({**of_gateway, "GATEWAY_HOST": "0.0.0.0"}).storage.secrets()
 
 
 def test_every_line_of_the_example_can_be_uncommented() -> None:
@@ -161,8 +161,8 @@ def test_every_line_of_the_example_can_be_uncommented() -> None:
     settings = Settings.read({**dict(lines), **secret})
 
     assert len(lines) > 5
-    assert settings.workers == 2
-    assert settings.kafka_servers == "kafka:9092"
+    assert settings.process.workers == 2
+    assert settings.kafka.servers == "kafka:9092"
 
 
 @pytest.mark.parametrize("workers", [None, "1", "3"])
@@ -178,7 +178,7 @@ def test_prometheus_scrapes_every_worker(workers: str | None, tmp_path: Path) ->
     )
 
     (group,) = json.loads((tmp_path / "gateway.json").read_text())
-    first = Settings.model_fields["internal_port"].default
+    first = int(str(Settings.defaults()["GATEWAY_INTERNAL_PORT"]))
     ports = range(first, first + int(workers or 1))
     assert group == {"targets": [f"gateway:{port}" for port in ports]}
     assert run.stdout == "started\n"
@@ -196,7 +196,7 @@ def test_prometheus_reads_the_targets_that_are_written() -> None:
     assert files == {"files": ["/etc/prometheus/targets/*.json"]}
     assert "/etc/prometheus/targets" in service["tmpfs"]
     assert service["environment"] == {"GATEWAY_WORKERS": "${GATEWAY_WORKERS:-1}"}
-    first = str(Settings.model_fields["internal_port"].default)
+    first = str(Settings.defaults()["GATEWAY_INTERNAL_PORT"])
     assert services(COMPOSE)["gateway"]["environment"]["GATEWAY_INTERNAL_PORT"] == first
 
 

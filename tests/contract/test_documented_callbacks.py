@@ -23,11 +23,11 @@ GOLDEN = HERE / "golden" / "callbacks"
 OPENAPI: Final = render_openapi(catalogue())
 DOCUMENTED: Final = json.loads((HERE / "documented" / "callbacks.schemas.json").read_text())
 
-NULL = "null there: a key without a value is left out, and told where it has one"
-KNOWN = "told whenever it is known, not only on some of the pages"
+NULL = "null there: a key without a value is left out"
+KNOWN = "present whenever it is known, not only on some of the pages"
 ALWAYS = "every callback has the same common keys"
 SEVERAL = "only where a chat has several people"
-PICTURE = "told where the session knows it; notifications come without pictures"
+PICTURE = "present where the session knows it; notifications come without pictures"
 
 DEVIATIONS: Final[dict[str, dict[str, str]]] = {
     "left out": {
@@ -86,7 +86,9 @@ def reason_for(what: str, key: str) -> str | None:
     return NULL if what == "null" else DEVIATIONS.get(what, {}).get(key)
 
 
-def test_nothing_differs_without_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+def test_callback_differs_from_the_documents_only_with_a_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     found = table()
     lines = [
         f"{what:9} {key:48} {len(names):9}  {reason_for(what, key)}"
@@ -102,16 +104,16 @@ def test_every_reason_is_still_needed() -> None:
     assert listed <= table().keys()
 
 
-def test_every_example_of_z_api_has_its_counterpart() -> None:
-    ours = {file.stem for file in GOLDEN.glob("*.json")}
+def test_documented_example_has_a_golden_callback() -> None:
+    golden = {file.stem for file in GOLDEN.glob("*.json")}
     assert len(DOCUMENTED) == 65
-    assert DOCUMENTED.keys() <= ours
+    assert DOCUMENTED.keys() <= golden
 
 
 @pytest.mark.parametrize(
     "file", sorted((HERE / "golden" / "callbacks").glob("*.json")), ids=lambda file: file.stem
 )
-def test_what_is_sent_is_what_the_openapi_document_declares(file: Path) -> None:
+def test_golden_callback_fits_the_openapi_document(file: Path) -> None:
     body = json.loads(file.read_text())
     operation = OPENAPI["webhooks"][body["type"]]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]

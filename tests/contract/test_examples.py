@@ -46,14 +46,14 @@ def complaints(schema: dict[str, Any], example: object) -> list[str]:
 
 
 @every_class
-def test_a_declared_class_says_in_one_line_what_it_is_for(declared: Declared) -> None:
+def test_declared_class_has_a_summary_of_one_line(declared: Declared) -> None:
     entry = Entry(declared, "POST", "/")
     assert entry.summary, f"{declared.__name__} needs a docstring"
     assert entry.summary.endswith("."), f"the first line of {declared.__name__} is a sentence"
 
 
 @every_class
-def test_a_class_with_fields_has_an_example(declared: Declared) -> None:
+def test_class_with_fields_has_an_example(declared: Declared) -> None:
     shown = set(declared.model_fields) - set(Entry(declared, "POST", "/").header_fields)
     assert declared.example or not shown, f"{declared.__name__} needs an example"
 
@@ -66,14 +66,14 @@ def test_an_example_is_accepted(declared: Declared) -> None:
 
 
 @every_class
-def test_an_example_is_spelled_as_documented(declared: Declared) -> None:
+def test_example_fits_its_schema(declared: Declared) -> None:
     for example in (declared.example, declared.example_minimal):
         if example is not None:
             assert complaints(SCHEMAS.fields(declared), example) == []
 
 
 @every_operation
-def test_an_answers_example_is_what_the_operation_answers(operation: type[Operation[Any]]) -> None:
+def test_answer_example_fits_the_result_type(operation: type[Operation[Any]]) -> None:
     if not SCHEMAS.answer(operation):
         return
     result: TypeAdapter[Any] = TypeAdapter(answer_type(operation))
@@ -83,6 +83,6 @@ def test_an_answers_example_is_what_the_operation_answers(operation: type[Operat
     assert complaints(SCHEMAS.answer(operation), example) == []
 
 
-def test_the_example_of_an_accepted_message_is_what_is_answered() -> None:
+def test_example_of_an_accepted_message_fits_its_schema() -> None:
     assert Queued.model_validate(Queued.example).id == Queued.example["messageId"]
     assert complaints(SCHEMAS.reference(Queued), Queued.example) == []

@@ -52,6 +52,6 @@ def test_message_type_that_forgets_everything_is_reported() -> None:
         Forgetful.path = None
 
 
-def test_no_part_is_left_of_a_type_that_is_gone() -> None:
+def test_golden_file_belongs_to_a_message_type() -> None:
     for folder in (GOLDEN, GOLDEN / "echoes"):
         assert {file.stem for file in folder.glob("*.json")} <= catalogue().sends.keys()

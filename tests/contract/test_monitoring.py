@@ -23,7 +23,7 @@ def declared() -> set[str]:
     }
 
 
-def test_every_metric_that_is_asked_for_is_declared() -> None:
+def test_metric_in_the_dashboard_or_an_alert_is_declared() -> None:
     dashboard = json.loads((MONITORING / "dashboard.json").read_text())
     asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     alerts = (MONITORING / "alerts.yaml").read_text()
@@ -35,7 +35,7 @@ def test_every_metric_that_is_asked_for_is_declared() -> None:
     assert wanted <= declared()
 
 
-def test_the_states_that_alerts_name_exist() -> None:
+def test_state_in_an_alert_exists() -> None:
     alerts = (MONITORING / "alerts.yaml").read_text()
     (listed,) = re.findall(r'state=~"([\w|]+)"', alerts)
     named = set(listed.split("|"))

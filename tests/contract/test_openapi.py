@@ -13,11 +13,11 @@ DOCUMENT = render_openapi(catalogue())
 METHODS = {"get", "post", "put", "delete"}
 
 
-def test_the_document_is_valid_openapi() -> None:
+def test_document_is_valid_openapi() -> None:
     assert [error.message for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
 
 
-def test_every_address_of_the_catalogue_is_described() -> None:
+def test_document_describes_each_route() -> None:
     described = {
         (method.upper(), path)
         for path, item in DOCUMENT["paths"].items()
@@ -27,7 +27,7 @@ def test_every_address_of_the_catalogue_is_described() -> None:
     assert described == declared | {("GET", path) for path in SERVICE_PATHS}
 
 
-def test_every_parameter_of_a_path_is_a_field_of_its_class() -> None:
+def test_path_parameter_is_a_field_of_its_class() -> None:
     entries = surface(catalogue())
     schemas = Schemas({entry.declared: None for entry in entries})
     for entry in entries:
@@ -35,13 +35,13 @@ def test_every_parameter_of_a_path_is_a_field_of_its_class() -> None:
         assert set(entry.path_names) <= fields.keys(), entry.path
 
 
-def test_the_documented_failures_are_the_ones_callers_get() -> None:
+def test_documented_failure_has_the_status_callers_get() -> None:
     assert {status: {status_of(e) for e in errors} for status, errors in FAILURES.items()} == {
         status: {status} for status in FAILURES
     }
 
 
-def test_a_send_documents_its_body_its_answer_and_what_can_go_wrong() -> None:
+def test_message_documents_its_body_answer_and_failures() -> None:
     send = DOCUMENT["paths"][f"{INSTANCE_PATH}/send-text"]["post"]
     body = send["requestBody"]["content"]["application/json"]
     assert body["schema"] == {"$ref": "#/components/schemas/SendText"}
@@ -50,29 +50,29 @@ def test_a_send_documents_its_body_its_answer_and_what_can_go_wrong() -> None:
     assert {"200", "400", "403", "404", "413", "415", "422", "429"} <= send["responses"].keys()
 
 
-def test_fields_are_spelled_as_callers_write_them() -> None:
+def test_document_spells_fields_as_on_the_wire() -> None:
     properties = DOCUMENT["components"]["schemas"]["SendText"]["properties"]
     assert {"delayMessage", "editMessageId", "groupMentioned"} <= properties.keys()
     assert properties["priority"]["enum"] == ["high", "normal", "bulk"]
 
 
-def test_a_field_that_may_be_left_out_is_never_documented_as_null() -> None:
+def test_optional_field_is_not_documented_as_null() -> None:
     properties = DOCUMENT["components"]["schemas"]["SendText"]["properties"]
     assert properties["messageId"]["type"] == "string"
 
 
-def test_an_operation_without_a_body_takes_its_fields_from_the_query() -> None:
+def test_operation_without_a_body_has_query_parameters() -> None:
     operation = DOCUMENT["paths"][f"{INSTANCE_PATH}/queue"]["delete"]
     assert "requestBody" not in operation
     assert {p["name"] for p in operation["parameters"]} == {"status", "type", "phone", "olderThan"}
 
 
-def test_a_parameter_of_the_path_is_no_parameter_of_the_query() -> None:
+def test_path_parameter_is_not_a_query_parameter() -> None:
     operation = DOCUMENT["paths"][f"{INSTANCE_PATH}/queue/{{zaapId}}"]["delete"]
     assert [(p["name"], p["in"]) for p in operation["parameters"]] == [("zaapId", "path")]
 
 
-def test_every_callback_is_a_webhook() -> None:
+def test_callback_is_documented_as_a_webhook() -> None:
     types = {
         kind.model_fields["type"].default
         for kind in Callback.__subclasses__()
@@ -81,16 +81,16 @@ def test_every_callback_is_a_webhook() -> None:
     assert types <= DOCUMENT["webhooks"].keys()
 
 
-def test_a_key_of_a_callback_is_left_out_only_where_it_would_be_null() -> None:
+def test_callback_key_is_optional_only_if_it_may_be_null() -> None:
     schema = DOCUMENT["components"]["schemas"]["DeliveryCallback"]
     assert set(schema["properties"]) - set(schema["required"]) == {"error"}
 
 
-def test_nothing_internal_is_described() -> None:
+def test_internal_operation_is_not_documented() -> None:
     assert "ShowTyping" not in str(DOCUMENT)
 
 
-def test_a_text_is_answered_as_it_is() -> None:
+def test_text_answer_is_documented_as_plain_text() -> None:
     path = f"{INSTANCE_PATH}/integrator/on-demand/subscription"
     answer = DOCUMENT["paths"][path]["post"]["responses"]["201"]
     assert answer["content"].keys() == {"text/plain"}

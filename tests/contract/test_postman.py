@@ -33,12 +33,12 @@ def titles(folder: str) -> list[str]:
     return [item["name"] for item in FOLDERS[folder]]
 
 
-def test_every_declared_class_is_a_request() -> None:
+def test_collection_has_a_request_for_each_route() -> None:
     titled = {item["name"] for item in requests()}
     assert {entry.title for entry in surface(catalogue())} <= titled
 
 
-def test_every_request_is_checked_and_shows_an_answer() -> None:
+def test_request_has_a_check_and_an_answer() -> None:
     for folder, items in FOLDERS.items():
         for item in items:
             assert re.search(
@@ -47,11 +47,11 @@ def test_every_request_is_checked_and_shows_an_answer() -> None:
             assert item["response"] or folder == "Service", item["name"]
 
 
-def test_messages_are_sent_before_the_queue_is_read() -> None:
+def test_messages_come_before_the_queue() -> None:
     assert list(FOLDERS).index("Messages") < list(FOLDERS).index("Queue")
 
 
-def test_the_queue_is_cleared_after_it_was_read() -> None:
+def test_queue_is_cleared_last_in_its_folder() -> None:
     assert titles("Queue")[-3:] == [
         "Send text (for: Remove from queue)",
         "Remove from queue",
@@ -59,33 +59,33 @@ def test_the_queue_is_cleared_after_it_was_read() -> None:
     ]
 
 
-def test_what_disconnects_comes_last() -> None:
+def test_request_that_disconnects_comes_last() -> None:
     orders = {entry.title: setup_of(entry.declared).order for entry in surface(catalogue())}
     latest = max(orders.values())
     last = [item["name"] for item in requests()][-1]
     assert orders[last] == latest
 
 
-def test_a_send_checks_and_remembers_its_ids() -> None:
+def test_message_request_checks_and_saves_its_ids() -> None:
     script = script_of(FOLDERS["Messages"][0])
     assert "pm.expect(answer.id).to.equal(answer.messageId);" in script
     for name in ("zaapId", "messageId"):
         assert f'pm.collectionVariables.set("{name}", answer["{name}"]);' in script
 
 
-def test_an_optional_field_of_the_query_is_shown_but_not_sent() -> None:
+def test_optional_query_field_is_disabled() -> None:
     clear = next(item for item in FOLDERS["Queue"] if item["name"] == "Clear queue")
     assert all(field["disabled"] for field in clear["request"]["url"]["query"])
     assert "?" not in clear["request"]["url"]["raw"]
 
 
-def test_a_field_of_the_path_is_filled_with_what_an_earlier_request_left() -> None:
+def test_path_field_is_filled_from_an_earlier_request() -> None:
     remove = next(item for item in FOLDERS["Queue"] if item["name"] == "Remove from queue")
     assert remove["request"]["url"]["path"][-1] == ":zaapId"
     assert remove["request"]["url"]["variable"] == [{"key": "zaapId", "value": "{{zaapId}}"}]
 
 
-def test_every_variable_is_declared() -> None:
+def test_variable_is_declared() -> None:
     declared = {variable["key"] for variable in COLLECTION["variable"]}
     assert set(re.findall(r"\{\{(\w+)\}\}", str(COLLECTION))) <= declared
 
@@ -139,6 +139,6 @@ def test_setup_of_a_base_class_counts_for_its_requests() -> None:
     assert setup_of(SendText).first == ()
 
 
-def test_the_environment_names_the_gateway_and_the_instance() -> None:
+def test_environment_has_the_gateway_and_the_instance() -> None:
     names = {value["key"] for value in render_environment()["values"]}
     assert names == {"baseUrl", "instanceId", "instanceToken", "clientToken", "partnerToken"}

@@ -1,7 +1,7 @@
-"""Stored bodies are read for ever: what was written once must always mean the same.
+"""Stored messages stay readable, and keep their meaning in each later version.
 
 A golden file may get further cases. An existing case is never edited: a change that fails here
-would change the meaning of messages that wait in somebody's queue.
+would change the meaning of messages that wait in a queue.
 """
 
 import json
@@ -24,34 +24,34 @@ CASES = [
 
 
 @pytest.mark.parametrize(("kind", "case"), CASES)
-def test_a_fresh_request_is_stored_as_ever(kind: str, case: dict[str, Any]) -> None:
+def test_request_is_stored_as_in_the_golden_file(kind: str, case: dict[str, Any]) -> None:
     message = build(catalogue().sends[kind], case["request"])
 
     assert json.loads(message.model_dump_json(exclude_none=True)) == case["stored"]
 
 
 @pytest.mark.parametrize(("kind", "case"), CASES)
-def test_what_was_stored_means_what_was_asked(kind: str, case: dict[str, Any]) -> None:
+def test_stored_message_equals_its_request(kind: str, case: dict[str, Any]) -> None:
     send = catalogue().sends[kind]
 
     assert send.model_validate(case["stored"]) == build(send, case["request"])
 
 
 @pytest.mark.parametrize(("kind", "case"), CASES)
-def test_what_was_stored_is_sent_as_ever(kind: str, case: dict[str, Any]) -> None:
+def test_stored_message_is_sent_unchanged(kind: str, case: dict[str, Any]) -> None:
     message = catalogue().sends[kind].model_validate(case["stored"])
 
     assert message.model_dump(mode="json", by_alias=True, exclude_none=True) == case["sent"]
 
 
 @pytest.mark.parametrize(("kind", "case"), CASES)
-def test_storing_again_changes_nothing(kind: str, case: dict[str, Any]) -> None:
+def test_message_stored_twice_is_unchanged(kind: str, case: dict[str, Any]) -> None:
     message = catalogue().sends[kind].model_validate(case["stored"])
 
     assert json.loads(message.model_dump_json(exclude_none=True)) == case["stored"]
 
 
-def test_a_golden_file_is_named_after_its_type() -> None:
+def test_golden_file_is_named_after_its_type() -> None:
     assert FILES
     for name, golden in FILES.items():
         assert golden["type"] == name

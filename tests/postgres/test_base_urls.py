@@ -17,7 +17,7 @@ from gateway.instances.base_urls import (
     BaseUrl,
     BaseUrls,
 )
-from tests.fixtures.queue import add_lines
+from tests.fixtures.queue import add_instances
 
 INSTANCE, OTHER = "line-001", "line-002"
 FALLBACK = "http://127.0.0.1:8080"
@@ -85,7 +85,7 @@ async def database(database_url: str) -> AsyncIterator[CountingDatabase]:
 
 @pytest.fixture
 async def node(database: CountingDatabase, operator: AsyncConnection) -> Node:
-    await add_lines(operator, 2)
+    await add_instances(operator, 2)
     return Node(database, operator)
 
 
@@ -185,7 +185,7 @@ async def test_note_of_deleted_instance_stores_nothing(node: Node) -> None:
     assert await cursor.fetchone() == (0,)
 
 
-async def test_public_url_is_used_for_all_and_nothing_is_learnt(database: CountingDatabase) -> None:
+async def test_public_url_is_used_for_all_instances(database: CountingDatabase) -> None:
     base_urls = BaseUrls(database, Clock(), public_url=PUBLIC, fallback=FALLBACK)
     await base_urls.note(INSTANCE, parsed(MOVED))
 

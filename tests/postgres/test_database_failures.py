@@ -1,4 +1,4 @@
-"""What is said of a database that cannot be used: which one, as whom, and why."""
+"""An error of the database says which one it is, as which user, and why it failed."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from gateway.instances.tokens import TokenVault
 from gateway.runtime.provider_selection import secret_settings_of
 from tests.fixtures.service import free_port
 
-PASSWORD = "a-password-nobody-may-see"
+PASSWORD = "a-password-to-hide"
 
 
 async def failure(url: str) -> str:
@@ -33,7 +33,7 @@ async def failure(url: str) -> str:
 
 @contextmanager
 def server_without_tls() -> Iterator[int]:
-    """Answers every request for TLS as a Postgres that has none."""
+    """Answers every request for TLS as a Postgres without TLS does."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
@@ -98,7 +98,7 @@ async def test_migration_without_the_right_to_create_names_the_cure(
             connection.execute("drop role reader")
 
 
-async def test_accounts_made_at_once_with_one_name_leave_one(database_url: str) -> None:
+async def test_accounts_created_at_once_with_one_name_leave_one(database_url: str) -> None:
     database = Database(database_url)
     await database.open()
     registry = Registry(

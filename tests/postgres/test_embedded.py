@@ -1,4 +1,4 @@
-"""The embedded server against real processes: kills, crashes, neighbours and awkward folders."""
+"""The embedded server survives kills, crashes, a second process and unusual folders."""
 
 import asyncio
 import importlib.util
@@ -14,10 +14,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from gateway.database import embedded_site
-from gateway.database.embedded import EmbeddedPostgres, EmbeddedPostgresError, EmbeddedStep
-from gateway.database.embedded_postmaster import live_postmaster
-from gateway.database.embedded_site import find_site, holds_cluster, is_cluster
+from gateway.embedded_postgres import cluster_site
+from gateway.embedded_postgres.cluster_site import find_site, holds_cluster, is_cluster
+from gateway.embedded_postgres.postmaster import live_postmaster
+from gateway.embedded_postgres.server import EmbeddedPostgres, EmbeddedPostgresError, EmbeddedStep
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.postgres import public_folder
 
@@ -31,14 +31,14 @@ PARENT = """
 import asyncio, sys
 from pathlib import Path
 import psycopg
-from gateway.database.embedded import EmbeddedPostgres
+from gateway.embedded_postgres.server import EmbeddedPostgres
 
 async def main():
     server = EmbeddedPostgres(Path(sys.argv[1]))
     await server.start()
     with psycopg.connect(server.url) as connection:
-        connection.execute("CREATE TABLE kept (note text)")
-        connection.execute("INSERT INTO kept VALUES ('committed')")
+        connection.execute("CREATE TABLE stored (note text)")
+        connection.execute("INSERT INTO stored VALUES ('committed')")
     print("committed", flush=True)
     await server.run_until(asyncio.Event())
 
@@ -64,7 +64,7 @@ def running(*command: str, uid: int | None = None) -> Iterator[subprocess.Popen[
 
 @contextmanager
 def parent_that_committed(data_dir: Path) -> Iterator[int]:
-    """Another process that has a server and a row in it; yields its pid, and ends it by -9."""
+    """Runs another process with a server and a stored row; yields its pid, and kills it."""
     with running(sys.executable, "-c", PARENT, str(data_dir)) as parent:
         assert parent.stdout
         assert parent.stdout.readline() == "committed\n"
@@ -100,7 +100,7 @@ def postmaster_pid(data_dir: Path) -> int:
 
 
 def processes_in(folder: Path) -> list[int]:
-    """Whoever works in the folder; every process of a server does. Zombies work nowhere."""
+    """Returns the processes whose current folder this is, as that of every server process is."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -125,14 +125,12 @@ def answers(url: str) -> bool:
 
 
 @pytest.mark.parametrize("use_uvloop", [False, True])
-def test_a_killed_server_is_started_again_with_its_data(
-    data_dir: Path, *, use_uvloop: bool
-) -> None:
+def test_killed_server_is_started_again_with_its_data(data_dir: Path, *, use_uvloop: bool) -> None:
     async def scenario() -> None:
         server, stopping = EmbeddedPostgres(data_dir), asyncio.Event()
         await server.start()
         url = server.url
-        execute(url, "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)")
+        execute(url, "CREATE TABLE stored (n int)", "INSERT INTO stored VALUES (7)")
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run_until(stopping))
             for _ in range(2):
@@ -140,7 +138,7 @@ def test_a_killed_server_is_started_again_with_its_data(
                 os.kill(killed, signal.SIGKILL)
                 await eventually(lambda: answers(url))
                 assert postmaster_pid(data_dir) != killed
-                assert value(url, "SELECT n FROM kept") == 7
+                assert value(url, "SELECT n FROM stored") == 7
             stopping.set()
         assert server.url == url
         assert not live_postmaster(data_dir)
@@ -152,7 +150,7 @@ def test_a_killed_server_is_started_again_with_its_data(
         asyncio.run(scenario())
 
 
-async def test_it_starts_durable_and_answers(data_dir: Path) -> None:
+async def test_start_is_durable_and_answers(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir, database="a b")
     await server.start()
     try:
@@ -165,43 +163,43 @@ async def test_it_starts_durable_and_answers(data_dir: Path) -> None:
     assert not live_postmaster(data_dir)
 
 
-async def test_a_second_start_finds_the_data(data_dir: Path) -> None:
-    for statement in ("CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)"):
+async def test_second_start_finds_the_data(data_dir: Path) -> None:
+    for statement in ("CREATE TABLE stored (n int)", "INSERT INTO stored VALUES (7)"):
         server = server_at(data_dir)
         await server.start()
         execute(server.url, statement)
         await server.stop()
     await server.start()
-    assert value(server.url, "SELECT n FROM kept") == 7
+    assert value(server.url, "SELECT n FROM stored") == 7
     await server.stop()
 
 
 @linux_only
-async def test_a_killed_parent_leaves_no_orphan_and_loses_nothing(data_dir: Path) -> None:
+async def test_killed_parent_leaves_no_server_and_loses_no_row(data_dir: Path) -> None:
     with parent_that_committed(data_dir):
         assert processes_in(data_dir)
     await eventually(lambda: not processes_in(data_dir))
 
     server = server_at(data_dir)
     await server.start()
-    assert value(server.url, "SELECT note FROM kept") == "committed"
+    assert value(server.url, "SELECT note FROM stored") == "committed"
     await server.stop()
 
 
 @linux_only
-async def test_everything_killed_at_once_loses_nothing(data_dir: Path) -> None:
+async def test_all_processes_killed_at_once_lose_no_row(data_dir: Path) -> None:
     with parent_that_committed(data_dir) as parent_pid:
         for process in (parent_pid, *processes_in(data_dir)):
-            with suppress(ProcessLookupError):  # they also end because the postmaster did
+            with suppress(ProcessLookupError):  # they also end with the postmaster
                 os.kill(process, signal.SIGKILL)
 
     server = server_at(data_dir)
     await server.start()
-    assert value(server.url, "SELECT note FROM kept") == "committed"
+    assert value(server.url, "SELECT note FROM stored") == "committed"
     await server.stop()
 
 
-async def test_a_live_server_is_adopted_left_alone_and_replaced_when_it_ends(
+async def test_live_server_is_adopted_and_replaced_when_it_ends(
     data_dir: Path,
 ) -> None:
     owner, guest, stopping = server_at(data_dir), server_at(data_dir), asyncio.Event()
@@ -222,7 +220,7 @@ async def test_a_live_server_is_adopted_left_alone_and_replaced_when_it_ends(
     assert not live_postmaster(data_dir)
 
 
-async def test_two_that_start_at_once_share_one_server(data_dir: Path) -> None:
+async def test_two_starts_at_once_share_one_server(data_dir: Path) -> None:
     first, second = server_at(data_dir), server_at(data_dir, database="second")
     await asyncio.gather(first.start(), second.start())
     assert answers(first.url)
@@ -232,7 +230,7 @@ async def test_two_that_start_at_once_share_one_server(data_dir: Path) -> None:
 
 
 @linux_only
-async def test_an_interrupted_initdb_is_redone(data_dir: Path) -> None:
+async def test_interrupted_initdb_runs_again(data_dir: Path) -> None:
     server = server_at(data_dir)
     starting = asyncio.create_task(server.start())
     partial = data_dir.with_name("pg.partial")
@@ -251,7 +249,7 @@ async def test_an_interrupted_initdb_is_redone(data_dir: Path) -> None:
 
 
 @linux_only
-async def test_a_cancelled_start_leaves_no_orphan(data_dir: Path) -> None:
+async def test_cancelled_start_leaves_no_process(data_dir: Path) -> None:
     server = server_at(data_dir)
     starting = asyncio.create_task(server.start())
     await eventually(lambda: processes_in(data_dir))
@@ -262,27 +260,27 @@ async def test_a_cancelled_start_leaves_no_orphan(data_dir: Path) -> None:
 
 
 @linux_only
-async def test_a_stale_lock_that_names_a_stranger_is_no_obstacle(data_dir: Path) -> None:
+async def test_stale_lock_of_another_program_does_not_stop_a_start(data_dir: Path) -> None:
     server = server_at(data_dir)
     await server.start()
     lock = data_dir / "postmaster.pid"
     content = lock.read_text()
     await server.stop()
 
-    # Of the same account, or Postgres itself would see that it cannot be a server of ours.
-    account = find_site(data_dir).account
-    with running("sleep", "60", uid=account and account.uid) as stranger:
+    # The process must have the same user: Postgres knows that another user's is no server.
+    user = find_site(data_dir).user
+    with running("sleep", "60", uid=user and user.uid) as other_program:
         _, _, rest = content.partition("\n")
         for left in (lock, data_dir / ".s.PGSQL.5432.lock"):
-            left.write_text(f"{stranger.pid}\n{rest}")
+            left.write_text(f"{other_program.pid}\n{rest}")
         await server.start()
         assert answers(server.url)
         await server.stop()
-        assert stranger.poll() is None
+        assert other_program.poll() is None
 
 
 @pytest.mark.parametrize("name", ["n" * 120, 'comma, "quote" and space'])
-async def test_any_folder_name_will_do(data_dir: Path, name: str) -> None:
+async def test_start_works_in_a_folder_of_any_name(data_dir: Path, name: str) -> None:
     server = server_at(data_dir.with_name(name))
     await server.start()
     assert answers(server.url)
@@ -292,11 +290,11 @@ async def test_any_folder_name_will_do(data_dir: Path, name: str) -> None:
 
 
 @root_only
-async def test_data_that_the_account_cannot_reach_moves_and_says_so(
+async def test_unreachable_data_moves_and_is_logged(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     refuge, closed = data_dir.with_name("refuge"), data_dir.with_name("closed")
-    monkeypatch.setattr(embedded_site, "REFUGE", refuge)
+    monkeypatch.setattr(cluster_site, "REFUGE", refuge)
     closed.mkdir(mode=0o700)
     steps: list[tuple[EmbeddedStep, Path]] = []
     assert not holds_cluster(closed / "pg")
@@ -308,15 +306,15 @@ async def test_data_that_the_account_cannot_reach_moves_and_says_so(
     await server.stop()
     moved = next(refuge.glob("*/pg"))
     assert str(moved) in caplog.text
-    assert steps[-1] == (EmbeddedStep.STARTING, moved)  # which is the folder to back up
+    assert steps[-1] == (EmbeddedStep.STARTING, moved)  # the log names the folder to back up
     assert holds_cluster(closed / "pg")
 
     closed.chmod(0o755)
-    assert find_site(closed / "pg").data == moved  # data that exist stay where they are
+    assert find_site(closed / "pg").data == moved  # existing data stay where they are
 
 
 @root_only
-async def test_a_cluster_that_became_unreachable_is_not_replaced(data_dir: Path) -> None:
+async def test_cluster_that_became_unreachable_is_not_replaced(data_dir: Path) -> None:
     home = data_dir.with_name("home")
     home.mkdir()
     server = server_at(home / "pg")
@@ -335,7 +333,7 @@ async def test_missing_binaries_are_reported_with_a_cure(
         await server_at(data_dir).start()
 
 
-async def test_a_folder_that_holds_something_else_is_left_alone(data_dir: Path) -> None:
+async def test_folder_with_other_files_is_not_changed(data_dir: Path) -> None:
     diary = data_dir / "diary.txt"
     data_dir.mkdir()  # noqa: ASYNC240 - nothing else runs here
     diary.write_text("mine")
@@ -344,7 +342,7 @@ async def test_a_folder_that_holds_something_else_is_left_alone(data_dir: Path) 
     assert diary.read_text() == "mine"
 
 
-async def test_a_server_that_will_not_start_is_quoted(data_dir: Path) -> None:
+async def test_server_that_cannot_start_is_quoted(data_dir: Path) -> None:
     server = server_at(data_dir)
     await server.start()
     await server.stop()
@@ -353,12 +351,14 @@ async def test_a_server_that_will_not_start_is_quoted(data_dir: Path) -> None:
         await server.start()
 
 
-def test_the_url_waits_for_start(data_dir: Path) -> None:
+def test_url_before_start_is_an_error(data_dir: Path) -> None:
     with pytest.raises(EmbeddedPostgresError, match="start"):
         _ = server_at(data_dir).url
 
 
-def test_every_test_gets_a_fresh_database(postgres_server_url: str, database_url: str) -> None:
+def test_fixture_gives_each_test_a_new_database(
+    postgres_server_url: str, database_url: str
+) -> None:
     assert value(database_url, "SELECT current_database()") != value(
         postgres_server_url, "SELECT current_database()"
     )
@@ -366,5 +366,5 @@ def test_every_test_gets_a_fresh_database(postgres_server_url: str, database_url
     psycopg.connect(database_url).close()
 
 
-def test_and_sees_nothing_of_the_one_before(database_url: str) -> None:
+def test_fixture_shows_no_rows_of_another_test(database_url: str) -> None:
     execute(database_url, "CREATE TABLE once (n int)")

@@ -76,8 +76,8 @@ def test_function_file_defines_the_function_it_is_named_after(function: SqlFunct
     "file",
     [
         file
-        for room in ("functions", "queries")
-        for file in sorted((SQL_FOLDER / room).glob("*.sql"))
+        for folder in ("functions", "queries")
+        for file in sorted((SQL_FOLDER / folder).glob("*.sql"))
     ],
     ids=lambda file: file.name,
 )
@@ -157,7 +157,7 @@ def test_callee_comes_before_its_caller() -> None:
     assert NAMES.index("append_callbacks_v1") < NAMES.index("enqueue_callbacks_v1")
 
 
-def test_functions_are_created_in_the_transaction_of_the_migrations(
+def test_functions_and_migrations_share_a_transaction(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = (*sql_functions(), function_named("broken_v1", "create nonsense"))
@@ -173,7 +173,7 @@ def test_functions_are_created_in_the_transaction_of_the_migrations(
     assert tables == (0,)
 
 
-async def test_deadlock_with_a_running_node_ends_the_migration_to_be_repeated(
+async def test_migration_deadlock_with_a_node_is_unavailable(
     operator: AsyncConnection, database_url: str
 ) -> None:
     await operator.execute("drop function update_chats_v1, notify_account_changed_v1 cascade")

@@ -1,4 +1,4 @@
-"""The URL that Go's driver gets, and whether the library opens its store with it."""
+"""The engine library opens its store with the URL that the gateway gives its driver."""
 
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -44,7 +44,7 @@ def encrypted(
 
 @pytest.fixture
 async def child(tmp_path: Path) -> AsyncIterator[Child]:
-    """A process with the library."""
+    """Runs a process with the library."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     child = await Child.start({"PATH": "/usr/bin:/bin"}, tmp_path, deadline=deadline)
     try:
@@ -70,13 +70,13 @@ async def schema_in(url: str) -> AsyncIterator[None]:
 
 
 async def opens(child: Child, url: str) -> None:
-    """The library makes its tables where it is led."""
+    """The library creates its tables in the schema that the URL names."""
     async with schema_in(url):
         store = await library_url(url, schema="whatsmeow")
         assert await child.call("one", "open_store", store=store) == []
 
 
-async def test_over_tcp_without_tls_the_library_opens_its_store(
+async def test_library_url_tcp_without_tls_opens_the_store(
     plain: TcpPostgres, child: Child
 ) -> None:
     url = plain.url(keepalives_idle=30, tcp_user_timeout=5000, application_name="mine")
@@ -95,7 +95,7 @@ async def test_over_tcp_without_tls_the_library_opens_its_store(
     await opens(child, several)
 
 
-async def test_over_tls_the_library_gets_what_libpq_agreed_on(
+async def test_library_url_tls_has_what_libpq_agreed_on(
     encrypted: TcpPostgres, child: Child
 ) -> None:
     authority = {"sslrootcert": str(encrypted.certificate)}
@@ -109,15 +109,13 @@ async def test_over_tls_the_library_gets_what_libpq_agreed_on(
         assert parameters_of(await library_url(url, schema="whatsmeow"))["sslmode"] == given
 
 
-async def test_through_a_socket_the_library_opens_its_store(
-    database_url: str, child: Child
-) -> None:
+async def test_library_url_socket_opens_the_store(database_url: str, child: Child) -> None:
     await opens(child, database_url)
     given = parameters_of(await library_url(database_url, schema="whatsmeow"))
     assert given["sslmode"] == "disable"
 
 
-async def test_a_pooler_refuses_the_library_and_says_so(
+async def test_library_url_pooler_refuses_with_a_reason(
     postgres_server: PostgresServer, database_url: str, child: Child
 ) -> None:
     with running_pgbouncer(postgres_server) as pooler:
@@ -128,7 +126,7 @@ async def test_a_pooler_refuses_the_library_and_says_so(
         assert refused.value.failure == "KeyStoreClosed"
 
 
-async def test_a_password_file_and_the_environment_count(
+async def test_library_url_uses_password_file_and_environment(
     plain: TcpPostgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     escaped = PASSWORD.replace("\\", "\\\\").replace(":", "\\:")
@@ -143,7 +141,7 @@ async def test_a_password_file_and_the_environment_count(
     assert "passfile" not in given
 
 
-async def test_postgres_says_why_it_refuses_and_no_password_is_told(plain: TcpPostgres) -> None:
+async def test_library_url_refusal_shows_no_password(plain: TcpPostgres) -> None:
     with pytest.raises(DatabaseUnavailable, match="password authentication failed") as refused:
         await library_url(plain.url(password="wrong secret"), schema="whatsmeow")
     assert "wrong secret" not in str(refused.value)

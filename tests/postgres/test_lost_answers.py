@@ -1,4 +1,4 @@
-"""What becomes of a line when the answer to one of its statements is lost."""
+"""A queue goes on, once and in order, when the answer to one of its statements is lost."""
 
 import asyncio
 import uuid
@@ -21,8 +21,8 @@ from gateway.send_queue.outcome import HandedBack, Retried
 from gateway.send_queue.schedule import Schedule
 from gateway.send_queue.worker import Worker
 from tests.fixtures.postgres_proxy import BadConnection, Cut, bad_connection
-from tests.fixtures.queue import Node, add_lines, rows, running_node, taken
-from tests.postgres.test_queue_races import Phone, fill, line_of, process
+from tests.fixtures.queue import Node, add_instances, rows, running_node, taken
+from tests.postgres.test_queue_races import Phone, cursor_of, fill, rescue_all
 
 CLAIM = query("send_queue", "claim")
 START = query("send_queue", "start_attempts")
@@ -31,7 +31,7 @@ RECORD_RETRY = query("send_queue", "record_retry")
 SENT_TODAY = query("send_queue", "sent_today")
 STATE = "select status, attempts, attempt_started_at is not null from message_queue"
 
-# As the version before this one has them.
+# As in the previous version.
 OLD_CLAIM = "update message_queue set status = 'processing', claimed_epoch = 1"
 OLD_HAND_BACK = (
     "update message_queue set status = 'pending', claimed_epoch = null, attempt_started_at = null"
@@ -39,12 +39,12 @@ OLD_HAND_BACK = (
 
 
 class QuickClock(Clock):
-    """Waits for an event as long as it takes; any other pause is short."""
+    """Waits for events without limit; shortens all other pauses."""
 
     def __init__(self, wakeup: asyncio.Event) -> None:
         self._wakeup = wakeup
         self.asleep = asyncio.Event()
-        """The worker has found nothing and waits for its bell."""
+        """The worker has found no message and waits for a wake-up."""
 
     async def wait(self, event: asyncio.Event, timeout_seconds: float | None) -> bool:
         if event is self._wakeup:
@@ -61,14 +61,14 @@ async def bad_node(url: str) -> AsyncIterator[tuple[BadConnection, Node]]:
 
 @asynccontextmanager
 async def running_worker(
-    node: Node, line: Instance
+    node: Node, instance: Instance
 ) -> AsyncIterator[tuple[Phone, asyncio.Event, QuickClock]]:
     """A worker whose pauses are short; only the event wakes it when it sleeps."""
     phone, wakeup, leaving = Phone(), asyncio.Event(), asyncio.Event()
     clock = QuickClock(wakeup)
-    context = replace(node.context(), clock=clock)
+    deps = replace(node.worker_dependencies(), clock=clock)
     running = asyncio.create_task(
-        Worker(node.live(line, phone), context, wakeup).run_until(leaving)
+        Worker(node.live(instance, phone), deps, wakeup).run_until(leaving)
     )
     try:
         yield phone, wakeup, clock
@@ -78,8 +78,8 @@ async def running_worker(
         await running
 
 
-async def take_late(connection: BadConnection) -> None:
-    """Lets a statement arrive whose connection the client gave up."""
+async def deliver_late(connection: BadConnection) -> None:
+    """Lets the server get a statement whose connection the client has lost."""
     connection.deliver.set()
     await connection.answered.wait()
 
@@ -89,16 +89,16 @@ async def take_late(connection: BadConnection) -> None:
 async def test_worker_continues_after_a_lost_answer(
     database_url: str, operator: AsyncConnection, statement: SQL, cut: Cut
 ) -> None:
-    (line,) = await add_lines(operator, 1)
+    (instance,) = await add_instances(operator, 1)
     texts = [f"{n}" for n in range(1, 6)]
     async with bad_node(database_url) as (connection, node):
-        await fill(node, line, *texts)
+        await fill(node, instance, *texts)
         connection.lose(statement, cut)
-        async with running_worker(node, line) as (phone, wakeup, _clock):
+        async with running_worker(node, instance) as (phone, wakeup, _clock):
             sent = [await phone.sent.get()]
             await connection.lost.wait()
             if cut is Cut.MEANWHILE:
-                await take_late(connection)
+                await deliver_late(connection)
                 wakeup.set()
             sent += [await phone.sent.get() for _ in texts[1:]]
 
@@ -109,12 +109,12 @@ async def test_worker_continues_after_a_lost_answer(
     assert await rows(operator, "select distinct attempts from messages") == [1]
 
 
-async def test_worker_that_drops_a_row_between_claim_and_start_gets_it_again(
+async def test_worker_gets_a_row_again_that_it_dropped_before_start(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    """The database goes away while the day's messages are counted.
+    """The connection is lost while the messages of the day are counted.
 
-    No claim grows old here, so that nothing but its id can bring the row back.
+    Claims do not age here, so the worker can find the row by the id of its claim only.
     """
     await operator.execute(
         """create function stay_young() returns trigger language plpgsql as $$
@@ -124,50 +124,50 @@ async def test_worker_that_drops_a_row_between_claim_and_start_gets_it_again(
         """create trigger young before update on message_queue
            for each row execute function stay_young()"""
     )
-    (line,) = await add_lines(operator, 1)
-    line = replace(line, daily_limit=10)
+    (instance,) = await add_instances(operator, 1)
+    instance = replace(instance, daily_limit=10)
     async with bad_node(database_url) as (connection, node):
-        await fill(node, line, "1", "2")
+        await fill(node, instance, "1", "2")
         connection.lose(SENT_TODAY, Cut.BEFORE)
-        async with running_worker(node, line) as (phone, _wakeup, _clock):
+        async with running_worker(node, instance) as (phone, _wakeup, _clock):
             assert [await phone.sent.get(), await phone.sent.get()] == ["1", "2"]
 
     assert connection.cuts == 1
 
 
-async def test_late_claim_of_a_sleeping_worker_is_found_without_a_wake_up(
+async def test_late_claim_of_a_sleeping_worker_needs_no_wake_up(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    (line,) = await add_lines(operator, 1)
+    (instance,) = await add_instances(operator, 1)
     async with bad_node(database_url) as (connection, node):
-        await fill(node, line, "1")
+        await fill(node, instance, "1")
         connection.lose(CLAIM, Cut.MEANWHILE)
-        async with running_worker(node, line) as (phone, _wakeup, clock):
+        async with running_worker(node, instance) as (phone, _wakeup, clock):
             assert await phone.sent.get() == "1"
             await clock.asleep.wait()
-            await fill(node, line, "2")
-            await take_late(connection)
+            await fill(node, instance, "2")
+            await deliver_late(connection)
             assert await phone.sent.get() == "2"
 
 
-async def test_late_claim_after_its_successor_is_answered_by_the_next_one(
+async def test_late_claim_after_its_successor_is_found_by_the_next(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    (line,) = await add_lines(operator, 1)
-    memory = line_of(line)
+    (instance,) = await add_instances(operator, 1)
+    cursor = cursor_of(instance)
     async with bad_node(database_url) as (connection, node):
-        await fill(node, line, "1", "2", "3", "4")
+        await fill(node, instance, "1", "2", "3", "4")
         connection.lose(CLAIM, Cut.MEANWHILE)
         with pytest.raises(DatabaseUnavailable):
-            await node.claimer.claim(memory)
-        assert len(await node.send_all(memory, max_count=2)) == 2
-        await take_late(connection)
+            await node.claimer.claim(cursor)
+        assert len(await node.send_all(cursor, max_count=2)) == 2
+        await deliver_late(connection)
         assert await rows(operator, STATE + " order by id") == [
             ("processing", 0, False),
             ("pending", 0, False),
         ]
 
-        claimed = await node.claim(memory)
+        claimed = await node.claim(cursor)
 
         assert claimed.payload["message"] == "3"
         assert await node.starter.start(claimed)
@@ -176,15 +176,15 @@ async def test_late_claim_after_its_successor_is_answered_by_the_next_one(
 async def test_row_claimed_twice_is_started_by_the_later_claim_only(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    """As when the answer to the first claim was slow and not lost."""
-    (line,) = await add_lines(operator, 1)
-    memory = line_of(line)
+    """The answer to the first claim was slow, not lost."""
+    (instance,) = await add_instances(operator, 1)
+    cursor = cursor_of(instance)
     async with running_node(database_url) as node:
-        await fill(node, line, "1")
-        slow = await node.claim(memory)
-        assert await node.claimer.claim(memory) is None
-        memory.drop_row()
-        later = await node.claim(memory)
+        await fill(node, instance, "1")
+        slow = await node.claim(cursor)
+        assert await node.claimer.claim(cursor) is None
+        cursor.drop_row()
+        later = await node.claim(cursor)
 
         assert (later.id, later.claimed_epoch) == (slow.id, slow.claimed_epoch)
         assert not await node.starter.start(slow)
@@ -192,24 +192,24 @@ async def test_row_claimed_twice_is_started_by_the_later_claim_only(
         assert await rows(operator, STATE) == [("processing", 0, False)]
         assert await node.starter.start(later)
         assert not await node.starter.start(later)
-        assert await node.claimer.claim(memory) is None
+        assert await node.claimer.claim(cursor) is None
 
 
-async def test_row_of_an_unknown_claim_is_handed_out_after_a_minute(
+async def test_row_of_an_unknown_claim_is_claimed_after_a_minute(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    """Its worker is gone, and nobody knows the id any more."""
-    (line,) = await add_lines(operator, 1)
+    """Its worker is gone, and with it the id of the claim."""
+    (instance,) = await add_instances(operator, 1)
     async with running_node(database_url) as node:
-        await fill(node, line, "1")
-        lost = await node.claim(line_of(line))
-        assert await node.claimer.claim(line_of(line)) is None
+        await fill(node, instance, "1")
+        lost = await node.claim(cursor_of(instance))
+        assert await node.claimer.claim(cursor_of(instance)) is None
         await operator.execute(
             "update message_queue set claimed_at = now() - interval '61 seconds'"
         )
 
-        assert await node.claimer.claim(ClaimCursor(line.id, epoch=2)) is None
-        again = await node.claim(line_of(line))
+        assert await node.claimer.claim(ClaimCursor(instance.id, epoch=2)) is None
+        again = await node.claim(cursor_of(instance))
 
         assert again.id == lost.id
         assert not await node.starter.start(lost)
@@ -219,17 +219,17 @@ async def test_row_of_an_unknown_claim_is_handed_out_after_a_minute(
 async def test_late_start_does_not_start_a_later_claim(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    (line,) = await add_lines(operator, 1)
-    memory = line_of(line)
+    (instance,) = await add_instances(operator, 1)
+    cursor = cursor_of(instance)
     async with bad_node(database_url) as (connection, node):
-        await fill(node, line, "1")
-        claimed = await node.claim(memory)
+        await fill(node, instance, "1")
+        claimed = await node.claim(cursor)
         connection.lose(START, Cut.MEANWHILE)
         with pytest.raises(DatabaseUnavailable):
             await node.starter.start(claimed)
         await node.recorder.record(claimed, HandedBack())
-        again = await node.claim(memory)
-        await take_late(connection)
+        again = await node.claim(cursor)
+        await deliver_late(connection)
 
         assert await rows(operator, STATE) == [("processing", 0, False)]
         assert await node.starter.start(again)
@@ -239,18 +239,18 @@ async def test_late_start_does_not_start_a_later_claim(
 async def test_late_retry_does_not_undo_a_later_attempt(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    """It would put a row back into the queue that is being sent, and so send it twice."""
-    (line,) = await add_lines(operator, 1)
-    memory = line_of(line)
+    """Otherwise a message that is being sent would wait again and be sent twice."""
+    (instance,) = await add_instances(operator, 1)
+    cursor = cursor_of(instance)
     async with bad_node(database_url) as (connection, node):
-        await fill(node, line, "1")
-        claimed = await node.claim(memory)
+        await fill(node, instance, "1")
+        claimed = await node.claim(cursor)
         assert await node.starter.start(claimed)
         connection.lose(RECORD_RETRY, Cut.MEANWHILE)
         await node.recorder.record(claimed, Retried(0.0, "transient", "busy"))
-        again = await node.claim(memory)
+        again = await node.claim(cursor)
         assert await node.starter.start(again)
-        await take_late(connection)
+        await deliver_late(connection)
         assert await rows(operator, STATE) == [("processing", 2, True)]
 
         await node.recorder.record(again, taken(again))
@@ -259,37 +259,37 @@ async def test_late_retry_does_not_undo_a_later_attempt(
     assert await rows(operator, "select count(*) from message_queue") == [0]
 
 
-# --- Seen and woken -----------------------------------------------------------------------------
+# --- Checks and gauges --------------------------------------------------------------------------
 
 
-async def test_claimed_row_that_does_not_start_wakes_its_worker_at_the_sweep(
+async def test_claimed_row_without_a_start_wakes_its_worker(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    line, started = await add_lines(operator, 2)
+    instance, started = await add_instances(operator, 2)
     woken = set[str]()
     async with running_node(database_url) as node:
-        for each in (line, started):
+        for each in (instance, started):
             await fill(node, each, "1")
-        await node.claim(line_of(line))
-        assert await node.starter.start(await node.claim(line_of(started)))
+        await node.claim(cursor_of(instance))
+        assert await node.starter.start(await node.claim(cursor_of(started)))
         schedule = Schedule(node.database, Clock(), node_id=node.name, wake=woken.update)
-        await schedule._round()
+        await schedule.run_once()
 
-    assert woken == {line.id}
+    assert woken == {instance.id}
 
 
-async def test_gauge_counts_a_row_claimed_and_not_started_for_two_minutes(
+async def test_gauge_counts_a_row_not_started_for_two_minutes(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    stuck, young, started, paused, slow = await add_lines(operator, 5)
+    stuck, young, started, paused, slow = await add_instances(operator, 5)
     await operator.execute(
         "update instances set pace_min_seconds = 1, pace_max_seconds = 60 where id = %s", [slow.id]
     )
     async with running_node(database_url) as node:
-        for line in (stuck, young, started, paused, slow):
-            await fill(node, line, "1", "2")
-            claimed = await node.claim(line_of(line))
-            if line is started:
+        for instance in (stuck, young, started, paused, slow):
+            await fill(node, instance, "1", "2")
+            claimed = await node.claim(cursor_of(instance))
+            if instance is started:
                 assert await node.starter.start(claimed)
         await operator.execute(
             """update message_queue set claimed_at = now() - interval '126 seconds'
@@ -300,47 +300,47 @@ async def test_gauge_counts_a_row_claimed_and_not_started_for_two_minutes(
             "update instance_lines set paused = true where instance_id = %s", [paused.id]
         )
         gauges = Gauges(node.database, Metrics(), Clock(), pace_max_seconds=5.0)
-        await gauges._look()
+        await gauges._read()
         assert await gauges.queue_lag() is None
-        await gauges._look()
+        await gauges._read()
 
-        assert await gauges.queue_lag() == "1 lines do not move"
+        assert await gauges.queue_lag() == "1 queues do not move"
 
 
-# --- Beside a node of the version before --------------------------------------------------------
+# --- Next to a node of the previous version -----------------------------------------------------
 
 
 @pytest.mark.parametrize("old_id", [None, uuid.uuid4()])
 async def test_row_claimed_by_the_previous_version_is_rescued(
     database_url: str, operator: AsyncConnection, old_id: uuid.UUID | None
 ) -> None:
-    """Its statements neither set the id of a claim nor clear the one that a newer node left."""
-    (line,) = await add_lines(operator, 1)
+    """The previous version neither sets the id of a claim nor clears one that it finds."""
+    (instance,) = await add_instances(operator, 1)
     async with running_node(database_url) as node:
-        await fill(node, line, "1")
+        await fill(node, instance, "1")
         await operator.execute("update message_queue set claim_id = %s", [old_id])
         await operator.execute(OLD_CLAIM)
-        assert await node.claimer.claim(line_of(line)) is None
+        assert await node.claimer.claim(cursor_of(instance)) is None
 
-        await process(node, line, epoch=1)
+        await rescue_all(node, instance, epoch=1)
 
-        assert await node.starter.start(await node.claim(line_of(line)))
+        assert await node.starter.start(await node.claim(cursor_of(instance)))
 
 
-async def test_row_handed_back_by_the_previous_version_is_claimed_anew(
+async def test_row_handed_back_by_previous_version_is_claimed_again(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    (line,) = await add_lines(operator, 1)
-    memory = line_of(line)
+    (instance,) = await add_instances(operator, 1)
+    cursor = cursor_of(instance)
     async with running_node(database_url) as node:
-        await fill(node, line, "1")
-        before = await node.claim(memory)
+        await fill(node, instance, "1")
+        before = await node.claim(cursor)
         await operator.execute(OLD_HAND_BACK)
         await operator.execute(OLD_CLAIM)
         assert not await node.starter.start(replace(before, claim_id=uuid.uuid4()))
         await operator.execute(OLD_HAND_BACK)
 
-        claimed = await node.claim(memory)
+        claimed = await node.claim(cursor)
 
         assert claimed.claim_id != before.claim_id
         assert await node.starter.start(claimed)

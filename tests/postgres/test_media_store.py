@@ -1,4 +1,4 @@
-"""Files are stored once, for as long as anybody needs them, in a folder and in a bucket."""
+"""Content is stored once and deleted with its last row, in a folder and in a bucket."""
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +16,7 @@ from gateway.errors import Unavailable
 from gateway.media.objects import Bucket, open_bucket, open_folder
 from gateway.media.spooling import Spool, Spooled
 from gateway.media.storing import REFERENCE, MediaStore
-from tests.fixtures.queue import Node, add_lines, running_node
+from tests.fixtures.queue import Node, add_instances, running_node
 
 KEY = "AKIAEXAMPLE"
 
@@ -75,75 +75,75 @@ async def content_of(store: MediaStore, file_id: str, tmp_path: Path) -> bytes |
     return file.path.read_bytes() if file else None
 
 
-async def test_a_file_comes_back_whole_and_in_part(store: MediaStore, tmp_path: Path) -> None:
+async def test_put_file_is_read_whole_and_in_part(store: MediaStore, tmp_path: Path) -> None:
     content = b"%PDF-1.7" + bytes(range(256)) * 30_000  # several parts
 
-    kept = await store.keep("I1", spooled(tmp_path, content), file_name="a.pdf")
+    stored = await store.put("I1", spooled(tmp_path, content), file_name="a.pdf")
 
-    assert kept.mime_type == "application/pdf"
-    assert await content_of(store, kept.id, tmp_path) == content
-    part = b"".join([piece async for piece in store.read(kept.id, 4, 12)])
+    assert stored.mime_type == "application/pdf"
+    assert await content_of(store, stored.id, tmp_path) == content
+    part = b"".join([piece async for piece in store.read(stored.id, 4, 12)])
     assert part == content[4:12]
-    found = await store.find("I1", kept.id)
+    found = await store.find("I1", stored.id)
     assert found is not None
     assert (found.size_bytes, found.file_name) == (len(content), "a.pdf")
-    assert await store.find("I2", kept.id) is None
-    assert await store.complaint() is None
+    assert await store.find("I2", stored.id) is None
+    assert await store.problem() is None
 
 
-async def test_content_goes_with_its_last_keeper(
+async def test_delete_expired_deletes_content_after_its_last_row(
     store: MediaStore, node: Node, tmp_path: Path
 ) -> None:
     file = spooled(tmp_path, b"shared")
     for instance_id in ("I1", "I2"):
-        await store.keep(instance_id, file)
+        await store.put(instance_id, file)
 
     await age(node.database, "I1")
-    await store.sweep()
+    await store.delete_expired()
     assert await store.find("I1", file.sha256) is None
     assert await content_of(store, file.sha256, tmp_path) == b"shared"
 
     await age(node.database, "I2")
-    await store.sweep()
+    await store.delete_expired()
     assert await content_of(store, file.sha256, tmp_path) is None
 
-    await store.keep("I1", file)
+    await store.put("I1", file)
     assert await content_of(store, file.sha256, tmp_path) == b"shared"
 
 
-async def test_rows_that_others_delete_take_their_content_along(
+async def test_delete_expired_deletes_content_of_deleted_rows(
     store: MediaStore, node: Node, tmp_path: Path
 ) -> None:
-    kept = await store.keep("I1", spooled(tmp_path, b"of a deleted instance"))
+    stored = await store.put("I1", spooled(tmp_path, b"of a deleted instance"))
     async with node.database.connection() as connection:
         await connection.execute("delete from media where instance_id = 'I1'")
 
-    await store.sweep()
+    await store.delete_expired()
 
-    assert await content_of(store, kept.id, tmp_path) is None
+    assert await content_of(store, stored.id, tmp_path) is None
 
 
-async def test_what_a_waiting_message_names_is_spared(
+async def test_delete_expired_keeps_file_of_queued_message(
     store: MediaStore, node: Node, operator: AsyncConnection, tmp_path: Path
 ) -> None:
-    (instance,) = await add_lines(operator, 1)
-    named = await store.keep(instance.id, spooled(tmp_path, b"named"))
-    other = await store.keep(instance.id, spooled(tmp_path, b"other"))
+    (instance,) = await add_instances(operator, 1)
+    named = await store.put(instance.id, spooled(tmp_path, b"named"))
+    other = await store.put(instance.id, spooled(tmp_path, b"other"))
     message = SendImage(phone="5511999999999", image=REFERENCE + named.id)
     await node.enqueuer.enqueue(instance, message)
     await age(node.database, instance.id)
 
-    await store.sweep()
+    await store.delete_expired()
 
     assert await content_of(store, named.id, tmp_path) == b"named"
     assert await store.find(instance.id, named.id) is not None
     assert await content_of(store, other.id, tmp_path) is None
 
 
-async def test_a_storage_out_of_reach_says_so(node: Node, tmp_path: Path) -> None:
+async def test_storage_that_cannot_be_reached_is_reported(node: Node, tmp_path: Path) -> None:
     gone = open_bucket(Bucket("files", None, "http://127.0.0.1:1", "us-east-1", KEY, KEY))
     store = MediaStore(node.database, gone, Spool(tmp_path / "spool"), retention_days=30)
 
-    assert "did not answer" in str(await store.complaint())
+    assert "cannot be reached" in str(await store.problem())
     with pytest.raises(Unavailable):
-        await store.keep("I1", spooled(tmp_path, b"x"))
+        await store.put("I1", spooled(tmp_path, b"x"))

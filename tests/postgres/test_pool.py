@@ -1,4 +1,4 @@
-"""What a connection of the pool keeps, and for how long."""
+"""The pool discards old plans, and connections that cannot serve."""
 
 import pytest
 from psycopg import AsyncConnection, ProgrammingError
@@ -10,7 +10,7 @@ from gateway.errors import DatabaseUnavailable
 _FIND = SQL("select n from filling where n = %(n)s::int")
 
 
-async def test_a_plan_does_not_outlive_the_table_it_was_made_for(
+async def test_pool_plans_again_when_a_table_has_grown(
     database_url: str, operator: AsyncConnection
 ) -> None:
     await operator.execute("create table filling (n int primary key)")
@@ -20,7 +20,7 @@ async def test_a_plan_does_not_outlive_the_table_it_was_made_for(
     await database.open()
 
     async def plan() -> str:
-        for _ in range(10):  # from the sixth on one plan serves all values
+        for _ in range(10):  # Postgres uses one plan for all values from the sixth on
             await database.execute(_FIND, n=1)
         (name,) = await database.fetch_dicts(
             SQL("select name from pg_prepared_statements where statement like %(like)s::text"),
@@ -49,7 +49,7 @@ async def test_a_plan_does_not_outlive_the_table_it_was_made_for(
         ("select 1", "do $$ begin raise 'x' using errcode = '25P03'; end $$"),
     ],
 )
-async def test_connection_that_cannot_serve_is_thrown_away(
+async def test_pool_closes_a_connection_that_cannot_serve(
     database_url: str, before: str, statement: str
 ) -> None:
     database = Database(database_url, min_size=1, max_size=1)
@@ -73,7 +73,7 @@ async def test_connection_that_cannot_serve_is_thrown_away(
         await database.pool.close()
 
 
-async def test_connection_survives_a_statement_that_is_wrong(database_url: str) -> None:
+async def test_pool_keeps_a_connection_after_a_wrong_statement(database_url: str) -> None:
     database = Database(database_url, min_size=1, max_size=1)
     await database.open()
     backend = SQL("select pg_backend_pid() as pid")
@@ -87,7 +87,7 @@ async def test_connection_survives_a_statement_that_is_wrong(database_url: str) 
         await database.pool.close()
 
 
-async def test_database_without_room_is_unavailable(database_url: str) -> None:
+async def test_database_on_a_full_disk_is_unavailable(database_url: str) -> None:
     database = Database(database_url, min_size=1, max_size=1)
     await database.open()
     try:

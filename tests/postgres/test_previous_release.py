@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL
 
 from tests.fixtures.previous import PREVIOUS_COMMIT, PREVIOUS_FOLDER, PREVIOUS_QUERIES, git
-from tests.fixtures.queue import add_lines, rows
+from tests.fixtures.queue import add_instances, rows
 
 PHONE = "5511999999999"
 URL = "https://receiver.example/hook"
@@ -25,15 +25,15 @@ class PreviousNode:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def run(self, room: str, name: str, **parameters: object) -> list[dict[str, Any]]:
+    async def run(self, file: str, name: str, **parameters: object) -> list[dict[str, Any]]:
         async with self._connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(PREVIOUS_QUERIES[room, name], parameters)
+            await cursor.execute(PREVIOUS_QUERIES[file, name], parameters)
             return await cursor.fetchall() if cursor.description else []
 
     async def enqueue(
         self, instance_id: str, number: int, *, key: str | None = None, max_waiting: int = 0
     ) -> dict[str, Any]:
-        """Enqueues one message and returns the row that says what became of it."""
+        """Enqueues one message and returns the row with the result."""
         (row,) = await self.run(
             "send_queue",
             "enqueue",
@@ -100,8 +100,8 @@ class PreviousNode:
 
 @pytest.fixture
 async def instance_id(operator: AsyncConnection) -> str:
-    """The one instance: connected, its lease held by node a, with addresses for its callbacks."""
-    (instance,) = await add_lines(operator, 1)
+    """The one instance: connected, its lease owned by node a, with webhooks."""
+    (instance,) = await add_instances(operator, 1)
     await operator.execute(
         """update instances set delivery_callback_url = %(url)s, received_callback_url = %(url)s,
                connected_callback_url = %(url)s, disconnected_callback_url = %(url)s""",
@@ -115,15 +115,15 @@ def previous(operator: AsyncConnection) -> PreviousNode:
     return PreviousNode(operator)
 
 
-async def test_every_statement_of_the_previous_release_is_understood(
+async def test_previous_statements_are_understood(
     operator: AsyncConnection,
 ) -> None:
     assert len(PREVIOUS_QUERIES) > 100
-    for (room, name), statement in PREVIOUS_QUERIES.items():
-        await _prepare(operator, f"{room}_{name}", statement)
+    for (file, name), statement in PREVIOUS_QUERIES.items():
+        await _prepare(operator, f"{file}_{name}", statement)
 
 
-async def test_previous_enqueue_gives_the_results_its_program_matches(
+async def test_previous_enqueue_returns_the_results_it_expects(
     previous: PreviousNode, operator: AsyncConnection, instance_id: str
 ) -> None:
     fresh = await previous.enqueue(instance_id, 1, key="key")
@@ -175,7 +175,7 @@ async def test_previous_node_sends_and_delivers_a_message(
         "webhooks",
         "claim_lines",
         held=[],
-        max_count=10,
+        most=10,
         claim_seconds=60.0,
         claim_id=claim_id,
         node_id="a",
@@ -206,7 +206,7 @@ async def test_previous_node_sends_and_delivers_a_message(
     ]
     assert finished == [{"instance_id": instance_id, "chat": PHONE, "goes_on": False}]
     assert await rows(operator, "select count(*) from webhook_outbox") == [0]
-    # The trigger of history keeps the chat.
+    # The trigger on the history stores the chat.
     assert await rows(operator, "select phone, unread from chats") == [(PHONE, 0)]
 
 

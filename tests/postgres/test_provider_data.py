@@ -135,6 +135,6 @@ async def test_erasure_gives_the_provider_addresses_and_message_ids(
 
 async def test_provider_without_sql_has_a_store(database: Database, database_url: str) -> None:
     notifications = Notifications(database_url, Clock())
-    store = PostgresProviderStore(database, notifications, room="fake")
+    store = PostgresProviderStore(database, notifications, provider="fake")
     async with store.signals():
         await store.signal("one")

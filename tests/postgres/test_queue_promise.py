@@ -1,4 +1,4 @@
-"""Random histories of one line against a small model of what the queue promises."""
+"""Random steps on one queue end as a small model of the queue's promises says."""
 
 import asyncio
 import itertools
@@ -18,13 +18,13 @@ from gateway.contract.send import Priority
 from gateway.contract.zapi.instance_queue import RemoveFromQueue
 from gateway.errors import Conflict
 from gateway.instances.store import Instance
-from gateway.send_queue.claim import ClaimCursor, Claimed
+from gateway.send_queue.claim import ClaimCursor, ClaimedMessage
 from gateway.send_queue.control import move_to_front, retry
 from gateway.send_queue.operations import remove_from_queue
 from gateway.send_queue.outcome import Failed, Held, Retried
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.schedule import Schedule
-from tests.fixtures.queue import Node, add_lines, at_once, rows, running_node, taken
+from tests.fixtures.queue import Node, add_instances, at_once, rows, running_node, taken
 from tests.postgres.test_queue_races import Phone
 
 _LONG_SECONDS = 3_600.0
@@ -32,8 +32,8 @@ _ENDS = ("sent", "failed", "canceled")
 
 
 @dataclass
-class Promised:
-    """What was promised of one message."""
+class ModelMessage:
+    """One message in the model."""
 
     lane: Priority
     position: int
@@ -43,9 +43,9 @@ class Promised:
 
 @dataclass
 class Model:
-    """A line on paper; messages by their messageId."""
+    """A queue in memory; messages by messageId."""
 
-    messages: dict[str, Promised] = field(default_factory=dict)
+    messages: dict[str, ModelMessage] = field(default_factory=dict)
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     fronts: "itertools.count[int]" = field(default_factory=lambda: itertools.count(-1, -1))
     connected: bool = True
@@ -53,7 +53,7 @@ class Model:
     held: bool = False
 
     def heads(self) -> set[str]:
-        """Of each lane the first, unless it must wait for its next attempt."""
+        """Returns the head of each lane, unless it waits for its next attempt."""
         if self.paused or self.held or not self.connected:
             return set()
         first: dict[Priority, str] = {}
@@ -64,8 +64,8 @@ class Model:
 
 
 @dataclass
-class Play:
-    """The line and its model, side by side."""
+class Run:
+    """A queue and its model, changed by the same steps."""
 
     node: Node
     operator: AsyncConnection
@@ -74,18 +74,18 @@ class Play:
     sent: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.line = ClaimCursor(self.instance.id, epoch=1)
+        self.cursor = ClaimCursor(self.instance.id, epoch=1)
         self.ids: list[str] = []
 
-    async def enqueue(self, lane: Priority, later: bool) -> None:  # noqa: FBT001 - a step of a history
+    async def enqueue(self, lane: Priority, later: bool) -> None:  # noqa: FBT001 - a generated step
         due = datetime.now(UTC) + timedelta(days=1) if later else None
         queued = await self.node.enqueue(self.instance, "hi", priority=lane, scheduled_for=due)
-        promised = Promised(lane, next(self.model.numbers), "later" if later else "waiting")
+        promised = ModelMessage(lane, next(self.model.numbers), "later" if later else "waiting")
         self.model.messages[queued.message_id] = promised
         self.ids.append(queued.message_id)
 
-    async def send(self, outcome: Callable[[Claimed], Any], state: str) -> None:
-        """Claims what the line gives, and lets it end in a way."""
+    async def send(self, outcome: Callable[[ClaimedMessage], Any], state: str) -> None:
+        """Claims a message and records an outcome."""
         if (claimed := await self._claim()) is None:
             return
         assert await self.node.starter.start(claimed)
@@ -102,8 +102,8 @@ class Play:
         await self.node.recorder.record(claimed, Held(until, "quiet"))
         self.model.held = True
 
-    async def crash(self, started: bool) -> None:  # noqa: FBT001 - a step of a history
-        """The worker dies with a message in its hands; the next one settles that."""
+    async def crash(self, started: bool) -> None:  # noqa: FBT001 - a generated step
+        """The worker dies after a claim; its successor rescues the message."""
         if (claimed := await self._claim()) is None:
             return
         if started:
@@ -116,11 +116,11 @@ class Play:
         await rescue.process(self.node.live(self.instance, Phone()))
         stopping.set()
         await running
-        self.line = ClaimCursor(self.instance.id, epoch=1)
+        self.cursor = ClaimCursor(self.instance.id, epoch=1)
 
-    async def _claim(self) -> Claimed | None:
+    async def _claim(self) -> ClaimedMessage | None:
         heads = self.model.heads()
-        claimed = await self.node.claimer.claim(self.line)
+        claimed = await self.node.claimer.claim(self.cursor)
         assert (claimed is not None) is bool(heads), (claimed, heads)
         assert claimed is None or claimed.message_id in heads
         return claimed
@@ -144,7 +144,7 @@ class Play:
             except Conflict:
                 assert message.state not in ("failed", "retrying")
             else:
-                # One that waits after an attempt may be hurried, too; it changes nothing.
+                # A message that waits after an attempt may be retried too, without effect.
                 assert message.state in ("failed", "retrying", "waiting")
                 message.state = "waiting"
 
@@ -163,7 +163,7 @@ class Play:
                 message.position, message.state = next(self.model.fronts), "waiting"
 
     async def time_passes(self) -> None:
-        """What is scheduled, waits for an attempt or is held becomes due."""
+        """Makes scheduled, retried and held messages due."""
         await self.operator.execute(
             "update message_queue set due_at = now() where instance_id = %s", [self.instance.id]
         )
@@ -171,7 +171,7 @@ class Play:
         schedule = Schedule(
             self.node.database, Clock(), node_id=self.node.name, wake=lambda _ids: None
         )
-        await schedule._round()
+        await schedule.run_once()
         for message in self.model.messages.values():
             if message.state in ("later", "retrying"):
                 message.state = "waiting"
@@ -187,12 +187,12 @@ class Play:
                 setattr(self.model, name, value)
 
     async def finish(self) -> None:
-        """Everything in the way is cleared away; the line must empty itself."""
+        """Removes every obstacle, sends all messages, and compares the queue with the model."""
         await self.switch(connected=True, paused=False)
         await self.time_passes()
         while self.model.heads():
             await self.send(taken, "sent")
-        assert await self.node.claimer.claim(self.line) is None
+        assert await self.node.claimer.claim(self.cursor) is None
         states = await rows(
             self.operator,
             "select message_id, status from message_states where instance_id = %s",
@@ -208,7 +208,7 @@ class Play:
             self.instance.id,
         )
         ended = [p for p in self.model.messages.values() if p.state in ("sent", "failed")]
-        assert callbacks[0] >= len(ended), "a message left without a word"
+        assert callbacks[0] >= len(ended), "a message ended without a callback"
 
     def _one(self, nth: int) -> str | None:
         return self.ids[nth % len(self.ids)] if self.ids else None
@@ -227,28 +227,28 @@ STEPS = st.one_of(
 )
 
 
-async def take(play: Play, step: tuple[Any, ...]) -> None:
+async def apply(run: Run, step: tuple[Any, ...]) -> None:
     name, *given_values = step
     again = Retried(_LONG_SECONDS, "transient", "busy")
     steps: dict[str, Callable[..., Awaitable[None]]] = {
-        "enqueue": play.enqueue,
-        "sent": lambda: play.send(taken, "sent"),
-        "fail": lambda: play.send(lambda _row: Failed("refused", "no"), "failed"),
-        "transient": lambda: play.send(lambda _row: again, "retrying"),
-        "hold": play.hold,
-        "time": play.time_passes,
-        "crash": play.crash,
-        "connected": lambda value: play.switch(connected=value),
-        "paused": lambda value: play.switch(paused=value),
-        "cancel": play.cancel,
-        "retry": play.retry,
-        "front": play.move_to_front,
+        "enqueue": run.enqueue,
+        "sent": lambda: run.send(taken, "sent"),
+        "fail": lambda: run.send(lambda _row: Failed("refused", "no"), "failed"),
+        "transient": lambda: run.send(lambda _row: again, "retrying"),
+        "hold": run.hold,
+        "time": run.time_passes,
+        "crash": run.crash,
+        "connected": lambda value: run.switch(connected=value),
+        "paused": lambda value: run.switch(paused=value),
+        "cancel": run.cancel,
+        "retry": run.retry,
+        "front": run.move_to_front,
     }
     await steps[name](*given_values)
 
 
-async def play_all(url: str, histories: list[list[tuple[Any, ...]]]) -> None:
-    """Each history on a line of its own."""
+async def run_all(url: str, sequences: list[list[tuple[Any, ...]]]) -> None:
+    """Runs each sequence on a queue of its own."""
     async with (
         await AsyncConnection.connect(url, autocommit=True) as operator,
         running_node(url) as node,
@@ -256,13 +256,13 @@ async def play_all(url: str, histories: list[list[tuple[Any, ...]]]) -> None:
         await operator.execute("truncate accounts, instances cascade")
         for table in ("message_queue", "messages", "message_ids", "message_attempts"):
             await operator.execute(f"truncate {table}".encode())
-        instances = await add_lines(operator, len(histories))
+        instances = await add_instances(operator, len(sequences))
         await operator.execute("update instances set delivery_callback_url = 'https://example.com'")
-        for instance, history in zip(instances, histories, strict=True):
-            play = Play(node, operator, instance)
-            for step in history:
-                await take(play, step)
-            await play.finish()
+        for instance, steps in zip(instances, sequences, strict=True):
+            run = Run(node, operator, instance)
+            for step in steps:
+                await apply(run, step)
+            await run.finish()
 
 
 @settings(
@@ -270,8 +270,8 @@ async def play_all(url: str, histories: list[list[tuple[Any, ...]]]) -> None:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(histories=st.lists(st.lists(STEPS, max_size=25), min_size=1, max_size=3))
-def test_every_history_ends_as_promised(
-    database_url: str, histories: list[list[tuple[Any, ...]]]
+@given(sequences=st.lists(st.lists(STEPS, max_size=25), min_size=1, max_size=3))
+def test_every_sequence_of_steps_ends_as_promised(
+    database_url: str, sequences: list[list[tuple[Any, ...]]]
 ) -> None:
-    asyncio.run(play_all(database_url, histories))
+    asyncio.run(run_all(database_url, sequences))

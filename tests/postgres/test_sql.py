@@ -23,9 +23,9 @@ from tests.schema import SCHEMA_FILE, dump_schema
 
 SQL = Path(__file__).parents[2] / "sql"
 PACKAGE = Path(__file__).parents[2] / "gateway"
-SQL_FILES = sorted(f for room in ("functions", "queries") for f in (SQL / room).glob("*.sql"))
-ROOMS = sorted(file.stem for file in (SQL / "queries").glob("*.sql"))
-NAMED = [(room, name) for room in ROOMS for name in queries_in(room)]
+SQL_FILES = sorted(f for folder in ("functions", "queries") for f in (SQL / folder).glob("*.sql"))
+QUERY_FILES = sorted(file.stem for file in (SQL / "queries").glob("*.sql"))
+NAMED = [(file, name) for file in QUERY_FILES for name in queries_in(file)]
 
 
 @pytest.fixture(scope="module")
@@ -40,20 +40,20 @@ def migrated(
         yield connection
 
 
-@pytest.mark.parametrize(("room", "name"), NAMED)
-def test_query_is_understood(migrated: psycopg.Connection, room: str, name: str) -> None:
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_query_is_understood(migrated: psycopg.Connection, file: str, name: str) -> None:
     numbers: dict[str, int] = {}
-    text = queries_in(room)[name].as_string()
+    text = queries_in(file)[name].as_string()
     text = re.sub(r"%\((\w+)\)s", lambda m: f"${numbers.setdefault(m[1], len(numbers) + 1)}", text)
     if text.startswith("create "):  # cannot be prepared
         migrated.execute(text.encode())
     else:
-        migrated.execute(f"prepare {room}_{name} as {text}".encode())
+        migrated.execute(f"prepare {file}_{name} as {text}".encode())
 
 
-@pytest.mark.parametrize(("room", "name"), NAMED)
-def test_query_is_cast_throughout(room: str, name: str) -> None:
-    text = queries_in(room)[name].as_string()
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_query_is_cast_throughout(file: str, name: str) -> None:
+    text = queries_in(file)[name].as_string()
 
     assert not re.findall(r"%\(\w+\)s(?!::)", text)
 
@@ -89,19 +89,19 @@ def _columns_of(connection: psycopg.Connection, file: str, name: str) -> list[st
     return [name.decode() for name in names if name]
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_every_query_is_used(room: str) -> None:
+@pytest.mark.parametrize("file", QUERY_FILES)
+def test_every_query_is_used(file: str) -> None:
     code = "".join(file.read_text() for file in PACKAGE.rglob("*.py"))
-    unused = [name for name in queries_in(room) if not re.search(rf'"{name}"', code)]
+    unused = [name for name in queries_in(file) if not re.search(rf'"{name}"', code)]
 
     assert not unused
 
 
-def test_migrating_twice_changes_nothing(database_url: str) -> None:
+def test_migrate_twice_changes_nothing(database_url: str) -> None:
     assert asyncio.run(migrate(database_url)) == []
 
 
-def test_a_newer_schema_that_we_cannot_read_is_refused(database_url: str) -> None:
+def test_migrate_incompatible_newer_schema_is_refused(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("insert into schema_migrations values (9999, 'later', 9999)")
 
@@ -109,14 +109,14 @@ def test_a_newer_schema_that_we_cannot_read_is_refused(database_url: str) -> Non
         asyncio.run(migrate(database_url))
 
 
-def test_a_newer_schema_that_we_can_read_is_accepted(database_url: str) -> None:
+def test_migrate_compatible_newer_schema_is_accepted(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute("insert into schema_migrations values (9999, 'later', 1)")
 
     assert asyncio.run(migrate(database_url)) == []
 
 
-def test_two_migrators_at_once_apply_each_migration_once(empty_database_url: str) -> None:
+def test_migrate_twice_at_once_applies_each_migration_once(empty_database_url: str) -> None:
     async def race() -> list[list[Migration | SqlFunction]]:
         return list(await asyncio.gather(*(migrate(empty_database_url) for _ in range(3))))
 
@@ -125,7 +125,7 @@ def test_two_migrators_at_once_apply_each_migration_once(empty_database_url: str
     assert sorted(map(len, applied)) == [0, 0, len(migrations()) + len(sql_functions())]
 
 
-def test_the_dump_of_the_schema_is_current(database_url: str) -> None:
+def test_schema_dump_is_current(database_url: str) -> None:
     dumped = dump_schema(database_url)
     if dumped is None:
         pytest.skip("pg_dump is of another version than the server")

@@ -1,4 +1,4 @@
-"""A world for each provider: what tests of the port do on the far side of it."""
+"""The far side of each provider, as the conformance tests use it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -14,10 +14,10 @@ from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
     Attempt,
     ConnectionChanged,
-    Delivery,
     Engine,
     MessageReceived,
     Receipt,
+    ReportedEvent,
     Session,
     SessionSpec,
 )
@@ -30,7 +30,7 @@ Fact = TypeVar("Fact")
 
 
 class World(Protocol):
-    """A running engine with one linked instance, and a friend that it writes to."""
+    """A running provider with one linked instance, and a contact called friend."""
 
     @property
     def engine(self) -> Engine: ...
@@ -47,18 +47,18 @@ class World(Protocol):
         ...
 
     async def cut(self) -> None:
-        """Breaks the instance's connection to WhatsApp, until `mend`."""
+        """Disconnects the instance from WhatsApp until `mend`."""
         ...
 
     async def mend(self) -> None: ...
 
     async def fail_next(self, failure: type[ProviderError]) -> None:
-        """Has the next message refused, put off, or its answer lost."""
+        """Makes the next send fail: refused, to be tried again, or without an answer."""
         ...
 
 
 class SandboxWorld:
-    """The friend is any number that the instance writes to."""
+    """The friend is the number that the instance writes to."""
 
     friend = "5511988887777"
     _FAULTS: ClassVar[dict[type[ProviderError], str]] = {
@@ -93,7 +93,7 @@ class SandboxWorld:
 
 
 class WhatsmeowWorld:
-    """The friend is another session of the same node."""
+    """The friend is another instance of the same node."""
 
     _FAULTS: ClassVar[dict[type[ProviderError], str]] = {
         Refused: "479",
@@ -129,7 +129,7 @@ class WhatsmeowWorld:
 async def sandbox_world(url: str, _folder: Path, _whatsapp: FakeWhatsApp) -> AsyncIterator[World]:
     async with (
         sandbox_node.node_at(url, sandbox_node.IMMEDIATE_RECEIPTS) as node,
-        node.pumping(),
+        node.delivering(),
     ):
         yield SandboxWorld(node)
 
@@ -151,16 +151,16 @@ WORLDS: Mapping[str, Callable[[str, Path, FakeWhatsApp], AbstractAsyncContextMan
 
 @dataclass
 class Opened:
-    """A session whose events a test reads one by one."""
+    """A session, and its events one by one."""
 
     session: Session
-    events: AsyncIterator[Delivery]
+    events: AsyncIterator[ReportedEvent]
     epoch: int
 
     async def delivery(
         self, kind: type[Fact], when: Callable[[Fact], bool] = lambda _fact: True
-    ) -> tuple[Fact, Delivery]:
-        """Returns the next such event unacknowledged, and acknowledges those before it."""
+    ) -> tuple[Fact, ReportedEvent]:
+        """Returns the next such event without acknowledging it; acknowledges those before it."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 delivery = await anext(self.events)
@@ -190,7 +190,7 @@ class Opened:
         return await self.session.send(message, attempt)
 
     async def text(self) -> str:
-        """Returns the text of the next received message."""
+        """Returns the next text that the session received."""
         received = await self.next(MessageReceived)
         return str(received.content["text"]["message"])
 
@@ -208,12 +208,12 @@ async def opened(
 
 @asynccontextmanager
 async def connected(world: World, *, epoch: int = 1) -> AsyncIterator[Opened]:
-    async with opened(world, epoch=epoch) as told:
-        await told.until(ConnectionState.CONNECTED)
-        yield told
+    async with opened(world, epoch=epoch) as opening:
+        await opening.until(ConnectionState.CONNECTED)
+        yield opening
 
 
 async def seen_when(world: World, last: str) -> list[str]:
-    """Returns the texts that the friend has received, once *last* is among them."""
+    """Returns the texts that the friend has received once *last* is among them."""
     texts: list[str] = await seen(world.texts_seen, lambda found: last in found)
     return texts

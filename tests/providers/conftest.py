@@ -1,4 +1,4 @@
-"""The fake WhatsApp, and databases for what the tests of a module share."""
+"""The fake WhatsApp, and one database for all tests of a module."""
 
 import os
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """A process that runs the sandbox."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,18 +32,24 @@ IMMEDIATE_RECEIPTS = {**NO_LATENCY, "GATEWAY_SANDBOX_RECEIPTS": "0"}
 
 
 class CountingStore(PostgresProviderStore):
-    """Knows which statements ran."""
+    """Records the statements that ran."""
+
+    after_due: Callable[[], None] = staticmethod(lambda: None)
+    """Called after events that are due were read."""
 
     statements: list[str]
-    refused_looks = 0
+    refused_reads = 0
 
     async def fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:
-        if not name.startswith("forget_old"):  # once an hour, whatever happens
+        if not name.startswith("delete_expired"):  # runs once an hour, independent of the test
             self.statements.append(name)
-        if name == "due_events" and self.refused_looks:
-            self.refused_looks -= 1
+        if name == "due_events" and self.refused_reads:
+            self.refused_reads -= 1
             raise DatabaseUnavailable("gone for a while")
-        return await super().fetch(name, **parameters)
+        rows = await super().fetch(name, **parameters)
+        if name == "due_events" and any(row["body"] for row in rows):
+            self.after_due()
+        return rows
 
 
 @dataclass
@@ -57,7 +63,7 @@ class Node:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @asynccontextmanager
-    async def pumping(self) -> AsyncIterator[None]:
+    async def delivering(self) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as parts:
             parts.create_task(self.engine.run_until(self.stopping))
             try:
@@ -75,7 +81,7 @@ class Node:
 
 async def authorise(headers: Mapping[str, str], instance_id: str) -> None:
     assert headers["host"] == "sandbox"
-    if instance_id == "stranger":
+    if instance_id == "unknown":
         raise UnknownInstance
 
 
@@ -99,7 +105,7 @@ async def node_at(
     notifications = Notifications(url, clock)
     database = Database(url, min_size=1, max_size=4)
     await database.open()
-    store = CountingStore(database, notifications, room="sandbox")
+    store = CountingStore(database, notifications, provider="sandbox")
     store.statements = []
     engine = SandboxProvider().start(ProviderContext(environment, Path(), clock, store))
     people = People(store, lambda count: b"\1" * count)

@@ -1,4 +1,4 @@
-"""The promises of the port, tested with every provider that is installed."""
+"""Every provider keeps the promises of the port: sends, events, leases, failures."""
 
 import asyncio
 import itertools
@@ -62,7 +62,7 @@ async def world(
 
 @pytest.fixture
 def name() -> str:
-    """Of a message: no other test has one like it."""
+    """A message id that no other test uses."""
     return f"M{next(_numbers)}"
 
 
@@ -78,101 +78,101 @@ def test_provider_fits_the_port(provider: Provider) -> None:
     assert all(field.description for field in provider.settings.model_fields.values())
 
 
-async def test_unsupported_command_raises_not_supported(world: World) -> None:
-    async with connected(world) as told:
+async def test_unknown_operation_is_not_supported(world: World) -> None:
+    async with connected(world) as listening:
         with pytest.raises(NotSupported):
-            await told.session.execute(Value())  # type: ignore[arg-type]
+            await listening.session.execute(Value())  # type: ignore[arg-type]
         with pytest.raises(NotSupported):
-            await told.send(Value(), "M")  # type: ignore[arg-type]
+            await listening.send(Value(), "M")  # type: ignore[arg-type]
 
 
-async def test_sent_message_arrives_and_status_has_the_gateways_id(world: World, name: str) -> None:
-    async with connected(world) as told:
-        receipt = await told.send(text(world, name), name)
+async def test_sent_message_arrives_and_gets_a_receipt(world: World, name: str) -> None:
+    async with connected(world) as listening:
+        receipt = await listening.send(text(world, name), name)
         assert receipt.provider_message_id
-        delivered = await told.next(
+        delivered = await listening.next(
             MessageAcknowledged, lambda status: name in status.provider_message_ids
         )
         assert delivered.status == "delivered"
     assert (await seen_when(world, name)).count(name) == 1
 
 
-async def test_repeated_send_is_seen_once_only_if_promised(
+async def test_repeated_send_arrives_as_often_as_promised(
     world: World, provider: Provider, name: str
 ) -> None:
-    async with connected(world) as told:
+    async with connected(world) as listening:
         for _ in range(2):
-            await told.send(text(world, name), name)
-        await told.send(text(world, f"{name} last"), f"{name} last")
+            await listening.send(text(world, name), name)
+        await listening.send(text(world, f"{name} last"), f"{name} last")
     times = (await seen_when(world, f"{name} last")).count(name)
     assert times == (1 if provider.can_repeat_send else 2)
 
 
-async def test_send_without_a_valid_lease_sends_nothing(world: World, name: str) -> None:
+async def test_session_without_its_lease_sends_nothing(world: World, name: str) -> None:
     until = float("inf")
-    async with opened(world, epoch=2, may_act_until=lambda: until) as told:
-        await told.until(ConnectionState.CONNECTED)
+    async with opened(world, epoch=2, may_act_until=lambda: until) as listening:
+        await listening.until(ConnectionState.CONNECTED)
         with pytest.raises(NotConnected):
-            await told.send(text(world, name), name, epoch=1)
+            await listening.send(text(world, name), name, epoch=1)
         until = time.monotonic()
         with pytest.raises(NotConnected):
-            await told.send(text(world, name), name)
+            await listening.send(text(world, name), name)
     with pytest.raises(NotConnected):
-        await told.send(text(world, name), name)
+        await listening.send(text(world, name), name)
     async with asyncio.timeout(PATIENCE_SECONDS):  # closed, it ends
-        async for _ in told.session.events():
+        async for _ in listening.session.events():
             pass
 
-    async with connected(world, epoch=2) as told:
-        await told.send(text(world, f"{name} last"), f"{name} last")
+    async with connected(world, epoch=2) as listening:
+        await listening.send(text(world, f"{name} last"), f"{name} last")
     assert name not in await seen_when(world, f"{name} last")
 
 
-async def test_send_failure_tells_if_the_message_left(world: World, name: str) -> None:
-    async with connected(world, epoch=2) as told:
+async def test_failed_send_raises_the_matching_error(world: World, name: str) -> None:
+    async with connected(world, epoch=2) as listening:
         for failure in (Refused, TryAgainLater):
             await world.fail_next(failure)
             with pytest.raises(failure):
-                await told.send(text(world, name), name)
-        await told.send(text(world, f"{name} last"), f"{name} last")
+                await listening.send(text(world, name), name)
+        await listening.send(text(world, f"{name} last"), f"{name} last")
         await world.fail_next(Unconfirmed)
         with pytest.raises(Unconfirmed):
-            await told.send(text(world, f"{name} lost"), f"{name} lost", seconds=1)
+            await listening.send(text(world, f"{name} lost"), f"{name} lost", seconds=1)
     assert name not in await seen_when(world, f"{name} last")
 
 
-async def test_events_come_in_order_and_repeat_until_acknowledged(world: World, name: str) -> None:
+async def test_events_come_in_order_until_they_are_acknowledged(world: World, name: str) -> None:
     texts = [f"{name} {number}" for number in range(3)]
-    async with connected(world, epoch=2) as told:
+    async with connected(world, epoch=2) as listening:
         for each in texts:
             await world.write(each)
-        first, delivery = await told.delivery(MessageReceived)
+        first, delivery = await listening.delivery(MessageReceived)
         assert first.content == {"text": {"message": texts[0]}}
         assert (first.chat, first.sender, first.from_me) == (world.friend, world.friend, False)
-    async with opened(world, epoch=2) as told:
-        again, repeated = await told.delivery(MessageReceived)
+    async with opened(world, epoch=2) as listening:
+        again, repeated = await listening.delivery(MessageReceived)
         assert (again, repeated.event_id) == (first, delivery.event_id)
         for _ in range(2):
             await repeated.acknowledge()
-        assert [await told.text() for _ in range(2)] == texts[1:]
-    async with connected(world, epoch=2) as told:
+        assert [await listening.text() for _ in range(2)] == texts[1:]
+    async with connected(world, epoch=2) as listening:
         await world.write(f"{name} last")
-        assert await told.text() == f"{name} last"
+        assert await listening.text() == f"{name} last"
 
 
 async def test_lost_connection_is_reported_and_loses_nothing(world: World, name: str) -> None:
     texts = [f"{name} {number}" for number in range(5)]
-    async with connected(world, epoch=2) as told:
+    async with connected(world, epoch=2) as listening:
         await world.cut()
-        await told.until(ConnectionState.DISCONNECTED)
+        await listening.until(ConnectionState.DISCONNECTED)
         with pytest.raises(NotConnected):
-            await told.send(text(world, name), name)
+            await listening.send(text(world, name), name)
         for each in texts:
             await world.write(each)
         await world.mend()
-        await told.until(ConnectionState.CONNECTED)
-        assert [await told.text() for _ in texts] == texts
-        await told.send(text(world, f"{name} last"), f"{name} last")
+        await listening.until(ConnectionState.CONNECTED)
+        assert [await listening.text() for _ in texts] == texts
+        await listening.send(text(world, f"{name} last"), f"{name} last")
     assert name not in await seen_when(world, f"{name} last")
 
 

@@ -1,4 +1,4 @@
-"""The simulated WhatsApp, over a real Postgres."""
+"""The sandbox accepts, journals and delivers as its documentation promises, on a real Postgres."""
 
 import asyncio
 import json
@@ -45,15 +45,15 @@ from gateway.providers.sandbox.provider import SandboxProvider
 from gateway.providers.sandbox.session import SandboxSession
 from gateway.providers.sandbox.settings import SandboxSettings, read_settings
 from gateway.providers.sandbox.simulated_events import Moment, ReceiveBody
-from gateway.providers.sandbox.telling import told as told_later
+from gateway.providers.sandbox.stored_events import event_body
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
     Attempt,
     ConnectionChanged,
-    Delivery,
     MessageAcknowledged,
     MessageReceived,
     ProviderContext,
+    ReportedEvent,
     SessionSpec,
 )
 from tests.fixtures.patience import PATIENCE_SECONDS
@@ -69,7 +69,7 @@ FRIEND = "5511988887777"
 
 @pytest.fixture
 async def node(database_url: str) -> AsyncIterator[Node]:
-    async with node_at(database_url) as node, node.pumping():
+    async with node_at(database_url) as node, node.delivering():
         yield node
 
 
@@ -79,12 +79,12 @@ def spec(instance_id: str = "one", *, epoch: int = 1, paired: bool = True) -> Se
 
 @dataclass
 class Listening:
-    """A session together with what it told."""
+    """A session and its events."""
 
     session: SandboxSession
-    _events: AsyncIterator[Delivery]
+    _events: AsyncIterator[ReportedEvent]
 
-    async def delivery(self) -> Delivery:
+    async def delivery(self) -> ReportedEvent:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await anext(self._events)
 
@@ -105,9 +105,9 @@ async def opened(node: Node, where: SessionSpec | None = None) -> AsyncIterator[
 
 @asynccontextmanager
 async def connected(node: Node, where: SessionSpec | None = None) -> AsyncIterator[Listening]:
-    async with opened(node, where) as told:
-        assert (await told.next()).state is ConnectionState.CONNECTED
-        yield told
+    async with opened(node, where) as listening:
+        assert (await listening.next()).state is ConnectionState.CONNECTED
+        yield listening
 
 
 def attempt(message_id: str = "M1", *, epoch: int = 1) -> Attempt:
@@ -139,12 +139,12 @@ async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
 # --- the port and the settings ---
 
 
-def test_an_unknown_provider_is_refused_in_words() -> None:
+def test_provider_unknown_is_refused() -> None:
     with pytest.raises(InvalidSettings, match=r"no provider 'telegram': choose one of .*sandbox"):
         load_provider("telegram")
 
 
-def test_settings_are_read_under_their_prefix() -> None:
+def test_settings_are_read_with_their_prefix() -> None:
     settings = read_settings(
         {
             "GATEWAY_SANDBOX_LATENCY_MIN_SECONDS": "0.5",
@@ -169,12 +169,12 @@ def test_settings_are_read_under_their_prefix() -> None:
         ("LATENCY", "1"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(name: str, value: str) -> None:
+def test_settings_out_of_range_are_refused(name: str, value: str) -> None:
     with pytest.raises(InvalidSettings, match=f"GATEWAY_SANDBOX_{name}"):
         read_settings({f"GATEWAY_SANDBOX_{name}": value})
 
 
-def test_receipts_come_at_the_pace_of_people() -> None:
+def test_receipts_are_planned_at_the_pace_of_people() -> None:
     def low(least: float, max_count: float) -> float:
         del max_count
         return least
@@ -192,8 +192,8 @@ def test_receipts_come_at_the_pace_of_people() -> None:
     assert plan_receipts(SandboxSettings(receipts=None), low) == []
 
 
-def test_who_hears_a_voice_note_tells_so_after_the_reading() -> None:
-    planned = plan_receipts(SandboxSettings(), lambda least, _max_count: least, heard=True)
+def test_voice_note_is_played_after_it_is_read() -> None:
+    planned = plan_receipts(SandboxSettings(), lambda least, _max_count: least, is_audio=True)
     assert [receipt.status for receipt in planned] == ["delivered", "read", "played"]
     assert planned[2].after_seconds > planned[1].after_seconds
     assert len(plan_receipts(SandboxSettings(), lambda least, _max_count: least)) == 2
@@ -217,68 +217,68 @@ def test_codes_rotate() -> None:
 # --- states ---
 
 
-async def test_a_new_phone_is_unpaired_and_connects_when_scanned(node: Node) -> None:
-    async with opened(node, spec(paired=False)) as told, node.http() as http:
-        assert (await told.next()).state is ConnectionState.UNPAIRED
-        assert told.session.qr_text().startswith("2@")
-        assert told.session.pairing_code(FRIEND)[4] == "-"
+async def test_new_phone_is_unpaired_until_it_is_scanned(node: Node) -> None:
+    async with opened(node, spec(paired=False)) as listening, node.http() as http:
+        assert (await listening.next()).state is ConnectionState.UNPAIRED
+        assert listening.session.qr_text().startswith("2@")
+        assert listening.session.pairing_code(FRIEND)[4] == "-"
         with pytest.raises(NotConnected):
-            await told.session.send(text(), attempt())
+            await listening.session.send(text(), attempt())
         answer = await http.post("/sandbox/one/scan", json={"phone": "+55 11 91234-5678"})
         assert answer.json()["state"] == "connected"
-        event = await told.next()
+        event = await listening.next()
         assert isinstance(event, ConnectionChanged)
         assert (event.state, event.phone) == (ConnectionState.CONNECTED, "5511912345678")
-        await told.session.send(text(), attempt())
+        await listening.session.send(text(), attempt())
 
 
-async def test_the_demo_instance_is_paired_from_the_start(node: Node) -> None:
-    async with opened(node) as told:
-        event = await told.next()
+async def test_paired_instance_is_connected_from_the_start(node: Node) -> None:
+    async with opened(node) as listening:
+        event = await listening.next()
         assert (event.state, event.phone) == (
             ConnectionState.CONNECTED,
             pairing.phone_number("one"),
         )
 
 
-async def test_paired_settings_hold_for_a_phone_that_control_touched_first(node: Node) -> None:
+async def test_paired_setting_holds_for_a_phone_that_control_created(node: Node) -> None:
     await node.people.plan_faults("one", [])
     async with connected(node):
         pass
 
 
-async def test_every_change_is_told_once_and_in_order(node: Node) -> None:
-    async with connected(node) as told, node.http() as http:
+async def test_connection_changes_are_delivered_once_in_order(node: Node) -> None:
+    async with connected(node) as listening, node.http() as http:
         for state in ("down", "down", "up", "logged_out", "logged_out"):
             await http.post("/sandbox/one/connection", json={"state": state})
-        assert [(await told.next()).state for _ in range(3)] == [
+        assert [(await listening.next()).state for _ in range(3)] == [
             ConnectionState.DISCONNECTED,
             ConnectionState.CONNECTED,
             ConnectionState.LOGGED_OUT,
         ]
         await http.post("/sandbox/one/scan")
-        assert (await told.next()).state is ConnectionState.CONNECTED
+        assert (await listening.next()).state is ConnectionState.CONNECTED
 
 
 @pytest.mark.parametrize(
     ("command", "state"),
     [("down", ConnectionState.DISCONNECTED), ("logged_out", ConnectionState.LOGGED_OUT)],
 )
-async def test_a_change_while_closed_is_told_by_the_opening_alone(
+async def test_change_while_closed_is_reported_by_the_opening(
     node: Node, command: str, state: ConnectionState
 ) -> None:
     async with connected(node):
         pass
     async with node.http() as http:
         await http.post("/sandbox/one/connection", json={"state": command})
-    async with opened(node) as told:
-        assert (await told.next()).state is state
+    async with opened(node) as listening:
+        assert (await listening.next()).state is state
         await node.people.scan("one", None)
-        assert (await told.next()).state is ConnectionState.CONNECTED
-    assert await events_kept(node) == 0
+        assert (await listening.next()).state is ConnectionState.CONNECTED
+    assert await stored_events(node) == 0
 
 
-async def test_a_newer_lease_silences_the_older(node: Node) -> None:
+async def test_session_with_an_older_lease_gets_no_events(node: Node) -> None:
     async with connected(node) as older, connected(node, spec(epoch=2)) as newer:
         with pytest.raises(NotConnected, match="an older lease"):
             await older.session.send(text(), attempt(epoch=1))
@@ -293,13 +293,13 @@ async def test_a_newer_lease_silences_the_older(node: Node) -> None:
 # --- sending ---
 
 
-async def test_a_message_is_journalled_and_a_repeat_keeps_its_place(node: Node) -> None:
-    async with connected(node) as told:
-        receipt = await told.session.send(text("first"), attempt("A"))
+async def test_repeated_message_keeps_its_place_in_the_journal(node: Node) -> None:
+    async with connected(node) as listening:
+        receipt = await listening.session.send(text("first"), attempt("A"))
         assert receipt.provider_message_id == "A"
         before = await sent(node)
-        await told.session.send(text("second"), attempt("B"))
-        await told.session.send(text("first"), attempt("A"))
+        await listening.session.send(text("second"), attempt("B"))
+        await listening.session.send(text("first"), attempt("A"))
     rows = await sent(node)
     assert [(row["message_id"], row["seen"]) for row in rows] == [("A", 2), ("B", 1)]
     assert rows[0]["at"] == before[0]["at"]
@@ -307,32 +307,34 @@ async def test_a_message_is_journalled_and_a_repeat_keeps_its_place(node: Node) 
     assert rows[0]["payload"]["message"] == "first"
 
 
-async def test_a_send_is_one_statement(node: Node) -> None:
-    async with connected(node) as told:
+async def test_send_runs_one_statement(node: Node) -> None:
+    async with connected(node) as listening:
         node.store.statements.clear()
-        await told.session.send(text(), attempt())
+        await listening.session.send(text(), attempt())
         assert [name for name in node.store.statements if name != "due_events"] == [
             "accept_message"
         ]
 
 
-async def test_an_unknown_message_cannot_be_answered(node: Node) -> None:
-    async with connected(node) as told:
+async def test_reply_to_an_unknown_message_is_refused(node: Node) -> None:
+    async with connected(node) as listening:
         with pytest.raises(Refused, match="message X is not known on this instance"):
-            await told.session.send(text(message_id="X"), attempt())
+            await listening.session.send(text(message_id="X"), attempt())
         known = KnownMessage("X", "X", FRIEND, FRIEND, from_me=False, type="text", payload={})
-        await told.session.send(text(message_id="X"), replace(attempt(), referred={"X": known}))
+        await listening.session.send(
+            text(message_id="X"), replace(attempt(), referred={"X": known})
+        )
     assert len(await sent(node)) == 1
 
 
-async def test_what_is_done_to_a_message_is_remembered_while_the_phone_is_within_reach(
+async def test_marks_are_stored_while_the_phone_is_connected(
     node: Node,
 ) -> None:
     target = KnownMessage("M1", "M1", FRIEND, FRIEND, from_me=False, type="text", payload={})
-    async with connected(node) as told:
-        await told.session.send(text(), attempt())
+    async with connected(node) as listening:
+        await listening.session.send(text(), attempt())
         assert (
-            await told.session.execute(
+            await listening.session.execute(
                 MarkRead(
                     phone=target.chat,
                     message_ids=(target.provider_message_id,),
@@ -341,58 +343,58 @@ async def test_what_is_done_to_a_message_is_remembered_while_the_phone_is_within
             )
             == Value()
         )
-        assert await told.session.execute(Revoke(target=target)) == Value()
+        assert await listening.session.execute(Revoke(target=target)) == Value()
         assert (await sent(node))[0]["marks"] == {"read": True, "deleted": True}
         await node.people.change_state("one", ConnectionState.DISCONNECTED)
         with pytest.raises(NotConnected):
-            await told.session.execute(Revoke(target=target))
+            await listening.session.execute(Revoke(target=target))
 
 
-async def test_who_reads_a_poll_votes_once(database_url: str) -> None:
+async def test_reader_of_a_poll_votes_once(database_url: str) -> None:
     poll = SendPoll(phone=FRIEND, message="?", poll=(PollOption(name="A"), PollOption(name="B")))
-    async with node_at(database_url, IMMEDIATE_RECEIPTS) as node, connected(node) as told:
+    async with node_at(database_url, IMMEDIATE_RECEIPTS) as node, connected(node) as listening:
         kept = 0
         for number in range(20):
-            await told.session.send(poll, attempt(f"M{number}"))
-            before, kept = kept, await events_kept(node)
+            await listening.session.send(poll, attempt(f"M{number}"))
+            before, kept = kept, await stored_events(node)
             assert kept - before in (1, 3)  # delivered, and perhaps read and answered
-        await told.session.send(poll, attempt("M1"))
-        assert await events_kept(node) == kept
+        await listening.session.send(poll, attempt("M1"))
+        assert await stored_events(node) == kept
         assert kept > 20
 
 
-async def test_people_can_be_told_not_to_answer(database_url: str) -> None:
+async def test_answers_off_plans_no_answer(database_url: str) -> None:
     poll = SendPoll(phone=FRIEND, message="?", poll=(PollOption(name="A"), PollOption(name="B")))
     environment = {**IMMEDIATE_RECEIPTS, "GATEWAY_SANDBOX_ANSWERS": "false"}
-    async with node_at(database_url, environment) as node, connected(node) as told:
+    async with node_at(database_url, environment) as node, connected(node) as listening:
         for number in range(20):
-            await told.session.send(poll, attempt(f"M{number}"))
-        assert await events_kept(node) <= 40
+            await listening.session.send(poll, attempt(f"M{number}"))
+        assert await stored_events(node) <= 40
 
 
-async def test_without_a_journal_nothing_is_written(database_url: str) -> None:
+async def test_journal_off_writes_nothing(database_url: str) -> None:
     environment = {"GATEWAY_SANDBOX_JOURNAL": "false"}
     async with (
         node_at(database_url, environment) as node,
-        node.pumping(),
-        connected(node) as told,
+        node.delivering(),
+        connected(node) as listening,
     ):
         node.store.statements.clear()
-        await told.session.send(text(), attempt())
+        await listening.session.send(text(), attempt())
         assert set(node.store.statements) <= {"due_events"}
         assert await sent(node) == []
 
 
-async def test_typing_is_seen(node: Node) -> None:
-    async with connected(node) as told, node.http() as http:
-        assert await told.session.execute(ShowTyping(phone=FRIEND, seconds=5)) == Value()
+async def test_typing_is_shown_while_connected(node: Node) -> None:
+    async with connected(node) as listening, node.http() as http:
+        assert await listening.session.execute(ShowTyping(phone=FRIEND, seconds=5)) == Value()
         seen = (await http.get("/sandbox/one")).json()
         assert seen["typing"]["phone"] == FRIEND
         await node.people.change_state("one", ConnectionState.DISCONNECTED)
         with pytest.raises(NotConnected):
-            await told.session.execute(ShowTyping(phone=FRIEND, seconds=5))
+            await listening.session.execute(ShowTyping(phone=FRIEND, seconds=5))
         with pytest.raises(NotSupported):
-            await told.session.execute(Value())  # type: ignore[arg-type]
+            await listening.session.execute(Value())  # type: ignore[arg-type]
 
 
 # --- faults ---
@@ -408,25 +410,25 @@ async def test_typing_is_seen(node: Node) -> None:
         ("restricted_until", Restricted, 0),
     ],
 )
-async def test_a_fault_strikes_once(
+async def test_fault_affects_one_send(
     node: Node, fault: str, failure: type[Exception], arrived: int
 ) -> None:
-    async with connected(node) as told:
+    async with connected(node) as listening:
         await plan(node, fault)
         with pytest.raises(failure):
-            await told.session.send(text(), attempt("A"))
+            await listening.session.send(text(), attempt("A"))
         assert len(await sent(node)) == arrived
         if fault == "disconnect_before_send":
-            assert (await told.next()).state is ConnectionState.DISCONNECTED
+            assert (await listening.next()).state is ConnectionState.DISCONNECTED
             await node.people.change_state("one", ConnectionState.CONNECTED)
-            assert (await told.next()).state is ConnectionState.CONNECTED
-        await told.session.send(text(), attempt("A"))
+            assert (await listening.next()).state is ConnectionState.CONNECTED
+        await listening.session.send(text(), attempt("A"))
     assert [row["seen"] for row in await sent(node)] == [arrived + 1]
 
 
-async def test_faults_take_times_and_come_in_order(node: Node) -> None:
+async def test_faults_with_times_apply_in_order(node: Node) -> None:
     until = datetime(2030, 1, 1, tzinfo=UTC)
-    async with connected(node) as told:
+    async with connected(node) as listening:
         await plan(
             node,
             {"fault": "transient", "afterSeconds": 7},
@@ -435,103 +437,107 @@ async def test_faults_take_times_and_come_in_order(node: Node) -> None:
             {"fault": "slow", "seconds": 0},
         )
         with pytest.raises(TryAgainLater) as later:
-            await told.session.send(text(), attempt())
+            await listening.session.send(text(), attempt())
         assert later.value.after_seconds == 7
         with pytest.raises(Restricted) as restricted:
-            await told.session.send(text(), attempt())
+            await listening.session.send(text(), attempt())
         assert restricted.value.until == until
         with pytest.raises(Restricted) as restricted:
-            await told.session.send(text(), attempt())
+            await listening.session.send(text(), attempt())
         assert timedelta(minutes=59) < restricted.value.until - datetime.now(UTC)
-        await told.session.send(text(), attempt())
+        await listening.session.send(text(), attempt())
     assert [row["seen"] for row in await sent(node)] == [1]
 
 
-async def test_slow_is_accepted_late_and_timeout_never(node: Node) -> None:
-    async with connected(node) as told:
+async def test_slow_fault_is_accepted_and_timeout_is_not(node: Node) -> None:
+    async with connected(node) as listening:
         await plan(node, {"fault": "slow", "seconds": 60}, "timeout")
         for _ in range(2):
             with pytest.raises(Unconfirmed):
-                await told.session.send(text(), replace(attempt(), time_limit_seconds=0.1))
+                await listening.session.send(text(), replace(attempt(), time_limit_seconds=0.1))
         assert (await node.people.look("one")).faults == 0
         assert await sent(node) == []
 
 
-async def test_a_new_plan_replaces_the_old_and_an_empty_one_clears(node: Node) -> None:
-    async with connected(node) as told:
+async def test_fault_plan_replaces_the_earlier_one(node: Node) -> None:
+    async with connected(node) as listening:
         await plan(node, "permanent", "permanent")
         await plan(node, "transient")
         assert (await node.people.look("one")).faults == 1
         await plan(node)
-        await told.session.send(text(), attempt())
+        await listening.session.send(text(), attempt())
 
 
-async def test_no_fault_strikes_twice_or_is_skipped(node: Node) -> None:
-    async with connected(node) as told:
+async def test_concurrent_sends_consume_each_fault_once(node: Node) -> None:
+    async with connected(node) as listening:
         await plan(node, *["permanent"] * 20)
         results = await asyncio.gather(
-            *(told.session.send(text(), attempt(f"M{number}")) for number in range(30)),
+            *(listening.session.send(text(), attempt(f"M{number}")) for number in range(30)),
             return_exceptions=True,
         )
     assert sum(isinstance(result, Refused) for result in results) == 20
     assert len(await sent(node)) == 10
 
 
-async def test_a_fault_meant_for_a_send_outlives_a_refusal(node: Node) -> None:
-    async with connected(node) as told:
+async def test_fault_is_not_consumed_by_a_refused_send(node: Node) -> None:
+    async with connected(node) as listening:
         await plan(node, "permanent")
         await node.people.change_state("one", ConnectionState.DISCONNECTED)
         with pytest.raises(NotConnected):
-            await told.session.send(text(), attempt())
+            await listening.session.send(text(), attempt())
         assert (await node.people.look("one")).faults == 1
 
 
 # --- receipts and what comes in ---
 
 
-async def test_receipts_are_told_until_acknowledged(database_url: str) -> None:
-    async with node_at(database_url, IMMEDIATE_RECEIPTS) as node, node.pumping():
-        async with connected(node) as told:
-            await told.session.send(text(), attempt("A"))
-            await told.session.send(text(), attempt("A"))
-            first = await told.delivery()
+async def test_receipts_are_delivered_until_acknowledged(database_url: str) -> None:
+    async with node_at(database_url, IMMEDIATE_RECEIPTS) as node, node.delivering():
+        async with connected(node) as listening:
+            await listening.session.send(text(), attempt("A"))
+            await listening.session.send(text(), attempt("A"))
+            first = await listening.delivery()
             assert isinstance(first.event, MessageAcknowledged)
             assert first.event.status == "delivered"
             assert list(first.event.provider_message_ids) == ["A"]
             assert first.event.chat == FRIEND
-        async with connected(node) as told:
-            again = await told.delivery()
+        async with connected(node) as listening:
+            again = await listening.delivery()
             assert (again.event, again.event_id) == (first.event, first.event_id)
             await again.acknowledge()
-        kept = await events_kept(node)
+        kept = await stored_events(node)
         assert kept in (0, 1)  # read comes for four messages of five
-        async with connected(node) as told:
+        async with connected(node) as listening:
             for _ in range(kept):
-                event = await told.next()
+                event = await listening.next()
                 assert event.status == "read"
             await node.people.change_state("one", ConnectionState.DISCONNECTED)
-            assert isinstance(await told.next(), ConnectionChanged)
+            assert isinstance(await listening.next(), ConnectionChanged)
 
 
-async def test_receipts_wait_for_their_time(database_url: str) -> None:
+async def test_receipts_are_delivered_when_due(database_url: str) -> None:
     environment = {**NO_RECEIPTS, "GATEWAY_SANDBOX_RECEIPTS": "1000"}
-    async with node_at(database_url, environment) as node, node.pumping(), connected(node) as told:
-        await told.session.send(text(), attempt("A"))
-        kept = await events_kept(node)
+    async with (
+        node_at(database_url, environment) as node,
+        node.delivering(),
+        connected(node) as listening,
+    ):
+        await listening.session.send(text(), attempt("A"))
+        kept = await stored_events(node)
         assert kept in (1, 2)
         await node.people.change_state("one", ConnectionState.DISCONNECTED)
-        assert isinstance(await told.next(), ConnectionChanged)
+        assert isinstance(await listening.next(), ConnectionChanged)
         await node.people.change_state("one", ConnectionState.CONNECTED)
-        assert isinstance(await told.next(), ConnectionChanged)
+        assert isinstance(await listening.next(), ConnectionChanged)
         await node.database.execute(
             SQL("update sandbox.events set due_at = now() where instance_id = 'one'")
         )
         await node.store.signal("one")
-        assert (await told.next()).status == "delivered"
+        assert (await listening.next()).status == "delivered"
 
 
-async def test_a_text_is_received(node: Node) -> None:
-    async with connected(node) as told, node.http() as http:
+async def test_received_text_is_delivered(node: Node) -> None:
+    async with connected(node) as listening, node.http() as http:
         one = await http.post(
             "/sandbox/one/receive",
             json={"phone": FRIEND, "text": {"message": "hi"}, "senderName": "Ana"},
@@ -541,7 +547,7 @@ async def test_a_text_is_received(node: Node) -> None:
             json={"phone": FRIEND, "text": "yes", "messageId": "Z", "fromMe": True},
         )
         assert two.json() == {"messageId": "Z"}
-        first, second = await told.next(), await told.next()
+        first, second = await listening.next(), await listening.next()
         assert isinstance(first, MessageReceived)
         assert first.provider_message_id == one.json()["messageId"]
         assert (first.chat, first.sender, first.sender_name) == (FRIEND, FRIEND, "Ana")
@@ -550,28 +556,28 @@ async def test_a_text_is_received(node: Node) -> None:
         assert (second.from_me, second.sender, second.chat) == (True, None, FRIEND)
 
 
-async def test_a_group_is_another_chat_than_its_writer(node: Node) -> None:
-    async with connected(node) as told, node.http() as http:
+async def test_received_group_message_names_chat_and_sender(node: Node) -> None:
+    async with connected(node) as listening, node.http() as http:
         await http.post(
             "/sandbox/one/receive",
             json={"phone": FRIEND, "text": "hi", "chat": "120363025555555555@g.us"},
         )
-        event = await told.next()
+        event = await listening.next()
         assert (event.chat, event.sender) == ("120363025555555555-group", FRIEND)
 
 
-async def test_a_message_is_received_once(node: Node) -> None:
-    async with connected(node) as told, node.http() as http:
+async def test_received_message_is_delivered_once(node: Node) -> None:
+    async with connected(node) as listening, node.http() as http:
         body = {"phone": FRIEND, "text": "hi"}
         for message_id in (0, "0", "1"):
             await http.post("/sandbox/one/receive", json={**body, "messageId": message_id})
-        ids = [(await told.next()).provider_message_id for _ in range(2)]
+        ids = [(await listening.next()).provider_message_id for _ in range(2)]
         assert ids == ["0", "1"]
 
 
-async def test_a_slow_reader_is_told_everything(node: Node) -> None:
+async def test_slow_reader_gets_all_events(node: Node) -> None:
     many = 450
-    async with connected(node) as told:
+    async with connected(node) as listening:
         await node.people.write("one", received("0"))
         await node.database.execute(
             SQL(
@@ -583,19 +589,19 @@ async def test_a_slow_reader_is_told_everything(node: Node) -> None:
             many=many,
         )
         await node.store.signal("one")
-        told_ids = [int((await told.next()).provider_message_id) for _ in range(many + 1)]
-    assert told_ids == list(range(many + 1))
+        delivered_ids = [int((await listening.next()).provider_message_id) for _ in range(many + 1)]
+    assert delivered_ids == list(range(many + 1))
 
 
-async def test_the_journal_and_what_nobody_was_told_are_kept_for_a_month(
+async def test_rows_past_their_retention_are_deleted(
     database_url: str,
 ) -> None:
     async with node_at(database_url) as node:
-        async with node.pumping(), connected(node) as told:
+        async with node.delivering(), connected(node) as listening:
             for name in ("old", "young"):
-                await told.session.send(text(), attempt(name))
+                await listening.session.send(text(), attempt(name))
             await node.people.change_state("one", ConnectionState.DISCONNECTED)
-            await told.next()
+            await listening.next()
         await node.people.write("one", received("young"))
         await node.people.write("one", received("old"))
         for statement in (
@@ -614,7 +620,7 @@ async def test_the_journal_and_what_nobody_was_told_are_kept_for_a_month(
         " select 'mark ' || message_id from sandbox.marks union all"
         " select 'event ' || (body #>> '{event,provider_message_id}') from sandbox.events"
     )
-    async with node_at(database_url) as node, node.pumping():
+    async with node_at(database_url) as node, node.delivering():
         left = {"event old"}
         async with asyncio.timeout(PATIENCE_SECONDS):
             while "event old" in left:  # the last to go
@@ -642,7 +648,7 @@ async def test_the_journal_and_what_nobody_was_told_are_kept_for_a_month(
         ("faults", [], "The body must be a JSON object"),
     ],
 )
-async def test_a_bad_body_is_refused_by_name(
+async def test_control_body_that_is_wrong_names_the_field(
     node: Node, route: str, body: object, complaint: str
 ) -> None:
     async with node.http() as http:
@@ -651,7 +657,7 @@ async def test_a_bad_body_is_refused_by_name(
     assert complaint in answer.json()["error"]
 
 
-async def test_what_is_not_json_is_refused(node: Node) -> None:
+async def test_control_body_that_is_not_json_is_refused(node: Node) -> None:
     async with node.http() as http:
         answer = await http.post("/sandbox/one/scan", content=b"\xff{")
         assert answer.json() == {"error": "The body is not JSON"}
@@ -659,7 +665,7 @@ async def test_what_is_not_json_is_refused(node: Node) -> None:
         assert answer.json()["error"].startswith("limit: must be less than or equal to 10000")
 
 
-async def test_only_a_linked_phone_can_be_cut_or_written_to(node: Node) -> None:
+async def test_control_of_an_unlinked_phone_is_refused(node: Node) -> None:
     async with node.http() as http:
         for route, body in (
             ("connection", {"state": "up"}),
@@ -668,10 +674,10 @@ async def test_only_a_linked_phone_can_be_cut_or_written_to(node: Node) -> None:
             answer = await http.post(f"/sandbox/one/{route}", json=body)
             assert answer.status_code == 400
             assert "scan first" in answer.json()["error"]
-    assert await events_kept(node) == 0
+    assert await stored_events(node) == 0
 
 
-async def test_every_route_asks_who_is_there(node: Node) -> None:
+async def test_control_routes_require_authorisation(node: Node) -> None:
     async with node.http() as http:
         for method, route in (
             ("POST", "/scan"),
@@ -681,14 +687,14 @@ async def test_every_route_asks_who_is_there(node: Node) -> None:
             ("GET", "/sent"),
             ("GET", ""),
         ):
-            answer = await http.request(method, f"/sandbox/stranger{route}")
+            answer = await http.request(method, f"/sandbox/unknown{route}")
             assert answer.status_code == 404
 
 
-async def test_the_journal_is_read_in_pages(node: Node) -> None:
-    async with connected(node) as told, node.http() as http:
+async def test_journal_is_read_in_pages(node: Node) -> None:
+    async with connected(node) as listening, node.http() as http:
         for message_id in ("A", "B", "C"):
-            await told.session.send(text(message_id), attempt(message_id))
+            await listening.session.send(text(message_id), attempt(message_id))
         first = (await http.get("/sandbox/one/sent?limit=2")).json()
         rest = (await http.get(f"/sandbox/one/sent?after={first[-1]['number']}")).json()
     assert [item["messageId"] for item in first + rest] == ["A", "B", "C"]
@@ -697,7 +703,7 @@ async def test_the_journal_is_read_in_pages(node: Node) -> None:
     assert datetime.fromisoformat(first[0]["at"]).tzinfo
 
 
-async def test_control_works_without_an_open_session(node: Node) -> None:
+async def test_control_works_without_a_session(node: Node) -> None:
     async with node.http() as http:
         seen = (await http.post("/sandbox/one/scan")).json()
         assert seen == {
@@ -707,42 +713,42 @@ async def test_control_works_without_an_open_session(node: Node) -> None:
             "faults": 0,
         }
         await http.post("/sandbox/one/receive", json={"phone": FRIEND, "text": "hi"})
-    async with connected(node, spec(paired=False)) as told:
-        assert (await told.next()).content == {"text": {"message": "hi"}}
+    async with connected(node, spec(paired=False)) as listening:
+        assert (await listening.next()).content == {"text": {"message": "hi"}}
 
 
-async def test_a_command_reaches_a_session_of_another_node(node: Node, database_url: str) -> None:
+async def test_control_reaches_a_session_of_another_node(node: Node, database_url: str) -> None:
     async with (
         node_at(database_url) as other,
-        other.pumping(),
-        connected(node) as told,
+        other.delivering(),
+        connected(node) as listening,
         other.http() as http,
     ):
         await http.post("/sandbox/one/connection", json={"state": "down"})
-        assert (await told.next()).state is ConnectionState.DISCONNECTED
+        assert (await listening.next()).state is ConnectionState.DISCONNECTED
         await http.post("/sandbox/one/connection", json={"state": "up"})
-        assert (await told.next()).state is ConnectionState.CONNECTED
-        await told.session.send(text(), attempt("A"))
+        assert (await listening.next()).state is ConnectionState.CONNECTED
+        await listening.session.send(text(), attempt("A"))
         journal = (await http.get("/sandbox/one/sent")).json()
         assert [item["messageId"] for item in journal] == ["A"]
 
 
-# --- the pump ---
+# --- the delivery loop ---
 
 
-async def test_one_statement_looks_for_many_sessions(database_url: str) -> None:
+async def test_one_statement_reads_events_of_many_sessions(database_url: str) -> None:
     names = [f"instance-{number}" for number in range(50)]
     async with node_at(database_url, listen=False) as node, AsyncExitStack() as stack:
-        told = [await stack.enter_async_context(connected(node, spec(name))) for name in names]
+        listening = [await stack.enter_async_context(connected(node, spec(name))) for name in names]
         for name in names:
             await node.people.write(name, received(name))
-        async with node.pumping():
-            for name, listening in zip(names, told, strict=True):
-                assert (await listening.delivery()).event.provider_message_id == name  # type: ignore[union-attr]
+        async with node.delivering():
+            for name, each in zip(names, listening, strict=True):
+                assert (await each.delivery()).event.provider_message_id == name  # type: ignore[union-attr]
             assert node.store.statements.count("due_events") == 1
 
 
-async def test_it_rests_when_there_is_nothing_to_tell(database_url: str) -> None:
+async def test_engine_without_events_waits_half_a_minute(database_url: str) -> None:
     class Watched(Clock):
         rests: list[float]
 
@@ -754,7 +760,7 @@ async def test_it_rests_when_there_is_nothing_to_tell(database_url: str) -> None
     clock.rests = []
     async with node_at(database_url, listen=False) as node:
         node.engine = SandboxProvider().start(ProviderContext({}, Path(), clock, node.store))
-        async with node.pumping(), connected(node):
+        async with node.delivering(), connected(node):
 
             async def resting() -> bool:
                 return max(clock.rests, default=0) > 29
@@ -763,7 +769,7 @@ async def test_it_rests_when_there_is_nothing_to_tell(database_url: str) -> None
             assert node.store.statements.count("due_events") <= 3
 
 
-async def test_events_of_a_closed_session_are_passed_over(node: Node) -> None:
+async def test_events_of_a_closed_session_are_skipped(node: Node) -> None:
     async with connected(node), connected(node, spec("two")) as two:
         pass
     await node.people.write("two", received("late"))
@@ -774,65 +780,87 @@ async def test_events_of_a_closed_session_are_passed_over(node: Node) -> None:
             assert (await two.next()).provider_message_id == "late"
 
 
-async def test_it_outlives_a_database_that_goes_away(node: Node) -> None:
-    async with connected(node) as told:
-        node.store.refused_looks = 1
+async def test_engine_delivers_after_the_database_was_unavailable(node: Node) -> None:
+    async with connected(node) as listening:
+        node.store.refused_reads = 1
         await node.people.write("one", received("hi"))
-        assert (await told.next()).provider_message_id == "hi"
-        assert node.store.refused_looks == 0
+        assert (await listening.next()).provider_message_id == "hi"
+        assert node.store.refused_reads == 0
 
 
-async def test_a_lapsed_lease_is_told_nothing_more(node: Node) -> None:
+async def test_session_with_a_lapsed_lease_gets_no_events(node: Node) -> None:
     until = float("inf")
-    async with connected(node, replace(spec(), may_act_until=lambda: until)) as told:
+    async with connected(node, replace(spec(), may_act_until=lambda: until)) as listening:
         until = 0.0
         await node.people.write("one", received("hi"))
         looks = node.store.statements.count("due_events")
 
-        async def looked_again() -> bool:
+        async def read_again() -> bool:
             return node.store.statements.count("due_events") > looks + 1
 
-        await eventually(looked_again)
-        assert not told.session.in_hand
+        await eventually(read_again)
+        assert not listening.session.in_flight
         until = float("inf")
-        assert (await told.next()).provider_message_id == "hi"
+        assert (await listening.next()).provider_message_id == "hi"
+
+
+async def test_lease_that_lapses_during_the_read_gets_no_events(node: Node) -> None:
+    until = float("inf")
+
+    def lapse() -> None:
+        nonlocal until
+        until = 0.0
+
+    async with connected(node, replace(spec(), may_act_until=lambda: until)) as listening:
+        node.store.after_due = lapse
+        await node.people.write("one", received("hi"))
+
+        async def read_again() -> bool:
+            return until == 0.0 and node.store.statements.count("due_events") > reads
+
+        reads = node.store.statements.count("due_events") + 1
+        await eventually(read_again)
+        assert not listening.session.in_flight
+        node.store.after_due = lambda: None
+        until = float("inf")
+        assert (await listening.next()).provider_message_id == "hi"
 
 
 def received(message_id: str) -> Mapping[str, Any]:
     moment = Moment(datetime.now(UTC), message_id)
-    return told_later(ReceiveBody.model_validate({"phone": FRIEND, "text": "hi"}).event(moment))
+    return event_body(ReceiveBody.model_validate({"phone": FRIEND, "text": "hi"}).event(moment))
 
 
 # --- linking ---
 
 
-async def test_disconnecting_ends_the_link_until_another_scan(node: Node) -> None:
-    async with connected(node) as told:
-        assert await told.session.execute(ReadQrCode()) == AlreadyConnected()
-        assert (await told.session.execute(ReadDevice())).phone == pairing.phone_number("one")
-        assert await told.session.execute(Disconnect()) == Value()
-        assert (await told.next()).state is ConnectionState.LOGGED_OUT
-        assert await told.session.execute(RestoreSession()) == Value(value=False)
+async def test_disconnect_unlinks_until_the_next_scan(node: Node) -> None:
+    async with connected(node) as listening:
+        assert await listening.session.execute(ReadQrCode()) == AlreadyConnected()
+        assert (await listening.session.execute(ReadDevice())).phone == pairing.phone_number("one")
+        assert await listening.session.execute(Disconnect()) == Value()
+        assert (await listening.next()).state is ConnectionState.LOGGED_OUT
+        assert await listening.session.execute(RestoreSession()) == Value(value=False)
         with pytest.raises(NotConnected, match="scan the QR code again"):
-            await told.session.execute(ReadDevice())
-        shown = await told.session.execute(ReadQrCode())
+            await listening.session.execute(ReadDevice())
+        shown = await listening.session.execute(ReadQrCode())
         assert isinstance(shown, QrCode)
-        assert shown.value == shown.qr_code == told.session.qr_text()
-        code = await told.session.execute(ReadPhoneCode(phone=FRIEND))
-        assert code == PhoneCode(code=told.session.pairing_code(FRIEND))
+        assert shown.value == shown.qr_code == listening.session.qr_text()
+        code = await listening.session.execute(ReadPhoneCode(phone=FRIEND))
+        assert code == PhoneCode(code=listening.session.pairing_code(FRIEND))
         await node.people.scan("one", None)
-        assert (await told.next()).state is ConnectionState.CONNECTED
+        assert (await listening.next()).state is ConnectionState.CONNECTED
 
 
-async def test_a_phone_out_of_reach_is_brought_back(node: Node) -> None:
-    async with connected(node) as told:
+async def test_restore_session_connects_a_disconnected_phone(node: Node) -> None:
+    async with connected(node) as listening:
         await node.people.change_state("one", ConnectionState.DISCONNECTED)
-        assert (await told.next()).state is ConnectionState.DISCONNECTED
-        assert await told.session.execute(RestoreSession()) == Value()
-        assert (await told.next()).state is ConnectionState.CONNECTED
+        assert (await listening.next()).state is ConnectionState.DISCONNECTED
+        assert await listening.session.execute(RestoreSession()) == Value()
+        assert (await listening.next()).state is ConnectionState.CONNECTED
 
 
-async def test_a_session_that_was_replaced_does_not_touch_the_phone(node: Node) -> None:
+async def test_replaced_session_cannot_change_the_phone(node: Node) -> None:
     async with connected(node, spec(epoch=2)), opened(node, spec(epoch=1)) as late:
         steering: tuple[Operation[Any], ...] = (
             ReadQrCode(),
@@ -847,7 +875,7 @@ async def test_a_session_that_was_replaced_does_not_touch_the_phone(node: Node) 
     assert (await node.people.look("one")).state is ConnectionState.CONNECTED
 
 
-async def events_kept(node: Node) -> int:
+async def stored_events(node: Node) -> int:
     (row,) = await node.database.fetch_dicts(
         SQL("select count(*) as kept from sandbox.events where instance_id = 'one'")
     )

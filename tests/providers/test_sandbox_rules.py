@@ -1,4 +1,4 @@
-"""What the simulated WhatsApp refuses for what a message would do to another one."""
+"""The sandbox refuses a message that may not change the earlier one, as WhatsApp does."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,58 +32,58 @@ def poll(count: int) -> list[dict[str, Any]]:
     return [{"name": f"Option {n}"} for n in range(count)]
 
 
-OUR_POLL = known("send-poll", {"poll": poll(3), "poll_max_options": 1}, from_me=True)
-THEIR_POLL = known("poll", {"poll": {"options": poll(3), "pollMaxOptions": 0}}, from_me=False)
+SENT_POLL = known("send-poll", {"poll": poll(3), "poll_max_options": 1}, from_me=True)
+RECEIVED_POLL = known("poll", {"poll": {"options": poll(3), "pollMaxOptions": 0}}, from_me=False)
 EVENT = {"event": {"name": "Party"}}
 
 
 @pytest.mark.parametrize(
-    ("acting", "target", "complaint"),
+    ("acting", "target", "reason"),
     [
         (
             message("send-text", editMessageId="A"),
             known("text", {"text": {"message": "hi"}}, from_me=False),
-            "message A was written by somebody else",
+            "message A was not sent by this number",
         ),
         (
             message("send-text", editMessageId="A"),
-            OUR_POLL,
+            SENT_POLL,
             "message A is a send-poll, not a send-text",
         ),
         (
             message("send-document", editDocumentMessageId="A"),
-            OUR_POLL,
+            SENT_POLL,
             "message A is a send-poll, not a send-document",
         ),
         (
             message("send-poll-vote", pollMessageId="A", pollVote=[{"name": "Green"}]),
-            OUR_POLL,
+            SENT_POLL,
             "the poll has no option 'Green'",
         ),
         (
             message("send-poll-vote", pollMessageId="A", pollVote=poll(2)),
-            OUR_POLL,
-            "the poll takes 1 of its options, not 2",
+            SENT_POLL,
+            "the poll allows at most 1 of its options, not 2",
         ),
         (
             message("send-poll-vote", pollMessageId="A"),
             known("send-text", {"message": "hi"}, from_me=True),
-            "message A is no poll",
+            "message A is not a poll",
         ),
         (
             message("send-event-response", eventMessageId="A"),
             known("send-event", EVENT, from_me=True, chat=GROUP),
-            "whoever made an event is going",
+            "the author of an event cannot answer it",
         ),
         (
             message("send-event-response", eventMessageId="A"),
             known("text", {"text": {"message": "hi"}}, from_me=False, chat=GROUP),
-            "message A is no event",
+            "message A is not an event",
         ),
         (
             message("send-edit-event", eventMessageId="A"),
             known("event", EVENT, from_me=False, chat=GROUP),
-            "message A was written by somebody else",
+            "message A was not sent by this number",
         ),
         (
             message("order-status-update", messageId="A"),
@@ -93,33 +93,33 @@ EVENT = {"event": {"name": "Party"}}
         (
             message("reply-status-text", statusMessageId="A"),
             known("text", {"text": {"message": "hi"}}, from_me=False),
-            "message A is no status",
+            "message A is not a status",
         ),
     ],
 )
-def test_what_cannot_be_done_to_a_message_is_refused(
-    acting: OutgoingMessage, target: KnownMessage, complaint: str
+def test_change_that_whatsapp_forbids_is_refused(
+    acting: OutgoingMessage, target: KnownMessage, reason: str
 ) -> None:
     with pytest.raises(Refused) as caught:
         change_of(acting, {"A": target})
-    assert str(caught.value) == complaint
+    assert str(caught.value) == reason
 
 
-def test_a_vote_in_a_poll_of_theirs_may_name_several() -> None:
+def test_vote_in_a_received_poll_may_name_several_options() -> None:
     vote = message("send-poll-vote", pollMessageId="A", pollVote=poll(2))
-    change = change_of(vote, {"A": THEIR_POLL})
+    change = change_of(vote, {"A": RECEIVED_POLL})
     assert change is not None
     assert change.marks == {"votes": {"me": ["Option 0", "Option 1"]}}
 
 
-def test_a_caption_is_replaced() -> None:
+def test_edited_document_gets_the_new_caption() -> None:
     edit = message("send-document", editDocumentMessageId="A", caption="Better")
     change = change_of(edit, {"A": known("send-document", {}, from_me=True)})
     assert change is not None
     assert change.marks == {"content": {"caption": "Better"}, "edited": True}
 
 
-def test_most_messages_change_nothing() -> None:
+def test_plain_message_changes_no_earlier_one() -> None:
     assert change_of(message("send-text"), {}) is None
 
 
@@ -127,7 +127,7 @@ def test_most_messages_change_nothing() -> None:
     ("from_me", "private", "seen_in"),
     [(False, True, FRIEND), (False, False, GROUP), (True, True, GROUP)],
 )
-def test_a_private_answer_is_seen_by_its_reader_alone(
+def test_private_answer_goes_to_the_sender_it_answers(
     *, from_me: bool, private: bool, seen_in: str
 ) -> None:
     asked = known("text", {"text": {"message": "hi"}}, from_me=from_me, chat=GROUP)

@@ -1,4 +1,4 @@
-"""What the simulated WhatsApp refuses, and what two who act at once do to each other."""
+"""Groups, communities and channels of the sandbox keep their rules, also under concurrency."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -66,7 +66,7 @@ async def metadata(session: SandboxSession, group: str) -> GroupMetadata:
     return await session.execute(ReadGroup(phone=group))
 
 
-async def test_those_who_are_added_at_once_are_all_in(session: SandboxSession) -> None:
+async def test_members_added_concurrently_are_all_in_the_group(session: SandboxSession) -> None:
     group, people = await group_of(session), numbers(20)
 
     await asyncio.gather(
@@ -77,7 +77,7 @@ async def test_those_who_are_added_at_once_are_all_in(session: SandboxSession) -
     assert members >= {ANA, *people}
 
 
-async def test_a_group_holds_so_many_and_no_more(session: SandboxSession) -> None:
+async def test_group_at_its_maximum_refuses_more_members(session: SandboxSession) -> None:
     group = await group_of(session)
     await session.execute(AddParticipants(group_id=group, phones=numbers(MAX_MEMBERS - 2)))
 
@@ -87,24 +87,24 @@ async def test_a_group_holds_so_many_and_no_more(session: SandboxSession) -> Non
     assert len((await metadata(session, group)).participants) == MAX_MEMBERS
 
 
-async def test_who_has_no_whatsapp_is_not_added(session: SandboxSession) -> None:
-    group, nobody = await group_of(session), "5511988880000"
+async def test_number_without_whatsapp_is_not_added(session: SandboxSession) -> None:
+    group, unregistered = await group_of(session), "5511988880000"
 
-    assert await session.execute(AddParticipants(group_id=group, phones=(nobody,))) == Value(
+    assert await session.execute(AddParticipants(group_id=group, phones=(unregistered,))) == Value(
         value=False
     )
     with pytest.raises(InvalidRequest):
-        await session.execute(CreateGroup(group_name="Empty", phones=(nobody,)))
+        await session.execute(CreateGroup(group_name="Empty", phones=(unregistered,)))
 
 
-@pytest.mark.parametrize("takes_away", [RemoveParticipants, DemoteParticipants])
-async def test_the_owner_stays_what_they_are(
-    session: SandboxSession, takes_away: type[Any]
+@pytest.mark.parametrize("operation", [RemoveParticipants, DemoteParticipants])
+async def test_owner_of_a_group_cannot_be_removed_or_demoted(
+    session: SandboxSession, operation: type[Any]
 ) -> None:
     group = await group_of(session)
     owner = (await metadata(session, group)).owner
 
-    await session.execute(takes_away(group_id=group, phones=(owner,)))
+    await session.execute(operation(group_id=group, phones=(owner,)))
 
     (found,) = [
         each for each in (await metadata(session, group)).participants if each.phone == owner
@@ -112,12 +112,12 @@ async def test_the_owner_stays_what_they_are(
     assert (found.is_admin, found.is_super_admin) == (True, True)
 
 
-async def test_a_group_nobody_made_is_unknown(session: SandboxSession) -> None:
+async def test_group_that_does_not_exist_is_unknown(session: SandboxSession) -> None:
     with pytest.raises(NotFound):
         await metadata(session, "120363019502650977-group")
 
 
-async def test_a_community_keeps_one_group_and_its_groups_survive_it(
+async def test_community_keeps_one_group_and_leaves_its_groups(
     session: SandboxSession,
 ) -> None:
     street = (await session.execute(CreateCommunity(name="Street"))).id
@@ -126,12 +126,12 @@ async def test_a_community_keeps_one_group_and_its_groups_survive_it(
     both = LinkGroups(community_id=street, groups_phones=(first, second))
     assert (await session.execute(both)).success
 
-    taken = await session.execute(LinkGroups(community_id=other, groups_phones=(first,)))
+    refused = await session.execute(LinkGroups(community_id=other, groups_phones=(first,)))
     unlinked = await session.execute(
         UnlinkGroups(community_id=street, groups_phones=(first, second))
     )
 
-    assert taken.errors == (f"{first}: is in another community",)
+    assert refused.errors == (f"{first}: is in another community",)
     assert unlinked.errors == (f"{second}: one group must remain",)
     shown = await session.execute(ReadCommunity(community_id=street))
     assert [group.phone for group in shown.sub_groups][1:] == [second]
@@ -141,9 +141,7 @@ async def test_a_community_keeps_one_group_and_its_groups_survive_it(
         await session.execute(ReadCommunity(community_id=street))
 
 
-async def test_a_channel_goes_to_one_of_its_admins_only(
-    node: Node, session: SandboxSession
-) -> None:
+async def test_channel_is_transferred_only_to_an_admin(node: Node, session: SandboxSession) -> None:
     async with opened(node, spec("two")) as listening:
         heir = await listening.session.own_phone()
         channel = (await session.execute(CreateNewsletter(name="News"))).id

@@ -174,7 +174,7 @@ async def test_instance_links_and_sends_through_its_own_proxy(
     ):
         async with town.opened(name, proxy=Proxy(proxy_url=first.url)) as mia:
             await mia.link()
-        linked_through = list(first.asked)
+        linked_through = list(first.targets)
         assert set(linked_through) == {"web.whatsapp.com:443"}
 
         phone = mia.phone
@@ -184,8 +184,8 @@ async def test_instance_links_and_sends_through_its_own_proxy(
             await mia.until_state(ConnectionState.CONNECTED)
             await mia.send(SendText(phone=bob.phone, message="by another way"))
             assert (await bob.wait_for(MessageReceived)).chat == phone
-        assert second.asked
-        assert first.asked == linked_through
+        assert second.targets
+        assert first.targets == linked_through
 
 
 async def test_instance_with_a_failing_proxy_does_not_bypass_it(
@@ -197,7 +197,7 @@ async def test_instance_with_a_failing_proxy_does_not_bypass_it(
     ):
         with pytest.raises(SessionUnavailable, match="cannot be reached"):
             await tom.session.execute(ReadQrCode())
-        assert set(proxy.asked) == {"web.whatsapp.com:443"}
+        assert set(proxy.targets) == {"web.whatsapp.com:443"}
 
 
 async def test_session_moves_to_another_node_without_a_code(

@@ -38,8 +38,10 @@ async def test_sends_expire_after_a_week_and_polls_after_90_days(
     database = Database(database_url, min_size=1, max_size=1)
     await database.open()
     try:
-        room = PostgresProviderStore(database, Notifications(database_url, clock), room="whatsmeow")
-        await Store(room, clock).delete_expired()
+        rows = PostgresProviderStore(
+            database, Notifications(database_url, clock), provider="whatsmeow"
+        )
+        await Store(rows, clock).delete_expired()
     finally:
         await database.pool.close()
 
@@ -88,7 +90,7 @@ async def test_key_files_of_instances_without_a_device_are_deleted(
     await database.open()
     try:
         notifications = Notifications(database_url, Clock())
-        rows = PostgresProviderStore(database, notifications, room="whatsmeow")
+        rows = PostgresProviderStore(database, notifications, provider="whatsmeow")
         owners = await Store(rows, Clock()).key_file_owners()
     finally:
         await database.pool.close()

@@ -199,7 +199,7 @@ async def node_at(
         environment,
         folder,
         clock,
-        PostgresProviderStore(database, Notifications(url, clock), room="whatsmeow"),
+        PostgresProviderStore(database, Notifications(url, clock), provider="whatsmeow"),
         library_url_of(url, schema="whatsmeow"),
         picture=_as_it_is,
     )

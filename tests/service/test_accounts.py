@@ -1,4 +1,4 @@
-"""Accounts as their owners use them: partner routes, tokens, allow lists, limits, trials."""
+"""Partner routes, tokens, allow lists, rate limits and trials work as their owners expect."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -21,7 +21,7 @@ from tests.fixtures.service import (
 ON_DEMAND = "/instances/integrator/on-demand"
 TEXT = {"phone": "5511999999999", "message": "Hello"}
 UNAUTHORIZED = {"error": "Unauthorized", "message": "Unauthorized"}
-FAR_AWAY_MS = 4_102_444_800_000
+NEVER_DUE_MS = 4_102_444_800_000
 
 
 @asynccontextmanager
@@ -53,12 +53,12 @@ def of(made: Mapping[str, Any], path: str) -> str:
     return f"/instances/{made['id']}/token/{made['token']}{path}"
 
 
-async def test_an_instance_is_made_linked_used_and_deleted(
+async def test_partner_makes_links_uses_and_deletes_instance(
     partner: httpx.AsyncClient, client: Client
 ) -> None:
     made = await create(partner)
     assert made.keys() == {"id", "token", "due"}
-    assert made["due"] == FAR_AWAY_MS
+    assert made["due"] == NEVER_DUE_MS
 
     second = Client(
         Demo(
@@ -84,7 +84,7 @@ async def test_an_instance_is_made_linked_used_and_deleted(
     async def status() -> Any:
         return (await second.call("GET", "/status")).json()
 
-    await until(status, lambda told: told["connected"])
+    await until(status, lambda seen: seen["connected"])
     await second.send_text("from the second")
     gone = await partner.delete(f"/instances/{made['id']}")
 
@@ -94,7 +94,7 @@ async def test_an_instance_is_made_linked_used_and_deleted(
     assert (again.status_code, again.json()["error"]) == (404, "Instance not found")
 
 
-async def test_a_full_line_goes_with_its_instance(
+async def test_deleted_instance_with_full_queue_leaves_no_rows(
     tmp_path: Path, database_url: str, database_rows: Any
 ) -> None:
     async with a_gateway(
@@ -112,21 +112,27 @@ async def test_a_full_line_goes_with_its_instance(
         assert await until(left, lambda rows: rows == 0) == 0
 
 
-async def test_the_list_shows_what_was_wished(partner: httpx.AsyncClient, client: Client) -> None:
+async def test_instance_list_shows_options_of_creation(
+    partner: httpx.AsyncClient, client: Client
+) -> None:
     address = "http://127.0.0.1:9/webhook"
-    made = await create(partner, name="Wished", receivedAndDeliveryCallbackUrl=address)
+    made = await create(partner, name="Optional", receivedAndDeliveryCallbackUrl=address)
 
-    page = (await partner.get("/instances", params={"query": "wish", "pageSize": 1})).json()
+    page = (await partner.get("/instances", params={"query": "option", "pageSize": 1})).json()
 
     assert (page["total"], page["totalPage"], page["pageSize"], page["page"]) == (1, 1, 1, 1)
     (listed,) = page["content"]
-    assert (listed["id"], listed["token"], listed["name"]) == (made["id"], made["token"], "Wished")
+    assert (listed["id"], listed["token"], listed["name"]) == (
+        made["id"],
+        made["token"],
+        "Optional",
+    )
     assert listed["receivedAndDeliveryCallbackUrl"] == address
     everything = (await partner.get("/instances")).json()["content"]
     assert {i["id"] for i in everything} == {made["id"], client.demo.instance_id}
 
 
-WRONG_WISHES: tuple[tuple[dict[str, Any], str], ...] = (
+WRONG_OPTIONS: tuple[tuple[dict[str, Any], str], ...] = (
     ({}, "name: is required"),
     ({"name": "  "}, "name: must not be empty"),
     ({"name": "x" * 256}, "name: must be at most 255 characters"),
@@ -137,8 +143,8 @@ WRONG_WISHES: tuple[tuple[dict[str, Any], str], ...] = (
 )
 
 
-async def test_a_wrong_wish_is_refused(partner: httpx.AsyncClient) -> None:
-    for body, sentence in WRONG_WISHES:
+async def test_create_instance_with_wrong_option_is_refused(partner: httpx.AsyncClient) -> None:
+    for body, sentence in WRONG_OPTIONS:
         answer = await partner.post(ON_DEMAND, json=body)
         assert answer.status_code == 400, answer.text
         assert answer.json()["error"].startswith(sentence)
@@ -146,7 +152,7 @@ async def test_a_wrong_wish_is_refused(partner: httpx.AsyncClient) -> None:
     assert (await partner.get("/instances")).json()["total"] == 1
 
 
-STRANGERS: tuple[dict[str, str], ...] = (
+WRONG_CREDENTIALS: tuple[dict[str, str], ...] = (
     {},
     {"Authorization": "Bearer"},
     {"Authorization": "Bearer wrong"},
@@ -155,20 +161,20 @@ STRANGERS: tuple[dict[str, str], ...] = (
 )
 
 
-async def test_a_stranger_manages_nothing(client: Client) -> None:
-    async with httpx.AsyncClient(base_url=client.demo.base_url) as stranger:
-        for headers in STRANGERS:
-            stranger.headers = httpx.Headers(headers)
+async def test_partner_routes_with_wrong_token_answer_401(client: Client) -> None:
+    async with httpx.AsyncClient(base_url=client.demo.base_url) as caller:
+        for headers in WRONG_CREDENTIALS:
+            caller.headers = httpx.Headers(headers)
             for answer in (
-                await stranger.post(ON_DEMAND, json={"name": "x"}),
-                await stranger.get("/instances"),
-                await stranger.delete(f"/instances/{client.demo.instance_id}"),
-                await stranger.post(f"{client.instance}/integrator/on-demand/subscription"),
+                await caller.post(ON_DEMAND, json={"name": "x"}),
+                await caller.get("/instances"),
+                await caller.delete(f"/instances/{client.demo.instance_id}"),
+                await caller.post(f"{client.instance}/integrator/on-demand/subscription"),
             ):
                 assert (answer.status_code, answer.json()) == (401, UNAUTHORIZED)
 
 
-async def test_another_account_sees_and_deletes_nothing_of_ours(
+async def test_other_account_neither_sees_nor_deletes_instance(
     gateway: RunningGateway, client: Client, command: Any
 ) -> None:
     made = command(gateway, "accounts", "create", "Other")
@@ -183,7 +189,7 @@ async def test_another_account_sees_and_deletes_nothing_of_ours(
     assert (await client.call("GET", "/status")).status_code == 200
 
 
-async def test_a_client_token_manages_25_instances(client: Client) -> None:
+async def test_client_token_manages_at_most_25_instances(client: Client) -> None:
     for _ in range(24):
         answer = await client.http.post(ON_DEMAND, json={"name": "x"})
         assert answer.status_code == 200, answer.text
@@ -191,32 +197,32 @@ async def test_a_client_token_manages_25_instances(client: Client) -> None:
     one_more = await client.http.post(ON_DEMAND, json={"name": "x"})
 
     assert one_more.status_code == 403
-    assert "25 instances at most" in one_more.json()["error"]
+    assert "at most 25 instances" in one_more.json()["error"]
 
 
-async def test_a_subscription_is_taken_extended_and_cancelled(
+async def test_subscription_is_made_extended_and_cancelled(
     partner: httpx.AsyncClient,
 ) -> None:
     made = await create(partner)
-    road = "/integrator/on-demand"
+    prefix = "/integrator/on-demand"
     answers = [
-        await partner.post(of(made, f"{road}/subscription"), json={}),
-        await partner.put(of(made, f"{road}/subscription/update"), json={"withCalls": True}),
-        await partner.post(of(made, f"{road}/cancel")),
+        await partner.post(of(made, f"{prefix}/subscription"), json={}),
+        await partner.put(of(made, f"{prefix}/subscription/update"), json={"withCalls": True}),
+        await partner.post(of(made, f"{prefix}/cancel")),
     ]
 
     assert [(a.status_code, a.text) for a in answers] == [(201, "OK")] * 3
     (listed,) = (await partner.get("/instances", params={"query": made["id"]})).json()["content"]
-    assert listed["paymentStatus"] != "PAID" or listed["due"] < FAR_AWAY_MS
+    assert listed["paymentStatus"] != "PAID" or listed["due"] < NEVER_DUE_MS
 
 
-async def test_a_trial_that_is_over_sends_nothing_until_subscribed(
+async def test_expired_trial_refuses_sends_until_subscribed(
     tmp_path: Path, database_url: str, run_sql: Any
 ) -> None:
     async with a_gateway(tmp_path, database_url, GATEWAY_TRIALS="true") as (_gateway, client):
         bearer = {"Authorization": f"Bearer {client.demo.partner_token}"}
         made = (await client.http.post(ON_DEMAND, json={"name": "t"}, headers=bearer)).json()
-        assert made["due"] < FAR_AWAY_MS
+        assert made["due"] < NEVER_DUE_MS
         await run_sql(
             "update instances set trial_ends_at = now() - interval '1 day' where id = %s",
             made["id"],
@@ -234,7 +240,7 @@ async def test_a_trial_that_is_over_sends_nothing_until_subscribed(
         await until(send, lambda answer: answer.status_code == 200)
 
 
-async def test_only_the_allowed_addresses_may_call(
+async def test_call_from_address_outside_allow_list_is_refused(
     tmp_path: Path, database_url: str, command: Any
 ) -> None:
     async with a_gateway(tmp_path, database_url, GATEWAY_TRUSTED_PROXIES="127.0.0.1/32") as (
@@ -243,22 +249,22 @@ async def test_only_the_allowed_addresses_may_call(
     ):
         command(gateway, "accounts", "allow", "Demo", "203.0.113.0/24")
 
-        async def asked_from(address: str) -> httpx.Response:
+        async def call_from(address: str) -> httpx.Response:
             return await client.call("GET", "/status", headers={"X-Forwarded-For": address})
 
         refused = await until(
-            lambda: asked_from("198.51.100.7"), lambda answer: answer.status_code == 403
+            lambda: call_from("198.51.100.7"), lambda answer: answer.status_code == 403
         )
         assert refused.json()["error"] == "198.51.100.7 not allowed"
-        assert (await asked_from("203.0.113.9")).status_code == 200
-        assert (await asked_from("203.0.113.9, 198.51.100.7")).status_code == 403
+        assert (await call_from("203.0.113.9")).status_code == 200
+        assert (await call_from("203.0.113.9, 198.51.100.7")).status_code == 403
         partner_list = await client.http.get(
             "/instances", headers={"X-Forwarded-For": "198.51.100.7"}
         )
         assert partner_list.status_code == 403
 
 
-async def test_too_many_requests_are_told_when_to_come_again(
+async def test_requests_over_rate_answer_429_with_retry_after(
     tmp_path: Path, database_url: str
 ) -> None:
     limit = {
@@ -272,12 +278,12 @@ async def test_too_many_requests_are_told_when_to_come_again(
     assert 1 <= int(answers[-1].headers["Retry-After"]) <= 100
 
 
-async def test_an_account_may_ask_for_no_client_token(
+async def test_account_without_client_token_rule_accepts_calls(
     gateway: RunningGateway, client: Client, command: Any
 ) -> None:
     made = command(gateway, "accounts", "create", "Open", "--no-client-token")
     assert "CLIENT_TOKEN=" in made.stdout
-    printed = command(gateway, "instances", "create", "Desk", "--account", "Open").stdout
+    printed = command(gateway, "instances", "create", "Support", "--account", "Open").stdout
     values = dict(line.split("=", 1) for line in printed.splitlines())
     path = f"/instances/{values['INSTANCE_ID']}/token/{values['INSTANCE_TOKEN']}/status"
     async with httpx.AsyncClient(base_url=client.demo.base_url) as http:

@@ -1,4 +1,4 @@
-"""What clients get wrong: a clear answer, nothing queued, nothing secret in the log."""
+"""A wrong request gets a clear answer, queues nothing, and puts no secret into the log."""
 
 import asyncio
 import base64
@@ -40,7 +40,7 @@ NOT_FOUND = {
 
 @pytest.fixture(scope="module")
 def served(new_house: NewHouse) -> Iterator[RunningGateway]:
-    """One gateway for all of these, in which everything waits; it logs all it ever would."""
+    """A gateway whose queue waits, and which logs at DEBUG."""
     with new_house(
         GATEWAY_PACE_MIN_SECONDS="600",
         GATEWAY_PACE_MAX_SECONDS="600",
@@ -51,7 +51,7 @@ def served(new_house: NewHouse) -> Iterator[RunningGateway]:
 
 @pytest.fixture
 async def caller(served: RunningGateway) -> AsyncIterator[Client]:
-    """A client; what it leaves in the queue is a mistake of the test's."""
+    """A client that must leave the queue empty and the gateway running."""
     async with client_of(served) as client:
         yield client
         assert await waiting(client) == 0
@@ -81,7 +81,7 @@ def refused(answer: httpx.Response, status: int, sentence: str) -> None:
 # --- who calls
 
 
-async def test_a_wrong_id_and_a_wrong_token_get_the_same_answer(caller: Client) -> None:
+async def test_wrong_id_and_wrong_token_get_the_same_answer(caller: Client) -> None:
     demo = caller.demo
     other = "0" * 32
     answers = [
@@ -103,14 +103,14 @@ async def test_a_wrong_id_and_a_wrong_token_get_the_same_answer(caller: Client) 
     assert len({answer.content for answer in answers}) == 1
 
 
-async def test_a_wrong_token_is_told_before_a_missing_client_token(served: RunningGateway) -> None:
+async def test_wrong_token_is_reported_before_client_token(served: RunningGateway) -> None:
     async with httpx.AsyncClient(base_url=served.base_url) as http:
         answer = await http.post("/instances/a/token/b/send-text", json=GOOD)
 
     refused(answer, 404, "Instance not found")
 
 
-async def test_a_missing_client_token_is_told_in_z_apis_words(
+async def test_missing_client_token_answers_as_z_api(
     caller: Client, served: RunningGateway
 ) -> None:
     async with httpx.AsyncClient(base_url=served.base_url) as http:
@@ -119,13 +119,13 @@ async def test_a_missing_client_token_is_told_in_z_apis_words(
 
 
 @pytest.mark.parametrize("given", ["", "wrong", "0" * 32, "x" * 5_000])
-async def test_a_wrong_client_token_is_told_in_z_apis_words(caller: Client, given: str) -> None:
+async def test_wrong_client_token_answers_as_z_api(caller: Client, given: str) -> None:
     answer = await caller.call("POST", "/send-text", json=GOOD, headers={"Client-Token": given})
 
     refused(answer, 403, "Client-Token not allowed")
 
 
-async def test_a_client_token_in_another_alphabet_is_just_wrong(caller: Client) -> None:
+async def test_non_ascii_client_token_is_wrong(caller: Client) -> None:
     answer = await caller.call(
         "POST", "/send-text", json=GOOD, headers=[(b"Client-Token", b"\xe9\xff")]
     )
@@ -140,13 +140,13 @@ async def test_a_client_token_in_another_alphabet_is_just_wrong(caller: Client) 
     "path",
     ["/send-texts", "/send-text/more", "/", "", "/queue/a/b", "/%00", "/..", "/send-text%2F.."],
 )
-async def test_an_unknown_route_is_told_as_z_api_tells_it(caller: Client, path: str) -> None:
+async def test_unknown_route_answers_as_z_api(caller: Client, path: str) -> None:
     answer = await caller.call("POST", path, json=GOOD)
 
     assert (answer.status_code, answer.json()) == (404, NOT_FOUND)
 
 
-async def test_an_unknown_path_is_told_so_too(caller: Client) -> None:
+async def test_unknown_path_outside_instances_answers_404(caller: Client) -> None:
     for path in ("/", "/instance", "/instances/a/b", "/send-text", "/health/", "/sandbox"):
         answer = await caller.http.get(path)
         assert (answer.status_code, answer.json()) == (404, NOT_FOUND), path
@@ -162,7 +162,7 @@ async def test_an_unknown_path_is_told_so_too(caller: Client) -> None:
         ("PUT", "/queue/count", "DELETE, GET"),
     ],
 )
-async def test_a_wrong_method_is_told_which_are_right(
+async def test_wrong_method_answers_405_with_allow(
     caller: Client, method: str, path: str, allowed: str
 ) -> None:
     answer = await caller.call(method, path, json=GOOD)
@@ -175,7 +175,7 @@ async def test_a_wrong_method_is_told_which_are_right(
 
 
 @pytest.mark.parametrize("headers", [{}, JSON, {"Content-Type": "text/plain"}])
-async def test_no_body_is_a_body_that_says_nothing(caller: Client, headers: dict[str, str]) -> None:
+async def test_missing_body_is_an_empty_object(caller: Client, headers: dict[str, str]) -> None:
     answer = await caller.call("POST", "/send-text", headers=headers)
 
     refused(answer, 400, "phone: is required")
@@ -184,7 +184,7 @@ async def test_no_body_is_a_body_that_says_nothing(caller: Client, headers: dict
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
 )
-async def test_a_body_of_another_type_is_refused(caller: Client, content_type: str) -> None:
+async def test_read_json_other_type_is_refused(caller: Client, content_type: str) -> None:
     answer = await caller.call(
         "POST", "/send-text", content=json.dumps(GOOD), headers={"Content-Type": content_type}
     )
@@ -192,7 +192,7 @@ async def test_a_body_of_another_type_is_refused(caller: Client, content_type: s
     refused(answer, 415, "Content-Type must be application/json")
 
 
-async def test_a_body_of_no_type_is_refused(caller: Client) -> None:
+async def test_body_without_type_is_refused(caller: Client) -> None:
     request = caller.http.build_request(
         "POST", f"{caller.instance}/send-text", content=json.dumps(GOOD)
     )
@@ -225,7 +225,7 @@ async def test_broken_json_is_refused(caller: Client, written: bytes) -> None:
 
 
 @pytest.mark.parametrize("written", [b"[]", b"null", b'"text"', b"7", b"true", b"[{}]"])
-async def test_json_that_is_no_object_is_refused(caller: Client, written: bytes) -> None:
+async def test_json_other_than_object_is_refused(caller: Client, written: bytes) -> None:
     answer = await caller.call("POST", "/send-text", content=written, headers=JSON)
 
     refused(answer, 400, "The body must be a JSON object")
@@ -278,18 +278,18 @@ async def test_json_that_is_no_object_is_refused(caller: Client, written: bytes)
             {**GOOD, "scheduledFor": "9999-12-31T23:59:59-23:59"},
             "scheduledFor: must be at most 90 days ahead",
         ),
-        ({**GOOD, "message": "a\x00b"}, "The body holds a NUL character"),
-        ({**GOOD, "phone": "5511999999999\x00"}, "The body holds a NUL character"),
-        ({**GOOD, "\x00": 1}, "The body holds a NUL character"),
+        ({**GOOD, "message": "a\x00b"}, "The body holds a NUL character: remove it"),
+        ({**GOOD, "phone": "5511999999999\x00"}, "The body holds a NUL character: remove it"),
+        ({**GOOD, "\x00": 1}, "The body holds a NUL character: remove it"),
     ],
 )
-async def test_what_is_wrong_is_said_in_one_sentence(
+async def test_wrong_body_gets_one_sentence_about_the_field(
     caller: Client, body: dict[str, Any], sentence: str
 ) -> None:
     refused(await caller.call("POST", "/send-text", json=body), 400, sentence)
 
 
-async def test_a_time_just_beyond_90_days_is_refused_and_one_just_before_is_not(
+async def test_schedule_is_accepted_up_to_90_days_ahead(
     caller: Client,
 ) -> None:
     limit = datetime.now(UTC) + timedelta(days=90)
@@ -307,7 +307,7 @@ async def test_a_time_just_beyond_90_days_is_refused_and_one_just_before_is_not(
     assert await cleared(caller) == 1
 
 
-async def test_a_text_of_65536_characters_is_taken(caller: Client) -> None:
+async def test_text_of_65536_characters_is_accepted(caller: Client) -> None:
     answer = await caller.call(
         "POST", "/send-text", json={**GOOD, "message": "\U0001f600" * 65_536}
     )
@@ -316,7 +316,7 @@ async def test_a_text_of_65536_characters_is_taken(caller: Client) -> None:
     assert await cleared(caller) == 1
 
 
-async def test_the_text_backslash_u0000_is_taken_as_it_is(caller: Client) -> None:
+async def test_text_backslash_u0000_is_accepted_unchanged(caller: Client) -> None:
     answer = await caller.call("POST", "/send-text", json={**GOOD, "message": "\\u0000"})
     queue = (await caller.call("GET", "/queue")).json()
 
@@ -325,12 +325,12 @@ async def test_the_text_backslash_u0000_is_taken_as_it_is(caller: Client) -> Non
     assert await cleared(caller) == 1
 
 
-async def test_a_nul_deep_inside_is_refused_like_any_other(caller: Client) -> None:
+async def test_nested_nul_is_refused(caller: Client) -> None:
     written = b'{"a":' * 1_000 + b'"\\u0000"' + b"}" * 1_000
 
     answer = await caller.call("POST", "/send-text", content=written, headers=JSON)
 
-    refused(answer, 400, "The body holds a NUL character")
+    refused(answer, 400, "The body holds a NUL character: remove it")
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ async def test_a_nul_deep_inside_is_refused_like_any_other(caller: Client) -> No
         ("DELETE", "/queue?olderThan=nan", NOT_AN_AGE),
     ],
 )
-async def test_a_wrong_address_is_refused_too(
+async def test_wrong_query_or_path_is_refused(
     caller: Client, method: str, path: str, sentence: str
 ) -> None:
     refused(await caller.call(method, path), 400, sentence)
@@ -359,29 +359,29 @@ async def test_a_wrong_address_is_refused_too(
     "cursor",
     ["?", "é", base64.urlsafe_b64encode(b"9" * 30).decode(), base64.b64encode(b"-1").decode()],
 )
-async def test_a_cursor_that_is_none_of_ours_is_refused(caller: Client, cursor: str) -> None:
+async def test_unknown_cursor_is_refused(caller: Client, cursor: str) -> None:
     answer = await caller.call("POST", "/queue", json={"pagingState": cursor})
 
-    refused(answer, 400, "pagingState: is not a cursor of this queue")
+    refused(answer, 400, "pagingState: must be the value that the page before returned")
 
 
-async def test_the_path_names_what_is_removed_whatever_the_body_says(caller: Client) -> None:
-    kept, removed = [await caller.send_text(text) for text in ("kept", "removed")]
+async def test_remove_from_queue_follows_path_not_body(caller: Client) -> None:
+    first, removed = [await caller.send_text(text) for text in ("first", "removed")]
 
     answer = await caller.call(
-        "DELETE", f"/queue/{removed['zaapId']}", json={"zaapId": kept["zaapId"]}
+        "DELETE", f"/queue/{removed['zaapId']}", json={"zaapId": first["zaapId"]}
     )
     queue = (await caller.call("GET", "/queue")).json()
 
     assert answer.status_code == 200
-    assert [item["ZaapId"] for item in queue] == [kept["zaapId"]]
+    assert [item["ZaapId"] for item in queue] == [first["zaapId"]]
     assert await cleared(caller) == 1
 
 
 # --- repeating oneself
 
 
-async def test_a_repeated_key_gets_the_first_answer_and_queues_nothing(caller: Client) -> None:
+async def test_repeated_idempotency_key_gets_the_first_answer(caller: Client) -> None:
     headers = {"Idempotency-Key": "the same"}
 
     answers = [
@@ -393,7 +393,7 @@ async def test_a_repeated_key_gets_the_first_answer_and_queues_nothing(caller: C
     assert await cleared(caller) == 1
 
 
-async def test_a_key_with_another_body_is_refused(caller: Client) -> None:
+async def test_idempotency_key_with_other_body_is_refused(caller: Client) -> None:
     headers = {"Idempotency-Key": "one body"}
     await caller.call("POST", "/send-text", json=GOOD, headers=headers)
 
@@ -405,7 +405,7 @@ async def test_a_key_with_another_body_is_refused(caller: Client) -> None:
     assert await cleared(caller) == 1
 
 
-async def test_a_key_of_256_characters_is_refused_and_one_of_255_is_not(caller: Client) -> None:
+async def test_idempotency_key_is_accepted_up_to_255_characters(caller: Client) -> None:
     long, longest = [
         await caller.call("POST", "/send-text", json=GOOD, headers={"Idempotency-Key": "k" * n})
         for n in (256, 255)
@@ -416,7 +416,7 @@ async def test_a_key_of_256_characters_is_refused_and_one_of_255_is_not(caller: 
     assert await cleared(caller) == 1
 
 
-async def test_a_request_that_is_refused_does_not_use_up_its_key(caller: Client) -> None:
+async def test_refused_request_does_not_use_its_idempotency_key(caller: Client) -> None:
     headers = {"Idempotency-Key": "second try"}
     await caller.call("POST", "/send-text", json={**GOOD, "message": ""}, headers=headers)
 
@@ -429,13 +429,13 @@ async def test_a_request_that_is_refused_does_not_use_up_its_key(caller: Client)
 # --- ids of requests
 
 
-async def test_the_id_of_a_request_is_echoed(caller: Client) -> None:
+async def test_request_id_of_caller_is_returned(caller: Client) -> None:
     for status, path in [(200, "/queue"), (404, "/nothing"), (405, "/send-text")]:
         answer = await caller.call("GET", path, headers={"X-Request-Id": "mine-1"})
         assert (answer.status_code, answer.headers["x-request-id"]) == (status, "mine-1")
 
 
-async def test_an_id_that_could_forge_a_log_line_is_replaced(caller: Client) -> None:
+async def test_request_id_with_control_characters_is_replaced(caller: Client) -> None:
     for given in (b"x" * 65, b"tab\there", b"\xe9"):
         answer = await caller.call("GET", "/queue", headers=[(b"X-Request-Id", given)])
         assert re.fullmatch("[0-9a-f]{16}", answer.headers["x-request-id"])
@@ -453,7 +453,7 @@ def memory_peak_kilobytes(gateway: RunningGateway) -> int:
 
 
 def head(client: Client, *lines: str, path: str = "/send-text") -> bytes:
-    """The beginning of a request on the wire."""
+    """Returns the head of a request, as bytes."""
     return "\r\n".join(
         [
             f"POST {client.instance}{path} HTTP/1.1",
@@ -468,9 +468,9 @@ def head(client: Client, *lines: str, path: str = "/send-text") -> bytes:
 
 
 def exchange(port: int, written: bytes, *, hang_up: bool = False) -> bytes:
-    """What comes back for raw bytes, however far they get."""
+    """Sends raw bytes and returns the answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as raw:
-        with suppress(ConnectionError):  # it may have heard enough
+        with suppress(ConnectionError):  # the server may close first
             raw.sendall(written)
             if hang_up:
                 return b""
@@ -483,7 +483,7 @@ def exchange(port: int, written: bytes, *, hang_up: bool = False) -> bytes:
 
 
 @pytest.mark.parametrize("announced", [True, False])
-async def test_a_body_of_20_megabytes_is_refused_without_being_kept(
+async def test_body_of_20_megabytes_is_refused_without_being_stored(
     caller: Client, served: RunningGateway, *, announced: bool
 ) -> None:
     body = b'{"phone": "5511999999999", "message": "' + b"x" * 20 * MEGABYTE + b'"}'
@@ -508,7 +508,7 @@ async def test_a_body_of_20_megabytes_is_refused_without_being_kept(
     assert memory_peak_kilobytes(served) - before < 16_000
 
 
-async def test_an_ordinary_client_reads_that_its_body_was_too_large(caller: Client) -> None:
+async def test_client_that_writes_first_still_reads_413(caller: Client) -> None:
     answer = await caller.call("POST", "/send-text", content=b"x" * 20 * MEGABYTE, headers=JSON)
 
     assert answer.status_code == 413
@@ -517,7 +517,7 @@ async def test_an_ordinary_client_reads_that_its_body_was_too_large(caller: Clie
 # --- broken connections
 
 
-async def test_garbage_is_answered_and_forgotten(caller: Client, served: RunningGateway) -> None:
+async def test_garbage_on_the_wire_gets_an_answer(caller: Client, served: RunningGateway) -> None:
     for garbage in (b"\x16\x03\x01\x02\x00\x01\x00", b"HELLO\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
         answer = await asyncio.to_thread(exchange, served.port, garbage)
         assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
@@ -525,7 +525,7 @@ async def test_garbage_is_answered_and_forgotten(caller: Client, served: Running
     assert (await caller.call("GET", "/queue")).status_code == 200
 
 
-async def test_a_client_that_leaves_half_way_leaves_nothing(
+async def test_client_that_disconnects_leaves_nothing(
     caller: Client, served: RunningGateway
 ) -> None:
     whole = json.dumps(GOOD).encode()
@@ -544,7 +544,7 @@ async def test_a_client_that_leaves_half_way_leaves_nothing(
     assert await waiting(caller) == 0
 
 
-async def test_many_broken_connections_at_once_do_not_keep_others_out(
+async def test_many_broken_connections_do_not_block_others(
     caller: Client, served: RunningGateway
 ) -> None:
     half = head(caller, "Content-Length: 100") + b"{"
@@ -561,7 +561,7 @@ async def test_many_broken_connections_at_once_do_not_keep_others_out(
     assert answer.status_code == 200
 
 
-async def test_a_header_that_never_ends_is_refused(caller: Client, served: RunningGateway) -> None:
+async def test_endless_header_is_refused(caller: Client, served: RunningGateway) -> None:
     written = head(caller)[:-2] + b"X-Long: " + b"x" * MEGABYTE
 
     answer = await asyncio.to_thread(exchange, served.port, written)
@@ -573,7 +573,7 @@ async def test_a_header_that_never_ends_is_refused(caller: Client, served: Runni
 # --- what remains
 
 
-async def test_the_log_holds_no_secret_and_no_text(caller: Client, served: RunningGateway) -> None:
+async def test_log_holds_no_secret_and_no_text(caller: Client, served: RunningGateway) -> None:
     demo, text = caller.demo, "quixotic zephyr"
     other = "5E5AFE" * 5 + "5E"
     await caller.send_text(text)
@@ -604,10 +604,10 @@ async def test_the_log_holds_no_secret_and_no_text(caller: Client, served: Runni
     }
 
 
-async def test_nothing_went_unforeseen(served: RunningGateway) -> None:
-    unforeseen = ("unexpected_error", "Exception in ASGI application", "Traceback")
+async def test_bad_requests_cause_no_unexpected_error(served: RunningGateway) -> None:
+    traces = ("unexpected_error", "Exception in ASGI application", "Traceback")
 
-    assert [word for word in unforeseen if word in served.log] == []
+    assert [word for word in traces if word in served.log] == []
 
 
 def _read_log(gateway: RunningGateway) -> Any:
@@ -618,11 +618,11 @@ def _read_log(gateway: RunningGateway) -> Any:
 
 
 def welcome_of(log: str) -> str:
-    """What the start in development prints on purpose, for whoever sits before it."""
+    """Returns the part of the log that prints the tokens of the demo on purpose."""
     return log[log.index("\nThe gateway is ready at") : log.index("\n", log.rindex("/sent' -H"))]
 
 
-async def test_a_client_that_never_ends_its_request_does_not_hold_up_the_end(
+async def test_stop_does_not_wait_for_unfinished_request(
     postgres_server: PostgresServer, migrated_postgres: NoopExecutor, tmp_path: Path
 ) -> None:
     name, template = f"gateway_slow_client_{os.getpid()}", migrated_postgres.template_dbname

@@ -1,4 +1,4 @@
-"""The command line as an operator meets it."""
+"""Each command does what its help says, and refuses what it cannot do in one sentence."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def values_of(printed: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in printed.splitlines())
 
 
-async def test_an_instance_keeps_the_id_and_token_its_clients_know(
+async def test_instances_create_uses_the_given_id_and_token(
     gateway: RunningGateway, client: Client, command: Any
 ) -> None:
     kept_id, kept_token = "3C0DE00000000000000000000000BEEF", "70CE2000000000000000000000000BEE"
@@ -58,11 +58,11 @@ async def test_an_instance_keeps_the_id_and_token_its_clients_know(
     async def status() -> httpx.Response:
         return await client.http.get(f"/instances/{kept_id}/token/{kept_token}/status")
 
-    await until(status, lambda told: told.status_code == 404)
+    await until(status, lambda answer: answer.status_code == 404)
 
 
 def partner_list(**changes: object) -> bytes:
-    """As Z-API answers GET /instances."""
+    """The answer of Z-API to GET /instances."""
     item = {
         "id": "3C0DE00000000000000000000000BEEF",
         "token": "70CE2000000000000000000000000BEE",
@@ -84,7 +84,7 @@ def partner_list(**changes: object) -> bytes:
     return json.dumps(page).encode()
 
 
-async def test_a_z_api_account_is_imported_with_ids_tokens_and_webhooks(
+async def test_import_creates_ids_tokens_and_webhooks(
     gateway: RunningGateway, client: Client, command: Any, tmp_path: Path
 ) -> None:
     file = tmp_path / "instances.json"
@@ -102,7 +102,9 @@ async def test_a_z_api_account_is_imported_with_ids_tokens_and_webhooks(
     assert me["receivedCallbackUrl"] == "https://example.com/both"
 
 
-def test_a_wrong_list_imports_nothing(command_in: Any, database_url: str, tmp_path: Path) -> None:
+def test_import_invalid_list_creates_nothing(
+    command_in: Any, database_url: str, tmp_path: Path
+) -> None:
     where: dict[str, str] = {"GATEWAY_ENV": "development"}
     command_in(database_url, "accounts", "create", "Mine", **where)
     wrong = {
@@ -123,7 +125,7 @@ def test_a_wrong_list_imports_nothing(command_in: Any, database_url: str, tmp_pa
     assert command_in(database_url, "instances", "list", **where).stdout == ""
 
 
-async def test_an_id_with_another_token_is_not_taken_over(
+async def test_import_id_with_another_token_is_refused(
     gateway: RunningGateway, client: Client, command: Any, tmp_path: Path
 ) -> None:
     file = tmp_path / "instances.json"
@@ -132,10 +134,10 @@ async def test_an_id_with_another_token_is_not_taken_over(
     refused = command(gateway, "import", str(file), fails=True)
 
     assert refused.returncode == 2
-    assert "exists already, with another token or owner" in refused.stderr
+    assert "exists already, with another token or account" in refused.stderr
 
 
-async def test_renewed_tokens_end_the_earlier_ones(
+async def test_renew_tokens_ends_the_earlier_tokens(
     gateway: RunningGateway, client: Client, command: Any
 ) -> None:
     renewed = values_of(command(gateway, "accounts", "renew-tokens", "Demo").stdout)
@@ -143,13 +145,13 @@ async def test_renewed_tokens_end_the_earlier_ones(
     async def old() -> httpx.Response:
         return await client.call("GET", "/status")
 
-    refused = await until(old, lambda told: told.status_code == 403)
+    refused = await until(old, lambda answer: answer.status_code == 403)
     assert refused.json()["error"] == "Client-Token not allowed"
     new = await client.call("GET", "/status", headers={"Client-Token": renewed["CLIENT_TOKEN"]})
     assert new.status_code == 200
 
 
-def test_a_migration_says_what_it_did(command_in: Any, empty_database_url: str) -> None:
+def test_migrate_prints_what_it_applied(command_in: Any, empty_database_url: str) -> None:
     first = command_in(empty_database_url, "migrate", GATEWAY_ENV="development")
     second = command_in(empty_database_url, "migrate", GATEWAY_ENV="development")
 
@@ -158,7 +160,7 @@ def test_a_migration_says_what_it_did(command_in: Any, empty_database_url: str) 
     assert second.stdout == ""
 
 
-def test_doctor_finds_nothing_wrong(command_in: Any, database_url: str) -> None:
+def test_doctor_healthy_gateway_reports_no_problem(command_in: Any, database_url: str) -> None:
     found = command_in(database_url, "doctor", GATEWAY_ENV="development")
 
     assert found.returncode == 0
@@ -169,8 +171,8 @@ def test_doctor_finds_nothing_wrong(command_in: Any, database_url: str) -> None:
     ("url", "sentence"),
     [
         ("a database of mine", "!! settings: DATABASE_URL: is not a libpq URL"),
-        ("postgresql://127.0.0.1:{port}/x", "Cure: start it, or correct DATABASE_URL."),
-        ("postgresql://nowhere.invalid/x", "Cure: start it, or correct DATABASE_URL."),
+        ("postgresql://127.0.0.1:{port}/x", "Cure: start Postgres, or correct DATABASE_URL."),
+        ("postgresql://nowhere.invalid/x", "Cure: start Postgres, or correct DATABASE_URL."),
     ],
 )
 def test_doctor_names_a_database_out_of_reach(command_in: Any, url: str, sentence: str) -> None:
@@ -199,7 +201,7 @@ def test_doctor_names_a_missing_function(command_in: Any, database_url: str) -> 
     assert "Cure: run `gateway migrate`." in found.stdout
 
 
-def test_doctor_names_a_misspelt_setting(command_in: Any, database_url: str) -> None:
+def test_doctor_names_an_unknown_setting(command_in: Any, database_url: str) -> None:
     found = command_in(database_url, "doctor", fails=True, GATEWAY_PROT="8080")
 
     assert found.returncode == 1
@@ -216,31 +218,32 @@ def test_doctor_names_a_misspelt_setting(command_in: Any, database_url: str) -> 
         ({**SECRET, "GATEWAY_PROVIDER": "sandbox"}, "there is no provider 'sandbox' here"),
     ],
 )
-def test_unsafe_or_senseless_settings_refuse_to_start(
+def test_serve_unsafe_or_invalid_settings_are_refused(
     command_in: Any, database_url: str, environment: dict[str, str], sentence: str
 ) -> None:
-    found = command_in(database_url, "serve", fails=True, **environment)
+    free_ports = {"GATEWAY_PORT": "0", "GATEWAY_INTERNAL_PORT": "0"}
+    found = command_in(database_url, "serve", fails=True, **free_ports, **environment)
 
     assert found.returncode == 2
     assert found.stdout == ""
     assert sentence in found.stderr.strip().splitlines()[-1]
 
 
-async def test_the_demo_is_of_this_user_alone(gateway: RunningGateway, client: Client) -> None:
+async def test_demo_file_belongs_to_this_user_only(gateway: RunningGateway, client: Client) -> None:
     assert client.demo.base_url == gateway.base_url
     assert (gateway.data_dir / "demo.env").stat().st_mode & 0o777 == 0o600
 
 
-def test_production_makes_no_demo(tmp_path: Path, command_in: Any, database_url: str) -> None:
+def test_serve_production_creates_no_demo(
+    tmp_path: Path, command_in: Any, database_url: str
+) -> None:
     listed = command_in(database_url, "accounts", "list", GATEWAY_DATA_DIR=str(tmp_path), **SECRET)
 
     assert listed.stdout == ""
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_account_is_made_once_named_in_any_case_and_deleted_after_a_yes(
-    command_in: Any, database_url: str
-) -> None:
+def test_account_is_created_once_and_deleted_with_yes(command_in: Any, database_url: str) -> None:
     where = {"GATEWAY_ENV": "development"}
 
     made = values_of(command_in(database_url, "accounts", "create", "Shop", **where).stdout)
@@ -253,12 +256,12 @@ def test_an_account_is_made_once_named_in_any_case_and_deleted_after_a_yes(
     assert (twice.returncode, twice.stdout) == (2, "")
     assert f"There is an account Shop already, with the id {made['ACCOUNT_ID']}" in twice.stderr
     assert unasked.returncode == 2
-    assert "deleting asks first, and here is no terminal: add --yes" in unasked.stderr
+    assert "deletion asks for confirmation, which needs a terminal: add --yes" in unasked.stderr
     assert deleted.stdout == f"{made['ACCOUNT_ID']}  Shop  deleted\n"
     assert left.stdout == ""
 
 
-def test_deleting_on_a_terminal_asks(command_in: Any, database_url: str, tmp_path: Path) -> None:
+def test_delete_on_a_terminal_asks(command_in: Any, database_url: str, tmp_path: Path) -> None:
     where = {"GATEWAY_ENV": "development"}
     command_in(database_url, "accounts", "create", "Shop", **where)
 
@@ -275,7 +278,7 @@ def test_deleting_on_a_terminal_asks(command_in: Any, database_url: str, tmp_pat
             os.write(terminal, answer.encode())
             return process.wait(180)
 
-    # It would not be found the next time, if a no or Ctrl-C had deleted it.
+    # The next command finds it only where no and Ctrl-C deleted nothing.
     assert [answered(answer) for answer in ("n\n", "\x03", "y\n")] == [1, 1, 0]
     assert command_in(database_url, "accounts", "list", **where).stdout == ""
 
@@ -284,11 +287,11 @@ def test_deleting_on_a_terminal_asks(command_in: Any, database_url: str, tmp_pat
 def on_a_terminal(
     *arguments: str, **environment: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A command whose terminal is the other end of the descriptor."""
+    """Runs a command; its terminal is the other end of the descriptor."""
     terminal, theirs = pty.openpty()
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
     with subprocess.Popen(
-        # A session of its own, so that what is typed there reaches it as a signal.
+        # In its own session Ctrl-C on the terminal becomes a signal for the command.
         ["setsid", "--ctty", sys.executable, "-m", "gateway", *arguments],
         env={**inherited, **environment},
         stdin=theirs,
@@ -310,11 +313,11 @@ def read_until(terminal: int, end: str) -> str:
     return shown
 
 
-def test_the_version_is_printed() -> None:
+def test_version_is_printed() -> None:
     assert run_command("--version").stdout == f"gateway {__version__}\n"
 
 
-def test_a_shell_completes_commands() -> None:
+def test_shell_completes_commands() -> None:
     asked = {
         "_GATEWAY_COMPLETE": "complete_bash",
         "COMP_WORDS": "gateway accounts re",
@@ -333,17 +336,24 @@ def test_a_shell_completes_commands() -> None:
     assert completed.stdout.split() == ["renew-tokens"]
 
 
-def test_each_command_in_readme_is_one_and_can_be_pasted() -> None:
-    lines = re.findall(
-        r"(?:^ +|`)((?:\.venv/bin/)?gateway [^`\n]*)", README.read_text(), re.MULTILINE
-    )
+def test_pages_name_only_commands_that_exist() -> None:
+    pages = [README, *sorted((README.parent / "docs").rglob("*.md"))]
+    lines = [
+        line
+        for page in pages
+        for line in re.findall(r"\.venv/bin/gateway ([^`\n]*)", page.read_text())
+        if line != "..."
+    ]
     known = typer.main.get_command(cli)
 
     assert len(lines) > 10
     for line in lines:
-        assert line.startswith(".venv/bin/gateway "), line
-        _program, *words = shlex.split(line, comments=True)
+        words = shlex.split(line, comments=True)
         command: Any = known
         while words and hasattr(command, "commands"):
             assert words[0].startswith("-") or words[0] in command.commands, line
             command = command.commands.get(words.pop(0), command)
+
+
+def test_readme_commands_can_be_pasted() -> None:
+    assert re.findall(r"(?:^ +|`)gateway [a-z-]+", README.read_text(), re.MULTILINE) == []

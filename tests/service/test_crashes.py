@@ -1,4 +1,4 @@
-"""Nothing accepted is lost, whatever is killed."""
+"""No accepted message is lost when a process is killed."""
 
 from pathlib import Path
 
@@ -7,9 +7,7 @@ import httpx
 from tests.fixtures.service import client_of, running_gateway, until
 
 
-async def test_kill_9_after_every_twentieth_loses_and_reorders_nothing(
-    tmp_path: Path, database_url: str
-) -> None:
+async def test_kill_9_loses_and_reorders_no_message(tmp_path: Path, database_url: str) -> None:
     accepted: list[str] = []
     with running_gateway(tmp_path, database_url) as gateway:
         await gateway.ready()
@@ -24,14 +22,14 @@ async def test_kill_9_after_every_twentieth_loses_and_reorders_nothing(
             sent = await client.sent_at_least(200)
 
     assert [s["messageId"] for s in sent] == accepted
-    # Seen twice only where a started attempt was repeated under its id after a kill.
+    # A message is seen twice only where a kill interrupted its attempt, which then runs again.
     repeated = [s for s in sent if s["seen"] > 1]
     rescued = gateway.log.count('"event":"message_rescued"')
     assert len(repeated) <= rescued
     assert all(s["seen"] <= 2 for s in sent)
 
 
-async def test_a_crash_after_whatsapp_accepted_repeats_under_the_same_id(
+async def test_crash_after_acceptance_repeats_under_the_same_id(
     tmp_path: Path, database_url: str
 ) -> None:
     with running_gateway(tmp_path, database_url) as gateway:
@@ -48,7 +46,7 @@ async def test_a_crash_after_whatsapp_accepted_repeats_under_the_same_id(
     ]
 
 
-async def test_sigterm_hands_back_what_waits_and_exits_cleanly(
+async def test_sigterm_hands_back_waiting_messages_and_exits(
     tmp_path: Path, database_url: str
 ) -> None:
     with running_gateway(
@@ -68,7 +66,7 @@ async def test_sigterm_hands_back_what_waits_and_exits_cleanly(
     ]
 
 
-async def test_the_embedded_database_survives_kill_9(tmp_path: Path) -> None:
+async def test_embedded_database_survives_kill_9(tmp_path: Path) -> None:
     with running_gateway(
         tmp_path, None, GATEWAY_PACE_MIN_SECONDS="60", GATEWAY_PACE_MAX_SECONDS="60"
     ) as gateway:
@@ -83,7 +81,7 @@ async def test_the_embedded_database_survives_kill_9(tmp_path: Path) -> None:
     assert [item["MessageId"] for item in queue] == accepted
 
 
-async def test_while_the_database_is_away_callers_are_told_so(
+async def test_callers_get_503_while_the_database_is_away(
     tmp_path: Path, database_url: str
 ) -> None:
     with running_gateway(tmp_path, "postgresql://127.0.0.1:1/nowhere") as gateway:

@@ -1,4 +1,4 @@
-"""The page at /docs, in a real browser."""
+"""The page at /docs works in a real browser and loads nothing from elsewhere."""
 
 import re
 import shutil
@@ -27,7 +27,7 @@ QUIET = (
 )
 
 
-async def test_the_page_asks_for_nothing_elsewhere(client: Client) -> None:
+async def test_docs_page_loads_nothing_from_elsewhere(client: Client) -> None:
     page = await client.http.get("/docs")
 
     assert page.status_code == 200
@@ -44,19 +44,19 @@ async def test_the_page_asks_for_nothing_elsewhere(client: Client) -> None:
 
 @dataclass
 class Visit:
-    """A page in a browser, with what it asked for and what it complained about."""
+    """A page in a browser, with its requests and its console errors."""
 
     page: Page
-    asked: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def note(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
+            self.errors.append(message.text)
 
     def remember(self, request: Request) -> None:
         if not request.url.startswith(("data:", "blob:")):
-            self.asked.append(request.url)
+            self.requested.append(request.url)
 
     async def fill_in(self, client: Client) -> None:
         demo = client.demo
@@ -65,14 +65,14 @@ class Visit:
         await self.page.fill("[name=clientToken]", demo.client_token)
 
     async def authorise(self, client: Client) -> str:
-        """What the page says after the one button was clicked."""
+        """Clicks the button and returns the notice of the page."""
         await self.fill_in(client)
         await self.page.click("#who button")
         await self.page.wait_for_selector("#who[data-checked=true]")
         return await self.page.inner_text("#notice")
 
     async def execute(self, operation: Locator) -> str:
-        """The status of the answer."""
+        """Executes an operation and returns the status of the answer."""
         await operation.locator("button.execute").click()
         answer = operation.locator(".live-responses-table tbody .response-col_status").first
         await answer.wait_for()
@@ -89,7 +89,7 @@ async def visit(
         page.set_default_timeout(PATIENCE_SECONDS * 1_000)
         visited = Visit(page)
         page.on("console", visited.note)
-        page.on("pageerror", lambda error: visited.complaints.append(str(error)))
+        page.on("pageerror", lambda error: visited.errors.append(str(error)))
         page.on("request", visited.remember)
         await page.goto(host.base_url + path)
         await page.wait_for_selector("#who[data-ready=true]")
@@ -98,7 +98,7 @@ async def visit(
 
 
 @IN_A_BROWSER
-async def test_a_text_is_sent_from_the_page(gateway: RunningGateway, client: Client) -> None:
+async def test_docs_page_sends_a_text(gateway: RunningGateway, client: Client) -> None:
     async with visit(gateway) as visited:
         page = visited.page
         said = await visited.authorise(client)
@@ -113,7 +113,7 @@ async def test_a_text_is_sent_from_the_page(gateway: RunningGateway, client: Cli
         status = await visited.execute(first)
         buttons = page.get_by_role("button", name=re.compile("authori[sz]", re.IGNORECASE))
         await page.screenshot(path=gateway.data_dir / "docs.png")
-        kept = await page.evaluate(
+        stored = await page.evaluate(
             "JSON.stringify([localStorage, sessionStorage]) + document.cookie"
         )
         assert await buttons.count() == 1
@@ -123,14 +123,14 @@ async def test_a_text_is_sent_from_the_page(gateway: RunningGateway, client: Cli
     assert tags[0] == "Messages"
     assert (path or "").endswith("/send-text")
     assert (status, sent["payload"]["message"]) == ("200", "from the page")
-    assert visited.complaints == []
-    assert {url for url in visited.asked if not url.startswith(gateway.base_url)} == set()
-    assert client.demo.client_token not in kept
-    assert client.demo.instance_token not in kept
+    assert visited.errors == []
+    assert {url for url in visited.requested if not url.startswith(gateway.base_url)} == set()
+    assert client.demo.client_token not in stored
+    assert client.demo.instance_token not in stored
 
 
 @IN_A_BROWSER
-async def test_deep_link_keeps_its_named_parameter_and_executes(
+async def test_docs_page_deep_link_keeps_parameter_and_executes(
     host: RunningGateway, client: Client
 ) -> None:
     link = f"/docs?phone={FRIEND}#/Instances/readPhoneCode"
@@ -139,7 +139,7 @@ async def test_deep_link_keeps_its_named_parameter_and_executes(
         await operation.locator("button.execute").click()
         await visited.page.wait_for_selector("#notice.problem")
         refused = await visited.page.inner_text("#notice")
-        asked_too_early = [url for url in visited.asked if "/instances/" in url]
+        asked_too_early = [url for url in visited.requested if "/instances/" in url]
         await visited.fill_in(client)
         status = await visited.execute(operation)
         address = visited.page.url
@@ -147,14 +147,16 @@ async def test_deep_link_keeps_its_named_parameter_and_executes(
     assert refused == "Nothing was sent. Fill in first: Instance id, Instance token."
     assert asked_too_early == []
     assert status == "200"
-    assert visited.asked[-1] == f"{host.base_url}{client.instance}/phone-code/{FRIEND}"
+    assert visited.requested[-1] == f"{host.base_url}{client.instance}/phone-code/{FRIEND}"
     assert address == host.base_url + link
-    assert [url for url in visited.asked if "{" in url or "%7B" in url] == []
-    assert visited.complaints == []
+    assert [url for url in visited.requested if "{" in url or "%7B" in url] == []
+    assert visited.errors == []
 
 
 @IN_A_BROWSER
-async def test_qr_code_can_be_seen_in_the_dark(host: RunningGateway, client: Client) -> None:
+async def test_docs_page_shows_qr_code_on_dark_background(
+    host: RunningGateway, client: Client
+) -> None:
     await client.control("connection", state="logged_out")
     await until(
         lambda: client.call("GET", "/qr-code"), lambda answer: "value" in str(answer.content)
@@ -176,11 +178,13 @@ async def test_qr_code_can_be_seen_in_the_dark(host: RunningGateway, client: Cli
     assert status == "200"
     assert width > 200
     assert brightness < 64
-    assert visited.complaints == []
+    assert visited.errors == []
 
 
 @IN_A_BROWSER
-async def test_page_says_what_the_gateway_refuses(host: RunningGateway, client: Client) -> None:
+async def test_docs_page_shows_refusals_of_the_gateway(
+    host: RunningGateway, client: Client
+) -> None:
     async with visit(host) as visited:
         await visited.page.click("#who button")
         await visited.page.wait_for_selector("#who[data-checked=true]")

@@ -31,7 +31,7 @@ DEVIATIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("GET", "/contacts/{phone}"): {"*": "a key without a value is left out"},
     ("GET", "/chats"): {"*": "a key without a value is left out"},
     ("GET", "/chats/{phone}"): {"*": "a key without a value is left out"},
-    ("GET", "/chat-messages/{phone}"): {"*": "pictures and names are not kept with messages"},
+    ("GET", "/chat-messages/{phone}"): {"*": "pictures and names are not stored with messages"},
     ("GET", "/newsletter/metadata/{newsletterId}"): {"*": "a new channel has no picture"},
     ("GET", "/newsletter"): {"*": "a new channel has no picture"},
     ("GET", "/group-metadata/{phone}"): {"*": "only people who are saved have names"},
@@ -43,7 +43,7 @@ DEVIATIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("GET", "/device"): {"*": "a phone without a picture"},
     ("GET", "/security/email"): {"*": "without an e-mail there is none to show"},
     ("GET", "/catalogs/collection"): {"*": "the last page has no cursor"},
-    ("GET", "/catalogs/collection-products/{phone}"): {"*": "no stock is kept: quantity is null"},
+    ("GET", "/catalogs/collection-products/{phone}"): {"*": "no stock is stored: quantity is null"},
     ("GET", "/business/available-categories"): {"*": "not every category has a label"},
     ("GET", "/business/profile"): {"*": "without opening hours there are none to show"},
 }
@@ -82,7 +82,7 @@ async def test_every_route_answers_as_documented(linked: Client) -> None:
 
 
 class World:
-    """Makes what an example speaks of, and puts it in the example's place."""
+    """Makes the things that an example names, and puts their ids into the example."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -136,7 +136,7 @@ class World:
         return given
 
     async def substitutes(self, route: Mapping[str, Any]) -> dict[str, Any]:
-        """Fresh things for the names that a route uses."""
+        """Returns new ids for the names that a route uses."""
         body = route["body"] if isinstance(route["body"], dict) else {}
         names = {*route["pathParams"], *route["query"], *body}
         known: dict[str, Any] = {}
@@ -198,7 +198,7 @@ class World:
 
 
 def compare(wanted: Any, seen: Any, where: str) -> list[str]:
-    """Where an answer is not of the documented shape."""
+    """Yields where an answer differs from the documented shape."""
     if isinstance(wanted, dict):
         if not isinstance(seen, dict):
             return [f"{where or 'the answer'} is no object: {seen}"]

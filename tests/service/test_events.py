@@ -1,4 +1,4 @@
-"""GET /events: what is told, for those who cannot be called."""
+"""GET /events streams every event in order, resumes, and survives slow subscribers."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ async def take(events: AsyncIterator[Event], count: int) -> list[Event]:
     return [await anext(events) for _ in range(count)]
 
 
-async def test_everything_is_streamed_in_order_without_a_webhook(client: Client) -> None:
+async def test_events_are_streamed_in_order_without_a_webhook(client: Client) -> None:
     async with stream_of(client) as events:
         sent = [(await client.send_text(f"{n}"))["messageId"] for n in range(5)]
         told: list[str] = []
@@ -90,7 +90,7 @@ async def test_last_event_id_resumes_without_a_gap(client: Client) -> None:
     assert len({event.id for event in later}) == 149
 
 
-async def test_who_may_listen(client: Client) -> None:
+async def test_stream_requires_the_account_tokens(client: Client) -> None:
     nobody = await client.http.get("/events", headers={"Client-Token": ""})
     in_query = await client.http.get(
         "/events", params={"token": client.demo.partner_token}, headers={"Client-Token": "x"}
@@ -105,9 +105,7 @@ async def test_who_may_listen(client: Client) -> None:
     assert nonsense.json()["error"] == "Last-Event-ID: is not an id of this stream"
 
 
-async def test_a_stop_ends_the_stream_and_nothing_is_missed_across_it(
-    tmp_path: Path, database_url: str
-) -> None:
+async def test_stream_across_a_restart_misses_nothing(tmp_path: Path, database_url: str) -> None:
     with running_gateway(tmp_path, database_url) as gateway:
         await gateway.ready()
         async with client_of(gateway) as client:
@@ -127,8 +125,8 @@ async def test_a_stop_ends_the_stream_and_nothing_is_missed_across_it(
     assert code == 0
 
 
-async def tell_much(client: Client, host: RunningGateway) -> None:
-    """As many events as no gateway should have in memory."""
+async def write_many_events(client: Client, host: RunningGateway) -> None:
+    """Writes more events than a gateway should have in memory."""
     async with await AsyncConnection.connect(
         host.environment["DATABASE_URL"], autocommit=True
     ) as operator:
@@ -145,7 +143,7 @@ async def tell_much(client: Client, host: RunningGateway) -> None:
 
 @asynccontextmanager
 async def reading_nothing(client: Client) -> AsyncIterator[asyncio.StreamReader]:
-    """A follower whose buffers are full after a few events, until it is read from."""
+    """Yields a subscriber whose buffers are full after a few events, until it is read."""
     url = httpx.URL(client.demo.base_url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     try:
@@ -160,7 +158,7 @@ async def reading_nothing(client: Client) -> AsyncIterator[asyncio.StreamReader]
         writer.close()
 
 
-async def test_a_reader_that_takes_nothing_costs_little_memory_and_holds_up_nobody(
+async def test_stalled_subscriber_costs_little_and_delays_no_other(
     client: Client, host: RunningGateway
 ) -> None:
     assert host.process is not None
@@ -171,7 +169,7 @@ async def test_a_reader_that_takes_nothing_costs_little_memory_and_holds_up_nobo
         stream_of(client) as events,
     ):
         before = process.memory_info().rss
-        await tell_much(client, host)
+        await write_many_events(client, host)
         seen = [(await anext(events)).data["number"] for _ in range(MANY)]
         grown = process.memory_info().rss - before
         late: list[int] = []
@@ -185,7 +183,7 @@ async def test_a_reader_that_takes_nothing_costs_little_memory_and_holds_up_nobo
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux alone can do this")
-async def test_a_reader_that_takes_nothing_for_long_loses_its_place_and_its_socket(
+async def test_subscriber_stalled_for_long_is_disconnected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("gateway.api.events._SEND_SECONDS", 0.1)

@@ -1,4 +1,4 @@
-"""Everything the sandbox can make happen arrives at a real receiver, in order, chat by chat."""
+"""Every event that the sandbox can simulate reaches a receiver, in order per chat."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -14,14 +14,14 @@ CALLS = [{"status": s, "video": v} for s in ("offered", "missed") for v in (Fals
 PRESENCES = ("available", "composing", "paused", "recording", "unavailable")
 
 
-async def ask_for_everything(client: Client, catcher: WebhookCatcher) -> None:
+async def set_every_webhook(client: Client, catcher: WebhookCatcher) -> None:
     everything = {"value": catcher.url, "notifySentByMe": True}
     answer = await client.call("PUT", "/update-every-webhooks", json=everything)
     assert answer.json() == {"value": True}
 
 
-async def everything_happens(client: Client) -> int:
-    """How many callbacks are to come of it."""
+async def simulate_every_event(client: Client) -> int:
+    """Simulates every event and returns how many callbacks must follow."""
     count = 0
     messages = sorted(name for kind in received_kinds(MessageCallback) for name in kind.variants)
     for kind in messages:
@@ -53,15 +53,15 @@ async def test_every_callback_reaches_its_receiver_in_order(
     with running_gateway(tmp_path, database_url, **QUIET) as gateway:
         await gateway.ready()
         async with client_of(gateway) as client:
-            await ask_for_everything(client, catcher)
-            count = await everything_happens(client)
-            await catcher.wait_for(lambda c: len(c.taken) >= count)
-            assert len(catcher.taken) == count
+            await set_every_webhook(client, catcher)
+            count = await simulate_every_event(client)
+            await catcher.wait_for(lambda c: len(c.delivered) >= count)
+            assert len(catcher.delivered) == count
             sent_id = await the_api_is_echoed(client, catcher)
             await further_messages_are_echoed(client, catcher, sent_id)
             await statuses_are_answered(client)
 
-    bodies = [posted.body for posted in catcher.taken]
+    bodies = [posted.body for posted in catcher.delivered]
     assert {body["type"] for body in bodies} == {
         "DeliveryCallback",
         "MessageStatusCallback",
@@ -137,7 +137,7 @@ async def statuses_are_answered(client: Client) -> None:
     assert states == ["delivered", "read", "played"]
 
 
-async def test_what_the_sandbox_cannot_make_of_a_body_it_says(client: Client) -> None:
+async def test_control_body_that_is_wrong_is_refused(client: Client) -> None:
     async def refusal(action: str, **body: Any) -> str:
         answer = await client.http.post(f"{client.sandbox}/{action}", json=body)
         assert answer.status_code == 400

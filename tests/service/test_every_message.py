@@ -1,4 +1,4 @@
-"""Every message of the contract, from a client's request to the simulated phone."""
+"""Every message of the contract arrives at the simulated phone as its example shows."""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from typer import echo
 
 from gateway.contract.catalogue import catalogue
 from gateway.contract.send import OutgoingMessage
-from gateway.providers.sandbox.telling import told
+from gateway.providers.sandbox.stored_events import event_body
 from gateway.sessions.provider import MessageReceived
 from tests.fixtures.media import moving_picture, picture, sound, video
 from tests.fixtures.service import (
@@ -55,7 +55,7 @@ def examples() -> Iterator[tuple[type[OutgoingMessage], str, Mapping[str, Any]]]
 
 
 def with_files(value: Any) -> Any:
-    """The same with every URL of a file replaced by a file, except where only a URL will do."""
+    """Replaces every URL of a file by a file, except where the contract requires a URL."""
     if isinstance(value, dict):
         return {n: v if n.endswith("Url") else with_files(v) for n, v in value.items()}
     if isinstance(value, list):
@@ -84,9 +84,9 @@ async def minimal(client: Client, path: str, **values: Any) -> str:
 
 
 async def receive(client: Client, database_url: str, content: Mapping[str, Any], chat: str) -> str:
-    """Somebody writes in *chat*; returns once the gateway has it."""
+    """Sends a message to *chat*; returns once the gateway has stored it."""
     message_id = f"3EB0{len(str(content)):018X}"
-    body = told(
+    body = event_body(
         MessageReceived(
             provider_message_id=message_id,
             chat=chat,
@@ -116,7 +116,7 @@ async def receive(client: Client, database_url: str, content: Mapping[str, Any],
 
 
 async def earlier_messages(client: Client, database_url: str) -> Mapping[str, str]:
-    """What each type that speaks of an earlier message may speak of."""
+    """Returns an earlier message for each type that refers to one."""
     status = await receive(client, database_url, {"text": {"message": "up"}}, "status@broadcast")
     event = {"event": {"name": "Party", "scheduleTime": 1_900_000_000, "canceled": False}}
     own = {
@@ -131,18 +131,18 @@ async def earlier_messages(client: Client, database_url: str) -> Mapping[str, st
 
 
 def at_once(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the waiting, which is tested elsewhere."""
+    """Removes the delays, which other tests cover."""
     waits = {"delayMessage", "delayTyping", "scheduledFor"}
     return {name: value for name, value in body.items() if name not in waits}
 
 
-def speaks_of_another(body: Mapping[str, Any]) -> bool:
+def refers_to_another(body: Mapping[str, Any]) -> bool:
     return any(name.lower().endswith("messageid") for name in body)
 
 
 def naming(body: Mapping[str, Any], message_id: str) -> dict[str, Any]:
-    """The same, speaking of that message."""
-    return {n: message_id if speaks_of_another({n: v}) else v for n, v in body.items()}
+    """Makes the body refer to that message."""
+    return {n: message_id if refers_to_another({n: v}) else v for n, v in body.items()}
 
 
 async def test_every_message_arrives(client: Client, database_url: str) -> None:
@@ -168,16 +168,14 @@ async def test_every_message_arrives(client: Client, database_url: str) -> None:
         assert body.keys() - {"messageId"} <= row["payload"].keys()
 
 
-async def test_an_unknown_message_is_told_as_failed(
-    client: Client, catcher: WebhookCatcher
-) -> None:
+async def test_reply_to_an_unknown_message_fails(client: Client, catcher: WebhookCatcher) -> None:
     await client.call("PUT", "/update-every-webhooks", json={"value": catcher.url})
     sent = {
         await post(
             client, str(send.path), **with_files(at_once(naming(example, UNKNOWN)))
         ): send.kind()
         for send, which, example in examples()
-        if which == "full" and speaks_of_another(example)
+        if which == "full" and refers_to_another(example)
     }
     await catcher.wait_for(lambda c: len(c.of_type("DeliveryCallback")) == len(sent))
 
@@ -187,7 +185,7 @@ async def test_an_unknown_message_is_told_as_failed(
     assert await client.sent() == []
 
 
-async def test_what_a_message_does_to_an_earlier_one_is_seen(
+async def test_marks_show_what_a_message_did_to_an_earlier_one(
     client: Client, database_url: str
 ) -> None:
     text = await minimal(client, "/send-text", phone=FRIEND)
@@ -227,7 +225,7 @@ async def test_what_a_message_does_to_an_earlier_one_is_seen(
     assert {"messageId": status, "marks": {"reactions": {"me": "\U0001f44d"}}} in all_marks
 
 
-async def test_a_message_is_deleted_wherever_it_is(client: Client, database_url: str) -> None:
+async def test_message_is_deleted_in_queue_or_chat(client: Client, database_url: str) -> None:
     async def delete(message_id: str, owner: str) -> httpx.Response:
         named = {"messageId": message_id, "phone": FRIEND, "owner": owner}
         return await client.call("DELETE", "/messages", params=named)
@@ -249,7 +247,7 @@ async def test_a_message_is_deleted_wherever_it_is(client: Client, database_url:
     assert (await client.call("DELETE", "/messages")).status_code == 400
 
 
-async def test_a_message_is_marked_as_read(client: Client, database_url: str) -> None:
+async def test_message_is_marked_as_read(client: Client, database_url: str) -> None:
     async def read(message_id: str) -> int:
         body = {"phone": FRIEND, "messageId": message_id}
         return (await client.call("POST", "/read-message", json=body)).status_code
@@ -262,7 +260,7 @@ async def test_a_message_is_marked_as_read(client: Client, database_url: str) ->
     assert marks == [{"messageId": received, "marks": {"read": True}}]
 
 
-async def test_people_answer_what_asks_for_an_answer(
+async def test_simulated_readers_answer(
     tmp_path: Path, database_url: str, catcher: WebhookCatcher
 ) -> None:
     asking = {

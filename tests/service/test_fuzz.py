@@ -1,4 +1,4 @@
-"""A short run of what `make fuzz` does at length."""
+"""A short run of `make fuzz`: random requests get documented answers."""
 
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import RunningGateway
@@ -7,7 +7,7 @@ from tests.fuzz.run import fuzz
 CASES_PER_ROUTE = "1"
 
 
-async def test_no_request_breaks_the_gateway_or_its_description(gateway: RunningGateway) -> None:
+async def test_fuzzed_requests_get_documented_answers(gateway: RunningGateway) -> None:
     found = fuzz(
         gateway,
         ["--phases", "examples,fuzzing", "--max-examples", CASES_PER_ROUTE],

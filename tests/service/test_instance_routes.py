@@ -1,4 +1,4 @@
-"""Linking, unlinking and looking at an instance, as callers do it."""
+"""Routes that link, unlink, restart and show an instance answer as Z-API's do."""
 
 import base64
 import struct
@@ -53,7 +53,7 @@ async def unlinked(linked: Client) -> Client:
     return linked
 
 
-async def test_the_status_tells_what_to_do(linked: Client) -> None:
+async def test_status_names_the_next_step(linked: Client) -> None:
     up = await connected(linked)
     await linked.control("connection", state="down")
     down = await status_with(linked, "You need to restore the session.")
@@ -73,7 +73,7 @@ async def test_the_status_tells_what_to_do(linked: Client) -> None:
     assert abs(created / 1000 - datetime.now(UTC).timestamp()) < 600
 
 
-async def test_the_qr_code_comes_as_text_and_as_a_picture(unlinked: Client) -> None:
+async def test_qr_code_is_served_as_text_and_as_image(unlinked: Client) -> None:
     text = (await unlinked.call("GET", "/qr-code")).json()
     uri = (await unlinked.call("GET", "/qr-code/image")).json()["value"]
     file = await unlinked.call("GET", "/qr-code/image", headers={"Accept": "image/png"})
@@ -89,7 +89,7 @@ async def test_the_qr_code_comes_as_text_and_as_a_picture(unlinked: Client) -> N
     assert side_of_png(shown.content) == side_of_png(file.content)
 
 
-async def test_what_browsers_accept_is_answered_with_json(unlinked: Client) -> None:
+async def test_browser_accept_header_gets_json(unlinked: Client) -> None:
     answer = await unlinked.call(
         "GET", "/qr-code/image", headers={"Accept": "text/html,image/avif,*/*;q=0.8"}
     )
@@ -97,7 +97,7 @@ async def test_what_browsers_accept_is_answered_with_json(unlinked: Client) -> N
     assert answer.headers["content-type"] == "application/json"
 
 
-async def test_a_pairing_code_is_for_one_phone(unlinked: Client) -> None:
+async def test_pairing_code_belongs_to_one_phone(unlinked: Client) -> None:
     mine = (await unlinked.call("GET", f"/phone-code/{FRIEND}")).json()["code"]
     masked = (await unlinked.call("GET", "/phone-code/+55 (11) 99999-9999")).json()["code"]
     other = (await unlinked.call("GET", "/phone-code/5511888888888")).json()["code"]
@@ -109,16 +109,14 @@ async def test_a_pairing_code_is_for_one_phone(unlinked: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/qr-code", "/qr-code/image", f"/phone-code/{FRIEND}"])
-async def test_a_linked_phone_needs_no_code(linked: Client, path: str) -> None:
+async def test_qr_code_of_linked_phone_answers_connected(linked: Client, path: str) -> None:
     answer = await linked.call("GET", path)
 
     assert (answer.status_code, answer.json()) == (200, {"connected": True})
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_disconnect_asks_for_a_new_scan_and_the_line_waits(
-    linked: Client, method: str
-) -> None:
+async def test_disconnect_requires_new_scan_and_queue_waits(linked: Client, method: str) -> None:
     answer = await linked.call(method, "/disconnect")
     await status_with(linked, "You are not connected.")
     accepted = await linked.send_text("waits")
@@ -139,7 +137,7 @@ async def test_disconnect_asks_for_a_new_scan_and_the_line_waits(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_restore_session_brings_a_linked_phone_back(linked: Client, method: str) -> None:
+async def test_restore_session_reconnects_linked_phone(linked: Client, method: str) -> None:
     await linked.control("connection", state="down")
     await status_with(linked, "You need to restore the session.")
     accepted = await linked.send_text("waits")
@@ -153,7 +151,7 @@ async def test_restore_session_brings_a_linked_phone_back(linked: Client, method
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_restart_keeps_the_phone_and_the_line_in_order(
+async def test_restart_keeps_phone_and_queue_order(
     gateway: RunningGateway, linked: Client, method: str
 ) -> None:
     accepted = []
@@ -171,7 +169,7 @@ async def test_a_restart_keeps_the_phone_and_the_line_in_order(
     await connected(linked)
 
 
-async def test_an_attempt_under_way_outlives_a_restart(linked: Client) -> None:
+async def test_restart_lets_attempt_in_flight_finish(linked: Client) -> None:
     slow = {"fault": "slow", "seconds": 1}
     await linked.control("faults", next=[slow])
     accepted = [(await linked.send_text(text))["messageId"] for text in ("slow", "after it")]
@@ -186,7 +184,7 @@ async def test_an_attempt_under_way_outlives_a_restart(linked: Client) -> None:
     assert [(row["messageId"], row["seen"]) for row in sent] == [(a, 1) for a in accepted]
 
 
-async def test_the_device_is_shown_while_a_phone_answers(linked: Client) -> None:
+async def test_device_is_shown_only_while_connected(linked: Client) -> None:
     seen = (await linked.http.get(linked.sandbox)).json()
     device = (await linked.call("GET", "/device")).json()
     await linked.control("connection", state="down")
@@ -208,7 +206,7 @@ async def test_the_device_is_shown_while_a_phone_answers(linked: Client) -> None
     assert (away.status_code, away.json()["error"]) == (503, "You are not connected.")
 
 
-async def test_me_shows_everything_that_is_documented(linked: Client) -> None:
+async def test_me_holds_every_documented_field(linked: Client) -> None:
     me = (await linked.call("GET", "/me")).json()
 
     created = datetime.fromisoformat(me.pop("created"))
@@ -234,8 +232,8 @@ async def test_me_shows_everything_that_is_documented(linked: Client) -> None:
     assert created.tzinfo is not None
 
 
-async def test_a_new_name_is_seen_at_once(client: Client) -> None:
-    for name in ("Front desk", "  Back office ", 7):
+async def test_update_name_is_visible_at_once(client: Client) -> None:
+    for name in ("Support", "  Sales ", 7):
         answer = await client.call("PUT", "/update-name", json={"value": name})
         me = (await client.call("GET", "/me")).json()
 
@@ -251,7 +249,7 @@ async def test_a_new_name_is_seen_at_once(client: Client) -> None:
         ({"value": "n" * 256}, "value: must be at most 255 characters"),
     ],
 )
-async def test_a_name_that_is_none_is_refused(
+async def test_update_name_with_wrong_value_is_refused(
     client: Client, body: dict[str, Any], error: str
 ) -> None:
     answer = await client.call("PUT", "/update-name", json=body)
@@ -260,7 +258,7 @@ async def test_a_name_that_is_none_is_refused(
 
 
 def side_of_png(content: bytes) -> int:
-    """How many pixels a whole and square PNG is wide."""
+    """Returns the width of a complete, square PNG in pixels."""
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
     header = content[12:29]
     assert zlib.crc32(header) == struct.unpack(">I", content[29:33])[0]

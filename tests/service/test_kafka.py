@@ -1,4 +1,4 @@
-"""The same events by Kafka, and messages to send that come by it."""
+"""Kafka gets every event in order, and messages from Kafka are sent exactly once."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -17,16 +17,19 @@ SEND, SCHEDULE, REFUSED = (
     "whatsapp-schedule-message",
     "whatsapp-send-message-refused",
 )
-PUBLISHING = {"GATEWAY_KAFKA_ACCOUNTS": "Demo", "GATEWAY_SANDBOX_RECEIPTS": "off"}
-TAKING = {
+PUBLISH = {"GATEWAY_KAFKA_ACCOUNTS": "Demo", "GATEWAY_SANDBOX_RECEIPTS": "off"}
+CONSUME = {
     "GATEWAY_KAFKA_SEND": f"{SEND}=Demo",
     "GATEWAY_KAFKA_SCHEDULE": f"{SCHEDULE}=Demo",
     "GATEWAY_SANDBOX_RECEIPTS": "off",
 }
 
 
-def at(broker: str) -> dict[str, str]:
-    return {"GATEWAY_KAFKA_SERVERS": broker, "GATEWAY_KAFKA_IDEMPOTENT": "false"}  # it cannot
+def broker_settings(broker: str) -> dict[str, str]:
+    return {
+        "GATEWAY_KAFKA_SERVERS": broker,
+        "GATEWAY_KAFKA_IDEMPOTENT": "false",
+    }  # this broker cannot
 
 
 DOT = (
@@ -42,11 +45,11 @@ def event(client: Client, text: str, **fields: Any) -> bytes:
     ).encode()
 
 
-async def test_events_go_to_their_topics_in_order_across_a_kill(
+async def test_events_reach_their_topics_in_order_across_a_kill(
     tmp_path: Path, database_url: str, broker: str, operator: AsyncConnection
 ) -> None:
     await add_topics(broker, *OUT, partitions=2)
-    environment = {**PUBLISHING, **at(broker)}
+    environment = {**PUBLISH, **broker_settings(broker)}
     texts = [f"{n}" for n in range(60)]
     with running_gateway(tmp_path, database_url, **environment) as gateway:
         await gateway.ready()
@@ -67,8 +70,8 @@ async def test_events_go_to_their_topics_in_order_across_a_kill(
             (delivered, *_) = await records_of(broker, OUT[0], 1)
             instance_id = client.demo.instance_id
 
-    told = list(dict.fromkeys(json.loads(r.value)["text"]["message"] for r in received))
-    assert told == texts
+    texts_received = list(dict.fromkeys(json.loads(r.value)["text"]["message"] for r in received))
+    assert texts_received == texts
     assert {r.key for r in received} == {f"{instance_id}:5511888888888".encode()}
     assert json.loads(delivered.value)["messageId"] == sent
     headers = dict(delivered.headers)
@@ -76,11 +79,11 @@ async def test_events_go_to_their_topics_in_order_across_a_kill(
     assert len(headers["id"]) == 36
 
 
-async def test_messages_are_taken_exactly_once_across_kills(
+async def test_kafka_messages_are_sent_exactly_once_across_kills(
     tmp_path: Path, database_url: str, broker: str, operator: AsyncConnection
 ) -> None:
     await add_topics(broker, SEND, SCHEDULE, REFUSED)
-    environment = {**TAKING, **at(broker)}
+    environment = {**CONSUME, **broker_settings(broker)}
     texts = [f"{n}" for n in range(90)]
     with running_gateway(tmp_path, database_url, **environment) as gateway:
         await gateway.ready()
@@ -91,8 +94,8 @@ async def test_messages_are_taken_exactly_once_across_kills(
                 if n % 10 == 0:  # the same event comes twice
                     await producer.send(SEND, event(client, text), headers=headers)
             await producer.flush()
-            for least in (20, 50):
-                await client.sent_at_least(least)
+            for min_count in (20, 50):
+                await client.sent_at_least(min_count)
                 gateway.kill()
                 gateway.start()
                 await gateway.ready()
@@ -105,11 +108,11 @@ async def test_messages_are_taken_exactly_once_across_kills(
     assert [s["payload"]["message"] for s in sent] == texts
 
 
-async def test_what_cannot_be_accepted_goes_to_a_topic_of_its_own(
+async def test_unacceptable_records_go_to_the_topic_of_refused_ones(
     tmp_path: Path, database_url: str, broker: str
 ) -> None:
     await add_topics(broker, SEND, SCHEDULE, REFUSED)
-    environment = {**TAKING, **at(broker)}
+    environment = {**CONSUME, **broker_settings(broker)}
     with running_gateway(tmp_path, database_url, **environment) as gateway:
         await gateway.ready()
         async with client_of(gateway) as client, producing(broker) as producer:
@@ -142,7 +145,7 @@ async def test_what_cannot_be_accepted_goes_to_a_topic_of_its_own(
     errors = {dict(r.headers)["error"].decode() for r in refused}
     assert errors == {
         "The record is not valid JSON: invalid literal, expected 'null'",
-        "instanceId: is no instance of the account of this topic",
+        "instanceId: must be an instance of the account of this topic",
         "type: must be a route that sends, such as send-text",
         "phone: is required",
         "message.scheduledFor: is required in this topic",

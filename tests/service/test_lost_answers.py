@@ -8,7 +8,7 @@ from gateway.database.queries import query
 from tests.fixtures.postgres_proxy import Cut, bad_connection
 from tests.fixtures.service import client_of, running_gateway
 
-STATEMENTS = ("claim", "start_attempts", "record_sent", "sleep_lines")
+STATEMENTS = ("claim", "start_attempts", "record_sent", "mark_idle")
 
 
 @pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER])

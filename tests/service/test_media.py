@@ -1,4 +1,4 @@
-"""Files on the whole road: from a request, or from the far end of a URL, to the phone."""
+"""Files of a request or a URL reach the phone; received files are served by signed link."""
 
 import asyncio
 import base64
@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from tests.fixtures import media
-from tests.fixtures.media import FarServer
+from tests.fixtures.media import FileServer
 from tests.fixtures.service import (
     Client,
     NewHouse,
@@ -25,7 +25,7 @@ from tests.fixtures.service import (
 PHONE = "5511999999999"
 
 
-IMPATIENT = {
+SHORT_TIMEOUTS = {
     "GATEWAY_MEDIA_TIMEOUT_SECONDS": "1.5",
     "GATEWAY_MAX_ATTEMPTS": "2",
     "GATEWAY_SANDBOX_RECEIPTS": "off",
@@ -34,21 +34,21 @@ IMPATIENT = {
 
 @pytest.fixture
 def gateway(tmp_path: Path, database_url: str) -> Iterator[RunningGateway]:
-    with running_gateway(tmp_path, database_url, **IMPATIENT) as gateway:
+    with running_gateway(tmp_path, database_url, **SHORT_TIMEOUTS) as gateway:
         asyncio.run(gateway.ready())
         yield gateway
 
 
 @pytest.fixture(scope="module")
 def house(new_house: NewHouse) -> Iterator[RunningGateway]:
-    with new_house(**IMPATIENT) as gateway:
+    with new_house(**SHORT_TIMEOUTS) as gateway:
         yield gateway
 
 
 @pytest.fixture
-async def far() -> AsyncIterator[FarServer]:
-    async with media.far_server() as far:
-        yield far
+async def server() -> AsyncIterator[FileServer]:
+    async with media.file_server() as server:
+        yield server
 
 
 async def send(client: Client, path: str, **body: Any) -> httpx.Response:
@@ -86,11 +86,11 @@ KINDS = [
 ]
 
 
-async def test_every_kind_arrives_by_url_data_uri_and_base64(
-    client: Client, far: FarServer
+async def test_every_media_kind_is_sent_by_url_data_uri_and_base64(
+    client: Client, server: FileServer
 ) -> None:
     for path, name, content, _ in KINDS:
-        url = far.put(f"/{name}", media.file(content))
+        url = server.put(f"/{name}", media.file(content))
         for source in (
             url,
             data_uri(content, "application/x-lie"),
@@ -114,7 +114,7 @@ async def test_every_kind_arrives_by_url_data_uri_and_base64(
     assert {row["phone"] for row in sent[-9:]} == {"status@broadcast"}
 
 
-async def test_the_same_bytes_are_stored_once(client: Client, gateway: RunningGateway) -> None:
+async def test_same_bytes_are_stored_once(client: Client, gateway: RunningGateway) -> None:
     content = base64.b64encode(media.picture()).decode()
     for _ in range(3):
         await accepted(client, "/send-image", image=content)
@@ -126,7 +126,7 @@ async def test_the_same_bytes_are_stored_once(client: Client, gateway: RunningGa
     assert not list((gateway.data_dir / "spool").iterdir())
 
 
-async def test_a_large_file_in_the_body_is_stored_as_it_arrives(client: Client) -> None:
+async def test_large_file_in_body_is_stored(client: Client) -> None:
     content = media.picture("BMP", (1_500, 1_000))
     text = base64.b64encode(content).decode()
     bodies = [
@@ -170,23 +170,24 @@ async def test_a_large_file_in_the_body_is_stored_as_it_arrives(client: Client) 
         ("A" * 24_000_000, "image: is larger than 16 MiB"),
     ],
 )
-async def test_what_names_no_file_is_refused_at_once(
-    client: Client, image: str, wrong: str
-) -> None:
+async def test_field_without_file_is_refused(client: Client, image: str, wrong: str) -> None:
     answer = await send(client, "/send-image", image=image)
 
     assert (answer.status_code, answer.json()["error"]) == (400, wrong)
 
 
-async def test_a_text_too_long_is_not_taken_for_a_file(client: Client) -> None:
+async def test_text_too_long_is_refused_with_its_field(client: Client) -> None:
     answer = await send(
         client, "/send-image", image="https://example.com/x.png", caption="A" * 400_000
     )
 
-    assert (answer.status_code, answer.json()["error"]) == (400, "A text is too long")
+    assert (answer.status_code, answer.json()["error"]) == (
+        400,
+        "caption: is too long for a text; shorten it",
+    )
 
 
-async def test_two_hundred_megabytes_are_refused(client: Client) -> None:
+async def test_body_of_200_megabytes_is_refused(client: Client) -> None:
     async def body() -> AsyncIterator[bytes]:
         yield b'{"phone":"5511999999999","image":"'
         for _ in range(200):
@@ -199,22 +200,24 @@ async def test_two_hundred_megabytes_are_refused(client: Client) -> None:
     assert answer.status_code == 413
 
 
-async def test_far_ends_that_fail_for_good_end_the_message(
-    client: Client, far: FarServer, database_url: str
+async def test_permanent_failure_of_file_server_ends_message(
+    client: Client, server: FileServer, database_url: str
 ) -> None:
-    page = far.put("/page", media.file(b"<!DOCTYPE html><html><body>hi</body></html>", "image/png"))
+    page = server.put(
+        "/page", media.file(b"<!DOCTYPE html><html><body>hi</body></html>", "image/png")
+    )
     cases = {
-        far.put("/gone", media.status(404)): "answered 404",
+        server.put("/gone", media.status(404)): "answered 404",
         page: "is text/html, not an image",
-        far.put("/private", media.redirect("http://10.1.2.3/x.png")): "is not public",
-        far.put("/loop", media.redirect("/loop")): "redirects more than 5 times",
-        far.put("/endless", media.endless): "is larger than 16 MiB",
-        far.put("/empty", media.file(b"")): "is an empty file",
-        far.put("/cut", media.file(media.picture()[:40])): "cannot be read",
+        server.put("/private", media.redirect("http://10.1.2.3/x.png")): "is not public",
+        server.put("/loop", media.redirect("/loop")): "redirects more than 5 times",
+        server.put("/endless", media.endless): "is larger than 16 MiB",
+        server.put("/empty", media.file(b"")): "is an empty file",
+        server.put("/cut", media.file(media.picture()[:40])): "cannot be read",
     }
     for url in cases:
         await accepted(client, "/send-image", image=url)
-    await accepted(client, "/send-text", message="the line goes on")
+    await accepted(client, "/send-text", message="the queue goes on")
 
     sent = await client.sent_at_least(1)
 
@@ -225,12 +228,14 @@ async def test_far_ends_that_fail_for_good_end_the_message(
         "order by sequence_number",
     )
     assert {attempts for _, attempts in rows} == {1}
-    for (error, _), wrong in zip(rows, cases.values(), strict=True):
+    for (error, _), reason in zip(rows, cases.values(), strict=True):
         assert error.startswith("image: ")
-        assert wrong in error
+        assert reason in error
 
 
-async def test_far_ends_in_trouble_are_asked_again(client: Client, far: FarServer) -> None:
+async def test_temporary_failure_of_file_server_is_retried(
+    client: Client, server: FileServer
+) -> None:
     good = media.file(media.picture())
     for name, trouble in {
         "500": media.status(500),
@@ -239,29 +244,31 @@ async def test_far_ends_in_trouble_are_asked_again(client: Client, far: FarServe
         "broken": media.broken_off,
     }.items():
         await accepted(
-            client, "/send-image", image=far.put(f"/{name}", trouble, good), caption=name
+            client, "/send-image", image=server.put(f"/{name}", trouble, good), caption=name
         )
 
     sent = await client.sent_at_least(4)
 
     assert [row["payload"]["caption"] for row in sent] == ["500", "429", "silent", "broken"]
-    assert far.asked == [f"/{name}" for name in ("500", "429", "silent", "broken") for _ in "12"]
+    assert server.requested == [
+        f"/{name}" for name in ("500", "429", "silent", "broken") for _ in "12"
+    ]
 
 
-async def test_a_redirect_within_reach_is_followed(client: Client, far: FarServer) -> None:
-    far.put("/real.png", media.file(media.picture()))
-    await accepted(client, "/send-image", image=far.put("/moved", media.redirect("/real.png")))
+async def test_redirect_to_allowed_address_is_followed(client: Client, server: FileServer) -> None:
+    server.put("/real.png", media.file(media.picture()))
+    await accepted(client, "/send-image", image=server.put("/moved", media.redirect("/real.png")))
 
     (sent,) = await client.sent_at_least(1)
 
     assert sent["payload"]["files"][0]["size"] == len(media.picture())
 
 
-async def test_a_slow_file_holds_its_line_and_can_be_cancelled(
-    client: Client, far: FarServer
+async def test_slow_file_blocks_its_queue_and_can_be_cancelled(
+    client: Client, server: FileServer
 ) -> None:
-    await accepted(client, "/send-image", image=far.put("/slow", media.silence))
-    await until(lambda: _asked(far), bool)
+    await accepted(client, "/send-image", image=server.put("/slow", media.silence))
+    await until(lambda: _requests(server), bool)
 
     cleared = await client.call("DELETE", "/queue")
     await accepted(client, "/send-text", message="next")
@@ -271,16 +278,16 @@ async def test_a_slow_file_holds_its_line_and_can_be_cancelled(
     assert [row["type"] for row in sent] == ["send-text"]
 
 
-async def _asked(far: FarServer) -> list[str]:
+async def _requests(server: FileServer) -> list[str]:
     await asyncio.sleep(0)
-    return far.asked
+    return server.requested
 
 
-async def test_received_files_are_told_with_links(
-    client: Client, far: FarServer, database_url: str
+async def test_received_file_callback_holds_link(
+    client: Client, server: FileServer, database_url: str
 ) -> None:
     content = media.picture()
-    url = far.put("/received.png", media.file(content))
+    url = server.put("/received.png", media.file(content))
     await client.control("receive", phone=PHONE, image={"source": url, "caption": "look"})
     await client.control(
         "receive",
@@ -290,7 +297,9 @@ async def test_received_files_are_told_with_links(
             "fileName": "p\u00e1g.html",
         },
     )
-    await client.control("receive", phone=PHONE, audio={"source": far.url("/nothing"), "ptt": True})
+    await client.control(
+        "receive", phone=PHONE, audio={"source": server.url("/nothing"), "ptt": True}
+    )
 
     image, document, audio = await _received(database_url, 3)
 
@@ -325,7 +334,7 @@ async def _received(database_url: str, count: int) -> list[dict[str, Any]]:
     return [row[0] for row in rows]
 
 
-async def test_files_survive_a_crash(tmp_path: Path, database_url: str) -> None:
+async def test_stored_files_survive_a_crash(tmp_path: Path, database_url: str) -> None:
     with running_gateway(
         tmp_path, database_url, GATEWAY_PACE_MIN_SECONDS="5", GATEWAY_PACE_MAX_SECONDS="5"
     ) as gateway:
@@ -340,12 +349,14 @@ async def test_files_survive_a_crash(tmp_path: Path, database_url: str) -> None:
     assert sent["payload"]["files"][0]["size"] == len(media.picture())
 
 
-async def test_a_link_shows_the_page_it_leads_to(client: Client, far: FarServer) -> None:
-    far.put("/picture.png", media.file(media.picture()))
+async def test_link_message_holds_preview_of_its_page(client: Client, server: FileServer) -> None:
+    server.put("/picture.png", media.file(media.picture()))
     page = b'<title>Shop</title><meta property="og:image" content="/picture.png">'
-    url = far.put("/page", media.file(page, "text/html"))
+    url = server.put("/page", media.file(page, "text/html"))
     await accepted(client, "/send-link", message=f"See {url}", linkUrl=url)
-    await accepted(client, "/send-link", message="See", linkUrl=far.put("/no", media.status(500)))
+    await accepted(
+        client, "/send-link", message="See", linkUrl=server.put("/no", media.status(500))
+    )
 
     with_card, without = await client.sent_at_least(2)
 
@@ -355,8 +366,8 @@ async def test_a_link_shows_the_page_it_leads_to(client: Client, far: FarServer)
     assert "preview" not in without["payload"]
 
 
-async def test_files_deep_in_a_message_are_kept_and_fetched(client: Client, far: FarServer) -> None:
-    url = far.put("/x.png", media.file(media.picture()))
+async def test_nested_files_are_stored_and_fetched(client: Client, server: FileServer) -> None:
+    url = server.put("/x.png", media.file(media.picture()))
     inline = base64.b64encode(media.picture("JPEG")).decode()
     button = {"type": "REPLY", "label": "Yes"}
     cards = [{"text": "one", "image": url, "buttons": [button]}]
@@ -365,6 +376,6 @@ async def test_files_deep_in_a_message_are_kept_and_fetched(client: Client, far:
 
     (sent,) = await client.sent_at_least(1)
 
-    kept = [card["image"] for card in sent["payload"]["carousel"]]
-    assert kept == [url, f"media:{hashlib.sha256(media.picture('JPEG')).hexdigest()}"]
-    assert [file["source"] for file in sent["payload"]["files"]] == kept
+    stored = [card["image"] for card in sent["payload"]["carousel"]]
+    assert stored == [url, f"media:{hashlib.sha256(media.picture('JPEG')).hexdigest()}"]
+    assert [file["source"] for file in sent["payload"]["files"]] == stored

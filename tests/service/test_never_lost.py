@@ -1,6 +1,6 @@
-"""Whatever is killed, every event is told at least once, and each chat in order.
+"""Every event is delivered at least once and in the order of its chat, also after kills.
 
-TEST_EVENTS and TEST_KILLS make it longer: 5000 and 50 are what a release is tried with.
+TEST_EVENTS and TEST_KILLS make it longer; a release is tested with 5000 and 50.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from gateway.database.embedded import EmbeddedPostgres
+from gateway.embedded_postgres.server import EmbeddedPostgres
 from tests.fixtures.postgres import public_folder
 from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway, until
 from tests.fixtures.webhook_catcher import WebhookCatcher
@@ -26,7 +26,7 @@ CHATS = [f"55118888800{n:02}" for n in range(7)]
 QUICK = {"GATEWAY_WEBHOOK_RETRY_BASE_SECONDS": "0.05"}
 
 
-async def test_kills_lose_and_reorder_nothing(tmp_path: Path, database_url: str) -> None:
+async def test_kills_lose_and_reorder_no_event(tmp_path: Path, database_url: str) -> None:
     fate = random.Random(7)
     with running_gateway(tmp_path, database_url, **QUICK) as gateway:
         await gateway.ready()
@@ -40,7 +40,7 @@ async def test_kills_lose_and_reorder_nothing(tmp_path: Path, database_url: str)
         await _tell_while(kill, KILLS, gateway, fate)
 
 
-async def test_restarts_of_postgres_lose_and_reorder_nothing(tmp_path: Path) -> None:
+async def test_postgres_restarts_lose_and_reorder_no_event(tmp_path: Path) -> None:
     fate = random.Random(8)
     with public_folder() as folder:
         postgres = EmbeddedPostgres(folder / "pg")
@@ -91,7 +91,7 @@ async def _tell_while(
 
 
 async def _receive_all(client: Client, share: Callable[[], Awaitable[float]]) -> None:
-    """Every event, a share of them between any two disturbances; again where nobody answered."""
+    """Sends every event, a share between any two disturbances; repeats one without an answer."""
     for number in range(EVENTS):
         await until(share, partial(_may_come, number))
         event = {"phone": CHATS[number % len(CHATS)], "text": str(number)}
@@ -111,6 +111,6 @@ async def _accepted(client: Client, event: dict[str, str]) -> bool:
 
 
 def _first_times(catcher: WebhookCatcher) -> list[tuple[str, int]]:
-    """Each event that was taken, the first time it was."""
+    """Returns each event that was delivered, at its first delivery."""
     told = ((b["phone"], int(b["text"]["message"])) for b in catcher.of_type("ReceivedCallback"))
     return list(dict.fromkeys(told))

@@ -1,4 +1,4 @@
-"""Several nodes share the work, and take over from each other."""
+"""Several nodes share the instances, and take over from each other without loss."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from gateway.database.embedded import EmbeddedPostgres
+from gateway.embedded_postgres.server import EmbeddedPostgres
 from gateway.instances.creation import NewInstance
 from tests.fixtures.cluster import LEASE_SECONDS, SECRET, Cluster, Traffic, running_cluster
 from tests.fixtures.patience import PATIENCE_SECONDS
@@ -24,7 +24,7 @@ NAMES = ("one", "two", "three")
 
 
 async def balanced(cluster: Cluster, nodes: int) -> None:
-    """Every instance is held, and no node holds two more than another."""
+    """Waits until every lease has an owner and no node owns two more than another."""
     ((wanted,),) = await cluster.rows("select count(*) from instances")
     await until(
         cluster.held_by_each,
@@ -51,7 +51,7 @@ async def execute(
 
 @asynccontextmanager
 async def running_role(folder: Path, database_url: str, role: str) -> AsyncIterator[RunningGateway]:
-    """A node that does only this, and answers nobody but the operator."""
+    """A node of one role without a public listener."""
     data_dir = folder / role
     data_dir.mkdir()
     with running_gateway(
@@ -74,7 +74,7 @@ async def running_role(folder: Path, database_url: str, role: str) -> AsyncItera
         yield node
 
 
-async def test_instances_are_shared_evenly_as_nodes_come_and_go(
+async def test_nodes_share_instances_as_nodes_come_and_go(
     tmp_path: Path, database_url: str
 ) -> None:
     async with running_cluster(tmp_path, database_url, NAMES[:2]) as cluster:
@@ -95,7 +95,7 @@ async def test_instances_are_shared_evenly_as_nodes_come_and_go(
     assert moved == {instance for instance, name in before.items() if name == "three"}
 
 
-async def test_a_killed_node_is_taken_over_and_nothing_is_lost_or_reordered(
+async def test_nodes_take_over_from_a_killed_node_without_loss(
     tmp_path: Path, database_url: str
 ) -> None:
     async with running_cluster(tmp_path, database_url, NAMES) as cluster:
@@ -111,9 +111,7 @@ async def test_a_killed_node_is_taken_over_and_nothing_is_lost_or_reordered(
         await traffic.assert_promise_kept()
 
 
-async def test_a_node_that_wakes_after_its_lease_sends_nothing_of_others(
-    tmp_path: Path, database_url: str
-) -> None:
+async def test_node_paused_past_its_lease_sends_nothing(tmp_path: Path, database_url: str) -> None:
     async with running_cluster(
         tmp_path,
         database_url,
@@ -141,26 +139,24 @@ async def test_a_node_that_wakes_after_its_lease_sends_nothing_of_others(
     assert '"event":"leases_lapsed"' in sleeper.log
 
 
-async def test_any_node_answers_for_a_session_that_another_holds(
-    tmp_path: Path, database_url: str
-) -> None:
+async def test_any_node_answers_for_a_session_of_another(tmp_path: Path, database_url: str) -> None:
     async with running_cluster(tmp_path, database_url, NAMES[:2]) as cluster:
         instances = await cluster.add_instances(5, paired=False)
         await balanced(cluster, 2)
         holders = await cluster.holders()
-        theirs = next(i for i in instances if holders[i.id] == "two")
-        asked = cluster.node("one")
+        instance = next(i for i in instances if holders[i.id] == "two")
+        node_one = cluster.node("one")
         codes = [
-            (await execute(node, theirs, "/phone-code/5511999999999")).json()
+            (await execute(node, instance, "/phone-code/5511999999999")).json()
             for node in cluster.nodes
         ]
-        picture = await execute(asked, theirs, "/qr-code/image")
-        restarted = await execute(asked, theirs, "/restart")
-        unpaired = await execute(asked, theirs, "/device")
-        scanned = await scan(asked, theirs, cluster.client_token)
-        device = await execute(asked, theirs, "/device")
+        picture = await execute(node_one, instance, "/qr-code/image")
+        restarted = await execute(node_one, instance, "/restart")
+        unpaired = await execute(node_one, instance, "/device")
+        scanned = await scan(node_one, instance, cluster.client_token)
+        device = await execute(node_one, instance, "/device")
         cluster.node("two").kill()
-        orphaned = await execute(asked, theirs, "/device")
+        orphaned = await execute(node_one, instance, "/device")
         await balanced(cluster, 1)
 
     assert codes[0] == codes[1]
@@ -175,7 +171,7 @@ async def test_any_node_answers_for_a_session_that_another_holds(
 
 
 async def scan(node: RunningGateway, instance: NewInstance, client_token: str) -> httpx.Response:
-    """Control of the simulated phone, at a node that does not hold its session."""
+    """Scans with the simulated phone, at a node that does not have its session."""
     async with httpx.AsyncClient(base_url=node.base_url, trust_env=False) as http:
         return await http.post(
             f"/sandbox/{instance.id}/scan",
@@ -184,10 +180,10 @@ async def scan(node: RunningGateway, instance: NewInstance, client_token: str) -
         )
 
 
-async def test_kill_9_again_and_again_loses_reorders_and_repeats_nothing_undeclared(
+async def test_nodes_under_repeated_kill_9_keep_the_promise(
     tmp_path: Path, database_url: str
 ) -> None:
-    """GATEWAY_TEST_KILLS asks for more than the few of every day."""
+    """GATEWAY_TEST_KILLS sets how many kills; the default is small."""
     kills, chance = int(os.environ.get("GATEWAY_TEST_KILLS", "6")), random.Random(3)
     async with running_cluster(
         tmp_path,
@@ -202,7 +198,7 @@ async def test_kill_9_again_and_again_loses_reorders_and_repeats_nothing_undecla
         starting: dict[str, asyncio.Task[None]] = {}
         async with traffic.flowing(), asyncio.TaskGroup() as starts:
             for _ in range(kills):
-                # At any step of the road of any message: nobody waits for a good moment.
+                # A random time, so that the kill hits any step of any message.
                 await asyncio.sleep(chance.uniform(0.0, 1.0))
                 victim = chance.choice(cluster.nodes)
                 if victim.base_url in starting:
@@ -221,8 +217,10 @@ async def test_kill_9_again_and_again_loses_reorders_and_repeats_nothing_undecla
     print(f"{kills} kills, {traffic.total} messages, {cluster.rescued()} rescued")  # noqa: T201
 
 
-async def test_a_graceful_stop_hands_over_at_once(tmp_path: Path, database_url: str) -> None:
-    """The lease is longer than the patience of the test: waiting for it to lapse would fail."""
+async def test_node_stopped_gracefully_releases_leases_at_once(
+    tmp_path: Path, database_url: str
+) -> None:
+    """The lease is longer than the test may take: waiting for it to lapse would fail."""
     async with running_cluster(
         tmp_path, database_url, NAMES, GATEWAY_LEASE_SECONDS=str(2 * PATIENCE_SECONDS)
     ) as cluster:
@@ -240,7 +238,7 @@ async def test_a_graceful_stop_hands_over_at_once(tmp_path: Path, database_url: 
     assert cluster.rescued() == 0
 
 
-async def test_postgres_may_be_restarted_under_load(tmp_path: Path) -> None:
+async def test_nodes_survive_restarts_of_postgres_under_load(tmp_path: Path) -> None:
     with public_folder() as folder:
         server = EmbeddedPostgres(folder / "pg", durable=True)
         await server.start()
@@ -263,7 +261,7 @@ async def test_postgres_may_be_restarted_under_load(tmp_path: Path) -> None:
             await server.stop()
 
 
-async def test_roles_may_be_split(
+async def test_nodes_with_separate_roles_work_together(
     tmp_path: Path, database_url: str, catcher: WebhookCatcher
 ) -> None:
     async with (
@@ -287,7 +285,7 @@ async def test_roles_may_be_split(
     assert list(held) == ["sender"]
 
 
-async def test_behind_pgbouncer_in_transaction_mode(
+async def test_nodes_behind_pgbouncer_in_transaction_mode_work(
     tmp_path: Path, database_url: str, postgres_server: PostgresServer
 ) -> None:
     with running_pgbouncer(postgres_server) as pooled:

@@ -1,4 +1,4 @@
-"""What an operator sees: metrics, readiness, error reports, and logs without secrets."""
+"""Metrics, readiness, error reports and logs show what happened, and no secret."""
 
 import asyncio
 import gzip
@@ -34,7 +34,7 @@ async def scraped(gateway: RunningGateway) -> dict[tuple[str, tuple[tuple[str, s
     }
 
 
-async def test_the_metrics_count_what_happened(gateway: RunningGateway, client: Client) -> None:
+async def test_metrics_count_what_happened(gateway: RunningGateway, client: Client) -> None:
     before = await scraped(gateway)
     for n in range(5):
         await client.send_text(f"text {n}")
@@ -64,7 +64,7 @@ async def test_the_metrics_count_what_happened(gateway: RunningGateway, client: 
     assert not any("instance_id" in dict(labels) for _name, labels in seen)
 
 
-async def test_instances_become_labels_only_where_asked_for(
+async def test_metrics_have_instance_labels_only_on_request(
     tmp_path: Path, database_url: str
 ) -> None:
     with running_gateway(
@@ -81,11 +81,11 @@ async def test_instances_become_labels_only_where_asked_for(
     assert re.search(rf'messages_queued_total{{.*instance_id="{client.demo.instance_id}"', page)
 
 
-async def test_the_public_address_shows_no_metrics(client: Client) -> None:
+async def test_metrics_are_not_on_the_public_address(client: Client) -> None:
     assert (await client.http.get("/metrics")).status_code == 404
 
 
-async def test_readiness_names_everything_it_looked_at(client: Client) -> None:
+async def test_readiness_names_every_check(client: Client) -> None:
     answer = await client.http.get("/ready")
 
     assert answer.status_code == 200
@@ -106,7 +106,7 @@ async def test_readiness_names_a_missing_function(
     assert "reported_status_v1" in answer.json()["checks"]["migrations"]
 
 
-async def test_the_log_of_one_send_tells_all_but_its_secrets(
+async def test_log_of_a_send_has_everything_except_secrets(
     tmp_path: Path, database_url: str
 ) -> None:
     with running_gateway(tmp_path, database_url, GATEWAY_LOG_LEVEL="DEBUG") as gateway:
@@ -132,7 +132,7 @@ async def test_the_log_of_one_send_tells_all_but_its_secrets(
 
 
 class LocalSentry:
-    """A Sentry of our own: takes every envelope, keeps the events."""
+    """Stands in for Sentry: accepts every envelope, and records the events."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
@@ -157,7 +157,7 @@ async def sentry() -> AsyncIterator[tuple[LocalSentry, str]]:
     await task
 
 
-async def test_only_what_nobody_foresaw_reaches_sentry(
+async def test_sentry_gets_only_unexpected_errors(
     tmp_path: Path, database_url: str, sentry: tuple[LocalSentry, str], run_sql: Any
 ) -> None:
     local, dsn = sentry

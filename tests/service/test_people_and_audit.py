@@ -1,4 +1,4 @@
-"""What a person may ask for, what an account may look up, and who can do what."""
+"""Erasure and consent of a person, the audit log, and the table of providers."""
 
 import base64
 from typing import Any, LiteralString
@@ -12,7 +12,7 @@ from tests.fixtures.media import picture
 from tests.fixtures.service import Client, RunningGateway, free_port, until
 
 ANA, BEN = "5511988887777", "5511977776666"
-ANAS_LID, BENS_LID, STRANGERS_LID = (
+ANAS_LID, BENS_LID, CARLS_LID = (
     "811111111111111@lid",
     "822222222222222@lid",
     "833333333333333@lid",
@@ -37,11 +37,9 @@ def as_partner(client: Client) -> dict[str, str]:
     return {"Authorization": f"Bearer {client.demo.partner_token}"}
 
 
-async def test_erasing_a_person_leaves_nothing_of_them_and_others_alone(
-    client: Client, host: RunningGateway
-) -> None:
+async def test_erase_person_deletes_only_their_data(client: Client, host: RunningGateway) -> None:
     for phone in (ANA, BEN):
-        await client.control("receive", phone=phone, text="hi", senderName="Somebody")
+        await client.control("receive", phone=phone, text="hi", senderName="Sender")
         await client.send_text("hello", phone=phone)
         await known(client, phone, 2)
     await client.send_text("later", phone=ANA, scheduledFor="2026-12-24T18:00:00Z")
@@ -74,7 +72,7 @@ async def test_erasing_a_person_leaves_nothing_of_them_and_others_alone(
     assert not any(ANA in line for line in log)
 
 
-async def test_whoever_opted_out_is_not_written_to_where_the_account_says_so(
+async def test_opted_out_person_is_not_sent_to_if_account_says_so(
     client: Client,
 ) -> None:
     path = f"/contacts/{ANA}/consent"
@@ -92,12 +90,12 @@ async def test_whoever_opted_out_is_not_written_to_where_the_account_says_so(
         return (await client.call("POST", "/send-text", json=body)).status_code
 
     await until(refused, lambda status: status == httpx.codes.FORBIDDEN)
-    await client.send_text("to somebody else", phone=BEN)
+    await client.send_text("to another person", phone=BEN)
     assert (await client.call("DELETE", path)).json() == {"value": True}
-    await client.send_text("forgotten", phone=ANA)
+    await client.send_text("consent deleted", phone=ANA)
 
 
-async def test_administrative_acts_are_noted_before_they_are_done(client: Client) -> None:
+async def test_administrative_acts_are_in_the_audit_log(client: Client) -> None:
     await client.call("PUT", "/update-name", json={"value": "Audited"})
     await client.call("DELETE", f"/contacts/{ANA}/data")
     await client.call("GET", "/status")
@@ -111,7 +109,7 @@ async def test_administrative_acts_are_noted_before_they_are_done(client: Client
     assert ANA not in answer.text
 
 
-async def test_the_table_of_providers_knows_every_route(client: Client) -> None:
+async def test_provider_table_holds_every_route(client: Client) -> None:
     table = (await client.http.get("/providers")).json()
 
     rows = {(row["method"], row["path"]): row for row in table["operations"]}
@@ -123,7 +121,7 @@ async def test_the_table_of_providers_knows_every_route(client: Client) -> None:
     assert table == offers(), "README shows the same"
 
 
-async def test_a_route_is_switched_on_and_shown(client: Client) -> None:
+async def test_instance_switches_are_set_and_shown_by_me(client: Client) -> None:
     for name in ("call-reject-auto", "auto-read-message", "auto-read-status"):
         answer = await client.call("PUT", f"/update-{name}", json={"value": "true"})
         assert answer.json() == {"value": True}
@@ -138,8 +136,8 @@ async def test_a_route_is_switched_on_and_shown(client: Client) -> None:
     )
 
 
-async def held(host: RunningGateway, client: Client, who: str) -> dict[str, int]:
-    """In how many rows of each table, and under how many files, somebody is named."""
+async def rows_naming(host: RunningGateway, client: Client, who: str) -> dict[str, int]:
+    """Returns the number of rows per table that match the pattern *who*."""
     async with await AsyncConnection.connect(host.environment["DATABASE_URL"]) as connection:
         cursor = await connection.execute(
             """select table_name from information_schema.columns
@@ -164,27 +162,27 @@ async def rows(host: RunningGateway, statement: LiteralString, *values: object) 
         return await (await connection.execute(statement, values)).fetchall()
 
 
-async def test_files_waiting_callbacks_and_those_known_by_lid_alone_are_erased_too(
+async def test_erase_person_by_lid_deletes_files_and_callbacks(
     client: Client, host: RunningGateway
 ) -> None:
-    nobody = f"http://127.0.0.1:{free_port()}/hook"
-    await client.call("PUT", "/update-every-webhooks", json={"value": nobody})
+    unused = f"http://127.0.0.1:{free_port()}/hook"
+    await client.call("PUT", "/update-every-webhooks", json={"value": unused})
     anas = {"phone": ANA, "lid": ANAS_LID, "senderName": "Ana"}
     bens = {"phone": BEN, "lid": BENS_LID, "senderName": "Ben"}
     for who, color in ((anas, "red"), (bens, "blue"), (anas, "green"), (bens, "green")):
         file = base64.b64encode(picture(color=color)).decode()
         await client.control("receive", **who, image={"source": file})
-    for who in (anas, bens, {"phone": STRANGERS_LID, "senderName": "Stranger"}):
+    for who in (anas, bens, {"phone": CARLS_LID, "senderName": "Carl"}):
         await client.control("receive", **who, chat=GROUP, text="to all")
-    await client.control("receive", phone=STRANGERS_LID, text="known by lid alone")
+    await client.control("receive", phone=CARLS_LID, text="known by lid alone")
     sent = await client.send_text("to all", phone=GROUP)
-    for reader in (ANA, BEN, STRANGERS_LID):
+    for reader in (ANA, BEN, CARLS_LID):
         await client.control(
             "receipt", messageIds=[sent["messageId"]], phone=GROUP, status="read", by=reader
         )
 
-    async def settled() -> Any:
-        """Everything is in its place, and was posted in vain once."""
+    async def stored_counts() -> Any:
+        """Returns the messages, receipts, and delivery queues whose first delivery failed."""
         return await rows(
             host,
             """select (select count(*) from messages where instance_id = i.id),
@@ -195,11 +193,11 @@ async def test_files_waiting_callbacks_and_those_known_by_lid_alone_are_erased_t
             client.demo.instance_id,
         )
 
-    await until(settled, lambda counts: counts == [(9, 3, 4)])
-    bens_before = await held(host, client, f"{BEN}|{BENS_LID}")
+    await until(stored_counts, lambda counts: counts == [(9, 3, 4)])
+    bens_before = await rows_naming(host, client, f"{BEN}|{BENS_LID}")
 
     erased = (await client.call("DELETE", f"/contacts/{ANA}/data")).json()["erased"]
-    stranger = (await client.call("DELETE", f"/contacts/{STRANGERS_LID}/data")).json()["erased"]
+    carl = (await client.call("DELETE", f"/contacts/{CARLS_LID}/data")).json()["erased"]
 
     assert erased.pop("provider") >= 0
     assert erased == {
@@ -211,14 +209,14 @@ async def test_files_waiting_callbacks_and_those_known_by_lid_alone_are_erased_t
         "contacts": 1,
         "identities": 1,
     }
-    assert (stranger["messages"], stranger["callbacks"], stranger["identities"]) == (2, 3, 1)
-    assert await held(host, client, f"{ANA}|{ANAS_LID}|{STRANGERS_LID}") == {}
-    assert await held(host, client, f"{BEN}|{BENS_LID}") == bens_before
-    lines = await rows(
+    assert (carl["messages"], carl["callbacks"], carl["identities"]) == (2, 3, 1)
+    assert await rows_naming(host, client, f"{ANA}|{ANAS_LID}|{CARLS_LID}") == {}
+    assert await rows_naming(host, client, f"{BEN}|{BENS_LID}") == bens_before
+    queues = await rows(
         host,
         """select chat, pending - (select count(*) from webhook_outbox o
                                    where o.instance_id = w.instance_id and o.chat = w.chat)
            from webhook_lines w where instance_id = %s order by chat""",
         client.demo.instance_id,
     )
-    assert lines == [(GROUP, 0), (BEN, 0)]
+    assert queues == [(GROUP, 0), (BEN, 0)]

@@ -1,4 +1,4 @@
-"""The proxy of an instance, as its owner sets, tries and reads it."""
+"""The routes of a proxy set, try, replace and show it, and never show its password."""
 
 from typing import Any
 
@@ -30,16 +30,16 @@ async def health(client: Client) -> Any:
     return await execute(client, "GET", "/proxy/health")
 
 
-async def nobody() -> str:
+async def closed_proxy() -> str:
     return f"http://user:secret@127.0.0.1:{free_port()}"
 
 
-async def test_a_proxy_is_set_shown_masked_and_removed(client: Client) -> None:
+async def test_proxy_routes_set_mask_and_remove_a_proxy(client: Client) -> None:
     assert (await execute(client, "GET", "/proxy"))["proxy"] == NOTHING
     url = "socks5://user:secret@proxy.example.com:1080"
     was_set = await execute(client, "PUT", "/update-proxy", proxyUrl=url, noMedia=True)
 
-    # The sandbox connects nowhere, hence not through a proxy.
+    # The sandbox makes no connections, so it uses no proxy.
     shown = NOTHING | {"proxyUrl": "socks5://user:***@proxy.example.com:1080", "noMedia": True}
     assert was_set == {"value": True, "proxy": shown}
     assert await execute(client, "GET", "/proxy") == was_set
@@ -48,7 +48,7 @@ async def test_a_proxy_is_set_shown_masked_and_removed(client: Client) -> None:
     assert (await execute(client, "GET", "/proxy"))["proxy"] == NOTHING
 
 
-async def test_what_is_no_proxy_is_refused_and_changes_nothing(client: Client) -> None:
+async def test_proxy_routes_refuse_an_invalid_url(client: Client) -> None:
     for path, method in (
         ("/update-proxy", "PUT"),
         ("/proxy/swap", "POST"),
@@ -64,44 +64,44 @@ async def test_what_is_no_proxy_is_refused_and_changes_nothing(client: Client) -
     assert (await execute(client, "GET", "/proxy"))["proxy"] == NOTHING
 
 
-async def test_trying_another_proxy_changes_nothing(client: Client) -> None:
+async def test_proxy_test_of_another_url_changes_nothing(client: Client) -> None:
     async with local_proxy("socks5", login="user:secret") as proxy:
-        tried = await execute(client, "POST", "/proxy/test", proxyUrl=proxy.url)
-    assert tried.keys() == {"reachable", "latencyMs"}
-    assert tried["reachable"] is True
-    assert proxy.asked == ["web.whatsapp.com:443"]
-    tried = await execute(client, "POST", "/proxy/test", proxyUrl=await nobody())
-    assert tried.keys() == {"reachable", "error"}
-    assert tried["reachable"] is False
+        result = await execute(client, "POST", "/proxy/test", proxyUrl=proxy.url)
+    assert result.keys() == {"reachable", "latencyMs"}
+    assert result["reachable"] is True
+    assert proxy.targets == ["web.whatsapp.com:443"]
+    result = await execute(client, "POST", "/proxy/test", proxyUrl=await closed_proxy())
+    assert result.keys() == {"reachable", "error"}
+    assert result["reachable"] is False
     assert await health(client) == {"proxy": NOTHING, "logs": []}
 
 
-async def test_health_is_what_the_tests_of_the_proxy_that_is_set_said(client: Client) -> None:
+async def test_proxy_health_shows_the_tests_of_the_set_proxy(client: Client) -> None:
     async with local_proxy("http") as proxy:
         await execute(client, "PUT", "/update-proxy", proxyUrl=proxy.url)
         assert (await execute(client, "POST", "/proxy/test"))["reachable"] is True
-        well = await health(client)
+        healthy = await health(client)
     for _ in range(2):
         assert (await execute(client, "POST", "/proxy/test"))["reachable"] is False
-    ill = await health(client)
+    failing = await health(client)
 
-    assert well["proxy"]["healthStatus"] == "healthy"
-    assert [log["status"] for log in well["logs"]] == ["healthy"]
-    assert ill["proxy"]["healthStatus"] == "unhealthy"
-    assert ill["proxy"]["healthFailures"] == 2
-    assert ill["proxy"]["lastHealthCheck"] == ill["logs"][0]["checkedAt"]
-    assert [log["status"] for log in ill["logs"]] == ["unhealthy", "unhealthy", "healthy"]
-    assert ill["logs"][0]["errorMessage"].startswith("the proxy is out of reach")
-    assert ill["logs"][0]["latencyMs"] is None
-    assert ill["logs"][0]["instanceId"] == client.demo.instance_id
+    assert healthy["proxy"]["healthStatus"] == "healthy"
+    assert [log["status"] for log in healthy["logs"]] == ["healthy"]
+    assert failing["proxy"]["healthStatus"] == "unhealthy"
+    assert failing["proxy"]["healthFailures"] == 2
+    assert failing["proxy"]["lastHealthCheck"] == failing["logs"][0]["checkedAt"]
+    assert [log["status"] for log in failing["logs"]] == ["unhealthy", "unhealthy", "healthy"]
+    assert failing["logs"][0]["errorMessage"].startswith("the proxy is out of reach")
+    assert failing["logs"][0]["latencyMs"] is None
+    assert failing["logs"][0]["instanceId"] == client.demo.instance_id
 
-    await execute(client, "PUT", "/update-proxy", proxyUrl=await nobody())
-    anew = await health(client)
-    assert anew["proxy"]["healthStatus"] == "unknown"
-    assert anew["logs"] == []
+    await execute(client, "PUT", "/update-proxy", proxyUrl=await closed_proxy())
+    replaced = await health(client)
+    assert replaced["proxy"]["healthStatus"] == "unknown"
+    assert replaced["logs"] == []
 
 
-async def test_only_the_newest_tests_are_kept(client: Client) -> None:
+async def test_proxy_health_shows_only_the_newest_tests(client: Client) -> None:
     async with local_proxy("http") as proxy:
         await execute(client, "PUT", "/update-proxy", proxyUrl=proxy.url)
         for _ in range(22):
@@ -111,15 +111,15 @@ async def test_only_the_newest_tests_are_kept(client: Client) -> None:
     assert logs[0]["id"] > logs[-1]["id"]
 
 
-async def test_only_a_proxy_that_leads_to_whatsapp_takes_the_place_of_another(
+async def test_proxy_swap_needs_a_proxy_that_reaches_whatsapp(
     client: Client,
 ) -> None:
-    before = await nobody()
+    before = await closed_proxy()
     await execute(client, "PUT", "/update-proxy", proxyUrl=before, noMedia=True)
-    refused = await execute(client, "POST", "/proxy/swap", 422, proxyUrl=await nobody())
+    refused = await execute(client, "POST", "/proxy/swap", 422, proxyUrl=await closed_proxy())
     assert refused["error"].startswith("proxyUrl: the proxy is out of reach")
-    kept = await execute(client, "GET", "/proxy")
-    assert kept["proxy"]["proxyUrl"] == before.replace("secret", "***")
+    unchanged = await execute(client, "GET", "/proxy")
+    assert unchanged["proxy"]["proxyUrl"] == before.replace("secret", "***")
 
     async with local_proxy("socks5") as proxy:
         swapped = await execute(client, "POST", "/proxy/swap", proxyUrl=proxy.url)
@@ -135,9 +135,7 @@ async def proxy() -> Any:
         yield proxy
 
 
-async def test_the_queue_goes_on_through_changes_of_the_proxy(
-    client: Client, proxy: LocalProxy
-) -> None:
+async def test_queue_keeps_order_while_the_proxy_changes(client: Client, proxy: LocalProxy) -> None:
     ids = []
     for number in range(10):
         ids.append((await client.send_text(f"text {number}"))["messageId"])
@@ -152,7 +150,7 @@ async def test_the_queue_goes_on_through_changes_of_the_proxy(
     assert [message["messageId"] for message in sent] == ids
 
 
-async def test_the_password_is_in_no_log_and_no_table(
+async def test_proxy_password_is_in_no_log_and_no_table(
     gateway: RunningGateway, run_sql: Any
 ) -> None:
     secret = "Hunter2Hunter2"

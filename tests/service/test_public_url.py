@@ -1,4 +1,4 @@
-"""Links to media of a gateway that listens on every address."""
+"""Links to media hold the URL with which callers reach the gateway."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from tests.fixtures import media
-from tests.fixtures.media import far_server
+from tests.fixtures.media import file_server
 from tests.fixtures.service import (
     Client,
     NewHouse,
@@ -40,7 +40,7 @@ async def rows_of(
 
 
 async def link_of_received_picture(client: Client, host: RunningGateway) -> str:
-    """The `imageUrl` that a callback tells of a picture received now."""
+    """Receives a picture and returns the `imageUrl` of its callback."""
 
     async def received() -> list[tuple[Any, ...]]:
         return await rows_of(
@@ -51,8 +51,8 @@ async def link_of_received_picture(client: Client, host: RunningGateway) -> str:
         )
 
     before = len(await received())
-    async with far_server() as far:
-        url = far.put("/picture.png", media.file(media.picture()))
+    async with file_server() as server:
+        url = server.put("/picture.png", media.file(media.picture()))
         await client.control("receive", phone="5511999999999", image={"source": url})
         rows = await until(received, lambda rows: len(rows) > before)
     link: str = rows[-1][0]["image"]["imageUrl"]
@@ -68,10 +68,10 @@ async def test_link_uses_the_host_of_authenticated_requests_only(
     host: RunningGateway, client: Client
 ) -> None:
     wrong_token = f"/instances/{client.demo.instance_id}/token/WRONG/status"
-    stranger = {"Host": "stranger.example.com"}
+    forged = {"Host": "forged.example.com"}
     for path in ("/health", "/ready", "/docs", wrong_token, "/instances"):
-        await client.http.get(path, headers=stranger)
-    refused = await client.call("GET", "/status", headers={**stranger, "Client-Token": "WRONG"})
+        await client.http.get(path, headers=forged)
+    refused = await client.call("GET", "/status", headers={**forged, "Client-Token": "WRONG"})
     assert refused.status_code == httpx.codes.FORBIDDEN
     nothing_learnt = await link_of_received_picture(client, host)
     await client.call("GET", "/status", headers={"Host": "wa.example.com:8443"})
@@ -92,7 +92,7 @@ async def test_link_uses_what_a_trusted_proxy_forwards(
     assert await base_of_link(client, host) == "https://proxy.example.com"
 
 
-async def test_link_of_a_node_without_requests_uses_what_another_node_learnt(
+async def test_link_of_idle_node_uses_base_url_of_another_node(
     tmp_path: Path, database_url: str
 ) -> None:
     with running_gateway(tmp_path, database_url, **WILDCARD) as gateway:
@@ -107,7 +107,7 @@ async def test_link_of_a_node_without_requests_uses_what_another_node_learnt(
     assert base == "http://wa.example.com"
 
 
-async def test_token_of_one_instance_does_not_change_links_of_another(
+async def test_token_of_one_instance_changes_no_other_links(
     host: RunningGateway, client: Client
 ) -> None:
     partner = {"Authorization": f"Bearer {client.demo.partner_token}"}
@@ -127,7 +127,9 @@ async def test_token_of_one_instance_does_not_change_links_of_another(
     assert await base_of_link(client, host) == host.base_url
 
 
-async def test_public_url_wins_and_silences_the_warnings(tmp_path: Path, database_url: str) -> None:
+async def test_public_url_replaces_learnt_url_and_its_warnings(
+    tmp_path: Path, database_url: str
+) -> None:
     with running_gateway(
         tmp_path, database_url, GATEWAY_PUBLIC_URL="https://named.example.com", **WILDCARD
     ) as gateway:
@@ -142,7 +144,7 @@ async def test_public_url_wins_and_silences_the_warnings(tmp_path: Path, databas
     assert "public_url_missing" not in gateway.log
 
 
-async def test_missing_public_url_is_said_and_stops_nothing(
+async def test_missing_public_url_is_a_warning_only(
     host: RunningGateway, client: Client, command: Callable[..., Any]
 ) -> None:
     ready = await client.http.get("/ready")

@@ -1,4 +1,4 @@
-"""What can get into the way of a line, tried on the whole service."""
+"""The whole service keeps every message through deletions, lost notifications and locks."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from tests.fixtures.service import Client, RunningGateway, until
 
 
-async def test_an_instance_with_a_full_line_is_deleted_with_all_of_it(
+async def test_instance_with_a_full_queue_is_deleted_completely(
     client: Client, operator: AsyncConnection
 ) -> None:
     await client.call("POST", "/queue/pause")
@@ -31,12 +31,12 @@ async def test_an_instance_with_a_full_line_is_deleted_with_all_of_it(
     assert await cursor.fetchall() == [(0,)]
 
 
-async def test_a_line_that_nobody_told_of_its_messages_moves_after_the_sweep(
+async def test_queue_with_a_lost_notification_moves_after_the_check(
     client: Client, operator: AsyncConnection
 ) -> None:
-    """As after a notification that was lost: the rows are there and the worker is asleep."""
+    """The notification was lost: the rows are there, and the worker waits for a wake-up."""
     await client.call("POST", "/queue/pause")
-    accepted = await client.send_text("forgotten")
+    accepted = await client.send_text("waits")
     await operator.execute("update instance_lines set paused = false")
 
     sent = await client.sent_at_least(1)
@@ -44,18 +44,18 @@ async def test_a_line_that_nobody_told_of_its_messages_moves_after_the_sweep(
     assert [s["messageId"] for s in sent] == [accepted["messageId"]]
 
 
-async def test_while_every_connection_to_postgres_is_taken_nothing_is_lost(
+async def test_nothing_is_lost_while_all_connections_are_busy(
     gateway: RunningGateway, client: Client, operator: AsyncConnection
 ) -> None:
-    """A lock on the lines makes each statement about them keep its connection."""
+    """A lock on the table of queues makes each statement on it keep its connection."""
     await client.send_text("before")
     await client.sent_at_least(1)
     async with operator.transaction():
         await operator.execute("lock table instance_lines in access exclusive mode")
-        asked = [asyncio.create_task(_send(client, n)) for n in range(30)]
-        asked += [asyncio.create_task(client.call("POST", "/queue/resume")) for _ in range(20)]
-        await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)  # somebody gave up
-    answers = await asyncio.gather(*asked)
+        requests = [asyncio.create_task(_send(client, n)) for n in range(30)]
+        requests += [asyncio.create_task(client.call("POST", "/queue/resume")) for _ in range(20)]
+        await asyncio.wait(requests, return_when=asyncio.FIRST_COMPLETED)  # one was refused
+    answers = await asyncio.gather(*requests)
     accepted = [a.json()["messageId"] for a in answers[:30] if a.status_code == 200]
     sent = await client.sent_at_least(len(accepted) + 1)
 

@@ -1,4 +1,4 @@
-"""The queue as callers see and steer it."""
+"""Callers list, count and clear the queue with Z-API's routes."""
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ SLOW = {"GATEWAY_PACE_MIN_SECONDS": "600", "GATEWAY_PACE_MAX_SECONDS": "600"}
 
 @pytest.fixture(scope="module")
 def slow_house(new_house: NewHouse) -> Iterator[RunningGateway]:
-    """A gateway in which everything waits."""
+    """A gateway with a pace so slow that every message waits."""
     with new_house(**SLOW) as gateway:
         yield gateway
 
@@ -31,7 +31,7 @@ async def slow_client(slow_house: RunningGateway) -> AsyncIterator[Client]:
         yield client
 
 
-async def test_items_are_listed_oldest_first_in_both_forms(slow_client: Client) -> None:
+async def test_queue_is_listed_oldest_first_in_both_forms(slow_client: Client) -> None:
     accepted = [await slow_client.send_text(f"text {n}", delayMessage=n) for n in range(3)]
 
     items = (await slow_client.call("GET", "/queue", params={"page": 1, "pageSize": 100})).json()
@@ -66,7 +66,7 @@ async def test_items_are_listed_oldest_first_in_both_forms(slow_client: Client) 
     assert page["queueLength"] == 3
 
 
-async def test_the_cursor_visits_every_message_once(slow_client: Client) -> None:
+async def test_cursor_visits_every_message_once(slow_client: Client) -> None:
     accepted = [(await slow_client.send_text(f"text {n}"))["zaapId"] for n in range(7)]
 
     seen: list[str] = []
@@ -83,7 +83,7 @@ async def test_the_cursor_visits_every_message_once(slow_client: Client) -> None
     assert cursor is None
 
 
-async def test_filters_narrow_what_is_listed(slow_client: Client) -> None:
+async def test_filters_select_the_listed_messages(slow_client: Client) -> None:
     await slow_client.send_text("now")
     in_two_days = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     await slow_client.send_text("later", phone="5511888888888", scheduledFor=in_two_days)
@@ -100,7 +100,7 @@ async def test_filters_narrow_what_is_listed(slow_client: Client) -> None:
     assert of_type == []
 
 
-async def test_count_and_clear(slow_client: Client) -> None:
+async def test_queue_is_counted_and_cleared(slow_client: Client) -> None:
     for n in range(4):
         await slow_client.send_text(f"text {n}")
 
@@ -113,7 +113,7 @@ async def test_count_and_clear(slow_client: Client) -> None:
     assert after == {"count": 0, "queueLength": 0}
 
 
-async def test_clear_spares_what_is_younger(slow_client: Client) -> None:
+async def test_clear_with_an_age_keeps_younger_messages(slow_client: Client) -> None:
     await slow_client.send_text("young")
 
     cleared = (await slow_client.call("DELETE", "/queue", params={"olderThan": "3600"})).json()
@@ -125,7 +125,7 @@ async def test_clear_spares_what_is_younger(slow_client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["zaapId", "messageId"])
-async def test_one_message_is_removed_by_either_id(slow_client: Client, name: str) -> None:
+async def test_message_is_removed_by_either_id(slow_client: Client, name: str) -> None:
     accepted = await slow_client.send_text("never")
 
     removed = await slow_client.call("DELETE", f"/queue/{accepted[name]}")
@@ -136,13 +136,13 @@ async def test_one_message_is_removed_by_either_id(slow_client: Client, name: st
     assert again.json()["error"] == "The message is canceled and no longer waits"
 
 
-async def test_what_was_never_there_is_not_found(slow_client: Client) -> None:
+async def test_remove_of_an_unknown_message_is_not_found(slow_client: Client) -> None:
     answer = await slow_client.call("DELETE", "/queue/0123456789ABCDEF0123456789ABCDEF")
 
     assert answer.status_code == 404
 
 
-async def test_what_was_sent_no_longer_waits(client: Client) -> None:
+async def test_remove_of_a_sent_message_conflicts(client: Client) -> None:
     accepted = await client.send_text("sent")
     await client.sent_at_least(1)
     await _until_empty(client)
@@ -153,7 +153,7 @@ async def test_what_was_sent_no_longer_waits(client: Client) -> None:
     assert answer.json()["error"] == "The message is sent and no longer waits"
 
 
-async def test_what_is_cancelled_during_its_wait_is_not_sent(
+async def test_message_canceled_during_its_pause_is_not_sent(
     tmp_path: Path, database_url: str
 ) -> None:
     with running_gateway(
@@ -161,16 +161,16 @@ async def test_what_is_cancelled_during_its_wait_is_not_sent(
     ) as gateway:
         await gateway.ready()
         async with client_of(gateway) as client:
-            cancelled = await client.send_text("cancelled")
-            kept = await client.send_text("kept")
-            answer = await client.call("DELETE", f"/queue/{cancelled['zaapId']}")
+            canceled = await client.send_text("canceled")
+            other = await client.send_text("other")
+            answer = await client.call("DELETE", f"/queue/{canceled['zaapId']}")
             sent = await client.sent_at_least(1)
 
     assert answer.status_code == 200
-    assert [s["messageId"] for s in sent] == [kept["messageId"]]
+    assert [s["messageId"] for s in sent] == [other["messageId"]]
 
 
-async def test_a_disconnected_instance_keeps_its_line_and_goes_on(
+async def test_disconnected_instance_keeps_its_queue_and_continues(
     gateway: RunningGateway, client: Client
 ) -> None:
     await client.control("connection", state="down")

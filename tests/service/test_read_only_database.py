@@ -10,12 +10,12 @@ import httpx
 from psycopg import AsyncConnection
 from psycopg.sql import SQL
 
-from gateway.database.embedded import EmbeddedPostgres
+from gateway.embedded_postgres.server import EmbeddedPostgres
 from tests.fixtures.postgres import public_folder
 from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway, until
 
 # Where the error ended the process once, and where each session would end.
-MET_THE_ERROR = ("schedule_waits_for_database", "leases_wait_for_database")
+MET_THE_ERROR = ('"component":"schedule"', '"component":"leases"')
 TEXT = {"phone": "5511999999999", "message": "hello"}
 
 

@@ -32,7 +32,7 @@ COMMANDS = {
 
 
 def command_of(example: str, port: int) -> list[str]:
-    """Skips where the language, or what the program needs of it, is not installed."""
+    """Skips if the language, or a module that the program needs, is not installed."""
     language = example.partition(" ")[0]
     command = COMMANDS[language]
     if language == "curl" and shutil.which("curl") is None:
@@ -69,13 +69,13 @@ def running(
             process.kill()
 
 
-def test_there_is_an_example_for_each_language() -> None:
+def test_readme_has_an_example_for_each_language() -> None:
     receivers = {f"{language} receiver" for language in LANGUAGES if language != "curl"}
     assert EXAMPLES.keys() == {*LANGUAGES, *receivers}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-async def test_a_text_and_a_picture_are_sent(
+async def test_example_sends_text_and_picture(
     language: str, gateway: RunningGateway, client: Client, tmp_path: Path
 ) -> None:
     (tmp_path / "work").mkdir()
@@ -93,7 +93,7 @@ async def test_a_text_and_a_picture_are_sent(
 
 
 @pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "curl"])
-async def test_a_receiver_takes_what_is_signed_and_nothing_else(
+async def test_example_receiver_accepts_only_signed_callbacks(
     language: str, gateway: RunningGateway, client: Client, command: Any, tmp_path: Path
 ) -> None:
     port = free_port()
@@ -119,7 +119,7 @@ async def test_a_receiver_takes_what_is_signed_and_nothing_else(
         f"{language} receiver", gateway, folder, PORT=str(port), WEBHOOK_SECRET=secret
     ) as process:
         assert await until(unsigned, bool) == httpx.codes.UNAUTHORIZED
-        tested = await until(signed, lambda told: "status" in told)  # once the address is known
+        tested = await until(signed, lambda answer: "status" in answer)  # once the address is known
         assert (tested["value"], tested["status"]) == (True, httpx.codes.OK)
         assert process.stdout is not None
         line = ""

@@ -1,18 +1,18 @@
-"""After kill -9 a node takes its sessions at once, when it can prove that it is alone."""
+"""After kill -9 a node reopens its sessions at once if the lock proves that it is alone."""
 
 import fcntl
 from pathlib import Path
 
 from tests.fixtures.service import Client, client_of, running_gateway, until
 
-LEASE_SECONDS = "900"  # far longer than any test waits
+LEASE_SECONDS = "900"  # far longer than a test waits
 
 
 async def connected(client: Client) -> bool:
     return bool((await client.call("GET", "/status")).json()["connected"])
 
 
-async def test_after_kill_9_sessions_are_back_long_before_the_lease_lapses(
+async def test_restart_after_kill_9_does_not_wait_for_the_lease(
     tmp_path: Path, database_url: str
 ) -> None:
     with running_gateway(tmp_path, database_url, GATEWAY_LEASE_SECONDS=LEASE_SECONDS) as gateway:
@@ -28,7 +28,7 @@ async def test_after_kill_9_sessions_are_back_long_before_the_lease_lapses(
         assert gateway.log.count('"event":"predecessor_gone"') == 1
 
 
-async def test_while_a_child_of_the_killed_process_lives_its_sessions_wait(
+async def test_restart_waits_while_a_child_process_still_runs(
     tmp_path: Path, database_url: str
 ) -> None:
     async def waits() -> bool:
@@ -54,7 +54,7 @@ async def test_while_a_child_of_the_killed_process_lives_its_sessions_wait(
         assert '"event":"predecessor_gone"' in gateway.log
 
 
-async def test_another_data_directory_proves_nothing(tmp_path: Path, database_url: str) -> None:
+async def test_restart_with_another_data_directory_waits(tmp_path: Path, database_url: str) -> None:
     """The same node name on another machine waits for the lease."""
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()

@@ -1,4 +1,4 @@
-"""The simulated WhatsApp as two instances live in it: what one changes, the other sees."""
+"""Instances share the simulated world: a change by one is seen by the others."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -33,7 +33,7 @@ def getting(client: Client, path: str, **query: Any) -> Callable[[], Awaitable[A
 
 
 async def connect(client: Client, catcher: WebhookCatcher) -> str:
-    """Subscribes to everything, and returns the number."""
+    """Sets every webhook and returns the number."""
     await until(getting(client, "/status"), lambda status: status["connected"])
     answer = await client.call("PUT", "/update-every-webhooks", json={"value": catcher.url})
     assert answer.is_success
@@ -54,8 +54,8 @@ async def other(client: Client) -> Client:
     return Client(demo, client.http)
 
 
-def told(catcher: WebhookCatcher, instance: Client) -> list[tuple[str, list[str]]]:
-    """The notifications an instance was told, in order."""
+def notifications_of(catcher: WebhookCatcher, instance: Client) -> list[tuple[str, list[str]]]:
+    """Returns the notifications of an instance, in order."""
     return [
         (body["notification"], body["notificationParameters"])
         for body in catcher.of_type("ReceivedCallback")
@@ -63,7 +63,7 @@ def told(catcher: WebhookCatcher, instance: Client) -> list[tuple[str, list[str]
     ]
 
 
-async def test_the_story_of_a_group(  # noqa: PLR0915 - one story, told to its end
+async def test_group_life_cycle_is_seen_by_its_members(  # noqa: PLR0915 - each step needs the state of the one before
     client: Client, other: Client, catcher: WebhookCatcher
 ) -> None:
     me, her = await connect(client, catcher), await connect(other, catcher)
@@ -129,8 +129,8 @@ async def test_the_story_of_a_group(  # noqa: PLR0915 - one story, told to its e
     left = await until(lambda: seen(other), lambda metadata: me not in roles(metadata))
     assert any(roles(left).values()), "a group has an admin"
 
-    await catcher.wait_for(lambda c: "GROUP_PARTICIPANT_LEAVE" in dict(told(c, other)))
-    assert told(catcher, client) == [
+    await catcher.wait_for(lambda c: "GROUP_PARTICIPANT_LEAVE" in dict(notifications_of(c, other)))
+    assert notifications_of(catcher, client) == [
         ("GROUP_CREATE", ["Desk"]),
         ("GROUP_PARTICIPANT_ADD", [CLARA]),
         ("GROUP_PARTICIPANT_PROMOTE", [CLARA]),
@@ -142,13 +142,13 @@ async def test_the_story_of_a_group(  # noqa: PLR0915 - one story, told to its e
         ("GROUP_PARTICIPANT_ADD", [her]),
         ("GROUP_PARTICIPANT_LEAVE", [me]),
     ]
-    assert told(catcher, other) == [
+    assert notifications_of(catcher, other) == [
         ("GROUP_PARTICIPANT_ADD", [her]),
         ("GROUP_PARTICIPANT_LEAVE", [me]),
     ]
 
 
-async def test_two_instances_write_to_each_other(
+async def test_instances_receive_each_others_messages(
     client: Client, other: Client, catcher: WebhookCatcher
 ) -> None:
     me, her = await connect(client, catcher), await connect(other, catcher)
@@ -198,7 +198,7 @@ async def test_two_instances_write_to_each_other(
     ]
 
 
-async def test_a_group_where_only_admins_write_refuses_others(
+async def test_admin_only_group_refuses_other_members(
     client: Client, other: Client, catcher: WebhookCatcher
 ) -> None:
     await connect(client, catcher)
@@ -213,7 +213,7 @@ async def test_a_group_where_only_admins_write_refuses_others(
     assert "Only admins" in failed["error"]
 
 
-async def test_channels_have_followers_and_admins(
+async def test_channel_shows_followers_and_admins(
     client: Client, other: Client, catcher: WebhookCatcher
 ) -> None:
     await connect(client, catcher)
@@ -234,7 +234,7 @@ async def test_channels_have_followers_and_admins(
     assert await got(client, "/newsletter") == []
 
 
-async def test_a_number_is_asked_with_and_without_its_ninth_digit(client: Client) -> None:
+async def test_phone_lookup_tries_both_ninth_digit_forms(client: Client) -> None:
     await until(getting(client, "/status"), lambda status: status["connected"])
 
     found = await got(client, "/phone-exists/5531988887777")
@@ -247,7 +247,7 @@ async def test_a_number_is_asked_with_and_without_its_ninth_digit(client: Client
     assert missing == {"exists": False, "phone": "5511988880000", "lid": None}
 
 
-async def test_pages_of_chats_stay_put_while_messages_arrive(
+async def test_chat_pages_are_stable_while_messages_arrive(
     client: Client, gateway: RunningGateway
 ) -> None:
     await until(getting(client, "/status"), lambda status: status["connected"])
@@ -277,7 +277,7 @@ async def test_pages_of_chats_stay_put_while_messages_arrive(
         assert (await got(again, "/chats", page=1, pageSize=1))[0]["phone"] == people[4]
 
 
-async def test_what_comes_in_is_read_and_calls_are_rejected_where_that_is_switched_on(
+async def test_auto_read_and_auto_reject_act_when_enabled(
     client: Client, other: Client, catcher: WebhookCatcher
 ) -> None:
     me = await connect(client, catcher)
@@ -298,6 +298,6 @@ async def test_what_comes_in_is_read_and_calls_are_rejected_where_that_is_switch
     await until(getting(client, "/chats"), lambda chats: bool(chats) and chats[0]["unread"] == "0")
 
     await client.control("call", phone=BEN)
-    await catcher.wait_for(lambda c: "CALL_MISSED_VOICE" in dict(told(c, client)))
+    await catcher.wait_for(lambda c: "CALL_MISSED_VOICE" in dict(notifications_of(c, client)))
     (answered,) = await client.sent_at_least(1)
     assert (answered["phone"], answered["payload"]["message"]) == (BEN, "Please write")

@@ -1,4 +1,4 @@
-"""A start as an operator sees it: what takes time is said, what is wrong is one sentence."""
+"""A start reports its slow steps, and says in one sentence what is wrong."""
 
 import asyncio
 import json
@@ -18,9 +18,9 @@ from tests.fixtures.postgres import public_folder, running_postgres
 from tests.fixtures.service import RunningGateway, free_port, run_command, running_gateway, until
 
 SECRET = "k" * 32
-PATIENCE_SECONDS = 180.0  # for a machine that does much else
-PASSWORD = "a-password-nobody-may-see"
-# A user namespace lets an ordinary user mount, too.
+PATIENCE_SECONDS = 180.0  # for a busy machine
+PASSWORD = "a-password-to-hide"
+# In a user namespace an ordinary user can mount, too.
 WITH_MOUNTS = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "-m"]
 
 
@@ -32,7 +32,7 @@ def can_mount() -> bool:
 
 
 def serve_on_small_disk(folder: Path, *, kilobytes: int, filled: bool, **environment: str) -> str:
-    """What `gateway serve` says with its data on a disk of this size."""
+    """Returns what `gateway serve` prints with its data on a disk of this size."""
     prepare = f"mount -t tmpfs -o size={kilobytes}k,mode=755 tmpfs {folder}"
     fill = f"head -c {kilobytes * 1024} /dev/zero > {folder}/full" if filled else "true"
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
@@ -61,7 +61,7 @@ def serve_on_small_disk(folder: Path, *, kilobytes: int, filled: bool, **environ
 
 
 def refusal_in(stderr: str) -> str:
-    """The last line, which must be all that is said but for the log."""
+    """Returns the last line; every other line must be of the log."""
     *log, sentence = stderr.strip().splitlines()
     assert all(line.startswith("{") for line in log), stderr
     assert sentence.startswith("gateway: ")
@@ -78,7 +78,7 @@ def test_serve_full_disk_is_one_sentence(tmp_path: Path) -> None:
         tmp_path, kilobytes=64, filled=True, DATABASE_URL="postgresql://127.0.0.1:1/x"
     )
 
-    assert "No space left on device; make room on that disk" in said
+    assert "No space left on device; free some space" in said
 
 
 @pytest.mark.skipif(
@@ -88,7 +88,7 @@ def test_serve_disk_full_during_setup_is_one_sentence() -> None:
     with public_folder() as folder:
         said = serve_on_small_disk(folder, kilobytes=2_048, filled=False)
 
-    assert said.startswith(f"gateway: The disk of {folder}/data/postgres is full: make room")
+    assert said.startswith(f"gateway: The disk of {folder}/data/postgres is full: free some space")
 
 
 def test_serve_unusable_data_directory_is_one_sentence(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_production_without_database_refuses(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_serve_secret_that_does_not_fit_is_refused(
+async def test_serve_secret_that_does_not_decrypt_is_refused(
     gateway: RunningGateway, database_url: str, tmp_path: Path
 ) -> None:
     def serve(data_dir: Path, **environment: str) -> str:
@@ -159,7 +159,7 @@ async def test_serve_secret_that_does_not_fit_is_refused(
 
 @pytest.fixture
 def strict_postgres() -> Iterator[tuple[str, Callable[[], int]]]:
-    """A server that asks the role `ana` for a password, and how often it refused one."""
+    """Yields a server that requires a password of the role `ana`, and counts its refusals."""
     with public_folder() as folder, running_postgres(folder / "pg") as url:
         rules = folder / "pg" / "pg_hba.conf"
         rules.write_text("local all ana scram-sha-256\n" + rules.read_text())
@@ -193,22 +193,22 @@ async def test_serve_waiting_for_database_says_why_once_per_change(
             await until(missing, bool, seconds=PATIENCE_SECONDS)
             connection.execute("create database wa owner ana")
         await gateway.ready()
-        told = [
+        reported = [
             event["error"]
             for event in events_in(gateway.log)
             if event["event"] == "waiting_for_database"
         ]
 
-    assert len(told) == 2
-    assert told[0].endswith(
+    assert len(reported) == 2
+    assert reported[0].endswith(
         '(database wa, user ana): password authentication failed for user "ana"'
     )
-    assert told[1].endswith('database "wa" does not exist')
+    assert reported[1].endswith('database "wa" does not exist')
     assert "wrong" not in gateway.log
 
 
-class Stranger:
-    """Somebody in a new folder, who typed `make run` on a terminal and pastes from README."""
+class NewUser:
+    """A user in a new folder who runs `make run` on a terminal and pastes from README."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -259,17 +259,17 @@ class Stranger:
 
 async def test_first_start_says_what_it_does_and_commands_find_it() -> None:
     with public_folder() as folder:
-        stranger = Stranger(folder)
-        shown = await stranger.serve()
+        user = NewUser(folder)
+        shown = await user.serve()
         try:
-            secret = stranger.paste(".venv/bin/gateway accounts secret DEMO")
-            elsewhere = stranger.paste(
+            secret = user.paste(".venv/bin/gateway accounts secret DEMO")
+            other_database = user.paste(
                 ".venv/bin/gateway accounts list", DATABASE_URL="postgresql://127.0.0.1:1/x"
             )
         finally:
-            stranger.stop()
-        doctor = stranger.paste(".venv/bin/gateway doctor")
-        production = stranger.paste(
+            user.stop()
+        doctor = user.paste(".venv/bin/gateway doctor")
+        production = user.paste(
             ".venv/bin/gateway accounts list",
             GATEWAY_ENV="production",
             GATEWAY_SECRET_KEY=SECRET,
@@ -286,20 +286,20 @@ async def test_first_start_says_what_it_does_and_commands_find_it() -> None:
     assert -1 not in places, shown
     assert places == sorted(places)
     assert secret.stdout.startswith("WEBHOOK_SECRET="), secret.stderr
-    # Another database is none of the development gateway's.
-    assert "production needs GATEWAY_SECRET_KEY" in elsewhere.stderr
+    # The development settings do not apply to another database.
+    assert "production needs GATEWAY_SECRET_KEY" in other_database.stderr
     assert doctor.returncode == 0, doctor.stdout
     assert f"its data is in {folder}/.data/postgres" in doctor.stdout
-    # A cluster that is there already goes on, without a new setting.
+    # An existing cluster is used without a new setting.
     assert "Demo" in production.stdout, production.stderr
 
 
 async def test_start_without_terminal_logs_its_steps() -> None:
     with public_folder() as folder, running_gateway(folder, None) as gateway:
         await gateway.ready()
-        told = events_in(gateway.log)
-        names = [event["event"] for event in told]
-        place = next(e["place"] for e in told if e["event"] == "embedded_postgres_starting")
+        reported = events_in(gateway.log)
+        names = [event["event"] for event in reported]
+        place = next(e["place"] for e in reported if e["event"] == "embedded_postgres_starting")
 
     assert place == str(folder / "postgres")
     order = ["embedded_postgres_setting_up", "embedded_postgres_starting", "migrations_started"]

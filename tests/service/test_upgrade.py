@@ -1,5 +1,6 @@
 """Nodes of the previous release and of this one send on one database."""
 
+import asyncio
 import random
 from collections import Counter
 from pathlib import Path
@@ -17,9 +18,7 @@ async def is_migrated(cluster: Cluster) -> bool:
 
 async def both_hold_leases(cluster: Cluster) -> None:
     """The nodes of both releases have an equal share of the instances."""
-    await until(
-        cluster.held_by_each, lambda held: min(held["previous"], held["current"]) >= 2, seconds=40
-    )
+    await until(cluster.held_by_each, lambda held: min(held["previous"], held["current"]) >= 2)
 
 
 async def test_both_releases_send_on_one_database_while_it_migrates(
@@ -42,7 +41,7 @@ async def test_both_releases_send_on_one_database_while_it_migrates(
                 await both_hold_leases(cluster)
                 await cluster.all_connected()
                 await cluster.arrived_at_least(traffic.total + 40)
-                assert cluster.nodes[0].stop() == 0
+                assert await asyncio.to_thread(cluster.nodes[0].stop) == 0
                 await cluster.arrived_at_least(traffic.total + 20)
                 await traffic.stop()
                 await traffic.assert_promise_kept()

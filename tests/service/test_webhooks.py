@@ -1,4 +1,4 @@
-"""What callers are told: everything, in order, until they take it."""
+"""Callbacks reach the receiver in order and are retried until they are delivered."""
 
 from pathlib import Path
 
@@ -15,13 +15,13 @@ async def subscribe(client: Client, catcher: WebhookCatcher) -> None:
     assert answer.json() == {"value": True}
 
 
-async def test_a_delivery_is_told_with_our_headers(client: Client, catcher: WebhookCatcher) -> None:
+async def test_delivery_callback_has_the_headers(client: Client, catcher: WebhookCatcher) -> None:
     await subscribe(client, catcher)
 
     accepted = await client.send_text("hi")
     await catcher.wait_for(lambda c: bool(c.of_type("DeliveryCallback")))
 
-    posted = catcher.taken[0]
+    posted = catcher.delivered[0]
     momment = posted.body.pop("momment")
     assert posted.body == {
         "type": "DeliveryCallback",
@@ -49,7 +49,7 @@ async def test_receipts_follow_the_delivery_of_their_message(
             await catcher.wait_for(lambda c: len(_received(c)) == len(sent))
 
     delivered: set[str] = set()
-    for posted in catcher.taken:
+    for posted in catcher.delivered:
         if posted.body["type"] == "DeliveryCallback":
             delivered.add(posted.body["messageId"])
         if posted.body["type"] == "MessageStatusCallback":
@@ -67,7 +67,7 @@ def _received(catcher: WebhookCatcher) -> list[str]:
     ]
 
 
-async def test_what_is_not_taken_is_posted_again_under_its_id_before_anything_later(
+async def test_failed_callback_is_retried_before_later_ones(
     tmp_path: Path, database_url: str, catcher: WebhookCatcher
 ) -> None:
     catcher.answer = lambda number: 500 if number < 3 else 200
@@ -79,7 +79,7 @@ async def test_what_is_not_taken_is_posted_again_under_its_id_before_anything_la
             await subscribe(client, catcher)
             first = await client.send_text("first")
             second = await client.send_text("second")
-            await catcher.wait_for(lambda c: len(c.taken) == 2)
+            await catcher.wait_for(lambda c: len(c.delivered) == 2)
 
     assert [p.body["messageId"] for p in catcher.posted] == [
         *[first["messageId"]] * 4,
@@ -89,7 +89,7 @@ async def test_what_is_not_taken_is_posted_again_under_its_id_before_anything_la
     assert catcher.posted[4].id != catcher.posted[0].id
 
 
-async def test_a_failed_send_is_told_with_its_error(
+async def test_failed_send_has_its_error_in_the_callback(
     client: Client, catcher: WebhookCatcher
 ) -> None:
     await subscribe(client, catcher)
@@ -103,7 +103,7 @@ async def test_a_failed_send_is_told_with_its_error(
     assert body["error"] == "WhatsApp refused the message."
 
 
-async def test_a_received_text_is_told(client: Client, catcher: WebhookCatcher) -> None:
+async def test_received_text_is_a_callback(client: Client, catcher: WebhookCatcher) -> None:
     await subscribe(client, catcher)
 
     message_id = (
@@ -121,9 +121,7 @@ async def test_a_received_text_is_told(client: Client, catcher: WebhookCatcher) 
     assert None not in body.values()
 
 
-async def test_the_connection_is_told_when_it_goes_and_when_it_comes(
-    client: Client, catcher: WebhookCatcher
-) -> None:
+async def test_connection_changes_are_callbacks(client: Client, catcher: WebhookCatcher) -> None:
     await subscribe(client, catcher)
 
     await client.control("connection", state="down")
@@ -131,13 +129,13 @@ async def test_the_connection_is_told_when_it_goes_and_when_it_comes(
     await client.control("connection", state="up")
     await catcher.wait_for(lambda c: bool(c.of_type("ConnectedCallback")))
 
-    down, up = (posted.body for posted in catcher.taken)
+    down, up = (posted.body for posted in catcher.delivered)
     assert (down["type"], down["disconnected"]) == ("DisconnectedCallback", True)
     assert down["error"]
     assert (up["type"], up["connected"], up["phone"]) == ("ConnectedCallback", True, down["phone"])
 
 
-async def test_nobody_is_told_what_nobody_asked_for(
+async def test_instance_without_webhooks_posts_nothing(
     client: Client, catcher: WebhookCatcher
 ) -> None:
     await subscribe(client, catcher)
@@ -161,7 +159,7 @@ async def test_nobody_is_told_what_nobody_asked_for(
         ("http://169.254.169.254/latest", "value: leads to an address that is not public"),
     ],
 )
-async def test_an_address_we_do_not_visit_is_refused(
+async def test_webhook_that_may_not_be_visited_is_refused(
     client: Client, value: str, sentence: str
 ) -> None:
     answer = await client.call("PUT", "/update-webhook-received", json={"value": value})
@@ -169,7 +167,9 @@ async def test_an_address_we_do_not_visit_is_refused(
     assert (answer.status_code, answer.json()["error"]) == (400, sentence)
 
 
-async def test_a_redirect_is_not_followed(client: Client, catcher: WebhookCatcher) -> None:
+async def test_redirect_of_a_receiver_is_not_followed(
+    client: Client, catcher: WebhookCatcher
+) -> None:
     catcher.answer = lambda number: 302 if number == 0 else 200
     catcher.headers = {"Location": "http://127.0.0.1:1/elsewhere"}
     await subscribe(client, catcher)

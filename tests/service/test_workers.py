@@ -1,4 +1,4 @@
-"""`gateway serve --workers N`: several nodes on one machine, one port, one embedded Postgres."""
+"""`gateway serve --workers N` runs N nodes on one port and one embedded Postgres."""
 
 import asyncio
 import signal
@@ -25,7 +25,7 @@ def workers_of(gateway: RunningGateway) -> list[psutil.Process]:
 
 
 def command(process: psutil.Process) -> list[str]:
-    with suppress(psutil.Error):  # it may be ending
+    with suppress(psutil.Error):  # the process may have ended
         words: list[str] = process.cmdline()
         return words
     return []
@@ -44,7 +44,7 @@ async def metrics(port: int) -> httpx.Response:
 
 
 async def ready(gateway: RunningGateway, *, workers: int) -> None:
-    """Each worker says so on its own internal port."""
+    """Waits until each worker is ready on its internal port."""
     async with httpx.AsyncClient(trust_env=False) as http:
 
         async def look() -> list[int]:
@@ -61,7 +61,7 @@ async def ready(gateway: RunningGateway, *, workers: int) -> None:
         await until(look, lambda codes: codes == [200] * workers)
 
 
-async def test_two_workers_share_one_port_and_one_postgres_and_drain(tmp_path: Path) -> None:
+async def test_two_workers_share_port_and_postgres_and_drain(tmp_path: Path) -> None:
     with running_gateway(tmp_path, None, "--workers", "2") as gateway:
         await ready(gateway, workers=2)
         async with client_of(gateway) as client:
@@ -79,7 +79,7 @@ async def test_two_workers_share_one_port_and_one_postgres_and_drain(tmp_path: P
     assert code == CLEAN
 
 
-async def test_a_killed_worker_is_started_again_and_the_line_goes_on(
+async def test_killed_worker_restarts_and_its_queue_goes_on(
     tmp_path: Path, database_url: str
 ) -> None:
     with running_gateway(
@@ -111,10 +111,10 @@ async def test_workers_end_when_their_parent_is_killed(tmp_path: Path, database_
         gateway.kill()
         await gone(workers)
         assert len(workers) == 2
-        assert gateway.log.count('"event":"stopped"') == 2  # drained, not cut off
+        assert gateway.log.count('"event":"stopped"') == 2  # both drained
 
 
-async def test_a_taken_port_is_refused_before_any_worker_starts(
+async def test_used_port_is_refused_before_any_worker_starts(
     tmp_path: Path, database_url: str
 ) -> None:
     taken = await asyncio.start_server(lambda _r, _w: None, "127.0.0.1", free_port())

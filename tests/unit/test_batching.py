@@ -1,4 +1,4 @@
-"""What many ask at once is answered by one flush, each according to its question."""
+"""Items submitted at one time share a flush, and each gets its own answer."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -13,20 +13,20 @@ Answers = Sequence[str | Exception | NextFlush]
 
 
 class Flushes:
-    """A flush that records what it was asked and waits for permission to answer."""
+    """A flush that records its items and waits for permission to answer."""
 
     def __init__(self, answer: Callable[[list[str]], Answers] | None = None) -> None:
-        self.asked: list[list[str]] = []
+        self.batches: list[list[str]] = []
         self.begun = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.may_answer.set()
-        self._answer = answer or (lambda questions: [q.upper() for q in questions])
+        self._answer = answer or (lambda items: [q.upper() for q in items])
 
-    async def __call__(self, questions: list[str]) -> Answers:
-        self.asked.append(questions)
+    async def __call__(self, items: list[str]) -> Answers:
+        self.batches.append(items)
         self.begun.set()
         await self.may_answer.wait()
-        return self._answer(questions)
+        return self._answer(items)
 
 
 @asynccontextmanager
@@ -40,17 +40,17 @@ async def running(batch: Batch[str, str]) -> AsyncIterator[asyncio.Event]:
             stopping.set()
 
 
-async def test_a_question_alone_waits_for_nobody() -> None:
+async def test_single_item_is_flushed_at_once() -> None:
     flushes = Flushes()
     batch = Batch[str, str](flushes)
 
     async with running(batch):
         assert await batch.submit("a") == "A"
 
-    assert flushes.asked == [["a"]]
+    assert flushes.batches == [["a"]]
 
 
-async def test_questions_gather_while_a_flush_is_on_its_way() -> None:
+async def test_items_collect_while_a_flush_is_in_flight() -> None:
     flushes = Flushes()
     flushes.may_answer.clear()
     batch = Batch[str, str](flushes)
@@ -62,24 +62,24 @@ async def test_questions_gather_while_a_flush_is_on_its_way() -> None:
         flushes.may_answer.set()
         answers = await asyncio.gather(first, *later)
 
-    assert flushes.asked == [["a"], ["b", "c", "d"]]
+    assert flushes.batches == [["a"], ["b", "c", "d"]]
     assert answers == ["A", "B", "C", "D"]
 
 
-async def test_a_flush_takes_no_more_than_the_largest() -> None:
+async def test_flush_takes_at_most_its_maximum_size() -> None:
     flushes = Flushes()
-    batch = Batch[str, str](flushes, largest=2)
-    questions = [batch.submit(letter) for letter in "abcde"]
+    batch = Batch[str, str](flushes, max_size=2)
+    items = [batch.submit(letter) for letter in "abcde"]
 
     async with running(batch):
-        answers = await asyncio.gather(*questions)
+        answers = await asyncio.gather(*items)
 
-    assert flushes.asked == [["a", "b"], ["c", "d"], ["e"]]
+    assert flushes.batches == [["a", "b"], ["c", "d"], ["e"]]
     assert answers == list("ABCDE")
 
 
-async def test_an_exception_as_an_answer_is_raised_for_that_question_alone() -> None:
-    flushes = Flushes(lambda qs: [ValueError("not b") if q == "b" else q.upper() for q in qs])
+async def test_exception_as_an_answer_is_raised_for_its_item_alone() -> None:
+    flushes = Flushes(lambda items: [ValueError("not b") if q == "b" else q.upper() for q in items])
     batch = Batch[str, str](flushes)
     a, b, c = (batch.submit(letter) for letter in "abc")
 
@@ -88,61 +88,68 @@ async def test_an_exception_as_an_answer_is_raised_for_that_question_alone() -> 
             await b
         assert list(await asyncio.gather(a, c)) == ["A", "C"]
 
-    assert flushes.asked == [["a", "b", "c"]]
+    assert flushes.batches == [["a", "b", "c"]]
 
 
-async def test_an_exception_of_the_flush_is_raised_for_everybody_and_the_next_goes_on() -> None:
-    def fail_once(questions: list[str]) -> Answers:
-        if len(flushes.asked) == 1:
-            raise ValueError("none of you")
-        return [q.upper() for q in questions]
+async def test_failed_flush_raises_for_all_its_items_only() -> None:
+    def fail_once(items: list[str]) -> Answers:
+        if len(flushes.batches) == 1:
+            raise ValueError("all failed")
+        return [q.upper() for q in items]
 
     flushes = Flushes(fail_once)
     batch = Batch[str, str](flushes)
-    questions = [batch.submit("a"), batch.submit("b")]
+    items = [batch.submit("a"), batch.submit("b")]
 
     async with running(batch):
-        answers = await asyncio.gather(*questions, return_exceptions=True)
+        answers = await asyncio.gather(*items, return_exceptions=True)
         after = await batch.submit("c")
 
-    assert [str(answer) for answer in answers] == ["none of you"] * 2
+    assert [str(answer) for answer in answers] == ["all failed"] * 2
     assert after == "C"
 
 
-async def test_what_must_wait_rejoins_first_and_in_order() -> None:
-    def not_at_first(questions: list[str]) -> Answers:
-        first = len(flushes.asked) == 1
-        return [NEXT_FLUSH if first and q in "bd" else q.upper() for q in questions]
+async def test_postponed_items_go_first_and_in_order() -> None:
+    def not_at_first(items: list[str]) -> Answers:
+        first = len(flushes.batches) == 1
+        return [NEXT_FLUSH if first and q in "bd" else q.upper() for q in items]
 
     flushes = Flushes(not_at_first)
     flushes.may_answer.clear()
     batch = Batch[str, str](flushes)
-    questions = [batch.submit(letter) for letter in "abcd"]
+    items = [batch.submit(letter) for letter in "abcd"]
 
     async with running(batch):
         await flushes.begun.wait()
-        questions.append(batch.submit("e"))
+        items.append(batch.submit("e"))
         flushes.may_answer.set()
-        answers = await asyncio.gather(*questions)
+        answers = await asyncio.gather(*items)
 
-    assert flushes.asked == [list("abcd"), list("bde")]
+    assert flushes.batches == [list("abcd"), list("bde")]
     assert answers == list("ABCDE")
 
 
-async def test_a_flush_that_moves_nothing_is_repeated_after_a_pause() -> None:
-    flushes = Flushes(lambda qs: [NEXT_FLUSH if len(flushes.asked) < 4 else q for q in qs])
+async def test_flush_without_progress_is_repeated_after_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flushes = Flushes(lambda items: [NEXT_FLUSH if len(flushes.batches) < 4 else i for i in items])
     batch = Batch[str, str](flushes)
-    loop = asyncio.get_running_loop()
-    began = loop.time()
+    yield_once, pauses = asyncio.sleep, list[float]()
 
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await yield_once(0)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     async with running(batch):
         assert await batch.submit("a") == "a"
 
-    assert flushes.asked == [["a"]] * 4
-    assert loop.time() - began >= 0.025
+    assert flushes.batches == [["a"]] * 4
+    assert len(pauses) == 3
+    assert min(pauses) > 0
 
 
-async def test_whoever_gave_up_is_not_asked_for() -> None:
+async def test_canceled_item_is_not_flushed() -> None:
     flushes = Flushes()
     batch = Batch[str, str](flushes)
     gone, stays = batch.submit("gone"), batch.submit("stays")
@@ -151,10 +158,10 @@ async def test_whoever_gave_up_is_not_asked_for() -> None:
     async with running(batch):
         assert await stays == "STAYS"
 
-    assert flushes.asked == [["stays"]]
+    assert flushes.batches == [["stays"]]
 
 
-async def test_whoever_gives_up_during_the_flush_does_not_disturb_it() -> None:
+async def test_item_canceled_during_a_flush_does_not_disturb_it() -> None:
     flushes = Flushes()
     flushes.may_answer.clear()
     batch = Batch[str, str](flushes)
@@ -170,7 +177,7 @@ async def test_whoever_gives_up_during_the_flush_does_not_disturb_it() -> None:
     assert gone.cancelled()
 
 
-async def test_all_givers_up_cost_no_flush() -> None:
+async def test_flush_of_canceled_items_only_is_skipped() -> None:
     flushes = Flushes()
     batch = Batch[str, str](flushes)
     batch.submit("gone").cancel()
@@ -178,10 +185,10 @@ async def test_all_givers_up_cost_no_flush() -> None:
     async with running(batch):
         assert await batch.submit("a") == "A"
 
-    assert flushes.asked == [["a"]]
+    assert flushes.batches == [["a"]]
 
 
-async def test_a_stop_answers_what_was_asked_before_it() -> None:
+async def test_stop_answers_items_submitted_before_it() -> None:
     flushes = Flushes()
     flushes.may_answer.clear()
     batch = Batch[str, str](flushes)

@@ -1,11 +1,11 @@
 """Time as something handed in."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from gateway.clock import Clock
+from gateway.clock import Clock, epoch_ms
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 
@@ -17,11 +17,27 @@ def test_now_names_its_offset() -> None:
     assert before <= now <= datetime.now(UTC)
 
 
+def test_epoch_ms_does_not_depend_on_the_zone() -> None:
+    at = datetime(2026, 1, 31, 12, 0, 0, 250_000, tzinfo=UTC)
+
+    assert epoch_ms(at) == 1_769_860_800_250
+    assert epoch_ms(at.astimezone(timezone(timedelta(hours=-3)))) == epoch_ms(at)
+
+
 def test_milliseconds_are_of_the_same_clock() -> None:
     clock = Clock()
     before, milliseconds, after = clock.now(), clock.now_ms(), clock.now()
 
-    assert int(before.timestamp() * 1000) <= milliseconds <= after.timestamp() * 1000 + 1
+    assert epoch_ms(before) <= milliseconds <= epoch_ms(after)
+
+
+@pytest.mark.parametrize("milliseconds", [0, 1, 1_700_000_000_001, 1_712_345_678_999])
+def test_epoch_ms_of_whole_milliseconds_is_exact(milliseconds: int) -> None:
+    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+
+    assert epoch_ms(at) == milliseconds
+    assert epoch_ms(at + timedelta(microseconds=999)) == milliseconds
+    assert epoch_ms(at.astimezone(timezone(timedelta(hours=-3)))) == milliseconds
 
 
 @pytest.mark.parametrize("seconds", [None, 0, 5])

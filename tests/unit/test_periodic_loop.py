@@ -82,6 +82,15 @@ async def test_loop_reports_an_unexpected_error_and_goes_on() -> None:
     ]
 
 
+async def test_loop_ends_with_a_fatal_error() -> None:
+    steps = Steps(1.0, KeyError("replaced"), 1.0)
+
+    with pytest.raises(KeyError):
+        await finished(PeriodicLoop("test", steps, RecordedPauses(), fatal=(KeyError,)), steps)
+
+    assert steps.runs == 2
+
+
 async def test_loop_that_waits_for_ever_runs_again_when_woken() -> None:
     steps = Steps(None, None)
     loop = PeriodicLoop("test", steps, Clock())

@@ -1,10 +1,9 @@
-"""What the environment says, and what a process refuses to start with."""
+"""The settings hold what the environment says, and an invalid environment stops the start."""
 
 from pathlib import Path
 
 import pytest
 
-from gateway.environment import variable_name
 from gateway.errors import InvalidSettings
 from gateway.settings import Settings
 
@@ -23,19 +22,19 @@ def refusal(environment: dict[str, str]) -> str:
     return str(caught.value)
 
 
-def test_development_needs_nothing_else() -> None:
+def test_read_development_needs_no_other_variable() -> None:
     settings = read()
 
-    assert settings.host == "127.0.0.1"
-    assert settings.database_url is None
-    assert settings.secrets() == ()
+    assert settings.listener.host == "127.0.0.1"
+    assert settings.database.url is None
+    assert settings.storage.secrets() == ()
 
 
-def test_production_is_what_you_get_if_you_say_nothing() -> None:
-    assert Settings.read({"GATEWAY_SECRET_KEY": SECRET}).env == "production"
+def test_read_without_env_means_production() -> None:
+    assert Settings.read({"GATEWAY_SECRET_KEY": SECRET}).process.env == "production"
 
 
-def test_every_variable_is_read_under_its_name() -> None:
+def test_read_puts_variables_into_their_sections() -> None:
     settings = read(
         DATABASE_URL="postgresql://db/gateway",
         GATEWAY_DIRECT_DATABASE_URL="postgresql://direct/gateway",
@@ -46,44 +45,45 @@ def test_every_variable_is_read_under_its_name() -> None:
         GATEWAY_LOG_LEVEL="DEBUG",
     )
 
-    assert settings.database_url == "postgresql://db/gateway"
-    assert settings.direct_database_url == "postgresql://direct/gateway"
-    assert (settings.port, settings.trials, settings.pace_min_seconds) == (0, True, 0.5)
-    assert settings.data_dir == Path("/var/lib/gateway")
-    assert settings.log_level == "DEBUG"
+    assert settings.database.url == "postgresql://db/gateway"
+    assert settings.database.direct_url == "postgresql://direct/gateway"
+    assert (settings.listener.port, settings.instances.trials) == (0, True)
+    assert settings.queue.pace_min_seconds == 0.5
+    assert settings.storage.data_dir == Path("/var/lib/gateway")
+    assert settings.observability.log_level == "DEBUG"
 
 
-def test_variables_of_others_are_not_ours() -> None:
-    assert read(HOME="/root", PGHOST="db", PORT="1", XGATEWAY_PORT="2").port == 8080
+def test_read_ignores_variables_without_the_prefix() -> None:
+    assert read(HOME="/root", PGHOST="db", PORT="1", XGATEWAY_PORT="2").listener.port == 8080
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "GATEWAY_SENTRY_DSN", "GATEWAY_NODE_NAME"])
-def test_a_blank_variable_is_an_absent_one(name: str) -> None:
+def test_read_blank_variable_counts_as_absent(name: str) -> None:
     assert read(**{name: ""}) == read()
 
 
-def test_a_misspelt_name_is_refused_and_named() -> None:
+def test_read_unknown_variable_is_refused_by_name() -> None:
     message = refusal({**DEVELOPMENT, "GATEWAY_PACE_MINIMUM_SECONDS": "1"})
 
     assert message == "GATEWAY_PACE_MINIMUM_SECONDS is not a setting of this gateway"
 
 
-def test_every_misspelt_name_is_named() -> None:
+def test_read_names_every_unknown_variable() -> None:
     message = refusal({**DEVELOPMENT, "GATEWAY_PROT": "1", "GATEWAY_HOTS": "x"})
 
     assert "GATEWAY_PROT is not a setting" in message
     assert "GATEWAY_HOTS is not a setting" in message
 
 
-def test_a_prefixed_database_url_is_no_second_name() -> None:
+def test_read_prefixed_database_url_is_unknown() -> None:
     with pytest.raises(InvalidSettings, match="GATEWAY_DATABASE_URL is not a setting"):
         read(GATEWAY_DATABASE_URL="postgresql://prefixed", DATABASE_URL="postgresql://plain")
 
 
-def test_what_others_read_for_themselves_is_left_to_them() -> None:
+def test_read_skips_variables_with_foreign_prefixes() -> None:
     environment = {**DEVELOPMENT, "GATEWAY_SANDBOX_JOURNAL": "false"}
 
-    assert Settings.read(environment, foreign_prefixes=["GATEWAY_SANDBOX_"]).env == "development"
+    assert Settings.read(environment, foreign_prefixes=["GATEWAY_SANDBOX_"]).is_development
     assert "GATEWAY_SANDBOX_JOURNAL is not a setting" in refusal(environment)
 
 
@@ -104,20 +104,20 @@ def test_what_others_read_for_themselves_is_left_to_them() -> None:
         ("GATEWAY_PACE_MIN_SECONDS", "nan"),
     ],
 )
-def test_an_unusable_value_is_refused_by_the_name_of_its_variable(name: str, value: str) -> None:
+def test_read_invalid_value_is_refused_with_its_variable(name: str, value: str) -> None:
     message = refusal({**DEVELOPMENT, name: value})
 
     assert message.startswith(f"{name}: ")
 
 
-def test_a_refusal_does_not_repeat_a_secret() -> None:
+def test_read_refusal_does_not_show_the_secret() -> None:
     message = refusal({"GATEWAY_SECRET_KEY": "short and secret"})
 
     assert "short and secret" not in message
     assert "GATEWAY_SECRET_KEY" in message
 
 
-def test_a_pause_must_not_end_before_it_begins() -> None:
+def test_read_pace_minimum_above_maximum_is_refused() -> None:
     message = refusal(
         {**DEVELOPMENT, "GATEWAY_PACE_MIN_SECONDS": "4", "GATEWAY_PACE_MAX_SECONDS": "3"}
     )
@@ -126,29 +126,29 @@ def test_a_pause_must_not_end_before_it_begins() -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "x" * 31, f"{SECRET},short", "   ", ","])
-def test_production_without_good_secrets_is_refused(secret: str) -> None:
+def test_read_production_with_short_secrets_is_refused(secret: str) -> None:
     message = refusal({"GATEWAY_ENV": "production", "GATEWAY_SECRET_KEY": secret})
 
     assert "GATEWAY_SECRET_KEY" in message
     assert "32 characters" in message
 
 
-def test_production_without_any_secret_is_refused() -> None:
+def test_read_production_without_secret_is_refused() -> None:
     assert "GATEWAY_SECRET_KEY" in refusal({"GATEWAY_ENV": "production"})
 
 
-def test_production_may_listen_anywhere() -> None:
-    assert Settings.read({**PRODUCTION, "GATEWAY_HOST": "0.0.0.0"}).host == "0.0.0.0"
+def test_read_production_may_listen_on_any_address() -> None:
+    assert Settings.read({**PRODUCTION, "GATEWAY_HOST": "0.0.0.0"}).listener.host == "0.0.0.0"
 
 
-def test_secrets_are_listed_the_current_one_first() -> None:
+def test_secrets_returns_the_current_one_first() -> None:
     settings = Settings.read({**PRODUCTION, "GATEWAY_SECRET_KEY": f" {SECRET}a , {SECRET}b,"})
 
-    assert settings.secrets() == (f"{SECRET}a", f"{SECRET}b")
+    assert settings.storage.secrets() == (f"{SECRET}a", f"{SECRET}b")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.10", "gateway.example.com", ""])
-def test_development_where_others_can_reach_it_is_refused(host: str) -> None:
+def test_read_development_on_a_reachable_host_is_refused(host: str) -> None:
     message = refusal({**DEVELOPMENT, "GATEWAY_HOST": host})
 
     assert f"GATEWAY_HOST={host} can be reached by others" in message
@@ -157,18 +157,39 @@ def test_development_where_others_can_reach_it_is_refused(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-def test_development_on_this_machine_is_fine(host: str) -> None:
-    assert read(GATEWAY_HOST=host).host == host
+def test_read_development_on_loopback_is_accepted(host: str) -> None:
+    assert read(GATEWAY_HOST=host).listener.host == host
 
 
-def test_development_may_be_opened_on_purpose() -> None:
-    assert read(GATEWAY_HOST="0.0.0.0", GATEWAY_ALLOW_REMOTE="true").allow_remote
+def test_read_development_with_allow_remote_is_accepted() -> None:
+    assert read(GATEWAY_HOST="0.0.0.0", GATEWAY_ALLOW_REMOTE="true").listener.allow_remote
 
 
-def test_a_variable_name_leads_back_to_its_field() -> None:
-    assert variable_name("port") == "GATEWAY_PORT"
-    assert variable_name("database_url") == "DATABASE_URL"
+def test_read_reports_unknown_and_invalid_variables_together() -> None:
+    message = refusal({**DEVELOPMENT, "GATEWAY_PROT": "1", "GATEWAY_PORT": "http"})
+
+    assert message.startswith("GATEWAY_PROT is not a setting of this gateway; GATEWAY_PORT: ")
 
 
-def test_every_field_is_described() -> None:
-    assert [n for n, field in Settings.model_fields.items() if not field.description] == []
+def test_read_invalid_network_is_refused_in_one_sentence() -> None:
+    message = refusal({**DEVELOPMENT, "GATEWAY_TRUSTED_PROXIES": "nowhere"})
+
+    expected = "must be networks such as 10.0.0.0/8, with commas between"
+    assert message == f"GATEWAY_TRUSTED_PROXIES: {expected}"
+
+
+def test_sections_map_each_field_to_one_variable() -> None:
+    names = [variable for _, section in Settings.sections() for _, variable in section.variables()]
+
+    assert len(names) == len(set(names)) == len(Settings.defaults())
+    assert {name for name in names if not name.startswith("GATEWAY_")} == {"DATABASE_URL"}
+
+
+def test_sections_describe_each_field_in_one_sentence() -> None:
+    texts = [
+        field.description or ""
+        for _name, section in Settings.sections()
+        for field in section.model_fields.values()
+    ]
+
+    assert [text for text in texts if not text or text.endswith(".") or ". " in text] == []

@@ -6,12 +6,12 @@ const METHODS = ["get", "put", "post", "delete"];
 const form = document.getElementById("who");
 const notice = document.getElementById("notice");
 
-// The form holds the only copy of the tokens; it is read whenever something is sent.
+// Only the form holds the tokens: every request reads it.
 function filledIn() {
   return Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()]));
 }
 
-function say(text, problem = false) {
+function showNotice(text, problem = false) {
   notice.textContent = text;
   notice.classList.toggle("problem", problem);
 }
@@ -21,7 +21,7 @@ function say(text, problem = false) {
 function shown(contract, given) {
   const copy = structuredClone(contract);
   for (const item of Object.values(copy.paths)) {
-    // The form fills in the instance, for every route at once.
+    // The form fills in the instance for every route.
     if (item.parameters) item.parameters = item.parameters.filter((one) => !/Instance(Id|Token)$/.test(one.$ref));
     for (const method of METHODS) if (item[method]) prepare(item[method], given);
   }
@@ -33,7 +33,7 @@ function prepare(operation, given) {
     if (parameter.in === "path" && given.has(parameter.name)) parameter.example = given.get(parameter.name);
   }
   for (const answer of Object.values(operation.responses)) {
-    // The first media type is the one that is asked for: a picture is easier to scan than its text.
+    // Swagger UI requests the first media type: a picture is easier to scan than its text.
     if (answer.content?.["image/png"]) answer.content = { "image/png": answer.content["image/png"], ...answer.content };
   }
 }
@@ -59,13 +59,13 @@ function labelOf(name) {
 
 function refuse(names) {
   for (const input of form.querySelectorAll("input")) input.toggleAttribute("aria-invalid", names.includes(input.name));
-  say(`Nothing was sent. Fill in first: ${names.map(labelOf).join(", ")}.`, true);
+  showNotice(`Nothing was sent. Fill in first: ${names.map(labelOf).join(", ")}.`, true);
   form.elements[names[0]].focus();
 }
 
 function accept() {
   for (const input of form.querySelectorAll("input")) input.removeAttribute("aria-invalid");
-  if (notice.classList.contains("problem")) say("");
+  if (notice.classList.contains("problem")) showNotice("");
 }
 
 function authorise(system, who) {
@@ -75,7 +75,7 @@ function authorise(system, who) {
   }
 }
 
-// Swagger UI asks for anything until a media type was chosen or its list has been drawn.
+// Swagger UI accepts any type until the user chooses one or its list is drawn.
 function preferFirstType(system, path, method) {
   const [type] = Object.keys(Object.values(contract.paths[path][method].responses)[0].content ?? {});
   if (type && !system.oas3Selectors.responseContentType(path, method)) {
@@ -90,7 +90,7 @@ const fromTheForm = {
         constructor(props, context) {
           super(props, context);
           const send = this.onClick;
-          // Before Swagger UI marks the operation as executing, which only an answer would end.
+          // Runs before Swagger UI marks the operation as executing: only an answer would end that state.
           this.onClick = () => {
             const { path, method } = this.props;
             const who = filledIn();
@@ -118,14 +118,14 @@ function addressed(request) {
 
 async function lookUp(who) {
   const names = ["instanceId", "instanceToken"].filter((name) => !who[name]);
-  if (names.length === 2 && who.partnerToken) return say("The partner token is used for the routes that need it.");
+  if (names.length === 2 && who.partnerToken) return showNotice("The partner token is used for the routes that need it.");
   if (names.length) return refuse(names);
   const path = ["instances", who.instanceId, "token", who.instanceToken, "status"].map(encodeURIComponent).join("/");
   const answer = await fetch(`/${path}`, who.clientToken ? { headers: { "Client-Token": who.clientToken } } : {});
   const body = await answer.json();
-  if (!answer.ok) return say(`The gateway refuses: ${body.error}`, true);
-  if (body.connected) return say("This instance is connected: messages can be sent.");
-  return say(`${body.error} To link a phone, execute GET /qr-code under Instances and scan what it shows.`);
+  if (!answer.ok) return showNotice(`The gateway refuses: ${body.error}`, true);
+  if (body.connected) return showNotice("This instance is connected: messages can be sent.");
+  return showNotice(`${body.error} To link a phone, execute GET /qr-code under Instances and scan what it shows.`);
 }
 
 form.addEventListener("submit", async (event) => {
@@ -135,7 +135,7 @@ form.addEventListener("submit", async (event) => {
   try {
     await lookUp(filledIn());
   } catch {
-    say("The gateway does not answer.", true);
+    showNotice("The gateway does not answer.", true);
   }
   form.dataset.checked = "true";
 });

@@ -2,6 +2,7 @@
 
 from gateway.contract.callbacks.base import CONNECTION_CHAT, Callback, without_nulls
 from gateway.contract.callbacks.commerce import ProductReceived
+from gateway.contract.callbacks.events import EventReceived, EventResponseReceived
 from gateway.contract.callbacks.interactive import TemplateReceived
 from gateway.contract.callbacks.messages import TextReceived
 from gateway.contract.callbacks.notifications import NotificationCode, NotificationReceived
@@ -30,6 +31,8 @@ __all__ = [
     "ConnectedCallback",
     "DeliveryCallback",
     "DisconnectedCallback",
+    "EventReceived",
+    "EventResponseReceived",
     "MessageCallback",
     "MessageStatus",
     "MessageStatusCallback",

@@ -1,4 +1,4 @@
-"""What every callback is."""
+"""The base class of callbacks."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar

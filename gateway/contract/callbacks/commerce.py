@@ -9,7 +9,7 @@ from gateway.contract.wire import Wire
 
 
 class PixKeyContent(Wire):
-    """Where to pay to."""
+    """The receiver of a PIX payment."""
 
     currency: str
     reference_id: str
@@ -37,7 +37,7 @@ class PixKeyReceived(MessageCallback):
 
 
 class PaymentInfo(Wire):
-    """What became of the money."""
+    """The state of a payment."""
 
     receiver_phone: str
     value: float
@@ -57,7 +57,7 @@ class RequestPaymentContent(Wire):
 
 
 class RequestPaymentReceived(MessageCallback):
-    """Somebody asks for money."""
+    """A contact requests a payment."""
 
     request_payment: RequestPaymentContent
 
@@ -81,13 +81,13 @@ class RequestPaymentReceived(MessageCallback):
 
 
 class SendPaymentContent(Wire):
-    """Money on its way."""
+    """A payment."""
 
     payment_info: PaymentInfo
 
 
 class SendPaymentReceived(MessageCallback):
-    """Somebody paid."""
+    """A contact paid."""
 
     send_payment: SendPaymentContent
 
@@ -107,7 +107,7 @@ class SendPaymentReceived(MessageCallback):
 
 
 class ProductContent(Wire):
-    """A product of somebody's catalogue."""
+    """A product of a catalogue."""
 
     product_image: str | None = None
     download_error: str | None = None
@@ -148,7 +148,7 @@ class ProductReceived(MessageCallback):
 
 
 class ReceivedOrderProduct(Wire):
-    """A line of a cart; the price in thousandths."""
+    """A product in a cart; the price in thousandths."""
 
     quantity: int
     name: str
@@ -175,7 +175,7 @@ class OrderContent(Wire):
 
 
 class OrderReceived(MessageCallback):
-    """A cart somebody sent."""
+    """A contact sent a cart."""
 
     order: OrderContent
 
@@ -208,7 +208,7 @@ class OrderReceived(MessageCallback):
 
 
 class ReviewedProduct(Wire):
-    """A line of an order."""
+    """A product of an order."""
 
     name: str
     quantity: int
@@ -218,7 +218,7 @@ class ReviewedProduct(Wire):
 
 
 class ReviewContent(Wire):
-    """Its ids are what the routes that change an order ask for."""
+    """An order; the routes that update it require these ids."""
 
     currency: str
     reference_id: str
@@ -234,7 +234,7 @@ class ReviewContent(Wire):
 
 
 class ReviewAndPayContent(ReviewContent):
-    """`type` says what kind of goods."""
+    """`type` is the kind of goods."""
 
     type: str | None = None
 
@@ -269,7 +269,7 @@ _REVIEWED: Example = {
 
 
 class ReviewAndPayReceived(MessageCallback):
-    """An order to look at and pay."""
+    """An order to review and pay."""
 
     review_and_pay: ReviewAndPayContent
 
@@ -281,7 +281,7 @@ class ReviewAndPayReceived(MessageCallback):
 
 
 class ReviewOrderReceived(MessageCallback):
-    """An order went on."""
+    """An order was updated."""
 
     review_order: ReviewContent
 

@@ -1,4 +1,4 @@
-"""Events, and who comes to them."""
+"""Events and the answers to them."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Literal
@@ -9,7 +9,7 @@ from gateway.contract.wire import Wire
 
 
 class EventLocation(Wire):
-    """Empty where the event takes place nowhere."""
+    """Empty for an event without a place."""
 
     name: str | None = None
     address: str | None = None
@@ -29,7 +29,7 @@ class EventContent(Wire):
 
 
 class EventReceived(MessageCallback):
-    """An event somebody invites to."""
+    """An invitation to an event."""
 
     event: EventContent
 
@@ -58,7 +58,7 @@ class EventResponseContent(Wire):
 
 
 class EventResponseReceived(MessageCallback):
-    """Somebody says whether they come."""
+    """An answer to an invitation."""
 
     event_response: EventResponseContent
 

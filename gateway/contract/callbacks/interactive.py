@@ -146,7 +146,7 @@ class TemplateReceived(MessageCallback):
 
 
 class ButtonText(Wire):
-    """What stands on a button."""
+    """The label of a button."""
 
     display_text: str
 
@@ -190,7 +190,7 @@ class ButtonsReceived(MessageCallback):
 
 
 class ButtonsResponseContent(Wire):
-    """Which button, and what stood on it."""
+    """The clicked button and its label."""
 
     button_id: str
     message: str
@@ -225,7 +225,7 @@ class ListSection(Wire):
 
 
 class ListContent(Wire):
-    """What Z-API does not show: our reading of an option list."""
+    """An option list. Z-API does not document this content; the keys are an extension."""
 
     title: str | None = None
     description: str | None = None

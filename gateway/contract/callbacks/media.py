@@ -1,4 +1,4 @@
-"""What people show: pictures, sounds, films, files."""
+"""Pictures, audio, videos, documents and stickers."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -9,7 +9,7 @@ from gateway.contract.wire import Wire
 
 
 class ImageContent(Wire):
-    """`downloadError` where the file could not be had."""
+    """`downloadError` if the file could not be downloaded."""
 
     image_url: str | None = None
     thumbnail_url: str | None = None
@@ -53,7 +53,7 @@ class AudioContent(Wire):
 
 
 class AudioReceived(MessageCallback):
-    """A voice note or another sound."""
+    """A voice note or another audio file."""
 
     audio: AudioContent
 

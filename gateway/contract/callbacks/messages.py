@@ -1,4 +1,4 @@
-"""What people write and point to: texts, reactions, contacts, places, polls."""
+"""Texts, reactions, contacts, places, polls, pins and invitations."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Literal
@@ -92,7 +92,7 @@ class TextReceived(MessageCallback):
 
 
 class WaitingReceived(MessageCallback):
-    """A message that cannot be read yet; once it can, it comes again under the same id."""
+    """A message that cannot be decrypted yet; later it comes again with the same id."""
 
     view_once: bool | None = None
 
@@ -102,7 +102,7 @@ class WaitingReceived(MessageCallback):
 
 
 class ReactionContent(Wire):
-    """An empty `value` takes the reaction back; `time` in milliseconds."""
+    """An empty `value` removes the reaction; `time` in milliseconds."""
 
     value: str
     time: int | None = None
@@ -211,7 +211,7 @@ class PollReceived(MessageCallback):
 
 
 class PollVoteContent(Wire):
-    """All that the voter chooses now; none takes the vote back."""
+    """All options that the voter chooses; none removes the vote."""
 
     poll_message_id: str
     options: tuple[ReceivedPollOption, ...]
@@ -264,7 +264,7 @@ class NewsletterAdminInviteContent(Wire):
 
 
 class NewsletterAdminInviteReceived(MessageCallback):
-    """An invitation to look after a channel."""
+    """An invitation to administer a channel."""
 
     newsletter_admin_invite: NewsletterAdminInviteContent
 

@@ -1,4 +1,4 @@
-"""What WhatsApp itself says: the twenty-two codes Z-API knows, and incoming video calls."""
+"""Notifications of WhatsApp: the twenty-two codes of Z-API, and incoming video calls."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Literal
@@ -43,7 +43,7 @@ NotificationCode = Literal[
 
 
 class LabelAssociation(Wire):
-    """A label put on a chat, or taken off it."""
+    """A label was added to a chat or removed from it."""
 
     phone: str
     label: str
@@ -79,7 +79,7 @@ _OWN: Example = {"fromMe": True, "messageId": None, "chatName": None}
 
 
 class NotificationReceived(ReceivedCallback):
-    """Something happened that is no message."""
+    """An event that is not a message."""
 
     notification: NotificationCode
     notification_parameters: tuple[str, ...] | tuple[LabelAssociation, ...] | None = None

@@ -1,4 +1,4 @@
-"""The envelope of everything that comes in; what it holds is declared beside this file.
+"""The envelope of received messages and notifications; other modules declare its contents.
 
 A content is a class with one key of its own (`text`, `image`, ...). Its `variants` are examples
 by name: together they are every payload callers may meet.
@@ -50,7 +50,7 @@ _ENVELOPE: Example = {
 
 
 class ExternalAdReply(Wire):
-    """The advertisement somebody came from."""
+    """The advertisement that led the contact to the chat."""
 
     title: str | None = None
     body: str | None = None
@@ -66,7 +66,7 @@ class ExternalAdReply(Wire):
 
 
 class StatusImage(Wire):
-    """The picture of the status that is answered; `mimetype` is spelled so here alone."""
+    """The picture of the status that is answered; only here `mimetype` is in lower case."""
 
     image_url: str | None = None
     thumbnail_url: str | None = None
@@ -80,8 +80,7 @@ class StatusImage(Wire):
 class ReceivedCallback(Callback):
     """A message or notification came in, or was sent by the instance.
 
-    Which key is there beside the common ones (`text`, `image`, `notification`, ...) says what it
-    is.
+    The key beside the common ones (`text`, `image`, `notification`, ...) names its kind.
     """
 
     type: Literal["ReceivedCallback"] = "ReceivedCallback"
@@ -122,7 +121,7 @@ class ReceivedCallback(Callback):
 
     @classmethod
     def content_keys(cls) -> frozenset[str]:
-        """What this class adds to the envelope, and what may come beside any content."""
+        """The keys of this class beyond the envelope, and those that may come with any content."""
         names = cls.model_fields.keys() - (ReceivedCallback.model_fields.keys() - _BESIDE)
         return frozenset(cls.model_fields[name].alias or name for name in names)
 
@@ -136,13 +135,13 @@ _BESIDE = {"external_ad_reply", "status_image", "broadcast_recipients"}
 
 
 class MessageCallback(ReceivedCallback):
-    """A callback of something that is a message, and so has an id."""
+    """A callback of a message, which has an id."""
 
     message_id: str
 
 
 class ReferencedMessage(Wire):
-    """The message that another one speaks of."""
+    """The earlier message that a message refers to."""
 
     message_id: str
     from_me: bool | None = None
@@ -151,7 +150,7 @@ class ReferencedMessage(Wire):
 
 
 def received_kinds(family: type[ReceivedCallback] = ReceivedCallback) -> Iterator[type[Any]]:
-    """Every content there is."""
+    """Each class of content."""
     for kind in family.__subclasses__():
         if not kind.__subclasses__():
             yield kind

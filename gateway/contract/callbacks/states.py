@@ -1,4 +1,4 @@
-"""What becomes of messages, of the connection and of the people in a chat."""
+"""The states of messages, of the connection and of the contacts in a chat."""
 
 from typing import ClassVar, Literal
 
@@ -14,7 +14,7 @@ _AT = 1769860800000
 
 
 class DeliveryCallback(Callback):
-    """A message left the queue: for WhatsApp, or, with `error`, for good."""
+    """A message left the queue: it was sent, or, with `error`, it failed."""
 
     type: Literal["DeliveryCallback"] = "DeliveryCallback"
     phone: str
@@ -34,7 +34,7 @@ class DeliveryCallback(Callback):
 
 
 class QueueHeldCallback(Callback):
-    """The line waits until a time, in milliseconds; posted where deliveries are told.
+    """The queue waits until a time, in milliseconds; posted to the webhook of deliveries.
 
     `restricted`: WhatsApp limits the number. `daily_limit`: the messages of the day are sent.
     """
@@ -56,7 +56,7 @@ class QueueHeldCallback(Callback):
 
 
 class MessageStatusCallback(Callback):
-    """Messages reached a further state; in a group, it is told for each participant."""
+    """Messages reached a further state; in a group, one callback per participant."""
 
     type: Literal["MessageStatusCallback"] = "MessageStatusCallback"
     status: MessageStatus
@@ -101,7 +101,7 @@ class ConnectedCallback(Callback):
 
 
 class DisconnectedCallback(Callback):
-    """The instance lost WhatsApp; `error` says why."""
+    """The instance lost its connection to WhatsApp; `error` is the reason."""
 
     type: Literal["DisconnectedCallback"] = "DisconnectedCallback"
     disconnected: bool = True
@@ -120,7 +120,7 @@ class DisconnectedCallback(Callback):
 
 
 class PresenceChatCallback(Callback):
-    """Somebody came, left, or writes; PAUSED follows COMPOSING and RECORDING."""
+    """A contact came, left or is typing; PAUSED follows COMPOSING and RECORDING."""
 
     type: Literal["PresenceChatCallback"] = "PresenceChatCallback"
     phone: str

@@ -1,4 +1,4 @@
-"""An account as a whole: what was done in it, and a rule for all of its instances."""
+"""An account: its audit log, and its rule for people who opted out."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -11,7 +11,7 @@ from gateway.contract.zapi.partner import PartnerOperation
 
 
 class Act(Wire):
-    """Something that was asked for; `act` is the name of the operation."""
+    """An administrative action; `act` is the name of the operation."""
 
     at: datetime
     instance_id: str | None
@@ -20,7 +20,7 @@ class Act(Wire):
 
 
 class ListActs(PartnerOperation[tuple[Act, ...]], Paged, method="GET", path="/account/audit"):
-    """Every administrative act of the account, the latest first. An extension."""
+    """Every administrative action of the account, the latest first. An extension."""
 
     absolute = True
     example: ClassVar[Example] = {"page": 1, "pageSize": 20}

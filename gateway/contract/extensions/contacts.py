@@ -39,7 +39,7 @@ class ReadConsent(Operation[ConsentRecord], method="GET", path="/contacts/{phone
 class RecordConsent(Operation[ConsentRecord], method="PUT", path="/contacts/{phone}/consent"):
     """Records that a person agreed to be written to, or no longer does. An extension.
 
-    Where the account refuses sends to people who opted out, `revoked` is what does it.
+    If the account refuses messages to people who opted out, `revoked` has that effect.
     """
 
     audited = True
@@ -65,7 +65,7 @@ class RecordConsent(Operation[ConsentRecord], method="PUT", path="/contacts/{pho
 
 
 class ForgetConsent(Operation[Value], method="DELETE", path="/contacts/{phone}/consent"):
-    """Forgets what was recorded. An extension."""
+    """Deletes the recorded consent. An extension."""
 
     audited = True
     example: ClassVar[Example] = {"phone": _PHONE}
@@ -75,16 +75,16 @@ class ForgetConsent(Operation[Value], method="DELETE", path="/contacts/{phone}/c
 
 
 class Erased(Wire):
-    """How many rows went, by what they were."""
+    """How many rows were erased, by kind."""
 
     phone: str
     erased: dict[str, int]
 
 
 class ErasePerson(Operation[Erased], method="DELETE", path="/contacts/{phone}/data"):
-    """Erases everything held about a person: queue, history, files, names. An extension.
+    """Erases all stored data of a person: queue, history, files, names. An extension.
 
-    A message whose attempt is under way is not taken back.
+    A message that is being sent is not recalled.
     """
 
     audited = True

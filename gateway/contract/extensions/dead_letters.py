@@ -1,35 +1,21 @@
-"""Callbacks that were given up, and what can be done about them."""
+"""Dead letters: callbacks whose delivery failed, their retry and removal."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AliasChoices, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Documented, Example
 from gateway.contract.operation import Operation
+from gateway.contract.paging import MAX_PAGE, between
 from gateway.contract.wire import Wire
 
-_LARGEST_PAGE = 100
+_MAX_PAGE_SIZE = 100
 _MAX_RETRIED = 500
 _MAX_DAYS = 3_650
 _NOT_FOUND, _CONFLICT = 404, 409
 _ID = "0b6f6c1e-4f43-4d8e-9a55-0d6c2f5b7a10"
-
-
-def between(low: int, high: int) -> Callable[[object], int]:
-    """Reads a whole number, and brings it into a range."""
-
-    def clamp(value: object) -> int:
-        try:
-            number = int(str(value))
-        except ValueError:
-            raise PydanticCustomError("number", "must be a whole number") from None
-        return max(low, min(number, high))
-
-    return clamp
 
 
 def _as_written(name: str) -> str:
@@ -44,9 +30,9 @@ DeadLetterStatus = Literal["pending", "processing", "success", "failed", "discar
 
 
 class DeadLetter(_Answer):
-    """A callback that was given up.
+    """A callback whose delivery failed.
 
-    `reprocess_status` is `pending` until somebody retries or discards it, `processing` while it is
+    `reprocess_status` is `pending` until it is retried or discarded, `processing` while it is
     posted again, then `success` or `failed`.
     """
 
@@ -87,7 +73,7 @@ _LETTER: Example = {
 
 
 class DeadLetterStats(_Answer):
-    """How many callbacks were given up, by status, type and reason."""
+    """The number of dead letters by status, type and reason."""
 
     total_events: int
     by_status: dict[str, int]
@@ -96,7 +82,7 @@ class DeadLetterStats(_Answer):
 
 
 class CountDeadLetters(Operation[DeadLetterStats], method="GET", path="/dlq/stats"):
-    """How many callbacks were given up, and why."""
+    """The number of dead letters, and the reasons."""
 
     answer_example: ClassVar[Any] = {
         "total_events": 1,
@@ -107,7 +93,7 @@ class CountDeadLetters(Operation[DeadLetterStats], method="GET", path="/dlq/stat
 
 
 class DeadLetterPage(_Answer):
-    """A page of given up callbacks, and how many there are."""
+    """A page of dead letters, and their number."""
 
     events: tuple[DeadLetter, ...]
     total: int
@@ -116,7 +102,7 @@ class DeadLetterPage(_Answer):
 
 
 class ListDeadLetters(Operation[DeadLetterPage], method="GET", path="/dlq/events"):
-    """The callbacks that were given up, the latest first."""
+    """Dead letters, the latest first."""
 
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {
@@ -127,14 +113,14 @@ class ListDeadLetters(Operation[DeadLetterPage], method="GET", path="/dlq/events
     }
     answer_example: ClassVar[Any] = {"events": [_LETTER], "total": 1, "page": 1, "page_size": 20}
 
-    page: Annotated[int, BeforeValidator(between(1, 1_000_000))] = 1
-    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_PAGE))] = 20
+    page: Annotated[int, BeforeValidator(between(1, MAX_PAGE))] = 1
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 20
     status: DeadLetterStatus | None = None
     event_type: str | None = None
 
 
 class DeadLetterOperation(Documented):
-    """Names one given up callback."""
+    """Names one dead letter."""
 
     example: ClassVar[Example] = {"eventId": _ID}
     failures: ClassVar[tuple[int, ...]] = (_NOT_FOUND,)
@@ -145,13 +131,13 @@ class DeadLetterOperation(Documented):
 class GetDeadLetter(
     DeadLetterOperation, Operation[DeadLetter], method="GET", path="/dlq/events/{event_id}"
 ):
-    """One callback that was given up, with its body."""
+    """One dead letter, with its body."""
 
     answer_example: ClassVar[Any] = _LETTER
 
 
 class DeadLetterDone(_Answer):
-    """What was done with a callback that had been given up."""
+    """The result of an action on a dead letter."""
 
     success: bool = True
     event_id: UUID
@@ -164,7 +150,7 @@ class RetryDeadLetter(
     method="POST",
     path="/dlq/events/{event_id}/retry",
 ):
-    """Posts a given up callback again, under its id, after all that waits in its chat."""
+    """Posts a dead letter again, with its id, after the waiting callbacks of its chat."""
 
     failures = (_NOT_FOUND, _CONFLICT)
     answer_example: ClassVar[Any] = {"success": True, "event_id": _ID, "message": "queued again"}
@@ -176,14 +162,14 @@ class DiscardDeadLetter(
     method="POST",
     path="/dlq/events/{event_id}/discard",
 ):
-    """Gives a callback up for good."""
+    """Discards a dead letter."""
 
     failures = (_NOT_FOUND, _CONFLICT)
     answer_example: ClassVar[Any] = {"success": True, "event_id": _ID, "message": "discarded"}
 
 
 class DeadLettersRetried(_Answer):
-    """How many callbacks are posted again, and how many have no address any more."""
+    """How many callbacks are posted again, and how many no longer have a webhook."""
 
     success: bool = True
     retried_count: int
@@ -193,7 +179,7 @@ class DeadLettersRetried(_Answer):
 class RetryAllDeadLetters(
     Operation[DeadLettersRetried], method="POST", path="/dlq/retry-all", answer_status=200
 ):
-    """Posts all given up callbacks again, the oldest first, up to a limit."""
+    """Posts all dead letters again, the oldest first, up to a limit."""
 
     fields_in = "query"
     example_minimal: ClassVar[Example] = {}
@@ -204,14 +190,14 @@ class RetryAllDeadLetters(
 
 
 class DeadLettersPurged(_Answer):
-    """How many are gone."""
+    """How many were deleted."""
 
     success: bool = True
     deleted_count: int
 
 
 class PurgeDeadLetters(Operation[DeadLettersPurged], method="DELETE", path="/dlq/purge"):
-    """Forgets given up callbacks that were delivered or discarded and are older than some days."""
+    """Deletes dead letters that were delivered or discarded and are older than some days."""
 
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"olderThanDays": 7}

@@ -1,4 +1,4 @@
-"""What became of messages: sent, received, failed and canceled ones, with the times of each."""
+"""The history: sent, received, failed and canceled messages, with the times of each."""
 
 from datetime import datetime
 from typing import Annotated, ClassVar
@@ -8,10 +8,10 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
+from gateway.contract.paging import between
 from gateway.contract.wire import Chat, Wire
-from gateway.contract.zapi.instance_queue import between
 
-_LARGEST_PAGE = 200
+_MAX_PAGE_SIZE = 200
 STATUSES = ("sent", "delivered", "read", "played", "failed", "canceled", "received")
 
 
@@ -25,7 +25,7 @@ _SPOKEN_STATUS = {"type": "string", "enum": list(STATUSES)}
 
 
 class MessageRecord(Wire):
-    """One message; `message` is its text or caption, `recordedAt` when it came to its place."""
+    """One message; `message` is its text or caption, `recordedAt` when it was stored."""
 
     message_id: str
     zaap_id: str | None
@@ -70,7 +70,7 @@ MESSAGE_EXAMPLE: Example = {
 
 
 class FindMessage(Operation[MessageRecord], method="GET", path="/messages/{message_id}"):
-    """One message, by its messageId or its zaapId, wherever it is."""
+    """One message, by its messageId or zaapId, in the queue or in the history."""
 
     message_id: str
 
@@ -99,7 +99,7 @@ class ListHistory(Operation[MessagePage], method="GET", path="/messages"):
     ) = None
     since: AwareDatetime | None = Field(None, alias="from")
     until: AwareDatetime | None = Field(None, alias="to")
-    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_PAGE))] = 50
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 50
     paging_state: str | None = None
 
     example_minimal: ClassVar[Example] = {}

@@ -1,4 +1,4 @@
-"""What became of messages, for those without a webhook."""
+"""The states of messages, for callers without a webhook."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -9,14 +9,14 @@ from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
 from gateway.contract.wire import Chat, Wire, parse_chat
 
-_MAX, _USUAL = 1_000, 100
+_MAX_ITEMS, _DEFAULT_ITEMS = 1_000, 100
 _MAX_ID_LENGTH = 255
 
 ReceiptState = Literal["sent", "delivered", "read", "played"]
 
 
 def _group(value: object) -> str:
-    """Digits alone are a group here."""
+    """Reads digits alone as a group id."""
     text = str(value)
     return parse_chat(f"{text}-group" if text.isdigit() else text)
 
@@ -25,13 +25,13 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def _at_most(value: object) -> int:
+def _item_count(value: object) -> int:
     try:
         number = int(str(value))
     except ValueError:
         raise PydanticCustomError("number", "must be a whole number") from None
-    if not 1 <= number <= _MAX:
-        raise PydanticCustomError("limit", f"must be between 1 and {_MAX}")
+    if not 1 <= number <= _MAX_ITEMS:
+        raise PydanticCustomError("limit", f"must be between 1 and {_MAX_ITEMS}")
     return number
 
 
@@ -54,7 +54,7 @@ class MessageCounts(Wire):
 
 
 class AggregatedStatus(Wire):
-    """One message; the participants of a group are those who gave a sign of it."""
+    """One message; of a group, the participants that reported a state."""
 
     message_id: str
     instance_id: str
@@ -69,7 +69,7 @@ class AggregatedStatus(Wire):
 
 
 class RawStatus(Wire):
-    """One state of one message, as a webhook would tell it."""
+    """One state of one message, as its callback shows it."""
 
     message_id: str
     instance_id: str
@@ -93,7 +93,7 @@ class MessagesStatus(Wire):
 
 
 class ReadMessagesStatus(Operation[MessagesStatus], method="GET", path="/messages-status"):
-    """What became of messages sent, by message, group or phone, newest first.
+    """The states of sent messages, by message, group or phone, newest first.
 
     `aggregated` counts people for each message; `raw` lists each state it reached, as the
     webhook tells it.
@@ -103,7 +103,7 @@ class ReadMessagesStatus(Operation[MessagesStatus], method="GET", path="/message
     group_id: Annotated[str, BeforeValidator(_group)] | None = None
     phone: Chat | None = None
     format: Annotated[Literal["aggregated", "raw"], BeforeValidator(_lower)] = "aggregated"
-    limit: Annotated[int, BeforeValidator(_at_most)] = _USUAL
+    limit: Annotated[int, BeforeValidator(_item_count)] = _DEFAULT_ITEMS
     offset: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     include_participants: bool = False
 

@@ -8,7 +8,7 @@ from gateway.contract.zapi.partner import PartnerOperation
 
 
 class DeletedInstance(Wire):
-    """The instance is gone."""
+    """The instance was deleted."""
 
     value: bool = True
     status: str = "deleted"
@@ -19,7 +19,7 @@ class DeleteInstance(
 ):
     """Deletes an instance and everything of it, for good.
 
-    Nothing of it is sent once this has answered; a large history is cleared away afterwards.
+    After the answer nothing of it is sent; a large history is deleted afterwards.
     """
 
     audited = True

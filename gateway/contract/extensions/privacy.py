@@ -22,7 +22,10 @@ class Privacy(Wire):
     read_receipts: Literal["enable", "disable"] = "enable"
     messages_duration: Annotated[
         Literal["days90", "days7", "hours24", "disable"] | None,
-        Field(description="missing where the provider cannot tell", exclude_if=lambda v: v is None),
+        Field(
+            description="absent if the provider lacks it",
+            exclude_if=lambda v: v is None,
+        ),
     ] = "disable"
 
 

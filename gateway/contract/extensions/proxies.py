@@ -14,7 +14,7 @@ from gateway.contract.wire import Incoming, OmitIfNone, Wire
 
 _UNREACHABLE = 422
 _MAX_URL_LENGTH = 2_048
-_LARGEST_PORT = 65_535
+_MAX_PORT = 65_535
 _ENCODED = r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2}){0,255}"
 _LABEL = r"[A-Za-z0-9_-]{1,63}"
 _PROXY = re.compile(
@@ -33,7 +33,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _a_proxy(url: str) -> str:
-    """Without the text in its complaint: there may be a password in it."""
+    """Checks the URL; the error text leaves it out, because it may contain a password."""
     found = _PROXY.fullmatch(url)
     if found is None or not _is_ipv6(found["ipv6"] or "::"):
         raise PydanticCustomError(
@@ -41,17 +41,17 @@ def _a_proxy(url: str) -> str:
             "must look like http://host:port, https://host:port or socks5://host:port; "
             "user:password@ may stand before the host, percent-encoded",
         )
-    if not 0 < int(found["port"]) <= _LARGEST_PORT:
+    if not 0 < int(found["port"]) <= _MAX_PORT:
         raise PydanticCustomError("invalid_proxy", "must name a port from 1 to 65535")
     return url
 
 
 ProxyUrl = Annotated[str, Field(max_length=_MAX_URL_LENGTH), AfterValidator(_a_proxy)]
-"""A private address is as good as any: operators run proxies in networks of their own."""
+"""Private addresses are allowed: operators run proxies in their own networks."""
 
 
 class Proxy(Incoming):
-    """What of a session goes through which proxy.
+    """The proxy of a session, and what goes through it.
 
     Attributes:
         proxy_url: http, https or socks5, with its port; may hold a user name and password.
@@ -77,7 +77,7 @@ Health = Literal["healthy", "unhealthy", "unknown"]
 class ProxyState(Wire):
     """The proxy, its password masked; `proxyEnabled` is false where the provider uses none.
 
-    Health is what the latest tests said; `healthFailures` counts those that failed in a row.
+    The health is the result of the latest tests; `healthFailures` counts failures in a row.
     """
 
     proxy_url: str | None
@@ -111,10 +111,10 @@ _SHOWN: Example = {"value": True, "proxy": _STATE}
 
 
 class SetProxy(Proxy, Operation[ShownProxy], method="PUT", path="/update-proxy"):
-    """Sends the instance's connection to WhatsApp through a proxy, from now on.
+    """Sets the proxy of the instance's connection to WhatsApp.
 
-    An open session is opened anew, once the message under way is answered: the phone stays
-    linked and the queue goes on. Nothing is tried before. The URL is kept encrypted.
+    An open session is opened again after the message in flight is answered: the phone stays
+    linked and the queue continues. The proxy is not tested first. The URL is stored encrypted.
     """
 
     audited = True
@@ -129,20 +129,20 @@ class SetProxy(Proxy, Operation[ShownProxy], method="PUT", path="/update-proxy")
 
 
 class ReadProxy(Operation[ShownProxy], method="GET", path="/proxy"):
-    """The proxy of the instance and what its latest tests said."""
+    """The proxy of the instance and the result of its latest tests."""
 
     answer_example: ClassVar[Any] = _SHOWN
 
 
 class RemoveProxy(Operation[Value], method="DELETE", path="/proxy"):
-    """Lets the session connect as the environment of the gateway says."""
+    """Removes the proxy; the session connects as the environment of the gateway defines."""
 
     audited = True
     answer_example: ClassVar[Any] = {"value": True}
 
 
 class ProxyTest(Wire):
-    """Whether WhatsApp was reached; `latencyMs` or `error` says more."""
+    """Whether WhatsApp was reached, with `latencyMs` or `error`."""
 
     reachable: bool
     latency_ms: int | None = OmitIfNone
@@ -162,7 +162,7 @@ class TryProxy(Operation[ProxyTest], method="POST", path="/proxy/test"):
 
 
 class SwapProxy(Operation[ShownProxy], method="POST", path="/proxy/swap"):
-    """Another proxy in the place of the one before, if WhatsApp can be reached through it."""
+    """Replaces the proxy, if WhatsApp can be reached through the new one."""
 
     audited = True
     example: ClassVar[Example] = {"proxyUrl": "socks5://new-proxy.example.com:1080"}
@@ -192,7 +192,7 @@ class ProxyHealth(Wire):
 
 
 class ReadProxyHealth(Operation[ProxyHealth], method="GET", path="/proxy/health"):
-    """What the latest tests of the proxy said; it is tested when somebody asks for it."""
+    """The result of the latest tests; only a test route or a change runs a test."""
 
     answer_example: ClassVar[Any] = {
         "proxy": _STATE,

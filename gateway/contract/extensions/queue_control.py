@@ -1,4 +1,4 @@
-"""Steering the queue, beyond Z-API: pausing, trying again, going first, pace and limits."""
+"""Control of the queue: pause, retry, move to the front, pace and daily limits."""
 
 from datetime import datetime
 from typing import Annotated, ClassVar, Self
@@ -9,15 +9,16 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.extensions.history import MESSAGE_EXAMPLE, MessageRecord
 from gateway.contract.operation import Operation
+from gateway.contract.paging import between
 from gateway.contract.wire import Chat, Incoming, Wire
-from gateway.contract.zapi.instance_queue import QueueRemoved, between
+from gateway.contract.zapi.instance_queue import QueueRemoved
 
-_LARGEST_PAGE = 200
+_MAX_PAGE_SIZE = 200
 _MAX_PACE_SECONDS = 86_400.0
 
 
 class QueuePauseState(Wire):
-    """Whether the line is paused now."""
+    """Whether the queue is paused now."""
 
     value: bool = True
     paused: bool
@@ -25,19 +26,19 @@ class QueuePauseState(Wire):
 
 
 class PauseQueue(Operation[QueuePauseState], method="POST", path="/queue/pause"):
-    """Nothing more leaves the queue until it is resumed; what is being sent now still is."""
+    """Stops sending until the queue is resumed; a message in flight is still sent."""
 
     answer_example: ClassVar[Example] = {"value": True, "paused": True, "queueLength": 12}
 
 
 class ResumeQueue(Operation[QueuePauseState], method="POST", path="/queue/resume"):
-    """The queue goes on."""
+    """Sending continues."""
 
     answer_example: ClassVar[Example] = {"value": True, "paused": False, "queueLength": 12}
 
 
 class SendAttempt(Wire):
-    """One attempt to send."""
+    """One attempt to send the message."""
 
     started_at: datetime
     ended_at: datetime
@@ -57,7 +58,7 @@ class QueuedMessage(MessageRecord):
 
 
 class TrackedMessage(QueuedMessage):
-    """The same with its attempts, oldest first."""
+    """A queued message with its attempts, oldest first."""
 
     tries: tuple[SendAttempt, ...]
     queue_length: int
@@ -109,7 +110,7 @@ class ReadQueued(QueuedMessageId, Operation[TrackedMessage], method="GET", path=
 
 
 class QueueChanged(Wire):
-    """It is done; how many wait now."""
+    """The change is made; how many messages wait now."""
 
     value: bool = True
     queue_length: int
@@ -118,9 +119,9 @@ class QueueChanged(Wire):
 class RetryQueued(
     QueuedMessageId, Operation[QueueChanged], method="POST", path="/queue/{zaap_id}/retry"
 ):
-    """A failed message goes back to its place in the line, with all attempts before it.
+    """Puts a failed message back in its place in the queue, with a new set of attempts.
 
-    One that waits for its next attempt is tried at once.
+    A message that waits for its next attempt is sent at once.
     """
 
     example: ClassVar[Example] = _NAMED
@@ -131,7 +132,7 @@ class RetryQueued(
 class MoveToFront(
     QueuedMessageId, Operation[QueueChanged], method="POST", path="/queue/{zaap_id}/move-to-front"
 ):
-    """A waiting message becomes the next one of its priority; a scheduled one is due now."""
+    """Moves a waiting message to the front of its priority; a scheduled one becomes due."""
 
     example: ClassVar[Example] = _NAMED
     answer_example: ClassVar[Example] = {"value": True, "queueLength": 12}
@@ -139,7 +140,7 @@ class MoveToFront(
 
 
 class FailedFilter(Incoming):
-    """Narrows which failed messages are meant."""
+    """Selects failed messages."""
 
     type: str | None = None
     phone: Chat | None = None
@@ -155,9 +156,9 @@ class FailedPage(Wire):
 
 
 class ListFailed(FailedFilter, Operation[FailedPage], method="GET", path="/queue/failed"):
-    """Messages that were given up and can be tried again, oldest first, by cursor."""
+    """Failed messages that can be retried, oldest first, by cursor."""
 
-    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_PAGE))] = 50
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 50
     paging_state: str | None = None
 
     example_minimal: ClassVar[Example] = {}
@@ -181,7 +182,7 @@ class QueueRetried(Wire):
 class RetryFailed(
     FailedFilter, Operation[QueueRetried], method="POST", path="/queue/failed/retry-all"
 ):
-    """Every failed message goes back to its place in the line."""
+    """Puts every failed message back in its place in the queue."""
 
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"type": "send-text"}
@@ -189,7 +190,7 @@ class RetryFailed(
 
 
 class DeleteFailed(FailedFilter, Operation[QueueRemoved], method="DELETE", path="/queue/failed"):
-    """Failed messages leave the queue for good; history keeps them."""
+    """Deletes failed messages from the queue; the history still has them."""
 
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"phone": "5511999999999"}
@@ -197,10 +198,10 @@ class DeleteFailed(FailedFilter, Operation[QueueRemoved], method="DELETE", path=
 
 
 class QueueStats(Wire):
-    """The line at a glance.
+    """The queue at a glance.
 
-    `secondsToEmpty` is what the present pace needs for everything that is due, with the rest of
-    a hold; null while nothing can leave.
+    `secondsToEmpty` is the time to send all due messages at the present pace, with the rest of
+    a hold; null while nothing can be sent.
     """
 
     queue_length: int
@@ -218,7 +219,7 @@ class QueueStats(Wire):
 
 
 class ReadQueueStats(Operation[QueueStats], method="GET", path="/queue/stats"):
-    """Counts by state and type, the oldest that waits, and how long the line will take.
+    """Counts by state and type, the oldest waiting message, and the time to empty the queue.
 
     `dailyLimit` is today's, warm-up included; 0 is no limit, and then `sentToday` is null.
     """
@@ -240,7 +241,7 @@ class ReadQueueStats(Operation[QueueStats], method="GET", path="/queue/stats"):
 
 
 class QueueSettings(Wire):
-    """How the instance sends; where it has no wishes of its own, as the service does."""
+    """The pace and limits of the instance; the defaults of the service where it has none."""
 
     pace_min_seconds: float
     pace_max_seconds: float
@@ -267,9 +268,9 @@ class ReadQueueSettings(Operation[QueueSettings], method="GET", path="/queue/set
 
 
 class ChangeQueueSettings(Operation[QueueSettings], method="PUT", path="/queue/settings"):
-    """Changes what is given; 0 messages per day is no limit.
+    """Changes the given settings; 0 messages per day is no limit.
 
-    With `warmUpDays` the daily limit grows from today, in equal steps, to its full height.
+    With `warmUpDays` the daily limit grows from today, in equal steps, to its full value.
     """
 
     pace_min_seconds: float | None = Field(None, ge=0, le=_MAX_PACE_SECONDS)
@@ -287,9 +288,9 @@ class ChangeQueueSettings(Operation[QueueSettings], method="PUT", path="/queue/s
 
     @model_validator(mode="after")
     def _pace_is_a_range(self) -> Self:
-        least, max_count = self.pace_min_seconds, self.pace_max_seconds
-        if (least is None) is not (max_count is None):
+        minimum, maximum = self.pace_min_seconds, self.pace_max_seconds
+        if (minimum is None) is not (maximum is None):
             raise PydanticCustomError("pace", "must be given with the other end of the pace")
-        if least is not None and max_count is not None and least > max_count:
+        if minimum is not None and maximum is not None and minimum > maximum:
             raise PydanticCustomError("pace", "the shortest pause exceeds the longest")
         return self

@@ -1,4 +1,4 @@
-"""What became of callbacks: the log of deliveries, telling them again, and a test."""
+"""Callbacks after they were written: the log of deliveries, replay, and a test."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import AwareDatetime, BeforeValidator, Field
 
 from gateway.contract.documented import Example
-from gateway.contract.extensions.dead_letters import between
 from gateway.contract.operation import Operation
+from gateway.contract.paging import between
 from gateway.contract.wire import Wire
 
 CallbackType = Literal[
@@ -20,7 +20,7 @@ CallbackType = Literal[
     "PresenceChatCallback",
 ]
 
-_LARGEST_PAGE = 200
+_MAX_PAGE_SIZE = 200
 _ID = "0b6f6c1e-4f43-4d8e-9a55-0d6c2f5b7a10"
 
 
@@ -46,7 +46,7 @@ class DeliveryAttempt(Wire):
 
 
 class DeliveryPage(Wire):
-    """A page of the log; `before` asks for the next one."""
+    """A page of the log; `before` is the cursor of the next one."""
 
     deliveries: tuple[DeliveryAttempt, ...]
     before: int | None
@@ -77,7 +77,7 @@ class ListDeliveries(Operation[DeliveryPage], method="GET", path="/webhooks/deli
         "before": None,
     }
 
-    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_PAGE))] = 50
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 50
     before: int | None = None
     type: CallbackType | None = None
     success: bool | None = None
@@ -87,7 +87,7 @@ class ListDeliveries(Operation[DeliveryPage], method="GET", path="/webhooks/deli
 class Replayed(Wire):
     """How many callbacks are posted again.
 
-    `continue_from` is there when there were more than one request replays: it is the next `from`.
+    `continue_from` is the next `from`, if one request could not replay all.
     """
 
     value: bool = True
@@ -96,7 +96,7 @@ class Replayed(Wire):
 
 
 class ReplayWebhooks(Operation[Replayed], method="POST", path="/webhooks/replay"):
-    """Posts again what was told between two times, under the same ids, oldest first.
+    """Posts the callbacks between two times again, under the same ids, oldest first.
 
     It joins the end of each chat. Without `types` it is everything; without `to`, until now.
     """
@@ -115,7 +115,7 @@ class ReplayWebhooks(Operation[Replayed], method="POST", path="/webhooks/replay"
 
 
 class TestResult(Wire):
-    """What the receiver answered; `error` is missing when it took the callback."""
+    """The answer of the receiver; no `error` if the callback was delivered."""
 
     __test__: ClassVar[bool] = False  # pytest looks at names
 
@@ -129,7 +129,7 @@ class TestResult(Wire):
 
 
 class TestWebhook(Operation[TestResult], method="POST", path="/webhooks/test"):
-    """Posts a made-up callback, marked `"test": true`, once and at once, and shows the answer."""
+    """Posts one test callback, marked `"test": true`, at once, and shows the answer."""
 
     __test__: ClassVar[bool] = False
 

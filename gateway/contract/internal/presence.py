@@ -1,18 +1,18 @@
-"""What others see of us while we are busy with a chat."""
+"""What contacts see of the instance: typing, read messages, rejected calls."""
 
 from gateway.contract.operation import Operation, Value
 from gateway.contract.wire import Chat
 
 
 class ShowTyping(Operation[Value]):
-    """Shows "typing..." to a chat for some seconds; asked by the worker, not by callers."""
+    """Shows "typing..." to a chat for some seconds, before a message is sent."""
 
     phone: Chat
     seconds: float
 
 
 class MarkRead(Operation[Value]):
-    """Tells who wrote that messages were read, by their provider's ids; not asked by callers."""
+    """Marks messages as read for their sender; the ids are those of the provider."""
 
     phone: Chat
     message_ids: tuple[str, ...]
@@ -20,7 +20,7 @@ class MarkRead(Operation[Value]):
 
 
 class RejectCall(Operation[Value]):
-    """Ends a call that rings; asked where the instance rejects calls."""
+    """Ends a ringing call, on instances that reject calls."""
 
     phone: Chat
     call_id: str

@@ -1,4 +1,4 @@
-"""Files that came in."""
+"""Files of received messages."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ from gateway.contract.operation import Operation, Value
 
 
 class ReadReceivedFile(Operation[Value]):
-    """Downloads a file of a received message to a path; asked by us, not by callers.
+    """Downloads a file of a received message to a path.
 
-    `reference` is the session's own, from the event.
+    `reference` comes from the event of the session.
     """
 
     reference: bytes

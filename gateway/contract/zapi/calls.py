@@ -8,7 +8,7 @@ from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext
 from gateway.contract.limits import Limit
 from gateway.contract.operation import Operation
-from gateway.contract.paging import clamped
+from gateway.contract.paging import between
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import OmitIfNone, Wire
 
@@ -17,7 +17,7 @@ _NEEDS_CALLS = (400, 503)
 
 
 class SendCall(OutgoingMessage, path="/send-call"):
-    """Rings a number for a few seconds; the line waits meanwhile."""
+    """Rings a number for a few seconds; the queue waits meanwhile."""
 
     example: ClassVar[Example] = {
         "phone": "5511999999999",
@@ -26,7 +26,7 @@ class SendCall(OutgoingMessage, path="/send-call"):
     }
     example_minimal: ClassVar[Example] = {"phone": "5511999999999"}
 
-    call_duration: Annotated[int, BeforeValidator(clamped(_MAX_CALL_SECONDS))] = 5
+    call_duration: Annotated[int, BeforeValidator(between(1, _MAX_CALL_SECONDS))] = 5
     call_audio_url: Annotated[str, StringConstraints(max_length=2_048)] | None = None
     limits: ClassVar[tuple[Limit, ...]] = ()
 
@@ -49,7 +49,7 @@ class MakeCallToken(Operation[CallToken], method="GET", path="/call-token"):
 
 
 class SipCredentials(Wire):
-    """How telephone software logs in; the token is masked, or missing, where it is only read."""
+    """How telephone software logs in; the token is masked, or missing, where they are only read."""
 
     host: str
     user: str
@@ -61,7 +61,7 @@ _SIP = {"host": "sip.example.com", "user": "3C67AB641C8AA0412F6A2242B4E23AC7", "
 
 
 class RenewSipToken(Operation[SipCredentials], method="POST", path="/sip-token"):
-    """Makes the credentials; those before no longer work."""
+    """Creates credentials; earlier ones stop working."""
 
     answer_example: ClassVar[Any] = {**_SIP, "token": "BZ9vKoEsmmrCP6y4t0XYCYBW"}
     failures = _NEEDS_CALLS

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, RouteAddress, Success, Value
-from gateway.contract.paging import Paged, clamped
+from gateway.contract.paging import Paged, between
 from gateway.contract.wire import Chat, OmitIfNone, Wire
 
 _PHONE = "5511999999999"
@@ -29,7 +29,7 @@ def text_flag(value: bool) -> TextFlag:  # noqa: FBT001 - the value itself
 
 
 class ChatNote(Wire):
-    """What we wrote down about a chat; times in milliseconds."""
+    """The notes of this gateway about a chat; times in milliseconds."""
 
     id: str
     content: str
@@ -90,7 +90,7 @@ class ListChats(Operation[tuple[ChatSummary, ...]], Paged, method="GET", path="/
 
 
 class ChatDetails(ChatSummary):
-    """A chat, with what the other side says about itself."""
+    """A chat, with what the contact shows in its profile."""
 
     about: str | None = OmitIfNone
 
@@ -112,7 +112,7 @@ class ReadChat(
 class ListMessages(
     Operation[tuple[dict[str, Any], ...]], method="GET", path="/chat-messages/{phone}"
 ):
-    """Messages of a chat that passed through here, the latest first, as callbacks tell them.
+    """Messages of a chat that passed through here, the latest first, as callbacks show them.
 
     `lastMessageId` is the last one already read.
     """
@@ -133,7 +133,7 @@ class ListMessages(
     ]
 
     phone: Chat
-    amount: Annotated[int, BeforeValidator(clamped(_MAX_MESSAGES))] = 10
+    amount: Annotated[int, BeforeValidator(between(1, _MAX_MESSAGES))] = 10
     last_message_id: str | None = None
 
 
@@ -153,14 +153,14 @@ class ModifyChat(Operation[Value], method="POST", path="/modify-chat"):
 
 
 class UnreadMessage(Wire):
-    """A message nobody read yet, under WhatsApp's id; `sender` is who wrote it."""
+    """An unread message, by WhatsApp's id; `sender` wrote it."""
 
     id: str
     sender: str | None = None
 
 
 class TouchChat(Operation[Value]):
-    """Asked of the session only: the same change on the phone itself.
+    """Executed by the session: the same change on the phone.
 
     To read a chat comes with what is unread in it.
     """
@@ -170,7 +170,7 @@ class TouchChat(Operation[Value]):
     unread: tuple[UnreadMessage, ...] = ()
 
 
-ModifyChat.asks = TouchChat
+ModifyChat.session_operation = TouchChat
 
 
 class SetChatExpiration(Operation[Value], method="POST", path="/send-chat-expiration"):

@@ -12,7 +12,7 @@ from gateway.contract.wire import Incoming, OmitIfNone, Person, Phone, Wire
 
 _PHONE, _OTHER = "5511999999999", "5511888888888"
 _PICTURE = "https://example.com/picture.jpg"
-_LARGEST_BATCH = 50_000
+_MAX_BATCH = 50_000
 _UNAVAILABLE = 503
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 
@@ -82,7 +82,7 @@ class RemoveContacts(Operation[ContactsSaved], method="DELETE", path="/contacts/
     phones: Annotated[tuple[Phone, ...], Field(min_length=1, max_length=1_000)]
 
 
-AddContacts.asks, RemoveContacts.asks = AddContacts, RemoveContacts
+AddContacts.session_operation, RemoveContacts.session_operation = AddContacts, RemoveContacts
 
 
 class ContactDetails(Contact):
@@ -114,7 +114,7 @@ class ReadContact(
 
 
 class Profile(Wire):
-    """What a person shows of themselves to us."""
+    """What a person shows to the instance."""
 
     name: str | None = None
     about: str | None = None
@@ -122,7 +122,7 @@ class Profile(Wire):
 
 
 class LookAtProfile(Operation[Profile]):
-    """Asked of the session only: what a person shows."""
+    """Executed by the session: what a person shows."""
 
     cache_ttl_seconds = 60.0
 
@@ -143,7 +143,7 @@ class ReadPicture(
 ):
     """A fresh address of a person's picture: a list of one."""
 
-    asks = LookAtProfile
+    session_operation = LookAtProfile
     example: ClassVar[Example] = {"phone": _PHONE}
     example_minimal: ClassVar[Example] = {"phone": _PHONE}
     answer_example: ClassVar[Any] = [{"link": _PICTURE}]
@@ -161,7 +161,7 @@ class Existence(Wire):
 
 
 class CheckPhone(Operation[Existence], method="GET", path="/phone-exists/{phone}"):
-    """Whether a number has WhatsApp; a Brazilian one is asked with and without the ninth digit."""
+    """Whether a number has WhatsApp; a Brazilian one also without its ninth digit."""
 
     example: ClassVar[Example] = {"phone": _PHONE}
     answer_example: ClassVar[Any] = {"exists": True, "phone": _PHONE, "lid": "81896604192873@lid"}
@@ -180,7 +180,7 @@ class CheckedPhone(Wire):
 
 
 class CheckPhones(Operation[tuple[CheckedPhone, ...]], method="POST", path="/phone-exists-batch"):
-    """Which of up to 50,000 numbers have WhatsApp, in the order asked."""
+    """Which of up to 50,000 numbers have WhatsApp, in the order of the request."""
 
     min_body_limit_bytes = 4_194_304  # 50,000 numbers, spaces between the digits included
     example: ClassVar[Example] = {"phones": [_PHONE, _OTHER]}
@@ -196,11 +196,11 @@ class CheckPhones(Operation[tuple[CheckedPhone, ...]], method="POST", path="/pho
     ]
     failures = (_UNAVAILABLE,)
 
-    phones: Annotated[tuple[Phone, ...], Field(min_length=1, max_length=_LARGEST_BATCH)]
+    phones: Annotated[tuple[Phone, ...], Field(min_length=1, max_length=_MAX_BATCH)]
 
 
 class LookUpPhones(Operation[dict[str, str | None]]):
-    """Asked of the session only: the numbers that have WhatsApp, each with its lid."""
+    """Executed by the session: the numbers that have WhatsApp, each with its lid."""
 
     phones: tuple[str, ...]
 
@@ -211,7 +211,7 @@ class LookUpNumber(LookUpPhones):
     cache_ttl_seconds = 300.0
 
 
-CheckPhone.asks, CheckPhones.asks = LookUpNumber, LookUpPhones
+CheckPhone.session_operation, CheckPhones.session_operation = LookUpNumber, LookUpPhones
 
 
 class ModifyBlocked(
@@ -220,7 +220,7 @@ class ModifyBlocked(
     path="/contacts/modify-blocked",
     also=(RouteAddress("POST", "/modify-blocked"),),
 ):
-    """Blocks a person, or no longer."""
+    """Blocks or unblocks a person."""
 
     example: ClassVar[Example] = {"phone": "5511777777777", "action": "block"}
     answer_example: ClassVar[Any] = {"value": True}

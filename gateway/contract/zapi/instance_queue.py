@@ -1,6 +1,5 @@
-"""The queue of an instance: what waits in it, and taking it out."""
+"""The queue of an instance: listing, counting and removing waiting messages."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, ClassVar
 
@@ -9,10 +8,11 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Value
+from gateway.contract.paging import MAX_PAGE, between
 from gateway.contract.wire import Chat, Incoming, Wire
 
-_LARGEST_PAGE = 30
-_LARGEST_OLD_PAGE = 1_000
+_MAX_PAGE_SIZE = 30
+_MAX_OLD_PAGE_SIZE = 1_000
 STATUSES = ("pending", "scheduled", "processing", "retrying")
 
 
@@ -26,19 +26,8 @@ def _one_of_statuses(value: object) -> object:
     raise PydanticCustomError("status", "must be one of " + ", ".join(STATUSES))
 
 
-def between(low: int, high: int) -> Callable[[object], int]:
-    def clamp(value: object) -> int:
-        try:
-            number = int(str(value))
-        except ValueError:
-            raise PydanticCustomError("number", "must be a whole number") from None
-        return max(low, min(number, high))
-
-    return clamp
-
-
-_SPOKEN_STATUS = {"type": "string", "enum": list(STATUSES)}
-QueueStatus = Annotated[str, BeforeValidator(_one_of_statuses), WithJsonSchema(_SPOKEN_STATUS)]
+_STATUS_SCHEMA = {"type": "string", "enum": list(STATUSES)}
+QueueStatus = Annotated[str, BeforeValidator(_one_of_statuses), WithJsonSchema(_STATUS_SCHEMA)]
 
 
 class QueueItem(Wire, alias_generator=_pascal):
@@ -91,7 +80,7 @@ _ITEM: Example = {
 
 
 class QueueFilter(Incoming):
-    """Narrows what is listed or removed."""
+    """Selects waiting messages."""
 
     status: QueueStatus | None = None
     type: str | None = None
@@ -101,8 +90,8 @@ class QueueFilter(Incoming):
 class ListQueueByPage(QueueFilter, Operation[tuple[QueueItem, ...]], method="GET", path="/queue"):
     """A bare array, oldest first."""
 
-    page: Annotated[int, BeforeValidator(between(1, 1_000_000))] = 1
-    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_OLD_PAGE))] = 100
+    page: Annotated[int, BeforeValidator(between(1, MAX_PAGE))] = 1
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_OLD_PAGE_SIZE))] = 100
 
     example_minimal: ClassVar[Example] = {"page": 1, "pageSize": 20}
     example: ClassVar[Example] = {**example_minimal, "status": "scheduled", "type": "send-text"}
@@ -121,7 +110,7 @@ class QueuePage(Wire):
 class ListQueue(QueueFilter, Operation[QueuePage], method="POST", path="/queue"):
     """The queue, oldest first, by cursor."""
 
-    page_size: Annotated[int, BeforeValidator(between(1, _LARGEST_PAGE))] = 20
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 20
     paging_state: str | None = None
 
     example: ClassVar[Example] = {"pageSize": 20, "phone": "5511999999999"}
@@ -155,7 +144,7 @@ class QueueRemoved(Wire):
 
 
 class ClearQueue(QueueFilter, Operation[QueueRemoved], method="DELETE", path="/queue"):
-    """Removes what waits, never a message whose attempt has started.
+    """Removes waiting messages, never one whose attempt has started.
 
     `olderThan` is a time (ISO 8601 with an offset) or an age in seconds.
     """

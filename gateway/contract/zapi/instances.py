@@ -1,4 +1,4 @@
-"""An instance: how it is linked to a phone, how it fares, and what is known of it."""
+"""An instance: linking a phone, the state of the connection, and its profile."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
@@ -23,7 +23,7 @@ def _only_digits(chat: str) -> str:
 
 
 class Status(Wire):
-    """How the connection fares; `error` says it in words, also when all is well.
+    """The state of the connection; `error` describes it, also when it is connected.
 
     `reason` names the fault where a session does not start or loses WhatsApp.
     """
@@ -83,7 +83,7 @@ class ReadQrCode(Operation[QrCode | AlreadyConnected | Picture], method="GET", p
         return picture > weights.get("application/json", 0.0)
 
 
-ReadQrCode.asks = ReadQrCode
+ReadQrCode.session_operation = ReadQrCode
 
 
 def _accepted(accept: str) -> dict[str, float]:
@@ -114,7 +114,7 @@ class ReadQrImage(
 ):
     """The QR code as a picture: a data URI, or the PNG itself for who accepts image/png."""
 
-    asks = ReadQrCode
+    session_operation = ReadQrCode
     answer_example: ClassVar[Any] = {"value": "data:image/png;base64,iVBORw0KGgo="}
     failures = (_UNAVAILABLE,)
 
@@ -159,7 +159,7 @@ class RestoreSession(
     path="/restore-session",
     also=(RouteAddress("POST", "/restore-session"),),
 ):
-    """Tries to bring a linked phone that is out of reach back; false where none is linked."""
+    """Reconnects a linked phone that is out of reach; false where none is linked."""
 
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
@@ -304,7 +304,7 @@ class SetCallReject(InstanceSwitch, method="PUT", path="/update-call-reject-auto
 
 
 class SetCallRejectMessage(Operation[Value], method="PUT", path="/update-call-reject-message"):
-    """What is written to whoever's call was rejected; an empty text writes nothing."""
+    """The text that a caller gets after a rejected call; an empty one sends nothing."""
 
     audited = True
     example: ClassVar[Example] = {"value": "Please write, we do not take calls."}
@@ -328,7 +328,7 @@ class SetProfileName(ProfileOperation, method="PUT", path="/profile-name"):
 
 
 class SetProfileAbout(ProfileOperation, method="PUT", path="/profile-description"):
-    """Says something else about the number."""
+    """Changes the about text of the number."""
 
     value: Annotated[str, StringConstraints(max_length=139)]
 

@@ -7,20 +7,29 @@ from pydantic import BeforeValidator, StringConstraints
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, RouteAddress, Success
-from gateway.contract.wire import OmitIfNone, Wire
+from gateway.contract.wire import Matching, OmitIfNone, Wire
 
 
 def _digits(value: object) -> object:
     return "".join(c for c in str(value) if c.isdigit()) if isinstance(value, str | int) else value
 
 
-CountryCode = Annotated[str, BeforeValidator(_digits), StringConstraints(pattern=r"^[1-9]\d{0,3}$")]
-NationalNumber = Annotated[str, BeforeValidator(_digits), StringConstraints(pattern=r"^\d{4,14}$")]
-Code = Annotated[str, BeforeValidator(_digits), StringConstraints(pattern=r"^\d{6}$")]
+CountryCode = Annotated[
+    str,
+    BeforeValidator(_digits),
+    Matching(r"^[1-9]\d{0,3}$", "must be a country code such as 55"),
+]
+NationalNumber = Annotated[
+    str,
+    BeforeValidator(_digits),
+    Matching(r"^\d{4,14}$", "must be a number without its country code, such as 11999999999"),
+]
+Code = Annotated[str, BeforeValidator(_digits), Matching(r"^\d{6}$", "must have 6 digits")]
 Email = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True, max_length=254, pattern=r"^[^@\s]+@[^@\s.]+(\.[^@\s.]+)+$"
+    StringConstraints(strip_whitespace=True, max_length=254),
+    Matching(
+        r"^[^@\s]+@[^@\s.]+(\.[^@\s.]+)+$", "must be an e-mail address such as ana@example.com"
     ),
 ]
 _NUMBER: Example = {"ddi": "55", "phone": "11999999999"}
@@ -28,7 +37,7 @@ _CODE: Example = {"code": "123456"}
 
 
 class MobileOperation(Operation[Result]):
-    """Steps of a registration; what went wrong is in the answer, not in its status."""
+    """Steps of a registration; a failure is in the answer, not in its status."""
 
     failures = (503,)
 
@@ -65,7 +74,7 @@ class CheckRegistration(
 
 
 class CodeRequested(Wire):
-    """Whether a code is on its way, and when another may be asked for."""
+    """Whether a code was sent, and when another may be requested."""
 
     success: bool
     captcha: str | None = OmitIfNone
@@ -80,7 +89,7 @@ class CodeRequested(Wire):
 class RequestCode(
     MobileOperation[CodeRequested], method="POST", path="/mobile/request-registration-code"
 ):
-    """Asks for the code that confirms the number."""
+    """Requests the code that confirms the number."""
 
     example: ClassVar[Example] = {**_NUMBER, "method": "sms"}
     answer_example: ClassVar[Any] = {
@@ -98,7 +107,7 @@ class RequestCode(
 
 
 class AnswerCaptcha(MobileOperation[Success], method="POST", path="/mobile/respond-captcha"):
-    """Answers the captcha; the code is then sent without being asked for again."""
+    """Answers the captcha; the code is then sent without another request."""
 
     example: ClassVar[Example] = {"captcha": "123456"}
 
@@ -106,7 +115,7 @@ class AnswerCaptcha(MobileOperation[Success], method="POST", path="/mobile/respo
 
 
 class CodeConfirmed(Wire):
-    """Whether the number is connected, or its PIN is still asked for."""
+    """Whether the number is connected, or its PIN is still required."""
 
     success: bool
     confirm_security_code: bool | None = OmitIfNone
@@ -124,14 +133,14 @@ class ConfirmCode(
 
 
 class Unbanning(Wire):
-    """How a request stands."""
+    """The state of a request."""
 
     success: bool
     status: Literal["IN_REVIEW", "UNBANNED"]
 
 
 class RequestUnbanning(MobileOperation[Unbanning], method="POST", path="/mobile/request-unbanning"):
-    """Asks WhatsApp to lift a ban."""
+    """Requests that WhatsApp lifts a ban."""
 
     example: ClassVar[Example] = {
         "appealToken": "Ae1CIGl4",
@@ -149,7 +158,7 @@ class ConfirmPin(
     path="/mobile/confirm-pin-code",
     also=(RouteAddress("POST", "/mobile/confirm-security-code"),),
 ):
-    """Confirms the PIN that a registration asks for."""
+    """Confirms the PIN that a registration requires."""
 
     example: ClassVar[Example] = _CODE
 
@@ -186,7 +195,7 @@ class ReadEmail(MobileOperation[EmailState], method="GET", path="/security/email
 
 
 class EmailChanged(Wire):
-    """What comes next, or what went wrong."""
+    """The next step, or the failure."""
 
     success: bool = True
     message: str
@@ -237,7 +246,7 @@ class SetPin(MobileOperation[Success], method="POST", path="/security/two-fa-cod
 
 
 class PinRemoved(Wire):
-    """Whether it is gone, and why not."""
+    """Whether it was removed, and if not, why."""
 
     success: bool = True
     message: str | None = OmitIfNone

@@ -1,4 +1,4 @@
-"""Channels: making, following and administering them."""
+"""Channels: creating, following and administering them."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Value
-from gateway.contract.paging import clamped
+from gateway.contract.paging import between
 from gateway.contract.wire import Incoming, NewsletterId, OmitIfNone, Phone, Wire
 
 _CHANNEL = "120363166555745933@newsletter"
@@ -31,7 +31,7 @@ class CreateNewsletter(
     path="/create-newsletter",
     answer_status=_CREATED,
 ):
-    """Makes a channel; this number owns it."""
+    """Creates a channel that this number owns."""
 
     example: ClassVar[Example] = {"name": "News", "description": "What is new"}
     example_minimal: ClassVar[Example] = {"name": "News"}
@@ -58,7 +58,7 @@ class SetNewsletterPicture(
     path="/update-newsletter-picture",
     answer_status=_CREATED,
 ):
-    """Gives a channel another picture: an address, a data URI or base64."""
+    """Changes the picture of a channel: an address, a data URI or base64."""
 
     carries_media = True
     example: ClassVar[Example] = {"id": _CHANNEL, "pictureUrl": "https://example.com/image.png"}
@@ -69,7 +69,7 @@ class SetNewsletterPicture(
 class RenameNewsletter(
     ChannelOperation[Value], method="POST", path="/update-newsletter-name", answer_status=_CREATED
 ):
-    """Gives a channel another name."""
+    """Changes the name of a channel."""
 
     example: ClassVar[Example] = {"id": _CHANNEL, "name": "Latest news"}
 
@@ -82,7 +82,7 @@ class DescribeNewsletter(
     path="/update-newsletter-description",
     answer_status=_CREATED,
 ):
-    """Gives a channel another description."""
+    """Changes the description of a channel."""
 
     example: ClassVar[Example] = {"id": _CHANNEL, "description": "All that is new"}
 
@@ -94,25 +94,25 @@ class FollowNewsletter(ChannelOperation[Value], method="PUT", path="/follow-news
 
 
 class UnfollowNewsletter(ChannelOperation[Value], method="PUT", path="/unfollow-newsletter"):
-    """Follows a channel no longer."""
+    """Unfollows a channel."""
 
 
 class MuteNewsletter(ChannelOperation[Value], method="PUT", path="/mute-newsletter"):
-    """Shows no notifications of a channel."""
+    """Mutes the notifications of a channel."""
 
 
 class UnmuteNewsletter(ChannelOperation[Value], method="PUT", path="/unmute-newsletter"):
-    """Shows notifications of a channel again."""
+    """Unmutes the notifications of a channel."""
 
 
 class DeleteNewsletter(ChannelOperation[Value], method="DELETE", path="/delete-newsletter"):
-    """Ends a channel of one's own."""
+    """Deletes a channel of this number."""
 
     fields_in = "body"
 
 
 class ViewMetadata(Wire):
-    """What a channel is to this number."""
+    """The relation of this number to a channel."""
 
     mute: Literal["ON", "OFF"]
     role: Literal["OWNER", "ADMIN", "SUBSCRIBER", "GUEST"]
@@ -222,7 +222,7 @@ class SearchNewsletters(Operation[FoundNewsletters], method="POST", path="/searc
     }
     failures = (503,)
 
-    limit: Annotated[int, BeforeValidator(clamped(_MAX_FOUND))] = 50
+    limit: Annotated[int, BeforeValidator(between(1, _MAX_FOUND))] = 50
     filters: NewsletterFilters = NewsletterFilters()
     view: Annotated[Literal["RECOMMENDED", "TRENDING", "POPULAR", "NEW"], ANY_CASE] | None = None
     search_text: Annotated[str, Field(max_length=255)] = ""
@@ -273,11 +273,11 @@ class RevokeAdminInvite(
     path="/newsletter/revoke-admin-invite/{newsletter_id}",
     answer_status=_CREATED,
 ):
-    """Takes an invitation back."""
+    """Revokes an invitation."""
 
 
 class Transferred(Wire):
-    """Whether the channel has another owner now, and why not."""
+    """Whether the channel has a new owner, and if not, why."""
 
     value: bool = True
     message: str | None = OmitIfNone
@@ -288,7 +288,7 @@ class TransferNewsletter(
     method="POST",
     path="/newsletter/transfer-ownership/{newsletter_id}",
 ):
-    """Gives a channel to one of its admins."""
+    """Transfers a channel to one of its admins."""
 
     example: ClassVar[Example] = {
         "newsletterId": _CHANNEL,

@@ -1,6 +1,5 @@
-"""What an account's owner does with instances: make, list, subscribe and delete them."""
+"""Instances of an account: create, list, subscribe and delete them."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -9,27 +8,17 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result
+from gateway.contract.paging import MAX_PAGE, between
 from gateway.contract.wire import Wire
 
 _MAX_NAME_LENGTH = 255
 _MAX_ADDRESS_LENGTH = 2_048
 _MAX_TEXT_LENGTH = 4_096
-_LARGEST_PAGE = 1_000
+_MAX_PAGE_SIZE = 1_000
 _CREATED = 201
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 _OK = "OK"
 _ID, _TOKEN = "3C67AB641C8AA0412F6A2242B4E23AC7", "9E5C0B7A1D2F4E6C8B0A9D7F5E3C1B2A"
-
-
-def _at_least_one(max_count: int) -> Callable[[object], int]:
-    def clamp(value: object) -> int:
-        try:
-            number = int(str(value))
-        except ValueError:
-            raise PydanticCustomError("number", "must be a whole number") from None
-        return max(1, min(number, max_count))
-
-    return clamp
 
 
 def _web_or_mobile(value: object) -> object:
@@ -42,7 +31,7 @@ def _web_or_mobile(value: object) -> object:
 def _only_true(value: object) -> object:
     if value is True or (isinstance(value, str) and value.strip().lower() == "true"):
         return True
-    raise PydanticCustomError("only_true", "must be true: calls cannot be taken away again")
+    raise PydanticCustomError("only_true", "must be true: calls cannot be removed")
 
 
 Name = Annotated[
@@ -55,9 +44,9 @@ MiddlewareKind = Literal["web", "mobile"]
 
 
 class PartnerOperation(Operation[Result]):
-    """Asked with the account's partner token, in `Authorization: Bearer`.
+    """Authorised by the partner token of the account, in `Authorization: Bearer`.
 
-    Its Client-Token is as good, in either header, while the account has 25 instances at most.
+    The Client-Token works too, in either header, while the account has at most 25 instances.
     """
 
     partner = True
@@ -75,10 +64,10 @@ class CreatedInstance(Wire):
 class CreateInstance(
     PartnerOperation[CreatedInstance], method="POST", path="/instances/integrator/on-demand"
 ):
-    """Makes an instance, to be linked with a phone by its QR code.
+    """Creates an instance, to be linked with a phone by its QR code.
 
-    `receivedAndDeliveryCallbackUrl` is told of received messages and of those the instance sends.
-    `provider` and `providerSettings` are an extension: the way to WhatsApp, and what it asks for.
+    `receivedAndDeliveryCallbackUrl` gets received messages and those the instance sends.
+    `provider` and `providerSettings` are an extension: the provider and its own settings.
     """
 
     audited = True
@@ -198,8 +187,8 @@ class ListInstances(
         ],
     }
 
-    page: Annotated[int, BeforeValidator(_at_least_one(1_000_000))] = 1
-    page_size: Annotated[int, BeforeValidator(_at_least_one(_LARGEST_PAGE))] = 20
+    page: Annotated[int, BeforeValidator(between(1, MAX_PAGE))] = 1
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 20
     query: str = ""
     middleware: Annotated[Literal["", "web", "mobile"], BeforeValidator(_web_or_mobile)] = ""
 
@@ -210,7 +199,7 @@ class Subscribe(
     path="/integrator/on-demand/subscription",
     answer_status=_CREATED,
 ):
-    """Ends the trial of an instance well: it goes on sending."""
+    """Subscribes an instance, which ends its trial."""
 
     audited = True
     example: ClassVar[Example] = {"withCalls": True}

@@ -1,4 +1,4 @@
-"""Who sees what of this number."""
+"""Privacy settings: who sees what of this number."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -17,7 +17,7 @@ BlacklistName = Literal["lastSeen", "photo", "description", "groupAdd"]
 
 
 class Disallowed(Wire):
-    """Whom one setting excludes."""
+    """The people that one setting excludes."""
 
     disallowed_contacts: tuple[str, ...]
 
@@ -39,7 +39,7 @@ class ListDisallowed(
 
 
 class BlacklistChange(Incoming):
-    """One person to exclude, or no longer."""
+    """A person to exclude, or to include again."""
 
     action: Annotated[Literal["add", "remove"], ANY_CASE]
     phone: Phone

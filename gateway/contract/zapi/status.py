@@ -1,4 +1,4 @@
-"""Statuses: posting one, and answering somebody else's."""
+"""Statuses: posting one, and answering one of a contact."""
 
 from typing import Annotated, ClassVar
 
@@ -14,13 +14,13 @@ from gateway.contract.wire import STATUS_BROADCAST
 from gateway.contract.zapi.messages.media import Caption
 from gateway.contract.zapi.messages.text import MessageText
 
-_LARGEST_VIDEO_BYTES = 10 * 1024 * 1024
+_MAX_VIDEO_BYTES = 10 * 1024 * 1024
 
 _Everybody = Annotated[str, BeforeValidator(lambda _named: STATUS_BROADCAST)]
 
 
 class StatusPost(OutgoingMessage):
-    """Shown to everybody for a day; whatever chat a caller names is ignored."""
+    """Shown to all contacts for a day; a chat in the request is ignored."""
 
     phone: SkipJsonSchema[_Everybody] = STATUS_BROADCAST
 
@@ -61,7 +61,7 @@ class SendImageStatus(StatusPost, path="/send-image-status"):
 class SendVideoStatus(StatusPost, path="/send-video-status"):
     """Posts a video of at most 10 MB as a status."""
 
-    video: Annotated[str, SOURCE, MediaField("video", limit_bytes=_LARGEST_VIDEO_BYTES)]
+    video: Annotated[str, SOURCE, MediaField("video", limit_bytes=_MAX_VIDEO_BYTES)]
     caption: Caption | None = None
 
     example_minimal: ClassVar[Example] = {"video": "https://example.com/video.mp4"}
@@ -76,7 +76,7 @@ class SendVideoStatus(StatusPost, path="/send-video-status"):
 
 
 class StatusReply(OutgoingMessage):
-    """Answers somebody's status in the chat with them."""
+    """Answers a status in the chat with its author."""
 
     status_message_id: MessageId
     is_status_reply = True

@@ -1,4 +1,4 @@
-"""Setting the address of each webhook; an empty value removes it."""
+"""The webhook of each kind of callback; an empty value removes it."""
 
 from typing import Annotated, ClassVar
 
@@ -28,7 +28,7 @@ class SetReceivedWebhook(
     path="/update-webhook-received",
     also=(RouteAddress("PUT", "/update-webhook-receive"),),
 ):
-    """Where incoming messages are told."""
+    """Sets the webhook of received messages."""
 
     sets = ("received",)
 
@@ -36,50 +36,50 @@ class SetReceivedWebhook(
 class SetReceivedDeliveryWebhook(
     SetWebhook, method="PUT", path="/update-webhook-received-delivery"
 ):
-    """Where incoming messages are told, and from now on also those sent by the instance."""
+    """Sets the webhook of received messages, and includes those the instance sends."""
 
     sets = ("received",)
 
 
 class SetDeliveryWebhook(SetWebhook, method="PUT", path="/update-webhook-delivery"):
-    """Where it is told that a message left the queue."""
+    """Sets the webhook of messages that left the queue."""
 
     sets = ("delivery",)
 
 
 class SetMessageStatusWebhook(SetWebhook, method="PUT", path="/update-webhook-message-status"):
-    """Where it is told that messages were delivered, read or played."""
+    """Sets the webhook of messages that were delivered, read or played."""
 
     sets = ("message_status",)
 
 
 class SetConnectedWebhook(SetWebhook, method="PUT", path="/update-webhook-connected"):
-    """Where it is told that the instance came up."""
+    """Sets the webhook of connections of the instance."""
 
     sets = ("connected",)
 
 
 class SetDisconnectedWebhook(SetWebhook, method="PUT", path="/update-webhook-disconnected"):
-    """Where it is told that the instance went down."""
+    """Sets the webhook of disconnections of the instance."""
 
     sets = ("disconnected",)
 
 
 class SetChatPresenceWebhook(SetWebhook, method="PUT", path="/update-webhook-chat-presence"):
-    """Where it is told that people are typing or online."""
+    """Sets the webhook of contacts that are typing or online."""
 
     sets = ("presence_chat",)
 
 
 class SetEveryWebhook(SetWebhook, method="PUT", path="/update-every-webhooks"):
-    """One address for everything."""
+    """Sets one webhook for all callbacks."""
 
     sets = ("received", "delivery", "message_status", "connected", "disconnected", "presence_chat")
     notify_sent_by_me: bool | None = None
 
 
 class SetNotifySentByMe(Operation[Value], method="PUT", path="/update-notify-sent-by-me"):
-    """Whether messages sent by the instance are told as received ones are."""
+    """Whether messages that the instance sends come back as callbacks, too."""
 
     audited = True
     example: ClassVar[dict[str, object]] = {"notifySentByMe": True}

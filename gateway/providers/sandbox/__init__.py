@@ -1,29 +1,29 @@
-"""A simulated WhatsApp: behaves like a phone on a network, and remembers what it was sent.
+"""A simulated WhatsApp: behaves like a phone on a network and stores every message it accepts.
 
     send --> session --> messages --> world --> sandbox.sent       the journal
                          (latency)    (one          |
                                     statement)  sandbox.events     receipts, state, messages
     people, over HTTP --> control --> people --------^   |
     (scan, cut, write, plan faults)                      v
-                     events() <-- session <-- pump of the engine (engine.py)
+                     events() <-- session <-- delivery loop of the engine (engine.py)
 
-Everything it knows is in Postgres: the journal survives a kill -9, and control works from any
-node, with or without an open session.
+All state is in Postgres: the journal survives a kill -9, and control works from any node, with or
+without an open session.
 
-It takes every message, refuses what WhatsApp refuses for its form (limits.py) or for what it would
-do to an earlier message (changes.py), shows what became of that one (`marks` of the journal), and
-whoever reads a poll, a list, a button or an event answers it (answers.py).
+The sandbox accepts every message, except one that is beyond WhatsApp's limits (the `limits` of its
+class) or that may not change the earlier message it names (changes.py). The `marks` of the journal
+show what was done to a message. The simulated reader of a poll, a list, a button or an event
+answers it (answers.py).
 
-Beside the phones there is a world that all instances share, a row for each thing in it
-(entities.py): groups, communities, channels, profiles, catalogues. What one changes, others see
-and are told; what one writes to another's number, or to a group both are in, arrives there. A
-group keeps its rules: who may write, who may change it, how many it holds.
+All instances share one world with a row for each entity (entities.py): groups, communities,
+channels, profiles, catalogues. When one instance changes an entity, the others see it and get an
+event. A message to the number of another instance, or to a group that both are in, is delivered
+to that instance. A group has rules: who may write, who may change it, how many members it has.
 
-It does NOT simulate: whether WhatsApp would take the files of a message or its number (it takes
-messages to every number, and to groups it does not know); how late a message can still be edited,
-deleted or pinned, and where it is; the sound of calls; WhatsApp's own limits of speed, and bans,
-beyond the faults one plans; encryption, several devices, history at linking. A QR code or pairing
-code is shown, and scanning needs neither. A scheduled receipt comes even when the chat is one that
-sends none. When the connection flaps, a message that came in between is told after the
-reconnection.
+It does NOT simulate: whether WhatsApp would accept the files of a message or its number (the
+sandbox accepts messages to every number, and to unknown groups); until when and where a message can
+be edited, deleted or pinned; the sound of calls; WhatsApp's rate limits and bans, beyond the
+planned faults; encryption, several devices, history at linking. It shows a QR code or pairing code,
+and scanning needs neither. A scheduled receipt comes even in a chat that sends none. When the
+connection flaps, a message that came in between is delivered after the reconnection.
 """

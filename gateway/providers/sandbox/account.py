@@ -1,4 +1,4 @@
-"""What a simulated phone is set to: profile, privacy, security, business."""
+"""The settings of a simulated phone: profile, privacy, security, business."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ from gateway.contract.zapi.privacy import (
 from gateway.providers.sandbox.entities import Answer, Entity
 from gateway.providers.sandbox.numbers import picture_of
 from gateway.providers.sandbox.session import SandboxSession
-from gateway.providers.sandbox.telling import told
+from gateway.providers.sandbox.stored_events import event_body
 from gateway.sessions.provider import Notified
 
 operations: Handlers[SandboxSession] = Handlers()
@@ -39,8 +39,8 @@ _AUDIENCES: dict[type[AudienceOperation], tuple[str, str]] = {
 }
 
 
-class Account(Entity):
-    """One for each phone."""
+class PhoneAccount(Entity):
+    """The settings of one phone."""
 
     kind = "account"
 
@@ -60,22 +60,22 @@ class Account(Entity):
     registering: str | None = None
 
 
-async def account_of(session: SandboxSession, instance_id: str | None = None) -> Account:
-    """One's own, or that of another instance."""
-    kept = await session.context.entities.find(
-        Account, _SELF, of=instance_id or session.spec.instance_id
+async def account_of(session: SandboxSession, instance_id: str | None = None) -> PhoneAccount:
+    """Returns the account of the session's phone, or of another instance."""
+    stored = await session.context.entities.find(
+        PhoneAccount, _SELF, of=instance_id or session.spec.instance_id
     )
-    return kept.thing if kept else Account()
+    return stored.entity if stored else PhoneAccount()
 
 
 async def change_account(
-    session: SandboxSession, alter: Callable[[Account], Answer], *, linked: bool = True
+    session: SandboxSession, alter: Callable[[PhoneAccount], Answer], *, linked: bool = True
 ) -> Answer:
-    """Changes one's own; a phone that is not *linked* can be set to something, too."""
+    """Changes the account of the session's phone; *linked* requires a connected phone."""
     if linked:
         await session.own_phone()
     return await session.context.entities.change(
-        Account, _SELF, alter, of=session.spec.instance_id, missing=Account
+        PhoneAccount, _SELF, alter, of=session.spec.instance_id, missing=PhoneAccount
     )
 
 
@@ -88,7 +88,7 @@ async def set_name(session: SandboxSession, operation: SetProfileName) -> Value:
 
 @operations.handles(SetProfileAbout)
 async def set_about(session: SandboxSession, operation: SetProfileAbout) -> Value:
-    def alter(account: Account) -> Value:
+    def alter(account: PhoneAccount) -> Value:
         account.about = operation.value
         return Value()
 
@@ -104,21 +104,21 @@ async def set_picture(session: SandboxSession, operation: SetProfilePicture) -> 
 
 
 async def _set_profile(
-    session: SandboxSession, field: str, value: str, told_as: NotificationCode, **further: str
+    session: SandboxSession, field: str, value: str, code: NotificationCode, **further: str
 ) -> Value:
     me = await session.own_phone()
 
-    def alter(account: Account) -> Value:
+    def alter(account: PhoneAccount) -> Value:
         setattr(account, field, value)
         changed = Notified(
-            told_as,
+            code,
             me,
             session.context.clock.now(),
             parameters=None,
             details=further,
             from_me=True,
         )
-        account.tell([me], told(changed))
+        account.emit([me], event_body(changed))
         return Value()
 
     return await change_account(session, alter)
@@ -161,7 +161,7 @@ async def _set_privacy(
     listed_as: str = "",
     changes: tuple[BlacklistChange, ...] = (),
 ) -> Success:
-    def alter(account: Account) -> Success:
+    def alter(account: PhoneAccount) -> Success:
         account.privacy = account.privacy.model_copy(update={field: value})
         listed = account.excluded.setdefault(listed_as, []) if changes else []
         for change in changes:
@@ -182,6 +182,6 @@ async def list_disallowed(session: SandboxSession, operation: ListDisallowed) ->
 
 
 @operations.handles(ReadPrivacy)
-async def read_privacy(session: SandboxSession, _asked: ReadPrivacy) -> Privacy:
+async def read_privacy(session: SandboxSession, _operation: ReadPrivacy) -> Privacy:
     await session.own_phone()
     return (await account_of(session)).privacy

@@ -1,4 +1,4 @@
-"""What a person does with a message once it is read: vote, tap a button, react."""
+"""Answers of a simulated reader: votes, taps on buttons, reactions."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import singledispatch
 from typing import Any, TypeVar
 
+from gateway.clock import epoch_ms
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import is_group
 from gateway.contract.zapi.messages.buttons import ReplyButton
@@ -24,8 +25,8 @@ from gateway.contract.zapi.messages.media import (
 )
 from gateway.contract.zapi.messages.polls_and_events import SendEvent, SendPoll
 from gateway.providers.sandbox.pairing import phone_number
-from gateway.providers.sandbox.session import Outgoing
-from gateway.providers.sandbox.telling import told
+from gateway.providers.sandbox.session import SandboxSend
+from gateway.providers.sandbox.stored_events import event_body
 from gateway.providers.sandbox.world import PlannedAnswer, PlannedReceipt
 from gateway.randomness import Uniform
 from gateway.sessions.provider import MessageReceived
@@ -35,13 +36,13 @@ _SHARE_REACTING = 0.3
 _QUOTING = frozenset({"buttonsResponseMessage", "listResponseMessage"})
 _HEART = "\u2764\ufe0f"
 
-Content = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 Choice = TypeVar("Choice")
 
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Somebody who read a message, and when they answer it."""
+    """The person who reads a message, and when they answer it."""
 
     message_id: str
     chat: str
@@ -51,19 +52,19 @@ class _Reader:
 
     @property
     def time_ms(self) -> int:
-        return int(self.at.timestamp() * 1000)
+        return epoch_ms(self.at)
 
     def choose(self, choices: Sequence[Choice]) -> Choice:
         return choices[min(int(self.uniform(0, len(choices))), len(choices) - 1)]
 
-    def referenced(self) -> Content:
+    def referenced(self) -> JsonObject:
         return {"messageId": self.message_id, "fromMe": True, "phone": self.chat}
 
 
 def plan_answer(
-    outgoing: Outgoing, message: OutgoingMessage, receipts: Sequence[PlannedReceipt]
+    outgoing: SandboxSend, message: OutgoingMessage, receipts: Sequence[PlannedReceipt]
 ) -> PlannedAnswer | None:
-    """The answer of somebody who reads the message, if it is one that people answer."""
+    """Returns the answer of the reader; None for a message that is not read or not answered."""
     context, message_id = outgoing.session.context, outgoing.attempt.message_id
     read = next((planned for planned in receipts if planned.status == "read"), None)
     phone = _reader_of(message.phone)
@@ -89,23 +90,23 @@ def plan_answer(
         quoted_provider_id=message_id if quotes else None,
         refers_to=None if quotes else message_id,
     )
-    return PlannedAnswer(told(answer), after_seconds)
+    return PlannedAnswer(event_body(answer), after_seconds)
 
 
 def _reader_of(chat: str) -> str | None:
-    """Who reads what is sent to a chat: in a group always the same member."""
+    """Returns the phone that reads messages to a chat: in a group always the same member."""
     if is_group(chat):
         return phone_number(chat)
     return chat if chat.isdigit() else None
 
 
 def _id_of_answer(message_id: str) -> str:
-    """The same however often the message is sent."""
+    """Returns the same id each time that the message is sent."""
     return f"3EB0{hashlib.sha256(message_id.encode()).hexdigest()[:18].upper()}"
 
 
 @singledispatch
-def _answer(_message: OutgoingMessage, _reader: _Reader) -> Content | None:
+def _answer(_message: OutgoingMessage, _reader: _Reader) -> JsonObject | None:
     return None
 
 
@@ -113,7 +114,7 @@ def _answer(_message: OutgoingMessage, _reader: _Reader) -> Content | None:
 @_answer.register(SendImage)
 @_answer.register(SendSticker)
 @_answer.register(SendVideo)
-def _(_message: MediaMessage, reader: _Reader) -> Content | None:
+def _(_message: MediaMessage, reader: _Reader) -> JsonObject | None:
     if reader.uniform(0, 1) >= _SHARE_REACTING:
         return None
     return {
@@ -127,22 +128,22 @@ def _(_message: MediaMessage, reader: _Reader) -> Content | None:
 
 
 @_answer.register
-def _(message: SendPoll, reader: _Reader) -> Content:
+def _(message: SendPoll, reader: _Reader) -> JsonObject:
     chosen = reader.choose(message.poll)
     return {"pollVote": {"pollMessageId": reader.message_id, "options": [{"name": chosen.name}]}}
 
 
 @_answer.register
-def _(message: SendButtonActions, reader: _Reader) -> Content | None:
+def _(message: SendButtonActions, reader: _Reader) -> JsonObject | None:
     return _tap([button for button in message.button_actions if button.type == "REPLY"], reader)
 
 
 @_answer.register
-def _(message: SendButtonList, reader: _Reader) -> Content | None:
+def _(message: SendButtonList, reader: _Reader) -> JsonObject | None:
     return _tap(message.button_list.buttons, reader)
 
 
-def _tap(buttons: Sequence[ReplyButton], reader: _Reader) -> Content | None:
+def _tap(buttons: Sequence[ReplyButton], reader: _Reader) -> JsonObject | None:
     if not buttons:
         return None
     tapped = reader.choose(buttons)
@@ -150,7 +151,7 @@ def _tap(buttons: Sequence[ReplyButton], reader: _Reader) -> Content | None:
 
 
 @_answer.register
-def _(message: SendOptionList, reader: _Reader) -> Content:
+def _(message: SendOptionList, reader: _Reader) -> JsonObject:
     chosen = reader.choose(message.option_list.options)
     return {
         "listResponseMessage": {
@@ -162,7 +163,7 @@ def _(message: SendOptionList, reader: _Reader) -> Content:
 
 
 @_answer.register
-def _(_message: SendEvent, reader: _Reader) -> Content:
+def _(_message: SendEvent, reader: _Reader) -> JsonObject:
     return {
         "eventResponse": {
             "response": reader.choose(("GOING", "NOT_GOING")),

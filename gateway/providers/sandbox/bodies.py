@@ -1,4 +1,4 @@
-"""How the control routes read a body, and what they say when they cannot."""
+"""Reads the bodies of control routes and describes what is wrong with them."""
 
 import json
 from typing import TypeVar
@@ -13,7 +13,7 @@ BodyModel = TypeVar("BodyModel", bound=BaseModel)
 
 
 class ControlBody(BaseModel):
-    """A misspelt field is refused."""
+    """A body in camelCase that refuses unknown fields."""
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
 
@@ -21,7 +21,7 @@ class ControlBody(BaseModel):
 async def read_body(model: type[BodyModel], request: Request) -> BodyModel:
     written = await request.body()
     if b"\\u0000" in written:
-        raise InvalidRequest("The body holds a NUL character, which Postgres cannot keep")
+        raise InvalidRequest("The body holds a NUL character, which Postgres cannot store")
     try:
         value = json.loads(written or b"{}")
     except ValueError:
@@ -39,7 +39,7 @@ def checked(model: type[BodyModel], value: object) -> BodyModel:
 
 
 def sentence(error: ValidationError) -> str:
-    """The first thing wrong, such as `state: must be one of up, down, logged_out`."""
+    """Returns the first error, such as `state: must be one of up, down, logged_out`."""
     first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     match first["type"]:

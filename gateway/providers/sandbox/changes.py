@@ -1,4 +1,4 @@
-"""What a new message has to do with an earlier one, as a phone would show it."""
+"""Decides what a new message does to an earlier one, as a phone would show it."""
 
 from collections.abc import Mapping
 from functools import singledispatch
@@ -19,7 +19,7 @@ from gateway.contract.zapi.messages.reactions import Reaction
 from gateway.contract.zapi.messages.text import SendText
 from gateway.contract.zapi.status import StatusReply
 from gateway.errors import Refused
-from gateway.providers.sandbox.world import Change
+from gateway.providers.sandbox.world import MessageMarks
 
 Referred = Mapping[str, KnownMessage]
 
@@ -27,17 +27,17 @@ _ME = "me"
 
 
 @singledispatch
-def change_of(_message: OutgoingMessage, _referred: Referred) -> Change | None:
-    """The change, if the message makes one.
+def change_of(_message: OutgoingMessage, _referred: Referred) -> MessageMarks | None:
+    """Returns the marks that the message sets on an earlier one, if any.
 
     Raises:
-        Refused: WhatsApp does not let this message do that to the earlier one.
+        Refused: WhatsApp does not allow this message for the earlier one.
     """
     return None
 
 
 @change_of.register
-def _(message: SendText, referred: Referred) -> Change | None:
+def _(message: SendText, referred: Referred) -> MessageMarks | None:
     if message.edit_message_id is None:
         return None
     target = _own(referred[message.edit_message_id], "send-text")
@@ -45,7 +45,7 @@ def _(message: SendText, referred: Referred) -> Change | None:
 
 
 @change_of.register
-def _(message: SendDocument, referred: Referred) -> Change | None:
+def _(message: SendDocument, referred: Referred) -> MessageMarks | None:
     if message.edit_document_message_id is None:
         return None
     target = _own(referred[message.edit_document_message_id], "send-document")
@@ -53,58 +53,61 @@ def _(message: SendDocument, referred: Referred) -> Change | None:
 
 
 @change_of.register
-def _(message: Reaction, referred: Referred) -> Change:
+def _(message: Reaction, referred: Referred) -> MessageMarks:
     return _change(referred[message.message_id], reactions={_ME: message.emoji or None})
 
 
 @change_of.register
-def _(message: PinMessage, referred: Referred) -> Change:
+def _(message: PinMessage, referred: Referred) -> MessageMarks:
     return _change(referred[message.message_id], pinnedSeconds=message.pinned_seconds)
 
 
 @change_of.register
-def _(message: SendPollVote, referred: Referred) -> Change:
+def _(message: SendPollVote, referred: Referred) -> MessageMarks:
     target = referred[message.poll_message_id]
     options, max_count = _poll(target)
     chosen = [option.name for option in message.poll_vote]
     if unknown := [name for name in chosen if name not in options]:
         raise Refused(f"the poll has no option {unknown[0]!r}")
     if max_count and len(chosen) > max_count:
-        raise Refused(f"the poll takes {max_count} of its options, not {len(chosen)}")
+        raise Refused(f"the poll allows at most {max_count} of its options, not {len(chosen)}")
     return _change(target, votes={_ME: chosen})
 
 
 def _poll(target: KnownMessage) -> tuple[list[str], int]:
-    """The options and how many of them one may choose; ours and theirs are kept differently."""
+    """Returns the options and how many may be chosen.
+
+    A poll from another phone is stored in another form than one sent from here.
+    """
     poll = target.payload.get("poll")
     if isinstance(poll, dict):
         options, max_count = poll["options"], poll.get("pollMaxOptions", 0)
     elif isinstance(poll, list):
         options, max_count = poll, target.payload.get("poll_max_options", 0)
     else:
-        raise Refused(f"message {target.message_id} is no poll")
+        raise Refused(f"message {target.message_id} is not a poll")
     return [option["name"] for option in options], max_count
 
 
 @change_of.register
-def _(message: SendEditEvent, referred: Referred) -> Change:
+def _(message: SendEditEvent, referred: Referred) -> MessageMarks:
     target = _own(referred[message.event_message_id], "send-event")
     event = message.event.model_dump(mode="json", by_alias=True, exclude_none=True)
     return _change(target, content={"event": event}, edited=True)
 
 
 @change_of.register
-def _(message: SendEventResponse, referred: Referred) -> Change:
+def _(message: SendEventResponse, referred: Referred) -> MessageMarks:
     target = referred[message.event_message_id]
     if target.from_me:
-        raise Refused("whoever made an event is going")
+        raise Refused("the author of an event cannot answer it")
     if "event" not in target.payload:
-        raise Refused(f"message {target.message_id} is no event")
+        raise Refused(f"message {target.message_id} is not an event")
     return _change(target, responses={_ME: message.event_response})
 
 
 @change_of.register
-def _(message: OrderUpdate, referred: Referred) -> Change:
+def _(message: OrderUpdate, referred: Referred) -> MessageMarks:
     target = _own(referred[message.message_id], "send-order")
     return _change(
         target,
@@ -120,23 +123,23 @@ def _(message: OrderUpdate, referred: Referred) -> Change:
 def _(message: StatusReply, referred: Referred) -> None:
     target = referred[message.status_message_id]
     if target.chat != STATUS_BROADCAST:
-        raise Refused(f"message {target.message_id} is no status")
+        raise Refused(f"message {target.message_id} is not a status")
 
 
 def chat_of(message: OutgoingMessage, referred: Referred) -> str:
-    """Where a message is seen: a private answer in the chat with whom it answers."""
+    """Returns the chat of a message; a private answer goes to the sender of the quoted message."""
     if isinstance(message, SendText) and message.private_answer and message.message_id:
         return referred[message.message_id].sender or message.phone
     return message.phone
 
 
-def _change(target: KnownMessage, **marks: Any) -> Change:  # noqa: ANN401 - JSON
-    return Change(target.provider_message_id, marks)
+def _change(target: KnownMessage, **marks: Any) -> MessageMarks:  # noqa: ANN401 - JSON
+    return MessageMarks(target.provider_message_id, marks)
 
 
 def _own(target: KnownMessage, kind: str) -> KnownMessage:
     if not target.from_me:
-        raise Refused(f"message {target.message_id} was written by somebody else")
+        raise Refused(f"message {target.message_id} was not sent by this number")
     if target.type != kind:
         raise Refused(f"message {target.message_id} is a {target.type}, not a {kind}")
     return target

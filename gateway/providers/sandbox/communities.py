@@ -1,4 +1,7 @@
-"""Communities: groups that name one; its members are those of its announcement group."""
+"""Communities: groups with the same community id.
+
+The members of a community are those of its announcement group.
+"""
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Success, Value
@@ -23,10 +26,10 @@ from gateway.errors import CallerError, Forbidden
 from gateway.providers.sandbox.groups import Group, announcements_of, group_id_of, new_group
 from gateway.providers.sandbox.numbers import picture_of
 from gateway.providers.sandbox.session import SandboxSession
-from gateway.providers.sandbox.shared_chats import Actor, Changes, actor_of, new_id
+from gateway.providers.sandbox.shared_chats import Actor, ChatChanges, actor_of, new_id
 
 operations: Handlers[SandboxSession] = Handlers()
-_changes = Changes(operations, Group, group_id_of)
+_changes = ChatChanges(operations, Group, group_id_of)
 
 
 @operations.handles(CreateCommunity)
@@ -47,9 +50,9 @@ async def list_communities(
 ) -> tuple[ListedCommunity, ...]:
     me = await session.own_phone()
     found = [
-        ListedCommunity(name=kept.thing.name, id=kept.thing.community)
-        for kept in await session.context.entities.joined(Group, me)
-        if kept.thing.announcement and kept.thing.community
+        ListedCommunity(name=stored.entity.name, id=stored.entity.community)
+        for stored in await session.context.entities.joined(Group, me)
+        if stored.entity.announcement and stored.entity.community
     ]
     return tuple(found[operation.offset : operation.offset + operation.page_size])
 
@@ -59,7 +62,7 @@ async def link(session: SandboxSession, operation: LinkGroups) -> Linked:
     me = await session.own_phone()
     announcements = await announcements_of(session, operation.community_id, me)
     announcements.require_admin(me, unless=announcements.all_may_link)
-    room = MAX_GROUPS - len(await _linked(session, operation.community_id))
+    free_places = MAX_GROUPS - len(await _linked(session, operation.community_id))
 
     def alter(group: Group) -> bool:
         group.require_admin(me)
@@ -67,7 +70,7 @@ async def link(session: SandboxSession, operation: LinkGroups) -> Linked:
             return False
         if group.community:
             raise Forbidden("is in another community")
-        if room <= 0:
+        if free_places <= 0:
             raise Forbidden(f"a community holds at most {MAX_GROUPS} groups")
         group.community = operation.community_id
         return True
@@ -75,7 +78,7 @@ async def link(session: SandboxSession, operation: LinkGroups) -> Linked:
     errors = []
     for id_ in operation.groups_phones:
         try:
-            room -= await session.context.entities.change(Group, id_, alter)
+            free_places -= await session.context.entities.change(Group, id_, alter)
         except CallerError as error:
             errors.append(f"{id_}: {error}")
     return Linked(success=not errors, errors=tuple(errors) or None)
@@ -134,15 +137,15 @@ def set_photo(group: Group, operation: SetCommunityPhoto, by: Actor) -> Value:
 
 @operations.handles(DeleteCommunity)
 async def delete(session: SandboxSession, operation: DeleteCommunity) -> Value:
-    """Its groups stay; its announcement group goes."""
+    """Deletes the announcement group and takes the other groups out of the community."""
     me = await session.own_phone()
     announcements = await announcements_of(session, operation.community_id, me)
     announcements.require_admin(me)
     for group in await _linked(session, operation.community_id):
         await session.context.entities.change(Group, group.id, _leave)
-    kept = await session.context.entities.find(Group, announcements.id)
-    if kept:
-        await session.context.entities.remove(Group, kept.instance_id, kept.id)
+    stored = await session.context.entities.find(Group, announcements.id)
+    if stored:
+        await session.context.entities.remove(Group, stored.instance_id, stored.id)
     return Value()
 
 
@@ -151,9 +154,9 @@ def _leave(group: Group) -> None:
 
 
 async def _linked(session: SandboxSession, community: str) -> list[Group]:
-    """The ordinary groups of a community, whoever is in them."""
+    """Returns the ordinary groups of a community, also those without this number."""
     found = await session.context.entities.of_community(Group, community)
-    return [kept.thing for kept in found if not kept.thing.announcement]
+    return [stored.entity for stored in found if not stored.entity.announcement]
 
 
 def _shown(group: Group) -> SubGroup:

@@ -1,4 +1,4 @@
-"""People as the simulated phone knows them: address book, profiles, blocking, numbers."""
+"""Contacts of the simulated phone: address book, profiles, blocking, numbers."""
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Success, Value
@@ -13,7 +13,7 @@ from gateway.contract.zapi.contacts import (
     RemoveContacts,
     ReportContact,
 )
-from gateway.providers.sandbox.account import Account, account_of, change_account
+from gateway.providers.sandbox.account import PhoneAccount, account_of, change_account
 from gateway.providers.sandbox.groups import Group
 from gateway.providers.sandbox.numbers import lid_of, registered
 from gateway.providers.sandbox.session import SandboxSession
@@ -23,7 +23,7 @@ operations: Handlers[SandboxSession] = Handlers()
 
 @operations.handles(AddContacts)
 async def add(session: SandboxSession, operation: AddContacts) -> ContactsSaved:
-    """The address book is the gateway's to keep; the phone only says who cannot be saved."""
+    """Returns the contacts that have no WhatsApp; the gateway itself stores the address book."""
     await session.own_phone()
     errors = tuple(
         f"{contact.phone} has no WhatsApp"
@@ -34,7 +34,7 @@ async def add(session: SandboxSession, operation: AddContacts) -> ContactsSaved:
 
 
 @operations.handles(RemoveContacts)
-async def remove(session: SandboxSession, _asked: RemoveContacts) -> ContactsSaved:
+async def remove(session: SandboxSession, _operation: RemoveContacts) -> ContactsSaved:
     await session.own_phone()
     return ContactsSaved()
 
@@ -47,11 +47,11 @@ async def look_up(session: SandboxSession, operation: LookUpPhones) -> dict[str,
 
 @operations.handles(LookAtProfile)
 async def look_at(session: SandboxSession, operation: LookAtProfile) -> Profile:
-    """Another instance shows what its privacy allows; people we made up show nothing."""
+    """Shows what another instance's privacy allows; a number without an instance shows nothing."""
     me = await session.own_phone()
     if operation.phone.endswith("-group"):
-        kept = await session.context.entities.find(Group, operation.phone)
-        return Profile(picture=kept.thing.picture) if kept else Profile()
+        stored = await session.context.entities.find(Group, operation.phone)
+        return Profile(picture=stored.entity.picture) if stored else Profile()
     owner = await session.context.entities.owner_of(operation.phone)
     if owner is None:
         return Profile()
@@ -65,7 +65,7 @@ async def look_at(session: SandboxSession, operation: LookAtProfile) -> Profile:
 
 @operations.handles(ModifyBlocked)
 async def modify_blocked(session: SandboxSession, operation: ModifyBlocked) -> Value:
-    def alter(account: Account) -> Value:
+    def alter(account: PhoneAccount) -> Value:
         account.blocked = [phone for phone in account.blocked if phone != operation.phone]
         if operation.action == "block":
             account.blocked.append(operation.phone)
@@ -75,21 +75,21 @@ async def modify_blocked(session: SandboxSession, operation: ModifyBlocked) -> V
 
 
 @operations.handles(ReportContact)
-async def report(session: SandboxSession, _asked: ReportContact) -> Success:
+async def report(session: SandboxSession, _operation: ReportContact) -> Success:
     await session.own_phone()
     return Success()
 
 
 @operations.handles(TouchChat)
-async def touch(session: SandboxSession, _asked: TouchChat) -> Value:
-    """How a chat stands is the gateway's to keep; the phone only has to be within reach."""
+async def touch(session: SandboxSession, _operation: TouchChat) -> Value:
+    """Only checks that the phone is connected: the gateway itself stores the state of chats."""
     await session.own_phone()
     return Value()
 
 
 @operations.handles(SetChatExpiration)
 async def set_expiration(session: SandboxSession, operation: SetChatExpiration) -> Value:
-    def alter(account: Account) -> Value:
+    def alter(account: PhoneAccount) -> Value:
         account.expirations.pop(operation.phone, None)
         if operation.chat_expiration != "OFF":
             account.expirations[operation.phone] = operation.chat_expiration
@@ -98,7 +98,7 @@ async def set_expiration(session: SandboxSession, operation: SetChatExpiration) 
     return await change_account(session, alter)
 
 
-def _shows(account: Account, field: str, listed_as: str, me: str) -> bool:
+def _shows(account: PhoneAccount, field: str, listed_as: str, me: str) -> bool:
     audience = getattr(account.privacy, field)
     if audience == "CONTACT_BLACKLIST":
         return me not in account.excluded.get(listed_as, ())

@@ -1,4 +1,4 @@
-"""What a message holds: any content a callback may have, written out or an example by name."""
+"""Contents of received messages: any content of a callback, given in full or as a named example."""
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -16,12 +16,12 @@ from gateway.errors import InvalidRequest
 from gateway.providers.sandbox.bodies import sentence
 from gateway.sessions.provider import ReceivedFile
 
-Content = dict[str, Any]
+JsonObject = dict[str, Any]
 
 VARIANTS: Final[Mapping[str, type[ReceivedCallback]]] = {
     name: kind for kind in received_kinds() for name in kind.variants
 }
-"""Everything that can be shown by name, such as `poll-vote` or `group-create`."""
+"""All examples by name, such as `poll-vote` or `group-create`."""
 
 _BESIDE = ReceivedCallback.content_keys()
 _OWN_KEY: Final[Mapping[str, type[ReceivedCallback]]] = {
@@ -52,7 +52,7 @@ _SAMPLE = (
 
 
 def envelope_of(variant: str | None) -> Mapping[str, Any]:
-    """How the envelope of an example differs from that of a plain text."""
+    """Returns the fields of an example's envelope that differ from those of a plain text."""
     if variant is None:
         return {}
     kind = VARIANTS[variant]
@@ -60,19 +60,19 @@ def envelope_of(variant: str | None) -> Mapping[str, Any]:
     return {key: value for key, value in kind.variants[variant].items() if key not in own}
 
 
-def message_content(variant: str | None, given: Mapping[str, Any]) -> tuple[str, Content]:
-    """The kind and the content: that of the example *variant* with what is *given* over it.
+def message_content(variant: str | None, given: Mapping[str, Any]) -> tuple[str, JsonObject]:
+    """Returns the kind and the content: the example *variant*, with the *given* fields over it.
 
     Raises:
-        InvalidRequest: there is no such example, no content or more than one, or it is not as
-            callbacks have it.
+        InvalidRequest: the example is unknown, there is not exactly one content, or the content
+            is not valid in a callback.
     """
     kind = _kind_of(variant, given)
-    content = _over(_example(kind, variant), _unfolded(given))
+    content = _merged(_example(kind, variant), _with_text_object(given))
     return _own_key(kind, content), checked_content(kind, content)
 
 
-def checked_content(kind: type[ReceivedCallback], content: Mapping[str, Any]) -> Content:
+def checked_content(kind: type[ReceivedCallback], content: Mapping[str, Any]) -> JsonObject:
     try:
         whole = kind.model_validate({**_ANYWHERE, **content}, extra="forbid")
     except ValidationError as error:
@@ -81,8 +81,8 @@ def checked_content(kind: type[ReceivedCallback], content: Mapping[str, Any]) ->
     return {key: value for key, value in dumped.items() if key in content}
 
 
-def files_in(content: Content, source: str) -> tuple[Content, tuple[ReceivedFile, ...]]:
-    """The content without its files, and the files."""
+def files_in(content: JsonObject, source: str) -> tuple[JsonObject, tuple[ReceivedFile, ...]]:
+    """Returns the content without its files, and the files."""
     bare = deepcopy(content)
     files = tuple(
         ReceivedFile(path, source, file_name=holder.get("fileName"))
@@ -92,9 +92,12 @@ def files_in(content: Content, source: str) -> tuple[Content, tuple[ReceivedFile
     return bare, files
 
 
-def taken_out(given: Mapping[str, Any]) -> tuple[Content, str]:
-    """What is given without the source of its file, and that: else a picture of one pixel."""
-    bare: Content = {**given}
+def without_source(given: Mapping[str, Any]) -> tuple[JsonObject, str]:
+    """Returns the content without the source of its file, and the source.
+
+    Without a source, that is a picture of one pixel.
+    """
+    bare: JsonObject = {**given}
     source: Any = _SAMPLE
     for key in _FILE_FIELDS.keys() & bare.keys():
         if isinstance(holder := bare[key], dict) and "source" in holder:
@@ -105,8 +108,8 @@ def taken_out(given: Mapping[str, Any]) -> tuple[Content, str]:
     return bare, source
 
 
-def _file_fields(value: Any, path: str) -> Iterator[tuple[str, Content, str]]:  # noqa: ANN401 - JSON
-    """Where a file belongs: its path, what holds it, and its field there."""
+def _file_fields(value: Any, path: str) -> Iterator[tuple[str, JsonObject, str]]:  # noqa: ANN401 - JSON
+    """Yields each file's path, the object that has it, and its field there."""
     if isinstance(value, list):
         for index, item in enumerate(value):
             yield from _file_fields(item, f"{path}{index}.")
@@ -137,24 +140,24 @@ def _kind_of(variant: str | None, given: Mapping[str, Any]) -> type[ReceivedCall
     return _OWN_KEY[own[0]]
 
 
-def _example(kind: type[ReceivedCallback], variant: str | None) -> Content:
+def _example(kind: type[ReceivedCallback], variant: str | None) -> JsonObject:
     if variant is None:
         return {}
     own = kind.content_keys()
     return {key: value for key, value in kind.variants[variant].items() if key in own}
 
 
-def _own_key(kind: type[ReceivedCallback], content: Content) -> str:
+def _own_key(kind: type[ReceivedCallback], content: JsonObject) -> str:
     return min(kind.content_keys() - _BESIDE, key=lambda key: key not in content)
 
 
-def _unfolded(given: Mapping[str, Any]) -> Content:
-    """A text may be written bare."""
+def _with_text_object(given: Mapping[str, Any]) -> JsonObject:
+    """Accepts `"text": "hi"` for `"text": {"message": "hi"}`."""
     text = given.get("text")
     return {**given, "text": {"message": text}} if isinstance(text, str) else dict(given)
 
 
-def _over(example: Content, given: Content) -> Content:
+def _merged(example: JsonObject, given: JsonObject) -> JsonObject:
     return {
         **example,
         **{

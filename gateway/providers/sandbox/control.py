@@ -1,13 +1,13 @@
-"""The far side of the simulation over HTTP: scan, cut the network, write, plan faults, look.
+"""HTTP routes that control the simulation: scan, cut the network, write, plan faults, look.
 
 GET  /{instance}               the phone: number, state, typing, planned faults
-GET  /{instance}/sent          what arrived at WhatsApp
-GET  /{instance}/marks         what was done to messages others wrote
+GET  /{instance}/sent          the messages that WhatsApp accepted
+GET  /{instance}/marks         what was done to messages, sent or received
 POST /{instance}/scan          links the phone: {phone?}
 POST /{instance}/connection    {state: up | down | logged_out}
-POST /{instance}/faults        what the next sends run into: {next: [...]}
-POST /{instance}/<happening>   somebody does something: receive, notification, call, presence,
-                               receipt, identity, history; their bodies are in `happenings`
+POST /{instance}/faults        plans faults for the next sends: {next: [...]}
+POST /{instance}/<event>       simulates an event: receive, notification, call, presence,
+                               receipt, identity, history; bodies: simulated_events.py
 """
 
 from typing import Annotated, Literal
@@ -22,8 +22,8 @@ from gateway.contract.wire import Chat
 from gateway.providers.sandbox.bodies import ControlBody, checked, read_body
 from gateway.providers.sandbox.faults import Fault
 from gateway.providers.sandbox.people import People
-from gateway.providers.sandbox.simulated_events import HAPPENINGS, Moment, id_of
-from gateway.providers.sandbox.telling import told
+from gateway.providers.sandbox.simulated_events import SIMULATED_EVENTS, Moment, id_of
+from gateway.providers.sandbox.stored_events import event_body
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Authorise
 
@@ -37,43 +37,46 @@ _STATES = {
 
 
 class ScanBody(ControlBody):
-    """Who scans: another phone than the one the sandbox made up, if a number is given."""
+    """The number of the phone that scans; without it, the number that the sandbox made up."""
 
     phone: Chat | None = None
 
 
 class ConnectionBody(ControlBody):
-    """What becomes of the phone's network."""
+    """The new state of the phone's connection."""
 
     state: Literal["up", "down", "logged_out"]
 
 
 class FaultsBody(ControlBody):
-    """What the next sends run into, in order."""
+    """The faults of the next sends, in order."""
 
     next: Annotated[list[Fault], Field(max_length=_MAX_FAULTS)]
 
 
 class MarksQuery(ControlBody):
-    """How many at most."""
+    """How many rows to return at most."""
 
     limit: int = Field(default=100, ge=1, le=10_000)
 
 
 class SentQuery(MarksQuery):
-    """Which part of the journal."""
+    """How many rows to return at most, after which number of the journal."""
 
     after: int = Field(default=0, ge=0)
 
 
 def control_routes(people: People, authorise: Authorise, clock: Clock) -> list[Route]:
-    """Every route, relative to where they are mounted."""
+    """Returns all control routes, relative to their mount point."""
     control = _Control(people, authorise, clock)
     return [
         Route("/{instance_id}", control.look, methods=["GET"]),
         Route("/{instance_id}/scan", control.scan, methods=["POST"]),
         Route("/{instance_id}/connection", control.connection, methods=["POST"]),
-        *(Route(f"/{{instance_id}}/{name}", control.tell, methods=["POST"]) for name in HAPPENINGS),
+        *(
+            Route(f"/{{instance_id}}/{name}", control.simulate, methods=["POST"])
+            for name in SIMULATED_EVENTS
+        ),
         Route("/{instance_id}/faults", control.faults, methods=["POST"]),
         Route("/{instance_id}/sent", control.sent, methods=["GET"]),
         Route("/{instance_id}/marks", control.marks, methods=["GET"]),
@@ -99,13 +102,13 @@ class _Control:
         await self._people.change_state(instance_id, _STATES[body.state])
         return await self._seen(instance_id)
 
-    async def tell(self, request: Request) -> Response:
-        """Something happens: the path says what, as `HAPPENINGS` lists it."""
+    async def simulate(self, request: Request) -> Response:
+        """Simulates the event that the path names."""
         instance_id = await self._instance(request)
-        happening = HAPPENINGS[request.url.path.rpartition("/")[2]]
-        body = await read_body(happening, request)
+        model = SIMULATED_EVENTS[request.url.path.rpartition("/")[2]]
+        body = await read_body(model, request)
         event = body.event(Moment(self._clock.now(), self._people.new_message_id()))
-        await self._people.write(instance_id, told(event))
+        await self._people.write(instance_id, event_body(event))
         return JSONResponse({"messageId": message_id} if (message_id := id_of(event)) else {})
 
     async def faults(self, request: Request) -> Response:

@@ -1,7 +1,7 @@
-"""One pump for all sessions of this process.
+"""One delivery loop for all sessions of this process.
 
-                       +--> session's queue --> events() --> acknowledge: the row goes
-sandbox.events --> pump
+                       +--> session's queue --> events() --> acknowledge: the row is deleted
+sandbox.events --> loop
                        ^ sleeps until: the nearest due row, a signal from another node,
                          something a session did here, or half a minute
 """
@@ -14,31 +14,29 @@ from contextlib import asynccontextmanager
 
 from starlette.routing import Router
 
-from gateway.errors import DatabaseUnavailable
-from gateway.observability.logging import logger
+from gateway.periodic_loop import PeriodicLoop
 from gateway.providers.sandbox.control import control_routes
 from gateway.providers.sandbox.entities import Entities
 from gateway.providers.sandbox.messages import sends
 from gateway.providers.sandbox.operations import operations
 from gateway.providers.sandbox.people import People
-from gateway.providers.sandbox.session import ClientContext, SandboxSession
+from gateway.providers.sandbox.session import SandboxContext, SandboxSession
 from gateway.providers.sandbox.settings import SandboxSettings
 from gateway.providers.sandbox.world import DueEvent, World
 from gateway.randomness import RandomBytes, Uniform
 from gateway.sessions.provider import Authorise, Ingress, ProviderContext, Session, SessionSpec
-from gateway.wakeups import waking
 
-_REST_SECONDS = 30.0
-_GAP_SECONDS = 0.05
-_PAUSE_AFTER_TROUBLE_SECONDS = 1.0
-_FORGET_EVERY_SECONDS = 3_600.0
+_MAX_PAUSE_SECONDS = 30.0
+_MIN_PAUSE_SECONDS = 0.05  # events of many sessions are read in one statement
+_PAUSE_FOR_FULL_SESSIONS_SECONDS = 1.0
+_DELETE_EXPIRED_EVERY_SECONDS = 3_600.0
 _MAX_AT_ONCE = 1_000
-_EVERYTHING = ""
+_EVERY_INSTANCE = ""
 _UNIFORM: Uniform = secrets.SystemRandom().uniform
 
 
 class SandboxEngine:
-    """Part of the service."""
+    """Opens sessions, and delivers the events of the simulated phones to them."""
 
     def __init__(
         self,
@@ -51,28 +49,34 @@ class SandboxEngine:
         self._store, self._clock = provider_context.store, provider_context.clock
         self._random_bytes = random_bytes
         self._world = World(self._store, random_bytes)
-        self._context = ClientContext(
+        self._context = SandboxContext(
             self._world,
             Entities(self._store),
             settings,
             self._clock,
             uniform,
             random_bytes,
-            self._look_within,
+            self._wake_within,
             sends,
             operations,
         )
         self._name = random_bytes(16).hex()
         self._openings = itertools.count(1)
         self._open: dict[str, SandboxSession] = {}
-        self._left: set[str] = set()
-        """Instances we closed that still have events: ours by name until another opens them."""
-        self._look_at = 0.0
-        self._wakeup = asyncio.Event()
+        self._without_session: set[str] = set()
+        """Closed here, not yet opened elsewhere: this engine owns their events and skips them."""
+        self._deliver_at = 0.0
+        self._delivery = PeriodicLoop(
+            "sandbox_events",
+            self._deliver_when_due,
+            self._clock,
+            min_pause_seconds=_MIN_PAUSE_SECONDS,
+        )
+        self._retention = PeriodicLoop("sandbox_retention", self._delete_expired, self._clock)
 
     @asynccontextmanager
     async def open_session(self, spec: SessionSpec) -> AsyncIterator[Session]:
-        phone = await self._world.take_seat(
+        phone = await self._world.open_phone(
             spec.instance_id,
             epoch=spec.epoch,
             holder=self._name,
@@ -83,8 +87,8 @@ class SandboxEngine:
         )
         if phone:
             self._open[spec.instance_id] = session
-            self._left.discard(spec.instance_id)
-            self._look_within(0)
+            self._without_session.discard(spec.instance_id)
+            self._wake_within(0)
         try:
             yield session
         finally:
@@ -93,75 +97,70 @@ class SandboxEngine:
                 del self._open[spec.instance_id]
 
     def ingress(self, authorise: Authorise) -> Ingress:
-        """The routes by which people steer the simulation."""
+        """Returns the routes that control the simulation."""
         people = People(self._store, self._random_bytes)
         return Router(control_routes(people, authorise, self._clock), redirect_slashes=False)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        async with asyncio.TaskGroup() as tasks, waking(self._wakeup, when=stopping):
+        async with asyncio.TaskGroup() as tasks:
             listening = tasks.create_task(self._listen(), name="sandbox signals")
-            tasks.create_task(self._forget(stopping), name="sandbox retention")
-            await self._pump(stopping)
+            tasks.create_task(self._retention.run_until(stopping), name="sandbox retention")
+            await self._delivery.run_until(stopping)
             listening.cancel()
 
-    async def _pump(self, stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            if (seconds := self._look_at - self._clock.monotonic_seconds()) > 0:
-                await self._clock.wait(self._wakeup, seconds)
-                self._wakeup.clear()
-                continue
-            self._look_at = self._clock.monotonic_seconds() + _REST_SECONDS
+    async def _deliver_when_due(self) -> float:
+        """Delivers if it is time; returns the seconds until it is."""
+        now = self._clock.monotonic_seconds()
+        if now >= self._deliver_at:
+            self._deliver_at = now + _MAX_PAUSE_SECONDS
             try:
-                await self._hand_out()
-            except DatabaseUnavailable as error:
-                logger.warning("sandbox_waits_for_database", error=str(error))
-                await self._clock.wait(stopping, _PAUSE_AFTER_TROUBLE_SECONDS)
-                self._look_within(0)
-            else:
-                # What many sessions do at once is looked for once.
-                await self._clock.wait(stopping, _GAP_SECONDS)
+                await self._deliver_due()
+            except Exception:
+                self._deliver_at = now  # the loop retries
+                raise
+        # The loop adds its shortest pause.
+        pause = self._deliver_at - self._clock.monotonic_seconds() - _MIN_PAUSE_SECONDS
+        return max(0.0, pause)
 
-    async def _hand_out(self) -> None:
+    async def _deliver_due(self) -> None:
         sessions = self._open.values()
-        shut = [s.spec.instance_id for s in sessions if not s.can_take()]
-        if shut:
-            self._look_within(_PAUSE_AFTER_TROUBLE_SECONDS)
+        full = [s.spec.instance_id for s in sessions if not s.has_capacity()]
+        if full:
+            self._wake_within(_PAUSE_FOR_FULL_SESSIONS_SECONDS)
         due, next_seconds = await self._world.due(
             self._name,
-            in_hand=[event_id for session in sessions for event_id in session.in_hand],
-            passed_over=[*self._left, *shut],
+            in_flight=[event_id for session in sessions for event_id in session.in_flight],
+            skipped=[*self._without_session, *full],
             max_count=_MAX_AT_ONCE,
         )
         if next_seconds is not None:
-            self._look_within(next_seconds)
+            self._wake_within(next_seconds)
         if len(due) >= _MAX_AT_ONCE:
-            self._look_within(0)
+            self._wake_within(0)
         for event in due:
-            await self._hand_on(event)
+            await self._deliver(event)
 
-    async def _forget(self, stopping: asyncio.Event) -> None:
-        while not stopping.is_set():
-            try:
-                await self._world.forget_what_is_old()
-            except DatabaseUnavailable as error:
-                logger.warning("sandbox_forgets_later", error=str(error))
-            await self._clock.wait(stopping, _FORGET_EVERY_SECONDS)
+    async def _delete_expired(self) -> float:
+        await self._world.delete_expired()
+        return _DELETE_EXPIRED_EVERY_SECONDS
 
-    async def _hand_on(self, event: DueEvent) -> None:
+    async def _deliver(self, event: DueEvent) -> None:
         session = self._open.get(event.instance_id)
         if session is None:
-            self._left.add(event.instance_id)
-        elif not session.tell(event):
-            await self._world.forget(event.instance_id, (event.id,))
+            self._without_session.add(event.instance_id)
+        elif not session.may_act():  # its lease lapsed while the events were read
+            self._wake_within(_PAUSE_FOR_FULL_SESSIONS_SECONDS)
+        elif not session.deliver(event):
+            await self._world.delete_events(event.instance_id, (event.id,))
 
-    def _look_within(self, seconds: float) -> None:
+    def _wake_within(self, seconds: float) -> None:
         at = self._clock.monotonic_seconds() + seconds
-        if at < self._look_at:
-            self._look_at = at
-            self._wakeup.set()
+        if at < self._deliver_at:
+            self._deliver_at = at
+            self._delivery.wake()
 
     async def _listen(self) -> None:
         async with self._store.signals() as signals:
             async for instance_id in signals:
-                if instance_id == _EVERYTHING or instance_id in self._open:
-                    self._look_within(0)
+                if instance_id == _EVERY_INSTANCE or instance_id in self._open:
+                    self._wake_within(0)

@@ -1,4 +1,4 @@
-"""What can be made to go wrong with the next sends of an instance, and how that feels."""
+"""Faults that can be planned for the next sends of an instance, and their effects."""
 
 import asyncio
 from datetime import timedelta
@@ -15,7 +15,7 @@ _RESTRICTED_SECONDS = 60.0
 
 
 class FaultName(StrEnum):
-    """The closed list; `accept_message` in sandbox.sql knows the first two by name."""
+    """All faults; `accept_message` in sandbox.sql names the first two."""
 
     DISCONNECT_BEFORE_SEND = "disconnect_before_send"
     CRASH_AFTER_ACCEPT = "crash_after_accept"
@@ -27,7 +27,7 @@ class FaultName(StrEnum):
 
 
 class Fault(BaseModel):
-    """Written as its bare name, or as an object where it takes a time."""
+    """A planned fault, in JSON its name alone or an object with a time."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
@@ -44,8 +44,8 @@ class Fault(BaseModel):
         return {"fault": value} if isinstance(value, str) else value
 
 
-async def suffer(fault: Fault, clock: Clock) -> None:
-    """Raises what the sender is to see; returns, late, only where the message may yet go."""
+async def apply_fault(fault: Fault, clock: Clock) -> None:
+    """Raises the error of the fault; after a slow fault it returns, and the message is accepted."""
     match fault.fault:
         case FaultName.DISCONNECT_BEFORE_SEND:
             raise NotConnected("The phone lost its network.")

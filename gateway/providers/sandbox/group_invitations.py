@@ -1,4 +1,4 @@
-"""The ways into a group: its link, and whoever follows it."""
+"""Invitations to groups: their links, and joining by a link."""
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Success
@@ -14,10 +14,10 @@ from gateway.contract.zapi.groups.invitations import (
 from gateway.errors import NotFound
 from gateway.providers.sandbox.groups import Group, group_id_of, joined_group
 from gateway.providers.sandbox.session import SandboxSession
-from gateway.providers.sandbox.shared_chats import Actor, Changes, new_invite
+from gateway.providers.sandbox.shared_chats import Actor, ChatChanges, new_invite
 
 operations: Handlers[SandboxSession] = Handlers()
-_changes = Changes(operations, Group, group_id_of)
+_changes = ChatChanges(operations, Group, group_id_of)
 
 
 @operations.handles(ReadInvitationLink)
@@ -29,7 +29,7 @@ async def read_link(session: SandboxSession, operation: ReadInvitationLink) -> G
 
 
 @_changes.handles(RenewInvitation, lambda operation: operation.group_id)
-def renew_link(group: Group, _asked: RenewInvitation, by: Actor) -> NewInvitation:
+def renew_link(group: Group, _operation: RenewInvitation, by: Actor) -> NewInvitation:
     group.require_admin(by.phone)
     group.invite = new_invite(by.session)
     return NewInvitation(invitation_link=group.link)
@@ -60,14 +60,16 @@ async def _invited_id(by: Actor, url: str) -> str:
 
 async def _invited(session: SandboxSession, url: str) -> Group:
     invite = url.rstrip("/").rpartition("/")[2].partition("?")[0]
-    kept = await session.context.entities.invited(Group, invite)
-    if kept is None:
-        raise NotFound("This invitation leads nowhere")
-    return kept.thing
+    stored = await session.context.entities.invited(Group, invite)
+    if stored is None:
+        raise NotFound("There is no group with this invitation")
+    return stored.entity
 
 
-@Changes(operations, Group, _invited_id).handles(AcceptInvitation, lambda operation: operation.url)
-def accept(group: Group, _asked: AcceptInvitation, by: Actor) -> Success:
+@ChatChanges(operations, Group, _invited_id).handles(
+    AcceptInvitation, lambda operation: operation.url
+)
+def accept(group: Group, _operation: AcceptInvitation, by: Actor) -> Success:
     if by.phone in group.members:
         return Success()
     if group.require_admin_approval:

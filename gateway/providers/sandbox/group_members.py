@@ -1,4 +1,4 @@
-"""The people of a group, or of the community it announces for: who joins, leaves and leads."""
+"""Members of a group or community: adds, removes, promotes and demotes them."""
 
 from gateway.contract.callbacks import NotificationCode
 from gateway.contract.handlers import Handlers
@@ -15,10 +15,10 @@ from gateway.contract.zapi.groups.members import (
 )
 from gateway.providers.sandbox.groups import Group, Role, group_id_of
 from gateway.providers.sandbox.session import SandboxSession
-from gateway.providers.sandbox.shared_chats import Actor, Changes
+from gateway.providers.sandbox.shared_chats import Actor, ChatChanges
 
 operations: Handlers[SandboxSession] = Handlers()
-_changes = Changes(operations, Group, group_id_of)
+_changes = ChatChanges(operations, Group, group_id_of)
 
 
 def _named(operation: MembersOperation) -> str:
@@ -30,17 +30,17 @@ def _named(operation: MembersOperation) -> str:
 @_changes.handles(AddParticipants, _named)
 def add(group: Group, operation: AddParticipants, by: Actor) -> Value:
     group.require_admin(by.phone, unless=not group.admin_only_add_member)
-    return _told_of_new(group, group.admit(operation.phones), by)
+    return _notify_added(group, group.admit(operation.phones), by)
 
 
 @_changes.handles(ApproveParticipants, lambda operation: operation.group_id)
 def approve(group: Group, operation: ApproveParticipants, by: Actor) -> Value:
     group.require_admin(by.phone)
     waiting = [phone for phone in operation.phones if phone in group.requests]
-    return _told_of_new(group, group.admit(waiting), by)
+    return _notify_added(group, group.admit(waiting), by)
 
 
-def _told_of_new(group: Group, added: list[str], by: Actor) -> Value:
+def _notify_added(group: Group, added: list[str], by: Actor) -> Value:
     if added:
         group.notify("GROUP_PARTICIPANT_ADD", by=by, parameters=added)
     return Value(value=bool(added))
@@ -69,28 +69,28 @@ def demote(group: Group, operation: DemoteParticipants, by: Actor) -> Value:
 
 
 def _give_role(
-    group: Group, phones: tuple[str, ...], role: Role, told_as: NotificationCode, by: Actor
+    group: Group, phones: tuple[str, ...], role: Role, code: NotificationCode, by: Actor
 ) -> Value:
     group.require_admin(by.phone)
     given = [p for p in phones if group.members.get(p) not in {None, "owner", role}]
     if not given:
         return Value(value=all(group.members.get(p) == role for p in phones))
     group.members.update(dict.fromkeys(given, role))
-    group.notify(told_as, by=by, parameters=given)
+    group.notify(code, by=by, parameters=given)
     return Value()
 
 
 @_changes.handles(RejectParticipants, lambda operation: operation.group_id)
 def reject(group: Group, operation: RejectParticipants, by: Actor) -> Value:
     group.require_admin(by.phone)
-    turned_away = [phone for phone in operation.phones if phone in group.requests]
-    group.requests = [phone for phone in group.requests if phone not in turned_away]
-    return Value(value=bool(turned_away))
+    rejected = [phone for phone in operation.phones if phone in group.requests]
+    group.requests = [phone for phone in group.requests if phone not in rejected]
+    return Value(value=bool(rejected))
 
 
 @_changes.handles(LeaveGroup, lambda operation: operation.group_id)
-def leave(group: Group, _asked: LeaveGroup, by: Actor) -> Value:
-    """A group without admins gets one."""
+def leave(group: Group, _operation: LeaveGroup, by: Actor) -> Value:
+    """Leaves the group; if no admin remains, the first member becomes one."""
     group.require_member(by.phone)
     group.notify("GROUP_PARTICIPANT_LEAVE", by=by, parameters=[by.phone])
     del group.members[by.phone]

@@ -1,4 +1,4 @@
-"""Groups: what they are, and who may change what in them."""
+"""Groups: their fields, and the rules for changing them."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -26,7 +26,7 @@ from gateway.providers.sandbox.numbers import picture_of, registered
 from gateway.providers.sandbox.session import SandboxSession
 from gateway.providers.sandbox.shared_chats import (
     Actor,
-    Changes,
+    ChatChanges,
     SharedChat,
     actor_of,
     new_id,
@@ -42,7 +42,7 @@ _UNKNOWN = "There is no such group, or this number is not in it"
 
 
 class Group(SharedChat):
-    """A group; of a community when `community` is set, its announcements when `announcement`."""
+    """A group; `community` is its community, `announcement` marks the announcement group of it."""
 
     kind = "group"
 
@@ -72,13 +72,13 @@ class Group(SharedChat):
             raise NotFound(_UNKNOWN)
 
     def require_admin(self, phone: str, *, unless: bool = False) -> None:
-        """A member, and an admin where not everybody may."""
+        """Requires a member, and an admin unless *unless*."""
         self.require_member(phone)
         if not (unless or self.is_admin(phone)):
             raise Forbidden("Only admins of the group can do this")
 
     def admit(self, phones: Iterable[str]) -> list[str]:
-        """Lets in whom it can; returns those who are new."""
+        """Adds the numbers that have WhatsApp; returns the new ones."""
         new = [p for p in dict.fromkeys(phones) if p not in self.members and registered(p)]
         if len(self.members) + len(new) > MAX_MEMBERS:
             raise InvalidRequest(f"phones: a group holds at most {MAX_MEMBERS} people")
@@ -108,29 +108,29 @@ def new_group(name: str, by: Actor) -> Group:
 
 
 async def joined_group(session: SandboxSession, id_: str, me: str) -> Group:
-    kept = await session.context.entities.find(Group, id_)
-    if kept is None:
+    stored = await session.context.entities.find(Group, id_)
+    if stored is None:
         raise NotFound(_UNKNOWN)
-    kept.thing.require_member(me)
-    return kept.thing
+    stored.entity.require_member(me)
+    return stored.entity
 
 
 async def announcements_of(session: SandboxSession, community: str, me: str) -> Group:
-    """The announcement group of a community: its members are the community's."""
-    for kept in await session.context.entities.joined(Group, me):
-        if kept.thing.announcement and kept.thing.community == community:
-            return kept.thing
+    """Returns the announcement group of a community: its members are the community's."""
+    for stored in await session.context.entities.joined(Group, me):
+        if stored.entity.announcement and stored.entity.community == community:
+            return stored.entity
     raise NotFound("There is no such community, or this number is not in it")
 
 
 async def group_id_of(by: Actor, name: str) -> str:
-    """The id of the group that a request names: by itself, or by its community."""
+    """Returns the id of the group that a request names by its own id or by its community."""
     if name.endswith("-group"):
         return name
     return (await announcements_of(by.session, name, by.phone)).id
 
 
-_changes = Changes(operations, Group, group_id_of)
+_changes = ChatChanges(operations, Group, group_id_of)
 
 
 @operations.handles(CreateGroup)
@@ -141,16 +141,18 @@ async def create(session: SandboxSession, operation: CreateGroup) -> GroupCreate
         raise InvalidRequest("phones: none of these numbers can be added")
     group.notify("GROUP_CREATE", by=by, parameters=[group.name])
     await session.context.entities.add(group, group.id, of=session.spec.instance_id)
-    session.context.look_within(0)
+    session.context.wake_within(0)
     return GroupCreated(phone=group.id, invitation_link=group.link)
 
 
 @operations.handles(ListJoinedGroups)
-async def list_joined(session: SandboxSession, _asked: ListJoinedGroups) -> tuple[JoinedGroup, ...]:
+async def list_joined(
+    session: SandboxSession, _operation: ListJoinedGroups
+) -> tuple[JoinedGroup, ...]:
     me = await session.own_phone()
     return tuple(
-        JoinedGroup(phone=kept.id, subject=kept.thing.name, since_ms=kept.thing.created_ms)
-        for kept in await session.context.entities.joined(Group, me)
+        JoinedGroup(phone=stored.id, subject=stored.entity.name, since_ms=stored.entity.created_ms)
+        for stored in await session.context.entities.joined(Group, me)
     )
 
 

@@ -1,4 +1,4 @@
-"""Linking the phone, unlinking it, and looking at it, from our side."""
+"""Links and unlinks the phone, and describes it."""
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
@@ -17,7 +17,7 @@ from gateway.contract.zapi.instances import (
 from gateway.errors import NotConnected
 from gateway.providers.sandbox.account import account_of
 from gateway.providers.sandbox.session import SandboxSession
-from gateway.providers.sandbox.world import PhoneNow
+from gateway.providers.sandbox.world import PhoneState
 from gateway.sessions.connection import ConnectionState
 
 operations: Handlers[SandboxSession] = Handlers()
@@ -27,7 +27,9 @@ _LINKED = (ConnectionState.CONNECTED, ConnectionState.DISCONNECTED)
 
 
 @operations.handles(ReadQrCode)
-async def read_qr_code(session: SandboxSession, _asked: ReadQrCode) -> QrCode | AlreadyConnected:
+async def read_qr_code(
+    session: SandboxSession, _operation: ReadQrCode
+) -> QrCode | AlreadyConnected:
     if (await _look(session)).state is _CONNECTED:
         return AlreadyConnected()
     text = session.qr_text()
@@ -44,19 +46,19 @@ async def read_phone_code(
 
 
 @operations.handles(Disconnect)
-async def disconnect(session: SandboxSession, _asked: Disconnect) -> Value:
-    """Done, too, where nothing was linked."""
+async def disconnect(session: SandboxSession, _operation: Disconnect) -> Value:
+    """Succeeds also if no phone was linked."""
     await _change(session, ConnectionState.LOGGED_OUT)
     return Value()
 
 
 @operations.handles(RestoreSession)
-async def restore_session(session: SandboxSession, _asked: RestoreSession) -> Value:
+async def restore_session(session: SandboxSession, _operation: RestoreSession) -> Value:
     return Value(value=await _change(session, _CONNECTED))
 
 
 @operations.handles(ReadDevice)
-async def read_device(session: SandboxSession, _asked: ReadDevice) -> Device:
+async def read_device(session: SandboxSession, _operation: ReadDevice) -> Device:
     seen = await _look(session)
     if seen.state is not _CONNECTED:
         raise NotConnected(seen.state.sentence)
@@ -73,16 +75,16 @@ async def read_device(session: SandboxSession, _asked: ReadDevice) -> Device:
     )
 
 
-async def _look(session: SandboxSession) -> PhoneNow:
-    session.require_seat()
+async def _look(session: SandboxSession) -> PhoneState:
+    session.require_phone()
     return await session.context.world.look(session.spec.instance_id)
 
 
 async def _change(session: SandboxSession, state: ConnectionState) -> bool:
-    """False where no phone is linked; what changed is told as any other event."""
-    session.require_seat()
+    """Changes the state and emits the event; returns False if no phone is linked."""
+    session.require_phone()
     linked = await session.context.world.change_state(
         session.spec.instance_id, state, allowed=_LINKED
     )
-    session.context.look_within(0)
+    session.context.wake_within(0)
     return linked

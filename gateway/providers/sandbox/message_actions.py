@@ -1,4 +1,4 @@
-"""What is done to a message at once: read, deleted."""
+"""Actions on a message that do not wait in the queue: marking it read, deleting it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +10,14 @@ from gateway.contract.zapi.messages.message_actions import Revoke
 from gateway.errors import NotConnected
 from gateway.providers.sandbox.account import account_of
 from gateway.providers.sandbox.session import SandboxSession
-from gateway.providers.sandbox.world import Change
+from gateway.providers.sandbox.world import MessageMarks
 
 operations: Handlers[SandboxSession] = Handlers()
 
 
 @operations.handles(MarkRead)
 async def mark_read(session: SandboxSession, operation: MarkRead) -> Value:
-    """Whoever switched read receipts off tells nobody."""
+    """Marks messages as read; the sender gets receipts unless this phone turned them off."""
     for message_id in operation.message_ids:
         await _mark(session, message_id, {"read": True})
     if (await account_of(session)).privacy.read_receipts == "enable":
@@ -34,9 +34,9 @@ async def revoke(session: SandboxSession, operation: Revoke) -> Value:
 
 async def _mark(session: SandboxSession, message_id: str, marks: Mapping[str, Any]) -> Value:
     session.require_right_to_act()
-    change = Change(message_id, marks)
+    change = MessageMarks(message_id, marks)
     if not await session.context.world.mark(
         session.spec.instance_id, change, epoch=session.spec.epoch
     ):
-        raise NotConnected("The phone is out of reach.")
+        raise NotConnected("The phone is not connected.")
     return Value()

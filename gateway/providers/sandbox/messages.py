@@ -1,4 +1,4 @@
-"""Sending: one handler for every message there is.
+"""Sending: one handler for all messages.
 
 refused? (limits, changes) -> latency -> fault? -> journal, change, receipts and answer
 """
@@ -13,17 +13,17 @@ from gateway.contract.zapi.messages.newsletter_invites import SendNewsletterAdmi
 from gateway.errors import NotConnected, Refused
 from gateway.providers.sandbox.answers import plan_answer
 from gateway.providers.sandbox.changes import change_of, chat_of
-from gateway.providers.sandbox.faults import suffer
+from gateway.providers.sandbox.faults import apply_fault
 from gateway.providers.sandbox.newsletters import invite_admin
-from gateway.providers.sandbox.remote_messages import arrival
-from gateway.providers.sandbox.session import Outgoing
+from gateway.providers.sandbox.remote_messages import remote_message_of
+from gateway.providers.sandbox.session import SandboxSend
 from gateway.providers.sandbox.settings import SandboxSettings
-from gateway.providers.sandbox.world import Change, Consequences, PlannedReceipt, Verdict
+from gateway.providers.sandbox.world import AcceptResult, Consequences, MessageMarks, PlannedReceipt
 from gateway.randomness import Uniform
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import Attempt, Receipt
 
-sends: Handlers[Outgoing] = Handlers()
+sends: Handlers[SandboxSend] = Handlers()
 
 _DELIVERED_AFTER_SECONDS = (0.3, 2.0)
 _READ_AFTER_SECONDS = (1.5, 6.0)  # counted from the delivery
@@ -32,12 +32,12 @@ _PLAYED_AFTER_SECONDS = (0.5, 10.0)  # counted from the reading
 
 
 @sends.handles(OutgoingMessage)
-async def send(outgoing: Outgoing, message: OutgoingMessage) -> Receipt:
+async def send(outgoing: SandboxSend, message: OutgoingMessage) -> Receipt:
     context, attempt = outgoing.session.context, outgoing.attempt
     for message_id in message.referred_ids():
         if message_id not in attempt.referred:
             raise Refused(f"message {message_id} is not known on this instance")
-    for violation in message.limit_violations():  # accepted before the limit was checked
+    for violation in message.limit_violations():  # the queue accepted it before the limit existed
         raise Refused(violation)
     change = change_of(message, attempt.referred)
     receipt = Receipt(attempt.message_id)
@@ -46,19 +46,23 @@ async def send(outgoing: Outgoing, message: OutgoingMessage) -> Receipt:
     await context.clock.sleep(
         context.uniform(context.settings.latency_min_seconds, context.settings.latency_max_seconds)
     )
-    verdict = await _hand_over(outgoing, message, change, with_faults=True)
-    if verdict.fault:
-        await suffer(verdict.fault, context.clock)
-        await _hand_over(outgoing, message, change, with_faults=False)
+    result = await _accept(outgoing, message, change, with_faults=True)
+    if result.fault:
+        await apply_fault(result.fault, context.clock)
+        await _accept(outgoing, message, change, with_faults=False)
     if isinstance(message, SendNewsletterAdminInvite):
         newsletter_id = message.admin_invite_message.newsletter_id
         await invite_admin(outgoing.session, newsletter_id, message.phone)
     return receipt
 
 
-async def _hand_over(
-    outgoing: Outgoing, message: OutgoingMessage, change: Change | None, *, with_faults: bool
-) -> Verdict:
+async def _accept(
+    outgoing: SandboxSend,
+    message: OutgoingMessage,
+    change: MessageMarks | None,
+    *,
+    with_faults: bool,
+) -> AcceptResult:
     session, attempt = outgoing.session, outgoing.attempt
     context = session.context
     payload = {
@@ -66,38 +70,38 @@ async def _hand_over(
         **shown_files(attempt),
     }
     receipts = plan_receipts(
-        context.settings, context.uniform, heard=isinstance(message, SendAudio | SendPtv)
+        context.settings, context.uniform, is_audio=isinstance(message, SendAudio | SendPtv)
     )
     answer = plan_answer(outgoing, message, receipts)
     session.require_right_to_act()
-    verdict = await context.world.accept(
+    result = await context.world.accept(
         session.spec.instance_id,
         epoch=attempt.epoch,
         message_id=attempt.message_id,
         kind=message.kind(),
         phone=chat_of(message, attempt.referred),
         payload=payload,
-        arrival=arrival(message, payload, attempt.message_id),
+        remote_message=remote_message_of(message, payload, attempt.message_id),
         consequences=Consequences(receipts, answer, change),
         with_faults=with_faults,
     )
-    if verdict is None:
+    if result is None:
         raise NotConnected("This instance has no phone.")
-    if verdict.outdated:
+    if result.outdated:
         raise NotConnected("an older lease")
-    if verdict.state is not ConnectionState.CONNECTED:
-        raise NotConnected(verdict.state.sentence)
-    if verdict.refusal:
-        raise Refused(verdict.refusal)
-    if verdict.fault:
-        context.look_within(0)  # a phone that went offline tells so
+    if result.state is not ConnectionState.CONNECTED:
+        raise NotConnected(result.state.sentence)
+    if result.refusal:
+        raise Refused(result.refusal)
+    if result.fault:
+        context.wake_within(0)  # a phone that went offline emits an event
     elif receipts:
-        context.look_within(receipts[0].after_seconds)
-    return verdict
+        context.wake_within(receipts[0].after_seconds)
+    return result
 
 
 def shown_files(attempt: Attempt) -> dict[str, Any]:
-    """What the phone would show of the files, and of the page a link leads to."""
+    """Returns what the phone would show of the files and of the link preview."""
     shown: dict[str, Any] = {}
     if attempt.media:
         shown["files"] = [
@@ -132,9 +136,9 @@ def _present(**fields: object) -> dict[str, Any]:
 
 
 def plan_receipts(
-    settings: SandboxSettings, uniform: Uniform, *, heard: bool = False
+    settings: SandboxSettings, uniform: Uniform, *, is_audio: bool = False
 ) -> list[PlannedReceipt]:
-    """When the other side gets and, perhaps, reads or hears a message, the earliest first."""
+    """Plans when the other side gets, reads and plays a message, the earliest first."""
     if settings.receipts is None:
         return []
     delivered = uniform(*_DELIVERED_AFTER_SECONDS) * settings.receipts
@@ -142,7 +146,7 @@ def plan_receipts(
     if uniform(0, 1) < _SHARE_READ:
         read = delivered + uniform(*_READ_AFTER_SECONDS) * settings.receipts
         planned.append(PlannedReceipt("read", read))
-        if heard:
+        if is_audio:
             played = read + uniform(*_PLAYED_AFTER_SECONDS) * settings.receipts
             planned.append(PlannedReceipt("played", played))
     return planned

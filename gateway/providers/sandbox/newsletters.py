@@ -1,4 +1,4 @@
-"""Channels: who owns, administers and follows them."""
+"""Channels: their owners, admins and followers."""
 
 from typing import Literal
 
@@ -36,7 +36,7 @@ from gateway.providers.sandbox.numbers import picture_of
 from gateway.providers.sandbox.session import SandboxSession
 from gateway.providers.sandbox.shared_chats import (
     Actor,
-    Changes,
+    ChatChanges,
     SharedChat,
     new_id,
     new_invite,
@@ -50,7 +50,7 @@ _LINK = "https://www.whatsapp.com/channel/"
 
 
 class Channel(SharedChat):
-    """A channel; `invited` were asked to administer it."""
+    """A channel; `invited` are the numbers invited to administer it."""
 
     kind = "newsletter"
 
@@ -69,8 +69,8 @@ class Channel(SharedChat):
             raise Forbidden("Only the owner of the channel can do this")
 
     def give(self, phone: str, role: Role, *, by: Actor) -> None:
-        """Gives a role, and tells the admins."""
-        admins = {p for p, held in self.members.items() if held != "subscriber"} | {phone}
+        """Gives a role and emits the change to the admins."""
+        admins = {p for p, current in self.members.items() if current != "subscriber"} | {phone}
         self.members[phone] = role
         promoted = role != "subscriber"
         self.notify(
@@ -81,7 +81,7 @@ class Channel(SharedChat):
         )
 
 
-_changes = Changes(operations, Channel)
+_changes = ChatChanges(operations, Channel)
 
 
 @operations.handles(CreateNewsletter)
@@ -128,28 +128,28 @@ def set_rules(channel: Channel, operation: SetNewsletterRules, by: Actor) -> Val
 
 
 @_changes.handles(FollowNewsletter, lambda operation: operation.id)
-def follow(channel: Channel, _asked: FollowNewsletter, by: Actor) -> Value:
+def follow(channel: Channel, _operation: FollowNewsletter, by: Actor) -> Value:
     channel.members.setdefault(by.phone, "subscriber")
     return Value()
 
 
 @_changes.handles(UnfollowNewsletter, lambda operation: operation.id)
-def unfollow(channel: Channel, _asked: UnfollowNewsletter, by: Actor) -> Value:
-    """False for the owner, whom the channel cannot lose."""
+def unfollow(channel: Channel, _operation: UnfollowNewsletter, by: Actor) -> Value:
+    """Removes the follower; returns False for the owner, who cannot leave."""
     if channel.members.get(by.phone) == "owner":
         return Value(value=False)
     return Value(value=channel.members.pop(by.phone, None) is not None)
 
 
 @_changes.handles(MuteNewsletter, lambda operation: operation.id)
-def mute(channel: Channel, _asked: MuteNewsletter, by: Actor) -> Value:
+def mute(channel: Channel, _operation: MuteNewsletter, by: Actor) -> Value:
     if by.phone in channel.members and by.phone not in channel.muted:
         channel.muted.append(by.phone)
     return Value(value=by.phone in channel.members)
 
 
 @_changes.handles(UnmuteNewsletter, lambda operation: operation.id)
-def unmute(channel: Channel, _asked: UnmuteNewsletter, by: Actor) -> Value:
+def unmute(channel: Channel, _operation: UnmuteNewsletter, by: Actor) -> Value:
     if by.phone in channel.members and by.phone in channel.muted:
         channel.muted.remove(by.phone)
     return Value(value=by.phone in channel.members)
@@ -158,47 +158,49 @@ def unmute(channel: Channel, _asked: UnmuteNewsletter, by: Actor) -> Value:
 @operations.handles(DeleteNewsletter)
 async def delete(session: SandboxSession, operation: DeleteNewsletter) -> Value:
     me = await session.own_phone()
-    kept = await session.context.entities.get(Channel, operation.id)
-    kept.thing.require_owner(me)
-    await session.context.entities.remove(Channel, kept.instance_id, kept.id)
+    stored = await session.context.entities.get(Channel, operation.id)
+    stored.entity.require_owner(me)
+    await session.context.entities.remove(Channel, stored.instance_id, stored.id)
     return Value()
 
 
 @operations.handles(ReadNewsletter)
 async def read(session: SandboxSession, operation: ReadNewsletter) -> Newsletter:
     me = await session.own_phone()
-    kept = await session.context.entities.get(Channel, operation.newsletter_id)
-    return _shown(kept.thing, me)
+    stored = await session.context.entities.get(Channel, operation.newsletter_id)
+    return _shown(stored.entity, me)
 
 
 @operations.handles(ListNewsletters)
-async def list_joined(session: SandboxSession, _asked: ListNewsletters) -> tuple[Newsletter, ...]:
+async def list_joined(
+    session: SandboxSession, _operation: ListNewsletters
+) -> tuple[Newsletter, ...]:
     me = await session.own_phone()
     found = await session.context.entities.joined(Channel, me)
-    return tuple(_shown(kept.thing, me) for kept in found)
+    return tuple(_shown(stored.entity, me) for stored in found)
 
 
 @operations.handles(SearchNewsletters)
 async def search(session: SandboxSession, operation: SearchNewsletters) -> FoundNewsletters:
-    """Views and countries change nothing here: the simulated world is small."""
+    """Searches by name; views and countries are ignored."""
     await session.own_phone()
     found = await session.context.entities.search(Channel, operation.search_text, operation.limit)
     return FoundNewsletters(
         data=tuple(
             FoundNewsletter(
-                id=kept.id,
-                name=kept.thing.name,
-                description=kept.thing.description,
-                subscribers_count=str(len(kept.thing.members) - 1),
-                picture=kept.thing.picture,
+                id=stored.id,
+                name=stored.entity.name,
+                description=stored.entity.description,
+                subscribers_count=str(len(stored.entity.members) - 1),
+                picture=stored.entity.picture,
             )
-            for kept in found
+            for stored in found
         )
     )
 
 
 @_changes.handles(AcceptAdminInvite, lambda operation: operation.newsletter_id)
-def accept_invite(channel: Channel, _asked: AcceptAdminInvite, by: Actor) -> Value:
+def accept_invite(channel: Channel, _operation: AcceptAdminInvite, by: Actor) -> Value:
     if by.phone not in channel.invited:
         return Value(value=False)
     channel.invited.remove(by.phone)
@@ -235,7 +237,7 @@ def transfer(channel: Channel, operation: TransferNewsletter, by: Actor) -> Tran
 
 
 async def invite_admin(session: SandboxSession, id_: str, phone: str) -> None:
-    """What a message that invites somebody to administer a channel brings about."""
+    """Adds *phone* to those who are invited to administer the channel."""
     me = await session.own_phone()
 
     def alter(channel: Channel) -> None:

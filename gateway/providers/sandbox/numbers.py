@@ -1,7 +1,7 @@
-"""Which numbers have WhatsApp in the simulation, and their other name.
+"""Decides which numbers have WhatsApp in the simulation, and derives their LID.
 
-A number that ends in 0000 has none. A Brazilian one is known without its ninth digit where the
-area code is 31 or more, and with it below, as WhatsApp itself has it for older accounts.
+A number that ends in 0000 has no WhatsApp. A Brazilian mobile number has WhatsApp without its ninth
+digit if the area code is 31 or more, and with it below, as older accounts have in WhatsApp itself.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ _NO_NINTH_DIGIT_FROM = 31
 
 
 def registered(phone: str) -> str | None:
-    """The number if it has WhatsApp, exactly as written."""
+    """Returns the number if it has WhatsApp in exactly this form, else None."""
     if phone.endswith("0000"):
         return None
     if found := _BRAZILIAN.fullmatch(phone):
@@ -28,7 +28,7 @@ def lid_of(phone: str) -> str:
 
 
 def picture_of(given: str) -> str:
-    """Where a picture can be seen: what is not an address gets one."""
+    """Returns the URL of a picture; for base64 or a data: URI it makes one up."""
     if given.startswith(("http://", "https://")):
         return given
     return f"https://sandbox.invalid/pictures/{hashlib.sha256(given.encode()).hexdigest()[:32]}"

@@ -1,9 +1,10 @@
-"""Every operation the sandbox answers."""
+"""All operations that the sandbox handles."""
 
 from gateway.contract.handlers import Handlers
 from gateway.providers.sandbox import (
     account,
-    business,
+    business_profile,
+    catalog,
     communities,
     contacts,
     group_invitations,
@@ -20,7 +21,8 @@ from gateway.providers.sandbox.session import SandboxSession
 operations: Handlers[SandboxSession] = (
     account.operations
     | message_actions.operations
-    | business.operations
+    | business_profile.operations
+    | catalog.operations
     | communities.operations
     | contacts.operations
     | group_invitations.operations

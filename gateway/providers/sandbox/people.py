@@ -1,6 +1,6 @@
-"""What people do on the other side of the simulation, from any node, session or no session.
+"""Acts for the people of the simulation: scans, writes, plans faults, from any node.
 
-a statement changes the phone and keeps an event  ->  a signal  ->  the engine that holds it
+a statement changes the phone and stores an event  ->  a signal  ->  the engine that has the session
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 from gateway.errors import InvalidRequest
 from gateway.providers.sandbox.faults import Fault
 from gateway.providers.sandbox.pairing import phone_number
-from gateway.providers.sandbox.telling import Body
+from gateway.providers.sandbox.stored_events import Body
 from gateway.randomness import RandomBytes
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ProviderStore
@@ -23,8 +23,8 @@ _LINKED = (ConnectionState.CONNECTED, ConnectionState.DISCONNECTED)
 
 
 @dataclass(frozen=True, slots=True)
-class PhoneSeen:
-    """A phone as its owner sees it."""
+class PhoneView:
+    """The phone as its owner sees it."""
 
     phone: str
     state: ConnectionState
@@ -34,16 +34,16 @@ class PhoneSeen:
 
 
 class People:
-    """Every method may raise DatabaseUnavailable.
+    """Changes phones and reads the journal; every method may raise DatabaseUnavailable.
 
-    An instance nobody opened yet gets its phone here: its creator need not wait for a session.
+    If an instance has no phone yet, because no session of it was opened, it gets one here.
     """
 
     def __init__(self, store: ProviderStore, random_bytes: RandomBytes) -> None:
         self._store, self._random_bytes = store, random_bytes
 
     def new_message_id(self) -> str:
-        """An id as WhatsApp's own clients make them."""
+        """Returns a message id in the form that WhatsApp's own clients use."""
         return f"3EB0{self._random_bytes(_MESSAGE_ID_BYTES).hex().upper()}"
 
     async def scan(self, instance_id: str, phone: str | None) -> None:
@@ -53,7 +53,7 @@ class People:
         )
 
     async def change_state(self, instance_id: str, state: ConnectionState) -> None:
-        """Takes the phone off the network or back, or ends the session on it.
+        """Disconnects or connects the phone, or logs it out.
 
         Raises:
             InvalidRequest: no phone is linked.
@@ -63,7 +63,7 @@ class People:
             raise InvalidRequest("state: no phone is linked, scan first")
 
     async def write(self, instance_id: str, body: Body) -> None:
-        """Sends the phone something; it gets it when it is within reach.
+        """Sends an event to the phone, which gets it as soon as it is connected.
 
         Raises:
             InvalidRequest: no phone is linked.
@@ -74,22 +74,22 @@ class People:
         await self._store.signal(instance_id)
 
     async def plan_faults(self, instance_id: str, faults: Sequence[Fault]) -> None:
-        """What the next sends will run into, in this order; replaces what was planned."""
+        """Plans the faults of the next sends, in this order; replaces earlier plans."""
         planned = [fault.model_dump(mode="json", exclude_none=True) for fault in faults]
         await self._on_phone("set_faults", instance_id, faults=json.dumps(planned))
 
-    async def look(self, instance_id: str) -> PhoneSeen:
+    async def look(self, instance_id: str) -> PhoneView:
         row = await self._on_phone("find_phone", instance_id)
-        return PhoneSeen(**{**row, "state": ConnectionState(row["state"])})
+        return PhoneView(**{**row, "state": ConnectionState(row["state"])})
 
     async def sent(self, instance_id: str, *, after: int, max_count: int) -> list[dict[str, Any]]:
-        """What arrived at WhatsApp, in order of arrival."""
+        """Returns the messages that WhatsApp accepted, in order of acceptance."""
         return await self._store.fetch(
             "list_sent", instance_id=instance_id, after=after, max_count=max_count
         )
 
     async def marks(self, instance_id: str, *, max_count: int) -> list[dict[str, Any]]:
-        """What became of messages, sent or received."""
+        """Returns what was done to messages, sent or received."""
         return await self._store.fetch("list_marks", instance_id=instance_id, max_count=max_count)
 
     async def _change(

@@ -1,11 +1,11 @@
-"""What a chat shows of us."""
+"""Presence in chats: typing, and rejected calls."""
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.internal.presence import RejectCall, ShowTyping
 from gateway.contract.operation import Value
 from gateway.errors import NotConnected
 from gateway.providers.sandbox.session import SandboxSession
-from gateway.providers.sandbox.telling import WHEN_TOLD, told
+from gateway.providers.sandbox.stored_events import WHEN_DUE, event_body
 from gateway.sessions.provider import CallChanged
 
 operations: Handlers[SandboxSession] = Handlers()
@@ -21,22 +21,22 @@ async def show_typing(session: SandboxSession, operation: ShowTyping) -> Value:
         seconds=operation.seconds,
     )
     if not shown:
-        raise NotConnected("The phone is out of reach.")
+        raise NotConnected("The phone is not connected.")
     return Value()
 
 
 @operations.handles(RejectCall)
 async def reject_call(session: SandboxSession, operation: RejectCall) -> Value:
     await session.own_phone()
-    missed = told(
+    missed = event_body(
         CallChanged(
             call_id=operation.call_id,
             chat=operation.phone,
             status="missed",
             is_video=False,
-            at=WHEN_TOLD,
+            at=WHEN_DUE,
         )
     )
-    await session.context.world.hear_of(session.spec.instance_id, missed)
-    session.context.look_within(0)
+    await session.context.world.enqueue_event(session.spec.instance_id, missed)
+    session.context.wake_within(0)
     return Value()

@@ -1,4 +1,4 @@
-"""Registering the simulated number, securing it, and its calls.
+"""Registration of the simulated number, its e-mail and PIN, and call tokens.
 
 Every code is accepted but 000000. A number that ends in 0000 is banned.
 """
@@ -36,7 +36,7 @@ from gateway.contract.zapi.mobile import (
     Unbanning,
     VerifyEmail,
 )
-from gateway.providers.sandbox.account import Account, account_of, change_account
+from gateway.providers.sandbox.account import PhoneAccount, account_of, change_account
 from gateway.providers.sandbox.session import SandboxSession
 from gateway.sessions.connection import ConnectionState
 
@@ -52,7 +52,7 @@ _SIP_HOST = "sip.sandbox.invalid"
 
 @operations.handles(CheckRegistration)
 async def check(session: SandboxSession, operation: CheckRegistration) -> Availability:
-    session.require_seat()
+    session.require_phone()
     if operation.phone.endswith(_BANNED):
         return Availability(available=False, blocked=True, appeal_token=_token(session))
     return Availability(
@@ -69,7 +69,7 @@ async def request_code(session: SandboxSession, operation: RequestCode) -> CodeR
     if operation.phone.endswith(_BANNED):
         return CodeRequested(success=False, blocked=True)
 
-    def alter(account: Account) -> None:
+    def alter(account: PhoneAccount) -> None:
         account.registering = operation.ddi + operation.phone
 
     await change_account(session, alter, linked=False)
@@ -85,7 +85,7 @@ async def request_code(session: SandboxSession, operation: RequestCode) -> CodeR
 
 @operations.handles(AnswerCaptcha)
 async def answer_captcha(session: SandboxSession, operation: AnswerCaptcha) -> Success:
-    session.require_seat()
+    session.require_phone()
     return Success(success=operation.captcha != _WRONG)
 
 
@@ -108,35 +108,35 @@ async def confirm_pin(session: SandboxSession, operation: ConfirmPin) -> Success
 
 
 async def _finish(session: SandboxSession) -> bool:
-    """Connects the phone, if a registration is under way."""
+    """Connects the phone if a registration was started."""
 
-    def alter(account: Account) -> bool:
-        in_flight, account.registering = account.registering is not None, None
-        return in_flight
+    def alter(account: PhoneAccount) -> bool:
+        was_registering, account.registering = account.registering is not None, None
+        return was_registering
 
     if not await change_account(session, alter, linked=False):
         return False
     await session.context.world.change_state(
         session.spec.instance_id, ConnectionState.CONNECTED, allowed=tuple(ConnectionState)
     )
-    session.context.look_within(0)
+    session.context.wake_within(0)
     return True
 
 
 @operations.handles(RequestUnbanning)
-async def request_unbanning(session: SandboxSession, _asked: RequestUnbanning) -> Unbanning:
-    session.require_seat()
+async def request_unbanning(session: SandboxSession, _operation: RequestUnbanning) -> Unbanning:
+    session.require_phone()
     return Unbanning(success=True, status="IN_REVIEW")
 
 
 @operations.handles(RecoverPin)
-async def recover_pin(session: SandboxSession, _asked: RecoverPin) -> Success:
-    """There must be an e-mail to send the link to."""
+async def recover_pin(session: SandboxSession, _operation: RecoverPin) -> Success:
+    """Succeeds if the account has an e-mail address for the link."""
     return Success(success=(await account_of(session)).email is not None)
 
 
 @operations.handles(ReadEmail)
-async def read_email(session: SandboxSession, _asked: ReadEmail) -> EmailState:
+async def read_email(session: SandboxSession, _operation: ReadEmail) -> EmailState:
     await session.own_phone()
     account = await account_of(session)
     if account.email is None:
@@ -146,7 +146,7 @@ async def read_email(session: SandboxSession, _asked: ReadEmail) -> EmailState:
 
 @operations.handles(SetEmail)
 async def set_email(session: SandboxSession, operation: SetEmail) -> EmailChanged:
-    def alter(account: Account) -> EmailChanged:
+    def alter(account: PhoneAccount) -> EmailChanged:
         account.email, account.email_verified = operation.email, False
         return EmailChanged(message="VERIFY_EMAIL")
 
@@ -155,7 +155,7 @@ async def set_email(session: SandboxSession, operation: SetEmail) -> EmailChange
 
 @operations.handles(VerifyEmail)
 async def verify_email(session: SandboxSession, operation: VerifyEmail) -> Success:
-    def alter(account: Account) -> Success:
+    def alter(account: PhoneAccount) -> Success:
         account.email_verified = account.email is not None and operation.verification_code != _WRONG
         return Success(success=account.email_verified)
 
@@ -163,8 +163,8 @@ async def verify_email(session: SandboxSession, operation: VerifyEmail) -> Succe
 
 
 @operations.handles(RemoveEmail)
-async def remove_email(session: SandboxSession, _asked: RemoveEmail) -> EmailChanged:
-    def alter(account: Account) -> EmailChanged:
+async def remove_email(session: SandboxSession, _operation: RemoveEmail) -> EmailChanged:
+    def alter(account: PhoneAccount) -> EmailChanged:
         account.email, account.email_verified = None, False
         return EmailChanged(message="REMOVED")
 
@@ -172,14 +172,14 @@ async def remove_email(session: SandboxSession, _asked: RemoveEmail) -> EmailCha
 
 
 @operations.handles(ReadPin)
-async def read_pin(session: SandboxSession, _asked: ReadPin) -> PinState:
+async def read_pin(session: SandboxSession, _operation: ReadPin) -> PinState:
     await session.own_phone()
     return PinState(has_code=(await account_of(session)).pin is not None)
 
 
 @operations.handles(SetPin)
 async def set_pin(session: SandboxSession, operation: SetPin) -> Success:
-    def alter(account: Account) -> Success:
+    def alter(account: PhoneAccount) -> Success:
         account.pin = operation.code
         return Success()
 
@@ -187,8 +187,8 @@ async def set_pin(session: SandboxSession, operation: SetPin) -> Success:
 
 
 @operations.handles(RemovePin)
-async def remove_pin(session: SandboxSession, _asked: RemovePin) -> PinRemoved:
-    def alter(account: Account) -> PinRemoved:
+async def remove_pin(session: SandboxSession, _operation: RemovePin) -> PinRemoved:
+    def alter(account: PhoneAccount) -> PinRemoved:
         account.pin = None
         return PinRemoved()
 
@@ -196,16 +196,16 @@ async def remove_pin(session: SandboxSession, _asked: RemovePin) -> PinRemoved:
 
 
 @operations.handles(MakeCallToken)
-async def make_call_token(session: SandboxSession, _asked: MakeCallToken) -> CallToken:
+async def make_call_token(session: SandboxSession, _operation: MakeCallToken) -> CallToken:
     await session.own_phone()
     return CallToken(token=f"ek-{_token(session)}")
 
 
 @operations.handles(RenewSipToken)
-async def renew_sip(session: SandboxSession, _asked: RenewSipToken) -> SipCredentials:
+async def renew_sip(session: SandboxSession, _operation: RenewSipToken) -> SipCredentials:
     token = _token(session)
 
-    def alter(account: Account) -> None:
+    def alter(account: PhoneAccount) -> None:
         account.sip_token = token
 
     await change_account(session, alter)
@@ -213,7 +213,7 @@ async def renew_sip(session: SandboxSession, _asked: RenewSipToken) -> SipCreden
 
 
 @operations.handles(ReadSip)
-async def read_sip(session: SandboxSession, _asked: ReadSip) -> SipCredentials:
+async def read_sip(session: SandboxSession, _operation: ReadSip) -> SipCredentials:
     await session.own_phone()
     token = (await account_of(session)).sip_token
     return _sip(session, f"{token[:_SHOWN_OF_TOKEN]}***" if token else None)

@@ -1,26 +1,28 @@
-"""What the other side gets to read of a message."""
+"""The event that the recipient of a message gets."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from gateway.contract.send import OutgoingMessage
-from gateway.providers.sandbox.telling import WHEN_TOLD, Body, told
+from gateway.providers.sandbox.stored_events import WHEN_DUE, Body, event_body
 from gateway.sessions.provider import MessageReceived
 
 _ENVELOPE = frozenset(OutgoingMessage.model_json_schema()["properties"])
 
 
-def arrival(message: OutgoingMessage, payload: Mapping[str, Any], message_id: str) -> Body:
-    """The event that tells of it; who wrote it, and in which chat, is added where it is known."""
+def remote_message_of(
+    message: OutgoingMessage, payload: Mapping[str, Any], message_id: str
+) -> Body:
+    """Returns the event of a message; `accept_message` in sandbox.sql adds its sender and chat."""
     kind, content = content_of(message, payload)
-    return told(
+    return event_body(
         MessageReceived(
             provider_message_id=message_id,
             chat="",
             sender=None,
             sender_name=None,
             from_me=False,
-            at=WHEN_TOLD,
+            at=WHEN_DUE,
             kind=kind,
             content={kind: content},
         )
@@ -30,9 +32,9 @@ def arrival(message: OutgoingMessage, payload: Mapping[str, Any], message_id: st
 def content_of(
     message: OutgoingMessage, payload: Mapping[str, Any]
 ) -> tuple[str, Mapping[str, Any]]:
-    """The key of a ReceivedCallback that names the kind, and what is below it.
+    """Returns the key of a ReceivedCallback that names the kind, and its value.
 
-    A file named like its kind becomes an address: `image` is read as `imageUrl`.
+    The file of a message becomes a URL: `image` is read as `imageUrl`.
     """
     kind = type(message).kind().removeprefix("send-")
     fields = {name: value for name, value in payload.items() if name not in _ENVELOPE}

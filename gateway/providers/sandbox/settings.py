@@ -1,4 +1,4 @@
-"""The sandbox's own variables, under its own prefix."""
+"""The settings of the sandbox, under its own prefix."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -23,34 +23,47 @@ def _parse_scale(value: object) -> object:
 
 
 class SandboxSettings(BaseModel):
-    """How the simulated WhatsApp behaves."""
+    """The behaviour of the simulated WhatsApp."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     latency_min_seconds: float = Field(
-        0.05, ge=0, allow_inf_nan=False, description="how long WhatsApp takes to accept, at least"
+        0.05,
+        ge=0,
+        allow_inf_nan=False,
+        description="Minimum seconds WhatsApp takes to accept a message.",
     )
-    latency_max_seconds: float = Field(0.2, ge=0, allow_inf_nan=False, description="and at most")
+    latency_max_seconds: float = Field(
+        0.2,
+        ge=0,
+        allow_inf_nan=False,
+        description="Maximum seconds WhatsApp takes to accept a message.",
+    )
     journal: bool = Field(
         default=True,
-        description="false accepts at once and forgets: no latency, no fault, no receipt",
+        description="Stores accepted messages; false accepts each at once and stores nothing: "
+        "no latency, no fault, no receipt.",
     )
     receipts: Annotated[
         Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_parse_scale)
-    ] = Field(1.0, description="1 is the pace of people, 0 is at once, `off` is never")
+    ] = Field(
+        1.0,
+        description="Factor of the delay of receipts: 1 is the pace of people, 0 is at once, `off` "
+        "is never.",
+    )
     answers: bool = Field(
         default=True,
-        description="whoever reads a poll, list, button or event answers; some react to pictures",
+        description="The reader of a poll, list, button or event answers; some react to pictures.",
     )
 
     @field_validator("latency_max_seconds")
     @classmethod
-    def _at_least_the_least(cls, max_count: float, known: ValidationInfo) -> float:
-        if max_count < known.data.get("latency_min_seconds", 0):
+    def _max_is_not_below_min(cls, max_seconds: float, known: ValidationInfo) -> float:
+        if max_seconds < known.data.get("latency_min_seconds", 0):
             raise PydanticCustomError("span", "must not be less than the minimum")
-        return max_count
+        return max_seconds
 
 
 def read_settings(environment: Mapping[str, str]) -> SandboxSettings:
-    """The settings among *environment*; raises InvalidSettings."""
+    """Reads the settings from *environment*; raises InvalidSettings."""
     return read_variables(SandboxSettings, environment, prefix=PREFIX)

@@ -1,4 +1,4 @@
-"""Chats that several numbers share: changed in the name of one of them, and told to the others."""
+"""Chats with several members: a member changes the chat, and the members get an event."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from gateway.contract.handlers import Handlers
 from gateway.contract.wire import Wire
 from gateway.providers.sandbox.entities import Answer, Entity
 from gateway.providers.sandbox.session import SandboxSession
-from gateway.providers.sandbox.telling import notification
+from gateway.providers.sandbox.stored_events import notification
 
-Asked = TypeVar("Asked", bound=Wire)
+AnyOperation = TypeVar("AnyOperation", bound=Wire)
 _INVITE_BYTES, _ID_DIGITS = 11, 15
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The number that does something."""
+    """The session and number that change a chat."""
 
     session: SandboxSession
     phone: str
 
     def now_ms(self) -> int:
-        return int(self.session.context.clock.now().timestamp() * 1000)
+        return self.session.context.clock.now_ms()
 
 
 async def actor_of(session: SandboxSession) -> Actor:
@@ -31,7 +31,7 @@ async def actor_of(session: SandboxSession) -> Actor:
 
 
 class SharedChat(Entity):
-    """A chat with members, each in a role; whoever holds `invite` finds it."""
+    """A chat with members, each in a role; `invite` is the code of its link."""
 
     id: str
     name: str
@@ -48,27 +48,27 @@ class SharedChat(Entity):
         parameters: Iterable[str] = (),
         to: Iterable[str] | None = None,
     ) -> None:
-        """Tells the members, or some of them, what *by* did."""
-        told = notification(
+        """Emits what *by* did to the members, or to some of them."""
+        event = notification(
             code,
             notification_id=f"3EB0{by.session.context.random_bytes(9).hex().upper()}",
             chat=self.id,
             by=by.phone,
             parameters=tuple(parameters),
         )
-        self.tell(list(self.members if to is None else to), told)
+        self.emit(list(self.members if to is None else to), event)
 
 
 Chat = TypeVar("Chat", bound=SharedChat)
-Change = Callable[[Chat, Asked, Actor], Answer]
+ChatChange = Callable[[Chat, AnyOperation, Actor], Answer]
 
 
 async def _as_named(_by: Actor, name: str) -> str:
     return name
 
 
-class Changes(Generic[Chat]):
-    """Attaches functions that change one chat, and may run again, to operations."""
+class ChatChanges(Generic[Chat]):
+    """Attaches functions to operations; each changes one chat and may run again."""
 
     def __init__(
         self,
@@ -76,17 +76,19 @@ class Changes(Generic[Chat]):
         kind: type[Chat],
         find_id: Callable[[Actor, str], Awaitable[str]] = _as_named,
     ) -> None:
-        """Takes the table to fill; *find_id* says which chat a request means by a name."""
+        """Fills *operations*; *find_id* returns the id of the chat that a request names."""
         self._operations, self._kind, self._find_id = operations, kind, find_id
 
     def handles(
-        self, command: type[Asked], name_in: Callable[[Asked], str]
-    ) -> Callable[[Change[Chat, Asked, Answer]], Change[Chat, Asked, Answer]]:
-        """Attaches the decorated function; *name_in* says whom a request is about."""
+        self, command: type[AnyOperation], name_in: Callable[[AnyOperation], str]
+    ) -> Callable[[ChatChange[Chat, AnyOperation, Answer]], ChatChange[Chat, AnyOperation, Answer]]:
+        """Attaches the decorated function; *name_in* returns the name of the chat in a request."""
 
-        def attach(change: Change[Chat, Asked, Answer]) -> Change[Chat, Asked, Answer]:
+        def attach(
+            change: ChatChange[Chat, AnyOperation, Answer],
+        ) -> ChatChange[Chat, AnyOperation, Answer]:
             @self._operations.handles(command)
-            async def handle(session: SandboxSession, operation: Asked) -> Answer:
+            async def handle(session: SandboxSession, operation: AnyOperation) -> Answer:
                 by = await actor_of(session)
                 return await session.context.entities.change(
                     self._kind,
@@ -100,7 +102,7 @@ class Changes(Generic[Chat]):
 
 
 def new_id(session: SandboxSession) -> str:
-    """Digits as WhatsApp numbers its groups and channels."""
+    """Returns digits in the form of WhatsApp's ids of groups and channels."""
     number = int.from_bytes(session.context.random_bytes(8), "big") % 10**_ID_DIGITS
     return f"120{number:0{_ID_DIGITS}d}"
 

@@ -1,16 +1,16 @@
-"""What others may do to a phone, and the events that come of it.
+"""Bodies of the control routes that simulate events, and the events they become.
 
 receive       {phone, kind | <content>, ...}   a message of any kind: `{"text": "hi"}`,
               `{"image": {"caption": "x", "source": "<URL, data: URI or base64>"}}`,
               or `{"kind": "poll"}` for an example; `chat` where it is a group, channel or
-              list; `waiting` what cannot be read yet, told again under the same
-              `messageId`; `edit` with `refersTo` an edit
+              list; `waiting` if it cannot be read yet and comes again under the
+              same `messageId`; `edit` with `refersTo` an edit
 notification  {phone, kind | code, ...}        `{"kind": "group-create", "phone": "...-group"}`
 call          {phone, status?, video?}         offered, or missed under the same `callId`
 presence      {phone, status}                  available, unavailable, composing, recording, paused
 receipt       {phone, messageIds, status}      sent, delivered, read, played, read_by_me
-identity      {lid, phone?, name?}             who is who
-history       {messages?, chats?}              messages from before, as `receive` takes them;
+identity      {lid, phone?, name?}             the phone and name of a LID
+history       {messages?, chats?}              earlier messages in the form of `receive`;
               chats as the phone lists them: `{phone, lastMessageAt, name?, unread?}`
 """
 
@@ -31,7 +31,7 @@ from gateway.providers.sandbox.contents import (
     envelope_of,
     files_in,
     message_content,
-    taken_out,
+    without_source,
 )
 from gateway.sessions.provider import (
     Acknowledgement,
@@ -54,21 +54,21 @@ _MAX_AT_ONCE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When something happens, and an id for it."""
+    """The time of an event, and a new id for it."""
 
     at: datetime
     new_id: str
 
 
-class HappeningBody(ControlBody):
-    """The body of a control route that tells something."""
+class SimulatedEventBody(ControlBody):
+    """The body of a control route that simulates an event."""
 
     def event(self, moment: Moment) -> Event:
         raise NotImplementedError
 
 
-class ReceiveBody(HappeningBody, extra="allow"):
-    """Somebody writes, or the owner on the phone itself; keys beside these are the content."""
+class ReceiveBody(SimulatedEventBody, extra="allow"):
+    """A message to the phone, or from the owner on it; keys beside these are the content."""
 
     phone: Chat
     chat: Chat | None = None
@@ -96,11 +96,13 @@ class ReceiveBody(HappeningBody, extra="allow"):
         return self
 
     def event(self, moment: Moment) -> MessageReceived:
-        given, source = taken_out(self.model_extra or {})
+        given, source = without_source(self.model_extra or {})
         if self.waiting:
             kind, content = "waitingMessage", given
             if content.keys() - {"viewOnce"}:
-                raise InvalidRequest("waiting: what cannot be read has no content but viewOnce")
+                raise InvalidRequest(
+                    "waiting: a message that cannot be read has no content but viewOnce"
+                )
         else:
             kind, content = message_content(self.kind, given)
         content, files = files_in(content, source)
@@ -136,8 +138,8 @@ class ReceiveBody(HappeningBody, extra="allow"):
         )
 
 
-class NotificationBody(HappeningBody):
-    """WhatsApp says something itself; `phone` is the chat, `by` whose doing it was."""
+class NotificationBody(SimulatedEventBody):
+    """A notification by WhatsApp; `phone` is the chat, `by` the number that caused it."""
 
     phone: Chat
     kind: str | None = None
@@ -205,8 +207,8 @@ class NotificationBody(HappeningBody):
         return {key: value for key, value in given.items() if value is not None}
 
 
-class CallBody(HappeningBody):
-    """Somebody calls, or gave up calling."""
+class CallBody(SimulatedEventBody):
+    """A call that is offered or was missed."""
 
     phone: Chat
     lid: Lid | None = None
@@ -227,8 +229,8 @@ class CallBody(HappeningBody):
         )
 
 
-class PresenceBody(HappeningBody):
-    """Somebody came, left or writes."""
+class PresenceBody(SimulatedEventBody):
+    """A change of a contact's presence."""
 
     phone: Chat
     lid: Lid | None = None
@@ -239,8 +241,8 @@ class PresenceBody(HappeningBody):
         return PresenceChanged(self.phone, self.status, moment.at, self.lid, self.last_seen)
 
 
-class ReceiptBody(HappeningBody):
-    """Messages reached a state, in a group by somebody."""
+class ReceiptBody(SimulatedEventBody):
+    """A receipt for messages; in a group, `by` is the member."""
 
     phone: Chat
     lid: Lid | None = None
@@ -251,9 +253,9 @@ class ReceiptBody(HappeningBody):
     device: int = 0
 
     @model_validator(mode="after")
-    def _by_somebody(self) -> "ReceiptBody":
+    def _by_only_in_groups(self) -> "ReceiptBody":
         if self.by and not is_group(self.phone):
-            raise ValueError("by is for groups alone")
+            raise ValueError("by is only for groups")
         return self
 
     def event(self, moment: Moment) -> MessageAcknowledged:
@@ -269,8 +271,8 @@ class ReceiptBody(HappeningBody):
         )
 
 
-class IdentityBody(HappeningBody):
-    """WhatsApp says who is who."""
+class IdentityBody(SimulatedEventBody):
+    """The phone and name that belong to a LID."""
 
     lid: Lid
     phone: Chat | None = None
@@ -293,8 +295,8 @@ class HistoryChatBody(ControlBody):
         return HistoryChat(self.phone, self.last_message_at, self.lid, self.name, self.unread)
 
 
-class HistoryBody(HappeningBody):
-    """What was before: messages, each with an id of its own, and chats."""
+class HistoryBody(SimulatedEventBody):
+    """Earlier messages, each with its own id, and chats."""
 
     messages: Annotated[tuple[ReceiveBody, ...], Field(max_length=_MAX_AT_ONCE)] = ()
     chats: Annotated[tuple[HistoryChatBody, ...], Field(max_length=_MAX_AT_ONCE)] = ()
@@ -315,7 +317,7 @@ class HistoryBody(HappeningBody):
         )
 
 
-HAPPENINGS: Final[Mapping[str, type[HappeningBody]]] = {
+SIMULATED_EVENTS: Final[Mapping[str, type[SimulatedEventBody]]] = {
     "receive": ReceiveBody,
     "notification": NotificationBody,
     "call": CallBody,
@@ -327,7 +329,7 @@ HAPPENINGS: Final[Mapping[str, type[HappeningBody]]] = {
 
 
 def id_of(event: Event) -> str | None:
-    """The id of the message or call, where it has one."""
+    """Returns the id of the message or call, if it has one."""
     match event:
         case MessageReceived() | Notified():
             return event.provider_message_id

@@ -1,4 +1,4 @@
-"""The simulated WhatsApp: everything that outlives a session, one statement a step."""
+"""The state of the simulated WhatsApp in Postgres, one statement for each step."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -8,19 +8,19 @@ from typing import Any
 
 from gateway.providers.sandbox.faults import Fault
 from gateway.providers.sandbox.pairing import phone_number
-from gateway.providers.sandbox.telling import Body
+from gateway.providers.sandbox.stored_events import Body
 from gateway.randomness import RandomBytes
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ProviderStore
 
 _SECRET_BYTES = 32
-_DAYS_KEPT = 30
-_MAX_FORGOTTEN_AT_ONCE = 1_000
+_RETENTION_DAYS = 30
+_MAX_DELETED_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A phone as a session finds it at its opening."""
+    """The phone at the opening of a session."""
 
     phone: str
     state: ConnectionState
@@ -29,18 +29,18 @@ class Phone:
 
 
 @dataclass(frozen=True, slots=True)
-class PhoneNow:
-    """A phone as it is, whoever opened it and when."""
+class PhoneState:
+    """The current number and state of a phone."""
 
     phone: str
     state: ConnectionState
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of a message.
+class AcceptResult:
+    """The result of handing a message over.
 
-    *accepted* says that it is in the journal, *refusal* why its group does not take it.
+    *accepted* is True if it is in the journal; *refusal* is why its group does not accept it.
     """
 
     state: ConnectionState
@@ -52,7 +52,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class PlannedReceipt:
-    """A status the message will reach, counted from its acceptance."""
+    """A status that the message will reach, so long after its acceptance."""
 
     status: str
     after_seconds: float
@@ -60,15 +60,15 @@ class PlannedReceipt:
 
 @dataclass(frozen=True, slots=True)
 class PlannedAnswer:
-    """What a person will write or tap, counted from the acceptance."""
+    """The answer of a person, so long after the acceptance of the message."""
 
     body: Body
     after_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What a message does to an earlier one; see `sandbox.merged`."""
+class MessageMarks:
+    """What a message does to an earlier one; see `sandbox.merge_marks_v1`."""
 
     message_id: str
     marks: Mapping[str, Any]
@@ -76,16 +76,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Consequences:
-    """What a message leads to, once it is accepted."""
+    """The receipts, answer and marks that follow from a message once it is accepted."""
 
     receipts: Sequence[PlannedReceipt] = ()
     answer: PlannedAnswer | None = None
-    change: Change | None = None
+    change: MessageMarks | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DueEvent:
-    """Something to tell now."""
+    """An event that is due."""
 
     instance_id: str
     id: int
@@ -94,21 +94,21 @@ class DueEvent:
 
 
 class World:
-    """Every method may raise DatabaseUnavailable.
+    """Changes phones, messages and events; every method may raise DatabaseUnavailable.
 
-    Only the database's clock says when an event is due: nodes need not agree on theirs.
+    The clock of the database decides when an event is due, since the clocks of nodes differ.
     """
 
     def __init__(self, store: ProviderStore, random_bytes: RandomBytes) -> None:
         self._store, self._random_bytes = store, random_bytes
 
-    async def take_seat(
+    async def open_phone(
         self, instance_id: str, *, epoch: int, holder: str, paired: bool
     ) -> Phone | None:
-        """Opens the phone, made at the first time; None for whoever has an older lease."""
+        """Opens the phone and creates it the first time; None if another lease is newer."""
         state = ConnectionState.CONNECTED if paired else ConnectionState.UNPAIRED
         rows = await self._store.fetch(
-            "take_seat",
+            "open_phone",
             instance_id=instance_id,
             phone=phone_number(instance_id),
             state=state.value,
@@ -121,14 +121,14 @@ class World:
         (row,) = rows
         return Phone(row["phone"], ConnectionState(row["state"]), row["version"], row["secret"])
 
-    async def look(self, instance_id: str) -> PhoneNow:
+    async def look(self, instance_id: str) -> PhoneState:
         (row,) = await self._store.fetch("find_phone", instance_id=instance_id)
-        return PhoneNow(row["phone"], ConnectionState(row["state"]))
+        return PhoneState(row["phone"], ConnectionState(row["state"]))
 
     async def change_state(
         self, instance_id: str, state: ConnectionState, *, allowed: Collection[ConnectionState]
     ) -> bool:
-        """Changes the phone, and keeps an event that tells it; False in a state not *allowed*."""
+        """Changes the phone and stores the event; False if its state is not *allowed*."""
         rows = await self._store.fetch(
             "change_phone",
             instance_id=instance_id,
@@ -147,13 +147,13 @@ class World:
         kind: str,
         phone: str,
         payload: Mapping[str, Any],
-        arrival: Body,
+        remote_message: Body,
         consequences: Consequences,
         with_faults: bool,
-    ) -> Verdict | None:
-        """Hands a message over; None where there is no such phone.
+    ) -> AcceptResult | None:
+        """Hands a message over; returns None if the phone does not exist.
 
-        *arrival* is what other instances get to read of it, if it goes to them.
+        *remote_message* is the event for other instances that the message goes to.
         """
         receipts = consequences.receipts
         answer, change = consequences.answer, consequences.change
@@ -165,7 +165,7 @@ class World:
             type=kind,
             phone=phone,
             payload=json.dumps(payload),
-            arrival=json.dumps(arrival),
+            remote_message=json.dumps(remote_message),
             receipt_statuses=[receipt.status for receipt in receipts],
             receipt_seconds=[receipt.after_seconds for receipt in receipts],
             answer=json.dumps(answer.body) if answer else None,
@@ -179,7 +179,7 @@ class World:
             state = ConnectionState(row["state"])
             for reached in row["reached"]:
                 await self._store.signal(reached)
-            return Verdict(
+            return AcceptResult(
                 state,
                 row["outdated"],
                 fault,
@@ -188,8 +188,8 @@ class World:
             )
         return None
 
-    async def mark(self, instance_id: str, change: Change, *, epoch: int) -> bool:
-        """False when the phone is out of reach."""
+    async def mark(self, instance_id: str, change: MessageMarks, *, epoch: int) -> bool:
+        """Returns False if the phone is not connected."""
         rows = await self._store.fetch(
             "mark_message",
             instance_id=instance_id,
@@ -202,39 +202,39 @@ class World:
     async def show_typing(
         self, instance_id: str, *, epoch: int, phone: str, seconds: float
     ) -> bool:
-        """False when the phone is out of reach."""
+        """Returns False if the phone is not connected."""
         rows = await self._store.fetch(
             "show_typing", instance_id=instance_id, epoch=epoch, phone=phone, seconds=seconds
         )
         return bool(rows)
 
     async def mark_read(self, writer: str, message_ids: Sequence[str]) -> None:
-        """Tells the instance of number *writer*, if there is one, that these were read."""
+        """Emits read receipts to the instance of the number *writer*, if there is one."""
         for row in await self._store.fetch(
             "mark_read", writer=writer, message_ids=list(message_ids)
         ):
             await self._store.signal(row["instance_id"])
 
-    async def hear_of(self, instance_id: str, body: Body) -> None:
-        """Keeps something to be told to an instance."""
+    async def enqueue_event(self, instance_id: str, body: Body) -> None:
+        """Stores an event for an instance."""
         await self._store.fetch("receive_message", instance_id=instance_id, body=json.dumps(body))
 
     async def due(
         self,
         holder: str,
         *,
-        in_hand: Collection[int],
-        passed_over: Collection[str],
+        in_flight: Collection[int],
+        skipped: Collection[str],
         max_count: int,
     ) -> tuple[list[DueEvent], float | None]:
-        """What is to be told now, and in how many seconds there will be more."""
+        """Returns the events that are due, and in how many seconds the next one will be."""
         events: list[DueEvent] = []
         next_seconds: float | None = None
         for row in await self._store.fetch(
             "due_events",
             holder=holder,
-            in_hand=list(in_hand),
-            passed_over=list(passed_over),
+            in_flight=list(in_flight),
+            skipped=list(skipped),
             max_count=max_count,
         ):
             if row["body"] is None:
@@ -243,11 +243,13 @@ class World:
                 events.append(DueEvent(row["instance_id"], row["id"], row["due_at"], row["body"]))
         return events, next_seconds
 
-    async def forget(self, instance_id: str, event_ids: Collection[int]) -> None:
-        await self._store.fetch("forget_events", instance_id=instance_id, ids=list(event_ids))
+    async def delete_events(self, instance_id: str, event_ids: Collection[int]) -> None:
+        await self._store.fetch("delete_events", instance_id=instance_id, ids=list(event_ids))
 
-    async def forget_what_is_old(self) -> None:
-        """Of the journal, and of what nobody was there to be told."""
-        for name in ("forget_old_messages", "forget_old_marks", "forget_old_events"):
-            while await self._store.fetch(name, days=_DAYS_KEPT, max_count=_MAX_FORGOTTEN_AT_ONCE):
+    async def delete_expired(self) -> None:
+        """Deletes messages, marks and events that are past their retention."""
+        for name in ("delete_expired_messages", "delete_expired_marks", "delete_expired_events"):
+            while await self._store.fetch(
+                name, days=_RETENTION_DAYS, max_count=_MAX_DELETED_AT_ONCE
+            ):
                 pass

@@ -29,7 +29,13 @@ from gateway.providers.whatsmeow.jids import jid_of
 from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
 from gateway.providers.whatsmeow.session_supervisor import SessionSupervisor
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import Attempt, ConnectionChanged, Delivery, Receipt, SessionSpec
+from gateway.sessions.provider import (
+    Attempt,
+    ConnectionChanged,
+    Receipt,
+    ReportedEvent,
+    SessionSpec,
+)
 
 Result = TypeVar("Result")
 Fields = dict[str, Any]
@@ -114,7 +120,7 @@ class WhatsmeowSession:
             raise SessionUnavailable(sentence_of(error)) from None
         return answer
 
-    async def events(self) -> AsyncIterator[Delivery]:
+    async def events(self) -> AsyncIterator[ReportedEvent]:
         reported_up_to = 0
         while not self._closed:
             self._wakeup.clear()
@@ -129,11 +135,11 @@ class WhatsmeowSession:
                 delete = partial(self._context.store.delete_event, self.spec.instance_id, event.id)
                 *facts, last = await events_of(event, self) or (None,)
                 for number, fact in enumerate(facts):
-                    yield Delivery(fact, f"{event.id}.{number}", _acknowledge_nothing)
+                    yield ReportedEvent(fact, f"{event.id}.{number}", _acknowledge_nothing)
                 if last is None:
                     await delete()
                 else:
-                    yield Delivery(last, str(event.id), delete)
+                    yield ReportedEvent(last, str(event.id), delete)
             if not stored:
                 await self._wakeup.wait()
 
@@ -190,11 +196,11 @@ class WhatsmeowSession:
         if self._closed or self._context.clock.monotonic_seconds() >= self.spec.may_act_until():
             raise NotConnected("The lease of this session lapsed.")
 
-    def _next_state(self) -> Delivery | None:
+    def _next_state(self) -> ReportedEvent | None:
         change, self._new_state = self._new_state, None
         if change is None:
             return None
-        return Delivery(change, f"state-{secrets.token_hex(8)}", _acknowledge_nothing)
+        return ReportedEvent(change, f"state-{secrets.token_hex(8)}", _acknowledge_nothing)
 
     def _on_state(self, state: ConnectionState, reason: str | None) -> None:
         connected = state is ConnectionState.CONNECTED

@@ -1,11 +1,20 @@
-r"""Writes down what a session tells, and what callers are told of it, before it is acknowledged.
+r"""Stores each event of a session and processes it, before or after it is acknowledged.
 
-    event --> inbox, history, outbox: one transaction --> acknowledged
-          \-> inbox alone --> acknowledged --> line of its chat --> history, outbox
-              (it has files to fetch, waits for the record of its message, or for an event of
-              its chat that does)
+    event --> inbox, history, callbacks: one transaction --> acknowledged
+          \-> inbox alone --> acknowledged --> chat queue --> history, callbacks: one transaction
+              (the event has files to download, waits for the record of its message, or waits for
+              an earlier event of its chat)
 
-`intake` writes, `lines` settles what is left for later, `settling` says what an event leads to.
+intake.py         stores the events of one session
+inbox.py          the table of events
+chat_queues.py    processes what is pending, in order per chat
+files.py          downloads the files of a message
+processing.py     finds the function for an event
+receiving.py      messages
+notifications.py  notifications and calls
+states.py         connections, receipts and presence
+participants.py   the people of an event
+event_context.py  what these functions work with
 """
 
 from gateway.sessions.inbound.intake import Inbound

@@ -1,4 +1,4 @@
-"""Settles what could not be settled at once, each chat on its own and in order."""
+"""Processes the pending events of a session: each chat has a queue of its own, in order."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,70 +11,81 @@ from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.sessions.inbound.inbox import Inbox, PendingEvent
 
-_ROUND_SECONDS = 0.05
-_PAUSE_AFTER_TROUBLE_SECONDS = 0.5
+_RETRY_SECONDS = 0.05
+_PAUSE_AFTER_FAILURE_SECONDS = 0.5
 
-Settle = Callable[[PendingEvent], Awaitable[bool]]
-"""Settles one event for good; False where it must wait a little longer."""
+ProcessEvent = Callable[[PendingEvent], Awaitable[bool]]
+"""Processes one event; returns False if the event must wait a little longer."""
 
 
-class Lines:
-    """One task, in `tasks`, for each chat that has something left."""
+class ChatQueues:
+    """One task, in `tasks`, for each chat with pending events. `close` ends them all.
 
-    def __init__(self, inbox: Inbox, process: Settle, clock: Clock) -> None:
-        self._inbox, self._settle, self._clock = inbox, process, clock
-        self._again: dict[str, asyncio.Event] = {}
+    A task is no PeriodicLoop: it ends when its queue is empty.
+    """
+
+    def __init__(self, inbox: Inbox, process: ProcessEvent, clock: Clock) -> None:
+        self._inbox, self._process, self._clock = inbox, process, clock
+        self._wakeups: dict[str, asyncio.Event] = {}
         self.tasks: set[asyncio.Task[None]] = set()
 
-    def go_on(self, chat: str) -> None:
-        """There is something to settle in *chat*."""
-        if again := self._again.get(chat):
-            again.set()
+    def wake(self, chat: str) -> None:
+        """Processes the pending events of a chat."""
+        if wakeup := self._wakeups.get(chat):
+            wakeup.set()
             return
-        self._again[chat] = asyncio.Event()
-        task = asyncio.create_task(self._empty(chat), name="inbox")
+        self._wakeups[chat] = asyncio.Event()
+        task = asyncio.create_task(self._run(chat), name="inbox")
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
     async def resume(self) -> None:
-        """Goes on with whatever an earlier session left."""
+        """Processes what an earlier session left pending."""
         for chat in await self._inbox.pending_chats():
-            self.go_on(chat)
+            self.wake(chat)
 
     async def close(self) -> None:
-        """What is left waits for the next session."""
+        """Cancels the tasks and waits for their end. The next session resumes what is pending."""
         tasks = list(self.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _empty(self, chat: str) -> None:
-        again = self._again[chat]
+    async def _run(self, chat: str) -> None:
+        wakeup = self._wakeups[chat]
         try:
             while True:
-                again.clear()
-                if not await self._step(chat) and not again.is_set():
+                wakeup.clear()
+                if not await self._step(chat) and not wakeup.is_set():
                     return
         except NotConnected:
-            return  # the next connection resumes it
+            return  # the event needs WhatsApp: `resume` continues at the next connection
         finally:
-            del self._again[chat]
+            del self._wakeups[chat]
 
     async def _step(self, chat: str) -> bool:
-        """Settles the oldest event, or tries to; False when there is none."""
-        pending = None
+        """Tries to process the oldest pending event; returns False if there is none."""
         try:
             if (pending := await self._inbox.next(chat)) is None:
                 return False
-            if not await self._settle(pending):
-                await self._clock.sleep(_ROUND_SECONDS)
+            if not await self._process_or_record_error(pending):
+                await self._clock.sleep(_RETRY_SECONDS)
         except NotConnected:
             raise
         except (Unavailable, OperationalError) as error:
-            logger.warning("inbox_waits_for_database", error=str(error))
-            await self._clock.sleep(_PAUSE_AFTER_TROUBLE_SECONDS)
-        except Exception as error:  # noqa: BLE001 - one event must not hold up its chat for ever
-            report_error(error, component="inbound")
-            if pending:
-                await self._inbox.note_error(pending.event_id, type(error).__name__)
+            logger.warning("database_unavailable", component="inbox", error=str(error))
+            await self._clock.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
+        except Exception as error:  # noqa: BLE001 - the task must outlive an error of the inbox
+            report_error(error, component="inbox")
+            await self._clock.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
         return True
+
+    async def _process_or_record_error(self, pending: PendingEvent) -> bool:
+        try:
+            return await self._process(pending)
+        except (NotConnected, Unavailable, OperationalError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one event must not block its chat for ever
+            report_error(error, component="inbound")
+            await self._inbox.record_error(pending.event_id, type(error).__name__)
+            return True

@@ -1,7 +1,6 @@
-"""What an event is settled with."""
+"""What the functions that process events work with."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from psycopg import AsyncConnection
 
@@ -11,7 +10,7 @@ from gateway.webhooks.outbox import Outbox
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """Where a file of a message can be had, or why it cannot."""
+    """The URL of a stored file of a message, or the error that says why there is none."""
 
     url: str | None = None
     mime_type: str | None = None
@@ -20,7 +19,16 @@ class FetchedFile:
 
 @dataclass(frozen=True, slots=True)
 class EventContext:
-    """The transaction, whose event it is, and the files it came with, by their field."""
+    """One event of one instance, in one transaction.
+
+    Attributes:
+        connection: has the transaction.
+        outbox: enqueues callbacks in the transaction.
+        instance: whose event it is.
+        epoch: of the lease; a lower one than the lease has now changes no connection state.
+        own_phone: of the instance; None while no phone is linked.
+        files: of the message, by the field where the URL goes.
+    """
 
     connection: AsyncConnection
     outbox: Outbox
@@ -28,7 +36,3 @@ class EventContext:
     epoch: int
     own_phone: str | None
     files: dict[str, FetchedFile] = field(default_factory=dict)
-
-
-def milliseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

@@ -1,4 +1,4 @@
-"""The table every event goes to first."""
+"""The inbox: the table in which every event is stored first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from psycopg.types.json import Jsonb
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 
-_ADD = query("inbox", "add_event")
-_KEEP = query("inbox", "keep_event")
-_NEXT = query("inbox", "next_event")
-_SETTLE = query("inbox", "settle_event")
-_NOTE_ERROR = query("inbox", "note_event_error")
-_RETRY = query("inbox", "retry_events")
-_CHATS = query("inbox", "unsettled_chats")
-_FORGET = query("inbox", "forget_settled")
-_GIVE_UP = query("inbox", "give_up_events")
+_ADD_EVENT = query("inbox", "add_event")
+_ADD_EVENT_BODY = query("inbox", "add_event_body")
+_NEXT_EVENT = query("inbox", "next_event")
+_FINISH_EVENT = query("inbox", "finish_event")
+_RECORD_EVENT_ERROR = query("inbox", "record_event_error")
+_RETRY_EVENTS = query("inbox", "retry_events")
+_PENDING_CHATS = query("inbox", "pending_chats")
+_DELETE_PROCESSED_EVENTS = query("inbox", "delete_processed_events")
+_DELETE_FAILED_EVENTS = query("inbox", "delete_failed_events")
 
 
 @dataclass(frozen=True, slots=True)
 class PendingEvent:
-    """An event that is kept and not told of yet."""
+    """An event that is stored and not processed yet; `waited_seconds` since it was stored."""
 
     event_id: str
     own_phone: str | None
@@ -32,17 +32,17 @@ class PendingEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class _Added:
+class _AddedEvent:
     at_once: bool
 
 
 @dataclass(frozen=True, slots=True)
-class _Chat:
+class _PendingChat:
     chat: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Settled:
+class _FinishedEvent:
     event_id: str
 
 
@@ -62,11 +62,25 @@ class Inbox:
         own_phone: str | None,
         at_once: bool,
     ) -> bool | None:
-        """Whether to settle it in this transaction; None where it was told before."""
+        """Stores an event; it is pending unless it is to be processed in this transaction.
+
+        Args:
+            connection: has the transaction.
+            event_id: the provider's id of the event.
+            chat: whose events are processed in order.
+            body: the stored form of the event.
+            own_phone: of the instance, when the event was reported.
+            at_once: whether the event can be processed in this transaction, as far as the caller
+                knows.
+
+        Returns:
+            Whether to process it in this transaction: not while earlier events of its chat are
+            pending. None for a repeated event.
+        """
         added = await fetch_all(
             connection,
-            _Added,
-            _ADD,
+            _AddedEvent,
+            _ADD_EVENT,
             instance_id=self._instance_id,
             event_id=event_id,
             chat=chat,
@@ -76,43 +90,60 @@ class Inbox:
         )
         return added[0].at_once if added else None
 
-    async def keep(
+    async def make_pending(
         self, connection: AsyncConnection, event_id: str, body: Mapping[str, Any]
     ) -> None:
-        """It could not be settled in its own transaction."""
+        """Stores the body of an event that could not be processed in its transaction after all."""
         await connection.execute(
-            _KEEP, {"instance_id": self._instance_id, "event_id": event_id, "body": Jsonb(body)}
+            _ADD_EVENT_BODY,
+            {"instance_id": self._instance_id, "event_id": event_id, "body": Jsonb(body)},
         )
 
     async def next(self, chat: str) -> PendingEvent | None:
+        """Returns the oldest pending event of a chat that has not failed."""
         return await self.database.fetch_one(
-            PendingEvent, _NEXT, instance_id=self._instance_id, chat=chat
+            PendingEvent, _NEXT_EVENT, instance_id=self._instance_id, chat=chat
         )
 
-    async def process(self, connection: AsyncConnection, event_id: str) -> bool:
-        """False where it is settled already."""
+    async def finish(self, connection: AsyncConnection, event_id: str) -> bool:
+        """Ends a pending event; returns False if it is not pending any more."""
         rows = await fetch_all(
-            connection, _Settled, _SETTLE, instance_id=self._instance_id, event_id=event_id
+            connection,
+            _FinishedEvent,
+            _FINISH_EVENT,
+            instance_id=self._instance_id,
+            event_id=event_id,
         )
         return bool(rows)
 
-    async def note_error(self, event_id: str, error: str) -> None:
+    async def record_error(self, event_id: str, error: str) -> None:
+        """Lets the later events of the chat pass this one until `pending_chats` is called."""
         await self.database.execute(
-            _NOTE_ERROR, instance_id=self._instance_id, event_id=event_id, error=error
+            _RECORD_EVENT_ERROR, instance_id=self._instance_id, event_id=event_id, error=error
         )
 
     async def pending_chats(self) -> list[str]:
-        """The chats that wait; what failed is tried again."""
-        await self.database.execute(_RETRY, instance_id=self._instance_id)
-        rows = await self.database.fetch_all(_Chat, _CHATS, instance_id=self._instance_id)
+        """Makes failed events pending again, and returns the chats with pending events."""
+        await self.database.execute(_RETRY_EVENTS, instance_id=self._instance_id)
+        rows = await self.database.fetch_all(
+            _PendingChat, _PENDING_CHATS, instance_id=self._instance_id
+        )
         return [row.chat for row in rows]
 
 
-async def forget_settled(database: Database, *, older_than_seconds: float, max_count: int) -> int:
-    """Removes events nobody will tell again; how many."""
-    return await database.execute(_FORGET, seconds=older_than_seconds, max_count=max_count)
+async def delete_processed_events(
+    database: Database, *, older_than_seconds: float, max_count: int
+) -> int:
+    """Deletes the ids of processed events, by which repeated events are found; returns how many."""
+    return await database.execute(
+        _DELETE_PROCESSED_EVENTS, seconds=older_than_seconds, max_count=max_count
+    )
 
 
-async def give_up(database: Database, *, older_than_seconds: float, max_count: int) -> int:
-    """Removes events at which we failed for so long; how many."""
-    return await database.execute(_GIVE_UP, seconds=older_than_seconds, max_count=max_count)
+async def delete_failed_events(
+    database: Database, *, older_than_seconds: float, max_count: int
+) -> int:
+    """Deletes events that could not be processed; returns how many."""
+    return await database.execute(
+        _DELETE_FAILED_EVENTS, seconds=older_than_seconds, max_count=max_count
+    )

@@ -1,4 +1,4 @@
-"""Takes what a session tells: written down, and settled where nothing has to be waited for."""
+"""Stores the events that a session reports, and processes each at once if nothing delays it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,10 +10,11 @@ from psycopg import AsyncConnection, OperationalError, Rollback
 from gateway.clock import Clock
 from gateway.contract.callbacks import CONNECTION_CHAT
 from gateway.database.pool import Database
-from gateway.errors import DatabaseUnavailable, Unavailable
+from gateway.errors import Unavailable
 from gateway.instances.store import Instance
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
+from gateway.periodic_loop import PeriodicLoop
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.events import (
     ConnectionChanged,
@@ -25,25 +26,29 @@ from gateway.sessions.events import (
     event_from,
     stored_event,
 )
-from gateway.sessions.inbound.chat_queues import Lines
+from gateway.sessions.inbound.chat_queues import ChatQueues
 from gateway.sessions.inbound.event_context import EventContext, FetchedFile
 from gateway.sessions.inbound.files import Files
-from gateway.sessions.inbound.inbox import Inbox, PendingEvent, forget_settled, give_up
+from gateway.sessions.inbound.inbox import (
+    Inbox,
+    PendingEvent,
+    delete_failed_events,
+    delete_processed_events,
+)
 from gateway.sessions.inbound.processing import process
-from gateway.sessions.provider import Delivery, Session
-from gateway.wakeups import waking
+from gateway.sessions.provider import ReportedEvent, Session
 from gateway.webhooks.outbox import Outbox
 
-_WAIT_FOR_RECORD_SECONDS = 10.0
-_PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS = 0.5
-_REMEMBERED_SECONDS = 2 * 86_400.0  # far longer than a provider takes to repeat itself
-_TRIED_SECONDS = 30 * 86_400.0  # an event at which every version of ours has failed
-_SWEEP_SECONDS = 60.0
-_MAX_AT_ONCE = 5_000
+_MAX_WAIT_FOR_RECORD_SECONDS = 10.0
+_RETRY_SECONDS = 0.5
+_PROCESSED_RETENTION_SECONDS = 2 * 86_400.0  # far longer than a provider repeats an event
+_FAILED_RETENTION_SECONDS = 30 * 86_400.0  # time for a version that can process it
+_DELETE_INTERVAL_SECONDS = 60.0
+_MAX_DELETED_AT_ONCE = 5_000
 
 
-class Live(Protocol):
-    """An open session; the settings of its instance may change meanwhile."""
+class SessionInUse(Protocol):
+    """An open session. The settings of its instance may change while it is open."""
 
     instance: Instance
     epoch: int
@@ -51,76 +56,78 @@ class Live(Protocol):
 
 
 class Inbound:
-    """Part of the service: every event ends in the database, or is told again."""
+    """Receives the events of all sessions of this node, and deletes old ones."""
 
     def __init__(self, database: Database, outbox: Outbox, files: Files, clock: Clock) -> None:
         self.database, self.outbox, self.files, self.clock = database, outbox, files, clock
+        self._loop = PeriodicLoop("inbox", self._run_deletion, clock)
 
     @asynccontextmanager
-    async def listening(self, live: Live) -> AsyncIterator["Intake"]:
-        """For as long as a session is open."""
-        intake = Intake(self, live)
+    async def receiving(self, live: SessionInUse) -> AsyncIterator["EventIntake"]:
+        """Makes the intake of a session; its chat queues end with the block."""
+        intake = EventIntake(self, live)
         try:
             yield intake
         finally:
-            await intake.lines.close()
+            await intake.chat_queues.close()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        """Forgets the names of events that nobody will tell again, and what is beyond us."""
-        wakeup = asyncio.Event()
-        async with waking(wakeup, when=stopping):
-            while not stopping.is_set():
-                try:
-                    await self.forget()
-                except DatabaseUnavailable as error:
-                    logger.warning("inbox_waits_for_database", error=str(error))
-                await self.clock.wait(wakeup, _SWEEP_SECONDS)
+        await self._loop.run_until(stopping)
 
-    async def forget(self) -> None:
-        """Raises DatabaseUnavailable."""
-        while await forget_settled(
-            self.database, older_than_seconds=_REMEMBERED_SECONDS, max_count=_MAX_AT_ONCE
+    async def _run_deletion(self) -> float:
+        await self.delete_expired()
+        return _DELETE_INTERVAL_SECONDS
+
+    async def delete_expired(self) -> None:
+        """Deletes events past their retention; raises DatabaseUnavailable."""
+        while await delete_processed_events(
+            self.database,
+            older_than_seconds=_PROCESSED_RETENTION_SECONDS,
+            max_count=_MAX_DELETED_AT_ONCE,
         ):
             pass
-        while count := await give_up(
-            self.database, older_than_seconds=_TRIED_SECONDS, max_count=_MAX_AT_ONCE
+        while count := await delete_failed_events(
+            self.database,
+            older_than_seconds=_FAILED_RETENTION_SECONDS,
+            max_count=_MAX_DELETED_AT_ONCE,
         ):
             logger.error("events_given_up", count=count)
 
 
-class Intake:
-    """What one session tells."""
+class EventIntake:
+    """Stores the events of one session."""
 
-    def __init__(self, inbound: Inbound, live: Live) -> None:
+    def __init__(self, inbound: Inbound, live: SessionInUse) -> None:
         self._inbound, self._live = inbound, live
         self._own_phone: str | None = None
         self._inbox = Inbox(inbound.database, live.instance.id)
-        self.lines = Lines(self._inbox, self._process_later, inbound.clock)
+        self.chat_queues = ChatQueues(self._inbox, self._process_pending, inbound.clock)
 
-    async def take(self, delivery: Delivery) -> None:
-        """Returns once the event is committed, however long the database is away."""
-        event = delivery.event
+    async def store(self, reported: ReportedEvent) -> None:
+        """Returns once the event is committed, however long Postgres is unavailable."""
+        event = reported.event
         if isinstance(event, ConnectionChanged):
             self._own_phone = event.phone or self._own_phone
-        await self._written(delivery.event_id, stored_event(event))
+        await self._store(reported.event_id, stored_event(event))
         if isinstance(event, ConnectionChanged) and event.state is ConnectionState.CONNECTED:
-            await self._persist(self.lines.resume)
+            await self._retry(self.chat_queues.resume)
 
-    async def _written(self, event_id: str, body: dict[str, Any]) -> None:
-        event = event_from(body)  # as it would be read later
+    async def _store(self, event_id: str, body: dict[str, Any]) -> None:
+        event = event_from(body)  # the stored form, so that both ways of processing see the same
         at_once = not files_of(event)
 
         async def write() -> None:
             await self._write(event_id, event, body, at_once=at_once)
 
         try:
-            await self._persist(write)
-        except Exception as error:  # noqa: BLE001 - an event we fail at is kept, not lost
+            await self._retry(write)
+        except Exception as error:  # noqa: BLE001 - an event that fails must be stored, not lost
             report_error(error, component="inbound", instance_id=self._live.instance.id)
             at_once = False
-            await self._persist(write)
+            await self._retry(write)
 
-    async def _persist(self, write: Callable[[], Awaitable[None]]) -> None:
+    async def _retry(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Repeats *write* until Postgres has committed it."""
         while True:
             try:
                 await write()
@@ -128,48 +135,53 @@ class Intake:
                 logger.warning(
                     "event_delayed", instance_id=self._live.instance.id, error=str(error)
                 )
-                await self._inbound.clock.sleep(_PAUSE_WHILE_DATABASE_IS_AWAY_SECONDS)
+                await self._inbound.clock.sleep(_RETRY_SECONDS)
             else:
                 return
 
     async def _write(
         self, event_id: str, event: Event, body: dict[str, Any], *, at_once: bool
     ) -> None:
+        """Stores the event, and processes it in the same transaction if it can."""
         chat = chat_of(event)
         async with self._inbound.database.transaction() as connection:
-            settles = await self._inbox.add(
+            is_finished = await self._inbox.add(
                 connection, event_id, chat, body, own_phone=self._own_phone, at_once=at_once
             )
-            if settles is None:
+            if is_finished is None:
                 return
-            if settles and not await process(self._about(connection, self._own_phone), event):
-                await self._inbox.keep(connection, event_id, body)
-                settles = False
-        if settles:
+            if is_finished and not await process(self._context(connection, self._own_phone), event):
+                await self._inbox.make_pending(connection, event_id, body)
+                is_finished = False
+        if is_finished:
             self._inbound.outbox.notifier.callbacks_written()
         else:
-            self.lines.go_on(chat)
+            self.chat_queues.wake(chat)
 
-    async def _process_later(self, pending: PendingEvent) -> bool:
+    async def _process_pending(self, pending: PendingEvent) -> bool:
+        """Processes a pending event; returns False if it must wait for the record of its message.
+
+        After a maximum wait it is processed without the record.
+        """
         event = event_from(pending.body)
         files = await self._inbound.files.fetch(
             self._live.session, self._live.instance.id, files_of(event)
         )
-        too_early = False
+        must_wait = False
         async with self._inbound.database.transaction() as connection:
-            if not await self._inbox.process(connection, pending.event_id):
+            if not await self._inbox.finish(connection, pending.event_id):
                 return True
-            context = self._about(connection, pending.own_phone, files)
+            context = self._context(connection, pending.own_phone, files)
             if not await process(context, event) and (
-                pending.waited_seconds < _WAIT_FOR_RECORD_SECONDS
+                pending.waited_seconds < _MAX_WAIT_FOR_RECORD_SECONDS
             ):
-                too_early = True
-                raise Rollback  # ends the block, quietly
-        if not too_early:
+                must_wait = True
+                raise Rollback  # leaves the block without an error
+        if not must_wait:
             self._inbound.outbox.notifier.callbacks_written()
-        return not too_early
+        return not must_wait
 
-    def _about(
+    def _context(
         self,
         connection: AsyncConnection,
         own_phone: str | None,
@@ -186,7 +198,10 @@ def files_of(event: Event) -> tuple[ReceivedFile, ...]:
 
 
 def chat_of(event: Event) -> str:
-    """Events of one chat are settled in order; those of no chat have an order of their own."""
+    """Returns the chat within which events are processed in order.
+
+    Events without a chat share one name.
+    """
     match event:
         case ConnectionChanged() | HistoryReceived() | IdentityLearned():
             return CONNECTION_CHAT

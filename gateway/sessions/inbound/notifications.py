@@ -1,23 +1,28 @@
-"""What is no message: notifications of groups, channels, money, profile and labels; calls."""
+"""Processes calls, and notifications about groups, channels, payments, profiles and labels."""
 
 import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.clock import epoch_ms
 from gateway.contract.callbacks import NotificationCode, ReceivedCallback
 from gateway.contract.wire import is_group
-from gateway.history.received import Received, add_received, find_referred
-from gateway.identities.people import Person, recognise
+from gateway.history.received import ReceivedRow, add_received, find_referred
+from gateway.identities.people import Person, resolve_people
 from gateway.sessions.events import CallChanged, Notified
-from gateway.sessions.inbound.event_context import EventContext, milliseconds
-from gateway.sessions.inbound.participants import Participants, RawParticipants, participants
+from gateway.sessions.inbound.event_context import EventContext
+from gateway.sessions.inbound.participants import (
+    Participants,
+    RawParticipants,
+    resolve_participants,
+)
 
 _KIND = "notification"
-_NUMBER_BYTES = 6  # small enough for every reader of JSON
+_NUMBER_BYTES = 6  # every JSON parser reads a number of this size exactly
 
 
-async def tell_notification(context: EventContext, event: Notified) -> None:
-    who = await participants(
+async def process_notification(context: EventContext, event: Notified) -> None:
+    participants = await resolve_participants(
         context,
         RawParticipants(
             chat=event.chat,
@@ -34,21 +39,23 @@ async def tell_notification(context: EventContext, event: Notified) -> None:
         "notificationParameters": await _parameters(context, event),
         **(event.details or {}),
     }
-    shown_id = event.provider_message_id
+    message_id = event.provider_message_id
     if event.refers_to:
         found = await find_referred(context.connection, context.instance.id, [event.refers_to])
-        shown_id = found[event.refers_to].message_id
-    body = _envelope(context, who, event, shown_id, from_me=event.from_me).body_with(content)
+        message_id = found[event.refers_to].message_id
+    body = _envelope(context, participants, event, message_id, from_me=event.from_me).body_with(
+        content
+    )
     if event.provider_message_id:
-        await _keep(context, who, event, event.provider_message_id, content, body=body)
+        await _add(context, participants, event, event.provider_message_id, content, body=body)
     else:
         await context.outbox.enqueue_within(
-            context.connection, context.instance.id, who.chat, "ReceivedCallback", body
+            context.connection, context.instance.id, participants.chat, "ReceivedCallback", body
         )
 
 
-async def tell_call(context: EventContext, event: CallChanged) -> None:
-    who = await participants(
+async def process_call(context: EventContext, event: CallChanged) -> None:
+    participants = await resolve_participants(
         context,
         RawParticipants(
             chat=event.chat,
@@ -66,39 +73,39 @@ async def tell_call(context: EventContext, event: CallChanged) -> None:
         "callId": event.call_id,
     }
     message_id = _id_of(event)
-    body = _envelope(context, who, event, message_id, from_me=False).body_with(content)
-    await _keep(context, who, event, message_id, content, body=body)
+    body = _envelope(context, participants, event, message_id, from_me=False).body_with(content)
+    await _add(context, participants, event, message_id, content, body=body)
 
 
 def _envelope(
     context: EventContext,
-    who: Participants,
+    participants: Participants,
     event: Notified | CallChanged,
     message_id: str | None,
     *,
     from_me: bool,
 ) -> ReceivedCallback:
-    """Of a channel too it says `isNewsletter` false, as Z-API does."""
+    """Leaves `isNewsletter` false for a channel too, as Z-API does."""
     return ReceivedCallback(
         instance_id=context.instance.id,
-        momment=milliseconds(event.at),
+        momment=epoch_ms(event.at),
         message_id=message_id,
-        phone=who.chat,
+        phone=participants.chat,
         connected_phone=context.own_phone,
-        chat_lid=who.chat_lid,
-        chat_name=who.chat_name,
-        sender_name=who.sender.name,
-        sender_lid=who.sender.lid,
-        participant_phone=who.participant.chat,
-        participant_lid=who.participant.lid,
+        chat_lid=participants.chat_lid,
+        chat_name=participants.chat_name,
+        sender_name=participants.sender.name,
+        sender_lid=participants.sender.lid,
+        participant_phone=participants.participant.chat,
+        participant_lid=participants.participant.lid,
         from_me=from_me,
-        is_group=is_group(who.chat),
+        is_group=is_group(participants.chat),
     )
 
 
-async def _keep(
+async def _add(
     context: EventContext,
-    who: Participants,
+    participants: Participants,
     event: Notified | CallChanged,
     message_id: str,
     content: Mapping[str, Any],
@@ -108,10 +115,10 @@ async def _keep(
     await add_received(
         context.connection,
         context.instance.id,
-        Received(
+        ReceivedRow(
             message_id=message_id,
-            chat=who.chat,
-            sender=who.sender.chat,
+            chat=participants.chat,
+            sender=participants.sender.chat,
             sender_name=None,
             from_me=isinstance(event, Notified) and event.from_me,
             at=event.at,
@@ -125,12 +132,14 @@ async def _keep(
 
 
 async def _parameters(context: EventContext, event: Notified) -> list[Any] | None:
-    """People by phone where it is known."""
+    """Replaces each lid by the phone of the person, if it is known."""
     if event.parameters is None:
         return None
     lids = [p for p in event.parameters if isinstance(p, str) and p.endswith("@lid")]
-    people = await recognise(context.connection, context.instance.id, [Person(lid) for lid in lids])
-    phones = {who.lid: who.chat for who in people}
+    people = await resolve_people(
+        context.connection, context.instance.id, [Person(lid) for lid in lids]
+    )
+    phones = {each.lid: each.chat for each in people}
     return [phones.get(p, p) if isinstance(p, str) else p for p in event.parameters]
 
 
@@ -141,7 +150,7 @@ def _code_of(event: CallChanged) -> NotificationCode:
 
 
 def _id_of(event: CallChanged) -> str:
-    """Z-API's form, `<seconds>-<number>`; the same each time this is told."""
-    told = f"{event.call_id} {event.status}".encode()
-    number = int.from_bytes(hashlib.sha256(told).digest()[:_NUMBER_BYTES])
+    """Makes an id in Z-API's form, `<seconds>-<number>`; a repeated event has the same id."""
+    name = f"{event.call_id} {event.status}".encode()
+    number = int.from_bytes(hashlib.sha256(name).digest()[:_NUMBER_BYTES])
     return f"{int(event.at.timestamp())}-{number}"

@@ -1,17 +1,17 @@
-"""Who wrote where: the people of an event under both their names."""
+"""Resolves the chat and the author of an event to people with phone, lid and name."""
 
 from dataclasses import dataclass
 
 from gateway.contract.wire import STATUS_BROADCAST, is_group
-from gateway.identities.people import Person, person, recognise
+from gateway.identities.people import Person, person, resolve_people
 from gateway.sessions.inbound.event_context import EventContext
 
-_OF_MANY = ("@newsletter", "-broadcast", STATUS_BROADCAST)
+_SHARED_CHATS = ("@newsletter", "-broadcast", STATUS_BROADCAST)
 
 
 @dataclass(frozen=True, slots=True)
 class RawParticipants:
-    """Where something happened and whose doing it was, as an event tells it."""
+    """The chat and the author of an event, as the provider reports them."""
 
     chat: str
     chat_lid: str | None
@@ -23,12 +23,15 @@ class RawParticipants:
 
     @property
     def is_private(self) -> bool:
-        return not is_group(self.chat) and not self.chat.endswith(_OF_MANY)
+        return not is_group(self.chat) and not self.chat.endswith(_SHARED_CHATS)
 
 
 @dataclass(frozen=True, slots=True)
 class Participants:
-    """The same, as callers name it; a participant only where there are several."""
+    """The chat and the author, as callbacks name them.
+
+    `participant` is the author in a chat of several people, and empty in a private chat.
+    """
 
     chat: str
     chat_lid: str | None
@@ -37,33 +40,34 @@ class Participants:
     participant: Person
 
 
-async def participants(context: EventContext, scene: RawParticipants) -> Participants:
-    """Names everybody by all that is known of them, and remembers what is new."""
-    told = [_author(context, scene)]
-    if scene.is_private and scene.from_me:
-        told.append(person(scene.chat, scene.chat_lid))
-    people = await recognise(context.connection, context.instance.id, told)
-    author = _named(people[0])
-    if not scene.is_private:
-        return Participants(scene.chat, scene.chat_lid, scene.chat_name, author, author)
+async def resolve_participants(context: EventContext, raw: RawParticipants) -> Participants:
+    """Completes the names of the people of an event, and stores what is new."""
+    reported = [_author(context, raw)]
+    if raw.is_private and raw.from_me:
+        reported.append(person(raw.chat, raw.chat_lid))
+    people = await resolve_people(context.connection, context.instance.id, reported)
+    author = _with_name(people[0])
+    if not raw.is_private:
+        return Participants(raw.chat, raw.chat_lid, raw.chat_name, author, author)
     other = people[-1]
-    name = scene.chat_name or other.name or other.chat
-    return Participants(other.chat or scene.chat, other.lid, name, author, Person())
+    name = raw.chat_name or other.name or other.chat
+    return Participants(other.chat or raw.chat, other.lid, name, author, Person())
 
 
-def _author(context: EventContext, scene: RawParticipants) -> Person:
-    name = scene.sender_name
-    if scene.is_private and not scene.from_me:  # whoever wrote is the chat: its names are theirs
-        named = {scene.chat, scene.chat_lid, scene.sender, scene.sender_lid} - {None}
-        lids = [each for each in named if each and each.endswith("@lid")]
-        phones = [each for each in named if each and not each.endswith("@lid")]
+def _author(context: EventContext, raw: RawParticipants) -> Person:
+    name = raw.sender_name
+    if raw.is_private and not raw.from_me:
+        # The author is the chat, so the names of the chat are the author's too.
+        names = {raw.chat, raw.chat_lid, raw.sender, raw.sender_lid} - {None}
+        lids = [each for each in names if each and each.endswith("@lid")]
+        phones = [each for each in names if each and not each.endswith("@lid")]
         return Person(next(iter(lids), None), next(iter(phones), None), name)
-    sender = scene.sender or (context.own_phone if scene.from_me else None)
-    if sender == scene.chat:  # a channel writes itself
-        return Person(name=name or scene.chat_name)
-    return person(sender, scene.sender_lid, name) if sender else Person(scene.sender_lid, name=name)
+    sender = raw.sender or (context.own_phone if raw.from_me else None)
+    if sender == raw.chat:  # the author of a channel's post is the channel
+        return Person(name=name or raw.chat_name)
+    return person(sender, raw.sender_lid, name) if sender else Person(raw.sender_lid, name=name)
 
 
-def _named(somebody: Person) -> Person:
-    """Z-API shows the number of whoever has no name."""
-    return Person(somebody.lid, somebody.phone, somebody.name or somebody.chat)
+def _with_name(author: Person) -> Person:
+    """Z-API shows the number of a person without a name."""
+    return Person(author.lid, author.phone, author.name or author.chat)

@@ -1,9 +1,9 @@
-"""What an event leads to, in the transaction it is given."""
+"""Processes one event in the transaction of its context: history and callbacks."""
 
 from typing import assert_never
 
-from gateway.history.received import add_received, count_none_as_unread, keep_chat
-from gateway.identities.people import Person, recognise
+from gateway.history.received import add_received, count_none_as_unread, store_chat
+from gateway.identities.people import Person, resolve_people
 from gateway.sessions.events import (
     CallChanged,
     ConnectionChanged,
@@ -17,49 +17,55 @@ from gateway.sessions.events import (
     PresenceChanged,
 )
 from gateway.sessions.inbound.event_context import EventContext
-from gateway.sessions.inbound.notifications import tell_call, tell_notification
-from gateway.sessions.inbound.participants import RawParticipants, participants
-from gateway.sessions.inbound.receiving import receive, to_keep
-from gateway.sessions.inbound.states import acknowledge, note_connection, tell_presence
+from gateway.sessions.inbound.notifications import process_call, process_notification
+from gateway.sessions.inbound.participants import RawParticipants, resolve_participants
+from gateway.sessions.inbound.receiving import process_message, received_row
+from gateway.sessions.inbound.states import (
+    process_acknowledgement,
+    process_connection,
+    process_presence,
+)
 
 
 async def process(context: EventContext, event: Event) -> bool:
-    """False where it cannot be settled yet: its message is on its way to history."""
+    """Returns False if it must wait: the message it is about is sent and not recorded yet."""
     match event:
         case MessageReceived():
-            await receive(context, event)
+            await process_message(context, event)
         case MessageAcknowledged():
-            return await acknowledge(context, event)
+            return await process_acknowledgement(context, event)
         case Notified():
-            await tell_notification(context, event)
+            await process_notification(context, event)
         case CallChanged():
-            await tell_call(context, event)
+            await process_call(context, event)
         case _:
-            await _settle_state(context, event)
+            await _process_state(context, event)
     return True
 
 
-async def _settle_state(
+async def _process_state(
     context: EventContext,
     event: ConnectionChanged | HistoryReceived | PresenceChanged | IdentityLearned,
 ) -> None:
     match event:
         case ConnectionChanged():
-            await note_connection(context, event)
+            await process_connection(context, event)
         case HistoryReceived():
-            await _keep_history(context, event)
+            await _store_history(context, event)
         case PresenceChanged():
-            await tell_presence(context, event)
+            await process_presence(context, event)
         case IdentityLearned(lid=lid, phone=phone, name=name):
-            await recognise(context.connection, context.instance.id, [Person(lid, phone, name)])
+            await resolve_people(
+                context.connection, context.instance.id, [Person(lid, phone, name)]
+            )
         case _:
             assert_never(event)
 
 
-async def _keep_history(context: EventContext, event: HistoryReceived) -> None:
+async def _store_history(context: EventContext, event: HistoryReceived) -> None:
     await count_none_as_unread(context.connection)
     for message in event.messages:
-        received, _ = await to_keep(context, message)
+        received, _ = await received_row(context, message)
         await add_received(
             context.connection,
             context.instance.id,
@@ -68,11 +74,11 @@ async def _keep_history(context: EventContext, event: HistoryReceived) -> None:
             callback=None,
         )
     for chat in event.chats:
-        await _keep_chat(context, chat)
+        await _store_chat(context, chat)
 
 
-async def _keep_chat(context: EventContext, chat: HistoryChat) -> None:
-    who = await participants(
+async def _store_chat(context: EventContext, chat: HistoryChat) -> None:
+    participants = await resolve_participants(
         context,
         RawParticipants(
             chat=chat.chat,
@@ -84,10 +90,10 @@ async def _keep_chat(context: EventContext, chat: HistoryChat) -> None:
             from_me=True,
         ),
     )
-    await keep_chat(
+    await store_chat(
         context.connection,
         context.instance.id,
-        who.chat,
+        participants.chat,
         name=chat.name,
         unread=chat.unread,
         last_message_at=chat.last_message_at,

@@ -1,7 +1,8 @@
-"""What becomes of the connection, of messages, and of the people in a chat."""
+"""Processes states: of the connection, of sent messages (receipts) and of people (presence)."""
 
 from typing import Final, cast
 
+from gateway.clock import epoch_ms
 from gateway.contract.callbacks import (
     CONNECTION_CHAT,
     Callback,
@@ -15,7 +16,7 @@ from gateway.contract.callbacks import (
 from gateway.contract.wire import is_group
 from gateway.database.queries import query
 from gateway.history import received as history
-from gateway.identities.people import person, recognise
+from gateway.identities.people import person, resolve_people
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.events import (
     Acknowledgement,
@@ -23,9 +24,9 @@ from gateway.sessions.events import (
     MessageAcknowledged,
     PresenceChanged,
 )
-from gateway.sessions.inbound.event_context import EventContext, milliseconds
+from gateway.sessions.inbound.event_context import EventContext
 
-_NOTE_CONNECTION = query("sessions", "note_connection")
+_RECORD_CONNECTION = query("sessions", "record_connection")
 _STATUS: Final[dict[Acknowledgement, MessageStatus]] = {
     "sent": "SENT",
     "delivered": "RECEIVED",
@@ -35,8 +36,8 @@ _STATUS: Final[dict[Acknowledgement, MessageStatus]] = {
 }
 
 
-async def note_connection(context: EventContext, event: ConnectionChanged) -> None:
-    instance_id, momment = context.instance.id, milliseconds(event.at)
+async def process_connection(context: EventContext, event: ConnectionChanged) -> None:
+    instance_id, momment = context.instance.id, epoch_ms(event.at)
     phone = event.phone or context.own_phone
     callback: Callback
     if event.state is ConnectionState.CONNECTED:
@@ -51,7 +52,7 @@ async def note_connection(context: EventContext, event: ConnectionChanged) -> No
             phone=phone,
         )
     await context.connection.execute(
-        _NOTE_CONNECTION,
+        _RECORD_CONNECTION,
         {
             "instance_id": instance_id,
             "epoch": context.epoch,
@@ -67,31 +68,31 @@ async def note_connection(context: EventContext, event: ConnectionChanged) -> No
     )
 
 
-async def acknowledge(context: EventContext, event: MessageAcknowledged) -> bool:
-    """False where the receipt has overtaken the record of a message it names."""
+async def process_acknowledgement(context: EventContext, event: MessageAcknowledged) -> bool:
+    """Returns False if a message it names is sent and not recorded yet: the event must wait."""
     connection, instance_id = context.connection, context.instance.id
     in_group = is_group(event.chat)
-    told = [person(event.chat, event.chat_lid)] if not in_group else []
-    told += [person(event.by, event.by_lid)] if in_group and event.by else []
-    people = await recognise(connection, instance_id, told)
+    reported = [person(event.chat, event.chat_lid)] if not in_group else []
+    reported += [person(event.by, event.by_lid)] if in_group and event.by else []
+    people = await resolve_people(connection, instance_id, reported)
     by = people[0] if in_group and people else None
-    ours = event.status != "read_by_me"
+    from_me = event.status != "read_by_me"
     messages = await history.acknowledge(
         connection,
         instance_id,
         event.provider_message_ids,
-        status=event.status if ours else "read",
+        status=event.status if from_me else "read",
         at=event.at,
         by=by.chat if by else None,
     )
-    settled = not any(m.is_on_its_way for m in messages)
-    news = [m for m in messages if m.is_news and m.from_me is ours]
+    is_finished = not any(m.is_in_flight for m in messages)
+    news = [m for m in messages if m.is_news and m.from_me is from_me]
     if not news:
-        return settled
+        return is_finished
     chat = news[0].phone
     callback = MessageStatusCallback(
         instance_id=instance_id,
-        momment=milliseconds(event.at),
+        momment=epoch_ms(event.at),
         status=_STATUS[event.status],
         ids=tuple(m.message_id for m in news),
         message_id=news[0].message_id,
@@ -105,21 +106,21 @@ async def acknowledge(context: EventContext, event: MessageAcknowledged) -> bool
     await context.outbox.enqueue_within(
         connection, instance_id, chat, callback.type, callback.body()
     )
-    return settled
+    return is_finished
 
 
-async def tell_presence(context: EventContext, event: PresenceChanged) -> None:
+async def process_presence(context: EventContext, event: PresenceChanged) -> None:
     chat, chat_lid = event.chat, event.chat_lid
     if not is_group(chat):
-        (who,) = await recognise(
+        (person_of_chat,) = await resolve_people(
             context.connection, context.instance.id, [person(event.chat, event.chat_lid)]
         )
-        chat, chat_lid = who.chat or chat, who.lid
+        chat, chat_lid = person_of_chat.chat or chat, person_of_chat.lid
     callback = PresenceChatCallback(
         instance_id=context.instance.id,
         phone=chat,
         status=cast("Presence", event.status.upper()),
-        last_seen=milliseconds(event.last_seen) if event.last_seen else None,
+        last_seen=epoch_ms(event.last_seen) if event.last_seen else None,
         chat_lid=chat_lid,
     )
     await context.outbox.enqueue_within(

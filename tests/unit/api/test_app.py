@@ -1,4 +1,4 @@
-"""The application around the endpoints: ids of requests, unknown paths, errors nobody foresaw."""
+"""The application gives each request an id, answers unknown paths, and logs without secrets."""
 
 import logging
 from collections.abc import AsyncIterator, Mapping
@@ -16,17 +16,18 @@ from gateway.api.health import Check, Readiness
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.observability.metrics import Metrics
+from gateway.send_queue.admission import Admission
 from gateway.settings import Settings
 
 SETTINGS = Settings.read({"GATEWAY_ENV": "development"})
 INSTANCE = "/instances/I/token/SECRET"
 
 
-async def all_is_well() -> str | None:
+async def passing_check() -> str | None:
     return None
 
 
-async def something_is_wrong() -> str | None:
+async def failing_check() -> str | None:
     return "it broke"
 
 
@@ -36,7 +37,7 @@ async def break_down(_request: Request) -> Response:
 
 @pytest.fixture
 def checks() -> dict[str, Check]:
-    return {"database": all_is_well}
+    return {"database": passing_check}
 
 
 @pytest.fixture
@@ -46,7 +47,8 @@ async def http(checks: Mapping[str, Check]) -> AsyncIterator[httpx.AsyncClient]:
         catalogue=catalogue(),
         services=lambda: None,
         readiness=Readiness(lambda: checks),
-        settings=SETTINGS,
+        settings=SETTINGS.http,
+        admission=Admission(Clock(), trials=False),
         clock=Clock(),
         random_bytes=lambda count: b"\xab" * count,
         metrics=Metrics(),
@@ -67,9 +69,7 @@ NOT_FOUND = {
     "path",
     ["/", "/nothing", "/health/", INSTANCE, f"{INSTANCE}/", f"{INSTANCE}/nothing"],
 )
-async def test_an_unknown_path_is_told_as_z_api_tells_it(
-    http: httpx.AsyncClient, path: str
-) -> None:
+async def test_app_unknown_path_answers_404_as_z_api(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.get(path)
 
     assert (answer.status_code, answer.json()) == (404, NOT_FOUND)
@@ -79,7 +79,7 @@ async def test_an_unknown_path_is_told_as_z_api_tells_it(
     ("method", "path", "allowed"),
     [("POST", "/health", "GET, HEAD"), ("PUT", f"{INSTANCE}/send-text", "POST")],
 )
-async def test_a_wrong_method_is_told_which_are_right(
+async def test_app_wrong_method_answers_405_with_allow(
     http: httpx.AsyncClient, method: str, path: str, allowed: str
 ) -> None:
     answer = await http.request(method, path)
@@ -89,7 +89,7 @@ async def test_a_wrong_method_is_told_which_are_right(
     assert answer.json() == {"error": "Method not allowed", "message": "Method not allowed"}
 
 
-async def test_before_it_is_ready_callers_are_asked_to_come_back(http: httpx.AsyncClient) -> None:
+async def test_app_before_ready_answers_503_with_retry_after(http: httpx.AsyncClient) -> None:
     answer = await http.post(f"{INSTANCE}/send-text", json={})
 
     assert answer.status_code == 503
@@ -97,25 +97,25 @@ async def test_before_it_is_ready_callers_are_asked_to_come_back(http: httpx.Asy
     assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_a_request_gets_an_id(http: httpx.AsyncClient) -> None:
+async def test_request_without_id_gets_one(http: httpx.AsyncClient) -> None:
     assert (await http.get("/health")).headers["x-request-id"] == "ab" * 8
 
 
 @pytest.mark.parametrize("given", ["abc", "x" * 64, "a b-c_d/9"])
-async def test_a_good_id_of_the_callers_is_repeated(http: httpx.AsyncClient, given: str) -> None:
+async def test_request_with_printable_id_keeps_it(http: httpx.AsyncClient, given: str) -> None:
     answer = await http.get("/nothing", headers={"X-Request-Id": given})
 
     assert answer.headers["x-request-id"] == given
 
 
 @pytest.mark.parametrize("given", [b"", b"x" * 65, b"tab\there", b"\xe9"])
-async def test_another_id_is_not_repeated(http: httpx.AsyncClient, given: bytes) -> None:
+async def test_request_with_unusable_id_gets_another(http: httpx.AsyncClient, given: bytes) -> None:
     answer = await http.get("/health", headers=[(b"x-request-id", given)])
 
     assert answer.headers["x-request-id"] == "ab" * 8
 
 
-async def test_an_error_nobody_foresaw_says_nothing_of_itself(http: httpx.AsyncClient) -> None:
+async def test_app_unexpected_error_answers_500_without_its_text(http: httpx.AsyncClient) -> None:
     with structlog.testing.capture_logs():
         answer = await http.get("/break")
 
@@ -123,27 +123,29 @@ async def test_an_error_nobody_foresaw_says_nothing_of_itself(http: httpx.AsyncC
     assert answer.json() == {"error": "Internal server error", "message": "Internal server error"}
 
 
-async def test_even_that_answer_has_an_id(http: httpx.AsyncClient) -> None:
+async def test_app_unexpected_error_answer_has_request_id(http: httpx.AsyncClient) -> None:
     with structlog.testing.capture_logs():
         answer = await http.get("/break")
 
     assert answer.headers["x-request-id"] == "ab" * 8
 
 
-async def test_health_answers_while_starting(http: httpx.AsyncClient) -> None:
+async def test_health_while_starting_answers_ok(http: httpx.AsyncClient) -> None:
     assert (await http.get("/health")).json() == {"status": "ok"}
 
 
-async def test_readiness_lists_what_was_looked_at(http: httpx.AsyncClient) -> None:
+async def test_readiness_lists_its_checks(http: httpx.AsyncClient) -> None:
     answer = await http.get("/ready")
 
     assert answer.status_code == 200
     assert answer.json() == {"ready": True, "checks": {"database": "ok"}}
 
 
-async def test_what_is_wrong_is_named(http: httpx.AsyncClient, checks: dict[str, Check]) -> None:
-    checks["disk"] = something_is_wrong
-    checks["other"] = something_is_wrong
+async def test_readiness_with_failing_checks_names_them(
+    http: httpx.AsyncClient, checks: dict[str, Check]
+) -> None:
+    checks["disk"] = failing_check
+    checks["other"] = failing_check
 
     answer = await http.get("/ready")
 
@@ -157,13 +159,13 @@ async def test_what_is_wrong_is_named(http: httpx.AsyncClient, checks: dict[str,
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])
-async def test_probe_is_logged_under_its_route(
+async def test_probe_is_logged_at_debug_under_its_route(
     http: httpx.AsyncClient,
     checks: dict[str, Check],
     path: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    checks["disk"] = something_is_wrong
+    checks["disk"] = failing_check
     caplog.set_level(logging.DEBUG)
     with structlog.testing.capture_logs() as logs:
         await http.get(path)
@@ -172,7 +174,7 @@ async def test_probe_is_logged_under_its_route(
     assert (line["route"], line["log_level"]) == (path, "debug")
 
 
-async def test_failing_probes_are_logged_when_the_reason_changes(
+async def test_readiness_logs_only_changed_reasons(
     http: httpx.AsyncClient, checks: dict[str, Check]
 ) -> None:
     reasons = ["starting", "starting", "migrating", None, None, "lag of 301.5 seconds"]
@@ -196,10 +198,10 @@ async def test_failing_probes_are_logged_when_the_reason_changes(
 
 
 @pytest.mark.parametrize(("name", "level"), [("startup", "info"), ("database", "warning")])
-async def test_failing_probe_while_starting_is_no_warning(
+async def test_readiness_while_starting_logs_no_warning(
     http: httpx.AsyncClient, checks: dict[str, Check], name: str, level: str
 ) -> None:
-    checks[name] = something_is_wrong
+    checks[name] = failing_check
     with structlog.testing.capture_logs() as logs:
         await http.get("/ready")
 
@@ -211,7 +213,7 @@ def of_request(logs: list[Any]) -> dict[str, Any]:
     return dict(line)
 
 
-async def test_a_refused_request_is_logged_by_its_template_and_not_its_address(
+async def test_refused_request_is_logged_by_template_without_secrets(
     http: httpx.AsyncClient,
 ) -> None:
     with structlog.testing.capture_logs() as logs:
@@ -237,7 +239,7 @@ async def test_a_refused_request_is_logged_by_its_template_and_not_its_address(
 @pytest.mark.parametrize(
     ("path", "level"), [("/health", "debug"), ("/nothing", "info"), ("/break", "error")]
 )
-async def test_the_level_tells_how_bad_it_was(
+async def test_request_log_level_follows_status(
     http: httpx.AsyncClient, path: str, level: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -1,4 +1,4 @@
-"""At which address a caller reached the gateway, behind proxies that may not be trusted."""
+"""The base URL of a request follows only forwarded headers of trusted proxies."""
 
 from ipaddress import ip_network
 
@@ -8,7 +8,7 @@ from starlette.requests import Request
 from gateway.api.base_url import base_url_of
 
 TRUSTED = [ip_network("10.0.0.0/8")]
-PROXY, STRANGER = "10.0.0.1", "203.0.113.7"
+PROXY, OUTSIDER = "10.0.0.1", "203.0.113.7"
 
 
 def request_from(peer: str | None, **headers: str | list[str]) -> Request:
@@ -31,9 +31,9 @@ FORWARDED: dict[str, str | list[str]] = {
 @pytest.mark.parametrize(
     ("peer", "headers", "expected"),
     [
-        pytest.param(STRANGER, {"host": "wa.example.com"}, "http://wa.example.com", id="direct"),
+        pytest.param(OUTSIDER, {"host": "wa.example.com"}, "http://wa.example.com", id="direct"),
         pytest.param(PROXY, FORWARDED, "https://wa.example.com", id="trusted proxy"),
-        pytest.param(STRANGER, FORWARDED, "http://gateway:8080", id="stranger's headers"),
+        pytest.param(OUTSIDER, FORWARDED, "http://gateway:8080", id="untrusted headers"),
         pytest.param(None, FORWARDED, "http://gateway:8080", id="no peer"),
         pytest.param(
             PROXY,
@@ -72,4 +72,4 @@ def test_base_url_of_request_trusts_only_proxies(
 
 @pytest.mark.parametrize("hosts", [[], ["a.example", "b.example"]])
 def test_base_url_of_request_without_one_host_is_nothing(hosts: list[str]) -> None:
-    assert base_url_of(request_from(STRANGER, host=hosts), TRUSTED) is None
+    assert base_url_of(request_from(OUTSIDER, host=hosts), TRUSTED) is None

@@ -1,3 +1,5 @@
+"""Files in a JSON body are decoded to disk while it arrives, and the rest stays small."""
+
 import asyncio
 import base64
 import json
@@ -9,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.api import body_spooling
-from gateway.api.body_spooling import BodySpooler, with_files_back
+from gateway.api.body_spooling import BodySpooler, with_files_restored
 from gateway.errors import BodyTooLarge, InvalidRequest
 from gateway.media.spooling import BadFile, Spooled
 
@@ -40,7 +42,7 @@ def fed(
     escape=st.sampled_from([("/", "\\/"), ("+", "\\u002B"), ("A", "\\u0041"), ("=", "=")]),
     piece_bytes=st.integers(1, 50),
 )
-def test_a_file_is_the_same_however_it_is_cut_and_escaped(
+def test_spooler_decodes_file_whatever_pieces_and_escapes(
     tmp_path_factory: pytest.TempPathFactory,
     content: bytes,
     text: str,
@@ -50,11 +52,11 @@ def test_a_file_is_the_same_however_it_is_cut_and_escaped(
     written = base64.b64encode(content).decode().replace(*escape)
     body = f'{{"a":{json.dumps(text)},"image":"{written}","n":[1,"x\\"y"]}}'.encode()
 
-    made = fed(tmp_path_factory.mktemp("lifted"), body, piece_bytes=piece_bytes)
+    made = fed(tmp_path_factory.mktemp("spooled"), body, piece_bytes=piece_bytes)
 
     parsed = orjson.loads(made.finish())
     assert (parsed["a"], parsed["n"]) == (text, [1, 'x"y'])
-    file = made.lifted[parsed["image"]]
+    file = made.files[parsed["image"]]
     assert isinstance(file, Spooled)
     assert file.path.read_bytes() == content
 
@@ -71,7 +73,7 @@ def test_a_file_is_the_same_however_it_is_cut_and_escaped(
     plain=st.booleans(),
     piece_bytes=st.integers(1, 20),
 )
-def test_a_body_without_files_stays_as_it_is(
+def test_spooler_leaves_body_without_files_unchanged(
     tmp_path: Path, value: object, piece_bytes: int, *, plain: bool
 ) -> None:
     body = json.dumps(value, ensure_ascii=plain).encode()
@@ -79,35 +81,35 @@ def test_a_body_without_files_stays_as_it_is(
     made = fed(tmp_path, body, piece_bytes=piece_bytes)
 
     assert made.finish() == body
-    assert not made.lifted
+    assert not made.files
 
 
 @pytest.mark.usefixtures("short_texts")
-def test_what_is_wrong_with_a_file_is_told_to_who_asks_for_it(tmp_path: Path) -> None:
+def test_spooler_stores_the_error_of_an_unreadable_file(tmp_path: Path) -> None:
     made = fed(
         tmp_path,
         b'{"x":"' + b"not base64, but a text" * 9 + b'","y":"' + b"QUJD" * 20 + b'"}',
         piece_bytes=7,
     )
 
-    wrong, right = made.lifted.values()
+    wrong, right = made.files.values()
 
     assert isinstance(wrong, BadFile)
     assert isinstance(right, Spooled)
-    assert made.is_left_in(orjson.loads(made.finish())["x"])
+    assert made.has_placeholder_in(orjson.loads(made.finish())["x"])
 
 
 @pytest.mark.usefixtures("short_texts")
 @pytest.mark.parametrize(
     "body", [b'{"x":"' + b"QUJD" * 20, b'{"x":"' + b"QUJD" * 20 + b"\\", b'"\\']
 )
-def test_a_body_that_ends_too_early_is_not_json(tmp_path: Path, body: bytes) -> None:
+def test_spooler_incomplete_body_is_not_json(tmp_path: Path, body: bytes) -> None:
     with pytest.raises(orjson.JSONDecodeError):
         orjson.loads(fed(tmp_path, body, piece_bytes=11).finish())
 
 
 @pytest.mark.usefixtures("short_texts")
-def test_the_same_file_has_the_same_fingerprint(tmp_path: Path) -> None:
+def test_fingerprint_is_equal_only_for_equal_files(tmp_path: Path) -> None:
     def fingerprint(name: str, content: bytes) -> bytes:
         folder = tmp_path / name
         folder.mkdir()
@@ -128,7 +130,7 @@ def test_the_same_file_has_the_same_fingerprint(tmp_path: Path) -> None:
     "unit",
     [b"[],", b"1,", b'"a",', b'{"a":{}},', b'"' + b"a" * 999 + b' b",', b"   ", b'"\\u0041",'],
 )
-def test_lifter_refuses_a_body_that_is_large_without_files(tmp_path: Path, unit: bytes) -> None:
+def test_spooler_large_body_without_files_is_refused(tmp_path: Path, unit: bytes) -> None:
     made, fed_bytes = spooler(tmp_path, limit_bytes=100_000), 0
     body = b'{"image":"x","a":[' + unit * (10_000_000 // len(unit))
 
@@ -142,22 +144,20 @@ def test_lifter_refuses_a_body_that_is_large_without_files(tmp_path: Path, unit:
         feed_all()
 
     assert fed_bytes < 300_000
-    assert not made.lifted
+    assert not made.files
 
 
-def test_lifter_counts_no_file(tmp_path: Path) -> None:
+def test_spooler_does_not_count_files(tmp_path: Path) -> None:
     files = [base64.b64encode(bytes([n]) * 750_000) for n in range(5)]
     body = b'{"a":[' + b",".join(b'"' + file + b'"' for file in files) + b"]}"
 
     made = fed(tmp_path, body, piece_bytes=65_536, limit_bytes=10_000)
 
-    assert [f.size_bytes for f in made.lifted.values() if isinstance(f, Spooled)] == [750_000] * 5
+    assert [f.size_bytes for f in made.files.values() if isinstance(f, Spooled)] == [750_000] * 5
 
 
 @pytest.mark.parametrize("header", [b"", b"data:image\\/png;base64,"])
-def test_lifter_lifts_small_files_once_half_of_the_limit_is_used(
-    tmp_path: Path, header: bytes
-) -> None:
+def test_spooler_above_half_of_limit_spools_small_files(tmp_path: Path, header: bytes) -> None:
     """A carousel of ten small pictures."""
     small = [header + base64.b64encode(bytes([255, n]) * 50_000) for n in range(10)]
     written = b",".join(b'"' + each.replace(b"/", b"\\/") + b'"' for each in small)
@@ -172,11 +172,11 @@ def test_lifter_lifts_small_files_once_half_of_the_limit_is_used(
 
     parsed = orjson.loads(made.finish())
     assert parsed["text"] == text
-    assert 0 < len(made.lifted) < 10
-    assert all(isinstance(file, Spooled) for file in made.lifted.values())
+    assert 0 < len(made.files) < 10
+    assert all(isinstance(file, Spooled) for file in made.files.values())
 
 
-def test_files_are_put_back_as_base64(tmp_path: Path) -> None:
+def test_with_files_restored_holds_base64(tmp_path: Path) -> None:
     content = b"\x89PNG" * 100_000
     made = fed(
         tmp_path,
@@ -184,15 +184,15 @@ def test_files_are_put_back_as_base64(tmp_path: Path) -> None:
         piece_bytes=65_536,
     )
 
-    body = with_files_back(orjson.loads(made.finish()), made.lifted)
+    body = with_files_restored(orjson.loads(made.finish()), made.files)
 
     assert base64.b64decode(body["value"]) == content
     assert (body["id"], body["n"]) == ("1", 1)
-    assert with_files_back([1], {}) == [1]
+    assert with_files_restored([1], {}) == [1]
 
 
-def test_text_that_is_no_file_is_refused_with_its_field(tmp_path: Path) -> None:
+def test_with_files_restored_names_field_that_is_not_base64(tmp_path: Path) -> None:
     made = fed(tmp_path, b'{"value":"' + b"not base64! " * 30_000 + b'"}', piece_bytes=65_536)
 
     with pytest.raises(InvalidRequest, match="value: is not valid base64"):
-        with_files_back(orjson.loads(made.finish()), made.lifted)
+        with_files_restored(orjson.loads(made.finish()), made.files)

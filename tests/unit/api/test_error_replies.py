@@ -1,4 +1,4 @@
-"""Every error we can name has a status and Z-API's body."""
+"""Every GatewayError has a status and a body in the shape of Z-API."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -66,7 +66,7 @@ def tree(family: type[GatewayError] = GatewayError) -> Iterator[type[GatewayErro
         yield from tree(kind)
 
 
-OURS = [kind for kind in tree() if kind.__module__ == gateway.errors.__name__]
+DECLARED = [kind for kind in tree() if kind.__module__ == gateway.errors.__name__]
 
 
 def sample(kind: type[GatewayError]) -> GatewayError:
@@ -79,12 +79,12 @@ def sample(kind: type[GatewayError]) -> GatewayError:
 
 
 def expected_status(kind: type[GatewayError]) -> int:
-    """That of the nearest family in the table."""
+    """Returns the status of the nearest base class in the table."""
     return next(STATUSES[k.__name__] for k in kind.__mro__ if k.__name__ in STATUSES)
 
 
-@pytest.mark.parametrize("kind", OURS)
-def test_every_error_becomes_its_status_and_both_keys(kind: type[GatewayError]) -> None:
+@pytest.mark.parametrize("kind", DECLARED)
+def test_reply_has_status_and_both_keys_for_every_error(kind: type[GatewayError]) -> None:
     error = sample(kind)
 
     reply = reply_to(error)
@@ -97,28 +97,28 @@ def test_every_error_becomes_its_status_and_both_keys(kind: type[GatewayError]) 
     assert reply.headers["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in OURS if kind is not UnknownRoute])
-def test_error_and_message_say_the_same(kind: type[GatewayError]) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in DECLARED if kind is not UnknownRoute])
+def test_reply_error_and_message_are_equal(kind: type[GatewayError]) -> None:
     body = json.loads(bytes(reply_to(sample(kind)).body))
 
     assert body["error"] == body["message"]
 
 
-def test_an_unknown_route_is_told_as_z_api_tells_it() -> None:
+def test_reply_to_unknown_route_is_that_of_z_api() -> None:
     assert json.loads(bytes(reply_to(UnknownRoute()).body)) == {
         "error": "NOT_FOUND",
         "message": "Unable to find matching target resource method",
     }
 
 
-def test_an_error_we_do_not_know_yet_has_its_familys_status() -> None:
-    class Sooner(gateway.errors.Conflict):
-        """Declared later than the table."""
+def test_status_of_undeclared_error_is_that_of_its_base() -> None:
+    class Undeclared(gateway.errors.Conflict):
+        """An error that the table does not list."""
 
-    assert status_of(Sooner("too soon")) == 409
+    assert status_of(Undeclared("too soon")) == 409
 
 
-def test_a_wrong_method_is_told_which_are_right() -> None:
+def test_reply_to_wrong_method_has_allow() -> None:
     reply = reply_to(MethodNotAllowed(frozenset({"PUT", "GET"})))
 
     assert reply.headers["allow"] == "GET, PUT"
@@ -131,22 +131,22 @@ def test_a_wrong_method_is_told_which_are_right() -> None:
         (False, "Queue limit of 1000 messages reached while the instance is disconnected"),
     ],
 )
-def test_a_full_queue_says_when_to_come_back(sentence: str, *, connected: bool) -> None:
+def test_reply_to_full_queue_has_retry_after(sentence: str, *, connected: bool) -> None:
     reply = reply_to(QueueFull(1_000, connected=connected, retry_after_seconds=7))
 
     assert json.loads(bytes(reply.body))["error"] == sentence
     assert reply.headers["retry-after"] == "7"
 
 
-def test_what_is_unavailable_says_when_to_come_back() -> None:
+def test_reply_to_unavailable_has_retry_after() -> None:
     reply = reply_to(gateway.errors.DatabaseUnavailable("Postgres did not answer"))
 
     assert int(reply.headers["retry-after"]) > 0
 
 
-def test_other_errors_do_not_ask_to_come_back() -> None:
+def test_reply_to_other_errors_has_no_retry_after() -> None:
     assert "retry-after" not in reply_to(gateway.errors.Forbidden("no")).headers
 
 
-def test_the_connection_ends_where_the_body_was_not_read() -> None:
+def test_reply_to_large_body_closes_connection() -> None:
     assert reply_to(BodyTooLarge(10)).headers["connection"] == "close"

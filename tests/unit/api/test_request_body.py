@@ -1,4 +1,4 @@
-"""A body becomes the declared command, or one clear sentence about the first thing wrong."""
+"""A body becomes the declared model, or one sentence about its first wrong field."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ GOOD = {"phone": "5511999999999", "message": "Hello"}
 def request(
     *chunks: bytes, content_type: str | None = JSON, length: str | None = None, cut: bool = False
 ) -> Request:
-    """A request whose body comes in these chunks; *cut* ends it before its time."""
+    """A request whose body comes in these chunks; *cut* disconnects before its end."""
     headers = [(b"content-type", content_type.encode())] if content_type else []
     if length is not None:
         headers.append((b"content-length", length.encode()))
@@ -37,13 +37,13 @@ def request(
     return Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive)
 
 
-async def test_a_body_is_read_raw_and_parsed() -> None:
+async def test_read_json_returns_raw_and_parsed_body() -> None:
     written = b' {"a": [1, "\xc3\xa9"]} '
 
     assert await read_json(request(written), limit_bytes=LIMIT) == (written, {"a": [1, "é"]})
 
 
-async def test_the_chunks_of_a_body_are_joined() -> None:
+async def test_read_json_joins_chunks() -> None:
     raw, parsed = await read_json(request(b'{"a"', b": ", b"1}"), limit_bytes=LIMIT)
 
     assert (raw, parsed) == (b'{"a": 1}', {"a": 1})
@@ -51,7 +51,7 @@ async def test_the_chunks_of_a_body_are_joined() -> None:
 
 @pytest.mark.parametrize("content_type", [None, JSON, "text/plain"])
 @pytest.mark.parametrize("chunks", [(), (b"",), (b" \r\n\t",)])
-async def test_an_empty_body_says_nothing_whatever_its_type(
+async def test_read_json_empty_body_is_an_empty_object(
     chunks: Sequence[bytes], content_type: str | None
 ) -> None:
     _raw, parsed = await read_json(request(*chunks, content_type=content_type), limit_bytes=LIMIT)
@@ -62,7 +62,7 @@ async def test_an_empty_body_says_nothing_whatever_its_type(
 @pytest.mark.parametrize(
     "content_type", [JSON, "application/json; charset=utf-8", "Application/JSON ;charset=UTF-8"]
 )
-async def test_json_is_known_by_its_media_type(content_type: str) -> None:
+async def test_read_json_accepts_json_media_types(content_type: str) -> None:
     _raw, parsed = await read_json(request(b"{}", content_type=content_type), limit_bytes=LIMIT)
 
     assert parsed == {}
@@ -71,7 +71,7 @@ async def test_json_is_known_by_its_media_type(content_type: str) -> None:
 @pytest.mark.parametrize(
     "content_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "text/json"]
 )
-async def test_a_body_of_another_type_is_refused(content_type: str | None) -> None:
+async def test_read_json_other_type_is_refused(content_type: str | None) -> None:
     with pytest.raises(UnsupportedContentType, match="Content-Type must be application/json"):
         await read_json(request(b"{}", content_type=content_type), limit_bytes=LIMIT)
 
@@ -92,7 +92,7 @@ async def test_a_body_of_another_type_is_refused(content_type: str | None) -> No
         b"[" * 100_000,
     ],
 )
-async def test_broken_json_is_refused_in_a_sentence(written: bytes) -> None:
+async def test_read_json_broken_json_is_refused(written: bytes) -> None:
     with pytest.raises(InvalidRequest, match=r"^The body is not valid JSON: .+"):
         await read_json(request(written), limit_bytes=1_000_000)
 
@@ -107,13 +107,13 @@ async def test_broken_json_is_refused_in_a_sentence(written: bytes) -> None:
         b'{"a": "\\\\u0000", "b": "\\u0000"}',
     ],
 )
-async def test_a_nul_anywhere_is_refused(written: bytes) -> None:
-    with pytest.raises(InvalidRequest, match=r"^The body holds a NUL character$"):
+async def test_read_json_with_nul_is_refused(written: bytes) -> None:
+    with pytest.raises(InvalidRequest, match=r"^The body holds a NUL character: remove it$"):
         await read_json(request(written), limit_bytes=LIMIT)
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
-async def test_a_nul_is_found_however_deep_it_lies(opening: bytes) -> None:
+async def test_read_json_finds_nul_at_any_depth(opening: bytes) -> None:
     closing = b"]" if opening == b"[" else b"}"
     written = opening * 1_000 + b'"\\u0000"' + closing * 1_000
 
@@ -121,19 +121,19 @@ async def test_a_nul_is_found_however_deep_it_lies(opening: bytes) -> None:
         await read_json(request(written), limit_bytes=100_000)
 
 
-async def test_the_text_backslash_u0000_is_harmless() -> None:
+async def test_read_json_accepts_escaped_backslash_before_u0000() -> None:
     _raw, parsed = await read_json(request(b'{"message": "\\\\u0000"}'), limit_bytes=LIMIT)
 
     assert parsed == {"message": "\\u0000"}
 
 
-async def test_a_pair_of_surrogates_is_one_character() -> None:
+async def test_read_json_joins_surrogate_pair() -> None:
     _raw, parsed = await read_json(request(b'{"message": "\\ud83d\\ude00"}'), limit_bytes=LIMIT)
 
     assert parsed == {"message": "\U0001f600"}
 
 
-async def test_a_body_of_exactly_the_limit_is_read() -> None:
+async def test_read_json_accepts_body_of_exactly_the_limit() -> None:
     written = json.dumps("x" * (LIMIT - 2)).encode()
 
     raw, _parsed = await read_json(request(written, length=str(LIMIT)), limit_bytes=LIMIT)
@@ -141,21 +141,21 @@ async def test_a_body_of_exactly_the_limit_is_read() -> None:
     assert len(raw) == LIMIT
 
 
-async def test_a_body_that_announces_too_much_is_refused() -> None:
+async def test_read_json_large_content_length_is_refused() -> None:
     with pytest.raises(BodyTooLarge, match="larger than 1000 bytes"):
         await read_json(request(cut=True, length=str(LIMIT + 1)), limit_bytes=LIMIT)
 
 
 @pytest.mark.parametrize("length", [None, "5", "nonsense"])
-async def test_a_body_that_grows_too_large_is_refused(length: str | None) -> None:
+async def test_read_json_body_over_limit_is_refused(length: str | None) -> None:
     chunks = [b"x" * 600, b"x" * 600]
 
     with pytest.raises(BodyTooLarge):
         await read_json(request(*chunks, length=length), limit_bytes=LIMIT)
 
 
-async def test_a_body_that_ends_before_its_time_is_refused() -> None:
-    with pytest.raises(InvalidRequest, match="The body ended before its time"):
+async def test_read_json_incomplete_body_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="The body ended too early: send it whole"):
         await read_json(request(b'{"phone":', cut=True), limit_bytes=LIMIT)
 
 
@@ -202,25 +202,25 @@ async def test_a_body_that_ends_before_its_time_is_refused() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_said_in_one_sentence(body: object, sentence: str) -> None:
+def test_build_error_is_one_sentence_about_the_field(body: object, sentence: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         build(SendText, body)
 
     assert str(caught.value) == sentence
 
 
-def test_no_sentence_repeats_what_was_written() -> None:
+def test_build_error_never_repeats_the_value() -> None:
     for field in SendText.model_fields.values():
         with pytest.raises(InvalidRequest) as caught:
             build(SendText, {**GOOD, str(field.alias): {"secret": "secret"}})
         assert "secret" not in str(caught.value)
 
 
-def test_a_good_body_becomes_the_command() -> None:
+def test_build_with_valid_body_makes_message() -> None:
     assert build(SendText, GOOD) == SendText(phone="5511999999999", message="Hello")
 
 
-def test_a_query_is_read_as_texts() -> None:
+def test_build_converts_query_values() -> None:
     operation = build(
         ListQueueByPage, {}, query={"page": "3", "pageSize": "9999", "status": "PENDING"}
     )
@@ -238,14 +238,14 @@ def test_a_query_is_read_as_texts() -> None:
         ({"type": "a\x00"}, "The address holds a NUL character"),
     ],
 )
-def test_a_wrong_query_is_refused_too(query: dict[str, str], sentence: str) -> None:
+def test_build_with_wrong_query_is_refused(query: dict[str, str], sentence: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         build(ListQueueByPage, {}, query=query)
 
     assert str(caught.value) == sentence
 
 
-def test_the_path_wins_over_the_body_and_the_body_over_the_query() -> None:
+def test_build_prefers_path_then_body_then_query() -> None:
     removed = build(
         RemoveFromQueue,
         {"zaapId": "body", "zaap_id": "body"},
@@ -258,6 +258,6 @@ def test_the_path_wins_over_the_body_and_the_body_over_the_query() -> None:
     assert cleared.older_than == "body"
 
 
-def test_a_nul_in_the_path_is_refused() -> None:
+def test_build_with_nul_in_path_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="The address holds a NUL character"):
         build(RemoveFromQueue, {}, path={"zaap_id": "a\x00b"})

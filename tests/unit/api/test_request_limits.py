@@ -1,4 +1,4 @@
-"""Buckets that leak at a steady rate."""
+"""Accounts and instances are limited to a rate with a burst."""
 
 import pytest
 
@@ -10,7 +10,7 @@ NO_LIMIT = Rate(0.0, 1)
 
 
 class HandClock(Clock):
-    """Stands still until moved."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.seconds = 1_000.0
@@ -24,59 +24,63 @@ def clock() -> HandClock:
     return HandClock()
 
 
-def spent(limits: RequestLimits, times: int, *, instance_id: str = "i") -> int:
-    """How many of so many requests are let in."""
+def count_allowed(limits: RequestLimits, times: int, *, instance_id: str = "i") -> int:
+    """Returns how many of *times* requests are allowed."""
     allowed = 0
     for _ in range(times):
         try:
-            limits.spend(account_id="a", instance_id=instance_id)
+            limits.count(account_id="a", instance_id=instance_id)
         except TooManyRequests:
             continue
         allowed += 1
     return allowed
 
 
-def test_without_a_rate_there_is_no_limit(clock: HandClock) -> None:
-    assert spent(RequestLimits(clock, account=NO_LIMIT, instance=NO_LIMIT), 1_000) == 1_000
+def test_limits_without_rate_allow_everything(clock: HandClock) -> None:
+    assert count_allowed(RequestLimits(clock, account=NO_LIMIT, instance=NO_LIMIT), 1_000) == 1_000
 
 
-def test_a_burst_is_let_in_and_then_the_rate(clock: HandClock) -> None:
+def test_limits_allow_burst_then_rate(clock: HandClock) -> None:
     limits = RequestLimits(clock, account=NO_LIMIT, instance=Rate(2.0, 5))
 
-    at_once = spent(limits, 20)
+    at_once = count_allowed(limits, 20)
     clock.seconds += 1.5
-    later = spent(limits, 20)
+    later = count_allowed(limits, 20)
     clock.seconds += 3_600
-    after_a_rest = spent(limits, 20)
+    after_a_rest = count_allowed(limits, 20)
 
     assert (at_once, later, after_a_rest) == (5, 3, 5)
 
 
-def test_a_refusal_says_when_to_come_back(clock: HandClock) -> None:
+def test_limits_refusal_has_retry_after(clock: HandClock) -> None:
     limits = RequestLimits(clock, account=Rate(0.25, 1), instance=NO_LIMIT)
-    limits.spend(account_id="a")
+    limits.count(account_id="a")
 
     with pytest.raises(TooManyRequests) as refused:
-        limits.spend(account_id="a")
+        limits.count(account_id="a")
 
     assert refused.value.retry_after_seconds == 4
     assert str(refused.value) == "Too many requests for this account"
 
 
-def test_instances_do_not_share_a_bucket_but_share_their_accounts(clock: HandClock) -> None:
+def test_limits_of_instances_share_the_account_bucket(clock: HandClock) -> None:
     limits = RequestLimits(clock, account=Rate(1.0, 5), instance=Rate(1.0, 3))
 
-    assert [spent(limits, 10, instance_id=name) for name in ("one", "two", "three")] == [3, 2, 0]
+    assert [count_allowed(limits, 10, instance_id=name) for name in ("one", "two", "three")] == [
+        3,
+        2,
+        0,
+    ]
 
 
-def test_what_the_instance_is_refused_costs_the_account_nothing(clock: HandClock) -> None:
+def test_limits_refused_request_takes_no_account_token(clock: HandClock) -> None:
     limits = RequestLimits(clock, account=Rate(1.0, 5), instance=Rate(1.0, 1))
 
-    assert spent(limits, 100, instance_id="greedy") == 1
-    assert spent(limits, 1, instance_id="modest") == 1
+    assert count_allowed(limits, 100, instance_id="greedy") == 1
+    assert count_allowed(limits, 1, instance_id="modest") == 1
 
 
-def test_only_so_many_buckets_are_kept() -> None:
+def test_buckets_over_max_count_drop_the_oldest() -> None:
     buckets = Buckets(Rate(1.0, 1), max_count=2)
     for name in ("one", "two", "three"):
         buckets.seconds_until_token(name, 0.0)

@@ -1,4 +1,4 @@
-"""A method and a path find the declared class; literal paths before patterns."""
+"""A method and a path find the declared class; fixed paths come before patterns."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def table() -> RouteTable:
         ("DELETE", "/queue/a b%", RemoveFromQueue, {"zaap_id": "a b%"}),
     ],
 )
-def test_a_route_is_found(
+def test_find_returns_declared_class_and_parameters(
     table: RouteTable, method: str, path: str, declared: type, parameters: dict[str, str]
 ) -> None:
     route = table.find(method, path)
@@ -51,24 +51,24 @@ def test_a_route_is_found(
     assert route.parameters == parameters
 
 
-def test_a_literal_path_wins_over_a_pattern(table: RouteTable) -> None:
+def test_find_prefers_fixed_path_to_pattern(table: RouteTable) -> None:
     route = table.find("GET", "/queue/count")
 
     assert (route.declared, route.template, route.parameters) == (CountQueue, "/queue/count", {})
 
 
-def test_a_pattern_answers_the_methods_that_the_literal_path_does_not(table: RouteTable) -> None:
+def test_find_uses_pattern_for_methods_without_fixed_path(table: RouteTable) -> None:
     route = table.find("DELETE", "/queue/count")
 
     assert (route.declared, route.parameters) == (RemoveFromQueue, {"zaap_id": "count"})
 
 
-def test_the_template_never_holds_what_the_caller_wrote(table: RouteTable) -> None:
+def test_find_template_holds_no_parameter(table: RouteTable) -> None:
     assert table.find("DELETE", "/queue/ABC").template == "/queue/{zaap_id}"
 
 
 @pytest.mark.parametrize("path", ["/queue/", "/queue//", "/queue/count/", "/send-text/"])
-def test_a_trailing_slash_changes_nothing(table: RouteTable, path: str) -> None:
+def test_find_ignores_trailing_slash(table: RouteTable, path: str) -> None:
     method = "POST" if "send" in path else "GET"
 
     assert table.find(method, path) == table.find(method, path.rstrip("/"))
@@ -84,7 +84,7 @@ def test_a_trailing_slash_changes_nothing(table: RouteTable, path: str) -> None:
         ("get", "/queue/ABC", {"GET", "DELETE"}),
     ],
 )
-def test_a_wrong_method_names_all_right_ones(
+def test_find_with_wrong_method_names_allowed_methods(
     table: RouteTable, method: str, path: str, allowed: set[str]
 ) -> None:
     with pytest.raises(MethodNotAllowed) as caught:
@@ -94,13 +94,13 @@ def test_a_wrong_method_names_all_right_ones(
 
 
 @pytest.mark.parametrize("path", ["/", "", "/queue/a/b", "/send-text/more", "//queue"])
-def test_another_path_is_unknown(table: RouteTable, path: str) -> None:
+def test_find_other_path_is_unknown(table: RouteTable, path: str) -> None:
     with pytest.raises(UnknownRoute):
         table.find("GET", path)
 
 
 @pytest.mark.parametrize("absolute", [True, False])
-def test_every_declared_route_is_found_at_its_own_address(*, absolute: bool) -> None:
+def test_find_every_declared_route_at_its_address(*, absolute: bool) -> None:
     known = catalogue()
     table = RouteTable(known, absolute=absolute)
     routes: dict[tuple[str, str], type] = {
@@ -116,7 +116,7 @@ def test_every_declared_route_is_found_at_its_own_address(*, absolute: bool) -> 
         assert table.find(method, path.replace("{", "").replace("}", "")).declared is declared
 
 
-def test_the_paths_of_accounts_are_no_paths_of_instances() -> None:
+def test_account_paths_are_not_instance_paths() -> None:
     relative = RouteTable(catalogue())
 
     for path in RouteTable(catalogue(), absolute=True).paths:

@@ -25,7 +25,7 @@ def nothing_remains() -> Iterator[None]:
     assert set(declared_operations()) == operations
 
 
-def test_every_declared_class_is_found() -> None:
+def test_catalogue_finds_declared_classes() -> None:
     known = Catalogue()
 
     assert known.sends["send-text"] is SendText
@@ -33,20 +33,20 @@ def test_every_declared_class_is_found() -> None:
     assert known.operations[RouteAddress("POST", "/queue")] is ListQueue
 
 
-def test_families_and_operations_without_an_address_are_no_routes() -> None:
+def test_class_without_an_address_is_no_route() -> None:
     known = catalogue()
 
     assert TextMessage not in known.sends.values()
     assert all(operation.address is not None for operation in known.operations.values())
 
 
-def test_the_kind_of_every_message_is_its_path_up_to_a_slash() -> None:
+def test_kind_of_a_message_is_its_path_up_to_a_slash() -> None:
     for kind, send in catalogue().sends.items():
         assert str(send.path).startswith(f"/{kind}")
         assert "/" not in kind
 
 
-def test_a_type_that_inherits_a_type_is_refused(nothing_remains: None) -> None:
+def test_message_type_below_another_type_is_refused(nothing_remains: None) -> None:
     class SendLouder(SendText, path="/send-louder"):
         """Would run the handlers of SendText without anybody having said so."""
 
@@ -55,7 +55,7 @@ def test_a_type_that_inherits_a_type_is_refused(nothing_remains: None) -> None:
     del SendLouder
 
 
-def test_two_messages_that_claim_one_path_are_refused(nothing_remains: None) -> None:
+def test_two_messages_with_one_path_are_refused(nothing_remains: None) -> None:
     class SendTextToo(TextMessage, path="/send-text"):
         """A second SendText."""
 
@@ -64,16 +64,16 @@ def test_two_messages_that_claim_one_path_are_refused(nothing_remains: None) -> 
     del SendTextToo
 
 
-def test_two_messages_of_one_kind_are_refused(nothing_remains: None) -> None:
+def test_two_messages_with_one_kind_are_refused(nothing_remains: None) -> None:
     class SendTextByColour(TextMessage, path="/send-text/{colour}"):
-        """Rows of the two could not be told apart."""
+        """Its rows could not be distinguished from those of SendText."""
 
     with pytest.raises(TypeError, match="two message types claim"):
         Catalogue()
     del SendTextByColour
 
 
-def test_two_operations_that_claim_one_address_are_refused(nothing_remains: None) -> None:
+def test_two_operations_with_one_address_are_refused(nothing_remains: None) -> None:
     class CountQueueToo(Operation[Value], method="GET", path="/queue/count"):
         """A second CountQueue."""
 
@@ -82,7 +82,7 @@ def test_two_operations_that_claim_one_address_are_refused(nothing_remains: None
     del CountQueueToo
 
 
-def test_a_further_address_that_is_taken_is_refused(nothing_remains: None) -> None:
+def test_further_address_of_another_operation_is_refused(nothing_remains: None) -> None:
     class Elsewhere(
         Operation[Value],
         method="GET",
@@ -96,7 +96,7 @@ def test_a_further_address_that_is_taken_is_refused(nothing_remains: None) -> No
     del Elsewhere
 
 
-def test_one_path_with_two_methods_is_no_clash(nothing_remains: None) -> None:
+def test_path_with_two_methods_is_accepted(nothing_remains: None) -> None:
     class Two(Operation[Value], method="GET", path="/two", also=(RouteAddress("POST", "/two"),)):
         """Answers at both."""
 
@@ -108,7 +108,7 @@ def test_one_path_with_two_methods_is_no_clash(nothing_remains: None) -> None:
     del known, Two
 
 
-def test_an_operation_inherits_no_address(nothing_remains: None) -> None:
+def test_operation_does_not_inherit_an_address(nothing_remains: None) -> None:
     class Narrower(CountQueue):
         """No address of its own."""
 
@@ -117,7 +117,7 @@ def test_an_operation_inherits_no_address(nothing_remains: None) -> None:
     del Narrower
 
 
-def test_an_operation_without_a_result_says_so(nothing_remains: None) -> None:
+def test_operation_without_a_result_is_refused(nothing_remains: None) -> None:
     class Nothing(Operation):  # type: ignore[type-arg]
         """Declares no result."""
 
@@ -126,13 +126,13 @@ def test_an_operation_without_a_result_says_so(nothing_remains: None) -> None:
     del Nothing
 
 
-def test_every_operation_declares_a_result() -> None:
+def test_operation_declares_a_result() -> None:
     operations: set[type[Operation[Any]]] = set(catalogue().operations.values())
 
     assert all(operation.result_type() is not None for operation in operations)
 
 
-def test_a_send_without_a_path_is_a_family(nothing_remains: None) -> None:
+def test_message_class_without_a_path_is_no_route(nothing_remains: None) -> None:
     class Family(OutgoingMessage):
         """No route."""
 

@@ -47,7 +47,7 @@ async def test_a_command_gets_its_own_handler(handlers: Handlers[str]) -> None:
     assert await handlers.handle("me", Near()) == "near for me"
 
 
-async def test_a_command_without_one_gets_its_familys(handlers: Handlers[str]) -> None:
+async def test_command_without_a_handler_uses_its_base_class(handlers: Handlers[str]) -> None:
     assert await handlers.handle("me", Far()) == "family for me"
 
 
@@ -55,7 +55,7 @@ async def test_the_nearest_family_wins(handlers: Handlers[str]) -> None:
     assert await handlers.handle("me", Nearest()) == "near for me"
 
 
-async def test_a_command_without_any_is_not_supported(handlers: Handlers[str]) -> None:
+async def test_command_without_any_handler_is_not_supported(handlers: Handlers[str]) -> None:
     with pytest.raises(NotSupported, match="Stranger"):
         await handlers.handle("me", Stranger())
 
@@ -67,7 +67,7 @@ def test_support_is_told_without_asking(handlers: Handlers[str]) -> None:
     assert not handlers.supports(Wire)
 
 
-def test_a_second_handler_for_a_command_is_refused(handlers: Handlers[str]) -> None:
+def test_second_handler_of_a_command_is_refused(handlers: Handlers[str]) -> None:
     with pytest.raises(TypeError, match="Near already has a handler"):
         handlers.handles(Near)(of_near)
 
@@ -87,7 +87,7 @@ async def test_two_tables_become_one(handlers: Handlers[str]) -> None:
     assert not handlers.supports(Stranger)
 
 
-def test_two_tables_that_clash_are_refused_by_name(handlers: Handlers[str]) -> None:
+def test_tables_with_one_command_twice_are_refused(handlers: Handlers[str]) -> None:
     other: Handlers[str] = Handlers()
     other.handles(Near)(of_near)
     other.handles(Family)(of_family)
@@ -96,7 +96,7 @@ def test_two_tables_that_clash_are_refused_by_name(handlers: Handlers[str]) -> N
         _ = handlers | other
 
 
-async def test_a_room_makes_the_host_of_each_call(handlers: Handlers[str]) -> None:
+async def test_operation_handlers_make_a_context_per_call(handlers: Handlers[str]) -> None:
     room = OperationHandlers(handlers, lambda subject: f"host of {subject}")
 
     assert await room.answer("one", Near()) == "near for host of one"

@@ -6,7 +6,7 @@ from gateway.contract.zapi.instances import Device, DeviceModel, ReadMe, ReadQrC
 
 
 @pytest.mark.parametrize("accept", ["image/png", "IMAGE/PNG;q=0.9, application/json;q=0.5"])
-def test_who_asks_for_png_by_name_wants_the_file(accept: str) -> None:
+def test_accept_header_with_png_asks_for_the_file(accept: str) -> None:
     assert ReadQrImage(accept=accept).wants_the_file()
 
 
@@ -46,12 +46,12 @@ def test_qr_code_for_all_others_is_json(accept: str) -> None:
     assert not ReadQrCode(accept=accept).wants_the_file()
 
 
-def test_only_what_is_declared_so_is_filled_from_a_header() -> None:
+def test_header_fills_only_its_declared_field() -> None:
     assert ReadQrImage.headers() == {"accept": "Accept"}
     assert ReadMe.headers() == {}
 
 
-def test_the_device_model_is_spelled_as_nothing_else() -> None:
+def test_device_model_keeps_its_own_spelling() -> None:
     device = Device(
         phone="5511999999999",
         img_url=None,

@@ -20,18 +20,18 @@ PHONE = "5511999999999"
 
 
 @pytest.mark.parametrize("send", catalogue().sends.values(), ids=lambda send: send.kind())
-def test_every_id_of_an_earlier_message_is_looked_up(send: type[OutgoingMessage]) -> None:
+def test_ids_of_earlier_messages_are_looked_up(send: type[OutgoingMessage]) -> None:
     message = send.model_validate(send.example)
     named = {v for n, v in message.model_dump().items() if n.endswith("message_id") and v}
     assert set(message.referred_ids()) == named
 
 
-def test_an_answer_that_edits_speaks_of_both() -> None:
+def test_edit_that_replies_refers_to_both_messages() -> None:
     text = SendText(phone=PHONE, message="hi", message_id="A", edit_message_id="B")
     assert text.referred_ids() == ("A", "B")
 
 
-def test_a_card_is_written_as_phones_read_it() -> None:
+def test_contact_card_is_a_vcard() -> None:
     card = ContactCard(
         name="Ana, the; \\ boss\nof all",
         phones=("5511999999999", "+55 (44) 98398-733"),
@@ -50,7 +50,7 @@ def test_a_card_is_written_as_phones_read_it() -> None:
     ]
 
 
-def test_one_contact_and_several_are_cards_alike() -> None:
+def test_one_contact_and_several_are_cards() -> None:
     one = SendContact(phone=PHONE, contact_name="Ana", contact_phone=PHONE)
     several = SendContacts(phone=PHONE, contacts=(ContactCard(name="Ana", phones=(PHONE,)),))
     assert tuple(one.cards()) == tuple(several.cards())
@@ -67,7 +67,7 @@ def test_one_contact_and_several_are_cards_alike() -> None:
         ("https://example.com", None),
     ],
 )
-def test_a_url_of_whatsapp_makes_a_button_copy(url: str, code: str | None) -> None:
+def test_copy_code_url_makes_a_copy_button(url: str, code: str | None) -> None:
     assert ActionButton(type="URL", url=url, label="Copy").copied_code == code
 
 
@@ -81,7 +81,7 @@ def test_a_url_of_whatsapp_makes_a_button_copy(url: str, code: str | None) -> No
         ({"dateTime": "2030-01-31T12:00:00+02:00"}, 2),
     ],
 )
-def test_an_event_starts_where_its_offset_says(fields: dict[str, Any], offset_hours: float) -> None:
+def test_event_starts_in_its_time_zone(fields: dict[str, Any], offset_hours: float) -> None:
     event = GroupEvent.model_validate({"name": "Party", "canceled": False, **fields})
     noon = datetime(2030, 1, 31, 12, tzinfo=UTC)
     assert event.starts_at == noon - timedelta(hours=offset_hours)
@@ -98,13 +98,13 @@ def test_a_pin_lasts_as_long_as_asked(action: str, seconds: int | None) -> None:
     assert pin.pinned_seconds == seconds
 
 
-def test_a_page_is_read_only_for_what_a_link_does_not_say() -> None:
+def test_page_is_read_only_for_missing_parts_of_a_card() -> None:
     assert SendLink.model_validate(SendLink.example).link_to_preview() is None
     least = SendLink.model_validate(SendLink.example_minimal)
     assert least.link_to_preview() == "https://example.com"
 
 
-def test_what_is_asked_of_a_session_may_travel_as_json() -> None:
+def test_operation_of_a_session_survives_json() -> None:
     target = KnownMessage(
         "A",
         "wamid",
@@ -140,11 +140,11 @@ def test_what_is_asked_of_a_session_may_travel_as_json() -> None:
         ("send-text-status", "We are open today"),
     ],
 )
-def test_a_queue_shows_what_a_person_would_read(kind: str, text: str | None) -> None:
+def test_readable_text_is_the_text_or_caption(kind: str, text: str | None) -> None:
     send = catalogue().sends[kind]
     assert send.model_validate(send.example).readable_text() == text
 
 
-def test_a_pix_key_without_a_title_is_titled_pix() -> None:
+def test_pix_key_without_a_title_is_named_pix() -> None:
     asked = SendButtonPix.model_validate({**SendButtonPix.example, "merchantName": ""})
     assert asked.merchant_name == "Pix"

@@ -24,11 +24,11 @@ GROUP = "120363019502650977-group"
 
 
 @pytest.mark.parametrize("written", ["120363019502650977", "120363019502650977@g.us", GROUP])
-def test_a_group_is_read_in_every_spelling(written: str) -> None:
+def test_group_id_is_read_in_each_spelling(written: str) -> None:
     assert ReadGroup.model_validate({"phone": written}).phone == GROUP
 
 
-def test_the_old_form_of_a_group_id_stays() -> None:
+def test_old_group_id_is_unchanged() -> None:
     assert ReadGroup.model_validate({"phone": "5511999999999-1623281429"}).phone == (
         "5511999999999-1623281429"
     )
@@ -40,7 +40,7 @@ def test_a_person_is_no_group(written: str) -> None:
         ReadGroup.model_validate({"phone": written})
 
 
-def test_other_names_of_a_groups_field_are_read() -> None:
+def test_other_names_of_a_group_field_are_read() -> None:
     photo = SetGroupPhoto.model_validate({"groupID": GROUP, "groupPhoto": "https://e.com/i.png"})
     rules = SetGroupRules.model_validate({"groupId": GROUP, "adminOnlyMessage": "true"})
     assert photo.group_id == rules.phone == GROUP
@@ -49,12 +49,12 @@ def test_other_names_of_a_groups_field_are_read() -> None:
 
 
 @pytest.mark.parametrize("named", [{}, {"groupId": GROUP, "communityId": "120363186053925765"}])
-def test_people_are_added_to_a_group_or_to_a_community(named: dict[str, Any]) -> None:
+def test_people_are_added_to_a_group_or_community(named: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="groupId or communityId"):
         AddParticipants.model_validate({"phones": ["5511999999999"], **named})
 
 
-def test_the_link_of_a_community_is_renewed_by_its_bare_id() -> None:
+def test_community_link_is_renewed_by_its_bare_id() -> None:
     assert RenewInvitation.model_validate({"groupId": "120363186053925765"}).group_id
     assert RenewInvitation.model_validate({"groupId": GROUP}).group_id == GROUP
 
@@ -74,14 +74,14 @@ def test_a_channel_keeps_its_suffix() -> None:
         FollowNewsletter.model_validate({"id": "120363166555745933"})
 
 
-def test_a_key_without_a_value_is_left_out_of_an_answer() -> None:
+def test_answer_leaves_out_keys_without_a_value() -> None:
     assert Contact(phone="1", notify="ana").model_dump(by_alias=True) == {
         "phone": "1",
         "notify": "ana",
     }
 
 
-def test_a_route_of_ours_counts_where_the_session_can_answer_what_it_asks() -> None:
+def test_gateway_route_needs_what_its_session_must_support() -> None:
     table = provider_table(
         catalogue(),
         {

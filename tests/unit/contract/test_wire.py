@@ -38,7 +38,7 @@ PHONE = "5511999999999"
         ("status@broadcast", "status@broadcast"),
     ],
 )
-def test_a_chat_is_read_in_every_spelling_clients_use(written: object, chat: str) -> None:
+def test_chat_is_read_in_each_spelling_of_clients(written: object, chat: str) -> None:
     assert parse_chat(written) == chat
 
 
@@ -72,7 +72,7 @@ def test_a_chat_is_read_in_every_spelling_clients_use(written: object, chat: str
         {"phone": "5511999999999"},
     ],
 )
-def test_what_is_no_chat_is_an_invalid_phone(written: object) -> None:
+def test_text_that_names_no_chat_is_an_invalid_phone(written: object) -> None:
     with pytest.raises(PydanticCustomError, match="Invalid phone") as caught:
         parse_chat(written)
 
@@ -91,11 +91,11 @@ def test_what_is_no_chat_is_an_invalid_phone(written: object) -> None:
         "status@broadcast",
     ],
 )
-def test_reading_what_we_wrote_changes_nothing(chat: str) -> None:
+def test_parsed_chat_parses_to_itself(chat: str) -> None:
     assert parse_chat(chat) == chat
 
 
-def test_both_kinds_of_groups_are_groups_and_nothing_else_is() -> None:
+def test_only_both_kinds_of_group_ids_are_groups() -> None:
     assert is_group("120363019502650977-group")
     assert is_group("5511999999999-1623281429")
     assert not is_group(PHONE)
@@ -127,9 +127,7 @@ def sent(**fields: object) -> SendText:
         (None, None),
     ],
 )
-def test_a_delay_is_whole_seconds_from_1_to_15(
-    field: str, written: object, seconds: int | None
-) -> None:
+def test_delay_is_1_to_15_whole_seconds(field: str, written: object, seconds: int | None) -> None:
     message = sent(**{field: written})
 
     delays = {"delayMessage": message.delay_message, "delayTyping": message.delay_typing}
@@ -141,7 +139,7 @@ def test_a_delay_is_whole_seconds_from_1_to_15(
     "written",
     ["soon", "", "1s", True, False, [5], {"seconds": 5}, float("nan"), float("inf"), 10**400],
 )
-def test_a_delay_that_is_no_number_is_refused(written: object) -> None:
+def test_delay_that_is_not_a_number_is_refused(written: object) -> None:
     with pytest.raises(ValidationError, match="must be a number of seconds"):
         sent(delayMessage=written)
 
@@ -154,7 +152,7 @@ def test_null_is_the_same_as_absent() -> None:
     assert sent(**nulls) == sent()
 
 
-def test_null_in_a_required_field_is_as_missing_as_absence() -> None:
+def test_null_in_a_required_field_is_missing() -> None:
     with pytest.raises(ValidationError) as caught:
         SendText.model_validate({"phone": PHONE, "message": None})
 
@@ -163,14 +161,14 @@ def test_null_in_a_required_field_is_as_missing_as_absence() -> None:
     ]
 
 
-def test_unknown_fields_are_ignored_and_not_kept() -> None:
+def test_unknown_field_is_ignored() -> None:
     message = sent(colour="blue", isGroup=False)
 
     assert message == sent()
     assert "colour" not in message.model_dump()
 
 
-def test_numbers_are_read_as_texts_where_a_text_is_wanted() -> None:
+def test_number_is_read_as_text_in_a_text_field() -> None:
     message = SendText.model_validate({"phone": 5511999999999, "message": 12, "messageId": 34})
 
     assert (message.phone, message.message, message.message_id) == (PHONE, "12", "34")
@@ -179,11 +177,11 @@ def test_numbers_are_read_as_texts_where_a_text_is_wanted() -> None:
 @pytest.mark.parametrize(
     ("written", "meant"), [(True, True), ("true", True), ("false", False), (1, True), ("0", False)]
 )
-def test_booleans_are_read_from_texts_and_numbers(written: object, *, meant: bool) -> None:
+def test_boolean_is_read_from_text_and_number(written: object, *, meant: bool) -> None:
     assert sent(privateAnswer=written).private_answer is meant
 
 
-def test_a_validation_error_does_not_repeat_its_input() -> None:
+def test_validation_error_does_not_repeat_its_input() -> None:
     with pytest.raises(ValidationError) as caught:
         sent(message=["a secret text"], phone="a secret phone")
 
@@ -197,7 +195,7 @@ class Answer(Wire):
     other: int = 1
 
 
-def test_answers_are_camel_case_and_keep_their_nulls() -> None:
+def test_answer_is_camel_case_with_nulls() -> None:
     assert Answer(two_words=None).model_dump(by_alias=True) == {"twoWords": None, "other": 1}
 
 

@@ -1,4 +1,4 @@
-"""Which Host headers name a usable address, and how far it reaches."""
+"""A Host header becomes a base URL with its reach, or nothing."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is remembered of instances, and of those that do not exist."""
+"""The cache of instances follows notifications, and unknown ids cost few queries."""
 
 from typing import Any, cast
 
@@ -10,11 +10,11 @@ from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.instances.store import Instance, Instances
 
-SOMEBODY = cast("Instance", object())
+INSTANCE = cast("Instance", object())
 
 
 class CountingDatabase(Database):
-    """Answers from a dictionary and counts how often it is asked."""
+    """Answers from a dictionary and counts its queries."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Instance] = {}
@@ -37,45 +37,45 @@ def listening(instances: Instances) -> Notifications:
 
 
 def announce(notifications: Notifications, instance_id: str) -> None:
-    for listener in notifications._listeners["instance_changed"]:
+    for listener in notifications._subscribers["instance_changed"]:
         listener(instance_id)
 
 
-async def test_an_unknown_id_asks_the_database_once(database: CountingDatabase) -> None:
+async def test_find_unknown_id_queries_once(database: CountingDatabase) -> None:
     instances = Instances(database)
 
-    found = [await instances.find("nobody") for _ in range(100)]
+    found = [await instances.find("unknown") for _ in range(100)]
 
     assert found == [None] * 100
     assert database.asked == 1
 
 
-async def test_an_instance_is_found_as_soon_as_it_is_announced(database: CountingDatabase) -> None:
+async def test_find_after_notification_sees_new_instance(database: CountingDatabase) -> None:
     instances = Instances(database)
     notifications = listening(instances)
     before = await instances.find("new")
-    database.rows["new"] = SOMEBODY
+    database.rows["new"] = INSTANCE
 
     announce(notifications, "new")
 
-    assert (before, await instances.find("new")) == (None, SOMEBODY)
+    assert (before, await instances.find("new")) == (None, INSTANCE)
 
 
-async def test_an_instance_whose_announcement_was_lost_is_found_a_little_later(
+async def test_find_without_notification_sees_new_instance_later(
     database: CountingDatabase,
 ) -> None:
     now = 0.0
     instances = Instances(database, seconds=lambda: now)
     await instances.find("new")
-    database.rows["new"] = SOMEBODY
+    database.rows["new"] = INSTANCE
 
     at_once = await instances.find("new")
     now = 11.0
 
-    assert (at_once, await instances.find("new")) == (None, SOMEBODY)
+    assert (at_once, await instances.find("new")) == (None, INSTANCE)
 
 
-async def test_an_announcement_during_the_look_up_is_not_overlooked(
+async def test_find_with_change_during_query_caches_nothing(
     database: CountingDatabase,
 ) -> None:
     instances = Instances(database)
@@ -88,12 +88,12 @@ async def test_an_announcement_during_the_look_up_is_not_overlooked(
     database.fetch_one = fetch_late  # type: ignore[method-assign]
     await instances.find("new")
     del database.fetch_one
-    database.rows["new"] = SOMEBODY
+    database.rows["new"] = INSTANCE
 
-    assert await instances.find("new") is SOMEBODY
+    assert await instances.find("new") is INSTANCE
 
 
-async def test_unknown_ids_do_not_fill_the_memory(database: CountingDatabase) -> None:
+async def test_find_unknown_ids_are_cached_up_to_a_limit(database: CountingDatabase) -> None:
     instances = Instances(database)
 
     for n in range(10_100):

@@ -1,4 +1,4 @@
-"""Tokens are kept so that a stolen database shows none of them."""
+"""Stored tokens are hashed or encrypted, so a stolen database shows none."""
 
 import os
 import re
@@ -16,42 +16,42 @@ def vault(*secrets: str) -> TokenVault:
     return TokenVault(secrets, os.urandom)
 
 
-def test_an_id_is_32_upper_case_hex_characters() -> None:
+def test_new_id_is_32_upper_case_hex_characters() -> None:
     made = {new_id(os.urandom) for _ in range(100)}
 
     assert len(made) == 100
     assert all(re.fullmatch("[0-9A-F]{32}", each) for each in made)
 
 
-def test_a_token_matches_its_own_hash_only() -> None:
-    kept = hash_of(TOKEN)
+def test_token_matches_only_its_own_hash() -> None:
+    stored = hash_of(TOKEN)
 
-    assert matches(TOKEN, kept)
-    assert not matches(TOKEN.lower(), kept)
-    assert not matches("", kept)
-    assert TOKEN.encode() not in kept
+    assert matches(TOKEN, stored)
+    assert not matches(TOKEN.lower(), stored)
+    assert not matches("", stored)
+    assert TOKEN.encode() not in stored
 
 
 @pytest.mark.parametrize("token", ["", "\x00", "\u00e9\U0001f600", "x" * 100_000])
-def test_any_text_can_be_compared(token: str) -> None:
+def test_matches_accepts_any_text(token: str) -> None:
     assert matches(token, hash_of(token))
     assert not matches(token, hash_of(TOKEN))
 
 
-def test_a_sealed_token_is_read_again() -> None:
+def test_vault_opens_what_it_sealed() -> None:
     sealed = vault(NEW).seal(TOKEN)
 
     assert vault(NEW).open(sealed) == TOKEN
     assert TOKEN.encode() not in sealed.ciphertext
 
 
-def test_sealing_twice_gives_two_ciphertexts() -> None:
+def test_vault_seals_with_a_new_nonce_each_time() -> None:
     one = vault(NEW)
 
     assert one.seal(TOKEN).ciphertext != one.seal(TOKEN).ciphertext
 
 
-def test_after_a_rotation_old_tokens_are_read_and_new_ones_sealed_under_the_new_key() -> None:
+def test_vault_after_rotation_opens_old_and_seals_new() -> None:
     before = vault(OLD).seal(TOKEN)
     rotated = vault(NEW, OLD)
 
@@ -62,7 +62,7 @@ def test_after_a_rotation_old_tokens_are_read_and_new_ones_sealed_under_the_new_
     assert vault(NEW).open(after) == TOKEN
 
 
-def test_without_its_secret_a_token_cannot_be_read_and_the_cure_is_named() -> None:
+def test_vault_without_secret_names_the_cure() -> None:
     sealed = vault(OLD).seal(TOKEN)
 
     with pytest.raises(InvalidSettings, match="GATEWAY_SECRET_KEY") as caught:
@@ -73,7 +73,7 @@ def test_without_its_secret_a_token_cannot_be_read_and_the_cure_is_named() -> No
 
 
 @pytest.mark.parametrize("damage", [lambda c: c[:-1], lambda c: bytes([c[0] ^ 1]) + c[1:]])
-def test_a_damaged_token_is_not_read(damage: object) -> None:
+def test_vault_damaged_token_is_refused(damage: object) -> None:
     assert callable(damage)
     sealed = vault(NEW).seal(TOKEN)
 
@@ -81,12 +81,12 @@ def test_a_damaged_token_is_not_read(damage: object) -> None:
         vault(NEW).open(Sealed(sealed.key_id, damage(sealed.ciphertext)))
 
 
-def test_an_empty_ciphertext_is_not_read() -> None:
+def test_vault_empty_ciphertext_is_refused() -> None:
     with pytest.raises(InvalidSettings):
         vault(NEW).open(Sealed(vault(NEW).seal(TOKEN).key_id, b""))
 
 
-def test_the_key_id_does_not_show_the_secret() -> None:
+def test_key_id_does_not_hold_the_secret() -> None:
     key_id = vault(NEW).seal(TOKEN).key_id
 
     assert re.fullmatch("[0-9a-f]{8}", key_id)

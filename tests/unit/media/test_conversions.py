@@ -1,3 +1,5 @@
+"""Each kind of file is converted to the form that phones show."""
+
 import hashlib
 import io
 from pathlib import Path
@@ -25,7 +27,7 @@ def ready(tmp_path: Path, kind: MediaKind, content: bytes) -> MediaFile:
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
-def test_an_image_phones_can_show_stays_as_it_is(tmp_path: Path, form: str) -> None:
+def test_image_that_phones_show_stays_unchanged(tmp_path: Path, form: str) -> None:
     content = media.picture(form)
 
     made = ready(tmp_path, "image", content)
@@ -37,7 +39,7 @@ def test_an_image_phones_can_show_stays_as_it_is(tmp_path: Path, form: str) -> N
 
 
 @pytest.mark.parametrize("form", ["WEBP", "GIF", "BMP", "TIFF", "AVIF"])
-def test_other_images_become_jpeg(tmp_path: Path, form: str) -> None:
+def test_image_of_other_type_becomes_jpeg(tmp_path: Path, form: str) -> None:
     made = ready(tmp_path, "image", media.picture(form))
 
     assert made.mime_type == type_of(made.path) == "image/jpeg"
@@ -45,7 +47,7 @@ def test_other_images_become_jpeg(tmp_path: Path, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
-def test_a_sticker_is_webp_of_512(tmp_path: Path, form: str) -> None:
+def test_sticker_becomes_webp_of_512_pixels(tmp_path: Path, form: str) -> None:
     made = ready(tmp_path, "sticker", media.picture(form))
 
     assert made.mime_type == type_of(made.path) == "image/webp"
@@ -55,7 +57,7 @@ def test_a_sticker_is_webp_of_512(tmp_path: Path, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP"])
-def test_a_moving_sticker_still_moves(tmp_path: Path, form: str) -> None:
+def test_sticker_from_moving_image_keeps_frames(tmp_path: Path, form: str) -> None:
     made = ready(tmp_path, "sticker", media.moving_picture(form))
 
     with Image.open(made.path) as image:
@@ -63,13 +65,13 @@ def test_a_moving_sticker_still_moves(tmp_path: Path, form: str) -> None:
         assert image.n_frames == 4  # type: ignore[attr-defined]
 
 
-def test_a_finished_sticker_stays_as_it_is(tmp_path: Path) -> None:
+def test_sticker_in_final_form_stays_unchanged(tmp_path: Path) -> None:
     content = media.picture("WEBP", (512, 512))
 
     assert ready(tmp_path, "sticker", content).path.read_bytes() == content
 
 
-def test_a_voice_note_is_opus_in_mono_with_its_waves(tmp_path: Path) -> None:
+def test_audio_becomes_mono_opus_with_waveform(tmp_path: Path) -> None:
     made = ready(tmp_path, "audio", media.sound(2.0))
 
     assert made.mime_type == "audio/ogg; codecs=opus"
@@ -82,7 +84,7 @@ def test_a_voice_note_is_opus_in_mono_with_its_waves(tmp_path: Path) -> None:
         assert (stream.codec_context.name, stream.channels) == ("opus", 1)
 
 
-def test_a_finished_voice_note_stays_as_it_is(tmp_path: Path) -> None:
+def test_audio_in_final_form_stays_unchanged(tmp_path: Path) -> None:
     once = ready(tmp_path, "audio", media.sound(1.0)).path.read_bytes()
     (tmp_path / "again").mkdir()
 
@@ -92,13 +94,13 @@ def test_a_finished_voice_note_stays_as_it_is(tmp_path: Path) -> None:
     assert again.duration_seconds == pytest.approx(1.0, abs=0.05)
 
 
-def test_the_sound_of_a_video_can_be_sent_as_audio_only_if_it_has_one(tmp_path: Path) -> None:
+def test_audio_from_silent_video_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="holds no sound"):
         ready(tmp_path, "audio", media.video())
 
 
 @pytest.mark.parametrize("kind", ["video", "ptv", "gif"])
-def test_a_video_stays_and_shows_its_first_picture(tmp_path: Path, kind: MediaKind) -> None:
+def test_video_stays_and_gets_first_frame_as_thumbnail(tmp_path: Path, kind: MediaKind) -> None:
     content = media.video()
 
     made = ready(tmp_path, kind, content)
@@ -112,7 +114,7 @@ def test_a_video_stays_and_shows_its_first_picture(tmp_path: Path, kind: MediaKi
     assert red < 100
 
 
-def test_a_real_gif_becomes_a_video(tmp_path: Path) -> None:
+def test_gif_becomes_mp4(tmp_path: Path) -> None:
     made = ready(tmp_path, "gif", media.moving_picture())
 
     assert made.mime_type == type_of(made.path) == "video/mp4"
@@ -120,19 +122,19 @@ def test_a_real_gif_becomes_a_video(tmp_path: Path) -> None:
     assert (made.width, made.height) == (60, 40)
 
 
-def test_an_image_for_a_link_is_small(tmp_path: Path) -> None:
+def test_link_image_becomes_small_jpeg(tmp_path: Path) -> None:
     made = ready(tmp_path, "thumbnail", media.picture("PNG", (2_000, 1_000)))
 
     assert (made.mime_type, made.width, made.height) == ("image/jpeg", 640, 320)
 
 
 @pytest.mark.parametrize("kind", ["image", "sticker", "thumbnail", "audio", "video", "gif", "ptv"])
-def test_what_cannot_be_read_says_so(tmp_path: Path, kind: MediaKind) -> None:
+def test_convert_unreadable_file_is_refused(tmp_path: Path, kind: MediaKind) -> None:
     with pytest.raises(BadFile, match=r"cannot be read|holds no sound"):
         ready(tmp_path, kind, b"\x89PNG\r\n\x1a\n and nothing more")
 
 
-def test_an_image_with_too_many_pixels_is_not_unpacked(
+def test_image_with_too_many_pixels_is_not_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)

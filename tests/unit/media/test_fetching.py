@@ -1,3 +1,5 @@
+"""Fetching stops at limits and refused addresses; failures are permanent or transient."""
+
 import asyncio
 import socket
 from collections.abc import AsyncIterator
@@ -13,16 +15,16 @@ from gateway.media.previewing import read_page
 from gateway.media.spooling import BadFile
 from gateway.public_address import AddressPolicy
 from tests.fixtures import media
-from tests.fixtures.media import FarServer
+from tests.fixtures.media import FileServer
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 LOOPBACK = AddressPolicy(allow_http=True, allowed=(IPv4Network("127.0.0.0/8"),))
 
 
 @pytest.fixture
-async def far() -> AsyncIterator[FarServer]:
-    async with media.far_server() as far:
-        yield far
+async def server() -> AsyncIterator[FileServer]:
+    async with media.file_server() as server:
+        yield server
 
 
 @pytest.fixture
@@ -33,31 +35,31 @@ async def fetcher() -> AsyncIterator[Fetcher]:
 
 
 def names(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
-    """Every name leads to these addresses; returns the names that were asked for."""
-    asked: list[str] = []
+    """Resolves every name to these addresses; returns the names that were resolved."""
+    resolved: list[str] = []
 
     async def getaddrinfo(host: str, port: int, **_kind: Any) -> list[Any]:
-        asked.append(host)
+        resolved.append(host)
         kind = socket.SOCK_STREAM
         return [(socket.AF_INET, kind, 6, "", (address, port)) for address in addresses]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo, raising=False)
-    return asked
+    return resolved
 
 
-async def test_a_name_is_resolved_once_and_kept_for_the_server(
-    far: FarServer, fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_fetch_resolves_name_once_and_sends_it_as_host(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    far.put("/x", media.file(b"hello", "text/plain; charset=x"))
-    asked = names(monkeypatch, "127.0.0.1")
+    server.put("/x", media.file(b"hello", "text/plain; charset=x"))
+    resolved = names(monkeypatch, "127.0.0.1")
 
     fetched = await fetcher.fetch(
-        f"http://files.example:{far.port}/x", tmp_path / "file", max_bytes=10
+        f"http://files.example:{server.port}/x", tmp_path / "file", max_bytes=10
     )
 
     assert (fetched.file.path.read_bytes(), fetched.declared_type) == (b"hello", "text/plain")
-    assert asked == ["files.example"]
-    assert far.hosts == [f"files.example:{far.port}"]
+    assert resolved == ["files.example"]
+    assert server.hosts == [f"files.example:{server.port}"]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +73,7 @@ async def test_a_name_is_resolved_once_and_kept_for_the_server(
         "2002:a00:1::",
     ],
 )
-async def test_a_name_that_leads_inside_is_not_visited(
+async def test_fetch_name_with_private_address_is_refused(
     fetcher: Fetcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     names(monkeypatch, "93.184.216.34", address)
@@ -80,14 +82,14 @@ async def test_a_name_that_leads_inside_is_not_visited(
         await fetcher.fetch("http://files.example/x", tmp_path / "file", max_bytes=10)
 
 
-async def test_an_environments_proxy_is_not_used(
-    far: FarServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_fetch_ignores_proxy_of_environment(
+    server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     fetcher = Fetcher(LOOPBACK, timeout_seconds=PATIENCE_SECONDS)
 
     fetched = await fetcher.fetch(
-        far.put("/x", media.file(b"direct")), tmp_path / "file", max_bytes=10
+        server.put("/x", media.file(b"direct")), tmp_path / "file", max_bytes=10
     )
 
     assert fetched.file.size_bytes == 6
@@ -99,28 +101,28 @@ async def test_an_environments_proxy_is_not_used(
     [
         (media.file(b"12345678901"), "is larger"),
         (media.endless, "is larger"),
-        (media.whole(200, b"x", "Content-Encoding: gzip"), "comes compressed"),
+        (media.whole(200, b"x", "Content-Encoding: gzip"), "sent compressed"),
         (media.whole(204, b""), "answered 204"),
         (media.whole(302, b""), "answered 302"),
         (media.redirect("ftp://127.0.0.1/"), "must begin with"),
     ],
 )
-async def test_what_will_never_be_right_is_told(
-    far: FarServer, fetcher: Fetcher, tmp_path: Path, answer: media.Answer, wrong: str
+async def test_fetch_permanent_failure_raises_bad_file(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path, answer: media.Answer, wrong: str
 ) -> None:
     with pytest.raises(BadFile, match=wrong):
-        await fetcher.fetch(far.put("/x", answer), tmp_path / "file", max_bytes=10)
+        await fetcher.fetch(server.put("/x", answer), tmp_path / "file", max_bytes=10)
 
     assert not (tmp_path / "file").exists()
 
 
 @pytest.mark.parametrize("answer", [media.status(503), media.broken_off, media.silence])
-async def test_trouble_of_the_far_server_may_pass(
-    far: FarServer, fetcher: Fetcher, tmp_path: Path, answer: media.Answer
+async def test_fetch_server_failure_raises_try_again(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path, answer: media.Answer
 ) -> None:
     with pytest.raises(TryAgainLater):
         await fetcher.fetch(
-            far.put("/x", answer), tmp_path / "file", max_bytes=10_000, timeout_seconds=0.5
+            server.put("/x", answer), tmp_path / "file", max_bytes=10_000, timeout_seconds=0.5
         )
 
     assert not (tmp_path / "file").exists()
@@ -131,31 +133,31 @@ PAGE = """<!DOCTYPE html><html><head><title>Plain</title>
 <meta property="og:image" content="/picture.png"></head><body>{}</body></html>"""
 
 
-async def test_a_page_says_what_it_is_about(
-    far: FarServer, fetcher: Fetcher, tmp_path: Path
+async def test_read_page_returns_title_description_and_image(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path
 ) -> None:
     long_page = PAGE.format("x" * 1_000_000).encode()
-    url = far.put("/page", media.redirect("/real/page"))
-    far.put("/real/page", media.file(long_page, "text/html; charset=utf-8"))
+    url = server.put("/page", media.redirect("/real/page"))
+    server.put("/real/page", media.file(long_page, "text/html; charset=utf-8"))
 
     preview, image = await read_page(fetcher, url, tmp_path)
 
     assert (preview.url, preview.title, preview.description) == (url, "A & B", "About")
-    assert image == far.url("/picture.png")
+    assert image == server.url("/picture.png")
 
 
-async def test_a_page_that_says_nothing_has_its_title(
-    far: FarServer, fetcher: Fetcher, tmp_path: Path
+async def test_read_page_without_meta_uses_title(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path
 ) -> None:
-    url = far.put("/page", media.file(b"<title>Only this", "text/html"))
+    url = server.put("/page", media.file(b"<title>Only this", "text/html"))
 
     preview, image = await read_page(fetcher, url, tmp_path)
 
     assert (preview.title, preview.description, image) == ("Only this", None, None)
 
 
-async def test_what_is_no_page_is_not_read(
-    far: FarServer, fetcher: Fetcher, tmp_path: Path
+async def test_read_page_of_other_type_is_refused(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path
 ) -> None:
-    with pytest.raises(BadFile, match="is not a page"):
-        await read_page(fetcher, far.put("/x", media.file(b"x", "image/png")), tmp_path)
+    with pytest.raises(BadFile, match="is not a web page"):
+        await read_page(fetcher, server.put("/x", media.file(b"x", "image/png")), tmp_path)

@@ -1,3 +1,5 @@
+"""A signed link opens one file until it expires."""
+
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -5,7 +7,7 @@ import pytest
 
 from gateway.clock import Clock
 from gateway.errors import Forbidden
-from gateway.media.links import Links
+from gateway.media.links import LinkSigner
 
 BASE_URL = "https://example.com"
 
@@ -17,7 +19,7 @@ class StoppedClock(Clock):
         return self.at
 
 
-def opened(links: Links, link: str, **changed: str) -> None:
+def opened(links: LinkSigner, link: str, **changed: str) -> None:
     parts = urlsplit(link)
     _, _, instance_id, file_id, name = map(unquote, parts.path.split("/"))
     query = {key: value[0] for key, value in parse_qs(parts.query).items()}
@@ -31,14 +33,14 @@ def opened(links: Links, link: str, **changed: str) -> None:
     links.check(**given)
 
 
-def test_a_link_opens_until_it_expires() -> None:
+def test_link_opens_until_it_expires() -> None:
     clock = StoppedClock()
-    links = Links(["new", "old"], clock, days=30)
-    link = links.to("I1", "f" * 64, "a b/\u00e9.pdf", base_url="https://example.com/")
+    links = LinkSigner(["new", "old"], clock, days=30)
+    link = links.link_to("I1", "f" * 64, "a b/\u00e9.pdf", base_url="https://example.com/")
 
     assert link.startswith("https://example.com/media/I1/")
     opened(links, link)
-    opened(Links(["newest", "new"], clock, days=1), link)
+    opened(LinkSigner(["newest", "new"], clock, days=1), link)
     clock.at += timedelta(days=30, seconds=1)
     with pytest.raises(Forbidden, match="has expired"):
         opened(links, link)
@@ -56,15 +58,15 @@ def test_a_link_opens_until_it_expires() -> None:
         {"signature": "\u00e9"},
     ],
 )
-def test_a_link_that_was_changed_does_not_open(changed: dict[str, str]) -> None:
-    links = Links(["key"], StoppedClock(), days=30)
+def test_link_with_changed_part_is_refused(changed: dict[str, str]) -> None:
+    links = LinkSigner(["key"], StoppedClock(), days=30)
 
     with pytest.raises(Forbidden, match="not valid"):
-        opened(links, links.to("I1", "f" * 64, "a.pdf", base_url=BASE_URL), **changed)
+        opened(links, links.link_to("I1", "f" * 64, "a.pdf", base_url=BASE_URL), **changed)
 
 
-def test_another_secret_opens_nothing() -> None:
-    link = Links(["key"], StoppedClock(), days=30).to("I", "f", "a", base_url=BASE_URL)
+def test_link_of_other_secret_is_refused() -> None:
+    link = LinkSigner(["key"], StoppedClock(), days=30).link_to("I", "f", "a", base_url=BASE_URL)
 
     with pytest.raises(Forbidden):
-        opened(Links(["other"], StoppedClock(), days=30), link)
+        opened(LinkSigner(["other"], StoppedClock(), days=30), link)

@@ -1,4 +1,4 @@
-"""A picture that a caller named, as WhatsApp takes it."""
+"""A picture that a caller names becomes a JPEG of the size that WhatsApp shows."""
 
 import base64
 import io
@@ -24,7 +24,7 @@ def pictures(tmp_path: Path) -> Iterator[Pictures]:
     converter.close()
 
 
-async def test_a_large_png_becomes_a_jpeg_of_the_size_that_is_shown(pictures: Pictures) -> None:
+async def test_picture_large_png_becomes_jpeg_of_640_pixels(pictures: Pictures) -> None:
     png = io.BytesIO()
     Image.new("RGBA", (1000, 500), (255, 0, 0, 128)).save(png, "PNG")
     source = f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
@@ -33,6 +33,6 @@ async def test_a_large_png_becomes_a_jpeg_of_the_size_that_is_shown(pictures: Pi
 
 
 @pytest.mark.parametrize("source", ["no picture", base64.b64encode(b"%PDF-1.4").decode()])
-async def test_what_is_no_picture_is_said_to_the_caller(pictures: Pictures, source: str) -> None:
+async def test_picture_from_other_file_is_refused(pictures: Pictures, source: str) -> None:
     with pytest.raises(InvalidRequest, match="The picture"):
         await pictures.jpeg(source)

@@ -1,3 +1,5 @@
+"""The files of a message are ready for its attempt, or fail as an attempt does."""
+
 import asyncio
 from collections.abc import AsyncIterator
 from ipaddress import IPv4Network
@@ -15,7 +17,7 @@ from gateway.media.preparing import Preparer
 from gateway.media.spooling import Spool
 from gateway.public_address import AddressPolicy
 from tests.fixtures import media
-from tests.fixtures.media import FarServer
+from tests.fixtures.media import FileServer
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 PHONE = "5511999999999"
@@ -31,9 +33,9 @@ class Linked(OutgoingMessage):
 
 
 @pytest.fixture
-async def far() -> AsyncIterator[FarServer]:
-    async with media.far_server() as far:
-        yield far
+async def server() -> AsyncIterator[FileServer]:
+    async with media.file_server() as server:
+        yield server
 
 
 @pytest.fixture
@@ -49,10 +51,10 @@ def image(url: str) -> SendImage:
     return SendImage(phone=PHONE, image=url)
 
 
-async def test_files_are_there_while_the_block_lasts(
-    far: FarServer, preparer: Preparer, tmp_path: Path
+async def test_prepared_files_exist_until_the_block_ends(
+    server: FileServer, preparer: Preparer, tmp_path: Path
 ) -> None:
-    url = far.put("/a%20b.webp", media.file(media.picture("WEBP")))
+    url = server.put("/a%20b.webp", media.file(media.picture("WEBP")))
 
     async with preparer.preparing(image(url)) as preparing:
         assert await preparing.ended(asyncio.Event())
@@ -63,8 +65,8 @@ async def test_files_are_there_while_the_block_lasts(
     assert not list((tmp_path / "spool").iterdir())
 
 
-async def test_the_name_a_caller_gives_wins(far: FarServer, preparer: Preparer) -> None:
-    url = far.put("/x", media.file(b"a;b"))
+async def test_prepared_document_has_the_given_name(server: FileServer, preparer: Preparer) -> None:
+    url = server.put("/x", media.file(b"a;b"))
     message = SendDocument(phone=PHONE, document=url, extension="csv", file_name="Report")
 
     async with preparer.preparing(message) as preparing:
@@ -73,11 +75,11 @@ async def test_the_name_a_caller_gives_wins(far: FarServer, preparer: Preparer) 
     assert (file.file_name, file.mime_type) == ("Report.csv", "text/csv")
 
 
-async def test_whoever_must_leave_does_not_wait(
-    far: FarServer, preparer: Preparer, tmp_path: Path
+async def test_ended_while_leaving_does_not_wait(
+    server: FileServer, preparer: Preparer, tmp_path: Path
 ) -> None:
     leaving = asyncio.Event()
-    async with preparer.preparing(image(far.put("/x", media.silence))) as preparing:
+    async with preparer.preparing(image(server.put("/x", media.silence))) as preparing:
         waiting = asyncio.create_task(preparing.ended(leaving))
         leaving.set()
         assert not await waiting
@@ -93,19 +95,23 @@ async def test_whoever_must_leave_does_not_wait(
         (media.status(500), TryAgainLater, "image: its server answered 500"),
     ],
 )
-async def test_failures_are_those_of_an_attempt(
-    far: FarServer, preparer: Preparer, answer: media.Answer, failure: type[Exception], reason: str
+async def test_preparation_failure_is_that_of_an_attempt(
+    server: FileServer,
+    preparer: Preparer,
+    answer: media.Answer,
+    failure: type[Exception],
+    reason: str,
 ) -> None:
-    async with preparer.preparing(image(far.put("/x", answer))) as preparing:
+    async with preparer.preparing(image(server.put("/x", answer))) as preparing:
         assert await preparing.ended(asyncio.Event())
         with pytest.raises(failure, match=reason):
             await preparing.result()
 
 
-async def test_a_link_gets_its_preview(far: FarServer, preparer: Preparer) -> None:
-    far.put("/picture.png", media.file(media.picture()))
+async def test_prepared_link_has_preview(server: FileServer, preparer: Preparer) -> None:
+    server.put("/picture.png", media.file(media.picture()))
     page = b'<title>Shop</title><meta property="og:image" content="picture.png">'
-    url = far.put("/page", media.file(page, "text/html"))
+    url = server.put("/page", media.file(page, "text/html"))
 
     async with preparer.preparing(Linked(phone=PHONE, link=url)) as preparing:
         preview = (await preparing.result()).preview
@@ -117,19 +123,17 @@ async def test_a_link_gets_its_preview(far: FarServer, preparer: Preparer) -> No
 
 
 @pytest.mark.parametrize("answer", [media.status(500), media.file(b"x", "image/png")])
-async def test_a_link_goes_without_a_preview_that_cannot_be_had(
-    far: FarServer, preparer: Preparer, answer: media.Answer
+async def test_prepared_link_without_readable_page_has_no_preview(
+    server: FileServer, preparer: Preparer, answer: media.Answer
 ) -> None:
-    message = Linked(phone=PHONE, link=far.put("/page", answer))
+    message = Linked(phone=PHONE, link=server.put("/page", answer))
 
     async with preparer.preparing(message) as preparing:
         assert (await preparing.result()).preview is None
 
 
-async def test_a_converting_process_that_dies_is_replaced(
-    far: FarServer, preparer: Preparer
-) -> None:
-    url = far.put("/x.png", media.file(media.picture()))
+async def test_converter_replaces_dead_process(server: FileServer, preparer: Preparer) -> None:
+    url = server.put("/x.png", media.file(media.picture()))
     converter = preparer._converter
     async with preparer.preparing(image(url)) as preparing:
         await preparing.result()
@@ -139,7 +143,7 @@ async def test_a_converting_process_that_dies_is_replaced(
     process.join()
 
     async with preparer.preparing(image(url)) as preparing:
-        with pytest.raises(TryAgainLater, match="broke off"):
+        with pytest.raises(TryAgainLater, match="that converts the file ended"):
             await preparing.result()
 
     async with preparer.preparing(image(url)) as preparing:

@@ -1,3 +1,5 @@
+"""The bytes of a file decide its type."""
+
 import io
 import zipfile
 from pathlib import Path
@@ -7,7 +9,7 @@ import pytest
 from gateway.media.sniffing import extension_of, type_of
 from tests.fixtures import media
 
-_OFFICE = "application/vnd.openxmlformats-officedocument."
+_OOXML = "application/vnd.openxmlformats-officedocument."
 
 
 def zipped(name: str) -> bytes:
@@ -31,8 +33,8 @@ def zipped(name: str) -> bytes:
         (media.sound(0.1), None, "audio/wav"),
         (b"ID3\x03" + bytes(50), None, "audio/mpeg"),
         (b"%PDF-1.7\n", "x.html", "application/pdf"),
-        (zipped("word/document.xml"), None, _OFFICE + "wordprocessingml.document"),
-        (zipped("xl/workbook.xml"), "x.docx", _OFFICE + "spreadsheetml.sheet"),
+        (zipped("word/document.xml"), None, _OOXML + "wordprocessingml.document"),
+        (zipped("xl/workbook.xml"), "x.docx", _OOXML + "spreadsheetml.sheet"),
         (zipped("readme.txt"), None, "application/zip"),
         (b"PK\x03\x04 broken", None, "application/zip"),
         (b"<!DOCTYPE html><html>", "x.png", "text/html"),
@@ -42,14 +44,16 @@ def zipped(name: str) -> bytes:
         (bytes(range(7)) * 9, None, "application/octet-stream"),
     ],
 )
-def test_the_bytes_decide(tmp_path: Path, content: bytes, name: str | None, mime_type: str) -> None:
+def test_type_of_follows_bytes_before_name(
+    tmp_path: Path, content: bytes, name: str | None, mime_type: str
+) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
 
     assert type_of(path, name) == mime_type
 
 
-def test_a_name_ends_as_usual() -> None:
+def test_extension_of_returns_usual_suffix() -> None:
     assert [extension_of(t) for t in ("image/jpeg", "application/pdf", "x/y")] == [
         ".jpg",
         ".pdf",

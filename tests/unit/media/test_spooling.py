@@ -1,3 +1,5 @@
+"""Files are decoded to disk in pieces, and nothing remains of a failure."""
+
 import base64
 import hashlib
 import os
@@ -18,7 +20,7 @@ def decoded(tmp_path: Path, *pieces: bytes, max_bytes: int | None = None) -> Spo
 
 @pytest.mark.parametrize("start", [b"", b"data:image/png;base64,", b"DATA:;charset=x;BASE64,"])
 @pytest.mark.parametrize("step", [1, 3, 4, 1_000])
-def test_base64_is_decoded_whatever_its_pieces(tmp_path: Path, start: bytes, step: int) -> None:
+def test_base64_decodes_whatever_pieces(tmp_path: Path, start: bytes, step: int) -> None:
     content = bytes(range(256)) + b"x"
     text = base64.encodebytes(content)
 
@@ -45,29 +47,27 @@ def test_base64_is_decoded_whatever_its_pieces(tmp_path: Path, start: bytes, ste
         (b"\xff\xff\xff\xff",),
     ],
 )
-def test_what_is_not_base64_leaves_nothing_behind(
-    tmp_path: Path, pieces: tuple[bytes, ...]
-) -> None:
+def test_base64_invalid_leaves_no_file(tmp_path: Path, pieces: tuple[bytes, ...]) -> None:
     with pytest.raises(BadFile, match="is not valid base64"):
         decoded(tmp_path, *pieces)
 
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_is_given_up_as_soon_as_it_is_too_large(tmp_path: Path) -> None:
+def test_spool_file_over_limit_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="is larger than 1 MiB"):
         decoded(tmp_path, b"QUJD" * 400_000, max_bytes=1024 * 1024)
 
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_dead_process_left_is_cleared_in_time(tmp_path: Path) -> None:
+def test_delete_stale_removes_only_old_folders(tmp_path: Path) -> None:
     spool = Spool(tmp_path / "spool")
     for name in ("old", "new"):
         (tmp_path / "spool" / name / "inner").mkdir(parents=True)
         (tmp_path / "spool" / name / "inner" / "file").write_bytes(b"x")
     os.utime(tmp_path / "spool" / "old", (0, 0))
 
-    spool.clear_stale()
+    spool.delete_stale()
 
     assert [folder.name for folder in (tmp_path / "spool").iterdir()] == ["new"]

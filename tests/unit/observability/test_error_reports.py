@@ -1,4 +1,4 @@
-"""What nobody foresaw is reported once, with tags and without secrets."""
+"""An unexpected error is reported once, with tags and without secrets."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,7 @@ DSN = "https://key@errors.example.com/1"
 
 
 class Captured(Transport):
-    """Keeps what would be sent."""
+    """Collects the reports instead of sending them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class Captured(Transport):
 
 @pytest.fixture
 def sentry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Captured]:
-    """Our configuration with another transport."""
+    """The configuration of the gateway with a transport that collects reports."""
     captured, init = Captured(), sentry_sdk.init
     monkeypatch.setattr(sentry_sdk, "init", lambda **options: init(**options, transport=captured))
     configure_error_reports(DSN, environment="production")
@@ -49,14 +49,14 @@ def fail_with(error: Exception, token: str) -> None:
 
 
 def report(error: Exception, **tags: Any) -> None:
-    """As it happens in the gateway: raised, caught, reported."""
+    """Raises, catches and reports an error."""
     try:
         fail_with(error, "a secret token")
     except Exception as caught:  # noqa: BLE001 - any error
         report_error(caught, component="worker", **tags)
 
 
-def test_an_unexpected_error_is_reported_once_with_its_tags(sentry: Captured) -> None:
+def test_report_error_sends_one_report_with_tags(sentry: Captured) -> None:
     report(ValueError("broken"), instance_id="I", message_type="send-text", severity="fatal")
 
     (event,) = sentry.events
@@ -71,14 +71,14 @@ def test_an_unexpected_error_is_reported_once_with_its_tags(sentry: Captured) ->
     assert event["release"] == __version__
 
 
-def test_what_is_not_known_is_no_tag(sentry: Captured) -> None:
+def test_report_error_omits_unknown_tags(sentry: Captured) -> None:
     report(ValueError("broken"))
 
     (event,) = sentry.events
     assert event["tags"] == {"component": "worker", "severity": "error"}
 
 
-def test_tags_do_not_leak_into_the_next_report(sentry: Captured) -> None:
+def test_report_error_tags_do_not_reach_the_next_report(sentry: Captured) -> None:
     report(ValueError("one"), instance_id="I")
     report(ValueError("two"))
 
@@ -86,19 +86,21 @@ def test_tags_do_not_leak_into_the_next_report(sentry: Captured) -> None:
 
 
 @pytest.mark.parametrize("error", [GatewayError("a"), Refused("b"), NotSupported("c")])
-def test_an_error_of_our_own_tree_is_not_reported(sentry: Captured, error: GatewayError) -> None:
+def test_report_error_of_gateway_error_sends_nothing(sentry: Captured, error: GatewayError) -> None:
     report(error)
 
     assert sentry.envelopes == []
 
 
-def test_a_log_line_is_no_second_report(sentry: Captured, caplog: pytest.LogCaptureFixture) -> None:
+def test_report_error_log_line_sends_no_second_report(
+    sentry: Captured, caplog: pytest.LogCaptureFixture
+) -> None:
     report(ValueError("broken"))
 
     assert len(sentry.envelopes) == 1
 
 
-def test_local_variables_stay_here(sentry: Captured) -> None:
+def test_report_holds_no_local_variables(sentry: Captured) -> None:
     report(ValueError("broken"))
 
     (event,) = sentry.events
@@ -107,7 +109,7 @@ def test_local_variables_stay_here(sentry: Captured) -> None:
     assert all("vars" not in frame for frame in frames)
 
 
-def test_of_a_request_only_the_method_is_sent(sentry: Captured) -> None:
+def test_report_holds_only_the_method_of_a_request(sentry: Captured) -> None:
     def with_request(event: Event, _hint: Hint) -> Event:
         event["request"] = {
             "method": "POST",
@@ -129,7 +131,7 @@ def test_of_a_request_only_the_method_is_sent(sentry: Captured) -> None:
     assert "SECRET" not in sentry.envelopes[0].serialize().decode()
 
 
-def test_without_a_dsn_nothing_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configure_error_reports_without_dsn_does_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def unexpected(**_options: object) -> None:
         raise AssertionError("Sentry was configured")
 

@@ -1,4 +1,4 @@
-"""Logs are lines of JSON, ours and those of libraries, and show no secrets of ours."""
+"""Log lines are JSON, also those of libraries, and hold no secrets."""
 
 import io
 import json
@@ -15,7 +15,7 @@ from gateway.observability.logging import configure_logging
 
 
 class Log(io.StringIO):
-    """A stream that remembers lines."""
+    """A stream that stores its lines."""
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -24,7 +24,7 @@ class Log(io.StringIO):
 
 @contextmanager
 def configured(*, level: str = "INFO", pretty: bool = False) -> Iterator[Log]:
-    """Our logging for a moment; what was there before comes back."""
+    """Configures logging for a block, and restores it afterwards."""
     root, before = logging.getLogger(), structlog.get_config()
     handlers, root_level = root.handlers[:], root.level
     log = Log()
@@ -41,13 +41,13 @@ SECRET = "a secret token"  # not in the lines of code that a traceback shows
 
 
 def fail_with(secret: str) -> None:
-    """Fails while a secret is in a local variable."""
+    """Fails while a local variable holds a secret."""
     token = secret
     if token:
         raise ValueError("something broke")
 
 
-def test_an_event_is_one_line_of_json() -> None:
+def test_log_event_is_one_line_of_json() -> None:
     with configured() as log:
         structlog.get_logger("gateway").info("attempt_ended", instance_id="I", duration_seconds=0.5)
 
@@ -75,7 +75,7 @@ def test_an_event_is_one_line_of_json() -> None:
         object(),
     ],
 )
-def test_any_value_makes_one_valid_line(value: object) -> None:
+def test_log_any_value_is_one_valid_line(value: object) -> None:
     with configured() as log:
         structlog.get_logger("gateway").info("odd", value=value)
 
@@ -85,7 +85,7 @@ def test_any_value_makes_one_valid_line(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", ["\ud800", 2**64, {1: "a"}])
-def test_even_what_json_cannot_hold_makes_one_valid_line(
+def test_log_value_beyond_json_is_one_valid_line(
     value: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging, "raiseExceptions", False)
@@ -95,7 +95,7 @@ def test_even_what_json_cannot_hold_makes_one_valid_line(
     assert [line["event"] for line in log.lines] == ["odd"]
 
 
-def test_libraries_speak_through_the_same_formatter() -> None:
+def test_log_of_libraries_has_the_same_format() -> None:
     with configured() as log:
         logging.getLogger("some.library").warning("%s of %d", "one", 2)
 
@@ -108,13 +108,13 @@ def test_libraries_speak_through_the_same_formatter() -> None:
     assert "timestamp" in line
 
 
-@pytest.mark.parametrize("ours", [True, False])
-def test_a_traceback_shows_no_local_variables(*, ours: bool) -> None:
+@pytest.mark.parametrize("by_gateway", [True, False])
+def test_log_traceback_holds_no_local_variables(*, by_gateway: bool) -> None:
     with configured() as log:
         try:
             fail_with(SECRET)
         except ValueError as error:
-            if ours:
+            if by_gateway:
                 structlog.get_logger("gateway").error("unexpected_error", exc_info=error)
             else:
                 logging.getLogger("some.library").exception("it failed")
@@ -126,7 +126,7 @@ def test_a_traceback_shows_no_local_variables(*, ours: bool) -> None:
     assert SECRET not in log.getvalue()
 
 
-def test_a_traceback_on_a_terminal_shows_none_either() -> None:
+def test_pretty_log_traceback_holds_no_local_variables() -> None:
     with configured(pretty=True) as log:
         try:
             fail_with(SECRET)
@@ -137,7 +137,7 @@ def test_a_traceback_on_a_terminal_shows_none_either() -> None:
     assert SECRET not in log.getvalue()
 
 
-def test_a_line_for_people_is_no_json() -> None:
+def test_pretty_log_line_is_not_json() -> None:
     with configured(pretty=True) as log:
         structlog.get_logger("gateway").info("attempt_ended", instance_id="I")
         logging.getLogger("some.library").warning("from a library")
@@ -153,7 +153,7 @@ def test_a_line_for_people_is_no_json() -> None:
     ("level", "seen"),
     [("DEBUG", ["d", "i", "w"]), ("INFO", ["i", "w"]), ("WARNING", ["w"]), ("ERROR", [])],
 )
-def test_the_level_holds_for_all(level: str, seen: list[str]) -> None:
+def test_log_level_applies_to_all_loggers(level: str, seen: list[str]) -> None:
     with configured(level=level) as log:
         for logger in (structlog.get_logger("gateway"), logging.getLogger("some.library")):
             logger.debug("d")
@@ -164,16 +164,16 @@ def test_the_level_holds_for_all(level: str, seen: list[str]) -> None:
 
 
 @pytest.mark.parametrize("name", ["uvicorn.access", "httpx", "httpcore", "httpcore.connection"])
-def test_lines_with_addresses_in_them_are_not_written_even_at_debug(name: str) -> None:
+def test_log_of_request_lines_is_off_even_at_debug(name: str) -> None:
     with configured(level="DEBUG") as log:
         logging.getLogger(name).info("GET /instances/I/token/SECRET/queue 200")
 
     assert log.getvalue() == ""
 
 
-def test_what_is_bound_for_a_task_is_in_its_lines() -> None:
+def test_log_holds_values_bound_to_the_task() -> None:
     with configured() as log, structlog.contextvars.bound_contextvars(request_id="R"):
-        structlog.get_logger("gateway").info("ours")
+        structlog.get_logger("gateway").info("by_gateway")
         logging.getLogger("some.library").warning("theirs")
 
     assert [line["request_id"] for line in log.lines] == ["R", "R"]

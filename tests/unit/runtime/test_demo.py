@@ -1,4 +1,4 @@
-"""What a stranger finds after the first start, and after every later one."""
+"""A start in development creates the demo once, and writes its tokens for the owner only."""
 
 import dataclasses
 import stat
@@ -26,7 +26,7 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 class Accounts:
-    """Stands in for the Registry: hashes would be stored, so tokens are shown once."""
+    """Stands in for the Registry, which stores hashes: it returns each token once."""
 
     def __init__(self) -> None:
         self.demo: Instance | None = None
@@ -59,7 +59,7 @@ async def ensure(accounts: Accounts, folder: Path, base_url: str = URL) -> Demo:
     )
 
 
-async def test_the_first_start_makes_an_account_and_a_linked_instance(tmp_path: Path) -> None:
+async def test_demo_first_start_creates_account_and_instance(tmp_path: Path) -> None:
     accounts = Accounts()
 
     demo = await ensure(accounts, tmp_path)
@@ -77,7 +77,7 @@ async def test_the_first_start_makes_an_account_and_a_linked_instance(tmp_path: 
     ]
 
 
-async def test_its_tokens_are_in_a_file_for_the_owner_alone(tmp_path: Path) -> None:
+async def test_demo_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     await ensure(Accounts(), tmp_path)
 
     file = tmp_path / FILE_NAME
@@ -91,7 +91,7 @@ async def test_its_tokens_are_in_a_file_for_the_owner_alone(tmp_path: Path) -> N
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-async def test_a_later_start_shows_the_same_tokens_and_makes_nothing(tmp_path: Path) -> None:
+async def test_demo_later_start_returns_the_same_tokens(tmp_path: Path) -> None:
     accounts = Accounts()
     first = await ensure(accounts, tmp_path)
     accounts.made.clear()
@@ -103,7 +103,7 @@ async def test_a_later_start_shows_the_same_tokens_and_makes_nothing(tmp_path: P
     assert accounts.renewed == 0
 
 
-async def test_another_address_is_written_down_with_the_same_tokens(tmp_path: Path) -> None:
+async def test_demo_other_address_is_written_with_the_same_tokens(tmp_path: Path) -> None:
     accounts = Accounts()
     await ensure(accounts, tmp_path)
 
@@ -113,7 +113,7 @@ async def test_another_address_is_written_down_with_the_same_tokens(tmp_path: Pa
     assert "BASE_URL=http://127.0.0.1:9090\n" in (tmp_path / FILE_NAME).read_text()
 
 
-async def test_where_the_file_is_gone_the_account_gets_new_tokens(tmp_path: Path) -> None:
+async def test_demo_without_file_gives_the_account_new_tokens(tmp_path: Path) -> None:
     accounts = Accounts()
     await ensure(accounts, tmp_path)
     (tmp_path / FILE_NAME).unlink()
@@ -124,7 +124,7 @@ async def test_where_the_file_is_gone_the_account_gets_new_tokens(tmp_path: Path
     assert await ensure(accounts, tmp_path) == demo
 
 
-async def test_where_the_file_is_of_another_database_it_is_not_believed(tmp_path: Path) -> None:
+async def test_demo_file_of_another_database_is_ignored(tmp_path: Path) -> None:
     await ensure(Accounts(), tmp_path)
     other = Accounts()
     other.demo = instance_called("OTHER")
@@ -134,7 +134,7 @@ async def test_where_the_file_is_of_another_database_it_is_not_believed(tmp_path
     assert demo == Demo(URL, "OTHER", "OTHER TOKEN", "CLIENT1", "PARTNER1")
 
 
-async def test_half_a_file_is_not_believed(tmp_path: Path) -> None:
+async def test_demo_incomplete_file_is_ignored(tmp_path: Path) -> None:
     accounts = Accounts()
     await ensure(accounts, tmp_path)
     (tmp_path / FILE_NAME).write_text("INSTANCE_ID=INSTANCE\nCLIENT_TOKEN=CLIENT\nnonsense\n")
@@ -144,7 +144,7 @@ async def test_half_a_file_is_not_believed(tmp_path: Path) -> None:
     assert (demo.client_token, demo.partner_token) == ("CLIENT1", "PARTNER1")
 
 
-async def test_the_welcome_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
+async def test_welcome_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
     welcome = (await ensure(Accounts(), tmp_path)).as_welcome("simulator", SIMULATION, docs=True)
 
     assert f"curl -X POST '{URL}/instances/INSTANCE/token/TOKEN/send-text'" in welcome

@@ -1,4 +1,4 @@
-"""What `make run` leaves for the commands, and when it does not count."""
+"""Commands use the settings of `make run`, unless the environment contradicts them."""
 
 from pathlib import Path
 
@@ -7,8 +7,8 @@ import pytest
 from gateway.errors import InvalidSettings
 from gateway.runtime.development import (
     FILE_NAME,
-    leave_development_settings,
     with_development_settings,
+    write_development_settings,
 )
 from gateway.settings import Settings
 
@@ -17,7 +17,7 @@ URL = "postgresql://db/gateway"
 
 
 def serve(data_dir: Path, **environment: str) -> None:
-    leave_development_settings(
+    write_development_settings(
         Settings.read(
             {"GATEWAY_ENV": "development", "GATEWAY_DATA_DIR": str(data_dir), **environment}
         )
@@ -25,13 +25,13 @@ def serve(data_dir: Path, **environment: str) -> None:
 
 
 def command(data_dir: Path, **environment: str) -> dict[str, str]:
-    """The settings of a command, without the data directory."""
+    """Returns the settings of a command, without the data directory."""
     found, _file = with_development_settings({"GATEWAY_DATA_DIR": str(data_dir), **environment})
     del found["GATEWAY_DATA_DIR"]
     return found
 
 
-def test_command_gets_how_the_gateway_was_started(tmp_path: Path) -> None:
+def test_command_gets_the_settings_of_the_gateway(tmp_path: Path) -> None:
     serve(tmp_path, DATABASE_URL=URL, GATEWAY_SECRET_KEY=SECRET, GATEWAY_PROVIDER="sandbox")
 
     assert command(tmp_path) == {
@@ -43,7 +43,7 @@ def test_command_gets_how_the_gateway_was_started(tmp_path: Path) -> None:
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
 
 
-def test_command_beside_two_gateways_gets_that_of_its_data_directory(tmp_path: Path) -> None:
+def test_command_reads_the_file_of_its_data_directory(tmp_path: Path) -> None:
     serve(tmp_path / "one")
     serve(tmp_path / "two", DATABASE_URL=URL)
 
@@ -78,7 +78,7 @@ def test_command_with_other_settings_gets_nothing(
     assert command(tmp_path, **environment) == environment
 
 
-def test_production_removes_what_development_left(tmp_path: Path) -> None:
+def test_production_removes_the_file_of_development(tmp_path: Path) -> None:
     serve(tmp_path)
 
     serve(tmp_path, GATEWAY_ENV="production", GATEWAY_SECRET_KEY=SECRET)

@@ -1,4 +1,4 @@
-"""The head of an answer leaves with its body, and never stays behind."""
+"""The head of a response is written with its body, and is never lost."""
 
 import asyncio
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n\r\n"
 
 
 class RecordingTransport:
-    """Each system call that a real one would make."""
+    """Records each system call that a real transport would make."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
@@ -36,7 +36,7 @@ def holding() -> tuple[HoldingHeads, RecordingTransport]:
     return HoldingHeads(cast("asyncio.Transport", transport), loop), transport
 
 
-async def test_head_and_body_are_written_at_once() -> None:
+async def test_head_is_written_together_with_its_body() -> None:
     heads, transport = holding()
     heads.write(HEAD)
     heads.write(b"body")
@@ -46,7 +46,7 @@ async def test_head_and_body_are_written_at_once() -> None:
     assert transport.sent == [HEAD + b"body", b"more"]
 
 
-async def test_a_head_waits_no_longer_than_the_turn_of_the_loop() -> None:
+async def test_head_without_body_is_written_in_the_next_turn() -> None:
     heads, transport = holding()
     heads.write(HEAD)
     assert transport.sent == []
@@ -55,7 +55,7 @@ async def test_a_head_waits_no_longer_than_the_turn_of_the_loop() -> None:
     assert transport.sent == [HEAD]
 
 
-async def test_what_is_held_leaves_before_the_connection_is_closed() -> None:
+async def test_close_writes_the_delayed_head_first() -> None:
     heads, transport = holding()
     heads.write(HEAD)
     heads.close()
@@ -64,7 +64,7 @@ async def test_what_is_held_leaves_before_the_connection_is_closed() -> None:
     assert (transport.sent, transport.closed) == ([HEAD], True)
 
 
-async def test_a_connection_lost_meanwhile_is_not_written_to() -> None:
+async def test_lost_connection_gets_no_head() -> None:
     heads, transport = holding()
     heads.write(HEAD)
     transport.close()

@@ -1,4 +1,4 @@
-"""The server listens from the moment it is made, and a taken port is an error we can name."""
+"""The server listens as soon as it is created, and a used port is a GatewayError."""
 
 import asyncio
 import socket
@@ -26,7 +26,7 @@ def server(port: int = 0) -> HttpServer:
     return HttpServer(app, host="127.0.0.1", port=port, drain_seconds=2.0)
 
 
-def test_a_taken_port_is_refused_with_a_cure() -> None:
+def test_server_used_port_is_refused_with_a_cure() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
@@ -35,7 +35,7 @@ def test_a_taken_port_is_refused_with_a_cure() -> None:
             server(port)
 
 
-async def test_it_serves_until_it_is_told_to_stop_and_then_closes_its_port() -> None:
+async def test_server_that_stops_closes_its_port() -> None:
     http, stopping = server(), asyncio.Event()
     url = f"http://127.0.0.1:{http.port}/"
     running = asyncio.create_task(http.run_until(stopping))
@@ -52,7 +52,7 @@ async def test_it_serves_until_it_is_told_to_stop_and_then_closes_its_port() -> 
 
 @asynccontextmanager
 async def serving(*routes: Route) -> AsyncIterator[int]:
-    """The port of a server of these routes."""
+    """Yields the port of a server with these routes."""
     http = HttpServer(Starlette(routes=routes), host="127.0.0.1", port=0, drain_seconds=2.0)
     stopping = asyncio.Event()
     running = asyncio.create_task(http.run_until(stopping))
@@ -64,7 +64,7 @@ async def serving(*routes: Route) -> AsyncIterator[int]:
         await running
 
 
-async def test_a_head_does_not_wait_for_a_body_that_takes_its_time() -> None:
+async def test_server_head_does_not_wait_for_a_slow_body() -> None:
     asked = asyncio.Event()
 
     async def body() -> AsyncIterator[bytes]:

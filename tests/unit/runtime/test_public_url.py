@@ -1,4 +1,4 @@
-"""When the operator is asked for GATEWAY_PUBLIC_URL."""
+"""The operator is warned where receivers could not open links to media."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def warning_of(*environments: dict[str, str]) -> str | None:
         {**DEVELOPMENT, **WILDCARD},
     ],
 )
-def test_public_url_is_asked_for_where_links_may_be_dead(environment: dict[str, str]) -> None:
+def test_public_url_missing_warns_where_links_may_not_work(environment: dict[str, str]) -> None:
     assert "GATEWAY_PUBLIC_URL is not set" in (warning_of(environment) or "")
     assert warning_of(environment, {"GATEWAY_PUBLIC_URL": "https://wa.example.com/x"}) is None
 
@@ -40,7 +40,7 @@ def test_public_url_is_asked_for_where_links_may_be_dead(environment: dict[str, 
         {**PRODUCTION, "GATEWAY_HOST": "wa.example.com"},
     ],
 )
-def test_public_url_is_not_asked_for_where_links_open(environment: dict[str, str]) -> None:
+def test_public_url_missing_is_fine_where_links_work(environment: dict[str, str]) -> None:
     assert warning_of(environment) is None
 
 
@@ -56,4 +56,4 @@ def test_public_url_is_not_asked_for_where_links_open(environment: dict[str, str
     ],
 )
 def test_unusable_public_url_is_named(url: str) -> None:
-    assert "no URL to open" in (warning_of(DEVELOPMENT, {"GATEWAY_PUBLIC_URL": url}) or "")
+    assert "is not a usable URL" in (warning_of(DEVELOPMENT, {"GATEWAY_PUBLIC_URL": url}) or "")

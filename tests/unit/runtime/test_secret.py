@@ -1,4 +1,4 @@
-"""A secret is written whole, for its owner alone, and once."""
+"""A secret is written completely, once, and only its owner can read it."""
 
 import os
 import stat
@@ -8,19 +8,20 @@ import pytest
 
 from gateway.runtime.secret import secrets_of, write_private
 from gateway.settings import Settings
+from gateway.settings.node_sections import StorageSection
 
 
 def mode_of(file: Path) -> int:
     return stat.S_IMODE(file.stat().st_mode)
 
 
-def development(data_dir: Path, **environment: str) -> Settings:
+def development(data_dir: Path, **environment: str) -> StorageSection:
     return Settings.read(
         {"GATEWAY_ENV": "development", "GATEWAY_DATA_DIR": str(data_dir), **environment}
-    )
+    ).storage
 
 
-def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
+def test_write_private_only_the_owner_can_read_it(tmp_path: Path) -> None:
     file = tmp_path / "secret"
 
     earlier = os.umask(0)
@@ -33,7 +34,7 @@ def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
     assert mode_of(file) == 0o600
 
 
-def test_a_file_that_others_could_read_is_closed(tmp_path: Path) -> None:
+def test_write_private_replaces_a_file_others_could_read(tmp_path: Path) -> None:
     file = tmp_path / "secret"
     file.write_text("an old and much longer text")
     file.chmod(0o644)
@@ -44,7 +45,7 @@ def test_a_file_that_others_could_read_is_closed(tmp_path: Path) -> None:
     assert mode_of(file) == 0o600
 
 
-def test_folders_are_made(tmp_path: Path) -> None:
+def test_write_private_creates_folders(tmp_path: Path) -> None:
     file = tmp_path / "a" / "b" / "secret"
 
     write_private(file, "text")
@@ -52,13 +53,15 @@ def test_folders_are_made(tmp_path: Path) -> None:
     assert file.read_text() == "text"
 
 
-def test_nothing_else_is_left_in_the_folder(tmp_path: Path) -> None:
+def test_write_private_leaves_no_draft(tmp_path: Path) -> None:
     write_private(tmp_path / "secret", "text")
 
     assert [file.name for file in tmp_path.iterdir()] == ["secret"]
 
 
-def test_it_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_private_interrupted_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "secret"
     write_private(file, "old")
 
@@ -72,18 +75,18 @@ def test_it_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert file.read_text() == "old"
 
 
-def test_a_given_secret_is_used_and_none_is_made(tmp_path: Path) -> None:
-    settings = development(tmp_path, GATEWAY_SECRET_KEY="one,two")
+def test_secrets_of_given_secret_creates_no_file(tmp_path: Path) -> None:
+    storage = development(tmp_path, GATEWAY_SECRET_KEY="one,two")
 
-    assert secrets_of(settings, os.urandom) == ("one", "two")
+    assert secrets_of(storage, os.urandom) == ("one", "two")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_development_makes_a_secret_once(tmp_path: Path) -> None:
-    settings = development(tmp_path / "data")
+def test_secrets_of_development_creates_a_secret_once(tmp_path: Path) -> None:
+    storage = development(tmp_path / "data")
 
-    (made,) = secrets_of(settings, os.urandom)
-    again = secrets_of(settings, os.urandom)
+    (made,) = secrets_of(storage, os.urandom)
+    again = secrets_of(storage, os.urandom)
 
     assert len(bytes.fromhex(made)) == 32
     assert again == (made,)

@@ -1,4 +1,4 @@
-"""The end of a process: errors with a name come out alone, crashes as they are."""
+"""A process that cannot start raises one GatewayError; a crash raises every error."""
 
 import ast
 from pathlib import Path
@@ -28,12 +28,12 @@ def failing(*errors: Exception) -> Gateway:
     return cast("Gateway", Failing(*errors))
 
 
-async def test_run_service_named_error_comes_out_alone() -> None:
+async def test_run_service_gateway_error_is_raised_alone() -> None:
     with pytest.raises(StartRefused, match="the disk is full"):
         await run_service(failing(StartRefused("the disk is full")), drain_seconds=1)
 
 
-async def test_run_service_crash_keeps_every_error() -> None:
+async def test_run_service_crash_raises_every_error() -> None:
     with pytest.raises(ExceptionGroup) as caught:
         await run_service(failing(StartRefused("full"), ZeroDivisionError()), drain_seconds=1)
 
@@ -41,8 +41,8 @@ async def test_run_service_crash_keeps_every_error() -> None:
     assert caught.group_contains(ZeroDivisionError)
 
 
-def test_nothing_is_raised_inside_except_star() -> None:
-    """Python 3.11.2, which Debian 12 has, would wrap it into a group that no caller expects."""
+def test_code_raises_nothing_inside_except_star() -> None:
+    """Python 3.11.2, which Debian 12 has, wraps such an error into a group."""
     found = [
         f"{file.name}:{raised.lineno}"
         for file in SOURCE.rglob("*.py")

@@ -1,4 +1,4 @@
-"""Floors start as they are told and stop from the highest down; a part that leaves is a crash."""
+"""Stages stop from the highest down, and a part that ends by itself ends the process."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from tests.fixtures.patience import PATIENCE_SECONDS
 
 
 class Recorded:
-    """A part that writes down when it was told to stop and when it ended."""
+    """A part that records its stop and its end."""
 
     def __init__(self, name: str, events: list[str], *, drains: int = 0) -> None:
         self._name, self._events, self._drains = name, events, drains
@@ -57,7 +57,7 @@ class Stubborn:
             raise
 
 
-async def test_the_highest_floor_is_stopped_first_and_drained_before_the_next() -> None:
+async def test_stop_drains_the_highest_stage_first() -> None:
     events: list[str] = []
 
     async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
@@ -77,7 +77,7 @@ async def test_the_highest_floor_is_stopped_first_and_drained_before_the_next() 
     ]
 
 
-async def test_parts_of_one_floor_stop_together() -> None:
+async def test_stop_stops_the_parts_of_one_stage_together() -> None:
     events: list[str] = []
 
     async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
@@ -90,7 +90,7 @@ async def test_parts_of_one_floor_stop_together() -> None:
     assert events == ["stop slow", "stop quick", "end quick", "end slow"]
 
 
-async def test_a_part_on_a_stopped_floor_is_told_at_once() -> None:
+async def test_part_of_a_stopped_stage_drains_at_once() -> None:
     events: list[str] = []
 
     async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
@@ -102,14 +102,14 @@ async def test_a_part_on_a_stopped_floor_is_told_at_once() -> None:
 
 
 async def crash(below: Mapping[str, Part], above: Mapping[str, Part]) -> None:
-    """Runs parts that nobody stops."""
+    """Runs parts without stopping them."""
     async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
         supervisor = Supervisor(group)
         supervisor.start(Stage.DATABASE, below)
         supervisor.start(Stage.BATCHES, above)
 
 
-async def test_a_part_that_ends_by_itself_is_a_crash_and_takes_the_others_down() -> None:
+async def test_part_that_returns_early_ends_the_others() -> None:
     stubborn = Stubborn()
 
     with pytest.raises(ExceptionGroup) as caught:
@@ -119,7 +119,7 @@ async def test_a_part_that_ends_by_itself_is_a_crash_and_takes_the_others_down()
     assert stubborn.cancelled
 
 
-async def test_a_part_that_fails_takes_the_process_down_with_its_error() -> None:
+async def test_part_that_fails_ends_the_process_with_its_error() -> None:
     error = ValueError("broken")
 
     with pytest.raises(ExceptionGroup) as caught:
@@ -129,7 +129,7 @@ async def test_a_part_that_fails_takes_the_process_down_with_its_error() -> None
 
 
 class Building:
-    """Stands in for a Gateway: starts the parts it was given."""
+    """Stands in for a Gateway: starts the given parts."""
 
     def __init__(self, stage: Stage, parts: dict[str, Part], *, hangs: bool = False) -> None:
         self._floor, self._parts, self._hangs = stage, parts, hangs
@@ -147,7 +147,7 @@ async def run(building: Building, stopping: asyncio.Event, *, drain_seconds: flo
         await run_until(cast("Gateway", building), stopping, drain_seconds=drain_seconds)
 
 
-async def test_a_service_runs_until_it_is_told_to_stop() -> None:
+async def test_run_until_runs_until_the_stop() -> None:
     events: list[str] = []
     stopping = asyncio.Event()
     building = Building(Stage.EDGES, {"http": Recorded("http", events)})
@@ -161,7 +161,7 @@ async def test_a_service_runs_until_it_is_told_to_stop() -> None:
     assert events == ["stop http", "end http"]
 
 
-async def test_a_stop_during_the_start_ends_the_start() -> None:
+async def test_run_until_stop_during_the_start_ends_the_start() -> None:
     events: list[str] = []
     stopping = asyncio.Event()
     building = Building(Stage.DATABASE, {"database": Recorded("database", events)}, hangs=True)
@@ -174,7 +174,7 @@ async def test_a_stop_during_the_start_ends_the_start() -> None:
     assert events == ["stop database", "end database"]
 
 
-async def test_whoever_does_not_drain_in_time_is_cut() -> None:
+async def test_run_until_part_that_drains_too_long_is_cancelled() -> None:
     stubborn, stopping = Stubborn(), asyncio.Event()
     building = Building(Stage.SENDERS, {"workers": stubborn})
     running = asyncio.create_task(run(building, stopping, drain_seconds=0.05))
@@ -187,7 +187,7 @@ async def test_whoever_does_not_drain_in_time_is_cut() -> None:
     assert stubborn.cancelled
 
 
-async def test_a_crash_ends_the_service_without_being_told() -> None:
+async def test_run_until_crash_ends_without_a_stop() -> None:
     building = Building(Stage.SENDERS, {"workers": Leaving(ValueError("broken"))})
 
     with pytest.raises(ExceptionGroup) as caught:
@@ -200,7 +200,7 @@ async def test_a_crash_ends_the_service_without_being_told() -> None:
 
 
 class Failing:
-    """A part that fails with each of the errors in turn, then runs until it is told to stop."""
+    """A part that fails with each of the errors in turn, then runs until the stop."""
 
     def __init__(self, *errors: Exception) -> None:
         self._errors = list(errors)

@@ -26,7 +26,7 @@ OFFERS = [
     b"Connection: Upgrade\r\nConnection: HTTP2-Settings\r\nUpgrade: h2c\r\n",
     b"Connection: HTTP2-Settings\r\nConnection: Upgrade\r\nUpgrade: h2c, TLS/1.0\r\n",
     b"Connection: \t Upgrade \t,\tHTTP2-Settings\r\nUpgrade:   h2c  \r\n",
-    b"Connection: Upgrade\r\nUpgrade: websocket\r\n",  # which begins with GET
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\n",  # a WebSocket begins with GET
     b"Connection: Upgrade\r\nUpgrade: something-else/7\r\n",
 ]
 BODY = b'{"phone": "5511999999999"}'
@@ -94,7 +94,7 @@ def request(offer: bytes, body: bytes = BODY, *, method: bytes = b"POST") -> byt
 async def answers(
     http: HttpServer, *pieces: bytes, count: int = 1
 ) -> list[tuple[int, dict[str, Any]]]:
-    """Statuses and bodies of what comes back on one connection."""
+    """Returns the statuses and bodies of the responses on one connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
     try:
         for piece in pieces:
@@ -131,7 +131,7 @@ async def test_body_of_a_request_that_offers_an_upgrade_arrives(offer: bytes, bo
 
 
 @pytest.mark.parametrize("body", [BODY, CHUNKED])
-async def test_body_arrives_however_the_packets_are_cut(body: bytes) -> None:
+async def test_body_arrives_in_packets_of_any_size(body: bytes) -> None:
     whole = request(H2C, body)
     async with serving() as http:
         single = await answers(http, *(whole[n : n + 1] for n in range(len(whole))))
@@ -140,8 +140,8 @@ async def test_body_arrives_however_the_packets_are_cut(body: bytes) -> None:
     assert all(seen["length"] == len(BODY) for ((_, seen),) in [single, *halves])
 
 
-async def test_requests_of_one_connection_stay_apart() -> None:
-    """Pipelined, with and without an offer, with and without a body."""
+async def test_requests_of_one_connection_do_not_mix() -> None:
+    """The requests are pipelined, with and without an offer, with and without a body."""
     sent = [
         request(H2C, b"1"),
         request(b"", b"22"),
@@ -166,7 +166,7 @@ async def test_large_body_behind_an_offer_is_whole() -> None:
     assert seen["length"] == 1_000_000
 
 
-async def test_client_that_asks_before_it_sends_is_told_to_go_on() -> None:
+async def test_client_that_expects_continue_gets_it() -> None:
     head, body = request(H2C + b"Expect: 100-continue\r\n").split(b"\r\n\r\n")
     async with serving() as http:
         reader, writer = await asyncio.open_connection("127.0.0.1", http.port)

@@ -1,4 +1,4 @@
-"""The table of what each failure leads to."""
+"""Each failure leads to the outcome that the table in `outcome.py` states."""
 
 from datetime import UTC, datetime
 
@@ -43,7 +43,7 @@ def outcome(failure: SendFailure, attempts: int, *, can_repeat: bool) -> Outcome
         (Refused("no"), Failed("refused", "no")),
     ],
 )
-def test_these_never_depend_on_the_attempts_or_the_provider(
+def test_outcome_ignores_attempts_for_final_failures(
     failure: SendFailure, expected: Outcome, attempts: int, *, can_repeat: bool
 ) -> None:
     assert outcome(failure, attempts, can_repeat=can_repeat) == expected
@@ -62,7 +62,7 @@ def test_these_never_depend_on_the_attempts_or_the_provider(
         (BUSY_NO_LONGER, SECOND, Retried(0.0, "transient", "busy")),
     ],
 )
-def test_a_passing_failure_is_repeated_while_attempts_are_left(
+def test_passing_failure_is_retried_while_attempts_are_left(
     failure: SendFailure, attempts: int, expected: Outcome, *, can_repeat: bool
 ) -> None:
     assert outcome(failure, attempts, can_repeat=can_repeat) == expected
@@ -77,14 +77,14 @@ def test_a_passing_failure_is_repeated_while_attempts_are_left(
         (BEYOND, Failed("unconfirmed", "silent")),
     ],
 )
-def test_an_unconfirmed_attempt_is_repeated_where_one_id_is_shown_once(
+def test_unconfirmed_attempt_is_retried_if_sends_can_repeat(
     attempts: int, expected: Outcome
 ) -> None:
     assert outcome(SILENT, attempts, can_repeat=True) == expected
 
 
 @pytest.mark.parametrize("attempts", [FIRST, SECOND, LAST, BEYOND])
-def test_an_unconfirmed_attempt_is_never_repeated_elsewhere(attempts: int) -> None:
+def test_unconfirmed_attempt_fails_if_sends_cannot_repeat(attempts: int) -> None:
     assert outcome(SILENT, attempts, can_repeat=False) == Failed(
         "unconfirmed", "unconfirmed: silent"
     )

@@ -1,4 +1,4 @@
-"""How long to wait, as numbers."""
+"""Pauses stay within their bounds, and a daily limit grows with the warm-up."""
 
 import random
 from dataclasses import fields
@@ -25,7 +25,7 @@ def longest(_low: float, high: float) -> float:
     return high
 
 
-def test_a_pause_lies_between_the_two_bounds() -> None:
+def test_pause_lies_between_its_bounds() -> None:
     pace = Pace(1.0, 3.0)
     uniform = random.Random(1).uniform
 
@@ -38,18 +38,18 @@ def test_a_pause_lies_between_the_two_bounds() -> None:
     assert all(1.0 <= pause <= 3.0 for pause in pauses)
 
 
-def test_a_delay_of_the_caller_comes_on_top() -> None:
+def test_delay_of_the_caller_is_added_to_the_pause() -> None:
     assert pause_before(15, Pace(1.0, 3.0), shortest) == 16.0
 
 
-def test_no_pace_is_no_pause() -> None:
+def test_pace_of_zero_has_no_pause() -> None:
     assert pause_before(None, Pace(0.0, 0.0), longest) == 0.0
 
 
 @pytest.mark.parametrize(
     ("attempts", "low", "high"), [(1, 2.5, 5.0), (2, 5.0, 10.0), (3, 10.0, 20.0), (4, 20.0, 40.0)]
 )
-def test_the_pause_after_a_failure_doubles(attempts: int, low: float, high: float) -> None:
+def test_backoff_doubles_with_each_attempt(attempts: int, low: float, high: float) -> None:
     backoff = Backoff(base_seconds=5.0, cap_seconds=300.0)
 
     assert backoff.after(attempts, shortest) == low
@@ -57,18 +57,18 @@ def test_the_pause_after_a_failure_doubles(attempts: int, low: float, high: floa
 
 
 @pytest.mark.parametrize("attempts", [7, 8, 100, 1_000])
-def test_the_pause_never_exceeds_the_cap(attempts: int) -> None:
+def test_backoff_never_exceeds_its_cap(attempts: int) -> None:
     backoff = Backoff(base_seconds=5.0, cap_seconds=300.0)
 
     assert backoff.after(attempts, longest) == 300.0
     assert backoff.after(attempts, shortest) == 150.0
 
 
-def test_a_base_of_zero_is_no_pause() -> None:
+def test_backoff_with_a_base_of_zero_has_no_pause() -> None:
     assert Backoff(0.0, 300.0).after(5, longest) == 0.0
 
 
-def test_the_pause_is_random() -> None:
+def test_backoff_is_random() -> None:
     uniform = random.Random(1).uniform
 
     assert len({Backoff().after(3, uniform) for _ in range(20)}) == 20
@@ -89,7 +89,7 @@ def test_the_pause_is_random() -> None:
         (500, 10, -3, 50),
     ],
 )
-def test_a_new_number_comes_up_to_its_daily_limit_in_equal_steps(
+def test_warm_up_raises_the_daily_limit_in_equal_steps(
     limit: int, warm_up_days: int, age_days: float, today: int
 ) -> None:
     now = datetime(2026, 1, 31, tzinfo=UTC)

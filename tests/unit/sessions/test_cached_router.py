@@ -1,4 +1,4 @@
-"""What a session answered is given again for a while, unless something changed."""
+"""A cached result is returned until it expires or the instance changes."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -24,23 +24,23 @@ RENAME = RenameGroup(group_id="120363019502650977-group", group_name="New")
 
 
 @dataclass
-class CountingAsker:
-    """Answers with how often it was asked."""
+class CountingRouter:
+    """Returns how many calls it has had."""
 
-    asked: int = 0
+    calls: int = 0
     fails: bool = False
-    hold: asyncio.Event | None = None
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    may_return: asyncio.Event | None = None
+    started: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def execute(self, _instance: Instance, _operation: Operation[Any]) -> int:
-        self.asked += 1
-        answer = self.asked
-        self.begun.set()
-        if self.hold:
-            await self.hold.wait()
+        self.calls += 1
+        result = self.calls
+        self.started.set()
+        if self.may_return:
+            await self.may_return.wait()
         if self.fails:
             raise SessionUnavailable("away")
-        return answer
+        return result
 
 
 @dataclass
@@ -53,17 +53,17 @@ class SettableClock(Clock):
 
 @dataclass
 class Caller:
-    router: CountingAsker = field(default_factory=CountingAsker)
+    router: CountingRouter = field(default_factory=CountingRouter)
     clock: SettableClock = field(default_factory=SettableClock)
     metrics: Metrics = field(default_factory=Metrics)
 
     def __post_init__(self) -> None:
-        self.remembering = CachedSessionRouter(
+        self.cached_router = CachedSessionRouter(
             cast("SessionRouter", self.router), self.clock, self.metrics
         )
 
     async def execute(self, instance: Instance = ONE, operation: Operation[Any] = LIST) -> Any:
-        return await self.remembering.execute(instance, operation)
+        return await self.cached_router.execute(instance, operation)
 
     def hits(self) -> float | None:
         labels = {"operation": "ListJoinedGroups", "answered_from": "memory"}
@@ -75,14 +75,14 @@ def caller() -> Caller:
     return Caller()
 
 
-async def test_an_answer_is_given_again_until_its_time_is_up(caller: Caller) -> None:
+async def test_cached_router_before_expiry_returns_the_same_result(caller: Caller) -> None:
     assert [await caller.execute(), await caller.execute()] == [1, 1]
     assert caller.hits() == 1
     caller.clock.now_seconds = LIST.cache_ttl_seconds
     assert await caller.execute() == 2
 
 
-async def test_instances_do_not_share_answers(caller: Caller) -> None:
+async def test_cached_router_keeps_instances_apart(caller: Caller) -> None:
     assert [await caller.execute(ONE), await caller.execute(TWO), await caller.execute(ONE)] == [
         1,
         2,
@@ -91,7 +91,7 @@ async def test_instances_do_not_share_answers(caller: Caller) -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_a_change_forgets_even_when_it_seems_to_fail(caller: Caller, fails: bool) -> None:  # noqa: FBT001 - the case
+async def test_cached_router_after_a_write_reads_again(caller: Caller, fails: bool) -> None:  # noqa: FBT001 - a parameter of the test
     await caller.execute()
     caller.router.fails = fails
     try:
@@ -102,7 +102,7 @@ async def test_a_change_forgets_even_when_it_seems_to_fail(caller: Caller, fails
     assert await caller.execute() == 3
 
 
-async def test_what_whatsapp_says_of_a_chat_forgets_and_a_message_does_not(caller: Caller) -> None:
+async def test_cached_router_is_cleared_by_notifications_only(caller: Caller) -> None:
     chat, now = "120363019502650977-group", datetime.now(UTC)
     text = MessageReceived(
         provider_message_id="1",
@@ -116,17 +116,17 @@ async def test_what_whatsapp_says_of_a_chat_forgets_and_a_message_does_not(calle
     )
 
     await caller.execute()
-    caller.remembering.hear(ONE, text)
+    caller.cached_router.on_event(ONE, text)
     assert await caller.execute() == 1
-    caller.remembering.hear(ONE, Notified(code="GROUP_CHANGE_SUBJECT", chat=chat, at=now))
+    caller.cached_router.on_event(ONE, Notified(code="GROUP_CHANGE_SUBJECT", chat=chat, at=now))
     assert await caller.execute() == 2
 
 
-async def test_an_answer_from_before_a_change_is_not_remembered(caller: Caller) -> None:
-    caller.router.hold = asyncio.Event()
+async def test_cached_router_drops_a_result_older_than_a_change(caller: Caller) -> None:
+    caller.router.may_return = asyncio.Event()
     reading = asyncio.create_task(caller.execute())
-    await caller.router.begun.wait()
-    caller.remembering.forget(ONE.id)
-    caller.router.hold.set()
+    await caller.router.started.wait()
+    caller.cached_router.clear(ONE.id)
+    caller.router.may_return.set()
     assert await reading == 1
     assert await caller.execute() == 2

@@ -1,4 +1,4 @@
-"""The lock of a node: a proof for the life that wrote it, and for no other."""
+"""The lock of a node proves the end of the process that recorded itself, and of no other."""
 
 import os
 import subprocess
@@ -11,10 +11,10 @@ from gateway.sessions.node_lock import NodeLock
 FIRST, SECOND = uuid.uuid4(), uuid.uuid4()
 
 
-def test_a_free_lock_proves_the_end_of_the_life_that_had_it(tmp_path: Path) -> None:
+def test_node_lock_when_free_proves_the_end_of_its_owner(tmp_path: Path) -> None:
     first = NodeLock(tmp_path, "host:1/2")
-    assert not first.proves_end_of(FIRST)  # nothing is written down
-    first.claim(FIRST)
+    assert not first.proves_end_of(FIRST)  # the file names no process yet
+    first.record_owner(FIRST)
     second = NodeLock(tmp_path, "host:1/2")
     assert not second.proves_end_of(FIRST)
     first.close()
@@ -23,9 +23,9 @@ def test_a_free_lock_proves_the_end_of_the_life_that_had_it(tmp_path: Path) -> N
     second.close()
 
 
-def test_a_child_that_lives_holds_the_lock(tmp_path: Path) -> None:
+def test_node_lock_of_a_running_child_proves_nothing(tmp_path: Path) -> None:
     first = NodeLock(tmp_path, "one")
-    first.claim(FIRST)
+    first.record_owner(FIRST)
     child = subprocess.Popen(
         [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=first.inherited
     )
@@ -38,10 +38,10 @@ def test_a_child_that_lives_holds_the_lock(tmp_path: Path) -> None:
     second.close()
 
 
-def test_a_life_that_could_not_take_the_lock_does_not_claim_it(tmp_path: Path) -> None:
+def test_node_lock_without_the_lock_records_no_owner(tmp_path: Path) -> None:
     first, second = NodeLock(tmp_path, "one"), NodeLock(tmp_path, "one")
-    first.claim(FIRST)
-    second.claim(SECOND)
+    first.record_owner(FIRST)
+    second.record_owner(SECOND)
     first.close()
     second.close()
     third = NodeLock(tmp_path, "one")
@@ -50,10 +50,10 @@ def test_a_life_that_could_not_take_the_lock_does_not_claim_it(tmp_path: Path) -
     third.close()
 
 
-def test_each_node_has_a_lock_of_its_own(tmp_path: Path) -> None:
+def test_node_lock_of_another_node_is_separate(tmp_path: Path) -> None:
     first, other = NodeLock(tmp_path, "host:1/1"), NodeLock(tmp_path, "host:1/2")
-    first.claim(FIRST)
-    other.claim(SECOND)
+    first.record_owner(FIRST)
+    other.record_owner(SECOND)
     other.close()
     again = NodeLock(tmp_path, "host:1/2")
     assert again.proves_end_of(SECOND)
@@ -61,10 +61,10 @@ def test_each_node_has_a_lock_of_its_own(tmp_path: Path) -> None:
     again.close()
 
 
-def test_where_the_folder_cannot_be_used_nothing_is_proven(tmp_path: Path) -> None:
+def test_node_lock_without_a_folder_proves_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     lock = NodeLock(tmp_path / "file" / "nodes", "one")
-    lock.claim(FIRST)
+    lock.record_owner(FIRST)
     assert not lock.proves_end_of(FIRST)
     assert lock.inherited == ()
-    assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208 - one name
+    assert os.listdir(tmp_path) == ["file"]  # noqa: PTH208 - names are enough

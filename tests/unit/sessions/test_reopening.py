@@ -1,4 +1,4 @@
-"""A session is closed and opened anew on request, one at a time."""
+"""A session is closed and opened again on request, and never open twice at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -16,36 +16,40 @@ from gateway.clock import Clock
 from gateway.contract.operation import Operation
 from gateway.contract.send import OutgoingMessage
 from gateway.errors import SessionUnavailable
+from gateway.instances.store import Instance
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.keeper import Keeper
-from gateway.sessions.leases import Standing
+from gateway.sessions.leases import LeaseShare
 from gateway.sessions.node_lock import NodeLock
 from gateway.sessions.opening import Opener
 from gateway.sessions.provider import (
     Attempt,
     ConnectionChanged,
-    Delivery,
+    Event,
     Receipt,
+    ReportedEvent,
     Result,
     SessionSpec,
 )
+from gateway.sessions.subscribers import EventSubscribers
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class NoTimeouts(Clock):
-    """What waits for an event waits until it comes."""
+class EndlessClock(Clock):
+    """A wait with a pause lasts until its event is set."""
 
     async def wait(self, event: asyncio.Event, timeout_seconds: float | None) -> bool:
-        del timeout_seconds
+        if timeout_seconds is not None and timeout_seconds <= 0:
+            return event.is_set()
         await event.wait()
         return True
 
 
 @dataclass
 class OneLease:
-    """Held from the first round to the last."""
+    """This node owns one lease from the first round to the last."""
 
     may_act_until: float = float("inf")
     life: UUID = field(default_factory=uuid4)
@@ -56,31 +60,31 @@ class OneLease:
     async def renew(self) -> bool:
         return True
 
-    async def standing(self) -> Standing:
-        return Standing(held=1, share=1, seconds_until_lapse=None)
+    async def share(self) -> LeaseShare:
+        return LeaseShare(owned=1, share=1, seconds_until_lapse=None)
 
     async def leave(self) -> None:
         pass
 
-    async def held(self) -> dict[str, int]:
+    async def owned(self) -> dict[str, int]:
         return {"one": 1}
 
 
 @dataclass
-class Opened:
-    """One opening of the session, fed by the test."""
+class FakeSession:
+    """One opening of the session, which reports what the test says."""
 
     proxy: object = None
     settings: object = None
-    told: asyncio.Queue[Delivery | Exception] = field(default_factory=asyncio.Queue)
+    reports: asyncio.Queue[ReportedEvent | Exception] = field(default_factory=asyncio.Queue)
     acknowledged: list[str] = field(default_factory=list)
 
-    def tell(self, event_id: str) -> None:
+    def report(self, event_id: str) -> None:
         async def acknowledge() -> None:
             self.acknowledged.append(event_id)
 
         event = ConnectionChanged(ConnectionState.CONNECTED, NOW)
-        self.told.put_nowait(Delivery(event, event_id, acknowledge))
+        self.reports.put_nowait(ReportedEvent(event, event_id, acknowledge))
 
     async def send(self, message: OutgoingMessage, attempt: Attempt) -> Receipt:
         raise NotImplementedError
@@ -88,32 +92,32 @@ class Opened:
     async def execute(self, operation: Operation[Result]) -> Result:
         raise NotImplementedError
 
-    async def events(self) -> AsyncIterator[Delivery]:
+    async def events(self) -> AsyncIterator[ReportedEvent]:
         while True:
-            item = await self.told.get()
+            item = await self.reports.get()
             if isinstance(item, Exception):
                 raise item
             yield item
 
 
 class Engine:
-    """Knows how many sessions were open, and how many at once."""
+    """Counts the sessions that were open, and how many at once."""
 
     def __init__(self) -> None:
-        self.openings: list[Opened] = []
-        self.open_now = self.most_at_once = self.refusals = 0
+        self.openings: list[FakeSession] = []
+        self.open_now = self.max_at_once = self.refusals = 0
         self.changed = asyncio.Event()
 
     @asynccontextmanager
-    async def open_session(self, spec: SessionSpec) -> AsyncIterator[Opened]:
+    async def open_session(self, spec: SessionSpec) -> AsyncIterator[FakeSession]:
         self.changed.set()
         if self.refusals:
             self.refusals -= 1
-            raise ConnectionError("no way")
-        session = Opened(spec.proxy, spec.settings)
+            raise ConnectionError("refused")
+        session = FakeSession(spec.proxy, spec.settings)
         self.openings.append(session)
         self.open_now += 1
-        self.most_at_once = max(self.most_at_once, self.open_now)
+        self.max_at_once = max(self.max_at_once, self.open_now)
         try:
             yield session
         finally:
@@ -121,19 +125,19 @@ class Engine:
 
 
 class Inbound:
-    """Writes when it is let."""
+    """Stores events, while the test lets it."""
 
     def __init__(self) -> None:
-        self.may_write, self.writing = asyncio.Event(), asyncio.Event()
-        self.may_write.set()
+        self.may_store, self.storing = asyncio.Event(), asyncio.Event()
+        self.may_store.set()
 
     @asynccontextmanager
-    async def listening(self, _live: object) -> AsyncIterator["Inbound"]:
+    async def receiving(self, _live: object) -> AsyncIterator["Inbound"]:
         yield self
 
-    async def take(self, _delivery: object) -> None:
-        self.writing.set()
-        await self.may_write.wait()
+    async def store(self, _reported: object) -> None:
+        self.storing.set()
+        await self.may_store.wait()
 
 
 @dataclass
@@ -150,54 +154,58 @@ class Instances:
         )
 
 
-class Announcements:
-    """What the database would say."""
+class FakeNotifications:
+    """The subscriptions, for the test to call."""
 
     def __init__(self) -> None:
-        self.say: dict[str, Callable[[str], None]] = {}
+        self.notify: dict[str, Callable[[str], None]] = {}
         self.reconnect: Callable[[], None] | None = None
 
     def subscribe(
         self,
         channel: str,
-        hear: Callable[[str], None],
+        on_payload: Callable[[str], None],
         *,
         on_reconnect: Callable[[], None] | None = None,
     ) -> None:
-        self.say[channel] = hear
+        self.notify[channel] = on_payload
         self.reconnect = self.reconnect or on_reconnect
 
 
 @dataclass
-class Stage:
-    """A keeper at work, with everything around it in hand."""
+class Node:
+    """A running keeper with the fakes around it."""
 
     keeper: Keeper
     engine: Engine
     inbound: Inbound
     instances: Instances
-    announcements: Announcements
+    notifications: FakeNotifications
+    published: asyncio.Queue[tuple[Instance, Event]]
 
     def change_proxy(self, sealed: str) -> None:
         self.engine.changed.clear()
         self.instances.sealed_proxy = sealed
-        self.announcements.say["instance_changed"]("one")
+        self.notifications.notify["instance_changed"]("one")
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+async def node(tmp_path: Path) -> AsyncIterator[Node]:
     engine, inbound, stopping = Engine(), Inbound(), asyncio.Event()
-    instances, announcements = Instances(), Announcements()
+    instances, notifications = Instances(), FakeNotifications()
+    subscribers, published = EventSubscribers(), asyncio.Queue[tuple[Instance, Event]]()
+    subscribers.subscribe(lambda instance, event: published.put_nowait((instance, event)))
     parts: dict[str, Any] = {
         "leases": OneLease(),
         "instances": instances,
         "inbound": inbound,
+        "subscribers": subscribers,
         "providers": {"fake": SimpleNamespace(can_repeat_send=True)},
         "engines": {"fake": engine},
         "proxy_of": lambda instance: instance.sealed_proxy,
         "settings_of": lambda instance: {"opened": instance.provider_settings},
     }
-    clock = NoTimeouts()
+    clock = EndlessClock()
     keeper = Keeper(
         leases=parts["leases"],
         instances=parts["instances"],
@@ -205,63 +213,77 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         clock=clock,
         lock=NodeLock(tmp_path, "one"),
         renew_seconds=1,
-        give_seconds=1,
+        release_seconds=1,
     )
-    keeper.listen(announcements)  # type: ignore[arg-type]
+    keeper.listen(notifications)  # type: ignore[arg-type]
     running = asyncio.create_task(keeper.run_until(stopping))
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await engine.changed.wait()
-            yield Stage(keeper, engine, inbound, instances, announcements)
+            yield Node(keeper, engine, inbound, instances, notifications, published)
     finally:
         stopping.set()
         with suppress(asyncio.CancelledError):
             await running
 
 
-async def test_session_gets_the_opened_settings(stage: Stage) -> None:
-    assert stage.engine.openings[0].settings == {"opened": "sealed"}
+async def test_session_gets_the_opened_settings(node: Node) -> None:
+    assert node.engine.openings[0].settings == {"opened": "sealed"}
 
 
-async def test_the_new_session_opens_after_the_old_one_closed(stage: Stage) -> None:
-    before = stage.keeper.session("one")
-    await stage.keeper.reopen("one")
-    await stage.keeper.reopen("one")
+async def test_reopen_closes_the_old_session_first(node: Node) -> None:
+    before = node.keeper.session("one")
+    await node.keeper.reopen("one")
+    await node.keeper.reopen("one")
 
-    assert stage.keeper.session("one") is stage.engine.openings[2]
-    assert before is stage.engine.openings[0]
-    assert stage.engine.most_at_once == 1
+    assert node.keeper.session("one") is node.engine.openings[2]
+    assert before is node.engine.openings[0]
+    assert node.engine.max_at_once == 1
 
 
-async def test_what_was_told_is_written_before_the_session_closes(stage: Stage) -> None:
-    first = stage.engine.openings[0]
-    stage.inbound.may_write.clear()
-    first.tell("a")
-    await stage.inbound.writing.wait()
+async def test_reopen_stores_the_event_in_hand_first(node: Node) -> None:
+    first = node.engine.openings[0]
+    node.inbound.may_store.clear()
+    first.report("a")
+    await node.inbound.storing.wait()
 
-    reopening = asyncio.create_task(stage.keeper.reopen("one"))
-    asyncio.get_running_loop().call_soon(stage.inbound.may_write.set)  # after its first step
+    reopening = asyncio.create_task(node.keeper.reopen("one"))
+    asyncio.get_running_loop().call_soon(
+        node.inbound.may_store.set
+    )  # after the first step of `reopen`
     await reopening
 
     assert first.acknowledged == ["a"]
-    assert "one" not in stage.keeper.connected
+    assert "one" not in node.keeper.connected
 
 
-async def test_reopening_ends_the_pause_after_a_failure(stage: Stage) -> None:
-    stage.engine.refusals = 1
-    stage.engine.changed.clear()
-    reopening = asyncio.create_task(stage.keeper.reopen("one"))
-    await stage.engine.changed.wait()
-    assert stage.keeper.session("one") is None
+async def test_opener_publishes_an_event_once_it_is_stored(node: Node) -> None:
+    first = node.engine.openings[0]
+    node.inbound.may_store.clear()
+    first.report("a")
+    await node.inbound.storing.wait()
+    assert node.published.empty()
+    node.inbound.may_store.set()
+    instance, event = await node.published.get()
 
-    await stage.keeper.reopen("one")
+    assert (instance.id, event) == ("one", ConnectionChanged(ConnectionState.CONNECTED, NOW))
+
+
+async def test_reopen_after_a_failed_opening_ends_the_pause(node: Node) -> None:
+    node.engine.refusals = 1
+    node.engine.changed.clear()
+    reopening = asyncio.create_task(node.keeper.reopen("one"))
+    await node.engine.changed.wait()
+    assert node.keeper.session("one") is None
+
+    await node.keeper.reopen("one")
     await reopening
 
-    assert len(stage.engine.openings) == 2
+    assert len(node.engine.openings) == 2
 
 
-async def test_a_timeout_of_the_engine_is_a_failure(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+async def test_opener_reports_a_timeout_of_the_engine(
+    node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reported: list[BaseException] = []
     seen = asyncio.Event()
@@ -271,52 +293,52 @@ async def test_a_timeout_of_the_engine_is_a_failure(
         seen.set()
 
     monkeypatch.setattr("gateway.sessions.opening.report_error", report)
-    stage.engine.openings[0].told.put_nowait(TimeoutError("too slow"))
+    node.engine.openings[0].reports.put_nowait(TimeoutError("too slow"))
     await seen.wait()
-    await stage.keeper.reopen("one")
+    await node.keeper.reopen("one")
 
     assert [str(error) for error in reported] == ["too slow"]
-    assert stage.keeper.session("one") is stage.engine.openings[1]
+    assert node.keeper.session("one") is node.engine.openings[1]
 
 
-async def test_what_this_node_does_not_hold_is_not_reopened(stage: Stage) -> None:
+async def test_reopen_without_a_lease_raises(node: Node) -> None:
     with pytest.raises(SessionUnavailable, match="not open right now"):
-        await stage.keeper.reopen("two")
+        await node.keeper.reopen("two")
 
 
-async def test_a_new_proxy_opens_the_session_anew_once_the_message_under_way_is_answered(
-    stage: Stage,
+async def test_new_proxy_reopens_after_the_attempt_in_flight(
+    node: Node,
 ) -> None:
-    changes = stage.keeper.connected.watch()
-    stage.engine.openings[0].tell("a")
+    changes = node.keeper.connected.watch()
+    node.engine.openings[0].report("a")
     await changes.wakeup.wait()
     changes.take()
-    live = stage.keeper.connected.get("one")
+    live = node.keeper.connected.get("one")
     assert live
     with live.in_use():
-        stage.change_proxy("sealed")
-        await changes.wakeup.wait()  # given no more messages
-        assert "one" not in stage.keeper.connected
-        assert len(stage.engine.openings) == 1
-    await stage.engine.changed.wait()
+        node.change_proxy("sealed")
+        await changes.wakeup.wait()  # the session gets no more messages
+        assert "one" not in node.keeper.connected
+        assert len(node.engine.openings) == 1
+    await node.engine.changed.wait()
 
-    assert [opening.proxy for opening in stage.engine.openings] == [None, "sealed"]
-    assert stage.engine.most_at_once == 1
-
-
-async def test_another_change_leaves_the_session_open(stage: Stage) -> None:
-    stage.announcements.say["instance_changed"]("one")
-    stage.change_proxy("sealed")
-    await stage.engine.changed.wait()
-
-    assert len(stage.engine.openings) == 2
+    assert [opening.proxy for opening in node.engine.openings] == [None, "sealed"]
+    assert node.engine.max_at_once == 1
 
 
-async def test_a_new_proxy_is_found_after_its_announcement_was_lost(stage: Stage) -> None:
-    stage.engine.changed.clear()
-    stage.instances.sealed_proxy = "sealed"
-    assert stage.announcements.reconnect
-    stage.announcements.reconnect()
-    await stage.engine.changed.wait()
+async def test_change_without_a_new_proxy_keeps_the_session(node: Node) -> None:
+    node.notifications.notify["instance_changed"]("one")
+    node.change_proxy("sealed")
+    await node.engine.changed.wait()
 
-    assert [opening.proxy for opening in stage.engine.openings] == [None, "sealed"]
+    assert len(node.engine.openings) == 2
+
+
+async def test_new_proxy_is_found_after_a_lost_notification(node: Node) -> None:
+    node.engine.changed.clear()
+    node.instances.sealed_proxy = "sealed"
+    assert node.notifications.reconnect
+    node.notifications.reconnect()
+    await node.engine.changed.wait()
+
+    assert [opening.proxy for opening in node.engine.openings] == [None, "sealed"]

@@ -1,7 +1,6 @@
-"""An operation that may wait for a session does so until it is open, and no longer."""
+"""An operation that may wait for a session waits until a node has it open, and no longer."""
 
 import asyncio
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,34 +11,35 @@ from gateway.contract.operation import Operation
 from gateway.contract.zapi.instances import QrCode, ReadDevice, ReadPhoneCode, ReadQrCode
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Lease
-from gateway.sessions.opening import Held
+from gateway.sessions.opening import OnOpened, OwnedLease
 from gateway.sessions.relay import NotOpen, Relay
 from gateway.sessions.router import SessionRouter
+from tests.fixtures.patience import PATIENCE_SECONDS
 
-SHOWN = QrCode(value="code", qr_code="code")
+CODE = QrCode(value="code", qr_code="code")
 
 
-class Relayed:
-    """Other nodes: one has the session as soon as it is told to."""
+class OtherNodes:
+    """One of the other nodes has the session once the test says so."""
 
     def __init__(self) -> None:
-        self.asked = asyncio.Event()
+        self.called = asyncio.Event()
         self.has_session = False
 
     async def execute(self, _instance_id: str, _operation: Operation[Any]) -> QrCode:
-        self.asked.set()
+        self.called.set()
         if not self.has_session:
             raise NotOpen
-        return SHOWN
+        return CODE
 
 
 class Session:
     async def execute(self, _operation: Operation[Any]) -> QrCode:
-        return SHOWN
+        return CODE
 
 
-class Patience(Clock):
-    """Time passes only where something waits for it."""
+class StoppedClock(Clock):
+    """Shows `seconds`."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -48,7 +48,9 @@ class Patience(Clock):
         return self.seconds
 
 
-class RunsOut(Patience):
+class ElapsingClock(StoppedClock):
+    """Time passes only in `wait`, which ends at once."""
+
     async def wait(self, event: asyncio.Event, timeout_seconds: float | None) -> bool:
         self.seconds += timeout_seconds or 0.0
         await asyncio.sleep(0)
@@ -57,7 +59,7 @@ class RunsOut(Patience):
 
 class Node:
     def __init__(self, clock: Clock) -> None:
-        opener = SimpleNamespace(connected=None, listeners=[], after_opening=None)
+        opener = SimpleNamespace(connected=None, keep_open=self._keep_open)
         self.keeper = Keeper(
             leases=cast("Any", None),
             instances=cast("Any", None),
@@ -65,19 +67,19 @@ class Node:
             clock=clock,
             lock=cast("Any", None),
             renew_seconds=1.0,
-            give_seconds=1.0,
+            release_seconds=1.0,
         )
-        self.announce = cast("Callable[[str], None]", opener.after_opening)
-        self.relay = Relayed()
+        self.relay = OtherNodes()
         self.router = SessionRouter(self.keeper, cast("Relay", self.relay), clock)
+        self.may_open = asyncio.Event()
 
-    def hold(self) -> Held:
-        held = self.keeper._held["one"] = Held(Lease("one", 1))
-        return held
+    async def _keep_open(self, owned: OwnedLease, *, on_opened: OnOpened) -> None:
+        await self.may_open.wait()
+        owned.live = cast("Any", SimpleNamespace(session=Session()))
+        on_opened("one")
 
-    def open(self, held: Held) -> None:
-        held.live = cast("Any", SimpleNamespace(session=Session()))
-        self.announce("one")
+    def own_lease(self, tasks: asyncio.TaskGroup) -> None:
+        self.keeper._open(Lease("one", 1), tasks)
 
     async def execute(self, operation: Operation[Any], *, wanted: bool = True) -> Any:
         instance = SimpleNamespace(id="one", wanted=wanted, provider="fake")
@@ -85,44 +87,48 @@ class Node:
 
 
 @pytest.mark.parametrize("operation", [ReadQrCode(), ReadPhoneCode(phone="5511999999999")])
-async def test_a_code_is_given_once_the_session_opens(operation: Operation[Any]) -> None:
+async def test_router_returns_a_code_once_the_session_opens(operation: Operation[Any]) -> None:
     node = Node(Clock())
-    async with asyncio.timeout(10):
-        held = node.hold()
-        asking = [asyncio.create_task(node.execute(operation)) for _ in range(2)]
+    async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as tasks:
+        node.own_lease(tasks)
+        calls = [tasks.create_task(node.execute(operation)) for _ in range(2)]
         await asyncio.sleep(0)
-        node.open(held)
-        assert await asyncio.gather(*asking) == [SHOWN, SHOWN]
+        node.may_open.set()
+        assert await asyncio.gather(*calls) == [CODE, CODE]
 
 
-async def test_a_code_is_given_once_the_lease_is_taken_here() -> None:
+async def test_router_returns_a_code_once_this_node_owns_the_lease() -> None:
     node = Node(Clock())
-    async with asyncio.timeout(10):
-        asking = asyncio.create_task(node.execute(ReadQrCode()))
-        await node.relay.asked.wait()
-        node.open(node.hold())
-        assert await asking == SHOWN
+    async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(node.execute(ReadQrCode()))
+        await node.relay.called.wait()
+        node.own_lease(tasks)
+        node.may_open.set()
+        assert await call == CODE
 
 
-async def test_a_code_is_given_once_another_node_has_the_session() -> None:
-    node = Node(RunsOut())
-    asking = asyncio.create_task(node.execute(ReadQrCode()))
-    await node.relay.asked.wait()
-    node.relay.has_session = True
-    assert await asking == SHOWN
+async def test_router_returns_a_code_once_another_node_has_it() -> None:
+    node = Node(ElapsingClock())
+    async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(node.execute(ReadQrCode()))
+        await node.relay.called.wait()
+        node.relay.has_session = True
+        assert await call == CODE
 
 
-@pytest.mark.parametrize("held", [True, False])
-async def test_a_session_that_does_not_open_is_not_waited_for_forever(*, held: bool) -> None:
-    node = Node(RunsOut())
-    if held:
-        node.hold()
-    with pytest.raises(NotOpen):
-        await node.execute(ReadQrCode())
+@pytest.mark.parametrize("owned", [True, False])
+async def test_router_waits_for_a_session_a_limited_time(*, owned: bool) -> None:
+    node = Node(ElapsingClock())
+    async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as tasks:
+        if owned:
+            node.own_lease(tasks)
+        with pytest.raises(NotOpen):
+            await node.execute(ReadQrCode())
+        node.may_open.set()
 
 
-async def test_other_operations_and_unwanted_instances_are_refused_at_once() -> None:
-    node = Node(clock := RunsOut())
+async def test_router_does_not_wait_for_other_operations() -> None:
+    node = Node(clock := ElapsingClock())
     with pytest.raises(NotOpen):
         await node.execute(ReadDevice())
     with pytest.raises(NotOpen):

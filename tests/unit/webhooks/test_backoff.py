@@ -1,4 +1,4 @@
-"""When a callback is tried again."""
+"""Pauses between attempts grow, are random within bounds, and end."""
 
 import random
 from itertools import pairwise
@@ -8,7 +8,7 @@ import pytest
 from gateway.webhooks.backoff import RetrySchedule
 
 
-def shortest(low: float, _high: float) -> float:
+def low_end(low: float, _high: float) -> float:
     return low
 
 
@@ -16,7 +16,7 @@ def middle(low: float, high: float) -> float:
     return (low + high) / 2
 
 
-def longest(_low: float, high: float) -> float:
+def high_end(_low: float, high: float) -> float:
     return high
 
 
@@ -27,7 +27,7 @@ def pauses(schedule: RetrySchedule) -> list[float]:
     return found
 
 
-def test_pauses_grow_from_seconds_to_hours_and_twelve_attempts_fill_a_day() -> None:
+def test_pauses_of_twelve_attempts_fill_a_day() -> None:
     waited = pauses(RetrySchedule(middle))
 
     assert len(waited) + 1 == 12
@@ -36,12 +36,12 @@ def test_pauses_grow_from_seconds_to_hours_and_twelve_attempts_fill_a_day() -> N
     assert 20 * 3_600 < sum(waited) < 24 * 3_600
 
 
-def test_a_pause_is_random_by_a_fifth() -> None:
+def test_pause_is_random_by_a_fifth() -> None:
     uniform = random.Random(1).uniform
     drawn = [RetrySchedule(uniform).pause_after(1) or 0.0 for _ in range(1_000)]
 
-    assert RetrySchedule(shortest).pause_after(1) == pytest.approx(4.0)
-    assert RetrySchedule(longest).pause_after(1) == pytest.approx(6.0)
+    assert RetrySchedule(low_end).pause_after(1) == pytest.approx(4.0)
+    assert RetrySchedule(high_end).pause_after(1) == pytest.approx(6.0)
     assert min(drawn) >= 4.0
     assert max(drawn) <= 6.0
     assert max(drawn) - min(drawn) > 1.9
@@ -51,13 +51,11 @@ def test_a_pause_is_random_by_a_fifth() -> None:
     ("asked_seconds", "pause"),
     [(0.0, 5.0), (4.0, 5.0), (60.0, 60.0), (3_600.0, 3_600.0), (86_400.0, 3_600.0)],
 )
-def test_what_the_receiver_asks_for_is_obeyed_within_bounds(
-    asked_seconds: float, pause: float
-) -> None:
+def test_asked_pause_is_obeyed_within_bounds(asked_seconds: float, pause: float) -> None:
     assert RetrySchedule(middle).pause_after(1, asked_seconds=asked_seconds) == pause
 
 
-def test_a_receiver_cannot_ask_for_a_sooner_attempt_or_for_one_more() -> None:
+def test_receiver_cannot_ask_for_an_earlier_or_extra_attempt() -> None:
     schedule = RetrySchedule(middle, base_seconds=5.0, factor=100.0, max_attempts=3)
 
     assert schedule.pause_after(2, asked_seconds=1.0) == 500.0
@@ -65,11 +63,11 @@ def test_a_receiver_cannot_ask_for_a_sooner_attempt_or_for_one_more() -> None:
 
 
 @pytest.mark.parametrize("attempts", [12, 13, 10_000])
-def test_the_last_attempt_is_the_last(attempts: int) -> None:
+def test_no_pause_follows_the_last_attempt(attempts: int) -> None:
     assert RetrySchedule(middle).pause_after(attempts) is None
 
 
-def test_an_outage_is_over_after_so_long_and_not_before() -> None:
+def test_outage_is_over_after_its_maximum() -> None:
     schedule = RetrySchedule(middle, max_outage_seconds=60.0)
 
     assert [schedule.is_over(seconds) for seconds in (0.0, 60.0, 60.1)] == [False, False, True]

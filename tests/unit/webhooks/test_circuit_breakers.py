@@ -1,4 +1,4 @@
-"""An address that is slow gets little at once, a dead one nothing for a while."""
+"""A slow receiver gets few requests at once, a dead one none for a while."""
 
 import pytest
 
@@ -7,12 +7,12 @@ from gateway.webhooks.circuit_breakers import BreakerLimits, CircuitBreakers
 
 A, B = "acme https://a.example/hook", "acme https://b.example/hook"
 LIMITS = BreakerLimits(
-    at_once=4, patience=3, slow_seconds=5.0, first_open_seconds=1.0, max_open_seconds=10.0
+    max_in_flight=4, max_strikes=3, slow_seconds=5.0, first_open_seconds=1.0, max_open_seconds=10.0
 )
 
 
 class HandClock(Clock):
-    """Stands still until moved."""
+    """Stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.seconds = 1_000.0
@@ -31,27 +31,27 @@ def breakers(clock: HandClock) -> CircuitBreakers:
     return CircuitBreakers(clock, lambda low, high: (low + high) / 2, LIMITS)
 
 
-def entered(breakers: CircuitBreakers, times: int, address: str = A) -> int:
-    return sum(breakers.enter(address) for _ in range(times))
+def entered(breakers: CircuitBreakers, times: int, receiver: str = A) -> int:
+    return sum(breakers.enter(receiver) for _ in range(times))
 
 
-def stay_silent(breakers: CircuitBreakers, times: int = 1, address: str = A) -> None:
-    """One after the other."""
+def stay_silent(breakers: CircuitBreakers, times: int = 1, receiver: str = A) -> None:
+    """Makes requests that get no answer, one after the other."""
     for _ in range(times):
-        assert breakers.enter(address)
-        breakers.silent(address)
-        breakers.leave(address)
+        assert breakers.enter(receiver)
+        breakers.record_silence(receiver)
+        breakers.leave(receiver)
 
 
-def hold(breakers: CircuitBreakers, clock: HandClock) -> float:
-    """The length of a hold that a silent probe leads to, once it is over."""
+def open_seconds(breakers: CircuitBreakers, clock: HandClock) -> float:
+    """Returns how long the breaker opens after a silent request, and moves past it."""
     stay_silent(breakers)
     seconds = breakers.seconds_open(A)
     clock.seconds += seconds
     return seconds
 
 
-def test_so_many_at_once_and_no_address_takes_the_place_of_another(
+def test_breaker_limits_requests_per_receiver(
     breakers: CircuitBreakers,
 ) -> None:
     assert entered(breakers, 6) == 4
@@ -59,14 +59,14 @@ def test_so_many_at_once_and_no_address_takes_the_place_of_another(
     assert breakers.blocked() == [A, B]
 
 
-def test_only_who_leaves_a_full_address_makes_room_for_others(breakers: CircuitBreakers) -> None:
+def test_leave_of_a_full_receiver_lets_others_in(breakers: CircuitBreakers) -> None:
     entered(breakers, 4)
 
     assert [breakers.leave(A), breakers.leave(A)] == [True, False]
     assert entered(breakers, 4) == 2
 
 
-def test_a_little_silence_is_borne(breakers: CircuitBreakers) -> None:
+def test_few_silences_keep_the_breaker_closed(breakers: CircuitBreakers) -> None:
     stay_silent(breakers, 2)
 
     assert breakers.seconds_open(A) == 0.0
@@ -74,17 +74,17 @@ def test_a_little_silence_is_borne(breakers: CircuitBreakers) -> None:
     assert entered(breakers, 6) == 4
 
 
-def test_an_answer_ends_the_count_of_silences(breakers: CircuitBreakers) -> None:
+def test_answer_resets_the_count_of_silences(breakers: CircuitBreakers) -> None:
     for _ in range(3):
         stay_silent(breakers, 2)
         assert breakers.enter(A)
-        assert breakers.answered(A, 0.1) is False, "it had never been left alone"
+        assert breakers.record_answer(A, 0.1) is False, "its breaker never opened"
         breakers.leave(A)
 
     assert not breakers.is_down(A)
 
 
-def test_whoever_is_silent_in_a_row_is_left_alone_and_others_are_not(
+def test_silences_in_a_row_open_one_breaker(
     breakers: CircuitBreakers,
 ) -> None:
     stay_silent(breakers, 3)
@@ -96,7 +96,7 @@ def test_whoever_is_silent_in_a_row_is_left_alone_and_others_are_not(
     assert (breakers.blocked(), breakers.count_open()) == ([A], 1)
 
 
-def test_after_the_hold_one_probe_at_a_time_is_let_in(
+def test_half_open_breaker_lets_one_request_through(
     breakers: CircuitBreakers, clock: HandClock
 ) -> None:
     stay_silent(breakers, 3)
@@ -109,40 +109,36 @@ def test_after_the_hold_one_probe_at_a_time_is_let_in(
     assert breakers.is_down(A), "it has not answered yet"
 
 
-def test_a_probe_that_is_answered_opens_the_address(
-    breakers: CircuitBreakers, clock: HandClock
-) -> None:
+def test_answer_closes_a_half_open_breaker(breakers: CircuitBreakers, clock: HandClock) -> None:
     stay_silent(breakers, 3)
     clock.seconds += 1.0
     breakers.enter(A)
 
-    assert breakers.answered(A, 0.1) is True
-    assert entered(breakers, 6) == 3  # beside the probe itself
+    assert breakers.record_answer(A, 0.1) is True
+    assert entered(breakers, 6) == 3  # beside the request in flight
 
 
-def test_holds_grow_up_to_a_limit_and_begin_anew_after_an_answer(
+def test_open_time_doubles_up_to_a_limit_until_an_answer(
     breakers: CircuitBreakers, clock: HandClock
 ) -> None:
     stay_silent(breakers, 2)
 
-    assert [hold(breakers, clock) for _ in range(6)] == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+    assert [open_seconds(breakers, clock) for _ in range(6)] == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
     breakers.enter(A)
-    breakers.answered(A, 0.1)
+    breakers.record_answer(A, 0.1)
     breakers.leave(A)
     stay_silent(breakers, 2)
-    assert hold(breakers, clock) == 1.0
+    assert open_seconds(breakers, clock) == 1.0
 
 
-def test_a_thousand_holds_are_no_longer_than_the_longest(
-    breakers: CircuitBreakers, clock: HandClock
-) -> None:
+def test_open_time_never_exceeds_its_maximum(breakers: CircuitBreakers, clock: HandClock) -> None:
     stay_silent(breakers, 2)
 
-    assert max(hold(breakers, clock) for _ in range(1_100)) == 10.0
+    assert max(open_seconds(breakers, clock) for _ in range(1_100)) == 10.0
 
 
 @pytest.mark.parametrize(("pick", "seconds"), [(min, 0.8), (max, 1.2)])
-def test_a_hold_is_random_by_a_fifth(clock: HandClock, pick: object, seconds: float) -> None:
+def test_open_time_is_random_by_a_fifth(clock: HandClock, pick: object, seconds: float) -> None:
     assert callable(pick)
     breakers = CircuitBreakers(clock, lambda low, high: float(pick(low, high)), LIMITS)
     stay_silent(breakers, 3)
@@ -150,43 +146,45 @@ def test_a_hold_is_random_by_a_fifth(clock: HandClock, pick: object, seconds: fl
     assert breakers.seconds_open(A) == pytest.approx(seconds)
 
 
-def test_silences_of_one_outage_lengthen_the_hold_once(breakers: CircuitBreakers) -> None:
+def test_silences_in_flight_open_the_breaker_once(breakers: CircuitBreakers) -> None:
     entered(breakers, 4)
     for _ in range(4):
-        breakers.silent(A)
+        breakers.record_silence(A)
 
     assert breakers.seconds_open(A) == 1.0
 
 
-def test_a_slow_address_is_asked_one_at_a_time_until_it_answers_soon(
+def test_slow_receiver_gets_one_request_at_a_time(
     breakers: CircuitBreakers,
 ) -> None:
     for _ in range(3):
         breakers.enter(A)
-        assert breakers.answered(A, 5.1) is False
+        assert breakers.record_answer(A, 5.1) is False
         breakers.leave(A)
 
     assert entered(breakers, 3) == 1
     assert not breakers.is_down(A), "it does answer"
-    breakers.answered(A, 5.0)
+    breakers.record_answer(A, 5.0)
     assert entered(breakers, 6) == 3
 
 
-def test_who_asks_to_wait_is_obeyed_at_once(breakers: CircuitBreakers, clock: HandClock) -> None:
+def test_receiver_that_asks_to_wait_is_blocked_at_once(
+    breakers: CircuitBreakers, clock: HandClock
+) -> None:
     breakers.enter(A)
-    breakers.asked_to_wait(A, 60.0)
+    breakers.open_for(A, 60.0)
     breakers.leave(A)
 
     assert breakers.seconds_open(A) == 60.0
     assert not breakers.enter(A)
     clock.seconds += 60.0
-    assert entered(breakers, 3) == 1, "a probe"
+    assert entered(breakers, 3) == 1
 
 
-def test_only_what_is_idle_and_healthy_is_forgotten(breakers: CircuitBreakers) -> None:
+def test_idle_healthy_receiver_takes_no_memory(breakers: CircuitBreakers) -> None:
     stay_silent(breakers, 3)
     entered(breakers, 1, B)
-    breakers.answered(B, 0.1)
+    breakers.record_answer(B, 0.1)
     breakers.leave(B)
 
     assert list(breakers._breakers) == [A]

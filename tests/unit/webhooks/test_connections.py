@@ -1,4 +1,4 @@
-"""Connections to receivers are kept, used again, and let go."""
+"""Connections to receivers stay open, are reused, and are closed when idle."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -84,7 +84,7 @@ async def execute(through: Connections, receiver: Receiver, *, fresh: bool = Fal
         return b"".join([chunk async for chunk in response.aiter_stream()])
 
 
-async def test_one_connection_carries_one_request_after_another(receiver: Receiver) -> None:
+async def test_connection_is_reused_for_the_next_request(receiver: Receiver) -> None:
     async with connections() as through:
         assert [await execute(through, receiver) for _ in range(3)] == [b"ok"] * 3
 
@@ -92,7 +92,7 @@ async def test_one_connection_carries_one_request_after_another(receiver: Receiv
     await receiver.ended.acquire()  # closed with the rest
 
 
-async def test_requests_at_the_same_time_have_connections_of_their_own(receiver: Receiver) -> None:
+async def test_concurrent_requests_have_separate_connections(receiver: Receiver) -> None:
     receiver.answering.clear()
     async with connections() as through:
         asking = [asyncio.create_task(execute(through, receiver)) for _ in range(3)]
@@ -105,7 +105,7 @@ async def test_requests_at_the_same_time_have_connections_of_their_own(receiver:
     assert receiver.accepted == 3
 
 
-async def test_one_the_server_closed_meanwhile_is_not_used_again(receiver: Receiver) -> None:
+async def test_connection_closed_by_the_server_is_not_reused(receiver: Receiver) -> None:
     receiver.hanging_up = True
     async with connections() as through:
         await execute(through, receiver)
@@ -115,7 +115,7 @@ async def test_one_the_server_closed_meanwhile_is_not_used_again(receiver: Recei
     assert receiver.accepted == 2
 
 
-async def test_a_fresh_one_is_made_though_another_waits(receiver: Receiver) -> None:
+async def test_fresh_request_opens_a_new_connection(receiver: Receiver) -> None:
     async with connections() as through:
         await execute(through, receiver)
         await execute(through, receiver, fresh=True)
@@ -123,7 +123,7 @@ async def test_a_fresh_one_is_made_though_another_waits(receiver: Receiver) -> N
     assert receiver.accepted == 2
 
 
-async def test_those_that_waited_too_long_are_closed(receiver: Receiver) -> None:
+async def test_connections_idle_for_too_long_are_closed(receiver: Receiver) -> None:
     seconds = Time()
     async with connections(keep_idle_seconds=0.0, seconds=seconds) as through:
         await execute(through, receiver)
@@ -134,7 +134,7 @@ async def test_those_that_waited_too_long_are_closed(receiver: Receiver) -> None
     assert receiver.accepted == 2
 
 
-async def test_no_more_wait_than_may(receiver: Receiver) -> None:
+async def test_idle_connections_above_the_maximum_are_closed(receiver: Receiver) -> None:
     receiver.answering.clear()
     seconds = Time(-1.0)
     async with connections(max_idle=1, seconds=seconds) as through:
@@ -151,7 +151,7 @@ async def test_no_more_wait_than_may(receiver: Receiver) -> None:
     assert receiver.accepted == 3
 
 
-async def test_a_request_given_up_takes_its_connection_with_it(receiver: Receiver) -> None:
+async def test_canceled_request_closes_its_connection(receiver: Receiver) -> None:
     receiver.answering.clear()
     async with connections() as through:
         asking = asyncio.create_task(execute(through, receiver))
@@ -166,7 +166,7 @@ async def test_a_request_given_up_takes_its_connection_with_it(receiver: Receive
     assert receiver.accepted == 2
 
 
-async def test_a_server_that_is_not_there_leaves_nothing_behind(receiver: Receiver) -> None:
+async def test_refused_connection_leaves_nothing_behind(receiver: Receiver) -> None:
     async with connections() as through:
         nowhere = httpcore.Request("GET", "http://127.0.0.1:1/", headers={"Host": "x"})
         with pytest.raises(httpcore.ConnectError):

@@ -9,13 +9,13 @@ from pydantic import Field, StringConstraints
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, RouteAddress, Success
-from gateway.contract.wire import OmitIfNone, Phone, Wire
+from gateway.contract.wire import Matching, OmitIfNone, Phone, Wire
 
 _FAILURES = (404, 503)
 _PHONE = "5511999999999"
 _PRODUCT, _COLLECTION = "4741575945866725", "1072603710847740"
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=150)]
-_Id = Annotated[str, StringConstraints(pattern=r"^\d{1,25}$")]
+_Id = Annotated[str, Matching(r"^\d{1,25}$", "must be an id of digits")]
 _Cursor = Annotated[str, StringConstraints(max_length=1_000)]
 _Ids = Annotated[tuple[_Id, ...], Field(max_length=1_000)]
 
@@ -44,7 +44,7 @@ class SaveProduct(Operation[ProductSaved], method="POST", path="/products"):
     answer_example: ClassVar[Any] = {"id": _PRODUCT}
     failures = (503,)
 
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    currency: Annotated[str, Matching(r"^[A-Z]{3}$", "must be a currency code such as BRL")]
     name: _Name
     price: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
     description: Annotated[str, StringConstraints(max_length=5_000)] = ""

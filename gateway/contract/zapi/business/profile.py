@@ -1,4 +1,4 @@
-"""What a business says about itself."""
+"""The profile of a business."""
 
 from datetime import time
 from typing import Annotated, Any, ClassVar, Literal
@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Success
-from gateway.contract.wire import Incoming, OmitIfNone, Phone, Wire
+from gateway.contract.wire import Incoming, Matching, OmitIfNone, Phone, Wire
 from gateway.contract.zapi.mobile import Email
 
 _CREATED = 201
@@ -51,13 +51,13 @@ class SetCompanyText(Operation[Success]):
 class SetCompanyDescription(
     SetCompanyText, method="POST", path="/business/company-description", answer_status=_CREATED
 ):
-    """Describes the business."""
+    """Sets the description of the business."""
 
 
 class SetCompanyAddress(
     SetCompanyText, method="POST", path="/business/company-address", answer_status=_CREATED
 ):
-    """Says where the business is."""
+    """Sets the address of the business."""
 
     example: ClassVar[Example] = {"value": "1 Long Street"}
 
@@ -104,7 +104,7 @@ class OpeningInterval(Incoming):
 
 
 class SetHours(Operation[Success], method="POST", path="/business/hours", answer_status=_CREATED):
-    """Says when the business is open; no days mean that it is closed."""
+    """Sets the opening hours; no days mean that the business is closed."""
 
     example: ClassVar[Example] = {
         "timezone": "America/Sao_Paulo",
@@ -114,7 +114,12 @@ class SetHours(Operation[Success], method="POST", path="/business/hours", answer
     example_minimal: ClassVar[Example] = {"timezone": "America/Sao_Paulo"}
     failures = _FAILURES
 
-    timezone: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]+(/[A-Za-z0-9_+\-]+){0,2}$")]
+    timezone: Annotated[
+        str,
+        Matching(
+            r"^[A-Za-z]+(/[A-Za-z0-9_+\-]+){0,2}$", "must be a time zone such as America/Sao_Paulo"
+        ),
+    ]
     mode: Annotated[Literal["specificHours", "open24h", "appointmentOnly"], ANY_CASE] = (
         "specificHours"
     )
@@ -148,7 +153,7 @@ class ListCategories(
 class SetCategories(
     Operation[Success], method="POST", path="/business/categories", answer_status=_CREATED
 ):
-    """Says what kind of business it is, in up to three ids or labels."""
+    """Sets up to three categories of the business, by id or label."""
 
     example: ClassVar[Example] = {"categories": ["RESTAURANT", "629412378414563"]}
     failures = (400, *_FAILURES)
@@ -173,7 +178,7 @@ class Hours(Wire):
 
 
 class BusinessProfile(Wire):
-    """What a business says about itself."""
+    """The profile of a business."""
 
     description: str = ""
     address: str = ""
@@ -185,7 +190,7 @@ class BusinessProfile(Wire):
 
 
 class ReadBusinessProfile(Operation[BusinessProfile], method="GET", path="/business/profile"):
-    """What the business of this number says about itself."""
+    """The business profile of this number."""
 
     cache_ttl_seconds = 60.0
     example: ClassVar[Example] = {"phone": "5511999999999"}

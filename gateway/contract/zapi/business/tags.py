@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Success, Value
-from gateway.contract.wire import Chat, Wire
+from gateway.contract.wire import Chat, Matching, Wire
 
 COLORS = (
     "#FF9485",
@@ -33,7 +33,7 @@ COLORS = (
 _PHONE = "5511999999999"
 _Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 _Color = Annotated[int, Field(ge=0, lt=len(COLORS))]
-_Id = Annotated[str, StringConstraints(pattern=r"^\d{1,18}$")]
+_Id = Annotated[str, Matching(r"^\d{1,18}$", "must be an id of digits")]
 
 
 class Tag(Wire):

@@ -51,7 +51,7 @@ class JoinedGroup(Wire):
 
 
 class ListJoinedGroups(Operation[tuple[JoinedGroup, ...]]):
-    """Asked of the session only: every group this number is in."""
+    """Executed by the session: every group of this number."""
 
     cache_ttl_seconds = 30.0
 
@@ -59,7 +59,7 @@ class ListJoinedGroups(Operation[tuple[JoinedGroup, ...]]):
 class ListGroups(Operation[tuple[ListedGroup, ...]], Paged, method="GET", path="/groups"):
     """The groups this number is in, the latest first."""
 
-    asks = ListJoinedGroups
+    session_operation = ListJoinedGroups
     example: ClassVar[Example] = {"page": 1, "pageSize": 10}
     example_minimal: ClassVar[Example] = {"page": 1, "pageSize": 10}
     answer_example: ClassVar[Any] = [
@@ -81,7 +81,7 @@ class ListGroups(Operation[tuple[ListedGroup, ...]], Paged, method="GET", path="
 
 
 class GroupCreated(Wire):
-    """The new group and the way into it."""
+    """The new group and its invitation link."""
 
     phone: str
     invitation_link: str
@@ -227,7 +227,7 @@ _METADATA = {
 
 
 class ReadGroup(Operation[GroupMetadata], method="GET", path="/group-metadata/{phone}"):
-    """A group, its people and the way into it."""
+    """A group, its people and its invitation link."""
 
     cache_ttl_seconds = 30.0
     example: ClassVar[Example] = {"phone": GROUP}
@@ -248,4 +248,4 @@ class ReadGroupLight(Operation[GroupMetadata], method="GET", path="/light-group-
     phone: GroupId
 
 
-ReadGroup.asks, ReadGroupLight.asks = ReadGroup, ReadGroupLight
+ReadGroup.session_operation, ReadGroupLight.session_operation = ReadGroup, ReadGroupLight

@@ -65,7 +65,7 @@ class ReadInvitation(
 
 
 class NewInvitation(Wire):
-    """The way into a group or community."""
+    """The invitation link of a group or community."""
 
     invitation_link: str
 
@@ -88,14 +88,14 @@ class ReadInvitationLink(
     path="/group-invitation-link/{group_id}",
     also=(RouteAddress("POST", "/group-invitation-link/{group_id}"),),
 ):
-    """The way into a group."""
+    """The invitation link of a group."""
 
     example: ClassVar[Example] = {"groupId": GROUP}
     answer_example: ClassVar[Any] = {"phone": GROUP, "invitationLink": LINK}
 
 
 class AcceptInvitation(Operation[Success], _WithLink, method="GET", path="/accept-invite-group"):
-    """Joins a group by its link, or asks to, where its admins decide."""
+    """Joins a group by its link; where its admins decide, requests to join."""
 
     example: ClassVar[Example] = {"url": LINK}
     example_minimal: ClassVar[Example] = {"url": LINK}

@@ -71,7 +71,7 @@ class DemoteParticipants(MembersOperation, method="POST", path="/remove-admin"):
 
 
 class RequestsOperation(GroupOperation[Value]):
-    """About people who asked to join."""
+    """A decision on requests to join."""
 
     example: ClassVar[Example] = {"groupId": GROUP, "phones": ["5511333333333"]}
     answer_example: ClassVar[Any] = DONE
@@ -80,11 +80,11 @@ class RequestsOperation(GroupOperation[Value]):
 
 
 class ApproveParticipants(RequestsOperation, method="POST", path="/approve-participant"):
-    """Lets people in who asked to join; false when none of them is waiting."""
+    """Accepts requests to join; false when none of the people is waiting."""
 
 
 class RejectParticipants(RequestsOperation, method="POST", path="/reject-participant"):
-    """Turns people away who asked to join; false when none of them is waiting."""
+    """Rejects requests to join; false when none of the people is waiting."""
 
 
 class LeaveGroup(GroupOperation[Value], method="POST", path="/leave-group"):

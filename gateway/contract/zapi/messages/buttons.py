@@ -64,7 +64,7 @@ class ActionButton(ReplyButton):
 
     @property
     def copied_code(self) -> str | None:
-        """What it copies, where its URL is one of WhatsApp's that say so."""
+        """The code that it copies, if its URL is WhatsApp's for copying."""
         url = urlsplit(self.url or "")
         where = (url.hostname or "").removeprefix("www.") + url.path.rstrip("/")
         if where != "whatsapp.com/otp/code":

@@ -1,4 +1,4 @@
-"""What a business account sells: products, its catalogue, orders and what becomes of them."""
+"""What a business account sells: products, its catalogue, orders and their updates."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,12 +11,14 @@ from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext
 from gateway.contract.limits import Limit
 from gateway.contract.send import MessageId, OutgoingMessage
-from gateway.contract.wire import Incoming, Phone
+from gateway.contract.wire import Incoming, Matching, Phone
 from gateway.contract.zapi.messages.text import Label
 
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Currency = Annotated[
-    str, StringConstraints(strip_whitespace=True, to_upper=True, pattern="^[A-Za-z]{3}$")
+    str,
+    StringConstraints(strip_whitespace=True, to_upper=True),
+    Matching("^[A-Za-z]{3}$", "must be a currency code such as BRL"),
 ]
 
 
@@ -49,7 +51,7 @@ class SendCatalog(OutgoingMessage, path="/send-catalog"):
 
     catalog_phone: Phone
     translation: Annotated[Literal["EN", "PT"], ANY_CASE] | None = Field(
-        None, description="the language of what the card says by itself"
+        None, description="the language of the default texts of the card"
     )
     message: str | None = None
     title: str | None = None
@@ -96,7 +98,7 @@ class SendCatalog(OutgoingMessage, path="/send-catalog"):
 
 
 class OrderedProduct(Incoming):
-    """A line of an order; without `productId`, an item of this order alone."""
+    """A product of an order; without `productId`, an item of this order alone."""
 
     name: Label
     value: Amount = Field(description="of one")
@@ -123,14 +125,14 @@ class Order(Incoming):
 
 
 class NamedProduct(OrderedProduct):
-    """A line of an order that WhatsApp has numbered."""
+    """A product of an order, with its id."""
 
     product_id: Label
     is_custom_item: bool
 
 
 class NumberedOrder(Order):
-    """The whole order again, as the callback of the original told it."""
+    """A whole order with the ids that the callback of the original shows."""
 
     products: Annotated[tuple[NamedProduct, ...], Field(min_length=1)]
 
@@ -183,7 +185,7 @@ def _reviewed(order: NumberedOrder) -> Mapping[str, Any]:
 
 
 class PixAccount(Incoming):
-    """Who gets the Pix."""
+    """The receiver of a Pix payment."""
 
     key: Label
     key_type: Annotated[Literal["cpf", "cnpj", "phone", "email", "randomKey"], ANY_CASE]
@@ -191,7 +193,7 @@ class PixAccount(Incoming):
 
 
 class CardPayment(Incoming):
-    """Whether cards are taken."""
+    """Whether payment by card is accepted."""
 
     enabled: bool = False
 
@@ -254,7 +256,7 @@ class SendOrder(OutgoingMessage, path="/send-order"):
 
 
 class OrderUpdate(OutgoingMessage):
-    """What became of an order this instance sent."""
+    """An update of an order that this instance sent."""
 
     message_id: MessageId
     reference_id: Label
@@ -315,10 +317,10 @@ class OrderUpdate(OutgoingMessage):
 
 
 class UpdateOrderStatus(OrderUpdate, path="/order-status-update"):
-    """Tells how far an order is."""
+    """Sends the status of an order."""
 
 
 class UpdateOrderPayment(OrderUpdate, path="/order-payment-update"):
-    """Tells whether an order is paid."""
+    """Sends the payment status of an order."""
 
     example: ClassVar[Example] = {**OrderUpdate.example, "paymentStatus": "paid"}

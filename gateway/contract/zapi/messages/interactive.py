@@ -1,4 +1,4 @@
-"""What people answer with a tap: buttons, lists of options, carousels."""
+"""Messages that a person answers with a tap: buttons, option lists, carousels."""
 
 from typing import Annotated, ClassVar, Literal
 

@@ -9,14 +9,21 @@ from gateway.contract.echo import Content, EchoContext, file_content, public_url
 from gateway.contract.limits import Limit
 from gateway.contract.media import Audio, Document, Gif, Image, Ptv, Sticker, Video
 from gateway.contract.send import NoMessageId, Reply
+from gateway.contract.wire import Matching
 
 _MAX_CAPTION_LENGTH = 65_536  # WhatsApp's own limit, in characters
 _PHONE = "5511999999999"
 
 Caption = Annotated[str, Field(max_length=_MAX_CAPTION_LENGTH)]
+Extension = Annotated[
+    str,
+    Field(min_length=1, max_length=20),
+    Matching(r"^\.?[A-Za-z0-9_+-]+$", "must be a file extension such as pdf"),
+]
 ViewOnce = Annotated[bool, Field(description="can be seen once")]
 Async = Annotated[
-    bool, Field(alias="async", description="taken and without effect: every file is sent so")
+    bool,
+    Field(alias="async", description="accepted, without effect: sending is asynchronous"),
 ]
 
 
@@ -27,7 +34,7 @@ class MediaMessage(Reply):
 
 
 class CaptionedMessage(MediaMessage):
-    """A file with words below it."""
+    """A file with a caption."""
 
     caption: Caption | None = None
 
@@ -36,7 +43,7 @@ class CaptionedMessage(MediaMessage):
 
 
 class SendImage(CaptionedMessage, path="/send-image"):
-    """Sends an image; what phones cannot show is turned into JPEG."""
+    """Sends an image; a format that phones cannot show is converted to JPEG."""
 
     image: Image
     view_once: ViewOnce = False
@@ -64,7 +71,7 @@ class SendImage(CaptionedMessage, path="/send-image"):
 
 
 class SendSticker(MediaMessage, path="/send-sticker"):
-    """Sends a sticker; any image, moving or not, is turned into WebP of 512x512."""
+    """Sends a sticker; any image, moving or not, is converted to WebP of 512x512."""
 
     sticker: Sticker
     sticker_author: str | None = Field(None, description="shown with the sticker")
@@ -85,7 +92,7 @@ class SendSticker(MediaMessage, path="/send-sticker"):
 
 
 class SendGif(CaptionedMessage, path="/send-gif"):
-    """Sends a short video that plays by itself: an MP4, or a real GIF, which is turned into one."""
+    """Sends a short video that plays by itself: an MP4, or a real GIF, which is converted."""
 
     gif: Gif
 
@@ -102,7 +109,7 @@ class SendGif(CaptionedMessage, path="/send-gif"):
 
 
 class SendAudio(MediaMessage, path="/send-audio"):
-    """Sends a voice note; any audio is turned into OGG/Opus.
+    """Sends a voice note; any audio is converted to OGG/Opus.
 
     `delayTyping` shows "recording audio..." before it.
     """
@@ -173,13 +180,11 @@ class SendPtv(MediaMessage, path="/send-ptv"):
 class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/send-document",)):
     """Sends a file as it is; with `editDocumentMessageId` only the caption of a sent one changes.
 
-    Without an extension in the path it is taken from the name of the file, or from its bytes.
+    Without an extension in the path, the name of the file or its bytes decide.
     """
 
     document: Document
-    extension: str | None = Field(
-        None, min_length=1, max_length=20, pattern=r"^\.?[A-Za-z0-9_+-]+$"
-    )
+    extension: Extension | None = None
     file_name: Annotated[str, Field(max_length=255)] | None = None
     edit_document_message_id: NoMessageId = Field(
         None, description="id of the sent document whose caption is replaced"

@@ -1,4 +1,4 @@
-"""Acting on a message: forward and pin, which are queued; read and delete, which are done now."""
+"""Actions on a message: forward and pin are queued, read and delete are executed at once."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -55,12 +55,12 @@ _DURATION_SECONDS: Mapping[str, int] = {
 
 
 class PinMessage(OutgoingMessage, path="/pin-message"):
-    """Pins a message on top of its chat, or takes it down."""
+    """Pins a message at the top of its chat, or unpins it."""
 
     message_id: MessageId
     message_action: Annotated[Literal["pin", "unpin"], ANY_CASE]
     pin_message_duration: Annotated[Literal["24_hours", "7_days", "30_days"], ANY_CASE] | None = (
-        Field(None, description="needed to pin", validate_default=True)
+        Field(None, description="required to pin", validate_default=True)
     )
 
     example_minimal: ClassVar[Example] = {
@@ -84,7 +84,7 @@ class PinMessage(OutgoingMessage, path="/pin-message"):
 
     @property
     def pinned_seconds(self) -> int | None:
-        """For how long; None to take it down."""
+        """How long it stays pinned; None to unpin it."""
         if self.message_action == "unpin" or self.pin_message_duration is None:
             return None
         return _DURATION_SECONDS[self.pin_message_duration]
@@ -112,7 +112,7 @@ class ReadMessage(Operation[Value], method="POST", path="/read-message", answer_
 
 
 class DeleteMessage(Operation[Value], method="DELETE", path="/messages", answer_status=204):
-    """Deletes a message: one of ours for everybody, and before it is sent where it still waits."""
+    """Deletes a message; one of this instance for everyone, or from the queue if it waits."""
 
     phone: Chat
     message_id: MessageId
@@ -127,6 +127,6 @@ class DeleteMessage(Operation[Value], method="DELETE", path="/messages", answer_
 
 
 class Revoke(Operation[Value]):
-    """Takes a message out of its chat; asked of a session, not by callers."""
+    """Executed by the session: deletes a message from its chat."""
 
     target: KnownMessage

@@ -1,4 +1,4 @@
-"""Inviting somebody to administer a channel."""
+"""Invitations to administer a channel."""
 
 from typing import ClassVar
 
@@ -11,14 +11,14 @@ from gateway.contract.zapi.messages.text import MessageText
 
 
 class AdminInvite(Incoming):
-    """Which channel, and what the invitation says."""
+    """The channel and the text of the invitation."""
 
     newsletter_id: NewsletterId
     caption: MessageText
 
 
 class SendNewsletterAdminInvite(OutgoingMessage, path="/send-newsletter-admin-invite"):
-    """Invites somebody to administer a channel."""
+    """Invites a contact to administer a channel."""
 
     phone: Phone
     admin_invite_message: AdminInvite

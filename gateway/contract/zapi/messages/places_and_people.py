@@ -15,7 +15,7 @@ from gateway.contract.zapi.messages.text import Label
 
 
 class _Degrees:
-    """A text, as documented, that is a number of degrees."""
+    """Checks a text that is a number of degrees."""
 
     def __init__(self, max_count: int) -> None:
         self._max_count = max_count
@@ -86,7 +86,7 @@ class ContactCard(Incoming):
     business_description: str | None = None
 
     def vcard(self) -> str:
-        """The card as WhatsApp carries it; `waid` makes a number one can write to."""
+        """The card in WhatsApp's form; `waid` makes the number open a chat."""
         name = self.name.translate(_VCARD_ESCAPES)
         about = (self.business_description or "").translate(_VCARD_ESCAPES)
         return "\n".join(

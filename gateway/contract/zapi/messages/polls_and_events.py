@@ -85,7 +85,7 @@ class SendPollVote(OutgoingMessage, path="/send-poll-vote"):
 
 
 _OFFSET = re.compile(r"(?:UTC|GMT)([+-])(\d{1,2})(?::?([0-5]\d))?", re.IGNORECASE)
-_FARTHEST_OFFSET = timedelta(hours=14)
+_MAX_OFFSET = timedelta(hours=14)
 
 
 def _parse_offset(name: str) -> timedelta | None:
@@ -100,14 +100,14 @@ def _parse_offset(name: str) -> timedelta | None:
 
 def _is_offset(name: str) -> str:
     offset = _parse_offset(name)
-    if offset is None or abs(offset) > _FARTHEST_OFFSET:
+    if offset is None or abs(offset) > _MAX_OFFSET:
         raise PydanticCustomError("utc_offset", "must be an offset such as UTC-3")
     return name
 
 
 _WHEN = {  # no `format`, which would ask for an offset
     "type": "string",
-    "description": "ISO 8601; of timeZone, where it has no offset of its own",
+    "description": "ISO 8601; without an offset, timeZone counts",
 }
 
 
@@ -118,7 +118,7 @@ class Place(Incoming):
 
 
 class GroupEvent(Incoming):
-    """What happens, when and where."""
+    """An event: its name, time and place."""
 
     name: Label
     description: str | None = None
@@ -186,7 +186,7 @@ class SendEvent(EventMessage, path="/send-event"):
 
 
 class SendEditEvent(EventMessage, path="/send-edit-event"):
-    """Replaces an event this instance sent; what is left out is removed."""
+    """Replaces an event this instance sent; fields that are left out are removed."""
 
     event_message_id: MessageId
 
@@ -207,7 +207,7 @@ class SendEditEvent(EventMessage, path="/send-edit-event"):
 
 
 class SendEventResponse(OutgoingMessage, path="/send-event-response"):
-    """Answers somebody else's event."""
+    """Answers an event of another number."""
 
     event_message_id: MessageId
     event_response: Annotated[Literal["GOING", "NOT_GOING"], ANY_CASE]

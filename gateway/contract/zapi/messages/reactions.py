@@ -13,13 +13,13 @@ _MAX_EMOJI_LENGTH = 64  # a family of four with skin tones has 11 characters
 
 
 class Reaction(OutgoingMessage):
-    """Replaces our reaction to a message."""
+    """Replaces the reaction of the instance to a message."""
 
     message_id: MessageId
 
     @property
     def emoji(self) -> str:
-        """Empty where the reaction is taken back."""
+        """The reaction; empty to remove it."""
         raise NotImplementedError
 
     def referred_ids(self) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ class SendReaction(Reaction, path="/send-reaction"):
 
 
 class SendRemoveReaction(Reaction, path="/send-remove-reaction"):
-    """Takes our reaction to a message back."""
+    """Removes the reaction of the instance to a message."""
 
     example_minimal: ClassVar[Example] = {
         "phone": "5511999999999",

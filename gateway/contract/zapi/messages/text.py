@@ -16,7 +16,7 @@ _MAX_TEXT_LENGTH = 65_536  # WhatsApp's own limit, in characters
 
 
 def _unfold_lines(value: object) -> object:
-    """Z-API takes %0a for a line break, as clients that build URLs write it."""
+    """Reads %0a as a line break, as Z-API does for clients that build URLs."""
     if isinstance(value, str) and "%" in value:
         return value.replace("%0a", "\n").replace("%0A", "\n")
     return value
@@ -80,8 +80,8 @@ class SendText(TextMessage, Reply, path="/send-text"):
 class SendLink(OutgoingMessage, path="/send-link"):
     """Sends a text with a card that shows where its link leads.
 
-    What is not given of the card is read from the page. WhatsApp shows the card where the text
-    contains the link.
+    Missing parts of the card are read from the page. WhatsApp shows the card if the text contains
+    the link.
     """
 
     message: MessageText

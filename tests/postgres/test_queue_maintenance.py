@@ -1,4 +1,4 @@
-"""What grows old: months of history, dead letters, keys, messages that waited too long."""
+"""Maintenance removes expired rows only, and the cost of the queue stays the same."""
 
 import json
 import uuid
@@ -13,17 +13,17 @@ from gateway.send_queue.claim import ClaimCursor
 from gateway.send_queue.enqueue import IdempotencyKey, QueueLimits
 from gateway.send_queue.maintenance import QueueMaintenance
 from gateway.send_queue.outcome import Failed
-from tests.fixtures.queue import Node, add_lines, rows, running_node, taken
+from tests.fixtures.queue import Node, add_instances, rows, running_node, taken
 
 _MANY = 30_000
 
 
-def supervisor(node: Node) -> QueueMaintenance:
+def maintenance_of(node: Node) -> QueueMaintenance:
     return QueueMaintenance(node.database, Clock(), uuid.uuid4, failed_days=30)
 
 
 async def add_past(operator: AsyncConnection, month: str, instance_id: str, count: int) -> None:
-    """A month of history, given by its first day."""
+    """Adds a month of history, given by its first day."""
     await operator.execute(
         SQL("create table {} partition of messages for values from ({}) to ({})").format(
             Identifier("messages_" + month[:7].replace("-", "_")),
@@ -34,7 +34,7 @@ async def add_past(operator: AsyncConnection, month: str, instance_id: str, coun
     await operator.execute(
         """with ids as (
                insert into message_ids (instance_id, message_id, recorded_at)
-               select %(line)s, %(month)s || n, (%(month)s || ' 01:00Z')::timestamptz
+               select %(instance_id)s, %(month)s || n, (%(month)s || ' 01:00Z')::timestamptz
                from generate_series(1, %(count)s) n
                returning *
            )
@@ -43,35 +43,35 @@ async def add_past(operator: AsyncConnection, month: str, instance_id: str, coun
            select instance_id, message_id, recorded_at, recorded_at, 1, true, 'sent', '551199',
                   'send-text', '{}'
            from ids""",
-        {"line": instance_id, "month": month, "count": count},
+        {"instance_id": instance_id, "month": month, "count": count},
     )
 
 
-async def test_a_month_is_dropped_with_its_ids_once_all_of_it_is_old(
+async def test_expired_month_is_dropped_with_its_ids(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    (line,) = await add_lines(operator, 1)
-    await add_past(operator, "2020-01-01", line.id, 5_000)
-    await add_past(operator, "2020-02-01", line.id, 3)
+    (instance,) = await add_instances(operator, 1)
+    await add_past(operator, "2020-01-01", instance.id, 5_000)
+    await add_past(operator, "2020-02-01", instance.id, 3)
     (days,) = await rows(operator, "select now()::date - date '2020-02-15'")
 
     async with running_node(database_url) as node:
-        await HistoryPartitions(node.database, keep_days=days).keep()
+        await HistoryPartitions(node.database, retention_days=days).maintain()
         left = await rows(operator, "select distinct left(message_id, 7) from message_ids")
         in_history = await rows(operator, "select count(*) from messages")
-        await HistoryPartitions(node.database, keep_days=0).keep()
-        kept = await rows(operator, "select count(*) from messages")
+        await HistoryPartitions(node.database, retention_days=0).maintain()
+        after_keeping_all = await rows(operator, "select count(*) from messages")
 
     assert left == ["2020-02"]
-    assert (in_history, kept) == ([3], [3])
+    assert (in_history, after_keeping_all) == ([3], [3])
 
 
-async def test_the_receipts_of_a_group_go_with_the_month_of_their_message(
+async def test_group_receipts_go_with_the_month_of_their_message(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    (line,) = await add_lines(operator, 1)
+    (instance,) = await add_instances(operator, 1)
     for month in ("2020-01-01", "2020-02-01"):
-        await add_past(operator, month, line.id, 20)
+        await add_past(operator, month, instance.id, 20)
     await operator.execute(
         """insert into message_receipts (instance_id, message_id, participant, recorded_at)
            select instance_id, message_id, '5511' || n, recorded_at
@@ -80,44 +80,44 @@ async def test_the_receipts_of_a_group_go_with_the_month_of_their_message(
     (days,) = await rows(operator, "select now()::date - date '2020-02-15'")
 
     async with running_node(database_url) as node:
-        await HistoryPartitions(node.database, keep_days=0).keep()
-        kept = await rows(operator, "select count(*) from message_receipts")
-        await HistoryPartitions(node.database, keep_days=days).keep()
+        await HistoryPartitions(node.database, retention_days=0).maintain()
+        before = await rows(operator, "select count(*) from message_receipts")
+        await HistoryPartitions(node.database, retention_days=days).maintain()
 
-    assert kept == [10_000]
+    assert before == [10_000]
     assert await rows(
         operator,
         "select distinct left(message_id, 7), count(*) over () from message_receipts",
     ) == [("2020-02", 5_000)]
 
 
-async def test_a_reader_of_history_delays_a_drop_and_not_the_others(
+async def test_reader_of_history_postpones_a_drop(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    (line,) = await add_lines(operator, 1)
-    await add_past(operator, "2020-01-01", line.id, 1)
+    (instance,) = await add_instances(operator, 1)
+    await add_past(operator, "2020-01-01", instance.id, 1)
     async with (
         running_node(database_url) as node,
         await AsyncConnection.connect(database_url) as reader,
     ):
         await reader.execute("select count(*) from messages")
-        await HistoryPartitions(node.database, keep_days=365).keep()
+        await HistoryPartitions(node.database, retention_days=365).maintain()
         while_read = await rows(operator, "select to_regclass('messages_2020_01') is not null")
         await reader.rollback()
-        await HistoryPartitions(node.database, keep_days=365).keep()
+        await HistoryPartitions(node.database, retention_days=365).maintain()
 
     assert while_read == [True]
     assert await rows(operator, "select to_regclass('messages_2020_01') is null") == [True]
 
 
-async def test_old_dead_letters_and_keys_go_and_younger_ones_stay(
+async def test_only_expired_dead_letters_and_keys_are_removed(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    old, young = await add_lines(operator, 2)
+    old, young = await add_instances(operator, 2)
     async with running_node(database_url) as node:
-        for line in (old, young):
-            await node.enqueue(line, "no", key=IdempotencyKey("key", b"body"))
-            claimed = await node.claim(ClaimCursor(line.id, 1))
+        for instance in (old, young):
+            await node.enqueue(instance, "no", key=IdempotencyKey("key", b"body"))
+            claimed = await node.claim(ClaimCursor(instance.id, 1))
             assert await node.starter.start(claimed)
             await node.recorder.record(claimed, Failed("refused", "no"))
         await operator.execute(
@@ -131,7 +131,7 @@ async def test_old_dead_letters_and_keys_go_and_younger_ones_stay(
             [old.id],
         )
 
-        await supervisor(node).delete_expired()
+        await maintenance_of(node).delete_expired()
 
     assert await rows(operator, "select instance_id from message_queue") == [young.id]
     assert await rows(operator, "select instance_id from idempotency_keys") == [young.id]
@@ -140,33 +140,33 @@ async def test_old_dead_letters_and_keys_go_and_younger_ones_stay(
     ) == [(old.id, "failed", "no")]
 
 
-async def test_only_what_waited_too_long_expires(
+async def test_only_messages_that_waited_too_long_expire(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    (line,) = await add_lines(operator, 1, connected=False)
+    (instance,) = await add_instances(operator, 1, connected=False)
     await operator.execute("update instances set delivery_callback_url = 'https://example.com'")
     limits = QueueLimits(0, 0, 3, max_age_seconds=60.0)
     async with running_node(database_url, limits=limits) as node:
-        late = await node.enqueue(line, "late")
-        await node.enqueue(line, "young")
+        late = await node.enqueue(instance, "late")
+        await node.enqueue(instance, "young")
         await operator.execute(
             "update message_queue set expires_at = now() where message_id = %s", [late.message_id]
         )
 
-        await supervisor(node).expire()
+        await maintenance_of(node).expire()
 
     assert await rows(
         operator, "select status, last_error from message_queue order by sequence_number"
     ) == [("failed", "expired"), ("pending", None)]
-    told = [json.loads(b) for b in await rows(operator, "select body from webhook_outbox")]
-    assert [(t["messageId"], t["error"]) for t in told] == [(late.message_id, "expired")]
+    callbacks = [json.loads(b) for b in await rows(operator, "select body from webhook_outbox")]
+    assert [(c["messageId"], c["error"]) for c in callbacks] == [(late.message_id, "expired")]
 
 
 # --- The cost of the queue does not depend on history -------------------------------------------
 
 
-async def buffers(connection: AsyncConnection, statement: SQL, **parameters: object) -> int:
-    """Pages that a statement touches; what it changed is undone."""
+async def pages_touched(connection: AsyncConnection, statement: SQL, **parameters: object) -> int:
+    """Counts the pages that a statement touches, and undoes its changes."""
     async with connection.transaction(force_rollback=True):
         cursor = await connection.execute(
             SQL("explain (analyze, buffers, format json) {}").format(statement), parameters
@@ -176,9 +176,9 @@ async def buffers(connection: AsyncConnection, statement: SQL, **parameters: obj
     return int(root["Shared Hit Blocks"] + root["Shared Read Blocks"])
 
 
-async def costs_of_a_line(operator: AsyncConnection, node: Node) -> dict[str, int]:
-    """What one claim, list, record and receipt touch, once everything is in its plan's cache."""
-    (line,) = await rows(operator, "select id from instances limit 1")
+async def costs_of_statements(operator: AsyncConnection, node: Node) -> dict[str, int]:
+    """Counts the pages of one claim, list, record and receipt, with warm caches."""
+    (instance,) = await rows(operator, "select id from instances limit 1")
     (row,) = await rows(
         operator, "select id, message_id from message_queue where status = 'pending' limit 1"
     )
@@ -189,7 +189,7 @@ async def costs_of_a_line(operator: AsyncConnection, node: Node) -> dict[str, in
         "claim": (
             "send_queue",
             {
-                "instance_ids": [line],
+                "instance_ids": [instance],
                 "epochs": [1],
                 "claim_ids": [uuid.uuid4()],
                 "earlier_claim_ids": [],
@@ -207,7 +207,7 @@ async def costs_of_a_line(operator: AsyncConnection, node: Node) -> dict[str, in
             "send_queue",
             {
                 **dict.fromkeys(("status", "type", "phone")),
-                "instance_id": line,
+                "instance_id": instance,
                 "after": 0,
                 "limit": 21,
                 "offset": 0,
@@ -216,7 +216,7 @@ async def costs_of_a_line(operator: AsyncConnection, node: Node) -> dict[str, in
         "record_sent": (
             "send_queue",
             {
-                "instance_ids": [line],
+                "instance_ids": [instance],
                 "ids": [row[0]],
                 "epochs": [1],
                 "claim_ids": [None],
@@ -232,7 +232,7 @@ async def costs_of_a_line(operator: AsyncConnection, node: Node) -> dict[str, in
         "acknowledge": (
             "history",
             {
-                "instance_id": line,
+                "instance_id": instance,
                 "provider_ids": [sent],
                 "status": "read",
                 "at": Clock().now(),
@@ -241,7 +241,7 @@ async def costs_of_a_line(operator: AsyncConnection, node: Node) -> dict[str, in
         ),
     }
     found = {}
-    for name, (room, parameters) in one.items():
+    for name, (file, parameters) in one.items():
         async with operator.transaction(force_rollback=True):
             if name == "record_sent":
                 await operator.execute(
@@ -249,31 +249,31 @@ async def costs_of_a_line(operator: AsyncConnection, node: Node) -> dict[str, in
                        where id = %s""",
                     [row[0]],
                 )
-            for _ in range(2):  # the first one fills the caches of the catalogue
-                found[name] = await buffers(operator, query(room, name), **parameters)
+            for _ in range(2):  # the first run fills the caches of the catalogue
+                found[name] = await pages_touched(operator, query(file, name), **parameters)
     return found
 
 
-async def test_a_large_history_costs_the_queue_nothing(
+async def test_cost_of_the_queue_does_not_depend_on_history(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    (line,) = await add_lines(operator, 1)
+    (instance,) = await add_instances(operator, 1)
     async with running_node(database_url) as node:
-        await node.enqueue(line, "sent")
-        claimed = await node.claim(ClaimCursor(line.id, 1))
+        await node.enqueue(instance, "sent")
+        claimed = await node.claim(ClaimCursor(instance.id, 1))
         await node.recorder.record(claimed, taken(claimed))
         for n in range(30):
-            await node.enqueue(line, f"text {n}")
+            await node.enqueue(instance, f"text {n}")
         await operator.execute("vacuum analyze")
-        small = await costs_of_a_line(operator, node)
+        small = await costs_of_statements(operator, node)
 
-        await add_past(operator, "2020-01-01", line.id, _MANY)
+        await add_past(operator, "2020-01-01", instance.id, _MANY)
         await operator.execute("vacuum analyze")
-        large = await costs_of_a_line(operator, node)
+        large = await costs_of_statements(operator, node)
 
-    # A page may be visited once more where a hint was not yet set.
+    # A page may be touched again to set a hint bit.
     assert large["claim"] <= small["claim"] + 2, (small, large)
     assert large["list_waiting"] <= small["list_waiting"] + 2, (small, large)
-    # Their indexes of all ids are a level or two higher.
+    # The indexes of all ids are one or two levels higher.
     assert large["record_sent"] <= small["record_sent"] + 4, (small, large)
     assert large["acknowledge"] <= small["acknowledge"] + 6, (small, large)

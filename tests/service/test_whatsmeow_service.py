@@ -1,4 +1,4 @@
-"""The whole gateway over WhatsApp's own library: what becomes of each message when things die."""
+"""The whole gateway with whatsmeow: no message is lost or repeated when processes die."""
 
 import asyncio
 import collections
@@ -112,12 +112,12 @@ def _open_files_of(process: psutil.Process) -> list[str]:
 def _command_of(process: psutil.Process) -> list[str]:
     try:
         command: list[str] = process.cmdline()
-    except psutil.Error:  # it ended while we looked
+    except psutil.Error:  # the process ended during the search
         return []
     return command
 
 
-async def test_kill_9_of_a_child_amid_sends_and_then_of_the_gateway(
+async def test_whatsmeow_kill_9_of_child_and_gateway_repeats_nothing(
     tmp_path: Path, database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
     environment = whatsapp.environment | {"GATEWAY_WHATSMEOW_KEYS": "file"}
@@ -130,7 +130,7 @@ async def test_kill_9_of_a_child_amid_sends_and_then_of_the_gateway(
             recipient = await new_instance(http, "recipient")
             await recipient.link(whatsapp, RECIPIENT)
 
-            ours = [await sender.send(f"text {number}") for number in range(COUNT)]
+            accepted = [await sender.send(f"text {number}") for number in range(COUNT)]
             await whatsapp.state_when(lambda s: len(s["sent"]) >= COUNT // 2)
             sent_by[0].kill()
             await until(sender.waiting, lambda left: left == 0)
@@ -142,9 +142,9 @@ async def test_kill_9_of_a_child_amid_sends_and_then_of_the_gateway(
                 for line in gateway.log.splitlines()
                 if '"event":"attempt_ended"' in line
             )
-            report = f"{len(ours)} accepted, {len(ids)} at WhatsApp, {dict(outcomes)}"
+            report = f"{len(accepted)} accepted, {len(ids)} at WhatsApp, {dict(outcomes)}"
             (tmp_path / "report.txt").write_text(report)
-            # Nothing twice; what did not go is told as unconfirmed.
+            # No message twice; one that may not have been sent is reported as unconfirmed.
             assert len(ids) == len(set(ids))
             assert outcomes["sent"] + outcomes["failed"] == COUNT
             assert outcomes["failed"] <= 1
@@ -164,10 +164,10 @@ async def test_kill_9_of_a_child_amid_sends_and_then_of_the_gateway(
             await whatsapp.state_when(lambda s: len(s["sent"]) > len(ids))
 
 
-async def test_after_kill_9_of_the_gateway_none_of_its_children_is_left(
+async def test_whatsmeow_kill_9_of_the_gateway_ends_all_children(
     tmp_path: Path, whatsapp: FakeWhatsApp
 ) -> None:
-    """Its own Postgres, what converts files, and a child that has not loaded the library yet."""
+    """Also Postgres, the converter of files, and a child that has not loaded the library yet."""
     with running_gateway(tmp_path, None, **whatsapp.environment) as gateway:
         await gateway.ready()
         async with partner_of(gateway) as http:
@@ -177,7 +177,7 @@ async def test_after_kill_9_of_the_gateway_none_of_its_children_is_left(
                 json={"phone": RECIPIENT, "image": _PIXEL},
             )
             instance = await new_instance(http, "sender")
-            asking = asyncio.create_task(instance.answer("GET", "/qr-code"))
+            request = asyncio.create_task(instance.answer("GET", "/qr-code"))
             await _children_when(gateway, 1)
             assert gateway.process
             family = psutil.Process(gateway.process.pid).children(recursive=True)
@@ -188,10 +188,10 @@ async def test_after_kill_9_of_the_gateway_none_of_its_children_is_left(
             _, left = psutil.wait_procs(family, timeout=30)
             assert left == []
             with pytest.raises(httpx.TransportError):
-                await asking
+                await request
 
 
-async def test_a_linked_instance_changes_its_proxy_without_losing_a_message(
+async def test_whatsmeow_change_of_proxy_loses_no_message(
     tmp_path: Path, database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
     environment = whatsapp.environment | {"GATEWAY_WHATSMEOW_KEYS": "file"}
@@ -206,7 +206,7 @@ async def test_a_linked_instance_changes_its_proxy_without_losing_a_message(
             shown = await sender.call("PUT", "/update-proxy", json={"proxyUrl": first.url})
             assert shown["proxy"]["proxyEnabled"] is True
             await sender.link(whatsapp, SENDER)
-            assert first.asked
+            assert first.targets
             recipient = await new_instance(http, "recipient")
             await recipient.link(whatsapp, RECIPIENT)
             for number in range(COUNT):
@@ -215,7 +215,7 @@ async def test_a_linked_instance_changes_its_proxy_without_losing_a_message(
                 await sender.send(f"text {number}")
             await until(sender.waiting, lambda left: left == 0)
 
-            assert len(second.asked) > 1  # the test of it, and the session
+            assert len(second.targets) > 1  # the test of the proxy, then the session
             await until(sender.connected, bool)
             state = await whatsapp.control("state")
             ids = [m["id"] for m in state["sent"] if m["sender"] == SENDER]
@@ -229,7 +229,7 @@ def plain() -> Iterator[TcpPostgres]:
         yield server
 
 
-async def test_over_tcp_without_tls_a_phone_is_linked_once_its_keys_have_a_place(
+async def test_whatsmeow_over_tcp_links_once_its_key_store_opens(
     tmp_path: Path, plain: TcpPostgres, whatsapp: FakeWhatsApp
 ) -> None:
     url = plain.url(keepalives_idle=30)
@@ -261,7 +261,7 @@ async def test_over_tcp_without_tls_a_phone_is_linked_once_its_keys_have_a_place
             assert "reason" not in await instance.call("GET", "/status")
 
 
-async def test_over_tls_a_phone_is_linked_with_its_keys_in_postgres(
+async def test_whatsmeow_over_tls_links_with_keys_in_postgres(
     tmp_path: Path, plain: TcpPostgres, whatsapp: FakeWhatsApp
 ) -> None:
     environment = whatsapp.environment | {"GATEWAY_SECRET_KEY": SECRET}

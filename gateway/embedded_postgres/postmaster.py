@@ -1,4 +1,4 @@
-"""What a Postgres server leaves in its folders: who runs, where it answers, and stale locks."""
+"""Reads what a Postgres server writes into its folders, and removes its stale locks."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from psycopg.pq import PGconn, Ping
 
-from gateway.database.embedded_site import Site
+from gateway.embedded_postgres.cluster_site import Site
 
 POLL_SECONDS = 0.05
 SOCKET_PATH_BYTES = 100  # macOS allows 103, Linux 107
@@ -21,23 +21,23 @@ SOCKET_PORT = 5432  # only part of the socket's name
 STATUS_LINE, PORT_LINE, SOCKETS_LINE, HOST_LINE = 7, 3, 4, 5  # of postmaster.pid, from 0
 
 
-class Address(NamedTuple):
+class ServerAddress(NamedTuple):
     """The folder of a Unix socket, or a host name; and a port."""
 
     host: str
     port: int
 
     @classmethod
-    def choose(cls, site: Site) -> "Address":
+    def choose(cls, site: Site) -> "ServerAddress":
         if sys.platform == "win32":
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 return cls("127.0.0.1", free.getsockname()[1])
         path = os.fsencode(site.data / f".s.PGSQL.{SOCKET_PORT}")
-        # To clients a comma in a host parts two hosts; to the server a quote ends a name.
+        # A client splits the host at a comma; the server ends the name at a quote.
         if len(path) <= SOCKET_PATH_BYTES and not set(path) & set(b',"'):
             return cls(str(site.data), SOCKET_PORT)
-        token = secrets.token_hex(8)  # nobody may guess the name and be there first
+        token = secrets.token_hex(8)  # another user cannot guess the name and create it first
         return cls(f"/tmp/gateway-pg-{token}", SOCKET_PORT)  # noqa: S108 - short, see above
 
     @property
@@ -56,17 +56,17 @@ class Address(NamedTuple):
 
 
 class Postmaster(NamedTuple):
-    """A server as its postmaster.pid describes it; without an address it is not ready."""
+    """A server as its postmaster.pid describes it; *address* is None until it is ready."""
 
     pid: int
-    address: Address | None
+    address: ServerAddress | None
 
     def is_alive(self) -> bool:
         if sys.platform != "linux":
             if self.address is None:
                 return False
             return PGconn.ping(self.address.url("postgres").encode()) != Ping.NO_RESPONSE
-        # kill(pid, 0) would also believe in a zombie, or a stranger given the same number.
+        # kill(pid, 0) also succeeds for a zombie, and for another program with the same number.
         try:
             status = Path(f"/proc/{self.pid}/stat").read_text()
         except OSError:
@@ -80,7 +80,7 @@ def read_postmaster(data: Path) -> Postmaster | None:
         lines = [line.strip() for line in (data / "postmaster.pid").read_text().splitlines()]
         address = None
         if lines[STATUS_LINE:] == ["ready"]:
-            address = Address(lines[SOCKETS_LINE] or lines[HOST_LINE], int(lines[PORT_LINE]))
+            address = ServerAddress(lines[SOCKETS_LINE] or lines[HOST_LINE], int(lines[PORT_LINE]))
         return Postmaster(int(lines[0]), address)
     return None
 
@@ -90,25 +90,26 @@ def live_postmaster(data: Path) -> Postmaster | None:
     return found if found and found.is_alive() else None
 
 
-def clear_the_way(site: Site, address: Address) -> None:
-    """Make the socket's folder, and remove the locks of a server known to be dead.
+def clear_the_way(site: Site, address: ServerAddress) -> None:
+    """Creates the socket's folder, and removes the locks of a server known to be dead.
 
-    Postgres would take any process with the number in a lock for a live server. It needs no lock to
-    notice the orphans of a dead one: it finds the shared memory they hold, and refuses to start.
+    Postgres takes any process that has the number in a lock file for a live server, so a stale lock
+    would stop the start. Where children of a dead server still run, Postgres finds their shared
+    memory without a lock file, and refuses to start.
     """
     sockets = address.socket_folder
     if sockets is None:
         return
     if not sockets.exists():
         site.make_private(sockets)
-    if sys.platform == "linux":  # elsewhere we only know that it does not answer
+    if sys.platform == "linux":  # elsewhere a server that does not answer may still be alive
         for leftover in (site.data / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
             leftover.unlink(missing_ok=True)
 
 
 @asynccontextmanager
 async def only_process(lock_file: Path) -> AsyncIterator[None]:
-    """Keep other processes out. The kernel frees the lock of one that is killed."""
+    """Keeps other processes out for a block; the kernel frees the lock of a killed process."""
     with _open(lock_file) as file:
         while not _try_lock(file):  # noqa: ASYNC110 - no Event crosses processes
             await asyncio.sleep(POLL_SECONDS)

@@ -1,12 +1,13 @@
-"""A Postgres of our own, for those who bring none.
+"""Runs an embedded Postgres server.
 
     start      lock -> initdb when needed -> adopt a live server, else spawn one -> create database
     run_until  wait for the server to end -> pause -> start ... until stopping
-    stop       shut down the server we spawned; an adopted one belongs to somebody else
+    stop       shut down the server that this process spawned, never an adopted one
 
-Two processes may share a data folder: the first spawns the server; the second adopts it, and takes
-over when it ends. On Linux the server dies with the thread that spawned it: run the event loop in
-the main thread. `embedded_site` decides where the cluster lives and whose account runs it.
+Two processes may share a data folder: the first spawns the server; the second adopts it, and
+spawns the next one when it ends. On Linux the server dies with the thread that spawned it: run the
+event loop in the main thread. `cluster_site` decides where the cluster lives and which system user
+runs it.
 """
 
 import asyncio
@@ -25,21 +26,21 @@ import psycopg
 import tenacity
 from psycopg import sql
 
-from gateway.database.embedded_postmaster import (
-    POLL_SECONDS,
-    Address,
-    clear_the_way,
-    live_postmaster,
-    only_process,
-    read_postmaster,
-)
-from gateway.database.embedded_site import (
+from gateway.embedded_postgres.cluster_site import (
     EmbeddedPostgresError,
     Site,
     find_site,
     holds_cluster,
     is_cluster,
     log,
+)
+from gateway.embedded_postgres.postmaster import (
+    POLL_SECONDS,
+    ServerAddress,
+    clear_the_way,
+    live_postmaster,
+    only_process,
+    read_postmaster,
 )
 
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "EmbeddedStep"]
@@ -49,11 +50,12 @@ FAST_SHUTDOWN_SECONDS = 20.0
 IMMEDIATE_SHUTDOWN_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 0.1
 MAX_PAUSE_SECONDS = 10.0
-STEADY_SECONDS = 60.0  # after such a life the pause is short again
+STEADY_SECONDS = 60.0  # the pause is short again after the server ran for so long
 
 SETTINGS = {
     "max_connections": "200",
-    "unix_socket_permissions": "0700",  # our only guard: the cluster trusts whoever connects
+    # The only guard: the cluster trusts every client that can open its socket.
+    "unix_socket_permissions": "0700",
     "log_min_messages": "warning",
     "log_checkpoints": "off",
 }
@@ -61,7 +63,7 @@ DURABILITY_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes")
 
 
 class EmbeddedStep(StrEnum):
-    """What takes time in a start."""
+    """The slow steps of a start."""
 
     SETTING_UP = "setting_up"
     STARTING = "starting"
@@ -69,17 +71,20 @@ class EmbeddedStep(StrEnum):
 
 
 class EndedWhileStartingError(EmbeddedPostgresError):
-    """Worth another try: the remains of a killed server need a moment to go away."""
+    """The server ended while it started; another attempt may succeed.
+
+    The children of a killed server hold its shared memory for a moment.
+    """
 
 
 class EmbeddedPostgres:
-    """Supervises one Postgres server made of the binaries in the `embedded-postgres` package.
+    """Supervises one Postgres server, from the binaries in the `embedded-postgres` package.
 
     Args:
         data_dir: the cluster's folder; created when missing. Beside it appear `<name>.log` and
-            `<name>.lock`. A log line tells when the data must live elsewhere.
+            `<name>.lock`. A log line says so when the data must live elsewhere.
         database: created when missing.
-        durable: False trades surviving a crash for speed, as tests like it.
+        durable: False is faster and loses data in a crash; for tests.
         start_timeout_seconds: for all of `start`, crash recovery included.
         announce: called with each step of `start`, and the folder that holds the data.
     """
@@ -99,12 +104,12 @@ class EmbeddedPostgres:
         self._start_timeout_seconds = start_timeout_seconds
         self._announce = announce
         self._site: Site | None = None
-        self._address: Address | None = None
+        self._address: ServerAddress | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        """Where to connect; stays the same when the server is restarted.
+        """Returns the libpq URL, which stays the same when the server is restarted.
 
         Raises:
             EmbeddedPostgresError: not started.
@@ -114,10 +119,10 @@ class EmbeddedPostgres:
         return self._address.url(self._database)
 
     async def start(self) -> None:
-        """Return when the database answers; when it cannot, leave no process behind.
+        """Returns when the database answers; leaves no process behind when it fails.
 
         Raises:
-            EmbeddedPostgresError: with the reason and its cure.
+            EmbeddedPostgresError: the server cannot start; says why and how to cure it.
         """
         try:
             async with asyncio.timeout(self._start_timeout_seconds):
@@ -134,7 +139,7 @@ class EmbeddedPostgres:
             raise
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        """Start the server again whenever it ends; when stopping, shut it down and return."""
+        """Starts the server again each time it ends; shuts it down when *stopping* is set."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 supervision = tasks.create_task(self._supervise())
@@ -144,7 +149,7 @@ class EmbeddedPostgres:
             await self.stop()
 
     async def stop(self) -> None:
-        """Shut down the server we spawned; `run_until` does so by itself."""
+        """Shuts down the server that this process spawned; `run_until` calls it at its end."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -174,7 +179,8 @@ class EmbeddedPostgres:
             await self._adopt_or_spawn(site)
 
     async def _create_cluster(self, site: Site) -> None:
-        # initdb writes PG_VERSION early: only a cluster that was moved into place is complete.
+        # initdb writes PG_VERSION early, so an interrupted one would look like a cluster. It works
+        # in another folder, and a complete cluster is moved into place.
         partial = site.data.with_name(f"{site.data.name}.partial")
         await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
         site.make_private(partial)
@@ -211,17 +217,17 @@ class EmbeddedPostgres:
         while found := await asyncio.to_thread(live_postmaster, site.data):
             if found.address:
                 self._address = found.address
-                with suppress(psycopg.OperationalError):  # it may be ending
+                with suppress(psycopg.OperationalError):  # the server may be shutting down
                     await asyncio.to_thread(self._create_database, found.address)
                     self._announce(EmbeddedStep.ADOPTED, site.data)
                     return
             await asyncio.sleep(POLL_SECONDS)
         self._announce(EmbeddedStep.STARTING, site.data)
-        self._address = self._address or Address.choose(site)
+        self._address = self._address or ServerAddress.choose(site)
         await self._spawn(site, self._address)
         await asyncio.to_thread(self._create_database, self._address)
 
-    async def _spawn(self, site: Site, address: Address) -> None:
+    async def _spawn(self, site: Site, address: ServerAddress) -> None:
         clear_the_way(site, address)
         durability = dict.fromkeys(DURABILITY_SETTINGS, "on" if self._durable else "off")
         settings = SETTINGS | durability | address.settings()
@@ -240,7 +246,7 @@ class EmbeddedPostgres:
                 )
             await asyncio.sleep(POLL_SECONDS)
 
-    def _create_database(self, address: Address) -> None:
+    def _create_database(self, address: ServerAddress) -> None:
         url = address.url("postgres")
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
             known = "SELECT FROM pg_database WHERE datname = %s"
@@ -271,7 +277,7 @@ class EmbeddedPostgres:
             await _end_of_adopted(self._site.data)
 
     def _send(self, process: subprocess.Popen[bytes], name: str) -> None:
-        if sys.platform == "win32" and self._site:  # no signals there, but Postgres emulates them
+        if sys.platform == "win32" and self._site:  # Windows has no signals; pg_ctl emulates them
             self._site.spawn("pg_ctl", "kill", name, str(process.pid)).wait()
         else:
             process.send_signal(getattr(signal, f"SIG{name}"))
@@ -291,20 +297,21 @@ class EmbeddedPostgres:
 
 
 async def _exit_status(process: subprocess.Popen[bytes]) -> int:
-    # A Popen belongs to no event loop: it suits uvloop, and survives the end of asyncio.run().
-    while (status := process.poll()) is None:  # noqa: ASYNC110 - so nobody can set an Event
+    # A Popen belongs to no event loop: it works with uvloop, and outlives asyncio.run().
+    while (status := process.poll()) is None:  # noqa: ASYNC110 - a Popen sets no Event
         await asyncio.sleep(POLL_SECONDS)
     return status
 
 
 async def _end_of_adopted(data: Path) -> None:
-    while await asyncio.to_thread(live_postmaster, data):  # noqa: ASYNC110 - nor is it our child
+    # Another process is the parent of this server, so no wait() reports its end.
+    while await asyncio.to_thread(live_postmaster, data):  # noqa: ASYNC110 - see above
         await asyncio.sleep(ADOPTED_POLL_SECONDS)
 
 
 def _move(partial: Path, data: Path) -> None:
     with suppress(FileNotFoundError):
-        data.rmdir()  # refuses to remove anything of value
+        data.rmdir()  # fails where the folder holds anything
     partial.rename(data)
 
 

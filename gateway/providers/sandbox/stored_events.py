@@ -1,4 +1,4 @@
-"""How an event is kept until it was told, and read back."""
+"""Writes an event as JSON for `sandbox.events`, and reads it back."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,16 +12,17 @@ from gateway.sessions.provider import ConnectionChanged, Event, MessageAcknowled
 
 Body = Mapping[str, Any]
 
-WHEN_TOLD = datetime.fromtimestamp(0, UTC)  # the time of an event is that of its telling
+WHEN_DUE = datetime.fromtimestamp(0, UTC)
+"""A placeholder: the time of an event is the time at which it is due."""
 
 
 def connection_version(body: Body) -> int | None:
-    """Which change of the phone it tells; None when it tells something else."""
+    """Returns the version of the phone in a connection event; None for other events."""
     return int(body["version"]) if body["kind"] == "connection" else None
 
 
-def told(event: Event) -> Body:
-    """An event to be told; its time is that of the telling."""
+def event_body(event: Event) -> Body:
+    """Returns the JSON of an event; its time becomes the time at which it is due."""
     return {"kind": "event", "event": stored_event(event)}
 
 
@@ -34,12 +35,12 @@ def notification(
     parameters: Sequence[str] = (),
     **details: str,
 ) -> Body:
-    """Something WhatsApp says of a chat by itself, such as GROUP_PARTICIPANT_ADD."""
-    return told(
+    """Returns the JSON of a notification of a chat, such as GROUP_PARTICIPANT_ADD."""
+    return event_body(
         Notified(
             code=code,
             chat=chat,
-            at=WHEN_TOLD,
+            at=WHEN_DUE,
             provider_message_id=notification_id,
             parameters=tuple(parameters),
             details=details or None,
@@ -63,11 +64,11 @@ def event_of(body: Body, at: datetime) -> Event:
         case "event":
             return replace(event_from(body["event"]), at=at)
         case kind:
-            raise ValueError(f"an event of kind {kind!r} was kept")
+            raise ValueError(f"an event of kind {kind!r} is stored")
 
 
 def connection(state: ConnectionState, at: datetime, phone: str) -> ConnectionChanged:
-    """A state, with the number where one is linked."""
+    """Returns the event of a state, with the number if one is linked."""
     linked = state in {ConnectionState.CONNECTED, ConnectionState.DISCONNECTED}
     return ConnectionChanged(
         state=state,

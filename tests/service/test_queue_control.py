@@ -1,4 +1,4 @@
-"""Steering a line over HTTP, and seeing what became of its messages."""
+"""Callers control a queue over HTTP and read the state of its messages."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ async def read(client: Client, path: str, **params: Any) -> dict[str, Any]:
     return body
 
 
-async def steer(client: Client, path: str, method: str = "POST", **body: Any) -> dict[str, Any]:
+async def control(client: Client, path: str, method: str = "POST", **body: Any) -> dict[str, Any]:
     answer = await client.call(method, path, json=body)
     assert answer.status_code == 200, answer.text
     result: dict[str, Any] = answer.json()
@@ -40,8 +40,8 @@ async def fail_one(client: Client, message: str) -> dict[str, Any]:
     return accepted
 
 
-async def test_a_paused_line_keeps_its_messages_until_it_is_resumed(client: Client) -> None:
-    assert await steer(client, "/queue/pause") == {
+async def test_paused_queue_keeps_its_messages_until_resumed(client: Client) -> None:
+    assert await control(client, "/queue/pause") == {
         "value": True,
         "paused": True,
         "queueLength": 0,
@@ -49,7 +49,7 @@ async def test_a_paused_line_keeps_its_messages_until_it_is_resumed(client: Clie
     accepted = [await client.send_text(f"text {n}") for n in range(3)]
     stats = await read(client, "/queue/stats")
 
-    resumed = await steer(client, "/queue/resume")
+    resumed = await control(client, "/queue/resume")
     sent = await client.sent_at_least(3)
 
     assert (stats["paused"], stats["secondsToEmpty"]) == (True, None)
@@ -58,15 +58,15 @@ async def test_a_paused_line_keeps_its_messages_until_it_is_resumed(client: Clie
     assert [s["messageId"] for s in sent] == [a["messageId"] for a in accepted]
 
 
-async def test_the_last_message_moved_to_the_front_is_the_first_to_leave(client: Client) -> None:
-    await steer(client, "/queue/pause")
+async def test_last_message_moved_to_the_front_is_sent_first(client: Client) -> None:
+    await control(client, "/queue/pause")
     one, two, three, four = [(await client.send_text(f"text {n}"))["zaapId"] for n in range(4)]
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
     later = (await client.send_text("later", scheduledFor=tomorrow))["zaapId"]
 
     for name in (three, four, later):
-        await steer(client, f"/queue/{name}/move-to-front")
-    await steer(client, "/queue/resume")
+        await control(client, f"/queue/{name}/move-to-front")
+    await control(client, "/queue/resume")
     await client.sent_at_least(5)
 
     history = (await read(client, "/messages"))["messages"]
@@ -76,14 +76,14 @@ async def test_the_last_message_moved_to_the_front_is_the_first_to_leave(client:
     assert again.json()["error"].endswith("cannot be moved")
 
 
-async def test_a_failed_message_is_listed_tried_again_and_shows_its_attempts(
+async def test_failed_message_is_listed_and_retried_with_its_attempts(
     client: Client,
 ) -> None:
     failed = await fail_one(client, "twice")
     listed = await read(client, "/queue/failed")
     before = await read(client, f"/queue/{failed['zaapId']}")
 
-    await steer(client, f"/queue/{failed['zaapId']}/retry")
+    await control(client, f"/queue/{failed['zaapId']}/retry")
     await until_status(client, failed, "sent", "delivered", "read")
     after = await read(client, f"/queue/{failed['messageId']}")
 
@@ -96,17 +96,17 @@ async def test_a_failed_message_is_listed_tried_again_and_shows_its_attempts(
     assert (await read(client, "/queue/failed"))["messages"] == []
 
 
-async def test_all_failed_messages_are_tried_again_in_their_order(client: Client) -> None:
-    await steer(client, "/queue/pause")
+async def test_all_failed_messages_are_retried_in_order(client: Client) -> None:
+    await control(client, "/queue/pause")
     accepted = [await client.send_text(f"text {n}") for n in range(3)]
     await client.control("faults", next=["permanent"] * 3)
-    await steer(client, "/queue/resume")
+    await control(client, "/queue/resume")
     for message in accepted:
         await until_status(client, message, "failed")
 
     page = await read(client, "/queue/failed", pageSize=2)
     rest = await read(client, "/queue/failed", pageSize=2, pagingState=page["pagingState"])
-    retried = await steer(client, "/queue/failed/retry-all")
+    retried = await control(client, "/queue/failed/retry-all")
     sent = await client.sent_at_least(3)
 
     named = [m["messageId"] for m in (*page["messages"], *rest["messages"])]
@@ -116,18 +116,18 @@ async def test_all_failed_messages_are_tried_again_in_their_order(client: Client
     assert [s["messageId"] for s in sent] == named
 
 
-async def test_deleted_failures_remain_in_history(client: Client) -> None:
+async def test_deleted_failed_messages_remain_in_history(client: Client) -> None:
     failed = await fail_one(client, "never")
 
     removed = await client.call("DELETE", "/queue/failed")
-    kept = await read(client, "/messages", status="failed")
+    in_history = await read(client, "/messages", status="failed")
     again = await client.call("POST", f"/queue/{failed['zaapId']}/retry", json={})
 
     assert removed.json() == {"value": True, "removed": 1, "queueLength": 0}
-    assert [(m["messageId"], m["error"]) for m in kept["messages"]] == [
+    assert [(m["messageId"], m["error"]) for m in in_history["messages"]] == [
         (failed["messageId"], "WhatsApp refused the message.")
     ]
-    assert kept["messages"][0]["failedAt"] is not None
+    assert in_history["messages"][0]["failedAt"] is not None
     assert again.status_code == 409
 
 
@@ -140,15 +140,15 @@ async def test_deleted_failures_remain_in_history(client: Client) -> None:
         ("GET", "/messages/{}"),
     ],
 )
-async def test_a_message_that_never_was_is_not_found(
-    client: Client, method: str, path: str
-) -> None:
+async def test_unknown_message_is_not_found(client: Client, method: str, path: str) -> None:
     answer = await client.call(method, path.format("0123456789ABCDEF0123456789ABCDEF"))
 
     assert answer.status_code == 404
 
 
-async def test_stats_say_how_long_the_line_will_take(tmp_path: Path, database_url: str) -> None:
+async def test_stats_estimate_the_seconds_until_the_queue_is_empty(
+    tmp_path: Path, database_url: str
+) -> None:
     slow = {"GATEWAY_PACE_MIN_SECONDS": "100", "GATEWAY_PACE_MAX_SECONDS": "300"}
     with running_gateway(tmp_path, database_url, **slow) as gateway:
         await gateway.ready()
@@ -168,7 +168,7 @@ async def test_stats_say_how_long_the_line_will_take(tmp_path: Path, database_ur
     assert stats["oldestWaitingSeconds"] >= 0
 
 
-async def test_history_is_narrowed_and_paged(client: Client) -> None:
+async def test_history_is_filtered_and_paged(client: Client) -> None:
     one = await client.send_text("one")
     await until_status(client, one, "sent", "delivered", "read")
     others = [await client.send_text(f"o {n}", phone="5511888888888") for n in range(5)]
@@ -194,19 +194,19 @@ async def test_history_is_narrowed_and_paged(client: Client) -> None:
     assert wrong.status_code == 400
 
 
-async def test_whoever_prefers_to_wait_is_answered_when_the_message_is_out(client: Client) -> None:
+async def test_prefer_wait_is_answered_with_the_final_state(client: Client) -> None:
     body = {"phone": "5511999999999", "message": "now"}
     await client.control("faults", next=["transient"])
 
-    out = await client.call("POST", "/send-text", json=body, headers={"Prefer": "wait=20"})
+    sent = await client.call("POST", "/send-text", json=body, headers={"Prefer": "wait=20"})
     await client.control("faults", next=["permanent"])
     failed = await client.call("POST", "/send-text", json=body, headers={"Prefer": "wait=20"})
-    await steer(client, "/queue/pause")
+    await control(client, "/queue/pause")
     waiting = await client.call("POST", "/send-text", json=body, headers={"Prefer": "wait=1"})
     usual = await client.call("POST", "/send-text", json=body, headers={"Prefer": "wait=soon"})
 
-    assert out.json()["status"] in ("sent", "delivered", "read")
-    assert out.headers["Preference-Applied"] == "wait=20"
+    assert sent.json()["status"] in ("sent", "delivered", "read")
+    assert sent.headers["Preference-Applied"] == "wait=20"
     assert (failed.json()["status"], failed.json()["error"]) == (
         "failed",
         "WhatsApp refused the message.",
@@ -215,7 +215,7 @@ async def test_whoever_prefers_to_wait_is_answered_when_the_message_is_out(clien
     assert set(usual.json()) == {"zaapId", "messageId", "id"}
 
 
-async def test_a_restriction_holds_the_line_and_is_told(
+async def test_restriction_holds_the_queue_and_posts_a_callback(
     client: Client, catcher: WebhookCatcher
 ) -> None:
     await client.call("PUT", "/update-webhook-delivery", json={"value": catcher.url})
@@ -227,17 +227,17 @@ async def test_a_restriction_holds_the_line_and_is_told(
     stats = await read(client, "/queue/stats")
     held = await read(client, f"/queue/{accepted[0]['zaapId']}")
 
-    told = catcher.of_type("QueueHeldCallback")[0]
-    assert told["kind"] == "restricted"
-    assert told["reason"] == "WhatsApp restricts the number."
-    assert abs(told["until"] - datetime.fromisoformat(until_then).timestamp() * 1000) < 1
+    callback = catcher.of_type("QueueHeldCallback")[0]
+    assert callback["kind"] == "restricted"
+    assert callback["reason"] == "WhatsApp restricts the number."
+    assert abs(callback["until"] - datetime.fromisoformat(until_then).timestamp() * 1000) < 1
     assert stats["holdReason"] == "WhatsApp restricts the number."
     assert stats["secondsToEmpty"] > 3_500
     assert (held["status"], held["attempts"]) == ("pending", 0)
     assert await client.sent() == []
 
 
-async def test_a_held_line_goes_on_by_itself(client: Client) -> None:
+async def test_queue_continues_by_itself_after_a_hold(client: Client) -> None:
     await client.control("faults", next=[{"fault": "restricted_until", "seconds": 1}])
 
     accepted = [await client.send_text(f"text {n}") for n in range(2)]
@@ -246,18 +246,18 @@ async def test_a_held_line_goes_on_by_itself(client: Client) -> None:
     assert [s["messageId"] for s in sent] == [a["messageId"] for a in accepted]
 
 
-async def test_the_daily_limit_holds_the_line_until_it_is_raised(
+async def test_daily_limit_holds_the_queue_until_it_is_raised(
     client: Client, catcher: WebhookCatcher
 ) -> None:
     await client.call("PUT", "/update-webhook-delivery", json={"value": catcher.url})
-    changed = await steer(client, "/queue/settings", "PUT", dailyLimit=20, warmUpDays=10)
+    changed = await control(client, "/queue/settings", "PUT", dailyLimit=20, warmUpDays=10)
     for n in range(4):
         await client.send_text(f"text {n}")
 
     await catcher.wait_for(lambda c: bool(c.of_type("QueueHeldCallback")))
     stats = await read(client, "/queue/stats")
     at_limit = len(await client.sent())
-    await steer(client, "/queue/settings", "PUT", dailyLimit=0)
+    await control(client, "/queue/settings", "PUT", dailyLimit=0)
     sent = await client.sent_at_least(4)
 
     assert changed == {
@@ -274,8 +274,8 @@ async def test_the_daily_limit_holds_the_line_until_it_is_raised(
     assert len(sent) == 4
 
 
-async def test_the_pace_of_an_instance_counts_at_once(client: Client) -> None:
-    await steer(client, "/queue/settings", "PUT", paceMinSeconds=600, paceMaxSeconds=600)
+async def test_changed_pace_of_an_instance_applies_at_once(client: Client) -> None:
+    await control(client, "/queue/settings", "PUT", paceMinSeconds=600, paceMaxSeconds=600)
     wrong = await client.call("PUT", "/queue/settings", json={"paceMinSeconds": 3})
     settings = await read(client, "/queue/settings")
 
@@ -285,7 +285,7 @@ async def test_the_pace_of_an_instance_counts_at_once(client: Client) -> None:
     assert await status_of(client, first) == "pending"
 
 
-async def test_what_waited_too_long_fails_and_is_told(
+async def test_expired_message_fails_and_posts_a_callback(
     tmp_path: Path, database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
 ) -> None:
     with running_gateway(tmp_path, database_url, GATEWAY_QUEUE_MAX_AGE="1") as gateway:
@@ -301,9 +301,9 @@ async def test_what_waited_too_long_fails_and_is_told(
             )
             await catcher.wait_for(lambda c: bool(c.of_type("DeliveryCallback")))
             expired = await read(client, f"/queue/{accepted['zaapId']}")
-            kept = await status_of(client, later)
+            status_later = await status_of(client, later)
 
-    told = catcher.of_type("DeliveryCallback")[0]
-    assert (told["messageId"], told["error"]) == (accepted["messageId"], "expired")
+    callback = catcher.of_type("DeliveryCallback")[0]
+    assert (callback["messageId"], callback["error"]) == (accepted["messageId"], "expired")
     assert (expired["status"], expired["error"]) == ("failed", "expired")
-    assert kept == "scheduled"
+    assert status_later == "scheduled"

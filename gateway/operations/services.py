@@ -1,0 +1,67 @@
+"""The services that edges use, and the executors of operations among them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from gateway.administration.audit import Audit
+from gateway.contract.operation import Operation
+from gateway.instances.accounts import Account, Accounts
+from gateway.instances.base_urls import BaseUrls
+from gateway.instances.store import Instance, Instances
+from gateway.media.intake import MediaIntake
+from gateway.observability.metrics import Metrics
+from gateway.send_queue.completion import CompletionWaiters
+from gateway.send_queue.enqueue import Enqueuer
+from gateway.webhooks.stream import Stream
+
+
+class OperationExecutor(Protocol):
+    """Executes operations: a table of handlers, or the router to the live sessions."""
+
+    def supports(self, operation: type[Operation[Any]]) -> bool: ...
+
+    async def answer(self, subject: Any, operation: Operation[Any]) -> object:  # noqa: ANN401 - an Instance, or the Account where the path is absolute
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What an edge needs from the rest of the gateway, once it is ready."""
+
+    instances: Instances
+    accounts: Accounts
+    enqueuer: Enqueuer
+    intake: MediaIntake
+    completion_waiters: CompletionWaiters
+    metrics: Metrics
+    executors: Sequence[OperationExecutor]
+    audit: Audit
+    stream: Stream
+    base_urls: BaseUrls
+
+    async def execute(
+        self, operation: Operation[Any], subject: Instance | Account, *, address: str | None
+    ) -> object:
+        """Executes an operation on an instance or an account, and notes it in the audit log.
+
+        Args:
+            operation: what to do.
+            subject: the instance, or the account where the operation's path names no instance.
+            address: that of the caller, for the audit log; None where it is not known.
+
+        Raises:
+            GatewayError: what the executor raises.
+        """
+        declared = type(operation)
+        if declared.audited:
+            await self.audit.note(
+                declared.__name__,
+                account_id=subject.account_id if isinstance(subject, Instance) else subject.id,
+                instance_id=subject.id if isinstance(subject, Instance) else None,
+                address=address,
+            )
+        for executor in self.executors:
+            if executor.supports(declared):
+                return await executor.answer(subject, operation)
+        raise AssertionError(f"{declared.__name__} has no executor")

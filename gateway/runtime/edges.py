@@ -1,0 +1,136 @@
+"""Builds the two HTTP listeners, which answer before the rest of the gateway is ready."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
+
+from gateway.api.app import build_app
+from gateway.api.docs import docs_routes
+from gateway.api.health import Check, Readiness
+from gateway.api.internal import build_internal_app, metrics_route
+from gateway.api.media import MediaRouteContext, media_route
+from gateway.api.provider_ingress import authorise_control
+from gateway.api.provider_table import provider_route, provider_table
+from gateway.clock import Clock
+from gateway.contract.catalogue import catalogue
+from gateway.errors import Unavailable
+from gateway.instances.store import Instances
+from gateway.observability.metrics import Metrics
+from gateway.operations.services import Services
+from gateway.providers.loading import load_provider
+from gateway.randomness import RandomBuffer
+from gateway.runtime.addresses import internal_port
+from gateway.runtime.http_server import HttpServer
+from gateway.send_queue.admission import Admission
+from gateway.sessions.provider import Engine
+from gateway.sessions.relay import RelayReceiver
+from gateway.settings import Settings
+
+
+@dataclass(slots=True)
+class EdgeState:
+    """What the listeners look up in each request; the start fills it in."""
+
+    checks: Mapping[str, Check]
+    services: Services | None = None
+    media: MediaRouteContext | None = None
+    relay_receiver: RelayReceiver | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The listeners of one process; *public* is None where its role serves no callers."""
+
+    app: Starlette
+    public: HttpServer | None
+    internal: HttpServer
+
+    def mount(self, engines: Mapping[str, Engine], instances: Instances) -> None:
+        """Serves each engine's own routes below the name of its provider."""
+        authorise = authorise_control(lambda: instances)
+        for name, engine in engines.items():
+            self.app.router.mount(f"/{name}", engine.ingress(authorise))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeBuilder:
+    """Builds the listeners and binds their ports.
+
+    *worker* is the number of this process among those that share the public port; None where it
+    shares none.
+    """
+
+    settings: Settings
+    state: EdgeState
+    metrics: Metrics
+    clock: Clock
+    providers: Sequence[str]
+    worker: int | None
+    warnings: Mapping[str, str] = field(default_factory=dict)
+
+    def build(self) -> Edges:
+        listener, drain_seconds = self.settings.listener, self.settings.process.drain_seconds
+        state, readiness = self.state, Readiness(lambda: self.state.checks, warnings=self.warnings)
+        app = build_app(
+            catalogue=catalogue(),
+            services=lambda: state.services,
+            readiness=readiness,
+            settings=self.settings.http,
+            admission=Admission(self.clock, trials=self.settings.instances.trials),
+            clock=self.clock,
+            random_bytes=RandomBuffer(os.urandom),
+            metrics=self.metrics,
+            further_routes=self._further_routes(),
+        )
+        public = (
+            HttpServer(
+                app,
+                host=listener.host,
+                port=listener.port,
+                drain_seconds=drain_seconds,
+                shared=self.worker is not None,
+            )
+            if self.settings.process.role.serves
+            else None
+        )
+        internal = HttpServer(
+            build_internal_app(self.metrics, readiness, lambda: state.relay_receiver),
+            host=listener.internal_host,
+            port=internal_port(listener, self.worker),
+            drain_seconds=drain_seconds,
+            variable="GATEWAY_INTERNAL_PORT",
+        )
+        return Edges(app, public, internal)
+
+    def _further_routes(self) -> list[BaseRoute]:
+        listener = self.settings.listener
+        return [
+            media_route(lambda: self.state.media),
+            provider_route(self._provider_table),
+            *([metrics_route(self.metrics)] if listener.metrics_on_public else ()),
+            *(docs_routes() if listener.docs else ()),
+        ]
+
+    def _provider_table(self) -> Mapping[str, object]:
+        services = self.state.services
+        if services is None:
+            raise Unavailable("The gateway is starting")
+        # The last executor passes operations to sessions, whose providers the table names.
+        *gateway_executors, _sessions = services.executors
+        return provider_table(
+            catalogue(),
+            {name: load_provider(name).supports for name in self.providers},
+            lambda operation: any(each.supports(operation) for each in gateway_executors),
+        )
+
+
+def still_starting(phase: Callable[[], str]) -> Check:
+    """Returns a check of /ready that fails with the phase of the start."""
+
+    async def check() -> str | None:
+        return phase()
+
+    return check

@@ -1,0 +1,91 @@
+"""An edge executes an operation through the one executor for it, after the audit log has it."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from gateway.administration.audit import Audit
+from gateway.contract.extensions.account import ListActs, SetConsentRule
+from gateway.contract.operation import Operation
+from gateway.errors import DatabaseUnavailable
+from gateway.instances.accounts import Account
+from gateway.operations.services import OperationExecutor, Services
+
+ACCOUNT = cast("Account", SimpleNamespace(id="A"))
+ADDRESS = "203.0.113.7"
+
+
+class RecordedExecutor:
+    """Supports one operation, and notes what it executes."""
+
+    def __init__(self, supported: type[Operation[Any]], events: list[str]) -> None:
+        self._supported, self._events = supported, events
+
+    def supports(self, operation: type[Operation[Any]]) -> bool:
+        return operation is self._supported
+
+    async def answer(self, subject: Account, operation: Operation[Any]) -> str:
+        self._events.append(f"execute {type(operation).__name__} of {subject.id}")
+        return type(operation).__name__
+
+
+class RecordedAudit:
+    """Notes each act, or cannot reach Postgres."""
+
+    def __init__(self, events: list[str], *, is_away: bool = False) -> None:
+        self._events, self._is_away = events, is_away
+
+    async def note(
+        self, act: str, *, account_id: str | None, instance_id: str | None, address: str | None
+    ) -> None:
+        if self._is_away:
+            raise DatabaseUnavailable("away")
+        self._events.append(f"note {act} {account_id} {instance_id} {address}")
+
+
+def services(audit: RecordedAudit, *executors: OperationExecutor) -> Services:
+    unused = cast("Any", None)
+    return Services(
+        instances=unused,
+        accounts=unused,
+        enqueuer=unused,
+        intake=unused,
+        completion_waiters=unused,
+        metrics=unused,
+        executors=executors,
+        audit=cast("Audit", audit),
+        stream=unused,
+        base_urls=unused,
+    )
+
+
+async def test_execute_uses_the_executor_that_supports_it() -> None:
+    events: list[str] = []
+    edge = services(
+        RecordedAudit(events),
+        RecordedExecutor(SetConsentRule, events),
+        RecordedExecutor(ListActs, events),
+    )
+
+    assert await edge.execute(ListActs(), ACCOUNT, address=ADDRESS) == "ListActs"
+    assert events == ["execute ListActs of A"]
+
+
+async def test_execute_audited_operation_is_noted_first() -> None:
+    events: list[str] = []
+    edge = services(RecordedAudit(events), RecordedExecutor(SetConsentRule, events))
+
+    await edge.execute(SetConsentRule(value=True), ACCOUNT, address=ADDRESS)
+
+    assert events == [f"note SetConsentRule A None {ADDRESS}", "execute SetConsentRule of A"]
+
+
+async def test_execute_that_cannot_be_noted_does_nothing() -> None:
+    events: list[str] = []
+    edge = services(RecordedAudit(events, is_away=True), RecordedExecutor(SetConsentRule, events))
+
+    with pytest.raises(DatabaseUnavailable):
+        await edge.execute(SetConsentRule(value=True), ACCOUNT, address=ADDRESS)
+
+    assert events == []
