@@ -23,11 +23,11 @@ class SandboxInstanceSettings(BaseModel):
 
 
 class SandboxProvider:
-    """WhatsApp, simulated."""
+    """The provider that simulates WhatsApp."""
 
     name = "sandbox"
     can_repeat_send = True
-    uses_proxy = False  # it connects nowhere
+    uses_proxy = False  # it connects to no server
     settings = SandboxSettings
     instance_settings = SandboxInstanceSettings
     simulation = Simulation(linked_settings={"paired": True}, sent_path="sent")
@@ -58,7 +58,7 @@ class SandboxProvider:
         )
         return int(row["erased"])
 
-    async def try_store(self, _surroundings: ProviderContext) -> None:
+    async def try_store(self, _provider_context: ProviderContext) -> None:
         return None  # its tables are migrated with the gateway's
 
     def start(self, provider_context: ProviderContext) -> SandboxEngine:
