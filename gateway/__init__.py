@@ -26,7 +26,6 @@ The packages, each importing only from lines below its own (`pyproject.toml` has
     contract                                routes, messages and callbacks; no input or output
     periodic_loop, observability, settings  loops, logs and metrics, environment variables
     environment, errors, clock, ...         small modules without dependencies
-    whatsmeow_child                         the child process of the whatsmeow provider
 """
 
 __version__ = "0.1.0"

@@ -697,6 +697,67 @@ CREATE FUNCTION sandbox.merged(marks jsonb, news jsonb) RETURNS jsonb
     from jsonb_each(news) n
 $$;
 
+CREATE FUNCTION whatsmeow.delete_library_device_v1(device text) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+    deleted bigint := 0;
+
+begin
+    if to_regclass('whatsmeow.whatsmeow_privacy_tokens') is not null then
+        execute 'delete from whatsmeow.whatsmeow_privacy_tokens where our_jid = $1' using device;
+
+end if;
+
+if to_regclass('whatsmeow.whatsmeow_device') is not null then
+        execute 'delete from whatsmeow.whatsmeow_device where jid = $1' using device;
+
+get diagnostics deleted = row_count;
+
+end if;
+
+return deleted;
+
+end
+$_$;
+
+CREATE FUNCTION whatsmeow.erase_library_contact_v1(device text, users text[]) RETURNS bigint
+    LANGUAGE plpgsql
+    AS $_$
+declare
+    place text[];
+
+deleted bigint;
+
+total bigint := 0;
+
+begin
+    foreach place slice 1 in array array[
+        ['whatsmeow_contacts', 'their_jid'],
+        ['whatsmeow_chat_settings', 'chat_jid'],
+        ['whatsmeow_message_secrets', 'chat_jid'],
+        ['whatsmeow_message_secrets', 'sender_jid'],
+        ['whatsmeow_retry_buffer', 'chat_jid']
+    ] loop
+        continue when to_regclass('whatsmeow.' || place[1]) is null;
+
+execute format(
+            'delete from whatsmeow.%1$I where our_jid = $1'
+            ' and split_part(split_part(%2$I, ''@'', 1), '':'', 1) = any($2)',
+            place[1], place[2]
+        ) using device, users;
+
+get diagnostics deleted = row_count;
+
+total := total + deleted;
+
+end loop;
+
+return total;
+
+end
+$_$;
+
 CREATE TABLE public.abandoned_flushes (
     id uuid NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL

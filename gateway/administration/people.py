@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal
 
+from gateway.administration.provider_data import ProviderData
 from gateway.clock import epoch_ms
 from gateway.contract.extensions.contacts import (
     ConsentRecord,
@@ -19,8 +20,10 @@ from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.instances.store import Instance
 from gateway.observability.logging import logger
+from gateway.sessions.provider import ErasedPerson
 
 _NAMES_OF_PERSON = query("people", "names_of_person")
+_PROVIDER_IDS_OF_PERSON = query("people", "provider_ids_of_person")
 _ERASE_PERSON = query("people", "erase_person")
 _LOCK_CALLBACKS = query("people", "lock_callbacks")
 _ERASE_CALLBACKS = query("people", "erase_callbacks")
@@ -34,12 +37,18 @@ class PeopleContext:
     """What the handlers about people need."""
 
     database: Database
+    provider_data: ProviderData
     instance: Instance
 
 
 @dataclass(frozen=True, slots=True)
 class _Name:
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _ProviderId:
+    provider_message_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,12 @@ async def erase(context: PeopleContext, operation: ErasePerson) -> Erased:
             connection, _Name, _NAMES_OF_PERSON, instance_id=instance_id, phone=operation.phone
         )
         names = [row.name for row in found]
+        messages = await fetch_all(
+            connection, _ProviderId, _PROVIDER_IDS_OF_PERSON, instance_id=instance_id, names=names
+        )
+        # First, because the next statement deletes the messages that have these ids.
+        person = ErasedPerson(names, [row.provider_message_id for row in messages])
+        by_provider = await context.provider_data.erase_person(connection, instance_id, person)
         (rows,) = await fetch_all(
             connection, _ErasedRows, _ERASE_PERSON, instance_id=instance_id, names=names
         )
@@ -92,7 +107,7 @@ async def erase(context: PeopleContext, operation: ErasePerson) -> Erased:
                 f'%"participant{key}":"{name}"%' for key in ("Phone", "Lid") for name in names
             ],
         )
-    erased = asdict(rows) | asdict(callbacks)
+    erased = asdict(rows) | asdict(callbacks) | {"provider": by_provider}
     logger.info("person_erased", instance_id=instance_id, **erased)
     return Erased(phone=operation.phone, erased=erased)
 

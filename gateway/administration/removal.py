@@ -13,8 +13,9 @@ from functools import partial
 from typing import Final
 
 from psycopg import OperationalError
-from psycopg.sql import SQL, Composed, Identifier
+from psycopg.sql import SQL, Identifier
 
+from gateway.administration.provider_data import ProviderData
 from gateway.clock import Clock
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
@@ -31,36 +32,27 @@ _IN_FLIGHT = query("removal", "list_attempts_in_flight")
 _UNFINISHED = query("removal", "list_unfinished")
 _FINISH = query("removal", "finish")
 
-# Tables with an instance_id that no foreign key clears.
-TABLES: Final = (
-    ("message_queue",),
-    ("message_attempts",),
-    ("idempotency_keys",),
-    ("webhook_lines",),
-    ("webhook_outbox",),
-    ("webhook_dead_letters",),
-    ("webhook_deliveries",),
-    ("webhook_events",),
-    ("media",),
-    ("identities",),
-    ("chats",),
-    ("chat_listings",),
-    ("contacts",),
-    ("tags",),
-    ("consents",),
-    ("inbox",),
-    ("message_receipts",),
-    ("message_ids",),
-    ("messages",),
-    ("sandbox", "entities"),
-    ("sandbox", "events"),
-    ("sandbox", "marks"),
-    ("sandbox", "sent"),
-    ("sandbox", "phones"),
-    ("whatsmeow", "events"),
-    ("whatsmeow", "sends"),
-    ("whatsmeow", "polls"),
-    ("whatsmeow", "devices"),
+# The gateway's own tables that have an instance_id and no foreign key to its row.
+_TABLES: Final = (
+    "message_queue",
+    "message_attempts",
+    "idempotency_keys",
+    "webhook_lines",
+    "webhook_outbox",
+    "webhook_dead_letters",
+    "webhook_deliveries",
+    "webhook_events",
+    "media",
+    "identities",
+    "chats",
+    "chat_listings",
+    "contacts",
+    "tags",
+    "consents",
+    "inbox",
+    "message_receipts",
+    "message_ids",
+    "messages",
 )
 # A ctid is unique only within one partition, so the outer delete may find another partition's row.
 # It belongs to the same instance, by instance_id, and is to be deleted anyway.
@@ -104,11 +96,12 @@ class Remover:
         self,
         database: Database,
         clock: Clock,
+        provider_data: ProviderData,
         *,
         lapse_seconds: float,
         rows_at_once: int = _ROWS_AT_ONCE,
     ) -> None:
-        self._database, self._clock = database, clock
+        self._database, self._clock, self._provider_data = database, clock, provider_data
         self._lapse_seconds, self._rows_at_once = lapse_seconds, rows_at_once
         self._wakeup = asyncio.Event()
         self._removed: list[str] = []
@@ -186,15 +179,14 @@ class Remover:
 
     async def _clear(self, instance_id: str, stopping: asyncio.Event | None) -> bool:
         """Deletes rows in batches; returns False if *stopping* was set before the end."""
-        for table in TABLES:
-            statement = _clear_statement(table)
+        for table in _TABLES:
+            statement = _CLEAR.format(table=Identifier(table))
             while await self._database.execute(
                 statement, id=instance_id, max_count=self._rows_at_once
             ):
                 if stopping and stopping.is_set():
                     return False
+        while await self._provider_data.delete_instance(instance_id, max_rows=self._rows_at_once):
+            if stopping and stopping.is_set():
+                return False
         return True
-
-
-def _clear_statement(table: tuple[str, ...]) -> Composed:
-    return _CLEAR.format(table=Identifier(*table))

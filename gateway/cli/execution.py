@@ -15,7 +15,7 @@ from gateway.environment import PREFIX
 from gateway.errors import InvalidRequest
 from gateway.observability.error_reports import configure_error_reports
 from gateway.observability.logging import configure_logging
-from gateway.providers import provider_names
+from gateway.providers.loading import provider_names
 from gateway.runtime.admin import open_admin_service
 from gateway.runtime.development import with_development_settings
 from gateway.runtime.progress import Progress

@@ -5,22 +5,36 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
-from gateway.database.queries import queries_in, query
+from gateway.database.queries import query
 
 _NOTIFY = query("notifications", "notify")
 _EVERYTHING = ""
 
 
+class ConnectionQueries:
+    """The queries of the file named after a provider, on one connection of the caller's."""
+
+    def __init__(self, connection: AsyncConnection, *, provider: str) -> None:
+        self._connection, self._file = connection, provider
+
+    async def fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:
+        async with self._connection.cursor(row_factory=dict_row) as cursor:
+            await cursor.execute(query(self._file, name), parameters)
+            return await cursor.fetchall() if cursor.description else []
+
+
 class PostgresProviderStore:
-    """Runs the queries in `sql/queries/<provider>.sql`, and passes signals between nodes.
+    """Runs the queries in `sql/queries/<provider>.sql`, if there are any, and passes signals.
 
     Create it before *notifications* runs. Every method may raise DatabaseUnavailable.
     """
 
     def __init__(self, database: Database, notifications: Notifications, *, provider: str) -> None:
-        queries_in(provider)  # fails at start where the file is missing
         self._database, self._provider = database, provider
         self._channel = f"provider:{provider}"
         self._subscribers: set[asyncio.Queue[str]] = set()

@@ -41,7 +41,7 @@ FAILURES: Mapping[int, tuple[GatewayError, ...]] = {
         TooManyRequests("account", retry_after_seconds=1),
         QueueFull(1_000, connected=False),
     ),
-    501: (NotSupported("SendText is not supported by the sandbox provider"),),
+    501: (NotSupported("SendText is not supported by the example provider"),),
     502: (ProviderError("The number is not in this group"),),
     503: (Unavailable("The gateway is starting"),),
 }

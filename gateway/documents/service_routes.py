@@ -117,13 +117,13 @@ SERVICE_PATHS: Mapping[str, Any] = {
                     "The table.",
                     _PROVIDERS,
                     {
-                        "providers": ["sandbox"],
+                        "providers": ["example"],
                         "operations": [
                             {
                                 "method": "GET",
                                 "path": "/groups",
                                 "operation": "ListGroups",
-                                "supportedBy": ["sandbox"],
+                                "supportedBy": ["example"],
                             }
                         ],
                     },

@@ -1,7 +1,7 @@
 """Makes accounts and instances; only here are their tokens readable."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import Conflict, Forbidden, InvalidRequest
 from gateway.instances.accounts import MAX_INSTANCES_BY_CLIENT_TOKEN
+from gateway.instances.provider_settings import seal_settings
 from gateway.instances.store import Instance
 from gateway.instances.tokens import Sealed, TokenVault, hash_of, new_id
 from gateway.randomness import RandomBytes
@@ -108,8 +109,24 @@ class _Named:
 class Registry:
     """Makes accounts and instances, and renews tokens."""
 
-    def __init__(self, database: Database, vault: TokenVault, random_bytes: RandomBytes) -> None:
+    def __init__(
+        self,
+        database: Database,
+        vault: TokenVault,
+        random_bytes: RandomBytes,
+        *,
+        secret_settings: Callable[[str], Collection[str]],
+    ) -> None:
+        """Creates the registry.
+
+        Args:
+            database: where accounts and instances are.
+            vault: encrypts tokens and secret settings.
+            random_bytes: makes ids and tokens.
+            secret_settings: names the secret fields among the settings of a provider.
+        """
         self._database, self._vault, self._random_bytes = database, vault, random_bytes
+        self._secret_settings = secret_settings
 
     async def add_account(
         self,
@@ -187,7 +204,9 @@ class Registry:
             "token_ciphertext": sealed.ciphertext,
             "token_key_id": sealed.key_id,
             "provider": provider,
-            "provider_settings": Jsonb(dict(provider_settings or {})),
+            "provider_settings": Jsonb(
+                seal_settings(provider_settings or {}, self._secret_settings(provider), self._vault)
+            ),
             "demo": demo,
             **asdict(options or InstanceOptions(subscribed=True)),
         }

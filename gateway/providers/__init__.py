@@ -1,35 +1,8 @@
-"""The WhatsApp edge: one folder for each way of reaching it, and no list of them to edit.
+"""The providers: one folder for each way to reach WhatsApp.
 
-A folder exposes one `provider` (see `gateway.sessions.provider`); nothing else names it.
+The module `provider` of a folder has one object, `provider`, that fits the port
+`gateway.sessions.provider.Provider`. Nothing lists the folders; `loading` finds them.
+
+The `__init__` of this package and of each folder import nothing. A child process of a provider
+imports them when it starts, and pays for what they import.
 """
-
-import pkgutil
-from importlib import import_module
-
-from gateway.errors import InvalidSettings
-from gateway.sessions.provider import Provider
-
-
-def provider_names() -> list[str]:
-    """The folders found, in the order of the alphabet."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.ispkg)
-
-
-def load_provider(name: str) -> Provider:
-    """The provider of the folder called *name*.
-
-    Raises:
-        InvalidSettings: there is no such folder, or a package it needs is not installed.
-    """
-    known = provider_names()
-    if name not in known:
-        raise InvalidSettings(f"There is no provider {name!r}: choose one of {', '.join(known)}")
-    try:
-        provider = import_module(f"{__name__}.{name}").provider
-    except ModuleNotFoundError as error:
-        raise InvalidSettings(
-            f"The provider {name!r} needs the package {error.name!r}, which is not installed"
-        ) from error
-    if not isinstance(provider, Provider):
-        raise TypeError(f"gateway.providers.{name}.provider does not fit the port")
-    return provider

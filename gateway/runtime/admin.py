@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from gateway.administration.admin_service import AdminService
 from gateway.administration.audit import Audit
+from gateway.administration.provider_data import ProviderData
 from gateway.administration.removal import Remover
 from gateway.clock import Clock
 from gateway.database.migrations import migrate
@@ -13,9 +14,10 @@ from gateway.database.pool import Database
 from gateway.instances.accounts import Accounts
 from gateway.instances.creation import Registry
 from gateway.instances.tokens import TokenVault
+from gateway.providers.loading import load_providers
 from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress
-from gateway.runtime.provider_selection import provider_selection_of
+from gateway.runtime.provider_selection import provider_selection_of, secret_settings_of
 from gateway.runtime.secret import secrets_of
 from gateway.runtime.secret_check import require_existing_secret
 from gateway.settings import Settings
@@ -28,9 +30,14 @@ def build_admin_service(
     """Returns the administration service on an open database, for a command or an edge."""
     return AdminService(
         database,
-        Registry(database, vault, os.urandom),
+        Registry(database, vault, os.urandom, secret_settings=secret_settings_of),
         Accounts(database),
-        Remover(database, clock, lapse_seconds=settings.node.lease_seconds),
+        Remover(
+            database,
+            clock,
+            ProviderData(database, load_providers),
+            lapse_seconds=settings.node.lease_seconds,
+        ),
         provider_selection_of(settings),
         Audit(database, settings.observability.audit_days),
         WebhookSecrets(database, vault, os.urandom),

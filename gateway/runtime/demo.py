@@ -5,6 +5,7 @@ from pathlib import Path
 
 from gateway.instances.creation import Registry
 from gateway.runtime.secret import write_private
+from gateway.sessions.provider import Simulation
 
 FILE_NAME = "demo.env"
 
@@ -24,24 +25,27 @@ class Demo:
             f"{name.upper()}={getattr(self, name)}\n" for name in self.__dataclass_fields__
         )
 
-    def as_welcome(self, *, docs: bool) -> str:
+    def as_welcome(self, provider: str, simulation: Simulation, *, docs: bool) -> str:
         """Returns commands to paste into a shell; with *docs*, also the URL of the docs page."""
         instance = f"{self.base_url}/instances/{self.instance_id}/token/{self.instance_token}"
         header = f"-H 'Client-Token: {self.client_token}'"
+        sent = f"{self.base_url}/{provider}/{self.instance_id}/{simulation.sent_path}"
         return (
             f"\nThe gateway is ready at {self.base_url}\n\n"
-            "Send a first message through the sandbox (a simulator, no phone gets it):\n\n"
+            f"Send a first message through the {provider} (a simulator, no phone gets it):\n\n"
             f"  curl -X POST '{instance}/send-text' \\\n"
             f"    {header} -H 'Content-Type: application/json' \\\n"
             '    -d \'{"phone": "5511999999999", "message": "Hello"}\'\n\n'
             "See it in the queue, and a few seconds later see it sent:\n\n"
             f"  curl '{instance}/queue' {header}\n"
-            f"  curl '{self.base_url}/sandbox/{self.instance_id}/sent' {header}\n"
+            f"  curl '{sent}' {header}\n"
             + (f"\nTry every route in a browser: {self.base_url}/docs\n" if docs else "")
         )
 
 
-async def ensure_demo(registry: Registry, data_dir: Path, base_url: str) -> Demo:
+async def ensure_demo(
+    registry: Registry, data_dir: Path, base_url: str, *, provider: str, simulation: Simulation
+) -> Demo:
     """Returns the demo of this database, creates it at the first start, and writes demo.env.
 
     The database has only hashes of the account's tokens. Where demo.env is missing or belongs to
@@ -55,8 +59,8 @@ async def ensure_demo(registry: Registry, data_dir: Path, base_url: str) -> Demo
         made = await registry.add_instance(
             account.id,
             "Demo",
-            provider="sandbox",
-            provider_settings={"paired": True},
+            provider=provider,
+            provider_settings=simulation.linked_settings,
             demo=True,
         )
         demo = Demo(base_url, made.id, made.token, account.client_token, account.partner_token)

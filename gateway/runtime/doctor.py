@@ -13,7 +13,7 @@ from gateway.database.migrations import migrations
 from gateway.database.pool import connect_directly, fetch_all
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable, InvalidSettings, StartRefused
-from gateway.providers import load_provider
+from gateway.providers.loading import load_provider
 from gateway.runtime.finding import Finding
 from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress
@@ -100,8 +100,8 @@ def _providers(settings: Settings, environment: Mapping[str, str]) -> list[Findi
         found.append(
             Finding(
                 "providers",
-                "none is installed, and the sandbox is for development only",
-                "install a provider, or set GATEWAY_ENV=development to use the sandbox",
+                "none is installed, and a simulated one is for development only",
+                "install a provider, or set GATEWAY_ENV=development to use a simulated one",
             )
         )
     try:

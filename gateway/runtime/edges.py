@@ -20,7 +20,7 @@ from gateway.errors import Unavailable
 from gateway.instances.store import Instances
 from gateway.observability.metrics import Metrics
 from gateway.operations.services import Services
-from gateway.providers import load_provider
+from gateway.providers.loading import load_provider
 from gateway.randomness import RandomBuffer
 from gateway.runtime.addresses import internal_port
 from gateway.runtime.http_server import HttpServer

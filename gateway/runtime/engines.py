@@ -10,7 +10,7 @@ from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.media.pictures import Pictures
 from gateway.observability.metrics import Metrics
-from gateway.providers import load_provider
+from gateway.providers.loading import load_provider
 from gateway.sessions.node_lock import NodeLock
 from gateway.sessions.provider import Engine, ProviderContext
 

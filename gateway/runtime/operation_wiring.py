@@ -9,6 +9,7 @@ from gateway.administration import partner, people, subscriptions
 from gateway.administration.audit import AccountContext, Audit
 from gateway.administration.partner import PartnerContext, ProviderSelection
 from gateway.administration.people import PeopleContext
+from gateway.administration.provider_data import ProviderData
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionContext
 from gateway.contract.handlers import OperationHandlers
@@ -24,9 +25,10 @@ from gateway.instances.creation import Registry
 from gateway.instances.operations import InstanceContext
 from gateway.instances.store import Instance
 from gateway.operations.services import OperationExecutor, Services
-from gateway.providers import load_provider
+from gateway.providers.loading import load_provider, load_providers
 from gateway.runtime.callbacks import Callbacks
 from gateway.runtime.node_context import NodeContext
+from gateway.runtime.provider_selection import secret_settings_of
 from gateway.runtime.queue import Queue
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.supervisor import Stage
@@ -67,7 +69,8 @@ def build_services(
         lease_seconds: after so long a node that does not answer has lost its sessions.
     """
     audit = Audit(node.database, audit_days)
-    remover = Remover(node.database, node.clock, lapse_seconds=lease_seconds)
+    provider_data = ProviderData(node.database, load_providers)
+    remover = Remover(node.database, node.clock, provider_data, lapse_seconds=lease_seconds)
     node.start(Stage.BATCHES, removal=remover)
     return Services(
         node.instances,
@@ -77,7 +80,7 @@ def build_services(
         queue.completion_waiters,
         node.metrics,
         (
-            *_account_executors(node, audit, remover, selection),
+            *_account_executors(node, audit, remover, provider_data, selection),
             *_message_executors(node, sessions, queue),
             *_instance_executors(node, callbacks, sessions),
             sessions.cached_router,
@@ -89,10 +92,14 @@ def build_services(
 
 
 def _account_executors(
-    node: NodeContext, audit: Audit, remover: Remover, selection: ProviderSelection
+    node: NodeContext,
+    audit: Audit,
+    remover: Remover,
+    provider_data: ProviderData,
+    selection: ProviderSelection,
 ) -> Sequence[OperationExecutor]:
     database, clock = node.database, node.clock
-    registry = Registry(database, node.vault, os.urandom)
+    registry = Registry(database, node.vault, os.urandom, secret_settings=secret_settings_of)
 
     def partner_context(account: Account) -> PartnerContext:
         policy = node.address_policy
@@ -101,7 +108,7 @@ def _account_executors(
     return (
         OperationHandlers(partner.handlers, partner_context),
         OperationHandlers(subscriptions.handlers, partial(SubscriptionContext, database)),
-        OperationHandlers(people.handlers, partial(PeopleContext, database)),
+        OperationHandlers(people.handlers, partial(PeopleContext, database, provider_data)),
         OperationHandlers(audit_operations.handlers, partial(AccountContext, audit)),
     )
 

@@ -9,7 +9,7 @@ from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import InvalidSettings, StartRefused
-from gateway.providers import load_provider
+from gateway.providers.loading import load_provider
 from gateway.runtime.finding import Finding
 from gateway.runtime.provider_selection import enabled_providers, provider_selection_of
 from gateway.sessions.provider import Provider, ProviderContext

@@ -2,18 +2,35 @@
 
 from gateway.administration.partner import ProviderSelection
 from gateway.errors import InvalidSettings
-from gateway.providers import provider_names
+from gateway.instances.provider_settings import secret_fields
+from gateway.providers.loading import load_provider, load_providers
+from gateway.sessions.provider import Provider, Simulation
 from gateway.settings import Settings
-
-_SANDBOX = "sandbox"
 
 
 def enabled_providers(settings: Settings) -> list[str]:
-    """Returns the names of the offered providers: all, without the sandbox in production.
+    """Returns the names of the providers that instances may have.
 
-    An operator must not mistake the simulator for WhatsApp.
+    A simulated one is offered in development only, so that no operator mistakes it for WhatsApp.
     """
-    return [n for n in provider_names() if n != _SANDBOX or settings.is_development]
+    return [
+        provider.name
+        for provider in load_providers()
+        if provider.simulation is None or settings.is_development
+    ]
+
+
+def find_simulation() -> tuple[Provider, Simulation] | None:
+    """Returns the first provider that simulates WhatsApp, and what it offers; None without one."""
+    for provider in load_providers():
+        if provider.simulation is not None:
+            return provider, provider.simulation
+    return None
+
+
+def secret_settings_of(name: str) -> frozenset[str]:
+    """Returns the secret fields among the settings that an instance gives its provider."""
+    return secret_fields(load_provider(name).instance_settings)
 
 
 def provider_selection_of(settings: Settings) -> ProviderSelection:
@@ -28,11 +45,14 @@ def provider_selection_of(settings: Settings) -> ProviderSelection:
             f"GATEWAY_PROVIDER: there is no provider {settings.instances.provider!r} here: "
             f"choose one of {', '.join(names) or '(none)'}"
         )
-    others = [name for name in names if name != _SANDBOX]
-    if settings.instances.provider:
-        default: str | None = settings.instances.provider
-    elif _SANDBOX in names:
-        default = _SANDBOX
-    else:
-        default = others[0] if len(others) == 1 else None
-    return ProviderSelection(names, default, trials=settings.instances.trials)
+    return ProviderSelection(
+        names, settings.instances.provider or _default(names), trials=settings.instances.trials
+    )
+
+
+def _default(names: list[str]) -> str | None:
+    """The simulated provider, else the only one; None where the creator has to choose."""
+    simulated = find_simulation()
+    if simulated and simulated[0].name in names:
+        return simulated[0].name
+    return names[0] if len(names) == 1 else None

@@ -12,7 +12,7 @@ from gateway.api.provider_table import provider_table
 from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Handlers
 from gateway.documents.surface import surface, title_of
-from gateway.providers import load_provider, provider_names
+from gateway.providers.loading import load_provider, load_providers, provider_names
 from gateway.runtime.settings_page import settings_page
 
 
@@ -102,9 +102,19 @@ def offers() -> dict[str, Any]:
     )
 
 
+def _personal_data() -> Iterator[str]:
+    """Yields a row for each kind of personal data that a provider stores."""
+    yield "| provider | what it stores | until |"
+    yield "| --- | --- | --- |"
+    for provider in load_providers():
+        for kind in provider.personal_data:
+            yield f"| {provider.name} | {kind.what} | {kind.until} |"
+
+
 _TABLES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "coverage": _coverage,
     "gaps": _gaps,
     "unsupported": _unsupported,
+    "personal-data": _personal_data,
     "settings": settings_page,
 }

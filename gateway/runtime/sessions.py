@@ -3,8 +3,10 @@
 import uuid
 from dataclasses import dataclass
 
-from gateway.providers import load_provider
+from gateway.instances.provider_settings import open_settings
+from gateway.providers.loading import load_provider
 from gateway.runtime.node_context import NodeContext
+from gateway.runtime.provider_selection import secret_settings_of
 from gateway.runtime.supervisor import Stage
 from gateway.sessions.cached_router import CachedSessionRouter
 from gateway.sessions.inbound import Inbound
@@ -82,6 +84,9 @@ def build_sessions(
         providers={name: load_provider(name) for name in node.engines},
         engines=node.engines,
         proxy_of=lambda instance: unseal_proxy(instance.sealed_proxy, node.vault),
+        settings_of=lambda instance: open_settings(
+            instance.provider_settings, secret_settings_of(instance.provider), node.vault
+        ),
         clock=clock,
     )
     keeper = Keeper(

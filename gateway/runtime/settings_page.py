@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pydantic.fields import FieldInfo
 
 from gateway.environment import PREFIX, variable_name
-from gateway.providers import load_provider, provider_names
+from gateway.providers.loading import load_provider, provider_names
 from gateway.settings import Settings
 
 

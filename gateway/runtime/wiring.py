@@ -35,7 +35,12 @@ from gateway.runtime.node_context import NodeContext
 from gateway.runtime.operation_wiring import build_services
 from gateway.runtime.postgres import embedded_postgres
 from gateway.runtime.progress import Progress
-from gateway.runtime.provider_selection import enabled_providers, provider_selection_of
+from gateway.runtime.provider_selection import (
+    enabled_providers,
+    find_simulation,
+    provider_selection_of,
+    secret_settings_of,
+)
 from gateway.runtime.public_url import public_url_warning
 from gateway.runtime.queue import build_queue
 from gateway.runtime.secret import secrets_of
@@ -251,17 +256,28 @@ class Gateway:
         return gauges
 
     async def _show_demo(self, node: NodeContext) -> None:
-        if not self._settings.is_development or self._worker not in _FIRST_PROCESS:
+        found = find_simulation() if self._settings.is_development else None
+        if found is None or self._worker not in _FIRST_PROCESS:
             return
-        registry = Registry(node.database, node.vault, os.urandom)
+        provider, simulation = found
+        registry = Registry(
+            node.database, node.vault, os.urandom, secret_settings=secret_settings_of
+        )
         data_dir = self._settings.storage.data_dir
 
         async def attempt() -> Demo:
             with data_dir_errors_named(data_dir):
-                return await ensure_demo(registry, data_dir, self.base_url)
+                return await ensure_demo(
+                    registry,
+                    data_dir,
+                    self.base_url,
+                    provider=provider.name,
+                    simulation=simulation,
+                )
 
         demo = await retry_while_unavailable(attempt, self._clock, on_failure=_log_demo_failure)
-        self._announce(demo.as_welcome(docs=self._settings.listener.docs))
+        docs = self._settings.listener.docs
+        self._announce(demo.as_welcome(provider.name, simulation, docs=docs))
 
 
 def _log_demo_failure(error: DatabaseUnavailable) -> None:

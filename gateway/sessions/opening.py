@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.clock import Clock
 from gateway.contract.extensions.proxies import Proxy
@@ -83,6 +84,7 @@ class Opener:
         providers: Mapping[str, Provider],
         engines: Mapping[str, Engine],
         proxy_of: Callable[[Instance], Proxy | None],
+        settings_of: Callable[[Instance], Mapping[str, Any]],
         clock: Clock,
     ) -> None:
         """Opens nothing before `keep_open`.
@@ -96,8 +98,10 @@ class Opener:
             engines: by the same names.
             proxy_of: decrypts the proxy of an instance; raises if it cannot, and the session
                 stays closed.
+            settings_of: decrypts the provider settings of an instance, likewise.
             clock: time.
         """
+        self._settings_of = settings_of
         self._leases, self._instances, self._inbound = leases, instances, inbound
         self._subscribers, self._proxy_of = subscribers, proxy_of
         self._providers, self._engines, self._clock = providers, engines, clock
@@ -153,7 +157,7 @@ class Opener:
                 spec = SessionSpec(
                     instance.id,
                     lease.epoch,
-                    instance.provider_settings,
+                    self._settings_of(instance),
                     may_act_until=lambda: self._leases.may_act_until,
                     proxy=self._proxy_of(instance),
                 )

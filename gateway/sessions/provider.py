@@ -54,6 +54,7 @@ __all__ = [
     "CallChanged",
     "ConnectionChanged",
     "Engine",
+    "ErasedPerson",
     "Event",
     "HistoryChat",
     "HistoryReceived",
@@ -62,9 +63,11 @@ __all__ = [
     "MessageAcknowledged",
     "MessageReceived",
     "Notified",
+    "PersonalData",
     "PresenceChanged",
     "Provider",
     "ProviderContext",
+    "ProviderQueries",
     "ProviderStore",
     "Receipt",
     "ReceivedFile",
@@ -73,6 +76,7 @@ __all__ = [
     "SendFailure",
     "Session",
     "SessionSpec",
+    "Simulation",
 ]
 
 Authorise = Callable[[Mapping[str, str], str], Awaitable[None]]
@@ -110,8 +114,8 @@ class Engine(Protocol):
         ...
 
 
-class ProviderStore(Protocol):
-    """Storage of a provider: named queries of `sql/queries/<provider>.sql`, in its own schema.
+class ProviderQueries(Protocol):
+    """The named queries of one provider, `sql/queries/<provider>.sql`, on its own schema.
 
     Every method may raise DatabaseUnavailable.
     """
@@ -120,6 +124,10 @@ class ProviderStore(Protocol):
         """Runs one query and returns its rows."""
         ...
 
+
+class ProviderStore(ProviderQueries, Protocol):
+    """The queries of a provider, and signals between its engines."""
+
     async def signal(self, instance_id: str) -> None:
         """Wakes the engine that has the session of this instance, on whichever node it runs."""
         ...
@@ -127,6 +135,37 @@ class ProviderStore(Protocol):
     def signals(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
         """Subscribes to `signal`, and yields the ids of instances."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedPerson:
+    """A person whose data is erased: all their addresses, and the messages from and to them.
+
+    An address is a phone number or a lid (`...@lid`); `provider_message_ids` are WhatsApp's ids.
+    """
+
+    addresses: Sequence[str]
+    provider_message_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalData:
+    """One kind of personal data that a provider stores, for the operator's privacy notice."""
+
+    what: str
+    until: str
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What development needs of a provider that simulates WhatsApp.
+
+    `linked_settings` are the provider settings of an instance whose phone is linked from the start.
+    `GET /<provider>/<instance id>/<sent_path>` lists the messages that arrived.
+    """
+
+    linked_settings: Mapping[str, Any]
+    sent_path: str
 
 
 async def no_pictures(_source: str) -> bytes:
@@ -195,12 +234,53 @@ class Provider(Protocol):
         ...
 
     @property
+    def instance_settings(self) -> type[BaseModel]:
+        """The settings that an instance gives it, as `SessionSpec.settings` has them.
+
+        A field of type SecretStr or SecretBytes is encrypted in the database.
+        """
+        ...
+
+    @property
+    def simulation(self) -> Simulation | None:
+        """Set by a provider that simulates WhatsApp: it is offered in development only."""
+        ...
+
+    @property
     def hosts(self) -> Sequence[tuple[str, int]]:
         """The TLS servers that its sessions need, by name and port; `gateway doctor` tries them."""
         ...
 
+    @property
+    def personal_data(self) -> Sequence[PersonalData]:
+        """What it stores of the people who write and are written to, and for how long."""
+        ...
+
     def supports(self, command: type[Wire]) -> bool:
         """Whether it has a handler for this class of message or operation."""
+        ...
+
+    async def delete_instance(
+        self, queries: ProviderQueries, instance_id: str, *, max_rows: int
+    ) -> int:
+        """Deletes what it stores of an instance, at most *max_rows* rows of each table.
+
+        The gateway has deleted the instance before, and repeats the call until it returns 0.
+        A session of the instance may still run on another node: the gateway calls again after
+        that session must have ended.
+
+        Returns:
+            How many rows it deleted.
+        """
+        ...
+
+    async def erase_person(
+        self, queries: ProviderQueries, instance_id: str, person: ErasedPerson
+    ) -> int:
+        """Deletes what it stores of a person, in the caller's transaction; returns the row count.
+
+        What encryption needs may stay, if `personal_data` says so.
+        """
         ...
 
     async def try_store(self, provider_context: ProviderContext) -> str | None:

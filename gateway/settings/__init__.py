@@ -107,7 +107,7 @@ class Settings(BaseModel):
 
         Args:
             environment: usually `os.environ`.
-            foreign_prefixes: of variables that others read, such as `GATEWAY_SANDBOX_`.
+            foreign_prefixes: of variables that others read, such as those of providers.
 
         Raises:
             InvalidSettings: a name is unknown or a value is invalid; says which.

@@ -71,7 +71,7 @@ class InstanceSection(Section):
         None,
         validation_alias="GATEWAY_PROVIDER",
         description="Provider of a new instance whose creator names none; by default the only one "
-        "that is installed, in development the sandbox",
+        "that is installed, in development a simulated one",
     )
     trials: bool = Field(
         default=False,

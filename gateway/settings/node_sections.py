@@ -162,8 +162,8 @@ class DatabaseSection(Section):
     direct_url: OptionalText = Field(
         None,
         validation_alias="GATEWAY_DIRECT_DATABASE_URL",
-        description="libpq URL without a pooler for LISTEN, migrations and whatsmeow's keys; set "
-        "it where `DATABASE_URL` leads to a transaction pooler",
+        description="libpq URL without a pooler for LISTEN, migrations and a provider's library; "
+        "set it where `DATABASE_URL` leads to a transaction pooler",
     )
     pool_size: int = Field(
         10,

@@ -12,6 +12,15 @@ from identities i
 where i.instance_id = %(instance_id)s::text
     and (i.lid = %(phone)s::text or i.phone = %(phone)s::text) and i.phone is not null;
 
+-- name: provider_ids_of_person
+-- WhatsApp's ids of the messages to and from a person.
+select i.provider_message_id
+from messages m
+join message_ids i on i.instance_id = m.instance_id and i.message_id = m.message_id
+where m.instance_id = %(instance_id)s::text
+    and (m.phone = any(%(names)s::text[]) or m.sender = any(%(names)s::text[]))
+    and i.provider_message_id is not null;
+
 -- name: erase_person
 -- Deletes the messages, contact, chat and identity of a person, and lets their files expire unless a
 -- message of another chat names them too. Stored events are emptied but stay: their ids keep a repeated

@@ -387,3 +387,83 @@ from sandbox.phones o
 join sandbox.sent s on s.instance_id = o.instance_id and s.message_id = any(%(message_ids)s::text[])
 where o.phone = %(writer)s::text
 returning instance_id;
+
+-- name: delete_instance
+-- At most `max_count` rows of each table.
+with deleted_entities as (
+    -- Deletes rows of `entities`.
+    delete from sandbox.entities
+    where ctid = any(array(
+        select ctid from sandbox.entities where instance_id = %(instance_id)s::text
+        limit %(max_count)s::int
+    ))
+    returning 1
+), deleted_events as (
+    -- Deletes rows of `events`.
+    delete from sandbox.events
+    where ctid = any(array(
+        select ctid from sandbox.events where instance_id = %(instance_id)s::text
+        limit %(max_count)s::int
+    ))
+    returning 1
+), deleted_marks as (
+    -- Deletes rows of `marks`.
+    delete from sandbox.marks
+    where ctid = any(array(
+        select ctid from sandbox.marks where instance_id = %(instance_id)s::text
+        limit %(max_count)s::int
+    ))
+    returning 1
+), deleted_sent as (
+    -- Deletes rows of `sent`.
+    delete from sandbox.sent
+    where ctid = any(array(
+        select ctid from sandbox.sent where instance_id = %(instance_id)s::text
+        limit %(max_count)s::int
+    ))
+    returning 1
+), deleted_phones as (
+    -- Deletes rows of `phones`.
+    delete from sandbox.phones
+    where ctid = any(array(
+        select ctid from sandbox.phones where instance_id = %(instance_id)s::text
+        limit %(max_count)s::int
+    ))
+    returning 1
+)
+select (select count(*) from deleted_entities)
+    + (select count(*) from deleted_events)
+    + (select count(*) from deleted_marks)
+    + (select count(*) from deleted_sent)
+    + (select count(*) from deleted_phones) as deleted;
+
+-- name: erase_person
+-- Simulated contacts stay: they belong to the simulated WhatsApp, as real ones do to the real one.
+with deleted_sent as (
+    -- Deletes the messages to the person.
+    delete from sandbox.sent
+    where instance_id = %(instance_id)s::text and phone = any(%(addresses)s::text[])
+    returning message_id
+), deleted_marks as (
+    -- Deletes what became of the messages to and from the person.
+    delete from sandbox.marks
+    where instance_id = %(instance_id)s::text
+        and (
+            message_id = any(%(message_ids)s::text[])
+            or message_id in (select message_id from deleted_sent)
+        )
+    returning 1
+), deleted_events as (
+    -- Deletes events of the person's chat or by the person; one in use by the engine ends by itself.
+    delete from sandbox.events
+    where id = any(array(
+        select id from sandbox.events
+        where instance_id = %(instance_id)s::text
+            and array[body ->> 'chat', body #>> '{event,chat}', body #>> '{event,sender}']
+                && %(addresses)s::text[]
+        for update skip locked
+    ))
+    returning 1
+)
+select (select count(*) from deleted_sent) + (select count(*) from deleted_marks)
+    + (select count(*) from deleted_events) as erased;

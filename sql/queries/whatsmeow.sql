@@ -1,13 +1,15 @@
+-- Aliases: e stored event, s who sent it and where.
+
 -- name: find_device
-select device, kept_in from whatsmeow.devices where instance_id = %(instance_id)s::text;
+select device, kept_in as key_store from whatsmeow.devices where instance_id = %(instance_id)s::text;
 
 -- name: add_device
 insert into whatsmeow.devices (instance_id, device, kept_in)
-values (%(instance_id)s::text, %(device)s::text, %(kept_in)s::text)
+values (%(instance_id)s::text, %(device)s::text, %(key_store)s::text)
 on conflict (instance_id) do update
 set device = excluded.device, kept_in = excluded.kept_in, linked_at = now();
 
--- name: forget_device
+-- name: delete_device
 delete from whatsmeow.devices
 where instance_id = %(instance_id)s::text and device = %(device)s::text;
 
@@ -21,7 +23,7 @@ where instance_id = %(instance_id)s::text and id > %(after)s::bigint
 order by id
 limit %(max_count)s::int;
 
--- name: forget_event
+-- name: delete_event
 delete from whatsmeow.events
 where instance_id = %(instance_id)s::text and id = %(id)s::bigint;
 
@@ -30,13 +32,13 @@ insert into whatsmeow.sends (instance_id, provider_message_id, message_id)
 values (%(instance_id)s::text, %(provider_message_id)s::text, %(message_id)s::text)
 on conflict (instance_id, provider_message_id) do nothing;
 
--- name: our_ids
+-- name: message_ids
 select provider_message_id, message_id from whatsmeow.sends
 where instance_id = %(instance_id)s::text
     and provider_message_id = any(%(provider_message_ids)s::text[]);
 
--- name: forget_old_sends
--- History knows both ids for good; this is for the time in which a message is not there yet.
+-- name: delete_expired_sends
+-- History has both ids for longer; these rows serve until the message is in history.
 delete from whatsmeow.sends
 where ctid = any(array(
     select ctid from whatsmeow.sends
@@ -54,7 +56,7 @@ on conflict (instance_id, provider_message_id) do nothing;
 select options from whatsmeow.polls
 where instance_id = %(instance_id)s::text and provider_message_id = %(provider_message_id)s::text;
 
--- name: forget_old_polls
+-- name: delete_expired_polls
 delete from whatsmeow.polls
 where ctid = any(array(
     select ctid from whatsmeow.polls
@@ -62,3 +64,85 @@ where ctid = any(array(
     limit %(max_count)s::int
 ))
 returning instance_id;
+
+-- name: delete_instance
+-- At most `max_count` rows of each table.
+with deleted_events as (
+    -- Deletes rows of `events`.
+    delete from whatsmeow.events
+    where ctid = any(array(
+        select ctid from whatsmeow.events where instance_id = %(instance_id)s::text
+        limit %(max_count)s::int
+    ))
+    returning 1
+), deleted_sends as (
+    -- Deletes rows of `sends`.
+    delete from whatsmeow.sends
+    where ctid = any(array(
+        select ctid from whatsmeow.sends where instance_id = %(instance_id)s::text
+        limit %(max_count)s::int
+    ))
+    returning 1
+), deleted_polls as (
+    -- Deletes rows of `polls`.
+    delete from whatsmeow.polls
+    where ctid = any(array(
+        select ctid from whatsmeow.polls where instance_id = %(instance_id)s::text
+        limit %(max_count)s::int
+    ))
+    returning 1
+), deleted_devices as (
+    -- Deletes the linked device.
+    delete from whatsmeow.devices
+    where instance_id = %(instance_id)s::text
+    returning device, kept_in
+), deleted_keys as (
+    -- Deletes its keys in the library's own tables.
+    select whatsmeow.delete_library_device_v1(device) as deleted
+    from deleted_devices
+    where kept_in = 'postgres'
+)
+select (select count(*) from deleted_events) + (select count(*) from deleted_sends)
+    + (select count(*) from deleted_polls) + (select count(*) from deleted_devices)
+    + (select coalesce(sum(deleted), 0) from deleted_keys) as deleted;
+
+-- name: erase_person
+with deleted_events as (
+    -- Deletes messages and receipts of the person's chat or by the person.
+    delete from whatsmeow.events
+    where id = any(array(
+        select e.id
+        from whatsmeow.events e
+        cross join lateral (
+            select coalesce(e.body #> '{Info,MessageSource}', e.body -> 'MessageSource') as source
+        ) s
+        where e.instance_id = %(instance_id)s::text
+            and array[
+                source #>> '{Chat,User}', source #>> '{Sender,User}', source #>> '{SenderAlt,User}',
+                source #>> '{RecipientAlt,User}'
+            ] && %(users)s::text[]
+        for update of e skip locked
+    ))
+    returning 1
+), deleted_sends as (
+    -- Deletes the pairs of ids of messages to the person.
+    delete from whatsmeow.sends
+    where instance_id = %(instance_id)s::text and provider_message_id = any(%(message_ids)s::text[])
+    returning 1
+), deleted_polls as (
+    -- Deletes the polls from and to the person.
+    delete from whatsmeow.polls
+    where instance_id = %(instance_id)s::text and provider_message_id = any(%(message_ids)s::text[])
+    returning 1
+), erased_keys as (
+    -- Deletes what the library's own tables hold of the person, apart from encryption keys.
+    select whatsmeow.erase_library_contact_v1(device, %(users)s::text[]) as erased
+    from whatsmeow.devices
+    where instance_id = %(instance_id)s::text and kept_in = 'postgres'
+)
+select (select count(*) from deleted_events) + (select count(*) from deleted_sends)
+    + (select count(*) from deleted_polls)
+    + (select coalesce(sum(erased), 0) from erased_keys) as erased;
+
+-- name: list_key_file_owners
+select instance_id from whatsmeow.devices where kept_in = 'file';

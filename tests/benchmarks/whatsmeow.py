@@ -18,7 +18,7 @@ from gateway.database.migrations import migrate
 from gateway.sessions.connection import ConnectionState
 from tests.fixtures.postgres import PostgresServer, new_database, public_folder, running_postgres
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake
-from tests.providers.whatsmeow_node import Line, Node, node_at
+from tests.providers.whatsmeow_node import Node, OpenSession, node_at
 
 _MIB = 1024 * 1024
 _SENDS = 100
@@ -29,7 +29,7 @@ _AT_ONCE = 4
 def children_mib() -> tuple[int, float]:
     own = psutil.Process().children(recursive=True)
     living = [p for p in own if p.status() != psutil.STATUS_ZOMBIE]
-    children = [p for p in living if "gateway.whatsmeow_child" in p.cmdline()]
+    children = [p for p in living if "gateway.providers.whatsmeow.child" in p.cmdline()]
     return len(children), sum(p.memory_full_info().pss for p in children) / _MIB
 
 
@@ -68,7 +68,7 @@ async def measure(url: str, whatsapp: FakeWhatsApp, count: int, per_process: int
     )
 
 
-async def send_rate(lines: list[Line]) -> float:
+async def send_rate(lines: list[OpenSession]) -> float:
     """Messages per second of one instance, one after the other."""
     sender, phone = lines[0], lines[-1].phone  # one alone writes to itself
     await sender.send(SendText(phone=phone, message="first"), "FIRST")

@@ -9,7 +9,7 @@ import pytest
 from gateway.database.queries import queries_in
 from gateway.environment import PREFIX, variable_name
 from gateway.observability.metrics import Metrics
-from gateway.providers import load_provider, provider_names
+from gateway.providers.loading import load_provider, provider_names
 from gateway.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent

@@ -17,6 +17,7 @@ from gateway.database.pool import Database, connect_directly
 from gateway.errors import Conflict, DatabaseUnavailable, InvalidSettings, StartRefused
 from gateway.instances.creation import NewAccount, Registry
 from gateway.instances.tokens import TokenVault
+from gateway.runtime.provider_selection import secret_settings_of
 from tests.fixtures.service import free_port
 
 PASSWORD = "a-password-to-hide"
@@ -100,7 +101,12 @@ async def test_migration_without_the_right_to_create_names_the_cure(
 async def test_accounts_created_at_once_with_one_name_leave_one(database_url: str) -> None:
     database = Database(database_url)
     await database.open()
-    registry = Registry(database, TokenVault(("s" * 32,), os.urandom), os.urandom)
+    registry = Registry(
+        database,
+        TokenVault(("s" * 32,), os.urandom),
+        os.urandom,
+        secret_settings=secret_settings_of,
+    )
     try:
         made = await asyncio.gather(
             *(

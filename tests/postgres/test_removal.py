@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from psycopg import AsyncConnection
 
+from gateway.administration.provider_data import ProviderData
 from gateway.administration.removal import Remover
 from gateway.clock import Clock
 from gateway.errors import UnknownInstance
@@ -35,7 +36,9 @@ async def node(database_url: str) -> AsyncIterator[Node]:
 @pytest.fixture
 def remover(node: Node) -> Remover:
     """Clears two rows at once, so that the messages of a test take several batches."""
-    return Remover(node.database, Clock(), lapse_seconds=0.0, rows_at_once=2)
+    return Remover(
+        node.database, Clock(), ProviderData(node.database, list), lapse_seconds=0.0, rows_at_once=2
+    )
 
 
 async def count(operator: AsyncConnection, table: str) -> int:
@@ -76,7 +79,7 @@ async def test_remover_loop_clears_rows_and_waits_for_the_lapse(
     node: Node, operator: AsyncConnection
 ) -> None:
     clock = OneRunClock()
-    remover = Remover(node.database, clock, lapse_seconds=7.0)
+    remover = Remover(node.database, clock, ProviderData(node.database, list), lapse_seconds=7.0)
     (instance,) = await add_instances(operator, 1)
     await node.enqueue(instance, "text")
     await remover.remove(instance.id)

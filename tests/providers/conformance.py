@@ -1,8 +1,8 @@
 """The far side of each provider, as the conformance tests use it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, TypeVar
@@ -101,16 +101,18 @@ class WhatsmeowWorld:
         Unconfirmed: "lose",
     }
 
-    def __init__(self, node: whatsmeow_node.Node, friend: whatsmeow_node.Line, phone: str) -> None:
+    def __init__(
+        self, node: whatsmeow_node.Node, friend: whatsmeow_node.OpenSession, phone: str
+    ) -> None:
         self._whatsapp, self.engine = node.whatsapp, node.engine
-        self._line, self.friend, self._phone = friend, friend.phone, phone
+        self._session, self.friend, self._phone = friend, friend.phone, phone
 
     async def texts_seen(self) -> list[str]:
-        received = [event for event in self._line.told if isinstance(event, MessageReceived)]
+        received = [event for event in self._session.told if isinstance(event, MessageReceived)]
         return [event.content["text"]["message"] for event in received]
 
     async def write(self, text: str) -> None:
-        await self._line.send(SendText(phone=self._phone, message=text), f"friend's {text}")
+        await self._session.send(SendText(phone=self._phone, message=text), f"friend's {text}")
 
     async def cut(self) -> None:
         await self._whatsapp.control("behave", refusing=True)
@@ -124,7 +126,7 @@ class WhatsmeowWorld:
 
 
 @asynccontextmanager
-async def sandbox_world(url: str) -> AsyncIterator[World]:
+async def sandbox_world(url: str, _folder: Path, _whatsapp: FakeWhatsApp) -> AsyncIterator[World]:
     async with (
         sandbox_node.node_at(url, sandbox_node.IMMEDIATE_RECEIPTS) as node,
         node.delivering(),
@@ -138,6 +140,13 @@ async def whatsmeow_world(url: str, folder: Path, whatsapp: FakeWhatsApp) -> Asy
         async with node.opened(INSTANCE) as line:
             await line.link()
         yield WhatsmeowWorld(node, await node.linked("friend"), line.phone)
+
+
+WORLDS: Mapping[str, Callable[[str, Path, FakeWhatsApp], AbstractAsyncContextManager[World]]] = {
+    "sandbox": sandbox_world,
+    "whatsmeow": whatsmeow_world,
+}
+"""How each provider is run against a WhatsApp of the tests, by its name."""
 
 
 @dataclass

@@ -18,9 +18,9 @@ from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import DatabaseUnavailable, GatewayError, UnknownInstance
-from gateway.providers.sandbox import SandboxProvider
 from gateway.providers.sandbox.engine import SandboxEngine
 from gateway.providers.sandbox.people import People
+from gateway.providers.sandbox.provider import SandboxProvider
 from gateway.sessions.provider import ProviderContext
 
 NO_LATENCY = {

@@ -6,10 +6,13 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from psycopg import AsyncConnection
+from psycopg.sql import SQL, Identifier
 
 from gateway.contract.operation import Value
 from gateway.contract.wire import Wire
 from gateway.contract.zapi.messages.text import SendText
+from gateway.database.provider_store import ConnectionQueries
 from gateway.errors import (
     NotConnected,
     NotSupported,
@@ -17,17 +20,22 @@ from gateway.errors import (
     TryAgainLater,
     Unconfirmed,
 )
-from gateway.providers import load_provider, provider_names
+from gateway.providers.loading import load_provider, provider_names
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import MessageAcknowledged, MessageReceived, Provider
+from gateway.sessions.provider import (
+    ErasedPerson,
+    MessageAcknowledged,
+    MessageReceived,
+    Provider,
+)
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.providers.conformance import (
+    INSTANCE,
+    WORLDS,
     World,
     connected,
     opened,
-    sandbox_world,
     seen_when,
-    whatsmeow_world,
 )
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
 
@@ -46,13 +54,9 @@ async def world(
     whatsapp: FakeWhatsApp,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[World]:
+    """The world of the provider: one that has none here fails, and is not left out."""
     folder = tmp_path_factory.mktemp("world")
-    opening = (
-        sandbox_world(shared_database_url)
-        if provider.name == "sandbox"
-        else whatsmeow_world(shared_database_url, folder, whatsapp)
-    )
-    async with opening as world:
+    async with WORLDS[provider.name](shared_database_url, folder, whatsapp) as world:
         yield world
 
 
@@ -170,3 +174,75 @@ async def test_lost_connection_is_reported_and_loses_nothing(world: World, name:
         assert [await listening.text() for _ in texts] == texts
         await listening.send(text(world, f"{name} last"), f"{name} last")
     assert name not in await seen_when(world, f"{name} last")
+
+
+class Rows:
+    """What the schema of a provider holds of the instance of these tests."""
+
+    def __init__(self, connection: AsyncConnection, provider: Provider) -> None:
+        self.connection, self.provider = connection, provider
+
+    async def naming(self, text: str) -> dict[str, int]:
+        """Counts the rows in which *text* stands, by table."""
+        found = {}
+        for table in await self._tables():
+            statement = SQL("select count(*) from {0} t where instance_id = %s and t::text ~ %s")
+            place = Identifier(self.provider.name, table)
+            cursor = await self.connection.execute(statement.format(place), (INSTANCE, text))
+            found[table] = (await cursor.fetchall())[0][0]
+        return {table: count for table, count in found.items() if count}
+
+    async def _tables(self) -> list[str]:
+        cursor = await self.connection.execute(
+            """select table_name from information_schema.columns
+               where table_schema = %s and column_name = 'instance_id'""",
+            (self.provider.name,),
+        )
+        return [table for (table,) in await cursor.fetchall()]
+
+
+@pytest.fixture
+async def rows(shared_database_url: str, provider: Provider) -> AsyncIterator[Rows]:
+    async with await AsyncConnection.connect(shared_database_url, autocommit=True) as connection:
+        yield Rows(connection, provider)
+
+
+async def test_erasing_a_person_leaves_no_row_that_names_them(
+    world: World, provider: Provider, rows: Rows, name: str
+) -> None:
+    async with connected(world, epoch=2) as told:
+        await told.send(text(world, name), name)
+        assert name in await seen_when(world, name)
+        await world.write(f"{name} waits")
+        received, _unacknowledged = await told.delivery(MessageReceived)
+    assert await rows.naming(world.friend)
+    queries = ConnectionQueries(rows.connection, provider=provider.name)
+    person = ErasedPerson([world.friend], [received.provider_message_id])
+
+    assert await provider.erase_person(queries, INSTANCE, person)
+
+    assert await rows.naming(world.friend) == {}
+    assert await provider.erase_person(queries, INSTANCE, person) == 0
+    assert await rows.naming(""), "the instance itself stays"
+
+
+async def test_deleting_an_instance_leaves_no_row(
+    world: World, provider: Provider, rows: Rows, name: str
+) -> None:
+    """Runs last in its module: the world's instance is gone after it."""
+    async with connected(world, epoch=2):
+        for number in range(3):
+            await world.write(f"{name} {number}")
+    assert await rows.naming("")
+    queries = ConnectionQueries(rows.connection, provider=provider.name)
+
+    calls = 0
+    while await provider.delete_instance(queries, INSTANCE, max_rows=1):
+        calls += 1
+
+    assert calls > 1, "it deletes no more rows than it may"
+    assert await rows.naming("") == {}
+
+
+def test_personal_data_is_described_in_words(provider: Provider) -> None:
+    assert all(kind.what and kind.until for kind in provider.personal_data)

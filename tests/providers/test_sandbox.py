@@ -38,9 +38,10 @@ from gateway.errors import (
     TryAgainLater,
     Unconfirmed,
 )
-from gateway.providers import load_provider
-from gateway.providers.sandbox import SandboxProvider, pairing
+from gateway.providers.loading import load_provider
+from gateway.providers.sandbox import pairing
 from gateway.providers.sandbox.messages import plan_receipts
+from gateway.providers.sandbox.provider import SandboxProvider
 from gateway.providers.sandbox.session import SandboxSession
 from gateway.providers.sandbox.settings import SandboxSettings, read_settings
 from gateway.providers.sandbox.simulated_events import Moment, ReceiveBody

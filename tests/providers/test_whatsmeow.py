@@ -1,4 +1,4 @@
-"""Real WhatsApp's library, unmodified, against a server of our own."""
+"""The unmodified library against a fake WhatsApp server: sessions, sends, events, restarts."""
 
 import asyncio
 import os
@@ -90,39 +90,39 @@ from gateway.sessions.provider import (
 )
 from tests.fixtures.proxies import Kind, local_proxy
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, seen
-from tests.providers.whatsmeow_node import Line, Node, Pair, node_at, settled
+from tests.providers.whatsmeow_node import Node, OpenSession, Pair, exchange_fences, node_at
 
 
 @pytest.fixture(scope="module")
 async def town(
     shared_database_url: str, tmp_path_factory: pytest.TempPathFactory, whatsapp: FakeWhatsApp
 ) -> AsyncIterator[Node]:
-    """A node of all tests that do not disturb each other."""
+    """One node for all tests that do not disturb each other."""
     folder = tmp_path_factory.mktemp("town")
     async with node_at(shared_database_url, folder, whatsapp, keys="file") as town:
         yield town
 
 
 @pytest.fixture(scope="module")
-async def neighbours(town: Node) -> Pair:
-    """To link a phone is what costs: these two stay linked."""
+async def linked_pair(town: Node) -> Pair:
+    """Two phones that stay linked, because linking takes the time."""
     ana, bob = await asyncio.gather(town.linked("ana"), town.linked("bob"))
     return ana, bob
 
 
 @pytest.fixture
-async def pair(neighbours: Pair) -> Pair:
-    """Ana and Bob, connected, with nothing of an earlier test under way between them."""
-    await settled(*neighbours)
-    return neighbours
+async def pair(linked_pair: Pair) -> Pair:
+    """Ana and Bob, connected, after every message of an earlier test has arrived."""
+    await exchange_fences(*linked_pair)
+    return linked_pair
 
 
-def texts(line: Line) -> list[str]:
+def texts(line: OpenSession) -> list[str]:
     received = [event for event in line.told if isinstance(event, MessageReceived)]
     return [event.content["text"]["message"] for event in received]
 
 
-async def test_a_text_is_sent_delivered_answered_and_edited(pair: Pair) -> None:
+async def test_text_is_sent_delivered_answered_and_edited(pair: Pair) -> None:
     ana, bob = pair
     receipt = await ana.send(SendText(phone=bob.phone, message="Hello"), "OURS")
     assert receipt.provider_message_id.startswith("3EB0")
@@ -139,7 +139,7 @@ async def test_a_text_is_sent_delivered_answered_and_edited(pair: Pair) -> None:
     assert answer.quoted_provider_id == "OURS"
 
 
-async def test_a_phone_is_linked_by_a_code_looked_at_and_unlinked(
+async def test_phone_is_linked_by_code_read_and_unlinked(
     town: Node, whatsapp: FakeWhatsApp
 ) -> None:
     async with town.opened("eve") as ana:
@@ -164,7 +164,7 @@ async def test_a_phone_is_linked_by_a_code_looked_at_and_unlinked(
 
 
 @pytest.mark.parametrize("kind", ["http", "socks5"])
-async def test_an_instance_is_linked_and_sends_through_its_own_proxy(
+async def test_instance_links_and_sends_through_its_own_proxy(
     town: Node, pair: Pair, whatsapp: FakeWhatsApp, kind: Kind
 ) -> None:
     name, (_ana, bob) = f"over {kind}", pair
@@ -188,7 +188,7 @@ async def test_an_instance_is_linked_and_sends_through_its_own_proxy(
         assert first.targets == linked_through
 
 
-async def test_an_instance_whose_proxy_fails_does_not_connect_past_it(
+async def test_instance_with_a_failing_proxy_does_not_bypass_it(
     town: Node,
 ) -> None:
     async with (
@@ -200,7 +200,7 @@ async def test_an_instance_whose_proxy_fails_does_not_connect_past_it(
         assert set(proxy.targets) == {"web.whatsapp.com:443"}
 
 
-async def test_a_session_moves_to_another_node_without_a_code(
+async def test_session_moves_to_another_node_without_a_code(
     database_url: str, tmp_path: Path, whatsapp: FakeWhatsApp, pair: Pair
 ) -> None:
     _ana, bob = pair
@@ -217,7 +217,7 @@ async def test_a_session_moves_to_another_node_without_a_code(
             assert moved.told[0] == ConnectionChanged(ConnectionState.CONNECTING, moved.told[0].at)
 
 
-async def test_a_message_that_left_before_the_child_died_is_proven_by_its_receipt(
+async def test_receipt_confirms_a_message_after_the_child_died(
     pair: Pair, whatsapp: FakeWhatsApp
 ) -> None:
     ana, bob = pair
@@ -234,7 +234,7 @@ async def test_a_message_that_left_before_the_child_died_is_proven_by_its_receip
     assert receipt.provider_message_id == (await bob.wait_for(MessageReceived)).provider_message_id
 
 
-async def test_without_a_receipt_it_is_unconfirmed_and_before_it_left_it_is_not_sent(
+async def test_send_without_receipt_is_unconfirmed_or_not_sent(
     pair: Pair, whatsapp: FakeWhatsApp
 ) -> None:
     ana, bob = pair
@@ -249,15 +249,17 @@ async def test_without_a_receipt_it_is_unconfirmed_and_before_it_left_it_is_not_
     finally:
         await whatsapp.control("behave", lose=False)
     await ana.until_state(ConnectionState.CONNECTED)
+    ana.forget()
     os.kill(ana.pid, signal.SIGSTOP)
     sending = asyncio.create_task(ana.send(SendText(phone=bob.phone, message="y")))
     await asyncio.sleep(0.2)  # until it is in the socket of a process that does not read
     os.kill(ana.pid, signal.SIGKILL)
     with pytest.raises(NotConnected):
         await sending
+    await ana.wait_for(ConnectionChanged, lambda c: c.state is ConnectionState.DISCONNECTED)
 
 
-async def test_a_child_that_dies_takes_no_other_down_and_comes_back_without_a_code(
+async def test_child_that_dies_restarts_alone_and_without_a_code(
     pair: Pair,
 ) -> None:
     ana, bob = pair
@@ -272,7 +274,7 @@ async def test_a_child_that_dies_takes_no_other_down_and_comes_back_without_a_co
     assert (await bob.wait_for(MessageReceived)).chat == ana.phone
 
 
-async def test_a_session_that_only_seems_alive_is_started_again(
+async def test_session_that_does_not_answer_is_restarted(
     database_url: str, tmp_path: Path, whatsapp: FakeWhatsApp
 ) -> None:
     async with node_at(
@@ -291,7 +293,7 @@ async def test_a_session_that_only_seems_alive_is_started_again(
         await ana.until_state(ConnectionState.CONNECTED)
 
 
-async def test_what_whatsapp_ends_is_told_and_not_begun_again_by_itself(
+async def test_session_ended_by_whatsapp_is_reported_not_restarted(
     pair: Pair, whatsapp: FakeWhatsApp
 ) -> None:
     ana, _bob = pair
@@ -304,7 +306,7 @@ async def test_what_whatsapp_ends_is_told_and_not_begun_again_by_itself(
     await ana.until_state(ConnectionState.CONNECTED)
 
 
-async def test_a_child_does_not_outlive_its_lease(town: Node) -> None:
+async def test_child_ends_with_its_lease(town: Node) -> None:
     async with town.opened("liz") as liz:
         await liz.link()
         child = psutil.Process(liz.pid)
@@ -318,7 +320,7 @@ async def _gone(process: psutil.Process) -> bool:
     return not process.is_running()
 
 
-async def test_several_instances_share_a_process_and_fall_together(
+async def test_instances_of_one_process_break_together(
     database_url: str, tmp_path: Path, whatsapp: FakeWhatsApp
 ) -> None:
     async with node_at(
@@ -446,7 +448,7 @@ ORDINARY: list[tuple[str, type[OutgoingMessage], dict[str, Any], dict[str, Any]]
 ]
 
 
-async def test_every_kind_of_message_arrives_as_what_it_is(pair: Pair) -> None:
+async def test_every_kind_of_message_arrives_as_its_kind(pair: Pair) -> None:
     ana, bob = pair
     for number, (kind, declared, fields, told) in enumerate(ORDINARY):
         message = declared.model_validate({"phone": bob.phone, **fields})
@@ -456,7 +458,7 @@ async def test_every_kind_of_message_arrives_as_what_it_is(pair: Pair) -> None:
         assert arrived.content[kind] | told == arrived.content[kind]
 
 
-async def test_an_order_goes_on(pair: Pair) -> None:
+async def test_order_update_arrives(pair: Pair) -> None:
     ana, bob = pair
     placed = {"phone": bob.phone, "order": ORDER}
     receipt = await ana.send(SendOrder.model_validate(placed))
@@ -489,7 +491,7 @@ async def test_an_order_goes_on(pair: Pair) -> None:
     )
 
 
-async def test_an_event_is_answered_and_edited_for_those_who_have_it(
+async def test_event_response_and_edit_are_encrypted_for_its_chat(
     pair: Pair,
 ) -> None:
     ana, bob = pair
@@ -514,7 +516,7 @@ async def test_an_event_is_answered_and_edited_for_those_who_have_it(
 
 
 def own(our_id: str, chat: str, receipt: Receipt) -> KnownMessage:
-    """A message that we sent, as it is spoken of later."""
+    """A sent message, as later messages refer to it."""
     return KnownMessage(
         our_id,
         receipt.provider_message_id,
@@ -540,7 +542,7 @@ def known_of(message: MessageReceived, our_id: str) -> KnownMessage:
     )
 
 
-async def test_a_message_is_reacted_to_quoted_forwarded_voted_on_read_and_taken_back(
+async def test_actions_on_a_message_arrive_at_its_author(
     pair: Pair,
 ) -> None:
     ana, bob = pair
@@ -586,7 +588,7 @@ FILES: list[tuple[str, type[OutgoingMessage], str, str]] = [
 ]
 
 
-async def test_files_pass_encrypted_and_arrive_as_they_were(pair: Pair, tmp_path: Path) -> None:
+async def test_files_travel_encrypted_and_arrive_unchanged(pair: Pair, tmp_path: Path) -> None:
     ana, bob = pair
     for number, (kind, declared, field, mime_type) in enumerate(FILES):
         path = tmp_path / f"file{number}"
@@ -603,7 +605,7 @@ async def test_files_pass_encrypted_and_arrive_as_they_were(pair: Pair, tmp_path
         assert there.read_bytes() == path.read_bytes()
 
 
-async def test_a_group_is_made_written_to_and_left(pair: Pair) -> None:
+async def test_group_is_created_written_to_and_left(pair: Pair) -> None:
     ana, bob = pair
     made = await ana.session.execute(
         CreateGroup.model_validate({"groupName": "Team", "phones": [bob.phone]})
@@ -657,7 +659,7 @@ async def test_pictures_of_a_person_and_a_group(pair: Pair, whatsapp: FakeWhatsA
     }
 
 
-async def test_calls_ring_are_missed_and_rejected_and_writing_shows(
+async def test_calls_are_offered_missed_rejected_and_typing_shows(
     pair: Pair, whatsapp: FakeWhatsApp
 ) -> None:
     ana, bob = pair
@@ -681,7 +683,7 @@ async def test_calls_ring_are_missed_and_rejected_and_writing_shows(
     assert (shown.chat, shown.status) == (bob.phone, "composing")
 
 
-async def test_a_message_is_taken_back(pair: Pair) -> None:
+async def test_message_is_revoked(pair: Pair) -> None:
     ana, bob = pair
     receipt = await ana.send(SendText(phone=bob.phone, message="Oops"))
     await ana.session.execute(Revoke(target=own("OURS", bob.phone, receipt)))

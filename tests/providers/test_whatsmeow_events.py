@@ -1,4 +1,4 @@
-"""What the library tells, in the words of its own protobuf, as events of the port."""
+"""Events of the library, built by its own protobuf classes, become events of the port."""
 
 import importlib.util
 import sys
@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from google.protobuf.json_format import ParseDict
 
+from gateway.providers.whatsmeow.child.frames import Json
 from gateway.providers.whatsmeow.event_handlers import Calls
-from gateway.providers.whatsmeow.inbound import KEPT, events_of
-from gateway.providers.whatsmeow.store import KeptEvent
+from gateway.providers.whatsmeow.inbound import STORED_EVENTS, events_of
+from gateway.providers.whatsmeow.store import StoredEvent
 from gateway.sessions.provider import (
     CallChanged,
     Event,
@@ -24,7 +25,6 @@ from gateway.sessions.provider import (
     Notified,
     PresenceChanged,
 )
-from gateway.whatsmeow_child.frames import Json
 
 # The package itself would load the library in Go, which belongs into no process of tests.
 _found = importlib.util.find_spec("neonize")
@@ -56,7 +56,7 @@ LID = jid("900000000000002", "lid")
 
 
 class Library:
-    """Knows one message of ours, `THEIRS` to WhatsApp."""
+    """Knows one message of the gateway, whose id at WhatsApp is `THEIRS`."""
 
     own_phone = ME
 
@@ -66,21 +66,21 @@ class Library:
     async def call(self, verb: str, **arguments: Json) -> Json:
         raise AssertionError(f"{verb} {arguments}")
 
-    async def our_ids(self, provider_ids: Sequence[str]) -> list[str]:
+    async def message_ids(self, provider_ids: Sequence[str]) -> list[str]:
         return ["OURS" if each == "THEIRS" else each for each in provider_ids]
 
-    async def remember_poll(self, provider_id: str, options: Sequence[str]) -> None: ...
+    async def add_poll(self, provider_id: str, options: Sequence[str]) -> None: ...
 
     async def poll_options(self, provider_id: str) -> list[str]:
         raise AssertionError(provider_id)
 
 
 async def told(name: str, library: Library | None = None, **body: Any) -> list[Event]:
-    """Fields that the library's protobuf does not have are refused."""
-    assert name in KEPT
+    """Builds an event; refuses fields that the library's protobuf does not have."""
+    assert name in STORED_EVENTS
     message = getattr(KINDS, name)()
     ParseDict(body, message.Data if name == "HistorySync" else message)
-    return await events_of(KeptEvent(7, AT, name, body), library or Library())
+    return await events_of(StoredEvent(7, AT, name, body), library or Library())
 
 
 def source(**fields: Any) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def information(**fields: Any) -> dict[str, Any]:
     return base | fields
 
 
-async def test_what_cannot_be_read_yet_waits_unless_nobody_is_to_see_it() -> None:
+async def test_undecryptable_message_waits_unless_it_is_hidden() -> None:
     (event,) = await told("UndecryptableMessage", Info=information(), IsUnavailable=False)
     assert isinstance(event, MessageReceived)
     assert (event.is_waiting, event.content, event.at, event.chat) == (True, {}, AT, ANA)
@@ -100,7 +100,7 @@ async def test_what_cannot_be_read_yet_waits_unless_nobody_is_to_see_it() -> Non
     assert await told("UndecryptableMessage", **hidden) == []
 
 
-async def test_reading_on_another_device_is_ours_and_names_the_device() -> None:
+async def test_read_on_another_device_is_by_me_and_names_it() -> None:
     from_me = source(IsFromMe=True, Sender=jid(ME, device=3))
     body: dict[str, Any] = {
         "MessageIDs": ["M1"],
@@ -113,7 +113,7 @@ async def test_reading_on_another_device_is_ours_and_names_the_device() -> None:
     assert await told("Receipt", **body, Type="READ") == []
 
 
-async def test_an_edit_and_a_deletion_refer_to_our_message() -> None:
+async def test_edit_and_deletion_refer_to_the_gateways_id() -> None:
     key = {"ID": "THEIRS", "fromMe": True}
     edit = {"key": key, "type": "MESSAGE_EDIT", "editedMessage": {"conversation": "new"}}
     (event,) = await told("Message", Info=information(), Message={"protocolMessage": edit})
@@ -125,7 +125,7 @@ async def test_an_edit_and_a_deletion_refer_to_our_message() -> None:
     assert (event.code, event.refers_to, event.by) == ("REVOKE", "OURS", ANA)
 
 
-async def test_a_call_answered_elsewhere_is_not_missed() -> None:
+async def test_call_answered_on_another_device_is_not_missed() -> None:
     library = Library()
     call = {"from": LID, "timestamp": str(SECONDS), "callCreator": LID, "callID": "C"}
     meta = {**call, "callCreatorAlt": jid(ANA)}
@@ -147,7 +147,7 @@ async def test_a_call_answered_elsewhere_is_not_missed() -> None:
         ("PAUSED", "TEXT", "paused"),
     ],
 )
-async def test_writing_and_recording(state: str, media: str, status: str) -> None:
+async def test_typing_and_recording_are_reported(state: str, media: str, status: str) -> None:
     (event,) = await told("ChatPresence", MessageSource=source(), State=state, Media=media)
     assert isinstance(event, PresenceChanged)
     assert (event.chat, event.status) == (ANA, status)
@@ -155,7 +155,7 @@ async def test_writing_and_recording(state: str, media: str, status: str) -> Non
     assert await told("ChatPresence", MessageSource=in_group, State=state, Media=media) == []
 
 
-async def test_presence_says_when_somebody_was_last_seen() -> None:
+async def test_presence_has_the_time_a_person_was_last_seen() -> None:
     (event,) = await told("Presence", From=jid(ANA), Unavailable=True, LastSeen=str(SECONDS))
     assert event == PresenceChanged(ANA, "unavailable", AT, None, AT)
 
@@ -174,7 +174,7 @@ CHANGES: list[tuple[dict[str, Any], str, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("change", "code", "parameters"), CHANGES)
-async def test_a_change_of_a_group(
+async def test_change_of_a_group_is_reported(
     change: dict[str, Any], code: str, parameters: tuple[str, ...]
 ) -> None:
     told_of: dict[str, Any] = {
@@ -189,7 +189,7 @@ async def test_a_change_of_a_group(
     assert (event.by, event.from_me, event.at) == (ANA, False, AT)
 
 
-async def test_several_changes_at_once_have_ids_of_their_own_that_stay() -> None:
+async def test_changes_of_one_event_have_stable_ids_of_their_own() -> None:
     body: dict[str, Any] = {"JID": GROUP, "Sender": jid(ME), "Timestamp": str(SECONDS)}
     changes: dict[str, Any] = {"Join": [jid(ANA)], "Promote": [jid(ANA)]}
     first, again = [await told("GroupInfoEvent", **body, **changes) for _ in range(2)]
@@ -199,7 +199,7 @@ async def test_several_changes_at_once_have_ids_of_their_own_that_stay() -> None
     assert all(event.from_me for event in first if isinstance(event, Notified))
 
 
-async def test_somebody_asks_to_be_let_in() -> None:
+async def test_request_to_join_a_group_is_reported() -> None:
     asking = {"Tag": "requested_user", "Attrs": [{"name": "jid", "jid": jid(BOB)}]}
     node = {
         "Tag": "created_membership_requests",
@@ -213,7 +213,7 @@ async def test_somebody_asks_to_be_let_in() -> None:
     assert event.details == {"requestMethod": "invite_link"}
 
 
-async def test_joining_a_group_and_its_picture() -> None:
+async def test_joining_a_group_and_a_new_picture_are_reported() -> None:
     group = {"JID": GROUP, "GroupName": {"Name": "Team"}}
     (made,) = await told("JoinedGroup", Type="new", GroupInfo=group, Sender=jid(ANA))
     (joined,) = await told("JoinedGroup", Type="", GroupInfo=group, Sender=LID, SenderPN=jid(ANA))
@@ -227,7 +227,7 @@ async def test_joining_a_group_and_its_picture() -> None:
     assert await told("Picture", JID=jid(ANA), Timestamp=str(SECONDS)) == []
 
 
-async def test_history_tells_who_is_who_and_then_each_chat_oldest_first() -> None:
+async def test_history_yields_identities_then_chats_oldest_first() -> None:
     def message(number: int, **key: Any) -> dict[str, Any]:
         return {
             "message": {

@@ -1,4 +1,4 @@
-"""Sessions that start wait for their turn; those that break are counted and start again."""
+"""Sessions wait for a turn to start; broken ones are counted and restarted."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -12,39 +12,42 @@ from gateway.clock import Clock
 from gateway.errors import SessionUnavailable
 from gateway.observability.metrics import Metrics
 from gateway.providers.whatsmeow import session_supervisor as module
+from gateway.providers.whatsmeow.child.frames import LibraryEvent
+from gateway.providers.whatsmeow.client_context import ClientContext
 from gateway.providers.whatsmeow.failures import NO_ANSWER, breakage_of
-from gateway.providers.whatsmeow.process import Child, ChildGone, Children, Hear, VerbFailed
+from gateway.providers.whatsmeow.process import Child, ChildGone, Children, OnEvent, VerbFailed
 from gateway.providers.whatsmeow.session_supervisor import SessionSupervisor
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
-from gateway.providers.whatsmeow.surrounding import ClientContext
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import SessionSpec, no_pictures
-from gateway.whatsmeow_child.frames import Tell
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 
 class StubChild:
-    """Opens a client, which shows a code, when it is let."""
+    """Opens a client when the test lets it; the client then shows a code."""
 
     end_reason: str | None = None
     shows_code = True
 
     def __init__(self) -> None:
-        self.ears: dict[str, Hear] = {}
+        self.subscribers: dict[str, OnEvent] = {}
         self.gone = asyncio.Event()
+        self.life: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.may_open = asyncio.Event()
 
-    async def heard_out(self) -> None:
+    async def events_handled(self) -> None:
         pass
 
-    async def execute(self, instance_id: str, verb: str, **_arguments: object) -> None:
+    async def call(self, instance_id: str, verb: str, **_arguments: object) -> None:
         if verb == "close":
             return
         assert verb == "open"
         await self.may_open.wait()
         if self.shows_code:
-            await self.ears[instance_id](Tell(1, instance_id, "QrShown", {"text": instance_id}))
+            await self.subscribers[instance_id](
+                LibraryEvent(1, instance_id, "QrShown", {"text": instance_id})
+            )
 
     async def end(self) -> None:
         self.gone.set()
@@ -64,7 +67,7 @@ class StubStore:
 
 @pytest.fixture
 def started(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[StubChild]:
-    """Every child, as soon as it is started."""
+    """Every child that is started, in order."""
     children: asyncio.Queue[StubChild] = asyncio.Queue()
 
     async def start(*_given: object, **_named: object) -> StubChild:
@@ -76,7 +79,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[StubChild]:
 
 
 @asynccontextmanager
-async def kept_up(
+async def supervised(
     *names: str,
     device: str | None = None,
     metrics: Metrics | None = None,
@@ -94,27 +97,27 @@ async def kept_up(
         metrics or Metrics(),
     )
     ignored: Callable[..., Any] = lambda *_told: None  # noqa: E731
-    upkeeps = [
+    supervisors = [
         SessionSupervisor(
-            SessionSpec(name, 1, {}, lambda: 0.0), context, changed=changed, happened=ignored
+            SessionSpec(name, 1, {}, lambda: 0.0), context, on_state=changed, on_event=ignored
         )
         for name in names
     ]
-    running = [asyncio.create_task(each.run()) for each in upkeeps]
+    running = [asyncio.create_task(each.run()) for each in supervisors]
     try:
-        yield upkeeps
+        yield supervisors
     finally:
         for task in running:
             task.cancel()
         await asyncio.wait(running)
 
 
-async def test_who_waits_for_a_turn_to_start_is_not_out_of_time(
+async def test_waiting_for_a_turn_to_start_does_not_time_out(
     started: asyncio.Queue[StubChild], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_FIRST_CODE_SECONDS", 1.0)
-    async with kept_up("one", "two", "three") as upkeeps:
-        codes = [asyncio.create_task(each.code()) for each in upkeeps]
+    async with supervised("one", "two", "three") as supervisors:
+        codes = [asyncio.create_task(each.code()) for each in supervisors]
         first, second = await started.get(), await started.get()
         await asyncio.wait(codes, timeout=1.5)
         assert not any(code.done() for code in codes)
@@ -127,11 +130,11 @@ async def test_who_waits_for_a_turn_to_start_is_not_out_of_time(
         assert await asyncio.gather(*codes) == ["one", "two", "three"]
 
 
-async def test_a_session_that_breaks_is_counted_and_started_again(
+async def test_broken_session_is_counted_and_restarted(
     started: asyncio.Queue[StubChild],
 ) -> None:
     metrics = Metrics()
-    async with kept_up("one", device="5511900000001:1@s.whatsapp.net", metrics=metrics):
+    async with supervised("one", device="5511900000001:1@s.whatsapp.net", metrics=metrics):
         child = await started.get()
         child.may_open.set()
         child.gone.set()
@@ -152,14 +155,14 @@ async def test_a_session_that_breaks_is_counted_and_started_again(
         (FileNotFoundError(), "not_started"),
     ],
 )
-def test_what_broke_is_one_of_a_few_words(error: Exception, reason: str) -> None:
+def test_breakage_label_is_one_of_a_few(error: Exception, reason: str) -> None:
     assert breakage_of(error) == reason
 
 
-async def test_who_waits_for_a_code_is_told_when_the_session_closes(
+async def test_caller_waiting_for_a_code_is_refused_at_close(
     started: asyncio.Queue[StubChild],
 ) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS), kept_up("one") as (session_supervisor,):
+    async with asyncio.timeout(PATIENCE_SECONDS), supervised("one") as (session_supervisor,):
         asking = asyncio.create_task(session_supervisor.code())
         await started.get()  # it starts, and is not let to open
         session_supervisor.close()
@@ -169,13 +172,13 @@ async def test_who_waits_for_a_code_is_told_when_the_session_closes(
             await session_supervisor.code()
 
 
-async def test_a_caller_who_waits_for_a_code_is_told_why_the_start_failed(
+async def test_caller_waiting_for_a_code_gets_the_start_failure(
     started: asyncio.Queue[StubChild],
 ) -> None:
     told: list[str | None] = []
     async with (
         asyncio.timeout(10),
-        kept_up("one", changed=lambda _s, why: told.append(why)) as (session_supervisor,),
+        supervised("one", changed=lambda _s, why: told.append(why)) as (session_supervisor,),
     ):
         for _ in range(2):  # the second start is not answered with the end of the first
             asking = asyncio.create_task(session_supervisor.code())
@@ -194,11 +197,11 @@ async def test_a_caller_who_waits_for_a_code_is_told_why_the_start_failed(
         assert told[-1] == ConnectionState.UNPAIRED.sentence
 
 
-async def test_a_caller_is_told_when_whatsapp_shows_no_code(
+async def test_caller_gets_the_reason_when_no_code_is_shown(
     started: asyncio.Queue[StubChild], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_FIRST_CODE_SECONDS", 0.01)
-    async with asyncio.timeout(10), kept_up("one") as (session_supervisor,):
+    async with asyncio.timeout(10), supervised("one") as (session_supervisor,):
         asking = asyncio.create_task(session_supervisor.code())
         child = await started.get()
         child.shows_code = False
@@ -207,22 +210,22 @@ async def test_a_caller_is_told_when_whatsapp_shows_no_code(
             await asking
 
 
-async def test_a_linked_session_that_cannot_connect_again_says_why(
+async def test_linked_session_without_connection_reports_why(
     started: asyncio.Queue[StubChild],
 ) -> None:
     told: list[tuple[ConnectionState, str | None]] = []
     device = "5511900000001:1@s.whatsapp.net"
     async with (
         asyncio.timeout(10),
-        kept_up("one", device=device, changed=lambda *news: told.append(news)),
+        supervised("one", device=device, changed=lambda *news: told.append(news)),
     ):
         child = await started.get()
         child.shows_code = False
         child.may_open.set()
-        hear = child.ears["one"]
+        on_event = child.subscribers["one"]
         failed = "Error reconnecting: failed to dial whatsapp: lookup: no such host"
-        await hear(Tell(1, "one", "Disconnected", {}))
-        await hear(Tell(2, "one", "Unreachable", {"error": failed}))
+        await on_event(LibraryEvent(1, "one", "Disconnected", {}))
+        await on_event(LibraryEvent(2, "one", "Unreachable", {"error": failed}))
         state, reason = told[-1]
         assert state is ConnectionState.DISCONNECTED
         assert reason

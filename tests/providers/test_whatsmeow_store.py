@@ -1,6 +1,8 @@
-"""What the provider keeps, on a real Postgres."""
+"""Rows of the provider expire in Postgres, and its engine stops without a database."""
 
 import asyncio
+import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,13 +14,14 @@ from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import DatabaseUnavailable
 from gateway.providers.whatsmeow.engine import WhatsmeowEngine
+from gateway.providers.whatsmeow.key_files import delete_orphaned_key_files
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
 from gateway.sessions.provider import ProviderContext, ProviderStore
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 
-async def test_ids_are_kept_for_a_week_and_the_options_of_polls_for_three_months(
+async def test_sends_expire_after_a_week_and_polls_after_90_days(
     database_url: str, operator: AsyncConnection
 ) -> None:
     clock = Clock()
@@ -35,10 +38,10 @@ async def test_ids_are_kept_for_a_week_and_the_options_of_polls_for_three_months
     database = Database(database_url, min_size=1, max_size=1)
     await database.open()
     try:
-        room = PostgresProviderStore(
+        rows = PostgresProviderStore(
             database, Notifications(database_url, clock), provider="whatsmeow"
         )
-        await Store(room, clock).forget_what_is_old()
+        await Store(rows, clock).delete_expired()
     finally:
         await database.pool.close()
 
@@ -59,7 +62,7 @@ class AwayStore:
         raise DatabaseUnavailable("it is away")
 
 
-async def test_an_engine_that_waits_for_the_database_ends_when_it_is_told(tmp_path: Path) -> None:
+async def test_engine_without_database_stops_at_once(tmp_path: Path) -> None:
     away, stopping = AwayStore(), asyncio.Event()
     provider_context = ProviderContext({}, tmp_path, Clock(), cast("ProviderStore", away))
     running = asyncio.create_task(
@@ -69,3 +72,32 @@ async def test_an_engine_that_waits_for_the_database_ends_when_it_is_told(tmp_pa
         await away.asked.wait()
         stopping.set()
         await running
+
+
+async def test_key_files_of_instances_without_a_device_are_deleted(
+    database_url: str, operator: AsyncConnection, tmp_path: Path
+) -> None:
+    await operator.execute(
+        """insert into whatsmeow.devices (instance_id, device, kept_in)
+           values ('linked', 'd', 'file')"""
+    )
+    now = datetime.now(UTC)
+    old = (now - timedelta(days=2)).timestamp()
+    for name in ("linked.db", "gone.db", "gone.db-wal", "young.db"):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (old, old if name != "young.db" else now.timestamp()))
+    database = Database(database_url, min_size=1, max_size=1)
+    await database.open()
+    try:
+        notifications = Notifications(database_url, Clock())
+        rows = PostgresProviderStore(database, notifications, provider="whatsmeow")
+        owners = await Store(rows, Clock()).key_file_owners()
+    finally:
+        await database.pool.close()
+
+    assert delete_orphaned_key_files(tmp_path, owners, now) == ["gone"]
+    assert names_in(tmp_path) == {"linked.db", "young.db"}
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}

@@ -1,4 +1,4 @@
-"""A process that runs the whatsmeow provider, and the instances it has open."""
+"""A node that runs the whatsmeow provider, and its open sessions."""
 
 import asyncio
 import itertools
@@ -43,14 +43,14 @@ _fences = itertools.count(1)
 
 @dataclass
 class Lease:
-    """When a session must be over, on the monotonic clock."""
+    """Until when a session may act, on the monotonic clock."""
 
     until: float = float("inf")
 
 
 @dataclass
-class Line:
-    """An open session whose events are read as the gateway reads them."""
+class OpenSession:
+    """An open session, whose events are read as the gateway reads them."""
 
     session: WhatsmeowSession
     whatsapp: FakeWhatsApp
@@ -67,7 +67,7 @@ class Line:
                 self._changed.set()
 
     def forget(self) -> None:
-        """All that was told but the newest state."""
+        """Drops every event but the newest state."""
         states = [event for event in self.told if isinstance(event, ConnectionChanged)]
         self.told[:] = states[-1:]
 
@@ -93,7 +93,7 @@ class Line:
         )
 
     async def until_state(self, state: ConnectionState) -> ConnectionChanged:
-        """Waits until that is the newest state."""
+        """Waits until the newest state is this one."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 states = [e for e in self.told if isinstance(e, ConnectionChanged)]
@@ -128,11 +128,11 @@ class Line:
         return child.pid
 
 
-Pair = tuple[Line, Line]
+Pair = tuple[OpenSession, OpenSession]
 
 
-async def settled(one: Line, other: Line) -> None:
-    """Returns when all that was under way between them has been told, and forgets it."""
+async def exchange_fences(one: OpenSession, other: OpenSession) -> None:
+    """Waits until each has the other's latest message, then drops the events of both."""
     for line in (one, other):
         await line.until_state(ConnectionState.CONNECTED)
     for sender, recipient in ((one, other), (other, one)):
@@ -146,7 +146,7 @@ async def settled(one: Line, other: Line) -> None:
 
 @dataclass
 class Node:
-    """A process, and the lines that stay open as long as it."""
+    """A node, and the sessions that stay open as long as it."""
 
     engine: WhatsmeowEngine
     whatsapp: FakeWhatsApp
@@ -161,12 +161,12 @@ class Node:
         phone: str | None = None,
         epoch: int = 1,
         proxy: Proxy | None = None,
-    ) -> AsyncIterator[Line]:
+    ) -> AsyncIterator[OpenSession]:
         lease = Lease()
         spec = SessionSpec(instance_id, epoch, {}, lambda: lease.until, proxy)
         async with self.engine.open_session(spec) as session:
             assert isinstance(session, WhatsmeowSession)
-            line = Line(session, self.whatsapp, phone or str(next(_numbers)), lease)
+            line = OpenSession(session, self.whatsapp, phone or str(next(_numbers)), lease)
             reading = self.tasks.create_task(line.read())
             try:
                 yield line
@@ -174,7 +174,7 @@ class Node:
                 session.close()
                 await asyncio.wait({reading})
 
-    async def linked(self, instance_id: str) -> Line:
+    async def linked(self, instance_id: str) -> OpenSession:
         line = await self.stack.enter_async_context(self.opened(instance_id))
         await line.link()
         return line

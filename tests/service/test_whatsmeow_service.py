@@ -102,7 +102,7 @@ def doctor_of(gateway: RunningGateway) -> subprocess.CompletedProcess[str]:
 def children_of(gateway: RunningGateway) -> list[psutil.Process]:
     assert gateway.process
     everything = psutil.Process(gateway.process.pid).children(recursive=True)
-    return [p for p in everything if "gateway.whatsmeow_child" in _command_of(p)]
+    return [p for p in everything if "gateway.providers.whatsmeow.child" in _command_of(p)]
 
 
 def _open_files_of(process: psutil.Process) -> list[str]:
@@ -182,7 +182,7 @@ async def test_whatsmeow_kill_9_of_the_gateway_ends_all_children(
             assert gateway.process
             family = psutil.Process(gateway.process.pid).children(recursive=True)
             names = {" ".join(_command_of(process)) for process in family}
-            for expected in ("postgres", "multiprocessing", "whatsmeow_child"):
+            for expected in ("postgres", "multiprocessing", "whatsmeow.child"):
                 assert any(expected in name for name in names), names
             gateway.kill()
             _, left = psutil.wait_procs(family, timeout=30)

@@ -57,7 +57,7 @@ _LETTER: Example = {
     "event_id": _ID,
     "instance_id": "6C1D7A35F0B24E89A1C3D5E7F9B0A2C4",
     "event_type": "DeliveryCallback",
-    "source_lib": "sandbox",
+    "source_lib": "example",
     "failure_reason": "HTTP 500",
     "last_error": "HTTP 500",
     "total_attempts": 12,

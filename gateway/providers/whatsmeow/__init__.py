@@ -1,45 +1,14 @@
-"""WhatsApp Web through whatsmeow, in child processes: the library may abort its process.
+"""WhatsApp Web through whatsmeow, in child processes, because the library may abort its process.
 
-    send --> session --> messages (WhatsApp's words) --> upkeep --> process ==socket==> child
-                 ^                                                                       |
-    events() <-- inbound <-- whatsmeow.events <--- written, then acknowledged <----------+
+    send --> session --> messages --> session_supervisor --> process ==socket==> child
+                 ^                                                                 |
+    events() <-- inbound <-- whatsmeow.events <--- stored, then acknowledged <-----+
 
-It chooses its own message ids: ours is tied to it, in `whatsmeow.sends`, before the message
-leaves. A child that dies before that has sent nothing; after that, a receipt proves that the
-message arrived, or it is unconfirmed.
+The library chooses the message ids. The gateway's id is stored with the library's in
+`whatsmeow.sends` before the message leaves. A child that ends before that has sent nothing. After
+that, a receipt proves that the message arrived; without one, the message is unconfirmed.
 
-What cannot be mended here: the library has room for a hundred events that its own process has
-not handed over; they are lost when it is killed while the database is away. A message that was
-decrypted and not handed over when the process died cannot be decrypted again.
+Known losses: the library queues up to a hundred events that its process has not reported; they are
+lost when the process is killed while the database is away. A message that the library had decrypted
+and not reported when the process ended cannot be decrypted again.
 """
-
-from gateway.contract.wire import Wire
-from gateway.providers.whatsmeow.engine import WhatsmeowEngine
-from gateway.providers.whatsmeow.failures import SERVER
-from gateway.providers.whatsmeow.messages import sends
-from gateway.providers.whatsmeow.operations import operations
-from gateway.providers.whatsmeow.settings import WhatsmeowSettings, read_settings
-from gateway.providers.whatsmeow.trial import try_key_store
-from gateway.sessions.provider import ProviderContext
-
-
-class WhatsmeowProvider:
-    """WhatsApp Web."""
-
-    name = "whatsmeow"
-    can_repeat_send = False
-    uses_proxy = True
-    settings = WhatsmeowSettings
-    hosts = (SERVER,)
-
-    def supports(self, command: type[Wire]) -> bool:
-        return sends.supports(command) or operations.supports(command)
-
-    async def try_store(self, provider_context: ProviderContext) -> str | None:
-        return await try_key_store(provider_context)
-
-    def start(self, provider_context: ProviderContext) -> WhatsmeowEngine:
-        return WhatsmeowEngine(provider_context, read_settings(provider_context.environment))
-
-
-provider = WhatsmeowProvider()

@@ -1,4 +1,4 @@
-"""The content of a message as callers are told it: Z-API's words for WhatsApp's."""
+"""Translates the content of a message into Z-API's fields."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from gateway.providers.whatsmeow import offers
+from gateway.providers.whatsmeow import commerce
 from gateway.providers.whatsmeow.jids import chat_of
 
 Fields = Mapping[str, Any]
@@ -24,7 +24,7 @@ _WRAPPERS = (
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a message says; `file_at` is where the link to its file belongs."""
+    """The content of a message; `file_at` is the path of the field for the link to its file."""
 
     kind: str
     fields: dict[str, Any]
@@ -36,7 +36,7 @@ class Content:
 
 
 def unwrapped(message: Fields) -> Fields:
-    """The message itself, whatever says how it is to be shown."""
+    """Returns the message inside its wrappers, which say how it is shown."""
     for wrapper in _WRAPPERS:
         if inner := message.get(wrapper, {}).get("message"):
             return unwrapped(inner)
@@ -44,7 +44,7 @@ def unwrapped(message: Fields) -> Fields:
 
 
 def content_of(message: Fields) -> Content | None:
-    """None where there is nothing to tell, such as keys and settings between devices."""
+    """Returns None for a message without content, such as keys exchanged between devices."""
     plain = unwrapped(message)
     if edit := plain.get("protocolMessage"):
         return _edited(edit)
@@ -56,13 +56,13 @@ def content_of(message: Fields) -> Content | None:
 
 
 def revoked_by(message: Fields) -> str | None:
-    """The message that this one takes away."""
+    """Returns WhatsApp's id of the message that this one revokes; None if it revokes none."""
     change = unwrapped(message).get("protocolMessage", {})
-    # The first of the types is what is left out.
+    # REVOKE is the default of the enum, which the JSON omits.
     if change.get("type", "REVOKE") != "REVOKE":
         return None
-    gone: str | None = change.get("key", {}).get("ID")
-    return gone
+    revoked: str | None = change.get("key", {}).get("ID")
+    return revoked
 
 
 def _edited(change: Fields) -> Content | None:
@@ -80,13 +80,13 @@ def _edited(change: Fields) -> Content | None:
     )
 
 
-def _said(kind: str, body: Fields, **fields: object) -> Content:
+def _content(kind: str, body: Fields, **fields: object) -> Content:
     present = {name: value for name, value in fields.items() if value is not None}
     return Content(kind, present, body.get("contextInfo", {}))
 
 
 def _text(body: Fields) -> Content:
-    return _said(
+    return _content(
         "text",
         body,
         message=body["text"],
@@ -114,7 +114,7 @@ def _file(kind: str, *names: str) -> Callable[[Fields], Content]:
 
 
 def _location(body: Fields) -> Content:
-    return _said(
+    return _content(
         "location",
         body,
         latitude=body.get("degreesLatitude", 0.0),
@@ -133,11 +133,11 @@ def _card(body: Fields) -> dict[str, Any]:
 
 
 def _contact(body: Fields) -> Content:
-    return _said("contact", body, **_card(body))
+    return _content("contact", body, **_card(body))
 
 
 def _contacts(body: Fields) -> Content:
-    return _said("contacts", body, contacts=[_card(card) for card in body.get("contacts", ())])
+    return _content("contacts", body, contacts=[_card(card) for card in body.get("contacts", ())])
 
 
 def _reaction(body: Fields) -> Content:
@@ -147,7 +147,7 @@ def _reaction(body: Fields) -> Content:
 
 
 def _poll(body: Fields) -> Content:
-    return _said(
+    return _content(
         "poll",
         body,
         question=body.get("name", ""),
@@ -157,7 +157,7 @@ def _poll(body: Fields) -> Content:
 
 
 def _vote(body: Fields) -> Content:
-    """The options are ciphertext here; whoever asks the library fills them in."""
+    """Leaves the options empty: they are encrypted, and the library decrypts them later."""
     poll = body["pollCreationMessageKey"]["ID"]
     return Content("pollVote", {"pollMessageId": poll, "options": []}, {}, refers_to=poll)
 
@@ -172,11 +172,11 @@ def _buttons(body: Fields) -> Content:
         {"buttonId": b.get("buttonID", ""), "type": 1, "buttonText": b.get("buttonText", {})}
         for b in body.get("buttons", ())
     ]
-    return _said("buttonsMessage", body, message=body.get("contentText", ""), buttons=buttons)
+    return _content("buttonsMessage", body, message=body.get("contentText", ""), buttons=buttons)
 
 
 def _buttons_answer(body: Fields) -> Content:
-    return _said(
+    return _content(
         "buttonsResponseMessage",
         body,
         buttonId=body.get("selectedButtonID", ""),
@@ -199,7 +199,7 @@ def _list(body: Fields) -> Content:
         }
         for section in body.get("sections", ())
     ]
-    return _said(
+    return _content(
         "listMessage",
         body,
         title=body.get("title"),
@@ -210,7 +210,7 @@ def _list(body: Fields) -> Content:
 
 
 def _list_answer(body: Fields) -> Content:
-    return _said(
+    return _content(
         "listResponseMessage",
         body,
         message=body.get("description", ""),
@@ -220,7 +220,7 @@ def _list_answer(body: Fields) -> Content:
 
 
 def _template_answer(body: Fields) -> Content:
-    return _said(
+    return _content(
         "buttonsResponseMessage",
         body,
         buttonId=body.get("selectedID", ""),
@@ -232,14 +232,14 @@ def _flow_answer(body: Fields) -> Content:
     answer = body.get("nativeFlowResponseMessage", {})
     chosen = orjson.loads(answer.get("paramsJSON") or "{}")
     text = body.get("body", {}).get("text", "")
-    return _said("buttonsResponseMessage", body, buttonId=chosen.get("id", ""), message=text)
+    return _content("buttonsResponseMessage", body, buttonId=chosen.get("id", ""), message=text)
 
 
 def _interactive(body: Fields) -> Content:
     buttons = body.get("nativeFlowMessage", {}).get("buttons", ())
-    if len(buttons) == 1 and (offer := _offer(body, buttons[0])):
-        return offer
-    return _said(
+    if len(buttons) == 1 and (content := _single_button(body, buttons[0])):
+        return content
+    return _content(
         "hydratedTemplate",
         body,
         message=body.get("body", {}).get("text", ""),
@@ -249,13 +249,13 @@ def _interactive(body: Fields) -> Content:
     )
 
 
-def _offer(body: Fields, button: Fields) -> Content | None:
-    """An order or a PIX key, which are buttons to WhatsApp."""
-    operation = _parameters(button)
-    if kind := offers.ORDERS.get(button.get("name", "")):
-        return _said(kind, body, **offers.order(operation))
-    if button.get("name") == "payment_info" and (key := offers.pix_key(operation)):
-        return _said("pixKeyMessage", body, **key)
+def _single_button(body: Fields, button: Fields) -> Content | None:
+    """Returns the order or PIX key that WhatsApp has as a button; None for another button."""
+    parameters = _parameters(button)
+    if kind := commerce.ORDERS.get(button.get("name", "")):
+        return _content(kind, body, **commerce.order(parameters))
+    if button.get("name") == "payment_info" and (key := commerce.pix_key(parameters)):
+        return _content("pixKeyMessage", body, **key)
     return None
 
 
@@ -265,28 +265,30 @@ def _parameters(button: Fields) -> dict[str, Any]:
 
 
 def _product(body: Fields) -> Content:
-    return _said("product", body, **offers.product(body))
+    return _content("product", body, **commerce.product(body))
 
 
 def _cart(body: Fields) -> Content:
-    return _said("order", body, **offers.cart(body))
+    return _content("order", body, **commerce.cart(body))
 
 
 def _hydrated(index: int, button: Fields) -> dict[str, Any]:
-    operation = _parameters(button)
-    label = operation.get("display_text", "")
+    parameters = _parameters(button)
+    label = parameters.get("display_text", "")
     match button.get("name"):
         case "cta_url":
-            shown = {"urlButton": {"displayText": label, "url": operation.get("url", "")}}
+            shown = {"urlButton": {"displayText": label, "url": parameters.get("url", "")}}
         case "cta_call":
-            shown = {"callButton": {"displayText": label, "phoneNumber": operation["phone_number"]}}
+            shown = {
+                "callButton": {"displayText": label, "phoneNumber": parameters["phone_number"]}
+            }
         case _:
-            shown = {"quickReplyButton": {"displayText": label, "id": operation.get("id", "")}}
+            shown = {"quickReplyButton": {"displayText": label, "id": parameters.get("id", "")}}
     return {"index": index, **shown}
 
 
 def _event(body: Fields) -> Content:
-    return _said(
+    return _content(
         "event",
         body,
         name=body.get("name", ""),
@@ -299,7 +301,7 @@ def _event(body: Fields) -> Content:
 
 
 def _channel_invite(body: Fields) -> Content:
-    return _said(
+    return _content(
         "newsletterAdminInvite",
         body,
         newsletterId=chat_of(body.get("newsletterJID", "")),

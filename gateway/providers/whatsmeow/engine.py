@@ -1,4 +1,4 @@
-"""One engine per process: opens sessions, and holds every child to its lease."""
+"""The engine: opens sessions, and ends every child process whose leases have lapsed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,13 +7,15 @@ from contextlib import asynccontextmanager
 from starlette.routing import Router
 
 from gateway.observability.error_reports import report_error
+from gateway.observability.logging import logger
+from gateway.providers.whatsmeow.client_context import ClientContext
+from gateway.providers.whatsmeow.key_files import delete_orphaned_key_files
 from gateway.providers.whatsmeow.messages import sends
 from gateway.providers.whatsmeow.operations import operations
 from gateway.providers.whatsmeow.process import Children
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
-from gateway.providers.whatsmeow.surrounding import ClientContext
 from gateway.sessions.provider import Authorise, Ingress, ProviderContext, Session, SessionSpec
 
 _TICK_SECONDS = 1.0
@@ -21,7 +23,7 @@ _DAY_SECONDS = 86_400.0
 
 
 class WhatsmeowEngine:
-    """Part of the service."""
+    """Runs the sessions of this process in child processes."""
 
     def __init__(self, provider_context: ProviderContext, settings: WhatsmeowSettings) -> None:
         self._clock = provider_context.clock
@@ -66,22 +68,28 @@ class WhatsmeowEngine:
                 del self._specs[spec.instance_id]
 
     def ingress(self, authorise: Authorise) -> Ingress:
-        """WhatsApp never calls us."""
+        """Has no route: WhatsApp does not call the gateway."""
         del authorise
         return Router()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
-            # Apart: without a database it waits, and leases must be kept to all the same.
-            forgetting = group.create_task(self._forget_daily())
+            # A task of its own: it waits while the database is away, and deadlines must not.
+            deleting = group.create_task(self._delete_expired_daily())
             while not await self._clock.wait(stopping, _TICK_SECONDS):
-                self._children.hold_to(self._deadline, self._clock.monotonic_seconds())
-            forgetting.cancel()
+                self._children.enforce_deadlines(self._deadline, self._clock.monotonic_seconds())
+            deleting.cancel()
         await self._children.end()
 
-    async def _forget_daily(self) -> None:
+    async def _delete_expired_daily(self) -> None:
         while True:
-            await self._store.forget_what_is_old()
+            await self._store.delete_expired()
+            owners = await self._store.key_file_owners() | self._specs.keys()
+            deleted = await asyncio.to_thread(
+                delete_orphaned_key_files, self._context.folder, owners, self._clock.now()
+            )
+            for instance_id in deleted:
+                logger.info("key_file_deleted", instance_id=instance_id)
             await self._clock.sleep(_DAY_SECONDS)
 
     def _deadline(self, instance_id: str) -> float:

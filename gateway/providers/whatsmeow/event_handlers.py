@@ -1,4 +1,4 @@
-"""What is no message: calls, presence, changes of groups and pictures."""
+"""Translates events that are not messages: calls, presence, changes of groups, pictures."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from gateway.sessions.provider import CallChanged, Notified, PresenceChanged
 Body = Mapping[str, Any]
 
 _ELSEWHERE: Final = frozenset({"accepted_elsewhere", "rejected_elsewhere"})
-_MAX_RINGING = 100
+_MAX_OFFERED = 100
 _MIN_MILLISECONDS = 100_000_000_000
 _MAX_IN_ONE = 100
 
@@ -20,35 +20,35 @@ Presence = Literal["available", "unavailable", "composing", "recording", "paused
 
 
 @dataclass(frozen=True, slots=True)
-class Ringing:
-    """A call that was offered: how its caller is addressed, and whether it shows a picture."""
+class OfferedCall:
+    """A call that has begun: the address of its caller, and whether it has video."""
 
     caller: str
     is_video: bool
 
 
 class Calls:
-    """The calls that ring; the end of a call does not say what it was."""
+    """The calls that have begun and not ended: the event that ends one does not describe it."""
 
     def __init__(self) -> None:
-        self._ringing: dict[str, Ringing] = {}
+        self._offered: dict[str, OfferedCall] = {}
 
-    def offered(self, call_id: str, waking: Ringing) -> None:
-        while len(self._ringing) >= _MAX_RINGING:
-            del self._ringing[next(iter(self._ringing))]
-        self._ringing[call_id] = waking
+    def offered(self, call_id: str, call: OfferedCall) -> None:
+        while len(self._offered) >= _MAX_OFFERED:
+            del self._offered[next(iter(self._offered))]
+        self._offered[call_id] = call
 
-    def ended(self, call_id: str) -> Ringing | None:
-        return self._ringing.pop(call_id, None)
+    def ended(self, call_id: str) -> OfferedCall | None:
+        return self._offered.pop(call_id, None)
 
     def caller(self, call_id: str) -> str | None:
-        found = self._ringing.get(call_id)
+        found = self._offered.get(call_id)
         return found.caller if found else None
 
 
 @dataclass(frozen=True, slots=True)
 class EventScope:
-    """What an event does not say itself; *number* makes ids that stay the same."""
+    """What an event itself lacks; ids made from `number` stay the same when it is repeated."""
 
     number: int
     at: datetime
@@ -60,33 +60,33 @@ Facts = Iterator[CallChanged | Notified | PresenceChanged]
 
 
 def moment(timestamp: str | int) -> datetime:
-    """The library gives some times in seconds and some in milliseconds."""
+    """Parses a time of the library, which has some in seconds and some in milliseconds."""
     number = int(timestamp)
     seconds = number / 1000 if number >= _MIN_MILLISECONDS else number
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _call_offered(body: Body, scene: EventScope) -> Facts:
+def _call_offered(body: Body, scope: EventScope) -> Facts:
     shows = any(node["Tag"] == "video" for node in body["data"].get("Nodes", ()))
-    return _rings(body["basicCallMeta"], scene.calls, is_video=shows)
+    return _offer(body["basicCallMeta"], scope.calls, is_video=shows)
 
 
-def _group_call_offered(body: Body, scene: EventScope) -> Facts:
-    return _rings(body["basicCallMeta"], scene.calls, is_video=body.get("media") == "video")
+def _group_call_offered(body: Body, scope: EventScope) -> Facts:
+    return _offer(body["basicCallMeta"], scope.calls, is_video=body.get("media") == "video")
 
 
-def _rings(call: Body, calls: Calls, *, is_video: bool) -> Facts:
+def _offer(call: Body, calls: Calls, *, is_video: bool) -> Facts:
     if caller := text_of(call.get("callCreator")) or text_of(call["from"]):
-        calls.offered(call["callID"], Ringing(caller, is_video))
+        calls.offered(call["callID"], OfferedCall(caller, is_video))
     return _call(call, "offered", is_video=is_video)
 
 
-def _call_ended(body: Body, scene: EventScope) -> Facts:
-    """A call answered or turned down on another device was not missed."""
+def _call_ended(body: Body, scope: EventScope) -> Facts:
+    """Reports a missed call, unless another device answered or rejected it."""
     call = body["basicCallMeta"]
-    waking = scene.calls.ended(call["callID"])
+    offered = scope.calls.ended(call["callID"])
     if body.get("reason") not in _ELSEWHERE:
-        yield from _call(call, "missed", is_video=bool(waking and waking.is_video))
+        yield from _call(call, "missed", is_video=bool(offered and offered.is_video))
 
 
 def _call(call: Body, status: Literal["offered", "missed"], *, is_video: bool) -> Facts:
@@ -95,85 +95,87 @@ def _call(call: Body, status: Literal["offered", "missed"], *, is_video: bool) -
         yield CallChanged(call["callID"], chat, status, is_video, moment(call["timestamp"]), lid)
 
 
-def _writing(body: Body, scene: EventScope) -> Facts:
-    """In a group it could not be told who writes."""
+def _writing(body: Body, scope: EventScope) -> Facts:
+    """Ignores groups: the port cannot express which member is typing."""
     source = body["MessageSource"]
     chat, lid = person_of(source["Chat"], source.get("SenderAlt"))
     if chat and not source.get("IsGroup") and not source.get("IsFromMe"):
         shown: Presence = "recording" if body.get("Media") == "AUDIO" else "composing"
         status: Presence = shown if body.get("State") == "COMPOSING" else "paused"
-        yield PresenceChanged(chat, status, scene.at, lid)
+        yield PresenceChanged(chat, status, scope.at, lid)
 
 
-def _presence(body: Body, scene: EventScope) -> Facts:
+def _presence(body: Body, scope: EventScope) -> Facts:
     chat, lid = person_of(body["From"])
     if chat:
         status: Presence = "unavailable" if body.get("Unavailable") else "available"
         seen = int(body.get("LastSeen", 0))
-        yield PresenceChanged(chat, status, scene.at, lid, moment(seen) if seen > 0 else None)
+        yield PresenceChanged(chat, status, scope.at, lid, moment(seen) if seen > 0 else None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What a notification of a group says, beside where and by whom."""
+    """A change of a group, without its place and author."""
 
     code: NotificationCode
     parameters: tuple[str, ...] = ()
     details: Body | None = None
 
 
-def _group_changed(body: Body, scene: EventScope) -> Facts:
-    """One stanza may tell of several changes."""
+def _group_changed(body: Body, scope: EventScope) -> Facts:
+    """Yields every change in the event; there may be several."""
     for index, change in enumerate(_changes(body)):
-        told = _Told(body["Timestamp"], scene, index)
-        yield _notified(change, body["JID"], body.get("Sender"), told)
+        origin = _Origin(body["Timestamp"], scope, index)
+        yield _notified(change, body["JID"], body.get("Sender"), origin)
 
 
-def _group_joined(body: Body, scene: EventScope) -> Facts:
-    """We made a group, or somebody put us in one."""
-    group, me = body["GroupInfo"], scene.own_phone
+def _group_joined(body: Body, scope: EventScope) -> Facts:
+    """Reports that this account created a group, or was added to one."""
+    group, me = body["GroupInfo"], scope.own_phone
     change = _Change("GROUP_PARTICIPANT_ADD", (me,) if me else ())
     if body.get("Type") == "new":
         change = _Change("GROUP_CREATE", (group.get("GroupName", {}).get("Name", ""),))
     by = body.get("SenderPN") if text_of(body.get("SenderPN")) else body.get("Sender")
-    yield _notified(change, group["JID"], by, _Told(int(scene.at.timestamp()), scene))
+    yield _notified(change, group["JID"], by, _Origin(int(scope.at.timestamp()), scope))
 
 
-def _picture_changed(body: Body, scene: EventScope) -> Facts:
-    """Of a group, or our own; others' pictures are looked up when they are wanted."""
+def _picture_changed(body: Body, scope: EventScope) -> Facts:
+    """Reports a new picture of a group or of this account; others' are read on request."""
     if body["JID"].get("Server") == GROUP:
-        told = _Told(body["Timestamp"], scene)
-        yield _notified(_Change("GROUP_CHANGE_ICON"), body["JID"], body.get("Author"), told)
-    elif (me := scene.own_phone) and person_of(body["JID"])[0] == me:
+        origin = _Origin(body["Timestamp"], scope)
+        yield _notified(_Change("GROUP_CHANGE_ICON"), body["JID"], body.get("Author"), origin)
+    elif (me := scope.own_phone) and person_of(body["JID"])[0] == me:
         at = moment(body["Timestamp"])
         yield Notified("PROFILE_PICTURE_UPDATED", me, at, parameters=None, from_me=True)
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _Origin:
+    """The event that a notification is made from, and its place in that event."""
+
     timestamp: str | int
-    scene: EventScope
+    scope: EventScope
     index: int = 0
 
     @property
     def id(self) -> str:
-        """The same each time it is told."""
+        """An id that stays the same when the event is repeated."""
         seconds = int(moment(self.timestamp).timestamp())
-        return f"{seconds}-{self.scene.number * _MAX_IN_ONE + self.index % _MAX_IN_ONE}"
+        return f"{seconds}-{self.scope.number * _MAX_IN_ONE + self.index % _MAX_IN_ONE}"
 
 
-def _notified(change: _Change, group: Jid, by: Jid | None, told: _Told) -> Notified:
+def _notified(change: _Change, group: Jid, by: Jid | None, origin: _Origin) -> Notified:
     author, author_lid = person_of(by)
     return Notified(
         code=change.code,
         chat=chat_of(text_of(group) or ""),
-        at=moment(told.timestamp),
-        provider_message_id=told.id,
+        at=moment(origin.timestamp),
+        provider_message_id=origin.id,
         parameters=change.parameters,
         details=change.details,
         by=author,
         by_lid=author_lid,
-        from_me=author is not None and author == told.scene.own_phone,
+        from_me=author is not None and author == origin.scope.own_phone,
     )
 
 
@@ -197,19 +199,19 @@ def _changes(body: Body) -> Iterator[_Change]:
     for field, code in _MEMBERS.items():
         if people := _people(body.get(field, ())):
             yield _Change(code, people)
-    yield from _gone(body)
+    yield from _left(body)
     for node in body.get("UnknownChanges", ()):
         yield from _request(node, body.get("Sender"))
 
 
-def _gone(body: Body) -> Iterator[_Change]:
+def _left(body: Body) -> Iterator[_Change]:
     if people := _people(body.get("Leave", ())):
         alone = people == _people([body.get("Sender")])
         yield _Change("GROUP_PARTICIPANT_LEAVE" if alone else "GROUP_PARTICIPANT_REMOVE", people)
 
 
 def _request(node: Body, sender: Jid | None) -> Iterator[_Change]:
-    """Somebody asks to be let in, or no longer does; the library does not read these."""
+    """Reads a request to join, or its withdrawal, which the library does not parse."""
     match node["Tag"]:
         case "created_membership_requests" | "membership_approval_request":
             code: NotificationCode = "MEMBERSHIP_APPROVAL_REQUEST"
@@ -238,7 +240,7 @@ def _people(jids: Iterable[Jid | None]) -> tuple[str, ...]:
     return tuple(person for jid in jids if (person := person_of(jid)[0]))
 
 
-HAPPENINGS: Final[Mapping[str, Callable[[Body, EventScope], Facts]]] = {
+EVENT_HANDLERS: Final[Mapping[str, Callable[[Body, EventScope], Facts]]] = {
     "CallOffer": _call_offered,
     "CallOfferNotice": _group_call_offered,
     "CallTerminate": _call_ended,
@@ -248,4 +250,4 @@ HAPPENINGS: Final[Mapping[str, Callable[[Body, EventScope], Facts]]] = {
     "JoinedGroup": _group_joined,
     "Picture": _picture_changed,
 }
-"""By the library's name of the event."""
+"""The handler of each event, by its name in the library."""

@@ -1,4 +1,4 @@
-"""What the library's errors mean, for a message and for a session."""
+"""What an error of the library means for a message, and for a session."""
 
 from gateway.errors import (
     DatabaseUnavailable,
@@ -8,18 +8,18 @@ from gateway.errors import (
     TryAgainLater,
     Unconfirmed,
 )
-from gateway.providers.whatsmeow.last_words import masked
+from gateway.providers.whatsmeow.child.frames import LibraryEvent
+from gateway.providers.whatsmeow.error_output import masked
 from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.reachability import NetworkFault
-from gateway.whatsmeow_child.frames import Tell
 
 NO_ANSWER = "NoAnswer"
 """The failure of a session that says it is connected and is dead."""
 
 _NOT_CONNECTED = ("websocket not connected", "not logged in", "store is nil", "client is nil")
-_NOBODY = ("no lid found", "not on whatsapp")
-_ANSWERED = "server returned error"
+_NOT_ON_WHATSAPP = ("no lid found", "not on whatsapp")
+_REFUSED_BY_SERVER = "server returned error"
 _BUSY_CODES = (" 429", " 500", " 503")
 
 _STORE = ("failed to upgrade database", "failed to open database", "pq: ")
@@ -43,7 +43,7 @@ _NETWORK_FAULTS: tuple[tuple[str, NetworkFault], ...] = (
     ("connection reset", NetworkFault.TLS),
     ("EOF", NetworkFault.TLS),
 )
-"""What Go says where it cannot dial; the first that fits counts."""
+"""Parts of Go's errors when it cannot connect; the first one that fits counts."""
 
 _DIALLING = "failed to dial whatsapp"
 _NO_LIBRARY = "No module named 'neonize'"
@@ -55,7 +55,7 @@ _ENDS: dict[str, ConnectionState] = {
     "TemporaryBan": _State.BANNED,
     "ClientOutdated": _State.OUTDATED,
 }
-"""After these the library does nothing more by itself."""
+"""After these events the library does not connect again by itself."""
 
 _FAILURES: dict[str, ConnectionState] = {
     "LOGGED_OUT": _State.LOGGED_OUT,
@@ -68,32 +68,32 @@ _FAILURES: dict[str, ConnectionState] = {
 
 
 def failure_of(error: VerbFailed, *, may_have_left: bool) -> GatewayError:
-    """Why a message was not sent, or what is known of it."""
-    said = error.text.lower()
+    """Returns the error that `send` raises; *may_have_left*: the message had its id."""
+    text = error.text.lower()
     if error.failure == "ParseError":
         return Refused("the message has a form that WhatsApp does not know")
-    if _ANSWERED in said:
+    if _REFUSED_BY_SERVER in text:
         reason = f"WhatsApp refused the message: {error.text}"
-        busy = any(code in said for code in _BUSY_CODES)
+        busy = any(code in text for code in _BUSY_CODES)
         return TryAgainLater(reason) if busy else Refused(reason)
     if may_have_left:
         return Unconfirmed("the connection broke before the answer came")
-    if any(part in said for part in _NOT_CONNECTED):
+    if any(part in text for part in _NOT_CONNECTED):
         return NotConnected("The phone is linked, but WhatsApp is out of reach.")
-    if any(part in said for part in _NOBODY):
+    if any(part in text for part in _NOT_ON_WHATSAPP):
         return Refused("the number is not on WhatsApp")
     return TryAgainLater(error.text or error.failure)
 
 
-def end_in(told: Tell) -> ConnectionState | None:
-    """The state that what was told ends a session in, or None where it goes on."""
-    if told.name == "ConnectFailure":
-        return _FAILURES.get(told.body.get("Reason", ""))
-    return _ENDS.get(told.name)
+def end_state_of(event: LibraryEvent) -> ConnectionState | None:
+    """Returns the state in which the event ends a session; None if the session goes on."""
+    if event.name == "ConnectFailure":
+        return _FAILURES.get(event.body.get("Reason", ""))
+    return _ENDS.get(event.name)
 
 
 def breakage_of(error: Exception) -> str:
-    """Why a session has to be started again: few words, as each is a label of a metric."""
+    """Returns why a session has to be restarted: one of a few labels of a metric."""
     match error:
         case ChildGone():
             return "process_ended"
@@ -104,7 +104,7 @@ def breakage_of(error: Exception) -> str:
 
 
 def sentence_of(error: Exception) -> str:
-    """Why a session did not start or broke, for callers and operators: no secrets."""
+    """Returns a sentence why a session did not start or broke, for callers, without secrets."""
     match error:
         case ChildGone(reason=None):
             return "The session's process ended; it is being started again."
@@ -125,7 +125,7 @@ def _explained(text: str) -> str:
 
 
 def network_sentence(text: str) -> str | None:
-    """What keeps the library from reaching WhatsApp, by its words; None where that works."""
+    """Returns a sentence why WhatsApp is out of reach; None if *text* is of another error."""
     if _DIALLING not in text:
         return None
     fault = next((fault for part, fault in _NETWORK_FAULTS if part in text), None)

@@ -1,4 +1,4 @@
-"""What a phone tells a device it has just linked: its chats, and who is who."""
+"""Reads the history that a phone sends to a device it has just linked: chats and identities."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -14,7 +14,7 @@ _MS = 1000
 
 
 def people_of(body: Body, at: datetime) -> Iterator[IdentityLearned]:
-    """Whose lid belongs to which phone, with the name they gave themselves."""
+    """Yields the phone that belongs to each lid, with the name that the person chose."""
     names = {each["ID"]: each.get("pushname") for each in body.get("pushnames", ()) if "ID" in each}
     for pair in _pairs(body):
         lid, phone = pair["lidJID"], pair["pnJID"]
@@ -29,7 +29,7 @@ def _pairs(body: Body) -> list[Body]:
 
 
 def listed(conversation: Body) -> HistoryChat | None:
-    """A chat as it is listed; None for one that nobody has written in."""
+    """Returns the chat as a list shows it; None for a chat without messages."""
     at = conversation.get("conversationTimestamp") or conversation.get("lastMsgTimestamp")
     address = conversation["ID"]
     if not at or address == STATUS_BROADCAST:
@@ -45,10 +45,10 @@ def listed(conversation: Body) -> HistoryChat | None:
 
 
 def messages_of(chat: Body) -> Iterator[Body]:
-    """The messages of one chat, oldest first, in the form of the library's own event."""
+    """Yields the messages of one chat, oldest first, in the form of the library's event."""
     address, other = chat["ID"], _other(chat)
-    for kept in reversed(chat.get("messages", ())):
-        message = kept.get("message", {})
+    for entry in reversed(chat.get("messages", ())):
+        message = entry.get("message", {})
         key = message.get("key", {})
         if "message" not in message or not key.get("ID"):
             continue
@@ -72,7 +72,7 @@ def messages_of(chat: Body) -> Iterator[Body]:
 
 
 def _other(chat: Body) -> dict[str, str] | None:
-    """The address it has beside its own."""
+    """Returns the second address of the chat: its phone or its lid."""
     others = (chat.get("pnJID"), chat.get("lidJID"))
     return next((_jid(jid) for jid in others if jid and jid != chat["ID"]), None)
 

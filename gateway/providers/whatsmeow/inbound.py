@@ -1,4 +1,4 @@
-"""What the library tells, as the port's events."""
+"""Translates the events of the library into those of the port."""
 
 import base64
 import hashlib
@@ -11,12 +11,13 @@ import orjson
 from gateway.contract.callbacks import WAITING
 from gateway.contract.wire import STATUS_BROADCAST
 from gateway.errors import NotConnected
+from gateway.providers.whatsmeow.child.frames import Json
 from gateway.providers.whatsmeow.contents import Content, content_of, revoked_by, unwrapped
-from gateway.providers.whatsmeow.event_handlers import HAPPENINGS, Calls, EventScope, moment
+from gateway.providers.whatsmeow.event_handlers import EVENT_HANDLERS, Calls, EventScope, moment
 from gateway.providers.whatsmeow.history_sync import listed, messages_of, people_of
 from gateway.providers.whatsmeow.jids import chat_of, person_of, text_of
 from gateway.providers.whatsmeow.process import VerbFailed
-from gateway.providers.whatsmeow.store import KeptEvent
+from gateway.providers.whatsmeow.store import StoredEvent
 from gateway.sessions.provider import (
     Acknowledgement,
     Event,
@@ -26,12 +27,16 @@ from gateway.sessions.provider import (
     Notified,
     ReceivedFile,
 )
-from gateway.whatsmeow_child.frames import Json
 
 Body = Mapping[str, Any]
 
-KEPT: Final = HAPPENINGS.keys() | {"Message", "UndecryptableMessage", "Receipt", "HistorySync"}
-"""Told by the library, and kept until callers are told."""
+STORED_EVENTS: Final = EVENT_HANDLERS.keys() | {
+    "Message",
+    "UndecryptableMessage",
+    "Receipt",
+    "HistorySync",
+}
+"""The library's events that are stored until the gateway has processed them."""
 
 _RECEIPTS: Final[dict[str, Acknowledgement]] = {
     "DELIVERED": "delivered",
@@ -40,11 +45,11 @@ _RECEIPTS: Final[dict[str, Acknowledgement]] = {
     "READ_SELF": "read_by_me",
     "PLAYED_SELF": "read_by_me",
 }
-"""Others are between devices, or (`INACTIVE`) of devices nobody looks at."""
+"""Other receipts are between devices, or (`INACTIVE`) of devices that are not in use."""
 
 
 class Library(Protocol):
-    """What reading an event takes of the session."""
+    """The part of the session that translation needs."""
 
     @property
     def own_phone(self) -> str | None: ...
@@ -54,37 +59,37 @@ class Library(Protocol):
 
     async def call(self, verb: str, **arguments: Json) -> Json: ...
 
-    async def our_ids(self, provider_ids: Sequence[str]) -> list[str]: ...
+    async def message_ids(self, provider_ids: Sequence[str]) -> list[str]: ...
 
-    async def remember_poll(self, provider_id: str, options: Sequence[str]) -> None: ...
+    async def add_poll(self, provider_id: str, options: Sequence[str]) -> None: ...
 
     async def poll_options(self, provider_id: str) -> list[str]: ...
 
 
-async def events_of(kept: KeptEvent, library: Library) -> list[Event]:
-    """The facts behind an event, the same each time; none where it says nothing to callers."""
-    match kept.name:
+async def events_of(stored: StoredEvent, library: Library) -> list[Event]:
+    """Returns the port's events for a stored one, the same each time; none if callers need none."""
+    match stored.name:
         case "Receipt":
-            return _some(await _receipt(kept.body, library))
+            return _some(await _receipt(stored.body, library))
         case "Message":
-            return _some(await _message(kept.body, library))
+            return _some(await _message(stored.body, library))
         case "UndecryptableMessage":
-            return _some(_waiting(kept.body))
+            return _some(_waiting(stored.body))
         case "HistorySync":
-            return await _history(kept, library)
+            return await _history(stored, library)
         case name:
-            scene = EventScope(kept.id, kept.at, library.own_phone, library.calls)
-            return [*HAPPENINGS[name](kept.body, scene)]
+            scope = EventScope(stored.id, stored.at, library.own_phone, library.calls)
+            return [*EVENT_HANDLERS[name](stored.body, scope)]
 
 
 def _some(event: Event | None) -> list[Event]:
     return [] if event is None else [event]
 
 
-async def _history(kept: KeptEvent, library: Library) -> list[Event]:
-    """Who is who comes first: chats are found by it."""
-    events: list[Event] = [*people_of(kept.body, kept.at)]
-    for chat in kept.body.get("conversations", ()):
+async def _history(stored: StoredEvent, library: Library) -> list[Event]:
+    """Returns identities first, because chats are found by them."""
+    events: list[Event] = [*people_of(stored.body, stored.at)]
+    for chat in stored.body.get("conversations", ()):
         read = [await _message(message, library) for message in messages_of(chat)]
         found = [
             replace(message, chat_name=chat.get("name") or chat.get("displayName"))
@@ -93,7 +98,7 @@ async def _history(kept: KeptEvent, library: Library) -> list[Event]:
         ]
         shown = listed(chat)
         if found or shown:
-            events.append(HistoryReceived(tuple(found), kept.at, (shown,) if shown else ()))
+            events.append(HistoryReceived(tuple(found), stored.at, (shown,) if shown else ()))
     return events
 
 
@@ -107,7 +112,7 @@ async def _receipt(body: Body, library: Library) -> Event | None:
     reader, reader_lid = person_of(source.get("Sender"), source.get("SenderAlt"))
     in_group = source.get("IsGroup") and not by_me
     return MessageAcknowledged(
-        provider_message_ids=await library.our_ids(body["MessageIDs"]),
+        provider_message_ids=await library.message_ids(body["MessageIDs"]),
         chat=chat,
         status=status,
         at=moment(body["Timestamp"]),
@@ -119,7 +124,7 @@ async def _receipt(body: Body, library: Library) -> Event | None:
 
 
 def _waiting(body: Body) -> Event | None:
-    """Not to be read yet; it comes again, as a message, once its sender has repeated it."""
+    """Returns a message that cannot be decrypted yet; its sender repeats it as a message."""
     if body.get("DecryptFailMode") == "DECRYPT_FAIL_HIDE":
         return None
     return _envelope(body["Info"], kind=WAITING, is_waiting=True)
@@ -127,7 +132,7 @@ def _waiting(body: Body) -> Event | None:
 
 @dataclass(frozen=True, slots=True)
 class _Referred:
-    """Messages an incoming one speaks of: by our id where we sent them."""
+    """Ids of the messages that an incoming one refers to: the gateway's id if it sent them."""
 
     quoted: str | None
     refers_to: str | None
@@ -135,8 +140,8 @@ class _Referred:
 
 async def _message(body: Body, library: Library) -> Event | None:
     information, message = body["Info"], body.get("Message", {})
-    if gone := revoked_by(message):
-        return await _revoked(information, gone, library)
+    if revoked := revoked_by(message):
+        return await _revoked(information, revoked, library)
     content = content_of(message)
     if content is None:
         return None
@@ -144,7 +149,7 @@ async def _message(body: Body, library: Library) -> Event | None:
     referred = await _referred(content, library)
     if content.kind == "poll":
         names = [option["name"] for option in content.fields["options"]]
-        await library.remember_poll(information["ID"], names)
+        await library.add_poll(information["ID"], names)
     data = {
         "message": message,
         "chat": text_of(source["Chat"]),
@@ -165,7 +170,7 @@ async def _message(body: Body, library: Library) -> Event | None:
 
 
 def _envelope(information: Body, *, kind: str, is_waiting: bool = False) -> MessageReceived:
-    """Who wrote when and where; what it says is filled in."""
+    """Returns the message with its sender, chat and time, and without its content."""
     source = information["MessageSource"]
     chat, chat_lid = _chat(source)
     sender, sender_lid = person_of(source.get("Sender"), source.get("SenderAlt"))
@@ -185,28 +190,28 @@ def _envelope(information: Body, *, kind: str, is_waiting: bool = False) -> Mess
     )
 
 
-async def _revoked(information: Body, gone: str, library: Library) -> Notified:
-    said = _envelope(information, kind="notification")
-    (ours,) = await library.our_ids([gone])
+async def _revoked(information: Body, revoked: str, library: Library) -> Notified:
+    message = _envelope(information, kind="notification")
+    (message_id,) = await library.message_ids([revoked])
     return Notified(
         "REVOKE",
-        chat=said.chat,
-        at=said.at,
-        provider_message_id=said.provider_message_id,
-        by=said.sender,
-        by_name=said.sender_name,
-        by_lid=said.sender_lid,
-        chat_lid=said.chat_lid,
-        from_me=said.from_me,
-        refers_to=ours,
+        chat=message.chat,
+        at=message.at,
+        provider_message_id=message.provider_message_id,
+        by=message.sender,
+        by_name=message.sender_name,
+        by_lid=message.sender_lid,
+        chat_lid=message.chat_lid,
+        from_me=message.from_me,
+        refers_to=message_id,
     )
 
 
 async def _referred(content: Content, library: Library) -> _Referred:
     quoted = content.context.get("stanzaID")
     ids = [provider_id for provider_id in (quoted, content.refers_to) if provider_id]
-    ours = dict(zip(ids, await library.our_ids(ids), strict=True)) if ids else {}
-    return _Referred(ours.get(quoted), ours.get(content.refers_to))
+    known = dict(zip(ids, await library.message_ids(ids), strict=True)) if ids else {}
+    return _Referred(known.get(quoted), known.get(content.refers_to))
 
 
 async def _fields(
@@ -220,7 +225,7 @@ async def _fields(
 
 
 async def _chosen(poll: str, event: Body, library: Library) -> list[Body]:
-    """The options of a vote by the names the poll gave them; none where it cannot be read."""
+    """Returns the chosen options by their names in the poll; none if the vote cannot be read."""
     try:
         hashes: list[str] = await library.call("read_poll_vote", event=event)
     except (VerbFailed, NotConnected):
@@ -238,7 +243,7 @@ def _files(content: Content, message: Body) -> tuple[ReceivedFile, ...]:
         return ()
     plain = dict(unwrapped(message))
     if round_video := plain.pop("ptvMessage", None):
-        plain["videoMessage"] = round_video  # the library looks for no other name
+        plain["videoMessage"] = round_video  # the library knows this name only
     return (
         ReceivedFile(
             ".".join(content.file_at), reference=orjson.dumps(plain), file_name=content.file_name
@@ -247,7 +252,7 @@ def _files(content: Content, message: Body) -> tuple[ReceivedFile, ...]:
 
 
 def _chat(source: Body) -> tuple[str, str | None]:
-    """The chat, by phone where one is known."""
+    """Returns the chat, by phone if one is known, and the lid of a person."""
     if source.get("IsGroup"):
         return chat_of(text_of(source["Chat"]) or ""), None
     other = source.get("RecipientAlt" if source.get("IsFromMe") else "SenderAlt")

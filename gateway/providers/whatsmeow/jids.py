@@ -1,4 +1,4 @@
-"""WhatsApp's addresses and ours, in pairs."""
+"""Translates addresses between WhatsApp's form (JID) and the gateway's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,11 +8,11 @@ from gateway.contract.wire import STATUS_BROADCAST
 PERSON, HIDDEN, GROUP, CHANNEL, LIST = "s.whatsapp.net", "lid", "g.us", "newsletter", "broadcast"
 
 Jid = Mapping[str, Any]
-"""A JID as the library's events write it."""
+"""A JID in an event of the library."""
 
 
 def jid_of(chat: str) -> str:
-    """A phone, `...-group`, `...@lid`, `...@newsletter` or `...-broadcast` as WhatsApp has it."""
+    """Returns the JID of a phone, `...-group`, `...@lid`, `...@newsletter` or `...-broadcast`."""
     if chat == STATUS_BROADCAST or "@" in chat:
         return chat
     if chat.endswith("-group"):
@@ -23,7 +23,7 @@ def jid_of(chat: str) -> str:
 
 
 def chat_of(jid: str) -> str:
-    """As callers know it; the reverse of `jid_of`."""
+    """Returns the address for callers; the reverse of `jid_of`."""
     user, _, server = jid.partition("@")
     user = user.partition(":")[0]
     match server:
@@ -38,14 +38,14 @@ def chat_of(jid: str) -> str:
 
 
 def text_of(jid: Jid | None) -> str | None:
-    """The account, without its device; None where the event leaves it empty."""
+    """Returns `user@server`, without the device; None if the event leaves it empty."""
     if not jid or not jid.get("User") or jid.get("IsEmpty"):
         return None
     return f"{jid['User']}@{jid['Server']}"
 
 
 def person_of(*jids: Jid | None) -> tuple[str | None, str | None]:
-    """Who that is, by phone where one of the addresses has it, and the lid."""
+    """Returns the person, by phone if an address has one, and their lid."""
     texts = [text for jid in jids if (text := text_of(jid))]
     phone = next((t for t in texts if t.endswith(f"@{PERSON}")), None)
     lid = next((t for t in texts if t.endswith(f"@{HIDDEN}")), None)

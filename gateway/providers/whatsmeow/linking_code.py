@@ -1,14 +1,14 @@
-"""The code that links a phone: shown by the library, waited for by callers."""
+"""The QR code that links a phone: the library shows it, and callers wait for it."""
 
 import asyncio
 
 from gateway.errors import SessionUnavailable
 
-_REOPENING = "The session is being opened anew; try again"
+_REOPENING = "The session is being opened again; try again in a moment"
 
 
 class LinkingCode:
-    """The text of the QR code that is valid now, if there is one."""
+    """The text of the QR code that is valid now, if one is shown."""
 
     def __init__(self) -> None:
         self._text: str | None = None
@@ -20,10 +20,10 @@ class LinkingCode:
         return self._text is not None
 
     async def wait(self) -> str:
-        """The text, as soon as it is shown.
+        """Returns the text as soon as a code is shown.
 
         Raises:
-            SessionUnavailable: there will be none; the sentence says why.
+            SessionUnavailable: no code will be shown; the sentence says why.
         """
         if self._closed:
             raise SessionUnavailable(_REOPENING)
@@ -45,12 +45,12 @@ class LinkingCode:
         self._text = None
 
     def refuse(self, sentence: str) -> None:
-        """Tells every waiting caller why there is no code."""
+        """Ends the wait of every caller with a sentence why no code is shown."""
         for waiting in self._pending():
             waiting.set_exception(SessionUnavailable(sentence))
 
     def close(self) -> None:
-        """A caller has to ask the next session."""
+        """Refuses every caller, now and later: the next session shows the next code."""
         self._closed = True
         self.refuse(_REOPENING)
 

@@ -1,4 +1,4 @@
-"""Child processes: started, spoken to, held to the lease, and never left behind."""
+"""Child processes: starts them, talks to them, ends them with their leases and with the engine."""
 
 import asyncio
 import contextlib
@@ -12,30 +12,30 @@ from typing import Any
 
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
-from gateway.providers.whatsmeow.last_words import LastWords, masked
-from gateway.whatsmeow_child.frames import (
+from gateway.providers.whatsmeow.child.frames import (
     Acknowledge,
-    Answer,
-    Ask,
+    Command,
     Deadline,
     Frame,
     Json,
-    Tell,
+    LibraryEvent,
+    Reply,
     packed,
     read_frame,
 )
+from gateway.providers.whatsmeow.error_output import ErrorOutput, masked
 
 _CLOSING_SECONDS = 3.0
-_BREATH_SECONDS = 0.1  # what was on its way through the library is told within
-_OURS = ("GATEWAY_", "DATABASE_URL", "PG")  # the library's URL says what libpq reads from PG*
+_QUIET_SECONDS = 0.1  # within it, an event that is inside the library reaches the engine
+_SECRETS = ("GATEWAY_", "DATABASE_URL", "PG")  # the library gets what it needs of them as a URL
 _PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
-Hear = Callable[[Tell], Awaitable[None]]
+OnEvent = Callable[[LibraryEvent], Awaitable[None]]
 
 
 class ChildGone(Exception):
-    """The process ended; what it was asked may have happened.
+    """The process ended. A command that it did not reply to may have had its effect.
 
-    `reason` is what it said last, without secrets, where that explains the end.
+    `reason` is the line of its error output that explains the end, without secrets, or None.
     """
 
     def __init__(self, reason: str | None = None) -> None:
@@ -44,7 +44,7 @@ class ChildGone(Exception):
 
 
 class VerbFailed(Exception):
-    """The library, or WhatsApp, said no."""
+    """The library or WhatsApp refused a command; `failure` names the exception in the child."""
 
     def __init__(self, failure: str, text: str) -> None:
         self.failure, self.text = failure, masked(text)
@@ -62,14 +62,16 @@ class Child:
     ) -> None:
         self._process, self._reader, self._writer = process, reader, writer
         self._numbers = itertools.count(1)
-        self._asked: dict[int, asyncio.Future[Any]] = {}
-        self._hearing: set[asyncio.Task[None]] = set()
+        self._pending: dict[int, asyncio.Future[Any]] = {}
+        self._handling: set[asyncio.Task[None]] = set()
+        self._tasks = asyncio.TaskGroup()
         self._deadline = 0.0
-        self._last_words, self._told_reason = LastWords(), ""
-        self.ears: dict[str, Hear] = {}
-        """Who is told what happens to an instance of this process."""
+        self._error_output, self._kill_reason = ErrorOutput(), ""
+        self.subscribers: dict[str, OnEvent] = {}
+        """What handles the events of each instance of this process."""
         self.gone = asyncio.Event()
-        self._life = asyncio.create_task(self._live(), name=f"whatsmeow child {self.pid}")
+        self.life = asyncio.create_task(self._live(), name=f"whatsmeow child {self.pid}")
+        """Ends after the process, when every event that it reported is handled."""
 
     @property
     def pid(self) -> int:
@@ -84,78 +86,80 @@ class Child:
         deadline: float,
         inherited: tuple[int, ...] = (),
     ) -> "Child":
-        """Starts a process that ends by itself at *deadline*, unless it is moved.
+        """Starts a process that ends by itself at *deadline*, unless `set_deadline` moves it.
 
-        It keeps the *inherited* files open for as long as it lives.
-
-        It works in *folder*, where the library leaves an empty file named after its database.
+        Args:
+            environment: the gateway's; the child gets it without secrets.
+            folder: its working directory, in which the library creates an empty file.
+            deadline: on the monotonic clock.
+            inherited: files that the process keeps open for as long as it lives.
         """
-        ours, theirs = socket.socketpair()
+        own_end, child_end = socket.socketpair()
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "gateway.whatsmeow_child",
-                str(theirs.fileno()),
+                "gateway.providers.whatsmeow.child",
+                str(child_end.fileno()),
                 str(deadline),
                 str(os.getpid()),
-                pass_fds=(theirs.fileno(), *inherited),
+                pass_fds=(child_end.fileno(), *inherited),
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,  # the library prints what cannot be silenced
+                stdout=asyncio.subprocess.DEVNULL,  # the library prints to it unconditionally
                 stderr=asyncio.subprocess.PIPE,
                 env=_environment(environment),
                 cwd=folder,
             )
         except BaseException:
-            ours.close()
+            own_end.close()
             raise
         finally:
-            theirs.close()
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
+            child_end.close()
+        reader, writer = await asyncio.open_unix_connection(sock=own_end)
         return cls(process, reader, writer)
 
     async def call(self, instance_id: str, verb: str, **arguments: Json) -> Json:
-        """What the verb answers.
+        """Runs a verb in the child and returns its result.
 
         Raises:
-            ChildGone: the process ended before it answered.
-            VerbFailed: it could not be done.
+            ChildGone: the process ended before it replied.
+            VerbFailed: the verb raised.
         """
         if self.gone.is_set():
             raise ChildGone(self.end_reason)
         number = next(self._numbers)
-        answered = self._asked[number] = asyncio.get_running_loop().create_future()
+        reply = self._pending[number] = asyncio.get_running_loop().create_future()
         try:
-            self._write(Ask(number, instance_id, verb, arguments))
-            return await answered
+            self._write(Command(number, instance_id, verb, arguments))
+            return await reply
         finally:
-            del self._asked[number]
+            del self._pending[number]
 
-    def hold_to(self, deadline: float) -> None:
-        """The process may act until then."""
+    def set_deadline(self, deadline: float) -> None:
+        """Lets the process act until *deadline*, on the monotonic clock."""
         if deadline != self._deadline:
             self._deadline = deadline
             self._write(Deadline(deadline))
 
-    async def heard_out(self) -> None:
-        """Returns when nothing that was told is still being written down."""
-        await asyncio.sleep(_BREATH_SECONDS)
-        while self._hearing:
-            await asyncio.wait(set(self._hearing))
-            await asyncio.sleep(_BREATH_SECONDS)
+    async def events_handled(self) -> None:
+        """Returns when every event is handled, and no other came for a moment."""
+        await asyncio.sleep(_QUIET_SECONDS)
+        while self._handling:
+            await asyncio.wait(set(self._handling))
+            await asyncio.sleep(_QUIET_SECONDS)
 
     async def end(self) -> None:
-        """Returns when the process is no more."""
+        """Kills the process; returns when it has ended."""
         self.kill()
         await self.gone.wait()
 
     @property
     def end_reason(self) -> str | None:
-        """Why it ended, as far as anything was said."""
-        return self._told_reason or self._last_words.reason
+        """Why the process ended, if that is known."""
+        return self._kill_reason or self._error_output.reason
 
     def kill(self, reason: str = "") -> None:
-        self._told_reason = self._told_reason or masked(reason)
+        self._kill_reason = self._kill_reason or masked(reason)
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -165,56 +169,63 @@ class Child:
             self._writer.write(packed(frame))
 
     async def _live(self) -> None:
-        listening = asyncio.create_task(self._listen())
-        try:
-            while frame := await read_frame(self._reader):
-                self._take(frame)
-        except Exception as error:  # noqa: BLE001 - one child must not end the others
-            report_error(error, component="whatsmeow child")
-        finally:
-            self.kill()
-            code = await self._process.wait()  # or it would stay as a zombie
-            await listening
-            self.gone.set()
-            self._writer.close()
-            for answered in self._asked.values():
-                if not answered.done():
-                    answered.set_exception(ChildGone(self.end_reason))
-            logger.info("whatsmeow_child_ended", pid=self.pid, code=code, reason=self.end_reason)
+        async with self._tasks:
+            reading = self._tasks.create_task(self._read_error_output())
+            try:
+                while frame := await read_frame(self._reader):
+                    self._receive(frame)
+            except Exception as error:  # noqa: BLE001 - one child must not end the others
+                report_error(error, component="whatsmeow child")
+            finally:
+                self.kill()
+                code = await self._process.wait()  # otherwise it would stay as a zombie
+                await reading
+                self._finish(code)
 
-    def _take(self, frame: Frame) -> None:
+    def _finish(self, code: int) -> None:
+        self.gone.set()
+        self._writer.close()
+        for reply in self._pending.values():
+            if not reply.done():
+                reply.set_exception(ChildGone(self.end_reason))
+        logger.info("whatsmeow_child_ended", pid=self.pid, code=code, reason=self.end_reason)
+
+    def _receive(self, frame: Frame) -> None:
         match frame:
-            case Answer(number, result, failure, text):
-                answered = self._asked.get(number)
-                if answered is None or answered.done():
+            case Reply(number, result, failure, text):
+                reply = self._pending.get(number)
+                if reply is None or reply.done():
                     return
                 if failure is None:
-                    answered.set_result(result)
+                    reply.set_result(result)
                 else:
-                    answered.set_exception(VerbFailed(failure, text))
-            case Tell():
-                task = asyncio.create_task(self._hear(frame))
-                self._hearing.add(task)
-                task.add_done_callback(self._hearing.discard)
+                    reply.set_exception(VerbFailed(failure, text))
+            case LibraryEvent():
+                task = self._tasks.create_task(self._handle(frame))
+                self._handling.add(task)
+                task.add_done_callback(self._handling.discard)
             case _:
-                raise ValueError(f"a child does not say {type(frame).__name__}")
+                raise ValueError(f"a child does not send {type(frame).__name__}")
 
-    async def _hear(self, told: Tell) -> None:
-        """Unacknowledged, the library waits: what nobody hears is told again by WhatsApp."""
-        if hear := self.ears.get(told.instance_id):
+    async def _handle(self, event: LibraryEvent) -> None:
+        """Acknowledges the event once its subscriber has handled it.
+
+        An event without a subscriber is not acknowledged: the library waits until the process is
+        killed, and WhatsApp repeats the event to the next one.
+        """
+        if on_event := self.subscribers.get(event.instance_id):
             try:
-                await hear(told)
-            except Exception as error:  # noqa: BLE001 - ends the child, and WhatsApp repeats it
-                report_error(error, component="whatsmeow", instance_id=told.instance_id)
+                await on_event(event)
+            except Exception as error:  # noqa: BLE001 - ends the child, so that WhatsApp repeats it
+                report_error(error, component="whatsmeow", instance_id=event.instance_id)
                 self.kill()
             else:
-                self._write(Acknowledge(told.number))
+                self._write(Acknowledge(event.number))
 
-    async def _listen(self) -> None:
-        """Keeps the last words: a panic of the library says in them what it was."""
+    async def _read_error_output(self) -> None:
         assert self._process.stderr
         while line := await _line_of(self._process.stderr):
-            self._last_words.add(line)
+            self._error_output.add(line)
 
 
 async def _line_of(stream: asyncio.StreamReader) -> str:
@@ -225,18 +236,18 @@ async def _line_of(stream: asyncio.StreamReader) -> str:
 
 
 def _environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a child needs of ours: no secret, and no tag that marks each message as a robot's."""
-    kept = {name: value for name, value in environment.items() if not name.startswith(_OURS)}
-    return kept | {"NEONIZE_BOT_TAG": "off"}
+    """Returns the environment of a child: no secret, and no mark of a robot on each message."""
+    public = {name: value for name, value in environment.items() if not name.startswith(_SECRETS)}
+    return public | {"NEONIZE_BOT_TAG": "off"}
 
 
 def _without_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Through a SOCKS proxy of an instance the library would go to that of the environment."""
+    """Drops the environment's proxies, to which the library would go through an instance's own."""
     return {name: value for name, value in environment.items() if name.lower() not in _PROXIES}
 
 
 class Children:
-    """The processes of this engine, and which of them has room."""
+    """The child processes of this engine, and the instances in each."""
 
     def __init__(
         self,
@@ -247,83 +258,95 @@ class Children:
         starts_at_once: int,
         inherited: tuple[int, ...] = (),
     ) -> None:
-        self._inherited = inherited
-        self._environment, self._folder, self._max_count = (
-            environment,
-            folder,
-            instances_per_process,
-        )
-        self._all: dict[Child, set[str]] = {}
+        self._environment, self._folder, self._inherited = environment, folder, inherited
+        self._max_instances = instances_per_process
+        self._instances: dict[Child, set[str]] = {}
         self._shared: dict[Child, bool] = {}
+        """Processes that take further instances, and whether these have proxies of their own."""
+        self._lives: set[asyncio.Future[None]] = set()
         self._starting = asyncio.Lock()
         self.turn_to_start = asyncio.Semaphore(starts_at_once)
-        """Held until a client is open: to load the library is what takes a processor's time."""
+        """Taken until a client is open, because loading the library occupies a processor."""
 
     async def place(
-        self, instance_id: str, hear: Hear, *, alone: bool, own_proxy: bool, deadline: float
+        self, instance_id: str, on_event: OnEvent, *, alone: bool, own_proxy: bool, deadline: float
     ) -> Child:
-        """A process with room; one of its own for a session that is not linked yet.
+        """Returns a process for the instance, and subscribes *on_event* to its events.
 
-        Such a session cannot be ended without ending its process. Those with proxies of their own
-        share none with those that follow the environment's.
+        Args:
+            instance_id: the instance.
+            on_event: handles an event; the library waits for it.
+            alone: for an instance that is not linked yet, whose session ends only with its process.
+            own_proxy: such instances share no process with those that use the environment's proxy.
+            deadline: of a process that is started.
         """
         async with self._starting:
-            child = None if alone else self._with_room(own_proxy=own_proxy)
+            child = None if alone else self._find_shared(own_proxy=own_proxy)
             if child is None:
-                named = self._environment
-                environment = _without_proxies(named) if own_proxy else named
-                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                child = await Child.start(
-                    environment, self._folder, deadline=deadline, inherited=self._inherited
-                )
-                self._all[child] = set()
-                if not alone and self._max_count > 1:
+                child = await self._start(own_proxy=own_proxy, deadline=deadline)
+                if not alone and self._max_instances > 1:
                     self._shared[child] = own_proxy
-            self._all[child].add(instance_id)
-            child.ears[instance_id] = hear
+            self._instances[child].add(instance_id)
+            child.subscribers[instance_id] = on_event
         return child
 
     async def leave(self, child: Child, instance_id: str, *, linked: bool) -> None:
-        """Ends the session, and the process when it was the last.
+        """Closes the instance's client, and ends the process with its last instance.
 
-        It is heard to the end: what the library has decrypted it takes for a repetition when
-        WhatsApp tells it again.
+        It waits for the events that the library has decrypted: when WhatsApp repeats such an event
+        to another process, the library drops it as a duplicate.
         """
         if linked and not child.gone.is_set():
             with contextlib.suppress(ChildGone, VerbFailed, TimeoutError):
                 async with asyncio.timeout(_CLOSING_SECONDS):
                     await child.call(instance_id, "close")
-                    await child.heard_out()
-        child.ears.pop(instance_id, None)
-        others = self._all.get(child, set())
+                    await child.events_handled()
+        child.subscribers.pop(instance_id, None)
+        others = self._instances.get(child, set())
         others.discard(instance_id)
         if others and not child.gone.is_set():
             return
-        self._all.pop(child, None)
+        self._instances.pop(child, None)
         self._shared.pop(child, None)
         await child.end()
 
-    def hold_to(self, deadline_of: Callable[[str], float], now: float) -> None:
-        """Moves the deadline of every process, and kills what is past it."""
-        for child, instances in self._all.items():
+    def enforce_deadlines(self, deadline_of: Callable[[str], float], now: float) -> None:
+        """Moves the deadline of every process, and kills those that are past it."""
+        for child, instances in self._instances.items():
             if not instances:
                 continue
             deadline = min(map(deadline_of, instances))
-            child.hold_to(deadline)
+            child.set_deadline(deadline)
             if now >= deadline:
                 child.kill()
 
     async def end(self) -> None:
-        for child in list(self._all):
+        """Ends every process, and drops events that still wait for the database."""
+        for child in list(self._instances):
             await child.end()
+        for life in self._lives:
+            life.cancel()
+        if self._lives:
+            await asyncio.wait(self._lives)
 
-    def _with_room(self, *, own_proxy: bool) -> Child | None:
+    async def _start(self, *, own_proxy: bool, deadline: float) -> Child:
+        environment = _without_proxies(self._environment) if own_proxy else self._environment
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        child = await Child.start(
+            environment, self._folder, deadline=deadline, inherited=self._inherited
+        )
+        self._instances[child] = set()
+        self._lives.add(child.life)
+        child.life.add_done_callback(self._lives.discard)
+        return child
+
+    def _find_shared(self, *, own_proxy: bool) -> Child | None:
         return next(
             (
                 child
                 for child, has_own_proxies in self._shared.items()
                 if has_own_proxies is own_proxy
-                and len(self._all[child]) < self._max_count
+                and len(self._instances[child]) < self._max_instances
                 and not child.gone.is_set()
             ),
             None,

@@ -1,4 +1,4 @@
-"""The live session of one instance: three verbs over a child process that may die any time."""
+"""The session of one instance, whose child process may end at any time."""
 
 import asyncio
 import secrets
@@ -20,13 +20,14 @@ from gateway.errors import (
     SessionUnavailable,
     Unconfirmed,
 )
+from gateway.providers.whatsmeow.child.frames import Json, LibraryEvent
+from gateway.providers.whatsmeow.client_context import ClientContext
 from gateway.providers.whatsmeow.event_handlers import Calls
 from gateway.providers.whatsmeow.failures import failure_of, sentence_of
-from gateway.providers.whatsmeow.inbound import KEPT, events_of
+from gateway.providers.whatsmeow.inbound import STORED_EVENTS, events_of
 from gateway.providers.whatsmeow.jids import jid_of
 from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
 from gateway.providers.whatsmeow.session_supervisor import SessionSupervisor
-from gateway.providers.whatsmeow.surrounding import ClientContext
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
     Attempt,
@@ -35,26 +36,25 @@ from gateway.sessions.provider import (
     ReportedEvent,
     SessionSpec,
 )
-from gateway.whatsmeow_child.frames import Json, Tell
 
 Result = TypeVar("Result")
 Fields = dict[str, Any]
-"""A WhatsApp message in protobuf's JSON form."""
+"""A WhatsApp message in the JSON form of protobuf."""
 
 
 @dataclass(slots=True)
-class _OnItsWay:
-    """A message in the library's hands; `provider_id` is known just before it leaves."""
+class _InFlight:
+    """A message that the library is sending; `provider_id` is known just before it leaves."""
 
     message_id: str
     provider_id: str | None = None
-    seen: asyncio.Event = field(default_factory=asyncio.Event)
-    """A receipt of somebody proves that it arrived."""
+    received: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by a receipt, which proves that the message arrived."""
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
-    """What a handler of sends works with."""
+class SendContext:
+    """The context of a handler that sends one message."""
 
     session: "WhatsmeowSession"
     attempt: Attempt
@@ -64,28 +64,28 @@ class Outgoing:
 
 
 class WhatsmeowSession:
-    """Events are read back from the database, so that memory holds none and none is lost."""
+    """Stores every event, acknowledges it, and reads it back to report it to the gateway."""
 
     def __init__(
         self,
         spec: SessionSpec,
         context: ClientContext,
         *,
-        sends: Handlers[Outgoing],
+        sends: Handlers[SendContext],
         operations: "Handlers[WhatsmeowSession]",
     ) -> None:
         self.spec, self._context = spec, context
         self._sends, self._operations = sends, operations
         self._sending = asyncio.Lock()
-        self._on_its_way: _OnItsWay | None = None
+        self._in_flight: _InFlight | None = None
         self._wakeup = asyncio.Event()
         self._closed = False
         self.calls = Calls()
-        self._news: ConnectionChanged | None = ConnectionChanged(
+        self._new_state: ConnectionChanged | None = ConnectionChanged(
             ConnectionState.CONNECTING, context.clock.now()
         )
         self.supervisor = SessionSupervisor(
-            spec, context, changed=self._changed, happened=self._happened
+            spec, context, on_state=self._on_state, on_event=self._on_event
         )
 
     @property
@@ -99,14 +99,14 @@ class WhatsmeowSession:
     async def send(self, message: OutgoingMessage, attempt: Attempt) -> Receipt:
         self._require_right_to_act()
         if attempt.epoch < self.spec.epoch:
-            raise NotConnected("The message was taken under an older lease.")
+            raise NotConnected("The message was claimed under an older lease.")
         try:
             async with asyncio.timeout(attempt.time_limit_seconds), self._sending:
-                self._on_its_way = _OnItsWay(attempt.message_id)
-                receipt: Receipt = await self._sends.handle(Outgoing(self, attempt), message)
+                self._in_flight = _InFlight(attempt.message_id)
+                receipt: Receipt = await self._sends.handle(SendContext(self, attempt), message)
                 return receipt
         except TimeoutError:
-            if self._on_its_way and self._on_its_way.provider_id is None:
+            if self._in_flight and self._in_flight.provider_id is None:
                 raise NotConnected("The session did not take the message in time.") from None
             raise Unconfirmed("WhatsApp's answer was lost.") from None
 
@@ -121,39 +121,43 @@ class WhatsmeowSession:
         return answer
 
     async def events(self) -> AsyncIterator[ReportedEvent]:
-        told_up_to = 0
+        reported_up_to = 0
         while not self._closed:
             self._wakeup.clear()
-            if news := self._take_news():
-                yield news
+            if change := self._next_state():
+                yield change
                 continue
-            kept = await self._context.store.events(self.spec.instance_id, after=told_up_to)
-            for event in kept:
-                if news := self._take_news():
-                    yield news
-                told_up_to = event.id
-                forget = partial(self._context.store.forget_event, self.spec.instance_id, event.id)
+            stored = await self._context.store.events(self.spec.instance_id, after=reported_up_to)
+            for event in stored:
+                if change := self._next_state():
+                    yield change
+                reported_up_to = event.id
+                delete = partial(self._context.store.delete_event, self.spec.instance_id, event.id)
                 *facts, last = await events_of(event, self) or (None,)
                 for number, fact in enumerate(facts):
-                    yield ReportedEvent(fact, f"{event.id}.{number}", _nothing_to_forget)
+                    yield ReportedEvent(fact, f"{event.id}.{number}", _acknowledge_nothing)
                 if last is None:
-                    await forget()
+                    await delete()
                 else:
-                    yield ReportedEvent(last, str(event.id), forget)
-            if not kept:
+                    yield ReportedEvent(last, str(event.id), delete)
+            if not stored:
                 await self._wakeup.wait()
 
     async def call(self, verb: str, **arguments: Json) -> Json:
-        """Asks the library; raises NotConnected or VerbFailed."""
+        """Runs a verb on the connected client; raises NotConnected or VerbFailed."""
         return await self.supervisor.execute(verb, **arguments)
 
     async def picture(self, source: str) -> str:
-        """What a caller named as a picture, as base64 of a JPEG; raises a CallerError."""
+        """Returns the picture that a caller named, as base64 of a JPEG; raises a CallerError."""
         return b64encode(await self._context.picture(source)).decode()
 
     async def deliver(self, attempt: Attempt, jid: str, message: Fields) -> Receipt:
-        """Hands a message to WhatsApp under an id of the library's choice."""
-        sending = self._on_its_way = _OnItsWay(attempt.message_id)
+        """Sends a message under an id that the library chooses.
+
+        When the answer is lost after the id was known, it waits for a receipt, until the caller's
+        time limit.
+        """
+        sending = self._in_flight = _InFlight(attempt.message_id)
         if self.supervisor.state is not ConnectionState.CONNECTED:
             raise NotConnected(self.supervisor.state.sentence)
         self._require_right_to_act()
@@ -163,17 +167,17 @@ class WhatsmeowSession:
         except ChildGone:
             if sending.provider_id is None:
                 raise NotConnected("The session's process ended before it was sent.") from None
-            # It may have arrived: somebody's receipt would prove it.
-            await sending.seen.wait()
+            # The message may have arrived: a receipt would prove it.
+            await sending.received.wait()
         except VerbFailed as error:
             failure = failure_of(error, may_have_left=sending.provider_id is not None)
             if not isinstance(failure, Unconfirmed):
                 raise failure from error
-            await sending.seen.wait()
+            await sending.received.wait()
         assert sending.provider_id
         return Receipt(sending.provider_id, orjson.dumps({"message": message, "chat": jid}))
 
-    async def remember_poll(self, provider_id: str, options: Sequence[str]) -> None:
+    async def add_poll(self, provider_id: str, options: Sequence[str]) -> None:
         await self._context.store.add_poll(self.spec.instance_id, provider_id, options)
 
     async def poll_options(self, provider_id: str) -> list[str]:
@@ -184,23 +188,23 @@ class WhatsmeowSession:
         self._wakeup.set()
         self.supervisor.close()
 
-    async def our_ids(self, provider_ids: Sequence[str]) -> list[str]:
-        """Our id of each message we sent, WhatsApp's of the others."""
-        return await self._context.store.our_ids(self.spec.instance_id, provider_ids)
+    async def message_ids(self, provider_ids: Sequence[str]) -> list[str]:
+        """Returns the gateway's id of each message that it sent, WhatsApp's id of each other."""
+        return await self._context.store.message_ids(self.spec.instance_id, provider_ids)
 
     def _require_right_to_act(self) -> None:
         if self._closed or self._context.clock.monotonic_seconds() >= self.spec.may_act_until():
             raise NotConnected("The lease of this session lapsed.")
 
-    def _take_news(self) -> ReportedEvent | None:
-        news, self._news = self._news, None
-        if news is None:
+    def _next_state(self) -> ReportedEvent | None:
+        change, self._new_state = self._new_state, None
+        if change is None:
             return None
-        return ReportedEvent(news, f"state-{secrets.token_hex(8)}", _nothing_to_forget)
+        return ReportedEvent(change, f"state-{secrets.token_hex(8)}", _acknowledge_nothing)
 
-    def _changed(self, state: ConnectionState, reason: str | None) -> None:
+    def _on_state(self, state: ConnectionState, reason: str | None) -> None:
         connected = state is ConnectionState.CONNECTED
-        self._news = ConnectionChanged(
+        self._new_state = ConnectionChanged(
             state,
             self._context.clock.now(),
             phone=self.supervisor.phone if state.is_linked else None,
@@ -208,30 +212,30 @@ class WhatsmeowSession:
         )
         self._wakeup.set()
 
-    async def _happened(self, told: Tell) -> None:
-        """Returns once it is safe: the library, and WhatsApp behind it, wait for that."""
-        if told.name == "Sending":
-            await self._note_id(told.body["id"])
-        elif told.name in KEPT:
-            await self._context.store.add_event(self.spec.instance_id, told.name, told.body)
-            if told.name == "Receipt":
-                self._look_for_proof(told.body.get("MessageIDs", ()))
+    async def _on_event(self, event: LibraryEvent) -> None:
+        """Returns when the event is stored: the library waits for that, and so does WhatsApp."""
+        if event.name == "Sending":
+            await self._store_id(event.body["id"])
+        elif event.name in STORED_EVENTS:
+            await self._context.store.add_event(self.spec.instance_id, event.name, event.body)
+            if event.name == "Receipt":
+                self._check_receipt(event.body.get("MessageIDs", ()))
             self._wakeup.set()
 
-    async def _note_id(self, provider_id: str) -> None:
-        sending = self._on_its_way
+    async def _store_id(self, provider_id: str) -> None:
+        sending = self._in_flight
         if sending is None or sending.provider_id is not None:
             return
         await self._context.store.add_send(self.spec.instance_id, provider_id, sending.message_id)
         sending.provider_id = provider_id
 
-    def _look_for_proof(self, provider_ids: list[str]) -> None:
-        sending = self._on_its_way
+    def _check_receipt(self, provider_ids: list[str]) -> None:
+        sending = self._in_flight
         if sending and sending.provider_id in provider_ids:
-            sending.seen.set()
+            sending.received.set()
 
 
-async def _nothing_to_forget() -> None:
+async def _acknowledge_nothing() -> None:
     pass
 
 

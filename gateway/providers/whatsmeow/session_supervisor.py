@@ -1,10 +1,10 @@
-"""Keeps the client of one instance alive: opened, linked, probed, and opened again.
+"""Keeps the client of one instance alive: opens, links and probes it, and opens it again.
 
-no device --asked for a code--> linking --paired--+
-    ^                                             v
-    +-- logged out <-------------------------- connected <--> disconnected
-                                                  |  ^
-          replaced, banned, outdated: waits <-----+  +-- the child died: pause, again
+no device --code requested--> linking --linked--+
+    ^                                           v
+    +-- logged out <------------------------ connected <--> disconnected
+                                                |  ^
+          replaced, banned, outdated: waits <---+  +-- the child ended: pause, then again
 """
 
 import asyncio
@@ -17,28 +17,29 @@ from typing import Any
 
 from gateway.errors import DatabaseUnavailable, NotConnected
 from gateway.observability.logging import logger
+from gateway.providers.whatsmeow.child.frames import Json, LibraryEvent
+from gateway.providers.whatsmeow.client_context import ClientContext
 from gateway.providers.whatsmeow.failures import (
     NO_ANSWER,
     SERVER,
     breakage_of,
-    end_in,
+    end_state_of,
     network_sentence,
     sentence_of,
 )
 from gateway.providers.whatsmeow.linking_code import LinkingCode
 from gateway.providers.whatsmeow.process import Child, ChildGone, VerbFailed
-from gateway.providers.whatsmeow.surrounding import ClientContext
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import SessionSpec
 from gateway.sessions.reachability import NetworkFault
-from gateway.whatsmeow_child.frames import Json, Tell
+from gateway.wakeups import waking
 
-_LINKING_SECONDS = 160.0  # six codes; then the library shows no more and cannot be stopped
+_LINKING_SECONDS = 160.0  # six codes; after them the library shows no more and cannot be stopped
 _OPENING_SECONDS = 60.0
 _FIRST_CODE_SECONDS = 20.0
 _MAX_PAUSE_SECONDS = 60.0
-_CALM_SECONDS = 60.0
-_LOOP_SECONDS, _LOOP_TIMES = 300.0, 5
+_STABLE_SECONDS = 60.0
+_LOOP_SECONDS, _LOOP_CONNECTIONS = 300.0, 5
 _NO_CODE = f"{NetworkFault.SILENT.sentence(*SERVER)}."
 _ELSEWHERE = "The keys of this session are in the data directory of another node."
 
@@ -46,24 +47,29 @@ _State = ConnectionState
 
 
 class SessionSupervisor:
-    """`changed` is told every new state, `happened` everything else the library tells."""
+    """Opens the client whenever it may.
+
+    It calls *on_state* with every new state and its reason, and *on_event* with every event of the
+    library that is not about the connection.
+    """
 
     def __init__(
         self,
         spec: SessionSpec,
         context: ClientContext,
         *,
-        changed: Callable[[ConnectionState, str | None], None],
-        happened: Callable[[Tell], Awaitable[None]],
+        on_state: Callable[[ConnectionState, str | None], None],
+        on_event: Callable[[LibraryEvent], Awaitable[None]],
     ) -> None:
         self._spec, self._context = spec, context
-        self._changed, self._happened = changed, happened
+        self._report_state, self._report_event = on_state, on_event
         self._child: Child | None = None
+        self._greeting: asyncio.Task[None] | None = None
         self._device: str | None = None
         self._linking_code = LinkingCode()
         self._wanted = asyncio.Event()
         self._over = asyncio.Event()
-        self._connections: deque[float] = deque(maxlen=_LOOP_TIMES)
+        self._connections: deque[float] = deque(maxlen=_LOOP_CONNECTIONS)
         self._broken = False
         self.state = ConnectionState.CONNECTING
 
@@ -81,27 +87,27 @@ class SessionSupervisor:
             try:
                 await self._run_client()
             except (ChildGone, VerbFailed, OSError, DatabaseUnavailable) as error:
-                self._report_failure(error)
-                calm = self._context.clock.monotonic_seconds() - began > _CALM_SECONDS
-                pause = self._context.settings.restart_seconds if calm else pause
+                self._on_failure(error)
+                stable = self._context.clock.monotonic_seconds() - began > _STABLE_SECONDS
+                pause = self._context.settings.restart_seconds if stable else pause
                 await self._context.clock.wait(self._wanted, pause)
                 pause = min(pause * 2, _MAX_PAUSE_SECONDS)
 
     def close(self) -> None:
-        """Whoever waits for a code has to ask the next session."""
+        """Refuses a code to every waiting caller: the next session will show one."""
         self._linking_code.close()
 
-    def try_again(self) -> bool:
-        """Ends the rest after a replacement or a ban, or a pause; False without a device."""
+    def retry_now(self) -> bool:
+        """Ends a pause, also that after a replacement or a ban; returns False without a device."""
         self._wanted.set()
         return self._device is not None
 
     async def execute(self, verb: str, **arguments: Json) -> Json:
-        """The answer of the running client.
+        """Runs a verb on the connected client and returns its result.
 
         Raises:
-            NotConnected: there is none, or it ended meanwhile.
-            VerbFailed: it could not be done.
+            NotConnected: the client is not connected, or its process ended before the reply.
+            VerbFailed: the verb raised.
         """
         if self._child is None or self.state is not ConnectionState.CONNECTED:
             raise NotConnected(self.state.sentence)
@@ -111,30 +117,30 @@ class SessionSupervisor:
             raise NotConnected("The session's process ended.") from None
 
     async def execute_raw(self, verb: str, **arguments: Json) -> Json:
-        """As `ask`, in any state; raises ChildGone where the process ended."""
+        """Runs a verb in any state of the client; raises ChildGone if the process ends."""
         if self._child is None:
             raise NotConnected(self.state.sentence)
         return await self._child.call(self._spec.instance_id, verb, **arguments)
 
     async def code(self) -> str:
-        """The text of the QR code that is shown now; starts linking where need be.
+        """Returns the text of the QR code; starts linking if that has not begun.
 
         Raises:
-            SessionUnavailable: there is none; the sentence says why.
+            SessionUnavailable: there is no code; the sentence says why.
         """
         self._wanted.set()
         return await self._linking_code.wait()
 
     async def log_out(self) -> None:
-        """Unlinks the device, at WhatsApp where that can be reached, and here."""
+        """Unlinks the device here, and at WhatsApp if the client is connected."""
         if self._device is None:
             return
         with contextlib.suppress(NotConnected, ChildGone, VerbFailed):
             await self.execute("log_out")
-        await self._ended(ConnectionState.LOGGED_OUT)
+        await self._on_end(ConnectionState.LOGGED_OUT)
 
     async def _may_open(self) -> bool:
-        """Whether there is a device to connect as; what is missing else is told."""
+        """Returns whether the client may connect; otherwise the state says what is missing."""
         if self.state in {_State.REPLACED, _State.BANNED, _State.OUTDATED}:
             return False
         found = await self._context.store.device(self._spec.instance_id)
@@ -153,16 +159,16 @@ class SessionSupervisor:
         context, instance_id = self._context, self._spec.instance_id
         self._over.clear()
         linking = self._device is None
-        async with contextlib.AsyncExitStack() as afterwards:
+        async with contextlib.AsyncExitStack() as stack:
             async with context.children.turn_to_start:
                 child = await context.children.place(
                     instance_id,
-                    self._hear,
+                    self._on_event,
                     alone=linking,
                     own_proxy=self._spec.proxy is not None,
                     deadline=self._spec.may_act_until(),
                 )
-                afterwards.push_async_callback(self._leave, child)
+                stack.push_async_callback(self._leave, child)
                 await self._open(child)
             if linking:
                 await self._link(child)
@@ -185,12 +191,15 @@ class SessionSupervisor:
 
     async def _leave(self, child: Child) -> None:
         self._child = None
+        if self._greeting:
+            self._greeting.cancel()
+            await asyncio.wait({self._greeting})
         self._linking_code.hide()
         linked = self._device is not None
         await self._context.children.leave(child, self._spec.instance_id, linked=linked)
 
     async def _link(self, child: Child) -> None:
-        """Until a phone was linked, or the codes are used up."""
+        """Returns when a phone is linked, or no further code will be shown."""
         began = self._context.clock.monotonic_seconds()
         while self._device is None and not self._over.is_set():
             passed = self._context.clock.monotonic_seconds() - began
@@ -205,7 +214,7 @@ class SessionSupervisor:
                 await self._context.clock.wait(self._over, min(left, 0.5))
 
     async def _watch(self, child: Child) -> None:
-        """Until the client has nothing more to do; a dead one is an error."""
+        """Probes the client until its end; raises VerbFailed if it no longer answers."""
         settings = self._context.settings
         while not await self._rest(child):
             verb = "probe" if self.state is ConnectionState.CONNECTED else "ping"
@@ -214,68 +223,60 @@ class SessionSupervisor:
                     await child.call(self._spec.instance_id, verb)
             except VerbFailed:
                 if self.state is not ConnectionState.CONNECTED:
-                    continue  # it fell meanwhile, and said so
+                    continue  # the connection broke during the probe, and was reported
                 raise
             except TimeoutError:
                 logger.warning("session_dead", instance_id=self._spec.instance_id, verb=verb)
                 raise VerbFailed(NO_ANSWER, "the session no longer answered") from None
 
     async def _rest(self, child: Child) -> bool:
-        """Waits until the next probe is due; says whether it was over before."""
-        gone = asyncio.create_task(child.gone.wait())
-        over = asyncio.create_task(self._over.wait())
-        try:
-            await asyncio.wait(
-                {gone, over},
-                timeout=self._context.settings.probe_seconds,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        finally:
-            gone.cancel()
-            over.cancel()
+        """Waits until the next probe is due; returns whether the client ended before."""
+        wakeup = asyncio.Event()
+        async with waking(wakeup, when=child.gone), waking(wakeup, when=self._over):
+            await self._context.clock.wait(wakeup, self._context.settings.probe_seconds)
         if child.gone.is_set() and not self._over.is_set():
             raise ChildGone(child.end_reason)
         return self._over.is_set()
 
-    async def _hear(self, told: Tell) -> None:
-        match told.name:
+    async def _on_event(self, event: LibraryEvent) -> None:
+        match event.name:
             case "QrShown":
-                self._show(told.body["text"])
+                self._on_code(event.body["text"])
             case "Device":
-                await self._linked(told.body["JID"])
+                await self._on_linked(event.body["JID"])
             case "Connected":
-                await self._connected()
+                self._on_connected()
             case "Disconnected" | "Unreachable":
-                self._lose(told)
+                self._on_disconnected(event)
             case "Ended":
-                # With an error it never connected; without one we stopped it.
-                if told.body["error"] and self._child:
-                    self._child.kill(told.body["error"])
+                # With an error the client never connected; without one it was stopped from here.
+                if event.body["error"] and self._child:
+                    self._child.kill(event.body["error"])
             case _:
-                if end := end_in(told):
-                    await self._ended(end)
+                if state := end_state_of(event):
+                    await self._on_end(state)
                 else:
-                    await self._happened(told)
+                    await self._report_event(event)
 
-    async def _linked(self, jid: dict[str, Any]) -> None:
+    async def _on_linked(self, jid: dict[str, Any]) -> None:
         device = f"{jid['User']}:{jid['Device']}@{jid['Server']}"
         await self._context.store.add_device(
             self._spec.instance_id, device, self._context.settings.keys
         )
         self._device = device
 
-    async def _connected(self) -> None:
+    def _on_connected(self) -> None:
         if (child := self._child) is None:
-            return  # it is being closed, and heard to the end
+            return  # the client is being closed, and its last events arrive
         self._note_connection()
         self._greeting = asyncio.create_task(self._greet(child))
         self._change(ConnectionState.CONNECTED)
 
-    def _lose(self, told: Tell) -> None:
-        if told.name == "Disconnected":
+    def _on_disconnected(self, event: LibraryEvent) -> None:
+        if event.name == "Disconnected":
             self._change(ConnectionState.DISCONNECTED)
         elif self.state is not ConnectionState.CONNECTED:
-            self._change(self.state, network_sentence(told.body["error"]))
+            self._change(self.state, network_sentence(event.body["error"]))
 
     async def _greet(self, child: Child) -> None:
         with contextlib.suppress(ChildGone, VerbFailed):
@@ -284,17 +285,20 @@ class SessionSupervisor:
     def _note_connection(self) -> None:
         now = self._context.clock.monotonic_seconds()
         self._connections.append(now)
-        if len(self._connections) == _LOOP_TIMES and now - self._connections[0] < _LOOP_SECONDS:
+        if (
+            len(self._connections) == _LOOP_CONNECTIONS
+            and now - self._connections[0] < _LOOP_SECONDS
+        ):
             logger.error(
                 "reconnect_loop",
                 instance_id=self._spec.instance_id,
-                times=_LOOP_TIMES,
+                times=_LOOP_CONNECTIONS,
                 seconds=round(now - self._connections[0]),
             )
 
-    async def _ended(self, state: ConnectionState) -> None:
+    async def _on_end(self, state: ConnectionState) -> None:
         if state is ConnectionState.LOGGED_OUT and self._device:
-            await self._context.store.forget_device(self._spec.instance_id, self._device)
+            await self._context.store.delete_device(self._spec.instance_id, self._device)
             self._device = None
         self._end(state)
 
@@ -302,18 +306,18 @@ class SessionSupervisor:
         self._change(state)
         self._over.set()
 
-    def _show(self, code: str) -> None:
-        if self._broken:  # and no longer
+    def _on_code(self, code: str) -> None:
+        if self._broken:  # a code proves that it is not any more
             self._change(self.state, self.state.sentence)
         self._linking_code.show(code)
 
     def _change(self, state: ConnectionState, reason: str | None = None) -> None:
         if state is not self.state or reason:
             self.state, self._broken = state, False
-            self._changed(state, reason)
+            self._report_state(state, reason)
 
     async def _key_store(self) -> str:
-        """The library's database; a file left by an earlier linking is of no more use."""
+        """Returns the library's database; a new linking deletes the file of an earlier one."""
         if self._context.settings.keys == "postgres":
             return await self._context.key_store()
         if self._device is None:
@@ -325,7 +329,7 @@ class SessionSupervisor:
     def _file(self) -> Path:
         return self._context.folder / f"{self._spec.instance_id}.db"
 
-    def _report_failure(self, error: Exception) -> None:
+    def _on_failure(self, error: Exception) -> None:
         reason = sentence_of(error)
         self._context.metrics.restarted(breakage_of(error), self._spec.instance_id)
         logger.error(

@@ -1,4 +1,4 @@
-"""The provider's own variables, under its own prefix."""
+"""The settings of the provider: variables with its prefix."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -19,33 +19,36 @@ class WhatsmeowSettings(BaseModel):
         1,
         ge=1,
         le=100,
-        description="sessions in one child process; more save memory, and fall together",
+        description="sessions in one child process; more save memory, and break together",
     )
     starts_at_once: int = Field(
         4,
         ge=1,
-        description="sessions that start at the same time, a second of processor time each; the "
-        "others wait for their turn",
+        description="sessions that may start at the same time, each for about a second of "
+        "processor time; the others wait",
     )
     keys: Literal["postgres", "file"] = Field(
         "postgres",
         description="where the keys of linked devices are: `postgres` lets a session move to "
-        "another node, `file` (below the data directory) spares two connections per instance",
+        "another node, `file` (below the data directory) saves two connections per instance",
     )
     device_name: str = Field(
         "Gateway", min_length=1, description="what the phone shows among its linked devices"
     )
     probe_seconds: float = Field(
-        20.0, gt=0, description="how often a session that says it is connected has to prove it"
+        20.0, gt=0, description="seconds between two probes of a connected session"
     )
     probe_timeout_seconds: float = Field(
-        15.0, gt=0, description="a session that takes longer to answer is restarted"
+        15.0, gt=0, description="seconds to answer a probe; after them the session is restarted"
     )
     restart_seconds: float = Field(
-        1.0, gt=0, description="pause before a child that died is started again; it doubles"
+        1.0,
+        gt=0,
+        description="seconds before a child process that ended is started again; each pause "
+        "doubles, up to a minute",
     )
 
 
 def read_settings(environment: Mapping[str, str]) -> WhatsmeowSettings:
-    """The settings among *environment*; raises InvalidSettings."""
+    """Returns the settings in *environment*; raises InvalidSettings."""
     return read_variables(WhatsmeowSettings, environment, prefix=PREFIX)

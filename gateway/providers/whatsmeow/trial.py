@@ -1,4 +1,4 @@
-"""Opens the library's key store once, to learn whether a phone could be linked."""
+"""Opens the library's key store once, to find out whether a phone could be linked."""
 
 import asyncio
 import secrets
@@ -14,7 +14,7 @@ _TIMEOUT_SECONDS = 30.0
 
 
 async def try_key_store(provider_context: ProviderContext) -> str | None:
-    """What opened, as a sentence; None where the keys are in files, or the library is missing.
+    """Returns a sentence about the store; None with keys in files, or without the library.
 
     Raises:
         StartRefused: the store does not open; the message says why.

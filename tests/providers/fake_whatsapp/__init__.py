@@ -1,4 +1,4 @@
-"""A WhatsApp server for tests, in a process of its own, that the unmodified wheel talks to.
+"""A WhatsApp server for tests, in its own process, to which the unmodified library connects.
 
     whatsmeow --CONNECT--> proxy.py --TLS--> app.py --> websocket.py   Noise, frames, stanzas
                                                |            |
@@ -8,7 +8,7 @@
                                                          groups.py
     tests --HTTP--> control.py   scan a code, type a code, cut, log out, look
 
-The server carries Signal's ciphertext and needs none of its code: whoever is at both ends does.
-It does NOT judge content, throttle, ban, or know channels; a phone (device 0) holds keys, and
-reads nothing. `key_hook` makes a client trust this server's root key instead of WhatsApp's.
+The server forwards Signal's ciphertext and needs none of its code; the clients at both ends do.
+It does NOT check content, throttle, ban, or know channels. A phone (device 0) has keys and reads
+nothing. `key_hook` makes a client trust this server's root key instead of WhatsApp's.
 """

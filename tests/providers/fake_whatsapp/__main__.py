@@ -24,7 +24,7 @@ _PEM = serialization.Encoding.PEM
 
 
 def write_certificates(folder: Path) -> tuple[Path, Path]:
-    """An authority of our own, and a certificate of WhatsApp's names signed by it."""
+    """Creates an authority, and a certificate for WhatsApp's host names that it signs."""
     key = ec.generate_private_key(ec.SECP256R1())
     authority = _certificate("Fake authority", key, "Fake authority", key)
     own = ec.generate_private_key(ec.SECP256R1())
@@ -65,7 +65,7 @@ def _certificate(
 
 
 async def proxy(target: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Takes every CONNECT to ourselves."""
+    """Connects every CONNECT to this server."""
     try:
         await reader.readuntil(b"\r\n\r\n")
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", target)

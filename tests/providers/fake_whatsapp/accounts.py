@@ -1,4 +1,4 @@
-"""Who has a number, with which devices, and what linking a device needs."""
+"""The accounts with their devices, and the keys that linking a device needs."""
 
 import hmac
 import secrets
@@ -29,7 +29,7 @@ SERVER = JID("", PERSON)
 
 @dataclass
 class Device:
-    """`undelivered` are messages the device has not confirmed, in order of arrival."""
+    """A device; `undelivered` has the messages that it has not confirmed, in order of arrival."""
 
     keys: list[Node] = field(default_factory=list)
     once: list[Node] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Device:
 
 @dataclass
 class Account:
-    """A number, its hidden identity, and the key of its phone."""
+    """An account: its number, its lid, and the key of its phone."""
 
     phone: str
     lid: str
@@ -50,7 +50,7 @@ class Account:
     blocked: set[str] = field(default_factory=set)
 
     def sign_device(self, number: int, identity: bytes, secret: bytes) -> bytes:
-        """What the phone says of a device it links: signed, and proven to be for that code."""
+        """Returns the signed identity of a device that the phone links, proven by the code."""
         details = ADVDeviceIdentity(
             rawID=1, timestamp=int(time.time()), keyIndex=number
         ).SerializeToString()
@@ -69,7 +69,7 @@ class Account:
 
 @dataclass
 class Sent:
-    """A message the server took."""
+    """A message that the server accepted."""
 
     id: str
     sender: str
@@ -79,7 +79,7 @@ class Sent:
 
 
 class Universe:
-    """Everything the server knows."""
+    """The state of the server."""
 
     def __init__(self) -> None:
         self.certificates = Certificates()
@@ -95,19 +95,19 @@ class Universe:
         self.logins: Counter[str] = Counter()
         self.presence: list[str] = []
         self.pictures: dict[str, str] = {}
-        """What was set as a picture of whom, by phone or group."""
+        """The pictures that were set, by phone or group."""
         self.calls: list[str] = []
-        """What devices said to calls."""
+        """The answers of devices to calls."""
         self.refusing = False
-        """Whether new connections are turned away, as when WhatsApp is out of reach."""
+        """Whether new connections are refused, as when WhatsApp is out of reach."""
         self.mute = False
         """Whether queries stay unanswered, as on a connection that only seems alive."""
         self.hold_acks = False
-        """Whether messages are delivered, and their sender is never told."""
+        """Whether messages are delivered without an answer to their sender."""
         self.lose = False
-        """Whether messages are taken, and nothing comes of them."""
+        """Whether messages are accepted and dropped."""
         self.next_fault: str | None = None
-        """What the next message gets: the code of an error, or `lose`."""
+        """The answer to the next message: the code of an error, or `lose`."""
 
     def account(self, phone: str) -> Account:
         if phone not in self.accounts:
@@ -132,7 +132,7 @@ class Universe:
 
 
 def _phone(account: Account) -> Device:
-    """Keys enough that others can encrypt to it."""
+    """Returns a phone with enough keys for others to encrypt to it."""
     key = X25519PrivateKey.generate()
     signature = xeddsa_sign(account.key.private_bytes_raw(), b"\x05" + public_of(key))
     signed = [

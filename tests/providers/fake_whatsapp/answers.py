@@ -1,4 +1,4 @@
-"""What a query is answered."""
+"""The answers to queries."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -48,7 +48,7 @@ async def _reply(connection: "Connection", query: Node, content: list[Node] | No
 
 
 async def _keys(connection: "Connection", query: Node) -> list[Node] | None:
-    """Counting, leaving and fetching the keys others need to write to a device."""
+    """Counts, stores and returns the keys that others need to write to a device."""
     child = query.get_children()[0]
     device = connection.device
     if query.get_str("type") == "set":
@@ -72,7 +72,7 @@ def _keys_of(connection: "Connection", asked: Node) -> Node:
 
 
 async def _usync(connection: "Connection", query: Node) -> list[Node]:
-    """Which devices people have, and whether they have WhatsApp at all."""
+    """Returns the devices of people, and whether they have WhatsApp at all."""
     usync = query.get_child("usync")
     assert usync
     wanted, listed = usync.get_child("query"), usync.get_child("list")

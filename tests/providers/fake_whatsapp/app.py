@@ -1,4 +1,4 @@
-"""The HTTP of it: WhatsApp's own, and how tests steer it."""
+"""The HTTP routes: WhatsApp's own, and those by which tests control the server."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -47,7 +47,7 @@ def whatsapp_app(universe: Universe) -> Starlette:
 
 
 class Control:
-    """What a test may do to the world; each verb takes and answers JSON."""
+    """The verbs by which a test controls the server; each takes and returns JSON."""
 
     def __init__(self, universe: Universe) -> None:
         self._universe = universe

@@ -1,4 +1,4 @@
-"""The fake server as tests see it."""
+"""The client by which tests start and control the fake server."""
 
 import asyncio
 import json
@@ -28,12 +28,12 @@ class FakeWhatsApp:
 
     @property
     def port(self) -> int:
-        """Of WhatsApp's own server, where a proxy leads."""
+        """The port of the WhatsApp server itself, to which a proxy connects."""
         return int(self.facts["port"])
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes a child process talk to this server instead of WhatsApp's."""
+        """The variables that lead a child process to this server instead of WhatsApp's."""
         hook = Path(__file__).parent / "key_hook"
         return {
             "PATH": os.environ["PATH"],
@@ -62,7 +62,7 @@ async def seen(
     *,
     seconds: float = PATIENCE_SECONDS,
 ) -> Any:
-    """Looks at another process, which has no event of ours to wait for, until it is enough."""
+    """Polls another process, which has no event to wait for; returns what is *enough*."""
     async with asyncio.timeout(seconds):
         while True:
             if enough(found := await look()):

@@ -1,4 +1,4 @@
-"""Stanzas as bytes: pywhats' codec, and what its decoder leaves out."""
+"""Encodes stanzas by pywhats' codec, and decodes what its decoder omits."""
 
 from pywhats.binary import Node, decode, decoder, encode
 
@@ -9,7 +9,7 @@ _LAST_TOKEN, _FIRST_DICTIONARY, _LAST_DICTIONARY = 235, 236, 239
 
 
 def _read_payload(reader: decoder._Reader, tag: int) -> bytes:
-    """Content that is one of the well-known words travels as a token."""
+    """Encodes content that is a well-known word as its token."""
     if tag <= _LAST_TOKEN or _FIRST_DICTIONARY <= tag <= _LAST_DICTIONARY:
         return str(decoder._read_string_or_bytes(reader, tag)).encode()
     content: bytes = _only_bytes(reader, tag)

@@ -1,4 +1,4 @@
-"""Groups: who is in them, and what may be asked of them."""
+"""Groups: their members, and the queries about them."""
 
 import itertools
 import time
@@ -28,7 +28,7 @@ _NUMBERS = itertools.count(120363000000000001)
 
 @dataclass
 class Group:
-    """`members` says of each phone whether it is an administrator."""
+    """A group; `members` has each phone, and whether it is an administrator."""
 
     id: str
     subject: str
@@ -88,7 +88,7 @@ async def answer(connection: "Connection", query: Node) -> list[Node] | None:
 
 
 async def _tell(connection: "Connection", group: Group, query: Node, members: set[str]) -> None:
-    """What was changed, told to everybody it concerns."""
+    """Sends a change to every member that it concerns."""
     asked = query.get_children()[0]
     if asked.tag not in _TOLD:
         return

@@ -1,4 +1,4 @@
-"""Linking a device: by a QR code that a phone scans, or by a code that is typed on it."""
+"""Links a device, by a QR code that a phone scans or a code typed on the phone."""
 
 import base64
 import hashlib
@@ -24,7 +24,7 @@ _ROUNDS = 2 << 16
 
 
 async def offer(connection: "Connection") -> None:
-    """Gives a client what it needs to show six codes in turn."""
+    """Sends a client the references of six codes."""
     references = [f"2@{base64.b64encode(secrets.token_bytes(32)).decode()}" for _ in range(_CODES)]
     for reference in references:
         connection.universe.waiting[reference] = connection
@@ -33,13 +33,13 @@ async def offer(connection: "Connection") -> None:
 
 
 async def scan(connection: "Connection", account: Account, shown: str) -> None:
-    """What a phone does with the text of a QR code."""
+    """Links the device that shows this QR code to a phone."""
     _, _noise, identity, secret = shown.split(",")[:4]
     await _link(connection, account, base64.b64decode(identity), base64.b64decode(secret))
 
 
 async def hello(connection: "Connection", node: Node) -> None:
-    """A client shows a pairing code and waits for it to be typed."""
+    """Handles both stages of a client that links by a typed code."""
     request = node.get_child("link_code_companion_reg")
     assert request
     if request.get_str("stage") == "companion_hello":
@@ -59,7 +59,7 @@ async def hello(connection: "Connection", node: Node) -> None:
 
 
 async def type_code(account: Account, code: str) -> bool:
-    """What a phone does with a code; False where no client waits for one."""
+    """Links by a typed code; returns False if no client waits for one."""
     waiting = _TYPING.get(account.phone)
     if waiting is None:
         return False
@@ -75,7 +75,7 @@ def forget(connection: "Connection") -> None:
 
 
 async def signed(connection: "Connection", node: Node) -> None:
-    """The client confirmed the link; it is told to log in."""
+    """Handles the client's confirmation of the link, and has it log in."""
     if any(child.tag == "pair-device-sign" for child in node.get_children()):
         await connection.send(Node("stream:error", {"code": "515"}))
 
@@ -106,7 +106,7 @@ class _Typing:
         await self.connection.send(Node("notification", dict(attributes), [told]))
 
     def open(self, bundle: bytes) -> tuple[bytes, bytes]:
-        """The client's identity, and the secret both sides arrive at."""
+        """Returns the client's identity, and the secret that both sides derive."""
         shared = agree(self._ephemeral, self._theirs)
         key = _derive(shared, bundle[:32], b"link_code_pairing_key_bundle_encryption_key")
         plain = AESGCM(key).decrypt(bundle[32:44], bundle[44:], None)

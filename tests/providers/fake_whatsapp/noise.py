@@ -31,7 +31,7 @@ def nonce(counter: int) -> bytes:
 
 
 class Certificates:
-    """A chain from a root key of our own."""
+    """A chain of certificates that begins with this server's root key."""
 
     def __init__(self) -> None:
         self.root, self._intermediate, self.static = (X25519PrivateKey.generate() for _ in "123")
@@ -56,7 +56,7 @@ def _certificate(
 
 
 class Handshake:
-    """From the client's first frame to a pair of ciphers."""
+    """The handshake, from the client's first frame to a pair of ciphers."""
 
     def __init__(self, certificates: Certificates) -> None:
         self._certificates, self._ephemeral = certificates, X25519PrivateKey.generate()
@@ -81,7 +81,7 @@ class Handshake:
         return bytes(frame)
 
     def finish(self, frame: bytes) -> tuple[ClientPayload, AESGCM, AESGCM]:
-        """What the client says of itself, and the ciphers to read and to write with."""
+        """Returns the client's payload, and the ciphers to read and to write with."""
         finish = HandshakeMessage.FromString(frame).clientFinish
         static = self._decrypt(finish.static)
         self._mix(agree(self._ephemeral, static))

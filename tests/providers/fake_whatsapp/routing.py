@@ -1,4 +1,4 @@
-"""Messages, receipts and typing, from one device to others."""
+"""Routes messages, receipts and typing from one device to others."""
 
 import time
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def jid_in(node: Node, name: str) -> JID:
 
 
 async def message(sender: "Connection", node: Node) -> None:
-    """Takes a message, confirms it, and leaves it with every device it is for."""
+    """Accepts a message, confirms it, and queues it for every device that gets it."""
     universe, to, number = sender.universe, jid_in(node, "to"), node.get_str("id")
     extras = [child.tag for child in node.get_children()]
     universe.sent.append(
@@ -51,7 +51,7 @@ async def message(sender: "Connection", node: Node) -> None:
 
 
 def _parts(sender: "Connection", node: Node, to: JID) -> Iterator[tuple[JID, list[Node]]]:
-    """Who gets what: a copy per device, in a group with the part that all share."""
+    """Returns the copy of each device; in a group it includes the part that all share."""
     shared = node.get_children("enc")
     listed = node.get_child("participants")
     for each in listed.get_children("to") if listed else ():
@@ -96,7 +96,7 @@ def _as_received(sender: "Connection", node: Node, recipient: JID, parts: list[N
 
 
 async def receipt(sender: "Connection", node: Node) -> None:
-    """A device has a message, or its owner read it."""
+    """Handles a receipt: the device has a message, or its owner read it."""
     to, kind = jid_in(node, "to"), node.get_str("type")
     named = [node.get_str("id")]
     listed = node.get_child("list")
@@ -126,7 +126,7 @@ async def receipt(sender: "Connection", node: Node) -> None:
 
 
 async def taken(sender: "Connection", node: Node) -> None:
-    """A device has a receipt; one that is being linked has none."""
+    """Handles a device's confirmation of a receipt."""
     if sender.account:
         sender.device.undelivered.pop(f"{node.get_str('id')} {node.get_str('type')}", None)
 
@@ -138,7 +138,7 @@ async def chat_state(sender: "Connection", node: Node) -> None:
 
 
 async def call(called: "Connection", caller: str, *, video: bool, reason: str | None) -> None:
-    """Somebody rings; with a reason, it is over."""
+    """Offers a call to an account; with a reason, ends it."""
     about: dict[str, AttrValue] = {"call-id": "CALL1", "call-creator": JID(caller)}
     shown = [Node("audio", {"enc": "opus", "rate": "16000"})] + [Node("video")] * video
     what = Node("offer", about, shown)
@@ -155,11 +155,11 @@ async def call(called: "Connection", caller: str, *, video: bool, reason: str | 
 
 
 async def call_answer(sender: "Connection", node: Node) -> None:
-    """What a device says to a call."""
+    """Stores a device's answer to a call."""
     sender.universe.calls += [child.tag for child in node.get_children()]
 
 
 def stream_error(*, code: str | None = None, conflict: str | None = None) -> Node:
-    """Why the server ends a stream."""
+    """Returns the stanza with the reason why the server ends a stream."""
     content = [Node("conflict", {"type": conflict})] if conflict else None
     return Node("stream:error", {"code": code} if code else {"from": SERVER}, content)

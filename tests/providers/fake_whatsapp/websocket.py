@@ -1,4 +1,4 @@
-"""One client's connection: frames in, stanzas out."""
+"""The connection of one client: decodes its frames into stanzas."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ _PATIENCE_SECONDS = 2.0
 
 
 class Connection:
-    """Logged in once `account` is set."""
+    """A connection; it is logged in once `account` is set."""
 
     def __init__(self, socket: WebSocket, universe: Universe) -> None:
         self.universe = universe
@@ -71,7 +71,7 @@ class Connection:
         await self._socket.close()
 
     async def hang_up(self, reason: Node) -> None:
-        """Says why, and leaves the client its time to read that before the line goes."""
+        """Sends the reason, and lets the client read it before the connection closes."""
         await self.send(reason)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE_SECONDS):

@@ -9,8 +9,10 @@ from typing import Any, cast
 from gateway.instances.creation import NewAccount, NewInstance, Registry
 from gateway.instances.store import Instance
 from gateway.runtime.demo import FILE_NAME, Demo, ensure_demo
+from gateway.sessions.provider import Simulation
 
 URL = "http://127.0.0.1:8080"
+SIMULATION = Simulation(linked_settings={"linked": True}, sent_path="arrived")
 
 
 def instance_called(instance_id: str) -> Instance:
@@ -52,7 +54,9 @@ class Accounts:
 
 
 async def ensure(accounts: Accounts, folder: Path, base_url: str = URL) -> Demo:
-    return await ensure_demo(cast("Registry", accounts), folder, base_url)
+    return await ensure_demo(
+        cast("Registry", accounts), folder, base_url, provider="simulator", simulation=SIMULATION
+    )
 
 
 async def test_demo_first_start_creates_account_and_instance(tmp_path: Path) -> None:
@@ -66,8 +70,8 @@ async def test_demo_first_start_creates_account_and_instance(tmp_path: Path) -> 
         {
             "instance": "Demo",
             "account_id": "ACCOUNT",
-            "provider": "sandbox",
-            "provider_settings": {"paired": True},
+            "provider": "simulator",
+            "provider_settings": {"linked": True},
             "demo": True,
         },
     ]
@@ -141,9 +145,9 @@ async def test_demo_incomplete_file_is_ignored(tmp_path: Path) -> None:
 
 
 async def test_welcome_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
-    welcome = (await ensure(Accounts(), tmp_path)).as_welcome(docs=True)
+    welcome = (await ensure(Accounts(), tmp_path)).as_welcome("simulator", SIMULATION, docs=True)
 
     assert f"curl -X POST '{URL}/instances/INSTANCE/token/TOKEN/send-text'" in welcome
     assert "-H 'Client-Token: CLIENT'" in welcome
-    assert f"'{URL}/sandbox/INSTANCE/sent'" in welcome
+    assert f"'{URL}/simulator/INSTANCE/arrived'" in welcome
     assert "PARTNER" not in welcome

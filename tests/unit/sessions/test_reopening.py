@@ -75,6 +75,7 @@ class FakeSession:
     """One opening of the session, which reports what the test says."""
 
     proxy: object = None
+    settings: object = None
     reports: asyncio.Queue[ReportedEvent | Exception] = field(default_factory=asyncio.Queue)
     acknowledged: list[str] = field(default_factory=list)
 
@@ -113,7 +114,7 @@ class Engine:
         if self.refusals:
             self.refusals -= 1
             raise ConnectionError("refused")
-        session = FakeSession(spec.proxy)
+        session = FakeSession(spec.proxy, spec.settings)
         self.openings.append(session)
         self.open_now += 1
         self.max_at_once = max(self.max_at_once, self.open_now)
@@ -147,7 +148,7 @@ class Instances:
         return SimpleNamespace(
             id=instance_id,
             provider="fake",
-            provider_settings={},
+            provider_settings="sealed",
             wanted=True,
             sealed_proxy=self.sealed_proxy,
         )
@@ -202,6 +203,7 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
         "providers": {"fake": SimpleNamespace(can_repeat_send=True)},
         "engines": {"fake": engine},
         "proxy_of": lambda instance: instance.sealed_proxy,
+        "settings_of": lambda instance: {"opened": instance.provider_settings},
     }
     clock = EndlessClock()
     keeper = Keeper(
@@ -223,6 +225,10 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
         stopping.set()
         with suppress(asyncio.CancelledError):
             await running
+
+
+async def test_session_gets_the_opened_settings(node: Node) -> None:
+    assert node.engine.openings[0].settings == {"opened": "sealed"}
 
 
 async def test_reopen_closes_the_old_session_first(node: Node) -> None:

@@ -1,6 +1,6 @@
-"""Every message this provider can send: WhatsApp's words for it, a module per family.
+"""Handlers of every message that this provider can send, one module per family.
 
-Calls are not here, nor invitations to administer a channel: the library can make neither.
+The library can send neither calls nor invitations to administer a channel.
 """
 
 from gateway.providers.whatsmeow.messages import (

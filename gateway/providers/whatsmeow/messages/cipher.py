@@ -1,6 +1,6 @@
-"""Additions to a message that only those who have the message can read.
+"""Encrypts additions to a message, which only people who have the message can read.
 
-The key comes from the message's own secret; the library has it for votes alone.
+The key derives from the secret in the message. The library encrypts votes only.
 """
 
 import base64
@@ -20,7 +20,7 @@ Purpose = Literal["Event Response", "Event Edit"]
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """The message that is added to; `sender` as WhatsApp addresses it, without a device."""
+    """The message that gets an addition; `sender` is its JID without a device."""
 
     id: str
     sender: str
@@ -28,16 +28,16 @@ class Original:
 
 
 def sealed(content: bytes, purpose: Purpose, original: Original, *, by: str) -> dict[str, str]:
-    """The encrypted part of the addition, in protobuf's JSON form."""
+    """Returns the encrypted part of the addition, in the JSON form of protobuf."""
     nonce = os.urandom(_NONCE_BYTES)
-    proven = f"{original.id}\0{by}".encode() if purpose == "Event Response" else None
-    cipher = AESGCM(_key(purpose, original, by)).encrypt(nonce, content, proven)
+    authenticated = f"{original.id}\0{by}".encode() if purpose == "Event Response" else None
+    cipher = AESGCM(_key(purpose, original, by)).encrypt(nonce, content, authenticated)
     return {"encPayload": _base64(cipher), "encIV": _base64(nonce)}
 
 
 def _key(purpose: Purpose, original: Original, by: str) -> bytes:
-    told = f"{original.id}{original.sender}{by}{purpose}".encode()
-    return HKDF(SHA256(), _KEY_BYTES, salt=None, info=told).derive(original.secret)
+    info = f"{original.id}{original.sender}{by}{purpose}".encode()
+    return HKDF(SHA256(), _KEY_BYTES, salt=None, info=info).derive(original.secret)
 
 
 def _base64(content: bytes) -> str:

@@ -1,7 +1,7 @@
 """Products, catalogues and orders.
 
-The library cannot look a catalogue up: a product goes without picture and price, which the
-phone of the recipient has to find by its id. Whether a phone shows an order is WhatsApp's choice.
+The library cannot read a catalogue. A product is sent without picture and price, which the
+recipient's phone reads by the product's id. WhatsApp decides which phones show an order.
 """
 
 from gateway.contract.handlers import Handlers
@@ -25,17 +25,17 @@ from gateway.providers.whatsmeow.messages.parts import (
     interactive,
     present,
 )
-from gateway.providers.whatsmeow.session import Fields, Outgoing
+from gateway.providers.whatsmeow.session import Fields, SendContext
 from gateway.sessions.provider import Receipt
 
-sends: Handlers[Outgoing] = Handlers()
+sends: Handlers[SendContext] = Handlers()
 
 _CENTS = 100
 _KEY_TYPES = {"randomkey": "EVP"}
 
 
 @sends.handles(SendProduct)
-async def send_product(outgoing: Outgoing, message: SendProduct) -> Receipt:
+async def send_product(outgoing: SendContext, message: SendProduct) -> Receipt:
     link = f"https://wa.me/p/{message.product_id}/{message.catalog_phone}"
     product = {"productID": message.product_id, "URL": link}
     body = {"product": product, "businessOwnerJID": jid_of(message.catalog_phone)}
@@ -43,7 +43,7 @@ async def send_product(outgoing: Outgoing, message: SendProduct) -> Receipt:
 
 
 @sends.handles(SendCatalog)
-async def send_catalog(outgoing: Outgoing, message: SendCatalog) -> Receipt:
+async def send_catalog(outgoing: SendContext, message: SendCatalog) -> Receipt:
     card = {
         "text": f"{message.shown_text}\n{message.link}",
         "matchedText": message.link,
@@ -54,7 +54,7 @@ async def send_catalog(outgoing: Outgoing, message: SendCatalog) -> Receipt:
 
 
 @sends.handles(SendOrder)
-async def send_order(outgoing: Outgoing, message: SendOrder) -> Receipt:
+async def send_order(outgoing: SendContext, message: SendOrder) -> Receipt:
     message_id = outgoing.attempt.message_id
     button = flow_button(
         "review_and_pay",
@@ -70,7 +70,7 @@ async def send_order(outgoing: Outgoing, message: SendOrder) -> Receipt:
 
 
 @sends.handles(OrderUpdate)
-async def update_order(outgoing: Outgoing, message: OrderUpdate) -> Receipt:
+async def update_order(outgoing: SendContext, message: OrderUpdate) -> Receipt:
     button = flow_button(
         "review_order",
         reference_id=message.reference_id,

@@ -1,7 +1,7 @@
 """Buttons, lists and carousels.
 
-Not wrapped in a view-once message, or the library would leave out the node that makes phones
-show them. Whether a phone shows them at all is WhatsApp's choice, and changes.
+They are not wrapped in a view-once message: the library would omit the node without which phones
+do not show them. WhatsApp decides which phones show them, and changes that.
 """
 
 from gateway.contract.handlers import Handlers
@@ -22,14 +22,14 @@ from gateway.providers.whatsmeow.messages.parts import (
     interactive,
     video_of,
 )
-from gateway.providers.whatsmeow.session import Fields, Outgoing
+from gateway.providers.whatsmeow.session import Fields, SendContext
 from gateway.sessions.provider import Receipt
 
-sends: Handlers[Outgoing] = Handlers()
+sends: Handlers[SendContext] = Handlers()
 
 
 @sends.handles(SendButtonActions)
-async def send_button_actions(outgoing: Outgoing, message: SendButtonActions) -> Receipt:
+async def send_button_actions(outgoing: SendContext, message: SendButtonActions) -> Receipt:
     flow = flow_of([_action(button) for button in message.button_actions])
     header = {"header": {"title": message.title}} if message.title else {}
     footer = {"footer": {"text": message.footer}} if message.footer else {}
@@ -39,7 +39,7 @@ async def send_button_actions(outgoing: Outgoing, message: SendButtonActions) ->
 
 
 @sends.handles(SendButtonList)
-async def send_button_list(outgoing: Outgoing, message: SendButtonList) -> Receipt:
+async def send_button_list(outgoing: SendContext, message: SendButtonList) -> Receipt:
     shown = message.button_list
     buttons = [
         {"buttonID": button.id, "buttonText": {"displayText": button.label}, "type": "RESPONSE"}
@@ -54,7 +54,7 @@ async def send_button_list(outgoing: Outgoing, message: SendButtonList) -> Recei
 
 
 @sends.handles(SendOptionList)
-async def send_option_list(outgoing: Outgoing, message: SendOptionList) -> Receipt:
+async def send_option_list(outgoing: SendContext, message: SendOptionList) -> Receipt:
     options = message.option_list
     rows = [
         {"rowID": option.id, "title": option.title, "description": option.description}
@@ -71,7 +71,7 @@ async def send_option_list(outgoing: Outgoing, message: SendOptionList) -> Recei
 
 
 @sends.handles(SendButtonOtp)
-async def send_button_otp(outgoing: Outgoing, message: SendButtonOtp) -> Receipt:
+async def send_button_otp(outgoing: SendContext, message: SendButtonOtp) -> Receipt:
     flow = flow_of([_copy(message.button_text, message.code)])
     header: Fields = {}
     if message.image:
@@ -81,7 +81,7 @@ async def send_button_otp(outgoing: Outgoing, message: SendButtonOtp) -> Receipt
 
 
 @sends.handles(SendButtonPix)
-async def send_button_pix(outgoing: Outgoing, message: SendButtonPix) -> Receipt:
+async def send_button_pix(outgoing: SendContext, message: SendButtonPix) -> Receipt:
     nothing = {"value": 0, "offset": 100}
     key = {
         "merchant_name": message.merchant_name,
@@ -103,13 +103,13 @@ async def send_button_pix(outgoing: Outgoing, message: SendButtonPix) -> Receipt
 
 
 @sends.handles(SendCarousel)
-async def send_carousel(outgoing: Outgoing, message: SendCarousel) -> Receipt:
+async def send_carousel(outgoing: SendContext, message: SendCarousel) -> Receipt:
     cards = [await _card(outgoing, card) for card in message.carousel]
     body = interactive(message.message, carouselMessage={"cards": cards, "messageVersion": 1})
     return await outgoing.deliver(message.phone, body)
 
 
-async def _card(outgoing: Outgoing, card: CarouselCard) -> Fields:
+async def _card(outgoing: SendContext, card: CarouselCard) -> Fields:
     image = await image_of(outgoing, card.image)
     return {
         "header": {"hasMediaAttachment": True, "imageMessage": image},

@@ -29,17 +29,17 @@ from gateway.providers.whatsmeow.messages.parts import (
     uploaded,
     video_of,
 )
-from gateway.providers.whatsmeow.session import Fields, Outgoing
+from gateway.providers.whatsmeow.session import Fields, SendContext
 from gateway.sessions.provider import Receipt
 
-sends: Handlers[Outgoing] = Handlers()
+sends: Handlers[SendContext] = Handlers()
 
 _STICKER_PIXELS = 512
 _VOICE = "audio/ogg; codecs=opus"
 
 
 @sends.handles(SendImage)
-async def send_image(outgoing: Outgoing, message: SendImage) -> Receipt:
+async def send_image(outgoing: SendContext, message: SendImage) -> Receipt:
     image = await image_of(outgoing, message.image) | present(
         caption=message.caption, viewOnce=message.view_once or None
     )
@@ -48,7 +48,7 @@ async def send_image(outgoing: Outgoing, message: SendImage) -> Receipt:
 
 
 @sends.handles(SendVideo)
-async def send_video(outgoing: Outgoing, message: SendVideo) -> Receipt:
+async def send_video(outgoing: SendContext, message: SendVideo) -> Receipt:
     video = await video_of(outgoing, message.video) | present(
         caption=message.caption, viewOnce=message.view_once or None
     )
@@ -57,7 +57,7 @@ async def send_video(outgoing: Outgoing, message: SendVideo) -> Receipt:
 
 
 @sends.handles(SendGif)
-async def send_gif(outgoing: Outgoing, message: SendGif) -> Receipt:
+async def send_gif(outgoing: SendContext, message: SendGif) -> Receipt:
     video = await video_of(outgoing, message.gif) | present(
         caption=message.caption, gifPlayback=True
     )
@@ -66,21 +66,21 @@ async def send_gif(outgoing: Outgoing, message: SendGif) -> Receipt:
 
 
 @sends.handles(SendPtv)
-async def send_ptv(outgoing: Outgoing, message: SendPtv) -> Receipt:
+async def send_ptv(outgoing: SendContext, message: SendPtv) -> Receipt:
     video = await video_of(outgoing, message.ptv)
     video |= context_of(outgoing.attempt, message.message_id)
     return await outgoing.deliver(message.phone, {"ptvMessage": video})
 
 
 @sends.handles(SendSticker)
-async def send_sticker(outgoing: Outgoing, message: SendSticker) -> Receipt:
+async def send_sticker(outgoing: SendContext, message: SendSticker) -> Receipt:
     sticker = await _sticker(outgoing, message.sticker)
     sticker |= context_of(outgoing.attempt, message.message_id)
     return await outgoing.deliver(message.phone, {"stickerMessage": sticker})
 
 
 @sends.handles(SendAudio)
-async def send_audio(outgoing: Outgoing, message: SendAudio) -> Receipt:
+async def send_audio(outgoing: SendContext, message: SendAudio) -> Receipt:
     voice = await _voice(outgoing, message.audio, waves=message.waveform)
     voice |= present(viewOnce=message.view_once or None)
     voice |= context_of(outgoing.attempt, message.message_id)
@@ -88,7 +88,7 @@ async def send_audio(outgoing: Outgoing, message: SendAudio) -> Receipt:
 
 
 @sends.handles(SendDocument)
-async def send_document(outgoing: Outgoing, message: SendDocument) -> Receipt:
+async def send_document(outgoing: SendContext, message: SendDocument) -> Receipt:
     file = file_of(outgoing, message.document)
     name = message.document_name() or file.file_name or "document"
     document = await uploaded(outgoing, file, "Document") | present(
@@ -104,38 +104,38 @@ async def send_document(outgoing: Outgoing, message: SendDocument) -> Receipt:
 
 
 @sends.handles(SendImageStatus)
-async def send_image_status(outgoing: Outgoing, message: SendImageStatus) -> Receipt:
+async def send_image_status(outgoing: SendContext, message: SendImageStatus) -> Receipt:
     image = await image_of(outgoing, message.image) | present(caption=message.caption)
     return await outgoing.deliver(message.phone, {"imageMessage": image})
 
 
 @sends.handles(SendVideoStatus)
-async def send_video_status(outgoing: Outgoing, message: SendVideoStatus) -> Receipt:
+async def send_video_status(outgoing: SendContext, message: SendVideoStatus) -> Receipt:
     video = await video_of(outgoing, message.video) | present(caption=message.caption)
     return await outgoing.deliver(message.phone, {"videoMessage": video})
 
 
 @sends.handles(SendAudioStatus)
-async def send_audio_status(outgoing: Outgoing, message: SendAudioStatus) -> Receipt:
+async def send_audio_status(outgoing: SendContext, message: SendAudioStatus) -> Receipt:
     voice = await _voice(outgoing, message.audio, waves=message.waveform)
     return await outgoing.deliver(message.phone, {"audioMessage": voice})
 
 
 @sends.handles(ReplyStatusGif)
-async def reply_status_gif(outgoing: Outgoing, message: ReplyStatusGif) -> Receipt:
+async def reply_status_gif(outgoing: SendContext, message: ReplyStatusGif) -> Receipt:
     video = await video_of(outgoing, message.gif) | present(gifPlayback=True)
     video |= context_of(outgoing.attempt, message.status_message_id)
     return await outgoing.deliver(message.phone, {"videoMessage": video})
 
 
 @sends.handles(ReplyStatusSticker)
-async def reply_status_sticker(outgoing: Outgoing, message: ReplyStatusSticker) -> Receipt:
+async def reply_status_sticker(outgoing: SendContext, message: ReplyStatusSticker) -> Receipt:
     sticker = await _sticker(outgoing, message.sticker)
     sticker |= context_of(outgoing.attempt, message.status_message_id)
     return await outgoing.deliver(message.phone, {"stickerMessage": sticker})
 
 
-async def _sticker(outgoing: Outgoing, text: str) -> Fields:
+async def _sticker(outgoing: SendContext, text: str) -> Fields:
     file = file_of(outgoing, text)
     return await uploaded(outgoing, file, "Image") | {
         "width": file.width or _STICKER_PIXELS,
@@ -143,7 +143,7 @@ async def _sticker(outgoing: Outgoing, text: str) -> Fields:
     }
 
 
-async def _voice(outgoing: Outgoing, text: str, *, waves: bool) -> Fields:
+async def _voice(outgoing: SendContext, text: str, *, waves: bool) -> Fields:
     file = file_of(outgoing, text)
     return await uploaded(outgoing, file, "Audio") | present(
         mimetype=_VOICE if file.mime_type.startswith("audio/ogg") else file.mime_type,

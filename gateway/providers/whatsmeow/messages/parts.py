@@ -1,4 +1,4 @@
-"""What many messages are made of, in protobuf's JSON form."""
+"""Parts that many messages share, in the JSON form of protobuf."""
 
 import base64
 import secrets
@@ -10,23 +10,23 @@ import orjson
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
 from gateway.errors import Refused
+from gateway.providers.whatsmeow.child.frames import Json
 from gateway.providers.whatsmeow.jids import jid_of
-from gateway.providers.whatsmeow.session import Fields, Outgoing
+from gateway.providers.whatsmeow.session import Fields, SendContext
 from gateway.sessions.provider import Attempt
-from gateway.whatsmeow_child.frames import Json
 
 _SECRET_BYTES = 32
 
 
 def known(attempt: Attempt, message_id: str) -> KnownMessage:
-    """An earlier message of this instance; raises Refused where it is none."""
+    """Returns an earlier message of this instance; raises Refused if it is not known."""
     if found := attempt.referred.get(message_id):
         return found
     raise Refused(f"message {message_id} is not known on this instance")
 
 
 def key_of(message: KnownMessage) -> Fields:
-    """How WhatsApp names a message; in a group, with who wrote it."""
+    """Returns the key by which WhatsApp names a message; in a group it has the author."""
     key: Fields = {
         "remoteJID": jid_of(message.chat),
         "fromMe": message.from_me,
@@ -38,7 +38,7 @@ def key_of(message: KnownMessage) -> Fields:
 
 
 def context_of(attempt: Attempt, reply_to: str | None, mentioned: Sequence[str] = ()) -> Fields:
-    """Under `contextInfo`, what a message answers and whom it names; empty where neither."""
+    """Returns `contextInfo` with the quoted message and the mentioned people, if there are any."""
     context: dict[str, Any] = {}
     if mentioned:
         context["mentionedJID"] = [jid_of(chat) for chat in mentioned]
@@ -52,7 +52,7 @@ def context_of(attempt: Attempt, reply_to: str | None, mentioned: Sequence[str] 
 
 
 def content_of(message: KnownMessage) -> Fields:
-    """The message as WhatsApp had it, for quoting and forwarding."""
+    """Returns the message in WhatsApp's form, to quote or forward it."""
     if message.provider_data is None:
         raise Refused(f"message {message.message_id} came over another provider")
     fields: Fields = orjson.loads(message.provider_data)["message"]
@@ -65,7 +65,7 @@ def edit_of(edited: KnownMessage, body: Fields) -> Fields:
 
 
 def with_secret(message: Fields) -> Fields:
-    """With the key by which votes and answers to it are encrypted."""
+    """Adds the secret that encrypts votes and responses to the message."""
     secret = base64_of(secrets.token_bytes(_SECRET_BYTES))
     return {"messageContextInfo": {"messageSecret": secret}, **message}
 
@@ -82,15 +82,15 @@ def thumbnail_of(file: MediaFile | None) -> str | None:
     return base64_of(file.thumbnail) if file and file.thumbnail else None
 
 
-def file_of(outgoing: Outgoing, text: str) -> MediaFile:
-    """The file that a field of the message names; raises Refused where it is not at hand."""
+def file_of(outgoing: SendContext, text: str) -> MediaFile:
+    """Returns the file that a field of the message names; raises Refused if it is missing."""
     if file := outgoing.attempt.media.get(text):
         return file
     raise Refused("the file of the message is gone")
 
 
-async def uploaded(outgoing: Outgoing, file: MediaFile, kind: str) -> Fields:
-    """What WhatsApp needs to find the file, encrypted, on its servers."""
+async def uploaded(outgoing: SendContext, file: MediaFile, kind: str) -> Fields:
+    """Uploads the file; returns where WhatsApp's servers have it, and its key."""
     found = await outgoing.session.call("upload", path=str(file.path), type=f"Media{kind}")
     return present(
         URL=found["url"],
@@ -103,14 +103,14 @@ async def uploaded(outgoing: Outgoing, file: MediaFile, kind: str) -> Fields:
     )
 
 
-async def image_of(outgoing: Outgoing, text: str) -> Fields:
+async def image_of(outgoing: SendContext, text: str) -> Fields:
     file = file_of(outgoing, text)
     return await uploaded(outgoing, file, "Image") | present(
         width=file.width, height=file.height, JPEGThumbnail=thumbnail_of(file)
     )
 
 
-async def video_of(outgoing: Outgoing, text: str) -> Fields:
+async def video_of(outgoing: SendContext, text: str) -> Fields:
     file = file_of(outgoing, text)
     return await uploaded(outgoing, file, "Video") | present(
         width=file.width,

@@ -1,16 +1,16 @@
-"""Places and people."""
+"""Locations and contacts."""
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.zapi.messages.places_and_people import ContactMessage, SendLocation
 from gateway.providers.whatsmeow.messages.parts import context_of
-from gateway.providers.whatsmeow.session import Fields, Outgoing
+from gateway.providers.whatsmeow.session import Fields, SendContext
 from gateway.sessions.provider import Receipt
 
-sends: Handlers[Outgoing] = Handlers()
+sends: Handlers[SendContext] = Handlers()
 
 
 @sends.handles(SendLocation)
-async def send_location(outgoing: Outgoing, message: SendLocation) -> Receipt:
+async def send_location(outgoing: SendContext, message: SendLocation) -> Receipt:
     place = {
         "degreesLatitude": float(message.latitude),
         "degreesLongitude": float(message.longitude),
@@ -22,7 +22,7 @@ async def send_location(outgoing: Outgoing, message: SendLocation) -> Receipt:
 
 
 @sends.handles(ContactMessage)
-async def send_contacts(outgoing: Outgoing, message: ContactMessage) -> Receipt:
+async def send_contacts(outgoing: SendContext, message: ContactMessage) -> Receipt:
     cards = [{"displayName": card.name, "vcard": card.vcard()} for card in message.cards()]
     context = context_of(outgoing.attempt, message.message_id)
     body: Fields = {"contactMessage": cards[0] | context}

@@ -1,4 +1,4 @@
-"""Polls and their votes; events, their edits and their answers."""
+"""Polls and votes; events, their edits and responses."""
 
 import base64
 import time
@@ -26,28 +26,28 @@ from gateway.providers.whatsmeow.messages.parts import (
     present,
     with_secret,
 )
-from gateway.providers.whatsmeow.session import Fields, Outgoing
+from gateway.providers.whatsmeow.session import Fields, SendContext
 from gateway.sessions.provider import Receipt
 
-sends: Handlers[Outgoing] = Handlers()
+sends: Handlers[SendContext] = Handlers()
 
 
 @sends.handles(SendPoll)
-async def send_poll(outgoing: Outgoing, message: SendPoll) -> Receipt:
+async def send_poll(outgoing: SendContext, message: SendPoll) -> Receipt:
     poll = {
         "name": message.message,
         "options": [{"optionName": option.name} for option in message.poll],
         "selectableOptionsCount": message.poll_max_options,
     }
-    # The later versions of this field would go out as a plain text.
+    # The library would send the later versions of this field as a plain text.
     receipt = await outgoing.deliver(message.phone, with_secret({"pollCreationMessage": poll}))
     names = [option.name for option in message.poll]
-    await outgoing.session.remember_poll(receipt.provider_message_id, names)
+    await outgoing.session.add_poll(receipt.provider_message_id, names)
     return receipt
 
 
 @sends.handles(SendPollVote)
-async def send_poll_vote(outgoing: Outgoing, message: SendPollVote) -> Receipt:
+async def send_poll_vote(outgoing: SendContext, message: SendPollVote) -> Receipt:
     poll = known(outgoing.attempt, message.poll_message_id)
     chat, sender = _address_of(poll)
     vote: Fields = await outgoing.session.call(
@@ -61,12 +61,12 @@ async def send_poll_vote(outgoing: Outgoing, message: SendPollVote) -> Receipt:
 
 
 @sends.handles(SendEvent)
-async def send_event(outgoing: Outgoing, message: SendEvent) -> Receipt:
+async def send_event(outgoing: SendContext, message: SendEvent) -> Receipt:
     return await outgoing.deliver(message.phone, with_secret(_event(message.event)))
 
 
 @sends.handles(SendEditEvent)
-async def send_edit_event(outgoing: Outgoing, message: SendEditEvent) -> Receipt:
+async def send_edit_event(outgoing: SendContext, message: SendEditEvent) -> Receipt:
     edited = known(outgoing.attempt, message.event_message_id)
     addition = await _sealed(outgoing, edited, "Event Edit", "Message", _event(message.event))
     body = {"targetMessageKey": key_of(edited), "secretEncType": "EVENT_EDIT", **addition}
@@ -74,7 +74,7 @@ async def send_edit_event(outgoing: Outgoing, message: SendEditEvent) -> Receipt
 
 
 @sends.handles(SendEventResponse)
-async def send_event_response(outgoing: Outgoing, message: SendEventResponse) -> Receipt:
+async def send_event_response(outgoing: SendContext, message: SendEventResponse) -> Receipt:
     event = known(outgoing.attempt, message.event_message_id)
     answer = {"response": message.event_response, "timestampMS": time.time_ns() // 1_000_000}
     addition = await _sealed(outgoing, event, "Event Response", "EventResponseMessage", answer)
@@ -96,12 +96,15 @@ def _event(event: GroupEvent) -> Fields:
 
 
 async def _sealed(
-    outgoing: Outgoing, event: KnownMessage, purpose: Purpose, kind: str, content: Fields
+    outgoing: SendContext, event: KnownMessage, purpose: Purpose, kind: str, content: Fields
 ) -> Fields:
-    """The content for those alone who have the event; we speak as whom its author knows us."""
+    """Encrypts the content for the people who have the event.
+
+    The address of this account has the form, phone or lid, of the author's in the event.
+    """
     secret = content_of(event).get("messageContextInfo", {}).get("messageSecret")
     if secret is None:
-        raise Refused(f"message {event.message_id} is no event")
+        raise Refused(f"message {event.message_id} is not an event")
     me = await outgoing.session.call("me")
     own, own_lid = text_of(me["JID"]), text_of(me.get("LID"))
     sender = _address_of(event)[1] or own
@@ -114,8 +117,8 @@ async def _sealed(
 
 
 def _address_of(message: KnownMessage) -> tuple[str, str | None]:
-    """Its chat and author as WhatsApp named them, which is part of the cipher of a vote."""
+    """Returns chat and author in the form that WhatsApp used, on which encryption depends."""
     if message.provider_data is None:
         return jid_of(message.chat), jid_of(message.sender) if message.sender else None
-    kept = orjson.loads(message.provider_data)
-    return kept["chat"], kept.get("sender") if message.sender else None
+    stored = orjson.loads(message.provider_data)
+    return stored["chat"], stored.get("sender") if message.sender else None

@@ -1,4 +1,4 @@
-"""Reactions, forwarding and pinning: messages about a message."""
+"""Messages about another message: reactions, forwarded messages and pins."""
 
 import time
 
@@ -6,15 +6,15 @@ from gateway.contract.handlers import Handlers
 from gateway.contract.zapi.messages.message_actions import ForwardMessage, PinMessage
 from gateway.contract.zapi.messages.reactions import Reaction
 from gateway.providers.whatsmeow.messages.parts import content_of, key_of, known
-from gateway.providers.whatsmeow.session import Fields, Outgoing
+from gateway.providers.whatsmeow.session import Fields, SendContext
 from gateway.sessions.provider import Receipt
 
-sends: Handlers[Outgoing] = Handlers()
+sends: Handlers[SendContext] = Handlers()
 
 
 @sends.handles(Reaction)
-async def send_reaction(outgoing: Outgoing, message: Reaction) -> Receipt:
-    """An empty emoji takes it back."""
+async def send_reaction(outgoing: SendContext, message: Reaction) -> Receipt:
+    """Sends a reaction; an empty emoji removes it."""
     reaction = {
         "key": key_of(known(outgoing.attempt, message.message_id)),
         "text": message.emoji,
@@ -24,7 +24,7 @@ async def send_reaction(outgoing: Outgoing, message: Reaction) -> Receipt:
 
 
 @sends.handles(ForwardMessage)
-async def forward_message(outgoing: Outgoing, message: ForwardMessage) -> Receipt:
+async def forward_message(outgoing: SendContext, message: ForwardMessage) -> Receipt:
     body = dict(content_of(known(outgoing.attempt, message.message_id)))
     if text := body.pop("conversation", None):
         body = {"extendedTextMessage": {"text": text}}
@@ -37,7 +37,7 @@ async def forward_message(outgoing: Outgoing, message: ForwardMessage) -> Receip
 
 
 @sends.handles(PinMessage)
-async def pin_message(outgoing: Outgoing, message: PinMessage) -> Receipt:
+async def pin_message(outgoing: SendContext, message: PinMessage) -> Receipt:
     seconds = message.pinned_seconds
     pin: Fields = {
         "key": key_of(known(outgoing.attempt, message.message_id)),

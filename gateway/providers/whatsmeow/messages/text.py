@@ -11,14 +11,14 @@ from gateway.providers.whatsmeow.messages.parts import (
     known,
     present,
 )
-from gateway.providers.whatsmeow.session import Fields, Outgoing
+from gateway.providers.whatsmeow.session import Fields, SendContext
 from gateway.sessions.provider import Receipt
 
-sends: Handlers[Outgoing] = Handlers()
+sends: Handlers[SendContext] = Handlers()
 
 
 @sends.handles(SendText)
-async def send_text(outgoing: Outgoing, message: SendText) -> Receipt:
+async def send_text(outgoing: SendContext, message: SendText) -> Receipt:
     context = context_of(outgoing.attempt, message.message_id, message.mentioned)
     if message.group_mentioned:
         named = [
@@ -38,7 +38,7 @@ async def send_text(outgoing: Outgoing, message: SendText) -> Receipt:
 
 
 @sends.handles(SendLink)
-async def send_link(outgoing: Outgoing, message: SendLink) -> Receipt:
+async def send_link(outgoing: SendContext, message: SendLink) -> Receipt:
     page = outgoing.attempt.preview
     picture = outgoing.attempt.media.get(message.image or "") or (page.image if page else None)
     shown = (picture.thumbnail or picture.path.read_bytes()) if picture else None
@@ -53,12 +53,12 @@ async def send_link(outgoing: Outgoing, message: SendLink) -> Receipt:
 
 
 @sends.handles(SendTextStatus)
-async def send_text_status(outgoing: Outgoing, message: SendTextStatus) -> Receipt:
+async def send_text_status(outgoing: SendContext, message: SendTextStatus) -> Receipt:
     return await outgoing.deliver(message.phone, {"extendedTextMessage": {"text": message.message}})
 
 
 @sends.handles(ReplyStatusText)
-async def reply_status_text(outgoing: Outgoing, message: ReplyStatusText) -> Receipt:
+async def reply_status_text(outgoing: SendContext, message: ReplyStatusText) -> Receipt:
     context = context_of(outgoing.attempt, message.status_message_id)
     return await outgoing.deliver(
         message.phone, {"extendedTextMessage": {"text": message.message, **context}}

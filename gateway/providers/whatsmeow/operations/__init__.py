@@ -1,4 +1,4 @@
-"""Every operation this provider answers, a module per room of the contract."""
+"""Handlers of every operation that this provider supports, in modules as in the contract."""
 
 from gateway.providers.whatsmeow.operations import (
     communities,

@@ -44,7 +44,7 @@ async def create(session: WhatsmeowSession, operation: CreateCommunity) -> Commu
 
 @operations.handles(ListCommunities)
 async def list_all(
-    session: WhatsmeowSession, _asked: ListCommunities
+    session: WhatsmeowSession, _pending: ListCommunities
 ) -> tuple[ListedCommunity, ...]:
     groups = await session.call("joined_groups")
     return tuple(

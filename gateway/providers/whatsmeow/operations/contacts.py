@@ -1,4 +1,4 @@
-"""People: whether they have WhatsApp, what they show, and keeping them away."""
+"""People: whether they have WhatsApp, their profile, and blocking them."""
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
@@ -17,7 +17,7 @@ from gateway.providers.whatsmeow.session import WhatsmeowSession
 
 operations: Handlers[WhatsmeowSession] = Handlers()
 
-# The library takes a duration for milliseconds and sends it as nanoseconds.
+# The library reads a duration as milliseconds and sends it as nanoseconds.
 _NANOSECONDS_PER_HOUR = 3_600 * 1_000_000_000
 _HOURS = {"24_HOURS": 24, "7_DAYS": 7 * 24, "90_DAYS": 90 * 24, "OFF": 0}
 
@@ -26,14 +26,14 @@ _HOURS = {"24_HOURS": 24, "7_DAYS": 7 * 24, "90_DAYS": 90 * 24, "OFF": 0}
 async def look_up(session: WhatsmeowSession, operation: LookUpPhones) -> dict[str, str | None]:
     found = await session.call("look_up", phones=[f"+{phone}" for phone in operation.phones])
     there = [answer["JID"]["User"] for answer in found if answer.get("IsIn")]
-    if isinstance(operation, LookUpNumber):  # for many it would be a question each
+    if isinstance(operation, LookUpNumber):  # for many phones it would be a request each
         for phone in there:
             await session.call("user", jid=jid_of(phone))
     return {phone: await _lid(session, phone) for phone in there}
 
 
 async def _lid(session: WhatsmeowSession, phone: str) -> str | None:
-    """Known once WhatsApp told anything of the person."""
+    """Returns the lid; None until WhatsApp has sent something about the person."""
     try:
         return text_of(await session.call("lid_of", jid=jid_of(phone)))
     except VerbFailed:
@@ -42,7 +42,7 @@ async def _lid(session: WhatsmeowSession, phone: str) -> str | None:
 
 @operations.handles(LookAtProfile)
 async def look_at(session: WhatsmeowSession, operation: LookAtProfile) -> Profile:
-    """What is hidden from us is absent."""
+    """Leaves out what the person hides from this account."""
     jid, about = jid_of(operation.phone), None
     if not jid.endswith("@g.us"):
         users = await session.call("user", jid=jid)
@@ -69,7 +69,7 @@ async def set_expiration(session: WhatsmeowSession, operation: SetChatExpiration
 
 @operations.handles(TouchChat)
 async def touch(session: WhatsmeowSession, operation: TouchChat) -> Value:
-    """Reading alone: the library sends every other change of a chat to no collection."""
+    """Supports `read` only: the library cannot send other changes of a chat."""
     if operation.action != "read":
         raise NotSupported
     by_sender: dict[str, list[str]] = {}

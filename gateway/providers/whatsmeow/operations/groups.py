@@ -1,6 +1,6 @@
-"""Groups: who is in them, who may do what, and the way in.
+"""Groups: members, permissions and invitations.
 
-Who may add people, who is let in and on whose approval is not the library's to change.
+The library cannot change who may add people, nor whether admins approve new members.
 """
 
 from typing import Any
@@ -50,7 +50,7 @@ _MS = 1000
 
 @operations.handles(ListJoinedGroups)
 async def list_joined(
-    session: WhatsmeowSession, _asked: ListJoinedGroups
+    session: WhatsmeowSession, _pending: ListJoinedGroups
 ) -> tuple[JoinedGroup, ...]:
     groups = await session.call("joined_groups")
     return tuple(

@@ -1,4 +1,4 @@
-"""Linking a phone, unlinking it, and looking at it."""
+"""Links a phone, unlinks it, and reads its data."""
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
@@ -20,7 +20,9 @@ operations: Handlers[WhatsmeowSession] = Handlers()
 
 
 @operations.handles(ReadQrCode)
-async def read_qr_code(session: WhatsmeowSession, _asked: ReadQrCode) -> QrCode | AlreadyConnected:
+async def read_qr_code(
+    session: WhatsmeowSession, _pending: ReadQrCode
+) -> QrCode | AlreadyConnected:
     if session.supervisor.phone:
         return AlreadyConnected()
     text = await session.supervisor.code()
@@ -33,24 +35,24 @@ async def read_phone_code(
 ) -> PhoneCode | AlreadyConnected:
     if session.supervisor.phone:
         return AlreadyConnected()
-    await session.supervisor.code()  # the library takes the number only once it shows a code
+    await session.supervisor.code()  # the library accepts the number once it shows a code
     return PhoneCode(code=await session.supervisor.execute_raw("pair_code", phone=operation.phone))
 
 
 @operations.handles(Disconnect)
-async def disconnect(session: WhatsmeowSession, _asked: Disconnect) -> Value:
-    """Done, too, where nothing was linked."""
+async def disconnect(session: WhatsmeowSession, _pending: Disconnect) -> Value:
+    """Succeeds also if no phone is linked."""
     await session.supervisor.log_out()
     return Value()
 
 
 @operations.handles(RestoreSession)
-async def restore_session(session: WhatsmeowSession, _asked: RestoreSession) -> Value:
-    return Value(value=session.supervisor.try_again())
+async def restore_session(session: WhatsmeowSession, _pending: RestoreSession) -> Value:
+    return Value(value=session.supervisor.retry_now())
 
 
 @operations.handles(ReadDevice)
-async def read_device(session: WhatsmeowSession, _asked: ReadDevice) -> Device:
+async def read_device(session: WhatsmeowSession, _pending: ReadDevice) -> Device:
     me = await session.call("me")
     name = session.device_name
     return Device(

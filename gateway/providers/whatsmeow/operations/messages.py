@@ -1,4 +1,4 @@
-"""What is done to a message that is there."""
+"""Operations on an existing message."""
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.internal.presence import MarkRead

@@ -1,4 +1,4 @@
-"""Channels, as far as the library goes: no search, no change, no administrators."""
+"""Channels. The library can neither search nor change them, nor manage administrators."""
 
 from typing import Any, Literal
 
@@ -62,7 +62,7 @@ async def read(session: WhatsmeowSession, operation: ReadNewsletter) -> Newslett
 
 
 @operations.handles(ListNewsletters)
-async def list_all(session: WhatsmeowSession, _asked: ListNewsletters) -> tuple[Newsletter, ...]:
+async def list_all(session: WhatsmeowSession, _pending: ListNewsletters) -> tuple[Newsletter, ...]:
     return tuple(_shown(each) for each in await session.call("channels"))
 
 

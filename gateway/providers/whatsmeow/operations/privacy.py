@@ -1,6 +1,6 @@
-"""What others see of this number, and how it shows itself.
+"""Privacy settings and the profile of this account.
 
-The lists of people who are excluded are not the library's to read or change.
+The library can neither read nor change the lists of excluded people.
 """
 
 from gateway.contract.extensions.privacy import Privacy, ReadPrivacy
@@ -94,8 +94,8 @@ async def set_picture(session: WhatsmeowSession, operation: SetProfilePicture) -
 
 
 @operations.handles(ReadPrivacy)
-async def read_privacy(session: WhatsmeowSession, _asked: ReadPrivacy) -> Privacy:
-    """How long messages stay is not among what WhatsApp answers."""
+async def read_privacy(session: WhatsmeowSession, _pending: ReadPrivacy) -> Privacy:
+    """Leaves out the duration of messages, which WhatsApp does not answer."""
     found = await session.call("privacy")
     return Privacy(
         last_seen=_AUDIENCES.get(found["LastSeen"], "ALL"),

@@ -1,4 +1,4 @@
-"""Files of messages others wrote."""
+"""Files of received messages."""
 
 import orjson
 
@@ -12,7 +12,7 @@ operations: Handlers[WhatsmeowSession] = Handlers()
 
 @operations.handles(ReadReceivedFile)
 async def read_received_file(session: WhatsmeowSession, operation: ReadReceivedFile) -> Value:
-    """The library decrypts a file as a whole; it passes on disk, not through our memory."""
+    """Has the library decrypt the file to disk, so that it takes no memory of the gateway."""
     await session.call(
         "download", message=orjson.loads(operation.reference), path=str(operation.path)
     )

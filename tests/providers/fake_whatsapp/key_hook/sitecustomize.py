@@ -31,5 +31,5 @@ def trust(root: bytes) -> None:
     raise RuntimeError("the key is not where it should be")
 
 
-if "gateway.whatsmeow_child" in sys.orig_argv:
+if "gateway.providers.whatsmeow.child" in sys.orig_argv:
     trust(bytes.fromhex(os.environ["FAKE_WHATSAPP_ROOT"]))

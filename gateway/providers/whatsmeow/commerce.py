@@ -1,4 +1,4 @@
-"""Products and orders as callers are told them."""
+"""Translates products and orders of WhatsApp into Z-API's fields."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,7 +12,7 @@ ORDERS: Final[Mapping[str, str]] = {
     "review_and_pay": "reviewAndPay",
     "review_order": "reviewOrder",
 }
-"""What Z-API calls the button that shows an order."""
+"""Z-API's name of the message, by WhatsApp's name of the button that shows the order."""
 
 
 def product(body: Fields) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def product(body: Fields) -> dict[str, Any]:
 
 
 def cart(body: Fields) -> dict[str, Any]:
-    """Sums in thousandths, as WhatsApp has them; its lines are on WhatsApp's servers alone."""
+    """Returns sums in thousandths, as WhatsApp has them; only its servers have the products."""
     total = body.get("totalAmount1000")
     return {
         "itemCount": body.get("itemCount", 0),
@@ -49,32 +49,32 @@ def cart(body: Fields) -> dict[str, Any]:
     }
 
 
-def order(operation: Fields) -> dict[str, Any]:
-    """Of the parameters of a button; the ids are what changing the order asks for."""
-    told = operation.get("order", {})
+def order(button: Fields) -> dict[str, Any]:
+    """Returns the order in a button's parameters, with the ids that an update of it needs."""
+    details = button.get("order", {})
     return {
-        "currency": operation.get("currency", ""),
-        "referenceId": operation.get("reference_id", ""),
-        "orderRequestId": operation.get("order_request_id"),
-        "orderStatus": told.get("status", "pending"),
-        "paymentStatus": operation.get("payment_status"),
-        "type": operation.get("type"),
-        "total": _amount(operation.get("total_amount")),
-        "subTotal": _amount(told.get("subtotal")),
-        "discount": _amount(told.get("discount")),
-        "shipping": _amount(told.get("shipping")),
-        "tax": _amount(told.get("tax")),
-        "products": [_line(item) for item in told.get("items", ())],
+        "currency": button.get("currency", ""),
+        "referenceId": button.get("reference_id", ""),
+        "orderRequestId": button.get("order_request_id"),
+        "orderStatus": details.get("status", "pending"),
+        "paymentStatus": button.get("payment_status"),
+        "type": button.get("type"),
+        "total": _amount(button.get("total_amount")),
+        "subTotal": _amount(details.get("subtotal")),
+        "discount": _amount(details.get("discount")),
+        "shipping": _amount(details.get("shipping")),
+        "tax": _amount(details.get("tax")),
+        "products": [_product(item) for item in details.get("items", ())],
     }
 
 
-def _line(item: Fields) -> dict[str, Any]:
-    own = item.get("product_id") or item.get("retailer_id")
+def _product(item: Fields) -> dict[str, Any]:
+    product_id = item.get("product_id") or item.get("retailer_id")
     return {
         "name": item.get("name", ""),
         "quantity": item.get("quantity", 0),
         "isCustomItem": item.get("isCustomItem"),
-        "productId": own,
+        "productId": product_id,
         "value": _amount(item.get("amount")),
     }
 
@@ -83,18 +83,16 @@ def _amount(money: Fields | None) -> float | None:
     return float(money["value"] / money["offset"]) if money else None
 
 
-def pix_key(operation: Fields) -> dict[str, Any] | None:
-    """Of a button that shows where to pay to."""
+def pix_key(button: Fields) -> dict[str, Any] | None:
+    """Returns the PIX key in a button's parameters; None without one."""
     keys = [
-        s["pix_static_code"]
-        for s in operation.get("payment_settings", ())
-        if "pix_static_code" in s
+        s["pix_static_code"] for s in button.get("payment_settings", ()) if "pix_static_code" in s
     ]
     if not keys:
         return None
     return {
-        "currency": operation.get("currency", ""),
-        "referenceId": operation.get("reference_id", ""),
+        "currency": button.get("currency", ""),
+        "referenceId": button.get("reference_id", ""),
         "key": keys[0].get("key", ""),
         "keyType": keys[0].get("key_type", ""),
         "merchantName": keys[0].get("merchant_name", ""),

@@ -1,4 +1,4 @@
-"""What the engine may ask of a client."""
+"""The verbs of the engine's commands, and the clients that they run on."""
 
 import asyncio
 import base64
@@ -20,21 +20,21 @@ from neonize.utils.enum import (
 )
 from neonize.utils.jid import Jid2String, JIDToNonAD
 
-from gateway.whatsmeow_child.calls import CALLS, as_json
-from gateway.whatsmeow_child.client import Client, as_dict, devices_in, jid_of, parsed
-from gateway.whatsmeow_child.frames import Answer, Ask
-from gateway.whatsmeow_child.link import Link
+from gateway.providers.whatsmeow.child.calls import CALLS, as_json
+from gateway.providers.whatsmeow.child.client import Client, as_dict, devices_in, jid_of, parsed
+from gateway.providers.whatsmeow.child.frames import Command, Reply
+from gateway.providers.whatsmeow.child.link import Link
 
 Arguments = dict[str, Any]
 Verb = Callable[[Client, Arguments], Awaitable[Any]]
 VERBS: dict[str, Verb] = {}
 
-# Left without what the others have, this call hands out an address instead of bytes.
+# The binding declares no result for this function, which would then return an address, not bytes.
 gocode.DecryptPollVote.errcheck = gocode.GetMe.errcheck
 
 _STOP_SECONDS = 3.0
-# The maps of clients in Go have no lock: two that start at once may abort the process.
-_ONE_STARTS = asyncio.Lock()
+# Go's maps of clients have no lock: two clients that start at once may abort the process.
+_START_LOCK = asyncio.Lock()
 
 
 def verb(function: Verb) -> Verb:
@@ -49,35 +49,37 @@ class Verbs:
         self._link = link
         self._clients: dict[str, Client] = {}
 
-    async def carry_out(self, ask: Ask) -> None:
+    async def run(self, command: Command) -> None:
+        """Runs the command and replies with its result, or with the name and text of its error."""
         try:
-            result = await self._carry_out(ask)
-        except Exception as error:  # noqa: BLE001 - the engine decides what each means
-            self._link.answer(Answer(ask.number, None, type(error).__name__, str(error)))
+            result = await self._run(command)
+        except Exception as error:  # noqa: BLE001 - the engine decides what each error means
+            self._link.reply(Reply(command.number, None, type(error).__name__, str(error)))
         else:
-            self._link.answer(Answer(ask.number, result))
+            self._link.reply(Reply(command.number, result))
 
-    async def _carry_out(self, ask: Ask) -> Any:  # noqa: ANN401 - whatever the verb answers
-        if ask.verb == "open":
-            client = Client(ask.instance_id, self._link)
-            async with _ONE_STARTS:
-                await client.open(**ask.arguments)
-            self._clients[ask.instance_id] = client
+    async def _run(self, command: Command) -> Any:  # noqa: ANN401 - verbs return many types
+        if command.verb == "open":
+            client = Client(command.instance_id, self._link)
+            async with _START_LOCK:
+                await client.open(**command.arguments)
+            self._clients[command.instance_id] = client
             return None
-        if ask.verb == "open_store":
-            return await asyncio.to_thread(devices_in, ask.arguments["store"])
-        client = self._clients[ask.instance_id]
-        if ask.verb == "close":
-            del self._clients[ask.instance_id]
-            async with _ONE_STARTS, asyncio.timeout(_STOP_SECONDS):
-                # Stopped amid a message, the library would have decrypted it and told nobody.
+        if command.verb == "open_store":
+            return await asyncio.to_thread(devices_in, command.arguments["store"])
+        client = self._clients[command.instance_id]
+        if command.verb == "close":
+            del self._clients[command.instance_id]
+            async with _START_LOCK, asyncio.timeout(_STOP_SECONDS):
+                # A stop in the middle of a message would lose it: the library has decrypted it
+                # and not reported it.
                 await client.api.set_passive(True)
                 await self._link.quiet()
                 await client.api.stop()
             return None
-        if call := CALLS.get(ask.verb):
-            return as_json(await call(client.api, ask.arguments))
-        return await VERBS[ask.verb](client, ask.arguments)
+        if call := CALLS.get(command.verb):
+            return as_json(await call(client.api, command.arguments))
+        return await VERBS[command.verb](client, command.arguments)
 
 
 @verb
@@ -92,13 +94,13 @@ async def become_available(client: Client, _given: Arguments) -> None:
 
 @verb
 async def probe(client: Client, _given: Arguments) -> None:
-    """A question WhatsApp answers by itself and that changes nothing."""
+    """Sends a request that changes nothing, and that WhatsApp's server answers."""
     await client.api.set_passive(False)
 
 
 @verb
 async def ping(client: Client, _given: Arguments) -> bool:
-    """Whether the process still turns, connected or not."""
+    """Returns whether the client is logged in: the answer proves that the process still works."""
     alive: bool = await client.api.is_logged_in
     return alive
 
@@ -159,12 +161,12 @@ async def download(client: Client, given: Arguments) -> None:
 
 @verb
 async def poll_vote(client: Client, given: Arguments) -> Arguments:
-    """A vote, encrypted with the secret of the poll; *sender* is None where we made it."""
+    """Returns a vote encrypted with the poll's secret; `sender` is None for this account's poll."""
     me = await client.api.get_me()
-    chat, ours = jid_of(given["chat"]), given["sender"] is None
-    sender = JIDToNonAD(me.JID) if ours else jid_of(given["sender"])
+    chat, is_own = jid_of(given["chat"]), given["sender"] is None
+    sender = JIDToNonAD(me.JID) if is_own else jid_of(given["sender"])
     in_group = chat.Server == "g.us"
-    source = MessageSource(Chat=chat, Sender=sender, IsFromMe=ours, IsGroup=in_group)
+    source = MessageSource(Chat=chat, Sender=sender, IsFromMe=is_own, IsGroup=in_group)
     information = MessageInfo(ID=given["id"], MessageSource=source)
     _complete(information)
     return as_dict(await client.api.build_poll_vote(information, given["options"]))
@@ -172,7 +174,7 @@ async def poll_vote(client: Client, given: Arguments) -> Arguments:
 
 @verb
 async def read_poll_vote(client: Client, given: Arguments) -> list[str]:
-    """Hashes of the options chosen, as base64."""
+    """Returns the hashes of the chosen options, as base64."""
     event = ParseDict(given["event"], Message())
     _complete(event)
     vote = await client.api.decrypt_poll_vote(event)
@@ -181,7 +183,7 @@ async def read_poll_vote(client: Client, given: Arguments) -> list[str]:
 
 @verb
 async def serialised(_client: Client, given: Arguments) -> str:
-    """The bytes of a message of WhatsApp's, as base64."""
+    """Returns the bytes of a protobuf message of WhatsApp, as base64."""
     message = getattr(WAWebProtobufsE2E_pb2, given["kind"])()
     ParseDict(given["fields"], message)
     return base64.b64encode(message.SerializeToString()).decode()
@@ -195,7 +197,7 @@ async def revoke(client: Client, given: Arguments) -> None:
 
 
 def _complete(message: Protobuf) -> None:
-    """Sets what must be present to its default, as the library's own events have it."""
+    """Sets each missing required field to its default, as in the library's own events."""
     for field in message.DESCRIPTOR.fields:
         if not field.is_required:
             continue

@@ -1,4 +1,4 @@
-"""What all sessions of an engine share."""
+"""The objects that all sessions of an engine share."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from gateway.providers.whatsmeow.store import Store
 
 @dataclass(frozen=True, slots=True)
 class ClientContext:
-    """What all sessions of an engine share; `key_store` gives the URL of the library's database.
+    """The objects that all sessions of an engine share.
 
-    In `folder` each instance has a file for its keys where they are not in that database.
-    `picture` gives the JPEG that a caller named.
+    `key_store` returns the URL of the library's database. With keys in files, `folder` has a file
+    for each instance. `picture` returns the JPEG that a caller named.
     """
 
     children: Children

@@ -1,30 +1,30 @@
-"""What a child process said last: the one line that explains its end, and no secret."""
+"""The error output of a child yields the one line that explains its end, without secrets."""
 
 import pytest
 
 from gateway.errors import DatabaseUnavailable
+from gateway.providers.whatsmeow.error_output import ErrorOutput, masked
 from gateway.providers.whatsmeow.failures import network_sentence, sentence_of
-from gateway.providers.whatsmeow.last_words import LastWords, masked
 from gateway.providers.whatsmeow.process import ChildGone, VerbFailed
 
 
-def test_a_panic_is_the_reason_however_much_follows_it() -> None:
-    words = LastWords()
+def test_panic_is_the_reason_whatever_follows_it() -> None:
+    words = ErrorOutput()
     words.add("panic: runtime error: invalid memory address")
     for number in range(500):
         words.add(f"goroutine {number} [running]:")
     assert words.reason == "panic: runtime error: invalid memory address"
 
 
-def test_the_last_error_of_python_is_the_reason() -> None:
-    words = LastWords()
+def test_last_error_of_python_is_the_reason() -> None:
+    words = ErrorOutput()
     for line in ("Traceback (most recent call last):", "ModuleNotFoundError: No module", ""):
         words.add(line)
     assert words.reason == "ModuleNotFoundError: No module"
 
 
-def test_advice_about_missing_programs_is_no_reason() -> None:
-    words = LastWords()
+def test_warning_about_a_missing_program_is_not_a_reason() -> None:
+    words = ErrorOutput()
     words.add("[neonize.utils.ffmpeg WARNING] - ffmpeg not found: an Error")
     assert words.reason is None
 
@@ -55,7 +55,7 @@ def test_passwords_are_masked(text: str) -> None:
         (FileNotFoundError("no python"), "did not start: FileNotFoundError no python"),
     ],
 )
-def test_a_failure_becomes_one_sentence(error: Exception, sentence: str) -> None:
+def test_failure_becomes_one_sentence(error: Exception, sentence: str) -> None:
     assert sentence in sentence_of(error)
 
 
@@ -76,16 +76,16 @@ DIAL = "failed to dial whatsapp web websocket: failed to WebSocket dial: failed 
         ("what nobody thought of", "cannot be reached: "),
     ],
 )
-def test_without_a_way_to_whatsapp_the_sentence_says_which(said: str, sentence: str) -> None:
+def test_network_sentence_names_the_fault(said: str, sentence: str) -> None:
     assert sentence in sentence_of(ChildGone(DIAL + said))
     assert sentence in (network_sentence(f"Error reconnecting: {DIAL}{said}") or "")
 
 
-def test_other_words_name_no_fault_of_the_network() -> None:
+def test_other_errors_are_not_network_faults() -> None:
     assert network_sentence("pq: connection refused") is None
 
 
-def test_an_unknown_fault_of_the_network_shows_no_password() -> None:
+def test_network_sentence_of_unknown_fault_masks_passwords() -> None:
     sentence = network_sentence(f"{DIAL}socks5://user:secret@proxy:1080: odd")
     assert sentence
     assert "secret" not in sentence

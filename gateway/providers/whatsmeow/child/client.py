@@ -1,4 +1,4 @@
-"""One client of the library, with its traps taken out."""
+"""One client of the library, with the defects of its Python binding corrected."""
 
 import asyncio
 import ctypes
@@ -19,24 +19,24 @@ from neonize.proto.waCompanionReg.WAWebProtobufsCompanionReg_pb2 import DevicePr
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 from neonize.utils.enum import Presence
 
-from gateway.whatsmeow_child.link import Link
+from gateway.providers.whatsmeow.child.link import Link
 
 _DEVICE = 0
 _DIALLING = "failed to dial whatsapp"
-_ERROR, _DELIMITER = "error: ", "|\u0001|"  # of the library's list of devices
-_MESSAGES_OF_A_CHAT = 20
-_PUSHED_TWICE = ("Raw", "SourceWebMsg")
+_ERROR, _DELIMITER = "error: ", "|\u0001|"  # in the library's list of devices
+_MAX_MESSAGES_OF_CHAT = 20
+_DUPLICATES = ("Raw", "SourceWebMsg")
 _SENT_MESSAGE = re.compile(r"<message\b[^>]*")
 _ID = re.compile(r"""\bid=['"]([^'"]+)['"]""")
 _PEER = re.compile(r"""\bcategory=['"]peer['"]""")
 
 
 class NotPaired(Exception):
-    """The store has no such device; to connect as one would abort the process."""
+    """The key store has no such device. Connecting as one would abort the process."""
 
 
 def jid_of(text: str) -> JID:
-    """Of `user:device@server`."""
+    """Parses `user:device@server`."""
     user, _, server = text.rpartition("@")
     user, _, device = user.partition(":")
     return JID(User=user, Device=int(device or 0), RawAgent=0, Integrator=0, Server=server)
@@ -54,11 +54,11 @@ def parsed(fields: dict[str, Any]) -> Message:
 
 
 class KeyStoreClosed(Exception):
-    """The database of the keys does not open; the text is the driver's."""
+    """The database of the key store does not open; the text is the driver's."""
 
 
 class Client:
-    """What happens to it is told, in order, each thing before the next."""
+    """Reports the events of one instance in order: each is acknowledged before the next."""
 
     def __init__(self, instance_id: str, link: Link) -> None:
         self.instance_id, self._link = instance_id, link
@@ -76,33 +76,45 @@ class Client:
         name: str,
         proxy: dict[str, Any] | None,
     ) -> None:
-        """Connects as a device of the store, or shows QR codes for a new one.
+        """Connects as a device of the key store, or shows QR codes to link a new one.
 
-        Without *proxy* the environment names the way.
+        Args:
+            store: a path of SQLite, or a URL of Postgres.
+            device: `user:device@server`; None links a new one.
+            uuid: names this client among those of the process.
+            name: what the phone shows among its linked devices.
+            proxy: the instance's; without one, the environment's variables count.
+
+        Raises:
+            NotPaired: the store has no such device.
+            KeyStoreClosed: the store does not open.
         """
         if device is not None and device not in await asyncio.to_thread(devices_in, store):
             raise NotPaired(device)
         self.api = api = NewAClient(
             store,
-            # Without it the library silently resumes the first device of the store.
+            # Without a jid the library would resume the first device of the store.
             jid=jid_of(device) if device else None,
             props=DeviceProps(os=name, platformType=DeviceProps.CHROME),
             uuid=uuid,
             new_device=device is None,
         )
-        # With a jid the library would use the bare number: two devices of one number would meet.
+        # Given a jid, the library names the client by the bare number, which two devices share.
         api.uuid = uuid.encode()
         api.contact = ContactStore(api.uuid)
-        # Collected late, an earlier client would stop the one that has its place.
-        api._stop_finalizer.detach()  # noqa: SLF001 - there is no public way
-        # Its own dispatch starts a task per event: out of order, and after the receipt was sent.
+        # The finalizer of an earlier client of this uuid would stop this one when it is collected.
+        api._stop_finalizer.detach()  # noqa: SLF001 - no public method does it
+        # The library's own dispatch starts a task per event: events would overtake each other, and
+        # WhatsApp would get the receipt of a message before it is stored.
         api.event.execute = self._on_event
         api.event.list_func = dict.fromkeys(code for code in INT_TO_EVENT if code != _DEVICE)
         api.qr(self._on_qr)
-        # Read once, while connecting: the only place where an id is seen before its message goes.
+        # The library reads this name once, when it connects. Its log is the only place that shows
+        # the id of a message before the message leaves.
         library.log_whatsmeow = self._on_log
-        self._connected = await api.connect(_proxy_settings(proxy) if proxy else None)
-        self._connected.add_done_callback(self._on_end)
+        connected = await api.connect(_proxy_settings(proxy) if proxy else None)
+        connected.add_done_callback(self._on_end)
+        self._connected = connected
 
     async def send(self, chat: str, fields: dict[str, Any]) -> dict[str, Any]:
         async with self.sending:
@@ -114,54 +126,56 @@ class Client:
         return {"id": sent.ID, "serverId": sent.ServerID, "timestamp": sent.Timestamp}
 
     async def become_available(self) -> None:
-        """Without it others see one tick, and receipts arrive as `inactive`."""
+        """Shows this device as available. Otherwise others see one tick for what they send."""
         await self.api.set_force_activate_delivery_receipts(True)
         try:
             await self.api.send_presence(Presence.AVAILABLE)
-        except Exception:  # noqa: BLE001 - there is no name yet; it comes with the first sync
+        except Exception:  # noqa: BLE001 - the name is unknown until the first synchronisation
             return
 
     def _on_event(self, _uuid: int, binary: int, size: int, code: int) -> None:
-        """On Go's one thread for events; must not raise, nor return before it is safe."""
+        """Runs on Go's one thread for events. It returns when the engine has stored the event."""
         try:
             event = INT_TO_EVENT[code].FromString(ctypes.string_at(binary, size))
             name = type(event).__name__
-            self._link.tell_and_wait(self.instance_id, name, _shortened(name, event))
-        except Exception:  # noqa: BLE001 - the library would lose the event and go on
+            self._link.report_and_wait(self.instance_id, name, _shortened(name, event))
+        except Exception:  # noqa: BLE001 - the library would ignore it, and lose the event
             traceback.print_exc()
             os._exit(1)
 
     async def _on_qr(self, _client: NewAClient, text: bytes) -> None:
-        await self._link.tell(self.instance_id, "QrShown", {"text": text.decode()})
+        await self._link.report(self.instance_id, "QrShown", {"text": text.decode()})
 
     def _on_log(self, binary: int, size: int) -> None:
-        """On the thread that sends, before it writes to the network."""
+        """Runs on the thread that sends, before that writes to the network."""
         entry = LogEntry.FromString(ctypes.string_at(binary, size))
         if entry.Name.endswith("Send") and self._awaiting_id:
-            self._look_for_id(entry.Message)
+            self._find_id(entry.Message)
         elif entry.Level in {"WARN", "ERROR"}:
             sys.stderr.write(f"{entry.Name} {entry.Level} {entry.Message}\n")
             if _DIALLING in entry.Message:
-                self._link.tell_soon(self.instance_id, "Unreachable", {"error": entry.Message})
+                self._link.report_soon(self.instance_id, "Unreachable", {"error": entry.Message})
 
-    def _look_for_id(self, stanza: str) -> None:
+    def _find_id(self, stanza: str) -> None:
         start = _SENT_MESSAGE.match(stanza)
         if self._announced or start is None or _PEER.search(start[0]):
             return
         if found := _ID.search(start[0]):
             self._announced = found[1]
-            self._link.tell_and_wait(self.instance_id, "Sending", {"id": found[1]})
+            self._link.report_and_wait(self.instance_id, "Sending", {"id": found[1]})
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
         failed = None if task.cancelled() else task.exception()
-        body = {"error": str(failed) if failed else ""}
-        self._telling = asyncio.ensure_future(self._link.tell(self.instance_id, "Ended", body))
+        self._link.report_soon(self.instance_id, "Ended", {"error": str(failed) if failed else ""})
 
 
 def devices_in(store: str) -> list[str]:
-    """The devices in a store, as `user:device@server`; raises KeyStoreClosed.
+    """Returns the devices in a key store, as `user:device@server`.
 
-    The library's own wrapper takes the text of an error for a device.
+    It calls Go directly, because the library's wrapper reads the text of an error as a device.
+
+    Raises:
+        KeyStoreClosed: the store does not open.
     """
     logged = func_callback_bytes2(lambda _binary, _size: None)
     listed: str = gocode.GetAllDevices(store.encode(), logged).decode()
@@ -176,18 +190,18 @@ def _proxy_settings(proxy: dict[str, Any]) -> ProxySettings:
 
 
 def _shortened(name: str, event: Protobuf) -> dict[str, Any]:
-    """As JSON, without what comes twice."""
-    for field in _PUSHED_TWICE if name == "Message" else ():
+    """Returns the event as JSON, without the fields that repeat others."""
+    for field in _DUPLICATES if name == "Message" else ():
         event.ClearField(field)
     if name == "HistorySync":
         return _conversations(event)
     return as_dict(event)
 
 
-def _conversations(event: Any) -> dict[str, Any]:  # noqa: ANN401 - a class made at run time
-    """The chats and names of a first synchronisation; all its messages would be megabytes."""
+def _conversations(event: Any) -> dict[str, Any]:  # noqa: ANN401 - protobuf makes the class at run time
+    """Returns chats, names and the newest messages of a synchronisation, not all its megabytes."""
     for chat in event.Data.conversations:
-        del chat.messages[_MESSAGES_OF_A_CHAT:]  # the newest come first
-    kept = as_dict(event)["Data"]
+        del chat.messages[_MAX_MESSAGES_OF_CHAT:]  # the newest come first
+    data = as_dict(event)["Data"]
     wanted = ("syncType", "progress", "conversations", "pushnames", "phoneNumberToLidMappings")
-    return {field: kept[field] for field in wanted if field in kept}
+    return {field: data[field] for field in wanted if field in data}

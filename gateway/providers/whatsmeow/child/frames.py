@@ -1,4 +1,4 @@
-"""What the engine and a child say to each other: JSON behind its length, over one socket."""
+"""The protocol of engine and child: JSON frames, each after its length, on one socket."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ _MAX_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """A verb for the child to carry out for one instance."""
+class Command:
+    """The engine has the child run a verb for one instance."""
 
     number: int
     instance_id: str
@@ -21,8 +21,8 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """`failure` names the exception where there is no result."""
+class Reply:
+    """The child answers the command of this number; `failure` names the exception, if one rose."""
 
     number: int
     result: Any = None
@@ -31,8 +31,8 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
-    """Something happened to an instance; the library waits until it is acknowledged."""
+class LibraryEvent:
+    """The library reports an event of an instance, and waits until it is acknowledged."""
 
     number: int
     instance_id: str
@@ -42,40 +42,41 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """What was told is safe."""
+    """The engine has stored the event of this number."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The child may act until then, on the machine's monotonic clock."""
+    """The child may act until this time of the machine's monotonic clock."""
 
     monotonic_seconds: float
 
 
 Json = Any
-"""What JSON can say."""
+"""A value that JSON can express."""
 
-Frame = Ask | Answer | Tell | Acknowledge | Deadline
+Frame = Command | Reply | LibraryEvent | Acknowledge | Deadline
 _KINDS: dict[str, type[Frame]] = {
-    kind.__name__: kind for kind in (Ask, Answer, Tell, Acknowledge, Deadline)
+    kind.__name__: kind for kind in (Command, Reply, LibraryEvent, Acknowledge, Deadline)
 }
 
 
 class Reader(Protocol):
-    """What a frame is read from."""
+    """The end of a stream that frames are read from."""
 
     async def readexactly(self, n: int, /) -> bytes: ...
 
 
 def packed(frame: Frame) -> bytes:
+    """Returns the frame as bytes."""
     body = orjson.dumps([type(frame).__name__, frame])
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 
 
 async def read_frame(reader: Reader) -> Frame | None:
-    """The next frame; None when the other side is gone."""
+    """Returns the next frame; None when the other side has closed."""
     try:
         length = int.from_bytes(await reader.readexactly(_LENGTH_BYTES), "big")
         if length > _MAX_BYTES:

@@ -1,4 +1,4 @@
-"""Plain questions and orders: a line each, from our arguments to the library's."""
+"""Verbs that are one call of the library: each maps the command's arguments to the call's."""
 
 import asyncio
 from base64 import b64decode
@@ -11,13 +11,14 @@ from neonize.aioze.client import NewAClient
 from neonize.proto.Neonize_pb2 import GroupParent, SetPrivacySettingReturnFunction
 from neonize.utils.enum import BlocklistAction, ParticipantChange, Presence
 
-from gateway.whatsmeow_child.client import as_dict, jid_of
+from gateway.providers.whatsmeow.child.client import as_dict, jid_of
 
 Arguments = dict[str, Any]
 Call = Callable[[NewAClient, Arguments], Awaitable[Any]]
 
 
-def as_json(found: Any) -> Any:  # noqa: ANN401 - whatever the library answers
+def as_json(found: Any) -> Any:  # noqa: ANN401 - the library's answers have many types
+    """Returns an answer of the library as JSON can express it."""
     if isinstance(found, Protobuf):
         return as_dict(found)
     if found is None or isinstance(found, str | int | float | bool):
@@ -26,7 +27,7 @@ def as_json(found: Any) -> Any:  # noqa: ANN401 - whatever the library answers
 
 
 async def _set_privacy(api: NewAClient, given: Arguments) -> None:
-    """The library's own wrapper takes the answer for an error, and spells one value wrong."""
+    """Calls Go directly: the wrapper reads every answer as an error, and misspells a value."""
     name, value = given["name"].encode(), given["value"].encode()
     answer = await asyncio.to_thread(gocode.SetPrivacySetting, api.uuid, name, value)
     if failed := SetPrivacySettingReturnFunction.FromString(answer).Error:

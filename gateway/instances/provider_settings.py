@@ -1,0 +1,70 @@
+"""The provider settings of an instance: their secret fields are stored encrypted.
+
+A provider's model says which fields are secret: those of type `SecretStr` or `SecretBytes`. In the
+row, such a field holds `{"sealed": {"keyId": ..., "ciphertext": ...}}` in place of its value.
+"""
+
+from base64 import b64decode, b64encode
+from collections.abc import Collection, Mapping
+from typing import Any, get_args
+
+import orjson
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+from gateway.instances.tokens import Sealed, TokenVault
+
+_SEALED = "sealed"
+
+
+def secret_fields(model: type[BaseModel]) -> frozenset[str]:
+    """Returns the names and aliases of the model's secret fields; it does not look into fields."""
+    found = {
+        name: field.alias
+        for name, field in model.model_fields.items()
+        if _is_secret(field.annotation)
+    }
+    return frozenset(found) | frozenset(filter(None, found.values()))
+
+
+def seal_settings(
+    settings: Mapping[str, Any], secret: Collection[str], vault: TokenVault
+) -> dict[str, Any]:
+    """Returns the settings as they are stored: the fields named in *secret* are encrypted."""
+    return {
+        name: _seal(value, vault) if name in secret else value for name, value in settings.items()
+    }
+
+
+def open_settings(
+    stored: Mapping[str, Any], secret: Collection[str], vault: TokenVault
+) -> dict[str, Any]:
+    """Returns the settings with the fields named in *secret* decrypted.
+
+    A row of an earlier release has plain values, which are returned as they are.
+
+    Raises:
+        InvalidSettings: none of the secret keys decrypts a field.
+    """
+    return {
+        name: _open(value, vault) if name in secret else value for name, value in stored.items()
+    }
+
+
+def _is_secret(annotation: object) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, SecretStr | SecretBytes):
+        return True
+    return any(map(_is_secret, get_args(annotation)))
+
+
+def _seal(value: Any, vault: TokenVault) -> dict[str, Any]:  # noqa: ANN401 - any JSON
+    sealed = vault.seal(orjson.dumps(value).decode())
+    ciphertext = b64encode(sealed.ciphertext).decode()
+    return {_SEALED: {"keyId": sealed.key_id, "ciphertext": ciphertext}}
+
+
+def _open(value: Any, vault: TokenVault) -> Any:  # noqa: ANN401 - any JSON
+    match value:
+        case {"sealed": {"keyId": str(key_id), "ciphertext": str(ciphertext)}}:
+            return orjson.loads(vault.open(Sealed(key_id, b64decode(ciphertext))))
+        case _:
+            return value
