@@ -57,6 +57,7 @@ check: $(TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/codespell gateway sql tests docs *.md Makefile
 	$(BIN)/lint-imports
+	$(BIN)/python tests/vocabulary.py
 	@$(MAKE) --no-print-directory -j 2 check-types check-tests
 	$(BIN)/coverage report
 	@if command -v node >/dev/null && command -v npm >/dev/null; then $(MAKE) --no-print-directory postman; \

@@ -28,4 +28,4 @@ The packages, each importing only from lines below its own (`pyproject.toml` has
     environment, errors, clock, ...         small modules without dependencies
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

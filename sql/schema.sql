@@ -381,7 +381,7 @@ return query
                (select count(*) from request r where r.instance_id = l.instance_id) as requested
         from instance_lines l
         where l.instance_id = any(locked)
-    ), queue_with_room as (
+    ), queue_with_capacity as (
         -- How many messages each queue may still take; rows are counted only if the bound is too high.
         select l.*,
                case
@@ -396,11 +396,11 @@ return query
                            limit l.queue_limit
                        ) waiting
                    )
-               end as room
+               end as capacity
         from queue l
     ), decided as (
-        -- The decision about each message as if every queue had room.
-        select r.*, l.next_sequence, l.connected, l.idle, l.queue_limit, l.room,
+        -- The decision about each message as if every queue had capacity.
+        select r.*, l.next_sequence, l.connected, l.idle, l.queue_limit, l.capacity,
                k.zaap_id as first_zaap_id, k.message_id as first_message_id,
                case
                    when k.body_hash = r.body_hash then 'replayed'
@@ -409,7 +409,7 @@ return query
                    else 'accepted'
                end as decision
         from request r
-        join queue_with_room l on l.instance_id = r.instance_id
+        join queue_with_capacity l on l.instance_id = r.instance_id
         left join idempotency_keys k
             on k.instance_id = r.instance_id and k.key = r.idempotency_key
             and k.created_at > now() - interval '24 hours'
@@ -421,9 +421,9 @@ return query
                ) as nth
         from decided d
     ), result as (
-        -- The final result: messages beyond the room of their queue are refused.
+        -- The final result: messages beyond the capacity of their queue are refused.
         select c.*,
-               case when decision = 'accepted' and nth > room then 'queue_full' else decision end as admission,
+               case when decision = 'accepted' and nth > capacity then 'queue_full' else decision end as admission,
                next_sequence + nth - 1 as sequence_number
         from numbered c
     ), added as (

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prints the template as JSON, with secrets made now: paste it into Easypanel, "Create from JSON".
 set -eu
-image="${1:-ghcr.io/OWNER/gateway:0.1.0}"
+image="${1:-ghcr.io/OWNER/gateway:0.2.0}"
 password="$(openssl rand -hex 16)"
 cat <<JSON
 {

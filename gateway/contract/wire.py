@@ -56,7 +56,7 @@ class Incoming(Wire):
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """Marks a text that must match a pattern; *requirement* tells a caller what it must be."""
+    """Marks a text that must match a pattern; *requirement* says what it must be."""
 
     pattern: str
     requirement: str

@@ -53,7 +53,7 @@ class DeadLetter(_Answer):
     original_metadata: dict[str, str]
 
 
-_LETTER: Example = {
+_FAILED_CALLBACK: Example = {
     "event_id": _ID,
     "instance_id": "6C1D7A35F0B24E89A1C3D5E7F9B0A2C4",
     "event_type": "DeliveryCallback",
@@ -111,7 +111,12 @@ class ListDeadLetters(Operation[DeadLetterPage], method="GET", path="/dlq/events
         "status": "pending",
         "eventType": "DeliveryCallback",
     }
-    answer_example: ClassVar[Any] = {"events": [_LETTER], "total": 1, "page": 1, "page_size": 20}
+    answer_example: ClassVar[Any] = {
+        "events": [_FAILED_CALLBACK],
+        "total": 1,
+        "page": 1,
+        "page_size": 20,
+    }
 
     page: Annotated[int, BeforeValidator(between(1, MAX_PAGE))] = 1
     page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 20
@@ -133,7 +138,7 @@ class GetDeadLetter(
 ):
     """One dead letter, with its body."""
 
-    answer_example: ClassVar[Any] = _LETTER
+    answer_example: ClassVar[Any] = _FAILED_CALLBACK
 
 
 class DeadLetterDone(_Answer):

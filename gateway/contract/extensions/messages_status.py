@@ -96,7 +96,7 @@ class ReadMessagesStatus(Operation[MessagesStatus], method="GET", path="/message
     """The states of sent messages, by message, group or phone, newest first.
 
     `aggregated` counts people for each message; `raw` lists each state it reached, as the
-    webhook tells it.
+    webhook reports it.
     """
 
     message_id: Annotated[str, Field(min_length=1, max_length=_MAX_ID_LENGTH)] | None = None
