@@ -60,7 +60,12 @@ class Instance:
         return bool((await self.call("GET", "/status"))["connected"])
 
     async def link(self, whatsapp: FakeWhatsApp, phone: str) -> None:
-        code = (await self.call("GET", "/qr-code"))["value"]
+        """Links the phone; a session that is being opened again answers 503 and is asked again."""
+        answer = await until(
+            lambda: self.answer("GET", "/qr-code"),
+            lambda seen: seen.status_code != httpx.codes.SERVICE_UNAVAILABLE,
+        )
+        code = answer.json()["value"]
         assert (await whatsapp.control("scan", phone=phone, code=code))["linked"]
         await until(self.connected, bool)
 
