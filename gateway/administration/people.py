@@ -90,8 +90,8 @@ async def erase(context: PeopleContext, operation: ErasePerson) -> Erased:
         messages = await fetch_all(
             connection, _ProviderId, _PROVIDER_IDS_OF_PERSON, instance_id=instance_id, names=names
         )
-        # First, because the next statement deletes the messages that have these ids.
         person = ErasedPerson(names, [row.provider_message_id for row in messages])
+        # Before the next statement, which deletes the messages that have these ids.
         by_provider = await context.provider_data.erase_person(connection, instance_id, person)
         (rows,) = await fetch_all(
             connection, _ErasedRows, _ERASE_PERSON, instance_id=instance_id, names=names

@@ -20,7 +20,8 @@ class BreakerLimits:
 
     Attributes:
         max_in_flight: requests in flight to one receiver.
-        max_strikes: slow or missing answers in a row before the breaker opens.
+        max_strikes: missing answers in a row before the breaker opens; as many slow answers limit
+            the receiver to one request at a time.
         slow_seconds: an answer that takes longer is slow.
         first_open_seconds: how long the breaker stays open the first time; it doubles.
         max_open_seconds: the longest time it stays open.

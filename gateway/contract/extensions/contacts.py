@@ -82,7 +82,9 @@ class Erased(Wire):
 
 
 class ErasePerson(Operation[Erased], method="DELETE", path="/contacts/{phone}/data"):
-    """Erases all stored data of a person: queue, history, files, names. An extension.
+    """Erases a person: queue, history, files, names, and what the provider stores. An extension.
+
+    The record of consent stays.
 
     A message that is being sent is not recalled.
     """
