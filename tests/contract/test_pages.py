@@ -18,6 +18,10 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 LINK = re.compile(r"\[[^\]]*\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)")
+NOT_YET_WRITTEN = {  # what the page on adding a send tells its reader to write
+    "tests/contract/golden/send-note.json",
+    "tests/contract/golden/echoes/send-note.json",
+}
 FILE = re.compile(r"`((?:gateway|sql|tests)/[\w./-]*\w\.\w+|(?:gateway|sql|tests)/[\w/-]+)`")
 SETTING = re.compile(r"`(GATEWAY_[A-Z_]*[A-Z])(?:=[^`]*)?`")
 CLASS = re.compile(r"`([A-Z][a-z]\w*[a-z])(?:\([^`]*\))?`")
@@ -57,7 +61,7 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
 def test_every_file_that_a_page_names_exists(page: Path) -> None:
     missing = {name for name in FILE.findall(page.read_text()) if not (ROOT / name).exists()}
 
-    assert missing <= {"tests/contract/golden/send-note.json"}
+    assert missing <= NOT_YET_WRITTEN
 
 
 @every_page
