@@ -161,9 +161,10 @@ def test_migrate_prints_what_it_applied(command_in: Any, empty_database_url: str
 
 
 def test_doctor_healthy_gateway_reports_no_problem(command_in: Any, database_url: str) -> None:
-    found = command_in(database_url, "doctor", GATEWAY_ENV="development")
+    found = command_in(database_url, "doctor", GATEWAY_ENV="development", GATEWAY_LOG_LEVEL="DEBUG")
 
     assert found.returncode == 0
+    assert found.stderr == ""
     assert all(line.startswith("ok ") for line in found.stdout.splitlines())
 
 
@@ -390,6 +391,11 @@ def test_pages_name_only_commands_that_exist() -> None:
         while words and hasattr(command, "commands"):
             assert words[0].startswith("-") or words[0] in command.commands, line
             command = command.commands.get(words.pop(0), command)
+
+
+def test_readme_names_shell_completion_that_exists() -> None:
+    assert "`.venv/bin/gateway --install-completion`" in README.read_text()
+    assert "--install-completion" in run_command("--help").stdout
 
 
 def test_readme_commands_can_be_pasted() -> None:
