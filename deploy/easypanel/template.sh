@@ -2,6 +2,12 @@
 # Prints the template as JSON, with secrets made now: paste it into Easypanel, "Create from JSON".
 set -eu
 image="${1:-ghcr.io/OWNER/gateway:0.2.0}"
+case "$image" in
+    *[!A-Za-z0-9._:/@-]*)
+        echo "$image is not the name of an image: letters, digits and . _ : / @ - are allowed" >&2
+        exit 1
+        ;;
+esac
 password="$(openssl rand -hex 16)"
 cat <<JSON
 {

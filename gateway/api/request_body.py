@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from gateway.api.body_spooling import BodySpooler
 from gateway.contract.building import holds_nul
-from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedContentType
+from gateway.errors import BodyTooLarge, InvalidRequest, Unavailable, UnsupportedContentType
 
 _MAX_DISCARD_SECONDS = 10.0
 _MAX_DISCARDED_BYTES = 300_000_000
@@ -26,6 +26,7 @@ async def read_json(
     Raises:
         BodyTooLarge: the body exceeds *limit_bytes*, or without its files the limit of the
             spooler; the rest of the body is read and dropped.
+        Unavailable: the disk is full; the rest of the body is read and dropped.
         UnsupportedContentType: the body is not JSON by its Content-Type.
         InvalidRequest: the JSON is broken, or holds a NUL, which Postgres cannot store.
     """
@@ -37,7 +38,7 @@ async def read_json(
     async for piece in pieces:
         try:
             await spooler.feed_in_turns(piece)
-        except BodyTooLarge:
+        except (BodyTooLarge, Unavailable):
             await _discard_rest(stream)
             raise
     return spooler.fingerprint(), _parse(request, spooler.finish())

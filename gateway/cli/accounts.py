@@ -6,6 +6,7 @@ import typer
 
 from gateway.administration.admin_service import AdminService
 from gateway.cli.execution import require_yes, run_admin
+from gateway.instances.accounts import ListedAccount
 from gateway.instances.creation import NewAccount
 
 accounts = typer.Typer(
@@ -48,12 +49,10 @@ def create_account(
 @accounts.command("list")
 def list_accounts() -> None:
     """List the accounts with the number of their instances."""
-    for account in run_admin(lambda admin: admin.list_accounts()):
+    for account in run_admin(lambda admin: admin.list_accounts(), needs_secret=False):
         token = "Client-Token required" if account.client_token_required else "no Client-Token"
         networks = ", ".join(account.allowed_addresses) or "everywhere"
-        typer.echo(
-            f"{account.id}  {account.name}  {account.instances} instances, {token}, from {networks}"
-        )
+        typer.echo(f"{account.id}  {account.name}  {_count_of(account)}, {token}, from {networks}")
 
 
 @accounts.command("allow")
@@ -62,7 +61,7 @@ def allow_addresses(
     addresses: Annotated[list[str] | None, typer.Argument(help="addresses or networks")] = None,
 ) -> None:
     """Allow only these addresses to call; without addresses, allow every address."""
-    run_admin(lambda admin: admin.allow(account, addresses or []))
+    run_admin(lambda admin: admin.allow(account, addresses or []), needs_secret=False)
 
 
 @accounts.command("renew-tokens")
@@ -81,7 +80,7 @@ def rotate_secret(
 ) -> None:
     """Print a new secret that signs callbacks; the previous one also signs until `--retire`."""
     if retire:
-        run_admin(lambda admin: admin.retire_secret(account))
+        run_admin(lambda admin: admin.retire_secret(account), needs_secret=False)
     else:
         typer.echo(f"WEBHOOK_SECRET={run_admin(lambda admin: admin.rotate_secret(account))}")
 
@@ -93,14 +92,18 @@ def delete_account(account: AccountName, *, yes: Yes = False) -> None:
     async def work(admin: AdminService) -> None:
         found = await admin.find_account(account)
         require_yes(
-            f"Delete account {found.name} ({found.id}) with its {found.instances} instances and "
+            f"Delete account {found.name} ({found.id}) with its {_count_of(found)} and "
             "all their data, for good?",
             given=yes,
         )
         await admin.delete_account(found)
         typer.echo(f"{found.id}  {found.name}  deleted")
 
-    run_admin(work)
+    run_admin(work, needs_secret=False)
+
+
+def _count_of(account: ListedAccount) -> str:
+    return "1 instance" if account.instances == 1 else f"{account.instances} instances"
 
 
 def _print_account(made: NewAccount) -> None:

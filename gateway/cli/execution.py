@@ -67,12 +67,20 @@ def command_progress() -> Progress:
     return Progress(print_error_line if sys.stderr.isatty() else lambda _line: None)
 
 
-def run_admin(work: Callable[[AdminService], Awaitable[Result]]) -> Result:
-    """Runs *work* with the administration service; a gateway may run at the same time."""
+def run_admin(
+    work: Callable[[AdminService], Awaitable[Result]], *, needs_secret: bool = True
+) -> Result:
+    """Runs *work* with the administration service; a gateway may run at the same time.
+
+    Only work that lists or deletes does not need the secret, so an operator who lost it can still
+    do that.
+    """
     settings, _ = read_command_settings()
 
     async def run() -> Result:
-        async with open_admin_service(settings, command_progress()) as admin:
+        async with open_admin_service(
+            settings, command_progress(), needs_secret=needs_secret
+        ) as admin:
             return await work(admin)
 
     return asyncio.run(run())

@@ -46,7 +46,7 @@ def list_instances(
     account: Annotated[str | None, typer.Option(help="id or name; all by default")] = None,
 ) -> None:
     """List the instances, oldest first."""
-    for instance in run_admin(lambda admin: admin.list_instances(account)):
+    for instance in run_admin(lambda admin: admin.list_instances(account), needs_secret=False):
         state = "connected" if instance.connected else "not connected"
         typer.echo(f"{instance.id}  {instance.name}  {instance.provider}, {state}")
 
@@ -63,7 +63,7 @@ def delete_instance(instance: InstanceName, *, yes: Yes = False) -> None:
         await admin.delete_instance(found)
         typer.echo(f"{found.id}  {found.name}  deleted")
 
-    run_admin(work)
+    run_admin(work, needs_secret=False)
 
 
 @instances.command("token")

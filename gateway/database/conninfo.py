@@ -11,6 +11,8 @@ from gateway.errors import InvalidSettings
 _PREAMBLE = re.compile(
     r"^connection (failed|is bad): |^connection to server (at|on socket) .*? failed: |^FATAL: +"
 )
+# As libpq does, this looks for the user and the password before the first slash.
+_URL = re.compile(r"postgres(?:ql)?://(?P<authority>[^/]*)(?:/(?P<path>[^?]*).*)?", re.DOTALL)
 _DEFAULT_PORT = "5432"
 
 
@@ -21,17 +23,30 @@ def check_url(variable: str, url: str | None) -> None:
         InvalidSettings: it is not. The text names the variable and quotes nothing of the URL, which
             may hold a password.
     """
+    # libpq would read the rest of the password as another part, and show it in errors.
+    unclear = InvalidSettings(
+        f"{variable}: its parts cannot be told apart: in the user name and the password "
+        "@ : / # and ? must be percent-encoded, as %40 %3A %2F %23 and %3F"
+    )
+    if _is_ambiguous(url or ""):
+        raise unclear
     try:
         parts = conninfo_to_dict(url or "")
     except ProgrammingError:
         raise InvalidSettings(f"{variable}: is not a libpq URL") from None
     ports = str(parts.get("port") or "").split(",")
     if "@" in str(parts.get("host") or "") or not all(p.isdecimal() for p in ports if p):
-        # libpq would read the rest of the password as the host or the port, and show it in errors.
-        raise InvalidSettings(
-            f"{variable}: its host or port cannot be read; in the password write @ as %40, "
-            "/ as %2F, : as %3A and # as %23"
-        )
+        raise unclear
+
+
+def _is_ambiguous(url: str) -> bool:
+    """Says whether a character that must be percent-encoded may separate the parts of *url*."""
+    found = _URL.fullmatch(url)
+    if found is None:
+        return False
+    authority, path = found["authority"], found["path"] or ""
+    user_info = authority.rpartition("@")[0]
+    return "#" in url or "@" in user_info or "?" in user_info or "@" in path
 
 
 def database_failure(url: str, error: Error) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from obstore.store import LocalStore, ObjectStore, S3Store
 
+from gateway.media.disk import make_private_folder
+
 if TYPE_CHECKING:
     from obstore.store import S3Config  # exists only for type checkers
 
@@ -23,7 +25,8 @@ class Bucket:
 
 
 def open_folder(folder: Path) -> ObjectStore:
-    return LocalStore(folder, mkdir=True)
+    make_private_folder(folder)
+    return LocalStore(folder)
 
 
 def open_bucket(bucket: Bucket) -> ObjectStore:

@@ -7,13 +7,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Unavailable
+from gateway.media.disk import full_disk_translated, make_private_folder, open_private
 
 _WHITESPACE = b" \t\r\n"
 _MAX_HEADER_BYTES = 1_024
@@ -34,11 +35,15 @@ class Spooled:
 
 
 class SpoolFile:
-    """A file that is being written; an error inside its `with` block deletes it."""
+    """A file that is being written; an error inside its `with` block deletes it.
+
+    Every method raises Unavailable if the disk is full.
+    """
 
     def __init__(self, path: Path, *, max_bytes: int | None = None) -> None:
         self.path, self._max_bytes = path, max_bytes
-        self._file: IO[bytes] = path.open("wb")
+        with full_disk_translated():
+            self._file: IO[bytes] = open_private(path)
         self._digest = hashlib.sha256()
         self._size = 0
 
@@ -52,7 +57,12 @@ class SpoolFile:
         if self._max_bytes is not None and self._size > self._max_bytes:
             raise too_large(self._max_bytes)
         self._digest.update(piece)
-        self._file.write(piece)
+        try:
+            with full_disk_translated():
+                self._file.write(piece)
+        except Unavailable:
+            self._discard()
+            raise
 
     def finish(self) -> Spooled:
         """Closes the file and returns it.
@@ -60,7 +70,8 @@ class SpoolFile:
         Raises:
             BadFile: the file is empty.
         """
-        self._file.close()
+        with full_disk_translated():
+            self._file.close()
         if not self._size:
             raise BadFile("is an empty file")
         return Spooled(self.path, self._size, self._digest.hexdigest())
@@ -71,9 +82,16 @@ class SpoolFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        self._file.close()
-        if error is not None:
-            self.path.unlink(missing_ok=True)
+        if error is None:
+            with full_disk_translated():
+                self._file.close()
+        else:
+            self._discard()
+
+    def _discard(self) -> None:
+        with suppress(OSError):  # a full disk refuses what is still in the buffer
+            self._file.close()
+        self.path.unlink(missing_ok=True)
 
 
 class Base64File:
@@ -116,12 +134,13 @@ class Spool:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder)
 
     @asynccontextmanager
     async def folder(self) -> AsyncIterator[Path]:
         """Makes a folder that is deleted, with its files, when the block ends."""
-        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        with full_disk_translated():
+            folder = Path(tempfile.mkdtemp(dir=self._folder))
         try:
             yield folder
         finally:

@@ -19,6 +19,7 @@ from obstore.store import LocalStore, ObjectStore
 from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import Unavailable
+from gateway.media.disk import PRIVATE_FILE, disk_full, is_disk_full
 from gateway.media.sniffing import type_of
 from gateway.media.spooling import Spool, Spooled, SpoolFile
 
@@ -94,9 +95,7 @@ class MediaStore:
                     "days": self._retention_days,
                 },
             )
-        with _translated():
-            if not await self._has(file.sha256):
-                await self._put(file)
+        await self._put_content(file)
         return StoredContent(file.sha256, mime_type)
 
     async def find(self, instance_id: str, file_id: str) -> StoredFile | None:
@@ -167,6 +166,11 @@ class MediaStore:
             return False
         return True
 
+    async def _put_content(self, file: Spooled) -> None:
+        with _translated():
+            if not await self._has(file.sha256):
+                await self._put(file)
+
     async def _put(self, file: Spooled) -> None:
         place, folder = _place(file.sha256), _folder(self._objects)
         async with self._puts:
@@ -177,7 +181,7 @@ class MediaStore:
                 max_concurrency=1,
             )
             if folder:
-                await asyncio.to_thread(_flush, folder / place)
+                await asyncio.to_thread(_secure, folder / place)
 
 
 @contextmanager
@@ -187,6 +191,8 @@ def _translated() -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (BaseError, OSError) as error:
+        if is_disk_full(error):
+            raise disk_full() from None
         raise Unavailable(f"The media storage cannot be reached: {type(error).__name__}") from error
 
 
@@ -200,8 +206,9 @@ def _folder(objects: ObjectStore) -> Path | None:
     return Path(prefix) if prefix else None
 
 
-def _flush(path: Path) -> None:
-    """Writes the file and its folder through to disk, so that a power cut loses neither."""
+def _secure(path: Path) -> None:
+    """Makes the file private, and flushes it and its folder: a power cut loses neither."""
+    path.chmod(PRIVATE_FILE)
     for flushed in (path, path.parent):
         descriptor = os.open(flushed, os.O_RDONLY)
         try:

@@ -18,8 +18,8 @@ from gateway.providers.loading import load_providers
 from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress
 from gateway.runtime.provider_selection import provider_selection_of, secret_settings_of
-from gateway.runtime.secret import secrets_of
-from gateway.runtime.secret_check import require_existing_secret
+from gateway.runtime.secret import existing_secrets_of, secrets_of
+from gateway.runtime.secret_check import require_matching_secret
 from gateway.settings import Settings
 from gateway.webhooks.secrets import WebhookSecrets
 
@@ -46,8 +46,16 @@ def build_admin_service(
 
 
 @asynccontextmanager
-async def open_admin_service(settings: Settings, progress: Progress) -> AsyncIterator[AdminService]:
+async def open_admin_service(
+    settings: Settings, progress: Progress, *, needs_secret: bool
+) -> AsyncIterator[AdminService]:
     """Yields the service, after it migrated the database as `gateway serve` does.
+
+    Args:
+        settings: of this process.
+        progress: reports slow steps.
+        needs_secret: whether the secret must decrypt what the database holds, as `gateway serve`
+            requires; without it the service lists and deletes, and must not encrypt or decrypt.
 
     Raises:
         DatabaseUnavailable: Postgres did not answer.
@@ -56,11 +64,13 @@ async def open_admin_service(settings: Settings, progress: Progress) -> AsyncIte
     async with postgres_of(settings, progress) as url:
         direct_url = settings.database.direct_url or url
         await migrate(direct_url, announce=progress.migrations_started)
-        await require_existing_secret(settings.storage, direct_url)
+        if needs_secret:
+            await require_matching_secret(settings.storage, direct_url)
         database = Database(
             url, min_size=1, max_size=2, prepare=settings.database.prepares_statements()
         )
-        vault = TokenVault(secrets_of(settings.storage, os.urandom), os.urandom)
+        read_secrets = secrets_of if needs_secret else existing_secrets_of
+        vault = TokenVault(read_secrets(settings.storage, os.urandom), os.urandom)
         await database.open()
         try:
             yield build_admin_service(settings, database, vault, Clock())

@@ -56,6 +56,16 @@ def secrets_of(storage: StorageSection, random_bytes: RandomBytes) -> tuple[str,
         return (file.read_text(encoding="utf-8").strip(),)
 
 
+def existing_secrets_of(storage: StorageSection, random_bytes: RandomBytes) -> tuple[str, ...]:
+    """Returns the secrets as `secrets_of`, but writes none: a lost one is replaced in memory only.
+
+    For work that encrypts and decrypts nothing.
+    """
+    if has_secret(storage):
+        return secrets_of(storage, random_bytes)
+    return (random_bytes(_SECRET_BYTES).hex(),)
+
+
 def has_secret(storage: StorageSection) -> bool:
     """Says whether the secret is set, or was created before."""
     with data_dir_errors_named(storage.data_dir):

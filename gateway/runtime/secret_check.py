@@ -1,6 +1,7 @@
 """Checks that the secret decrypts the stored tokens, before the gateway encrypts any."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection
@@ -13,6 +14,7 @@ from gateway.runtime.secret import has_secret, secret_file, secrets_of
 from gateway.settings.node_sections import StorageSection
 
 _KEYS_IN_USE = query("instances", "list_keys_in_use")
+_MAX_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class _Key:
     token_key_id: str
     tokens: int
     ciphertext: bytes
+    instances: list[str]
 
 
 async def require_matching_secret(storage: StorageSection, url: str) -> None:
@@ -42,19 +45,6 @@ async def require_matching_secret(storage: StorageSection, url: str) -> None:
         raise InvalidSettings(f"secret key: {problem.sentence}: {problem.cure}")
 
 
-async def require_existing_secret(storage: StorageSection, url: str) -> None:
-    """Checks that the secret is not lost, so that the gateway does not create another one.
-
-    A secret that does not decrypt passes: its operator can still delete the instances.
-
-    Raises:
-        InvalidSettings: the secret is lost, and the database has tokens.
-        DatabaseUnavailable: Postgres does not answer.
-    """
-    if not has_secret(storage):
-        await require_matching_secret(storage, url)
-
-
 async def find_secret_problem(
     storage: StorageSection, connection: AsyncConnection
 ) -> tuple[SecretProblem | None, bool]:
@@ -65,16 +55,25 @@ async def find_secret_problem(
     if not has_secret(storage):
         return SecretProblem(
             f"{secret_file(storage)} is gone, and with it the key to all tokens",
-            "put the file back, or its text into GATEWAY_SECRET_KEY",
+            "put the file back, or its text into GATEWAY_SECRET_KEY, or "
+            f"delete the instances: {_names_of(keys)}",
         ), True
     vault = TokenVault(secrets_of(storage, os.urandom), os.urandom)
-    lost = sum(key.tokens for key in keys if not _opens(vault, key))
+    lost = [key for key in keys if not _opens(vault, key)]
     if lost:
+        count = sum(key.tokens for key in lost)
         return SecretProblem(
-            f"it cannot decrypt the tokens of {lost} instances",
-            "add the earlier secret to GATEWAY_SECRET_KEY, after a comma",
+            f"it cannot decrypt the tokens of {count} instance{'' if count == 1 else 's'}",
+            "put the secret that made them into GATEWAY_SECRET_KEY after a comma, or "
+            f"delete the instances: {_names_of(lost)}",
         ), True
     return None, True
+
+
+def _names_of(keys: Sequence[_Key]) -> str:
+    names = list(dict.fromkeys(name for key in keys for name in key.instances))
+    has_more = len(names) > _MAX_NAMES or any(key.tokens > _MAX_NAMES for key in keys)
+    return ", ".join(names[:_MAX_NAMES]) + (", ..." if has_more else "")
 
 
 async def _problem_at(storage: StorageSection, url: str) -> SecretProblem | None:

@@ -132,13 +132,15 @@ set subscribed = false, canceled_at = now(),
 where id = %(id)s::text and subscribed;
 
 -- name: list_keys_in_use
--- Returns each key that encrypts tokens or proxies, with their number and one ciphertext.
+-- Returns each key that encrypts tokens or proxies, with their number, one ciphertext, and the names
+-- and ids of the first three instances.
 select key_id as token_key_id, count(distinct id) as tokens,
-       (array_agg(ciphertext order by id))[1] as ciphertext
+       (array_agg(ciphertext order by id))[1] as ciphertext,
+       (array_agg(distinct name || ' (' || id || ')'))[1:3] as instances
 from (
-    select id, token_key_id as key_id, token_ciphertext as ciphertext from instances
+    select id, name, token_key_id as key_id, token_ciphertext as ciphertext from instances
     union all
-    select id, proxy_key_id, proxy_ciphertext from instances where proxy_key_id is not null
+    select id, name, proxy_key_id, proxy_ciphertext from instances where proxy_key_id is not null
 ) sealed
 group by key_id;
 

@@ -138,10 +138,13 @@ def test_the_commands_of_the_example_make_a_whole_environment(tmp_path: Path) ->
     shutil.copytree(DEPLOY, tmp_path / "deploy")
     comment = EXAMPLE.read_text().partition("\n\n")[0]
     commands = re.findall(r"^#   (.*)$", EXAMPLE.read_text(), re.MULTILINE)
-    assert "cp deploy/gateway.env.example .env" in comment
+    assert "cp -n deploy/gateway.env.example .env" in comment
 
     subprocess.run(["sh", "-ec", "\n".join(commands)], cwd=tmp_path, check=True)
+    first = (tmp_path / ".env").read_text()
+    subprocess.run(["sh", "-ec", "\n".join(commands)], cwd=tmp_path, check=True)
 
+    assert (tmp_path / ".env").read_text() == first  # no secret is replaced
     written = dict(
         line.split("=", 1)
         for line in (tmp_path / ".env").read_text().splitlines()
@@ -182,6 +185,48 @@ def test_prometheus_scrapes_every_worker(workers: str | None, tmp_path: Path) ->
     ports = range(first, first + int(workers or 1))
     assert group == {"targets": [f"gateway:{port}" for port in ports]}
     assert run.stdout == "started\n"
+
+
+@pytest.mark.parametrize("workers", ["0", "-1", "two", "1.5", "1 2", "9" * 30])
+def test_prometheus_refuses_an_invalid_number_of_workers(workers: str, tmp_path: Path) -> None:
+    run = subprocess.run(
+        ["sh", str(DEPLOY / "prometheus.sh"), "echo", "started"],
+        env={"PATH": os.environ["PATH"], "TARGETS": str(tmp_path), "GATEWAY_WORKERS": workers},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == "GATEWAY_WORKERS must be a whole number above 0\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operations.md", "docs/pt-BR/README.md"])
+def test_pages_make_the_environment_as_the_example_does(page: str, tmp_path: Path) -> None:
+    commands = re.findall(r"^    ((?:cp -n|for name) .*)$", (ROOT / page).read_text(), re.MULTILINE)
+    shutil.copytree(DEPLOY, tmp_path / "deploy")
+
+    for _ in range(2):
+        subprocess.run(["sh", "-ec", "\n".join(commands)], cwd=tmp_path, check=True)
+
+    written = re.findall(r"^(\w+)=", (tmp_path / ".env").read_text(), re.MULTILINE)
+    assert sorted(written) == sorted(required(COMPOSE))
+    assert "    docker compose up -d --build\n" in (ROOT / page).read_text()
+
+
+@pytest.mark.parametrize("image", ['a"b', "a b", "a$(id)", "a\\n"])
+def test_easypanel_refuses_an_image_that_json_would_break(image: str) -> None:
+    script = ["sh", str(DEPLOY / "easypanel" / "template.sh"), image]
+    run = subprocess.run(script, check=False, capture_output=True, text=True)
+
+    assert (run.returncode, run.stdout) == (1, "")
+
+
+def test_portainer_listens_on_this_machine_only() -> None:
+    assert services(PORTAINER)["gateway"]["ports"] == [
+        "${BIND_ADDRESS:-127.0.0.1}:${PORT:-8080}:8080"
+    ]
 
 
 def test_prometheus_reads_the_targets_that_are_written() -> None:

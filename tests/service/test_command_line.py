@@ -161,9 +161,10 @@ def test_migrate_prints_what_it_applied(command_in: Any, empty_database_url: str
 
 
 def test_doctor_healthy_gateway_reports_no_problem(command_in: Any, database_url: str) -> None:
-    found = command_in(database_url, "doctor", GATEWAY_ENV="development")
+    found = command_in(database_url, "doctor", GATEWAY_ENV="development", GATEWAY_LOG_LEVEL="DEBUG")
 
     assert found.returncode == 0
+    assert found.stderr == ""
     assert all(line.startswith("ok ") for line in found.stdout.splitlines())
 
 
@@ -261,6 +262,43 @@ def test_account_is_created_once_and_deleted_with_yes(command_in: Any, database_
     assert left.stdout == ""
 
 
+@pytest.mark.parametrize("lost", [True, False])
+def test_wrong_secret_writes_nothing_and_deletes(
+    *, lost: bool, command_in: Any, database_url: str, tmp_path: Path
+) -> None:
+    right = {"GATEWAY_ENV": "development", "GATEWAY_SECRET_KEY": "k" * 32}
+    data = tmp_path / "lost"
+    wrong = {"GATEWAY_ENV": "development", "GATEWAY_DATA_DIR": str(data)}
+    if not lost:
+        wrong["GATEWAY_SECRET_KEY"] = "w" * 32
+    file = tmp_path / "instances.json"
+    file.write_bytes(partner_list())
+    command_in(database_url, "accounts", "create", "Shop", **right)
+    made = values_of(command_in(database_url, "instances", "create", "Desk", **right).stdout)
+    needing = [
+        ("accounts", "create", "Other"),
+        ("accounts", "renew-tokens", "Shop"),
+        ("accounts", "secret", "Shop"),
+        ("instances", "create", "Second"),
+        ("instances", "token", "Desk"),
+        ("import", str(file)),
+    ]
+
+    refused = [command_in(database_url, *words, fails=True, **wrong) for words in needing]
+    accounts = command_in(database_url, "accounts", "list", **wrong).stdout
+    instances = command_in(database_url, "instances", "list", **wrong).stdout
+    deleted = command_in(database_url, "instances", "delete", "Desk", "--yes", **wrong).stdout
+
+    cure = f"delete the instances: Desk ({made['INSTANCE_ID']})"
+    for each in refused:
+        assert (each.returncode, each.stdout) == (2, "")
+        assert each.stderr.rstrip().endswith(cure)
+    assert len(accounts.splitlines()) == len(instances.splitlines()) == 1
+    assert "Shop  1 instance, " in accounts
+    assert deleted == f"{made['INSTANCE_ID']}  Desk  deleted\n"
+    assert not (data / "secret.key").exists()
+
+
 def test_delete_on_a_terminal_asks(command_in: Any, database_url: str, tmp_path: Path) -> None:
     where = {"GATEWAY_ENV": "development"}
     command_in(database_url, "accounts", "create", "Shop", **where)
@@ -353,6 +391,11 @@ def test_pages_name_only_commands_that_exist() -> None:
         while words and hasattr(command, "commands"):
             assert words[0].startswith("-") or words[0] in command.commands, line
             command = command.commands.get(words.pop(0), command)
+
+
+def test_readme_names_shell_completion_that_exists() -> None:
+    assert "`.venv/bin/gateway --install-completion`" in README.read_text()
+    assert "--install-completion" in run_command("--help").stdout
 
 
 def test_readme_commands_can_be_pasted() -> None:

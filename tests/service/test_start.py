@@ -154,7 +154,8 @@ async def test_serve_secret_that_does_not_decrypt_is_refused(
 
     assert "secret.key is gone, and with it the key to all tokens: put the file back" in gone
     assert not (tmp_path / "gone" / "secret.key").exists()
-    assert "cannot decrypt the tokens of 1 instances: add the earlier secret" in other
+    assert "cannot decrypt the tokens of 1 instance: put the secret that made them" in other
+    assert "into GATEWAY_SECRET_KEY after a comma, or delete the instances: " in other
 
 
 @pytest.fixture

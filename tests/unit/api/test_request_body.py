@@ -1,17 +1,21 @@
 """A body becomes the declared model, or one sentence about its first wrong field."""
 
+import asyncio
 import json
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
+from gateway.api.body_spooling import BodySpooler
 from gateway.api.request_body import read_json
 from gateway.contract.building import build
 from gateway.contract.zapi.instance_queue import ClearQueue, ListQueueByPage, RemoveFromQueue
 from gateway.contract.zapi.messages.text import SendText
-from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedContentType
+from gateway.errors import BodyTooLarge, InvalidRequest, Unavailable, UnsupportedContentType
 
 JSON = "application/json"
 LIMIT = 1_000
@@ -41,6 +45,19 @@ async def test_read_json_returns_raw_and_parsed_body() -> None:
     written = b' {"a": [1, "\xc3\xa9"]} '
 
     assert await read_json(request(written), limit_bytes=LIMIT) == (written, {"a": [1, "é"]})
+
+
+async def test_read_json_on_a_full_disk_reads_and_drops_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "0").symlink_to("/dev/full")
+    spooler = BodySpooler(tmp_path, asyncio.Lock(), os.urandom, limit_bytes=LIMIT)
+    picture = b"QUJD" * 200_000
+    asked = request(b'{"image": "' + picture, picture, b'"}')
+
+    with pytest.raises(Unavailable, match="The disk of the data directory is full"):
+        await read_json(asked, limit_bytes=10 * len(picture), spooler=spooler)
+
+    with pytest.raises(RuntimeError, match="StopIteration"):  # no piece is left
+        await asked.receive()
 
 
 async def test_read_json_joins_chunks() -> None:
