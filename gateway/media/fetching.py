@@ -73,6 +73,7 @@ class Fetcher:
         Raises:
             BadFile: the file does not exist, is too large, or its address is refused.
             TryAgainLater: the server failed or did not answer in time.
+            Unavailable: the disk is full.
         """
         limit = timeout_seconds or self._timeout_seconds
         try:

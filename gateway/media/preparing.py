@@ -120,14 +120,14 @@ class Preparer:
         """Returns the preview of a link; None if its page cannot be read."""
         try:
             preview, image = await read_page(self._fetcher, link, _new_folder(folder))
-        except (BadFile, TryAgainLater):
+        except (BadFile, TryAgainLater, Unavailable):
             return None
         if image is None:
             return preview
         try:
             async with asyncio.timeout(_IMAGE_SECONDS):
                 file = await self._ready(image, _PREVIEW_IMAGE, _new_folder(folder), None)
-        except (BadFile, TryAgainLater, TimeoutError):
+        except (BadFile, TryAgainLater, Unavailable, TimeoutError):
             return preview
         return replace(preview, image=file)
 

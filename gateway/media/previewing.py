@@ -21,6 +21,7 @@ async def read_page(fetcher: Fetcher, url: str, folder: Path) -> tuple[Preview, 
     Raises:
         BadFile: the page does not exist or is not HTML.
         TryAgainLater: its server failed or did not answer in time.
+        Unavailable: the disk is full.
     """
     page = await fetcher.fetch(
         url,

@@ -75,6 +75,21 @@ async def test_prepared_document_has_the_given_name(server: FileServer, preparer
     assert (file.file_name, file.mime_type) == ("Report.csv", "text/csv")
 
 
+async def test_full_disk_delays_a_file_and_omits_a_preview(
+    server: FileServer, preparer: Preparer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("original", "page"):
+        (tmp_path / name).symlink_to("/dev/full")
+    monkeypatch.setattr("gateway.media.preparing._new_folder", lambda _folder: tmp_path)
+    url = server.put("/x", media.file(media.picture()))
+
+    async with preparer.preparing(image(url)) as preparing:
+        with pytest.raises(TryAgainLater, match=r"^The disk of the data directory is full$"):
+            await preparing.result()
+    async with preparer.preparing(Linked(phone=PHONE, link=url)) as preparing:
+        assert (await preparing.result()).preview is None
+
+
 async def test_ended_while_leaving_does_not_wait(
     server: FileServer, preparer: Preparer, tmp_path: Path
 ) -> None:
