@@ -25,7 +25,7 @@ def check_url(variable: str, url: str | None) -> None:
     """
     # libpq would read the rest of the password as another part, and show it in errors.
     unclear = InvalidSettings(
-        f"{variable}: its parts cannot be told apart: in the user name and the password "
+        f"{variable}: its parts are ambiguous: in the user name and the password "
         "@ : / # and ? must be percent-encoded, as %40 %3A %2F %23 and %3F"
     )
     if _is_ambiguous(url or ""):

@@ -88,7 +88,7 @@ def test_url_with_unescaped_password_is_refused_unquoted(user_info: str) -> None
         check_url("DATABASE_URL", f"postgresql://{user_info}@127.0.0.1:5432/gateway")
 
     assert str(caught.value) == (
-        "DATABASE_URL: its parts cannot be told apart: in the user name and the password "
+        "DATABASE_URL: its parts are ambiguous: in the user name and the password "
         "@ : / # and ? must be percent-encoded, as %40 %3A %2F %23 and %3F"
     )
 
