@@ -187,7 +187,7 @@ async def test_subscriber_stalled_for_long_is_disconnected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("gateway.api.events._SEND_SECONDS", 0.1)
-    monkeypatch.setattr("gateway.runtime.http_server._SILENCE_MS", 200)
+    monkeypatch.setattr("gateway.runtime.http_server._UNACKNOWLEDGED_MS", 200)
     left, stopping = asyncio.Event(), asyncio.Event()
 
     async def endless(*_asked: object) -> AsyncIterator[list[LoggedEvent]]:
