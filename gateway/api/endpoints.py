@@ -17,7 +17,7 @@ from gateway.api.authentication import Authenticator
 from gateway.api.body_spooling import BodySpooler, with_files_restored
 from gateway.api.json_response import JsonResponse
 from gateway.api.request_body import read_json
-from gateway.api.routes import Route, RouteTable
+from gateway.api.routes import MatchedRoute, RouteTable
 from gateway.contract.building import build
 from gateway.contract.operation import Operation, Picture
 from gateway.contract.send import OutgoingMessage
@@ -59,7 +59,7 @@ class Endpoint:
     async def _respond(self, request: Request) -> Response:
         raise NotImplementedError
 
-    def _find(self, request: Request, path: str) -> tuple[Route, Services]:
+    def _find(self, request: Request, path: str) -> tuple[MatchedRoute, Services]:
         route = self._routes.find(request.method, path)
         request.scope["route_template"] = route.template
         services = self._services()
@@ -70,7 +70,7 @@ class Endpoint:
     async def _answer(
         self,
         request: Request,
-        route: Route,
+        route: MatchedRoute,
         declared: type[Operation[Any]],
         subject: Instance | Account,
         services: Services,
@@ -136,7 +136,12 @@ class InstanceEndpoint(Endpoint):
         return await self._answer(request, route, route.declared, instance, services)
 
     async def _authenticate(
-        self, request: Request, route: Route, services: Services, instance_id: str, token: str
+        self,
+        request: Request,
+        route: MatchedRoute,
+        services: Services,
+        instance_id: str,
+        token: str,
     ) -> Instance:
         instances = services.instances
         if issubclass(route.declared, Operation) and route.declared.partner:
@@ -148,7 +153,7 @@ class InstanceEndpoint(Endpoint):
     async def _accept(
         self,
         request: Request,
-        route: Route,
+        route: MatchedRoute,
         declared: type[OutgoingMessage],
         instance: Instance,
         services: Services,
@@ -179,7 +184,7 @@ class InstanceEndpoint(Endpoint):
     async def _message(
         self,
         request: Request,
-        route: Route,
+        route: MatchedRoute,
         declared: type[OutgoingMessage],
         instance: Instance,
         services: Services,
@@ -212,7 +217,9 @@ def _check_texts(message: OutgoingMessage, spooler: BodySpooler) -> None:
             raise InvalidRequest(f"{field}: is too long for a text; shorten it")
 
 
-def _idempotency(request: Request, route: Route, fingerprint: bytes) -> IdempotencyKey | None:
+def _idempotency(
+    request: Request, route: MatchedRoute, fingerprint: bytes
+) -> IdempotencyKey | None:
     key = request.headers.get("idempotency-key")
     if not key:
         return None

@@ -16,7 +16,7 @@ Declared = type[OutgoingMessage] | type[Operation[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class MatchedRoute:
     """A declared class, its path template, and the values in the path."""
 
     declared: Declared
@@ -31,7 +31,7 @@ class RouteTable:
     """
 
     def __init__(self, catalogue: Catalogue, *, absolute: bool = False) -> None:
-        self._fixed: dict[str, dict[str, Route]] = {}
+        self._fixed: dict[str, dict[str, MatchedRoute]] = {}
         self._patterns: list[tuple[Pattern[str], str, dict[str, Declared]]] = []
         declared: dict[str, dict[str, Declared]] = {}
         for send in () if absolute else catalogue.sends.values():
@@ -46,9 +46,11 @@ class RouteTable:
                 pattern, _format, _convertors = compile_path(path)
                 self._patterns.append((pattern, path, methods))
             else:
-                self._fixed[path] = {m: Route(found, path, {}) for m, found in methods.items()}
+                self._fixed[path] = {
+                    m: MatchedRoute(found, path, {}) for m, found in methods.items()
+                }
 
-    def find(self, method: str, path: str) -> Route:
+    def find(self, method: str, path: str) -> MatchedRoute:
         """Returns the route of a request; *path* is relative to the instance unless *absolute*.
 
         Raises:
@@ -64,7 +66,7 @@ class RouteTable:
         for pattern, template, methods in self._patterns:
             if match := pattern.match(path):
                 if found := methods.get(method):
-                    return Route(found, template, match.groupdict())
+                    return MatchedRoute(found, template, match.groupdict())
                 allowed |= methods.keys()
         if allowed:
             raise MethodNotAllowed(frozenset(allowed))

@@ -19,7 +19,7 @@ _MIN_PAUSE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class MessageProgress:
     """The state of a message; `settled` (a column) means that the state is final."""
 
     message_id: str
@@ -32,7 +32,7 @@ class Progress:
 class _Waiter:
     instance_id: str
     done: asyncio.Event = field(default_factory=asyncio.Event)
-    progress: Progress | None = None
+    progress: MessageProgress | None = None
     callers: int = 0  # a repeated request waits for the same message
 
 
@@ -58,7 +58,7 @@ class CompletionWaiters:
 
     async def wait_for(
         self, instance_id: str, message_id: str, *, max_seconds: float
-    ) -> Progress | None:
+    ) -> MessageProgress | None:
         """Returns the final state, or the state after *max_seconds*; None if it is not known."""
         waiter = self._waiters.setdefault(message_id, _Waiter(instance_id))
         waiter.callers += 1
@@ -84,7 +84,7 @@ class CompletionWaiters:
         if not waiters:
             return None
         rows = await self._database.fetch_all(
-            Progress,
+            MessageProgress,
             _FIND_PROGRESS,
             instance_ids=[waiter.instance_id for waiter in waiters.values()],
             message_ids=list(waiters),

@@ -70,7 +70,7 @@ class LoggedEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class LogReader:
     """A reader of an account's events, and the position it has read to."""
 
     account_id: str
@@ -108,7 +108,7 @@ class EventLog:
         assert now is not None
         return Position(now.transaction_id, now.sequence)
 
-    async def read(self, readers: Sequence[Reader], *, max_count: int) -> list[LoggedEvent]:
+    async def read(self, readers: Sequence[LogReader], *, max_count: int) -> list[LoggedEvent]:
         """Reads at most *max_count* events for each reader, oldest first, in one statement."""
         return await self._database.fetch_all(
             LoggedEvent,
@@ -120,7 +120,7 @@ class EventLog:
             max_count=max_count,
         )
 
-    async def acquire(self, name: str, account_ids: list[str], node_id: str) -> list[Reader]:
+    async def acquire(self, name: str, account_ids: list[str], node_id: str) -> list[LogReader]:
         """Makes this node the consumer of the accounts that no other node consumes now.
 
         Returns the stored position of each account.
@@ -133,9 +133,9 @@ class EventLog:
             node_id=node_id,
             seconds=CONSUMER_LEASE_SECONDS,
         )
-        return [Reader(r.account_id, Position(r.transaction_id, r.sequence)) for r in rows]
+        return [LogReader(r.account_id, Position(r.transaction_id, r.sequence)) for r in rows]
 
-    async def commit(self, name: str, readers: Sequence[Reader], node_id: str) -> None:
+    async def commit(self, name: str, readers: Sequence[LogReader], node_id: str) -> None:
         """Stores positions, but only of accounts that this node still consumes."""
         await self._database.execute(
             _COMMIT_POSITIONS,
@@ -216,7 +216,7 @@ class EventConsumer:
             return _IDLE_SECONDS
         await self._sink(events)
         last = {readers[event.number].account_id: event.position for event in events}
-        consumed = [Reader(account_id, position) for account_id, position in last.items()]
+        consumed = [LogReader(account_id, position) for account_id, position in last.items()]
         await self._log.commit(self._name, consumed, self._node_id)
         return 0.0
 

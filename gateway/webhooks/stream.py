@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from gateway.clock import Clock
 from gateway.errors import TooManyRequests
 from gateway.periodic_loop import PeriodicLoop
-from gateway.webhooks.event_log import EventLog, LoggedEvent, Position, Reader
+from gateway.webhooks.event_log import EventLog, LoggedEvent, LogReader, Position
 
 _SUBSCRIPTION = "stream"
 _PAGE = 100
@@ -97,7 +97,7 @@ class Stream:
         return self._pause_seconds if self._subscribers else None
 
     async def _read_for(self, waiting: list[_Subscriber]) -> None:
-        readers = [Reader(s.account_id, s.position) for s in waiting]
+        readers = [LogReader(s.account_id, s.position) for s in waiting]
         for event in await self._log.read(readers, max_count=_PAGE):
             waiting[event.number].page.append(event)
         for subscriber in waiting:

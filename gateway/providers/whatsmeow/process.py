@@ -15,11 +15,11 @@ from gateway.observability.logging import logger
 from gateway.providers.whatsmeow.child.frames import (
     Acknowledge,
     Command,
+    CommandReply,
     Deadline,
     Frame,
     Json,
     LibraryEvent,
-    Reply,
     packed,
     read_frame,
 )
@@ -192,7 +192,7 @@ class Child:
 
     def _receive(self, frame: Frame) -> None:
         match frame:
-            case Reply(number, result, failure, text):
+            case CommandReply(number, result, failure, text):
                 reply = self._pending.get(number)
                 if reply is None or reply.done():
                     return

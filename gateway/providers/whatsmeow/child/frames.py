@@ -21,7 +21,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class CommandReply:
     """The child answers the command of this number; `failure` names the exception, if one rose."""
 
     number: int
@@ -57,13 +57,13 @@ class Deadline:
 Json = Any
 """A value that JSON can express."""
 
-Frame = Command | Reply | LibraryEvent | Acknowledge | Deadline
+Frame = Command | CommandReply | LibraryEvent | Acknowledge | Deadline
 _KINDS: dict[str, type[Frame]] = {
-    kind.__name__: kind for kind in (Command, Reply, LibraryEvent, Acknowledge, Deadline)
+    kind.__name__: kind for kind in (Command, CommandReply, LibraryEvent, Acknowledge, Deadline)
 }
 
 
-class Reader(Protocol):
+class ByteReader(Protocol):
     """The end of a stream that frames are read from."""
 
     async def readexactly(self, n: int, /) -> bytes: ...
@@ -75,7 +75,7 @@ def packed(frame: Frame) -> bytes:
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 
 
-async def read_frame(reader: Reader) -> Frame | None:
+async def read_frame(reader: ByteReader) -> Frame | None:
     """Returns the next frame; None when the other side has closed."""
     try:
         length = int.from_bytes(await reader.readexactly(_LENGTH_BYTES), "big")

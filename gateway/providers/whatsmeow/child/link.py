@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from typing import Any
 
-from gateway.providers.whatsmeow.child.frames import LibraryEvent, Reply, packed
+from gateway.providers.whatsmeow.child.frames import CommandReply, LibraryEvent, packed
 
 _QUIET_SECONDS = 0.2
 
@@ -17,7 +17,7 @@ class Link:
         self._numbers = itertools.count(1)
         self._unacknowledged: dict[int, asyncio.Future[None]] = {}
 
-    def reply(self, reply: Reply) -> None:
+    def reply(self, reply: CommandReply) -> None:
         self._writer.write(packed(reply))
 
     def acknowledged(self, number: int) -> None:

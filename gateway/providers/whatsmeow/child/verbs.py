@@ -22,7 +22,7 @@ from neonize.utils.jid import Jid2String, JIDToNonAD
 
 from gateway.providers.whatsmeow.child.calls import CALLS, as_json
 from gateway.providers.whatsmeow.child.client import Client, as_dict, devices_in, jid_of, parsed
-from gateway.providers.whatsmeow.child.frames import Command, Reply
+from gateway.providers.whatsmeow.child.frames import Command, CommandReply
 from gateway.providers.whatsmeow.child.link import Link
 
 Arguments = dict[str, Any]
@@ -54,9 +54,9 @@ class Verbs:
         try:
             result = await self._run(command)
         except Exception as error:  # noqa: BLE001 - the engine decides what each error means
-            self._link.reply(Reply(command.number, None, type(error).__name__, str(error)))
+            self._link.reply(CommandReply(command.number, None, type(error).__name__, str(error)))
         else:
-            self._link.reply(Reply(command.number, result))
+            self._link.reply(CommandReply(command.number, result))
 
     async def _run(self, command: Command) -> Any:  # noqa: ANN401 - verbs return many types
         if command.verb == "open":
