@@ -1,12 +1,14 @@
-"""The fake WhatsApp, and one database for all tests of a module."""
+"""The fake WhatsApp, one database for all tests of a module, and nodes that run a provider."""
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from pytest_postgresql.executors import NoopExecutor
 
 from tests.fixtures.postgres import PostgresServer, new_database
+from tests.providers import sandbox_node, whatsmeow_node
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake
 
 
@@ -26,3 +28,34 @@ def shared_database_url(
     name = f"gateway_{request.path.stem}_{os.getpid()}"
     with new_database(postgres_server, name, migrated_postgres.template_dbname) as url:
         yield url
+
+
+@pytest.fixture
+async def node(database_url: str) -> AsyncIterator[sandbox_node.Node]:
+    """A node that runs the sandbox and delivers its events."""
+    async with sandbox_node.node_at(database_url) as node, node.delivering():
+        yield node
+
+
+@pytest.fixture(scope="module")
+async def town(
+    shared_database_url: str, tmp_path_factory: pytest.TempPathFactory, whatsapp: FakeWhatsApp
+) -> AsyncIterator[whatsmeow_node.Node]:
+    """One node of whatsmeow for all tests of a module that do not disturb each other."""
+    folder = tmp_path_factory.mktemp("town")
+    async with whatsmeow_node.node_at(shared_database_url, folder, whatsapp, keys="file") as town:
+        yield town
+
+
+@pytest.fixture(scope="module")
+async def linked_pair(town: whatsmeow_node.Node) -> whatsmeow_node.Pair:
+    """Two phones that stay linked, because linking takes the time."""
+    ana, bob = await asyncio.gather(town.linked("ana"), town.linked("bob"))
+    return ana, bob
+
+
+@pytest.fixture
+async def pair(linked_pair: whatsmeow_node.Pair) -> whatsmeow_node.Pair:
+    """Ana and Bob, connected, after every message of an earlier test has arrived."""
+    await whatsmeow_node.exchange_fences(*linked_pair)
+    return linked_pair

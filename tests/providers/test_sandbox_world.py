@@ -31,7 +31,7 @@ from gateway.providers.sandbox.groups import MAX_MEMBERS
 from gateway.providers.sandbox.newsletters import invite_admin
 from gateway.providers.sandbox.session import SandboxSession
 from tests.providers.sandbox_node import Node, node_at
-from tests.providers.test_sandbox import opened, spec
+from tests.providers.sandbox_session import opened, spec
 
 ANA = "5511988887777"
 

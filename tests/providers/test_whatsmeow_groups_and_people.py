@@ -1,0 +1,103 @@
+"""Groups, profiles, privacy, pictures, calls and typing work between two phones."""
+
+from gateway.contract.extensions.privacy import ReadPrivacy
+from gateway.contract.internal.presence import RejectCall, ShowTyping
+from gateway.contract.zapi.contacts import LookAtProfile, LookUpNumber, ModifyBlocked
+from gateway.contract.zapi.groups.group import (
+    CreateGroup,
+    ListJoinedGroups,
+    ReadGroupLight,
+    RenameGroup,
+    SetGroupPhoto,
+)
+from gateway.contract.zapi.groups.members import LeaveGroup
+from gateway.contract.zapi.instances import SetProfilePicture
+from gateway.contract.zapi.messages.text import SendText
+from gateway.contract.zapi.privacy import SetLastSeen
+from gateway.sessions.provider import (
+    CallChanged,
+    MessageAcknowledged,
+    MessageReceived,
+    Notified,
+    PresenceChanged,
+)
+from tests.providers.fake_whatsapp.client import FakeWhatsApp
+from tests.providers.whatsmeow_node import Pair
+
+
+async def test_group_is_created_written_to_and_left(pair: Pair) -> None:
+    ana, bob = pair
+    made = await ana.session.execute(
+        CreateGroup.model_validate({"groupName": "Team", "phones": [bob.phone]})
+    )
+    seen_by_bob = await bob.session.execute(ReadGroupLight(phone=made.phone))
+    assert seen_by_bob.subject == "Team"
+    assert {p.phone: p.is_admin for p in seen_by_bob.participants} == {
+        ana.phone: True,
+        bob.phone: False,
+    }
+    await ana.send(SendText(phone=made.phone, message="All of you"))
+    arrived = await bob.wait_for(MessageReceived)
+    assert (arrived.chat, arrived.sender) == (made.phone, ana.phone)
+    delivered = await ana.wait_for(MessageAcknowledged)
+    assert (delivered.by, delivered.provider_message_ids) == (bob.phone, ["OURS"])
+
+    await ana.session.execute(RenameGroup(group_id=made.phone, group_name="Crew"))
+    assert [g.subject for g in await bob.session.execute(ListJoinedGroups())] == ["Crew"]
+    renamed = await bob.wait_for(Notified, lambda n: n.code == "GROUP_CHANGE_SUBJECT")
+    assert (renamed.chat, renamed.parameters, renamed.by) == (made.phone, ("Crew",), ana.phone)
+    await bob.session.execute(LeaveGroup(group_id=made.phone))
+    assert await bob.session.execute(ListJoinedGroups()) == ()
+
+
+async def test_numbers_profiles_blocking_and_privacy(pair: Pair) -> None:
+    ana, bob = pair
+    found = await ana.session.execute(LookUpNumber(phones=(bob.phone, "5511900009999")))
+    assert list(found) == [bob.phone]
+    assert str(found[bob.phone]).endswith("@lid")
+    profile = await ana.session.execute(LookAtProfile(phone=bob.phone))
+    assert (profile.about, profile.picture) == ("Hey there!", "https://pps.whatsapp.net/p.jpg")
+    assert (await ana.session.execute(ModifyBlocked(phone=bob.phone, action="block"))).value
+    assert (await ana.session.execute(SetLastSeen(visualization_type="ALL"))).success
+    assert (await ana.session.execute(ShowTyping(phone=bob.phone, seconds=1))).value
+    privacy = await ana.session.execute(ReadPrivacy())
+    assert (privacy.last_seen, privacy.read_receipts) == ("ALL", "enable")
+    assert "messagesDuration" not in privacy.model_dump(by_alias=True)
+
+
+async def test_pictures_of_a_person_and_a_group(pair: Pair, whatsapp: FakeWhatsApp) -> None:
+    ana, _bob = pair
+    made = await ana.session.execute(
+        CreateGroup.model_validate({"groupName": "Team", "phones": ["5511977776666"]})
+    )
+    await ana.session.execute(SetProfilePicture(value="my face"))
+    photo = SetGroupPhoto.model_validate({"groupId": made.phone, "groupPhoto": "our logo"})
+    await ana.session.execute(photo)
+    assert (await whatsapp.control("state"))["pictures"] == {
+        ana.phone: "my face",
+        made.phone.removesuffix("-group"): "our logo",
+    }
+
+
+async def test_calls_are_offered_missed_rejected_and_typing_shows(
+    pair: Pair, whatsapp: FakeWhatsApp
+) -> None:
+    ana, bob = pair
+    await whatsapp.control("ring", phone=ana.phone, caller=bob.phone, video=True)
+    call = await ana.wait_for(CallChanged)
+    assert (call.call_id, call.chat, call.status, call.is_video) == (
+        "CALL1",
+        bob.phone,
+        "offered",
+        True,
+    )
+    await ana.session.execute(RejectCall(phone=call.chat, call_id=call.call_id))
+    await whatsapp.state_when(lambda state: "reject" in state["calls"])
+    await whatsapp.control("ring", phone=ana.phone, caller=bob.phone, reason="timeout")
+    missed = await ana.wait_for(CallChanged, lambda c: c.status == "missed")
+    assert missed.is_video
+    assert abs((missed.at - call.at).total_seconds()) < 60
+
+    await bob.session.execute(ShowTyping(phone=ana.phone, seconds=1))
+    shown = await ana.wait_for(PresenceChanged)
+    assert (shown.chat, shown.status) == (bob.phone, "composing")

@@ -1,0 +1,201 @@
+"""A message of each kind arrives as its kind, and what refers to it reaches its author."""
+
+from base64 import b64decode
+from pathlib import Path
+
+import orjson
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from gateway.contract.internal.received_media import ReadReceivedFile
+from gateway.contract.known import KnownMessage
+from gateway.contract.media import MediaFile
+from gateway.contract.zapi.chats import TouchChat, UnreadMessage
+from gateway.contract.zapi.messages.commerce import SendOrder, UpdateOrderPayment
+from gateway.contract.zapi.messages.message_actions import ForwardMessage, Revoke
+from gateway.contract.zapi.messages.polls_and_events import (
+    SendEditEvent,
+    SendEvent,
+    SendEventResponse,
+    SendPoll,
+    SendPollVote,
+)
+from gateway.contract.zapi.messages.reactions import SendReaction
+from gateway.contract.zapi.messages.text import SendText
+from gateway.errors import NotSupported
+from gateway.sessions.provider import MessageAcknowledged, MessageReceived, Notified, Receipt
+from tests.providers.whatsmeow_messages import FILES, ORDER, ORDINARY, PIXEL
+from tests.providers.whatsmeow_node import Pair
+
+
+def own(our_id: str, chat: str, receipt: Receipt) -> KnownMessage:
+    """A sent message, as later messages refer to it."""
+    return KnownMessage(
+        our_id,
+        receipt.provider_message_id,
+        chat,
+        None,
+        from_me=True,
+        type="",
+        payload={},
+        provider_data=receipt.provider_data,
+    )
+
+
+def known_of(message: MessageReceived, our_id: str) -> KnownMessage:
+    return KnownMessage(
+        message_id=our_id,
+        provider_message_id=message.provider_message_id,
+        chat=message.chat,
+        sender=message.sender,
+        from_me=message.from_me,
+        type=message.kind,
+        payload=message.content,
+        provider_data=message.provider_data,
+    )
+
+
+async def test_text_is_sent_delivered_answered_and_edited(pair: Pair) -> None:
+    ana, bob = pair
+    receipt = await ana.send(SendText(phone=bob.phone, message="Hello"), "OURS")
+    assert receipt.provider_message_id.startswith("3EB0")
+
+    arrived = await bob.wait_for(MessageReceived)
+    assert arrived.content == {"text": {"message": "Hello"}}
+    assert arrived.chat == arrived.sender == ana.phone
+    delivered = await ana.wait_for(MessageAcknowledged)
+    assert (delivered.status, delivered.provider_message_ids) == ("delivered", ["OURS"])
+
+    reply = SendText(phone=ana.phone, message="Hi", message_id="THEIRS")
+    await bob.send(reply, "ANSWER", known_of(arrived, "THEIRS"))
+    answer = await ana.wait_for(MessageReceived)
+    assert answer.quoted_provider_id == "OURS"
+
+
+async def test_every_kind_of_message_arrives_as_its_kind(pair: Pair) -> None:
+    ana, bob = pair
+    for number, (kind, declared, fields, told) in enumerate(ORDINARY):
+        message = declared.model_validate({"phone": bob.phone, **fields})
+        receipt = await ana.send(message, f"OURS{number}")
+        arrived = await bob.wait_for_message(receipt.provider_message_id)
+        assert arrived.kind == kind
+        assert arrived.content[kind] | told == arrived.content[kind]
+
+
+async def test_order_update_arrives(pair: Pair) -> None:
+    ana, bob = pair
+    placed = {"phone": bob.phone, "order": ORDER}
+    receipt = await ana.send(SendOrder.model_validate(placed))
+    shown = (await bob.wait_for(MessageReceived)).content["reviewAndPay"]
+    (product,) = shown["products"]
+    assert product["productId"].startswith("custom-item-")
+    changed = {
+        "phone": bob.phone,
+        "messageId": "OURS",
+        "orderStatus": "shipped",
+        "referenceId": shown["referenceId"],
+        "orderRequestId": shown["orderRequestId"],
+        "paymentStatus": "paid",
+        "order": {**ORDER, "products": [product]},
+        "message": "On its way",
+    }
+    update = UpdateOrderPayment.model_validate(changed)
+    await ana.send(update, "LATER", own("OURS", bob.phone, receipt))
+    told = await bob.wait_for(MessageReceived, lambda m: m.kind == "reviewOrder")
+    assert told.quoted_provider_id == receipt.provider_message_id
+    assert (
+        told.content["reviewOrder"]
+        | {
+            "referenceId": shown["referenceId"],
+            "orderStatus": "shipped",
+            "paymentStatus": "paid",
+            "products": [product],
+        }
+        == told.content["reviewOrder"]
+    )
+
+
+async def test_event_response_and_edit_are_encrypted_for_its_chat(
+    pair: Pair,
+) -> None:
+    ana, bob = pair
+    event = {"name": "Launch", "dateTime": "2030-04-29T09:30:00Z", "canceled": False}
+    sent = await ana.send(SendEvent.model_validate({"phone": bob.phone, "event": event}))
+    arrived = await bob.wait_for(MessageReceived)
+
+    answer = {"phone": ana.phone, "eventMessageId": "THEIRS", "eventResponse": "GOING"}
+    await bob.send(SendEventResponse.model_validate(answer), "ANSWER", known_of(arrived, "THEIRS"))
+    edit = {"phone": bob.phone, "eventMessageId": "OURS", "event": {**event, "canceled": True}}
+    receipt = await ana.send(
+        SendEditEvent.model_validate(edit), "EDIT", own("OURS", bob.phone, sent)
+    )
+    assert receipt.provider_data
+    body = orjson.loads(receipt.provider_data)["message"]["secretEncryptedMessage"]
+    secret = orjson.loads(sent.provider_data or b"")["message"]["messageContextInfo"]
+    # As whatsmeow derives it, spelled out.
+    said = f"{sent.provider_message_id}{2 * f'{ana.phone}@s.whatsapp.net'}Event Edit"
+    key = HKDF(SHA256(), 32, None, said.encode()).derive(b64decode(secret["messageSecret"]))
+    plain = AESGCM(key).decrypt(b64decode(body["encIV"]), b64decode(body["encPayload"]), None)
+    assert b"Launch" in plain
+
+
+async def test_actions_on_a_message_arrive_at_its_author(
+    pair: Pair,
+) -> None:
+    ana, bob = pair
+    poll = {"phone": bob.phone, "message": "When?", "poll": [{"name": "Now"}, {"name": "Later"}]}
+    await ana.send(SendPoll.model_validate(poll), "POLL")
+    arrived = await bob.wait_for(MessageReceived)
+    known = known_of(arrived, "THEIRS")
+
+    await bob.send(SendReaction(phone=ana.phone, message_id="THEIRS", reaction="!"), "R", known)
+    reaction = await ana.wait_for(MessageReceived, lambda m: m.kind == "reaction")
+    assert (reaction.content["reaction"]["value"], reaction.refers_to) == ("!", "POLL")
+
+    vote = {"phone": ana.phone, "pollMessageId": "THEIRS", "pollVote": [{"name": "Later"}]}
+    await bob.send(SendPollVote.model_validate(vote), "V", known)
+    voted = await ana.wait_for(MessageReceived, lambda m: m.kind == "pollVote")
+    assert voted.content["pollVote"] == {"pollMessageId": "POLL", "options": [{"name": "Later"}]}
+
+    forward = {"phone": ana.phone, "messageId": "THEIRS", "messagePhone": ana.phone}
+    await bob.send(ForwardMessage.model_validate(forward), "F", known)
+    forwarded = await ana.wait_for(MessageReceived, lambda m: m.kind == "poll")
+    assert forwarded.content["poll"]["question"] == "When?"
+
+    unread = (UnreadMessage(id=known.provider_message_id, sender=known.sender),)
+    await bob.session.execute(TouchChat(phone=known.chat, action="read", unread=unread))
+    read = await ana.wait_for(MessageAcknowledged, lambda m: m.status == "read")
+    assert read.provider_message_ids == ["POLL"]
+    with pytest.raises(NotSupported):
+        await bob.session.execute(TouchChat(phone=known.chat, action="mute"))
+
+
+async def test_files_travel_encrypted_and_arrive_unchanged(pair: Pair, tmp_path: Path) -> None:
+    ana, bob = pair
+    for number, (kind, declared, field, mime_type) in enumerate(FILES):
+        path = tmp_path / f"file{number}"
+        path.write_bytes(PIXEL * (number + 1))
+        file = MediaFile(path, mime_type, path.stat().st_size, "", duration_seconds=3)
+        message = declared.model_validate({"phone": bob.phone, field: "file"})
+        receipt = await ana.send(message, f"OURS{number}", file=file)
+        arrived = await bob.wait_for_message(receipt.provider_message_id)
+        assert arrived.kind == kind
+        assert arrived.content[kind]["mimeType"] == mime_type
+        (received,) = arrived.files
+        there = tmp_path / f"fetched{number}"
+        await bob.session.execute(ReadReceivedFile(reference=received.reference, path=there))
+        assert there.read_bytes() == path.read_bytes()
+
+
+async def test_message_is_revoked(pair: Pair) -> None:
+    ana, bob = pair
+    receipt = await ana.send(SendText(phone=bob.phone, message="Oops"))
+    await ana.session.execute(Revoke(target=own("OURS", bob.phone, receipt)))
+    gone = await bob.wait_for(Notified)
+    assert (gone.code, gone.refers_to, gone.by) == (
+        "REVOKE",
+        receipt.provider_message_id,
+        ana.phone,
+    )
