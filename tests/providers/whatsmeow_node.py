@@ -19,6 +19,7 @@ from gateway.database.library_url import library_url_of
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
+from gateway.errors import NotConnected
 from gateway.providers.whatsmeow.engine import WhatsmeowEngine
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 from gateway.providers.whatsmeow.settings import read_settings
@@ -121,6 +122,16 @@ class OpenSession:
         attempt = Attempt(message_id, self.session.spec.epoch, seconds, referred, files)
         return await self.session.send(message, attempt)
 
+    async def send_when_connected(self, message: OutgoingMessage, message_id: str) -> Receipt:
+        """Sends, again after a refusal: a child that an earlier test killed may be noticed late."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                self._changed.clear()
+                try:
+                    return await self.send(message, message_id)
+                except NotConnected:
+                    await self._changed.wait()
+
     @property
     def pid(self) -> int:
         child = self.session.supervisor._child
@@ -137,7 +148,8 @@ async def exchange_fences(one: OpenSession, other: OpenSession) -> None:
         await line.until_state(ConnectionState.CONNECTED)
     for sender, recipient in ((one, other), (other, one)):
         name = f"fence {next(_fences)}"
-        receipt = await sender.send(SendText(phone=recipient.phone, message=name), name)
+        message = SendText(phone=recipient.phone, message=name)
+        receipt = await sender.send_when_connected(message, name)
         await recipient.wait_for_message(receipt.provider_message_id)
         await sender.wait_for_status(name)
     for line in (one, other):
