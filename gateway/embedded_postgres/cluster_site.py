@@ -29,6 +29,11 @@ from gateway.errors import StartRefused
 REFUGE = Path("/var/lib/gateway-postgres")
 PR_SET_PDEATHSIG = 1
 MAX_LOG_BYTES = 10_000_000
+# Postgres' functions can read the environment of the server, and every superuser of the cluster can
+# run them: it gets what programs need to run, and none of our secrets.
+INHERITED_VARIABLES = (
+    "PATH", "HOME", "TMPDIR", "TEMP", "TMP", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT",
+)  # fmt: skip
 
 log = logging.getLogger(__name__)
 # Looked up before any fork: dlopen in a forked child may wait for ever, for a lock that a thread of
@@ -71,7 +76,7 @@ class Site:
                 stdout=output,
                 stderr=output,
                 cwd=self.data.parent,  # the user may not enter the current folder
-                env={**os.environ, "LC_ALL": "C", "TZ": "UTC"},
+                env=_clean_environment(),
                 user=user and user.uid,
                 group=user and user.gid,
                 extra_groups=[] if user else None,
@@ -109,6 +114,11 @@ class Site:
             if self.log_file.stat().st_size > MAX_LOG_BYTES:
                 self.log_file.replace(self.log_file.with_suffix(".log.old"))
         return self.log_file.open("ab")
+
+
+def _clean_environment() -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ}
+    return {**inherited, "LC_ALL": "C", "TZ": "UTC"}
 
 
 def _die_with_parent() -> Callable[[], None] | None:

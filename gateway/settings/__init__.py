@@ -33,6 +33,7 @@ from gateway.settings.node_sections import (
 from gateway.settings.section import Section
 
 _MIN_SECRET_LENGTH = 32
+_MIN_DISTINCT_CHARACTERS = 8  # 32 random hexadecimal digits have fewer once in 100 million times
 _LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
 
@@ -68,6 +69,13 @@ class Settings(BaseModel):
             raise ValueError(
                 "production needs GATEWAY_SECRET_KEY with at least 32 characters, for example "
                 "from `openssl rand -hex 32`"
+            )
+        # An earlier secret only opens what it sealed: a weak one is cured by a new one before it.
+        elif len(set(secrets[0])) < _MIN_DISTINCT_CHARACTERS:
+            raise ValueError(
+                f"GATEWAY_SECRET_KEY has fewer than {_MIN_DISTINCT_CHARACTERS} different "
+                "characters, so it can be guessed: put a new one before it, as new,old (for "
+                "example from `openssl rand -hex 32`)"
             )
         return self
 

@@ -159,7 +159,7 @@ def test_the_commands_of_the_example_make_a_whole_environment(tmp_path: Path) ->
 
 def test_every_line_of_the_example_can_be_uncommented() -> None:
     lines = re.findall(r"^# (GATEWAY_\w+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE)
-    secret = {"GATEWAY_SECRET_KEY": "x" * 32}
+    secret = {"GATEWAY_SECRET_KEY": "x0123456789abcdef0123456789abcdef"}
 
     settings = Settings.read({**dict(lines), **secret})
 

@@ -99,6 +99,28 @@ def postmaster_pid(data_dir: Path) -> int:
     return found.pid
 
 
+def environment_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+@linux_only
+@pytest.mark.anyio
+async def test_the_server_inherits_no_secret_of_the_gateway(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GATEWAY_SECRET_KEY", "DATABASE_URL", "AWS_SECRET_ACCESS_KEY", "SENTRY_DSN"):
+        monkeypatch.setenv(name, "marked-secret")
+    server = server_at(data_dir)
+    await server.start()
+    try:
+        environment = environment_of(postmaster_pid(data_dir))
+    finally:
+        await server.stop()
+
+    assert b"PATH=" in environment
+    assert b"marked-secret" not in environment
+
+
 def processes_in(folder: Path) -> list[int]:
     """Returns the processes whose current folder this is, as that of every server process is."""
     found = []

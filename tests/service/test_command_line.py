@@ -22,7 +22,7 @@ from gateway.cli import cli
 from tests.fixtures.service import Client, RunningGateway, free_port, run_command, until
 
 README = Path(__file__).parents[2] / "README.md"
-SECRET = {"GATEWAY_ENV": "production", "GATEWAY_SECRET_KEY": "k" * 32}
+SECRET = {"GATEWAY_ENV": "production", "GATEWAY_SECRET_KEY": "k0123456789abcdef0123456789abcdef"}
 
 
 def values_of(printed: str) -> dict[str, str]:
@@ -266,11 +266,14 @@ def test_account_is_created_once_and_deleted_with_yes(command_in: Any, database_
 def test_wrong_secret_writes_nothing_and_deletes(
     *, lost: bool, command_in: Any, database_url: str, tmp_path: Path
 ) -> None:
-    right = {"GATEWAY_ENV": "development", "GATEWAY_SECRET_KEY": "k" * 32}
+    right = {
+        "GATEWAY_ENV": "development",
+        "GATEWAY_SECRET_KEY": "k0123456789abcdef0123456789abcdef",
+    }
     data = tmp_path / "lost"
     wrong = {"GATEWAY_ENV": "development", "GATEWAY_DATA_DIR": str(data)}
     if not lost:
-        wrong["GATEWAY_SECRET_KEY"] = "w" * 32
+        wrong["GATEWAY_SECRET_KEY"] = "w0123456789abcdef0123456789abcdef"
     file = tmp_path / "instances.json"
     file.write_bytes(partner_list())
     command_in(database_url, "accounts", "create", "Shop", **right)

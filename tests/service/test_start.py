@@ -17,7 +17,7 @@ import pytest
 from tests.fixtures.postgres import public_folder, running_postgres
 from tests.fixtures.service import RunningGateway, free_port, run_command, running_gateway, until
 
-SECRET = "k" * 32
+SECRET = "k0123456789abcdef0123456789abcdef"
 PATIENCE_SECONDS = 180.0  # for a busy machine
 PASSWORD = "a-password-to-hide"
 # In a user namespace an ordinary user can mount, too.

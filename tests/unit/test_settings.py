@@ -7,7 +7,7 @@ import pytest
 from gateway.errors import InvalidSettings
 from gateway.settings import Settings
 
-SECRET = "s" * 32
+SECRET = "s0123456789abcdef0123456789abcdef"
 DEVELOPMENT = {"GATEWAY_ENV": "development"}
 PRODUCTION = {"GATEWAY_ENV": "production", "GATEWAY_SECRET_KEY": SECRET}
 
@@ -131,6 +131,21 @@ def test_read_production_with_short_secrets_is_refused(secret: str) -> None:
 
     assert "GATEWAY_SECRET_KEY" in message
     assert "32 characters" in message
+
+
+def test_read_production_with_a_secret_of_few_characters_is_refused() -> None:
+    message = refusal({"GATEWAY_ENV": "production", "GATEWAY_SECRET_KEY": "abcdefg" * 8})
+
+    assert "fewer than 8 different characters" in message
+    assert "new,old" in message
+    assert "abcdefg" not in message
+
+
+def test_read_a_weak_earlier_secret_still_decrypts() -> None:
+    weak = "a" * 32
+    settings = Settings.read({**PRODUCTION, "GATEWAY_SECRET_KEY": f"{SECRET},{weak}"})
+
+    assert settings.storage.secrets() == (SECRET, weak)
 
 
 def test_read_production_without_secret_is_refused() -> None:

@@ -12,7 +12,7 @@ from gateway.runtime.development import (
 )
 from gateway.settings import Settings
 
-SECRET = "s" * 32
+SECRET = "s0123456789abcdef0123456789abcdef"
 URL = "postgresql://db/gateway"
 
 
@@ -65,7 +65,7 @@ def test_command_that_repeats_the_settings_gets_the_rest(tmp_path: Path) -> None
     "environment",
     [
         {"GATEWAY_ENV": "production"},
-        {"GATEWAY_SECRET_KEY": "k" * 32},
+        {"GATEWAY_SECRET_KEY": "k0123456789abcdef0123456789abcdef"},
         {"DATABASE_URL": "postgresql://another/gateway"},
         {"GATEWAY_DIRECT_DATABASE_URL": URL},
     ],

@@ -20,7 +20,11 @@ CONTENT_SECURITY_POLICY = '"Content-Security-Policy": "sandbox; '  # a browser's
 
 
 def settings(**variables: str) -> Settings:
-    given = {"GATEWAY_ENV": "development", "GATEWAY_SECRET_KEY": "s" * 32, **variables}
+    given = {
+        "GATEWAY_ENV": "development",
+        "GATEWAY_SECRET_KEY": "s0123456789abcdef0123456789abcdef",
+        **variables,
+    }
     return Settings.read(given)
 
 

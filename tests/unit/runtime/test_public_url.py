@@ -5,7 +5,10 @@ import pytest
 from gateway.runtime.public_url import public_url_warning
 from gateway.settings import Settings
 
-PRODUCTION = {"GATEWAY_SECRET_KEY": "s" * 32, "DATABASE_URL": "postgresql://x"}
+PRODUCTION = {
+    "GATEWAY_SECRET_KEY": "s0123456789abcdef0123456789abcdef",
+    "DATABASE_URL": "postgresql://x",
+}
 DEVELOPMENT = {"GATEWAY_ENV": "development"}
 WILDCARD = {"GATEWAY_HOST": "0.0.0.0", "GATEWAY_ALLOW_REMOTE": "true"}
 
