@@ -57,6 +57,7 @@ SETTINGS = {
     # The only guard: the cluster trusts every client that can open its socket.
     "unix_socket_permissions": "0700",
     "log_min_messages": "warning",
+    "log_error_verbosity": "terse",  # the detail of an error quotes the row that was refused
     "log_checkpoints": "off",
 }
 DURABILITY_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes")

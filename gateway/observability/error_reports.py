@@ -6,6 +6,7 @@ from sentry_sdk.types import Event, Hint
 from gateway import __version__
 from gateway.errors import GatewayError
 from gateway.observability.logging import logger
+from gateway.observability.safe_errors import without_values
 
 _REPORTED_OF_A_REQUEST = ("method",)
 
@@ -26,11 +27,14 @@ def configure_error_reports(dsn: str | None, *, environment: str) -> None:
     )
 
 
-def _scrub(event: Event, _hint: Hint) -> Event | None:
-    """Removes the path and headers of a request: they hold tokens."""
+def _scrub(event: Event, hint: Hint) -> Event | None:
+    """Removes the path and headers of a request, and the values that errors quote."""
     request = event.get("request")
     if request:
         event["request"] = {k: v for k, v in request.items() if k in _REPORTED_OF_A_REQUEST}
+    error = hint["exc_info"][1] if hint.get("exc_info") else None
+    for reported in event.get("exception", {}).get("values", ()):
+        reported["value"] = without_values(reported.get("value") or "", error)
     return event
 
 

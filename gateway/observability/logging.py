@@ -4,29 +4,54 @@ Events are named in snake_case and carry instance_id, queue_id, message_type, ta
 duration_seconds where these are known. Never a token, a message text or a body.
 """
 
+import io
 import json
 import logging
 import sys
-from typing import TextIO
+from collections.abc import Iterator
+from typing import Any, TextIO
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict, ExcInfo, Processor
+
+from gateway.observability.safe_errors import without_values
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger("gateway")
 
-_root = logging.getLogger()
+_own = logging.getLogger("gateway")
 
 
 def is_debugging() -> bool:
     """Returns whether DEBUG is logged; cheaper than a call that logs nothing."""
-    return _root.isEnabledFor(logging.DEBUG)
+    return _own.isEnabledFor(logging.DEBUG)
 
 
 # Local variables hold tokens and texts: neither form of a traceback shows them.
-_tracebacks = structlog.processors.ExceptionRenderer(
-    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-)
+_as_dicts = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+
+
+def _safe_dicts(exc_info: ExcInfo) -> list[dict[str, Any]]:
+    stacks = _as_dicts(exc_info)
+    for stack in _all_stacks(stacks):
+        stack["exc_value"] = without_values(stack["exc_value"], exc_info[1])
+    return stacks
+
+
+def _all_stacks(stacks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for stack in stacks:
+        yield stack
+        for group in stack.get("exceptions", ()):
+            yield from _all_stacks(group)
+
+
+def _plain_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
+    rendered = io.StringIO()
+    structlog.dev.plain_traceback(rendered, exc_info)
+    stream.write(without_values(rendered.getvalue(), exc_info[1]))
+
+
+_tracebacks = structlog.processors.ExceptionRenderer(_safe_dicts)
 
 
 def _as_json(_logger: object, _method: str, event: EventDict) -> str:
@@ -37,7 +62,10 @@ def _as_json(_logger: object, _method: str, event: EventDict) -> str:
 
 
 def configure_logging(*, level: str, pretty: bool, stream: TextIO = sys.stderr) -> None:
-    """Formats the events of the gateway and of libraries alike."""
+    """Formats the events of the gateway and of libraries alike.
+
+    Libraries log at INFO at most: at DEBUG they print what they carry, such as Kafka's records.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -48,7 +76,7 @@ def configure_logging(*, level: str, pretty: bool, stream: TextIO = sys.stderr) 
     last: list[Processor] = (
         [
             structlog.dev.ConsoleRenderer(
-                colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+                colors=stream.isatty(), exception_formatter=_plain_traceback
             )
         ]
         if pretty
@@ -69,7 +97,8 @@ def configure_logging(*, level: str, pretty: bool, stream: TextIO = sys.stderr) 
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(max(logging.getLevelNamesMapping()[level], logging.INFO))
+    _own.setLevel(level)
     # These log request lines, and paths hold tokens.
     for name in ("uvicorn.access", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
