@@ -787,8 +787,20 @@ CREATE TABLE public.audit_log (
     account_id text,
     instance_id text,
     act text NOT NULL,
-    address text
+    address text,
+    credential text,
+    user_name text,
+    outcome text,
+    details jsonb
 );
+
+COMMENT ON COLUMN public.audit_log.credential IS 'What the caller showed: instance_token, client_token, partner_token, command_line.';
+
+COMMENT ON COLUMN public.audit_log.user_name IS 'Who held it, where that is known.';
+
+COMMENT ON COLUMN public.audit_log.outcome IS 'done, or the class of the error; null while the act runs, or where its node died.';
+
+COMMENT ON COLUMN public.audit_log.details IS '{given, before, after}: what was asked for, and the values that differ. Never a text, a phone or a secret.';
 
 ALTER TABLE public.audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.audit_log_id_seq

@@ -2,15 +2,17 @@
 
 import ipaddress
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from gateway.administration import listing
-from gateway.administration.audit import Audit
+from gateway.administration.audit import Audit, Caller, Credential, Subject
 from gateway.administration.importing import ImportedInstance, read_partner_list
 from gateway.administration.listing import InstanceFilter, InstanceWithConnection
 from gateway.administration.partner import ProviderSelection
 from gateway.administration.removal import Remover
+from gateway.contract.operation import AuditedState
 from gateway.database.pool import Database
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.instances.accounts import Accounts, ListedAccount
@@ -37,6 +39,8 @@ class AdminService:
     audit: Audit
     secrets: WebhookSecrets
     policy: AddressPolicy
+    user: str | None = None
+    """The system user who runs the commands."""
 
     async def create_account(
         self,
@@ -58,8 +62,8 @@ class AdminService:
             allowed_addresses=networks_of(allowed),
             unique_name=True,
         )
-        await self._note("CreateAccount", made.id)
-        return made
+        async with self._noting("CreateAccount", made.id):
+            return made
 
     async def list_accounts(self) -> list[ListedAccount]:
         return await self.accounts.list_all()
@@ -67,13 +71,13 @@ class AdminService:
     async def allow(self, account: str, addresses: Sequence[str]) -> None:
         """Sets the addresses that may use the account; none allows every address."""
         found, networks = await self.find_account(account), networks_of(addresses)
-        await self._note("AllowAddresses", found.id)
-        await self.accounts.allow_addresses(found.id, networks)
+        async with self._noting("AllowAddresses", found.id, compared=AuditedState.ACCOUNT):
+            await self.accounts.allow_addresses(found.id, networks)
 
     async def renew_tokens(self, account: str) -> NewAccount:
         found = await self.find_account(account)
-        await self._note("RenewTokens", found.id)
-        return await self.registry.renew_tokens(found.id)
+        async with self._noting("RenewTokens", found.id, compared=AuditedState.ACCOUNT):
+            return await self.registry.renew_tokens(found.id)
 
     async def delete_account(self, account: ListedAccount) -> None:
         """Deletes the instances of an account with their rows, then the account.
@@ -83,15 +87,20 @@ class AdminService:
         """
         for instance in await self.list_instances(account.id):
             await self.delete_instance(instance)
-        await self._note("DeleteAccount", account.id)
-        await self.accounts.delete(account.id)
+        async with self._noting("DeleteAccount", account.id):
+            await self.accounts.delete(account.id)
 
     async def rotate_secret(self, account: str) -> str:
         """Makes a new secret that signs callbacks; the old one also signs until it is retired."""
-        return await self.secrets.rotate((await self.find_account(account)).id)
+        found = await self.find_account(account)
+        async with self._noting("RotateWebhookSecret", found.id, compared=AuditedState.ACCOUNT):
+            return await self.secrets.rotate(found.id)
 
     async def retire_secret(self, account: str) -> None:
-        await self.secrets.retire((await self.find_account(account)).id)
+        """Ends the earlier secret, which signed callbacks beside the present one."""
+        found = await self.find_account(account)
+        async with self._noting("RetireWebhookSecret", found.id, compared=AuditedState.ACCOUNT):
+            await self.secrets.retire(found.id)
 
     async def create_instance(
         self,
@@ -105,14 +114,14 @@ class AdminService:
         """Makes a subscribed instance; finishes removals first, so that a removed id is free."""
         await self.remover.finish_removals()
         found = await self.find_account(account)
-        await self._note("CreateInstance", found.id)
-        return await self.registry.add_instance(
-            found.id,
-            name,
-            provider=self.selection.choose(provider),
-            provider_settings=provider_settings,
-            credentials=credentials,
-        )
+        async with self._noting("CreateInstance", found.id, credentials.id):
+            return await self.registry.add_instance(
+                found.id,
+                name,
+                provider=self.selection.choose(provider),
+                provider_settings=provider_settings,
+                credentials=credentials,
+            )
 
     async def import_instances(
         self, text: bytes, *, account: str | None, provider: str | None
@@ -131,14 +140,14 @@ class AdminService:
         for imported in imports:
             existing = await Instances(self.database).find(imported.id)
             if existing is None:
-                await self._note("CreateInstance", found.id, imported.id)
-                await self.registry.add_instance(
-                    found.id,
-                    imported.name,
-                    provider=chosen,
-                    credentials=ExistingCredentials(id=imported.id, token=imported.token),
-                    options=imported.options,
-                )
+                async with self._noting("ImportInstance", found.id, imported.id):
+                    await self.registry.add_instance(
+                        found.id,
+                        imported.name,
+                        provider=chosen,
+                        credentials=ExistingCredentials(id=imported.id, token=imported.token),
+                        options=imported.options,
+                    )
             elif existing.account_id != found.id or not matches(
                 imported.token, existing.token_hash
             ):
@@ -153,14 +162,14 @@ class AdminService:
 
     async def delete_instance(self, instance: Instance) -> None:
         """Deletes an instance; returns when its rows are deleted."""
-        await self._note("DeleteInstance", instance.account_id, instance.id)
-        await self.remover.remove(instance.id)
-        await self.remover.clear_removed()
+        async with self._noting("DeleteInstance", instance.account_id, instance.id):
+            await self.remover.remove(instance.id)
+            await self.remover.clear_removed()
 
     async def token_of(self, named: str) -> str:
         instance = await self.find_instance(named)
-        await self._note("ShowToken", instance.account_id, instance.id)
-        return self.registry.token_of(instance)
+        async with self._noting("ShowToken", instance.account_id, instance.id):
+            return self.registry.token_of(instance)
 
     async def find_instance(self, named: str) -> InstanceWithConnection:
         """Returns the instance of this id or name.
@@ -177,10 +186,16 @@ class AdminService:
             raise InvalidRequest(f"More than one instance is named {named!r}: give its id")
         return found[0]
 
-    async def _note(self, act: str, account_id: str, instance_id: str | None = None) -> None:
-        await self.audit.note(
-            act, account_id=account_id, instance_id=instance_id, address=_COMMAND_LINE
-        )
+    def _noting(
+        self,
+        act: str,
+        account_id: str,
+        instance_id: str | None = None,
+        *,
+        compared: AuditedState | None = None,
+    ) -> AbstractAsyncContextManager[None]:
+        caller = Caller(Credential.COMMAND_LINE, user=self.user, address=_COMMAND_LINE)
+        return self.audit.noting(act, caller, Subject(account_id, instance_id), compared=compared)
 
     async def find_account(self, named: str | None) -> ListedAccount:
         """Returns the account of this id or name, or the only account if *named* is None.

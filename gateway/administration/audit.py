@@ -1,18 +1,78 @@
-"""The audit log: the account, act, time and address of administrative acts."""
+"""The audit log: who did which administrative act, from where, and what it changed.
 
+An act is noted before it happens, because one that cannot be logged must not happen. How it ended
+and the values that differ are added afterwards. No text, phone or secret is stored: of a secret, a
+few digits of its hash show that it became another one.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum, StrEnum
+from typing import Any
+
+from psycopg.types.json import Jsonb
 
 from gateway.contract.extensions.account import Act, ListActs, SetConsentRule
 from gateway.contract.handlers import Handlers
-from gateway.contract.operation import Value
+from gateway.contract.operation import AuditedState, Operation, Value
 from gateway.database.pool import Database
 from gateway.database.queries import query
+from gateway.errors import DatabaseUnavailable
 from gateway.instances.accounts import Account
+from gateway.observability.logging import logger
 
-_NOTE_ACT = query("people", "note_act")
-_LIST_ACTS = query("people", "list_acts")
+_NOTE_ACT = query("audit", "note_act")
+_COMPLETE_ACT = query("audit", "complete_act")
+_LIST_ACTS = query("audit", "list_acts")
 _SET_CONSENT_RULE = query("people", "set_consent_rule")
+_STATES = {
+    AuditedState.INSTANCE: query("audit", "state_of_instance"),
+    AuditedState.QUEUE: query("audit", "state_of_queue"),
+    AuditedState.ACCOUNT: query("audit", "state_of_account"),
+    AuditedState.DEAD_LETTERS: query("audit", "state_of_dead_letters"),
+    AuditedState.CONSENT: query("audit", "state_of_consent"),
+}
+_SECRET_WORDS = ("code", "pin", "secret", "token", "password")
+_DONE = "done"
+
+
+class Credential(StrEnum):
+    """What a caller shows."""
+
+    INSTANCE_TOKEN = "instance_token"  # noqa: S105 - the name of a kind
+    CLIENT_TOKEN = "client_token"  # noqa: S105 - the name of a kind
+    PARTNER_TOKEN = "partner_token"  # noqa: S105 - the name of a kind
+    COMMAND_LINE = "command_line"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who acts: the credential, who holds it where that is known, and the address."""
+
+    credential: Credential
+    user: str | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What an act is about; `phone` only finds the state, it is not stored."""
+
+    account_id: str | None
+    instance_id: str | None = None
+    phone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    state: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +82,110 @@ class Audit:
     database: Database
     days: int
 
-    async def note(
-        self, act: str, *, account_id: str | None, instance_id: str | None, address: str | None
-    ) -> None:
-        """Writes an entry. Call it before the act: an act that cannot be logged must not happen.
+    @asynccontextmanager
+    async def noting(
+        self,
+        act: str,
+        caller: Caller,
+        subject: Subject,
+        *,
+        given: Mapping[str, Any] | None = None,
+        compared: AuditedState | None = None,
+    ) -> AsyncIterator[None]:
+        """Writes an entry before the block, and completes it with the outcome and the changes.
 
         Raises:
-            DatabaseUnavailable: the entry could not be written.
+            DatabaseUnavailable: the entry could not be written; the block did not run.
         """
-        await self.database.execute(
+        before = await self._state(compared, subject)
+        details = {"given": given} if given else {}
+        noted = await self.database.fetch_one(
+            _Noted,
             _NOTE_ACT,
             act=act,
-            account_id=account_id,
-            instance_id=instance_id,
-            address=address,
+            account_id=subject.account_id,
+            instance_id=subject.instance_id,
+            address=caller.address,
+            credential=caller.credential,
+            user_name=caller.user,
+            details=Jsonb(details),
             days=self.days,
         )
+        assert noted is not None
+        outcome = "canceled"
+        try:
+            yield
+            outcome = _DONE
+        except Exception as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            await self._complete(noted.id, outcome, before, compared, subject)
+
+    async def _complete(
+        self,
+        number: int,
+        outcome: str,
+        before: Mapping[str, Any],
+        compared: AuditedState | None,
+        subject: Subject,
+    ) -> None:
+        """Adds how the act ended; the act is done, so that a failure here is only logged."""
+        try:
+            after = await self._state(compared, subject) if outcome == _DONE else before
+            changed = sorted(
+                n for n in before.keys() | after.keys() if before.get(n) != after.get(n)
+            )
+            details = {
+                "before": {name: before.get(name) for name in changed},
+                "after": {name: after.get(name) for name in changed},
+            }
+            await self.database.execute(
+                _COMPLETE_ACT, id=number, outcome=outcome, details=Jsonb(details if changed else {})
+            )
+        except DatabaseUnavailable as error:
+            logger.warning("audit_entry_not_completed", number=number, error=str(error))
+
+    async def _state(self, compared: AuditedState | None, subject: Subject) -> Mapping[str, Any]:
+        if compared is None:
+            return {}
+        row = await self.database.fetch_one(
+            _State,
+            _STATES[compared],
+            account_id=subject.account_id,
+            instance_id=subject.instance_id,
+            phone=subject.phone,
+        )
+        state = row.state if row else None
+        return {name: _without_query(value) for name, value in (state or {}).items()}
+
+
+def given_of(operation: Operation[Any]) -> dict[str, Any]:
+    """Returns the fields of an operation that hold no text, phone or secret."""
+    return {
+        name: value.value if isinstance(value, Enum) else _plain(value)
+        for name, value in operation
+        if name in operation.model_fields_set and _is_harmless(name, value)
+    }
+
+
+def _is_harmless(name: str, value: object) -> bool:
+    if any(word in name for word in _SECRET_WORDS):
+        return False
+    return isinstance(value, bool | int | float | datetime | Enum) or (
+        isinstance(value, str) and name.endswith("_id")
+    )
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _without_query(value: object) -> object:
+    """Cuts the query of a URL, where receivers expect their tokens."""
+    if isinstance(value, str) and value.startswith(("http://", "https://")):
+        return value.partition("?")[0]
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +202,10 @@ class _Act:
     instance_id: str | None
     act: str
     address: str | None
+    credential: str | None
+    user_name: str | None
+    outcome: str | None
+    details: Mapping[str, Any] | None
 
 
 handlers = Handlers[AccountContext]()
@@ -71,7 +223,14 @@ async def list_acts(context: AccountContext, operation: ListActs) -> tuple[Act, 
     )
     return tuple(
         Act(
-            at=row.at.astimezone(UTC), instance_id=row.instance_id, act=row.act, address=row.address
+            at=row.at.astimezone(UTC),
+            instance_id=row.instance_id,
+            act=row.act,
+            address=row.address,
+            credential=row.credential,
+            user=row.user_name,
+            outcome=row.outcome,
+            **{"given": {}, "before": {}, "after": {}, **(row.details or {})},
         )
         for row in rows
     )

@@ -68,14 +68,14 @@ class Authenticator:
         instances: Instances,
         instance_id: str,
         token: str,
-    ) -> Instance:
-        """Returns an instance that the account of the caller owns; raises as both methods above."""
+    ) -> tuple[Account, Instance]:
+        """Returns the caller's account and an instance of it; raises as both methods above."""
         account = await self._account(request, accounts)
         instance = await find_by_token(instances, instance_id, token)
         if instance.account_id != account.id:
             raise UnknownInstance
         self._limits.count(account_id=account.id, instance_id=instance.id)
-        return instance
+        return account, instance
 
     async def _account(self, request: Request, accounts: Accounts) -> Account:
         for token in _partner_tokens(request.headers):

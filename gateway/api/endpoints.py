@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from gateway.administration.audit import Caller, Credential
 from gateway.api.authentication import Authenticator
 from gateway.api.body_spooling import BodySpooler, with_files_restored
 from gateway.api.json_response import JsonResponse
@@ -71,10 +72,12 @@ class Endpoint:
         self,
         request: Request,
         route: MatchedRoute,
-        declared: type[Operation[Any]],
-        subject: Instance | Account,
+        target: Instance | Account,
         services: Services,
+        credential: Credential,
     ) -> Response:
+        declared = route.declared
+        assert not issubclass(declared, OutgoingMessage)
         body: Any = {}
         if request.method not in _BODYLESS:
             body = await self._body(request, declared, services)
@@ -86,9 +89,8 @@ class Endpoint:
             path={**route.parameters, **_from_headers(declared, request)},
             query=request.query_params,
         )
-        answer = await services.execute(
-            operation, subject, address=self._authenticator.address_of(request)
-        )
+        caller = Caller(credential, address=self._authenticator.address_of(request))
+        answer = await services.execute(operation, target, caller=caller)
         return _as_response(declared, answer)
 
     async def _body(
@@ -115,9 +117,9 @@ class AccountEndpoint(Endpoint):
 
     async def _respond(self, request: Request) -> Response:
         route, services = self._find(request, request.scope["path"])
-        assert not issubclass(route.declared, OutgoingMessage)
         account = await self._authenticator.account(request, services.accounts)
-        return await self._answer(request, route, route.declared, account, services)
+        credential = _credential_of(account)
+        return await self._answer(request, route, account, services, credential)
 
 
 class InstanceEndpoint(Endpoint):
@@ -126,14 +128,14 @@ class InstanceEndpoint(Endpoint):
     async def _respond(self, request: Request) -> Response:
         parameters = request.path_params
         route, services = self._find(request, "/" + parameters["route"])
-        instance = await self._authenticate(
+        instance, credential = await self._authenticate(
             request, route, services, parameters["instance_id"], parameters["token"]
         )
         await services.base_urls.note(instance.id, self._authenticator.base_url_of(request))
         if issubclass(route.declared, OutgoingMessage):
             request.scope["message_type"] = route.declared.kind()
             return await self._accept(request, route, route.declared, instance, services)
-        return await self._answer(request, route, route.declared, instance, services)
+        return await self._answer(request, route, instance, services, credential)
 
     async def _authenticate(
         self,
@@ -142,13 +144,15 @@ class InstanceEndpoint(Endpoint):
         services: Services,
         instance_id: str,
         token: str,
-    ) -> Instance:
+    ) -> tuple[Instance, Credential]:
         instances = services.instances
         if issubclass(route.declared, Operation) and route.declared.partner:
-            return await self._authenticator.instance_of_account(
+            account, instance = await self._authenticator.instance_of_account(
                 request, services.accounts, instances, instance_id, token
             )
-        return await self._authenticator.instance(request, instances, instance_id, token)
+            return instance, _credential_of(account)
+        instance = await self._authenticator.instance(request, instances, instance_id, token)
+        return instance, Credential.INSTANCE_TOKEN
 
     async def _accept(
         self,
@@ -206,6 +210,10 @@ class InstanceEndpoint(Endpoint):
             message = await services.intake.store_files(instance.id, message, spooler.files, folder)
         _check_texts(message, spooler)
         return fingerprint, message
+
+
+def _credential_of(account: Account) -> Credential:
+    return Credential.PARTNER_TOKEN if account.by_partner_token else Credential.CLIENT_TOKEN
 
 
 def _check_texts(message: OutgoingMessage, spooler: BodySpooler) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, cast
 
 from pydantic import ConfigDict
@@ -18,6 +19,16 @@ class RouteAddress(NamedTuple):
 
     method: Method
     path: str
+
+
+class AuditedState(StrEnum):
+    """The rows that an act may change, for the audit log."""
+
+    INSTANCE = "instance"
+    QUEUE = "queue"
+    ACCOUNT = "account"
+    DEAD_LETTERS = "dead_letters"
+    CONSENT = "consent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +73,10 @@ class Operation(Documented, Generic[Result]):
     """How long an answer of the session may be reused, unless the instance changes something."""
     session_operation: "ClassVar[type[Operation[Any]] | None]" = None
     """What the session must support, where the gateway itself answers this operation."""
-    audited: ClassVar[bool] = False
-    """An administrative action: written to the audit log before it is executed."""
+    audited: ClassVar[bool | None] = None
+    """Whether it is written to the audit log; None: where its method is not GET."""
+    audited_state: ClassVar[AuditedState | None] = None
+    """What the audit log compares before and after it."""
     partner: ClassVar[bool] = False
     """Authorised by the partner token."""
     absolute: ClassVar[bool] = False
@@ -80,6 +93,13 @@ class Operation(Documented, Generic[Result]):
         super().__init_subclass__()
         cls.address = RouteAddress(method, path) if method and path else None
         cls.also, cls.answer_status = also, answer_status
+
+    @classmethod
+    def is_audited(cls) -> bool:
+        """Returns whether each execution leaves a line in the audit log."""
+        if cls.audited is None:
+            return cls.address is not None and cls.address.method != "GET"
+        return cls.audited
 
     @classmethod
     def result_type(cls) -> type[Any]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gateway.administration.audit import Audit
+from gateway.administration.audit import Audit, Caller, Subject, given_of
 from gateway.contract.operation import Operation
 from gateway.instances.accounts import Account, Accounts
 from gateway.instances.base_urls import BaseUrls
@@ -41,27 +41,39 @@ class Services:
     base_urls: BaseUrls
 
     async def execute(
-        self, operation: Operation[Any], subject: Instance | Account, *, address: str | None
+        self, operation: Operation[Any], target: Instance | Account, *, caller: Caller
     ) -> object:
         """Executes an operation on an instance or an account, and notes it in the audit log.
 
         Args:
             operation: what to do.
-            subject: the instance, or the account where the operation's path names no instance.
-            address: that of the caller, for the audit log; None where it is not known.
+            target: the instance, or the account where the operation's path names no instance.
+            caller: who asks, for the audit log.
 
         Raises:
             GatewayError: what the executor raises.
         """
         declared = type(operation)
-        if declared.audited:
-            await self.audit.note(
-                declared.__name__,
-                account_id=subject.account_id if isinstance(subject, Instance) else subject.id,
-                instance_id=subject.id if isinstance(subject, Instance) else None,
-                address=address,
-            )
+        if not declared.is_audited():
+            return await self._execute(operation, target)
+        async with self.audit.noting(
+            declared.__name__,
+            caller,
+            _audited(operation, target),
+            given=given_of(operation),
+            compared=declared.audited_state,
+        ):
+            return await self._execute(operation, target)
+
+    async def _execute(self, operation: Operation[Any], target: Instance | Account) -> object:
+        declared = type(operation)
         for executor in self.executors:
             if executor.supports(declared):
-                return await executor.answer(subject, operation)
+                return await executor.answer(target, operation)
         raise AssertionError(f"{declared.__name__} has no executor")
+
+
+def _audited(operation: Operation[Any], target: Instance | Account) -> Subject:
+    if isinstance(target, Instance):
+        return Subject(target.account_id, target.id, getattr(operation, "phone", None))
+    return Subject(target.id, getattr(operation, "instance_id", None))

@@ -1,5 +1,6 @@
 """Opens the administration service for a command, with a database and the secret."""
 
+import getpass
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -42,7 +43,16 @@ def build_admin_service(
         Audit(database, settings.observability.audit_days),
         WebhookSecrets(database, vault, os.urandom),
         settings.address_policy(),
+        user=_system_user(),
     )
+
+
+def _system_user() -> str | None:
+    """Returns the name of the user of this process; None where the system has none for it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return None
 
 
 @asynccontextmanager

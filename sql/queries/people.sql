@@ -179,24 +179,3 @@ where instance_id = %(instance_id)s::text and phone = %(phone)s::text and status
 
 -- name: set_consent_rule
 update accounts set refuse_opted_out = %(refuse)s::boolean where id = %(account_id)s::text;
-
--- name: note_act
--- Adds an entry to the audit log.
-with old as (
-    -- Deletes a few entries that are too old.
-    delete from audit_log
-    where id = any(array(
-        select id from audit_log
-        where at < now() - make_interval(days => %(days)s::int) order by at limit 100
-    ))
-)
-insert into audit_log (account_id, instance_id, act, address)
-values (%(account_id)s::text, %(instance_id)s::text, %(act)s::text, %(address)s::text);
-
--- name: list_acts
-select at, instance_id, act, address
-from audit_log
-where account_id = %(account_id)s::text
-    and at >= now() - make_interval(days => %(days)s::int)
-order by id desc
-limit %(limit)s::int offset %(offset)s::bigint;

@@ -95,20 +95,6 @@ async def test_opted_out_person_is_not_sent_to_if_account_says_so(
     await client.send_text("consent deleted", phone=ANA)
 
 
-async def test_administrative_acts_are_in_the_audit_log(client: Client) -> None:
-    await client.call("PUT", "/update-name", json={"value": "Audited"})
-    await client.call("DELETE", f"/contacts/{ANA}/data")
-    await client.call("GET", "/status")
-
-    answer = await client.http.get("/account/audit", headers=as_partner(client))
-
-    acts = answer.json()
-    assert [act["act"] for act in acts] == ["ErasePerson", "Rename"]
-    assert {act["instanceId"] for act in acts} == {client.demo.instance_id}
-    assert {act["address"] for act in acts} == {"127.0.0.1"}
-    assert ANA not in answer.text
-
-
 async def test_provider_table_holds_every_route(client: Client) -> None:
     table = (await client.http.get("/providers")).json()
 

@@ -6,7 +6,7 @@ from pydantic import StringConstraints
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
-from gateway.contract.operation import Operation, Value
+from gateway.contract.operation import AuditedState, Operation, Value
 from gateway.contract.wire import OmitIfNone, Person, Wire
 
 _PHONE = "5511999999999"
@@ -42,7 +42,7 @@ class RecordConsent(Operation[ConsentRecord], method="PUT", path="/contacts/{pho
     If the account refuses messages to people who opted out, `revoked` has that effect.
     """
 
-    audited = True
+    audited_state = AuditedState.CONSENT
     example: ClassVar[Example] = {
         "phone": _PHONE,
         "status": "granted",
@@ -67,7 +67,7 @@ class RecordConsent(Operation[ConsentRecord], method="PUT", path="/contacts/{pho
 class ForgetConsent(Operation[Value], method="DELETE", path="/contacts/{phone}/consent"):
     """Deletes the recorded consent. An extension."""
 
-    audited = True
+    audited_state = AuditedState.CONSENT
     example: ClassVar[Example] = {"phone": _PHONE}
     answer_example: ClassVar[Any] = {"value": True}
 
@@ -89,7 +89,6 @@ class ErasePerson(Operation[Erased], method="DELETE", path="/contacts/{phone}/da
     A message that is being sent is not recalled.
     """
 
-    audited = True
     example: ClassVar[Example] = {"phone": "5511666666666"}
     answer_example: ClassVar[Any] = {
         "phone": "5511666666666",

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AliasChoices, BeforeValidator, Field
 
 from gateway.contract.documented import Documented, Example
-from gateway.contract.operation import Operation
+from gateway.contract.operation import AuditedState, Operation
 from gateway.contract.paging import MAX_PAGE, between
 from gateway.contract.wire import Wire
 
@@ -157,6 +157,7 @@ class RetryDeadLetter(
 ):
     """Posts a dead letter again, with its id, after the waiting callbacks of its chat."""
 
+    audited_state = AuditedState.DEAD_LETTERS
     failures = (_NOT_FOUND, _CONFLICT)
     answer_example: ClassVar[Any] = {"success": True, "event_id": _ID, "message": "queued again"}
 
@@ -169,6 +170,7 @@ class DiscardDeadLetter(
 ):
     """Discards a dead letter."""
 
+    audited_state = AuditedState.DEAD_LETTERS
     failures = (_NOT_FOUND, _CONFLICT)
     answer_example: ClassVar[Any] = {"success": True, "event_id": _ID, "message": "discarded"}
 
@@ -186,6 +188,7 @@ class RetryAllDeadLetters(
 ):
     """Posts all dead letters again, the oldest first, up to a limit."""
 
+    audited_state = AuditedState.DEAD_LETTERS
     fields_in = "query"
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"limit": 100}
@@ -204,6 +207,7 @@ class DeadLettersPurged(_Answer):
 class PurgeDeadLetters(Operation[DeadLettersPurged], method="DELETE", path="/dlq/purge"):
     """Deletes dead letters that were delivered or discarded and are older than some days."""
 
+    audited_state = AuditedState.DEAD_LETTERS
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"olderThanDays": 7}
     answer_example: ClassVar[Any] = {"success": True, "deleted_count": 0}

@@ -22,7 +22,6 @@ class DeleteInstance(
     After the answer nothing of it is sent; a large history is deleted afterwards.
     """
 
-    audited = True
     absolute = True
     example: ClassVar[Example] = {"instanceId": "3C67AB641C8AA0412F6A2242B4E23AC7"}
     answer_example: ClassVar[Any] = {"value": True, "status": "deleted"}

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
-from gateway.contract.operation import Operation, Value
+from gateway.contract.operation import AuditedState, Operation, Value
 from gateway.contract.wire import Incoming, OmitIfNone, Wire
 
 _UNREACHABLE = 422
@@ -117,7 +117,7 @@ class SetProxy(Proxy, Operation[ShownProxy], method="PUT", path="/update-proxy")
     linked and the queue continues. The proxy is not tested first. The URL is stored encrypted.
     """
 
-    audited = True
+    audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {
         "proxyUrl": "http://user:password@proxy.example.com:8080",
         "noWebsocket": False,
@@ -137,7 +137,7 @@ class ReadProxy(Operation[ShownProxy], method="GET", path="/proxy"):
 class RemoveProxy(Operation[Value], method="DELETE", path="/proxy"):
     """Removes the proxy; the session connects as the environment of the gateway defines."""
 
-    audited = True
+    audited_state = AuditedState.INSTANCE
     answer_example: ClassVar[Any] = {"value": True}
 
 
@@ -164,7 +164,7 @@ class TryProxy(Operation[ProxyTest], method="POST", path="/proxy/test"):
 class SwapProxy(Operation[ShownProxy], method="POST", path="/proxy/swap"):
     """Replaces the proxy, if WhatsApp can be reached through the new one."""
 
-    audited = True
+    audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {"proxyUrl": "socks5://new-proxy.example.com:1080"}
     answer_example: ClassVar[Any] = _SHOWN
     failures = (_UNREACHABLE,)

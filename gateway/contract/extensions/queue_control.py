@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.extensions.history import MESSAGE_EXAMPLE, MessageRecord
-from gateway.contract.operation import Operation
+from gateway.contract.operation import AuditedState, Operation
 from gateway.contract.paging import between
 from gateway.contract.wire import Chat, Incoming, Wire
 from gateway.contract.zapi.instance_queue import QueueRemoved
@@ -28,12 +28,14 @@ class QueuePauseState(Wire):
 class PauseQueue(Operation[QueuePauseState], method="POST", path="/queue/pause"):
     """Stops sending until the queue is resumed; a message in flight is still sent."""
 
+    audited_state = AuditedState.QUEUE
     answer_example: ClassVar[Example] = {"value": True, "paused": True, "queueLength": 12}
 
 
 class ResumeQueue(Operation[QueuePauseState], method="POST", path="/queue/resume"):
     """Sending continues."""
 
+    audited_state = AuditedState.QUEUE
     answer_example: ClassVar[Example] = {"value": True, "paused": False, "queueLength": 12}
 
 
@@ -124,6 +126,7 @@ class RetryQueued(
     A message that waits for its next attempt is sent at once.
     """
 
+    audited_state = AuditedState.QUEUE
     example: ClassVar[Example] = _NAMED
     answer_example: ClassVar[Example] = {"value": True, "queueLength": 12}
     failures = (404, 409)
@@ -134,6 +137,7 @@ class MoveToFront(
 ):
     """Moves a waiting message to the front of its priority; a scheduled one becomes due."""
 
+    audited_state = AuditedState.QUEUE
     example: ClassVar[Example] = _NAMED
     answer_example: ClassVar[Example] = {"value": True, "queueLength": 12}
     failures = (404, 409)
@@ -184,6 +188,7 @@ class RetryFailed(
 ):
     """Puts every failed message back in its place in the queue."""
 
+    audited_state = AuditedState.QUEUE
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"type": "send-text"}
     answer_example: ClassVar[Example] = {"value": True, "retried": 3, "queueLength": 15}
@@ -192,6 +197,7 @@ class RetryFailed(
 class DeleteFailed(FailedFilter, Operation[QueueRemoved], method="DELETE", path="/queue/failed"):
     """Deletes failed messages from the queue; the history still has them."""
 
+    audited_state = AuditedState.QUEUE
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"phone": "5511999999999"}
     answer_example: ClassVar[Example] = {"value": True, "removed": 3, "queueLength": 12}
@@ -273,6 +279,7 @@ class ChangeQueueSettings(Operation[QueueSettings], method="PUT", path="/queue/s
     With `warmUpDays` the daily limit grows from today, in equal steps, to its full value.
     """
 
+    audited_state = AuditedState.QUEUE
     pace_min_seconds: float | None = Field(None, ge=0, le=_MAX_PACE_SECONDS)
     pace_max_seconds: float | None = Field(None, ge=0, le=_MAX_PACE_SECONDS)
     daily_limit: int | None = Field(None, ge=0, le=2**31 - 1)

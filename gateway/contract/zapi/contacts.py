@@ -182,6 +182,7 @@ class CheckedPhone(Wire):
 class CheckPhones(Operation[tuple[CheckedPhone, ...]], method="POST", path="/phone-exists-batch"):
     """Which of up to 50,000 numbers have WhatsApp, in the order of the request."""
 
+    audited = False  # reads
     min_body_limit_bytes = 4_194_304  # 50,000 numbers, spaces between the digits included
     example: ClassVar[Example] = {"phones": [_PHONE, _OTHER]}
     example_minimal: ClassVar[Example] = {"phones": [_PHONE]}

@@ -7,7 +7,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
-from gateway.contract.operation import Operation, Value
+from gateway.contract.operation import AuditedState, Operation, Value
 from gateway.contract.paging import MAX_PAGE, between
 from gateway.contract.wire import Chat, Incoming, Wire
 
@@ -110,6 +110,7 @@ class QueuePage(Wire):
 class ListQueue(QueueFilter, Operation[QueuePage], method="POST", path="/queue"):
     """The queue, oldest first, by cursor."""
 
+    audited = False  # reads, like its GET
     page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 20
     paging_state: str | None = None
 
@@ -149,6 +150,7 @@ class ClearQueue(QueueFilter, Operation[QueueRemoved], method="DELETE", path="/q
     `olderThan` is a time (ISO 8601 with an offset) or an age in seconds.
     """
 
+    audited_state = AuditedState.QUEUE
     older_than: str | None = None
 
     example_minimal: ClassVar[Example] = {}
@@ -159,6 +161,7 @@ class ClearQueue(QueueFilter, Operation[QueueRemoved], method="DELETE", path="/q
 class RemoveFromQueue(Operation[Value], method="DELETE", path="/queue/{zaap_id}"):
     """Removes one waiting message, named by its zaapId or its messageId."""
 
+    audited_state = AuditedState.QUEUE
     zaap_id: str = Field(validation_alias=AliasChoices("zaapId", "zaap_id"))
 
     example: ClassVar[Example] = {"zaapId": _ITEM["ZaapId"]}

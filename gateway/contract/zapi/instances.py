@@ -7,7 +7,14 @@ from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
-from gateway.contract.operation import FromHeader, Operation, Picture, RouteAddress, Value
+from gateway.contract.operation import (
+    AuditedState,
+    FromHeader,
+    Operation,
+    Picture,
+    RouteAddress,
+    Value,
+)
 from gateway.contract.wire import Chat, OmitIfNone, Wire
 
 _MAX_NAME_LENGTH = 255
@@ -149,6 +156,7 @@ class Restart(
 ):
     """Closes the session and opens it again; the phone stays linked and the queue goes on."""
 
+    audited = True
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
 
@@ -161,6 +169,7 @@ class RestoreSession(
 ):
     """Reconnects a linked phone that is out of reach; false where none is linked."""
 
+    audited = True
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
 
@@ -265,7 +274,7 @@ class ReadMe(Operation[Me], method="GET", path="/me"):
 class Rename(Operation[Value], method="PUT", path="/update-name"):
     """Gives the instance another name."""
 
-    audited = True
+    audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {"value": "Front desk"}
     answer_example: ClassVar[Any] = _DONE
 
@@ -277,7 +286,7 @@ class Rename(Operation[Value], method="PUT", path="/update-name"):
 class InstanceSwitch(Operation[Value]):
     """Turns something on or off for the instance."""
 
-    audited = True
+    audited_state = AuditedState.INSTANCE
     column: ClassVar[str]
     example: ClassVar[Example] = {"value": True}
     answer_example: ClassVar[Any] = _DONE
@@ -306,7 +315,7 @@ class SetCallReject(InstanceSwitch, method="PUT", path="/update-call-reject-auto
 class SetCallRejectMessage(Operation[Value], method="PUT", path="/update-call-reject-message"):
     """The text that a caller gets after a rejected call; an empty one sends nothing."""
 
-    audited = True
+    audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {"value": "Please write, we do not take calls."}
     answer_example: ClassVar[Any] = _DONE
 

@@ -60,6 +60,7 @@ class CheckRegistration(
 ):
     """Whether a number can be registered: the first step."""
 
+    audited = False  # reads
     example: ClassVar[Example] = _NUMBER
     answer_example: ClassVar[Any] = {
         "available": True,

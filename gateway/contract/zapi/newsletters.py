@@ -201,6 +201,7 @@ class NewsletterFilters(Incoming):
 class SearchNewsletters(Operation[FoundNewsletters], method="POST", path="/search-newsletter"):
     """Searches the public channels."""
 
+    audited = False  # reads
     example: ClassVar[Example] = {
         "limit": 50,
         "filters": {"countryCodes": ["BR", "CA"]},

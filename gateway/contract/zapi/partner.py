@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
-from gateway.contract.operation import Operation, Result
+from gateway.contract.operation import AuditedState, Operation, Result
 from gateway.contract.paging import MAX_PAGE, between
 from gateway.contract.wire import Wire
 
@@ -70,7 +70,6 @@ class CreateInstance(
     `provider` and `providerSettings` are an extension: the provider and its own settings.
     """
 
-    audited = True
     absolute = True
     example_minimal: ClassVar[Example] = {"name": "Front desk"}
     example: ClassVar[Example] = {
@@ -201,7 +200,7 @@ class Subscribe(
 ):
     """Subscribes an instance, which ends its trial."""
 
-    audited = True
+    audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {"withCalls": True}
     example_minimal: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = _OK
@@ -217,7 +216,7 @@ class AddCalls(
 ):
     """Adds calls to the subscription of an instance."""
 
-    audited = True
+    audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {"withCalls": True}
     answer_example: ClassVar[Any] = _OK
 
@@ -232,5 +231,5 @@ class CancelSubscription(
 ):
     """Ends the subscription of an instance, which may send for another 30 days."""
 
-    audited = True
+    audited_state = AuditedState.INSTANCE
     answer_example: ClassVar[Any] = _OK

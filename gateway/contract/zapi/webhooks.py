@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from gateway.contract.operation import Operation, RouteAddress, Value
+from gateway.contract.operation import AuditedState, Operation, RouteAddress, Value
 
 _MAX_ADDRESS_LENGTH = 2_048
 
@@ -14,7 +14,7 @@ WebhookAddress = Annotated[str, Field(max_length=_MAX_ADDRESS_LENGTH)]
 class SetWebhook(Operation[Value]):
     """Sets one address; `sets` names the columns it goes to."""
 
-    audited = True
+    audited_state = AuditedState.INSTANCE
     sets: ClassVar[tuple[str, ...]] = ()
     example: ClassVar[dict[str, object]] = {"value": "https://example.com/webhook"}
     answer_example: ClassVar[dict[str, object]] = {"value": True}
@@ -81,7 +81,7 @@ class SetEveryWebhook(SetWebhook, method="PUT", path="/update-every-webhooks"):
 class SetNotifySentByMe(Operation[Value], method="PUT", path="/update-notify-sent-by-me"):
     """Whether messages that the instance sends come back as callbacks, too."""
 
-    audited = True
+    audited_state = AuditedState.INSTANCE
     example: ClassVar[dict[str, object]] = {"notifySentByMe": True}
     answer_example: ClassVar[dict[str, object]] = {"value": True}
 

@@ -1,11 +1,13 @@
 """An edge executes an operation through the one executor for it, after the audit log has it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from gateway.administration.audit import Audit
+from gateway.administration.audit import Audit, Caller, Credential, Subject
 from gateway.contract.extensions.account import ListActs, SetConsentRule
 from gateway.contract.operation import Operation
 from gateway.errors import DatabaseUnavailable
@@ -13,7 +15,7 @@ from gateway.instances.accounts import Account
 from gateway.operations.services import OperationExecutor, Services
 
 ACCOUNT = cast("Account", SimpleNamespace(id="A"))
-ADDRESS = "203.0.113.7"
+CALLER = Caller(Credential.PARTNER_TOKEN, address="203.0.113.7")
 
 
 class RecordedExecutor:
@@ -36,12 +38,15 @@ class RecordedAudit:
     def __init__(self, events: list[str], *, is_away: bool = False) -> None:
         self._events, self._is_away = events, is_away
 
-    async def note(
-        self, act: str, *, account_id: str | None, instance_id: str | None, address: str | None
-    ) -> None:
+    @asynccontextmanager
+    async def noting(
+        self, act: str, caller: Caller, subject: Subject, **_details: object
+    ) -> AsyncIterator[None]:
         if self._is_away:
             raise DatabaseUnavailable("away")
-        self._events.append(f"note {act} {account_id} {instance_id} {address}")
+        self._events.append(f"note {act} {subject.account_id} {caller.address}")
+        yield
+        self._events.append("complete")
 
 
 def services(audit: RecordedAudit, *executors: OperationExecutor) -> Services:
@@ -68,7 +73,7 @@ async def test_execute_uses_the_executor_that_supports_it() -> None:
         RecordedExecutor(ListActs, events),
     )
 
-    assert await edge.execute(ListActs(), ACCOUNT, address=ADDRESS) == "ListActs"
+    assert await edge.execute(ListActs(), ACCOUNT, caller=CALLER) == "ListActs"
     assert events == ["execute ListActs of A"]
 
 
@@ -76,9 +81,13 @@ async def test_execute_audited_operation_is_noted_first() -> None:
     events: list[str] = []
     edge = services(RecordedAudit(events), RecordedExecutor(SetConsentRule, events))
 
-    await edge.execute(SetConsentRule(value=True), ACCOUNT, address=ADDRESS)
+    await edge.execute(SetConsentRule(value=True), ACCOUNT, caller=CALLER)
 
-    assert events == [f"note SetConsentRule A None {ADDRESS}", "execute SetConsentRule of A"]
+    assert events == [
+        "note SetConsentRule A 203.0.113.7",
+        "execute SetConsentRule of A",
+        "complete",
+    ]
 
 
 async def test_execute_that_cannot_be_noted_does_nothing() -> None:
@@ -86,6 +95,6 @@ async def test_execute_that_cannot_be_noted_does_nothing() -> None:
     edge = services(RecordedAudit(events, is_away=True), RecordedExecutor(SetConsentRule, events))
 
     with pytest.raises(DatabaseUnavailable):
-        await edge.execute(SetConsentRule(value=True), ACCOUNT, address=ADDRESS)
+        await edge.execute(SetConsentRule(value=True), ACCOUNT, caller=CALLER)
 
     assert events == []

@@ -97,6 +97,7 @@ class ReadInvitationLink(
 class AcceptInvitation(Operation[Success], _WithLink, method="GET", path="/accept-invite-group"):
     """Joins a group by its link; where its admins decide, requests to join."""
 
+    audited = True
     example: ClassVar[Example] = {"url": LINK}
     example_minimal: ClassVar[Example] = {"url": LINK}
     failures = GROUP_FAILURES

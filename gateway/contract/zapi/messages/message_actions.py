@@ -105,6 +105,7 @@ class PinMessage(OutgoingMessage, path="/pin-message"):
 class ReadMessage(Operation[Value], method="POST", path="/read-message", answer_status=204):
     """Marks a received message as read."""
 
+    audited = False  # daily traffic of a chat, one for each message
     phone: Chat
     message_id: MessageId
 
