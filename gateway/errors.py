@@ -18,6 +18,7 @@
     + IdempotencyKeyReused        422
     + ProxyUnreachable            422, WhatsApp cannot be reached through a new proxy
     + QueueFull                   429
+    + StorageLimitReached         413
     + TooManyRequests             429
     + NotSupported                501, this instance's provider cannot do it
   x Unavailable                   503, something that the gateway needs is unavailable for now
@@ -154,6 +155,16 @@ class TooManyRequests(CallerError):
     def __init__(self, scope: str, *, retry_after_seconds: int) -> None:
         super().__init__(f"Too many requests for this {scope}")
         self.retry_after_seconds = retry_after_seconds
+
+
+class StorageLimitReached(CallerError):
+    """The account has stored as many bytes of files as it may."""
+
+    def __init__(self, *, used_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"The files of this account take {used_bytes} of {limit_bytes} bytes: wait until older "
+            "files expire, or have GATEWAY_ACCOUNT_MAX_STORED_BYTES raised"
+        )
 
 
 class NotSupported(CallerError):

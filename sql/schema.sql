@@ -776,10 +776,16 @@ CREATE TABLE public.accounts (
     previous_webhook_secret_ciphertext bytea,
     previous_webhook_secret_key_id text,
     refuse_opted_out boolean DEFAULT false NOT NULL,
+    room_instances integer DEFAULT 0 NOT NULL,
+    room_stored_bytes bigint DEFAULT 0 NOT NULL,
     CONSTRAINT required_token_exists CHECK (((NOT client_token_required) OR (client_token_hash IS NOT NULL)))
 );
 
 COMMENT ON COLUMN public.accounts.previous_webhook_secret_ciphertext IS 'Signs beside the current one until it is retired, so that receivers change over in peace.';
+
+COMMENT ON COLUMN public.accounts.room_instances IS 'As many instances are allowed in any case: twice those of the day when the limit came.';
+
+COMMENT ON COLUMN public.accounts.room_stored_bytes IS 'As many bytes of files are allowed in any case: twice those of the day when the limit came.';
 
 CREATE TABLE public.audit_log (
     id bigint NOT NULL,

@@ -65,6 +65,7 @@ class PartnerContext:
     selection: ProviderSelection
     clock: Clock
     account: Account
+    max_instances: int
 
 
 handlers = Handlers[PartnerContext]()
@@ -79,6 +80,7 @@ async def create_instance(context: PartnerContext, operation: CreateInstance) ->
         provider=context.selection.choose(operation.provider),
         provider_settings=operation.provider_settings,
         by_client_token=not context.account.by_partner_token,
+        max_instances=context.max_instances,
         options=options_of(operation, context.policy, trial_ends_at),
     )
     return CreatedInstance(id=made.id, token=made.token, due=due_at_ms(trial_ends_at))

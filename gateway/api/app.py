@@ -24,6 +24,7 @@ from gateway.observability.metrics import Metrics
 from gateway.operations.services import Services
 from gateway.randomness import RandomBytes
 from gateway.send_queue.admission import Admission
+from gateway.settings.account_section import AccountLimits
 from gateway.settings.message_sections import HttpSection
 
 INSTANCE_PREFIX = "/instances/{instance_id}/token/{token}"
@@ -36,6 +37,7 @@ def build_app(
     services: Callable[[], Services | None],
     readiness: Readiness,
     settings: HttpSection,
+    account_limits: AccountLimits,
     admission: Admission,
     clock: Clock,
     random_bytes: RandomBytes,
@@ -43,7 +45,7 @@ def build_app(
     further_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Builds the public application; *services* returns None until the gateway is ready."""
-    authenticator = Authenticator(_limits(settings, clock), settings.trusted_proxies)
+    authenticator = Authenticator(_limits(account_limits, clock), settings.trusted_proxies)
     instance_endpoint = InstanceEndpoint(
         RouteTable(catalogue), authenticator, services, settings, admission
     )
@@ -68,12 +70,11 @@ def build_app(
     return app
 
 
-def _limits(settings: HttpSection, clock: Clock) -> RequestLimits:
-    account, instance = settings.account_requests_per_second, settings.instance_requests_per_second
+def _limits(limits: AccountLimits, clock: Clock) -> RequestLimits:
     return RequestLimits(
         clock,
-        account=Rate(account, settings.account_requests_burst or max(1, round(account))),
-        instance=Rate(instance, settings.instance_requests_burst or max(1, round(instance))),
+        account=Rate(limits.requests_per_second, limits.requests_burst),
+        instance=Rate(limits.instance_requests_per_second, limits.instance_requests_burst),
     )
 
 

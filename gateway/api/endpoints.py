@@ -207,7 +207,9 @@ class InstanceEndpoint(Endpoint):
             )
             message = build(declared, body, path=route.parameters)
             self._admission.check(instance, message)
-            message = await services.intake.store_files(instance.id, message, spooler.files, folder)
+            message = await services.intake.store_files(
+                instance.account_id, instance.id, message, spooler.files, folder
+            )
         _check_texts(message, spooler)
         return fingerprint, message
 

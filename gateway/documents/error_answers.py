@@ -17,6 +17,7 @@ from gateway.errors import (
     ProviderError,
     ProxyUnreachable,
     QueueFull,
+    StorageLimitReached,
     TooManyRequests,
     Unauthorized,
     Unavailable,
@@ -31,7 +32,10 @@ FAILURES: Mapping[int, tuple[GatewayError, ...]] = {
     404: (UnknownInstance(),),
     405: (MethodNotAllowed(frozenset()),),
     409: (Conflict("The message is sent and no longer waits"),),
-    413: (BodyTooLarge(1_048_576),),
+    413: (
+        BodyTooLarge(1_048_576),
+        StorageLimitReached(used_bytes=53_687_091_300, limit_bytes=53_687_091_200),
+    ),
     415: (UnsupportedContentType(),),
     422: (
         IdempotencyKeyReused(),

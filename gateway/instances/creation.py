@@ -34,6 +34,13 @@ _COUNT_INSTANCES = query("instances", "count_instances")
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _TOKEN = re.compile(r"[!-.0-~]{16,256}")  # printable without a slash, as a part of a path
 
+_MANY = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Room:
+    room_instances: int
+
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
@@ -181,13 +188,14 @@ class Registry:
         credentials: ExistingCredentials | None = None,
         options: InstanceOptions | None = None,
         by_client_token: bool = False,
+        max_instances: int = 0,
     ) -> NewInstance:
         """Makes an instance; the first node to acquire its lease opens the session.
 
         Raises:
             InvalidRequest: the given id or token has a wrong form.
             Conflict: an instance with this id exists, or its rows are still being deleted.
-            Forbidden: the account has as many instances as a Client-Token may make.
+            Forbidden: the account has as many instances as it, or a Client-Token, may make.
         """
         credentials = credentials or ExistingCredentials()
         credentials.check()
@@ -211,8 +219,10 @@ class Registry:
             **asdict(options or InstanceOptions(subscribed=True)),
         }
         async with self._database.transaction() as connection:
-            if by_client_token:
-                await _require_free_place(connection, account_id)
+            if by_client_token or max_instances:
+                await _require_free_place(
+                    connection, account_id, max_instances, by_client_token=by_client_token
+                )
             await connection.execute(_LOCK_INSTANCE_ID, {"id": instance.id})
             if await fetch_all(connection, _Found, _IS_BEING_REMOVED, id=instance.id):
                 raise Conflict(
@@ -253,13 +263,21 @@ async def _require_free_name(connection: AsyncConnection, name: str) -> None:
         )
 
 
-async def _require_free_place(connection: AsyncConnection, account_id: str) -> None:
-    max_count = MAX_INSTANCES_BY_CLIENT_TOKEN
-    await connection.execute(_LOCK_ACCOUNT, {"account_id": account_id})
+async def _require_free_place(
+    connection: AsyncConnection, account_id: str, max_instances: int, *, by_client_token: bool
+) -> None:
+    (account,) = await fetch_all(connection, _Room, _LOCK_ACCOUNT, account_id=account_id)
+    limit = max(max_instances, account.room_instances) if max_instances else _MANY
+    if by_client_token:
+        limit = min(limit, MAX_INSTANCES_BY_CLIENT_TOKEN)
     (row,) = await fetch_all(
-        connection, Count, _COUNT_INSTANCES, account_id=account_id, max_count=max_count + 1
+        connection, Count, _COUNT_INSTANCES, account_id=account_id, max_count=limit + 1
     )
-    if row.count >= max_count:
-        raise Forbidden(
-            f"A Client-Token makes at most {max_count} instances: use the partner token"
-        )
+    if row.count < limit:
+        return
+    if limit == MAX_INSTANCES_BY_CLIENT_TOKEN:
+        raise Forbidden(f"A Client-Token makes at most {limit} instances: use the partner token")
+    raise Forbidden(
+        f"The account has {row.count} of at most {limit} instances: delete one, or have "
+        "GATEWAY_ACCOUNT_MAX_INSTANCES raised"
+    )

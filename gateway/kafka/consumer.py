@@ -185,7 +185,9 @@ class Consumer:
         if not message.carries_media:
             return message
         async with self._intake.spool.folder() as folder:
-            return await self._intake.store_files(instance.id, message, {}, folder)
+            return await self._intake.store_files(
+                instance.account_id, instance.id, message, {}, folder
+            )
 
     async def _instance(self, topic: str, event: Mapping[str, Any]) -> Instance:
         instance = await self._instances.find(str(event.get("instanceId", "")))

@@ -7,6 +7,7 @@ from pathlib import Path
 from gateway.contract.media import NamedFile, files_in, with_texts
 from gateway.contract.send import OutgoingMessage
 from gateway.errors import InvalidRequest
+from gateway.media.allowance import StorageAllowance
 from gateway.media.fetching import Fetcher
 from gateway.media.spooling import BadFile, Base64File, Spool, Spooled, SpoolFile, too_large
 from gateway.media.storing import REFERENCE, MediaStore
@@ -15,11 +16,15 @@ from gateway.media.storing import REFERENCE, MediaStore
 class MediaIntake:
     """Replaces the bytes in a message by references to stored files."""
 
-    def __init__(self, store: MediaStore, fetcher: Fetcher, spool: Spool) -> None:
+    def __init__(
+        self, store: MediaStore, fetcher: Fetcher, spool: Spool, allowance: StorageAllowance
+    ) -> None:
         self._store, self._fetcher, self.spool = store, fetcher, spool
+        self._allowance = allowance
 
     async def store_files(
         self,
+        account_id: str,
         instance_id: str,
         message: OutgoingMessage,
         spooled: Mapping[str, Spooled | BadFile],
@@ -28,6 +33,7 @@ class MediaIntake:
         """Stores the files of *message* and returns it with references in their places.
 
         Args:
+            account_id: the account of the instance, whose stored bytes are limited.
             instance_id: the instance that sends.
             message: the message as the caller wrote it.
             spooled: the strings that were spooled to disk, by the names left in the body.
@@ -35,10 +41,14 @@ class MediaIntake:
 
         Raises:
             InvalidRequest: a field holds neither a URL nor a file.
+            StorageLimitReached: the account has stored as much as it may.
             Unavailable: the storage cannot be reached.
         """
         given: dict[str, Spooled] = {}
-        for n, named in enumerate(files_in(message)):
+        named_files = list(files_in(message))
+        if named_files:
+            await self._allowance.check(account_id)
+        for n, named in enumerate(named_files):
             try:
                 if is_url(named.text):
                     self._fetcher.check(named.text)
@@ -50,6 +60,7 @@ class MediaIntake:
         stored = await asyncio.gather(
             *(self._store.put(instance_id, file, file_name=name) for file in given.values())
         )
+        self._allowance.add(account_id, sum(file.size_bytes for file in given.values()))
         return with_texts(
             message, {text: REFERENCE + file.id for text, file in zip(given, stored, strict=True)}
         )

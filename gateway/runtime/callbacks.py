@@ -27,12 +27,14 @@ class Callbacks:
     notifier: CallbackNotifier
 
 
-def build_callbacks(node: NodeContext, webhooks: WebhookSection, kafka: KafkaSection) -> Callbacks:
+def build_callbacks(
+    node: NodeContext, webhooks: WebhookSection, kafka: KafkaSection, *, max_followers: int
+) -> Callbacks:
     database, clock = node.database, node.clock
     notifier = CallbackNotifier()
     poster = Poster(node.address_policy, clock, timeout_seconds=webhooks.timeout_seconds)
     log = EventLog(database, days=webhooks.history_days)
-    stream = Stream(log, clock)
+    stream = Stream(log, clock, max_followers=max_followers)
     # Its readers are HTTP connections, so it stops together with the listeners.
     node.start(Stage.EDGES, event_stream=stream)
     notifier.subscribe(stream.wake)

@@ -79,6 +79,7 @@ class EdgeBuilder:
             services=lambda: state.services,
             readiness=readiness,
             settings=self.settings.http,
+            account_limits=self.settings.account_limits(),
             admission=Admission(self.clock, trials=self.settings.instances.trials),
             clock=self.clock,
             random_bytes=RandomBuffer(os.urandom),

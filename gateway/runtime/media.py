@@ -11,6 +11,7 @@ from obstore.store import ObjectStore
 from gateway.api.media import MediaRouteContext
 from gateway.clock import Clock
 from gateway.database.pool import Database
+from gateway.media.allowance import StorageAllowance
 from gateway.media.converting import Converter
 from gateway.media.fetching import Fetcher
 from gateway.media.intake import MediaIntake
@@ -31,6 +32,7 @@ class Media:
     """The parts for files; deletes expired files, and closes its connections and processes."""
 
     store: MediaStore
+    allowance: StorageAllowance
     intake: MediaIntake
     preparer: Preparer
     receiver: InboundMedia
@@ -51,6 +53,7 @@ class Media:
         address_policy: AddressPolicy,
         base_url_of: Callable[[str], Awaitable[str]],
         secrets: Sequence[str],
+        max_stored_bytes: int,
     ) -> Self:
         """Builds the parts; nothing runs yet.
 
@@ -62,16 +65,19 @@ class Media:
             address_policy: which URLs of files may be fetched.
             base_url_of: returns the URL at which receivers reach the gateway, for an instance's id.
             secrets: sign the links; the current one first.
+            max_stored_bytes: of each account; 0 sets no limit.
         """
         days = media.retention_days
         spool = Spool(data_dir / "spool")
         store = MediaStore(database, _objects(media, data_dir), spool, retention_days=days)
+        allowance = StorageAllowance(database, clock, max_bytes=max_stored_bytes)
         fetcher = Fetcher(address_policy, timeout_seconds=media.timeout_seconds)
         converter = Converter(processes=media.processes)
         links = LinkSigner(secrets, clock, days=days)
         return cls(
             store=store,
-            intake=MediaIntake(store, fetcher, spool),
+            allowance=allowance,
+            intake=MediaIntake(store, fetcher, spool, allowance),
             preparer=Preparer(store, fetcher, converter, spool),
             receiver=InboundMedia(store, fetcher, links, base_url_of, spool),
             pictures=Pictures(fetcher, converter, spool),

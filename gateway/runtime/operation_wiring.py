@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from gateway.administration import audit as audit_operations
-from gateway.administration import partner, people, subscriptions
+from gateway.administration import partner, people, subscriptions, usage
 from gateway.administration.audit import AccountContext, Audit
 from gateway.administration.partner import PartnerContext, ProviderSelection
 from gateway.administration.people import PeopleContext
 from gateway.administration.provider_data import ProviderData
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionContext
+from gateway.administration.usage import UsageContext
 from gateway.contract.handlers import OperationHandlers
 from gateway.directory import operations as directory_operations
 from gateway.directory.context import DirectoryContext
@@ -42,6 +43,7 @@ from gateway.sessions import proxies
 from gateway.sessions.operations import SessionContext
 from gateway.sessions.proxies import ProxyContext
 from gateway.sessions.proxy_trial import ProxyTrials
+from gateway.settings.account_section import AccountLimits
 from gateway.webhooks import dead_letters, replay
 from gateway.webhooks import operations as webhook_operations
 from gateway.webhooks.operations import WebhookContext
@@ -54,6 +56,8 @@ def build_services(
     queue: Queue,
     *,
     selection: ProviderSelection,
+    limits: AccountLimits,
+    max_waiting: int,
     audit_days: int,
     lease_seconds: float,
 ) -> Services:
@@ -65,6 +69,8 @@ def build_services(
         sessions: the sessions of this node, and the routers to all.
         queue: the send queue.
         selection: the providers of new instances.
+        limits: what one account may use.
+        max_waiting: messages that each queue may hold; 0 sets no limit.
         audit_days: how long the audit log is stored.
         lease_seconds: after so long a node that does not answer has lost its sessions.
     """
@@ -72,6 +78,9 @@ def build_services(
     provider_data = ProviderData(node.database, load_providers)
     remover = Remover(node.database, node.clock, provider_data, lapse_seconds=lease_seconds)
     node.start(Stage.BATCHES, removal=remover)
+    usage_context = partial(
+        UsageContext, node.database, node.media.allowance, callbacks.stream, limits, max_waiting
+    )
     return Services(
         node.instances,
         Accounts(node.database),
@@ -80,7 +89,10 @@ def build_services(
         queue.completion_waiters,
         node.metrics,
         (
-            *_account_executors(node, audit, remover, provider_data, selection),
+            *_account_executors(
+                node, audit, remover, provider_data, selection, max_instances=limits.max_instances
+            ),
+            OperationHandlers(usage.handlers, usage_context),
             *_message_executors(node, sessions, queue),
             *_instance_executors(node, callbacks, sessions),
             sessions.cached_router,
@@ -97,13 +109,17 @@ def _account_executors(
     remover: Remover,
     provider_data: ProviderData,
     selection: ProviderSelection,
+    *,
+    max_instances: int,
 ) -> Sequence[OperationExecutor]:
     database, clock = node.database, node.clock
     registry = Registry(database, node.vault, os.urandom, secret_settings=secret_settings_of)
 
     def partner_context(account: Account) -> PartnerContext:
         policy = node.address_policy
-        return PartnerContext(database, registry, remover, policy, selection, clock, account)
+        return PartnerContext(
+            database, registry, remover, policy, selection, clock, account, max_instances
+        )
 
     return (
         OperationHandlers(partner.handlers, partner_context),

@@ -178,6 +178,7 @@ class Gateway:
             address_policy=settings.address_policy(),
             base_url_of=base_urls.find,
             secrets=secrets,
+            max_stored_bytes=settings.account_limits().max_stored_bytes,
         )
         supervisor.start(Stage.BATCHES, {"media": media})
         self._state.media = media.media_context
@@ -218,8 +219,10 @@ class Gateway:
 
     def _start_parts(self, node: NodeContext) -> None:
         settings = self._settings
-        lease_seconds = settings.node.lease_seconds
-        callbacks = build_callbacks(node, settings.webhooks, settings.kafka)
+        lease_seconds, limits = settings.node.lease_seconds, settings.account_limits()
+        callbacks = build_callbacks(
+            node, settings.webhooks, settings.kafka, max_followers=limits.max_followers
+        )
         sessions = build_sessions(
             node,
             callbacks.notifier,
@@ -238,6 +241,8 @@ class Gateway:
             sessions,
             queue,
             selection=provider_selection_of(settings),
+            limits=limits,
+            max_waiting=settings.queue.max_waiting,
             audit_days=settings.observability.audit_days,
             lease_seconds=lease_seconds,
         )

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from gateway.environment import PREFIX, read_sections
 from gateway.public_address import AddressPolicy
+from gateway.settings.account_section import AccountLimits, AccountSection
 from gateway.settings.event_sections import KafkaSection, UrlSection, WebhookSection
 from gateway.settings.message_sections import (
     HttpSection,
@@ -49,6 +50,7 @@ class Settings(BaseModel):
     node: NodeSection
     queue: QueueSection
     http: HttpSection
+    accounts: AccountSection
     instances: InstanceSection
     webhooks: WebhookSection
     kafka: KafkaSection
@@ -82,6 +84,10 @@ class Settings(BaseModel):
     @property
     def is_development(self) -> bool:
         return self.process.env == "development"
+
+    def account_limits(self) -> AccountLimits:
+        """Returns what one account may use."""
+        return self.accounts.limits(is_development=self.is_development)
 
     def address_policy(self) -> AddressPolicy:
         """Returns which URLs webhooks and media may visit."""

@@ -34,32 +34,6 @@ class HttpSection(Section):
         "gateway believes their X-Forwarded-For for the allowed addresses of accounts, and their "
         "X-Forwarded-Host and X-Forwarded-Proto for links to media",
     )
-    account_requests_per_second: float = Field(
-        0.0,
-        ge=0,
-        allow_inf_nan=False,
-        validation_alias="GATEWAY_ACCOUNT_REQUESTS_PER_SECOND",
-        description="Requests per second of an account that each node accepts; 0 sets no limit",
-    )
-    account_requests_burst: int = Field(
-        0,
-        ge=0,
-        validation_alias="GATEWAY_ACCOUNT_REQUESTS_BURST",
-        description="Requests of an account that may come at once; 0 allows as many as per second",
-    )
-    instance_requests_per_second: float = Field(
-        0.0,
-        ge=0,
-        allow_inf_nan=False,
-        validation_alias="GATEWAY_INSTANCE_REQUESTS_PER_SECOND",
-        description="Requests per second of an instance that each node accepts; 0 sets no limit",
-    )
-    instance_requests_burst: int = Field(
-        0,
-        ge=0,
-        validation_alias="GATEWAY_INSTANCE_REQUESTS_BURST",
-        description="Requests of an instance that may come at once; 0 allows as many as per second",
-    )
 
 
 class InstanceSection(Section):

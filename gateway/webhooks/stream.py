@@ -16,7 +16,6 @@ from gateway.webhooks.event_log import EventLog, LoggedEvent, LogReader, Positio
 
 _SUBSCRIPTION = "stream"
 _PAGE = 100
-_MAX_SUBSCRIBERS_PER_ACCOUNT = 50
 _MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.02, 1.0
 _RENEW_SECONDS = 3_600.0
 
@@ -30,10 +29,16 @@ class _Subscriber:
 
 
 class Stream:
-    """Reads the log for the subscribers connected to this node, until it is stopped."""
+    """Reads the log for the subscribers connected to this node, until it is stopped.
 
-    def __init__(self, log: EventLog, clock: Clock) -> None:
-        self._log, self._clock = log, clock
+    Args:
+        log: the events.
+        clock: time.
+        max_followers: connections that each account may have open on this node.
+    """
+
+    def __init__(self, log: EventLog, clock: Clock, *, max_followers: int) -> None:
+        self._log, self._clock, self._max_followers = log, clock, max_followers
         self._subscribers: set[_Subscriber] = set()
         self._loop = PeriodicLoop("event_stream", self._read_for_all, clock)
         self._pause_seconds = _MIN_PAUSE_SECONDS
@@ -44,6 +49,10 @@ class Stream:
         """Reads at once: there may be events."""
         self._pause_seconds = _MIN_PAUSE_SECONDS
         self._loop.wake()
+
+    def followers_of(self, account_id: str) -> int:
+        """Returns how many connections of the account follow the events on this node."""
+        return sum(other.account_id == account_id for other in self._subscribers)
 
     async def subscribe(
         self, account_id: str, after: Position | None
@@ -57,8 +66,7 @@ class Stream:
             TooManyRequests: the account has the most subscribers it may have on this node.
             DatabaseUnavailable: the current position cannot be read.
         """
-        present = sum(other.account_id == account_id for other in self._subscribers)
-        if present >= _MAX_SUBSCRIBERS_PER_ACCOUNT:
+        if self.followers_of(account_id) >= self._max_followers:
             raise TooManyRequests("account", retry_after_seconds=60)
         now = await self._log.subscribe(_SUBSCRIPTION, [account_id])
         return self._pages(_Subscriber(account_id, after or now))

@@ -1,4 +1,5 @@
--- Aliases: a account, b stored base URL, c connection, d node, i instance, l lease, n queue of an instance.
+-- Aliases: a account, b stored base URL, c connection, d node, i instance, l lease, m number of messages in one queue, n queue of an
+-- instance.
 
 -- name: find_instance
 select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses,
@@ -33,7 +34,7 @@ delete from accounts where id = %(account_id)s::text;
 -- name: lock_account
 -- A transaction that counts an account's instances and adds one owns this lock until its commit, so
 -- two of them cannot exceed the limit together.
-select id from accounts where id = %(account_id)s::text for no key update;
+select room_instances from accounts where id = %(account_id)s::text for no key update;
 
 -- name: lock_instance_id
 -- Makes creation and removal of one instance id wait for each other, also where no row exists.
@@ -79,6 +80,20 @@ select count(*) as count
 from (
     select 1 from instances where account_id = %(account_id)s::text limit %(max_count)s::int
 ) counted;
+
+-- name: count_used
+-- What an account has made and what waits to be sent.
+select count(i.id) as instances, coalesce(max(a.room_instances), 0) as room_instances,
+       coalesce(sum(m.waiting), 0)::bigint as waiting,
+       coalesce(max(m.waiting), 0) as longest_queue
+from accounts a
+left join instances i on i.account_id = a.id
+left join lateral (
+    -- The length of one queue.
+    select count(*) as waiting from message_queue
+    where instance_id = i.id and status <> 'failed'
+) m on true
+where a.id = %(account_id)s::text;
 
 -- name: list_accounts
 select a.id, a.name, a.allowed_addresses::text[] as allowed_addresses, a.client_token_required,

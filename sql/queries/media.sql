@@ -1,4 +1,4 @@
--- Aliases: d expired file, m file, n needed file, q queued message.
+-- Aliases: d expired file, i instance, m file, n needed file, q queued message.
 
 -- name: share_content
 -- Locks content against its deletion. Several transactions may store the same content at once; the
@@ -64,3 +64,12 @@ select id from media where id = %(id)s::text limit 1;
 
 -- name: delete_leftover
 delete from media_leftovers where id = %(id)s::text;
+
+-- name: stored_bytes
+-- The bytes that an account has stored; a content that two instances use counts twice.
+select coalesce((
+    select sum(m.size_bytes) from instances i join media m on m.instance_id = i.id
+    where i.account_id = %(account_id)s::text
+), 0)::bigint as used, coalesce((
+    select room_stored_bytes from accounts where id = %(account_id)s::text
+), 0) as room;

@@ -54,6 +54,50 @@ class ListActs(PartnerOperation[tuple[Act, ...]], Paged, method="GET", path="/ac
     ]
 
 
+class UsedOf(Wire):
+    """How much is used of how much is allowed; a limit of 0 is none."""
+
+    used: int
+    limit: int
+
+
+class Usage(Wire):
+    """What an account uses, and what it may.
+
+    Requests per second and followers of `/events` count on each node, `requestsBurst` are those
+    that may come at once; 0 is no limit. `waiting` are the messages in all its queues, and
+    `longestQueue` has the limit of each queue.
+    """
+
+    requests_per_second: float
+    requests_burst: int
+    instance_requests_per_second: float
+    instance_requests_burst: int
+    instances: UsedOf
+    stored_bytes: UsedOf
+    followers: UsedOf
+    waiting: int
+    longest_queue: UsedOf
+
+
+class ReadUsage(PartnerOperation[Usage], method="GET", path="/account/usage"):
+    """What the account uses of what it may. An extension."""
+
+    absolute = True
+    example: ClassVar[Example] = {}
+    answer_example: ClassVar[Any] = {
+        "requestsPerSecond": 500.0,
+        "requestsBurst": 5000,
+        "instanceRequestsPerSecond": 100.0,
+        "instanceRequestsBurst": 1000,
+        "instances": {"used": 12, "limit": 1000},
+        "storedBytes": {"used": 73400320, "limit": 53687091200},
+        "followers": {"used": 1, "limit": 50},
+        "waiting": 340,
+        "longestQueue": {"used": 210, "limit": 100000},
+    }
+
+
 class SetConsentRule(PartnerOperation[Value], method="PUT", path="/account/refuse-opted-out"):
     """Whether messages to people who revoked their consent are refused (403). An extension."""
 

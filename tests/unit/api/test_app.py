@@ -48,6 +48,7 @@ async def http(checks: Mapping[str, Check]) -> AsyncIterator[httpx.AsyncClient]:
         services=lambda: None,
         readiness=Readiness(lambda: checks),
         settings=SETTINGS.http,
+        account_limits=SETTINGS.account_limits(),
         admission=Admission(Clock(), trials=False),
         clock=Clock(),
         random_bytes=lambda count: b"\xab" * count,

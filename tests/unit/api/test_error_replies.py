@@ -14,6 +14,7 @@ from gateway.errors import (
     MethodNotAllowed,
     QueueFull,
     Restricted,
+    StorageLimitReached,
     TooManyRequests,
     UnknownRoute,
 )
@@ -21,6 +22,7 @@ from gateway.errors import (
 SAMPLES: Mapping[type[GatewayError], Callable[[], GatewayError]] = {
     BodyTooLarge: lambda: BodyTooLarge(10),
     MethodNotAllowed: lambda: MethodNotAllowed(frozenset({"GET"})),
+    StorageLimitReached: lambda: StorageLimitReached(used_bytes=2, limit_bytes=1),
     QueueFull: lambda: QueueFull(10, connected=True),
     TooManyRequests: lambda: TooManyRequests("instance", retry_after_seconds=3),
     Restricted: lambda: Restricted("why", until=datetime(2030, 1, 1, tzinfo=UTC)),
@@ -29,6 +31,7 @@ STATUSES = {
     "GatewayError": 500,
     "CallerError": 400,
     "InvalidRequest": 400,
+    "StorageLimitReached": 413,
     "InstanceNotConnected": 400,
     "TrialOver": 400,
     "Unauthorized": 401,

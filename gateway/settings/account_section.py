@@ -1,0 +1,115 @@
+"""The settings of what one account may use."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from pydantic import Field
+
+from gateway.settings.section import Section
+
+_IN_DEVELOPMENT = "no limit in development"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLimits:
+    """What one account may use; 0 sets no limit.
+
+    Requests are counted per second on each node, and so are followers of `/events`; `burst` is how
+    many requests may come at once.
+    """
+
+    requests_per_second: float
+    requests_burst: int
+    instance_requests_per_second: float
+    instance_requests_burst: int
+    max_instances: int
+    max_stored_bytes: int
+    max_followers: int
+
+    @classmethod
+    def none(cls) -> Self:
+        """No limit at all."""
+        return cls(0, 0, 0, 0, 0, 0, 0)
+
+
+class AccountSection(Section):
+    """What one account may use, so that none takes the machine from the others."""
+
+    title = "Limits of an account"
+
+    requests_per_second: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        validation_alias="GATEWAY_ACCOUNT_REQUESTS_PER_SECOND",
+        description="Requests per second of an account that each node accepts; 0 sets no limit; "
+        f"by default 500, {_IN_DEVELOPMENT}",
+    )
+    requests_burst: int = Field(
+        0,
+        ge=0,
+        validation_alias="GATEWAY_ACCOUNT_REQUESTS_BURST",
+        description="Requests of an account that may come at once; 0 allows ten seconds' worth",
+    )
+    instance_requests_per_second: float | None = Field(
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        validation_alias="GATEWAY_INSTANCE_REQUESTS_PER_SECOND",
+        description="Requests per second of an instance that each node accepts; 0 sets no limit; "
+        f"by default 100, {_IN_DEVELOPMENT}",
+    )
+    instance_requests_burst: int = Field(
+        0,
+        ge=0,
+        validation_alias="GATEWAY_INSTANCE_REQUESTS_BURST",
+        description="Requests of an instance that may come at once; 0 allows ten seconds' worth",
+    )
+    max_instances: int | None = Field(
+        None,
+        ge=0,
+        validation_alias="GATEWAY_ACCOUNT_MAX_INSTANCES",
+        description="Instances that an account may make over the API; an account that had more "
+        "when the limit came may have twice as many as then; 0 sets no limit; by default 1000, "
+        f"{_IN_DEVELOPMENT}",
+    )
+    max_stored_bytes: int | None = Field(
+        None,
+        ge=0,
+        validation_alias="GATEWAY_ACCOUNT_MAX_STORED_BYTES",
+        description="Bytes of files that an account may have stored when it sends another one; "
+        "files that people send to it are always stored; an account that had more when the limit "
+        "came may have twice as many as then; 0 sets no limit; by default 50 GiB, "
+        f"{_IN_DEVELOPMENT}",
+    )
+    max_followers: int = Field(
+        50,
+        ge=1,
+        validation_alias="GATEWAY_ACCOUNT_MAX_FOLLOWERS",
+        description="Connections to `/events` that an account may have open on each node",
+    )
+
+    def limits(self, *, is_development: bool) -> AccountLimits:
+        """Returns the limits that apply, with the defaults of production or of development."""
+
+        def chosen(given: float | None, default: int) -> float:
+            return given if given is not None else 0 if is_development else default
+
+        account = chosen(self.requests_per_second, _REQUESTS_PER_SECOND)
+        instance = chosen(self.instance_requests_per_second, _INSTANCE_REQUESTS_PER_SECOND)
+        return AccountLimits(
+            requests_per_second=account,
+            requests_burst=self.requests_burst or max(1, round(account * _BURST_SECONDS)),
+            instance_requests_per_second=instance,
+            instance_requests_burst=self.instance_requests_burst
+            or max(1, round(instance * _BURST_SECONDS)),
+            max_instances=int(chosen(self.max_instances, _MAX_INSTANCES)),
+            max_stored_bytes=int(chosen(self.max_stored_bytes, _MAX_STORED_BYTES)),
+            max_followers=self.max_followers,
+        )
+
+
+_REQUESTS_PER_SECOND, _INSTANCE_REQUESTS_PER_SECOND = 500, 100
+_BURST_SECONDS = 10
+_MAX_INSTANCES = 1_000
+_MAX_STORED_BYTES = 50 * 1024**3
