@@ -123,6 +123,9 @@ class Worker:
         return min(_RECLAIM_SECONDS, seconds_until_due)
 
     async def _process(self, row: ClaimedMessage, leaving: asyncio.Event) -> None:
+        if row.is_expired:
+            await self._fail_expired(row)
+            return
         message = decode(row)
         if isinstance(message, str):
             self._log.warning("message_unreadable", queue_id=row.zaap_id, reason=message)
@@ -156,6 +159,12 @@ class Worker:
         )
         if isinstance(outcome, HandedBack):
             await self._deps.clock.wait(leaving, _RETRY_SECONDS)
+
+    async def _fail_expired(self, row: ClaimedMessage) -> None:
+        expired = Failed("expired", "expired")
+        await self._deps.recorder.record(row, expired)
+        self._deps.metrics.failed(expired.error_class, row.instance_id)
+        self._log.info("message_expired", queue_id=row.zaap_id, message_type=row.type)
 
     def _count(self, row: ClaimedMessage, outcome: Outcome, seconds: float) -> None:
         metrics, instance_id = self._deps.metrics, row.instance_id

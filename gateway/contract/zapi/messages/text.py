@@ -65,6 +65,7 @@ class SendText(TextMessage, Reply, path="/send-text"):
         "message": "Hello, *Ana*! @5511988888888 joins us at noon.",
         "delayMessage": 1,
         "delayTyping": 1,
+        "expiresIn": 3600,
         "priority": "high",
         "mentioned": ["5511988888888"],
     }
