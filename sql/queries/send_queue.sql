@@ -1,7 +1,8 @@
--- Aliases: c chosen message (in record_sent: connection), d sent message, e lease, f free message, h head
--- of a queue or lane, i id of a message, k idempotency key (in store_offset: offset of a topic), l lease
--- (in mark_idle: queue), m queued message (in state_of_message: message of history), n queue of an
--- instance, o expired message, p message in flight (in record_sent: identity), q queued message,
+-- Aliases: c chosen message (in record_sent: connection), d sent message, e lease (in
+-- find_unowned_queues and free_unowned_queue: node), f free message, h head of a queue or lane, i id of a
+-- message (in free_unowned_queue: instance), k idempotency key (in store_offset: offset of a topic),
+-- l lease (in mark_idle: queue), m queued message (in state_of_message: message of history), n queue of
+-- an instance, o expired message, p message in flight (in record_sent: identity), q queued message,
 -- r removed message (in start_attempts: ready message), s started message (in find_progress: state),
 -- t delivery queue to lock, w waiting worker (in record_sent: delivery queue of a chat; in
 -- find_progress: wanted message).
@@ -477,6 +478,61 @@ where l.node_id = %(node_id)s::text
                 and q.attempt_started_at is null
         )
     );
+
+-- name: find_waiting_queues
+-- Queues of this node that may move, in which a message is due, has expired or is claimed.
+select l.instance_id, head.id as head_id, p.id as claimed_id, p.claim_id
+from instance_leases l
+join instance_lines n on n.instance_id = l.instance_id and n.connected and not n.paused
+    and (n.hold_until is null or n.hold_until <= now())
+left join message_queue p on p.instance_id = l.instance_id and p.status = 'processing'
+left join lateral (
+    select q.id
+    from (values (0), (1), (2)) as lane (priority)
+    cross join lateral (
+        select h.id, least(h.due_at, h.expires_at) as due_at
+        from message_queue h
+        where h.instance_id = l.instance_id and h.status = 'pending' and h.priority = lane.priority
+        order by h.position
+        limit 1
+    ) q
+    where q.due_at <= now()
+    limit 1
+) head on true
+where l.node_id = %(node_id)s::text and (p.id is not null or head.id is not null);
+
+-- name: find_unowned_queues
+-- Queues that count as connected and have a due message, although no live node has their lease.
+select n.instance_id
+from instance_lines n
+left join instance_leases l on l.instance_id = n.instance_id
+where n.connected and not n.paused and (n.hold_until is null or n.hold_until <= now())
+    and not exists (select 1 from nodes e where e.id = l.node_id and e.expires_at > now())
+    and exists (
+        select 1 from message_queue q
+        where q.instance_id = n.instance_id and q.status = 'pending' and q.due_at <= now()
+    )
+limit 100;
+
+-- name: free_unowned_queue
+-- Makes every node look for free leases. An instance that wants no session gets no owner, so its queue
+-- no longer counts as connected.
+with queue as materialized (
+    -- Locks the queue, if no live node has its lease.
+    select n.instance_id
+    from instance_lines n
+    join instances i on i.id = n.instance_id and not i.wanted
+    left join instance_leases l on l.instance_id = n.instance_id
+    where n.instance_id = %(instance_id)s::text
+        and not exists (select 1 from nodes e where e.id = l.node_id and e.expires_at > now())
+    for no key update of n
+), down as (
+    -- Stores that it is not connected.
+    update instance_lines n set connected = false
+    from queue
+    where n.instance_id = queue.instance_id
+)
+select pg_notify('leases', '');
 
 -- name: count_waiting
 select count(*) as count from message_queue
