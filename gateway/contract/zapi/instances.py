@@ -286,19 +286,29 @@ class InstanceSwitch(Operation[Value]):
 
 
 class SetAutoReadMessage(InstanceSwitch, method="PUT", path="/update-auto-read-message"):
-    """Whether messages are marked as read when they come in."""
+    """Whether messages are marked as read when they come in.
+
+    Best effort: the gateway tries for five minutes. It forgets what waits if its process is killed.
+    """
 
     column = "auto_read_message"
 
 
 class SetAutoReadStatus(InstanceSwitch, method="PUT", path="/update-auto-read-status"):
-    """Whether statuses are marked as seen when they come in; takes auto-read of messages, too."""
+    """Whether statuses are marked as seen when they come in; takes auto-read of messages, too.
+
+    Best effort, as for messages.
+    """
 
     column = "auto_read_status"
 
 
 class SetCallReject(InstanceSwitch, method="PUT", path="/update-call-reject-auto"):
-    """Whether calls are rejected."""
+    """Whether calls are rejected.
+
+    Best effort: a call that is older than 60 seconds is not rejected. The gateway forgets a call
+    that waits if its process is killed.
+    """
 
     column = "call_reject_auto"
 
