@@ -84,6 +84,8 @@ class Fetcher:
             raise TryAgainLater(f"its server did not deliver it within {limit:g} seconds") from None
         except (httpx.TransportError, OSError) as error:
             raise TryAgainLater(f"its server could not be read: {type(error).__name__}") from None
+        except (httpx.InvalidURL, ValueError):  # such as `https://a..b`, here or in a redirect
+            raise BadFile("leads to what is not a URL") from None
         except httpx.HTTPError as error:
             raise BadFile(f"cannot be fetched: {type(error).__name__}") from None
 

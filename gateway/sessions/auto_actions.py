@@ -1,6 +1,6 @@
 """Acts on events as the instance is set: marks messages as read, and rejects calls.
 
-Best effort: what waits is in memory, and a process that is killed forgets it.
+Best effort: what waits is in memory, and a process that is killed loses it.
 """
 
 import asyncio

@@ -288,7 +288,7 @@ class InstanceSwitch(Operation[Value]):
 class SetAutoReadMessage(InstanceSwitch, method="PUT", path="/update-auto-read-message"):
     """Whether messages are marked as read when they come in.
 
-    Best effort: the gateway tries for five minutes. It forgets what waits if its process is killed.
+    Best effort: the gateway tries for five minutes. What waits is lost if its process is killed.
     """
 
     column = "auto_read_message"
@@ -306,8 +306,8 @@ class SetAutoReadStatus(InstanceSwitch, method="PUT", path="/update-auto-read-st
 class SetCallReject(InstanceSwitch, method="PUT", path="/update-call-reject-auto"):
     """Whether calls are rejected.
 
-    Best effort: a call that is older than 60 seconds is not rejected. The gateway forgets a call
-    that waits if its process is killed.
+    Best effort: a call that is older than 60 seconds is not rejected. A call that
+    waits is lost if the process is killed.
     """
 
     column = "call_reject_auto"

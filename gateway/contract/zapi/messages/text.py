@@ -1,6 +1,7 @@
 """Texts and links."""
 
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
@@ -78,6 +79,17 @@ class SendText(TextMessage, Reply, path="/send-text"):
         return self.edit_message_id
 
 
+def _is_link(text: str) -> bool:
+    """Whether it leads somewhere; as in a chat, the scheme may be missing."""
+    text = text.strip()
+    try:
+        parts = urlsplit(text if "://" in text else f"//{text}")
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return bool(host.strip(".")) and text.isprintable() and not any(map(str.isspace, text))
+
+
 class SendLink(OutgoingMessage, path="/send-link"):
     """Sends a text with a card that shows where its link leads.
 
@@ -106,7 +118,9 @@ class SendLink(OutgoingMessage, path="/send-link"):
         "delayMessage": 1,
         "delayTyping": 1,
     }
-    limits: ClassVar[tuple[Limit, ...]] = ()
+    limits: ClassVar[tuple[Limit, ...]] = (
+        Limit("link_url", "must be a URL, such as https://example.com", _is_link),
+    )
 
     def readable_text(self) -> str | None:
         return self.message
