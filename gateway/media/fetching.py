@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -113,9 +114,12 @@ class Fetcher:
 def spelled(url: str) -> str:
     """Returns the URL with non-ASCII characters escaped; raises BadFile if it is not a URL."""
     try:
-        return str(httpx.URL(url.strip()))
-    except httpx.InvalidURL:
+        urlsplit(url)  # httpx escapes brackets that make no address
+        text = str(httpx.URL(url.strip()))
+        (urlsplit(text).hostname or "").encode("idna")  # fails for an empty or too long label
+    except (httpx.InvalidURL, ValueError):
         raise BadFile("is not a URL") from None
+    return text
 
 
 @contextmanager

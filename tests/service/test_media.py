@@ -348,7 +348,9 @@ async def test_link_of_a_received_file_works_for_every_name(
         assert served.headers["content-disposition"].startswith("attachment")
 
 
-@pytest.mark.parametrize("image", ["not a url", "https://[bad", "ftp://example.com/a.png"])
+@pytest.mark.parametrize(
+    "image", ["not a url", "https://[bad", "https://a..b/c.png", "ftp://example.com/a.png"]
+)
 async def test_link_whose_picture_is_no_url_is_refused(client: Client, image: str) -> None:
     link = {"message": "See https://example.com", "linkUrl": "https://example.com"}
     answer = await client.call("POST", "/send-link", json={"phone": PHONE, **link, "image": image})

@@ -80,14 +80,13 @@ class SendText(TextMessage, Reply, path="/send-text"):
 
 
 def _is_link(text: str) -> bool:
-    """Whether it leads somewhere; as in a chat, the scheme may be missing."""
+    """Whether it names a host; as in a chat, the scheme may be missing."""
     text = text.strip()
     try:
-        parts = urlsplit(text if "://" in text else f"//{text}")
-        host = parts.hostname or ""
+        host = urlsplit(text if "://" in text else f"//{text}").hostname or ""
     except ValueError:
         return False
-    return bool(host.strip(".")) and text.isprintable() and not any(map(str.isspace, text))
+    return bool(host.strip(".")) and host.isprintable() and " " not in host
 
 
 class SendLink(OutgoingMessage, path="/send-link"):
