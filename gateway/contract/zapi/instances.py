@@ -295,10 +295,7 @@ class SetAutoReadMessage(InstanceSwitch, method="PUT", path="/update-auto-read-m
 
 
 class SetAutoReadStatus(InstanceSwitch, method="PUT", path="/update-auto-read-status"):
-    """Whether statuses are marked as seen when they come in; takes auto-read of messages, too.
-
-    Best effort, as for messages.
-    """
+    """Whether statuses are marked as seen, best effort; takes auto-read of messages, too."""
 
     column = "auto_read_status"
 
@@ -306,8 +303,7 @@ class SetAutoReadStatus(InstanceSwitch, method="PUT", path="/update-auto-read-st
 class SetCallReject(InstanceSwitch, method="PUT", path="/update-call-reject-auto"):
     """Whether calls are rejected.
 
-    Best effort: a call that is older than 60 seconds is not rejected. A call that
-    waits is lost if the process is killed.
+    Best effort: not after 60 seconds. What waits is lost if the process is killed.
     """
 
     column = "call_reject_auto"
