@@ -152,9 +152,10 @@ async def test_queue_whose_wake_up_was_lost_goes_on(
         assert it.alarms("row_abandoned") == 0
 
 
-@pytest.mark.parametrize("epoch", [1, 0])
-@pytest.mark.parametrize("claim_id", [None, uuid.uuid4()])
-@pytest.mark.parametrize("is_started", [False, True])
+@pytest.mark.parametrize(
+    ("epoch", "claim_id", "is_started"),
+    [(1, uuid.UUID(int=1), False), (1, None, True), (0, uuid.UUID(int=1), True), (0, None, False)],
+)
 async def test_row_that_no_worker_has_is_rescued(
     database_url: str,
     operator: AsyncConnection,
