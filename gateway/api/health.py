@@ -28,15 +28,18 @@ class Readiness:
     """
 
     def __init__(
-        self, checks: Callable[[], Mapping[str, Check]], warnings: Mapping[str, str] | None = None
+        self,
+        checks: Callable[[], Mapping[str, Check]],
+        warnings: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         """Prepares the endpoint.
 
         Args:
             checks: returns the checks by name; called for each probe.
-            warnings: what the operator should change although the node can serve, by name.
+            warnings: returns what the operator should know although the node can serve, by name;
+                called for each probe.
         """
-        self._checks, self._warnings = checks, dict(warnings or {})
+        self._checks, self._warnings = checks, warnings
         self._logged_reasons: Mapping[str, str] = {}
 
     async def endpoint(self, request: Request) -> Response:
@@ -49,8 +52,8 @@ class Readiness:
             "ready": not failing,
             "checks": {name: problem or "ok" for name, problem in results.items()},
         }
-        if self._warnings:
-            body["warnings"] = self._warnings
+        if warnings := self._warnings():
+            body["warnings"] = warnings
         if failing:
             first, problem = next(iter(failing.items()))
             body["error"] = body["message"] = f"{first}: {problem}"

@@ -41,7 +41,11 @@ def media_route(context: Callable[[], MediaRouteContext | None]) -> Route:
         return await _serve(request, known)
 
     return Route(
-        "/media/{instance_id}/{file_id}/{file_name}", serve, methods=["GET", "HEAD"], name="media"
+        # Links of earlier releases may hold a name with an escaped slash.
+        "/media/{instance_id}/{file_id}/{file_name:path}",
+        serve,
+        methods=["GET", "HEAD"],
+        name="media",
     )
 
 

@@ -11,7 +11,7 @@ from gateway.contract.documented import Documented, Example
 from gateway.contract.echo import Content, EchoContext
 from gateway.contract.limits import Limit
 from gateway.contract.media import holds_files
-from gateway.contract.wire import Chat, DelaySeconds, FutureTime, Wire
+from gateway.contract.wire import Chat, DelaySeconds, ExpirySeconds, FutureTime, Wire
 
 STORED_VERSION = 1
 """Version of the stored form of messages; raised only where older code cannot read it."""
@@ -60,6 +60,16 @@ class OutgoingMessage(Documented):
     delay_message: DelaySeconds = Field(None, description="seconds to wait before it, 1 to 15")
     delay_typing: DelaySeconds = Field(None, description='seconds of "typing...", 1 to 15')
     scheduled_for: FutureTime | None = Field(None, description="not before; up to 90 days ahead")
+    expires_at: FutureTime | None = Field(
+        None,
+        exclude=True,
+        description="not sent after this time: it fails as expired; up to 180 days ahead",
+    )
+    expires_in: ExpirySeconds = Field(
+        None,
+        exclude=True,
+        description="the same, in seconds from acceptance, 1 to 15552000; not with expiresAt",
+    )
     priority: PriorityName = Field(Priority.NORMAL, json_schema_extra={"default": "normal"})
 
     def __init_subclass__(cls, *, path: str | None = None, also: tuple[str, ...] = ()) -> None:

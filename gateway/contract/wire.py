@@ -82,6 +82,7 @@ class Matching:
 
 
 _MAX_DELAY_SECONDS = 15
+MAX_EXPIRY_SECONDS = 180 * 86_400
 _OLD_GROUP = re.compile(r"[0-9]{8,15}-[0-9]{8,13}")
 _BARE_GROUP = re.compile(r"[0-9]{16,25}")
 _MARKED_CHAT = re.compile(r"[0-9]{5,25}(-group|-broadcast|@newsletter|@lid)")
@@ -129,6 +130,12 @@ def _parse_delay(value: object) -> int | None:
     except (ValueError, OverflowError):
         raise PydanticCustomError("not_seconds", "must be a number of seconds") from None
     return min(seconds, _MAX_DELAY_SECONDS) if seconds > 0 else None
+
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("not_seconds", "must be a number of seconds")
+    return value
 
 
 def _parse_group(value: object) -> object:
@@ -184,6 +191,11 @@ NewsletterId = Annotated[
 
 DelaySeconds = Annotated[int | None, BeforeValidator(_parse_delay)]
 """Whole seconds, 1 to 15; 0 and below mean not set, more means 15."""
+
+ExpirySeconds = Annotated[
+    Annotated[int, Field(ge=1, le=MAX_EXPIRY_SECONDS)] | None, BeforeValidator(_no_boolean)
+]
+"""Whole seconds until a message expires."""
 
 FutureTime = AwareDatetime
 """ISO 8601 with an offset."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -84,6 +85,8 @@ class Fetcher:
             raise TryAgainLater(f"its server did not deliver it within {limit:g} seconds") from None
         except (httpx.TransportError, OSError) as error:
             raise TryAgainLater(f"its server could not be read: {type(error).__name__}") from None
+        except (httpx.InvalidURL, ValueError):  # such as `https://a..b`, here or in a redirect
+            raise BadFile("leads to what is not a URL") from None
         except httpx.HTTPError as error:
             raise BadFile(f"cannot be fetched: {type(error).__name__}") from None
 
@@ -111,9 +114,12 @@ class Fetcher:
 def spelled(url: str) -> str:
     """Returns the URL with non-ASCII characters escaped; raises BadFile if it is not a URL."""
     try:
-        return str(httpx.URL(url.strip()))
-    except httpx.InvalidURL:
+        urlsplit(url)  # httpx escapes brackets that make no address
+        text = str(httpx.URL(url.strip()))
+        (urlsplit(text).hostname or "").encode("idna")  # fails for an empty or too long label
+    except (httpx.InvalidURL, ValueError):
         raise BadFile("is not a URL") from None
+    return text
 
 
 @contextmanager

@@ -117,7 +117,17 @@ class Preparer:
         return file
 
     async def _preview(self, link: str, folder: Path) -> Preview | None:
-        """Returns the preview of a link; None if its page cannot be read."""
+        """Returns the preview of a link; None if its page cannot be read.
+
+        The preview decorates a text: no failure of it may fail the send.
+        """
+        try:
+            return await self._read_preview(link, folder)
+        except Exception as error:  # noqa: BLE001 - the text is sent without its preview
+            report_error(error, component="media")
+            return None
+
+    async def _read_preview(self, link: str, folder: Path) -> Preview | None:
         try:
             preview, image = await read_page(self._fetcher, link, _new_folder(folder))
         except (BadFile, TryAgainLater, Unavailable):
@@ -156,5 +166,8 @@ def _name_in(text: str) -> str | None:
     """Returns the file name at the end of a URL, if it has a suffix."""
     if text.startswith(REFERENCE):
         return None
-    name = unquote(urlsplit(text).path.rpartition("/")[2])
+    try:
+        name = unquote(urlsplit(text).path.rpartition("/")[2])
+    except ValueError:  # such as an unclosed bracket
+        return None
     return name if PurePath(name).suffix else None

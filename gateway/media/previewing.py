@@ -54,4 +54,11 @@ def _read(path: Path, url: str, base: str) -> tuple[Preview, str | None]:
         title and title[:_MAX_TITLE_LENGTH],
         description and description[:_MAX_DESCRIPTION_LENGTH],
     )
-    return preview, image and urljoin(base, image)
+    return preview, image and _joined(base, image)
+
+
+def _joined(base: str, image: str) -> str | None:
+    try:
+        return urljoin(base, image)
+    except ValueError:  # such as an unclosed bracket
+        return None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gateway.contract.media import MediaField
 from gateway.media.fetching import Fetcher
+from gateway.media.file_names import safe_file_name
 from gateway.media.intake import decoded, is_url
 from gateway.media.links import LinkSigner
 from gateway.media.sniffing import extension_of
@@ -49,13 +50,14 @@ class InboundMedia:
         Args:
             instance_id: the instance that received it.
             source: a URL, a `data:` URI, base64, or a function that downloads the file.
-            file_name: the name that the sender gave it.
+            file_name: the name that the sender gave it; the link has a safe form of it.
 
         Raises:
             BadFile: the file does not exist, or is too large.
             TryAgainLater: its server failed or did not answer in time.
             Unavailable: the storage or the database cannot be reached.
         """
+        file_name = safe_file_name(file_name)
         async with self._spool.folder() as folder:
             file = await self._read(source, folder / "received")
             stored = await self._store.put(instance_id, file, file_name=file_name)

@@ -75,6 +75,12 @@ class Metrics:
             ("reason", *own),
             registry=registry,
         )
+        self._stalls = Counter(
+            "message_queue_stalls_total",
+            "Queues found standing still, by reason.",
+            ("reason",),
+            registry=registry,
+        )
         self.purged = Counter(
             "queue_purged_total", "Messages removed from a queue by its owner.", registry=registry
         )
@@ -99,6 +105,11 @@ class Metrics:
         )
         self.sessions = Gauge(
             "sessions", "Instances by the state of their session.", ("state",), registry=registry
+        )
+        self.stalled_queues = Gauge(
+            "message_queue_stalled",
+            "Queues of this node that stand still although a message is due.",
+            registry=registry,
         )
         self.outbox = Gauge(
             "webhook_outbox_backlog",
@@ -175,6 +186,14 @@ class Metrics:
 
     def held(self, kind: str, instance_id: str) -> None:
         _counter(self._holds, kind, *self._own(instance_id)).inc()
+
+    def expect_stalls(self, reasons: Iterable[str]) -> None:
+        """Shows each reason with 0: without a sample before, Prometheus sees no increase."""
+        for reason in reasons:
+            _counter(self._stalls, reason)
+
+    def stalled(self, reason: str) -> None:
+        _counter(self._stalls, reason).inc()
 
     def restarted(self, reason: str, instance_id: str) -> None:
         _counter(self._restarts, reason, *self._own(instance_id)).inc()

@@ -35,6 +35,7 @@ class EdgeState:
     """What the listeners look up in each request; the start fills it in."""
 
     checks: Mapping[str, Check]
+    alarms: Callable[[], Mapping[str, str]] = dict
     services: Services | None = None
     media: MediaRouteContext | None = None
     relay_receiver: RelayReceiver | None = None
@@ -73,7 +74,10 @@ class EdgeBuilder:
 
     def build(self) -> Edges:
         listener, drain_seconds = self.settings.listener, self.settings.process.drain_seconds
-        state, readiness = self.state, Readiness(lambda: self.state.checks, warnings=self.warnings)
+        state = self.state
+        readiness = Readiness(
+            lambda: state.checks, warnings=lambda: {**self.warnings, **state.alarms()}
+        )
         app = build_app(
             catalogue=catalogue(),
             services=lambda: state.services,

@@ -22,6 +22,7 @@ from gateway.send_queue.recorder import OutcomeRecorder
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.schedule import Schedule
 from gateway.send_queue.start import Starter
+from gateway.send_queue.watchdog import QueueWatchdog
 from gateway.send_queue.worker import WorkerDependencies
 from gateway.sessions.auto_actions import AutoActions
 from gateway.settings.message_sections import QueueSection
@@ -37,6 +38,7 @@ class Queue:
     completion_waiters: CompletionWaiters
     history: History
     send_policy: SendPolicy
+    watchdog: QueueWatchdog
 
 
 def build_queue(
@@ -72,6 +74,16 @@ def build_queue(
         ),
         rescue,
     )
+    watchdog = QueueWatchdog(
+        database,
+        clock,
+        node.metrics,
+        node_id=node.node_id,
+        connected=sessions.keeper.connected,
+        workers=coordinator,
+        revive=sessions.keeper.revive,
+        stalled_seconds=queue.stalled_seconds,
+    )
     schedule = Schedule(database, clock, node_id=node.node_id, wake=coordinator.wake)
 
     def wake(instance_ids: Collection[str]) -> None:
@@ -106,10 +118,11 @@ def build_queue(
         Stage.SENDERS,
         workers=coordinator,
         schedule=schedule,
+        watchdog=watchdog,
         auto_actions=auto_actions,
     )
     node.start(Stage.EDGES, completion_waiters=completion_waiters)
-    return Queue(enqueuer, claimer, completion_waiters, history, send_policy)
+    return Queue(enqueuer, claimer, completion_waiters, history, send_policy, watchdog)
 
 
 async def _enqueue_text(enqueuer: Enqueuer, instance: Instance, phone: str, text: str) -> None:

@@ -231,6 +231,7 @@ class Gateway:
             max_inbound_connections=settings.database.pool_size // 2,
         )
         queue = build_queue(node, settings.queue, sessions, callbacks.notifier)
+        self._state.alarms = queue.watchdog.warnings
         start_housekeeping(node, settings.queue, settings.webhooks, callbacks.notifier)
         admission = Admission(self._clock, trials=settings.instances.trials)
         consumer = consumer_of(node, settings.kafka, queue.enqueuer, admission)

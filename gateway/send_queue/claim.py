@@ -51,6 +51,8 @@ class ClaimedMessage:
     claimed_epoch: int
     claim_id: uuid.UUID | None
     """The claim that took the row; None if a node of an older version took it."""
+    is_expired: bool
+    """The message expired before it was claimed. It must fail, and no attempt may start."""
     reordered: int
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
+from gateway.send_queue.activity import WorkerActivity
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.worker import Worker, WorkerDependencies
 from gateway.sessions.live import ConnectedSessions, LiveSession
@@ -17,11 +18,13 @@ _RESTART_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Slot:
-    """The worker of one instance: what wakes it, what stops it, and its session."""
+    """The worker of one instance: what it does, what wakes it, what stops it, its session."""
 
+    activity: WorkerActivity
     wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     live: LiveSession | None = None
+    task: asyncio.Task[None] | None = None
 
     def stop(self) -> None:
         """Makes the worker stop after the message at hand."""
@@ -37,6 +40,7 @@ class Coordinator:
     ) -> None:
         self._connected, self._deps, self._rescue = connected, deps, rescue
         self._slots: dict[str, _Slot] = {}
+        self._changes = connected.watch()
 
     def wake(self, instance_ids: Collection[str]) -> None:
         """Wakes the workers of these instances: their queues may have a message."""
@@ -44,16 +48,35 @@ class Coordinator:
             if slot := self._slots.get(instance_id):
                 slot.wakeup.set()
 
+    def activity(self, instance_id: str) -> WorkerActivity | None:
+        """Returns what the worker of an instance does; None if the instance has no worker."""
+        slot = self._slots.get(instance_id)
+        return slot.activity if slot else None
+
+    def restart(self, instance_id: str, *, cancel: bool = False) -> None:
+        """Replaces the worker of an instance; a message left in flight is rescued first.
+
+        The worker leaves after the message at hand. With *cancel*, or if it was asked before, its
+        task is canceled.
+        """
+        slot = self._slots.get(instance_id)
+        if slot is None:
+            self._changes.add(instance_id)
+        elif slot.task and (cancel or slot.leaving.is_set()):
+            slot.task.cancel()
+        else:
+            slot.stop()
+
     async def run_until(self, stopping: asyncio.Event) -> None:
         """Runs until *stopping*, then waits for the workers to finish their messages.
 
         Not a PeriodicLoop: it reacts to changes in memory and calls nothing that could fail.
         """
-        changes = self._connected.watch()
-        async with asyncio.TaskGroup() as workers, waking(changes.wakeup, when=stopping):
+        changed = self._changes.wakeup
+        async with asyncio.TaskGroup() as workers, waking(changed, when=stopping):
             while not stopping.is_set():
-                await changes.wakeup.wait()
-                for instance_id in changes.take():
+                await changed.wait()
+                for instance_id in self._changes.take():
                     self._on_session_change(instance_id, workers, stopping)
             for slot in self._slots.values():
                 slot.stop()
@@ -67,10 +90,17 @@ class Coordinator:
             if slot.live is not live:
                 slot.stop()
         elif live and not stopping.is_set():
-            self._slots[instance_id] = slot = _Slot()
-            workers.create_task(
+            self._slots[instance_id] = slot = _Slot(WorkerActivity(self._deps.clock))
+            slot.task = workers.create_task(
                 self._run_workers(instance_id, slot, stopping), name=f"worker {instance_id}"
             )
+            slot.task.add_done_callback(lambda _task: self._on_worker_end(instance_id, slot))
+
+    def _on_worker_end(self, instance_id: str, slot: _Slot) -> None:
+        """Starts a worker again if its task was canceled; a task that ends removes its slot."""
+        if self._slots.get(instance_id) is slot:
+            del self._slots[instance_id]
+            self._changes.add(instance_id)
 
     async def _run_workers(self, instance_id: str, slot: _Slot, stopping: asyncio.Event) -> None:
         """Runs one worker after another until the instance has no session on this node.
@@ -83,7 +113,8 @@ class Coordinator:
             try:
                 with live.in_use():
                     await self._rescue.process(live)
-                    await Worker(live, self._deps, slot.wakeup).run_until(slot.leaving)
+                    worker = Worker(live, self._deps, slot.wakeup, slot.activity)
+                    await worker.run_until(slot.leaving)
             except DatabaseUnavailable as error:
                 logger.warning(
                     "database_unavailable",

@@ -241,6 +241,8 @@ class Enqueuer:
             payloads=[r.payload for r in rows],
             priorities=[int(r.message.priority) for r in rows],
             due_ats=[r.due_at for r in rows],
+            expires_ats=[r.message.expires_at for r in rows],
+            expires_ins=[r.message.expires_in for r in rows],
             refuse_disconnected=[r.instance.disable_enqueue_when_disconnected for r in rows],
             idempotency_keys=[r.idempotency and r.idempotency.key for r in rows],
             body_hashes=[r.idempotency and r.idempotency.body_hash for r in rows],

@@ -67,6 +67,7 @@ class _Waiting:
     attempts: int
     max_attempts: int
     due_at: datetime
+    expires_at: datetime | None
     created_at: datetime
     last_error: str | None
     status: str
@@ -202,6 +203,7 @@ def _item(context: QueueContext, row: _Waiting) -> QueueItem:
         max_attempts=row.max_attempts,
         sequence_number=row.sequence_number,
         scheduled_for=row.due_at.astimezone(UTC) if row.status == "scheduled" else None,
+        expires_at=row.expires_at and row.expires_at.astimezone(UTC),
         next_attempt_at=row.due_at.astimezone(UTC) if row.status == "retrying" else None,
         error=row.last_error,
     )

@@ -31,8 +31,8 @@ class Starter:
     async def start(self, claimed: ClaimedMessage) -> bool:
         """Says whether the message may be sent now.
 
-        False if the message was canceled, if the queue is paused or on hold, if this node lost the
-        lease, or if a later claim took the row.
+        False if the message was canceled or has expired, if the queue is paused or on hold, if
+        this node lost the lease, or if a later claim took the row.
 
         Raises:
             DatabaseUnavailable: the attempt may have been committed as started. The message must

@@ -7,6 +7,7 @@ Until `start`, no attempt counts: a caller can cancel the message, and the worke
 """
 
 import asyncio
+import math
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -31,6 +32,7 @@ from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.randomness import Uniform
+from gateway.send_queue.activity import WorkerActivity
 from gateway.send_queue.claim import ClaimCursor, ClaimedMessage, Claimer, Day
 from gateway.send_queue.outcome import (
     Failed,
@@ -77,9 +79,23 @@ class Worker:
     the message that was in flight before a new worker begins.
     """
 
-    def __init__(self, live: LiveSession, deps: WorkerDependencies, wakeup: asyncio.Event) -> None:
-        """Prepares the worker; *wakeup* is set when a message may wait, and to make it leave."""
+    def __init__(
+        self,
+        live: LiveSession,
+        deps: WorkerDependencies,
+        wakeup: asyncio.Event,
+        activity: WorkerActivity | None = None,
+    ) -> None:
+        """Prepares the worker.
+
+        Args:
+            live: the session it sends for.
+            deps: what all workers share.
+            wakeup: is set when a message may wait, and to make the worker leave.
+            activity: notes what the worker does.
+        """
         self._live, self._deps, self._wakeup = live, deps, wakeup
+        self._activity = activity or WorkerActivity(deps.clock)
         self._cursor = ClaimCursor(live.instance.id, live.epoch)
         self._last_sent_at: float | None = None
         """When the last send ended; None once the queue was empty."""
@@ -91,7 +107,8 @@ class Worker:
         while not leaving.is_set():
             try:
                 if claimed := await self._next(leaving):
-                    await self._process(claimed, leaving)
+                    with self._activity.working():
+                        await self._process(claimed, leaving)
             except DatabaseUnavailable as error:
                 self._log.warning("database_unavailable", error=str(error))
                 self._cursor.drop_row()
@@ -110,7 +127,9 @@ class Worker:
             seconds_until_due = await claimer.sleep(self._cursor)
             if claimed := await claimer.claim(self._cursor):
                 return claimed
-            if not leaving.is_set():
+            if leaving.is_set():
+                return None
+            with self._activity.asleep():
                 await self._deps.clock.wait(self._wakeup, self._idle_seconds(seconds_until_due))
         return None
 
@@ -123,6 +142,9 @@ class Worker:
         return min(_RECLAIM_SECONDS, seconds_until_due)
 
     async def _process(self, row: ClaimedMessage, leaving: asyncio.Event) -> None:
+        if row.is_expired:
+            await self._fail_expired(row)
+            return
         message = decode(row)
         if isinstance(message, str):
             self._log.warning("message_unreadable", queue_id=row.zaap_id, reason=message)
@@ -133,13 +155,15 @@ class Worker:
         async with self._deps.preparer.preparing(message) as files:
             if (
                 await self._pause(message, leaving)
-                or not await files.ended(leaving)
+                or not await self._files_ended(files, leaving)
                 or not await self._started(row)
             ):
                 await self._deps.recorder.record(row, HandedBack())
                 return
             began = self._deps.clock.monotonic_seconds()
+            self._activity.expect(self._deps.send_timeout_seconds)
             outcome = await self._attempt(message, row, files)
+            self._activity.expect(0.0)
             self._last_sent_at = self._deps.clock.monotonic_seconds()
         echo = self._live.instance.notify_sent_by_me
         await self._deps.recorder.record(row, outcome, echo=echo)
@@ -156,6 +180,12 @@ class Worker:
         )
         if isinstance(outcome, HandedBack):
             await self._deps.clock.wait(leaving, _RETRY_SECONDS)
+
+    async def _fail_expired(self, row: ClaimedMessage) -> None:
+        expired = Failed("expired", "expired")
+        await self._deps.recorder.record(row, expired)
+        self._deps.metrics.failed(expired.error_class, row.instance_id)
+        self._log.info("message_expired", queue_id=row.zaap_id, message_type=row.type)
 
     def _count(self, row: ClaimedMessage, outcome: Outcome, seconds: float) -> None:
         metrics, instance_id = self._deps.metrics, row.instance_id
@@ -206,6 +236,7 @@ class Worker:
     async def _hand_back_unreadable(self, row: ClaimedMessage, leaving: asyncio.Event) -> None:
         """Leaves the message for a newer node, which wrote it; this version never fails it."""
         await self._deps.recorder.record(row, HandedBack())
+        self._activity.expect(_UNREADABLE_PAUSE_SECONDS)
         await self._deps.clock.wait(leaving, _UNREADABLE_PAUSE_SECONDS)
 
     async def _pause(self, message: OutgoingMessage, leaving: asyncio.Event) -> bool:
@@ -214,6 +245,8 @@ class Worker:
         seconds = pause_before(message.delay_message, pace, self._deps.uniform)
         if self._last_sent_at is not None:  # the pause began when the last send ended
             seconds -= self._deps.clock.monotonic_seconds() - self._last_sent_at
+        typing = (message.delay_typing or 0) + self._deps.send_timeout_seconds
+        self._activity.expect(max(0.0, seconds) + typing)
         if await self._deps.clock.wait(leaving, seconds):
             return True
         if message.delay_typing is None:
@@ -226,6 +259,12 @@ class Worker:
         except (CallerError, NotConnected, TimeoutError):
             pass  # the message is sent even if typing cannot be shown
         return await self._deps.clock.wait(leaving, message.delay_typing)
+
+    async def _files_ended(self, files: Preparing, leaving: asyncio.Event) -> bool:
+        self._activity.expect(math.inf)  # files may wait for those of others
+        ended = await files.ended(leaving)
+        self._activity.expect(0.0)
+        return ended
 
     async def _started(self, row: ClaimedMessage) -> bool:
         if not self._live.may_act():

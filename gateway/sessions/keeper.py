@@ -112,6 +112,17 @@ class Keeper:
         if not await self._clock.wait(owned.opened, _REOPEN_SECONDS):
             raise SessionUnavailable("The session did not open again in time")
 
+    def revive(self, instance_id: str) -> None:
+        """Opens the session of an instance again, if this node owns the lease.
+
+        The watchdog calls it for a queue that counts as connected without a connected session.
+        """
+        owned = self._owned.get(instance_id)
+        if owned and not owned.is_releasing:
+            owned.reopen()
+        self._is_unsure = True  # there may be a lease without a task
+        self._round_wakeup.set()
+
     async def run_until(self, stopping: asyncio.Event) -> None:
         """Closes the sessions and releases the leases before it returns.
 

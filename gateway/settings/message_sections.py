@@ -118,6 +118,13 @@ class QueueSection(Section):
         description="Seconds after its due time at which a waiting message fails as expired; 0 "
         "sets no limit",
     )
+    stalled_seconds: float = Field(
+        30.0,
+        gt=0,
+        validation_alias="GATEWAY_QUEUE_STALLED_SECONDS",
+        description="Seconds that a queue with a due message may stand still before that is an "
+        "alarm and the gateway makes the queue go on",
+    )
     daily_limit: int = Field(
         0,
         ge=0,

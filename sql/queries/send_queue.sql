@@ -1,7 +1,8 @@
--- Aliases: c chosen message (in record_sent: connection), d sent message, e lease, f free message, h head
--- of a queue or lane, i id of a message, k idempotency key (in store_offset: offset of a topic), l lease
--- (in mark_idle: queue), m queued message (in state_of_message: message of history), n queue of an
--- instance, o expired message, p message in flight (in record_sent: identity), q queued message,
+-- Aliases: c chosen message (in record_sent: connection), d sent message, e lease (in
+-- find_unowned_queues and free_unowned_queue: node), f free message, h head of a queue or lane, i id of a
+-- message (in free_unowned_queue: instance), k idempotency key (in store_offset: offset of a topic),
+-- l lease (in mark_idle: queue), m queued message (in state_of_message: message of history), n queue of
+-- an instance, o expired message, p message in flight (in record_sent: identity), q queued message,
 -- r removed message (in start_attempts: ready message), s started message (in find_progress: state),
 -- t delivery queue to lock, w waiting worker (in record_sent: delivery queue of a chat; in
 -- find_progress: wanted message).
@@ -9,10 +10,11 @@
 -- name: enqueue
 -- Returns the admission result of each request, except those whose queue another transaction has
 -- locked.
-select * from enqueue_messages_v1(
+select * from enqueue_messages_v2(
     %(flush_id)s::uuid, %(node_id)s::text, %(ordinals)s::int[], %(instance_ids)s::text[], %(zaap_ids)s::text[],
     %(message_ids)s::text[], %(types)s::text[], %(versions)s::smallint[], %(phones)s::text[],
     %(payloads)s::jsonb[], %(priorities)s::smallint[], %(due_ats)s::timestamptz[],
+    %(expires_ats)s::timestamptz[], %(expires_ins)s::double precision[],
     %(refuse_disconnected)s::boolean[], %(idempotency_keys)s::text[], %(body_hashes)s::bytea[],
     %(max_waiting)s::int, %(max_waiting_disconnected)s::int, %(max_attempts)s::smallint,
     %(max_age_seconds)s::double precision
@@ -48,6 +50,8 @@ where instance_id = any(%(instance_ids)s::text[]) and message_id = any(%(message
 -- Returns for each waiting worker the head of its queue, or nothing. The head is chosen without a lock
 -- and locked afterwards. If another transaction has locked it, the worker gets no row, and never the
 -- next row.
+-- A head that has expired comes too, also before it is due, so that no caller waits for it. Its
+-- `is_expired` is true: the worker records that it failed, and never starts it.
 -- A worker claims only while it owns no row. So a row that one of its earlier claims took, and whose
 -- attempt has not started, is one whose answer was lost. The worker gets it again. The statement
 -- finds it by the id of its claim, or after a minute by the epoch alone, because the worker that knew
@@ -97,7 +101,7 @@ with waiting as (
             values (w.first, 1), (w.second, 2), (w.third, 3)
         ) as lane (priority, turn)
         cross join lateral (
-            select h.ctid as tid, h.due_at
+            select h.ctid as tid, least(h.due_at, h.expires_at) as due_at
             from message_queue h
             where h.instance_id = w.instance_id and h.status = 'pending' and h.priority = lane.priority
                 and h.position >= case
@@ -115,7 +119,7 @@ with waiting as (
     ) top
     -- By ctid, so that no plan can walk along the queue instead.
     join message_queue m on m.ctid = top.tid and m.instance_id = w.instance_id
-    where m.status = 'pending' and m.due_at <= now()
+    where m.status = 'pending' and least(m.due_at, m.expires_at) <= now()
         -- A subquery for each queue: the planner's statistics know few such rows and favour a join.
         and (
             select p.id from message_queue p
@@ -129,11 +133,12 @@ from (select * from unanswered union all select * from head) h
 where m.instance_id = h.instance_id and m.id = h.id
 returning m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.phone, m.payload,
           m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch, m.claim_id,
-          h.reordered;
+          coalesce(m.expires_at <= now(), false) as is_expired, h.reordered;
 
 -- name: mark_idle
 -- The worker claims once more after this, so that it does not miss a message enqueued meanwhile.
--- A queue that is paused or disconnected has no due time.
+-- A queue that is paused or disconnected has no due time. A head that expires before it is due counts
+-- as due then: the worker fails it, and the queue goes on.
 with queue as materialized (
     -- Locks the queues; `moves` says whether the queue goes on without a change.
     select l.instance_id, l.hold_until, l.connected and not l.paused as moves
@@ -155,7 +160,7 @@ left join lateral (
     select q.due_at
     from (values (0), (1), (2)) as lane (priority)
     cross join lateral (
-        select h.due_at
+        select least(h.due_at, h.expires_at) as due_at
         from message_queue h
         where h.instance_id = queue.instance_id and h.status = 'pending' and h.priority = lane.priority
         order by h.position
@@ -167,7 +172,8 @@ group by queue.instance_id, queue.hold_until, queue.moves;
 -- name: start_attempts
 -- Returns the rows whose attempt may begin; without its row, a worker must not call the provider.
 -- Skips locked rows: a message that a caller is canceling does not start. The id of the claim makes
--- sure that no later claim of the same epoch took the row. No index has the columns that are set, so
+-- sure that no later claim of the same epoch took the row. A message that expired during the pause
+-- does not start; the next claim brings it again, as expired. No index has the columns that are set, so
 -- the new row version stays in its page.
 with ready as materialized (
     -- Locks the leases and the claimed messages of queues that may move.
@@ -186,6 +192,7 @@ with ready as materialized (
     ) place
     join message_queue m on m.ctid = place.tid
     where m.claimed_epoch = s.epoch and m.claim_id = s.claim_id and m.attempt_started_at is null
+        and (m.expires_at is null or m.expires_at > now())
     for update of l, m skip locked
 )
 update message_queue m
@@ -404,7 +411,7 @@ select (
 -- these rows are gone. A node that has lost the lease meanwhile finds nothing.
 select m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.phone, m.payload,
        m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch,
-       m.claim_id, 0::bigint as reordered, m.attempt_started_at
+       m.claim_id, false as is_expired, 0::bigint as reordered, m.attempt_started_at
 from unnest(%(instance_ids)s::text[], %(epochs)s::bigint[]) as w (instance_id, epoch)
 join instance_leases l on l.instance_id = w.instance_id and l.epoch = w.epoch
 join message_queue m
@@ -472,13 +479,68 @@ where l.node_id = %(node_id)s::text
         )
     );
 
+-- name: find_waiting_queues
+-- Queues of this node that may move, in which a message is due, has expired or is claimed.
+select l.instance_id, head.id as head_id, p.id as claimed_id, p.claim_id
+from instance_leases l
+join instance_lines n on n.instance_id = l.instance_id and n.connected and not n.paused
+    and (n.hold_until is null or n.hold_until <= now())
+left join message_queue p on p.instance_id = l.instance_id and p.status = 'processing'
+left join lateral (
+    select q.id
+    from (values (0), (1), (2)) as lane (priority)
+    cross join lateral (
+        select h.id, least(h.due_at, h.expires_at) as due_at
+        from message_queue h
+        where h.instance_id = l.instance_id and h.status = 'pending' and h.priority = lane.priority
+        order by h.position
+        limit 1
+    ) q
+    where q.due_at <= now()
+    limit 1
+) head on true
+where l.node_id = %(node_id)s::text and (p.id is not null or head.id is not null);
+
+-- name: find_unowned_queues
+-- Queues that count as connected and have a due message, although no live node has their lease.
+select n.instance_id
+from instance_lines n
+left join instance_leases l on l.instance_id = n.instance_id
+where n.connected and not n.paused and (n.hold_until is null or n.hold_until <= now())
+    and not exists (select 1 from nodes e where e.id = l.node_id and e.expires_at > now())
+    and exists (
+        select 1 from message_queue q
+        where q.instance_id = n.instance_id and q.status = 'pending' and q.due_at <= now()
+    )
+limit 100;
+
+-- name: free_unowned_queue
+-- Makes every node look for free leases. An instance that wants no session gets no owner, so its queue
+-- no longer counts as connected.
+with queue as materialized (
+    -- Locks the queue, if no live node has its lease.
+    select n.instance_id
+    from instance_lines n
+    join instances i on i.id = n.instance_id and not i.wanted
+    left join instance_leases l on l.instance_id = n.instance_id
+    where n.instance_id = %(instance_id)s::text
+        and not exists (select 1 from nodes e where e.id = l.node_id and e.expires_at > now())
+    for no key update of n
+), down as (
+    -- Stores that it is not connected.
+    update instance_lines n set connected = false
+    from queue
+    where n.instance_id = queue.instance_id
+)
+select pg_notify('leases', '');
+
 -- name: count_waiting
 select count(*) as count from message_queue
 where instance_id = %(instance_id)s::text and status <> 'failed';
 
 -- name: list_waiting
 select q.zaap_id, q.message_id, q.type, q.phone, q.payload, q.sequence_number, q.attempts, q.max_attempts,
-       q.due_at, q.created_at, q.last_error, reported_status_v1(q) as status
+       q.due_at, q.expires_at, q.created_at, q.last_error, reported_status_v1(q) as status
 from message_queue q
 where q.instance_id = %(instance_id)s::text and q.status <> 'failed'
     and q.sequence_number > %(after)s::bigint

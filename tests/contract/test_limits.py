@@ -36,7 +36,12 @@ def poll(count: int) -> list[dict[str, Any]]:
     return [{"name": f"Option {n}"} for n in range(count)]
 
 
+NO_LINK = "linkUrl: must be a URL, such as https://example.com"
 EXCEEDED = [
+    ("send-link", {"linkUrl": "not a url"}, NO_LINK),
+    ("send-link", {"linkUrl": "https://[bad"}, NO_LINK),
+    ("send-link", {"linkUrl": "https://"}, NO_LINK),
+    ("send-link", {"linkUrl": "..."}, NO_LINK),
     ("send-button-actions", {"message": "x" * 1_025}, "message: must be at most 1024 characters"),
     ("send-button-actions", {"title": "x" * 61}, "title: must be at most 60 characters"),
     ("send-button-actions", {"footer": "x" * 61}, "footer: must be at most 60 characters"),

@@ -121,6 +121,7 @@ async def test_unacceptable_records_go_to_the_topic_of_refused_ones(
                 b'{"instanceId": "of another account", "type": "send-text", "message": {}}',
                 event(client, "").replace(b"send-text", b"send-nothing"),
                 event(client, "no phone").replace(b"phone", b"fone"),
+                event(client, "too late", expiresAt="2020-01-31T12:00:00Z"),
             ]
             for value in (*bad, event(client, "good")):
                 await producer.send(SEND, value)
@@ -134,7 +135,7 @@ async def test_unacceptable_records_go_to_the_topic_of_refused_ones(
             await producer.send(SEND, picture.replace(b"iVBOR", b"?????"))
             await producer.flush()
             *_, image = await client.sent_at_least(2)
-            refused = await records_of(broker, REFUSED, 6)
+            refused = await records_of(broker, REFUSED, 7)
             queue = await until(
                 lambda: client.call("GET", "/queue"), lambda answer: len(answer.json()) == 1
             )
@@ -148,6 +149,7 @@ async def test_unacceptable_records_go_to_the_topic_of_refused_ones(
         "instanceId: must be an instance of the account of this topic",
         "type: must be a route that sends, such as send-text",
         "phone: is required",
+        "expiresAt: must be in the future",
         "message.scheduledFor: is required in this topic",
         "image: must be a URL or base64",
     }

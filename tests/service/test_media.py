@@ -6,11 +6,14 @@ import hashlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, LiteralString
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 import pytest
 
+from gateway.clock import Clock
+from gateway.media.links import LinkSigner
 from tests.fixtures import media
 from tests.fixtures.media import FileServer
 from tests.fixtures.service import (
@@ -321,6 +324,56 @@ async def test_received_file_callback_holds_link(
     assert (head.headers["content-length"], head.content) == (str(len(content)), b"")
     forged = await client.http.get(image["image"]["imageUrl"].replace("expires=", "expires=9"))
     assert (forged.status_code, forged.json()["error"]) == (403, "This link is not valid")
+
+
+async def test_link_of_a_received_file_works_for_every_name(
+    client: Client, database_url: str
+) -> None:
+    names = [
+        "a/b.pdf",
+        "../../up.pdf",
+        "..",
+        "line\nbreak.pdf",
+        "\u202efdp.exe",
+        "\u4e2d" * 300,
+        "%2F?#",
+    ]
+    for name in names:
+        source = base64.b64encode(b"%PDF-1.4 hello").decode()
+        await client.control("receive", phone=PHONE, document={"source": source, "fileName": name})
+
+    for received in await _received(database_url, len(names)):
+        served = await client.http.get(received["document"]["documentUrl"])
+        assert (served.status_code, served.content) == (200, b"%PDF-1.4 hello"), received
+        assert served.headers["content-disposition"].startswith("attachment")
+
+
+@pytest.mark.parametrize(
+    "image", ["not a url", "https://[bad", "https://a..b/c.png", "ftp://example.com/a.png"]
+)
+async def test_link_whose_picture_is_no_url_is_refused(client: Client, image: str) -> None:
+    link = {"message": "See https://example.com", "linkUrl": "https://example.com"}
+    answer = await client.call("POST", "/send-link", json={"phone": PHONE, **link, "image": image})
+
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("image: ")
+
+
+async def test_link_with_an_escaped_slash_still_works(
+    client: Client, gateway: RunningGateway, database_url: str
+) -> None:
+    """Earlier releases made such links; they were answered 404."""
+    source = base64.b64encode(b"hello").decode()
+    await client.control("receive", phone=PHONE, document={"source": source, "fileName": "a.txt"})
+    (received,) = await _received(database_url, 1)
+    link = urlsplit(received["document"]["documentUrl"])
+    _, _, instance_id, file_id, _ = link.path.split("/")
+    secret = (gateway.data_dir / "secret.key").read_text().strip()
+    old = LinkSigner([secret], Clock(), days=1).link_to(
+        instance_id, file_id, "a/b.txt", base_url=gateway.base_url
+    )
+
+    assert (await client.http.get(old)).content == b"hello"
 
 
 async def _received(database_url: str, count: int) -> list[dict[str, Any]]:

@@ -106,6 +106,33 @@ async def test_readiness_names_a_missing_function(
     assert "reported_status_v1" in answer.json()["checks"]["migrations"]
 
 
+async def test_stalled_queue_is_reported_and_goes_on(
+    tmp_path: Path, database_url: str, run_sql: Any
+) -> None:
+    settings = {"GATEWAY_QUEUE_STALLED_SECONDS": "0.9", "GATEWAY_PACE_MAX_SECONDS": "0"}
+    with running_gateway(tmp_path, database_url, **settings) as gateway:
+        await gateway.ready()
+        async with client_of(gateway) as client:
+            await client.call("POST", "/queue/pause")
+            await client.send_text("abandoned")
+            await run_sql(
+                """update message_queue
+                   set status = 'processing', claimed_epoch = 1, claimed_at = now(),
+                       claim_id = gen_random_uuid()"""
+            )
+            await client.call("POST", "/queue/resume")
+            (sent,) = await client.sent_at_least(1)
+            ready = await client.http.get("/ready")
+            page = await scraped(gateway)
+        log = gateway.log
+
+    assert sent["payload"]["message"] == "abandoned"
+    assert ready.status_code == 200
+    assert ready.json()["warnings"]["stalled queues"].endswith("row_abandoned (1)")
+    assert page["message_queue_stalls_total", (("reason", "row_abandoned"),)] == 1
+    assert "queue_stalled" in log
+
+
 async def test_log_of_a_send_has_everything_except_secrets(
     tmp_path: Path, database_url: str
 ) -> None:

@@ -58,6 +58,7 @@ async def test_queue_is_listed_oldest_first_in_both_forms(slow_client: Client) -
         "MaxAttempts": 3,
         "SequenceNumber": 2,
         "ScheduledFor": None,
+        "ExpiresAt": None,
         "NextAttemptAt": None,
         "Error": None,
     }
@@ -87,6 +88,7 @@ async def test_filters_select_the_listed_messages(slow_client: Client) -> None:
     await slow_client.send_text("now")
     in_two_days = (datetime.now(UTC) + timedelta(days=2)).isoformat()
     await slow_client.send_text("later", phone="5511888888888", scheduledFor=in_two_days)
+    await slow_client.send_text("soon", phone="5511777777777", expiresIn=60)
 
     scheduled = (await slow_client.call("GET", "/queue", params={"status": "scheduled"})).json()
     of_phone = (
@@ -98,6 +100,10 @@ async def test_filters_select_the_listed_messages(slow_client: Client) -> None:
     assert scheduled[0]["ScheduledFor"] is not None
     assert [i["Message"] for i in of_phone["messages"]] == ["later"]
     assert of_type == []
+    (soon,) = (await slow_client.call("GET", "/queue", params={"phone": "5511777777777"})).json()
+    left = datetime.fromisoformat(soon["ExpiresAt"]) - datetime.now(UTC)
+    assert timedelta(0) < left <= timedelta(seconds=60)
+    assert scheduled[0]["ExpiresAt"] is None
 
 
 async def test_queue_is_counted_and_cleared(slow_client: Client) -> None:

@@ -51,6 +51,7 @@ class QueueItem(Wire, alias_generator=_pascal):
     max_attempts: int
     sequence_number: int
     scheduled_for: datetime | None
+    expires_at: datetime | None
     next_attempt_at: datetime | None
     error: str | None
 
@@ -74,6 +75,7 @@ _ITEM: Example = {
     "MaxAttempts": 3,
     "SequenceNumber": 41,
     "ScheduledFor": "2026-02-01T12:00:00Z",
+    "ExpiresAt": "2026-02-01T18:00:00Z",
     "NextAttemptAt": None,
     "Error": None,
 }

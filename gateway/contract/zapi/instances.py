@@ -295,19 +295,25 @@ class InstanceSwitch(Operation[Value]):
 
 
 class SetAutoReadMessage(InstanceSwitch, method="PUT", path="/update-auto-read-message"):
-    """Whether messages are marked as read when they come in."""
+    """Whether messages are marked as read when they come in.
+
+    Best effort: the gateway tries for five minutes. What waits is lost if its process is killed.
+    """
 
     column = "auto_read_message"
 
 
 class SetAutoReadStatus(InstanceSwitch, method="PUT", path="/update-auto-read-status"):
-    """Whether statuses are marked as seen when they come in; takes auto-read of messages, too."""
+    """Whether statuses are marked as seen, best effort; takes auto-read of messages, too."""
 
     column = "auto_read_status"
 
 
 class SetCallReject(InstanceSwitch, method="PUT", path="/update-call-reject-auto"):
-    """Whether calls are rejected."""
+    """Whether calls are rejected.
+
+    Best effort: not after 60 seconds. What waits is lost if the process is killed.
+    """
 
     column = "call_reject_auto"
 

@@ -147,6 +147,53 @@ async def test_prepared_link_without_readable_page_has_no_preview(
         assert (await preparing.result()).preview is None
 
 
+@pytest.mark.parametrize(
+    "picture", ["http://[bad", "//[", "not a url", "http://a..b/", "\x01", "%00"]
+)
+async def test_prepared_link_whose_picture_is_no_url_has_no_picture(
+    server: FileServer, preparer: Preparer, picture: str
+) -> None:
+    page = f'<title>Shop</title><meta property="og:image" content="{picture}">'.encode()
+    url = server.put("/page", media.file(page, "text/html"))
+
+    async with preparer.preparing(Linked(phone=PHONE, link=url)) as preparing:
+        preview = (await preparing.result()).preview
+
+    assert preview is not None
+    assert (preview.title, preview.image) == ("Shop", None)
+
+
+@pytest.mark.parametrize("location", ["http://a..b/", "//[", "http://a:b/", "\x7f"])
+async def test_prepared_link_that_redirects_to_no_url_has_no_preview(
+    server: FileServer, preparer: Preparer, location: str
+) -> None:
+    url = server.put("/page", media.redirect(location))
+
+    async with preparer.preparing(Linked(phone=PHONE, link=url)) as preparing:
+        assert (await preparing.result()).preview is None
+
+
+async def test_file_that_redirects_to_no_url_is_refused(
+    server: FileServer, preparer: Preparer
+) -> None:
+    url = server.put("/x", media.redirect("http://a..b/"))
+
+    async with preparer.preparing(image(url)) as preparing:
+        with pytest.raises(Refused, match="image: is not a URL"):
+            await preparing.result()
+
+
+async def test_unexpected_failure_of_a_preview_is_no_failure_of_the_text(
+    server: FileServer, preparer: Preparer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_parameters: object) -> None:
+        raise KeyError("new fault")
+
+    monkeypatch.setattr("gateway.media.preparing.read_page", broken)
+    async with preparer.preparing(Linked(phone=PHONE, link=server.url("/page"))) as preparing:
+        assert (await preparing.result()).preview is None
+
+
 async def test_converter_replaces_dead_process(server: FileServer, preparer: Preparer) -> None:
     url = server.put("/x.png", media.file(media.picture()))
     converter = preparer._converter

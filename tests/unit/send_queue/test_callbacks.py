@@ -33,6 +33,7 @@ def claimed(**columns: Any) -> ClaimedMessage:
         "created_at": AT,
         "claimed_epoch": 1,
         "claim_id": None,
+        "is_expired": False,
         "reordered": 0,
     }
     return ClaimedMessage(**{**message, **columns})

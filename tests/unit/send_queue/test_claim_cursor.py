@@ -27,6 +27,7 @@ def claimed(lane: Priority, position: int = 1, *, reordered: int = 0) -> Claimed
         created_at=datetime(2030, 1, 1, tzinfo=UTC),
         claimed_epoch=1,
         claim_id=None,
+        is_expired=False,
         reordered=reordered,
     )
 

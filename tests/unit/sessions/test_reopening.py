@@ -241,6 +241,26 @@ async def test_reopen_closes_the_old_session_first(node: Node) -> None:
     assert node.engine.max_at_once == 1
 
 
+async def test_revive_opens_the_session_again(node: Node) -> None:
+    node.engine.changed.clear()
+    node.keeper.revive("one")
+    await node.engine.changed.wait()
+
+    assert len(node.engine.openings) == 2
+    assert node.engine.max_at_once == 1
+
+
+async def test_revive_opens_a_lease_that_has_no_task(node: Node) -> None:
+    node.engine.changed.clear()
+    task = node.keeper._owned["one"].task
+    task.cancel()
+    await asyncio.wait({task})
+    node.keeper.revive("one")
+    await node.engine.changed.wait()
+
+    assert node.engine.open_now == 1
+
+
 async def test_reopen_stores_the_event_in_hand_first(node: Node) -> None:
     first = node.engine.openings[0]
     node.inbound.may_store.clear()

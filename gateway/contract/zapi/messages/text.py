@@ -1,6 +1,7 @@
 """Texts and links."""
 
 from typing import Annotated, ClassVar, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
@@ -65,6 +66,7 @@ class SendText(TextMessage, Reply, path="/send-text"):
         "message": "Hello, *Ana*! @5511988888888 joins us at noon.",
         "delayMessage": 1,
         "delayTyping": 1,
+        "expiresIn": 3600,
         "priority": "high",
         "mentioned": ["5511988888888"],
     }
@@ -75,6 +77,16 @@ class SendText(TextMessage, Reply, path="/send-text"):
 
     def edited_id(self) -> str | None:
         return self.edit_message_id
+
+
+def _is_link(text: str) -> bool:
+    """Whether it names a host; as in a chat, the scheme may be missing."""
+    text = text.strip()
+    try:
+        host = urlsplit(text if "://" in text else f"//{text}").hostname or ""
+    except ValueError:
+        return False
+    return bool(host.strip(".")) and host.isprintable() and " " not in host
 
 
 class SendLink(OutgoingMessage, path="/send-link"):
@@ -105,7 +117,9 @@ class SendLink(OutgoingMessage, path="/send-link"):
         "delayMessage": 1,
         "delayTyping": 1,
     }
-    limits: ClassVar[tuple[Limit, ...]] = ()
+    limits: ClassVar[tuple[Limit, ...]] = (
+        Limit("link_url", "must be a URL, such as https://example.com", _is_link),
+    )
 
     def readable_text(self) -> str | None:
         return self.message
