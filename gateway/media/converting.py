@@ -45,7 +45,7 @@ _DESCRIPTIONS: Mapping[MediaKind, str] = {
 }
 # A page and the directory of an archive are read in a moment. They have a process of their own, so
 # that the preview of a link does not wait for videos.
-_READING_LIMITS = JobLimits(cpu_seconds=5, memory_bytes=512 * _MIB, max_output_bytes=_MIB)
+_READING_LIMITS = JobLimits(cpu_seconds=2, memory_bytes=512 * _MIB, max_output_bytes=_MIB)
 _READING_PROCESSES = 1
 _ARCHIVE_SECONDS = 10.0
 
@@ -140,8 +140,8 @@ class Converter:
     async def type_of(self, path: Path, file_name: str | None, *, instance_id: str) -> str:
         """Returns the MIME type of a file.
 
-        It follows from the first bytes and the name. Only for an archive without a name are the names of
-        its files read as well, if that succeeds within a moment.
+        It follows from the first bytes and the name. Only for an archive without a name are the
+        names of its files read as well, if that succeeds within a moment.
         """
         found = await asyncio.to_thread(recognise, path, file_name)
         if not found.undecided:

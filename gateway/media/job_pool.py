@@ -12,7 +12,7 @@ from gateway.media.turns import Turns
 from gateway.observability.logging import logger
 
 _RUNS = 2
-_WALL_FACTOR = 3
+_WALL_FACTOR, _WALL_GRACE_SECONDS = 3, 10
 
 CountJob = Callable[[str, str], None]
 """Counts a job that ended: its kind and its outcome."""
@@ -54,6 +54,10 @@ class JobPool:
         finally:
             self._count(job.kind, outcome)
 
+    def pids(self) -> list[int]:
+        """Returns the ids of the processes."""
+        return [child.pid for child in (*self._idle, *self._busy)]
+
     async def close(self) -> None:
         """Ends all processes; nothing may run a job any more."""
         children = [*self._idle, *self._busy]
@@ -75,7 +79,7 @@ class JobPool:
         raise BadFile(f"could not be read: the process that read it ended {_RUNS} times")
 
     async def _run_once(self, job: Job) -> JobResult:
-        seconds = _WALL_FACTOR * job.limits.cpu_seconds
+        seconds = _WALL_FACTOR * job.limits.cpu_seconds + _WALL_GRACE_SECONDS
         async with self._child() as child:
             try:
                 async with asyncio.timeout(seconds):

@@ -1,7 +1,7 @@
 """The jobs of a converting process, and its answers: lines of JSON on two pipes.
 
-The answer comes from a process that read the bytes of an unknown sender. So it is JSON, which can hold
-values only, and each value is checked.
+The answer comes from a process that read the bytes of an unknown sender. So it is JSON, which can
+hold values only, and each value is checked.
 """
 
 import base64
@@ -27,7 +27,7 @@ class JobLimits:
     """What one job may use, and how large the content of its file may be.
 
     Attributes:
-        cpu_seconds: seconds of processor time; the wall clock may show three times as many.
+        cpu_seconds: seconds of processor time; the clock may show three times as many, and ten.
         memory_bytes: the address space of the process.
         max_pixels: width times height of a picture or of a frame; a JPEG, which is decoded at a
             fraction of its size, may have four times as many.

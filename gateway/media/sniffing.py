@@ -68,7 +68,10 @@ class Recognised:
 
 
 def recognise(path: Path, file_name: str | None = None) -> Recognised:
-    """Returns the type by the first 64 KiB and the name. Blocks while it reads: call it in a thread."""
+    """Returns the type by the first 64 KiB and the name.
+
+    Blocks while it reads: call it in a thread.
+    """
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
         if head.startswith(_ZIP_MAGIC):

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from gateway.errors import Unavailable
@@ -77,9 +77,14 @@ class Turns:
                 del self._occupied[account_id]
             self._give_places()
         else:
-            self._waiting[account_id].remove(place)
-            if not self._waiting[account_id]:
-                del self._waiting[account_id]
+            self._withdraw(account_id, place)
+
+    def _withdraw(self, account_id: str, place: _Place) -> None:
+        own = self._waiting.get(account_id, deque())
+        with suppress(ValueError):  # _give_places has passed it over already
+            own.remove(place)
+        if not own:
+            self._waiting.pop(account_id, None)
 
     def _give_places(self) -> None:
         while self._free and (account_id := self._next_account()):
@@ -88,6 +93,8 @@ class Turns:
                 self._waiting.move_to_end(account_id)
             else:
                 del self._waiting[account_id]
+            if place.done():  # its caller was canceled and has not left yet
+                continue
             self._free -= 1
             self._occupied[account_id] += 1
             place.set_result(None)

@@ -153,13 +153,13 @@ class Metrics:
             registry=registry,
         )
         self._conversions = Counter(
-            "media_jobs_total",
+            "media_conversions_total",
             "Files that were read or converted, by outcome.",
             ("kind", "outcome"),
             registry=registry,
         )
         self._conversions_now = Gauge(
-            "media_jobs",
+            "media_conversion_queue",
             "Files that are read or converted now, or wait for it.",
             ("work", "state"),
             registry=registry,

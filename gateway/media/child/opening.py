@@ -1,8 +1,8 @@
 """Opens pictures and containers: only formats of a list, only sizes within the limits.
 
-A format that is not in the list is never tried, because each decoder is code that the
-bytes of an unknown sender reach. Some of FFmpeg's formats are playlists, which name other files and hosts (concat, HLS,
-DASH, SDP).
+A format that is not in the list is never tried, because each decoder is code that the bytes of an
+unknown sender reach. Some of FFmpeg's formats are playlists, which name other files and hosts
+(concat, HLS, DASH, SDP).
 """
 
 import warnings
