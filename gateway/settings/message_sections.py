@@ -223,8 +223,8 @@ class MediaSection(Section):
         le=3_600,
         validation_alias="GATEWAY_MEDIA_CONVERSION_SECONDS",
         description="Seconds of processor time that the conversion of one file may use; a file "
-        "that needs more fails. If it is not done after three times as long and ten seconds by "
-        "the clock, the machine counts as too busy, and the message is attempted again",
+        "that needs more fails, and one that takes three times as long by the clock because the "
+        "machine is busy is attempted again",
     )
     max_pixels: int = Field(
         50_000_000,
