@@ -24,7 +24,17 @@ from gateway.media.spooling import BadFile
 
 _MAX_REPLY_BYTES = 4 * 1024 * 1024
 _MAX_JOBS = 500
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TEMP", "LD_LIBRARY_PATH", "SYSTEMROOT")
+_PASSED_ON = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "TEMP",
+    "LD_LIBRARY_PATH",
+    "SYSTEMROOT",
+    "PYTHONDONTWRITEBYTECODE",
+    "PYTHONPYCACHEPREFIX",
+)
 _ROOT = os.sep
 _PACKAGES = Path(gateway.__file__).parents[1]
 
@@ -134,7 +144,6 @@ def _environment(own: Mapping[str, str]) -> dict[str, str]:
     """Returns an environment without settings and secrets; the gateway's package is found again."""
     return {name: own[name] for name in _PASSED_ON if name in own} | {
         "PYTHONPATH": str(_PACKAGES),
-        "PYTHONDONTWRITEBYTECODE": "1",
         # Each arena of the allocator reserves 64 MiB of the address space, which is limited.
         "MALLOC_ARENA_MAX": "1",
     }

@@ -5,15 +5,25 @@ It does jobs until its pipe ends.
 
 import os
 import sys
-from collections.abc import Callable
+import time
 from typing import IO
 
 from gateway.media.child.confinement import confine, limit_cpu, peak_memory_bytes
-from gateway.media.jobs import Done, Job, Progress, Refusal, Reply, packed_reply, read_job
+from gateway.media.jobs import (
+    Done,
+    Job,
+    OnProgress,
+    Progress,
+    Refusal,
+    Reply,
+    packed_reply,
+    read_job,
+)
 from gateway.media.spooling import BadFile
 
 _MAX_IDLE_MEMORY_BYTES = 256 * 1024 * 1024
 _MIB = 1024 * 1024
+_PROGRESS_SECONDS = 0.25
 
 
 def main() -> None:
@@ -28,11 +38,24 @@ def main() -> None:
     for line in jobs:
         job = read_job(line)
         limit_cpu(job.limits.cpu_seconds)
-        reply = _reply_to(job, lambda done: send(Progress(done)))
+        reply = _reply_to(job, _seldom(lambda done: send(Progress(done))))
         send(reply)
         if reply.last:
             break
     os._exit(0)  # a thread of a decoder must not keep the process
+
+
+def _seldom(report: OnProgress) -> OnProgress:
+    """Returns a function that passes on one report in a while: decoders report each frame."""
+    due = 0.0
+
+    def report_seldom(done: float) -> None:
+        nonlocal due
+        if (now := time.monotonic()) >= due:
+            due = now + _PROGRESS_SECONDS
+            report(done)
+
+    return report_seldom
 
 
 def _pipes() -> tuple[IO[bytes], IO[bytes]]:
@@ -44,7 +67,7 @@ def _pipes() -> tuple[IO[bytes], IO[bytes]]:
     return jobs, replies
 
 
-def _reply_to(job: Job, on_progress: Callable[[float], None]) -> Done | Refusal:
+def _reply_to(job: Job, on_progress: OnProgress) -> Done | Refusal:
     from gateway.media.child.work import work  # noqa: PLC0415 - imported under the limits
 
     try:

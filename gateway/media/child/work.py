@@ -19,13 +19,13 @@ def work(job: Job, on_progress: OnProgress = lambda _done: None) -> JobResult:
     """
     try:
         result = _do(job, on_progress)
+        return _with_digest(result, job.folder) if result.made else result
     except (BadFile, MemoryError):
         raise
     except RecursionError:
         raise BadFile("is nested too deeply") from None
     except Exception as error:  # noqa: BLE001 - decoders raise what a broken file makes them raise
         raise BadFile(f"cannot be read: {type(error).__name__}") from None
-    return _with_digest(result, job.folder) if result.made else result
 
 
 def _do(job: Job, on_progress: OnProgress) -> JobResult:
