@@ -109,6 +109,11 @@ class Instances:
             self._cache(instance_id, found)
         return found
 
+    async def account_of(self, instance_id: str) -> str:
+        """Returns the id of the instance's account; the instance's own id if it is gone."""
+        found = await self.find(instance_id)
+        return found.account_id if found else instance_id
+
     def _cache(self, instance_id: str, found: Instance | None) -> None:
         if found:
             self._known[instance_id] = found

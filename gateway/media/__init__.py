@@ -8,5 +8,7 @@
               link -> previewing+                                             (preparing.py)
     inbound   ReceivedFile -> storing -> a signed link in the callback
 
+    converting --the account's turn--> job_pool --a job--> child (a confined process, one job each)
+
 The same bytes are stored once. `storing` also serves links and deletes content that no row needs.
 """

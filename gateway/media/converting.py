@@ -1,18 +1,29 @@
-"""Converts files in other processes, so that the event loop only waits."""
+"""Has files read and converted by other processes, so that the event loop only waits."""
 
 import asyncio
-import multiprocessing
-from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from gateway.contract.media import MediaFile, MediaKind
-from gateway.errors import TryAgainLater
+from gateway.errors import TryAgainLater, Unavailable
+from gateway.media.job_pool import CountJob, JobPool
+from gateway.media.jobs import Job, JobKind, JobLimits, JobResult
+from gateway.media.sniffing import recognise
 from gateway.media.spooling import BadFile
+from gateway.media.turns import Turns, WaitingLimits
 
-_LIMIT_SECONDS = 60
-_FILES_PER_PROCESS = 500
+_MIB = 1024 * 1024
+_JOB_KINDS: Mapping[MediaKind, JobKind] = {
+    "image": "image",
+    "sticker": "sticker",
+    "thumbnail": "thumbnail",
+    "gif": "gif",
+    "audio": "audio",
+    "video": "video",
+    "ptv": "video",
+}
 _ACCEPTED_TYPES: Mapping[MediaKind, tuple[str, ...]] = {
     "image": ("image/",),
     "sticker": ("image/",),
@@ -32,58 +43,151 @@ _DESCRIPTIONS: Mapping[MediaKind, str] = {
     "video": "a video",
     "ptv": "a video",
 }
+# A page and the directory of an archive are read in a moment. They have a process of their own, so
+# that the preview of a link does not wait for videos.
+_READING_LIMITS = JobLimits(cpu_seconds=2, memory_bytes=512 * _MIB, max_output_bytes=_MIB)
+_READING_PROCESSES = 1
+_ARCHIVE_SECONDS = 10.0
+
+AccountOf = Callable[[str], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How many files are converted at the same time, in all and of one account."""
+
+    processes: int = 2
+    share: int = 1
+    waiting: WaitingLimits = field(default_factory=WaitingLimits)
+
+    @classmethod
+    def of(cls, *, processes: int, share: int, waiting: WaitingLimits) -> Self:
+        """Without a *share* (0), an account may use all processes but one."""
+        return cls(processes, min(share, processes) or max(1, processes - 1), waiting)
 
 
 class Converter:
-    """Runs a pool of converting processes, which starts with the first file."""
+    """Runs two pools of processes: one converts files, the other reads pages and archives."""
 
-    def __init__(self, *, processes: int) -> None:
-        self._processes = processes
-        self._pool: ProcessPoolExecutor | None = None
+    def __init__(
+        self,
+        capacity: Capacity,
+        limits: JobLimits,
+        account_of: AccountOf,
+        *,
+        count: CountJob = lambda _kind, _outcome: None,
+    ) -> None:
+        """Starts no process yet.
 
-    async def convert(self, file: MediaFile, kind: MediaKind, folder: Path) -> MediaFile:
+        Args:
+            capacity: how many files are converted at the same time.
+            limits: of each conversion.
+            account_of: returns the account of an instance; accounts take turns.
+            count: counts the jobs.
+        """
+        waiting, self._account_of = capacity.waiting, account_of
+        self.conversions = JobPool(
+            Turns(places=capacity.processes, share=capacity.share, limits=waiting),
+            limits,
+            count=count,
+        )
+        self.readings = JobPool(
+            Turns(places=_READING_PROCESSES, share=_READING_PROCESSES, limits=waiting),
+            _READING_LIMITS,
+            count=count,
+        )
+
+    async def convert(
+        self,
+        file: MediaFile,
+        kind: MediaKind,
+        folder: Path,
+        *,
+        instance_id: str,
+        patient: bool = True,
+    ) -> MediaFile:
         """Returns the file in WhatsApp's form, with its facts; a document stays as it is.
 
+        Args:
+            file: the file as it came.
+            kind: what it is to be.
+            folder: where a converted file is written.
+            instance_id: whose file it is.
+            patient: wait for the account's turn however long the list is.
+
         Raises:
-            BadFile: the file is not of this kind, or cannot be converted.
-            TryAgainLater: the converting process died.
+            BadFile: the file is not of this kind, exceeds a limit, or cannot be converted.
+            TryAgainLater: the machine is too busy.
+            Unavailable: too many files wait, for a caller who is not patient.
         """
         if kind not in _ACCEPTED_TYPES:
             return file
         if not file.mime_type.startswith(_ACCEPTED_TYPES[kind]):
             raise BadFile(f"is {file.mime_type}, not {_DESCRIPTIONS[kind]}")
-        pool = self._open_pool()
+        pool = self.conversions
+        job = Job(
+            _JOB_KINDS[kind],
+            file.path,
+            file.mime_type,
+            file.size_bytes,
+            folder,
+            pool.limits,
+        )
+        account_id = await self._account_of(instance_id)
+        result = await pool.run(job, account_id=account_id, patient=patient)
+        return with_facts(file, folder, result)
+
+    async def type_of(self, path: Path, file_name: str | None, *, instance_id: str) -> str:
+        """Returns the MIME type of a file.
+
+        It follows from the first bytes and the name. Only for an archive without a name are the
+        names of its files read as well, if that succeeds within a moment.
+        """
+        found = await asyncio.to_thread(recognise, path, file_name)
+        if not found.undecided:
+            return found.mime_type
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                pool, _convert, file, kind, folder
-            )
-        except BrokenProcessPool:
-            if self._pool is pool:
-                self._pool = None
-            raise TryAgainLater("the process that converts the file ended") from None
+            async with asyncio.timeout(_ARCHIVE_SECONDS):
+                texts = await self.read("archive", path, instance_id=instance_id, patient=False)
+        except (BadFile, TryAgainLater, Unavailable, TimeoutError):
+            return found.mime_type
+        return texts.get("mime_type", found.mime_type)
 
-    def close(self) -> None:
-        if self._pool:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+    async def read(
+        self, kind: JobKind, path: Path, *, instance_id: str, patient: bool = True
+    ) -> Mapping[str, str]:
+        """Returns the texts of a web page, or the type of the document in an archive.
 
-    def _open_pool(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self._processes,
-                mp_context=multiprocessing.get_context("spawn"),
-                initializer=_begin,
-                max_tasks_per_child=_FILES_PER_PROCESS,
-            )
-        return self._pool
+        Raises:
+            BadFile: the file cannot be read.
+            TryAgainLater: the machine is too busy.
+            Unavailable: too many files wait, for a caller who is not patient.
+        """
+        job = Job(kind, path, "", 0, path.parent, self.readings.limits)
+        account_id = await self._account_of(instance_id)
+        result = await self.readings.run(job, account_id=account_id, patient=patient)
+        return result.texts
 
-
-def _begin() -> None:
-    from gateway.media.conversions import begin_process  # noqa: PLC0415 - only converting processes load decoders
-
-    begin_process()
+    async def close(self) -> None:
+        """Ends the processes."""
+        await self.conversions.close()
+        await self.readings.close()
 
 
-def _convert(file: MediaFile, kind: MediaKind, folder: Path) -> MediaFile:
-    from gateway.media.conversions import convert  # noqa: PLC0415 - only converting processes load decoders
-
-    return convert(file, kind, folder, _LIMIT_SECONDS)
+def with_facts(file: MediaFile, folder: Path, result: JobResult) -> MediaFile:
+    if result.made:
+        file = replace(
+            file,
+            path=folder / result.made,
+            size_bytes=result.size_bytes or 0,
+            sha256=result.sha256 or "",
+        )
+    return replace(
+        file,
+        mime_type=result.mime_type or file.mime_type,
+        width=result.width,
+        height=result.height,
+        duration_seconds=result.duration_seconds,
+        waveform=result.waveform,
+        thumbnail=result.thumbnail,
+    )

@@ -3,11 +3,10 @@
 import asyncio
 
 from gateway.contract.media import MediaField, MediaFile
-from gateway.errors import InvalidRequest, SessionUnavailable, TryAgainLater
+from gateway.errors import InvalidRequest, SessionUnavailable, TryAgainLater, Unavailable
 from gateway.media.converting import Converter
 from gateway.media.fetching import Fetcher
 from gateway.media.intake import decoded, is_url
-from gateway.media.sniffing import type_of
 from gateway.media.spooling import BadFile, Spool
 
 _MARK = MediaField("thumbnail")  # a JPEG of the largest size that WhatsApp shows
@@ -19,28 +18,31 @@ class Pictures:
     def __init__(self, fetcher: Fetcher, converter: Converter, spool: Spool) -> None:
         self._fetcher, self._converter, self._spool = fetcher, converter, spool
 
-    async def jpeg(self, source: str) -> bytes:
+    async def jpeg(self, instance_id: str, source: str) -> bytes:
         """Returns the picture of a URL, `data:` URI or base64 as a JPEG of at most 640 pixels.
 
         Raises:
             InvalidRequest: the source is not a picture.
-            SessionUnavailable: the server of the URL failed or did not answer in time.
+            SessionUnavailable: the server of the URL failed or did not answer in time, or too many
+                files wait to be read.
         """
         try:
-            return await self._read(source)
+            return await self._read(instance_id, source)
         except BadFile as error:
             raise InvalidRequest(f"The picture {error}") from None
-        except TryAgainLater as error:
+        except (TryAgainLater, Unavailable) as error:
             raise SessionUnavailable(f"The picture cannot be fetched now: {error}") from None
 
-    async def _read(self, source: str) -> bytes:
+    async def _read(self, instance_id: str, source: str) -> bytes:
         async with self._spool.folder() as folder:
             path = folder / "original"
             if is_url(source):
                 file = (await self._fetcher.fetch(source, path, max_bytes=_MARK.max_bytes)).file
             else:
                 file = await asyncio.to_thread(decoded, source, path, _MARK.max_bytes)
-            mime_type = await asyncio.to_thread(type_of, file.path)
+            mime_type = await self._converter.type_of(file.path, None, instance_id=instance_id)
             picture = MediaFile(file.path, mime_type, file.size_bytes, file.sha256)
-            ready = await self._converter.convert(picture, _MARK.kind, folder)
+            ready = await self._converter.convert(
+                picture, _MARK.kind, folder, instance_id=instance_id, patient=False
+            )
             return await asyncio.to_thread(ready.path.read_bytes)

@@ -14,12 +14,13 @@ from gateway.errors import Refused, TryAgainLater, Unavailable
 from gateway.media.converting import Converter
 from gateway.media.fetching import Fetcher
 from gateway.media.previewing import read_page
-from gateway.media.sniffing import extension_of, type_of
+from gateway.media.sniffing import extension_of
 from gateway.media.spooling import BadFile, Spool, Spooled
 from gateway.media.storing import REFERENCE, MediaStore
 from gateway.observability.error_reports import report_error
 
-_IMAGE_SECONDS = 5.0
+_PAGE_SECONDS = 15.0
+_IMAGE_SECONDS = 10.0
 _PREVIEW_IMAGE = MediaField("thumbnail")
 
 
@@ -40,13 +41,20 @@ class Preparing:
     def __init__(self, task: "asyncio.Task[Prepared] | None") -> None:
         self._task = task
 
-    async def ended(self, leaving: asyncio.Event) -> bool:
-        """Waits until the preparation ends or *leaving* is set; returns whether it ended."""
+    async def ended(self, leaving: asyncio.Event, *, within_seconds: float | None = None) -> bool:
+        """Waits until the preparation ends, *leaving* is set or the time is over.
+
+        Returns whether it ended.
+        """
         if self._task is None or self._task.done():
             return True
         left = asyncio.create_task(leaving.wait(), name="leaving")
         try:
-            await asyncio.wait((self._task, left), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                (self._task, left),
+                timeout=within_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
         finally:
             left.cancel()
             await asyncio.wait((left,))
@@ -62,24 +70,38 @@ class Preparing:
         return await self._task if self._task else NOTHING
 
 
+@dataclass(frozen=True, slots=True)
+class _Services:
+    """What fetches and converts the files of all messages."""
+
+    store: MediaStore
+    fetcher: Fetcher
+    converter: Converter
+
+
 class Preparer:
     """Prepares messages for all workers of this process."""
 
     def __init__(
         self, store: MediaStore, fetcher: Fetcher, converter: Converter, spool: Spool
     ) -> None:
-        self._store, self._fetcher, self._converter = store, fetcher, converter
-        self._spool = spool
+        self._services, self._spool = _Services(store, fetcher, converter), spool
 
     @asynccontextmanager
-    async def preparing(self, message: OutgoingMessage) -> AsyncIterator[Preparing]:
-        """Starts to prepare *message*; its files are deleted when the block ends."""
+    async def preparing(
+        self, instance_id: str, message: OutgoingMessage
+    ) -> AsyncIterator[Preparing]:
+        """Starts to prepare *message*; its files are deleted when the block ends.
+
+        The end of the block withdraws what was not ready, also from the converting processes.
+        """
         link = message.link_to_preview()
         if not type(message).carries_media and link is None:
             yield Preparing(None)
             return
         async with self._spool.folder() as folder:
-            task = asyncio.create_task(self._prepare(message, link, folder), name="media")
+            preparation = _Preparation(self._services, instance_id, folder)
+            task = asyncio.create_task(preparation.run(message, link), name="media")
             try:
                 yield Preparing(task)
             finally:
@@ -87,56 +109,76 @@ class Preparer:
                 await asyncio.wait((task,))
                 _ = task.cancelled() or task.exception()  # read, so that asyncio does not log it
 
-    async def _prepare(self, message: OutgoingMessage, link: str | None, folder: Path) -> Prepared:
+
+@dataclass(frozen=True, slots=True)
+class _Preparation:
+    """Prepares one message; it creates a folder for each file."""
+
+    services: _Services
+    instance_id: str
+    folder: Path
+
+    async def run(self, message: OutgoingMessage, link: str | None) -> Prepared:
         media: dict[str, MediaFile] = {}
         for named in files_in(message):
             if named.text not in media:
                 with _failures_named(named.place):
                     media[named.text] = await self._ready(
-                        named.text, named.mark, _new_folder(folder), message.document_name()
+                        named.text, named.mark, _new_folder(self.folder), message.document_name()
                     )
-        return Prepared(media, await self._preview(link, folder) if link else None)
+        return Prepared(media, await self._preview(link) if link else None)
 
     async def _ready(
         self, text: str, mark: MediaField, folder: Path, given_name: str | None
     ) -> MediaFile:
         file = await self._read(text, mark, folder / "original")
         name = given_name or _name_in(text)
-        mime_type = await asyncio.to_thread(type_of, file.path, name)
-        ready = await self._converter.convert(
-            MediaFile(file.path, mime_type, file.size_bytes, file.sha256), mark.kind, folder
+        converter = self.services.converter
+        mime_type = await converter.type_of(file.path, name, instance_id=self.instance_id)
+        ready = await converter.convert(
+            MediaFile(file.path, mime_type, file.size_bytes, file.sha256),
+            mark.kind,
+            folder,
+            instance_id=self.instance_id,
         )
         return replace(ready, file_name=name or f"{mark.kind}{extension_of(ready.mime_type)}")
 
     async def _read(self, text: str, mark: MediaField, path: Path) -> Spooled:
         if not text.startswith(REFERENCE):
-            return (await self._fetcher.fetch(text, path, max_bytes=mark.max_bytes)).file
-        file = await self._store.copy_to(text.removeprefix(REFERENCE), path)
+            return (await self.services.fetcher.fetch(text, path, max_bytes=mark.max_bytes)).file
+        file = await self.services.store.copy_to(text.removeprefix(REFERENCE), path)
         if file is None:
             raise BadFile("is no longer stored")
         return file
 
-    async def _preview(self, link: str, folder: Path) -> Preview | None:
+    async def _preview(self, link: str) -> Preview | None:
         """Returns the preview of a link; None if its page cannot be read.
 
         The preview decorates a text: no failure of it may fail the send.
         """
         try:
-            return await self._read_preview(link, folder)
+            return await self._read_preview(link)
         except Exception as error:  # noqa: BLE001 - the text is sent without its preview
             report_error(error, component="media")
             return None
 
-    async def _read_preview(self, link: str, folder: Path) -> Preview | None:
+    async def _read_preview(self, link: str) -> Preview | None:
         try:
-            preview, image = await read_page(self._fetcher, link, _new_folder(folder))
-        except (BadFile, TryAgainLater, Unavailable):
+            async with asyncio.timeout(_PAGE_SECONDS):
+                preview, image = await read_page(
+                    self.services.fetcher,
+                    self.services.converter,
+                    link,
+                    _new_folder(self.folder),
+                    instance_id=self.instance_id,
+                )
+        except (BadFile, TryAgainLater, Unavailable, TimeoutError):
             return None
         if image is None:
             return preview
         try:
             async with asyncio.timeout(_IMAGE_SECONDS):
-                file = await self._ready(image, _PREVIEW_IMAGE, _new_folder(folder), None)
+                file = await self._ready(image, _PREVIEW_IMAGE, _new_folder(self.folder), None)
         except (BadFile, TryAgainLater, Unavailable, TimeoutError):
             return preview
         return replace(preview, image=file)

@@ -1,21 +1,21 @@
 """Reads the title, description and image of a page, for the preview of a link."""
 
-import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urljoin
 
-from selectolax.lexbor import LexborHTMLParser
-
 from gateway.contract.media import Preview
+from gateway.media.converting import Converter
 from gateway.media.fetching import Fetcher
 from gateway.media.spooling import BadFile
 
 _MAX_PAGE_BYTES = 512 * 1024
 _PAGE_SECONDS = 5.0
-_MAX_TITLE_LENGTH, _MAX_DESCRIPTION_LENGTH = 300, 1_000
 
 
-async def read_page(fetcher: Fetcher, url: str, folder: Path) -> tuple[Preview, str | None]:
+async def read_page(
+    fetcher: Fetcher, converter: Converter, url: str, folder: Path, *, instance_id: str
+) -> tuple[Preview, str | None]:
     """Returns the preview of the page at *url*, and the URL of its image.
 
     Raises:
@@ -32,28 +32,13 @@ async def read_page(fetcher: Fetcher, url: str, folder: Path) -> tuple[Preview, 
     )
     if page.declared_type not in {"text/html", "application/xhtml+xml"}:
         raise BadFile("is not a web page")
-    return await asyncio.to_thread(_read, page.file.path, url, page.url)
+    texts = await converter.read("page", page.file.path, instance_id=instance_id)
+    return _preview(url, texts, page.url)
 
 
-def _read(path: Path, url: str, base: str) -> tuple[Preview, str | None]:
-    tree = LexborHTMLParser(path.read_bytes())
-
-    def first_text(*selectors: str) -> str | None:
-        for selector in selectors:
-            found = tree.css_first(selector)
-            text = (found.attributes.get("content") or found.text()) if found else ""
-            if text and text.strip():
-                return " ".join(text.split())
-        return None
-
-    title = first_text('meta[property="og:title"]', 'meta[name="twitter:title"]', "title")
-    description = first_text('meta[property="og:description"]', 'meta[name="description"]')
-    image = first_text('meta[property="og:image"]', 'meta[name="twitter:image"]')
-    preview = Preview(
-        url,
-        title and title[:_MAX_TITLE_LENGTH],
-        description and description[:_MAX_DESCRIPTION_LENGTH],
-    )
+def _preview(url: str, texts: Mapping[str, str], base: str) -> tuple[Preview, str | None]:
+    image = texts.get("image")
+    preview = Preview(url, texts.get("title"), texts.get("description"))
     return preview, image and _joined(base, image)
 
 

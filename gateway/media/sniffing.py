@@ -1,8 +1,11 @@
-"""Finds the type of a file from its bytes; the name decides between types that look alike."""
+"""Finds the type of a file from its first bytes; the name decides between types that look alike.
+
+It reads a bounded number of bytes and parses none of them: the gateway process calls it.
+"""
 
 import mimetypes
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import puremagic
@@ -11,10 +14,15 @@ _HEAD_BYTES = 4_096
 _GENERIC = "application/octet-stream"
 _OOXML = "application/vnd.openxmlformats-officedocument."
 _IN_ZIP = {
-    "word/": _OOXML + "wordprocessingml.document",
-    "xl/": _OOXML + "spreadsheetml.sheet",
-    "ppt/": _OOXML + "presentationml.presentation",
+    b"word/": _OOXML + "wordprocessingml.document",
+    b"xl/": _OOXML + "spreadsheetml.sheet",
+    b"ppt/": _OOXML + "presentationml.presentation",
 }
+_ZIP_MAGIC = b"PK\x03\x04"
+ZIP_TYPE = "application/zip"
+_ZIP_HEAD_BYTES = 65_536
+_MAX_NAMES_IN_HEAD = 100
+_NAME_LENGTH_AT, _NAME_AT = 26, 30
 _EXTENSIONS = {"image/jpeg": ".jpg", "audio/ogg": ".ogg", "text/plain": ".txt"}
 
 # The types that phones and callers use most; puremagic is ambiguous about them.
@@ -44,15 +52,38 @@ _HEADS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
 
 
 def type_of(path: Path, file_name: str | None = None) -> str:
-    """Returns the MIME type of a file. Blocks while it reads: call it in a thread."""
+    """Returns the MIME type of a file; of an undecided ZIP, that of a ZIP.
+
+    Blocks while it reads: call it in a thread.
+    """
+    return recognise(path, file_name).mime_type
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """A type, and whether a look at the whole file could make it more exact."""
+
+    mime_type: str
+    undecided: bool = False
+
+
+def recognise(path: Path, file_name: str | None = None) -> Recognised:
+    """Returns the type by the first 64 KiB and the name.
+
+    Blocks while it reads: call it in a thread.
+    """
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
+        if head.startswith(_ZIP_MAGIC):
+            return _recognise_zip(head + file.read(_ZIP_HEAD_BYTES - len(head)), file_name)
+    return Recognised(_type_of_head(head, file_name))
+
+
+def _type_of_head(head: bytes, file_name: str | None) -> str:
     for fits, mime_type in _HEADS:
         if fits(head):
             return mime_type
-    named, _encoding = mimetypes.guess_type(file_name or "")
-    if head.startswith(b"PK\x03\x04"):
-        return _type_in_zip(path, named)
+    named = _named_type(file_name)
     found = _magic(head)
     if named in found:
         return named
@@ -68,16 +99,37 @@ def extension_of(mime_type: str) -> str:
     return _EXTENSIONS.get(mime_type) or mimetypes.guess_extension(mime_type) or ""
 
 
-def _type_in_zip(path: Path, named: str | None) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
-        return "application/zip"
-    for start, mime_type in _IN_ZIP.items():
-        if any(name.startswith(start) for name in names):
-            return mime_type
-    return named or "application/zip"
+def document_in_zip(names: Iterable[bytes]) -> str | None:
+    """Returns the type of the document that has these files; None if no name is known."""
+    for name in names:
+        for start, mime_type in _IN_ZIP.items():
+            if name.startswith(start):
+                return mime_type
+    return None
+
+
+def _recognise_zip(head: bytes, file_name: str | None) -> Recognised:
+    if found := document_in_zip(_names_in(head)):
+        return Recognised(found)
+    named = _named_type(file_name)
+    # The bytes say that it is a ZIP, and the name says which one.
+    return Recognised(named) if named else Recognised(ZIP_TYPE, undecided=True)
+
+
+def _names_in(head: bytes) -> Iterator[bytes]:
+    """Yields the names of the files at the beginning of a ZIP."""
+    at = 0
+    for _ in range(_MAX_NAMES_IN_HEAD):
+        if at < 0 or at + _NAME_AT > len(head):
+            return
+        length = int.from_bytes(head[at + _NAME_LENGTH_AT : at + _NAME_AT - 2], "little")
+        yield head[at + _NAME_AT : at + _NAME_AT + length]
+        at = head.find(_ZIP_MAGIC, at + _NAME_AT)
+
+
+def _named_type(file_name: str | None) -> str | None:
+    named, _encoding = mimetypes.guess_type(file_name or "")
+    return named
 
 
 def _magic(head: bytes) -> list[str]:

@@ -19,8 +19,8 @@ from obstore.store import LocalStore, ObjectStore
 from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import Unavailable
+from gateway.media.converting import Converter
 from gateway.media.disk import PRIVATE_FILE, disk_full, is_disk_full
-from gateway.media.sniffing import type_of
 from gateway.media.spooling import Spool, Spooled, SpoolFile
 
 _SHARE_CONTENT = query("media", "share_content")
@@ -70,10 +70,16 @@ class MediaStore:
     """
 
     def __init__(
-        self, database: Database, objects: ObjectStore, spool: Spool, *, retention_days: int
+        self,
+        database: Database,
+        objects: ObjectStore,
+        spool: Spool,
+        converter: Converter,
+        *,
+        retention_days: int,
     ) -> None:
         self._database, self._objects, self._spool = database, objects, spool
-        self._retention_days = retention_days
+        self._converter, self._retention_days = converter, retention_days
         # Each upload holds one part in memory.
         self._puts = asyncio.Semaphore(_MAX_PUTS)
 
@@ -81,7 +87,7 @@ class MediaStore:
         self, instance_id: str, file: Spooled, *, file_name: str | None = None
     ) -> StoredContent:
         """Stores the file, or only its row if the same bytes are stored already."""
-        mime_type = await asyncio.to_thread(type_of, file.path, file_name)
+        mime_type = await self._converter.type_of(file.path, file_name, instance_id=instance_id)
         async with self._database.transaction() as connection:
             await connection.execute(_SHARE_CONTENT, {"id": file.sha256})
             await connection.execute(

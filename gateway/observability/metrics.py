@@ -6,7 +6,7 @@ with ten thousand instances it costs hundreds of megabytes and seconds per scrap
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -163,6 +163,18 @@ class Metrics:
             ("operation", "answered_from"),
             registry=registry,
         )
+        self._conversions = Counter(
+            "media_conversions_total",
+            "Files that were read or converted, by outcome.",
+            ("kind", "outcome"),
+            registry=registry,
+        )
+        self._conversions_now = Gauge(
+            "media_conversion_queue",
+            "Files that are read or converted now, or wait for it.",
+            ("work", "state"),
+            registry=registry,
+        )
         self.loop_delay = Histogram(
             "event_loop_delay_seconds",
             "Delay of callbacks that are due on the event loop.",
@@ -208,6 +220,14 @@ class Metrics:
     def read_session(self, operation: str, *, hit: bool) -> None:
         _counter(self._session_reads, operation, "memory" if hit else "session").inc()
 
+    def converted(self, kind: str, outcome: str) -> None:
+        _counter(self._conversions, kind, outcome).inc()
+
+    def watch_conversions(self, work: str, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Adds the files that wait and that run, read at each scrape."""
+        for state in counts():
+            self._conversions_now.labels(work, state).set_function(partial(_at, counts, state))
+
     def watch_pool(self, stats: Callable[[], Mapping[str, int]]) -> None:
         """Adds the statistics of the database pool, read at each scrape."""
         self.registry.register(_PoolCollector(stats))
@@ -218,6 +238,10 @@ class Metrics:
 
     def _own(self, instance_id: str) -> tuple[str, ...]:
         return (instance_id,) if self._by_instance else ()
+
+
+def _at(counts: Callable[[], Mapping[str, int]], state: str) -> float:
+    return counts()[state]
 
 
 class _PoolCollector(Collector):

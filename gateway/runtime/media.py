@@ -12,9 +12,10 @@ from gateway.api.media import MediaRouteContext
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.media.allowance import StorageAllowance
-from gateway.media.converting import Converter
+from gateway.media.converting import AccountOf, Capacity, Converter
 from gateway.media.fetching import Fetcher
 from gateway.media.intake import MediaIntake
+from gateway.media.jobs import JobLimits
 from gateway.media.links import LinkSigner
 from gateway.media.maintenance import MediaMaintenance
 from gateway.media.objects import Bucket, open_bucket, open_folder
@@ -23,6 +24,8 @@ from gateway.media.preparing import Preparer
 from gateway.media.receiving import InboundMedia
 from gateway.media.spooling import Spool
 from gateway.media.storing import MediaStore
+from gateway.media.turns import WaitingLimits
+from gateway.observability.metrics import Metrics
 from gateway.public_address import AddressPolicy
 from gateway.settings.message_sections import MediaSection
 
@@ -52,6 +55,8 @@ class Media:
         data_dir: Path,
         address_policy: AddressPolicy,
         base_url_of: Callable[[str], Awaitable[str]],
+        account_of: AccountOf,
+        metrics: Metrics,
         secrets: Sequence[str],
         max_stored_bytes: int,
     ) -> Self:
@@ -64,15 +69,19 @@ class Media:
             data_dir: holds uploads, and the files where no bucket is set.
             address_policy: which URLs of files may be fetched.
             base_url_of: returns the URL at which receivers reach the gateway, for an instance's id.
+            account_of: returns the account of an instance; accounts take turns in conversions.
+            metrics: counts the conversions.
             secrets: sign the links; the current one first.
             max_stored_bytes: of each account; 0 sets no limit.
         """
         days = media.retention_days
         spool = Spool(data_dir / "spool")
-        store = MediaStore(database, _objects(media, data_dir), spool, retention_days=days)
+        converter = _converter(media, account_of, metrics)
+        store = MediaStore(
+            database, _objects(media, data_dir), spool, converter, retention_days=days
+        )
         allowance = StorageAllowance(database, clock, max_bytes=max_stored_bytes)
         fetcher = Fetcher(address_policy, timeout_seconds=media.timeout_seconds)
-        converter = Converter(processes=media.processes)
         links = LinkSigner(secrets, clock, days=days)
         return cls(
             store=store,
@@ -91,8 +100,27 @@ class Media:
         try:
             await self.maintenance.run_until(stopping)
         finally:
-            self.converter.close()
+            await self.converter.close()
             await self.fetcher.close()
+
+
+def _converter(media: MediaSection, account_of: AccountOf, metrics: Metrics) -> Converter:
+    waiting = WaitingLimits(media.max_waiting_per_account, media.max_waiting)
+    converter = Converter(
+        Capacity.of(processes=media.processes, share=media.processes_per_account, waiting=waiting),
+        JobLimits(
+            cpu_seconds=media.conversion_seconds,
+            memory_bytes=media.process_memory_mib * 1024 * 1024,
+            max_pixels=media.max_pixels,
+            max_frames=media.max_frames,
+            max_duration_seconds=media.max_sound_seconds,
+        ),
+        account_of,
+        count=metrics.converted,
+    )
+    for work, pool in (("conversion", converter.conversions), ("reading", converter.readings)):
+        metrics.watch_conversions(work, pool.turns.counts)
+    return converter
 
 
 def _objects(media: MediaSection, data_dir: Path) -> ObjectStore:

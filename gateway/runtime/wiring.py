@@ -177,6 +177,8 @@ class Gateway:
             data_dir=settings.storage.data_dir,
             address_policy=settings.address_policy(),
             base_url_of=base_urls.find,
+            account_of=instances.account_of,
+            metrics=self._metrics,
             secrets=secrets,
             max_stored_bytes=settings.account_limits().max_stored_bytes,
         )

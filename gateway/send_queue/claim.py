@@ -16,6 +16,7 @@ from gateway.errors import DatabaseUnavailable
 from gateway.instances.store import Instance
 
 _CLAIM = query("send_queue", "claim")
+_FIND_OWNED = query("send_queue", "find_owned")
 _MARK_IDLE = query("send_queue", "mark_idle")
 _SENT_TODAY = query("send_queue", "sent_today")
 _FIND_INSTANCE = query("instances", "find_instance")
@@ -125,6 +126,12 @@ class _IdleQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class _Owned:
+    instance_id: str
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Day:
     """How many messages of an instance were sent since midnight (UTC), and when the day ends."""
 
@@ -139,11 +146,13 @@ class Claimer:
         self._database, self._new_uuid = database, new_uuid
         self._claims = Batch[ClaimCursor, ClaimedMessage | None](self._claim)
         self._sleeps = Batch[ClaimCursor, float | None](self._sleep)
+        self._checks = Batch[ClaimedMessage, bool](self._check)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._claims.run_until(stopping))
             group.create_task(self._sleeps.run_until(stopping))
+            group.create_task(self._checks.run_until(stopping))
 
     async def claim(self, cursor: ClaimCursor) -> ClaimedMessage | None:
         """Claims the head of the queue.
@@ -172,6 +181,13 @@ class Claimer:
         queue is empty or does not move.
         """
         return await self._sleeps.submit(cursor)
+
+    async def owns(self, claimed: ClaimedMessage) -> bool:
+        """Says whether the message may still be sent under its claim.
+
+        False if it was canceled or has expired, or if a later claim took the row.
+        """
+        return await self._checks.submit(claimed)
 
     async def sent_today(self, instance_id: str, *, max_count: int) -> Day:
         """Counts the messages sent today, up to *max_count*."""
@@ -216,3 +232,14 @@ class Claimer:
         )
         due = {row.instance_id: row.seconds_until_due for row in rows}
         return [due.get(cursor.instance_id) for cursor in cursors]
+
+    async def _check(self, rows: list[ClaimedMessage]) -> Sequence[bool]:
+        owned = await self._database.fetch_all(
+            _Owned,
+            _FIND_OWNED,
+            instance_ids=[row.instance_id for row in rows],
+            ids=[row.id for row in rows],
+            claim_ids=[row.claim_id for row in rows],
+        )
+        found = {(row.instance_id, row.id) for row in owned}
+        return [(row.instance_id, row.id) in found for row in rows]

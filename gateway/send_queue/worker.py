@@ -53,6 +53,7 @@ _UNREADABLE_PAUSE_SECONDS = 30.0
 _RETRY_SECONDS = 1.0
 _LATE_STATEMENT_SECONDS = 60.0
 _RECLAIM_SECONDS = 5.0
+_OWNED_CHECK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,10 +153,10 @@ class Worker:
             return
         if await self._hold_at_daily_limit(row):
             return
-        async with self._deps.preparer.preparing(message) as files:
+        async with self._deps.preparer.preparing(row.instance_id, message) as files:
             if (
                 await self._pause(message, leaving)
-                or not await self._files_ended(files, leaving)
+                or not await self._wait_for_files(row, files, leaving)
                 or not await self._started(row)
             ):
                 await self._deps.recorder.record(row, HandedBack())
@@ -260,11 +261,24 @@ class Worker:
             pass  # the message is sent even if typing cannot be shown
         return await self._deps.clock.wait(leaving, message.delay_typing)
 
-    async def _files_ended(self, files: Preparing, leaving: asyncio.Event) -> bool:
+    async def _wait_for_files(
+        self, row: ClaimedMessage, files: Preparing, leaving: asyncio.Event
+    ) -> bool:
+        """Says whether the files are ready; gives up when the message is no longer to be sent."""
         self._activity.expect(math.inf)  # files may wait for those of others
-        ended = await files.ended(leaving)
-        self._activity.expect(0.0)
-        return ended
+        try:
+            while not await files.ended(leaving, within_seconds=_OWNED_CHECK_SECONDS):
+                if leaving.is_set() or not await self._still_owned(row):
+                    return False
+        finally:
+            self._activity.expect(0.0)
+        return True
+
+    async def _still_owned(self, row: ClaimedMessage) -> bool:
+        try:
+            return await self._deps.claimer.owns(row)
+        except DatabaseUnavailable:
+            return True  # the start decides
 
     async def _started(self, row: ClaimedMessage) -> bool:
         if not self._live.may_act():

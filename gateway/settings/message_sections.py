@@ -182,6 +182,65 @@ class MediaSection(Section):
         validation_alias="GATEWAY_MEDIA_PROCESSES",
         description="Number of files that are converted at the same time",
     )
+    processes_per_account: int = Field(
+        0,
+        ge=0,
+        le=64,
+        validation_alias="GATEWAY_MEDIA_PROCESSES_PER_ACCOUNT",
+        description="Number of files of one account that are converted at the same time; 0 sets "
+        "one fewer than GATEWAY_MEDIA_PROCESSES, and at least one",
+    )
+    process_memory_mib: int = Field(
+        1_024,
+        ge=512,
+        le=65_536,
+        validation_alias="GATEWAY_MEDIA_PROCESS_MEMORY_MIB",
+        description="MiB of memory that the conversion of one file may use; a file that needs more "
+        "fails",
+    )
+    conversion_seconds: int = Field(
+        60,
+        ge=1,
+        le=3_600,
+        validation_alias="GATEWAY_MEDIA_CONVERSION_SECONDS",
+        description="Seconds of processor time that the conversion of one file may use; a file "
+        "that needs more fails, and one that takes three times as long by the clock because the "
+        "machine is busy is attempted again",
+    )
+    max_pixels: int = Field(
+        50_000_000,
+        ge=1_000_000,
+        le=500_000_000,
+        validation_alias="GATEWAY_MEDIA_MAX_PIXELS",
+        description="Largest width times height of a picture or of a frame; a JPEG may have four "
+        "times as many, because it is decoded at a fraction of its size",
+    )
+    max_frames: int = Field(
+        3_000,
+        ge=1,
+        validation_alias="GATEWAY_MEDIA_MAX_FRAMES",
+        description="Largest number of frames of a GIF that is converted",
+    )
+    max_sound_seconds: int = Field(
+        14_400,
+        ge=1,
+        validation_alias="GATEWAY_MEDIA_MAX_SOUND_SECONDS",
+        description="Longest sound in seconds that is converted to a voice note",
+    )
+    max_waiting_per_account: int = Field(
+        100,
+        ge=1,
+        validation_alias="GATEWAY_MEDIA_MAX_WAITING_PER_ACCOUNT",
+        description="Number of files of one account that may wait to be converted before a request "
+        "with a picture is answered 503; a message in a queue waits its turn",
+    )
+    max_waiting: int = Field(
+        1_000,
+        ge=1,
+        validation_alias="GATEWAY_MEDIA_MAX_WAITING",
+        description="Number of files of all accounts that may wait to be converted before a "
+        "request with a picture is answered 503; a message in a queue waits its turn",
+    )
     bucket: OptionalText = Field(
         None,
         validation_alias="GATEWAY_MEDIA_BUCKET",

@@ -169,6 +169,20 @@ left join lateral (
 ) head on true
 group by queue.instance_id, queue.hold_until, queue.moves;
 
+-- name: find_owned
+-- Returns the claimed messages that may still be sent: not those that were canceled, that have
+-- expired, or that a later claim took.
+select m.instance_id, m.id
+from unnest(%(instance_ids)s::text[], %(ids)s::bigint[], %(claim_ids)s::uuid[]) as s (instance_id, id, claim_id)
+cross join lateral (
+    select q.ctid as tid from message_queue q
+    where q.instance_id = s.instance_id and q.id = s.id
+    offset 0
+) place
+join message_queue m on m.ctid = place.tid
+where m.claim_id is not distinct from s.claim_id and m.claimed_epoch is not null
+    and (m.expires_at is null or m.expires_at > now());
+
 -- name: start_attempts
 -- Returns the rows whose attempt may begin; without its row, a worker must not call the provider.
 -- Skips locked rows: a message that a caller is canceling does not start. The id of the claim makes

@@ -16,6 +16,7 @@ from gateway.errors import Unavailable
 from gateway.media.objects import Bucket, open_bucket, open_folder
 from gateway.media.spooling import Spool, Spooled
 from gateway.media.storing import REFERENCE, MediaStore
+from tests.fixtures.conversions import new_converter
 from tests.fixtures.queue import Node, add_instances, running_node
 
 KEY = "AKIAEXAMPLE"
@@ -52,7 +53,9 @@ async def node(database_url: str) -> AsyncIterator[Node]:
 
 @pytest.fixture
 def store(node: Node, objects: ObjectStore, tmp_path: Path) -> MediaStore:
-    return MediaStore(node.database, objects, Spool(tmp_path / "spool"), retention_days=30)
+    return MediaStore(
+        node.database, objects, Spool(tmp_path / "spool"), new_converter(), retention_days=30
+    )
 
 
 def spooled(tmp_path: Path, content: bytes) -> Spooled:
@@ -142,7 +145,9 @@ async def test_delete_expired_keeps_file_of_queued_message(
 
 async def test_storage_that_cannot_be_reached_is_reported(node: Node, tmp_path: Path) -> None:
     gone = open_bucket(Bucket("files", None, "http://127.0.0.1:1", "us-east-1", KEY, KEY))
-    store = MediaStore(node.database, gone, Spool(tmp_path / "spool"), retention_days=30)
+    store = MediaStore(
+        node.database, gone, Spool(tmp_path / "spool"), new_converter(), retention_days=30
+    )
 
     assert "cannot be reached" in str(await store.problem())
     with pytest.raises(Unavailable):

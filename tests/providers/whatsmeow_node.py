@@ -192,7 +192,7 @@ class Node:
         return line
 
 
-async def _as_it_is(source: str) -> bytes:
+async def _as_it_is(_instance_id: str, source: str) -> bytes:
     return source.encode()
 
 

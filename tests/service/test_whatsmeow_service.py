@@ -187,7 +187,7 @@ async def test_whatsmeow_kill_9_of_the_gateway_ends_all_children(
             assert gateway.process
             family = psutil.Process(gateway.process.pid).children(recursive=True)
             names = {" ".join(_command_of(process)) for process in family}
-            for expected in ("postgres", "multiprocessing", "whatsmeow.child"):
+            for expected in ("postgres", "media.child", "whatsmeow.child"):
                 assert any(expected in name for name in names), names
             gateway.kill()
             _, left = psutil.wait_procs(family, timeout=30)

@@ -25,5 +25,5 @@ class ClientContext:
     clock: Clock
     folder: Path
     key_store: Callable[[], Awaitable[str]]
-    picture: Callable[[str], Awaitable[bytes]]
+    picture: Callable[[str, str], Awaitable[bytes]]
     metrics: Metrics

@@ -9,18 +9,26 @@ import pytest
 from PIL import Image
 
 from gateway.contract.media import MediaFile, MediaKind
-from gateway.media.conversions import convert
+from gateway.media.child.work import work
+from gateway.media.converting import with_facts
+from gateway.media.jobs import Job, JobKind, JobLimits
 from gateway.media.sniffing import type_of
 from gateway.media.spooling import BadFile
 from tests.fixtures import media
 
 
-def ready(tmp_path: Path, kind: MediaKind, content: bytes) -> MediaFile:
+def ready(
+    tmp_path: Path, kind: MediaKind, content: bytes, limits: JobLimits | None = None
+) -> MediaFile:
     path = tmp_path / "original"
     path.write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
     given = MediaFile(path, type_of(path), len(content), digest)
-    made = convert(given, kind, tmp_path, 30)
+    job_kind: JobKind = "video" if kind == "ptv" else kind  # type: ignore[assignment]
+    result = work(
+        Job(job_kind, path, given.mime_type, len(content), tmp_path, limits or JobLimits())
+    )
+    made = with_facts(given, tmp_path, result)
     assert made.size_bytes == made.path.stat().st_size
     assert made.sha256 == hashlib.sha256(made.path.read_bytes()).hexdigest()
     return made
@@ -134,10 +142,7 @@ def test_convert_unreadable_file_is_refused(tmp_path: Path, kind: MediaKind) -> 
         ready(tmp_path, kind, b"\x89PNG\r\n\x1a\n and nothing more")
 
 
-def test_image_with_too_many_pixels_is_not_decoded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
-
-    with pytest.raises(BadFile, match="too many pixels"):
-        ready(tmp_path, "image", media.picture())
+@pytest.mark.parametrize("kind", ["image", "sticker", "thumbnail", "gif"])
+def test_gif_with_too_many_pixels_is_not_decoded(tmp_path: Path, kind: MediaKind) -> None:
+    with pytest.raises(BadFile, match="million pixels"):
+        ready(tmp_path, kind, media.moving_picture(), JobLimits(max_pixels=1_000))

@@ -14,6 +14,7 @@ from gateway.errors import Unavailable
 from gateway.media.objects import open_folder
 from gateway.media.spooling import Spool, SpoolFile
 from gateway.media.storing import MediaStore
+from tests.fixtures.conversions import new_converter
 
 SENTENCE = "The disk of the data directory is full"
 # In a user namespace an ordinary user can mount, too.
@@ -26,7 +27,8 @@ from gateway.media.spooling import Spool, SpoolFile
 from gateway.media.storing import MediaStore
 
 folder, source = Path(sys.argv[1]), Path(sys.argv[2])
-store = MediaStore(None, open_folder(folder / "media"), Spool(source / "spool"), retention_days=1)
+spool, objects = Spool(source / "spool"), open_folder(folder / "media")
+store = MediaStore(None, objects, spool, None, retention_days=1)
 with SpoolFile(source / "file") as file:
     file.write(bytes(2_000_000))
     spooled = file.finish()
@@ -93,6 +95,7 @@ async def test_folders_and_files_of_chats_are_private(tmp_path: Path) -> None:
         None,  # type: ignore[arg-type]  # no row is written
         open_folder(tmp_path / "media"),
         spool,
+        new_converter(),
         retention_days=1,
     )
     async with spool.folder() as folder:

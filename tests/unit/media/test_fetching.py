@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from gateway.errors import TryAgainLater
+from gateway.media.converting import Converter
 from gateway.media.fetching import Fetcher
 from gateway.media.previewing import read_page
 from gateway.media.spooling import BadFile
 from gateway.public_address import AddressPolicy
 from tests.fixtures import media
+from tests.fixtures.conversions import new_converter
 from tests.fixtures.media import FileServer
 from tests.fixtures.patience import PATIENCE_SECONDS
 
@@ -32,6 +34,13 @@ async def fetcher() -> AsyncIterator[Fetcher]:
     fetcher = Fetcher(LOOPBACK, timeout_seconds=PATIENCE_SECONDS)
     yield fetcher
     await fetcher.close()
+
+
+@pytest.fixture
+async def converter() -> AsyncIterator[Converter]:
+    converter = new_converter()
+    yield converter
+    await converter.close()
 
 
 def names(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
@@ -134,30 +143,36 @@ PAGE = """<!DOCTYPE html><html><head><title>Plain</title>
 
 
 async def test_read_page_returns_title_description_and_image(
-    server: FileServer, fetcher: Fetcher, tmp_path: Path
+    server: FileServer, fetcher: Fetcher, converter: Converter, tmp_path: Path
 ) -> None:
     long_page = PAGE.format("x" * 1_000_000).encode()
     url = server.put("/page", media.redirect("/real/page"))
     server.put("/real/page", media.file(long_page, "text/html; charset=utf-8"))
 
-    preview, image = await read_page(fetcher, url, tmp_path)
+    preview, image = await read_page(fetcher, converter, url, tmp_path, instance_id="i")
 
     assert (preview.url, preview.title, preview.description) == (url, "A & B", "About")
     assert image == server.url("/picture.png")
 
 
 async def test_read_page_without_meta_uses_title(
-    server: FileServer, fetcher: Fetcher, tmp_path: Path
+    server: FileServer, fetcher: Fetcher, converter: Converter, tmp_path: Path
 ) -> None:
     url = server.put("/page", media.file(b"<title>Only this", "text/html"))
 
-    preview, image = await read_page(fetcher, url, tmp_path)
+    preview, image = await read_page(fetcher, converter, url, tmp_path, instance_id="i")
 
     assert (preview.title, preview.description, image) == ("Only this", None, None)
 
 
 async def test_read_page_of_other_type_is_refused(
-    server: FileServer, fetcher: Fetcher, tmp_path: Path
+    server: FileServer, fetcher: Fetcher, converter: Converter, tmp_path: Path
 ) -> None:
     with pytest.raises(BadFile, match="is not a web page"):
-        await read_page(fetcher, server.put("/x", media.file(b"x", "image/png")), tmp_path)
+        await read_page(
+            fetcher,
+            converter,
+            server.put("/x", media.file(b"x", "image/png")),
+            tmp_path,
+            instance_id="i",
+        )

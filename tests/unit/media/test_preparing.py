@@ -11,12 +11,12 @@ import pytest
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.messages.media import SendDocument, SendImage
 from gateway.errors import Refused, TryAgainLater
-from gateway.media.converting import Converter
 from gateway.media.fetching import Fetcher
 from gateway.media.preparing import Preparer
 from gateway.media.spooling import Spool
 from gateway.public_address import AddressPolicy
 from tests.fixtures import media
+from tests.fixtures.conversions import new_converter
 from tests.fixtures.media import FileServer
 from tests.fixtures.patience import PATIENCE_SECONDS
 
@@ -41,9 +41,9 @@ async def server() -> AsyncIterator[FileServer]:
 @pytest.fixture
 async def preparer(tmp_path: Path) -> AsyncIterator[Preparer]:
     policy = AddressPolicy(allow_http=True, allowed=(IPv4Network("127.0.0.0/8"),))
-    fetcher, converter = Fetcher(policy, timeout_seconds=PATIENCE_SECONDS), Converter(processes=1)
+    fetcher, converter = Fetcher(policy, timeout_seconds=PATIENCE_SECONDS), new_converter()
     yield Preparer(cast("Any", None), fetcher, converter, Spool(tmp_path / "spool"))
-    converter.close()
+    await converter.close()
     await fetcher.close()
 
 
@@ -56,7 +56,7 @@ async def test_prepared_files_exist_until_the_block_ends(
 ) -> None:
     url = server.put("/a%20b.webp", media.file(media.picture("WEBP")))
 
-    async with preparer.preparing(image(url)) as preparing:
+    async with preparer.preparing("i", image(url)) as preparing:
         assert await preparing.ended(asyncio.Event())
         (file,) = (await preparing.result()).media.values()
         assert file.path.read_bytes()[:2] == b"\xff\xd8"
@@ -69,7 +69,7 @@ async def test_prepared_document_has_the_given_name(server: FileServer, preparer
     url = server.put("/x", media.file(b"a;b"))
     message = SendDocument(phone=PHONE, document=url, extension="csv", file_name="Report")
 
-    async with preparer.preparing(message) as preparing:
+    async with preparer.preparing("i", message) as preparing:
         file = (await preparing.result()).media[url]
 
     assert (file.file_name, file.mime_type) == ("Report.csv", "text/csv")
@@ -83,10 +83,10 @@ async def test_full_disk_delays_a_file_and_omits_a_preview(
     monkeypatch.setattr("gateway.media.preparing._new_folder", lambda _folder: tmp_path)
     url = server.put("/x", media.file(media.picture()))
 
-    async with preparer.preparing(image(url)) as preparing:
+    async with preparer.preparing("i", image(url)) as preparing:
         with pytest.raises(TryAgainLater, match=r"^The disk of the data directory is full$"):
             await preparing.result()
-    async with preparer.preparing(Linked(phone=PHONE, link=url)) as preparing:
+    async with preparer.preparing("i", Linked(phone=PHONE, link=url)) as preparing:
         assert (await preparing.result()).preview is None
 
 
@@ -94,7 +94,7 @@ async def test_ended_while_leaving_does_not_wait(
     server: FileServer, preparer: Preparer, tmp_path: Path
 ) -> None:
     leaving = asyncio.Event()
-    async with preparer.preparing(image(server.put("/x", media.silence))) as preparing:
+    async with preparer.preparing("i", image(server.put("/x", media.silence))) as preparing:
         waiting = asyncio.create_task(preparing.ended(leaving))
         leaving.set()
         assert not await waiting
@@ -117,7 +117,7 @@ async def test_preparation_failure_is_that_of_an_attempt(
     failure: type[Exception],
     reason: str,
 ) -> None:
-    async with preparer.preparing(image(server.put("/x", answer))) as preparing:
+    async with preparer.preparing("i", image(server.put("/x", answer))) as preparing:
         assert await preparing.ended(asyncio.Event())
         with pytest.raises(failure, match=reason):
             await preparing.result()
@@ -128,7 +128,7 @@ async def test_prepared_link_has_preview(server: FileServer, preparer: Preparer)
     page = b'<title>Shop</title><meta property="og:image" content="picture.png">'
     url = server.put("/page", media.file(page, "text/html"))
 
-    async with preparer.preparing(Linked(phone=PHONE, link=url)) as preparing:
+    async with preparer.preparing("i", Linked(phone=PHONE, link=url)) as preparing:
         preview = (await preparing.result()).preview
 
     assert preview is not None
@@ -143,7 +143,7 @@ async def test_prepared_link_without_readable_page_has_no_preview(
 ) -> None:
     message = Linked(phone=PHONE, link=server.put("/page", answer))
 
-    async with preparer.preparing(message) as preparing:
+    async with preparer.preparing("i", message) as preparing:
         assert (await preparing.result()).preview is None
 
 
@@ -156,7 +156,7 @@ async def test_prepared_link_whose_picture_is_no_url_has_no_picture(
     page = f'<title>Shop</title><meta property="og:image" content="{picture}">'.encode()
     url = server.put("/page", media.file(page, "text/html"))
 
-    async with preparer.preparing(Linked(phone=PHONE, link=url)) as preparing:
+    async with preparer.preparing("i", Linked(phone=PHONE, link=url)) as preparing:
         preview = (await preparing.result()).preview
 
     assert preview is not None
@@ -169,7 +169,7 @@ async def test_prepared_link_that_redirects_to_no_url_has_no_preview(
 ) -> None:
     url = server.put("/page", media.redirect(location))
 
-    async with preparer.preparing(Linked(phone=PHONE, link=url)) as preparing:
+    async with preparer.preparing("i", Linked(phone=PHONE, link=url)) as preparing:
         assert (await preparing.result()).preview is None
 
 
@@ -178,7 +178,7 @@ async def test_file_that_redirects_to_no_url_is_refused(
 ) -> None:
     url = server.put("/x", media.redirect("http://a..b/"))
 
-    async with preparer.preparing(image(url)) as preparing:
+    async with preparer.preparing("i", image(url)) as preparing:
         with pytest.raises(Refused, match="image: is not a URL"):
             await preparing.result()
 
@@ -190,23 +190,5 @@ async def test_unexpected_failure_of_a_preview_is_no_failure_of_the_text(
         raise KeyError("new fault")
 
     monkeypatch.setattr("gateway.media.preparing.read_page", broken)
-    async with preparer.preparing(Linked(phone=PHONE, link=server.url("/page"))) as preparing:
+    async with preparer.preparing("i", Linked(phone=PHONE, link=server.url("/page"))) as preparing:
         assert (await preparing.result()).preview is None
-
-
-async def test_converter_replaces_dead_process(server: FileServer, preparer: Preparer) -> None:
-    url = server.put("/x.png", media.file(media.picture()))
-    converter = preparer._converter
-    async with preparer.preparing(image(url)) as preparing:
-        await preparing.result()
-    assert converter._pool is not None
-    (process,) = converter._pool._processes.values()
-    process.kill()
-    process.join()
-
-    async with preparer.preparing(image(url)) as preparing:
-        with pytest.raises(TryAgainLater, match="that converts the file ended"):
-            await preparing.result()
-
-    async with preparer.preparing(image(url)) as preparing:
-        assert (await preparing.result()).media[url].width == 120

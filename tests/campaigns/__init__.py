@@ -1,0 +1,1 @@
+"""Attacks and failures, with their figures: `python -m tests.campaigns.<name>`."""
