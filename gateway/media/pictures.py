@@ -19,25 +19,30 @@ class Pictures:
     def __init__(self, fetcher: Fetcher, converter: Converter, spool: Spool) -> None:
         self._fetcher, self._converter, self._spool = fetcher, converter, spool
 
-    async def jpeg(self, source: str) -> bytes:
+    async def jpeg(self, source: str, instance_id: str) -> bytes:
         """Returns the picture of a URL, `data:` URI or base64 as a JPEG of at most 640 pixels.
+
+        A download counts for *instance_id*.
 
         Raises:
             InvalidRequest: the source is not a picture.
             SessionUnavailable: the server of the URL failed or did not answer in time.
         """
         try:
-            return await self._read(source)
+            return await self._read(source, instance_id)
         except BadFile as error:
             raise InvalidRequest(f"The picture {error}") from None
         except TryAgainLater as error:
             raise SessionUnavailable(f"The picture cannot be fetched now: {error}") from None
 
-    async def _read(self, source: str) -> bytes:
+    async def _read(self, source: str, instance_id: str) -> bytes:
         async with self._spool.folder() as folder:
             path = folder / "original"
             if is_url(source):
-                file = (await self._fetcher.fetch(source, path, max_bytes=_MARK.max_bytes)).file
+                fetched = await self._fetcher.fetch(
+                    source, path, owner=instance_id, max_bytes=_MARK.max_bytes
+                )
+                file = fetched.file
             else:
                 file = await asyncio.to_thread(decoded, source, path, _MARK.max_bytes)
             mime_type = await asyncio.to_thread(type_of, file.path)

@@ -72,14 +72,17 @@ class Preparer:
         self._spool = spool
 
     @asynccontextmanager
-    async def preparing(self, message: OutgoingMessage) -> AsyncIterator[Preparing]:
+    async def preparing(
+        self, message: OutgoingMessage, *, account_id: str
+    ) -> AsyncIterator[Preparing]:
         """Starts to prepare *message*; its files are deleted when the block ends."""
         link = message.link_to_preview()
         if not type(message).carries_media and link is None:
             yield Preparing(None)
             return
         async with self._spool.folder() as folder:
-            task = asyncio.create_task(self._prepare(message, link, folder), name="media")
+            preparation = self._prepare(message, link, folder, account_id)
+            task = asyncio.create_task(preparation, name="media")
             try:
                 yield Preparing(task)
             finally:
@@ -87,20 +90,32 @@ class Preparer:
                 await asyncio.wait((task,))
                 _ = task.cancelled() or task.exception()  # read, so that asyncio does not log it
 
-    async def _prepare(self, message: OutgoingMessage, link: str | None, folder: Path) -> Prepared:
+    async def _prepare(
+        self, message: OutgoingMessage, link: str | None, folder: Path, account_id: str
+    ) -> Prepared:
         media: dict[str, MediaFile] = {}
         for named in files_in(message):
             if named.text not in media:
                 with _failures_named(named.place):
                     media[named.text] = await self._ready(
-                        named.text, named.mark, _new_folder(folder), message.document_name()
+                        named.text,
+                        named.mark,
+                        _new_folder(folder),
+                        message.document_name(),
+                        account_id=account_id,
                     )
-        return Prepared(media, await self._preview(link, folder) if link else None)
+        return Prepared(media, await self._preview(link, folder, account_id) if link else None)
 
     async def _ready(
-        self, text: str, mark: MediaField, folder: Path, given_name: str | None
+        self,
+        text: str,
+        mark: MediaField,
+        folder: Path,
+        given_name: str | None,
+        *,
+        account_id: str,
     ) -> MediaFile:
-        file = await self._read(text, mark, folder / "original")
+        file = await self._read(text, mark, folder / "original", account_id)
         name = given_name or _name_in(text)
         mime_type = await asyncio.to_thread(type_of, file.path, name)
         ready = await self._converter.convert(
@@ -108,25 +123,32 @@ class Preparer:
         )
         return replace(ready, file_name=name or f"{mark.kind}{extension_of(ready.mime_type)}")
 
-    async def _read(self, text: str, mark: MediaField, path: Path) -> Spooled:
+    async def _read(self, text: str, mark: MediaField, path: Path, account_id: str) -> Spooled:
         if not text.startswith(REFERENCE):
-            return (await self._fetcher.fetch(text, path, max_bytes=mark.max_bytes)).file
+            fetched = await self._fetcher.fetch(
+                text, path, owner=account_id, max_bytes=mark.max_bytes
+            )
+            return fetched.file
         file = await self._store.copy_to(text.removeprefix(REFERENCE), path)
         if file is None:
             raise BadFile("is no longer stored")
         return file
 
-    async def _preview(self, link: str, folder: Path) -> Preview | None:
+    async def _preview(self, link: str, folder: Path, account_id: str) -> Preview | None:
         """Returns the preview of a link; None if its page cannot be read."""
         try:
-            preview, image = await read_page(self._fetcher, link, _new_folder(folder))
+            preview, image = await read_page(
+                self._fetcher, link, _new_folder(folder), owner=account_id
+            )
         except (BadFile, TryAgainLater, Unavailable):
             return None
         if image is None:
             return preview
         try:
             async with asyncio.timeout(_IMAGE_SECONDS):
-                file = await self._ready(image, _PREVIEW_IMAGE, _new_folder(folder), None)
+                file = await self._ready(
+                    image, _PREVIEW_IMAGE, _new_folder(folder), None, account_id=account_id
+                )
         except (BadFile, TryAgainLater, Unavailable, TimeoutError):
             return preview
         return replace(preview, image=file)

@@ -15,7 +15,9 @@ _PAGE_SECONDS = 5.0
 _MAX_TITLE_LENGTH, _MAX_DESCRIPTION_LENGTH = 300, 1_000
 
 
-async def read_page(fetcher: Fetcher, url: str, folder: Path) -> tuple[Preview, str | None]:
+async def read_page(
+    fetcher: Fetcher, url: str, folder: Path, *, owner: str
+) -> tuple[Preview, str | None]:
     """Returns the preview of the page at *url*, and the URL of its image.
 
     Raises:
@@ -26,6 +28,7 @@ async def read_page(fetcher: Fetcher, url: str, folder: Path) -> tuple[Preview, 
     page = await fetcher.fetch(
         url,
         folder / "page",
+        owner=owner,
         max_bytes=_MAX_PAGE_BYTES,
         timeout_seconds=_PAGE_SECONDS,
         cut=True,

@@ -36,7 +36,6 @@ class Media:
     receiver: InboundMedia
     pictures: Pictures
     media_context: MediaRouteContext
-    fetcher: Fetcher
     converter: Converter
     maintenance: MediaMaintenance
 
@@ -66,7 +65,7 @@ class Media:
         days = media.retention_days
         spool = Spool(data_dir / "spool")
         store = MediaStore(database, _objects(media, data_dir), spool, retention_days=days)
-        fetcher = Fetcher(address_policy, timeout_seconds=media.timeout_seconds)
+        fetcher = Fetcher(address_policy, clock, timeout_seconds=media.timeout_seconds)
         converter = Converter(processes=media.processes)
         links = LinkSigner(secrets, clock, days=days)
         return cls(
@@ -76,7 +75,6 @@ class Media:
             receiver=InboundMedia(store, fetcher, links, base_url_of, spool),
             pictures=Pictures(fetcher, converter, spool),
             media_context=MediaRouteContext(store, links),
-            fetcher=fetcher,
             converter=converter,
             maintenance=MediaMaintenance(store, clock),
         )
@@ -86,7 +84,6 @@ class Media:
             await self.maintenance.run_until(stopping)
         finally:
             self.converter.close()
-            await self.fetcher.close()
 
 
 def _objects(media: MediaSection, data_dir: Path) -> ObjectStore:

@@ -130,7 +130,8 @@ class Worker:
             return
         if await self._hold_at_daily_limit(row):
             return
-        async with self._deps.preparer.preparing(message) as files:
+        account_id = self._live.instance.account_id
+        async with self._deps.preparer.preparing(message, account_id=account_id) as files:
             if (
                 await self._pause(message, leaving)
                 or not await files.ended(leaving)

@@ -168,7 +168,7 @@ class Simulation:
     sent_path: str
 
 
-async def no_pictures(_source: str) -> bytes:
+async def no_pictures(_source: str, _instance_id: str) -> bytes:
     """Stands for `picture` where no pictures can be read."""
     raise NotSupported
 
@@ -189,8 +189,8 @@ class ProviderContext:
         store: storage in Postgres.
         database_url: returns the URL of the database as it can be reached now, for a library with
             a driver and tables of its own; raises DatabaseUnavailable.
-        picture: returns the JPEG for a URL, a `data:` URI or base64 of a caller; raises what
-            `Session.execute` may raise.
+        picture: returns the JPEG for a URL, a `data:` URI or base64 of a caller, for the instance
+            of that id; raises what `Session.execute` may raise.
         metrics: the metrics of this node.
         inherited: open files that each child process which speaks to WhatsApp must inherit. They
             prove to a later process of this node that the child still runs.
@@ -201,7 +201,7 @@ class ProviderContext:
     clock: Clock
     store: ProviderStore
     database_url: Callable[[], Awaitable[str]] = no_database
-    picture: Callable[[str], Awaitable[bytes]] = no_pictures
+    picture: Callable[[str, str], Awaitable[bytes]] = no_pictures
     metrics: Metrics = field(default_factory=Metrics)
     inherited: tuple[int, ...] = ()
 

@@ -118,7 +118,7 @@ class Delivery:
                 await self._loop.run_until(stopping)
                 self._stopping = True
         finally:
-            await self._poster.close()
+            self._poster.close()
 
     async def _deliver_due(self) -> float:
         """Starts a task for each queue that is due; returns the pause in seconds."""

@@ -192,7 +192,7 @@ class Node:
         return line
 
 
-async def _as_it_is(source: str) -> bytes:
+async def _as_it_is(source: str, _instance_id: str) -> bytes:
     return source.encode()
 
 

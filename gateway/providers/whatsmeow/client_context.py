@@ -16,7 +16,8 @@ class ClientContext:
     """The objects that all sessions of an engine share.
 
     `key_store` returns the URL of the library's database. With keys in files, `folder` has a file
-    for each instance. `picture` returns the JPEG that a caller named.
+    for each instance. `picture` returns the JPEG that a caller named,
+    for the instance of that id.
     """
 
     children: Children
@@ -25,5 +26,5 @@ class ClientContext:
     clock: Clock
     folder: Path
     key_store: Callable[[], Awaitable[str]]
-    picture: Callable[[str], Awaitable[bytes]]
+    picture: Callable[[str, str], Awaitable[bytes]]
     metrics: Metrics

@@ -149,7 +149,7 @@ class WhatsmeowSession:
 
     async def picture(self, source: str) -> str:
         """Returns the picture that a caller named, as base64 of a JPEG; raises a CallerError."""
-        return b64encode(await self._context.picture(source)).decode()
+        return b64encode(await self._context.picture(source, self.spec.instance_id)).decode()
 
     async def deliver(self, attempt: Attempt, jid: str, message: Fields) -> Receipt:
         """Sends a message under an id that the library chooses.

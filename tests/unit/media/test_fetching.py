@@ -1,6 +1,5 @@
 """Fetching stops at limits and refused addresses; failures are permanent or transient."""
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator
 from ipaddress import IPv4Network
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gateway.clock import Clock
 from gateway.errors import TryAgainLater
 from gateway.media.fetching import Fetcher
 from gateway.media.previewing import read_page
@@ -28,22 +28,20 @@ async def server() -> AsyncIterator[FileServer]:
 
 
 @pytest.fixture
-async def fetcher() -> AsyncIterator[Fetcher]:
-    fetcher = Fetcher(LOOPBACK, timeout_seconds=PATIENCE_SECONDS)
-    yield fetcher
-    await fetcher.close()
+def fetcher() -> Fetcher:
+    return Fetcher(LOOPBACK, Clock(), timeout_seconds=PATIENCE_SECONDS)
 
 
 def names(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
     """Resolves every name to these addresses; returns the names that were resolved."""
     resolved: list[str] = []
 
-    async def getaddrinfo(host: str, port: int, **_kind: Any) -> list[Any]:
+    def getaddrinfo(host: str, port: int, **_kind: Any) -> list[Any]:
         resolved.append(host)
         kind = socket.SOCK_STREAM
         return [(socket.AF_INET, kind, 6, "", (address, port)) for address in addresses]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo, raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     return resolved
 
 
@@ -54,7 +52,7 @@ async def test_fetch_resolves_name_once_and_sends_it_as_host(
     resolved = names(monkeypatch, "127.0.0.1")
 
     fetched = await fetcher.fetch(
-        f"http://files.example:{server.port}/x", tmp_path / "file", max_bytes=10
+        f"http://files.example:{server.port}/x", tmp_path / "file", owner="a", max_bytes=10
     )
 
     assert (fetched.file.path.read_bytes(), fetched.declared_type) == (b"hello", "text/plain")
@@ -79,21 +77,20 @@ async def test_fetch_name_with_private_address_is_refused(
     names(monkeypatch, "93.184.216.34", address)
 
     with pytest.raises(BadFile, match="not public"):
-        await fetcher.fetch("http://files.example/x", tmp_path / "file", max_bytes=10)
+        await fetcher.fetch("http://files.example/x", tmp_path / "file", owner="a", max_bytes=10)
 
 
 async def test_fetch_ignores_proxy_of_environment(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    fetcher = Fetcher(LOOPBACK, timeout_seconds=PATIENCE_SECONDS)
+    fetcher = Fetcher(LOOPBACK, Clock(), timeout_seconds=PATIENCE_SECONDS)
 
     fetched = await fetcher.fetch(
-        server.put("/x", media.file(b"direct")), tmp_path / "file", max_bytes=10
+        server.put("/x", media.file(b"direct")), tmp_path / "file", owner="a", max_bytes=10
     )
 
     assert fetched.file.size_bytes == 6
-    await fetcher.close()
 
 
 @pytest.mark.parametrize(
@@ -111,7 +108,7 @@ async def test_fetch_permanent_failure_raises_bad_file(
     server: FileServer, fetcher: Fetcher, tmp_path: Path, answer: media.Answer, wrong: str
 ) -> None:
     with pytest.raises(BadFile, match=wrong):
-        await fetcher.fetch(server.put("/x", answer), tmp_path / "file", max_bytes=10)
+        await fetcher.fetch(server.put("/x", answer), tmp_path / "file", owner="a", max_bytes=10)
 
     assert not (tmp_path / "file").exists()
 
@@ -122,7 +119,11 @@ async def test_fetch_server_failure_raises_try_again(
 ) -> None:
     with pytest.raises(TryAgainLater):
         await fetcher.fetch(
-            server.put("/x", answer), tmp_path / "file", max_bytes=10_000, timeout_seconds=0.5
+            server.put("/x", answer),
+            tmp_path / "file",
+            owner="a",
+            max_bytes=10_000,
+            timeout_seconds=0.5,
         )
 
     assert not (tmp_path / "file").exists()
@@ -140,7 +141,7 @@ async def test_read_page_returns_title_description_and_image(
     url = server.put("/page", media.redirect("/real/page"))
     server.put("/real/page", media.file(long_page, "text/html; charset=utf-8"))
 
-    preview, image = await read_page(fetcher, url, tmp_path)
+    preview, image = await read_page(fetcher, url, tmp_path, owner="a")
 
     assert (preview.url, preview.title, preview.description) == (url, "A & B", "About")
     assert image == server.url("/picture.png")
@@ -151,7 +152,7 @@ async def test_read_page_without_meta_uses_title(
 ) -> None:
     url = server.put("/page", media.file(b"<title>Only this", "text/html"))
 
-    preview, image = await read_page(fetcher, url, tmp_path)
+    preview, image = await read_page(fetcher, url, tmp_path, owner="a")
 
     assert (preview.title, preview.description, image) == ("Only this", None, None)
 
@@ -160,4 +161,6 @@ async def test_read_page_of_other_type_is_refused(
     server: FileServer, fetcher: Fetcher, tmp_path: Path
 ) -> None:
     with pytest.raises(BadFile, match="is not a web page"):
-        await read_page(fetcher, server.put("/x", media.file(b"x", "image/png")), tmp_path)
+        await read_page(
+            fetcher, server.put("/x", media.file(b"x", "image/png")), tmp_path, owner="a"
+        )

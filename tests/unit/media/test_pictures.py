@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from gateway.clock import Clock
 from gateway.errors import InvalidRequest
 from gateway.media.converting import Converter
 from gateway.media.fetching import Fetcher
@@ -19,7 +20,7 @@ from gateway.public_address import AddressPolicy
 @pytest.fixture
 def pictures(tmp_path: Path) -> Iterator[Pictures]:
     converter = Converter(processes=1)
-    fetcher = Fetcher(AddressPolicy(), timeout_seconds=1)
+    fetcher = Fetcher(AddressPolicy(), Clock(), timeout_seconds=1)
     yield Pictures(fetcher, converter, Spool(tmp_path / "spool"))
     converter.close()
 
@@ -28,11 +29,11 @@ async def test_picture_large_png_becomes_jpeg_of_640_pixels(pictures: Pictures) 
     png = io.BytesIO()
     Image.new("RGBA", (1000, 500), (255, 0, 0, 128)).save(png, "PNG")
     source = f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
-    with Image.open(io.BytesIO(await pictures.jpeg(source))) as made:
+    with Image.open(io.BytesIO(await pictures.jpeg(source, "i"))) as made:
         assert (made.format, made.size) == ("JPEG", (640, 320))
 
 
 @pytest.mark.parametrize("source", ["no picture", base64.b64encode(b"%PDF-1.4").decode()])
 async def test_picture_from_other_file_is_refused(pictures: Pictures, source: str) -> None:
     with pytest.raises(InvalidRequest, match="The picture"):
-        await pictures.jpeg(source)
+        await pictures.jpeg(source, "i")

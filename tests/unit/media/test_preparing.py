@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from gateway.clock import Clock
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.messages.media import SendDocument, SendImage
 from gateway.errors import Refused, TryAgainLater
@@ -41,10 +42,12 @@ async def server() -> AsyncIterator[FileServer]:
 @pytest.fixture
 async def preparer(tmp_path: Path) -> AsyncIterator[Preparer]:
     policy = AddressPolicy(allow_http=True, allowed=(IPv4Network("127.0.0.0/8"),))
-    fetcher, converter = Fetcher(policy, timeout_seconds=PATIENCE_SECONDS), Converter(processes=1)
+    fetcher, converter = (
+        Fetcher(policy, Clock(), timeout_seconds=PATIENCE_SECONDS),
+        Converter(processes=1),
+    )
     yield Preparer(cast("Any", None), fetcher, converter, Spool(tmp_path / "spool"))
     converter.close()
-    await fetcher.close()
 
 
 def image(url: str) -> SendImage:
@@ -56,7 +59,7 @@ async def test_prepared_files_exist_until_the_block_ends(
 ) -> None:
     url = server.put("/a%20b.webp", media.file(media.picture("WEBP")))
 
-    async with preparer.preparing(image(url)) as preparing:
+    async with preparer.preparing(image(url), account_id="a") as preparing:
         assert await preparing.ended(asyncio.Event())
         (file,) = (await preparing.result()).media.values()
         assert file.path.read_bytes()[:2] == b"\xff\xd8"
@@ -69,7 +72,7 @@ async def test_prepared_document_has_the_given_name(server: FileServer, preparer
     url = server.put("/x", media.file(b"a;b"))
     message = SendDocument(phone=PHONE, document=url, extension="csv", file_name="Report")
 
-    async with preparer.preparing(message) as preparing:
+    async with preparer.preparing(message, account_id="a") as preparing:
         file = (await preparing.result()).media[url]
 
     assert (file.file_name, file.mime_type) == ("Report.csv", "text/csv")
@@ -83,10 +86,10 @@ async def test_full_disk_delays_a_file_and_omits_a_preview(
     monkeypatch.setattr("gateway.media.preparing._new_folder", lambda _folder: tmp_path)
     url = server.put("/x", media.file(media.picture()))
 
-    async with preparer.preparing(image(url)) as preparing:
+    async with preparer.preparing(image(url), account_id="a") as preparing:
         with pytest.raises(TryAgainLater, match=r"^The disk of the data directory is full$"):
             await preparing.result()
-    async with preparer.preparing(Linked(phone=PHONE, link=url)) as preparing:
+    async with preparer.preparing(Linked(phone=PHONE, link=url), account_id="a") as preparing:
         assert (await preparing.result()).preview is None
 
 
@@ -94,7 +97,9 @@ async def test_ended_while_leaving_does_not_wait(
     server: FileServer, preparer: Preparer, tmp_path: Path
 ) -> None:
     leaving = asyncio.Event()
-    async with preparer.preparing(image(server.put("/x", media.silence))) as preparing:
+    async with preparer.preparing(
+        image(server.put("/x", media.silence)), account_id="a"
+    ) as preparing:
         waiting = asyncio.create_task(preparing.ended(leaving))
         leaving.set()
         assert not await waiting
@@ -117,7 +122,7 @@ async def test_preparation_failure_is_that_of_an_attempt(
     failure: type[Exception],
     reason: str,
 ) -> None:
-    async with preparer.preparing(image(server.put("/x", answer))) as preparing:
+    async with preparer.preparing(image(server.put("/x", answer)), account_id="a") as preparing:
         assert await preparing.ended(asyncio.Event())
         with pytest.raises(failure, match=reason):
             await preparing.result()
@@ -128,7 +133,7 @@ async def test_prepared_link_has_preview(server: FileServer, preparer: Preparer)
     page = b'<title>Shop</title><meta property="og:image" content="picture.png">'
     url = server.put("/page", media.file(page, "text/html"))
 
-    async with preparer.preparing(Linked(phone=PHONE, link=url)) as preparing:
+    async with preparer.preparing(Linked(phone=PHONE, link=url), account_id="a") as preparing:
         preview = (await preparing.result()).preview
 
     assert preview is not None
@@ -143,23 +148,23 @@ async def test_prepared_link_without_readable_page_has_no_preview(
 ) -> None:
     message = Linked(phone=PHONE, link=server.put("/page", answer))
 
-    async with preparer.preparing(message) as preparing:
+    async with preparer.preparing(message, account_id="a") as preparing:
         assert (await preparing.result()).preview is None
 
 
 async def test_converter_replaces_dead_process(server: FileServer, preparer: Preparer) -> None:
     url = server.put("/x.png", media.file(media.picture()))
     converter = preparer._converter
-    async with preparer.preparing(image(url)) as preparing:
+    async with preparer.preparing(image(url), account_id="a") as preparing:
         await preparing.result()
     assert converter._pool is not None
     (process,) = converter._pool._processes.values()
     process.kill()
     process.join()
 
-    async with preparer.preparing(image(url)) as preparing:
+    async with preparer.preparing(image(url), account_id="a") as preparing:
         with pytest.raises(TryAgainLater, match="that converts the file ended"):
             await preparing.result()
 
-    async with preparer.preparing(image(url)) as preparing:
+    async with preparer.preparing(image(url), account_id="a") as preparing:
         assert (await preparing.result()).media[url].width == 120
