@@ -13,7 +13,7 @@ import httpx
 from gateway.clock import Clock
 from gateway.errors import AddressRefused, TryAgainLater
 from gateway.media.spooling import BadFile, Spooled, SpoolFile, too_large
-from gateway.outbound.connection import HttpRequest, Response, Server
+from gateway.outbound.connection import HttpRequest, HttpResponse, Server
 from gateway.outbound.dialer import Dialer
 from gateway.outbound.failures import ExcessiveResponse, ExchangeFailed
 from gateway.outbound.slots import SlotLimits, Slots
@@ -118,7 +118,7 @@ class Fetcher:
         raise BadFile(f"redirects more than {_MAX_REDIRECTS} times")
 
     @asynccontextmanager
-    async def _answer(self, url: str, owner: str) -> AsyncIterator[Response]:
+    async def _answer(self, url: str, owner: str) -> AsyncIterator[HttpResponse]:
         parts = self._policy.check_url(url)
         server = Server.of(parts)
         async with self._slots.slot(owner, server.host):
@@ -158,7 +158,7 @@ def _failures_named() -> Iterator[None]:
         raise TryAgainLater(f"its server {error}") from None
 
 
-def _redirect_of(response: Response, url: str) -> str | None:
+def _redirect_of(response: HttpResponse, url: str) -> str | None:
     """Returns the URL that an answer redirects to; raises BadFile if that is no URL."""
     location = response.header("Location")
     if response.status not in _REDIRECTS or location is None:
@@ -176,7 +176,9 @@ def _check_status(status: int) -> None:
         raise BadFile(f"cannot be fetched: its server answered {status}")
 
 
-async def _save(response: Response, path: Path, *, url: str, max_bytes: int, cut: bool) -> Fetched:
+async def _save(
+    response: HttpResponse, path: Path, *, url: str, max_bytes: int, cut: bool
+) -> Fetched:
     announced = response.header("Content-Length") or ""
     if not cut and announced.isdecimal() and int(announced) > max_bytes:
         raise too_large(max_bytes)

@@ -1,4 +1,4 @@
-"""HTTP requests to servers that strangers run: file servers and receivers of callbacks.
+"""HTTP requests to servers of others: file servers and receivers of callbacks.
 
 response_parser.py  a C parser reads the answer, within bounds that are counted while it reads
 connection.py       one HTTP/1.1 connection, and the exchange of a request and its answer

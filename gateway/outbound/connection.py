@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection to a stranger's server, and the exchange of a request and its answer."""
+"""One HTTP/1.1 connection to a server of others, and the exchange of a request and its answer."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -70,10 +70,10 @@ class Patience:
     bytes_per_second: int = 1_024
 
 
-class Response:
+class HttpResponse:
     """An answer whose head has arrived."""
 
-    def __init__(self, connection: "Connection", parser: ResponseParser, first: bytes) -> None:
+    def __init__(self, connection: "HttpConnection", parser: ResponseParser, first: bytes) -> None:
         self._connection, self._parser, self._first = connection, parser, first
         self.status = parser.status
 
@@ -94,7 +94,7 @@ class Response:
                 yield piece
 
 
-class Connection:
+class HttpConnection:
     """Carries one request at a time."""
 
     def __init__(
@@ -106,7 +106,7 @@ class Connection:
         self._began = 0.0
         self._received_bytes = self._small_reads = 0
 
-    async def send(self, request: HttpRequest) -> Response:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         """Sends a request and returns its answer as soon as its head has arrived.
 
         Raises:
@@ -123,7 +123,7 @@ class Connection:
         first = b""
         while not parser.status:
             first = await self.read_piece(parser)
-        return Response(self, parser, first)
+        return HttpResponse(self, parser, first)
 
     async def read_piece(self, parser: ResponseParser) -> bytes:
         """Reads and parses one slice, and lets other tasks run before the next."""

@@ -5,7 +5,7 @@ import ssl
 from dataclasses import dataclass, field
 
 from gateway.clock import Clock
-from gateway.outbound.connection import Connection, Patience, Server, Wire
+from gateway.outbound.connection import HttpConnection, Patience, Server, Wire
 from gateway.outbound.failures import NoConnection
 from gateway.outbound.response_parser import ResponseLimits
 from gateway.public_address import AddressPolicy
@@ -22,7 +22,7 @@ class Dialer:
     connect_seconds: float = 10.0
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
 
-    async def connect(self, server: Server) -> Connection:
+    async def connect(self, server: Server) -> HttpConnection:
         """Opens a connection; TLS verifies the host name.
 
         Raises:
@@ -38,7 +38,7 @@ class Dialer:
             ) from None
         except (OSError, UnicodeError) as error:
             raise NoConnection(f"could not be reached: {type(error).__name__}") from None
-        return Connection(wire, self.clock, self.limits, self.patience)
+        return HttpConnection(wire, self.clock, self.limits, self.patience)
 
     async def _open(self, server: Server) -> Wire:
         address = await self.policy.resolve(server.host, server.port)

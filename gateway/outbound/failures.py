@@ -1,4 +1,4 @@
-"""What can go wrong with a request to a stranger's server; each text completes "its server ..."."""
+"""What can go wrong with a request to a server of others; each text completes "its server ..."."""
 
 
 class ExchangeFailed(Exception):

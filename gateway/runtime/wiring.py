@@ -41,6 +41,7 @@ from gateway.runtime.provider_selection import (
     provider_selection_of,
     secret_settings_of,
 )
+from gateway.runtime.proxy_warning import start_proxy_warning
 from gateway.runtime.public_url import public_url_warning
 from gateway.runtime.queue import build_queue
 from gateway.runtime.secret import secrets_of
@@ -199,6 +200,7 @@ class Gateway:
         return NodeContext(
             role=settings.process.role,
             address_policy=settings.address_policy(),
+            proxy_policy=settings.proxy_policy(),
             supervisor=supervisor,
             clock=clock,
             uniform=self._random.uniform,
@@ -228,6 +230,7 @@ class Gateway:
             max_inbound_connections=settings.database.pool_size // 2,
         )
         queue = build_queue(node, settings.queue, sessions, callbacks.notifier)
+        start_proxy_warning(node)
         start_housekeeping(node, settings.queue, settings.webhooks, callbacks.notifier)
         admission = Admission(self._clock, trials=settings.instances.trials)
         consumer = consumer_of(node, settings.kafka, queue.enqueuer, admission)

@@ -8,7 +8,7 @@ closed --(no answer, `max_strikes` times in a row)--> open --(time is over)--> h
 Half-open lets one request through at a time.
 
 A receiver is named by its account and its server. All receivers of an account share a limit, so
-that an account with many silent receivers leaves room for others.
+that an account with many silent receivers leaves requests to others.
 """
 
 from collections import Counter

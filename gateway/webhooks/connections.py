@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from gateway.outbound.connection import Connection, HttpRequest, Response, Server
+from gateway.outbound.connection import HttpConnection, HttpRequest, HttpResponse, Server
 from gateway.outbound.dialer import Dialer
 from gateway.outbound.failures import ConnectionLost
 
@@ -13,7 +13,7 @@ _PRUNE_EVERY_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Idle:
-    connection: Connection
+    connection: HttpConnection
     since: float
 
 
@@ -34,7 +34,7 @@ class Connections:
         self._idle: dict[Server, list[_Idle]] = {}
 
     @asynccontextmanager
-    async def answer(self, request: HttpRequest) -> AsyncIterator[Response]:
+    async def answer(self, request: HttpRequest) -> AsyncIterator[HttpResponse]:
         """Yields the answer while it arrives.
 
         Raises:
@@ -60,7 +60,9 @@ class Connections:
             for each in connections:
                 each.connection.close()
 
-    async def _exchange(self, request: HttpRequest, server: Server) -> tuple[Connection, Response]:
+    async def _exchange(
+        self, request: HttpRequest, server: Server
+    ) -> tuple[HttpConnection, HttpResponse]:
         idle = self._take_idle(server)
         if idle is not None:
             try:
@@ -70,7 +72,7 @@ class Connections:
         fresh = await self._dialer.connect(server)
         return fresh, await _send(fresh, request)
 
-    def _take_idle(self, server: Server) -> Connection | None:
+    def _take_idle(self, server: Server) -> HttpConnection | None:
         while connections := self._idle.get(server):
             idle = connections.pop()
             if self._is_fresh(idle):
@@ -98,7 +100,7 @@ class Connections:
         self._idle = fresh
 
 
-async def _send(connection: Connection, request: HttpRequest) -> Response:
+async def _send(connection: HttpConnection, request: HttpRequest) -> HttpResponse:
     """Sends a request; a failure closes the connection."""
     try:
         return await connection.send(request)

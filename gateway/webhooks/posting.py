@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from gateway.clock import Clock
 from gateway.errors import AddressRefused
-from gateway.outbound.connection import HttpRequest, Response
+from gateway.outbound.connection import HttpRequest, Patience, HttpResponse
 from gateway.outbound.dialer import Dialer
 from gateway.outbound.failures import ExchangeFailed
 from gateway.outbound.response_parser import ResponseLimits
@@ -73,7 +73,8 @@ class Poster:
     def __init__(self, policy: AddressPolicy, clock: Clock, *, timeout_seconds: float) -> None:
         self._policy, self._clock, self._timeout_seconds = policy, clock, timeout_seconds
         self._connections = Connections(
-            Dialer(policy, clock, limits=_LIMITS),
+            # The whole exchange has one time limit.
+            Dialer(policy, clock, _LIMITS, Patience(timeout_seconds, timeout_seconds)),
             keep_idle_seconds=_KEEP_IDLE_SECONDS,
             seconds=clock.monotonic_seconds,
         )
@@ -146,7 +147,7 @@ def target_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
-async def _read_beginning(response: Response) -> str:
+async def _read_beginning(response: HttpResponse) -> str:
     """Reads the first bytes; a short answer to its end, so that the connection can be reused."""
     read = bytearray()
     async with aclosing(response.content()) as pieces:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.sessions.proxy_trial import UNREACHABLE
 from tests.fixtures.proxies import LocalProxy, local_proxy
 from tests.fixtures.service import Client, RunningGateway, free_port, guest_of, until
 
@@ -91,7 +92,7 @@ async def test_proxy_health_shows_the_tests_of_the_set_proxy(client: Client) -> 
     assert failing["proxy"]["healthFailures"] == 2
     assert failing["proxy"]["lastHealthCheck"] == failing["logs"][0]["checkedAt"]
     assert [log["status"] for log in failing["logs"]] == ["unhealthy", "unhealthy", "healthy"]
-    assert failing["logs"][0]["errorMessage"].startswith("the proxy is out of reach")
+    assert failing["logs"][0]["errorMessage"] == UNREACHABLE
     assert failing["logs"][0]["latencyMs"] is None
     assert failing["logs"][0]["instanceId"] == client.demo.instance_id
 
@@ -111,13 +112,35 @@ async def test_proxy_health_shows_only_the_newest_tests(client: Client) -> None:
     assert logs[0]["id"] > logs[-1]["id"]
 
 
+async def test_private_proxy_is_refused_by_every_route(client: Client) -> None:
+    url = "http://user:secret@10.0.0.1:8080"
+    for path, method in (
+        ("/update-proxy", "PUT"),
+        ("/proxy/swap", "POST"),
+        ("/proxy/test", "POST"),
+    ):
+        refused = (await execute(client, method, path, 400, proxyUrl=url))["error"]
+        assert "GATEWAY_PROXY_NETWORKS" in refused
+        assert "secret" not in refused
+    assert (await execute(client, "GET", "/proxy"))["proxy"] == NOTHING
+
+
+async def test_proxy_tests_of_an_account_are_limited(client: Client) -> None:
+    async with local_proxy("http") as proxy:
+        for _ in range(30):
+            await execute(client, "POST", "/proxy/test", proxyUrl=proxy.url)
+        limited = await client.call("POST", "/proxy/test", json={"proxyUrl": proxy.url})
+    assert limited.status_code == 429
+    assert int(limited.headers["Retry-After"]) > 0
+
+
 async def test_proxy_swap_needs_a_proxy_that_reaches_whatsapp(
     client: Client,
 ) -> None:
     before = await closed_proxy()
     await execute(client, "PUT", "/update-proxy", proxyUrl=before, noMedia=True)
     refused = await execute(client, "POST", "/proxy/swap", 422, proxyUrl=await closed_proxy())
-    assert refused["error"].startswith("proxyUrl: the proxy is out of reach")
+    assert refused["error"] == f"proxyUrl: {UNREACHABLE}"
     unchanged = await execute(client, "GET", "/proxy")
     assert unchanged["proxy"]["proxyUrl"] == before.replace("secret", "***")
 
