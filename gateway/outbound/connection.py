@@ -98,9 +98,9 @@ class HttpConnection:
     """Carries one request at a time."""
 
     def __init__(
-        self, wire: "Wire", clock: Clock, limits: ResponseLimits, patience: Patience
+        self, stream: "ByteStream", clock: Clock, limits: ResponseLimits, patience: Patience
     ) -> None:
-        self._wire, self._clock = wire, clock
+        self._stream, self._clock = stream, clock
         self._limits, self._patience = limits, patience
         self._parser: ResponseParser | None = None
         self._began = 0.0
@@ -119,7 +119,7 @@ class HttpConnection:
         self._began = self._clock.monotonic_seconds()
         self._received_bytes = self._small_reads = 0
         # The content is in memory already, so the transport's buffer needs no bound.
-        self._wire.write(request.head() + (request.content or b""))
+        self._stream.write(request.head() + (request.content or b""))
         first = b""
         while not parser.status:
             first = await self.read_piece(parser)
@@ -127,7 +127,7 @@ class HttpConnection:
 
     async def read_piece(self, parser: ResponseParser) -> bytes:
         """Reads and parses one slice, and lets other tasks run before the next."""
-        data = await self._wire.read(parser.feed_bytes, self._patience.silence_seconds)
+        data = await self._stream.read(parser.feed_bytes, self._patience.silence_seconds)
         if not data:
             parser.finish()
             return b""
@@ -136,12 +136,12 @@ class HttpConnection:
 
     def is_reusable(self) -> bool:
         """Returns whether the last exchange is complete and the connection is open."""
-        parser, wire = self._parser, self._wire
-        return parser is not None and parser.keeps_alive() and wire.is_quiet()
+        parser, stream = self._parser, self._stream
+        return parser is not None and parser.keeps_alive() and stream.is_quiet()
 
     def close(self) -> None:
         """Closes the connection at once."""
-        self._wire.abort()
+        self._stream.abort()
 
     async def _slow_down(self, count: int) -> None:
         """Lets other tasks run; raises TooSlow if the answer is below the minimum rate.
@@ -157,7 +157,7 @@ class HttpConnection:
         await self._clock.sleep(_DRIP_PAUSE_SECONDS if self._small_reads > _SMALL_READS else 0)
 
 
-class Wire(asyncio.Protocol):
+class ByteStream(asyncio.Protocol):
     """The bytes of a connection: buffers what arrives, and stops reading when that is too much."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ import ssl
 from dataclasses import dataclass, field
 
 from gateway.clock import Clock
-from gateway.outbound.connection import HttpConnection, Patience, Server, Wire
+from gateway.outbound.connection import ByteStream, HttpConnection, Patience, Server
 from gateway.outbound.failures import NoConnection
 from gateway.outbound.response_parser import ResponseLimits
 from gateway.public_address import AddressPolicy
@@ -31,23 +31,23 @@ class Dialer:
         """
         try:
             async with asyncio.timeout(self.connect_seconds):
-                wire = await self._open(server)
+                stream = await self._open(server)
         except TimeoutError:
             raise NoConnection(
                 f"could not be reached within {self.connect_seconds:g} seconds"
             ) from None
         except (OSError, UnicodeError) as error:
             raise NoConnection(f"could not be reached: {type(error).__name__}") from None
-        return HttpConnection(wire, self.clock, self.limits, self.patience)
+        return HttpConnection(stream, self.clock, self.limits, self.patience)
 
-    async def _open(self, server: Server) -> Wire:
+    async def _open(self, server: Server) -> ByteStream:
         address = await self.policy.resolve(server.host, server.port)
         secure = server.scheme == "https"
-        _, wire = await asyncio.get_running_loop().create_connection(
-            Wire,
+        _, stream = await asyncio.get_running_loop().create_connection(
+            ByteStream,
             address,
             server.port,
             ssl=self.tls if secure else None,
             server_hostname=server.host if secure else None,
         )
-        return wire
+        return stream

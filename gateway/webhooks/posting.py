@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from gateway.clock import Clock
 from gateway.errors import AddressRefused
-from gateway.outbound.connection import HttpRequest, Patience, HttpResponse
+from gateway.outbound.connection import HttpRequest, HttpResponse, Patience
 from gateway.outbound.dialer import Dialer
 from gateway.outbound.failures import ExchangeFailed
 from gateway.outbound.response_parser import ResponseLimits

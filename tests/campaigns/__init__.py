@@ -1,0 +1,1 @@
+"""Attacks and failures under load, each a command that prints its figures."""
