@@ -4,6 +4,7 @@ It prints its port. Its argument names the attack.
 """
 
 import asyncio
+import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,4 +49,5 @@ async def serve(attack: Attack) -> None:
 
 
 if __name__ == "__main__":
+    os.nice(19)  # elsewhere it would not compete with the gateway for this machine
     asyncio.run(serve(ATTACKS[sys.argv[1]]))

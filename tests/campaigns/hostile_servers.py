@@ -3,8 +3,8 @@
     PYTHONPATH=. .venv/bin/python -m tests.campaigns.hostile_servers [ATTACK ...]
 
 One account has 20 instances. Each sends files that a hostile server holds ("files"), or has the
-hostile server as its receiver ("receivers"). Another account sends a text every 250 ms; a send takes
-from the request to the arrival of its DeliveryCallback. `event loop` is the longest answer to
+hostile server as its receiver ("receivers"). Another account sends a text every 250 ms; a send
+takes from the request to the arrival of its DeliveryCallback. `event loop` is the longest answer to
 GET /health, which needs the event loop and nothing else.
 """
 

@@ -1,5 +1,6 @@
 """Fetching stops at limits and refused addresses; failures are permanent or transient."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from ipaddress import IPv4Network
@@ -13,6 +14,7 @@ from gateway.errors import TryAgainLater
 from gateway.media.fetching import Fetcher
 from gateway.media.previewing import read_page
 from gateway.media.spooling import BadFile
+from gateway.outbound.slots import SlotLimits
 from gateway.public_address import AddressPolicy
 from tests.fixtures import media
 from tests.fixtures.media import FileServer
@@ -102,6 +104,10 @@ async def test_fetch_ignores_proxy_of_environment(
         (media.whole(204, b""), "answered 204"),
         (media.whole(302, b""), "answered 302"),
         (media.redirect("ftp://127.0.0.1/"), "must begin with"),
+        (media.redirect("http://10.0.0.1/"), "not public"),
+        (media.redirect("http://user:secret@127.0.0.1/"), "must not hold a user name"),
+        (media.redirect("http://127.0.0.1:x/"), "not a URL"),
+        (media.endless_continue, "more than 10 informational responses"),
     ],
 )
 async def test_fetch_permanent_failure_raises_bad_file(
@@ -111,6 +117,50 @@ async def test_fetch_permanent_failure_raises_bad_file(
         await fetcher.fetch(server.put("/x", answer), tmp_path / "file", owner="a", max_bytes=10)
 
     assert not (tmp_path / "file").exists()
+
+
+async def test_fetch_of_tiny_chunks_is_given_up(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path
+) -> None:
+    url = server.put("/x", media.tiny_chunks)
+    with pytest.raises(BadFile, match="pieces that are too small"):
+        await fetcher.fetch(url, tmp_path / "file", owner="a", max_bytes=10_000_000)
+
+
+async def test_fetch_sends_no_cookie_and_no_login(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path
+) -> None:
+    cookies = ("Set-Cookie: a=1; Path=/", "WWW-Authenticate: Basic")
+    url = server.put("/x", media.whole(302, b"", f"Location: {server.url('/y')}", *cookies))
+    server.put("/y", media.whole(200, b"ok", *cookies))
+    for _ in range(2):
+        await fetcher.fetch(url, tmp_path / "file", owner="a", max_bytes=10)
+
+    assert server.requested == ["/x", "/y"] * 2
+    sent = {"host", "accept", "accept-encoding", "connection", "user-agent"}
+    assert server.headers == [sent] * 4
+
+
+async def test_fetch_of_hanging_urls_leaves_slots_to_another_account(
+    server: FileServer, tmp_path: Path
+) -> None:
+    limits = SlotLimits(total=4, per_account=2, per_host=4)
+    fetcher = Fetcher(LOOPBACK, Clock(), timeout_seconds=PATIENCE_SECONDS, slots=limits)
+    hanging = server.put("/hanging", media.silence)
+    tasks = [
+        asyncio.create_task(
+            fetcher.fetch(hanging, tmp_path / str(n), owner="hostile", max_bytes=10)
+        )
+        for n in range(20)
+    ]
+    file = server.put("/x", media.file(b"hello"))
+    fetched = await fetcher.fetch(file, tmp_path / "file", owner="good", max_bytes=10)
+
+    assert fetched.file.size_bytes == 5
+    assert server.requested.count("/hanging") <= 2
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest.mark.parametrize("answer", [media.status(503), media.broken_off, media.silence])
