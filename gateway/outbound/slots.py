@@ -1,7 +1,8 @@
 """Bounds the requests in flight per account and per host, and lets accounts wait in turn.
 
 Every account has its own queue. A slot that becomes free goes to the next account, round robin,
-that has a request which may start: a caller whose servers hang delays only the own requests.
+that has a request which may start: an account whose servers hang delays only its own requests.
+In the queue of an account the hosts take turns too.
 """
 
 import asyncio
@@ -27,20 +28,17 @@ class SlotLimits:
     per_host: int = 128
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiter:
-    host: str
-    admitted: asyncio.Future[None]
+_Waiting = OrderedDict[str, deque[asyncio.Future[None]]]  # of one account, by host
 
 
 class Slots:
-    """Admits requests; one that must wait waits in the queue of its account."""
+    """Admits requests; one that must wait waits in a queue of its account and host."""
 
     def __init__(self, limits: SlotLimits) -> None:
         self._limits = limits
         self._in_flight = 0
         self._accounts, self._hosts = Counter[str](), Counter[str]()
-        self._waiting: OrderedDict[str, deque[_Waiter]] = OrderedDict()
+        self._waiting: OrderedDict[str, _Waiting] = OrderedDict()
 
     @asynccontextmanager
     async def slot(self, account: str, host: str) -> AsyncIterator[None]:
@@ -56,19 +54,17 @@ class Slots:
         return self._in_flight
 
     async def _acquire(self, account: str, host: str) -> None:
-        if account not in self._waiting and self._is_free(account, host):
-            self._occupy(account, host)
-            return
-        waiter = _Waiter(host, asyncio.get_running_loop().create_future())
-        self._waiting.setdefault(account, deque()).append(waiter)
+        admitted = asyncio.get_running_loop().create_future()
+        hosts = self._waiting.setdefault(account, OrderedDict())
+        hosts.setdefault(host, deque()).append(admitted)
+        self._admit()
         try:
-            await waiter.admitted
+            await admitted
         except asyncio.CancelledError:
-            if waiter.admitted.done() and not waiter.admitted.cancelled():
-                self._release(account, host)  # admitted and canceled at the same moment
+            if admitted.cancelled():
+                self._remove(account, host, admitted)
             else:
-                self._remove(account, waiter)
-                self._admit()
+                self._release(account, host)  # it was admitted at the same moment
             raise
 
     def _release(self, account: str, host: str) -> None:
@@ -82,40 +78,38 @@ class Slots:
     def _admit(self) -> None:
         """Starts waiting requests, one per account in turn, as long as slots are free."""
         without_start = 0
-        while self._waiting and without_start < len(self._waiting):
-            if self._in_flight >= self._limits.total:
-                return
+        while without_start < len(self._waiting) and self._in_flight < self._limits.total:
             account = next(iter(self._waiting))
             self._waiting.move_to_end(account)
             without_start = 0 if self._admit_one(account) else without_start + 1
 
     def _admit_one(self, account: str) -> bool:
-        blocked = set[str]()
-        for waiter in self._waiting[account]:
-            if waiter.host in blocked or waiter.admitted.done():
-                continue
-            if self._is_free(account, waiter.host):
-                self._occupy(account, waiter.host)
-                self._remove(account, waiter)
-                waiter.admitted.set_result(None)
-                return True
-            blocked.add(waiter.host)
-        return False
-
-    def _remove(self, account: str, waiter: _Waiter) -> None:
-        queue = self._waiting[account]
-        queue.remove(waiter)
-        if not queue:
-            del self._waiting[account]
-
-    def _is_free(self, account: str, host: str) -> bool:
-        return (
-            self._in_flight < self._limits.total
-            and self._accounts[account] < self._limits.per_account
-            and self._hosts[host] < self._limits.per_host
-        )
-
-    def _occupy(self, account: str, host: str) -> None:
+        """Starts the next request of an account whose host has a free slot; hosts take turns."""
+        if self._accounts[account] >= self._limits.per_account:
+            return False
+        hosts = self._waiting[account]
+        host = next((name for name in hosts if self._hosts[name] < self._limits.per_host), None)
+        if host is None:
+            return False
         self._in_flight += 1
         self._accounts[account] += 1
         self._hosts[host] += 1
+        hosts.move_to_end(host)
+        admitted = hosts[host][0]
+        self._remove(account, host, admitted)
+        if admitted.cancelled():
+            self._release(account, host)
+        else:
+            admitted.set_result(None)
+        return True
+
+    def _remove(self, account: str, host: str, waiting: asyncio.Future[None]) -> None:
+        """Removes a waiting request, if it was not removed before."""
+        hosts = self._waiting.get(account, OrderedDict())
+        if waiting not in hosts.get(host, ()):
+            return
+        hosts[host].remove(waiting)
+        if not hosts[host]:
+            del hosts[host]
+        if not hosts:
+            del self._waiting[account]
