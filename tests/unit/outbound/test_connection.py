@@ -37,6 +37,13 @@ class MovedClock(Clock):
         await asyncio.sleep(0)
 
 
+class ReadOnlyStream(ByteStream):
+    """Receives what a test feeds to it, and sends nothing."""
+
+    def write(self, data: bytes) -> None:
+        """Drops the request."""
+
+
 @asynccontextmanager
 async def served(answer: Answer) -> AsyncIterator[HttpRequest]:
     """Yields a request to a server that answers once."""
@@ -82,10 +89,9 @@ async def test_other_tasks_run_after_each_slice() -> None:
             turns += 1
             await asyncio.sleep(0)
 
-    stream = ByteStream()
+    stream = ReadOnlyStream()
     stream.data_received(CHUNKED + b"1\r\nA\r\n" * 10_000 + b"0\r\n\r\n")
     connection = HttpConnection(stream, Clock(), ResponseLimits(), Patience())
-    stream.write = lambda _data: None  # type: ignore[method-assign]
     counting = asyncio.create_task(count_turns())
     request = HttpRequest("GET", LOOPBACK.check_url("http://127.0.0.1/"))
     response = await connection.send(request)
@@ -144,8 +150,7 @@ async def test_answer_below_the_minimum_rate_is_given_up() -> None:
 
 async def test_reads_of_single_bytes_are_slowed_down() -> None:
     clock = MovedClock()
-    stream = ByteStream()
-    stream.write = lambda _data: None  # type: ignore[method-assign]
+    stream = ReadOnlyStream()
     patience = Patience(grace_seconds=10_000.0)
     connection = HttpConnection(stream, clock, ResponseLimits(), patience)
 
