@@ -22,6 +22,7 @@ class Attack:
 _OK = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n"
 _CHUNKED = _OK + b"Transfer-Encoding: chunked\r\n\r\n"
 ATTACKS = {
+    "refusal": Attack(b"HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n", b"", 3_600.0),  # no attack
     "chunks": Attack(_CHUNKED, b"1\r\nA\r\n" * 20_000),
     "continue": Attack(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 5_000),
     "headers": Attack(_OK, b"a: b\r\n" * 20_000),

@@ -5,7 +5,8 @@
 One account has 20 instances. Each sends files that a hostile server holds ("files"), or has the
 hostile server as its receiver ("receivers"). Another account sends a text every 250 ms; a send
 takes from the request to the arrival of its DeliveryCallback. `event loop` is the longest answer to
-GET /health, which needs the event loop and nothing else.
+GET /health, which needs the event loop and nothing else. The other account does the same work where
+its server answers 404 ("refusal"): compare an attack with that, in one run.
 """
 
 import asyncio
