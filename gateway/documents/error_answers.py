@@ -39,7 +39,7 @@ FAILURES: Mapping[int, tuple[GatewayError, ...]] = {
     415: (UnsupportedContentType(),),
     422: (
         IdempotencyKeyReused(),
-        ProxyUnreachable("proxyUrl: the proxy is out of reach: Connection refused"),
+        ProxyUnreachable("proxyUrl: WhatsApp cannot be reached through this proxy"),
     ),
     429: (
         TooManyRequests("account", retry_after_seconds=1),

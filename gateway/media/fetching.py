@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -11,13 +11,22 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from gateway.clock import Clock
 from gateway.errors import AddressRefused, TryAgainLater
 from gateway.media.spooling import BadFile, Spooled, SpoolFile, too_large
-from gateway.public_address import AddressPolicy, pinned
+from gateway.outbound.connection import HttpRequest, HttpResponse, Server
+from gateway.outbound.dialer import Dialer
+from gateway.outbound.failures import ExcessiveResponse, ExchangeFailed
+from gateway.outbound.slots import SlotLimits, Slots
+from gateway.public_address import AddressPolicy
 
 _MAX_REDIRECTS = 5
-_MAX_CONNECTIONS = 512
-_SILENCE_SECONDS = 15.0
+_HEADERS: Final = {
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+    "User-Agent": "gateway-media",
+}
 _TRANSIENT: Final = frozenset(
     {
         HTTPStatus.REQUEST_TIMEOUT,
@@ -38,22 +47,24 @@ class Fetched:
 
 
 class Fetcher:
-    """Fetches files without a proxy, and checks the address of each redirect."""
+    """Fetches files without a proxy, and checks the address of each redirect.
 
-    def __init__(self, policy: AddressPolicy, *, timeout_seconds: float) -> None:
+    Every request has a connection of its own, and nothing is remembered between requests: no
+    cookie, no login, no connection.
+    """
+
+    def __init__(
+        self,
+        policy: AddressPolicy,
+        clock: Clock,
+        *,
+        timeout_seconds: float,
+        slots: SlotLimits | None = None,
+        dialer: Dialer | None = None,
+    ) -> None:
         self._policy, self._timeout_seconds = policy, timeout_seconds
-        self._client = httpx.AsyncClient(
-            follow_redirects=False,
-            trust_env=False,
-            timeout=httpx.Timeout(_SILENCE_SECONDS, pool=timeout_seconds),
-            # A connection is made to the address that was checked for one host name. The pool finds
-            # connections by address, so another host name could get this one: none is reused.
-            limits=httpx.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=0),
-            headers={"User-Agent": "gateway-media", "Accept-Encoding": "identity"},
-        )
-
-    async def close(self) -> None:
-        await self._client.aclose()
+        self._dialer = dialer or Dialer(policy, clock)
+        self._slots = Slots(slots or SlotLimits())
 
     def check(self, url: str) -> None:
         """Raises BadFile if the URL is malformed or its address is refused; resolves no name."""
@@ -65,11 +76,20 @@ class Fetcher:
         url: str,
         path: Path,
         *,
+        owner: str,
         max_bytes: int,
         timeout_seconds: float | None = None,
         cut: bool = False,
     ) -> Fetched:
         """Writes the file at *url* to *path*; with *cut*, at most its first *max_bytes*.
+
+        Args:
+            url: of the file.
+            path: of the written file.
+            owner: the account or instance whose share of the slots is used.
+            max_bytes: the largest size of the file.
+            timeout_seconds: for the whole download, with the wait for a slot.
+            cut: a larger file is cut, and not refused.
 
         Raises:
             BadFile: the file does not exist, is too large, or its address is refused.
@@ -79,36 +99,35 @@ class Fetcher:
         limit = timeout_seconds or self._timeout_seconds
         try:
             async with asyncio.timeout(limit):
-                async with self._answer(url) as response:
-                    return await _save(response, path, max_bytes=max_bytes, cut=cut)
+                with _failures_named():
+                    return await self._fetch(
+                        spelled(url), path, owner=owner, max_bytes=max_bytes, cut=cut
+                    )
         except TimeoutError:
             raise TryAgainLater(f"its server did not deliver it within {limit:g} seconds") from None
-        except (httpx.TransportError, OSError) as error:
-            raise TryAgainLater(f"its server could not be read: {type(error).__name__}") from None
-        except (httpx.InvalidURL, ValueError):  # such as `https://a..b`, here or in a redirect
-            raise BadFile("leads to what is not a URL") from None
-        except httpx.HTTPError as error:
-            raise BadFile(f"cannot be fetched: {type(error).__name__}") from None
 
-    @asynccontextmanager
-    async def _answer(self, url: str) -> AsyncIterator[httpx.Response]:
+    async def _fetch(
+        self, url: str, path: Path, *, owner: str, max_bytes: int, cut: bool
+    ) -> Fetched:
         for _ in range(_MAX_REDIRECTS + 1):
-            response = await self._request(url)
-            try:
-                if response.status_code not in _REDIRECTS or "location" not in response.headers:
-                    _check_status(response.status_code)
-                    response.extensions["final_url"] = url
-                    yield response
-                    return
-                url = str(httpx.URL(url).join(response.headers["location"]))
-            finally:
-                await response.aclose()
+            async with self._answer(url, owner) as response:
+                target = _redirect_of(response, url)
+                if target is None:
+                    _check_status(response.status)
+                    return await _save(response, path, url=url, max_bytes=max_bytes, cut=cut)
+            url = target
         raise BadFile(f"redirects more than {_MAX_REDIRECTS} times")
 
-    async def _request(self, url: str) -> httpx.Response:
-        with _refusals_named():
-            request = await pinned(self._client, self._policy, "GET", spelled(url))
-        return await self._client.send(request, stream=True)
+    @asynccontextmanager
+    async def _answer(self, url: str, owner: str) -> AsyncIterator[HttpResponse]:
+        parts = self._policy.check_url(url)
+        server = Server.of(parts)
+        async with self._slots.slot(owner, server.host):
+            connection = await self._dialer.connect(server)
+            try:
+                yield await connection.send(HttpRequest("GET", parts, _HEADERS))
+            finally:
+                connection.close()
 
 
 def spelled(url: str) -> str:
@@ -131,6 +150,29 @@ def _refusals_named() -> Iterator[None]:
         raise BadFile(str(error)) from None
 
 
+@contextmanager
+def _failures_named() -> Iterator[None]:
+    """Turns failures of the server into those of a file: permanent or passing."""
+    try:
+        with _refusals_named():
+            yield
+    except ExcessiveResponse as error:
+        raise BadFile(f"cannot be fetched: its server {error}") from None
+    except ExchangeFailed as error:
+        raise TryAgainLater(f"its server {error}") from None
+
+
+def _redirect_of(response: HttpResponse, url: str) -> str | None:
+    """Returns the URL that an answer redirects to; raises BadFile if that is no URL."""
+    location = response.header("Location")
+    if response.status not in _REDIRECTS or location is None:
+        return None
+    try:
+        return spelled(str(httpx.URL(url).join(location.strip())))
+    except httpx.InvalidURL:
+        raise BadFile("redirects to something that is not a URL") from None
+
+
 def _check_status(status: int) -> None:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
         raise TryAgainLater(f"its server answered {status}")
@@ -138,21 +180,21 @@ def _check_status(status: int) -> None:
         raise BadFile(f"cannot be fetched: its server answered {status}")
 
 
-async def _save(response: httpx.Response, path: Path, *, max_bytes: int, cut: bool) -> Fetched:
-    announced = response.headers.get("content-length", "")
-    if not cut and announced.isdigit() and int(announced) > max_bytes:
+async def _save(
+    response: HttpResponse, path: Path, *, url: str, max_bytes: int, cut: bool
+) -> Fetched:
+    announced = response.header("Content-Length") or ""
+    if not cut and announced.isdecimal() and int(announced) > max_bytes:
         raise too_large(max_bytes)
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
+    if (response.header("Content-Encoding") or "identity").lower() != "identity":
         raise BadFile("is sent compressed by its server, which the request did not allow")
     with SpoolFile(path, max_bytes=max_bytes) as file:
         left_bytes = max_bytes
-        async for piece in response.aiter_raw():
-            file.write(piece[:left_bytes] if cut else piece)
-            left_bytes -= len(piece)
-            if cut and left_bytes <= 0:
-                break
-        return Fetched(
-            file.finish(),
-            response.extensions["final_url"],
-            response.headers.get("content-type", "").partition(";")[0].strip().lower(),
-        )
+        async with aclosing(response.content()) as pieces:
+            async for piece in pieces:
+                file.write(piece[:left_bytes] if cut else piece)
+                left_bytes -= len(piece)
+                if cut and left_bytes <= 0:
+                    break
+        declared_type = (response.header("Content-Type") or "").partition(";")[0]
+        return Fetched(file.finish(), url, declared_type.strip().lower())

@@ -21,6 +21,8 @@ class Pictures:
     async def jpeg(self, instance_id: str, source: str) -> bytes:
         """Returns the picture of a URL, `data:` URI or base64 as a JPEG of at most 640 pixels.
 
+        A download counts for *instance_id*.
+
         Raises:
             InvalidRequest: the source is not a picture.
             SessionUnavailable: the server of the URL failed or did not answer in time, or too many
@@ -37,7 +39,10 @@ class Pictures:
         async with self._spool.folder() as folder:
             path = folder / "original"
             if is_url(source):
-                file = (await self._fetcher.fetch(source, path, max_bytes=_MARK.max_bytes)).file
+                fetched = await self._fetcher.fetch(
+                    source, path, owner=instance_id, max_bytes=_MARK.max_bytes
+                )
+                file = fetched.file
             else:
                 file = await asyncio.to_thread(decoded, source, path, _MARK.max_bytes)
             mime_type = await self._converter.type_of(file.path, None, instance_id=instance_id)

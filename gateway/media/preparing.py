@@ -89,7 +89,7 @@ class Preparer:
 
     @asynccontextmanager
     async def preparing(
-        self, instance_id: str, message: OutgoingMessage
+        self, instance_id: str, message: OutgoingMessage, *, account_id: str
     ) -> AsyncIterator[Preparing]:
         """Starts to prepare *message*; its files are deleted when the block ends.
 
@@ -100,7 +100,7 @@ class Preparer:
             yield Preparing(None)
             return
         async with self._spool.folder() as folder:
-            preparation = _Preparation(self._services, instance_id, folder)
+            preparation = _Preparation(self._services, instance_id, account_id, folder)
             task = asyncio.create_task(preparation.run(message, link), name="media")
             try:
                 yield Preparing(task)
@@ -116,6 +116,7 @@ class _Preparation:
 
     services: _Services
     instance_id: str
+    account_id: str
     folder: Path
 
     async def run(self, message: OutgoingMessage, link: str | None) -> Prepared:
@@ -129,7 +130,11 @@ class _Preparation:
         return Prepared(media, await self._preview(link) if link else None)
 
     async def _ready(
-        self, text: str, mark: MediaField, folder: Path, given_name: str | None
+        self,
+        text: str,
+        mark: MediaField,
+        folder: Path,
+        given_name: str | None,
     ) -> MediaFile:
         file = await self._read(text, mark, folder / "original")
         name = given_name or _name_in(text)
@@ -145,7 +150,10 @@ class _Preparation:
 
     async def _read(self, text: str, mark: MediaField, path: Path) -> Spooled:
         if not text.startswith(REFERENCE):
-            return (await self.services.fetcher.fetch(text, path, max_bytes=mark.max_bytes)).file
+            fetched = await self.services.fetcher.fetch(
+                text, path, owner=self.account_id, max_bytes=mark.max_bytes
+            )
+            return fetched.file
         file = await self.services.store.copy_to(text.removeprefix(REFERENCE), path)
         if file is None:
             raise BadFile("is no longer stored")
@@ -171,6 +179,7 @@ class _Preparation:
                     link,
                     _new_folder(self.folder),
                     instance_id=self.instance_id,
+                    owner=self.account_id,
                 )
         except (BadFile, TryAgainLater, Unavailable, TimeoutError):
             return None

@@ -14,7 +14,13 @@ _PAGE_SECONDS = 5.0
 
 
 async def read_page(
-    fetcher: Fetcher, converter: Converter, url: str, folder: Path, *, instance_id: str
+    fetcher: Fetcher,
+    converter: Converter,
+    url: str,
+    folder: Path,
+    *,
+    instance_id: str,
+    owner: str,
 ) -> tuple[Preview, str | None]:
     """Returns the preview of the page at *url*, and the URL of its image.
 
@@ -26,6 +32,7 @@ async def read_page(
     page = await fetcher.fetch(
         url,
         folder / "page",
+        owner=owner,
         max_bytes=_MAX_PAGE_BYTES,
         timeout_seconds=_PAGE_SECONDS,
         cut=True,

@@ -59,17 +59,22 @@ class InboundMedia:
         """
         file_name = safe_file_name(file_name)
         async with self._spool.folder() as folder:
-            file = await self._read(source, folder / "received")
+            file = await self._read(source, folder / "received", instance_id)
             stored = await self._store.put(instance_id, file, file_name=file_name)
         name = file_name or f"{stored.id[:16]}{extension_of(stored.mime_type)}"
         base_url = await self._base_url_of(instance_id)
         link = self._links.link_to(instance_id, stored.id, name, base_url=base_url)
         return MediaLink(link, stored.mime_type)
 
-    async def _read(self, source: str | Callable[[], AsyncIterator[bytes]], path: Path) -> Spooled:
+    async def _read(
+        self, source: str | Callable[[], AsyncIterator[bytes]], path: Path, instance_id: str
+    ) -> Spooled:
         if isinstance(source, str):
             if is_url(source):
-                return (await self._fetcher.fetch(source, path, max_bytes=_MAX_BYTES)).file
+                fetched = await self._fetcher.fetch(
+                    source, path, owner=instance_id, max_bytes=_MAX_BYTES
+                )
+                return fetched.file
             return decoded(source, path, _MAX_BYTES)
         with SpoolFile(path, max_bytes=_MAX_BYTES) as file:
             async for piece in source():

@@ -13,13 +13,16 @@ from gateway.database.migrations import migrations
 from gateway.database.pool import connect_directly, fetch_all
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable, InvalidSettings, StartRefused
+from gateway.instances.tokens import TokenVault
 from gateway.providers.loading import load_provider
 from gateway.runtime.finding import Finding
 from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress
 from gateway.runtime.provider_checks import check_providers, provider_context_of
 from gateway.runtime.provider_selection import enabled_providers, provider_selection_of
+from gateway.runtime.proxy_warning import LIST_PROXIES, MAX_NAMES, StoredProxy, refused_proxies
 from gateway.runtime.public_url import public_url_warning
+from gateway.runtime.secret import has_secret, secrets_of
 from gateway.runtime.secret_check import find_secret_problem
 from gateway.settings import Settings
 from gateway.settings.node_sections import StorageSection
@@ -184,6 +187,7 @@ async def _contents(
     yield await _secret(settings.storage, connection)
     in_use = await fetch_all(connection, _InUse, _PROVIDERS_IN_USE)
     yield _providers_of_instances(settings, in_use)
+    yield await _proxies(settings, connection)
     names = {row.provider for row in in_use}
     direct = settings.database.direct_url or url
     async for finding in check_providers(settings, environment, direct, names):
@@ -218,6 +222,23 @@ async def _secret(storage: StorageSection, connection: AsyncConnection) -> Findi
     if problem:
         return Finding("secret key", problem.sentence, problem.cure)
     return Finding("secret key", "it decrypts every token" if used else "no token is stored yet")
+
+
+async def _proxies(settings: Settings, connection: AsyncConnection) -> Finding:
+    stored = await fetch_all(connection, StoredProxy, LIST_PROXIES)
+    if not stored or not has_secret(settings.storage):
+        return Finding("proxies", "no instance has one")
+    vault = TokenVault(secrets_of(settings.storage, os.urandom), os.urandom)
+    refused = await refused_proxies(stored, vault, settings.proxy_policy())
+    if not refused:
+        return Finding("proxies", "their addresses are allowed")
+    names = ", ".join(refused[:MAX_NAMES]) + (", ..." if len(refused) > MAX_NAMES else "")
+    return Finding(
+        "proxies",
+        f"some are at addresses that are not public ({names}); they go on working",
+        "name their networks in GATEWAY_PROXY_NETWORKS, so that they can be tested and set again",
+        is_warning=True,
+    )
 
 
 def _providers_of_instances(settings: Settings, in_use: Sequence[_InUse]) -> Finding:

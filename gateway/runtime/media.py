@@ -41,7 +41,6 @@ class Media:
     receiver: InboundMedia
     pictures: Pictures
     media_context: MediaRouteContext
-    fetcher: Fetcher
     converter: Converter
     maintenance: MediaMaintenance
 
@@ -81,7 +80,7 @@ class Media:
             database, _objects(media, data_dir), spool, converter, retention_days=days
         )
         allowance = StorageAllowance(database, clock, max_bytes=max_stored_bytes)
-        fetcher = Fetcher(address_policy, timeout_seconds=media.timeout_seconds)
+        fetcher = Fetcher(address_policy, clock, timeout_seconds=media.timeout_seconds)
         links = LinkSigner(secrets, clock, days=days)
         return cls(
             store=store,
@@ -91,7 +90,6 @@ class Media:
             receiver=InboundMedia(store, fetcher, links, base_url_of, spool),
             pictures=Pictures(fetcher, converter, spool),
             media_context=MediaRouteContext(store, links),
-            fetcher=fetcher,
             converter=converter,
             maintenance=MediaMaintenance(store, clock),
         )
@@ -101,7 +99,6 @@ class Media:
             await self.maintenance.run_until(stopping)
         finally:
             await self.converter.close()
-            await self.fetcher.close()
 
 
 def _converter(media: MediaSection, account_of: AccountOf, metrics: Metrics) -> Converter:

@@ -26,6 +26,7 @@ class NodeContext:
 
     role: Role
     address_policy: AddressPolicy
+    proxy_policy: AddressPolicy
     supervisor: Supervisor
     clock: Clock
     uniform: Uniform

@@ -1,7 +1,7 @@
 """Builds the executors of operations: a table of handlers per subject, and the session router."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from gateway.administration import audit as audit_operations
@@ -13,6 +13,7 @@ from gateway.administration.provider_data import ProviderData
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionContext
 from gateway.administration.usage import UsageContext
+from gateway.api.request_limits import Rate, RequestLimits
 from gateway.contract.handlers import OperationHandlers
 from gateway.directory import operations as directory_operations
 from gateway.directory.context import DirectoryContext
@@ -47,6 +48,9 @@ from gateway.settings.account_section import AccountLimits
 from gateway.webhooks import dead_letters, replay
 from gateway.webhooks import operations as webhook_operations
 from gateway.webhooks.operations import WebhookContext
+
+_TESTS = Rate(per_second=0.1, burst=30)
+"""Tests of webhooks, and of proxies, that an account may run on a node."""
 
 
 def build_services(
@@ -165,9 +169,11 @@ def _instance_executors(
         vault,
         node.clock,
         callbacks.notifier,
+        _test_limit(node),
     )
     with_proxy = frozenset(name for name in node.engines if load_provider(name).uses_proxy)
-    proxy_context = partial(ProxyContext, database, vault, ProxyTrials(node.clock), with_proxy)
+    trials = ProxyTrials(node.proxy_policy, node.clock, _test_limit(node))
+    proxy_context = partial(ProxyContext, database, vault, trials, with_proxy)
     directory_context = partial(DirectoryContext, database, sessions.cached_router, os.urandom)
     webhooks = webhook_operations.handlers | dead_letters.handlers | replay.handlers
     return (
@@ -179,3 +185,13 @@ def _instance_executors(
         OperationHandlers(proxies.handlers, proxy_context),
         OperationHandlers(directory_operations.handlers, directory_context),
     )
+
+
+def _test_limit(node: NodeContext) -> Callable[[str], None]:
+    """Returns a function that counts a test of an account, or raises TooManyRequests."""
+    limits = RequestLimits(node.clock, account=_TESTS, instance=Rate(0.0, 0))
+
+    def count(account_id: str) -> None:
+        limits.count(account_id=account_id)
+
+    return count

@@ -41,6 +41,7 @@ from gateway.runtime.provider_selection import (
     provider_selection_of,
     secret_settings_of,
 )
+from gateway.runtime.proxy_warning import start_proxy_warning
 from gateway.runtime.public_url import public_url_warning
 from gateway.runtime.queue import build_queue
 from gateway.runtime.secret import secrets_of
@@ -202,6 +203,7 @@ class Gateway:
         return NodeContext(
             role=settings.process.role,
             address_policy=settings.address_policy(),
+            proxy_policy=settings.proxy_policy(),
             supervisor=supervisor,
             clock=clock,
             uniform=self._random.uniform,
@@ -234,6 +236,7 @@ class Gateway:
         )
         queue = build_queue(node, settings.queue, sessions, callbacks.notifier)
         self._state.alarms = queue.watchdog.warnings
+        start_proxy_warning(node)
         start_housekeeping(node, settings.queue, settings.webhooks, callbacks.notifier)
         admission = Admission(self._clock, trials=settings.instances.trials)
         consumer = consumer_of(node, settings.kafka, queue.enqueuer, admission)

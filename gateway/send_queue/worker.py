@@ -153,7 +153,9 @@ class Worker:
             return
         if await self._hold_at_daily_limit(row):
             return
-        async with self._deps.preparer.preparing(row.instance_id, message) as files:
+        account_id = self._live.instance.account_id
+        preparing = self._deps.preparer.preparing(row.instance_id, message, account_id=account_id)
+        async with preparing as files:
             if (
                 await self._pause(message, leaving)
                 or not await self._wait_for_files(row, files, leaving)

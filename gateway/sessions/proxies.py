@@ -3,6 +3,8 @@
 They change the table only. The node that owns the lease is notified and reopens the session.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
@@ -26,7 +28,7 @@ from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.errors import InvalidRequest, ProxyUnreachable, UnknownInstance
+from gateway.errors import AddressRefused, InvalidRequest, ProxyUnreachable, UnknownInstance
 from gateway.instances.store import Instance
 from gateway.instances.tokens import Sealed, TokenVault
 from gateway.sessions.proxy_trial import ProxyTrials, Trial
@@ -83,6 +85,8 @@ handlers = Handlers[ProxyContext]()
 async def set_proxy(context: ProxyContext, operation: SetProxy) -> ShownProxy:
     proxy = Proxy(**operation.model_dump())
     if proxy != await context.proxy():  # an equal one would reopen the session for nothing
+        with _refusals_explained():
+            await context.trials.check(proxy.proxy_url)
         await _write(context, proxy)
     return await read_proxy(context, ReadProxy())
 
@@ -102,20 +106,20 @@ async def read_proxy(context: ProxyContext, _operation: ReadProxy) -> ShownProxy
 @handlers.handles(TryProxy)
 async def try_proxy(context: ProxyContext, operation: TryProxy) -> ProxyTest:
     if operation.proxy_url:
-        trial = await context.trials.run(operation.proxy_url)
+        trial = await _try(context, operation.proxy_url)
     else:
         sealed = await context.sealed()
         proxy = unseal_proxy(sealed, context.vault)
         if sealed is None or proxy is None:
             raise InvalidRequest("proxyUrl: is needed while no proxy is set")
-        trial = await context.trials.run(proxy.proxy_url)
+        trial = await _try(context, proxy.proxy_url)
         await _add_check(context, sealed, trial)
     return ProxyTest(reachable=trial.error is None, latency_ms=trial.latency_ms, error=trial.error)
 
 
 @handlers.handles(SwapProxy)
 async def swap_proxy(context: ProxyContext, operation: SwapProxy) -> ShownProxy:
-    trial = await context.trials.run(operation.proxy_url)
+    trial = await _try(context, operation.proxy_url)
     if trial.error:
         raise ProxyUnreachable(f"proxyUrl: {trial.error}")
     before = await context.proxy()
@@ -127,6 +131,23 @@ async def swap_proxy(context: ProxyContext, operation: SwapProxy) -> ShownProxy:
 @handlers.handles(ReadProxyHealth)
 async def read_proxy_health(context: ProxyContext, _operation: ReadProxyHealth) -> ProxyHealth:
     return await _health(context)
+
+
+async def _try(context: ProxyContext, proxy_url: str) -> Trial:
+    with _refusals_explained():
+        return await context.trials.run(proxy_url, account_id=context.instance.account_id)
+
+
+@contextmanager
+def _refusals_explained() -> Iterator[None]:
+    """Says which setting allows the address."""
+    try:
+        yield
+    except AddressRefused as error:
+        raise AddressRefused(
+            f"proxyUrl: {error}: the operator of this gateway can allow it in "
+            "GATEWAY_PROXY_NETWORKS"
+        ) from None
 
 
 async def _write(context: ProxyContext, proxy: Proxy | None) -> Sealed | None:

@@ -6,11 +6,15 @@ It speaks HTTP's CONNECT (RFC 9110) and SOCKS5 with its login (RFC 1928, 1929).
 import asyncio
 import ssl
 from base64 import b64encode
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from gateway.clock import Clock
+from gateway.observability.logging import logger
+from gateway.public_address import AddressPolicy
 
 WHATSAPP: Final = ("web.whatsapp.com", 443)
 
@@ -29,13 +33,17 @@ _SOCKS_REFUSALS = {
 }
 
 
+UNREACHABLE: Final = "WhatsApp cannot be reached through this proxy"
+"""The only failure that callers see: a trial must not show what else is at an address."""
+
+
 class TunnelRefused(Exception):
     """The proxy answered and did not open a tunnel; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The milliseconds that opening a tunnel took, or in `error` why there is no tunnel."""
+    """The milliseconds that opening a tunnel took, or in `error` that there is no tunnel."""
 
     latency_ms: int | None = None
     error: str | None = None
@@ -43,33 +51,71 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class ProxyTrials:
-    """Opens tunnels to WhatsApp; each trial ends after *timeout_seconds*."""
+    """Opens tunnels to WhatsApp through proxies of callers.
 
+    Attributes:
+        policy: which addresses a proxy may have.
+        clock: time.
+        count: counts a trial of an account; raises TooManyRequests if there were too many.
+        timeout_seconds: after which a trial fails.
+        failure_seconds: how long a failed trial takes at least, so that a closed port and a server
+            that is no proxy look alike.
+    """
+
+    policy: AddressPolicy
     clock: Clock
+    count: Callable[[str], None]
     timeout_seconds: float = 10.0
+    failure_seconds: float = 0.5
 
-    async def run(self, proxy_url: str) -> Trial:
-        """Tries the proxy of a valid proxy URL."""
+    async def run(self, proxy_url: str, *, account_id: str) -> Trial:
+        """Tries the proxy of a valid proxy URL.
+
+        Raises:
+            AddressRefused: the proxy is at an address that the policy refuses.
+            TooManyRequests: the account made too many trials.
+        """
+        self.count(account_id)
         began = self.clock.monotonic_seconds()
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                _, writer = await open_tunnel(urlsplit(proxy_url))
+                proxy = urlsplit(proxy_url)
+                assert proxy.hostname
+                assert proxy.port
+                address = await self.policy.resolve(proxy.hostname, proxy.port)
+                _, writer = await open_tunnel(proxy, address=address)
                 writer.transport.abort()
-        except TimeoutError:
-            return Trial(error=f"no answer within {self.timeout_seconds:g} seconds")
-        except TunnelRefused as error:
-            return Trial(error=str(error))
-        except ssl.SSLError:
-            return Trial(error="no TLS connection to the proxy: its certificate is not valid")
-        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionResetError):
-            return Trial(error="the server there does not answer like a proxy of this kind")
-        except OSError as error:
-            return Trial(error=f"the proxy is out of reach: {error.strerror or error}")
+        except (TunnelRefused, OSError, EOFError, asyncio.LimitOverrunError) as error:
+            logger.info("proxy_trial_failed", account_id=account_id, reason=_reason_of(error))
+            elapsed = self.clock.monotonic_seconds() - began
+            await self.clock.sleep(max(0.0, self.failure_seconds - elapsed))
+            return Trial(error=UNREACHABLE)
         return Trial(round((self.clock.monotonic_seconds() - began) * 1000))
 
+    async def check(self, proxy_url: str) -> None:
+        """Raises AddressRefused if the proxy has an address that the policy refuses.
 
-async def open_tunnel(proxy: SplitResult, target: tuple[str, int] = WHATSAPP) -> Streams:
+        A name that has no address now is accepted.
+        """
+        proxy = urlsplit(proxy_url)
+        assert proxy.hostname
+        assert proxy.port
+        with suppress(OSError, UnicodeError):
+            async with asyncio.timeout(self.timeout_seconds):
+                await self.policy.resolve(proxy.hostname, proxy.port)
+
+
+def _reason_of(error: Exception) -> str:
+    """Returns what the operator's log says; it holds no part of the URL."""
+    return str(error) if isinstance(error, TunnelRefused) else type(error).__name__
+
+
+async def open_tunnel(
+    proxy: SplitResult, target: tuple[str, int] = WHATSAPP, *, address: str | None = None
+) -> Streams:
     """Opens a connection through a proxy to the host and port of *target*.
+
+    *address* is that of the proxy, where its name was resolved already.
 
     Raises:
         TunnelRefused: the proxy answered and did not open a tunnel.
@@ -79,9 +125,10 @@ async def open_tunnel(proxy: SplitResult, target: tuple[str, int] = WHATSAPP) ->
     assert proxy.hostname
     secure = proxy.scheme == "https"
     reader, writer = await asyncio.open_connection(
-        proxy.hostname,
+        address or proxy.hostname,
         proxy.port,
         ssl=ssl.create_default_context() if secure else None,
+        server_hostname=proxy.hostname if secure else None,
         limit=_MAX_HEADER_BYTES,
     )
     try:

@@ -13,6 +13,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar, cast
 
 import httpx
@@ -155,7 +156,8 @@ class Relay:
 def relay_client(*, timeout_seconds: float) -> httpx.AsyncClient:
     """Makes a client that connects to nodes directly, not through the environment's proxy."""
     timeout = httpx.Timeout(timeout_seconds, connect=_CONNECT_SECONDS)
-    return httpx.AsyncClient(timeout=timeout, trust_env=False)
+    no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=()))
+    return httpx.AsyncClient(timeout=timeout, trust_env=False, cookies=no_cookies)
 
 
 @dataclass(frozen=True, slots=True)

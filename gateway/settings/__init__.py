@@ -97,6 +97,12 @@ class Settings(BaseModel):
             allowed=(*self.urls.allowed_networks, *(_LOOPBACK if self.is_development else ())),
         )
 
+    def proxy_policy(self) -> AddressPolicy:
+        """Returns which addresses the proxies of instances may have."""
+        return AddressPolicy(
+            allowed=(*self.urls.proxy_networks, *(_LOOPBACK if self.is_development else ()))
+        )
+
     @classmethod
     def sections(cls) -> Iterator[tuple[str, type[Section]]]:
         """Yields the name and the class of each section."""

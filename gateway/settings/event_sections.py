@@ -149,6 +149,12 @@ class UrlSection(Section):
         description="Networks that are not public and that webhooks and media may visit, with "
         "commas between; development adds loopback",
     )
+    proxy_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], SPLIT_LIST] = Field(
+        (),
+        validation_alias="GATEWAY_PROXY_NETWORKS",
+        description="Networks that are not public and in which proxies of instances may be, with "
+        "commas between; development adds loopback",
+    )
     public_url: OptionalText = Field(
         None,
         validation_alias="GATEWAY_PUBLIC_URL",

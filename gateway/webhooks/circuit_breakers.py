@@ -6,8 +6,12 @@ closed --(no answer, `max_strikes` times in a row)--> open --(time is over)--> h
    +----------------------------(a prompt answer)----------------------------------+
 
 Half-open lets one request through at a time.
+
+A receiver is named by its account and its server. All receivers of an account share a limit, so
+that an account with many silent receivers leaves requests to others.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 from gateway.clock import Clock
@@ -20,6 +24,7 @@ class BreakerLimits:
 
     Attributes:
         max_in_flight: requests in flight to one receiver.
+        max_in_flight_per_account: requests in flight to all receivers of one account.
         max_strikes: missing answers in a row before the breaker opens; as many slow answers limit
             the receiver to one request at a time.
         slow_seconds: an answer that takes longer is slow.
@@ -28,6 +33,7 @@ class BreakerLimits:
     """
 
     max_in_flight: int = 32
+    max_in_flight_per_account: int = 64
     max_strikes: int = 5
     slow_seconds: float = 5.0
     first_open_seconds: float = 1.0
@@ -51,20 +57,27 @@ class CircuitBreakers:
     def __init__(self, clock: Clock, uniform: Uniform, limits: BreakerLimits) -> None:
         self._clock, self._uniform, self._limits = clock, uniform, limits
         self._breakers: dict[str, _Breaker] = {}
+        self._accounts = Counter[str]()
 
     def enter(self, receiver: str) -> bool:
         """Returns whether one request may be posted now; if so, `leave` must follow."""
+        if self._is_full(account_of(receiver)):
+            return False
         breaker = self._breakers.setdefault(receiver, _Breaker())
         if self._is_blocked(breaker):
             return False
         breaker.in_flight += 1
+        self._accounts[account_of(receiver)] += 1
         return True
 
     def leave(self, receiver: str) -> bool:
         """Returns whether other requests may have waited for this one."""
-        breaker = self._breakers[receiver]
-        was_blocked = self._is_blocked(breaker)
+        breaker, account = self._breakers[receiver], account_of(receiver)
+        was_blocked = self._is_blocked(breaker) or self._is_full(account)
         breaker.in_flight -= 1
+        self._accounts[account] -= 1
+        if not self._accounts[account]:
+            del self._accounts[account]
         if not breaker.in_flight and not breaker.strikes:
             del self._breakers[receiver]
         return was_blocked
@@ -82,6 +95,10 @@ class CircuitBreakers:
     def blocked(self) -> list[str]:
         """Returns the receivers that no request may be posted to right now."""
         return [name for name, breaker in self._breakers.items() if self._is_blocked(breaker)]
+
+    def full_accounts(self) -> list[str]:
+        """Returns the accounts that have their maximum of requests in flight."""
+        return [account for account in self._accounts if self._is_full(account)]
 
     def count_open(self) -> int:
         now = self._clock.monotonic_seconds()
@@ -118,8 +135,16 @@ class CircuitBreakers:
         breaker.times_opened += 1
         breaker.open_until = self._clock.monotonic_seconds() + seconds
 
+    def _is_full(self, account: str) -> bool:
+        return self._accounts[account] >= self._limits.max_in_flight_per_account
+
     def _is_blocked(self, breaker: _Breaker) -> bool:
         if breaker.open_until > self._clock.monotonic_seconds():
             return True
         half_open = breaker.strikes >= self._limits.max_strikes
         return breaker.in_flight >= (1 if half_open else self._limits.max_in_flight)
+
+
+def account_of(receiver: str) -> str:
+    """Returns the id of the account in the name of a receiver."""
+    return receiver.partition(" ")[0]

@@ -1,17 +1,20 @@
-"""Connections to receivers that stay open for the next callback.
-
-httpcore's own pool looks at all its connections for every request, which is slow with many
-receivers, and reads the certificate authorities again for every connection.
-"""
+"""Connections to receivers that stay open for the next callback."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
-import httpcore
-
-_Server = tuple[bytes, bytes, int]
+from gateway.outbound.connection import HttpConnection, HttpRequest, HttpResponse, Server
+from gateway.outbound.dialer import Dialer
+from gateway.outbound.failures import ConnectionLost
 
 _PRUNE_EVERY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Idle:
+    connection: HttpConnection
+    since: float
 
 
 class Connections:
@@ -19,74 +22,88 @@ class Connections:
 
     def __init__(
         self,
-        network: httpcore.AsyncNetworkBackend,
+        dialer: Dialer,
         *,
         keep_idle_seconds: float,
         seconds: Callable[[], float],
         max_idle: int = 512,
     ) -> None:
-        self._network, self._tls = network, httpcore.default_ssl_context()
+        self._dialer = dialer
         self._keep_idle_seconds, self._max_idle = keep_idle_seconds, max_idle
         self._seconds, self._prune_at = seconds, 0.0
-        self._idle: dict[_Server, list[httpcore.AsyncHTTPConnection]] = {}
+        self._idle: dict[Server, list[_Idle]] = {}
 
     @asynccontextmanager
-    async def answer(
-        self, request: httpcore.Request, *, fresh: bool = False
-    ) -> AsyncIterator[httpcore.Response]:
-        """Yields the answer while it arrives; *fresh* opens a new connection."""
-        origin = request.url.origin
-        server = (origin.scheme, origin.host, origin.port)
-        connection = None if fresh else await self._take_idle(server)
-        if connection is None:
-            connection = httpcore.AsyncHTTPConnection(
-                origin,
-                ssl_context=self._tls,
-                keepalive_expiry=self._keep_idle_seconds,
-                network_backend=self._network,
-            )
-        try:
-            response = await connection.handle_async_request(request)
-            try:
-                yield response
-            finally:
-                await response.aclose()
-        finally:
-            if connection.is_available():
-                self._idle.setdefault(server, []).append(connection)
-            else:
-                await connection.aclose()
-        await self._prune()
+    async def answer(self, request: HttpRequest) -> AsyncIterator[HttpResponse]:
+        """Yields the answer while it arrives.
 
-    async def close(self) -> None:
+        Raises:
+            AddressRefused: the address may not be visited.
+            ExchangeFailed: the server gave no answer.
+        """
+        server = Server.of(request.url)
+        connection, response = await self._exchange(request, server)
+        try:
+            yield response
+        finally:
+            if connection.is_reusable():
+                idle = _Idle(connection, self._seconds())
+                self._idle.setdefault(server, []).append(idle)
+            else:
+                connection.close()
+        self._prune()
+
+    def close(self) -> None:
         """Closes the idle connections."""
         idle, self._idle = self._idle, {}
         for connections in idle.values():
-            for connection in connections:
-                await connection.aclose()
+            for each in connections:
+                each.connection.close()
 
-    async def _take_idle(self, server: _Server) -> httpcore.AsyncHTTPConnection | None:
+    async def _exchange(
+        self, request: HttpRequest, server: Server
+    ) -> tuple[HttpConnection, HttpResponse]:
+        idle = self._take_idle(server)
+        if idle is not None:
+            try:
+                return idle, await _send(idle, request)
+            except ConnectionLost:
+                pass  # the server may have closed the idle connection just then
+        fresh = await self._dialer.connect(server)
+        return fresh, await _send(fresh, request)
+
+    def _take_idle(self, server: Server) -> HttpConnection | None:
         while connections := self._idle.get(server):
-            connection = connections.pop()
-            if not connection.has_expired():
-                return connection
-            await connection.aclose()
+            idle = connections.pop()
+            if self._is_fresh(idle):
+                return idle.connection
+            idle.connection.close()
         return None
 
-    async def _prune(self) -> None:
+    def _is_fresh(self, idle: _Idle) -> bool:
+        is_young = self._seconds() < idle.since + self._keep_idle_seconds
+        return is_young and idle.connection.is_reusable()
+
+    def _prune(self) -> None:
         """Closes connections that were idle for too long, and those above the maximum."""
         if self._seconds() < self._prune_at:
             return
         self._prune_at = self._seconds() + _PRUNE_EVERY_SECONDS
-        fresh, expired = dict[_Server, list[httpcore.AsyncHTTPConnection]](), []
-        count = 0
+        fresh, count = dict[Server, list[_Idle]](), 0
         for server, connections in self._idle.items():
-            for connection in connections:
-                if count < self._max_idle and not connection.has_expired():
-                    fresh.setdefault(server, []).append(connection)
+            for idle in connections:
+                if count < self._max_idle and self._is_fresh(idle):
+                    fresh.setdefault(server, []).append(idle)
                     count += 1
                 else:
-                    expired.append(connection)
+                    idle.connection.close()
         self._idle = fresh
-        for connection in expired:
-            await connection.aclose()
+
+
+async def _send(connection: HttpConnection, request: HttpRequest) -> HttpResponse:
+    """Sends a request; a failure closes the connection."""
+    try:
+        return await connection.send(request)
+    except BaseException:
+        connection.close()
+        raise

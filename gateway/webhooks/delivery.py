@@ -118,7 +118,7 @@ class Delivery:
                 await self._loop.run_until(stopping)
                 self._stopping = True
         finally:
-            await self._poster.close()
+            self._poster.close()
 
     async def _deliver_due(self) -> float:
         """Starts a task for each queue that is due; returns the pause in seconds."""
@@ -126,18 +126,21 @@ class Delivery:
         free = self._limits.in_flight - len(self._in_flight)
         if free <= 0:
             return _MAX_PAUSE_SECONDS  # a delivery that ends wakes the loop
-        blocked = self._breakers.blocked()
+        blocked, full_accounts = self._breakers.blocked(), self._breakers.full_accounts()
         self._metrics.blocked_receivers.set(self._breakers.count_open())
-        claimed = await self._claim(free, blocked)
+        claimed = await self._claim(free, blocked, full_accounts)
         if claimed == free:
             return 0.0
-        due = await self._database.fetch_one(_NextDue, _NEXT_DUE, blocked=blocked)
-        pause = _PAUSE_WHILE_RECEIVERS_ARE_BLOCKED_SECONDS if blocked else _MAX_PAUSE_SECONDS
+        due = await self._database.fetch_one(
+            _NextDue, _NEXT_DUE, blocked=blocked, full_accounts=full_accounts
+        )
+        is_limited = blocked or full_accounts
+        pause = _PAUSE_WHILE_RECEIVERS_ARE_BLOCKED_SECONDS if is_limited else _MAX_PAUSE_SECONDS
         if due is None or due.seconds is None:
             return pause
         return clamp(due.seconds, 0.0, pause)
 
-    async def _claim(self, max_count: int, blocked: list[str]) -> int:
+    async def _claim(self, max_count: int, blocked: list[str], full_accounts: list[str]) -> int:
         """Returns how many queues were claimed."""
         claim_id = self._new_uuid()
         rows = await self._database.fetch_all(
@@ -149,6 +152,7 @@ class Delivery:
             claim_id=claim_id,
             node_id=self._node_id,
             blocked=blocked,
+            full_accounts=full_accounts,
         )
         assert self._deliveries is not None
         queues = [list(queue) for _, queue in groupby(rows, key=lambda r: (r.instance_id, r.chat))]

@@ -1,5 +1,6 @@
 """Handlers of the routes that set the webhooks of an instance."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.clock import Clock
@@ -26,7 +27,10 @@ _KINDS = ("received", "delivery", "message_status", "connected", "disconnected",
 
 @dataclass(frozen=True, slots=True)
 class WebhookContext:
-    """The dependencies of this package's handlers, and the instance of the request."""
+    """The dependencies of this package's handlers, and the instance of the request.
+
+    `count_test` counts a test of an account, or raises TooManyRequests.
+    """
 
     database: Database
     policy: AddressPolicy
@@ -34,6 +38,7 @@ class WebhookContext:
     vault: TokenVault
     clock: Clock
     notifier: CallbackNotifier
+    count_test: Callable[[str], None]
     instance: Instance
 
 

@@ -4,31 +4,28 @@ import asyncio
 import hashlib
 import hmac
 import uuid
-from collections.abc import Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
-from urllib.parse import urlsplit
-
-import httpcore
+from urllib.parse import SplitResult, urlsplit
 
 from gateway.clock import Clock
 from gateway.errors import AddressRefused
+from gateway.outbound.connection import HttpRequest, HttpResponse, Patience
+from gateway.outbound.dialer import Dialer
+from gateway.outbound.failures import ExchangeFailed
+from gateway.outbound.response_parser import ResponseLimits
 from gateway.public_address import AddressPolicy
 from gateway.webhooks.connections import Connections
 
 _SUCCESS: Final = range(200, 300)
 _GONE: Final = 410
 _WAIT: Final = frozenset({429, 503})
-_MAX_READ_BYTES = 65_536
+_MAX_READ_BYTES = 8 * 1024
+_LIMITS = ResponseLimits(head_bytes=16 * 1024, header_lines=128, framing_bytes=32 * 1024)
 _MAX_SHOWN_BYTES = 500
 _KEEP_IDLE_SECONDS = 4.0  # less than most servers keep an idle connection
-_CONNECTION_ERRORS = (
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.TimeoutException,
-    OSError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +73,14 @@ class Poster:
     def __init__(self, policy: AddressPolicy, clock: Clock, *, timeout_seconds: float) -> None:
         self._policy, self._clock, self._timeout_seconds = policy, clock, timeout_seconds
         self._connections = Connections(
-            _CheckedNetwork(policy),
+            # The whole exchange has one time limit.
+            Dialer(policy, clock, _LIMITS, Patience(timeout_seconds, timeout_seconds)),
             keep_idle_seconds=_KEEP_IDLE_SECONDS,
             seconds=clock.monotonic_seconds,
         )
 
-    async def close(self) -> None:
-        await self._connections.close()
+    def close(self) -> None:
+        self._connections.close()
 
     async def post(self, request: WebhookRequest) -> DeliveryResult:
         began = self._clock.monotonic_seconds()
@@ -97,37 +95,24 @@ class Poster:
             return failed(f"the address {error}")
         except TimeoutError:
             return failed(f"no answer within {self._timeout_seconds:g} seconds")
-        except _CONNECTION_ERRORS as error:
-            return failed(f"no connection: {type(error).__name__}")
+        except ExchangeFailed as error:
+            return failed(f"the server {error}")
 
     async def _post(self, request: WebhookRequest, began: float) -> DeliveryResult:
-        host = self._policy.check_url(request.url).netloc
-        http_request = self._request(request, host)
-        try:
-            return await self._exchange(http_request, began)
-        except (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError):
-            # The server may have closed an idle connection just then.
-            return await self._exchange(http_request, began, fresh=True)
-
-    async def _exchange(
-        self, http_request: httpcore.Request, began: float, *, fresh: bool = False
-    ) -> DeliveryResult:
-        async with self._connections.answer(http_request, fresh=fresh) as response:
+        http_request = self._request(request, self._policy.check_url(request.url))
+        async with self._connections.answer(http_request) as response:
             answer = await _read_beginning(response)
-            answered = {name.lower(): value.decode("latin-1") for name, value in response.headers}
         return DeliveryResult(
             self._clock.monotonic_seconds() - began,
             status=response.status,
             answer=answer,
             error=None if response.status in _SUCCESS else f"HTTP {response.status}",
-            retry_after_seconds=self._retry_after(response.status, answered.get(b"retry-after")),
+            retry_after_seconds=self._retry_after(response.status, response.header("Retry-After")),
         )
 
-    def _request(self, request: WebhookRequest, host: str) -> httpcore.Request:
+    def _request(self, request: WebhookRequest, url: SplitResult) -> HttpRequest:
         timestamp, content = str(self._clock.now_ms() // 1000), request.body.encode()
-        headers: dict[bytes | str, bytes | str] = {
-            "Host": host,
-            "Content-Length": str(len(content)),
+        headers = {
             "Content-Type": "application/json",
             "User-Agent": "gateway-webhooks",
             "z-api-token": request.instance_token,
@@ -138,7 +123,7 @@ class Poster:
             headers["X-Webhook-Signature"] = ",".join(
                 sign(secret, timestamp, request.body) for secret in request.signing_secrets
             )
-        return httpcore.Request("POST", request.url, headers=headers, content=content)
+        return HttpRequest("POST", url, headers, content)
 
     def _retry_after(self, status: int, value: str | None) -> float | None:
         if value is None or status not in _WAIT:
@@ -162,32 +147,12 @@ def target_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
-async def _read_beginning(response: httpcore.Response) -> str:
+async def _read_beginning(response: HttpResponse) -> str:
     """Reads the first bytes; a short answer to its end, so that the connection can be reused."""
     read = bytearray()
-    async for chunk in response.aiter_stream():
-        read += chunk
-        if len(read) > _MAX_READ_BYTES:
-            break
+    async with aclosing(response.content()) as pieces:
+        async for piece in pieces:
+            read += piece
+            if len(read) > _MAX_READ_BYTES:
+                break
     return bytes(read[:_MAX_SHOWN_BYTES]).decode("utf-8", "replace").replace("\x00", "")
-
-
-class _CheckedNetwork(httpcore.AsyncNetworkBackend):
-    """Connects to the address that was checked; TLS still verifies the host name."""
-
-    def __init__(self, policy: AddressPolicy) -> None:
-        self._policy, self._inner = policy, httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        address = await self._policy.resolve(host, port)
-        return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-
-    async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds)

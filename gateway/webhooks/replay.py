@@ -110,6 +110,7 @@ async def test_webhook(context: WebhookContext, operation: TestWebhook) -> TestR
     url = _url(context.instance, operation.type)
     if url is None:
         raise InvalidRequest(f"No webhook is set for {operation.type}")
+    context.count_test(context.instance.account_id)
     sealed = await context.database.fetch_one(
         SealedSecrets, _FIND_SECRETS, account_id=context.instance.account_id
     )

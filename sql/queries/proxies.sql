@@ -9,6 +9,13 @@ with deleted as (
 update instances set proxy_ciphertext = %(ciphertext)s::bytea, proxy_key_id = %(key_id)s::text
 where id = %(instance_id)s::text;
 
+-- name: list_proxies
+-- The proxies of all instances.
+select id as instance_id, proxy_ciphertext as ciphertext, proxy_key_id as key_id
+from instances
+where proxy_ciphertext is not null and proxy_key_id is not null
+order by id;
+
 -- name: add_check
 -- Stores a check unless another proxy has been set since. The newest `max_count` stay.
 with deleted as (

@@ -10,12 +10,19 @@ select enqueue_callbacks_v1(
 
 -- name: claim_delivery_queues
 -- Claims delivery queues that are due and returns the oldest callbacks of each. Skips the queues of
--- blocked receivers. The claims of a node that dies lapse after claim_seconds.
+-- blocked receivers, and of accounts with enough requests in flight. The claims of a node that dies
+-- lapse after claim_seconds.
 with due as (
     -- Locks the delivery queues that are due and whose receiver is not blocked.
     select instance_id, chat
     from webhook_lines
     where due_at <= now() and (address is null or address <> all(%(blocked)s::text[]))
+      and (
+          cardinality(%(full_accounts)s::text[]) = 0
+          or instance_id not in (
+              select i.id from instances i where i.account_id = any(%(full_accounts)s::text[])
+          )
+      )
     order by due_at
     limit %(max_count)s::int
     for update skip locked
@@ -150,7 +157,13 @@ where claimed_by = %(node_id)s::text;
 -- name: next_due
 select extract(epoch from min(due_at) - now())::double precision as seconds
 from webhook_lines
-where due_at is not null and (address is null or address <> all(%(blocked)s::text[]));
+where due_at is not null and (address is null or address <> all(%(blocked)s::text[]))
+  and (
+      cardinality(%(full_accounts)s::text[]) = 0
+      or instance_id not in (
+          select i.id from instances i where i.account_id = any(%(full_accounts)s::text[])
+      )
+  );
 
 -- name: delete_empty_delivery_queues
 delete from webhook_lines where due_at is null;

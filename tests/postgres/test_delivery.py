@@ -93,6 +93,32 @@ async def test_dead_receiver_of_one_instance_delays_no_other(
     assert numbers(catcher) == list(range(100))
 
 
+async def test_silent_receivers_of_one_account_leave_posts_to_others(
+    database_url: str, operator: AsyncConnection, catcher: WebhookCatcher
+) -> None:
+    one, other = await add_instances_with_webhooks(operator, 2, catcher.url)
+    await operator.execute("insert into accounts (id, name) values ('other', 'Other')")
+    await operator.execute("update instances set account_id = 'other' where id = %s", [other.id])
+    limits = BreakerLimits(max_in_flight=400)
+    held_seconds = 2 * PATIENCE_SECONDS
+    async with (
+        running_delivery(database_url, timeout_seconds=held_seconds, limits=limits) as node,
+        hanging_receiver() as url,
+    ):
+        await set_delivery_webhook(operator, one, url)
+        for n in range(400):
+            await enqueue(operator, one, [n], chat=f"dead-{n}")
+        node.delivery.wake()
+        await until(_count(operator, "claim_id is not null"), lambda n: n >= 64)
+        await enqueue(operator, other, range(20))
+        node.delivery.wake()
+        await catcher.wait_for(lambda c: len(c.delivered) == 20)
+        full_accounts = node.breakers.full_accounts()
+
+    assert numbers(catcher) == list(range(20))
+    assert full_accounts == ["acme"]
+
+
 async def test_silent_receiver_is_blocked_until_it_answers(
     database_url: str, operator: AsyncConnection
 ) -> None:

@@ -25,7 +25,7 @@ class SlowPreparer(Preparer):
 
     @asynccontextmanager
     async def preparing(
-        self, instance_id: str, message: OutgoingMessage
+        self, instance_id: str, message: OutgoingMessage, *, account_id: str
     ) -> AsyncIterator[Preparing]:
         if message.readable_text() != SLOW:
             async with text_only().preparing(instance_id, message) as ready:

@@ -1,11 +1,29 @@
 """The routes of a proxy set, try, replace and show it, and never show its password."""
 
+import asyncio
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.contract.extensions.proxies import Proxy
+from gateway.database.pool import Database
+from gateway.database.queries import query
+from gateway.instances.creation import Registry
+from gateway.instances.tokens import TokenVault
+from gateway.runtime.provider_selection import secret_settings_of
+from gateway.sessions.proxy_trial import UNREACHABLE
 from tests.fixtures.proxies import LocalProxy, local_proxy
-from tests.fixtures.service import Client, RunningGateway, free_port, guest_of, until
+from tests.fixtures.service import (
+    Client,
+    RunningGateway,
+    free_port,
+    guest_of,
+    run_command,
+    running_gateway,
+    until,
+)
 
 FRIEND = "5511999999999"
 NOTHING = {
@@ -91,7 +109,7 @@ async def test_proxy_health_shows_the_tests_of_the_set_proxy(client: Client) -> 
     assert failing["proxy"]["healthFailures"] == 2
     assert failing["proxy"]["lastHealthCheck"] == failing["logs"][0]["checkedAt"]
     assert [log["status"] for log in failing["logs"]] == ["unhealthy", "unhealthy", "healthy"]
-    assert failing["logs"][0]["errorMessage"].startswith("the proxy is out of reach")
+    assert failing["logs"][0]["errorMessage"] == UNREACHABLE
     assert failing["logs"][0]["latencyMs"] is None
     assert failing["logs"][0]["instanceId"] == client.demo.instance_id
 
@@ -111,13 +129,35 @@ async def test_proxy_health_shows_only_the_newest_tests(client: Client) -> None:
     assert logs[0]["id"] > logs[-1]["id"]
 
 
+async def test_private_proxy_is_refused_by_every_route(client: Client) -> None:
+    url = "http://user:secret@10.0.0.1:8080"
+    for path, method in (
+        ("/update-proxy", "PUT"),
+        ("/proxy/swap", "POST"),
+        ("/proxy/test", "POST"),
+    ):
+        refused = (await execute(client, method, path, 400, proxyUrl=url))["error"]
+        assert "GATEWAY_PROXY_NETWORKS" in refused
+        assert "secret" not in refused
+    assert (await execute(client, "GET", "/proxy"))["proxy"] == NOTHING
+
+
+async def test_proxy_tests_of_an_account_are_limited(client: Client) -> None:
+    async with local_proxy("http") as proxy:
+        for _ in range(30):
+            await execute(client, "POST", "/proxy/test", proxyUrl=proxy.url)
+        limited = await client.call("POST", "/proxy/test", json={"proxyUrl": proxy.url})
+    assert limited.status_code == 429
+    assert int(limited.headers["Retry-After"]) > 0
+
+
 async def test_proxy_swap_needs_a_proxy_that_reaches_whatsapp(
     client: Client,
 ) -> None:
     before = await closed_proxy()
     await execute(client, "PUT", "/update-proxy", proxyUrl=before, noMedia=True)
     refused = await execute(client, "POST", "/proxy/swap", 422, proxyUrl=await closed_proxy())
-    assert refused["error"].startswith("proxyUrl: the proxy is out of reach")
+    assert refused["error"] == f"proxyUrl: {UNREACHABLE}"
     unchanged = await execute(client, "GET", "/proxy")
     assert unchanged["proxy"]["proxyUrl"] == before.replace("secret", "***")
 
@@ -173,3 +213,56 @@ async def test_proxy_password_is_in_no_log_and_no_table(
         assert any(client.demo.instance_id in row for (row,) in rows)
         assert secret not in str(rows)
         assert secret.encode().hex() not in str(rows)
+
+
+async def test_stored_private_proxy_is_named_at_start_and_by_doctor(
+    tmp_path: Path, database_url: str
+) -> None:
+    secret = "a secret of thirty-two characters"
+    instance_id = await _instance_with_proxy(database_url, secret, "http://u:Hunter2@10.0.0.1:8080")
+
+    with running_gateway(tmp_path, database_url, GATEWAY_SECRET_KEY=secret) as gateway:
+
+        async def warning() -> str:
+            lines = gateway.log.splitlines()
+            return next((line for line in lines if "proxy_address_not_allowed" in line), "")
+
+        await gateway.ready()
+        named = await until(warning, bool)
+        gateway.kill()
+        log = gateway.log
+    found = await asyncio.to_thread(
+        run_command,
+        "doctor",
+        DATABASE_URL=database_url,
+        GATEWAY_ENV="development",
+        GATEWAY_SECRET_KEY=secret,
+        GATEWAY_DATA_DIR=str(tmp_path),
+    )
+
+    assert instance_id in named
+    assert f"!! proxies: some are at addresses that are not public ({instance_id})" in found.stdout
+    assert "Hunter2" not in log + found.stdout
+
+
+async def _instance_with_proxy(url: str, secret: str, proxy_url: str) -> str:
+    """Stores an instance with a proxy, as a release that did not check addresses did."""
+    vault = TokenVault((secret,), os.urandom)
+    database = Database(url, min_size=1, max_size=1)
+    await database.open()
+    try:
+        registry = Registry(database, vault, os.urandom, secret_settings=secret_settings_of)
+        account = await registry.add_account("A", client_token_required=True)
+        made = await registry.add_instance(
+            account.id, "I", provider="sandbox", provider_settings={"paired": True}
+        )
+        sealed = vault.seal(Proxy(proxy_url=proxy_url).model_dump_json())
+        await database.execute(
+            query("proxies", "set_proxy"),
+            instance_id=made.id,
+            ciphertext=sealed.ciphertext,
+            key_id=sealed.key_id,
+        )
+    finally:
+        await database.pool.close()
+    return made.id

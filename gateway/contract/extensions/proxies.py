@@ -47,7 +47,7 @@ def _a_proxy(url: str) -> str:
 
 
 ProxyUrl = Annotated[str, Field(max_length=_MAX_URL_LENGTH), AfterValidator(_a_proxy)]
-"""Private addresses are allowed: operators run proxies in their own networks."""
+"""The form only: the gateway checks whether the address is public or in GATEWAY_PROXY_NETWORKS."""
 
 
 class Proxy(Incoming):
@@ -114,7 +114,8 @@ class SetProxy(Proxy, Operation[ShownProxy], method="PUT", path="/update-proxy")
     """Sets the proxy of the instance's connection to WhatsApp.
 
     An open session is opened again after the message in flight is answered: the phone stays
-    linked and the queue continues. The proxy is not tested first. The URL is stored encrypted.
+    linked and the queue continues. The proxy is not tested first. Its address must be public, or
+    in a network that the operator allows. The URL is stored encrypted.
     """
 
     audited_state = AuditedState.INSTANCE
@@ -152,7 +153,8 @@ class ProxyTest(Wire):
 class TryProxy(Operation[ProxyTest], method="POST", path="/proxy/test"):
     """Opens a connection to WhatsApp through a proxy, and changes nothing.
 
-    Without `proxyUrl` it is the proxy of the instance, whose health then follows.
+    Without `proxyUrl` it is the proxy of the instance, whose health then follows. An account may
+    run a few tests per minute.
     """
 
     example: ClassVar[Example] = {"proxyUrl": "http://proxy.example.com:8080"}

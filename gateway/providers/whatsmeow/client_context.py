@@ -16,7 +16,8 @@ class ClientContext:
     """The objects that all sessions of an engine share.
 
     `key_store` returns the URL of the library's database. With keys in files, `folder` has a file
-    for each instance. `picture` returns the JPEG that a caller named.
+    for each instance. `picture` returns the JPEG that a caller named,
+    for the instance of that id.
     """
 
     children: Children

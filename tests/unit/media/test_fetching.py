@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from gateway.clock import Clock
 from gateway.errors import TryAgainLater
 from gateway.media.converting import Converter
 from gateway.media.fetching import Fetcher
 from gateway.media.previewing import read_page
 from gateway.media.spooling import BadFile
+from gateway.outbound.slots import SlotLimits
 from gateway.public_address import AddressPolicy
 from tests.fixtures import media
 from tests.fixtures.conversions import new_converter
@@ -30,10 +32,8 @@ async def server() -> AsyncIterator[FileServer]:
 
 
 @pytest.fixture
-async def fetcher() -> AsyncIterator[Fetcher]:
-    fetcher = Fetcher(LOOPBACK, timeout_seconds=PATIENCE_SECONDS)
-    yield fetcher
-    await fetcher.close()
+def fetcher() -> Fetcher:
+    return Fetcher(LOOPBACK, Clock(), timeout_seconds=PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -47,12 +47,12 @@ def names(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> list[str]:
     """Resolves every name to these addresses; returns the names that were resolved."""
     resolved: list[str] = []
 
-    async def getaddrinfo(host: str, port: int, **_kind: Any) -> list[Any]:
+    def getaddrinfo(host: str, port: int, **_kind: Any) -> list[Any]:
         resolved.append(host)
         kind = socket.SOCK_STREAM
         return [(socket.AF_INET, kind, 6, "", (address, port)) for address in addresses]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo, raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     return resolved
 
 
@@ -63,7 +63,7 @@ async def test_fetch_resolves_name_once_and_sends_it_as_host(
     resolved = names(monkeypatch, "127.0.0.1")
 
     fetched = await fetcher.fetch(
-        f"http://files.example:{server.port}/x", tmp_path / "file", max_bytes=10
+        f"http://files.example:{server.port}/x", tmp_path / "file", owner="a", max_bytes=10
     )
 
     assert (fetched.file.path.read_bytes(), fetched.declared_type) == (b"hello", "text/plain")
@@ -88,21 +88,20 @@ async def test_fetch_name_with_private_address_is_refused(
     names(monkeypatch, "93.184.216.34", address)
 
     with pytest.raises(BadFile, match="not public"):
-        await fetcher.fetch("http://files.example/x", tmp_path / "file", max_bytes=10)
+        await fetcher.fetch("http://files.example/x", tmp_path / "file", owner="a", max_bytes=10)
 
 
 async def test_fetch_ignores_proxy_of_environment(
     server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    fetcher = Fetcher(LOOPBACK, timeout_seconds=PATIENCE_SECONDS)
+    fetcher = Fetcher(LOOPBACK, Clock(), timeout_seconds=PATIENCE_SECONDS)
 
     fetched = await fetcher.fetch(
-        server.put("/x", media.file(b"direct")), tmp_path / "file", max_bytes=10
+        server.put("/x", media.file(b"direct")), tmp_path / "file", owner="a", max_bytes=10
     )
 
     assert fetched.file.size_bytes == 6
-    await fetcher.close()
 
 
 @pytest.mark.parametrize(
@@ -114,15 +113,63 @@ async def test_fetch_ignores_proxy_of_environment(
         (media.whole(204, b""), "answered 204"),
         (media.whole(302, b""), "answered 302"),
         (media.redirect("ftp://127.0.0.1/"), "must begin with"),
+        (media.redirect("http://10.0.0.1/"), "not public"),
+        (media.redirect("http://user:secret@127.0.0.1/"), "must not hold a user name"),
+        (media.redirect("http://127.0.0.1:x/"), "not a URL"),
+        (media.endless_continue, "more than 10 informational responses"),
     ],
 )
 async def test_fetch_permanent_failure_raises_bad_file(
     server: FileServer, fetcher: Fetcher, tmp_path: Path, answer: media.Answer, wrong: str
 ) -> None:
     with pytest.raises(BadFile, match=wrong):
-        await fetcher.fetch(server.put("/x", answer), tmp_path / "file", max_bytes=10)
+        await fetcher.fetch(server.put("/x", answer), tmp_path / "file", owner="a", max_bytes=10)
 
     assert not (tmp_path / "file").exists()
+
+
+async def test_fetch_of_tiny_chunks_is_given_up(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path
+) -> None:
+    url = server.put("/x", media.tiny_chunks)
+    with pytest.raises(BadFile, match="pieces that are too small"):
+        await fetcher.fetch(url, tmp_path / "file", owner="a", max_bytes=10_000_000)
+
+
+async def test_fetch_sends_no_cookie_and_no_login(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path
+) -> None:
+    cookies = ("Set-Cookie: a=1; Path=/", "WWW-Authenticate: Basic")
+    url = server.put("/x", media.whole(302, b"", f"Location: {server.url('/y')}", *cookies))
+    server.put("/y", media.whole(200, b"ok", *cookies))
+    for _ in range(2):
+        await fetcher.fetch(url, tmp_path / "file", owner="a", max_bytes=10)
+
+    assert server.requested == ["/x", "/y"] * 2
+    sent = {"host", "accept", "accept-encoding", "connection", "user-agent"}
+    assert server.headers == [sent] * 4
+
+
+async def test_fetch_of_hanging_urls_leaves_slots_to_another_account(
+    server: FileServer, tmp_path: Path
+) -> None:
+    limits = SlotLimits(total=4, per_account=2, per_host=4)
+    fetcher = Fetcher(LOOPBACK, Clock(), timeout_seconds=PATIENCE_SECONDS, slots=limits)
+    hanging = server.put("/hanging", media.silence)
+    tasks = [
+        asyncio.create_task(
+            fetcher.fetch(hanging, tmp_path / str(n), owner="hostile", max_bytes=10)
+        )
+        for n in range(20)
+    ]
+    file = server.put("/x", media.file(b"hello"))
+    fetched = await fetcher.fetch(file, tmp_path / "file", owner="good", max_bytes=10)
+
+    assert fetched.file.size_bytes == 5
+    assert server.requested.count("/hanging") <= 2
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest.mark.parametrize("answer", [media.status(503), media.broken_off, media.silence])
@@ -131,7 +178,11 @@ async def test_fetch_server_failure_raises_try_again(
 ) -> None:
     with pytest.raises(TryAgainLater):
         await fetcher.fetch(
-            server.put("/x", answer), tmp_path / "file", max_bytes=10_000, timeout_seconds=0.5
+            server.put("/x", answer),
+            tmp_path / "file",
+            owner="a",
+            max_bytes=10_000,
+            timeout_seconds=0.5,
         )
 
     assert not (tmp_path / "file").exists()
@@ -149,7 +200,7 @@ async def test_read_page_returns_title_description_and_image(
     url = server.put("/page", media.redirect("/real/page"))
     server.put("/real/page", media.file(long_page, "text/html; charset=utf-8"))
 
-    preview, image = await read_page(fetcher, converter, url, tmp_path, instance_id="i")
+    preview, image = await read_page(fetcher, converter, url, tmp_path, instance_id="i", owner="a")
 
     assert (preview.url, preview.title, preview.description) == (url, "A & B", "About")
     assert image == server.url("/picture.png")
@@ -160,7 +211,7 @@ async def test_read_page_without_meta_uses_title(
 ) -> None:
     url = server.put("/page", media.file(b"<title>Only this", "text/html"))
 
-    preview, image = await read_page(fetcher, converter, url, tmp_path, instance_id="i")
+    preview, image = await read_page(fetcher, converter, url, tmp_path, instance_id="i", owner="a")
 
     assert (preview.title, preview.description, image) == ("Only this", None, None)
 
@@ -175,4 +226,5 @@ async def test_read_page_of_other_type_is_refused(
             server.put("/x", media.file(b"x", "image/png")),
             tmp_path,
             instance_id="i",
+            owner="a",
         )

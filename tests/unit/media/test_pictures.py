@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from gateway.clock import Clock
 from gateway.errors import InvalidRequest
 from gateway.media.fetching import Fetcher
 from gateway.media.pictures import Pictures
@@ -19,7 +20,7 @@ from tests.fixtures.conversions import new_converter
 @pytest.fixture
 async def pictures(tmp_path: Path) -> AsyncIterator[Pictures]:
     converter = new_converter()
-    fetcher = Fetcher(AddressPolicy(), timeout_seconds=1)
+    fetcher = Fetcher(AddressPolicy(), Clock(), timeout_seconds=1)
     yield Pictures(fetcher, converter, Spool(tmp_path / "spool"))
     await converter.close()
 

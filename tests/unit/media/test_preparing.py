@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from gateway.clock import Clock
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.messages.media import SendDocument, SendImage
 from gateway.errors import Refused, TryAgainLater
@@ -41,10 +42,10 @@ async def server() -> AsyncIterator[FileServer]:
 @pytest.fixture
 async def preparer(tmp_path: Path) -> AsyncIterator[Preparer]:
     policy = AddressPolicy(allow_http=True, allowed=(IPv4Network("127.0.0.0/8"),))
-    fetcher, converter = Fetcher(policy, timeout_seconds=PATIENCE_SECONDS), new_converter()
+    converter = new_converter()
+    fetcher = Fetcher(policy, Clock(), timeout_seconds=PATIENCE_SECONDS)
     yield Preparer(cast("Any", None), fetcher, converter, Spool(tmp_path / "spool"))
     await converter.close()
-    await fetcher.close()
 
 
 def image(url: str) -> SendImage:
@@ -56,7 +57,7 @@ async def test_prepared_files_exist_until_the_block_ends(
 ) -> None:
     url = server.put("/a%20b.webp", media.file(media.picture("WEBP")))
 
-    async with preparer.preparing("i", image(url)) as preparing:
+    async with preparer.preparing("i", image(url), account_id="a") as preparing:
         assert await preparing.ended(asyncio.Event())
         (file,) = (await preparing.result()).media.values()
         assert file.path.read_bytes()[:2] == b"\xff\xd8"
@@ -69,7 +70,7 @@ async def test_prepared_document_has_the_given_name(server: FileServer, preparer
     url = server.put("/x", media.file(b"a;b"))
     message = SendDocument(phone=PHONE, document=url, extension="csv", file_name="Report")
 
-    async with preparer.preparing("i", message) as preparing:
+    async with preparer.preparing("i", message, account_id="a") as preparing:
         file = (await preparing.result()).media[url]
 
     assert (file.file_name, file.mime_type) == ("Report.csv", "text/csv")
@@ -83,10 +84,10 @@ async def test_full_disk_delays_a_file_and_omits_a_preview(
     monkeypatch.setattr("gateway.media.preparing._new_folder", lambda _folder: tmp_path)
     url = server.put("/x", media.file(media.picture()))
 
-    async with preparer.preparing("i", image(url)) as preparing:
+    async with preparer.preparing("i", image(url), account_id="a") as preparing:
         with pytest.raises(TryAgainLater, match=r"^The disk of the data directory is full$"):
             await preparing.result()
-    async with preparer.preparing("i", Linked(phone=PHONE, link=url)) as preparing:
+    async with preparer.preparing("i", Linked(phone=PHONE, link=url), account_id="a") as preparing:
         assert (await preparing.result()).preview is None
 
 
@@ -94,7 +95,9 @@ async def test_ended_while_leaving_does_not_wait(
     server: FileServer, preparer: Preparer, tmp_path: Path
 ) -> None:
     leaving = asyncio.Event()
-    async with preparer.preparing("i", image(server.put("/x", media.silence))) as preparing:
+    async with preparer.preparing(
+        "i", image(server.put("/x", media.silence)), account_id="a"
+    ) as preparing:
         waiting = asyncio.create_task(preparing.ended(leaving))
         leaving.set()
         assert not await waiting
@@ -117,7 +120,9 @@ async def test_preparation_failure_is_that_of_an_attempt(
     failure: type[Exception],
     reason: str,
 ) -> None:
-    async with preparer.preparing("i", image(server.put("/x", answer))) as preparing:
+    async with preparer.preparing(
+        "i", image(server.put("/x", answer)), account_id="a"
+    ) as preparing:
         assert await preparing.ended(asyncio.Event())
         with pytest.raises(failure, match=reason):
             await preparing.result()
@@ -128,7 +133,7 @@ async def test_prepared_link_has_preview(server: FileServer, preparer: Preparer)
     page = b'<title>Shop</title><meta property="og:image" content="picture.png">'
     url = server.put("/page", media.file(page, "text/html"))
 
-    async with preparer.preparing("i", Linked(phone=PHONE, link=url)) as preparing:
+    async with preparer.preparing("i", Linked(phone=PHONE, link=url), account_id="a") as preparing:
         preview = (await preparing.result()).preview
 
     assert preview is not None
@@ -143,7 +148,7 @@ async def test_prepared_link_without_readable_page_has_no_preview(
 ) -> None:
     message = Linked(phone=PHONE, link=server.put("/page", answer))
 
-    async with preparer.preparing("i", message) as preparing:
+    async with preparer.preparing("i", message, account_id="a") as preparing:
         assert (await preparing.result()).preview is None
 
 
@@ -156,7 +161,7 @@ async def test_prepared_link_whose_picture_is_no_url_has_no_picture(
     page = f'<title>Shop</title><meta property="og:image" content="{picture}">'.encode()
     url = server.put("/page", media.file(page, "text/html"))
 
-    async with preparer.preparing("i", Linked(phone=PHONE, link=url)) as preparing:
+    async with preparer.preparing("i", Linked(phone=PHONE, link=url), account_id="a") as preparing:
         preview = (await preparing.result()).preview
 
     assert preview is not None
@@ -169,7 +174,7 @@ async def test_prepared_link_that_redirects_to_no_url_has_no_preview(
 ) -> None:
     url = server.put("/page", media.redirect(location))
 
-    async with preparer.preparing("i", Linked(phone=PHONE, link=url)) as preparing:
+    async with preparer.preparing("i", Linked(phone=PHONE, link=url), account_id="a") as preparing:
         assert (await preparing.result()).preview is None
 
 
@@ -178,7 +183,7 @@ async def test_file_that_redirects_to_no_url_is_refused(
 ) -> None:
     url = server.put("/x", media.redirect("http://a..b/"))
 
-    async with preparer.preparing("i", image(url)) as preparing:
+    async with preparer.preparing("i", image(url), account_id="a") as preparing:
         with pytest.raises(Refused, match="image: is not a URL"):
             await preparing.result()
 
@@ -190,5 +195,7 @@ async def test_unexpected_failure_of_a_preview_is_no_failure_of_the_text(
         raise KeyError("new fault")
 
     monkeypatch.setattr("gateway.media.preparing.read_page", broken)
-    async with preparer.preparing("i", Linked(phone=PHONE, link=server.url("/page"))) as preparing:
+    async with preparer.preparing(
+        "i", Linked(phone=PHONE, link=server.url("/page")), account_id="a"
+    ) as preparing:
         assert (await preparing.result()).preview is None

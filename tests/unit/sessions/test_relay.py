@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import TypeAdapter
 
@@ -13,7 +14,14 @@ from gateway.contract.operation import Operation, Picture
 from gateway.contract.zapi.instances import PhoneCode, ReadDevice, ReadPhoneCode, ReadQrImage
 from gateway.documents.surface import shown_answer, surface
 from gateway.errors import Conflict, GatewayError, NotConnected, QueueFull
-from gateway.sessions.relay import RelayCall, RelayReceiver, error_of, read_result, write_result
+from gateway.sessions.relay import (
+    RelayCall,
+    RelayReceiver,
+    error_of,
+    read_result,
+    relay_client,
+    write_result,
+)
 
 NOW = 1_800_000_000
 SECRET, EARLIER = "the secret of the cluster", "the secret before it"
@@ -156,3 +164,11 @@ def test_relay_of_a_picture_is_unchanged() -> None:
 def test_relay_result_of_another_version_raises() -> None:
     with pytest.raises(GatewayError, match="this version cannot read"):
         read_result(ReadDevice(), b'{"unknown": 1}')
+
+
+async def test_relay_client_stores_no_cookie() -> None:
+    request = httpx.Request("POST", "http://node.example/relay")
+    response = httpx.Response(200, headers={"Set-Cookie": "a=1"}, request=request)
+    async with relay_client(timeout_seconds=1) as client:
+        client.cookies.extract_cookies(response)
+        assert list(client.cookies.jar) == []

@@ -51,6 +51,21 @@ def open_seconds(breakers: CircuitBreakers, clock: HandClock) -> float:
     return seconds
 
 
+def test_breakers_limit_requests_per_account(clock: HandClock) -> None:
+    limits = BreakerLimits(max_in_flight=4, max_in_flight_per_account=6)
+    breakers = CircuitBreakers(clock, lambda low, _high: low, limits)
+    other = "other https://a.example/hook"
+
+    assert entered(breakers, 6) == 4
+    assert breakers.full_accounts() == []
+    assert entered(breakers, 6, B) == 2
+    assert breakers.full_accounts() == ["acme"]
+    assert entered(breakers, 6, other) == 4
+    assert breakers.leave(B)
+    assert breakers.full_accounts() == []
+    assert entered(breakers, 6, B) == 1
+
+
 def test_breaker_limits_requests_per_receiver(
     breakers: CircuitBreakers,
 ) -> None:

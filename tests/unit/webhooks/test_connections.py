@@ -4,32 +4,48 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network
 
-import httpcore
 import pytest
 
+from gateway.clock import Clock
+from gateway.outbound.connection import HttpRequest
+from gateway.outbound.dialer import Dialer
+from gateway.outbound.failures import ConnectionLost, NoConnection
+from gateway.public_address import AddressPolicy
 from gateway.webhooks.connections import Connections
 from tests.fixtures.patience import PATIENCE_SECONDS
+
+LOOPBACK = AddressPolicy(allow_http=True, allowed=(IPv4Network("127.0.0.0/8"),))
 
 
 @dataclass
 class Receiver:
-    """Counts connections; `answering` holds answers back, `hanging_up` closes after each."""
+    """Counts connections; `answering` holds answers back, `hanging_up` closes after each.
+
+    `dropping` closes the connection after each request but the first, without an answer.
+    """
 
     port: int = 0
     accepted: int = 0
     hanging_up: bool = False
+    dropping: bool = False
+    surplus: bytes = b""
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     asked: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
     ended: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
+        requests = 0
         try:
             while await reader.readuntil(b"\r\n\r\n"):
+                requests += 1
+                if self.dropping and requests > 1:
+                    break
                 self.asked.release()
                 await self.answering.wait()
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" + self.surplus)
                 await writer.drain()
                 if self.hanging_up:
                     break
@@ -64,7 +80,7 @@ async def connections(
     *, keep_idle_seconds: float = 60.0, max_idle: int = 512, seconds: Time | None = None
 ) -> AsyncIterator[Connections]:
     made = Connections(
-        httpcore.AnyIOBackend(),
+        Dialer(LOOPBACK, Clock()),
         keep_idle_seconds=keep_idle_seconds,
         max_idle=max_idle,
         seconds=seconds or Time(),
@@ -72,16 +88,16 @@ async def connections(
     try:
         yield made
     finally:
-        await made.close()
+        made.close()
 
 
-def request_to(receiver: Receiver) -> httpcore.Request:
-    return httpcore.Request("GET", f"http://127.0.0.1:{receiver.port}/", headers={"Host": "x"})
+def request_to(port: int) -> HttpRequest:
+    return HttpRequest("GET", LOOPBACK.check_url(f"http://127.0.0.1:{port}/"))
 
 
-async def execute(through: Connections, receiver: Receiver, *, fresh: bool = False) -> bytes:
-    async with through.answer(request_to(receiver), fresh=fresh) as response:
-        return b"".join([chunk async for chunk in response.aiter_stream()])
+async def execute(through: Connections, receiver: Receiver) -> bytes:
+    async with through.answer(request_to(receiver.port)) as response:
+        return b"".join([piece async for piece in response.content()])
 
 
 async def test_connection_is_reused_for_the_next_request(receiver: Receiver) -> None:
@@ -115,10 +131,35 @@ async def test_connection_closed_by_the_server_is_not_reused(receiver: Receiver)
     assert receiver.accepted == 2
 
 
-async def test_fresh_request_opens_a_new_connection(receiver: Receiver) -> None:
+async def test_idle_connection_that_the_server_drops_is_replaced(receiver: Receiver) -> None:
+    receiver.dropping = True
     async with connections() as through:
-        await execute(through, receiver)
-        await execute(through, receiver, fresh=True)
+        assert [await execute(through, receiver) for _ in range(2)] == [b"ok"] * 2
+
+    assert receiver.accepted == 2
+
+
+async def test_new_connection_that_the_server_drops_is_not_tried_again() -> None:
+    requests = 0
+
+    async def drop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        await reader.readuntil(b"\r\n\r\n")
+        requests += 1
+        writer.close()
+
+    async with await asyncio.start_server(drop, "127.0.0.1", 0) as server, connections() as through:
+        with pytest.raises(ConnectionLost):
+            async with through.answer(request_to(server.sockets[0].getsockname()[1])):
+                pass
+
+    assert requests == 1
+
+
+async def test_connection_with_bytes_after_the_answer_is_not_reused(receiver: Receiver) -> None:
+    receiver.surplus = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfalse"
+    async with connections() as through:
+        assert [await execute(through, receiver) for _ in range(2)] == [b"ok"] * 2
 
     assert receiver.accepted == 2
 
@@ -168,8 +209,7 @@ async def test_canceled_request_closes_its_connection(receiver: Receiver) -> Non
 
 async def test_refused_connection_leaves_nothing_behind(receiver: Receiver) -> None:
     async with connections() as through:
-        nowhere = httpcore.Request("GET", "http://127.0.0.1:1/", headers={"Host": "x"})
-        with pytest.raises(httpcore.ConnectError):
-            async with through.answer(nowhere):
+        with pytest.raises(NoConnection):
+            async with through.answer(request_to(1)):
                 pass
         assert await execute(through, receiver) == b"ok"

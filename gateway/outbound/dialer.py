@@ -1,0 +1,53 @@
+"""Connects to the server of a URL, at an address that the policy allows."""
+
+import asyncio
+import ssl
+from dataclasses import dataclass, field
+
+from gateway.clock import Clock
+from gateway.outbound.connection import ByteStream, HttpConnection, Patience, Server
+from gateway.outbound.failures import NoConnection
+from gateway.outbound.response_parser import ResponseLimits
+from gateway.public_address import AddressPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Dialer:
+    """Opens connections. A name is resolved once, and the connection goes to what was checked."""
+
+    policy: AddressPolicy
+    clock: Clock
+    limits: ResponseLimits = field(default_factory=ResponseLimits)
+    patience: Patience = field(default_factory=Patience)
+    connect_seconds: float = 10.0
+    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+
+    async def connect(self, server: Server) -> HttpConnection:
+        """Opens a connection; TLS verifies the host name.
+
+        Raises:
+            AddressRefused: the name has an address that may not be visited.
+            NoConnection: the server cannot be reached.
+        """
+        try:
+            async with asyncio.timeout(self.connect_seconds):
+                stream = await self._open(server)
+        except TimeoutError:
+            raise NoConnection(
+                f"could not be reached within {self.connect_seconds:g} seconds"
+            ) from None
+        except (OSError, UnicodeError) as error:
+            raise NoConnection(f"could not be reached: {type(error).__name__}") from None
+        return HttpConnection(stream, self.clock, self.limits, self.patience)
+
+    async def _open(self, server: Server) -> ByteStream:
+        address = await self.policy.resolve(server.host, server.port)
+        secure = server.scheme == "https"
+        _, stream = await asyncio.get_running_loop().create_connection(
+            ByteStream,
+            address,
+            server.port,
+            ssl=self.tls if secure else None,
+            server_hostname=server.host if secure else None,
+        )
+        return stream

@@ -1,0 +1,154 @@
+"""Parses the answer to one request, and refuses an answer that is costly to read.
+
+A hostile server can wrap every byte in a chunk of its own, or send header lines or informational
+responses without end. The parser is written in C, and every piece of framing takes bytes. So the
+bytes that are not content bound the work: there may be some of them, and more with the content.
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+import httptools
+
+from gateway.outbound.failures import ConnectionLost, ExcessiveResponse, MalformedResponse
+
+_MIN_FEED_BYTES: Final = 4 * 1024
+_MAX_FEED_BYTES: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseLimits:
+    """What an answer may hold beside its content.
+
+    Attributes:
+        head_bytes: status lines and header lines before the content.
+        header_lines: of the answer, of informational responses and of trailers together.
+        informational: responses such as 100 Continue before the answer.
+        framing_bytes: everything that is not content, for an answer without content.
+        content_per_framing_byte: so many bytes of content allow one more byte of framing.
+    """
+
+    head_bytes: int = 64 * 1024
+    header_lines: int = 256
+    informational: int = 10
+    framing_bytes: int = 128 * 1024
+    content_per_framing_byte: int = 2
+
+
+class ResponseParser:
+    """Reads one answer that is fed in slices.
+
+    Attributes:
+        status: of the answer; 0 before its head is complete.
+        headers: with lower-case names, in the order of the answer.
+        complete: the whole answer was read.
+        feed_bytes: how long the next slice may be, so that parsing it takes about a millisecond.
+    """
+
+    def __init__(self, limits: ResponseLimits) -> None:
+        self._limits = limits
+        self._parser = httptools.HttpResponseParser(self)
+        self._content: list[bytes] = []
+        self._framing_bytes = self._content_bytes = 0
+        self._header_lines = self._informational = 0
+        self._keeps_alive = self._has_surplus = False
+        # Old servers write header lines so, and there is no second parser to disagree with.
+        self._parser.set_dangerous_leniencies(
+            lenient_optional_cr_before_lf=True,
+            lenient_chunked_length=True,
+            lenient_spaces_after_chunk_size=True,
+        )
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.complete = False
+        self.feed_bytes = _MIN_FEED_BYTES
+
+    def feed(self, data: bytes) -> bytes:
+        """Parses a slice of the answer and returns the content in it.
+
+        Raises:
+            ExcessiveResponse: the answer exceeds a limit.
+            MalformedResponse: it is not HTTP.
+        """
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as error:
+            raise (error.__context__ or error) from None
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            if not self.complete:
+                raise MalformedResponse("does not answer with HTTP/1.1") from None
+            self._has_surplus = True
+        content = b"".join(self._content)
+        self._content.clear()
+        self._count(len(data), len(content))
+        return content
+
+    def finish(self) -> None:
+        """Handles the end of the connection, which ends an answer of unknown length.
+
+        Raises:
+            ConnectionLost: the answer is not whole.
+        """
+        if self.complete:
+            return
+        if not self.status:
+            raise ConnectionLost("closed the connection without an answer")
+        names = {name for name, _value in self.headers}
+        if names & {b"content-length", b"transfer-encoding"}:
+            raise ConnectionLost("closed the connection within its answer")
+        self.complete = True
+
+    def keeps_alive(self) -> bool:
+        """Returns whether the connection can carry another request after this answer."""
+        return self.complete and self._keeps_alive and not self._has_surplus
+
+    def _count(self, fed_bytes: int, content_bytes: int) -> None:
+        framing = fed_bytes - content_bytes
+        self._framing_bytes += framing
+        self._content_bytes += content_bytes
+        limits = self._limits
+        if not self.status and self._framing_bytes > limits.head_bytes:
+            raise ExcessiveResponse(f"answers with a head of more than {limits.head_bytes} bytes")
+        allowed = self._content_bytes // limits.content_per_framing_byte + limits.framing_bytes
+        if self._framing_bytes > allowed:
+            raise ExcessiveResponse("answers in pieces that are too small")
+        is_dense = framing * 8 > fed_bytes
+        self.feed_bytes = _MIN_FEED_BYTES if is_dense else min(2 * fed_bytes, _MAX_FEED_BYTES)
+        self.feed_bytes = max(self.feed_bytes, _MIN_FEED_BYTES)
+
+    # httptools calls these.
+
+    def on_message_begin(self) -> None:
+        self._has_surplus = self.complete
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_lines += 1
+        if self._header_lines > self._limits.header_lines:
+            raise ExcessiveResponse(
+                f"answers with more than {self._limits.header_lines} header lines"
+            )
+        if not self.status:  # trailers are not needed
+            self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status >= HTTPStatus.OK:
+            self.status = self.status or status
+            return
+        if status == HTTPStatus.SWITCHING_PROTOCOLS:
+            raise MalformedResponse("answers with another protocol, which was not requested")
+        self.headers.clear()
+        self._informational += 1
+        if self._informational > self._limits.informational:
+            raise ExcessiveResponse(
+                f"answers with more than {self._limits.informational} informational responses"
+            )
+
+    def on_body(self, content: bytes) -> None:
+        if not self.complete:
+            self._content.append(content)
+
+    def on_message_complete(self) -> None:
+        if self.status and not self.complete:
+            self.complete, self._keeps_alive = True, self._parser.should_keep_alive()
