@@ -93,6 +93,105 @@ CREATE FUNCTION public.append_callbacks_v1(instance_ids text[], chats text[], ty
     select count(*) from appended
 $$;
 
+CREATE FUNCTION public.assign_event_positions_v1(max_count integer) RETURNS TABLE(generation bigint, last_position bigint, assigned integer, busy boolean)
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+    log event_log;
+
+this_server text := event_log_server_v1();
+
+oldest bigint;
+
+found_count int;
+
+begin
+    select l.* into strict log from event_log l;
+
+if log.server is not distinct from coalesce(this_server, log.server) and not exists (
+        select from webhook_events e
+        where e.position is null
+            and e.transaction_id >= case when this_server is null then 0 else log.oldest_transaction_id end
+    ) then
+        return query select log.generation, log.last_position, 0, false;
+
+return;
+
+end if;
+
+select l.* into log from event_log l for update skip locked;
+
+if not found then
+        return query select l.generation, l.last_position, 0, true from event_log l;
+
+return;
+
+end if;
+
+if log.server is distinct from coalesce(this_server, log.server) then
+        if log.server is not null then
+            insert into event_log_generations as g (generation, last_position)
+            values (log.generation, log.last_position);
+
+log.generation := 100000000000000000
+                + ('x' || left(replace(gen_random_uuid()::text, '-', ''), 15))::bit(60)::bigint
+                    % 899999999999999999;
+
+log.after_position := log.last_position;
+
+end if;
+
+log.server := this_server;
+
+log.oldest_transaction_id := 0;
+
+end if;
+
+if this_server is null then
+        log.oldest_transaction_id := 0;
+
+end if;
+
+with waiting as materialized (
+        -- The oldest events without a position, and the oldest transaction that is still open.
+        select e.account_id, e.transaction_id, e.sequence
+        from webhook_events e
+        where e.position is null and e.transaction_id >= log.oldest_transaction_id
+        order by e.transaction_id, e.sequence
+        limit max_count
+    ), numbered as (
+        -- The order of inserts: a transaction that inserts after another's commit comes later.
+        select w.*, log.last_position + row_number() over (order by w.sequence) as position
+        from waiting w
+    ), positioned as (
+        -- Stores the positions.
+        update webhook_events e
+        set position = n.position
+        from numbered n
+        where e.account_id = n.account_id and e.transaction_id = n.transaction_id
+            and e.sequence = n.sequence
+    )
+    select count(*), pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    into found_count, oldest
+    from waiting;
+
+if found_count < max_count and this_server is not null then
+        log.oldest_transaction_id := oldest;
+
+end if;
+
+update event_log l
+    set generation = log.generation, after_position = log.after_position, server = log.server,
+        last_position = log.last_position + found_count,
+        oldest_transaction_id = log.oldest_transaction_id;
+
+return query select log.generation, log.last_position + found_count, found_count, false;
+
+end
+$$;
+
 CREATE TABLE public.instances (
     id text NOT NULL,
     account_id text NOT NULL,
@@ -486,6 +585,23 @@ return query
 end
 $$;
 
+CREATE FUNCTION public.event_log_server_v1() RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+begin
+    return (select system_identifier from pg_control_system())
+        || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
+        || '/' || (select oid from pg_database where datname = current_database())
+        || '/' || 'event_log'::regclass::oid;
+
+exception
+    when insufficient_privilege or feature_not_supported or undefined_function
+        or object_not_in_prerequisite_state then
+        return null;
+
+end
+$$;
+
 CREATE FUNCTION public.make_instance_line() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -868,6 +984,38 @@ ALTER TABLE public.contacts ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDEN
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.event_log (
+    id smallint DEFAULT 1 NOT NULL,
+    generation bigint NOT NULL,
+    after_position bigint NOT NULL,
+    last_position bigint NOT NULL,
+    server text,
+    oldest_transaction_id bigint DEFAULT 0 NOT NULL,
+    first_transaction_id bigint NOT NULL,
+    CONSTRAINT event_log_id_check CHECK ((id = 1))
+);
+
+COMMENT ON COLUMN public.event_log.generation IS 'Random, at least 10^17; a new one begins on another server, or after a restore.';
+
+COMMENT ON COLUMN public.event_log.after_position IS 'The last position before this generation.';
+
+COMMENT ON COLUMN public.event_log.server IS 'The server and the table that the last batch was written to.';
+
+COMMENT ON COLUMN public.event_log.oldest_transaction_id IS 'On this server, every event of an older transaction has a position.';
+
+COMMENT ON COLUMN public.event_log.first_transaction_id IS 'Greater than every transaction id of an event without a position (0).';
+
+CREATE TABLE public.event_log_expiry (
+    account_id text NOT NULL,
+    "position" bigint NOT NULL
+);
+
+CREATE TABLE public.event_log_generations (
+    generation bigint NOT NULL,
+    last_position bigint NOT NULL,
+    ended_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 CREATE TABLE public.event_roads (
@@ -1261,8 +1409,11 @@ CREATE TABLE public.webhook_events (
     id uuid NOT NULL,
     type text NOT NULL,
     body text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    "position" bigint
 );
+
+COMMENT ON COLUMN public.webhook_events."position" IS 'Order in which the event became visible; null until assigned, 0 before positions existed.';
 
 ALTER TABLE public.webhook_events ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.webhook_events_sequence_seq
@@ -1445,6 +1596,15 @@ ALTER TABLE ONLY public.consents
 ALTER TABLE ONLY public.contacts
     ADD CONSTRAINT contacts_pkey PRIMARY KEY (instance_id, phone);
 
+ALTER TABLE ONLY public.event_log_expiry
+    ADD CONSTRAINT event_log_expiry_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY public.event_log_generations
+    ADD CONSTRAINT event_log_generations_pkey PRIMARY KEY (generation);
+
+ALTER TABLE ONLY public.event_log
+    ADD CONSTRAINT event_log_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.event_roads
     ADD CONSTRAINT event_roads_pkey PRIMARY KEY (account_id, name);
 
@@ -1621,6 +1781,10 @@ CREATE INDEX webhook_events_age ON public.webhook_events USING brin (created_at)
 
 CREATE INDEX webhook_events_of_instance ON public.webhook_events USING btree (instance_id, created_at);
 
+CREATE UNIQUE INDEX webhook_events_position ON public.webhook_events USING btree (account_id, "position") WHERE ("position" > 0);
+
+CREATE INDEX webhook_events_unpositioned ON public.webhook_events USING btree (transaction_id, sequence) WHERE ("position" IS NULL);
+
 CREATE INDEX webhook_lines_address ON public.webhook_lines USING btree (address) WHERE (address IS NOT NULL);
 
 CREATE INDEX webhook_lines_claimed ON public.webhook_lines USING btree (claimed_by) WHERE (claimed_by IS NOT NULL);
@@ -1671,6 +1835,9 @@ CREATE TRIGGER messages_note_chats AFTER INSERT ON public.messages REFERENCING N
 
 ALTER TABLE ONLY public.chat_tags
     ADD CONSTRAINT chat_tags_instance_id_tag_id_fkey FOREIGN KEY (instance_id, tag_id) REFERENCES public.tags(instance_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.event_log_expiry
+    ADD CONSTRAINT event_log_expiry_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.event_roads
     ADD CONSTRAINT event_roads_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
