@@ -155,7 +155,7 @@ if this_server is null then
 end if;
 
 with waiting as materialized (
-        -- The oldest events without a position, and the oldest transaction that is still open.
+        -- The oldest events without a position, and the oldest transaction that may write others.
         select e.account_id, e.transaction_id, e.sequence
         from webhook_events e
         where e.position is null and e.transaction_id >= log.oldest_transaction_id
@@ -173,11 +173,15 @@ with waiting as materialized (
         where e.account_id = n.account_id and e.transaction_id = n.transaction_id
             and e.sequence = n.sequence
     )
-    select count(*), pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    select count(*),
+           least(
+               pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+               case when count(*) = max_count then max(transaction_id) end
+           )
     into found_count, oldest
     from waiting;
 
-if found_count < max_count and this_server is not null then
+if this_server is not null then
         log.oldest_transaction_id := oldest;
 
 end if;
