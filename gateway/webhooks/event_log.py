@@ -185,7 +185,7 @@ class EventLog:
     async def assign_positions(self) -> bool:
         """Gives committed events their positions; returns whether others still wait.
 
-        Nodes do this also while nobody reads, so that few events wait.
+        Nodes also do this without readers, so that few events wait.
         """
         return (await self._assign_positions()).more
 

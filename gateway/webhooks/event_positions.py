@@ -1,4 +1,4 @@
-"""Gives events their positions also while nobody reads them, so that few wait for one."""
+"""Gives events their positions also without readers, so that few events wait for one."""
 
 import asyncio
 

@@ -320,6 +320,25 @@ async def test_position_ahead_of_an_unchanged_server_is_told(
     assert [gap.reason for gap in ahead.gaps] == ["restored"]
 
 
+async def test_server_that_does_not_identify_itself_delays_and_loses_nothing(
+    database_url: str, log: EventLog, operator: AsyncConnection, instance: Instance
+) -> None:
+    await operator.execute(
+        """create or replace function event_log_server_v1() returns text
+           language sql as 'select null::text'"""
+    )
+    follower = await follow(log)
+    async with await AsyncConnection.connect(database_url) as early:
+        await write_events(early, instance.id, "begun first")
+        await write_events(operator, instance.id, "committed first")
+        await follower.read()
+        await early.commit()
+    await follower.read()
+
+    assert follower.seen == ["committed first", "begun first"]
+    assert (follower.gaps, await follower.again().read()) == ([], [])
+
+
 async def test_backlog_is_read_in_batches_and_completely(
     log: EventLog, operator: AsyncConnection, instance: Instance
 ) -> None:
