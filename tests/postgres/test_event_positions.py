@@ -268,58 +268,6 @@ async def test_other_accounts_expired_events_are_no_gap(
     assert not back.gaps
 
 
-async def test_promoted_standby_without_loss_continues_silently(
-    log: EventLog, operator: AsyncConnection, instance: Instance
-) -> None:
-    follower = await follow(log)
-    await write_events(operator, instance.id, "one")
-    await follower.read()
-    before = follower.position
-    await operator.execute("update event_log set server = 'another cluster/00000001/1/1'")
-    await write_events(operator, instance.id, "two")
-    back = follower.again()
-
-    assert (await follower.read(), await back.read()) == (["two"], ["two"])
-    assert follower.position == back.position
-    assert follower.position.generation != before.generation
-    assert (follower.gaps, back.gaps) == ([], [])
-
-
-async def test_promoted_standby_that_lost_events_is_told_also_to_open_streams(
-    log: EventLog, operator: AsyncConnection, instance: Instance
-) -> None:
-    follower = await follow(log)
-    await write_events(operator, instance.id, "kept")
-    await follower.read()
-    await write_events(operator, instance.id, "lost")
-    await follower.read()
-    await operator.execute(
-        """delete from webhook_events where body = 'lost';
-           update event_log set server = 'another cluster/00000001/1/1', last_position = 1"""
-    )
-    back = follower.again()
-    await write_events(operator, instance.id, "new", "newer")
-
-    assert (await follower.read(), await back.read()) == (["new", "newer"], ["new", "newer"])
-    for each in (follower, back):
-        assert [gap.reason for gap in each.gaps] == ["restored"]
-
-
-async def test_position_ahead_of_an_unchanged_server_is_told(
-    log: EventLog, operator: AsyncConnection, instance: Instance
-) -> None:
-    """As after a snapshot of the disk was put back."""
-    follower = await follow(log)
-    await write_events(operator, instance.id, "one")
-    await follower.read()
-    ahead = Follower(log, Position(follower.position.generation, 100))
-    first = await ahead.read()
-    await write_events(operator, instance.id, "two")
-
-    assert (first, await ahead.read()) == ([], ["two"])
-    assert [gap.reason for gap in ahead.gaps] == ["restored"]
-
-
 async def test_server_that_does_not_identify_itself_delays_and_loses_nothing(
     database_url: str, log: EventLog, operator: AsyncConnection, instance: Instance
 ) -> None:

@@ -15,7 +15,8 @@ from psycopg.conninfo import make_conninfo
 from gateway.database import migrations as migrator
 from gateway.database.migrations import migrate
 from gateway.embedded_postgres.cluster_site import find_binaries
-from gateway.webhooks.event_log import Position
+from gateway.instances.store import Instance
+from gateway.webhooks.event_log import EventLog, Position
 from tests.fixtures.event_log import ACCOUNT, Follower, consuming, open_log, write_events
 from tests.fixtures.postgres import folder_in_memory, public_folder, running_postgres
 from tests.fixtures.queue import add_instances, rows
@@ -140,6 +141,74 @@ async def test_restore_to_an_earlier_state_is_told_and_goes_on(
         of_first_copy = Follower(log, late.position)
         assert await of_first_copy.read() == [f"second copy {n}" for n in range(9)]
         assert [gap.reason for gap in of_first_copy.gaps] == ["restored"]
+
+
+@pytest.fixture
+async def instance(operator: AsyncConnection) -> Instance:
+    (instance,) = await add_instances(operator, 1)
+    return instance
+
+
+@pytest.fixture
+async def log(database_url: str) -> AsyncIterator[EventLog]:
+    async with open_log(database_url) as log:
+        yield log
+
+
+async def follow(log: EventLog) -> Follower:
+    return Follower(log, await log.subscribe("stream", [ACCOUNT]))
+
+
+async def test_promoted_standby_without_loss_continues_silently(
+    log: EventLog, operator: AsyncConnection, instance: Instance
+) -> None:
+    follower = await follow(log)
+    await write_events(operator, instance.id, "one")
+    await follower.read()
+    before = follower.position
+    await operator.execute("update event_log set server = 'another cluster/00000001/1/1'")
+    await write_events(operator, instance.id, "two")
+    back = follower.again()
+
+    assert (await follower.read(), await back.read()) == (["two"], ["two"])
+    assert follower.position == back.position
+    assert follower.position.generation != before.generation
+    assert (follower.gaps, back.gaps) == ([], [])
+
+
+async def test_promoted_standby_that_lost_events_is_told_also_to_open_streams(
+    log: EventLog, operator: AsyncConnection, instance: Instance
+) -> None:
+    follower = await follow(log)
+    await write_events(operator, instance.id, "kept")
+    await follower.read()
+    await write_events(operator, instance.id, "lost")
+    await follower.read()
+    await operator.execute(
+        """delete from webhook_events where body = 'lost';
+           update event_log set server = 'another cluster/00000001/1/1', last_position = 1"""
+    )
+    back = follower.again()
+    await write_events(operator, instance.id, "new", "newer")
+
+    assert (await follower.read(), await back.read()) == (["new", "newer"], ["new", "newer"])
+    for each in (follower, back):
+        assert [gap.reason for gap in each.gaps] == ["restored"]
+
+
+async def test_position_ahead_of_an_unchanged_server_is_told(
+    log: EventLog, operator: AsyncConnection, instance: Instance
+) -> None:
+    """As after a snapshot of the disk was put back."""
+    follower = await follow(log)
+    await write_events(operator, instance.id, "one")
+    await follower.read()
+    ahead = Follower(log, Position(follower.position.generation, 100))
+    first = await ahead.read()
+    await write_events(operator, instance.id, "two")
+
+    assert (first, await ahead.read()) == ([], ["two"])
+    assert [gap.reason for gap in ahead.gaps] == ["restored"]
 
 
 @pytest.fixture
