@@ -61,6 +61,14 @@ class Authenticator:
         self._limits.count(account_id=account.id)
         return account
 
+    async def still_finds(self, account: Account, request: Request, accounts: Accounts) -> bool:
+        """Returns whether the caller of an open response may still use the account."""
+        try:
+            found = await self._account(request, accounts)
+        except (Unauthorized, Forbidden):
+            return False
+        return found.id == account.id
+
     async def instance_of_account(
         self,
         request: Request,

@@ -1,8 +1,10 @@
 """Server-Sent Events: streams an account's callbacks to callers that have no receiver."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 
+import orjson
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 from starlette.requests import Request
@@ -12,10 +14,12 @@ from gateway.api.authentication import Authenticator
 from gateway.errors import Unavailable
 from gateway.observability.logging import logger
 from gateway.operations.services import Services
-from gateway.webhooks.event_log import LoggedEvent, Position
+from gateway.webhooks.event_log import Gap, LoggedEvent, Position
+from gateway.webhooks.stream import Page, StreamAccess
 
 _HEARTBEAT_SECONDS = 15
 _SEND_SECONDS = 30.0  # a slower reader is disconnected, and resumes with Last-Event-ID
+_REVOKED_SECONDS = 0.5
 
 
 class EventsEndpoint:
@@ -32,23 +36,54 @@ class EventsEndpoint:
         if services is None:
             raise Unavailable("The gateway is starting")
         account = await self._authenticator.account(request, services.accounts)
+        access = StreamAccess(
+            lambda: self._authenticator.still_finds(account, request, services.accounts)
+        )
         last = request.headers.get("last-event-id")
-        pages = await services.stream.subscribe(account.id, Position.parse(last) if last else None)
+        pages = await services.stream.subscribe(
+            account.id, Position.parse(last) if last else None, access
+        )
         response = EventSourceResponse(
-            _events(pages), ping=_HEARTBEAT_SECONDS, send_timeout=_SEND_SECONDS
+            _events(pages, access), ping=_HEARTBEAT_SECONDS, send_timeout=_SEND_SECONDS
         )
         try:
-            await response(scope, receive, send)
+            await _respond(response(scope, receive, send), access)
         except* SendTimeoutError:
             logger.warning("stream_reader_too_slow", account_id=account.id)
 
 
+async def _respond(response: Coroutine[None, None, None], access: StreamAccess) -> None:
+    """Sends the response; cancels it a moment after the access was revoked.
+
+    The stream then ends by itself, unless the caller does not read what was sent before.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(None) as limit:
+            access.on_revoked = lambda: limit.reschedule(loop.time() + _REVOKED_SECONDS)
+            await response
+    except TimeoutError:
+        if not access.is_revoked:
+            raise
+    finally:
+        access.on_revoked = lambda: None
+
+
 async def _events(
-    pages: AsyncGenerator[list[LoggedEvent], None],
+    pages: AsyncGenerator[Page, None], access: StreamAccess
 ) -> AsyncIterator[ServerSentEvent]:
     async with aclosing(pages):  # unsubscribes when the client leaves
         async for page in pages:
             for event in page:
-                yield ServerSentEvent(
-                    event.body, id=str(event.position), event=event.type, sep="\n"
-                )
+                if access.is_revoked:
+                    return
+                yield _rendered(event)
+
+
+def _rendered(event: LoggedEvent | Gap) -> ServerSentEvent:
+    if isinstance(event, Gap):
+        kind = "EventsMissing"
+        body = orjson.dumps({"type": kind, "reason": event.reason}).decode()
+    else:
+        kind, body = event.type, event.body
+    return ServerSentEvent(body, id=str(event.position), event=kind, sep="\n")

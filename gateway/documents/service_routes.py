@@ -59,7 +59,7 @@ _PROVIDERS: Mapping[str, Any] = {
 
 _NO_OTHER_METHOD: Mapping[str, Any] = {"405": {"$ref": "#/components/responses/MethodNotAllowed"}}
 _EVENT = """\
-id: 18273-42
+id: 481516234200000000-42
 event: DeliveryCallback
 data: {"type": "DeliveryCallback", "instanceId": "3C67AB641C8AA0412F6A2242B4E23AC7"}
 
@@ -73,7 +73,10 @@ SERVICE_PATHS: Mapping[str, Any] = {
             "summary": "All callbacks of the account, as Server-Sent Events.",
             "description": "Whether or not a webhook is set. Each event has the `type` of a "
             "callback and its body as `data`. A client that sends the `id` of its last event "
-            "in `Last-Event-ID` gets every later event that is still stored.",
+            "in `Last-Event-ID` gets every later event that is still stored. An event "
+            "`EventsMissing` says that earlier ones are not: its `reason` is `expired` (deleted "
+            "because of their age) or `restored` (the database was restored to an earlier state). "
+            "The stream ends when its token is revoked.",
             "parameters": [
                 {
                     "name": "Last-Event-ID",
@@ -81,7 +84,7 @@ SERVICE_PATHS: Mapping[str, Any] = {
                     "required": False,
                     "description": "Goes on after this event; without it, with what comes next.",
                     "schema": {"type": "string", "pattern": "^[0-9]{1,18}-[0-9]{1,19}$"},
-                    "example": "18273-42",
+                    "example": "481516234200000000-42",
                 }
             ],
             "security": [{"PartnerToken": []}],

@@ -13,13 +13,8 @@ from gateway.errors import NotFound
 from gateway.kafka.connection import Brokers, find_accounts
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
-from gateway.webhooks.event_log import (
-    CONSUMER_LEASE_SECONDS,
-    EventConsumer,
-    EventLog,
-    LoggedEvent,
-    SinkUnavailable,
-)
+from gateway.webhooks.event_consumer import EventConsumer, SinkUnavailable
+from gateway.webhooks.event_log import CONSUMER_LEASE_SECONDS, EventLog, LoggedEvent
 
 _STOP_SECONDS = 1.0
 _PUBLISH_SECONDS = CONSUMER_LEASE_SECONDS / 2

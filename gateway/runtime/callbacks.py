@@ -13,6 +13,7 @@ from gateway.webhooks.circuit_breakers import BreakerLimits, CircuitBreakers
 from gateway.webhooks.delivery import Delivery, DeliveryLimits
 from gateway.webhooks.delivery_recorder import DeliveryRecorder
 from gateway.webhooks.event_log import EventLog
+from gateway.webhooks.event_positions import PositionAssigner
 from gateway.webhooks.notifier import CallbackNotifier
 from gateway.webhooks.posting import Poster
 from gateway.webhooks.stream import Stream
@@ -38,6 +39,8 @@ def build_callbacks(
     # Its readers are HTTP connections, so it stops together with the listeners.
     node.start(Stage.EDGES, event_stream=stream)
     notifier.subscribe(stream.wake)
+    stream.listen(node.notifications)
+    node.start(Stage.BATCHES, event_positions=PositionAssigner(log, clock))
     if node.role.posts:
         delivery = _start_delivery(node, webhooks, poster)
         publisher = publisher_of(kafka, database, log, clock, node.node_id)

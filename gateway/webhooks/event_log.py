@@ -2,38 +2,47 @@
 
 Server-Sent Events read it for callers, who keep their position themselves (`Last-Event-ID`).
 An EventConsumer reads it for a sink of this gateway and keeps the position in Postgres.
+
+Events are written without a position. `assign_event_positions_v1` gives committed events the next
+positions, in batches, before each read. So only an open transaction of this gateway delays its own
+events, and a dump keeps the positions.
 """
 
-import asyncio
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple, Self
 
-from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import InvalidRequest
-from gateway.periodic_loop import PeriodicLoop
 
 _SUBSCRIBE = query("webhooks", "subscribe")
+_ASSIGN_POSITIONS = query("webhooks", "assign_event_positions")
 _READ_EVENTS = query("webhooks", "read_events")
+_READ_OLD_EVENTS = query("webhooks", "read_old_events")
+_RESUME_POSITIONS = query("webhooks", "resume_positions")
 _ACQUIRE_SUBSCRIPTIONS = query("webhooks", "acquire_subscriptions")
 _COMMIT_POSITIONS = query("webhooks", "commit_positions")
 
-_PAGE = 500
-_IDLE_SECONDS, _RETRY_SECONDS = 1.0, 1.0
-_RENEW_SECONDS = 3_600.0
+_ASSIGNED_AT_ONCE = 1_000
 _MAX_INT64 = 2**63 - 1
+_FIRST_GENERATION: Final = 10**17
 _POSITION = re.compile(r"([0-9]{1,18})-([0-9]{1,19})")
 
 
 class Position(NamedTuple):
-    """A place between two events of the log."""
+    """A place between two events of the log.
 
-    transaction_id: int
-    sequence: int
+    `number` counts events in the order in which they became visible. `generation` names the history
+    that it counts in, and is at least 10^17. A smaller one is a transaction id, and `number` a
+    sequence number: a position of the release before. A node of that release takes a generation for
+    a transaction that has not begun, so it sends nothing after such a position, and skips nothing.
+    """
+
+    generation: int
+    number: int
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -47,17 +56,22 @@ class Position(NamedTuple):
             raise InvalidRequest("Last-Event-ID: is not an id of this stream")
         return cls(int(found[1]), int(found[2]))
 
+    @property
+    def is_old(self) -> bool:
+        """Returns whether it comes from the release before."""
+        return self.generation < _FIRST_GENERATION
+
     def __str__(self) -> str:
-        return f"{self.transaction_id}-{self.sequence}"
+        return f"{self.generation}-{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """A callback in the log; `number` is the index of the reader it was read for."""
+    """A callback in the log; `reader` is the index of the reader it was read for."""
 
+    reader: int
+    generation: int
     number: int
-    transaction_id: int
-    sequence: int
     instance_id: str
     chat: str
     id: uuid.UUID
@@ -66,28 +80,87 @@ class LoggedEvent:
 
     @property
     def position(self) -> Position:
-        return Position(self.transaction_id, self.sequence)
+        return Position(self.generation, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Events that a reader cannot get, just before *position*.
+
+    `expired`: they were deleted because of their age. `restored`: the database was restored to an
+    earlier state than the reader has seen.
+    """
+
+    reader: int
+    position: Position
+    reason: Literal["expired", "restored"]
 
 
 @dataclass(frozen=True, slots=True)
 class LogReader:
-    """A reader of an account's events, and the position it has read to."""
+    """A reader of an account's events, and the position it has read to.
+
+    `is_known` says that this process read or resumed the position; any other one may be older than
+    the stored events.
+    """
 
     account_id: str
     position: Position
+    is_known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one read found.
+
+    Attributes:
+        events: in the order of their readers, each reader's events oldest first.
+        resumed: the positions that were translated, by the index of their reader.
+        gaps: at most one for each reader.
+        more: other events wait for their positions: read again soon.
+    """
+
+    events: Sequence[LoggedEvent] = ()
+    resumed: Mapping[int, Position] = field(default_factory=dict)
+    gaps: Sequence[Gap] = ()
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _CurrentPosition:
-    transaction_id: int
-    sequence: int
+    generation: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Assignment:
+    generation: int
+    last_position: int
+    assigned: int
+    busy: bool
+
+    @property
+    def more(self) -> bool:
+        return self.busy or self.assigned == _ASSIGNED_AT_ONCE
+
+
+@dataclass(frozen=True, slots=True)
+class _Resumed:
+    reader: int
+    generation: int
+    number: int
+    missing: Literal["expired", "restored"] | None
+
+    @property
+    def position(self) -> Position:
+        return Position(self.generation, self.number)
 
 
 @dataclass(frozen=True, slots=True)
 class _Subscription:
     account_id: str
-    transaction_id: int
-    sequence: int
+    generation: int
+    number: int
 
 
 class EventLog:
@@ -102,28 +175,79 @@ class EventLog:
 
         Returns the current position. Subscribing again renews the subscription.
         """
+        await self._assign_positions()
         now = await self._database.fetch_one(
             _CurrentPosition, _SUBSCRIBE, name=name, account_ids=list(account_ids), days=self._days
         )
         assert now is not None
-        return Position(now.transaction_id, now.sequence)
+        return Position(now.generation, now.number)
 
-    async def read(self, readers: Sequence[LogReader], *, max_count: int) -> list[LoggedEvent]:
-        """Reads at most *max_count* events for each reader, oldest first, in one statement."""
-        return await self._database.fetch_all(
-            LoggedEvent,
-            _READ_EVENTS,
-            numbers=list(range(len(readers))),
-            account_ids=[reader.account_id for reader in readers],
-            transaction_ids=[reader.position.transaction_id for reader in readers],
-            sequences=[reader.position.sequence for reader in readers],
-            max_count=max_count,
+    async def assign_positions(self) -> bool:
+        """Gives committed events their positions; returns whether others still wait.
+
+        Nodes also do this without readers, so that few events wait.
+        """
+        return (await self._assign_positions()).more
+
+    async def read(self, readers: Sequence[LogReader], *, max_count: int) -> Reading:
+        """Reads at most *max_count* events for each reader, oldest first."""
+        assignment = await self._assign_positions()
+        asked = dict(enumerate(readers))
+        old = {n: reader for n, reader in asked.items() if reader.position.is_old}
+        events = await self._read_old(old, max_count)
+        for event in events:
+            asked.pop(event.reader, None)
+        resumed = await self._resume(
+            {
+                n: reader
+                for n, reader in asked.items()
+                if not reader.is_known or reader.position.generation != assignment.generation
+            }
+        )
+        asked |= {r.reader: LogReader(readers[r.reader].account_id, r.position) for r in resumed}
+        return Reading(
+            events=[*events, *await self._read(asked, max_count)],
+            resumed={each.reader: each.position for each in resumed},
+            gaps=[Gap(r.reader, r.position, r.missing) for r in resumed if r.missing],
+            more=assignment.more,
         )
 
-    async def acquire(self, name: str, account_ids: list[str], node_id: str) -> list[LogReader]:
+    async def _assign_positions(self) -> _Assignment:
+        assignment = await self._database.fetch_one(
+            _Assignment, _ASSIGN_POSITIONS, max_count=_ASSIGNED_AT_ONCE
+        )
+        assert assignment is not None
+        return assignment
+
+    async def _read_old(
+        self, readers: Mapping[int, LogReader], max_count: int
+    ) -> list[LoggedEvent]:
+        if not readers:
+            return []
+        return await self._database.fetch_all(
+            LoggedEvent, _READ_OLD_EVENTS, **_parameters(readers), max_count=max_count
+        )
+
+    async def _read(self, readers: Mapping[int, LogReader], max_count: int) -> list[LoggedEvent]:
+        if not readers:
+            return []
+        return await self._database.fetch_all(
+            LoggedEvent, _READ_EVENTS, **_parameters(readers), max_count=max_count
+        )
+
+    async def _resume(self, readers: Mapping[int, LogReader]) -> list[_Resumed]:
+        if not readers:
+            return []
+        return await self._database.fetch_all(
+            _Resumed, _RESUME_POSITIONS, **_parameters(readers), first_generation=_FIRST_GENERATION
+        )
+
+    async def acquire(
+        self, name: str, account_ids: list[str], node_id: str
+    ) -> list[tuple[str, Position]]:
         """Makes this node the consumer of the accounts that no other node consumes now.
 
-        Returns the stored position of each account.
+        Returns these accounts, each with its stored position.
         """
         rows = await self._database.fetch_all(
             _Subscription,
@@ -133,18 +257,27 @@ class EventLog:
             node_id=node_id,
             seconds=CONSUMER_LEASE_SECONDS,
         )
-        return [LogReader(r.account_id, Position(r.transaction_id, r.sequence)) for r in rows]
+        return [(row.account_id, Position(row.generation, row.number)) for row in rows]
 
-    async def commit(self, name: str, readers: Sequence[LogReader], node_id: str) -> None:
-        """Stores positions, but only of accounts that this node still consumes."""
+    async def commit(self, name: str, positions: Mapping[str, Position], node_id: str) -> None:
+        """Stores positions by account, but only of accounts that this node still consumes."""
         await self._database.execute(
             _COMMIT_POSITIONS,
             name=name,
-            account_ids=[reader.account_id for reader in readers],
-            transaction_ids=[reader.position.transaction_id for reader in readers],
-            sequences=[reader.position.sequence for reader in readers],
+            account_ids=list(positions),
+            generations=[position.generation for position in positions.values()],
+            numbers=[position.number for position in positions.values()],
             node_id=node_id,
         )
+
+
+def _parameters(readers: Mapping[int, LogReader]) -> dict[str, object]:
+    return {
+        "readers": list(readers),
+        "account_ids": [reader.account_id for reader in readers.values()],
+        "generations": [reader.position.generation for reader in readers.values()],
+        "numbers": [reader.position.number for reader in readers.values()],
+    }
 
 
 CONSUMER_LEASE_SECONDS = 60.0
@@ -152,77 +285,3 @@ CONSUMER_LEASE_SECONDS = 60.0
 
 A sink must take less time for a page.
 """
-
-
-class SinkUnavailable(Exception):
-    """The sink did not store the events: the consumer hands them over again."""
-
-
-Sink = Callable[[Sequence[LoggedEvent]], Awaitable[None]]
-"""Returns once it has stored the events; raises SinkUnavailable otherwise."""
-
-
-class EventConsumer:
-    """Hands the events of some accounts to a sink until it is stopped.
-
-    Each account's events arrive in order and at least once: the position is stored after the
-    sink returned. Of several nodes one at a time consumes for an account.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        log: EventLog,
-        sink: Sink,
-        clock: Clock,
-        *,
-        accounts: Callable[[], Awaitable[Sequence[str]]],
-        node_id: str,
-    ) -> None:
-        """Prepares the consumer.
-
-        Args:
-            name: of the subscription; two consumers with different names are independent.
-            log: the events.
-            sink: takes a page of events.
-            clock: time.
-            accounts: returns the ids of the accounts; called every hour.
-            node_id: this node.
-        """
-        self._name, self._log, self._sink, self._clock = name, log, sink, clock
-        self._accounts, self._node_id = accounts, node_id
-        self._account_ids: list[str] = []
-        self._renew_at = 0.0
-        self._loop = PeriodicLoop(name, self._consume, clock)
-
-    def wake(self) -> None:
-        """Reads at once: there may be events."""
-        self._loop.wake()
-
-    async def run_until(self, stopping: asyncio.Event) -> None:
-        await self._loop.run_until(stopping)
-
-    async def _consume(self) -> float:
-        try:
-            return await self._consume_page()
-        except SinkUnavailable:
-            return _RETRY_SECONDS  # the next run acquires again: another node may have taken over
-
-    async def _consume_page(self) -> float:
-        await self._renew()
-        readers = await self._log.acquire(self._name, self._account_ids, self._node_id)
-        events = await self._log.read(readers, max_count=_PAGE)
-        if not events:
-            return _IDLE_SECONDS
-        await self._sink(events)
-        last = {readers[event.number].account_id: event.position for event in events}
-        consumed = [LogReader(account_id, position) for account_id, position in last.items()]
-        await self._log.commit(self._name, consumed, self._node_id)
-        return 0.0
-
-    async def _renew(self) -> None:
-        now = self._clock.monotonic_seconds()
-        if now >= self._renew_at:
-            self._account_ids = sorted(set(await self._accounts()))
-            await self._log.subscribe(self._name, self._account_ids)
-            self._renew_at = now + _RENEW_SECONDS

@@ -2,29 +2,54 @@
 
 One statement reads for all subscribers. A slow subscriber slows only itself: at most one page
 waits for it in memory, and later events stay in the database.
+
+A subscriber whose token is no longer right is ended: when Postgres notifies of a changed account,
+and at the latest after half a minute.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gateway.clock import Clock
+from gateway.database.notifications import Notifications
 from gateway.errors import TooManyRequests
+from gateway.observability.logging import logger
 from gateway.periodic_loop import PeriodicLoop
-from gateway.webhooks.event_log import EventLog, LoggedEvent, LogReader, Position
+from gateway.webhooks.event_log import EventLog, Gap, LoggedEvent, LogReader, Position
 
 _SUBSCRIPTION = "stream"
 _PAGE = 100
 _MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 0.02, 1.0
 _RENEW_SECONDS = 3_600.0
+_CHECK_SECONDS = 30.0
+
+Page = Sequence[LoggedEvent | Gap]
+
+
+class StreamAccess:
+    """The right of one caller to read a stream, from the start of the stream on."""
+
+    def __init__(self, is_allowed: Callable[[], Awaitable[bool]]) -> None:
+        """Prepares it; *is_allowed* says whether the caller's token is still right."""
+        self.is_allowed = is_allowed
+        self.is_revoked = False
+        self.on_revoked: Callable[[], None] = lambda: None
+
+    def revoke(self) -> None:
+        self.is_revoked = True
+        self.on_revoked()
 
 
 @dataclass(eq=False, slots=True)
 class _Subscriber:
     account_id: str
     position: Position
-    page: list[LoggedEvent] = field(default_factory=list)
+    access: StreamAccess
+    position_is_known: bool
+    must_check: bool = True  # the token may have changed before the subscriber was here
+    page: list[LoggedEvent | Gap] = field(default_factory=list)
     wakeup: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -40,7 +65,11 @@ class Stream:
     def __init__(self, log: EventLog, clock: Clock, *, max_followers: int) -> None:
         self._log, self._clock, self._max_followers = log, clock, max_followers
         self._subscribers: set[_Subscriber] = set()
-        self._loop = PeriodicLoop("event_stream", self._read_for_all, clock)
+        self._loop = PeriodicLoop(
+            "event_stream", self._read_for_all, clock, min_pause_seconds=_MIN_PAUSE_SECONDS
+        )
+        self._access_loop = PeriodicLoop("event_stream_access", self._check_access, clock)
+        self._check_all_at = 0.0
         self._pause_seconds = _MIN_PAUSE_SECONDS
         self._renew_at = 0.0
         self._is_over = False
@@ -54,10 +83,18 @@ class Stream:
         """Returns how many connections of the account follow the events on this node."""
         return sum(other.account_id == account_id for other in self._subscribers)
 
+    def listen(self, notifications: Notifications) -> None:
+        """Checks the tokens of an account's subscribers when the account changes."""
+        notifications.subscribe(
+            "account_changed", self._account_changed, on_reconnect=self._any_account_changed
+        )
+
     async def subscribe(
-        self, account_id: str, after: Position | None
-    ) -> AsyncGenerator[list[LoggedEvent], None]:
+        self, account_id: str, after: Position | None, access: StreamAccess
+    ) -> AsyncGenerator[Page, None]:
         """Yields pages of events, from now or after a position, until the service stops.
+
+        Ends also when *access* is revoked.
 
         The account's events are stored from the first subscription on: a caller who comes back
         with its last position misses nothing, with or without webhooks.
@@ -69,15 +106,16 @@ class Stream:
         if self.followers_of(account_id) >= self._max_followers:
             raise TooManyRequests("account", retry_after_seconds=60)
         now = await self._log.subscribe(_SUBSCRIPTION, [account_id])
-        return self._pages(_Subscriber(account_id, after or now))
+        return self._pages(_Subscriber(account_id, after or now, access, after is None))
 
-    async def _pages(self, subscriber: _Subscriber) -> AsyncGenerator[list[LoggedEvent], None]:
+    async def _pages(self, subscriber: _Subscriber) -> AsyncGenerator[Page, None]:
         with self._subscribed(subscriber):
-            while not self._is_over:
+            self._access_loop.wake()
+            while not (self._is_over or subscriber.access.is_revoked):
                 self.wake()
                 await subscriber.wakeup.wait()
                 subscriber.wakeup.clear()
-                if page := subscriber.page:
+                if (page := subscriber.page) and not subscriber.access.is_revoked:
                     yield page
                     subscriber.position, subscriber.page = page[-1].position, []
 
@@ -90,7 +128,9 @@ class Stream:
             self._subscribers.discard(subscriber)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
-        await self._loop.run_until(stopping)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._access_loop.run_until(stopping))
+            group.create_task(self._loop.run_until(stopping))
         self._is_over = True
         for subscriber in self._subscribers:
             subscriber.wakeup.set()
@@ -105,12 +145,50 @@ class Stream:
         return self._pause_seconds if self._subscribers else None
 
     async def _read_for(self, waiting: list[_Subscriber]) -> None:
-        readers = [LogReader(s.account_id, s.position) for s in waiting]
-        for event in await self._log.read(readers, max_count=_PAGE):
-            waiting[event.number].page.append(event)
+        readers = [LogReader(s.account_id, s.position, s.position_is_known) for s in waiting]
+        reading = await self._log.read(readers, max_count=_PAGE)
+        for number, position in reading.resumed.items():
+            waiting[number].position, waiting[number].position_is_known = position, True
+        for gap in reading.gaps:
+            waiting[gap.reader].page.append(gap)
+        for event in reading.events:
+            waiting[event.reader].page.append(event)
         for subscriber in waiting:
             if subscriber.page:
                 subscriber.wakeup.set()
+        if reading.more:
+            self._pause_seconds = _MIN_PAUSE_SECONDS / 2
+
+    def _account_changed(self, account_id: str) -> None:
+        for subscriber in self._subscribers:
+            subscriber.must_check |= subscriber.account_id == account_id
+        self._access_loop.wake()
+
+    def _any_account_changed(self) -> None:
+        self._check_all_at = 0.0
+        self._access_loop.wake()
+
+    async def _check_access(self) -> float | None:
+        now = self._clock.monotonic_seconds()
+        if now >= self._check_all_at:
+            self._check_all_at = now + _CHECK_SECONDS
+            for subscriber in self._subscribers:
+                subscriber.must_check = True
+        for subscriber in [each for each in self._subscribers if each.must_check]:
+            await self._check(subscriber)
+        return self._check_all_at - now if self._subscribers else None
+
+    async def _check(self, subscriber: _Subscriber) -> None:
+        subscriber.must_check = False  # a change during the check sets it again
+        try:
+            if await subscriber.access.is_allowed():
+                return
+        except BaseException:
+            subscriber.must_check = True
+            raise
+        logger.info("stream_access_revoked", account_id=subscriber.account_id)
+        subscriber.access.revoke()
+        subscriber.wakeup.set()
 
     async def _renew(self) -> None:
         now = self._clock.monotonic_seconds()

@@ -1,7 +1,8 @@
 -- Aliases: a account, b dead letter, c claimed delivery queue or chosen row, d dead letter (in
--- finish_delivery_queues: result), e recorded event, f cursor, i instance, l locked delivery queue,
--- o and q callback in the outbox, p position to store, r subscription of an account, s deleted
--- callback, w delivery queue of a chat.
+-- finish_delivery_queues: result; in delete_expired_events: deleted event), e recorded event,
+-- f position of a reader, g earlier generation, i instance, l locked delivery queue (in readers of
+-- events: state of the log), o and q callback in the outbox, p position to store, r subscription of
+-- an account, s deleted callback, w delivery queue of a chat, x deletions of an account.
 
 -- name: enqueue_callbacks
 select enqueue_callbacks_v1(
@@ -277,15 +278,15 @@ with chosen as (
     where instance_id = %(instance_id)s::text
         and created_at >= %(since)s::timestamptz and created_at < %(until)s::timestamptz
         and (%(types)s::text[] is null or type = any(%(types)s::text[]))
-    order by created_at, transaction_id, sequence
+    order by created_at, sequence
     limit %(limit)s::int
 )
 select append_callbacks_v1(
-           array_agg(instance_id order by transaction_id, sequence),
-           array_agg(chat order by transaction_id, sequence),
-           array_agg(type order by transaction_id, sequence),
-           array_agg(id order by transaction_id, sequence),
-           array_agg(body order by transaction_id, sequence)
+           array_agg(instance_id order by sequence),
+           array_agg(chat order by sequence),
+           array_agg(type order by sequence),
+           array_agg(id order by sequence),
+           array_agg(body order by sequence)
        ) as replayed,
        count(*) as found, max(created_at) as last_at
 from chosen;
@@ -299,12 +300,34 @@ where ctid = any(array(
 ));
 
 -- name: delete_expired_events
-delete from webhook_events
-where ctid = any(array(
-    select ctid from webhook_events
-    where created_at < now() - make_interval(days => %(days)s::int)
-    limit %(max_count)s::int
-));
+-- Returns a row for each deleted event, and notes per account how far they were deleted: a reader that
+-- had not read as far has missed some.
+with deleted as (
+    -- Deletes a batch.
+    delete from webhook_events
+    where ctid = any(array(
+        select ctid from webhook_events
+        where created_at < now() - make_interval(days => %(days)s::int)
+        limit %(max_count)s::int
+    ))
+    returning account_id, position
+), account as (
+    -- Locks the accounts: a row of event_log_expiry must not outlive its account.
+    select a.id
+    from accounts a
+    where a.id in (select account_id from deleted where position > 0)
+    order by a.id
+    for key share
+), noted as (
+    -- Stores how far the events of each account were deleted.
+    insert into event_log_expiry as x (account_id, position)
+    select d.account_id, max(d.position)
+    from deleted d
+    join account on account.id = d.account_id
+    group by d.account_id
+    on conflict (account_id) do update set position = greatest(x.position, excluded.position)
+)
+select from deleted;
 
 -- name: delete_expired_dead_letters
 delete from webhook_dead_letters
@@ -333,6 +356,9 @@ update accounts
 set previous_webhook_secret_ciphertext = null, previous_webhook_secret_key_id = null
 where id = %(account_id)s::text;
 
+-- name: assign_event_positions
+select generation, last_position, assigned, busy from assign_event_positions_v1(%(max_count)s::int);
+
 -- name: subscribe
 -- Stores every event of the accounts from now on, with or without webhooks. Returns the current
 -- position.
@@ -340,34 +366,101 @@ with subscription as (
     -- Creates the subscription, or extends it.
     insert into event_roads as r (name, account_id, wanted_until, transaction_id, sequence)
     select %(name)s::text, a.id, now() + make_interval(days => %(days)s::int),
-           pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1, 9223372036854775807
-    from accounts a
+           l.generation, l.last_position
+    from accounts a, event_log l
     where a.id = any(%(account_ids)s::text[])
     order by a.id
     on conflict (account_id, name) do update set wanted_until = excluded.wanted_until
     returning 1
 )
-select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1 as transaction_id,
-       9223372036854775807 as sequence
-from (select count(*) from subscription) made;
+select l.generation, l.last_position as number
+from event_log l, (select count(*) from subscription) made;
 
 -- name: read_events
--- Returns the events after each cursor, up to the oldest transaction in flight: that one may still
--- write events that come earlier.
-select f.number, e.transaction_id, e.sequence, e.instance_id, e.chat, e.id, e.type, e.body
+-- Returns the events after each position. A position of another generation gets none: resume_positions
+-- translates it first.
+select f.reader, f.generation, e.position as number, e.instance_id, e.chat, e.id, e.type, e.body
 from unnest(
-    %(numbers)s::int[], %(account_ids)s::text[], %(transaction_ids)s::bigint[], %(sequences)s::bigint[]
-) as f (number, account_id, transaction_id, sequence)
+    %(readers)s::int[], %(account_ids)s::text[], %(generations)s::bigint[], %(numbers)s::bigint[]
+) as f (reader, account_id, generation, number)
+join event_log l on l.generation = f.generation
 cross join lateral (
     select e.*
     from webhook_events e
-    where e.account_id = f.account_id
+    where e.account_id = f.account_id and e.position > f.number and e.position > 0
+    order by e.position
+    limit %(max_count)s::int
+) e
+order by f.reader, e.position;
+
+-- name: read_old_events
+-- Returns the events that were written before positions existed, after each position of that time:
+-- a transaction id and a sequence number.
+select f.reader, e.transaction_id as generation, e.sequence as number, e.instance_id, e.chat, e.id,
+       e.type, e.body
+from unnest(
+    %(readers)s::int[], %(account_ids)s::text[], %(generations)s::bigint[], %(numbers)s::bigint[]
+) as f (reader, account_id, transaction_id, sequence)
+cross join lateral (
+    select e.*
+    from webhook_events e, event_log l
+    where e.account_id = f.account_id and e.position = 0
         and (e.transaction_id, e.sequence) > (f.transaction_id, f.sequence)
-        and e.transaction_id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+        and e.transaction_id < l.first_transaction_id
     order by e.transaction_id, e.sequence
     limit %(max_count)s::int
 ) e
-order by f.number, e.transaction_id, e.sequence;
+order by f.reader, e.transaction_id, e.sequence;
+
+-- name: resume_positions
+-- Translates each position into one of the current generation, and says what is missing between both:
+-- `expired` means that events were deleted because of their age, `restored` that the reader has seen
+-- events that this database does not have.
+--
+-- A position of an earlier generation counts up to the end of that generation. A generation that is not
+-- known here began in another copy of this database; both copies agree up to the current generation.
+--
+-- A transaction id and a sequence number are a position of the release before. If its transaction is
+-- older than the positions, or of another server, every event with a position comes later. Otherwise a
+-- node of that release read by transaction ids beside this one: the reader goes on before the first
+-- event that such a node would have read next. It may read some events again.
+with found as (
+    -- The number in the current generation, and whether the reader has seen more.
+    select f.*, l.generation as current,
+           case
+               when f.generation < %(first_generation)s::bigint then case
+                   when f.generation < l.first_transaction_id
+                       or f.generation >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+                   then 0
+                   else coalesce((
+                       select min(case
+                                  when e.transaction_id = f.generation and e.sequence = f.number
+                                  then e.position
+                                  else e.position - 1
+                              end)
+                       from webhook_events e
+                       where e.account_id = f.account_id and e.position > 0
+                           and (e.transaction_id, e.sequence) >= (f.generation, f.number)
+                   ), l.last_position)
+               end
+               when f.generation = l.generation then least(f.number, l.last_position)
+               else least(f.number, coalesce(g.last_position, l.after_position))
+           end as resumed,
+           f.generation >= %(first_generation)s::bigint and case
+               when f.generation = l.generation then f.number > l.last_position
+               else g.last_position is null or f.number > g.last_position
+           end as is_ahead
+    from event_log l
+    cross join unnest(
+        %(readers)s::int[], %(account_ids)s::text[], %(generations)s::bigint[], %(numbers)s::bigint[]
+    ) as f (reader, account_id, generation, number)
+    left join event_log_generations g on g.generation = f.generation
+)
+select f.reader, f.current as generation, f.resumed as number,
+       case when f.is_ahead then 'restored' when x.position > f.resumed then 'expired' end as missing
+from found f
+left join event_log_expiry x on x.account_id = f.account_id
+order by f.reader;
 
 -- name: acquire_subscriptions
 -- Makes this node the consumer of the accounts whose events no other node consumes now.
@@ -382,12 +475,12 @@ from (
     for update skip locked
 ) free
 where r.account_id = free.account_id and r.name = free.name
-returning r.account_id, r.transaction_id, r.sequence;
+returning r.account_id, r.transaction_id as generation, r.sequence as number;
 
 -- name: commit_positions
 update event_roads r
-set transaction_id = p.transaction_id, sequence = p.sequence
+set transaction_id = p.generation, sequence = p.number
 from unnest(
-    %(account_ids)s::text[], %(transaction_ids)s::bigint[], %(sequences)s::bigint[]
-) as p (account_id, transaction_id, sequence)
+    %(account_ids)s::text[], %(generations)s::bigint[], %(numbers)s::bigint[]
+) as p (account_id, generation, number)
 where r.account_id = p.account_id and r.name = %(name)s::text and r.node_id = %(node_id)s::text;

@@ -28,7 +28,7 @@ class SlowPreparer(Preparer):
         self, instance_id: str, message: OutgoingMessage, *, account_id: str
     ) -> AsyncIterator[Preparing]:
         if message.readable_text() != SLOW:
-            async with text_only().preparing(instance_id, message) as ready:
+            async with text_only().preparing(instance_id, message, account_id=account_id) as ready:
                 yield ready
             return
         task = asyncio.create_task(self._wait())

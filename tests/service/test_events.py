@@ -5,8 +5,7 @@ import json
 import socket
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,44 +20,11 @@ from starlette.routing import Route
 from gateway.api.events import EventsEndpoint
 from gateway.runtime.http_server import HttpServer
 from gateway.webhooks.event_log import LoggedEvent
+from tests.fixtures.event_stream import stream_of, take
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway, until
 
 MANY, LARGE_BYTES = 2_000, 30_000
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event of the stream."""
-
-    id: str
-    type: str
-    data: dict[str, Any]
-
-
-async def read(response: httpx.Response) -> AsyncIterator[Event]:
-    fields: dict[str, str] = {}
-    async for line in response.aiter_lines():
-        if not line and "data" in fields:
-            yield Event(fields["id"], fields["event"], json.loads(fields["data"]))
-            fields = {}
-        name, _, value = line.partition(": ")
-        fields[name] = value
-
-
-@asynccontextmanager
-async def stream_of(client: Client, **headers: str) -> AsyncIterator[AsyncIterator[Event]]:
-    bearer = {"Authorization": f"Bearer {client.demo.partner_token}", **headers}
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        async with client.http.stream("GET", "/events", headers=bearer) as response:
-            assert response.status_code == httpx.codes.OK
-            assert response.headers["content-type"].startswith("text/event-stream")
-            async with aclosing(read(response)) as events:  # type: ignore[type-var]
-                yield events
-
-
-async def take(events: AsyncIterator[Event], count: int) -> list[Event]:
-    return [await anext(events) for _ in range(count)]
 
 
 async def test_events_are_streamed_in_order_without_a_webhook(client: Client) -> None:
