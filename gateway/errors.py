@@ -8,6 +8,7 @@
       - AddressRefused            a URL that this gateway may not visit
     + Unauthorized                401
     + Forbidden                   403
+      - ClientTokenMissing
     + NotFound                    404
       - UnknownInstance           wrong id or token; never says which
       - UnknownRoute
@@ -96,6 +97,13 @@ class UnknownRoute(NotFound):
 
     def __init__(self) -> None:
         super().__init__("NOT_FOUND")
+
+
+class ClientTokenMissing(Forbidden):
+    """The account requires a Client-Token, and the request has none; the text is Z-API's."""
+
+    def __init__(self) -> None:
+        super().__init__("null not allowed")
 
 
 class MethodNotAllowed(CallerError):

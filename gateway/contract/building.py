@@ -16,6 +16,7 @@ Command = TypeVar("Command", bound=Wire)
 
 _INVALID_PHONE = "invalid_phone"
 _MAX_SHOWN = 40
+_NO_OBJECT = "The body must be a JSON object"
 _NO_BODY: tuple[object, ...] = (None, "", [])
 """What PHP and SDKs send where there is no body."""
 _BOOLEAN = "must be true or false"
@@ -72,16 +73,20 @@ def build(
         InvalidRequest: names the first wrong field and what it must be, or the first of
             WhatsApp's limits that a message exceeds.
     """
-    if body in _NO_BODY:
-        body = {}
-    if not isinstance(body, dict):
-        raise InvalidRequest("The body must be a JSON object")
+    fields = {} if body in _NO_BODY else body
+    if not isinstance(fields, dict):
+        raise InvalidRequest(_NO_OBJECT)
     named = path or {}
-    values = {**(query or {}), **body, **named, **{to_camel(n): v for n, v in named.items()}}
+    values = {**(query or {}), **fields, **named, **{to_camel(n): v for n, v in named.items()}}
     for value in (*(query or {}).values(), *(path or {}).values()):
         if "\x00" in value:
             raise InvalidRequest("The address holds a NUL character")
-    built = _validated(command, values)
+    try:
+        built = _validated(command, values)
+    except InvalidRequest:
+        if body in _NO_BODY:  # the command needs one
+            raise InvalidRequest(_NO_OBJECT) from None
+        raise
     if isinstance(built, OutgoingMessage):
         for violation in built.limit_violations():
             raise InvalidRequest(violation)

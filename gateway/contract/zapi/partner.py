@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Operation, Result
 from gateway.contract.paging import MAX_PAGE, between
+from gateway.contract.urls import WrittenUrl
 from gateway.contract.wire import Wire
 
 _MAX_NAME_LENGTH = 255
@@ -38,7 +39,7 @@ Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=_MAX_NAME_LENGTH)
 ]
 CallbackAddress = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=_MAX_ADDRESS_LENGTH)
+    WrittenUrl, StringConstraints(strip_whitespace=True, max_length=_MAX_ADDRESS_LENGTH)
 ]
 MiddlewareKind = Literal["web", "mobile"]
 

@@ -1,7 +1,5 @@
 """How forgiving we are in reading phones, delays, nulls and unknown fields."""
 
-import re
-
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -249,7 +247,7 @@ def test_marks_between_digits_change_no_phone(digits: str, data: st.DataObject) 
     drawn = data.draw(gaps)
     written = "".join(mark + digit for mark, digit in zip(drawn, digits, strict=False))
     assume("(0)" not in written)
-    assume(not re.fullmatch(r"[0-9]+\.0+\s*", written))  # that is how a float is written
+    assume("." not in written or not digits.endswith("0"))  # 10.0 is a float
 
     try:
         read = parse_chat(written)
