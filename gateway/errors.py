@@ -11,6 +11,7 @@
       - ClientTokenMissing
     + NotFound                    404
       - UnknownInstance           wrong id or token; never says which
+        . ControlNeedsToken       of a provider's own routes
       - UnknownRoute
     + MethodNotAllowed            405
     + Conflict                    409
@@ -90,6 +91,15 @@ class UnknownInstance(NotFound):
 
     def __init__(self) -> None:
         super().__init__("Instance not found")
+
+
+class ControlNeedsToken(UnknownInstance):
+    """Only the demo instance is controlled without its token; never says which ids exist."""
+
+    def __init__(self) -> None:
+        NotFound.__init__(
+            self, "Instance not found: give the token of the instance in the header Instance-Token"
+        )
 
 
 class UnknownRoute(NotFound):

@@ -1,13 +1,16 @@
 """Builds the declared model from a request, or says in one sentence what is wrong with it."""
 
-from collections.abc import Collection, Mapping
+import difflib
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import AliasChoices, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
+from gateway.contract.operation import Operation
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import Wire
 from gateway.errors import InvalidRequest
@@ -76,11 +79,9 @@ def build(
     fields = {} if body in _NO_BODY else body
     if not isinstance(fields, dict):
         raise InvalidRequest(_NO_OBJECT)
-    named = path or {}
-    values = {**(query or {}), **fields, **named, **{to_camel(n): v for n, v in named.items()}}
-    for value in (*(query or {}).values(), *(path or {}).values()):
-        if "\x00" in value:
-            raise InvalidRequest("The address holds a NUL character")
+    values = _values(fields, path or {}, query or {})
+    if issubclass(command, Operation) and command.is_strict():
+        _refuse_unknown(command, values)
     try:
         built = _validated(command, values)
     except InvalidRequest:
@@ -91,6 +92,36 @@ def build(
         for violation in built.limit_violations():
             raise InvalidRequest(violation)
     return built
+
+
+def _values(
+    fields: Mapping[str, Any], path: Mapping[str, str], query: Mapping[str, str]
+) -> dict[str, Any]:
+    for value in (*query.values(), *path.values()):
+        if "\x00" in value:
+            raise InvalidRequest("The address holds a NUL character")
+    return {**query, **fields, **path, **{to_camel(n): v for n, v in path.items()}}
+
+
+def _refuse_unknown(command: type[Wire], values: Mapping[str, Any]) -> None:
+    names = {name: None for field in command.model_fields.items() for name in _names_of(*field)}
+    for given in values:
+        if given in names:
+            continue
+        spelled = sorted({to_camel(name) for name in names})
+        near = difflib.get_close_matches(given, spelled, n=1)
+        cure = f"did you mean {near[0]}?" if near else f"there are {', '.join(spelled) or 'none'}"
+        raise InvalidRequest(f"{given[:_MAX_SHOWN]}: is not a field of this request; {cure}")
+
+
+def _names_of(name: str, field: FieldInfo) -> Iterator[str]:
+    """Yields every name under which a request may give the field."""
+    yield name
+    yield from filter(None, (field.alias,))
+    if isinstance(field.validation_alias, AliasChoices):
+        yield from (str(choice) for choice in field.validation_alias.choices)
+    elif isinstance(field.validation_alias, str):
+        yield field.validation_alias
 
 
 def _validated(command: type[Command], values: dict[str, Any]) -> Command:
@@ -152,10 +183,8 @@ def _invalid_phone(error: ErrorDetails) -> str:
     """Z-API's words; in a list also which one it is."""
     if not any(isinstance(part, int) for part in error["loc"]):
         return error["msg"]
-    place = ".".join(str(part) for part in error["loc"] if not _is_union_member(part))
-    shown = str(error["input"])
-    shown = shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}..."
-    return f"{error['msg']}: {place} is {shown!r}"
+    place = ".".join(to_camel(str(part)) for part in error["loc"] if not _is_union_member(part))
+    return f"{place}: must be a phone, such as 5511999999999 ({error['msg']})"
 
 
 def _is_union_member(part: int | str) -> bool:

@@ -152,7 +152,8 @@ class ListInstances(
 ):
     """The instances of the account, oldest first.
 
-    `query` finds those with that text in their name or id; `middleware` those of one kind.
+    `query` finds those with that text in their name or id; `middleware` those of one kind;
+    `whatsappConnected` those that are connected, or not.
     """
 
     absolute = True
@@ -191,6 +192,7 @@ class ListInstances(
     page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 20
     query: str = ""
     middleware: Annotated[Literal["", "web", "mobile"], BeforeValidator(_web_or_mobile)] = ""
+    whatsapp_connected: bool | None = None
 
 
 class Subscribe(
