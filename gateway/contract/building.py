@@ -12,7 +12,7 @@ from pydantic_core.core_schema import ErrorType
 
 from gateway.contract.operation import Operation
 from gateway.contract.send import OutgoingMessage
-from gateway.contract.wire import Wire
+from gateway.contract.wire import WHOLE_SENTENCE, Wire
 from gateway.errors import InvalidRequest
 
 Command = TypeVar("Command", bound=Wire)
@@ -171,6 +171,8 @@ def _below(
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
+    if first["type"] == WHOLE_SENTENCE:
+        return first["msg"]
     if first["type"] == _INVALID_PHONE:
         return _invalid_phone(first)
     # A field left out is named as in the class, one that is there as on the wire.

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Operation, Value
 from gateway.contract.paging import MAX_PAGE, between
-from gateway.contract.wire import Chat, Incoming, Wire
+from gateway.contract.wire import WHOLE_SENTENCE, Chat, Incoming, Wire
 
 _MAX_PAGE_SIZE = 30
 _MAX_OLD_PAGE_SIZE = 1_000
@@ -168,8 +168,8 @@ class ClearQueue(QueueFilter, Operation[QueueRemoved], method="DELETE", path="/q
     def _no_filter_is_empty(cls, given: object) -> object:
         if isinstance(given, dict) and (empty := [n for n in given if given[n] == ""]):
             raise PydanticCustomError(
-                "empty_filter",
-                "{name} is empty: leave it out to remove all that waits",
+                WHOLE_SENTENCE,
+                "{name}: must not be empty; leave it out to remove all that waits",
                 {"name": empty[0]},
             )
         return given
