@@ -22,7 +22,6 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gateway.contract.spellings import is_group, parse_chat
 
-
 WHOLE_SENTENCE = "whole_sentence"
 """The type of an error whose text names its field itself."""
 
