@@ -8,8 +8,10 @@
       - AddressRefused            a URL that this gateway may not visit
     + Unauthorized                401
     + Forbidden                   403
+      - ClientTokenMissing
     + NotFound                    404
       - UnknownInstance           wrong id or token; never says which
+        . ControlNeedsToken       of a provider's own routes
       - UnknownRoute
     + MethodNotAllowed            405
     + Conflict                    409
@@ -91,11 +93,27 @@ class UnknownInstance(NotFound):
         super().__init__("Instance not found")
 
 
+class ControlNeedsToken(UnknownInstance):
+    """Only the demo instance is controlled without its token; never says which ids exist."""
+
+    def __init__(self) -> None:
+        NotFound.__init__(
+            self, "Instance not found: give the token of the instance in the header Instance-Token"
+        )
+
+
 class UnknownRoute(NotFound):
     """No such path."""
 
     def __init__(self) -> None:
         super().__init__("NOT_FOUND")
+
+
+class ClientTokenMissing(Forbidden):
+    """The account requires a Client-Token, and the request has none; the text is Z-API's."""
+
+    def __init__(self) -> None:
+        super().__init__("null not allowed")
 
 
 class MethodNotAllowed(CallerError):

@@ -17,6 +17,7 @@ class InstanceFilter:
     account_id: str | None = None
     mobile: bool | None = None
     text: str = ""
+    connected: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ async def count_instances(database: Database, where: InstanceFilter) -> int:
         account_id=where.account_id,
         mobile=where.mobile,
         text=where.text,
+        connected=where.connected,
     )
     return row.count if row else 0
 
@@ -47,6 +49,7 @@ async def list_instances(
         account_id=where.account_id,
         mobile=where.mobile,
         text=where.text,
+        connected=where.connected,
         limit=limit,
         offset=offset,
     )

@@ -130,6 +130,7 @@ async def list_instances(context: PartnerContext, operation: ListInstances) -> I
         account_id=context.account.id,
         mobile=operation.middleware == "mobile" if operation.middleware else None,
         text=operation.query,
+        connected=operation.whatsapp_connected,
     )
     total = await listing.count_instances(context.database, where)
     rows = await listing.list_instances(

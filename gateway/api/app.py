@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from gateway.api.authentication import Authenticator
+from gateway.api.browsers import CollapsedSlashes, CrossOrigin
 from gateway.api.endpoints import AccountEndpoint, InstanceEndpoint
 from gateway.api.error_replies import on_gateway_error, reply_to
 from gateway.api.events import EventsEndpoint
@@ -60,7 +61,11 @@ def build_app(
             Route("/ready", readiness.endpoint),
             *further_routes,
         ],
-        middleware=[Middleware(RequestLog, random_bytes=random_bytes, metrics=metrics)],
+        middleware=[
+            Middleware(RequestLog, random_bytes=random_bytes, metrics=metrics),
+            Middleware(CollapsedSlashes),
+            *_cross_origin(settings.cors_origins, absolute.paths),
+        ],
         exception_handlers={
             GatewayError: on_gateway_error,
             HTTPException: _on_http_exception,
@@ -68,6 +73,17 @@ def build_app(
     )
     app.router.redirect_slashes = False  # a redirect would repeat a path with a token
     return app
+
+
+def _cross_origin(origins: Sequence[str], absolute: Sequence[str]) -> Sequence[Middleware]:
+    if not origins:
+        return ()
+    paths = frozenset({*absolute, "/events"})
+
+    def is_api(path: str) -> bool:
+        return path.startswith("/instances/") or path in paths
+
+    return (Middleware(CrossOrigin, origins=origins, is_api=is_api),)
 
 
 def _limits(limits: AccountLimits, clock: Clock) -> RequestLimits:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from gateway.api.base_url import base_url_of
 from gateway.api.client_address import Network, check_address, client_address
 from gateway.api.request_limits import RequestLimits
-from gateway.errors import Forbidden, Unauthorized, UnknownInstance
+from gateway.errors import ClientTokenMissing, Forbidden, Unauthorized, UnknownInstance
 from gateway.instances.accounts import MAX_INSTANCES_BY_CLIENT_TOKEN, Account, Accounts
 from gateway.instances.base_urls import BaseUrl
 from gateway.instances.store import Instance, Instances
@@ -118,9 +118,9 @@ def check_client_token(instance: Instance, headers: Headers, *, required: bool =
     """Raises Forbidden if a Client-Token is required and the headers lack the right one."""
     if not (required or instance.client_token_required):
         return
-    given = headers.get("client-token")
-    if given is None:
-        raise Forbidden("null not allowed")
+    given = headers.get("client-token", "").strip()  # blanks are no part of a value, RFC 9110 5.5
+    if not given:
+        raise ClientTokenMissing
     if instance.client_token_hash is None or not matches(given, instance.client_token_hash):
         raise Forbidden("Client-Token not allowed")
 
@@ -129,5 +129,5 @@ def _partner_tokens(headers: Headers) -> Iterator[str]:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         yield token.strip()
-    if token := headers.get("client-token", ""):
+    if token := headers.get("client-token", "").strip():
         yield token

@@ -10,6 +10,7 @@ from gateway.api.json_response import JsonResponse
 from gateway.errors import (
     BodyTooLarge,
     CallerError,
+    ClientTokenMissing,
     Conflict,
     Forbidden,
     GatewayError,
@@ -51,7 +52,11 @@ _STATUS: Mapping[type[GatewayError], int] = {
     Unavailable: 503,
     UnsupportedContentType: 415,
 }
-_UNKNOWN_ROUTE = "Unable to find matching target resource method"
+_MESSAGES = {
+    UnknownRoute: "Unable to find matching target resource method",
+    ClientTokenMissing: "Client-Token is required: send it in a header of this name",
+}
+"""What `message` says where `error` must be in Z-API's words."""
 
 
 def status_of(error: GatewayError) -> int:
@@ -61,7 +66,7 @@ def status_of(error: GatewayError) -> int:
 def reply_to(error: GatewayError) -> Response:
     """Returns the response for *error*."""
     text = str(error)
-    message = _UNKNOWN_ROUTE if isinstance(error, UnknownRoute) else text
+    message = next((_MESSAGES[kind] for kind in _MESSAGES if isinstance(error, kind)), text)
     headers: dict[str, str] = {}
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(error.allowed))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from starlette.datastructures import Headers
 
 from gateway.api.authentication import check_client_token, find_by_token
-from gateway.errors import Unavailable, UnknownInstance
+from gateway.errors import ControlNeedsToken, Unavailable
 from gateway.instances.store import Instances
 from gateway.sessions.provider import Authorise
 
@@ -28,7 +28,7 @@ def authorise_control(instances: Callable[[], Instances | None]) -> Authorise:
         else:
             found = None if "\x00" in instance_id else await known.find(instance_id)
             if found is None or not found.demo:
-                raise UnknownInstance
+                raise ControlNeedsToken
             instance = found
         check_client_token(instance, given, required=True)
 

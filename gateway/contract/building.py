@@ -1,20 +1,27 @@
 """Builds the declared model from a request, or says in one sentence what is wrong with it."""
 
-from collections.abc import Mapping
-from typing import TypeVar, get_args
+import difflib
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, TypeVar, get_args
 
-from pydantic import ValidationError
+from pydantic import AliasChoices, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_core.core_schema import ErrorType
 
+from gateway.contract.operation import Operation
 from gateway.contract.send import OutgoingMessage
-from gateway.contract.wire import Wire
+from gateway.contract.wire import WHOLE_SENTENCE, Wire
 from gateway.errors import InvalidRequest
 
 Command = TypeVar("Command", bound=Wire)
 
-_WHOLE_SENTENCES = frozenset({"invalid_phone"})
+_INVALID_PHONE = "invalid_phone"
+_MAX_SHOWN = 40
+_NO_OBJECT = "The body must be a JSON object"
+_NO_BODY: tuple[object, ...] = (None, "", [])
+"""What PHP and SDKs send where there is no body."""
 _BOOLEAN = "must be true or false"
 _NUMBER, _WHOLE_NUMBER = "must be a number", "must be a whole number"
 _OBJECT = "must be an object"
@@ -69,31 +76,117 @@ def build(
         InvalidRequest: names the first wrong field and what it must be, or the first of
             WhatsApp's limits that a message exceeds.
     """
-    if not isinstance(body, dict):
-        raise InvalidRequest("The body must be a JSON object")
-    named = path or {}
-    values = {**(query or {}), **body, **named, **{to_camel(n): v for n, v in named.items()}}
-    for value in (*(query or {}).values(), *(path or {}).values()):
-        if "\x00" in value:
-            raise InvalidRequest("The address holds a NUL character")
+    fields = {} if body in _NO_BODY else body
+    if not isinstance(fields, dict):
+        raise InvalidRequest(_NO_OBJECT)
+    values = _values(fields, path or {}, query or {})
+    if issubclass(command, Operation) and command.is_strict():
+        _refuse_unknown(command, values)
     try:
-        built = command.model_validate(values)
-    except ValidationError as error:
-        raise InvalidRequest(_sentence(error)) from None
+        built = _validated(command, values)
+    except InvalidRequest:
+        if body in _NO_BODY:  # the command needs one
+            raise InvalidRequest(_NO_OBJECT) from None
+        raise
     if isinstance(built, OutgoingMessage):
         for violation in built.limit_violations():
             raise InvalidRequest(violation)
     return built
 
 
+def _values(
+    fields: Mapping[str, Any], path: Mapping[str, str], query: Mapping[str, str]
+) -> dict[str, Any]:
+    for value in (*query.values(), *path.values()):
+        if "\x00" in value:
+            raise InvalidRequest("The address holds a NUL character")
+    return {**query, **fields, **path, **{to_camel(n): v for n, v in path.items()}}
+
+
+def _refuse_unknown(command: type[Wire], values: Mapping[str, Any]) -> None:
+    names = {name: None for field in command.model_fields.items() for name in _names_of(*field)}
+    for given in values:
+        if given in names:
+            continue
+        spelled = sorted({to_camel(name) for name in names})
+        near = difflib.get_close_matches(given, spelled, n=1)
+        cure = f"did you mean {near[0]}?" if near else f"there are {', '.join(spelled) or 'none'}"
+        raise InvalidRequest(f"{given[:_MAX_SHOWN]}: is not a field of this request; {cure}")
+
+
+def _names_of(name: str, field: FieldInfo) -> Iterator[str]:
+    """Yields every name under which a request may give the field."""
+    yield name
+    yield from filter(None, (field.alias,))
+    if isinstance(field.validation_alias, AliasChoices):
+        yield from (str(choice) for choice in field.validation_alias.choices)
+    elif isinstance(field.validation_alias, str):
+        yield field.validation_alias
+
+
+def _validated(command: type[Command], values: dict[str, Any]) -> Command:
+    """Returns the command; an empty text is the same as absent where it cannot be a value.
+
+    Forms and n8n send every field, most of them empty.
+    """
+    removed: set[tuple[int | str, ...]] = set()
+    first: ValidationError | None = None
+    while True:
+        try:
+            return command.model_validate(values)
+        except ValidationError as error:
+            first = first or error
+            empty = {each["loc"] for each in error.errors() if _is_empty_text(each["input"])}
+            if not empty - removed:
+                # What is required and empty is told as given, not as left out.
+                (told, *_) = error.errors()
+                is_left_out = told["type"] == "missing" and told["loc"] in removed
+                raise InvalidRequest(_sentence(first if is_left_out else error)) from None
+            removed |= empty
+            values = _without(values, empty)
+
+
+def _is_empty_text(value: object) -> bool:
+    return isinstance(value, str) and not value.strip()
+
+
+def _without(values: Any, places: Collection[tuple[int | str, ...]]) -> Any:  # noqa: ANN401 - JSON
+    """Returns a copy of *values* in which nothing is left at these places."""
+    if isinstance(values, dict):
+        kept = {name: _without(item, _below(name, places)) for name, item in values.items()}
+        return {name: item for name, item in kept.items() if (name,) not in places}
+    if isinstance(values, list):
+        kept_items = (_without(item, _below(n, places)) for n, item in enumerate(values))
+        return [item for n, item in enumerate(kept_items) if (n,) not in places]
+    return values
+
+
+def _below(
+    part: int | str, places: Collection[tuple[int | str, ...]]
+) -> set[tuple[int | str, ...]]:
+    """Returns the places below *part*, without the members of unions that pydantic names."""
+    rests = (place[1:] for place in places if place[:1] == (part,))
+    return {tuple(each for each in rest if not _is_union_member(each)) for rest in rests}
+
+
 def _sentence(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    if first["type"] in _WHOLE_SENTENCES:
+    first = error.errors(include_url=False)[0]
+    if first["type"] == WHOLE_SENTENCE:
         return first["msg"]
+    if first["type"] == _INVALID_PHONE:
+        return _invalid_phone(first)
     # A field left out is named as in the class, one that is there as on the wire.
     named = (part for part in first["loc"] if not _is_union_member(part))
     field = ".".join(to_camel(str(part)) for part in named) or "The body"
     return f"{field}: {_requirement(first)}"
+
+
+def _invalid_phone(error: ErrorDetails) -> str:
+    """Z-API's words; in a list also which one it is."""
+    if not any(isinstance(part, int) for part in error["loc"]):
+        return error["msg"]
+    place = ".".join(to_camel(str(part)) for part in error["loc"] if not _is_union_member(part))
+    return f"{place}: must be a phone, such as 5511999999999 ({error['msg']})"
 
 
 def _is_union_member(part: int | str) -> bool:

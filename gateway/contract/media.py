@@ -8,6 +8,8 @@ from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, Field
 
+from gateway.contract.urls import WrittenUrl
+
 MediaKind = Literal["image", "sticker", "gif", "audio", "video", "ptv", "document", "thumbnail"]
 
 _MIB = 1024 * 1024
@@ -44,14 +46,14 @@ class MediaField:
 _MAX_SOURCE_LENGTH = 200_000_000
 SOURCE = Field(min_length=1, max_length=_MAX_SOURCE_LENGTH)
 
-Image = Annotated[str, SOURCE, MediaField("image")]
-Sticker = Annotated[str, SOURCE, MediaField("sticker")]
-Gif = Annotated[str, SOURCE, MediaField("gif")]
-Audio = Annotated[str, SOURCE, MediaField("audio")]
-Video = Annotated[str, SOURCE, MediaField("video")]
-Ptv = Annotated[str, SOURCE, MediaField("ptv")]
-Document = Annotated[str, SOURCE, MediaField("document")]
-Thumbnail = Annotated[str, SOURCE, MediaField("thumbnail")]
+Image = Annotated[WrittenUrl, SOURCE, MediaField("image")]
+Sticker = Annotated[WrittenUrl, SOURCE, MediaField("sticker")]
+Gif = Annotated[WrittenUrl, SOURCE, MediaField("gif")]
+Audio = Annotated[WrittenUrl, SOURCE, MediaField("audio")]
+Video = Annotated[WrittenUrl, SOURCE, MediaField("video")]
+Ptv = Annotated[WrittenUrl, SOURCE, MediaField("ptv")]
+Document = Annotated[WrittenUrl, SOURCE, MediaField("document")]
+Thumbnail = Annotated[WrittenUrl, SOURCE, MediaField("thumbnail")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,8 @@ class Operation(Documented, Generic[Result]):
     """How long an answer of the session may be reused, unless the instance changes something."""
     session_operation: "ClassVar[type[Operation[Any]] | None]" = None
     """What the session must support, where the gateway itself answers this operation."""
+    refuses_unknown: ClassVar[bool | None] = None
+    """Whether names that it does not know are refused; None: where Z-API has no such route."""
     audited: ClassVar[bool | None] = None
     """Whether it is written to the audit log; None: where its method is not GET."""
     audited_state: ClassVar[AuditedState | None] = None
@@ -93,6 +95,13 @@ class Operation(Documented, Generic[Result]):
         super().__init_subclass__()
         cls.address = RouteAddress(method, path) if method and path else None
         cls.also, cls.answer_status = also, answer_status
+
+    @classmethod
+    def is_strict(cls) -> bool:
+        """Returns whether names that no field has are refused, instead of ignored as by Z-API."""
+        if cls.refuses_unknown is None:
+            return ".extensions." in cls.__module__
+        return cls.refuses_unknown
 
     @classmethod
     def is_audited(cls) -> bool:

@@ -20,6 +20,11 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from gateway.contract.spellings import is_group, parse_chat
+
+WHOLE_SENTENCE = "whole_sentence"
+"""The type of an error whose text names its field itself."""
+
 
 class Wire(BaseModel):
     """camelCase outside, snake_case inside; unknown keys are ignored, as Z-API does."""
@@ -83,43 +88,6 @@ class Matching:
 
 _MAX_DELAY_SECONDS = 15
 MAX_EXPIRY_SECONDS = 180 * 86_400
-_OLD_GROUP = re.compile(r"[0-9]{8,15}-[0-9]{8,13}")
-_BARE_GROUP = re.compile(r"[0-9]{16,25}")
-_MARKED_CHAT = re.compile(r"[0-9]{5,25}(-group|-broadcast|@newsletter|@lid)")
-_MASK = str.maketrans("", "", "+ -()")
-_MIN_PHONE_LENGTH, _MAX_PHONE_LENGTH = 8, 15
-STATUS_BROADCAST = "status@broadcast"
-
-
-def parse_chat(value: object) -> str:
-    """The chat a caller names, as this gateway writes it.
-
-    Args:
-        value: a phone number with or without mask, or a group, channel, list or lid id, in
-            Z-API's or in WhatsApp's own spelling.
-
-    Raises:
-        PydanticCustomError: `invalid_phone`, when it is none of these.
-    """
-    text = str(value).strip() if isinstance(value, str | int) else ""
-    for suffix in ("@c.us", "@s.whatsapp.net"):
-        text = text.removesuffix(suffix)
-    if text.endswith("@g.us"):
-        text = text.removesuffix("@g.us")
-        text = text if "-" in text else f"{text}-group"
-    if text == STATUS_BROADCAST or _OLD_GROUP.fullmatch(text) or _MARKED_CHAT.fullmatch(text):
-        return text
-    digits = text.translate(_MASK)
-    if (
-        not (digits.isascii() and digits.isdigit())
-        or not _MIN_PHONE_LENGTH <= len(digits) <= _MAX_PHONE_LENGTH
-    ):
-        raise PydanticCustomError("invalid_phone", "Invalid phone")
-    return digits
-
-
-def is_group(chat: str) -> bool:
-    return chat.endswith("-group") or _OLD_GROUP.fullmatch(chat) is not None
 
 
 def _parse_delay(value: object) -> int | None:
@@ -136,12 +104,6 @@ def _no_boolean(value: object) -> object:
     if isinstance(value, bool):
         raise PydanticCustomError("not_seconds", "must be a number of seconds")
     return value
-
-
-def _parse_group(value: object) -> object:
-    """Accepts the id without its suffix, which some clients drop."""
-    text = str(value).strip()
-    return f"{text}-group" if _BARE_GROUP.fullmatch(text) else value
 
 
 def _only_phone(chat: str) -> str:
@@ -164,6 +126,13 @@ def _only_group(chat: str) -> str:
     return chat
 
 
+def _parse_community(value: object) -> object:
+    """Cuts the endings that WhatsApp and our groups have."""
+    if isinstance(value, str):
+        return value.strip().lower().removesuffix("@g.us").removesuffix("-group")
+    return value
+
+
 Chat = Annotated[str, BeforeValidator(parse_chat)]
 """A person, group, channel, list or lid."""
 
@@ -173,11 +142,12 @@ Phone = Annotated[Chat, AfterValidator(_only_phone)]
 Person = Annotated[Chat, AfterValidator(_only_person)]
 """A number or lid."""
 
-GroupId = Annotated[Chat, BeforeValidator(_parse_group), AfterValidator(_only_group)]
+GroupId = Annotated[Chat, AfterValidator(_only_group)]
 
 CommunityId = Annotated[
     str,
     StringConstraints(strip_whitespace=True),
+    BeforeValidator(_parse_community),
     Matching(r"^[0-9]{5,25}$", "must be a community id, such as 120363186053925765"),
 ]
 

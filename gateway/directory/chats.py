@@ -9,7 +9,7 @@ from gateway.clock import epoch_ms
 from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Success, Value
-from gateway.contract.wire import is_group
+from gateway.contract.spellings import is_group
 from gateway.contract.zapi.chats import (
     ChatDetails,
     ChatNote,

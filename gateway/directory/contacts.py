@@ -106,7 +106,7 @@ async def check_phones(
     checked: list[CheckedPhone] = []
     for start in range(0, len(operation.phones), _NUMBERS_AT_ONCE):
         given = operation.phones[start : start + _NUMBERS_AT_ONCE]
-        spelled = {phone: spellings(phone) for phone in given}
+        spelled = {phone: spellings(phone) if phone.isdigit() else () for phone in given}
         every = tuple(dict.fromkeys(phone for phones in spelled.values() for phone in phones))
         found = await context.router.execute(context.instance, LookUpPhones(phones=every))
         for phone in given:

@@ -17,7 +17,7 @@ from gateway.contract.extensions.messages_status import (
     StatusMeta,
 )
 from gateway.contract.handlers import Handlers
-from gateway.contract.wire import is_group
+from gateway.contract.spellings import is_group
 from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 

@@ -9,7 +9,6 @@ from typing import Any
 from gateway.clock import Clock, epoch_ms
 from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Handlers
-from gateway.contract.operation import Value
 from gateway.contract.zapi.instance_queue import (
     ClearQueue,
     CountQueue,
@@ -20,6 +19,7 @@ from gateway.contract.zapi.instance_queue import (
     QueueItem,
     QueuePage,
     QueueRemoved,
+    RemovedFromQueue,
     RemoveFromQueue,
 )
 from gateway.database.pool import Count, Database
@@ -90,7 +90,9 @@ async def list_queue_by_page(
         context,
         operation,
         limit=operation.page_size,
-        offset=(operation.page - 1) * operation.page_size,
+        offset=(operation.page - 1) * operation.page_size
+        if operation.offset is None
+        else operation.offset,
     )
     return tuple(_item(context, row) for row in rows)
 
@@ -116,10 +118,10 @@ async def clear_queue(context: QueueContext, operation: ClearQueue) -> QueueRemo
 
 
 @handlers.handles(RemoveFromQueue)
-async def remove_from_queue(context: QueueContext, operation: RemoveFromQueue) -> Value:
+async def remove_from_queue(context: QueueContext, operation: RemoveFromQueue) -> RemovedFromQueue:
     message_id = message_id_named(operation.zaap_id)
     if await cancel_message(context, message_id):
-        return Value()
+        return RemovedFromQueue(queue_length=await queue_length(context))
     state = await message_state(context, message_id)
     if state is None:
         raise NotFound("Message not found in the queue")

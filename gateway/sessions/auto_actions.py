@@ -13,7 +13,7 @@ from typing import Final
 
 from gateway.clock import Clock
 from gateway.contract.internal.presence import MarkRead, RejectCall
-from gateway.contract.wire import STATUS_BROADCAST
+from gateway.contract.spellings import STATUS_BROADCAST
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import GatewayError, Unavailable

@@ -1,12 +1,15 @@
 """The settings of what callers send: requests, instances, queue and media."""
 
+import re
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gateway.environment import SPLIT_LIST, OptionalText
 from gateway.settings.section import Section
+
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
 
 class HttpSection(Section):
@@ -27,6 +30,12 @@ class HttpSection(Section):
         validation_alias="GATEWAY_MAX_MEDIA_BODY_BYTES",
         description="Largest size in bytes of a request body with its files",
     )
+    cors_origins: Annotated[tuple[str, ...], SPLIT_LIST] = Field(
+        (),
+        validation_alias="GATEWAY_CORS_ORIGINS",
+        description="Origins of web pages whose scripts may call the API, with commas between, "
+        "such as https://shop.example.com; a token in a page is known to everybody who opens it",
+    )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], SPLIT_LIST] = Field(
         (),
         validation_alias="GATEWAY_TRUSTED_PROXIES",
@@ -34,6 +43,17 @@ class HttpSection(Section):
         "gateway believes their X-Forwarded-For for the allowed addresses of accounts, and their "
         "X-Forwarded-Host and X-Forwarded-Proto for links to media",
     )
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin} is no origin: give scheme and host without a path, such as "
+                    "https://shop.example.com"
+                )
+        return origins
 
 
 class InstanceSection(Section):

@@ -118,17 +118,26 @@ where (%(account_id)s::text is null or i.account_id = %(account_id)s::text)
         strpos(lower(i.name), lower(%(text)s::text)) > 0
         or strpos(lower(i.id), lower(%(text)s::text)) > 0
     )
+    and (
+        %(connected)s::boolean is null
+        or coalesce(c.state = 'connected', false) = %(connected)s::boolean
+    )
 order by i.created_at, i.id
 limit %(limit)s::int offset %(offset)s::bigint;
 
 -- name: count_listed_instances
 select count(*) as count
 from instances i
+left join instance_connections c on c.instance_id = i.id
 where (%(account_id)s::text is null or i.account_id = %(account_id)s::text)
     and (%(mobile)s::boolean is null or i.is_device = %(mobile)s::boolean)
     and (
         strpos(lower(i.name), lower(%(text)s::text)) > 0
         or strpos(lower(i.id), lower(%(text)s::text)) > 0
+    )
+    and (
+        %(connected)s::boolean is null
+        or coalesce(c.state = 'connected', false) = %(connected)s::boolean
     );
 
 -- name: subscribe

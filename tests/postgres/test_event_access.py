@@ -59,7 +59,7 @@ class StreamNode:
 @asynccontextmanager
 async def stream_node(url: str, *, listens: bool = True) -> AsyncIterator[StreamNode]:
     database, clock, stopping = Database(url, min_size=1, max_size=4), Clock(), asyncio.Event()
-    stream = Stream(EventLog(database, days=7), clock)
+    stream = Stream(EventLog(database, days=7), clock, max_followers=50)
     notifications, listening = Notifications(url, clock), asyncio.Event()
     if listens:
         stream.listen(notifications)

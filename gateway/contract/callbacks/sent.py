@@ -3,7 +3,7 @@
 from gateway.contract.callbacks.received import ReceivedCallback
 from gateway.contract.echo import EchoContext
 from gateway.contract.send import OutgoingMessage
-from gateway.contract.wire import is_group
+from gateway.contract.spellings import is_group
 
 
 def sent_callback_body(

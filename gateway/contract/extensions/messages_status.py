@@ -7,7 +7,8 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
-from gateway.contract.wire import Chat, Wire, parse_chat
+from gateway.contract.spellings import parse_chat
+from gateway.contract.wire import Chat, Wire
 
 _MAX_ITEMS, _DEFAULT_ITEMS = 1_000, 100
 _MAX_ID_LENGTH = 255

@@ -2,12 +2,14 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, RouteAddress, Success, Value
 from gateway.contract.paging import Paged
+from gateway.contract.spellings import parse_chat
 from gateway.contract.wire import Incoming, OmitIfNone, Person, Phone, Wire
 
 _PHONE, _OTHER = "5511999999999", "5511888888888"
@@ -179,8 +181,22 @@ class CheckedPhone(Wire):
     lid: str | None
 
 
+def _phone_or_text(value: object) -> object:
+    """Keeps what is no phone number: it is answered as one that does not exist."""
+    try:
+        return parse_chat(value)
+    except PydanticCustomError:
+        return value
+
+
+_PhoneOrText = Annotated[str, BeforeValidator(_phone_or_text)]
+
+
 class CheckPhones(Operation[tuple[CheckedPhone, ...]], method="POST", path="/phone-exists-batch"):
-    """Which of up to 50,000 numbers have WhatsApp, in the order of the request."""
+    """Which of up to 50,000 numbers have WhatsApp, in the order of the request.
+
+    What is no phone number does not exist; the rest of the request is answered.
+    """
 
     audited = False  # reads
     min_body_limit_bytes = 4_194_304  # 50,000 numbers, spaces between the digits included
@@ -197,7 +213,7 @@ class CheckPhones(Operation[tuple[CheckedPhone, ...]], method="POST", path="/pho
     ]
     failures = (_UNAVAILABLE,)
 
-    phones: Annotated[tuple[Phone, ...], Field(min_length=1, max_length=_MAX_BATCH)]
+    phones: Annotated[tuple[_PhoneOrText, ...], Field(min_length=1, max_length=_MAX_BATCH)]
 
 
 class LookUpPhones(Operation[dict[str, str | None]]):

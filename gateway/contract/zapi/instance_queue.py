@@ -3,16 +3,17 @@
 from datetime import datetime
 from typing import Annotated, ClassVar
 
-from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema
+from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Operation, Value
 from gateway.contract.paging import MAX_PAGE, between
-from gateway.contract.wire import Chat, Incoming, Wire
+from gateway.contract.wire import WHOLE_SENTENCE, Chat, Incoming, Wire
 
 _MAX_PAGE_SIZE = 30
 _MAX_OLD_PAGE_SIZE = 1_000
+_MAX_OFFSET = 10_000_000
 STATUSES = ("pending", "scheduled", "processing", "retrying")
 
 
@@ -90,10 +91,18 @@ class QueueFilter(Incoming):
 
 
 class ListQueueByPage(QueueFilter, Operation[tuple[QueueItem, ...]], method="GET", path="/queue"):
-    """A bare array, oldest first."""
+    """A bare array, oldest first.
+
+    `limit` is another name of `pageSize`; `offset` skips so many messages instead of whole pages.
+    """
 
     page: Annotated[int, BeforeValidator(between(1, MAX_PAGE))] = 1
-    page_size: Annotated[int, BeforeValidator(between(1, _MAX_OLD_PAGE_SIZE))] = 100
+    page_size: Annotated[
+        int,
+        BeforeValidator(between(1, _MAX_OLD_PAGE_SIZE)),
+        Field(validation_alias=AliasChoices("pageSize", "limit")),
+    ] = 100
+    offset: Annotated[int | None, Field(ge=0, le=_MAX_OFFSET)] = None
 
     example_minimal: ClassVar[Example] = {"page": 1, "pageSize": 20}
     example: ClassVar[Example] = {**example_minimal, "status": "scheduled", "type": "send-text"}
@@ -153,18 +162,37 @@ class ClearQueue(QueueFilter, Operation[QueueRemoved], method="DELETE", path="/q
     """
 
     audited_state = AuditedState.QUEUE
+    refuses_unknown = True  # a filter that is ignored would clear the whole queue
     older_than: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_filter_is_empty(cls, given: object) -> object:
+        if isinstance(given, dict) and (empty := [n for n in given if given[n] == ""]):
+            raise PydanticCustomError(
+                WHOLE_SENTENCE,
+                "{name}: must not be empty; leave it out to remove all that waits",
+                {"name": empty[0]},
+            )
+        return given
 
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"status": "pending", "olderThan": "3600"}
     answer_example: ClassVar[Example] = {"value": True, "removed": 1, "queueLength": 0}
 
 
-class RemoveFromQueue(Operation[Value], method="DELETE", path="/queue/{zaap_id}"):
+class RemovedFromQueue(Value):
+    """One message was removed."""
+
+    queue_length: int
+
+
+class RemoveFromQueue(Operation[RemovedFromQueue], method="DELETE", path="/queue/{zaap_id}"):
     """Removes one waiting message, named by its zaapId or its messageId."""
 
     audited_state = AuditedState.QUEUE
     zaap_id: str = Field(validation_alias=AliasChoices("zaapId", "zaap_id"))
 
     example: ClassVar[Example] = {"zaapId": _ITEM["ZaapId"]}
+    answer_example: ClassVar[Example] = {"value": True, "queueLength": 0}
     failures = (409,)

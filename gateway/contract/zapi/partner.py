@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Operation, Result
 from gateway.contract.paging import MAX_PAGE, between
+from gateway.contract.urls import WrittenUrl
 from gateway.contract.wire import Wire
 
 _MAX_NAME_LENGTH = 255
@@ -38,7 +39,7 @@ Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=_MAX_NAME_LENGTH)
 ]
 CallbackAddress = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=_MAX_ADDRESS_LENGTH)
+    WrittenUrl, StringConstraints(strip_whitespace=True, max_length=_MAX_ADDRESS_LENGTH)
 ]
 MiddlewareKind = Literal["web", "mobile"]
 
@@ -151,7 +152,8 @@ class ListInstances(
 ):
     """The instances of the account, oldest first.
 
-    `query` finds those with that text in their name or id; `middleware` those of one kind.
+    `query` finds those with that text in their name or id; `middleware` those of one kind;
+    `whatsappConnected` those that are connected, or not.
     """
 
     absolute = True
@@ -190,6 +192,7 @@ class ListInstances(
     page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 20
     query: str = ""
     middleware: Annotated[Literal["", "web", "mobile"], BeforeValidator(_web_or_mobile)] = ""
+    whatsapp_connected: bool | None = None
 
 
 class Subscribe(

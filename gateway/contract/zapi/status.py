@@ -10,7 +10,7 @@ from gateway.contract.echo import Content, EchoContext, file_content
 from gateway.contract.limits import Limit, max_characters
 from gateway.contract.media import SOURCE, Gif, Image, MediaField, Sticker
 from gateway.contract.send import MessageId, OutgoingMessage
-from gateway.contract.wire import STATUS_BROADCAST
+from gateway.contract.spellings import STATUS_BROADCAST
 from gateway.contract.zapi.messages.media import Caption
 from gateway.contract.zapi.messages.text import MessageText
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from gateway.clock import epoch_ms
 from gateway.contract.send import OutgoingMessage
-from gateway.contract.wire import is_group
+from gateway.contract.spellings import is_group
 from gateway.contract.zapi.messages.buttons import ReplyButton
 from gateway.contract.zapi.messages.interactive import (
     SendButtonActions,

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.contract.known import KnownMessage
 from gateway.contract.send import OutgoingMessage
-from gateway.contract.wire import STATUS_BROADCAST
+from gateway.contract.spellings import STATUS_BROADCAST
 from gateway.contract.zapi.messages.commerce import OrderUpdate
 from gateway.contract.zapi.messages.media import SendDocument
 from gateway.contract.zapi.messages.message_actions import PinMessage

@@ -125,9 +125,10 @@ async def announcements_of(session: SandboxSession, community: str, me: str) -> 
 
 async def group_id_of(by: Actor, name: str) -> str:
     """Returns the id of the group that a request names by its own id or by its community."""
-    if name.endswith("-group"):
+    bare = name.removesuffix("-group")
+    if bare != name and not await by.session.context.entities.of_community(Group, bare):
         return name
-    return (await announcements_of(by.session, name, by.phone)).id
+    return (await announcements_of(by.session, bare, by.phone)).id
 
 
 _changes = ChatChanges(operations, Group, group_id_of)

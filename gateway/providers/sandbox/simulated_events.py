@@ -22,7 +22,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from gateway.contract.callbacks import NotificationCode, NotificationReceived
-from gateway.contract.wire import Chat, is_group
+from gateway.contract.spellings import is_group
+from gateway.contract.wire import Chat
 from gateway.errors import InvalidRequest
 from gateway.providers.sandbox.bodies import ControlBody
 from gateway.providers.sandbox.contents import (

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from gateway.contract.wire import STATUS_BROADCAST
+from gateway.contract.spellings import STATUS_BROADCAST
 from gateway.providers.whatsmeow.event_handlers import moment
 from gateway.providers.whatsmeow.jids import GROUP, HIDDEN, chat_of, person_of
 from gateway.sessions.provider import HistoryChat, IdentityLearned

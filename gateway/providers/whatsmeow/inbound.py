@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 import orjson
 
 from gateway.contract.callbacks import WAITING
-from gateway.contract.wire import STATUS_BROADCAST
+from gateway.contract.spellings import STATUS_BROADCAST
 from gateway.errors import NotConnected
 from gateway.providers.whatsmeow.child.frames import Json
 from gateway.providers.whatsmeow.contents import Content, content_of, revoked_by, unwrapped

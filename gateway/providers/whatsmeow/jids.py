@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.contract.wire import STATUS_BROADCAST
+from gateway.contract.spellings import STATUS_BROADCAST
 
 PERSON, HIDDEN, GROUP, CHANNEL, LIST = "s.whatsapp.net", "lid", "g.us", "newsletter", "broadcast"
 

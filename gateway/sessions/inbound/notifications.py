@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.clock import epoch_ms
 from gateway.contract.callbacks import NotificationCode, ReceivedCallback
-from gateway.contract.wire import is_group
+from gateway.contract.spellings import is_group
 from gateway.history.received import ReceivedRow, add_received, find_referred
 from gateway.identities.people import Person, resolve_people
 from gateway.sessions.events import CallChanged, Notified

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway.contract.wire import STATUS_BROADCAST, is_group
+from gateway.contract.spellings import STATUS_BROADCAST, is_group
 from gateway.identities.people import Person, person, resolve_people
 from gateway.sessions.inbound.event_context import EventContext
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.clock import epoch_ms
 from gateway.contract.callbacks import WAITING, ReceivedCallback, without_nulls
-from gateway.contract.wire import is_group
+from gateway.contract.spellings import is_group
 from gateway.history.received import (
     ReceivedRow,
     Referred,

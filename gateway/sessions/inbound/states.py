@@ -13,7 +13,7 @@ from gateway.contract.callbacks import (
     Presence,
     PresenceChatCallback,
 )
-from gateway.contract.wire import is_group
+from gateway.contract.spellings import is_group
 from gateway.database.queries import query
 from gateway.history import received as history
 from gateway.identities.people import person, resolve_people

@@ -10,6 +10,7 @@ import gateway.errors
 from gateway.api.error_replies import reply_to, status_of
 from gateway.errors import (
     BodyTooLarge,
+    ClientTokenMissing,
     GatewayError,
     MethodNotAllowed,
     QueueFull,
@@ -100,11 +101,21 @@ def test_reply_has_status_and_both_keys_for_every_error(kind: type[GatewayError]
     assert reply.headers["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in DECLARED if kind is not UnknownRoute])
+Z_APIS_WORDS = {UnknownRoute, ClientTokenMissing}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in DECLARED if kind not in Z_APIS_WORDS])
 def test_reply_error_and_message_are_equal(kind: type[GatewayError]) -> None:
     body = json.loads(bytes(reply_to(sample(kind)).body))
 
     assert body["error"] == body["message"]
+
+
+def test_reply_to_a_missing_client_token_says_what_to_do() -> None:
+    assert json.loads(bytes(reply_to(ClientTokenMissing()).body)) == {
+        "error": "null not allowed",
+        "message": "Client-Token is required: send it in a header of this name",
+    }
 
 
 def test_reply_to_unknown_route_is_that_of_z_api() -> None:

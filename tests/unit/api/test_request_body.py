@@ -207,7 +207,10 @@ async def test_read_json_incomplete_body_is_refused() -> None:
         ({**GOOD, "privateAnswer": "maybe"}, "privateAnswer: must be true or false"),
         ({**GOOD, "privateAnswer": []}, "privateAnswer: must be true or false"),
         ({**GOOD, "mentioned": "5511999999999"}, "mentioned: must be a list"),
-        ({**GOOD, "mentioned": ["12"]}, "Invalid phone"),
+        (
+            {**GOOD, "mentioned": ["12"]},
+            "mentioned.0: must be a phone, such as 5511999999999 (Invalid phone)",
+        ),
         ({**GOOD, "groupMentioned": ["a"]}, "groupMentioned.0: must be an object"),
         ({**GOOD, "groupMentioned": [{}]}, "groupMentioned.0.phone: is required"),
         ({**GOOD, "messageId": {}}, "messageId: must be a text"),
@@ -251,7 +254,7 @@ def test_build_converts_query_values() -> None:
         ({"page": "x"}, "page: must be a whole number"),
         ({"page": "9" * 10_000}, "page: must be a whole number"),
         ({"status": "sent"}, "status: must be one of pending, scheduled, processing, retrying"),
-        ({"phone": ""}, "Invalid phone"),
+        ({"phone": "1"}, "Invalid phone"),
         ({"type": "a\x00"}, "The address holds a NUL character"),
     ],
 )

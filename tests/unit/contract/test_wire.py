@@ -1,10 +1,13 @@
 """How forgiving we are in reading phones, delays, nulls and unknown fields."""
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from gateway.contract.wire import Wire, is_group, parse_chat
+from gateway.contract.spellings import is_group, parse_chat
+from gateway.contract.wire import Wire
 from gateway.contract.zapi.messages.text import SendText
 
 PHONE = "5511999999999"
@@ -36,6 +39,33 @@ PHONE = "5511999999999"
         ("81896604192873@lid", "81896604192873@lid"),
         ("1700000000-broadcast", "1700000000-broadcast"),
         ("status@broadcast", "status@broadcast"),
+        # As people and programs copy them.
+        (f"{PHONE[:4]}\u00a0{PHONE[4:]}", PHONE),
+        (f"+55\u201111\u2011{PHONE[4:]}", PHONE),
+        (f"\u202a+{PHONE}\u202c", PHONE),
+        (f"\ufeff{PHONE}", PHONE),
+        (f"5511\u200b{PHONE[4:]}", PHONE),
+        (f"55\t11\t{PHONE[4:]}", PHONE),
+        ("55.11.99999.9999", PHONE),
+        (5511999999999.0, PHONE),
+        ("5511999999999.0", PHONE),
+        ("5.511999999999E+12", PHONE),
+        (f"{PHONE}:12@s.whatsapp.net", PHONE),
+        (f"{PHONE}.0:12@s.whatsapp.net", PHONE),
+        (f"{PHONE}@S.WHATSAPP.NET", PHONE),
+        (f"{PHONE}@C.US", PHONE),
+        ("81896604192873:3@lid", "81896604192873@lid"),
+        ("81896604192873@LID", "81896604192873@lid"),
+        (f"tel:+{PHONE}", PHONE),
+        (f"whatsapp:+{PHONE}", PHONE),
+        (f"https://wa.me/{PHONE}?text=oi", PHONE),
+        (f"00{PHONE}", PHONE),
+        ("+44 (0)20 7946 0958", "442079460958"),
+        ("120363019502650977", "120363019502650977-group"),
+        ("1234567890123456", "1234567890123456-group"),
+        ("120363019502650977@G.US", "120363019502650977-group"),
+        ("5511999999999-1623281429-group", "5511999999999-1623281429"),
+        ("1609459200@broadcast", "1609459200-broadcast"),
     ],
 )
 def test_chat_is_read_in_each_spelling_of_clients(written: object, chat: str) -> None:
@@ -47,11 +77,14 @@ def test_chat_is_read_in_each_spelling_of_clients(written: object, chat: str) ->
     [
         "",
         "1234567",
-        "1234567890123456",
         "letters",
+        "05511999999999",
+        "0005511999999999",
+        "1.5",
+        5511999999999.5,
+        "5511999999999@s.whatsapp.net.example.com",
         "5511999999999x",
         "5511999999999@example.com",
-        "5511999999999@C.US",
         "@g.us",
         "-group",
         "1234-group",
@@ -67,7 +100,6 @@ def test_chat_is_read_in_each_spelling_of_clients(written: object, chat: str) ->
         "5511999999999\n5511888888888",
         None,
         True,
-        5511999999999.0,
         ["5511999999999"],
         {"phone": "5511999999999"},
     ],
@@ -201,3 +233,26 @@ def test_answer_is_camel_case_with_nulls() -> None:
 
 def test_both_spellings_are_read() -> None:
     assert Answer.model_validate({"two_words": "a"}) == Answer.model_validate({"twoWords": "a"})
+
+
+_UNSEEN = st.sampled_from(
+    ["\u00a0", "\u2009", "\u200b", "\u200e", "\u202a", "\u2066", "\ufeff", "\t"]
+)
+_MARKS = st.sampled_from(["+", "-", "\u2010", "\u2011", "\u2013", ".", "(", ")", " ", "/"])
+
+
+@given(st.from_regex(r"[1-9][0-9]{9,13}", fullmatch=True), st.data())
+def test_marks_between_digits_change_no_phone(digits: str, data: st.DataObject) -> None:
+    gaps = st.lists(st.one_of(st.just(""), _UNSEEN, _MARKS), min_size=14, max_size=14)
+    drawn = data.draw(gaps)
+    written = "".join(mark + digit for mark, digit in zip(drawn, digits, strict=False))
+    assume("(0)" not in written)
+    assume("." not in written or not digits.endswith("0"))  # 10.0 is a float
+
+    try:
+        read = parse_chat(written)
+    except PydanticCustomError:
+        read = "refused"
+
+    # Eight digits, one dash and eight more are the id of an old group.
+    assert read == digits or is_group(read)

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from gateway.clock import Clock
 from gateway.contract.internal.presence import MarkRead, RejectCall
 from gateway.contract.operation import Operation
-from gateway.contract.wire import STATUS_BROADCAST
+from gateway.contract.spellings import STATUS_BROADCAST
 from gateway.errors import InvalidRequest, SessionUnavailable
 from gateway.instances.store import Instance
 from gateway.sessions.auto_actions import AutoActions, marks_as_read

@@ -11,7 +11,8 @@ from gateway.contract.echo import Content, EchoContext, public_url
 from gateway.contract.limits import Limit, distinct, max_characters, max_items, rule
 from gateway.contract.media import Image, Video
 from gateway.contract.send import OutgoingMessage
-from gateway.contract.wire import Incoming, is_group
+from gateway.contract.spellings import is_group
+from gateway.contract.wire import Incoming
 from gateway.contract.zapi.messages.buttons import (
     ActionButtons,
     ReplyButton,

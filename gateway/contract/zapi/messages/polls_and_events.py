@@ -12,7 +12,8 @@ from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext
 from gateway.contract.limits import Limit, distinct, max_characters, max_items, min_items, rule
 from gateway.contract.send import MessageId, OutgoingMessage
-from gateway.contract.wire import Incoming, is_group
+from gateway.contract.spellings import is_group
+from gateway.contract.wire import Incoming
 from gateway.contract.zapi.messages.text import Label, MessageText
 
 _GROUP = "120363019502650977-group"

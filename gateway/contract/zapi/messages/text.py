@@ -1,5 +1,6 @@
 """Texts and links."""
 
+import re
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -16,10 +17,16 @@ from gateway.contract.wire import Chat, Incoming
 _MAX_TEXT_LENGTH = 65_536  # WhatsApp's own limit, in characters
 
 
+_LINE_BREAK = re.compile(r"(https?://\S+)|(?:%0d)?%0a", re.IGNORECASE)
+
+
 def _unfold_lines(value: object) -> object:
-    """Reads %0a as a line break, as Z-API does for clients that build URLs."""
+    """Reads %0a and %0d%0a as a line break, as Z-API does for clients that build URLs.
+
+    A link keeps them: there they are part of the address.
+    """
     if isinstance(value, str) and "%" in value:
-        return value.replace("%0a", "\n").replace("%0A", "\n")
+        return _LINE_BREAK.sub(lambda found: found[1] or "\n", value)
     return value
 
 
