@@ -93,6 +93,109 @@ CREATE FUNCTION public.append_callbacks_v1(instance_ids text[], chats text[], ty
     select count(*) from appended
 $$;
 
+CREATE FUNCTION public.assign_event_positions_v1(max_count integer) RETURNS TABLE(generation bigint, last_position bigint, assigned integer, busy boolean)
+    LANGUAGE plpgsql
+    SET enable_seqscan TO 'off'
+    AS $$
+#variable_conflict use_column
+declare
+    log event_log;
+
+this_server text := event_log_server_v1();
+
+oldest bigint;
+
+found_count int;
+
+begin
+    select l.* into strict log from event_log l;
+
+if log.server is not distinct from coalesce(this_server, log.server) and not exists (
+        select from webhook_events e
+        where e.position is null
+            and e.transaction_id >= case when this_server is null then 0 else log.oldest_transaction_id end
+    ) then
+        return query select log.generation, log.last_position, 0, false;
+
+return;
+
+end if;
+
+select l.* into log from event_log l for update skip locked;
+
+if not found then
+        return query select l.generation, l.last_position, 0, true from event_log l;
+
+return;
+
+end if;
+
+if log.server is distinct from coalesce(this_server, log.server) then
+        if log.server is not null then
+            insert into event_log_generations as g (generation, last_position)
+            values (log.generation, log.last_position);
+
+log.generation := 100000000000000000
+                + ('x' || left(replace(gen_random_uuid()::text, '-', ''), 15))::bit(60)::bigint
+                    % 899999999999999999;
+
+log.after_position := log.last_position;
+
+end if;
+
+log.server := this_server;
+
+log.oldest_transaction_id := 0;
+
+end if;
+
+if this_server is null then
+        log.oldest_transaction_id := 0;
+
+end if;
+
+with waiting as materialized (
+        -- The oldest events without a position, and the oldest transaction that may write others.
+        select e.account_id, e.transaction_id, e.sequence
+        from webhook_events e
+        where e.position is null and e.transaction_id >= log.oldest_transaction_id
+        order by e.transaction_id, e.sequence
+        limit max_count
+    ), numbered as (
+        -- The order of inserts: a transaction that inserts after another's commit comes later.
+        select w.*, log.last_position + row_number() over (order by w.sequence) as position
+        from waiting w
+    ), positioned as (
+        -- Stores the positions.
+        update webhook_events e
+        set position = n.position
+        from numbered n
+        where e.account_id = n.account_id and e.transaction_id = n.transaction_id
+            and e.sequence = n.sequence
+    )
+    select count(*),
+           least(
+               pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+               case when count(*) = max_count then max(transaction_id) end
+           )
+    into found_count, oldest
+    from waiting;
+
+if this_server is not null then
+        log.oldest_transaction_id := oldest;
+
+end if;
+
+update event_log l
+    set generation = log.generation, after_position = log.after_position, server = log.server,
+        last_position = log.last_position + found_count,
+        oldest_transaction_id = log.oldest_transaction_id;
+
+return query select log.generation, log.last_position + found_count, found_count, false;
+
+end
+$$;
+
 CREATE TABLE public.instances (
     id text NOT NULL,
     account_id text NOT NULL,
@@ -482,6 +585,177 @@ return query
     from result s
     left join instance_leases e on e.instance_id = s.instance_id
     where (select nodes from woken) is not null;
+
+end
+$$;
+
+CREATE FUNCTION public.enqueue_messages_v2(flush_id uuid, node_id text, ordinals integer[], instance_ids text[], zaap_ids text[], message_ids text[], types text[], versions smallint[], phones text[], payloads jsonb[], priorities smallint[], due_ats timestamp with time zone[], expires_ats timestamp with time zone[], expires_ins double precision[], refuse_disconnected boolean[], idempotency_keys text[], body_hashes bytea[], max_waiting integer, max_waiting_disconnected integer, max_attempts smallint, max_age_seconds double precision) RETURNS TABLE(ordinal integer, admission text, connected boolean, queue_limit integer, zaap_id text, message_id text, wakes_worker boolean, holder_node_id text)
+    LANGUAGE plpgsql
+    AS $$
+#variable_conflict use_column
+declare
+    locked text[];
+
+begin
+    locked := array(
+        select l.instance_id
+        from instance_lines l
+        where l.instance_id = any(enqueue_messages_v2.instance_ids)
+        order by l.instance_id
+        for no key update skip locked
+    );
+
+return query
+    with request as (
+        -- The messages as rows; none if the flush was abandoned.
+        select *
+        from unnest(
+            ordinals, instance_ids, zaap_ids, message_ids, types, versions, phones, payloads,
+            priorities, due_ats, expires_ats, expires_ins, refuse_disconnected, idempotency_keys,
+            body_hashes
+        ) as r (
+            ordinal, instance_id, zaap_id, message_id, type, version, phone, payload,
+            priority, due_at, expires_at, expires_in, refuse_disconnected, idempotency_key,
+            body_hash
+        )
+        where not exists (select from abandoned_flushes a where a.id = flush_id)
+    ), queue as (
+        -- The locked queues, with an upper bound of how many messages wait, which costs one index lookup.
+        select l.instance_id, l.next_sequence, l.connected, l.idle,
+               case
+                   when l.connected then enqueue_messages_v2.max_waiting
+                   else enqueue_messages_v2.max_waiting_disconnected
+               end as queue_limit,
+               l.next_sequence - coalesce((
+                   select q.sequence_number
+                   from message_queue q
+                   where q.instance_id = l.instance_id and q.status <> 'failed'
+                   order by q.sequence_number
+                   limit 1
+               ), l.next_sequence) as span,
+               (select count(*) from request r where r.instance_id = l.instance_id) as requested
+        from instance_lines l
+        where l.instance_id = any(locked)
+    ), queue_with_capacity as (
+        -- How many messages each queue may still take; rows are counted only if the bound is too high.
+        select l.*,
+               case
+                   when l.queue_limit = 0 then 2147483647
+                   when l.span + l.requested <= l.queue_limit then l.queue_limit - l.span
+                   else l.queue_limit - (
+                       select count(*)
+                       from (
+                           select 1
+                           from message_queue q
+                           where q.instance_id = l.instance_id and q.status <> 'failed'
+                           limit l.queue_limit
+                       ) waiting
+                   )
+               end as capacity
+        from queue l
+    ), decided as (
+        -- The decision about each message as if every queue had capacity.
+        select r.*, l.next_sequence, l.connected, l.idle, l.queue_limit, l.capacity,
+               k.zaap_id as first_zaap_id, k.message_id as first_message_id,
+               case
+                   when k.body_hash = r.body_hash then 'replayed'
+                   when k.body_hash is not null then 'key_reused'
+                   when r.refuse_disconnected and not l.connected then 'not_connected'
+                   else 'accepted'
+               end as decision
+        from request r
+        join queue_with_capacity l on l.instance_id = r.instance_id
+        left join idempotency_keys k
+            on k.instance_id = r.instance_id and k.key = r.idempotency_key
+            and k.created_at > now() - interval '24 hours'
+    ), numbered as (
+        -- Numbers the acceptable messages of each queue.
+        select d.*,
+               count(*) filter (where decision = 'accepted') over (
+                   partition by instance_id order by ordinal
+               ) as nth
+        from decided d
+    ), result as (
+        -- The final result: messages beyond the capacity of their queue are refused.
+        select c.*,
+               case when decision = 'accepted' and nth > capacity then 'queue_full' else decision end as admission,
+               next_sequence + nth - 1 as sequence_number
+        from numbered c
+    ), added as (
+        -- Writes the accepted messages.
+        insert into message_queue (
+            instance_id, zaap_id, message_id, type, version, phone, payload, priority, max_attempts,
+            sequence_number, position, status, due_at, expires_at
+        )
+        select instance_id, zaap_id, message_id, type, version, phone, payload, priority,
+               enqueue_messages_v2.max_attempts, sequence_number, sequence_number,
+               case when due_at > now() then 'scheduled' else 'pending' end, coalesce(due_at, now()),
+               least(
+                   expires_at, now() + make_interval(secs => expires_in),
+                   coalesce(due_at, now()) + make_interval(secs => enqueue_messages_v2.max_age_seconds)
+               )
+        from result
+        where admission = 'accepted'
+        order by instance_id, sequence_number
+    ), keyed as (
+        -- Stores their idempotency keys.
+        insert into idempotency_keys as k (instance_id, key, body_hash, zaap_id, message_id)
+        select instance_id, idempotency_key, body_hash, zaap_id, message_id
+        from result
+        where admission = 'accepted' and idempotency_key is not null
+        on conflict (instance_id, key) do update
+        set body_hash = excluded.body_hash, zaap_id = excluded.zaap_id,
+            message_id = excluded.message_id, created_at = now()
+    ), advanced as (
+        -- Moves the sequence of each queue past them.
+        update instance_lines l
+        set next_sequence = l.next_sequence + n.rows, idle = false
+        from (
+            select instance_id, count(*) as rows from result where admission = 'accepted' group by instance_id
+        ) n
+        where l.instance_id = n.instance_id
+    ), woken as materialized (
+        -- Wakes sleeping workers of other nodes only: a NOTIFY in every commit would halve the rate of
+        -- commits. 200 ids fit into the 8,000 bytes of one notification.
+        select count(pg_notify('node:' || other.node_id, other.instance_ids)) as nodes
+        from (
+            select w.node_id, string_agg(w.instance_id, ',') as instance_ids
+            from (
+                select e.node_id, s.instance_id,
+                       row_number() over (partition by e.node_id order by s.instance_id) / 200 as note
+                from result s
+                join instance_leases e on e.instance_id = s.instance_id
+                where s.admission = 'accepted' and (s.idle or s.due_at is not null)
+                    and e.node_id <> enqueue_messages_v2.node_id
+                group by e.node_id, s.instance_id
+            ) w
+            group by w.node_id, w.note
+        ) other
+    )
+    select s.ordinal, s.admission, s.connected, s.queue_limit,
+           case when s.admission = 'replayed' then s.first_zaap_id else s.zaap_id end as zaap_id,
+           case when s.admission = 'replayed' then s.first_message_id else s.message_id end as message_id,
+           s.admission = 'accepted' and (s.idle or s.due_at is not null) as wakes_worker,
+           e.node_id as holder_node_id
+    from result s
+    left join instance_leases e on e.instance_id = s.instance_id
+    where (select nodes from woken) is not null;
+
+end
+$$;
+
+CREATE FUNCTION public.event_log_server_v1() RETURNS text
+    LANGUAGE plpgsql
+    AS $$
+begin
+    return (select system_identifier from pg_control_system())
+        || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
+        || '/' || (select oid from pg_database where datname = current_database())
+        || '/' || 'event_log'::regclass::oid;
+
+exception
+    when others then  -- a managed service may lack or forbid any of these, each with its own error
+        return null;
 
 end
 $$;
@@ -888,6 +1162,38 @@ ALTER TABLE public.contacts ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDEN
     CACHE 1
 );
 
+CREATE TABLE public.event_log (
+    id smallint DEFAULT 1 NOT NULL,
+    generation bigint NOT NULL,
+    after_position bigint NOT NULL,
+    last_position bigint NOT NULL,
+    server text,
+    oldest_transaction_id bigint DEFAULT 0 NOT NULL,
+    first_transaction_id bigint NOT NULL,
+    CONSTRAINT event_log_id_check CHECK ((id = 1))
+);
+
+COMMENT ON COLUMN public.event_log.generation IS 'Random, at least 10^17; a new one begins on another server, or after a restore.';
+
+COMMENT ON COLUMN public.event_log.after_position IS 'The last position before this generation.';
+
+COMMENT ON COLUMN public.event_log.server IS 'The server and the table that the last batch was written to.';
+
+COMMENT ON COLUMN public.event_log.oldest_transaction_id IS 'On this server, every event of an older transaction has a position.';
+
+COMMENT ON COLUMN public.event_log.first_transaction_id IS 'Greater than every transaction id of an event without a position (0).';
+
+CREATE TABLE public.event_log_expiry (
+    account_id text NOT NULL,
+    "position" bigint NOT NULL
+);
+
+CREATE TABLE public.event_log_generations (
+    generation bigint NOT NULL,
+    last_position bigint NOT NULL,
+    ended_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
 CREATE TABLE public.event_roads (
     name text NOT NULL,
     account_id text NOT NULL,
@@ -1279,8 +1585,11 @@ CREATE TABLE public.webhook_events (
     id uuid NOT NULL,
     type text NOT NULL,
     body text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    "position" bigint
 );
+
+COMMENT ON COLUMN public.webhook_events."position" IS 'Order in which the event became visible; null until assigned, 0 before positions existed.';
 
 ALTER TABLE public.webhook_events ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.webhook_events_sequence_seq
@@ -1463,6 +1772,15 @@ ALTER TABLE ONLY public.consents
 ALTER TABLE ONLY public.contacts
     ADD CONSTRAINT contacts_pkey PRIMARY KEY (instance_id, phone);
 
+ALTER TABLE ONLY public.event_log_expiry
+    ADD CONSTRAINT event_log_expiry_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY public.event_log_generations
+    ADD CONSTRAINT event_log_generations_pkey PRIMARY KEY (generation);
+
+ALTER TABLE ONLY public.event_log
+    ADD CONSTRAINT event_log_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.event_roads
     ADD CONSTRAINT event_roads_pkey PRIMARY KEY (account_id, name);
 
@@ -1639,6 +1957,10 @@ CREATE INDEX webhook_events_age ON public.webhook_events USING brin (created_at)
 
 CREATE INDEX webhook_events_of_instance ON public.webhook_events USING btree (instance_id, created_at);
 
+CREATE UNIQUE INDEX webhook_events_position ON public.webhook_events USING btree (account_id, "position") WHERE ("position" > 0);
+
+CREATE INDEX webhook_events_unpositioned ON public.webhook_events USING btree (transaction_id, sequence) WHERE ("position" IS NULL);
+
 CREATE INDEX webhook_lines_address ON public.webhook_lines USING btree (address) WHERE (address IS NOT NULL);
 
 CREATE INDEX webhook_lines_claimed ON public.webhook_lines USING btree (claimed_by) WHERE (claimed_by IS NOT NULL);
@@ -1689,6 +2011,9 @@ CREATE TRIGGER messages_note_chats AFTER INSERT ON public.messages REFERENCING N
 
 ALTER TABLE ONLY public.chat_tags
     ADD CONSTRAINT chat_tags_instance_id_tag_id_fkey FOREIGN KEY (instance_id, tag_id) REFERENCES public.tags(instance_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.event_log_expiry
+    ADD CONSTRAINT event_log_expiry_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.event_roads
     ADD CONSTRAINT event_roads_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
