@@ -47,6 +47,13 @@ class HttpSection(Section):
         validation_alias="GATEWAY_ACCOUNT_REQUESTS_BURST",
         description="Requests of an account that may come at once; 0 allows as many as per second",
     )
+    account_max_uploads: int = Field(
+        500,
+        ge=1,
+        validation_alias="GATEWAY_ACCOUNT_MAX_UPLOADS",
+        description="Number of request bodies of an account that may arrive at once on a node; "
+        "further ones are answered 429",
+    )
     instance_requests_per_second: float = Field(
         0.0,
         ge=0,
