@@ -232,6 +232,8 @@ class Gateway:
             lease_seconds=lease_seconds,
             send_timeout_seconds=settings.queue.send_timeout_seconds,
             max_inbound_connections=settings.database.pool_size // 2,
+            # A call holds the body of one request, written again as JSON.
+            max_relay_body_bytes=2 * settings.http.max_media_body_bytes,
         )
         queue = build_queue(node, settings.queue, sessions, callbacks.notifier)
         start_housekeeping(node, settings.queue, settings.webhooks, callbacks.notifier)
