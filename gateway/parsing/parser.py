@@ -18,7 +18,7 @@ from gateway.errors import GatewayError, Unavailable
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.parsing.process import LENGTH_BYTES, framed
-from gateway.parsing.tasks import Task
+from gateway.parsing.tasks import ParsingTask
 from gateway.wakeups import waking
 
 Result = TypeVar("Result")
@@ -35,14 +35,14 @@ _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONHOME", "SYSTE
 class RunsTasks(Protocol):
     """Runs a task for its owner, such as an account."""
 
-    async def run(self, task: Task[Result], *, owner: str) -> Result:
+    async def run(self, task: ParsingTask[Result], *, owner: str) -> Result:
         """Returns what the task returns, raises what it raises, or Unavailable."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    task: Task[Any]
+    task: ParsingTask[Any]
     owner: str
     result: asyncio.Future[Any]
 
@@ -103,7 +103,7 @@ class BodyParser:
         self._process: Process | None = None
         self._is_running = False
 
-    async def run(self, task: Task[Result], *, owner: str) -> Result:
+    async def run(self, task: ParsingTask[Result], *, owner: str) -> Result:
         """Returns what the task returns, and raises what it raises.
 
         Args:
@@ -115,7 +115,7 @@ class BodyParser:
         """
         if task.is_small:
             return task.run()
-        self._check_room(owner)
+        self._check_capacity(owner)
         job = _Job(task, owner, asyncio.get_running_loop().create_future())
         self._turns.add(job)
         self._wakeup.set()
@@ -147,7 +147,7 @@ class BodyParser:
                 if not await self._clock.wait(self._wakeup, _IDLE_SECONDS):
                     await self._end_process()
 
-    def _check_room(self, owner: str) -> None:
+    def _check_capacity(self, owner: str) -> None:
         is_full = len(self._turns) >= self._max_waiting
         if not self._is_running or is_full or self._turns.count_of(owner) >= self._max_of_owner:
             self._metrics.parsed_in_process("busy")
@@ -184,7 +184,7 @@ class BodyParser:
             assert issubclass(kind, GatewayError)
             job.result.set_exception(kind.__new__(kind, text))
 
-    async def _answer_to(self, task: Task[Any]) -> tuple[bool, Any]:
+    async def _answer_to(self, task: ParsingTask[Any]) -> tuple[bool, Any]:
         process = self._process or await self._start_process()
         assert process.stdin is not None
         assert process.stdout is not None

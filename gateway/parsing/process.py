@@ -12,7 +12,7 @@ from typing import IO
 
 from gateway.contract.catalogue import catalogue
 from gateway.errors import GatewayError, Unavailable
-from gateway.parsing.tasks import Task
+from gateway.parsing.tasks import ParsingTask
 
 if sys.platform != "win32":
     import resource
@@ -40,13 +40,13 @@ def main() -> None:
 def serve(tasks: IO[bytes], results: IO[bytes]) -> None:
     """Runs the tasks until *tasks* ends."""
     while head := tasks.read(LENGTH_BYTES):
-        # The tasks come from the gateway itself, over a pipe that no one else has.
+        # The tasks come from the gateway itself, over a pipe of its own.
         task = pickle.loads(tasks.read(int.from_bytes(head, "big")))  # noqa: S301
         results.write(framed(_run(task)))
         results.flush()
 
 
-def _run(task: Task[object]) -> bytes:
+def _run(task: ParsingTask[object]) -> bytes:
     """Returns a pickle of the result, or of the error with its text."""
     try:
         return pickle.dumps((True, task.run()), pickle.HIGHEST_PROTOCOL)

@@ -25,7 +25,7 @@ Command = TypeVar("Command", bound=Wire)
 
 
 @dataclass(frozen=True, slots=True)
-class Task(Generic[Result_co]):
+class ParsingTask(Generic[Result_co]):
     """One parse, and the validation of what it yields."""
 
     raw: bytes
@@ -45,7 +45,7 @@ class Task(Generic[Result_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class BuildCommand(Task[Command], Generic[Command]):
+class BuildCommand(ParsingTask[Command], Generic[Command]):
     """Builds a command from the body of a request.
 
     `files` are the spooled files by their placeholders, for operations that take them as base64; a
@@ -111,7 +111,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadRecord(Task[Record]):
+class ReadRecord(ParsingTask[Record]):
     """Reads a Kafka record.
 
     A record is a JSON object: `instanceId`, `type` (the route, such as `send-text`), `message`
@@ -142,7 +142,7 @@ def _message_of(event: Mapping[str, Any]) -> OutgoingMessage | InvalidRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadOperation(Task[Operation[Any]]):
+class ReadOperation(ParsingTask[Operation[Any]]):
     """Reads the operation that another node passes on; that node has validated it."""
 
     command: type[Operation[Any]]

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from gateway.runtime.http_connections import Connections
+from gateway.runtime.http_connections import ConnectionRegister
 from gateway.runtime.http_protocol import OneWriteProtocol
 
 _MAX_URL_BYTES = 16_384
@@ -54,7 +54,7 @@ class _Refused(Exception):
 class GuardedProtocol(OneWriteProtocol):
     """One connection, within the limits of its listener."""
 
-    def __init__(self, *positional: Any, guard: Connections, **named: Any) -> None:  # noqa: ANN401 - as uvicorn calls it
+    def __init__(self, *positional: Any, guard: ConnectionRegister, **named: Any) -> None:  # noqa: ANN401 - as uvicorn calls it
         super().__init__(*positional, **named)
         self._guard, self._limits = guard, guard.limits
         self._phase = _Phase.HEAD
@@ -190,7 +190,10 @@ class GuardedProtocol(OneWriteProtocol):
         self._set_timer(seconds, self._check_body)
 
     def _check_body(self) -> None:
-        """Ends a body that stands still or comes too slowly; time in which nobody reads is free."""
+        """Ends a body that stands still or comes too slowly.
+
+        Time in which the route does not read, or the client waits for `100 Continue`, is free.
+        """
         now, limits = self.loop.time(), self._limits
         seconds, self._checked_at = now - self._checked_at, now
         if self.flow.read_paused or self.cycle.waiting_for_100_continue:
@@ -203,7 +206,7 @@ class GuardedProtocol(OneWriteProtocol):
             self._guard.count_refusal("slow_body")
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, _SLOW_BODY)
         elif self.cycle.response_complete and self._receiving_seconds > _SECONDS_AFTER_ANSWER:
-            self.transport.close()  # nobody waits for the rest
+            self.transport.close()  # the caller has its answer
         else:
             self._check_body_later()
 

@@ -33,7 +33,7 @@ class ConnectionLimits:
     keep_alive_seconds: float = 75.0
 
 
-class Connection(Protocol):
+class YieldingConnection(Protocol):
     """An open connection."""
 
     def yield_place(self) -> None:
@@ -41,7 +41,7 @@ class Connection(Protocol):
 
 
 @dataclass(slots=True)
-class Connections:
+class ConnectionRegister:
     """Counts the connections of a listener.
 
     At the limit the connection that has waited longest yields its place: one between two requests,
@@ -53,14 +53,14 @@ class Connections:
     limits: ConnectionLimits
     metrics: Metrics | None
     monotonic_seconds: Callable[[], float]
-    _open: set[Connection] = field(default_factory=set)
-    _waiting: OrderedDict[Connection, None] = field(default_factory=OrderedDict)
+    _open: set[YieldingConnection] = field(default_factory=set)
+    _waiting: OrderedDict[YieldingConnection, None] = field(default_factory=OrderedDict)
     _logged_at: float = -math.inf
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: YieldingConnection) -> bool:
         """Counts a new connection, which waits for its first request; False refuses it."""
         if len(self._open) >= self.limits.max_connections:
             self._log_full()
@@ -76,18 +76,18 @@ class Connections:
         self._show_count()
         return True
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: YieldingConnection) -> None:
         """Counts a connection no more; twice does no harm."""
         self._open.discard(connection)
         self._waiting.pop(connection, None)
         self._show_count()
 
-    def waits(self, connection: Connection) -> None:
+    def waits(self, connection: YieldingConnection) -> None:
         """Notes that the connection has no request in work."""
         if connection in self._open:
             self._waiting[connection] = None
 
-    def works(self, connection: Connection) -> None:
+    def works(self, connection: YieldingConnection) -> None:
         """Notes that the connection has a request with complete headers."""
         self._waiting.pop(connection, None)
 

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from gateway.errors import StartRefused
 from gateway.observability.metrics import Metrics
 from gateway.runtime.guarded_protocol import GuardedProtocol
-from gateway.runtime.http_connections import ConnectionLimits, Connections
+from gateway.runtime.http_connections import ConnectionLimits, ConnectionRegister
 
 _PORT_ERRORS = {errno.EADDRINUSE, errno.EACCES}
 _UNACKNOWLEDGED_MS = 60_000
@@ -49,7 +49,7 @@ class HttpServer:
         metrics: Metrics | None = None,
     ) -> None:
         limits = limits or ConnectionLimits()
-        guard = Connections(name, limits, metrics, time.monotonic)
+        guard = ConnectionRegister(name, limits, metrics, time.monotonic)
         with refusal_explained(host, port, variable):
             self._socket = socket.create_server(
                 (host, port), backlog=2048, family=family_of(host), reuse_port=shared

@@ -103,7 +103,7 @@ class SeenNonces:
     _until: OrderedDict[str, float] = field(default_factory=OrderedDict)
 
     def add(self, nonce: str, now: float) -> bool:
-        """Adds *nonce*; returns False if it was there, or if there is no room."""
+        """Adds *nonce*; returns False if it was there, or if the memory is full."""
         while self._until and next(iter(self._until.values())) < now:
             self._until.popitem(last=False)
         if nonce in self._until or len(self._until) >= self.max_count:

@@ -18,7 +18,7 @@ from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import InvalidRequest, TooManyValues, Unavailable
 from gateway.observability.metrics import Metrics
 from gateway.parsing.parser import BodyParser
-from gateway.parsing.tasks import BuildCommand, ReadRecord, Task
+from gateway.parsing.tasks import BuildCommand, ParsingTask, ReadRecord
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 PHONE = "5511999999999"
@@ -26,7 +26,7 @@ PADDING = ["x"] * 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessOf(Task[int]):
+class ProcessOf(ParsingTask[int]):
     """Returns the id of the process that runs it."""
 
     @property
@@ -80,7 +80,7 @@ async def parsing(
 def without_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs tasks here, for tests of who may run one when."""
 
-    async def answer_to(_parser: BodyParser, task: Task[object]) -> tuple[bool, object]:
+    async def answer_to(_parser: BodyParser, task: ParsingTask[object]) -> tuple[bool, object]:
         return True, task.run()
 
     monkeypatch.setattr(BodyParser, "_answer_to", answer_to)

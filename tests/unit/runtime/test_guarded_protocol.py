@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from gateway.observability.metrics import Metrics
 from gateway.runtime.guarded_protocol import GuardedProtocol
-from gateway.runtime.http_connections import ConnectionLimits, Connections
+from gateway.runtime.http_connections import ConnectionLimits, ConnectionRegister
 from gateway.runtime.http_server import HttpServer
 from tests.fixtures.patience import PATIENCE_SECONDS
 
@@ -272,7 +272,7 @@ async def test_connection_beyond_the_limit_is_refused_while_all_work() -> None:
 
 def test_connection_limit_is_logged_at_most_once_a_minute() -> None:
     now = itertools.count(0.0, 25.0)
-    connections = Connections(
+    connections = ConnectionRegister(
         "public", ConnectionLimits(max_connections=0), None, lambda: next(now)
     )
     connection = cast("GuardedProtocol", object())
