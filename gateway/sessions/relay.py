@@ -11,6 +11,7 @@ Nodes trust each other by a key that is derived from GATEWAY_SECRET_KEY, which a
 import json
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, TypeVar, cast
@@ -23,7 +24,7 @@ from gateway.clock import Clock
 from gateway.contract.operation import Operation
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.errors import GatewayError, SessionUnavailable
+from gateway.errors import DatabaseUnavailable, GatewayError, SessionUnavailable
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
@@ -259,8 +260,9 @@ class EarlierReleases:
         now = self.clock.monotonic_seconds()
         if now - self._asked_at >= _EARLIER_SECONDS:
             self._asked_at = now
-            found = await self.database.fetch_one(_Count, _EARLIER_CALLS_COUNT)
-            self._may_call = found is not None and found.count > 0
+            with suppress(DatabaseUnavailable):  # what was known stays
+                found = await self.database.fetch_one(_Count, _EARLIER_CALLS_COUNT)
+                self._may_call = found is not None and found.count > 0
         return self._may_call
 
 

@@ -75,7 +75,7 @@ async def test_hostile_headers_and_paths_are_no_server_error(house: RunningGatew
             *(("/events", "Last-Event-ID", value) for value in EVENT_IDS),
         ]
         for path, name, value in requests:
-            answer = await client.http.get(path, headers={name: value.encode("latin-1")})
+            answer = await client.http.get(path, headers={name.encode(): value.encode("latin-1")})
             if answer.is_server_error:
                 found[f"{path[:60]} {name}"] = answer.status_code
 
