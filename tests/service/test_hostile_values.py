@@ -1,11 +1,10 @@
 """No value of a caller is a server error, in any field of any route."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-import httpx
 import pytest
 
-from tests.fixtures.hostile_values import MANY_DIGITS, HostileRequest, hostile_requests
+from tests.fixtures.hostile_values import MANY_DIGITS, hostile_requests, server_errors
 from tests.fixtures.service import NewHouse, RunningGateway, client_of
 
 REQUESTS = tuple(hostile_requests())
@@ -41,27 +40,6 @@ HEADERS = (
 EVENT_IDS = (f"{MANY_DIGITS}-{MANY_DIGITS}", f"1-{2**63}", "\xff")  # a right one begins a stream
 
 
-async def server_errors(
-    gateway: RunningGateway, requests: Sequence[HostileRequest]
-) -> dict[str, str]:
-    """Returns the requests that were answered 500, with the answers."""
-    found: dict[str, str] = {}
-    async with client_of(gateway) as client:
-        token = {"Authorization": f"Bearer {client.demo.partner_token}"}
-        for request in requests:
-            path = request.path if request.absolute else client.instance + request.path
-            answer = await client.http.request(
-                request.method,
-                path,
-                params=request.query or None,
-                json=request.body,
-                headers=token if request.absolute else None,
-            )
-            if answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR:
-                found[str(request)] = answer.text
-    return found
-
-
 async def test_hostile_values_are_no_server_error(house: RunningGateway) -> None:
     assert await server_errors(house, REQUESTS[::SAMPLE]) == {}
 
@@ -80,8 +58,3 @@ async def test_hostile_headers_and_paths_are_no_server_error(house: RunningGatew
                 found[f"{path[:60]} {name}"] = answer.status_code
 
     assert found == {}
-
-
-@pytest.mark.long
-async def test_every_hostile_value_in_every_field_is_no_server_error(house: RunningGateway) -> None:
-    assert await server_errors(house, REQUESTS) == {}
