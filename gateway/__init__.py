@@ -22,6 +22,7 @@ The packages, each importing only from lines below its own (`pyproject.toml` has
     webhooks                                callbacks and their delivery
     instances, media, history, identities   what is stored of an instance
     database, embedded_postgres             access to Postgres; a server for development
+    parsing                                 JSON of others, parsed within bounds
     documents                               OpenAPI and the Postman collection
     contract                                routes, messages and callbacks; no input or output
     periodic_loop, observability, settings  loops, logs and metrics, environment variables

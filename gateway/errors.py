@@ -16,6 +16,7 @@
     + MethodNotAllowed            405
     + Conflict                    409
     + BodyTooLarge                413
+    + TooManyValues               413
     + UnsupportedContentType      415
     + IdempotencyKeyReused        422
     + ProxyUnreachable            422, WhatsApp cannot be reached through a new proxy
@@ -140,6 +141,13 @@ class BodyTooLarge(CallerError):
         )
 
 
+class TooManyValues(CallerError):
+    """The JSON holds more values than the gateway reads at once."""
+
+    def __init__(self, limit: int, subject: str = "The body") -> None:
+        super().__init__(f"{subject} holds more than {limit} values: send it in parts")
+
+
 class UnsupportedContentType(CallerError):
     """A body arrived that is not JSON."""
 
@@ -170,8 +178,8 @@ class QueueFull(CallerError):
 class TooManyRequests(CallerError):
     """The account or instance makes more requests than it may."""
 
-    def __init__(self, scope: str, *, retry_after_seconds: int) -> None:
-        super().__init__(f"Too many requests for this {scope}")
+    def __init__(self, scope: str, *, retry_after_seconds: int, things: str = "requests") -> None:
+        super().__init__(f"Too many {things} for this {scope}")
         self.retry_after_seconds = retry_after_seconds
 
 

@@ -23,6 +23,7 @@ from gateway.contract.catalogue import Catalogue
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownRoute
 from gateway.observability.metrics import Metrics
 from gateway.operations.services import Services
+from gateway.parsing.parser import RunsTasks
 from gateway.randomness import RandomBytes
 from gateway.send_queue.admission import Admission
 from gateway.settings.account_section import AccountLimits
@@ -43,15 +44,18 @@ def build_app(
     clock: Clock,
     random_bytes: RandomBytes,
     metrics: Metrics,
+    parser: RunsTasks,
     further_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Builds the public application; *services* returns None until the gateway is ready."""
     authenticator = Authenticator(_limits(account_limits, clock), settings.trusted_proxies)
     instance_endpoint = InstanceEndpoint(
-        RouteTable(catalogue), authenticator, services, settings, admission
+        RouteTable(catalogue), authenticator, services, settings, admission, parser=parser
     )
     absolute = RouteTable(catalogue, absolute=True)
-    account_endpoint = AccountEndpoint(absolute, authenticator, services, settings, admission)
+    account_endpoint = AccountEndpoint(
+        absolute, authenticator, services, settings, admission, parser=parser
+    )
     app = Starlette(
         routes=[
             Route(INSTANCE_PREFIX + "/{route:path}", instance_endpoint),

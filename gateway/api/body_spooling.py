@@ -5,16 +5,15 @@ of the body may not exceed a limit, so a body of any size needs about that much 
 """
 
 import asyncio
-import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-from gateway.errors import BodyTooLarge, InvalidRequest
+from gateway.errors import BodyTooLarge, TooManyValues
 from gateway.media.spooling import BadFile, Base64File, Spooled, SpoolFile
+from gateway.parsing.json_bounds import MAX_VALUES
 from gateway.randomness import RandomBytes
 
 # Four bytes for each of the 65,536 characters of the longest text.
@@ -24,6 +23,7 @@ MAX_TEXT_BYTES = 262_144
 _MIN_FILE_BYTES = 4_096
 _FILE_BEGINS = re.compile(rb'(?:data:[^",]{0,1024},)?[A-Za-z0-9+/=_\-\\\s]*')
 _MAX_FEED_BYTES = 65_536
+_MAX_FEED_QUOTES = 500  # a string costs about 2 us, whatever its length
 _PLACEHOLDER_BYTES = 16
 # Matches complete escapes only: the end of a piece may be the beginning of an escape.
 _RUN = re.compile(rb'(?:[^"\\]++|\\[^u]|\\u.{4})*+', re.DOTALL)
@@ -42,6 +42,7 @@ class BodySpooler:
         self._folder, self._turns, self._limit_bytes = folder, turns, limit_bytes
         self._prefix = f"file:{random_bytes(_PLACEHOLDER_BYTES).hex()}:"
         self._body = bytearray()
+        self._values = 0
         self._escape = b""
         self._start: int | None = None
         """Where the current string begins in the body; None outside strings."""
@@ -53,21 +54,35 @@ class BodySpooler:
         """The files, or why they cannot be read, by their placeholders."""
         return self._files
 
+    @property
+    def sources(self) -> Mapping[str, Path | str]:
+        """The paths of the files, or why they cannot be read, by their placeholders."""
+        return {
+            name: file.path if isinstance(file, Spooled) else str(file)
+            for name, file in self._files.items()
+        }
+
     def has_placeholder_in(self, text: str) -> bool:
         """Returns whether *text* holds a placeholder of this body."""
         return self._prefix in text
 
     async def feed_in_turns(self, piece: bytes) -> None:
-        """Feeds *piece* in parts, in turns with other bodies; raises as `feed`."""
-        for at in range(0, len(piece), _MAX_FEED_BYTES):
+        """Feeds *piece* in parts, in turns with other bodies; raises as `feed`.
+
+        The event loop serves others after each part that takes about a millisecond.
+        """
+        for part in _parts(piece):
             async with self._turns:
-                self.feed(piece[at : at + _MAX_FEED_BYTES])
+                self.feed(part)
+                if len(part) < len(piece):
+                    await asyncio.sleep(0)
 
     def feed(self, piece: bytes) -> None:
         """Reads the next piece of the body.
 
         Raises:
             BodyTooLarge: the body without its files exceeds the limit.
+            TooManyValues: it holds more values than the gateway reads at once.
         """
         piece, self._escape = self._escape + piece, b""
         at = 0
@@ -76,6 +91,8 @@ class BodySpooler:
         # The current string may still become a file, so it does not count yet.
         if (len(self._body) if self._start is None else self._start) > self._limit_bytes:
             raise BodyTooLarge(self._limit_bytes, beside_files=True)
+        if self._values > MAX_VALUES:
+            raise TooManyValues(MAX_VALUES)
 
     def finish(self) -> bytes:
         """Returns the body without its files."""
@@ -93,7 +110,9 @@ class BodySpooler:
 
     def _outside(self, piece: bytes, at: int) -> int:
         end = piece.find(b'"', at) + 1 or len(piece)
-        self._body += piece[at:end]
+        between = piece[at:end]
+        self._values += between.count(b",") + between.count(b"[") + between.count(b"{")
+        self._body += between
         if self._body.endswith(b'"'):
             self._start = len(self._body)
         return end
@@ -140,6 +159,14 @@ class BodySpooler:
         self._start = None
 
 
+def _parts(piece: bytes) -> Iterator[bytes]:
+    """Yields *piece* in parts with a limited number of bytes and of quotation marks."""
+    share = max(1, piece.count(b'"') // _MAX_FEED_QUOTES)
+    size = min(_MAX_FEED_BYTES, len(piece) // share + 1)
+    for at in range(0, len(piece), size):
+        yield piece[at : at + size]
+
+
 def _end_of_run(piece: bytes, at: int) -> int:
     """Returns where the string ends, or the last complete escape of this piece."""
     quote = piece.find(b'"', at)
@@ -173,28 +200,6 @@ class _SpooledString:
                 return self._error or self._decoded.finish()
         except BadFile as error:
             return error
-
-
-def with_files_restored(body: Any, files: Mapping[str, Spooled | BadFile]) -> Any:  # noqa: ANN401 - any JSON value
-    """Returns a body with its files as base64 again, for operations that take them so.
-
-    Raises:
-        InvalidRequest: a string is too long to be a text and is not base64.
-    """
-    if not isinstance(body, dict):
-        return body
-    return {
-        field: _as_base64(field, files[value])
-        if isinstance(value, str) and value in files
-        else value
-        for field, value in body.items()
-    }
-
-
-def _as_base64(field: str, file: Spooled | BadFile) -> str:
-    if isinstance(file, BadFile):
-        raise InvalidRequest(f"{field}: {file}")
-    return base64.b64encode(file.path.read_bytes()).decode()
 
 
 def _unescaped(run: bytes) -> bytes:

@@ -4,10 +4,12 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -15,17 +17,19 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.administration.audit import Caller, Credential
 from gateway.api.authentication import Authenticator
-from gateway.api.body_spooling import BodySpooler, with_files_restored
+from gateway.api.body_spooling import BodySpooler
 from gateway.api.json_response import JsonResponse
-from gateway.api.request_body import read_json
+from gateway.api.request_body import read_body
+from gateway.api.request_limits import UploadSlots
 from gateway.api.routes import MatchedRoute, RouteTable
-from gateway.contract.building import build
 from gateway.contract.operation import Operation, Picture
 from gateway.contract.send import OutgoingMessage
 from gateway.errors import InvalidRequest, Unavailable
 from gateway.instances.accounts import Account
 from gateway.instances.store import Instance
 from gateway.operations.services import Services
+from gateway.parsing.parser import RunsTasks
+from gateway.parsing.tasks import BuildCommand
 from gateway.send_queue.admission import Admission
 from gateway.send_queue.enqueue import IdempotencyKey
 from gateway.settings.message_sections import HttpSection
@@ -35,6 +39,7 @@ _BODYLESS = frozenset({"GET", "HEAD"})
 _NO_CONTENT = 204
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\b", re.IGNORECASE)
 _MAX_WAIT_SECONDS = 60
+_ITEMS_AT_ONCE = 1_000
 
 
 class Endpoint:
@@ -47,10 +52,13 @@ class Endpoint:
         services: Callable[[], Services | None],
         settings: HttpSection,
         admission: Admission,
+        *,
+        parser: RunsTasks,
     ) -> None:
         self._routes, self._authenticator, self._services = routes, authenticator, services
-        self._settings, self._admission = settings, admission
+        self._settings, self._admission, self._parser = settings, admission, parser
         self._turns = asyncio.Lock()
+        self._uploads = UploadSlots(settings.account_max_uploads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -78,34 +86,43 @@ class Endpoint:
     ) -> Response:
         declared = route.declared
         assert not issubclass(declared, OutgoingMessage)
-        body: Any = {}
-        if request.method not in _BODYLESS:
-            body = await self._body(request, declared, services)
-        if declared.bare_list and isinstance(body, list):
-            body = {declared.bare_list: body}
-        operation = build(
+        owner = target.account_id if isinstance(target, Instance) else target.id
+        command = BuildCommand(
+            b"",
             declared,
-            body,
             path={**route.parameters, **_from_headers(declared, request)},
-            query=request.query_params,
+            query=dict(request.query_params),
+            bare_list=declared.bare_list,
         )
+        operation = await self._operation(request, command, owner, services)
         caller = Caller(credential, address=self._authenticator.address_of(request))
         answer = await services.execute(operation, target, caller=caller)
-        return _as_response(declared, answer)
+        return await _as_response(declared, answer)
 
-    async def _body(
-        self, request: Request, declared: type[Operation[Any]], services: Services
-    ) -> Any:  # noqa: ANN401 - any JSON value
-        settings = self._settings
+    async def _operation(
+        self,
+        request: Request,
+        command: BuildCommand[Operation[Any]],
+        owner: str,
+        services: Services,
+    ) -> Operation[Any]:
+        """Returns the operation that *command* builds from the body of the request."""
+        settings, declared = self._settings, command.command
+        if request.method in _BODYLESS:
+            return await self._parser.run(command, owner=owner)
         if not declared.carries_media:
             limit_bytes = max(settings.max_body_bytes, declared.min_body_limit_bytes)
-            return (await read_json(request, limit_bytes=limit_bytes))[1]
+            with self._uploads.slot(owner):
+                _fingerprint, raw = await read_body(request, limit_bytes=limit_bytes)
+            return await self._parser.run(replace(command, raw=raw), owner=owner)
         async with services.intake.spool.folder() as folder:
             spooler = self._spooler(folder)
-            _fingerprint, body = await read_json(
-                request, limit_bytes=settings.max_media_body_bytes, spooler=spooler
-            )
-            return await asyncio.to_thread(with_files_restored, body, spooler.files)
+            with self._uploads.slot(owner):
+                _fingerprint, raw = await read_body(
+                    request, limit_bytes=settings.max_media_body_bytes, spooler=spooler
+                )
+            command = replace(command, raw=raw, files=spooler.sources)
+            return await self._parser.run(command, owner=owner)
 
     def _spooler(self, folder: Path) -> BodySpooler:
         limit_bytes = self._settings.max_body_bytes
@@ -196,22 +213,30 @@ class InstanceEndpoint(Endpoint):
         """Returns the fingerprint of the request, and the message with its files stored."""
         settings = self._settings
         if not declared.carries_media:
-            fingerprint, body = await read_json(request, limit_bytes=settings.max_body_bytes)
-            message = build(declared, body, path=route.parameters)
+            with self._uploads.slot(instance.account_id):
+                fingerprint, raw = await read_body(request, limit_bytes=settings.max_body_bytes)
+            message = await self._built(declared, raw, route, instance)
             self._admission.check(instance, message)
             return fingerprint, message
         async with services.intake.spool.folder() as folder:
             spooler = self._spooler(folder)
-            fingerprint, body = await read_json(
-                request, limit_bytes=settings.max_media_body_bytes, spooler=spooler
-            )
-            message = build(declared, body, path=route.parameters)
+            with self._uploads.slot(instance.account_id):
+                fingerprint, raw = await read_body(
+                    request, limit_bytes=settings.max_media_body_bytes, spooler=spooler
+                )
+            message = await self._built(declared, raw, route, instance)
             self._admission.check(instance, message)
             message = await services.intake.store_files(
                 instance.account_id, instance.id, message, spooler.files, folder
             )
         _check_texts(message, spooler)
         return fingerprint, message
+
+    async def _built(
+        self, declared: type[OutgoingMessage], raw: bytes, route: MatchedRoute, instance: Instance
+    ) -> OutgoingMessage:
+        command = BuildCommand(raw, declared, path=route.parameters)
+        return await self._parser.run(command, owner=instance.account_id)
 
 
 def _credential_of(account: Account) -> Credential:
@@ -250,14 +275,28 @@ def _from_headers(declared: type[Operation[Any]], request: Request) -> dict[str,
     return {f: request.headers[name] for f, name in names.items() if name in request.headers}
 
 
-def _as_response(declared: type[Operation[Any]], answer: object) -> Response:
+async def _as_response(declared: type[Operation[Any]], answer: object) -> Response:
     if declared.answer_status == _NO_CONTENT:
         return Response(status_code=_NO_CONTENT)
     if isinstance(answer, Picture):
         return Response(answer.content, media_type=answer.mime_type)
     if isinstance(answer, str):
         return PlainTextResponse(answer, status_code=declared.answer_status)
+    if isinstance(answer, list | tuple):
+        content = await _json_list(answer)
+        return Response(content, declared.answer_status, media_type=JsonResponse.media_type)
     return JsonResponse(_plain(answer), status_code=declared.answer_status)
+
+
+async def _json_list(answer: Sequence[object]) -> bytes:
+    """Returns a list as JSON; the event loop serves others after each thousand of items."""
+    written: list[bytes] = []
+    for start in range(0, len(answer), _ITEMS_AT_ONCE):
+        if start:
+            await asyncio.sleep(0)
+        items = [_plain(item) for item in answer[start : start + _ITEMS_AT_ONCE]]
+        written.append(orjson.dumps(items)[1:-1])
+    return b"[" + b",".join(written) + b"]"
 
 
 def _plain(answer: object) -> object:

@@ -31,7 +31,7 @@ def relay_route(context: Callable[[], RelayReceiver | None]) -> Route:
             request.path_params["instance_id"],
             request.path_params["operation"],
             request.headers,
-            await request.body(),
+            request.stream(),
         )
         return Response(body, status_code=status, media_type="application/json")
 

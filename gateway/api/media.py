@@ -9,11 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from gateway.bounds import whole_number
 from gateway.errors import NotFound, Unavailable
 from gateway.media.links import LinkSigner
 from gateway.media.storing import MediaStore
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
 _PARTIAL, _UNSATISFIABLE = 206, 416
 _SAFE: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
@@ -89,11 +90,19 @@ def _requested_part(request: Request, size: int, tag: str) -> tuple[int, int] | 
     found = _RANGE.fullmatch(request.headers.get("range", ""))
     if found is None or request.headers.get("if-range", tag) != tag or not any(found.groups()):
         return 0, size
-    first, last = found.groups()
-    if not first:
-        return (max(0, size - int(last)), size) if int(last) else None
-    start, end = int(first), min(size, int(last) + 1) if last else size
-    return (start, end) if start < end else None
+    first, last = (_up_to(size, digits) for digits in found.groups())
+    if first is None:
+        return (size - last, size) if last else None
+    end = size if last is None else min(size, last + 1)
+    return (first, end) if first < end else None
+
+
+def _up_to(size: int, digits: str) -> int | None:
+    """Returns a number of a range, at most *size*; None where the range names none."""
+    if not digits:
+        return None
+    number = whole_number(digits)
+    return size if number is None else min(size, number)
 
 
 async def _no_content() -> AsyncIterator[bytes]:

@@ -1,71 +1,68 @@
-"""Reads the JSON of a request, within limits of size and time."""
+"""Reads the body of a request, within limits of size and time."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any
 
-import orjson
 from starlette.requests import ClientDisconnect, Request
 
 from gateway.api.body_spooling import BodySpooler
-from gateway.contract.building import holds_nul
-from gateway.errors import BodyTooLarge, InvalidRequest, Unavailable, UnsupportedContentType
+from gateway.bounds import whole_number
+from gateway.errors import (
+    BodyTooLarge,
+    InvalidRequest,
+    TooManyValues,
+    Unavailable,
+    UnsupportedContentType,
+)
 
 _MAX_DISCARD_SECONDS = 10.0
 _MAX_DISCARDED_BYTES = 300_000_000
 
 
-async def read_json(
+async def read_body(
     request: Request, *, limit_bytes: int, spooler: BodySpooler | None = None
-) -> tuple[bytes, Any]:
-    """Returns the fingerprint of a body, and its parsed JSON; an empty body is {}.
+) -> tuple[bytes, bytes]:
+    """Returns the fingerprint of a body, and its JSON, not parsed yet.
 
     With a *spooler*, files go to disk while they arrive, and placeholders take their places.
 
     Raises:
         BodyTooLarge: the body exceeds *limit_bytes*, or without its files the limit of the
             spooler; the rest of the body is read and dropped.
+        TooManyValues: the body holds too many values; the rest of it is read and dropped.
         Unavailable: the disk is full; the rest of the body is read and dropped.
         UnsupportedContentType: the body is not JSON by its Content-Type.
-        InvalidRequest: the JSON is broken, or holds a NUL, which Postgres cannot store.
+        InvalidRequest: the body ends too early.
     """
     stream = request.stream()
     pieces = _pieces(request, stream, limit_bytes)
     if spooler is None:
         raw = b"".join([piece async for piece in pieces])
-        return raw, _parse(request, raw)
+        return raw, _checked(request, raw)
     async for piece in pieces:
         try:
             await spooler.feed_in_turns(piece)
-        except (BodyTooLarge, Unavailable):
+        except (BodyTooLarge, TooManyValues, Unavailable):
             await _discard_rest(stream)
             raise
-    return spooler.fingerprint(), _parse(request, spooler.finish())
+    return spooler.fingerprint(), _checked(request, spooler.finish())
 
 
-def _parse(request: Request, raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
+def _checked(request: Request, raw: bytes) -> bytes:
+    """Raises UnsupportedContentType if *raw* has content of another type."""
     if not raw.strip():
-        return {}
+        return raw
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedContentType
-    try:
-        parsed = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"The body is not valid JSON: {error.msg}") from None
-    # The cheap search comes first. It also finds an escaped backslash before "u0000": holds_nul
-    # decides.
-    if b"\\u0000" in raw and holds_nul(parsed):
-        raise InvalidRequest("The body holds a NUL character: remove it")
-    return parsed
+    return raw
 
 
 async def _pieces(
     request: Request, stream: AsyncIterator[bytes], limit_bytes: int
 ) -> AsyncIterator[bytes]:
-    length = request.headers.get("content-length", "")
-    announced_bytes = int(length) if length.isdigit() else 0
+    announced_bytes = whole_number(request.headers.get("content-length", "")) or 0
     size = 0
     try:
         if announced_bytes > limit_bytes:

@@ -4,14 +4,16 @@ The limits are token buckets: each request takes a token, and tokens return at a
 """
 
 import math
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gateway.clock import Clock
 from gateway.errors import TooManyRequests
 
 _MAX_BUCKETS = 100_000
+_UPLOAD_RETRY_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,37 @@ class Buckets:
         """Takes a token, which must be there."""
         if bucket := self._buckets.get(name):
             bucket.tokens -= 1
+
+
+class UploadSlots:
+    """Limits how many bodies of one account may arrive at once.
+
+    A body that is complete when it is read takes no time, so this counts slow and large ones: one
+    account cannot take every connection with bodies that do not end.
+    """
+
+    def __init__(self, max_uploads: int) -> None:
+        self._max_uploads = max_uploads
+        self._uploads: Counter[str] = Counter()
+
+    @contextmanager
+    def slot(self, account_id: str) -> Iterator[None]:
+        """Counts an upload while the block lasts.
+
+        Raises:
+            TooManyRequests: the account has as many already.
+        """
+        if self._uploads[account_id] >= self._max_uploads:
+            raise TooManyRequests(
+                "account", retry_after_seconds=_UPLOAD_RETRY_SECONDS, things="unfinished bodies"
+            )
+        self._uploads[account_id] += 1
+        try:
+            yield
+        finally:
+            self._uploads[account_id] -= 1
+            if not self._uploads[account_id]:
+                del self._uploads[account_id]
 
 
 class RequestLimits:

@@ -57,6 +57,10 @@ def max_items(path: str, count: int) -> Limit:
     return Limit(path, f"must have at most {count} items", lambda items: len(items) <= count)
 
 
+def max_number(path: str, highest: int) -> Limit:
+    return Limit(path, f"must be at most {highest}", lambda number: number <= highest)
+
+
 def min_items(path: str, count: int) -> Limit:
     return Limit(path, f"must have at least {count} items", lambda items: len(items) >= count)
 

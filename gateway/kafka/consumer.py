@@ -1,12 +1,9 @@
 """Reads messages to send from topics; each of them enters the queue exactly once."""
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
-import orjson
 from aiokafka import (
     AIOKafkaConsumer,
     AIOKafkaProducer,
@@ -17,8 +14,6 @@ from aiokafka import (
 from aiokafka.errors import KafkaError
 
 from gateway.clock import Clock
-from gateway.contract.building import build, holds_nul
-from gateway.contract.catalogue import catalogue
 from gateway.contract.send import OutgoingMessage
 from gateway.database.pool import Database
 from gateway.database.queries import query
@@ -36,6 +31,8 @@ from gateway.kafka.publisher import new_producer
 from gateway.media.intake import MediaIntake
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
+from gateway.parsing.parser import RunsTasks
+from gateway.parsing.tasks import ReadRecord, Record
 from gateway.periodic_loop import PeriodicLoop
 from gateway.send_queue.admission import Admission
 from gateway.send_queue.enqueue import STORE_OFFSET, Enqueuer, IdempotencyKey, Offset
@@ -72,8 +69,7 @@ class _StoredOffset:
 class Consumer:
     """Takes records from the topics and enqueues their messages.
 
-    A record is a JSON object: `instanceId`, `type` (the route, such as `send-text`), `message`
-    (the body of that route), and the event's own `id`, which may be a header instead.
+    `ReadRecord` says what a record holds. The event's own `id` may be a header instead.
     """
 
     def __init__(
@@ -88,11 +84,12 @@ class Consumer:
         admission: Admission,
         intake: MediaIntake,
         metrics: Metrics,
+        parser: RunsTasks,
     ) -> None:
         self._database, self._clock, self._brokers = database, clock, brokers
         self._sources, self._instances = sources, instances
         self._enqueuer, self._admission, self._intake = enqueuer, admission, intake
-        self._metrics = metrics
+        self._metrics, self._parser = metrics, parser
         self._accounts: Mapping[str, str] = {}
         self._stopping = asyncio.Event()
         self._loop = PeriodicLoop("kafka_consumer", self._run, clock, retry_seconds=_RETRY_SECONDS)
@@ -159,24 +156,33 @@ class Consumer:
         Raises:
             CallerError: the record can never be accepted.
         """
-        event = _read(record)
-        instance = await self._instance(record.topic, event)
-        message = self._message(record.topic, event)
-        self._admission.check(instance, message)
         while not self._stopping.is_set():
             try:
-                await self._enqueuer.enqueue(
-                    instance,
-                    await self._with_stored_files(instance, message),
-                    idempotency=_key(record, event),
-                    offset=_offset(record),
-                )
+                await self._enqueue_once(record)
             except (QueueFull, Unavailable) as error:
-                logger.warning("kafka_record_postponed", instance_id=instance.id, error=str(error))
+                origin = _origin(record)
+                logger.warning("kafka_record_postponed", origin=origin, error=str(error))
                 await self._clock.wait(self._stopping, _RETRY_SECONDS)
             else:
-                self._metrics.queued(message.kind(), instance.id)
                 return
+
+    async def _enqueue_once(self, record: ConsumerRecord) -> None:
+        owner = self._accounts[record.topic]
+        event = await self._parser.run(ReadRecord(record.value or b""), owner=owner)
+        instance = await self._instance(record.topic, event)
+        message = event.message
+        if isinstance(message, InvalidRequest):
+            raise message
+        if record.topic in self._sources.schedule and message.scheduled_for is None:
+            raise InvalidRequest("message.scheduledFor: is required in this topic")
+        self._admission.check(instance, message)
+        await self._enqueuer.enqueue(
+            instance,
+            await self._with_stored_files(instance, message),
+            idempotency=_key(record, event),
+            offset=_offset(record),
+        )
+        self._metrics.queued(message.kind(), instance.id)
 
     async def _with_stored_files(
         self, instance: Instance, message: OutgoingMessage
@@ -189,26 +195,17 @@ class Consumer:
                 instance.account_id, instance.id, message, {}, folder
             )
 
-    async def _instance(self, topic: str, event: Mapping[str, Any]) -> Instance:
-        instance = await self._instances.find(str(event.get("instanceId", "")))
+    async def _instance(self, topic: str, event: Record) -> Instance:
+        instance = await self._instances.find(event.instance_id)
         if instance is None or instance.account_id != self._accounts[topic]:
             raise InvalidRequest("instanceId: must be an instance of the account of this topic")
         return instance
-
-    def _message(self, topic: str, event: Mapping[str, Any]) -> OutgoingMessage:
-        kind = catalogue().sends.get(str(event.get("type", "")).strip("/"))
-        if kind is None:
-            raise InvalidRequest("type: must be a route that sends, such as send-text")
-        message = build(kind, event.get("message"))
-        if topic in self._sources.schedule and message.scheduled_for is None:
-            raise InvalidRequest("message.scheduledFor: is required in this topic")
-        return message
 
     async def _refuse(
         self, record: ConsumerRecord, error: CallerError, producer: AIOKafkaProducer
     ) -> None:
         """Publishes the record unchanged to the topic of refused ones, with a header `error`."""
-        origin = f"{record.topic}:{record.partition}:{record.offset}"
+        origin = _origin(record)
         logger.warning("kafka_record_refused", origin=origin, reason=str(error))
         await producer.send_and_wait(
             self._sources.refused,
@@ -238,27 +235,17 @@ class _SeekToStored(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
                 self._consumer.seek(partition, row.next_offset)
 
 
-def _read(record: ConsumerRecord) -> dict[str, Any]:
-    try:
-        event = orjson.loads(record.value or b"")
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(f"The record is not valid JSON: {error.msg}") from None
-    if not isinstance(event, dict):
-        raise InvalidRequest("The record must be a JSON object")
-    if holds_nul(event):
-        raise InvalidRequest("The record holds a NUL character")
-    return event
+def _origin(record: ConsumerRecord) -> str:
+    return f"{record.topic}:{record.partition}:{record.offset}"
 
 
-def _key(record: ConsumerRecord, event: Mapping[str, Any]) -> IdempotencyKey:
+def _key(record: ConsumerRecord, event: Record) -> IdempotencyKey:
     """Returns the event's own id as the key, or its place in the topic if it has none."""
     headers = {name.lower(): value for name, value in record.headers}
-    own = headers.get("id", b"").decode("utf-8", "replace") or str(event.get("id") or "")
+    own = headers.get("id", b"").decode("utf-8", "replace") or event.own_id
     if "\x00" in own or len(own) > _MAX_KEY_LENGTH:
         raise InvalidRequest(f"id: must be at most {_MAX_KEY_LENGTH} characters")
-    place = f"{record.topic}:{record.partition}:{record.offset}"
-    digest = hashlib.sha256(orjson.dumps([event.get("type"), event.get("message")]))
-    return IdempotencyKey(own or place, digest.digest())
+    return IdempotencyKey(own or _origin(record), event.digest)
 
 
 def _offset(record: ConsumerRecord) -> Offset:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from urllib.parse import quote, urlencode
 
+from gateway.bounds import whole_number
 from gateway.clock import Clock
 from gateway.errors import Forbidden
 
@@ -35,15 +36,15 @@ class LinkSigner:
         self, instance_id: str, file_id: str, file_name: str, *, expires: str, signature: str
     ) -> None:
         """Raises Forbidden if the signature is wrong or the link has expired."""
-        if not (expires.isascii() and expires.isdigit()) or not any(
+        until = whole_number(expires)
+        if until is None or not any(
             hmac.compare_digest(
-                _sign(key, instance_id, file_id, file_name, int(expires)).encode(),
-                signature.encode(),
+                _sign(key, instance_id, file_id, file_name, until).encode(), signature.encode()
             )
             for key in self._keys
         ):
             raise Forbidden("This link is not valid")
-        if int(expires) < self._clock.now().timestamp():
+        if until < self._clock.now().timestamp():
             raise Forbidden("This link has expired")
 
 

@@ -175,6 +175,27 @@ class Metrics:
             ("work", "state"),
             registry=registry,
         )
+        self._large_bodies = Counter(
+            "large_bodies_total",
+            "Large JSON bodies that went to the parsing process, by outcome.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._refused_connections = Counter(
+            "http_connections_refused_total",
+            "Connections that a listener closed or refused, by reason.",
+            ("listener", "reason"),
+            registry=registry,
+        )
+        self._connections = Gauge(
+            "http_connections", "Open connections.", ("listener",), registry=registry
+        )
+        self._refused_relay_calls = Counter(
+            "relay_calls_refused_total",
+            "Calls from other nodes that this node refused, by reason.",
+            ("reason",),
+            registry=registry,
+        )
         self.loop_delay = Histogram(
             "event_loop_delay_seconds",
             "Delay of callbacks that are due on the event loop.",
@@ -216,6 +237,18 @@ class Metrics:
     def answered(self, method: str, route: str, status: int, *, seconds: float) -> None:
         _counter(self._requests, method, route, str(status)).inc()
         _histogram(self._request_seconds, route).observe(seconds)
+
+    def parsed_in_process(self, outcome: str) -> None:
+        self._large_bodies.labels(outcome).inc()
+
+    def connection_refused(self, listener: str, reason: str) -> None:
+        self._refused_connections.labels(listener, reason).inc()
+
+    def connections_changed(self, listener: str, count: int) -> None:
+        self._connections.labels(listener).set(count)
+
+    def relay_call_refused(self, reason: str) -> None:
+        self._refused_relay_calls.labels(reason).inc()
 
     def read_session(self, operation: str, *, hit: bool) -> None:
         _counter(self._session_reads, operation, "memory" if hit else "session").inc()

@@ -20,14 +20,21 @@ from gateway.errors import Unavailable
 from gateway.instances.store import Instances
 from gateway.observability.metrics import Metrics
 from gateway.operations.services import Services
+from gateway.parsing.parser import BodyParser
 from gateway.providers.loading import load_provider
 from gateway.randomness import RandomBuffer
 from gateway.runtime.addresses import internal_port
+from gateway.runtime.file_limit import connections_within, raise_file_limit
+from gateway.runtime.http_connections import ConnectionLimits
 from gateway.runtime.http_server import HttpServer
 from gateway.send_queue.admission import Admission
 from gateway.sessions.provider import Engine
 from gateway.sessions.relay import RelayReceiver
 from gateway.settings import Settings
+from gateway.settings.node_sections import ListenerSection
+
+# Within the quarter of the files that the public listener leaves.
+_MAX_INTERNAL_CONNECTIONS = 2_000
 
 
 @dataclass(slots=True)
@@ -67,6 +74,7 @@ class EdgeBuilder:
     settings: Settings
     state: EdgeState
     metrics: Metrics
+    parser: BodyParser
     clock: Clock
     providers: Sequence[str]
     worker: int | None
@@ -74,6 +82,7 @@ class EdgeBuilder:
 
     def build(self) -> Edges:
         listener, drain_seconds = self.settings.listener, self.settings.process.drain_seconds
+        file_limit = raise_file_limit()
         state = self.state
         readiness = Readiness(
             lambda: state.checks, warnings=lambda: {**self.warnings, **state.alarms()}
@@ -88,6 +97,7 @@ class EdgeBuilder:
             clock=self.clock,
             random_bytes=RandomBuffer(os.urandom),
             metrics=self.metrics,
+            parser=self.parser,
             further_routes=self._further_routes(),
         )
         public = (
@@ -97,6 +107,8 @@ class EdgeBuilder:
                 port=listener.port,
                 drain_seconds=drain_seconds,
                 shared=self.worker is not None,
+                limits=_limits(listener, connections_within(file_limit, listener.max_connections)),
+                metrics=self.metrics,
             )
             if self.settings.process.role.serves
             else None
@@ -107,6 +119,9 @@ class EdgeBuilder:
             port=internal_port(listener, self.worker),
             drain_seconds=drain_seconds,
             variable="GATEWAY_INTERNAL_PORT",
+            name="internal",
+            limits=_limits(listener, min(_MAX_INTERNAL_CONNECTIONS, max(1, file_limit // 8))),
+            metrics=self.metrics,
         )
         return Edges(app, public, internal)
 
@@ -130,6 +145,16 @@ class EdgeBuilder:
             {name: load_provider(name).supports for name in self.providers},
             lambda operation: any(each.supports(operation) for each in gateway_executors),
         )
+
+
+def _limits(listener: ListenerSection, max_connections: int) -> ConnectionLimits:
+    return ConnectionLimits(
+        max_connections=max_connections,
+        header_seconds=listener.header_seconds,
+        body_idle_seconds=listener.body_idle_seconds,
+        body_bytes_per_second=listener.body_bytes_per_second,
+        keep_alive_seconds=listener.keep_alive_seconds,
+    )
 
 
 def still_starting(phase: Callable[[], str]) -> Check:

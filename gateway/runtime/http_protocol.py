@@ -32,9 +32,12 @@ class OneWriteProtocol(HttpToolsProtocol):
             while data:
                 data = self._parse(data)
         except httptools.HttpParserError:
-            message = "Invalid HTTP request received."
-            self.logger.warning(message)
-            self.send_400_response(message)
+            self._on_parser_error()
+
+    def _on_parser_error(self) -> None:
+        message = "Invalid HTTP request received."
+        self.logger.warning(message)
+        self.send_400_response(message)
 
     def _parse(self, data: bytes) -> bytes:
         """Returns the data that is left to parse."""

@@ -3,14 +3,19 @@
 import asyncio
 import errno
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
 
 from gateway.errors import StartRefused
-from gateway.runtime.http_protocol import OneWriteProtocol
+from gateway.observability.metrics import Metrics
+from gateway.runtime.guarded_protocol import GuardedProtocol
+from gateway.runtime.http_connections import ConnectionLimits, ConnectionRegister
 
 _PORT_ERRORS = {errno.EADDRINUSE, errno.EACCES}
 _UNACKNOWLEDGED_MS = 60_000
@@ -39,7 +44,12 @@ class HttpServer:
         drain_seconds: float,
         shared: bool = False,
         variable: str = "GATEWAY_PORT",
+        name: str = "public",
+        limits: ConnectionLimits | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
+        limits = limits or ConnectionLimits()
+        guard = ConnectionRegister(name, limits, metrics, time.monotonic)
         with refusal_explained(host, port, variable):
             self._socket = socket.create_server(
                 (host, port), backlog=2048, family=family_of(host), reuse_port=shared
@@ -48,7 +58,8 @@ class HttpServer:
         self._server = _QuietServer(
             uvicorn.Config(
                 app,
-                http=OneWriteProtocol,
+                http=cast("Any", partial(GuardedProtocol, guard=guard)),
+                timeout_keep_alive=cast("int", limits.keep_alive_seconds),  # any number does
                 lifespan="off",
                 log_config=None,
                 access_log=False,

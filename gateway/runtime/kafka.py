@@ -60,6 +60,7 @@ def consumer_of(
         admission=admission,
         intake=node.media.intake,
         metrics=node.metrics,
+        parser=node.parser,
     )
 
 

@@ -10,6 +10,7 @@ from gateway.instances.base_urls import BaseUrls
 from gateway.instances.store import Instances
 from gateway.instances.tokens import TokenVault
 from gateway.observability.metrics import Metrics
+from gateway.parsing.parser import BodyParser
 from gateway.public_address import AddressPolicy
 from gateway.randomness import Uniform
 from gateway.runtime.media import Media
@@ -36,6 +37,7 @@ class NodeContext:
     instances: Instances
     engines: Mapping[str, Engine]
     media: Media
+    parser: BodyParser
     base_urls: BaseUrls
     vault: TokenVault
     secrets: tuple[str, ...]

@@ -1,5 +1,6 @@
 """Builds the sessions of a node, and the routers that execute operations on sessions."""
 
+import os
 import uuid
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
 from gateway.sessions.opening import Opener
 from gateway.sessions.proxies import unseal_proxy
-from gateway.sessions.relay import Relay, RelayReceiver, relay_client
+from gateway.sessions.relay import EarlierReleases, Relay, RelayReceiver, relay_client
 from gateway.sessions.router import SessionRouter
 from gateway.sessions.subscribers import EventSubscribers
 from gateway.webhooks.notifier import CallbackNotifier
@@ -47,6 +48,7 @@ def build_sessions(
     lease_seconds: float,
     send_timeout_seconds: float,
     max_inbound_connections: int,
+    max_relay_body_bytes: int,
 ) -> Sessions:
     """Builds the sessions, and starts them where this node sends.
 
@@ -56,6 +58,7 @@ def build_sessions(
         lease_seconds: after so long without renewal other nodes take over a session.
         send_timeout_seconds: how long a session has to answer.
         max_inbound_connections: the connections of the pool that received events may use.
+        max_relay_body_bytes: the largest call of another node that this one reads.
     """
     database, clock = node.database, node.clock
     # A pool in full use must not delay the renewal of leases.
@@ -102,7 +105,7 @@ def build_sessions(
     relay_http = relay_client(timeout_seconds=send_timeout_seconds)
     router = SessionRouter(
         keeper,
-        Relay(database, relay_http, node_id=node.node_id, secret=node.secrets[0]),
+        Relay(database, relay_http, os.urandom, node_id=node.node_id, secret=node.secrets[0]),
         clock,
     )
     cached_router = CachedSessionRouter(router, clock, node.metrics)
@@ -110,6 +113,14 @@ def build_sessions(
     node.start_if_sending(Stage.DATABASE, **node.engines)
     node.start_if_sending(Stage.SESSIONS, sessions=keeper, inbox=inbound)
     relay_receiver = RelayReceiver(
-        node.node_id, node.secrets, keeper.epoch, leases.database_seconds, router.execute_here
+        node_id=node.node_id,
+        secrets=node.secrets,
+        epoch_of=keeper.epoch,
+        database_seconds=leases.database_seconds,
+        execute=router.execute_here,
+        parser=node.parser,
+        accepts_earlier_form=EarlierReleases(database, clock).may_call,
+        metrics=node.metrics,
+        max_body_bytes=max_relay_body_bytes,
     )
     return Sessions(keeper, router, cached_router, subscribers, relay_receiver)

@@ -19,6 +19,7 @@ from gateway.instances.store import Instances
 from gateway.instances.tokens import TokenVault
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
+from gateway.parsing.parser import BodyParser
 from gateway.runtime.addresses import internal_url, local_url, node_id_of
 from gateway.runtime.callbacks import build_callbacks
 from gateway.runtime.data_dir import data_dir_errors_named
@@ -89,6 +90,7 @@ class Gateway:
         self._clock = clock or Clock()
         self._random = randomness or random.SystemRandom()
         self._metrics = Metrics(by_instance=settings.observability.metrics_by_instance)
+        self._parser = BodyParser(self._clock, self._metrics)
         self._providers = enabled_providers(settings)
         self._phase = "starting"
         self._state = EdgeState({"startup": still_starting(lambda: self._phase)})
@@ -99,6 +101,7 @@ class Gateway:
             settings=settings,
             state=self._state,
             metrics=self._metrics,
+            parser=self._parser,
             clock=self._clock,
             providers=self._providers,
             worker=worker,
@@ -112,6 +115,8 @@ class Gateway:
 
     async def start(self, supervisor: Supervisor) -> None:
         """Starts the listeners, which answer /ready with the phase, then every part."""
+        # The lowest stage, because every stage above may have a body to parse.
+        supervisor.start(Stage.POSTGRES, {"body parser": self._parser})
         if self._edges.public:
             supervisor.start(Stage.EDGES, {"http": self._edges.public})
         supervisor.start(Stage.DATABASE, {"internal http": self._edges.internal})
@@ -213,6 +218,7 @@ class Gateway:
             instances=instances,
             engines=engines,
             media=media,
+            parser=self._parser,
             base_urls=base_urls,
             vault=TokenVault(secrets, os.urandom),
             secrets=secrets,
@@ -233,6 +239,8 @@ class Gateway:
             lease_seconds=lease_seconds,
             send_timeout_seconds=settings.queue.send_timeout_seconds,
             max_inbound_connections=settings.database.pool_size // 2,
+            # A call holds the body of one request, written again as JSON.
+            max_relay_body_bytes=2 * settings.http.max_media_body_bytes,
         )
         queue = build_queue(node, settings.queue, sessions, callbacks.notifier)
         self._state.alarms = queue.watchdog.warnings

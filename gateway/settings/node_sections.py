@@ -114,6 +114,44 @@ class ListenerSection(Section):
         description="URL at which other nodes reach the internal listener; by default its host "
         "and port",
     )
+    max_connections: int = Field(
+        10_000,
+        ge=16,
+        validation_alias="GATEWAY_MAX_CONNECTIONS",
+        description="Number of connections to the public listener, or three quarters of the files "
+        "that the system lets the process open; beyond it the one that has waited longest for a "
+        "request is closed, or the new one is answered 503",
+    )
+    header_seconds: float = Field(
+        20.0,
+        gt=0,
+        allow_inf_nan=False,
+        validation_alias="GATEWAY_HEADER_SECONDS",
+        description="Seconds in which the headers of a request must arrive; a slower one is "
+        "answered 408",
+    )
+    body_idle_seconds: float = Field(
+        30.0,
+        gt=0,
+        allow_inf_nan=False,
+        validation_alias="GATEWAY_BODY_IDLE_SECONDS",
+        description="Seconds without a byte after which an unfinished body is answered 408",
+    )
+    body_bytes_per_second: float = Field(
+        500.0,
+        ge=0,
+        allow_inf_nan=False,
+        validation_alias="GATEWAY_BODY_BYTES_PER_SECOND",
+        description="Lowest average rate of a body in bytes per second; a slower one is answered "
+        "408; 0 sets no limit",
+    )
+    keep_alive_seconds: int = Field(
+        75,
+        ge=1,
+        validation_alias="GATEWAY_KEEP_ALIVE_SECONDS",
+        description="Seconds that a connection stays open between two requests; more than the "
+        "proxies in front of the gateway wait",
+    )
     metrics_on_public: bool = Field(
         default=False,
         validation_alias="GATEWAY_METRICS_ON_PUBLIC",

@@ -13,13 +13,13 @@ with before as materialized (
     for update
 ), joined as (
     -- Inserts the node, or replaces the process of the row. Reads `before` first, for its lock.
-    insert into nodes (id, internal_address, life, expires_at)
-    select %(node_id)s::text, %(internal_address)s::text, %(life)s::uuid,
+    insert into nodes (id, internal_address, life, signed_life, expires_at)
+    select %(node_id)s::text, %(internal_address)s::text, %(life)s::uuid, %(life)s::uuid,
            now() + make_interval(secs => %(seconds)s::double precision)
     from (select count(*) from before) as locked_before
     on conflict (id) do update
-    set internal_address = excluded.internal_address, life = excluded.life, started_at = now(),
-        expires_at = excluded.expires_at
+    set internal_address = excluded.internal_address, life = excluded.life,
+        signed_life = excluded.signed_life, started_at = now(), expires_at = excluded.expires_at
     where %(replace)s::boolean or nodes.life = excluded.life or nodes.expires_at <= now()
     returning extract(epoch from now())::double precision as database_seconds
 )
@@ -166,10 +166,21 @@ select instance_id, epoch from instance_leases where node_id = %(node_id)s::text
 -- name: find_lease_owner
 -- Returns no row if no live node owns the lease.
 select l.node_id, l.epoch, n.internal_address,
-       extract(epoch from now())::double precision as database_seconds
+       extract(epoch from now())::double precision as database_seconds,
+       n.signed_life is not distinct from n.life as checks_nonces
 from instance_leases l
 join nodes n on n.id = l.node_id and n.expires_at > now()
 where l.instance_id = %(instance_id)s::text;
+
+-- name: earlier_calls_count
+-- How many signs there are that a node of an earlier release may still call: live nodes of such a
+-- release, and a migration to this release within a day.
+select (
+           select count(*) from nodes where expires_at > now() and signed_life is distinct from life
+       ) + (
+           select count(*) from schema_migrations
+           where number = 28 and applied_at > now() - interval '1 day'
+       ) as count;
 
 -- name: record_connection
 -- Stores the state of a session, if its lease still has this epoch. The queue moves only while the

@@ -36,6 +36,18 @@ def poll(count: int) -> list[dict[str, Any]]:
     return [{"name": f"Option {n}"} for n in range(count)]
 
 
+def order(count: int = 1, **more: Any) -> dict[str, Any]:
+    product = {
+        "productId": "1",
+        "name": "Product",
+        "value": 10,
+        "quantity": 2,
+        "isCustomItem": True,
+    }
+    product |= more
+    return {"currency": "BRL", "products": [product] * count}
+
+
 NO_LINK = "linkUrl: must be a URL, such as https://example.com"
 EXCEEDED = [
     ("send-link", {"linkUrl": "not a url"}, NO_LINK),
@@ -170,6 +182,17 @@ EXCEEDED = [
         "send-contacts",
         {"contacts": [{"name": "Ana", "phones": [FRIEND]}] * 258},
         "contacts: must have at most 257 items",
+    ),
+    ("send-poll-vote", {"pollVote": poll(13)}, "pollVote: must have at most 12 items"),
+    ("send-text", {"mentioned": [FRIEND] * 1_025}, "mentioned: must have at most 1024 items"),
+    *(
+        (kind, {"order": order(**changes)}, f"order.{sentence}")
+        for kind in ("send-order", "order-status-update", "order-payment-update")
+        for changes, sentence in (
+            ({"count": 1_001}, "products: must have at most 1000 items"),
+            ({"value": 1e300}, "products.0.value: must be at most 1000000000"),
+            ({"quantity": 2**63}, "products.0.quantity: must be at most 1000000"),
+        )
     ),
     ("send-reaction", {"reaction": ":)"}, "reaction: must be an emoji"),
     ("send-text-status", {"message": "x" * 701}, "message: must be at most 700 characters"),

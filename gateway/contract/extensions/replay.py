@@ -78,7 +78,7 @@ class ListDeliveries(Operation[DeliveryPage], method="GET", path="/webhooks/deli
     }
 
     page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 50
-    before: int | None = None
+    before: Annotated[int, Field(ge=0, le=2**63 - 1)] | None = None
     type: CallbackType | None = None
     success: bool | None = None
     event_id: UUID | None = None
@@ -111,7 +111,7 @@ class ReplayWebhooks(Operation[Replayed], method="POST", path="/webhooks/replay"
 
     since: AwareDatetime = Field(alias="from")
     until: AwareDatetime | None = Field(None, alias="to")
-    types: Annotated[tuple[CallbackType, ...], Field(min_length=1)] | None = None
+    types: Annotated[tuple[CallbackType, ...], Field(min_length=1, max_length=100)] | None = None
 
 
 class TestResult(Wire):

@@ -195,7 +195,9 @@ class FoundNewsletters(Wire):
 class NewsletterFilters(Incoming):
     """Where channels are from."""
 
-    country_codes: tuple[Annotated[str, Field(max_length=2)], ...] = ()
+    country_codes: Annotated[
+        tuple[Annotated[str, Field(max_length=2)], ...], Field(max_length=300)
+    ] = ()
 
 
 class SearchNewsletters(Operation[FoundNewsletters], method="POST", path="/search-newsletter"):

@@ -16,6 +16,7 @@ from gateway.api.health import Check, Readiness
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.observability.metrics import Metrics
+from gateway.parsing.parser import BodyParser
 from gateway.send_queue.admission import Admission
 from gateway.settings import Settings
 
@@ -53,6 +54,7 @@ async def http(checks: Mapping[str, Check]) -> AsyncIterator[httpx.AsyncClient]:
         clock=Clock(),
         random_bytes=lambda count: b"\xab" * count,
         metrics=Metrics(),
+        parser=BodyParser(Clock(), Metrics()),
         further_routes=[Route("/break", break_down)],
     )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

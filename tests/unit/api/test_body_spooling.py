@@ -11,9 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.api import body_spooling
-from gateway.api.body_spooling import BodySpooler, with_files_restored
-from gateway.errors import BodyTooLarge, InvalidRequest
+from gateway.api.body_spooling import BodySpooler
+from gateway.errors import BodyTooLarge, InvalidRequest, TooManyValues
 from gateway.media.spooling import BadFile, Spooled
+from gateway.parsing.json_bounds import MAX_VALUES
+from gateway.parsing.tasks import with_files_restored
 
 
 @pytest.fixture
@@ -128,7 +130,7 @@ def test_fingerprint_is_equal_only_for_equal_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    [b"[],", b"1,", b'"a",', b'{"a":{}},', b'"' + b"a" * 999 + b' b",', b"   ", b'"\\u0041",'],
+    [b"1       ,", b'"' + b"a" * 999 + b' b",', b"   ", b'"\\u0041\\u0041",'],
 )
 def test_spooler_large_body_without_files_is_refused(tmp_path: Path, unit: bytes) -> None:
     made, fed_bytes = spooler(tmp_path, limit_bytes=100_000), 0
@@ -184,7 +186,7 @@ def test_with_files_restored_holds_base64(tmp_path: Path) -> None:
         piece_bytes=65_536,
     )
 
-    body = with_files_restored(orjson.loads(made.finish()), made.files)
+    body = with_files_restored(orjson.loads(made.finish()), made.sources)
 
     assert base64.b64decode(body["value"]) == content
     assert (body["id"], body["n"]) == ("1", 1)
@@ -195,4 +197,32 @@ def test_with_files_restored_names_field_that_is_not_base64(tmp_path: Path) -> N
     made = fed(tmp_path, b'{"value":"' + b"not base64! " * 30_000 + b'"}', piece_bytes=65_536)
 
     with pytest.raises(InvalidRequest, match="value: is not valid base64"):
-        with_files_restored(orjson.loads(made.finish()), made.files)
+        with_files_restored(orjson.loads(made.finish()), made.sources)
+
+
+def test_spooler_refuses_too_many_values_while_they_come(tmp_path: Path) -> None:
+    made = spooler(tmp_path)
+    made.feed(b'{"a":["' + b"," * 2 * MAX_VALUES + b'",')  # commas in a text are no values
+    made.feed(b"1," * (MAX_VALUES - 3))
+
+    with pytest.raises(TooManyValues, match="more than 60000 values"):
+        made.feed(b"1,1,1,")
+
+
+async def test_spooler_serves_others_between_parts_of_many_strings(tmp_path: Path) -> None:
+    """Each string costs time, so that a piece of many is read in many parts."""
+    turns = 0
+    done = asyncio.Event()
+
+    async def count() -> None:
+        nonlocal turns
+        while not done.is_set():
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(count())
+        await spooler(tmp_path).feed_in_turns(b'"",' * 20_000)
+        done.set()
+
+    assert turns >= 20_000 * 2 // 500 - 1

@@ -43,6 +43,7 @@ STATUSES = {
     "MethodNotAllowed": 405,
     "Conflict": 409,
     "BodyTooLarge": 413,
+    "TooManyValues": 413,
     "UnsupportedContentType": 415,
     "IdempotencyKeyReused": 422,
     "ProxyUnreachable": 422,

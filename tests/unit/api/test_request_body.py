@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from gateway.api.body_spooling import BodySpooler
-from gateway.api.request_body import read_json
+from gateway.api.request_body import read_body
 from gateway.contract.building import build
 from gateway.contract.zapi.instance_queue import ClearQueue, ListQueueByPage, RemoveFromQueue
 from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import BodyTooLarge, InvalidRequest, Unavailable, UnsupportedContentType
+from gateway.parsing.json_bounds import parse_json
 
 JSON = "application/json"
 LIMIT = 1_000
@@ -28,7 +29,7 @@ def request(
     """A request whose body comes in these chunks; *cut* disconnects before its end."""
     headers = [(b"content-type", content_type.encode())] if content_type else []
     if length is not None:
-        headers.append((b"content-length", length.encode()))
+        headers.append((b"content-length", length.encode("latin-1")))
     coming: list[Message] = [
         {"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks
     ]
@@ -41,139 +42,86 @@ def request(
     return Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive)
 
 
-async def test_read_json_returns_raw_and_parsed_body() -> None:
+async def test_read_body_returns_fingerprint_and_json() -> None:
     written = b' {"a": [1, "\xc3\xa9"]} '
 
-    assert await read_json(request(written), limit_bytes=LIMIT) == (written, {"a": [1, "é"]})
+    assert await read_body(request(written), limit_bytes=LIMIT) == (written, written)
 
 
-async def test_read_json_on_a_full_disk_reads_and_drops_the_rest(tmp_path: Path) -> None:
+async def test_read_body_on_a_full_disk_reads_and_drops_the_rest(tmp_path: Path) -> None:
     (tmp_path / "0").symlink_to("/dev/full")
     spooler = BodySpooler(tmp_path, asyncio.Lock(), os.urandom, limit_bytes=LIMIT)
     picture = b"QUJD" * 200_000
     asked = request(b'{"image": "' + picture, picture, b'"}')
 
     with pytest.raises(Unavailable, match="The disk of the data directory is full"):
-        await read_json(asked, limit_bytes=10 * len(picture), spooler=spooler)
+        await read_body(asked, limit_bytes=10 * len(picture), spooler=spooler)
 
     with pytest.raises(RuntimeError, match="StopIteration"):  # no piece is left
         await asked.receive()
 
 
-async def test_read_json_joins_chunks() -> None:
-    raw, parsed = await read_json(request(b'{"a"', b": ", b"1}"), limit_bytes=LIMIT)
+async def test_read_body_joins_chunks() -> None:
+    _fingerprint, raw = await read_body(request(b'{"a"', b": ", b"1}"), limit_bytes=LIMIT)
 
-    assert (raw, parsed) == (b'{"a": 1}', {"a": 1})
+    assert raw == b'{"a": 1}'
 
 
 @pytest.mark.parametrize("content_type", [None, JSON, "text/plain"])
 @pytest.mark.parametrize("chunks", [(), (b"",), (b" \r\n\t",)])
-async def test_read_json_empty_body_is_an_empty_object(
+async def test_read_body_empty_body_may_have_any_type(
     chunks: Sequence[bytes], content_type: str | None
 ) -> None:
-    _raw, parsed = await read_json(request(*chunks, content_type=content_type), limit_bytes=LIMIT)
+    _fingerprint, raw = await read_body(
+        request(*chunks, content_type=content_type), limit_bytes=LIMIT
+    )
 
-    assert parsed == {}
+    assert parse_json(raw) == {}
 
 
 @pytest.mark.parametrize(
     "content_type", [JSON, "application/json; charset=utf-8", "Application/JSON ;charset=UTF-8"]
 )
-async def test_read_json_accepts_json_media_types(content_type: str) -> None:
-    _raw, parsed = await read_json(request(b"{}", content_type=content_type), limit_bytes=LIMIT)
+async def test_read_body_accepts_json_media_types(content_type: str) -> None:
+    _fingerprint, raw = await read_body(
+        request(b"{}", content_type=content_type), limit_bytes=LIMIT
+    )
 
-    assert parsed == {}
+    assert raw == b"{}"
 
 
 @pytest.mark.parametrize(
     "content_type", [None, "", "text/plain", "application/x-www-form-urlencoded", "text/json"]
 )
-async def test_read_json_other_type_is_refused(content_type: str | None) -> None:
+async def test_read_body_other_type_is_refused(content_type: str | None) -> None:
     with pytest.raises(UnsupportedContentType, match="Content-Type must be application/json"):
-        await read_json(request(b"{}", content_type=content_type), limit_bytes=LIMIT)
+        await read_body(request(b"{}", content_type=content_type), limit_bytes=LIMIT)
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        b"{",
-        b"{'a': 1}",
-        b'{"a": 1} 2',
-        b'{"a": NaN}',
-        b"\xff\xfe",
-        b'\xef\xbb\xbf{"a": 1}',
-        b'{"a": "\x00"}',
-        b'"\\ud800"',
-        b'{"a": "\\udfff and more"}',
-        b'{"a": "\xed\xa0\x80"}',
-        b"[" * 100_000,
-    ],
-)
-async def test_read_json_broken_json_is_refused(written: bytes) -> None:
-    with pytest.raises(InvalidRequest, match=r"^The body is not valid JSON: .+"):
-        await read_json(request(written), limit_bytes=1_000_000)
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        b'{"message": "a\\u0000b"}',
-        b'{"a\\u0000": 1}',
-        b'{"a": [{"b": ["\\u0000"]}]}',
-        b'"\\u0000"',
-        b'{"a": "\\\\u0000", "b": "\\u0000"}',
-    ],
-)
-async def test_read_json_with_nul_is_refused(written: bytes) -> None:
-    with pytest.raises(InvalidRequest, match=r"^The body holds a NUL character: remove it$"):
-        await read_json(request(written), limit_bytes=LIMIT)
-
-
-@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
-async def test_read_json_finds_nul_at_any_depth(opening: bytes) -> None:
-    closing = b"]" if opening == b"[" else b"}"
-    written = opening * 1_000 + b'"\\u0000"' + closing * 1_000
-
-    with pytest.raises(InvalidRequest, match="NUL"):
-        await read_json(request(written), limit_bytes=100_000)
-
-
-async def test_read_json_accepts_escaped_backslash_before_u0000() -> None:
-    _raw, parsed = await read_json(request(b'{"message": "\\\\u0000"}'), limit_bytes=LIMIT)
-
-    assert parsed == {"message": "\\u0000"}
-
-
-async def test_read_json_joins_surrogate_pair() -> None:
-    _raw, parsed = await read_json(request(b'{"message": "\\ud83d\\ude00"}'), limit_bytes=LIMIT)
-
-    assert parsed == {"message": "\U0001f600"}
-
-
-async def test_read_json_accepts_body_of_exactly_the_limit() -> None:
+async def test_read_body_accepts_body_of_exactly_the_limit() -> None:
     written = json.dumps("x" * (LIMIT - 2)).encode()
 
-    raw, _parsed = await read_json(request(written, length=str(LIMIT)), limit_bytes=LIMIT)
+    raw, _parsed = await read_body(request(written, length=str(LIMIT)), limit_bytes=LIMIT)
 
     assert len(raw) == LIMIT
 
 
-async def test_read_json_large_content_length_is_refused() -> None:
+async def test_read_body_large_content_length_is_refused() -> None:
     with pytest.raises(BodyTooLarge, match="larger than 1000 bytes"):
-        await read_json(request(cut=True, length=str(LIMIT + 1)), limit_bytes=LIMIT)
+        await read_body(request(cut=True, length=str(LIMIT + 1)), limit_bytes=LIMIT)
 
 
-@pytest.mark.parametrize("length", [None, "5", "nonsense"])
-async def test_read_json_body_over_limit_is_refused(length: str | None) -> None:
+@pytest.mark.parametrize("length", [None, "5", "nonsense", "9" * 5_000, "\xb2"])
+async def test_read_body_body_over_limit_is_refused(length: str | None) -> None:
     chunks = [b"x" * 600, b"x" * 600]
 
     with pytest.raises(BodyTooLarge):
-        await read_json(request(*chunks, length=length), limit_bytes=LIMIT)
+        await read_body(request(*chunks, length=length), limit_bytes=LIMIT)
 
 
-async def test_read_json_incomplete_body_is_refused() -> None:
+async def test_read_body_incomplete_body_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="The body ended too early: send it whole"):
-        await read_json(request(b'{"phone":', cut=True), limit_bytes=LIMIT)
+        await read_body(request(b'{"phone":', cut=True), limit_bytes=LIMIT)
 
 
 @pytest.mark.parametrize(

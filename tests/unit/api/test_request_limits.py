@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.api.request_limits import Buckets, Rate, RequestLimits
+from gateway.api.request_limits import Buckets, Rate, RequestLimits, UploadSlots
 from gateway.clock import Clock
 from gateway.errors import TooManyRequests
 
@@ -88,3 +88,15 @@ def test_buckets_over_max_count_drop_the_oldest() -> None:
 
     assert buckets.seconds_until_token("three", 0.0) == 1.0
     assert buckets.seconds_until_token("one", 0.0) == 0.0
+
+
+def test_upload_slots_limit_each_account_and_are_given_back() -> None:
+    uploads = UploadSlots(1)
+
+    with uploads.slot("a"):
+        with uploads.slot("b"):
+            pass
+        with pytest.raises(TooManyRequests, match="Too many unfinished bodies for this account"):
+            uploads.slot("a").__enter__()
+    with uploads.slot("a"):
+        pass

@@ -54,6 +54,8 @@ def test_link_opens_until_it_expires() -> None:
         {"file_name": "page.html"},
         {"expires": "99999999999"},
         {"expires": "soon"},
+        {"expires": "9" * 5_000},
+        {"expires": "\u0661"},
         {"signature": "0" * 64},
         {"signature": "\u00e9"},
     ],

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext
-from gateway.contract.limits import Limit
+from gateway.contract.limits import Limit, max_items, max_number
 from gateway.contract.send import MessageId, OutgoingMessage
 from gateway.contract.wire import Incoming, Matching, Phone
 from gateway.contract.zapi.messages.text import Label
@@ -205,6 +205,17 @@ class PaymentSettings(Incoming):
     card: CardPayment | None = None
 
 
+_MAX_AMOUNT = 1_000_000_000
+_ORDER_LIMITS = (
+    max_items("order.products", 1_000),
+    max_number("order.products[].value", _MAX_AMOUNT),
+    max_number("order.products[].quantity", 1_000_000),
+    max_number("order.discount", _MAX_AMOUNT),
+    max_number("order.tax", _MAX_AMOUNT),
+    max_number("order.shipping", _MAX_AMOUNT),
+)
+
+
 class SendOrder(OutgoingMessage, path="/send-order"):
     """Sends an order to be approved and paid."""
 
@@ -239,7 +250,7 @@ class SendOrder(OutgoingMessage, path="/send-order"):
             "card": {"enabled": True},
         },
     }
-    limits: ClassVar[tuple[Limit, ...]] = ()
+    limits: ClassVar[tuple[Limit, ...]] = _ORDER_LIMITS
 
     def echo(self, context: EchoContext) -> Content | None:
         """With the ids that a caller needs to update the order later."""
@@ -293,7 +304,7 @@ class OrderUpdate(OutgoingMessage):
         "order": {**example_minimal["order"], "discount": 10, "tax": 10, "shipping": 5},
         "message": "We are packing it",
     }
-    limits: ClassVar[tuple[Limit, ...]] = ()
+    limits: ClassVar[tuple[Limit, ...]] = _ORDER_LIMITS
 
     def echo(self, _context: EchoContext) -> Content | None:
         return {

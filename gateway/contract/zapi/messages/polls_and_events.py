@@ -75,7 +75,7 @@ class SendPollVote(OutgoingMessage, path="/send-poll-vote"):
         "pollMessageId": "3EB0577D10A2B4C6D8E9F1",
         "pollVote": [{"name": "Red"}],
     }
-    limits: ClassVar[tuple[Limit, ...]] = ()
+    limits: ClassVar[tuple[Limit, ...]] = (max_items("poll_vote", 12),)
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.poll_message_id,)

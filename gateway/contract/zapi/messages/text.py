@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BeforeValidator, Field
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext, public_url
-from gateway.contract.limits import Limit
+from gateway.contract.limits import Limit, max_items
 from gateway.contract.media import Image
 from gateway.contract.send import NoMessageId, OutgoingMessage, Reply
 from gateway.contract.wire import Chat, Incoming
@@ -77,7 +77,10 @@ class SendText(TextMessage, Reply, path="/send-text"):
         "priority": "high",
         "mentioned": ["5511988888888"],
     }
-    limits: ClassVar[tuple[Limit, ...]] = ()
+    limits: ClassVar[tuple[Limit, ...]] = (
+        max_items("mentioned", 1_024),
+        max_items("group_mentioned", 1_024),
+    )
 
     def referred_ids(self) -> tuple[str, ...]:
         return (*super().referred_ids(), *filter(None, (self.edit_message_id,)))

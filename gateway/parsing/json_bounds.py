@@ -1,0 +1,96 @@
+"""Parses JSON within limits of depth and number of values.
+
+Measured on one core of 2026: orjson parses a million zeros in 7 ms and 350,000 empty lists in
+130 ms; the validation of a list of phones takes 2 us per value, which is most of the work. So the
+number of values decides where a text is parsed, and not its size alone.
+"""
+
+from typing import Any
+
+import orjson
+
+from gateway.errors import InvalidRequest, TooManyValues
+
+MAX_VALUES = 60_000
+"""A batch of 50,000 numbers fits; the validated command returns to the event loop in 5 ms."""
+MAX_DEPTH = 64
+MAX_DIRECT_VALUES = 1_000
+"""As many values are parsed and validated in about 2 ms."""
+MAX_DIRECT_BYTES = 524_288
+"""One text of this size, full of escapes, is parsed and written again in about 2 ms."""
+
+
+def may_parse_directly(raw: bytes) -> bool:
+    """Returns whether the event loop may parse *raw*.
+
+    The count of values includes the commas and brackets in texts: a text with many of them takes
+    the way of a large body.
+    """
+    return len(raw) <= MAX_DIRECT_BYTES and max_values_in(raw) <= MAX_DIRECT_VALUES
+
+
+def parse_json(raw: bytes, subject: str = "The body", *, max_values: int = MAX_VALUES) -> Any:  # noqa: ANN401 - any JSON value
+    """Returns the value of *raw*; blanks alone are {}.
+
+    Args:
+        raw: the JSON.
+        subject: begins the text of an error.
+        max_values: how many values it may hold; keys do not count.
+
+    Raises:
+        InvalidRequest: the JSON is broken, nests too deep, or holds a NUL, which Postgres cannot
+            store.
+        TooManyValues: it holds more than *max_values* values.
+    """
+    if not raw.strip():
+        return {}
+    try:
+        parsed = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        if error.msg.startswith("depth limit"):
+            raise _too_deep(subject) from None
+        raise InvalidRequest(f"{subject} is not valid JSON: {error.msg}") from None
+    # The cheap searches come first. They also count what stands in texts: the walk decides.
+    suspicious = (
+        max_values_in(raw) > MAX_DIRECT_VALUES
+        or raw.count(b"[") + raw.count(b"{") > MAX_DEPTH
+        or b"\\u0000" in raw
+    )
+    if suspicious:
+        _check(parsed, subject, max_values)
+    return parsed
+
+
+def max_values_in(raw: bytes | bytearray) -> int:
+    """Returns a number that the values in *raw* do not exceed; commas in texts count, too."""
+    return 1 + raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+
+
+def _check(parsed: object, subject: str, max_values: int) -> None:
+    """Walks level by level, without recursion: the writer of a body decides how deep it is."""
+    level, count = [parsed], 1
+    for _ in range(MAX_DEPTH + 1):
+        if any(isinstance(item, str) and "\x00" in item for item in level):
+            raise InvalidRequest(f"{subject} holds a NUL character: remove it")
+        inner: list[Any] = []
+        containers = [item for item in level if isinstance(item, (list, dict))]
+        if not containers:
+            return
+        for item in containers:
+            if isinstance(item, dict):
+                inner += item.keys()
+                inner += item.values()
+                count -= len(item)  # a key is no value of its own
+            else:
+                inner += item
+        count += len(inner)
+        if count > max_values:
+            raise TooManyValues(max_values, subject)
+        level = inner
+    raise _too_deep(subject)
+
+
+def _too_deep(subject: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"{subject} nests lists and objects more than {MAX_DEPTH} deep: send it flatter"
+    )

@@ -1,0 +1,122 @@
+"""JSON becomes a value, or one sentence about the bound that it exceeds."""
+
+import json
+
+import pytest
+
+from gateway.errors import InvalidRequest, TooManyValues
+from gateway.parsing.json_bounds import (
+    MAX_DEPTH,
+    MAX_DIRECT_BYTES,
+    MAX_DIRECT_VALUES,
+    MAX_VALUES,
+    may_parse_directly,
+    parse_json,
+)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"{",
+        b"{'a': 1}",
+        b'{"a": 1} 2',
+        b'{"a": NaN}',
+        b"\xff\xfe",
+        b'\xef\xbb\xbf{"a": 1}',
+        b'{"a": "\x00"}',
+        b'"\\ud800"',
+        b'{"a": "\\udfff and more"}',
+        b'{"a": "\xed\xa0\x80"}',
+    ],
+)
+def test_parse_json_broken_json_is_refused(written: bytes) -> None:
+    with pytest.raises(InvalidRequest, match=r"^The body is not valid JSON: .+"):
+        parse_json(written)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b'{"message": "a\\u0000b"}',
+        b'{"a\\u0000": 1}',
+        b'{"a": [{"b": ["\\u0000"]}]}',
+        b'"\\u0000"',
+        b'{"a": "\\\\u0000", "b": "\\u0000"}',
+    ],
+)
+def test_parse_json_with_nul_is_refused(written: bytes) -> None:
+    with pytest.raises(InvalidRequest, match=r"^The body holds a NUL character: remove it$"):
+        parse_json(written)
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_parse_json_finds_nul_at_any_depth(opening: bytes) -> None:
+    closing = b"]" if opening == b"[" else b"}"
+    written = opening * 50 + b'"\\u0000"' + closing * 50
+
+    with pytest.raises(InvalidRequest, match="NUL"):
+        parse_json(written)
+
+
+def test_parse_json_accepts_escaped_backslash_before_u0000() -> None:
+    parsed = parse_json(b'{"message": "\\\\u0000"}')
+
+    assert parsed == {"message": "\\u0000"}
+
+
+def test_parse_json_joins_surrogate_pair() -> None:
+    parsed = parse_json(b'{"message": "\\ud83d\\ude00"}')
+
+    assert parsed == {"message": "\U0001f600"}
+
+
+@pytest.mark.parametrize("raw", [b"", b" \r\n\t"])
+def test_parse_json_of_blanks_is_an_empty_object(raw: bytes) -> None:
+    assert parse_json(raw) == {}
+
+
+@pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 1_000, 200_000])
+def test_parse_json_too_deep_is_refused(opening: bytes, closing: bytes, depth: int) -> None:
+    with pytest.raises(InvalidRequest, match="more than 64 deep: send it flatter"):
+        parse_json(opening * depth + b"1" + closing * depth)
+
+
+def test_parse_json_of_the_greatest_depth_is_accepted() -> None:
+    assert parse_json(b"[" * MAX_DEPTH + b"1" + b"]" * MAX_DEPTH)
+
+
+@pytest.mark.parametrize("value", ["0", "[]", "{}", '""', '{"a":1}'])
+def test_parse_json_of_too_many_values_is_refused(value: str) -> None:
+    written = f'{{"a":[{",".join([value] * (MAX_VALUES + 1))}]}}'
+
+    with pytest.raises(TooManyValues, match="more than 60000 values: send it in parts"):
+        parse_json(written.encode())
+
+
+def test_parse_json_counts_no_commas_in_texts() -> None:
+    text = ",[{" * MAX_VALUES
+
+    assert parse_json(json.dumps({"a": text}).encode()) == {"a": text}
+
+
+def test_parse_json_counts_values_and_no_keys() -> None:
+    body = {str(number): number for number in range(MAX_VALUES - 1)}
+
+    assert parse_json(json.dumps(body).encode()) == body
+
+
+@pytest.mark.parametrize(
+    ("raw", "may"),
+    [
+        (b'{"a":1}', True),
+        (b"[" + b"1," * (MAX_DIRECT_VALUES - 2) + b"1]", True),
+        (b"[" + b"1," * MAX_DIRECT_VALUES + b"1]", False),
+        (b"[" * (MAX_DIRECT_VALUES + 1), False),
+        (b'{"a":' * (MAX_DIRECT_VALUES + 1), False),
+        (b'"' + b"x" * MAX_DIRECT_BYTES + b'"', False),
+    ],
+)
+def test_may_parse_directly_counts_values_and_bytes(raw: bytes, *, may: bool) -> None:
+    assert may_parse_directly(raw) is may
