@@ -19,6 +19,7 @@ from gateway.api.request_limits import Rate, RequestLimits
 from gateway.api.routes import RouteTable
 from gateway.clock import Clock
 from gateway.contract.catalogue import Catalogue
+from gateway.database.deadlines import STATEMENT_SECONDS, caller_seconds
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownRoute
 from gateway.observability.metrics import Metrics
 from gateway.operations.services import Services
@@ -41,14 +42,31 @@ def build_app(
     random_bytes: RandomBytes,
     metrics: Metrics,
     further_routes: Sequence[BaseRoute] = (),
+    patience_seconds: float = caller_seconds(STATEMENT_SECONDS),
 ) -> Starlette:
-    """Builds the public application; *services* returns None until the gateway is ready."""
+    """Builds the public application.
+
+    *services* returns None until the gateway is ready. A caller waits at most *patience_seconds*
+    for Postgres.
+    """
     authenticator = Authenticator(_limits(settings, clock), settings.trusted_proxies)
     instance_endpoint = InstanceEndpoint(
-        RouteTable(catalogue), authenticator, services, settings, admission
+        RouteTable(catalogue),
+        authenticator,
+        services,
+        settings,
+        admission,
+        patience_seconds=patience_seconds,
     )
     absolute = RouteTable(catalogue, absolute=True)
-    account_endpoint = AccountEndpoint(absolute, authenticator, services, settings, admission)
+    account_endpoint = AccountEndpoint(
+        absolute,
+        authenticator,
+        services,
+        settings,
+        admission,
+        patience_seconds=patience_seconds,
+    )
     app = Starlette(
         routes=[
             Route(INSTANCE_PREFIX + "/{route:path}", instance_endpoint),

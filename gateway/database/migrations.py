@@ -9,8 +9,10 @@ from psycopg.errors import DeadlockDetected, DiskFull, InsufficientPrivilege
 from psycopg.sql import SQL
 
 from gateway.database.conninfo import database_failure
+from gateway.database.deadlines import Deadline
+from gateway.database.direct import direct_connection
 from gateway.database.functions import SqlFunction, create_missing_functions
-from gateway.database.pool import Database, connect_directly, driver_errors_translated
+from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.database.sql_files import sql_folder
 from gateway.errors import DatabaseUnavailable, SchemaTooNew, StartRefused
@@ -74,21 +76,19 @@ async def migrate(
             node and this one waited for each other's locks. Nothing was applied; another attempt
             may succeed.
     """
-    connection = await connect_directly(url)
-    with driver_errors_translated():
-        async with connection:
-            try:
-                return await _apply_missing(connection, announce)
-            except DeadlockDetected as error:
-                raise DatabaseUnavailable(
-                    "The migration and a running node waited for each other's locks; run it again"
-                ) from error
-            except DiskFull as error:
-                raise DatabaseUnavailable(database_failure(url, error)) from error
-            except InsufficientPrivilege as error:
-                raise StartRefused(
-                    f"{database_failure(url, error)}; make this user the owner of the database"
-                ) from error
+    async with direct_connection(url, seconds=Deadline.MIGRATION) as connection:
+        try:
+            return await _apply_missing(connection, announce)
+        except DeadlockDetected as error:
+            raise DatabaseUnavailable(
+                "The migration and a running node waited for each other's locks; run it again"
+            ) from error
+        except DiskFull as error:
+            raise DatabaseUnavailable(database_failure(url, error)) from error
+        except InsufficientPrivilege as error:
+            raise StartRefused(
+                f"{database_failure(url, error)}; make this user the owner of the database"
+            ) from error
 
 
 async def _apply_missing(

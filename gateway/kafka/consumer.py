@@ -38,7 +38,8 @@ from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.periodic_loop import PeriodicLoop
 from gateway.send_queue.admission import Admission
-from gateway.send_queue.enqueue import STORE_OFFSET, Enqueuer, IdempotencyKey, Offset
+from gateway.send_queue.enqueue import STORE_OFFSET, Enqueuer
+from gateway.send_queue.enqueue_request import IdempotencyKey, Offset
 
 _OFFSETS = query("kafka", "offsets")
 

@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 from psycopg import AsyncConnection
+from psycopg.sql import SQL
 
 from gateway.clock import Clock
 from gateway.database.pool import Database
@@ -220,7 +221,7 @@ async def test_renewal_does_not_wait_for_a_pool_connection(database_url: str) ->
     await apart.open()
     async with database.connection():  # the pool has no other
         with pytest.raises(DatabaseUnavailable):
-            await database.ping()
+            await database.execute(SQL("select 1"))
         await leases.join()
         assert await leases.renew()
     await apart.pool.close()
