@@ -13,6 +13,8 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor
 
+from gateway.observability.repeats import RepeatFilter
+
 logger: structlog.stdlib.BoundLogger = structlog.get_logger("gateway")
 
 _root = logging.getLogger()
@@ -67,6 +69,7 @@ def configure_logging(*, level: str, pretty: bool, stream: TextIO = sys.stderr) 
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    handler.addFilter(RepeatFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
