@@ -28,7 +28,7 @@ _KEEPALIVE = {
 def connection_parameters(url: str) -> dict[str, int]:
     """Returns the limits of a connection to *url* that it does not set itself.
 
-    Where *url* names several hosts, a silent one soon makes room for the next.
+    Of several hosts in *url*, a silent one is given up sooner, for the next.
     """
     given = conninfo_to_dict(url)
     hosts = str(given.get("host") or given.get("hostaddr") or "")

@@ -34,7 +34,7 @@ _FAILURES: Final[Mapping[type[Exception], str]] = {
     errors.DiskFull: "The disk of Postgres is full",
     errors.OutOfMemory: "Postgres is out of memory",
     errors.TooManyConnections: "Postgres has no connection left",
-    errors.AdminShutdown: "Postgres ended the connection: it is shutting down, or was told to",
+    errors.AdminShutdown: "Postgres ended the connection: it is shutting down, or an operator did",
     errors.CrashShutdown: "Postgres ended the connection: another of its processes crashed",
     errors.CannotConnectNow: "Postgres is starting or shutting down",
     errors.QueryCanceled: "Postgres canceled the statement: statement_timeout, or an operator",

@@ -12,7 +12,7 @@ from gateway.database.conninfo import database_failure
 from gateway.database.deadlines import Deadline
 from gateway.database.direct import direct_connection
 from gateway.database.functions import SqlFunction, create_missing_functions
-from gateway.database.pool import Database
+from gateway.database.pool import fetch_all
 from gateway.database.queries import query
 from gateway.database.sql_files import sql_folder
 from gateway.errors import DatabaseUnavailable, SchemaTooNew, StartRefused
@@ -126,9 +126,9 @@ class _Applied:
     compatible_with: int
 
 
-async def missing_migrations(database: Database) -> int:
+async def missing_migrations(connection: AsyncConnection) -> int:
     """Returns how many migrations this version knows and the database lacks."""
-    applied = {row.number for row in await database.fetch_all(_Applied, _LIST_APPLIED)}
+    applied = {row.number for row in await fetch_all(connection, _Applied, _LIST_APPLIED)}
     return sum(migration.number not in applied for migration in migrations())
 
 

@@ -102,9 +102,9 @@ def database_checks(database: Database, probe: WriteProbe) -> dict[str, Check]:
 
 
 async def _missing(database: Database) -> str | None:
-    if missing := await missing_migrations(database):
-        return f"{missing} migrations are missing: run `gateway migrate`"
-    async with database.connection() as connection:
+    async with database.connection() as connection:  # once: both reads have one deadline
+        if missing := await missing_migrations(connection):
+            return f"{missing} migrations are missing: run `gateway migrate`"
         names = await missing_functions(connection)
     if names:
         return f"SQL functions are missing ({', '.join(names)}): run `gateway migrate`"

@@ -193,13 +193,16 @@ class Keeper:
             for instance_id, owned in self._owned.items()
             if epochs.get(instance_id) != owned.lease.epoch
         ]
-        logger.warning("leases_lapsed", kept=len(self._owned) - len(lost), closed=len(lost))
+        logger.warning("leases_lapsed", sessions=len(self._owned), closed=len(lost))
         for task in lost:
             task.cancel()
         if lost:
             await asyncio.wait(lost)
         self._leases.act_again(rejoined)
         self._is_unsure = True
+        for owned in self._owned.values():
+            if owned.live is None and not owned.is_releasing:
+                owned.reopen()  # it failed while Postgres was away, and pauses
 
     async def _follow_leases(self, tasks: asyncio.TaskGroup) -> None:
         """Opens and closes sessions until they match the leases in the database."""

@@ -13,6 +13,7 @@ from psycopg import AsyncConnection
 from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.database.queries import query
+from gateway.errors import DatabaseUnavailable
 from gateway.sessions.keeper import Keeper
 from gateway.sessions.leases import Leases
 from gateway.sessions.node_lock import NodeLock
@@ -156,6 +157,20 @@ async def test_node_does_not_act_before_the_session_of_a_lost_lease_is_closed(
     assert node.keeper.session(KEPT) is node.sessions[KEPT]
     assert node.keeper.session(LOST) is None
     assert len(node.engine.openings) == 2
+
+
+async def test_acknowledgement_that_fails_with_the_database_ends_no_session(
+    node: RunningNode,
+) -> None:
+    (session, *_) = node.engine.openings
+
+    async def acknowledged() -> list[str]:
+        return session.acknowledged
+
+    session.report("a", DatabaseUnavailable("away"))
+
+    assert await until(acknowledged, bool) == ["a"]
+    assert not node.engine.closing.is_set()
 
 
 @pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER])
