@@ -5,13 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection
-from psycopg.errors import DeadlockDetected, DiskFull, InsufficientPrivilege
+from psycopg.errors import DeadlockDetected, DiskFull, InsufficientPrivilege, UndefinedTable
 from psycopg.sql import SQL
 
 from gateway.database.conninfo import database_failure
 from gateway.database.deadlines import Deadline
 from gateway.database.direct import direct_connection
-from gateway.database.functions import SqlFunction, create_missing_functions
+from gateway.database.functions import (
+    SqlFunction,
+    create_missing_functions,
+    missing_functions,
+)
 from gateway.database.pool import fetch_all
 from gateway.database.queries import query
 from gateway.database.sql_files import sql_folder
@@ -76,7 +80,10 @@ async def migrate(
             node and this one waited for each other's locks. Nothing was applied; another attempt
             may succeed.
     """
-    async with direct_connection(url, seconds=Deadline.MIGRATION) as connection:
+    async with direct_connection(url) as connection:
+        is_current = await _is_current(connection)
+    seconds = Deadline.PRUNING if is_current else Deadline.MIGRATION
+    async with direct_connection(url, seconds=seconds) as connection:
         try:
             return await _apply_missing(connection, announce)
         except DeadlockDetected as error:
@@ -89,6 +96,14 @@ async def migrate(
             raise StartRefused(
                 f"{database_failure(url, error)}; make this user the owner of the database"
             ) from error
+
+
+async def _is_current(connection: AsyncConnection) -> bool:
+    """Says whether nothing is missing: a start on a silent server then need not wait long."""
+    try:
+        return not await missing_migrations(connection) and not await missing_functions(connection)
+    except UndefinedTable:
+        return False
 
 
 async def _apply_missing(

@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import pytest
+from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL
 
 from gateway.clock import Clock
-from gateway.database.deadlines import waiting_at_most
+from gateway.database.deadlines import Deadline, waiting_at_most
 from gateway.database.direct import connect_directly, direct_connection
+from gateway.database.migrations import migrate
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.write_probe import WriteProbe
@@ -229,3 +231,13 @@ async def test_write_probe_names_a_server_that_takes_no_writes(
             await database.execute(SQL(before))
 
         assert await probe.problem() == problem
+
+
+async def test_migration_with_nothing_to_do_does_not_wait_as_long_as_one_may(
+    database_url: str, operator: AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Deadline, "PRUNING", SOON)
+    await operator.execute("select pg_advisory_lock(hashtext('gateway migrations'))")
+
+    with pytest.raises(DatabaseUnavailable):
+        await migrate(database_url)
