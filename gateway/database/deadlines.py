@@ -11,6 +11,8 @@ from typing import Final, Self
 
 from psycopg import AsyncConnection, Error, OperationalError
 
+from gateway.errors import DatabaseUnavailable
+
 STATEMENT_SECONDS: Final = 10.0
 """The deadline of every statement without a name below; GATEWAY_STATEMENT_SECONDS sets it."""
 
@@ -70,6 +72,23 @@ class Watchdog:
         self.has_expired = True
         if self._connection:
             shut_down(self._connection)
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[Watchdog]:
+    """Runs a watchdog; says in DatabaseUnavailable that the deadline passed, if it did.
+
+    The driver's errors must be translated inside the block.
+    """
+    with Watchdog(seconds) as watchdog:
+        try:
+            yield watchdog
+        except DatabaseUnavailable as error:
+            if not watchdog.has_expired:
+                raise
+            raise DatabaseUnavailable(
+                f"Postgres did not answer within {seconds:.3g} seconds"
+            ) from error
 
 
 def shut_down(connection: AsyncConnection) -> None:

@@ -20,9 +20,14 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from gateway.database.conninfo import connection_parameters
-from gateway.database.deadlines import STATEMENT_SECONDS, PatientConnection, Watchdog, patience
+from gateway.database.deadlines import (
+    STATEMENT_SECONDS,
+    PatientConnection,
+    Watchdog,
+    deadline,
+    patience,
+)
 from gateway.database.failures import REFUSED, driver_errors_translated
-from gateway.errors import DatabaseUnavailable
 
 _PLANS_LAST_SECONDS, _PLANS_LAST_USES = 5.0, 10
 # The pool doubles its pauses between attempts to connect until it gives up; then the next caller
@@ -186,18 +191,12 @@ class Database:
         if caller:
             seconds = min(seconds, caller.seconds_left)
         began = self._seconds()
-        with Watchdog(seconds) as watchdog:
-            try:
+        try:
+            with deadline(seconds) as watchdog:
                 yield watchdog
-            except DatabaseUnavailable as error:
-                if watchdog.has_expired:
-                    raise DatabaseUnavailable(
-                        f"Postgres did not answer within {seconds:.3g} seconds"
-                    ) from error
-                raise
-            finally:
-                if caller:
-                    caller.seconds_left -= self._seconds() - began
+        finally:
+            if caller:
+                caller.seconds_left -= self._seconds() - began
 
     def seconds_since_disk_full(self) -> float:
         """Returns how long ago a statement last failed because the disk of Postgres was full."""

@@ -154,7 +154,7 @@ async def test_direct_connection_to_a_silent_server_ends_at_its_deadline(
     database_url: str,
 ) -> None:
     async with bad_connection(database_url) as proxy:
-        with pytest.raises(DatabaseUnavailable):
+        with pytest.raises(DatabaseUnavailable, match="did not answer within"):
             await use_frozen(proxy)
 
 
