@@ -42,26 +42,53 @@ class Deadline:
 _CANCEL_SECONDS: Final = 1.0
 
 
+@dataclass(slots=True)
+class Patience:
+    """The seconds that one caller still waits for Postgres, over all its statements."""
+
+    seconds_left: float
+
+
 class Watchdog:
     """Drops a connection whose work is not done at its deadline.
 
     It shuts the socket down. The statement that waits for it then fails at once, whatever the peer
     does. Canceling the task instead would make psycopg ask the silent server to cancel, and wait.
+
+    The driver's errors must be translated inside the block: DatabaseUnavailable then says that the
+    deadline passed, if it did.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.has_expired = seconds, False
+    # A class instead of a generator, because it runs for every statement.
+    __slots__ = ("_began", "_caller", "_connection", "_timer", "has_expired", "seconds")
+
+    def __init__(self, seconds: float, caller: Patience | None = None) -> None:
+        """Prepares the watchdog; the time of the block is taken off what *caller* still waits."""
+        self.seconds = min(seconds, caller.seconds_left) if caller else seconds
+        self.has_expired = False
+        self._caller = caller
         self._connection: AsyncConnection | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._began = 0.0
 
     def __enter__(self) -> Self:
-        self._timer = asyncio.get_running_loop().call_later(self.seconds, self._expire)
+        loop = asyncio.get_running_loop()
+        self._began = loop.time()
+        self._timer = loop.call_at(self._began + self.seconds, self._expire)
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object
+    ) -> None:
         if self._timer:
             self._timer.cancel()
         self._connection = None
+        if self._caller:
+            self._caller.seconds_left -= asyncio.get_running_loop().time() - self._began
+        if self.has_expired and isinstance(error, DatabaseUnavailable):
+            raise DatabaseUnavailable(
+                f"Postgres did not answer within {self.seconds:.3g} seconds"
+            ) from error
 
     def watch(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -72,23 +99,6 @@ class Watchdog:
         self.has_expired = True
         if self._connection:
             shut_down(self._connection)
-
-
-@contextmanager
-def deadline(seconds: float) -> Iterator[Watchdog]:
-    """Runs a watchdog; says in DatabaseUnavailable that the deadline passed, if it did.
-
-    The driver's errors must be translated inside the block.
-    """
-    with Watchdog(seconds) as watchdog:
-        try:
-            yield watchdog
-        except DatabaseUnavailable as error:
-            if not watchdog.has_expired:
-                raise
-            raise DatabaseUnavailable(
-                f"Postgres did not answer within {seconds:.3g} seconds"
-            ) from error
 
 
 def shut_down(connection: AsyncConnection) -> None:
@@ -121,13 +131,6 @@ class PatientConnection(AsyncConnection):
         except Error:
             shut_down(self)
             raise
-
-
-@dataclass(slots=True)
-class Patience:
-    """The seconds that one caller still waits for Postgres, over all its statements."""
-
-    seconds_left: float
 
 
 _patience: ContextVar[Patience | None] = ContextVar("patience", default=None)

@@ -106,7 +106,7 @@ class Notifications:
 
     @contextmanager
     def _deadline(self, connection: psycopg.AsyncConnection) -> Iterator[None]:
-        with Watchdog(self._statement_seconds) as watchdog:
+        with Watchdog(self._statement_seconds) as watchdog, driver_errors_translated():
             watchdog.watch(connection)
             yield
 

@@ -3,8 +3,8 @@
 import asyncio
 import copy
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -24,7 +24,6 @@ from gateway.database.deadlines import (
     STATEMENT_SECONDS,
     PatientConnection,
     Watchdog,
-    deadline,
     patience,
 )
 from gateway.database.failures import REFUSED, driver_errors_translated
@@ -166,7 +165,7 @@ class Database:
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         """Yields a connection; its deadline counts from when a turn is free, see `limited_to`."""
         async with self._turns:
-            with self._deadline() as watchdog, driver_errors_translated():
+            with self._watchdog() as watchdog, driver_errors_translated():
                 timeout = min(self.pool.timeout, watchdog.seconds)
                 async with self.pool.connection(timeout=timeout) as connection:
                     watchdog.watch(connection)
@@ -183,20 +182,10 @@ class Database:
                         if watchdog.has_expired:
                             await self._drain(connection)
 
-    @contextmanager
-    def _deadline(self) -> Iterator[Watchdog]:
-        """Runs the watchdog of one use of a connection, and counts its time for the caller."""
-        caller = patience() if self._deadline_seconds is None else None
-        seconds = self._deadline_seconds or self.statement_seconds
-        if caller:
-            seconds = min(seconds, caller.seconds_left)
-        began = self._seconds()
-        try:
-            with deadline(seconds) as watchdog:
-                yield watchdog
-        finally:
-            if caller:
-                caller.seconds_left -= self._seconds() - began
+    def _watchdog(self) -> Watchdog:
+        if self._deadline_seconds is None:
+            return Watchdog(self.statement_seconds, patience())
+        return Watchdog(self._deadline_seconds)
 
     def seconds_since_disk_full(self) -> float:
         """Returns how long ago a statement last failed because the disk of Postgres was full."""
