@@ -17,7 +17,7 @@ from psycopg.sql import SQL, Identifier
 
 from gateway.administration.provider_data import ProviderData
 from gateway.clock import Clock
-from gateway.database.deadlines import Deadline
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import UnknownInstance
@@ -157,7 +157,7 @@ class Remover:
     async def _delete(self, instance_id: str, account_id: str | None) -> str | None:
         """Deletes the row; returns the node that owned the session, if any."""
         named = {"id": instance_id}
-        erasing = self._database.within(Deadline.ERASURE)
+        erasing = self._database.within(DatabaseDeadline.ERASURE)
         async with erasing.transaction() as connection:
             await connection.execute(_LOCK_INSTANCE_ID, named)
             if not await fetch_all(
@@ -181,7 +181,7 @@ class Remover:
 
     async def _clear(self, instance_id: str, stopping: asyncio.Event | None) -> bool:
         """Deletes rows in batches; returns False if *stopping* was set before the end."""
-        pruning = self._database.within(Deadline.PRUNING)
+        pruning = self._database.within(DatabaseDeadline.PRUNING)
         for table in _TABLES:
             statement = _CLEAR.format(table=Identifier(table))
             while await pruning.execute(statement, id=instance_id, max_count=self._rows_at_once):

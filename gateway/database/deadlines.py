@@ -20,7 +20,7 @@ _CALLER_SHARE: Final = 0.95
 """What a caller of the API waits for Postgres, of the deadline: the rest is for the answer."""
 
 
-class Deadline:
+class DatabaseDeadline:
     """Deadlines of work that takes longer than a statement may, or less; in seconds."""
 
     READINESS: Final = 1.5
@@ -49,7 +49,7 @@ class Patience:
     seconds_left: float
 
 
-class Watchdog:
+class ConnectionWatchdog:
     """Drops a connection whose work is not done at its deadline.
 
     It shuts the socket down. The statement that waits for it then fails at once, whatever the peer

@@ -8,7 +8,7 @@ from psycopg import AsyncConnection, OperationalError
 from psycopg.conninfo import make_conninfo
 
 from gateway.database.conninfo import connection_parameters, database_failure
-from gateway.database.deadlines import STATEMENT_SECONDS, PatientConnection, Watchdog
+from gateway.database.deadlines import STATEMENT_SECONDS, ConnectionWatchdog, PatientConnection
 from gateway.database.failures import READ_ONLY, driver_errors_translated
 from gateway.errors import DatabaseUnavailable
 
@@ -42,7 +42,7 @@ async def direct_connection(
         DatabaseUnavailable: Postgres did not answer, or cannot serve now.
     """
     connection = await connect_directly(url)
-    with Watchdog(seconds) as watchdog, driver_errors_translated():
+    with ConnectionWatchdog(seconds) as watchdog, driver_errors_translated():
         watchdog.watch(connection)
         async with connection:
             yield connection

@@ -9,7 +9,7 @@ from psycopg.errors import DeadlockDetected, DiskFull, InsufficientPrivilege, Un
 from psycopg.sql import SQL
 
 from gateway.database.conninfo import database_failure
-from gateway.database.deadlines import Deadline
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.direct import direct_connection
 from gateway.database.functions import (
     SqlFunction,
@@ -82,7 +82,7 @@ async def migrate(
     """
     async with direct_connection(url) as connection:
         is_current = await _is_current(connection)
-    seconds = Deadline.PRUNING if is_current else Deadline.MIGRATION
+    seconds = DatabaseDeadline.PRUNING if is_current else DatabaseDeadline.MIGRATION
     async with direct_connection(url, seconds=seconds) as connection:
         try:
             return await _apply_missing(connection, announce)

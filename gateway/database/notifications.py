@@ -9,7 +9,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.sql import SQL, Identifier
 
 from gateway.clock import Clock
-from gateway.database.deadlines import STATEMENT_SECONDS, Watchdog
+from gateway.database.deadlines import STATEMENT_SECONDS, ConnectionWatchdog
 from gateway.database.direct import connect_directly, require_writable
 from gateway.database.failures import driver_errors_translated
 from gateway.database.pool import Database
@@ -106,7 +106,7 @@ class Notifications:
 
     @contextmanager
     def _deadline(self, connection: psycopg.AsyncConnection) -> Iterator[None]:
-        with Watchdog(self._statement_seconds) as watchdog, driver_errors_translated():
+        with ConnectionWatchdog(self._statement_seconds) as watchdog, driver_errors_translated():
             watchdog.watch(connection)
             yield
 

@@ -22,8 +22,8 @@ from psycopg_pool import AsyncConnectionPool
 from gateway.database.conninfo import connection_parameters
 from gateway.database.deadlines import (
     STATEMENT_SECONDS,
+    ConnectionWatchdog,
     PatientConnection,
-    Watchdog,
     patience,
 )
 from gateway.database.failures import REFUSED, driver_errors_translated
@@ -96,7 +96,7 @@ class Database:
             max_size: the largest number of connections.
             timeout_seconds: how long a caller waits for a connection.
             prepare: False behind a transaction pooler, where prepared statements fail.
-            statement_seconds: the deadline of work that has no name in `Deadline`.
+            statement_seconds: the deadline of work that has no name in `DatabaseDeadline`.
             seconds: a monotonic clock.
         """
         self._seconds = seconds
@@ -133,7 +133,7 @@ class Database:
         )
 
     def within(self, seconds: float) -> "Database":
-        """Returns a view of this pool whose work has *seconds*, such as a `Deadline`.
+        """Returns a view of this pool whose work has *seconds*, such as a `DatabaseDeadline`.
 
         The patience of a caller of the API does not shorten them.
         """
@@ -182,10 +182,10 @@ class Database:
                         if watchdog.has_expired:
                             await self._drain(connection)
 
-    def _watchdog(self) -> Watchdog:
+    def _watchdog(self) -> ConnectionWatchdog:
         if self._deadline_seconds is None:
-            return Watchdog(self.statement_seconds, patience())
-        return Watchdog(self._deadline_seconds)
+            return ConnectionWatchdog(self.statement_seconds, patience())
+        return ConnectionWatchdog(self._deadline_seconds)
 
     def seconds_since_disk_full(self) -> float:
         """Returns how long ago a statement last failed because the disk of Postgres was full."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
 
-from gateway.database.deadlines import Deadline
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import Unavailable
@@ -74,7 +74,7 @@ class MediaStore:
         self, database: Database, objects: ObjectStore, spool: Spool, *, retention_days: int
     ) -> None:
         self._database, self._objects, self._spool = database, objects, spool
-        self._pruning = database.within(Deadline.PRUNING)
+        self._pruning = database.within(DatabaseDeadline.PRUNING)
         self._retention_days = retention_days
         # Each upload holds one part in memory.
         self._puts = asyncio.Semaphore(_MAX_PUTS)
@@ -84,7 +84,7 @@ class MediaStore:
     ) -> StoredContent:
         """Stores the file, or only its row if the same bytes are stored already."""
         mime_type = await asyncio.to_thread(type_of, file.path, file_name)
-        async with self._database.within(Deadline.UPLOAD).transaction() as connection:
+        async with self._database.within(DatabaseDeadline.UPLOAD).transaction() as connection:
             await connection.execute(_SHARE_CONTENT, {"id": file.sha256})
             await connection.execute(
                 _PUT_FILE,

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.clock import Clock
-from gateway.database.deadlines import Deadline
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.history.partitions import HistoryPartitions
@@ -73,7 +73,7 @@ def start_housekeeping(
 ) -> None:
     """Starts the maintenance of queue, history and callbacks where this node sends."""
     database, clock = node.database, node.clock
-    pruning = database.within(Deadline.PRUNING)
+    pruning = database.within(DatabaseDeadline.PRUNING)
     maintenance = QueueMaintenance(
         pruning, clock, uuid.uuid4, failed_days=queue.failed_days, notifier=notifier
     )

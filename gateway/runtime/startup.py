@@ -85,10 +85,10 @@ async def prepare_database(
 
 
 def database_checks(database: Database, probe: WriteProbe) -> dict[str, Check]:
-    """Returns the checks of /ready that ask Postgres; each ends within `Deadline.READINESS`.
+    """Returns the checks of /ready that ask Postgres; their deadline is that of *database*.
 
     Args:
-        database: for the reads; its deadline is that of the checks.
+        database: for the reads.
         probe: writes.
     """
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from gateway.api.health import Check
 from gateway.clock import Clock
-from gateway.database.deadlines import Deadline
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.write_probe import WriteProbe
@@ -227,7 +227,7 @@ class Gateway:
         # A pool in full use, or full of silent connections, must not decide for Postgres.
         apart = node.database.single_connection()
         node.start(Stage.DATABASE, readiness=apart)
-        bounded = apart.within(Deadline.READINESS)
+        bounded = apart.within(DatabaseDeadline.READINESS)
         probe = WriteProbe(bounded, node.database, self._clock, node_id=node.node_id)
         return database_checks(bounded, probe)
 
@@ -263,7 +263,7 @@ class Gateway:
     def _start_gauges(self, node: NodeContext) -> Gauges:
         pace_max_seconds = self._settings.queue.pace_max_seconds
         gauges = Gauges(
-            node.database.within(Deadline.GAUGES),
+            node.database.within(DatabaseDeadline.GAUGES),
             self._metrics,
             self._clock,
             pace_max_seconds=pace_max_seconds,

@@ -31,7 +31,7 @@ from gateway.contract.extensions.queue_control import (
 from gateway.contract.handlers import Handlers
 from gateway.contract.send import Priority
 from gateway.contract.zapi.instance_queue import QueueRemoved
-from gateway.database.deadlines import Deadline
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Count
 from gateway.database.queries import query
 from gateway.errors import Conflict, UnknownInstance
@@ -159,7 +159,7 @@ async def list_failed(context: QueueContext, operation: ListFailed) -> FailedPag
 
 @handlers.handles(RetryFailed)
 async def retry_failed(context: QueueContext, operation: RetryFailed) -> QueueRetried:
-    context = replace(context, database=context.database.within(Deadline.REPLAY))
+    context = replace(context, database=context.database.within(DatabaseDeadline.REPLAY))
     retried = after = 0
     while rows := await _failed(context, operation, after=after, limit=_BATCH_SIZE):
         retried += await _retry(context, [row.message_id for row in rows])
@@ -170,7 +170,7 @@ async def retry_failed(context: QueueContext, operation: RetryFailed) -> QueueRe
 @handlers.handles(DeleteFailed)
 async def delete_failed(context: QueueContext, operation: DeleteFailed) -> QueueRemoved:
     removed = 0
-    while archived := await context.database.within(Deadline.PRUNING).fetch_one(
+    while archived := await context.database.within(DatabaseDeadline.PRUNING).fetch_one(
         Count,
         _ARCHIVE_FAILED,
         instance_id=context.instance.id,

@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.sql import SQL
 
 from gateway.clock import Clock
-from gateway.database.deadlines import Deadline, waiting_at_most
+from gateway.database.deadlines import DatabaseDeadline, waiting_at_most
 from gateway.database.direct import connect_directly, direct_connection
 from gateway.database.migrations import migrate
 from gateway.database.notifications import Notifications
@@ -236,7 +236,7 @@ async def test_write_probe_names_a_server_that_takes_no_writes(
 async def test_migration_with_nothing_to_do_does_not_wait_as_long_as_one_may(
     database_url: str, operator: AsyncConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Deadline, "PRUNING", SOON)
+    monkeypatch.setattr(DatabaseDeadline, "PRUNING", SOON)
     await operator.execute("select pg_advisory_lock(hashtext('gateway migrations'))")
 
     with pytest.raises(DatabaseUnavailable):

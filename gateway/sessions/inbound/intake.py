@@ -9,7 +9,7 @@ from psycopg import AsyncConnection, OperationalError, Rollback
 
 from gateway.clock import Clock
 from gateway.contract.callbacks import CONNECTION_CHAT
-from gateway.database.deadlines import Deadline
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Database
 from gateway.errors import Unavailable
 from gateway.instances.store import Instance
@@ -81,7 +81,7 @@ class Inbound:
 
     async def delete_expired(self) -> None:
         """Deletes events past their retention; raises DatabaseUnavailable."""
-        pruning = self.database.within(Deadline.PRUNING)
+        pruning = self.database.within(DatabaseDeadline.PRUNING)
         while await delete_processed_events(
             pruning,
             older_than_seconds=_PROCESSED_RETENTION_SECONDS,
