@@ -150,6 +150,7 @@ ALLOWED: Final[tuple[tuple[str, str, str], ...]] = (
     ("gateway/contract/zapi/calls.py", "rings", "a telephone rings"),
     ("gateway/history/states.py", "settled", "a column of the view message_states"),
     ("gateway/embedded_postgres/cluster_site.py", "nobody", "a Unix user"),
+    ("gateway/database/write_probe.py", "chores", "a table, and the file of its statement"),
     ("gateway/runtime/housekeeping.py", "chores", "a table, and the file of its statement"),
     ("gateway/send_queue/completion.py", "settled", "a column of the view message_states"),
     ("gateway/send_queue/enqueue.py", "verdict", "a column of the SQL function enqueue"),

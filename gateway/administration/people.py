@@ -16,6 +16,7 @@ from gateway.contract.extensions.contacts import (
 )
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.instances.store import Instance
@@ -82,7 +83,7 @@ handlers = Handlers[PeopleContext]()
 async def erase(context: PeopleContext, operation: ErasePerson) -> Erased:
     """Erases a person. The consent record stays: an opt-out must outlast the erasure."""
     instance_id = context.instance.id
-    async with context.database.transaction() as connection:
+    async with context.database.within(DatabaseDeadline.ERASURE).transaction() as connection:
         found = await fetch_all(
             connection, _Name, _NAMES_OF_PERSON, instance_id=instance_id, phone=operation.phone
         )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from psycopg import AsyncConnection
 
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Database
 from gateway.database.provider_store import ConnectionQueries
 from gateway.sessions.provider import ErasedPerson, Provider
@@ -27,7 +28,7 @@ class ProviderData:
         """
         deleted = 0
         for provider in self._providers():
-            async with self._database.connection() as connection:
+            async with self._database.within(DatabaseDeadline.PRUNING).connection() as connection:
                 queries = ConnectionQueries(connection, provider=provider.name)
                 deleted += await provider.delete_instance(queries, instance_id, max_rows=max_rows)
         return deleted

@@ -17,6 +17,7 @@ from psycopg.sql import SQL, Identifier
 
 from gateway.administration.provider_data import ProviderData
 from gateway.clock import Clock
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import UnknownInstance
@@ -156,7 +157,8 @@ class Remover:
     async def _delete(self, instance_id: str, account_id: str | None) -> str | None:
         """Deletes the row; returns the node that owned the session, if any."""
         named = {"id": instance_id}
-        async with self._database.transaction() as connection:
+        erasing = self._database.within(DatabaseDeadline.ERASURE)
+        async with erasing.transaction() as connection:
             await connection.execute(_LOCK_INSTANCE_ID, named)
             if not await fetch_all(
                 connection, _Id, _LOCK_INSTANCE, id=instance_id, account_id=account_id
@@ -179,11 +181,10 @@ class Remover:
 
     async def _clear(self, instance_id: str, stopping: asyncio.Event | None) -> bool:
         """Deletes rows in batches; returns False if *stopping* was set before the end."""
+        pruning = self._database.within(DatabaseDeadline.PRUNING)
         for table in _TABLES:
             statement = _CLEAR.format(table=Identifier(table))
-            while await self._database.execute(
-                statement, id=instance_id, max_count=self._rows_at_once
-            ):
+            while await pruning.execute(statement, id=instance_id, max_count=self._rows_at_once):
                 if stopping and stopping.is_set():
                     return False
         while await self._provider_data.delete_instance(instance_id, max_rows=self._rows_at_once):

@@ -20,6 +20,7 @@ from gateway.api.request_limits import Rate, RequestLimits
 from gateway.api.routes import RouteTable
 from gateway.clock import Clock
 from gateway.contract.catalogue import Catalogue
+from gateway.database.deadlines import STATEMENT_SECONDS, caller_seconds
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownRoute
 from gateway.observability.metrics import Metrics
 from gateway.operations.services import Services
@@ -46,15 +47,29 @@ def build_app(
     metrics: Metrics,
     parser: RunsTasks,
     further_routes: Sequence[BaseRoute] = (),
+    patience_seconds: float = caller_seconds(STATEMENT_SECONDS),
 ) -> Starlette:
-    """Builds the public application; *services* returns None until the gateway is ready."""
+    """Builds the public application.
+
+    *services* returns None until the gateway is ready. A caller waits at most *patience_seconds*
+    for Postgres.
+    """
     authenticator = Authenticator(_limits(account_limits, clock), settings.trusted_proxies)
-    instance_endpoint = InstanceEndpoint(
-        RouteTable(catalogue), authenticator, services, settings, admission, parser=parser
-    )
     absolute = RouteTable(catalogue, absolute=True)
-    account_endpoint = AccountEndpoint(
-        absolute, authenticator, services, settings, admission, parser=parser
+    instance_endpoint, account_endpoint = (
+        endpoint(
+            table,
+            authenticator,
+            services,
+            settings,
+            admission,
+            parser=parser,
+            patience_seconds=patience_seconds,
+        )
+        for endpoint, table in (
+            (InstanceEndpoint, RouteTable(catalogue)),
+            (AccountEndpoint, absolute),
+        )
     )
     app = Starlette(
         routes=[

@@ -24,6 +24,7 @@ from gateway.api.request_limits import UploadSlots
 from gateway.api.routes import MatchedRoute, RouteTable
 from gateway.contract.operation import Operation, Picture
 from gateway.contract.send import OutgoingMessage
+from gateway.database.deadlines import waiting_at_most
 from gateway.errors import InvalidRequest, Unavailable
 from gateway.instances.accounts import Account
 from gateway.instances.store import Instance
@@ -31,7 +32,7 @@ from gateway.operations.services import Services
 from gateway.parsing.parser import RunsTasks
 from gateway.parsing.tasks import BuildCommand
 from gateway.send_queue.admission import Admission
-from gateway.send_queue.enqueue import IdempotencyKey
+from gateway.send_queue.enqueue_request import IdempotencyKey
 from gateway.settings.message_sections import HttpSection
 
 _MAX_KEY_LENGTH = 255
@@ -54,15 +55,17 @@ class Endpoint:
         admission: Admission,
         *,
         parser: RunsTasks,
+        patience_seconds: float,
     ) -> None:
         self._routes, self._authenticator, self._services = routes, authenticator, services
         self._settings, self._admission, self._parser = settings, admission, parser
-        self._turns = asyncio.Lock()
+        self._turns, self._patience_seconds = asyncio.Lock(), patience_seconds
         self._uploads = UploadSlots(settings.account_max_uploads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        response = await self._respond(request)
+        with waiting_at_most(self._patience_seconds):
+            response = await self._respond(request)
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:

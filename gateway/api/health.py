@@ -1,5 +1,6 @@
 """Liveness (/health) and readiness (/ready)."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -12,6 +13,7 @@ from gateway.observability.logging import logger
 Check = Callable[[], Awaitable[str | None]]
 """Returns None if all is well, else the problem."""
 
+_CHECK_SECONDS = 1.8
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -22,8 +24,9 @@ async def health(request: Request) -> Response:
 
 
 class Readiness:
-    """Runs the checks; a failing check makes the answer a 503 that names it.
+    """Runs the checks together; a failing check makes the answer a 503 that names it.
 
+    The answer comes within two seconds, also where a check gets none.
     A reason is logged when it appears and when it is gone, not at every probe.
     """
 
@@ -45,7 +48,9 @@ class Readiness:
     async def endpoint(self, request: Request) -> Response:
         request.scope["route_template"] = "/ready"
         request.scope["failure_logged"] = True
-        results = {name: await check() for name, check in self._checks().items()}
+        checks = self._checks()
+        problems = await asyncio.gather(*map(_problem, checks.values()))
+        results = dict(zip(checks, problems, strict=True))
         failing = {name: problem for name, problem in results.items() if problem}
         self._log_change(failing)
         body: dict[str, object] = {
@@ -67,3 +72,12 @@ class Readiness:
         self._logged_reasons = reasons
         log = logger.info if not failing or "startup" in failing else logger.warning
         log("readiness_changed", ready=not failing, failing=dict(failing))
+
+
+async def _problem(check: Check) -> str | None:
+    """Runs a check; those that ask Postgres end earlier, with a reason of their own."""
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            return await check()
+    except TimeoutError:
+        return f"no answer within {_CHECK_SECONDS:g} seconds"

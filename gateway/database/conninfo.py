@@ -15,6 +15,27 @@ _PREAMBLE = re.compile(
 _URL = re.compile(r"postgres(?:ql)?://(?P<authority>[^/]*)(?:/(?P<path>[^?]*).*)?", re.DOTALL)
 _DEFAULT_PORT = "5432"
 
+_CONNECT_SECONDS, _CONNECT_SECONDS_OF_SEVERAL = 5, 2
+# The kernel finds a host that is gone, also below work whose deadline is long.
+_KEEPALIVE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+
+
+def connection_parameters(url: str) -> dict[str, int]:
+    """Returns the limits of a connection to *url* that it does not set itself.
+
+    Of several hosts in *url*, a silent one is given up sooner, for the next.
+    """
+    given = conninfo_to_dict(url)
+    hosts = str(given.get("host") or given.get("hostaddr") or "")
+    seconds = _CONNECT_SECONDS_OF_SEVERAL if "," in hosts else _CONNECT_SECONDS
+    limits = {"connect_timeout": seconds, **_KEEPALIVE}
+    return {name: value for name, value in limits.items() if not given.get(name)}
+
 
 def check_url(variable: str, url: str | None) -> None:
     """Checks that *url* is a connection string.

@@ -5,12 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection
-from psycopg.errors import DeadlockDetected, DiskFull, InsufficientPrivilege
+from psycopg.errors import DeadlockDetected, DiskFull, InsufficientPrivilege, UndefinedTable
 from psycopg.sql import SQL
 
 from gateway.database.conninfo import database_failure
-from gateway.database.functions import SqlFunction, create_missing_functions
-from gateway.database.pool import Database, connect_directly, driver_errors_translated
+from gateway.database.deadlines import DatabaseDeadline
+from gateway.database.direct import direct_connection
+from gateway.database.functions import (
+    SqlFunction,
+    create_missing_functions,
+    missing_functions,
+)
+from gateway.database.pool import fetch_all
 from gateway.database.queries import query
 from gateway.database.sql_files import sql_folder
 from gateway.errors import DatabaseUnavailable, SchemaTooNew, StartRefused
@@ -74,21 +80,30 @@ async def migrate(
             node and this one waited for each other's locks. Nothing was applied; another attempt
             may succeed.
     """
-    connection = await connect_directly(url)
-    with driver_errors_translated():
-        async with connection:
-            try:
-                return await _apply_missing(connection, announce)
-            except DeadlockDetected as error:
-                raise DatabaseUnavailable(
-                    "The migration and a running node waited for each other's locks; run it again"
-                ) from error
-            except DiskFull as error:
-                raise DatabaseUnavailable(database_failure(url, error)) from error
-            except InsufficientPrivilege as error:
-                raise StartRefused(
-                    f"{database_failure(url, error)}; make this user the owner of the database"
-                ) from error
+    async with direct_connection(url) as connection:
+        is_current = await _is_current(connection)
+    seconds = DatabaseDeadline.PRUNING if is_current else DatabaseDeadline.MIGRATION
+    async with direct_connection(url, seconds=seconds) as connection:
+        try:
+            return await _apply_missing(connection, announce)
+        except DeadlockDetected as error:
+            raise DatabaseUnavailable(
+                "The migration and a running node waited for each other's locks; run it again"
+            ) from error
+        except DiskFull as error:
+            raise DatabaseUnavailable(database_failure(url, error)) from error
+        except InsufficientPrivilege as error:
+            raise StartRefused(
+                f"{database_failure(url, error)}; make this user the owner of the database"
+            ) from error
+
+
+async def _is_current(connection: AsyncConnection) -> bool:
+    """Says whether nothing is missing: a start on a silent server then need not wait long."""
+    try:
+        return not await missing_migrations(connection) and not await missing_functions(connection)
+    except UndefinedTable:
+        return False
 
 
 async def _apply_missing(
@@ -126,9 +141,9 @@ class _Applied:
     compatible_with: int
 
 
-async def missing_migrations(database: Database) -> int:
+async def missing_migrations(connection: AsyncConnection) -> int:
     """Returns how many migrations this version knows and the database lacks."""
-    applied = {row.number for row in await database.fetch_all(_Applied, _LIST_APPLIED)}
+    applied = {row.number for row in await fetch_all(connection, _Applied, _LIST_APPLIED)}
     return sum(migration.number not in applied for migration in migrations())
 
 

@@ -1,94 +1,39 @@
-"""The connection pool; the one place that turns the driver's errors into the gateway's."""
+"""The connection pool: named queries, each with a deadline."""
 
 import asyncio
 import copy
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import orjson
-from psycopg import (
-    AsyncConnection,
-    DataError,
-    Error,
-    InterfaceError,
-    OperationalError,
-    adapters,
-    errors,
-)
+from psycopg import AsyncConnection, adapters
 from psycopg.adapt import AdaptersMap
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import DiskFull
 from psycopg.rows import class_row, dict_row
 from psycopg.sql import SQL, Composed
 from psycopg.types.array import ListBinaryDumper
 from psycopg.types.json import set_json_loads
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+from psycopg_pool import AsyncConnectionPool
 
-from gateway.database.conninfo import database_failure
-from gateway.errors import DatabaseUnavailable
+from gateway.database.conninfo import connection_parameters
+from gateway.database.deadlines import (
+    STATEMENT_SECONDS,
+    ConnectionWatchdog,
+    PatientConnection,
+    patience,
+)
+from gateway.database.failures import REFUSED, driver_errors_translated
 
-_CONNECT_TIMEOUT_SECONDS = 5
 _PLANS_LAST_SECONDS, _PLANS_LAST_USES = 5.0, 10
+# The pool doubles its pauses between attempts to connect until it gives up; then the next caller
+# makes it begin again with a short pause.
+_RECONNECT_SECONDS = 5.0
 
 Row = TypeVar("Row")
-
-# This server, or this connection through a pooler, cannot serve now. The server became read-only (a
-# failover in place, a full disk) or ended an idle transaction. Or the pooler's connection lacks a
-# prepared statement, or has another one of that name. Another connection may lead to a server that
-# can serve.
-_REFUSED = (
-    errors.ReadOnlySqlTransaction,
-    errors.IdleInTransactionSessionTimeout,
-    errors.TransactionTimeout,
-    errors.InvalidSqlStatementName,
-    errors.DuplicatePreparedStatement,
-)
-
-# The statement lost a race against another transaction; the server works.
-_LOST_A_RACE = (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
-
-
-@contextmanager
-def driver_errors_translated() -> Iterator[None]:
-    """Turns a database that cannot serve now into DatabaseUnavailable; lets the rest through."""
-    try:
-        yield
-    except _LOST_A_RACE as error:
-        _remove_values(error)
-        raise
-    except _REFUSED as error:
-        raise DatabaseUnavailable(
-            f"Postgres cannot serve now: {type(error).__name__}", refused=True
-        ) from error
-    except (OperationalError, InterfaceError, PoolTimeout, PoolClosed, TooManyRequests) as error:
-        raise DatabaseUnavailable(f"Postgres did not answer: {type(error).__name__}") from error
-    except Error as error:
-        _remove_values(error)
-        raise
-
-
-async def connect_directly(url: str) -> AsyncConnection:
-    """Returns one connection outside any pool, in autocommit mode.
-
-    Raises:
-        DatabaseUnavailable: Postgres did not answer, or refused; gives its reason.
-    """
-    given = conninfo_to_dict(url).get("connect_timeout")
-    url_with_timeout = make_conninfo(url, connect_timeout=given or _CONNECT_TIMEOUT_SECONDS)
-    try:
-        return await AsyncConnection.connect(url_with_timeout, autocommit=True)
-    except OperationalError as error:
-        raise DatabaseUnavailable(database_failure(url, error)) from error
-
-
-def _remove_values(error: Error) -> None:
-    """Leaves the error its state and names: details and data errors quote values of rows."""
-    message = None if isinstance(error, DataError) else error.diag.message_primary
-    names = (error.diag.table_name, error.diag.column_name, error.diag.constraint_name)
-    error.args = (" ".join(filter(None, (error.sqlstate, message, *names))),)
 
 
 def _adapters() -> AdaptersMap:
@@ -111,11 +56,26 @@ class _Plans:
     """When the plans of one connection were last discarded, and its uses after that."""
 
     discarded_at: float
+    first_used_at: float
     uses: int = 0
 
 
+@dataclass(slots=True)
+class _Connections:
+    """What all views of one pool know of its connections."""
+
+    plans: WeakKeyDictionary[AsyncConnection, _Plans] = field(default_factory=WeakKeyDictionary)
+    drained_at: float = float("-inf")
+    disk_full_at: float = float("-inf")
+
+
 class Database:
-    """Runs named queries on a pool of connections; its methods may raise DatabaseUnavailable."""
+    """Runs named queries on a pool of connections; its methods may raise DatabaseUnavailable.
+
+    Each use of a connection has a deadline, from the wait for the connection to the commit. At the
+    deadline the connection is dropped and the caller gets DatabaseUnavailable: it does not know
+    what Postgres did.
+    """
 
     def __init__(
         self,
@@ -125,6 +85,7 @@ class Database:
         max_size: int = 10,
         timeout_seconds: float = 5.0,
         prepare: bool = True,
+        statement_seconds: float = STATEMENT_SECONDS,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         """Creates the pool; it connects in `open`.
@@ -135,22 +96,27 @@ class Database:
             max_size: the largest number of connections.
             timeout_seconds: how long a caller waits for a connection.
             prepare: False behind a transaction pooler, where prepared statements fail.
+            statement_seconds: the deadline of work that has no name in `DatabaseDeadline`.
             seconds: a monotonic clock.
         """
         self._seconds = seconds
-        self._plans = WeakKeyDictionary[AsyncConnection, _Plans]()
+        self._connections = _Connections()
         self._url, self._prepare = url, prepare
+        self.statement_seconds = statement_seconds
+        self._deadline_seconds: float | None = None
         self._turns: AbstractAsyncContextManager[object] = nullcontext()
         self.pool = AsyncConnectionPool(
             url,
             min_size=min_size,
             max_size=max_size,
             timeout=timeout_seconds,
+            reconnect_timeout=_RECONNECT_SECONDS,
+            connection_class=PatientConnection,
             open=False,
             kwargs={
+                **connection_parameters(url),
                 "autocommit": True,
                 "prepare_threshold": 2 if prepare else None,
-                "connect_timeout": 5,
                 "application_name": "gateway",
                 "context": _adapters(),
             },
@@ -158,7 +124,22 @@ class Database:
 
     def single_connection(self) -> "Database":
         """Returns another pool of one connection, for work that must not wait for this pool."""
-        return Database(self._url, min_size=1, max_size=1, prepare=self._prepare)
+        return Database(
+            self._url,
+            min_size=1,
+            max_size=1,
+            prepare=self._prepare,
+            statement_seconds=self.statement_seconds,
+        )
+
+    def within(self, seconds: float) -> "Database":
+        """Returns a view of this pool whose work has *seconds*, such as a `DatabaseDeadline`.
+
+        The patience of a caller of the API does not shorten them.
+        """
+        part = copy.copy(self)
+        part._deadline_seconds = float(seconds)  # noqa: SLF001 - of the same class
+        return part
 
     def limited_to(self, connections: int) -> "Database":
         """Returns a view of this pool that uses at most *connections* at the same time.
@@ -182,14 +163,44 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
-        with driver_errors_translated():
-            async with self._turns, self.pool.connection() as connection:
-                try:
-                    await self._discard_old_plans(connection)
-                    yield connection
-                except _REFUSED:
-                    await connection.close()  # the pool then opens another
-                    raise
+        """Yields a connection; its deadline counts from when a turn is free, see `limited_to`."""
+        async with self._turns:
+            with self._watchdog() as watchdog, driver_errors_translated():
+                timeout = min(self.pool.timeout, watchdog.seconds)
+                async with self.pool.connection(timeout=timeout) as connection:
+                    watchdog.watch(connection)
+                    try:
+                        await self._discard_old_plans(connection)
+                        yield connection
+                    except REFUSED:
+                        await connection.close()  # the pool then opens another
+                        raise
+                    except DiskFull:
+                        self._connections.disk_full_at = self._seconds()
+                        raise
+                    finally:
+                        if watchdog.has_expired:
+                            await self._drain(connection)
+
+    def _watchdog(self) -> ConnectionWatchdog:
+        if self._deadline_seconds is None:
+            return ConnectionWatchdog(self.statement_seconds, patience())
+        return ConnectionWatchdog(self._deadline_seconds)
+
+    def seconds_since_disk_full(self) -> float:
+        """Returns how long ago a statement last failed because the disk of Postgres was full."""
+        return self._seconds() - self._connections.disk_full_at
+
+    async def _drain(self, silent: AsyncConnection) -> None:
+        """Closes the idle connections too: they lead where the silent one leads.
+
+        Connections opened after the last time are not closed again for one that is older.
+        """
+        connections = self._connections
+        used = connections.plans.get(silent)
+        if used and used.first_used_at > connections.drained_at:
+            connections.drained_at = self._seconds()
+            await self.pool.drain()
 
     async def _discard_old_plans(self, connection: AsyncConnection) -> None:
         """Makes Postgres plan again after some seconds of use.
@@ -198,24 +209,16 @@ class Database:
         fills. An idle connection discards nothing.
         """
         now = self._seconds()
-        plans = self._plans.setdefault(connection, _Plans(now))
+        plans = self._connections.plans.setdefault(connection, _Plans(now, now))
         plans.uses += 1
         if now - plans.discarded_at >= _PLANS_LAST_SECONDS and plans.uses > _PLANS_LAST_USES:
-            self._plans[connection] = _Plans(now)
+            plans.discarded_at, plans.uses = now, 0
             await connection.execute("discard plans")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         async with self.connection() as connection, connection.transaction():
             yield connection
-
-    async def ping(self) -> None:
-        """Raises DatabaseUnavailable unless Postgres answers and takes writes."""
-        async with self.connection() as connection:
-            cursor = await connection.execute("show transaction_read_only")
-            if await cursor.fetchone() == ("on",):
-                await connection.close()  # a new connection may lead to a writable server
-                raise DatabaseUnavailable("Postgres is read-only", refused=True)
 
     async def fetch_all(self, row: type[Row], statement: SQL, **parameters: object) -> list[Row]:
         """Returns every row as an instance of *row*, whose fields have the columns' names."""

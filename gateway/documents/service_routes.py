@@ -148,7 +148,7 @@ SERVICE_PATHS: Mapping[str, Any] = {
         "get": {
             "operationId": "ready",
             "tags": [SERVICE_TAG["name"]],
-            "summary": "Whether requests can be served.",
+            "summary": "Whether requests can be served; answers within two seconds.",
             "security": [],
             "responses": {
                 "200": _json("Ready.", _READINESS, {"ready": True, "checks": {"postgres": "ok"}}),

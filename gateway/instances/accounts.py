@@ -5,6 +5,7 @@ from datetime import datetime
 
 from psycopg.errors import ForeignKeyViolation
 
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 from gateway.errors import Conflict
@@ -74,7 +75,9 @@ class Accounts:
             Conflict: it has an instance.
         """
         try:
-            await self._database.execute(_DELETE_ACCOUNT, account_id=account_id)
+            await self._database.within(DatabaseDeadline.ERASURE).execute(
+                _DELETE_ACCOUNT, account_id=account_id
+            )
         except ForeignKeyViolation:
             raise Conflict(
                 "A new instance was made in this account: delete the account again"

@@ -35,7 +35,8 @@ from gateway.parsing.parser import RunsTasks
 from gateway.parsing.tasks import ReadRecord, Record
 from gateway.periodic_loop import PeriodicLoop
 from gateway.send_queue.admission import Admission
-from gateway.send_queue.enqueue import STORE_OFFSET, Enqueuer, IdempotencyKey, Offset
+from gateway.send_queue.enqueue import STORE_OFFSET, Enqueuer
+from gateway.send_queue.enqueue_request import IdempotencyKey, Offset
 
 _OFFSETS = query("kafka", "offsets")
 

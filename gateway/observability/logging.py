@@ -15,6 +15,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, ExcInfo, Processor
 
+from gateway.observability.repeats import RepeatFilter
 from gateway.observability.safe_errors import without_values
 
 logger: structlog.stdlib.BoundLogger = structlog.get_logger("gateway")
@@ -95,6 +96,7 @@ def configure_logging(*, level: str, pretty: bool, stream: TextIO = sys.stderr) 
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    handler.addFilter(RepeatFilter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(logging.getLevelNamesMapping()[level], logging.INFO))

@@ -77,7 +77,11 @@ async def open_admin_service(
         if needs_secret:
             await require_matching_secret(settings.storage, direct_url)
         database = Database(
-            url, min_size=1, max_size=2, prepare=settings.database.prepares_statements()
+            url,
+            min_size=1,
+            max_size=2,
+            prepare=settings.database.prepares_statements(),
+            statement_seconds=settings.database.statement_seconds,
         )
         read_secrets = secrets_of if needs_secret else existing_secrets_of
         vault = TokenVault(read_secrets(settings.storage, os.urandom), os.urandom)

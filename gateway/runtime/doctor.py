@@ -8,9 +8,10 @@ from pathlib import Path
 
 from psycopg import AsyncConnection, errors
 
+from gateway.database.direct import direct_connection, is_read_only
 from gateway.database.functions import missing_functions, sql_functions
 from gateway.database.migrations import migrations
-from gateway.database.pool import connect_directly, fetch_all
+from gateway.database.pool import fetch_all
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable, InvalidSettings, StartRefused
 from gateway.instances.tokens import TokenVault
@@ -135,19 +136,29 @@ async def _database(
     for name, each in (("database", url), ("direct database", direct)):
         if each is None:
             continue
+        variable = "DATABASE_URL" if name == "database" else "GATEWAY_DIRECT_DATABASE_URL"
         try:
-            connection = await connect_directly(each)
+            async with direct_connection(each) as connection:
+                yield _version(name, connection)
+                if await is_read_only(connection):
+                    yield _read_only(name, variable)
+                if settings.database.url is None:
+                    yield await _location(connection)
+                if name == "database":
+                    async for finding in _contents(settings, environment, url, connection):
+                        yield finding
         except DatabaseUnavailable as error:
-            variable = "DATABASE_URL" if name == "database" else "GATEWAY_DIRECT_DATABASE_URL"
             yield Finding(name, str(error), f"start Postgres, or correct {variable}")
             return
-        async with connection:
-            yield _version(name, connection)
-            if settings.database.url is None:
-                yield await _location(connection)
-            if name == "database":
-                async for finding in _contents(settings, environment, url, connection):
-                    yield finding
+
+
+def _read_only(name: str, variable: str) -> Finding:
+    return Finding(
+        name,
+        "Postgres is read-only: it is a standby, its disk is full, or it was set so",
+        f"make it writable, or let {variable} name every server, with "
+        "target_session_attrs=read-write",
+    )
 
 
 def _version(name: str, connection: AsyncConnection) -> Finding:

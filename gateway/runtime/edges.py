@@ -16,6 +16,7 @@ from gateway.api.provider_ingress import authorise_control
 from gateway.api.provider_table import provider_route, provider_table
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
+from gateway.database.deadlines import caller_seconds
 from gateway.errors import Unavailable
 from gateway.instances.store import Instances
 from gateway.observability.metrics import Metrics
@@ -99,6 +100,7 @@ class EdgeBuilder:
             metrics=self.metrics,
             parser=self.parser,
             further_routes=self._further_routes(),
+            patience_seconds=caller_seconds(self.settings.database.statement_seconds),
         )
         public = (
             HttpServer(

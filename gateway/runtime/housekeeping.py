@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.clock import Clock
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.history.partitions import HistoryPartitions
@@ -72,12 +73,13 @@ def start_housekeeping(
 ) -> None:
     """Starts the maintenance of queue, history and callbacks where this node sends."""
     database, clock = node.database, node.clock
+    pruning = database.within(DatabaseDeadline.PRUNING)
     maintenance = QueueMaintenance(
-        database, clock, uuid.uuid4, failed_days=queue.failed_days, notifier=notifier
+        pruning, clock, uuid.uuid4, failed_days=queue.failed_days, notifier=notifier
     )
-    partitions = HistoryPartitions(database, retention_days=queue.history_days)
+    partitions = HistoryPartitions(pruning, retention_days=queue.history_days)
     retention = Retention(
-        database, history_days=webhooks.history_days, dead_letter_days=webhooks.dead_letter_days
+        pruning, history_days=webhooks.history_days, dead_letter_days=webhooks.dead_letter_days
     )
     tasks = (
         MaintenanceTask("expire messages", _EXPIRE_EVERY_SECONDS, maintenance.expire),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from psycopg import AsyncConnection
 
-from gateway.database.pool import connect_directly, driver_errors_translated, fetch_all
+from gateway.database.direct import direct_connection
+from gateway.database.pool import fetch_all
 from gateway.database.queries import query
 from gateway.errors import InvalidSettings
 from gateway.instances.tokens import Sealed, TokenVault
@@ -77,10 +78,8 @@ def _names_of(keys: Sequence[_Key]) -> str:
 
 
 async def _problem_at(storage: StorageSection, url: str) -> SecretProblem | None:
-    connection = await connect_directly(url)
-    with driver_errors_translated():
-        async with connection:
-            problem, _ = await find_secret_problem(storage, connection)
+    async with direct_connection(url) as connection:
+        problem, _ = await find_secret_problem(storage, connection)
     return problem
 
 

@@ -8,6 +8,7 @@ from gateway.clock import Clock
 from gateway.database.functions import SqlFunction, missing_functions
 from gateway.database.migrations import Migration, migrate, missing_migrations
 from gateway.database.pool import Database
+from gateway.database.write_probe import WriteProbe
 from gateway.errors import DatabaseUnavailable
 from gateway.runtime.progress import Progress
 from gateway.runtime.secret_check import require_matching_secret
@@ -83,15 +84,13 @@ async def prepare_database(
     progress.migrations_applied(applied)
 
 
-def database_checks(database: Database) -> dict[str, Check]:
-    """Returns the checks of /ready that ask Postgres."""
+def database_checks(database: Database, probe: WriteProbe) -> dict[str, Check]:
+    """Returns the checks of /ready that ask Postgres; their deadline is that of *database*.
 
-    async def postgres() -> str | None:
-        try:
-            await database.ping()
-        except DatabaseUnavailable as error:
-            return str(error)
-        return None
+    Args:
+        database: for the reads.
+        probe: writes.
+    """
 
     async def migrations() -> str | None:
         try:
@@ -99,13 +98,13 @@ def database_checks(database: Database) -> dict[str, Check]:
         except DatabaseUnavailable as error:
             return str(error)
 
-    return {"postgres": postgres, "migrations": migrations}
+    return {"postgres": probe.problem, "migrations": migrations}
 
 
 async def _missing(database: Database) -> str | None:
-    if missing := await missing_migrations(database):
-        return f"{missing} migrations are missing: run `gateway migrate`"
-    async with database.connection() as connection:
+    async with database.connection() as connection:  # once: both reads have one deadline
+        if missing := await missing_migrations(connection):
+            return f"{missing} migrations are missing: run `gateway migrate`"
         names = await missing_functions(connection)
     if names:
         return f"SQL functions are missing ({', '.join(names)}): run `gateway migrate`"

@@ -9,9 +9,12 @@ import os
 import random
 from collections.abc import Callable, Mapping
 
+from gateway.api.health import Check
 from gateway.clock import Clock
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
+from gateway.database.write_probe import WriteProbe
 from gateway.errors import DatabaseUnavailable
 from gateway.instances.base_urls import BaseUrls
 from gateway.instances.creation import Registry
@@ -131,11 +134,12 @@ class Gateway:
             set_phase=self._set_phase,
         )
         node = await self._node_context(supervisor, url, direct_url)
+        checks = self._database_checks(node)
         self._start_parts(node)
         gauges = self._start_gauges(node)
         await self._show_demo(node)
         self._state.checks = {
-            **database_checks(node.database),
+            **checks,
             "queue lag": gauges.queue_lag,
             "outbox lag": gauges.outbox_lag,
             "media storage": node.media.store.problem,
@@ -166,10 +170,13 @@ class Gateway:
             url,
             max_size=settings.database.pool_size,
             prepare=settings.database.prepares_statements(),
+            statement_seconds=settings.database.statement_seconds,
         )
         await database.open()
         supervisor.start(Stage.DATABASE, {"database": database})
-        notifications = Notifications(direct_url, clock)
+        notifications = Notifications(
+            direct_url, clock, statement_seconds=settings.database.statement_seconds
+        )
         instances = Instances(database)
         instances.listen(notifications)
         secrets = secrets_of(settings.storage, os.urandom)
@@ -227,6 +234,14 @@ class Gateway:
             internal_address=internal_url(settings.listener, self._edges.internal),
         )
 
+    def _database_checks(self, node: NodeContext) -> dict[str, Check]:
+        # A pool in full use, or full of silent connections, must not decide for Postgres.
+        apart = node.database.single_connection()
+        node.start(Stage.DATABASE, readiness=apart)
+        bounded = apart.within(DatabaseDeadline.READINESS)
+        probe = WriteProbe(bounded, node.database, self._clock, node_id=node.node_id)
+        return database_checks(bounded, probe)
+
     def _start_parts(self, node: NodeContext) -> None:
         settings = self._settings
         lease_seconds, limits = settings.node.lease_seconds, settings.account_limits()
@@ -267,7 +282,10 @@ class Gateway:
     def _start_gauges(self, node: NodeContext) -> Gauges:
         pace_max_seconds = self._settings.queue.pace_max_seconds
         gauges = Gauges(
-            node.database, self._metrics, self._clock, pace_max_seconds=pace_max_seconds
+            node.database.within(DatabaseDeadline.GAUGES),
+            self._metrics,
+            self._clock,
+            pace_max_seconds=pace_max_seconds,
         )
         self._metrics.watch_pool(node.database.pool.get_stats)
         probe = LoopProbe(self._metrics, self._clock)

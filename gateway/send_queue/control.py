@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.contract.extensions.queue_control import (
@@ -31,6 +31,7 @@ from gateway.contract.extensions.queue_control import (
 from gateway.contract.handlers import Handlers
 from gateway.contract.send import Priority
 from gateway.contract.zapi.instance_queue import QueueRemoved
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Count
 from gateway.database.queries import query
 from gateway.errors import Conflict, UnknownInstance
@@ -158,6 +159,7 @@ async def list_failed(context: QueueContext, operation: ListFailed) -> FailedPag
 
 @handlers.handles(RetryFailed)
 async def retry_failed(context: QueueContext, operation: RetryFailed) -> QueueRetried:
+    context = replace(context, database=context.database.within(DatabaseDeadline.REPLAY))
     retried = after = 0
     while rows := await _failed(context, operation, after=after, limit=_BATCH_SIZE):
         retried += await _retry(context, [row.message_id for row in rows])
@@ -168,7 +170,7 @@ async def retry_failed(context: QueueContext, operation: RetryFailed) -> QueueRe
 @handlers.handles(DeleteFailed)
 async def delete_failed(context: QueueContext, operation: DeleteFailed) -> QueueRemoved:
     removed = 0
-    while archived := await context.database.fetch_one(
+    while archived := await context.database.within(DatabaseDeadline.PRUNING).fetch_one(
         Count,
         _ARCHIVE_FAILED,
         instance_id=context.instance.id,

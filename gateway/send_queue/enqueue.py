@@ -4,7 +4,6 @@ import asyncio
 import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from operator import attrgetter
 from typing import Final
 
@@ -14,18 +13,25 @@ from psycopg import AsyncConnection, DataError, IntegrityError, OperationalError
 from gateway.batching import NEXT_FLUSH, Batch, NextFlush
 from gateway.clock import Clock
 from gateway.contract.send import STORED_VERSION, OutgoingMessage, Queued
+from gateway.database.deadlines import caller_seconds, patience
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import (
     DatabaseUnavailable,
     Forbidden,
-    IdempotencyKeyReused,
-    InstanceNotConnected,
-    QueueFull,
     UnknownInstance,
 )
 from gateway.instances.store import Instance
 from gateway.randomness import RandomBytes
+from gateway.send_queue.enqueue_request import (
+    AdmissionResult,
+    EnqueueRequest,
+    IdempotencyKey,
+    Offset,
+    answer_of,
+    first_of_each_key,
+    queued_from,
+)
 from gateway.send_queue.ids import message_id_of, new_zaap_id
 
 _ENQUEUE = query("send_queue", "enqueue")
@@ -37,10 +43,12 @@ _OPTED_OUT = query("people", "opted_out")
 
 STORE_OFFSET: Final = query("send_queue", "store_offset")
 
-_MAX_WAIT_SECONDS = 5.0  # long enough for a restart of Postgres
+# Of a statement's deadline: the rest of the caller's patience is for the look-up.
+_FLUSH_SHARE = 0.6
 _REFUSED_PAUSE_SECONDS = 0.25
-_MAX_LOOK_UP_SECONDS = 15.0
+_MIN_LOOK_UP_SECONDS = 0.5
 _FLUSHES_UNTIL_CHECK = 50
+_Answers = Sequence[Queued | Exception | NextFlush]
 _STORED = ("accepted", "replayed")  # admission results of messages that the queue has
 
 
@@ -52,49 +60,6 @@ class QueueLimits:
     max_waiting_disconnected: int
     max_attempts: int
     max_age_seconds: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencyKey:
-    """The caller's key for one request, and a digest of the request's body."""
-
-    key: str
-    body_hash: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Offset:
-    """Where the consumer of a topic goes on after an accepted message."""
-
-    topic: str
-    partition: int
-    next_offset: int
-
-
-@dataclass(slots=True)
-class _Request:
-    instance: Instance
-    message: OutgoingMessage
-    payload: str
-    zaap_id: str
-    message_id: str
-    due_at: datetime | None
-    idempotency: IdempotencyKey | None
-    offset: Offset | None
-    give_up_at: float
-    flushes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _AdmissionResult:
-    ordinal: int
-    admission: str
-    connected: bool
-    queue_limit: int
-    zaap_id: str
-    message_id: str
-    wakes_worker: bool
-    holder_node_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +89,8 @@ class Enqueuer:
         self._database, self._node_id, self._limits = database, node_id, limits
         self._clock, self._random_bytes, self._wake = clock, random_bytes, wake
         self._new_uuid = new_uuid
-        self._batch = Batch[_Request, Queued](self._flush)
+        self._flush_database = database.within(_FLUSH_SHARE * database.statement_seconds)
+        self._batch = Batch[EnqueueRequest, Queued](self._flush)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._batch.run_until(stopping)
@@ -152,21 +118,32 @@ class Enqueuer:
         ):
             raise Forbidden("phone: this person has opted out of messages from this account")
         zaap_id = new_zaap_id(self._random_bytes)
-        return await self._batch.submit(
-            _Request(
-                instance=instance,
-                message=message,
-                payload=message.model_dump_json(exclude_none=True),
-                zaap_id=zaap_id,
-                message_id=message_id_of(zaap_id),
-                due_at=message.scheduled_for,
-                idempotency=idempotency,
-                offset=offset,
-                give_up_at=self._clock.monotonic_seconds() + _MAX_WAIT_SECONDS,
-            )
+        seconds = self._patience_seconds()
+        request = EnqueueRequest(
+            instance=instance,
+            message=message,
+            payload=message.model_dump_json(exclude_none=True),
+            zaap_id=zaap_id,
+            message_id=message_id_of(zaap_id),
+            due_at=message.scheduled_for,
+            idempotency=idempotency,
+            offset=offset,
+            give_up_at=self._clock.monotonic_seconds() + seconds,
         )
+        try:
+            # A flush before this request's own may take all of its time.
+            async with asyncio.timeout(seconds):
+                return await self._batch.submit(request)
+        except TimeoutError:
+            raise DatabaseUnavailable(
+                f"Postgres did not accept the message within {seconds:.3g} seconds"
+            ) from None
 
-    async def _flush(self, requests: list[_Request]) -> Sequence[Queued | Exception | NextFlush]:
+    def _patience_seconds(self) -> float:
+        caller, seconds = patience(), caller_seconds(self._database.statement_seconds)
+        return min(caller.seconds_left, seconds) if caller else seconds
+
+    async def _flush(self, requests: list[EnqueueRequest]) -> _Answers:
         try:
             return await self._write(requests)
         except (DataError, IntegrityError) as error:
@@ -174,27 +151,25 @@ class Enqueuer:
         except OperationalError:  # a lost race, see driver_errors_translated
             return [NEXT_FLUSH] * len(requests)
 
-    async def _bisect(
-        self, requests: list[_Request], error: Exception
-    ) -> Sequence[Queued | Exception | NextFlush]:
+    async def _bisect(self, requests: list[EnqueueRequest], error: Exception) -> _Answers:
         """Splits the batch until the row that Postgres refuses fails alone."""
         if len(requests) == 1:
             return [error]
         middle = len(requests) // 2
         return [*await self._flush(requests[:middle]), *await self._flush(requests[middle:])]
 
-    async def _write(self, requests: list[_Request]) -> Sequence[Queued | Exception | NextFlush]:
-        results, is_sent = list[_AdmissionResult](), False
+    async def _write(self, requests: list[EnqueueRequest]) -> _Answers:
+        results, is_sent = list[AdmissionResult](), False
         flush_id = self._new_uuid()
         try:
-            async with self._database.connection() as connection:
+            async with self._flush_database.connection() as connection:
                 is_sent = True
                 results = await self._insert(connection, flush_id, requests)
         except DatabaseUnavailable as error:
             if is_sent and not error.refused:
                 return await self._look_up(flush_id, requests)
             return await self._retry_later(requests, error)
-        answers = {row.ordinal: _answer(row, requests[row.ordinal]) for row in results}
+        answers = {row.ordinal: answer_of(row, requests[row.ordinal]) for row in results}
         self._wake_local_workers(results, requests)
         return [
             answers[n] if n in answers else await self._retry_locked(request)
@@ -202,7 +177,7 @@ class Enqueuer:
         ]
 
     async def _retry_later(
-        self, requests: list[_Request], error: DatabaseUnavailable
+        self, requests: list[EnqueueRequest], error: DatabaseUnavailable
     ) -> Sequence[Exception | NextFlush]:
         """Nothing was accepted: requests that can still wait join the next flush."""
         if error.refused:  # a refusal comes at once; without a pause this would spin
@@ -211,8 +186,8 @@ class Enqueuer:
         return [NEXT_FLUSH if now < request.give_up_at else error for request in requests]
 
     async def _insert(
-        self, connection: AsyncConnection, flush_id: uuid.UUID, requests: list[_Request]
-    ) -> list[_AdmissionResult]:
+        self, connection: AsyncConnection, flush_id: uuid.UUID, requests: list[EnqueueRequest]
+    ) -> list[AdmissionResult]:
         if not any(request.offset for request in requests):
             return await self._admit(connection, flush_id, requests)
         async with connection.transaction():
@@ -221,13 +196,13 @@ class Enqueuer:
         return results
 
     async def _admit(
-        self, connection: AsyncConnection, flush_id: uuid.UUID, requests: list[_Request]
-    ) -> list[_AdmissionResult]:
-        chosen = _first_of_each_key(requests)
+        self, connection: AsyncConnection, flush_id: uuid.UUID, requests: list[EnqueueRequest]
+    ) -> list[AdmissionResult]:
+        chosen = first_of_each_key(requests)
         rows = chosen.values()
         return await fetch_all(
             connection,
-            _AdmissionResult,
+            AdmissionResult,
             _ENQUEUE,
             flush_id=flush_id,
             node_id=self._node_id,
@@ -253,7 +228,10 @@ class Enqueuer:
         )
 
     async def _store_offsets(
-        self, connection: AsyncConnection, results: list[_AdmissionResult], requests: list[_Request]
+        self,
+        connection: AsyncConnection,
+        results: list[AdmissionResult],
+        requests: list[EnqueueRequest],
     ) -> None:
         accepted = [requests[row.ordinal] for row in results if row.admission in _STORED]
         for offset in sorted(
@@ -262,7 +240,7 @@ class Enqueuer:
             await connection.execute(STORE_OFFSET, asdict(offset))
 
     def _wake_local_workers(
-        self, results: list[_AdmissionResult], requests: list[_Request]
+        self, results: list[AdmissionResult], requests: list[EnqueueRequest]
     ) -> None:
         self._wake(
             {
@@ -272,33 +250,45 @@ class Enqueuer:
             }
         )
 
-    async def _look_up(
-        self, flush_id: uuid.UUID, requests: list[_Request]
-    ) -> Sequence[Queued | Exception | NextFlush]:
+    async def _look_up(self, flush_id: uuid.UUID, requests: list[EnqueueRequest]) -> _Answers:
         """The answer was lost: finds out which messages were accepted.
 
-        Abandons the flush first, so that its statement writes nothing if it arrives later.
+        Abandons the flush first, so that its statement writes nothing if it arrives later. Tries
+        as long as a request waits.
         """
+        seconds = self._look_up_seconds(requests)
         instance_ids = list({r.instance.id for r in requests})
         message_ids = [r.message_id for r in requests]
         async for attempt in tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(DatabaseUnavailable),
-            stop=tenacity.stop_after_delay(_MAX_LOOK_UP_SECONDS),
+            stop=tenacity.stop_after_delay(seconds),
             wait=tenacity.wait_exponential(0.05, max=1.0),
             reraise=True,
         ):
             with attempt:
-                await self._database.execute(_ABANDON_FLUSH, flush_id=flush_id)
-                # The lock waits until the transaction in doubt has ended.
-                await self._database.execute(_LOCK_QUEUES, instance_ids=instance_ids)
-                found = await self._database.fetch_all(
-                    _Id, _FIND_MESSAGE_IDS, instance_ids=instance_ids, message_ids=message_ids
-                )
+                async with self._database.within(seconds).connection() as connection:
+                    await connection.execute(_ABANDON_FLUSH, {"flush_id": flush_id})
+                    # The lock waits until the transaction in doubt has ended.
+                    await connection.execute(_LOCK_QUEUES, {"instance_ids": instance_ids})
+                    found = await fetch_all(
+                        connection,
+                        _Id,
+                        _FIND_MESSAGE_IDS,
+                        instance_ids=instance_ids,
+                        message_ids=message_ids,
+                    )
         accepted = {row.id for row in found}
         self._wake(instance_ids)
-        return [_queued(r, r.due_at) if r.message_id in accepted else NEXT_FLUSH for r in requests]
+        return [
+            queued_from(r, r.due_at) if r.message_id in accepted else NEXT_FLUSH for r in requests
+        ]
 
-    async def _retry_locked(self, request: _Request) -> Exception | NextFlush:
+    def _look_up_seconds(self, requests: list[EnqueueRequest]) -> float:
+        now = self._clock.monotonic_seconds()
+        left = max(request.give_up_at for request in requests) - now
+        return max(_MIN_LOOK_UP_SECONDS, left)
+
+    async def _retry_locked(self, request: EnqueueRequest) -> Exception | NextFlush:
         """Another transaction locked the queue; now and then checks that the queue still exists."""
         request.flushes += 1
         if request.flushes % _FLUSHES_UNTIL_CHECK == 0:
@@ -308,42 +298,3 @@ class Enqueuer:
             if not queues:
                 return UnknownInstance()
         return NEXT_FLUSH
-
-
-def _first_of_each_key(requests: Sequence[_Request]) -> dict[int, _Request]:
-    """Returns requests by position, one for each key; a repeated key waits for the next flush."""
-    keys: set[tuple[str, str]] = set()
-    chosen = {}
-    for n, request in enumerate(requests):
-        if request.idempotency:
-            key = (request.instance.id, request.idempotency.key)
-            if key in keys:
-                continue
-            keys.add(key)
-        chosen[n] = request
-    return chosen
-
-
-def _answer(row: _AdmissionResult, request: _Request) -> Queued | Exception:
-    match row.admission:
-        case "accepted":
-            return _queued(request, request.due_at)
-        case "replayed":
-            return _queued(row, request.due_at)
-        case "key_reused":
-            return IdempotencyKeyReused()
-        case "not_connected":
-            return InstanceNotConnected()
-        case "queue_full":
-            return QueueFull(row.queue_limit, connected=row.connected)
-        case _:
-            raise AssertionError(f"unknown admission {row.admission}")
-
-
-def _queued(ids: _Request | _AdmissionResult, due_at: datetime | None) -> Queued:
-    return Queued(
-        zaap_id=ids.zaap_id,
-        message_id=ids.message_id,
-        id=ids.message_id,
-        scheduled_for=due_at,
-    )

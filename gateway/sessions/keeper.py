@@ -33,7 +33,7 @@ class Keeper:
     first   join -> wait until an earlier process of this node acts no more
     then    renew -> count -> acquire leases up to the share, or release what exceeds it
               |
-              +--> the leases have lapsed: close all sessions, join again
+              +--> the leases have lapsed: join again, close the sessions of lost leases
 
     Each owned lease has a task that keeps its session open. Tasks that release a lease, or that
     reopen a session with another proxy, run beside the rounds. All of them end with `run_until`.
@@ -66,7 +66,7 @@ class Keeper:
         self._clock = clock
         self._renew_seconds, self._release_seconds = renew_seconds, release_seconds
         self._joining = Joining(leases, lock, clock, renew_seconds=renew_seconds)
-        self._is_unsure = True
+        self._is_unsure, self._has_lapsed = True, False
         self._owned: dict[str, OwnedLease] = {}
         self._changed: set[str] = set()
         self._opened = WeakValueDictionary[str, asyncio.Event]()
@@ -167,9 +167,12 @@ class Keeper:
             raise
 
     async def _update_leases(self, tasks: asyncio.TaskGroup) -> float:
-        lapsed = not await self._leases.renew()
+        # `renew` succeeds again as soon as this node has joined, also if that answer was lost.
+        lapsed = self._has_lapsed or not await self._leases.renew()
         if lapsed:
+            self._has_lapsed = True
             await self._join_again()
+            self._has_lapsed = False
         share = await self._leases.share()
         if share is None:
             return 0.0
@@ -189,15 +192,28 @@ class Keeper:
         return min(self._renew_seconds, share.seconds_until_lapse + _LAPSE_MARGIN_SECONDS)
 
     async def _join_again(self) -> None:
-        """Ends all sessions first: other nodes may have opened theirs for the same instances."""
-        logger.warning("leases_lapsed", sessions=len(self._owned))
-        tasks = [owned.task for owned in self._owned.values()]
-        for task in tasks:
+        """Keeps the sessions whose leases no other node acquired meanwhile.
+
+        No session may act before those of lost leases are closed: other nodes may have opened
+        theirs for the same instances.
+        """
+        rejoined = await self._leases.rejoin()
+        epochs = await self._leases.owned()
+        lost = [
+            owned.task
+            for instance_id, owned in self._owned.items()
+            if epochs.get(instance_id) != owned.lease.epoch
+        ]
+        logger.warning("leases_lapsed", sessions=len(self._owned), closed=len(lost))
+        for task in lost:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        await self._leases.join(replace=False)
+        if lost:
+            await asyncio.wait(lost)
+        self._leases.act_again(rejoined)
         self._is_unsure = True
+        for owned in self._owned.values():
+            if owned.live is None and not owned.is_releasing:
+                owned.reopen()  # it failed while Postgres was away, and pauses
 
     async def _follow_leases(self, tasks: asyncio.TaskGroup) -> None:
         """Opens and closes sessions until they match the leases in the database."""

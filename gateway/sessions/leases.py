@@ -8,6 +8,8 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from psycopg import AsyncConnection
+
 from gateway.clock import Clock
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
@@ -72,6 +74,13 @@ class _Joined(_Renewed):
     previous_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Rejoined(_Renewed):
+    """That this process is registered again; `sent_at` is on the monotonic clock."""
+
+    sent_at: float
+
+
 class Leases:
     """The leases of this node. The database's clock alone decides when leases lapse.
 
@@ -102,6 +111,8 @@ class Leases:
             new_uuid: makes the `life`.
         """
         self._database, self._clock = database, clock
+        # A renewal that takes longer leaves no time for another one over a new connection.
+        self._renewals = database.within(min(database.statement_seconds, lapse_seconds / 2))
         self._node_id, self._lapse_seconds = node_id, lapse_seconds
         self._internal_address = internal_address
         self.life = new_uuid()
@@ -116,41 +127,59 @@ class Leases:
         """
         return self._clock.monotonic_seconds() + self._database_ahead_seconds
 
-    async def join(self, *, replace: bool = True) -> Predecessor | None:
+    async def join(self) -> Predecessor | None:
         """Registers this process as the node of its name; earlier processes lose that name.
 
         Returns the earlier process if it may still act: this node then owns nothing before
         `reacquire`. Returns None if there is none: this node then owns the leases that are
         stored under its name, with new epochs.
-
-        Args:
-            replace: takes the name even from a process that still renews it. A node that starts
-                does so. A node whose leases lapsed does not: it may have been replaced.
-
-        Raises:
-            NodeReplaced: another process has the name, and *replace* is False.
         """
         sent_at = self._clock.monotonic_seconds()
         async with self._database.transaction() as connection:
-            joined = await fetch_all(
-                connection,
-                _Joined,
-                _JOIN_NODES,
-                node_id=self._node_id,
-                internal_address=self._internal_address,
-                life=self.life,
-                seconds=self._lapse_seconds,
-                replace=replace,
-            )
-            if not joined:
-                raise NodeReplaced(self._node_id)
-            await connection.execute(_DELETE_EXPIRED_NODES)
-            predecessor = self._predecessor_in(joined[0])
+            joined = await self._register(connection, replace=True)
+            predecessor = self._predecessor_in(joined)
             if predecessor is None:
                 await connection.execute(_REACQUIRE_LEASES, {"node_id": self._node_id})
         self._has_joined = True
-        self._note_renewal(joined[0], sent_at)
+        self._note_renewal(joined, sent_at)
         return predecessor
+
+    async def rejoin(self) -> Rejoined:
+        """Registers this process again after its leases lapsed; it may not act until `act_again`.
+
+        A lease that no other node acquired meanwhile keeps its epoch. All get new epochs if
+        another process had the name of this node meanwhile.
+
+        Raises:
+            NodeReplaced: another process has the name.
+        """
+        sent_at = self._clock.monotonic_seconds()
+        async with self._database.transaction() as connection:
+            joined = await self._register(connection, replace=False)
+            if joined.previous_life != self.life:
+                await connection.execute(_REACQUIRE_LEASES, {"node_id": self._node_id})
+        return Rejoined(joined.database_seconds, sent_at)
+
+    def act_again(self, rejoined: Rejoined) -> None:
+        """Lets this node act; call it when the sessions of lost leases are closed."""
+        self._note_renewal(rejoined, rejoined.sent_at)
+
+    async def _register(self, connection: AsyncConnection, *, replace: bool) -> _Joined:
+        """Writes the row of this node; *replace* takes the name from a process that renews it."""
+        joined = await fetch_all(
+            connection,
+            _Joined,
+            _JOIN_NODES,
+            node_id=self._node_id,
+            internal_address=self._internal_address,
+            life=self.life,
+            seconds=self._lapse_seconds,
+            replace=replace,
+        )
+        if not joined:
+            raise NodeReplaced(self._node_id)
+        await connection.execute(_DELETE_EXPIRED_NODES)
+        return joined[0]
 
     async def reacquire(self) -> None:
         """Gives this node the leases stored under its name, with new epochs.
@@ -171,7 +200,7 @@ class Leases:
     async def renew(self) -> bool:
         """Renews all leases of this node with one small write; False if they have lapsed."""
         sent_at = self._clock.monotonic_seconds()
-        renewed = await self._database.fetch_one(
+        renewed = await self._renewals.fetch_one(
             _Renewed,
             _RENEW_NODE,
             node_id=self._node_id,

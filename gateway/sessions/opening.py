@@ -27,6 +27,8 @@ from gateway.sessions.provider import (
 from gateway.sessions.subscribers import EventSubscribers
 
 _MIN_PAUSE_SECONDS, _MAX_PAUSE_SECONDS = 1.0, 60.0
+_MAX_DATABASE_PAUSE_SECONDS = 4.0  # the session does nothing wrong, and is to go on with Postgres
+_ACKNOWLEDGE_AGAIN_SECONDS = 0.5
 _MAX_OPENING_AT_ONCE = 16  # a node that starts has thousands to open
 
 OnOpened = Callable[[str], None]
@@ -112,13 +114,12 @@ class Opener:
         """Opens the session again whenever it fails or ends; runs until it is canceled.
 
         This is no PeriodicLoop: a run lasts as long as the session, and the pause after it
-        doubles with each opening that fails.
+        doubles with each opening that fails, up to the limit for the kind of failure.
         """
         instance_id, pause = owned.lease.instance_id, _MIN_PAUSE_SECONDS
         try:
             while True:
-                if await self._try_session(owned, on_opened):
-                    pause = _MIN_PAUSE_SECONDS
+                pause = min(pause, await self._try_session(owned, on_opened))
                 self.connected.remove(instance_id)
                 if await self._clock.wait(owned.reopening, pause):
                     owned.reopening.clear()
@@ -128,11 +129,12 @@ class Opener:
         finally:
             self.connected.remove(instance_id)
 
-    async def _try_session(self, owned: OwnedLease, on_opened: OnOpened) -> bool:
-        """Runs one session to its end; returns whether it ended without an error."""
+    async def _try_session(self, owned: OwnedLease, on_opened: OnOpened) -> float:
+        """Runs one session to its end; returns the longest pause before the next, in seconds."""
         instance_id = owned.lease.instance_id
         try:
-            return await self._run_session(owned, on_opened)
+            if await self._run_session(owned, on_opened):
+                return _MIN_PAUSE_SECONDS
         except DatabaseUnavailable as error:
             logger.warning(
                 "database_unavailable",
@@ -140,9 +142,10 @@ class Opener:
                 instance_id=instance_id,
                 error=str(error),
             )
+            return _MAX_DATABASE_PAUSE_SECONDS
         except Exception as error:  # noqa: BLE001 - one session must not end the others
             report_error(error, component="session", instance_id=instance_id)
-        return False
+        return _MAX_PAUSE_SECONDS
 
     async def _run_session(self, owned: OwnedLease, on_opened: OnOpened) -> bool:
         """Returns False if the instance does not exist, otherwise True at the session's end."""
@@ -184,7 +187,16 @@ class Opener:
                 await intake.store(reported)
                 self._follow_connection(owned, live, reported.event)
                 self._subscribers.publish(live.instance, reported.event)
-                await reported.acknowledge()
+                await self._acknowledge(reported)
+
+    async def _acknowledge(self, reported: ReportedEvent) -> None:
+        """Repeats it while a provider cannot reach its store: the session must not end for that."""
+        while True:
+            try:
+                return await reported.acknowledge()
+            except DatabaseUnavailable as error:
+                logger.warning("database_unavailable", component="session", error=str(error))
+                await self._clock.sleep(_ACKNOWLEDGE_AGAIN_SECONDS)
 
     def _follow_connection(self, owned: OwnedLease, live: LiveSession, event: Event) -> None:
         if not isinstance(event, ConnectionChanged):

@@ -210,6 +210,14 @@ class DatabaseSection(Section):
         validation_alias="GATEWAY_DATABASE_POOL_SIZE",
         description="Largest number of connections in the pool of a process",
     )
+    statement_seconds: float = Field(
+        10.0,
+        ge=0.5,
+        le=300,
+        validation_alias="GATEWAY_STATEMENT_SECONDS",
+        description="Seconds that Postgres has for a statement, from the wait for a connection to "
+        "the answer, before the gateway drops the connection; callers get 503 within this time",
+    )
 
     def prepares_statements(self) -> bool:
         """Says whether statements may be prepared; a transaction pooler loses them."""

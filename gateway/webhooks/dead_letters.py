@@ -24,6 +24,7 @@ from gateway.contract.extensions.dead_letters import (
     RetryDeadLetter,
 )
 from gateway.contract.handlers import Handlers
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Count
 from gateway.database.queries import query
 from gateway.errors import Conflict, NotFound
@@ -149,7 +150,7 @@ async def retry_all(context: WebhookContext, operation: RetryAllDeadLetters) -> 
 async def purge_dead_letters(
     context: WebhookContext, operation: PurgeDeadLetters
 ) -> DeadLettersPurged:
-    deleted = await context.database.execute(
+    deleted = await context.database.within(DatabaseDeadline.PRUNING).execute(
         _PURGE_DEAD_LETTERS, instance_id=context.instance.id, days=operation.older_than_days
     )
     return DeadLettersPurged(deleted_count=deleted)
@@ -162,7 +163,7 @@ def _cannot_retry(event: DeadLetter) -> Conflict:
 
 
 async def _retry(context: WebhookContext, *, limit: int, event_id: uuid.UUID | None = None) -> int:
-    row = await context.database.fetch_one(
+    row = await context.database.within(DatabaseDeadline.REPLAY).fetch_one(
         Count, _RETRY_DEAD_LETTERS, instance_id=context.instance.id, id=event_id, limit=limit
     )
     context.notifier.callbacks_written()

@@ -19,6 +19,7 @@ from gateway.contract.extensions.replay import (
     TestWebhook,
 )
 from gateway.contract.handlers import Handlers
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.queries import query
 from gateway.errors import InvalidRequest
 from gateway.instances.store import Instance
@@ -88,7 +89,7 @@ async def replay(context: WebhookContext, operation: ReplayWebhooks) -> Replayed
     until = operation.until or context.clock.now()
     if until <= operation.since:
         raise InvalidRequest("to: must be later than from")
-    row = await context.database.fetch_one(
+    row = await context.database.within(DatabaseDeadline.REPLAY).fetch_one(
         _Replayed,
         _REPLAY,
         instance_id=context.instance.id,

@@ -12,8 +12,9 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from gateway.database.conninfo import check_url
+from gateway.database.direct import connect_directly
 from gateway.database.migrations import migrate
-from gateway.database.pool import Database, connect_directly
+from gateway.database.pool import Database
 from gateway.errors import Conflict, DatabaseUnavailable, InvalidSettings, StartRefused
 from gateway.instances.creation import NewAccount, Registry
 from gateway.instances.tokens import TokenVault

@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 from psycopg import AsyncConnection
+from psycopg.sql import SQL
 
 from gateway.clock import Clock
 from gateway.database.pool import Database
@@ -97,7 +98,7 @@ async def test_released_lease_gets_a_higher_epoch(
         assert list(await a.owned()) == ["line-002"]
 
 
-async def test_lapsed_node_joins_again_with_new_epochs(
+async def test_lapsed_node_that_joins_again_keeps_its_epochs(
     database_url: str, operator: AsyncConnection
 ) -> None:
     await add_instances(operator, 1)
@@ -110,9 +111,24 @@ async def test_lapsed_node_joins_again_with_new_epochs(
         assert not await a.renew()
         assert a.may_act_until == deadline
         assert await a.share() is None
-        await a.join(replace=False)
+        rejoined = await a.rejoin()
+        assert a.may_act_until == deadline
+        assert await a.owned() == before
+        a.act_again(rejoined)
+        assert a.may_act_until > deadline
         assert await a.renew()
-        assert await a.owned() == {"line-001": before["line-001"] + 1}
+
+
+async def test_lapsed_node_whose_name_another_process_had_gets_new_epochs(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    await add_instances(operator, 1)
+    async with nodes(database_url, "a", "a") as (first, second):
+        before = await second.owned()
+        await operator.execute("update nodes set expires_at = now()")
+        await first.rejoin()
+
+        assert await first.owned() == {"line-001": before["line-001"] + 1}
 
 
 async def test_node_started_twice_replaces_the_first(
@@ -122,7 +138,7 @@ async def test_node_started_twice_replaces_the_first(
     async with nodes(database_url, "a", "a") as (first, second):
         assert not await first.renew()
         with pytest.raises(NodeReplaced, match="GATEWAY_NODE_NAME"):
-            await first.join(replace=False)
+            await first.rejoin()
         await first.leave()
 
         assert await second.renew()
@@ -220,7 +236,7 @@ async def test_renewal_does_not_wait_for_a_pool_connection(database_url: str) ->
     await apart.open()
     async with database.connection():  # the pool has no other
         with pytest.raises(DatabaseUnavailable):
-            await database.ping()
+            await database.execute(SQL("select 1"))
         await leases.join()
         assert await leases.renew()
     await apart.pool.close()

@@ -10,7 +10,8 @@ from gateway.clock import Clock
 from gateway.database.queries import query
 from gateway.history.partitions import HistoryPartitions
 from gateway.send_queue.claim import ClaimCursor
-from gateway.send_queue.enqueue import IdempotencyKey, QueueLimits
+from gateway.send_queue.enqueue import QueueLimits
+from gateway.send_queue.enqueue_request import IdempotencyKey
 from gateway.send_queue.maintenance import QueueMaintenance
 from gateway.send_queue.outcome import Failed
 from tests.fixtures.queue import Node, add_instances, rows, running_node, taken

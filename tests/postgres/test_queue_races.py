@@ -22,7 +22,8 @@ from gateway.database.queries import query
 from gateway.errors import Conflict, DatabaseUnavailable, IdempotencyKeyReused, QueueFull
 from gateway.instances.store import Instance
 from gateway.send_queue.claim import ClaimCursor, ClaimedMessage
-from gateway.send_queue.enqueue import IdempotencyKey, QueueLimits
+from gateway.send_queue.enqueue import QueueLimits
+from gateway.send_queue.enqueue_request import IdempotencyKey
 from gateway.send_queue.operations import remove_from_queue
 from gateway.send_queue.outcome import Failed, HandedBack, Outcome, Retried, Sent
 from gateway.send_queue.rescue import Rescue

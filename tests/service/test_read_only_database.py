@@ -12,10 +12,18 @@ from psycopg.sql import SQL
 
 from gateway.embedded_postgres.server import EmbeddedPostgres
 from tests.fixtures.postgres import public_folder
-from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway, until
+from tests.fixtures.service import (
+    Client,
+    RunningGateway,
+    client_of,
+    run_command,
+    running_gateway,
+    until,
+)
 
 # Where the error ended the process once, and where each session would end.
 MET_THE_ERROR = ('"component":"schedule"', '"component":"leases"')
+MAX_DRIVER_LINES = 4
 TEXT = {"phone": "5511999999999", "message": "hello"}
 
 
@@ -55,7 +63,7 @@ async def send_until_stopped(client: Client, stopping: asyncio.Event) -> list[ht
 async def test_gateway_survives_a_read_only_database_and_works_again(tmp_path: Path) -> None:
     stopping = asyncio.Event()
     async with server() as url:
-        with running_gateway(tmp_path, url) as gateway:
+        with running_gateway(tmp_path, url, GATEWAY_STATEMENT_SECONDS="3") as gateway:
             await gateway.ready()
             async with client_of(gateway) as client, asyncio.TaskGroup() as group:
                 clients = [
@@ -74,6 +82,14 @@ async def test_gateway_survives_a_read_only_database_and_works_again(tmp_path: P
                     lambda answer: answer.status_code != httpx.codes.OK,
                 )
                 await until(partial(_logged, gateway, MET_THE_ERROR), bool, seconds=60)
+                doctor = await asyncio.to_thread(
+                    run_command,
+                    "doctor",
+                    fails=True,
+                    GATEWAY_ENV="development",
+                    GATEWAY_DATA_DIR=str(tmp_path),
+                    DATABASE_URL=url,
+                )
                 assert gateway.process is not None
                 assert gateway.process.poll() is None, gateway.log[-3000:]
 
@@ -95,6 +111,8 @@ async def test_gateway_survives_a_read_only_database_and_works_again(tmp_path: P
     assert {a.status_code for a in answers} == {200, 503}
     assert accepted <= {row["messageId"] for row in sent}
     assert len({row["messageId"] for row in sent}) == len(sent)
-    assert "ReadOnlySqlTransaction" in log
+    assert "Postgres is read-only: it is a standby" in doctor.stdout
+    assert '"error":"Postgres is read-only"' in log
+    assert log.count('"logger":"psycopg.pool"') <= MAX_DRIVER_LINES
     assert "unexpected_error" not in log
     assert "part_failed" not in log

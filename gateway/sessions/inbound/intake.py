@@ -9,6 +9,7 @@ from psycopg import AsyncConnection, OperationalError, Rollback
 
 from gateway.clock import Clock
 from gateway.contract.callbacks import CONNECTION_CHAT
+from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Database
 from gateway.errors import Unavailable
 from gateway.instances.store import Instance
@@ -80,14 +81,15 @@ class Inbound:
 
     async def delete_expired(self) -> None:
         """Deletes events past their retention; raises DatabaseUnavailable."""
+        pruning = self.database.within(DatabaseDeadline.PRUNING)
         while await delete_processed_events(
-            self.database,
+            pruning,
             older_than_seconds=_PROCESSED_RETENTION_SECONDS,
             max_count=_MAX_DELETED_AT_ONCE,
         ):
             pass
         while count := await delete_failed_events(
-            self.database,
+            pruning,
             older_than_seconds=_FAILED_RETENTION_SECONDS,
             max_count=_MAX_DELETED_AT_ONCE,
         ):

@@ -1,5 +1,6 @@
 """The application gives each request an id, answers unknown paths, and logs without secrets."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -158,6 +159,24 @@ async def test_readiness_with_failing_checks_names_them(
         "checks": {"database": "ok", "disk": "it broke", "other": "it broke"},
         "error": "disk: it broke",
         "message": "disk: it broke",
+    }
+
+
+async def test_readiness_with_a_silent_check_names_it(
+    http: httpx.AsyncClient, checks: dict[str, Check], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent_check() -> str | None:
+        await asyncio.Event().wait()
+        return None
+
+    monkeypatch.setattr("gateway.api.health._CHECK_SECONDS", 0.01)
+    checks["silent"] = silent_check
+    answer = await http.get("/ready")
+
+    assert answer.status_code == 503
+    assert answer.json()["checks"] == {
+        "database": "ok",
+        "silent": "no answer within 0.01 seconds",
     }
 
 

@@ -39,9 +39,10 @@ class FakeLeases:
     calls: list[str] = field(default_factory=list)
     renewing: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def join(self, *, replace: bool = True) -> Predecessor | None:
-        if not replace:
-            raise NodeReplaced("one")
+    async def rejoin(self) -> None:
+        raise NodeReplaced("one")
+
+    async def join(self) -> Predecessor | None:
         await self._called("join")
         predecessor, self.predecessor = self.predecessor, None
         return predecessor
@@ -125,7 +126,7 @@ def keeper_of(leases: FakeLeases, folder: Path) -> Keeper:
 
 
 async def test_keeper_replaced_by_another_process_ends(tmp_path: Path) -> None:
-    """`renew` says that the leases have lapsed, and `join` that another process has the name."""
+    """`renew` says that the leases have lapsed, and `rejoin` that another process has the name."""
     keeper = keeper_of(FakeLeases(), tmp_path)
 
     with pytest.raises(ExceptionGroup) as ended:

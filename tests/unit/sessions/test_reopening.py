@@ -79,8 +79,12 @@ class FakeSession:
     reports: asyncio.Queue[ReportedEvent | Exception] = field(default_factory=asyncio.Queue)
     acknowledged: list[str] = field(default_factory=list)
 
-    def report(self, event_id: str) -> None:
+    def report(self, event_id: str, *failures: Exception) -> None:
+        left = list(failures)
+
         async def acknowledge() -> None:
+            if left:
+                raise left.pop()
             self.acknowledged.append(event_id)
 
         event = ConnectionChanged(ConnectionState.CONNECTED, NOW)
