@@ -1480,10 +1480,13 @@ CREATE TABLE public.nodes (
     internal_address text,
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
-    life uuid DEFAULT gen_random_uuid() NOT NULL
+    life uuid DEFAULT gen_random_uuid() NOT NULL,
+    signed_life uuid
 );
 
 COMMENT ON COLUMN public.nodes.life IS 'The process that goes by this name now: an earlier one can no longer renew.';
+
+COMMENT ON COLUMN public.nodes.signed_life IS 'Equals life where that process signs calls with a nonce and a digest (X-Relay-Signature "2:").';
 
 CREATE TABLE public.proxy_checks (
     id bigint NOT NULL,
