@@ -149,10 +149,10 @@ class TooManyValues(CallerError):
 
 
 class UnsupportedContentType(CallerError):
-    """A body arrived that is not JSON."""
+    """A body arrived that is not JSON, or is compressed."""
 
-    def __init__(self) -> None:
-        super().__init__("Content-Type must be application/json")
+    def __init__(self, reason: str = "Content-Type must be application/json") -> None:
+        super().__init__(reason)
 
 
 class IdempotencyKeyReused(CallerError):

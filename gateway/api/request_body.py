@@ -16,6 +16,7 @@ from gateway.errors import (
     UnsupportedContentType,
 )
 
+_COMPRESSED = frozenset({"br", "compress", "deflate", "gzip", "x-gzip", "zstd"})
 _MAX_DISCARD_SECONDS = 10.0
 _MAX_DISCARDED_BYTES = 300_000_000
 
@@ -56,6 +57,11 @@ def _checked(request: Request, raw: bytes) -> bytes:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise UnsupportedContentType
+    encoding = request.headers.get("content-encoding", "").strip().lower()
+    if encoding in _COMPRESSED:
+        raise UnsupportedContentType(
+            f"Content-Encoding {encoding} is not supported: send the body as it is"
+        )
     return raw
 
 

@@ -14,6 +14,7 @@ from gateway.api.body_spooling import BodySpooler
 from gateway.api.request_body import read_body
 from gateway.contract.building import build
 from gateway.contract.zapi.instance_queue import ClearQueue, ListQueueByPage, RemoveFromQueue
+from gateway.contract.zapi.messages.media import SendDocument
 from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import BodyTooLarge, InvalidRequest, Unavailable, UnsupportedContentType
 from gateway.parsing.json_bounds import parse_json
@@ -229,3 +230,27 @@ def test_build_prefers_path_then_body_then_query() -> None:
 def test_build_with_nul_in_path_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="The address holds a NUL character"):
         build(RemoveFromQueue, {}, path={"zaap_id": "a\x00b"})
+
+
+@pytest.mark.parametrize("encoding", ["gzip", " GZIP ", "br", "deflate"])
+async def test_read_body_compressed_is_refused_by_its_name(encoding: str) -> None:
+    compressed = request(b"\x1f\x8b\x08\x00")
+    compressed.scope["headers"].append((b"content-encoding", encoding.encode()))
+
+    with pytest.raises(UnsupportedContentType, match=r"^Content-Encoding \w+ is not supported"):
+        await read_body(compressed, limit_bytes=LIMIT)
+
+
+@pytest.mark.parametrize("encoding", ["identity", "", "utf-8"])
+async def test_read_body_with_another_encoding_is_read(encoding: str) -> None:
+    plain = request(b"{}")
+    plain.scope["headers"].append((b"content-encoding", encoding.encode()))
+
+    assert (await read_body(plain, limit_bytes=LIMIT))[1] == b"{}"
+
+
+@pytest.mark.parametrize("extension", ["tar.gz", ".pdf", "7z", "c++"])
+def test_build_document_with_any_usual_extension(extension: str) -> None:
+    fields = {"phone": "5511999999999", "document": "https://example.com/a"}
+
+    assert build(SendDocument, fields, path={"extension": extension}).extension == extension

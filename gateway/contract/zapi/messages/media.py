@@ -18,7 +18,7 @@ Caption = Annotated[str, Field(max_length=_MAX_CAPTION_LENGTH)]
 Extension = Annotated[
     str,
     Field(min_length=1, max_length=20),
-    Matching(r"^\.?[A-Za-z0-9_+-]+$", "must be a file extension such as pdf"),
+    Matching(r"^\.?[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*$", "must be a file extension such as pdf"),
 ]
 ViewOnce = Annotated[bool, Field(description="can be seen once")]
 Async = Annotated[
