@@ -14,8 +14,8 @@ from gateway.media.jobs import (
     Done,
     Job,
     JobLimits,
+    JobProgress,
     JobResult,
-    Progress,
     Refusal,
     packed_job,
     read_reply,
@@ -117,7 +117,7 @@ class ChildProcess:
         assert self._process.stdout is not None
         while line := await self._process.stdout.readline():
             match read_reply(line):
-                case Progress(done):
+                case JobProgress(done):
                     self.done = done
                 case Done(result, last):
                     self._answered, self._ending = True, last

@@ -80,7 +80,7 @@ class JobResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class JobProgress:
     """The part of a job that is done, from 0 to 1."""
 
     done: float
@@ -102,7 +102,7 @@ class Refusal:
     last: bool
 
 
-Reply = Progress | Done | Refusal
+Reply = JobProgress | Done | Refusal
 
 
 def packed_job(job: Job) -> bytes:
@@ -143,8 +143,8 @@ def read_reply(line: bytes) -> Reply:
     try:
         ((name, given),) = json.loads(line).items()
         match name:
-            case "Progress":
-                return Progress(float(given["done"]))
+            case "JobProgress":
+                return JobProgress(float(given["done"]))
             case "Refusal":
                 return Refusal(str(given["reason"]), bool(given["last"]))
             case "Done":

@@ -80,7 +80,6 @@ class MediaStore:
         retention_days: int,
     ) -> None:
         self._database, self._objects, self._spool = database, objects, spool
-        self._pruning = database.within(DatabaseDeadline.PRUNING)
         self._converter, self._retention_days = converter, retention_days
         # Each upload holds one part in memory.
         self._puts = asyncio.Semaphore(_MAX_PUTS)
@@ -147,12 +146,12 @@ class MediaStore:
         """Deletes rows past their retention, then content that no row uses."""
         await asyncio.to_thread(self._spool.delete_stale)
         while True:
-            expired = await self._pruning.fetch_one(
+            expired = await self._database.within(DatabaseDeadline.PRUNING).fetch_one(
                 Count, _DELETE_EXPIRED_FILES, max_count=_ROWS_AT_ONCE
             )
             if expired is None or expired.count < _ROWS_AT_ONCE:
                 break
-        while leftovers := await self._pruning.fetch_all(
+        while leftovers := await self._database.within(DatabaseDeadline.PRUNING).fetch_all(
             _Id, _LIST_LEFTOVERS, max_count=_ROWS_AT_ONCE
         ):
             for leftover in leftovers:
@@ -160,7 +159,7 @@ class MediaStore:
 
     async def _delete(self, file_id: str) -> None:
         named = {"id": file_id}
-        async with self._pruning.transaction() as connection:
+        async with self._database.within(DatabaseDeadline.PRUNING).transaction() as connection:
             await connection.execute(_LOCK_CONTENT, named)
             if not await fetch_all(connection, _Id, _FIND_USE, id=file_id):
                 with _translated():

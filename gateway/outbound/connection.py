@@ -56,7 +56,7 @@ class HttpRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class AnswerPatience:
     """How slow an answer may be.
 
     Attributes:
@@ -98,7 +98,7 @@ class HttpConnection:
     """Carries one request at a time."""
 
     def __init__(
-        self, stream: "ByteStream", clock: Clock, limits: ResponseLimits, patience: Patience
+        self, stream: "ByteStream", clock: Clock, limits: ResponseLimits, patience: AnswerPatience
     ) -> None:
         self._stream, self._clock = stream, clock
         self._limits, self._patience = limits, patience

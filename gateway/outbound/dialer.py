@@ -5,7 +5,7 @@ import ssl
 from dataclasses import dataclass, field
 
 from gateway.clock import Clock
-from gateway.outbound.connection import ByteStream, HttpConnection, Patience, Server
+from gateway.outbound.connection import AnswerPatience, ByteStream, HttpConnection, Server
 from gateway.outbound.failures import NoConnection
 from gateway.outbound.response_parser import ResponseLimits
 from gateway.public_address import AddressPolicy
@@ -18,7 +18,7 @@ class Dialer:
     policy: AddressPolicy
     clock: Clock
     limits: ResponseLimits = field(default_factory=ResponseLimits)
-    patience: Patience = field(default_factory=Patience)
+    patience: AnswerPatience = field(default_factory=AnswerPatience)
     connect_seconds: float = 10.0
     tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
 

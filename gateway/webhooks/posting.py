@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from gateway.clock import Clock
 from gateway.errors import AddressRefused
-from gateway.outbound.connection import HttpRequest, HttpResponse, Patience
+from gateway.outbound.connection import AnswerPatience, HttpRequest, HttpResponse
 from gateway.outbound.dialer import Dialer
 from gateway.outbound.failures import ExchangeFailed
 from gateway.outbound.response_parser import ResponseLimits
@@ -74,7 +74,7 @@ class Poster:
         self._policy, self._clock, self._timeout_seconds = policy, clock, timeout_seconds
         self._connections = Connections(
             # The whole exchange has one time limit.
-            Dialer(policy, clock, _LIMITS, Patience(timeout_seconds, timeout_seconds)),
+            Dialer(policy, clock, _LIMITS, AnswerPatience(timeout_seconds, timeout_seconds)),
             keep_idle_seconds=_KEEP_IDLE_SECONDS,
             seconds=clock.monotonic_seconds,
         )

@@ -114,6 +114,8 @@ def statements(
             "due_ats": [None],
             "refuse_disconnected": [False],
             "idempotency_keys": ["key"],
+            "expires_ats": [None],
+            "expires_ins": [None],
             "body_hashes": [b"body"],
             "max_waiting": 100_000,
             "max_waiting_disconnected": 1_000,

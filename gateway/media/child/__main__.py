@@ -12,8 +12,8 @@ from gateway.media.child.confinement import confine, limit_cpu, peak_memory_byte
 from gateway.media.jobs import (
     Done,
     Job,
+    JobProgress,
     OnProgress,
-    Progress,
     Refusal,
     Reply,
     packed_reply,
@@ -38,7 +38,7 @@ def main() -> None:
     for line in jobs:
         job = read_job(line)
         limit_cpu(job.limits.cpu_seconds)
-        reply = _reply_to(job, _seldom(lambda done: send(Progress(done))))
+        reply = _reply_to(job, _seldom(lambda done: send(JobProgress(done))))
         send(reply)
         if reply.last:
             break

@@ -233,7 +233,7 @@ def test_gateway_process_imports_no_decoder() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"", b"no json", b"[]", b"{}", b'{"Done": {}}', b'{"Other": {}}', b'{"Progress": []}'],
+    [b"", b"no json", b"[]", b"{}", b'{"Done": {}}', b'{"Other": {}}', b'{"JobProgress": []}'],
 )
 def test_answer_of_another_form_is_refused(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"answer|JSON|Expecting|unpack"):

@@ -10,7 +10,13 @@ import uvloop
 
 from gateway.clock import Clock
 from gateway.errors import AddressRefused
-from gateway.outbound.connection import ByteStream, HttpConnection, HttpRequest, Patience, Server
+from gateway.outbound.connection import (
+    AnswerPatience,
+    ByteStream,
+    HttpConnection,
+    HttpRequest,
+    Server,
+)
 from gateway.outbound.dialer import Dialer
 from gateway.outbound.failures import ExcessiveResponse, NoConnection, TooSlow
 from gateway.outbound.response_parser import ResponseLimits
@@ -91,7 +97,7 @@ async def test_other_tasks_run_after_each_slice() -> None:
 
     stream = ReadOnlyStream()
     stream.data_received(CHUNKED + b"1\r\nA\r\n" * 10_000 + b"0\r\n\r\n")
-    connection = HttpConnection(stream, Clock(), ResponseLimits(), Patience())
+    connection = HttpConnection(stream, Clock(), ResponseLimits(), AnswerPatience())
     counting = asyncio.create_task(count_turns())
     request = HttpRequest("GET", LOOPBACK.check_url("http://127.0.0.1/"))
     response = await connection.send(request)
@@ -128,7 +134,7 @@ async def test_silent_server_is_given_up() -> None:
     async def silence(_writer: asyncio.StreamWriter) -> None:
         await asyncio.Event().wait()
 
-    patience = Patience(silence_seconds=0.05)
+    patience = AnswerPatience(silence_seconds=0.05)
     async with served(silence) as request:
         with pytest.raises(TooSlow, match="sends nothing"):
             await read(request, Dialer(LOOPBACK, Clock(), patience=patience))
@@ -151,7 +157,7 @@ async def test_answer_below_the_minimum_rate_is_given_up() -> None:
 async def test_reads_of_single_bytes_are_slowed_down() -> None:
     clock = MovedClock()
     stream = ReadOnlyStream()
-    patience = Patience(grace_seconds=10_000.0)
+    patience = AnswerPatience(grace_seconds=10_000.0)
     connection = HttpConnection(stream, clock, ResponseLimits(), patience)
 
     async def drip() -> None:
