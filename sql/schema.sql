@@ -1199,8 +1199,11 @@ CREATE TABLE public.tags (
     instance_id text NOT NULL,
     id bigint NOT NULL,
     name text NOT NULL,
-    color smallint NOT NULL
+    color smallint NOT NULL,
+    tag_key uuid
 );
+
+COMMENT ON COLUMN public.tags.tag_key IS 'Made before the row is written. A statement that is repeated because its answer was lost finds the row by it.';
 
 ALTER TABLE public.tags ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.tags_id_seq
@@ -1384,8 +1387,11 @@ CREATE TABLE whatsmeow.events (
     id bigint NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     name text NOT NULL,
-    body jsonb NOT NULL
+    body jsonb NOT NULL,
+    event_key uuid
 );
+
+COMMENT ON COLUMN whatsmeow.events.event_key IS 'Made before the row is written. A statement that is repeated because its answer was lost finds the row by it.';
 
 ALTER TABLE whatsmeow.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME whatsmeow.events_id_seq
@@ -1615,6 +1621,8 @@ CREATE INDEX messages_default_instance_id_recorded_at_message_id_idx ON public.m
 
 CREATE INDEX proxy_checks_of_instance ON public.proxy_checks USING btree (instance_id, id);
 
+CREATE UNIQUE INDEX tags_key ON public.tags USING btree (instance_id, tag_key);
+
 CREATE INDEX webhook_deliveries_age ON public.webhook_deliveries USING brin (posted_at);
 
 CREATE INDEX webhook_events_age ON public.webhook_events USING brin (created_at);
@@ -1648,6 +1656,8 @@ CREATE INDEX phones_held ON sandbox.phones USING btree (holder);
 CREATE INDEX sent_by_age ON sandbox.sent USING btree (at);
 
 CREATE INDEX sent_in_order ON sandbox.sent USING btree (instance_id, number);
+
+CREATE UNIQUE INDEX events_key ON whatsmeow.events USING btree (instance_id, event_key);
 
 CREATE INDEX polls_by_age ON whatsmeow.polls USING btree (at);
 

@@ -117,7 +117,7 @@ class Opener:
         instance_id, pause = owned.lease.instance_id, _MIN_PAUSE_SECONDS
         try:
             while True:
-                if await self._try_session(owned, on_opened):
+                if not await self._has_failed(owned, on_opened):
                     pause = _MIN_PAUSE_SECONDS
                 self.connected.remove(instance_id)
                 if await self._clock.wait(owned.reopening, pause):
@@ -128,11 +128,14 @@ class Opener:
         finally:
             self.connected.remove(instance_id)
 
-    async def _try_session(self, owned: OwnedLease, on_opened: OnOpened) -> bool:
-        """Runs one session to its end; returns whether it ended without an error."""
+    async def _has_failed(self, owned: OwnedLease, on_opened: OnOpened) -> bool:
+        """Runs one session to its end; says whether the next opening must wait longer.
+
+        Not while Postgres is unavailable: the session is to be open soon after it is back.
+        """
         instance_id = owned.lease.instance_id
         try:
-            return await self._run_session(owned, on_opened)
+            return not await self._run_session(owned, on_opened)
         except DatabaseUnavailable as error:
             logger.warning(
                 "database_unavailable",
@@ -140,9 +143,10 @@ class Opener:
                 instance_id=instance_id,
                 error=str(error),
             )
+            return False
         except Exception as error:  # noqa: BLE001 - one session must not end the others
             report_error(error, component="session", instance_id=instance_id)
-        return False
+        return True
 
     async def _run_session(self, owned: OwnedLease, on_opened: OnOpened) -> bool:
         """Returns False if the instance does not exist, otherwise True at the session's end."""
