@@ -165,6 +165,8 @@ class Registry:
 
         async def write(is_repeated: bool) -> None:  # noqa: FBT001 - see until_answered
             async with self._database.transaction() as connection:
+                # Also waits for an earlier run of this write, whose answer was lost.
+                await connection.execute(_LOCK_ACCOUNT_NAME, {"name": name})
                 if is_repeated and await _has_account(connection, account.id):
                     return
                 if unique_name:
@@ -277,7 +279,6 @@ async def _has_instance(connection: AsyncConnection, row: Mapping[str, Any]) -> 
 
 
 async def _require_free_name(connection: AsyncConnection, name: str) -> None:
-    await connection.execute(_LOCK_ACCOUNT_NAME, {"name": name})
     for other in await fetch_all(connection, _Named, _FIND_ACCOUNT_BY_NAME, name=name):
         raise Conflict(
             f"There is an account {other.name} already, with the id {other.id}: give another name"
