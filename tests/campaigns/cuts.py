@@ -34,6 +34,7 @@ from tests.service.test_documented_routes import World
 from tests.service.test_kafka import CONSUME, OUT, PUBLISH, REFUSED, SCHEDULE, SEND, broker_settings
 
 LIMIT_SECONDS: Final = 10.0
+QUICK_MAINTENANCE: Final = "tests.campaigns.short_periods"
 _LATE_SECONDS: Final = 2.0
 _CANARIES: Final = 3
 _TRIES: Final = 3
@@ -185,7 +186,7 @@ def _targets(campaign: Campaign, chosen: Collection[str]) -> Iterator[Target]:
 
 @asynccontextmanager
 async def running_campaign(
-    folder: Path, database_url: str, *, limit_seconds: float, kafka: bool
+    folder: Path, database_url: str, *, limit_seconds: float, kafka: bool, module: str
 ) -> AsyncIterator[Campaign]:
     """A gateway behind a bad connection, its two lines and their receiver."""
     async with (
@@ -193,7 +194,7 @@ async def running_campaign(
         WebhookCatcher().serving() as catcher,
         _broker(wanted=kafka) as broker,
     ):
-        with _running(folder, connection.url, broker) as gateway:
+        with _running(folder, connection.url, broker, module) as gateway:
             await gateway.ready()
             async with _tour(gateway, catcher, database_url, connection) as tour:
                 if broker:
@@ -214,7 +215,7 @@ async def _broker(*, wanted: bool) -> AsyncIterator[str | None]:
 
 
 @contextmanager
-def _running(folder: Path, url: str, broker: str | None) -> Iterator[RunningGateway]:
+def _running(folder: Path, url: str, broker: str | None, module: str) -> Iterator[RunningGateway]:
     kafka = {**PUBLISH, **CONSUME, **broker_settings(broker)} if broker else {}
     environment = {
         **kafka,
@@ -222,9 +223,7 @@ def _running(folder: Path, url: str, broker: str | None) -> Iterator[RunningGate
         "GATEWAY_SANDBOX_RECEIPTS": "0",
         "GATEWAY_WEBHOOK_RETRY_BASE_SECONDS": "0.1",
     }
-    with running_gateway(
-        folder, url, module="tests.campaigns.short_periods", **environment
-    ) as gateway:
+    with running_gateway(folder, url, module=module, **environment) as gateway:
         yield gateway
 
 
@@ -265,6 +264,7 @@ async def run(
     statements: Collection[str] = (),
     cuts: Collection[Cut] = tuple(Cut),
     limit_seconds: float = LIMIT_SECONDS,
+    module: str = QUICK_MAINTENANCE,
     verbose: bool = False,
 ) -> Figures:
     """Plays the scenes, cuts each statement that they run, or the given ones, and counts.
@@ -276,10 +276,15 @@ async def run(
         statements: names such as `send_queue/claim`; all where there are none.
         cuts: when the connection is lost.
         limit_seconds: after which a line counts as standing.
+        module: which starts the gateway.
         verbose: prints each cut.
     """
     async with running_campaign(
-        folder, database_url, limit_seconds=limit_seconds, kafka="send_by_kafka" in scenes
+        folder,
+        database_url,
+        limit_seconds=limit_seconds,
+        kafka="send_by_kafka" in scenes,
+        module=module,
     ) as campaign:
         campaign.verbose = verbose
         await campaign.explore(scenes)

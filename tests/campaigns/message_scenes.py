@@ -25,6 +25,12 @@ async def send_texts(tour: Tour) -> None:
         await tour.line.insist("GET", f"{tour.line.sandbox}/{action}")
 
 
+async def exchange(tour: Tour) -> None:
+    """A text each way: the shortest scene with a message, an event and their callbacks."""
+    await tour.send()
+    await receive(tour)
+
+
 async def schedule(tour: Tour) -> None:
     at = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
     await tour.send("scheduled", scheduledFor=at)

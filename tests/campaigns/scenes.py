@@ -19,6 +19,7 @@ from gateway.runtime.provider_selection import secret_settings_of
 from gateway.webhooks.secrets import WebhookSecrets
 from tests.campaigns.message_scenes import (
     change_messages,
+    exchange,
     fail,
     follow_events,
     read_history,
@@ -258,6 +259,7 @@ SCENES: Final[Mapping[str, Scene]] = {
     scene.__name__: scene
     for scene in (
         send_texts,
+        exchange,
         schedule,
         receive,
         receive_others,

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -43,7 +44,14 @@ from tests.fixtures.delivery import (
 )
 from tests.fixtures.inbound import inbound_session
 from tests.fixtures.postgres_proxy import BadConnection, Cut, bad_connection
-from tests.fixtures.queue import Node, add_instances, at_once, rows, running_node
+from tests.fixtures.queue import (
+    Node,
+    add_instances,
+    at_once,
+    blocked_sessions,
+    rows,
+    running_node,
+)
 from tests.fixtures.service import until
 from tests.fixtures.webhook_catcher import WebhookCatcher
 from tests.postgres.test_lost_answers import QuickClock, running_worker
@@ -318,11 +326,11 @@ async def test_instance_and_account_are_made_once_with_the_tokens_returned(
 ) -> None:
     async with bad_database(database_url) as (connection, database):
         registry = Registry(database, VAULT, os.urandom, secret_settings=lambda _provider: ())
-        async with lost(connection, ADD_ACCOUNT, cut):
+        async with lost(connection, operator, ADD_ACCOUNT, cut):
             account = await registry.add_account(
                 "Acme", client_token_required=True, unique_name=True
             )
-        async with lost(connection, ADD_INSTANCE, cut):
+        async with lost(connection, operator, ADD_INSTANCE, cut):
             made = await registry.add_instance(account.id, "Line", provider="sandbox")
 
     assert connection.cuts == 2
@@ -333,14 +341,18 @@ async def test_instance_and_account_are_made_once_with_the_tokens_returned(
 
 
 @asynccontextmanager
-async def lost(connection: BadConnection, statement: SQL, cut: Cut) -> AsyncIterator[None]:
+async def lost(
+    connection: BadConnection, operator: AsyncConnection, statement: SQL, cut: Cut
+) -> AsyncIterator[None]:
     """Loses the connection at the commit of a statement's transaction within the block.
 
-    A late commit runs after the connection was lost.
+    A late commit runs once another transaction waits for it.
     """
 
     async def deliver() -> None:
         await connection.lost.wait()
+        if cut is Cut.MEANWHILE:
+            await until(partial(blocked_sessions, operator), bool)
         connection.deliver.set()
 
     connection.lose(statement, cut, at_commit=True)
