@@ -76,7 +76,7 @@ class Campaign:
         self.figures.targets.add(target)
         self.figures.cuts += 1
         await self._go_on()
-        seconds = _now() - lost_at
+        seconds = max(0.0, _now() - lost_at)
         self.figures.slowest_seconds = max(self.figures.slowest_seconds, seconds)
         if seconds > self.limit_seconds:
             self.figures.standing.append(f"{seconds:.1f} s after {target} {cut.name}")
