@@ -288,9 +288,15 @@ async def run(
     ) as campaign:
         campaign.verbose = verbose
         await campaign.explore(scenes)
-        for target in _targets(campaign, statements):
-            for cut in cuts:
-                await campaign.cut(target, cut)
+        try:
+            for target in _targets(campaign, statements):
+                for cut in cuts:
+                    await campaign.cut(target, cut)
+        except asyncio.CancelledError:  # Ctrl-C: shows what was counted so far
+            task = asyncio.current_task()
+            if task is None or not task.uncancel() == 0:
+                raise
+            campaign.connection.spare()
         await campaign.count()
         campaign.figures.seen = frozenset(campaign.scenes)
         return campaign.figures

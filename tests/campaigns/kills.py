@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from operator import lt
+from operator import lt, not_
 from pathlib import Path
 from typing import Final
 
@@ -123,12 +123,16 @@ def _total(traffic: Traffic) -> Callable[[], Awaitable[int]]:
     return look
 
 
+async def _waiting(cluster: Cluster) -> list[str]:
+    found = await cluster.rows("select distinct instance_id from message_queue")
+    return [str(instance_id) for (instance_id,) in found]
+
+
 async def _count(cluster: Cluster, traffic: Traffic, figures: KillFigures) -> None:
     figures.accepted = traffic.total
     with suppress(TimeoutError):
-        await cluster.arrived_at_least(traffic.total, seconds=STANDING_SECONDS)
-    waiting = await cluster.rows("select distinct instance_id from message_queue")
-    figures.standing = [str(instance_id) for (instance_id,) in waiting]
+        await until(partial(_waiting, cluster), not_, seconds=STANDING_SECONDS)
+    figures.standing = await _waiting(cluster)
     journal, told = await cluster.arrived(), await cluster.unconfirmed()
     for instance_id, accepted in traffic.accepted.items():
         arrived = [message.message_id for message in journal.get(instance_id, [])]
