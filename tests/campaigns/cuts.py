@@ -219,7 +219,7 @@ def _running(folder: Path, url: str, broker: str | None, module: str) -> Iterato
     kafka = {**PUBLISH, **CONSUME, **broker_settings(broker)} if broker else {}
     environment = {
         **kafka,
-        "GATEWAY_DRAIN_SECONDS": "2",
+        "GATEWAY_DRAIN_SECONDS": "10",
         "GATEWAY_SANDBOX_RECEIPTS": "0",
         "GATEWAY_WEBHOOK_RETRY_BASE_SECONDS": "0.1",
     }

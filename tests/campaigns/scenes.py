@@ -144,12 +144,14 @@ async def read_webhooks(tour: Tour) -> None:
 
 
 async def keep_people(tour: Tour) -> None:
-    path = f"/contacts/{ANA}/consent"
+    """Records a consent, and erases a person to whom no text was sent."""
+    path = f"/contacts/{BEN}/consent"
     await tour.line.call("PUT", path, json={"status": "granted", "source": "form"})
     await tour.line.call("GET", path)
     await tour.line.call("DELETE", path)
+    await tour.line.control("receive", phone=BEN, text=tour.text("hello"))
     await receive(tour)
-    await tour.line.call("DELETE", f"/contacts/{ANA}/data")
+    await tour.line.call("DELETE", f"/contacts/{BEN}/data")
 
 
 async def refuse_opted_out(tour: Tour) -> None:
