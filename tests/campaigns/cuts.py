@@ -105,7 +105,11 @@ class Campaign:
                 if cut is Cut.MEANWHILE:  # late, but before the server would give up the client
                     await asyncio.wait({playing}, timeout=_LATE_SECONDS)
                     self.connection.deliver.set()
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_LATE_SECONDS):
+                            await self.connection.answered.wait()
                 await playing
+                await self._restore()
                 return lost_at
             losing.cancel()
         return None
@@ -118,9 +122,14 @@ class Campaign:
             pass
         except Exception as error:  # noqa: BLE001 - the campaign goes on and shows it
             self.figures.errors.append(repr(error))
+
+    async def _restore(self) -> None:
+        """Orders again what a late statement of a caller may have undone."""
         with suppress(AssertionError):
             await self.tour.line.control("faults", next=[])
         await self.tour.line.call("POST", "/queue/resume")
+        webhook = {"value": self.tour.catcher.url}
+        await self.tour.line.call("PUT", "/update-every-webhooks", json=webhook)
 
     async def _go_on(self) -> None:
         """Sends canaries on both lines; returns once all arrived and were reported."""
