@@ -5,7 +5,7 @@ import os
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
@@ -135,8 +135,8 @@ async def break_receiver(tour: Tour) -> None:
 
 
 async def read_webhooks(tour: Tour) -> None:
+    since = datetime.now(UTC).isoformat()
     await tour.send()
-    since = (datetime.now(UTC) - timedelta(minutes=1)).isoformat()
     await tour.line.call("GET", "/webhooks/deliveries")
     span = {"from": since, "to": datetime.now(UTC).isoformat()}
     await tour.line.call("POST", "/webhooks/replay", json=span)
