@@ -89,7 +89,7 @@ $(NEWMAN): postman/package.json postman/package-lock.json
 test-fast: $(TOOLS) ## the tests that need no Postgres
 	$(PYTEST) tests/unit tests/contract
 
-test-long: $(TOOLS) ## what takes too long for every change: installations with several Pythons and pips, a silent database
+test-long: $(TOOLS) ## what takes too long for every change: installations with several Pythons, a silent database, campaigns
 	$(BIN)/pytest -m long tests/long
 
 migrate: setup ## bring the database at DATABASE_URL up to date

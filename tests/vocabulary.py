@@ -154,6 +154,7 @@ ALLOWED: Final[tuple[tuple[str, str, str], ...]] = (
     ("gateway/runtime/housekeeping.py", "chores", "a table, and the file of its statement"),
     ("gateway/send_queue/completion.py", "settled", "a column of the view message_states"),
     ("gateway/send_queue/enqueue.py", "verdict", "a column of the SQL function enqueue"),
+    ("docs/lost-answers.md", "chores", "the file of a statement"),
     ("sql/queries/chores.sql", "chores", "a table"),
     ("sql/queries/history.sql", "settled", "a column of the view message_states"),
     ("sql/queries/send_queue.sql", "settled", "a column of the view message_states"),

@@ -1,5 +1,7 @@
 """Handlers of tags, which WhatsApp calls labels."""
 
+import uuid
+
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Success, Value
 from gateway.contract.zapi.business.tags import (
@@ -15,6 +17,7 @@ from gateway.contract.zapi.business.tags import (
     TagCreated,
 )
 from gateway.database.queries import query
+from gateway.database.repeating import until_answered
 from gateway.directory.context import DirectoryContext
 from gateway.errors import NotFound
 
@@ -42,14 +45,20 @@ async def list_colors(_context: DirectoryContext, _operation: ListTagColors) -> 
 @handlers.handles(CreateTag)
 async def create_tag(context: DirectoryContext, operation: CreateTag) -> TagCreated:
     """Gives the tag the next colour if none is given."""
-    (row,) = await context.database.fetch_dicts(
-        _ADD_TAG,
-        instance_id=context.instance.id,
-        name=operation.name,
-        color=operation.color,
-        colors=len(COLORS),
-    )
-    return TagCreated(id=row["id"])
+    key = uuid.UUID(bytes=context.random_bytes(16), version=4)
+
+    async def write(_is_repeated: bool) -> str:  # noqa: FBT001 - see until_answered
+        (row,) = await context.database.fetch_dicts(
+            _ADD_TAG,
+            instance_id=context.instance.id,
+            key=key,
+            name=operation.name,
+            color=operation.color,
+            colors=len(COLORS),
+        )
+        return str(row["id"])
+
+    return TagCreated(id=await until_answered(write))
 
 
 @handlers.handles(EditTag)

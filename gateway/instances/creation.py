@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
+from gateway.database.repeating import until_answered
 from gateway.errors import Conflict, Forbidden, InvalidRequest
 from gateway.instances.accounts import MAX_INSTANCES_BY_CLIENT_TOKEN
 from gateway.instances.provider_settings import seal_settings
@@ -168,13 +169,23 @@ class Registry:
             "partner_token_hash": hash_of(account.partner_token),
             "allowed_addresses": list(allowed_addresses),
         }
-        async with self._database.transaction() as connection:
-            if unique_name:
-                await _require_free_name(connection, name)
-            try:
-                await connection.execute(_ADD_ACCOUNT, row)
-            except UniqueViolation:
-                raise Conflict("Another account has this token already: give another one") from None
+
+        async def write(is_repeated: bool) -> None:  # noqa: FBT001 - see until_answered
+            async with self._database.transaction() as connection:
+                # Also waits for an earlier run of this write, whose answer was lost.
+                await connection.execute(_LOCK_ACCOUNT_NAME, {"name": name})
+                if is_repeated and await _has_account(connection, account.id):
+                    return
+                if unique_name:
+                    await _require_free_name(connection, name)
+                try:
+                    await connection.execute(_ADD_ACCOUNT, row)
+                except UniqueViolation:
+                    raise Conflict(
+                        "Another account has this token already: give another one"
+                    ) from None
+
+        await until_answered(write)
         return account
 
     async def add_instance(
@@ -218,20 +229,28 @@ class Registry:
             "demo": demo,
             **asdict(options or InstanceOptions(subscribed=True)),
         }
-        async with self._database.transaction() as connection:
-            if by_client_token or max_instances:
-                await _require_free_place(
-                    connection, account_id, max_instances, by_client_token=by_client_token
-                )
-            await connection.execute(_LOCK_INSTANCE_ID, {"id": instance.id})
-            if await fetch_all(connection, _Found, _IS_BEING_REMOVED, id=instance.id):
-                raise Conflict(
-                    f"Instance {instance.id} is still being deleted: try again in a minute"
-                )
-            try:
-                await connection.execute(_ADD_INSTANCE, row)
-            except UniqueViolation:
-                raise Conflict(f"Instance {instance.id} exists already: give another id") from None
+
+        async def write(is_repeated: bool) -> None:  # noqa: FBT001 - see until_answered
+            async with self._database.transaction() as connection:
+                await connection.execute(_LOCK_INSTANCE_ID, {"id": instance.id})
+                if is_repeated and await _has_instance(connection, row):
+                    return
+                if by_client_token or max_instances:
+                    await _require_free_place(
+                        connection, account_id, max_instances, by_client_token=by_client_token
+                    )
+                if await fetch_all(connection, _Found, _IS_BEING_REMOVED, id=instance.id):
+                    raise Conflict(
+                        f"Instance {instance.id} is still being deleted: try again in a minute"
+                    )
+                try:
+                    await connection.execute(_ADD_INSTANCE, row)
+                except UniqueViolation:
+                    raise Conflict(
+                        f"Instance {instance.id} exists already: give another id"
+                    ) from None
+
+        await until_answered(write)
         return instance
 
     async def find_demo(self) -> Instance | None:
@@ -243,20 +262,33 @@ class Registry:
     async def renew_tokens(self, account_id: str) -> NewAccount:
         """Replaces both tokens of an account."""
         account = NewAccount(account_id, new_id(self._random_bytes), new_id(self._random_bytes))
-        await self._database.execute(
-            _RENEW_TOKENS,
-            account_id=account_id,
-            client_token_hash=hash_of(account.client_token),
-            partner_token_hash=hash_of(account.partner_token),
-        )
+
+        async def write(_is_repeated: bool) -> None:  # noqa: FBT001 - see until_answered
+            await self._database.execute(
+                _RENEW_TOKENS,
+                account_id=account_id,
+                client_token_hash=hash_of(account.client_token),
+                partner_token_hash=hash_of(account.partner_token),
+            )
+
+        await until_answered(write)
         return account
 
     def token_of(self, instance: Instance) -> str:
         return self._vault.open(Sealed(instance.token_key_id, instance.token_ciphertext))
 
 
+async def _has_account(connection: AsyncConnection, account_id: str) -> bool:
+    return bool(await fetch_all(connection, _Found, _LOCK_ACCOUNT, account_id=account_id))
+
+
+async def _has_instance(connection: AsyncConnection, row: Mapping[str, Any]) -> bool:
+    """Says whether an earlier run added this instance: it has the same encrypted token."""
+    found = await fetch_all(connection, Instance, _FIND_INSTANCE, id=row["id"])
+    return any(instance.token_ciphertext == row["token_ciphertext"] for instance in found)
+
+
 async def _require_free_name(connection: AsyncConnection, name: str) -> None:
-    await connection.execute(_LOCK_ACCOUNT_NAME, {"name": name})
     for other in await fetch_all(connection, _Named, _FIND_ACCOUNT_BY_NAME, name=name):
         raise Conflict(
             f"There is an account {other.name} already, with the id {other.id}: give another name"

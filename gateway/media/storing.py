@@ -9,7 +9,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,7 +162,8 @@ class MediaStore:
         async with self._database.within(DatabaseDeadline.PRUNING).transaction() as connection:
             await connection.execute(_LOCK_CONTENT, named)
             if not await fetch_all(connection, _Id, _FIND_USE, id=file_id):
-                with _translated():
+                # It is gone already where the connection was lost before the commit.
+                with suppress(FileNotFoundError), _translated():
                     await self._objects.delete_async(_place(file_id))
             await connection.execute(_DELETE_LEFTOVER, named)
 

@@ -9,6 +9,7 @@ from gateway.clock import Clock
 from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Database
 from gateway.database.queries import query
+from gateway.errors import DatabaseUnavailable
 from gateway.history.partitions import HistoryPartitions
 from gateway.periodic_loop import PeriodicLoop
 from gateway.runtime.node_context import NodeContext
@@ -39,7 +40,7 @@ class Housekeeping:
     """Runs every task in its own PeriodicLoop; one task of this node works at a time.
 
     A task whose name a node takes is due again on all nodes after its interval, also where the work
-    failed.
+    failed. A node that lost its connection meanwhile does the work again at once.
     """
 
     def __init__(
@@ -57,12 +58,27 @@ class Housekeeping:
                 group.create_task(loop.run_until(stopping))
 
     def _step_of(self, task: MaintenanceTask) -> Callable[[], Awaitable[float]]:
+        repeated = False
+
+        async def take_and_work() -> None:
+            if await self._database.execute(
+                _TAKE,
+                name=task.name,
+                node_id=self._node_id,
+                seconds=task.every_seconds,
+                repeated=repeated,
+            ):
+                await task.work()
+
         async def step() -> float:
+            nonlocal repeated
             async with self._turn:
-                if await self._database.execute(
-                    _TAKE, name=task.name, node_id=self._node_id, seconds=task.every_seconds
-                ):
-                    await task.work()
+                try:
+                    await take_and_work()
+                except DatabaseUnavailable:
+                    repeated = True
+                    raise
+                repeated = False
             return task.every_seconds
 
         return step

@@ -12,6 +12,7 @@ from gateway.randomness import RandomBuffer, uuids_from
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.supervisor import Stage
+from gateway.send_queue.attempts import UncalledAttempts
 from gateway.send_queue.claim import Claimer
 from gateway.send_queue.completion import CompletionWaiters
 from gateway.send_queue.coordinator import Coordinator
@@ -56,7 +57,8 @@ def build_queue(
     new_uuid = uuids_from(RandomBuffer(os.urandom))
     claimer, starter = Claimer(database, new_uuid), Starter(database)
     recorder = OutcomeRecorder(database, clock, new_uuid, notifier)
-    rescue = Rescue(database, recorder, policy)
+    uncalled = UncalledAttempts()
+    rescue = Rescue(database, recorder, policy, uncalled)
     coordinator = Coordinator(
         sessions.keeper.connected,
         WorkerDependencies(
@@ -71,6 +73,7 @@ def build_queue(
             retry_policy=policy,
             send_policy=send_policy,
             send_timeout_seconds=queue.send_timeout_seconds,
+            uncalled=uncalled,
         ),
         rescue,
     )

@@ -76,7 +76,7 @@ class OutcomeRecorder:
         while True:
             try:
                 await self._record(row, outcome, echo=echo)
-            except DatabaseUnavailable as error:
+            except (DatabaseUnavailable, OperationalError) as error:  # the latter: a lost race
                 logger.warning(
                     "database_unavailable",
                     component="recorder",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.batching import Batch
@@ -10,6 +10,7 @@ from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import Unconfirmed
 from gateway.observability.logging import logger
+from gateway.send_queue.attempts import UncalledAttempts
 from gateway.send_queue.claim import ClaimedMessage
 from gateway.send_queue.outcome import HandedBack, Outcome, RetryPolicy, outcome_of
 from gateway.send_queue.recorder import OutcomeRecorder
@@ -26,13 +27,22 @@ class _Orphan(ClaimedMessage):
 class Rescue:
     """Rescues the messages of an instance before its next worker begins.
 
-    If the attempt had not started, the message waits again and no attempt counts. If it had
-    started, the attempt counts as unconfirmed: the message is sent again under the same id if the
-    provider shows one id once, otherwise it fails.
+    If the attempt had not started, or a worker of this process knows that it never called the
+    provider, the message waits again and no attempt counts. If it had started, the attempt counts
+    as unconfirmed: the message is sent again under the same id if the provider shows one id once,
+    otherwise it fails.
     """
 
-    def __init__(self, database: Database, recorder: OutcomeRecorder, policy: RetryPolicy) -> None:
+    def __init__(
+        self,
+        database: Database,
+        recorder: OutcomeRecorder,
+        policy: RetryPolicy,
+        uncalled: UncalledAttempts | None = None,
+    ) -> None:
+        """Prepares the rescue; *uncalled* are the attempts of this process' workers."""
         self._database, self._recorder, self._policy = database, recorder, policy
+        self._uncalled = uncalled or UncalledAttempts()
         self._batch = Batch[LiveSession, Sequence[_Orphan]](self._find)
 
     async def run_until(self, stopping: asyncio.Event) -> None:
@@ -40,9 +50,11 @@ class Rescue:
 
     async def process(self, live: LiveSession) -> None:
         """Records an outcome for each such message; call it while no worker sends for *live*."""
-        for orphan in await self._batch.submit(live):
+        for found in await self._batch.submit(live):
+            orphan = self._without_uncalled_attempt(found)
             outcome = self._outcome(orphan, can_repeat_send=live.can_repeat_send)
             await self._recorder.record(orphan, outcome)
+            self._uncalled.discard(orphan)
             logger.warning(
                 "message_rescued",
                 instance_id=orphan.instance_id,
@@ -50,6 +62,11 @@ class Rescue:
                 message_type=orphan.type,
                 outcome=type(outcome).__name__.lower(),
             )
+
+    def _without_uncalled_attempt(self, orphan: _Orphan) -> _Orphan:
+        if orphan.attempt_started_at is None or orphan not in self._uncalled:
+            return orphan
+        return replace(orphan, attempt_started_at=None, attempts=orphan.attempts - 1)
 
     def _outcome(self, orphan: _Orphan, *, can_repeat_send: bool) -> Outcome:
         if orphan.attempt_started_at is None:

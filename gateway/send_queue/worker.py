@@ -8,7 +8,7 @@ Until `start`, no attempt counts: a caller can cancel the message, and the worke
 
 import asyncio
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
@@ -16,23 +16,15 @@ from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.contract.internal.presence import ShowTyping
 from gateway.contract.send import STORED_VERSION, OutgoingMessage
-from gateway.errors import (
-    CallerError,
-    DatabaseUnavailable,
-    NotConnected,
-    Refused,
-    Restricted,
-    TryAgainLater,
-    Unconfirmed,
-)
+from gateway.errors import CallerError, DatabaseUnavailable, NotConnected
 from gateway.history.store import History
 from gateway.instances.store import Instance
 from gateway.media.preparing import Preparer, Preparing
-from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.randomness import Uniform
 from gateway.send_queue.activity import WorkerActivity
+from gateway.send_queue.attempts import Attempts, UncalledAttempts
 from gateway.send_queue.claim import ClaimCursor, ClaimedMessage, Claimer, Day
 from gateway.send_queue.outcome import (
     Failed,
@@ -41,13 +33,11 @@ from gateway.send_queue.outcome import (
     Outcome,
     RetryPolicy,
     Sent,
-    outcome_of,
 )
 from gateway.send_queue.pacing import SendPolicy, pause_before
 from gateway.send_queue.recorder import OutcomeRecorder
 from gateway.send_queue.start import Starter
 from gateway.sessions.live import LiveSession
-from gateway.sessions.provider import Attempt, SendFailure
 
 _UNREADABLE_PAUSE_SECONDS = 30.0
 _RETRY_SECONDS = 1.0
@@ -71,6 +61,7 @@ class WorkerDependencies:
     retry_policy: RetryPolicy
     send_policy: SendPolicy
     send_timeout_seconds: float
+    uncalled: UncalledAttempts = field(default_factory=UncalledAttempts)
 
 
 class Worker:
@@ -98,6 +89,9 @@ class Worker:
         self._live, self._deps, self._wakeup = live, deps, wakeup
         self._activity = activity or WorkerActivity(deps.clock)
         self._cursor = ClaimCursor(live.instance.id, live.epoch)
+        self._attempts = Attempts(
+            live, deps.history, deps.retry_policy, deps.uncalled, deps.send_timeout_seconds
+        )
         self._last_sent_at: float | None = None
         """When the last send ended; None once the queue was empty."""
         self._late_until = 0.0
@@ -162,14 +156,16 @@ class Worker:
                 or not await self._started(row)
             ):
                 await self._deps.recorder.record(row, HandedBack())
+                self._deps.uncalled.discard(row)
                 return
             began = self._deps.clock.monotonic_seconds()
             self._activity.expect(self._deps.send_timeout_seconds)
-            outcome = await self._attempt(message, row, files)
+            outcome = await self._attempts.make(message, row, files)
             self._activity.expect(0.0)
             self._last_sent_at = self._deps.clock.monotonic_seconds()
         echo = self._live.instance.notify_sent_by_me
         await self._deps.recorder.record(row, outcome, echo=echo)
+        self._deps.uncalled.discard(row)
         seconds = self._deps.clock.monotonic_seconds() - began
         self._count(row, outcome, seconds)
         self._log.info(
@@ -218,8 +214,21 @@ class Worker:
         await self._deps.recorder.record(row, held)
         self._deps.metrics.held(held.kind, row.instance_id)
         self._log.info("daily_limit_reached", limit=limit)
-        if await self._stored_limit(row) != limit:
-            await self._deps.claimer.end_daily_limit_hold(row.instance_id)
+        while not await self._ended_outdated_hold(row, limit):
+            await self._deps.clock.sleep(_RETRY_SECONDS)
+        return True
+
+    async def _ended_outdated_hold(self, row: ClaimedMessage, limit: int) -> bool:
+        """Ends the hold if the limit changed meanwhile; False if Postgres did not answer.
+
+        Nothing else would end that hold before the next day.
+        """
+        try:
+            if await self._stored_limit(row) != limit:
+                await self._deps.claimer.end_daily_limit_hold(row.instance_id)
+        except DatabaseUnavailable as error:
+            self._log.warning("database_unavailable", error=str(error))
+            return False
         return True
 
     async def _day_if_limit_reached(self, row: ClaimedMessage, limit: int) -> Day | None:
@@ -285,56 +294,11 @@ class Worker:
     async def _started(self, row: ClaimedMessage) -> bool:
         if not self._live.may_act():
             return False
+        self._deps.uncalled.add(row)
         try:
             return await self._deps.starter.start(row)
         except DatabaseUnavailable:
             return False  # if the start was committed, handing back undoes it
-
-    async def _attempt(
-        self, message: OutgoingMessage, row: ClaimedMessage, files: Preparing
-    ) -> Outcome:
-        limit = self._deps.send_timeout_seconds
-        failure: SendFailure
-        try:
-            # A missing file fails the attempt, so its error is raised only after the start.
-            prepared = await files.result()
-            referred = await self._deps.history.known(row.instance_id, message.referred_ids())
-            if not self._live.may_act():
-                return HandedBack()
-            async with asyncio.timeout(limit):
-                receipt = await self._live.session.send(
-                    message,
-                    Attempt(
-                        row.message_id,
-                        row.claimed_epoch,
-                        limit,
-                        referred,
-                        prepared.media,
-                        prepared.preview,
-                    ),
-                )
-        except (NotConnected, Restricted, TryAgainLater, Refused, Unconfirmed) as error:
-            failure = error
-        except CallerError as error:
-            failure = Refused(str(error))
-        except DatabaseUnavailable:
-            return HandedBack()
-        except TimeoutError:
-            failure = Unconfirmed(f"no answer within {limit:g} seconds")
-        except Exception as error:  # noqa: BLE001 - the message may have been sent
-            report_error(
-                error, component="worker", instance_id=row.instance_id, message_type=row.type
-            )
-            failure = Unconfirmed(f"unexpected {type(error).__name__}")
-        else:
-            return Sent(receipt, referred)
-        return outcome_of(
-            failure,
-            attempts=row.attempts + 1,
-            max_attempts=row.max_attempts,
-            can_repeat_send=self._live.can_repeat_send,
-            policy=self._deps.retry_policy,
-        )
 
 
 def decode(row: ClaimedMessage) -> OutgoingMessage | str:

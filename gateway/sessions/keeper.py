@@ -25,6 +25,7 @@ _REOPEN_SECONDS = 30.0
 _RETRY_SECONDS = 0.5
 # Leases have certainly lapsed this long after they may lapse.
 _LAPSE_MARGIN_SECONDS = 0.02
+_LATE_STATEMENT_SECONDS = 60.0
 
 
 class Keeper:
@@ -67,6 +68,7 @@ class Keeper:
         self._renew_seconds, self._release_seconds = renew_seconds, release_seconds
         self._joining = Joining(leases, lock, clock, renew_seconds=renew_seconds)
         self._is_unsure, self._has_lapsed = True, False
+        self._unsure_until = 0.0
         self._owned: dict[str, OwnedLease] = {}
         self._changed: set[str] = set()
         self._opened = WeakValueDictionary[str, asyncio.Event]()
@@ -158,13 +160,20 @@ class Keeper:
 
     async def _run_round(self, tasks: asyncio.TaskGroup) -> float:
         """Returns the pause before the next round, in seconds."""
-        if not self._joining.is_done:
-            return await self._joining.run_step()
         try:
+            if not self._joining.is_done:
+                return await self._joining.run_step()
             return await self._update_leases(tasks)
         except _DATABASE_ERRORS:
-            self._is_unsure = True  # the database may have committed what it did not answer
+            self._expect_late_statements()
             raise
+
+    def _expect_late_statements(self) -> None:
+        """Postgres may have committed what it did not answer, or may still run it.
+
+        A `reacquire` that it runs late gives every lease a new epoch under its open session.
+        """
+        self._unsure_until = self._clock.monotonic_seconds() + _LATE_STATEMENT_SECONDS
 
     async def _update_leases(self, tasks: asyncio.TaskGroup) -> float:
         # `renew` succeeds again as soon as this node has joined, also if that answer was lost.
@@ -181,7 +190,8 @@ class Keeper:
         # same, and each is to get the leases back that are stored under its name.
         if lacking > 0 and not lapsed and await self._leases.acquire(lacking):
             self._is_unsure = True
-        if self._is_unsure or share.owned != len(self._owned):
+        is_unsure = self._is_unsure or self._clock.monotonic_seconds() < self._unsure_until
+        if is_unsure or share.owned != len(self._owned):
             await self._follow_leases(tasks)
         self._release_excess(-lacking, tasks)
         return self._pause_after(share)
@@ -268,6 +278,7 @@ class Keeper:
             await self._leases.release(owned.lease)
         except _DATABASE_ERRORS as error:
             logger.warning("lease_not_released", error=str(error))
+            self._expect_late_statements()
         finally:
             self._remove(owned)
 

@@ -31,6 +31,7 @@ from gateway.webhooks.secrets import SealedSecrets
 
 _CLAIM_QUEUES = query("webhooks", "claim_delivery_queues")
 _RELEASE_CLAIMS = query("webhooks", "release_claims")
+_RELEASE_LOST_CLAIMS = query("webhooks", "release_lost_claims")
 _NEXT_DUE = query("webhooks", "next_due")
 _DELETE_EMPTY_QUEUES = query("webhooks", "delete_empty_delivery_queues")
 _WAKE_RECEIVER = query("webhooks", "wake_receiver")
@@ -101,6 +102,10 @@ class Delivery:
         self._breakers, self._vault, self._clock = breakers, vault, clock
         self._metrics, self._schedule, self._limits = metrics, schedule, limits
         self._node_id, self._claims_released = node_id, False
+        self._lost_claims: dict[uuid.UUID, float] = {}
+        """Claims whose answer was lost, and when each lapses by itself."""
+        self._answering_again: set[str] = set()
+        """Receivers that answer again; Postgres does not know it yet."""
         self._new_uuid = new_uuid
         self._loop = PeriodicLoop("webhooks", self._deliver_due, clock)
         self._deliveries: asyncio.TaskGroup | None = None
@@ -143,17 +148,22 @@ class Delivery:
     async def _claim(self, max_count: int, blocked: list[str], full_accounts: list[str]) -> int:
         """Returns how many queues were claimed."""
         claim_id = self._new_uuid()
-        rows = await self._database.fetch_all(
-            _ClaimedCallback,
-            _CLAIM_QUEUES,
-            max_count=max_count,
-            per_queue=_CALLBACKS_PER_CLAIM,
-            claim_seconds=self._limits.claim_seconds,
-            claim_id=claim_id,
-            node_id=self._node_id,
-            blocked=blocked,
-            full_accounts=full_accounts,
-        )
+        try:
+            rows = await self._database.fetch_all(
+                _ClaimedCallback,
+                _CLAIM_QUEUES,
+                max_count=max_count,
+                per_queue=_CALLBACKS_PER_CLAIM,
+                claim_seconds=self._limits.claim_seconds,
+                claim_id=claim_id,
+                node_id=self._node_id,
+                blocked=blocked,
+                full_accounts=full_accounts,
+            )
+        except DatabaseUnavailable:
+            lapses_at = self._clock.monotonic_seconds() + self._limits.claim_seconds
+            self._lost_claims[claim_id] = lapses_at
+            raise
         assert self._deliveries is not None
         queues = [list(queue) for _, queue in groupby(rows, key=lambda r: (r.instance_id, r.chat))]
         for queue in queues:
@@ -166,10 +176,28 @@ class Delivery:
         if not self._claims_released:
             await self._database.execute(_RELEASE_CLAIMS, node_id=self._node_id)
             self._claims_released = True
+        await self._release_lost_claims()
+        for receiver in tuple(self._answering_again):
+            await self._wake_receiver(receiver)
         now = self._clock.monotonic_seconds()
         if now >= self._delete_empty_at:
             self._delete_empty_at = now + _DELETE_EMPTY_EVERY_SECONDS
             await self._database.execute(_DELETE_EMPTY_QUEUES)
+
+    async def _release_lost_claims(self) -> None:
+        """Frees the queues of lost claims; again and again, because a claim may arrive late."""
+        if not self._lost_claims:
+            return
+        await self._database.execute(
+            _RELEASE_LOST_CLAIMS, node_id=self._node_id, claim_ids=list(self._lost_claims)
+        )
+        now = self._clock.monotonic_seconds()
+        self._lost_claims = {id_: at for id_, at in self._lost_claims.items() if at > now}
+
+    async def _wake_receiver(self, receiver: str) -> None:
+        self._answering_again.add(receiver)
+        await self._database.execute(_WAKE_RECEIVER, receiver=receiver)
+        self._answering_again.discard(receiver)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         if len(self._in_flight) >= self._limits.in_flight:
@@ -279,9 +307,9 @@ class Delivery:
         elif self._breakers.record_answer(receiver, result.seconds):
             logger.info("receiver_answers_again", target=receiver.rpartition(" ")[2])
             try:
-                await self._database.execute(_WAKE_RECEIVER, receiver=receiver)
-            except DatabaseUnavailable:
-                return  # each queue is due when its own pause is over
+                await self._wake_receiver(receiver)
+            except DatabaseUnavailable as error:  # the loop does it
+                logger.warning("database_unavailable", component="webhooks", error=str(error))
             self._loop.wake()
 
     def _failed(

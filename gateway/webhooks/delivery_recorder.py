@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import AsyncConnection, OperationalError
 
@@ -49,6 +49,7 @@ class QueueProgress:
         dead: the callback that was given up.
         receiver: the receiver that the queue waits for; it is due as soon as that answers.
         log: the attempts made.
+        is_repeated: the progress was given to Postgres before, and the answer was lost.
     """
 
     instance_id: str
@@ -62,6 +63,11 @@ class QueueProgress:
     dead: uuid.UUID | None = None
     receiver: str | None = None
     log: tuple[PostAttempt, ...] = ()
+    is_repeated: bool = False
+
+    @property
+    def queue(self) -> tuple[str, str]:
+        return self.instance_id, self.chat
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,10 @@ class _FinishedQueue:
     instance_id: str
     chat: str
     has_more: bool
+
+    @property
+    def queue(self) -> tuple[str, str]:
+        return self.instance_id, self.chat
 
 
 class DeliveryRecorder:
@@ -93,17 +103,21 @@ class DeliveryRecorder:
                 logger.warning(
                     "database_unavailable", component="delivery_recorder", error=str(error)
                 )
+                progress = replace(progress, is_repeated=True)
                 await self._clock.sleep(_RETRY_SECONDS)
 
     async def _flush(self, done: list[QueueProgress]) -> Sequence[bool | NextFlush]:
         try:
             async with self._database.transaction() as connection:
                 queues = await self._finish(connection, done)
-                await self._log(connection, [a for progress in done for a in progress.log])
+                finished = {queue.queue for queue in queues}
+                # A repeated progress that finishes nothing was committed, with its log.
+                unlogged = [p for p in done if p.queue in finished or not p.is_repeated]
+                await self._log(connection, [a for progress in unlogged for a in progress.log])
         except OperationalError:  # a lost race, see driver_errors_translated
             return [NEXT_FLUSH] * len(done)
-        with_more = {(queue.instance_id, queue.chat) for queue in queues if queue.has_more}
-        return [(progress.instance_id, progress.chat) in with_more for progress in done]
+        with_more = {queue.queue for queue in queues if queue.has_more}
+        return [progress.queue in with_more for progress in done]
 
     async def _finish(
         self, connection: AsyncConnection, done: list[QueueProgress]

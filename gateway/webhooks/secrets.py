@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gateway.database.pool import Database
 from gateway.database.queries import query
+from gateway.database.repeating import until_answered
 from gateway.instances.tokens import Sealed, TokenVault
 from gateway.randomness import RandomBytes
 
@@ -41,12 +42,16 @@ class WebhookSecrets:
         """Returns a new secret, in hex; the previous one stays valid until it is retired."""
         secret = self._random_bytes(_SECRET_BYTES).hex()
         sealed = self._vault.seal(secret)
-        await self._database.execute(
-            _ROTATE_SECRET,
-            account_id=account_id,
-            ciphertext=sealed.ciphertext,
-            key_id=sealed.key_id,
-        )
+
+        async def write(_is_repeated: bool) -> None:  # noqa: FBT001 - see until_answered
+            await self._database.execute(
+                _ROTATE_SECRET,
+                account_id=account_id,
+                ciphertext=sealed.ciphertext,
+                key_id=sealed.key_id,
+            )
+
+        await until_answered(write)
         return secret
 
     async def retire(self, account_id: str) -> None:

@@ -162,12 +162,14 @@ set note = excluded.note,
 select id::text, name, color from tags where instance_id = %(instance_id)s::text order by id;
 
 -- name: add_tag
-insert into tags (instance_id, name, color)
-select %(instance_id)s::text, %(name)s::text,
+-- Repeated with the same key, it adds nothing and returns the same id.
+insert into tags (instance_id, tag_key, name, color)
+select %(instance_id)s::text, %(key)s::uuid, %(name)s::text,
        coalesce(
            %(color)s::smallint,
            mod((select count(*) from tags where instance_id = %(instance_id)s::text), %(colors)s::int)
        )
+on conflict (instance_id, tag_key) do update set name = excluded.name
 returning id::text;
 
 -- name: edit_tag

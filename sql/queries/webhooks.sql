@@ -155,6 +155,11 @@ where w.instance_id = waiting.instance_id and w.chat = waiting.chat;
 update webhook_lines set due_at = now(), claim_id = null, claimed_by = null
 where claimed_by = %(node_id)s::text;
 
+-- name: release_lost_claims
+-- Makes the queues due that these claims took. No node posts from them: the answers were lost.
+update webhook_lines set due_at = now(), claim_id = null, claimed_by = null
+where claimed_by = %(node_id)s::text and claim_id = any(%(claim_ids)s::uuid[]);
+
 -- name: next_due
 select extract(epoch from min(due_at) - now())::double precision as seconds
 from webhook_lines
@@ -344,12 +349,13 @@ from accounts
 where id = %(account_id)s::text;
 
 -- name: rotate_secret
--- The previous secret goes on signing beside the new one until it is retired.
+-- The previous secret goes on signing beside the new one until it is retired. Repeated with the same
+-- secret, it changes nothing: otherwise the previous secret would be replaced by the new one.
 update accounts
 set previous_webhook_secret_ciphertext = webhook_secret_ciphertext,
     previous_webhook_secret_key_id = webhook_secret_key_id,
     webhook_secret_ciphertext = %(ciphertext)s::bytea, webhook_secret_key_id = %(key_id)s::text
-where id = %(account_id)s::text;
+where id = %(account_id)s::text and webhook_secret_ciphertext is distinct from %(ciphertext)s::bytea;
 
 -- name: retire_secret
 update accounts

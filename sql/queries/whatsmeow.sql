@@ -14,8 +14,10 @@ delete from whatsmeow.devices
 where instance_id = %(instance_id)s::text and device = %(device)s::text;
 
 -- name: add_event
-insert into whatsmeow.events (instance_id, name, body)
-values (%(instance_id)s::text, %(kind)s::text, %(body)s::jsonb);
+-- Repeated with the same key, it adds nothing.
+insert into whatsmeow.events (instance_id, event_key, name, body)
+values (%(instance_id)s::text, %(key)s::uuid, %(kind)s::text, %(body)s::jsonb)
+on conflict (instance_id, event_key) do nothing;
 
 -- name: next_events
 select id, at, name, body from whatsmeow.events

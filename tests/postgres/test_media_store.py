@@ -12,11 +12,13 @@ from psycopg import AsyncConnection
 
 from gateway.contract.zapi.messages.media import SendImage
 from gateway.database.pool import Database
-from gateway.errors import Unavailable
+from gateway.database.queries import query
+from gateway.errors import DatabaseUnavailable, Unavailable
 from gateway.media.objects import Bucket, open_bucket, open_folder
 from gateway.media.spooling import Spool, Spooled
 from gateway.media.storing import REFERENCE, MediaStore
 from tests.fixtures.conversions import new_converter
+from tests.fixtures.postgres_proxy import Cut, bad_connection
 from tests.fixtures.queue import Node, add_instances, running_node
 
 KEY = "AKIAEXAMPLE"
@@ -124,6 +126,28 @@ async def test_delete_expired_deletes_content_of_deleted_rows(
     await store.delete_expired()
 
     assert await content_of(store, stored.id, tmp_path) is None
+
+
+async def test_delete_expired_goes_on_after_a_connection_lost_at_the_commit(
+    database_url: str, objects: ObjectStore, tmp_path: Path
+) -> None:
+    """The content is gone, and the note that it is to be deleted is not."""
+    async with bad_connection(database_url) as connection, running_node(connection.url) as node:
+        store = MediaStore(
+            node.database, objects, Spool(tmp_path / "spool"), new_converter(), retention_days=30
+        )
+        for content in (b"first", b"second"):
+            await store.put("I1", spooled(tmp_path, content))
+        await age(node.database, "I1")
+        connection.lose(query("media", "delete_leftover"), Cut.BEFORE)
+        with pytest.raises(DatabaseUnavailable):
+            await store.delete_expired()
+
+        await store.delete_expired()
+
+        async with node.database.connection() as pooled:
+            cursor = await pooled.execute("select count(*) from media_leftovers")
+            assert await cursor.fetchall() == [(0,)]
 
 
 async def test_delete_expired_keeps_file_of_queued_message(

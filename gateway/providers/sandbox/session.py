@@ -10,7 +10,7 @@ from gateway.clock import Clock
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Operation
 from gateway.contract.send import OutgoingMessage
-from gateway.errors import NotConnected, Unconfirmed
+from gateway.errors import DatabaseUnavailable, NotConnected, Unconfirmed
 from gateway.providers.sandbox import pairing
 from gateway.providers.sandbox.entities import Entities
 from gateway.providers.sandbox.settings import SandboxSettings
@@ -78,6 +78,10 @@ class SandboxSession:
         except TimeoutError:
             limit = f"{attempt.time_limit_seconds:g}"
             raise Unconfirmed(f"WhatsApp did not answer within {limit} seconds.") from None
+        except DatabaseUnavailable as error:  # Postgres holds the simulated WhatsApp
+            if error.refused:
+                raise NotConnected("The simulated WhatsApp is out of reach.") from error
+            raise Unconfirmed("The simulated WhatsApp's answer was lost.") from error
         return receipt
 
     async def execute(self, operation: Operation[Result]) -> Result:

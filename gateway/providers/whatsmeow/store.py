@@ -1,5 +1,7 @@
 """The provider's rows in Postgres; each call waits for as long as the database is away."""
 
+import secrets
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +12,7 @@ import orjson
 from gateway.clock import Clock
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
+from gateway.randomness import RandomBytes
 from gateway.sessions.provider import ProviderStore
 
 _PAUSE_SECONDS = 0.5
@@ -32,8 +35,10 @@ class StoredEvent:
 class Store:
     """The provider's queries. None gives up while the database is away: the event would be lost."""
 
-    def __init__(self, store: ProviderStore, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(
+        self, store: ProviderStore, clock: Clock, random_bytes: RandomBytes = secrets.token_bytes
+    ) -> None:
+        self._store, self._clock, self._random_bytes = store, clock, random_bytes
 
     async def device(self, instance_id: str) -> tuple[str, str] | None:
         """Returns the linked device, and where its keys are: `postgres` or `file`."""
@@ -50,7 +55,9 @@ class Store:
         text = orjson.dumps(body).decode()
         if "\\u0000" in text:  # Postgres cannot store it
             text = orjson.dumps(_without_nul(body)).decode()
-        await self._fetch("add_event", instance_id=instance_id, kind=name, body=text)
+        # The key is made once, however often the statement is repeated.
+        key = uuid.UUID(bytes=self._random_bytes(16), version=4)
+        await self._fetch("add_event", instance_id=instance_id, key=key, kind=name, body=text)
 
     async def events(self, instance_id: str, *, after: int) -> list[StoredEvent]:
         rows = await self._fetch(

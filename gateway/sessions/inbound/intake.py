@@ -151,6 +151,8 @@ class EventIntake:
                 connection, event_id, chat, body, own_phone=self._own_phone, at_once=at_once
             )
             if is_finished is None:
+                # Repeated. If the answer to its commit was lost, no task processes it yet.
+                self.chat_queues.wake(chat)
                 return
             if is_finished and not await process(self._context(connection, self._own_phone), event):
                 await self._inbox.make_pending(connection, event_id, body)

@@ -1,0 +1,39 @@
+"""Runs the gateway with maintenance every second: `python -m tests.campaigns.short_periods serve`.
+
+Only the periods of deletions and other maintenance are short. What brings a queue back after a lost
+answer keeps the period that it has in production.
+"""
+
+from typing import Any, Final
+
+from gateway.administration import removal
+from gateway.cli import main
+from gateway.media import maintenance
+from gateway.providers.sandbox import engine
+from gateway.runtime import gauges, housekeeping
+from gateway.sessions.inbound import intake
+from gateway.webhooks import delivery, event_log
+
+PERIODS: Final[tuple[tuple[Any, str], ...]] = (
+    (delivery, "_DELETE_EMPTY_EVERY_SECONDS"),
+    (engine, "_DELETE_EXPIRED_EVERY_SECONDS"),
+    (event_log, "_RENEW_SECONDS"),
+    (gauges, "_READ_EVERY_SECONDS"),
+    (housekeeping, "_EXPIRE_EVERY_SECONDS"),
+    (housekeeping, "_DELETE_CALLBACKS_EVERY_SECONDS"),
+    (housekeeping, "_DELETE_MESSAGES_EVERY_SECONDS"),
+    (intake, "_DELETE_INTERVAL_SECONDS"),
+    (maintenance, "_PAUSE_SECONDS"),
+    (removal, "_PAUSE_SECONDS"),
+)
+
+
+def shorten() -> None:
+    for module, name in PERIODS:
+        assert isinstance(getattr(module, name), float), name
+        setattr(module, name, 1.0)
+
+
+if __name__ == "__main__":
+    shorten()
+    main()

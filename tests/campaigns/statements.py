@@ -1,0 +1,66 @@
+"""The named statements, and why a lost answer to each that changes something does no harm."""
+
+from functools import cache
+
+from gateway.database.queries import queries_in
+from gateway.database.sql_files import sql_folder
+from tests.fixtures.postgres_proxy import as_sent
+
+COMMITTED = frozenset(
+    {
+        "inbox/add_event",
+        "inbox/finish_event",
+        "instances/add_account",
+        "instances/add_instance",
+        "media/delete_leftover",
+        "media/put_file",
+        "people/erase_callbacks",
+        "removal/delete_instance",
+        "send_queue/change_settings",
+        "send_queue/expire",
+        "send_queue/store_offset",
+        "sessions/join_nodes",
+        "webhooks/finish_delivery_queues",
+    }
+)
+"""Statements whose transactions are cut at their commits as well."""
+
+FOLLOWS = {
+    "send_queue/abandon_flush": "send_queue/enqueue",
+    "send_queue/lock_queues": "send_queue/enqueue",
+    "send_queue/find_message_ids": "send_queue/enqueue",
+    "webhooks/release_lost_claims": "webhooks/claim_delivery_queues",
+}
+"""Statements that run only after the answer to another one was lost."""
+
+_WHATSMEOW = "needs the library; the store repeats it until it is answered"
+NOT_DRIVEN: dict[str, str] = {
+    "inbox/record_event_error": "needs an event that this version cannot process",
+    "instances/count_instances_by_provider": "only `gateway doctor` reads it",
+    "migrations/note_applied": "the database is migrated before the campaign",
+    "migrations/note_function": "the database is migrated before the campaign",
+    "sandbox/add_phone": "needs a control request before the first session has opened",
+    "send_queue/find_queues": "reads, after 50 flushes that found a queue locked",
+    "whatsmeow/add_device": _WHATSMEOW,
+    "whatsmeow/add_event": _WHATSMEOW,
+    "whatsmeow/add_poll": _WHATSMEOW,
+    "whatsmeow/add_send": _WHATSMEOW,
+    "whatsmeow/delete_device": _WHATSMEOW,
+    "whatsmeow/delete_event": _WHATSMEOW,
+    "whatsmeow/find_device": _WHATSMEOW,
+    "whatsmeow/message_ids": _WHATSMEOW,
+    "whatsmeow/next_events": _WHATSMEOW,
+    "whatsmeow/poll_options": _WHATSMEOW,
+}
+"""Statements that the scenes do not run, and why."""
+
+
+@cache
+def sent_forms() -> dict[str, str]:
+    """Returns `file/name` of each named statement, by its text as psycopg sends it."""
+    files = sorted(path.name.removesuffix(".sql") for path in (sql_folder() / "queries").iterdir())
+    return {
+        as_sent(statement): f"{file}/{name}"
+        for file in files
+        for name, statement in queries_in(file).items()
+    }

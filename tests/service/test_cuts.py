@@ -1,0 +1,34 @@
+"""The short form of the campaign that cuts connections to Postgres at every statement."""
+
+from pathlib import Path
+
+from tests.campaigns.cuts import run
+from tests.fixtures.postgres_proxy import Cut
+
+# Shorter than the minute after which the claim of a delivery queue lapses by itself.
+STANDING_SECONDS = 40.0
+STATEMENTS = (
+    "inbox/add_event",
+    "sandbox/accept_message",
+    "send_queue/enqueue",
+    "webhooks/claim_delivery_queues",
+    "webhooks/finish_delivery_queues",
+)
+
+
+async def test_lines_go_on_and_lose_nothing_after_lost_answers(
+    tmp_path: Path, database_url: str
+) -> None:
+    figures = await run(
+        tmp_path,
+        database_url,
+        scenes=("exchange",),
+        statements=STATEMENTS,
+        cuts=(Cut.AFTER,),
+        limit_seconds=STANDING_SECONDS,
+        module="gateway",
+    )
+
+    assert figures.broken == []
+    assert figures.cuts == len(STATEMENTS) + 2  # two of them at their commit as well
+    assert figures.repeated, "the message whose acceptance lost its answer is sent again"
