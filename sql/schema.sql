@@ -776,10 +776,13 @@ CREATE TABLE public.accounts (
     previous_webhook_secret_ciphertext bytea,
     previous_webhook_secret_key_id text,
     refuse_opted_out boolean DEFAULT false NOT NULL,
+    payload_encryption boolean,
     CONSTRAINT required_token_exists CHECK (((NOT client_token_required) OR (client_token_hash IS NOT NULL)))
 );
 
 COMMENT ON COLUMN public.accounts.previous_webhook_secret_ciphertext IS 'Signs beside the current one until it is retired, so that receivers change over in peace.';
+
+COMMENT ON COLUMN public.accounts.payload_encryption IS 'Whether the content of its messages is encrypted; null follows GATEWAY_PAYLOAD_ENCRYPTION.';
 
 CREATE TABLE public.audit_log (
     id bigint NOT NULL,
@@ -1156,10 +1159,46 @@ CREATE TABLE public.nodes (
     internal_address text,
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
-    life uuid DEFAULT gen_random_uuid() NOT NULL
+    life uuid DEFAULT gen_random_uuid() NOT NULL,
+    opens_payloads boolean DEFAULT false NOT NULL
 );
 
 COMMENT ON COLUMN public.nodes.life IS 'The process that goes by this name now: an earlier one can no longer renew.';
+
+COMMENT ON COLUMN public.nodes.opens_payloads IS 'The program of this node opens encrypted content; a program of an earlier release does not.';
+
+CREATE TABLE public.payload_seals (
+    account_id text NOT NULL,
+    target text NOT NULL,
+    key_ids text[] NOT NULL,
+    "position" jsonb,
+    changed bigint DEFAULT 0 NOT NULL,
+    unopened bigint DEFAULT 0 NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    pass_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    checked_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.payload_seals IS 'Accounts whose stored content is encrypted, or was: how far the stored rows follow the rule.';
+
+COMMENT ON COLUMN public.payload_seals.target IS 'The key under which every row is to be; an empty text: none is to be encrypted.';
+
+COMMENT ON COLUMN public.payload_seals.key_ids IS 'The keys that some row may still need.';
+
+COMMENT ON COLUMN public.payload_seals."position" IS 'Where the current pass goes on; null: at the beginning.';
+
+COMMENT ON COLUMN public.payload_seals.changed IS 'Rows that the current pass changed.';
+
+COMMENT ON COLUMN public.payload_seals.unopened IS 'Rows of the current pass that no key opened.';
+
+COMMENT ON COLUMN public.payload_seals.started_at IS 'When the target was set.';
+
+COMMENT ON COLUMN public.payload_seals.pass_at IS 'When the current pass began.';
+
+COMMENT ON COLUMN public.payload_seals.finished_at IS 'Since when every row follows the rule; null: not yet.';
+
+COMMENT ON COLUMN public.payload_seals.checked_at IS 'When a whole pass last found nothing to change.';
 
 CREATE TABLE public.proxy_checks (
     id bigint NOT NULL,
@@ -1505,6 +1544,9 @@ ALTER TABLE ONLY public.messages_default
 ALTER TABLE ONLY public.nodes
     ADD CONSTRAINT nodes_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.payload_seals
+    ADD CONSTRAINT payload_seals_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY public.proxy_checks
     ADD CONSTRAINT proxy_checks_pkey PRIMARY KEY (id);
 
@@ -1689,6 +1731,9 @@ ALTER TABLE ONLY public.instance_lines
 
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.payload_seals
+    ADD CONSTRAINT payload_seals_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.proxy_checks
     ADD CONSTRAINT proxy_checks_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;

@@ -10,7 +10,9 @@ from gateway.administration.audit import Audit
 from gateway.administration.importing import ImportedInstance, read_partner_list
 from gateway.administration.listing import InstanceFilter, InstanceWithConnection
 from gateway.administration.partner import ProviderSelection
+from gateway.administration.payload_encryption import PayloadEncryption
 from gateway.administration.removal import Remover
+from gateway.contract.extensions.account import EncryptionRule, PayloadEncryptionState
 from gateway.database.pool import Database
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.instances.accounts import Accounts, ListedAccount
@@ -37,6 +39,7 @@ class AdminService:
     audit: Audit
     secrets: WebhookSecrets
     policy: AddressPolicy
+    payload_encryption: PayloadEncryption
 
     async def create_account(
         self,
@@ -92,6 +95,19 @@ class AdminService:
 
     async def retire_secret(self, account: str) -> None:
         await self.secrets.retire((await self.find_account(account)).id)
+
+    async def set_payload_encryption(self, account: str, rule: EncryptionRule) -> None:
+        """Encrypts the content of an account's messages, or stops; `default` follows the setting.
+
+        Raises:
+            Conflict: a node runs an earlier release.
+        """
+        found = await self.find_account(account)
+        await self._note("SetPayloadEncryption", found.id)
+        await self.payload_encryption.set_rule(found.id, rule)
+
+    async def payload_encryption_of(self, account: str) -> PayloadEncryptionState:
+        return await self.payload_encryption.state_of((await self.find_account(account)).id)
 
     async def create_instance(
         self,

@@ -28,6 +28,7 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from gateway.database.conninfo import database_failure
+from gateway.database.sealing import Sealing
 from gateway.errors import DatabaseUnavailable
 
 _CONNECT_TIMEOUT_SECONDS = 5
@@ -125,6 +126,7 @@ class Database:
         max_size: int = 10,
         timeout_seconds: float = 5.0,
         prepare: bool = True,
+        sealing: Sealing | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         """Creates the pool; it connects in `open`.
@@ -135,11 +137,12 @@ class Database:
             max_size: the largest number of connections.
             timeout_seconds: how long a caller waits for a connection.
             prepare: False behind a transaction pooler, where prepared statements fail.
+            sealing: encrypts and decrypts content; without it, content stays as it is.
             seconds: a monotonic clock.
         """
         self._seconds = seconds
         self._plans = WeakKeyDictionary[AsyncConnection, _Plans]()
-        self._url, self._prepare = url, prepare
+        self._url, self._prepare, self._sealing = url, prepare, sealing
         self._turns: AbstractAsyncContextManager[object] = nullcontext()
         self.pool = AsyncConnectionPool(
             url,
@@ -153,12 +156,15 @@ class Database:
                 "connect_timeout": 5,
                 "application_name": "gateway",
                 "context": _adapters(),
+                "cursor_factory": sealing.cursor_factory() if sealing else None,
             },
         )
 
     def single_connection(self) -> "Database":
         """Returns another pool of one connection, for work that must not wait for this pool."""
-        return Database(self._url, min_size=1, max_size=1, prepare=self._prepare)
+        return Database(
+            self._url, min_size=1, max_size=1, prepare=self._prepare, sealing=self._sealing
+        )
 
     def limited_to(self, connections: int) -> "Database":
         """Returns a view of this pool that uses at most *connections* at the same time.

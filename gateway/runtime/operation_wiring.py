@@ -5,9 +5,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from gateway.administration import audit as audit_operations
-from gateway.administration import partner, people, subscriptions
+from gateway.administration import partner, payload_encryption, people, subscriptions
 from gateway.administration.audit import AccountContext, Audit
 from gateway.administration.partner import PartnerContext, ProviderSelection
+from gateway.administration.payload_encryption import (
+    PayloadEncryption,
+    PayloadEncryptionContext,
+)
 from gateway.administration.people import PeopleContext
 from gateway.administration.provider_data import ProviderData
 from gateway.administration.removal import Remover
@@ -54,6 +58,7 @@ def build_services(
     queue: Queue,
     *,
     selection: ProviderSelection,
+    encrypts: bool,
     audit_days: int,
     lease_seconds: float,
 ) -> Services:
@@ -65,6 +70,7 @@ def build_services(
         sessions: the sessions of this node, and the routers to all.
         queue: the send queue.
         selection: the providers of new instances.
+        encrypts: the operator's rule for the content of accounts that have none.
         audit_days: how long the audit log is stored.
         lease_seconds: after so long a node that does not answer has lost its sessions.
     """
@@ -81,6 +87,7 @@ def build_services(
         node.metrics,
         (
             *_account_executors(node, audit, remover, provider_data, selection),
+            _payload_encryption_executor(node, encrypts=encrypts),
             *_message_executors(node, sessions, queue),
             *_instance_executors(node, callbacks, sessions),
             sessions.cached_router,
@@ -89,6 +96,12 @@ def build_services(
         callbacks.stream,
         node.base_urls,
     )
+
+
+def _payload_encryption_executor(node: NodeContext, *, encrypts: bool) -> OperationExecutor:
+    encryption = PayloadEncryption(node.database, encrypts, node.sealing.rules.drop_all)
+    context = partial(PayloadEncryptionContext, encryption)
+    return OperationHandlers(payload_encryption.handlers, context)
 
 
 def _account_executors(

@@ -43,6 +43,7 @@ from gateway.runtime.provider_selection import (
 )
 from gateway.runtime.public_url import public_url_warning
 from gateway.runtime.queue import build_queue
+from gateway.runtime.sealing import follow_rules, sealing_of
 from gateway.runtime.secret import secrets_of
 from gateway.runtime.sessions import build_sessions
 from gateway.runtime.startup import database_checks, prepare_database, retry_while_unavailable
@@ -156,17 +157,20 @@ class Gateway:
     async def _node_context(self, supervisor: Supervisor, url: str, direct_url: str) -> NodeContext:
         """Builds what all parts share; starts the database and the media."""
         settings, clock = self._settings, self._clock
+        secrets = secrets_of(settings.storage, os.urandom)
+        sealing = sealing_of(settings.storage, secrets)
         database = Database(
             url,
             max_size=settings.database.pool_size,
             prepare=settings.database.prepares_statements(),
+            sealing=sealing,
         )
         await database.open()
         supervisor.start(Stage.DATABASE, {"database": database})
         notifications = Notifications(direct_url, clock)
+        follow_rules(sealing.rules, notifications)
         instances = Instances(database)
         instances.listen(notifications)
-        secrets = secrets_of(settings.storage, os.urandom)
         base_urls = BaseUrls(
             database, clock, public_url=settings.urls.public_url, fallback=self.base_url
         )
@@ -210,6 +214,7 @@ class Gateway:
             media=media,
             base_urls=base_urls,
             vault=TokenVault(secrets, os.urandom),
+            sealing=sealing,
             secrets=secrets,
             node_id=node_id,
             node_lock=lock,
@@ -228,7 +233,10 @@ class Gateway:
             max_inbound_connections=settings.database.pool_size // 2,
         )
         queue = build_queue(node, settings.queue, sessions, callbacks.notifier)
-        start_housekeeping(node, settings.queue, settings.webhooks, callbacks.notifier)
+        encrypts = settings.storage.payload_encryption
+        start_housekeeping(
+            node, settings.queue, settings.webhooks, callbacks.notifier, encrypts=encrypts
+        )
         admission = Admission(self._clock, trials=settings.instances.trials)
         consumer = consumer_of(node, settings.kafka, queue.enqueuer, admission)
         node.start_if_sending(Stage.SENDERS, kafka_in=consumer)
@@ -238,6 +246,7 @@ class Gateway:
             sessions,
             queue,
             selection=provider_selection_of(settings),
+            encrypts=encrypts,
             audit_days=settings.observability.audit_days,
             lease_seconds=lease_seconds,
         )
