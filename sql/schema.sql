@@ -1050,12 +1050,15 @@ CREATE TABLE public.accounts (
     previous_webhook_secret_ciphertext bytea,
     previous_webhook_secret_key_id text,
     refuse_opted_out boolean DEFAULT false NOT NULL,
+    payload_encryption boolean,
     room_instances integer DEFAULT 0 NOT NULL,
     room_stored_bytes bigint DEFAULT 0 NOT NULL,
     CONSTRAINT required_token_exists CHECK (((NOT client_token_required) OR (client_token_hash IS NOT NULL)))
 );
 
 COMMENT ON COLUMN public.accounts.previous_webhook_secret_ciphertext IS 'Signs beside the current one until it is retired, so that receivers change over in peace.';
+
+COMMENT ON COLUMN public.accounts.payload_encryption IS 'Whether the content of its messages is encrypted; null follows GATEWAY_PAYLOAD_ENCRYPTION.';
 
 COMMENT ON COLUMN public.accounts.room_instances IS 'As many instances are allowed in any case: twice those of the day when the limit came.';
 
@@ -1481,12 +1484,48 @@ CREATE TABLE public.nodes (
     started_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
     life uuid DEFAULT gen_random_uuid() NOT NULL,
-    signed_life uuid
+    signed_life uuid,
+    opens_payloads boolean DEFAULT false NOT NULL
 );
 
 COMMENT ON COLUMN public.nodes.life IS 'The process that goes by this name now: an earlier one can no longer renew.';
 
 COMMENT ON COLUMN public.nodes.signed_life IS 'Equals life where that process signs calls with a nonce and a digest (X-Relay-Signature "2:").';
+
+COMMENT ON COLUMN public.nodes.opens_payloads IS 'The program of this node opens encrypted content; a program of an earlier release does not.';
+
+CREATE TABLE public.payload_seals (
+    account_id text NOT NULL,
+    target text NOT NULL,
+    key_ids text[] NOT NULL,
+    "position" jsonb,
+    changed bigint DEFAULT 0 NOT NULL,
+    unopened bigint DEFAULT 0 NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    pass_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    checked_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.payload_seals IS 'Accounts whose stored content is encrypted, or was: how far the stored rows follow the rule.';
+
+COMMENT ON COLUMN public.payload_seals.target IS 'The key under which every row is to be; an empty text: none is to be encrypted.';
+
+COMMENT ON COLUMN public.payload_seals.key_ids IS 'The keys that some row may still need.';
+
+COMMENT ON COLUMN public.payload_seals."position" IS 'Where the current pass goes on; null: at the beginning.';
+
+COMMENT ON COLUMN public.payload_seals.changed IS 'Rows that the current pass changed.';
+
+COMMENT ON COLUMN public.payload_seals.unopened IS 'Rows of the current pass that no key opened.';
+
+COMMENT ON COLUMN public.payload_seals.started_at IS 'When the target was set.';
+
+COMMENT ON COLUMN public.payload_seals.pass_at IS 'When the current pass began.';
+
+COMMENT ON COLUMN public.payload_seals.finished_at IS 'Since when every row follows the rule; null: not yet.';
+
+COMMENT ON COLUMN public.payload_seals.checked_at IS 'When a whole pass last found nothing to change.';
 
 CREATE TABLE public.proxy_checks (
     id bigint NOT NULL,
@@ -1526,8 +1565,11 @@ CREATE TABLE public.tags (
     instance_id text NOT NULL,
     id bigint NOT NULL,
     name text NOT NULL,
-    color smallint NOT NULL
+    color smallint NOT NULL,
+    tag_key uuid
 );
+
+COMMENT ON COLUMN public.tags.tag_key IS 'Made before the row is written. A statement that is repeated because its answer was lost finds the row by it.';
 
 ALTER TABLE public.tags ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.tags_id_seq
@@ -1714,8 +1756,11 @@ CREATE TABLE whatsmeow.events (
     id bigint NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     name text NOT NULL,
-    body jsonb NOT NULL
+    body jsonb NOT NULL,
+    event_key uuid
 );
+
+COMMENT ON COLUMN whatsmeow.events.event_key IS 'Made before the row is written. A statement that is repeated because its answer was lost finds the row by it.';
 
 ALTER TABLE whatsmeow.events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME whatsmeow.events_id_seq
@@ -1844,6 +1889,9 @@ ALTER TABLE ONLY public.messages_default
 ALTER TABLE ONLY public.nodes
     ADD CONSTRAINT nodes_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.payload_seals
+    ADD CONSTRAINT payload_seals_pkey PRIMARY KEY (account_id);
+
 ALTER TABLE ONLY public.proxy_checks
     ADD CONSTRAINT proxy_checks_pkey PRIMARY KEY (id);
 
@@ -1954,6 +2002,8 @@ CREATE INDEX messages_default_instance_id_recorded_at_message_id_idx ON public.m
 
 CREATE INDEX proxy_checks_of_instance ON public.proxy_checks USING btree (instance_id, id);
 
+CREATE UNIQUE INDEX tags_key ON public.tags USING btree (instance_id, tag_key);
+
 CREATE INDEX webhook_deliveries_age ON public.webhook_deliveries USING brin (posted_at);
 
 CREATE INDEX webhook_events_age ON public.webhook_events USING brin (created_at);
@@ -1991,6 +2041,8 @@ CREATE INDEX phones_held ON sandbox.phones USING btree (holder);
 CREATE INDEX sent_by_age ON sandbox.sent USING btree (at);
 
 CREATE INDEX sent_in_order ON sandbox.sent USING btree (instance_id, number);
+
+CREATE UNIQUE INDEX events_key ON whatsmeow.events USING btree (instance_id, event_key);
 
 CREATE INDEX polls_by_age ON whatsmeow.polls USING btree (at);
 
@@ -2035,6 +2087,9 @@ ALTER TABLE ONLY public.instance_lines
 
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.payload_seals
+    ADD CONSTRAINT payload_seals_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.proxy_checks
     ADD CONSTRAINT proxy_checks_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;

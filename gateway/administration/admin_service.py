@@ -11,7 +11,9 @@ from gateway.administration.audit import Audit, Caller, Credential, Subject
 from gateway.administration.importing import ImportedInstance, read_partner_list
 from gateway.administration.listing import InstanceFilter, InstanceWithConnection
 from gateway.administration.partner import ProviderSelection
+from gateway.administration.payload_encryption import PayloadEncryption
 from gateway.administration.removal import Remover
+from gateway.contract.extensions.account import EncryptionRule, PayloadEncryptionState
 from gateway.contract.operation import AuditedState
 from gateway.database.pool import Database
 from gateway.errors import Conflict, InvalidRequest, NotFound
@@ -39,6 +41,7 @@ class AdminService:
     audit: Audit
     secrets: WebhookSecrets
     policy: AddressPolicy
+    payload_encryption: PayloadEncryption
     user: str | None = None
     """The system user who runs the commands."""
 
@@ -101,6 +104,19 @@ class AdminService:
         found = await self.find_account(account)
         async with self._noting("RetireWebhookSecret", found.id, compared=AuditedState.ACCOUNT):
             await self.secrets.retire(found.id)
+
+    async def set_payload_encryption(self, account: str, rule: EncryptionRule) -> None:
+        """Encrypts the content of an account's messages, or stops; `default` follows the setting.
+
+        Raises:
+            Conflict: a node runs an earlier release.
+        """
+        found = await self.find_account(account)
+        async with self._noting("SetPayloadEncryption", found.id, compared=AuditedState.ACCOUNT):
+            await self.payload_encryption.set_rule(found.id, rule)
+
+    async def payload_encryption_of(self, account: str) -> PayloadEncryptionState:
+        return await self.payload_encryption.state_of((await self.find_account(account)).id)
 
     async def create_instance(
         self,

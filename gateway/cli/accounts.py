@@ -6,6 +6,7 @@ import typer
 
 from gateway.administration.admin_service import AdminService
 from gateway.cli.execution import require_yes, run_admin
+from gateway.contract.extensions.account import EncryptionRule
 from gateway.instances.accounts import ListedAccount
 from gateway.instances.creation import NewAccount
 
@@ -83,6 +84,26 @@ def rotate_secret(
         run_admin(lambda admin: admin.retire_secret(account), needs_secret=False)
     else:
         typer.echo(f"WEBHOOK_SECRET={run_admin(lambda admin: admin.rotate_secret(account))}")
+
+
+@accounts.command("encryption")
+def payload_encryption(
+    account: AccountName,
+    rule: Annotated[EncryptionRule | None, typer.Argument(help="the new rule")] = None,
+) -> None:
+    """Show whether the content of messages is encrypted in Postgres, or change that."""
+    if rule is not None:
+        run_admin(
+            lambda admin: admin.set_payload_encryption(account, rule),
+            needs_secret=False,
+        )
+    state = run_admin(lambda admin: admin.payload_encryption_of(account), needs_secret=False)
+    source = " by GATEWAY_PAYLOAD_ENCRYPTION" if state.value == "default" else ""
+    progress = "every row follows" if state.finished else "stored rows do not all follow yet"
+    typer.echo(f"{'on' if state.encrypts else 'off'}{source}, {progress}")
+    typer.echo(f"keys in use: {', '.join(state.keys) or 'none'}")
+    if state.unopened:
+        typer.echo(f"{state.unopened} rows need a key that the gateway does not have")
 
 
 @accounts.command("delete")

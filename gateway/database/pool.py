@@ -27,6 +27,7 @@ from gateway.database.deadlines import (
     patience,
 )
 from gateway.database.failures import REFUSED, driver_errors_translated
+from gateway.database.sealing import Sealing
 
 _PLANS_LAST_SECONDS, _PLANS_LAST_USES = 5.0, 10
 # The pool doubles its pauses between attempts to connect until it gives up; then the next caller
@@ -86,6 +87,7 @@ class Database:
         timeout_seconds: float = 5.0,
         prepare: bool = True,
         statement_seconds: float = STATEMENT_SECONDS,
+        sealing: Sealing | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         """Creates the pool; it connects in `open`.
@@ -97,11 +99,12 @@ class Database:
             timeout_seconds: how long a caller waits for a connection.
             prepare: False behind a transaction pooler, where prepared statements fail.
             statement_seconds: the deadline of work that has no name in `DatabaseDeadline`.
+            sealing: encrypts and decrypts content; without it, content stays as it is.
             seconds: a monotonic clock.
         """
         self._seconds = seconds
         self._connections = _Connections()
-        self._url, self._prepare = url, prepare
+        self._url, self._prepare, self._sealing = url, prepare, sealing
         self.statement_seconds = statement_seconds
         self._deadline_seconds: float | None = None
         self._turns: AbstractAsyncContextManager[object] = nullcontext()
@@ -119,6 +122,7 @@ class Database:
                 "prepare_threshold": 2 if prepare else None,
                 "application_name": "gateway",
                 "context": _adapters(),
+                "cursor_factory": sealing.cursor_factory() if sealing else None,
             },
         )
 
@@ -130,6 +134,7 @@ class Database:
             max_size=1,
             prepare=self._prepare,
             statement_seconds=self.statement_seconds,
+            sealing=self._sealing,
         )
 
     def within(self, seconds: float) -> "Database":

@@ -9,8 +9,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from gateway.database.notifications import Notifications
+from gateway.database.payload_seal import Unopened
 from gateway.database.pool import Database
 from gateway.database.queries import query
+from gateway.observability.logging import logger
 
 _NOTIFY = query("notifications", "notify")
 _EVERYTHING = ""
@@ -43,7 +45,17 @@ class PostgresProviderStore:
         )
 
     async def fetch(self, name: str, **parameters: object) -> list[dict[str, Any]]:
-        return await self._database.fetch_dicts(query(self._provider, name), **parameters)
+        """Runs a query; leaves out rows whose content no key opens, until the key is back."""
+        rows = await self._database.fetch_dicts(query(self._provider, name), **parameters)
+        opened = [row for row in rows if not any(isinstance(v, Unopened) for v in row.values())]
+        if len(opened) < len(rows):
+            logger.error(
+                "payload_not_opened",
+                provider=self._provider,
+                statement=name,
+                count=len(rows) - len(opened),
+            )
+        return opened
 
     async def signal(self, instance_id: str) -> None:
         """Wakes the engine that runs this instance, on every node."""

@@ -31,6 +31,7 @@ from gateway.contract.zapi.groups.group import (
     ReadGroup,
     ReadGroupLight,
 )
+from gateway.database.payload_seal import Unopened
 from gateway.database.queries import query
 from gateway.directory.contacts import profile_of
 from gateway.directory.context import DirectoryContext
@@ -291,6 +292,8 @@ def _shown(context: DirectoryContext, phone: str, row: _Message) -> dict[str, An
 
 def _content(row: _Message) -> Mapping[str, Any]:
     """Returns the content as callbacks hold it; sent messages are stored as requests."""
+    if isinstance(row.payload, Unopened):
+        return {"error": row.payload.reason}
     declared = catalogue().sends.get(row.type)
     if declared is None:
         return row.payload

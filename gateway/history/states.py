@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.contract.catalogue import catalogue
+from gateway.database.payload_seal import Unopened
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class MessageState:
             "type": self.type,
             "message": self._text(),
             "status": self.status,
-            "error": self.error,
+            "error": self._error(),
             "attempts": self.attempts,
             "created_at": utc(self.created_at),
             "scheduled_for": scheduled_for and datetime.fromisoformat(scheduled_for),
@@ -66,7 +67,12 @@ class MessageState:
             "recorded_at": utc(self.recorded_at),
         }
 
+    def _error(self) -> str | None:
+        return self.payload.reason if isinstance(self.payload, Unopened) else self.error
+
     def _text(self) -> str | None:
+        if isinstance(self.payload, Unopened):
+            return None
         if kind := catalogue().sends.get(self.type) if self.zaap_id else None:
             return kind.model_validate(self.payload).readable_text()
         content = self.payload.get(self.type)  # stored for received messages

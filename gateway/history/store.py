@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from gateway.contract.known import KnownMessage
+from gateway.database.payload_seal import Unopened
 from gateway.database.pool import Database
 from gateway.database.queries import query
+from gateway.errors import Conflict
 
 _FIND_KNOWN = query("history", "find_known")
 
@@ -18,10 +20,17 @@ class History:
     async def known(
         self, instance_id: str, message_ids: Sequence[str]
     ) -> Mapping[str, KnownMessage]:
-        """Returns the messages that are known, by messageId."""
+        """Returns the messages that are known, by messageId.
+
+        Raises:
+            Conflict: no key opens the content of one.
+        """
         if not message_ids:
             return {}
         rows = await self._database.fetch_all(
             KnownMessage, _FIND_KNOWN, instance_id=instance_id, message_ids=list(message_ids)
         )
+        for row in rows:
+            if isinstance(row.payload, Unopened):
+                raise Conflict(f"Message {row.message_id}: {row.payload.reason}")
         return {row.message_id: row for row in rows}

@@ -279,7 +279,7 @@ class Registry:
 
 
 async def _has_account(connection: AsyncConnection, account_id: str) -> bool:
-    return bool(await fetch_all(connection, _Found, _LOCK_ACCOUNT, account_id=account_id))
+    return bool(await fetch_all(connection, _Room, _LOCK_ACCOUNT, account_id=account_id))
 
 
 async def _has_instance(connection: AsyncConnection, row: Mapping[str, Any]) -> bool:

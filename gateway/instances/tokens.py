@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from gateway.database.payload_seal import key_id_of
 from gateway.errors import InvalidSettings
 from gateway.randomness import RandomBytes
 
 _ID_BYTES = 16
 _NONCE_BYTES = 12
-_KEY_ID_LENGTH = 8
 
 
 def new_id(random_bytes: RandomBytes) -> str:
@@ -46,9 +46,10 @@ class TokenVault:
 
     def __init__(self, secrets: tuple[str, ...], random_bytes: RandomBytes) -> None:
         self._keys: Mapping[str, AESGCM] = {
-            _key_id(secret): AESGCM(hashlib.sha256(secret.encode()).digest()) for secret in secrets
+            key_id_of(secret): AESGCM(hashlib.sha256(secret.encode()).digest())
+            for secret in secrets
         }
-        self._current = _key_id(secrets[0])
+        self._current = key_id_of(secrets[0])
         self._random_bytes = random_bytes
 
     def seal(self, token: str) -> Sealed:
@@ -73,7 +74,3 @@ class TokenVault:
             f"A token was encrypted under key {sealed.key_id}, which GATEWAY_SECRET_KEY does not "
             "hold: add the earlier secret to it, after a comma."
         )
-
-
-def _key_id(secret: str) -> str:
-    return hashlib.sha256(b"key id:" + secret.encode()).hexdigest()[:_KEY_ID_LENGTH]

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from gateway.administration.admin_service import AdminService
 from gateway.administration.audit import Audit
+from gateway.administration.payload_encryption import PayloadEncryption
 from gateway.administration.provider_data import ProviderData
 from gateway.administration.removal import Remover
 from gateway.clock import Clock
@@ -43,6 +44,7 @@ def build_admin_service(
         Audit(database, settings.observability.audit_days),
         WebhookSecrets(database, vault, os.urandom),
         settings.address_policy(),
+        PayloadEncryption(database, settings.storage.payload_encryption),
         user=_system_user(),
     )
 

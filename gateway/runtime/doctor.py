@@ -17,6 +17,7 @@ from gateway.errors import DatabaseUnavailable, InvalidSettings, StartRefused
 from gateway.instances.tokens import TokenVault
 from gateway.providers.loading import load_provider
 from gateway.runtime.finding import Finding
+from gateway.runtime.payload_keys import payload_key_findings
 from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress
 from gateway.runtime.provider_checks import check_providers, provider_context_of
@@ -196,6 +197,8 @@ async def _contents(
         return
     yield await _functions(connection)
     yield await _secret(settings.storage, connection)
+    for finding in await payload_key_findings(settings.storage, connection):
+        yield finding
     in_use = await fetch_all(connection, _InUse, _PROVIDERS_IN_USE)
     yield _providers_of_instances(settings, in_use)
     yield await _proxies(settings, connection)

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from gateway.administration.resealing import Resealing
 from gateway.clock import Clock
 from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Database
@@ -23,6 +24,7 @@ from gateway.webhooks.retention import Retention
 _TAKE = query("chores", "take")
 
 _EXPIRE_EVERY_SECONDS = 15.0
+_RESEAL_EVERY_SECONDS = 10.0
 _DELETE_CALLBACKS_EVERY_SECONDS = 300.0
 _DELETE_MESSAGES_EVERY_SECONDS = 3_600.0
 
@@ -85,9 +87,17 @@ class Housekeeping:
 
 
 def start_housekeeping(
-    node: NodeContext, queue: QueueSection, webhooks: WebhookSection, notifier: CallbackNotifier
+    node: NodeContext,
+    queue: QueueSection,
+    webhooks: WebhookSection,
+    notifier: CallbackNotifier,
+    *,
+    encrypts: bool,
 ) -> None:
-    """Starts the maintenance of queue, history and callbacks where this node sends."""
+    """Starts the maintenance of queue, history and callbacks where this node sends.
+
+    *encrypts* is the operator's rule for accounts that have none.
+    """
     database, clock = node.database, node.clock
     pruning = database.within(DatabaseDeadline.PRUNING)
     maintenance = QueueMaintenance(
@@ -97,6 +107,7 @@ def start_housekeeping(
     retention = Retention(
         pruning, history_days=webhooks.history_days, dead_letter_days=webhooks.dead_letter_days
     )
+    resealing = Resealing(database, node.sealing.seal, clock, default=encrypts)
     tasks = (
         MaintenanceTask("expire messages", _EXPIRE_EVERY_SECONDS, maintenance.expire),
         MaintenanceTask(
@@ -107,6 +118,7 @@ def start_housekeeping(
         MaintenanceTask(
             "delete expired callbacks", _DELETE_CALLBACKS_EVERY_SECONDS, retention.delete_expired
         ),
+        MaintenanceTask("encryption of content", _RESEAL_EVERY_SECONDS, resealing.run),
         MaintenanceTask("history partitions", _DELETE_MESSAGES_EVERY_SECONDS, partitions.maintain),
     )
     housekeeping = Housekeeping(database, clock, tasks, node_id=node.node_id)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from gateway.clock import Clock
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
+from gateway.database.sealing import Sealing
 from gateway.instances.base_urls import BaseUrls
 from gateway.instances.store import Instances
 from gateway.instances.tokens import TokenVault
@@ -40,6 +41,7 @@ class NodeContext:
     parser: BodyParser
     base_urls: BaseUrls
     vault: TokenVault
+    sealing: Sealing
     secrets: tuple[str, ...]
     node_id: str
     node_lock: NodeLock

@@ -5,9 +5,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from gateway.administration import audit as audit_operations
-from gateway.administration import partner, people, subscriptions, usage
+from gateway.administration import partner, payload_encryption, people, subscriptions, usage
 from gateway.administration.audit import AccountContext, Audit
 from gateway.administration.partner import PartnerContext, ProviderSelection
+from gateway.administration.payload_encryption import (
+    PayloadEncryption,
+    PayloadEncryptionContext,
+)
 from gateway.administration.people import PeopleContext
 from gateway.administration.provider_data import ProviderData
 from gateway.administration.removal import Remover
@@ -62,6 +66,7 @@ def build_services(
     selection: ProviderSelection,
     limits: AccountLimits,
     max_waiting: int,
+    encrypts: bool,
     audit_days: int,
     lease_seconds: float,
 ) -> Services:
@@ -75,6 +80,7 @@ def build_services(
         selection: the providers of new instances.
         limits: what one account may use.
         max_waiting: messages that each queue may hold; 0 sets no limit.
+        encrypts: the operator's rule for the content of accounts that have none.
         audit_days: how long the audit log is stored.
         lease_seconds: after so long a node that does not answer has lost its sessions.
     """
@@ -97,6 +103,7 @@ def build_services(
                 node, audit, remover, provider_data, selection, max_instances=limits.max_instances
             ),
             OperationHandlers(usage.handlers, usage_context),
+            _payload_encryption_executor(node, encrypts=encrypts),
             *_message_executors(node, sessions, queue),
             *_instance_executors(node, callbacks, sessions),
             sessions.cached_router,
@@ -105,6 +112,12 @@ def build_services(
         callbacks.stream,
         node.base_urls,
     )
+
+
+def _payload_encryption_executor(node: NodeContext, *, encrypts: bool) -> OperationExecutor:
+    encryption = PayloadEncryption(node.database, encrypts, node.sealing.rules.drop_all)
+    context = partial(PayloadEncryptionContext, encryption)
+    return OperationHandlers(payload_encryption.handlers, context)
 
 
 def _account_executors(

@@ -48,6 +48,7 @@ from gateway.runtime.provider_selection import (
 from gateway.runtime.proxy_warning import start_proxy_warning
 from gateway.runtime.public_url import public_url_warning
 from gateway.runtime.queue import build_queue
+from gateway.runtime.sealing import follow_rules, sealing_of
 from gateway.runtime.secret import secrets_of
 from gateway.runtime.sessions import build_sessions
 from gateway.runtime.startup import database_checks, prepare_database, retry_while_unavailable
@@ -166,20 +167,23 @@ class Gateway:
     async def _node_context(self, supervisor: Supervisor, url: str, direct_url: str) -> NodeContext:
         """Builds what all parts share; starts the database and the media."""
         settings, clock = self._settings, self._clock
+        secrets = secrets_of(settings.storage, os.urandom)
+        sealing = sealing_of(settings.storage, secrets)
         database = Database(
             url,
             max_size=settings.database.pool_size,
             prepare=settings.database.prepares_statements(),
             statement_seconds=settings.database.statement_seconds,
+            sealing=sealing,
         )
         await database.open()
         supervisor.start(Stage.DATABASE, {"database": database})
         notifications = Notifications(
             direct_url, clock, statement_seconds=settings.database.statement_seconds
         )
+        follow_rules(sealing.rules, notifications)
         instances = Instances(database)
         instances.listen(notifications)
-        secrets = secrets_of(settings.storage, os.urandom)
         base_urls = BaseUrls(
             database, clock, public_url=settings.urls.public_url, fallback=self.base_url
         )
@@ -228,6 +232,7 @@ class Gateway:
             parser=self._parser,
             base_urls=base_urls,
             vault=TokenVault(secrets, os.urandom),
+            sealing=sealing,
             secrets=secrets,
             node_id=node_id,
             node_lock=lock,
@@ -260,7 +265,10 @@ class Gateway:
         queue = build_queue(node, settings.queue, sessions, callbacks.notifier)
         self._state.alarms = queue.watchdog.warnings
         start_proxy_warning(node)
-        start_housekeeping(node, settings.queue, settings.webhooks, callbacks.notifier)
+        encrypts = settings.storage.payload_encryption
+        start_housekeeping(
+            node, settings.queue, settings.webhooks, callbacks.notifier, encrypts=encrypts
+        )
         admission = Admission(self._clock, trials=settings.instances.trials)
         consumer = consumer_of(node, settings.kafka, queue.enqueuer, admission)
         node.start_if_sending(Stage.SENDERS, kafka_in=consumer)
@@ -272,6 +280,7 @@ class Gateway:
             selection=provider_selection_of(settings),
             limits=limits,
             max_waiting=settings.queue.max_waiting,
+            encrypts=encrypts,
             audit_days=settings.observability.audit_days,
             lease_seconds=lease_seconds,
         )

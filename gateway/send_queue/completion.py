@@ -22,6 +22,7 @@ _MIN_PAUSE_SECONDS = 0.02
 class MessageProgress:
     """The state of a message; `settled` (a column) means that the state is final."""
 
+    instance_id: str
     message_id: str
     status: str
     error: str | None

@@ -22,6 +22,7 @@ from gateway.contract.zapi.instance_queue import (
     RemovedFromQueue,
     RemoveFromQueue,
 )
+from gateway.database.payload_seal import Unopened
 from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 from gateway.errors import Conflict, InvalidRequest, NotFound
@@ -184,7 +185,7 @@ async def _cancel(
 
 
 def _item(context: QueueContext, row: _Waiting) -> QueueItem:
-    kind = catalogue().sends.get(row.type)
+    kind = None if isinstance(row.payload, Unopened) else catalogue().sends.get(row.type)
     message = kind.model_validate(row.payload) if kind else None
     instance = context.instance
     return QueueItem(
@@ -207,7 +208,7 @@ def _item(context: QueueContext, row: _Waiting) -> QueueItem:
         scheduled_for=row.due_at.astimezone(UTC) if row.status == "scheduled" else None,
         expires_at=row.expires_at and row.expires_at.astimezone(UTC),
         next_attempt_at=row.due_at.astimezone(UTC) if row.status == "retrying" else None,
-        error=row.last_error,
+        error=row.payload.reason if isinstance(row.payload, Unopened) else row.last_error,
     )
 
 

@@ -16,6 +16,7 @@ from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.contract.internal.presence import ShowTyping
 from gateway.contract.send import STORED_VERSION, OutgoingMessage
+from gateway.database.payload_seal import Unopened
 from gateway.errors import CallerError, DatabaseUnavailable, NotConnected
 from gateway.history.store import History
 from gateway.instances.store import Instance
@@ -140,6 +141,9 @@ class Worker:
         if row.is_expired:
             await self._fail_expired(row)
             return
+        if isinstance(row.payload, Unopened):
+            await self._fail_unopened(row, row.payload.reason)
+            return
         message = decode(row)
         if isinstance(message, str):
             self._log.warning("message_unreadable", queue_id=row.zaap_id, reason=message)
@@ -244,6 +248,13 @@ class Worker:
 
     def _limit_of(self, instance: Instance) -> int:
         return self._deps.send_policy.limit_of(instance, self._deps.clock.now())
+
+    async def _fail_unopened(self, row: ClaimedMessage, reason: str) -> None:
+        """Fails the message alone: the queue goes on, and a retry sends it once the key is back."""
+        self._log.error("payload_not_opened", queue_id=row.zaap_id, reason=reason)
+        failed = Failed("unopened", reason)
+        await self._deps.recorder.record(row, failed)
+        self._deps.metrics.failed(failed.error_class, row.instance_id)
 
     async def _hand_back_unreadable(self, row: ClaimedMessage, leaving: asyncio.Event) -> None:
         """Leaves the message for a newer node, which wrote it; this version never fails it."""

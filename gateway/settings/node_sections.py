@@ -172,8 +172,15 @@ class StorageSection(Section):
     secret_key: OptionalText = Field(
         None,
         validation_alias="GATEWAY_SECRET_KEY",
-        description="Encrypts instance tokens; earlier secrets, which still decrypt, follow after "
-        "commas; production requires it, development creates it",
+        description="Encrypts instance tokens and content; earlier secrets, which still decrypt, "
+        "follow after commas; production requires it, development creates it",
+    )
+
+    payload_encryption: bool = Field(
+        default=False,
+        validation_alias="GATEWAY_PAYLOAD_ENCRYPTION",
+        description="Encrypts the content of messages and callbacks in Postgres, for accounts "
+        "without a rule of their own; set it only after every node runs this release",
     )
 
     def secrets(self) -> tuple[str, ...]:

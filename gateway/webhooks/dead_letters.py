@@ -211,7 +211,7 @@ async def _list(
             first_attempt_at=row.first_attempt_at,
             last_attempt_at=row.died_at,
             created_at=row.created_at,
-            original_payload=orjson.loads(row.body),
+            original_payload=orjson.loads(str(row.body)),  # orjson refuses an UnopenedText
             original_metadata={"chat": row.chat},
         )
         for row in rows

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from gateway.bounds import clamp
 from gateway.clock import Clock
+from gateway.database.payload_seal import UnopenedText
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
@@ -277,6 +278,8 @@ class Delivery:
     async def _post(
         self, callback: _ClaimedCallback, url: str, attempt: int, log: list[PostAttempt]
     ) -> DeliveryResult:
+        if isinstance(callback.body, UnopenedText):
+            return self._unopened(callback, callback.body.reason)
         result = await self._poster.post(self._request_of(callback, url))
         log.append(
             PostAttempt(
@@ -294,6 +297,12 @@ class Delivery:
         )
         self._count(callback, result)
         await self._record_for_breaker(callback.receiver, result)
+        return result
+
+    def _unopened(self, callback: _ClaimedCallback, reason: str) -> DeliveryResult:
+        """Posts nothing; the callback becomes a dead letter, and its queue goes on."""
+        result = DeliveryResult(0.0, error=reason, unopened=True)
+        self._count(callback, result)
         return result
 
     async def _record_for_breaker(self, receiver: str, result: DeliveryResult) -> None:
@@ -325,7 +334,8 @@ class Delivery:
         pause = self._schedule.pause_after(attempts, asked_seconds=result.retry_after_seconds)
         outage_seconds = 0.0 if progressed else callback.failing_seconds or 0.0
         dead = result.gone or pause is None or self._schedule.is_over(outage_seconds)
-        is_down = result.status is None or self._breakers.is_down(callback.receiver)
+        no_answer = result.status is None and not result.unopened
+        is_down = no_answer or self._breakers.is_down(callback.receiver)
         return QueueProgress(
             callback.instance_id,
             callback.chat,

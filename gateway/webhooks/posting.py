@@ -49,6 +49,7 @@ class DeliveryResult:
         answer: its first bytes.
         error: why the callback was not delivered.
         retry_after_seconds: the pause that the receiver asked for.
+        unopened: nothing was posted, because no key opens the callback.
     """
 
     seconds: float
@@ -56,6 +57,7 @@ class DeliveryResult:
     answer: str | None = None
     error: str | None = None
     retry_after_seconds: float | None = None
+    unopened: bool = False
 
     @property
     def delivered(self) -> bool:
@@ -63,8 +65,8 @@ class DeliveryResult:
 
     @property
     def gone(self) -> bool:
-        """The receiver says that it will never accept it."""
-        return self.status == _GONE
+        """Another attempt would fail again: the receiver says so, or no key opens the callback."""
+        return self.status == _GONE or self.unopened
 
 
 class Poster:

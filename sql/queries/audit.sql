@@ -75,7 +75,8 @@ select jsonb_build_object(
     'webhook_secret', left(encode(sha256(a.webhook_secret_ciphertext), 'hex'), 8),
     'previous_webhook_secret',
     left(encode(sha256(a.previous_webhook_secret_ciphertext), 'hex'), 8),
-    'refuse_opted_out', a.refuse_opted_out
+    'refuse_opted_out', a.refuse_opted_out,
+    'payload_encryption', a.payload_encryption
 ) as state
 from accounts a where a.id = %(account_id)s::text;
 

@@ -2,6 +2,16 @@
 -- id), e event or entity, g group, j message in the journal, k marks, o phone of another instance (in
 -- delete_expired_messages: old message), p phone, r ready phone (in refusal and readers: group; in
 -- receipts: receipt), s sent message, t emitted event.
+-- Content (gateway/database/content_declarations.py):
+-- seals accept_message payload:message answer:simulated_event remote_message:simulated_event marks:texts
+-- seals mark_message marks:texts
+-- opens list_marks marks:texts
+-- opens list_sent payload:message marks:texts
+-- opens due_events body:simulated_event
+-- seals receive_message body:simulated_event
+-- seals write_entity event_bodies:simulated_event
+-- rows sandbox.sent message_id:text / payload:message
+-- rows sandbox.marks message_id:text / marks:texts
 
 -- name: open_phone
 -- Creates or opens the phone. Returns no row if another session has a newer lease. A phone that

@@ -833,7 +833,7 @@ where id = %(instance_id)s::text;
 
 -- name: find_progress
 -- The states of all messages that callers wait for.
-select s.message_id, s.status, s.error, s.settled
+select s.instance_id, s.message_id, s.status, s.error, s.settled
 from unnest(%(instance_ids)s::text[], %(message_ids)s::text[]) as w (instance_id, message_id)
 join message_states s on s.instance_id = w.instance_id and s.message_id = w.message_id;
 

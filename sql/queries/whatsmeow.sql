@@ -1,4 +1,11 @@
 -- Aliases: e stored event, s who sent it and where.
+-- Content (gateway/database/content_declarations.py):
+-- seals add_event body:library_event
+-- opens next_events body:library_event
+-- seals add_poll options:text
+-- opens poll_options options:texts
+-- rows whatsmeow.events id:bigint / body:library_event
+-- rows whatsmeow.polls provider_message_id:text / options:texts
 
 -- name: find_device
 select device, kept_in as key_store from whatsmeow.devices where instance_id = %(instance_id)s::text;

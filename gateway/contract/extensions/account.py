@@ -1,7 +1,7 @@
-"""An account: its audit log, and its rule for people who opted out."""
+"""An account: its audit log, its rule for people who opted out, and encryption of content."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
@@ -107,3 +107,56 @@ class SetConsentRule(PartnerOperation[Value], method="PUT", path="/account/refus
     answer_example: ClassVar[Any] = {"value": True}
 
     value: bool
+
+
+_CONFLICT = 409
+_STATE_EXAMPLE: Final = {
+    "value": "on",
+    "encrypts": True,
+    "finished": True,
+    "keys": ["5f3a9c01"],
+    "unopened": 0,
+}
+
+
+EncryptionRule = Literal["on", "off", "default"]
+
+
+class PayloadEncryptionState(Wire):
+    """Whether the account's content is encrypted in Postgres, and how far stored rows follow."""
+
+    value: Annotated[
+        EncryptionRule, Field(description="the rule; `default` follows the operator's setting")
+    ]
+    encrypts: Annotated[bool, Field(description="what is written now is encrypted")]
+    finished: Annotated[bool, Field(description="every stored row follows the rule")]
+    keys: Annotated[tuple[str, ...], Field(description="ids of the keys that rows may still need")]
+    unopened: Annotated[int, Field(description="rows that no key of the gateway opens")]
+
+
+class ReadPayloadEncryption(
+    PartnerOperation[PayloadEncryptionState], method="GET", path="/account/payload-encryption"
+):
+    """Whether the content of messages and callbacks is encrypted in Postgres. An extension."""
+
+    absolute = True
+    example: ClassVar[Example] = {}
+    answer_example: ClassVar[Any] = _STATE_EXAMPLE
+
+
+class SetPayloadEncryption(
+    PartnerOperation[PayloadEncryptionState], method="PUT", path="/account/payload-encryption"
+):
+    """Encrypts the content of messages and callbacks in Postgres, or stops. An extension.
+
+    What is written from now on follows at once, stored rows within minutes. `default` follows the
+    operator's setting.
+    """
+
+    absolute = True
+    audited = True
+    failures = (*PartnerOperation.failures, _CONFLICT)
+    example: ClassVar[Example] = {"value": "on"}
+    answer_example: ClassVar[Any] = _STATE_EXAMPLE
+
+    value: EncryptionRule

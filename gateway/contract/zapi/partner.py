@@ -51,7 +51,7 @@ class PartnerOperation(Operation[Result]):
     """
 
     partner = True
-    failures = (_UNAUTHORIZED, _FORBIDDEN)
+    failures: ClassVar[tuple[int, ...]] = (_UNAUTHORIZED, _FORBIDDEN)
 
 
 class CreatedInstance(Wire):

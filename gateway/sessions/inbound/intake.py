@@ -10,6 +10,7 @@ from psycopg import AsyncConnection, OperationalError, Rollback
 from gateway.clock import Clock
 from gateway.contract.callbacks import CONNECTION_CHAT
 from gateway.database.deadlines import DatabaseDeadline
+from gateway.database.payload_seal import SealBroken, Unopened
 from gateway.database.pool import Database
 from gateway.errors import Unavailable
 from gateway.instances.store import Instance
@@ -167,6 +168,8 @@ class EventIntake:
 
         After a maximum wait it is processed without the record.
         """
+        if isinstance(pending.body, Unopened):
+            raise SealBroken(pending.body.reason)
         event = event_from(pending.body)
         files = await self._inbound.files.fetch(
             self._live.session, self._live.instance.id, files_of(event)

@@ -10,8 +10,8 @@ PAGE = Path(__file__).parents[3] / "docs" / "lost-answers.md"
 ROW = re.compile(r"^\| (`.+`) \| (same|found|looked for) \| ([A-Z].+\.) \|$", re.MULTILINE)
 CHANGES = re.compile(
     r"\b(insert into|update [\w.]+|delete from|pg_notify|create table"
-    r"|(enqueue_callbacks|enqueue_messages|append_callbacks"
-    r"|delete_library_device|erase_library_contact)_v1)\b"
+    r"|(enqueue_callbacks|enqueue_messages|append_callbacks|assign_event_positions"
+    r"|delete_library_device|erase_library_contact)_v[0-9]+)\b"
 )
 LOCKS = re.compile(r"for (no key )?update\b.*")
 
