@@ -49,6 +49,8 @@ async def read_usage(context: UsageContext, _operation: ReadUsage) -> Usage:
         requests_burst=limits.requests_burst,
         instance_requests_per_second=limits.instance_requests_per_second,
         instance_requests_burst=limits.instance_requests_burst,
+        uploads=limits.max_uploads,
+        tests_per_minute=limits.tests_per_minute,
         instances=UsedOf(used=used.instances, limit=max_instances),
         stored_bytes=UsedOf(used=stored.used, limit=context.allowance.limit(stored)),
         followers=UsedOf(used=context.stream.followers_of(account_id), limit=limits.max_followers),

@@ -65,6 +65,7 @@ def build_app(
             admission,
             parser=parser,
             patience_seconds=patience_seconds,
+            max_uploads=account_limits.max_uploads,
         )
         for endpoint, table in (
             (InstanceEndpoint, RouteTable(catalogue)),

@@ -56,11 +56,12 @@ class Endpoint:
         *,
         parser: RunsTasks,
         patience_seconds: float,
+        max_uploads: int,
     ) -> None:
         self._routes, self._authenticator, self._services = routes, authenticator, services
         self._settings, self._admission, self._parser = settings, admission, parser
         self._turns, self._patience_seconds = asyncio.Lock(), patience_seconds
-        self._uploads = UploadSlots(settings.account_max_uploads)
+        self._uploads = UploadSlots(max_uploads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

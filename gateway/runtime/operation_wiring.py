@@ -53,9 +53,6 @@ from gateway.webhooks import dead_letters, replay
 from gateway.webhooks import operations as webhook_operations
 from gateway.webhooks.operations import WebhookContext
 
-_TESTS = Rate(per_second=0.1, burst=30)
-"""Tests of webhooks, and of proxies, that an account may run on a node."""
-
 
 def build_services(
     node: NodeContext,
@@ -105,7 +102,7 @@ def build_services(
             OperationHandlers(usage.handlers, usage_context),
             _payload_encryption_executor(node, encrypts=encrypts),
             *_message_executors(node, sessions, queue),
-            *_instance_executors(node, callbacks, sessions),
+            *_instance_executors(node, callbacks, sessions, limits),
             sessions.cached_router,
         ),
         audit,
@@ -171,7 +168,7 @@ def _message_executors(
 
 
 def _instance_executors(
-    node: NodeContext, callbacks: Callbacks, sessions: Sessions
+    node: NodeContext, callbacks: Callbacks, sessions: Sessions, limits: AccountLimits
 ) -> Sequence[OperationExecutor]:
     database, vault = node.database, node.vault
     webhook_context = partial(
@@ -182,10 +179,10 @@ def _instance_executors(
         vault,
         node.clock,
         callbacks.notifier,
-        _test_limit(node),
+        _test_limit(node, limits),
     )
     with_proxy = frozenset(name for name in node.engines if load_provider(name).uses_proxy)
-    trials = ProxyTrials(node.proxy_policy, node.clock, _test_limit(node))
+    trials = ProxyTrials(node.proxy_policy, node.clock, _test_limit(node, limits))
     proxy_context = partial(ProxyContext, database, vault, trials, with_proxy)
     directory_context = partial(DirectoryContext, database, sessions.cached_router, os.urandom)
     webhooks = webhook_operations.handlers | dead_letters.handlers | replay.handlers
@@ -200,11 +197,12 @@ def _instance_executors(
     )
 
 
-def _test_limit(node: NodeContext) -> Callable[[str], None]:
+def _test_limit(node: NodeContext, limits: AccountLimits) -> Callable[[str], None]:
     """Returns a function that counts a test of an account, or raises TooManyRequests."""
-    limits = RequestLimits(node.clock, account=_TESTS, instance=Rate(0.0, 0))
+    rate = Rate(limits.tests_per_minute / 60, limits.tests_burst)
+    counted = RequestLimits(node.clock, account=rate, instance=Rate(0.0, 0))
 
     def count(account_id: str) -> None:
-        limits.count(account_id=account_id)
+        counted.count(account_id=account_id)
 
     return count

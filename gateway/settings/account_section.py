@@ -1,7 +1,6 @@
 """The settings of what one account may use."""
 
 from dataclasses import dataclass
-from typing import Self
 
 from pydantic import Field
 
@@ -14,8 +13,8 @@ _IN_DEVELOPMENT = "no limit in development"
 class AccountLimits:
     """What one account may use; 0 sets no limit.
 
-    Requests are counted per second on each node, and so are followers of `/events`; `burst` is how
-    many requests may come at once.
+    Requests, tests, uploads and followers of `/events` are counted on each node; `burst` is how
+    many requests or tests may come at once.
     """
 
     requests_per_second: float
@@ -25,11 +24,9 @@ class AccountLimits:
     max_instances: int
     max_stored_bytes: int
     max_followers: int
-
-    @classmethod
-    def none(cls) -> Self:
-        """No limit at all."""
-        return cls(0, 0, 0, 0, 0, 0, 0)
+    max_uploads: int
+    tests_per_minute: float
+    tests_burst: int
 
 
 class AccountSection(Section):
@@ -89,6 +86,22 @@ class AccountSection(Section):
         description="Connections to `/events` that an account may have open on each node",
     )
 
+    max_uploads: int = Field(
+        500,
+        ge=1,
+        validation_alias="GATEWAY_ACCOUNT_MAX_UPLOADS",
+        description="Number of request bodies of an account that may arrive at once on a node; "
+        "further ones are answered 429",
+    )
+    tests_per_minute: float = Field(
+        6.0,
+        ge=0,
+        allow_inf_nan=False,
+        validation_alias="GATEWAY_ACCOUNT_TESTS_PER_MINUTE",
+        description="Tests of webhooks, and as many of proxies, that an account may run per minute "
+        "on each node; five minutes' worth may come at once; 0 sets no limit",
+    )
+
     def limits(self, *, is_development: bool) -> AccountLimits:
         """Returns the limits that apply, with the defaults of production or of development."""
 
@@ -106,10 +119,14 @@ class AccountSection(Section):
             max_instances=int(chosen(self.max_instances, _MAX_INSTANCES)),
             max_stored_bytes=int(chosen(self.max_stored_bytes, _MAX_STORED_BYTES)),
             max_followers=self.max_followers,
+            max_uploads=self.max_uploads,
+            tests_per_minute=self.tests_per_minute,
+            tests_burst=max(1, round(self.tests_per_minute * _TESTS_BURST_MINUTES)),
         )
 
 
 _REQUESTS_PER_SECOND, _INSTANCE_REQUESTS_PER_SECOND = 500, 100
 _BURST_SECONDS = 10
+_TESTS_BURST_MINUTES = 5
 _MAX_INSTANCES = 1_000
 _MAX_STORED_BYTES = 50 * 1024**3

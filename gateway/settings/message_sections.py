@@ -43,13 +43,6 @@ class HttpSection(Section):
         "gateway believes their X-Forwarded-For for the allowed addresses of accounts, and their "
         "X-Forwarded-Host and X-Forwarded-Proto for links to media",
     )
-    account_max_uploads: int = Field(
-        500,
-        ge=1,
-        validation_alias="GATEWAY_ACCOUNT_MAX_UPLOADS",
-        description="Number of request bodies of an account that may arrive at once on a node; "
-        "further ones are answered 429",
-    )
 
     @field_validator("cors_origins")
     @classmethod

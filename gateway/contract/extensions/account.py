@@ -65,7 +65,8 @@ class Usage(Wire):
     """What an account uses, and what it may.
 
     Requests per second and followers of `/events` count on each node, `requestsBurst` are those
-    that may come at once; 0 is no limit. `waiting` are the messages in all its queues, and
+    that may come at once, `uploads` the bodies that may arrive at once, `testsPerMinute` tests of
+    webhooks and of proxies; 0 is no limit. `waiting` are the messages in all its queues, and
     `longestQueue` has the limit of each queue.
     """
 
@@ -73,6 +74,8 @@ class Usage(Wire):
     requests_burst: int
     instance_requests_per_second: float
     instance_requests_burst: int
+    uploads: int
+    tests_per_minute: float
     instances: UsedOf
     stored_bytes: UsedOf
     followers: UsedOf
@@ -90,6 +93,8 @@ class ReadUsage(PartnerOperation[Usage], method="GET", path="/account/usage"):
         "requestsBurst": 5000,
         "instanceRequestsPerSecond": 100.0,
         "instanceRequestsBurst": 1000,
+        "uploads": 500,
+        "testsPerMinute": 6.0,
         "instances": {"used": 12, "limit": 1000},
         "storedBytes": {"used": 73400320, "limit": 53687091200},
         "followers": {"used": 1, "limit": 50},
