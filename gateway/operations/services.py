@@ -76,4 +76,4 @@ class Services:
 def _audited(operation: Operation[Any], target: Instance | Account) -> Subject:
     if isinstance(target, Instance):
         return Subject(target.account_id, target.id, getattr(operation, "phone", None))
-    return Subject(target.id, getattr(operation, "instance_id", None))
+    return Subject(target.id)  # the operation's own fields name an instance

@@ -137,7 +137,7 @@ async def test_message_is_removed_by_either_id(slow_client: Client, name: str) -
     removed = await slow_client.call("DELETE", f"/queue/{accepted[name]}")
     again = await slow_client.call("DELETE", f"/queue/{accepted[name]}")
 
-    assert (removed.status_code, removed.json()) == (200, {"value": True})
+    assert (removed.status_code, removed.json()) == (200, {"value": True, "queueLength": 0})
     assert again.status_code == 409
     assert again.json()["error"] == "The message is canceled and no longer waits"
 
