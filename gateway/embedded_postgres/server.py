@@ -57,7 +57,6 @@ SETTINGS = {
     # The only guard: the cluster trusts every client that can open its socket.
     "unix_socket_permissions": "0700",
     "log_min_messages": "warning",
-    "log_error_verbosity": "terse",  # the detail of an error quotes the row that was refused
     "log_checkpoints": "off",
 }
 DURABILITY_SETTINGS = ("fsync", "synchronous_commit", "full_page_writes")
@@ -251,9 +250,13 @@ class EmbeddedPostgres:
         url = address.url("postgres")
         with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
             known = "SELECT FROM pg_database WHERE datname = %s"
+            name = sql.Identifier(self._database)
             if connection.execute(known, [self._database]).rowcount == 0:
-                name = sql.Identifier(self._database)
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+            # The detail of an error quotes the row that was refused. Of the server's own errors,
+            # such as those of its start, the log needs it.
+            terse = sql.SQL("ALTER DATABASE {} SET log_error_verbosity = 'terse'")
+            connection.execute(terse.format(name))
 
     async def _supervise(self) -> None:
         pause_seconds = FIRST_PAUSE_SECONDS

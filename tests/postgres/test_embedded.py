@@ -364,6 +364,21 @@ async def test_folder_with_other_files_is_not_changed(data_dir: Path) -> None:
     assert diary.read_text() == "mine"
 
 
+async def test_log_of_the_server_quotes_no_row(data_dir: Path) -> None:
+    server = server_at(data_dir)
+    await server.start()
+    try:
+        execute(server.url, "create table t (text text check (text <> 'quixotic'))")
+        with pytest.raises(psycopg.errors.CheckViolation):
+            execute(server.url, "insert into t values ('quixotic')")
+    finally:
+        await server.stop()
+
+    log = data_dir.with_name(f"{data_dir.name}.log").read_text()
+    assert "violates check constraint" in log
+    assert "Failing row" not in log
+
+
 async def test_server_that_cannot_start_is_quoted(data_dir: Path) -> None:
     server = server_at(data_dir)
     await server.start()

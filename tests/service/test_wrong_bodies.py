@@ -50,7 +50,6 @@ async def test_body_without_type_is_refused(caller: Client) -> None:
         b'{"phone": "5511999999999", "message": "Hello",}',
         b'{"phone": "5511999999999", "message": NaN}',
         b'{"phone": "5511999999999", "message": "\xff"}',
-        b'{"phone": "5511999999999", "message": "\\ud800"}',
         b'{"phone": "5511999999999", "message": "a\x00b"}',
         b"\x1f\x8b\x08\x00",
     ],
@@ -96,7 +95,10 @@ async def test_json_other_than_object_is_refused(caller: Client, written: bytes)
         ({**GOOD, "messageId": []}, "messageId: must be a text"),
         ({**GOOD, "editMessageId": {}}, "editMessageId: must be a text"),
         ({**GOOD, "mentioned": "5511999999999"}, "mentioned: must be a list"),
-        ({**GOOD, "mentioned": ["x"]}, "Invalid phone"),
+        (
+            {**GOOD, "mentioned": ["x"]},
+            "mentioned.0: must be a phone, such as 5511999999999 (Invalid phone)",
+        ),
         ({**GOOD, "groupMentioned": [7]}, "groupMentioned.0: must be an object"),
         (
             {**GOOD, "groupMentioned": [{"phone": "120363019502650977-group"}]},
