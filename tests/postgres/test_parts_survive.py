@@ -24,22 +24,27 @@ IDLE = {
     "auto_actions",
     "completion_waiters",
     "event_stream",
+    "event_stream_access",
     "loop probe",
+    "proxy addresses",
     "sandbox_events",
     "session_settings",
 }
 BUSY = {
+    "event_positions",
     "gauges",
     "inbox",
     "leases",
     "maintenance: delete expired callbacks",
     "maintenance: delete expired rows of the queue",
+    "maintenance: encryption of content",
     "maintenance: expire messages",
     "maintenance: history partitions",
     "media_maintenance",
     "removal",
     "sandbox_retention",
     "schedule",
+    "watchdog",
     "webhooks",
 }
 HIDE = "alter schema public rename to hidden; alter schema sandbox rename to hidden_sandbox"
