@@ -9,12 +9,15 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
+from gateway.administration.erasure import Erasure
 from gateway.administration.people import PeopleContext, erase
+from gateway.administration.person_search import PersonSearch
 from gateway.administration.provider_data import ProviderData
 from gateway.administration.removal import Remover
 from gateway.clock import Clock
 from gateway.contract.extensions.contacts import ErasePerson
 from gateway.database.notifications import Notifications
+from gateway.database.payload_seal import PayloadSeal
 from gateway.database.pool import Database
 from gateway.database.provider_store import PostgresProviderStore
 from gateway.errors import InvalidSettings
@@ -121,9 +124,9 @@ async def test_erasure_gives_the_provider_addresses_and_message_ids(
         "insert into identities (instance_id, lid, phone) values (%s, %s, %s)",
         (instance.id, ANAS_LID, ANA),
     )
-    context = PeopleContext(
-        database, ProviderData(database, lambda: [provider]), await found(database, instance)
-    )
+    erasure = Erasure(database, ProviderData(database, lambda: [provider]))
+    search = PersonSearch(database, PayloadSeal((NEW,), os.urandom), Clock(), erasure)
+    context = PeopleContext(database, erasure, search, await found(database, instance))
 
     erased = await erase(context, ErasePerson(phone=cast("Any", ANA)))
 
