@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from psycopg import AsyncConnection
 
-from gateway.administration.person_search import PersonSearch
+from gateway.administration.person_search import EraseAgain, PersonSearch
 from gateway.clock import Clock
 from gateway.database.payload_seal import PayloadSeal
 from gateway.database.pool import Database
@@ -39,14 +39,16 @@ async def never_again(_instance_id: str, _names: Sequence[str]) -> None:
     raise AssertionError("nothing was being sent to the person")
 
 
-def search_in(database: Database, *, budget_seconds: float = 1e9) -> PersonSearch:
+def search_in(
+    database: Database, *, budget_seconds: float = 1e9, erase_again: EraseAgain = never_again
+) -> PersonSearch:
     """A search of a process that has just started; it reads three rows at once."""
     seal = PayloadSeal(("s" * 32,), os.urandom)
     return PersonSearch(
         database,
         seal,
         TickingClock(),
-        never_again,
+        erase_again,
         budget_seconds=budget_seconds,
         rows_at_once=3,
     )
@@ -111,3 +113,33 @@ async def test_row_that_another_transaction_holds_is_found_by_a_later_pass(
     while await searches(operator):
         await search_in(database).run()
     assert await naming(operator) == 0
+
+
+async def test_person_is_erased_again_when_a_message_to_them_was_sent(
+    database: Database, operator: AsyncConnection
+) -> None:
+    (instance,) = await add_instances(operator, 1)
+    await operator.execute(
+        """insert into message_queue (instance_id, sequence_number, position, attempt_started_at,
+                                      claimed_epoch, version, priority, max_attempts, status,
+                                      zaap_id, message_id, type, phone, payload)
+           values (%s, 1, 1, now(), 1, 1, 1, 3, 'processing', 'Z', 'M', 'send-text', %s, '{}')""",
+        (instance.id, ANA),
+    )
+    erased: list[tuple[str, list[str]]] = []
+
+    async def erase_again(instance_id: str, names: Sequence[str]) -> None:
+        erased.append((instance_id, list(names)))
+
+    search = search_in(database, erase_again=erase_again)
+    async with database.transaction() as connection:
+        await search.add(connection, instance.id, [ANA])
+    for _ in range(3):
+        await search.run()
+    assert (erased, await searches(operator)) == ([], 1)
+
+    await operator.execute("delete from message_queue")
+    while await searches(operator):
+        await search.run()
+
+    assert erased == [(instance.id, [ANA])]
