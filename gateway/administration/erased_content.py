@@ -9,7 +9,7 @@ import orjson
 ERASED: Final = "erased"
 """Stands for the name and the text of an erased contact card."""
 
-_ERASED_NUMBER: Final = "10000000000"  # a valid form, and nobody's number
+_ERASED_NUMBER: Final = "10000000000"  # a valid form that no person has
 _ERASED_LID: Final = "100000000000000@lid"
 _LID: Final = "@lid"
 _MENTIONS: Final = frozenset({"mentioned", "mentionedJID", "mentionedJid"})

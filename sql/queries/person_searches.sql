@@ -1,7 +1,7 @@
 -- Aliases: c chosen message, m message, q queued message, s search, w wanted change.
 
 -- name: add_search
--- Begins anew if the person was erased before and the search has not ended.
+-- Begins again if the person was erased before and the search has not ended.
 insert into person_searches as s (instance_id, names, sending)
 values (
     %(instance_id)s::text, %(names)s::text[],
@@ -27,7 +27,7 @@ order by worked_at, instance_id, names
 limit 1;
 
 -- name: store_position
--- Writes nothing if the search began anew.
+-- Writes nothing if the search began again.
 update person_searches
 set position = %(position)s::jsonb, changed = %(changed)s::bigint, canceled = %(canceled)s::bigint,
     worked_at = now()

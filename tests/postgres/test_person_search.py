@@ -35,8 +35,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await database.pool.close()
 
 
-async def never_again(_instance_id: str, _names: Sequence[str]) -> None:
-    raise AssertionError("nothing was being sent to the person")
+async def never_again(instance_id: str, names: Sequence[str]) -> None:
+    raise AssertionError(f"nothing was being sent to {names} of {instance_id}")
 
 
 def search_in(
