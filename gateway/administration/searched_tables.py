@@ -80,7 +80,10 @@ def pattern_of(names: ErasedNames) -> str:
 def erased(kind: Kind, names: ErasedNames, value: Any) -> Any:  # noqa: ANN401 - any value
     """Returns opened content of one kind without the person."""
     if kind is BODY:
-        return names.erased_from_json(value).decode()
+        try:
+            return names.erased_from_json(value).decode()
+        except orjson.JSONDecodeError:
+            return names.erased_from(value)
     if kind is BYTES:
         try:
             return names.erased_from_json(value)
@@ -91,9 +94,12 @@ def erased(kind: Kind, names: ErasedNames, value: Any) -> Any:  # noqa: ANN401 -
 
 def names_in(kind: Kind, names: ErasedNames, value: Any) -> bool:  # noqa: ANN401 - any value
     """Says whether opened content of one kind names the person."""
-    if kind is BODY:
+    if kind not in (BODY, BYTES):
+        return names.are_in(value)
+    try:
         return names.are_in(orjson.loads(value))
-    return names.are_in(value.decode("latin-1") if kind is BYTES else value)
+    except orjson.JSONDecodeError:
+        return names.are_in(value if kind is BODY else value.decode("latin-1"))
 
 
 def _suspect(name: str, kind: Kind) -> Composed:
