@@ -65,11 +65,8 @@ class _Search:
 
     @property
     def key(self) -> dict[str, Any]:
-        return {
-            "instance_id": self.instance_id,
-            "names": list(self.names),
-            "asked_at": self.asked_at,
-        }
+        names = list(self.names)
+        return {"instance_id": self.instance_id, "names": names, "asked_at": self.asked_at}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +180,7 @@ class PersonSearch:
     async def _end_pass(self, search: _Search) -> bool:
         """Ends the search, or begins the next pass; returns False if that should wait."""
         flying = await self._database.fetch_one(
-            Count,
-            _COUNT_IN_FLIGHT,
-            instance_id=search.instance_id,
-            asked_at=search.asked_at,
+            Count, _COUNT_IN_FLIGHT, instance_id=search.instance_id, asked_at=search.asked_at
         )
         is_waiting = flying is not None and flying.count > 0
         first = search.pass_number == 1

@@ -59,7 +59,7 @@ where q.instance_id = %(instance_id)s::text and q.status = 'processing'
 -- Cancels waiting messages that hold the person's contact card; history gets the erased content. One
 -- that failed keeps its place.
 with failed as (
-    -- Erases the card from the dead letters.
+    -- Erases the card from messages that failed.
     update message_queue q
     set payload = w.payload
     from unnest(%(ids)s::bigint[], %(payloads)s::jsonb[]) as w (id, payload)
