@@ -1011,13 +1011,18 @@ begin
         ['whatsmeow_chat_settings', 'chat_jid'],
         ['whatsmeow_message_secrets', 'chat_jid'],
         ['whatsmeow_message_secrets', 'sender_jid'],
-        ['whatsmeow_retry_buffer', 'chat_jid']
+        ['whatsmeow_retry_buffer', 'chat_jid'],
+        ['whatsmeow_privacy_tokens', 'their_jid'],
+        ['whatsmeow_sessions', 'their_id'],
+        ['whatsmeow_identity_keys', 'their_id'],
+        ['whatsmeow_sender_keys', 'chat_id'],
+        ['whatsmeow_sender_keys', 'sender_id']
     ] loop
         continue when to_regclass('whatsmeow.' || place[1]) is null;
 
 execute format(
             'delete from whatsmeow.%1$I where our_jid = $1'
-            ' and split_part(split_part(%2$I, ''@'', 1), '':'', 1) = any($2)',
+            ' and substring(%2$I from ''^[0-9]+'') = any($2)',
             place[1], place[2]
         ) using device, users;
 
@@ -1026,6 +1031,41 @@ get diagnostics deleted = row_count;
 total := total + deleted;
 
 end loop;
+
+foreach place slice 1 in array array[
+        ['whatsmeow_retry_buffer', 'plaintext'],
+        ['whatsmeow_event_buffer', 'plaintext']
+    ] loop
+        continue when to_regclass('whatsmeow.' || place[1]) is null;
+
+execute format(
+            'delete from whatsmeow.%1$I b where b.our_jid = $1 and exists ('
+            'select from unnest($2) u where position(convert_to(u, ''UTF8'') in b.%2$I) > 0)',
+            place[1], place[2]
+        ) using device, users;
+
+get diagnostics deleted = row_count;
+
+total := total + deleted;
+
+end loop;
+
+if to_regclass('whatsmeow.whatsmeow_lid_map') is not null then
+        execute
+            'delete from whatsmeow.whatsmeow_lid_map p where (p.lid = any($2) or p.pn = any($2))'
+            ' and not exists (select from whatsmeow.whatsmeow_contacts c where c.our_jid <> $1'
+            ' and substring(c.their_jid from ''^[0-9]+'') in (p.lid, p.pn))'
+            ' and not exists (select from whatsmeow.whatsmeow_sessions s where s.our_jid <> $1'
+            ' and substring(s.their_id from ''^[0-9]+'') in (p.lid, p.pn))'
+            ' and not exists (select from whatsmeow.whatsmeow_device d'
+            ' where split_part(split_part(d.jid, ''@'', 1), '':'', 1) in (p.lid, p.pn))'
+            using device, users;
+
+get diagnostics deleted = row_count;
+
+total := total + deleted;
+
+end if;
 
 return total;
 
@@ -1527,6 +1567,33 @@ COMMENT ON COLUMN public.payload_seals.finished_at IS 'Since when every row foll
 
 COMMENT ON COLUMN public.payload_seals.checked_at IS 'When a whole pass last found nothing to change.';
 
+CREATE TABLE public.person_searches (
+    instance_id text NOT NULL,
+    names text[] NOT NULL,
+    asked_at timestamp with time zone DEFAULT now() NOT NULL,
+    until_at timestamp with time zone DEFAULT now() NOT NULL,
+    worked_at timestamp with time zone DEFAULT now() NOT NULL,
+    pass_number integer DEFAULT 1 NOT NULL,
+    "position" jsonb,
+    changed bigint DEFAULT 0 NOT NULL,
+    canceled bigint DEFAULT 0 NOT NULL,
+    sending boolean DEFAULT false NOT NULL
+);
+
+COMMENT ON TABLE public.person_searches IS 'Erased people whose numbers are still being removed from other chats; a finished search has no row.';
+
+COMMENT ON COLUMN public.person_searches.names IS 'The numbers and lids of the person, sorted.';
+
+COMMENT ON COLUMN public.person_searches.until_at IS 'A pass looks at rows that were stored until then.';
+
+COMMENT ON COLUMN public.person_searches."position" IS 'Where the pass goes on; null: at the beginning.';
+
+COMMENT ON COLUMN public.person_searches.changed IS 'Rows that the current pass had to change.';
+
+COMMENT ON COLUMN public.person_searches.canceled IS 'Messages to other chats that were canceled.';
+
+COMMENT ON COLUMN public.person_searches.sending IS 'A message to the person was being sent; the person is erased again when it was sent.';
+
 CREATE TABLE public.proxy_checks (
     id bigint NOT NULL,
     instance_id text NOT NULL,
@@ -1892,6 +1959,9 @@ ALTER TABLE ONLY public.nodes
 ALTER TABLE ONLY public.payload_seals
     ADD CONSTRAINT payload_seals_pkey PRIMARY KEY (account_id);
 
+ALTER TABLE ONLY public.person_searches
+    ADD CONSTRAINT person_searches_pkey PRIMARY KEY (instance_id, names);
+
 ALTER TABLE ONLY public.proxy_checks
     ADD CONSTRAINT proxy_checks_pkey PRIMARY KEY (id);
 
@@ -2090,6 +2160,9 @@ ALTER TABLE ONLY public.instances
 
 ALTER TABLE ONLY public.payload_seals
     ADD CONSTRAINT payload_seals_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.person_searches
+    ADD CONSTRAINT person_searches_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.proxy_checks
     ADD CONSTRAINT proxy_checks_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;

@@ -1,10 +1,12 @@
 """Handlers that erase a person's data, and record whether a person consents to messages."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from gateway.administration.provider_data import ProviderData
+from gateway.administration.erased_content import with_both_spellings
+from gateway.administration.erasure import Erasure
+from gateway.administration.person_search import PersonSearch
 from gateway.clock import epoch_ms
 from gateway.contract.extensions.contacts import (
     ConsentRecord,
@@ -21,13 +23,8 @@ from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.instances.store import Instance
 from gateway.observability.logging import logger
-from gateway.sessions.provider import ErasedPerson
 
 _NAMES_OF_PERSON = query("people", "names_of_person")
-_PROVIDER_IDS_OF_PERSON = query("people", "provider_ids_of_person")
-_ERASE_PERSON = query("people", "erase_person")
-_LOCK_CALLBACKS = query("people", "lock_callbacks")
-_ERASE_CALLBACKS = query("people", "erase_callbacks")
 _FIND_CONSENT = query("people", "find_consent")
 _RECORD_CONSENT = query("people", "record_consent")
 _DELETE_CONSENT = query("people", "delete_consent")
@@ -38,33 +35,14 @@ class PeopleContext:
     """What the handlers about people need."""
 
     database: Database
-    provider_data: ProviderData
+    erasure: Erasure
+    search: PersonSearch
     instance: Instance
 
 
 @dataclass(frozen=True, slots=True)
 class _Name:
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class _ProviderId:
-    provider_message_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class _ErasedRows:
-    queue: int
-    messages: int
-    media: int
-    chats: int
-    contacts: int
-    identities: int
-
-
-@dataclass(frozen=True, slots=True)
-class _ErasedCallbacks:
-    callbacks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,36 +59,22 @@ handlers = Handlers[PeopleContext]()
 
 @handlers.handles(ErasePerson)
 async def erase(context: PeopleContext, operation: ErasePerson) -> Erased:
-    """Erases a person. The consent record stays: an opt-out must outlast the erasure."""
+    """Erases a person, and orders the search in other chats.
+
+    A consent and its time stay: an opt-out must outlast the erasure.
+    """
     instance_id = context.instance.id
-    async with context.database.within(DatabaseDeadline.ERASURE).transaction() as connection:
+    database = context.database.within(DatabaseDeadline.ERASURE)
+    async with database.transaction() as connection:
         found = await fetch_all(
             connection, _Name, _NAMES_OF_PERSON, instance_id=instance_id, phone=operation.phone
         )
-        names = [row.name for row in found]
-        messages = await fetch_all(
-            connection, _ProviderId, _PROVIDER_IDS_OF_PERSON, instance_id=instance_id, names=names
-        )
-        person = ErasedPerson(names, [row.provider_message_id for row in messages])
-        # Before the next statement, which deletes the messages that have these ids.
-        by_provider = await context.provider_data.erase_person(connection, instance_id, person)
-        (rows,) = await fetch_all(
-            connection, _ErasedRows, _ERASE_PERSON, instance_id=instance_id, names=names
-        )
-        await connection.execute(_LOCK_CALLBACKS, {"instance_id": instance_id})
-        (callbacks,) = await fetch_all(
-            connection,
-            _ErasedCallbacks,
-            _ERASE_CALLBACKS,
-            instance_id=instance_id,
-            names=names,
-            participants=[
-                f'%"participant{key}":"{name}"%' for key in ("Phone", "Lid") for name in names
-            ],
-        )
-    erased = asdict(rows) | asdict(callbacks) | {"provider": by_provider}
+        names = with_both_spellings(row.name for row in found)
+        erased = await context.erasure.within(connection, instance_id, names)
+        await context.search.add(connection, instance_id, names)
+    erased["canceled"] = await context.search.cancel_cards(instance_id, names)
     logger.info("person_erased", instance_id=instance_id, **erased)
-    return Erased(phone=operation.phone, erased=erased)
+    return Erased(phone=operation.phone, erased=erased, searching_other_chats=True)
 
 
 @handlers.handles(ReadConsent)

@@ -93,14 +93,18 @@ class SealedTable:
         )
 
     def update(self) -> Composed:
-        """Returns the statement that changes one row."""
+        """Returns the statement that changes all content of one row."""
+        return self.update_of(self.content)
+
+    def update_of(self, columns: Iterable[str]) -> Composed:
+        """Returns the statement that changes these columns of one row."""
         return SQL(
             "update {table} t set {changes} where t.instance_id = %(instance_id)s::text and {same}"
         ).format(
             table=Identifier(*self.name),
             changes=_listed(
                 SQL("{} = {}").format(Identifier(column), Placeholder(f"new_{column}"))
-                for column in self.content
+                for column in columns
             ),
             same=SQL(" and ").join(
                 SQL("t.{} = {}::text::{}").format(Identifier(column), Placeholder(column), kind)

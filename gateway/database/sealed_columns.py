@@ -230,6 +230,7 @@ _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("directory", "set_note"): SealedStatement({"note": TEXT}),
     ("people", "find_consent"): SealedStatement(reads={"note": TEXT}),
     ("people", "record_consent"): SealedStatement({"note": TEXT}, {"note": TEXT}),
+    ("person_searches", "cancel_cards"): SealedStatement({"payloads": MESSAGE}),
     ("inbox", "add_event"): SealedStatement({"body": EVENT}),
     ("inbox", "add_event_body"): SealedStatement({"body": EVENT}),
     ("inbox", "next_event"): SealedStatement(reads={"body": EVENT}),

@@ -5,6 +5,9 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from gateway.administration.erasure import Erasure
+from gateway.administration.person_search import PersonSearch
+from gateway.administration.provider_data import ProviderData
 from gateway.administration.resealing import Resealing
 from gateway.clock import Clock
 from gateway.database.deadlines import DatabaseDeadline
@@ -13,6 +16,7 @@ from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
 from gateway.history.partitions import HistoryPartitions
 from gateway.periodic_loop import PeriodicLoop
+from gateway.providers.loading import load_providers
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.supervisor import Stage
 from gateway.send_queue.maintenance import QueueMaintenance
@@ -25,6 +29,7 @@ _TAKE = query("chores", "take")
 
 _EXPIRE_EVERY_SECONDS = 15.0
 _RESEAL_EVERY_SECONDS = 10.0
+_SEARCH_EVERY_SECONDS = 2.0
 _DELETE_CALLBACKS_EVERY_SECONDS = 300.0
 _DELETE_MESSAGES_EVERY_SECONDS = 3_600.0
 
@@ -108,6 +113,8 @@ def start_housekeeping(
         pruning, history_days=webhooks.history_days, dead_letter_days=webhooks.dead_letter_days
     )
     resealing = Resealing(database, node.sealing.seal, clock, default=encrypts)
+    erasure = Erasure(database, ProviderData(database, load_providers))
+    searches = PersonSearch(database, node.sealing.seal, clock, erasure)
     tasks = (
         MaintenanceTask("expire messages", _EXPIRE_EVERY_SECONDS, maintenance.expire),
         MaintenanceTask(
@@ -118,6 +125,7 @@ def start_housekeeping(
         MaintenanceTask(
             "delete expired callbacks", _DELETE_CALLBACKS_EVERY_SECONDS, retention.delete_expired
         ),
+        MaintenanceTask("erased people", _SEARCH_EVERY_SECONDS, searches.run),
         MaintenanceTask("encryption of content", _RESEAL_EVERY_SECONDS, resealing.run),
         MaintenanceTask("history partitions", _DELETE_MESSAGES_EVERY_SECONDS, partitions.maintain),
     )

@@ -7,12 +7,14 @@ from functools import partial
 from gateway.administration import audit as audit_operations
 from gateway.administration import partner, payload_encryption, people, subscriptions, usage
 from gateway.administration.audit import AccountContext, Audit
+from gateway.administration.erasure import Erasure
 from gateway.administration.partner import PartnerContext, ProviderSelection
 from gateway.administration.payload_encryption import (
     PayloadEncryption,
     PayloadEncryptionContext,
 )
 from gateway.administration.people import PeopleContext
+from gateway.administration.person_search import PersonSearch
 from gateway.administration.provider_data import ProviderData
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionContext
@@ -128,6 +130,8 @@ def _account_executors(
 ) -> Sequence[OperationExecutor]:
     database, clock = node.database, node.clock
     registry = Registry(database, node.vault, os.urandom, secret_settings=secret_settings_of)
+    erasure = Erasure(database, provider_data)
+    search = PersonSearch(database, node.sealing.seal, clock, erasure)
 
     def partner_context(account: Account) -> PartnerContext:
         policy = node.address_policy
@@ -138,7 +142,7 @@ def _account_executors(
     return (
         OperationHandlers(partner.handlers, partner_context),
         OperationHandlers(subscriptions.handlers, partial(SubscriptionContext, database)),
-        OperationHandlers(people.handlers, partial(PeopleContext, database, provider_data)),
+        OperationHandlers(people.handlers, partial(PeopleContext, database, erasure, search)),
         OperationHandlers(audit_operations.handlers, partial(AccountContext, audit)),
     )
 

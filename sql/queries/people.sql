@@ -1,6 +1,6 @@
--- Aliases: a attempt, c chat or contact, d dead letter (in attempts: logged delivery), e stored or recorded event,
--- f file, i identity or id of a message, l stored order of chats, m message, n node, o callback in the
--- outbox, p payload, q queued message, r receipt, t tag of a chat, u count of one chat, w delivery queue
+-- Aliases: a attempt, c chat, contact or consent, d dead letter (in attempts: logged delivery), e stored or recorded event,
+-- f file, i identity or id of a message, k idempotency key, l stored order of chats, m message, n node,
+-- o callback in the outbox, p payload, q queued message, r receipt, t tag of a chat, u count of one chat, w delivery queue
 -- of a chat.
 
 -- name: names_of_person
@@ -53,6 +53,26 @@ with queued as (
     delete from message_receipts r
     where r.instance_id = %(instance_id)s::text
         and (r.participant = any(%(names)s::text[]) or r.message_id in (select message_id from recorded))
+), keys as (
+    -- The idempotency keys of those messages and of one that is being sent, and keys that name the person.
+    delete from idempotency_keys k
+    where k.instance_id = %(instance_id)s::text
+        and (
+            k.message_id in (select message_id from erased)
+            or k.message_id in (
+                select message_id from message_queue q
+                where q.instance_id = %(instance_id)s::text and q.phone = any(%(names)s::text[])
+            )
+            or k.key ~ %(pattern)s::text
+        )
+    returning k.key
+), agreed as (
+    -- What was written about the person's consent. The consent and its time stay.
+    update consents c
+    set source = null, note = null
+    where c.instance_id = %(instance_id)s::text and c.phone = any(%(names)s::text[])
+        and (c.source is not null or c.note is not null)
+    returning c.phone
 ), events as (
     -- Empties stored events of or about the person.
     update inbox e
@@ -105,7 +125,8 @@ with queued as (
 select (select count(*) from queued) as queue, (select count(*) from recorded) as messages,
        (select count(*) from files) as media,
        (select count(*) from chat) as chats, (select count(*) from person) as contacts,
-       (select count(*) from identity) as identities;
+       (select count(*) from identity) as identities, (select count(*) from keys) as idempotency_keys,
+       (select count(*) from agreed) as consents;
 
 -- name: lock_callbacks
 -- Runs before erase_callbacks, so that no transaction appends a callback to a delivery queue that is being

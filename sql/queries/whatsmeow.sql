@@ -144,7 +144,7 @@ with deleted_events as (
     where instance_id = %(instance_id)s::text and provider_message_id = any(%(message_ids)s::text[])
     returning 1
 ), erased_keys as (
-    -- Deletes what the library's own tables hold of the person, apart from encryption keys.
+    -- Deletes what the library's own tables hold of the person.
     select whatsmeow.erase_library_contact_v1(device, %(users)s::text[]) as erased
     from whatsmeow.devices
     where instance_id = %(instance_id)s::text and kept_in = 'postgres'

@@ -39,6 +39,7 @@ NOT_DRIVEN: dict[str, str] = {
     "instances/count_instances_by_provider": "only `gateway doctor` reads it",
     "migrations/note_applied": "the database is migrated before the campaign",
     "migrations/note_function": "the database is migrated before the campaign",
+    "person_searches/cancel_cards": "needs a waiting contact card of the person",
     "sandbox/add_phone": "needs a control request before the first session has opened",
     "send_queue/find_queues": "reads, after 50 flushes that found a queue locked",
     "whatsmeow/add_device": _WHATSMEOW,

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from psycopg import AsyncConnection
+from psycopg.sql import SQL, Identifier
 
 from gateway.contract.zapi.messages.text import SendText
 from gateway.database.provider_store import ConnectionQueries
 from gateway.providers.whatsmeow.provider import provider
-from gateway.sessions.provider import ErasedPerson
+from gateway.sessions.provider import ErasedPerson, MessageReceived
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
 from tests.providers.whatsmeow_node import exchange_fences, node_at
 
@@ -17,6 +18,7 @@ async def test_library_tables_lose_the_person_and_then_the_device(
 ) -> None:
     async with node_at(database_url, tmp_path, whatsapp) as node:
         one, friend = await node.linked("one"), await node.linked("friend")
+        await one.send(SendText(phone=friend.phone, message="hello"), "HELLO")
         receipt = await friend.send(SendText(phone=one.phone, message="hi"), "HI")
         received = await one.wait_for_message(receipt.provider_message_id)
         await exchange_fences(one, friend)
@@ -32,12 +34,15 @@ async def test_library_tables_lose_the_person_and_then_the_device(
     queries = ConnectionQueries(operator, provider="whatsmeow")
 
     assert received.chat_lid
+    before = await naming(operator, one.phone, [friend.phone, received.chat_lid])
+    assert {"whatsmeow_sessions", "whatsmeow_identity_keys", "whatsmeow_contacts"} <= before.keys()
     addresses = [friend.phone, received.chat_lid]
     person = ErasedPerson(addresses, [receipt.provider_message_id])
 
     assert await provider.erase_person(queries, "one", person)
 
     assert await contacts(operator, one.phone) == [stranger]
+    assert await naming(operator, one.phone, [friend.phone, received.chat_lid]) == {}
     assert sorted(await devices(operator)) == sorted([one.phone, friend.phone])
     while await provider.delete_instance(queries, "one", max_rows=10):
         pass
@@ -56,6 +61,48 @@ async def test_deletion_before_the_library_made_its_tables_succeeds(
     queries = ConnectionQueries(operator, provider="whatsmeow")
     assert await provider.erase_person(queries, "one", ErasedPerson(["5511977776666"], [])) == 0
     assert await provider.delete_instance(queries, "one", max_rows=10) == 1
+
+
+async def test_person_who_was_erased_can_write_and_be_written_to(
+    database_url: str, operator: AsyncConnection, tmp_path: Path, whatsapp: FakeWhatsApp
+) -> None:
+    """The keys are gone while both sessions are open: the library agrees on new ones."""
+    async with node_at(database_url, tmp_path, whatsapp) as node:
+        one, friend = await node.linked("one"), await node.linked("friend")
+        receipt = await friend.send(SendText(phone=one.phone, message="hi"), "HI")
+        received = await one.wait_for_message(receipt.provider_message_id)
+        await exchange_fences(one, friend)
+        assert received.chat_lid
+        queries = ConnectionQueries(operator, provider="whatsmeow")
+        person = ErasedPerson([friend.phone, received.chat_lid], [])
+        assert await provider.erase_person(queries, "one", person)
+
+        again = await friend.send(SendText(phone=one.phone, message="again"), "AGAIN")
+        await one.wait_for(
+            MessageReceived,
+            lambda m: m.provider_message_id == again.provider_message_id and bool(m.content),
+        )
+        await exchange_fences(one, friend)
+
+
+async def naming(operator: AsyncConnection, phone: str, addresses: list[str]) -> dict[str, int]:
+    """Counts, by table of the library, the rows of the device of *phone* that name a person."""
+    cursor = await operator.execute(
+        """select table_name from information_schema.columns
+           where table_schema = 'whatsmeow' and table_name like 'whatsmeow\\_%'
+               and column_name = 'our_jid'"""
+    )
+    who = "|".join(address.partition("@")[0] for address in addresses)
+    found = {}
+    for (table,) in await cursor.fetchall():
+        statement = SQL(
+            "select count(*) from {} t where split_part(our_jid, ':', 1) = %s and t::text ~ %s"
+        )
+        rows = await operator.execute(
+            statement.format(Identifier("whatsmeow", table)), (phone, who)
+        )
+        found[table] = (await rows.fetchall())[0][0]
+    return {table: count for table, count in found.items() if count}
 
 
 async def contacts(operator: AsyncConnection, phone: str) -> list[str]:

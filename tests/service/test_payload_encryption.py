@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,6 @@ from typing import Any
 import httpx
 import pytest
 from psycopg import AsyncConnection
-from psycopg.rows import dict_row
-from psycopg.sql import SQL, Identifier
 from psycopg.types.json import Jsonb
 
 from gateway.contract.catalogue import catalogue
@@ -25,6 +23,7 @@ from tests.fixtures.service import (
     running_gateway,
     until,
 )
+from tests.fixtures.stored_content import holding, stored
 from tests.fixtures.webhook_catcher import WebhookCatcher
 
 FRIEND, MARK, PLAIN = "5511999999999", "Quartzomen", "Limpidfjord"
@@ -75,35 +74,6 @@ def bodies() -> Iterator[tuple[str, dict[str, Any]]]:
         body = marked(dict(sends[kind].example)) | {"phone": FRIEND}
         body |= {"extension": "pdf"} if "document" in body else {}
         yield kind, {name: value for name, value in body.items() if not name.startswith("delay")}
-
-
-async def stored(url: str) -> dict[str, str]:
-    """Returns everything that the tables of the gateway hold, by column."""
-    found: dict[str, str] = {}
-    async with await AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as reader:
-        tables = await reader.execute(
-            "select table_schema, table_name from information_schema.tables"
-            " where table_schema in ('public', 'sandbox', 'whatsmeow')"
-            " and table_type = 'BASE TABLE'"
-        )
-        for table in await tables.fetchall():
-            name = Identifier(table["table_schema"], table["table_name"])
-            rows = await (await reader.execute(SQL("select * from {}").format(name))).fetchall()
-            for row in rows:
-                for column, value in row.items():
-                    key = f"{table['table_name']}.{column}"
-                    found[key] = found.get(key, "") + "\n" + _text_of(value)
-    return found
-
-
-def _text_of(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("latin-1")
-    return json.dumps(value, default=str, ensure_ascii=False)
-
-
-def holding(columns: Mapping[str, str], mark: str) -> set[str]:
-    return {name for name, text in columns.items() if mark.lower() in text.lower()}
 
 
 async def set_encryption(client: Client, value: str) -> dict[str, Any]:

@@ -58,7 +58,11 @@ async def test_erase_person_deletes_only_their_data(client: Client, host: Runnin
             "chats": 1,
             "contacts": 1,
             "identities": 0,
+            "idempotencyKeys": 0,
+            "consents": 0,
+            "canceled": 0,
         },
+        "searchingOtherChats": True,
     }
     assert await got(client, f"/chat-messages/{ANA}") == []
     assert await got(client, "/queue") == []
@@ -194,8 +198,19 @@ async def test_erase_person_by_lid_deletes_files_and_callbacks(
         "chats": 1,
         "contacts": 1,
         "identities": 1,
+        "idempotencyKeys": 0,
+        "consents": 0,
+        "canceled": 0,
     }
     assert (carl["messages"], carl["callbacks"], carl["identities"]) == (2, 3, 1)
+    await until(
+        lambda: rows(
+            host,
+            "select 1 from person_searches where instance_id = %s",
+            client.demo.instance_id,
+        ),
+        lambda searches: not searches,
+    )
     assert await rows_naming(host, client, f"{ANA}|{ANAS_LID}|{CARLS_LID}") == {}
     assert await rows_naming(host, client, f"{BEN}|{BENS_LID}") == bens_before
     queues = await rows(

@@ -75,24 +75,31 @@ class ForgetConsent(Operation[Value], method="DELETE", path="/contacts/{phone}/c
 
 
 class Erased(Wire):
-    """How many rows were erased, by kind."""
+    """How many rows were erased, by kind, and that other chats are being searched for the person.
+
+    `canceled` counts the waiting messages to others that held the person's contact card.
+    """
 
     phone: str
     erased: dict[str, int]
+    searching_other_chats: bool = True
 
 
 class ErasePerson(Operation[Erased], method="DELETE", path="/contacts/{phone}/data"):
     """Erases a person: queue, history, files, names, and what the provider stores. An extension.
 
-    The record of consent stays.
+    Contact cards, mentions and the number in other chats are searched for and removed afterwards,
+    within moments or, where the history is long, minutes. A consent and its time stay; what was
+    noted about it is erased.
 
-    A message that is being sent is not recalled.
+    A message that is being sent is not recalled, and is erased when it was sent.
     """
 
     example: ClassVar[Example] = {"phone": "5511666666666"}
     answer_example: ClassVar[Any] = {
         "phone": "5511666666666",
-        "erased": {"queue": 0, "messages": 12, "media": 1, "contacts": 1},
+        "erased": {"queue": 0, "messages": 12, "media": 1, "contacts": 1, "canceled": 1},
+        "searchingOtherChats": True,
     }
 
     phone: Person

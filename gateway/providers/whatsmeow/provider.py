@@ -36,11 +36,8 @@ class WhatsmeowProvider:
         PersonalData("options of polls", "90 days"),
         PersonalData("ids of sent messages", "7 days"),
         PersonalData(
-            "in the library's key store: names of contacts, settings of chats, keys of messages",
-            "the phone is unlinked or the instance deleted",
-        ),
-        PersonalData(
-            "in the library's key store: encryption keys by number, which erasing a person leaves",
+            "in the library's key store: names of contacts, settings of chats, keys of messages, "
+            "encryption keys by number",
             "the phone is unlinked or the instance deleted",
         ),
     )
