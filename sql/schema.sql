@@ -1091,8 +1091,8 @@ CREATE TABLE public.accounts (
     previous_webhook_secret_key_id text,
     refuse_opted_out boolean DEFAULT false NOT NULL,
     payload_encryption boolean,
-    room_instances integer DEFAULT 0 NOT NULL,
-    room_stored_bytes bigint DEFAULT 0 NOT NULL,
+    allowed_instances integer DEFAULT 0 NOT NULL,
+    allowed_stored_bytes bigint DEFAULT 0 NOT NULL,
     CONSTRAINT required_token_exists CHECK (((NOT client_token_required) OR (client_token_hash IS NOT NULL)))
 );
 
@@ -1100,9 +1100,9 @@ COMMENT ON COLUMN public.accounts.previous_webhook_secret_ciphertext IS 'Signs b
 
 COMMENT ON COLUMN public.accounts.payload_encryption IS 'Whether the content of its messages is encrypted; null follows GATEWAY_PAYLOAD_ENCRYPTION.';
 
-COMMENT ON COLUMN public.accounts.room_instances IS 'As many instances are allowed in any case: twice those of the day when the limit came.';
+COMMENT ON COLUMN public.accounts.allowed_instances IS 'As many instances are allowed in any case: twice those of the day when the limit came.';
 
-COMMENT ON COLUMN public.accounts.room_stored_bytes IS 'As many bytes of files are allowed in any case: twice those of the day when the limit came.';
+COMMENT ON COLUMN public.accounts.allowed_stored_bytes IS 'As many bytes of files are allowed in any case: twice those of the day when the limit came.';
 
 CREATE TABLE public.audit_log (
     id bigint NOT NULL,

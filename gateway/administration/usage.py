@@ -29,7 +29,7 @@ class UsageContext:
 @dataclass(frozen=True, slots=True)
 class _Used:
     instances: int
-    room_instances: int
+    allowed_instances: int
     waiting: int
     longest_queue: int
 
@@ -43,7 +43,7 @@ async def read_usage(context: UsageContext, _operation: ReadUsage) -> Usage:
     used = await context.database.fetch_one(_Used, _COUNT_USED, account_id=account_id)
     assert used is not None
     stored = await context.allowance.read(account_id)
-    max_instances = limits.max_instances and max(limits.max_instances, used.room_instances)
+    max_instances = limits.max_instances and max(limits.max_instances, used.allowed_instances)
     return Usage(
         requests_per_second=limits.requests_per_second,
         requests_burst=limits.requests_burst,

@@ -138,9 +138,9 @@ def _validated(command: type[Command], values: dict[str, Any]) -> Command:
             first = first or error
             empty = {each["loc"] for each in error.errors() if _is_empty_text(each["input"])}
             if not empty - removed:
-                # What is required and empty is told as given, not as left out.
-                (told, *_) = error.errors()
-                is_left_out = told["type"] == "missing" and told["loc"] in removed
+                # What is required and empty is reported as given, not as left out.
+                (reported, *_) = error.errors()
+                is_left_out = reported["type"] == "missing" and reported["loc"] in removed
                 raise InvalidRequest(_sentence(first if is_left_out else error)) from None
             removed |= empty
             values = _without(values, empty)
@@ -153,11 +153,11 @@ def _is_empty_text(value: object) -> bool:
 def _without(values: Any, places: Collection[tuple[int | str, ...]]) -> Any:  # noqa: ANN401 - JSON
     """Returns a copy of *values* in which nothing is left at these places."""
     if isinstance(values, dict):
-        kept = {name: _without(item, _below(name, places)) for name, item in values.items()}
-        return {name: item for name, item in kept.items() if (name,) not in places}
+        others = {name: _without(item, _below(name, places)) for name, item in values.items()}
+        return {name: item for name, item in others.items() if (name,) not in places}
     if isinstance(values, list):
-        kept_items = (_without(item, _below(n, places)) for n, item in enumerate(values))
-        return [item for n, item in enumerate(kept_items) if (n,) not in places]
+        other_items = (_without(item, _below(n, places)) for n, item in enumerate(values))
+        return [item for n, item in enumerate(other_items) if (n,) not in places]
     return values
 
 

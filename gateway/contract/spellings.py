@@ -1,6 +1,6 @@
 """Reads a phone number or the id of a chat as people and programs write it.
 
-What is copied from a page, a contact card or a library of WhatsApp brings marks that no one sees,
+What is copied from a page, a contact card or a library of WhatsApp brings marks that are not seen,
 the device of a sender, or a scheme. They change nothing about who is meant.
 """
 
@@ -96,9 +96,9 @@ def _id_of(text: str) -> str | None:
     """Returns the id of a chat that is not a phone number; None where it may be one."""
     if text == STATUS_BROADCAST:
         return text
-    for ending, ours in (("@g.us", "-group"), ("@broadcast", "-broadcast")):
+    for ending, suffix in (("@g.us", "-group"), ("@broadcast", "-broadcast")):
         if text.endswith(ending):
-            text = text.removesuffix(ending) + ours
+            text = text.removesuffix(ending) + suffix
     bare = text.removesuffix("-group")
     if _OLD_GROUP.fullmatch(bare):
         return bare

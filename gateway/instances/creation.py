@@ -39,8 +39,8 @@ _MANY = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Room:
-    room_instances: int
+class _Allowance:
+    allowed_instances: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +279,7 @@ class Registry:
 
 
 async def _has_account(connection: AsyncConnection, account_id: str) -> bool:
-    return bool(await fetch_all(connection, _Room, _LOCK_ACCOUNT, account_id=account_id))
+    return bool(await fetch_all(connection, _Allowance, _LOCK_ACCOUNT, account_id=account_id))
 
 
 async def _has_instance(connection: AsyncConnection, row: Mapping[str, Any]) -> bool:
@@ -298,8 +298,8 @@ async def _require_free_name(connection: AsyncConnection, name: str) -> None:
 async def _require_free_place(
     connection: AsyncConnection, account_id: str, max_instances: int, *, by_client_token: bool
 ) -> None:
-    (account,) = await fetch_all(connection, _Room, _LOCK_ACCOUNT, account_id=account_id)
-    limit = max(max_instances, account.room_instances) if max_instances else _MANY
+    (account,) = await fetch_all(connection, _Allowance, _LOCK_ACCOUNT, account_id=account_id)
+    limit = max(max_instances, account.allowed_instances) if max_instances else _MANY
     if by_client_token:
         limit = min(limit, MAX_INSTANCES_BY_CLIENT_TOKEN)
     (row,) = await fetch_all(

@@ -19,7 +19,7 @@ class StoredBytes:
     """The bytes that an account has stored, and those that it may have in any case."""
 
     used: int
-    room: int
+    allowed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class StorageAllowance:
 
     def limit(self, stored: StoredBytes) -> int:
         """Returns the limit that applies to an account; 0 means none."""
-        return max(self._max_bytes, stored.room) if self._max_bytes else 0
+        return max(self._max_bytes, stored.allowed) if self._max_bytes else 0
 
     async def check(self, account_id: str) -> None:
         """Raises StorageLimitReached if the account may store no further file.

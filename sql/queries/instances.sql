@@ -34,7 +34,7 @@ delete from accounts where id = %(account_id)s::text;
 -- name: lock_account
 -- A transaction that counts an account's instances and adds one owns this lock until its commit, so
 -- two of them cannot exceed the limit together.
-select room_instances from accounts where id = %(account_id)s::text for no key update;
+select allowed_instances from accounts where id = %(account_id)s::text for no key update;
 
 -- name: lock_instance_id
 -- Makes creation and removal of one instance id wait for each other, also where no row exists.
@@ -83,7 +83,7 @@ from (
 
 -- name: count_used
 -- What an account has made and what waits to be sent.
-select count(i.id) as instances, coalesce(max(a.room_instances), 0) as room_instances,
+select count(i.id) as instances, coalesce(max(a.allowed_instances), 0) as allowed_instances,
        coalesce(sum(m.waiting), 0)::bigint as waiting,
        coalesce(max(m.waiting), 0) as longest_queue
 from accounts a

@@ -71,5 +71,5 @@ select coalesce((
     select sum(m.size_bytes) from instances i join media m on m.instance_id = i.id
     where i.account_id = %(account_id)s::text
 ), 0)::bigint as used, coalesce((
-    select room_stored_bytes from accounts where id = %(account_id)s::text
-), 0) as room;
+    select allowed_stored_bytes from accounts where id = %(account_id)s::text
+), 0) as allowed;

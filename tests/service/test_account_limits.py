@@ -95,7 +95,7 @@ async def test_account_keeps_room_for_what_it_had(
     with running_gateway(tmp_path, database_url, GATEWAY_ACCOUNT_MAX_INSTANCES="1") as gateway:
         await gateway.ready()
         with psycopg.connect(database_url) as connection:
-            connection.execute("update accounts set room_instances = %s", [room])
+            connection.execute("update accounts set allowed_instances = %s", [room])
         async with client_of(gateway) as client:
             answer = await client.http.post(
                 ON_DEMAND, json={"name": "x"}, headers=as_partner(client)
