@@ -182,7 +182,18 @@ async def flood_webhook_tests(attacker: Attacker) -> None:
     await attacker.flood(requests())
 
 
+async def burn(_attacker: Attacker) -> None:
+    """No attack: shows what a busy neighbour on this machine costs, to compare the attacks with."""
+
+    def calculate() -> None:
+        while True:
+            sum(range(100_000))
+
+    await asyncio.to_thread(calculate)
+
+
 ATTACKS: Final[Mapping[str, Attack]] = {
+    "no attack, a busy processor": burn,
     "lists to a text route": _json("/send-text", _lists),
     "lists to a media route": _json("/send-image", _lists),
     "deep nesting": _json("/send-image", _nested),
