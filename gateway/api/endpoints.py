@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -95,7 +96,7 @@ class Endpoint:
             b"",
             declared,
             path={**route.parameters, **_from_headers(declared, request)},
-            query=dict(request.query_params),
+            query=_query_of(request),
             bare_list=declared.bare_list,
         )
         operation = await self._operation(request, command, owner, services)
@@ -272,6 +273,22 @@ def _seconds_to_wait(request: Request) -> int:
     """Returns the seconds of `Prefer: wait=20`; ignores a preference it cannot read (RFC 7240)."""
     found = _WAIT.search(request.headers.get("prefer", ""))
     return min(int(found[1]), _MAX_WAIT_SECONDS) if found else 0
+
+
+def _query_of(request: Request) -> dict[str, str]:
+    """Returns the parameters; of one that is given twice, a read takes the last.
+
+    Raises:
+        InvalidRequest: a change has a parameter twice. It would ignore one of them, and a deletion
+            would remove what the caller did not mean.
+    """
+    given = request.query_params
+    if request.method not in _BODYLESS:
+        names = Counter(name for name, _value in given.multi_items())
+        for name, count in names.items():
+            if count > 1:
+                raise InvalidRequest(f"{name}: is given {count} times; give it once")
+    return dict(given)
 
 
 def _from_headers(declared: type[Operation[Any]], request: Request) -> dict[str, str]:

@@ -10,7 +10,7 @@ from starlette.routing import compile_path
 from gateway.contract.catalogue import Catalogue
 from gateway.contract.operation import Operation
 from gateway.contract.send import OutgoingMessage
-from gateway.errors import MethodNotAllowed, UnknownRoute
+from gateway.errors import InvalidRequest, MethodNotAllowed, UnknownRoute
 
 Declared = type[OutgoingMessage] | type[Operation[Any]]
 
@@ -56,7 +56,9 @@ class RouteTable:
         Raises:
             UnknownRoute: no declared class has this path.
             MethodNotAllowed: the path exists with other methods.
+            InvalidRequest: a deletion whose path ends where a name was to follow.
         """
+        self._check_deletion(method, path)
         path = path.rstrip("/") or "/"
         allowed: set[str] = set()
         if fixed := self._fixed.get(path):
@@ -71,3 +73,17 @@ class RouteTable:
         if allowed:
             raise MethodNotAllowed(frozenset(allowed))
         raise UnknownRoute
+
+    def _check_deletion(self, method: str, path: str) -> None:
+        """Refuses `DELETE /queue/` where `DELETE /queue/{zaap_id}` exists.
+
+        The caller's variable was empty: without its slash the path would delete everything.
+        """
+        if method != "DELETE" or not path.endswith("/"):
+            return
+        named = f"{path.rstrip('/')}/name"
+        if any("DELETE" in methods and p.match(named) for p, _template, methods in self._patterns):
+            raise InvalidRequest(
+                "The address ends with a slash: name what to delete after it, or leave it out to "
+                "delete everything"
+            )

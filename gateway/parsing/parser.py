@@ -64,7 +64,7 @@ class _Turns:
 
     def remove(self, job: _Job) -> None:
         jobs = self.of_owner.get(job.owner, deque())
-        with suppress(ValueError):
+        if job in jobs:  # deque.remove would put the job, with its large result, into its error
             jobs.remove(job)
         if not jobs:
             self.of_owner.pop(job.owner, None)

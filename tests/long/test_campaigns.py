@@ -6,7 +6,7 @@ import pytest
 
 from gateway.database.migrations import migrate
 from gateway.embedded_postgres.server import EmbeddedPostgres
-from tests.campaigns import cuts, kills
+from tests.campaigns import cuts, hostile_tenant, kills
 from tests.campaigns.cut_figures import missing
 from tests.campaigns.scenes import SCENES
 from tests.fixtures.postgres import public_folder
@@ -14,6 +14,7 @@ from tests.fixtures.postgres import public_folder
 pytestmark = pytest.mark.long
 
 KILLS = 2
+ATTACK_SECONDS = 10.0
 
 
 async def test_every_statement_may_lose_its_connection(tmp_path: Path, database_url: str) -> None:
@@ -39,3 +40,23 @@ async def test_kills_of_postgres_lose_no_message(tmp_path: Path) -> None:
     figures.show()
     assert figures.kills == KILLS
     assert not figures.broken
+
+
+async def test_hostile_tenant_costs_the_other_no_message(tmp_path: Path, database_url: str) -> None:
+    """Counts only: how long a message takes depends on the machine."""
+    attacks = ("deep nesting", "files: chunks", "flood of reads")
+    async with hostile_tenant.running_campaign(
+        tmp_path, database_url, seconds=ATTACK_SECONDS, quiet_seconds=1.0
+    ) as campaign:
+        outcomes = {}
+        for name in attacks:
+            outcomes[name] = await campaign.run(name)
+            outcomes[name].show()
+            await campaign.clear()
+
+    for outcome in outcomes.values():
+        assert outcome.attacked.accepted
+        assert (outcome.attacked.lost, outcome.attacked.failed) == (0, [])
+    assert {"413"} <= outcomes["deep nesting"].answered.keys() <= {"413", "429", "503"}
+    assert outcomes["files: chunks"].answered.keys() == {"200"}
+    assert {"200"} <= outcomes["flood of reads"].answered.keys() <= {"200", "429"}

@@ -195,3 +195,15 @@ async def test_disconnected_instance_keeps_its_queue_and_continues(
 async def _until_empty(client: Client) -> None:
     while (await client.call("GET", "/queue/count")).json()["count"]:
         pass
+
+
+@pytest.mark.parametrize(
+    "path", ["/queue/", "/queue/%2F", "/queue?status=pending&status=scheduled"]
+)
+async def test_deletion_with_an_odd_address_removes_nothing(slow_client: Client, path: str) -> None:
+    await slow_client.send_text("waits")
+
+    answer = await slow_client.call("DELETE", path)
+
+    assert answer.status_code == 400, answer.text
+    assert (await slow_client.call("GET", "/queue/count")).json()["count"] == 1

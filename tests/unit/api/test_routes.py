@@ -13,7 +13,7 @@ from gateway.contract.zapi.instance_queue import (
     RemoveFromQueue,
 )
 from gateway.contract.zapi.messages.text import SendText
-from gateway.errors import MethodNotAllowed, UnknownRoute
+from gateway.errors import InvalidRequest, MethodNotAllowed, UnknownRoute
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +121,9 @@ def test_account_paths_are_not_instance_paths() -> None:
 
     for path in RouteTable(catalogue(), absolute=True).paths:
         assert path not in relative.paths
+
+
+@pytest.mark.parametrize("path", ["/queue/", "/queue//"])
+def test_find_refuses_deletion_whose_name_is_empty(table: RouteTable, path: str) -> None:
+    with pytest.raises(InvalidRequest, match="ends with a slash"):
+        table.find("DELETE", path)

@@ -100,6 +100,36 @@ def text_with(extra: object) -> BuildCommand[SendText]:
     return BuildCommand(orjson.dumps({"phone": PHONE, "message": "Hi", "extra": extra}), SendText)
 
 
+class CountingRepr:
+    """A result that counts how often its text was asked for, which takes long if it is large."""
+
+    asked = 0
+
+    def __repr__(self) -> str:
+        CountingRepr.asked += 1
+        return "large"
+
+
+@dataclass(frozen=True, slots=True)
+class Large(ParsingTask[CountingRepr]):
+    """Returns a result whose text is large."""
+
+    @property
+    def is_small(self) -> bool:
+        return False
+
+    def run(self) -> CountingRepr:
+        return CountingRepr()
+
+
+@pytest.mark.usefixtures("without_process")
+async def test_parser_never_formats_a_large_result() -> None:
+    async with parsing() as (parser, _metrics):
+        await parser.run(Large(b""), owner="a")
+
+    assert CountingRepr.asked == 0
+
+
 async def test_parser_runs_a_small_task_without_a_process() -> None:
     parser = BodyParser(Clock(), Metrics())
 
