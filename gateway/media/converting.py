@@ -158,13 +158,21 @@ class Converter:
             result = await pool.run(longer, account_id=account_id, patient=patient)
         return with_facts(file, folder, result)
 
-    async def type_of(self, path: Path, file_name: str | None, *, instance_id: str) -> str:
+    async def type_of(
+        self,
+        path: Path,
+        file_name: str | None,
+        *,
+        instance_id: str,
+        declared_type: str | None = None,
+    ) -> str:
         """Returns the MIME type of a file.
 
-        It follows from the first bytes and the name. Only for an archive without a name are the
-        names of its files read as well, if that succeeds within a moment.
+        It follows from the first bytes, and from its name or its declared type. Only for an
+        archive that these leave undecided are the names of its files read as well, if that
+        succeeds within a moment.
         """
-        found = await asyncio.to_thread(recognise, path, file_name)
+        found = await asyncio.to_thread(recognise, path, file_name, declared_type)
         if not found.undecided:
             return found.mime_type
         try:

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from gateway.contract.media import MediaFile, MediaKind
-from gateway.media.converting import with_facts
 from gateway.media.child.work import work
+from gateway.media.converting import with_facts
 from gateway.media.jobs import Job, JobKind, JobLimits
 from gateway.media.sniffing import type_of
 from tests.fixtures import media

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.media.sniffing import extension_of, type_of
+from gateway.media.known_types import extension_of
+from gateway.media.sniffing import type_of
 from tests.fixtures import media
 
 _OOXML = "application/vnd.openxmlformats-officedocument."

@@ -134,8 +134,7 @@ async def test_turned_video_stays_turned(
     made = await ready(converter, tmp_path, video_in(form))
 
     frame = check_plays(made, form)
-    assert abs(frame.rotation) == abs(turned)
-    assert frame.rotation == turned or turned == 180
+    assert frame.rotation % 360 == turned % 360
     upright = (128, 96) if turned == 180 else (96, 128)
     assert (made.width, made.height) == upright
     assert made.thumbnail is not None
