@@ -137,7 +137,7 @@ for _extension in _AMBIGUOUS:
     _table.types_map[True].pop(_extension, None)
 for _extension, _type in _TYPES.items():
     _table.add_type(_type, _extension)
-_BY_TYPE: Final = {_type: _extension for _extension, _type in reversed(_TYPES.items())}
+_BY_TYPE: Final = {_type: _extension for _extension, _type in reversed([*_TYPES.items()])}
 
 
 def named_type(file_name: str | None) -> str | None:

@@ -53,6 +53,7 @@ _ASF_TYPES = ("video/x-ms-wmv", "audio/x-ms-wma", "video/x-ms-asf")
 _MIME_TYPE_FILE = re.compile(
     rb"PK\x03\x04.{22}\x08\0..mimetype(application/[a-z0-9.+-]+)", re.DOTALL
 )
+_MISTAKEN = frozenset({"application/vnd.ms-pki.seccat"})  # of each key and certificate
 _MARKED_TEXTS = frozenset({"text/html", "image/svg+xml", "application/postscript"})
 _OLE_HEADER = struct.Struct("<30xH16xI")  # the power of two of a sector, the directory's sector
 _OLE_POWERS = range(9, 13)
@@ -100,6 +101,7 @@ _HEADS: tuple[tuple[Callable[[bytes], bool], str], ...] = (
     (_is_transport_stream, "video/mp2t"),
     (lambda head: b"%PDF-" in head[:1_024], "application/pdf"),  # as readers of PDF look for it
     (lambda head: head.startswith(b"{\\rtf"), "application/rtf"),
+    (lambda head: head.startswith(b"\x1f\x8b"), "application/gzip"),
     (lambda head: head[:15].upper().startswith(b"BEGIN:VCARD"), "text/vcard"),
     (lambda head: head[:15].upper().startswith(b"BEGIN:VCALENDAR"), "text/calendar"),
 )
@@ -137,7 +139,7 @@ def recognise(
         if head.startswith(_OLE_MAGIC):
             return Recognised(_type_in_ole(file, head, hint))
         if head.startswith(_ASF_MAGIC):
-            return Recognised(hint if hint in _ASF_TYPES else _ASF_TYPES[0])
+            return Recognised(hint if hint and hint in _ASF_TYPES else _ASF_TYPES[0])
     return Recognised(_type_of_head(head, hint))
 
 
@@ -179,7 +181,7 @@ def _type_in_ole(file: IO[bytes], head: bytes, hint: str | None) -> str:
     for name, mime_type in _IN_OLE.items():
         if name.encode("utf-16-le") + b"\0\0" in names:
             return mime_type
-    return hint if hint in OLE_TYPES else _OLE_TYPE
+    return hint if hint and hint in OLE_TYPES else _OLE_TYPE
 
 
 def document_in_zip(names: Iterable[bytes]) -> str | None:
@@ -193,9 +195,9 @@ def document_in_zip(names: Iterable[bytes]) -> str | None:
 
 def _recognise_zip(head: bytes, hint: str | None) -> Recognised:
     if found := _said_in_zip(head) or document_in_zip(_names_in(head)):
-        return Recognised(hint if hint in ZIP_VARIANTS.get(found, ()) else found)
+        return Recognised(hint if hint and hint in ZIP_VARIANTS.get(found, ()) else found)
     # The bytes say that it is a ZIP, and the hint says which one.
-    if hint in ZIP_TYPES:
+    if hint and hint in ZIP_TYPES:
         return Recognised(hint)
     return Recognised(ZIP_TYPE, undecided=True)
 
@@ -229,7 +231,8 @@ def _magic(head: bytes) -> list[str]:
         matches = puremagic.magic_string(head)
     except (puremagic.PureError, ValueError):
         return []
-    return [match.mime_type for match in matches if match.mime_type]
+    types = [match.mime_type for match in matches if match.mime_type]
+    return [mime_type for mime_type in types if mime_type not in _MISTAKEN]
 
 
 def _is_text(head: bytes) -> bool:

@@ -225,7 +225,8 @@ def _without_header(piece: bytes) -> tuple[bytes, _Header]:
 
 
 def _header_of(found: re.Match[bytes]) -> _Header:
-    mime_type = found["type"] and found["type"].decode(errors="replace").lower()
+    said = found["type"] or b""
+    mime_type = said.decode(errors="replace").lower() or None
     name = _NAME.search(found["parameters"])
     return _Header(
         mime_type, safe_file_name(unquote(name[1].decode(errors="replace")) if name else None)

@@ -6,7 +6,7 @@ whatever a client asks for. They also name codings that are none, such as `UTF-8
 
 import asyncio
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from typing import Final, Protocol
 
 import brotli
@@ -155,7 +155,7 @@ def _broken() -> UnreadableResponse:
     return UnreadableResponse("sends compressed content that cannot be read")
 
 
-_KNOWN: Final = {
+_KNOWN: Final[Mapping[str, Callable[[], Decoder]]] = {
     "gzip": lambda: _Deflated(gzip=True),
     "x-gzip": lambda: _Deflated(gzip=True),
     "deflate": lambda: _Deflated(gzip=False),

@@ -8,6 +8,7 @@ unknown sender reach. Some of FFmpeg's formats are playlists, which name other f
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 import av
 import pi_heif
@@ -44,6 +45,7 @@ _PLUGINS = (
     TiffImagePlugin,
     WebPImagePlugin,
 )
+AnyPacket: TypeAlias = "Packet[Any]"
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "HEIF")
 # libheif puts the tiles of a phone's photo together, and turns it; further pictures in the file,
 # such as its map of depths, are not needed.
@@ -151,7 +153,7 @@ class Decoder:
     def __init__(self) -> None:
         self._broken = 0
 
-    def frames(self, packet: Packet) -> Sequence[object]:
+    def frames(self, packet: AnyPacket) -> Sequence[object]:
         """Returns the frames of a packet; a broken one has none, and too many are an error."""
         try:
             return packet.decode()
@@ -186,8 +188,8 @@ def first_sound(container: InputContainer, job: Job) -> AudioStream:
 
 
 def sound_of_video(container: InputContainer) -> AudioStream | None:
-    """Returns the first stream of sound that has content, if the video has one."""
-    stream = next((s for s in container.streams.audio if s.codec_context is not None), None)
+    """Returns the first stream of sound, if the video has one."""
+    stream = next(iter(container.streams.audio), None)
     if stream is not None:
         _check_codec(stream.codec_context, _SOUND_CODECS)
     return stream

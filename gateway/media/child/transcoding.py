@@ -13,11 +13,11 @@ from typing import Final
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
-from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from gateway.media.child.opening import (
+    AnyPacket,
     Decoder,
     duration_of,
     first_frame,
@@ -118,9 +118,9 @@ class _Copy:
         self._stream = made.add_stream_from_template(given, opaque=True)
         self._started = False
         self._latest: int | None = None
-        self._without_order: list[Packet] = []
+        self._without_order: list[AnyPacket] = []
 
-    def write(self, packet: Packet) -> None:
+    def write(self, packet: AnyPacket) -> None:
         if not packet.size or packet.pts is None:
             return
         if not self._started and not packet.is_keyframe:  # nothing can be shown before one
@@ -142,7 +142,7 @@ class _Copy:
         for n, packet in enumerate(earlier):
             self._mux(packet, dts - (len(earlier) - n) * (packet.duration or 1))
 
-    def _mux(self, packet: Packet, dts: int) -> None:
+    def _mux(self, packet: AnyPacket, dts: int) -> None:
         assert packet.pts is not None
         self._clock.since_start(float(packet.pts * packet.time_base))
         shift = round(self._clock.start_seconds / packet.time_base)
@@ -169,7 +169,7 @@ class _Pictures:
         self._latest: float | None = None
         self._stream = self._new_stream(given, first)
 
-    def write(self, packet: Packet) -> None:
+    def write(self, packet: AnyPacket) -> None:
         for frame in self._decoder.frames(packet):
             assert isinstance(frame, VideoFrame)
             seconds = self._time_of(frame)
@@ -229,7 +229,7 @@ class _Sound:
         self._resampler = av.AudioResampler("fltp", layout, _SAMPLES_PER_SECOND)
         self._next_sample = 0
 
-    def write(self, packet: Packet) -> None:
+    def write(self, packet: AnyPacket) -> None:
         for frame in self._decoder.frames(packet):
             assert isinstance(frame, av.AudioFrame)
             if frame.pts is not None and frame.time_base:

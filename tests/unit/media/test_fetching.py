@@ -118,7 +118,7 @@ async def test_fetch_ignores_proxy_of_environment(
         (media.endless, "is larger"),
         (media.whole(200, b"x", "Content-Encoding: gzip"), "compressed content that cannot"),
         (media.whole(200, b"\x1f\x8b broken", "Content-Encoding: gzip"), "that cannot be read"),
-        (media.whole(200, b"broken", "Content-Encoding: br"), "that cannot be read"),
+        (media.whole(200, b"\xff" * 9, "Content-Encoding: br"), "that cannot be read"),
         (media.whole(200, b"x", "Content-Encoding: zstd"), "as zstd, which is not supported"),
         (media.whole(200, b"x", "Content-Encoding: br, br, br, br"), "more than 3 times"),
         (media.whole(204, b""), "answered 204"),

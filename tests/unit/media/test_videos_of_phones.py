@@ -120,7 +120,7 @@ async def test_copied_pictures_keep_their_bits(converter: Converter, tmp_path: P
     content = video_in(VideoForm("matroska", "libx264", None))
     made = await ready(converter, tmp_path, content)
 
-    with av.open(io.BytesIO(content)) as given, av.open(str(made.path)) as shown:
+    with av.open(io.BytesIO(content), "r") as given, av.open(str(made.path)) as shown:
         pairs = zip(given.decode(video=0), shown.decode(video=0), strict=True)
         assert all(bytes(a.planes[0]) == bytes(b.planes[0]) for a, b in pairs)
 
