@@ -172,7 +172,7 @@ def _type_of_binary(found: Sequence[str], hint: str | None) -> str:
 
 
 def _type_in_ole(file: IO[bytes], head: bytes, hint: str | None) -> str:
-    """Returns the type of an old Office document, by the names in its first directory sector."""
+    """Returns the type of an old Word, Excel or PowerPoint file, by the names of its streams."""
     power, sector = _OLE_HEADER.unpack_from(head.ljust(_OLE_HEADER.size, b"\0"))
     names = b""
     if power in _OLE_POWERS:

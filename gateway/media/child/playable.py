@@ -17,7 +17,7 @@ from gateway.media.spooling import BadFile
 
 _MP4 = "video/mp4"
 _PIXEL_FORMATS = frozenset({"yuv420p", "yuvj420p"})
-# AVI and MPEG program streams do not tell when each picture is shown, which MP4 must.
+# AVI and MPEG program streams do not say when each picture is shown, which MP4 must.
 _WITH_TIMES = frozenset({"mov", "matroska", "webm", "flv", "mpegts"})
 
 

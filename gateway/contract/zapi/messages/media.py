@@ -220,7 +220,7 @@ class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/
 
     def echo(self, _context: EchoContext) -> Content | None:
         return file_content(
-            "document", self.document, caption=self.caption, file_name=self.document_name()
+            "document", self.document, caption=self.caption, file_name=self.file_name
         )
 
     def edited_id(self) -> str | None:
