@@ -28,7 +28,7 @@ _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 # What callers write before base64: `data:image/png;base64,`, parts of it, and slips such as
 # `data:image/png,base64,`.
 _HEADER = re.compile(
-    rb"(?:data:)?\s*(?P<type>[\w.+*-]+/[\w.+*-]+)?(?P<parameters>(?:\s*;[^;,]*)*)\s*(?:base64\s*)?",
+    rb"(?:data:)?\s*(?P<type>[\w.+*-]+\\?/[\w.+*-]+)?(?P<parameters>(?:\s*;[^;,]*)*)\s*(?:base64\s*)?",
     re.IGNORECASE,
 )
 _NAME = re.compile(rb";\s*(?:file)?name\s*=\s*\"?([^;\"]+)", re.IGNORECASE)
@@ -225,7 +225,7 @@ def _without_header(piece: bytes) -> tuple[bytes, _Header]:
 
 
 def _header_of(found: re.Match[bytes]) -> _Header:
-    said = found["type"] or b""
+    said = (found["type"] or b"").replace(b"\\", b"")  # PHP escapes slashes
     mime_type = said.decode(errors="replace").lower() or None
     name = _NAME.search(found["parameters"])
     return _Header(
