@@ -21,7 +21,11 @@ MAX_TEXT_BYTES = 262_144
 # Once half of the limit is used, shorter strings that look like files go to disk too: a body with
 # several small pictures stays below the limit.
 _MIN_FILE_BYTES = 4_096
-_FILE_BEGINS = re.compile(rb'(?:data:[^",]{0,1024},)?[A-Za-z0-9+/=_\-\\\s]*')
+_FILE_BEGINS = re.compile(
+    rb'(?:\s|\\[nrt])*(?:data:[^",]{0,1024},|[a-z]+/[^",\s]{1,128},)?(?:base64,)?'
+    rb"[a-z0-9+/=_\-\\\s]*",
+    re.IGNORECASE,
+)
 _MAX_FEED_BYTES = 65_536
 _MAX_FEED_QUOTES = 500  # a string costs about 2 us, whatever its length
 _PLACEHOLDER_BYTES = 16

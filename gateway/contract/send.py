@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -110,9 +110,13 @@ class OutgoingMessage(Documented):
         """The text that a list of messages shows: its text or caption."""
         return None
 
-    def document_name(self) -> str | None:
-        """The name under which its file is shown, where the caller gives one."""
+    def document_name(self, _own_name: str | None = None) -> str | None:
+        """The name under which its file is shown; without the caller's, the file's own name."""
         return None
+
+    def with_document_name(self, _own_name: str) -> Self:
+        """The same message, which remembers the file's own name if the caller gives none."""
+        return self
 
     def link_to_preview(self) -> str | None:
         """The link whose page is to be shown above it."""

@@ -1,6 +1,5 @@
 """How to connect to Kafka's brokers."""
 
-import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import NotFound
+from gateway.outbound.trust import trusted
 
 _FIND_ACCOUNTS = query("kafka", "find_accounts")
 
@@ -28,7 +28,7 @@ class Brokers:
         return {
             "bootstrap_servers": self.servers,
             "security_protocol": self.security,
-            "ssl_context": ssl.create_default_context() if "SSL" in self.security else None,
+            "ssl_context": trusted() if "SSL" in self.security else None,
             "sasl_mechanism": self.mechanism,
             "sasl_plain_username": self.username,
             "sasl_plain_password": self.password,

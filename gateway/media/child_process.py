@@ -16,6 +16,7 @@ from gateway.media.jobs import (
     JobLimits,
     JobProgress,
     JobResult,
+    OnProgress,
     Refusal,
     packed_job,
     read_reply,
@@ -97,8 +98,8 @@ class ChildProcess:
         lives = self._process.returncode is None and not self._ending
         return lives and self._answered and self._jobs < _MAX_JOBS
 
-    async def run(self, job: Job) -> JobResult:
-        """Does one job.
+    async def run(self, job: Job, on_progress: OnProgress = lambda _done: None) -> JobResult:
+        """Does one job, and reports how much of it is done.
 
         Raises:
             BadFile: the file is unusable.
@@ -111,14 +112,15 @@ class ChildProcess:
         with suppress(ConnectionError):  # it has ended: so will its answers
             self._process.stdin.write(packed_job(job))
             await self._process.stdin.drain()
-        return await self._result()
+        return await self._result(on_progress)
 
-    async def _result(self) -> JobResult:
+    async def _result(self, on_progress: OnProgress) -> JobResult:
         assert self._process.stdout is not None
         while line := await self._process.stdout.readline():
             match read_reply(line):
                 case JobProgress(done):
                     self.done = done
+                    on_progress(done)
                 case Done(result, last):
                     self._answered, self._ending = True, last
                     return result

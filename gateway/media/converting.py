@@ -54,20 +54,32 @@ AccountOf = Callable[[str], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How many files are converted at the same time, in all and of one account."""
+    """How many files are converted at the same time, in all and of one account.
+
+    Videos that take minutes have processes of their own, so that no picture waits for them.
+    """
 
     processes: int = 2
     share: int = 1
+    video_processes: int = 1
     waiting: WaitingLimits = field(default_factory=WaitingLimits)
 
     @classmethod
-    def of(cls, *, processes: int, share: int, waiting: WaitingLimits) -> Self:
+    def of(
+        cls, *, processes: int, share: int, waiting: WaitingLimits, video_processes: int = 1
+    ) -> Self:
         """Without a *share* (0), an account may use all processes but one."""
-        return cls(processes, min(share, processes) or max(1, processes - 1), waiting)
+        share = min(share, processes) or max(1, processes - 1)
+        return cls(processes, share, video_processes, waiting)
+
+    @property
+    def video_share(self) -> int:
+        """How many of its videos may be transcoded at the same time for one account."""
+        return max(1, self.video_processes - 1)
 
 
 class Converter:
-    """Runs two pools of processes: one converts files, the other reads pages and archives."""
+    """Runs three pools of processes: for files, for videos that take minutes, for pages."""
 
     def __init__(
         self,
@@ -89,6 +101,11 @@ class Converter:
         self.conversions = JobPool(
             Turns(places=capacity.processes, share=capacity.share, limits=waiting),
             limits,
+            count=count,
+        )
+        self.transcodings = JobPool(
+            Turns(places=capacity.video_processes, share=capacity.video_share, limits=waiting),
+            replace(limits, cpu_seconds=limits.video_cpu_seconds),
             count=count,
         )
         self.readings = JobPool(
@@ -135,15 +152,27 @@ class Converter:
         )
         account_id = await self._account_of(instance_id)
         result = await pool.run(job, account_id=account_id, patient=patient)
+        if result.needs_transcoding:
+            pool = self.transcodings
+            longer = replace(job, kind="transcode", limits=pool.limits)
+            result = await pool.run(longer, account_id=account_id, patient=patient)
         return with_facts(file, folder, result)
 
-    async def type_of(self, path: Path, file_name: str | None, *, instance_id: str) -> str:
+    async def type_of(
+        self,
+        path: Path,
+        file_name: str | None,
+        *,
+        instance_id: str,
+        declared_type: str | None = None,
+    ) -> str:
         """Returns the MIME type of a file.
 
-        It follows from the first bytes and the name. Only for an archive without a name are the
-        names of its files read as well, if that succeeds within a moment.
+        It follows from the first bytes, and from its name or its declared type. Only for an
+        archive that these leave undecided are the names of its files read as well, if that
+        succeeds within a moment.
         """
-        found = await asyncio.to_thread(recognise, path, file_name)
+        found = await asyncio.to_thread(recognise, path, file_name, declared_type)
         if not found.undecided:
             return found.mime_type
         try:
@@ -171,6 +200,7 @@ class Converter:
     async def close(self) -> None:
         """Ends the processes."""
         await self.conversions.close()
+        await self.transcodings.close()
         await self.readings.close()
 
 

@@ -1,7 +1,8 @@
 """Fetches a URL to disk, within limits of size, time and address range."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,10 +14,12 @@ import httpx
 
 from gateway.clock import Clock
 from gateway.errors import AddressRefused, TryAgainLater
+from gateway.media.file_names import name_of_disposition
 from gateway.media.spooling import BadFile, Spooled, SpoolFile, too_large
 from gateway.outbound.connection import HttpRequest, HttpResponse, Server
+from gateway.outbound.content_coding import Decoder, decoded, decoders_of
 from gateway.outbound.dialer import Dialer
-from gateway.outbound.failures import ExcessiveResponse, ExchangeFailed
+from gateway.outbound.failures import ExcessiveResponse, ExchangeFailed, UnreadableResponse
 from gateway.outbound.slots import SlotLimits, Slots
 from gateway.public_address import AddressPolicy
 
@@ -34,16 +37,30 @@ _TRANSIENT: Final = frozenset(
         HTTPStatus.TOO_MANY_REQUESTS,
     }
 )
+_SUCCESS: Final = range(200, 300)
+_WITHOUT_CONTENT: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.RESET_CONTENT})
+_RANGE: Final = re.compile(r"bytes\s+0+-(\d+)/(\d+|\*)", re.IGNORECASE)
+_GZIP_TYPES: Final = frozenset({"application/gzip", "application/x-gzip", "application/x-tgz"})
+_COMPRESSED_SLACK_BYTES: Final = 1024 * 1024
+_GZIP_NAMES: Final = (".gz", ".tgz")
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A fetched file, the URL it came from after redirects, and its Content-Type."""
+    """A fetched file, and what its server says of it.
+
+    Attributes:
+        file: the file, decompressed.
+        url: where it came from, after redirects.
+        declared_type: its Content-Type without parameters, in lower case.
+        declared_name: the file name of its Content-Disposition.
+    """
 
     file: Spooled
     url: str
     declared_type: str
+    declared_name: str | None = None
 
 
 class Fetcher:
@@ -113,7 +130,7 @@ class Fetcher:
             async with self._answer(url, owner) as response:
                 target = _redirect_of(response, url)
                 if target is None:
-                    _check_status(response.status)
+                    _check_status(response)
                     return await _save(response, path, url=url, max_bytes=max_bytes, cut=cut)
             url = target
         raise BadFile(f"redirects more than {_MAX_REDIRECTS} times")
@@ -156,7 +173,7 @@ def _failures_named() -> Iterator[None]:
     try:
         with _refusals_named():
             yield
-    except ExcessiveResponse as error:
+    except (ExcessiveResponse, UnreadableResponse) as error:
         raise BadFile(f"cannot be fetched: its server {error}") from None
     except ExchangeFailed as error:
         raise TryAgainLater(f"its server {error}") from None
@@ -173,11 +190,23 @@ def _redirect_of(response: HttpResponse, url: str) -> str | None:
         raise BadFile("redirects to something that is not a URL") from None
 
 
-def _check_status(status: int) -> None:
+def _check_status(response: HttpResponse) -> None:
+    status = response.status
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT:
         raise TryAgainLater(f"its server answered {status}")
-    if status != HTTPStatus.OK:
+    if status not in _SUCCESS or status in _WITHOUT_CONTENT:
         raise BadFile(f"cannot be fetched: its server answered {status}")
+    if status == HTTPStatus.PARTIAL_CONTENT and not _is_whole(response.header("Content-Range")):
+        raise BadFile("cannot be fetched: its server answered with a part of it")
+
+
+def _is_whole(content_range: str | None) -> bool:
+    """Returns whether a range, which was not asked for, is the whole file."""
+    found = _RANGE.match((content_range or "").strip())
+    if found is None:
+        return not content_range
+    last, size = found.groups()
+    return size == "*" or int(last) + 1 == int(size)
 
 
 async def _save(
@@ -186,15 +215,39 @@ async def _save(
     announced = response.header("Content-Length") or ""
     if not cut and announced.isdecimal() and int(announced) > max_bytes:
         raise too_large(max_bytes)
-    if (response.header("Content-Encoding") or "identity").lower() != "identity":
-        raise BadFile("is sent compressed by its server, which the request did not allow")
+    declared_type = (response.header("Content-Type") or "").partition(";")[0].strip().lower()
+    decoders = [] if _is_gzip_itself(url, declared_type) else _decoders_of(response)
     with SpoolFile(path, max_bytes=max_bytes) as file:
         left_bytes = max_bytes
-        async with aclosing(response.content()) as pieces:
-            async for piece in pieces:
+        async with (
+            aclosing(response.content()) as pieces,
+            aclosing(decoded(_bounded(pieces, max_bytes, cut=cut), decoders)) as shown,
+        ):
+            async for piece in shown:
                 file.write(piece[:left_bytes] if cut else piece)
                 left_bytes -= len(piece)
                 if cut and left_bytes <= 0:
                     break
-        declared_type = (response.header("Content-Type") or "").partition(";")[0]
-        return Fetched(file.finish(), url, declared_type.strip().lower())
+        declared_name = name_of_disposition(response.header("Content-Disposition"))
+        return Fetched(file.finish(), url, declared_type, declared_name)
+
+
+def _is_gzip_itself(url: str, declared_type: str) -> bool:
+    """Returns whether the file is a .gz, which servers also say of what they compress."""
+    return declared_type in _GZIP_TYPES or urlsplit(url).path.lower().endswith(_GZIP_NAMES)
+
+
+def _decoders_of(response: HttpResponse) -> list[Decoder]:
+    return decoders_of(response.header("Content-Encoding"))
+
+
+async def _bounded(
+    pieces: AsyncIterator[bytes], max_bytes: int, *, cut: bool
+) -> AsyncGenerator[bytes]:
+    """Yields the pieces; compressed content that decodes to nothing may not go on for ever."""
+    left_bytes = max_bytes + _COMPRESSED_SLACK_BYTES
+    async for piece in pieces:
+        left_bytes -= len(piece)
+        if left_bytes < 0 and not cut:
+            raise too_large(max_bytes)
+        yield piece

@@ -9,6 +9,8 @@ from gateway.contract.send import OutgoingMessage
 from gateway.errors import InvalidRequest
 from gateway.media.allowance import StorageAllowance
 from gateway.media.fetching import Fetcher
+from gateway.media.known_types import extension_of, named_type
+from gateway.media.sniffing import GENERIC_TYPE, type_of
 from gateway.media.spooling import BadFile, Base64File, Spool, Spooled, SpoolFile, too_large
 from gateway.media.storing import REFERENCE, MediaStore
 
@@ -53,7 +55,9 @@ class MediaIntake:
                 if is_url(named.text):
                     self._fetcher.check(named.text)
                 elif named.text not in given:
-                    given[named.text] = _bytes_of(named, spooled, folder / f"given{n}")
+                    file = given[named.text] = _bytes_of(named, spooled, folder / f"given{n}")
+                    if named.mark.kind == "document":
+                        message = await _with_own_name(message, file)
             except BadFile as error:
                 raise InvalidRequest(f"{named.place}: {error}") from None
         name = message.document_name()
@@ -64,6 +68,18 @@ class MediaIntake:
         return with_texts(
             message, {text: REFERENCE + file.id for text, file in zip(given, stored, strict=True)}
         )
+
+
+async def _with_own_name(message: OutgoingMessage, file: Spooled) -> OutgoingMessage:
+    """Returns the message with the name that a `data:` URI gives, or that follows from its type."""
+    if file.declared_name:
+        return message.with_document_name(file.declared_name)
+    if not file.declared_type or message.document_name():
+        return message
+    name = f"document{extension_of(file.declared_type)}"
+    found = await asyncio.to_thread(type_of, file.path, None, file.declared_type)
+    is_so = found == named_type(name) and found != GENERIC_TYPE
+    return message.with_document_name(name) if is_so else message
 
 
 def is_url(text: str) -> bool:
@@ -83,12 +99,11 @@ def _bytes_of(named: NamedFile, spooled: Mapping[str, Spooled | BadFile], path: 
 
 def decoded(text: str, path: Path, max_bytes: int) -> Spooled:
     """Decodes base64 or a `data:` URI to *path*; raises BadFile if the text is neither."""
-    if not text.isascii():
-        raise BadFile("must be a URL or base64")
+    content = text.encode(errors="replace")
     with SpoolFile(path, max_bytes=max_bytes) as file:
         base64 = Base64File(file)
         try:
-            base64.feed(text.encode())
+            base64.feed(content)
             return base64.finish()
         except BadFile as error:
             if text[:5].lower() == "data:" or "base64" not in str(error):

@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 
 from gateway.errors import TryAgainLater
 from gateway.media.child_process import ChildEnded, ChildProcess
-from gateway.media.jobs import Job, JobLimits, JobResult
+from gateway.media.jobs import Job, JobLimits, JobResult, OnProgress
 from gateway.media.spooling import BadFile
 from gateway.media.turns import Turns
 from gateway.observability.logging import logger
 
 _RUNS = 2
+_LOGGED_PARTS = 4
 _WALL_FACTOR, _WALL_GRACE_SECONDS = 3, 10
 
 CountJob = Callable[[str, str], None]
@@ -72,7 +73,7 @@ class JobPool:
             except ChildEnded as ended:
                 logger.warning("conversion_process_ended", kind=job.kind, code=ended.code)
                 if ended.by_limit_of_cpu:
-                    raise _too_slow(job.limits, ended.done) from None
+                    raise _too_slow(job, ended.done) from None
                 if ended.by_file:
                     raise BadFile("makes the program that reads it crash") from None
                 # Something else ended the process, and it may not be the fault of the file.
@@ -83,7 +84,7 @@ class JobPool:
         async with self._child() as child:
             try:
                 async with asyncio.timeout(seconds):
-                    return await child.run(job)
+                    return await child.run(job, _progress_logged(job))
             except TimeoutError:
                 # A file that needs too much time reaches the limit of processor time first.
                 raise TryAgainLater(
@@ -117,6 +118,26 @@ class JobPool:
         return None
 
 
-def _too_slow(limits: JobLimits, done: float) -> BadFile:
+def _progress_logged(job: Job) -> OnProgress:
+    """Returns a function that logs each further quarter of a job that takes minutes."""
+    logged = 0
+
+    def report(done: float) -> None:
+        nonlocal logged
+        quarter = int(done * _LOGGED_PARTS)
+        if job.kind == "transcode" and quarter > logged:
+            logged = quarter
+            logger.info("transcoding", percent=100 * quarter // _LOGGED_PARTS)
+
+    return report
+
+
+def _too_slow(job: Job, done: float) -> BadFile:
     part = f", in which {done:.0%} was done" if done else ""
-    return BadFile(f"takes more than {limits.cpu_seconds} seconds of processor time{part}")
+    seconds = job.limits.cpu_seconds
+    if job.kind == "transcode":
+        return BadFile(
+            f"needs to be converted, which takes more than {seconds} seconds of processor time"
+            f"{part}; send MP4 with H.264 and AAC"
+        )
+    return BadFile(f"takes more than {seconds} seconds of processor time{part}")

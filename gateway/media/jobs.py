@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Literal, TypeVar
 
-JobKind = Literal["image", "sticker", "gif", "audio", "video", "thumbnail", "page", "archive"]
+JobKind = Literal[
+    "image", "sticker", "gif", "audio", "video", "transcode", "thumbnail", "page", "archive"
+]
 
 Value = TypeVar("Value")
 OnProgress = Callable[[float], None]
@@ -28,19 +30,23 @@ class JobLimits:
 
     Attributes:
         cpu_seconds: seconds of processor time; the clock may show three times as many, and ten.
+        video_cpu_seconds: the same for a video that is transcoded.
         memory_bytes: the address space of the process.
         max_pixels: width times height of a picture or of a frame; a JPEG, which is decoded at a
             fraction of its size, may have four times as many.
         max_frames: frames of a moving picture that is converted.
         max_duration_seconds: length of a sound that is converted.
+        max_video_seconds: length of a video that is transcoded.
         max_output_bytes: size of a file that the process writes.
     """
 
     cpu_seconds: int = 60
+    video_cpu_seconds: int = 300
     memory_bytes: int = 1024 * _MIB
     max_pixels: int = 50_000_000
     max_frames: int = 3_000
     max_duration_seconds: int = 4 * 3600
+    max_video_seconds: int = 600
     max_output_bytes: int = 128 * _MIB
 
 
@@ -64,7 +70,8 @@ class JobResult:
     """The facts of a file, and the name of the file that was made of it, if one was.
 
     `mime_type`, `size_bytes` and `sha256` are those of the made file; without one they are None.
-    `texts` holds what was read from a web page or an archive.
+    `texts` holds what was read from a web page or an archive. With `needs_transcoding` there are
+    no facts yet: a job of the kind "transcode" makes the file.
     """
 
     made: str | None = None
@@ -77,6 +84,7 @@ class JobResult:
     waveform: bytes | None = None
     thumbnail: bytes | None = None
     texts: Mapping[str, str] = field(default_factory=dict)
+    needs_transcoding: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +178,7 @@ def _read_result(given: Mapping[str, Any]) -> JobResult:
         waveform=_optional(given["waveform"], base64.b64decode),
         thumbnail=_optional(given["thumbnail"], base64.b64decode),
         texts={str(key): _without_surrogates(text) for key, text in given["texts"].items()},
+        needs_transcoding=bool(given["needs_transcoding"]),
     )
 
 

@@ -1,8 +1,9 @@
 """Fetches and converts the files of a message during its pause, before its attempt."""
 
 import asyncio
+import re
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
@@ -13,8 +14,8 @@ from gateway.contract.send import OutgoingMessage
 from gateway.errors import Refused, TryAgainLater, Unavailable
 from gateway.media.converting import Converter
 from gateway.media.fetching import Fetcher
+from gateway.media.known_types import extension_of
 from gateway.media.previewing import read_page
-from gateway.media.sniffing import extension_of
 from gateway.media.spooling import BadFile, Spool, Spooled
 from gateway.media.storing import REFERENCE, MediaStore
 from gateway.observability.error_reports import report_error
@@ -122,11 +123,16 @@ class _Preparation:
     async def run(self, message: OutgoingMessage, link: str | None) -> Prepared:
         media: dict[str, MediaFile] = {}
         for named in files_in(message):
-            if named.text not in media:
-                with _failures_named(named.place):
-                    media[named.text] = await self._ready(
-                        named.text, named.mark, _new_folder(self.folder), message.document_name()
-                    )
+            if named.text in media:
+                continue
+            if named.mark.kind == "thumbnail":
+                if picture := await self._picture_of_card(named.text, named.mark):
+                    media[named.text] = picture
+                continue
+            with _failures_named(named.place):
+                media[named.text] = await self._ready(
+                    named.text, named.mark, _new_folder(self.folder), message.document_name
+                )
         return Prepared(media, await self._preview(link) if link else None)
 
     async def _ready(
@@ -134,26 +140,32 @@ class _Preparation:
         text: str,
         mark: MediaField,
         folder: Path,
-        given_name: str | None,
+        name_of: Callable[[str | None], str | None],
     ) -> MediaFile:
         file = await self._read(text, mark, folder / "original")
-        name = given_name or _name_in(text)
+        name = name_of(file.declared_name) or _name_in(text)
         converter = self.services.converter
-        mime_type = await converter.type_of(file.path, name, instance_id=self.instance_id)
+        mime_type = await converter.type_of(
+            file.path, name, instance_id=self.instance_id, declared_type=file.declared_type
+        )
         ready = await converter.convert(
             MediaFile(file.path, mime_type, file.size_bytes, file.sha256),
             mark.kind,
             folder,
             instance_id=self.instance_id,
         )
-        return replace(ready, file_name=name or f"{mark.kind}{extension_of(ready.mime_type)}")
+        return replace(ready, file_name=_complete_name(name or mark.kind, ready.mime_type))
 
     async def _read(self, text: str, mark: MediaField, path: Path) -> Spooled:
         if not text.startswith(REFERENCE):
             fetched = await self.services.fetcher.fetch(
                 text, path, owner=self.account_id, max_bytes=mark.max_bytes
             )
-            return fetched.file
+            return replace(
+                fetched.file,
+                declared_type=fetched.declared_type,
+                declared_name=fetched.declared_name,
+            )
         file = await self.services.store.copy_to(text.removeprefix(REFERENCE), path)
         if file is None:
             raise BadFile("is no longer stored")
@@ -185,12 +197,15 @@ class _Preparation:
             return None
         if image is None:
             return preview
+        return replace(preview, image=await self._picture_of_card(image, _PREVIEW_IMAGE))
+
+    async def _picture_of_card(self, text: str, mark: MediaField) -> MediaFile | None:
+        """Returns the picture of a link's card; a card without its picture is sent all the same."""
         try:
             async with asyncio.timeout(_IMAGE_SECONDS):
-                file = await self._ready(image, _PREVIEW_IMAGE, _new_folder(self.folder), None)
+                return await self._ready(text, mark, _new_folder(self.folder), _same)
         except (BadFile, TryAgainLater, Unavailable, TimeoutError):
-            return preview
-        return replace(preview, image=file)
+            return None
 
 
 @contextmanager
@@ -211,6 +226,16 @@ def _failures_named(place: str) -> Iterator[None]:
 
 def _new_folder(folder: Path) -> Path:
     return Path(tempfile.mkdtemp(dir=folder))
+
+
+def _same(own_name: str | None) -> str | None:
+    return own_name
+
+
+def _complete_name(name: str, mime_type: str) -> str:
+    """Returns the name with an extension: phones open a document by it."""
+    has_extension = re.search(r"\.(?=[^.]*[A-Za-z])[^.\s]{1,8}$", name)
+    return name if has_extension else name + extension_of(mime_type)
 
 
 def _name_in(text: str) -> str | None:

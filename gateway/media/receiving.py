@@ -8,8 +8,8 @@ from gateway.contract.media import MediaField
 from gateway.media.fetching import Fetcher
 from gateway.media.file_names import safe_file_name
 from gateway.media.intake import decoded, is_url
+from gateway.media.known_types import extension_of
 from gateway.media.links import LinkSigner
-from gateway.media.sniffing import extension_of
 from gateway.media.spooling import Spool, Spooled, SpoolFile
 from gateway.media.storing import MediaStore
 

@@ -3,21 +3,36 @@
 import asyncio
 import binascii
 import hashlib
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
+from urllib.parse import unquote
 
 from gateway.errors import GatewayError, Unavailable
 from gateway.media.disk import full_disk_translated, make_private_folder, open_private
+from gateway.media.file_names import safe_file_name
 
-_WHITESPACE = b" \t\r\n"
+_WHITESPACE = b" \t\r\n\v\f"
+_MARKS = (b"\xef\xbb\xbf", b"\xe2\x80\x8b", b"\xc2\xa0")  # invisible: U+FEFF, U+200B, U+00A0
 _MAX_HEADER_BYTES = 1_024
+_GROUP = 4
+_MIN_UNPADDED_BYTES = 24
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+# What callers write before base64: `data:image/png;base64,`, parts of it, and slips such as
+# `data:image/png,base64,`.
+_HEADER = re.compile(
+    rb"(?:data:)?\s*(?P<type>[\w.+*-]+\\?/[\w.+*-]+)?(?P<parameters>(?:\s*;[^;,]*)*)\s*(?:base64\s*)?",
+    re.IGNORECASE,
+)
+_NAME = re.compile(rb";\s*(?:file)?name\s*=\s*\"?([^;\"]+)", re.IGNORECASE)
+_SECOND_HEADER = re.compile(rb"\s*base64\s*,", re.IGNORECASE)
 _STALE_SECONDS = 24 * 3600.0
 
 
@@ -27,11 +42,16 @@ class BadFile(GatewayError):
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """A complete file in the spool folder."""
+    """A complete file in the spool folder.
+
+    `declared_type` and `declared_name` are what a `data:` header says of it.
+    """
 
     path: Path
     size_bytes: int
     sha256: str
+    declared_type: str | None = None
+    declared_name: str | None = None
 
 
 class SpoolFile:
@@ -46,6 +66,11 @@ class SpoolFile:
             self._file: IO[bytes] = open_private(path)
         self._digest = hashlib.sha256()
         self._size = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """The size so far."""
+        return self._size
 
     def write(self, piece: bytes) -> None:
         """Appends *piece*.
@@ -97,21 +122,42 @@ class SpoolFile:
 class Base64File:
     """Decodes base64 that arrives in pieces, with or without a `data:` header.
 
-    The first piece must hold the whole header.
+    It takes the usual spellings: without padding, with the URL-safe alphabet, with white space. The
+    first piece must hold the whole header.
     """
 
     def __init__(self, file: SpoolFile) -> None:
         self._file = file
         self._rest = b""
         self._started = self._padded = False
+        self._header = _Header()
 
     def feed(self, piece: bytes) -> None:
         """Decodes *piece*; raises BadFile if it is not base64."""
         if not self._started:
-            piece, self._started = _without_header(piece), True
-        text = self._rest + piece.translate(None, _WHITESPACE)
-        whole = len(text) - len(text) % 4
+            piece, self._header = _without_header(piece)
+            self._started = True
+        text = self._rest + piece.translate(_URL_SAFE, _WHITESPACE)
+        whole = len(text) - len(text) % _GROUP
         text, self._rest = text[:whole], text[whole:]
+        self._decode(text)
+
+    def finish(self) -> Spooled:
+        """Returns the decoded file; raises BadFile if the base64 is incomplete or empty."""
+        if self._may_lack_padding() and len(self._rest) > 1 and not self._rest.endswith(b"="):
+            self._decode(self._rest.ljust(_GROUP, b"="))
+        elif self._rest:
+            raise BadFile("is not valid base64")
+        said = self._header
+        return replace(
+            self._file.finish(), declared_type=said.mime_type, declared_name=said.file_name
+        )
+
+    def _may_lack_padding(self) -> bool:
+        """A short text without padding is a word or a path, not a file."""
+        return self._header != _Header() or self._file.size_bytes >= _MIN_UNPADDED_BYTES
+
+    def _decode(self, text: bytes) -> None:
         if not text:
             return
         if self._padded:
@@ -121,12 +167,6 @@ class Base64File:
             self._file.write(binascii.a2b_base64(text, strict_mode=True))
         except binascii.Error:
             raise BadFile("is not valid base64") from None
-
-    def finish(self) -> Spooled:
-        """Returns the decoded file; raises BadFile if the base64 is incomplete or empty."""
-        if self._rest:
-            raise BadFile("is not valid base64")
-        return self._file.finish()
 
 
 class Spool:
@@ -159,10 +199,35 @@ def too_large(max_bytes: int) -> BadFile:
     return BadFile(f"is larger than {max_bytes // (1024 * 1024)} MiB")
 
 
-def _without_header(piece: bytes) -> bytes:
-    if piece[:5].lower() != b"data:":
-        return piece
-    header, comma, rest = piece[:_MAX_HEADER_BYTES].partition(b",")
-    if not comma or not header.rstrip().lower().endswith(b";base64"):
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What stands before base64."""
+
+    mime_type: str | None = None
+    file_name: str | None = None
+
+
+def _without_header(piece: bytes) -> tuple[bytes, _Header]:
+    piece = piece.lstrip(_WHITESPACE)
+    while piece.startswith(_MARKS):
+        piece = next(piece.removeprefix(m) for m in _MARKS if piece.startswith(m))
+        piece = piece.lstrip(_WHITESPACE)
+    text, comma, rest = piece[:_MAX_HEADER_BYTES].partition(b",")
+    if not comma:
+        if piece[:5].lower() == b"data:":
+            raise BadFile("must hold base64 after data:<type>;base64,")
+        return piece, _Header()
+    found = _HEADER.fullmatch(text)
+    if found is None:
         raise BadFile("must hold base64 after data:<type>;base64,")
-    return rest + piece[_MAX_HEADER_BYTES:]
+    rest = _SECOND_HEADER.sub(b"", rest, count=1) if _SECOND_HEADER.match(rest) else rest
+    return rest + piece[_MAX_HEADER_BYTES:], _header_of(found)
+
+
+def _header_of(found: re.Match[bytes]) -> _Header:
+    said = (found["type"] or b"").replace(b"\\", b"")  # PHP escapes slashes
+    mime_type = said.decode(errors="replace").lower() or None
+    name = _NAME.search(found["parameters"])
+    return _Header(
+        mime_type, safe_file_name(unquote(name[1].decode(errors="replace")) if name else None)
+    )

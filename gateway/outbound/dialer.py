@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from gateway.clock import Clock
 from gateway.outbound.connection import AnswerPatience, ByteStream, HttpConnection, Server
-from gateway.outbound.failures import NoConnection
+from gateway.outbound.failures import NoConnection, why_unreachable
 from gateway.outbound.response_parser import ResponseLimits
+from gateway.outbound.trust import trusted
 from gateway.public_address import AddressPolicy
 
 
@@ -20,7 +21,7 @@ class Dialer:
     limits: ResponseLimits = field(default_factory=ResponseLimits)
     patience: AnswerPatience = field(default_factory=AnswerPatience)
     connect_seconds: float = 10.0
-    tls: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    tls: ssl.SSLContext = field(default_factory=trusted)
 
     async def connect(self, server: Server) -> HttpConnection:
         """Opens a connection; TLS verifies the host name.
@@ -33,11 +34,9 @@ class Dialer:
             async with asyncio.timeout(self.connect_seconds):
                 stream = await self._open(server)
         except TimeoutError:
-            raise NoConnection(
-                f"could not be reached within {self.connect_seconds:g} seconds"
-            ) from None
+            raise NoConnection(f"did not answer within {self.connect_seconds:g} seconds") from None
         except (OSError, UnicodeError) as error:
-            raise NoConnection(f"could not be reached: {type(error).__name__}") from None
+            raise NoConnection(why_unreachable(error)) from None
         return HttpConnection(stream, self.clock, self.limits, self.patience)
 
     async def _open(self, server: Server) -> ByteStream:

@@ -104,18 +104,29 @@ class Media:
 def _converter(media: MediaSection, account_of: AccountOf, metrics: Metrics) -> Converter:
     waiting = WaitingLimits(media.max_waiting_per_account, media.max_waiting)
     converter = Converter(
-        Capacity.of(processes=media.processes, share=media.processes_per_account, waiting=waiting),
+        Capacity.of(
+            processes=media.processes,
+            share=media.processes_per_account,
+            waiting=waiting,
+            video_processes=media.video_processes,
+        ),
         JobLimits(
             cpu_seconds=media.conversion_seconds,
+            video_cpu_seconds=media.video_conversion_seconds,
             memory_bytes=media.process_memory_mib * 1024 * 1024,
             max_pixels=media.max_pixels,
             max_frames=media.max_frames,
             max_duration_seconds=media.max_sound_seconds,
+            max_video_seconds=media.max_video_seconds,
         ),
         account_of,
         count=metrics.converted,
     )
-    for work, pool in (("conversion", converter.conversions), ("reading", converter.readings)):
+    for work, pool in (
+        ("conversion", converter.conversions),
+        ("transcoding", converter.transcodings),
+        ("reading", converter.readings),
+    ):
         metrics.watch_conversions(work, pool.turns.counts)
     return converter
 

@@ -4,7 +4,6 @@ It speaks HTTP's CONNECT (RFC 9110) and SOCKS5 with its login (RFC 1928, 1929).
 """
 
 import asyncio
-import ssl
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +13,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from gateway.clock import Clock
 from gateway.observability.logging import logger
+from gateway.outbound.trust import trusted
 from gateway.public_address import AddressPolicy
 
 WHATSAPP: Final = ("web.whatsapp.com", 443)
@@ -127,7 +127,7 @@ async def open_tunnel(
     reader, writer = await asyncio.open_connection(
         address or proxy.hostname,
         proxy.port,
-        ssl=ssl.create_default_context() if secure else None,
+        ssl=trusted() if secure else None,
         server_hostname=proxy.hostname if secure else None,
         limit=_MAX_HEADER_BYTES,
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from enum import Enum
 from urllib.parse import urlsplit
 
+from gateway.outbound.trust import trusted
 from gateway.sessions.proxy_trial import TunnelRefused, open_tunnel
 
 _TIMEOUT_SECONDS = 10.0
@@ -57,7 +58,7 @@ async def network_fault(
 
 
 async def _shake_hands(host: str, port: int, proxy_url: str | None) -> None:
-    context = ssl.create_default_context()
+    context = trusted()
     if proxy_url is None:
         _, writer = await asyncio.open_connection(host, port, ssl=context)
     else:

@@ -247,6 +247,30 @@ class MediaSection(Section):
         validation_alias="GATEWAY_MEDIA_MAX_SOUND_SECONDS",
         description="Longest sound in seconds that is converted to a voice note",
     )
+    video_processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        validation_alias="GATEWAY_MEDIA_VIDEO_PROCESSES",
+        description="Number of videos that are transcoded at the same time, beside the files of "
+        "GATEWAY_MEDIA_PROCESSES",
+    )
+    video_conversion_seconds: int = Field(
+        300,
+        ge=1,
+        le=3_600,
+        validation_alias="GATEWAY_MEDIA_VIDEO_CONVERSION_SECONDS",
+        description="Seconds of processor time that the transcoding of one video may use; a video "
+        "that needs more fails",
+    )
+    max_video_seconds: int = Field(
+        600,
+        ge=1,
+        le=7_200,
+        validation_alias="GATEWAY_MEDIA_MAX_VIDEO_SECONDS",
+        description="Longest video in seconds that is transcoded; MP4 with H.264 and AAC is sent "
+        "as it is, however long",
+    )
     max_waiting_per_account: int = Field(
         100,
         ge=1,

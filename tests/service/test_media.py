@@ -159,10 +159,10 @@ async def test_large_file_in_body_is_stored(client: Client) -> None:
 @pytest.mark.parametrize(
     ("image", "wrong"),
     [
-        ("data:image/png;base64,iVBORw0KGgo", "image: is not valid base64"),
+        ("data:image/png;base64,iVBORw0KG", "image: is not valid base64"),
         ("data:image/png;base64,====", "image: is not valid base64"),
         ("data:image/png;base64,", "image: is an empty file"),
-        ("data:image/png,hello", "image: must hold base64 after data:<type>;base64,"),
+        ("data:image/png,hello", "image: is not valid base64"),
         ("not base64 at all!", "image: must be a URL or base64"),
         ("ftp://example.com/x.png", "image: must be a URL or base64"),
         ("media:" + "0" * 64, "image: must be a URL or base64"),

@@ -6,20 +6,26 @@ unknown sender reach. Some of FFmpeg's formats are playlists, which name other f
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 import av
+import pi_heif
 from av.audio.stream import AudioStream
 from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
+    ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -39,10 +45,19 @@ _PLUGINS = (
     TiffImagePlugin,
     WebPImagePlugin,
 )
-_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
+AnyPacket: TypeAlias = "Packet[Any]"
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "HEIF")
+# libheif puts the tiles of a phone's photo together, and turns it; further pictures in the file,
+# such as its map of depths, are not needed.
+pi_heif.register_heif_opener(
+    decode_threads=1, thumbnails=False, depth_images=False, aux_images=False
+)
+# A picture without its last bytes is shown as far as it goes, as phones show it.
+ImageFile.LOAD_TRUNCATED_IMAGES = True
 _JPEG_TYPE = "image/jpeg"
 _JPEG_FACTOR = 4
 _MAX_STREAMS = 32
+_MAX_BROKEN_PACKETS = 100
 _CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,mpeg,mpegts,mpegvideo,gif,"
     "ogg,wav,w64,mp3,aac,flac,amr,amrnb,amrwb,aiff,caf,au"
@@ -50,7 +65,8 @@ _CONTAINERS = (
 _VIDEO_CODECS = frozenset(
     """
     h264 hevc vp8 vp9 libvpx libvpx-vp9 av1 libdav1d mpeg4 msmpeg4v1 msmpeg4v2 msmpeg4 h263
-    mpeg1video mpeg2video mjpeg png gif flv theora wmv1 wmv2 wmv3 vc1 prores
+    mpeg1video mpeg2video mjpeg png gif flv theora wmv1 wmv2 wmv3 vc1 prores vp6 vp6a vp6f
+    h263p dvvideo
     """.split()  # noqa: SIM905 - a list of fifty names is read as a text
 )
 _SOUND_CODECS = frozenset(
@@ -59,7 +75,7 @@ _SOUND_CODECS = frozenset(
     alac amrnb amrwb libopencore_amrnb libopencore_amrwb ac3 eac3 wmav1 wmav2 wmapro
     pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be
     pcm_f64le pcm_u8 pcm_s8 pcm_alaw pcm_mulaw adpcm_ms adpcm_ima_wav adpcm_ima_qt gsm
-    gsm_ms speex libspeex
+    gsm_ms speex libspeex nellymoser wmavoice adpcm_swf
     """.split()  # noqa: SIM905 - a list of fifty names is read as a text
 )
 
@@ -116,7 +132,8 @@ def opened_container(job: Job) -> Iterator[InputContainer]:
 
 def first_video(container: InputContainer, job: Job) -> VideoStream:
     """Returns the first stream of pictures, ready to be decoded within the limits."""
-    stream = next(iter(container.streams.video), None)
+    streams = container.streams.video
+    stream = next((s for s in streams if not s.disposition & Disposition.attached_pic), None)
     if stream is None:
         raise BadFile("holds no video")
     codec = stream.codec_context
@@ -130,6 +147,35 @@ def first_video(container: InputContainer, job: Job) -> VideoStream:
     return stream
 
 
+class Decoder:
+    """Decodes the packets of a stream, of which some may be broken."""
+
+    def __init__(self) -> None:
+        self._broken = 0
+
+    def frames(self, packet: AnyPacket) -> Sequence[object]:
+        """Returns the frames of a packet; a broken one has none, and too many are an error."""
+        try:
+            return packet.decode()
+        except MemoryError:
+            raise
+        except FFmpegError:
+            self._broken += 1
+            if self._broken > _MAX_BROKEN_PACKETS:
+                raise
+            return ()
+
+
+def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
+    """Returns the first frame that can be decoded, however many broken ones are before it."""
+    decoder = Decoder()
+    for packet in container.demux(stream):
+        for frame in decoder.frames(packet):
+            assert isinstance(frame, VideoFrame)
+            return frame
+    raise BadFile("holds no picture")
+
+
 def first_sound(container: InputContainer, job: Job) -> AudioStream:
     """Returns the first stream of sound, ready to be decoded."""
     stream = next(iter(container.streams.audio), None)
@@ -138,6 +184,14 @@ def first_sound(container: InputContainer, job: Job) -> AudioStream:
     _check_codec(stream.codec_context, _SOUND_CODECS)
     if (duration := duration_of(container, stream)) and duration > job.limits.max_duration_seconds:
         raise too_long(job.limits.max_duration_seconds)
+    return stream
+
+
+def sound_of_video(container: InputContainer) -> AudioStream | None:
+    """Returns the first stream of sound, if the video has one."""
+    stream = next(iter(container.streams.audio), None)
+    if stream is not None:
+        _check_codec(stream.codec_context, _SOUND_CODECS)
     return stream
 
 

@@ -5,7 +5,7 @@ times: it is reduced before it is turned, and each step drops what the step befo
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,10 +49,10 @@ def convert_picture(job: Job, on_progress: OnProgress) -> JobResult:
 def _image(image: Image.Image, job: Job) -> JobResult:
     if image.format in _SHOWN_AS_IS:
         width, height = image.size  # before `draft` changes it
-        small = _reduced(image, THUMBNAIL_PIXELS)
+        small = thumbnail_or_none(lambda: _reduced(image, THUMBNAIL_PIXELS))
         if _orientation(image) in _SIDEWAYS:
             width, height = height, width
-        return JobResult(width=width, height=height, thumbnail=thumbnail(small))
+        return JobResult(width=width, height=height, thumbnail=small)
     image.load()
     flat = _turned(_flat(image), _orientation(image))
     image.close()
@@ -62,7 +62,7 @@ def _image(image: Image.Image, job: Job) -> JobResult:
         mime_type="image/jpeg",
         width=flat.width,
         height=flat.height,
-        thumbnail=thumbnail(_reduced(flat, THUMBNAIL_PIXELS)),
+        thumbnail=thumbnail_or_none(lambda: _reduced(flat, THUMBNAIL_PIXELS)),
     )
 
 
@@ -76,6 +76,14 @@ def _link_image(image: Image.Image, job: Job) -> JobResult:
         height=small.height,
         thumbnail=thumbnail(small),
     )
+
+
+def thumbnail_or_none(picture: Callable[[], Image.Image]) -> bytes | None:
+    """Returns a small JPEG; None if it cannot be made, which is no reason not to send a file."""
+    try:
+        return thumbnail(picture())
+    except Exception:  # noqa: BLE001 - decoders raise what a broken file makes them raise
+        return None
 
 
 def thumbnail(image: Image.Image) -> bytes:
@@ -112,7 +120,11 @@ def _colored(image: Image.Image) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    """Returns how the picture is to be turned; 1, not at all, if its notes cannot be read."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # noqa: BLE001 - the notes of a broken file raise anything
+        return 1
 
 
 def _turned(image: Image.Image, orientation: int) -> Image.Image:

@@ -38,6 +38,10 @@ def _do(job: Job, on_progress: OnProgress) -> JobResult:
         from gateway.media.child.moving import convert_moving  # noqa: PLC0415
 
         return convert_moving(job, on_progress)
+    if job.kind == "transcode":
+        from gateway.media.child.moving import transcode  # noqa: PLC0415
+
+        return transcode(job, on_progress)
     if job.kind == "audio":
         from gateway.media.child.sounds import convert_sound  # noqa: PLC0415
 

@@ -28,6 +28,10 @@ def ready(
     result = work(
         Job(job_kind, path, given.mime_type, len(content), tmp_path, limits or JobLimits())
     )
+    if result.needs_transcoding:
+        result = work(
+            Job("transcode", path, given.mime_type, len(content), tmp_path, limits or JobLimits())
+        )
     made = with_facts(given, tmp_path, result)
     assert made.size_bytes == made.path.stat().st_size
     assert made.sha256 == hashlib.sha256(made.path.read_bytes()).hexdigest()

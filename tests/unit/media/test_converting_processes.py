@@ -181,7 +181,9 @@ async def test_memory_is_limited(picture: MediaFile, tmp_path: Path) -> None:
     large = MediaFile(path, "image/png", path.stat().st_size, "")
 
     with pytest.raises(BadFile, match="needs more than 300 MiB of memory"):
-        await converter.convert(large, "image", tmp_path, instance_id="a")
+        await converter.convert(large, "sticker", tmp_path, instance_id="a")
+    sent = await converter.convert(large, "image", tmp_path, instance_id="a")
+    assert (sent.path, sent.width, sent.thumbnail) == (path, 7_000, None)  # phones show it anyway
 
     assert await converts(converter, picture)
     await converter.close()

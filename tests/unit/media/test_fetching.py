@@ -1,13 +1,19 @@
 """Fetching stops at limits and refused addresses; failures are permanent or transient."""
 
 import asyncio
+import gzip
+import random
 import socket
-from collections.abc import AsyncIterator
+import zlib
+from collections.abc import AsyncIterator, Callable
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
+import brotli
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.clock import Clock
 from gateway.errors import TryAgainLater
@@ -15,6 +21,7 @@ from gateway.media.converting import Converter
 from gateway.media.fetching import Fetcher
 from gateway.media.previewing import read_page
 from gateway.media.spooling import BadFile
+from gateway.outbound.content_coding import decoded, decoders_of
 from gateway.outbound.slots import SlotLimits
 from gateway.public_address import AddressPolicy
 from tests.fixtures import media
@@ -109,8 +116,16 @@ async def test_fetch_ignores_proxy_of_environment(
     [
         (media.file(b"12345678901"), "is larger"),
         (media.endless, "is larger"),
-        (media.whole(200, b"x", "Content-Encoding: gzip"), "sent compressed"),
+        (media.whole(200, b"x", "Content-Encoding: gzip"), "compressed content that cannot"),
+        (media.whole(200, b"\x1f\x8b broken", "Content-Encoding: gzip"), "that cannot be read"),
+        (media.whole(200, b"\xff" * 9, "Content-Encoding: br"), "that cannot be read"),
+        (media.whole(200, b"x", "Content-Encoding: zstd"), "as zstd, which is not supported"),
+        (media.whole(200, b"x", "Content-Encoding: br, br, br, br"), "more than 3 times"),
         (media.whole(204, b""), "answered 204"),
+        (media.whole(205, b""), "answered 205"),
+        (media.whole(206, b"x", "Content-Range: bytes 0-0/9"), "with a part of it"),
+        (media.whole(206, b"x", "Content-Range: bytes 8-8/9"), "with a part of it"),
+        (media.whole(200, gzip.compress(bytes(11)), "Content-Encoding: gzip"), "is larger"),
         (media.whole(302, b""), "answered 302"),
         (media.redirect("ftp://127.0.0.1/"), "must begin with"),
         (media.redirect("http://10.0.0.1/"), "not public"),
@@ -126,6 +141,147 @@ async def test_fetch_permanent_failure_raises_bad_file(
         await fetcher.fetch(server.put("/x", answer), tmp_path / "file", owner="a", max_bytes=10)
 
     assert not (tmp_path / "file").exists()
+
+
+def _raw_deflate(content: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(content) + packer.flush()
+
+
+CODINGS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "GZIP": lambda content: gzip.compress(content[:9]) + gzip.compress(content[9:]),  # two members
+    " gzip ": lambda content: gzip.compress(content) + b"\0\0\0 rest",
+    "deflate": zlib.compress,
+    "Deflate": _raw_deflate,
+    "br": brotli.compress,
+    "gzip, br": lambda content: brotli.compress(gzip.compress(content)),
+    "aws-chunked, gzip": gzip.compress,
+}
+NO_CODINGS = ["identity", "", "aws-chunked", "UTF-8", "none", "binary", "utf8, none", "x", "gzip"]
+
+
+@settings(
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    content=st.one_of(
+        st.binary(min_size=20, max_size=200),
+        st.integers(1, 90_000).map(lambda size: b"0123456789" * size),
+    ),
+    coding=st.sampled_from([*CODINGS]),
+    step=st.integers(1, 70_000),
+)
+async def test_compressed_content_is_decoded_in_small_pieces(
+    content: bytes, coding: str, step: int
+) -> None:
+    packed = CODINGS[coding](content)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(packed), max(step, len(packed) // 50)):
+            yield packed[at : at + max(step, len(packed) // 50)]
+
+    shown = [piece async for piece in decoded(pieces(), decoders_of(coding))]
+
+    assert b"".join(shown) == content
+    assert max(map(len, shown)) <= 128 * 1024
+
+
+@pytest.mark.parametrize("coding", [*CODINGS])
+async def test_fetch_decodes_what_was_compressed(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path, coding: str
+) -> None:
+    content = media.picture()
+    answer = media.whole(200, CODINGS[coding](content), f"Content-Encoding: {coding}")
+
+    fetched = await fetcher.fetch(
+        server.put("/x", answer), tmp_path / "file", owner="a", max_bytes=10_000
+    )
+
+    assert fetched.file.path.read_bytes() == content
+
+
+@pytest.mark.parametrize("coding", NO_CODINGS)
+async def test_fetch_ignores_codings_that_are_none(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path, coding: str
+) -> None:
+    answer = media.whole(200, media.picture(), f"Content-Encoding: {coding}")
+
+    fetched = await fetcher.fetch(
+        server.put("/x", answer), tmp_path / "file", owner="a", max_bytes=10_000
+    )
+
+    assert fetched.file.path.read_bytes() == media.picture()
+
+
+@pytest.mark.parametrize("name", ["/backup.tar.gz", "/x"])
+async def test_fetch_keeps_a_gzip_file_that_is_said_to_be_compressed(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path, name: str
+) -> None:
+    packed = gzip.compress(b"hello")
+    headers = ("Content-Encoding: gzip", "Content-Type: application/x-gzip")
+    answer = media.whole(200, packed, *headers[: 1 if name.endswith("gz") else 2])
+
+    fetched = await fetcher.fetch(
+        server.put(name, answer), tmp_path / "file", owner="a", max_bytes=100
+    )
+
+    assert fetched.file.path.read_bytes() == packed
+
+
+@pytest.mark.parametrize(
+    ("coding", "packed"),
+    [
+        ("gzip", gzip.compress(bytes(200 * 1024 * 1024), 1)),
+        ("br", brotli.compress(bytes(200 * 1024 * 1024), quality=1)),
+        ("gzip", gzip.compress(b"") * 100_000),
+    ],
+    ids=["gzip", "br", "empty members"],
+)
+async def test_fetch_of_a_bomb_stops_at_the_limit(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path, coding: str, packed: bytes
+) -> None:
+    url = server.put("/x", media.unknown_length(packed, f"Content-Encoding: {coding}"))
+    with pytest.raises(BadFile, match="is larger than 0 MiB"):
+        await fetcher.fetch(url, tmp_path / "file", owner="a", max_bytes=500_000)
+
+    assert not (tmp_path / "file").exists()
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br"])
+async def test_fetch_of_compressed_content_that_ends_early_is_tried_again(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path, coding: str
+) -> None:
+    packed = CODINGS[coding](random.Random(1).randbytes(5_000))
+    url = server.put("/x", media.unknown_length(packed[:-100], f"Content-Encoding: {coding}"))
+    with pytest.raises(TryAgainLater, match="too early"):
+        await fetcher.fetch(url, tmp_path / "file", owner="a", max_bytes=10_000)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (201, ()),
+        (202, ()),
+        (203, ()),
+        (206, ()),
+        (206, ("Content-Range: bytes 0-4/5",)),
+        (206, ("Content-Range: bytes 0-4/*",)),
+        (226, ()),
+        (299, ()),
+    ],
+)
+async def test_fetch_takes_the_file_of_any_success(
+    server: FileServer, fetcher: Fetcher, tmp_path: Path, status: int, headers: tuple[str, ...]
+) -> None:
+    url = server.put("/x", media.whole(status, b"hello", *headers))
+
+    fetched = await fetcher.fetch(url, tmp_path / "file", owner="a", max_bytes=10)
+
+    assert fetched.file.path.read_bytes() == b"hello"
 
 
 async def test_fetch_of_tiny_chunks_is_given_up(

@@ -10,7 +10,7 @@ import pytest
 from gateway.contract.media import MediaFile
 from gateway.media.converting import Converter
 from gateway.media.jobs import JobLimits
-from gateway.media.sniffing import ZIP_TYPE
+from gateway.media.known_types import ZIP_TYPE
 from gateway.media.spooling import BadFile
 from tests.fixtures.conversions import new_converter
 from tests.fixtures.hostile_files import (

@@ -11,6 +11,7 @@ import pytest
 from gateway.clock import Clock
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.messages.media import SendDocument, SendImage
+from gateway.contract.zapi.messages.text import SendLink
 from gateway.errors import Refused, TryAgainLater
 from gateway.media.fetching import Fetcher
 from gateway.media.preparing import Preparer
@@ -74,6 +75,70 @@ async def test_prepared_document_has_the_given_name(server: FileServer, preparer
         file = (await preparing.result()).media[url]
 
     assert (file.file_name, file.mime_type) == ("Report.csv", "text/csv")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "fields", "shown"),
+    [
+        ("/x", ("Content-Disposition: attachment; filename=a.csv",), {}, ("a.csv", "text/csv")),
+        (
+            "/contrato.pdf",
+            ("Content-Disposition: attachment; filename*=UTF-8''relat%C3%B3rio.csv",),
+            {},
+            ("relat\u00f3rio.csv", "text/csv"),
+        ),
+        (
+            "/x",
+            ("Content-Disposition: inline; filename=a",),
+            {"extension": "csv"},
+            ("a.csv", "text/csv"),
+        ),
+        (
+            "/x",
+            ("Content-Disposition: inline; filename=a.csv",),
+            {"file_name": "b"},
+            ("b.txt", "text/plain"),
+        ),
+        ("/x", ("Content-Type: text/csv; charset=utf-8",), {}, ("document.csv", "text/csv")),
+        ("/x", ("Content-Type: image/png",), {}, ("document.txt", "text/plain")),
+        ("/a.csv", ("Content-Type: application/octet-stream",), {}, ("a.csv", "text/csv")),
+        ("/x", (), {"file_name": "Version 1.2"}, ("Version 1.2.txt", "text/plain")),
+    ],
+)
+async def test_prepared_document_has_the_name_and_type_that_are_said(  # noqa: PLR0917 - fixtures and cases
+    server: FileServer,
+    preparer: Preparer,
+    path: str,
+    headers: tuple[str, ...],
+    fields: dict[str, str],
+    shown: tuple[str, str],
+) -> None:
+    url = server.put(path, media.whole(200, b"a;b", *headers))
+    message = SendDocument(phone=PHONE, document=url, **fields)
+
+    async with preparer.preparing("i", message, account_id="a") as preparing:
+        file = (await preparing.result()).media[url]
+
+    assert (file.file_name, file.mime_type) == shown
+
+
+@pytest.mark.parametrize(
+    "answer", [media.status(404), media.status(500), media.file(b"no picture"), media.broken_off]
+)
+async def test_card_whose_picture_cannot_be_read_is_sent_without_it(
+    server: FileServer, preparer: Preparer, answer: media.Answer
+) -> None:
+    message = SendLink(
+        phone=PHONE,
+        message="See https://a.example",
+        link_url="https://a.example",
+        image=server.put("/x", answer),
+        title="A",
+        link_description="B",
+    )
+
+    async with preparer.preparing("i", message, account_id="a") as preparing:
+        assert not (await preparing.result()).media
 
 
 async def test_full_disk_delays_a_file_and_omits_a_preview(

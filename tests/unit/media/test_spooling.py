@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.media.spooling import BadFile, Base64File, Spool, Spooled, SpoolFile
 
@@ -42,7 +44,9 @@ def test_base64_decodes_whatever_pieces(tmp_path: Path, start: bytes, step: int)
         ),
         (b"QQ==", b"QUJD"),
         (b"Q===",),
-        (b"QU-_",),
+        (b"QU?_",),
+        (b"my photo of it",),
+        (b"data:image/png;base64,QUJDR",),
         (b"QQ=QUJDQ",),
         (b"\xff\xff\xff\xff",),
     ],
@@ -52,6 +56,73 @@ def test_base64_invalid_leaves_no_file(tmp_path: Path, pieces: tuple[bytes, ...]
         decoded(tmp_path, *pieces)
 
     assert not list(tmp_path.iterdir())
+
+
+STARTS = (
+    "",
+    "data:image/png;base64,",
+    "data:;base64,",
+    "data:base64,",
+    "data:image/png,",
+    "data:image/png,base64,",
+    "data:image/png; charset=utf-8; base64,",
+    "DATA:IMAGE/PNG;BASE64, ",
+    "image/png;base64,",
+    "image/svg+xml;base64,",
+    "base64,",
+)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    content=st.binary(min_size=24, max_size=300),
+    before=st.text(" \t\r\n\ufeff\u200b\u00a0", max_size=3),
+    start=st.sampled_from(STARTS),
+    safe=st.booleans(),
+    padded=st.booleans(),
+    width=st.integers(1, 80),
+    line_end=st.sampled_from(["\n", "\r\n", " ", ""]),
+    step=st.integers(1, 100),
+)
+def test_base64_decodes_however_it_is_spelled(  # noqa: PLR0917 - hypothesis names them
+    tmp_path_factory: pytest.TempPathFactory,
+    content: bytes,
+    before: str,
+    start: str,
+    safe: bool,  # noqa: FBT001 - hypothesis names it
+    padded: bool,  # noqa: FBT001 - hypothesis names it
+    width: int,
+    line_end: str,
+    step: int,
+) -> None:
+    text = (base64.urlsafe_b64encode if safe else base64.b64encode)(content).decode()
+    text = text if padded else text.rstrip("=")
+    text = line_end.join(text[n : n + width] for n in range(0, len(text), width))
+    first, rest = (before + start + text[:1]).encode(), text[1:].encode()
+    folder = tmp_path_factory.mktemp("base64")
+
+    file = decoded(folder, first, *(rest[n : n + step] for n in range(0, len(rest), step)))
+
+    assert file.path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("start", "mime_type", "file_name"),
+    [
+        ("data:text/csv;name=vendas.csv;base64,", "text/csv", "vendas.csv"),
+        ("data:text/csv;filename=a%20b.csv;base64,", "text/csv", "a b.csv"),
+        ("data:application/pdf;base64,", "application/pdf", None),
+        ("data:text/csv;name=../../x.csv;base64,", "text/csv", "_.._x.csv"),
+        ("image/png;base64,", "image/png", None),
+        ("base64,", None, None),
+    ],
+)
+def test_header_of_base64_names_type_and_file(
+    tmp_path: Path, start: str, mime_type: str | None, file_name: str | None
+) -> None:
+    file = decoded(tmp_path, start.encode() + b"QUJD")
+
+    assert (file.declared_type, file.declared_name) == (mime_type, file_name)
 
 
 def test_spool_file_over_limit_is_refused_at_once(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Messages whose main content is a file, given as URL, `data:` URI or bare base64."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
@@ -180,7 +180,8 @@ class SendPtv(MediaMessage, path="/send-ptv"):
 class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/send-document",)):
     """Sends a file as it is; with `editDocumentMessageId` only the caption of a sent one changes.
 
-    Without an extension in the path, the name of the file or its bytes decide.
+    Without an extension in the path, the name of the file or its bytes decide. Without a `fileName`
+    the file keeps its own name: that of its `data:` URI or of its server's Content-Disposition.
     """
 
     document: Document
@@ -203,13 +204,15 @@ class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/
         "delayMessage": 3,
     }
 
-    def document_name(self) -> str | None:
+    def document_name(self, _own_name: str | None = None) -> str | None:
         end = f".{self.extension.lstrip('.')}" if self.extension else ""
-        if self.file_name is None:
+        name = self.file_name or _own_name
+        if not name:
             return f"document{end}" if end else None
-        return (
-            self.file_name if self.file_name.lower().endswith(end.lower()) else self.file_name + end
-        )
+        return name if name.lower().endswith(end.lower()) else name + end
+
+    def with_document_name(self, _own_name: str) -> Self:
+        return self if self.file_name else self.model_copy(update={"file_name": _own_name})
 
     def referred_ids(self) -> tuple[str, ...]:
         edited = self.edit_document_message_id

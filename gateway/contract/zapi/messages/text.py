@@ -10,11 +10,13 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext, public_url
 from gateway.contract.limits import Limit, max_items
-from gateway.contract.media import Image
+from gateway.contract.media import SOURCE, MediaField
 from gateway.contract.send import NoMessageId, OutgoingMessage, Reply
+from gateway.contract.urls import WrittenUrl
 from gateway.contract.wire import Chat, Incoming
 
 _MAX_TEXT_LENGTH = 65_536  # WhatsApp's own limit, in characters
+_MAX_CARD_PICTURE_BYTES = 16 * 1024 * 1024
 
 
 _LINE_BREAK = re.compile(r"(https?://\S+)|(?:%0d)?%0a", re.IGNORECASE)
@@ -99,16 +101,21 @@ def _is_link(text: str) -> bool:
     return bool(host.strip(".")) and host.isprintable() and " " not in host
 
 
+CardPicture = Annotated[
+    WrittenUrl, SOURCE, MediaField("thumbnail", limit_bytes=_MAX_CARD_PICTURE_BYTES)
+]
+
+
 class SendLink(OutgoingMessage, path="/send-link"):
     """Sends a text with a card that shows where its link leads.
 
     Missing parts of the card are read from the page. WhatsApp shows the card if the text contains
-    the link.
+    the link. A card whose picture cannot be read is sent without it.
     """
 
     message: MessageText
     link_url: Label
-    image: Image | None = Field(None, validation_alias=AliasChoices("image", "linkImage"))
+    image: CardPicture | None = Field(None, validation_alias=AliasChoices("image", "linkImage"))
     title: str | None = Field(None, validation_alias=AliasChoices("title", "linkTitle"))
     link_description: str | None = None
     link_type: Annotated[Literal["SMALL", "MEDIUM", "LARGE"], ANY_CASE] = "SMALL"

@@ -90,7 +90,7 @@ async def send_audio(outgoing: SendContext, message: SendAudio) -> Receipt:
 @sends.handles(SendDocument)
 async def send_document(outgoing: SendContext, message: SendDocument) -> Receipt:
     file = file_of(outgoing, message.document)
-    name = message.document_name() or file.file_name or "document"
+    name = file.file_name or message.document_name() or "document"
     document = await uploaded(outgoing, file, "Document") | present(
         fileName=name, title=name, caption=message.caption, JPEGThumbnail=thumbnail_of(file)
     )
