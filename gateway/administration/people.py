@@ -18,11 +18,11 @@ from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
+from gateway.identities.people import names_of, names_within
 from gateway.instances.store import Instance
 from gateway.observability.logging import logger
 from gateway.sessions.provider import ErasedPerson
 
-_NAMES_OF_PERSON = query("people", "names_of_person")
 _PROVIDER_IDS_OF_PERSON = query("people", "provider_ids_of_person")
 _ERASE_PERSON = query("people", "erase_person")
 _LOCK_CALLBACKS = query("people", "lock_callbacks")
@@ -39,11 +39,6 @@ class PeopleContext:
     database: Database
     provider_data: ProviderData
     instance: Instance
-
-
-@dataclass(frozen=True, slots=True)
-class _Name:
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +78,7 @@ async def erase(context: PeopleContext, operation: ErasePerson) -> Erased:
     """Erases a person. The consent record stays: an opt-out must outlast the erasure."""
     instance_id = context.instance.id
     async with context.database.transaction() as connection:
-        found = await fetch_all(
-            connection, _Name, _NAMES_OF_PERSON, instance_id=instance_id, phone=operation.phone
-        )
-        names = [row.name for row in found]
+        names = (await names_within(connection, instance_id, operation.phone)).every
         messages = await fetch_all(
             connection, _ProviderId, _PROVIDER_IDS_OF_PERSON, instance_id=instance_id, names=names
         )
@@ -114,10 +106,13 @@ async def erase(context: PeopleContext, operation: ErasePerson) -> Erased:
 
 @handlers.handles(ReadConsent)
 async def read_consent(context: PeopleContext, operation: ReadConsent) -> ConsentRecord:
+    names = await _names(context, operation.phone)
     row = await context.database.fetch_one(
-        _Consent, _FIND_CONSENT, instance_id=context.instance.id, phone=operation.phone
+        _Consent, _FIND_CONSENT, instance_id=context.instance.id, names=names
     )
-    return _record(row) if row else ConsentRecord(phone=operation.phone, status="unknown")
+    if row is None:
+        return ConsentRecord(phone=operation.phone, status="unknown")
+    return _record(row, operation.phone)
 
 
 @handlers.handles(RecordConsent)
@@ -127,25 +122,32 @@ async def record_consent(context: PeopleContext, operation: RecordConsent) -> Co
         _RECORD_CONSENT,
         instance_id=context.instance.id,
         phone=operation.phone,
+        names=await _names(context, operation.phone),
         status=operation.status,
         source=operation.source,
         note=operation.note,
     )
     assert row is not None
-    return _record(row)
+    return _record(row, operation.phone)
 
 
 @handlers.handles(ForgetConsent)
 async def delete_consent(context: PeopleContext, operation: ForgetConsent) -> Value:
     deleted = await context.database.execute(
-        _DELETE_CONSENT, instance_id=context.instance.id, phone=operation.phone
+        _DELETE_CONSENT,
+        instance_id=context.instance.id,
+        names=await _names(context, operation.phone),
     )
     return Value(value=bool(deleted))
 
 
-def _record(row: _Consent) -> ConsentRecord:
+async def _names(context: PeopleContext, phone: str) -> list[str]:
+    return (await names_of(context.database, context.instance.id, phone)).every
+
+
+def _record(row: _Consent, phone: str) -> ConsentRecord:
     return ConsentRecord(
-        phone=row.phone,
+        phone=phone,
         status=row.status,
         source=row.source,
         note=row.note,

@@ -17,6 +17,7 @@ from gateway.contract.zapi.business.tags import (
 from gateway.database.queries import query
 from gateway.directory.context import DirectoryContext
 from gateway.errors import NotFound
+from gateway.identities.people import names_of
 
 _LIST_TAGS = query("directory", "list_tags")
 _ADD_TAG = query("directory", "add_tag")
@@ -76,8 +77,9 @@ async def delete_tag(context: DirectoryContext, operation: DeleteTag) -> Success
 
 @handlers.handles(AddTag)
 async def add_tag(context: DirectoryContext, operation: AddTag) -> Value:
+    names = await names_of(context.database, context.instance.id, operation.phone)
     if not await context.database.execute(
-        _ASSIGN_TAG, instance_id=context.instance.id, phone=operation.phone, id=int(operation.tag)
+        _ASSIGN_TAG, instance_id=context.instance.id, phone=names.chat, id=int(operation.tag)
     ):
         raise NotFound("This tag does not exist: see GET /tags")
     return Value()
@@ -85,7 +87,8 @@ async def add_tag(context: DirectoryContext, operation: AddTag) -> Value:
 
 @handlers.handles(RemoveTag)
 async def remove_tag(context: DirectoryContext, operation: RemoveTag) -> Value:
+    names = await names_of(context.database, context.instance.id, operation.phone)
     removed = await context.database.execute(
-        _UNASSIGN_TAG, instance_id=context.instance.id, phone=operation.phone, id=int(operation.tag)
+        _UNASSIGN_TAG, instance_id=context.instance.id, phone=names.chat, id=int(operation.tag)
     )
     return Value(value=bool(removed))

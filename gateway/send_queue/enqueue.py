@@ -24,6 +24,7 @@ from gateway.errors import (
     QueueFull,
     UnknownInstance,
 )
+from gateway.identities.people import names_of
 from gateway.instances.store import Instance
 from gateway.randomness import RandomBytes
 from gateway.send_queue.ids import message_id_of, new_zaap_id
@@ -147,10 +148,8 @@ class Enqueuer:
             Forbidden: the recipient opted out, and the account refuses such sends.
             DatabaseUnavailable: the message was not accepted, or Postgres cannot say if it was.
         """
-        if instance.refuse_opted_out and await self._database.fetch_all(
-            _OptedOut, _OPTED_OUT, instance_id=instance.id, phone=message.phone
-        ):
-            raise Forbidden("phone: this person has opted out of messages from this account")
+        if instance.refuse_opted_out:
+            await self._require_consent(instance, message.phone)
         zaap_id = new_zaap_id(self._random_bytes)
         return await self._batch.submit(
             _Request(
@@ -165,6 +164,13 @@ class Enqueuer:
                 give_up_at=self._clock.monotonic_seconds() + _MAX_WAIT_SECONDS,
             )
         )
+
+    async def _require_consent(self, instance: Instance, phone: str) -> None:
+        names = await names_of(self._database, instance.id, phone)
+        if await self._database.fetch_all(
+            _OptedOut, _OPTED_OUT, instance_id=instance.id, names=names.every
+        ):
+            raise Forbidden("phone: this person has opted out of messages from this account")
 
     async def _flush(self, requests: list[_Request]) -> Sequence[Queued | Exception | NextFlush]:
         try:

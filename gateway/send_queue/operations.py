@@ -25,6 +25,7 @@ from gateway.contract.zapi.instance_queue import (
 from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 from gateway.errors import Conflict, InvalidRequest, NotFound
+from gateway.identities.people import names_of
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics
 from gateway.send_queue.claim import Claimer
@@ -141,6 +142,13 @@ async def message_state(context: QueueContext, message_id: str) -> str | None:
     return found.state if found else None
 
 
+async def phones_of(context: QueueContext, phone: str | None) -> list[str] | None:
+    """Returns all names of the person that a filter names; None where it names none."""
+    if phone is None:
+        return None
+    return (await names_of(context.database, context.instance.id, phone)).every
+
+
 async def queue_length(context: QueueContext) -> int:
     """Counts the messages that wait or are in flight; failed ones do not count."""
     row = await context.database.fetch_one(Count, _COUNT_WAITING, instance_id=context.instance.id)
@@ -156,7 +164,7 @@ async def _list(
         instance_id=context.instance.id,
         status=filters.status,
         type=filters.type,
-        phone=filters.phone,
+        phones=await phones_of(context, filters.phone),
         limit=limit,
         offset=offset,
         after=after,
@@ -176,7 +184,7 @@ async def _cancel(
         instance_id=context.instance.id,
         status=filters.status,
         type=filters.type,
-        phone=filters.phone,
+        phones=await phones_of(context, filters.phone),
         before=before,
         message_id=message_id,
     )
