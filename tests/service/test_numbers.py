@@ -1,11 +1,12 @@
 """Messages go to the number that WhatsApp knows, and all spellings of it are one chat."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.fixtures.service import Client, NewHouse, client_of, until
+from tests.fixtures.service import Client, NewHouse, RunningGateway, guest_of, until
 from tests.fixtures.webhook_catcher import WebhookCatcher
 
 WRITTEN, KNOWN = "5531988880001", "553188880001"
@@ -127,19 +128,26 @@ async def test_erasure_of_one_spelling_erases_both(client: Client) -> None:
     assert await got(client, "/chats") == []
 
 
-async def test_without_look_ups_it_goes_to_the_number_as_given(new_house: NewHouse) -> None:
+@pytest.fixture(scope="module")
+def without_look_ups(new_house: NewHouse) -> Iterator[RunningGateway]:
     with new_house(GATEWAY_NUMBER_LOOKUP="false", GATEWAY_SANDBOX_RECEIPTS="0") as gateway:
-        async with client_of(gateway) as client:
-            lost = await client.send_text("Hello", phone=WRITTEN)
-            read = await client.send_text("Hello", phone=KNOWN)
+        yield gateway
 
-            sent = await client.sent_at_least(2)
 
-            assert [row["phone"] for row in sent] == [WRITTEN, KNOWN]
+async def test_without_look_ups_it_goes_to_the_number_as_given(
+    without_look_ups: RunningGateway,
+) -> None:
+    async with guest_of(without_look_ups) as client:
+        lost = await client.send_text("Hello", phone=WRITTEN)
+        read = await client.send_text("Hello", phone=KNOWN)
 
-            async def look() -> Any:
-                return await got(client, f"/messages/{read['messageId']}")
+        sent = await client.sent_at_least(2)
 
-            await until(look, lambda message: message["status"] in ("delivered", "read"))
-            message = await got(client, f"/messages/{lost['messageId']}")
-            assert message["status"] == "sent", "no one has that number: it is not delivered"
+        assert [row["phone"] for row in sent] == [WRITTEN, KNOWN]
+
+        async def look() -> Any:
+            return await got(client, f"/messages/{read['messageId']}")
+
+        await until(look, lambda message: message["status"] in ("delivered", "read"))
+        message = await got(client, f"/messages/{lost['messageId']}")
+        assert message["status"] == "sent", "no one has that number: it is not delivered"
