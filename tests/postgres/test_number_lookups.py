@@ -14,6 +14,7 @@ from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.contacts import LookUpNumber, LookUpPhones
 from gateway.contract.zapi.messages.places_and_people import SendContact
 from gateway.contract.zapi.messages.text import SendText
+from gateway.database import migrations as migrator
 from gateway.errors import InvalidRequest, NotConnected, NotSupported
 from gateway.identities.numbers import spellings
 from gateway.identities.people import Person, names_of, resolve_people
@@ -27,6 +28,7 @@ from tests.fixtures.queue import Node, add_instances, rows, running_node
 WRITTEN, KNOWN, LID = "5531988880001", "553188880001", "811111111111111@lid"
 OTHER, OTHER_KNOWN = "5215512345678", "525512345678"
 ABSENT = "14155550123"
+NUMBERS_MIGRATION = 35
 CHATS = "select phone, unread, note, pinned from chats order by phone"
 
 
@@ -267,3 +269,28 @@ async def test_names_of_a_person_are_the_same_by_each_of_them(bench: Bench) -> N
         names = await names_of(bench.node.database, bench.instance.id, name)
         assert names.chat == KNOWN
         assert sorted(names.every) == sorted([WRITTEN, KNOWN, LID])
+
+
+async def test_upgrade_takes_the_numbers_that_events_have_told(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [each for each in migrator.migrations() if each.number < NUMBERS_MIGRATION]
+    with monkeypatch.context() as patched:
+        patched.setattr(migrator, "migrations", lambda: before)
+        patched.setattr(migrator, "create_missing_functions", _no_functions)
+        await migrator.migrate(empty_database_url)
+    people = [KNOWN, "5511988887777", "5491123456789", OTHER_KNOWN, "14155550123"]
+    async with await AsyncConnection.connect(empty_database_url, autocommit=True) as connection:
+        for number, phone in enumerate(people):
+            await connection.execute(
+                "insert into identities (instance_id, lid, phone) values ('one', %s, %s)",
+                [f"{number}@lid", phone],
+            )
+        await migrator.migrate(empty_database_url)
+        stored = await rows(connection, "select spelling, phone from whatsapp_numbers")
+
+    assert sorted(stored) == sorted((s, phone) for phone in people for s in spellings(phone))
+
+
+async def _no_functions(_connection: object) -> list[object]:
+    return []
