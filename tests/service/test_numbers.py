@@ -109,6 +109,21 @@ async def test_consent_is_that_of_the_person(client: Client) -> None:
     await client.send_text("now it may", phone=WRITTEN)
 
 
+async def test_operations_reach_the_known_number(client: Client) -> None:
+    await client.send_text("so that it is known", phone=WRITTEN)
+    await client.sent_at_least(1)
+
+    made = await client.call(
+        "POST", "/create-group", json={"groupName": "Team", "phones": [WRITTEN]}
+    )
+
+    group = await got(client, f"/group-metadata/{made.json()['phone']}")
+    assert KNOWN in [each["phone"] for each in group["participants"]]
+    added = {"groupId": made.json()["phone"], "phones": [WRITTEN]}
+    removed = await client.call("POST", "/remove-participant", json=added)
+    assert removed.json() == {"value": True}
+
+
 async def test_erasure_of_one_spelling_erases_both(client: Client) -> None:
     await client.send_text("one", phone=WRITTEN)
     await client.send_text("two", phone=KNOWN)
