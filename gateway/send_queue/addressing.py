@@ -108,7 +108,12 @@ class NumberDirectory:
         """Returns the message as it is to be sent; with the numbers as given if no answer comes."""
         instance_id, named = live.instance.id, message.numbers()
         numbers = {row.phone: row.known_chat} if row.known_chat and row.phone in named else {}
-        unknown = [phone for phone in named if phone not in numbers]
+        # The claim has looked for the recipient; only a look-up is worth another statement.
+        unknown = [
+            phone
+            for phone in named
+            if phone not in numbers and (self._looks_up or phone != row.phone)
+        ]
         if unknown:
             numbers |= await self._stored(instance_id, unknown)
             unknown = [phone for phone in unknown if phone not in numbers]
@@ -125,7 +130,7 @@ class NumberDirectory:
         self, live: LiveSession, phone: str, numbers: dict[str, str]
     ) -> str | None:
         """Adds the recipient's number to *numbers*; returns *phone* if it is not on WhatsApp."""
-        key, now = (live.instance.id, phone), self._clock.monotonic_seconds()
+        key, now = (live.instance.id, min(spellings(phone))), self._clock.monotonic_seconds()
         if self._absent_until.get(key, now) > now:
             return phone
         found = await self._ask(live, LookUpNumber(phones=spellings(phone)))
