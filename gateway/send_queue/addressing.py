@@ -7,7 +7,6 @@ unknown  -->  WhatsApp is asked once, with all spellings  -->  stored
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from psycopg import OperationalError
@@ -191,8 +190,12 @@ class NumberDirectory:
     ) -> None:
         lids = {number: lid for number in known.values() if (lid := found.get(number))}
         by_spelling = {s: number for phone, number in known.items() for s in spellings(phone)}
-        with suppress(DatabaseUnavailable):  # the next message looks it up again
+        try:
             await self._writes.submit(_Found(instance_id, by_spelling, lids))
+        except DatabaseUnavailable:
+            return  # the next message looks it up again
+        except Exception as error:  # noqa: BLE001 - the message goes to the number that was found
+            report_error(error, component="number_directory", instance_id=instance_id)
 
     async def _read(self, wanted: list[_Wanted]) -> Sequence[Mapping[str, str]]:
         asked = [
