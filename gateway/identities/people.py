@@ -173,7 +173,7 @@ async def _store_new(
 async def _store_numbers(
     connection: AsyncConnection, instance_id: str, numbers: Mapping[str, str]
 ) -> None:
-    """Stores what the phones of these lids tell: how WhatsApp knows each spelling, and the chat."""
+    """Stores how WhatsApp knows the spellings of these phones, and moves the chats of the lids."""
     known = [(spelling, phone) for phone in numbers.values() for spelling in spellings(phone)]
     await connection.execute(
         _STORE_NUMBERS,

@@ -11,7 +11,7 @@ comment on column whatsapp_numbers.spelling is
     'A number as callers write it; a number without WhatsApp has no row.';
 comment on column whatsapp_numbers.phone is 'The number by which WhatsApp knows it.';
 
--- What events have told: the number itself, and the other way to write it in Brazil, Argentina and
+-- What is known from events: the number itself, and the other way to write it in Brazil, Argentina and
 -- Mexico, as gateway/identities/numbers.py has them.
 insert into whatsapp_numbers (instance_id, spelling, phone)
 select i.instance_id, s.spelling, i.phone

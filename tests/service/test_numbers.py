@@ -165,4 +165,4 @@ async def test_without_look_ups_it_goes_to_the_number_as_given(
 
         await until(look, lambda message: message["status"] in ("delivered", "read"))
         message = await got(client, f"/messages/{lost['messageId']}")
-        assert message["status"] == "sent", "no one has that number: it is not delivered"
+        assert message["status"] == "sent", "no phone has that number"

@@ -104,7 +104,7 @@ async def _accept(
 
 
 async def _arrives(outgoing: SandboxSend, chat: str) -> bool:
-    """Returns False for a number without WhatsApp: it is accepted, and nobody gets it."""
+    """Returns False for a number without WhatsApp: it is accepted and not delivered."""
     if not chat.isdigit() or registered(chat):
         return True
     return bool(await outgoing.session.context.entities.linked([chat]))
