@@ -760,6 +760,21 @@ exception
 end
 $$;
 
+CREATE FUNCTION public.known_chat_v1(of_instance text, named text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    select coalesce(
+        (
+            select n.phone from whatsapp_numbers n
+            where n.instance_id = of_instance and n.spelling = named
+        ),
+        (
+            select i.phone from identities i
+            where named like '%@lid' and i.instance_id = of_instance and i.lid = named
+        )
+    )
+$$;
+
 CREATE FUNCTION public.make_instance_line() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -767,6 +782,67 @@ begin
     insert into instance_lines (instance_id) values (new.id);
 
 return null;
+
+end
+$$;
+
+CREATE FUNCTION public.merge_chats_v1(instance_ids text[], from_names text[], to_names text[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+    pair record;
+
+begin
+    for pair in
+        select p.instance_id, p.old, p.new
+        from unnest(instance_ids, from_names, to_names) as p (instance_id, old, new)
+        where p.old <> p.new
+        order by p.instance_id, p.new, p.old
+    loop
+        with moved as (
+            -- Takes the chat of the old name out of the list.
+            delete from chats c where c.instance_id = pair.instance_id and c.phone = pair.old
+            returning c.*
+        )
+        insert into chats as c (
+            instance_id, phone, name, unread, last_message_at, archived, pinned, muted, hidden,
+            cleared_at, note, note_id, note_created_at, note_updated_at
+        )
+        select m.instance_id, pair.new, m.name, m.unread, m.last_message_at, m.archived, m.pinned,
+               m.muted, m.hidden, m.cleared_at, m.note, m.note_id, m.note_created_at, m.note_updated_at
+        from moved m
+        on conflict (instance_id, phone) do update
+        set name = coalesce(c.name, excluded.name), unread = c.unread + excluded.unread,
+            last_message_at = greatest(c.last_message_at, excluded.last_message_at),
+            archived = c.archived or excluded.archived, pinned = c.pinned or excluded.pinned,
+            muted = c.muted or excluded.muted, hidden = c.hidden and excluded.hidden,
+            cleared_at = greatest(c.cleared_at, excluded.cleared_at),
+            note = coalesce(c.note, excluded.note), note_id = coalesce(c.note_id, excluded.note_id),
+            note_created_at = coalesce(c.note_created_at, excluded.note_created_at),
+            note_updated_at = coalesce(c.note_updated_at, excluded.note_updated_at);
+
+with moved as (
+            -- Takes the tags from the old name.
+            delete from chat_tags t where t.instance_id = pair.instance_id and t.phone = pair.old
+            returning t.*
+        )
+        insert into chat_tags (instance_id, phone, tag_id)
+        select m.instance_id, pair.new, m.tag_id from moved m
+        on conflict do nothing;
+
+with moved as (
+            -- Takes the contact from the old name.
+            delete from contacts c where c.instance_id = pair.instance_id and c.phone = pair.old
+            returning c.*
+        )
+        insert into contacts as c (instance_id, phone, name, short, vname, notify)
+        select m.instance_id, pair.new, m.name, m.short, m.vname, m.notify from moved m
+        on conflict (instance_id, phone) do update
+        set name = coalesce(c.name, excluded.name), short = coalesce(c.short, excluded.short),
+            vname = coalesce(c.vname, excluded.vname), notify = coalesce(c.notify, excluded.notify),
+            updated_at = now();
+
+end loop;
 
 end
 $$;
@@ -914,7 +990,7 @@ CREATE FUNCTION public.tell(instance_ids text[], chats text[], types text[], ids
 select append_callbacks(instance_ids, chats, types, ids, bodies)
 $$;
 
-CREATE FUNCTION public.update_chats_v1() RETURNS trigger
+CREATE FUNCTION public.update_chats_v2() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 declare
@@ -922,13 +998,16 @@ declare
 
 begin
     insert into chats as c (instance_id, phone, unread, last_message_at)
-    select f.instance_id, f.phone,
-           count(*) filter (where counts and not f.from_me and f.type <> 'notification'),
-           max(coalesce(f.sent_at, f.created_at))
-    from fresh f
-    where f.status in ('sent', 'received') and f.phone <> 'status@broadcast'
-    group by f.instance_id, f.phone
-    order by f.instance_id, f.phone
+    select n.instance_id, n.chat, count(*) filter (where n.is_unread), max(n.at)
+    from (
+        select f.instance_id, coalesce(known_chat_v1(f.instance_id, f.phone), f.phone) as chat,
+               counts and not f.from_me and f.type <> 'notification' as is_unread,
+               coalesce(f.sent_at, f.created_at) as at
+        from fresh f
+        where f.status in ('sent', 'received') and f.phone <> 'status@broadcast'
+    ) n
+    group by n.instance_id, n.chat
+    order by n.instance_id, n.chat
     on conflict (instance_id, phone) do update
     set unread = c.unread + excluded.unread,
         last_message_at = greatest(c.last_message_at, excluded.last_message_at),
@@ -1745,6 +1824,17 @@ CREATE TABLE public.webhook_outbox (
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.whatsapp_numbers (
+    instance_id text NOT NULL,
+    spelling text NOT NULL,
+    phone text NOT NULL,
+    learned_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON COLUMN public.whatsapp_numbers.spelling IS 'A number as callers write it; a number without WhatsApp has no row.';
+
+COMMENT ON COLUMN public.whatsapp_numbers.phone IS 'The number by which WhatsApp knows it.';
+
 CREATE TABLE sandbox.entities (
     instance_id text NOT NULL,
     kind text NOT NULL,
@@ -1989,6 +2079,9 @@ ALTER TABLE ONLY public.webhook_lines
 ALTER TABLE ONLY public.webhook_outbox
     ADD CONSTRAINT webhook_outbox_pkey PRIMARY KEY (instance_id, chat, "position");
 
+ALTER TABLE ONLY public.whatsapp_numbers
+    ADD CONSTRAINT whatsapp_numbers_pkey PRIMARY KEY (instance_id, spelling);
+
 ALTER TABLE ONLY sandbox.entities
     ADD CONSTRAINT entities_pkey PRIMARY KEY (instance_id, kind, id);
 
@@ -2132,7 +2225,7 @@ CREATE TRIGGER instance_has_a_line AFTER INSERT ON public.instances FOR EACH ROW
 
 CREATE TRIGGER media_leaves_a_note AFTER DELETE ON public.media REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.note_deleted_media_v1();
 
-CREATE TRIGGER messages_note_chats AFTER INSERT ON public.messages REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.update_chats_v1();
+CREATE TRIGGER messages_note_chats AFTER INSERT ON public.messages REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.update_chats_v2();
 
 ALTER TABLE ONLY public.chat_tags
     ADD CONSTRAINT chat_tags_instance_id_tag_id_fkey FOREIGN KEY (instance_id, tag_id) REFERENCES public.tags(instance_id, id) ON DELETE CASCADE;

@@ -20,6 +20,7 @@ from gateway.contract.operation import AuditedState, Operation, Value
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
+from gateway.identities.people import names_of
 from gateway.instances.accounts import Account
 from gateway.observability.logging import logger
 
@@ -154,10 +155,16 @@ class Audit:
             _STATES[compared],
             account_id=subject.account_id,
             instance_id=subject.instance_id,
-            phone=subject.phone,
+            names=await self._names(compared, subject),
         )
         state = row.state if row else None
         return {name: _without_query(value) for name, value in (state or {}).items()}
+
+    async def _names(self, compared: AuditedState, subject: Subject) -> list[str]:
+        """Returns all names of the person that a consent is about."""
+        if compared is not AuditedState.CONSENT or not (subject.phone and subject.instance_id):
+            return []
+        return (await names_of(self.database, subject.instance_id, subject.phone)).every
 
 
 def given_of(operation: Operation[Any]) -> dict[str, Any]:

@@ -19,12 +19,12 @@ from gateway.contract.extensions.contacts import (
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
 from gateway.database.deadlines import DatabaseDeadline
-from gateway.database.pool import Database, fetch_all
+from gateway.database.pool import Database
 from gateway.database.queries import query
+from gateway.identities.people import names_of, names_within
 from gateway.instances.store import Instance
 from gateway.observability.logging import logger
 
-_NAMES_OF_PERSON = query("people", "names_of_person")
 _FIND_CONSENT = query("people", "find_consent")
 _RECORD_CONSENT = query("people", "record_consent")
 _DELETE_CONSENT = query("people", "delete_consent")
@@ -38,11 +38,6 @@ class PeopleContext:
     erasure: Erasure
     search: PersonSearch
     instance: Instance
-
-
-@dataclass(frozen=True, slots=True)
-class _Name:
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +61,8 @@ async def erase(context: PeopleContext, operation: ErasePerson) -> Erased:
     instance_id = context.instance.id
     database = context.database.within(DatabaseDeadline.ERASURE)
     async with database.transaction() as connection:
-        found = await fetch_all(
-            connection, _Name, _NAMES_OF_PERSON, instance_id=instance_id, phone=operation.phone
-        )
-        names = with_both_spellings(row.name for row in found)
+        known = await names_within(connection, instance_id, operation.phone)
+        names = with_both_spellings(known.every)
         erased = await context.erasure.within(connection, instance_id, names)
         await context.search.add(connection, instance_id, names)
     erased["canceled"] = await context.search.cancel_cards(instance_id, names)
@@ -79,10 +72,13 @@ async def erase(context: PeopleContext, operation: ErasePerson) -> Erased:
 
 @handlers.handles(ReadConsent)
 async def read_consent(context: PeopleContext, operation: ReadConsent) -> ConsentRecord:
+    names = await _names(context, operation.phone)
     row = await context.database.fetch_one(
-        _Consent, _FIND_CONSENT, instance_id=context.instance.id, phone=operation.phone
+        _Consent, _FIND_CONSENT, instance_id=context.instance.id, names=names
     )
-    return _record(row) if row else ConsentRecord(phone=operation.phone, status="unknown")
+    if row is None:
+        return ConsentRecord(phone=operation.phone, status="unknown")
+    return _record(row, operation.phone)
 
 
 @handlers.handles(RecordConsent)
@@ -92,25 +88,32 @@ async def record_consent(context: PeopleContext, operation: RecordConsent) -> Co
         _RECORD_CONSENT,
         instance_id=context.instance.id,
         phone=operation.phone,
+        names=await _names(context, operation.phone),
         status=operation.status,
         source=operation.source,
         note=operation.note,
     )
     assert row is not None
-    return _record(row)
+    return _record(row, operation.phone)
 
 
 @handlers.handles(ForgetConsent)
 async def delete_consent(context: PeopleContext, operation: ForgetConsent) -> Value:
     deleted = await context.database.execute(
-        _DELETE_CONSENT, instance_id=context.instance.id, phone=operation.phone
+        _DELETE_CONSENT,
+        instance_id=context.instance.id,
+        names=await _names(context, operation.phone),
     )
     return Value(value=bool(deleted))
 
 
-def _record(row: _Consent) -> ConsentRecord:
+async def _names(context: PeopleContext, phone: str) -> list[str]:
+    return (await names_of(context.database, context.instance.id, phone)).every
+
+
+def _record(row: _Consent, phone: str) -> ConsentRecord:
     return ConsentRecord(
-        phone=row.phone,
+        phone=phone,
         status=row.status,
         source=row.source,
         note=row.note,

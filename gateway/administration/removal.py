@@ -45,6 +45,7 @@ _TABLES: Final = (
     "webhook_events",
     "media",
     "identities",
+    "whatsapp_numbers",
     "chats",
     "chat_listings",
     "contacts",

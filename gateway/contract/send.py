@@ -1,6 +1,6 @@
 """The base class of messages: a subclass with a path declares a message type."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import IntEnum
 from typing import Annotated, Any, ClassVar, Self
 
@@ -53,6 +53,8 @@ class OutgoingMessage(Documented):
     """Whether it may name a file, which makes a large body possible."""
     limits: ClassVar[tuple[Limit, ...]] = ()
     """WhatsApp's limits beyond the constraints of the fields; checked where a request comes in."""
+    number_fields: ClassVar[tuple[str, ...]] = ("phone",)
+    """The fields that name people by their number; providers get them as WhatsApp knows them."""
     is_forwarded: ClassVar[bool] = False
     is_status_reply: ClassVar[bool] = False
 
@@ -125,6 +127,24 @@ class OutgoingMessage(Documented):
     def referred_ids(self) -> tuple[str, ...]:
         """Ids of the earlier messages that this one names."""
         return ()
+
+    def numbers(self) -> tuple[str, ...]:
+        """The phone numbers that it names, the recipient's first; no group, lid or channel."""
+        named = (getattr(self, name) for name in self.number_fields)
+        texts = (text for each in named for text in ((each,) if isinstance(each, str) else each))
+        return tuple(dict.fromkeys(text for text in texts if text.isdigit()))
+
+    def with_numbers(self, numbers: Mapping[str, str]) -> Self:
+        """Returns the message with other spellings of its numbers."""
+        changed = {}
+        for name in self.number_fields:
+            given = getattr(self, name)
+            changed[name] = (
+                numbers.get(given, given)
+                if isinstance(given, str)
+                else tuple(numbers.get(each, each) for each in given)
+            )
+        return self.model_copy(update=changed)
 
 
 MessageId = Annotated[str, Field(min_length=1, max_length=255)]

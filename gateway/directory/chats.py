@@ -35,6 +35,7 @@ from gateway.database.payload_seal import Unopened
 from gateway.database.queries import query
 from gateway.directory.contacts import profile_of
 from gateway.directory.context import DirectoryContext
+from gateway.identities.people import names_of
 
 _FIRST_PAGE = query("directory", "first_page_of_chats")
 _FURTHER_PAGE = query("directory", "further_page_of_chats")
@@ -144,7 +145,8 @@ async def list_chats(context: DirectoryContext, operation: ListChats) -> tuple[C
 async def read_chat(context: DirectoryContext, operation: ReadChat) -> ChatDetails:
     shown = await profile_of(context, operation.phone)
     seen = {"profile_thumbnail": shown.picture, "about": shown.about}
-    if chat := (await _find(context, [operation.phone])).get(operation.phone):
+    name = await _chat_of(context, operation.phone)
+    if chat := (await _find(context, [name])).get(name):
         return ChatDetails(**chat.fields(), **seen)
     return ChatDetails(
         phone=operation.phone,
@@ -164,11 +166,13 @@ async def read_chat(context: DirectoryContext, operation: ReadChat) -> ChatDetai
 async def list_messages(
     context: DirectoryContext, operation: ListMessages
 ) -> tuple[dict[str, Any], ...]:
+    names = await names_of(context.database, context.instance.id, operation.phone)
     rows = await context.database.fetch_all(
         _Message,
         _LIST_MESSAGES,
         instance_id=context.instance.id,
-        phone=operation.phone,
+        phone=names.chat,
+        names=names.every,
         last_message_id=operation.last_message_id,
         limit=operation.amount,
     )
@@ -177,13 +181,14 @@ async def list_messages(
 
 @handlers.handles(ModifyChat)
 async def modify_chat(context: DirectoryContext, operation: ModifyChat) -> Value:
-    unread = await _unread(context, operation.phone) if operation.action == "read" else ()
-    touch = TouchChat(phone=operation.phone, action=operation.action, unread=unread)
+    chat = await _chat_of(context, operation.phone)
+    unread = await _unread(context, chat) if operation.action == "read" else ()
+    touch = TouchChat(phone=chat, action=operation.action, unread=unread)
     await context.router.execute(context.instance, touch)
     await context.database.execute(
         _MODIFY_CHAT,
         instance_id=context.instance.id,
-        phone=operation.phone,
+        phone=chat,
         action=operation.action,
     )
     return Value()
@@ -205,7 +210,7 @@ async def set_note(context: DirectoryContext, operation: SetNote) -> Success:
     await context.database.execute(
         _SET_NOTE,
         instance_id=context.instance.id,
-        phone=operation.phone,
+        phone=await _chat_of(context, operation.phone),
         note=operation.notes or None,
         note_id=context.random_bytes(_NOTE_ID_BYTES).hex(),
     )
@@ -266,6 +271,10 @@ def _listed(phone: str, subject: str, since_ms: int, chat: _Chat | None) -> List
         archived=text_flag(chat.archived),
         pinned=text_flag(chat.pinned),
     )
+
+
+async def _chat_of(context: DirectoryContext, phone: str) -> str:
+    return (await names_of(context.database, context.instance.id, phone)).chat
 
 
 async def _find(context: DirectoryContext, phones: list[str]) -> dict[str, _Chat]:

@@ -24,8 +24,9 @@ from gateway.contract.zapi.contacts import (
 )
 from gateway.database.queries import query
 from gateway.directory.context import DirectoryContext
-from gateway.directory.numbers import spellings
 from gateway.errors import NotSupported, SessionUnavailable
+from gateway.identities.numbers import every_spelling, number_in, spellings
+from gateway.identities.people import chats_of, names_of
 
 _LIST_CONTACTS = query("directory", "list_contacts")
 _FIND_CONTACT = query("directory", "find_contact")
@@ -66,8 +67,9 @@ async def list_contacts(context: DirectoryContext, operation: ListContacts) -> t
 @handlers.handles(ReadContact)
 async def read_contact(context: DirectoryContext, operation: ReadContact) -> ContactDetails:
     """Returns the stored contact, with the profile that the session finds if it is connected."""
+    names = await names_of(context.database, context.instance.id, operation.phone)
     row = await context.database.fetch_one(
-        _Row, _FIND_CONTACT, instance_id=context.instance.id, phone=operation.phone
+        _Row, _FIND_CONTACT, instance_id=context.instance.id, phone=names.chat
     )
     shown = await profile_of(context, operation.phone)
     return ContactDetails(
@@ -85,7 +87,8 @@ async def read_contact(context: DirectoryContext, operation: ReadContact) -> Con
 async def read_picture(
     context: DirectoryContext, operation: ReadPicture
 ) -> tuple[PictureLink, ...]:
-    shown = await context.router.execute(context.instance, LookAtProfile(phone=operation.phone))
+    chat = (await names_of(context.database, context.instance.id, operation.phone)).chat
+    shown = await context.router.execute(context.instance, LookAtProfile(phone=chat))
     return (PictureLink(link=shown.picture or _NO_PICTURE),)
 
 
@@ -93,7 +96,7 @@ async def read_picture(
 async def check_phone(context: DirectoryContext, operation: CheckPhone) -> Existence:
     phones = spellings(operation.phone)
     found = await context.router.execute(context.instance, LookUpNumber(phones=phones))
-    phone = next((phone for phone in phones if phone in found), None)
+    phone = number_in(operation.phone, found)
     return Existence(
         exists=phone is not None, phone=phone or operation.phone, lid=found.get(phone or "")
     )
@@ -106,11 +109,10 @@ async def check_phones(
     checked: list[CheckedPhone] = []
     for start in range(0, len(operation.phones), _NUMBERS_AT_ONCE):
         given = operation.phones[start : start + _NUMBERS_AT_ONCE]
-        spelled = {phone: spellings(phone) if phone.isdigit() else () for phone in given}
-        every = tuple(dict.fromkeys(phone for phones in spelled.values() for phone in phones))
+        every = tuple(every_spelling(phone for phone in given if phone.isdigit()))
         found = await context.router.execute(context.instance, LookUpPhones(phones=every))
         for phone in given:
-            output = next((one for one in spelled[phone] if one in found), None)
+            output = number_in(phone, found)
             checked.append(
                 CheckedPhone(
                     exists=output is not None,
@@ -126,7 +128,9 @@ async def check_phones(
 async def add_contacts(context: DirectoryContext, operation: AddContacts) -> ContactsSaved:
     saved = await context.router.execute(context.instance, operation)
     refused = {error.partition(" ")[0] for error in saved.errors}
-    accepted = {each.phone: each for each in operation.contacts if each.phone not in refused}
+    given = [each for each in operation.contacts if each.phone not in refused]
+    chats = await chats_of(context.database, context.instance.id, [each.phone for each in given])
+    accepted = {chats[each.phone]: each for each in given}
     await context.database.execute(
         _SAVE_CONTACTS,
         instance_id=context.instance.id,
@@ -140,15 +144,17 @@ async def add_contacts(context: DirectoryContext, operation: AddContacts) -> Con
 @handlers.handles(RemoveContacts)
 async def remove_contacts(context: DirectoryContext, operation: RemoveContacts) -> ContactsSaved:
     removed = await context.router.execute(context.instance, operation)
+    chats = await chats_of(context.database, context.instance.id, operation.phones)
     await context.database.execute(
-        _UNSAVE_CONTACTS, instance_id=context.instance.id, phones=list(operation.phones)
+        _UNSAVE_CONTACTS, instance_id=context.instance.id, phones=list(chats.values())
     )
     return removed
 
 
 async def profile_of(context: DirectoryContext, phone: str) -> Profile:
     """Returns the public profile of a person; an empty one if no session can look it up."""
+    chat = (await names_of(context.database, context.instance.id, phone)).chat
     try:
-        return await context.router.execute(context.instance, LookAtProfile(phone=phone))
+        return await context.router.execute(context.instance, LookAtProfile(phone=chat))
     except (NotSupported, SessionUnavailable):
         return Profile()

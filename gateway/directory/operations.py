@@ -1,5 +1,5 @@
 """All handlers of this package."""
 
-from gateway.directory import chats, contacts, tags
+from gateway.directory import chats, contacts, known_people, tags
 
-handlers = contacts.handlers | chats.handlers | tags.handlers
+handlers = contacts.handlers | chats.handlers | tags.handlers | known_people.handlers

@@ -20,6 +20,7 @@ from gateway.database.queries import query
 from gateway.database.repeating import until_answered
 from gateway.directory.context import DirectoryContext
 from gateway.errors import NotFound
+from gateway.identities.people import names_of
 
 _LIST_TAGS = query("directory", "list_tags")
 _ADD_TAG = query("directory", "add_tag")
@@ -85,8 +86,9 @@ async def delete_tag(context: DirectoryContext, operation: DeleteTag) -> Success
 
 @handlers.handles(AddTag)
 async def add_tag(context: DirectoryContext, operation: AddTag) -> Value:
+    names = await names_of(context.database, context.instance.id, operation.phone)
     if not await context.database.execute(
-        _ASSIGN_TAG, instance_id=context.instance.id, phone=operation.phone, id=int(operation.tag)
+        _ASSIGN_TAG, instance_id=context.instance.id, phone=names.chat, id=int(operation.tag)
     ):
         raise NotFound("This tag does not exist: see GET /tags")
     return Value()
@@ -94,7 +96,8 @@ async def add_tag(context: DirectoryContext, operation: AddTag) -> Value:
 
 @handlers.handles(RemoveTag)
 async def remove_tag(context: DirectoryContext, operation: RemoveTag) -> Value:
+    names = await names_of(context.database, context.instance.id, operation.phone)
     removed = await context.database.execute(
-        _UNASSIGN_TAG, instance_id=context.instance.id, phone=operation.phone, id=int(operation.tag)
+        _UNASSIGN_TAG, instance_id=context.instance.id, phone=names.chat, id=int(operation.tag)
     )
     return Value(value=bool(removed))

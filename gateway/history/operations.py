@@ -13,6 +13,7 @@ from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import InvalidRequest, NotFound
 from gateway.history.states import MessageState
+from gateway.identities.people import names_of
 
 _FIND_MESSAGE = query("history", "find_message")
 _LIST_MESSAGES = query("history", "list_messages")
@@ -52,11 +53,14 @@ async def read_message(context: HistoryContext, operation: FindMessage) -> Messa
 @handlers.handles(ListHistory)
 async def list_messages(context: HistoryContext, operation: ListHistory) -> MessagePage:
     before, before_id = _read_cursor(operation.paging_state)
+    names = operation.phone and await names_of(
+        context.database, context.instance_id, operation.phone
+    )
     rows = await context.database.fetch_all(
         MessageState,
         _LIST_MESSAGES,
         instance_id=context.instance_id,
-        phone=operation.phone,
+        phones=names and names.every,
         status=operation.status,
         before=before,
         before_id=before_id,

@@ -48,7 +48,7 @@ class ReceivedRow:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """A message that a receipt names.
+    """A message that a receipt names, with the phone as its caller wrote it, and its chat.
 
     `is_news`: the receipt is the first of its kind. `is_in_flight`: the send is not yet recorded,
     because its receipt has overtaken the record.
@@ -56,6 +56,7 @@ class Acknowledged:
 
     message_id: str
     phone: str
+    chat: str
     from_me: bool
     is_news: bool
     is_in_flight: bool

@@ -20,6 +20,7 @@ from gateway.contract.handlers import Handlers
 from gateway.contract.spellings import is_group
 from gateway.database.pool import Count, Database
 from gateway.database.queries import query
+from gateway.identities.people import names_of
 
 _LIST_STATUSES = query("history", "list_statuses")
 _COUNT_STATUSES = query("history", "count_statuses")
@@ -76,10 +77,15 @@ handlers = Handlers[MessagesStatusContext]()
 async def read_messages_status(
     context: MessagesStatusContext, operation: ReadMessagesStatus
 ) -> MessagesStatus:
+    chats = [
+        (await names_of(context.database, context.instance_id, chat)).every
+        for chat in (operation.group_id, operation.phone)
+        if chat
+    ]
     wanted = {
         "instance_id": context.instance_id,
         "message_id": operation.message_id,
-        "phones": sorted({chat for chat in (operation.group_id, operation.phone) if chat}),
+        "phones": sorted({name for names in chats for name in names}),
     }
     counted = await context.database.fetch_one(Count, _COUNT_STATUSES, **wanted)
     messages = await context.database.fetch_all(

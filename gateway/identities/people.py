@@ -1,15 +1,23 @@
-"""People with their lid, phone and name, learnt from events that name more than one of them."""
+"""People with their names: a lid, and a phone that has several spellings.
+
+Events name people, and a look-up says which spelling of a number WhatsApp knows. All names of one
+person are one chat: `names_of` is the one place that says which names those are.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection
 
-from gateway.database.pool import fetch_all
+from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
+from gateway.identities.numbers import spellings
 
 _FIND_PEOPLE = query("identities", "find_people")
+_FIND_NAMES = query("identities", "find_names")
 _STORE_PEOPLE = query("identities", "store_people")
+_STORE_NUMBERS = query("identities", "store_numbers")
+_MERGE_CHATS = query("identities", "merge_chats")
 _LID = "@lid"
 
 
@@ -32,6 +40,64 @@ class _StoredPerson:
     lid: str
     phone: str | None
     name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatNames:
+    """All names of one chat, and the one under which it is listed: as WhatsApp knows the person."""
+
+    chat: str
+    every: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _FoundName:
+    name: str
+    phone: str
+    lid: str | None
+
+
+async def names_of(database: Database, instance_id: str, name: str) -> ChatNames:
+    """Returns the names of the chat that has this name; raises DatabaseUnavailable."""
+    if not _is_person(name):
+        return ChatNames(name, [name])
+    async with database.connection() as connection:
+        return await names_within(connection, instance_id, name)
+
+
+async def chats_of(database: Database, instance_id: str, names: Iterable[str]) -> dict[str, str]:
+    """Returns the name under which each of these chats is listed; raises DatabaseUnavailable."""
+    wanted = list(dict.fromkeys(names))
+    asked = sorted({each for name in wanted if _is_person(name) for each in spellings(name)})
+    rows = await database.fetch_all(_FoundName, _FIND_NAMES, instance_id=instance_id, names=asked)
+    return {name: _chat_of(name, rows) for name in wanted}
+
+
+async def names_within(connection: AsyncConnection, instance_id: str, name: str) -> ChatNames:
+    """Returns the same as `names_of`, within a transaction."""
+    if not _is_person(name):
+        return ChatNames(name, [name])
+    rows = await fetch_all(
+        connection,
+        _FoundName,
+        _FIND_NAMES,
+        instance_id=instance_id,
+        names=list(spellings(name)),
+    )
+    every = dict.fromkeys(spellings(name))
+    for row in rows:
+        every |= dict.fromkeys((*spellings(row.phone), *filter(None, (row.lid,))))
+    return ChatNames(_chat_of(name, rows), list(every))
+
+
+def _is_person(name: str) -> bool:
+    return name.isdigit() or name.endswith(_LID)
+
+
+def _chat_of(name: str, rows: Iterable[_FoundName]) -> str:
+    """Prefers what is known of exactly this name to what is known of its other spelling."""
+    by_name = {row.name: row.phone for row in rows}
+    return next((by_name[each] for each in spellings(name) if each in by_name), name)
 
 
 def person(phone_or_lid: str, lid: str | None = None, name: str | None = None) -> Person:
@@ -84,13 +150,44 @@ async def _store_new(
         if p.lid
         and ((row := known.get(p.lid)) is None or (row.phone, row.name) != (p.phone, p.name))
     }
-    if news:
-        await connection.execute(
-            _STORE_PEOPLE,
-            {
-                "instance_id": instance_id,
-                "lids": list(news),
-                "phones": [p.phone for p in news.values()],
-                "names": [p.name for p in news.values()],
-            },
-        )
+    if not news:
+        return
+    await connection.execute(
+        _STORE_PEOPLE,
+        {
+            "instance_id": instance_id,
+            "lids": list(news),
+            "phones": [p.phone for p in news.values()],
+            "names": [p.name for p in news.values()],
+        },
+    )
+    numbers = {
+        lid: p.phone
+        for lid, p in news.items()
+        if p.phone and ((row := known.get(lid)) is None or row.phone != p.phone)
+    }
+    if numbers:
+        await _store_numbers(connection, instance_id, numbers)
+
+
+async def _store_numbers(
+    connection: AsyncConnection, instance_id: str, numbers: Mapping[str, str]
+) -> None:
+    """Stores how WhatsApp knows the spellings of these phones, and moves the chats of the lids."""
+    known = [(spelling, phone) for phone in numbers.values() for spelling in spellings(phone)]
+    await connection.execute(
+        _STORE_NUMBERS,
+        {
+            "instance_ids": [instance_id] * len(known),
+            "spellings": [spelling for spelling, _ in known],
+            "phones": [phone for _, phone in known],
+        },
+    )
+    await connection.execute(
+        _MERGE_CHATS,
+        {
+            "instance_id": instance_id,
+            "lids": list(numbers),
+            "phones": list(numbers.values()),
+        },
+    )

@@ -12,6 +12,7 @@ from gateway.randomness import RandomBuffer, uuids_from
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.supervisor import Stage
+from gateway.send_queue.addressing import NumberDirectory
 from gateway.send_queue.attempts import UncalledAttempts
 from gateway.send_queue.claim import Claimer
 from gateway.send_queue.completion import CompletionWaiters
@@ -58,6 +59,7 @@ def build_queue(
     claimer, starter = Claimer(database, new_uuid), Starter(database)
     recorder = OutcomeRecorder(database, clock, new_uuid, notifier)
     uncalled = UncalledAttempts()
+    numbers = NumberDirectory(database, clock, looks_up=queue.number_lookup)
     rescue = Rescue(database, recorder, policy, uncalled)
     coordinator = Coordinator(
         sessions.keeper.connected,
@@ -72,6 +74,7 @@ def build_queue(
             uniform=node.uniform,
             retry_policy=policy,
             send_policy=send_policy,
+            numbers=numbers,
             send_timeout_seconds=queue.send_timeout_seconds,
             uncalled=uncalled,
         ),
@@ -116,6 +119,7 @@ def build_queue(
         start=starter,
         record=recorder,
         rescue=rescue,
+        numbers=numbers,
     )
     node.start_if_sending(
         Stage.SENDERS,

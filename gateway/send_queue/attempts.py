@@ -17,6 +17,7 @@ from gateway.errors import (
 from gateway.history.store import History
 from gateway.media.preparing import Preparing
 from gateway.observability.error_reports import report_error
+from gateway.send_queue.addressing import Addressed
 from gateway.send_queue.claim import ClaimedMessage
 from gateway.send_queue.outcome import HandedBack, Outcome, RetryPolicy, Sent, outcome_of
 from gateway.sessions.live import LiveSession
@@ -55,16 +56,14 @@ class Attempts:
     uncalled: UncalledAttempts
     send_timeout_seconds: float
 
-    async def make(
-        self, message: OutgoingMessage, row: ClaimedMessage, files: Preparing
-    ) -> Outcome:
+    async def make(self, addressed: Addressed, row: ClaimedMessage, files: Preparing) -> Outcome:
         """Calls the provider once, after the attempt was committed as started."""
         try:
-            attempt = await self._prepare(message, row, files)
+            attempt = await self._prepare(addressed, row, files)
             if not self.live.may_act():
                 return HandedBack()
             self.uncalled.discard(row)
-            receipt = await self._send(message, attempt)
+            receipt = await self._send(addressed.message, attempt)
         except (NotConnected, Restricted, TryAgainLater, Refused, Unconfirmed) as failure:
             return outcome_of(
                 failure,
@@ -78,7 +77,7 @@ class Attempts:
         return Sent(receipt, attempt.referred)
 
     async def _prepare(
-        self, message: OutgoingMessage, row: ClaimedMessage, files: Preparing
+        self, addressed: Addressed, row: ClaimedMessage, files: Preparing
     ) -> Attempt:
         """Reads what the provider needs. The message has not left, whatever goes wrong here.
 
@@ -87,9 +86,10 @@ class Attempts:
             SendFailure: the attempt failed, and is not unconfirmed.
         """
         try:
+            addressed.require_recipient()
             # A missing file fails the attempt, so its error is raised only after the start.
             prepared = await files.result()
-            referred = await self.history.known(row.instance_id, message.referred_ids())
+            referred = await self.history.known(row.instance_id, addressed.message.referred_ids())
         except (NotConnected, Restricted, TryAgainLater, Refused, DatabaseUnavailable):
             raise
         except CallerError as error:
@@ -106,6 +106,7 @@ class Attempts:
             referred,
             prepared.media,
             prepared.preview,
+            addressed.numbers,
         )
 
     async def _send(self, message: OutgoingMessage, attempt: Attempt) -> Receipt:

@@ -55,6 +55,13 @@ class ClaimedMessage:
     is_expired: bool
     """The message expired before it was claimed. It must fail, and no attempt may start."""
     reordered: int
+    known_chat: str | None = field(default=None, kw_only=True)
+    """The number by which WhatsApp knows the recipient; None if unknown, and for a group."""
+
+    @property
+    def chat(self) -> str:
+        """The one name of its chat, whichever name of the person the caller wrote."""
+        return self.known_chat or self.phone
 
 
 def _nothing_claimed() -> dict[Priority, int]:

@@ -39,7 +39,13 @@ from gateway.history.operations import find_message
 from gateway.history.states import MessageState, utc
 from gateway.instances.store import Instance
 from gateway.send_queue.ids import message_id_named
-from gateway.send_queue.operations import QueueContext, make_cursor, queue_length, read_cursor
+from gateway.send_queue.operations import (
+    QueueContext,
+    make_cursor,
+    phones_of,
+    queue_length,
+    read_cursor,
+)
 from gateway.send_queue.pacing import Pace
 
 _PAUSE_QUEUE = query("send_queue", "pause_queue")
@@ -169,13 +175,13 @@ async def retry_failed(context: QueueContext, operation: RetryFailed) -> QueueRe
 
 @handlers.handles(DeleteFailed)
 async def delete_failed(context: QueueContext, operation: DeleteFailed) -> QueueRemoved:
-    removed = 0
+    removed, phones = 0, await phones_of(context, operation.phone)
     while archived := await context.database.within(DatabaseDeadline.PRUNING).fetch_one(
         Count,
         _ARCHIVE_FAILED,
         instance_id=context.instance.id,
         type=operation.type,
-        phone=operation.phone,
+        phones=phones,
         days=None,
         max_count=_BATCH_SIZE,
     ):
@@ -263,7 +269,7 @@ async def _failed(
         _LIST_FAILED,
         instance_id=context.instance.id,
         type=filters.type,
-        phone=filters.phone,
+        phones=await phones_of(context, filters.phone),
         after=after,
         limit=limit,
     )

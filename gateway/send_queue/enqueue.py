@@ -21,6 +21,7 @@ from gateway.errors import (
     Forbidden,
     UnknownInstance,
 )
+from gateway.identities.people import names_of
 from gateway.instances.store import Instance
 from gateway.randomness import RandomBytes
 from gateway.send_queue.enqueue_request import (
@@ -113,10 +114,8 @@ class Enqueuer:
             Forbidden: the recipient opted out, and the account refuses such sends.
             DatabaseUnavailable: the message was not accepted, or Postgres cannot say if it was.
         """
-        if instance.refuse_opted_out and await self._database.fetch_all(
-            _OptedOut, _OPTED_OUT, instance_id=instance.id, phone=message.phone
-        ):
-            raise Forbidden("phone: this person has opted out of messages from this account")
+        if instance.refuse_opted_out:
+            await self._require_consent(instance, message.phone)
         zaap_id = new_zaap_id(self._random_bytes)
         seconds = self._patience_seconds()
         request = EnqueueRequest(
@@ -142,6 +141,13 @@ class Enqueuer:
     def _patience_seconds(self) -> float:
         caller, seconds = patience(), caller_seconds(self._database.statement_seconds)
         return min(caller.seconds_left, seconds) if caller else seconds
+
+    async def _require_consent(self, instance: Instance, phone: str) -> None:
+        names = await names_of(self._database, instance.id, phone)
+        if await self._database.fetch_all(
+            _OptedOut, _OPTED_OUT, instance_id=instance.id, names=names.every
+        ):
+            raise Forbidden("phone: this person has opted out of messages from this account")
 
     async def _flush(self, requests: list[EnqueueRequest]) -> _Answers:
         try:

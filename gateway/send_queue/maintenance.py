@@ -81,7 +81,7 @@ class QueueMaintenance:
             _ARCHIVE_FAILED,
             instance_id=None,
             type=None,
-            phone=None,
+            phones=None,
             days=self._failed_days,
             max_count=_BATCH_SIZE,
         )

@@ -26,6 +26,7 @@ from gateway.database.payload_seal import Unopened
 from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 from gateway.errors import Conflict, InvalidRequest, NotFound
+from gateway.identities.people import names_of
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics
 from gateway.send_queue.claim import Claimer
@@ -142,6 +143,13 @@ async def message_state(context: QueueContext, message_id: str) -> str | None:
     return found.state if found else None
 
 
+async def phones_of(context: QueueContext, phone: str | None) -> list[str] | None:
+    """Returns all names of the person that a filter names; None where it names none."""
+    if phone is None:
+        return None
+    return (await names_of(context.database, context.instance.id, phone)).every
+
+
 async def queue_length(context: QueueContext) -> int:
     """Counts the messages that wait or are in flight; failed ones do not count."""
     row = await context.database.fetch_one(Count, _COUNT_WAITING, instance_id=context.instance.id)
@@ -157,7 +165,7 @@ async def _list(
         instance_id=context.instance.id,
         status=filters.status,
         type=filters.type,
-        phone=filters.phone,
+        phones=await phones_of(context, filters.phone),
         limit=limit,
         offset=offset,
         after=after,
@@ -177,7 +185,7 @@ async def _cancel(
         instance_id=context.instance.id,
         status=filters.status,
         type=filters.type,
-        phone=filters.phone,
+        phones=await phones_of(context, filters.phone),
         before=before,
         message_id=message_id,
     )

@@ -154,7 +154,7 @@ class OutcomeRecorder:
                 claim_ids=[sent.row.claim_id for sent in batch],
                 provider_message_ids=[sent.receipt.provider_message_id for sent in batch],
                 provider_data=[sent.receipt.provider_data for sent in batch],
-                chats=[sent.row.phone for sent in batch],
+                chats=[sent.row.chat for sent in batch],
                 callback_ids=[sent.callback_id for sent in batch],
                 callbacks=[sent.callback for sent in batch],
                 echo_ids=[sent.echo_id for sent in batch],

@@ -1,21 +1,18 @@
 r"""Sends the messages of one instance, one at a time, in order.
 
-    claim -> pace -> show typing -> start -> send -> record -> claim ...
-         \-> fetch files -------/
+    claim -> pace -> address -> show typing -> start -> send -> record -> claim ...
+         \-> fetch files ------------------/
 
 Until `start`, no attempt counts: a caller can cancel the message, and the worker can hand it back.
 """
 
 import asyncio
 import math
-from dataclasses import dataclass, field
-
-from pydantic import ValidationError
+from dataclasses import dataclass, field, replace
 
 from gateway.clock import Clock
-from gateway.contract.catalogue import catalogue
 from gateway.contract.internal.presence import ShowTyping
-from gateway.contract.send import STORED_VERSION, OutgoingMessage
+from gateway.contract.send import OutgoingMessage
 from gateway.database.payload_seal import Unopened
 from gateway.errors import CallerError, DatabaseUnavailable, NotConnected
 from gateway.history.store import History
@@ -25,6 +22,7 @@ from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.randomness import Uniform
 from gateway.send_queue.activity import WorkerActivity
+from gateway.send_queue.addressing import MAX_ADDRESSING_SECONDS, Addressed, NumberDirectory
 from gateway.send_queue.attempts import Attempts, UncalledAttempts
 from gateway.send_queue.claim import ClaimCursor, ClaimedMessage, Claimer, Day
 from gateway.send_queue.outcome import (
@@ -38,6 +36,7 @@ from gateway.send_queue.outcome import (
 from gateway.send_queue.pacing import SendPolicy, pause_before
 from gateway.send_queue.recorder import OutcomeRecorder
 from gateway.send_queue.start import Starter
+from gateway.send_queue.stored_message import decode, masked
 from gateway.sessions.live import LiveSession
 
 _UNREADABLE_PAUSE_SECONDS = 30.0
@@ -61,6 +60,7 @@ class WorkerDependencies:
     uniform: Uniform
     retry_policy: RetryPolicy
     send_policy: SendPolicy
+    numbers: NumberDirectory
     send_timeout_seconds: float
     uncalled: UncalledAttempts = field(default_factory=UncalledAttempts)
 
@@ -154,17 +154,19 @@ class Worker:
         account_id = self._live.instance.account_id
         preparing = self._deps.preparer.preparing(row.instance_id, message, account_id=account_id)
         async with preparing as files:
+            addressed = await self._address(row, message, leaving)
             if (
-                await self._pause(message, leaving)
+                addressed is None
                 or not await self._wait_for_files(row, files, leaving)
                 or not await self._started(row)
             ):
                 await self._deps.recorder.record(row, HandedBack())
                 self._deps.uncalled.discard(row)
                 return
+            row = replace(row, known_chat=addressed.chat)
             began = self._deps.clock.monotonic_seconds()
             self._activity.expect(self._deps.send_timeout_seconds)
-            outcome = await self._attempts.make(message, row, files)
+            outcome = await self._attempts.make(addressed, row, files)
             self._activity.expect(0.0)
             self._last_sent_at = self._deps.clock.monotonic_seconds()
         echo = self._live.instance.notify_sent_by_me
@@ -262,16 +264,33 @@ class Worker:
         self._activity.expect(_UNREADABLE_PAUSE_SECONDS)
         await self._deps.clock.wait(leaving, _UNREADABLE_PAUSE_SECONDS)
 
+    async def _address(
+        self, row: ClaimedMessage, message: OutgoingMessage, leaving: asyncio.Event
+    ) -> Addressed | None:
+        """Waits as a person would, finds the recipient's number, then shows typing.
+
+        Returns None if the worker must leave. A number is looked up after the pause, so that
+        look-ups keep the pace of sends.
+        """
+        if await self._pause(message, leaving):
+            return None
+        addressed = await self._deps.numbers.address(self._live, row, message)
+        if not addressed.absent and await self._show_typing(addressed.message, leaving):
+            return None
+        return addressed
+
     async def _pause(self, message: OutgoingMessage, leaving: asyncio.Event) -> bool:
-        """Waits as a person would, then shows typing; says whether the worker must leave."""
+        """Waits as a person would; says whether the worker must leave."""
         pace = self._deps.send_policy.pace_of(self._live.instance)  # may change between messages
         seconds = pause_before(message.delay_message, pace, self._deps.uniform)
         if self._last_sent_at is not None:  # the pause began when the last send ended
             seconds -= self._deps.clock.monotonic_seconds() - self._last_sent_at
         typing = (message.delay_typing or 0) + self._deps.send_timeout_seconds
-        self._activity.expect(max(0.0, seconds) + typing)
-        if await self._deps.clock.wait(leaving, seconds):
-            return True
+        self._activity.expect(max(0.0, seconds) + MAX_ADDRESSING_SECONDS + typing)
+        return await self._deps.clock.wait(leaving, seconds)
+
+    async def _show_typing(self, message: OutgoingMessage, leaving: asyncio.Event) -> bool:
+        """Says whether the worker must leave."""
         if message.delay_typing is None:
             return False
         try:
@@ -310,26 +329,3 @@ class Worker:
             return await self._deps.starter.start(row)
         except DatabaseUnavailable:
             return False  # if the start was committed, handing back undoes it
-
-
-def decode(row: ClaimedMessage) -> OutgoingMessage | str:
-    """Returns the message as it was accepted, or why this version cannot read it."""
-    kind = catalogue().sends.get(row.type)
-    if kind is None:
-        return f"the type {row.type} is not known to this version"
-    if row.version > STORED_VERSION:
-        return f"stored form {row.version} is newer than this version's {STORED_VERSION}"
-    try:
-        return kind.model_validate(row.payload)
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['type']}"
-
-
-_VISIBLE_DIGITS = 4
-
-
-def masked(chat: str) -> str:
-    """Hides all digits of a chat but the last four, for logs."""
-    digits, mark, rest = chat.partition("-") if "-" in chat else chat.partition("@")
-    return "*" * max(0, len(digits) - _VISIBLE_DIGITS) + digits[-_VISIBLE_DIGITS:] + mark + rest

@@ -45,6 +45,9 @@ class Attempt:
             id.
         media: the files, by the text that names them in the message.
         preview: of the link in the text.
+        numbers: by which number WhatsApp knows the people that the message names, by the number
+            that the caller wrote. The message itself has its recipient and mentions as WhatsApp
+            knows them already.
     """
 
     message_id: str
@@ -53,6 +56,7 @@ class Attempt:
     referred: Mapping[str, KnownMessage] = field(default_factory=dict)
     media: Mapping[str, MediaFile] = field(default_factory=dict)
     preview: Preview | None = None
+    numbers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,12 @@ class QueueSection(Section):
         validation_alias="GATEWAY_WARM_UP_DAYS",
         description="Days in which the daily limit of a new instance grows to its full value",
     )
+    number_lookup: bool = Field(
+        default=True,
+        validation_alias="GATEWAY_NUMBER_LOOKUP",
+        description="Looks a number up once, before an instance sends to it for the first time: "
+        "the message goes to the spelling that WhatsApp knows, and fails if WhatsApp knows none",
+    )
     failed_days: int = Field(
         30,
         ge=1,

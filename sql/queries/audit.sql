@@ -91,5 +91,7 @@ from (
 -- name: state_of_consent
 select jsonb_build_object('consent', (
     select status from consents
-    where instance_id = %(instance_id)s::text and phone = %(phone)s::text
+    where instance_id = %(instance_id)s::text and phone = any(%(names)s::text[])
+    order by at desc
+    limit 1
 )) as state;

@@ -1,4 +1,4 @@
--- Aliases: c chat (in save_contacts: contact), k contact, l stored order (in further_page_of_chats: listed
+-- Aliases: a name of a chat, c chat (in save_contacts: contact), k contact, l stored order (in further_page_of_chats: listed
 -- chat), m message, s saved contact, t tag of a chat, u phone of a stored order.
 
 -- name: list_contacts
@@ -101,17 +101,25 @@ with since as (
     select recorded_at, message_id from message_ids
     where instance_id = %(instance_id)s::text and message_id = %(last_message_id)s::text
 )
-select m.message_id, m.from_me, m.sender, m.status, m.type, m.payload,
-       coalesce(m.sent_at, m.created_at) as at, m.delivered_at, m.read_at, m.played_at
-from messages m
-where m.instance_id = %(instance_id)s::text and m.phone = %(phone)s::text
-    and m.status in ('sent', 'received')
-    and m.recorded_at > coalesce((select cleared_at from since), '-infinity')
-    and (
-        %(last_message_id)s::text is null
-        or (m.recorded_at, m.message_id) < (select recorded_at, message_id from last)
-    )
-order by m.recorded_at desc, m.message_id desc
+select named.message_id, named.from_me, named.sender, named.status, named.type, named.payload,
+       named.at, named.delivered_at, named.read_at, named.played_at
+from unnest(%(names)s::text[]) as a (phone)
+-- The newest of each name: only so each is read in the order of its index.
+cross join lateral (
+    select m.message_id, m.from_me, m.sender, m.status, m.type, m.payload, m.recorded_at,
+           coalesce(m.sent_at, m.created_at) as at, m.delivered_at, m.read_at, m.played_at
+    from messages m
+    where m.instance_id = %(instance_id)s::text and m.phone = a.phone
+        and m.status in ('sent', 'received')
+        and m.recorded_at > coalesce((select cleared_at from since), '-infinity')
+        and (
+            %(last_message_id)s::text is null
+            or (m.recorded_at, m.message_id) < (select recorded_at, message_id from last)
+        )
+    order by m.recorded_at desc, m.message_id desc
+    limit %(limit)s::int
+) named
+order by named.recorded_at desc, named.message_id desc
 limit %(limit)s::int;
 
 -- name: modify_chat

@@ -1,13 +1,15 @@
 -- Aliases: b message before the receipt, c chat (in add_received: contact), i id of a message (in
 -- find_expired_months and delete_expired_receipts: inheritance; in list_receipts: identity), m message,
--- n named message, p identity, r receipt of a participant.
+-- n named message (in find_known and list_statuses: number), p identity, r receipt of a participant.
 
 -- name: find_known
+-- Messages with their chat as WhatsApp knows it, whichever spelling of the number they were sent to.
 select m.message_id, coalesce(m.provider_message_id, m.message_id) as provider_message_id,
-       m.phone as chat, m.sender, m.from_me, m.type, m.payload, m.provider_data
+       coalesce(n.phone, m.phone) as chat, m.sender, m.from_me, m.type, m.payload, m.provider_data
 from message_ids i
 join messages m
     on m.instance_id = i.instance_id and m.message_id = i.message_id and m.recorded_at = i.recorded_at
+left join whatsapp_numbers n on n.instance_id = m.instance_id and n.spelling = m.phone
 where i.instance_id = %(instance_id)s::text and i.message_id = any(%(message_ids)s::text[])
     and m.status <> 'canceled';
 
@@ -77,7 +79,7 @@ from news
 where %(callback)s::text is not null;
 
 -- name: count_none_as_unread
--- For the rest of the transaction; update_chats_v1 reads this.
+-- For the rest of the transaction; update_chats_v2 reads this.
 select set_config('gateway.counts_unread', 'off', true);
 
 -- name: store_chat
@@ -166,12 +168,12 @@ with named as (
     set read_at = coalesce(r.read_at, excluded.read_at),
         played_at = coalesce(r.played_at, excluded.played_at)
 )
-select message_id, phone, from_me,
+select message_id, phone, coalesce(known_chat_v1(%(instance_id)s::text, phone), phone) as chat, from_me,
        case when %(by)s::text is null then is_first else is_first_of_participant end as is_news,
        false as is_in_flight
 from before
 union all
-select message_id, phone, true, false, true
+select message_id, phone, phone, true, false, true
 from message_queue
 where instance_id = %(instance_id)s::text and message_id = any(%(provider_ids)s::text[])
     and attempt_started_at is not null;
@@ -190,7 +192,7 @@ where instance_id = %(instance_id)s::text and settled
     )
     and recorded_at >= coalesce(%(from)s::timestamptz, '-infinity')
     and recorded_at < coalesce(%(to)s::timestamptz, 'infinity')
-    and (%(phone)s::text is null or phone = %(phone)s::text)
+    and (%(phones)s::text[] is null or phone = any(%(phones)s::text[]))
     and (%(status)s::text is null or status = %(status)s::text)
 order by recorded_at desc, message_id desc
 limit %(limit)s::int;
@@ -234,7 +236,8 @@ select set_config('lock_timeout', '2s', true);
 select m.message_id, m.phone, coalesce(m.sent_at, m.recorded_at) as sent_at, m.delivered_at,
        m.read_at, m.played_at, p.lid
 from messages m
-left join identities p on p.instance_id = m.instance_id and p.phone = m.phone
+left join whatsapp_numbers n on n.instance_id = m.instance_id and n.spelling = m.phone
+left join identities p on p.instance_id = m.instance_id and p.phone = coalesce(n.phone, m.phone)
 where m.instance_id = %(instance_id)s::text and m.from_me and m.status in ('received', 'sent')
     and (cardinality(%(phones)s::text[]) = 0 or m.phone = any(%(phones)s::text[]))
     and (

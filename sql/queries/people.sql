@@ -1,16 +1,7 @@
 -- Aliases: a attempt, c chat, contact or consent, d dead letter (in attempts: logged delivery), e stored or recorded event,
 -- f file, i identity or id of a message, k idempotency key, l stored order of chats, m message, n node,
 -- o callback in the outbox, p payload, q queued message, r receipt, t tag of a chat, u count of one chat, w delivery queue
--- of a chat.
-
--- name: names_of_person
--- All names of one person: the phone number and the lid, given either of them.
-select %(phone)s::text as name
-union
-select unnest(array[i.lid, i.phone])
-from identities i
-where i.instance_id = %(instance_id)s::text
-    and (i.lid = %(phone)s::text or i.phone = %(phone)s::text) and i.phone is not null;
+-- of a chat (in erase_person: number).
 
 -- name: provider_ids_of_person
 -- WhatsApp's ids of the messages to and from a person.
@@ -121,6 +112,11 @@ with queued as (
     where i.instance_id = %(instance_id)s::text
         and (i.lid = any(%(names)s::text[]) or i.phone = any(%(names)s::text[]))
     returning i.lid
+), numbers as (
+    -- How WhatsApp knows the spellings of the number.
+    delete from whatsapp_numbers w
+    where w.instance_id = %(instance_id)s::text
+        and (w.spelling = any(%(names)s::text[]) or w.phone = any(%(names)s::text[]))
 )
 select (select count(*) from queued) as queue, (select count(*) from recorded) as messages,
        (select count(*) from files) as media,
@@ -179,10 +175,20 @@ with events as (
 select count(*) as callbacks from erased;
 
 -- name: find_consent
+-- The newest record of a person, under whichever name.
 select phone, status, source, note, at from consents
-where instance_id = %(instance_id)s::text and phone = %(phone)s::text;
+where instance_id = %(instance_id)s::text and phone = any(%(names)s::text[])
+order by at desc
+limit 1;
 
 -- name: record_consent
+-- One record for all names of a person.
+with other as (
+    -- Deletes what was recorded under another name.
+    delete from consents
+    where instance_id = %(instance_id)s::text and phone = any(%(names)s::text[])
+        and phone <> %(phone)s::text
+)
 insert into consents (instance_id, phone, status, source, note)
 values (
     %(instance_id)s::text, %(phone)s::text, %(status)s::text, %(source)s::text, %(note)s::text
@@ -192,11 +198,12 @@ set status = excluded.status, source = excluded.source, note = excluded.note, at
 returning phone, status, source, note, at;
 
 -- name: delete_consent
-delete from consents where instance_id = %(instance_id)s::text and phone = %(phone)s::text;
+delete from consents
+where instance_id = %(instance_id)s::text and phone = any(%(names)s::text[]);
 
 -- name: opted_out
 select phone from consents
-where instance_id = %(instance_id)s::text and phone = %(phone)s::text and status = 'revoked';
+where instance_id = %(instance_id)s::text and phone = any(%(names)s::text[]) and status = 'revoked';
 
 -- name: set_consent_rule
 update accounts set refuse_opted_out = %(refuse)s::boolean where id = %(account_id)s::text;

@@ -387,6 +387,9 @@ returning id;
 -- name: find_number
 select instance_id from sandbox.phones where phone = %(phone)s::text order by instance_id limit 1;
 
+-- name: find_linked
+select phone from sandbox.phones where phone = any(%(phones)s::text[]);
+
 -- name: mark_read
 -- Emits a read receipt to the instance that sent these messages to this number or to a group.
 insert into sandbox.events (instance_id, due_at, body)

@@ -133,7 +133,8 @@ from (select * from unanswered union all select * from head) h
 where m.instance_id = h.instance_id and m.id = h.id
 returning m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.phone, m.payload,
           m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch, m.claim_id,
-          coalesce(m.expires_at <= now(), false) as is_expired, h.reordered;
+          coalesce(m.expires_at <= now(), false) as is_expired, h.reordered,
+          known_chat_v1(m.instance_id, m.phone) as known_chat;
 
 -- name: mark_idle
 -- The worker claims once more after this, so that it does not miss a message enqueued meanwhile.
@@ -269,7 +270,8 @@ with done as (
     using free f
     where m.instance_id = f.instance_id and m.id = f.id and m.claimed_epoch = f.epoch
         and m.claim_id is not distinct from f.claim_id
-    returning m.*, f.provider_message_id, f.provider_data, f.callback_id, f.callback, f.echo_id, f.echo
+    returning m.*, f.provider_message_id, f.provider_data, f.callback_id, f.callback, f.echo_id, f.echo,
+        f.chat as delivery_chat
 ), archived as (
     -- Stores them in history.
     insert into messages (
@@ -289,7 +291,7 @@ with done as (
     on conflict (instance_id, message_id) do update set recorded_at = excluded.recorded_at
 ), echoed as (
     -- Fills the echoes with what only the database knows of the chat.
-    select r.instance_id, r.phone, r.echo_id,
+    select r.instance_id, r.delivery_chat, r.echo_id,
            jsonb_strip_nulls(r.echo::jsonb || jsonb_build_object(
                'connectedPhone', c.phone, 'senderName', c.phone, 'chatLid', p.lid,
                'chatName', coalesce(p.name, case when not (r.echo::jsonb ->> 'isGroup')::boolean then r.phone end)
@@ -297,19 +299,20 @@ with done as (
     from removed r
     left join instance_connections c on c.instance_id = r.instance_id
     left join identities p
-        on p.instance_id = r.instance_id and (p.phone = r.phone or p.lid = r.phone)
+        on p.instance_id = r.instance_id and (p.phone = r.delivery_chat or p.lid = r.phone)
     where r.echo is not null
 ), callbacks as (
     -- The callbacks of each message; the echo comes second.
-    select instance_id, phone, 'DeliveryCallback' as type, callback_id as id, callback as body, 1 as turn
+    select instance_id, delivery_chat as chat, 'DeliveryCallback' as type, callback_id as id,
+           callback as body, 1 as turn
     from removed
     union all
-    select instance_id, phone, 'ReceivedCallback', echo_id, echo, 2
+    select instance_id, delivery_chat, 'ReceivedCallback', echo_id, echo, 2
     from echoed
 ), enqueued as (
     -- Enqueues the callbacks.
     select enqueue_callbacks_v1(
-        array_agg(instance_id order by turn, id), array_agg(phone order by turn, id),
+        array_agg(instance_id order by turn, id), array_agg(chat order by turn, id),
         array_agg(type order by turn, id), array_agg(id order by turn, id),
         array_agg(body order by turn, id)
     )
@@ -345,8 +348,8 @@ with before as (
     on conflict do nothing
 )
 select enqueue_callbacks_v1(
-    array_agg(instance_id), array_agg(phone), array_agg('DeliveryCallback'::text),
-    array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
+    array_agg(instance_id), array_agg(coalesce(known_chat_v1(instance_id, phone), phone)),
+    array_agg('DeliveryCallback'::text), array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )
 from failed;
 
@@ -560,7 +563,7 @@ where q.instance_id = %(instance_id)s::text and q.status <> 'failed'
     and q.sequence_number > %(after)s::bigint
     and (%(status)s::text is null or reported_status_v1(q) = %(status)s::text)
     and (%(type)s::text is null or q.type = %(type)s::text)
-    and (%(phone)s::text is null or q.phone = %(phone)s::text)
+    and (%(phones)s::text[] is null or q.phone = any(%(phones)s::text[]))
 order by q.sequence_number
 limit %(limit)s::int offset %(offset)s::int;
 
@@ -573,7 +576,7 @@ with chosen as (
     where q.instance_id = %(instance_id)s::text and q.status <> 'failed' and q.attempt_started_at is null
         and (%(status)s::text is null or reported_status_v1(q) = %(status)s::text)
         and (%(type)s::text is null or q.type = %(type)s::text)
-        and (%(phone)s::text is null or q.phone = %(phone)s::text)
+        and (%(phones)s::text[] is null or q.phone = any(%(phones)s::text[]))
         and (%(before)s::timestamptz is null or q.created_at < %(before)s::timestamptz)
         and (%(message_id)s::text is null or q.message_id = %(message_id)s::text)
     for update
@@ -625,7 +628,7 @@ select * from message_states
 where instance_id = %(instance_id)s::text and in_queue and settled
     and sequence_number > %(after)s::bigint
     and (%(type)s::text is null or type = %(type)s::text)
-    and (%(phone)s::text is null or phone = %(phone)s::text)
+    and (%(phones)s::text[] is null or phone = any(%(phones)s::text[]))
 order by sequence_number
 limit %(limit)s::int;
 
@@ -733,7 +736,7 @@ with chosen as (
     where q.status = 'failed'
         and (%(instance_id)s::text is null or q.instance_id = %(instance_id)s::text)
         and (%(type)s::text is null or q.type = %(type)s::text)
-        and (%(phone)s::text is null or q.phone = %(phone)s::text)
+        and (%(phones)s::text[] is null or q.phone = any(%(phones)s::text[]))
         and (%(days)s::int is null or q.updated_at < now() - make_interval(days => %(days)s::int))
     limit %(max_count)s::int
     for update skip locked
@@ -784,8 +787,8 @@ with expired as (
     returning m.instance_id, m.phone, expired.callback_id, expired.callback
 )
 select enqueue_callbacks_v1(
-    array_agg(instance_id), array_agg(phone), array_agg('DeliveryCallback'::text),
-    array_agg(callback_id), array_agg(callback)
+    array_agg(instance_id), array_agg(coalesce(known_chat_v1(instance_id, phone), phone)),
+    array_agg('DeliveryCallback'::text), array_agg(callback_id), array_agg(callback)
 )
 from failed;
 

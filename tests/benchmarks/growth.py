@@ -97,7 +97,7 @@ async def measure(connection: psycopg.AsyncConnection) -> dict[str, Cost]:
 def statements(
     line: str, row_id: int, message_id: str, known: list[str]
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    nobody: dict[str, None] = dict.fromkeys(("status", "type", "phone"))
+    nobody: dict[str, None] = dict.fromkeys(("status", "type", "phones"))
     return {
         ("send_queue", "enqueue"): {
             "flush_id": uuid.uuid4(),

@@ -176,7 +176,7 @@ def test_functions_and_migrations_share_a_transaction(
 async def test_migration_deadlock_with_a_node_is_unavailable(
     operator: AsyncConnection, database_url: str
 ) -> None:
-    await operator.execute("drop function update_chats_v1, notify_account_changed_v1 cascade")
+    await operator.execute("drop function update_chats_v2, notify_account_changed_v1 cascade")
     # Only the migrator looks for a deadlock, so it is the one that Postgres ends.
     await operator.execute("set deadlock_timeout = '5min'")
     patient = make_conninfo(database_url, options="-c deadlock_timeout=3s")

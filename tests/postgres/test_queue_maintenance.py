@@ -207,7 +207,7 @@ async def costs_of_statements(operator: AsyncConnection, node: Node) -> dict[str
         "list_waiting": (
             "send_queue",
             {
-                **dict.fromkeys(("status", "type", "phone")),
+                **dict.fromkeys(("status", "type", "phones")),
                 "instance_id": instance,
                 "after": 0,
                 "limit": 21,

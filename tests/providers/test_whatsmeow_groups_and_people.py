@@ -12,15 +12,18 @@ from gateway.contract.zapi.groups.group import (
 )
 from gateway.contract.zapi.groups.members import LeaveGroup
 from gateway.contract.zapi.instances import SetProfilePicture
+from gateway.contract.zapi.messages.places_and_people import SendContact
 from gateway.contract.zapi.messages.text import SendText
 from gateway.contract.zapi.privacy import SetLastSeen
 from gateway.sessions.provider import (
+    Attempt,
     CallChanged,
     MessageAcknowledged,
     MessageReceived,
     Notified,
     PresenceChanged,
 )
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
 from tests.providers.whatsmeow_node import Pair
 
@@ -63,6 +66,29 @@ async def test_numbers_profiles_blocking_and_privacy(pair: Pair) -> None:
     privacy = await ana.session.execute(ReadPrivacy())
     assert (privacy.last_seen, privacy.read_receipts) == ("ALL", "enable")
     assert "messagesDuration" not in privacy.model_dump(by_alias=True)
+
+
+async def test_number_typed_in_another_spelling_is_found_as_whatsapp_knows_it(
+    pair: Pair, whatsapp: FakeWhatsApp
+) -> None:
+    ana, bob = pair
+    typed = bob.phone.replace("5511", "5521")
+    await whatsapp.control("behave", spellings={typed: bob.phone})
+
+    found = await ana.session.execute(LookUpNumber(phones=(typed, bob.phone)))
+
+    assert list(found) == [bob.phone]
+    assert str(found[bob.phone]).endswith("@lid")
+
+
+async def test_card_names_the_number_that_whatsapp_knows(pair: Pair) -> None:
+    ana, bob = pair
+    card = SendContact(phone=bob.phone, contact_name="Carl", contact_phone="5531988880001")
+    numbers = {"5531988880001": "553188880001"}
+    attempt = Attempt("CARD", ana.session.spec.epoch, PATIENCE_SECONDS, numbers=numbers)
+    await ana.session.send(card, attempt)
+    shown = (await bob.wait_for(MessageReceived)).content["contact"]
+    assert "waid=553188880001:+5531988880001" in shown["vCard"]
 
 
 async def test_pictures_of_a_person_and_a_group(pair: Pair, whatsapp: FakeWhatsApp) -> None:

@@ -57,7 +57,7 @@ async def test_erase_person_deletes_only_their_data(client: Client, host: Runnin
             "callbacks": 0,
             "chats": 1,
             "contacts": 1,
-            "identities": 0,
+            "identities": 1,
             "idempotencyKeys": 0,
             "consents": 0,
             "canceled": 0,

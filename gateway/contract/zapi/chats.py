@@ -184,6 +184,9 @@ class SetChatExpiration(Operation[Value], method="POST", path="/send-chat-expira
     chat_expiration: Annotated[Literal["24_HOURS", "7_DAYS", "90_DAYS", "OFF"], ANY_CASE]
 
 
+SetChatExpiration.session_operation = SetChatExpiration
+
+
 class SetNote(Operation[Success], method="POST", path="/chats/{phone}/notes"):
     """Writes something down about a chat; an empty text removes it."""
 

@@ -254,3 +254,6 @@ class ReportContact(Operation[Success], method="POST", path="/contacts/{phone}/r
     failures = (_UNAVAILABLE,)
 
     phone: Person
+
+
+ModifyBlocked.session_operation, ReportContact.session_operation = ModifyBlocked, ReportContact

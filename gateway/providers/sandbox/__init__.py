@@ -20,8 +20,11 @@ channels, profiles, catalogues. When one instance changes an entity, the others 
 event. A message to the number of another instance, or to a group that both are in, is delivered
 to that instance. A group has rules: who may write, who may change it, how many members it has.
 
-It does NOT simulate: whether WhatsApp would accept the files of a message or its number (the
-sandbox accepts messages to every number, and to unknown groups); until when and where a message can
+A message to a number without WhatsApp is accepted, as WhatsApp does, and never delivered or read.
+Which numbers those are is in numbers.py.
+
+It does NOT simulate: whether WhatsApp would accept the files of a message (and the sandbox accepts
+messages to unknown groups); until when and where a message can
 be edited, deleted or pinned; the sound of calls; WhatsApp's rate limits and bans, beyond the
 planned faults; encryption, several devices, history at linking. It shows a QR code or pairing code,
 and scanning needs neither. A scheduled receipt comes even in a chat that sends none. When the

@@ -42,7 +42,10 @@ async def remove(session: SandboxSession, _operation: RemoveContacts) -> Contact
 @operations.handles(LookUpPhones)
 async def look_up(session: SandboxSession, operation: LookUpPhones) -> dict[str, str | None]:
     await session.own_phone()
-    return {phone: lid_of(phone) for phone in operation.phones if registered(phone)}
+    linked = await session.context.entities.linked(operation.phones)
+    return {
+        phone: lid_of(phone) for phone in operation.phones if phone in linked or registered(phone)
+    }
 
 
 @operations.handles(LookAtProfile)

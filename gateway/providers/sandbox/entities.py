@@ -6,7 +6,7 @@ change(Group, id, alter):  find -> alter (raises, or changes the entity and emit
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -144,6 +144,11 @@ class Entities:
         """Returns the instance of this number."""
         rows = await self._store.fetch("find_number", phone=phone)
         return rows[0]["instance_id"] if rows else None
+
+    async def linked(self, phones: Sequence[str]) -> set[str]:
+        """Returns those of these numbers that the phone of an instance has."""
+        rows = await self._store.fetch("find_linked", phones=list(phones))
+        return {row["phone"] for row in rows}
 
     async def _write(self, stored: StoredEntity[Any]) -> bool:
         rows = await self._store.fetch(

@@ -15,6 +15,7 @@ from gateway.providers.sandbox.answers import plan_answer
 from gateway.providers.sandbox.changes import change_of, chat_of
 from gateway.providers.sandbox.faults import apply_fault
 from gateway.providers.sandbox.newsletters import invite_admin
+from gateway.providers.sandbox.numbers import registered
 from gateway.providers.sandbox.remote_messages import remote_message_of
 from gateway.providers.sandbox.session import SandboxSend
 from gateway.providers.sandbox.settings import SandboxSettings
@@ -69,9 +70,11 @@ async def _accept(
         **message.model_dump(mode="json", by_alias=True, exclude_none=True),
         **shown_files(attempt),
     }
-    receipts = plan_receipts(
-        context.settings, context.uniform, is_audio=isinstance(message, SendAudio | SendPtv)
-    )
+    receipts = []
+    if await _arrives(outgoing, message.phone):
+        receipts = plan_receipts(
+            context.settings, context.uniform, is_audio=isinstance(message, SendAudio | SendPtv)
+        )
     answer = plan_answer(outgoing, message, receipts)
     session.require_right_to_act()
     result = await context.world.accept(
@@ -98,6 +101,13 @@ async def _accept(
     elif receipts:
         context.wake_within(receipts[0].after_seconds)
     return result
+
+
+async def _arrives(outgoing: SandboxSend, chat: str) -> bool:
+    """Returns False for a number without WhatsApp: it is accepted and not delivered."""
+    if not chat.isdigit() or registered(chat):
+        return True
+    return bool(await outgoing.session.context.entities.linked([chat]))
 
 
 def shown_files(attempt: Attempt) -> dict[str, Any]:

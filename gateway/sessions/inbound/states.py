@@ -89,22 +89,22 @@ async def process_acknowledgement(context: EventContext, event: MessageAcknowled
     news = [m for m in messages if m.is_news and m.from_me is from_me]
     if not news:
         return is_finished
-    chat = news[0].phone
+    phone = news[0].phone
     callback = MessageStatusCallback(
         instance_id=instance_id,
         momment=epoch_ms(event.at),
         status=_STATUS[event.status],
         ids=tuple(m.message_id for m in news),
         message_id=news[0].message_id,
-        phone=chat,
+        phone=phone,
         phone_device=event.device,
-        is_group=is_group(chat),
+        is_group=is_group(phone),
         chat_lid=people[0].lid if people and not in_group else event.chat_lid,
         participant_phone=by.chat if by else None,
         participant_lid=by.lid if by else None,
     )
     await context.outbox.enqueue_within(
-        connection, instance_id, chat, callback.type, callback.body()
+        connection, instance_id, news[0].chat, callback.type, callback.body()
     )
     return is_finished
 

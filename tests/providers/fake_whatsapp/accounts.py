@@ -89,6 +89,10 @@ class Universe:
         self.typed: dict[str, Connection] = {}
         """Clients that show a pairing code, by phone."""
         self.groups: dict[str, Group] = {}
+        self.spellings: dict[str, str] = {}
+        """Other ways to type the number of an account, each with that number."""
+        self.lookups: list[str] = []
+        """The numbers that were looked up, as they were typed."""
         self.sent: list[Sent] = []
         self.files: dict[str, bytes] = {}
         self.unknown: Counter[str] = Counter()
@@ -115,6 +119,11 @@ class Universe:
             account.devices[0] = _phone(account)
             self.accounts[phone] = account
         return self.accounts[phone]
+
+    def by_typed(self, phone: str) -> Account | None:
+        """Returns the account of a number as a person types it: the server knows old spellings."""
+        known = self.accounts.get(phone)
+        return known or self.accounts.get(self.spellings.get(phone, ""))
 
     def find(self, jid: JID) -> Account | None:
         if jid.server == HIDDEN:

@@ -92,7 +92,10 @@ def _user(connection: "Connection", user: Node, kinds: list[str]) -> Node:
         jid = jid_in(user, "jid")
     else:
         assert contact
-        jid = JID(contact.content_bytes().decode().partition("@")[0].lstrip("+"))
+        number = contact.content_bytes().decode().partition("@")[0].lstrip("+")
+        connection.universe.lookups.append(number)
+        known = connection.universe.by_typed(number)
+        jid = JID(known.phone if known else number)
     account = connection.universe.find(jid)
     typed = contact.content_bytes() if contact else None
     nodes = [node for kind in kinds if (node := _fact(kind, account, typed))]

@@ -78,7 +78,7 @@ class Control:
         return {}
 
     async def behave(self, body: Body) -> Body:
-        for name in ("refusing", "mute", "hold_acks", "lose", "next_fault"):
+        for name in ("refusing", "mute", "hold_acks", "lose", "next_fault", "spellings"):
             setattr(self._universe, name, body.get(name, getattr(self._universe, name)))
         return {}
 
@@ -100,6 +100,7 @@ class Control:
             "logins": dict(universe.logins),
             "unknown": dict(universe.unknown),
             "presence": universe.presence,
+            "lookups": universe.lookups,
             "calls": universe.calls,
             "pictures": universe.pictures,
             "devices": {phone: list(a.devices) for phone, a in universe.accounts.items()},

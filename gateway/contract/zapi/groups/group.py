@@ -104,6 +104,9 @@ class CreateGroup(Operation[GroupCreated], method="POST", path="/create-group"):
     auto_invite: bool = Field(default=False, description="write to those who cannot be added")
 
 
+CreateGroup.session_operation = CreateGroup
+
+
 class GroupOperation(Operation[Result]):
     """About one group."""
 

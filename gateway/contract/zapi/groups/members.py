@@ -87,6 +87,17 @@ class RejectParticipants(RequestsOperation, method="POST", path="/reject-partici
     """Rejects requests to join; false when none of the people is waiting."""
 
 
+for _about_people in (
+    AddParticipants,
+    RemoveParticipants,
+    PromoteParticipants,
+    DemoteParticipants,
+    ApproveParticipants,
+    RejectParticipants,
+):
+    _about_people.session_operation = _about_people
+
+
 class LeaveGroup(GroupOperation[Value], method="POST", path="/leave-group"):
     """Leaves a group."""
 

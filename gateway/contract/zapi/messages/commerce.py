@@ -26,6 +26,7 @@ class SendProduct(OutgoingMessage, path="/send-product"):
     """Sends a product of a catalogue."""
 
     catalog_phone: Phone
+    number_fields: ClassVar[tuple[str, ...]] = ("phone", "catalog_phone")
     product_id: Label
 
     example: ClassVar[Example] = {
@@ -50,6 +51,7 @@ class SendCatalog(OutgoingMessage, path="/send-catalog"):
     """Sends the link to a catalogue as a card."""
 
     catalog_phone: Phone
+    number_fields: ClassVar[tuple[str, ...]] = ("phone", "catalog_phone")
     translation: Annotated[Literal["EN", "PT"], ANY_CASE] | None = Field(
         None, description="the language of the default texts of the card"
     )

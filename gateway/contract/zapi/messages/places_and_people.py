@@ -1,6 +1,6 @@
 """Places and people: a location, one contact or several."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
@@ -85,8 +85,13 @@ class ContactCard(Incoming):
     phones: Annotated[tuple[Phone, ...], Field(min_length=1)]
     business_description: str | None = None
 
-    def vcard(self) -> str:
-        """The card in WhatsApp's form; `waid` makes the number open a chat."""
+    def vcard(self, numbers: Mapping[str, str] | None = None) -> str:
+        """The card in WhatsApp's form; `waid` makes the number open a chat.
+
+        Args:
+            numbers: how WhatsApp knows a number, which is dialled as it is given.
+        """
+        known = numbers or {}
         name = self.name.translate(_VCARD_ESCAPES)
         about = (self.business_description or "").translate(_VCARD_ESCAPES)
         return "\n".join(
@@ -95,7 +100,10 @@ class ContactCard(Incoming):
                 "VERSION:3.0",
                 f"N:;{name};;;",
                 f"FN:{name}",
-                *(f"TEL;type=CELL;type=VOICE;waid={phone}:+{phone}" for phone in self.phones),
+                *(
+                    f"TEL;type=CELL;type=VOICE;waid={known.get(phone, phone)}:+{phone}"
+                    for phone in self.phones
+                ),
                 *([f"X-WA-BIZ-NAME:{name}", f"X-WA-BIZ-DESCRIPTION:{about}"] if about else []),
                 "END:VCARD",
             ]
@@ -107,6 +115,10 @@ class ContactMessage(Reply):
 
     def cards(self) -> Sequence[ContactCard]:
         raise NotImplementedError
+
+    def numbers(self) -> tuple[str, ...]:
+        shown = (phone for card in self.cards() for phone in card.phones)
+        return tuple(dict.fromkeys((*super().numbers(), *shown)))
 
     def readable_text(self) -> str | None:
         return ", ".join(card.name for card in self.cards())

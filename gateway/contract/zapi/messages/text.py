@@ -1,7 +1,8 @@
 """Texts and links."""
 
 import re
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BeforeValidator, Field
@@ -68,6 +69,7 @@ class SendText(TextMessage, Reply, path="/send-text"):
     edit_message_id: NoMessageId = Field(None, description="the message whose text it replaces")
     mentioned: tuple[Chat, ...] = ()
     group_mentioned: tuple[MentionedGroup, ...] = ()
+    number_fields: ClassVar[tuple[str, ...]] = ("phone", "mentioned")
 
     example_minimal: ClassVar[Example] = {"phone": "5511999999999", "message": "Hello"}
     example: ClassVar[Example] = {
@@ -89,6 +91,14 @@ class SendText(TextMessage, Reply, path="/send-text"):
 
     def edited_id(self) -> str | None:
         return self.edit_message_id
+
+    def with_numbers(self, numbers: Mapping[str, str]) -> Self:
+        """Changes the mentions in the text too: WhatsApp shows a name where both are alike."""
+        changed = super().with_numbers(numbers)
+        text = self.message
+        for given in self.mentioned:
+            text = text.replace(f"@{given}", f"@{numbers.get(given, given)}")
+        return changed.model_copy(update={"message": text})
 
 
 def _is_link(text: str) -> bool:

@@ -23,7 +23,8 @@ async def send_location(outgoing: SendContext, message: SendLocation) -> Receipt
 
 @sends.handles(ContactMessage)
 async def send_contacts(outgoing: SendContext, message: ContactMessage) -> Receipt:
-    cards = [{"displayName": card.name, "vcard": card.vcard()} for card in message.cards()]
+    numbers = outgoing.attempt.numbers
+    cards = [{"displayName": card.name, "vcard": card.vcard(numbers)} for card in message.cards()]
     context = context_of(outgoing.attempt, message.message_id)
     body: Fields = {"contactMessage": cards[0] | context}
     if len(cards) > 1:

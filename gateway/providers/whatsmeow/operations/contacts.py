@@ -10,7 +10,7 @@ from gateway.contract.zapi.contacts import (
     ModifyBlocked,
     Profile,
 )
-from gateway.errors import NotSupported
+from gateway.errors import NotSupported, SessionUnavailable
 from gateway.providers.whatsmeow.jids import jid_of, text_of
 from gateway.providers.whatsmeow.process import VerbFailed
 from gateway.providers.whatsmeow.session import WhatsmeowSession
@@ -25,7 +25,9 @@ _HOURS = {"24_HOURS": 24, "7_DAYS": 7 * 24, "90_DAYS": 90 * 24, "OFF": 0}
 @operations.handles(LookUpPhones)
 async def look_up(session: WhatsmeowSession, operation: LookUpPhones) -> dict[str, str | None]:
     found = await session.call("look_up", phones=[f"+{phone}" for phone in operation.phones])
-    there = [answer["JID"]["User"] for answer in found if answer.get("IsIn")]
+    if operation.phones and not found:
+        raise SessionUnavailable("WhatsApp did not say whether the number exists")
+    there = list(dict.fromkeys(answer["JID"]["User"] for answer in found if answer.get("IsIn")))
     if isinstance(operation, LookUpNumber):  # for many phones it would be a request each
         for phone in there:
             await session.call("user", jid=jid_of(phone))
