@@ -147,7 +147,7 @@ def first_video(container: InputContainer, job: Job) -> VideoStream:
     return stream
 
 
-class Decoder:
+class PacketDecoder:
     """Decodes the packets of a stream, of which some may be broken."""
 
     def __init__(self) -> None:
@@ -168,7 +168,7 @@ class Decoder:
 
 def first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame:
     """Returns the first frame that can be decoded, however many broken ones are before it."""
-    decoder = Decoder()
+    decoder = PacketDecoder()
     for packet in container.demux(stream):
         for frame in decoder.frames(packet):
             assert isinstance(frame, VideoFrame)

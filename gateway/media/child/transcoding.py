@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 
 from gateway.media.child.opening import (
     AnyPacket,
-    Decoder,
+    PacketDecoder,
     duration_of,
     first_frame,
     first_video,
@@ -162,7 +162,7 @@ class _Pictures:
         self, made: OutputContainer, given: VideoStream, clock: _Clock, first: VideoFrame
     ) -> None:
         """*first* is a frame of the stream, of which all are turned and coloured alike."""
-        self._made, self._clock, self._decoder = made, clock, Decoder()
+        self._made, self._clock, self._decoder = made, clock, PacketDecoder()
         self._rate = given.average_rate or Fraction(25)
         # AVI counts its pictures, and says nothing else about their times.
         self._counted = 0 if given.container.format.name == "avi" else None
@@ -221,7 +221,7 @@ class _Sound:
     """Encodes sound as AAC."""
 
     def __init__(self, made: OutputContainer, given: AudioStream, clock: _Clock) -> None:
-        self._made, self._clock, self._decoder = made, clock, Decoder()
+        self._made, self._clock, self._decoder = made, clock, PacketDecoder()
         layout = "mono" if given.channels == 1 else "stereo"
         self._stream = made.add_stream("aac", rate=_SAMPLES_PER_SECOND)
         self._stream.layout = layout
