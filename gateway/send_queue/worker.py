@@ -10,12 +10,9 @@ import asyncio
 import math
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from gateway.clock import Clock
-from gateway.contract.catalogue import catalogue
 from gateway.contract.internal.presence import ShowTyping
-from gateway.contract.send import STORED_VERSION, OutgoingMessage
+from gateway.contract.send import OutgoingMessage
 from gateway.errors import (
     CallerError,
     DatabaseUnavailable,
@@ -26,19 +23,21 @@ from gateway.errors import (
     Unconfirmed,
 )
 from gateway.history.store import History
-from gateway.instances.store import Instance
-from gateway.media.preparing import Preparer, Preparing
+from gateway.media.preparing import Preparing
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.randomness import Uniform
 from gateway.send_queue.activity import WorkerActivity
-from gateway.send_queue.claim import ClaimCursor, ClaimedMessage, Claimer, Day
+from gateway.send_queue.claim import ClaimCursor, ClaimedMessage, Claimer
+from gateway.send_queue.daily_limit import DailyLimit
+from gateway.send_queue.file_fetches import FileFetches
 from gateway.send_queue.outcome import (
     Failed,
     HandedBack,
     Held,
     Outcome,
+    Retried,
     RetryPolicy,
     Sent,
     outcome_of,
@@ -46,6 +45,7 @@ from gateway.send_queue.outcome import (
 from gateway.send_queue.pacing import SendPolicy, pause_before
 from gateway.send_queue.recorder import OutcomeRecorder
 from gateway.send_queue.start import Starter
+from gateway.send_queue.stored_messages import decode, masked
 from gateway.sessions.live import LiveSession
 from gateway.sessions.provider import Attempt, SendFailure
 
@@ -54,6 +54,7 @@ _RETRY_SECONDS = 1.0
 _LATE_STATEMENT_SECONDS = 60.0
 _RECLAIM_SECONDS = 5.0
 _OWNED_CHECK_SECONDS = 2.0
+_FILE_PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class WorkerDependencies:
     starter: Starter
     recorder: OutcomeRecorder
     history: History
-    preparer: Preparer
+    fetches: FileFetches
     metrics: Metrics
     clock: Clock
     uniform: Uniform
@@ -98,13 +99,21 @@ class Worker:
         self._live, self._deps, self._wakeup = live, deps, wakeup
         self._activity = activity or WorkerActivity(deps.clock)
         self._cursor = ClaimCursor(live.instance.id, live.epoch)
-        self._last_sent_at: float | None = None
-        """When the last send ended; None once the queue was empty."""
+        self._fetches = deps.fetches.of_queue(live.instance, self._cursor, wakeup)
+        self._daily_limit = DailyLimit(
+            deps.claimer, deps.recorder, deps.metrics, deps.clock, deps.send_policy
+        )
+        self._pause_from: float | None = None
+        """When the pause before the next message began; None once the queue was empty."""
         self._late_until = 0.0
         """Until this time a claim whose answer was lost may still take a row."""
         self._log = logger.bind(instance_id=live.instance.id, component="worker")
 
     async def run_until(self, leaving: asyncio.Event) -> None:
+        async with self._fetches:
+            await self._send_until(leaving)
+
+    async def _send_until(self, leaving: asyncio.Event) -> None:
         while not leaving.is_set():
             try:
                 if claimed := await self._next(leaving):
@@ -124,7 +133,7 @@ class Worker:
             self._wakeup.clear()
             if claimed := await claimer.claim(self._cursor):
                 return claimed
-            self._last_sent_at = None
+            self._pause_from = None
             seconds_until_due = await claimer.sleep(self._cursor)
             if claimed := await claimer.claim(self._cursor):
                 return claimed
@@ -151,24 +160,19 @@ class Worker:
             self._log.warning("message_unreadable", queue_id=row.zaap_id, reason=message)
             await self._hand_back_unreadable(row, leaving)
             return
-        if await self._hold_at_daily_limit(row):
+        if await self._daily_limit.hold(row, self._live.instance):
             return
-        account_id = self._live.instance.account_id
-        preparing = self._deps.preparer.preparing(row.instance_id, message, account_id=account_id)
-        async with preparing as files:
-            if (
-                await self._pause(message, leaving)
-                or not await self._wait_for_files(row, files, leaving)
-                or not await self._started(row)
-            ):
-                await self._deps.recorder.record(row, HandedBack())
+        async with self._fetches.files_of(row, message) as files:
+            if not await self._is_ready(row, message, files, leaving):
                 return
             began = self._deps.clock.monotonic_seconds()
             self._activity.expect(self._deps.send_timeout_seconds)
             outcome = await self._attempt(message, row, files)
             self._activity.expect(0.0)
-            self._last_sent_at = self._deps.clock.monotonic_seconds()
+            self._pause_from = self._deps.clock.monotonic_seconds()
         echo = self._live.instance.notify_sent_by_me
+        if isinstance(outcome, Retried):
+            self._cursor.has_parked = True  # the next claim lets other chats pass
         await self._deps.recorder.record(row, outcome, echo=echo)
         seconds = self._deps.clock.monotonic_seconds() - began
         self._count(row, outcome, seconds)
@@ -183,6 +187,39 @@ class Worker:
         )
         if isinstance(outcome, HandedBack):
             await self._deps.clock.wait(leaving, _RETRY_SECONDS)
+
+    async def _is_ready(
+        self,
+        row: ClaimedMessage,
+        message: OutgoingMessage,
+        files: Preparing,
+        leaving: asyncio.Event,
+    ) -> bool:
+        """Waits until the attempt has started; otherwise the message is handed back or parked.
+
+        A message whose file has been awaited before its turn does not pause for it.
+        """
+        began = self._deps.clock.monotonic_seconds()
+        seconds = self._pause_seconds(message)
+        if seconds > 0 or not files.has_ended:
+            await self._fetches.look_ahead()
+        is_late = not files.has_ended and self._fetches.seconds_of(row) >= _FILE_PATIENCE_SECONDS
+        if not (is_late and await self._fetches.park(row)):
+            leaves = await self._pause(message, seconds, leaving)
+            if (
+                not leaves
+                and await self._wait_for_files(row, files, leaving)
+                and not await self._show_typing(message, leaving)
+                and await self._started(row)
+            ):
+                return True
+        if not self._fetches.is_parked(row):
+            await self._deps.recorder.record(row, HandedBack())
+            return False
+        self._log.info("message_parked", queue_id=row.zaap_id, message_type=row.type)
+        if self._pause_from is None:  # the next message need not pause again
+            self._pause_from = began
+        return False
 
     async def _fail_expired(self, row: ClaimedMessage) -> None:
         expired = Failed("expired", "expired")
@@ -201,59 +238,32 @@ class Worker:
         elif isinstance(outcome, Held):
             metrics.held(outcome.kind, instance_id)
 
-    async def _hold_at_daily_limit(self, row: ClaimedMessage) -> bool:
-        """Holds the queue until the end of the day if the daily limit is reached; says if it is.
-
-        A change of the limit ends such a hold, once, when the change is stored. The session may
-        still have the old limit then. So this compares with the stored limit before the hold, and
-        ends the hold if the stored limit changed while it was being written.
-        """
-        if await self._day_if_limit_reached(row, self._limit_of(self._live.instance)) is None:
-            return False
-        limit = await self._stored_limit(row)
-        day = await self._day_if_limit_reached(row, limit)
-        if day is None:
-            return False
-        held = Held(day.ends_at, f"Daily limit of {limit} messages reached", "daily_limit")
-        await self._deps.recorder.record(row, held)
-        self._deps.metrics.held(held.kind, row.instance_id)
-        self._log.info("daily_limit_reached", limit=limit)
-        if await self._stored_limit(row) != limit:
-            await self._deps.claimer.end_daily_limit_hold(row.instance_id)
-        return True
-
-    async def _day_if_limit_reached(self, row: ClaimedMessage, limit: int) -> Day | None:
-        """Returns today if its limit is reached; None if not, or if there is no limit (0)."""
-        if not limit:
-            return None
-        day = await self._deps.claimer.sent_today(row.instance_id, max_count=limit)
-        return day if day.sent >= limit else None
-
-    async def _stored_limit(self, row: ClaimedMessage) -> int:
-        stored = await self._deps.claimer.stored_instance(row.instance_id)
-        return self._limit_of(stored or self._live.instance)
-
-    def _limit_of(self, instance: Instance) -> int:
-        return self._deps.send_policy.limit_of(instance, self._deps.clock.now())
-
     async def _hand_back_unreadable(self, row: ClaimedMessage, leaving: asyncio.Event) -> None:
         """Leaves the message for a newer node, which wrote it; this version never fails it."""
         await self._deps.recorder.record(row, HandedBack())
         self._activity.expect(_UNREADABLE_PAUSE_SECONDS)
         await self._deps.clock.wait(leaving, _UNREADABLE_PAUSE_SECONDS)
 
-    async def _pause(self, message: OutgoingMessage, leaving: asyncio.Event) -> bool:
-        """Waits as a person would, then shows typing; says whether the worker must leave."""
+    def _pause_seconds(self, message: OutgoingMessage) -> float:
         pace = self._deps.send_policy.pace_of(self._live.instance)  # may change between messages
         seconds = pause_before(message.delay_message, pace, self._deps.uniform)
-        if self._last_sent_at is not None:  # the pause began when the last send ended
-            seconds -= self._deps.clock.monotonic_seconds() - self._last_sent_at
+        if self._pause_from is not None:
+            seconds -= self._deps.clock.monotonic_seconds() - self._pause_from
+        return seconds
+
+    async def _pause(
+        self, message: OutgoingMessage, seconds: float, leaving: asyncio.Event
+    ) -> bool:
+        """Waits as a person would; says whether the worker must leave."""
         typing = (message.delay_typing or 0) + self._deps.send_timeout_seconds
         self._activity.expect(max(0.0, seconds) + typing)
-        if await self._deps.clock.wait(leaving, seconds):
-            return True
+        return await self._deps.clock.wait(leaving, seconds)
+
+    async def _show_typing(self, message: OutgoingMessage, leaving: asyncio.Event) -> bool:
+        """Shows typing if the message asks for it; says whether the worker must leave."""
         if message.delay_typing is None:
             return False
+        self._activity.expect(message.delay_typing + self._deps.send_timeout_seconds)
         try:
             async with asyncio.timeout(self._deps.send_timeout_seconds):
                 await self._live.session.execute(
@@ -266,11 +276,19 @@ class Worker:
     async def _wait_for_files(
         self, row: ClaimedMessage, files: Preparing, leaving: asyncio.Event
     ) -> bool:
-        """Says whether the files are ready; gives up when the message is no longer to be sent."""
+        """Says whether the files are ready; parks the message if they take long.
+
+        A message that may not be parked holds the queue until its files are ready or it is no
+        longer to be sent.
+        """
         self._activity.expect(math.inf)  # files may wait for those of others
+        patience = _FILE_PATIENCE_SECONDS
         try:
-            while not await files.ended(leaving, within_seconds=_OWNED_CHECK_SECONDS):
+            while not await files.ended(leaving, within_seconds=patience):
+                patience = _OWNED_CHECK_SECONDS
                 if leaving.is_set() or not await self._still_owned(row):
+                    return False
+                if await self._fetches.park(row):
                     return False
         finally:
             self._activity.expect(0.0)
@@ -335,26 +353,3 @@ class Worker:
             can_repeat_send=self._live.can_repeat_send,
             policy=self._deps.retry_policy,
         )
-
-
-def decode(row: ClaimedMessage) -> OutgoingMessage | str:
-    """Returns the message as it was accepted, or why this version cannot read it."""
-    kind = catalogue().sends.get(row.type)
-    if kind is None:
-        return f"the type {row.type} is not known to this version"
-    if row.version > STORED_VERSION:
-        return f"stored form {row.version} is newer than this version's {STORED_VERSION}"
-    try:
-        return kind.model_validate(row.payload)
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['type']}"
-
-
-_VISIBLE_DIGITS = 4
-
-
-def masked(chat: str) -> str:
-    """Hides all digits of a chat but the last four, for logs."""
-    digits, mark, rest = chat.partition("-") if "-" in chat else chat.partition("@")
-    return "*" * max(0, len(digits) - _VISIBLE_DIGITS) + digits[-_VISIBLE_DIGITS:] + mark + rest
