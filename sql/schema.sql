@@ -1965,7 +1965,7 @@ CREATE UNIQUE INDEX message_queue_message ON public.message_queue USING btree (i
 
 CREATE UNIQUE INDEX message_queue_on_its_way ON public.message_queue USING btree (instance_id) WHERE (status = 'processing'::text);
 
-CREATE INDEX message_queue_parked ON public.message_queue USING btree (instance_id, phone) WHERE (status = 'parked'::text);
+CREATE INDEX message_queue_parked ON public.message_queue USING btree (instance_id, phone, id) WHERE (status = 'parked'::text);
 
 CREATE INDEX message_queue_scheduled ON public.message_queue USING btree (due_at) WHERE (status = 'scheduled'::text);
 

@@ -58,7 +58,7 @@ def build_queue(
     new_uuid = uuids_from(RandomBuffer(os.urandom))
     claimer, starter = Claimer(database, new_uuid, order=queue.order), Starter(database)
     fetches = FileFetches(database, node.media.preparer, clock, order=queue.order)
-    recorder = OutcomeRecorder(database, clock, new_uuid, notifier)
+    recorder = OutcomeRecorder(database, clock, new_uuid, notifier, order=queue.order)
     rescue = Rescue(database, recorder, policy)
     coordinator = Coordinator(
         sessions.keeper.connected,

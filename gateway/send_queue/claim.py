@@ -217,7 +217,7 @@ class Claimer:
         queue is empty or does not move.
         """
         seconds_until_due = await self._sleeps.submit(cursor)
-        if seconds_until_due is not None and seconds_until_due > 0:
+        if seconds_until_due is not None:
             cursor.has_parked = True  # a message waits: the next claim may let others pass it
         return seconds_until_due
 

@@ -13,7 +13,7 @@ alter table message_queue
 comment on column message_queue.parked_for is
     'What a parked message waits for; it is due at `due_at`, or earlier if its file has come.';
 
-create index message_queue_parked on message_queue (instance_id, phone) where status = 'parked';
+create index message_queue_parked on message_queue (instance_id, phone, id) where status = 'parked';
 create index message_queue_behind on message_queue (instance_id, phone, priority, position) where status = 'behind';
 
 create index message_queue_expiry on message_queue (expires_at)

@@ -126,18 +126,21 @@ with waiting as (
             select p.id from message_queue p
             where p.instance_id = w.instance_id and p.status = 'processing'
         ) is null
-        -- Nothing passes a parked message of its own chat, nor one of its lane behind it.
+        -- Nothing passes a parked message of its own chat, nor one of its lane behind it. Sorted as the
+        -- indexes are: where many rows are behind, the planner would favour a scan of the table.
         and (
             select a.id from message_queue a
             where a.instance_id = w.instance_id and a.phone = m.phone and a.status = 'parked'
+            order by a.id
             limit 1
         ) is null
-        and (
-            select b.id from message_queue b
+        and coalesce((
+            select b.position from message_queue b
             where b.instance_id = w.instance_id and b.phone = m.phone and b.priority = m.priority
-                and b.position < m.position and b.status = 'behind'
+                and b.status = 'behind'
+            order by b.position
             limit 1
-        ) is null
+        ), m.position) >= m.position
     for update of l, m skip locked
 )
 update message_queue m
@@ -602,20 +605,35 @@ select enqueue_callbacks_v1(
 from failed;
 
 -- name: record_retry
--- The attempt failed and counts. Until it is due again, `arrange` parks the message, so that other
--- chats pass; where it may not, the message blocks its lane.
-with before as (
+-- The attempt failed and counts. The message is parked until it is due again, and other chats pass; if
+-- its queue is strict, or as many are parked as may be, it blocks its lane. The lease is locked, so
+-- that its next owner sees a parked message.
+with lease as materialized (
+    -- Locks the lease, if it has this epoch and the queue lets chats pass.
+    select l.instance_id
+    from instance_leases l
+    join instance_lines n on n.instance_id = l.instance_id
+    where l.instance_id = %(instance_id)s::text and l.epoch = %(epoch)s::bigint
+        and coalesce(n.queue_order, %(default_order)s::text) = 'chat'
+        and (
+            select count(*) from message_queue a
+            where a.instance_id = %(instance_id)s::text and a.status = 'parked'
+        ) < %(max_parked)s::int
+    for update of l
+), before as (
     -- When the attempt started, which the update below clears.
     select attempt_started_at as started_at from message_queue
     where instance_id = %(instance_id)s::text and id = %(id)s::bigint
 ), returned as (
     -- Puts the message back, if it still belongs to this epoch and claim.
     update message_queue m
-    set status = 'pending', claimed_epoch = null, claim_id = null, claimed_at = null,
-        attempt_started_at = null,
+    set status = case when l.instance_id is null then 'pending' else 'parked' end,
+        parked_for = case when l.instance_id is not null then 'retry' end,
+        claimed_epoch = null, claim_id = null, claimed_at = null, attempt_started_at = null,
         due_at = now() + make_interval(secs => %(after_seconds)s::double precision),
         last_error = %(error)s::text, updated_at = now()
     from before
+    left join lease l on true
     where m.instance_id = %(instance_id)s::text and m.id = %(id)s::bigint
         and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
         and m.claim_id is not distinct from %(claim_id)s::uuid

@@ -9,7 +9,6 @@ from psycopg import AsyncConnection
 
 from gateway.contract.send import OutgoingMessage
 from gateway.media.preparing import NOTHING, Prepared, Preparer, Preparing
-from gateway.send_queue.order import QueueOrder
 from gateway.send_queue.worker import Worker
 from tests.fixtures.queue import add_instances, rows, running_node, text_only
 from tests.postgres.test_queue_races import Phone
@@ -47,22 +46,18 @@ class SlowPreparer(Preparer):
 
 @asynccontextmanager
 async def waiting_worker(
-    database_url: str,
-    operator: AsyncConnection,
-    monkeypatch: pytest.MonkeyPatch,
-    order: QueueOrder = "strict",
+    database_url: str, operator: AsyncConnection, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[SlowPreparer, Phone]]:
     """Runs a worker that waits for the file of the first of two messages."""
     monkeypatch.setattr("gateway.send_queue.worker._OWNED_CHECK_SECONDS", 0.01)
     monkeypatch.setattr("gateway.send_queue.worker._FILE_PATIENCE_SECONDS", 0.01)
-    monkeypatch.setattr("gateway.send_queue.file_fetches._LOOK_SECONDS", 0.01)
     (instance,) = await add_instances(operator, 1)
     preparer, phone = SlowPreparer(), Phone()
     leaving, wakeup = asyncio.Event(), asyncio.Event()
     async with running_node(database_url) as node:
         for text in (SLOW, NEXT):
             await node.enqueue(instance, text)
-        node.fetches.preparer, node.fetches.order = preparer, order
+        node.fetches.preparer, node.fetches.order = preparer, "strict"
         worker = Worker(node.live(instance, phone), node.worker_dependencies(), wakeup)
         running = asyncio.create_task(worker.run_until(leaving))
         await preparer.begun.wait()
@@ -96,13 +91,3 @@ async def test_expired_message_withdraws_its_file(
         await preparer.withdrawn.wait()
     assert phone.sent.empty()
     assert await rows(operator, "select distinct status from message_queue") == ["pending"]
-
-
-async def test_canceled_parked_message_withdraws_its_file(
-    database_url: str, operator: AsyncConnection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its chat goes on without it: the cancellation wakes the worker."""
-    async with waiting_worker(database_url, operator, monkeypatch, "chat") as (preparer, phone):
-        await until(lambda: _is_parked(operator))
-        canceled = await cancel_open(operator, INSTANCE_ID)
-        assert canceled
