@@ -54,7 +54,7 @@ _RETRY_SECONDS = 1.0
 _LATE_STATEMENT_SECONDS = 60.0
 _RECLAIM_SECONDS = 5.0
 _OWNED_CHECK_SECONDS = 2.0
-_FILE_PATIENCE_SECONDS = 1.0
+_FILE_PATIENCE_SECONDS = 2.0  # from the begin of the fetch, so that it overlaps the pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +282,7 @@ class Worker:
         longer to be sent.
         """
         self._activity.expect(math.inf)  # files may wait for those of others
-        patience = _FILE_PATIENCE_SECONDS
+        patience = max(0.0, _FILE_PATIENCE_SECONDS - self._fetches.seconds_of(row))
         try:
             while not await files.ended(leaving, within_seconds=patience):
                 patience = _OWNED_CHECK_SECONDS

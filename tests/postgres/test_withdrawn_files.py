@@ -80,14 +80,14 @@ async def test_canceled_message_withdraws_its_file(
 async def test_expired_message_withdraws_its_file(
     database_url: str, operator: AsyncConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its due time is moved, too, so that the worker does not claim it again."""
     async with waiting_worker(database_url, operator, monkeypatch) as (preparer, phone):
         await operator.execute(
-            """update message_queue set expires_at = now(), due_at = now() + interval '1 day'
-               where payload ->> 'message' = %s""",
+            "update message_queue set expires_at = now() where payload ->> 'message' = %s",
             [SLOW],
         )
 
         await preparer.withdrawn.wait()
-    assert phone.sent.empty()
-    assert await rows(operator, "select distinct status from message_queue") == ["pending"]
+        assert await phone.sent.get() == NEXT
+    assert await rows(operator, "select status, last_error from message_queue") == [
+        ("failed", "expired")
+    ]
