@@ -109,7 +109,7 @@ class FileFetches:
     async def find_next(self, cursor: ClaimCursor) -> Sequence[_Next]:
         return await self._next.submit(cursor)
 
-    def has_room(self) -> bool:
+    def may_begin(self) -> bool:
         """Says whether this process may fetch another file before its turn."""
         return sum(queue.count_ahead() for queue in self._queues) < _MAX_AHEAD_OF_NODE
 
@@ -229,7 +229,7 @@ class QueueFetches:
         except DatabaseUnavailable:
             return  # their turn fetches them
         for row in rows:
-            if self.count_ahead() >= _MAX_AHEAD or not self._node.has_room():
+            if self.count_ahead() >= _MAX_AHEAD or not self._node.may_begin():
                 return
             message = decode(row)
             if row.id not in self._held and isinstance(message, OutgoingMessage):

@@ -1122,7 +1122,7 @@ where n.instance_id = %(instance_id)s::text;
 select queue_order from instance_lines where instance_id = %(instance_id)s::text;
 
 -- name: change_queue_order
--- Null leaves the order as it is. Wakes the worker, which arranges the queue anew.
+-- Null leaves the order as it is. Wakes the worker.
 with queue as (
     -- Stores the order.
     update instance_lines set queue_order = %(queue_order)s::text

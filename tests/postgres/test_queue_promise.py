@@ -63,7 +63,7 @@ class Model:
         """Returns the first message of each lane whose chat has no parked message.
 
         A message that rests, because as many are parked as may be, holds its lane, until its turn
-        finds room.
+        may park it.
         """
         if self.paused or self.held or not self.connected:
             return set()
