@@ -30,12 +30,12 @@ from gateway.observability.metrics import Metrics
 from gateway.randomness import Uniform
 from gateway.send_queue.activity import WorkerActivity
 from gateway.send_queue.claim import ClaimCursor, ClaimedMessage, Claimer
+from gateway.send_queue.counting import count_attempt
 from gateway.send_queue.daily_limit import DailyLimit
 from gateway.send_queue.file_fetches import FileFetches
 from gateway.send_queue.outcome import (
     Failed,
     HandedBack,
-    Held,
     Outcome,
     Retried,
     RetryPolicy,
@@ -175,7 +175,8 @@ class Worker:
             self._cursor.has_parked = True  # the next claim lets other chats pass
         await self._deps.recorder.record(row, outcome, echo=echo)
         seconds = self._deps.clock.monotonic_seconds() - began
-        self._count(row, outcome, seconds)
+        now = self._deps.clock.now()
+        count_attempt(self._deps.metrics, row, outcome, seconds=seconds, now=now)
         self._log.info(
             "attempt_ended",
             queue_id=row.zaap_id,
@@ -226,17 +227,6 @@ class Worker:
         await self._deps.recorder.record(row, expired)
         self._deps.metrics.failed(expired.error_class, row.instance_id)
         self._log.info("message_expired", queue_id=row.zaap_id, message_type=row.type)
-
-    def _count(self, row: ClaimedMessage, outcome: Outcome, seconds: float) -> None:
-        metrics, instance_id = self._deps.metrics, row.instance_id
-        metrics.attempted(row.type, type(outcome).__name__.lower(), instance_id, seconds=seconds)
-        if isinstance(outcome, Sent):
-            age = self._deps.clock.now() - row.created_at
-            metrics.sent(row.type, instance_id, after_seconds=age.total_seconds())
-        elif isinstance(outcome, Failed):
-            metrics.failed(outcome.error_class, instance_id)
-        elif isinstance(outcome, Held):
-            metrics.held(outcome.kind, instance_id)
 
     async def _hand_back_unreadable(self, row: ClaimedMessage, leaving: asyncio.Event) -> None:
         """Leaves the message for a newer node, which wrote it; this version never fails it."""

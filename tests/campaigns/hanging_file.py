@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from gateway.database.migrations import migrate
 from gateway.embedded_postgres.server import EmbeddedPostgres
-from tests.benchmarks.harness import public_folder
 from tests.fixtures import media
+from tests.fixtures.postgres import public_folder
 from tests.fixtures.service import Client, client_of, running_gateway
 
 _MAX_SECONDS = 180.0
