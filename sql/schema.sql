@@ -940,10 +940,13 @@ CREATE TABLE public.message_queue (
     expires_at timestamp with time zone,
     claim_id uuid,
     claimed_at timestamp with time zone,
+    parked_for text,
     CONSTRAINT failures_are_explained CHECK (((status <> 'failed'::text) OR (last_error IS NOT NULL))),
     CONSTRAINT known_priority CHECK (((priority >= 0) AND (priority <= 2))),
-    CONSTRAINT known_status CHECK ((status = ANY (ARRAY['failed'::text, 'pending'::text, 'processing'::text, 'scheduled'::text]))),
+    CONSTRAINT known_reason_to_park CHECK ((parked_for = ANY (ARRAY['file'::text, 'retry'::text]))),
+    CONSTRAINT known_status CHECK ((status = ANY (ARRAY['behind'::text, 'failed'::text, 'parked'::text, 'pending'::text, 'processing'::text, 'scheduled'::text]))),
     CONSTRAINT only_processing_starts CHECK (((attempt_started_at IS NULL) OR (status = 'processing'::text))),
+    CONSTRAINT parked_for_a_reason CHECK (((status = 'parked'::text) = (parked_for IS NOT NULL))),
     CONSTRAINT processing_is_claimed CHECK (((status = 'processing'::text) = (claimed_epoch IS NOT NULL)))
 )
 WITH (fillfactor='80');
@@ -951,6 +954,8 @@ WITH (fillfactor='80');
 COMMENT ON COLUMN public.message_queue.claim_id IS 'Made by the worker before it asks. Counts only while the row is processing; a node of an older version leaves an old value behind.';
 
 COMMENT ON COLUMN public.message_queue.claimed_at IS 'When that claim was made, by the database''s clock.';
+
+COMMENT ON COLUMN public.message_queue.parked_for IS 'What a parked message waits for; it is due at `due_at`, or earlier if its file has come.';
 
 CREATE FUNCTION public.reported_status_v1(q public.message_queue) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -988,6 +993,23 @@ CREATE FUNCTION public.tell(instance_ids text[], chats text[], types text[], ids
     order by c.turn;
 
 select append_callbacks(instance_ids, chats, types, ids, bodies)
+$$;
+
+CREATE FUNCTION public.unpark_messages_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    update message_queue
+    set status = 'pending', parked_for = null,
+        due_at = case when parked_for = 'file' then now() else due_at end
+    where instance_id = new.instance_id and status = 'parked';
+
+update message_queue set status = 'pending'
+    where instance_id = new.instance_id and status = 'behind';
+
+return new;
+
+end
 $$;
 
 CREATE FUNCTION public.update_chats_v2() RETURNS trigger
@@ -1404,13 +1426,17 @@ CREATE TABLE public.instance_lines (
     hold_reason text,
     front_position bigint DEFAULT 0 NOT NULL,
     hold_kind text,
-    CONSTRAINT known_hold_kind CHECK ((hold_kind = ANY (ARRAY['daily_limit'::text, 'restricted'::text])))
+    queue_order text,
+    CONSTRAINT known_hold_kind CHECK ((hold_kind = ANY (ARRAY['daily_limit'::text, 'restricted'::text]))),
+    CONSTRAINT known_order CHECK ((queue_order = ANY (ARRAY['chat'::text, 'strict'::text])))
 )
 WITH (fillfactor='50');
 
 COMMENT ON COLUMN public.instance_lines.reordered IS 'Counts the times a waiting row appeared before rows already claimed; a claimer that remembers an older value starts from the front again.';
 
 COMMENT ON COLUMN public.instance_lines.front_position IS 'Where the last message moved to the front went; sequence numbers begin at 1.';
+
+COMMENT ON COLUMN public.instance_lines.queue_order IS 'Null: the service''s own order.';
 
 CREATE TABLE public.instance_removals (
     instance_id text NOT NULL,
@@ -2139,7 +2165,9 @@ CREATE INDEX media_by_id ON public.media USING btree (id);
 
 CREATE UNIQUE INDEX message_ids_of_provider ON public.message_ids USING btree (instance_id, provider_message_id) WHERE (provider_message_id IS NOT NULL);
 
-CREATE INDEX message_queue_expiring ON public.message_queue USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (status = ANY (ARRAY['pending'::text, 'scheduled'::text])));
+CREATE INDEX message_queue_behind ON public.message_queue USING btree (instance_id, phone, priority, "position") WHERE (status = 'behind'::text);
+
+CREATE INDEX message_queue_expiry ON public.message_queue USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (status = ANY (ARRAY['behind'::text, 'parked'::text, 'pending'::text, 'scheduled'::text])));
 
 CREATE INDEX message_queue_failed ON public.message_queue USING btree (instance_id, updated_at) WHERE (status = 'failed'::text);
 
@@ -2150,6 +2178,8 @@ CREATE INDEX message_queue_line ON public.message_queue USING btree (instance_id
 CREATE UNIQUE INDEX message_queue_message ON public.message_queue USING btree (instance_id, message_id);
 
 CREATE UNIQUE INDEX message_queue_on_its_way ON public.message_queue USING btree (instance_id) WHERE (status = 'processing'::text);
+
+CREATE INDEX message_queue_parked ON public.message_queue USING btree (instance_id, phone, id) WHERE (status = 'parked'::text);
 
 CREATE INDEX message_queue_scheduled ON public.message_queue USING btree (due_at) WHERE (status = 'scheduled'::text);
 
@@ -2226,6 +2256,8 @@ CREATE TRIGGER instance_has_a_line AFTER INSERT ON public.instances FOR EACH ROW
 CREATE TRIGGER media_leaves_a_note AFTER DELETE ON public.media REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.note_deleted_media_v1();
 
 CREATE TRIGGER messages_note_chats AFTER INSERT ON public.messages REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.update_chats_v2();
+
+CREATE TRIGGER messages_unparked BEFORE UPDATE OF epoch ON public.instance_leases FOR EACH ROW WHEN ((new.epoch <> old.epoch)) EXECUTE FUNCTION public.unpark_messages_v1();
 
 ALTER TABLE ONLY public.chat_tags
     ADD CONSTRAINT chat_tags_instance_id_tag_id_fkey FOREIGN KEY (instance_id, tag_id) REFERENCES public.tags(instance_id, id) ON DELETE CASCADE;

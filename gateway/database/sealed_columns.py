@@ -208,6 +208,7 @@ _ADDED = {"payload": MESSAGE, "provider_data": BYTES}
 _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("send_queue", "enqueue"): SealedStatement({"payloads": MESSAGE}),
     ("send_queue", "claim"): SealedStatement(reads={"payload": MESSAGE}),
+    ("send_queue", "find_next"): SealedStatement(reads={"payload": MESSAGE}),
     ("send_queue", "find_orphans"): SealedStatement(reads={"payload": MESSAGE}),
     ("send_queue", "record_sent"): SealedStatement(
         {"provider_data": BYTES, "callbacks": BODY, "echoes": BODY}

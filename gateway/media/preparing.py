@@ -42,6 +42,20 @@ class Preparing:
     def __init__(self, task: "asyncio.Task[Prepared] | None") -> None:
         self._task = task
 
+    @property
+    def has_ended(self) -> bool:
+        return self._task is None or self._task.done()
+
+    @property
+    def has_failed(self) -> bool:
+        task = self._task
+        return bool(task and task.done() and (task.cancelled() or task.exception()))
+
+    def on_end(self, notify: Callable[[], None]) -> None:
+        """Calls *notify* when the preparation ends by itself, whether it succeeds or fails."""
+        if self._task is not None:
+            self._task.add_done_callback(lambda task: None if task.cancelled() else notify())
+
     async def ended(self, leaving: asyncio.Event, *, within_seconds: float | None = None) -> bool:
         """Waits until the preparation ends, *leaving* is set or the time is over.
 

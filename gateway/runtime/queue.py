@@ -18,6 +18,7 @@ from gateway.send_queue.claim import Claimer
 from gateway.send_queue.completion import CompletionWaiters
 from gateway.send_queue.coordinator import Coordinator
 from gateway.send_queue.enqueue import Enqueuer, QueueLimits
+from gateway.send_queue.file_fetches import FileFetches
 from gateway.send_queue.outcome import RetryPolicy
 from gateway.send_queue.pacing import Backoff, Pace, SendPolicy
 from gateway.send_queue.recorder import OutcomeRecorder
@@ -52,12 +53,14 @@ def build_queue(
     send_policy = SendPolicy(
         Pace(queue.pace_min_seconds, queue.pace_max_seconds),
         daily_limit=queue.daily_limit,
+        order=queue.order,
         warm_up_days=queue.warm_up_days,
     )
     notifier.subscribe(completion_waiters.wake)
     new_uuid = uuids_from(RandomBuffer(os.urandom))
-    claimer, starter = Claimer(database, new_uuid), Starter(database)
-    recorder = OutcomeRecorder(database, clock, new_uuid, notifier)
+    claimer, starter = Claimer(database, new_uuid, order=queue.order), Starter(database)
+    fetches = FileFetches(database, node.media.preparer, clock, order=queue.order)
+    recorder = OutcomeRecorder(database, clock, new_uuid, notifier, order=queue.order)
     uncalled = UncalledAttempts()
     numbers = NumberDirectory(database, clock, looks_up=queue.number_lookup)
     rescue = Rescue(database, recorder, policy, uncalled)
@@ -69,7 +72,7 @@ def build_queue(
             starter=starter,
             recorder=recorder,
             history=history,
-            preparer=node.media.preparer,
+            fetches=fetches,
             clock=clock,
             uniform=node.uniform,
             retry_policy=policy,
@@ -117,6 +120,7 @@ def build_queue(
         enqueue=enqueuer,
         claim=claimer,
         start=starter,
+        fetches=fetches,
         record=recorder,
         rescue=rescue,
         numbers=numbers,

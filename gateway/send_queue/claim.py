@@ -14,8 +14,10 @@ from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
 from gateway.instances.store import Instance
+from gateway.send_queue.order import MAX_PARKED, QueueOrder
 
 _CLAIM = query("send_queue", "claim")
+_ARRANGE = query("send_queue", "arrange")
 _FIND_OWNED = query("send_queue", "find_owned")
 _MARK_IDLE = query("send_queue", "mark_idle")
 _SENT_TODAY = query("send_queue", "sent_today")
@@ -24,6 +26,7 @@ _END_DAILY_LIMIT_HOLD = query("send_queue", "end_daily_limit_hold")
 
 _FIRST_POSITION = -(2**63)
 _MAX_DOUBTFUL_CLAIMS = 8
+_MAX_RUN = 500
 _LANES: Final = tuple(Priority)
 _WEIGHTS: Final[Mapping[Priority, int]] = {
     Priority.HIGH: 4,
@@ -82,6 +85,9 @@ class ClaimCursor:
     Postgres may run a statement after its connection was lost. Such a statement could take another
     row, so an id whose answer was lost becomes `doubtful`, and later claims name it as well. The id
     of a row that the worker dropped becomes doubtful too.
+
+    Parked messages: while `has_parked`, each claim arranges the queue first. The worker sets it
+    before it parks a message; only a statement that finds no parked message clears it.
     """
 
     instance_id: str
@@ -95,6 +101,14 @@ class ClaimCursor:
     answer_lost: bool = False
     """Whether Postgres' answer to a claim with `claim_id` was lost."""
     doubtful: deque[uuid.UUID] = field(default_factory=lambda: deque(maxlen=_MAX_DOUBTFUL_CLAIMS))
+    has_parked: bool = True
+    """Whether the queue may have parked messages, or messages behind them."""
+    all_files: bool = True
+    """Whether every message that awaits its file is due: a new worker fetches the files again."""
+    ready_ids: set[int] = field(default_factory=set)
+    """The messages whose files have come, or failed to come."""
+    moved: int = 0
+    """How many messages the last claim parked, put behind or returned."""
 
     def lanes(self) -> list[Priority]:
         """Returns the lanes in the order in which a claim reads them."""
@@ -113,7 +127,12 @@ class ClaimCursor:
             self.reordered = claimed.reordered
             self.claimed_up_to = _nothing_claimed()
         self.claimed_up_to[lane] = claimed.position
+        self.ready_ids.discard(claimed.id)
         self._end_claim()
+
+    def note_arranged(self, *, moved: int, has_parked: bool) -> None:
+        """Notes that the queue was arranged before a claim."""
+        self.moved, self.has_parked, self.all_files = moved, has_parked, False
 
     def drop_row(self) -> None:
         """Notes that the worker gave up the last row without recording an outcome."""
@@ -133,6 +152,13 @@ class _IdleQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class _Arranged:
+    instance_id: str
+    moved: int
+    has_parked: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Owned:
     instance_id: str
     id: int
@@ -149,8 +175,15 @@ class Day:
 class Claimer:
     """Claims messages, and reads what a worker needs to know before it sends one."""
 
-    def __init__(self, database: Database, new_uuid: Callable[[], uuid.UUID] = uuid.uuid4) -> None:
-        self._database, self._new_uuid = database, new_uuid
+    def __init__(
+        self,
+        database: Database,
+        new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
+        *,
+        order: QueueOrder = "chat",
+    ) -> None:
+        """Prepares the claims; *order* is that of queues without an order of their own."""
+        self._database, self._new_uuid, self._order = database, new_uuid, order
         self._claims = Batch[ClaimCursor, ClaimedMessage | None](self._claim)
         self._sleeps = Batch[ClaimCursor, float | None](self._sleep)
         self._checks = Batch[ClaimedMessage, bool](self._check)
@@ -171,14 +204,17 @@ class Claimer:
             DatabaseUnavailable: a row may have been claimed; the next call with *cursor* gets it.
         """
         cursor.claim_id = cursor.claim_id or self._new_uuid()
-        try:
-            claimed = await self._claims.submit(cursor)
-        except DatabaseUnavailable:
-            cursor.answer_lost = True
-            raise
-        if claimed:
-            cursor.advance(claimed)
-        return claimed
+        while True:
+            try:
+                claimed = await self._claims.submit(cursor)
+            except DatabaseUnavailable:
+                cursor.answer_lost = True
+                raise
+            if claimed:
+                cursor.advance(claimed)
+                return claimed
+            if not cursor.moved:  # else other messages are at the front now
+                return None
 
     async def sleep(self, cursor: ClaimCursor) -> float | None:
         """Marks the queue idle, so that the next enqueue wakes its worker.
@@ -187,7 +223,10 @@ class Claimer:
         the seconds until the head of the queue is due, by the database's clock, or None if the
         queue is empty or does not move.
         """
-        return await self._sleeps.submit(cursor)
+        seconds_until_due = await self._sleeps.submit(cursor)
+        if seconds_until_due is not None:
+            cursor.has_parked = True  # a message waits: the next claim may let others pass it
+        return seconds_until_due
 
     async def owns(self, claimed: ClaimedMessage) -> bool:
         """Says whether the message may still be sent under its claim.
@@ -213,6 +252,7 @@ class Claimer:
         await self._database.execute(_END_DAILY_LIMIT_HOLD, instance_id=instance_id)
 
     async def _claim(self, cursors: list[ClaimCursor]) -> Sequence[ClaimedMessage | None]:
+        await self._arrange(cursors)
         lanes = [cursor.lanes() for cursor in cursors]
         rows = await self._database.fetch_all(
             ClaimedMessage,
@@ -225,13 +265,35 @@ class Claimer:
             first=[int(first) for first, _, _ in lanes],
             second=[int(second) for _, second, _ in lanes],
             third=[int(third) for _, _, third in lanes],
-            from_high=[cursor.claimed_up_to[Priority.HIGH] for cursor in cursors],
-            from_normal=[cursor.claimed_up_to[Priority.NORMAL] for cursor in cursors],
-            from_bulk=[cursor.claimed_up_to[Priority.BULK] for cursor in cursors],
+            **positions_of(cursors),
             first_position=_FIRST_POSITION,
         )
         claimed = {row.instance_id: row for row in rows}
         return [claimed.get(cursor.instance_id) for cursor in cursors]
+
+    async def _arrange(self, cursors: list[ClaimCursor]) -> None:
+        """Lets other chats pass parked messages, in the queues that may have some."""
+        for cursor in cursors:
+            cursor.moved = 0
+        arranged = {cursor.instance_id: cursor for cursor in cursors if cursor.has_parked}
+        if not arranged:
+            return
+        queues = list(arranged.values())
+        for row in await self._database.fetch_all(
+            _Arranged,
+            _ARRANGE,
+            instance_ids=list(arranged),
+            epochs=[cursor.epoch for cursor in queues],
+            all_files=[cursor.all_files for cursor in queues],
+            reordered=[cursor.reordered for cursor in queues],
+            **positions_of(queues),
+            first_position=_FIRST_POSITION,
+            ready_ids=[row_id for cursor in queues for row_id in cursor.ready_ids],
+            default_order=self._order,
+            max_parked=MAX_PARKED,
+            max_run=_MAX_RUN,
+        ):
+            arranged[row.instance_id].note_arranged(moved=row.moved, has_parked=row.has_parked)
 
     async def _sleep(self, cursors: list[ClaimCursor]) -> Sequence[float | None]:
         rows = await self._database.fetch_all(
@@ -250,3 +312,12 @@ class Claimer:
         )
         found = {(row.instance_id, row.id) for row in owned}
         return [(row.instance_id, row.id) in found for row in rows]
+
+
+def positions_of(cursors: Sequence[ClaimCursor]) -> dict[str, list[int]]:
+    """Returns the positions from which each lane is read, as parameters of a statement."""
+    return {
+        "from_high": [cursor.claimed_up_to[Priority.HIGH] for cursor in cursors],
+        "from_normal": [cursor.claimed_up_to[Priority.NORMAL] for cursor in cursors],
+        "from_bulk": [cursor.claimed_up_to[Priority.BULK] for cursor in cursors],
+    }

@@ -46,6 +46,7 @@ from gateway.send_queue.operations import (
     queue_length,
     read_cursor,
 )
+from gateway.send_queue.order import QueueOrder
 from gateway.send_queue.pacing import Pace
 
 _PAUSE_QUEUE = query("send_queue", "pause_queue")
@@ -58,6 +59,8 @@ _COUNT_BY_KIND = query("send_queue", "count_by_kind")
 _QUEUE_STATE = query("send_queue", "queue_state")
 _CHANGE_SETTINGS = query("send_queue", "change_settings")
 _END_DAILY_LIMIT_HOLD = query("send_queue", "end_daily_limit_hold")
+_QUEUE_ORDER = query("send_queue", "queue_order")
+_CHANGE_QUEUE_ORDER = query("send_queue", "change_queue_order")
 _FIND_INSTANCE = query("instances", "find_instance")
 
 _BATCH_SIZE = 500
@@ -82,6 +85,11 @@ class _QueueState:
     hold_until: datetime | None
     hold_reason: str | None
     hold_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredOrder:
+    queue_order: QueueOrder | None
 
 
 @handlers.handles(PauseQueue)
@@ -228,6 +236,7 @@ async def read_settings(context: QueueContext, _operation: ReadQueueSettings) ->
     if instance is None:
         raise UnknownInstance
     send_policy = context.send_policy
+    stored = await context.database.fetch_one(_StoredOrder, _QUEUE_ORDER, instance_id=instance.id)
     pace = send_policy.pace_of(instance)
     return QueueSettings(
         pace_min_seconds=pace.min_seconds,
@@ -235,6 +244,7 @@ async def read_settings(context: QueueContext, _operation: ReadQueueSettings) ->
         daily_limit=send_policy.daily_limit_of(instance),
         warm_up_days=send_policy.warm_up_days_of(instance),
         limit_today=send_policy.limit_of(instance, context.clock.now()),
+        order=(stored and stored.queue_order) or send_policy.order,
         queue_length=await queue_length(context),
     )
 
@@ -245,6 +255,9 @@ async def change_settings(context: QueueContext, operation: ChangeQueueSettings)
     async with context.database.transaction() as connection:
         await connection.execute(
             _CHANGE_SETTINGS, {"instance_id": instance_id, **operation.model_dump()}
+        )
+        await connection.execute(
+            _CHANGE_QUEUE_ORDER, {"instance_id": instance_id, "queue_order": operation.order}
         )
         await connection.execute(_END_DAILY_LIMIT_HOLD, {"instance_id": instance_id})
     return await read_settings(context, ReadQueueSettings())

@@ -4,7 +4,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from gateway.clock import Clock, epoch_ms
 from gateway.contract.catalogue import catalogue
@@ -73,6 +73,7 @@ class _Waiting:
     created_at: datetime
     last_error: str | None
     status: str
+    waiting_for: Literal["file", "retry", "chat"] | None
 
 
 handlers = Handlers[QueueContext]()
@@ -215,7 +216,10 @@ def _item(context: QueueContext, row: _Waiting) -> QueueItem:
         sequence_number=row.sequence_number,
         scheduled_for=row.due_at.astimezone(UTC) if row.status == "scheduled" else None,
         expires_at=row.expires_at and row.expires_at.astimezone(UTC),
-        next_attempt_at=row.due_at.astimezone(UTC) if row.status == "retrying" else None,
+        next_attempt_at=row.due_at.astimezone(UTC)
+        if row.status == "retrying" and row.waiting_for != "file"
+        else None,
+        waiting_for=row.waiting_for,
         error=row.payload.reason if isinstance(row.payload, Unopened) else row.last_error,
     )
 

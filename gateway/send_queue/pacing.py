@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from gateway.instances.store import Instance
 from gateway.randomness import Uniform
+from gateway.send_queue.order import QueueOrder
 
 _DAY = timedelta(days=1)
 
@@ -26,11 +27,13 @@ class SendPolicy:
         pace: the pause before each message.
         daily_limit: messages per day; 0 means no limit.
         warm_up_days: days until a new number may send its full daily limit; 0 means at once.
+        order: what a message that waits holds.
     """
 
     pace: Pace
     daily_limit: int = 0
     warm_up_days: int = 0
+    order: QueueOrder = "chat"
 
     def pace_of(self, instance: Instance) -> Pace:
         if instance.pace_min_seconds is None or instance.pace_max_seconds is None:

@@ -19,6 +19,7 @@ from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
 from gateway.send_queue.callbacks import delivery_body, echo_body, hold_body
 from gateway.send_queue.claim import ClaimedMessage
+from gateway.send_queue.order import MAX_PARKED, QueueOrder
 from gateway.send_queue.outcome import Failed, HandedBack, Held, Outcome, Retried, Sent
 from gateway.sessions.provider import Receipt
 from gateway.webhooks.notifier import CallbackNotifier
@@ -59,8 +60,19 @@ class OutcomeRecorder:
         clock: Clock,
         new_uuid: Callable[[], uuid.UUID],
         notifier: CallbackNotifier | None = None,
+        *,
+        order: QueueOrder = "chat",
     ) -> None:
-        """Prepares the recorder; *notifier* is called after a callback was written."""
+        """Prepares the recorder.
+
+        Args:
+            database: the pool.
+            clock: time.
+            new_uuid: ids of callbacks.
+            notifier: is called after a callback was written.
+            order: of queues without an order of their own.
+        """
+        self._order: QueueOrder = order
         self._database, self._clock, self._new_uuid = database, clock, new_uuid
         self._notifier = notifier or CallbackNotifier()
         self._batch = Batch[_SentMessage, bool](self._flush)
@@ -102,6 +114,8 @@ class OutcomeRecorder:
                     after_seconds=after_seconds,
                     outcome=error_class,
                     error=reason,
+                    default_order=self._order,
+                    max_parked=MAX_PARKED,
                 )
             case Failed():
                 await self._fail(row, outcome)

@@ -1,16 +1,32 @@
-"""Reads a queued message as the queue stores it, and hides its recipient in logs."""
+"""Reads a message as the queue stores it, and hides its recipient in logs."""
+
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
 
 from gateway.contract.catalogue import catalogue
 from gateway.contract.send import STORED_VERSION, OutgoingMessage
-from gateway.send_queue.claim import ClaimedMessage
+from gateway.database.payload_seal import Unopened
 
-_VISIBLE_DIGITS = 4
+_VISIBLE_DIGITS: Final = 4
 
 
-def decode(row: ClaimedMessage) -> OutgoingMessage | str:
+class StoredMessage(Protocol):
+    """The columns that hold a message as it was accepted."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def payload(self) -> Mapping[str, Any] | Unopened: ...
+
+
+def decode(row: StoredMessage) -> OutgoingMessage | str:
     """Returns the message as it was accepted, or why this version cannot read it."""
+    if isinstance(row.payload, Unopened):
+        return row.payload.reason
     kind = catalogue().sends.get(row.type)
     if kind is None:
         return f"the type {row.type} is not known to this version"

@@ -1,7 +1,6 @@
 r"""Sends the messages of one instance, one at a time, in order.
 
-    claim -> pace -> address -> show typing -> start -> send -> record -> claim ...
-         \-> fetch files ------------------/
+    claim -> pace -> await files -> address -> show typing -> start -> send -> record -> claim ...
 
 Until `start`, no attempt counts: a caller can cancel the message, and the worker can hand it back.
 """
@@ -16,22 +15,22 @@ from gateway.contract.send import OutgoingMessage
 from gateway.database.payload_seal import Unopened
 from gateway.errors import CallerError, DatabaseUnavailable, NotConnected
 from gateway.history.store import History
-from gateway.instances.store import Instance
-from gateway.media.preparing import Preparer, Preparing
+from gateway.media.preparing import Preparing
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.randomness import Uniform
 from gateway.send_queue.activity import WorkerActivity
 from gateway.send_queue.addressing import MAX_ADDRESSING_SECONDS, Addressed, NumberDirectory
 from gateway.send_queue.attempts import Attempts, UncalledAttempts
-from gateway.send_queue.claim import ClaimCursor, ClaimedMessage, Claimer, Day
+from gateway.send_queue.claim import ClaimCursor, ClaimedMessage, Claimer
+from gateway.send_queue.counting import count_attempt
+from gateway.send_queue.daily_limit import DailyLimit
+from gateway.send_queue.file_fetches import FileFetches
 from gateway.send_queue.outcome import (
     Failed,
     HandedBack,
-    Held,
-    Outcome,
+    Retried,
     RetryPolicy,
-    Sent,
 )
 from gateway.send_queue.pacing import SendPolicy, pause_before
 from gateway.send_queue.recorder import OutcomeRecorder
@@ -44,6 +43,7 @@ _RETRY_SECONDS = 1.0
 _LATE_STATEMENT_SECONDS = 60.0
 _RECLAIM_SECONDS = 5.0
 _OWNED_CHECK_SECONDS = 2.0
+_FILE_PATIENCE_SECONDS = 2.0  # from the begin of the fetch, so that it overlaps the pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class WorkerDependencies:
     starter: Starter
     recorder: OutcomeRecorder
     history: History
-    preparer: Preparer
+    fetches: FileFetches
     metrics: Metrics
     clock: Clock
     uniform: Uniform
@@ -93,13 +93,21 @@ class Worker:
         self._attempts = Attempts(
             live, deps.history, deps.retry_policy, deps.uncalled, deps.send_timeout_seconds
         )
-        self._last_sent_at: float | None = None
-        """When the last send ended; None once the queue was empty."""
+        self._fetches = deps.fetches.of_queue(live.instance, self._cursor, wakeup)
+        self._daily_limit = DailyLimit(
+            deps.claimer, deps.recorder, deps.metrics, deps.clock, deps.send_policy
+        )
+        self._pause_from: float | None = None
+        """When the pause before the next message began; None once the queue was empty."""
         self._late_until = 0.0
         """Until this time a claim whose answer was lost may still take a row."""
         self._log = logger.bind(instance_id=live.instance.id, component="worker")
 
     async def run_until(self, leaving: asyncio.Event) -> None:
+        async with self._fetches:
+            await self._send_until(leaving)
+
+    async def _send_until(self, leaving: asyncio.Event) -> None:
         while not leaving.is_set():
             try:
                 if claimed := await self._next(leaving):
@@ -119,7 +127,7 @@ class Worker:
             self._wakeup.clear()
             if claimed := await claimer.claim(self._cursor):
                 return claimed
-            self._last_sent_at = None
+            self._pause_from = None
             seconds_until_due = await claimer.sleep(self._cursor)
             if claimed := await claimer.claim(self._cursor):
                 return claimed
@@ -149,18 +157,11 @@ class Worker:
             self._log.warning("message_unreadable", queue_id=row.zaap_id, reason=message)
             await self._hand_back_unreadable(row, leaving)
             return
-        if await self._hold_at_daily_limit(row):
+        if await self._daily_limit.hold(row, self._live.instance):
             return
-        account_id = self._live.instance.account_id
-        preparing = self._deps.preparer.preparing(row.instance_id, message, account_id=account_id)
-        async with preparing as files:
-            addressed = await self._address(row, message, leaving)
-            if (
-                addressed is None
-                or not await self._wait_for_files(row, files, leaving)
-                or not await self._started(row)
-            ):
-                await self._deps.recorder.record(row, HandedBack())
+        async with self._fetches.files_of(row, message) as files:
+            addressed = await self._when_ready(row, message, files, leaving)
+            if addressed is None:
                 self._deps.uncalled.discard(row)
                 return
             row = replace(row, known_chat=addressed.chat)
@@ -168,12 +169,15 @@ class Worker:
             self._activity.expect(self._deps.send_timeout_seconds)
             outcome = await self._attempts.make(addressed, row, files)
             self._activity.expect(0.0)
-            self._last_sent_at = self._deps.clock.monotonic_seconds()
+            self._pause_from = self._deps.clock.monotonic_seconds()
         echo = self._live.instance.notify_sent_by_me
+        if isinstance(outcome, Retried):
+            self._cursor.has_parked = True  # the next claim lets other chats pass
         await self._deps.recorder.record(row, outcome, echo=echo)
         self._deps.uncalled.discard(row)
         seconds = self._deps.clock.monotonic_seconds() - began
-        self._count(row, outcome, seconds)
+        now = self._deps.clock.now()
+        count_attempt(self._deps.metrics, row, outcome, seconds=seconds, now=now)
         self._log.info(
             "attempt_ended",
             queue_id=row.zaap_id,
@@ -186,70 +190,44 @@ class Worker:
         if isinstance(outcome, HandedBack):
             await self._deps.clock.wait(leaving, _RETRY_SECONDS)
 
+    async def _when_ready(
+        self,
+        row: ClaimedMessage,
+        message: OutgoingMessage,
+        files: Preparing,
+        leaving: asyncio.Event,
+    ) -> Addressed | None:
+        """Waits until the attempt has started; otherwise the message is handed back or parked.
+
+        A message whose file has been awaited before its turn does not pause for it.
+        """
+        began = self._deps.clock.monotonic_seconds()
+        seconds = self._pause_seconds(message)
+        if seconds > 0 or not files.has_ended:
+            await self._fetches.look_ahead()
+        is_late = not files.has_ended and self._fetches.seconds_of(row) >= _FILE_PATIENCE_SECONDS
+        if not (is_late and await self._fetches.park(row)):
+            leaves = await self._pause(message, seconds, leaving)
+            if (
+                not leaves
+                and await self._wait_for_files(row, files, leaving)
+                and (addressed := await self._address(row, message, leaving))
+                and await self._started(row)
+            ):
+                return addressed
+        if not self._fetches.is_parked(row):
+            await self._deps.recorder.record(row, HandedBack())
+            return None
+        self._log.info("message_parked", queue_id=row.zaap_id, message_type=row.type)
+        if self._pause_from is None:  # the next message need not pause again
+            self._pause_from = began
+        return None
+
     async def _fail_expired(self, row: ClaimedMessage) -> None:
         expired = Failed("expired", "expired")
         await self._deps.recorder.record(row, expired)
         self._deps.metrics.failed(expired.error_class, row.instance_id)
         self._log.info("message_expired", queue_id=row.zaap_id, message_type=row.type)
-
-    def _count(self, row: ClaimedMessage, outcome: Outcome, seconds: float) -> None:
-        metrics, instance_id = self._deps.metrics, row.instance_id
-        metrics.attempted(row.type, type(outcome).__name__.lower(), instance_id, seconds=seconds)
-        if isinstance(outcome, Sent):
-            age = self._deps.clock.now() - row.created_at
-            metrics.sent(row.type, instance_id, after_seconds=age.total_seconds())
-        elif isinstance(outcome, Failed):
-            metrics.failed(outcome.error_class, instance_id)
-        elif isinstance(outcome, Held):
-            metrics.held(outcome.kind, instance_id)
-
-    async def _hold_at_daily_limit(self, row: ClaimedMessage) -> bool:
-        """Holds the queue until the end of the day if the daily limit is reached; says if it is.
-
-        A change of the limit ends such a hold, once, when the change is stored. The session may
-        still have the old limit then. So this compares with the stored limit before the hold, and
-        ends the hold if the stored limit changed while it was being written.
-        """
-        if await self._day_if_limit_reached(row, self._limit_of(self._live.instance)) is None:
-            return False
-        limit = await self._stored_limit(row)
-        day = await self._day_if_limit_reached(row, limit)
-        if day is None:
-            return False
-        held = Held(day.ends_at, f"Daily limit of {limit} messages reached", "daily_limit")
-        await self._deps.recorder.record(row, held)
-        self._deps.metrics.held(held.kind, row.instance_id)
-        self._log.info("daily_limit_reached", limit=limit)
-        while not await self._ended_outdated_hold(row, limit):
-            await self._deps.clock.sleep(_RETRY_SECONDS)
-        return True
-
-    async def _ended_outdated_hold(self, row: ClaimedMessage, limit: int) -> bool:
-        """Ends the hold if the limit changed meanwhile; False if Postgres did not answer.
-
-        Nothing else would end that hold before the next day.
-        """
-        try:
-            if await self._stored_limit(row) != limit:
-                await self._deps.claimer.end_daily_limit_hold(row.instance_id)
-        except DatabaseUnavailable as error:
-            self._log.warning("database_unavailable", error=str(error))
-            return False
-        return True
-
-    async def _day_if_limit_reached(self, row: ClaimedMessage, limit: int) -> Day | None:
-        """Returns today if its limit is reached; None if not, or if there is no limit (0)."""
-        if not limit:
-            return None
-        day = await self._deps.claimer.sent_today(row.instance_id, max_count=limit)
-        return day if day.sent >= limit else None
-
-    async def _stored_limit(self, row: ClaimedMessage) -> int:
-        stored = await self._deps.claimer.stored_instance(row.instance_id)
-        return self._limit_of(stored or self._live.instance)
-
-    def _limit_of(self, instance: Instance) -> int:
-        return self._deps.send_policy.limit_of(instance, self._deps.clock.now())
 
     async def _fail_unopened(self, row: ClaimedMessage, reason: str) -> None:
         """Fails the message alone: the queue goes on, and a retry sends it once the key is back."""
@@ -264,35 +242,39 @@ class Worker:
         self._activity.expect(_UNREADABLE_PAUSE_SECONDS)
         await self._deps.clock.wait(leaving, _UNREADABLE_PAUSE_SECONDS)
 
+    def _pause_seconds(self, message: OutgoingMessage) -> float:
+        pace = self._deps.send_policy.pace_of(self._live.instance)  # may change between messages
+        seconds = pause_before(message.delay_message, pace, self._deps.uniform)
+        if self._pause_from is not None:
+            seconds -= self._deps.clock.monotonic_seconds() - self._pause_from
+        return seconds
+
+    async def _pause(
+        self, message: OutgoingMessage, seconds: float, leaving: asyncio.Event
+    ) -> bool:
+        """Waits as a person would; says whether the worker must leave."""
+        typing = (message.delay_typing or 0) + self._deps.send_timeout_seconds
+        self._activity.expect(max(0.0, seconds) + typing)
+        return await self._deps.clock.wait(leaving, seconds)
+
     async def _address(
         self, row: ClaimedMessage, message: OutgoingMessage, leaving: asyncio.Event
     ) -> Addressed | None:
-        """Waits as a person would, finds the recipient's number, then shows typing.
+        """Finds the recipient's number, then shows typing; None if the worker must leave.
 
-        Returns None if the worker must leave. A number is looked up after the pause, so that
-        look-ups keep the pace of sends.
+        A number is looked up after the pause, so that look-ups keep the pace of sends.
         """
-        if await self._pause(message, leaving):
-            return None
+        self._activity.expect(MAX_ADDRESSING_SECONDS + self._deps.send_timeout_seconds)
         addressed = await self._deps.numbers.address(self._live, row, message)
         if not addressed.absent and await self._show_typing(addressed.message, leaving):
             return None
         return addressed
 
-    async def _pause(self, message: OutgoingMessage, leaving: asyncio.Event) -> bool:
-        """Waits as a person would; says whether the worker must leave."""
-        pace = self._deps.send_policy.pace_of(self._live.instance)  # may change between messages
-        seconds = pause_before(message.delay_message, pace, self._deps.uniform)
-        if self._last_sent_at is not None:  # the pause began when the last send ended
-            seconds -= self._deps.clock.monotonic_seconds() - self._last_sent_at
-        typing = (message.delay_typing or 0) + self._deps.send_timeout_seconds
-        self._activity.expect(max(0.0, seconds) + MAX_ADDRESSING_SECONDS + typing)
-        return await self._deps.clock.wait(leaving, seconds)
-
     async def _show_typing(self, message: OutgoingMessage, leaving: asyncio.Event) -> bool:
-        """Says whether the worker must leave."""
+        """Shows typing if the message asks for it; says whether the worker must leave."""
         if message.delay_typing is None:
             return False
+        self._activity.expect(message.delay_typing + self._deps.send_timeout_seconds)
         try:
             async with asyncio.timeout(self._deps.send_timeout_seconds):
                 await self._live.session.execute(
@@ -305,11 +287,19 @@ class Worker:
     async def _wait_for_files(
         self, row: ClaimedMessage, files: Preparing, leaving: asyncio.Event
     ) -> bool:
-        """Says whether the files are ready; gives up when the message is no longer to be sent."""
+        """Says whether the files are ready; parks the message if they take long.
+
+        A message that may not be parked holds the queue until its files are ready or it is no
+        longer to be sent.
+        """
         self._activity.expect(math.inf)  # files may wait for those of others
+        patience = max(0.0, _FILE_PATIENCE_SECONDS - self._fetches.seconds_of(row))
         try:
-            while not await files.ended(leaving, within_seconds=_OWNED_CHECK_SECONDS):
+            while not await files.ended(leaving, within_seconds=patience):
+                patience = _OWNED_CHECK_SECONDS
                 if leaving.is_set() or not await self._still_owned(row):
+                    return False
+                if await self._fetches.park(row):
                     return False
         finally:
             self._activity.expect(0.0)

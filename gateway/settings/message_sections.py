@@ -2,7 +2,7 @@
 
 import re
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -90,6 +90,13 @@ class QueueSection(Section):
         ge=0,
         validation_alias="GATEWAY_PACE_MAX_SECONDS",
         description="Longest pause in seconds before each message of an instance",
+    )
+    order: Literal["chat", "strict"] = Field(
+        "chat",
+        validation_alias="GATEWAY_QUEUE_ORDER",
+        description="Order of a queue: chat lets other chats pass a message whose file is awaited, "
+        "or that waits for its next attempt; strict lets the queue wait for the file, and the lane "
+        "for the next attempt",
     )
     send_timeout_seconds: float = Field(
         60.0,

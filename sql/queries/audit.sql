@@ -53,10 +53,10 @@ select to_jsonb(shown) as state from (
 select jsonb_build_object(
     'paused', l.paused, 'hold_until', l.hold_until, 'hold_kind', l.hold_kind,
     'pace_min_seconds', i.pace_min_seconds, 'pace_max_seconds', i.pace_max_seconds,
-    'daily_limit', i.daily_limit, 'warm_up_days', i.warm_up_days
+    'daily_limit', i.daily_limit, 'warm_up_days', i.warm_up_days, 'order', l.queue_order
 ) || (
     select jsonb_build_object(
-        'waiting', count(*) filter (where q.status in ('pending', 'processing')),
+        'waiting', count(*) filter (where q.status in ('behind', 'parked', 'pending', 'processing')),
         'scheduled', count(*) filter (where q.status = 'scheduled'),
         'failed', count(*) filter (where q.status = 'failed')
     )

@@ -1,4 +1,4 @@
--- Aliases: c chosen message, m message, q queued message, s search, w wanted change.
+-- Aliases: c chosen message, e lease, m message, q queued message, s search, w wanted change.
 
 -- name: add_search
 -- Begins again if the person was erased before and the search has not ended.
@@ -57,7 +57,8 @@ where q.instance_id = %(instance_id)s::text and q.status = 'processing'
 
 -- name: cancel_cards
 -- Cancels waiting messages that hold the person's contact card; history gets the erased content. One
--- that failed keeps its place.
+-- that failed keeps its place. If one of them was parked, the worker wakes, because messages of its chat
+-- wait behind it.
 with failed as (
     -- Erases the card from messages that failed.
     update message_queue q
@@ -69,7 +70,7 @@ with failed as (
     select q.instance_id, q.id, w.payload
     from unnest(%(ids)s::bigint[], %(payloads)s::jsonb[]) as w (id, payload)
     join message_queue q on q.instance_id = %(instance_id)s::text and q.id = w.id
-    where q.status in ('pending', 'scheduled') and q.created_at <= %(asked_at)s::timestamptz
+    where q.status in ('behind', 'parked', 'pending', 'scheduled') and q.created_at <= %(asked_at)s::timestamptz
     for update of q skip locked
 ), removed as (
     -- Deletes them from the queue.
@@ -91,5 +92,10 @@ with failed as (
     insert into message_ids (instance_id, message_id, recorded_at)
     select instance_id, message_id, now() from removed
     on conflict (instance_id, message_id) do update set recorded_at = excluded.recorded_at
+), woken as materialized (
+    -- Wakes the worker of the queue.
+    select pg_notify('node:' || e.node_id, e.instance_id)
+    from instance_leases e
+    where e.instance_id in (select instance_id from removed where status = 'parked')
 )
-select count(*) as count from removed;
+select count(*) as count from removed left join woken on true;

@@ -1,4 +1,5 @@
--- Aliases: c chosen message (in record_sent: connection), d sent message, e lease (in
+-- Aliases: a parked or following message, b message behind a parked one, c chosen message (in record_sent:
+-- connection; in arrange: chat; in chats_behind: chat), d sent message (in arrange: due message), e lease (in
 -- find_unowned_queues and free_unowned_queue: node), f free message, h head of a queue or lane, i id of a
 -- message (in free_unowned_queue: instance), k idempotency key (in store_offset: offset of a topic),
 -- l lease (in mark_idle: queue), m queued message (in state_of_message: message of history), n queue of
@@ -125,6 +126,21 @@ with waiting as (
             select p.id from message_queue p
             where p.instance_id = w.instance_id and p.status = 'processing'
         ) is null
+        -- Nothing passes a parked message of its own chat, nor one of its lane behind it. Sorted as the
+        -- indexes are: where many rows are behind, the planner would favour a scan of the table.
+        and (
+            select a.id from message_queue a
+            where a.instance_id = w.instance_id and a.phone = m.phone and a.status = 'parked'
+            order by a.id
+            limit 1
+        ) is null
+        and coalesce((
+            select b.position from message_queue b
+            where b.instance_id = w.instance_id and b.phone = m.phone and b.priority = m.priority
+                and b.status = 'behind'
+            order by b.position
+            limit 1
+        ), m.position) >= m.position
     for update of l, m skip locked
 )
 update message_queue m
@@ -135,6 +151,240 @@ returning m.instance_id, m.id, m.zaap_id, m.message_id, m.type, m.version, m.pho
           m.priority, m.position, m.attempts, m.max_attempts, m.created_at, m.claimed_epoch, m.claim_id,
           coalesce(m.expires_at <= now(), false) as is_expired, h.reordered,
           known_chat_v1(m.instance_id, m.phone) as known_chat;
+
+-- name: arrange
+-- Keeps a queue with parked messages in order, before a claim. A message that is parked, because it
+-- waits for its file or its next attempt, lets other chats pass. In its own chat nothing passes it:
+-- what would be next becomes `behind`. So the front of each lane is a message that may leave, and a
+-- claim needs not walk along those that may not. Every step is bounded: the heads of the lanes, a run
+-- of messages behind a blocked head, and one message per chat and lane that may leave again. A
+-- message becomes `behind` about once in its life.
+-- Returns for each queue that may move how many messages changed, and whether any are parked or behind.
+with worker as materialized (
+    -- Locks the leases of the queues that may move; the position from which each lane is read.
+    select w.instance_id, w.all_files, w.from_high, w.from_normal, w.from_bulk,
+           n.reordered <> w.reordered as from_the_front,
+           coalesce(n.queue_order, %(default_order)s::text) = 'chat' as in_chat_order
+    from unnest(
+        %(instance_ids)s::text[], %(epochs)s::bigint[], %(all_files)s::boolean[], %(reordered)s::bigint[],
+        %(from_high)s::bigint[], %(from_normal)s::bigint[], %(from_bulk)s::bigint[]
+    ) as w (instance_id, epoch, all_files, reordered, from_high, from_normal, from_bulk)
+    join instance_leases l on l.instance_id = w.instance_id and l.epoch = w.epoch
+    join instance_lines n
+        on n.instance_id = w.instance_id and n.connected and not n.paused
+        and (n.hold_until is null or n.hold_until <= now())
+    for update of l skip locked
+), parked as materialized (
+    -- The parked messages; `due` says that one no longer waits.
+    select a.instance_id, a.id, a.phone,
+           not w.in_chat_order or least(a.due_at, a.expires_at) <= now()
+           or a.parked_for = 'file' and (w.all_files or a.id = any(%(ready_ids)s::bigint[])) as due
+    from worker w
+    cross join lateral (
+        select * from message_queue p
+        where p.instance_id = w.instance_id and p.status = 'parked'
+        offset 0
+    ) a
+), lane_head as materialized (
+    -- The first message of each lane; `blocked` says that one of its chat is parked.
+    select w.instance_id, lane.priority, h.id, h.phone, h.position, h.rests,
+           exists (
+               select from parked a
+               where a.instance_id = w.instance_id and a.phone = h.phone and not a.due
+           ) as blocked
+    from worker w
+    cross join (values (0), (1), (2)) as lane (priority)
+    cross join lateral (
+        select q.id, q.phone, q.position, q.attempts > 0 and least(q.due_at, q.expires_at) > now() as rests
+        from message_queue q
+        where q.instance_id = w.instance_id and q.status = 'pending' and q.priority = lane.priority
+            and q.position >= case
+                when w.from_the_front then %(first_position)s::bigint
+                when lane.priority = 0 then w.from_high
+                when lane.priority = 1 then w.from_normal
+                else w.from_bulk
+            end
+        order by q.position
+        limit 1
+    ) h
+    where w.in_chat_order
+), resting as (
+    -- Heads that wait for their next attempt, as many as may be parked.
+    select r.instance_id, r.id
+    from (
+        select h.instance_id, h.id, row_number() over (partition by h.instance_id order by h.priority) as nth
+        from lane_head h
+        where h.rests and not h.blocked
+    ) r
+    where r.nth + (select count(*) from parked a where a.instance_id = r.instance_id and not a.due)
+        <= %(max_parked)s::int
+), following as (
+    -- From each blocked head on: the next messages of chats with a parked message.
+    select q.instance_id, q.id
+    from lane_head h
+    cross join lateral (
+        select m.instance_id, m.id, m.phone
+        from message_queue m
+        where m.instance_id = h.instance_id and m.status = 'pending' and m.priority = h.priority
+            and m.position >= h.position
+        order by m.position
+        limit %(max_run)s::int
+    ) q
+    where h.blocked
+        and exists (
+            select from parked a
+            where a.instance_id = q.instance_id and a.phone = q.phone and not a.due
+        )
+), chat_behind as (
+    -- The chats with messages behind; each is found by one index lookup.
+    select w.instance_id, c.phone, w.in_chat_order
+    from worker w
+    cross join lateral (
+        with recursive chat as (
+            -- The first chat, then the one after it.
+            (
+                select b.phone from message_queue b
+                where b.instance_id = w.instance_id and b.status = 'behind'
+                order by b.phone
+                limit 1
+            )
+            union all
+            select (
+                select b.phone from message_queue b
+                where b.instance_id = w.instance_id and b.status = 'behind' and b.phone > c.phone
+                order by b.phone
+                limit 1
+            )
+            from chat c
+            where c.phone is not null
+        )
+        select c.phone from chat c where c.phone is not null
+    ) c
+), freed as (
+    -- The next message of each lane of the chats in which none is parked; all of them in strict order.
+    select c.instance_id, q.id
+    from chat_behind c
+    cross join (values (0), (1), (2)) as lane (priority)
+    cross join lateral (
+        select b.id from message_queue b
+        where b.instance_id = c.instance_id and b.phone = c.phone and b.priority = lane.priority
+            and b.status = 'behind'
+        order by b.position
+        limit 1
+    ) q
+    where c.in_chat_order
+        and not exists (select from parked a where a.instance_id = c.instance_id and a.phone = c.phone)
+    union all
+    select c.instance_id, b.id
+    from chat_behind c
+    join message_queue b
+        on b.instance_id = c.instance_id and b.phone = c.phone and b.status = 'behind'
+    where not c.in_chat_order
+), wanted as (
+    -- The new state of each message.
+    select instance_id, id, 'pending' as status, null as parked_for from parked where due
+    union all
+    select instance_id, id, 'parked', 'retry' from resting
+    union all
+    select instance_id, id, 'behind', null from following
+    union all
+    select instance_id, id, 'pending', null from freed
+), locked as materialized (
+    -- Locks the messages; one that a caller is changing stays as it is.
+    select m.instance_id, m.id, w.status, w.parked_for
+    from wanted w
+    join message_queue m on m.instance_id = w.instance_id and m.id = w.id
+    where m.status in ('pending', 'parked', 'behind')
+    for update of m skip locked
+), changed as (
+    -- Changes them; a message whose file was awaited is due now.
+    update message_queue m
+    set status = c.status, parked_for = c.parked_for, updated_at = now(),
+        due_at = case when m.parked_for = 'file' then now() else m.due_at end
+    from locked c
+    where m.instance_id = c.instance_id and m.id = c.id
+    returning m.instance_id, m.status
+), queue as materialized (
+    -- Locks the queues to which messages came back.
+    select n.instance_id
+    from instance_lines n
+    where n.instance_id in (select instance_id from changed where status = 'pending')
+    order by n.instance_id
+    for no key update
+), reordered_queue as (
+    -- Makes the claimer read those queues from the front again.
+    update instance_lines n set reordered = n.reordered + 1
+    from queue
+    where n.instance_id = queue.instance_id
+)
+select w.instance_id,
+       (select count(*) from changed c where c.instance_id = w.instance_id) as moved,
+       exists (select from parked a where a.instance_id = w.instance_id)
+       or exists (select from chat_behind b where b.instance_id = w.instance_id)
+       or exists (
+           select from changed c where c.instance_id = w.instance_id and c.status <> 'pending'
+       ) as has_parked
+from worker w;
+
+-- name: park_for_file
+-- Parks a claimed message whose file is not ready; nothing was sent, and no attempt counts. Returns no
+-- row if the message may not be parked: its queue is strict, as many are parked as may be, or this
+-- claim or its epoch no longer counts. The lease is locked, so that its next owner sees the result.
+with lease as materialized (
+    -- Locks the lease, if it has this epoch and the queue lets chats pass.
+    select l.instance_id
+    from instance_leases l
+    join instance_lines n on n.instance_id = l.instance_id
+    where l.instance_id = %(instance_id)s::text and l.epoch = %(epoch)s::bigint
+        and coalesce(n.queue_order, %(default_order)s::text) = 'chat'
+        and (
+            select count(*) from message_queue a
+            where a.instance_id = %(instance_id)s::text and a.status = 'parked'
+        ) < %(max_parked)s::int
+    for update of l
+)
+update message_queue m
+set status = 'parked', parked_for = 'file', claimed_epoch = null, claim_id = null, claimed_at = null,
+    due_at = now() + make_interval(secs => %(max_seconds)s::double precision), updated_at = now()
+from lease l
+where m.instance_id = l.instance_id and m.id = %(id)s::bigint
+    and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
+    and m.claim_id is not distinct from %(claim_id)s::uuid and m.attempt_started_at is null
+returning m.instance_id, m.id;
+
+-- name: find_next
+-- The messages with files in the next places of queues in chat order.
+select q.instance_id, q.id, q.type, q.version, q.payload
+from unnest(
+    %(instance_ids)s::text[], %(epochs)s::bigint[], %(from_high)s::bigint[], %(from_normal)s::bigint[],
+    %(from_bulk)s::bigint[]
+) as w (instance_id, epoch, from_high, from_normal, from_bulk)
+join instance_leases l on l.instance_id = w.instance_id and l.epoch = w.epoch
+join instance_lines n
+    on n.instance_id = w.instance_id and coalesce(n.queue_order, %(default_order)s::text) = 'chat'
+cross join (values (0), (1), (2)) as lane (priority)
+cross join lateral (
+    select h.instance_id, h.id, h.type, h.version, h.payload, h.position
+    from message_queue h
+    where h.instance_id = w.instance_id and h.status = 'pending' and h.priority = lane.priority
+        and h.position >= case
+            when lane.priority = 0 then w.from_high
+            when lane.priority = 1 then w.from_normal
+            else w.from_bulk
+        end
+    order by h.position
+    limit %(max_count)s::int
+) q
+where q.type = any(%(types)s::text[])
+order by lane.priority, q.position;
+
+-- name: find_live
+-- Returns those of the messages that may still be sent: not canceled, expired, failed or sent.
+select q.instance_id, q.id
+from unnest(%(instance_ids)s::text[], %(ids)s::bigint[]) as w (instance_id, id)
+join message_queue q on q.instance_id = w.instance_id and q.id = w.id
+where q.status in ('behind', 'parked', 'pending', 'processing')
+    and (q.expires_at is null or q.expires_at > now());
 
 -- name: mark_idle
 -- The worker claims once more after this, so that it does not miss a message enqueued meanwhile.
@@ -167,6 +417,10 @@ left join lateral (
         order by h.position
         limit 1
     ) q
+    union all
+    select least(a.due_at, a.expires_at)
+    from message_queue a
+    where a.instance_id = queue.instance_id and a.status = 'parked'
 ) head on true
 group by queue.instance_id, queue.hold_until, queue.moves;
 
@@ -354,19 +608,35 @@ select enqueue_callbacks_v1(
 from failed;
 
 -- name: record_retry
--- The attempt failed and counts; the message blocks its lane until it is due again.
-with before as (
+-- The attempt failed and counts. The message is parked until it is due again, and other chats pass; if
+-- its queue is strict, or as many are parked as may be, it blocks its lane. The lease is locked, so
+-- that its next owner sees a parked message.
+with lease as materialized (
+    -- Locks the lease, if it has this epoch and the queue lets chats pass.
+    select l.instance_id
+    from instance_leases l
+    join instance_lines n on n.instance_id = l.instance_id
+    where l.instance_id = %(instance_id)s::text and l.epoch = %(epoch)s::bigint
+        and coalesce(n.queue_order, %(default_order)s::text) = 'chat'
+        and (
+            select count(*) from message_queue a
+            where a.instance_id = %(instance_id)s::text and a.status = 'parked'
+        ) < %(max_parked)s::int
+    for update of l
+), before as (
     -- When the attempt started, which the update below clears.
     select attempt_started_at as started_at from message_queue
     where instance_id = %(instance_id)s::text and id = %(id)s::bigint
 ), returned as (
     -- Puts the message back, if it still belongs to this epoch and claim.
     update message_queue m
-    set status = 'pending', claimed_epoch = null, claim_id = null, claimed_at = null,
-        attempt_started_at = null,
+    set status = case when l.instance_id is null then 'pending' else 'parked' end,
+        parked_for = case when l.instance_id is not null then 'retry' end,
+        claimed_epoch = null, claim_id = null, claimed_at = null, attempt_started_at = null,
         due_at = now() + make_interval(secs => %(after_seconds)s::double precision),
         last_error = %(error)s::text, updated_at = now()
     from before
+    left join lease l on true
     where m.instance_id = %(instance_id)s::text and m.id = %(id)s::bigint
         and m.status = 'processing' and m.claimed_epoch = %(epoch)s::bigint
         and m.claim_id is not distinct from %(claim_id)s::uuid
@@ -494,10 +764,19 @@ where l.node_id = %(node_id)s::text
             where q.instance_id = l.instance_id and q.status = 'processing'
                 and q.attempt_started_at is null
         )
+        or exists (
+            select 1 from message_queue a
+            where a.instance_id = l.instance_id and a.status = 'parked'
+                and least(a.due_at, a.expires_at) <= now()
+        )
+        or exists (
+            select 1 from message_queue b where b.instance_id = l.instance_id and b.status = 'behind'
+        )
     );
 
 -- name: find_waiting_queues
--- Queues of this node that may move, in which a message is due, has expired or is claimed.
+-- Queues of this node that may move, in which a message is due, has expired or is claimed. A parked
+-- message is due when its pause is over, and one behind it only when it has become the head.
 select l.instance_id, head.id as head_id, p.id as claimed_id, p.claim_id
 from instance_leases l
 join instance_lines n on n.instance_id = l.instance_id and n.connected and not n.paused
@@ -514,6 +793,10 @@ left join lateral (
         limit 1
     ) q
     where q.due_at <= now()
+    union all
+    select a.id
+    from message_queue a
+    where a.instance_id = l.instance_id and a.status = 'parked' and least(a.due_at, a.expires_at) <= now()
     limit 1
 ) head on true
 where l.node_id = %(node_id)s::text and (p.id is not null or head.id is not null);
@@ -527,7 +810,7 @@ where n.connected and not n.paused and (n.hold_until is null or n.hold_until <= 
     and not exists (select 1 from nodes e where e.id = l.node_id and e.expires_at > now())
     and exists (
         select 1 from message_queue q
-        where q.instance_id = n.instance_id and q.status = 'pending' and q.due_at <= now()
+        where q.instance_id = n.instance_id and q.status in ('pending', 'parked') and q.due_at <= now()
     )
 limit 100;
 
@@ -557,7 +840,12 @@ where instance_id = %(instance_id)s::text and status <> 'failed';
 
 -- name: list_waiting
 select q.zaap_id, q.message_id, q.type, q.phone, q.payload, q.sequence_number, q.attempts, q.max_attempts,
-       q.due_at, q.expires_at, q.created_at, q.last_error, reported_status_v1(q) as status
+       q.due_at, q.expires_at, q.created_at, q.last_error, reported_status_v1(q) as status,
+       case
+           when q.status = 'parked' then q.parked_for
+           when q.status = 'behind' then 'chat'
+           when q.status = 'pending' and q.attempts > 0 and q.due_at > now() then 'retry'
+       end as waiting_for
 from message_queue q
 where q.instance_id = %(instance_id)s::text and q.status <> 'failed'
     and q.sequence_number > %(after)s::bigint
@@ -568,7 +856,8 @@ order by q.sequence_number
 limit %(limit)s::int offset %(offset)s::int;
 
 -- name: cancel_waiting
--- Cancels messages that wait, and claimed ones whose attempt has not started; makes no callback.
+-- Cancels messages that wait, and claimed ones whose attempt has not started; makes no callback. If one
+-- of them was parked, the worker wakes, because messages of its chat wait behind it.
 with chosen as (
     -- Locks the messages that match and whose attempt has not started.
     select q.instance_id, q.id
@@ -600,8 +889,13 @@ with chosen as (
     insert into message_ids (instance_id, message_id, recorded_at)
     select instance_id, message_id, now() from removed
     on conflict (instance_id, message_id) do update set recorded_at = excluded.recorded_at
+), woken as materialized (
+    -- Wakes the worker of the queue.
+    select pg_notify('node:' || e.node_id, e.instance_id)
+    from instance_leases e
+    where e.instance_id in (select instance_id from removed where status = 'parked')
 )
-select count(*) as count from removed;
+select count(*) as count from removed left join woken on true;
 
 -- name: state_of_message
 -- Returns no row if the instance never had the message.
@@ -664,7 +958,7 @@ with chosen as materialized (
     select q.instance_id, q.id
     from message_queue q
     where q.instance_id = %(instance_id)s::text and q.message_id = any(%(message_ids)s::text[])
-        and (q.status = 'failed' or q.status = 'pending' and q.attempts > 0)
+        and (q.status = 'failed' or q.status in ('pending', 'parked', 'behind') and q.attempts > 0)
     order by q.sequence_number
     for update
 ), queue as materialized (
@@ -681,8 +975,8 @@ with chosen as materialized (
 ), returned as (
     -- Makes the messages pending and due.
     update message_queue m
-    set attempts = case when m.status = 'failed' then 0 else m.attempts end, status = 'pending',
-        due_at = now(), expires_at = null, updated_at = now()
+    set attempts = case when m.status = 'failed' then 0 else m.attempts end,
+        status = case when m.status = 'failed' then 'pending' else m.status end, due_at = now(), expires_at = null, updated_at = now()
     from chosen c
     where m.instance_id = c.instance_id and m.id = c.id
     returning m.id
@@ -701,7 +995,7 @@ with chosen as materialized (
     select q.instance_id, q.id
     from message_queue q
     where q.instance_id = %(instance_id)s::text and q.message_id = %(message_id)s::text
-        and q.status in ('pending', 'scheduled')
+        and q.status in ('pending', 'scheduled', 'parked', 'behind')
     for update
 ), queue as (
     -- Takes the next position at the front of the queue.
@@ -713,7 +1007,8 @@ with chosen as materialized (
 ), moved as (
     -- Moves the message there.
     update message_queue m
-    set position = queue.front_position, status = 'pending', due_at = least(m.due_at, now()),
+    set position = queue.front_position, status = 'pending', parked_for = null,
+        due_at = least(m.due_at, now()),
         updated_at = now()
     from chosen c
     join queue on queue.instance_id = c.instance_id
@@ -766,7 +1061,7 @@ select count(*) as count from removed;
 -- name: find_expired
 select instance_id, id, zaap_id, message_id, phone
 from message_queue
-where expires_at <= now() and status in ('pending', 'scheduled')
+where expires_at <= now() and status in ('behind', 'parked', 'pending', 'scheduled')
 order by expires_at
 limit %(max_count)s::int
 for update skip locked;
@@ -781,7 +1076,8 @@ with expired as (
     ) as o (instance_id, id, callback_id, callback)
 ), failed as (
     -- Makes them dead letters.
-    update message_queue m set status = 'failed', last_error = 'expired', updated_at = now()
+    update message_queue m
+    set status = 'failed', parked_for = null, last_error = 'expired', updated_at = now()
     from expired
     where m.instance_id = expired.instance_id and m.id = expired.id
     returning m.instance_id, m.phone, expired.callback_id, expired.callback
@@ -823,6 +1119,22 @@ select n.connected, n.paused,
        greatest(0, extract(epoch from n.hold_until - now()))::double precision as hold_seconds
 from instance_lines n
 where n.instance_id = %(instance_id)s::text;
+
+-- name: queue_order
+-- Null is the order of the service.
+select queue_order from instance_lines where instance_id = %(instance_id)s::text;
+
+-- name: change_queue_order
+-- Null leaves the order as it is. Wakes the worker.
+with queue as (
+    -- Stores the order.
+    update instance_lines set queue_order = %(queue_order)s::text
+    where instance_id = %(instance_id)s::text and %(queue_order)s::text is not null
+    returning instance_id
+)
+select pg_notify('node:' || e.node_id, e.instance_id)
+from queue
+join instance_leases e on e.instance_id = queue.instance_id;
 
 -- name: change_settings
 -- Null leaves a setting as it is; setting the length of the warm-up starts it again.

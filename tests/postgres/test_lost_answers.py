@@ -248,6 +248,7 @@ async def test_late_retry_does_not_undo_a_later_attempt(
         assert await node.starter.start(claimed)
         connection.lose(RECORD_RETRY, Cut.MEANWHILE)
         await node.recorder.record(claimed, Retried(0.0, "transient", "busy"))
+        cursor.has_parked = True  # as its worker does
         again = await node.claim(cursor)
         assert await node.starter.start(again)
         await deliver_late(connection)

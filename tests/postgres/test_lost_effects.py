@@ -137,7 +137,7 @@ async def test_rescue_counts_an_attempt_that_called_the_provider(
 
         await rescue(node, instance, deps)
 
-    assert await rows(operator, STATE) == [("pending", 1, False)]
+    assert await rows(operator, STATE) == [("parked", 1, False)]
     assert await rows(operator, "select outcome from message_attempts") == ["unconfirmed"]
 
 

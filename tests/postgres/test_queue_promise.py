@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import AsyncConnection
@@ -16,17 +17,21 @@ from gateway.clock import Clock
 from gateway.contract.extensions.queue_control import MoveToFront, RetryQueued
 from gateway.contract.send import Priority
 from gateway.contract.zapi.instance_queue import RemoveFromQueue
+from gateway.database.queries import query
 from gateway.errors import Conflict
 from gateway.instances.store import Instance
 from gateway.send_queue.claim import ClaimCursor, ClaimedMessage
 from gateway.send_queue.control import move_to_front, retry
 from gateway.send_queue.operations import remove_from_queue
-from gateway.send_queue.outcome import Failed, Held, Retried
+from gateway.send_queue.outcome import Failed, HandedBack, Held, Retried
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.schedule import Schedule
 from tests.fixtures.queue import Node, add_instances, at_once, rows, running_node, taken
 from tests.postgres.test_queue_races import Phone
 
+PARK_FOR_FILE = query("send_queue", "park_for_file")
+MAX_PARKED = 2
+CHATS = ("5511999999991", "5511999999992", "5511999999993", "5511999999994")
 _LONG_SECONDS = 3_600.0
 _ENDS = ("sent", "failed", "canceled")
 
@@ -37,8 +42,10 @@ class ModelMessage:
 
     lane: Priority
     position: int
+    chat: str
     state: str = "waiting"
-    """waiting, later, retrying, sent, failed or canceled"""
+    """waiting, later, retrying, awaiting its file, sent, failed or canceled"""
+    is_parked: bool = False
 
 
 @dataclass
@@ -53,14 +60,39 @@ class Model:
     held: bool = False
 
     def heads(self) -> set[str]:
-        """Returns the head of each lane, unless it waits for its next attempt."""
+        """Returns the first message of each lane whose chat has no parked message.
+
+        A message that rests, because as many are parked as may be, holds its lane, until its turn
+        may park it.
+        """
         if self.paused or self.held or not self.connected:
             return set()
-        first: dict[Priority, str] = {}
-        for message_id, message in sorted(self.messages.items(), key=lambda m: m[1].position):
-            if message.state in ("waiting", "retrying"):
-                first.setdefault(message.lane, message_id)
-        return {m for m in first.values() if self.messages[m].state == "waiting"}
+        for lane in Priority:
+            while (head := self._first(lane)) and head.state == "retrying" and self.may_park():
+                head.is_parked = True
+        first = {message_id: self.messages[message_id] for message_id in self._first_ids()}
+        return {message_id for message_id, message in first.items() if message.state == "waiting"}
+
+    def may_park(self) -> bool:
+        return sum(message.is_parked for message in self.messages.values()) < MAX_PARKED
+
+    def wait_again(self, message: ModelMessage) -> None:
+        message.state, message.is_parked = "waiting", False
+
+    def _first(self, lane: Priority) -> ModelMessage | None:
+        blocked = {message.chat for message in self.messages.values() if message.is_parked}
+        waiting = [
+            message
+            for message in self.messages.values()
+            if message.lane is lane
+            and message.state in ("waiting", "retrying")
+            and message.chat not in blocked
+        ]
+        return min(waiting, key=lambda message: message.position, default=None)
+
+    def _first_ids(self) -> list[str]:
+        heads = [self._first(lane) for lane in Priority]
+        return [m for m, message in self.messages.items() if any(message is h for h in heads)]
 
 
 @dataclass
@@ -76,11 +108,20 @@ class Run:
     def __post_init__(self) -> None:
         self.cursor = ClaimCursor(self.instance.id, epoch=1)
         self.ids: list[str] = []
+        self.files: dict[str, int] = {}
 
-    async def enqueue(self, lane: Priority, later: bool) -> None:  # noqa: FBT001 - a generated step
+    async def enqueue(
+        self,
+        lane: Priority,
+        later: bool,  # noqa: FBT001 - a generated step
+        chat: str,
+    ) -> None:
         due = datetime.now(UTC) + timedelta(days=1) if later else None
-        queued = await self.node.enqueue(self.instance, "hi", priority=lane, scheduled_for=due)
-        promised = ModelMessage(lane, next(self.model.numbers), "later" if later else "waiting")
+        queued = await self.node.enqueue(
+            self.instance, "hi", phone=chat, priority=lane, scheduled_for=due
+        )
+        state = "later" if later else "waiting"
+        promised = ModelMessage(lane, next(self.model.numbers), chat, state)
         self.model.messages[queued.message_id] = promised
         self.ids.append(queued.message_id)
 
@@ -90,9 +131,39 @@ class Run:
             return
         assert await self.node.starter.start(claimed)
         await self.node.recorder.record(claimed, outcome(claimed))
-        self.model.messages[claimed.message_id].state = state
+        message = self.model.messages[claimed.message_id]
+        message.is_parked = state == "retrying" and self.model.may_park()
+        message.state = state
         if state == "sent":
             self.sent.append(claimed.message_id)
+
+    async def await_file(self) -> None:
+        """Claims a message whose file is not ready."""
+        if (claimed := await self._claim()) is None:
+            return
+        may_park = self.model.may_park()
+        parked = await self.node.database.fetch_dicts(
+            PARK_FOR_FILE,
+            instance_id=claimed.instance_id,
+            id=claimed.id,
+            epoch=1,
+            claim_id=claimed.claim_id,
+            default_order="chat",
+            max_parked=MAX_PARKED,
+            max_seconds=_LONG_SECONDS,
+        )
+        assert bool(parked) is may_park
+        if parked:
+            message = self.model.messages[claimed.message_id]
+            message.state, message.is_parked = "awaiting", True
+            self.files[claimed.message_id] = claimed.id
+        else:
+            await self.node.recorder.record(claimed, HandedBack())
+
+    async def file_comes(self, nth: int) -> None:
+        if (name := self._one(nth)) and self.model.messages[name].state == "awaiting":
+            self.cursor.ready_ids.add(self.files[name])
+            self.model.wait_again(self.model.messages[name])
 
     async def hold(self) -> None:
         if (claimed := await self._claim()) is None:
@@ -117,9 +188,13 @@ class Run:
         stopping.set()
         await running
         self.cursor = ClaimCursor(self.instance.id, epoch=1)
+        for message in self.model.messages.values():
+            if message.state == "awaiting":  # the new worker fetches the files again
+                self.model.wait_again(message)
 
     async def _claim(self) -> ClaimedMessage | None:
         heads = self.model.heads()
+        self.cursor.has_parked = True
         claimed = await self.node.claimer.claim(self.cursor)
         assert (claimed is not None) is bool(heads), (claimed, heads)
         assert claimed is None or claimed.message_id in heads
@@ -134,7 +209,7 @@ class Run:
                 )
                 assert message.state not in _ENDS
             if message.state not in _ENDS:
-                message.state = "canceled"
+                message.state, message.is_parked = "canceled", False
 
     async def retry(self, nth: int) -> None:
         if name := self._one(nth):
@@ -145,8 +220,8 @@ class Run:
                 assert message.state not in ("failed", "retrying")
             else:
                 # A message that waits after an attempt may be retried too, without effect.
-                assert message.state in ("failed", "retrying", "waiting")
-                message.state = "waiting"
+                assert message.state in ("failed", "retrying", "awaiting", "waiting")
+                self.model.wait_again(message)
 
     async def move_to_front(self, nth: int) -> None:
         if name := self._one(nth):
@@ -160,7 +235,8 @@ class Run:
                 assert not may
             else:
                 assert may
-                message.position, message.state = next(self.model.fronts), "waiting"
+                message.position = next(self.model.fronts)
+                self.model.wait_again(message)
 
     async def time_passes(self) -> None:
         """Makes scheduled, retried and held messages due."""
@@ -173,8 +249,8 @@ class Run:
         )
         await schedule.run_once()
         for message in self.model.messages.values():
-            if message.state in ("later", "retrying"):
-                message.state = "waiting"
+            if message.state in ("later", "retrying", "awaiting"):
+                self.model.wait_again(message)
         self.model.held = False
 
     async def switch(self, **columns: object) -> None:
@@ -192,7 +268,7 @@ class Run:
         await self.time_passes()
         while self.model.heads():
             await self.send(taken, "sent")
-        assert await self.node.claimer.claim(self.cursor) is None
+        assert await self._claim() is None
         states = await rows(
             self.operator,
             "select message_id, status from message_states where instance_id = %s",
@@ -217,13 +293,18 @@ class Run:
 LANES = st.sampled_from(Priority)
 NTH = st.integers(0, 30)
 STEPS = st.one_of(
-    st.tuples(st.just("enqueue"), LANES, st.sampled_from([False, False, False, True])),
+    st.tuples(
+        st.just("enqueue"),
+        LANES,
+        st.sampled_from([False, False, False, True]),
+        st.sampled_from(CHATS),
+    ),
     st.tuples(st.just("sent")),
     st.tuples(st.just("sent")),
-    st.tuples(st.sampled_from(["fail", "transient", "hold", "time"])),
+    st.tuples(st.sampled_from(["fail", "transient", "transient", "file", "file", "hold", "time"])),
     st.tuples(st.just("crash"), st.booleans()),
     st.tuples(st.sampled_from(["connected", "paused"]), st.booleans()),
-    st.tuples(st.sampled_from(["cancel", "retry", "front"]), NTH),
+    st.tuples(st.sampled_from(["cancel", "retry", "front", "came"]), NTH),
 )
 
 
@@ -236,6 +317,8 @@ async def apply(run: Run, step: tuple[Any, ...]) -> None:
         "fail": lambda: run.send(lambda _row: Failed("refused", "no"), "failed"),
         "transient": lambda: run.send(lambda _row: again, "retrying"),
         "hold": run.hold,
+        "file": run.await_file,
+        "came": run.file_comes,
         "time": run.time_passes,
         "crash": run.crash,
         "connected": lambda value: run.switch(connected=value),
@@ -270,8 +353,11 @@ async def run_all(url: str, sequences: list[list[tuple[Any, ...]]]) -> None:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(sequences=st.lists(st.lists(STEPS, max_size=25), min_size=1, max_size=3))
+@given(sequences=st.lists(st.lists(STEPS, max_size=30), min_size=1, max_size=3))
 def test_every_sequence_of_steps_ends_as_promised(
     database_url: str, sequences: list[list[tuple[Any, ...]]]
 ) -> None:
-    asyncio.run(run_all(database_url, sequences))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gateway.send_queue.claim.MAX_PARKED", MAX_PARKED)
+        patch.setattr("gateway.send_queue.recorder.MAX_PARKED", MAX_PARKED)
+        asyncio.run(run_all(database_url, sequences))

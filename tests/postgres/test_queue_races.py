@@ -410,10 +410,11 @@ async def test_three_claimers_never_send_two_of_one_queue_at_once(
     assert await rows(operator, "select count(*) from messages") == [length * len(instances)]
 
 
-async def test_retrying_head_blocks_its_lane_only(
+async def test_retrying_head_of_a_strict_queue_blocks_its_lane_only(
     database_url: str, operator: AsyncConnection
 ) -> None:
     (instance,) = await add_instances(operator, 1)
+    await operator.execute("update instance_lines set queue_order = 'strict'")
     async with running_node(database_url) as node:
         await fill(node, instance, "n1", "n2")
         cursor = cursor_of(instance)

@@ -1,7 +1,7 @@
 """Control of the queue: pause, retry, move to the front, pace and daily limits."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -247,13 +247,14 @@ class ReadQueueStats(Operation[QueueStats], method="GET", path="/queue/stats"):
 
 
 class QueueSettings(Wire):
-    """The pace and limits of the instance; the defaults of the service where it has none."""
+    """The pace, limits and order of the instance; the defaults of the service where it has none."""
 
     pace_min_seconds: float
     pace_max_seconds: float
     daily_limit: int
     warm_up_days: int
     limit_today: int
+    order: Literal["chat", "strict"]
     queue_length: int
 
 
@@ -263,12 +264,13 @@ _SETTINGS: Example = {
     "dailyLimit": 500,
     "warmUpDays": 10,
     "limitToday": 50,
+    "order": "chat",
     "queueLength": 12,
 }
 
 
 class ReadQueueSettings(Operation[QueueSettings], method="GET", path="/queue/settings"):
-    """The pace and the daily limit of the instance."""
+    """The pace, the daily limit and the order of the instance."""
 
     answer_example: ClassVar[Example] = _SETTINGS
 
@@ -276,7 +278,9 @@ class ReadQueueSettings(Operation[QueueSettings], method="GET", path="/queue/set
 class ChangeQueueSettings(Operation[QueueSettings], method="PUT", path="/queue/settings"):
     """Changes the given settings; 0 messages per day is no limit.
 
-    With `warmUpDays` the daily limit grows from today, in equal steps, to its full value.
+    With `warmUpDays` the daily limit grows from today, in equal steps, to its full value. With the
+    `order` `chat`, a message whose file is awaited, or that waits for its next attempt, lets other
+    chats pass; with `strict`, the queue or its lane waits for it.
     """
 
     audited_state = AuditedState.QUEUE
@@ -284,12 +288,14 @@ class ChangeQueueSettings(Operation[QueueSettings], method="PUT", path="/queue/s
     pace_max_seconds: float | None = Field(None, ge=0, le=_MAX_PACE_SECONDS)
     daily_limit: int | None = Field(None, ge=0, le=2**31 - 1)
     warm_up_days: int | None = Field(None, ge=0, le=3_650)
+    order: Literal["chat", "strict"] | None = None
 
     example: ClassVar[Example] = {
         "paceMinSeconds": 1,
         "paceMaxSeconds": 3,
         "dailyLimit": 500,
         "warmUpDays": 10,
+        "order": "chat",
     }
     answer_example: ClassVar[Example] = _SETTINGS
 

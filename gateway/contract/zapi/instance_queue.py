@@ -1,7 +1,7 @@
 """The queue of an instance: listing, counting and removing waiting messages."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -32,7 +32,11 @@ QueueStatus = Annotated[str, BeforeValidator(_one_of_statuses), WithJsonSchema(_
 
 
 class QueueItem(Wire, alias_generator=_pascal):
-    """One waiting message; DelayMessage is -1 and DelayTyping 0 when not set."""
+    """One waiting message; DelayMessage is -1 and DelayTyping 0 when not set.
+
+    WaitingFor says why it waits out of its turn: for its `file`, for a `retry` at NextAttemptAt, or
+    behind such a message of its `chat`; null where it waits for its turn.
+    """
 
     row_id: str = Field(alias="_id")
     zaap_id: str
@@ -54,6 +58,7 @@ class QueueItem(Wire, alias_generator=_pascal):
     scheduled_for: datetime | None
     expires_at: datetime | None
     next_attempt_at: datetime | None
+    waiting_for: Literal["file", "retry", "chat"] | None
     error: str | None
 
 
@@ -78,6 +83,7 @@ _ITEM: Example = {
     "ScheduledFor": "2026-02-01T12:00:00Z",
     "ExpiresAt": "2026-02-01T18:00:00Z",
     "NextAttemptAt": None,
+    "WaitingFor": None,
     "Error": None,
 }
 
