@@ -38,6 +38,7 @@ _WAKE_RECEIVER = query("webhooks", "wake_receiver")
 _MAX_PAUSE_SECONDS = 5.0
 _PAUSE_WHILE_RECEIVERS_ARE_BLOCKED_SECONDS = 0.25
 _CALLBACKS_PER_CLAIM = 20
+_SERVER_ERROR = 500
 _DELETE_EMPTY_EVERY_SECONDS = 60.0
 _PAUSE_WHEN_RECEIVER_IS_BUSY_SECONDS = 0.1
 
@@ -276,7 +277,9 @@ class Delivery:
             )
         elif result.status is None:
             self._breakers.record_silence(receiver)
-        elif self._breakers.record_answer(receiver, result.seconds):
+        elif self._breakers.record_answer(
+            receiver, result.seconds, is_error=result.status >= _SERVER_ERROR
+        ):
             logger.info("receiver_answers_again", target=receiver.rpartition(" ")[2])
             try:
                 await self._database.execute(_WAKE_RECEIVER, receiver=receiver)
