@@ -13,6 +13,7 @@ from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
+from gateway.webhooks.claimed_callback import QueueKey
 
 _FINISH_QUEUES = query("webhooks", "finish_delivery_queues")
 _LOG_DELIVERIES = query("webhooks", "log_deliveries")
@@ -24,8 +25,7 @@ _RETRY_SECONDS = 1.0
 class PostAttempt:
     """One POST as the log of deliveries shows it."""
 
-    instance_id: str
-    chat: str
+    queue: QueueKey
     callback_id: uuid.UUID
     type: str
     target: str
@@ -51,8 +51,7 @@ class QueueProgress:
         log: the attempts made.
     """
 
-    instance_id: str
-    chat: str
+    queue: QueueKey
     claim_id: uuid.UUID
     up_to: int
     progressed: bool = False
@@ -66,9 +65,14 @@ class QueueProgress:
 
 @dataclass(frozen=True, slots=True)
 class _FinishedQueue:
+    webhook_id: uuid.UUID
     instance_id: str
     chat: str
     has_more: bool
+
+    @property
+    def queue(self) -> QueueKey:
+        return QueueKey(self.webhook_id, self.instance_id, self.chat)
 
 
 class DeliveryRecorder:
@@ -102,8 +106,8 @@ class DeliveryRecorder:
                 await self._log(connection, [a for progress in done for a in progress.log])
         except OperationalError:  # a lost race, see driver_errors_translated
             return [NEXT_FLUSH] * len(done)
-        with_more = {(queue.instance_id, queue.chat) for queue in queues if queue.has_more}
-        return [(progress.instance_id, progress.chat) in with_more for progress in done]
+        with_more = {finished.queue for finished in queues if finished.has_more}
+        return [progress.queue in with_more for progress in done]
 
     async def _finish(
         self, connection: AsyncConnection, done: list[QueueProgress]
@@ -112,8 +116,9 @@ class DeliveryRecorder:
             connection,
             _FinishedQueue,
             _FINISH_QUEUES,
-            instance_ids=[p.instance_id for p in done],
-            chats=[p.chat for p in done],
+            webhook_ids=[p.queue.webhook_id for p in done],
+            instance_ids=[p.queue.instance_id for p in done],
+            chats=[p.queue.chat for p in done],
             claim_ids=[p.claim_id for p in done],
             up_to=[p.up_to for p in done],
             progressed=[p.progressed for p in done],
@@ -130,10 +135,11 @@ class DeliveryRecorder:
         await connection.execute(
             _LOG_DELIVERIES,
             {
-                "instance_ids": [a.instance_id for a in attempts],
+                "webhook_ids": [a.queue.webhook_id for a in attempts],
+                "instance_ids": [a.queue.instance_id for a in attempts],
                 "callback_ids": [a.callback_id for a in attempts],
                 "types": [a.type for a in attempts],
-                "chats": [a.chat for a in attempts],
+                "chats": [a.queue.chat for a in attempts],
                 "targets": [a.target for a in attempts],
                 "attempts": [a.number for a in attempts],
                 "delivered": [a.error is None for a in attempts],

@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import hmac
 import uuid
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -31,13 +32,17 @@ _KEEP_IDLE_SECONDS = 4.0  # less than most servers keep an idle connection
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """A callback to post; two secrets sign it while one replaces the other."""
+    """A callback to post; two secrets sign it while one replaces the other.
+
+    `headers` come on top of those that every callback has.
+    """
 
     id: uuid.UUID
     url: str
     body: str
-    instance_token: str
+    instance_token: str | None
     signing_secrets: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +124,12 @@ class Poster:
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "gateway-webhooks",
-            "z-api-token": request.instance_token,
             "X-Webhook-Id": str(request.id),
             "X-Webhook-Timestamp": timestamp,
+            **request.headers,
         }
+        if request.instance_token:
+            headers["z-api-token"] = request.instance_token
         if request.signing_secrets:
             headers["X-Webhook-Signature"] = ",".join(
                 sign(secret, timestamp, request.body) for secret in request.signing_secrets

@@ -92,19 +92,24 @@ def _in_order(catcher: WebhookCatcher) -> bool:
     return all(numbers == list(range(len(numbers))) for numbers in chats.values())
 
 
-async def main() -> None:
+async def attempt_all(url: str) -> None:
+    """Prints what the receiver of each trial got."""
+    await migrate(url)
+    for trial in TRIALS:
+        found = await attempt(url, trial, RetrySchedule(random.Random(SEED).uniform))
+        print(
+            f"{trial.name:18} {found.delivered:4} of {trial.count} delivered, "
+            f"in order: {'yes' if found.in_order else 'NO'}, {found.seconds:.1f} s, "
+            f"{found.posts} posts",
+            flush=True,
+        )
+
+
+def main() -> None:
     configure_logging(level="ERROR", pretty=False)
     with public_folder() as folder, running_postgres(folder / "pg") as url:
-        await migrate(url)
-        for trial in TRIALS:
-            found = await attempt(url, trial, RetrySchedule(random.Random(SEED).uniform))
-            print(
-                f"{trial.name:18} {found.delivered:4} of {trial.count} delivered, "
-                f"in order: {'yes' if found.in_order else 'NO'}, {found.seconds:.1f} s, "
-                f"{found.posts} posts",
-                flush=True,
-            )
+        asyncio.run(attempt_all(url))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
