@@ -73,8 +73,8 @@ def _allowed_secret(secret: str) -> str:
 
 
 _Url = Annotated[WrittenUrl, Field(max_length=_MAX_URL_LENGTH)]
-_Headers = Annotated[dict[str, str], AfterValidator(_allowed_headers), Field(repr=False)]
-_Secret = Annotated[str, AfterValidator(_allowed_secret), Field(repr=False)]
+_Headers = Annotated[dict[str, str], AfterValidator(_allowed_headers)]
+_Secret = Annotated[str, AfterValidator(_allowed_secret)]
 _Types = tuple[CallbackType, ...]
 
 _EXAMPLE: Example = {
@@ -135,8 +135,8 @@ class AddWebhook(Operation[Webhook], method="POST", path="/webhooks", answer_sta
 
     url: _Url
     types: _Types = ()
-    sent_headers: _Headers = Field(default_factory=dict, alias="headers")
-    secret: _Secret = ""
+    sent_headers: _Headers = Field(default_factory=dict, alias="headers", repr=False)
+    secret: _Secret = Field("", repr=False)
     enabled: bool = True
 
 
@@ -165,8 +165,8 @@ class UpdateWebhook(
 
     url: _Url | None = None
     types: _Types | None = None
-    sent_headers: _Headers | None = Field(None, alias="headers")
-    secret: _Secret | None = None
+    sent_headers: _Headers | None = Field(None, alias="headers", repr=False)
+    secret: _Secret | None = Field(None, repr=False)
     enabled: bool | None = None
 
 
