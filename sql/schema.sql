@@ -93,6 +93,81 @@ CREATE FUNCTION public.append_callbacks_v1(instance_ids text[], chats text[], ty
     select count(*) from appended
 $$;
 
+CREATE FUNCTION public.append_callbacks_v2(instance_ids text[], chats text[], types text[], ids uuid[], bodies text[], webhook_ids uuid[]) RETURNS bigint
+    LANGUAGE sql
+    AS $$
+    with target as (
+        -- Each callback once for each webhook that gets it, numbered within its delivery queue.
+        select c.instance_id, t.webhook_id, c.chat, c.type, c.body,
+               case
+                   when c.webhook_id is null and t.is_further
+                   then further_callback_id_v1(t.webhook_id, c.id)
+                   else c.id
+               end as id, t.is_further,
+               row_number() over (partition by c.instance_id, t.webhook_id, c.chat order by c.turn) as nth,
+               count(*) over (partition by c.instance_id, t.webhook_id, c.chat) as together
+        from unnest(instance_ids, chats, types, ids, bodies, webhook_ids) with ordinality
+            as c (instance_id, chat, type, id, body, webhook_id, turn)
+        join instances i on i.id = c.instance_id
+        cross join lateral (
+            select '00000000-0000-0000-0000-000000000000'::uuid as webhook_id, false as is_further
+            where callback_url_v1(i, c.type) is not null
+            union all
+            select f.id, true
+            from webhooks f
+            where f.instance_id = c.instance_id and f.enabled
+                and (f.types is null or c.type = any(f.types))
+        ) t
+        where c.webhook_id is null or c.webhook_id = t.webhook_id
+    ), chat_queue as (
+        -- Locks each chat's delivery queue, or creates it, and reserves positions at its end.
+        insert into webhook_lines as w (instance_id, chat, pending, next_position, due_at)
+        select instance_id, chat, count(*), 1 + count(*), now()
+        from target
+        where not is_further
+        group by instance_id, chat
+        order by instance_id, chat
+        on conflict (instance_id, chat) do update
+        set pending = w.pending + excluded.pending,
+            next_position = w.next_position + excluded.pending,
+            due_at = coalesce(w.due_at, now())
+        returning w.instance_id, w.chat, w.next_position
+    ), appended as (
+        -- Writes the callbacks at the reserved positions.
+        insert into webhook_outbox (instance_id, chat, position, id, type, body)
+        select c.instance_id, c.chat, l.next_position - 1 - c.together + c.nth, c.id, c.type, c.body
+        from target c
+        join chat_queue l on l.instance_id = c.instance_id and l.chat = c.chat
+        where not c.is_further
+        returning 1
+    ), further_queue as (
+        -- The same for the further webhooks.
+        insert into further_delivery_queues as w (
+            webhook_id, instance_id, chat, pending, next_position, due_at
+        )
+        select webhook_id, instance_id, chat, count(*), 1 + count(*), now()
+        from target
+        where is_further
+        group by webhook_id, instance_id, chat
+        order by webhook_id, chat
+        on conflict (webhook_id, chat) do update
+        set pending = w.pending + excluded.pending,
+            next_position = w.next_position + excluded.pending,
+            due_at = coalesce(w.due_at, now())
+        returning w.webhook_id, w.chat, w.next_position
+    ), further_appended as (
+        -- Writes their callbacks.
+        insert into further_outbox (webhook_id, instance_id, chat, position, id, type, body)
+        select c.webhook_id, c.instance_id, c.chat, l.next_position - 1 - c.together + c.nth,
+               c.id, c.type, c.body
+        from target c
+        join further_queue l on l.webhook_id = c.webhook_id and l.chat = c.chat
+        returning 1
+    )
+    -- In this order delivery queues are locked everywhere.
+    select (select count(*) from appended) + (select count(*) from further_appended)
+$$;
+
 CREATE FUNCTION public.assign_event_positions_v1(max_count integer) RETURNS TABLE(generation bigint, last_position bigint, assigned integer, busy boolean)
     LANGUAGE plpgsql
     SET enable_seqscan TO 'off'
@@ -439,6 +514,26 @@ CREATE FUNCTION public.enqueue_callbacks_v1(instance_ids text[], chats text[], t
 select append_callbacks_v1(instance_ids, chats, types, ids, bodies)
 $$;
 
+CREATE FUNCTION public.enqueue_callbacks_v2(instance_ids text[], chats text[], types text[], ids uuid[], bodies text[]) RETURNS bigint
+    LANGUAGE sql
+    AS $$
+    insert into webhook_events (account_id, instance_id, chat, id, type, body)
+    select i.account_id, c.instance_id, c.chat, c.id, c.type, c.body
+    from unnest(instance_ids, chats, types, ids, bodies) with ordinality
+        as c (instance_id, chat, type, id, body, turn)
+    join instances i on i.id = c.instance_id
+    where callback_url_v1(i, c.type) is not null or exists (
+        select 1 from webhooks f
+        where f.instance_id = c.instance_id and f.enabled
+            and (f.types is null or c.type = any(f.types))
+    ) or exists (
+        select 1 from event_roads r where r.account_id = i.account_id and r.wanted_until > now()
+    )
+    order by c.turn;
+
+select append_callbacks_v2(instance_ids, chats, types, ids, bodies, null)
+$$;
+
 CREATE FUNCTION public.enqueue_messages_v1(flush_id uuid, node_id text, ordinals integer[], instance_ids text[], zaap_ids text[], message_ids text[], types text[], versions smallint[], phones text[], payloads jsonb[], priorities smallint[], due_ats timestamp with time zone[], refuse_disconnected boolean[], idempotency_keys text[], body_hashes bytea[], max_waiting integer, max_waiting_disconnected integer, max_attempts smallint, max_age_seconds double precision) RETURNS TABLE(ordinal integer, admission text, connected boolean, queue_limit integer, zaap_id text, message_id text, wakes_worker boolean, holder_node_id text)
     LANGUAGE plpgsql
     AS $$
@@ -758,6 +853,12 @@ exception
         return null;
 
 end
+$$;
+
+CREATE FUNCTION public.further_callback_id_v1(webhook_id uuid, event_id uuid) RETURNS uuid
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select md5(webhook_id::text || event_id::text)::uuid
 $$;
 
 CREATE FUNCTION public.known_chat_v1(of_instance text, named text) RETURNS text
@@ -1235,6 +1336,20 @@ ALTER TABLE public.audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.callback_outbox (
+    instance_id text CONSTRAINT webhook_outbox_instance_id_not_null NOT NULL,
+    chat text CONSTRAINT webhook_outbox_chat_not_null NOT NULL,
+    "position" bigint CONSTRAINT webhook_outbox_position_not_null NOT NULL,
+    id uuid CONSTRAINT webhook_outbox_id_not_null NOT NULL,
+    type text CONSTRAINT webhook_outbox_type_not_null NOT NULL,
+    body text CONSTRAINT webhook_outbox_body_not_null NOT NULL,
+    created_at timestamp with time zone CONSTRAINT webhook_outbox_created_at_not_null NOT NULL,
+    webhook_id uuid CONSTRAINT webhook_outbox_webhook_id_not_null NOT NULL
+)
+PARTITION BY LIST (webhook_id);
+
+COMMENT ON TABLE public.callback_outbox IS 'Callbacks that wait: for Z-API''s webhooks (webhook_outbox), and for further ones.';
+
 CREATE UNLOGGED TABLE public.chat_listings (
     instance_id text NOT NULL,
     page_size integer NOT NULL,
@@ -1306,6 +1421,25 @@ ALTER TABLE public.contacts ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDEN
     CACHE 1
 );
 
+CREATE TABLE public.delivery_queues (
+    instance_id text CONSTRAINT webhook_lines_instance_id_not_null NOT NULL,
+    chat text CONSTRAINT webhook_lines_chat_not_null NOT NULL,
+    pending integer CONSTRAINT webhook_lines_pending_not_null NOT NULL,
+    next_position bigint CONSTRAINT webhook_lines_next_position_not_null NOT NULL,
+    due_at timestamp with time zone,
+    claim_id uuid,
+    claimed_by text,
+    attempts smallint CONSTRAINT webhook_lines_attempts_not_null NOT NULL,
+    last_error text,
+    failing_since timestamp with time zone,
+    first_attempt_at timestamp with time zone,
+    address text,
+    webhook_id uuid CONSTRAINT webhook_lines_webhook_id_not_null NOT NULL
+)
+PARTITION BY LIST (webhook_id);
+
+COMMENT ON TABLE public.delivery_queues IS 'Delivery queues: of Z-API''s webhooks (webhook_lines), and of further ones.';
+
 CREATE TABLE public.event_log (
     id smallint DEFAULT 1 NOT NULL,
     generation bigint NOT NULL,
@@ -1346,6 +1480,35 @@ CREATE TABLE public.event_roads (
     sequence bigint DEFAULT 0 NOT NULL,
     node_id text,
     held_until timestamp with time zone
+);
+
+CREATE TABLE public.further_delivery_queues (
+    instance_id text CONSTRAINT webhook_lines_instance_id_not_null NOT NULL,
+    chat text NOT NULL,
+    pending integer CONSTRAINT webhook_lines_pending_not_null NOT NULL,
+    next_position bigint CONSTRAINT webhook_lines_next_position_not_null NOT NULL,
+    due_at timestamp with time zone,
+    claim_id uuid,
+    claimed_by text,
+    attempts smallint DEFAULT 0 CONSTRAINT webhook_lines_attempts_not_null NOT NULL,
+    last_error text,
+    failing_since timestamp with time zone,
+    first_attempt_at timestamp with time zone,
+    address text,
+    webhook_id uuid NOT NULL,
+    CONSTRAINT due_when_pending CHECK (((due_at IS NULL) = (pending = 0)))
+)
+WITH (fillfactor='70');
+
+CREATE TABLE public.further_outbox (
+    instance_id text CONSTRAINT webhook_outbox_instance_id_not_null NOT NULL,
+    chat text NOT NULL,
+    "position" bigint NOT NULL,
+    id uuid CONSTRAINT webhook_outbox_id_not_null NOT NULL,
+    type text CONSTRAINT webhook_outbox_type_not_null NOT NULL,
+    body text CONSTRAINT webhook_outbox_body_not_null NOT NULL,
+    created_at timestamp with time zone DEFAULT now() CONSTRAINT webhook_outbox_created_at_not_null NOT NULL,
+    webhook_id uuid NOT NULL
 );
 
 CREATE TABLE public.idempotency_keys (
@@ -1765,8 +1928,11 @@ CREATE TABLE public.webhook_dead_letters (
     status text DEFAULT 'pending'::text NOT NULL,
     retries smallint DEFAULT 0 NOT NULL,
     first_attempt_at timestamp with time zone,
+    webhook_id uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid NOT NULL,
     CONSTRAINT known_status CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'success'::text, 'failed'::text, 'discarded'::text])))
 );
+
+COMMENT ON COLUMN public.webhook_dead_letters.webhook_id IS 'The webhook that did not get it; zeros: one that is a column of instances.';
 
 CREATE TABLE public.webhook_deliveries (
     instance_id text NOT NULL,
@@ -1781,8 +1947,11 @@ CREATE TABLE public.webhook_deliveries (
     error text,
     answer text,
     duration_ms integer NOT NULL,
-    posted_at timestamp with time zone DEFAULT now() NOT NULL
+    posted_at timestamp with time zone DEFAULT now() NOT NULL,
+    webhook_id uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid NOT NULL
 );
+
+COMMENT ON COLUMN public.webhook_deliveries.webhook_id IS 'The webhook that it was posted to; zeros: one that is a column of instances.';
 
 ALTER TABLE public.webhook_deliveries ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.webhook_deliveries_number_seq
@@ -1830,6 +1999,7 @@ CREATE TABLE public.webhook_lines (
     failing_since timestamp with time zone,
     first_attempt_at timestamp with time zone,
     address text,
+    webhook_id uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid NOT NULL,
     CONSTRAINT due_when_pending CHECK (((due_at IS NULL) = (pending = 0)))
 )
 WITH (fillfactor='70');
@@ -1847,8 +2017,27 @@ CREATE TABLE public.webhook_outbox (
     id uuid NOT NULL,
     type text NOT NULL,
     body text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    webhook_id uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid NOT NULL
+);
+
+CREATE TABLE public.webhooks (
+    id uuid NOT NULL,
+    instance_id text NOT NULL,
+    url text NOT NULL,
+    types text[],
+    enabled boolean DEFAULT true NOT NULL,
+    header_names text[] DEFAULT '{}'::text[] NOT NULL,
+    headers_ciphertext bytea,
+    headers_key_id text,
+    secret_ciphertext bytea,
+    secret_key_id text,
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
+
+COMMENT ON TABLE public.webhooks IS 'Webhooks beside the one per type that Z-API has; those are columns of instances.';
+
+COMMENT ON COLUMN public.webhooks.types IS 'The types of callbacks that it gets; null: all.';
 
 CREATE TABLE public.whatsapp_numbers (
     instance_id text NOT NULL,
@@ -1968,7 +2157,15 @@ CREATE TABLE whatsmeow.sends (
     at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+ALTER TABLE ONLY public.delivery_queues ATTACH PARTITION public.further_delivery_queues DEFAULT;
+
+ALTER TABLE ONLY public.callback_outbox ATTACH PARTITION public.further_outbox DEFAULT;
+
 ALTER TABLE ONLY public.messages ATTACH PARTITION public.messages_default DEFAULT;
+
+ALTER TABLE ONLY public.delivery_queues ATTACH PARTITION public.webhook_lines FOR VALUES IN ('00000000-0000-0000-0000-000000000000');
+
+ALTER TABLE ONLY public.callback_outbox ATTACH PARTITION public.webhook_outbox FOR VALUES IN ('00000000-0000-0000-0000-000000000000');
 
 ALTER TABLE ONLY public.abandoned_flushes
     ADD CONSTRAINT abandoned_flushes_pkey PRIMARY KEY (id);
@@ -2014,6 +2211,12 @@ ALTER TABLE ONLY public.event_log
 
 ALTER TABLE ONLY public.event_roads
     ADD CONSTRAINT event_roads_pkey PRIMARY KEY (account_id, name);
+
+ALTER TABLE ONLY public.further_delivery_queues
+    ADD CONSTRAINT further_delivery_queues_pkey PRIMARY KEY (webhook_id, chat);
+
+ALTER TABLE ONLY public.further_outbox
+    ADD CONSTRAINT further_outbox_pkey PRIMARY KEY (webhook_id, chat, "position");
 
 ALTER TABLE ONLY public.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (instance_id, key);
@@ -2105,6 +2308,9 @@ ALTER TABLE ONLY public.webhook_lines
 ALTER TABLE ONLY public.webhook_outbox
     ADD CONSTRAINT webhook_outbox_pkey PRIMARY KEY (instance_id, chat, "position");
 
+ALTER TABLE ONLY public.webhooks
+    ADD CONSTRAINT webhooks_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.whatsapp_numbers
     ADD CONSTRAINT whatsapp_numbers_pkey PRIMARY KEY (instance_id, spelling);
 
@@ -2144,6 +2350,18 @@ CREATE INDEX chat_tags_of_tag ON public.chat_tags USING btree (instance_id, tag_
 CREATE INDEX chats_latest ON public.chats USING btree (instance_id, last_message_at DESC, phone) WHERE (NOT hidden);
 
 CREATE UNIQUE INDEX contacts_in_order ON public.contacts USING btree (instance_id, "position");
+
+CREATE INDEX further_delivery_queues_address ON public.further_delivery_queues USING btree (address) WHERE (address IS NOT NULL);
+
+CREATE INDEX further_delivery_queues_claimed ON public.further_delivery_queues USING btree (claimed_by) WHERE (claimed_by IS NOT NULL);
+
+CREATE INDEX further_delivery_queues_due ON public.further_delivery_queues USING btree (due_at) WHERE (due_at IS NOT NULL);
+
+CREATE INDEX further_delivery_queues_empty ON public.further_delivery_queues USING btree (webhook_id, chat) WHERE (due_at IS NULL);
+
+CREATE INDEX further_delivery_queues_of_instance ON public.further_delivery_queues USING btree (instance_id, chat);
+
+CREATE INDEX further_outbox_of_instance ON public.further_outbox USING btree (instance_id, chat);
 
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
 
@@ -2214,6 +2432,8 @@ CREATE INDEX webhook_lines_claimed ON public.webhook_lines USING btree (claimed_
 CREATE INDEX webhook_lines_due ON public.webhook_lines USING btree (due_at) WHERE (due_at IS NOT NULL);
 
 CREATE INDEX webhook_lines_empty ON public.webhook_lines USING btree (instance_id, chat) WHERE (due_at IS NULL);
+
+CREATE INDEX webhooks_of_instance ON public.webhooks USING btree (instance_id);
 
 CREATE INDEX entities_by_community ON sandbox.entities USING btree (((body ->> 'community'::text))) WHERE (body ? 'community'::text);
 
@@ -2291,4 +2511,7 @@ ALTER TABLE ONLY public.person_searches
 
 ALTER TABLE ONLY public.proxy_checks
     ADD CONSTRAINT proxy_checks_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.webhooks
+    ADD CONSTRAINT webhooks_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
 

@@ -34,6 +34,7 @@ _STATES = {
     AuditedState.ACCOUNT: query("audit", "state_of_account"),
     AuditedState.DEAD_LETTERS: query("audit", "state_of_dead_letters"),
     AuditedState.CONSENT: query("audit", "state_of_consent"),
+    AuditedState.WEBHOOKS: query("audit", "state_of_webhooks"),
 }
 _SECRET_WORDS = ("code", "pin", "secret", "token", "password")
 _DONE = "done"

@@ -40,6 +40,8 @@ _TABLES: Final = (
     "idempotency_keys",
     "webhook_lines",
     "webhook_outbox",
+    "further_delivery_queues",
+    "further_outbox",
     "webhook_dead_letters",
     "webhook_deliveries",
     "webhook_events",

@@ -141,6 +141,11 @@ TABLES: Final = (
     SealedTable(("public", "webhook_dead_letters"), {"id": _UUID}, {"body": BODY}),
     SealedTable(("public", "webhook_events"), {"created_at": _TIME, "id": _UUID}, {"body": BODY}),
     SealedTable(("public", "webhook_outbox"), {"chat": _TEXT, "position": _BIGINT}, {"body": BODY}),
+    SealedTable(
+        ("public", "further_outbox"),
+        {"webhook_id": _UUID, "chat": _TEXT, "position": _BIGINT},
+        {"body": BODY},
+    ),
     SealedTable(("public", "webhook_deliveries"), {"number": _BIGINT}, {"answer": TEXT}),
     SealedTable(("public", "media"), {"id": _TEXT}, {"file_name": TEXT}),
     SealedTable(("public", "messages"), {"message_id": _TEXT, "recorded_at": _TIME}, _SENT),

@@ -21,6 +21,7 @@ _STORED_AT: Final[Mapping[tuple[str, str], str]] = {
     ("public", "webhook_dead_letters"): "died_at",
     ("public", "webhook_events"): "created_at",
     ("public", "webhook_outbox"): "created_at",
+    ("public", "further_outbox"): "created_at",
     ("public", "webhook_deliveries"): "posted_at",
     ("public", "media"): "created_at",
     ("public", "messages"): "recorded_at",

@@ -29,6 +29,7 @@ class AuditedState(StrEnum):
     ACCOUNT = "account"
     DEAD_LETTERS = "dead_letters"
     CONSENT = "consent"
+    WEBHOOKS = "webhooks"
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,6 +139,10 @@ class HttpConnection:
         parser, stream = self._parser, self._stream
         return parser is not None and parser.keeps_alive() and stream.is_quiet()
 
+    def has_received(self) -> bool:
+        """Returns whether a byte of the last answer arrived."""
+        return self._received_bytes > 0
+
     def close(self) -> None:
         """Closes the connection at once."""
         self._stream.abort()

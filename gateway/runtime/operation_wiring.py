@@ -51,7 +51,7 @@ from gateway.sessions.operations import SessionContext
 from gateway.sessions.proxies import ProxyContext
 from gateway.sessions.proxy_trial import ProxyTrials
 from gateway.settings.account_section import AccountLimits
-from gateway.webhooks import dead_letters, replay
+from gateway.webhooks import dead_letters, further_webhooks, replay
 from gateway.webhooks import operations as webhook_operations
 from gateway.webhooks.operations import WebhookContext
 
@@ -189,7 +189,12 @@ def _instance_executors(
     trials = ProxyTrials(node.proxy_policy, node.clock, _test_limit(node, limits))
     proxy_context = partial(ProxyContext, database, vault, trials, with_proxy)
     directory_context = partial(DirectoryContext, database, sessions.cached_router, os.urandom)
-    webhooks = webhook_operations.handlers | dead_letters.handlers | replay.handlers
+    webhooks = (
+        webhook_operations.handlers
+        | further_webhooks.handlers
+        | dead_letters.handlers
+        | replay.handlers
+    )
     return (
         OperationHandlers(webhooks, webhook_context),
         OperationHandlers(instance_operations.handlers, partial(InstanceContext, database, vault)),

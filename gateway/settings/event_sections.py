@@ -24,11 +24,11 @@ class WebhookSection(Section):
         5.0,
         gt=0,
         validation_alias="GATEWAY_WEBHOOK_RETRY_BASE_SECONDS",
-        description="Pause in seconds after the first failed attempt of a callback; it grows with "
-        "each further one",
+        description="Sets the pauses between attempts of a callback: 0.1, 0.2, 0.4, 1 and 3 times "
+        "as many seconds, then 2.5 times the pause before, up to 6 hours",
     )
     max_attempts: int = Field(
-        12,
+        16,
         ge=1,
         le=100,
         validation_alias="GATEWAY_WEBHOOK_MAX_ATTEMPTS",

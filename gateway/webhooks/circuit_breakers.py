@@ -5,7 +5,9 @@ closed --(no answer, `max_strikes` times in a row)--> open --(time is over)--> h
    |                                                +-------(no answer)------+     |
    +----------------------------(a prompt answer)----------------------------------+
 
-Half-open lets one request through at a time.
+Half-open lets one request through at a time. A server error is no answer from the receiver's
+program: `max_server_errors` in a row open the breaker too, for shorter times. So the quick repeats
+of many chats against a dead program behind a live proxy stay few.
 
 A receiver is named by its account and its server. All receivers of an account share a limit, so
 that an account with many silent receivers leaves requests to others.
@@ -30,6 +32,8 @@ class BreakerLimits:
         slow_seconds: an answer that takes longer is slow.
         first_open_seconds: how long the breaker stays open the first time; it doubles.
         max_open_seconds: the longest time it stays open.
+        max_server_errors: answers with a server error in a row before the breaker opens.
+        max_open_after_error_seconds: the longest time it then stays open.
     """
 
     max_in_flight: int = 32
@@ -38,12 +42,15 @@ class BreakerLimits:
     slow_seconds: float = 5.0
     first_open_seconds: float = 1.0
     max_open_seconds: float = 120.0
+    max_server_errors: int = 10
+    max_open_after_error_seconds: float = 15.0
 
 
 @dataclass(slots=True)
 class _Breaker:
     in_flight: int = 0
     strikes: int = 0
+    server_errors: int = 0
     times_opened: int = 0
     open_until: float = 0.0
 
@@ -78,7 +85,7 @@ class CircuitBreakers:
         self._accounts[account] -= 1
         if not self._accounts[account]:
             del self._accounts[account]
-        if not breaker.in_flight and not breaker.strikes:
+        if not (breaker.in_flight or breaker.strikes or breaker.server_errors):
             del self._breakers[receiver]
         return was_blocked
 
@@ -104,14 +111,25 @@ class CircuitBreakers:
         now = self._clock.monotonic_seconds()
         return sum(breaker.open_until > now for breaker in self._breakers.values())
 
-    def record_answer(self, receiver: str, seconds: float) -> bool:
-        """Records an answer of any status; returns whether the receiver was down before."""
+    def record_answer(self, receiver: str, seconds: float, *, is_error: bool = False) -> bool:
+        """Records an answer; returns whether the receiver was down before.
+
+        *is_error* says that its status is a server error.
+        """
         breaker = self._breakers[receiver]
+        if is_error:
+            breaker.server_errors += 1
+        else:
+            breaker.server_errors = 0
         if seconds > self._limits.slow_seconds:
             breaker.strikes += 1  # from `max_strikes` on, one request at a time
             return False
+        breaker.strikes = 0
+        if breaker.server_errors >= self._limits.max_server_errors:
+            self._open_longer(breaker, self._limits.max_open_after_error_seconds)
+            return False
         was_down = breaker.times_opened > 0
-        breaker.strikes, breaker.times_opened, breaker.open_until = 0, 0, 0.0
+        breaker.times_opened, breaker.open_until = 0, 0.0
         return was_down
 
     def record_silence(self, receiver: str) -> None:
@@ -121,15 +139,21 @@ class CircuitBreakers:
             return  # this request was posted before the breaker opened
         breaker.strikes += 1
         if breaker.strikes >= self._limits.max_strikes:
-            seconds = self._limits.first_open_seconds * 2.0 ** min(breaker.times_opened, 30)
-            seconds = min(seconds, self._limits.max_open_seconds)
-            self._open(breaker, self._uniform(seconds * 0.8, seconds * 1.2))
+            self._open_longer(breaker, self._limits.max_open_seconds)
 
     def open_for(self, receiver: str, seconds: float) -> None:
         """Opens the breaker for the time that the receiver asked for."""
         breaker = self._breakers[receiver]
         breaker.strikes = max(breaker.strikes, self._limits.max_strikes)
         self._open(breaker, seconds)
+
+    def _open_longer(self, breaker: _Breaker, max_seconds: float) -> None:
+        """Opens the breaker for twice as long as the last time, unless it is open."""
+        if breaker.open_until > self._clock.monotonic_seconds():
+            return
+        seconds = self._limits.first_open_seconds * 2.0 ** min(breaker.times_opened, 30)
+        seconds = min(seconds, max_seconds)
+        self._open(breaker, self._uniform(seconds * 0.8, seconds * 1.2))
 
     def _open(self, breaker: _Breaker, seconds: float) -> None:
         breaker.times_opened += 1
@@ -141,7 +165,10 @@ class CircuitBreakers:
     def _is_blocked(self, breaker: _Breaker) -> bool:
         if breaker.open_until > self._clock.monotonic_seconds():
             return True
-        half_open = breaker.strikes >= self._limits.max_strikes
+        half_open = (
+            breaker.strikes >= self._limits.max_strikes
+            or breaker.server_errors >= self._limits.max_server_errors
+        )
         return breaker.in_flight >= (1 if half_open else self._limits.max_in_flight)
 
 

@@ -68,7 +68,10 @@ class Connections:
             try:
                 return idle, await _send(idle, request)
             except ConnectionLost:
-                pass  # the server may have closed the idle connection just then
+                # The server may have closed the idle connection just then. One that answered a
+                # part has read the request, and must not get it twice.
+                if idle.has_received():
+                    raise
         fresh = await self._dialer.connect(server)
         return fresh, await _send(fresh, request)
 

@@ -28,6 +28,7 @@ from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Count
 from gateway.database.queries import query
 from gateway.errors import Conflict, NotFound
+from gateway.webhooks.claimed_callback import OWN_WEBHOOKS
 from gateway.webhooks.operations import WebhookContext
 
 _COUNT_DEAD_LETTERS = query("webhooks", "count_dead_letters")
@@ -41,6 +42,7 @@ _PURGE_DEAD_LETTERS = query("webhooks", "purge_dead_letters")
 @dataclass(frozen=True, slots=True)
 class _Row:
     id: uuid.UUID
+    webhook_id: uuid.UUID
     chat: str
     type: str
     body: str
@@ -66,10 +68,13 @@ handlers = Handlers[WebhookContext]()
 
 @handlers.handles(CountDeadLetters)
 async def count_dead_letters(
-    context: WebhookContext, _operation: CountDeadLetters
+    context: WebhookContext, operation: CountDeadLetters
 ) -> DeadLetterStats:
     rows = await context.database.fetch_all(
-        _CountByError, _COUNT_BY_ERROR, instance_id=context.instance.id
+        _CountByError,
+        _COUNT_BY_ERROR,
+        instance_id=context.instance.id,
+        webhook_id=operation.webhook_id,
     )
     by_status, by_type, by_reason = Counter[str](), Counter[str](), Counter[str]()
     for row in rows:
@@ -92,11 +97,13 @@ async def list_dead_letters(context: WebhookContext, operation: ListDeadLetters)
         instance_id=context.instance.id,
         status=operation.status,
         type=operation.event_type,
+        webhook_id=operation.webhook_id,
     )
     events = await _list(
         context,
         status=operation.status,
         kind=operation.event_type,
+        webhook_id=operation.webhook_id,
         limit=operation.page_size,
         offset=(operation.page - 1) * operation.page_size,
     )
@@ -136,11 +143,14 @@ async def discard_dead_letter(
 
 @handlers.handles(RetryAllDeadLetters)
 async def retry_all(context: WebhookContext, operation: RetryAllDeadLetters) -> DeadLettersRetried:
-    retried = await _retry(context, limit=operation.limit)
+    retried = await _retry(context, limit=operation.limit, webhook_id=operation.webhook_id)
     if retried == operation.limit:
         return DeadLettersRetried(retried_count=retried, failed_count=0)
     rows = await context.database.fetch_all(
-        _CountByError, _COUNT_BY_ERROR, instance_id=context.instance.id
+        _CountByError,
+        _COUNT_BY_ERROR,
+        instance_id=context.instance.id,
+        webhook_id=operation.webhook_id,
     )
     left = sum(row.count for row in rows if row.status in ("pending", "failed"))
     return DeadLettersRetried(retried_count=retried, failed_count=left)
@@ -162,9 +172,20 @@ def _cannot_retry(event: DeadLetter) -> Conflict:
     )
 
 
-async def _retry(context: WebhookContext, *, limit: int, event_id: uuid.UUID | None = None) -> int:
+async def _retry(
+    context: WebhookContext,
+    *,
+    limit: int,
+    event_id: uuid.UUID | None = None,
+    webhook_id: uuid.UUID | None = None,
+) -> int:
     row = await context.database.within(DatabaseDeadline.REPLAY).fetch_one(
-        Count, _RETRY_DEAD_LETTERS, instance_id=context.instance.id, id=event_id, limit=limit
+        Count,
+        _RETRY_DEAD_LETTERS,
+        instance_id=context.instance.id,
+        id=event_id,
+        webhook_id=webhook_id,
+        limit=limit,
     )
     context.notifier.callbacks_written()
     return row.count if row else 0
@@ -183,6 +204,7 @@ async def _list(
     event_id: uuid.UUID | None = None,
     status: str | None = None,
     kind: str | None = None,
+    webhook_id: uuid.UUID | None = None,
     limit: int = 1,
     offset: int = 0,
 ) -> list[DeadLetter]:
@@ -193,12 +215,14 @@ async def _list(
         id=event_id,
         status=status,
         type=kind,
+        webhook_id=webhook_id,
         limit=limit,
         offset=offset,
     )
     return [
         DeadLetter(
             event_id=row.id,
+            webhook_id=None if row.webhook_id == OWN_WEBHOOKS else row.webhook_id,
             instance_id=context.instance.id,
             event_type=row.type,
             source_lib=context.instance.provider,

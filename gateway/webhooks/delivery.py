@@ -5,7 +5,6 @@ import logging
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import groupby
 from urllib.parse import urlsplit
 
@@ -15,20 +14,20 @@ from gateway.database.payload_seal import UnopenedText
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
-from gateway.instances.tokens import Sealed, TokenVault
+from gateway.instances.tokens import TokenVault
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.periodic_loop import PeriodicLoop
 from gateway.webhooks.backoff import RetrySchedule
 from gateway.webhooks.circuit_breakers import CircuitBreakers
+from gateway.webhooks.claimed_callback import ClaimedCallback
 from gateway.webhooks.delivery_recorder import (
     DeliveryRecorder,
     PostAttempt,
     QueueProgress,
 )
-from gateway.webhooks.posting import DeliveryResult, Poster, WebhookRequest, target_of
-from gateway.webhooks.secrets import SealedSecrets
+from gateway.webhooks.posting import DeliveryResult, Poster, target_of
 
 _CLAIM_QUEUES = query("webhooks", "claim_delivery_queues")
 _RELEASE_CLAIMS = query("webhooks", "release_claims")
@@ -40,32 +39,9 @@ _WAKE_RECEIVER = query("webhooks", "wake_receiver")
 _MAX_PAUSE_SECONDS = 5.0
 _PAUSE_WHILE_RECEIVERS_ARE_BLOCKED_SECONDS = 0.25
 _CALLBACKS_PER_CLAIM = 20
+_SERVER_ERROR = 500
 _DELETE_EMPTY_EVERY_SECONDS = 60.0
 _PAUSE_WHEN_RECEIVER_IS_BUSY_SECONDS = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ClaimedCallback(SealedSecrets):
-    """One callback of a claimed delivery queue."""
-
-    instance_id: str
-    chat: str
-    attempts_before: int
-    failing_seconds: float | None
-    position: int
-    id: uuid.UUID
-    type: str
-    body: str
-    created_at: datetime
-    account_id: str
-    url: str | None
-    token_ciphertext: bytes
-    token_key_id: str
-
-    @property
-    def receiver(self) -> str:
-        """The account and the server of the URL: they share one circuit breaker."""
-        return f"{self.account_id} {urlsplit(self.url or '').netloc}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +127,7 @@ class Delivery:
         claim_id = self._new_uuid()
         try:
             rows = await self._database.fetch_all(
-                _ClaimedCallback,
+                ClaimedCallback,
                 _CLAIM_QUEUES,
                 max_count=max_count,
                 per_queue=_CALLBACKS_PER_CLAIM,
@@ -166,7 +142,7 @@ class Delivery:
             self._lost_claims[claim_id] = lapses_at
             raise
         assert self._deliveries is not None
-        queues = [list(queue) for _, queue in groupby(rows, key=lambda r: (r.instance_id, r.chat))]
+        queues = [list(queue) for _, queue in groupby(rows, key=lambda row: row.queue)]
         for queue in queues:
             task = self._deliveries.create_task(self._deliver(queue, claim_id))
             self._in_flight.add(task)
@@ -205,7 +181,7 @@ class Delivery:
             self._loop.wake()
         self._in_flight.discard(task)
 
-    async def _deliver(self, queue: Sequence[_ClaimedCallback], claim_id: uuid.UUID) -> None:
+    async def _deliver(self, queue: Sequence[ClaimedCallback], claim_id: uuid.UUID) -> None:
         """Posts from one queue; an error here touches no other queue."""
         try:
             progress = await self._deliver_if_free(queue, claim_id)
@@ -216,7 +192,7 @@ class Delivery:
             self._loop.wake()
 
     async def _deliver_if_free(
-        self, queue: Sequence[_ClaimedCallback], claim_id: uuid.UUID
+        self, queue: Sequence[ClaimedCallback], claim_id: uuid.UUID
     ) -> QueueProgress:
         receiver = queue[0].receiver
         if not self._breakers.enter(receiver):
@@ -227,7 +203,7 @@ class Delivery:
             if self._breakers.leave(receiver):
                 self._loop.wake()
 
-    def _postponed(self, head: _ClaimedCallback, claim_id: uuid.UUID) -> QueueProgress:
+    def _postponed(self, head: ClaimedCallback, claim_id: uuid.UUID) -> QueueProgress:
         """Leaves the queue for later: its receiver is busy or blocked.
 
         After a long outage the first callback is given up.
@@ -236,8 +212,7 @@ class Delivery:
         is_down = self._breakers.is_down(head.receiver)
         give_up = is_down and self._schedule.is_over(head.failing_seconds or 0.0)
         return QueueProgress(
-            head.instance_id,
-            head.chat,
+            head.queue,
             claim_id,
             up_to=head.position if give_up else head.position - 1,
             attempts=head.attempts_before,
@@ -248,7 +223,7 @@ class Delivery:
         )
 
     async def _post_in_order(
-        self, queue: Sequence[_ClaimedCallback], claim_id: uuid.UUID
+        self, queue: Sequence[ClaimedCallback], claim_id: uuid.UUID
     ) -> QueueProgress:
         """Posts one callback after another until one fails or half of the claim's time is over."""
         head, log = queue[0], list[PostAttempt]()
@@ -271,20 +246,17 @@ class Delivery:
             up_to, attempts = callback.position, 0
             if self._stopping or self._clock.monotonic_seconds() > stop_at:
                 break
-        return QueueProgress(
-            head.instance_id, head.chat, claim_id, up_to, progressed=True, log=tuple(log)
-        )
+        return QueueProgress(head.queue, claim_id, up_to, progressed=True, log=tuple(log))
 
     async def _post(
-        self, callback: _ClaimedCallback, url: str, attempt: int, log: list[PostAttempt]
+        self, callback: ClaimedCallback, url: str, attempt: int, log: list[PostAttempt]
     ) -> DeliveryResult:
         if isinstance(callback.body, UnopenedText):
             return self._unopened(callback, callback.body.reason)
-        result = await self._poster.post(self._request_of(callback, url))
+        result = await self._poster.post(callback.request(url, self._vault))
         log.append(
             PostAttempt(
-                callback.instance_id,
-                callback.chat,
+                callback.queue,
                 callback.id,
                 callback.type,
                 target_of(url),
@@ -299,7 +271,7 @@ class Delivery:
         await self._record_for_breaker(callback.receiver, result)
         return result
 
-    def _unopened(self, callback: _ClaimedCallback, reason: str) -> DeliveryResult:
+    def _unopened(self, callback: ClaimedCallback, reason: str) -> DeliveryResult:
         """Posts nothing; the callback becomes a dead letter, and its queue goes on."""
         result = DeliveryResult(0.0, error=reason, unopened=True)
         self._count(callback, result)
@@ -313,7 +285,9 @@ class Delivery:
             )
         elif result.status is None:
             self._breakers.record_silence(receiver)
-        elif self._breakers.record_answer(receiver, result.seconds):
+        elif self._breakers.record_answer(
+            receiver, result.seconds, is_error=result.status >= _SERVER_ERROR
+        ):
             logger.info("receiver_answers_again", target=receiver.rpartition(" ")[2])
             try:
                 await self._wake_receiver(receiver)
@@ -323,7 +297,7 @@ class Delivery:
 
     def _failed(
         self,
-        callback: _ClaimedCallback,
+        callback: ClaimedCallback,
         result: DeliveryResult,
         claim_id: uuid.UUID,
         attempts: int,
@@ -337,8 +311,7 @@ class Delivery:
         no_answer = result.status is None and not result.unopened
         is_down = no_answer or self._breakers.is_down(callback.receiver)
         return QueueProgress(
-            callback.instance_id,
-            callback.chat,
+            callback.queue,
             claim_id,
             callback.position if dead else callback.position - 1,
             progressed=progressed,
@@ -350,11 +323,7 @@ class Delivery:
             log=tuple(log),
         )
 
-    def _request_of(self, callback: _ClaimedCallback, url: str) -> WebhookRequest:
-        token = self._vault.open(Sealed(callback.token_key_id, callback.token_ciphertext))
-        return WebhookRequest(callback.id, url, callback.body, token, callback.open(self._vault))
-
-    def _count(self, callback: _ClaimedCallback, result: DeliveryResult) -> None:
+    def _count(self, callback: ClaimedCallback, result: DeliveryResult) -> None:
         # The label values are historic: alerts and dashboards use them.
         self._metrics.posted(callback.type, "taken" if result.delivered else "not_taken")
         if result.delivered:

@@ -13,6 +13,7 @@ from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
+from gateway.webhooks.claimed_callback import QueueKey
 
 _FINISH_QUEUES = query("webhooks", "finish_delivery_queues")
 _LOG_DELIVERIES = query("webhooks", "log_deliveries")
@@ -24,8 +25,7 @@ _RETRY_SECONDS = 1.0
 class PostAttempt:
     """One POST as the log of deliveries shows it."""
 
-    instance_id: str
-    chat: str
+    queue: QueueKey
     callback_id: uuid.UUID
     type: str
     target: str
@@ -52,8 +52,7 @@ class QueueProgress:
         is_repeated: the progress was given to Postgres before, and the answer was lost.
     """
 
-    instance_id: str
-    chat: str
+    queue: QueueKey
     claim_id: uuid.UUID
     up_to: int
     progressed: bool = False
@@ -65,20 +64,17 @@ class QueueProgress:
     log: tuple[PostAttempt, ...] = ()
     is_repeated: bool = False
 
-    @property
-    def queue(self) -> tuple[str, str]:
-        return self.instance_id, self.chat
-
 
 @dataclass(frozen=True, slots=True)
 class _FinishedQueue:
+    webhook_id: uuid.UUID
     instance_id: str
     chat: str
     has_more: bool
 
     @property
-    def queue(self) -> tuple[str, str]:
-        return self.instance_id, self.chat
+    def queue(self) -> QueueKey:
+        return QueueKey(self.webhook_id, self.instance_id, self.chat)
 
 
 class DeliveryRecorder:
@@ -110,13 +106,13 @@ class DeliveryRecorder:
         try:
             async with self._database.transaction() as connection:
                 queues = await self._finish(connection, done)
-                finished = {queue.queue for queue in queues}
+                finished = {each.queue for each in queues}
                 # A repeated progress that finishes nothing was committed, with its log.
                 unlogged = [p for p in done if p.queue in finished or not p.is_repeated]
                 await self._log(connection, [a for progress in unlogged for a in progress.log])
         except OperationalError:  # a lost race, see driver_errors_translated
             return [NEXT_FLUSH] * len(done)
-        with_more = {queue.queue for queue in queues if queue.has_more}
+        with_more = {each.queue for each in queues if each.has_more}
         return [progress.queue in with_more for progress in done]
 
     async def _finish(
@@ -126,8 +122,9 @@ class DeliveryRecorder:
             connection,
             _FinishedQueue,
             _FINISH_QUEUES,
-            instance_ids=[p.instance_id for p in done],
-            chats=[p.chat for p in done],
+            webhook_ids=[p.queue.webhook_id for p in done],
+            instance_ids=[p.queue.instance_id for p in done],
+            chats=[p.queue.chat for p in done],
             claim_ids=[p.claim_id for p in done],
             up_to=[p.up_to for p in done],
             progressed=[p.progressed for p in done],
@@ -144,10 +141,11 @@ class DeliveryRecorder:
         await connection.execute(
             _LOG_DELIVERIES,
             {
-                "instance_ids": [a.instance_id for a in attempts],
+                "webhook_ids": [a.queue.webhook_id for a in attempts],
+                "instance_ids": [a.queue.instance_id for a in attempts],
                 "callback_ids": [a.callback_id for a in attempts],
                 "types": [a.type for a in attempts],
-                "chats": [a.chat for a in attempts],
+                "chats": [a.queue.chat for a in attempts],
                 "targets": [a.target for a in attempts],
                 "attempts": [a.number for a in attempts],
                 "delivered": [a.error is None for a in attempts],

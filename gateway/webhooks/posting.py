@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import hmac
 import uuid
-from contextlib import aclosing
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
@@ -25,18 +26,23 @@ _WAIT: Final = frozenset({429, 503})
 _MAX_READ_BYTES = 8 * 1024
 _LIMITS = ResponseLimits(head_bytes=16 * 1024, header_lines=128, framing_bytes=32 * 1024)
 _MAX_SHOWN_BYTES = 500
+_CONTENT_SECONDS = 1.0
 _KEEP_IDLE_SECONDS = 4.0  # less than most servers keep an idle connection
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """A callback to post; two secrets sign it while one replaces the other."""
+    """A callback to post; two secrets sign it while one replaces the other.
+
+    `headers` come on top of those that every callback has.
+    """
 
     id: uuid.UUID
     url: str
     body: str
-    instance_token: str
+    instance_token: str | None
     signing_secrets: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class DeliveryResult:
     """What one attempt led to; `error` is None when the callback was delivered.
 
     Attributes:
-        seconds: how long the attempt took.
+        seconds: until the head of the answer came, or the attempt failed.
         status: of the answer, if there was one.
         answer: its first bytes.
         error: why the callback was not delivered.
@@ -91,8 +97,7 @@ class Poster:
             return DeliveryResult(self._clock.monotonic_seconds() - began, error=reason)
 
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                return await self._post(request, began)
+            return await self._post(request, began)
         except AddressRefused as error:
             return failed(f"the address {error}")
         except TimeoutError:
@@ -102,10 +107,14 @@ class Poster:
 
     async def _post(self, request: WebhookRequest, began: float) -> DeliveryResult:
         http_request = self._request(request, self._policy.check_url(request.url))
-        async with self._connections.answer(http_request) as response:
+        async with AsyncExitStack() as exchange:
+            async with asyncio.timeout(self._timeout_seconds):
+                exchanged = self._connections.answer(http_request)
+                response = await exchange.enter_async_context(exchanged)
+            seconds = self._clock.monotonic_seconds() - began
             answer = await _read_beginning(response)
         return DeliveryResult(
-            self._clock.monotonic_seconds() - began,
+            seconds,
             status=response.status,
             answer=answer,
             error=None if response.status in _SUCCESS else f"HTTP {response.status}",
@@ -117,10 +126,12 @@ class Poster:
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "gateway-webhooks",
-            "z-api-token": request.instance_token,
             "X-Webhook-Id": str(request.id),
             "X-Webhook-Timestamp": timestamp,
+            **request.headers,
         }
+        if request.instance_token:
+            headers["z-api-token"] = request.instance_token
         if request.signing_secrets:
             headers["X-Webhook-Signature"] = ",".join(
                 sign(secret, timestamp, request.body) for secret in request.signing_secrets
@@ -150,11 +161,18 @@ def target_of(url: str) -> str:
 
 
 async def _read_beginning(response: HttpResponse) -> str:
-    """Reads the first bytes; a short answer to its end, so that the connection can be reused."""
+    """Reads the first bytes; a short answer to its end, so that the connection can be reused.
+
+    The status is the answer, whatever becomes of the content: a content that does not end soon,
+    or ends badly, costs the connection only.
+    """
     read = bytearray()
-    async with aclosing(response.content()) as pieces:
-        async for piece in pieces:
-            read += piece
-            if len(read) > _MAX_READ_BYTES:
-                break
+    try:
+        async with asyncio.timeout(_CONTENT_SECONDS), aclosing(response.content()) as pieces:
+            async for piece in pieces:
+                read += piece
+                if len(read) > _MAX_READ_BYTES:
+                    break
+    except (TimeoutError, ExchangeFailed):
+        pass
     return bytes(read[:_MAX_SHOWN_BYTES]).decode("utf-8", "replace").replace("\x00", "")

@@ -24,6 +24,7 @@ from gateway.database.queries import query
 from gateway.errors import InvalidRequest
 from gateway.instances.store import Instance
 from gateway.instances.tokens import Sealed
+from gateway.webhooks.further_webhooks import find_webhook
 from gateway.webhooks.operations import WebhookContext
 from gateway.webhooks.posting import WebhookRequest, target_of
 from gateway.webhooks.secrets import SealedSecrets
@@ -76,6 +77,7 @@ async def list_deliveries(context: WebhookContext, operation: ListDeliveries) ->
         type=operation.type,
         delivered=operation.success,
         callback_id=operation.event_id,
+        webhook_id=operation.webhook_id,
         limit=operation.page_size,
     )
     return DeliveryPage(
@@ -96,6 +98,7 @@ async def replay(context: WebhookContext, operation: ReplayWebhooks) -> Replayed
         since=operation.since,
         until=until,
         types=list(operation.types) if operation.types else None,
+        webhook_id=operation.webhook_id,
         limit=_MAX_REPLAYED,
     )
     context.notifier.callbacks_written()
@@ -108,31 +111,51 @@ async def replay(context: WebhookContext, operation: ReplayWebhooks) -> Replayed
 
 @handlers.handles(TestWebhook)
 async def test_webhook(context: WebhookContext, operation: TestWebhook) -> TestResult:
-    url = _url(context.instance, operation.type)
-    if url is None:
-        raise InvalidRequest(f"No webhook is set for {operation.type}")
+    if operation.webhook_id is None:
+        request = await _test_of_own(context, operation.type)
+    else:
+        request = await _test_of_further(context, operation.type, operation.webhook_id)
     context.count_test(context.instance.account_id)
-    sealed = await context.database.fetch_one(
-        SealedSecrets, _FIND_SECRETS, account_id=context.instance.account_id
-    )
-    request = WebhookRequest(
-        uuid.uuid4(),
-        url,
-        _sample(context, operation.type),
-        context.vault.open(
-            Sealed(context.instance.token_key_id, context.instance.token_ciphertext)
-        ),
-        sealed.open(context.vault) if sealed else (),
-    )
     result = await context.poster.post(request)
     return TestResult(
         value=result.delivered,
         event_id=request.id,
-        target=target_of(url),
+        target=target_of(request.url),
         status=result.status,
         error=result.error,
         answer=result.answer,
         duration_ms=round(result.seconds * 1000),
+    )
+
+
+async def _test_of_own(context: WebhookContext, kind: CallbackType) -> WebhookRequest:
+    url = _url(context.instance, kind)
+    if url is None:
+        raise InvalidRequest(f"No webhook is set for {kind}")
+    sealed = Sealed(context.instance.token_key_id, context.instance.token_ciphertext)
+    secrets = await context.database.fetch_one(
+        SealedSecrets, _FIND_SECRETS, account_id=context.instance.account_id
+    )
+    return WebhookRequest(
+        uuid.uuid4(),
+        url,
+        _sample(context, kind),
+        context.vault.open(sealed),
+        secrets.open(context.vault) if secrets else (),
+    )
+
+
+async def _test_of_further(
+    context: WebhookContext, kind: CallbackType, webhook_id: uuid.UUID
+) -> WebhookRequest:
+    webhook = await find_webhook(context, webhook_id)
+    return WebhookRequest(
+        uuid.uuid4(),
+        webhook.url,
+        _sample(context, kind),
+        None,
+        webhook.open_signing(context.vault),
+        webhook.open_headers(context.vault),
     )
 
 

@@ -1,6 +1,12 @@
-"""The secrets that sign an account's callbacks: two while one replaces the other."""
+"""The secrets that sign an account's callbacks: two while one replaces the other.
+
+A further webhook may have a secret and headers of its own.
+"""
 
 from dataclasses import dataclass
+from typing import cast
+
+import orjson
 
 from gateway.database.pool import Database
 from gateway.database.queries import query
@@ -30,6 +36,29 @@ class SealedSecrets:
             (self.previous_webhook_secret_key_id, self.previous_webhook_secret_ciphertext),
         )
         return tuple(vault.open(Sealed(key, text)) for key, text in sealed if key and text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedWebhook(SealedSecrets):
+    """The headers and the secret of a further webhook, and the secrets of its account."""
+
+    headers_ciphertext: bytes | None
+    headers_key_id: str | None
+    secret_ciphertext: bytes | None
+    secret_key_id: str | None
+
+    def open_headers(self, vault: TokenVault) -> dict[str, str]:
+        """Returns the headers by name."""
+        if not (self.headers_key_id and self.headers_ciphertext):
+            return {}
+        opened = vault.open(Sealed(self.headers_key_id, self.headers_ciphertext))
+        return cast("dict[str, str]", orjson.loads(opened))
+
+    def open_signing(self, vault: TokenVault) -> tuple[str, ...]:
+        """Returns its own secret, or those of the account if it has none."""
+        if not (self.secret_key_id and self.secret_ciphertext):
+            return self.open(vault)
+        return (vault.open(Sealed(self.secret_key_id, self.secret_ciphertext)),)
 
 
 class WebhookSecrets:

@@ -1,5 +1,6 @@
 -- The log of administrative acts.
--- Aliases: i instances, l instance_lines, a accounts, q message_queue, d webhook_dead_letters.
+-- Aliases: i instances, l instance_lines, a accounts, q message_queue, d webhook_dead_letters,
+-- f webhooks.
 
 -- name: note_act
 -- Adds an entry to the audit log.
@@ -87,6 +88,16 @@ from (
     select d.status, count(*) as count from webhook_dead_letters d
     where d.instance_id = %(instance_id)s::text group by d.status
 ) counted;
+
+-- name: state_of_webhooks
+-- The further webhooks by id; of a secret only enough to see that it is another one.
+select coalesce(jsonb_object_agg(f.id, jsonb_build_object(
+    'url', split_part(f.url, '?', 1), 'types', f.types, 'enabled', f.enabled,
+    'header_names', f.header_names,
+    'headers', left(encode(sha256(f.headers_ciphertext), 'hex'), 8),
+    'secret', left(encode(sha256(f.secret_ciphertext), 'hex'), 8)
+)), '{}') as state
+from webhooks f where f.instance_id = %(instance_id)s::text;
 
 -- name: state_of_consent
 select jsonb_build_object('consent', (

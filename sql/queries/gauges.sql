@@ -11,11 +11,11 @@ select
     (select count(*) from message_queue where status = 'failed') as dead_letters,
     (select extract(epoch from now() - min(due_at)) from message_queue where status = 'pending')::double precision
         as oldest_seconds,
-    (select coalesce(sum(pending), 0) from webhook_lines where due_at is not null)::bigint as outbox,
+    (select coalesce(sum(pending), 0) from delivery_queues where due_at is not null)::bigint as outbox,
     -- A callback that waits for a receiver which does not answer does not count as late.
     (
         select extract(epoch from now() - min(due_at))
-        from webhook_lines
+        from delivery_queues
         where due_at is not null and address is null
     )::double precision as outbox_lag_seconds,
     (select count(*) from webhook_dead_letters) as webhook_dead_letters;

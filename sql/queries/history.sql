@@ -71,7 +71,7 @@ with fresh as (
     set notify = excluded.notify, updated_at = now()
     where excluded.notify is distinct from c.notify and excluded.notify is not null
 )
-select enqueue_callbacks_v1(
+select enqueue_callbacks_v2(
     array_agg(instance_id), array_agg(%(phone)s::text), array_agg('ReceivedCallback'::text),
     array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )

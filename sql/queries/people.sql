@@ -126,10 +126,10 @@ select (select count(*) from queued) as queue, (select count(*) from recorded) a
 
 -- name: lock_callbacks
 -- Runs before erase_callbacks, so that no transaction appends a callback to a delivery queue that is being
--- deleted. Locks in the order of the chats, as every other transaction does.
-select chat from webhook_lines
+-- deleted. Locks in the order of webhooks and chats, as every other transaction does.
+select chat from delivery_queues
 where instance_id = %(instance_id)s::text
-order by chat
+order by webhook_id, chat
 for no key update;
 
 -- name: erase_callbacks
@@ -142,10 +142,10 @@ with events as (
     returning e.id
 ), waiting as (
     -- Callbacks that wait for delivery.
-    delete from webhook_outbox o
+    delete from callback_outbox o
     where o.instance_id = %(instance_id)s::text
         and (o.chat = any(%(names)s::text[]) or o.body like any(%(participants)s::text[]))
-    returning o.id, o.chat
+    returning o.id, o.webhook_id, o.chat
 ), dead as (
     -- Callbacks that were given up.
     delete from webhook_dead_letters d
@@ -162,14 +162,14 @@ with events as (
         and (d.chat = any(%(names)s::text[]) or d.callback_id in (select id from erased))
 ), lines as (
     -- The delivery queue of the person's chat.
-    delete from webhook_lines w
+    delete from delivery_queues w
     where w.instance_id = %(instance_id)s::text and w.chat = any(%(names)s::text[])
 ), shortened as (
     -- Counts the deleted callbacks out of the delivery queues of other chats.
-    update webhook_lines w
+    update delivery_queues w
     set pending = w.pending - u.count, due_at = case when w.pending > u.count then w.due_at end
-    from (select chat, count(*) as count from waiting group by chat) u
-    where w.instance_id = %(instance_id)s::text and w.chat = u.chat
+    from (select webhook_id, chat, count(*) as count from waiting group by webhook_id, chat) u
+    where w.webhook_id = u.webhook_id and w.instance_id = %(instance_id)s::text and w.chat = u.chat
         and w.chat <> all(%(names)s::text[])
 )
 select count(*) as callbacks from erased;

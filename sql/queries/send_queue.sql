@@ -565,7 +565,7 @@ with done as (
     from echoed
 ), enqueued as (
     -- Enqueues the callbacks.
-    select enqueue_callbacks_v1(
+    select enqueue_callbacks_v2(
         array_agg(instance_id order by turn, id), array_agg(chat order by turn, id),
         array_agg(type order by turn, id), array_agg(id order by turn, id),
         array_agg(body order by turn, id)
@@ -601,7 +601,7 @@ with before as (
     where started_at is not null
     on conflict do nothing
 )
-select enqueue_callbacks_v1(
+select enqueue_callbacks_v2(
     array_agg(instance_id), array_agg(coalesce(known_chat_v1(instance_id, phone), phone)),
     array_agg('DeliveryCallback'::text), array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )
@@ -674,7 +674,7 @@ with returned as (
     from returned
     where n.instance_id = returned.instance_id
 )
-select enqueue_callbacks_v1(
+select enqueue_callbacks_v2(
     array_agg(instance_id), array_agg('queue'::text), array_agg('DeliveryCallback'::text),
     array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )
@@ -1082,7 +1082,7 @@ with expired as (
     where m.instance_id = expired.instance_id and m.id = expired.id
     returning m.instance_id, m.phone, expired.callback_id, expired.callback
 )
-select enqueue_callbacks_v1(
+select enqueue_callbacks_v2(
     array_agg(instance_id), array_agg(coalesce(known_chat_v1(instance_id, phone), phone)),
     array_agg('DeliveryCallback'::text), array_agg(callback_id), array_agg(callback)
 )

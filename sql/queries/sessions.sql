@@ -211,7 +211,7 @@ with leased as (
     from leased
     where n.instance_id = leased.instance_id
 )
-select enqueue_callbacks_v1(
+select enqueue_callbacks_v2(
     array_agg(leased.instance_id), array_agg(%(chat)s::text), array_agg(%(type)s::text),
     array_agg(%(callback_id)s::uuid), array_agg(%(callback)s::text)
 )

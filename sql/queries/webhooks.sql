@@ -1,11 +1,11 @@
 -- Aliases: a account, b dead letter, c claimed delivery queue or chosen row, d dead letter (in
 -- finish_delivery_queues: result; in delete_expired_events: deleted event), e recorded event,
--- f position of a reader, g earlier generation, i instance, l locked delivery queue (in readers of
--- events: state of the log), o and q callback in the outbox, p position to store, r subscription of
--- an account, s deleted callback, w delivery queue of a chat, x deletions of an account.
+-- f position of a reader (in statements of delivery: further webhook), g earlier generation,
+-- i instance, l locked delivery queue (in readers of events: state of the log), o and q callback in
+-- the outbox, p position to store, r subscription of an account, s deleted callback, w delivery queue of a chat, x deletions of an account.
 
 -- name: enqueue_callbacks
-select enqueue_callbacks_v1(
+select enqueue_callbacks_v2(
     %(instance_ids)s::text[], %(chats)s::text[], %(types)s::text[], %(ids)s::uuid[], %(bodies)s::text[]
 ) as count;
 
@@ -15,8 +15,8 @@ select enqueue_callbacks_v1(
 -- lapse after claim_seconds.
 with due as (
     -- Locks the delivery queues that are due and whose receiver is not blocked.
-    select instance_id, chat
-    from webhook_lines
+    select webhook_id, instance_id, chat
+    from delivery_queues
     where due_at <= now() and (address is null or address <> all(%(blocked)s::text[]))
       and (
           cardinality(%(full_accounts)s::text[]) = 0
@@ -29,30 +29,36 @@ with due as (
     for update skip locked
 ), claimed as (
     -- Claims them.
-    update webhook_lines w
+    update delivery_queues w
     set due_at = now() + make_interval(secs => %(claim_seconds)s::double precision),
         claim_id = %(claim_id)s::uuid, claimed_by = %(node_id)s::text
     from due
-    where w.instance_id = due.instance_id and w.chat = due.chat
-    returning w.instance_id, w.chat, w.attempts, w.failing_since
+    where w.webhook_id = due.webhook_id and w.instance_id = due.instance_id and w.chat = due.chat
+    returning w.webhook_id, w.instance_id, w.chat, w.attempts, w.failing_since
 )
-select c.instance_id, c.chat, c.attempts as attempts_before,
+select c.webhook_id, c.instance_id, c.chat, c.attempts as attempts_before,
        extract(epoch from now() - c.failing_since)::double precision as failing_seconds,
        o.position, o.id, o.type, o.body, o.created_at, i.account_id,
-       callback_url_v1(i, o.type) as url, i.token_ciphertext, i.token_key_id,
+       case c.webhook_id
+           when '00000000-0000-0000-0000-000000000000' then callback_url_v1(i, o.type)
+           else f.url
+       end as url,
+       i.token_ciphertext, i.token_key_id,
+       f.headers_ciphertext, f.headers_key_id, f.secret_ciphertext, f.secret_key_id,
        a.webhook_secret_ciphertext, a.webhook_secret_key_id,
        a.previous_webhook_secret_ciphertext, a.previous_webhook_secret_key_id
 from claimed c
 join instances i on i.id = c.instance_id
 join accounts a on a.id = i.account_id
+left join webhooks f on f.id = c.webhook_id and f.enabled
 cross join lateral (
     select q.position, q.id, q.type, q.body, q.created_at
-    from webhook_outbox q
-    where q.instance_id = c.instance_id and q.chat = c.chat
+    from callback_outbox q
+    where q.webhook_id = c.webhook_id and q.instance_id = c.instance_id and q.chat = c.chat
     order by q.position
     limit %(per_queue)s::int
 ) o
-order by c.instance_id, c.chat, o.position;
+order by c.webhook_id, c.instance_id, c.chat, o.position;
 
 -- name: finish_delivery_queues
 -- Deletes the callbacks that were delivered or given up, stores the latter as dead letters, and
@@ -62,10 +68,12 @@ with done as (
     -- The results as rows.
     select *
     from unnest(
-        %(instance_ids)s::text[], %(chats)s::text[], %(claim_ids)s::uuid[], %(up_to)s::bigint[],
-        %(progressed)s::boolean[], %(attempts)s::smallint[], %(pauses)s::double precision[],
-        %(errors)s::text[], %(dead)s::uuid[], %(addresses)s::text[]
-    ) as d (instance_id, chat, claim_id, up_to, progressed, attempts, pause, error, dead, address)
+        %(webhook_ids)s::uuid[], %(instance_ids)s::text[], %(chats)s::text[], %(claim_ids)s::uuid[],
+        %(up_to)s::bigint[], %(progressed)s::boolean[], %(attempts)s::smallint[],
+        %(pauses)s::double precision[], %(errors)s::text[], %(dead)s::uuid[], %(addresses)s::text[]
+    ) as d (
+        webhook_id, instance_id, chat, claim_id, up_to, progressed, attempts, pause, error, dead, address
+    )
 ), queue as materialized (
     -- Locks the delivery queues that this claim still owns.
     select d.*,
@@ -75,25 +83,31 @@ with done as (
                else w.failing_since
            end as failing_since,
            case when not d.progressed then w.first_attempt_at end as first_attempt_at
-    from webhook_lines w
-    join done d on d.instance_id = w.instance_id and d.chat = w.chat and d.claim_id = w.claim_id
-    order by w.instance_id, w.chat
+    from delivery_queues w
+    join done d
+        on d.webhook_id = w.webhook_id and d.instance_id = w.instance_id and d.chat = w.chat
+            and d.claim_id = w.claim_id
+    order by w.webhook_id, w.instance_id, w.chat
     for no key update of w
 ), finished as (
     -- Deletes the callbacks that were delivered or given up.
-    delete from webhook_outbox o
+    delete from callback_outbox o
     using queue l
-    where o.instance_id = l.instance_id and o.chat = l.chat and o.position <= l.up_to
+    where o.webhook_id = l.webhook_id and o.instance_id = l.instance_id and o.chat = l.chat
+        and o.position <= l.up_to
     returning o.*
 ), given_up as (
     -- Stores those that were given up as dead letters.
     insert into webhook_dead_letters as b (
-        instance_id, id, chat, type, body, attempts, last_error, created_at, first_attempt_at
+        instance_id, id, chat, type, body, attempts, last_error, created_at, first_attempt_at,
+        webhook_id
     )
     select s.instance_id, s.id, s.chat, s.type, s.body, l.attempts, l.error, s.created_at,
-           coalesce(l.first_attempt_at, now())
+           coalesce(l.first_attempt_at, now()), s.webhook_id
     from finished s
-    join queue l on l.instance_id = s.instance_id and l.chat = s.chat and l.dead = s.id
+    join queue l
+        on l.webhook_id = s.webhook_id and l.instance_id = s.instance_id and l.chat = s.chat
+            and l.dead = s.id
     on conflict (instance_id, id) do update
     set status = case when b.status = 'processing' then 'failed' else b.status end,
         attempts = b.attempts + excluded.attempts, last_error = excluded.last_error, died_at = now()
@@ -102,16 +116,19 @@ with done as (
     update webhook_dead_letters b
     set status = 'success'
     from finished s
-    join queue l on l.instance_id = s.instance_id and l.chat = s.chat and l.dead is distinct from s.id
+    join queue l
+        on l.webhook_id = s.webhook_id and l.instance_id = s.instance_id and l.chat = s.chat
+            and l.dead is distinct from s.id
     where b.instance_id = s.instance_id and b.id = s.id and b.status = 'processing'
 ), counted as (
     -- Counts the callbacks that left each delivery queue.
-    select l.instance_id, l.chat, count(s.id) as finished
+    select l.webhook_id, l.instance_id, l.chat, count(s.id) as finished
     from queue l
-    left join finished s on s.instance_id = l.instance_id and s.chat = l.chat
-    group by l.instance_id, l.chat
+    left join finished s
+        on s.webhook_id = l.webhook_id and s.instance_id = l.instance_id and s.chat = l.chat
+    group by l.webhook_id, l.instance_id, l.chat
 )
-update webhook_lines w
+update delivery_queues w
 set pending = w.pending - c.finished,
     due_at = case
         when w.pending > c.finished then now() + make_interval(secs => l.pause)
@@ -123,46 +140,49 @@ set pending = w.pending - c.finished,
     end,
     claim_id = null, claimed_by = null
 from queue l
-join counted c on c.instance_id = l.instance_id and c.chat = l.chat
-where w.instance_id = l.instance_id and w.chat = l.chat
-returning w.instance_id, w.chat, w.due_at is not null as has_more;
+join counted c
+    on c.webhook_id = l.webhook_id and c.instance_id = l.instance_id and c.chat = l.chat
+where w.webhook_id = l.webhook_id and w.instance_id = l.instance_id and w.chat = l.chat
+returning w.webhook_id, w.instance_id, w.chat, w.due_at is not null as has_more;
 
 -- name: log_deliveries
 insert into webhook_deliveries (
-    instance_id, callback_id, type, chat, target, attempt, taken, status, error, answer, duration_ms
+    instance_id, callback_id, type, chat, target, attempt, taken, status, error, answer, duration_ms,
+    webhook_id
 )
 select *
 from unnest(
     %(instance_ids)s::text[], %(callback_ids)s::uuid[], %(types)s::text[], %(chats)s::text[],
     %(targets)s::text[], %(attempts)s::smallint[], %(delivered)s::boolean[], %(statuses)s::smallint[],
-    %(errors)s::text[], %(answers)s::text[], %(durations_ms)s::int[]
+    %(errors)s::text[], %(answers)s::text[], %(durations_ms)s::int[], %(webhook_ids)s::uuid[]
 );
 
 -- name: wake_receiver
 -- Makes every queue that waits for the receiver due: it answers again.
-update webhook_lines w
+update delivery_queues w
 set due_at = now(), address = null
 from (
-    select instance_id, chat from webhook_lines
+    select webhook_id, instance_id, chat from delivery_queues
     where address = %(receiver)s::text and claim_id is null
     for update skip locked
 ) waiting
-where w.instance_id = waiting.instance_id and w.chat = waiting.chat;
+where w.webhook_id = waiting.webhook_id and w.instance_id = waiting.instance_id
+    and w.chat = waiting.chat;
 
 -- name: release_claims
 -- Makes the queues due that this node claimed before it was restarted, without waiting until those
 -- claims lapse.
-update webhook_lines set due_at = now(), claim_id = null, claimed_by = null
+update delivery_queues set due_at = now(), claim_id = null, claimed_by = null
 where claimed_by = %(node_id)s::text;
 
 -- name: release_lost_claims
 -- Makes the queues due that these claims took. No node posts from them: the answers were lost.
-update webhook_lines set due_at = now(), claim_id = null, claimed_by = null
+update delivery_queues set due_at = now(), claim_id = null, claimed_by = null
 where claimed_by = %(node_id)s::text and claim_id = any(%(claim_ids)s::uuid[]);
 
 -- name: next_due
 select extract(epoch from min(due_at) - now())::double precision as seconds
-from webhook_lines
+from delivery_queues
 where due_at is not null and (address is null or address <> all(%(blocked)s::text[]))
   and (
       cardinality(%(full_accounts)s::text[]) = 0
@@ -172,7 +192,7 @@ where due_at is not null and (address is null or address <> all(%(blocked)s::tex
   );
 
 -- name: delete_empty_delivery_queues
-delete from webhook_lines where due_at is null;
+delete from delivery_queues where due_at is null;
 
 -- name: set_addresses
 -- Sets the webhooks of an instance: null leaves one as it is, an empty text removes it. Makes the
@@ -197,21 +217,113 @@ set received_callback_url = nullif(coalesce(%(received)s::text, received_callbac
     notify_sent_by_me = coalesce(%(notify_sent_by_me)s::boolean, notify_sent_by_me)
 where id = %(instance_id)s::text;
 
+-- name: list_webhooks
+-- The further webhooks of an instance, oldest first.
+select id, url, types, enabled, header_names, secret_key_id is not null as has_secret, created_at
+from webhooks
+where instance_id = %(instance_id)s::text
+    and (%(id)s::uuid is null or id = %(id)s::uuid)
+order by created_at, id;
+
+-- name: find_webhook
+-- A further webhook with its sealed headers and secret, and the secrets of its account.
+select f.url, f.headers_ciphertext, f.headers_key_id, f.secret_ciphertext, f.secret_key_id,
+       a.webhook_secret_ciphertext, a.webhook_secret_key_id,
+       a.previous_webhook_secret_ciphertext, a.previous_webhook_secret_key_id
+from webhooks f
+join instances i on i.id = f.instance_id
+join accounts a on a.id = i.account_id
+where f.instance_id = %(instance_id)s::text and f.id = %(id)s::uuid;
+
+-- name: lock_instance_for_webhooks
+-- Two requests at once must not add more webhooks than an instance may have.
+select id from instances where id = %(instance_id)s::text for no key update;
+
+-- name: count_webhooks
+-- Those beside this one, which a repeated request may have added before.
+select count(*) as count from webhooks
+where instance_id = %(instance_id)s::text and id <> %(id)s::uuid;
+
+-- name: add_webhook
+-- Run again with the same id, it leaves the webhook as it is.
+insert into webhooks (
+    id, instance_id, url, types, enabled, header_names, headers_ciphertext, headers_key_id,
+    secret_ciphertext, secret_key_id
+)
+values (
+    %(id)s::uuid, %(instance_id)s::text, %(url)s::text, %(types)s::text[], %(enabled)s::boolean,
+    %(header_names)s::text[], %(headers_ciphertext)s::bytea, %(headers_key_id)s::text,
+    %(secret_ciphertext)s::bytea, %(secret_key_id)s::text
+)
+on conflict (id) do nothing;
+
+-- name: update_webhook
+-- Null leaves a column as it is; the flags say whether the types, the headers and the secret are set.
+-- Makes its waiting queues due.
+with woken as (
+    -- Makes the waiting delivery queues of the webhook due.
+    update further_delivery_queues w set due_at = now(), address = null, failing_since = null
+    from (
+        select webhook_id, chat from further_delivery_queues
+        where webhook_id = %(id)s::uuid and instance_id = %(instance_id)s::text
+            and due_at is not null and claim_id is null
+        for update skip locked
+    ) waiting
+    where w.webhook_id = waiting.webhook_id and w.chat = waiting.chat
+)
+update webhooks
+set url = coalesce(%(url)s::text, url), enabled = coalesce(%(enabled)s::boolean, enabled),
+    types = case when %(sets_types)s::boolean then %(types)s::text[] else types end,
+    header_names = case
+        when %(sets_headers)s::boolean then %(header_names)s::text[] else header_names
+    end,
+    headers_ciphertext = case
+        when %(sets_headers)s::boolean then %(headers_ciphertext)s::bytea else headers_ciphertext
+    end,
+    headers_key_id = case
+        when %(sets_headers)s::boolean then %(headers_key_id)s::text else headers_key_id
+    end,
+    secret_ciphertext = case
+        when %(sets_secret)s::boolean then %(secret_ciphertext)s::bytea else secret_ciphertext
+    end,
+    secret_key_id = case
+        when %(sets_secret)s::boolean then %(secret_key_id)s::text else secret_key_id
+    end
+where instance_id = %(instance_id)s::text and id = %(id)s::uuid;
+
+-- name: delete_webhook
+-- What waits for it leaves its queues at their next claim.
+with woken as (
+    -- Makes the waiting delivery queues of the webhook due.
+    update further_delivery_queues w set due_at = now(), address = null
+    from (
+        select webhook_id, chat from further_delivery_queues
+        where webhook_id = %(id)s::uuid and instance_id = %(instance_id)s::text
+            and due_at is not null and claim_id is null
+        for update skip locked
+    ) waiting
+    where w.webhook_id = waiting.webhook_id and w.chat = waiting.chat
+)
+delete from webhooks
+where instance_id = %(instance_id)s::text and id = %(id)s::uuid;
+
 -- name: count_dead_letters
 select count(*) as count
 from webhook_dead_letters
 where instance_id = %(instance_id)s::text
     and (%(status)s::text is null or status = %(status)s::text)
-    and (%(type)s::text is null or type = %(type)s::text);
+    and (%(type)s::text is null or type = %(type)s::text)
+    and (%(webhook_id)s::uuid is null or webhook_id = %(webhook_id)s::uuid);
 
 -- name: list_dead_letters
 -- Latest first.
-select id, chat, type, body, attempts, last_error, created_at, died_at, status, retries, first_attempt_at
+select id, webhook_id, chat, type, body, attempts, last_error, created_at, died_at, status, retries, first_attempt_at
 from webhook_dead_letters
 where instance_id = %(instance_id)s::text
     and (%(id)s::uuid is null or id = %(id)s::uuid)
     and (%(status)s::text is null or status = %(status)s::text)
     and (%(type)s::text is null or type = %(type)s::text)
+    and (%(webhook_id)s::uuid is null or webhook_id = %(webhook_id)s::uuid)
 order by died_at desc, id
 limit %(limit)s::int offset %(offset)s::bigint;
 
@@ -219,6 +331,7 @@ limit %(limit)s::int offset %(offset)s::bigint;
 select status, type, last_error as error, count(*) as count
 from webhook_dead_letters
 where instance_id = %(instance_id)s::text
+    and (%(webhook_id)s::uuid is null or webhook_id = %(webhook_id)s::uuid)
 group by status, type, last_error;
 
 -- name: retry_dead_letters
@@ -231,7 +344,14 @@ with chosen as (
     join instances i on i.id = d.instance_id
     where d.instance_id = %(instance_id)s::text and d.status in ('pending', 'failed')
         and (%(id)s::uuid is null or d.id = %(id)s::uuid)
-        and callback_url_v1(i, d.type) is not null
+        and (%(webhook_id)s::uuid is null or d.webhook_id = %(webhook_id)s::uuid)
+        and case d.webhook_id
+            when '00000000-0000-0000-0000-000000000000' then callback_url_v1(i, d.type) is not null
+            else exists (
+                select 1 from webhooks f
+                where f.id = d.webhook_id and f.enabled and (f.types is null or d.type = any(f.types))
+            )
+        end
     order by d.created_at, d.id
     limit %(limit)s::int
     for update of d
@@ -243,10 +363,10 @@ with chosen as (
     where d.instance_id = c.instance_id and d.id = c.id
     returning d.*
 )
-select coalesce(append_callbacks_v1(
+select coalesce(append_callbacks_v2(
     array_agg(instance_id order by created_at, id), array_agg(chat order by created_at, id),
     array_agg(type order by created_at, id), array_agg(id order by created_at, id),
-    array_agg(body order by created_at, id)
+    array_agg(body order by created_at, id), array_agg(webhook_id order by created_at, id)
 ), 0) as count
 from retried;
 
@@ -262,7 +382,7 @@ where instance_id = %(instance_id)s::text and status in ('success', 'discarded')
 
 -- name: list_deliveries
 -- Latest first.
-select number, callback_id as event_id, type, chat, target, attempt, taken as success, status, error,
+select number, webhook_id, callback_id as event_id, type, chat, target, attempt, taken as success, status, error,
        answer, duration_ms, posted_at
 from webhook_deliveries
 where instance_id = %(instance_id)s::text
@@ -270,12 +390,13 @@ where instance_id = %(instance_id)s::text
     and (%(type)s::text is null or type = %(type)s::text)
     and (%(delivered)s::boolean is null or taken = %(delivered)s::boolean)
     and (%(callback_id)s::uuid is null or callback_id = %(callback_id)s::uuid)
+    and (%(webhook_id)s::uuid is null or webhook_id = %(webhook_id)s::uuid)
 order by number desc
 limit %(limit)s::int;
 
 -- name: replay
 -- Appends the recorded events of a time span to the delivery queues of their chats again, under the
--- same ids, oldest first.
+-- same ids, oldest first: to every webhook, or to one.
 with chosen as (
     -- Selects the recorded events of the time span.
     select *
@@ -286,12 +407,16 @@ with chosen as (
     order by created_at, sequence
     limit %(limit)s::int
 )
-select append_callbacks_v1(
+select append_callbacks_v2(
            array_agg(instance_id order by sequence),
            array_agg(chat order by sequence),
            array_agg(type order by sequence),
-           array_agg(id order by sequence),
-           array_agg(body order by sequence)
+           array_agg(case
+               when %(webhook_id)s::uuid is null or %(webhook_id)s::uuid = '00000000-0000-0000-0000-000000000000' then id
+               else further_callback_id_v1(%(webhook_id)s::uuid, id)
+           end order by sequence),
+           array_agg(body order by sequence),
+           array_agg(%(webhook_id)s::uuid order by sequence)
        ) as replayed,
        count(*) as found, max(created_at) as last_at
 from chosen;

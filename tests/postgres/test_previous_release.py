@@ -335,3 +335,35 @@ async def _prepare(connection: AsyncConnection, name: str, statement: SQL) -> No
         await connection.execute(text.encode())
     else:
         await connection.execute(f"prepare {name} as {text}".encode())
+
+
+async def test_previous_node_delivers_nothing_of_further_webhooks(
+    operator: AsyncConnection, previous: PreviousNode, instance_id: str
+) -> None:
+    await operator.execute(
+        """insert into webhooks (id, instance_id, url)
+           values (gen_random_uuid(), %s, 'https://crm.example/hook')""",
+        [instance_id],
+    )
+    await operator.execute(
+        """select enqueue_callbacks_v2(
+               array[%s], array[%s], array['DeliveryCallback'], array[gen_random_uuid()],
+               array['{"type": "DeliveryCallback"}'])""",
+        [instance_id, PHONE],
+    )
+
+    claimed = await previous.run(
+        "webhooks",
+        "claim_lines",
+        held=[],
+        most=10,
+        claim_seconds=60.0,
+        claim_id=uuid.uuid4(),
+        node_id="a",
+        per_line=10,
+    )
+    await previous.run("webhooks", "forget_empty_lines")
+
+    assert [row["url"] for row in claimed] == [URL]
+    assert await rows(operator, "select claim_id from further_delivery_queues") == [None]
+    assert await rows(operator, "select count(*) from further_outbox") == [1]

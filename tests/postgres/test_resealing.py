@@ -35,6 +35,8 @@ EXISTING = """
         values ('acme', %(id)s, '1', gen_random_uuid(), 'ReceivedCallback', %(body)s);
     insert into webhook_outbox (instance_id, chat, position, id, type, body)
         values (%(id)s, '1', 1, gen_random_uuid(), 'ReceivedCallback', %(body)s);
+    insert into further_outbox (webhook_id, instance_id, chat, position, id, type, body)
+        values (gen_random_uuid(), %(id)s, '1', 1, gen_random_uuid(), 'ReceivedCallback', %(body)s);
     insert into webhook_deliveries (instance_id, callback_id, type, chat, target, attempt, taken,
             answer, duration_ms)
         values (%(id)s, gen_random_uuid(), 't', '1', 'r', 1, true, %(text)s, 1);

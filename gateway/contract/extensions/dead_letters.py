@@ -15,6 +15,7 @@ _MAX_PAGE_SIZE = 100
 _MAX_RETRIED = 500
 _MAX_DAYS = 3_650
 _NOT_FOUND, _CONFLICT = 404, 409
+_WEBHOOK = "00000000-0000-0000-0000-000000000000"
 _ID = "0b6f6c1e-4f43-4d8e-9a55-0d6c2f5b7a10"
 
 
@@ -32,11 +33,13 @@ DeadLetterStatus = Literal["pending", "processing", "success", "failed", "discar
 class DeadLetter(_Answer):
     """A callback whose delivery failed.
 
+    `webhook_id` names a further webhook, and is missing for those of Z-API's routes.
     `reprocess_status` is `pending` until it is retried or discarded, `processing` while it is
     posted again, then `success` or `failed`.
     """
 
     event_id: UUID
+    webhook_id: UUID | None
     instance_id: str
     event_type: str
     source_lib: str
@@ -55,6 +58,7 @@ class DeadLetter(_Answer):
 
 _FAILED_CALLBACK: Example = {
     "event_id": _ID,
+    "webhook_id": None,
     "instance_id": "6C1D7A35F0B24E89A1C3D5E7F9B0A2C4",
     "event_type": "DeliveryCallback",
     "source_lib": "example",
@@ -82,14 +86,18 @@ class DeadLetterStats(_Answer):
 
 
 class CountDeadLetters(Operation[DeadLetterStats], method="GET", path="/dlq/stats"):
-    """The number of dead letters, and the reasons."""
+    """The number of dead letters, and the reasons; of all webhooks or of one."""
 
+    example_minimal: ClassVar[Example] = {}
+    example: ClassVar[Example] = {"webhookId": _WEBHOOK}
     answer_example: ClassVar[Any] = {
         "total_events": 1,
         "by_status": {"pending": 1},
         "by_event_type": {"DeliveryCallback": 1},
         "by_failure_reason": {"HTTP 500": 1},
     }
+
+    webhook_id: UUID | None = None
 
 
 class DeadLetterPage(_Answer):
@@ -122,6 +130,7 @@ class ListDeadLetters(Operation[DeadLetterPage], method="GET", path="/dlq/events
     page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 20
     status: DeadLetterStatus | None = None
     event_type: str | None = None
+    webhook_id: UUID | None = None
 
 
 class DeadLetterOperation(Documented):
@@ -186,7 +195,7 @@ class DeadLettersRetried(_Answer):
 class RetryAllDeadLetters(
     Operation[DeadLettersRetried], method="POST", path="/dlq/retry-all", answer_status=200
 ):
-    """Posts all dead letters again, the oldest first, up to a limit."""
+    """Posts all dead letters again, the oldest first, up to a limit; of all webhooks or of one."""
 
     audited_state = AuditedState.DEAD_LETTERS
     fields_in = "query"
@@ -195,6 +204,7 @@ class RetryAllDeadLetters(
     answer_example: ClassVar[Any] = {"success": True, "retried_count": 1, "failed_count": 0}
 
     limit: Annotated[int, BeforeValidator(between(1, _MAX_RETRIED))] = 100
+    webhook_id: UUID | None = None
 
 
 class DeadLettersPurged(_Answer):

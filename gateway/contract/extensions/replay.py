@@ -24,14 +24,20 @@ _MAX_PAGE_SIZE = 200
 _ID = "0b6f6c1e-4f43-4d8e-9a55-0d6c2f5b7a10"
 
 
+def _without_zeros(value: object) -> object:
+    return None if value == UUID(int=0) else value
+
+
 class DeliveryAttempt(Wire):
     """One POST to a webhook.
 
-    `target` is the address without its query; `status` is missing where there was no answer, and
-    `answer` holds its first bytes.
+    `webhookId` names a further webhook, and is missing for those of Z-API's routes. `target` is the
+    address without its query; `status` is missing where there was no answer, and `answer` holds its
+    first bytes.
     """
 
     number: int
+    webhook_id: Annotated[UUID | None, BeforeValidator(_without_zeros)]
     event_id: UUID
     type: str
     chat: str
@@ -61,6 +67,7 @@ class ListDeliveries(Operation[DeliveryPage], method="GET", path="/webhooks/deli
         "deliveries": [
             {
                 "number": 41,
+                "webhookId": None,
                 "eventId": _ID,
                 "type": "DeliveryCallback",
                 "chat": "5511999999999",
@@ -82,6 +89,7 @@ class ListDeliveries(Operation[DeliveryPage], method="GET", path="/webhooks/deli
     type: CallbackType | None = None
     success: bool | None = None
     event_id: UUID | None = None
+    webhook_id: UUID | None = None
 
 
 class Replayed(Wire):
@@ -98,7 +106,9 @@ class Replayed(Wire):
 class ReplayWebhooks(Operation[Replayed], method="POST", path="/webhooks/replay"):
     """Posts the callbacks between two times again, under the same ids, oldest first.
 
-    It joins the end of each chat. Without `types` it is everything; without `to`, until now.
+    It joins the end of each chat. Without `types` it is everything; without `to`, until now. With
+    `webhookId` only that webhook gets them, otherwise all; zeros stand for the webhooks of
+    Z-API's routes.
     """
 
     example_minimal: ClassVar[Example] = {"from": "2026-01-31T12:00:00Z"}
@@ -112,6 +122,7 @@ class ReplayWebhooks(Operation[Replayed], method="POST", path="/webhooks/replay"
     since: AwareDatetime = Field(alias="from")
     until: AwareDatetime | None = Field(None, alias="to")
     types: Annotated[tuple[CallbackType, ...], Field(min_length=1, max_length=100)] | None = None
+    webhook_id: UUID | None = None
 
 
 class TestResult(Wire):
@@ -129,7 +140,10 @@ class TestResult(Wire):
 
 
 class TestWebhook(Operation[TestResult], method="POST", path="/webhooks/test"):
-    """Posts one test callback, marked `"test": true`, at once, and shows the answer."""
+    """Posts one test callback, marked `"test": true`, at once, and shows the answer.
+
+    With `webhookId` it goes to that further webhook.
+    """
 
     __test__: ClassVar[bool] = False
 
@@ -146,3 +160,4 @@ class TestWebhook(Operation[TestResult], method="POST", path="/webhooks/test"):
     }
 
     type: CallbackType = "ReceivedCallback"
+    webhook_id: UUID | None = None

@@ -8,6 +8,7 @@ from gateway.contract.extensions.dead_letters import (
     PurgeDeadLetters,
 )
 from gateway.contract.extensions.replay import TestWebhook
+from gateway.contract.extensions.webhooks import AddWebhook, DeleteWebhook, UpdateWebhook
 from gateway.contract.zapi.webhooks import SetWebhook
 from gateway.documents.postman_setup import PostmanSetup, Precondition
 
@@ -20,6 +21,9 @@ SETUPS: Mapping[type, PostmanSetup] = {
         first=(Precondition("/update-webhook-received", {"value": "{{baseUrl}}/health"}, "PUT"),),
         values={"type": "ReceivedCallback"},
     ),
+    AddWebhook: PostmanSetup(saves={"webhookId": "id"}),
+    UpdateWebhook: PostmanSetup(order=1, values={"webhookId": "{{webhookId}}"}),
+    DeleteWebhook: PostmanSetup(order=2, values={"webhookId": "{{webhookId}}"}),
     SetWebhook: PostmanSetup(
         order=2,  # after the test of a webhook, whose address must not stay
         values={"value": "{{webhookUrl}}"},  # empty, until the user fills it in

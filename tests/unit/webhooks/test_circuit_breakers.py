@@ -7,7 +7,12 @@ from gateway.webhooks.circuit_breakers import BreakerLimits, CircuitBreakers
 
 A, B = "acme https://a.example/hook", "acme https://b.example/hook"
 LIMITS = BreakerLimits(
-    max_in_flight=4, max_strikes=3, slow_seconds=5.0, first_open_seconds=1.0, max_open_seconds=10.0
+    max_in_flight=4,
+    max_strikes=3,
+    slow_seconds=5.0,
+    first_open_seconds=1.0,
+    max_open_seconds=10.0,
+    max_open_after_error_seconds=10.0,
 )
 
 
@@ -204,3 +209,60 @@ def test_idle_healthy_receiver_takes_no_memory(breakers: CircuitBreakers) -> Non
 
     assert list(breakers._breakers) == [A]
     assert (breakers.seconds_open(B), breakers.is_down(B)) == (0.0, False)
+
+
+def answer(breakers: CircuitBreakers, *, is_error: bool) -> bool:
+    """Makes a request that is answered promptly; returns whether the receiver was down before."""
+    assert breakers.enter(A)
+    was_down = breakers.record_answer(A, 0.01, is_error=is_error)
+    breakers.leave(A)
+    return was_down
+
+
+def test_server_errors_in_a_row_open_the_breaker_for_a_short_time(
+    breakers: CircuitBreakers, clock: HandClock
+) -> None:
+    for _ in range(9):
+        answer(breakers, is_error=True)
+    assert not breakers.is_down(A)
+
+    opened = []
+    for _ in range(7):
+        answer(breakers, is_error=True)
+        opened.append(breakers.seconds_open(A))
+        clock.seconds += opened[-1]
+
+    assert opened == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]
+    assert entered(breakers, 3) == 1  # half-open
+
+
+def test_success_between_server_errors_keeps_the_breaker_closed(breakers: CircuitBreakers) -> None:
+    for number in range(100):
+        answer(breakers, is_error=number % 10 != 9)
+
+    assert not breakers.seconds_open(A)
+    assert entered(breakers, 4) == 4
+
+
+def test_success_closes_a_breaker_that_server_errors_opened(
+    breakers: CircuitBreakers, clock: HandClock
+) -> None:
+    for _ in range(10):
+        answer(breakers, is_error=True)
+    clock.seconds += breakers.seconds_open(A)
+
+    assert answer(breakers, is_error=False)
+    assert not breakers.is_down(A)
+    assert entered(breakers, 4) == 4
+
+
+def test_errors_of_requests_in_flight_do_not_lengthen_the_open_time(
+    breakers: CircuitBreakers,
+) -> None:
+    for _ in range(9):
+        answer(breakers, is_error=True)
+    assert entered(breakers, 3) == 3
+    for _ in range(3):
+        breakers.record_answer(A, 0.01, is_error=True)
+
+    assert breakers.seconds_open(A) == 1.0
