@@ -81,7 +81,7 @@ class _Deflated:
     def __init__(self, *, gzip: bool) -> None:
         self._gzip, self._head = gzip, b""
         self._stream: zlib._Decompress | None = None
-        self._plain = self._ended = False
+        self._plain = self._ended = self._is_over = False
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         if self._stream is None and not self._plain:
@@ -89,6 +89,7 @@ class _Deflated:
             if len(piece) < _ZLIB_HEAD_BYTES:
                 return
             self._begin(piece)
+            self._head = b""
         if self._plain:
             yield piece
             return
@@ -114,6 +115,8 @@ class _Deflated:
             self._stream = zlib.decompressobj(bits)
 
     def _inflated(self, piece: bytes) -> Iterator[bytes]:
+        if self._ended:
+            piece, self._head = self._head + piece, b""
         while piece and not (self._ended and not self._next_member(piece)):
             assert self._stream is not None
             if shown := self._stream.decompress(piece, _PIECE_BYTES):
@@ -123,10 +126,14 @@ class _Deflated:
 
     def _next_member(self, piece: bytes) -> bool:
         """Starts the next of several gzip streams; anything else behind the last is no content."""
-        if not self._gzip or not piece.startswith(_GZIP_MAGIC):
-            return False
-        self._stream, self._ended = zlib.decompressobj(_GZIP_BITS), False
-        return True
+        if self._gzip and not self._is_over and piece.startswith(_GZIP_MAGIC):
+            self._stream, self._ended = zlib.decompressobj(_GZIP_BITS), False
+            return True
+        if piece == _GZIP_MAGIC[:1] and not self._is_over:
+            self._head = piece  # the next byte comes with the next piece
+        else:
+            self._is_over = True
+        return False
 
 
 class _Brotli:

@@ -168,16 +168,15 @@ NO_CODINGS = ["identity", "", "aws-chunked", "UTF-8", "none", "binary", "utf8, n
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
-    content=st.one_of(
-        st.binary(min_size=20, max_size=200),
-        st.integers(1, 90_000).map(lambda size: b"0123456789" * size),
-    ),
+    block=st.binary(min_size=20, max_size=200),
+    times=st.integers(1, 4_500),
     coding=st.sampled_from([*CODINGS]),
     step=st.integers(1, 70_000),
 )
 async def test_compressed_content_is_decoded_in_small_pieces(
-    content: bytes, coding: str, step: int
+    block: bytes, times: int, coding: str, step: int
 ) -> None:
+    content = block * times
     packed = CODINGS[coding](content)
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -188,6 +187,21 @@ async def test_compressed_content_is_decoded_in_small_pieces(
 
     assert b"".join(shown) == content
     assert max(map(len, shown)) <= 128 * 1024
+
+
+@pytest.mark.parametrize("coding", [*CODINGS])
+@pytest.mark.parametrize("step", [1, 2, 3])
+async def test_content_is_decoded_wherever_it_is_cut(coding: str, step: int) -> None:
+    content = bytes(range(60))
+    packed = CODINGS[coding](content)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(packed), step):
+            yield packed[at : at + step]
+
+    shown = [piece async for piece in decoded(pieces(), decoders_of(coding))]
+
+    assert b"".join(shown) == content
 
 
 @pytest.mark.parametrize("coding", [*CODINGS])
