@@ -130,8 +130,13 @@ with waiting as (
         -- indexes are: where many rows are behind, the planner would favour a scan of the table.
         and (
             select a.id from message_queue a
-            where a.instance_id = w.instance_id and a.phone = m.phone and a.status = 'parked'
-            order by a.id
+            where a.instance_id = w.instance_id and a.status = 'parked'
+                and (
+                    a.phone = m.phone
+                    or coalesce(known_chat_v1(a.instance_id, a.phone), a.phone)
+                    = coalesce(known_chat_v1(m.instance_id, m.phone), m.phone)
+                )
+            order by a.phone, a.id
             limit 1
         ) is null
         and coalesce((
@@ -175,8 +180,9 @@ with worker as materialized (
         and (n.hold_until is null or n.hold_until <= now())
     for update of l skip locked
 ), parked as materialized (
-    -- The parked messages; `due` says that one no longer waits.
-    select a.instance_id, a.id, a.phone,
+    -- The parked messages with their chats, which people may name in several ways; `due` says that one
+    -- no longer waits.
+    select a.instance_id, a.id, coalesce(known_chat_v1(a.instance_id, a.phone), a.phone) as chat,
            not w.in_chat_order or least(a.due_at, a.expires_at) <= now()
            or a.parked_for = 'file' and (w.all_files or a.id = any(%(ready_ids)s::bigint[])) as due
     from worker w
@@ -187,10 +193,11 @@ with worker as materialized (
     ) a
 ), lane_head as materialized (
     -- The first message of each lane; `blocked` says that one of its chat is parked.
-    select w.instance_id, lane.priority, h.id, h.phone, h.position, h.rests,
+    select w.instance_id, lane.priority, h.id, h.position, h.rests,
            exists (
                select from parked a
-               where a.instance_id = w.instance_id and a.phone = h.phone and not a.due
+               where a.instance_id = w.instance_id and not a.due
+                   and a.chat = coalesce(known_chat_v1(w.instance_id, h.phone), h.phone)
            ) as blocked
     from worker w
     cross join (values (0), (1), (2)) as lane (priority)
@@ -233,11 +240,13 @@ with worker as materialized (
     where h.blocked
         and exists (
             select from parked a
-            where a.instance_id = q.instance_id and a.phone = q.phone and not a.due
+            where a.instance_id = q.instance_id and not a.due
+                and a.chat = coalesce(known_chat_v1(q.instance_id, q.phone), q.phone)
         )
-), chat_behind as (
-    -- The chats with messages behind; each is found by one index lookup.
-    select w.instance_id, c.phone, w.in_chat_order
+), chat_behind as materialized (
+    -- The names of chats with messages behind; each is found by one index lookup.
+    select w.instance_id, c.phone, coalesce(known_chat_v1(w.instance_id, c.phone), c.phone) as chat,
+           w.in_chat_order
     from worker w
     cross join lateral (
         with recursive chat as (
@@ -262,18 +271,23 @@ with worker as materialized (
     ) c
 ), freed as (
     -- The next message of each lane of the chats in which none is parked; all of them in strict order.
-    select c.instance_id, q.id
-    from chat_behind c
-    cross join (values (0), (1), (2)) as lane (priority)
-    cross join lateral (
-        select b.id from message_queue b
-        where b.instance_id = c.instance_id and b.phone = c.phone and b.priority = lane.priority
-            and b.status = 'behind'
-        order by b.position
-        limit 1
-    ) q
-    where c.in_chat_order
-        and not exists (select from parked a where a.instance_id = c.instance_id and a.phone = c.phone)
+    (
+        select distinct on (c.instance_id, c.chat, lane.priority) c.instance_id, q.id
+        from chat_behind c
+        cross join (values (0), (1), (2)) as lane (priority)
+        cross join lateral (
+            select b.id, b.position from message_queue b
+            where b.instance_id = c.instance_id and b.phone = c.phone and b.priority = lane.priority
+                and b.status = 'behind'
+            order by b.position
+            limit 1
+        ) q
+        where c.in_chat_order
+            and not exists (
+                select from parked a where a.instance_id = c.instance_id and a.chat = c.chat
+            )
+        order by c.instance_id, c.chat, lane.priority, q.position
+    )
     union all
     select c.instance_id, b.id
     from chat_behind c

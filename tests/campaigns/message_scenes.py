@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 
 from tests.campaigns.tour import ANA, BEN, RETRY_SECONDS, Tour
-from tests.fixtures.media import picture
+from tests.fixtures.media import file, file_server, picture
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import until
 from tests.service.test_kafka import SEND, event
@@ -83,6 +83,23 @@ async def send_file(tour: Tour) -> None:
         return await tour.rows("select from media union all select from media_leftovers")
 
     await until(stored, lambda found: not found)
+
+
+async def await_file(tour: Tour) -> None:
+    """A picture comes only after a text to another person has passed it."""
+    passed = asyncio.Event()
+
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        await passed.wait()
+        await file(picture())(writer)
+
+    async with file_server() as server:
+        image = server.put("/late.png", answer)
+        sent = await tour.line.post("/send-image", {"phone": ANA, "image": image})
+        tour.line.accepted.append(sent["messageId"])
+        await tour.send("passes", phone=BEN)
+        passed.set()
+        await tour.arrived(sent["messageId"])
 
 
 async def fail(tour: Tour) -> None:

@@ -18,6 +18,7 @@ from gateway.instances.tokens import TokenVault
 from gateway.runtime.provider_selection import secret_settings_of
 from gateway.webhooks.secrets import WebhookSecrets
 from tests.campaigns.message_scenes import (
+    await_file,
     change_messages,
     exchange,
     fail,
@@ -267,6 +268,7 @@ SCENES: Final[Mapping[str, Scene]] = {
         receive_others,
         receive_file,
         send_file,
+        await_file,
         fail,
         control_queue,
         clear_failed,

@@ -29,6 +29,7 @@ from tests.postgres.test_queue_maintenance import pages_touched
 from tests.postgres.test_queue_races import Phone
 
 ANN, BOB, CAT = "5511999999991", "5511999999992", "5511999999993"
+ANNS_LID = "123456789012345@lid"
 LATER_SECONDS = 3_600.0
 
 
@@ -164,6 +165,35 @@ async def test_awaited_file_lets_other_chats_pass(
             run.server.come[ANN].set()
             assert await run.sent(2) == ["picture for Ann", "text for Ann"]
     assert await rows(operator, "select attempts from messages") == [1, 1, 1, 1]
+
+
+async def test_awaited_file_holds_its_chat_by_every_name(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    async with sending(database_url, operator) as run:
+        await operator.execute(
+            "insert into whatsapp_numbers (instance_id, spelling, phone) values (%s, %s, %s)",
+            [run.instance.id, CAT, ANN],
+        )
+        await operator.execute(
+            "insert into identities (instance_id, lid, phone) values (%s, %s, %s)",
+            [run.instance.id, ANNS_LID, ANN],
+        )
+        await run.image(ANN, "picture for Ann")
+        await run.text(ANNS_LID, "by lid")
+        await run.text(CAT, "by another spelling")
+        await run.text(BOB, "text for Bob")
+        async with running(run):
+            assert await run.sent() == ["text for Bob"]
+            await until(run.waiting_for, lambda reasons: reasons == ["file", "chat", "chat"])
+            await run.text(ANNS_LID, "by lid again")
+            run.server.come[ANN].set()
+            assert await run.sent(4) == [
+                "picture for Ann",
+                "by lid",
+                "by another spelling",
+                "by lid again",
+            ]
 
 
 async def test_awaited_file_holds_a_strict_queue(
