@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import brotli
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -158,6 +159,9 @@ async def test_log_of_a_send_has_everything_except_secrets(
         assert secret not in log
 
 
+_DECODERS = {"gzip": gzip.decompress, "br": brotli.decompress}  # the library prefers Brotli
+
+
 class LocalSentry:
     """Stands in for Sentry: accepts every envelope, and records the events."""
 
@@ -166,8 +170,9 @@ class LocalSentry:
 
     async def take(self, request: Request) -> Response:
         body = await request.body()
-        if request.headers.get("content-encoding") == "gzip":
-            body = gzip.decompress(body)
+        coding = request.headers.get("content-encoding")
+        if coding in _DECODERS:
+            body = _DECODERS[coding](body)
         if event := Envelope.deserialize(body).get_event():
             self.events.append(dict(event))
         return Response(b"{}")
