@@ -265,9 +265,12 @@ class Worker:
         A number is looked up after the pause, so that look-ups keep the pace of sends.
         """
         self._activity.expect(MAX_ADDRESSING_SECONDS + self._deps.send_timeout_seconds)
-        addressed = await self._deps.numbers.address(self._live, row, message)
-        if not addressed.absent and await self._show_typing(addressed.message, leaving):
-            return None
+        try:
+            addressed = await self._deps.numbers.address(self._live, row, message)
+            if not addressed.absent and await self._show_typing(addressed.message, leaving):
+                return None
+        finally:
+            self._activity.expect(0.0)
         return addressed
 
     async def _show_typing(self, message: OutgoingMessage, leaving: asyncio.Event) -> bool:
