@@ -185,9 +185,10 @@ class InstanceEndpoint(Endpoint):
         services: Services,
     ) -> Response:
         fingerprint, message = await self._message(request, route, declared, instance, services)
-        queued = await services.enqueuer.enqueue(
-            instance, message, idempotency=_idempotency(request, route, fingerprint)
-        )
+        async with services.turns.turn(instance.account_id):
+            queued = await services.enqueuer.enqueue(
+                instance, message, idempotency=_idempotency(request, route, fingerprint)
+            )
         services.metrics.queued(declared.kind(), instance.id)
         answer: dict[str, Any] = {
             "zaapId": queued.zaap_id,
@@ -220,7 +221,7 @@ class InstanceEndpoint(Endpoint):
         if not declared.carries_media:
             with self._uploads.slot(instance.account_id):
                 fingerprint, raw = await read_body(request, limit_bytes=settings.max_body_bytes)
-            message = await self._built(declared, raw, route, instance)
+            message = await self._built(declared, raw, route, instance, services)
             self._admission.check(instance, message)
             return fingerprint, message
         async with services.intake.spool.folder() as folder:
@@ -229,7 +230,7 @@ class InstanceEndpoint(Endpoint):
                 fingerprint, raw = await read_body(
                     request, limit_bytes=settings.max_media_body_bytes, spooler=spooler
                 )
-            message = await self._built(declared, raw, route, instance)
+            message = await self._built(declared, raw, route, instance, services)
             self._admission.check(instance, message)
             message = await services.intake.store_files(
                 instance.account_id, instance.id, message, spooler.files, folder
@@ -238,10 +239,16 @@ class InstanceEndpoint(Endpoint):
         return fingerprint, message
 
     async def _built(
-        self, declared: type[OutgoingMessage], raw: bytes, route: MatchedRoute, instance: Instance
+        self,
+        declared: type[OutgoingMessage],
+        raw: bytes,
+        route: MatchedRoute,
+        instance: Instance,
+        services: Services,
     ) -> OutgoingMessage:
         command = BuildCommand(raw, declared, path=route.parameters)
-        return await self._parser.run(command, owner=instance.account_id)
+        async with services.turns.turn(instance.account_id):
+            return await self._parser.run(command, owner=instance.account_id)
 
 
 def _credential_of(account: Account) -> Credential:

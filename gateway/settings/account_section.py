@@ -27,6 +27,7 @@ class AccountLimits:
     max_uploads: int
     tests_per_minute: float
     tests_burst: int
+    max_in_work: int
 
 
 class AccountSection(Section):
@@ -93,6 +94,13 @@ class AccountSection(Section):
         description="Number of request bodies of an account that may arrive at once on a node; "
         "further ones are answered 429",
     )
+    max_in_work: int = Field(
+        32,
+        ge=0,
+        validation_alias="GATEWAY_ACCOUNT_MAX_IN_WORK",
+        description="Requests of an account that each node works on at once; those that wait for "
+        "WhatsApp or another server do not count, further ones wait; 0 sets no limit",
+    )
     tests_per_minute: float = Field(
         6.0,
         ge=0,
@@ -121,6 +129,7 @@ class AccountSection(Section):
             max_followers=self.max_followers,
             max_uploads=self.max_uploads,
             tests_per_minute=self.tests_per_minute,
+            max_in_work=self.max_in_work,
             tests_burst=max(1, round(self.tests_per_minute * _TESTS_BURST_MINUTES)),
         )
 
