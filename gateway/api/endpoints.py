@@ -26,7 +26,7 @@ from gateway.api.routes import MatchedRoute, RouteTable
 from gateway.contract.operation import Operation, Picture
 from gateway.contract.send import OutgoingMessage
 from gateway.database.deadlines import waiting_at_most
-from gateway.errors import InvalidRequest, Unavailable
+from gateway.errors import InvalidRequest, TooManyRequests, Unavailable
 from gateway.instances.accounts import Account
 from gateway.instances.store import Instance
 from gateway.operations.services import Services
@@ -39,6 +39,7 @@ from gateway.settings.message_sections import HttpSection
 _MAX_KEY_LENGTH = 255
 _BODYLESS = frozenset({"GET", "HEAD"})
 _NO_CONTENT = 204
+_REFUSAL_SECONDS = 0.5
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\b", re.IGNORECASE)
 _MAX_WAIT_SECONDS = 60
 _ITEMS_AT_ONCE = 1_000
@@ -66,8 +67,13 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        with waiting_at_most(self._patience_seconds):
-            response = await self._respond(request)
+        try:
+            with waiting_at_most(self._patience_seconds):
+                response = await self._respond(request)
+        except TooManyRequests:
+            # Who repeats at once without reading the answer is slowed down, at no cost.
+            await asyncio.sleep(_REFUSAL_SECONDS)
+            raise
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
