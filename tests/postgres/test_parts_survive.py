@@ -38,6 +38,7 @@ BUSY = {
     "maintenance: delete expired callbacks",
     "maintenance: delete expired rows of the queue",
     "maintenance: encryption of content",
+    "maintenance: erased people",
     "maintenance: expire messages",
     "maintenance: history partitions",
     "media_maintenance",
