@@ -238,9 +238,10 @@ class InstanceEndpoint(Endpoint):
                 )
             message = await self._built(declared, raw, route, instance, services)
             self._admission.check(instance, message)
-            message = await services.intake.store_files(
-                instance.account_id, instance.id, message, spooler.files, folder
-            )
+            async with services.turns.turn(instance.account_id):
+                message = await services.intake.store_files(
+                    instance.account_id, instance.id, message, spooler.files, folder
+                )
         _check_texts(message, spooler)
         return fingerprint, message
 

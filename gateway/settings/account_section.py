@@ -95,7 +95,7 @@ class AccountSection(Section):
         "further ones are answered 429",
     )
     max_in_work: int = Field(
-        32,
+        16,
         ge=0,
         validation_alias="GATEWAY_ACCOUNT_MAX_IN_WORK",
         description="Requests of an account that each node works on at once; those that wait for "
