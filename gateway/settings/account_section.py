@@ -41,7 +41,7 @@ class AccountSection(Section):
         allow_inf_nan=False,
         validation_alias="GATEWAY_ACCOUNT_REQUESTS_PER_SECOND",
         description="Requests per second of an account that each node accepts; 0 sets no limit; "
-        f"by default 500, {_IN_DEVELOPMENT}",
+        f"by default 200, {_IN_DEVELOPMENT}",
     )
     requests_burst: int = Field(
         0,
@@ -55,7 +55,7 @@ class AccountSection(Section):
         allow_inf_nan=False,
         validation_alias="GATEWAY_INSTANCE_REQUESTS_PER_SECOND",
         description="Requests per second of an instance that each node accepts; 0 sets no limit; "
-        f"by default 100, {_IN_DEVELOPMENT}",
+        f"by default 50, {_IN_DEVELOPMENT}",
     )
     instance_requests_burst: int = Field(
         0,
@@ -134,7 +134,7 @@ class AccountSection(Section):
         )
 
 
-_REQUESTS_PER_SECOND, _INSTANCE_REQUESTS_PER_SECOND = 500, 100
+_REQUESTS_PER_SECOND, _INSTANCE_REQUESTS_PER_SECOND = 200, 50
 _BURST_SECONDS = 10
 _TESTS_BURST_MINUTES = 5
 _MAX_INSTANCES = 1_000
