@@ -1,8 +1,8 @@
 """The audit log: who did which administrative act, from where, and what it changed.
 
 An act is noted before it happens, because one that cannot be logged must not happen. How it ended
-and the values that differ are added afterwards. No message, phone or secret is stored: of a secret, a
-few digits of its hash show that it became another one.
+and the values that differ are added afterwards. No message, phone or secret is stored: of a secret,
+a few digits of its hash show that it became another one.
 """
 
 import re
@@ -37,7 +37,7 @@ _STATES = {
 }
 _SECRET_WORDS = ("code", "pin", "secret", "token", "password")
 _ID = re.compile(r"[0-9A-Fa-f]{16,64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""A caller may write a text or a phone in the place of an id, and the id of an old group has one."""
+"""A caller may write a text or a phone in the place of an id; the id of an old group has one."""
 _DONE = "done"
 
 
