@@ -1,10 +1,11 @@
 """The audit log: who did which administrative act, from where, and what it changed.
 
 An act is noted before it happens, because one that cannot be logged must not happen. How it ended
-and the values that differ are added afterwards. No text, phone or secret is stored: of a secret, a
-few digits of its hash show that it became another one.
+and the values that differ are added afterwards. No message, phone or secret is stored: of a secret,
+a few digits of its hash show that it became another one.
 """
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ _STATES = {
     AuditedState.WEBHOOKS: query("audit", "state_of_webhooks"),
 }
 _SECRET_WORDS = ("code", "pin", "secret", "token", "password")
+_ID = re.compile(r"[0-9A-Fa-f]{16,64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""A caller may write a text or a phone in the place of an id; the id of an old group has one."""
 _DONE = "done"
 
 
@@ -181,7 +184,7 @@ def _is_harmless(name: str, value: object) -> bool:
     if any(word in name for word in _SECRET_WORDS):
         return False
     return isinstance(value, bool | int | float | datetime | Enum) or (
-        isinstance(value, str) and name.endswith("_id")
+        isinstance(value, str) and name.endswith("_id") and _ID.fullmatch(value) is not None
     )
 
 

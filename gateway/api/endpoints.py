@@ -26,7 +26,7 @@ from gateway.api.routes import MatchedRoute, RouteTable
 from gateway.contract.operation import Operation, Picture
 from gateway.contract.send import OutgoingMessage
 from gateway.database.deadlines import waiting_at_most
-from gateway.errors import InvalidRequest, Unavailable
+from gateway.errors import InvalidRequest, TooManyRequests, Unavailable
 from gateway.instances.accounts import Account
 from gateway.instances.store import Instance
 from gateway.operations.services import Services
@@ -39,6 +39,7 @@ from gateway.settings.message_sections import HttpSection
 _MAX_KEY_LENGTH = 255
 _BODYLESS = frozenset({"GET", "HEAD"})
 _NO_CONTENT = 204
+_REFUSAL_SECONDS = 0.5
 _WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\b", re.IGNORECASE)
 _MAX_WAIT_SECONDS = 60
 _ITEMS_AT_ONCE = 1_000
@@ -66,8 +67,13 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        with waiting_at_most(self._patience_seconds):
-            response = await self._respond(request)
+        try:
+            with waiting_at_most(self._patience_seconds):
+                response = await self._respond(request)
+        except TooManyRequests:
+            # Who repeats at once without reading the answer is slowed down, at no cost.
+            await asyncio.sleep(_REFUSAL_SECONDS)
+            raise
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
@@ -185,9 +191,10 @@ class InstanceEndpoint(Endpoint):
         services: Services,
     ) -> Response:
         fingerprint, message = await self._message(request, route, declared, instance, services)
-        queued = await services.enqueuer.enqueue(
-            instance, message, idempotency=_idempotency(request, route, fingerprint)
-        )
+        async with services.turns.turn(instance.account_id):
+            queued = await services.enqueuer.enqueue(
+                instance, message, idempotency=_idempotency(request, route, fingerprint)
+            )
         services.metrics.queued(declared.kind(), instance.id)
         answer: dict[str, Any] = {
             "zaapId": queued.zaap_id,
@@ -220,7 +227,7 @@ class InstanceEndpoint(Endpoint):
         if not declared.carries_media:
             with self._uploads.slot(instance.account_id):
                 fingerprint, raw = await read_body(request, limit_bytes=settings.max_body_bytes)
-            message = await self._built(declared, raw, route, instance)
+            message = await self._built(declared, raw, route, instance, services)
             self._admission.check(instance, message)
             return fingerprint, message
         async with services.intake.spool.folder() as folder:
@@ -229,19 +236,26 @@ class InstanceEndpoint(Endpoint):
                 fingerprint, raw = await read_body(
                     request, limit_bytes=settings.max_media_body_bytes, spooler=spooler
                 )
-            message = await self._built(declared, raw, route, instance)
+            message = await self._built(declared, raw, route, instance, services)
             self._admission.check(instance, message)
-            message = await services.intake.store_files(
-                instance.account_id, instance.id, message, spooler.files, folder
-            )
+            async with services.turns.turn(instance.account_id):
+                message = await services.intake.store_files(
+                    instance.account_id, instance.id, message, spooler.files, folder
+                )
         _check_texts(message, spooler)
         return fingerprint, message
 
     async def _built(
-        self, declared: type[OutgoingMessage], raw: bytes, route: MatchedRoute, instance: Instance
+        self,
+        declared: type[OutgoingMessage],
+        raw: bytes,
+        route: MatchedRoute,
+        instance: Instance,
+        services: Services,
     ) -> OutgoingMessage:
         command = BuildCommand(raw, declared, path=route.parameters)
-        return await self._parser.run(command, owner=instance.account_id)
+        async with services.turns.turn(instance.account_id):
+            return await self._parser.run(command, owner=instance.account_id)
 
 
 def _credential_of(account: Account) -> Credential:

@@ -62,12 +62,23 @@ class Handlers(Generic[HandlerContext]):
 
 
 class OperationHandlers(Generic[HandlerContext]):
-    """Executes operations by a table; *context_for* makes the context of one call."""
+    """Executes operations by a table.
+
+    Args:
+        handlers: the table.
+        context_for: makes the context of one call.
+        awaits_others: some handlers mostly wait for a session or another server.
+    """
 
     def __init__(
-        self, handlers: Handlers[HandlerContext], context_for: Callable[[Any], HandlerContext]
+        self,
+        handlers: Handlers[HandlerContext],
+        context_for: Callable[[Any], HandlerContext],
+        *,
+        awaits_others: bool = False,
     ) -> None:
         self._handlers, self._context_for = handlers, context_for
+        self.awaits_others = awaits_others
 
     def supports(self, operation: type[Wire]) -> bool:
         return self._handlers.supports(operation)

@@ -11,6 +11,7 @@ from gateway.instances.base_urls import BaseUrls
 from gateway.instances.store import Instance, Instances
 from gateway.media.intake import MediaIntake
 from gateway.observability.metrics import Metrics
+from gateway.operations.account_turns import AccountTurns
 from gateway.send_queue.completion import CompletionWaiters
 from gateway.send_queue.enqueue import Enqueuer
 from gateway.webhooks.stream import Stream
@@ -18,6 +19,9 @@ from gateway.webhooks.stream import Stream
 
 class OperationExecutor(Protocol):
     """Executes operations: a table of handlers, or the router to the live sessions."""
+
+    awaits_others: bool
+    """Whether it mostly waits for a session or another server: that takes no turn of an account."""
 
     def supports(self, operation: type[Operation[Any]]) -> bool: ...
 
@@ -39,6 +43,7 @@ class Services:
     audit: Audit
     stream: Stream
     base_urls: BaseUrls
+    turns: AccountTurns
 
     async def execute(
         self, operation: Operation[Any], target: Instance | Account, *, caller: Caller
@@ -68,9 +73,17 @@ class Services:
     async def _execute(self, operation: Operation[Any], target: Instance | Account) -> object:
         declared = type(operation)
         for executor in self.executors:
-            if executor.supports(declared):
+            if not executor.supports(declared):
+                continue
+            if executor.awaits_others:
+                return await executor.answer(target, operation)
+            async with self.turns.turn(_account_of(target)):
                 return await executor.answer(target, operation)
         raise AssertionError(f"{declared.__name__} has no executor")
+
+
+def _account_of(target: Instance | Account) -> str:
+    return target.account_id if isinstance(target, Instance) else target.id
 
 
 def _audited(operation: Operation[Any], target: Instance | Account) -> Subject:

@@ -32,6 +32,7 @@ from gateway.instances.accounts import Account, Accounts
 from gateway.instances.creation import Registry
 from gateway.instances.operations import InstanceContext
 from gateway.instances.store import Instance
+from gateway.operations.account_turns import AccountTurns
 from gateway.operations.services import OperationExecutor, Services
 from gateway.providers.loading import load_provider, load_providers
 from gateway.runtime.callbacks import Callbacks
@@ -110,6 +111,7 @@ def build_services(
         audit,
         callbacks.stream,
         node.base_urls,
+        AccountTurns(limits.max_in_work),
     )
 
 
@@ -160,7 +162,7 @@ def _message_executors(
 
     return (
         OperationHandlers(queue_operations.handlers, queue_context),
-        OperationHandlers(message_actions.handlers, message_context),
+        OperationHandlers(message_actions.handlers, message_context, awaits_others=True),
         OperationHandlers(control.handlers, queue_context),
         OperationHandlers(
             history_operations.handlers, partial(HistoryContext, database, message_id_named)
@@ -196,13 +198,15 @@ def _instance_executors(
         | replay.handlers
     )
     return (
-        OperationHandlers(webhooks, webhook_context),
+        OperationHandlers(webhooks, webhook_context, awaits_others=True),
         OperationHandlers(instance_operations.handlers, partial(InstanceContext, database, vault)),
         OperationHandlers(
-            session_operations.handlers, partial(SessionContext, database, sessions.router)
+            session_operations.handlers,
+            partial(SessionContext, database, sessions.router),
+            awaits_others=True,
         ),
-        OperationHandlers(proxies.handlers, proxy_context),
-        OperationHandlers(directory_operations.handlers, directory_context),
+        OperationHandlers(proxies.handlers, proxy_context, awaits_others=True),
+        OperationHandlers(directory_operations.handlers, directory_context, awaits_others=True),
     )
 
 

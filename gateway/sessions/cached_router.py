@@ -23,6 +23,8 @@ _Results = dict[Operation[Any], tuple[float, Any]]
 class CachedSessionRouter:
     """A SessionRouter with a cache, bounded in instances and in results of an instance."""
 
+    awaits_others = True
+
     def __init__(self, router: SessionRouter, clock: Clock, metrics: Metrics) -> None:
         self._router, self._clock, self._metrics = router, clock, metrics
         self._cached: OrderedDict[str, _Results] = OrderedDict()

@@ -27,6 +27,7 @@ class AccountLimits:
     max_uploads: int
     tests_per_minute: float
     tests_burst: int
+    max_in_work: int
 
 
 class AccountSection(Section):
@@ -40,7 +41,7 @@ class AccountSection(Section):
         allow_inf_nan=False,
         validation_alias="GATEWAY_ACCOUNT_REQUESTS_PER_SECOND",
         description="Requests per second of an account that each node accepts; 0 sets no limit; "
-        f"by default 500, {_IN_DEVELOPMENT}",
+        f"by default 200, {_IN_DEVELOPMENT}",
     )
     requests_burst: int = Field(
         0,
@@ -54,7 +55,7 @@ class AccountSection(Section):
         allow_inf_nan=False,
         validation_alias="GATEWAY_INSTANCE_REQUESTS_PER_SECOND",
         description="Requests per second of an instance that each node accepts; 0 sets no limit; "
-        f"by default 100, {_IN_DEVELOPMENT}",
+        f"by default 50, {_IN_DEVELOPMENT}",
     )
     instance_requests_burst: int = Field(
         0,
@@ -93,6 +94,13 @@ class AccountSection(Section):
         description="Number of request bodies of an account that may arrive at once on a node; "
         "further ones are answered 429",
     )
+    max_in_work: int = Field(
+        16,
+        ge=0,
+        validation_alias="GATEWAY_ACCOUNT_MAX_IN_WORK",
+        description="Requests of an account that each node works on at once; those that wait for "
+        "WhatsApp or another server do not count, further ones wait; 0 sets no limit",
+    )
     tests_per_minute: float = Field(
         6.0,
         ge=0,
@@ -121,11 +129,12 @@ class AccountSection(Section):
             max_followers=self.max_followers,
             max_uploads=self.max_uploads,
             tests_per_minute=self.tests_per_minute,
+            max_in_work=self.max_in_work,
             tests_burst=max(1, round(self.tests_per_minute * _TESTS_BURST_MINUTES)),
         )
 
 
-_REQUESTS_PER_SECOND, _INSTANCE_REQUESTS_PER_SECOND = 500, 100
+_REQUESTS_PER_SECOND, _INSTANCE_REQUESTS_PER_SECOND = 200, 50
 _BURST_SECONDS = 10
 _TESTS_BURST_MINUTES = 5
 _MAX_INSTANCES = 1_000

@@ -48,7 +48,7 @@ class Figures:
             *(f"lost: {each}" for each in self.lost),
             *(f"standing: {each}" for each in self.standing),
             *(f"out of order: {each}" for each in self.out_of_order),
-            *(f"sent twice without being told: {each}" for each in self.untold),
+            *(f"sent twice and not reported: {each}" for each in self.untold),
             *(f"error: {each}" for each in self.errors),
             *(f"not cut: {each}" for each in self.not_cut),
         ]
@@ -58,8 +58,8 @@ class Figures:
         echo(f"statements {len(self.targets) - commits}, commits {commits}, cuts {self.cuts}")
         echo(f"accepted {self.accepted}, lost {len(self.lost)}, standing {len(self.standing)}")
         echo(f"out of order {len(self.out_of_order)}, slowest {self.slowest_seconds:.1f} s")
-        echo(f"repeated and told {len(self.repeated)}: {' '.join(self.repeated)}")
-        echo(f"repeated without being told {len(self.untold)}")
+        echo(f"repeated and reported {len(self.repeated)}: {' '.join(self.repeated)}")
+        echo(f"repeated and not reported {len(self.untold)}")
         echo(f"callbacks posted again under the same id {self.repeated_callbacks}")
         for line in self.broken:
             echo(f"BROKEN {line}")

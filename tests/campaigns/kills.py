@@ -58,8 +58,8 @@ class KillFigures:
         echo(f"kills {self.kills}, accepted {self.accepted}, arrived {self.arrived}")
         echo(f"lost {len(self.lost)}, standing still {len(self.standing)}")
         echo(f"out of order {len(self.out_of_order)}")
-        echo(f"repeated and told {len(self.repeated)}: {' '.join(self.repeated)}")
-        echo(f"repeated without being told {len(self.untold)}: {' '.join(self.untold)}")
+        echo(f"repeated and reported {len(self.repeated)}: {' '.join(self.repeated)}")
+        echo(f"repeated and not reported {len(self.untold)}: {' '.join(self.untold)}")
         if self.outages:
             shown = sorted(self.outages)
             middle = shown[len(shown) // 2]

@@ -19,7 +19,7 @@ from gateway.runtime.wiring import Gateway
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import until
 
-# They run no statement while nobody calls and nothing arrives.
+# They run no statement without a call and nothing arrives.
 IDLE = {
     "auto_actions",
     "completion_waiters",

@@ -1,4 +1,4 @@
-"""A server that takes bytes and answers nothing holds nobody longer than the deadline."""
+"""A server that takes bytes and answers nothing holds no caller longer than the deadline."""
 
 import asyncio
 from collections.abc import AsyncIterator

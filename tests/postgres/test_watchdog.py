@@ -57,7 +57,7 @@ class HangingStarter:
 
 @dataclass
 class Watched:
-    """One instance with a running coordinator and a watchdog that looks when it is told."""
+    """One instance with a running coordinator and a watchdog that looks when the test says so."""
 
     node: Node
     instance: Instance
@@ -190,7 +190,7 @@ async def test_canceled_worker_is_replaced_at_once(
 async def test_session_without_a_worker_gets_one(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    """The coordinator was not told that the session connected."""
+    """The coordinator did not learn that the session connected."""
     async with watched(database_url, operator, connected=False) as it:
         await fill(it.node, it.instance, "1")
         it.connected._sessions[it.instance.id] = it.node.live(it.instance, it.phone)

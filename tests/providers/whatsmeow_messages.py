@@ -1,4 +1,4 @@
-"""One message of each kind, with what its recipient is told."""
+"""One message of each kind, with what its recipient receives."""
 
 from typing import Any
 

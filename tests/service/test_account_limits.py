@@ -38,8 +38,8 @@ def test_limits_are_on_in_production_and_off_in_development() -> None:
     production = Settings.read(SECRET).account_limits()
     development = Settings.read({"GATEWAY_ENV": "development", **SECRET}).account_limits()
 
-    assert production == AccountLimits(500, 5_000, 100, 1_000, 1_000, 50 * 1024**3, 50, 500, 6, 30)
-    assert development == AccountLimits(0, 1, 0, 1, 0, 0, 50, 500, 6, 30)
+    assert production == AccountLimits(200, 2_000, 50, 500, 1_000, 50 * 1024**3, 50, 500, 6, 30, 16)
+    assert development == AccountLimits(0, 1, 0, 1, 0, 0, 50, 500, 6, 30, 16)
 
 
 def test_a_limit_of_zero_is_none_in_production_too() -> None:

@@ -9,12 +9,14 @@ from typing import Any
 
 import httpx
 import psycopg
+import pytest
 
 from gateway.contract.catalogue import catalogue
 from gateway.contract.operation import Operation, declared_operations
 from tests.fixtures.service import Client
 
 ANA = "5511988887777"
+UNKNOWN = "0123456789ABCDEF0123456789ABCDEF"
 UNAUDITED = {
     "CheckPhones": "reads",
     "CheckRegistration": "reads",
@@ -110,12 +112,22 @@ async def test_a_line_says_who_and_what_changed(client: Client) -> None:
 
 
 async def test_a_failed_act_has_its_error_as_outcome(client: Client) -> None:
-    answer = await client.call("POST", "/queue/NONE/move-to-front")
+    answer = await client.call("POST", f"/queue/{UNKNOWN}/move-to-front")
 
     assert answer.status_code == httpx.codes.NOT_FOUND
     (act,) = await acts(client)
     assert (act["act"], act["outcome"]) == ("MoveToFront", "NotFound")
-    assert act["given"] == {"zaap_id": "NONE"}
+    assert act["given"] == {"zaap_id": UNKNOWN}
+
+
+@pytest.mark.parametrize("written", [ANA, "zephyr", f"{ANA}-1609459200"])
+async def test_a_line_holds_no_text_that_stands_in_the_place_of_an_id(
+    client: Client, written: str
+) -> None:
+    await client.call("POST", f"/queue/{written}/move-to-front")
+    await client.call("POST", f"/redefine-invitation-link/{ANA}-1609459200")
+
+    assert written not in str(await acts(client))
 
 
 async def test_an_account_rule_names_the_partner_token(client: Client) -> None:

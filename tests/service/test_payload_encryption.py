@@ -273,10 +273,9 @@ async def test_callbacks_are_posted_replayed_and_retried_as_they_were(
     assert (await client.call("POST", "/dlq/retry-all")).json()["retried_count"] == 1
     await catcher.wait_for(lambda c: len(c.of_type("ReceivedCallback")) == 3)
     assert catcher.of_type("ReceivedCallback")[2]["text"] == {"message": f"{MARK} one"}
-    before = len(catcher.delivered)
     replayed = await client.call("POST", "/webhooks/replay", json={"from": "2020-01-01T00:00:00Z"})
-    count = replayed.json()["replayed"]
-    await catcher.wait_for(lambda c: len(c.delivered) == before + count)
+    assert replayed.json()["replayed"] >= 3
+    await catcher.wait_for(lambda c: len(c.of_type("ReceivedCallback")) == 6)
     again = [body["text"]["message"] for body in catcher.of_type("ReceivedCallback")[3:]]
     assert sorted(again) == [f"{MARK} one", f"{MARK} three", f"{MARK} two"]
 

@@ -89,10 +89,10 @@ class ReadUsage(PartnerOperation[Usage], method="GET", path="/account/usage"):
     absolute = True
     example: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = {
-        "requestsPerSecond": 500.0,
-        "requestsBurst": 5000,
-        "instanceRequestsPerSecond": 100.0,
-        "instanceRequestsBurst": 1000,
+        "requestsPerSecond": 200.0,
+        "requestsBurst": 2000,
+        "instanceRequestsPerSecond": 50.0,
+        "instanceRequestsBurst": 500,
         "uploads": 500,
         "testsPerMinute": 6.0,
         "instances": {"used": 12, "limit": 1000},

@@ -12,6 +12,7 @@ from gateway.contract.extensions.account import ListActs, SetConsentRule
 from gateway.contract.operation import Operation
 from gateway.errors import DatabaseUnavailable
 from gateway.instances.accounts import Account
+from gateway.operations.account_turns import AccountTurns
 from gateway.operations.services import OperationExecutor, Services
 
 ACCOUNT = cast("Account", SimpleNamespace(id="A"))
@@ -20,6 +21,8 @@ CALLER = Caller(Credential.PARTNER_TOKEN, address="203.0.113.7")
 
 class RecordedExecutor:
     """Supports one operation, and notes what it executes."""
+
+    awaits_others = False
 
     def __init__(self, supported: type[Operation[Any]], events: list[str]) -> None:
         self._supported, self._events = supported, events
@@ -62,6 +65,7 @@ def services(audit: RecordedAudit, *executors: OperationExecutor) -> Services:
         audit=cast("Audit", audit),
         stream=unused,
         base_urls=unused,
+        turns=AccountTurns(1),
     )
 
 

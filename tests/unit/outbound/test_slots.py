@@ -9,7 +9,7 @@ from gateway.outbound.slots import SlotLimits, Slots
 
 
 class Holder:
-    """Requests that occupy slots until they are told to end."""
+    """Requests that occupy slots until the test ends them."""
 
     def __init__(self, limits: SlotLimits) -> None:
         self.slots = Slots(limits)
