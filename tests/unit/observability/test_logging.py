@@ -25,8 +25,8 @@ class Log(io.StringIO):
 @contextmanager
 def configured(*, level: str = "INFO", pretty: bool = False) -> Iterator[Log]:
     """Configures logging for a block, and restores it afterwards."""
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, root_level = root.handlers[:], root.level
+    root, own, before = logging.getLogger(), logging.getLogger("gateway"), structlog.get_config()
+    handlers, root_level, own_level = root.handlers[:], root.level, own.level
     log = Log()
     try:
         configure_logging(level=level, pretty=pretty, stream=log)
@@ -34,6 +34,7 @@ def configured(*, level: str = "INFO", pretty: bool = False) -> Iterator[Log]:
         yield log
     finally:
         root.handlers[:], root.level = handlers, root_level
+        own.setLevel(own_level)
         structlog.configure(**before)
 
 
