@@ -147,8 +147,7 @@ class _Brotli:
             shown = self._stream.process(piece, output_buffer_limit=_PIECE_BYTES)
             while shown:
                 yield shown
-                if self._stream.can_accept_more_data():
-                    return
+                # can_accept_more_data() says yes, though some of the output may be to come.
                 shown = self._stream.process(b"", output_buffer_limit=_PIECE_BYTES)
         except brotli.error:
             raise _broken() from None

@@ -12,7 +12,7 @@ from typing import Any
 
 import brotli
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.clock import Clock
@@ -173,6 +173,7 @@ NO_CODINGS = ["identity", "", "aws-chunked", "UTF-8", "none", "binary", "utf8, n
     coding=st.sampled_from([*CODINGS]),
     step=st.integers(1, 70_000),
 )
+@example(block=bytes(37), times=2_657, coding="br", step=1)  # ends with output to come
 async def test_compressed_content_is_decoded_in_small_pieces(
     block: bytes, times: int, coding: str, step: int
 ) -> None:
