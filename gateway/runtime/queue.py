@@ -53,6 +53,7 @@ def build_queue(
     send_policy = SendPolicy(
         Pace(queue.pace_min_seconds, queue.pace_max_seconds),
         daily_limit=queue.daily_limit,
+        messages_per_minute=queue.messages_per_minute,
         order=queue.order,
         warm_up_days=queue.warm_up_days,
     )

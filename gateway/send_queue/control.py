@@ -47,7 +47,7 @@ from gateway.send_queue.operations import (
     read_cursor,
 )
 from gateway.send_queue.order import QueueOrder
-from gateway.send_queue.pacing import Pace
+from gateway.send_queue.pacing import SendPolicy
 
 _PAUSE_QUEUE = query("send_queue", "pause_queue")
 _LIST_ATTEMPTS = query("send_queue", "list_attempts")
@@ -218,7 +218,7 @@ async def read_stats(context: QueueContext, _operation: ReadQueueStats) -> Queue
         by_type=_sums((kind.type, kind.count) for kind in waiting),
         oldest_waiting_at=utc(oldest),
         oldest_waiting_seconds=max(0.0, (now - oldest).total_seconds()) if oldest else None,
-        seconds_to_empty=_seconds_to_empty(waiting, queue, context.send_policy.pace_of(instance))
+        seconds_to_empty=_seconds_to_empty(waiting, queue, context.send_policy, instance)
         if moves
         else None,
         connected=queue.connected,
@@ -307,8 +307,14 @@ def _sums(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
     return dict(sorted(totals.items()))
 
 
-def _seconds_to_empty(waiting: list[_Kind], queue: _QueueState, pace: Pace) -> float:
+def _seconds_to_empty(
+    waiting: list[_Kind], queue: _QueueState, policy: SendPolicy, instance: Instance
+) -> float:
     """Estimates from the mean pause, the delays that messages ask for, and the rest of a hold."""
     leaving = sum(kind.leaving for kind in waiting)
     delays = sum(kind.delay_seconds for kind in waiting)
-    return leaving * (pace.min_seconds + pace.max_seconds) / 2 + delays + (queue.hold_seconds or 0)
+    pace = policy.pace_of(instance)
+    pause_seconds = max(
+        (pace.min_seconds + pace.max_seconds) / 2, policy.min_seconds_between_attempts
+    )
+    return leaving * pause_seconds + delays + (queue.hold_seconds or 0)

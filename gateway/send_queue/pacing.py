@@ -28,12 +28,19 @@ class SendPolicy:
         daily_limit: messages per day; 0 means no limit.
         warm_up_days: days until a new number may send its full daily limit; 0 means at once.
         order: what a message that waits holds.
+        messages_per_minute: attempts of an instance in any minute; 0 means no limit.
     """
 
     pace: Pace
     daily_limit: int = 0
     warm_up_days: int = 0
     order: QueueOrder = "chat"
+    messages_per_minute: int = 0
+
+    @property
+    def min_seconds_between_attempts(self) -> float:
+        """Evenly spaced, so that no minute has more than its messages, across restarts too."""
+        return 60.0 / self.messages_per_minute if self.messages_per_minute else 0.0
 
     def pace_of(self, instance: Instance) -> Pace:
         if instance.pace_min_seconds is None or instance.pace_max_seconds is None:

@@ -99,6 +99,8 @@ class Worker:
         )
         self._pause_from: float | None = None
         """When the pause before the next message began; None once the queue was empty."""
+        self._attempt_from = deps.clock.monotonic_seconds()
+        """When the last attempt began. A new worker does not know: it counts its own begin."""
         self._late_until = 0.0
         """Until this time a claim whose answer was lost may still take a row."""
         self._log = logger.bind(instance_id=live.instance.id, component="worker")
@@ -165,7 +167,7 @@ class Worker:
                 self._deps.uncalled.discard(row)
                 return
             row = replace(row, known_chat=addressed.chat)
-            began = self._deps.clock.monotonic_seconds()
+            began = self._attempt_from = self._deps.clock.monotonic_seconds()
             self._activity.expect(self._deps.send_timeout_seconds)
             outcome = await self._attempts.make(addressed, row, files)
             self._activity.expect(0.0)
@@ -245,9 +247,11 @@ class Worker:
     def _pause_seconds(self, message: OutgoingMessage) -> float:
         pace = self._deps.send_policy.pace_of(self._live.instance)  # may change between messages
         seconds = pause_before(message.delay_message, pace, self._deps.uniform)
+        now = self._deps.clock.monotonic_seconds()
         if self._pause_from is not None:
-            seconds -= self._deps.clock.monotonic_seconds() - self._pause_from
-        return seconds
+            seconds -= now - self._pause_from
+        rest_seconds = self._deps.send_policy.min_seconds_between_attempts
+        return max(seconds, rest_seconds - (now - self._attempt_from)) if rest_seconds else seconds
 
     async def _pause(
         self, message: OutgoingMessage, seconds: float, leaving: asyncio.Event

@@ -158,6 +158,13 @@ class QueueSection(Section):
         validation_alias="GATEWAY_DAILY_LIMIT",
         description="Number of messages that an instance may send per day (UTC); 0 sets no limit",
     )
+    messages_per_minute: int = Field(
+        0,
+        ge=0,
+        validation_alias="GATEWAY_MESSAGES_PER_MINUTE",
+        description="Number of messages that an instance may send in a minute, evenly spaced, such "
+        "as 30; it adds to the pace and never shortens a pause; 0 sets no limit",
+    )
     warm_up_days: int = Field(
         0,
         ge=0,
