@@ -196,6 +196,7 @@ class InstanceEndpoint(Endpoint):
                 instance, message, idempotency=_idempotency(request, route, fingerprint)
             )
         services.metrics.queued(declared.kind(), instance.id)
+        request.scope["queue_id"] = queued.zaap_id
         answer: dict[str, Any] = {
             "zaapId": queued.zaap_id,
             "messageId": queued.message_id,

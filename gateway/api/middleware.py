@@ -41,6 +41,8 @@ class RequestLog:
         began = self._seconds()
         request_id = _given_id(scope) or self._random_bytes(_ID_BYTES).hex()
         status, answering = 500, False
+        if is_debugging():
+            logger.debug("http_request_started", method=scope["method"], request_id=request_id)
 
         async def send_with_id(message: Message) -> None:
             nonlocal status, answering
@@ -94,4 +96,5 @@ def _log(scope: Scope, status: int, request_id: str, seconds: float) -> None:
         status=status,
         duration_seconds=round(seconds, 4),
         request_id=request_id,
+        **({"queue_id": scope["queue_id"]} if "queue_id" in scope else {}),
     )

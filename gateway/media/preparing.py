@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
 
+from gateway.clock import Clock
 from gateway.contract.media import MediaField, MediaFile, Preview, files_in
 from gateway.contract.send import OutgoingMessage
 from gateway.errors import Refused, TryAgainLater, Unavailable
@@ -19,6 +20,7 @@ from gateway.media.previewing import read_page
 from gateway.media.spooling import BadFile, Spool, Spooled
 from gateway.media.storing import REFERENCE, MediaStore
 from gateway.observability.error_reports import report_error
+from gateway.observability.metrics import Metrics
 
 _PAGE_SECONDS = 15.0
 _IMAGE_SECONDS = 10.0
@@ -86,21 +88,21 @@ class Preparing:
 
 
 @dataclass(frozen=True, slots=True)
-class _Services:
-    """What fetches and converts the files of all messages."""
+class FileServices:
+    """What fetches, converts and counts the files of all messages."""
 
     store: MediaStore
     fetcher: Fetcher
     converter: Converter
+    metrics: Metrics
+    clock: Clock
 
 
 class Preparer:
     """Prepares messages for all workers of this process."""
 
-    def __init__(
-        self, store: MediaStore, fetcher: Fetcher, converter: Converter, spool: Spool
-    ) -> None:
-        self._services, self._spool = _Services(store, fetcher, converter), spool
+    def __init__(self, services: FileServices, spool: Spool) -> None:
+        self._services, self._spool = services, spool
 
     @asynccontextmanager
     async def preparing(
@@ -125,11 +127,18 @@ class Preparer:
                 _ = task.cancelled() or task.exception()  # read, so that asyncio does not log it
 
 
+@dataclass(slots=True)
+class _Counted:
+    """What the metrics learn of a file once it is ready."""
+
+    size_bytes: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class _Preparation:
     """Prepares one message; it creates a folder for each file."""
 
-    services: _Services
+    services: FileServices
     instance_id: str
     account_id: str
     folder: Path
@@ -150,6 +159,40 @@ class _Preparation:
         return Prepared(media, await self._preview(link) if link else None)
 
     async def _ready(
+        self,
+        text: str,
+        mark: MediaField,
+        folder: Path,
+        name_of: Callable[[str | None], str | None],
+    ) -> MediaFile:
+        with self._counted(mark.kind) as counted:
+            ready = await self._converted(text, mark, folder, name_of)
+            counted.size_bytes = ready.size_bytes
+        return ready
+
+    @contextmanager
+    def _counted(self, kind: str) -> Iterator[_Counted]:
+        counted, clock = _Counted(), self.services.clock
+        began = clock.monotonic_seconds()
+        outcome = "failed"
+        try:
+            yield counted
+            outcome = "ready"
+        except BadFile:
+            outcome = "refused"
+            raise
+        except asyncio.CancelledError:
+            outcome = "withdrawn"
+            raise
+        finally:
+            self.services.metrics.file_prepared(
+                kind,
+                outcome,
+                seconds=clock.monotonic_seconds() - began,
+                size_bytes=counted.size_bytes,
+            )
+
+    async def _converted(
         self,
         text: str,
         mark: MediaField,

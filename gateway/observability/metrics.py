@@ -5,12 +5,20 @@ with ten thousand instances it costs hundreds of megabytes and seconds per scrap
 """
 
 import asyncio
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+from gateway.observability.collectors import ChildrenCollector, PoolCollector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -30,9 +38,10 @@ class Metrics:
 
     def __init__(self, *, by_instance: bool = False) -> None:
         self.registry = CollectorRegistry()
-        self._by_instance = by_instance
-        self._declare_messages(("instance_id",) if by_instance else ())
-        self._declare_gauges()
+        self.by_instance = by_instance
+        own = ("instance_id",) if by_instance else ()
+        self._declare_messages(own)
+        self._declare_gauges(own)
         self._declare_edges()
 
     def _declare_messages(self, own: tuple[str, ...]) -> None:
@@ -85,12 +94,12 @@ class Metrics:
             "queue_purged_total", "Messages removed from a queue by its owner.", registry=registry
         )
 
-    def _declare_gauges(self) -> None:
+    def _declare_gauges(self, own: tuple[str, ...]) -> None:
         registry = self.registry
-        self.backlog = Gauge(
+        self._backlog = Gauge(
             "message_queue_backlog",
             "Messages waiting in all queues of the database.",
-            ("priority",),
+            ("priority", *own),
             registry=registry,
         )
         self.oldest_waiting = Gauge(
@@ -167,6 +176,25 @@ class Metrics:
             "media_conversions_total",
             "Files that were read or converted, by outcome.",
             ("kind", "outcome"),
+            registry=registry,
+        )
+        self._media_files = Counter(
+            "media_files_total",
+            "Files of messages that were fetched and made ready to send, by outcome.",
+            ("kind", "outcome"),
+            registry=registry,
+        )
+        self._media_bytes = Counter(
+            "media_bytes_total",
+            "Bytes of the files that were made ready to send.",
+            ("kind",),
+            registry=registry,
+        )
+        self._media_seconds = Histogram(
+            "media_preparation_seconds",
+            "From the begin of a file's fetch until it is ready to send, or fails.",
+            ("kind",),
+            buckets=_SEND_SECONDS,
             registry=registry,
         )
         self._conversions_now = Gauge(
@@ -256,6 +284,26 @@ class Metrics:
     def converted(self, kind: str, outcome: str) -> None:
         _counter(self._conversions, kind, outcome).inc()
 
+    def file_prepared(self, kind: str, outcome: str, *, seconds: float, size_bytes: int) -> None:
+        _counter(self._media_files, kind, outcome).inc()
+        _histogram(self._media_seconds, kind).observe(seconds)
+        if size_bytes:
+            _counter(self._media_bytes, kind).inc(size_bytes)
+
+    def show_backlog(self, waiting: Mapping[tuple[str, str], int]) -> None:
+        """Shows the messages that wait, by lane and instance; lanes alone without `by_instance`."""
+        self._backlog.clear()
+        sums = Counts[tuple[str, ...]]()
+        for (lane, instance_id), count in waiting.items():
+            sums[(lane, *self._own(instance_id))] += count
+        for labels, count in sums.items():
+            self._backlog.labels(*labels).set(count)
+
+    def watch_process(self) -> None:
+        """Adds memory, processor and files of this process, and of its children."""
+        ProcessCollector(registry=self.registry)
+        self.registry.register(ChildrenCollector())
+
     def watch_conversions(self, work: str, counts: Callable[[], Mapping[str, int]]) -> None:
         """Adds the files that wait and that run, read at each scrape."""
         for state in counts():
@@ -263,29 +311,15 @@ class Metrics:
 
     def watch_pool(self, stats: Callable[[], Mapping[str, int]]) -> None:
         """Adds the statistics of the database pool, read at each scrape."""
-        self.registry.register(_PoolCollector(stats))
+        self.registry.register(PoolCollector(stats))
 
     async def render(self) -> bytes:
         """Renders the metrics page, in a thread because many labels take seconds."""
         return await asyncio.to_thread(generate_latest, self.registry)
 
     def _own(self, instance_id: str) -> tuple[str, ...]:
-        return (instance_id,) if self._by_instance else ()
+        return (instance_id,) if self.by_instance else ()
 
 
 def _at(counts: Callable[[], Mapping[str, int]], state: str) -> float:
     return counts()[state]
-
-
-class _PoolCollector(Collector):
-    _SHOWN = ("pool_size", "pool_available", "requests_waiting", "requests_num", "requests_errors")
-
-    def __init__(self, stats: Callable[[], Mapping[str, int]]) -> None:
-        self._stats = stats
-
-    def collect(self) -> Iterable[Metric]:
-        stats = self._stats()
-        for name in self._SHOWN:
-            yield GaugeMetricFamily(
-                f"database_{name}", "See psycopg_pool's statistics.", value=stats.get(name, 0)
-            )

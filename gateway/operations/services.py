@@ -6,10 +6,12 @@ from typing import Any, Protocol
 
 from gateway.administration.audit import Audit, Caller, Subject, given_of
 from gateway.contract.operation import Operation
+from gateway.contract.zapi.groups.group import CreateGroup
 from gateway.instances.accounts import Account, Accounts
 from gateway.instances.base_urls import BaseUrls
 from gateway.instances.store import Instance, Instances
 from gateway.media.intake import MediaIntake
+from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.operations.account_turns import AccountTurns
 from gateway.send_queue.completion import CompletionWaiters
@@ -68,7 +70,9 @@ class Services:
             given=given_of(operation),
             compared=declared.audited_state,
         ):
-            return await self._execute(operation, target)
+            answer = await self._execute(operation, target)
+        _log_group_change(operation, target)
+        return answer
 
     async def _execute(self, operation: Operation[Any], target: Instance | Account) -> object:
         declared = type(operation)
@@ -84,6 +88,19 @@ class Services:
 
 def _account_of(target: Instance | Account) -> str:
     return target.account_id if isinstance(target, Instance) else target.id
+
+
+def _log_group_change(operation: Operation[Any], target: Instance | Account) -> None:
+    group = getattr(operation, "group_id", None) or getattr(operation, "community_id", None)
+    phones = getattr(operation, "phones", None)
+    if group or isinstance(operation, CreateGroup):
+        logger.info(
+            "group_changed",
+            operation=type(operation).__name__,
+            instance_id=getattr(target, "id", None),
+            group_jid=group,
+            participants=None if phones is None else len(phones),
+        )
 
 
 def _audited(operation: Operation[Any], target: Instance | Account) -> Subject:

@@ -23,6 +23,7 @@ _MAX_OUTBOX_LAG_SECONDS = 300.0
 @dataclass(frozen=True, slots=True)
 class _Backlog:
     priority: int
+    instance_id: str
     waiting: int
 
 
@@ -65,10 +66,16 @@ class Gauges:
         await self._loop.run_until(stopping)
 
     async def _read(self) -> float:
-        lanes = await self._database.fetch_all(_Backlog, _COUNT_WAITING)
-        waiting = {row.priority: row.waiting for row in lanes}
-        for lane in Priority:
-            self._metrics.backlog.labels(lane.name.lower()).set(waiting.get(lane, 0))
+        rows = await self._database.fetch_all(
+            _Backlog, _COUNT_WAITING, by_instance=self._metrics.by_instance
+        )
+        nothing = (
+            {} if self._metrics.by_instance else {(lane.name.lower(), ""): 0 for lane in Priority}
+        )
+        self._metrics.show_backlog(
+            nothing
+            | {(Priority(row.priority).name.lower(), row.instance_id): row.waiting for row in rows}
+        )
         if totals := await self._database.fetch_one(_Totals, _READ_TOTALS):
             self._outbox_lag_seconds = max(0.0, totals.outbox_lag_seconds or 0.0)
             self._metrics.oldest_waiting.set(max(0.0, totals.oldest_seconds or 0.0))

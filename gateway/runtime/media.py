@@ -20,7 +20,7 @@ from gateway.media.links import LinkSigner
 from gateway.media.maintenance import MediaMaintenance
 from gateway.media.objects import Bucket, open_bucket, open_folder
 from gateway.media.pictures import Pictures
-from gateway.media.preparing import Preparer
+from gateway.media.preparing import FileServices, Preparer
 from gateway.media.receiving import InboundMedia
 from gateway.media.spooling import Spool
 from gateway.media.storing import MediaStore
@@ -86,7 +86,7 @@ class Media:
             store=store,
             allowance=allowance,
             intake=MediaIntake(store, fetcher, spool, allowance),
-            preparer=Preparer(store, fetcher, converter, spool),
+            preparer=Preparer(FileServices(store, fetcher, converter, metrics, clock), spool),
             receiver=InboundMedia(store, fetcher, links, base_url_of, spool),
             pictures=Pictures(fetcher, converter, spool),
             media_context=MediaRouteContext(store, links),

@@ -296,6 +296,7 @@ class Gateway:
             self._clock,
             pace_max_seconds=pace_max_seconds,
         )
+        self._metrics.watch_process()
         self._metrics.watch_pool(node.database.pool.get_stats)
         probe = LoopProbe(self._metrics, self._clock)
         node.start(Stage.SENDERS, gauges=gauges, loop_probe=probe)

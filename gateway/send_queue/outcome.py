@@ -64,6 +64,19 @@ class Failed:
 Outcome = Sent | HandedBack | Held | Retried | Failed
 
 
+def reason_of(outcome: Outcome) -> str | None:
+    """Returns the class of what went wrong, for the log: the sentence may name a person."""
+    match outcome:
+        case Sent():
+            return None
+        case HandedBack():
+            return "not_connected"
+        case Held(kind=kind):
+            return kind
+        case Retried(error_class=error_class) | Failed(error_class=error_class):
+            return error_class
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """The pauses between the attempts of one message."""

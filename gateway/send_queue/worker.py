@@ -16,7 +16,7 @@ from gateway.database.payload_seal import Unopened
 from gateway.errors import CallerError, DatabaseUnavailable, NotConnected
 from gateway.history.store import History
 from gateway.media.preparing import Preparing
-from gateway.observability.logging import logger
+from gateway.observability.logging import is_debugging, logger
 from gateway.observability.metrics import Metrics
 from gateway.randomness import Uniform
 from gateway.send_queue.activity import WorkerActivity
@@ -31,6 +31,7 @@ from gateway.send_queue.outcome import (
     HandedBack,
     Retried,
     RetryPolicy,
+    reason_of,
 )
 from gateway.send_queue.pacing import SendPolicy, pause_before
 from gateway.send_queue.recorder import OutcomeRecorder
@@ -169,6 +170,7 @@ class Worker:
             row = replace(row, known_chat=addressed.chat)
             began = self._attempt_from = self._deps.clock.monotonic_seconds()
             self._activity.expect(self._deps.send_timeout_seconds)
+            self._log_start(row)
             outcome = await self._attempts.make(addressed, row, files)
             self._activity.expect(0.0)
             self._pause_from = self._deps.clock.monotonic_seconds()
@@ -185,6 +187,7 @@ class Worker:
             queue_id=row.zaap_id,
             message_type=row.type,
             outcome=type(outcome).__name__.lower(),
+            reason=reason_of(outcome),
             target=masked(row.phone),
             attempt=row.attempts + 1,
             duration_seconds=round(seconds, 3),
@@ -224,6 +227,15 @@ class Worker:
         if self._pause_from is None:  # the next message need not pause again
             self._pause_from = began
         return None
+
+    def _log_start(self, row: ClaimedMessage) -> None:
+        if is_debugging():
+            self._log.debug(
+                "attempt_started",
+                queue_id=row.zaap_id,
+                message_type=row.type,
+                attempt=row.attempts + 1,
+            )
 
     async def _fail_expired(self, row: ClaimedMessage) -> None:
         expired = Failed("expired", "expired")

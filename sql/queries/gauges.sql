@@ -1,10 +1,12 @@
 -- Aliases: c connection, i instance, l queue of an instance, p message in flight, q queued message.
 
 -- name: count_waiting
-select priority, count(*) as waiting
+-- The instance is '' unless `by_instance` asks for it: it costs a row of each queue that waits.
+select priority, case when %(by_instance)s::boolean then instance_id else '' end as instance_id,
+       count(*) as waiting
 from message_queue
 where status <> 'failed'
-group by priority;
+group by 1, 2;
 
 -- name: read_totals
 select

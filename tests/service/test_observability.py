@@ -55,7 +55,10 @@ async def test_metrics_count_what_happened(gateway: RunningGateway, client: Clie
     assert seen["message_queue_latency_seconds_count", kind] == 5
     names = {name for name, _labels in seen}
     assert {
+        "child_processes",
+        "child_processes_resident_memory_bytes",
         "message_queue_backlog",
+        "process_resident_memory_bytes",
         "queue_purged_total",
         "http_requests_total",
         "database_pool_size",
@@ -76,8 +79,15 @@ async def test_metrics_have_instance_labels_only_on_request(
     ) as gateway:
         await gateway.ready()
         async with client_of(gateway) as client:
+            await client.call("POST", "/queue/pause")
             await client.send_text("Hello")
-            page = (await client.http.get("/metrics")).text
+            mine = f'instance_id="{client.demo.instance_id}"'
+            waiting = f'message_queue_backlog{{{mine},priority="normal"}} 1.0'
+
+            async def page_now() -> str:
+                return (await client.http.get("/metrics")).text
+
+            page = await until(page_now, lambda page: waiting in page)
 
     assert re.search(rf'messages_queued_total{{.*instance_id="{client.demo.instance_id}"', page)
 
@@ -134,6 +144,9 @@ async def test_stalled_queue_is_reported_and_goes_on(
     assert "queue_stalled" in log
 
 
+_LINES_OF_A_SEND = 3  # acceptance, start and end
+
+
 async def test_log_of_a_send_has_everything_except_secrets(
     tmp_path: Path, database_url: str
 ) -> None:
@@ -148,13 +161,15 @@ async def test_log_of_a_send_has_everything_except_secrets(
                 told = [json.loads(line) for line in lines]
                 return [line for line in told if line.get("queue_id") == queued["zaapId"]]
 
-            lines = await until(attempts, bool)
+            lines = await until(attempts, lambda lines: len(lines) >= _LINES_OF_A_SEND)
         log = gateway.log[gateway.log.rindex("/sent' -H") :].partition("\n")[2]
 
-    (line,) = [line for line in lines if "duration_seconds" in line]
-    assert line["instance_id"] == client.demo.instance_id
-    assert line["message_type"] == "send-text"
-    assert line["target"]
+    by_event = {line["event"]: line for line in lines}
+    assert set(by_event) == {"http_request", "attempt_started", "attempt_ended"}
+    assert all(line["instance_id"] == client.demo.instance_id for line in lines)
+    ended = by_event["attempt_ended"]
+    assert (ended["message_type"], ended["outcome"], ended["reason"]) == ("send-text", "sent", None)
+    assert ended["target"]
     for secret in (client.demo.instance_token, client.demo.client_token, "quixotic zephyr"):
         assert secret not in log
 

@@ -219,6 +219,19 @@ async def test_readiness_logs_only_changed_reasons(
     ]
 
 
+async def test_request_logs_its_start_and_end_at_debug(
+    http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with structlog.testing.capture_logs() as logs:
+        await http.get("/health", headers={"X-Request-Id": "R"})
+
+    assert [(line["event"], line["log_level"], line["request_id"]) for line in logs] == [
+        ("http_request_started", "debug", "R"),
+        ("http_request", "debug", "R"),
+    ]
+
+
 @pytest.mark.parametrize(("name", "level"), [("startup", "info"), ("database", "warning")])
 async def test_readiness_while_starting_logs_no_warning(
     http: httpx.AsyncClient, checks: dict[str, Check], name: str, level: str

@@ -14,8 +14,9 @@ from gateway.contract.zapi.messages.media import SendDocument, SendImage
 from gateway.contract.zapi.messages.text import SendLink
 from gateway.errors import Refused, TryAgainLater
 from gateway.media.fetching import Fetcher
-from gateway.media.preparing import Preparer
+from gateway.media.preparing import FileServices, Preparer
 from gateway.media.spooling import Spool
+from gateway.observability.metrics import Metrics
 from gateway.public_address import AddressPolicy
 from tests.fixtures import media
 from tests.fixtures.conversions import new_converter
@@ -41,11 +42,17 @@ async def server() -> AsyncIterator[FileServer]:
 
 
 @pytest.fixture
-async def preparer(tmp_path: Path) -> AsyncIterator[Preparer]:
+def metrics() -> Metrics:
+    return Metrics()
+
+
+@pytest.fixture
+async def preparer(tmp_path: Path, metrics: Metrics) -> AsyncIterator[Preparer]:
     policy = AddressPolicy(allow_http=True, allowed=(IPv4Network("127.0.0.0/8"),))
     converter = new_converter()
     fetcher = Fetcher(policy, Clock(), timeout_seconds=PATIENCE_SECONDS)
-    yield Preparer(cast("Any", None), fetcher, converter, Spool(tmp_path / "spool"))
+    services = FileServices(cast("Any", None), fetcher, converter, metrics, Clock())
+    yield Preparer(services, Spool(tmp_path / "spool"))
     await converter.close()
 
 
@@ -65,6 +72,33 @@ async def test_prepared_files_exist_until_the_block_ends(
         assert (file.mime_type, file.file_name) == ("image/jpeg", "a b.webp")
 
     assert not list((tmp_path / "spool").iterdir())
+
+
+async def test_files_are_counted_by_kind_and_outcome(
+    server: FileServer, preparer: Preparer, metrics: Metrics
+) -> None:
+    good = server.put("/good", media.file(media.picture("JPEG")))
+    bad = server.put("/bad", media.file(b"no picture"))
+    away = server.put("/away", media.status(500))
+    sizes = []
+    for url in (good, bad, away):
+        async with preparer.preparing("i", image(url), account_id="a") as preparing:
+            await preparing.ended(asyncio.Event())
+            if url == good:
+                sizes = [file.size_bytes for file in (await preparing.result()).media.values()]
+
+    def count(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(name, {"kind": "image", **labels})
+
+    assert [
+        count("media_files_total", outcome=each) for each in ("ready", "refused", "failed")
+    ] == [
+        1,
+        1,
+        1,
+    ]
+    assert count("media_bytes_total") == sizes[0] > 0
+    assert count("media_preparation_seconds_count") == 3
 
 
 async def test_prepared_document_has_the_given_name(server: FileServer, preparer: Preparer) -> None:
