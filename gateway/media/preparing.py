@@ -152,7 +152,7 @@ class _Preparation:
                 if picture := await self._picture_of_card(named.text, named.mark):
                     media[named.text] = picture
                 continue
-            with _failures_named(named.place):
+            with self._failures_named(named.place, message.kind()):
                 media[named.text] = await self._ready(
                     named.text, named.mark, _new_folder(self.folder), message.document_name
                 )
@@ -236,7 +236,7 @@ class _Preparation:
         try:
             return await self._read_preview(link)
         except Exception as error:  # noqa: BLE001 - the text is sent without its preview
-            report_error(error, component="media")
+            report_error(error, component="media", instance_id=self.instance_id)
             return None
 
     async def _read_preview(self, link: str) -> Preview | None:
@@ -264,21 +264,25 @@ class _Preparation:
         except (BadFile, TryAgainLater, Unavailable, TimeoutError):
             return None
 
-
-@contextmanager
-def _failures_named(place: str) -> Iterator[None]:
-    """Turns failures into those of an attempt; nothing was sent, so none of them is in doubt."""
-    try:
-        yield
-    except BadFile as error:
-        raise Refused(f"{place}: {error}") from None
-    except TryAgainLater as error:
-        raise TryAgainLater(f"{place}: {error}", after_seconds=error.after_seconds) from None
-    except Unavailable as error:
-        raise TryAgainLater(str(error)) from None
-    except Exception as error:
-        report_error(error, component="media")
-        raise TryAgainLater(f"{place}: unexpected {type(error).__name__}") from error
+    @contextmanager
+    def _failures_named(self, place: str, message_type: str) -> Iterator[None]:
+        """Turns failures into those of an attempt: nothing was sent, so none is in doubt."""
+        try:
+            yield
+        except BadFile as error:
+            raise Refused(f"{place}: {error}") from None
+        except TryAgainLater as error:
+            raise TryAgainLater(f"{place}: {error}", after_seconds=error.after_seconds) from None
+        except Unavailable as error:
+            raise TryAgainLater(str(error)) from None
+        except Exception as error:
+            report_error(
+                error,
+                component="media",
+                instance_id=self.instance_id,
+                message_type=message_type,
+            )
+            raise TryAgainLater(f"{place}: unexpected {type(error).__name__}") from error
 
 
 def _new_folder(folder: Path) -> Path:

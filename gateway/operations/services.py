@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from gateway.administration.audit import Audit, Caller, Subject, given_of
 from gateway.contract.operation import Operation
-from gateway.contract.zapi.groups.group import CreateGroup
+from gateway.contract.zapi.groups.group import GroupCreated
 from gateway.instances.accounts import Account, Accounts
 from gateway.instances.base_urls import BaseUrls
 from gateway.instances.store import Instance, Instances
@@ -71,7 +71,7 @@ class Services:
             compared=declared.audited_state,
         ):
             answer = await self._execute(operation, target)
-        _log_group_change(operation, target)
+        _log_group_change(operation, target, answer)
         return answer
 
     async def _execute(self, operation: Operation[Any], target: Instance | Account) -> object:
@@ -90,10 +90,13 @@ def _account_of(target: Instance | Account) -> str:
     return target.account_id if isinstance(target, Instance) else target.id
 
 
-def _log_group_change(operation: Operation[Any], target: Instance | Account) -> None:
-    group = getattr(operation, "group_id", None) or getattr(operation, "community_id", None)
+def _log_group_change(
+    operation: Operation[Any], target: Instance | Account, answer: object
+) -> None:
+    created = answer.phone if isinstance(answer, GroupCreated) else None
+    group = created or _named(operation, "group_id") or _named(operation, "community_id")
     phones = getattr(operation, "phones", None)
-    if group or isinstance(operation, CreateGroup):
+    if group:
         logger.info(
             "group_changed",
             operation=type(operation).__name__,
@@ -101,6 +104,11 @@ def _log_group_change(operation: Operation[Any], target: Instance | Account) -> 
             group_jid=group,
             participants=None if phones is None else len(phones),
         )
+
+
+def _named(operation: Operation[Any], field: str) -> str | None:
+    value: str | None = getattr(operation, field, None)
+    return value
 
 
 def _audited(operation: Operation[Any], target: Instance | Account) -> Subject:

@@ -83,8 +83,9 @@ class Gauges:
             self._metrics.outbox.set(totals.outbox)
             self._metrics.outbox_lag.set(self._outbox_lag_seconds)
             self._metrics.webhook_dead_letters.set(totals.webhook_dead_letters)
+        sessions = await self._database.fetch_all(_Sessions, _COUNT_SESSIONS)
         self._metrics.sessions.clear()
-        for row in await self._database.fetch_all(_Sessions, _COUNT_SESSIONS):
+        for row in sessions:
             self._metrics.sessions.labels(row.state).set(row.instances)
         stuck = await self._database.fetch_all(
             _Head, _LIST_STUCK_HEADS, pace_max_seconds=self._pace_max_seconds

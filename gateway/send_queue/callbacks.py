@@ -67,5 +67,7 @@ def echo_body(
         context = EchoContext(row.message_id, at_ms, referred)
         return sent_callback_body(message, context, instance_id=row.instance_id)
     except Exception as error:  # noqa: BLE001 - any error here must not keep the outcome back
-        report_error(error, component="recorder", message_type=row.type)
+        report_error(
+            error, component="recorder", instance_id=row.instance_id, message_type=row.type
+        )
         return None

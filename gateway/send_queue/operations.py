@@ -133,7 +133,9 @@ async def remove_from_queue(context: QueueContext, operation: RemoveFromQueue) -
 
 async def cancel_message(context: QueueContext, message_id: str) -> bool:
     """Cancels a message that waits; returns False if it does not wait."""
-    return await _cancel(context, QueueFilter(), message_id=message_id) > 0
+    removed = await _cancel(context, QueueFilter(), message_id=message_id)
+    context.metrics.purged.inc(removed)
+    return removed > 0
 
 
 async def message_state(context: QueueContext, message_id: str) -> str | None:
