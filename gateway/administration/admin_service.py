@@ -4,10 +4,12 @@ import ipaddress
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.administration import listing
 from gateway.administration.audit import Audit, Caller, Credential, Subject
+from gateway.administration.export import CopiesFiles, Export
 from gateway.administration.importing import ImportedInstance, read_partner_list
 from gateway.administration.listing import InstanceFilter, InstanceWithConnection
 from gateway.administration.partner import ProviderSelection
@@ -42,6 +44,7 @@ class AdminService:
     secrets: WebhookSecrets
     policy: AddressPolicy
     payload_encryption: PayloadEncryption
+    copy_file: CopiesFiles
     user: str | None = None
     """The system user who runs the commands."""
 
@@ -92,6 +95,17 @@ class AdminService:
             await self.delete_instance(instance)
         async with self._noting("DeleteAccount", account.id):
             await self.accounts.delete(account.id)
+
+    async def export_account(
+        self, account: str, folder: Path, *, tokens: bool, files: bool
+    ) -> dict[str, int]:
+        """Writes everything of an account into *folder*; returns the number of rows by file."""
+        found = await self.find_account(account)
+        export = Export(self.database, self.registry.token_of, self.copy_file)
+        async with self._noting("ExportAccount", found.id):
+            return await export.write(
+                found, await self.list_instances(found.id), folder, tokens=tokens, files=files
+            )
 
     async def rotate_secret(self, account: str) -> str:
         """Makes a new secret that signs callbacks; the old one also signs until it is retired."""

@@ -9,23 +9,27 @@ from gateway.administration.erasure import Erasure
 from gateway.administration.person_search import PersonSearch
 from gateway.clock import epoch_ms
 from gateway.contract.extensions.contacts import (
+    ConsentPage,
     ConsentRecord,
     Erased,
     ErasePerson,
     ForgetConsent,
+    ListConsents,
     ReadConsent,
     RecordConsent,
 )
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
 from gateway.database.deadlines import DatabaseDeadline
-from gateway.database.pool import Database
+from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 from gateway.identities.people import names_of, names_within
 from gateway.instances.store import Instance
 from gateway.observability.logging import logger
 
 _FIND_CONSENT = query("people", "find_consent")
+_LIST_CONSENTS = query("people", "list_consents")
+_COUNT_CONSENTS = query("people", "count_consents")
 _RECORD_CONSENT = query("people", "record_consent")
 _DELETE_CONSENT = query("people", "delete_consent")
 
@@ -79,6 +83,22 @@ async def read_consent(context: PeopleContext, operation: ReadConsent) -> Consen
     if row is None:
         return ConsentRecord(phone=operation.phone, status="unknown")
     return _record(row, operation.phone)
+
+
+@handlers.handles(ListConsents)
+async def list_consents(context: PeopleContext, operation: ListConsents) -> ConsentPage:
+    of_instance = {"instance_id": context.instance.id, "status": operation.status}
+    rows = await context.database.fetch_all(
+        _Consent,
+        _LIST_CONSENTS,
+        max_count=operation.page_size,
+        offset=operation.offset,
+        **of_instance,
+    )
+    count = await context.database.fetch_one(Count, _COUNT_CONSENTS, **of_instance)
+    return ConsentPage(
+        consents=tuple(_record(row, row.phone) for row in rows), total=count.count if count else 0
+    )
 
 
 @handlers.handles(RecordConsent)

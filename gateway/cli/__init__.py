@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli.accounts import accounts
+from gateway.cli.accounts import accounts, export_account
 from gateway.cli.documents import openapi, postman, readme
 from gateway.cli.instances import import_instances, instances
 from gateway.cli.service import doctor, migrate, serve
@@ -44,6 +44,7 @@ for command in (serve, migrate, doctor):
 cli.add_typer(accounts, name="accounts")
 cli.add_typer(instances, name="instances")
 cli.command("import")(import_instances)
+cli.command("export")(export_account)
 cli.command()(openapi)
 cli.command()(postman)
 cli.command(hidden=True)(readme)

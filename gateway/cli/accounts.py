@@ -1,5 +1,6 @@
 """`gateway accounts`: the accounts whose callers may use the gateway."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -104,6 +105,22 @@ def payload_encryption(
     typer.echo(f"keys in use: {', '.join(state.keys) or 'none'}")
     if state.unopened:
         typer.echo(f"{state.unopened} rows need a key that the gateway does not have")
+
+
+def export_account(
+    account: AccountName,
+    folder: Annotated[Path, typer.Argument(help="a new folder, which only you may read")],
+    *,
+    tokens: Annotated[
+        bool, typer.Option("--tokens", help="with the tokens of the instances")
+    ] = False,
+    files: Annotated[bool, typer.Option("--files", help="with the stored files")] = False,
+) -> None:
+    """Write an account, its people, messages and files as JSON lines into a folder."""
+    counts = run_admin(
+        lambda admin: admin.export_account(account, folder, tokens=tokens, files=files)
+    )
+    typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()))
 
 
 @accounts.command("delete")

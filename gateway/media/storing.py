@@ -113,7 +113,9 @@ class MediaStore:
     async def read(self, file_id: str, start: int, end: int) -> AsyncIterator[bytes]:
         """Yields the bytes from *start* up to *end*, in pieces."""
         with _translated():
-            found = await self._objects.get_async(_place(file_id), options={"range": (start, end)})
+            found = await self._objects.get_async(
+                place_of(file_id), options={"range": (start, end)}
+            )
             async for piece in found.stream(min_chunk_size=_READ_BYTES):
                 yield bytes(piece)
 
@@ -121,7 +123,7 @@ class MediaStore:
         """Writes the file to *path*; returns None if it is no longer stored."""
         try:
             with _translated():
-                found = await self._objects.get_async(_place(file_id))
+                found = await self._objects.get_async(place_of(file_id))
         except FileNotFoundError:
             return None
         with _translated(), SpoolFile(path) as file:
@@ -164,12 +166,12 @@ class MediaStore:
             if not await fetch_all(connection, _Id, _FIND_USE, id=file_id):
                 # It is gone already where the connection was lost before the commit.
                 with suppress(FileNotFoundError), _translated():
-                    await self._objects.delete_async(_place(file_id))
+                    await self._objects.delete_async(place_of(file_id))
             await connection.execute(_DELETE_LEFTOVER, named)
 
     async def _has(self, file_id: str) -> bool:
         try:
-            await self._objects.head_async(_place(file_id))
+            await self._objects.head_async(place_of(file_id))
         except FileNotFoundError:
             return False
         return True
@@ -180,7 +182,7 @@ class MediaStore:
                 await self._put(file)
 
     async def _put(self, file: Spooled) -> None:
-        place, folder = _place(file.sha256), _folder(self._objects)
+        place, folder = place_of(file.sha256), _folder(self._objects)
         async with self._puts:
             await self._objects.put_async(
                 place,
@@ -204,7 +206,8 @@ def _translated() -> Iterator[None]:
         raise Unavailable(f"The media storage cannot be reached: {type(error).__name__}") from error
 
 
-def _place(file_id: str) -> str:
+def place_of(file_id: str) -> str:
+    """Returns where the store has the content of a file."""
     return f"{file_id[:2]}/{file_id}"
 
 

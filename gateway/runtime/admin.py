@@ -4,6 +4,8 @@ import getpass
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 from gateway.administration.admin_service import AdminService
 from gateway.administration.audit import Audit
@@ -16,10 +18,14 @@ from gateway.database.pool import Database
 from gateway.instances.accounts import Accounts
 from gateway.instances.creation import Registry
 from gateway.instances.tokens import TokenVault
+from gateway.media.disk import open_private
+from gateway.media.storing import place_of
 from gateway.providers.loading import load_providers
+from gateway.runtime.media import objects_of
 from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress
 from gateway.runtime.provider_selection import provider_selection_of, secret_settings_of
+from gateway.runtime.sealing import sealing_of
 from gateway.runtime.secret import existing_secrets_of, secrets_of
 from gateway.runtime.secret_check import require_matching_secret
 from gateway.settings import Settings
@@ -45,8 +51,21 @@ def build_admin_service(
         WebhookSecrets(database, vault, os.urandom),
         settings.address_policy(),
         PayloadEncryption(database, settings.storage.payload_encryption),
+        partial(_copy_file, settings),
         user=_system_user(),
     )
+
+
+async def _copy_file(settings: Settings, file_id: str, to: Path) -> bool:
+    objects = objects_of(settings.media, settings.storage.data_dir)
+    try:
+        found = await objects.get_async(place_of(file_id))
+        with open_private(to) as out:
+            async for piece in found:
+                out.write(piece)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _system_user() -> str | None:
@@ -78,15 +97,17 @@ async def open_admin_service(
         await migrate(direct_url, announce=progress.migrations_started)
         if needs_secret:
             await require_matching_secret(settings.storage, direct_url)
+        read_secrets = secrets_of if needs_secret else existing_secrets_of
+        secrets = read_secrets(settings.storage, os.urandom)
         database = Database(
             url,
             min_size=1,
             max_size=2,
             prepare=settings.database.prepares_statements(),
             statement_seconds=settings.database.statement_seconds,
+            sealing=sealing_of(settings.storage, secrets) if needs_secret else None,
         )
-        read_secrets = secrets_of if needs_secret else existing_secrets_of
-        vault = TokenVault(read_secrets(settings.storage, os.urandom), os.urandom)
+        vault = TokenVault(secrets, os.urandom)
         await database.open()
         try:
             yield build_admin_service(settings, database, vault, Clock())

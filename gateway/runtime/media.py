@@ -77,7 +77,7 @@ class Media:
         spool = Spool(data_dir / "spool")
         converter = _converter(media, account_of, metrics)
         store = MediaStore(
-            database, _objects(media, data_dir), spool, converter, retention_days=days
+            database, objects_of(media, data_dir), spool, converter, retention_days=days
         )
         allowance = StorageAllowance(database, clock, max_bytes=max_stored_bytes)
         fetcher = Fetcher(address_policy, clock, timeout_seconds=media.timeout_seconds)
@@ -131,7 +131,8 @@ def _converter(media: MediaSection, account_of: AccountOf, metrics: Metrics) -> 
     return converter
 
 
-def _objects(media: MediaSection, data_dir: Path) -> ObjectStore:
+def objects_of(media: MediaSection, data_dir: Path) -> ObjectStore:
+    """Returns the store of files that the settings choose."""
     if media.bucket is None:
         return open_folder(data_dir / "media")
     return open_bucket(

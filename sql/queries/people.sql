@@ -181,6 +181,18 @@ where instance_id = %(instance_id)s::text and phone = any(%(names)s::text[])
 order by at desc
 limit 1;
 
+-- name: list_consents
+select phone, status, source, note, at from consents
+where instance_id = %(instance_id)s::text
+    and (%(status)s::text is null or status = %(status)s::text)
+order by phone
+limit %(max_count)s::int offset %(offset)s::bigint;
+
+-- name: count_consents
+select count(*) as count from consents
+where instance_id = %(instance_id)s::text
+    and (%(status)s::text is null or status = %(status)s::text);
+
 -- name: record_consent
 -- One record for all names of a person.
 with other as (

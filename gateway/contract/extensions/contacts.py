@@ -7,6 +7,7 @@ from pydantic import StringConstraints
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Operation, Value
+from gateway.contract.paging import Paged
 from gateway.contract.wire import OmitIfNone, Person, Wire
 
 _PHONE = "5511999999999"
@@ -62,6 +63,36 @@ class RecordConsent(Operation[ConsentRecord], method="PUT", path="/contacts/{pho
     status: Annotated[Literal["granted", "revoked"], ANY_CASE]
     source: Annotated[str, StringConstraints(max_length=255)] | None = None
     note: Annotated[str, StringConstraints(max_length=2_000)] | None = None
+
+
+class ConsentPage(Wire):
+    """A page of consents, and how many there are in all."""
+
+    consents: tuple[ConsentRecord, ...]
+    total: int
+
+
+class ListConsents(Operation[ConsentPage], Paged, method="GET", path="/consents"):
+    """The recorded consents of all people, in the order of their numbers. An extension.
+
+    `gateway export` writes them into a file, with everything else of the account.
+    """
+
+    example: ClassVar[Example] = {"status": "revoked", "page": 1, "pageSize": 100}
+    example_minimal: ClassVar[Example] = {}
+    answer_example: ClassVar[Any] = {
+        "consents": [
+            {
+                "phone": _PHONE,
+                "status": "revoked",
+                "source": "answer STOP",
+                "at": 1767225600000,
+            }
+        ],
+        "total": 1,
+    }
+
+    status: Annotated[Literal["granted", "revoked"], ANY_CASE] | None = None
 
 
 class ForgetConsent(Operation[Value], method="DELETE", path="/contacts/{phone}/consent"):
