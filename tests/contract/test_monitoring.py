@@ -9,7 +9,7 @@ from gateway.sessions.connection import ConnectionState
 
 MONITORING = Path(__file__).parents[2] / "gateway" / "observability" / "monitoring"
 WORD = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
-NOT_METRICS = {"histogram_quantile", "error_class", "logged_out"}
+NOT_METRICS = {"histogram_quantile", "error_class", "instance_id", "logged_out"}
 
 
 def declared() -> set[str]:
