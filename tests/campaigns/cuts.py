@@ -75,7 +75,13 @@ class Campaign:
             return
         self.figures.targets.add(target)
         self.figures.cuts += 1
-        await self._go_on()
+        try:
+            await self._go_on()
+        except TimeoutError:
+            self.figures.standing.append(
+                f"{_now() - lost_at:.1f} s and longer after {target} {cut.name}"
+            )
+            return
         seconds = max(0.0, _now() - lost_at)
         self.figures.slowest_seconds = max(self.figures.slowest_seconds, seconds)
         if seconds > self.limit_seconds:
@@ -128,6 +134,7 @@ class Campaign:
         with suppress(AssertionError):
             await self.tour.line.control("faults", next=[])
         await self.tour.line.call("POST", "/queue/resume")
+        await self.tour.line.call("PUT", "/queue/settings", json={"dailyLimit": 0})
         webhook = {"value": self.tour.catcher.url}
         await self.tour.line.call("PUT", "/update-every-webhooks", json=webhook)
 

@@ -12,12 +12,12 @@ from gateway.media import maintenance
 from gateway.providers.sandbox import engine
 from gateway.runtime import gauges, housekeeping
 from gateway.sessions.inbound import intake
-from gateway.webhooks import delivery, event_log
+from gateway.webhooks import delivery, event_consumer, stream
 
 PERIODS: Final[tuple[tuple[Any, str], ...]] = (
     (delivery, "_DELETE_EMPTY_EVERY_SECONDS"),
     (engine, "_DELETE_EXPIRED_EVERY_SECONDS"),
-    (event_log, "_RENEW_SECONDS"),
+    (event_consumer, "_RENEW_SECONDS"),
     (gauges, "_READ_EVERY_SECONDS"),
     (housekeeping, "_EXPIRE_EVERY_SECONDS"),
     (housekeeping, "_DELETE_CALLBACKS_EVERY_SECONDS"),
@@ -25,6 +25,7 @@ PERIODS: Final[tuple[tuple[Any, str], ...]] = (
     (intake, "_DELETE_INTERVAL_SECONDS"),
     (maintenance, "_PAUSE_SECONDS"),
     (removal, "_PAUSE_SECONDS"),
+    (stream, "_RENEW_SECONDS"),
 )
 
 

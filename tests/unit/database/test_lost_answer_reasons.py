@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from tests.campaigns.short_periods import PERIODS
 from tests.campaigns.statements import COMMITTED, FOLLOWS, NOT_DRIVEN, sent_forms
 
 PAGE = Path(__file__).parents[3] / "docs" / "lost-answers.md"
@@ -41,6 +42,10 @@ def test_lists_of_the_campaign_name_statements() -> None:
     named = set(sent_forms().values())
 
     assert NOT_DRIVEN.keys() | FOLLOWS.keys() | set(FOLLOWS.values()) | COMMITTED <= named
+
+
+def test_campaign_shortens_periods_that_exist() -> None:
+    assert [name for module, name in PERIODS if not isinstance(vars(module).get(name), float)] == []
 
 
 def test_lock_alone_changes_nothing() -> None:
