@@ -1482,6 +1482,16 @@ CREATE TABLE public.event_roads (
     held_until timestamp with time zone
 );
 
+CREATE TABLE public.feature_settings (
+    account_id text NOT NULL,
+    instance_id text DEFAULT ''::text NOT NULL,
+    settings jsonb NOT NULL
+);
+
+COMMENT ON TABLE public.feature_settings IS 'What an account or one of its instances sets; the row without an instance is for all of them.';
+
+COMMENT ON COLUMN public.feature_settings.settings IS 'The keys of gateway/instances/feature_settings.py.';
+
 CREATE TABLE public.further_delivery_queues (
     instance_id text CONSTRAINT webhook_lines_instance_id_not_null NOT NULL,
     chat text NOT NULL,
@@ -2212,6 +2222,9 @@ ALTER TABLE ONLY public.event_log
 ALTER TABLE ONLY public.event_roads
     ADD CONSTRAINT event_roads_pkey PRIMARY KEY (account_id, name);
 
+ALTER TABLE ONLY public.feature_settings
+    ADD CONSTRAINT feature_settings_pkey PRIMARY KEY (account_id, instance_id);
+
 ALTER TABLE ONLY public.further_delivery_queues
     ADD CONSTRAINT further_delivery_queues_pkey PRIMARY KEY (webhook_id, chat);
 
@@ -2487,6 +2500,9 @@ ALTER TABLE ONLY public.event_log_expiry
 
 ALTER TABLE ONLY public.event_roads
     ADD CONSTRAINT event_roads_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.feature_settings
+    ADD CONSTRAINT feature_settings_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.instance_base_urls
     ADD CONSTRAINT instance_base_urls_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;

@@ -63,6 +63,8 @@ class Instance:
     refuse_opted_out: bool = False
     proxy_ciphertext: bytes | None = None
     proxy_key_id: str | None = None
+    own_settings: Mapping[str, Any] = field(default_factory=dict)
+    """Feature settings of the instance, and of its account where it has none."""
 
     @property
     def sealed_proxy(self) -> Sealed | None:

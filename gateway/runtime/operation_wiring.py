@@ -5,9 +5,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from gateway.administration import audit as audit_operations
-from gateway.administration import partner, payload_encryption, people, subscriptions, usage
+from gateway.administration import (
+    feature_settings,
+    partner,
+    payload_encryption,
+    people,
+    subscriptions,
+    usage,
+)
 from gateway.administration.audit import AccountContext, Audit
 from gateway.administration.erasure import Erasure
+from gateway.administration.feature_settings import SettingsContext
 from gateway.administration.partner import PartnerContext, ProviderSelection
 from gateway.administration.payload_encryption import (
     PayloadEncryption,
@@ -104,6 +112,10 @@ def build_services(
             ),
             OperationHandlers(usage.handlers, usage_context),
             _payload_encryption_executor(node, encrypts=encrypts),
+            OperationHandlers(
+                feature_settings.handlers,
+                partial(SettingsContext, node.database, node.instances, queue.send_policy.features),
+            ),
             *_message_executors(node, sessions, queue),
             *_instance_executors(node, callbacks, sessions, limits),
             sessions.cached_router,

@@ -7,6 +7,7 @@ from functools import partial
 
 from gateway.contract.zapi.messages.text import SendText
 from gateway.history.store import History
+from gateway.instances.feature_settings import FeatureSettings
 from gateway.instances.store import Instance
 from gateway.randomness import RandomBuffer, uuids_from
 from gateway.runtime.node_context import NodeContext
@@ -44,6 +45,11 @@ class Queue:
     watchdog: QueueWatchdog
 
 
+def features_of(queue: QueueSection) -> FeatureSettings:
+    """Returns what the operator sets for accounts and instances that set nothing."""
+    return FeatureSettings(queue.number_lookup, queue.messages_per_minute)
+
+
 def build_queue(
     node: NodeContext, queue: QueueSection, sessions: Sessions, notifier: CallbackNotifier
 ) -> Queue:
@@ -53,7 +59,7 @@ def build_queue(
     send_policy = SendPolicy(
         Pace(queue.pace_min_seconds, queue.pace_max_seconds),
         daily_limit=queue.daily_limit,
-        messages_per_minute=queue.messages_per_minute,
+        features=features_of(queue),
         order=queue.order,
         warm_up_days=queue.warm_up_days,
     )
@@ -63,7 +69,7 @@ def build_queue(
     fetches = FileFetches(database, node.media.preparer, clock, order=queue.order)
     recorder = OutcomeRecorder(database, clock, new_uuid, notifier, order=queue.order)
     uncalled = UncalledAttempts()
-    numbers = NumberDirectory(database, clock, looks_up=queue.number_lookup)
+    numbers = NumberDirectory(database, clock, features=send_policy.features)
     rescue = Rescue(database, recorder, policy, uncalled)
     coordinator = Coordinator(
         sessions.keeper.connected,

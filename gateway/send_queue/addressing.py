@@ -20,6 +20,7 @@ from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable, GatewayError, NotConnected, Refused
 from gateway.identities.numbers import every_spelling, number_in, spellings
 from gateway.identities.people import Person, resolve_people
+from gateway.instances.feature_settings import FeatureSettings
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.send_queue.claim import ClaimedMessage
@@ -89,8 +90,8 @@ class NumberDirectory:
     A number that is not on WhatsApp is remembered for an hour, in this process only.
     """
 
-    def __init__(self, database: Database, clock: Clock, *, looks_up: bool) -> None:
-        self._database, self._clock, self._looks_up = database, clock, looks_up
+    def __init__(self, database: Database, clock: Clock, *, features: FeatureSettings) -> None:
+        self._database, self._clock, self._features = database, clock, features
         self._reads = Batch[_Wanted, Mapping[str, str]](self._read)
         self._writes = Batch[_Found, None](self._write)
         self._absent_until: OrderedDict[tuple[str, str], float] = OrderedDict()
@@ -106,18 +107,17 @@ class NumberDirectory:
     ) -> Addressed:
         """Returns the message as it is to be sent; with the numbers as given if no answer comes."""
         instance_id, named = live.instance.id, message.numbers()
+        looks_up = self._features.with_own(live.instance.own_settings).number_lookup
         numbers = {row.phone: row.known_chat} if row.known_chat and row.phone in named else {}
         # The claim has looked for the recipient; only a look-up is worth another statement.
         unknown = [
-            phone
-            for phone in named
-            if phone not in numbers and (self._looks_up or phone != row.phone)
+            phone for phone in named if phone not in numbers and (looks_up or phone != row.phone)
         ]
         if unknown:
             numbers |= await self._stored(instance_id, unknown)
             unknown = [phone for phone in unknown if phone not in numbers]
         absent = None
-        if unknown and self._looks_up:
+        if unknown and looks_up:
             if row.phone in unknown:
                 absent = await self._look_up_recipient(live, row.phone, numbers)
             await self._look_up_named(live, [p for p in unknown if p != row.phone], numbers)

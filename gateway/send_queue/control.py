@@ -315,6 +315,6 @@ def _seconds_to_empty(
     delays = sum(kind.delay_seconds for kind in waiting)
     pace = policy.pace_of(instance)
     pause_seconds = max(
-        (pace.min_seconds + pace.max_seconds) / 2, policy.min_seconds_between_attempts
+        (pace.min_seconds + pace.max_seconds) / 2, policy.min_seconds_between_attempts(instance)
     )
     return leaving * pause_seconds + delays + (queue.hold_seconds or 0)

@@ -1,9 +1,10 @@
 """Computes pauses and daily limits; nothing here waits."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from gateway.instances.feature_settings import FeatureSettings
 from gateway.instances.store import Instance
 from gateway.randomness import Uniform
 from gateway.send_queue.order import QueueOrder
@@ -28,19 +29,22 @@ class SendPolicy:
         daily_limit: messages per day; 0 means no limit.
         warm_up_days: days until a new number may send its full daily limit; 0 means at once.
         order: what a message that waits holds.
-        messages_per_minute: attempts of an instance in any minute; 0 means no limit.
+        features: what accounts and instances may set otherwise.
     """
 
     pace: Pace
     daily_limit: int = 0
     warm_up_days: int = 0
     order: QueueOrder = "chat"
-    messages_per_minute: int = 0
+    features: FeatureSettings = field(default_factory=FeatureSettings)
 
-    @property
-    def min_seconds_between_attempts(self) -> float:
+    def features_of(self, instance: Instance) -> FeatureSettings:
+        return self.features.with_own(instance.own_settings)
+
+    def min_seconds_between_attempts(self, instance: Instance) -> float:
         """Evenly spaced, so that no minute has more than its messages, across restarts too."""
-        return 60.0 / self.messages_per_minute if self.messages_per_minute else 0.0
+        messages = self.features_of(instance).messages_per_minute
+        return 60.0 / messages if messages else 0.0
 
     def pace_of(self, instance: Instance) -> Pace:
         if instance.pace_min_seconds is None or instance.pace_max_seconds is None:

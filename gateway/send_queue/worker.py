@@ -257,12 +257,13 @@ class Worker:
         await self._deps.clock.wait(leaving, _UNREADABLE_PAUSE_SECONDS)
 
     def _pause_seconds(self, message: OutgoingMessage) -> float:
-        pace = self._deps.send_policy.pace_of(self._live.instance)  # may change between messages
+        policy, instance = self._deps.send_policy, self._live.instance
+        pace = policy.pace_of(instance)  # may change between messages
         seconds = pause_before(message.delay_message, pace, self._deps.uniform)
         now = self._deps.clock.monotonic_seconds()
         if self._pause_from is not None:
             seconds -= now - self._pause_from
-        rest_seconds = self._deps.send_policy.min_seconds_between_attempts
+        rest_seconds = policy.min_seconds_between_attempts(instance)
         return max(seconds, rest_seconds - (now - self._attempt_from)) if rest_seconds else seconds
 
     async def _pause(

@@ -77,7 +77,11 @@ select jsonb_build_object(
     'previous_webhook_secret',
     left(encode(sha256(a.previous_webhook_secret_ciphertext), 'hex'), 8),
     'refuse_opted_out', a.refuse_opted_out,
-    'payload_encryption', a.payload_encryption
+    'payload_encryption', a.payload_encryption,
+    'settings', (
+        select jsonb_object_agg(f.instance_id, f.settings) from feature_settings f
+        where f.account_id = a.id
+    )
 ) as state
 from accounts a where a.id = %(account_id)s::text;
 

@@ -1,12 +1,45 @@
--- Aliases: a account, b stored base URL, c connection, d node, i instance, l lease, m number of messages in one queue, n queue of an
+-- Aliases: a account, b stored base URL, c connection, d node, f feature settings, i instance, l lease, m number of messages in one queue, n queue of an
 -- instance.
 
 -- name: find_instance
 select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses,
-       a.refuse_opted_out
+       a.refuse_opted_out,
+       coalesce(
+           (select f.settings from feature_settings f where f.account_id = a.id and f.instance_id = ''),
+           '{}'
+       ) || coalesce(
+           (select f.settings from feature_settings f where f.account_id = a.id and f.instance_id = i.id),
+           '{}'
+       ) as own_settings
 from instances i
 join accounts a on a.id = i.account_id
 where i.id = %(id)s::text;
+
+-- name: read_feature_settings
+-- The account's own and, with an instance of the account, the instance's own.
+select f.instance_id, f.settings
+from feature_settings f
+where f.account_id = %(account_id)s::text and f.instance_id in ('', %(instance_id)s::text);
+
+-- name: change_feature_settings
+-- Sets keys and removes others; an instance of another account is not changed.
+with changed as (
+    -- Stores the settings.
+    insert into feature_settings as f (account_id, instance_id, settings)
+    select a.id, %(instance_id)s::text, %(settings)s::jsonb
+    from accounts a
+    where a.id = %(account_id)s::text and (
+        %(instance_id)s::text = '' or exists (
+            select 1 from instances i where i.id = %(instance_id)s::text and i.account_id = a.id
+        )
+    )
+    on conflict (account_id, instance_id) do update
+    set settings = (f.settings - %(removed)s::text[]) || excluded.settings
+    returning f.account_id, f.instance_id
+)
+select count(pg_notify('instance_changed', i.id)) as count
+from changed f
+join instances i on i.account_id = f.account_id and f.instance_id in ('', i.id);
 
 -- name: find_demo
 select id from instances where demo limit 1;

@@ -165,6 +165,8 @@ async def refuse_opted_out(tour: Tour) -> None:
         lambda answer: answer.status_code == httpx.codes.FORBIDDEN,
     )
     await tour.partner("PUT", "/account/refuse-opted-out", json={"value": False})
+    await tour.line.call("GET", "/consents")
+    await tour.partner("PUT", "/account/settings", json={"numberLookup": "default"})
     await tour.line.call("DELETE", path)
     await tour.partner("GET", "/account/audit")
 

@@ -35,6 +35,23 @@ FOLLOWS = {
 
 _WHATSMEOW = "needs the library; the store repeats it until it is answered"
 NOT_DRIVEN: dict[str, str] = {
+    **{
+        f"export/export_{name}": "only `gateway export` reads it"
+        for name in (
+            "account",
+            "chats",
+            "consents",
+            "contacts",
+            "identities",
+            "instance",
+            "media",
+            "messages",
+            "queue",
+            "receipts",
+            "tags",
+            "webhooks",
+        )
+    },
     "inbox/record_event_error": "needs an event that this version cannot process",
     "instances/count_instances_by_provider": "only `gateway doctor` reads it",
     "migrations/note_applied": "the database is migrated before the campaign",

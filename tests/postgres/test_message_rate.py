@@ -16,7 +16,7 @@ from tests.fixtures.queue import Node, add_instances, running_node
 from tests.postgres.test_queue_races import Phone
 
 _PER_MINUTE = 30
-_POLICY = SendPolicy(Pace(0.5, 1.0), messages_per_minute=_PER_MINUTE)
+_POLICY = SendPolicy(Pace(0.5, 1.0))
 
 
 class JumpingClock(Clock):
@@ -52,7 +52,8 @@ class SlowPhone(Phone):
 async def test_messages_per_minute_bound_every_minute_across_workers(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    (instance,) = await add_instances(operator, 1)
+    (stored,) = await add_instances(operator, 1)
+    instance = replace(stored, own_settings={"messages_per_minute": _PER_MINUTE})
     clock = JumpingClock()
     phone = SlowPhone(clock)
     async with running_node(database_url, "a") as node:

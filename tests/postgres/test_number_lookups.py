@@ -18,6 +18,7 @@ from gateway.database import migrations as migrator
 from gateway.errors import InvalidRequest, NotConnected, NotSupported
 from gateway.identities.numbers import spellings
 from gateway.identities.people import Person, names_of, resolve_people
+from gateway.instances.feature_settings import FeatureSettings
 from gateway.instances.store import Instance
 from gateway.send_queue.addressing import NumberDirectory
 from gateway.send_queue.worker import Worker
@@ -89,7 +90,9 @@ class Bench:
     @asynccontextmanager
     async def working(self) -> AsyncIterator[Phone]:
         """Runs a new worker with a directory of its own, as a node does that starts."""
-        numbers = NumberDirectory(self.node.database, cast("Any", self.clock), looks_up=True)
+        numbers = NumberDirectory(
+            self.node.database, cast("Any", self.clock), features=FeatureSettings()
+        )
         deps = replace(self.node.worker_dependencies(), numbers=numbers)
         worker = Worker(self.node.live(self.instance, self.phone), deps, self.wakeup)
         leaving, stopping = asyncio.Event(), asyncio.Event()

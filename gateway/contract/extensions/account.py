@@ -8,7 +8,7 @@ from pydantic import Field
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Value
 from gateway.contract.paging import Paged
-from gateway.contract.wire import Wire
+from gateway.contract.wire import OmitIfNone, Wire
 from gateway.contract.zapi.partner import PartnerOperation
 
 
@@ -101,6 +101,81 @@ class ReadUsage(PartnerOperation[Usage], method="GET", path="/account/usage"):
         "waiting": 340,
         "longestQueue": {"used": 210, "limit": 100000},
     }
+
+
+Default = Literal["default"]
+
+
+class EffectiveSettings(Wire):
+    """What applies: the value of the instance, else of the account, else of the service."""
+
+    number_lookup: bool
+    messages_per_minute: int
+
+
+class OwnSettings(Wire):
+    """What the account, or the instance, sets itself; a key that it does not set is left out."""
+
+    number_lookup: bool | None = OmitIfNone
+    messages_per_minute: int | None = OmitIfNone
+
+
+class AccountSettings(Wire):
+    """The settings of an account or of one of its instances."""
+
+    instance_id: str | None = OmitIfNone
+    own: OwnSettings
+    effective: EffectiveSettings
+
+
+_SETTINGS: Final = {
+    "own": {"messagesPerMinute": 30},
+    "effective": {"numberLookup": True, "messagesPerMinute": 30},
+}
+
+
+class ReadAccountSettings(
+    PartnerOperation[AccountSettings], method="GET", path="/account/settings"
+):
+    """The settings by which the account differs from the service. An extension.
+
+    With `instanceId`, those of one instance.
+    """
+
+    absolute = True
+    example: ClassVar[Example] = {"instanceId": "3C67AB641C8AA0412F6A2242B4E23AC7"}
+    example_minimal: ClassVar[Example] = {}
+    answer_example: ClassVar[Any] = _SETTINGS
+
+    instance_id: str | None = None
+
+
+class ChangeAccountSettings(
+    PartnerOperation[AccountSettings], method="PUT", path="/account/settings"
+):
+    """Switches things on or off for the account, or with `instanceId` for one instance.
+
+    A key that is not given stays; `default` removes it, so that the account, or the service,
+    decides. Unknown keys are refused. An extension.
+    """
+
+    absolute = True
+    audited_state = AuditedState.ACCOUNT
+    example: ClassVar[Example] = {"messagesPerMinute": 30, "numberLookup": "default"}
+    example_minimal: ClassVar[Example] = {"messagesPerMinute": 30}
+    answer_example: ClassVar[Any] = _SETTINGS
+
+    instance_id: Annotated[
+        str | None, Field(description="only for this instance; without it, for all of the account")
+    ] = None
+    number_lookup: Annotated[
+        bool | Default | None,
+        Field(description="whether an unknown number is looked up before a send"),
+    ] = None
+    messages_per_minute: Annotated[
+        Annotated[int, Field(ge=0, le=6_000)] | Default | None,
+        Field(description="attempts of an instance in any minute; 0 is no limit"),
+    ] = None
 
 
 class SetConsentRule(PartnerOperation[Value], method="PUT", path="/account/refuse-opted-out"):

@@ -1,0 +1,27 @@
+"""Settings by which an account or an instance differs from the service: its feature flags."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSettings:
+    """What the operator's settings, an account or an instance say; the last that speaks counts.
+
+    Attributes:
+        number_lookup: whether an unknown number is looked up before a send.
+        messages_per_minute: attempts of an instance in any minute; 0 means no limit.
+    """
+
+    number_lookup: bool = True
+    messages_per_minute: int = 0
+
+    def with_own(self, own: Mapping[str, Any]) -> Self:
+        """Returns these settings with those of an account or instance in their place.
+
+        Keys of a newer version are ignored.
+        """
+        known = {field.name for field in fields(self)}
+        mine = {name: value for name, value in own.items() if name in known}
+        return replace(self, **mine) if mine else self
