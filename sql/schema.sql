@@ -1482,6 +1482,15 @@ CREATE TABLE public.event_roads (
     held_until timestamp with time zone
 );
 
+CREATE TABLE public.event_tickets (
+    ticket_hash bytea NOT NULL,
+    account_id text NOT NULL,
+    token_hash bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON COLUMN public.event_tickets.token_hash IS 'Of the token that asked for the ticket: it must still be right when the ticket is used, and afterwards.';
+
 CREATE TABLE public.feature_settings (
     account_id text NOT NULL,
     instance_id text DEFAULT ''::text NOT NULL,
@@ -2222,6 +2231,9 @@ ALTER TABLE ONLY public.event_log
 ALTER TABLE ONLY public.event_roads
     ADD CONSTRAINT event_roads_pkey PRIMARY KEY (account_id, name);
 
+ALTER TABLE ONLY public.event_tickets
+    ADD CONSTRAINT event_tickets_pkey PRIMARY KEY (ticket_hash);
+
 ALTER TABLE ONLY public.feature_settings
     ADD CONSTRAINT feature_settings_pkey PRIMARY KEY (account_id, instance_id);
 
@@ -2364,6 +2376,8 @@ CREATE INDEX chats_latest ON public.chats USING btree (instance_id, last_message
 
 CREATE UNIQUE INDEX contacts_in_order ON public.contacts USING btree (instance_id, "position");
 
+CREATE INDEX event_tickets_by_age ON public.event_tickets USING btree (expires_at);
+
 CREATE INDEX further_delivery_queues_address ON public.further_delivery_queues USING btree (address) WHERE (address IS NOT NULL);
 
 CREATE INDEX further_delivery_queues_claimed ON public.further_delivery_queues USING btree (claimed_by) WHERE (claimed_by IS NOT NULL);
@@ -2500,6 +2514,9 @@ ALTER TABLE ONLY public.event_log_expiry
 
 ALTER TABLE ONLY public.event_roads
     ADD CONSTRAINT event_roads_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.event_tickets
+    ADD CONSTRAINT event_tickets_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.feature_settings
     ADD CONSTRAINT feature_settings_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;

@@ -7,13 +7,14 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from gateway.api.authentication import Authenticator
 from gateway.api.browsers import CollapsedSlashes, CrossOrigin
 from gateway.api.endpoints import AccountEndpoint, InstanceEndpoint
 from gateway.api.error_replies import on_gateway_error, reply_to
 from gateway.api.events import EventsEndpoint
+from gateway.api.events_socket import EventsSocket
 from gateway.api.health import Readiness, health
 from gateway.api.middleware import RequestLog
 from gateway.api.request_limits import Rate, RequestLimits
@@ -77,6 +78,9 @@ def build_app(
             Route(INSTANCE_PREFIX + "/{route:path}", instance_endpoint),
             *(Route(path + end, account_endpoint) for path in absolute.paths for end in ("", "/")),
             Route("/events", EventsEndpoint(authenticator, services), methods=["GET"]),
+            WebSocketRoute(
+                "/events/ws", EventsSocket(authenticator, services, settings.cors_origins)
+            ),
             Route("/health", health),
             Route("/ready", readiness.endpoint),
             *further_routes,

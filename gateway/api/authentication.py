@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from gateway.api.base_url import base_url_of
 from gateway.api.client_address import Network, check_address, client_address
@@ -48,7 +48,7 @@ class Authenticator:
         self._limits.count(account_id=instance.account_id, instance_id=instance.id)
         return instance
 
-    async def account(self, request: Request, accounts: Accounts) -> Account:
+    async def account(self, request: HTTPConnection, accounts: Accounts) -> Account:
         """Returns the account of a partner token or Client-Token.
 
         Raises:
@@ -61,7 +61,39 @@ class Authenticator:
         self._limits.count(account_id=account.id)
         return account
 
-    async def still_finds(self, account: Account, request: Request, accounts: Accounts) -> bool:
+    async def account_of_ticket(
+        self, connection: HTTPConnection, accounts: Accounts, ticket: str
+    ) -> tuple[Account, bytes]:
+        """Returns the account of a ticket, and the hash of the token that asked for it.
+
+        Raises:
+            Unauthorized: the ticket is unknown, used or too old, or its token was renewed.
+            Forbidden, TooManyRequests: as `account`.
+        """
+        token_hash = await accounts.redeem_ticket(ticket)
+        found = token_hash and await accounts.find_by_token_hash(token_hash)
+        if not (token_hash and found):
+            raise Unauthorized
+        account = await self._allowed(found, connection, accounts)
+        self._limits.count(account_id=account.id)
+        return account, token_hash
+
+    async def still_finds_hash(
+        self, account: Account, connection: HTTPConnection, accounts: Accounts, token_hash: bytes
+    ) -> bool:
+        """Returns whether the caller of an open WebSocket may still use the account."""
+        found = await accounts.find_by_token_hash(token_hash)
+        try:
+            return (
+                found is not None
+                and (await self._allowed(found, connection, accounts)).id == account.id
+            )
+        except Forbidden:
+            return False
+
+    async def still_finds(
+        self, account: Account, request: HTTPConnection, accounts: Accounts
+    ) -> bool:
         """Returns whether the caller of an open response may still use the account."""
         try:
             found = await self._account(request, accounts)
@@ -85,12 +117,20 @@ class Authenticator:
         self._limits.count(account_id=account.id, instance_id=instance.id)
         return account, instance
 
-    async def _account(self, request: Request, accounts: Accounts) -> Account:
+    async def _account(self, request: HTTPConnection, accounts: Accounts) -> Account:
         for token in _partner_tokens(request.headers):
             if account := await accounts.find_by_token(token):
-                break
-        else:
-            raise Unauthorized
+                return await self._allowed(account, request, accounts)
+        raise Unauthorized
+
+    async def _allowed(
+        self, account: Account, request: HTTPConnection, accounts: Accounts
+    ) -> Account:
+        """Returns the account if its caller may use it from where he is.
+
+        Raises:
+            Forbidden: the address is not allowed, or the account is too large for a Client-Token.
+        """
         check_address(request, account.allowed_addresses, self._trusted_proxies)
         if not account.by_partner_token and not await accounts.is_small(account):
             raise Forbidden(

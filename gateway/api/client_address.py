@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from gateway.errors import Forbidden
 
@@ -17,7 +17,7 @@ _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _MAPPED_BITS = 96
 
 
-def client_address(request: Request, trusted: Sequence[Network]) -> Address | None:
+def client_address(request: HTTPConnection, trusted: Sequence[Network]) -> Address | None:
     """Returns the caller's own address; None if the connection has none.
 
     Each proxy appends the address of its caller to X-Forwarded-For. The header is read from the
@@ -33,13 +33,15 @@ def client_address(request: Request, trusted: Sequence[Network]) -> Address | No
     return caller
 
 
-def is_from_proxy(request: Request, trusted: Sequence[Network]) -> bool:
+def is_from_proxy(request: HTTPConnection, trusted: Sequence[Network]) -> bool:
     """Returns whether a trusted proxy opened the connection of this request."""
     caller = _parsed(request.client.host) if request.client else None
     return caller is not None and is_within(caller, trusted)
 
 
-def check_address(request: Request, allowed: Sequence[str], trusted: Sequence[Network]) -> None:
+def check_address(
+    request: HTTPConnection, allowed: Sequence[str], trusted: Sequence[Network]
+) -> None:
     """Raises Forbidden if the caller's address is not in the allow list of the account."""
     if not allowed:
         return

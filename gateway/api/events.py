@@ -80,10 +80,14 @@ async def _events(
                 yield _rendered(event)
 
 
-def _rendered(event: LoggedEvent | Gap) -> ServerSentEvent:
+def body_of(event: LoggedEvent | Gap) -> tuple[str, str]:
+    """Returns the type of an event and its body as JSON."""
     if isinstance(event, Gap):
         kind = "EventsMissing"
-        body = orjson.dumps({"type": kind, "reason": event.reason}).decode()
-    else:
-        kind, body = event.type, event.body
+        return kind, orjson.dumps({"type": kind, "reason": event.reason}).decode()
+    return event.type, event.body
+
+
+def _rendered(event: LoggedEvent | Gap) -> ServerSentEvent:
+    kind, body = body_of(event)
     return ServerSentEvent(body, id=str(event.position), event=kind, sep="\n")

@@ -15,6 +15,7 @@ _FIND_ACCOUNT = query("instances", "find_account")
 _COUNT_INSTANCES = query("instances", "count_instances")
 _LIST_ACCOUNTS = query("instances", "list_accounts")
 _DELETE_ACCOUNT = query("instances", "delete_account")
+_REDEEM_TICKET = query("instances", "redeem_event_ticket")
 _ALLOW_ADDRESSES = query("instances", "allow_addresses")
 
 MAX_INSTANCES_BY_CLIENT_TOKEN = 25
@@ -44,6 +45,11 @@ class ListedAccount:
     instances: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Ticket:
+    token_hash: bytes
+
+
 class Accounts:
     """Finds and changes accounts; every method may raise DatabaseUnavailable."""
 
@@ -55,7 +61,15 @@ class Accounts:
 
         The look-up compares hashes, so the time it takes shows nothing of the token.
         """
-        return await self._database.fetch_one(Account, _FIND_ACCOUNT, token_hash=hash_of(token))
+        return await self.find_by_token_hash(hash_of(token))
+
+    async def find_by_token_hash(self, token_hash: bytes) -> Account | None:
+        return await self._database.fetch_one(Account, _FIND_ACCOUNT, token_hash=token_hash)
+
+    async def redeem_ticket(self, ticket: str) -> bytes | None:
+        """Returns the hash of the token that asked for a ticket; a ticket is good once."""
+        found = await self._database.fetch_one(_Ticket, _REDEEM_TICKET, ticket_hash=hash_of(ticket))
+        return found.token_hash if found else None
 
     async def is_small(self, account: Account) -> bool:
         """Returns whether the account has few enough instances for its Client-Token to manage."""

@@ -19,6 +19,8 @@ from gateway.runtime.http_connections import ConnectionLimits, ConnectionRegiste
 
 _PORT_ERRORS = {errno.EADDRINUSE, errno.EACCES}
 _UNACKNOWLEDGED_MS = 60_000
+_PING_SECONDS = 20.0
+_MAX_FRAME_BYTES = 1_024  # a follower of events has nothing to say
 
 
 class _QuietServer(uvicorn.Server):
@@ -60,6 +62,10 @@ class HttpServer:
                 app,
                 http=cast("Any", partial(GuardedProtocol, guard=guard)),
                 timeout_keep_alive=cast("int", limits.keep_alive_seconds),  # any number does
+                ws="websockets-sansio",
+                ws_max_size=_MAX_FRAME_BYTES,
+                ws_ping_interval=_PING_SECONDS,
+                ws_ping_timeout=_PING_SECONDS,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

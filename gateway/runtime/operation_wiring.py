@@ -6,6 +6,7 @@ from functools import partial
 
 from gateway.administration import audit as audit_operations
 from gateway.administration import (
+    event_tickets,
     feature_settings,
     partner,
     payload_encryption,
@@ -15,6 +16,7 @@ from gateway.administration import (
 )
 from gateway.administration.audit import AccountContext, Audit
 from gateway.administration.erasure import Erasure
+from gateway.administration.event_tickets import TicketContext
 from gateway.administration.feature_settings import SettingsContext
 from gateway.administration.partner import PartnerContext, ProviderSelection
 from gateway.administration.payload_encryption import (
@@ -112,6 +114,9 @@ def build_services(
             ),
             OperationHandlers(usage.handlers, usage_context),
             _payload_encryption_executor(node, encrypts=encrypts),
+            OperationHandlers(
+                event_tickets.handlers, partial(TicketContext, node.database, os.urandom)
+            ),
             OperationHandlers(
                 feature_settings.handlers,
                 partial(SettingsContext, node.database, node.instances, queue.send_policy.features),

@@ -263,3 +263,27 @@ where instance_id = %(instance_id)s::text and not exists (select 1 from noted);
 
 -- name: find_base_url
 select base_url, reach from instance_base_urls where instance_id = %(instance_id)s::text;
+
+-- name: issue_event_ticket
+-- Old tickets go with each new one. The ticket is worth as much as the token that asks for it.
+with old as (
+    -- Deletes what was not used in time.
+    delete from event_tickets where ticket_hash = any(array(
+        select ticket_hash from event_tickets where expires_at < now() limit 100
+    ))
+)
+insert into event_tickets (ticket_hash, account_id, token_hash, expires_at)
+select %(ticket_hash)s::bytea, a.id,
+       case when %(by_partner_token)s::boolean then a.partner_token_hash else a.client_token_hash end,
+       now() + make_interval(secs => %(seconds)s::double precision)
+from accounts a where a.id = %(account_id)s::text
+returning expires_at;
+
+-- name: redeem_event_ticket
+-- A ticket is good for one connection.
+with used as (
+    -- Deletes the ticket.
+    delete from event_tickets where ticket_hash = %(ticket_hash)s::bytea
+    returning token_hash, expires_at
+)
+select token_hash from used where expires_at > now();

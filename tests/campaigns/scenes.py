@@ -166,6 +166,7 @@ async def refuse_opted_out(tour: Tour) -> None:
     )
     await tour.partner("PUT", "/account/refuse-opted-out", json={"value": False})
     await tour.line.call("GET", "/consents")
+    await tour.partner("POST", "/events/ticket")
     await tour.partner("PUT", "/account/settings", json={"numberLookup": "default"})
     await tour.line.call("DELETE", path)
     await tour.partner("GET", "/account/audit")

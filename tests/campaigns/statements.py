@@ -52,6 +52,7 @@ NOT_DRIVEN: dict[str, str] = {
             "webhooks",
         )
     },
+    "instances/redeem_event_ticket": "begins a WebSocket, which the campaign does not open",
     "inbox/record_event_error": "needs an event that this version cannot process",
     "instances/count_instances_by_provider": "only `gateway doctor` reads it",
     "migrations/note_applied": "the database is migrated before the campaign",

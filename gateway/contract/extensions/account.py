@@ -103,6 +103,28 @@ class ReadUsage(PartnerOperation[Usage], method="GET", path="/account/usage"):
     }
 
 
+class EventTicket(Wire):
+    """A ticket for one connection to `/events/ws`, until it expires."""
+
+    ticket: str
+    expires_at: datetime
+
+
+class IssueEventTicket(PartnerOperation[EventTicket], method="POST", path="/events/ticket"):
+    """A ticket with which a browser opens the WebSocket `/events/ws?ticket=...`. An extension.
+
+    A browser cannot send a token in a header there, and an address is written into logs. The ticket
+    is good for one connection within a minute.
+    """
+
+    absolute = True
+    example: ClassVar[Example] = {}
+    answer_example: ClassVar[Any] = {
+        "ticket": "c7b0f7a1d8e94c1f8e0d5a4b3c2d1e0f9a8b7c6d5e4f3a2b1c0d9e8f7a6b5c4d",
+        "expiresAt": "2026-01-31T12:01:00Z",
+    }
+
+
 Default = Literal["default"]
 
 
