@@ -1080,6 +1080,15 @@ CREATE FUNCTION public.shown_status(q public.message_queue) RETURNS text
     end
 $$;
 
+CREATE FUNCTION public.skip_foreign_retry_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    return null;
+
+end
+$$;
+
 CREATE FUNCTION public.tell(instance_ids text[], chats text[], types text[], ids uuid[], bodies text[]) RETURNS bigint
     LANGUAGE sql
     AS $$
@@ -1929,10 +1938,13 @@ CREATE TABLE public.webhook_dead_letters (
     retries smallint DEFAULT 0 NOT NULL,
     first_attempt_at timestamp with time zone,
     webhook_id uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid NOT NULL,
+    retried_at timestamp with time zone,
     CONSTRAINT known_status CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'success'::text, 'failed'::text, 'discarded'::text])))
 );
 
 COMMENT ON COLUMN public.webhook_dead_letters.webhook_id IS 'The webhook that did not get it; zeros: one that is a column of instances.';
+
+COMMENT ON COLUMN public.webhook_dead_letters.retried_at IS 'When a caller last retried it.';
 
 CREATE TABLE public.webhook_deliveries (
     instance_id text NOT NULL,
@@ -2401,11 +2413,17 @@ CREATE INDEX message_queue_parked ON public.message_queue USING btree (instance_
 
 CREATE INDEX message_queue_scheduled ON public.message_queue USING btree (due_at) WHERE (status = 'scheduled'::text);
 
+CREATE INDEX message_queue_track_id ON public.message_queue USING btree (instance_id, ((payload ->> 'track_id'::text))) WHERE ((payload ->> 'track_id'::text) IS NOT NULL);
+
 CREATE INDEX message_receipts_by_age ON public.message_receipts USING btree (recorded_at);
+
+CREATE INDEX messages_track_id ON ONLY public.messages USING btree (instance_id, ((payload ->> 'track_id'::text)), recorded_at) WHERE ((payload ->> 'track_id'::text) IS NOT NULL);
 
 CREATE INDEX messages_of_chat ON ONLY public.messages USING btree (instance_id, phone, recorded_at);
 
 CREATE INDEX messages_in_time ON ONLY public.messages USING btree (instance_id, recorded_at, message_id);
+
+CREATE INDEX messages_default_instance_id_expr_recorded_at_idx ON public.messages_default USING btree (instance_id, ((payload ->> 'track_id'::text)), recorded_at) WHERE ((payload ->> 'track_id'::text) IS NOT NULL);
 
 CREATE INDEX messages_default_instance_id_phone_recorded_at_idx ON public.messages_default USING btree (instance_id, phone, recorded_at);
 
@@ -2461,6 +2479,8 @@ CREATE INDEX polls_by_age ON whatsmeow.polls USING btree (at);
 
 CREATE INDEX sends_by_age ON whatsmeow.sends USING btree (at);
 
+ALTER INDEX public.messages_track_id ATTACH PARTITION public.messages_default_instance_id_expr_recorded_at_idx;
+
 ALTER INDEX public.messages_of_chat ATTACH PARTITION public.messages_default_instance_id_phone_recorded_at_idx;
 
 ALTER INDEX public.messages_in_time ATTACH PARTITION public.messages_default_instance_id_recorded_at_message_id_idx;
@@ -2468,6 +2488,8 @@ ALTER INDEX public.messages_in_time ATTACH PARTITION public.messages_default_ins
 ALTER INDEX public.messages_pkey ATTACH PARTITION public.messages_default_pkey;
 
 CREATE TRIGGER account_changed AFTER DELETE OR UPDATE ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.notify_account_changed_v1();
+
+CREATE TRIGGER foreign_retry_skipped BEFORE UPDATE ON public.webhook_dead_letters FOR EACH ROW WHEN (((new.webhook_id <> '00000000-0000-0000-0000-000000000000'::uuid) AND (new.status = 'processing'::text) AND (old.status <> 'processing'::text) AND (NOT (new.retried_at IS DISTINCT FROM old.retried_at)))) EXECUTE FUNCTION public.skip_foreign_retry_v1();
 
 CREATE TRIGGER instance_changed AFTER INSERT OR DELETE OR UPDATE ON public.instances FOR EACH ROW EXECUTE FUNCTION public.notify_instance_changed_v1();
 
