@@ -31,18 +31,22 @@ ENVELOPE = {
     *("isGroup", "isNewsletter", "isStatusReply", "isEdit", "waitingMessage", "broadcast"),
     *("forwarded", "referenceMessageId", "editMessageId", "trackId"),
 }
+
+
+def sent_file(mime_type: str, **facts: Any) -> MediaFile:
+    """A file that was sent, of which the facts are left."""
+    return MediaFile(Path("gone"), mime_type, 1_000, "5e" * 32, **facts)
+
+
 SENT: dict[MediaKind, MediaFile] = {
-    kind: MediaFile(Path("gone"), mime_type, 1_000, "5e" * 32, **measures)
-    for kind, mime_type, measures in (
-        ("image", "image/png", {"width": 600, "height": 315}),
-        ("thumbnail", "image/jpeg", {}),
-        ("sticker", "image/webp", {"width": 512, "height": 512}),
-        ("audio", "audio/ogg", {"duration_seconds": 9.6}),
-        ("gif", "video/mp4", {"width": 320, "height": 240, "duration_seconds": 2.0}),
-        ("ptv", "video/mp4", {"width": 480, "height": 480, "duration_seconds": 3.0}),
-        ("video", "video/mp4", {"width": 1280, "height": 720, "duration_seconds": 13.2}),
-        ("document", "application/pdf", {"file_name": "offer.pdf"}),
-    )
+    "image": sent_file("image/png", width=600, height=315),
+    "thumbnail": sent_file("image/jpeg"),
+    "sticker": sent_file("image/webp", width=512, height=512),
+    "audio": sent_file("audio/ogg", duration_seconds=9.6),
+    "gif": sent_file("video/mp4", width=320, height=240, duration_seconds=2.0),
+    "ptv": sent_file("video/mp4", width=480, height=480, duration_seconds=3.0),
+    "video": sent_file("video/mp4", width=1280, height=720, duration_seconds=13.2),
+    "document": sent_file("application/pdf", file_name="offer.pdf"),
 }
 CASES = [
     pytest.param(kind, case, id=f"{kind}: {case['name']}")
