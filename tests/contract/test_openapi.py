@@ -64,7 +64,9 @@ def test_optional_field_is_not_documented_as_null() -> None:
 def test_operation_without_a_body_has_query_parameters() -> None:
     operation = DOCUMENT["paths"][f"{INSTANCE_PATH}/queue"]["delete"]
     assert "requestBody" not in operation
-    assert {p["name"] for p in operation["parameters"]} == {"status", "type", "phone", "olderThan"}
+    assert {p["name"] for p in operation["parameters"]} == {
+        *("status", "type", "phone", "trackId", "olderThan")
+    }
 
 
 def test_path_parameter_is_not_a_query_parameter() -> None:
