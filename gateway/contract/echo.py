@@ -84,7 +84,9 @@ class EchoContext:
 
 def _measures(key: str, sent: MediaFile) -> Content:
     """The size in pixels and the length in seconds, where a callback of this kind has them."""
-    pixels = {"width": sent.width, "height": sent.height} if key in ("image", "video") else {}
-    seconds = sent.duration_seconds
-    has_length = key in ("audio", "video") and seconds is not None
-    return {**pixels, **({"seconds": round(seconds or 0)} if has_length else {})}
+    measures: dict[str, int | None] = {}
+    if key in {"image", "video"}:
+        measures |= {"width": sent.width, "height": sent.height}
+    if key in {"audio", "video"} and sent.duration_seconds is not None:
+        measures["seconds"] = round(sent.duration_seconds)
+    return measures

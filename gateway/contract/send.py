@@ -33,9 +33,9 @@ def _parse_priority(value: object) -> object:
     raise PydanticCustomError("priority", "must be high, normal or bulk")
 
 
-MAX_TRACK_ID_LENGTH = 256
+_MAX_TRACK_ID_LENGTH = 256
 
-TrackId = Annotated[str, Field(min_length=1, max_length=MAX_TRACK_ID_LENGTH)]
+TrackId = Annotated[str, Field(min_length=1, max_length=_MAX_TRACK_ID_LENGTH)]
 """The caller's own reference for a message, as requests filter by it."""
 
 _PRIORITY_SCHEMA = {"type": "string", "enum": [lane.name.lower() for lane in Priority]}

@@ -155,6 +155,9 @@ async def test_previous_node_sends_and_delivers_a_message(
     previous: PreviousNode, operator: AsyncConnection, instance_id: str
 ) -> None:
     await previous.enqueue(instance_id, 1)
+    await operator.execute(
+        """update message_queue set payload = payload || '{"track_id": "A 1"}'"""
+    )
     (waiting,) = await previous.run(
         "send_queue",
         "list_waiting",
@@ -207,6 +210,7 @@ async def test_previous_node_sends_and_delivers_a_message(
     ]
     assert finished == [{"instance_id": instance_id, "chat": PHONE, "goes_on": False}]
     assert await rows(operator, "select count(*) from webhook_outbox") == [0]
+    assert await rows(operator, "select payload ->> 'track_id' from messages") == ["A 1"]
     # The trigger on the history stores the chat.
     assert await rows(operator, "select phone, unread from chats") == [(PHONE, 0)]
 
