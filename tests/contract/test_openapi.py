@@ -85,7 +85,7 @@ def test_callback_is_documented_as_a_webhook() -> None:
 
 def test_callback_key_is_optional_only_if_it_may_be_null() -> None:
     schema = DOCUMENT["components"]["schemas"]["DeliveryCallback"]
-    assert set(schema["properties"]) - set(schema["required"]) == {"error"}
+    assert set(schema["properties"]) - set(schema["required"]) == {"error", "trackId"}
 
 
 def test_internal_operation_is_not_documented() -> None:
