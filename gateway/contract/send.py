@@ -33,10 +33,19 @@ def _parse_priority(value: object) -> object:
     raise PydanticCustomError("priority", "must be high, normal or bulk")
 
 
+_MAX_TRACK_ID_LENGTH = 256
+
+TrackId = Annotated[str, Field(min_length=1, max_length=_MAX_TRACK_ID_LENGTH)]
+"""The caller's own reference for a message, as requests filter by it."""
+
 _PRIORITY_SCHEMA = {"type": "string", "enum": [lane.name.lower() for lane in Priority]}
 PriorityName = Annotated[
     Priority, BeforeValidator(_parse_priority), WithJsonSchema(_PRIORITY_SCHEMA)
 ]
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
 
 
 class OutgoingMessage(Documented):
@@ -73,6 +82,11 @@ class OutgoingMessage(Documented):
         description="the same, in seconds from acceptance, 1 to 15552000; not with expiresAt",
     )
     priority: PriorityName = Field(Priority.NORMAL, json_schema_extra={"default": "normal"})
+    track_id: Annotated[TrackId | None, BeforeValidator(_none_if_empty)] = Field(
+        None,
+        description="a reference of your own, which comes back in callbacks, the queue and the "
+        "history; at most 256 characters, readable also where content is encrypted",
+    )
 
     def __init_subclass__(cls, *, path: str | None = None, also: tuple[str, ...] = ()) -> None:
         super().__init_subclass__()
@@ -150,9 +164,7 @@ class OutgoingMessage(Documented):
 MessageId = Annotated[str, Field(min_length=1, max_length=255)]
 """The id of an earlier message, sent or received."""
 
-NoMessageId = Annotated[
-    MessageId | None, BeforeValidator(lambda value: None if value == "" else value)
-]
+NoMessageId = Annotated[MessageId | None, BeforeValidator(_none_if_empty)]
 """An optional id of an earlier message; an empty text counts as none."""
 
 

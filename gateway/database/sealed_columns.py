@@ -94,11 +94,12 @@ def _fields(*names: str) -> Callable[[Json, str], Json]:
 
 
 def _of_message(plain: Json, text: str) -> Json:
-    """The delays, for the length of the queue in seconds, and the ids of files."""
+    """The delays, for the length of the queue, the caller's reference, and the ids of files."""
     files = sorted({f"media:{found[1] or found[2]}" for found in _FILE.finditer(text)})
     return {
         "delay_message": plain.get("delay_message"),
         "delay_typing": plain.get("delay_typing"),
+        "track_id": plain.get("track_id"),
         FILES: files or None,
     }
 
@@ -211,7 +212,7 @@ _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("send_queue", "find_next"): SealedStatement(reads={"payload": MESSAGE}),
     ("send_queue", "find_orphans"): SealedStatement(reads={"payload": MESSAGE}),
     ("send_queue", "record_sent"): SealedStatement(
-        {"provider_data": BYTES, "callbacks": BODY, "echoes": BODY}
+        {"provider_data": BYTES, "callbacks": BODY, "echoes": BODY, "status_callbacks": BODY}
     ),
     ("send_queue", "record_failed"): SealedStatement(_FAILED),
     ("send_queue", "record_retry"): SealedStatement({"error": TEXT}),

@@ -61,6 +61,7 @@ async def list_messages(context: HistoryContext, operation: ListHistory) -> Mess
         _LIST_MESSAGES,
         instance_id=context.instance_id,
         phones=names and names.every,
+        track_id=operation.track_id,
         status=operation.status,
         before=before,
         before_id=before_id,

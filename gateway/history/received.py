@@ -58,6 +58,7 @@ class Acknowledged:
     phone: str
     chat: str
     from_me: bool
+    track_id: str | None
     is_news: bool
     is_in_flight: bool
 

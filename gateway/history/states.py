@@ -56,6 +56,7 @@ class MessageState:
             "message": self._text(),
             "status": self.status,
             "error": self._error(),
+            "track_id": self.payload.get("track_id") if self.zaap_id else None,
             "attempts": self.attempts,
             "created_at": utc(self.created_at),
             "scheduled_for": scheduled_for and datetime.fromisoformat(scheduled_for),

@@ -14,6 +14,7 @@ from gateway.database.pool import Database
 from gateway.media.allowance import StorageAllowance
 from gateway.media.converting import AccountOf, Capacity, Converter
 from gateway.media.fetching import Fetcher
+from gateway.media.file_links import FileLinks
 from gateway.media.intake import MediaIntake
 from gateway.media.jobs import JobLimits
 from gateway.media.links import LinkSigner
@@ -39,6 +40,7 @@ class Media:
     intake: MediaIntake
     preparer: Preparer
     receiver: InboundMedia
+    file_links: FileLinks
     pictures: Pictures
     media_context: MediaRouteContext
     converter: Converter
@@ -88,6 +90,7 @@ class Media:
             intake=MediaIntake(store, fetcher, spool, allowance),
             preparer=Preparer(FileServices(store, fetcher, converter, metrics, clock), spool),
             receiver=InboundMedia(store, fetcher, links, base_url_of, spool),
+            file_links=FileLinks(links, base_url_of),
             pictures=Pictures(fetcher, converter, spool),
             media_context=MediaRouteContext(store, links),
             converter=converter,

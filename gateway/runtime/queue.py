@@ -80,6 +80,7 @@ def build_queue(
             recorder=recorder,
             history=history,
             fetches=fetches,
+            file_links=node.media.file_links,
             clock=clock,
             uniform=node.uniform,
             retry_policy=policy,

@@ -2,8 +2,10 @@
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.contract.media import MediaFile
 from gateway.contract.send import OutgoingMessage
 from gateway.errors import (
     CallerError,
@@ -15,6 +17,7 @@ from gateway.errors import (
     Unconfirmed,
 )
 from gateway.history.store import History
+from gateway.media.file_links import FileLinks, LinkTo, no_link
 from gateway.media.preparing import Preparing
 from gateway.observability.error_reports import report_error
 from gateway.send_queue.addressing import Addressed
@@ -52,6 +55,7 @@ class Attempts:
 
     live: LiveSession
     history: History
+    file_links: FileLinks
     policy: RetryPolicy
     uncalled: UncalledAttempts
     send_timeout_seconds: float
@@ -59,7 +63,7 @@ class Attempts:
     async def make(self, addressed: Addressed, row: ClaimedMessage, files: Preparing) -> Outcome:
         """Calls the provider once, after the attempt was committed as started."""
         try:
-            attempt = await self._prepare(addressed, row, files)
+            attempt, link_to = await self._prepare(addressed, row, files)
             if not self.live.may_act():
                 return HandedBack()
             self.uncalled.discard(row)
@@ -74,12 +78,14 @@ class Attempts:
             )
         except DatabaseUnavailable:
             return HandedBack()
-        return Sent(receipt, attempt.referred)
+        return Sent(receipt, attempt.referred, attempt.media, link_to)
 
     async def _prepare(
         self, addressed: Addressed, row: ClaimedMessage, files: Preparing
-    ) -> Attempt:
-        """Reads what the provider needs. The message has not left, whatever goes wrong here.
+    ) -> tuple[Attempt, LinkTo]:
+        """Reads what the provider and the echo need.
+
+        The message has not left, whatever goes wrong here.
 
         Raises:
             DatabaseUnavailable: nothing is wrong with the message; no attempt counts.
@@ -90,6 +96,7 @@ class Attempts:
             # A missing file fails the attempt, so its error is raised only after the start.
             prepared = await files.result()
             referred = await self.history.known(row.instance_id, addressed.message.referred_ids())
+            link_to = await self._links(addressed.message, prepared.media)
         except (NotConnected, Restricted, TryAgainLater, Refused, DatabaseUnavailable):
             raise
         except CallerError as error:
@@ -99,7 +106,7 @@ class Attempts:
                 error, component="worker", instance_id=row.instance_id, message_type=row.type
             )
             raise TryAgainLater(f"unexpected {type(error).__name__}") from error
-        return Attempt(
+        attempt = Attempt(
             row.message_id,
             row.claimed_epoch,
             self.send_timeout_seconds,
@@ -108,6 +115,14 @@ class Attempts:
             prepared.preview,
             addressed.numbers,
         )
+        return attempt, link_to
+
+    async def _links(self, message: OutgoingMessage, media: Mapping[str, MediaFile]) -> LinkTo:
+        """Read before the send: nothing may fail between the send and its record."""
+        instance = self.live.instance
+        if not instance.notify_sent_by_me:
+            return no_link
+        return await self.file_links.of_message(instance.id, message, media)
 
     async def _send(self, message: OutgoingMessage, attempt: Attempt) -> Receipt:
         """Calls the provider. What it does not explain may have happened after the message left.

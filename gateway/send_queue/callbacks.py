@@ -1,17 +1,20 @@
 """Renders the callbacks that the queue writes, as JSON."""
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from gateway.clock import epoch_ms
-from gateway.contract.callbacks import DeliveryCallback, QueueHeldCallback
+from gateway.contract.callbacks import (
+    DeliveryCallback,
+    MessageStatusCallback,
+    QueueHeldCallback,
+)
 from gateway.contract.callbacks.sent import sent_callback_body
 from gateway.contract.catalogue import catalogue
 from gateway.contract.echo import EchoContext
-from gateway.contract.known import KnownMessage
+from gateway.contract.spellings import is_group
 from gateway.observability.error_reports import report_error
 from gateway.send_queue.claim import ClaimedMessage
-from gateway.send_queue.outcome import Held
+from gateway.send_queue.outcome import Held, Sent
 
 
 class _Identified(Protocol):
@@ -29,6 +32,9 @@ class _Identified(Protocol):
     @property
     def message_id(self) -> str: ...
 
+    @property
+    def track_id(self) -> str | None: ...
+
 
 def delivery_body(message: _Identified, *, at_ms: int, error: str | None = None) -> str:
     """Returns a DeliveryCallback: the message was sent, or it failed with *error*."""
@@ -38,7 +44,22 @@ def delivery_body(message: _Identified, *, at_ms: int, error: str | None = None)
         phone=message.phone,
         zaap_id=message.zaap_id,
         message_id=message.message_id,
+        track_id=message.track_id,
         error=error,
+    ).body()
+
+
+def sent_status_body(message: _Identified, *, at_ms: int) -> str:
+    """Returns a MessageStatusCallback: WhatsApp accepted the message."""
+    return MessageStatusCallback(
+        instance_id=message.instance_id,
+        status="SENT",
+        ids=(message.message_id,),
+        message_id=message.message_id,
+        track_id=message.track_id,
+        momment=at_ms,
+        phone=message.phone,
+        is_group=is_group(message.phone),
     ).body()
 
 
@@ -53,9 +74,7 @@ def hold_body(instance_id: str, held: Held, *, at_ms: int) -> str:
     ).body()
 
 
-def echo_body(
-    row: ClaimedMessage, referred: Mapping[str, KnownMessage], *, at_ms: int
-) -> str | None:
+def echo_body(row: ClaimedMessage, sent: Sent, *, at_ms: int) -> str | None:
     """Returns the sent message as a ReceivedCallback (`notifySentByMe`).
 
     `record_sent` adds the fields that only the database knows. None if the message has nothing to
@@ -64,7 +83,7 @@ def echo_body(
     """
     try:
         message = catalogue().sends[row.type].model_validate(row.payload)
-        context = EchoContext(row.message_id, at_ms, referred)
+        context = EchoContext(row.message_id, at_ms, sent.referred, sent.files, sent.link_to)
         return sent_callback_body(message, context, instance_id=row.instance_id)
     except Exception as error:  # noqa: BLE001 - any error here must not keep the outcome back
         report_error(

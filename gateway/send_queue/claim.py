@@ -62,6 +62,11 @@ class ClaimedMessage:
     """The number by which WhatsApp knows the recipient; None if unknown, and for a group."""
 
     @property
+    def track_id(self) -> str | None:
+        """The caller's own reference."""
+        return self.payload.get("track_id")
+
+    @property
     def chat(self) -> str:
         """The one name of its chat, whichever name of the person the caller wrote."""
         return self.known_chat or self.phone

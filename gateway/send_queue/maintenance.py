@@ -26,6 +26,7 @@ class _Expired:
     zaap_id: str
     message_id: str
     phone: str
+    track_id: str | None
 
 
 class QueueMaintenance:

@@ -169,6 +169,7 @@ async def _list(
         status=filters.status,
         type=filters.type,
         phones=await phones_of(context, filters.phone),
+        track_id=filters.track_id,
         limit=limit,
         offset=offset,
         after=after,
@@ -189,6 +190,7 @@ async def _cancel(
         status=filters.status,
         type=filters.type,
         phones=await phones_of(context, filters.phone),
+        track_id=filters.track_id,
         before=before,
         message_id=message_id,
     )
@@ -222,6 +224,7 @@ def _item(context: QueueContext, row: _Waiting) -> QueueItem:
         if row.status == "retrying" and row.waiting_for != "file"
         else None,
         waiting_for=row.waiting_for,
+        track_id=row.payload.get("track_id"),
         error=row.payload.reason if isinstance(row.payload, Unopened) else row.last_error,
     )
 

@@ -14,7 +14,9 @@ from datetime import datetime
 from typing import Literal, assert_never
 
 from gateway.contract.known import KnownMessage
+from gateway.contract.media import MediaFile
 from gateway.errors import NotConnected, Refused, Restricted, TryAgainLater, Unconfirmed
+from gateway.media.file_links import LinkTo, no_link
 from gateway.randomness import Uniform
 from gateway.send_queue.pacing import Backoff
 from gateway.sessions.provider import Receipt, SendFailure
@@ -24,10 +26,19 @@ HoldKind = Literal["restricted", "daily_limit"]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """WhatsApp accepted the message; `referred` holds the earlier messages that it names."""
+    """WhatsApp accepted the message.
+
+    Attributes:
+        receipt: what the provider answered.
+        referred: the earlier messages that it names.
+        files: the files that were sent, whose bytes may be gone.
+        link_to: returns the link to a stored file, for the echo.
+    """
 
     receipt: Receipt
     referred: Mapping[str, KnownMessage] = field(default_factory=dict)
+    files: Mapping[str, MediaFile] = field(default_factory=dict)
+    link_to: LinkTo = no_link
 
 
 @dataclass(frozen=True, slots=True)

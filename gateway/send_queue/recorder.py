@@ -17,7 +17,7 @@ from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
-from gateway.send_queue.callbacks import delivery_body, echo_body, hold_body
+from gateway.send_queue.callbacks import delivery_body, echo_body, hold_body, sent_status_body
 from gateway.send_queue.claim import ClaimedMessage
 from gateway.send_queue.order import MAX_PARKED, QueueOrder
 from gateway.send_queue.outcome import Failed, HandedBack, Held, Outcome, Retried, Sent
@@ -43,6 +43,8 @@ class _SentMessage:
     callback: str
     echo_id: uuid.UUID | None
     echo: str | None
+    status_id: uuid.UUID
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,9 @@ class OutcomeRecorder:
             callback_id=self._new_uuid(),
             callback=delivery_body(row, at_ms=at_ms),
             echo_id=self._new_uuid() if echo else None,
-            echo=echo_body(row, sent.referred, at_ms=at_ms) if echo else None,
+            echo=echo_body(row, sent, at_ms=at_ms) if echo else None,
+            status_id=self._new_uuid(),
+            status=sent_status_body(row, at_ms=at_ms),
         )
 
     async def _flush(self, batch: list[_SentMessage]) -> Sequence[bool | Exception | NextFlush]:
@@ -173,6 +177,8 @@ class OutcomeRecorder:
                 callbacks=[sent.callback for sent in batch],
                 echo_ids=[sent.echo_id for sent in batch],
                 echoes=[sent.echo for sent in batch],
+                status_ids=[sent.status_id for sent in batch],
+                status_callbacks=[sent.status for sent in batch],
             )
         except (DataError, IntegrityError) as error:
             return await self._bisect(batch, error)

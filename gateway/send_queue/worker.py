@@ -15,6 +15,7 @@ from gateway.contract.send import OutgoingMessage
 from gateway.database.payload_seal import Unopened
 from gateway.errors import CallerError, DatabaseUnavailable, NotConnected
 from gateway.history.store import History
+from gateway.media.file_links import FileLinks
 from gateway.media.preparing import Preparing
 from gateway.observability.logging import is_debugging, logger
 from gateway.observability.metrics import Metrics
@@ -56,6 +57,7 @@ class WorkerDependencies:
     recorder: OutcomeRecorder
     history: History
     fetches: FileFetches
+    file_links: FileLinks
     metrics: Metrics
     clock: Clock
     uniform: Uniform
@@ -92,7 +94,12 @@ class Worker:
         self._activity = activity or WorkerActivity(deps.clock)
         self._cursor = ClaimCursor(live.instance.id, live.epoch)
         self._attempts = Attempts(
-            live, deps.history, deps.retry_policy, deps.uncalled, deps.send_timeout_seconds
+            live,
+            deps.history,
+            deps.file_links,
+            deps.retry_policy,
+            deps.uncalled,
+            deps.send_timeout_seconds,
         )
         self._fetches = deps.fetches.of_queue(live.instance, self._cursor, wakeup)
         self._daily_limit = DailyLimit(

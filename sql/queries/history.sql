@@ -119,7 +119,7 @@ with named as (
     where i.instance_id = %(instance_id)s::text and i.provider_message_id = any(%(provider_ids)s::text[])
 ), before as materialized (
     -- What was known of them before this receipt, and whether it is the first of its kind.
-    select m.message_id, m.recorded_at, m.phone, m.from_me,
+    select m.message_id, m.recorded_at, m.phone, m.from_me, m.payload ->> 'track_id' as track_id,
            case %(status)s::text
                when 'sent' then m.sent_at
                when 'delivered' then m.delivered_at
@@ -169,11 +169,12 @@ with named as (
         played_at = coalesce(r.played_at, excluded.played_at)
 )
 select message_id, phone, coalesce(known_chat_v1(%(instance_id)s::text, phone), phone) as chat, from_me,
+       track_id,
        case when %(by)s::text is null then is_first else is_first_of_participant end as is_news,
        false as is_in_flight
 from before
 union all
-select message_id, phone, phone, true, false, true
+select message_id, phone, phone, true, null, false, true
 from message_queue
 where instance_id = %(instance_id)s::text and message_id = any(%(provider_ids)s::text[])
     and attempt_started_at is not null;
@@ -193,6 +194,7 @@ where instance_id = %(instance_id)s::text and settled
     and recorded_at >= coalesce(%(from)s::timestamptz, '-infinity')
     and recorded_at < coalesce(%(to)s::timestamptz, 'infinity')
     and (%(phones)s::text[] is null or phone = any(%(phones)s::text[]))
+    and (%(track_id)s::text is null or payload ->> 'track_id' = %(track_id)s::text)
     and (%(status)s::text is null or status = %(status)s::text)
 order by recorded_at desc, message_id desc
 limit %(limit)s::int;

@@ -505,13 +505,14 @@ with done as (
     from unnest(
         %(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[], %(claim_ids)s::uuid[],
         %(provider_message_ids)s::text[], %(provider_data)s::bytea[], %(chats)s::text[],
-        %(callback_ids)s::uuid[], %(callbacks)s::text[], %(echo_ids)s::uuid[], %(echoes)s::text[]
+        %(callback_ids)s::uuid[], %(callbacks)s::text[], %(echo_ids)s::uuid[], %(echoes)s::text[],
+        %(status_ids)s::uuid[], %(status_callbacks)s::text[]
     ) as d (
         instance_id, id, epoch, claim_id, provider_message_id, provider_data, chat, callback_id,
-        callback, echo_id, echo
+        callback, echo_id, echo, status_id, status_callback
     )
-), delivery_queues as materialized (
-    -- The existing delivery queues of their chats.
+), existing_queue as materialized (
+    -- The existing delivery queues of their chats at Z-API's webhooks.
     select d.instance_id, d.chat, w.tid
     from done d
     cross join lateral (
@@ -522,7 +523,7 @@ with done as (
 ), locked as materialized (
     -- Locks those that are not locked by another transaction.
     select t.tid
-    from delivery_queues t
+    from existing_queue t
     join webhook_lines w on w.ctid = t.tid
     order by t.instance_id, t.chat
     for no key update of w skip locked
@@ -530,7 +531,7 @@ with done as (
     -- The messages whose delivery queue is locked now or does not exist yet.
     select d.*
     from done d
-    left join delivery_queues t on t.instance_id = d.instance_id and t.chat = d.chat
+    left join existing_queue t on t.instance_id = d.instance_id and t.chat = d.chat
     where t.tid is null or t.tid in (select tid from locked)
 ), removed as (
     -- Takes them out of the queue, if they still belong to this epoch and claim.
@@ -539,7 +540,7 @@ with done as (
     where m.instance_id = f.instance_id and m.id = f.id and m.claimed_epoch = f.epoch
         and m.claim_id is not distinct from f.claim_id
     returning m.*, f.provider_message_id, f.provider_data, f.callback_id, f.callback, f.echo_id, f.echo,
-        f.chat as delivery_chat
+        f.status_id, f.status_callback, f.chat as delivery_chat
 ), archived as (
     -- Stores them in history.
     insert into messages (
@@ -570,13 +571,16 @@ with done as (
         on p.instance_id = r.instance_id and (p.phone = r.delivery_chat or p.lid = r.phone)
     where r.echo is not null
 ), callbacks as (
-    -- The callbacks of each message; the echo comes second.
+    -- The callbacks of each message: that it was sent, its echo, and its state, which is SENT.
     select instance_id, delivery_chat as chat, 'DeliveryCallback' as type, callback_id as id,
            callback as body, 1 as turn
     from removed
     union all
     select instance_id, delivery_chat, 'ReceivedCallback', echo_id, echo, 2
     from echoed
+    union all
+    select instance_id, delivery_chat, 'MessageStatusCallback', status_id, status_callback, 3
+    from removed
 ), enqueued as (
     -- Enqueues the callbacks.
     select enqueue_callbacks_v2(
@@ -866,6 +870,7 @@ where q.instance_id = %(instance_id)s::text and q.status <> 'failed'
     and (%(status)s::text is null or reported_status_v1(q) = %(status)s::text)
     and (%(type)s::text is null or q.type = %(type)s::text)
     and (%(phones)s::text[] is null or q.phone = any(%(phones)s::text[]))
+    and (%(track_id)s::text is null or q.payload ->> 'track_id' = %(track_id)s::text)
 order by q.sequence_number
 limit %(limit)s::int offset %(offset)s::int;
 
@@ -880,6 +885,7 @@ with chosen as (
         and (%(status)s::text is null or reported_status_v1(q) = %(status)s::text)
         and (%(type)s::text is null or q.type = %(type)s::text)
         and (%(phones)s::text[] is null or q.phone = any(%(phones)s::text[]))
+        and (%(track_id)s::text is null or q.payload ->> 'track_id' = %(track_id)s::text)
         and (%(before)s::timestamptz is null or q.created_at < %(before)s::timestamptz)
         and (%(message_id)s::text is null or q.message_id = %(message_id)s::text)
     for update
@@ -1073,7 +1079,7 @@ with chosen as (
 select count(*) as count from removed;
 
 -- name: find_expired
-select instance_id, id, zaap_id, message_id, phone
+select instance_id, id, zaap_id, message_id, phone, payload ->> 'track_id' as track_id
 from message_queue
 where expires_at <= now() and status in ('behind', 'parked', 'pending', 'scheduled')
 order by expires_at

@@ -358,7 +358,7 @@ with chosen as (
 ), retried as (
     -- Marks them as being retried.
     update webhook_dead_letters d
-    set status = 'processing', retries = d.retries + 1
+    set status = 'processing', retries = d.retries + 1, retried_at = now()
     from chosen c
     where d.instance_id = c.instance_id and d.id = c.id
     returning d.*

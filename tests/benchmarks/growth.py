@@ -97,7 +97,7 @@ async def measure(connection: psycopg.AsyncConnection) -> dict[str, Cost]:
 def statements(
     line: str, row_id: int, message_id: str, known: list[str]
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    nobody: dict[str, None] = dict.fromkeys(("status", "type", "phones"))
+    nobody: dict[str, None] = dict.fromkeys(("status", "type", "phones", "track_id"))
     return {
         ("send_queue", "enqueue"): {
             "flush_id": uuid.uuid4(),
@@ -148,6 +148,8 @@ def statements(
             "callbacks": ["{}"],
             "echo_ids": [None],
             "echoes": [None],
+            "status_ids": [uuid.uuid4()],
+            "status_callbacks": ["{}"],
         },
         ("send_queue", "list_waiting"): {
             **nobody,

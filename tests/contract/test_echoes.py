@@ -6,7 +6,7 @@ A golden file per type holds the content of the callback for each stored case.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from gateway.contract.callbacks.sent import sent_callback_body
 from gateway.contract.catalogue import catalogue
 from gateway.contract.echo import EchoContext
 from gateway.contract.known import KnownMessage
+from gateway.contract.media import MediaFile, MediaKind, files_in
+from gateway.contract.send import OutgoingMessage
 
 GOLDEN = Path(__file__).parent / "golden"
 ECHOES = GOLDEN / "echoes"
@@ -27,7 +29,24 @@ EARLIER = "3EB0577D10A2B4C6D8E9F1"
 ENVELOPE = {
     *("instanceId", "type", "phone", "messageId", "momment", "status", "fromMe", "fromApi"),
     *("isGroup", "isNewsletter", "isStatusReply", "isEdit", "waitingMessage", "broadcast"),
-    *("forwarded", "referenceMessageId", "editMessageId"),
+    *("forwarded", "referenceMessageId", "editMessageId", "trackId"),
+}
+
+
+def sent_file(mime_type: str, **facts: Any) -> MediaFile:
+    """A file that was sent, of which the facts are left."""
+    return MediaFile(Path("gone"), mime_type, 1_000, "5e" * 32, **facts)
+
+
+SENT: dict[MediaKind, MediaFile] = {
+    "image": sent_file("image/png", width=600, height=315),
+    "thumbnail": sent_file("image/jpeg"),
+    "sticker": sent_file("image/webp", width=512, height=512),
+    "audio": sent_file("audio/ogg", duration_seconds=9.6),
+    "gif": sent_file("video/mp4", width=320, height=240, duration_seconds=2.0),
+    "ptv": sent_file("video/mp4", width=480, height=480, duration_seconds=3.0),
+    "video": sent_file("video/mp4", width=1280, height=720, duration_seconds=13.2),
+    "document": sent_file("application/pdf", file_name="offer.pdf"),
 }
 CASES = [
     pytest.param(kind, case, id=f"{kind}: {case['name']}")
@@ -49,12 +68,22 @@ def known(**changes: Any) -> KnownMessage:
     return KnownMessage(**{**fields, **changes})
 
 
+def sent_context(message: OutgoingMessage, referred: KnownMessage | None) -> EchoContext:
+    """What the gateway knows once the provider accepted the message."""
+    return EchoContext(
+        "SENT",
+        AT_MS,
+        {referred.message_id: referred} if referred else {},
+        {named.text: SENT[named.mark.kind] for named in files_in(message)},
+        lambda source: f"https://gateway.example/{source}",
+    )
+
+
 def body_of(
     kind: str, stored: Mapping[str, Any], *, referred: KnownMessage | None = None
 ) -> dict[str, Any] | None:
     message = catalogue().sends[kind].model_validate(stored)
-    context = EchoContext("SENT", AT_MS, {referred.message_id: referred} if referred else {})
-    body = sent_callback_body(message, context, instance_id=INSTANCE)
+    body = sent_callback_body(message, sent_context(message, referred), instance_id=INSTANCE)
     return json.loads(body) if body else None
 
 
@@ -88,16 +117,80 @@ def test_echo_of_a_stored_message_is_as_before(kind: str, case: dict[str, Any]) 
 @pytest.mark.parametrize(("kind", "case"), CASES)
 def test_echo_is_a_documented_received_callback(kind: str, case: dict[str, Any]) -> None:
     body = body_of(kind, case["stored"], referred=known())
-    if kind == "send-call":
-        assert body is None  # calls are notifications
-        return
     assert body is not None
-    (shown,) = body.keys() - ENVELOPE
+    shown, *more = body.keys() - ENVELOPE - {"notificationParameters", "callId"}
+    assert not more
     fitting = [callback for callback in received_kinds() if shown in callback.content_keys()]
     assert fitting, f"no callback has {shown}"
     callback = fitting[0].model_validate(body)
     again = json.loads(callback.model_dump_json(by_alias=True, exclude_none=True))
-    assert without_nulls(body[shown]).items() <= again[shown].items()
+    assert without_nulls(body[shown]) == again[shown]
+
+
+def test_every_type_of_message_has_an_echo() -> None:
+    silent = {
+        kind
+        for kind in catalogue().sends
+        for case in STORED[kind]["cases"]
+        if not content_of(kind, case["stored"])
+    }
+
+    assert silent == set()
+
+
+@pytest.mark.parametrize(("kind", "case"), CASES)
+def test_echo_of_a_file_has_its_type_and_address(kind: str, case: dict[str, Any]) -> None:
+    message = catalogue().sends[kind].model_validate(case["stored"])
+    files = [each for each in files_in(message) if each.mark.kind != "thumbnail"]
+    found = list(shown_files(content_of(kind, case["stored"])))
+
+    assert len(found) == (len(files) if kind != "send-button-list" else 0)
+    for file, (url, mime_type) in zip(files, found, strict=False):
+        reached = file.text.lower().startswith("https:")
+        assert url == (file.text if reached else f"https://gateway.example/{file.text}")
+        expected = SENT[file.mark.kind].mime_type
+        assert mime_type == ("audio/ogg; codecs=opus" if expected == "audio/ogg" else expected)
+
+
+def shown_files(value: Any) -> Iterator[tuple[str, str]]:
+    """Each file in a callback: its address and its type."""
+    if isinstance(value, dict):
+        urls = [value[key] for key in value if key.endswith("Url") and "mimeType" in value]
+        yield from ((url, value["mimeType"]) for url in urls)
+        for item in value.values():
+            yield from shown_files(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from shown_files(item)
+
+
+def test_echo_of_a_file_without_a_link_leaves_the_address_out() -> None:
+    stored = {"phone": "5511999999999", "image": "media:" + "5e" * 32}
+    message = catalogue().sends["send-image"].model_validate(stored)
+
+    assert message.echo(EchoContext("SENT", AT_MS)) == {
+        "image": dict.fromkeys(("imageUrl", "mimeType", "caption", "fileName"))
+        | {"viewOnce": False}
+    }
+
+
+def test_echo_of_a_call_is_a_notification_of_this_instance() -> None:
+    body = body_of("send-call", {"phone": "5511999999999"})
+
+    assert body is not None
+    assert {name: body[name] for name in body.keys() - ENVELOPE} == {
+        "notification": "CALL_VOICE",
+        "notificationParameters": [],
+        "callId": "SENT",
+    }
+    assert (body["fromMe"], body["fromApi"]) == (True, True)
+
+
+def test_echo_has_the_reference_of_its_caller() -> None:
+    body = body_of("send-text", {**STORED["send-text"]["cases"][0]["stored"], "track_id": "A 1"})
+
+    assert body is not None
+    assert body["trackId"] == "A 1"
 
 
 def test_echo_says_that_the_api_sent_it() -> None:

@@ -64,7 +64,9 @@ def test_optional_field_is_not_documented_as_null() -> None:
 def test_operation_without_a_body_has_query_parameters() -> None:
     operation = DOCUMENT["paths"][f"{INSTANCE_PATH}/queue"]["delete"]
     assert "requestBody" not in operation
-    assert {p["name"] for p in operation["parameters"]} == {"status", "type", "phone", "olderThan"}
+    assert {p["name"] for p in operation["parameters"]} == {
+        *("status", "type", "phone", "trackId", "olderThan")
+    }
 
 
 def test_path_parameter_is_not_a_query_parameter() -> None:
@@ -83,7 +85,7 @@ def test_callback_is_documented_as_a_webhook() -> None:
 
 def test_callback_key_is_optional_only_if_it_may_be_null() -> None:
     schema = DOCUMENT["components"]["schemas"]["DeliveryCallback"]
-    assert set(schema["properties"]) - set(schema["required"]) == {"error"}
+    assert set(schema["properties"]) - set(schema["required"]) == {"error", "trackId"}
 
 
 def test_internal_operation_is_not_documented() -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from gateway.errors import NotConnected, Refused
 from gateway.sessions.connection import ConnectionState
@@ -237,16 +238,31 @@ async def test_inbound_receipt_of_two_waits_for_both_records(database_url: str) 
         assert sorted(itertools.chain(*ids)) == ["A", "B"]
 
 
-async def _start(session: InboundSession, message_id: str) -> None:
+async def test_inbound_receipt_has_one_callback_per_reference(database_url: str) -> None:
+    async with inbound_session(database_url) as session:
+        for message_id, track_id in (("A", "order 1"), ("B", None), ("C", "order 1")):
+            await _start(session, message_id, track_id)
+            await _record(session, message_id)
+        await session.simulate("receipt", phone=ANA, messageIds=["A", "B", "C"], status="read")
+
+        bodies = await session.callbacks()
+        assert [(b["ids"], b["messageId"], b.get("trackId")) for b in bodies] == [
+            (["A", "C"], "A", "order 1"),
+            (["B"], "B", None),
+        ]
+        assert {b["status"] for b in bodies} == {"READ"}
+
+
+async def _start(session: InboundSession, message_id: str, track_id: str | None = None) -> None:
     """Starts an attempt, as a worker does."""
     await session.operator.execute(
         """insert into message_queue (instance_id, zaap_id, message_id, type, payload,
                version, phone, priority, position, sequence_number, status, attempts,
                max_attempts, due_at, claimed_epoch, attempt_started_at)
-           select id, 'Z', %s, 'send-text', '{}', 1, %s, 1, 1, 1, 'processing', 1, 3,
+           select id, 'Z', %s, 'send-text', %s, 1, %s, 1, 1, 1, 'processing', 1, 3,
                now(), 1, now()
            from instances""",
-        [message_id, ANA],
+        [message_id, Jsonb({"track_id": track_id} if track_id else {}), ANA],
     )
 
 
@@ -256,7 +272,7 @@ async def _record(session: InboundSession, message_id: str) -> None:
         """with q as (delete from message_queue where message_id = %s returning *), m as (
                insert into messages (instance_id, message_id, created_at, version, from_me,
                    status, phone, type, payload, sent_at)
-               select instance_id, message_id, now(), 1, true, 'sent', phone, type, '{}', now()
+               select instance_id, message_id, now(), 1, true, 'sent', phone, type, payload, now()
                from q returning instance_id, message_id, recorded_at)
            insert into message_ids (instance_id, message_id, recorded_at)
            select instance_id, message_id, recorded_at from m""",

@@ -12,6 +12,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from psycopg.sql import SQL
 
+from gateway.database.queries import query
 from tests.fixtures.previous import PREVIOUS_COMMIT, PREVIOUS_FOLDER, PREVIOUS_QUERIES, git
 from tests.fixtures.queue import add_instances, rows
 
@@ -154,6 +155,9 @@ async def test_previous_node_sends_and_delivers_a_message(
     previous: PreviousNode, operator: AsyncConnection, instance_id: str
 ) -> None:
     await previous.enqueue(instance_id, 1)
+    await operator.execute(
+        """update message_queue set payload = payload || '{"track_id": "A 1"}'"""
+    )
     (waiting,) = await previous.run(
         "send_queue",
         "list_waiting",
@@ -206,6 +210,7 @@ async def test_previous_node_sends_and_delivers_a_message(
     ]
     assert finished == [{"instance_id": instance_id, "chat": PHONE, "goes_on": False}]
     assert await rows(operator, "select count(*) from webhook_outbox") == [0]
+    assert await rows(operator, "select payload ->> 'track_id' from messages") == ["A 1"]
     # The trigger on the history stores the chat.
     assert await rows(operator, "select phone, unread from chats") == [(PHONE, 0)]
 
@@ -367,3 +372,46 @@ async def test_previous_node_delivers_nothing_of_further_webhooks(
     assert [row["url"] for row in claimed] == [URL]
     assert await rows(operator, "select claim_id from further_delivery_queues") == [None]
     assert await rows(operator, "select count(*) from further_outbox") == [1]
+
+
+async def test_previous_node_retries_no_dead_letter_of_a_further_webhook(
+    operator: AsyncConnection, previous: PreviousNode, instance_id: str
+) -> None:
+    further = uuid.uuid4()
+    await operator.execute(
+        "insert into webhooks (id, instance_id, url) values (%s, %s, 'https://crm.example/hook')",
+        [further, instance_id],
+    )
+    for webhook_id in (uuid.UUID(int=0), further):
+        await operator.execute(
+            """insert into webhook_dead_letters (
+                   instance_id, id, chat, type, body, attempts, last_error, created_at,
+                   webhook_id)
+               values (%s, gen_random_uuid(), %s, 'DeliveryCallback', '{}', 1, '', now(), %s)""",
+            [instance_id, PHONE, webhook_id],
+        )
+
+    found = "select webhook_id, status, retries from webhook_dead_letters order by webhook_id"
+    for expected in (1, None):
+        (retried,) = await previous.run(
+            "webhooks", "retry_dead_letters", instance_id=instance_id, id=None, limit=10
+        )
+        assert (retried["count"] or None) == expected
+    assert await rows(operator, "select count(*) from webhook_outbox") == [1]
+    assert await rows(operator, "select count(*) from further_outbox") == [0]
+    assert await rows(operator, found) == [
+        (uuid.UUID(int=0), "processing", 1),
+        (further, "pending", 0),
+    ]
+
+    await operator.execute(
+        query("webhooks", "retry_dead_letters"),
+        {"instance_id": instance_id, "id": None, "webhook_id": None, "limit": 10},
+    )
+
+    assert await rows(operator, "select count(*) from webhook_outbox") == [1]
+    assert await rows(operator, "select webhook_id from further_outbox") == [further]
+    assert await rows(operator, found) == [
+        (uuid.UUID(int=0), "processing", 1),
+        (further, "processing", 1),
+    ]

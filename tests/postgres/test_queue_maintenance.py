@@ -207,7 +207,7 @@ async def costs_of_statements(operator: AsyncConnection, node: Node) -> dict[str
         "list_waiting": (
             "send_queue",
             {
-                **dict.fromkeys(("status", "type", "phones")),
+                **dict.fromkeys(("status", "type", "phones", "track_id")),
                 "instance_id": instance,
                 "after": 0,
                 "limit": 21,
@@ -228,6 +228,8 @@ async def costs_of_statements(operator: AsyncConnection, node: Node) -> dict[str
                 "callbacks": ["{}"],
                 "echo_ids": [None],
                 "echoes": [None],
+                "status_ids": [uuid.uuid4()],
+                "status_callbacks": ["{}"],
             },
         ),
         "acknowledge": (

@@ -92,7 +92,7 @@ async def cancel_open(
     connection: AsyncConnection, instance: Instance, *, message_id: str | None = None
 ) -> int:
     """Cancels inside the transaction of *connection*, which remains open."""
-    nothing = dict.fromkeys(("status", "type", "phones", "before"))
+    nothing = dict.fromkeys(("status", "type", "phones", "track_id", "before"))
     cursor = await connection.execute(
         CANCEL_WAITING, {**nothing, "instance_id": instance.id, "message_id": message_id}
     )

@@ -30,6 +30,7 @@ CONTENT = {
     "payload",
     "body",
     "callback",
+    "status_callback",
     "echo",
     "provider_data",
     "marks",

@@ -146,7 +146,10 @@ async def sent(client: Client) -> None:
     cards = [{"name": NAME, "phones": [ANA]}, {"name": "Ben Himself", "phones": [BEN]}]
     await done(client, "POST", "/send-contacts", {"phone": GROUP, "contacts": cards})
     message = await client.send_text(
-        f"@{ANA} and @{BEN} {BENS_TEXT}", phone=GROUP, mentioned=[ANA, BEN]
+        f"@{ANA} and @{BEN} {BENS_TEXT}",
+        phone=GROUP,
+        mentioned=[ANA, BEN],
+        trackId=f"case of {ANA}",
     )
     await client.sent_at_least(4)
     for reader in (ANA, BEN):
@@ -161,7 +164,11 @@ async def waiting_and_failed(client: Client) -> None:
     card = {"phone": BEN, "contactName": NAME, "contactPhone": ANA, "scheduledFor": tomorrow()}
     await done(client, "POST", "/send-contact", card)
     await client.send_text(
-        f"@{ANA} later {BENS_TEXT}", phone=GROUP, mentioned=[ANA, BEN], scheduledFor=tomorrow()
+        f"@{ANA} later {BENS_TEXT}",
+        phone=GROUP,
+        mentioned=[ANA, BEN],
+        scheduledFor=tomorrow(),
+        trackId=ANA,
     )
     options = [{"name": "a"}, {"name": "b"}]
     poll = {"phone": BEN, "message": "?", "poll": options}
@@ -191,6 +198,8 @@ async def others_kept_theirs(client: Client, database_url: str) -> None:
     group = json.dumps(await got(client, f"/chat-messages/{GROUP}", amount=50))
     assert f"@{BEN} {BENS_TEXT}" in group
     assert f"ask @************* {BENS_TEXT}" in group
+    (sent,) = (await got(client, "/messages", trackId="case of *************"))["messages"]
+    assert (sent["phone"], sent["trackId"]) == (GROUP, "case of *************")
     chat = await got(client, f"/chat-messages/{BEN}", amount=50)
     assert f"{BENS_TEXT} mine" in json.dumps(chat)
     assert {"displayName": "erased", "vCard": "erased", "phones": ["10000000000"]} in [

@@ -29,14 +29,18 @@ MANY, LARGE_BYTES = 2_000, 30_000
 
 async def test_events_are_streamed_in_order_without_a_webhook(client: Client) -> None:
     async with stream_of(client) as events:
-        sent = [(await client.send_text(f"{n}"))["messageId"] for n in range(5)]
+        sent = [(await client.send_text(f"{n}", trackId=n))["messageId"] for n in range(5)]
         told: list[str] = []
-        while len(told) < 5:
+        states: list[tuple[str, str]] = []
+        while len(states) < 5:
             event = await anext(events)
             if event.type == "DeliveryCallback":
                 told.append(event.data["messageId"])
+            if event.data.get("status") == "SENT":
+                states.append((event.data["messageId"], event.data["trackId"]))
 
     assert told == sent
+    assert states == [(message_id, str(n)) for n, message_id in enumerate(sent)]
 
 
 async def test_last_event_id_resumes_without_a_gap(client: Client) -> None:

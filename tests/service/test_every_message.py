@@ -1,6 +1,7 @@
 """Every message of the contract arrives at the simulated phone as its example shows."""
 
 import base64
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from psycopg.types.json import Jsonb
 from typer import echo
 
+from gateway.contract.callbacks import received_kinds
 from gateway.contract.catalogue import catalogue
 from gateway.contract.send import OutgoingMessage
 from gateway.providers.sandbox.stored_events import event_body
@@ -36,6 +38,14 @@ FILES = {
     "pdf": b"%PDF-1.4\n%%EOF\n",
     "png": picture(),
     "webp": picture("WEBP"),
+}
+SENT_TYPES = {
+    FILES["gif"]: "video/mp4",
+    FILES["mp3"]: "audio/ogg; codecs=opus",
+    FILES["mp4"]: "video/mp4",
+    FILES["pdf"]: "application/pdf",
+    FILES["png"]: "image/png",
+    FILES["webp"]: "image/webp",
 }
 PLANNED = {"GATEWAY_SANDBOX_RECEIPTS": "off"}
 PROMPT = {"GATEWAY_SANDBOX_RECEIPTS": "0", "GATEWAY_WEBHOOK_RETRY_BASE_SECONDS": "0.02"}
@@ -145,11 +155,19 @@ def naming(body: Mapping[str, Any], message_id: str) -> dict[str, Any]:
     return {n: message_id if refers_to_another({n: v}) else v for n, v in body.items()}
 
 
-async def test_every_message_arrives(client: Client, database_url: str) -> None:
+async def test_every_message_arrives_and_is_echoed(
+    client: Client, database_url: str, catcher: WebhookCatcher
+) -> None:
+    everything = {"value": catcher.url, "notifySentByMe": True}
+    await client.call("PUT", "/update-every-webhooks", json=everything)
     earlier = await earlier_messages(client, database_url)
+    channel = (await client.call("POST", "/create-newsletter", json={"name": "News"})).json()["id"]
     asked = []
     for send, which, example in examples():
         body = with_files(at_once(naming(example, earlier.get(send.kind(), earlier[""]))))
+        body["trackId"] = f"{send.kind()} {which}"
+        if "adminInviteMessage" in body:
+            body["adminInviteMessage"] = {**body["adminInviteMessage"], "newsletterId": channel}
         asked.append((send, which, body, await post(client, str(send.path), **body)))
 
     async def arrived() -> dict[str, Any]:
@@ -166,6 +184,76 @@ async def test_every_message_arrives(client: Client, database_url: str) -> None:
         assert (row["type"], row["seen"]) == (send.kind(), 1)
         assert row["phone"] == body.get("phone", "status@broadcast")
         assert body.keys() - {"messageId"} <= row["payload"].keys()
+    await every_message_has_its_callbacks(client, catcher, asked)
+
+
+async def every_message_has_its_callbacks(
+    client: Client,
+    catcher: WebhookCatcher,
+    asked: list[tuple[type[OutgoingMessage], str, dict[str, Any], str]],
+) -> None:
+    """Each send has a DeliveryCallback, an echo and the state SENT, in this order."""
+    wanted = {message_id for *_, message_id in asked}
+
+    def with_state(c: WebhookCatcher) -> set[str]:
+        states = c.of_type("MessageStatusCallback")
+        return {b["messageId"] for b in states if b["status"] == "SENT"}
+
+    await catcher.wait_for(lambda c: wanted <= with_state(c))
+    callbacks = defaultdict[str, list[dict[str, Any]]](list)
+    for posted in catcher.delivered:
+        callbacks[posted.body.get("editMessageId", posted.body["messageId"])].append(posted.body)
+    for send, _, body, message_id in asked:
+        delivered, echoed, state, *receipts = callbacks[message_id]
+        assert all(later["status"] in {"RECEIVED", "READ", "PLAYED"} for later in receipts)
+        assert (delivered["type"], echoed["type"]) == ("DeliveryCallback", "ReceivedCallback")
+        assert (state["type"], state["status"]) == ("MessageStatusCallback", "SENT")
+        assert (state["ids"], state["phone"]) == ([message_id], delivered["phone"])
+        assert [b["trackId"] for b in callbacks[message_id]] == [body["trackId"]] * (
+            3 + len(receipts)
+        )
+        assert (echoed["fromMe"], echoed["fromApi"]) == (True, True)
+        assert shown_by(echoed), send.path
+        await files_are_downloaded(client, body, echoed)
+
+
+def shown_by(echoed: Mapping[str, Any]) -> frozenset[str]:
+    """The content of an echo."""
+    keys = frozenset().union(*(kind.content_keys() for kind in received_kinds()))
+    return keys & echoed.keys()
+
+
+async def files_are_downloaded(
+    client: Client, body: Mapping[str, Any], echoed: Mapping[str, Any]
+) -> None:
+    """Each file that the caller sent is at its link, and has the type that was sent."""
+    given = [base64.b64decode(text.partition(",")[2]) for text in files_given(body)]
+    shown = [file for file in files_shown(echoed) if "/media/" in file[0]]
+    assert len(shown) == len(given)
+    for content, (url, mime_type) in zip(given, shown, strict=True):
+        answer = await client.http.get(url)
+        assert (answer.status_code, answer.content) == (httpx.codes.OK, content)
+        assert mime_type in {SENT_TYPES[content], None}
+
+
+def files_given(value: Any) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from files_given(item)
+    elif isinstance(value, str) and value.startswith("data:"):
+        yield value
+
+
+def files_shown(value: Any) -> Iterator[tuple[str, str | None]]:
+    """The address and the type of each file."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key.endswith("Url") and isinstance(item, str):
+                yield item, value.get("mimeType")
+            yield from files_shown(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from files_shown(item)
 
 
 async def test_reply_to_an_unknown_message_fails(client: Client, catcher: WebhookCatcher) -> None:

@@ -65,15 +65,18 @@ async def test_events_reach_their_topics_in_order_across_a_kill(
             await gateway.ready()
             for text in texts[30:]:
                 await client.control("receive", phone="5511888888888", text=text)
-            sent = (await client.send_text("hi"))["messageId"]
+            sent = (await client.send_text("hi", trackId="order 1"))["messageId"]
             received = await records_of(broker, OUT[2], 60)
-            (delivered, *_) = await records_of(broker, OUT[0], 1)
+            (delivered, state, *_) = await records_of(broker, OUT[0], 2)
             instance_id = client.demo.instance_id
 
     texts_received = list(dict.fromkeys(json.loads(r.value)["text"]["message"] for r in received))
     assert texts_received == texts
     assert {r.key for r in received} == {f"{instance_id}:5511888888888".encode()}
     assert json.loads(delivered.value)["messageId"] == sent
+    assert json.loads(delivered.value)["trackId"] == "order 1"
+    shown = json.loads(state.value)
+    assert (shown["status"], shown["ids"], shown["trackId"]) == ("SENT", [sent], "order 1")
     headers = dict(delivered.headers)
     assert headers["type"] == b"DeliveryCallback"
     assert len(headers["id"]) == 36

@@ -259,7 +259,7 @@ async def test_callbacks_are_posted_replayed_and_retried_as_they_were(
     await client.control("receive", phone=FRIEND, text=f"{MARK} one")
     await until(lambda: got(client, "/dlq/events"), lambda page: page["total"] == 1)
     await client.control("receive", phone=FRIEND, text=f"{MARK} two", senderName="Ana")
-    await client.send_text(f"{MARK} three")
+    await client.send_text(f"{MARK} three", trackId="order 3")
     await catcher.wait_for(lambda c: len(c.of_type("ReceivedCallback")) == 2)
 
     two, echo = sorted(catcher.of_type("ReceivedCallback"), key=lambda body: body["fromMe"])
@@ -269,6 +269,9 @@ async def test_callbacks_are_posted_replayed_and_retried_as_they_were(
     assert echo["fromMe"] is True
     assert echo["connectedPhone"]
     assert not {"sealed", "sealedFiles"} & {*two, *echo}
+    assert echo["trackId"] == "order 3"
+    (found,) = (await got(client, "/messages", trackId="order 3"))["messages"]
+    assert (found["message"], found["trackId"]) == (f"{MARK} three", "order 3")
 
     assert (await client.call("POST", "/dlq/retry-all")).json()["retried_count"] == 1
     await catcher.wait_for(lambda c: len(c.of_type("ReceivedCallback")) == 3)

@@ -107,6 +107,55 @@ async def test_filters_select_the_listed_messages(slow_client: Client) -> None:
     assert scheduled[0]["ExpiresAt"] is None
 
 
+async def test_reference_finds_its_messages(slow_client: Client) -> None:
+    client, named = slow_client, {"trackId": "order 7"}
+    first = await client.send_text("one", **named)
+    await client.send_text("two", trackId=8)  # a number is a text
+    await client.send_text("three", trackId="")
+    await client.send_text("four", phone="5511888888888", **named)
+
+    by_page = (await client.call("GET", "/queue", params=named)).json()
+    by_cursor = (await client.call("POST", "/queue", json=named)).json()
+    everything = (await client.call("GET", "/queue")).json()
+    one = (await client.call("GET", f"/queue/{first['zaapId']}")).json()
+    cleared = (await client.call("DELETE", "/queue", params=named)).json()
+    left = (await client.call("GET", "/queue")).json()
+    history = (await client.call("GET", "/messages", params=named)).json()
+
+    assert [(i["Message"], i["TrackId"]) for i in by_page] == [
+        ("one", "order 7"),
+        ("four", "order 7"),
+    ]
+    assert by_cursor["messages"] == by_page
+    assert [i["TrackId"] for i in everything] == ["order 7", "8", None, "order 7"]
+    assert one["trackId"] == "order 7"
+    assert (cleared["removed"], [i["Message"] for i in left]) == (2, ["two", "three"])
+    assert sorted(m["message"] for m in history["messages"]) == ["four", "one"]
+    assert {m["trackId"] for m in history["messages"]} == {"order 7"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "track_id"),
+    [("GET", "/queue", "x" * 257), ("GET", "/messages", "x" * 257), ("DELETE", "/queue", "")],
+)
+async def test_filter_by_a_reference_that_none_can_have_is_refused(
+    slow_client: Client, method: str, path: str, track_id: str
+) -> None:
+    answer = await slow_client.call(method, path, params={"trackId": track_id})
+
+    assert answer.status_code == 400
+    assert "trackId" in answer.json()["error"]
+
+
+async def test_reference_that_is_too_long_is_refused(slow_client: Client) -> None:
+    body = {"phone": "5511999999999", "message": "hi", "trackId": "x" * 257}
+
+    answer = await slow_client.call("POST", "/send-text", json=body)
+
+    assert answer.status_code == 400
+    assert "trackId" in answer.json()["error"]
+
+
 async def test_queue_is_counted_and_cleared(slow_client: Client) -> None:
     for n in range(4):
         await slow_client.send_text(f"text {n}")

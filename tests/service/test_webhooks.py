@@ -79,11 +79,13 @@ async def test_failed_callback_is_retried_before_later_ones(
             await subscribe(client, catcher)
             first = await client.send_text("first")
             second = await client.send_text("second")
-            await catcher.wait_for(lambda c: len(c.delivered) == 2)
+            await catcher.wait_for(lambda c: len(c.delivered) == 4)
 
-    assert [p.body["messageId"] for p in catcher.posted] == [
-        *[first["messageId"]] * 4,
-        second["messageId"],
+    assert [(p.body["messageId"], p.body.get("status")) for p in catcher.posted] == [
+        *[(first["messageId"], None)] * 4,
+        (first["messageId"], "SENT"),
+        (second["messageId"], None),
+        (second["messageId"], "SENT"),
     ]
     assert len({p.id for p in catcher.posted[:4]}) == 1
     assert catcher.posted[4].id != catcher.posted[0].id

@@ -98,6 +98,7 @@ class ReceivedCallback(Callback):
     participant_phone: str | None = None
     participant_lid: str | None = None
     reference_message_id: str | None = None
+    track_id: str | None = None
     edit_message_id: str | None = None
     message_expiration_seconds: int | None = None
     from_me: bool

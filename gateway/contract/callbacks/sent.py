@@ -21,6 +21,7 @@ def sent_callback_body(
         instance_id=instance_id,
         momment=context.at_ms,
         message_id=edited_id or context.message_id,
+        track_id=message.track_id,
         edit_message_id=context.message_id if edited_id else None,
         is_edit=edited_id is not None,
         phone=message.phone,

@@ -20,6 +20,7 @@ class DeliveryCallback(Callback):
     phone: str
     zaap_id: str
     message_id: str
+    track_id: str | None = None
     momment: int
     error: str | None = None
 
@@ -56,12 +57,17 @@ class QueueHeldCallback(Callback):
 
 
 class MessageStatusCallback(Callback):
-    """Messages reached a further state; in a group, one callback per participant."""
+    """Messages reached a further state; in a group, one callback per participant.
+
+    `SENT`: WhatsApp accepted a message of the queue, or one that the phone sent. All messages of
+    one callback have the same `trackId`, or none.
+    """
 
     type: Literal["MessageStatusCallback"] = "MessageStatusCallback"
     status: MessageStatus
     ids: tuple[str, ...]
     message_id: str
+    track_id: str | None = None
     momment: int
     phone: str
     phone_device: int = 0

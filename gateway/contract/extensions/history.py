@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
 from gateway.contract.paging import between
+from gateway.contract.send import TrackId
 from gateway.contract.wire import Chat, Wire
 
 _MAX_PAGE_SIZE = 200
@@ -25,7 +26,10 @@ _SPOKEN_STATUS = {"type": "string", "enum": list(STATUSES)}
 
 
 class MessageRecord(Wire):
-    """One message; `message` is its text or caption, `recordedAt` when it was stored."""
+    """One message; `message` is its text or caption, `recordedAt` when it was stored.
+
+    `trackId` is the reference that its sender gave it.
+    """
 
     message_id: str
     zaap_id: str | None
@@ -36,6 +40,7 @@ class MessageRecord(Wire):
     message: str | None
     status: str
     error: str | None
+    track_id: str | None
     attempts: int
     created_at: datetime
     scheduled_for: datetime | None
@@ -57,6 +62,7 @@ MESSAGE_EXAMPLE: Example = {
     "message": "Hello",
     "status": "read",
     "error": None,
+    "trackId": "order 1042",
     "attempts": 1,
     "createdAt": "2026-01-31T12:00:00Z",
     "scheduledFor": None,
@@ -94,6 +100,7 @@ class ListHistory(Operation[MessagePage], method="GET", path="/messages"):
     """
 
     phone: Chat | None = None
+    track_id: TrackId | None = None
     status: (
         Annotated[str, BeforeValidator(_one_of_statuses), WithJsonSchema(_SPOKEN_STATUS)] | None
     ) = None

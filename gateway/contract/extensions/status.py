@@ -5,9 +5,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from gateway.contract.documented import Example
-from gateway.contract.echo import Content, EchoContext, public_url
+from gateway.contract.echo import Content, EchoContext
 from gateway.contract.limits import Limit
 from gateway.contract.media import Audio
+from gateway.contract.zapi.messages.media import voice_content
 from gateway.contract.zapi.status import StatusPost
 
 
@@ -21,5 +22,5 @@ class SendAudioStatus(StatusPost, path="/send-audio-status"):
     example: ClassVar[Example] = {**example_minimal, "waveform": True}
     limits: ClassVar[tuple[Limit, ...]] = ()
 
-    def echo(self, _context: EchoContext) -> Content | None:
-        return {"audio": {"audioUrl": public_url(self.audio), "ptt": True}}
+    def echo(self, context: EchoContext) -> Content | None:
+        return voice_content(context, self.audio)

@@ -17,7 +17,10 @@ _NEEDS_CALLS = (400, 503)
 
 
 class SendCall(OutgoingMessage, path="/send-call"):
-    """Rings a number for a few seconds; the queue waits meanwhile."""
+    """Rings a number for a few seconds; the queue waits meanwhile.
+
+    With `notifySentByMe` it comes back as the notification `CALL_VOICE` with `fromMe`.
+    """
 
     example: ClassVar[Example] = {
         "phone": "5511999999999",
@@ -30,9 +33,12 @@ class SendCall(OutgoingMessage, path="/send-call"):
     call_audio_url: Annotated[str, StringConstraints(max_length=2_048)] | None = None
     limits: ClassVar[tuple[Limit, ...]] = ()
 
-    def echo(self, _context: EchoContext) -> Content | None:
-        """None: callbacks report calls as notifications, not as messages."""
-        return None
+    def echo(self, context: EchoContext) -> Content | None:
+        return {
+            "notification": "CALL_VOICE",
+            "notificationParameters": [],
+            "callId": context.message_id,
+        }
 
 
 class CallToken(Wire):

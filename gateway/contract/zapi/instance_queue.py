@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Operation, Value
 from gateway.contract.paging import MAX_PAGE, between
+from gateway.contract.send import TrackId
 from gateway.contract.wire import WHOLE_SENTENCE, Chat, Incoming, Wire
 
 _MAX_PAGE_SIZE = 30
@@ -59,6 +60,7 @@ class QueueItem(Wire, alias_generator=_pascal):
     expires_at: datetime | None
     next_attempt_at: datetime | None
     waiting_for: Literal["file", "retry", "chat"] | None
+    track_id: str | None
     error: str | None
 
 
@@ -84,6 +86,7 @@ _ITEM: Example = {
     "ExpiresAt": "2026-02-01T18:00:00Z",
     "NextAttemptAt": None,
     "WaitingFor": None,
+    "TrackId": "order 1042",
     "Error": None,
 }
 
@@ -94,6 +97,7 @@ class QueueFilter(Incoming):
     status: QueueStatus | None = None
     type: str | None = None
     phone: Chat | None = None
+    track_id: TrackId | None = None
 
 
 class ListQueueByPage(QueueFilter, Operation[tuple[QueueItem, ...]], method="GET", path="/queue"):

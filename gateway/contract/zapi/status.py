@@ -6,7 +6,7 @@ from pydantic import BeforeValidator
 from pydantic.json_schema import SkipJsonSchema
 
 from gateway.contract.documented import Example
-from gateway.contract.echo import Content, EchoContext, file_content
+from gateway.contract.echo import Content, EchoContext
 from gateway.contract.limits import Limit, max_characters
 from gateway.contract.media import SOURCE, Gif, Image, MediaField, Sticker
 from gateway.contract.send import MessageId, OutgoingMessage
@@ -54,8 +54,8 @@ class SendImageStatus(StatusPost, path="/send-image-status"):
     def readable_text(self) -> str | None:
         return self.caption
 
-    def echo(self, _context: EchoContext) -> Content | None:
-        return file_content("image", self.image, mime_type="image/jpeg", caption=self.caption)
+    def echo(self, context: EchoContext) -> Content | None:
+        return context.file_content("image", self.image, caption=self.caption)
 
 
 class SendVideoStatus(StatusPost, path="/send-video-status"):
@@ -71,8 +71,10 @@ class SendVideoStatus(StatusPost, path="/send-video-status"):
     def readable_text(self) -> str | None:
         return self.caption
 
-    def echo(self, _context: EchoContext) -> Content | None:
-        return file_content("video", self.video, caption=self.caption)
+    def echo(self, context: EchoContext) -> Content | None:
+        return context.file_content(
+            "video", self.video, usual_type="video/mp4", caption=self.caption
+        )
 
 
 class StatusReply(OutgoingMessage):
@@ -118,8 +120,8 @@ class ReplyStatusGif(StatusReply, path="/reply-status-gif"):
         "statusMessageId": "3EB0577D10A2B4C6D8E9F1",
     }
 
-    def echo(self, _context: EchoContext) -> Content | None:
-        return file_content("video", self.gif)
+    def echo(self, context: EchoContext) -> Content | None:
+        return context.file_content("video", self.gif, usual_type="video/mp4")
 
 
 class ReplyStatusSticker(StatusReply, path="/reply-status-sticker"):
@@ -133,5 +135,5 @@ class ReplyStatusSticker(StatusReply, path="/reply-status-sticker"):
         "statusMessageId": "3EB0577D10A2B4C6D8E9F1",
     }
 
-    def echo(self, _context: EchoContext) -> Content | None:
-        return file_content("sticker", self.sticker, mime_type="image/webp")
+    def echo(self, context: EchoContext) -> Content | None:
+        return context.file_content("sticker", self.sticker, usual_type="image/webp")

@@ -87,25 +87,26 @@ async def process_acknowledgement(context: EventContext, event: MessageAcknowled
     )
     is_finished = not any(m.is_in_flight for m in messages)
     news = [m for m in messages if m.is_news and m.from_me is from_me]
-    if not news:
-        return is_finished
-    phone = news[0].phone
-    callback = MessageStatusCallback(
-        instance_id=instance_id,
-        momment=epoch_ms(event.at),
-        status=_STATUS[event.status],
-        ids=tuple(m.message_id for m in news),
-        message_id=news[0].message_id,
-        phone=phone,
-        phone_device=event.device,
-        is_group=is_group(phone),
-        chat_lid=people[0].lid if people and not in_group else event.chat_lid,
-        participant_phone=by.chat if by else None,
-        participant_lid=by.lid if by else None,
-    )
-    await context.outbox.enqueue_within(
-        connection, instance_id, news[0].chat, callback.type, callback.body()
-    )
+    for track_id in dict.fromkeys(m.track_id for m in news):  # one callback for each reference
+        same = [m for m in news if m.track_id == track_id]
+        phone = same[0].phone
+        callback = MessageStatusCallback(
+            instance_id=instance_id,
+            momment=epoch_ms(event.at),
+            status=_STATUS[event.status],
+            ids=tuple(m.message_id for m in same),
+            message_id=same[0].message_id,
+            track_id=track_id,
+            phone=phone,
+            phone_device=event.device,
+            is_group=is_group(phone),
+            chat_lid=people[0].lid if people and not in_group else event.chat_lid,
+            participant_phone=by.chat if by else None,
+            participant_lid=by.lid if by else None,
+        )
+        await context.outbox.enqueue_within(
+            connection, instance_id, same[0].chat, callback.type, callback.body()
+        )
     return is_finished
 
 

@@ -8,11 +8,13 @@ import pytest
 
 from gateway.contract.send import STORED_VERSION
 from gateway.send_queue import callbacks
-from gateway.send_queue.callbacks import delivery_body, echo_body, hold_body
+from gateway.send_queue.callbacks import delivery_body, echo_body, hold_body, sent_status_body
 from gateway.send_queue.claim import ClaimedMessage
-from gateway.send_queue.outcome import Held
+from gateway.send_queue.outcome import Held, Sent
+from gateway.sessions.provider import Receipt
 
 AT_MS = 1_900_000_000_123
+SENT = Sent(Receipt("M"))
 AT = datetime.fromtimestamp(1_900_000_000.123, tz=UTC)
 
 
@@ -52,6 +54,34 @@ def test_delivery_body_names_the_message_and_its_error(error: str | None) -> Non
     assert body.get("error") == error
 
 
+@pytest.mark.parametrize(
+    ("phone", "is_group"), [("5511999999999", False), ("120363019502650977-group", True)]
+)
+def test_status_body_says_that_the_message_was_sent(phone: str, *, is_group: bool) -> None:
+    assert json.loads(sent_status_body(claimed(phone=phone), at_ms=AT_MS)) == {
+        "type": "MessageStatusCallback",
+        "instanceId": "I",
+        "status": "SENT",
+        "ids": ["M"],
+        "messageId": "M",
+        "momment": AT_MS,
+        "phone": phone,
+        "phoneDevice": 0,
+        "isGroup": is_group,
+    }
+
+
+def test_every_body_of_a_message_has_the_reference_of_its_caller() -> None:
+    row = claimed(payload={"phone": "5511999999999", "message": "hello", "track_id": "A 1"})
+    bodies = (
+        delivery_body(row, at_ms=AT_MS),
+        sent_status_body(row, at_ms=AT_MS),
+        echo_body(row, SENT, at_ms=AT_MS) or "",
+    )
+
+    assert [json.loads(body)["trackId"] for body in bodies] == ["A 1"] * 3
+
+
 def test_hold_body_names_the_end_in_milliseconds() -> None:
     held = Held(AT, "quiet", "daily_limit")
 
@@ -68,7 +98,7 @@ def test_hold_body_names_the_end_in_milliseconds() -> None:
 
 
 def test_echo_body_shows_the_message_as_received() -> None:
-    body = json.loads(echo_body(claimed(), {}, at_ms=AT_MS) or "")
+    body = json.loads(echo_body(claimed(), SENT, at_ms=AT_MS) or "")
 
     assert (body["type"], body["fromMe"], body["fromApi"]) == ("ReceivedCallback", True, True)
     assert body["text"]["message"] == "hello"
@@ -81,5 +111,5 @@ def test_echo_body_of_an_unreadable_message_is_reported(
     reports: list[BaseException] = []
     monkeypatch.setattr(callbacks, "report_error", lambda error, **_context: reports.append(error))
 
-    assert echo_body(claimed(**columns), {}, at_ms=AT_MS) is None
+    assert echo_body(claimed(**columns), SENT, at_ms=AT_MS) is None
     assert len(reports) == 1

@@ -7,7 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
-from gateway.contract.echo import Content, EchoContext, public_url
+from gateway.contract.echo import Content, EchoContext
 from gateway.contract.limits import Limit, distinct, max_characters, max_items, rule
 from gateway.contract.media import Image, Video
 from gateway.contract.send import OutgoingMessage
@@ -124,11 +124,11 @@ class SendButtonList(InteractiveMessage, path="/send-button-list"):
         distinct("button_list.buttons", "id"),
     )
 
-    def echo(self, _context: EchoContext) -> Content | None:
+    def echo(self, context: EchoContext) -> Content | None:
         return {
             "buttonsMessage": {
-                "imageUrl": public_url(self.button_list.image),
-                "videoUrl": public_url(self.button_list.video),
+                "imageUrl": context.url_of(self.button_list.image),
+                "videoUrl": context.url_of(self.button_list.video),
                 "message": self.message,
                 "buttons": [
                     {"buttonId": button.id, "type": 1, "buttonText": {"displayText": button.label}}
@@ -232,12 +232,12 @@ class SendButtonOtp(InteractiveMessage, path="/send-button-otp"):
         max_characters("button_text", _MAX_LABEL_LENGTH),
     )
 
-    def echo(self, _context: EchoContext) -> Content | None:
-        image = public_url(self.image)
+    def echo(self, context: EchoContext) -> Content | None:
+        image = context.file_content("image", self.image) if self.image else {}
         button = {"displayText": self.button_text, "url": f"{_COPY_CODE_URL}{self.code}"}
         return {
             "hydratedTemplate": {
-                "header": {"image": {"imageUrl": image}} if image else {},
+                "header": image,
                 "message": self.message,
                 "footer": "",
                 "title": "",
@@ -334,10 +334,10 @@ class SendCarousel(InteractiveMessage, path="/send-carousel"):
         distinct("carousel[].buttons", "id"),
     )
 
-    def echo(self, _context: EchoContext) -> Content | None:
+    def echo(self, context: EchoContext) -> Content | None:
         cards = [
             {
-                "header": {"image": {"imageUrl": public_url(card.image)}},
+                "header": context.file_content("image", card.image),
                 "message": card.text,
                 "footer": "",
                 "title": "",

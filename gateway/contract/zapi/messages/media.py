@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field
 
 from gateway.contract.documented import Example
-from gateway.contract.echo import Content, EchoContext, file_content, public_url
+from gateway.contract.echo import VOICE_TYPE, Content, EchoContext
 from gateway.contract.limits import Limit
 from gateway.contract.media import Audio, Document, Gif, Image, Ptv, Sticker, Video
 from gateway.contract.send import NoMessageId, Reply
@@ -25,6 +25,12 @@ Async = Annotated[
     bool,
     Field(alias="async", description="accepted, without effect: sending is asynchronous"),
 ]
+
+
+def voice_content(context: EchoContext, audio: str, *, view_once: bool | None = None) -> Content:
+    """The content of a voice note."""
+    content = context.file_content("audio", audio, usual_type=VOICE_TYPE, view_once=view_once)
+    return {"audio": {**content["audio"], "ptt": True}}
 
 
 class MediaMessage(Reply):
@@ -60,13 +66,9 @@ class SendImage(CaptionedMessage, path="/send-image"):
         "viewOnce": False,
     }
 
-    def echo(self, _context: EchoContext) -> Content | None:
-        return file_content(
-            "image",
-            self.image,
-            mime_type="image/jpeg",
-            caption=self.caption,
-            view_once=self.view_once,
+    def echo(self, context: EchoContext) -> Content | None:
+        return context.file_content(
+            "image", self.image, caption=self.caption, view_once=self.view_once
         )
 
 
@@ -87,8 +89,8 @@ class SendSticker(MediaMessage, path="/send-sticker"):
         "stickerAuthor": "Ana",
     }
 
-    def echo(self, _context: EchoContext) -> Content | None:
-        return file_content("sticker", self.sticker, mime_type="image/webp")
+    def echo(self, context: EchoContext) -> Content | None:
+        return context.file_content("sticker", self.sticker, usual_type="image/webp")
 
 
 class SendGif(CaptionedMessage, path="/send-gif"):
@@ -104,8 +106,8 @@ class SendGif(CaptionedMessage, path="/send-gif"):
         "delayMessage": 3,
     }
 
-    def echo(self, _context: EchoContext) -> Content | None:
-        return file_content("video", self.gif, caption=self.caption)
+    def echo(self, context: EchoContext) -> Content | None:
+        return context.file_content("video", self.gif, usual_type="video/mp4", caption=self.caption)
 
 
 class SendAudio(MediaMessage, path="/send-audio"):
@@ -132,9 +134,8 @@ class SendAudio(MediaMessage, path="/send-audio"):
         "waveform": True,
     }
 
-    def echo(self, _context: EchoContext) -> Content | None:
-        url = public_url(self.audio)
-        return {"audio": {"audioUrl": url, "ptt": True, "viewOnce": self.view_once}}
+    def echo(self, context: EchoContext) -> Content | None:
+        return voice_content(context, self.audio, view_once=self.view_once)
 
 
 class SendVideo(CaptionedMessage, path="/send-video"):
@@ -157,8 +158,14 @@ class SendVideo(CaptionedMessage, path="/send-video"):
         "async": False,
     }
 
-    def echo(self, _context: EchoContext) -> Content | None:
-        return file_content("video", self.video, caption=self.caption, view_once=self.view_once)
+    def echo(self, context: EchoContext) -> Content | None:
+        return context.file_content(
+            "video",
+            self.video,
+            usual_type="video/mp4",
+            caption=self.caption,
+            view_once=self.view_once,
+        )
 
 
 class SendPtv(MediaMessage, path="/send-ptv"):
@@ -173,8 +180,8 @@ class SendPtv(MediaMessage, path="/send-ptv"):
         "delayMessage": 3,
     }
 
-    def echo(self, _context: EchoContext) -> Content | None:
-        return file_content("video", self.ptv)
+    def echo(self, context: EchoContext) -> Content | None:
+        return context.file_content("video", self.ptv, usual_type="video/mp4")
 
 
 class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/send-document",)):
@@ -218,9 +225,13 @@ class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/
         edited = self.edit_document_message_id
         return (*super().referred_ids(), *((edited,) if edited else ()))
 
-    def echo(self, _context: EchoContext) -> Content | None:
-        return file_content(
-            "document", self.document, caption=self.caption, file_name=self.file_name
+    def echo(self, context: EchoContext) -> Content | None:
+        sent = context.files.get(self.document)
+        return context.file_content(
+            "document",
+            self.document,
+            caption=self.caption,
+            file_name=(sent and sent.file_name) or self.document_name(),
         )
 
     def edited_id(self) -> str | None:

@@ -9,7 +9,7 @@ from pydantic import AliasChoices, BeforeValidator, Field
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
-from gateway.contract.echo import Content, EchoContext, public_url
+from gateway.contract.echo import Content, EchoContext
 from gateway.contract.limits import Limit, max_items
 from gateway.contract.media import SOURCE, MediaField
 from gateway.contract.send import NoMessageId, OutgoingMessage, Reply
@@ -79,6 +79,7 @@ class SendText(TextMessage, Reply, path="/send-text"):
         "delayTyping": 1,
         "expiresIn": 3600,
         "priority": "high",
+        "trackId": "order 1042",
         "mentioned": ["5511988888888"],
     }
     limits: ClassVar[tuple[Limit, ...]] = (
@@ -155,13 +156,13 @@ class SendLink(OutgoingMessage, path="/send-link"):
         complete = self.image and self.title and self.link_description
         return None if complete else self.link_url
 
-    def echo(self, _context: EchoContext) -> Content | None:
+    def echo(self, context: EchoContext) -> Content | None:
         return {
             "text": {
                 "message": self.message,
                 "descritpion": self.link_description,
                 "title": self.title,
                 "url": self.link_url,
-                "thumbnailUrl": public_url(self.image),
+                "thumbnailUrl": context.url_of(self.image),
             }
         }
