@@ -84,8 +84,8 @@ class AccountSection(Section):
         50,
         ge=1,
         validation_alias="GATEWAY_ACCOUNT_MAX_FOLLOWERS",
-        description="Connections to `/events` and `/events/ws` that an account may have open on each "
-        "node",
+        description="Connections to `/events` and `/events/ws` that an account may have open on "
+        "each node",
     )
 
     max_uploads: int = Field(
