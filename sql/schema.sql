@@ -1017,6 +1017,43 @@ return null;
 end
 $$;
 
+CREATE FUNCTION public.queue_chat_v1(of_instance text, named text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $_$
+    select case
+        when s.number like '55%' then regexp_replace(s.number, '^(55[1-9][0-9])9([6-9][0-9]{7})$', '\1\2')
+        when s.number like '549%' then regexp_replace(s.number, '^549([1-3][0-9]{9})$', '54\1')
+        when s.number like '521%' then regexp_replace(s.number, '^521([2-9][0-9]{9})$', '52\1')
+        else s.number
+    end
+    from (select coalesce(known_chat_v1(of_instance, named), named) as number) s
+$_$;
+
+CREATE FUNCTION public.queue_names_v1(of_instance text, named text) RETURNS text[]
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $_$
+    with spelling as materialized (
+        -- The name itself, and the spellings of the number.
+        select named as name
+        union
+        select s.name
+        from (select queue_chat_v1(of_instance, named) as name) c
+        cross join lateral (
+            values (c.name),
+                (regexp_replace(c.name, '^(55[1-9][0-9])([6-9][0-9]{7})$', '\19\2')),
+                (regexp_replace(c.name, '^54([1-3][0-9]{9})$', '549\1')),
+                (regexp_replace(c.name, '^52([2-9][0-9]{9})$', '521\1'))
+        ) s (name)
+    )
+    select array_agg(n.name)
+    from (
+        select s.name from spelling s
+        union
+        select i.lid from identities i
+        where i.instance_id = of_instance and i.phone in (select s.name from spelling s)
+    ) n
+$_$;
+
 CREATE TABLE public.message_queue (
     instance_id text NOT NULL,
     id bigint NOT NULL,

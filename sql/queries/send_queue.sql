@@ -133,18 +133,22 @@ with waiting as (
             where a.instance_id = w.instance_id and a.status = 'parked'
                 and (
                     a.phone = m.phone
-                    or coalesce(known_chat_v1(a.instance_id, a.phone), a.phone)
-                    = coalesce(known_chat_v1(m.instance_id, m.phone), m.phone)
+                    or queue_chat_v1(a.instance_id, a.phone) = queue_chat_v1(m.instance_id, m.phone)
                 )
             order by a.phone, a.id
             limit 1
         ) is null
+        -- One index lookup for each name of the chat.
         and coalesce((
-            select b.position from message_queue b
-            where b.instance_id = w.instance_id and b.phone = m.phone and b.priority = m.priority
-                and b.status = 'behind'
-            order by b.position
-            limit 1
+            select min(b.position)
+            from unnest(queue_names_v1(m.instance_id, m.phone)) as c (name)
+            cross join lateral (
+                select f.position from message_queue f
+                where f.instance_id = w.instance_id and f.phone = c.name and f.priority = m.priority
+                    and f.status = 'behind'
+                order by f.position
+                limit 1
+            ) b
         ), m.position) >= m.position
     for update of l, m skip locked
 )
@@ -182,7 +186,7 @@ with worker as materialized (
 ), parked as materialized (
     -- The parked messages with their chats, which people may name in several ways; `due` says that one
     -- no longer waits.
-    select a.instance_id, a.id, coalesce(known_chat_v1(a.instance_id, a.phone), a.phone) as chat,
+    select a.instance_id, a.id, queue_chat_v1(a.instance_id, a.phone) as chat,
            not w.in_chat_order or least(a.due_at, a.expires_at) <= now()
            or a.parked_for = 'file' and (w.all_files or a.id = any(%(ready_ids)s::bigint[])) as due
     from worker w
@@ -197,7 +201,7 @@ with worker as materialized (
            exists (
                select from parked a
                where a.instance_id = w.instance_id and not a.due
-                   and a.chat = coalesce(known_chat_v1(w.instance_id, h.phone), h.phone)
+                   and a.chat = queue_chat_v1(w.instance_id, h.phone)
            ) as blocked
     from worker w
     cross join (values (0), (1), (2)) as lane (priority)
@@ -241,11 +245,11 @@ with worker as materialized (
         and exists (
             select from parked a
             where a.instance_id = q.instance_id and not a.due
-                and a.chat = coalesce(known_chat_v1(q.instance_id, q.phone), q.phone)
+                and a.chat = queue_chat_v1(q.instance_id, q.phone)
         )
 ), chat_behind as materialized (
     -- The names of chats with messages behind; each is found by one index lookup.
-    select w.instance_id, c.phone, coalesce(known_chat_v1(w.instance_id, c.phone), c.phone) as chat,
+    select w.instance_id, c.phone, queue_chat_v1(w.instance_id, c.phone) as chat,
            w.in_chat_order
     from worker w
     cross join lateral (
