@@ -79,6 +79,7 @@ def build_queue(
             send_policy=send_policy,
             numbers=numbers,
             send_timeout_seconds=queue.send_timeout_seconds,
+            unknown_quote=queue.unknown_quote,
             uncalled=uncalled,
         ),
         rescue,

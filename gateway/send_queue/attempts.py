@@ -20,6 +20,7 @@ from gateway.observability.error_reports import report_error
 from gateway.send_queue.addressing import Addressed
 from gateway.send_queue.claim import ClaimedMessage
 from gateway.send_queue.outcome import HandedBack, Outcome, RetryPolicy, Sent, outcome_of
+from gateway.send_queue.unknown_messages import UnknownQuote, with_unknown
 from gateway.sessions.live import LiveSession
 from gateway.sessions.provider import Attempt, Receipt
 
@@ -55,15 +56,16 @@ class Attempts:
     policy: RetryPolicy
     uncalled: UncalledAttempts
     send_timeout_seconds: float
+    unknown_quote: UnknownQuote
 
     async def make(self, addressed: Addressed, row: ClaimedMessage, files: Preparing) -> Outcome:
         """Calls the provider once, after the attempt was committed as started."""
         try:
-            attempt = await self._prepare(addressed, row, files)
+            message, attempt = await self._prepare(addressed, row, files)
             if not self.live.may_act():
                 return HandedBack()
             self.uncalled.discard(row)
-            receipt = await self._send(addressed.message, attempt)
+            receipt = await self._send(message, attempt)
         except (NotConnected, Restricted, TryAgainLater, Refused, Unconfirmed) as failure:
             return outcome_of(
                 failure,
@@ -78,7 +80,7 @@ class Attempts:
 
     async def _prepare(
         self, addressed: Addressed, row: ClaimedMessage, files: Preparing
-    ) -> Attempt:
+    ) -> tuple[OutgoingMessage, Attempt]:
         """Reads what the provider needs. The message has not left, whatever goes wrong here.
 
         Raises:
@@ -89,7 +91,8 @@ class Attempts:
             addressed.require_recipient()
             # A missing file fails the attempt, so its error is raised only after the start.
             prepared = await files.result()
-            referred = await self.history.known(row.instance_id, addressed.message.referred_ids())
+            known = await self.history.known(row.instance_id, addressed.message.referred_ids())
+            message, referred = with_unknown(addressed.message, known, self.unknown_quote)
         except (NotConnected, Restricted, TryAgainLater, Refused, DatabaseUnavailable):
             raise
         except CallerError as error:
@@ -99,7 +102,7 @@ class Attempts:
                 error, component="worker", instance_id=row.instance_id, message_type=row.type
             )
             raise TryAgainLater(f"unexpected {type(error).__name__}") from error
-        return Attempt(
+        attempt = Attempt(
             row.message_id,
             row.claimed_epoch,
             self.send_timeout_seconds,
@@ -108,6 +111,7 @@ class Attempts:
             prepared.preview,
             addressed.numbers,
         )
+        return message, attempt
 
     async def _send(self, message: OutgoingMessage, attempt: Attempt) -> Receipt:
         """Calls the provider. What it does not explain may have happened after the message left.

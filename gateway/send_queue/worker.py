@@ -36,6 +36,7 @@ from gateway.send_queue.pacing import SendPolicy, pause_before
 from gateway.send_queue.recorder import OutcomeRecorder
 from gateway.send_queue.start import Starter
 from gateway.send_queue.stored_message import decode, masked
+from gateway.send_queue.unknown_messages import UnknownQuote
 from gateway.sessions.live import LiveSession
 
 _UNREADABLE_PAUSE_SECONDS = 30.0
@@ -62,6 +63,7 @@ class WorkerDependencies:
     send_policy: SendPolicy
     numbers: NumberDirectory
     send_timeout_seconds: float
+    unknown_quote: UnknownQuote
     uncalled: UncalledAttempts = field(default_factory=UncalledAttempts)
 
 
@@ -91,7 +93,12 @@ class Worker:
         self._activity = activity or WorkerActivity(deps.clock)
         self._cursor = ClaimCursor(live.instance.id, live.epoch)
         self._attempts = Attempts(
-            live, deps.history, deps.retry_policy, deps.uncalled, deps.send_timeout_seconds
+            live,
+            deps.history,
+            deps.retry_policy,
+            deps.uncalled,
+            deps.send_timeout_seconds,
+            deps.unknown_quote,
         )
         self._fetches = deps.fetches.of_queue(live.instance, self._cursor, wakeup)
         self._daily_limit = DailyLimit(

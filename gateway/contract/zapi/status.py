@@ -1,5 +1,6 @@
 """Statuses: posting one, and answering one of a contact."""
 
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator
@@ -7,6 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext, file_content
+from gateway.contract.known import KnownMessage, assumed_message
 from gateway.contract.limits import Limit, max_characters
 from gateway.contract.media import SOURCE, Gif, Image, MediaField, Sticker
 from gateway.contract.send import MessageId, OutgoingMessage
@@ -87,6 +89,10 @@ class StatusReply(OutgoingMessage):
 
     def replied_id(self) -> str | None:
         return self.status_message_id
+
+    def assumed(self, message_id: str) -> KnownMessage | None:
+        known = assumed_message(message_id, self.phone, owner=None, author=None)
+        return known and replace(known, chat=STATUS_BROADCAST)
 
 
 class ReplyStatusText(StatusReply, path="/reply-status-text"):

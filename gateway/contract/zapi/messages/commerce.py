@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext
+from gateway.contract.known import KnownMessage, assumed_own
 from gateway.contract.limits import Limit, max_items, max_number
 from gateway.contract.send import MessageId, OutgoingMessage
 from gateway.contract.wire import Incoming, Matching, Phone
@@ -324,6 +325,9 @@ class OrderUpdate(OutgoingMessage):
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.message_id,)
+
+    def assumed(self, message_id: str) -> KnownMessage | None:
+        return assumed_own(message_id, self.phone, kind="send-order")
 
     def readable_text(self) -> str | None:
         return self.message

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext, file_content, public_url
+from gateway.contract.known import KnownMessage, assumed_own
 from gateway.contract.limits import Limit
 from gateway.contract.media import Audio, Document, Gif, Image, Ptv, Sticker, Video
 from gateway.contract.send import NoMessageId, Reply
@@ -225,3 +226,8 @@ class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/
 
     def edited_id(self) -> str | None:
         return self.edit_document_message_id
+
+    def assumed(self, message_id: str) -> KnownMessage | None:
+        if message_id == self.edit_document_message_id:
+            return assumed_own(message_id, self.phone, kind=self.kind())
+        return super().assumed(message_id)

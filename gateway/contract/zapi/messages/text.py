@@ -10,9 +10,11 @@ from pydantic import AliasChoices, BeforeValidator, Field
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext, public_url
+from gateway.contract.known import KnownMessage, assumed_own
 from gateway.contract.limits import Limit, max_items
 from gateway.contract.media import SOURCE, MediaField
 from gateway.contract.send import NoMessageId, OutgoingMessage, Reply
+from gateway.contract.spellings import is_group
 from gateway.contract.urls import WrittenUrl
 from gateway.contract.wire import Chat, Incoming
 
@@ -69,7 +71,7 @@ class SendText(TextMessage, Reply, path="/send-text"):
     edit_message_id: NoMessageId = Field(None, description="the message whose text it replaces")
     mentioned: tuple[Chat, ...] = ()
     group_mentioned: tuple[MentionedGroup, ...] = ()
-    number_fields: ClassVar[tuple[str, ...]] = ("phone", "mentioned")
+    number_fields: ClassVar[tuple[str, ...]] = ("phone", "mentioned", "participant_phone")
 
     example_minimal: ClassVar[Example] = {"phone": "5511999999999", "message": "Hello"}
     example: ClassVar[Example] = {
@@ -91,6 +93,15 @@ class SendText(TextMessage, Reply, path="/send-text"):
 
     def edited_id(self) -> str | None:
         return self.edit_message_id
+
+    def assumed(self, message_id: str) -> KnownMessage | None:
+        if message_id == self.edit_message_id:  # WhatsApp lets a number edit only its own
+            return assumed_own(message_id, self.phone, kind=self.kind())
+        return super().assumed(message_id)
+
+    def without_quote(self) -> Self | None:
+        """None for a private answer in a group: it goes to who wrote the quoted message."""
+        return None if self.private_answer and is_group(self.phone) else super().without_quote()
 
     def with_numbers(self, numbers: Mapping[str, str]) -> Self:
         """Changes the mentions in the text too: WhatsApp shows a name where both are alike."""
