@@ -39,8 +39,8 @@ def assumed_message(
     """Returns what a request says of a message that the gateway does not know.
 
     In the chat with a person it is taken to be the person's, unless *owner* says that this number
-    sent it: programs answer what they received. The form of an id is no proof: WhatsApp Web gives the
-    same form to everybody.
+    sent it: programs answer what they received. The form of an id is no proof: WhatsApp Web gives
+    the same form to everybody.
 
     Returns:
         None in a group if neither *owner* nor *author* says who wrote it.
