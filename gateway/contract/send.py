@@ -250,6 +250,8 @@ def message_of_kind(kind: str) -> type[OutgoingMessage] | None:
 
 def readable_text_of(known: KnownMessage) -> str | None:
     """The text or caption of an earlier message, where the history has it."""
+    if known.is_assumed:
+        return None
     if declared := message_of_kind(known.type):
         return declared.model_validate(known.payload).readable_text()
     content = known.payload.get(known.type)

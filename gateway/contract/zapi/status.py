@@ -13,6 +13,7 @@ from gateway.contract.limits import Limit, max_characters
 from gateway.contract.media import SOURCE, Gif, Image, MediaField, Sticker
 from gateway.contract.send import MessageId, OutgoingMessage
 from gateway.contract.spellings import STATUS_BROADCAST
+from gateway.contract.whatsapp_limits import MAX_STATUS_TEXT_LENGTH
 from gateway.contract.zapi.messages.media import Caption
 from gateway.contract.zapi.messages.text import MessageText
 
@@ -34,7 +35,7 @@ class SendTextStatus(StatusPost, path="/send-text-status"):
 
     example_minimal: ClassVar[Example] = {"message": "We are open today"}
     example: ClassVar[Example] = {**example_minimal, "priority": "high"}
-    limits: ClassVar[tuple[Limit, ...]] = (max_characters("message", 700),)
+    limits: ClassVar[tuple[Limit, ...]] = (max_characters("message", MAX_STATUS_TEXT_LENGTH),)
 
     def readable_text(self) -> str | None:
         return self.message

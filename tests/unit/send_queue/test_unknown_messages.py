@@ -48,6 +48,7 @@ def test_every_kind_is_sendable_or_refused_at_the_door(kind: str) -> None:
     sendable, referred = with_unknown(first, {}, "quote")
     assert first.needed_ids() == tuple(filter(None, (UNSENDABLE.get(kind),)))
     assert (set(sendable.referred_ids()) <= referred.keys()) == (kind not in UNSENDABLE)
+    assert [readable_text_of(each) for each in referred.values()] == [None] * len(referred)
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ class PaymentSettings(Incoming):
     card: CardPayment | None = None
 
 
-_MAX_AMOUNT = 1_000_000_000
+_MAX_AMOUNT, _MAX_SUM = 1_000_000_000, 10**12
 _ORDER_LIMITS = (
     max_items("order.products", 1_000),
     max_number("order.products[].value", _MAX_AMOUNT),
@@ -216,6 +216,13 @@ _ORDER_LIMITS = (
     max_number("order.discount", _MAX_AMOUNT),
     max_number("order.tax", _MAX_AMOUNT),
     max_number("order.shipping", _MAX_AMOUNT),
+    # In hundredths, as WhatsApp counts it, a sum must fit 64 bits.
+    Limit(
+        "order",
+        f"must add up to at most {_MAX_SUM}",
+        lambda order: order.sub_total <= _MAX_SUM,
+        measure=lambda order: order.sub_total,
+    ),
 )
 
 

@@ -10,12 +10,12 @@ from gateway.contract.known import KnownMessage, assumed_own
 from gateway.contract.limits import Limit
 from gateway.contract.media import Audio, Document, Gif, Image, Ptv, Sticker, Video
 from gateway.contract.send import NoMessageId, Reply
+from gateway.contract.whatsapp_limits import MAX_TEXT_LENGTH
 from gateway.contract.wire import Matching
 
-_MAX_CAPTION_LENGTH = 65_536  # WhatsApp's own limit, in characters
 _PHONE = "5511999999999"
 
-Caption = Annotated[str, Field(max_length=_MAX_CAPTION_LENGTH)]
+Caption = Annotated[str, Field(max_length=MAX_TEXT_LENGTH)]
 Extension = Annotated[
     str,
     Field(min_length=1, max_length=20),

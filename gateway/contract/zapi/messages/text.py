@@ -16,9 +16,9 @@ from gateway.contract.media import SOURCE, MediaField
 from gateway.contract.send import NoMessageId, OutgoingMessage, Reply
 from gateway.contract.spellings import is_group
 from gateway.contract.urls import WrittenUrl
+from gateway.contract.whatsapp_limits import MAX_GROUP_MEMBERS, MAX_TEXT_LENGTH
 from gateway.contract.wire import Chat, Incoming
 
-_MAX_TEXT_LENGTH = 65_536  # WhatsApp's own limit, in characters
 _MAX_CARD_PICTURE_BYTES = 16 * 1024 * 1024
 
 
@@ -36,11 +36,14 @@ def _unfold_lines(value: object) -> object:
 
 
 MessageText = Annotated[
-    str, Field(min_length=1, max_length=_MAX_TEXT_LENGTH), BeforeValidator(_unfold_lines)
+    str, Field(min_length=1, max_length=MAX_TEXT_LENGTH), BeforeValidator(_unfold_lines)
 ]
 
 Label = Annotated[str, Field(min_length=1, max_length=1_024)]
 """A short text, such as a title or a name."""
+
+LinkText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH)]
+"""A link; signed ones are long."""
 
 
 class MentionedGroup(Incoming):
@@ -84,8 +87,8 @@ class SendText(TextMessage, Reply, path="/send-text"):
         "mentioned": ["5511988888888"],
     }
     limits: ClassVar[tuple[Limit, ...]] = (
-        max_items("mentioned", 1_024),
-        max_items("group_mentioned", 1_024),
+        max_items("mentioned", MAX_GROUP_MEMBERS),
+        max_items("group_mentioned", MAX_GROUP_MEMBERS),
     )
 
     def referred_ids(self) -> tuple[str, ...]:
@@ -135,7 +138,7 @@ class SendLink(OutgoingMessage, path="/send-link"):
     """
 
     message: MessageText
-    link_url: Label
+    link_url: LinkText
     image: CardPicture | None = Field(None, validation_alias=AliasChoices("image", "linkImage"))
     title: str | None = Field(None, validation_alias=AliasChoices("title", "linkTitle"))
     link_description: str | None = None
