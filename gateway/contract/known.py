@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import Base64Bytes
 
+from gateway.contract.spellings import STATUS_BROADCAST
+
 
 @dataclass(frozen=True, slots=True)
 class KnownMessage:
@@ -43,11 +45,12 @@ def assumed_message(
     the same form to everybody.
 
     Returns:
-        None in a group if neither *owner* nor *author* says who wrote it.
+        None in a group, and for a status, if neither *owner* nor *author* says who wrote it.
     """
     if owner or chat.endswith("-broadcast"):
         return assumed_own(message_id, chat)
-    sender = author or (chat if chat.isdigit() or "@" in chat else None)
+    is_of_one = chat.isdigit() or ("@" in chat and chat != STATUS_BROADCAST)
+    sender = author or (chat if is_of_one else None)
     if sender is None:
         return None
     return KnownMessage(

@@ -142,10 +142,10 @@ class OutgoingMessage(Documented):
 
     def needed_ids(self) -> tuple[str, ...]:
         """Ids of the earlier messages without which it cannot be sent."""
-        quoted = self.replied_id() if self.without_quote() else None
-        return tuple(
-            each for each in self.referred_ids() if each != quoted and not self.assumed(each)
-        )
+        unknown = tuple(each for each in self.referred_ids() if not self.assumed(each))
+        if not unknown or not self.without_quote():
+            return unknown
+        return tuple(each for each in unknown if each != self.replied_id())
 
     def numbers(self) -> tuple[str, ...]:
         """The phone numbers that it names, the recipient's first; no group, lid or channel."""

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.contract.internal.presence import MarkRead
 from gateway.contract.internal.received_media import ReadReceivedFile
-from gateway.contract.known import KnownMessage, assumed_own
+from gateway.contract.known import KnownMessage, assumed_message, assumed_own
 from gateway.contract.media import MediaFile
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.chats import TouchChat, UnreadMessage
@@ -28,7 +28,7 @@ from gateway.contract.zapi.messages.reactions import SendReaction
 from gateway.contract.zapi.messages.text import SendText
 from gateway.contract.zapi.status import ReplyStatusText
 from gateway.errors import NotSupported
-from gateway.providers.whatsmeow.messages.parts import context_of
+from gateway.providers.whatsmeow.messages.parts import context_of, key_of
 from gateway.send_queue.unknown_messages import with_unknown
 from gateway.sessions.provider import (
     Attempt,
@@ -126,6 +126,21 @@ def test_unknown_quote_has_id_author_and_an_empty_text() -> None:
             "participant": "5511999999999@s.whatsapp.net",
         }
     }
+
+
+@pytest.mark.parametrize(
+    ("chat", "participant"),
+    [
+        ("5511999999999", None),
+        ("120363019502650977-group", "5511888888888@s.whatsapp.net"),
+        ("5511999999999-1623281429", "5511888888888@s.whatsapp.net"),
+        ("status@broadcast", "5511888888888@s.whatsapp.net"),
+    ],
+)
+def test_key_of_a_chat_of_several_has_the_author(chat: str, participant: str | None) -> None:
+    named = assumed_message("OLD", chat, owner=None, author="5511888888888")
+    assert named is not None
+    assert key_of(named).get("participant") == participant
 
 
 def test_quoted_status_names_its_chat() -> None:

@@ -1,6 +1,5 @@
 """Statuses: posting one, and answering one of a contact."""
 
-from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator
@@ -92,8 +91,7 @@ class StatusReply(OutgoingMessage):
         return self.status_message_id
 
     def assumed(self, message_id: str) -> KnownMessage | None:
-        known = assumed_message(message_id, self.phone, owner=None, author=None)
-        return known and replace(known, chat=STATUS_BROADCAST)
+        return assumed_message(message_id, STATUS_BROADCAST, owner=None, author=self.phone)
 
 
 class ReplyStatusText(StatusReply, path="/reply-status-text"):

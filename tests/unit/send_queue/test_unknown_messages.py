@@ -86,9 +86,11 @@ def test_broadcast_list_has_only_own_messages() -> None:
     )
 
 
+@pytest.mark.parametrize("chat", [GROUP, "5511999999999-1623281429", "status@broadcast"])
 @pytest.mark.parametrize("kind", ["send-reaction", "send-remove-reaction", "pin-message"])
-def test_group_without_an_author_needs_the_message(kind: str) -> None:
-    assert message(kind, phone=GROUP).needed_ids() == (OLD,)
+def test_chat_of_several_without_an_author_needs_the_message(kind: str, chat: str) -> None:
+    assert message(kind, phone=chat).needed_ids() == (OLD,)
+    assert message(kind, phone=chat, participantPhone=ANA).needed_ids() == ()
 
 
 def test_reply_in_a_group_without_an_author_leaves_without_quote() -> None:

@@ -10,7 +10,7 @@ import orjson
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
 from gateway.contract.send import readable_text_of
-from gateway.contract.spellings import STATUS_BROADCAST
+from gateway.contract.spellings import STATUS_BROADCAST, is_group
 from gateway.errors import Refused
 from gateway.providers.whatsmeow.child.frames import Json
 from gateway.providers.whatsmeow.jids import jid_of
@@ -28,13 +28,13 @@ def known(attempt: Attempt, message_id: str) -> KnownMessage:
 
 
 def key_of(message: KnownMessage) -> Fields:
-    """Returns the key by which WhatsApp names a message; in a group it has the author."""
+    """Returns the key by which WhatsApp names a message; of a group or status it has the author."""
     key: Fields = {
         "remoteJID": jid_of(message.chat),
         "fromMe": message.from_me,
         "ID": message.provider_message_id,
     }
-    if message.chat.endswith("-group") and message.sender:
+    if message.sender and (is_group(message.chat) or message.chat == STATUS_BROADCAST):
         key["participant"] = jid_of(message.sender)
     return key
 
