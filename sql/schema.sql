@@ -1627,8 +1627,10 @@ CREATE TABLE public.instance_lines (
     front_position bigint DEFAULT 0 NOT NULL,
     hold_kind text,
     queue_order text,
+    unknown_quote text,
     CONSTRAINT known_hold_kind CHECK ((hold_kind = ANY (ARRAY['daily_limit'::text, 'restricted'::text]))),
-    CONSTRAINT known_order CHECK ((queue_order = ANY (ARRAY['chat'::text, 'strict'::text])))
+    CONSTRAINT known_order CHECK ((queue_order = ANY (ARRAY['chat'::text, 'strict'::text]))),
+    CONSTRAINT known_unknown_quote CHECK ((unknown_quote = ANY (ARRAY['omit'::text, 'quote'::text])))
 )
 WITH (fillfactor='50');
 
@@ -1637,6 +1639,8 @@ COMMENT ON COLUMN public.instance_lines.reordered IS 'Counts the times a waiting
 COMMENT ON COLUMN public.instance_lines.front_position IS 'Where the last message moved to the front went; sequence numbers begin at 1.';
 
 COMMENT ON COLUMN public.instance_lines.queue_order IS 'Null: the service''s own order.';
+
+COMMENT ON COLUMN public.instance_lines.unknown_quote IS 'Null: the service''s own setting.';
 
 CREATE TABLE public.instance_removals (
     instance_id text NOT NULL,

@@ -25,6 +25,7 @@ from gateway.send_queue.recorder import OutcomeRecorder
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.schedule import Schedule
 from gateway.send_queue.start import Starter
+from gateway.send_queue.unknown_messages import UnknownMessages
 from gateway.send_queue.watchdog import QueueWatchdog
 from gateway.send_queue.worker import WorkerDependencies
 from gateway.sessions.auto_actions import AutoActions
@@ -54,6 +55,7 @@ def build_queue(
         Pace(queue.pace_min_seconds, queue.pace_max_seconds),
         daily_limit=queue.daily_limit,
         order=queue.order,
+        unknown_quote=queue.unknown_quote,
         warm_up_days=queue.warm_up_days,
     )
     notifier.subscribe(completion_waiters.wake)
@@ -79,7 +81,7 @@ def build_queue(
             send_policy=send_policy,
             numbers=numbers,
             send_timeout_seconds=queue.send_timeout_seconds,
-            unknown_quote=queue.unknown_quote,
+            unknown=UnknownMessages(database, queue.unknown_quote),
             uncalled=uncalled,
         ),
         rescue,

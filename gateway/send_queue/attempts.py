@@ -20,7 +20,7 @@ from gateway.observability.error_reports import report_error
 from gateway.send_queue.addressing import Addressed
 from gateway.send_queue.claim import ClaimedMessage
 from gateway.send_queue.outcome import HandedBack, Outcome, RetryPolicy, Sent, outcome_of
-from gateway.send_queue.unknown_messages import UnknownQuote, with_unknown
+from gateway.send_queue.unknown_messages import UnknownMessages
 from gateway.sessions.live import LiveSession
 from gateway.sessions.provider import Attempt, Receipt
 
@@ -56,7 +56,7 @@ class Attempts:
     policy: RetryPolicy
     uncalled: UncalledAttempts
     send_timeout_seconds: float
-    unknown_quote: UnknownQuote
+    unknown: UnknownMessages
 
     async def make(self, addressed: Addressed, row: ClaimedMessage, files: Preparing) -> Outcome:
         """Calls the provider once, after the attempt was committed as started."""
@@ -92,7 +92,9 @@ class Attempts:
             # A missing file fails the attempt, so its error is raised only after the start.
             prepared = await files.result()
             known = await self.history.known(row.instance_id, addressed.message.referred_ids())
-            message, referred = with_unknown(addressed.message, known, self.unknown_quote)
+            message, referred = await self.unknown.complete(
+                row.instance_id, addressed.message, known
+            )
         except (NotConnected, Restricted, TryAgainLater, Refused, DatabaseUnavailable):
             raise
         except CallerError as error:

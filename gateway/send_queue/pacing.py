@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from gateway.instances.store import Instance
 from gateway.randomness import Uniform
 from gateway.send_queue.order import QueueOrder
+from gateway.send_queue.unknown_messages import UnknownQuote
 
 _DAY = timedelta(days=1)
 
@@ -28,12 +29,14 @@ class SendPolicy:
         daily_limit: messages per day; 0 means no limit.
         warm_up_days: days until a new number may send its full daily limit; 0 means at once.
         order: what a message that waits holds.
+        unknown_quote: what a reply does that quotes an unknown message.
     """
 
     pace: Pace
     daily_limit: int = 0
     warm_up_days: int = 0
     order: QueueOrder = "chat"
+    unknown_quote: UnknownQuote = "quote"
 
     def pace_of(self, instance: Instance) -> Pace:
         if instance.pace_min_seconds is None or instance.pace_max_seconds is None:

@@ -20,6 +20,7 @@ from gateway.database.queries import query
 from gateway.errors import InvalidRequest
 
 _FIND_UNKNOWN_IDS = query("history", "find_unknown_ids")
+_QUEUE_ORDER = query("send_queue", "queue_order")
 
 UnknownQuote = Literal["quote", "omit"]
 """Whether a reply quotes a message that the gateway does not know."""
@@ -28,6 +29,33 @@ UnknownQuote = Literal["quote", "omit"]
 @dataclass(frozen=True, slots=True)
 class _Id:
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    queue_order: str | None
+    unknown_quote: UnknownQuote | None
+
+
+class UnknownMessages:
+    """Completes the messages of all queues of this process."""
+
+    def __init__(self, database: Database, policy: UnknownQuote = "quote") -> None:
+        """Prepares it; *policy* is that of instances without a setting of their own."""
+        self._database, self._policy = database, policy
+
+    async def complete(
+        self, instance_id: str, message: OutgoingMessage, known: Mapping[str, KnownMessage]
+    ) -> tuple[OutgoingMessage, Mapping[str, KnownMessage]]:
+        """Returns the message as it is to be sent, and the earlier messages that it names.
+
+        Raises:
+            DatabaseUnavailable: the setting of the instance cannot be read.
+        """
+        if not _missing(message, known):
+            return message, known
+        stored = await self._database.fetch_one(_Stored, _QUEUE_ORDER, instance_id=instance_id)
+        return with_unknown(message, known, (stored and stored.unknown_quote) or self._policy)
 
 
 async def require_known(database: Database, instance_id: str, message: OutgoingMessage) -> None:

@@ -1139,15 +1139,18 @@ from instance_lines n
 where n.instance_id = %(instance_id)s::text;
 
 -- name: queue_order
--- Null is the order of the service.
-select queue_order from instance_lines where instance_id = %(instance_id)s::text;
+-- Null is the setting of the service.
+select queue_order, unknown_quote from instance_lines where instance_id = %(instance_id)s::text;
 
 -- name: change_queue_order
--- Null leaves the order as it is. Wakes the worker.
+-- Null leaves a setting as it is. Wakes the worker.
 with queue as (
-    -- Stores the order.
-    update instance_lines set queue_order = %(queue_order)s::text
-    where instance_id = %(instance_id)s::text and %(queue_order)s::text is not null
+    -- Stores the order, and what a reply does that quotes an unknown message.
+    update instance_lines
+    set queue_order = coalesce(%(queue_order)s::text, queue_order),
+        unknown_quote = coalesce(%(unknown_quote)s::text, unknown_quote)
+    where instance_id = %(instance_id)s::text
+        and coalesce(%(queue_order)s::text, %(unknown_quote)s::text) is not null
     returning instance_id
 )
 select pg_notify('node:' || e.node_id, e.instance_id)

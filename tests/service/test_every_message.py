@@ -225,8 +225,11 @@ async def test_omitted_quote_sends_the_reply_without_it(tmp_path: Path, database
         async with client_of(gateway) as client:
             await post(client, "/send-text", phone=FRIEND, messageId=UNKNOWN, message="Hi")
             await client.sent_at_least(1)
-            (row,) = await client.sent()
-    assert "messageId" not in row["payload"]
+            await client.call("PUT", "/queue/settings", json={"unknownQuote": "quote"})
+            await post(client, "/send-text", phone=FRIEND, messageId=UNKNOWN, message="Hi")
+            await client.sent_at_least(2)
+            rows = await client.sent()
+    assert [row["payload"].get("messageId") for row in rows] == [None, UNKNOWN]
 
 
 async def test_marks_show_what_a_message_did_to_an_earlier_one(
