@@ -58,6 +58,7 @@ _REQUIREMENTS = {
     "uuid_parsing": "must be an id such as 0b6f6c1e-4f43-4d8e-9a55-0d6c2f5b7a10",
     "uuid_type": "must be an id such as 0b6f6c1e-4f43-4d8e-9a55-0d6c2f5b7a10",
 }
+_LENGTHS = frozenset({"string_too_long", "string_too_short", "too_long", "too_short"})
 _SIMPLE_TYPES = frozenset({"bool", "float", "int", "str"})
 _OTHER_REQUIREMENT = "has a value that cannot be read"
 _PYDANTIC_TYPES = frozenset(get_args(ErrorType))
@@ -201,8 +202,16 @@ def _requirement(error: ErrorDetails) -> str:
         return "must not be empty"
     if kind in _REQUIREMENTS:
         shown = {name: _shown(value) for name, value in context.items()}
-        return _REQUIREMENTS[kind].format(**shown)
+        return _REQUIREMENTS[kind].format(**shown) + _given(error)
     return _OTHER_REQUIREMENT if kind in _PYDANTIC_TYPES else error["msg"]
+
+
+def _given(error: ErrorDetails) -> str:
+    """Returns how long the value is, where a limit on that is exceeded."""
+    value = error["input"]
+    if error["type"] not in _LENGTHS or not isinstance(value, str | list | tuple):
+        return ""
+    return f", not {len(value)}"
 
 
 def _shown(value: object) -> object:

@@ -25,12 +25,16 @@ class Limit:
             `must be at most 25 characters`.
         holds: whether a value meets the requirement.
         whole: `holds` gets the message instead of the value at the path.
+        bound: the largest or smallest number that `measure` may return.
+        measure: what is counted, and shown in an error as what was given.
     """
 
     path: str
     requirement: str
     holds: Callable[[Any], bool]
     whole: bool = False
+    bound: int | None = None
+    measure: Callable[[Any], float] | None = None
 
     @property
     def wire_path(self) -> str:
@@ -46,23 +50,36 @@ class Limit:
         )
         for place, value in values:
             if value is not None and not self.holds(value):
-                yield f"{place}: {self.requirement}"
+                given = f", not {self.measure(value):.15g}" if self.measure else ""
+                yield f"{place}: {self.requirement}{given}"
 
 
 def max_characters(path: str, count: int) -> Limit:
-    return Limit(path, f"must be at most {count} characters", lambda text: len(text) <= count)
+    return _at_most(path, f"must be at most {count} characters", count, len)
 
 
 def max_items(path: str, count: int) -> Limit:
-    return Limit(path, f"must have at most {count} items", lambda items: len(items) <= count)
+    return _at_most(path, f"must have at most {count} items", count, len)
 
 
 def max_number(path: str, highest: int) -> Limit:
-    return Limit(path, f"must be at most {highest}", lambda number: number <= highest)
+    return _at_most(path, f"must be at most {highest}", highest, float)
 
 
 def min_items(path: str, count: int) -> Limit:
-    return Limit(path, f"must have at least {count} items", lambda items: len(items) >= count)
+    return Limit(
+        path,
+        f"must have at least {count} items",
+        lambda items: len(items) >= count,
+        bound=count,
+        measure=len,
+    )
+
+
+def _at_most(path: str, requirement: str, bound: int, measure: Callable[[Any], float]) -> Limit:
+    return Limit(
+        path, requirement, lambda value: measure(value) <= bound, bound=bound, measure=measure
+    )
 
 
 def distinct(path: str, attribute: str) -> Limit:

@@ -3,16 +3,18 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, Field
+from pydantic.alias_generators import to_camel
 
 from gateway.contract.urls import WrittenUrl
 
 MediaKind = Literal["image", "sticker", "gif", "audio", "video", "ptv", "document", "thumbnail"]
 
 _MIB = 1024 * 1024
+# The gateway's own: WhatsApp takes larger documents, and more than its servers play at once.
 _MAX_BYTES: Final[Mapping[MediaKind, int]] = {
     "image": 16 * _MIB,
     "sticker": 16 * _MIB,
@@ -41,6 +43,11 @@ class MediaField:
     def max_bytes(self) -> int:
         """The largest file that this field accepts."""
         return self.limit_bytes or _MAX_BYTES[self.kind]
+
+    @property
+    def requirement(self) -> str:
+        """The same as the end of a sentence."""
+        return f"must be a file of at most {self.max_bytes // _MIB} MiB"
 
 
 _MAX_SOURCE_LENGTH = 200_000_000
@@ -99,6 +106,19 @@ Model = TypeVar("Model", bound=BaseModel)
 def holds_files(model: type[BaseModel]) -> bool:
     """Whether a message of this class may name a file, however deep."""
     return _holds_files(model, frozenset())
+
+
+def file_fields(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, MediaField]]:
+    """Yields every field of a message class that names a file, as callers spell its path."""
+    for name, mark in _marks(model).items():
+        info = model.model_fields[name]
+        inner = list(_models(info.annotation))
+        each = "[]" if inner and get_origin(info.annotation) is tuple else ""
+        path = f"{above}{to_camel(name)}{each}"
+        if mark:
+            yield path, mark
+        for part in inner:
+            yield from file_fields(part, f"{path}.")
 
 
 def files_in(message: BaseModel) -> list[NamedFile]:

@@ -9,9 +9,10 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Documented, Example
 from gateway.contract.echo import Content, EchoContext
+from gateway.contract.known import KnownMessage, assumed_message
 from gateway.contract.limits import Limit
 from gateway.contract.media import holds_files
-from gateway.contract.wire import Chat, DelaySeconds, ExpirySeconds, FutureTime, Wire
+from gateway.contract.wire import Chat, DelaySeconds, ExpirySeconds, FutureTime, Person, Wire
 
 STORED_VERSION = 1
 """Version of the stored form of messages; raised only where older code cannot read it."""
@@ -142,9 +143,27 @@ class OutgoingMessage(Documented):
         """Ids of the earlier messages that this one names."""
         return ()
 
+    def assumed(self, _message_id: str) -> KnownMessage | None:
+        """What the request says of an earlier message that the gateway does not know.
+
+        None where that is too little for WhatsApp: the content or the author is needed.
+        """
+        return None
+
+    def without_quote(self) -> Self | None:
+        """The same message as no reply; None where it makes no sense without the earlier one."""
+        return None
+
+    def needed_ids(self) -> tuple[str, ...]:
+        """Ids of the earlier messages without which it cannot be sent."""
+        unknown = tuple(each for each in self.referred_ids() if not self.assumed(each))
+        if not unknown or not self.without_quote():
+            return unknown
+        return tuple(each for each in unknown if each != self.replied_id())
+
     def numbers(self) -> tuple[str, ...]:
         """The phone numbers that it names, the recipient's first; no group, lid or channel."""
-        named = (getattr(self, name) for name in self.number_fields)
+        named = (getattr(self, name) or () for name in self.number_fields)
         texts = (text for each in named for text in ((each,) if isinstance(each, str) else each))
         return tuple(dict.fromkeys(text for text in texts if text.isdigit()))
 
@@ -153,6 +172,8 @@ class OutgoingMessage(Documented):
         changed = {}
         for name in self.number_fields:
             given = getattr(self, name)
+            if given is None:
+                continue
             changed[name] = (
                 numbers.get(given, given)
                 if isinstance(given, str)
@@ -168,10 +189,37 @@ NoMessageId = Annotated[MessageId | None, BeforeValidator(_none_if_empty)]
 """An optional id of an earlier message; an empty text counts as none."""
 
 
-class Reply(OutgoingMessage):
+class AboutMessage(OutgoingMessage):
+    """A message about an earlier one, which the gateway may not know.
+
+    Z-API keeps ids for its customers; an id from there, or of a message whose history was deleted,
+    is used as it is.
+    """
+
+    owner: bool | None = Field(
+        None,
+        description="whether this instance sent the message that `messageId` names; counts where "
+        "the gateway does not know it, and is false if absent",
+    )
+    participant_phone: Person | None = Field(
+        None,
+        description="who wrote that message, in a group; counts where the gateway does not know it",
+    )
+    number_fields: ClassVar[tuple[str, ...]] = ("phone", "participant_phone")
+
+    def assumed(self, message_id: str) -> KnownMessage | None:
+        return assumed_message(
+            message_id, self.phone, owner=self.owner, author=self.participant_phone
+        )
+
+
+class Reply(AboutMessage):
     """A message that may answer an earlier one."""
 
     message_id: NoMessageId = Field(None, description="the message it answers")
+
+    def without_quote(self) -> Self | None:
+        return self.model_copy(update={"message_id": None})
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.message_id,) if self.message_id else ()
@@ -210,3 +258,16 @@ def declared_sends(
 def message_of_kind(kind: str) -> type[OutgoingMessage] | None:
     """The message type that is stored under *kind*; None for a received message's kind."""
     return next((declared for declared in declared_sends() if declared.kind() == kind), None)
+
+
+def readable_text_of(known: KnownMessage) -> str | None:
+    """The text or caption of an earlier message, where the history has it."""
+    if known.is_assumed:
+        return None
+    if declared := message_of_kind(known.type):
+        return declared.model_validate(known.payload).readable_text()
+    content = known.payload.get(known.type)
+    if not isinstance(content, dict):
+        return None
+    text = content.get("message") or content.get("caption")
+    return text if isinstance(text, str) else None

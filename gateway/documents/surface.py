@@ -3,13 +3,14 @@
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic.alias_generators import to_camel
 
 from gateway.contract.catalogue import Catalogue
+from gateway.contract.media import file_fields
 from gateway.contract.operation import Operation
 from gateway.contract.send import OutgoingMessage, Queued
 
@@ -108,11 +109,28 @@ class Entry:
 
     @property
     def description(self) -> str:
-        """The rest of the docstring, and WhatsApp's limits on a message."""
+        """The rest of the docstring, and the limits on a message and its files."""
         text = inspect.cleandoc(self.declared.__doc__ or "").partition("\n")[2].strip()
-        limits = self.declared.limits if issubclass(self.declared, OutgoingMessage) else ()
-        shown = "\n".join(f"* `{limit.wire_path}` {limit.requirement}" for limit in limits)
-        return "\n\n".join(filter(None, (text, shown and f"WhatsApp's limits:\n\n{shown}")))
+        if not issubclass(self.declared, OutgoingMessage):
+            return text
+        limits = _listed("WhatsApp's limits", limits_of(self.declared))
+        files = _listed("Files", file_limits_of(self.declared))
+        return "\n\n".join(filter(None, (text, limits, files)))
+
+
+def limits_of(send: type[OutgoingMessage]) -> list[tuple[str, str]]:
+    """Returns WhatsApp's limits on a message: the field as callers spell it, what it must be."""
+    return [(limit.wire_path, limit.requirement) for limit in send.limits]
+
+
+def file_limits_of(send: type[OutgoingMessage]) -> list[tuple[str, str]]:
+    """Returns the fields that name a file, and how large it may be."""
+    return [(path, mark.requirement) for path, mark in file_fields(send)]
+
+
+def _listed(title: str, limits: Sequence[tuple[str, str]]) -> str:
+    shown = "\n".join(f"* `{path}` {requirement}" for path, requirement in limits)
+    return f"{title}:\n\n{shown}" if shown else ""
 
 
 def title_of(subject: str) -> str:

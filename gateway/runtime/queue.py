@@ -26,6 +26,7 @@ from gateway.send_queue.recorder import OutcomeRecorder
 from gateway.send_queue.rescue import Rescue
 from gateway.send_queue.schedule import Schedule
 from gateway.send_queue.start import Starter
+from gateway.send_queue.unknown_messages import UnknownMessages
 from gateway.send_queue.watchdog import QueueWatchdog
 from gateway.send_queue.worker import WorkerDependencies
 from gateway.sessions.auto_actions import AutoActions
@@ -61,6 +62,7 @@ def build_queue(
         daily_limit=queue.daily_limit,
         features=features_of(queue),
         order=queue.order,
+        unknown_quote=queue.unknown_quote,
         warm_up_days=queue.warm_up_days,
     )
     notifier.subscribe(completion_waiters.wake)
@@ -87,6 +89,7 @@ def build_queue(
             send_policy=send_policy,
             numbers=numbers,
             send_timeout_seconds=queue.send_timeout_seconds,
+            unknown=UnknownMessages(database, queue.unknown_quote),
             uncalled=uncalled,
         ),
         rescue,

@@ -11,6 +11,7 @@ import gateway.runtime.wiring  # noqa: F401 - imports every module that answers 
 from gateway.api.provider_table import provider_table
 from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Handlers
+from gateway.documents.limits_table import limits_table
 from gateway.documents.surface import surface, title_of
 from gateway.providers.loading import load_provider, load_providers, provider_names
 from gateway.runtime.settings_page import settings_page
@@ -117,4 +118,5 @@ _TABLES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "unsupported": _unsupported,
     "personal-data": _personal_data,
     "settings": settings_page,
+    "limits": lambda: limits_table(catalogue()),
 }

@@ -23,6 +23,7 @@ from gateway.observability.error_reports import report_error
 from gateway.send_queue.addressing import Addressed
 from gateway.send_queue.claim import ClaimedMessage
 from gateway.send_queue.outcome import HandedBack, Outcome, RetryPolicy, Sent, outcome_of
+from gateway.send_queue.unknown_messages import UnknownMessages
 from gateway.sessions.live import LiveSession
 from gateway.sessions.provider import Attempt, Receipt
 
@@ -59,15 +60,16 @@ class Attempts:
     policy: RetryPolicy
     uncalled: UncalledAttempts
     send_timeout_seconds: float
+    unknown: UnknownMessages
 
     async def make(self, addressed: Addressed, row: ClaimedMessage, files: Preparing) -> Outcome:
         """Calls the provider once, after the attempt was committed as started."""
         try:
-            attempt, link_to = await self._prepare(addressed, row, files)
+            message, attempt, link_to = await self._prepare(addressed, row, files)
             if not self.live.may_act():
                 return HandedBack()
             self.uncalled.discard(row)
-            receipt = await self._send(addressed.message, attempt)
+            receipt = await self._send(message, attempt)
         except (NotConnected, Restricted, TryAgainLater, Refused, Unconfirmed) as failure:
             return outcome_of(
                 failure,
@@ -82,7 +84,7 @@ class Attempts:
 
     async def _prepare(
         self, addressed: Addressed, row: ClaimedMessage, files: Preparing
-    ) -> tuple[Attempt, LinkTo]:
+    ) -> tuple[OutgoingMessage, Attempt, LinkTo]:
         """Reads what the provider and the echo need.
 
         The message has not left, whatever goes wrong here.
@@ -95,8 +97,11 @@ class Attempts:
             addressed.require_recipient()
             # A missing file fails the attempt, so its error is raised only after the start.
             prepared = await files.result()
-            referred = await self.history.known(row.instance_id, addressed.message.referred_ids())
-            link_to = await self._links(addressed.message, prepared.media)
+            known = await self.history.known(row.instance_id, addressed.message.referred_ids())
+            message, referred = await self.unknown.complete(
+                row.instance_id, addressed.message, known
+            )
+            link_to = await self._links(message, prepared.media)
         except (NotConnected, Restricted, TryAgainLater, Refused, DatabaseUnavailable):
             raise
         except CallerError as error:
@@ -115,7 +120,7 @@ class Attempts:
             prepared.preview,
             addressed.numbers,
         )
-        return attempt, link_to
+        return message, attempt, link_to
 
     async def _links(self, message: OutgoingMessage, media: Mapping[str, MediaFile]) -> LinkTo:
         """Read before the send: nothing may fail between the send and its record."""

@@ -48,6 +48,7 @@ from gateway.send_queue.operations import (
 )
 from gateway.send_queue.order import QueueOrder
 from gateway.send_queue.pacing import SendPolicy
+from gateway.send_queue.unknown_messages import UnknownQuote
 
 _PAUSE_QUEUE = query("send_queue", "pause_queue")
 _LIST_ATTEMPTS = query("send_queue", "list_attempts")
@@ -90,6 +91,7 @@ class _QueueState:
 @dataclass(frozen=True, slots=True)
 class _StoredOrder:
     queue_order: QueueOrder | None
+    unknown_quote: UnknownQuote | None
 
 
 @handlers.handles(PauseQueue)
@@ -245,6 +247,7 @@ async def read_settings(context: QueueContext, _operation: ReadQueueSettings) ->
         warm_up_days=send_policy.warm_up_days_of(instance),
         limit_today=send_policy.limit_of(instance, context.clock.now()),
         order=(stored and stored.queue_order) or send_policy.order,
+        unknown_quote=(stored and stored.unknown_quote) or send_policy.unknown_quote,
         queue_length=await queue_length(context),
     )
 
@@ -257,7 +260,12 @@ async def change_settings(context: QueueContext, operation: ChangeQueueSettings)
             _CHANGE_SETTINGS, {"instance_id": instance_id, **operation.model_dump()}
         )
         await connection.execute(
-            _CHANGE_QUEUE_ORDER, {"instance_id": instance_id, "queue_order": operation.order}
+            _CHANGE_QUEUE_ORDER,
+            {
+                "instance_id": instance_id,
+                "queue_order": operation.order,
+                "unknown_quote": operation.unknown_quote,
+            },
         )
         await connection.execute(_END_DAILY_LIMIT_HOLD, {"instance_id": instance_id})
     return await read_settings(context, ReadQueueSettings())

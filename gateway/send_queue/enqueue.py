@@ -34,6 +34,7 @@ from gateway.send_queue.enqueue_request import (
     queued_from,
 )
 from gateway.send_queue.ids import message_id_of, new_zaap_id
+from gateway.send_queue.unknown_messages import require_known
 
 _ENQUEUE = query("send_queue", "enqueue")
 _ABANDON_FLUSH = query("send_queue", "abandon_flush")
@@ -111,11 +112,13 @@ class Enqueuer:
             InstanceNotConnected: the instance refuses sends while it is disconnected.
             IdempotencyKeyReused: the key came before with another body.
             UnknownInstance: the instance was deleted meanwhile.
+            InvalidRequest: it needs an earlier message that the instance does not have.
             Forbidden: the recipient opted out, and the account refuses such sends.
             DatabaseUnavailable: the message was not accepted, or Postgres cannot say if it was.
         """
         if instance.refuse_opted_out:
             await self._require_consent(instance, message.phone)
+        await require_known(self._database, instance.id, message)
         zaap_id = new_zaap_id(self._random_bytes)
         seconds = self._patience_seconds()
         request = EnqueueRequest(

@@ -11,8 +11,9 @@ from gateway.contract.zapi.messages.message_actions import (
     ReadMessage,
     Revoke,
 )
-from gateway.errors import Conflict, InvalidRequest, NotFound
+from gateway.errors import Conflict, InvalidRequest
 from gateway.history.store import History
+from gateway.identities.people import names_of
 from gateway.send_queue.operations import QueueContext, cancel_message, message_state
 from gateway.sessions.router import SessionRouter
 
@@ -33,7 +34,7 @@ handlers = Handlers[MessageActionContext]()
 async def delete_message(context: MessageActionContext, operation: DeleteMessage) -> Value:
     if operation.owner and await cancel_message(context.queue, operation.message_id):
         return Value()
-    message = await _find_known(context, operation.message_id)
+    message = await _find(context, operation)
     if message.from_me != operation.owner:
         raise InvalidRequest(f"owner: must be {str(message.from_me).lower()} for this message")
     return await context.router.execute(context.queue.instance, Revoke(target=message))
@@ -43,7 +44,7 @@ async def delete_message(context: MessageActionContext, operation: DeleteMessage
 async def read_message(context: MessageActionContext, operation: ReadMessage) -> Value:
     if await message_state(context.queue, operation.message_id):
         return Value()  # this instance sent it: there is no read receipt to send
-    message = await _find_known(context, operation.message_id)
+    message = await _find(context, operation)
     return await context.router.execute(
         context.queue.instance,
         MarkRead(
@@ -54,10 +55,24 @@ async def read_message(context: MessageActionContext, operation: ReadMessage) ->
     )
 
 
-async def _find_known(context: MessageActionContext, message_id: str) -> KnownMessage:
-    known = await context.history.known(context.queue.instance.id, (message_id,))
+async def _find(
+    context: MessageActionContext, operation: DeleteMessage | ReadMessage
+) -> KnownMessage:
+    """Returns the message, from history or as the request describes it.
+
+    Raises:
+        Conflict: the instance has not sent it.
+        InvalidRequest: the message is not known, and the request does not say who wrote it.
+    """
+    instance_id, message_id = context.queue.instance.id, operation.message_id
+    known = await context.history.known(instance_id, (message_id,))
     if message := known.get(message_id):
         return message
     if state := await message_state(context.queue, message_id):
         raise Conflict(f"The message is {state}")
-    raise NotFound("Message not found")
+    chat = (await names_of(context.queue.database, instance_id, operation.phone)).chat
+    if assumed := operation.model_copy(update={"phone": chat}).assumed():
+        return assumed
+    raise InvalidRequest(
+        "participantPhone: is required, because this message of a group is not known here"
+    )

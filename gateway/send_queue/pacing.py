@@ -8,6 +8,7 @@ from gateway.instances.feature_settings import FeatureSettings
 from gateway.instances.store import Instance
 from gateway.randomness import Uniform
 from gateway.send_queue.order import QueueOrder
+from gateway.send_queue.unknown_messages import UnknownQuote
 
 _DAY = timedelta(days=1)
 
@@ -30,6 +31,7 @@ class SendPolicy:
         warm_up_days: days until a new number may send its full daily limit; 0 means at once.
         order: what a message that waits holds.
         features: what accounts and instances may set otherwise.
+        unknown_quote: what a reply does that quotes an unknown message.
     """
 
     pace: Pace
@@ -37,6 +39,7 @@ class SendPolicy:
     warm_up_days: int = 0
     order: QueueOrder = "chat"
     features: FeatureSettings = field(default_factory=FeatureSettings)
+    unknown_quote: UnknownQuote = "quote"
 
     def features_of(self, instance: Instance) -> FeatureSettings:
         return self.features.with_own(instance.own_settings)

@@ -38,6 +38,7 @@ from gateway.send_queue.pacing import SendPolicy, pause_before
 from gateway.send_queue.recorder import OutcomeRecorder
 from gateway.send_queue.start import Starter
 from gateway.send_queue.stored_message import decode, masked
+from gateway.send_queue.unknown_messages import UnknownMessages
 from gateway.sessions.live import LiveSession
 
 _UNREADABLE_PAUSE_SECONDS = 30.0
@@ -65,6 +66,7 @@ class WorkerDependencies:
     send_policy: SendPolicy
     numbers: NumberDirectory
     send_timeout_seconds: float
+    unknown: UnknownMessages
     uncalled: UncalledAttempts = field(default_factory=UncalledAttempts)
 
 
@@ -100,6 +102,7 @@ class Worker:
             deps.retry_policy,
             deps.uncalled,
             deps.send_timeout_seconds,
+            deps.unknown,
         )
         self._fetches = deps.fetches.of_queue(live.instance, self._cursor, wakeup)
         self._daily_limit = DailyLimit(

@@ -42,7 +42,7 @@ class Attempt:
         time_limit_seconds: after this time the gateway cancels `send`. The session must keep the
             limit too, because canceling does not recall what its library is already sending.
         referred: the messages that this one quotes, edits, deletes or reacts to, by the gateway's
-            id.
+            id. One that `is_assumed` has an id, a chat and an author; nothing else is known of it.
         media: the files, by the text that names them in the message.
         preview: of the link in the text.
         numbers: by which number WhatsApp knows the people that the message names, by the number

@@ -98,6 +98,12 @@ class QueueSection(Section):
         "or that waits for its next attempt; strict lets the queue wait for the file, and the lane "
         "for the next attempt",
     )
+    unknown_quote: Literal["quote", "omit"] = Field(
+        "quote",
+        validation_alias="GATEWAY_UNKNOWN_QUOTE",
+        description="A reply to a message that the gateway does not know: quote names it by id, "
+        "without its text; omit sends the reply without a quote",
+    )
     send_timeout_seconds: float = Field(
         60.0,
         gt=0,

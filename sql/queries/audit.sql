@@ -54,7 +54,8 @@ select to_jsonb(shown) as state from (
 select jsonb_build_object(
     'paused', l.paused, 'hold_until', l.hold_until, 'hold_kind', l.hold_kind,
     'pace_min_seconds', i.pace_min_seconds, 'pace_max_seconds', i.pace_max_seconds,
-    'daily_limit', i.daily_limit, 'warm_up_days', i.warm_up_days, 'order', l.queue_order
+    'daily_limit', i.daily_limit, 'warm_up_days', i.warm_up_days, 'order', l.queue_order,
+    'unknown_quote', l.unknown_quote
 ) || (
     select jsonb_build_object(
         'waiting', count(*) filter (where q.status in ('behind', 'parked', 'pending', 'processing')),

@@ -1,6 +1,6 @@
 -- Aliases: b message before the receipt, c chat (in add_received: contact), i id of a message (in
 -- find_expired_months and delete_expired_receipts: inheritance; in list_receipts: identity), m message,
--- n named message (in find_known and list_statuses: number), p identity, r receipt of a participant.
+-- n named message (in find_known and list_statuses: number), p identity, q queued message, r receipt of a participant, w wanted id.
 
 -- name: find_known
 -- Messages with their chat as WhatsApp knows it, whichever spelling of the number they were sent to.
@@ -12,6 +12,21 @@ join messages m
 left join whatsapp_numbers n on n.instance_id = m.instance_id and n.spelling = m.phone
 where i.instance_id = %(instance_id)s::text and i.message_id = any(%(message_ids)s::text[])
     and m.status <> 'canceled';
+
+-- name: find_unknown_ids
+-- Ids of messages that the instance neither has in its queue nor has sent or received.
+select w.id
+from unnest(%(ids)s::text[]) as w (id)
+where not exists (
+    select 1 from message_queue q
+    where q.instance_id = %(instance_id)s::text and q.message_id = w.id
+) and not exists (
+    select 1
+    from message_ids i
+    join messages m
+        on m.instance_id = i.instance_id and m.message_id = i.message_id and m.recorded_at = i.recorded_at
+    where i.instance_id = %(instance_id)s::text and i.message_id = w.id and m.status <> 'canceled'
+);
 
 -- name: find_referred
 -- Messages that another message refers to, by the id of the provider or of the gateway.

@@ -133,18 +133,22 @@ with waiting as (
             where a.instance_id = w.instance_id and a.status = 'parked'
                 and (
                     a.phone = m.phone
-                    or coalesce(known_chat_v1(a.instance_id, a.phone), a.phone)
-                    = coalesce(known_chat_v1(m.instance_id, m.phone), m.phone)
+                    or queue_chat_v1(a.instance_id, a.phone) = queue_chat_v1(m.instance_id, m.phone)
                 )
             order by a.phone, a.id
             limit 1
         ) is null
+        -- One index lookup for each name of the chat.
         and coalesce((
-            select b.position from message_queue b
-            where b.instance_id = w.instance_id and b.phone = m.phone and b.priority = m.priority
-                and b.status = 'behind'
-            order by b.position
-            limit 1
+            select min(b.position)
+            from unnest(queue_names_v1(m.instance_id, m.phone)) as c (name)
+            cross join lateral (
+                select f.position from message_queue f
+                where f.instance_id = w.instance_id and f.phone = c.name and f.priority = m.priority
+                    and f.status = 'behind'
+                order by f.position
+                limit 1
+            ) b
         ), m.position) >= m.position
     for update of l, m skip locked
 )
@@ -182,7 +186,7 @@ with worker as materialized (
 ), parked as materialized (
     -- The parked messages with their chats, which people may name in several ways; `due` says that one
     -- no longer waits.
-    select a.instance_id, a.id, coalesce(known_chat_v1(a.instance_id, a.phone), a.phone) as chat,
+    select a.instance_id, a.id, queue_chat_v1(a.instance_id, a.phone) as chat,
            not w.in_chat_order or least(a.due_at, a.expires_at) <= now()
            or a.parked_for = 'file' and (w.all_files or a.id = any(%(ready_ids)s::bigint[])) as due
     from worker w
@@ -197,7 +201,7 @@ with worker as materialized (
            exists (
                select from parked a
                where a.instance_id = w.instance_id and not a.due
-                   and a.chat = coalesce(known_chat_v1(w.instance_id, h.phone), h.phone)
+                   and a.chat = queue_chat_v1(w.instance_id, h.phone)
            ) as blocked
     from worker w
     cross join (values (0), (1), (2)) as lane (priority)
@@ -241,11 +245,11 @@ with worker as materialized (
         and exists (
             select from parked a
             where a.instance_id = q.instance_id and not a.due
-                and a.chat = coalesce(known_chat_v1(q.instance_id, q.phone), q.phone)
+                and a.chat = queue_chat_v1(q.instance_id, q.phone)
         )
 ), chat_behind as materialized (
     -- The names of chats with messages behind; each is found by one index lookup.
-    select w.instance_id, c.phone, coalesce(known_chat_v1(w.instance_id, c.phone), c.phone) as chat,
+    select w.instance_id, c.phone, queue_chat_v1(w.instance_id, c.phone) as chat,
            w.in_chat_order
     from worker w
     cross join lateral (
@@ -1141,15 +1145,18 @@ from instance_lines n
 where n.instance_id = %(instance_id)s::text;
 
 -- name: queue_order
--- Null is the order of the service.
-select queue_order from instance_lines where instance_id = %(instance_id)s::text;
+-- Null is the setting of the service.
+select queue_order, unknown_quote from instance_lines where instance_id = %(instance_id)s::text;
 
 -- name: change_queue_order
--- Null leaves the order as it is. Wakes the worker.
+-- Null leaves a setting as it is. Wakes the worker.
 with queue as (
-    -- Stores the order.
-    update instance_lines set queue_order = %(queue_order)s::text
-    where instance_id = %(instance_id)s::text and %(queue_order)s::text is not null
+    -- Stores the order, and what a reply does that quotes an unknown message.
+    update instance_lines
+    set queue_order = coalesce(%(queue_order)s::text, queue_order),
+        unknown_quote = coalesce(%(unknown_quote)s::text, unknown_quote)
+    where instance_id = %(instance_id)s::text
+        and coalesce(%(queue_order)s::text, %(unknown_quote)s::text) is not null
     returning instance_id
 )
 select pg_notify('node:' || e.node_id, e.instance_id)

@@ -67,7 +67,7 @@ def test_error_text_has_no_word_of_the_program(entry: Entry) -> None:
             "POST",
             "/business/company-websites",
             {"websites": ["https://example.com"] * 3},
-            "websites: must have at most 2 items",
+            "websites: must have at most 2 items, not 3",
         ),
         (
             "PUT",

@@ -1,14 +1,22 @@
 """WhatsApp's limits on messages: refused at the door, shown in the documents."""
 
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic.alias_generators import to_snake
 
 from gateway.contract.building import build
 from gateway.contract.catalogue import catalogue
+from gateway.contract.limits import Limit, max_characters
 from gateway.contract.send import OutgoingMessage
+from gateway.contract.whatsapp_limits import MAX_TEXT_LENGTH
+from gateway.documents.limits_table import limits_table
 from gateway.documents.surface import surface
 from gateway.errors import InvalidRequest
+from tests.fixtures.limits import at_every_limit, beyond, counted_limits, sized
 
 GROUP = "120363019502650977-group"
 FRIEND = "5511999999999"
@@ -48,6 +56,7 @@ def order(count: int = 1, **more: Any) -> dict[str, Any]:
     return {"currency": "BRL", "products": [product] * count}
 
 
+NOT_SO_MUCH = "order: must add up to at most 1000000000000"
 NO_LINK = "linkUrl: must be a URL, such as https://example.com"
 EXCEEDED = [
     ("send-link", {"linkUrl": "not a url"}, NO_LINK),
@@ -89,7 +98,7 @@ EXCEEDED = [
         "buttonList.buttons: must have items that differ in id",
     ),
     ("send-option-list", {"phone": GROUP}, "phone: must not be a group"),
-    ("send-option-list", {"message": "x" * 1_025}, "message: must be at most 1024 characters"),
+    ("send-option-list", {"message": "x" * 4_097}, "message: must be at most 4096 characters"),
     (
         "send-option-list",
         {"optionList": {**options(1), "title": "x" * 61}},
@@ -194,6 +203,14 @@ EXCEEDED = [
             ({"quantity": 2**63}, "products.0.quantity: must be at most 1000000"),
         )
     ),
+    *(
+        (
+            kind,
+            {"order": order(value=1e9, quantity=1_001)},
+            "order: must add up to at most 1000000000000",
+        )
+        for kind in ("send-order", "order-status-update", "order-payment-update")
+    ),
     ("send-reaction", {"reaction": ":)"}, "reaction: must be an emoji"),
     ("send-text-status", {"message": "x" * 701}, "message: must be at most 700 characters"),
 ]
@@ -205,7 +222,9 @@ def test_request_beyond_a_limit_is_refused_with_its_field(
 ) -> None:
     with pytest.raises(InvalidRequest) as caught:
         build(catalogue().sends[kind], body(kind, **changes))
-    assert str(caught.value) == sentence
+    named, _, shown = str(caught.value).partition(", not ")
+    assert named == sentence
+    assert bool(shown) == bool(re.search(r"at (most|least) [0-9]", sentence))
 
 
 @pytest.mark.parametrize(("kind", "changes", "sentence"), EXCEEDED)
@@ -214,7 +233,8 @@ def test_stored_message_beyond_a_limit_can_be_read(
 ) -> None:
     """An earlier version accepted it; its queue must not stop."""
     message = catalogue().sends[kind].model_validate(body(kind, **changes))
-    assert sentence in list(message.limit_violations())
+    violations = [each.partition(", not ")[0] for each in message.limit_violations()]
+    assert sentence in violations
 
 
 def test_each_declared_limit_has_a_case_here() -> None:
@@ -242,6 +262,68 @@ def test_documents_show_each_limit() -> None:
             assert f"`{limit.wire_path}` {limit.requirement}" in entry.description
 
 
+def test_documents_show_the_size_of_each_file() -> None:
+    descriptions = {entry.path: entry.description for entry in surface(catalogue())}
+    assert (
+        "`buttonList.video` must be a file of at most 64 MiB" in descriptions["/send-button-list"]
+    )
+    assert "`carousel[].image` must be a file of at most 16 MiB" in descriptions["/send-carousel"]
+    assert "`video` must be a file of at most 10 MiB" in descriptions["/send-video-status"]
+
+
+def test_table_has_each_limit_and_length_once() -> None:
+    rows = list(limits_table(catalogue()))
+    assert len(rows) == len(set(rows))
+    for send in catalogue().sends.values():
+        for limit in send.limits:
+            shown = limit.requirement.removeprefix("must ").removeprefix("be ")
+            assert any(r.startswith(f"| `{limit.wire_path}` | {shown} |") for r in rows)
+    assert "| `fileName` | at most 255 characters | `/send-document` |" in rows
+    assert any(r.startswith("| `caption` | at most 65536 characters |") for r in rows)
+    assert "| `document` | a file of at most 100 MiB | `/send-document` |" in rows
+
+
 def test_message_without_limits_documents_none() -> None:
     (entry,) = (e for e in surface(catalogue()) if e.path == "/send-location")
     assert "WhatsApp's limits" not in entry.description
+
+
+COUNTED = [
+    pytest.param(send, limit, id=f"{kind} {limit.wire_path} {limit.requirement}")
+    for kind, send in sorted(catalogue().sends.items())
+    for limit in counted_limits(send)
+]
+LETTERS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")), min_size=1)
+
+
+@pytest.mark.parametrize(("send", "limit"), COUNTED)
+@settings(max_examples=3, deadline=None)
+@given(letters=LETTERS)
+def test_limit_is_passed_at_its_number_and_refused_beyond(
+    send: type[OutgoingMessage], limit: Limit, letters: str
+) -> None:
+    assert limit.bound is not None
+    build(send, sized(send.example, limit, limit.bound, letters))
+    with pytest.raises(InvalidRequest) as caught:
+        build(send, sized(send.example, limit, beyond(limit), letters))
+    place = limit.wire_path.replace("[]", ".0")
+    assert str(caught.value) == f"{place}: {limit.requirement}, not {beyond(limit)}"
+
+
+@given(letters=LETTERS, length=st.sampled_from(["message", "caption", "fileName"]))
+@settings(max_examples=10, deadline=None)
+def test_length_of_a_field_is_passed_at_its_number_and_refused_beyond(
+    letters: str, length: str
+) -> None:
+    kind = "send-text" if length == "message" else "send-document"
+    limit = max_characters(to_snake(length), 255 if length == "fileName" else MAX_TEXT_LENGTH)
+    assert limit.bound is not None
+    send = catalogue().sends[kind]
+    build(send, sized(send.example, limit, limit.bound, letters))
+    with pytest.raises(InvalidRequest, match=f"{length}: {limit.requirement}, not "):
+        build(send, sized(send.example, limit, limit.bound + 1, letters))
+
+
+@pytest.mark.parametrize("send", catalogue().sends.values(), ids=lambda send: send.kind())
+def test_message_at_every_limit_is_accepted(send: type[OutgoingMessage]) -> None:
+    build(send, at_every_limit(send))

@@ -16,6 +16,7 @@ from gateway.contract.zapi.instance_queue import ClearQueue, ListQueueByPage
 from gateway.contract.zapi.messages.media import SendImage
 from gateway.database.queries import query
 from gateway.errors import TryAgainLater
+from gateway.identities.numbers import spellings
 from gateway.instances.store import Instance
 from gateway.media.preparing import NOTHING, Prepared, Preparer, Preparing
 from gateway.send_queue.claim import ClaimCursor, ClaimedMessage, Claimer
@@ -30,6 +31,7 @@ from tests.postgres.test_queue_races import Phone
 
 ANN, BOB, CAT = "5511999999991", "5511999999992", "5511999999993"
 ANNS_LID = "123456789012345@lid"
+EVE, EVES_OTHER_SPELLING, EVES_LID = "5531988880001", "553188880001", "223456789012345@lid"
 LATER_SECONDS = 3_600.0
 
 
@@ -37,9 +39,9 @@ class FileServer(Preparer):
     """Prepares the image for a person only when the test says so, and texts at once."""
 
     def __init__(self) -> None:
-        self.begun = {phone: asyncio.Event() for phone in (ANN, BOB, CAT)}
-        self.come = {phone: asyncio.Event() for phone in (ANN, BOB, CAT)}
-        self.withdrawn = {phone: asyncio.Event() for phone in (ANN, BOB, CAT)}
+        self.begun = {phone: asyncio.Event() for phone in (ANN, BOB, CAT, EVE)}
+        self.come = {phone: asyncio.Event() for phone in (ANN, BOB, CAT, EVE)}
+        self.withdrawn = {phone: asyncio.Event() for phone in (ANN, BOB, CAT, EVE)}
 
     @asynccontextmanager
     async def preparing(
@@ -194,6 +196,67 @@ async def test_awaited_file_holds_its_chat_by_every_name(
                 "by another spelling",
                 "by lid again",
             ]
+
+
+async def test_awaited_file_holds_the_other_spelling_of_an_unknown_number(
+    database_url: str, operator: AsyncConnection
+) -> None:
+    async with sending(database_url, operator) as run:
+        await _add_lid(operator, run.instance, EVES_LID, EVES_OTHER_SPELLING)
+        await run.image(EVE, "picture for Eve")
+        await run.text(EVES_OTHER_SPELLING, "by another spelling")
+        await run.text(EVES_LID, "by lid")
+        await run.text(BOB, "text for Bob")
+        async with running(run):
+            assert await run.sent() == ["text for Bob"]
+            await until(run.waiting_for, lambda reasons: reasons == ["file", "chat", "chat"])
+            run.server.come[EVE].set()
+            assert await run.sent(3) == ["picture for Eve", "by another spelling", "by lid"]
+
+
+@pytest.mark.parametrize(
+    ("behind", "passing"),
+    [
+        (EVE, EVES_OTHER_SPELLING),
+        (EVES_OTHER_SPELLING, EVE),
+        (EVES_LID, EVE),
+        (EVES_LID, EVES_OTHER_SPELLING),
+        (EVE, EVES_LID),
+    ],
+)
+async def test_no_name_of_a_person_passes_a_message_behind(
+    database_url: str, operator: AsyncConnection, behind: str, passing: str
+) -> None:
+    async with sending(database_url, operator) as run:
+        await _add_lid(operator, run.instance, EVES_LID, EVES_OTHER_SPELLING)
+        await operator.execute(_FILL, {"phone": behind, "first": 1, "last": 1})
+        await operator.execute("update message_queue set status = 'behind'")
+        await operator.execute(_FILL, {"phone": passing, "first": 2, "last": 2})
+        cursor = ClaimCursor(run.instance.id, epoch=1, has_parked=False)
+        assert await run.node.claimer.claim(cursor) is None
+        cursor.has_parked = True
+        assert (await run.node.claim(cursor)).phone == behind
+
+
+async def test_every_spelling_is_one_chat_of_the_queue(operator: AsyncConnection) -> None:
+    numbers = ["5531988880001", "5491123456789", "5215512345678", "5511999999999", "4915112345678"]
+    for number in numbers:
+        names = spellings(number)
+        found = await rows(
+            operator,
+            """select distinct queue_chat_v1('line', n),
+                      array(select unnest(queue_names_v1('line', n)) order by 1)
+               from unnest(%s::text[]) n""",
+            [list(names)],
+        )
+        assert found == [(min(names, key=len), sorted(names))]
+
+
+async def _add_lid(operator: AsyncConnection, instance: Instance, lid: str, phone: str) -> None:
+    await operator.execute(
+        "insert into identities (instance_id, lid, phone) values (%s, %s, %s)",
+        [instance.id, lid, phone],
+    )
 
 
 async def test_awaited_file_holds_a_strict_queue(

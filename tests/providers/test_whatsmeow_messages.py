@@ -9,9 +9,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from gateway.contract.internal.presence import MarkRead
 from gateway.contract.internal.received_media import ReadReceivedFile
-from gateway.contract.known import KnownMessage
+from gateway.contract.known import KnownMessage, assumed_message, assumed_own
 from gateway.contract.media import MediaFile
+from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.chats import TouchChat, UnreadMessage
 from gateway.contract.zapi.messages.commerce import SendOrder, UpdateOrderPayment
 from gateway.contract.zapi.messages.message_actions import ForwardMessage, Revoke
@@ -24,8 +26,17 @@ from gateway.contract.zapi.messages.polls_and_events import (
 )
 from gateway.contract.zapi.messages.reactions import SendReaction
 from gateway.contract.zapi.messages.text import SendText
+from gateway.contract.zapi.status import ReplyStatusText
 from gateway.errors import NotSupported
-from gateway.sessions.provider import MessageAcknowledged, MessageReceived, Notified, Receipt
+from gateway.providers.whatsmeow.messages.parts import context_of, key_of
+from gateway.send_queue.unknown_messages import with_unknown
+from gateway.sessions.provider import (
+    Attempt,
+    MessageAcknowledged,
+    MessageReceived,
+    Notified,
+    Receipt,
+)
 from tests.providers.whatsmeow_messages import FILES, ORDER, ORDINARY, PIXEL
 from tests.providers.whatsmeow_node import Pair
 
@@ -72,6 +83,83 @@ async def test_text_is_sent_delivered_answered_and_edited(pair: Pair) -> None:
     await bob.send(reply, "ANSWER", known_of(arrived, "THEIRS"))
     answer = await ana.wait_for(MessageReceived)
     assert answer.quoted_provider_id == "OURS"
+
+
+async def test_message_that_the_gateway_does_not_know_is_named_by_id(pair: Pair) -> None:
+    ana, bob = pair
+
+    async def send(message: OutgoingMessage, message_id: str) -> Receipt:
+        sendable, referred = with_unknown(message, {}, "quote")
+        return await ana.send(sendable, message_id, *referred.values())
+
+    await bob.send(SendText(phone=ana.phone, message="Before"), "HIS")
+    theirs = (await ana.wait_for(MessageReceived)).provider_message_id
+    mine = (await ana.send(SendText(phone=bob.phone, message="Old"), "MINE")).provider_message_id
+
+    await send(SendText(phone=bob.phone, message="Reply", message_id=theirs), "REPLY")
+    reply = await bob.wait_for(MessageReceived, lambda m: m.quoted_provider_id is not None)
+    assert (reply.content, reply.quoted_provider_id) == ({"text": {"message": "Reply"}}, "HIS")
+
+    await send(SendReaction(phone=bob.phone, message_id=theirs, reaction="!"), "R")
+    reaction = await bob.wait_for(MessageReceived, lambda m: m.kind == "reaction")
+    assert (reaction.content["reaction"]["value"], reaction.refers_to) == ("!", "HIS")
+
+    await send(SendText(phone=bob.phone, message="New", edit_message_id=mine), "EDIT")
+    edited = await bob.wait_for(MessageReceived, lambda m: m.is_edit)
+    assert (edited.content, edited.refers_to) == ({"text": {"message": "New"}}, mine)
+
+    await ana.session.execute(Revoke(target=assumed_own(mine, bob.phone)))
+    gone = await bob.wait_for(Notified)
+    assert (gone.code, gone.refers_to) == ("REVOKE", mine)
+    read = MarkRead(phone=bob.phone, message_ids=(theirs,), sender=bob.phone)
+    await ana.session.execute(read)
+    assert "HIS" in (await bob.wait_for_status("HIS")).provider_message_ids
+
+
+def test_unknown_quote_has_id_author_and_an_empty_text() -> None:
+    reply = SendText(phone="5511999999999", message="Reply", message_id="OLD")
+    _, referred = with_unknown(reply, {}, "quote")
+    assert context_of(Attempt("OURS", 1, 1.0, referred), "OLD") == {
+        "contextInfo": {
+            "stanzaID": "OLD",
+            "quotedMessage": {"conversation": ""},
+            "participant": "5511999999999@s.whatsapp.net",
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("chat", "participant"),
+    [
+        ("5511999999999", None),
+        ("120363019502650977-group", "5511888888888@s.whatsapp.net"),
+        ("5511999999999-1623281429", "5511888888888@s.whatsapp.net"),
+        ("status@broadcast", "5511888888888@s.whatsapp.net"),
+    ],
+)
+def test_key_of_a_chat_of_several_has_the_author(chat: str, participant: str | None) -> None:
+    named = assumed_message("OLD", chat, owner=None, author="5511888888888")
+    assert named is not None
+    assert key_of(named).get("participant") == participant
+
+
+def test_quoted_status_names_its_chat() -> None:
+    reply = ReplyStatusText(phone="5511999999999", message="Wow", status_message_id="OLD")
+    _, referred = with_unknown(reply, {}, "quote")
+    context = context_of(Attempt("OURS", 1, 1.0, referred), "OLD")["contextInfo"]
+    assert isinstance(context, dict)
+    assert context["remoteJID"] == "status@broadcast"
+    assert context["participant"] == "5511999999999@s.whatsapp.net"
+
+
+def test_quote_of_another_provider_shows_its_text() -> None:
+    sent = KnownMessage(
+        "OLD", "OLD", "5511999999999", None, from_me=True, type="send-text",
+        payload={"phone": "5511999999999", "message": "Hello"},
+    )  # fmt: skip
+    context = context_of(Attempt("OURS", 1, 1.0, {"OLD": sent}), "OLD")["contextInfo"]
+    assert isinstance(context, dict)
+    assert context["quotedMessage"] == {"conversation": "Hello"}
 
 
 async def test_every_kind_of_message_arrives_as_its_kind(pair: Pair) -> None:

@@ -135,7 +135,7 @@ async def test_instance_list_shows_options_of_creation(
 WRONG_OPTIONS: tuple[tuple[dict[str, Any], str], ...] = (
     ({}, "name: is required"),
     ({"name": "  "}, "name: must not be empty"),
-    ({"name": "x" * 256}, "name: must be at most 255 characters"),
+    ({"name": "x" * 256}, "name: must be at most 255 characters, not 256"),
     ({"name": "x", "provider": "telegram"}, "provider: must be one of "),
     ({"name": "x", "receivedCallbackUrl": "ftp://a"}, "receivedCallbackUrl: "),
     ({"name": "x", "deliveryCallbackUrl": "http://10.0.0.1/"}, "deliveryCallbackUrl: "),

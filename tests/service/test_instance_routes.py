@@ -246,7 +246,7 @@ async def test_update_name_is_visible_at_once(client: Client) -> None:
     [
         ({}, "value: is required"),
         ({"value": " "}, "value: must not be empty"),
-        ({"value": "n" * 256}, "value: must be at most 255 characters"),
+        ({"value": "n" * 256}, "value: must be at most 255 characters, not 256"),
     ],
 )
 async def test_update_name_with_wrong_value_is_refused(

@@ -267,6 +267,7 @@ async def test_daily_limit_holds_the_queue_until_it_is_raised(
         "warmUpDays": 10,
         "limitToday": 2,
         "order": "chat",
+        "unknownQuote": "quote",
         "queueLength": 0,
     }
     assert (at_limit, stats["dailyLimit"], stats["sentToday"]) == (2, 2, 2)

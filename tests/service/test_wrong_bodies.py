@@ -77,7 +77,7 @@ async def test_json_other_than_object_is_refused(caller: Client, written: bytes)
         ({"phone": "5511999999999"}, "message: is required"),
         ({**GOOD, "message": None}, "message: is required"),
         ({**GOOD, "message": ""}, "message: must not be empty"),
-        ({**GOOD, "message": "x" * 65_537}, "message: must be at most 65536 characters"),
+        ({**GOOD, "message": "x" * 65_537}, "message: must be at most 65536 characters, not 65537"),
         ({**GOOD, "message": {"text": "Hello"}}, "message: must be a text"),
         ({**GOOD, "message": ["Hello"]}, "message: must be a text"),
         ({**GOOD, "message": True}, "message: must be a text"),

@@ -247,7 +247,7 @@ class ReadQueueStats(Operation[QueueStats], method="GET", path="/queue/stats"):
 
 
 class QueueSettings(Wire):
-    """The pace, limits and order of the instance; the defaults of the service where it has none."""
+    """The settings of the instance; the defaults of the service where it has none."""
 
     pace_min_seconds: float
     pace_max_seconds: float
@@ -255,6 +255,7 @@ class QueueSettings(Wire):
     warm_up_days: int
     limit_today: int
     order: Literal["chat", "strict"]
+    unknown_quote: Literal["quote", "omit"]
     queue_length: int
 
 
@@ -265,12 +266,13 @@ _SETTINGS: Example = {
     "warmUpDays": 10,
     "limitToday": 50,
     "order": "chat",
+    "unknownQuote": "quote",
     "queueLength": 12,
 }
 
 
 class ReadQueueSettings(Operation[QueueSettings], method="GET", path="/queue/settings"):
-    """The pace, the daily limit and the order of the instance."""
+    """The pace, the daily limit, the order and the unknown quotes of the instance."""
 
     answer_example: ClassVar[Example] = _SETTINGS
 
@@ -280,7 +282,8 @@ class ChangeQueueSettings(Operation[QueueSettings], method="PUT", path="/queue/s
 
     With `warmUpDays` the daily limit grows from today, in equal steps, to its full value. With the
     `order` `chat`, a message whose file is awaited, or that waits for its next attempt, lets other
-    chats pass; with `strict`, the queue or its lane waits for it.
+    chats pass; with `strict`, the queue or its lane waits for it. With the `unknownQuote` `omit`, a
+    reply to a message that the gateway does not know is sent without a quote.
     """
 
     audited_state = AuditedState.QUEUE
@@ -289,6 +292,7 @@ class ChangeQueueSettings(Operation[QueueSettings], method="PUT", path="/queue/s
     daily_limit: int | None = Field(None, ge=0, le=2**31 - 1)
     warm_up_days: int | None = Field(None, ge=0, le=3_650)
     order: Literal["chat", "strict"] | None = None
+    unknown_quote: Literal["quote", "omit"] | None = None
 
     example: ClassVar[Example] = {
         "paceMinSeconds": 1,
@@ -296,6 +300,7 @@ class ChangeQueueSettings(Operation[QueueSettings], method="PUT", path="/queue/s
         "dailyLimit": 500,
         "warmUpDays": 10,
         "order": "chat",
+        "unknownQuote": "quote",
     }
     answer_example: ClassVar[Example] = _SETTINGS
 

@@ -15,6 +15,7 @@ from gateway.contract.operation import (
     RouteAddress,
     Value,
 )
+from gateway.contract.whatsapp_limits import MAX_ABOUT_LENGTH, MAX_PROFILE_NAME_LENGTH
 from gateway.contract.wire import Chat, OmitIfNone, Wire
 
 _MAX_NAME_LENGTH = 255
@@ -339,13 +340,16 @@ class ProfileOperation(Operation[Value]):
 class SetProfileName(ProfileOperation, method="PUT", path="/profile-name"):
     """Gives the number another name."""
 
-    value: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=25)]
+    value: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROFILE_NAME_LENGTH),
+    ]
 
 
 class SetProfileAbout(ProfileOperation, method="PUT", path="/profile-description"):
     """Changes the about text of the number."""
 
-    value: Annotated[str, StringConstraints(max_length=139)]
+    value: Annotated[str, StringConstraints(max_length=MAX_ABOUT_LENGTH)]
 
 
 class SetProfilePicture(ProfileOperation, method="PUT", path="/profile-picture"):

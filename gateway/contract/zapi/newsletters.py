@@ -8,6 +8,10 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Value
 from gateway.contract.paging import between
+from gateway.contract.whatsapp_limits import (
+    MAX_GROUP_DESCRIPTION_LENGTH,
+    MAX_GROUP_SUBJECT_LENGTH,
+)
 from gateway.contract.wire import Incoming, NewsletterId, OmitIfNone, Phone, Wire
 
 _CHANNEL = "120363166555745933@newsletter"
@@ -15,8 +19,10 @@ _DONE: Example = {"value": True}
 _CREATED = 201
 _FAILURES = (403, 404, 503)
 _MAX_FOUND = 100
-_Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
-_Description = Annotated[str, StringConstraints(max_length=2_048)]
+_Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_GROUP_SUBJECT_LENGTH)
+]
+_Description = Annotated[str, StringConstraints(max_length=MAX_GROUP_DESCRIPTION_LENGTH)]
 
 
 class NewsletterCreated(Wire):

@@ -7,10 +7,12 @@ from pydantic.json_schema import SkipJsonSchema
 
 from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext
+from gateway.contract.known import KnownMessage, assumed_message
 from gateway.contract.limits import Limit, max_characters
 from gateway.contract.media import SOURCE, Gif, Image, MediaField, Sticker
 from gateway.contract.send import MessageId, OutgoingMessage
 from gateway.contract.spellings import STATUS_BROADCAST
+from gateway.contract.whatsapp_limits import MAX_STATUS_TEXT_LENGTH
 from gateway.contract.zapi.messages.media import Caption
 from gateway.contract.zapi.messages.text import MessageText
 
@@ -32,7 +34,7 @@ class SendTextStatus(StatusPost, path="/send-text-status"):
 
     example_minimal: ClassVar[Example] = {"message": "We are open today"}
     example: ClassVar[Example] = {**example_minimal, "priority": "high"}
-    limits: ClassVar[tuple[Limit, ...]] = (max_characters("message", 700),)
+    limits: ClassVar[tuple[Limit, ...]] = (max_characters("message", MAX_STATUS_TEXT_LENGTH),)
 
     def readable_text(self) -> str | None:
         return self.message
@@ -89,6 +91,9 @@ class StatusReply(OutgoingMessage):
 
     def replied_id(self) -> str | None:
         return self.status_message_id
+
+    def assumed(self, message_id: str) -> KnownMessage | None:
+        return assumed_message(message_id, STATUS_BROADCAST, owner=None, author=self.phone)
 
 
 class ReplyStatusText(StatusReply, path="/reply-status-text"):

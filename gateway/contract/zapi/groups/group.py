@@ -7,6 +7,11 @@ from pydantic import AliasChoices, Field, StringConstraints
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Value
 from gateway.contract.paging import Paged
+from gateway.contract.whatsapp_limits import (
+    MAX_GROUP_DESCRIPTION_LENGTH,
+    MAX_GROUP_MEMBERS,
+    MAX_GROUP_SUBJECT_LENGTH,
+)
 from gateway.contract.wire import GroupId, OmitIfNone, Person, Wire
 from gateway.contract.zapi.chats import TextFlag
 
@@ -15,15 +20,13 @@ GROUP_FAILURES = (_FORBIDDEN, _NOT_FOUND, _UNAVAILABLE)
 GROUP = "120363019502650977-group"
 LINK = "https://chat.whatsapp.com/C1adgkdEGki7554BWDdMkd"
 ANA, BEN = "5511888888888", "5511777777777"
-_MAX_SUBJECT_LENGTH, _MAX_DESCRIPTION_LENGTH = 100, 2_048
-MAX_PEOPLE_AT_ONCE = 1_024
 DONE: Example = {"value": True}
 
 Subject = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=_MAX_SUBJECT_LENGTH)
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_GROUP_SUBJECT_LENGTH)
 ]
-Description = Annotated[str, StringConstraints(max_length=_MAX_DESCRIPTION_LENGTH)]
-People = Annotated[tuple[Person, ...], Field(min_length=1, max_length=MAX_PEOPLE_AT_ONCE)]
+Description = Annotated[str, StringConstraints(max_length=MAX_GROUP_DESCRIPTION_LENGTH)]
+People = Annotated[tuple[Person, ...], Field(min_length=1, max_length=MAX_GROUP_MEMBERS)]
 
 
 class ListedGroup(Wire):

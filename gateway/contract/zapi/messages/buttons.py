@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.echo import Content
 from gateway.contract.wire import Incoming, Phone
-from gateway.contract.zapi.messages.text import Label
+from gateway.contract.zapi.messages.text import Label, LinkText
 
 
 def _web_url(url: str) -> str:
@@ -18,7 +18,7 @@ def _web_url(url: str) -> str:
     return url
 
 
-WebUrl = Annotated[Label, AfterValidator(_web_url)]
+WebUrl = Annotated[LinkText, AfterValidator(_web_url)]
 
 
 class Tappable(Incoming):

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext
+from gateway.contract.known import KnownMessage, assumed_own
 from gateway.contract.limits import Limit, max_items, max_number
 from gateway.contract.send import MessageId, OutgoingMessage
 from gateway.contract.wire import Incoming, Matching, Phone
@@ -207,7 +208,7 @@ class PaymentSettings(Incoming):
     card: CardPayment | None = None
 
 
-_MAX_AMOUNT = 1_000_000_000
+_MAX_AMOUNT, _MAX_SUM = 1_000_000_000, 10**12
 _ORDER_LIMITS = (
     max_items("order.products", 1_000),
     max_number("order.products[].value", _MAX_AMOUNT),
@@ -215,6 +216,13 @@ _ORDER_LIMITS = (
     max_number("order.discount", _MAX_AMOUNT),
     max_number("order.tax", _MAX_AMOUNT),
     max_number("order.shipping", _MAX_AMOUNT),
+    # In hundredths, as WhatsApp counts it, a sum must fit 64 bits.
+    Limit(
+        "order",
+        f"must add up to at most {_MAX_SUM}",
+        lambda order: order.sub_total <= _MAX_SUM,
+        measure=lambda order: order.sub_total,
+    ),
 )
 
 
@@ -324,6 +332,9 @@ class OrderUpdate(OutgoingMessage):
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.message_id,)
+
+    def assumed(self, message_id: str) -> KnownMessage | None:
+        return assumed_own(message_id, self.phone, kind="send-order")
 
     def readable_text(self) -> str | None:
         return self.message

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from gateway.contract import whatsapp_limits as whatsapp
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext
@@ -23,8 +24,6 @@ from gateway.contract.zapi.messages.buttons import (
 from gateway.contract.zapi.messages.text import Label, MessageText
 
 _ONE = Field(min_length=1)
-_MAX_BODY_LENGTH = 1_024
-_MAX_BUTTONS, _MAX_LABEL_LENGTH = 3, 25
 
 
 class InteractiveMessage(OutgoingMessage):
@@ -63,11 +62,11 @@ class SendButtonActions(InteractiveMessage, path="/send-button-actions"):
         "delayMessage": 1,
     }
     limits: ClassVar[tuple[Limit, ...]] = (
-        max_characters("message", _MAX_BODY_LENGTH),
-        max_characters("title", 60),
-        max_characters("footer", 60),
-        max_items("button_actions", _MAX_BUTTONS),
-        max_characters("button_actions[].label", _MAX_LABEL_LENGTH),
+        max_characters("message", whatsapp.MAX_BODY_LENGTH),
+        max_characters("title", whatsapp.MAX_HEADING_LENGTH),
+        max_characters("footer", whatsapp.MAX_HEADING_LENGTH),
+        max_items("button_actions", whatsapp.MAX_BUTTONS),
+        max_characters("button_actions[].label", whatsapp.MAX_BUTTON_LABEL_LENGTH),
         distinct("button_actions", "id"),
     )
 
@@ -118,9 +117,9 @@ class SendButtonList(InteractiveMessage, path="/send-button-list"):
         "delayMessage": 1,
     }
     limits: ClassVar[tuple[Limit, ...]] = (
-        max_characters("message", _MAX_BODY_LENGTH),
-        max_items("button_list.buttons", _MAX_BUTTONS),
-        max_characters("button_list.buttons[].label", _MAX_LABEL_LENGTH),
+        max_characters("message", whatsapp.MAX_BODY_LENGTH),
+        max_items("button_list.buttons", whatsapp.MAX_BUTTONS),
+        max_characters("button_list.buttons[].label", whatsapp.MAX_BUTTON_LABEL_LENGTH),
         distinct("button_list.buttons", "id"),
     )
 
@@ -182,12 +181,12 @@ class SendOptionList(InteractiveMessage, path="/send-option-list"):
     }
     limits: ClassVar[tuple[Limit, ...]] = (
         rule("phone", "must not be a group", lambda message: not is_group(message.phone)),
-        max_characters("message", _MAX_BODY_LENGTH),
-        max_characters("option_list.title", 60),
-        max_characters("option_list.button_label", 20),
-        max_items("option_list.options", 10),
-        max_characters("option_list.options[].title", 24),
-        max_characters("option_list.options[].description", 72),
+        max_characters("message", whatsapp.MAX_LIST_BODY_LENGTH),
+        max_characters("option_list.title", whatsapp.MAX_HEADING_LENGTH),
+        max_characters("option_list.button_label", whatsapp.MAX_LIST_BUTTON_LENGTH),
+        max_items("option_list.options", whatsapp.MAX_LIST_ROWS),
+        max_characters("option_list.options[].title", whatsapp.MAX_ROW_TITLE_LENGTH),
+        max_characters("option_list.options[].description", whatsapp.MAX_ROW_DESCRIPTION_LENGTH),
         distinct("option_list.options", "id"),
     )
 
@@ -227,9 +226,9 @@ class SendButtonOtp(InteractiveMessage, path="/send-button-otp"):
         "buttonText": "Copy code",
     }
     limits: ClassVar[tuple[Limit, ...]] = (
-        max_characters("message", _MAX_BODY_LENGTH),
-        max_characters("code", 20),
-        max_characters("button_text", _MAX_LABEL_LENGTH),
+        max_characters("message", whatsapp.MAX_BODY_LENGTH),
+        max_characters("code", whatsapp.MAX_CODE_LENGTH),
+        max_characters("button_text", whatsapp.MAX_BUTTON_LABEL_LENGTH),
     )
 
     def echo(self, context: EchoContext) -> Content | None:
@@ -326,11 +325,11 @@ class SendCarousel(InteractiveMessage, path="/send-carousel"):
         "delayMessage": 1,
     }
     limits: ClassVar[tuple[Limit, ...]] = (
-        max_characters("message", _MAX_BODY_LENGTH),
-        max_items("carousel", 10),
-        max_characters("carousel[].text", _MAX_BODY_LENGTH),
-        max_items("carousel[].buttons", 2),
-        max_characters("carousel[].buttons[].label", _MAX_LABEL_LENGTH),
+        max_characters("message", whatsapp.MAX_BODY_LENGTH),
+        max_items("carousel", whatsapp.MAX_CARDS),
+        max_characters("carousel[].text", whatsapp.MAX_BODY_LENGTH),
+        max_items("carousel[].buttons", whatsapp.MAX_CARD_BUTTONS),
+        max_characters("carousel[].buttons[].label", whatsapp.MAX_BUTTON_LABEL_LENGTH),
         distinct("carousel[].buttons", "id"),
     )
 

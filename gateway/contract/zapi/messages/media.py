@@ -6,15 +6,16 @@ from pydantic import Field
 
 from gateway.contract.documented import Example
 from gateway.contract.echo import VOICE_TYPE, Content, EchoContext
+from gateway.contract.known import KnownMessage, assumed_own
 from gateway.contract.limits import Limit
 from gateway.contract.media import Audio, Document, Gif, Image, Ptv, Sticker, Video
 from gateway.contract.send import NoMessageId, Reply
+from gateway.contract.whatsapp_limits import MAX_TEXT_LENGTH
 from gateway.contract.wire import Matching
 
-_MAX_CAPTION_LENGTH = 65_536  # WhatsApp's own limit, in characters
 _PHONE = "5511999999999"
 
-Caption = Annotated[str, Field(max_length=_MAX_CAPTION_LENGTH)]
+Caption = Annotated[str, Field(max_length=MAX_TEXT_LENGTH)]
 Extension = Annotated[
     str,
     Field(min_length=1, max_length=20),
@@ -236,3 +237,8 @@ class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/
 
     def edited_id(self) -> str | None:
         return self.edit_document_message_id
+
+    def assumed(self, message_id: str) -> KnownMessage | None:
+        if message_id == self.edit_document_message_id:
+            return assumed_own(message_id, self.phone, kind=self.kind())
+        return super().assumed(message_id)

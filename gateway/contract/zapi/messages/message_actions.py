@@ -10,11 +10,11 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext
-from gateway.contract.known import KnownMessage
+from gateway.contract.known import KnownMessage, assumed_message
 from gateway.contract.limits import Limit
 from gateway.contract.operation import Operation, Value
-from gateway.contract.send import MessageId, OutgoingMessage, message_of_kind
-from gateway.contract.wire import Chat
+from gateway.contract.send import AboutMessage, MessageId, OutgoingMessage, message_of_kind
+from gateway.contract.wire import Chat, Person
 
 
 class ForwardMessage(OutgoingMessage, path="/forward-message"):
@@ -54,7 +54,7 @@ _DURATION_SECONDS: Mapping[str, int] = {
 }
 
 
-class PinMessage(OutgoingMessage, path="/pin-message"):
+class PinMessage(AboutMessage, path="/pin-message"):
     """Pins a message at the top of its chat, or unpins it."""
 
     message_id: MessageId
@@ -102,12 +102,27 @@ class PinMessage(OutgoingMessage, path="/pin-message"):
         }
 
 
+_Author = Annotated[
+    Person | None,
+    Field(
+        description="who wrote it; in a group needed for a message that the gateway does not know"
+    ),
+]
+
+
 class ReadMessage(Operation[Value], method="POST", path="/read-message", answer_status=204):
     """Marks a received message as read."""
 
     audited = False  # daily traffic of a chat, one for each message
     phone: Chat
     message_id: MessageId
+    participant_phone: _Author = None
+
+    def assumed(self) -> KnownMessage | None:
+        """What the request says of a message that the gateway does not know."""
+        return assumed_message(
+            self.message_id, self.phone, owner=False, author=self.participant_phone
+        )
 
     example: ClassVar[Example] = {"phone": "5511999999999", "messageId": "3EB0577D10A2B4C6D8E9F1"}
 
@@ -118,6 +133,13 @@ class DeleteMessage(Operation[Value], method="DELETE", path="/messages", answer_
     phone: Chat
     message_id: MessageId
     owner: bool = Field(description="true: sent by this instance; false: received")
+    participant_phone: _Author = None
+
+    def assumed(self) -> KnownMessage | None:
+        """What the request says of a message that the gateway does not know."""
+        return assumed_message(
+            self.message_id, self.phone, owner=self.owner, author=self.participant_phone
+        )
 
     example: ClassVar[Example] = {
         "phone": "5511999999999",

@@ -10,6 +10,7 @@ from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext
 from gateway.contract.limits import Limit, max_items
 from gateway.contract.send import Reply
+from gateway.contract.whatsapp_limits import MAX_CONTACTS
 from gateway.contract.wire import Incoming, Phone
 from gateway.contract.zapi.messages.text import Label
 
@@ -187,7 +188,7 @@ class SendContacts(ContactMessage, path="/send-contacts"):
         "messageId": "3EB0577D10A2B4C6D8E9F1",
         "delayMessage": 1,
     }
-    limits: ClassVar[tuple[Limit, ...]] = (max_items("contacts", 257),)
+    limits: ClassVar[tuple[Limit, ...]] = (max_items("contacts", MAX_CONTACTS),)
 
     def cards(self) -> Sequence[ContactCard]:
         return self.contacts

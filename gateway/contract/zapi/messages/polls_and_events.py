@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from gateway.contract import whatsapp_limits as whatsapp
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext
@@ -39,10 +40,10 @@ class SendPoll(OutgoingMessage, path="/send-poll"):
     }
     example: ClassVar[Example] = {**example_minimal, "pollMaxOptions": 1, "delayMessage": 1}
     limits: ClassVar[tuple[Limit, ...]] = (
-        max_characters("message", 255),
-        min_items("poll", 2),
-        max_items("poll", 12),
-        max_characters("poll[].name", 100),
+        max_characters("message", whatsapp.MAX_POLL_QUESTION_LENGTH),
+        min_items("poll", whatsapp.MIN_POLL_OPTIONS),
+        max_items("poll", whatsapp.MAX_POLL_OPTIONS),
+        max_characters("poll[].name", whatsapp.MAX_POLL_OPTION_LENGTH),
         distinct("poll", "name"),
         rule(
             "poll_max_options",
@@ -75,7 +76,7 @@ class SendPollVote(OutgoingMessage, path="/send-poll-vote"):
         "pollMessageId": "3EB0577D10A2B4C6D8E9F1",
         "pollVote": [{"name": "Red"}],
     }
-    limits: ClassVar[tuple[Limit, ...]] = (max_items("poll_vote", 12),)
+    limits: ClassVar[tuple[Limit, ...]] = (max_items("poll_vote", whatsapp.MAX_POLL_OPTIONS),)
 
     def referred_ids(self) -> tuple[str, ...]:
         return (self.poll_message_id,)
@@ -145,8 +146,8 @@ class EventMessage(OutgoingMessage):
     event: GroupEvent
     limits: ClassVar[tuple[Limit, ...]] = (
         rule("phone", "must be a group", lambda message: is_group(message.phone)),
-        max_characters("event.name", 100),
-        max_characters("event.description", 2_048),
+        max_characters("event.name", whatsapp.MAX_EVENT_NAME_LENGTH),
+        max_characters("event.description", whatsapp.MAX_EVENT_DESCRIPTION_LENGTH),
     )
 
     def readable_text(self) -> str | None:

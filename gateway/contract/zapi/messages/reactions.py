@@ -7,12 +7,12 @@ from pydantic import Field
 from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext
 from gateway.contract.limits import Limit, rule
-from gateway.contract.send import MessageId, OutgoingMessage
+from gateway.contract.send import AboutMessage, MessageId
 
 _MAX_EMOJI_LENGTH = 64  # a family of four with skin tones has 11 characters
 
 
-class Reaction(OutgoingMessage):
+class Reaction(AboutMessage):
     """Replaces the reaction of the instance to a message."""
 
     message_id: MessageId

@@ -10,13 +10,15 @@ from pydantic import AliasChoices, BeforeValidator, Field
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.echo import Content, EchoContext
+from gateway.contract.known import KnownMessage, assumed_own
 from gateway.contract.limits import Limit, max_items
 from gateway.contract.media import SOURCE, MediaField
 from gateway.contract.send import NoMessageId, OutgoingMessage, Reply
+from gateway.contract.spellings import is_group
 from gateway.contract.urls import WrittenUrl
+from gateway.contract.whatsapp_limits import MAX_GROUP_MEMBERS, MAX_TEXT_LENGTH
 from gateway.contract.wire import Chat, Incoming
 
-_MAX_TEXT_LENGTH = 65_536  # WhatsApp's own limit, in characters
 _MAX_CARD_PICTURE_BYTES = 16 * 1024 * 1024
 
 
@@ -34,11 +36,14 @@ def _unfold_lines(value: object) -> object:
 
 
 MessageText = Annotated[
-    str, Field(min_length=1, max_length=_MAX_TEXT_LENGTH), BeforeValidator(_unfold_lines)
+    str, Field(min_length=1, max_length=MAX_TEXT_LENGTH), BeforeValidator(_unfold_lines)
 ]
 
 Label = Annotated[str, Field(min_length=1, max_length=1_024)]
 """A short text, such as a title or a name."""
+
+LinkText = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH)]
+"""A link; signed ones are long."""
 
 
 class MentionedGroup(Incoming):
@@ -69,7 +74,7 @@ class SendText(TextMessage, Reply, path="/send-text"):
     edit_message_id: NoMessageId = Field(None, description="the message whose text it replaces")
     mentioned: tuple[Chat, ...] = ()
     group_mentioned: tuple[MentionedGroup, ...] = ()
-    number_fields: ClassVar[tuple[str, ...]] = ("phone", "mentioned")
+    number_fields: ClassVar[tuple[str, ...]] = ("phone", "mentioned", "participant_phone")
 
     example_minimal: ClassVar[Example] = {"phone": "5511999999999", "message": "Hello"}
     example: ClassVar[Example] = {
@@ -83,8 +88,8 @@ class SendText(TextMessage, Reply, path="/send-text"):
         "mentioned": ["5511988888888"],
     }
     limits: ClassVar[tuple[Limit, ...]] = (
-        max_items("mentioned", 1_024),
-        max_items("group_mentioned", 1_024),
+        max_items("mentioned", MAX_GROUP_MEMBERS),
+        max_items("group_mentioned", MAX_GROUP_MEMBERS),
     )
 
     def referred_ids(self) -> tuple[str, ...]:
@@ -92,6 +97,15 @@ class SendText(TextMessage, Reply, path="/send-text"):
 
     def edited_id(self) -> str | None:
         return self.edit_message_id
+
+    def assumed(self, message_id: str) -> KnownMessage | None:
+        if message_id == self.edit_message_id:  # WhatsApp lets a number edit only its own
+            return assumed_own(message_id, self.phone, kind=self.kind())
+        return super().assumed(message_id)
+
+    def without_quote(self) -> Self | None:
+        """None for a private answer in a group: it goes to who wrote the quoted message."""
+        return None if self.private_answer and is_group(self.phone) else super().without_quote()
 
     def with_numbers(self, numbers: Mapping[str, str]) -> Self:
         """Changes the mentions in the text too: WhatsApp shows a name where both are alike."""
@@ -125,7 +139,7 @@ class SendLink(OutgoingMessage, path="/send-link"):
     """
 
     message: MessageText
-    link_url: Label
+    link_url: LinkText
     image: CardPicture | None = Field(None, validation_alias=AliasChoices("image", "linkImage"))
     title: str | None = Field(None, validation_alias=AliasChoices("title", "linkTitle"))
     link_description: str | None = None

@@ -9,6 +9,8 @@ import orjson
 
 from gateway.contract.known import KnownMessage
 from gateway.contract.media import MediaFile
+from gateway.contract.send import readable_text_of
+from gateway.contract.spellings import STATUS_BROADCAST, is_group
 from gateway.errors import Refused
 from gateway.providers.whatsmeow.child.frames import Json
 from gateway.providers.whatsmeow.jids import jid_of
@@ -26,13 +28,13 @@ def known(attempt: Attempt, message_id: str) -> KnownMessage:
 
 
 def key_of(message: KnownMessage) -> Fields:
-    """Returns the key by which WhatsApp names a message; in a group it has the author."""
+    """Returns the key by which WhatsApp names a message; of a group or status it has the author."""
     key: Fields = {
         "remoteJID": jid_of(message.chat),
         "fromMe": message.from_me,
         "ID": message.provider_message_id,
     }
-    if message.chat.endswith("-group") and message.sender:
+    if message.sender and (is_group(message.chat) or message.chat == STATUS_BROADCAST):
         key["participant"] = jid_of(message.sender)
     return key
 
@@ -45,10 +47,19 @@ def context_of(attempt: Attempt, reply_to: str | None, mentioned: Sequence[str] 
     if reply_to:
         quoted = known(attempt, reply_to)
         context["stanzaID"] = quoted.provider_message_id
-        context["quotedMessage"] = content_of(quoted)
+        context["quotedMessage"] = _quoted_content(quoted)
         if quoted.sender:
             context["participant"] = jid_of(quoted.sender)
+        if quoted.chat == STATUS_BROADCAST:  # it is in another chat than the reply
+            context["remoteJID"] = STATUS_BROADCAST
     return {"contextInfo": context} if context else {}
+
+
+def _quoted_content(message: KnownMessage) -> Fields:
+    """Returns what a quote shows; only a text if this provider did not see the message."""
+    if message.provider_data is None:
+        return {"conversation": readable_text_of(message) or ""}
+    return content_of(message)
 
 
 def content_of(message: KnownMessage) -> Fields:
