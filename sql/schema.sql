@@ -1624,6 +1624,30 @@ CREATE TABLE public.media (
 
 COMMENT ON COLUMN public.media.id IS 'SHA-256 of the content, in hex';
 
+CREATE TABLE public.media_deferred (
+    id text NOT NULL,
+    folder_id uuid NOT NULL,
+    size_bytes bigint NOT NULL,
+    deferred_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.media_deferred IS 'Content that is in the folder of a node and not yet in the bucket; its file is deleted there only after its row.';
+
+COMMENT ON COLUMN public.media_deferred.id IS 'SHA-256 of the content, in hex';
+
+CREATE TABLE public.media_folders (
+    id uuid NOT NULL,
+    node_id text NOT NULL,
+    internal_address text NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.media_folders IS 'Folders in which nodes keep files until the bucket takes them, and who serves them.';
+
+COMMENT ON COLUMN public.media_folders.id IS 'Stored in the folder itself, so that it stays the same when the node gets another name.';
+
+COMMENT ON COLUMN public.media_folders.internal_address IS 'The internal listener of the node that looked into the folder last.';
+
 CREATE TABLE public.media_leftovers (
     id text NOT NULL,
     noted_at timestamp with time zone DEFAULT now() NOT NULL
@@ -2248,6 +2272,12 @@ ALTER TABLE ONLY public.instances
 ALTER TABLE ONLY public.kafka_offsets
     ADD CONSTRAINT kafka_offsets_pkey PRIMARY KEY (topic, partition);
 
+ALTER TABLE ONLY public.media_deferred
+    ADD CONSTRAINT media_deferred_pkey PRIMARY KEY (id, folder_id);
+
+ALTER TABLE ONLY public.media_folders
+    ADD CONSTRAINT media_folders_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.media_leftovers
     ADD CONSTRAINT media_leftovers_pkey PRIMARY KEY (id);
 
@@ -2375,11 +2405,15 @@ CREATE INDEX inbox_unsettled ON public.inbox USING btree (instance_id, chat, "po
 
 CREATE INDEX instance_leases_of_node ON public.instance_leases USING btree (node_id);
 
+CREATE INDEX instances_named ON public.instances USING btree (account_id, name);
+
 CREATE INDEX instances_of_account ON public.instances USING btree (account_id, created_at, id);
 
 CREATE INDEX media_by_age ON public.media USING btree (expires_at);
 
 CREATE INDEX media_by_id ON public.media USING btree (id);
+
+CREATE INDEX media_deferred_in ON public.media_deferred USING btree (folder_id, deferred_at);
 
 CREATE UNIQUE INDEX message_ids_of_provider ON public.message_ids USING btree (instance_id, provider_message_id) WHERE (provider_message_id IS NOT NULL);
 
@@ -2502,6 +2536,9 @@ ALTER TABLE ONLY public.instance_lines
 
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.media_deferred
+    ADD CONSTRAINT media_deferred_folder_id_fkey FOREIGN KEY (folder_id) REFERENCES public.media_folders(id);
 
 ALTER TABLE ONLY public.payload_seals
     ADD CONSTRAINT payload_seals_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;

@@ -12,6 +12,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gateway.observability.kafka_metrics import KafkaMetrics
+from gateway.observability.media_metrics import MediaMetrics
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SEND_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -34,6 +37,8 @@ class Metrics:
         self._declare_messages(("instance_id",) if by_instance else ())
         self._declare_gauges()
         self._declare_edges()
+        self.kafka = KafkaMetrics(self.registry)
+        self.media = MediaMetrics(self.registry)
 
     def _declare_messages(self, own: tuple[str, ...]) -> None:
         registry = self.registry
