@@ -25,7 +25,8 @@ def test_no_accepted_file_is_lost(database_url: str, s3_port: int, tmp_path: Pat
         stdout=subprocess.PIPE,
         check=True,
     )
-    found = [json.loads(line) for line in ended.stdout.splitlines()]
+    lines = ended.stdout.decode().splitlines()
+    found = [json.loads(line) for line in lines if line.startswith("{")]  # the rest is the log
     killed = {
         p: [f for f in found if f["phase"] == p and not f["lived"]] for p in ("deferred", "moved")
     }
