@@ -13,7 +13,7 @@ The lock is the one of `MediaStore`: the deletion of content waits for it.
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Protocol
@@ -214,7 +214,8 @@ class DeferredFiles:
         path = self._folder.path(deferred.id)
         is_here = await asyncio.to_thread(path.exists)
         if deferred.is_used and is_here:
-            await bucket.upload(deferred.id, path)
+            with suppress(FileNotFoundError):  # another worker of this machine moved it
+                await bucket.upload(deferred.id, path)
         async with self._database.within(DatabaseDeadline.UPLOAD).transaction() as connection:
             await connection.execute(_LOCK_CONTENT, {"id": deferred.id})
             is_used = bool(await fetch_all(connection, _Id, _FIND_USE, id=deferred.id))

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -160,8 +161,8 @@ def main(database_url: str, folder: str, port: str) -> None:
     for phase, scenario in (("deferred", defer), ("moved", move)):
         for nth in range(1, _MAX_LINES):
             content = f"{phase} {nth}".encode()
-            lived, wrote = in_process(lambda s=scenario, n=nth: s(site, n))
-            _lived, found = in_process(lambda c=content: look(site, c))
+            lived, wrote = in_process(partial(scenario, site, nth))
+            _lived, found = in_process(partial(look, site, content))
             line = {"phase": phase, "nth": nth, "lived": lived, **wrote, **found}
             sys.stdout.write(json.dumps(line) + "\n")
             sys.stdout.flush()
