@@ -48,6 +48,7 @@ class KafkaMonitor:
         self._client: AIOKafkaConsumer | None = None
         self._logged: bool | None = None
         self._loop = PeriodicLoop("kafka_monitor", self._step, clock)
+        health.failed(_PART, "not asked yet")
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         try:

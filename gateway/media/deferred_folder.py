@@ -64,6 +64,8 @@ class DeferredFolder:
 
     def open(self, file_id: str) -> IO[bytes] | None:
         """Opens a file; None if it is not here."""
+        if not _NAME.fullmatch(file_id):  # other names are not of files
+            return None
         try:
             return self.path(file_id).open("rb")
         except FileNotFoundError:

@@ -19,13 +19,11 @@ class DiskReserve:
     Attributes:
         folder: any folder on that disk; it exists.
         min_free_bytes: what must stay free.
-        on_free: gets the free bytes at each look.
         on_refused: is called for each file that is refused.
     """
 
     folder: Path
     min_free_bytes: int
-    on_free: Callable[[int], None] = lambda _free: None
     on_refused: Callable[[], None] = lambda: None
     _is_short: bool = field(default=False, init=False)
 
@@ -46,9 +44,7 @@ class DiskReserve:
         )
 
     def free_bytes(self) -> int:
-        free = shutil.disk_usage(self.folder).free
-        self.on_free(free)
-        return free
+        return shutil.disk_usage(self.folder).free
 
     async def problem(self) -> str | None:
         """Says for /ready that files are refused; None while they are taken."""

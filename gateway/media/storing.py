@@ -187,10 +187,9 @@ class MediaStore:
 
     async def upload(self, file_id: str, path: Path) -> None:
         """Stores the content of *path*, if it is not stored yet."""
-        if await self.has(file_id):
-            return
-        with _translated():
-            await self._put(file_id, path)
+        if not await self.has(file_id):
+            with _translated():
+                await self._put(file_id, path)
         self._bucket_failed_at = -math.inf
 
     async def delete_expired(self) -> None:

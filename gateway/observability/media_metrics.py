@@ -1,5 +1,7 @@
 """The metrics of stored files and of the disk under them."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
@@ -33,11 +35,10 @@ class MediaMetrics:
             registry=registry,
         )
 
-    def reserve(self, min_free_bytes: int) -> None:
+    def watch_disk(self, free_bytes: Callable[[], int], *, min_free_bytes: int) -> None:
+        """Shows the free bytes, read at each scrape, and those that stay free."""
+        self._free.set_function(free_bytes)
         self._reserve.set(min_free_bytes)
-
-    def free(self, free_bytes: int) -> None:
-        self._free.set(free_bytes)
 
     def refused(self) -> None:
         self._refused.inc()

@@ -125,10 +125,9 @@ class Media:
 
 
 def _reserve(media: MediaSection, data_dir: Path, metrics: MediaMetrics) -> DiskReserve:
-    metrics.reserve(media.min_free_bytes)
-    return DiskReserve(
-        data_dir, media.min_free_bytes, on_free=metrics.free, on_refused=metrics.refused
-    )
+    reserve = DiskReserve(data_dir, media.min_free_bytes, on_refused=metrics.refused)
+    metrics.watch_disk(reserve.free_bytes, min_free_bytes=media.min_free_bytes)
+    return reserve
 
 
 def _converter(media: MediaSection, account_of: AccountOf, metrics: Metrics) -> Converter:

@@ -6,9 +6,11 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
+from obstore.exceptions import GenericError
 from obstore.store import ObjectStore
 from psycopg import AsyncConnection
 from starlette.applications import Starlette
@@ -142,6 +144,38 @@ async def test_file_is_deferred_served_and_moved(
     for store in (site.up, other.up):
         assert await content_of(store, spooled, tmp_path) == CONTENT
     assert await rows(operator, "select count(*) from media_leftovers") == [0]
+
+
+async def test_bucket_that_failed_is_left_alone_for_a_while(
+    node: Node, site: Site, spooled: Spooled, tmp_path: Path
+) -> None:
+    class Bucket:
+        asked = 0
+
+        async def head_async(self, _place: str) -> object:
+            self.asked += 1
+            if self.asked == 1:
+                raise GenericError("no answer")
+            return {}
+
+    now, bucket = 0.0, Bucket()
+    store = MediaStore(
+        node.database,
+        cast("Any", bucket),
+        Spool(tmp_path / "spool"),
+        new_converter(),
+        retention_days=30,
+        deferred=site.deferred,
+        seconds=lambda: now,
+    )
+
+    asked = []
+    for moment in (0.0, 29.0, 30.0, 31.0):
+        now = moment
+        await store.put("I1", spooled)
+        asked.append(bucket.asked)
+
+    assert asked == [1, 1, 2, 3]
 
 
 async def test_node_out_of_reach_is_no_deleted_file(
