@@ -11,6 +11,8 @@ from gateway.instances.store import Instances
 from gateway.kafka.addressing import RecordAddressing
 from gateway.kafka.connection import KafkaAccount, accounts_of_topics
 from gateway.parsing.records import RecordAddress
+from gateway.runtime.kafka_check import kafka_accounts_finding
+from gateway.settings.event_sections import KafkaSection
 from tests.fixtures.queue import add_instances, running_node
 
 ACME = KafkaAccount("acme", "Acme Ltd")
@@ -103,3 +105,24 @@ async def test_topics_have_their_accounts(database: Database) -> None:
     assert accounts == {"one": ACME, "two": None}
     with pytest.raises(NotFound, match="'gone', which does not exist"):
         await accounts_of_topics(database, {"one": "gone"})
+
+
+@pytest.mark.usefixtures("database")
+async def test_doctor_names_accounts_that_do_not_exist(operator: AsyncConnection) -> None:
+    def section(accounts: str) -> KafkaSection:
+        return KafkaSection.model_validate(
+            {
+                "GATEWAY_KAFKA_SERVERS": "kafka:9092",
+                "GATEWAY_KAFKA_ACCOUNTS": accounts,
+                "GATEWAY_KAFKA_SEND": "one=*",
+            }
+        )
+
+    (right,) = await kafka_accounts_finding(section("acme,Other"), operator)
+    (wrong,) = await kafka_accounts_finding(section("acme,gone"), operator)
+
+    assert str(right) == "ok accounts of Kafka: all of them exist."
+    assert str(wrong).startswith(
+        "!! accounts of Kafka: these do not exist: gone. Cure: create them"
+    )
+    assert await kafka_accounts_finding(section(""), operator) == []
