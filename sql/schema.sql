@@ -1017,6 +1017,43 @@ return null;
 end
 $$;
 
+CREATE FUNCTION public.queue_chat_v1(of_instance text, named text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $_$
+    select case
+        when s.number like '55%' then regexp_replace(s.number, '^(55[1-9][0-9])9([6-9][0-9]{7})$', '\1\2')
+        when s.number like '549%' then regexp_replace(s.number, '^549([1-3][0-9]{9})$', '54\1')
+        when s.number like '521%' then regexp_replace(s.number, '^521([2-9][0-9]{9})$', '52\1')
+        else s.number
+    end
+    from (select coalesce(known_chat_v1(of_instance, named), named) as number) s
+$_$;
+
+CREATE FUNCTION public.queue_names_v1(of_instance text, named text) RETURNS text[]
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $_$
+    with spelling as materialized (
+        -- The name itself, and the spellings of the number.
+        select named as name
+        union
+        select s.name
+        from (select queue_chat_v1(of_instance, named) as name) c
+        cross join lateral (
+            values (c.name),
+                (regexp_replace(c.name, '^(55[1-9][0-9])([6-9][0-9]{7})$', '\19\2')),
+                (regexp_replace(c.name, '^54([1-3][0-9]{9})$', '549\1')),
+                (regexp_replace(c.name, '^52([2-9][0-9]{9})$', '521\1'))
+        ) s (name)
+    )
+    select array_agg(n.name)
+    from (
+        select s.name from spelling s
+        union
+        select i.lid from identities i
+        where i.instance_id = of_instance and i.phone in (select s.name from spelling s)
+    ) n
+$_$;
+
 CREATE TABLE public.message_queue (
     instance_id text NOT NULL,
     id bigint NOT NULL,
@@ -1078,6 +1115,15 @@ CREATE FUNCTION public.shown_status(q public.message_queue) RETURNS text
         when q.attempts > 0 then 'retrying'
         else 'pending'
     end
+$$;
+
+CREATE FUNCTION public.skip_foreign_retry_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    return null;
+
+end
 $$;
 
 CREATE FUNCTION public.tell(instance_ids text[], chats text[], types text[], ids uuid[], bodies text[]) RETURNS bigint
@@ -1609,8 +1655,10 @@ CREATE TABLE public.instance_lines (
     front_position bigint DEFAULT 0 NOT NULL,
     hold_kind text,
     queue_order text,
+    unknown_quote text,
     CONSTRAINT known_hold_kind CHECK ((hold_kind = ANY (ARRAY['daily_limit'::text, 'restricted'::text]))),
-    CONSTRAINT known_order CHECK ((queue_order = ANY (ARRAY['chat'::text, 'strict'::text])))
+    CONSTRAINT known_order CHECK ((queue_order = ANY (ARRAY['chat'::text, 'strict'::text]))),
+    CONSTRAINT known_unknown_quote CHECK ((unknown_quote = ANY (ARRAY['omit'::text, 'quote'::text])))
 )
 WITH (fillfactor='50');
 
@@ -1619,6 +1667,8 @@ COMMENT ON COLUMN public.instance_lines.reordered IS 'Counts the times a waiting
 COMMENT ON COLUMN public.instance_lines.front_position IS 'Where the last message moved to the front went; sequence numbers begin at 1.';
 
 COMMENT ON COLUMN public.instance_lines.queue_order IS 'Null: the service''s own order.';
+
+COMMENT ON COLUMN public.instance_lines.unknown_quote IS 'Null: the service''s own setting.';
 
 CREATE TABLE public.instance_removals (
     instance_id text NOT NULL,
@@ -1642,6 +1692,30 @@ CREATE TABLE public.media (
 );
 
 COMMENT ON COLUMN public.media.id IS 'SHA-256 of the content, in hex';
+
+CREATE TABLE public.media_deferred (
+    id text NOT NULL,
+    folder_id uuid NOT NULL,
+    size_bytes bigint NOT NULL,
+    deferred_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.media_deferred IS 'Content that is in the folder of a node and not yet in the bucket; its file is deleted there only after its row.';
+
+COMMENT ON COLUMN public.media_deferred.id IS 'SHA-256 of the content, in hex';
+
+CREATE TABLE public.media_folders (
+    id uuid NOT NULL,
+    node_id text NOT NULL,
+    internal_address text NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.media_folders IS 'Folders in which nodes keep files until the bucket takes them, and who serves them.';
+
+COMMENT ON COLUMN public.media_folders.id IS 'Stored in the folder itself, so that it stays the same when the node gets another name.';
+
+COMMENT ON COLUMN public.media_folders.internal_address IS 'The internal listener of the node that looked into the folder last.';
 
 CREATE TABLE public.media_leftovers (
     id text NOT NULL,
@@ -1948,10 +2022,13 @@ CREATE TABLE public.webhook_dead_letters (
     retries smallint DEFAULT 0 NOT NULL,
     first_attempt_at timestamp with time zone,
     webhook_id uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid NOT NULL,
+    retried_at timestamp with time zone,
     CONSTRAINT known_status CHECK ((status = ANY (ARRAY['pending'::text, 'processing'::text, 'success'::text, 'failed'::text, 'discarded'::text])))
 );
 
 COMMENT ON COLUMN public.webhook_dead_letters.webhook_id IS 'The webhook that did not get it; zeros: one that is a column of instances.';
+
+COMMENT ON COLUMN public.webhook_dead_letters.retried_at IS 'When a caller last retried it.';
 
 CREATE TABLE public.webhook_deliveries (
     instance_id text NOT NULL,
@@ -2273,6 +2350,12 @@ ALTER TABLE ONLY public.instances
 ALTER TABLE ONLY public.kafka_offsets
     ADD CONSTRAINT kafka_offsets_pkey PRIMARY KEY (topic, partition);
 
+ALTER TABLE ONLY public.media_deferred
+    ADD CONSTRAINT media_deferred_pkey PRIMARY KEY (id, folder_id);
+
+ALTER TABLE ONLY public.media_folders
+    ADD CONSTRAINT media_folders_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.media_leftovers
     ADD CONSTRAINT media_leftovers_pkey PRIMARY KEY (id);
 
@@ -2402,11 +2485,15 @@ CREATE INDEX inbox_unsettled ON public.inbox USING btree (instance_id, chat, "po
 
 CREATE INDEX instance_leases_of_node ON public.instance_leases USING btree (node_id);
 
+CREATE INDEX instances_named ON public.instances USING btree (account_id, name);
+
 CREATE INDEX instances_of_account ON public.instances USING btree (account_id, created_at, id);
 
 CREATE INDEX media_by_age ON public.media USING btree (expires_at);
 
 CREATE INDEX media_by_id ON public.media USING btree (id);
+
+CREATE INDEX media_deferred_in ON public.media_deferred USING btree (folder_id, deferred_at);
 
 CREATE UNIQUE INDEX message_ids_of_provider ON public.message_ids USING btree (instance_id, provider_message_id) WHERE (provider_message_id IS NOT NULL);
 
@@ -2428,11 +2515,17 @@ CREATE INDEX message_queue_parked ON public.message_queue USING btree (instance_
 
 CREATE INDEX message_queue_scheduled ON public.message_queue USING btree (due_at) WHERE (status = 'scheduled'::text);
 
+CREATE INDEX message_queue_track_id ON public.message_queue USING btree (instance_id, ((payload ->> 'track_id'::text))) WHERE ((payload ->> 'track_id'::text) IS NOT NULL);
+
 CREATE INDEX message_receipts_by_age ON public.message_receipts USING btree (recorded_at);
+
+CREATE INDEX messages_track_id ON ONLY public.messages USING btree (instance_id, ((payload ->> 'track_id'::text)), recorded_at) WHERE ((payload ->> 'track_id'::text) IS NOT NULL);
 
 CREATE INDEX messages_of_chat ON ONLY public.messages USING btree (instance_id, phone, recorded_at);
 
 CREATE INDEX messages_in_time ON ONLY public.messages USING btree (instance_id, recorded_at, message_id);
+
+CREATE INDEX messages_default_instance_id_expr_recorded_at_idx ON public.messages_default USING btree (instance_id, ((payload ->> 'track_id'::text)), recorded_at) WHERE ((payload ->> 'track_id'::text) IS NOT NULL);
 
 CREATE INDEX messages_default_instance_id_phone_recorded_at_idx ON public.messages_default USING btree (instance_id, phone, recorded_at);
 
@@ -2488,6 +2581,8 @@ CREATE INDEX polls_by_age ON whatsmeow.polls USING btree (at);
 
 CREATE INDEX sends_by_age ON whatsmeow.sends USING btree (at);
 
+ALTER INDEX public.messages_track_id ATTACH PARTITION public.messages_default_instance_id_expr_recorded_at_idx;
+
 ALTER INDEX public.messages_of_chat ATTACH PARTITION public.messages_default_instance_id_phone_recorded_at_idx;
 
 ALTER INDEX public.messages_in_time ATTACH PARTITION public.messages_default_instance_id_recorded_at_message_id_idx;
@@ -2495,6 +2590,8 @@ ALTER INDEX public.messages_in_time ATTACH PARTITION public.messages_default_ins
 ALTER INDEX public.messages_pkey ATTACH PARTITION public.messages_default_pkey;
 
 CREATE TRIGGER account_changed AFTER DELETE OR UPDATE ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.notify_account_changed_v1();
+
+CREATE TRIGGER foreign_retry_skipped BEFORE UPDATE ON public.webhook_dead_letters FOR EACH ROW WHEN (((new.webhook_id <> '00000000-0000-0000-0000-000000000000'::uuid) AND (new.status = 'processing'::text) AND (old.status <> 'processing'::text) AND (NOT (new.retried_at IS DISTINCT FROM old.retried_at)))) EXECUTE FUNCTION public.skip_foreign_retry_v1();
 
 CREATE TRIGGER instance_changed AFTER INSERT OR DELETE OR UPDATE ON public.instances FOR EACH ROW EXECUTE FUNCTION public.notify_instance_changed_v1();
 
@@ -2535,6 +2632,9 @@ ALTER TABLE ONLY public.instance_lines
 
 ALTER TABLE ONLY public.instances
     ADD CONSTRAINT instances_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id);
+
+ALTER TABLE ONLY public.media_deferred
+    ADD CONSTRAINT media_deferred_folder_id_fkey FOREIGN KEY (folder_id) REFERENCES public.media_folders(id);
 
 ALTER TABLE ONLY public.payload_seals
     ADD CONSTRAINT payload_seals_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;

@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.fixtures.webhook_catcher",
     "tests.fixtures.kafka",  # imports one of those above
     "tests.fixtures.times",
+    "tests.fixtures.buckets",
 ]
 
 

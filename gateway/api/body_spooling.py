@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 
 from gateway.errors import BodyTooLarge, TooManyValues
+from gateway.media.disk_reserve import DiskReserve
 from gateway.media.spooling import BadFile, Base64File, Spooled, SpoolFile
 from gateway.parsing.json_bounds import MAX_VALUES
 from gateway.randomness import RandomBytes
@@ -41,9 +42,16 @@ class BodySpooler:
     """
 
     def __init__(
-        self, folder: Path, turns: asyncio.Lock, random_bytes: RandomBytes, *, limit_bytes: int
+        self,
+        folder: Path,
+        turns: asyncio.Lock,
+        random_bytes: RandomBytes,
+        *,
+        limit_bytes: int,
+        reserve: DiskReserve | None = None,
     ) -> None:
         self._folder, self._turns, self._limit_bytes = folder, turns, limit_bytes
+        self._reserve = reserve
         self._prefix = f"file:{random_bytes(_PLACEHOLDER_BYTES).hex()}:"
         self._body = bytearray()
         self._values = 0
@@ -139,7 +147,7 @@ class BodySpooler:
         assert self._start is not None
         self._body += run
         if self._is_file():
-            self._string = _SpooledString(self._folder / str(len(self._files)))
+            self._string = _SpooledString(self._folder / str(len(self._files)), self._reserve)
             self._string.feed(bytes(self._body[self._start :]))
             del self._body[self._start :]
 
@@ -185,8 +193,8 @@ def _end_of_run(piece: bytes, at: int) -> int:
 class _SpooledString:
     """Decodes a string to disk; `finish` returns an error, because the field may be unused."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = SpoolFile(path)
+    def __init__(self, path: Path, reserve: DiskReserve | None) -> None:
+        self._file = SpoolFile(path, reserve=reserve)
         self._decoded = Base64File(self._file)
         self._error: BadFile | None = None
 

@@ -127,7 +127,7 @@ class Endpoint:
                 _fingerprint, raw = await read_body(request, limit_bytes=limit_bytes)
             return await self._parser.run(replace(command, raw=raw), owner=owner)
         async with services.intake.spool.folder() as folder:
-            spooler = self._spooler(folder)
+            spooler = self._spooler(folder, services)
             with self._uploads.slot(owner):
                 _fingerprint, raw = await read_body(
                     request, limit_bytes=settings.max_media_body_bytes, spooler=spooler
@@ -135,9 +135,9 @@ class Endpoint:
             command = replace(command, raw=raw, files=spooler.sources)
             return await self._parser.run(command, owner=owner)
 
-    def _spooler(self, folder: Path) -> BodySpooler:
-        limit_bytes = self._settings.max_body_bytes
-        return BodySpooler(folder, self._turns, os.urandom, limit_bytes=limit_bytes)
+    def _spooler(self, folder: Path, services: Services) -> BodySpooler:
+        limit, reserve = self._settings.max_body_bytes, services.intake.spool.reserve
+        return BodySpooler(folder, self._turns, os.urandom, limit_bytes=limit, reserve=reserve)
 
 
 class AccountEndpoint(Endpoint):
@@ -232,7 +232,7 @@ class InstanceEndpoint(Endpoint):
             self._admission.check(instance, message)
             return fingerprint, message
         async with services.intake.spool.folder() as folder:
-            spooler = self._spooler(folder)
+            spooler = self._spooler(folder, services)
             with self._uploads.slot(instance.account_id):
                 fingerprint, raw = await read_body(
                     request, limit_bytes=settings.max_media_body_bytes, spooler=spooler

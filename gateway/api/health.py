@@ -26,6 +26,8 @@ async def health(request: Request) -> Response:
 class Readiness:
     """Runs the checks together; a failing check makes the answer a 503 that names it.
 
+    An advisory is a check of something without which the node still serves: it is shown beside the
+    others, and its problem is a warning.
     The answer comes within two seconds, also where a check gets none.
     A reason is logged when it appears and when it is gone, not at every probe.
     """
@@ -34,6 +36,7 @@ class Readiness:
         self,
         checks: Callable[[], Mapping[str, Check]],
         warnings: Callable[[], Mapping[str, str]] = dict,
+        advisories: Callable[[], Mapping[str, Check]] = dict,
     ) -> None:
         """Prepares the endpoint.
 
@@ -41,23 +44,26 @@ class Readiness:
             checks: returns the checks by name; called for each probe.
             warnings: returns what the operator should know although the node can serve, by name;
                 called for each probe.
+            advisories: returns the checks that make no 503, by name; called for each probe.
         """
-        self._checks, self._warnings = checks, warnings
+        self._checks, self._warnings, self._advisories = checks, warnings, advisories
         self._logged_reasons: Mapping[str, str] = {}
 
     async def endpoint(self, request: Request) -> Response:
         request.scope["route_template"] = "/ready"
         request.scope["failure_logged"] = True
-        checks = self._checks()
-        problems = await asyncio.gather(*map(_problem, checks.values()))
-        results = dict(zip(checks, problems, strict=True))
-        failing = {name: problem for name, problem in results.items() if problem}
+        checks, advisories = self._checks(), self._advisories()
+        every = {**checks, **advisories}
+        problems = await asyncio.gather(*map(_problem, every.values()))
+        results = dict(zip(every, problems, strict=True))
+        failing = {name: problem for name in checks if (problem := results[name])}
+        advised = {name: problem for name in advisories if (problem := results[name])}
         self._log_change(failing)
         body: dict[str, object] = {
             "ready": not failing,
             "checks": {name: problem or "ok" for name, problem in results.items()},
         }
-        if warnings := self._warnings():
+        if warnings := {**self._warnings(), **advised}:
             body["warnings"] = warnings
         if failing:
             first, problem = next(iter(failing.items()))

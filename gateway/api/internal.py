@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from gateway.api.health import Readiness, health
 from gateway.observability.metrics import CONTENT_TYPE, Metrics
+from gateway.sessions.deferred_relay import DeferredFileServer
 from gateway.sessions.relay import RelayReceiver
 
 _NOT_READY = 503
@@ -38,8 +39,26 @@ def relay_route(context: Callable[[], RelayReceiver | None]) -> Route:
     return Route("/relay/{instance_id}/{operation}", answer, methods=["POST"])
 
 
+def deferred_file_route(context: Callable[[], DeferredFileServer | None]) -> Route:
+    """Returns the route on which other nodes read files that this node keeps."""
+
+    async def answer(request: Request) -> Response:
+        if (ready := context()) is None:
+            return Response(status_code=_NOT_READY)
+        folder, file, span = (request.path_params[name] for name in ("folder", "file", "span"))
+        status, pieces = await ready.answer(folder, file, span, request.headers)
+        if pieces is None:
+            return Response(status_code=status)
+        return StreamingResponse(pieces, status, media_type="application/octet-stream")
+
+    return Route("/deferred/{folder}/{file}/{span}", answer, methods=["POST"])
+
+
 def build_internal_app(
-    metrics: Metrics, readiness: Readiness, relay: Callable[[], RelayReceiver | None]
+    metrics: Metrics,
+    readiness: Readiness,
+    relay: Callable[[], RelayReceiver | None],
+    deferred_files: Callable[[], DeferredFileServer | None],
 ) -> Starlette:
     """Builds the application of the internal listener."""
     return Starlette(
@@ -48,5 +67,6 @@ def build_internal_app(
             Route("/health", health),
             Route("/ready", readiness.endpoint),
             relay_route(relay),
+            deferred_file_route(deferred_files),
         ]
     )

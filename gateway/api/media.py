@@ -15,6 +15,7 @@ from gateway.media.links import LinkSigner
 from gateway.media.storing import MediaStore
 
 _RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+_GONE = "This file is no longer stored: it was deleted after its retention"
 _PARTIAL, _UNSATISFIABLE = 206, 416
 _SAFE: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
@@ -63,7 +64,7 @@ async def _serve(request: Request, context: MediaRouteContext) -> Response:
     )
     found = await context.store.find(instance_id, file_id)
     if found is None:
-        raise NotFound("This file is no longer stored: it was deleted after its retention")
+        raise NotFound(_GONE)
     size = found.size_bytes
     headers = {
         **_SAFE,
@@ -81,7 +82,12 @@ async def _serve(request: Request, context: MediaRouteContext) -> Response:
         status = _PARTIAL
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     headers["Content-Length"] = str(end - start)
-    pieces = _no_content() if request.method == "HEAD" else context.store.read(file_id, start, end)
+    pieces = _no_content()
+    if request.method != "HEAD":
+        try:  # before the status is sent: the node that keeps the file may be out of reach
+            pieces = await context.store.open(file_id, (start, end))
+        except FileNotFoundError:
+            raise NotFound(_GONE) from None
     return StreamingResponse(pieces, status, headers, media_type=found.mime_type)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 
 from aiokafka import (
     AIOKafkaConsumer,
@@ -16,7 +17,6 @@ from aiokafka.errors import KafkaError
 from gateway.clock import Clock
 from gateway.contract.send import OutgoingMessage
 from gateway.database.pool import Database
-from gateway.database.queries import query
 from gateway.errors import (
     CallerError,
     DatabaseUnavailable,
@@ -26,29 +26,30 @@ from gateway.errors import (
     Unavailable,
 )
 from gateway.instances.store import Instance, Instances
-from gateway.kafka.connection import Brokers, find_accounts
+from gateway.kafka.addressing import RecordAddressing
+from gateway.kafka.connection import Brokers, KafkaAccount, accounts_of_topics, stored_offsets
+from gateway.kafka.health import KafkaHealth
 from gateway.kafka.publisher import new_producer
 from gateway.media.intake import MediaIntake
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.parsing.parser import RunsTasks
-from gateway.parsing.tasks import ReadRecord, Record
+from gateway.parsing.records import ReadRecord, Record
 from gateway.periodic_loop import PeriodicLoop
 from gateway.send_queue.admission import Admission
 from gateway.send_queue.enqueue import STORE_OFFSET, Enqueuer
 from gateway.send_queue.enqueue_request import IdempotencyKey, Offset
 
-_OFFSETS = query("kafka", "offsets")
-
 _MAX_RECORDS = 200
 _WAIT_MS = 500
 _RETRY_SECONDS = 1.0
 _MAX_KEY_LENGTH = 255
+_PART = "consumer"
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Which account each topic sends for; messages in topics of *schedule* need a time."""
+    """Which account each topic sends for, or `*`; messages in topics of *schedule* need a time."""
 
     send: Mapping[str, str]
     schedule: Mapping[str, str]
@@ -58,13 +59,6 @@ class Sources:
     @property
     def accounts(self) -> dict[str, str]:
         return {**self.send, **self.schedule}
-
-
-@dataclass(frozen=True, slots=True)
-class _StoredOffset:
-    topic: str
-    partition: int
-    next_offset: int
 
 
 class Consumer:
@@ -86,12 +80,14 @@ class Consumer:
         intake: MediaIntake,
         metrics: Metrics,
         parser: RunsTasks,
+        health: KafkaHealth,
     ) -> None:
         self._database, self._clock, self._brokers = database, clock, brokers
-        self._sources, self._instances = sources, instances
+        self._sources, self._health = sources, health
+        self._addressing = RecordAddressing(database, instances)
         self._enqueuer, self._admission, self._intake = enqueuer, admission, intake
         self._metrics, self._parser = metrics, parser
-        self._accounts: Mapping[str, str] = {}
+        self._accounts: Mapping[str, KafkaAccount | None] = {}
         self._stopping = asyncio.Event()
         self._loop = PeriodicLoop("kafka_consumer", self._run, clock, retry_seconds=_RETRY_SECONDS)
 
@@ -105,15 +101,16 @@ class Consumer:
             await self._consume()
         except NotFound as error:
             logger.warning("kafka_account_missing", error=str(error))
+            self._health.failed(_PART, str(error))
         except (KafkaError, TimeoutError, OSError) as error:
             logger.warning("kafka_unavailable", error=type(error).__name__)
+            self._health.failed(_PART, f"it cannot consume ({type(error).__name__})")
         return _RETRY_SECONDS
 
     async def _consume(self) -> None:
         """Returns when stopping."""
         named = self._sources.accounts
-        ids = await find_accounts(self._database, list(named.values()))
-        self._accounts = {topic: ids[account] for topic, account in named.items()}
+        self._accounts = await accounts_of_topics(self._database, named)
         consumer = AIOKafkaConsumer(
             **self._brokers.options(),
             group_id=self._sources.group,
@@ -125,6 +122,7 @@ class Consumer:
         try:
             await producer.start()
             await consumer.start()
+            self._health.works(_PART)
             while not self._stopping.is_set():
                 records = await consumer.getmany(timeout_ms=_WAIT_MS, max_records=_MAX_RECORDS)
                 async with asyncio.TaskGroup() as group:
@@ -163,19 +161,17 @@ class Consumer:
             except (QueueFull, Unavailable) as error:
                 origin = _origin(record)
                 logger.warning("kafka_record_postponed", origin=origin, error=str(error))
+                self._metrics.kafka.postponed(record.topic)
                 await self._clock.wait(self._stopping, _RETRY_SECONDS)
             else:
                 return
 
     async def _enqueue_once(self, record: ConsumerRecord) -> None:
-        owner = self._accounts[record.topic]
+        account = self._accounts[record.topic]
+        owner = account.id if account else record.topic
         event = await self._parser.run(ReadRecord(record.value or b""), owner=owner)
-        instance = await self._instance(record.topic, event)
-        message = event.message
-        if isinstance(message, InvalidRequest):
-            raise message
-        if record.topic in self._sources.schedule and message.scheduled_for is None:
-            raise InvalidRequest("message.scheduledFor: is required in this topic")
+        instance = await self._addressing.instance(account, event.address)
+        message = self._due_message(record, event)
         self._admission.check(instance, message)
         await self._enqueuer.enqueue(
             instance,
@@ -184,6 +180,27 @@ class Consumer:
             offset=_offset(record),
         )
         self._metrics.queued(message.kind(), instance.id)
+        self._metrics.kafka.taken(record.topic)
+
+    def _due_message(self, record: ConsumerRecord, event: Record) -> OutgoingMessage:
+        """Returns the message; without its time, if that passed while the record waited.
+
+        Raises:
+            InvalidRequest: it cannot be sent.
+        """
+        message = event.message
+        if isinstance(message, InvalidRequest):
+            raise message
+        if record.topic in self._sources.schedule and message.scheduled_for is None:
+            # A flat record has the field beside the message, an envelope inside of it.
+            place = "scheduledFor" if event.is_flat else "message.scheduledFor"
+            raise InvalidRequest(f"{place}: is required in this topic")
+        if message.scheduled_for is None or message.scheduled_for > self._clock.now():
+            return message
+        made_at = event.made_at or _published_at(record)
+        if made_at is None or made_at >= message.scheduled_for:
+            return message  # which admission refuses
+        return message.model_copy(update={"scheduled_for": None})
 
     async def _with_stored_files(
         self, instance: Instance, message: OutgoingMessage
@@ -195,12 +212,6 @@ class Consumer:
             return await self._intake.store_files(
                 instance.account_id, instance.id, message, {}, folder
             )
-
-    async def _instance(self, topic: str, event: Record) -> Instance:
-        instance = await self._instances.find(event.instance_id)
-        if instance is None or instance.account_id != self._accounts[topic]:
-            raise InvalidRequest("instanceId: must be an instance of the account of this topic")
-        return instance
 
     async def _refuse(
         self, record: ConsumerRecord, error: CallerError, producer: AIOKafkaProducer
@@ -215,6 +226,7 @@ class Consumer:
             headers=[*record.headers, ("error", str(error).encode()), ("origin", origin.encode())],
         )
         await self._database.execute(STORE_OFFSET, **asdict(_offset(record)))
+        self._metrics.kafka.refused(record.topic)
 
 
 class _SeekToStored(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
@@ -227,10 +239,7 @@ class _SeekToStored(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
         """Does nothing: a record that is consumed again is recognised by its idempotency key."""
 
     async def on_partitions_assigned(self, assigned: list[TopicPartition]) -> None:
-        stored = await self._database.fetch_all(
-            _StoredOffset, _OFFSETS, topics=sorted({p.topic for p in assigned})
-        )
-        for row in stored:
+        for row in await stored_offsets(self._database, list({p.topic for p in assigned})):
             partition = TopicPartition(row.topic, row.partition)
             if partition in assigned:
                 self._consumer.seek(partition, row.next_offset)
@@ -238,6 +247,13 @@ class _SeekToStored(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
 
 def _origin(record: ConsumerRecord) -> str:
     return f"{record.topic}:{record.partition}:{record.offset}"
+
+
+def _published_at(record: ConsumerRecord) -> datetime | None:
+    """Returns when the record was published, if the brokers say so."""
+    if record.timestamp is None or record.timestamp <= 0:
+        return None
+    return datetime.fromtimestamp(record.timestamp / 1000, UTC)
 
 
 def _key(record: ConsumerRecord, event: Record) -> IdempotencyKey:

@@ -11,11 +11,13 @@ from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.errors import NotFound
 from gateway.kafka.connection import Brokers, find_accounts
+from gateway.kafka.health import KafkaHealth
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.webhooks.event_consumer import EventConsumer, SinkUnavailable
 from gateway.webhooks.event_log import CONSUMER_LEASE_SECONDS, EventLog, LoggedEvent
 
+_PART, _ACCOUNTS_PART = "publisher", "publisher accounts"
 _STOP_SECONDS = 1.0
 _PUBLISH_SECONDS = CONSUMER_LEASE_SECONDS / 2
 _MAX_RECORD_BYTES = 8 * 1024 * 1024
@@ -54,10 +56,11 @@ class Publisher:
         accounts: Sequence[str],
         topics: Topics,
         node_id: str,
+        health: KafkaHealth,
         producer: Callable[[Brokers], AIOKafkaProducer] | None = None,
     ) -> None:
         """Prepares the publisher; *accounts* are ids or names."""
-        self._database, self._brokers = database, brokers
+        self._database, self._brokers, self._health = database, brokers, health
         self._accounts, self._topics = accounts, topics
         self._new_producer = producer or new_producer
         self._producer: AIOKafkaProducer | None = None
@@ -77,10 +80,13 @@ class Publisher:
 
     async def _find_accounts(self) -> Sequence[str]:
         try:
-            return list((await find_accounts(self._database, self._accounts)).values())
+            ids = list((await find_accounts(self._database, self._accounts)).values())
         except NotFound as error:
             logger.warning("kafka_account_missing", error=str(error))
+            self._health.failed(_ACCOUNTS_PART, str(error))
             raise SinkUnavailable from None
+        self._health.works(_ACCOUNTS_PART)
+        return ids
 
     async def _publish(self, events: Sequence[LoggedEvent]) -> None:
         """Returns when the brokers have acknowledged every event."""
@@ -89,6 +95,7 @@ class Publisher:
         except (KafkaError, TimeoutError, OSError) as error:
             # Records without an answer may have arrived; a new producer sends all events again.
             logger.warning("kafka_unavailable", error=type(error).__name__)
+            self._health.failed(_PART, f"it cannot publish ({type(error).__name__})")
             await self._drop_producer()
             raise SinkUnavailable from error
 
@@ -102,6 +109,7 @@ class Publisher:
             for sent in in_flight:
                 if sent is not None:
                     await sent
+            self._health.works(_PART)
 
     async def _send(
         self, producer: AIOKafkaProducer, event: LoggedEvent

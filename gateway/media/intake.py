@@ -8,6 +8,7 @@ from gateway.contract.media import NamedFile, files_in, with_texts
 from gateway.contract.send import OutgoingMessage
 from gateway.errors import InvalidRequest
 from gateway.media.allowance import StorageAllowance
+from gateway.media.disk_reserve import DiskReserve
 from gateway.media.fetching import Fetcher
 from gateway.media.known_types import extension_of, named_type
 from gateway.media.sniffing import GENERIC_TYPE, type_of
@@ -55,7 +56,9 @@ class MediaIntake:
                 if is_url(named.text):
                     self._fetcher.check(named.text)
                 elif named.text not in given:
-                    file = given[named.text] = _bytes_of(named, spooled, folder / f"given{n}")
+                    file = given[named.text] = _bytes_of(
+                        named, spooled, folder / f"given{n}", self.spool.reserve
+                    )
                     if named.mark.kind == "document":
                         message = await _with_own_name(message, file)
             except BadFile as error:
@@ -86,10 +89,15 @@ def is_url(text: str) -> bool:
     return text[:8].lower().startswith(("http://", "https://"))
 
 
-def _bytes_of(named: NamedFile, spooled: Mapping[str, Spooled | BadFile], path: Path) -> Spooled:
+def _bytes_of(
+    named: NamedFile,
+    spooled: Mapping[str, Spooled | BadFile],
+    path: Path,
+    reserve: DiskReserve | None,
+) -> Spooled:
     file = spooled.get(named.text)
     if file is None:
-        file = decoded(named.text, path, named.mark.max_bytes)
+        file = decoded(named.text, path, named.mark.max_bytes, reserve)
     if isinstance(file, BadFile):
         raise file
     if file.size_bytes > named.mark.max_bytes:
@@ -97,10 +105,10 @@ def _bytes_of(named: NamedFile, spooled: Mapping[str, Spooled | BadFile], path: 
     return file
 
 
-def decoded(text: str, path: Path, max_bytes: int) -> Spooled:
+def decoded(text: str, path: Path, max_bytes: int, reserve: DiskReserve | None) -> Spooled:
     """Decodes base64 or a `data:` URI to *path*; raises BadFile if the text is neither."""
     content = text.encode(errors="replace")
-    with SpoolFile(path, max_bytes=max_bytes) as file:
+    with SpoolFile(path, max_bytes=max_bytes, reserve=reserve) as file:
         base64 = Base64File(file)
         try:
             base64.feed(content)

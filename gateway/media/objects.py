@@ -1,6 +1,7 @@
 """Opens the object store of files: a local folder, or a bucket of S3 or a compatible service."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,11 @@ from gateway.media.disk import make_private_folder
 
 if TYPE_CHECKING:
     from obstore.store import S3Config  # exists only for type checkers
+
+# A caller waits meanwhile; the library itself would try for three minutes.
+_CONNECT_TIME = timedelta(seconds=3)
+_MAX_RETRIES = 2
+_RETRY_TIME = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,5 +46,9 @@ def open_bucket(bucket: Bucket) -> ObjectStore:
         config["secret_access_key"] = bucket.secret_access_key
     plain = (bucket.endpoint or "").startswith("http://")
     return S3Store(
-        bucket.name, prefix=bucket.prefix, config=config, client_options={"allow_http": plain}
+        bucket.name,
+        prefix=bucket.prefix,
+        config=config,
+        client_options={"allow_http": plain, "connect_timeout": _CONNECT_TIME},
+        retry_config={"max_retries": _MAX_RETRIES, "retry_timeout": _RETRY_TIME},
     )

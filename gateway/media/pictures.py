@@ -44,7 +44,9 @@ class Pictures:
                 )
                 file = fetched.file
             else:
-                file = await asyncio.to_thread(decoded, source, path, _MARK.max_bytes)
+                file = await asyncio.to_thread(
+                    decoded, source, path, _MARK.max_bytes, self._spool.reserve
+                )
             mime_type = await self._converter.type_of(file.path, None, instance_id=instance_id)
             picture = MediaFile(file.path, mime_type, file.size_bytes, file.sha256)
             ready = await self._converter.convert(

@@ -69,14 +69,17 @@ class InboundMedia:
     async def _read(
         self, source: str | Callable[[], AsyncIterator[bytes]], path: Path, instance_id: str
     ) -> Spooled:
+        reserve = self._spool.reserve
         if isinstance(source, str):
+            if reserve:
+                reserve.check()
             if is_url(source):
                 fetched = await self._fetcher.fetch(
                     source, path, owner=instance_id, max_bytes=_MAX_BYTES
                 )
                 return fetched.file
-            return decoded(source, path, _MAX_BYTES)
-        with SpoolFile(path, max_bytes=_MAX_BYTES) as file:
+            return decoded(source, path, _MAX_BYTES, reserve)
+        with SpoolFile(path, max_bytes=_MAX_BYTES, reserve=reserve) as file:
             async for piece in source():
                 file.write(piece)
             return file.finish()

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 from gateway.errors import GatewayError, Unavailable
 from gateway.media.disk import full_disk_translated, make_private_folder, open_private
+from gateway.media.disk_reserve import DiskReserve
 from gateway.media.file_names import safe_file_name
 
 _WHITESPACE = b" \t\r\n\v\f"
@@ -34,6 +35,7 @@ _HEADER = re.compile(
 _NAME = re.compile(rb";\s*(?:file)?name\s*=\s*\"?([^;\"]+)", re.IGNORECASE)
 _SECOND_HEADER = re.compile(rb"\s*base64\s*,", re.IGNORECASE)
 _STALE_SECONDS = 24 * 3600.0
+_CHECKED_BYTES = 1024 * 1024  # a look at the disk takes microseconds
 
 
 class BadFile(GatewayError):
@@ -57,11 +59,17 @@ class Spooled:
 class SpoolFile:
     """A file that is being written; an error inside its `with` block deletes it.
 
-    Every method raises Unavailable if the disk is full.
+    Every method raises Unavailable if the disk is full. With *reserve*, which is for files that a
+    caller or WhatsApp sends, it does so before.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int | None = None) -> None:
-        self.path, self._max_bytes = path, max_bytes
+    def __init__(
+        self, path: Path, *, max_bytes: int | None = None, reserve: DiskReserve | None = None
+    ) -> None:
+        self.path, self._max_bytes, self._reserve = path, max_bytes, reserve
+        self._unchecked_bytes = 0
+        if reserve:
+            reserve.check()
         with full_disk_translated():
             self._file: IO[bytes] = open_private(path)
         self._digest = hashlib.sha256()
@@ -81,10 +89,22 @@ class SpoolFile:
         self._size += len(piece)
         if self._max_bytes is not None and self._size > self._max_bytes:
             raise too_large(self._max_bytes)
+        self._check_reserve(len(piece))
         self._digest.update(piece)
         try:
             with full_disk_translated():
                 self._file.write(piece)
+        except Unavailable:
+            self._discard()
+            raise
+
+    def _check_reserve(self, size: int) -> None:
+        self._unchecked_bytes += size
+        if self._reserve is None or self._unchecked_bytes < _CHECKED_BYTES:
+            return
+        self._unchecked_bytes = 0
+        try:
+            self._reserve.check()
         except Unavailable:
             self._discard()
             raise
@@ -170,10 +190,10 @@ class Base64File:
 
 
 class Spool:
-    """The local folder of temporary files."""
+    """The local folder of temporary files, on the disk of *reserve*."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, reserve: DiskReserve | None = None) -> None:
+        self._folder, self.reserve = folder, reserve
         make_private_folder(folder)
 
     @asynccontextmanager

@@ -6,12 +6,14 @@ rows. So content that has a row is never deleted.
 """
 
 import asyncio
+import math
 import os
-import shutil
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore
@@ -21,8 +23,13 @@ from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import Unavailable
 from gateway.media.converting import Converter
+from gateway.media.deferred_files import DeferredFiles, Span
 from gateway.media.disk import PRIVATE_FILE, disk_full, is_disk_full
 from gateway.media.spooling import Spool, Spooled, SpoolFile
+from gateway.observability.logging import logger
+
+if TYPE_CHECKING:
+    from obstore import GetOptions, GetResult
 
 _SHARE_CONTENT = query("media", "share_content")
 _PUT_FILE = query("media", "put_file")
@@ -39,7 +46,7 @@ _PART_BYTES = 5 * 1024 * 1024  # the minimum of S3
 _LOCAL_PART_BYTES = 1024 * 1024
 _READ_BYTES = 256 * 1024
 _ROWS_AT_ONCE = 500
-_MIN_FREE_BYTES = 100 * 1024 * 1024
+_BUCKET_PAUSE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +85,24 @@ class MediaStore:
         converter: Converter,
         *,
         retention_days: int,
+        deferred: DeferredFiles | None = None,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Prepares the store.
+
+        Args:
+            database: has the rows.
+            objects: the folder or the bucket.
+            spool: holds the files that come, and the reserve of its disk.
+            converter: recognises types.
+            retention_days: of each file.
+            deferred: keeps what the bucket does not take; None for a folder.
+            seconds: a monotonic clock.
+        """
         self._database, self._objects, self._spool = database, objects, spool
         self._converter, self._retention_days = converter, retention_days
+        self._deferred, self._seconds = deferred, seconds
+        self._bucket_failed_at = -math.inf
         # Each upload holds one part in memory.
         self._puts = asyncio.Semaphore(_MAX_PUTS)
 
@@ -110,39 +132,65 @@ class MediaStore:
             StoredFile, _FIND_FILE, instance_id=instance_id, id=file_id
         )
 
-    async def read(self, file_id: str, start: int, end: int) -> AsyncIterator[bytes]:
-        """Yields the bytes from *start* up to *end*, in pieces."""
-        with _translated():
-            found = await self._objects.get_async(
-                place_of(file_id), options={"range": (start, end)}
-            )
-            async for piece in found.stream(min_chunk_size=_READ_BYTES):
-                yield bytes(piece)
+    async def open(self, file_id: str, span: Span | None = None) -> AsyncIterator[bytes]:
+        """Returns the bytes of a file in pieces: all of them, or those of *span*.
+
+        Raises:
+            FileNotFoundError: it is no longer stored.
+        """
+        if self._deferred and (pieces := await self._deferred.open_here(file_id, span)):
+            return pieces
+        try:
+            return await self._open_object(file_id, span)
+        except (FileNotFoundError, Unavailable):
+            pieces = await self._deferred.open_elsewhere(file_id, span) if self._deferred else None
+            if pieces is None:
+                raise
+            return pieces
 
     async def copy_to(self, file_id: str, path: Path) -> Spooled | None:
         """Writes the file to *path*; returns None if it is no longer stored."""
         try:
-            with _translated():
-                found = await self._objects.get_async(place_of(file_id))
+            pieces = await self.open(file_id)
         except FileNotFoundError:
             return None
         with _translated(), SpoolFile(path) as file:
-            async for piece in found.stream(min_chunk_size=_READ_BYTES):
-                file.write(bytes(piece))
+            async for piece in pieces:
+                file.write(piece)
             return file.finish()
 
     async def problem(self) -> str | None:
-        """Returns what is wrong with the storage, for /ready; None if it works."""
+        """Returns why this node cannot take files, for /ready; None if it can."""
+        if self._deferred is None and (problem := await self.bucket_problem()):
+            return problem
+        return await self._spool.reserve.problem() if self._spool.reserve else None
+
+    async def bucket_problem(self) -> str | None:
+        """Returns why the folder or the bucket cannot be used; None if it can."""
         try:
-            with _translated():
-                await self._has("0" * 64)
+            await self.has("0" * 64)
         except Unavailable as error:
-            return str(error)
-        if folder := _folder(self._objects):
-            usage = await asyncio.to_thread(shutil.disk_usage, folder)
-            if usage.free < _MIN_FREE_BYTES:
-                return "less than 100 MiB are free"
+            if self._deferred is None:
+                return str(error)
+            deferred = await self._deferred.count()
+            return f"{error}; this node keeps new files until it can, {deferred.files} now"
         return None
+
+    async def has(self, file_id: str) -> bool:
+        """Says whether the folder or the bucket has the content."""
+        with _translated():
+            try:
+                await self._objects.head_async(place_of(file_id))
+            except FileNotFoundError:
+                return False
+        return True
+
+    async def upload(self, file_id: str, path: Path) -> None:
+        """Stores the content of *path*, if it is not stored yet."""
+        if not await self.has(file_id):
+            with _translated():
+                await self._put(file_id, path)
+        self._bucket_failed_at = -math.inf
 
     async def delete_expired(self) -> None:
         """Deletes rows past their retention, then content that no row uses."""
@@ -169,29 +217,47 @@ class MediaStore:
                     await self._objects.delete_async(place_of(file_id))
             await connection.execute(_DELETE_LEFTOVER, named)
 
-    async def _has(self, file_id: str) -> bool:
-        try:
-            await self._objects.head_async(place_of(file_id))
-        except FileNotFoundError:
-            return False
-        return True
-
     async def _put_content(self, file: Spooled) -> None:
-        with _translated():
-            if not await self._has(file.sha256):
-                await self._put(file)
+        """Stores the content where it belongs; this node keeps it while the bucket fails."""
+        if self._deferred is None:
+            await self.upload(file.sha256, file.path)
+            return
+        # After a failure it is left alone for a while, so that callers need not wait for the next.
+        if self._seconds() >= self._bucket_failed_at + _BUCKET_PAUSE_SECONDS:
+            try:
+                await self.upload(file.sha256, file.path)
+            except Unavailable as error:
+                self._bucket_failed_at = self._seconds()
+                logger.warning("bucket_unavailable", error=str(error))
+            else:
+                return
+        await self._deferred.defer(file)
 
-    async def _put(self, file: Spooled) -> None:
-        place, folder = place_of(file.sha256), _folder(self._objects)
+    async def _open_object(self, file_id: str, span: Span | None) -> AsyncIterator[bytes]:
+        options: GetOptions = {"range": span} if span else {}
+        with _translated():
+            found = await self._objects.get_async(place_of(file_id), options=options)
+        return _pieces_of(found)
+
+    async def _put(self, file_id: str, path: Path) -> None:
+        place, folder = place_of(file_id), _folder(self._objects)
+        if folder and self._spool.reserve:
+            self._spool.reserve.check((await asyncio.to_thread(path.stat)).st_size)
         async with self._puts:
             await self._objects.put_async(
                 place,
-                file.path,
+                path,
                 chunk_size=_LOCAL_PART_BYTES if folder else _PART_BYTES,
                 max_concurrency=1,
             )
             if folder:
                 await asyncio.to_thread(_secure, folder / place)
+
+
+async def _pieces_of(found: "GetResult") -> AsyncIterator[bytes]:
+    with _translated():
+        async for piece in found.stream(min_chunk_size=_READ_BYTES):
+            yield bytes(piece)
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from prometheus_client import (
 )
 
 from gateway.observability.collectors import ChildrenCollector, PoolCollector
+from gateway.observability.kafka_metrics import KafkaMetrics
+from gateway.observability.media_metrics import MediaMetrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -43,6 +45,8 @@ class Metrics:
         self._declare_messages(own)
         self._declare_gauges(own)
         self._declare_edges()
+        self.kafka = KafkaMetrics(self.registry)
+        self.media = MediaMetrics(self.registry)
 
     def _declare_messages(self, own: tuple[str, ...]) -> None:
         registry = self.registry

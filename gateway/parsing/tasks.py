@@ -1,19 +1,15 @@
 """What is parsed; each task runs in either process, so it and its result can be pickled."""
 
 import base64
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import orjson
 from pydantic import ValidationError
 
 from gateway.contract.building import build
-from gateway.contract.catalogue import catalogue
 from gateway.contract.operation import Operation
-from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import Wire
 from gateway.errors import InvalidRequest, Unavailable
 from gateway.parsing.json_bounds import may_parse_directly, parse_json
@@ -91,54 +87,6 @@ def _as_base64(name: str, file: Path | str) -> str:
     if file.stat().st_size > _MAX_FILE_BYTES:
         raise InvalidRequest(f"{name}: must be a file of at most {_MAX_FILE_BYTES} bytes")
     return base64.b64encode(file.read_bytes()).decode()
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A record of a Kafka topic.
-
-    Attributes:
-        own_id: the id that the sender gave it, or nothing.
-        instance_id: the instance that shall send.
-        message: what it shall send, or why that cannot be sent: the instance is checked first.
-        digest: of type and message.
-    """
-
-    own_id: str
-    instance_id: str
-    message: OutgoingMessage | InvalidRequest
-    digest: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ReadRecord(ParsingTask[Record]):
-    """Reads a Kafka record.
-
-    A record is a JSON object: `instanceId`, `type` (the route, such as `send-text`), `message`
-    (the body of that route), and the event's own `id`.
-    """
-
-    def run(self) -> Record:
-        event = parse_json(self.raw, "The record")
-        if not isinstance(event, dict) or not self.raw.strip():
-            raise InvalidRequest("The record must be a JSON object")
-        digest = hashlib.sha256(orjson.dumps([event.get("type"), event.get("message")]))
-        return Record(
-            own_id=str(event.get("id") or ""),
-            instance_id=str(event.get("instanceId", "")),
-            message=_message_of(event),
-            digest=digest.digest(),
-        )
-
-
-def _message_of(event: Mapping[str, Any]) -> OutgoingMessage | InvalidRequest:
-    kind = catalogue().sends.get(str(event.get("type", "")).strip("/"))
-    if kind is None:
-        return InvalidRequest("type: must be a route that sends, such as send-text")
-    try:
-        return build(kind, event.get("message"))
-    except InvalidRequest as error:
-        return error
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.database.notifications import RemoteNotifier
+from gateway.kafka.health import KafkaHealth
 from gateway.runtime.kafka import publisher_of
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.supervisor import Stage
@@ -29,7 +30,12 @@ class Callbacks:
 
 
 def build_callbacks(
-    node: NodeContext, webhooks: WebhookSection, kafka: KafkaSection, *, max_followers: int
+    node: NodeContext,
+    webhooks: WebhookSection,
+    kafka: KafkaSection,
+    kafka_health: KafkaHealth,
+    *,
+    max_followers: int,
 ) -> Callbacks:
     database, clock = node.database, node.clock
     notifier = CallbackNotifier()
@@ -43,7 +49,9 @@ def build_callbacks(
     node.start(Stage.BATCHES, event_positions=PositionAssigner(log, clock))
     if node.role.posts:
         delivery = _start_delivery(node, webhooks, poster)
-        publisher = publisher_of(kafka, database, log, clock, node.node_id)
+        publisher = publisher_of(
+            kafka, database, log, clock, node_id=node.node_id, health=kafka_health
+        )
         node.start(Stage.SENDERS, kafka_out=publisher)
         for consumer in (delivery, publisher):
             if consumer:

@@ -17,6 +17,7 @@ from gateway.errors import DatabaseUnavailable, InvalidSettings, StartRefused
 from gateway.instances.tokens import TokenVault
 from gateway.providers.loading import load_provider
 from gateway.runtime.finding import Finding
+from gateway.runtime.kafka_check import kafka_accounts_finding, kafka_finding
 from gateway.runtime.payload_keys import payload_key_findings
 from gateway.runtime.postgres import postgres_of
 from gateway.runtime.progress import Progress
@@ -57,6 +58,7 @@ async def examine(
     yield _data_dir(settings.storage.data_dir)
     for finding in _providers(settings, environment):
         yield finding
+    yield await kafka_finding(settings.kafka)
     try:
         async with postgres_of(settings, progress) as url:
             async for finding in _database(settings, environment, url):
@@ -202,6 +204,8 @@ async def _contents(
     in_use = await fetch_all(connection, _InUse, _PROVIDERS_IN_USE)
     yield _providers_of_instances(settings, in_use)
     yield await _proxies(settings, connection)
+    for finding in await kafka_accounts_finding(settings.kafka, connection):
+        yield finding
     names = {row.provider for row in in_use}
     direct = settings.database.direct_url or url
     async for finding in check_providers(settings, environment, direct, names):

@@ -29,6 +29,7 @@ from gateway.runtime.file_limit import connections_within, raise_file_limit
 from gateway.runtime.http_connections import ConnectionLimits
 from gateway.runtime.http_server import HttpServer
 from gateway.send_queue.admission import Admission
+from gateway.sessions.deferred_relay import DeferredFileServer
 from gateway.sessions.provider import Engine
 from gateway.sessions.relay import RelayReceiver
 from gateway.settings import Settings
@@ -43,10 +44,13 @@ class EdgeState:
     """What the listeners look up in each request; the start fills it in."""
 
     checks: Mapping[str, Check]
+    advisories: Mapping[str, Check] = field(default_factory=dict)
+    kafka: Mapping[str, Check] = field(default_factory=dict)
     alarms: Callable[[], Mapping[str, str]] = dict
     services: Services | None = None
     media: MediaRouteContext | None = None
     relay_receiver: RelayReceiver | None = None
+    deferred_file_server: DeferredFileServer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,9 @@ class EdgeBuilder:
         file_limit = raise_file_limit()
         state = self.state
         readiness = Readiness(
-            lambda: state.checks, warnings=lambda: {**self.warnings, **state.alarms()}
+            lambda: state.checks,
+            advisories=lambda: state.advisories,
+            warnings=lambda: {**self.warnings, **state.alarms()},
         )
         app = build_app(
             catalogue=catalogue(),
@@ -116,7 +122,12 @@ class EdgeBuilder:
             else None
         )
         internal = HttpServer(
-            build_internal_app(self.metrics, readiness, lambda: state.relay_receiver),
+            build_internal_app(
+                self.metrics,
+                readiness,
+                lambda: state.relay_receiver,
+                lambda: state.deferred_file_server,
+            ),
             host=listener.internal_host,
             port=internal_port(listener, self.worker),
             drain_seconds=drain_seconds,

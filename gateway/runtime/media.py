@@ -13,6 +13,10 @@ from gateway.clock import Clock
 from gateway.database.pool import Database
 from gateway.media.allowance import StorageAllowance
 from gateway.media.converting import AccountOf, Capacity, Converter
+from gateway.media.deferred_files import DeferredFiles, NodeAddress, RemoteFolders
+from gateway.media.deferred_folder import DeferredFolder
+from gateway.media.deferred_mover import DeferredFileMover
+from gateway.media.disk_reserve import DiskReserve
 from gateway.media.fetching import Fetcher
 from gateway.media.file_links import FileLinks
 from gateway.media.intake import MediaIntake
@@ -26,6 +30,7 @@ from gateway.media.receiving import InboundMedia
 from gateway.media.spooling import Spool
 from gateway.media.storing import MediaStore
 from gateway.media.turns import WaitingLimits
+from gateway.observability.media_metrics import MediaMetrics
 from gateway.observability.metrics import Metrics
 from gateway.public_address import AddressPolicy
 from gateway.settings.message_sections import MediaSection
@@ -45,6 +50,8 @@ class Media:
     media_context: MediaRouteContext
     converter: Converter
     maintenance: MediaMaintenance
+    deferred: DeferredFiles | None
+    mover: DeferredFileMover | None
 
     @classmethod
     def build(
@@ -60,6 +67,8 @@ class Media:
         metrics: Metrics,
         secrets: Sequence[str],
         max_stored_bytes: int,
+        address: NodeAddress,
+        remote: RemoteFolders,
     ) -> Self:
         """Builds the parts; nothing runs yet.
 
@@ -71,15 +80,27 @@ class Media:
             address_policy: which URLs of files may be fetched.
             base_url_of: returns the URL at which receivers reach the gateway, for an instance's id.
             account_of: returns the account of an instance; accounts take turns in conversions.
-            metrics: counts the conversions.
+            metrics: counts the conversions, and shows the state of the disk.
             secrets: sign the links; the current one first.
             max_stored_bytes: of each account; 0 sets no limit.
+            address: where other nodes reach this one.
+            remote: reads files that other nodes keep.
         """
         days = media.retention_days
-        spool = Spool(data_dir / "spool")
+        reserve = _reserve(media, data_dir, metrics.media)
+        spool = Spool(data_dir / "spool", reserve)
+        deferred = None
+        if media.bucket is not None:
+            folder = DeferredFolder(data_dir / "deferred-media", reserve)
+            deferred = DeferredFiles(database, folder, remote, address)
         converter = _converter(media, account_of, metrics)
         store = MediaStore(
-            database, objects_of(media, data_dir), spool, converter, retention_days=days
+            database,
+            objects_of(media, data_dir),
+            spool,
+            converter,
+            retention_days=days,
+            deferred=deferred,
         )
         allowance = StorageAllowance(database, clock, max_bytes=max_stored_bytes)
         fetcher = Fetcher(address_policy, clock, timeout_seconds=media.timeout_seconds)
@@ -95,6 +116,8 @@ class Media:
             media_context=MediaRouteContext(store, links),
             converter=converter,
             maintenance=MediaMaintenance(store, clock),
+            deferred=deferred,
+            mover=DeferredFileMover(deferred, store, clock, metrics.media) if deferred else None,
         )
 
     async def run_until(self, stopping: asyncio.Event) -> None:
@@ -102,6 +125,12 @@ class Media:
             await self.maintenance.run_until(stopping)
         finally:
             await self.converter.close()
+
+
+def _reserve(media: MediaSection, data_dir: Path, metrics: MediaMetrics) -> DiskReserve:
+    reserve = DiskReserve(data_dir, media.min_free_bytes, on_refused=metrics.refused)
+    metrics.watch_disk(reserve.free_bytes, min_free_bytes=media.min_free_bytes)
+    return reserve
 
 
 def _converter(media: MediaSection, account_of: AccountOf, metrics: Metrics) -> Converter:

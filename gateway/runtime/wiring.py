@@ -20,12 +20,15 @@ from gateway.instances.base_urls import BaseUrls
 from gateway.instances.creation import Registry
 from gateway.instances.store import Instances
 from gateway.instances.tokens import TokenVault
+from gateway.kafka.health import KafkaHealth
+from gateway.media.deferred_files import NodeAddress
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
 from gateway.parsing.parser import BodyParser
 from gateway.runtime.addresses import internal_url, local_url, node_id_of
 from gateway.runtime.callbacks import build_callbacks
 from gateway.runtime.data_dir import data_dir_errors_named
+from gateway.runtime.deferred_files import deferred_file_caller, start_deferred_files
 from gateway.runtime.demo import Demo, ensure_demo
 from gateway.runtime.development import write_development_settings
 from gateway.runtime.edges import EdgeBuilder, EdgeState, still_starting
@@ -33,7 +36,7 @@ from gateway.runtime.engines import build_engines
 from gateway.runtime.gauges import Gauges, LoopProbe
 from gateway.runtime.gc_tuning import freeze_startup_objects
 from gateway.runtime.housekeeping import start_housekeeping
-from gateway.runtime.kafka import consumer_of
+from gateway.runtime.kafka import consumer_of, start_kafka_monitor
 from gateway.runtime.media import Media
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.operation_wiring import build_services
@@ -139,12 +142,16 @@ class Gateway:
         self._start_parts(node)
         gauges = self._start_gauges(node)
         await self._show_demo(node)
+        kafka_is_fatal = self._settings.kafka.required
         self._state.checks = {
             **checks,
             "queue lag": gauges.queue_lag,
             "outbox lag": gauges.outbox_lag,
             "media storage": node.media.store.problem,
+            **(self._state.kafka if kafka_is_fatal else {}),
         }
+        bucket = {"media bucket": node.media.store.bucket_problem} if node.media.deferred else {}
+        self._state.advisories = {**bucket, **({} if kafka_is_fatal else self._state.kafka)}
         self._edges.mount(node.engines, node.instances)
         freeze_startup_objects()
         logger.info("ready", address=self.base_url)
@@ -187,6 +194,9 @@ class Gateway:
         base_urls = BaseUrls(
             database, clock, public_url=settings.urls.public_url, fallback=self.base_url
         )
+        port = (self._edges.public or self._edges.internal).port
+        node_id = node_id_of(settings, port, self._worker)
+        internal_address = internal_url(settings.listener, self._edges.internal)
         media = Media.build(
             settings.media,
             database,
@@ -198,11 +208,11 @@ class Gateway:
             metrics=self._metrics,
             secrets=secrets,
             max_stored_bytes=settings.account_limits().max_stored_bytes,
+            address=NodeAddress(node_id, internal_address),
+            remote=deferred_file_caller(secrets),
         )
         supervisor.start(Stage.BATCHES, {"media": media})
         self._state.media = media.media_context
-        port = (self._edges.public or self._edges.internal).port
-        node_id = node_id_of(settings, port, self._worker)
         lock = NodeLock(settings.storage.data_dir / "nodes", node_id)
         engines = build_engines(
             self._providers,
@@ -236,7 +246,7 @@ class Gateway:
             secrets=secrets,
             node_id=node_id,
             node_lock=lock,
-            internal_address=internal_url(settings.listener, self._edges.internal),
+            internal_address=internal_address,
         )
 
     def _database_checks(self, node: NodeContext) -> dict[str, Check]:
@@ -250,8 +260,13 @@ class Gateway:
     def _start_parts(self, node: NodeContext) -> None:
         settings = self._settings
         lease_seconds, limits = settings.node.lease_seconds, settings.account_limits()
+        kafka_health = KafkaHealth()
         callbacks = build_callbacks(
-            node, settings.webhooks, settings.kafka, max_followers=limits.max_followers
+            node,
+            settings.webhooks,
+            settings.kafka,
+            kafka_health,
+            max_followers=limits.max_followers,
         )
         sessions = build_sessions(
             node,
@@ -264,14 +279,16 @@ class Gateway:
         )
         queue = build_queue(node, settings.queue, sessions, callbacks.notifier)
         self._state.alarms = queue.watchdog.warnings
+        self._state.deferred_file_server = start_deferred_files(node)
         start_proxy_warning(node)
         encrypts = settings.storage.payload_encryption
         start_housekeeping(
             node, settings.queue, settings.webhooks, callbacks.notifier, encrypts=encrypts
         )
         admission = Admission(self._clock, trials=settings.instances.trials)
-        consumer = consumer_of(node, settings.kafka, queue.enqueuer, admission)
+        consumer = consumer_of(node, settings.kafka, queue.enqueuer, admission, kafka_health)
         node.start_if_sending(Stage.SENDERS, kafka_in=consumer)
+        self._state.kafka = start_kafka_monitor(node, settings.kafka, kafka_health)
         self._state.services = build_services(
             node,
             callbacks,

@@ -112,8 +112,9 @@ class KafkaSection(Section):
     send: Annotated[dict[str, str], SPLIT_PAIRS] = Field(
         {},
         validation_alias="GATEWAY_KAFKA_SEND",
-        description="Topics with messages to send, each with its account, such as "
-        "`whatsapp-send-message=ACCOUNT`, with commas between; unset consumes none",
+        description="Topics with messages to send, each with the id or name of its account, such "
+        "as `whatsapp-send-message=ACCOUNT`, with commas between; `*` as the account takes it from "
+        "the `userId` of each record; unset consumes none",
     )
     schedule: Annotated[dict[str, str], SPLIT_PAIRS] = Field(
         {},
@@ -131,6 +132,21 @@ class KafkaSection(Section):
         validation_alias="GATEWAY_KAFKA_GROUP",
         description="Consumer group of the nodes",
     )
+    required: bool = Field(
+        default=False,
+        validation_alias="GATEWAY_KAFKA_REQUIRED",
+        description="Makes `/ready` answer 503 while Kafka cannot be used; otherwise `/ready` only "
+        "names the problem",
+    )
+
+    def published_topics(self) -> list[str]:
+        """Returns the topics to which events are published, each once."""
+        topics = (
+            self.topic_message_status,
+            self.topic_instance_status,
+            self.topic_message_received,
+        )
+        return list(dict.fromkeys(topics))
 
 
 class UrlSection(Section):

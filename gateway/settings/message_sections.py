@@ -311,10 +311,19 @@ class MediaSection(Section):
         description="Number of files of all accounts that may wait to be converted before a "
         "request with a picture is answered 503; a message in a queue waits its turn",
     )
+    min_free_bytes: int = Field(
+        268_435_456,
+        ge=0,
+        validation_alias="GATEWAY_MEDIA_MIN_FREE_BYTES",
+        description="Bytes that stay free on the disk of the data directory: while fewer are free, "
+        "requests with files are answered 503, received files wait, and `/ready` is 503; 0 stops "
+        "only at a full disk",
+    )
     bucket: OptionalText = Field(
         None,
         validation_alias="GATEWAY_MEDIA_BUCKET",
-        description="S3 bucket for files; unset stores them below the data directory",
+        description="S3 bucket for files; unset stores them below the data directory; while it "
+        "fails, each node keeps its files there and moves them later",
     )
     bucket_prefix: OptionalText = Field(
         None,

@@ -41,6 +41,14 @@ select count(pg_notify('instance_changed', i.id)) as count
 from changed f
 join instances i on i.account_id = f.account_id and f.instance_id in ('', i.id);
 
+-- name: list_instances_named
+-- The ids of an account's instances that have this id or name, the one with this id first.
+select i.id
+from instances i
+where i.account_id = %(account_id)s::text and (i.name = %(named)s::text or i.id = %(named)s::text)
+order by i.id = %(named)s::text desc, i.created_at, i.id
+limit %(max_count)s::int;
+
 -- name: find_demo
 select id from instances where demo limit 1;
 

@@ -1,4 +1,5 @@
--- Aliases: d expired file, i instance, m file, n needed file, q queued message.
+-- Aliases: d expired file or deleted note, f folder of a node, i instance, k deferred file, m file, n needed file,
+-- q queued message.
 
 -- name: share_content
 -- Locks content against its deletion. Several transactions may store the same content at once; the
@@ -73,3 +74,69 @@ select coalesce((
 ), 0)::bigint as used, coalesce((
     select allowed_stored_bytes from accounts where id = %(account_id)s::text
 ), 0) as allowed;
+
+-- name: note_folder
+-- Notes which node serves a folder of deferred files; the workers of one machine share it.
+insert into media_folders as f (id, node_id, internal_address)
+values (%(folder_id)s::uuid, %(node_id)s::text, %(internal_address)s::text)
+on conflict (id) do update
+set node_id = excluded.node_id, internal_address = excluded.internal_address, seen_at = now();
+
+-- name: note_deferred
+insert into media_deferred (id, folder_id, size_bytes)
+values (%(id)s::text, %(folder_id)s::uuid, %(size_bytes)s::bigint)
+on conflict (id, folder_id) do nothing;
+
+-- name: find_deferred
+-- The other folders that have a file, the one that was seen last first.
+select k.folder_id, f.node_id, f.internal_address,
+       extract(epoch from clock_timestamp())::double precision as database_seconds
+from media_deferred k
+join media_folders f on f.id = k.folder_id
+where k.id = %(id)s::text and k.folder_id <> %(folder_id)s::uuid
+order by f.seen_at desc;
+
+-- name: find_deferred_here
+select k.id from media_deferred k where k.id = %(id)s::text and k.folder_id = %(folder_id)s::uuid;
+
+-- name: read_time
+-- The time of the database, against which a call of another node is checked.
+select extract(epoch from clock_timestamp())::double precision as database_seconds;
+
+-- name: list_deferred
+-- A page of the files in a folder, by id.
+select k.id, k.size_bytes, exists (select from media m where m.id = k.id) as is_used
+from media_deferred k
+where k.folder_id = %(folder_id)s::uuid and k.id > %(after)s::text
+order by k.id
+limit %(max_count)s::int;
+
+-- name: count_deferred
+select count(*) as files, coalesce(sum(size_bytes), 0)::bigint as size_bytes
+from media_deferred
+where folder_id = %(folder_id)s::uuid;
+
+-- name: delete_deferred
+-- Content that no file uses any more may be in the bucket by now, and is noted for its deletion.
+with deleted as (
+    -- Deletes the note; the file in the folder follows.
+    delete from media_deferred
+    where id = %(id)s::text and folder_id = %(folder_id)s::uuid
+    returning id
+)
+insert into media_leftovers (id)
+select d.id from deleted d
+where not exists (select from media m where m.id = d.id)
+on conflict do nothing;
+
+-- name: delete_orphaned_notes
+-- Deletes notes of content that no file uses, in folders that no node has served for a day.
+delete from media_deferred
+where (id, folder_id) in (
+    select k.id, k.folder_id
+    from media_deferred k
+    join media_folders f on f.id = k.folder_id
+    where f.seen_at < now() - interval '1 day'
+        and not exists (select from media m where m.id = k.id)
+    limit %(max_count)s::int
+);

@@ -34,6 +34,7 @@ FOLLOWS = {
 """Statements that run only after the answer to another one was lost."""
 
 _WHATSMEOW = "needs the library; the store repeats it until it is answered"
+_BUCKET = "needs a bucket that fails; tests/postgres/test_deferred_files.py runs it"
 NOT_DRIVEN: dict[str, str] = {
     **{
         f"export/export_{name}": "only `gateway export` reads it"
@@ -55,6 +56,16 @@ NOT_DRIVEN: dict[str, str] = {
     "instances/redeem_event_ticket": "begins a WebSocket, which the campaign does not open",
     "inbox/record_event_error": "needs an event that this version cannot process",
     "instances/count_instances_by_provider": "only `gateway doctor` reads it",
+    "instances/list_instances_named": "needs a Kafka record with the name of an instance",
+    "media/count_deferred": _BUCKET,
+    "media/delete_deferred": _BUCKET,
+    "media/delete_orphaned_notes": _BUCKET,
+    "media/find_deferred": _BUCKET,
+    "media/find_deferred_here": _BUCKET,
+    "media/list_deferred": _BUCKET,
+    "media/note_folder": _BUCKET,
+    "media/note_deferred": _BUCKET,
+    "media/read_time": _BUCKET,
     "migrations/note_applied": "the database is migrated before the campaign",
     "migrations/note_function": "the database is migrated before the campaign",
     "person_searches/cancel_cards": "needs a waiting contact card of the person",

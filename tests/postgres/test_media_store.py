@@ -1,12 +1,10 @@
 """Content is stored once and deleted with its last row, in a folder and in a bucket."""
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from obstore.store import ObjectStore
 from psycopg import AsyncConnection
 
@@ -14,37 +12,20 @@ from gateway.contract.zapi.messages.media import SendImage
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable, Unavailable
-from gateway.media.objects import Bucket, open_bucket, open_folder
+from gateway.media.objects import open_folder
 from gateway.media.spooling import Spool, Spooled
 from gateway.media.storing import REFERENCE, MediaStore
+from tests.fixtures.buckets import failing_bucket, new_bucket
 from tests.fixtures.conversions import new_converter
 from tests.fixtures.postgres_proxy import Cut, bad_connection
 from tests.fixtures.queue import Node, add_instances, running_node
-
-KEY = "AKIAEXAMPLE"
-
-
-@pytest.fixture(scope="module")
-def s3_port() -> Iterator[int]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    yield server.get_host_and_port()[1]
-    server.stop()
 
 
 @pytest.fixture(params=["folder", "bucket"])
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "folder":
         return open_folder(tmp_path / "media")
-    endpoint = f"http://127.0.0.1:{request.getfixturevalue('s3_port')}"
-    boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=KEY,
-        aws_secret_access_key=KEY,
-    ).create_bucket(Bucket="files")
-    return open_bucket(Bucket("files", tmp_path.name, endpoint, "us-east-1", KEY, KEY))
+    return new_bucket(request.getfixturevalue("s3_port"), tmp_path.name)
 
 
 @pytest.fixture
@@ -87,7 +68,7 @@ async def test_put_file_is_read_whole_and_in_part(store: MediaStore, tmp_path: P
 
     assert stored.mime_type == "application/pdf"
     assert await content_of(store, stored.id, tmp_path) == content
-    part = b"".join([piece async for piece in store.read(stored.id, 4, 12)])
+    part = b"".join([piece async for piece in await store.open(stored.id, (4, 12))])
     assert part == content[4:12]
     found = await store.find("I1", stored.id)
     assert found is not None
@@ -168,9 +149,12 @@ async def test_delete_expired_keeps_file_of_queued_message(
 
 
 async def test_storage_that_cannot_be_reached_is_reported(node: Node, tmp_path: Path) -> None:
-    gone = open_bucket(Bucket("files", None, "http://127.0.0.1:1", "us-east-1", KEY, KEY))
     store = MediaStore(
-        node.database, gone, Spool(tmp_path / "spool"), new_converter(), retention_days=30
+        node.database,
+        failing_bucket(),
+        Spool(tmp_path / "spool"),
+        new_converter(),
+        retention_days=30,
     )
 
     assert "cannot be reached" in str(await store.problem())

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 from psycopg import AsyncConnection
 
 from tests.fixtures.kafka import add_topics, producing, records_of
 from tests.fixtures.queue import rows
-from tests.fixtures.service import Client, client_of, running_gateway, until
+from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway, until
 
 OUT = ("whatsapp-message-status", "whatsapp-instance-status", "whatsapp-message-received")
 SEND, SCHEDULE, REFUSED = (
@@ -17,6 +18,7 @@ SEND, SCHEDULE, REFUSED = (
     "whatsapp-schedule-message",
     "whatsapp-send-message-refused",
 )
+MESSAGING = "messaging.send"
 PUBLISH = {"GATEWAY_KAFKA_ACCOUNTS": "Demo", "GATEWAY_SANDBOX_RECEIPTS": "off"}
 CONSUME = {
     "GATEWAY_KAFKA_SEND": f"{SEND}=Demo",
@@ -109,6 +111,72 @@ async def test_kafka_messages_are_sent_exactly_once_across_kills(
             )
 
     assert [s["payload"]["message"] for s in sent] == texts
+
+
+async def test_flat_records_are_sent_exactly_once_across_a_kill(
+    tmp_path: Path, database_url: str, broker: str, operator: AsyncConnection
+) -> None:
+    await add_topics(broker, MESSAGING, SCHEDULE, REFUSED)
+    environment = {
+        "GATEWAY_KAFKA_SEND": f"{MESSAGING}=*",
+        "GATEWAY_KAFKA_SCHEDULE": f"{SCHEDULE}=Demo",
+        "GATEWAY_SANDBOX_RECEIPTS": "off",
+        "GATEWAY_KAFKA_REQUIRED": "true",
+        **broker_settings(broker),
+    }
+    flat = {"userId": "Demo", "instanceName": "Demo", "phoneNumber": "5511999999999"}
+    now = datetime.now(UTC)
+    # Its time passed while it waited in the topic.
+    overdue = {"scheduledFor": now.isoformat(), "timestamp": (now - timedelta(1)).isoformat()}
+    later = int((now + timedelta(1)).timestamp() * 1000)
+    texts = [f"{n}" for n in range(20)]
+    with running_gateway(tmp_path, database_url, **environment) as gateway:
+        await gateway.ready()
+        async with client_of(gateway) as client, producing(broker) as producer:
+            for text in texts:
+                await producer.send(MESSAGING, json.dumps({**flat, "message": text}).encode())
+            scheduled = {**flat, "scheduleId": "s-1", "message": "later", "scheduledFor": later}
+            for _ in range(2):
+                await producer.send(SCHEDULE, json.dumps(scheduled).encode())
+            await producer.flush()
+            await client.sent_at_least(5)
+            gateway.kill()
+            gateway.start()
+            await gateway.ready()
+            await client.sent_at_least(20)
+            wrong = [{**scheduled, "message": "other"}, {**flat, "scheduleId": "s-2"}]
+            for record in (*wrong, {**flat, **overdue, "scheduleId": "s-3", "message": "now"}):
+                await producer.send(SCHEDULE, json.dumps(record).encode())
+            await producer.flush()
+            sent = await client.sent_at_least(21)
+            refused = await records_of(broker, REFUSED, 2)
+            queue = (await client.call("GET", "/queue")).json()
+            canceled = await client.call("DELETE", f"/queue/{queue[0]['ZaapId']}")
+            ready = (await gateway.get("/ready")).json()
+            metrics = await until(
+                lambda: _metrics_of(gateway),
+                lambda page: f'lag{{partition="0",topic="{SCHEDULE}"}} 0' in page,
+            )
+
+    assert [s["payload"]["message"] for s in sent] == [*texts, "now"]
+    assert [item["Message"] for item in queue] == ["later"]
+    assert canceled.status_code == httpx.codes.OK
+    assert {dict(r.headers)["error"].decode() for r in refused} == {
+        "Idempotency-Key was already used with another body",
+        "message: is required",
+    }
+    assert ready["checks"]["kafka"] == "ok"
+    assert f'kafka_connected{{servers="{broker}"}} 1' in metrics
+    assert f'kafka_records_total{{outcome="refused",topic="{SCHEDULE}"}} 2' in metrics
+    (state, *_) = [line for line in gateway.log.splitlines() if "kafka_state" in line]
+    logged = json.loads(state)
+    assert (logged["connected"], logged["consumed_topics"]) == (True, [MESSAGING, SCHEDULE])
+
+
+async def _metrics_of(gateway: RunningGateway) -> str:
+    async with httpx.AsyncClient() as http:
+        page = await http.get(f"http://127.0.0.1:{gateway.internal_port}/metrics")
+    return page.text
 
 
 async def test_unacceptable_records_go_to_the_topic_of_refused_ones(

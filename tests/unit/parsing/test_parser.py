@@ -18,7 +18,8 @@ from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import InvalidRequest, TooManyValues, Unavailable
 from gateway.observability.metrics import Metrics
 from gateway.parsing.parser import BodyParser
-from gateway.parsing.tasks import BuildCommand, ParsingTask, ReadRecord
+from gateway.parsing.records import ReadRecord
+from gateway.parsing.tasks import BuildCommand, ParsingTask
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 PHONE = "5511999999999"
@@ -160,7 +161,7 @@ async def test_parser_runs_large_tasks_in_one_other_process(tmp_path: Path) -> N
         first, second = [await parser.run(ProcessOf(b""), owner="a") for _ in range(2)]
 
     assert built == read.message == SendText(phone=PHONE, message="Hi")
-    assert (read.own_id, read.instance_id) == ("7", "one")
+    assert (read.own_id, read.address.instance) == ("7", "one")
     assert checked.phones == (PHONE,) * 50_000
     assert pictured.value == "iVBORw=="
     assert first == second != os.getpid()
