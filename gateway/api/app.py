@@ -17,6 +17,7 @@ from gateway.api.events import EventsEndpoint
 from gateway.api.health import Readiness, health
 from gateway.api.middleware import RequestLog
 from gateway.api.request_limits import Rate, RequestLimits
+from gateway.api.request_starts import RequestStarts
 from gateway.api.routes import RouteTable
 from gateway.clock import Clock
 from gateway.contract.catalogue import Catalogue
@@ -83,6 +84,7 @@ def build_app(
         ],
         middleware=[
             Middleware(RequestLog, random_bytes=random_bytes, metrics=metrics),
+            Middleware(RequestStarts),
             Middleware(CollapsedSlashes),
             *_cross_origin(settings.cors_origins, absolute.paths),
         ],
