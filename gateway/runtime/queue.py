@@ -80,6 +80,7 @@ def build_queue(
             numbers=numbers,
             send_timeout_seconds=queue.send_timeout_seconds,
             uncalled=uncalled,
+            turns=node.new_turns(),
         ),
         rescue,
     )
