@@ -59,7 +59,7 @@ class AccountTurns:
             yield
             return
         account = self._accounts.setdefault(account_id, _Account())
-        self._note(account_id)
+        self.note(account_id)
         if account.waiting or self._is_full(account_id, account):
             await self._wait(account_id, account)
         else:
@@ -67,7 +67,7 @@ class AccountTurns:
         try:
             yield
         finally:
-            self._note(account_id)
+            self.note(account_id)
             self._end(account_id, account)
 
     async def _wait(self, account_id: str, account: _Account) -> None:
@@ -96,14 +96,23 @@ class AccountTurns:
         limit = share.beside_others if self._has_company(account_id) else share.alone
         return 0 < limit <= account.in_work
 
-    def _note(self, account_id: str) -> None:
+    def note(self, account_id: str) -> None:
+        """Notes that the account has work, also work that takes no turn."""
         self._recent[account_id] = self._monotonic_seconds()
         self._recent.move_to_end(account_id)
 
-    def _has_company(self, account_id: str) -> bool:
-        """Returns whether another account has work, or had some a moment ago."""
+    def is_shared(self) -> bool:
+        """Returns whether several accounts have work, or had some a moment ago."""
+        self._drop_old()
+        return max(len(self._accounts), len(self._recent)) > 1
+
+    def _drop_old(self) -> None:
         oldest = self._monotonic_seconds() - _RECENT_SECONDS
         while self._recent and next(iter(self._recent.values())) < oldest:
             self._recent.popitem(last=False)
+
+    def _has_company(self, account_id: str) -> bool:
+        """Returns whether another account has work, or had some a moment ago."""
+        self._drop_old()
         working = len(self._accounts) - (account_id in self._accounts)
         return working > 0 or len(self._recent) > (account_id in self._recent)

@@ -73,6 +73,11 @@ def build_app(
             (AccountEndpoint, absolute),
         )
     )
+
+    def is_shared() -> bool:
+        ready = services()
+        return ready is not None and ready.turns.is_shared()
+
     app = Starlette(
         routes=[
             Route(INSTANCE_PREFIX + "/{route:path}", instance_endpoint),
@@ -84,7 +89,7 @@ def build_app(
         ],
         middleware=[
             Middleware(RequestLog, random_bytes=random_bytes, metrics=metrics),
-            Middleware(RequestStarts),
+            Middleware(RequestStarts, is_shared=is_shared),
             Middleware(CollapsedSlashes),
             *_cross_origin(settings.cors_origins, absolute.paths),
         ],

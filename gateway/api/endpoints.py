@@ -149,6 +149,7 @@ class AccountEndpoint(Endpoint):
     async def _respond(self, request: Request) -> Response:
         route, services = self._find(request, request.scope["path"])
         account = await self._authenticator.account(request, services.accounts)
+        services.turns.note(account.id)
         credential = _credential_of(account)
         return await self._answer(request, route, account, services, credential)
 
@@ -162,6 +163,7 @@ class InstanceEndpoint(Endpoint):
         instance, credential = await self._authenticate(
             request, route, services, parameters["instance_id"], parameters["token"]
         )
+        services.turns.note(instance.account_id)
         await services.base_urls.note(instance.id, self._authenticator.base_url_of(request))
         if issubclass(route.declared, OutgoingMessage):
             request.scope["message_type"] = route.declared.kind()

@@ -139,6 +139,18 @@ async def test_share_stays_small_for_a_second_after_the_work_of_others() -> None
         assert await at_once(turns, "a", 10, held) == 10
 
 
+async def test_node_is_shared_while_several_accounts_have_work() -> None:
+    clock = Seconds()
+    turns = AccountTurns(Share(0, 2), clock)
+    turns.note("a")
+    assert not turns.is_shared()
+    turns.note("b")
+    assert turns.is_shared()
+    clock.advance(1.1)
+    turns.note("a")
+    assert not turns.is_shared()
+
+
 async def test_waiters_begin_together_once_the_account_is_alone() -> None:
     clock, done = Seconds(), list[str]()
     turns = AccountTurns(Share(0, 1), clock)

@@ -37,9 +37,15 @@ async def send(_message: object) -> None:
     raise AssertionError
 
 
-async def served(paths: list[str], *, per_turn: int) -> Application:
+def starts_of(application: Application, *, per_turn: int, shared: bool = True) -> RequestStarts:
+    return RequestStarts(
+        application, is_shared=lambda: shared, per_turn=1_000, per_turn_beside_others=per_turn
+    )
+
+
+async def served(paths: list[str], *, per_turn: int, shared: bool = True) -> Application:
     application = Application()
-    starts = RequestStarts(application, per_turn=per_turn)
+    starts = starts_of(application, per_turn=per_turn, shared=shared)
     counting = asyncio.create_task(application.count_turns())
     async with asyncio.TaskGroup() as tasks:
         for path in paths:
@@ -52,6 +58,12 @@ async def test_few_requests_begin_at_once() -> None:
     application = await served(["/instances/a/x"] * 4, per_turn=4)
 
     assert application.in_turns() == [4]
+
+
+async def test_requests_of_an_account_that_is_alone_begin_together() -> None:
+    application = await served(["/instances/a/x"] * 100, per_turn=1, shared=False)
+
+    assert application.in_turns() == [100]
 
 
 async def test_many_requests_begin_over_many_turns() -> None:
@@ -72,7 +84,7 @@ async def test_many_requests_of_one_instance_do_not_delay_those_of_others(other:
 
 async def test_request_whose_client_left_takes_no_place() -> None:
     application = Application()
-    starts = RequestStarts(application, per_turn=1)
+    starts = starts_of(application, per_turn=1)
 
     async def request(path: str) -> None:
         await starts({"type": "http", "path": path}, receive, send)
