@@ -18,6 +18,7 @@ from gateway.api.events_socket import EventsSocket
 from gateway.api.health import Readiness, health
 from gateway.api.middleware import RequestLog
 from gateway.api.request_limits import Rate, RequestLimits
+from gateway.api.request_starts import RequestStarts
 from gateway.api.routes import RouteTable
 from gateway.clock import Clock
 from gateway.contract.catalogue import Catalogue
@@ -73,6 +74,11 @@ def build_app(
             (AccountEndpoint, absolute),
         )
     )
+
+    def is_shared() -> bool:
+        ready = services()
+        return ready is not None and ready.turns.is_shared()
+
     app = Starlette(
         routes=[
             Route(INSTANCE_PREFIX + "/{route:path}", instance_endpoint),
@@ -87,6 +93,7 @@ def build_app(
         ],
         middleware=[
             Middleware(RequestLog, random_bytes=random_bytes, metrics=metrics),
+            Middleware(RequestStarts, is_shared=is_shared),
             Middleware(CollapsedSlashes),
             *_cross_origin(settings.cors_origins, absolute.paths),
         ],

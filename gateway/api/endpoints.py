@@ -63,7 +63,7 @@ class Endpoint:
         self._routes, self._authenticator, self._services = routes, authenticator, services
         self._settings, self._admission, self._parser = settings, admission, parser
         self._turns, self._patience_seconds = asyncio.Lock(), patience_seconds
-        self._uploads = UploadSlots(max_uploads)
+        self._uploads, self._refusals = UploadSlots(max_uploads), asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -73,6 +73,9 @@ class Endpoint:
         except TooManyRequests:
             # Who repeats at once without reading the answer is slowed down, at no cost.
             await asyncio.sleep(_REFUSAL_SECONDS)
+            # A thousand that came together end one by one, so that others are served in between.
+            async with self._refusals:
+                await asyncio.sleep(0)
             raise
         await response(scope, receive, send)
 
@@ -126,7 +129,7 @@ class Endpoint:
             with self._uploads.slot(owner):
                 _fingerprint, raw = await read_body(request, limit_bytes=limit_bytes)
             return await self._parser.run(replace(command, raw=raw), owner=owner)
-        async with services.intake.spool.folder() as folder:
+        async with services.intake.spool.folder_on_demand() as folder:
             spooler = self._spooler(folder, services)
             with self._uploads.slot(owner):
                 _fingerprint, raw = await read_body(
@@ -146,6 +149,7 @@ class AccountEndpoint(Endpoint):
     async def _respond(self, request: Request) -> Response:
         route, services = self._find(request, request.scope["path"])
         account = await self._authenticator.account(request, services.accounts)
+        services.turns.note(account.id)
         credential = _credential_of(account)
         return await self._answer(request, route, account, services, credential)
 
@@ -159,6 +163,7 @@ class InstanceEndpoint(Endpoint):
         instance, credential = await self._authenticate(
             request, route, services, parameters["instance_id"], parameters["token"]
         )
+        services.turns.note(instance.account_id)
         await services.base_urls.note(instance.id, self._authenticator.base_url_of(request))
         if issubclass(route.declared, OutgoingMessage):
             request.scope["message_type"] = route.declared.kind()
@@ -231,7 +236,7 @@ class InstanceEndpoint(Endpoint):
             message = await self._built(declared, raw, route, instance, services)
             self._admission.check(instance, message)
             return fingerprint, message
-        async with services.intake.spool.folder() as folder:
+        async with services.intake.spool.folder_on_demand() as folder:
             spooler = self._spooler(folder, services)
             with self._uploads.slot(instance.account_id):
                 fingerprint, raw = await read_body(

@@ -208,7 +208,7 @@ class Consumer:
         """Stores files that came as bytes; the queue has references only, as for HTTP."""
         if not message.carries_media:
             return message
-        async with self._intake.spool.folder() as folder:
+        async with self._intake.spool.folder_on_demand() as folder:
             return await self._intake.store_files(
                 instance.account_id, instance.id, message, {}, folder
             )

@@ -142,7 +142,7 @@ class Fetcher:
         async with self._slots.slot(owner, server.host):
             connection = await self._dialer.connect(server)
             try:
-                yield await connection.send(HttpRequest("GET", parts, _HEADERS))
+                yield await connection.send(HttpRequest("GET", parts, _HEADERS, owner=owner))
             finally:
                 connection.close()
 

@@ -29,7 +29,7 @@ class JobLimits:
     """What one job may use, and how large the content of its file may be.
 
     Attributes:
-        cpu_seconds: seconds of processor time; the clock may show three times as many, and ten.
+        cpu_seconds: seconds of processor time; the clock may show six times as many, and ten.
         video_cpu_seconds: the same for a video that is transcoded.
         memory_bytes: the address space of the process.
         max_pixels: width times height of a picture or of a frame; a JPEG, which is decoded at a

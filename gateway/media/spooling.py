@@ -7,7 +7,8 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -71,7 +72,7 @@ class SpoolFile:
         if reserve:
             reserve.check()
         with full_disk_translated():
-            self._file: IO[bytes] = open_private(path)
+            self._file: IO[bytes] = _opened(path)
         self._digest = hashlib.sha256()
         self._size = 0
 
@@ -192,8 +193,13 @@ class Base64File:
 class Spool:
     """The local folder of temporary files, on the disk of *reserve*."""
 
-    def __init__(self, folder: Path, reserve: DiskReserve | None = None) -> None:
-        self._folder, self.reserve = folder, reserve
+    def __init__(
+        self,
+        folder: Path,
+        reserve: DiskReserve | None = None,
+        new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
+    ) -> None:
+        self._folder, self.reserve, self._new_uuid = folder, reserve, new_uuid
         make_private_folder(folder)
 
     @asynccontextmanager
@@ -207,12 +213,35 @@ class Spool:
             # Deleting a large file blocks for a while.
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
+    @asynccontextmanager
+    async def folder_on_demand(self) -> AsyncIterator[Path]:
+        """Yields the path of a folder that the first SpoolFile in it makes.
+
+        Most requests bring URLs or no files: making and deleting a folder would cost each of them
+        more than everything else that is done with it.
+        """
+        folder = self._folder / self._new_uuid().hex
+        try:
+            yield folder
+        finally:
+            if folder.exists():
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
     def delete_stale(self) -> None:
         """Deletes folders older than a day, which a process that died left behind."""
         oldest = time.time() - _STALE_SECONDS
         for folder in self._folder.iterdir():
             if folder.stat().st_mtime < oldest:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """Opens a private file, and makes its folder if nothing has been written there yet."""
+    try:
+        return open_private(path)
+    except FileNotFoundError:
+        make_private_folder(path.parent)
+        return open_private(path)
 
 
 def too_large(max_bytes: int) -> BadFile:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gateway.account_turns import AccountTurns
 from gateway.administration.audit import Audit, Caller, Subject, given_of
 from gateway.contract.operation import Operation
 from gateway.contract.zapi.groups.group import GroupCreated
@@ -13,7 +14,6 @@ from gateway.instances.store import Instance, Instances
 from gateway.media.intake import MediaIntake
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
-from gateway.operations.account_turns import AccountTurns
 from gateway.send_queue.completion import CompletionWaiters
 from gateway.send_queue.enqueue import Enqueuer
 from gateway.webhooks.stream import Stream

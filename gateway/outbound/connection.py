@@ -1,19 +1,23 @@
 """One HTTP/1.1 connection to a server of others, and the exchange of a request and its answer."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, cast
 from urllib.parse import SplitResult
 
+from gateway.account_turns import AccountTurns, Share
 from gateway.clock import Clock
 from gateway.outbound.failures import ConnectionLost, TooSlow
 from gateway.outbound.response_parser import ResponseLimits, ResponseParser
 
 _PAUSE_READING_BYTES: Final = 128 * 1024
-_SMALL_READ_BYTES: Final = 256
-_SMALL_READS: Final = 64
-_DRIP_PAUSE_SECONDS: Final = 0.01
+_BYTES_PER_READ: Final = 256
+_FREE_READS: Final = 64
+_DRIP_PAUSE_SECONDS: Final = 0.1
+_FREE_BYTES: Final = 1024
+ONE_SLICE: Final = Share(1, 1)
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -34,12 +38,16 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A request to the server of *url*, which an address policy has checked."""
+    """A request to the server of *url*, which an address policy has checked.
+
+    *owner* is the account for which it is made: the slices of its answers are read in turn.
+    """
 
     method: str
     url: SplitResult
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
+    owner: str = ""
 
     def head(self) -> bytes:
         """Returns the request line and the header lines."""
@@ -98,13 +106,19 @@ class HttpConnection:
     """Carries one request at a time."""
 
     def __init__(
-        self, stream: "ByteStream", clock: Clock, limits: ResponseLimits, patience: AnswerPatience
+        self,
+        stream: "ByteStream",
+        clock: Clock,
+        limits: ResponseLimits,
+        patience: AnswerPatience,
+        turns: AccountTurns | None = None,
     ) -> None:
         self._stream, self._clock = stream, clock
         self._limits, self._patience = limits, patience
+        self._turns, self._owner = turns or AccountTurns(ONE_SLICE), ""
         self._parser: ResponseParser | None = None
         self._began = 0.0
-        self._received_bytes = self._small_reads = 0
+        self._received_bytes = self._reads = 0
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Sends a request and returns its answer as soon as its head has arrived.
@@ -116,8 +130,8 @@ class HttpConnection:
             ExcessiveResponse: its answer exceeds a limit.
         """
         parser = self._parser = ResponseParser(self._limits)
-        self._began = self._clock.monotonic_seconds()
-        self._received_bytes = self._small_reads = 0
+        self._began, self._owner = self._clock.monotonic_seconds(), request.owner
+        self._received_bytes = self._reads = 0
         # The content is in memory already, so the transport's buffer needs no bound.
         self._stream.write(request.head() + (request.content or b""))
         first = b""
@@ -126,13 +140,22 @@ class HttpConnection:
         return HttpResponse(self, parser, first)
 
     async def read_piece(self, parser: ResponseParser) -> bytes:
-        """Reads and parses one slice, and lets other tasks run before the next."""
+        """Reads and parses one slice, and lets other tasks run before the next.
+
+        The event loop parses at most one slice of each owner before it serves others, however many
+        answers the owner gets at once. A short answer, as receivers give, waits for none.
+        """
         data = await self._stream.read(parser.feed_bytes, self._patience.silence_seconds)
         if not data:
             parser.finish()
             return b""
         await self._slow_down(len(data))
-        return parser.feed(data)
+        if self._received_bytes <= _FREE_BYTES:
+            await self._clock.sleep(0)
+            return parser.feed(data)
+        async with self._turns.turn(self._owner):
+            await self._clock.sleep(0)
+            return parser.feed(data)
 
     def is_reusable(self) -> bool:
         """Returns whether the last exchange is complete and the connection is open."""
@@ -148,17 +171,19 @@ class HttpConnection:
         self._stream.abort()
 
     async def _slow_down(self, count: int) -> None:
-        """Lets other tasks run; raises TooSlow if the answer is below the minimum rate.
+        """Pauses for tiny packets; raises TooSlow if the answer is below the minimum rate.
 
         A server that sends every byte in a packet of its own would wake this task for each.
-        A pause lets them gather.
+        A pause without reading lets them gather.
         """
         self._received_bytes += count
         elapsed = self._clock.monotonic_seconds() - self._began - self._patience.grace_seconds
         if elapsed > 0 and self._received_bytes < elapsed * self._patience.bytes_per_second:
             raise TooSlow(f"sends less than {self._patience.bytes_per_second} bytes per second")
-        self._small_reads = self._small_reads + 1 if count < _SMALL_READ_BYTES else 0
-        await self._clock.sleep(_DRIP_PAUSE_SECONDS if self._small_reads > _SMALL_READS else 0)
+        self._reads += 1
+        if self._reads > _FREE_READS + self._received_bytes // _BYTES_PER_READ:
+            with self._stream.not_reading():
+                await self._clock.sleep(_DRIP_PAUSE_SECONDS)
 
 
 class ByteStream(asyncio.Protocol):
@@ -208,6 +233,20 @@ class ByteStream(asyncio.Protocol):
             self._is_paused = False
             self._transport.resume_reading()
         return data
+
+    @contextmanager
+    def not_reading(self) -> Iterator[None]:
+        """Leaves what arrives to the system's buffer while the block runs."""
+        transport = self._transport
+        if transport is None or self._is_paused or transport.is_closing():
+            yield
+            return
+        transport.pause_reading()
+        try:
+            yield
+        finally:
+            if not transport.is_closing():
+                transport.resume_reading()
 
     def is_quiet(self) -> bool:
         """Returns whether the connection is open, and everything is written and read."""

@@ -4,8 +4,15 @@ import asyncio
 import ssl
 from dataclasses import dataclass, field
 
+from gateway.account_turns import AccountTurns
 from gateway.clock import Clock
-from gateway.outbound.connection import AnswerPatience, ByteStream, HttpConnection, Server
+from gateway.outbound.connection import (
+    ONE_SLICE,
+    AnswerPatience,
+    ByteStream,
+    HttpConnection,
+    Server,
+)
 from gateway.outbound.failures import NoConnection, why_unreachable
 from gateway.outbound.response_parser import ResponseLimits
 from gateway.outbound.trust import trusted
@@ -22,6 +29,8 @@ class Dialer:
     patience: AnswerPatience = field(default_factory=AnswerPatience)
     connect_seconds: float = 10.0
     tls: ssl.SSLContext = field(default_factory=trusted)
+    turns: AccountTurns = field(default_factory=lambda: AccountTurns(ONE_SLICE))
+    """Of the slices of answers that all its connections read."""
 
     async def connect(self, server: Server) -> HttpConnection:
         """Opens a connection; TLS verifies the host name.
@@ -37,7 +46,7 @@ class Dialer:
             raise NoConnection(f"did not answer within {self.connect_seconds:g} seconds") from None
         except (OSError, UnicodeError) as error:
             raise NoConnection(why_unreachable(error)) from None
-        return HttpConnection(stream, self.clock, self.limits, self.patience)
+        return HttpConnection(stream, self.clock, self.limits, self.patience, self.turns)
 
     async def _open(self, server: Server) -> ByteStream:
         address = await self.policy.resolve(server.host, server.port)

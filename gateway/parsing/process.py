@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import sys
+from contextlib import suppress
 from typing import IO
 
 from gateway.contract.catalogue import catalogue
@@ -19,6 +20,7 @@ if sys.platform != "win32":
 
 LENGTH_BYTES = 8
 _MAX_MEMORY_BYTES = 1_073_741_824
+_NICENESS = 5  # below the event loop; callers wait for it, so it is above the converting processes
 
 
 def framed(content: bytes) -> bytes:
@@ -32,6 +34,7 @@ def main() -> None:
     os.dup2(2, 1)  # a stray print must not stand among the results
     catalogue()
     _limit_memory(_MAX_MEMORY_BYTES)
+    _yield_to_event_loop()
     results.write(framed(b""))  # ready
     results.flush()
     serve(sys.stdin.buffer, results)
@@ -64,6 +67,12 @@ def _error(kind: type[GatewayError], text: str) -> bytes:
 def _limit_memory(max_bytes: int) -> None:
     if sys.platform != "win32":
         resource.setrlimit(resource.RLIMIT_AS, (max_bytes, max_bytes))
+
+
+def _yield_to_event_loop() -> None:
+    if sys.platform != "win32":
+        with suppress(OSError):
+            os.nice(_NICENESS)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from gateway.account_turns import AccountTurns, Share
 from gateway.administration import audit as audit_operations
 from gateway.administration import (
     event_tickets,
@@ -42,7 +43,6 @@ from gateway.instances.accounts import Account, Accounts
 from gateway.instances.creation import Registry
 from gateway.instances.operations import InstanceContext
 from gateway.instances.store import Instance
-from gateway.operations.account_turns import AccountTurns
 from gateway.operations.services import OperationExecutor, Services
 from gateway.providers.loading import load_provider, load_providers
 from gateway.runtime.callbacks import Callbacks
@@ -128,7 +128,10 @@ def build_services(
         audit,
         callbacks.stream,
         node.base_urls,
-        AccountTurns(limits.max_in_work),
+        AccountTurns(
+            Share(limits.max_in_work, limits.max_in_work_beside_others),
+            node.clock.monotonic_seconds,
+        ),
     )
 
 

@@ -91,6 +91,7 @@ def build_queue(
             send_timeout_seconds=queue.send_timeout_seconds,
             unknown=UnknownMessages(database, queue.unknown_quote),
             uncalled=uncalled,
+            turns=node.new_turns(),
         ),
         rescue,
     )

@@ -77,6 +77,7 @@ def build_sessions(
         Outbox(database, uuid.uuid4, notifier),
         files,
         clock,
+        node.new_turns(),
     )
     subscribers = EventSubscribers()
     opener = Opener(

@@ -9,6 +9,7 @@ import os
 import random
 from collections.abc import Callable, Mapping
 
+from gateway.account_turns import Share
 from gateway.api.health import Check
 from gateway.clock import Clock
 from gateway.database.deadlines import DatabaseDeadline
@@ -247,6 +248,7 @@ class Gateway:
             node_id=node_id,
             node_lock=lock,
             internal_address=internal_address,
+            share=Share(0, settings.account_limits().max_steps_beside_others),
         )
 
     def _database_checks(self, node: NodeContext) -> dict[str, Check]:

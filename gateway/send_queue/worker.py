@@ -7,8 +7,10 @@ Until `start`, no attempt counts: a caller can cancel the message, and the worke
 
 import asyncio
 import math
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 
+from gateway.account_turns import AccountTurns
 from gateway.clock import Clock
 from gateway.contract.internal.presence import ShowTyping
 from gateway.contract.send import OutgoingMessage
@@ -68,6 +70,8 @@ class WorkerDependencies:
     send_timeout_seconds: float
     unknown: UnknownMessages
     uncalled: UncalledAttempts = field(default_factory=UncalledAttempts)
+    turns: AccountTurns = field(default_factory=AccountTurns)
+    """Taken for each statement, never while the worker waits for WhatsApp or for the pace."""
 
 
 class Worker:
@@ -138,17 +142,21 @@ class Worker:
         claimer = self._deps.claimer
         while not leaving.is_set():
             self._wakeup.clear()
-            if claimed := await claimer.claim(self._cursor):
-                return claimed
-            self._pause_from = None
-            seconds_until_due = await claimer.sleep(self._cursor)
-            if claimed := await claimer.claim(self._cursor):
-                return claimed
+            async with self._turn():
+                if claimed := await claimer.claim(self._cursor):
+                    return claimed
+                self._pause_from = None
+                seconds_until_due = await claimer.sleep(self._cursor)
+                if claimed := await claimer.claim(self._cursor):
+                    return claimed
             if leaving.is_set():
                 return None
             with self._activity.asleep():
                 await self._deps.clock.wait(self._wakeup, self._idle_seconds(seconds_until_due))
         return None
+
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        return self._deps.turns.turn(self._live.instance.account_id)
 
     def _idle_seconds(self, seconds_until_due: float | None) -> float | None:
         """Returns how long to wait for a wake-up, which does not come for a lost claim's row."""
@@ -187,7 +195,8 @@ class Worker:
         echo = self._live.instance.notify_sent_by_me
         if isinstance(outcome, Retried):
             self._cursor.has_parked = True  # the next claim lets other chats pass
-        await self._deps.recorder.record(row, outcome, echo=echo)
+        async with self._turn():
+            await self._deps.recorder.record(row, outcome, echo=echo)
         self._deps.uncalled.discard(row)
         seconds = self._deps.clock.monotonic_seconds() - began
         now = self._deps.clock.now()
@@ -346,6 +355,7 @@ class Worker:
             return False
         self._deps.uncalled.add(row)
         try:
-            return await self._deps.starter.start(row)
+            async with self._turn():
+                return await self._deps.starter.start(row)
         except DatabaseUnavailable:
             return False  # if the start was committed, handing back undoes it

@@ -28,6 +28,8 @@ class AccountLimits:
     tests_per_minute: float
     tests_burst: int
     max_in_work: int
+    max_in_work_beside_others: int
+    max_steps_beside_others: int
 
 
 class AccountSection(Section):
@@ -89,7 +91,7 @@ class AccountSection(Section):
     )
 
     max_uploads: int = Field(
-        500,
+        200,
         ge=1,
         validation_alias="GATEWAY_ACCOUNT_MAX_UPLOADS",
         description="Number of request bodies of an account that may arrive at once on a node; "
@@ -101,6 +103,21 @@ class AccountSection(Section):
         validation_alias="GATEWAY_ACCOUNT_MAX_IN_WORK",
         description="Requests of an account that each node works on at once; those that wait for "
         "WhatsApp or another server do not count, further ones wait; 0 sets no limit",
+    )
+    max_in_work_beside_others: int = Field(
+        2,
+        ge=0,
+        validation_alias="GATEWAY_ACCOUNT_MAX_IN_WORK_BESIDE_OTHERS",
+        description="The same while another account has work or had some within a second; 0 sets "
+        "no limit of its own",
+    )
+    max_steps_beside_others: int = Field(
+        4,
+        ge=0,
+        validation_alias="GATEWAY_ACCOUNT_MAX_STEPS_BESIDE_OTHERS",
+        description="Steps of sends of an account that each node stores at once while another "
+        "account has some or had some within a second, and as many received events and delivered "
+        "callbacks; an account that is alone has no limit; 0 sets no limit",
     )
     tests_per_minute: float = Field(
         6.0,
@@ -131,8 +148,15 @@ class AccountSection(Section):
             max_uploads=self.max_uploads,
             tests_per_minute=self.tests_per_minute,
             max_in_work=self.max_in_work,
+            max_in_work_beside_others=_smaller(self.max_in_work, self.max_in_work_beside_others),
+            max_steps_beside_others=self.max_steps_beside_others,
             tests_burst=max(1, round(self.tests_per_minute * _TESTS_BURST_MINUTES)),
         )
+
+
+def _smaller(limit: int, other: int) -> int:
+    """Returns the smaller limit; 0 is none."""
+    return min(limit, other) if limit and other else limit or other
 
 
 _REQUESTS_PER_SECOND, _INSTANCE_REQUESTS_PER_SECOND = 200, 50

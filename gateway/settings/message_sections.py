@@ -250,7 +250,7 @@ class MediaSection(Section):
         le=3_600,
         validation_alias="GATEWAY_MEDIA_CONVERSION_SECONDS",
         description="Seconds of processor time that the conversion of one file may use; a file "
-        "that needs more fails, and one that takes three times as long by the clock because the "
+        "that needs more fails, and one that takes six times as long by the clock because the "
         "machine is busy is attempted again",
     )
     max_pixels: int = Field(

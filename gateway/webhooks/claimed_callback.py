@@ -60,7 +60,15 @@ class ClaimedCallback(SealedWebhook):
         """Returns the request. Only Z-API's webhooks get the token of the instance."""
         if self.webhook_id == OWN_WEBHOOKS:
             token = vault.open(Sealed(self.token_key_id, self.token_ciphertext))
-            return WebhookRequest(self.id, url, self.body, token, self.open(vault))
+            return WebhookRequest(
+                self.id, url, self.body, token, self.open(vault), owner=self.account_id
+            )
         return WebhookRequest(
-            self.id, url, self.body, None, self.open_signing(vault), self.open_headers(vault)
+            self.id,
+            url,
+            self.body,
+            None,
+            self.open_signing(vault),
+            self.open_headers(vault),
+            owner=self.account_id,
         )

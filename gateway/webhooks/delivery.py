@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from urllib.parse import urlsplit
 
+from gateway.account_turns import AccountTurns
 from gateway.bounds import clamp
 from gateway.clock import Clock
 from gateway.database.payload_seal import UnopenedText
@@ -74,6 +75,7 @@ class Delivery:
         limits: DeliveryLimits,
         metrics: Metrics,
         new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
+        turns: AccountTurns | None = None,
     ) -> None:
         self._database, self._poster, self._recorder = database, poster, recorder
         self._breakers, self._vault, self._clock = breakers, vault, clock
@@ -83,7 +85,7 @@ class Delivery:
         """Claims whose answer was lost, and when each lapses by itself."""
         self._answering_again: set[str] = set()
         """Receivers that answer again; Postgres does not know it yet."""
-        self._new_uuid = new_uuid
+        self._new_uuid, self._turns = new_uuid, turns or AccountTurns()
         self._loop = PeriodicLoop("webhooks", self._deliver_due, clock)
         self._deliveries: asyncio.TaskGroup | None = None
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -188,7 +190,9 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - the claim lapses, and the queue is due again
             report_error(error, component="webhooks", instance_id=queue[0].instance_id)
             return
-        if await self._recorder.finish(progress):
+        async with self._turns.turn(queue[0].account_id):
+            has_more = await self._recorder.finish(progress)
+        if has_more:
             self._loop.wake()
 
     async def _deliver_if_free(

@@ -34,7 +34,7 @@ _KEEP_IDLE_SECONDS = 4.0  # less than most servers keep an idle connection
 class WebhookRequest:
     """A callback to post; two secrets sign it while one replaces the other.
 
-    `headers` come on top of those that every callback has.
+    `headers` come on top of those that every callback has; `owner` is the account.
     """
 
     id: uuid.UUID
@@ -43,6 +43,7 @@ class WebhookRequest:
     instance_token: str | None
     signing_secrets: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ class Poster:
             headers["X-Webhook-Signature"] = ",".join(
                 sign(secret, timestamp, request.body) for secret in request.signing_secrets
             )
-        return HttpRequest("POST", url, headers, content)
+        return HttpRequest("POST", url, headers, content, owner=request.owner)
 
     def _retry_after(self, status: int, value: str | None) -> float | None:
         if value is None or status not in _WAIT:

@@ -142,6 +142,7 @@ async def _test_of_own(context: WebhookContext, kind: CallbackType) -> WebhookRe
         _sample(context, kind),
         context.vault.open(sealed),
         secrets.open(context.vault) if secrets else (),
+        owner=context.instance.account_id,
     )
 
 
@@ -156,6 +157,7 @@ async def _test_of_further(
         None,
         webhook.open_signing(context.vault),
         webhook.open_headers(context.vault),
+        owner=context.instance.account_id,
     )
 
 

@@ -1,6 +1,7 @@
 """What a campaign of attacks measures: times, memory, and delays of the event loop."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,49 +26,6 @@ class Measured:
 
 
 @dataclass
-class Outcome:
-    """What one attack did."""
-
-    name: str
-    quiet: Measured
-    attacked: Measured
-    answered: dict[str, int]
-    loop_seconds: str
-    own_mib: float
-    children_mib: float
-
-    @property
-    def ratio(self) -> float:
-        pairs = (
-            (self.quiet.accepted, self.attacked.accepted),
-            (self.quiet.sent, self.attacked.sent),
-        )
-        return max(_quantile(after, _P99) / _quantile(before, _P99) for before, after in pairs)
-
-    def show(self) -> None:
-        quiet, attacked = self.quiet, self.attacked
-        echo(
-            f"{self.name:<30} accept {_figures(quiet.accepted)} -> {_figures(attacked.accepted)}  "
-            f"sent {_figures(quiet.sent)} -> {_figures(attacked.sent)}  p99 x{self.ratio:4.1f}  "
-            f"reads max {max(attacked.reads, default=0) * 1_000:.0f}  "
-            f"loop <={self.loop_seconds} s  "
-            f"lost {attacked.lost} failed {len(attacked.failed)}  "
-            f"MiB {self.own_mib:.0f} + {self.children_mib:.0f}  {self.answered}"
-        )
-        for error in dict.fromkeys(attacked.failed):
-            echo(f"    {error}")
-
-
-def _quantile(seconds: Sequence[float], share: float) -> float:
-    ordered = sorted(seconds) or [float("nan")]
-    return ordered[int((len(ordered) - 1) * share)]
-
-
-def _figures(seconds: Sequence[float]) -> str:
-    return f"{_quantile(seconds, 0.5) * 1_000:.0f}/{_quantile(seconds, _P99) * 1_000:.0f} ms"
-
-
-@dataclass
 class Memory:
     """The peaks of the serving process and of its children, in MiB."""
 
@@ -82,6 +40,74 @@ class Memory:
             children = [child.pid for child in self.process.children(recursive=True)]
             self.children_mib = max(self.children_mib, sum(map(_resident_mib, children)))
             await asyncio.sleep(0.1)
+
+
+@dataclass
+class Outcome:
+    """What one attack did, by its windows and the quiet ones before them."""
+
+    name: str
+    memory: Memory
+    quiet: list[Measured] = field(default_factory=list)
+    attacked: list[Measured] = field(default_factory=list)
+    answered: Counter[str] = field(default_factory=Counter)
+    loop_seconds: float = 0.0
+
+    @property
+    def ratio(self) -> float:
+        quiet, attacked = _together(self.quiet), _together(self.attacked)
+        pairs = ((quiet.accepted, attacked.accepted), (quiet.sent, attacked.sent))
+        return max(_quantile(after, _P99) / _quantile(before, _P99) for before, after in pairs)
+
+    @property
+    def noise(self) -> float:
+        """How much the quiet windows differ: the largest of their p99 by the smallest."""
+        of_windows = (
+            [_quantile(window.accepted, _P99) for window in self.quiet],
+            [_quantile(window.sent, _P99) for window in self.quiet],
+        )
+        return max(max(each) / min(each) for each in of_windows)
+
+    @property
+    def lost_or_failed(self) -> bool:
+        attacked = _together(self.attacked)
+        return bool(attacked.lost or attacked.failed)
+
+    def show(self, *, load: float) -> None:
+        quiet, attacked = _together(self.quiet), _together(self.attacked)
+        echo(
+            f"{self.name:<30} accept {_figures(quiet.accepted)} -> {_figures(attacked.accepted)}  "
+            f"sent {_figures(quiet.sent)} -> {_figures(attacked.sent)}  p99 x{self.ratio:4.1f}  "
+            f"noise x{self.noise:3.1f}  load {load:.1f}  "
+            f"reads max {max(attacked.reads, default=0) * 1_000:.0f}  "
+            f"loop <={self.loop_seconds:g} s  "
+            f"lost {attacked.lost} failed {len(attacked.failed)}  "
+            f"MiB {self.memory.own_mib:.0f} + {self.memory.children_mib:.0f}  "
+            f"{dict(self.answered)}"
+        )
+        for error in dict.fromkeys(attacked.failed):
+            echo(f"    {error}")
+
+
+def _together(windows: Sequence[Measured]) -> Measured:
+    """Returns the windows as one."""
+    whole = Measured()
+    for each in windows:
+        whole.accepted += each.accepted
+        whole.sent += each.sent
+        whole.reads += each.reads
+        whole.failed += each.failed
+        whole.lost += each.lost
+    return whole
+
+
+def _quantile(seconds: Sequence[float], share: float) -> float:
+    ordered = sorted(seconds) or [float("nan")]
+    return ordered[int((len(ordered) - 1) * share)]
+
+
+def _figures(seconds: Sequence[float]) -> str:
+    return f"{_quantile(seconds, 0.5) * 1_000:.0f}/{_quantile(seconds, _P99) * 1_000:.0f} ms"
 
 
 def _forget_peak(pid: int) -> None:
@@ -105,12 +131,12 @@ def _status_mib(pid: int, name: str) -> float:
     return 0.0
 
 
-def largest_delay(before: dict[float, float], after: dict[float, float]) -> str:
-    """Returns the limit of the largest delay that was counted in between."""
+def largest_delay(before: dict[float, float], after: dict[float, float]) -> float:
+    """Returns the limit of the largest delay that was counted in between, in seconds."""
     largest, counted = 0.0, 0.0
     for limit in sorted(after):
         new = after[limit] - before.get(limit, 0.0)
         if new > counted:
             largest = limit
         counted = new
-    return f"{largest:g}"
+    return largest

@@ -1,10 +1,15 @@
 """What attacks of one account do to another: `python -m tests.campaigns.hostile_tenant`.
 
 A gateway has the account limits of production. The good account sends texts at a steady rate, gets
-its callbacks, and reads /queue and /ready. Just before each attack it is measured alone ("quiet").
-"accept" is the answer to a send; "sent" is from the request to the arrival of the DeliveryCallback.
+its callbacks, and reads /queue and /ready. "accept" is the answer to a send; "sent" is from the
+request to the arrival of the DeliveryCallback.
 
-    PYTHONPATH=. .venv/bin/python -m tests.campaigns.hostile_tenant [--seconds 10] [ATTACK ...]
+Quiet windows and windows of the attack alternate, and those of a kind are put together: the p99 of
+one short window would be a single request. "noise" is the largest p99 of a quiet window by the
+smallest: smaller differences mean nothing.
+
+    PYTHONPATH=. .venv/bin/python -m tests.campaigns.hostile_tenant [ATTACK ...]
+        [--seconds 10] [--rounds 3]
 """
 
 import argparse
@@ -15,6 +20,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -70,23 +76,32 @@ class Campaign:
     hostile: Sequence[Demo]
     seconds: float
     quiet_seconds: float
+    rounds: int = 1
 
     async def run(self, name: str) -> Outcome:
-        quiet = await self.measure(self.quiet_seconds)
-        before = await self.loop_delays()
+        """Measures quiet windows and windows of the attack in turn."""
         assert self.gateway.process is not None
-        memory = Memory(psutil.Process(self.gateway.process.pid))
-        watching = asyncio.create_task(memory.watch())
-        async with AsyncExitStack() as stack:
-            attack, _, way = name.partition(": ")
-            url = await stack.enter_async_context(hostile_server(way or "silence"))
-            answered: dict[str, int] = {}
-            await stack.enter_async_context(self.attacking(attack, url, answered))
-            attacked = await self.measure(self.seconds)
-        watching.cancel()
-        await asyncio.wait({watching})
-        loop = largest_delay(before, await self.loop_delays())
-        return Outcome(name, quiet, attacked, answered, loop, memory.own_mib, memory.children_mib)
+        outcome = Outcome(name, Memory(psutil.Process(self.gateway.process.pid)))
+        for _ in range(self.rounds):
+            outcome.quiet.append(await self.measure(self.quiet_seconds))
+            before = await self.loop_delays()
+            watching = asyncio.create_task(outcome.memory.watch())
+            outcome.attacked.append(await self._attack(name, outcome.answered))
+            watching.cancel()
+            await asyncio.wait({watching})
+            largest = largest_delay(before, await self.loop_delays())
+            outcome.loop_seconds = max(outcome.loop_seconds, largest)
+            await self.clear()
+        return outcome
+
+    async def _attack(self, name: str, answered: Counter[str]) -> Measured:
+        """Measures while the attack runs; adds its statuses to *answered*."""
+        attack, _, way = name.partition(": ")
+        async with (
+            hostile_server(way or "silence") as url,
+            self.attacking(attack, url, answered),
+        ):
+            return await self.measure(self.seconds)
 
     async def clear(self) -> None:
         """Removes what the attack left waiting, so that the next one is measured alone."""
@@ -161,8 +176,8 @@ class Campaign:
             await asyncio.sleep(READ_EVERY_SECONDS)
 
     @asynccontextmanager
-    async def attacking(self, name: str, url: str, answered: dict[str, int]) -> AsyncIterator[None]:
-        """Runs the attack in a process of its own; afterwards *answered* has its statuses."""
+    async def attacking(self, name: str, url: str, answered: Counter[str]) -> AsyncIterator[None]:
+        """Runs the attack in a process of its own, and adds its statuses to *answered*."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.campaigns.hostile_attacks", name),
             stdin=subprocess.PIPE,
@@ -207,7 +222,7 @@ class Campaign:
 
 @asynccontextmanager
 async def running_campaign(
-    folder: Path, database_url: str, *, seconds: float, quiet_seconds: float
+    folder: Path, database_url: str, *, seconds: float, quiet_seconds: float, rounds: int = 1
 ) -> AsyncIterator[Campaign]:
     """Runs a gateway with both accounts, on a migrated database."""
     receiver = Receiver()
@@ -226,12 +241,12 @@ async def running_campaign(
             url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
             for client in good:
                 await client.call("PUT", "/update-webhook-delivery", json={"value": url})
-            yield Campaign(gateway, good, receiver, hostile, seconds, quiet_seconds)
+            yield Campaign(gateway, good, receiver, hostile, seconds, quiet_seconds, rounds)
         gateway.kill()
 
 
-async def _main(names: Collection[str], seconds: float) -> int:
-    echo(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; p50/p99, quiet -> attacked")
+async def _main(names: Collection[str], seconds: float, rounds: int) -> int:
+    echo(f"{os.cpu_count()} cores; p50/p99, quiet -> attacked")
     missed = 0
     with public_folder() as folder:
         server = EmbeddedPostgres(folder / "pg")
@@ -239,14 +254,13 @@ async def _main(names: Collection[str], seconds: float) -> int:
         try:
             await migrate(server.url)
             async with running_campaign(
-                folder, server.url, seconds=seconds, quiet_seconds=seconds
+                folder, server.url, seconds=seconds, quiet_seconds=seconds, rounds=rounds
             ) as campaign:
                 await campaign.measure(2.0)  # the first requests are slower
                 for name in names:
                     outcome = await campaign.run(name)
-                    outcome.show()
-                    missed += bool(outcome.attacked.lost or outcome.attacked.failed)
-                    await campaign.clear()
+                    outcome.show(load=os.getloadavg()[0])
+                    missed += outcome.lost_or_failed
         finally:
             await server.stop()
     return 1 if missed else 0
@@ -255,11 +269,12 @@ async def _main(names: Collection[str], seconds: float) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("attacks", nargs="*", help="their names, or how those begin")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each window")
+    parser.add_argument("--rounds", type=int, default=3, help="windows of each kind, per attack")
     arguments = parser.parse_args()
     begins = tuple(arguments.attacks)
     names = [name for name in names_of_attacks() if not begins or name.startswith(begins)]
-    sys.exit(asyncio.run(_main(names, arguments.seconds)))
+    sys.exit(asyncio.run(_main(names, arguments.seconds, arguments.rounds)))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The campaigns as a whole, or nearly: all cuts, and a few kills."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -51,12 +52,12 @@ async def test_hostile_tenant_costs_the_other_no_message(tmp_path: Path, databas
         outcomes = {}
         for name in attacks:
             outcomes[name] = await campaign.run(name)
-            outcomes[name].show()
-            await campaign.clear()
+            outcomes[name].show(load=os.getloadavg()[0])
 
     for outcome in outcomes.values():
-        assert outcome.attacked.accepted
-        assert (outcome.attacked.lost, outcome.attacked.failed) == (0, [])
+        for window in outcome.attacked:
+            assert window.accepted
+            assert (window.lost, window.failed) == (0, [])
     assert {"413"} <= outcomes["deep nesting"].answered.keys() <= {"413", "429", "503"}
     assert outcomes["files: chunks"].answered.keys() == {"200"}
     assert {"200"} <= outcomes["flood of reads"].answered.keys() <= {"200", "429"}

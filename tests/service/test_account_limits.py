@@ -38,14 +38,25 @@ def test_limits_are_on_in_production_and_off_in_development() -> None:
     production = Settings.read(SECRET).account_limits()
     development = Settings.read({"GATEWAY_ENV": "development", **SECRET}).account_limits()
 
-    assert production == AccountLimits(200, 2_000, 50, 500, 1_000, 50 * 1024**3, 50, 500, 6, 30, 16)
-    assert development == AccountLimits(0, 1, 0, 1, 0, 0, 50, 500, 6, 30, 16)
+    assert production == AccountLimits(
+        200, 2_000, 50, 500, 1_000, 50 * 1024**3, 50, 200, 6, 30, 16, 2, 4
+    )
+    assert development == AccountLimits(0, 1, 0, 1, 0, 0, 50, 200, 6, 30, 16, 2, 4)
 
 
 def test_a_limit_of_zero_is_none_in_production_too() -> None:
     limits = Settings.read({"GATEWAY_ACCOUNT_MAX_INSTANCES": "0", **SECRET}).account_limits()
 
     assert limits.max_instances == 0
+
+
+@pytest.mark.parametrize(("given", "beside_others"), [("1", 1), ("8", 2), ("0", 2)])
+def test_account_has_no_more_in_work_beside_others_than_alone(
+    given: str, beside_others: int
+) -> None:
+    limits = Settings.read({"GATEWAY_ACCOUNT_MAX_IN_WORK": given, **SECRET}).account_limits()
+
+    assert limits.max_in_work_beside_others == beside_others
 
 
 async def test_account_is_refused_above_its_limits_and_sees_them(

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
-_NICENESS = 5  # below the event loop, and not so low that a busy machine stops it
+_NICENESS = 10  # a tenth of what the event loop gets, and not so low that a busy machine stops it
 _MAX_OPEN_FILES = 64
 _STATUS = Path("/proc/self/status")
 _BYTES_PER_KIB = 1024

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from psycopg import AsyncConnection, OperationalError, Rollback
 
+from gateway.account_turns import AccountTurns
 from gateway.clock import Clock
 from gateway.contract.callbacks import CONNECTION_CHAT
 from gateway.database.deadlines import DatabaseDeadline
@@ -60,8 +61,16 @@ class SessionInUse(Protocol):
 class Inbound:
     """Receives the events of all sessions of this node, and deletes old ones."""
 
-    def __init__(self, database: Database, outbox: Outbox, files: Files, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        files: Files,
+        clock: Clock,
+        turns: AccountTurns | None = None,
+    ) -> None:
         self.database, self.outbox, self.files, self.clock = database, outbox, files, clock
+        self._turns = turns or AccountTurns()
         self._loop = PeriodicLoop("inbox", self._run_deletion, clock)
 
     @asynccontextmanager
@@ -72,6 +81,12 @@ class Inbound:
             yield intake
         finally:
             await intake.chat_queues.close()
+
+    @asynccontextmanager
+    async def transaction(self, account_id: str) -> AsyncIterator[AsyncConnection]:
+        """Begins a transaction when it is the account's turn; it commits with the block."""
+        async with self._turns.turn(account_id), self.database.transaction() as connection:
+            yield connection
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._loop.run_until(stopping)
@@ -147,7 +162,7 @@ class EventIntake:
     ) -> None:
         """Stores the event, and processes it in the same transaction if it can."""
         chat = chat_of(event)
-        async with self._inbound.database.transaction() as connection:
+        async with self._inbound.transaction(self._live.instance.account_id) as connection:
             is_finished = await self._inbox.add(
                 connection, event_id, chat, body, own_phone=self._own_phone, at_once=at_once
             )
@@ -175,7 +190,7 @@ class EventIntake:
             self._live.session, self._live.instance.id, files_of(event)
         )
         must_wait = False
-        async with self._inbound.database.transaction() as connection:
+        async with self._inbound.transaction(self._live.instance.account_id) as connection:
             if not await self._inbox.finish(connection, pending.event_id):
                 return True
             context = self._context(connection, pending.own_phone, files)

@@ -111,3 +111,17 @@ async def test_folders_and_files_of_chats_are_private(tmp_path: Path) -> None:
     assert mode_of(stored) == 0o600
     Spool(tmp_path / "new" / "spool")
     assert mode_of(tmp_path / "new" / "spool") == 0o700
+
+
+async def test_folder_on_demand_is_made_by_its_first_file_and_deleted(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    async with spool.folder_on_demand() as unused:
+        assert not unused.exists()
+    async with spool.folder_on_demand() as folder:
+        for name in ("first", "second"):
+            with SpoolFile(folder / name) as file:
+                file.write(b"a picture")
+        assert mode_of(folder) == 0o700
+        assert len(list(folder.iterdir())) == 2
+
+    assert list((tmp_path / "spool").iterdir()) == []

@@ -7,12 +7,12 @@ from typing import Any, cast
 
 import pytest
 
+from gateway.account_turns import AccountTurns, Share
 from gateway.administration.audit import Audit, Caller, Credential, Subject
 from gateway.contract.extensions.account import ListActs, SetConsentRule
 from gateway.contract.operation import Operation
 from gateway.errors import DatabaseUnavailable
 from gateway.instances.accounts import Account
-from gateway.operations.account_turns import AccountTurns
 from gateway.operations.services import OperationExecutor, Services
 
 ACCOUNT = cast("Account", SimpleNamespace(id="A"))
@@ -65,7 +65,7 @@ def services(audit: RecordedAudit, *executors: OperationExecutor) -> Services:
         audit=cast("Audit", audit),
         stream=unused,
         base_urls=unused,
-        turns=AccountTurns(1),
+        turns=AccountTurns(Share(1, 1)),
     )
 
 

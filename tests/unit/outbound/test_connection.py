@@ -1,6 +1,7 @@
 """A connection to a hostile server ends with a clear failure, and other tasks run meanwhile."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Network
@@ -8,9 +9,11 @@ from ipaddress import IPv4Network
 import pytest
 import uvloop
 
+from gateway.account_turns import AccountTurns
 from gateway.clock import Clock
 from gateway.errors import AddressRefused
 from gateway.outbound.connection import (
+    ONE_SLICE,
     AnswerPatience,
     ByteStream,
     HttpConnection,
@@ -19,7 +22,7 @@ from gateway.outbound.connection import (
 )
 from gateway.outbound.dialer import Dialer
 from gateway.outbound.failures import ExcessiveResponse, NoConnection, TooSlow
-from gateway.outbound.response_parser import ResponseLimits
+from gateway.outbound.response_parser import ResponseLimits, ResponseParser
 from gateway.public_address import AddressPolicy
 
 LOOPBACK = AddressPolicy(allow_http=True, allowed=(IPv4Network("127.0.0.0/8"),))
@@ -48,6 +51,22 @@ class ReadOnlyStream(ByteStream):
 
     def write(self, data: bytes) -> None:
         """Drops the request."""
+
+
+class RecordedTransport(asyncio.Transport):
+    """Records when reading is paused and resumed."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        self.calls.append("pause")
+
+    def resume_reading(self) -> None:
+        self.calls.append("resume")
 
 
 @asynccontextmanager
@@ -174,7 +193,56 @@ async def test_reads_of_single_bytes_are_slowed_down() -> None:
 
     assert content == b"A" * 200
     assert set(clock.pauses[:64]) == {0}
-    assert clock.pauses[-1] > 0
+    assert max(clock.pauses) > 0
+
+
+async def test_tiny_packets_gather_outside_the_program_during_a_pause() -> None:
+    transport = RecordedTransport()
+    stream = ByteStream()
+    stream.connection_made(transport)
+    with stream.not_reading():
+        assert transport.calls == ["pause"]
+    assert transport.calls == ["pause", "resume"]
+
+    stream.data_received(b"A" * 200_000)  # is paused already, until it is read
+    with stream.not_reading():
+        pass
+    assert transport.calls == ["pause", "resume", "pause"]
+
+
+async def test_one_slice_of_each_owner_is_parsed_in_a_turn_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turn, parsed = 0, list[tuple[int, str]]()
+    feed = ResponseParser.feed
+
+    def recorded(parser: ResponseParser, data: bytes) -> bytes:
+        parsed.append((turn, "x" if b"\nx" in data else "z"))
+        return feed(parser, data)
+
+    async def count_turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    async def fetch(owner: str, turns: AccountTurns) -> None:
+        stream = ReadOnlyStream()
+        stream.data_received(CHUNKED + f"1\r\n{owner}\r\n".encode() * 10_000 + b"0\r\n\r\n")
+        limits = ResponseLimits()
+        connection = HttpConnection(stream, Clock(), limits, AnswerPatience(), turns)
+        url = LOOPBACK.check_url("http://127.0.0.1/")
+        response = await connection.send(HttpRequest("GET", url, owner=owner))
+        async for _piece in response.content():
+            pass
+
+    monkeypatch.setattr(ResponseParser, "feed", recorded)
+    counting, shared = asyncio.create_task(count_turns()), AccountTurns(ONE_SLICE)
+    await asyncio.gather(*(fetch(owner, shared) for owner in ["x"] * 20 + ["z"]))
+    counting.cancel()
+
+    assert len(parsed) > 21
+    assert set(Counter(parsed).values()) == {1}
 
 
 async def test_request_line_holds_no_space_and_no_control_character() -> None:

@@ -39,6 +39,14 @@ class ProcessOf(ParsingTask[int]):
 
 
 @dataclass(frozen=True, slots=True)
+class NicenessOf(ProcessOf):
+    """Returns the niceness of the process that runs it."""
+
+    def run(self) -> int:
+        return os.nice(0)
+
+
+@dataclass(frozen=True, slots=True)
 class Stop(ProcessOf):
     """Never ends."""
 
@@ -247,3 +255,8 @@ def test_build_command_refuses_a_large_file_by_its_field(tmp_path: Path) -> None
 
     with pytest.raises(InvalidRequest, match="value: must be a file of at most 16777216 bytes"):
         command.run()
+
+
+async def test_event_loop_comes_before_the_parsing_process() -> None:
+    async with parsing() as (parser, _metrics):
+        assert await parser.run(NicenessOf(b""), owner="a") > os.nice(0)
