@@ -4,10 +4,8 @@ import asyncio
 import collections
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -23,9 +21,17 @@ from tests.fixtures.tcp_postgres import (
     in_front_with_tls,
     running_tcp_postgres,
 )
+from tests.fixtures.whatsmeow import (
+    RECIPIENT,
+    SENDER,
+    children_of,
+    children_when,
+    command_of,
+    new_instance,
+    partner_of,
+)
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake
 
-SENDER, RECIPIENT = "5511910000001", "5511910000002"
 _PIXEL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGA"
     "WjR9awAAAABJRU5ErkJggg=="
@@ -42,58 +48,6 @@ def whatsapp(tmp_path: Path) -> Iterator[FakeWhatsApp]:
         yield fake
 
 
-class Instance:
-    """One instance, as its owner calls it."""
-
-    def __init__(self, http: httpx.AsyncClient, made: dict[str, Any]) -> None:
-        self._http, self._path = http, f"/instances/{made['id']}/token/{made['token']}"
-
-    async def call(self, method: str, path: str, **options: Any) -> Any:
-        answer = await self._http.request(method, self._path + path, **options)
-        assert answer.is_success, answer.text
-        return answer.json()
-
-    async def answer(self, method: str, path: str) -> httpx.Response:
-        return await self._http.request(method, self._path + path)
-
-    async def connected(self) -> bool:
-        return bool((await self.call("GET", "/status"))["connected"])
-
-    async def link(self, whatsapp: FakeWhatsApp, phone: str) -> None:
-        """Links the phone; a session that is being opened again answers 503 and is asked again."""
-        answer = await until(
-            lambda: self.answer("GET", "/qr-code"),
-            lambda seen: seen.status_code != httpx.codes.SERVICE_UNAVAILABLE,
-        )
-        code = answer.json()["value"]
-        assert (await whatsapp.control("scan", phone=phone, code=code))["linked"]
-        await until(self.connected, bool)
-
-    async def send(self, text: str) -> str:
-        body = {"phone": RECIPIENT, "message": text}
-        return str((await self.call("POST", "/send-text", json=body))["messageId"])
-
-    async def waiting(self) -> int:
-        return int((await self.call("GET", "/queue/count"))["count"])
-
-
-@asynccontextmanager
-async def partner_of(gateway: RunningGateway) -> AsyncIterator[httpx.AsyncClient]:
-    demo = gateway.demo()
-    headers = {"Client-Token": demo.client_token, "Authorization": f"Bearer {demo.partner_token}"}
-    async with httpx.AsyncClient(
-        base_url=gateway.base_url, headers=headers, timeout=PATIENCE_SECONDS
-    ) as http:
-        yield http
-
-
-async def new_instance(http: httpx.AsyncClient, name: str) -> Instance:
-    body = {"name": name, "provider": "whatsmeow"}
-    made = await http.post("/instances/integrator/on-demand", json=body)
-    assert made.is_success, made.text
-    return Instance(http, made.json())
-
-
 def doctor_of(gateway: RunningGateway) -> subprocess.CompletedProcess[str]:
     return run_command(
         "doctor",
@@ -104,22 +58,8 @@ def doctor_of(gateway: RunningGateway) -> subprocess.CompletedProcess[str]:
     )
 
 
-def children_of(gateway: RunningGateway) -> list[psutil.Process]:
-    assert gateway.process
-    everything = psutil.Process(gateway.process.pid).children(recursive=True)
-    return [p for p in everything if "gateway.providers.whatsmeow.child" in _command_of(p)]
-
-
 def _open_files_of(process: psutil.Process) -> list[str]:
     return [str(each.readlink()) for each in Path(f"/proc/{process.pid}/fd").iterdir()]
-
-
-def _command_of(process: psutil.Process) -> list[str]:
-    try:
-        command: list[str] = process.cmdline()
-    except psutil.Error:  # the process ended during the search
-        return []
-    return command
 
 
 async def test_whatsmeow_kill_9_of_child_and_gateway_repeats_nothing(
@@ -131,7 +71,7 @@ async def test_whatsmeow_kill_9_of_child_and_gateway_repeats_nothing(
         async with partner_of(gateway) as http:
             sender = await new_instance(http, "sender")
             await sender.link(whatsapp, SENDER)
-            sent_by = await _children_when(gateway, 1)
+            sent_by = await children_when(gateway, 1)
             recipient = await new_instance(http, "recipient")
             await recipient.link(whatsapp, RECIPIENT)
 
@@ -183,10 +123,10 @@ async def test_whatsmeow_kill_9_of_the_gateway_ends_all_children(
             )
             instance = await new_instance(http, "sender")
             request = asyncio.create_task(instance.answer("GET", "/qr-code"))
-            await _children_when(gateway, 1)
+            await children_when(gateway, 1)
             assert gateway.process
             family = psutil.Process(gateway.process.pid).children(recursive=True)
-            names = {" ".join(_command_of(process)) for process in family}
+            names = {" ".join(command_of(process)) for process in family}
             for expected in ("postgres", "media.child", "whatsmeow.child"):
                 assert any(expected in name for name in names), names
             gateway.kill()
@@ -281,10 +221,3 @@ async def test_whatsmeow_over_tls_links_with_keys_in_postgres(
         found = doctor_of(gateway)
         assert "ok store of whatsmeow: it opens, with the keys of" in found.stdout
         assert "ok network of whatsmeow: web.whatsapp.com:443 answers" in found.stdout
-
-
-async def _children_when(gateway: RunningGateway, count: int) -> list[psutil.Process]:
-    async def look() -> list[psutil.Process]:
-        return children_of(gateway)
-
-    return await until(look, lambda found: len(found) == count)

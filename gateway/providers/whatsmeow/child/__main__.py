@@ -12,32 +12,17 @@ import os
 import signal
 import socket
 import sys
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 from gateway.providers.whatsmeow.child.frames import Acknowledge, Command, Deadline, read_frame
+from gateway.providers.whatsmeow.child.isolation import Isolation, open_descriptors
 from gateway.providers.whatsmeow.child.link import Link
+from gateway.providers.whatsmeow.child.watchdog import Watchdog
 
 _PR_SET_PDEATHSIG = 1
-_LEASE_LAPSED = 75
 # Every client occupies one thread of the default executor while it is open, and every call one
 # while it runs. With no thread left, not even a stop could run.
 _MAX_THREADS = 512
-_MAX_SLEEP_SECONDS = 0.5
-
-
-class Watchdog:
-    """Ends the process at the deadline, even while the event loop or the library is busy."""
-
-    def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def _watch(self) -> None:
-        while (left := self.deadline - time.monotonic()) > 0:
-            time.sleep(min(left, _MAX_SLEEP_SECONDS))
-        os._exit(_LEASE_LAPSED)
 
 
 def end_with_parent(parent: int) -> None:
@@ -56,7 +41,10 @@ def reap_children() -> None:
 
 
 async def serve(descriptor: int, watchdog: Watchdog) -> None:
-    from gateway.providers.whatsmeow.child.verbs import Verbs  # noqa: PLC0415 - it imports the library
+    own = open_descriptors()  # without the library's
+    # These import the library.
+    from gateway.providers.whatsmeow.child.suspension import Suspension  # noqa: PLC0415
+    from gateway.providers.whatsmeow.child.verbs import Verbs  # noqa: PLC0415
 
     reap_children()
     # The import of the library sets logging to INFO; the engine reads warnings and errors only.
@@ -66,15 +54,19 @@ async def serve(descriptor: int, watchdog: Watchdog) -> None:
     reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=descriptor))
     link = Link(writer, loop)
     verbs = Verbs(link)
-    async with asyncio.TaskGroup() as commands:
+    suspension = Suspension(verbs, link, Isolation(own), watchdog)
+    async with asyncio.TaskGroup() as tasks:
+        suspension.arm(
+            lambda: loop.call_soon_threadsafe(lambda: tasks.create_task(suspension.run()))
+        )
         while frame := await read_frame(reader):
             match frame:
                 case Command():
-                    commands.create_task(verbs.run(frame))
+                    tasks.create_task(verbs.run(frame))
                 case Acknowledge(number):
                     link.acknowledged(number)
                 case Deadline(monotonic_seconds):
-                    watchdog.deadline = monotonic_seconds
+                    suspension.renewed(monotonic_seconds)
                 case _:
                     raise ValueError(f"the engine does not send {type(frame).__name__}")
         # The engine has closed: a command that still runs cannot reply, and the process ends.
