@@ -169,10 +169,10 @@ async def test_child_that_dies_restarts_alone_and_without_a_code(
 
 
 async def test_session_that_does_not_answer_is_restarted(
-    database_url: str, tmp_path: Path, whatsapp: FakeWhatsApp
+    database_url: str, memory_path: Path, whatsapp: FakeWhatsApp
 ) -> None:
     async with node_at(
-        database_url, tmp_path, whatsapp, keys="file", probe_seconds=0.3, probe_timeout_seconds=1
+        database_url, memory_path, whatsapp, keys="file", probe_seconds=0.3, probe_timeout_seconds=1
     ) as node:
         ana = await node.linked("ana")
         first = ana.pid
@@ -201,10 +201,10 @@ async def test_session_ended_by_whatsapp_is_reported_not_restarted(
 
 
 async def test_instances_of_one_process_break_together(
-    database_url: str, tmp_path: Path, whatsapp: FakeWhatsApp
+    database_url: str, memory_path: Path, whatsapp: FakeWhatsApp
 ) -> None:
     async with node_at(
-        database_url, tmp_path, whatsapp, keys="file", instances_per_process=3
+        database_url, memory_path, whatsapp, keys="file", instances_per_process=3
     ) as node:
         async with node.opened("ana") as ana, node.opened("bob") as bob:
             await asyncio.gather(ana.link(), bob.link())
@@ -219,8 +219,7 @@ async def test_instances_of_one_process_break_together(
             assert (await bob.wait_for(MessageReceived)).sender == ana.phone
             pid = ana.pid
             ana.lease.until = bob.lease.until = time.monotonic() + 1.2
-            for line in (ana, bob):
-                await whatsapp.state_when(lambda s, it=line: it.phone not in s["online"])
+            await whatsapp.state_when(lambda s: not {ana.phone, bob.phone} & {*s["online"]})
             ana.lease.until = bob.lease.until = FAR_AWAY
             await bob.send(SendText(phone=ana.phone, message="after an outage"))
             assert (await ana.wait_for(MessageReceived)).sender == bob.phone

@@ -1,8 +1,6 @@
 """The whole gateway with whatsmeow: no message is lost or repeated when processes die."""
 
 import asyncio
-import collections
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +10,6 @@ import psutil
 import pytest
 from psycopg import AsyncConnection
 
-from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.proxies import local_proxy
 from tests.fixtures.service import RunningGateway, run_command, running_gateway, until
 from tests.fixtures.tcp_postgres import (
@@ -24,12 +21,12 @@ from tests.fixtures.tcp_postgres import (
 from tests.fixtures.whatsmeow import (
     RECIPIENT,
     SENDER,
-    children_of,
     children_when,
     command_of,
     new_instance,
     partner_of,
 )
+from tests.fixtures.whatsmeow_pair import linked_pair
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake
 
 _PIXEL = (
@@ -37,7 +34,7 @@ _PIXEL = (
     "WjR9awAAAABJRU5ErkJggg=="
 )
 SECRET = "a secret that two gateways share"
-COUNT = int(os.environ.get("WHATSMEOW_SENDS", "30"))
+COUNT = 10
 
 
 @pytest.fixture
@@ -58,55 +55,22 @@ def doctor_of(gateway: RunningGateway) -> subprocess.CompletedProcess[str]:
     )
 
 
-def _open_files_of(process: psutil.Process) -> list[str]:
-    return [str(each.readlink()) for each in Path(f"/proc/{process.pid}/fd").iterdir()]
-
-
 async def test_whatsmeow_kill_9_of_child_and_gateway_repeats_nothing(
-    tmp_path: Path, database_url: str, whatsapp: FakeWhatsApp
+    tmp_path: Path, memory_path: Path, database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
-    environment = whatsapp.environment | {"GATEWAY_WHATSMEOW_KEYS": "file"}
-    with running_gateway(tmp_path, database_url, **environment) as gateway:
-        await gateway.ready()
-        async with partner_of(gateway) as http:
-            sender = await new_instance(http, "sender")
-            await sender.link(whatsapp, SENDER)
-            sent_by = await children_when(gateway, 1)
-            recipient = await new_instance(http, "recipient")
-            await recipient.link(whatsapp, RECIPIENT)
+    """The child dies with a message in flight; `tests/long` kills at any moment."""
+    async with linked_pair(tmp_path, memory_path, database_url, whatsapp) as pair:
+        await pair.send(2)
+        await pair.outcomes()
+        await whatsapp.control("behave", hold_acks=True)
+        await pair.send(COUNT)
+        in_flight = await pair.arrived_at_least(3)
+        await pair.kill_the_child()
+        await whatsapp.control("behave", hold_acks=False)
 
-            accepted = [await sender.send(f"text {number}") for number in range(COUNT)]
-            await whatsapp.state_when(lambda s: len(s["sent"]) >= COUNT // 2)
-            sent_by[0].kill()
-            await until(sender.waiting, lambda left: left == 0)
-
-            state = await whatsapp.control("state")
-            ids = [m["id"] for m in state["sent"] if m["sender"] == SENDER]
-            outcomes = collections.Counter(
-                line.partition('"outcome":"')[2].partition('"')[0]
-                for line in gateway.log.splitlines()
-                if '"event":"attempt_ended"' in line
-            )
-            report = f"{len(accepted)} accepted, {len(ids)} at WhatsApp, {dict(outcomes)}"
-            (tmp_path / "report.txt").write_text(report)
-            # No message twice; one that may not have been sent is reported as unconfirmed.
-            assert len(ids) == len(set(ids))
-            assert outcomes["sent"] + outcomes["failed"] == COUNT
-            assert outcomes["failed"] <= 1
-            assert COUNT - outcomes["failed"] <= len(ids) <= COUNT
-
-            orphans = children_of(gateway)
-            assert len(orphans) == 2
-            (lock,) = (tmp_path / "nodes").glob("*.lock")
-            assert all(str(lock) in _open_files_of(p) for p in orphans)
-            gateway.kill()
-            psutil.wait_procs(orphans, timeout=PATIENCE_SECONDS)
-            assert not any(p.is_running() for p in orphans)
-            gateway.start()
-            await gateway.ready()
-            await until(sender.connected, bool)
-            await sender.send("after all that")
-            await whatsapp.state_when(lambda s: len(s["sent"]) > len(ids))
+        await pair.check(kills=1)
+        assert (await pair.arrived())[:3] == in_flight
+        await pair.kill_the_gateway()
 
 
 async def test_whatsmeow_kill_9_of_the_gateway_ends_all_children(
@@ -137,8 +101,9 @@ async def test_whatsmeow_kill_9_of_the_gateway_ends_all_children(
 
 
 async def test_whatsmeow_change_of_proxy_loses_no_message(
-    tmp_path: Path, database_url: str, whatsapp: FakeWhatsApp
+    tmp_path: Path, memory_path: Path, database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
+    (tmp_path / "whatsmeow").symlink_to(memory_path)
     environment = whatsapp.environment | {"GATEWAY_WHATSMEOW_KEYS": "file"}
     with running_gateway(tmp_path, database_url, **environment) as gateway:
         await gateway.ready()
