@@ -84,7 +84,7 @@ class Clients:
             case "library fails": raise RuntimeError
 
 async def quiet(): pass
-held, over = asyncio.Event(), asyncio.Event()
+held, over, renewed = asyncio.Event(), asyncio.Event(), asyncio.Event()
 def report_phase(frame):
     print(frame.phase, flush=True)
     if frame.phase == "over":
@@ -93,7 +93,7 @@ def report_phase(frame):
 async def main():
     watchdog = Watchdog(time.monotonic() + 0.8)
     link = SimpleNamespace(report_phase=report_phase, quiet=quiet)
-    suspension = Suspension(Clients(), link, Isolation(open_descriptors()), watchdog)
+    suspension = Suspension(Clients(), link, Isolation(open_descriptors()), watchdog, renewed)
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as tasks:
         hold = suspension._hold
@@ -102,7 +102,8 @@ async def main():
             lambda: loop.call_soon_threadsafe(lambda: tasks.create_task(suspension.run()))
         )
         await held.wait()
-        suspension.renewed(time.monotonic() + 60)
+        watchdog.deadline = time.monotonic() + 60
+        renewed.set()
         await over.wait()
 
 asyncio.run(main())

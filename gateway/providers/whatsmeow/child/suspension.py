@@ -52,21 +52,23 @@ class Suspension:
     """Runs on the event loop; `hold` is called by the thread of the watchdog."""
 
     def __init__(
-        self, clients: Clients, link: Link, isolation: Isolation, watchdog: Watchdog
+        self,
+        clients: Clients,
+        link: Link,
+        isolation: Isolation,
+        watchdog: Watchdog,
+        renewed: asyncio.Event,
     ) -> None:
+        """Suspends nothing before `arm`; *renewed* is set when the watchdog's deadline moved."""
         self._clients, self._link = clients, link
         self._isolation, self._watchdog = isolation, watchdog
         self._is_isolated = False
-        self._renewed = asyncio.Event()
+        self._renewed = renewed
         self._is_running, self._count = False, 0
 
     def arm(self, begin: Callable[[], object]) -> None:
         """Has the watchdog call *begin*, on its own thread, when it is time for `run`."""
         self._watchdog.suspending = Suspending(begin, self._hold)
-
-    def renewed(self, deadline: float) -> None:
-        self._watchdog.deadline = deadline
-        self._renewed.set()
 
     async def run(self) -> None:
         """Suspends the process; returns when it may act again.
