@@ -243,6 +243,9 @@ class GuardedProtocol(OneWriteProtocol):
             self._check_body_later()
 
     def _on_slow_head(self) -> None:
+        if self._unparsed:  # the rest of the head is here, and waits
+            self._set_timer(self._limits.header_seconds, self._on_slow_head)
+            return
         self._guard.count_refusal("slow_head")
         if self._has_begun:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, _SLOW_HEAD)
