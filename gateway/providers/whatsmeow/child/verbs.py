@@ -42,7 +42,7 @@ def verb(function: Verb) -> Verb:
     return function
 
 
-class Suspended(Exception):
+class CommandRefused(Exception):
     """The process is suspended."""
 
 
@@ -95,7 +95,7 @@ class Verbs:
 
     async def _run(self, command: Command) -> Any:  # noqa: ANN401 - verbs return many types
         if self._is_suspended:
-            raise Suspended
+            raise CommandRefused
         if command.verb == "open":
             client = Client(command.instance_id, self._link)
             async with _START_LOCK:
