@@ -195,6 +195,7 @@ class InstanceEndpoint(Endpoint):
         instance: Instance,
         services: Services,
     ) -> Response:
+        self._admission.require_supported(instance, declared)  # before its files are read
         fingerprint, message = await self._message(request, route, declared, instance, services)
         async with services.turns.turn(instance.account_id):
             queued = await services.enqueuer.enqueue(

@@ -15,15 +15,25 @@ MAX_PAGE = 1_000_000
 
 def between(low: int, high: int) -> Callable[[object], int]:
     """Reads a whole number; one outside of the range becomes its nearer end."""
+    return lambda value: clamp(_whole(value), low, high)
+
+
+def up_to(high: int) -> Callable[[object], int]:
+    """Reads how many items to return: at least one; more than *high* becomes *high*."""
 
     def read(value: object) -> int:
-        try:
-            number = int(str(value))
-        except ValueError:
-            raise PydanticCustomError("number", "must be a whole number") from None
-        return clamp(number, low, high)
+        if (number := _whole(value)) < 1:
+            raise PydanticCustomError("too_few", "must be at least 1")
+        return min(number, high)
 
     return read
+
+
+def _whole(value: object) -> int:
+    try:
+        return int(str(value))
+    except ValueError:
+        raise PydanticCustomError("number", "must be a whole number") from None
 
 
 class Paged(Incoming):

@@ -64,7 +64,8 @@ def parse_json(raw: bytes, subject: str = "The body", *, max_values: int = MAX_V
     except orjson.JSONDecodeError as error:
         if error.msg.startswith("depth limit"):
             raise _too_deep(subject) from None
-        raise InvalidRequest(f"{subject} is not valid JSON: {error.msg}") from None
+        reason = error.msg if _is_utf_8(raw) else "JSON must be encoded in UTF-8"
+        raise InvalidRequest(f"{subject} is not valid JSON: {reason}") from None
     # The cheap searches come first. They also count what stands in texts: the walk decides.
     suspicious = (
         max_values_in(raw) > MAX_DIRECT_VALUES
@@ -74,6 +75,15 @@ def parse_json(raw: bytes, subject: str = "The body", *, max_values: int = MAX_V
     if suspicious:
         _check(parsed, subject, max_values)
     return parsed
+
+
+def _is_utf_8(raw: bytes) -> bool:
+    """Whether *raw* is text in UTF-8; UTF-16 and UTF-32 without a mark have zeros in front."""
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in raw[:4]
 
 
 def _parsed(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value

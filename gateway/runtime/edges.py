@@ -28,6 +28,7 @@ from gateway.runtime.addresses import internal_port
 from gateway.runtime.file_limit import connections_within, raise_file_limit
 from gateway.runtime.http_connections import ConnectionLimits
 from gateway.runtime.http_server import HttpServer
+from gateway.runtime.provider_selection import can_send
 from gateway.send_queue.admission import Admission
 from gateway.sessions.deferred_relay import DeferredFileServer
 from gateway.sessions.provider import Engine
@@ -100,7 +101,9 @@ class EdgeBuilder:
             readiness=readiness,
             settings=self.settings.http,
             account_limits=self.settings.account_limits(),
-            admission=Admission(self.clock, trials=self.settings.instances.trials),
+            admission=Admission(
+                self.clock, trials=self.settings.instances.trials, supports=can_send
+            ),
             clock=self.clock,
             random_bytes=RandomBuffer(os.urandom),
             metrics=self.metrics,

@@ -19,9 +19,12 @@ _MAX_PARAMETERS = 1_000
 _MAX_HEADERS = 128
 _MAX_HEAD_BYTES = 65_536
 _MAX_PIPELINED = 16
+_PIECE_BYTES = 1_024  # about forty requests at most, beyond those that may wait
+_MAX_UNPARSED_BYTES = 1 << 20
 # Chunks cost about a microsecond each, whatever their size: honest clients fill them.
 _FREE_CHUNKS = 1_000
 _BYTES_PER_CHUNK = 64
+_MAX_LENGTH_DIGITS = 18
 _CHECKS_PER_IDLE_TIME = 4
 _SECONDS_AFTER_ANSWER = 10.0
 
@@ -33,7 +36,7 @@ _TOO_LARGE_HEAD = (
 _SLOW_HEAD = "The headers of the request did not come in time"
 _SLOW_BODY = "The body of the request came too slowly, or not to its end"
 _TINY_CHUNKS = f"The chunks of the body are smaller than {_BYTES_PER_CHUNK} bytes: send larger ones"
-_PIPELINED = f"More than {_MAX_PIPELINED} requests wait on this connection: read the answers first"
+_PIPELINED = "Too many requests wait on this connection: read the answers first"
 _FULL = "Too many connections: close unused ones, and try again"
 
 
@@ -64,7 +67,9 @@ class GuardedProtocol(OneWriteProtocol):
         """Whether a byte of the current head came."""
         self._head_bytes = 0
         self._pieces: list[bytes] = []
-        self._chunks = self._body_bytes = 0
+        self._chunks = self._body_bytes = self._length = 0
+        self._is_websocket, self._unparsed = False, b""
+        """Further requests, while too many wait for their answers."""
         self._received_at = self._checked_at = self._receiving_seconds = 0.0
 
     def yield_place(self) -> None:
@@ -86,15 +91,38 @@ class GuardedProtocol(OneWriteProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
-            return
+        """Parses what came, unless too many requests wait for their answers already."""
+        self._unparsed += data
+        if len(self._unparsed) > _MAX_UNPARSED_BYTES + len(data):
+            self._guard.count_refusal("pipelined")
+            self._refuse(HTTPStatus.BAD_REQUEST, _PIPELINED)
+        self._parse_on()
+
+    def _parse_on(self) -> None:
+        """Parses in pieces: the parser reads each to its end, however many requests are in it."""
+        data, at = self._unparsed, 0
+        self._unparsed = b""
+        while at < len(data) and not (self.transport.is_closing() or self._is_websocket):
+            if len(self.pipeline) >= _MAX_PIPELINED:
+                self._unparsed = data[at:]
+                self.flow.pause_reading()
+                break
+            end = len(data) if self._is_all_body(len(data) - at) else at + _PIECE_BYTES
+            self._take(data[at:end])
+            at = end
+        self._flush_body()
+
+    def _is_all_body(self, size: int) -> bool:
+        """Whether so many bytes belong to the body that is being read."""
+        return self._phase is _Phase.BODY and self._body_bytes + size <= self._length
+
+    def _take(self, data: bytes) -> None:
         before = self._phase
         if before is _Phase.IDLE:
             self._stop_timer()
             self._phase, self._head_bytes = _Phase.HEAD, 0
         self._received_at = self.loop.time()
         super().data_received(data)
-        self._flush_body()
         if self._phase is _Phase.HEAD and not self.transport.is_closing():
             self._count_head(len(data) if before is _Phase.HEAD else 0)
         self._watch(before)
@@ -108,16 +136,15 @@ class GuardedProtocol(OneWriteProtocol):
             self._on_parser_error()
 
     def handle_websocket_upgrade(self) -> None:
+        self._is_websocket = True
         self._stop_timer()
         self._guard.remove(self)
         super().handle_websocket_upgrade()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if len(self.pipeline) >= _MAX_PIPELINED:
-            self._fail(HTTPStatus.BAD_REQUEST, "pipelined", _PIPELINED)
         self._phase = _Phase.HEAD
-        self._head_bytes = self._chunks = self._body_bytes = 0
+        self._head_bytes = self._chunks = self._body_bytes = self._length = 0
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
@@ -128,6 +155,8 @@ class GuardedProtocol(OneWriteProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
+        if name.lower() == b"content-length" and value.isdigit():
+            self._length = int(value[:_MAX_LENGTH_DIGITS])
         self._head_bytes += len(name) + len(value)
         if len(self.headers) > _MAX_HEADERS or self._head_bytes > _MAX_HEAD_BYTES:
             self._fail(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head", _TOO_LARGE_HEAD)
@@ -161,6 +190,9 @@ class GuardedProtocol(OneWriteProtocol):
             self._begin_to_wait()
         elif self._phase is _Phase.HEAD:
             self._guard.waits(self)
+        if self._unparsed and not self.transport.is_closing():
+            self.flow.pause_reading()
+            self.loop.call_soon(self._parse_on)
 
     def _begin_to_wait(self) -> None:
         self._phase, self._has_begun = _Phase.IDLE, False
@@ -211,6 +243,9 @@ class GuardedProtocol(OneWriteProtocol):
             self._check_body_later()
 
     def _on_slow_head(self) -> None:
+        if self._unparsed:  # the rest of the head is here, and waits
+            self._set_timer(self._limits.header_seconds, self._on_slow_head)
+            return
         self._guard.count_refusal("slow_head")
         if self._has_begun:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, _SLOW_HEAD)

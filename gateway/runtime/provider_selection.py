@@ -1,6 +1,9 @@
 """Which providers this installation offers, and which one a new instance gets."""
 
+from functools import cache
+
 from gateway.administration.partner import ProviderSelection
+from gateway.contract.send import OutgoingMessage
 from gateway.errors import InvalidSettings
 from gateway.instances.provider_settings import secret_fields
 from gateway.providers.loading import load_provider, load_providers
@@ -26,6 +29,12 @@ def find_simulation() -> tuple[Provider, Simulation] | None:
         if provider.simulation is not None:
             return provider, provider.simulation
     return None
+
+
+@cache
+def can_send(name: str, kind: type[OutgoingMessage]) -> bool:
+    """Whether the provider of this name sends messages of this class; it must be installed."""
+    return load_provider(name).supports(kind)
 
 
 def secret_settings_of(name: str) -> frozenset[str]:

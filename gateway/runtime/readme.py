@@ -74,17 +74,15 @@ def _counts() -> tuple[Counter[str], Counter[tuple[str, str]]]:
 
 
 def _unsupported() -> Iterator[str]:
-    """Yields every route that some provider does not support, and what a caller then gets."""
+    """Yields every route that some provider does not support."""
     providers = offers()["providers"]
-    sends = {str(send.path) for send in catalogue().sends.values()}
-    yield "| route | not supported by | answer |"
-    yield "| --- | --- | --- |"
+    yield "| route | not supported by |"
+    yield "| --- | --- |"
     for operation in offers()["operations"]:
         missing = [name for name in providers if name not in operation["supportedBy"]]
         if missing:
-            answer = "200, then `error`" if operation["path"] in sends else "501"
             route = f"`{operation['method']} {operation['path']}`"
-            yield f"| {route} | {', '.join(missing)} | {answer} |"
+            yield f"| {route} | {', '.join(missing)} |"
 
 
 @cache

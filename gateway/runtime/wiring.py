@@ -44,6 +44,7 @@ from gateway.runtime.operation_wiring import build_services
 from gateway.runtime.postgres import embedded_postgres
 from gateway.runtime.progress import Progress
 from gateway.runtime.provider_selection import (
+    can_send,
     enabled_providers,
     find_simulation,
     provider_selection_of,
@@ -287,7 +288,7 @@ class Gateway:
         start_housekeeping(
             node, settings.queue, settings.webhooks, callbacks.notifier, encrypts=encrypts
         )
-        admission = Admission(self._clock, trials=settings.instances.trials)
+        admission = Admission(self._clock, trials=settings.instances.trials, supports=can_send)
         consumer = consumer_of(node, settings.kafka, queue.enqueuer, admission, kafka_health)
         node.start_if_sending(Stage.SENDERS, kafka_in=consumer)
         self._state.kafka = start_kafka_monitor(node, settings.kafka, kafka_health)

@@ -1,33 +1,51 @@
 """Checks a message before it enters the queue, for HTTP and Kafka alike."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.clock import Clock
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.wire import MAX_EXPIRY_SECONDS
-from gateway.errors import InvalidRequest, TrialOver
+from gateway.errors import InvalidRequest, NotSupported, TrialOver
 from gateway.instances.store import Instance
 
 _MAX_AHEAD: Final = timedelta(days=90)
 _MAX_EXPIRY: Final = timedelta(seconds=MAX_EXPIRY_SECONDS)
 
+Supports = Callable[[str, type[OutgoingMessage]], bool]
+
 
 class Admission:
     """Rules that depend on the time and on the instance, not on the message's form."""
 
-    def __init__(self, clock: Clock, *, trials: bool) -> None:
-        """Prepares the checks; with *trials*, an instance cannot send after its trial."""
-        self._clock, self._trials = clock, trials
+    def __init__(self, clock: Clock, *, trials: bool, supports: Supports) -> None:
+        """Prepares the checks.
+
+        Args:
+            clock: time.
+            trials: whether an instance cannot send after its trial.
+            supports: whether the provider of this name can send messages of this class.
+        """
+        self._clock, self._trials, self._supports = clock, trials, supports
+
+    def require_supported(self, instance: Instance, kind: type[OutgoingMessage]) -> None:
+        """Raises NotSupported if the instance's provider cannot send such a message."""
+        if not self._supports(instance.provider, kind):
+            raise NotSupported(
+                f"{kind.__name__} is not supported by the {instance.provider} provider"
+            )
 
     def check(self, instance: Instance, message: OutgoingMessage) -> None:
         """Raises an error if the message may not be queued.
 
         Raises:
+            NotSupported: the instance's provider cannot send such a message.
             InvalidRequest: `scheduledFor` or the expiry is in the past or too far ahead, or the
                 message would expire before it is due.
             TrialOver: the trial has ended and the instance has no subscription.
         """
+        self.require_supported(instance, type(message))
         now = self._clock.now()
         if message.scheduled_for is not None:
             _require_ahead("scheduledFor", message.scheduled_for - now, max_ahead=_MAX_AHEAD)

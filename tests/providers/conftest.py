@@ -7,7 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from pytest_postgresql.executors import NoopExecutor
 
-from tests.fixtures.postgres import PostgresServer, new_database
+from tests.fixtures.postgres import (
+    PostgresServer,
+    folder_in_memory,
+    new_database,
+    public_folder,
+)
 from tests.providers import sandbox_node, whatsmeow_node
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake
 
@@ -39,12 +44,14 @@ async def node(database_url: str) -> AsyncIterator[sandbox_node.Node]:
 
 @pytest.fixture(scope="module")
 async def town(
-    shared_database_url: str, tmp_path_factory: pytest.TempPathFactory, whatsapp: FakeWhatsApp
+    shared_database_url: str, whatsapp: FakeWhatsApp
 ) -> AsyncIterator[whatsmeow_node.Node]:
     """One node of whatsmeow for all tests of a module that do not disturb each other."""
-    folder = tmp_path_factory.mktemp("town")
-    async with whatsmeow_node.node_at(shared_database_url, folder, whatsapp, keys="file") as town:
-        yield town
+    with public_folder(folder_in_memory()) as folder:
+        async with whatsmeow_node.node_at(
+            shared_database_url, folder, whatsapp, keys="file"
+        ) as town:
+            yield town
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from gateway.providers.whatsmeow.child.frames import LibraryEvent, packed
-from gateway.providers.whatsmeow.process import Child, Children
+from gateway.providers.whatsmeow.children import Children
+from gateway.providers.whatsmeow.process import Child
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 _SCRIPT = """

@@ -24,17 +24,13 @@ from gateway.errors import NotConnected, SessionUnavailable, Unconfirmed
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ConnectionChanged, MessageReceived
 from tests.fixtures.proxies import Kind, local_proxy
-from tests.providers.fake_whatsapp.client import FakeWhatsApp, seen
-from tests.providers.whatsmeow_node import Node, OpenSession, Pair, node_at
+from tests.providers.fake_whatsapp.client import FakeWhatsApp
+from tests.providers.whatsmeow_node import FAR_AWAY, Node, OpenSession, Pair, node_at
 
 
 def texts(line: OpenSession) -> list[str]:
     received = [event for event in line.told if isinstance(event, MessageReceived)]
     return [event.content["text"]["message"] for event in received]
-
-
-async def _gone(process: psutil.Process) -> bool:
-    return not process.is_running()
 
 
 async def test_phone_is_linked_by_code_read_and_unlinked(
@@ -173,10 +169,10 @@ async def test_child_that_dies_restarts_alone_and_without_a_code(
 
 
 async def test_session_that_does_not_answer_is_restarted(
-    database_url: str, tmp_path: Path, whatsapp: FakeWhatsApp
+    database_url: str, memory_path: Path, whatsapp: FakeWhatsApp
 ) -> None:
     async with node_at(
-        database_url, tmp_path, whatsapp, keys="file", probe_seconds=0.3, probe_timeout_seconds=1
+        database_url, memory_path, whatsapp, keys="file", probe_seconds=0.3, probe_timeout_seconds=1
     ) as node:
         ana = await node.linked("ana")
         first = ana.pid
@@ -204,21 +200,11 @@ async def test_session_ended_by_whatsapp_is_reported_not_restarted(
     await ana.until_state(ConnectionState.CONNECTED)
 
 
-async def test_child_ends_with_its_lease(town: Node) -> None:
-    async with town.opened("liz") as liz:
-        await liz.link()
-        child = psutil.Process(liz.pid)
-        liz.lease.until = time.monotonic() + 1
-        await seen(lambda: _gone(child), bool)
-        with pytest.raises(NotConnected):
-            await liz.send(SendText(phone="5511988887777", message="x"))
-
-
 async def test_instances_of_one_process_break_together(
-    database_url: str, tmp_path: Path, whatsapp: FakeWhatsApp
+    database_url: str, memory_path: Path, whatsapp: FakeWhatsApp
 ) -> None:
     async with node_at(
-        database_url, tmp_path, whatsapp, keys="file", instances_per_process=3
+        database_url, memory_path, whatsapp, keys="file", instances_per_process=3
     ) as node:
         async with node.opened("ana") as ana, node.opened("bob") as bob:
             await asyncio.gather(ana.link(), bob.link())
@@ -231,6 +217,13 @@ async def test_instances_of_one_process_break_together(
             assert ana.pid == bob.pid
             await ana.send(SendText(phone=bob.phone, message="next door"))
             assert (await bob.wait_for(MessageReceived)).sender == ana.phone
+            pid = ana.pid
+            ana.lease.until = bob.lease.until = time.monotonic() + 1.2
+            await whatsapp.state_when(lambda s: not {ana.phone, bob.phone} & {*s["online"]})
+            ana.lease.until = bob.lease.until = FAR_AWAY
+            await bob.send(SendText(phone=ana.phone, message="after an outage"))
+            assert (await ana.wait_for(MessageReceived)).sender == bob.phone
+            assert (ana.pid, bob.pid) == (pid, pid)
             os.kill(ana.pid, signal.SIGKILL)
             for line in (ana, bob):
                 await line.wait_for(

@@ -13,15 +13,17 @@ from gateway.errors import SessionUnavailable
 from gateway.observability.metrics import Metrics
 from gateway.providers.whatsmeow import session_supervisor as module
 from gateway.providers.whatsmeow.child.frames import LibraryEvent
+from gateway.providers.whatsmeow.children import Children
 from gateway.providers.whatsmeow.client_context import ClientContext
 from gateway.providers.whatsmeow.failures import NO_ANSWER, breakage_of
-from gateway.providers.whatsmeow.process import Child, ChildGone, Children, OnEvent, VerbFailed
+from gateway.providers.whatsmeow.process import Child, ChildGone, OnEvent, VerbFailed
 from gateway.providers.whatsmeow.session_supervisor import SessionSupervisor
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import SessionSpec, no_pictures
 from tests.fixtures.patience import PATIENCE_SECONDS
+from tests.fixtures.service import until
 
 
 class StubChild:
@@ -33,6 +35,8 @@ class StubChild:
     def __init__(self) -> None:
         self.subscribers: dict[str, OnEvent] = {}
         self.gone = asyncio.Event()
+        self.suspended, self.acting, self.suspensions = asyncio.Event(), asyncio.Event(), 0
+        self.opened, self.has_opened = 0, asyncio.Event()
         self.life: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.may_open = asyncio.Event()
 
@@ -40,10 +44,11 @@ class StubChild:
         pass
 
     async def call(self, instance_id: str, verb: str, **_arguments: object) -> None:
-        if verb == "close":
+        if verb != "open":
             return
-        assert verb == "open"
         await self.may_open.wait()
+        self.opened += 1
+        self.has_opened.set()
         if self.shows_code:
             await self.subscribers[instance_id](
                 LibraryEvent(1, instance_id, "QrShown", {"text": instance_id})
@@ -51,6 +56,19 @@ class StubChild:
 
     async def end(self) -> None:
         self.gone.set()
+
+    async def report(self, name: str) -> None:
+        (handle,) = self.subscribers.values()
+        await handle(LibraryEvent(1, "one", name, {}))
+
+    def suspend(self) -> None:
+        self.suspensions += 1
+        self.acting.clear()
+        self.suspended.set()
+
+    def resume(self) -> None:
+        self.suspended.clear()
+        self.acting.set()
 
 
 async def _key_store() -> str:
@@ -230,3 +248,41 @@ async def test_linked_session_without_connection_reports_why(
         assert state is ConnectionState.DISCONNECTED
         assert reason
         assert reason.startswith("The name web.whatsapp.com is not found: check the DNS")
+
+
+async def test_session_that_stays_away_after_a_suspension_counts_as_disconnected(
+    started: asyncio.Queue[StubChild], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[ConnectionState] = []
+    away = asyncio.Event()
+
+    def changed(state: ConnectionState, _reason: str | None) -> None:
+        told.append(state)
+        if state is ConnectionState.DISCONNECTED:
+            away.set()
+
+    device = "5511900000001:1@s.whatsapp.net"
+    monkeypatch.setattr(module, "_RECONNECT_SECONDS", 0.01)
+    async with (
+        asyncio.timeout(PATIENCE_SECONDS),
+        supervised("one", device=device, changed=changed) as (session_supervisor,),
+    ):
+
+        async def reconnected() -> bool:
+            return session_supervisor.reconnected.is_set()
+
+        child = await started.get()
+        child.shows_code = False
+        child.may_open.set()
+        await child.has_opened.wait()
+        await child.report("Connected")
+        child.suspend()
+        await until(reconnected, lambda is_reconnected: not is_reconnected)
+        assert told[-1] is ConnectionState.CONNECTED
+        child.resume()
+        await away.wait()
+        assert session_supervisor.reconnected.is_set()
+        assert child.opened == 2
+        await child.report("Connected")
+        assert told[-1] is ConnectionState.CONNECTED
+        assert started.empty(), "the process is the same"

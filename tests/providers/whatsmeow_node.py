@@ -40,13 +40,15 @@ from tests.providers.fake_whatsapp.client import FakeWhatsApp
 Fact = TypeVar("Fact")
 _numbers = itertools.count(5511900000001)
 _fences = itertools.count(1)
+FAR_AWAY = 1e9
+"""A deadline that no test reaches; JSON has no infinity."""
 
 
 @dataclass
 class Lease:
     """Until when a session may act, on the monotonic clock."""
 
-    until: float = float("inf")
+    until: float = FAR_AWAY
 
 
 @dataclass

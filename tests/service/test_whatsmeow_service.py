@@ -1,20 +1,15 @@
 """The whole gateway with whatsmeow: no message is lost or repeated when processes die."""
 
 import asyncio
-import collections
-import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
 import pytest
 from psycopg import AsyncConnection
 
-from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.proxies import local_proxy
 from tests.fixtures.service import RunningGateway, run_command, running_gateway, until
 from tests.fixtures.tcp_postgres import (
@@ -23,15 +18,23 @@ from tests.fixtures.tcp_postgres import (
     in_front_with_tls,
     running_tcp_postgres,
 )
+from tests.fixtures.whatsmeow import (
+    RECIPIENT,
+    SENDER,
+    children_when,
+    command_of,
+    new_instance,
+    partner_of,
+)
+from tests.fixtures.whatsmeow_pair import linked_pair
 from tests.providers.fake_whatsapp.client import FakeWhatsApp, running_fake
 
-SENDER, RECIPIENT = "5511910000001", "5511910000002"
 _PIXEL = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGA"
     "WjR9awAAAABJRU5ErkJggg=="
 )
 SECRET = "a secret that two gateways share"
-COUNT = int(os.environ.get("WHATSMEOW_SENDS", "30"))
+COUNT = 10
 
 
 @pytest.fixture
@@ -40,58 +43,6 @@ def whatsapp(tmp_path: Path) -> Iterator[FakeWhatsApp]:
     folder.mkdir()
     with running_fake(folder) as fake:
         yield fake
-
-
-class Instance:
-    """One instance, as its owner calls it."""
-
-    def __init__(self, http: httpx.AsyncClient, made: dict[str, Any]) -> None:
-        self._http, self._path = http, f"/instances/{made['id']}/token/{made['token']}"
-
-    async def call(self, method: str, path: str, **options: Any) -> Any:
-        answer = await self._http.request(method, self._path + path, **options)
-        assert answer.is_success, answer.text
-        return answer.json()
-
-    async def answer(self, method: str, path: str) -> httpx.Response:
-        return await self._http.request(method, self._path + path)
-
-    async def connected(self) -> bool:
-        return bool((await self.call("GET", "/status"))["connected"])
-
-    async def link(self, whatsapp: FakeWhatsApp, phone: str) -> None:
-        """Links the phone; a session that is being opened again answers 503 and is asked again."""
-        answer = await until(
-            lambda: self.answer("GET", "/qr-code"),
-            lambda seen: seen.status_code != httpx.codes.SERVICE_UNAVAILABLE,
-        )
-        code = answer.json()["value"]
-        assert (await whatsapp.control("scan", phone=phone, code=code))["linked"]
-        await until(self.connected, bool)
-
-    async def send(self, text: str) -> str:
-        body = {"phone": RECIPIENT, "message": text}
-        return str((await self.call("POST", "/send-text", json=body))["messageId"])
-
-    async def waiting(self) -> int:
-        return int((await self.call("GET", "/queue/count"))["count"])
-
-
-@asynccontextmanager
-async def partner_of(gateway: RunningGateway) -> AsyncIterator[httpx.AsyncClient]:
-    demo = gateway.demo()
-    headers = {"Client-Token": demo.client_token, "Authorization": f"Bearer {demo.partner_token}"}
-    async with httpx.AsyncClient(
-        base_url=gateway.base_url, headers=headers, timeout=PATIENCE_SECONDS
-    ) as http:
-        yield http
-
-
-async def new_instance(http: httpx.AsyncClient, name: str) -> Instance:
-    body = {"name": name, "provider": "whatsmeow"}
-    made = await http.post("/instances/integrator/on-demand", json=body)
-    assert made.is_success, made.text
-    return Instance(http, made.json())
 
 
 def doctor_of(gateway: RunningGateway) -> subprocess.CompletedProcess[str]:
@@ -104,69 +55,22 @@ def doctor_of(gateway: RunningGateway) -> subprocess.CompletedProcess[str]:
     )
 
 
-def children_of(gateway: RunningGateway) -> list[psutil.Process]:
-    assert gateway.process
-    everything = psutil.Process(gateway.process.pid).children(recursive=True)
-    return [p for p in everything if "gateway.providers.whatsmeow.child" in _command_of(p)]
-
-
-def _open_files_of(process: psutil.Process) -> list[str]:
-    return [str(each.readlink()) for each in Path(f"/proc/{process.pid}/fd").iterdir()]
-
-
-def _command_of(process: psutil.Process) -> list[str]:
-    try:
-        command: list[str] = process.cmdline()
-    except psutil.Error:  # the process ended during the search
-        return []
-    return command
-
-
 async def test_whatsmeow_kill_9_of_child_and_gateway_repeats_nothing(
-    tmp_path: Path, database_url: str, whatsapp: FakeWhatsApp
+    tmp_path: Path, memory_path: Path, database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
-    environment = whatsapp.environment | {"GATEWAY_WHATSMEOW_KEYS": "file"}
-    with running_gateway(tmp_path, database_url, **environment) as gateway:
-        await gateway.ready()
-        async with partner_of(gateway) as http:
-            sender = await new_instance(http, "sender")
-            await sender.link(whatsapp, SENDER)
-            sent_by = await _children_when(gateway, 1)
-            recipient = await new_instance(http, "recipient")
-            await recipient.link(whatsapp, RECIPIENT)
+    """The child dies with a message in flight; `tests/long` kills at any moment."""
+    async with linked_pair(tmp_path, memory_path, database_url, whatsapp) as pair:
+        await pair.send(2)
+        await pair.outcomes()
+        await whatsapp.control("behave", hold_acks=True)
+        await pair.send(COUNT)
+        in_flight = await pair.arrived_at_least(3)
+        await pair.kill_the_child()
+        await whatsapp.control("behave", hold_acks=False)
 
-            accepted = [await sender.send(f"text {number}") for number in range(COUNT)]
-            await whatsapp.state_when(lambda s: len(s["sent"]) >= COUNT // 2)
-            sent_by[0].kill()
-            await until(sender.waiting, lambda left: left == 0)
-
-            state = await whatsapp.control("state")
-            ids = [m["id"] for m in state["sent"] if m["sender"] == SENDER]
-            outcomes = collections.Counter(
-                line.partition('"outcome":"')[2].partition('"')[0]
-                for line in gateway.log.splitlines()
-                if '"event":"attempt_ended"' in line
-            )
-            report = f"{len(accepted)} accepted, {len(ids)} at WhatsApp, {dict(outcomes)}"
-            (tmp_path / "report.txt").write_text(report)
-            # No message twice; one that may not have been sent is reported as unconfirmed.
-            assert len(ids) == len(set(ids))
-            assert outcomes["sent"] + outcomes["failed"] == COUNT
-            assert outcomes["failed"] <= 1
-            assert COUNT - outcomes["failed"] <= len(ids) <= COUNT
-
-            orphans = children_of(gateway)
-            assert len(orphans) == 2
-            (lock,) = (tmp_path / "nodes").glob("*.lock")
-            assert all(str(lock) in _open_files_of(p) for p in orphans)
-            gateway.kill()
-            psutil.wait_procs(orphans, timeout=PATIENCE_SECONDS)
-            assert not any(p.is_running() for p in orphans)
-            gateway.start()
-            await gateway.ready()
-            await until(sender.connected, bool)
-            await sender.send("after all that")
-            await whatsapp.state_when(lambda s: len(s["sent"]) > len(ids))
+        await pair.check(kills=1)
+        assert (await pair.arrived())[:3] == in_flight
+        await pair.kill_the_gateway()
 
 
 async def test_whatsmeow_kill_9_of_the_gateway_ends_all_children(
@@ -183,10 +87,10 @@ async def test_whatsmeow_kill_9_of_the_gateway_ends_all_children(
             )
             instance = await new_instance(http, "sender")
             request = asyncio.create_task(instance.answer("GET", "/qr-code"))
-            await _children_when(gateway, 1)
+            await children_when(gateway, 1)
             assert gateway.process
             family = psutil.Process(gateway.process.pid).children(recursive=True)
-            names = {" ".join(_command_of(process)) for process in family}
+            names = {" ".join(command_of(process)) for process in family}
             for expected in ("postgres", "media.child", "whatsmeow.child"):
                 assert any(expected in name for name in names), names
             gateway.kill()
@@ -197,8 +101,9 @@ async def test_whatsmeow_kill_9_of_the_gateway_ends_all_children(
 
 
 async def test_whatsmeow_change_of_proxy_loses_no_message(
-    tmp_path: Path, database_url: str, whatsapp: FakeWhatsApp
+    tmp_path: Path, memory_path: Path, database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
+    (tmp_path / "whatsmeow").symlink_to(memory_path)
     environment = whatsapp.environment | {"GATEWAY_WHATSMEOW_KEYS": "file"}
     with running_gateway(tmp_path, database_url, **environment) as gateway:
         await gateway.ready()
@@ -281,10 +186,3 @@ async def test_whatsmeow_over_tls_links_with_keys_in_postgres(
         found = doctor_of(gateway)
         assert "ok store of whatsmeow: it opens, with the keys of" in found.stdout
         assert "ok network of whatsmeow: web.whatsapp.com:443 answers" in found.stdout
-
-
-async def _children_when(gateway: RunningGateway, count: int) -> list[psutil.Process]:
-    async def look() -> list[psutil.Process]:
-        return children_of(gateway)
-
-    return await until(look, lambda found: len(found) == count)

@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BeforeValidator, Field
 
 from gateway.contract.documented import Documented, Example
 from gateway.contract.operation import AuditedState, Operation
-from gateway.contract.paging import MAX_PAGE, between
+from gateway.contract.paging import MAX_PAGE, between, up_to
 from gateway.contract.wire import Wire
 
 _MAX_PAGE_SIZE = 100
@@ -203,7 +203,7 @@ class RetryAllDeadLetters(
     example: ClassVar[Example] = {"limit": 100}
     answer_example: ClassVar[Any] = {"success": True, "retried_count": 1, "failed_count": 0}
 
-    limit: Annotated[int, BeforeValidator(between(1, _MAX_RETRIED))] = 100
+    limit: Annotated[int, BeforeValidator(up_to(_MAX_RETRIED))] = 100
     webhook_id: UUID | None = None
 
 

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Operation, Value
-from gateway.contract.paging import MAX_PAGE, between
+from gateway.contract.paging import MAX_PAGE, between, up_to
 from gateway.contract.send import TrackId
 from gateway.contract.wire import WHOLE_SENTENCE, Chat, Incoming, Wire
 
@@ -109,7 +109,7 @@ class ListQueueByPage(QueueFilter, Operation[tuple[QueueItem, ...]], method="GET
     page: Annotated[int, BeforeValidator(between(1, MAX_PAGE))] = 1
     page_size: Annotated[
         int,
-        BeforeValidator(between(1, _MAX_OLD_PAGE_SIZE)),
+        BeforeValidator(up_to(_MAX_OLD_PAGE_SIZE)),
         Field(validation_alias=AliasChoices("pageSize", "limit")),
     ] = 100
     offset: Annotated[int | None, Field(ge=0, le=_MAX_OFFSET)] = None
@@ -132,7 +132,7 @@ class ListQueue(QueueFilter, Operation[QueuePage], method="POST", path="/queue")
     """The queue, oldest first, by cursor."""
 
     audited = False  # reads, like its GET
-    page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 20
+    page_size: Annotated[int, BeforeValidator(up_to(_MAX_PAGE_SIZE))] = 20
     paging_state: str | None = None
 
     example: ClassVar[Example] = {"pageSize": 20, "phone": "5511999999999"}

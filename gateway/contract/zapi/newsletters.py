@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Value
-from gateway.contract.paging import between
+from gateway.contract.paging import up_to
 from gateway.contract.whatsapp_limits import (
     MAX_GROUP_DESCRIPTION_LENGTH,
     MAX_GROUP_SUBJECT_LENGTH,
@@ -231,7 +231,7 @@ class SearchNewsletters(Operation[FoundNewsletters], method="POST", path="/searc
     }
     failures = (503,)
 
-    limit: Annotated[int, BeforeValidator(between(1, _MAX_FOUND))] = 50
+    limit: Annotated[int, BeforeValidator(up_to(_MAX_FOUND))] = 50
     filters: NewsletterFilters = NewsletterFilters()
     view: Annotated[Literal["RECOMMENDED", "TRENDING", "POPULAR", "NEW"], ANY_CASE] | None = None
     search_text: Annotated[str, Field(max_length=255)] = ""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gateway.clock import Clock
 from gateway.observability.metrics import Metrics
-from gateway.providers.whatsmeow.process import Children
+from gateway.providers.whatsmeow.children import Children
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
 

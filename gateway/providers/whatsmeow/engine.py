@@ -8,17 +8,17 @@ from starlette.routing import Router
 
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
+from gateway.providers.whatsmeow.children import Children
 from gateway.providers.whatsmeow.client_context import ClientContext
 from gateway.providers.whatsmeow.key_files import delete_orphaned_key_files
 from gateway.providers.whatsmeow.messages import sends
 from gateway.providers.whatsmeow.operations import operations
-from gateway.providers.whatsmeow.process import Children
 from gateway.providers.whatsmeow.session import WhatsmeowSession
 from gateway.providers.whatsmeow.settings import WhatsmeowSettings
 from gateway.providers.whatsmeow.store import Store
 from gateway.sessions.provider import Authorise, Ingress, ProviderContext, Session, SessionSpec
 
-_TICK_SECONDS = 1.0
+_TICK_SECONDS = 0.5
 _DAY_SECONDS = 86_400.0
 
 

@@ -1,4 +1,4 @@
-"""Deletes the key files of instances that are not linked any more, on the node that has them."""
+"""Deletes the key files that no linked device needs, on the node that has them."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
@@ -25,6 +25,11 @@ def delete_orphaned_key_files(folder: Path, owners: Collection[str], now: dateti
         if file.stem not in owners and file.stat().st_mtime < youngest
     ]
     for file in orphaned:
-        for path in folder.glob(f"{file.name}*"):
-            path.unlink(missing_ok=True)
+        delete_key_file(file)
     return sorted(file.stem for file in orphaned)
+
+
+def delete_key_file(file: Path) -> None:
+    """Deletes the file, if it exists, and those that SQLite added to it."""
+    for path in file.parent.glob(f"{file.name}*"):
+        path.unlink(missing_ok=True)

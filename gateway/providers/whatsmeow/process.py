@@ -1,4 +1,4 @@
-"""Child processes: starts them, talks to them, ends them with their leases and with the engine."""
+"""One child process: starts it, talks to it, ends it."""
 
 import asyncio
 import contextlib
@@ -20,15 +20,14 @@ from gateway.providers.whatsmeow.child.frames import (
     Frame,
     Json,
     LibraryEvent,
+    SuspensionPhase,
     packed,
     read_frame,
 )
 from gateway.providers.whatsmeow.error_output import ErrorOutput, masked
 
-_CLOSING_SECONDS = 3.0
 _QUIET_SECONDS = 0.1  # within it, an event that is inside the library reaches the engine
 _SECRETS = ("GATEWAY_", "DATABASE_URL", "PG")  # the library gets what it needs of them as a URL
-_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy", "no_proxy"})
 OnEvent = Callable[[LibraryEvent], Awaitable[None]]
 
 
@@ -41,6 +40,16 @@ class ChildGone(Exception):
     def __init__(self, reason: str | None = None) -> None:
         super().__init__(reason or "")
         self.reason = reason
+
+
+class Suspended(ChildGone):
+    """The process is suspended until its lease is renewed; as `ChildGone` for a command.
+
+    The clients that were open in it are gone.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("its lease lapsed")
 
 
 class VerbFailed(Exception):
@@ -70,6 +79,12 @@ class Child:
         self.subscribers: dict[str, OnEvent] = {}
         """What handles the events of each instance of this process."""
         self.gone = asyncio.Event()
+        self.suspended, self.acting = asyncio.Event(), asyncio.Event()
+        """One of the two is set: whether the process suspended itself, or takes commands."""
+        self.acting.set()
+        self.suspensions = 0
+        """How often the process was suspended; each time, the clients in it are lost."""
+        self._is_isolated = False
         self.life = asyncio.create_task(self._live(), name=f"whatsmeow child {self.pid}")
         """Ends after the process, when every event that it reported is handled."""
 
@@ -86,7 +101,7 @@ class Child:
         deadline: float,
         inherited: tuple[int, ...] = (),
     ) -> "Child":
-        """Starts a process that ends by itself at *deadline*, unless `set_deadline` moves it.
+        """Starts a process that ends by itself at *deadline*, unless `enforce_deadline` moves it.
 
         Args:
             environment: the gateway's; the child gets it without secrets.
@@ -123,10 +138,13 @@ class Child:
 
         Raises:
             ChildGone: the process ended before it replied.
+            Suspended: it was suspended before it replied.
             VerbFailed: the verb raised.
         """
         if self.gone.is_set():
             raise ChildGone(self.end_reason)
+        if self.suspended.is_set():
+            raise Suspended
         number = next(self._numbers)
         reply = self._pending[number] = asyncio.get_running_loop().create_future()
         try:
@@ -135,11 +153,17 @@ class Child:
         finally:
             del self._pending[number]
 
-    def set_deadline(self, deadline: float) -> None:
-        """Lets the process act until *deadline*, on the monotonic clock."""
+    def enforce_deadline(self, deadline: float, now: float) -> None:
+        """Lets the process act until *deadline*; kills it then, unless it is suspended.
+
+        Both times are on the monotonic clock. The process ends itself too: this is for one that
+        cannot.
+        """
         if deadline != self._deadline:
             self._deadline = deadline
             self._write(Deadline(deadline))
+        if now >= deadline and not self._is_isolated:
+            self.kill()
 
     async def events_handled(self) -> None:
         """Returns when every event is handled, and no other came for a moment."""
@@ -185,10 +209,26 @@ class Child:
     def _finish(self, code: int) -> None:
         self.gone.set()
         self._writer.close()
+        self._fail_pending(lambda: ChildGone(self.end_reason))
+        logger.info("whatsmeow_child_ended", pid=self.pid, code=code, reason=self.end_reason)
+
+    def _fail_pending(self, error: Callable[[], ChildGone]) -> None:
         for reply in self._pending.values():
             if not reply.done():
-                reply.set_exception(ChildGone(self.end_reason))
-        logger.info("whatsmeow_child_ended", pid=self.pid, code=code, reason=self.end_reason)
+                reply.set_exception(error())
+
+    def _follow_suspension(self, phase: str) -> None:
+        self._is_isolated = phase == "complete"
+        if phase == "begun":
+            self.suspensions += 1
+            self.acting.clear()
+            self.suspended.set()
+        elif phase == "complete":
+            self._fail_pending(Suspended)
+        else:
+            self.suspended.clear()
+            self.acting.set()
+        logger.info("whatsmeow_child_suspension", pid=self.pid, phase=phase)
 
     def _receive(self, frame: Frame) -> None:
         match frame:
@@ -204,6 +244,8 @@ class Child:
                 task = self._tasks.create_task(self._handle(frame))
                 self._handling.add(task)
                 task.add_done_callback(self._handling.discard)
+            case SuspensionPhase(phase):
+                self._follow_suspension(phase)
             case _:
                 raise ValueError(f"a child does not send {type(frame).__name__}")
 
@@ -239,115 +281,3 @@ def _environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Returns the environment of a child: no secret, and no mark of a robot on each message."""
     public = {name: value for name, value in environment.items() if not name.startswith(_SECRETS)}
     return public | {"NEONIZE_BOT_TAG": "off"}
-
-
-def _without_proxies(environment: Mapping[str, str]) -> dict[str, str]:
-    """Drops the environment's proxies, to which the library would go through an instance's own."""
-    return {name: value for name, value in environment.items() if name.lower() not in _PROXIES}
-
-
-class Children:
-    """The child processes of this engine, and the instances in each."""
-
-    def __init__(
-        self,
-        environment: Mapping[str, str],
-        folder: Path,
-        *,
-        instances_per_process: int,
-        starts_at_once: int,
-        inherited: tuple[int, ...] = (),
-    ) -> None:
-        self._environment, self._folder, self._inherited = environment, folder, inherited
-        self._max_instances = instances_per_process
-        self._instances: dict[Child, set[str]] = {}
-        self._shared: dict[Child, bool] = {}
-        """Processes that take further instances, and whether these have proxies of their own."""
-        self._lives: set[asyncio.Future[None]] = set()
-        self._starting = asyncio.Lock()
-        self.turn_to_start = asyncio.Semaphore(starts_at_once)
-        """Taken until a client is open, because loading the library occupies a processor."""
-
-    async def place(
-        self, instance_id: str, on_event: OnEvent, *, alone: bool, own_proxy: bool, deadline: float
-    ) -> Child:
-        """Returns a process for the instance, and subscribes *on_event* to its events.
-
-        Args:
-            instance_id: the instance.
-            on_event: handles an event; the library waits for it.
-            alone: for an instance that is not linked yet, whose session ends only with its process.
-            own_proxy: such instances share no process with those that use the environment's proxy.
-            deadline: of a process that is started.
-        """
-        async with self._starting:
-            child = None if alone else self._find_shared(own_proxy=own_proxy)
-            if child is None:
-                child = await self._start(own_proxy=own_proxy, deadline=deadline)
-                if not alone and self._max_instances > 1:
-                    self._shared[child] = own_proxy
-            self._instances[child].add(instance_id)
-            child.subscribers[instance_id] = on_event
-        return child
-
-    async def leave(self, child: Child, instance_id: str, *, linked: bool) -> None:
-        """Closes the instance's client, and ends the process with its last instance.
-
-        It waits for the events that the library has decrypted: when WhatsApp repeats such an event
-        to another process, the library drops it as a duplicate.
-        """
-        if linked and not child.gone.is_set():
-            with contextlib.suppress(ChildGone, VerbFailed, TimeoutError):
-                async with asyncio.timeout(_CLOSING_SECONDS):
-                    await child.call(instance_id, "close")
-                    await child.events_handled()
-        child.subscribers.pop(instance_id, None)
-        others = self._instances.get(child, set())
-        others.discard(instance_id)
-        if others and not child.gone.is_set():
-            return
-        self._instances.pop(child, None)
-        self._shared.pop(child, None)
-        await child.end()
-
-    def enforce_deadlines(self, deadline_of: Callable[[str], float], now: float) -> None:
-        """Moves the deadline of every process, and kills those that are past it."""
-        for child, instances in self._instances.items():
-            if not instances:
-                continue
-            deadline = min(map(deadline_of, instances))
-            child.set_deadline(deadline)
-            if now >= deadline:
-                child.kill()
-
-    async def end(self) -> None:
-        """Ends every process, and drops events that still wait for the database."""
-        for child in list(self._instances):
-            await child.end()
-        for life in self._lives:
-            life.cancel()
-        if self._lives:
-            await asyncio.wait(self._lives)
-
-    async def _start(self, *, own_proxy: bool, deadline: float) -> Child:
-        environment = _without_proxies(self._environment) if own_proxy else self._environment
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        child = await Child.start(
-            environment, self._folder, deadline=deadline, inherited=self._inherited
-        )
-        self._instances[child] = set()
-        self._lives.add(child.life)
-        child.life.add_done_callback(self._lives.discard)
-        return child
-
-    def _find_shared(self, *, own_proxy: bool) -> Child | None:
-        return next(
-            (
-                child
-                for child, has_own_proxies in self._shared.items()
-                if has_own_proxies is own_proxy
-                and len(self._instances[child]) < self._max_instances
-                and not child.gone.is_set()
-            ),
-            None,
-        )

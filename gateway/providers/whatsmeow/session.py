@@ -158,6 +158,7 @@ class WhatsmeowSession:
         time limit.
         """
         sending = self._in_flight = _InFlight(attempt.message_id)
+        await self.supervisor.reconnected.wait()
         if self.supervisor.state is not ConnectionState.CONNECTED:
             raise NotConnected(self.supervisor.state.sentence)
         self._require_right_to_act()

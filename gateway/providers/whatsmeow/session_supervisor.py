@@ -5,41 +5,43 @@ no device --code requested--> linking --linked--+
     +-- logged out <------------------------ connected <--> disconnected
                                                 |  ^
           replaced, banned, outdated: waits <---+  +-- the child ended: pause, then again
+
+A child that is suspended keeps the state: no disconnect is reported while the database is away, and
+callers wait while the client connects again.
 """
 
 import asyncio
 import contextlib
 import secrets
-from collections import deque
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 from gateway.errors import DatabaseUnavailable, NotConnected
 from gateway.observability.logging import logger
 from gateway.providers.whatsmeow.child.frames import Json, LibraryEvent
 from gateway.providers.whatsmeow.client_context import ClientContext
+from gateway.providers.whatsmeow.connection_loop import ConnectionLoop
 from gateway.providers.whatsmeow.failures import (
-    NO_ANSWER,
     SERVER,
     breakage_of,
     end_state_of,
     network_sentence,
     sentence_of,
 )
+from gateway.providers.whatsmeow.key_files import delete_key_file
 from gateway.providers.whatsmeow.linking_code import LinkingCode
-from gateway.providers.whatsmeow.process import Child, ChildGone, VerbFailed
+from gateway.providers.whatsmeow.probing import probe, wait_for
+from gateway.providers.whatsmeow.process import Child, ChildGone, Suspended, VerbFailed
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import SessionSpec
 from gateway.sessions.reachability import NetworkFault
-from gateway.wakeups import waking
 
 _LINKING_SECONDS = 160.0  # six codes; after them the library shows no more and cannot be stopped
 _OPENING_SECONDS = 60.0
 _FIRST_CODE_SECONDS = 20.0
+_RECONNECT_SECONDS = 10.0  # after a suspension, before the session counts as disconnected
 _MAX_PAUSE_SECONDS = 60.0
 _STABLE_SECONDS = 60.0
-_LOOP_SECONDS, _LOOP_CONNECTIONS = 300.0, 5
 _NO_CODE = f"{NetworkFault.SILENT.sentence(*SERVER)}."
 _ELSEWHERE = "The keys of this session are in the data directory of another node."
 
@@ -69,8 +71,13 @@ class SessionSupervisor:
         self._linking_code = LinkingCode()
         self._wanted = asyncio.Event()
         self._over = asyncio.Event()
-        self._connections: deque[float] = deque(maxlen=_LOOP_CONNECTIONS)
+        self._connections = ConnectionLoop(spec.instance_id)
         self._broken = False
+        self._key_file = context.folder / f"{spec.instance_id}.db"
+        self._suspensions_before = 0
+        self.reconnected = asyncio.Event()
+        """Is not set while the client connects again after a suspension."""
+        self.reconnected.set()
         self.state = ConnectionState.CONNECTING
 
     @property
@@ -96,6 +103,7 @@ class SessionSupervisor:
     def close(self) -> None:
         """Refuses a code to every waiting caller: the next session will show one."""
         self._linking_code.close()
+        self.reconnected.set()
 
     def retry_now(self) -> bool:
         """Ends a pause, also that after a replacement or a ban; returns False without a device."""
@@ -109,10 +117,13 @@ class SessionSupervisor:
             NotConnected: the client is not connected, or its process ended before the reply.
             VerbFailed: the verb raised.
         """
+        await self._context.clock.wait(self.reconnected, _RECONNECT_SECONDS)
         if self._child is None or self.state is not ConnectionState.CONNECTED:
             raise NotConnected(self.state.sentence)
         try:
             return await self._child.call(self._spec.instance_id, verb, **arguments)
+        except Suspended:
+            raise NotConnected("The lease of this session lapsed.") from None
         except ChildGone:
             raise NotConnected("The session's process ended.") from None
 
@@ -149,7 +160,7 @@ class SessionSupervisor:
             unpaired = self.state is not ConnectionState.LOGGED_OUT
             self._change(ConnectionState.UNPAIRED if unpaired else self.state)
             return False
-        if found[1] == "file" and not self._file.exists():
+        if found[1] == "file" and not self._key_file.exists():
             self._change(ConnectionState.DISCONNECTED, _ELSEWHERE)
             return False
         self._change(ConnectionState.CONNECTING)
@@ -177,7 +188,7 @@ class SessionSupervisor:
     async def _open(self, child: Child) -> None:
         instance_id = self._spec.instance_id
         store = await self._key_store()
-        self._child = child
+        self._child, self._suspensions_before = child, child.suspensions
         async with asyncio.timeout(_OPENING_SECONDS):
             await child.call(
                 instance_id,
@@ -215,28 +226,44 @@ class SessionSupervisor:
 
     async def _watch(self, child: Child) -> None:
         """Probes the client until its end; raises VerbFailed if it no longer answers."""
-        settings = self._context.settings
-        while not await self._rest(child):
-            verb = "probe" if self.state is ConnectionState.CONNECTED else "ping"
-            try:
-                async with asyncio.timeout(settings.probe_timeout_seconds):
-                    await child.call(self._spec.instance_id, verb)
-            except VerbFailed:
-                if self.state is not ConnectionState.CONNECTED:
-                    continue  # the connection broke during the probe, and was reported
-                raise
-            except TimeoutError:
-                logger.warning("session_dead", instance_id=self._spec.instance_id, verb=verb)
-                raise VerbFailed(NO_ANSWER, "the session no longer answered") from None
+        settings, clock = self._context.settings, self._context.clock
+        while True:
+            await wait_for(child.suspended, child, self._over, clock, settings.probe_seconds)
+            if self._over.is_set():
+                return
+            if self._is_lost_in(child):
+                await self._outlast_suspension(child)
+                continue
+            await probe(
+                child,
+                self._spec.instance_id,
+                "probe" if self.state is _State.CONNECTED else "ping",
+                timeout_seconds=settings.probe_timeout_seconds,
+                # A connection that broke during the probe was reported.
+                may_fail=lambda: self.state is not _State.CONNECTED or self._is_lost_in(child),
+            )
 
-    async def _rest(self, child: Child) -> bool:
-        """Waits until the next probe is due; returns whether the client ended before."""
-        wakeup = asyncio.Event()
-        async with waking(wakeup, when=child.gone), waking(wakeup, when=self._over):
-            await self._context.clock.wait(wakeup, self._context.settings.probe_seconds)
-        if child.gone.is_set() and not self._over.is_set():
-            raise ChildGone(child.end_reason)
-        return self._over.is_set()
+    def _is_lost_in(self, child: Child) -> bool:
+        """Whether the child was suspended since the client was opened."""
+        return child.suspensions != self._suspensions_before
+
+    async def _outlast_suspension(self, child: Child) -> None:
+        """Opens the client again when the child may act; raises ChildGone if it ends instead."""
+        clock = self._context.clock
+        self.reconnected.clear()
+        try:
+            await wait_for(child.acting, child, self._over, clock, None)
+            if self._over.is_set():
+                return
+            with contextlib.suppress(Suspended):  # again: the next round waits for its end
+                async with self._context.children.turn_to_start:
+                    await self._open(child)
+                await wait_for(self.reconnected, child, self._over, clock, _RECONNECT_SECONDS)
+        finally:
+            is_away = not (self.reconnected.is_set() or child.suspended.is_set())
+            self.reconnected.set()
+        if is_away and not self._over.is_set():
+            self._change(_State.DISCONNECTED)
 
     async def _on_event(self, event: LibraryEvent) -> None:
         match event.name:
@@ -266,9 +293,9 @@ class SessionSupervisor:
         self._device = device
 
     def _on_connected(self) -> None:
-        if (child := self._child) is None:
+        if (child := self._child) is None or self._is_lost_in(child):
             return  # the client is being closed, and its last events arrive
-        self._note_connection()
+        self._connections.note(self._context.clock.monotonic_seconds())
         self._greeting = asyncio.create_task(self._greet(child))
         self._change(ConnectionState.CONNECTED)
 
@@ -282,27 +309,10 @@ class SessionSupervisor:
         with contextlib.suppress(ChildGone, VerbFailed):
             await child.call(self._spec.instance_id, "become_available")
 
-    def _note_connection(self) -> None:
-        now = self._context.clock.monotonic_seconds()
-        self._connections.append(now)
-        if (
-            len(self._connections) == _LOOP_CONNECTIONS
-            and now - self._connections[0] < _LOOP_SECONDS
-        ):
-            logger.error(
-                "reconnect_loop",
-                instance_id=self._spec.instance_id,
-                times=_LOOP_CONNECTIONS,
-                seconds=round(now - self._connections[0]),
-            )
-
     async def _on_end(self, state: ConnectionState) -> None:
         if state is ConnectionState.LOGGED_OUT and self._device:
             await self._context.store.delete_device(self._spec.instance_id, self._device)
             self._device = None
-        self._end(state)
-
-    def _end(self, state: ConnectionState) -> None:
         self._change(state)
         self._over.set()
 
@@ -312,6 +322,7 @@ class SessionSupervisor:
         self._linking_code.show(code)
 
     def _change(self, state: ConnectionState, reason: str | None = None) -> None:
+        self.reconnected.set()
         if state is not self.state or reason:
             self.state, self._broken = state, False
             self._report_state(state, reason)
@@ -321,13 +332,8 @@ class SessionSupervisor:
         if self._context.settings.keys == "postgres":
             return await self._context.key_store()
         if self._device is None:
-            for path in self._file.parent.glob(f"{self._file.name}*"):
-                path.unlink()
-        return str(self._file)
-
-    @property
-    def _file(self) -> Path:
-        return self._context.folder / f"{self._spec.instance_id}.db"
+            delete_key_file(self._key_file)
+        return str(self._key_file)
 
     def _on_failure(self, error: Exception) -> None:
         reason = sentence_of(error)

@@ -51,7 +51,7 @@ async def http(checks: Mapping[str, Check]) -> AsyncIterator[httpx.AsyncClient]:
         readiness=Readiness(lambda: checks),
         settings=SETTINGS.http,
         account_limits=SETTINGS.account_limits(),
-        admission=Admission(Clock(), trials=False),
+        admission=Admission(Clock(), trials=False, supports=lambda _provider, _kind: True),
         clock=Clock(),
         random_bytes=lambda count: b"\xab" * count,
         metrics=Metrics(),

@@ -201,6 +201,8 @@ def test_build_converts_query_values() -> None:
     ("query", "sentence"),
     [
         ({"page": "x"}, "page: must be a whole number"),
+        ({"limit": "0"}, "limit: must be at least 1"),
+        ({"pageSize": "-1"}, "pageSize: must be at least 1"),
         ({"page": "9" * 10_000}, "page: must be a whole number"),
         ({"status": "sent"}, "status: must be one of pending, scheduled, processing, retrying"),
         ({"phone": "1"}, "Invalid phone"),

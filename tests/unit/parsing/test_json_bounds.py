@@ -17,6 +17,13 @@ from gateway.parsing.json_bounds import (
 )
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"])
+def test_json_in_another_encoding_is_refused_with_the_right_one(encoding: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_json('{"message": "S\xe3o Paulo"}'.encode(encoding))
+    assert str(caught.value) == "The body is not valid JSON: JSON must be encoded in UTF-8"
+
+
 @pytest.mark.parametrize(
     "written",
     [

@@ -10,7 +10,7 @@ from gateway.clock import Clock
 from gateway.contract.building import build
 from gateway.contract.catalogue import catalogue
 from gateway.contract.zapi.messages.text import SendText
-from gateway.errors import InvalidRequest
+from gateway.errors import InvalidRequest, NotSupported
 from gateway.instances.store import Instance
 from gateway.send_queue.admission import Admission
 
@@ -23,9 +23,15 @@ class StoppedClock(Clock):
         return NOW
 
 
-def check(**fields: object) -> None:
-    instance = cast("Instance", SimpleNamespace(trial_ends_at=None, subscribed=True))
-    Admission(StoppedClock(), trials=False).check(instance, build(SendText, {**TEXT, **fields}))
+def check(*, provider: str = "any", **fields: object) -> None:
+    instance = SimpleNamespace(trial_ends_at=None, subscribed=True, provider=provider)
+    admission = Admission(StoppedClock(), trials=False, supports=lambda name, _kind: name == "any")
+    admission.check(cast("Instance", instance), build(SendText, {**TEXT, **fields}))
+
+
+def test_message_that_the_provider_cannot_send_is_refused() -> None:
+    with pytest.raises(NotSupported, match="SendText is not supported by the simple provider"):
+        check(provider="simple")
 
 
 def after(**duration: float) -> str:

@@ -1,7 +1,7 @@
 """`python -m gateway.providers.whatsmeow.child DESCRIPTOR DEADLINE PARENT` serves one engine.
 
-The process obeys its deadline and its parent first, and imports the library after that, because the
-import takes seconds.
+The process obeys its deadline and its parent first, and imports the library after that on a thread:
+on a busy machine the import takes longer than a lease, whose renewals must be read meanwhile.
 """
 
 import asyncio
@@ -12,32 +12,30 @@ import os
 import signal
 import socket
 import sys
-import threading
-import time
+import traceback
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from types import ModuleType
+from typing import Protocol
 
 from gateway.providers.whatsmeow.child.frames import Acknowledge, Command, Deadline, read_frame
+from gateway.providers.whatsmeow.child.isolation import Isolation, open_descriptors
 from gateway.providers.whatsmeow.child.link import Link
+from gateway.providers.whatsmeow.child.suspension import Clients, Suspension
+from gateway.providers.whatsmeow.child.watchdog import Watchdog
 
 _PR_SET_PDEATHSIG = 1
-_LEASE_LAPSED = 75
 # Every client occupies one thread of the default executor while it is open, and every call one
 # while it runs. With no thread left, not even a stop could run.
 _MAX_THREADS = 512
-_MAX_SLEEP_SECONDS = 0.5
 
 
-class Watchdog:
-    """Ends the process at the deadline, even while the event loop or the library is busy."""
+class Commands(Clients, Protocol):
+    """The clients of this process, on which commands run."""
 
-    def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def _watch(self) -> None:
-        while (left := self.deadline - time.monotonic()) > 0:
-            time.sleep(min(left, _MAX_SLEEP_SECONDS))
-        os._exit(_LEASE_LAPSED)
+    async def run(self, command: Command) -> None:
+        """Runs the command and replies to it."""
+        ...
 
 
 def end_with_parent(parent: int) -> None:
@@ -55,26 +53,49 @@ def reap_children() -> None:
             pass
 
 
-async def serve(descriptor: int, watchdog: Watchdog) -> None:
-    from gateway.providers.whatsmeow.child.verbs import Verbs  # noqa: PLC0415 - it imports the library
-
+def load_library() -> ModuleType:
+    """Imports the verbs, and the library with them."""
+    try:
+        verbs = import_module("gateway.providers.whatsmeow.child.verbs")
+    except Exception:  # noqa: BLE001 - the engine reads the reason, and starts another process
+        traceback.print_exc()
+        os._exit(1)
     reap_children()
     # The import of the library sets logging to INFO; the engine reads warnings and errors only.
     logging.getLogger().setLevel(logging.WARNING)
+    return verbs
+
+
+async def serve(descriptor: int, watchdog: Watchdog) -> None:
+    own = open_descriptors()  # without the library's
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(_MAX_THREADS))
     reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=descriptor))
-    link = Link(writer, loop)
-    verbs = Verbs(link)
-    async with asyncio.TaskGroup() as commands:
+    link, renewed = Link(writer, loop), asyncio.Event()
+
+    async def load() -> Commands:
+        library = await asyncio.to_thread(load_library)
+        verbs: Commands = library.Verbs(link)
+        suspension = Suspension(verbs, link, Isolation(own), watchdog, renewed)
+        suspension.arm(
+            lambda: loop.call_soon_threadsafe(lambda: tasks.create_task(suspension.run()))
+        )
+        return verbs
+
+    async def run(command: Command) -> None:
+        await (await loading).run(command)
+
+    async with asyncio.TaskGroup() as tasks:
+        loading = tasks.create_task(load())
         while frame := await read_frame(reader):
             match frame:
                 case Command():
-                    commands.create_task(verbs.run(frame))
+                    tasks.create_task(run(frame))
                 case Acknowledge(number):
                     link.acknowledged(number)
                 case Deadline(monotonic_seconds):
                     watchdog.deadline = monotonic_seconds
+                    renewed.set()
                 case _:
                     raise ValueError(f"the engine does not send {type(frame).__name__}")
         # The engine has closed: a command that still runs cannot reply, and the process ends.

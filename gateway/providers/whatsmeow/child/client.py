@@ -65,6 +65,7 @@ class Client:
         self.sending = asyncio.Lock()
         self._announced: str | None = None
         self._awaiting_id = False
+        self.has_connected = False
         self.api: NewAClient
 
     async def open(
@@ -138,6 +139,7 @@ class Client:
         try:
             event = INT_TO_EVENT[code].FromString(ctypes.string_at(binary, size))
             name = type(event).__name__
+            self.has_connected = self.has_connected or name == "Connected"
             self._link.report_and_wait(self.instance_id, name, _shortened(name, event))
         except Exception:  # noqa: BLE001 - the library would ignore it, and lose the event
             traceback.print_exc()

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import orjson
 
@@ -54,13 +54,22 @@ class Deadline:
     monotonic_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class SuspensionPhase:
+    """How far the child has suspended itself, because its deadline is near.
+
+    From "begun" on it takes no command. From "complete" on it has no connection, and no reply to an
+    earlier command will come. When it is "over", clients have to be opened again.
+    """
+
+    phase: Literal["begun", "complete", "over"]
+
+
 Json = Any
 """A value that JSON can express."""
 
-Frame = Command | CommandReply | LibraryEvent | Acknowledge | Deadline
-_KINDS: dict[str, type[Frame]] = {
-    kind.__name__: kind for kind in (Command, CommandReply, LibraryEvent, Acknowledge, Deadline)
-}
+Frame = Command | CommandReply | LibraryEvent | Acknowledge | Deadline | SuspensionPhase
+_KINDS: dict[str, type[Frame]] = {kind.__name__: kind for kind in get_args(Frame)}
 
 
 class ByteReader(Protocol):

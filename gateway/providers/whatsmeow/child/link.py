@@ -4,7 +4,12 @@ import asyncio
 import itertools
 from typing import Any
 
-from gateway.providers.whatsmeow.child.frames import CommandReply, LibraryEvent, packed
+from gateway.providers.whatsmeow.child.frames import (
+    CommandReply,
+    LibraryEvent,
+    SuspensionPhase,
+    packed,
+)
 
 _QUIET_SECONDS = 0.2
 
@@ -19,6 +24,9 @@ class Link:
 
     def reply(self, reply: CommandReply) -> None:
         self._writer.write(packed(reply))
+
+    def report_phase(self, phase: SuspensionPhase) -> None:
+        self._writer.write(packed(phase))
 
     def acknowledged(self, number: int) -> None:
         """Lets the library go on after the event of this number."""

@@ -42,12 +42,47 @@ def verb(function: Verb) -> Verb:
     return function
 
 
+class CommandRefused(Exception):
+    """The process is suspended."""
+
+
 class Verbs:
-    """The clients of this process, by instance."""
+    """The clients of this process, by instance; `Clients` says how they are suspended."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._clients: dict[str, Client] = {}
+        self._is_suspended = False
+        # Go may still call back into a stopped client, so that it must never be collected.
+        self._stopped: list[Client] = []
+
+    def can_suspend(self) -> bool:
+        clients = self._clients.values()
+        return (
+            bool(clients)
+            and not _START_LOCK.locked()
+            and all(client.has_connected for client in clients)
+        )
+
+    def suspend(self) -> None:
+        self._is_suspended = True
+
+    async def disconnect(self) -> None:
+        await asyncio.gather(
+            *(
+                asyncio.to_thread(gocode.Disconnect, client.api.uuid)
+                for client in self._clients.values()
+            )
+        )
+
+    async def stop(self) -> None:
+        while self._clients:
+            _, client = self._clients.popitem()
+            self._stopped.append(client)
+            await client.api.stop()
+
+    def resume(self) -> None:
+        self._is_suspended = False
 
     async def run(self, command: Command) -> None:
         """Runs the command and replies with its result, or with the name and text of its error."""
@@ -59,6 +94,8 @@ class Verbs:
             self._link.reply(CommandReply(command.number, result))
 
     async def _run(self, command: Command) -> Any:  # noqa: ANN401 - verbs return many types
+        if self._is_suspended:
+            raise CommandRefused
         if command.verb == "open":
             client = Client(command.instance_id, self._link)
             async with _START_LOCK:

@@ -1,0 +1,56 @@
+"""Looks whether a client still answers, and waits for events of one that may end meanwhile."""
+
+import asyncio
+from collections.abc import Callable
+
+from gateway.clock import Clock
+from gateway.observability.logging import logger
+from gateway.providers.whatsmeow.failures import NO_ANSWER
+from gateway.providers.whatsmeow.process import Child, ChildGone, Suspended, VerbFailed
+from gateway.wakeups import waking
+
+
+async def probe(
+    child: Child,
+    instance_id: str,
+    verb: str,
+    *,
+    timeout_seconds: float,
+    may_fail: Callable[[], bool],
+) -> None:
+    """Has the client run a verb that changes nothing.
+
+    Raises:
+        ChildGone: the process ended.
+        VerbFailed: the client did not answer in time, or the verb failed and *may_fail* says no.
+    """
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            await child.call(instance_id, verb)
+    except Suspended:
+        return
+    except VerbFailed:
+        if not may_fail():
+            raise
+    except TimeoutError:
+        logger.warning("session_dead", instance_id=instance_id, verb=verb)
+        raise VerbFailed(NO_ANSWER, "the session no longer answered") from None
+
+
+async def wait_for(
+    event: asyncio.Event, child: Child, over: asyncio.Event, clock: Clock, seconds: float | None
+) -> None:
+    """Waits until one of the events is set, or the time has passed.
+
+    Raises:
+        ChildGone: the process ended, and *over* is not set.
+    """
+    wakeup = asyncio.Event()
+    async with (
+        waking(wakeup, when=event),
+        waking(wakeup, when=child.gone),
+        waking(wakeup, when=over),
+    ):
+        await clock.wait(wakeup, seconds)
+    if child.gone.is_set() and not over.is_set():
+        raise ChildGone(child.end_reason)
