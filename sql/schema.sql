@@ -1549,6 +1549,13 @@ ALTER TABLE public.inbox ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTIT
     CACHE 1
 );
 
+CREATE TABLE public.initial_data_webhooks (
+    instance_id text NOT NULL,
+    url text NOT NULL
+);
+
+COMMENT ON TABLE public.initial_data_webhooks IS 'The address that /me shows as initialDataCallbackUrl.';
+
 CREATE TABLE public.instance_base_urls (
     instance_id text NOT NULL,
     base_url text NOT NULL,
@@ -1861,6 +1868,24 @@ COMMENT ON COLUMN public.person_searches.changed IS 'Rows that the current pass 
 COMMENT ON COLUMN public.person_searches.canceled IS 'Messages to other chats that were canceled.';
 
 COMMENT ON COLUMN public.person_searches.sending IS 'A message to the person was being sent; the person is erased again when it was sent.';
+
+CREATE TABLE public.profile_pictures (
+    instance_id text NOT NULL,
+    phone text NOT NULL,
+    url text,
+    refresh_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.profile_pictures IS 'What WhatsApp answered when it was asked for the picture of a person or group.';
+
+COMMENT ON COLUMN public.profile_pictures.phone IS 'The name of the chat: a phone number, a lid, or a group.';
+
+COMMENT ON COLUMN public.profile_pictures.url IS 'A link of WhatsApp; null: there is no picture, or it is hidden.';
+
+COMMENT ON COLUMN public.profile_pictures.refresh_at IS 'From then on a message has the picture looked up again.';
+
+COMMENT ON COLUMN public.profile_pictures.expires_at IS 'When the link ends; the row is deleted.';
 
 CREATE TABLE public.proxy_checks (
     id bigint NOT NULL,
@@ -2227,6 +2252,9 @@ ALTER TABLE ONLY public.identities
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (instance_id, event_id);
 
+ALTER TABLE ONLY public.initial_data_webhooks
+    ADD CONSTRAINT initial_data_webhooks_pkey PRIMARY KEY (instance_id);
+
 ALTER TABLE ONLY public.instance_base_urls
     ADD CONSTRAINT instance_base_urls_pkey PRIMARY KEY (instance_id);
 
@@ -2280,6 +2308,9 @@ ALTER TABLE ONLY public.payload_seals
 
 ALTER TABLE ONLY public.person_searches
     ADD CONSTRAINT person_searches_pkey PRIMARY KEY (instance_id, names);
+
+ALTER TABLE ONLY public.profile_pictures
+    ADD CONSTRAINT profile_pictures_pkey PRIMARY KEY (instance_id, phone);
 
 ALTER TABLE ONLY public.proxy_checks
     ADD CONSTRAINT proxy_checks_pkey PRIMARY KEY (id);
@@ -2411,6 +2442,8 @@ CREATE INDEX messages_default_instance_id_phone_recorded_at_idx ON public.messag
 
 CREATE INDEX messages_default_instance_id_recorded_at_message_id_idx ON public.messages_default USING btree (instance_id, recorded_at, message_id);
 
+CREATE INDEX profile_pictures_expired ON public.profile_pictures USING btree (expires_at);
+
 CREATE INDEX proxy_checks_of_instance ON public.proxy_checks USING btree (instance_id, id);
 
 CREATE UNIQUE INDEX tags_key ON public.tags USING btree (instance_id, tag_key);
@@ -2487,6 +2520,9 @@ ALTER TABLE ONLY public.event_log_expiry
 
 ALTER TABLE ONLY public.event_roads
     ADD CONSTRAINT event_roads_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.initial_data_webhooks
+    ADD CONSTRAINT initial_data_webhooks_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.instance_base_urls
     ADD CONSTRAINT instance_base_urls_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;

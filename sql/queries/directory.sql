@@ -1,5 +1,6 @@
--- Aliases: a name of a chat, c chat (in save_contacts: contact), k contact, l stored order (in further_page_of_chats: listed
--- chat), m message, s saved contact, t tag of a chat, u phone of a stored order.
+-- Aliases: a name of a chat, c chat (in save_contacts and store_card_names: contact), g name on a
+-- card, k contact, l stored order (in further_page_of_chats: listed
+-- chat), m message, s saved contact, t tag of a chat (in store_card_names: given name), u phone of a stored order.
 
 -- name: list_contacts
 select phone, name, short, vname, notify
@@ -17,6 +18,23 @@ limit %(limit)s::int offset %(offset)s::bigint;
 select phone, name, short, vname, notify
 from contacts
 where instance_id = %(instance_id)s::text and phone = %(phone)s::text;
+
+-- name: store_card_names
+-- Stores the names on contact cards. A person whose number can be written in several ways is one contact.
+with given as (
+    -- The names by the number that WhatsApp knows.
+    select distinct on (g.phone) g.phone, g.name
+    from (
+        select coalesce(known_chat_v1(%(instance_id)s::text, t.phone), t.phone) as phone, t.name
+        from unnest(%(phones)s::text[], %(names)s::text[]) as t (phone, name)
+    ) g
+    order by g.phone
+)
+insert into contacts as c (instance_id, phone, vname)
+select %(instance_id)s::text, phone, name from given
+on conflict (instance_id, phone) do update
+set vname = excluded.vname, updated_at = now()
+where c.vname is distinct from excluded.vname;
 
 -- name: save_contacts
 insert into contacts as c (instance_id, phone, name, short)

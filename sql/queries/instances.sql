@@ -8,6 +8,9 @@ from instances i
 join accounts a on a.id = i.account_id
 where i.id = %(id)s::text;
 
+-- name: find_initial_data_address
+select url from initial_data_webhooks where instance_id = %(id)s::text;
+
 -- name: find_demo
 select id from instances where demo limit 1;
 

@@ -37,6 +37,7 @@ from gateway.sessions.inbound.inbox import (
     delete_failed_events,
     delete_processed_events,
 )
+from gateway.sessions.inbound.pictures import Pictures, delete_expired_pictures
 from gateway.sessions.inbound.processing import process
 from gateway.sessions.provider import ReportedEvent, Session
 from gateway.webhooks.outbox import Outbox
@@ -60,18 +61,28 @@ class SessionInUse(Protocol):
 class Inbound:
     """Receives the events of all sessions of this node, and deletes old ones."""
 
-    def __init__(self, database: Database, outbox: Outbox, files: Files, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        outbox: Outbox,
+        files: Files,
+        clock: Clock,
+        *,
+        looks_up_pictures: bool = False,
+    ) -> None:
         self.database, self.outbox, self.files, self.clock = database, outbox, files, clock
+        self.looks_up_pictures = looks_up_pictures
         self._loop = PeriodicLoop("inbox", self._run_deletion, clock)
 
     @asynccontextmanager
     async def receiving(self, live: SessionInUse) -> AsyncIterator["EventIntake"]:
-        """Makes the intake of a session; its chat queues end with the block."""
+        """Makes the intake of a session; its chat queues and look-ups end with the block."""
         intake = EventIntake(self, live)
         try:
             yield intake
         finally:
             await intake.chat_queues.close()
+            await intake.pictures.close()
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         await self._loop.run_until(stopping)
@@ -95,6 +106,8 @@ class Inbound:
             max_count=_MAX_DELETED_AT_ONCE,
         ):
             logger.error("events_given_up", count=count)
+        while await delete_expired_pictures(pruning, max_count=_MAX_DELETED_AT_ONCE):
+            pass
 
 
 class EventIntake:
@@ -104,6 +117,9 @@ class EventIntake:
         self._inbound, self._live = inbound, live
         self._own_phone: str | None = None
         self._inbox = Inbox(inbound.database, live.instance.id)
+        self.pictures = Pictures(
+            inbound.database, live, inbound.clock, looks_up=inbound.looks_up_pictures
+        )
         self.chat_queues = ChatQueues(self._inbox, self._process_pending, inbound.clock)
 
     async def store(self, reported: ReportedEvent) -> None:
@@ -196,7 +212,13 @@ class EventIntake:
     ) -> EventContext:
         live = self._live
         return EventContext(
-            connection, self._inbound.outbox, live.instance, live.epoch, own_phone, files or {}
+            connection,
+            self._inbound.outbox,
+            live.instance,
+            live.epoch,
+            own_phone,
+            self.pictures,
+            files or {},
         )
 
 
