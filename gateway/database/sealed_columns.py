@@ -248,6 +248,7 @@ _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("webhooks", "list_deliveries"): SealedStatement(reads={"answer": TEXT}),
     ("media", "put_file"): SealedStatement({"file_name": TEXT}),
     ("media", "find_file"): SealedStatement(reads={"file_name": TEXT}),
+    ("media", "find_files"): SealedStatement(reads={"file_name": TEXT}),
 }
 
 KINDS: Final[Mapping[str, Kind]] = {

@@ -23,6 +23,7 @@ from gateway.media.pictures import Pictures
 from gateway.media.preparing import Preparer
 from gateway.media.receiving import InboundMedia
 from gateway.media.spooling import Spool
+from gateway.media.stored_links import StoredFiles
 from gateway.media.storing import MediaStore
 from gateway.media.turns import WaitingLimits
 from gateway.observability.metrics import Metrics
@@ -39,6 +40,7 @@ class Media:
     intake: MediaIntake
     preparer: Preparer
     receiver: InboundMedia
+    stored_files: StoredFiles
     pictures: Pictures
     media_context: MediaRouteContext
     converter: Converter
@@ -88,6 +90,7 @@ class Media:
             intake=MediaIntake(store, fetcher, spool, allowance),
             preparer=Preparer(store, fetcher, converter, spool),
             receiver=InboundMedia(store, fetcher, links, base_url_of, spool),
+            stored_files=StoredFiles(database, links, base_url_of),
             pictures=Pictures(fetcher, converter, spool),
             media_context=MediaRouteContext(store, links),
             converter=converter,

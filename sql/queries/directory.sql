@@ -1,6 +1,6 @@
 -- Aliases: a name of a chat, c chat (in save_contacts and store_card_names: contact), g name on a
--- card, k contact, l stored order (in further_page_of_chats: listed
--- chat), m message, s saved contact, t tag of a chat (in store_card_names: given name), u phone of a stored order.
+-- card, h identity by its lid, i identity, k contact, l stored order (in further_page_of_chats: listed
+-- chat), m message, p picture, s saved contact, t tag of a chat (in store_card_names: given name), u phone of a stored order.
 
 -- name: list_contacts
 select phone, name, short, vname, notify
@@ -139,6 +139,21 @@ cross join lateral (
 ) named
 order by named.recorded_at desc, named.message_id desc
 limit %(limit)s::int;
+
+-- name: find_shown_people
+-- The names and pictures of people and groups, as callbacks show them.
+select a.phone as asked, coalesce(i.lid, h.lid) as lid,
+       coalesce(i.name, h.name, k.notify, k.name, c.name) as name, p.url as picture
+from unnest(%(names)s::text[]) as a (phone)
+left join identities i on i.instance_id = %(instance_id)s::text and i.phone = a.phone
+left join identities h on h.instance_id = %(instance_id)s::text and h.lid = a.phone
+left join contacts k on k.instance_id = %(instance_id)s::text and k.phone = a.phone
+left join chats c on c.instance_id = %(instance_id)s::text and c.phone = a.phone
+left join profile_pictures p
+    on p.instance_id = %(instance_id)s::text and p.phone = a.phone and p.expires_at > now();
+
+-- name: find_own_phone
+select phone from instance_connections where instance_id = %(instance_id)s::text;
 
 -- name: modify_chat
 insert into chats as c (instance_id, phone, unread, archived, pinned, muted, hidden, cleared_at)
