@@ -10,11 +10,12 @@ import pytest
 from gateway.clock import Clock
 from gateway.contract.internal.profile_picture import FoundPicture, LookUpPicture
 from gateway.contract.operation import Operation
+from gateway.database.queries import query
 from gateway.errors import NotSupported, SessionUnavailable
 from gateway.sessions.inbound import pictures
 from gateway.sessions.inbound.pictures import end_of_link
 from gateway.sessions.provider import PictureChanged
-from tests.fixtures.inbound import NOW, OWN_PHONE, InboundSession, inbound_session
+from tests.fixtures.inbound import INSTANCE, NOW, OWN_PHONE, InboundSession, inbound_session
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 ANA, RUI, GROUP = "5511988888888", "5511977777777", "120363019502650977-group"
@@ -76,6 +77,12 @@ async def received(session: InboundSession, **body: Any) -> dict[str, Any]:
     (callback,) = await session.callbacks()
     await looked_up(session)
     return callback
+
+
+async def erase(session: InboundSession, phone: str) -> None:
+    erase_person = query("people", "erase_person")
+    parameters = {"instance_id": INSTANCE, "names": [phone], "pattern": phone}
+    await session.operator.execute(erase_person, parameters)
 
 
 def shown(callback: dict[str, Any]) -> tuple[str | None, str | None]:
@@ -244,6 +251,22 @@ async def test_waiting_look_ups_are_bounded(
         await looked_up(session)
 
     assert len(whatsapp.asked) == 3
+
+
+async def test_person_erased_during_the_look_up_leaves_no_picture(
+    database_url: str, clock: PausingClock
+) -> None:
+    whatsapp = WhatsApp()
+    async with session_at(database_url, whatsapp, clock) as session:
+        await received(session, phone=RUI)
+        whatsapp.may_answer.clear()
+        await session.simulate("receive", phone=ANA, text="erase me")
+        for who in (ANA, RUI):
+            await erase(session, who)
+        whatsapp.may_answer.set()
+        await looked_up(session)
+        cursor = await session.operator.execute("select phone from profile_pictures")
+        assert await cursor.fetchall() == []
 
 
 async def test_history_of_a_linking_phone_has_nothing_looked_up(

@@ -175,7 +175,7 @@ class EventIntake:
                 await self._inbox.make_pending(connection, event_id, body)
                 is_finished = False
         if is_finished:
-            self._inbound.outbox.notifier.callbacks_written()
+            self._on_processed()
         else:
             self.chat_queues.wake(chat)
 
@@ -201,8 +201,12 @@ class EventIntake:
                 must_wait = True
                 raise Rollback  # leaves the block without an error
         if not must_wait:
-            self._inbound.outbox.notifier.callbacks_written()
+            self._on_processed()
         return not must_wait
+
+    def _on_processed(self) -> None:
+        self._inbound.outbox.notifier.callbacks_written()
+        self.pictures.start_look_ups()
 
     def _context(
         self,

@@ -82,6 +82,7 @@ class Pictures:
     ) -> None:
         self._database, self._live, self._clock = database, live, clock
         self._looks_up = looks_up
+        self._wanted: dict[str, None] = {}
         self._waiting: dict[str, None] = {}
         self._resting_until = 0.0
         self.task: asyncio.Task[None] | None = None
@@ -89,7 +90,7 @@ class Pictures:
     async def find(
         self, connection: AsyncConnection, names: Iterable[str | None]
     ) -> Mapping[str, str]:
-        """Returns the links that are known, by name; has the others looked up.
+        """Returns the links that are known, by name; `start_look_ups` looks up the others.
 
         *names* may hold None and names that have no picture, such as those of broadcast lists.
         """
@@ -104,11 +105,11 @@ class Pictures:
             names=wanted,
         )
         for name in set(wanted) - {row.phone for row in rows if not row.is_due}:
-            self._look_up_later(name)
+            self._wanted.setdefault(name)
         return {row.phone: row.url for row in rows if row.url}
 
     async def changed(self, connection: AsyncConnection, names: Iterable[str | None]) -> None:
-        """Drops pictures that WhatsApp says have changed, and has them looked up again."""
+        """Drops pictures that WhatsApp says have changed; `start_look_ups` looks them up again."""
         rows = await fetch_all(
             connection,
             _Dropped,
@@ -117,20 +118,22 @@ class Pictures:
             names=[name for name in names if name],
         )
         for row in rows:
-            self._look_up_later(row.phone)
+            self._wanted.setdefault(row.phone)
 
     async def close(self) -> None:
         if self.task:
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
 
-    def _look_up_later(self, name: str) -> None:
-        if not self._looks_up or len(self._waiting) >= MAX_WAITING:
+    def start_look_ups(self) -> None:
+        """Looks up what committed events want; an answer is stored only of known people."""
+        wanted, self._wanted = self._wanted, {}
+        if not self._looks_up or self._resting_until > self._clock.monotonic_seconds():
             return
-        if self._resting_until > self._clock.monotonic_seconds():
-            return
-        self._waiting.setdefault(name)
-        if self.task is None or self.task.done():
+        for name in wanted:
+            if len(self._waiting) < MAX_WAITING:
+                self._waiting.setdefault(name)
+        if self._waiting and (self.task is None or self.task.done()):
             self.task = asyncio.create_task(self._run(), name="pictures")
 
     async def _run(self) -> None:
