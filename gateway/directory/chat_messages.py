@@ -135,7 +135,7 @@ async def list_messages(
     )
     payloads = [row.payload for row in rows] + [known.payload for known in referred.values()]
     links = await context.files.links(instance_id, *payloads)
-    quoted = {id_: _linked(known, links) for id_, known in referred.items()}
+    quoted = {id_: found for id_, known in referred.items() if (found := _linked(known, links))}
     return tuple(
         _shown(chat, row, _callback(chat, row, sent.get(row.message_id), quoted, links))
         for row in rows
@@ -149,24 +149,26 @@ async def _people(context: ChatMessagesContext, names: Iterable[str]) -> Mapping
     return {row.asked: row for row in rows}
 
 
-def _sent(row: _Message) -> OutgoingMessage | None:
+def _sent(stored: _Message | KnownMessage) -> OutgoingMessage | None:
     """Returns a message that the API sent; None for another, and for one that cannot be read."""
-    if not row.is_from_api or isinstance(row.payload, Unopened):
+    declared = catalogue().sends.get(stored.type)
+    if declared is None or isinstance(stored.payload, Unopened):
         return None
     try:
-        return catalogue().sends[row.type].model_validate(row.payload)
+        return declared.model_validate(stored.payload)
     except ValueError as error:  # one row must not fail the page
-        report_error(error, component="history", message_type=row.type)
+        report_error(error, component="history", message_type=stored.type)
         return None
 
 
-def _linked(known: KnownMessage, links: StoredLinks) -> KnownMessage:
-    """Returns a quoted or forwarded message with links to its files."""
-    declared = catalogue().sends.get(known.type)
-    if declared is None:
+def _linked(known: KnownMessage, links: StoredLinks) -> KnownMessage | None:
+    """Returns a quoted or forwarded message with links to its files; None if it is unreadable."""
+    if known.type not in catalogue().sends:
         return replace(known, payload=links.renewed(known.payload))
-    message = links.with_links(declared.model_validate(known.payload))
-    return replace(known, payload=message.model_dump(mode="json"))
+    sent = _sent(known)
+    if sent is None:
+        return None
+    return replace(known, payload=links.with_links(sent).model_dump(mode="json"))
 
 
 def _callback(

@@ -199,16 +199,19 @@ async def test_row_that_cannot_be_read_leaves_the_others_readable(
 ) -> None:
     first = await minimal(client, "/send-text", phone=FRIEND, message="one")
     second = await minimal(client, "/send-image", **with_files({"image": "https://a/b.png"}))
-    await client.sent_at_least(2)
+    forward = {"phone": FRIEND, "messageId": first, "messagePhone": FRIEND}
+    third = await post(client, "/forward-message", **forward)
+    await client.sent_at_least(3)
 
     async def chat() -> list[dict[str, Any]]:
         return await messages_of(client, FRIEND)
 
-    await until(chat, lambda rows: len(rows) == 2)
+    await until(chat, lambda rows: len(rows) == 3)
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
         await connection.execute(
             "update messages set payload = payload - 'message' where message_id = %s", (first,)
         )
     shown = {message["messageId"]: message for message in await chat()}
     assert "cannot read" in shown[first]["error"]
+    assert (shown[third]["fromApi"], content_of(shown[third])) == (True, {})
     assert (await client.http.get(shown[second]["image"]["imageUrl"])).content == picture()
