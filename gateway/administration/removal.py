@@ -48,6 +48,7 @@ _TABLES: Final = (
     "media",
     "identities",
     "whatsapp_numbers",
+    "profile_pictures",
     "chats",
     "chat_listings",
     "contacts",

@@ -154,6 +154,7 @@ TABLES: Final = (
     ),
     SealedTable(("public", "chats"), {"phone": _TEXT}, {"note": TEXT}),
     SealedTable(("public", "consents"), {"phone": _TEXT}, {"note": TEXT}),
+    SealedTable(("public", "contacts"), {"phone": _TEXT}, {"vname": TEXT}),
     *(
         SealedTable(
             table.name,

@@ -124,7 +124,7 @@ _NAMES: Final = (
     SealedTable(
         ("public", "contacts"),
         _PHONE_KEY,
-        {"name": TEXT, "short": TEXT, "vname": TEXT, "notify": TEXT},
+        {"name": TEXT, "short": TEXT, "notify": TEXT},
     ),
     SealedTable(("public", "consents"), _PHONE_KEY, {"source": TEXT}),
     SealedTable(("public", "identities"), {"lid": _TEXT}, {"name": TEXT}),

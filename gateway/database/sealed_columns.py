@@ -228,7 +228,10 @@ _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("history", "find_message"): SealedStatement(reads=_HISTORY),
     ("history", "list_messages"): SealedStatement(reads=_HISTORY),
     ("directory", "list_messages"): SealedStatement(reads={"payload": MESSAGE}),
-    ("directory", "find_chats"): SealedStatement(reads={"note": TEXT}),
+    ("directory", "find_chats"): SealedStatement(reads={"note": TEXT, "name": TEXT}),
+    ("directory", "list_contacts"): SealedStatement(reads={"vname": TEXT}),
+    ("directory", "find_contact"): SealedStatement(reads={"vname": TEXT}),
+    ("directory", "store_card_names"): SealedStatement({"names": TEXT}),
     ("directory", "set_note"): SealedStatement({"note": TEXT}),
     ("people", "find_consent"): SealedStatement(reads={"note": TEXT}),
     ("people", "list_consents"): SealedStatement(reads={"note": TEXT}),
@@ -252,6 +255,7 @@ _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("webhooks", "list_deliveries"): SealedStatement(reads={"answer": TEXT}),
     ("media", "put_file"): SealedStatement({"file_name": TEXT}),
     ("media", "find_file"): SealedStatement(reads={"file_name": TEXT}),
+    ("media", "find_files"): SealedStatement(reads={"file_name": TEXT}),
 }
 
 KINDS: Final[Mapping[str, Kind]] = {

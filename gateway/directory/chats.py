@@ -1,12 +1,11 @@
-"""Handlers of chats, groups in lists, and the messages of a chat."""
+"""Handlers of chats, and of groups in lists."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from gateway.clock import epoch_ms
-from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Success, Value
 from gateway.contract.spellings import is_group
@@ -15,7 +14,6 @@ from gateway.contract.zapi.chats import (
     ChatNote,
     ChatSummary,
     ListChats,
-    ListMessages,
     ModifyChat,
     ReadChat,
     SetNote,
@@ -31,7 +29,6 @@ from gateway.contract.zapi.groups.group import (
     ReadGroup,
     ReadGroupLight,
 )
-from gateway.database.payload_seal import Unopened
 from gateway.database.queries import query
 from gateway.directory.contacts import profile_of
 from gateway.directory.context import DirectoryContext
@@ -40,7 +37,6 @@ from gateway.identities.people import names_of
 _FIRST_PAGE = query("directory", "first_page_of_chats")
 _FURTHER_PAGE = query("directory", "further_page_of_chats")
 _FIND_CHATS = query("directory", "find_chats")
-_LIST_MESSAGES = query("directory", "list_messages")
 _MODIFY_CHAT = query("directory", "modify_chat")
 _UNREAD_MESSAGES = query("directory", "unread_messages")
 _SET_NOTE = query("directory", "set_note")
@@ -107,20 +103,6 @@ class _Unread:
     sender: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Message:
-    message_id: str
-    from_me: bool
-    sender: str | None
-    status: str
-    type: str
-    payload: Mapping[str, Any]
-    at: datetime
-    delivered_at: datetime | None
-    read_at: datetime | None
-    played_at: datetime | None
-
-
 @handlers.handles(ListChats)
 async def list_chats(context: DirectoryContext, operation: ListChats) -> tuple[ChatSummary, ...]:
     """Keeps the order of the first page for ten minutes, so that no chat moves between pages."""
@@ -160,23 +142,6 @@ async def read_chat(context: DirectoryContext, operation: ReadChat) -> ChatDetai
         messages_unread=0,
         **seen,
     )
-
-
-@handlers.handles(ListMessages)
-async def list_messages(
-    context: DirectoryContext, operation: ListMessages
-) -> tuple[dict[str, Any], ...]:
-    names = await names_of(context.database, context.instance.id, operation.phone)
-    rows = await context.database.fetch_all(
-        _Message,
-        _LIST_MESSAGES,
-        instance_id=context.instance.id,
-        phone=names.chat,
-        names=names.every,
-        last_message_id=operation.last_message_id,
-        limit=operation.amount,
-    )
-    return tuple(_shown(context, operation.phone, row) for row in rows)
 
 
 @handlers.handles(ModifyChat)
@@ -282,38 +247,3 @@ async def _find(context: DirectoryContext, phones: list[str]) -> dict[str, _Chat
         _Chat, _FIND_CHATS, instance_id=context.instance.id, phones=phones
     )
     return {row.phone: row for row in rows}
-
-
-def _shown(context: DirectoryContext, phone: str, row: _Message) -> dict[str, Any]:
-    participant = {"participantPhone": row.sender} if row.sender and is_group(phone) else {}
-    return {
-        "instanceId": context.instance.id,
-        "messageId": row.message_id,
-        "phone": phone,
-        "fromMe": row.from_me,
-        "momment": epoch_ms(row.at),
-        "status": _status(row),
-        "broadcast": False,
-        **participant,
-        **_content(row),
-    }
-
-
-def _content(row: _Message) -> Mapping[str, Any]:
-    """Returns the content as callbacks hold it; sent messages are stored as requests."""
-    if isinstance(row.payload, Unopened):
-        return {"error": row.payload.reason}
-    declared = catalogue().sends.get(row.type)
-    if declared is None:
-        return row.payload
-    message = declared.model_validate(row.payload)
-    if (text := message.readable_text()) is not None and row.type == "send-text":
-        return {"text": {"message": text}}
-    return {row.type.removeprefix("send-"): message.model_dump(by_alias=True, mode="json")}
-
-
-def _status(row: _Message) -> str:
-    if not row.from_me:
-        return "RECEIVED"
-    reached = (("PLAYED", row.played_at), ("READ", row.read_at), ("RECEIVED", row.delivered_at))
-    return next((name for name, at in reached if at), "SENT")

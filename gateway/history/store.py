@@ -25,12 +25,22 @@ class History:
         Raises:
             Conflict: no key opens the content of one.
         """
-        if not message_ids:
-            return {}
-        rows = await self._database.fetch_all(
-            KnownMessage, _FIND_KNOWN, instance_id=instance_id, message_ids=list(message_ids)
-        )
+        rows = await self._find(instance_id, message_ids)
         for row in rows:
             if isinstance(row.payload, Unopened):
                 raise Conflict(f"Message {row.message_id}: {row.payload.reason}")
         return {row.message_id: row for row in rows}
+
+    async def readable(
+        self, instance_id: str, message_ids: Sequence[str]
+    ) -> Mapping[str, KnownMessage]:
+        """Returns the messages that are known and whose content opens, by messageId."""
+        rows = await self._find(instance_id, message_ids)
+        return {row.message_id: row for row in rows if not isinstance(row.payload, Unopened)}
+
+    async def _find(self, instance_id: str, message_ids: Sequence[str]) -> list[KnownMessage]:
+        if not message_ids:
+            return []
+        return await self._database.fetch_all(
+            KnownMessage, _FIND_KNOWN, instance_id=instance_id, message_ids=list(message_ids)
+        )

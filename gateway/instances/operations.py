@@ -21,6 +21,7 @@ from gateway.instances.terms import due_ms, payment_status
 from gateway.instances.tokens import Sealed, TokenVault
 
 _FIND_INSTANCE = query("instances", "find_instance")
+_FIND_INITIAL_DATA_ADDRESS = query("instances", "find_initial_data_address")
 _RENAME_INSTANCE = query("instances", "rename_instance")
 _SET_SWITCHES = query("instances", "set_switches")
 _SWITCHES = ("auto_read_message", "auto_read_status", "call_reject_auto", "call_reject_message")
@@ -35,6 +36,11 @@ class InstanceContext:
     instance: Instance
 
 
+@dataclass(frozen=True, slots=True)
+class _InitialData:
+    url: str
+
+
 handlers = Handlers[InstanceContext]()
 
 
@@ -43,6 +49,9 @@ async def read_me(context: InstanceContext, _operation: ReadMe) -> Me:
     instance = await context.database.fetch_one(Instance, _FIND_INSTANCE, id=context.instance.id)
     if instance is None:
         raise UnknownInstance
+    initial_data = await context.database.fetch_one(
+        _InitialData, _FIND_INITIAL_DATA_ADDRESS, id=instance.id
+    )
     connection = await connection_of(context.database, instance.id)
     return Me(
         id=instance.id,
@@ -62,7 +71,7 @@ async def read_me(context: InstanceContext, _operation: ReadMe) -> Me:
         call_reject_auto=instance.call_reject_auto,
         call_reject_message=instance.call_reject_message,
         auto_read_message=instance.auto_read_message,
-        initial_data_callback_url=None,
+        initial_data_callback_url=initial_data.url if initial_data else None,
     )
 
 

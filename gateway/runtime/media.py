@@ -28,6 +28,7 @@ from gateway.media.pictures import Pictures
 from gateway.media.preparing import FileServices, Preparer
 from gateway.media.receiving import InboundMedia
 from gateway.media.spooling import Spool
+from gateway.media.stored_links import StoredFiles
 from gateway.media.storing import MediaStore
 from gateway.media.turns import WaitingLimits
 from gateway.observability.media_metrics import MediaMetrics
@@ -46,6 +47,7 @@ class Media:
     preparer: Preparer
     receiver: InboundMedia
     file_links: FileLinks
+    stored_files: StoredFiles
     pictures: Pictures
     media_context: MediaRouteContext
     converter: Converter
@@ -112,6 +114,7 @@ class Media:
             preparer=Preparer(FileServices(store, fetcher, converter, metrics, clock), spool),
             receiver=InboundMedia(store, fetcher, links, base_url_of, spool),
             file_links=FileLinks(links, base_url_of),
+            stored_files=StoredFiles(database, links, base_url_of),
             pictures=Pictures(fetcher, converter, spool),
             media_context=MediaRouteContext(store, links),
             converter=converter,

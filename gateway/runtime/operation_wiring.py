@@ -32,12 +32,15 @@ from gateway.administration.subscriptions import SubscriptionContext
 from gateway.administration.usage import UsageContext
 from gateway.api.request_limits import Rate, RequestLimits
 from gateway.contract.handlers import OperationHandlers
+from gateway.directory import chat_messages
 from gateway.directory import operations as directory_operations
+from gateway.directory.chat_messages import ChatMessagesContext
 from gateway.directory.context import DirectoryContext
 from gateway.history import operations as history_operations
 from gateway.history import statuses
 from gateway.history.operations import HistoryContext
 from gateway.history.statuses import MessagesStatusContext
+from gateway.history.store import History
 from gateway.instances import operations as instance_operations
 from gateway.instances.accounts import Account, Accounts
 from gateway.instances.creation import Registry
@@ -227,6 +230,10 @@ def _instance_executors(
         ),
         OperationHandlers(proxies.handlers, proxy_context, awaits_others=True),
         OperationHandlers(directory_operations.handlers, directory_context, awaits_others=True),
+        OperationHandlers(
+            chat_messages.handlers,
+            partial(ChatMessagesContext, database, History(database), node.media.stored_files),
+        ),
     )
 
 

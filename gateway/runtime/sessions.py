@@ -49,6 +49,7 @@ def build_sessions(
     send_timeout_seconds: float,
     max_inbound_connections: int,
     max_relay_body_bytes: int,
+    looks_up_pictures: bool,
 ) -> Sessions:
     """Builds the sessions, and starts them where this node sends.
 
@@ -59,6 +60,7 @@ def build_sessions(
         send_timeout_seconds: how long a session has to answer.
         max_inbound_connections: the connections of the pool that received events may use.
         max_relay_body_bytes: the largest call of another node that this one reads.
+        looks_up_pictures: whether sessions look up the pictures of people and groups that write.
     """
     database, clock = node.database, node.clock
     # A pool in full use must not delay the renewal of leases.
@@ -78,6 +80,7 @@ def build_sessions(
         files,
         clock,
         node.new_turns(),
+        looks_up_pictures=looks_up_pictures,
     )
     subscribers = EventSubscribers()
     opener = Opener(

@@ -279,6 +279,7 @@ class Gateway:
             max_inbound_connections=settings.database.pool_size // 2,
             # A call holds the body of one request, written again as JSON.
             max_relay_body_bytes=2 * settings.http.max_media_body_bytes,
+            looks_up_pictures=settings.instances.profile_pictures,
         )
         queue = build_queue(node, settings.queue, sessions, callbacks.notifier)
         self._state.alarms = queue.watchdog.warnings

@@ -11,7 +11,7 @@ from gateway.clock import Clock
 from gateway.contract.operation import Operation
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics
-from gateway.sessions.provider import Event, Notified, Result
+from gateway.sessions.provider import Event, Notified, PictureChanged, Result
 from gateway.sessions.router import SessionRouter
 
 _MAX_INSTANCES, _MAX_RESULTS = 2_000, 500
@@ -60,7 +60,7 @@ class CachedSessionRouter:
 
     def on_event(self, instance: Instance, event: Event) -> None:
         """Clears the cache of an instance if the event may have changed a result."""
-        if isinstance(event, Notified):
+        if isinstance(event, Notified | PictureChanged):
             self.clear(instance.id)
 
     def supports(self, operation: type[Operation[Any]]) -> bool:

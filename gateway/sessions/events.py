@@ -24,13 +24,15 @@ class ConnectionChanged:
     """The session connected, disconnected, or changed its state in another way.
 
     The first event of a session reports its state now. A provider does not report a state again
-    once another one has followed. `reason` replaces the sentence of the state.
+    once another one has followed. `reason` replaces the sentence of the state. A provider that
+    learns the lid of the linked phone later reports it as `IdentityLearned`.
     """
 
     state: ConnectionState
     at: datetime
     phone: str | None = None
     reason: str | None = None
+    lid: str | None = None
     event: Literal["connection"] = "connection"
 
 
@@ -184,6 +186,19 @@ class PresenceChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureChanged:
+    """A person has another profile picture, or none any more.
+
+    Changes of the account's own picture and of a group's are `Notified`.
+    """
+
+    chat: str
+    at: datetime
+    chat_lid: str | None = None
+    event: Literal["picture"] = "picture"
+
+
+@dataclass(frozen=True, slots=True)
 class IdentityLearned:
     """The provider learned that a lid and a phone are one person, or the name of a person."""
 
@@ -202,6 +217,7 @@ Event = (
     | Notified
     | CallChanged
     | PresenceChanged
+    | PictureChanged
     | IdentityLearned
 )
 """What a provider may report. The gateway decides above the port which callbacks follow."""

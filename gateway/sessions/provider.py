@@ -34,6 +34,7 @@ from gateway.sessions.events import (
     MessageAcknowledged,
     MessageReceived,
     Notified,
+    PictureChanged,
     PresenceChanged,
     ReceivedFile,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "MessageReceived",
     "Notified",
     "PersonalData",
+    "PictureChanged",
     "PresenceChanged",
     "Provider",
     "ProviderContext",

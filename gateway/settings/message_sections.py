@@ -67,6 +67,12 @@ class InstanceSection(Section):
         description="Provider of a new instance whose creator names none; by default the only one "
         "that is installed, in development a simulated one",
     )
+    profile_pictures: bool = Field(
+        default=True,
+        validation_alias="GATEWAY_PROFILE_PICTURES",
+        description="Looks up the pictures of people and groups that write, one after another with "
+        "pauses, for `photo` and `senderPhoto` of callbacks",
+    )
     trials: bool = Field(
         default=False,
         validation_alias="GATEWAY_TRIALS",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.clock import Clock
+from gateway.contract.extensions.webhooks import SetInitialDataWebhook
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
 from gateway.contract.zapi.webhooks import (
@@ -22,6 +23,7 @@ from gateway.webhooks.notifier import CallbackNotifier
 from gateway.webhooks.posting import Poster
 
 _SET_ADDRESSES = query("webhooks", "set_addresses")
+_SET_INITIAL_DATA_ADDRESS = query("webhooks", "set_initial_data_address")
 _KINDS = ("received", "delivery", "message_status", "connected", "disconnected", "presence_chat")
 
 
@@ -50,6 +52,15 @@ async def set_webhook(context: WebhookContext, operation: SetWebhook) -> Value:
     return await _set_webhook(context, operation, notify_sent_by_me=None)
 
 
+@handlers.handles(SetInitialDataWebhook)
+async def set_initial_data(context: WebhookContext, operation: SetInitialDataWebhook) -> Value:
+    _check(context, operation.value)
+    await context.database.execute(
+        _SET_INITIAL_DATA_ADDRESS, instance_id=context.instance.id, url=operation.value
+    )
+    return Value()
+
+
 @handlers.handles(SetReceivedDeliveryWebhook)
 async def set_received_delivery(
     context: WebhookContext, operation: SetReceivedDeliveryWebhook
@@ -71,14 +82,19 @@ async def set_notify_sent_by_me(context: WebhookContext, operation: SetNotifySen
 async def _set_webhook(
     context: WebhookContext, operation: SetWebhook, *, notify_sent_by_me: bool | None
 ) -> Value:
-    if operation.value:
-        try:
-            context.policy.check_url(operation.value)
-        except AddressRefused as error:
-            raise InvalidRequest(f"value: {error}") from None
+    _check(context, operation.value)
     addresses = dict.fromkeys(operation.sets, operation.value)
     await _store(context, addresses, notify_sent_by_me=notify_sent_by_me)
     return Value()
+
+
+def _check(context: WebhookContext, address: str) -> None:
+    """Raises InvalidRequest if callbacks may not be posted there; an empty address is allowed."""
+    if address:
+        try:
+            context.policy.check_url(address)
+        except AddressRefused as error:
+            raise InvalidRequest(f"value: {error}") from None
 
 
 async def _store(

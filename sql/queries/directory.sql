@@ -1,5 +1,6 @@
--- Aliases: a name of a chat, c chat (in save_contacts: contact), k contact, l stored order (in further_page_of_chats: listed
--- chat), m message, s saved contact, t tag of a chat, u phone of a stored order.
+-- Aliases: a name of a chat, c chat (in save_contacts and store_card_names: contact), g name on a
+-- card, h identity by its lid, i identity, k contact, l stored order (in further_page_of_chats: listed
+-- chat), m message, p picture, s saved contact, t tag of a chat (in store_card_names: given name), u phone of a stored order.
 
 -- name: list_contacts
 select phone, name, short, vname, notify
@@ -17,6 +18,23 @@ limit %(limit)s::int offset %(offset)s::bigint;
 select phone, name, short, vname, notify
 from contacts
 where instance_id = %(instance_id)s::text and phone = %(phone)s::text;
+
+-- name: store_card_names
+-- Stores the names on contact cards. A person whose number can be written in several ways is one contact.
+with given as (
+    -- The names by the number that WhatsApp knows.
+    select distinct on (g.phone) g.phone, g.name
+    from (
+        select coalesce(known_chat_v1(%(instance_id)s::text, t.phone), t.phone) as phone, t.name
+        from unnest(%(phones)s::text[], %(names)s::text[]) as t (phone, name)
+    ) g
+    order by g.phone
+)
+insert into contacts as c (instance_id, phone, vname)
+select %(instance_id)s::text, phone, name from given
+on conflict (instance_id, phone) do update
+set vname = excluded.vname, updated_at = now()
+where c.vname is distinct from excluded.vname;
 
 -- name: save_contacts
 insert into contacts as c (instance_id, phone, name, short)
@@ -121,6 +139,21 @@ cross join lateral (
 ) named
 order by named.recorded_at desc, named.message_id desc
 limit %(limit)s::int;
+
+-- name: find_shown_people
+-- The names and pictures of people and groups, as callbacks show them.
+select a.phone as asked, coalesce(i.lid, h.lid) as lid,
+       coalesce(i.name, h.name, k.notify, k.name, c.name) as name, p.url as picture
+from unnest(%(names)s::text[]) as a (phone)
+left join identities i on i.instance_id = %(instance_id)s::text and i.phone = a.phone
+left join identities h on h.instance_id = %(instance_id)s::text and h.lid = a.phone
+left join contacts k on k.instance_id = %(instance_id)s::text and k.phone = a.phone
+left join chats c on c.instance_id = %(instance_id)s::text and c.phone = a.phone
+left join profile_pictures p
+    on p.instance_id = %(instance_id)s::text and p.phone = a.phone and p.expires_at > now();
+
+-- name: find_own_phone
+select phone from instance_connections where instance_id = %(instance_id)s::text;
 
 -- name: modify_chat
 insert into chats as c (instance_id, phone, unread, archived, pinned, muted, hidden, cleared_at)

@@ -49,6 +49,9 @@ where i.account_id = %(account_id)s::text and (i.name = %(named)s::text or i.id 
 order by i.id = %(named)s::text desc, i.created_at, i.id
 limit %(max_count)s::int;
 
+-- name: find_initial_data_address
+select url from initial_data_webhooks where instance_id = %(id)s::text;
+
 -- name: find_demo
 select id from instances where demo limit 1;
 

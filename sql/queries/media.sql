@@ -19,6 +19,10 @@ set expires_at = greatest(media.expires_at, excluded.expires_at);
 select mime_type, file_name, size_bytes from media
 where instance_id = %(instance_id)s::text and id = %(id)s::text;
 
+-- name: find_files
+select id, mime_type, file_name from media
+where instance_id = %(instance_id)s::text and id = any(%(ids)s::text[]);
+
 -- name: delete_expired_files
 -- Deletes files past their retention. A file that a queued or failed message still names stays for
 -- another day. Returns how many files had expired.

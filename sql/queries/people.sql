@@ -1,7 +1,7 @@
 -- Aliases: a attempt, c chat, contact or consent, d dead letter (in attempts: logged delivery), e stored or recorded event,
 -- f file, i identity or id of a message, k idempotency key, l stored order of chats, m message, n node,
--- o callback in the outbox, p payload, q queued message, r receipt, t tag of a chat, u count of one chat, w delivery queue
--- of a chat (in erase_person: number).
+-- o callback in the outbox, p payload, q queued message, r receipt, t tag of a chat, u count of one chat, v picture,
+-- w delivery queue of a chat (in erase_person: number).
 
 -- name: provider_ids_of_person
 -- WhatsApp's ids of the messages to and from a person.
@@ -112,6 +112,10 @@ with queued as (
     where i.instance_id = %(instance_id)s::text
         and (i.lid = any(%(names)s::text[]) or i.phone = any(%(names)s::text[]))
     returning i.lid
+), pictures as (
+    -- Links to the person's pictures.
+    delete from profile_pictures v
+    where v.instance_id = %(instance_id)s::text and v.phone = any(%(names)s::text[])
 ), numbers as (
     -- How WhatsApp knows the spellings of the number.
     delete from whatsapp_numbers w

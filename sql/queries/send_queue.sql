@@ -5,8 +5,8 @@
 -- l lease (in mark_idle: queue), m queued message (in state_of_message: message of history), n queue of
 -- an instance, o expired message, p message in flight (in record_sent: identity), q queued message,
 -- r removed message (in start_attempts: ready message), s started message (in find_progress: state),
--- t delivery queue to lock, w waiting worker (in record_sent: delivery queue of a chat; in
--- find_progress: wanted message).
+-- t delivery queue to lock, v picture of a chat, w waiting worker (in record_sent: delivery queue of a chat; in
+-- find_progress: wanted message), y own identity, z own picture.
 
 -- name: enqueue
 -- Returns the admission result of each request, except those whose queue another transaction has
@@ -566,13 +566,19 @@ with done as (
     -- Fills the echoes with what only the database knows of the chat.
     select r.instance_id, r.delivery_chat, r.echo_id,
            jsonb_strip_nulls(r.echo::jsonb || jsonb_build_object(
-               'connectedPhone', c.phone, 'senderName', c.phone, 'chatLid', p.lid,
+               'connectedPhone', c.phone, 'senderName', c.phone, 'senderLid', y.lid,
+               'senderPhoto', z.url, 'photo', v.url, 'chatLid', p.lid,
                'chatName', coalesce(p.name, case when not (r.echo::jsonb ->> 'isGroup')::boolean then r.phone end)
            ))::text as echo
     from removed r
     left join instance_connections c on c.instance_id = r.instance_id
     left join identities p
         on p.instance_id = r.instance_id and (p.phone = r.delivery_chat or p.lid = r.phone)
+    left join identities y on y.instance_id = r.instance_id and y.phone = c.phone
+    left join profile_pictures v
+        on v.instance_id = r.instance_id and v.phone = r.delivery_chat and v.expires_at > now()
+    left join profile_pictures z
+        on z.instance_id = r.instance_id and z.phone = c.phone and z.expires_at > now()
     where r.echo is not null
 ), callbacks as (
     -- The callbacks of each message: that it was sent, its echo, and its state, which is SENT.

@@ -194,6 +194,17 @@ where due_at is not null and (address is null or address <> all(%(blocked)s::tex
 -- name: delete_empty_delivery_queues
 delete from delivery_queues where due_at is null;
 
+-- name: set_initial_data_address
+-- An empty address removes it.
+with removed as (
+    -- Removes the address.
+    delete from initial_data_webhooks
+    where instance_id = %(instance_id)s::text and %(url)s::text = ''
+)
+insert into initial_data_webhooks (instance_id, url)
+select %(instance_id)s::text, %(url)s::text where %(url)s::text <> ''
+on conflict (instance_id) do update set url = excluded.url;
+
 -- name: set_addresses
 -- Sets the webhooks of an instance: null leaves one as it is, an empty text removes it. Makes the
 -- waiting queues of the instance due.

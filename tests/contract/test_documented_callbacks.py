@@ -27,7 +27,7 @@ NULL = "null there: a key without a value is left out"
 KNOWN = "present whenever it is known, not only on some of the pages"
 ALWAYS = "every callback has the same common keys"
 SEVERAL = "only where a chat has several people"
-PICTURE = "present where the session knows it; notifications come without pictures"
+PICTURE = "present once it was looked up, which no callback waits for"
 
 DEVIATIONS: Final[dict[str, dict[str, str]]] = {
     "left out": {
@@ -44,6 +44,7 @@ DEVIATIONS: Final[dict[str, dict[str, str]]] = {
         "fromApi": ALWAYS,
         "isEdit": ALWAYS,
         "isStatusReply": ALWAYS,
+        "messageExpirationSeconds": "0 where messages do not disappear, not only on some pages",
         "messageId": "the first of `ids`, for consumers that read one",
         "momment": "every callback that has a time tells it",
         "participantLid": KNOWN,

@@ -5,8 +5,12 @@ from datetime import datetime
 
 import pytest
 
+from gateway.contract.internal.profile_picture import LookUpPicture
+from gateway.contract.zapi.chats import SetChatExpiration
+from gateway.contract.zapi.contacts import LookAtProfile
 from gateway.providers.sandbox import pairing
 from gateway.sessions.connection import ConnectionState
+from gateway.sessions.provider import MessageReceived, PictureChanged
 from tests.providers.sandbox_node import Node, node_at
 from tests.providers.sandbox_session import FRIEND, attempt, connected, spec, stored_events, text
 
@@ -43,6 +47,37 @@ async def test_control_body_that_is_not_json_is_refused(node: Node) -> None:
         assert answer.json()["error"].startswith("The body is not valid JSON: ")
         answer = await http.get("/sandbox/one/sent?limit=10001")
         assert answer.json()["error"].startswith("limit: must be less than or equal to 10000")
+
+
+async def test_person_has_a_picture_that_control_changes(node: Node) -> None:
+    async with node.http() as http, connected(node) as phone:
+
+        async def picture(number: str = FRIEND) -> str | None:
+            return (await phone.session.execute(LookUpPicture(phone=number))).url
+
+        made_up = await picture()
+        assert made_up
+        assert await picture("5511900000000") is None  # a number without WhatsApp
+        for url in ("https://example.com/new.jpg", None):
+            body = {"phone": FRIEND} | ({"url": url} if url else {})
+            assert (await http.post("/sandbox/one/picture", json=body)).status_code == 200
+            changed = await phone.next()
+            assert isinstance(changed, PictureChanged)
+            assert changed.chat == FRIEND
+            assert await picture() == url
+        profile = await phone.session.execute(LookAtProfile(phone=FRIEND))
+        assert profile.picture is None
+
+
+async def test_message_of_a_chat_disappears_as_the_phone_was_told(node: Node) -> None:
+    async with node.http() as http, connected(node) as phone:
+        change = SetChatExpiration(phone=FRIEND, chat_expiration="7_DAYS")
+        await phone.session.execute(change)
+        for number, seconds in ((FRIEND, 604_800), ("5511977777777", 0)):
+            await http.post("/sandbox/one/receive", json={"phone": number, "text": "hi"})
+            received = await phone.next()
+            assert isinstance(received, MessageReceived)
+            assert received.expiration_seconds == seconds
 
 
 async def test_control_of_an_unlinked_phone_is_refused(node: Node) -> None:

@@ -23,6 +23,7 @@ from gateway.sessions.provider import (
     MessageAcknowledged,
     MessageReceived,
     Notified,
+    PictureChanged,
     PresenceChanged,
 )
 
@@ -98,6 +99,23 @@ async def test_undecryptable_message_waits_unless_it_is_hidden() -> None:
     assert (event.is_waiting, event.content, event.at, event.chat) == (True, {}, AT, ANA)
     hidden: dict[str, Any] = {"Info": information(), "DecryptFailMode": "DECRYPT_FAIL_HIDE"}
     assert await told("UndecryptableMessage", **hidden) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ({"conversation": "hi"}, 0),
+        ({"extendedTextMessage": {"text": "hi", "contextInfo": {"stanzaID": "X"}}}, 0),
+        ({"extendedTextMessage": {"text": "hi", "contextInfo": {"expiration": 86400}}}, 86_400),
+        ({"reactionMessage": {"text": "+", "key": {"ID": "X"}}}, None),
+    ],
+)
+async def test_message_says_after_how_long_it_disappears(
+    message: dict[str, Any], seconds: int | None
+) -> None:
+    (event,) = await told("Message", Info=information(), Message=message)
+    assert isinstance(event, MessageReceived)
+    assert event.expiration_seconds == seconds
 
 
 async def test_read_on_another_device_is_by_me_and_names_it() -> None:
@@ -224,7 +242,13 @@ async def test_joining_a_group_and_a_new_picture_are_reported() -> None:
         ("GROUP_PARTICIPANT_ADD", (ME,), ANA),
         ("GROUP_CHANGE_ICON", (), ANA),
     ]
-    assert await told("Picture", JID=jid(ANA), Timestamp=str(SECONDS)) == []
+    assert await told("Picture", JID=jid(ANA), Timestamp=str(SECONDS)) == [PictureChanged(ANA, AT)]
+    assert await told("Picture", JID=LID, Timestamp=str(SECONDS), Remove=True) == [
+        PictureChanged("900000000000002@lid", AT, "900000000000002@lid")
+    ]
+    (own,) = await told("Picture", JID=jid(ME), Timestamp=str(SECONDS))
+    assert isinstance(own, Notified)
+    assert own.code == "PROFILE_PICTURE_UPDATED"
 
 
 async def test_history_yields_identities_then_chats_oldest_first() -> None:

@@ -1,7 +1,10 @@
 """Groups, profiles, privacy, pictures, calls and typing work between two phones."""
 
+import pytest
+
 from gateway.contract.extensions.privacy import ReadPrivacy
 from gateway.contract.internal.presence import RejectCall, ShowTyping
+from gateway.contract.internal.profile_picture import LookUpPicture
 from gateway.contract.zapi.contacts import LookAtProfile, LookUpNumber, ModifyBlocked
 from gateway.contract.zapi.groups.group import (
     CreateGroup,
@@ -15,12 +18,14 @@ from gateway.contract.zapi.instances import SetProfilePicture
 from gateway.contract.zapi.messages.places_and_people import SendContact
 from gateway.contract.zapi.messages.text import SendText
 from gateway.contract.zapi.privacy import SetLastSeen
+from gateway.errors import SessionUnavailable
 from gateway.sessions.provider import (
     Attempt,
     CallChanged,
     MessageAcknowledged,
     MessageReceived,
     Notified,
+    PictureChanged,
     PresenceChanged,
 )
 from tests.fixtures.patience import PATIENCE_SECONDS
@@ -89,6 +94,32 @@ async def test_card_names_the_number_that_whatsapp_knows(pair: Pair) -> None:
     await ana.session.send(card, attempt)
     shown = (await bob.wait_for(MessageReceived)).content["contact"]
     assert "waid=553188880001:+5531988880001" in shown["vCard"]
+
+
+async def test_picture_is_looked_up_and_its_absence_is_an_answer(
+    pair: Pair, whatsapp: FakeWhatsApp
+) -> None:
+    ana, bob = pair
+    found = await ana.session.execute(LookUpPicture(phone=bob.phone))
+    assert found.url == "https://pps.whatsapp.net/p.jpg"
+
+    for code in ("404", "401"):  # there is none, or the person hides it
+        await whatsapp.control("behave", no_pictures={bob.phone: code})
+        assert (await ana.session.execute(LookUpPicture(phone=bob.phone))).url is None
+
+    await whatsapp.control("behave", no_pictures={bob.phone: "429"})
+    with pytest.raises(SessionUnavailable):
+        await ana.session.execute(LookUpPicture(phone=bob.phone))
+
+
+async def test_new_picture_of_another_person_is_reported(
+    pair: Pair, whatsapp: FakeWhatsApp
+) -> None:
+    ana, bob = pair
+    for removed in (False, True):
+        ana.forget()
+        await whatsapp.control("repaint", phone=ana.phone, person=bob.phone, removed=removed)
+        assert (await ana.wait_for(PictureChanged)).chat == bob.phone
 
 
 async def test_pictures_of_a_person_and_a_group(pair: Pair, whatsapp: FakeWhatsApp) -> None:

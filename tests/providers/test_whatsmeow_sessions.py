@@ -22,7 +22,7 @@ from gateway.contract.zapi.instances import (
 from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import NotConnected, SessionUnavailable, Unconfirmed
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import ConnectionChanged, MessageReceived
+from gateway.sessions.provider import ConnectionChanged, IdentityLearned, MessageReceived
 from tests.fixtures.proxies import Kind, local_proxy
 from tests.providers.fake_whatsapp.client import FakeWhatsApp
 from tests.providers.whatsmeow_node import FAR_AWAY, Node, OpenSession, Pair, node_at
@@ -43,6 +43,9 @@ async def test_phone_is_linked_by_code_read_and_unlinked(
         assert (await whatsapp.control("type", phone=ana.phone, code=code.code))["linked"]
         connected = await ana.until_state(ConnectionState.CONNECTED)
         assert connected.phone == ana.phone
+        learned = await ana.wait_for(IdentityLearned)
+        lid = (await whatsapp.control("state"))["lids"][ana.phone]
+        assert (learned.lid, learned.phone) == (f"{lid}@lid", ana.phone)
         assert (await ana.session.execute(ReadDevice())).phone == ana.phone
         assert await ana.session.execute(ReadQrCode()) == AlreadyConnected()
 

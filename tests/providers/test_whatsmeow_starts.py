@@ -117,7 +117,11 @@ async def supervised(
     ignored: Callable[..., Any] = lambda *_told: None  # noqa: E731
     supervisors = [
         SessionSupervisor(
-            SessionSpec(name, 1, {}, lambda: 0.0), context, on_state=changed, on_event=ignored
+            SessionSpec(name, 1, {}, lambda: 0.0),
+            context,
+            on_state=changed,
+            on_event=ignored,
+            on_lid=ignored,
         )
         for name in names
     ]

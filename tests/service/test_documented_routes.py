@@ -43,7 +43,6 @@ DEVIATIONS: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("GET", "/device"): {"*": "a phone without a picture"},
     ("GET", "/security/email"): {"*": "without an e-mail there is none to show"},
     ("GET", "/catalogs/collection"): {"*": "the last page has no cursor"},
-    ("GET", "/catalogs/collection-products/{phone}"): {"*": "no stock is stored: quantity is null"},
     ("GET", "/business/available-categories"): {"*": "not every category has a label"},
     ("GET", "/business/profile"): {"*": "without opening hours there are none to show"},
 }

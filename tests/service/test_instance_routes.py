@@ -232,6 +232,17 @@ async def test_me_holds_every_documented_field(linked: Client) -> None:
     assert created.tzinfo is not None
 
 
+async def test_address_of_initial_data_is_stored_checked_and_removed(client: Client) -> None:
+    path = "/update-webhook-initial-data"
+    for value in ("http://127.0.0.1:9/initial", ""):
+        answer = await client.call("PUT", path, json={"value": value})
+        assert answer.json() == {"value": True}
+        me = (await client.call("GET", "/me")).json()
+        assert me["initialDataCallbackUrl"] == (value or None)
+    refused = await client.call("PUT", path, json={"value": "http://10.0.0.1/initial"})
+    assert (refused.status_code, refused.json()["error"].partition(":")[0]) == (400, "value")
+
+
 async def test_update_name_is_visible_at_once(client: Client) -> None:
     for name in ("Support", "  Sales ", 7):
         answer = await client.call("PUT", "/update-name", json={"value": name})

@@ -212,7 +212,9 @@ async def test_erase_person_by_lid_deletes_files_and_callbacks(
         lambda searches: not searches,
     )
     assert await rows_naming(host, client, f"{ANA}|{ANAS_LID}|{CARLS_LID}") == {}
-    assert await rows_naming(host, client, f"{BEN}|{BENS_LID}") == bens_before
+    bens_now = await rows_naming(host, client, f"{BEN}|{BENS_LID}")
+    # His picture may be looked up meanwhile.
+    assert {**bens_now, "profile_pictures": 0} == {**bens_before, "profile_pictures": 0}
     queues = await rows(
         host,
         """select chat, pending - (select count(*) from webhook_outbox o

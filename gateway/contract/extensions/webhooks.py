@@ -1,4 +1,4 @@
-"""Further webhooks of an instance, beside the one for each type of callback that Z-API has."""
+"""Webhooks of an instance beside the one for each type of callback that Z-API has."""
 
 import re
 from datetime import datetime
@@ -13,6 +13,7 @@ from gateway.contract.extensions.replay import CallbackType
 from gateway.contract.operation import AuditedState, Operation, Value
 from gateway.contract.urls import WrittenUrl
 from gateway.contract.wire import Wire
+from gateway.contract.zapi.webhooks import SetWebhook
 
 _CREATED, _NOT_FOUND, _CONFLICT = 201, 404, 409
 _MAX_URL_LENGTH = 2_048
@@ -111,6 +112,14 @@ class Webhooks(Wire):
     """The further webhooks of an instance, oldest first."""
 
     webhooks: tuple[Webhook, ...]
+
+
+class SetInitialDataWebhook(SetWebhook, method="PUT", path="/update-webhook-initial-data"):
+    """Sets the address that `/me` shows as `initialDataCallbackUrl`.
+
+    The gateway stores it and posts nothing to it: Z-API documents no body for it. What a linking
+    phone hands over is in `/chats`, `/contacts` and `/chat-messages`.
+    """
 
 
 class ListWebhooks(Operation[Webhooks], method="GET", path="/webhooks"):

@@ -114,19 +114,32 @@ class ListMessages(
 ):
     """Messages of a chat that passed through here, the latest first, as callbacks show them.
 
-    `lastMessageId` is the last one already read.
+    `lastMessageId` is the last one already read. Names, pictures and states are those of now; links
+    to stored files are new. A message that this version cannot read has `error` for its content.
     """
 
     example: ClassVar[Example] = {"phone": _PHONE, "amount": 10}
     example_minimal: ClassVar[Example] = {"phone": _PHONE}
     answer_example: ClassVar[Any] = [
         {
+            "type": "ReceivedCallback",
             "instanceId": "3C67AB641C8AA0412F6A2242B4E23AC7",
             "messageId": "3EB0577D10A2B4C6D8E9F1",
             "phone": _PHONE,
+            "chatLid": "81896604192873@lid",
+            "connectedPhone": "5511888888888",
             "fromMe": False,
+            "fromApi": False,
+            "isGroup": False,
+            "isNewsletter": False,
+            "waitingMessage": False,
             "momment": 1767225600000,
             "status": "RECEIVED",
+            "chatName": "Ana",
+            "photo": "https://example.com/picture.jpg",
+            "senderName": "Ana",
+            "senderLid": "81896604192873@lid",
+            "senderPhoto": "https://example.com/picture.jpg",
             "broadcast": False,
             "text": {"message": "Good morning"},
         }

@@ -31,7 +31,7 @@ from gateway.sessions.provider import Notified
 
 operations: Handlers[SandboxSession] = Handlers()
 
-_SELF = "self"
+SELF = "self"
 _AUDIENCES: dict[type[AudienceOperation], tuple[str, str]] = {
     SetLastSeen: ("last_seen", "lastSeen"),
     SetPhotoPrivacy: ("photo", "photo"),
@@ -51,6 +51,8 @@ class PhoneAccount(Entity):
     excluded: dict[str, list[str]] = Field(default_factory=dict)
     blocked: list[str] = Field(default_factory=list)
     expirations: dict[str, str] = Field(default_factory=dict)
+    pictures: dict[str, str | None] = Field(default_factory=dict)
+    """The pictures of simulated people that were changed, by number; None: there is none."""
     business: BusinessProfile = Field(default_factory=BusinessProfile)
     cart_enabled: bool = True
     email: str | None = None
@@ -63,7 +65,7 @@ class PhoneAccount(Entity):
 async def account_of(session: SandboxSession, instance_id: str | None = None) -> PhoneAccount:
     """Returns the account of the session's phone, or of another instance."""
     stored = await session.context.entities.find(
-        PhoneAccount, _SELF, of=instance_id or session.spec.instance_id
+        PhoneAccount, SELF, of=instance_id or session.spec.instance_id
     )
     return stored.entity if stored else PhoneAccount()
 
@@ -75,7 +77,7 @@ async def change_account(
     if linked:
         await session.own_phone()
     return await session.context.entities.change(
-        PhoneAccount, _SELF, alter, of=session.spec.instance_id, missing=PhoneAccount
+        PhoneAccount, SELF, alter, of=session.spec.instance_id, missing=PhoneAccount
     )
 
 

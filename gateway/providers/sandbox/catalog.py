@@ -6,6 +6,7 @@ from typing import TypeVar
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Success
 from gateway.contract.zapi.business.catalog import (
+    AVAILABLE,
     AddToCollection,
     Catalog,
     CollectionChanged,
@@ -245,7 +246,11 @@ async def list_collection_products(
     found = [await entities.find(StoredProduct, id_, of=owner) for id_ in ids[:_PAGE_SIZE]]
     return CollectionProducts(
         next_cursor=more,
-        products=tuple(product.entity.shown(product.id) for product in found if product),
+        products=tuple(
+            product.entity.shown(product.id).model_copy(update={"quantity": AVAILABLE})
+            for product in found
+            if product
+        ),
     )
 
 

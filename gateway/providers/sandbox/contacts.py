@@ -1,7 +1,9 @@
 """Contacts of the simulated phone: address book, profiles, blocking, numbers."""
 
 from gateway.contract.handlers import Handlers
+from gateway.contract.internal.profile_picture import FoundPicture, LookUpPicture
 from gateway.contract.operation import Success, Value
+from gateway.contract.spellings import is_group
 from gateway.contract.zapi.chats import SetChatExpiration, TouchChat
 from gateway.contract.zapi.contacts import (
     AddContacts,
@@ -15,7 +17,7 @@ from gateway.contract.zapi.contacts import (
 )
 from gateway.providers.sandbox.account import PhoneAccount, account_of, change_account
 from gateway.providers.sandbox.groups import Group
-from gateway.providers.sandbox.numbers import lid_of, registered
+from gateway.providers.sandbox.numbers import lid_of, picture_of, registered
 from gateway.providers.sandbox.session import SandboxSession
 
 operations: Handlers[SandboxSession] = Handlers()
@@ -50,20 +52,38 @@ async def look_up(session: SandboxSession, operation: LookUpPhones) -> dict[str,
 
 @operations.handles(LookAtProfile)
 async def look_at(session: SandboxSession, operation: LookAtProfile) -> Profile:
-    """Shows what another instance's privacy allows; a number without an instance shows nothing."""
+    """Shows what another instance's privacy allows.
+
+    A number without an instance shows only a picture, whose link leads nowhere.
+    """
     me = await session.own_phone()
-    if operation.phone.endswith("-group"):
-        stored = await session.context.entities.find(Group, operation.phone)
-        return Profile(picture=stored.entity.picture) if stored else Profile()
     owner = await session.context.entities.owner_of(operation.phone)
     if owner is None:
-        return Profile()
+        return Profile(picture=await _made_up_picture(session, operation.phone))
     account = await account_of(session, owner)
+    is_me = operation.phone == me
     return Profile(
         name=account.name,
         about=account.about if _shows(account, "description", "description", me) else None,
-        picture=account.picture if _shows(account, "photo", "photo", me) else None,
+        picture=account.picture if is_me or _shows(account, "photo", "photo", me) else None,
     )
+
+
+@operations.handles(LookUpPicture)
+async def look_up_picture(session: SandboxSession, operation: LookUpPicture) -> FoundPicture:
+    profile = await look_at(session, LookAtProfile(phone=operation.phone))
+    return FoundPicture(url=profile.picture)
+
+
+async def _made_up_picture(session: SandboxSession, phone: str) -> str | None:
+    """Returns the picture of a group, or of a simulated person."""
+    if is_group(phone):
+        stored = await session.context.entities.find(Group, phone)
+        return stored.entity.picture if stored else None
+    changed = (await account_of(session)).pictures
+    if phone in changed:
+        return changed[phone]
+    return picture_of(phone) if registered(phone) else None
 
 
 @operations.handles(ModifyBlocked)

@@ -8,8 +8,10 @@ POST /{instance}/connection    {state: up | down | logged_out}
 POST /{instance}/faults        plans faults for the next sends: {next: [...]}
 POST /{instance}/<event>       simulates an event: receive, notification, call, presence,
                                receipt, identity, history; bodies: simulated_events.py
+POST /{instance}/picture       gives a simulated person another picture: {phone, url?}
 """
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -22,10 +24,15 @@ from gateway.contract.wire import Chat
 from gateway.providers.sandbox.bodies import ControlBody, checked, read_body
 from gateway.providers.sandbox.faults import Fault
 from gateway.providers.sandbox.people import People
-from gateway.providers.sandbox.simulated_events import SIMULATED_EVENTS, Moment, id_of
+from gateway.providers.sandbox.simulated_events import (
+    SIMULATED_EVENTS,
+    Moment,
+    PictureBody,
+    id_of,
+)
 from gateway.providers.sandbox.stored_events import event_body
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import Authorise
+from gateway.sessions.provider import Authorise, MessageReceived
 
 _MAX_FAULTS = 10_000
 _KINDS = ("text", "image", "audio", "video", "document", "sticker")
@@ -77,6 +84,7 @@ def control_routes(people: People, authorise: Authorise, clock: Clock) -> list[R
             Route(f"/{{instance_id}}/{name}", control.simulate, methods=["POST"])
             for name in SIMULATED_EVENTS
         ),
+        Route("/{instance_id}/picture", control.picture, methods=["POST"]),
         Route("/{instance_id}/faults", control.faults, methods=["POST"]),
         Route("/{instance_id}/sent", control.sent, methods=["GET"]),
         Route("/{instance_id}/marks", control.marks, methods=["GET"]),
@@ -108,8 +116,17 @@ class _Control:
         model = SIMULATED_EVENTS[request.url.path.rpartition("/")[2]]
         body = await read_body(model, request)
         event = body.event(Moment(self._clock.now(), self._people.new_message_id()))
+        if isinstance(event, MessageReceived) and event.expiration_seconds == 0:
+            seconds = await self._people.expiration_seconds(instance_id, event.chat)
+            event = replace(event, expiration_seconds=seconds)
         await self._people.write(instance_id, event_body(event))
         return JSONResponse({"messageId": message_id} if (message_id := id_of(event)) else {})
+
+    async def picture(self, request: Request) -> Response:
+        instance_id = await self._instance(request)
+        body = await read_body(PictureBody, request)
+        await self._people.change_picture(instance_id, body.phone, body.url, at=self._clock.now())
+        return JSONResponse({})
 
     async def faults(self, request: Request) -> Response:
         instance_id = await self._instance(request)

@@ -7,18 +7,22 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from gateway.errors import InvalidRequest
+from gateway.providers.sandbox.account import SELF, PhoneAccount
+from gateway.providers.sandbox.entities import Entities
 from gateway.providers.sandbox.faults import Fault
 from gateway.providers.sandbox.pairing import phone_number
-from gateway.providers.sandbox.stored_events import Body
+from gateway.providers.sandbox.stored_events import Body, event_body
 from gateway.randomness import RandomBytes
 from gateway.sessions.connection import ConnectionState
-from gateway.sessions.provider import ProviderStore
+from gateway.sessions.provider import PictureChanged, ProviderStore
 
 _SECRET_BYTES = 32
 _MESSAGE_ID_BYTES = 9
+_MAX_PICTURES = 1_000
+EXPIRATION_SECONDS: Final = {"24_HOURS": 86_400, "7_DAYS": 604_800, "90_DAYS": 7_776_000}
 _LINKED = (ConnectionState.CONNECTED, ConnectionState.DISCONNECTED)
 
 
@@ -41,6 +45,7 @@ class People:
 
     def __init__(self, store: ProviderStore, random_bytes: RandomBytes) -> None:
         self._store, self._random_bytes = store, random_bytes
+        self._entities = Entities(store)
 
     def new_message_id(self) -> str:
         """Returns a message id in the form that WhatsApp's own clients use."""
@@ -72,6 +77,27 @@ class People:
         if not row["linked"]:
             raise InvalidRequest("No phone is linked to this instance, scan first")
         await self._store.signal(instance_id)
+
+    async def change_picture(
+        self, instance_id: str, phone: str, url: str | None, *, at: datetime
+    ) -> None:
+        """Gives a simulated person another picture, or none, and reports the change."""
+        me = (await self.look(instance_id)).phone
+
+        def alter(account: PhoneAccount) -> None:
+            account.pictures.pop(phone, None)
+            account.pictures[phone] = url
+            while len(account.pictures) > _MAX_PICTURES:
+                del account.pictures[next(iter(account.pictures))]
+            account.emit([me], event_body(PictureChanged(phone, at)))
+
+        await self._entities.change(PhoneAccount, SELF, alter, of=instance_id, missing=PhoneAccount)
+
+    async def expiration_seconds(self, instance_id: str, chat: str) -> int:
+        """Returns after how many seconds messages of a chat disappear; 0 for never."""
+        stored = await self._entities.find(PhoneAccount, SELF, of=instance_id)
+        chosen = stored.entity.expirations.get(chat) if stored else None
+        return EXPIRATION_SECONDS[chosen] if chosen else 0
 
     async def plan_faults(self, instance_id: str, faults: Sequence[Fault]) -> None:
         """Plans the faults of the next sends, in this order; replaces earlier plans."""

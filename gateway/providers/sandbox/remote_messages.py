@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.contract.send import OutgoingMessage
+from gateway.providers.sandbox.simulated_events import expiration_of
 from gateway.providers.sandbox.stored_events import WHEN_DUE, Body, event_body
 from gateway.sessions.provider import MessageReceived
 
@@ -25,6 +26,7 @@ def remote_message_of(
             at=WHEN_DUE,
             kind=kind,
             content={kind: content},
+            expiration_seconds=expiration_of(kind),
         )
     )
 

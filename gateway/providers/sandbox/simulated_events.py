@@ -10,6 +10,7 @@ call          {phone, status?, video?}         offered, or missed under the same
 presence      {phone, status}                  available, unavailable, composing, recording, paused
 receipt       {phone, messageIds, status}      sent, delivered, read, played, read_by_me
 identity      {lid, phone?, name?}             the phone and name of a LID
+picture       {phone, url?}                    the person has another picture, or none
 history       {messages?, chats?}              earlier messages in the form of `receive`;
               chats as the phone lists them: `{phone, lastMessageAt, name?, unread?}`
 """
@@ -50,6 +51,9 @@ from gateway.sessions.provider import (
 Lid = Annotated[str, StringConstraints(pattern=r"^[0-9]{5,25}@lid$")]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
+_SAY_NO_EXPIRATION: Final = frozenset(
+    {"waitingMessage", "reaction", "pollVote", "pinMessage", "eventResponse"}
+)
 _MAX_AT_ONCE = 1_000
 
 
@@ -132,7 +136,7 @@ class ReceiveBody(SimulatedEventBody, extra="allow"):
             if self.status_reply is None
             else self.status_reply,
             is_forwarded=self.forwarded,
-            expiration_seconds=shown.get("messageExpirationSeconds")
+            expiration_seconds=shown.get("messageExpirationSeconds", expiration_of(kind))
             if self.expiration_seconds is None
             else self.expiration_seconds,
             files=files,
@@ -272,6 +276,13 @@ class ReceiptBody(SimulatedEventBody):
         )
 
 
+class PictureBody(ControlBody):
+    """The new picture of a simulated person; without a `url` the person has none any more."""
+
+    phone: Chat
+    url: Annotated[str, StringConstraints(min_length=1, max_length=2_048)] | None = None
+
+
 class IdentityBody(SimulatedEventBody):
     """The phone and name that belong to a LID."""
 
@@ -327,6 +338,11 @@ SIMULATED_EVENTS: Final[Mapping[str, type[SimulatedEventBody]]] = {
     "identity": IdentityBody,
     "history": HistoryBody,
 }
+
+
+def expiration_of(kind: str) -> int | None:
+    """Returns 0, because messages do not disappear; None for those that do not say it."""
+    return None if kind in _SAY_NO_EXPIRATION else 0
 
 
 def id_of(event: Event) -> str | None:

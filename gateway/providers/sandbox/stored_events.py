@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.contract.callbacks import NotificationCode
+from gateway.providers.sandbox.numbers import lid_of
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.events import event_from, stored_event
 from gateway.sessions.provider import ConnectionChanged, Event, MessageAcknowledged, Notified
@@ -75,4 +76,5 @@ def connection(state: ConnectionState, at: datetime, phone: str) -> ConnectionCh
         at=at,
         phone=phone if linked else None,
         reason=None if state is ConnectionState.CONNECTED else state.sentence,
+        lid=lid_of(phone) if linked else None,
     )

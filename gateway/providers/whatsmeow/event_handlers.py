@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from gateway.contract.callbacks import NotificationCode
 from gateway.providers.whatsmeow.jids import GROUP, Jid, chat_of, person_of, text_of
-from gateway.sessions.provider import CallChanged, Notified, PresenceChanged
+from gateway.sessions.provider import CallChanged, Notified, PictureChanged, PresenceChanged
 
 Body = Mapping[str, Any]
 
@@ -56,7 +56,7 @@ class EventScope:
     calls: Calls
 
 
-Facts = Iterator[CallChanged | Notified | PresenceChanged]
+Facts = Iterator[CallChanged | Notified | PictureChanged | PresenceChanged]
 
 
 def moment(timestamp: str | int) -> datetime:
@@ -140,13 +140,17 @@ def _group_joined(body: Body, scope: EventScope) -> Facts:
 
 
 def _picture_changed(body: Body, scope: EventScope) -> Facts:
-    """Reports a new picture of a group or of this account; others' are read on request."""
+    """Reports a new picture of a group, of this account or of another person."""
     if body["JID"].get("Server") == GROUP:
         origin = _Origin(body["Timestamp"], scope)
         yield _notified(_Change("GROUP_CHANGE_ICON"), body["JID"], body.get("Author"), origin)
-    elif (me := scope.own_phone) and person_of(body["JID"])[0] == me:
-        at = moment(body["Timestamp"])
-        yield Notified("PROFILE_PICTURE_UPDATED", me, at, parameters=None, from_me=True)
+        return
+    chat, lid = person_of(body["JID"])
+    at = moment(body["Timestamp"])
+    if chat and chat == scope.own_phone:
+        yield Notified("PROFILE_PICTURE_UPDATED", chat, at, parameters=None, from_me=True)
+    elif chat:
+        yield PictureChanged(chat, at, lid)
 
 
 @dataclass(frozen=True, slots=True)

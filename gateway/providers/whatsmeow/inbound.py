@@ -163,10 +163,19 @@ async def _message(body: Body, library: Library) -> Event | None:
         is_edit=content.is_edit,
         is_forwarded=bool(content.context.get("isForwarded")),
         is_status_reply=content.context.get("remoteJID") == STATUS_BROADCAST,
-        expiration_seconds=content.context.get("expiration") or None,
+        expiration_seconds=_expiration(content),
         provider_data=orjson.dumps(data),
         files=_files(content, message),
     )
+
+
+def _expiration(content: Content) -> int | None:
+    """Returns after how many seconds the message disappears, 0 for never; None if that is unknown.
+
+    A message about another one, such as a reaction or an edit, may not say it.
+    """
+    stated = content.context.get("expiration")
+    return int(stated) if stated else (None if content.refers_to else 0)
 
 
 def _envelope(information: Body, *, kind: str, is_waiting: bool = False) -> MessageReceived:

@@ -32,6 +32,7 @@ from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import (
     Attempt,
     ConnectionChanged,
+    IdentityLearned,
     Receipt,
     ReportedEvent,
     SessionSpec,
@@ -84,8 +85,10 @@ class WhatsmeowSession:
         self._new_state: ConnectionChanged | None = ConnectionChanged(
             ConnectionState.CONNECTING, context.clock.now()
         )
+        self._lid: str | None = None
+        self._new_identity: IdentityLearned | None = None
         self.supervisor = SessionSupervisor(
-            spec, context, on_state=self._on_state, on_event=self._on_event
+            spec, context, on_state=self._on_state, on_event=self._on_event, on_lid=self._on_lid
         )
 
     @property
@@ -124,8 +127,8 @@ class WhatsmeowSession:
         reported_up_to = 0
         while not self._closed:
             self._wakeup.clear()
-            if change := self._next_state():
-                yield change
+            if unstored := self._next_state() or self._next_identity():
+                yield unstored
                 continue
             stored = await self._context.store.events(self.spec.instance_id, after=reported_up_to)
             for event in stored:
@@ -202,6 +205,21 @@ class WhatsmeowSession:
         if change is None:
             return None
         return ReportedEvent(change, f"state-{secrets.token_hex(8)}", _acknowledge_nothing)
+
+    def _next_identity(self) -> ReportedEvent | None:
+        identity, self._new_identity = self._new_identity, None
+        if identity is None:
+            return None
+        return ReportedEvent(identity, f"identity-{secrets.token_hex(8)}", _acknowledge_nothing)
+
+    def _on_lid(self, lid: str) -> None:
+        """Reports lid and number once per session, for the callbacks of own messages."""
+        if lid != self._lid:
+            self._lid = lid
+            self._new_identity = IdentityLearned(
+                lid, self._context.clock.now(), phone=self.own_phone
+            )
+            self._wakeup.set()
 
     def _on_state(self, state: ConnectionState, reason: str | None) -> None:
         connected = state is ConnectionState.CONNECTED

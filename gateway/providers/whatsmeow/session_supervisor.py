@@ -28,6 +28,7 @@ from gateway.providers.whatsmeow.failures import (
     network_sentence,
     sentence_of,
 )
+from gateway.providers.whatsmeow.jids import text_of
 from gateway.providers.whatsmeow.key_files import delete_key_file
 from gateway.providers.whatsmeow.linking_code import LinkingCode
 from gateway.providers.whatsmeow.probing import probe, wait_for
@@ -51,8 +52,8 @@ _State = ConnectionState
 class SessionSupervisor:
     """Opens the client whenever it may.
 
-    It calls *on_state* with every new state and its reason, and *on_event* with every event of the
-    library that is not about the connection.
+    It calls *on_state* with every new state and its reason, *on_event* with every event of the
+    library that is not about the connection, and *on_lid* with the lid of the linked phone.
     """
 
     def __init__(
@@ -62,9 +63,10 @@ class SessionSupervisor:
         *,
         on_state: Callable[[ConnectionState, str | None], None],
         on_event: Callable[[LibraryEvent], Awaitable[None]],
+        on_lid: Callable[[str], None],
     ) -> None:
         self._spec, self._context = spec, context
-        self._report_state, self._report_event = on_state, on_event
+        self._report_state, self._report_event, self._report_lid = on_state, on_event, on_lid
         self._child: Child | None = None
         self._greeting: asyncio.Task[None] | None = None
         self._device: str | None = None
@@ -308,6 +310,8 @@ class SessionSupervisor:
     async def _greet(self, child: Child) -> None:
         with contextlib.suppress(ChildGone, VerbFailed):
             await child.call(self._spec.instance_id, "become_available")
+            if lid := text_of((await child.call(self._spec.instance_id, "me")).get("LID")):
+                self._report_lid(lid)
 
     async def _on_end(self, state: ConnectionState) -> None:
         if state is ConnectionState.LOGGED_OUT and self._device:

@@ -8,6 +8,8 @@ r"""Stores each event of a session and processes it, before or after it is ackno
 intake.py         stores the events of one session
 inbox.py          the table of events
 chat_queues.py    processes what is pending, in order per chat
+cards.py          learns names from contact cards
+pictures.py       finds links to pictures, and looks up those that are not known
 files.py          downloads the files of a message
 processing.py     finds the function for an event
 receiving.py      messages

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from psycopg import AsyncConnection
 
 from gateway.instances.store import Instance
+from gateway.sessions.inbound.pictures import Pictures
 from gateway.webhooks.outbox import Outbox
 
 
@@ -27,6 +28,7 @@ class EventContext:
         instance: whose event it is.
         epoch: of the lease; a lower one than the lease has now changes no connection state.
         own_phone: of the instance; None while no phone is linked.
+        pictures: finds links to pictures of people and groups.
         files: of the message, by the field where the URL goes.
     """
 
@@ -35,4 +37,5 @@ class EventContext:
     instance: Instance
     epoch: int
     own_phone: str | None
+    pictures: Pictures
     files: dict[str, FetchedFile] = field(default_factory=dict)

@@ -38,6 +38,7 @@ from gateway.sessions.inbound.inbox import (
     delete_failed_events,
     delete_processed_events,
 )
+from gateway.sessions.inbound.pictures import Pictures, delete_expired_pictures
 from gateway.sessions.inbound.processing import process
 from gateway.sessions.provider import ReportedEvent, Session
 from gateway.webhooks.outbox import Outbox
@@ -68,19 +69,23 @@ class Inbound:
         files: Files,
         clock: Clock,
         turns: AccountTurns | None = None,
+        *,
+        looks_up_pictures: bool = False,
     ) -> None:
         self.database, self.outbox, self.files, self.clock = database, outbox, files, clock
         self._turns = turns or AccountTurns()
+        self.looks_up_pictures = looks_up_pictures
         self._loop = PeriodicLoop("inbox", self._run_deletion, clock)
 
     @asynccontextmanager
     async def receiving(self, live: SessionInUse) -> AsyncIterator["EventIntake"]:
-        """Makes the intake of a session; its chat queues end with the block."""
+        """Makes the intake of a session; its chat queues and look-ups end with the block."""
         intake = EventIntake(self, live)
         try:
             yield intake
         finally:
             await intake.chat_queues.close()
+            await intake.pictures.close()
 
     @asynccontextmanager
     async def transaction(self, account_id: str) -> AsyncIterator[AsyncConnection]:
@@ -110,6 +115,8 @@ class Inbound:
             max_count=_MAX_DELETED_AT_ONCE,
         ):
             logger.error("events_given_up", count=count)
+        while await delete_expired_pictures(pruning, max_count=_MAX_DELETED_AT_ONCE):
+            pass
 
 
 class EventIntake:
@@ -119,6 +126,9 @@ class EventIntake:
         self._inbound, self._live = inbound, live
         self._own_phone: str | None = None
         self._inbox = Inbox(inbound.database, live.instance.id)
+        self.pictures = Pictures(
+            inbound.database, live, inbound.clock, looks_up=inbound.looks_up_pictures
+        )
         self.chat_queues = ChatQueues(self._inbox, self._process_pending, inbound.clock)
 
     async def store(self, reported: ReportedEvent) -> None:
@@ -174,7 +184,7 @@ class EventIntake:
                 await self._inbox.make_pending(connection, event_id, body)
                 is_finished = False
         if is_finished:
-            self._inbound.outbox.notifier.callbacks_written()
+            self._on_processed()
         else:
             self.chat_queues.wake(chat)
 
@@ -200,8 +210,12 @@ class EventIntake:
                 must_wait = True
                 raise Rollback  # leaves the block without an error
         if not must_wait:
-            self._inbound.outbox.notifier.callbacks_written()
+            self._on_processed()
         return not must_wait
+
+    def _on_processed(self) -> None:
+        self._inbound.outbox.notifier.callbacks_written()
+        self.pictures.start_look_ups()
 
     def _context(
         self,
@@ -211,7 +225,13 @@ class EventIntake:
     ) -> EventContext:
         live = self._live
         return EventContext(
-            connection, self._inbound.outbox, live.instance, live.epoch, own_phone, files or {}
+            connection,
+            self._inbound.outbox,
+            live.instance,
+            live.epoch,
+            own_phone,
+            self.pictures,
+            files or {},
         )
 
 

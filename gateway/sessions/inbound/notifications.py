@@ -15,9 +15,13 @@ from gateway.sessions.inbound.participants import (
     Participants,
     RawParticipants,
     resolve_participants,
+    with_pictures,
 )
 
 _KIND = "notification"
+_NEW_PICTURES: frozenset[NotificationCode] = frozenset(
+    {"GROUP_CHANGE_ICON", "PROFILE_PICTURE_UPDATED"}
+)
 _NUMBER_BYTES = 6  # every JSON parser reads a number of this size exactly
 
 
@@ -43,9 +47,10 @@ async def process_notification(context: EventContext, event: Notified) -> None:
     if event.refers_to:
         found = await find_referred(context.connection, context.instance.id, [event.refers_to])
         message_id = found[event.refers_to].message_id
-    body = _envelope(context, participants, event, message_id, from_me=event.from_me).body_with(
-        content
-    )
+    if event.code in _NEW_PICTURES:
+        await context.pictures.changed(context.connection, (participants.chat,))
+    callback = _envelope(context, participants, event, message_id, from_me=event.from_me)
+    body = (await with_pictures(context, callback, participants)).body_with(content)
     if event.provider_message_id:
         await _add(context, participants, event, event.provider_message_id, content, body=body)
     else:
@@ -73,7 +78,8 @@ async def process_call(context: EventContext, event: CallChanged) -> None:
         "callId": event.call_id,
     }
     message_id = _id_of(event)
-    body = _envelope(context, participants, event, message_id, from_me=False).body_with(content)
+    callback = _envelope(context, participants, event, message_id, from_me=False)
+    body = (await with_pictures(context, callback, participants)).body_with(content)
     await _add(context, participants, event, message_id, content, body=body)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gateway.contract.callbacks import ReceivedCallback
 from gateway.contract.spellings import STATUS_BROADCAST, is_group
 from gateway.identities.people import Person, person, resolve_people
 from gateway.sessions.inbound.event_context import EventContext
@@ -52,6 +53,20 @@ async def resolve_participants(context: EventContext, raw: RawParticipants) -> P
     other = people[-1]
     name = raw.chat_name or other.name or other.chat
     return Participants(other.chat or raw.chat, other.lid, name, author, Person())
+
+
+async def with_pictures(
+    context: EventContext, callback: ReceivedCallback, participants: Participants
+) -> ReceivedCallback:
+    """Returns the callback with the links to pictures that are known and that it does not have."""
+    chat, author = participants.chat, participants.sender.chat
+    wanted = (None if callback.photo else chat, None if callback.sender_photo else author)
+    found = await context.pictures.find(context.connection, wanted)
+    links = {
+        "photo": callback.photo or found.get(chat),
+        "sender_photo": callback.sender_photo or found.get(author or ""),
+    }
+    return callback.model_copy(update=links)
 
 
 def _author(context: EventContext, raw: RawParticipants) -> Person:

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from gateway.history.received import add_received, count_none_as_unread, store_chat
-from gateway.identities.people import Person, resolve_people
+from gateway.identities.people import Person, person, resolve_people
 from gateway.sessions.events import (
     CallChanged,
     ConnectionChanged,
@@ -14,6 +14,7 @@ from gateway.sessions.events import (
     MessageAcknowledged,
     MessageReceived,
     Notified,
+    PictureChanged,
     PresenceChanged,
 )
 from gateway.sessions.inbound.event_context import EventContext
@@ -45,7 +46,7 @@ async def process(context: EventContext, event: Event) -> bool:
 
 async def _process_state(
     context: EventContext,
-    event: ConnectionChanged | HistoryReceived | PresenceChanged | IdentityLearned,
+    event: ConnectionChanged | HistoryReceived | PresenceChanged | PictureChanged | IdentityLearned,
 ) -> None:
     match event:
         case ConnectionChanged():
@@ -54,6 +55,10 @@ async def _process_state(
             await _store_history(context, event)
         case PresenceChanged():
             await process_presence(context, event)
+        case PictureChanged(chat=chat, chat_lid=lid):
+            changed = person(chat, lid)
+            (known,) = await resolve_people(context.connection, context.instance.id, [changed])
+            await context.pictures.changed(context.connection, (known.phone, known.lid))
         case IdentityLearned(lid=lid, phone=phone, name=name):
             await resolve_people(
                 context.connection, context.instance.id, [Person(lid, phone, name)]
@@ -65,7 +70,7 @@ async def _process_state(
 async def _store_history(context: EventContext, event: HistoryReceived) -> None:
     await count_none_as_unread(context.connection)
     for message in event.messages:
-        received, _ = await received_row(context, message)
+        received = await received_row(context, message)
         await add_received(
             context.connection,
             context.instance.id,

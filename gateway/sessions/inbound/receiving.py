@@ -15,11 +15,13 @@ from gateway.history.received import (
     find_referred,
 )
 from gateway.sessions.events import MessageReceived
+from gateway.sessions.inbound.cards import store_names_on_cards
 from gateway.sessions.inbound.event_context import EventContext, FetchedFile
 from gateway.sessions.inbound.participants import (
     Participants,
     RawParticipants,
     resolve_participants,
+    with_pictures,
 )
 
 Content = Mapping[str, Any]
@@ -27,9 +29,12 @@ _KINDS_WITH_REFERENCE = frozenset({"reaction", "pinMessage", "eventResponse"})
 
 
 async def process_message(context: EventContext, event: MessageReceived) -> None:
-    received, callback = await received_row(context, event)
+    participants = await _participants(context, event)
+    received, callback = await _row_and_envelope(context, event, participants)
     # A message that the owner wrote on another device has a callback only if the instance wants it.
     has_callback = context.instance.notify_sent_by_me or not event.from_me
+    if has_callback:
+        callback = await with_pictures(context, callback, participants)
     await add_received(
         context.connection,
         context.instance.id,
@@ -37,17 +42,22 @@ async def process_message(context: EventContext, event: MessageReceived) -> None
         callback_id=context.outbox.new_id(),
         callback=callback.body_with(received.content) if has_callback else None,
     )
+    await store_names_on_cards(context, event.kind, received.content)
     if event.is_edit and callback.message_id:
         await edit_content(
             context.connection, context.instance.id, callback.message_id, received.content
         )
 
 
-async def received_row(
-    context: EventContext, event: MessageReceived
-) -> tuple[ReceivedRow, ReceivedCallback]:
-    """Makes the row of history of a message, and its callback without the content."""
-    participants = await resolve_participants(
+async def received_row(context: EventContext, event: MessageReceived) -> ReceivedRow:
+    """Makes the row of history of a message."""
+    participants = await _participants(context, event)
+    received, _ = await _row_and_envelope(context, event, participants)
+    return received
+
+
+async def _participants(context: EventContext, event: MessageReceived) -> Participants:
+    return await resolve_participants(
         context,
         RawParticipants(
             chat=event.chat,
@@ -59,6 +69,12 @@ async def received_row(
             from_me=event.from_me,
         ),
     )
+
+
+async def _row_and_envelope(
+    context: EventContext, event: MessageReceived, participants: Participants
+) -> tuple[ReceivedRow, ReceivedCallback]:
+    """Makes the row of history of a message, and its callback without content and pictures."""
     ids = [i for i in (event.quoted_provider_id, event.refers_to) if i]
     referred = await find_referred(context.connection, context.instance.id, ids)
     quoted, subject = (referred.get(i or "") for i in (event.quoted_provider_id, event.refers_to))

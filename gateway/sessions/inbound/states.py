@@ -39,6 +39,9 @@ _STATUS: Final[dict[Acknowledgement, MessageStatus]] = {
 async def process_connection(context: EventContext, event: ConnectionChanged) -> None:
     instance_id, momment = context.instance.id, epoch_ms(event.at)
     phone = event.phone or context.own_phone
+    if event.lid and event.phone:  # the gateway's own messages name it
+        own = person(event.phone, event.lid)
+        await resolve_people(context.connection, instance_id, [own])
     callback: Callback
     if event.state is ConnectionState.CONNECTED:
         kind = "ConnectedCallback"

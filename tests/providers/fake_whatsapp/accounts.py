@@ -100,6 +100,8 @@ class Universe:
         self.presence: list[str] = []
         self.pictures: dict[str, str] = {}
         """The pictures that were set, by phone or group."""
+        self.no_pictures: dict[str, str] = {}
+        """The codes of the errors that answer for a picture, by phone."""
         self.calls: list[str] = []
         """The answers of devices to calls."""
         self.refusing = False

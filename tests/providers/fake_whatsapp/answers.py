@@ -14,6 +14,7 @@ from tests.providers.fake_whatsapp.routing import jid_in, now
 if TYPE_CHECKING:
     from tests.providers.fake_whatsapp.websocket import Connection
 
+_PICTURE_ERRORS = {"401": "not-authorized", "404": "item-not-found", "429": "rate-overlimit"}
 _PRIVACY = ("groupadd", "last", "status", "profile", "readreceipts", "online", "calladd")
 
 
@@ -163,6 +164,10 @@ async def _picture(connection: "Connection", query: Node) -> list[Node]:
         picture = query.get_child("picture")
         connection.universe.pictures[whose] = picture.content_bytes().decode() if picture else ""
         return [Node("picture", {"id": "777"})]
+    whose = query.attrs.get("target") or query.attrs.get("to")
+    refusal = connection.universe.no_pictures.get(whose.user if isinstance(whose, JID) else "")
+    if refusal:
+        return [Node("error", {"code": refusal, "text": _PICTURE_ERRORS[refusal]})]
     where: dict[str, AttrValue] = {"url": "https://pps.whatsapp.net/p.jpg", "direct_path": "/p"}
     return [Node("picture", where | {"id": "1", "type": "image"})]
 

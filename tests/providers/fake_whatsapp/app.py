@@ -78,7 +78,8 @@ class Control:
         return {}
 
     async def behave(self, body: Body) -> Body:
-        for name in ("refusing", "mute", "hold_acks", "lose", "next_fault", "spellings"):
+        names = ("refusing", "mute", "hold_acks", "lose", "next_fault", "spellings", "no_pictures")
+        for name in names:
             setattr(self._universe, name, body.get(name, getattr(self._universe, name)))
         return {}
 
@@ -90,6 +91,12 @@ class Control:
                 video=body.get("video", False),
                 reason=body.get("reason"),
             )
+        return {}
+
+    async def repaint(self, body: Body) -> Body:
+        """Tells the devices of a phone that another person has a new picture, or none."""
+        for connection in self._universe.connections(body["phone"]):
+            await routing.picture(connection, body["person"], removed=body.get("removed", False))
         return {}
 
     async def state(self, _body: Body) -> Body:
@@ -110,7 +117,15 @@ class Control:
 
 def control_app(universe: Universe) -> Starlette:
     control = Control(universe)
-    verbs = (control.scan, control.type, control.cut, control.behave, control.ring, control.state)
+    verbs = (
+        control.scan,
+        control.type,
+        control.cut,
+        control.behave,
+        control.ring,
+        control.repaint,
+        control.state,
+    )
     return Starlette(
         routes=[Route(f"/{v.__name__}", _answering(v), methods=["POST"]) for v in verbs]
     )

@@ -163,3 +163,15 @@ def stream_error(*, code: str | None = None, conflict: str | None = None) -> Nod
     """Returns the stanza with the reason why the server ends a stream."""
     content = [Node("conflict", {"type": conflict})] if conflict else None
     return Node("stream:error", {"code": code} if code else {"from": SERVER}, content)
+
+
+async def picture(told: "Connection", person: str, *, removed: bool) -> None:
+    """Tells an account that a person has another picture, or none any more."""
+    attributes: dict[str, AttrValue] = {
+        "from": JID(person),
+        "id": "picture-1",
+        "t": now(),
+        "type": "picture",
+    }
+    changed = Node("delete" if removed else "set", {"jid": JID(person), "id": "2"})
+    await told.send(Node("notification", attributes, [changed]))

@@ -20,6 +20,10 @@ _Cursor = Annotated[str, StringConstraints(max_length=1_000)]
 _Ids = Annotated[tuple[_Id, ...], Field(max_length=1_000)]
 
 
+AVAILABLE = "99"
+"""What WhatsApp answers as the quantity of a product in a collection, where no other is set."""
+
+
 class ProductSaved(Wire):
     """The product."""
 
@@ -56,7 +60,10 @@ class SaveProduct(Operation[ProductSaved], method="POST", path="/products"):
 
 
 class Product(Wire):
-    """A product as the catalogue shows it; prices are texts in thousandths."""
+    """A product as the catalogue shows it; prices are texts in thousandths.
+
+    Only in a collection WhatsApp says how many may be ordered: `quantity`.
+    """
 
     availability: str = "in stock"
     id: str
@@ -297,7 +304,10 @@ class ListCollectionProducts(
         "nextCursor": _PRODUCT,
     }
     example_minimal: ClassVar[Example] = {"phone": _PHONE, "collectionId": _COLLECTION}
-    answer_example: ClassVar[Any] = {"nextCursor": None, "products": [_SHOWN]}
+    answer_example: ClassVar[Any] = {
+        "nextCursor": None,
+        "products": [{**_SHOWN, "quantity": AVAILABLE}],
+    }
     failures = _FAILURES
 
     phone: Phone

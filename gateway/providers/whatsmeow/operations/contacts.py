@@ -1,6 +1,7 @@
 """People: whether they have WhatsApp, their profile, and blocking them."""
 
 from gateway.contract.handlers import Handlers
+from gateway.contract.internal.profile_picture import FoundPicture, LookUpPicture
 from gateway.contract.operation import Value
 from gateway.contract.zapi.chats import SetChatExpiration, TouchChat
 from gateway.contract.zapi.contacts import (
@@ -19,6 +20,7 @@ operations: Handlers[WhatsmeowSession] = Handlers()
 
 # The library reads a duration as milliseconds and sends it as nanoseconds.
 _NANOSECONDS_PER_HOUR = 3_600 * 1_000_000_000
+_NO_PICTURE = ("does not have a profile picture", "has hidden their profile picture")
 _HOURS = {"24_HOURS": 24, "7_DAYS": 7 * 24, "90_DAYS": 90 * 24, "OFF": 0}
 
 
@@ -50,10 +52,26 @@ async def look_at(session: WhatsmeowSession, operation: LookAtProfile) -> Profil
         users = await session.call("user", jid=jid)
         about = users[0].get("UserInfo", {}).get("Status") if users else None
     try:
-        picture = (await session.call("picture", jid=jid)).get("URL")
+        picture = await _picture(session, jid)
     except VerbFailed:
         picture = None
-    return Profile(about=about or None, picture=picture or None)
+    return Profile(about=about or None, picture=picture)
+
+
+@operations.handles(LookUpPicture)
+async def look_up_picture(session: WhatsmeowSession, operation: LookUpPicture) -> FoundPicture:
+    """Returns nothing where there is no picture, or the person hides it from this account."""
+    try:
+        return FoundPicture(url=await _picture(session, jid_of(operation.phone)))
+    except VerbFailed as error:
+        if any(reason in error.text for reason in _NO_PICTURE):
+            return FoundPicture()
+        raise SessionUnavailable("WhatsApp did not answer for a picture") from error
+
+
+async def _picture(session: WhatsmeowSession, jid: str) -> str | None:
+    found: str | None = (await session.call("picture", jid=jid)).get("URL")
+    return found or None
 
 
 @operations.handles(ModifyBlocked)

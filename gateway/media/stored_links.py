@@ -1,0 +1,123 @@
+"""Makes new links to stored files, for messages of the history."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+from gateway.contract.media import files_in, with_texts
+from gateway.contract.send import OutgoingMessage
+from gateway.database.pool import Database
+from gateway.database.queries import query
+from gateway.media.file_names import safe_file_name
+from gateway.media.known_types import extension_of
+from gateway.media.links import LinkSigner
+from gateway.media.storing import REFERENCE
+
+_FIND_FILES = query("media", "find_files")
+_REFERENCE = re.compile(f"{REFERENCE}([0-9a-f]{{64}})")
+_LINK = re.compile(
+    r"https?://[^/\s]+/(?:[^\s?]+/)?media/([^/\s?]+)/([0-9a-f]{64})/([^/\s?]+)\?\S*signature=\S+"
+)
+
+Message = TypeVar("Message", bound=OutgoingMessage)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    id: str
+    mime_type: str
+    file_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLinks:
+    """The links to files of an instance that are still stored; `link_to` signs one."""
+
+    instance_id: str
+    names: Mapping[str, str]
+    link_to: Callable[[str, str], str]
+
+    def with_links(self, message: Message) -> Message:
+        """Returns a sent message that names each stored file by its link."""
+        references = (found for named in files_in(message) if (found := _reference(named.text)))
+        links = {
+            REFERENCE + file_id: self.link_to(file_id, self.names[file_id])
+            for file_id in references
+            if file_id in self.names
+        }
+        return with_texts(message, links)
+
+    def renewed(self, content: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Returns the content of a received message with a new link for each of its links."""
+        match content:
+            case str():
+                return self._renewed_link(content)
+            case Mapping():
+                return {key: self.renewed(item) for key, item in content.items()}
+            case list() | tuple():
+                return [self.renewed(item) for item in content]
+            case _:
+                return content
+
+    def _renewed_link(self, text: str) -> str:
+        found = _LINK.fullmatch(text)
+        if not found or found[1] != self.instance_id or found[2] not in self.names:
+            return text
+        return self.link_to(found[2], unquote(found[3]))
+
+
+class StoredFiles:
+    """Finds which files of messages are still stored."""
+
+    def __init__(
+        self,
+        database: Database,
+        signer: LinkSigner,
+        base_url_of: Callable[[str], Awaitable[str]],
+    ) -> None:
+        """Prepares it; *base_url_of* returns the base URL for an instance's id."""
+        self._database, self._signer, self._base_url_of = database, signer, base_url_of
+
+    async def links(self, instance_id: str, *payloads: object) -> StoredLinks:
+        """Returns the links to the files that stored messages name; raises DatabaseUnavailable."""
+        ids = sorted({file_id for payload in payloads for file_id in _ids_in(payload)})
+        if not ids:
+            return StoredLinks(instance_id, {}, lambda _id, _name: "")
+        rows = await self._database.fetch_all(_File, _FIND_FILES, instance_id=instance_id, ids=ids)
+        base_url = await self._base_url_of(instance_id)
+        return StoredLinks(
+            instance_id,
+            {row.id: _name_of(row) for row in rows},
+            lambda file_id, name: self._signer.link_to(
+                instance_id, file_id, name, base_url=base_url
+            ),
+        )
+
+
+def _name_of(file: _File) -> str:
+    return safe_file_name(file.file_name) or f"{file.id[:16]}{extension_of(file.mime_type)}"
+
+
+def _reference(text: str) -> str | None:
+    found = _REFERENCE.fullmatch(text)
+    return found[1] if found else None
+
+
+def _ids_in(value: object) -> Iterator[str]:
+    """Yields the ids of files in the stored form of a message, sent or received."""
+    match value:
+        case str():
+            if found := _REFERENCE.fullmatch(value):
+                yield found[1]
+            elif link := _LINK.fullmatch(value):
+                yield link[2]
+        case Mapping():
+            for item in value.values():
+                yield from _ids_in(item)
+        case list() | tuple():
+            for item in value:
+                yield from _ids_in(item)
+        case _:
+            return
