@@ -11,6 +11,13 @@ _HEAD = b"HTTP/1."
 _UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings"})
 
 
+def new_parser(protocol: HttpToolsProtocol) -> httptools.HttpRequestParser:
+    """Returns a parser that reads as uvicorn's does."""
+    parser = httptools.HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
+
+
 class OneWriteProtocol(HttpToolsProtocol):
     """Sends the head of a response together with its body: one system call and one packet."""
 
@@ -46,12 +53,26 @@ class OneWriteProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             if self._declined_head:
                 head, self._declined_head = self._declined_head, b""
+                # After `Connection: close` a parser reads no second head.
+                self.parser = new_parser(self)
                 return head + data[upgrade.args[0] :]
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
             else:  # CONNECT
                 self._unsupported_upgrade_warning()
         return b""
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio reads it, uvicorn does not
+        """Keeps the connection of a client that sends no more until its request is answered.
+
+        It may still read: a program that shuts its side down after the request is one of them. A
+        client that is gone is noticed when the answer is written.
+        """
+        cycle = self.cycle
+        is_awaited = cycle is not None and not cycle.more_body and not cycle.response_started
+        if is_awaited:
+            cycle.keep_alive = False
+        return is_awaited
 
     def on_headers_complete(self) -> None:
         offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
