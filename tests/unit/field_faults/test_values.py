@@ -166,7 +166,8 @@ def test_no_body_is_an_empty_one_of_every_operation(operation: type[Operation[An
     except InvalidRequest:
         empty = None
 
-    for body in ([], None, ""):
+    bodies: tuple[object, ...] = ([], None, "")
+    for body in bodies:
         if empty is not None:
             assert build(operation, body) == empty
             continue
