@@ -111,6 +111,21 @@ async def test_client_that_closes_its_side_after_the_request_is_answered() -> No
     assert not cut.startswith(b"HTTP/1.1 200 ")
 
 
+@pytest.mark.parametrize("surplus", [b"[]", b"{}", b"\r\n\x00", b"GET"])
+@pytest.mark.parametrize("line", [b"", b"Connection: close\r\n"])
+async def test_request_with_a_body_that_it_does_not_announce_is_answered(
+    surplus: bytes, line: bytes
+) -> None:
+    """Node's http module sends a DELETE so."""
+    async with serving() as http:
+        answer = await answer_of(
+            http, b"POST /a HTTP/1.1\r\nHost: x\r\n" + line + b"\r\n" + surplus, half_closes=True
+        )
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert answer.count(b"HTTP/1.1") == 1
+
+
 # K11: white space around a token.
 
 BLANKS = st.text(" \t", max_size=3)
