@@ -242,9 +242,10 @@ class GuardedProtocol(OneWriteProtocol):
         Node's http module sends the body of a DELETE without its length, so that it follows the
         request. The connection ends with the answer.
         """
-        if self._phase is _Phase.BODY or self.cycle is None or self.cycle.response_complete:
+        cycle: RequestResponseCycle | None = self.cycle
+        if self._phase is _Phase.BODY or cycle is None or cycle.response_complete:
             return False
-        self.cycle.keep_alive = False
+        cycle.keep_alive = False
         self._phase = _Phase.ANSWER
         return True
 

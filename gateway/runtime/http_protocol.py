@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 _HEAD = b"HTTP/1."
 _UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings"})
@@ -68,11 +68,11 @@ class OneWriteProtocol(HttpToolsProtocol):
         It may still read: a program that shuts its side down after the request is one of them. A
         client that is gone is noticed when the answer is written.
         """
-        cycle = self.cycle
-        is_awaited = cycle is not None and not cycle.more_body and not cycle.response_started
-        if is_awaited:
-            cycle.keep_alive = False
-        return is_awaited
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.more_body or cycle.response_started:
+            return False
+        cycle.keep_alive = False
+        return True
 
     def on_headers_complete(self) -> None:
         offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"

@@ -146,11 +146,11 @@ def _phones() -> Iterator[Input]:
         body = {"phone": phone, "message": "a"}
         yield Input("K06", repr(phone), body, status=400, sentence="Invalid phone")
     for phone in ("abc", "05511999990001", "5" * 40):
-        body, found = {"phones": [PHONE, phone]}, f'{{"exists":false,"inputPhone":"{phone}"'
-        yield Input("K17", f"batch {phone[:20]}", body, "/phone-exists-batch", sentence=found)
+        batch, found = {"phones": [PHONE, phone]}, f'{{"exists":false,"inputPhone":"{phone}"'
+        yield Input("K17", f"batch {phone[:20]}", batch, "/phone-exists-batch", sentence=found)
         add = {"groupId": f"{GROUP}-group", "phones": [PHONE, phone]}
-        named = {"status": 400, "sentence": "phones.1: must be a phone"}
-        yield Input("K17", f"group {phone[:20]}", add, "/add-participant", **named)
+        named, path = "phones.1: must be a phone", "/add-participant"
+        yield Input("K17", f"group {phone[:20]}", add, path, status=400, sentence=named)
     mentioned = _text(mentioned=[PHONE, "bad"])
     yield Input("K17", "mentioned", mentioned, status=400, sentence="mentioned.1: must be")
     yield Input("K26", "ninth digit", {"phone": "5531988880001", "message": "9"}, to="553188880001")
@@ -211,9 +211,11 @@ def _texts() -> Iterator[Input]:
 def _urls() -> Iterator[Input]:
     """K13: spellings of base64; K14: URLs as they are pasted; K20: extensions; K28."""
     longer = base64.b64encode(media.picture() + b"\xfb\xef\xbe\xff").decode()
-    files = (longer.rstrip("="), longer.translate(str.maketrans("+/", "-_")), f" \n\t{PICTURE}")
-    files += (f"image/png;base64,{PICTURE}", f"base64,{PICTURE}", f"data:image/png,{PICTURE}")
-    files += (f"data:image/png,base64,{PICTURE}", f"\ufeffdata:;base64,{PICTURE}")
+    files = (
+        *(longer.rstrip("="), longer.translate(str.maketrans("+/", "-_")), f" \n\t{PICTURE}"),
+        *(f"image/png;base64,{PICTURE}", f"base64,{PICTURE}", f"data:image/png,{PICTURE}"),
+        *(f"data:image/png,base64,{PICTURE}", f"\ufeffdata:;base64,{PICTURE}"),
+    )
     for file in files:
         body = {"phone": PHONE, "image": file}
         yield Input("K13", repr(file[:30]), body, "/send-image", to=PHONE)

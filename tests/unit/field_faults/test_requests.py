@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
@@ -68,7 +68,8 @@ PROTOCOLS = st.lists(
     st.sampled_from(["h2c", "h2", "TLS/1.0", "websocket", "IRC/6.9", "x"]), min_size=1, max_size=3
 )
 CONNECTION = st.permutations(["Upgrade", "HTTP2-Settings", "close"])
-CASES = st.sampled_from([str, str.lower, str.upper])
+_CASES: tuple[Callable[[str], str], ...] = (str, str.lower, str.upper)
+CASES = st.sampled_from(_CASES)
 
 
 @st.composite
