@@ -8,6 +8,7 @@ This module imports only the standard library, so that its tests can run on ever
 
 import asyncio
 import ipaddress
+import re
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +66,9 @@ _SPECIAL_V6: Final = tuple(
 )
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 # Lookups of a slow name server must not take the threads that other work uses.
+_NO_HOST: Final = re.compile(r"[\s\"'<>\\^`{|}]")
+"""A character that no name of a server has."""
+
 _LOOKUPS: Final = ThreadPoolExecutor(64, thread_name_prefix="lookup")
 
 
@@ -93,7 +97,9 @@ class AddressPolicy:
             raise AddressRefused("is not a URL") from None
         if parts.scheme not in (("https", "http") if self.allow_http else ("https",)):
             raise AddressRefused("must begin with https://")
-        if not parts.hostname or port == 0 or not url.isascii() or not url.isprintable():
+        if not parts.hostname or _NO_HOST.search(parts.hostname) or port == 0:
+            raise AddressRefused("is not a URL")
+        if not url.isascii() or not url.isprintable():
             raise AddressRefused("is not a URL")
         if parts.username or parts.password:
             raise AddressRefused("must not hold a user name or password")

@@ -147,6 +147,7 @@ async def find_by_token(instances: Instances, instance_id: str, token: str) -> I
         UnknownInstance: the id or the token is wrong. Both cases compare one hash, so that the
             time taken does not show which ids exist.
     """
+    instance_id, token = instance_id.strip(), token.strip()  # blanks are no part of either
     instance = None if "\x00" in instance_id else await instances.find(instance_id)
     is_right = matches(token, instance.token_hash if instance else _NO_INSTANCE_HASH)
     if instance is None or not is_right:
@@ -167,8 +168,8 @@ def check_client_token(instance: Instance, headers: Headers, *, required: bool =
 
 
 def _partner_tokens(headers: Headers) -> Iterator[str]:
-    scheme, _, token = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        yield token.strip()
+    scheme, *tokens = headers.get("authorization", "").split() or [""]
+    if scheme.lower() == "bearer" and len(tokens) == 1:
+        yield tokens[0]
     if token := headers.get("client-token", "").strip():
         yield token

@@ -12,14 +12,21 @@ _SHOWN_HEADERS = ("Retry-After", "X-Request-Id", "Preference-Applied")
 
 
 class CollapsedSlashes:
-    """Reads `//send-text` as `/send-text`: a base URL that ends in a slash is a usual slip."""
+    """Reads `//send-text ` as `/send-text`: a base URL that ends in a slash is a usual slip.
+
+    So is an address that was copied with the blank or line break after it.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and "//" in scope["path"]:
-            scope = {**scope, "path": _SLASHES.sub("/", scope["path"])}
+        if scope["type"] == "http":
+            path = scope["path"].rstrip()
+            if "//" in path:
+                path = _SLASHES.sub("/", path)
+            if path != scope["path"]:
+                scope = {**scope, "path": path}
         await self._app(scope, receive, send)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gateway.contract.handlers import Handlers
+from gateway.contract.spellings import is_phone
 from gateway.contract.zapi.contacts import (
     AddContacts,
     CheckedPhone,
@@ -109,7 +110,7 @@ async def check_phones(
     checked: list[CheckedPhone] = []
     for start in range(0, len(operation.phones), _NUMBERS_AT_ONCE):
         given = operation.phones[start : start + _NUMBERS_AT_ONCE]
-        every = tuple(every_spelling(phone for phone in given if phone.isdigit()))
+        every = tuple(every_spelling(phone for phone in given if is_phone(phone)))
         found = await context.router.execute(context.instance, LookUpPhones(phones=every))
         for phone in given:
             output = number_in(phone, found)

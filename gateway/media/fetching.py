@@ -238,7 +238,7 @@ def _is_gzip_itself(url: str, declared_type: str) -> bool:
 
 
 def _decoders_of(response: HttpResponse) -> list[Decoder]:
-    return decoders_of(response.header("Content-Encoding"))
+    return decoders_of(response.list_header("Content-Encoding"))
 
 
 async def _bounded(

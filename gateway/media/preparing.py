@@ -15,6 +15,7 @@ from gateway.contract.send import OutgoingMessage
 from gateway.errors import Refused, TryAgainLater, Unavailable
 from gateway.media.converting import Converter
 from gateway.media.fetching import Fetcher
+from gateway.media.file_names import safe_file_name
 from gateway.media.known_types import extension_of
 from gateway.media.previewing import read_page
 from gateway.media.spooling import BadFile, Spool, Spooled
@@ -304,7 +305,7 @@ def _name_in(text: str) -> str | None:
     if text.startswith(REFERENCE):
         return None
     try:
-        name = unquote(urlsplit(text).path.rpartition("/")[2])
+        name = safe_file_name(unquote(urlsplit(text).path.rpartition("/")[2]))
     except ValueError:  # such as an unclosed bracket
         return None
-    return name if PurePath(name).suffix else None
+    return name if name and PurePath(name).suffix else None

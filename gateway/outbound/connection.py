@@ -93,10 +93,16 @@ class HttpResponse:
                 return _decoded(value)
         return None
 
+    def list_header(self, name: str) -> str:
+        """Returns all headers of this name as one list: a server may split it."""
+        wanted = name.lower().encode()
+        return ", ".join(_decoded(v) for found, v in self._parser.headers if found == wanted)
+
     async def content(self) -> AsyncGenerator[bytes]:
         """Yields the content as it arrives; raises ExchangeFailed if it does not end well."""
         if self._first:
             yield self._first
+        self._parser.check()
         while not self._parser.complete:
             if piece := await self._connection.read_piece(self._parser):
                 yield piece

@@ -13,6 +13,7 @@ import httptools
 
 from gateway.outbound.failures import ConnectionLost, ExcessiveResponse, MalformedResponse
 
+_NO_HTTP: Final = "does not answer with HTTP/1.1"
 _MIN_FEED_BYTES: Final = 4 * 1024
 _MAX_FEED_BYTES: Final = 64 * 1024
 
@@ -52,7 +53,7 @@ class ResponseParser:
         self._content: list[bytes] = []
         self._framing_bytes = self._content_bytes = 0
         self._header_lines = self._informational = 0
-        self._keeps_alive = self._has_surplus = False
+        self._keeps_alive = self._has_surplus = self._is_broken = False
         # Old servers write header lines so, and there is no second parser to disagree with.
         self._parser.set_dangerous_leniencies(
             lenient_optional_cr_before_lf=True,
@@ -67,22 +68,33 @@ class ResponseParser:
     def feed(self, data: bytes) -> bytes:
         """Parses a slice of the answer and returns the content in it.
 
+        A head counts although what follows it in its slice is broken: `check` says so.
+
         Raises:
             ExcessiveResponse: the answer exceeds a limit.
             MalformedResponse: it is not HTTP.
         """
+        had_head = self.status != 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserCallbackError as error:
             raise (error.__context__ or error) from None
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            if not self.complete:
-                raise MalformedResponse("does not answer with HTTP/1.1") from None
-            self._has_surplus = True
+            if self.complete:
+                self._has_surplus = True
+            elif self.status and not had_head:
+                self._is_broken = True
+            else:
+                raise MalformedResponse(_NO_HTTP) from None
         content = b"".join(self._content)
         self._content.clear()
         self._count(len(data), len(content))
         return content
+
+    def check(self) -> None:
+        """Raises MalformedResponse if what followed the head was broken."""
+        if self._is_broken:
+            raise MalformedResponse(_NO_HTTP)
 
     def finish(self) -> None:
         """Handles the end of the connection, which ends an answer of unknown length.

@@ -261,6 +261,8 @@ class GuardedProtocol(OneWriteProtocol):
         self._refusal = (status, reason, text)
 
     def _on_parser_error(self) -> None:
+        if self._refusal is None and self._is_surplus():
+            return
         if self._refusal is None:
             self._guard.count_refusal("invalid")
             self._refuse(HTTPStatus.BAD_REQUEST, "The request is not valid HTTP")
@@ -268,6 +270,19 @@ class GuardedProtocol(OneWriteProtocol):
         status, reason, text = self._refusal
         self._guard.count_refusal(reason)
         self._refuse(status, text)
+
+    def _is_surplus(self) -> bool:
+        """Returns whether the bytes follow a request that waits for its answer: that comes first.
+
+        Node's http module sends the body of a DELETE without its length, so that it follows the
+        request. The connection ends with the answer.
+        """
+        cycle: RequestResponseCycle | None = self.cycle
+        if self._phase is _Phase.BODY or cycle is None or cycle.response_complete:
+            return False
+        cycle.keep_alive = False
+        self._phase = _Phase.ANSWER
+        return True
 
     def _refuse(self, status: HTTPStatus, text: str) -> None:
         """Answers, unless an answer has begun, and closes the connection."""

@@ -5,10 +5,17 @@ from collections.abc import Iterable
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 _HEAD = b"HTTP/1."
 _UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings"})
+
+
+def new_parser(protocol: HttpToolsProtocol) -> httptools.HttpRequestParser:
+    """Returns a parser that reads as uvicorn's does."""
+    parser = httptools.HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
 
 
 class OneWriteProtocol(HttpToolsProtocol):
@@ -46,12 +53,26 @@ class OneWriteProtocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             if self._declined_head:
                 head, self._declined_head = self._declined_head, b""
+                # After `Connection: close` a parser reads no second head.
+                self.parser = new_parser(self)
                 return head + data[upgrade.args[0] :]
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
             else:  # CONNECT
                 self._unsupported_upgrade_warning()
         return b""
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio reads it, uvicorn does not
+        """Keeps the connection of a client that sends no more until its request is answered.
+
+        It may still read: a program that shuts its side down after the request is one of them. A
+        client that is gone is noticed when the answer is written.
+        """
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.more_body or cycle.response_started:
+            return False
+        cycle.keep_alive = False
+        return True
 
     def on_headers_complete(self) -> None:
         offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"

@@ -7,7 +7,8 @@ import pytest
 
 from gateway.database.migrations import migrate
 from gateway.embedded_postgres.server import EmbeddedPostgres
-from tests.campaigns import cuts, hostile_tenant, kills
+from tests.campaigns import cuts, field_faults, hostile_tenant, kills
+from tests.campaigns.clients import calling
 from tests.campaigns.cut_figures import missing
 from tests.campaigns.scenes import SCENES
 from tests.fixtures.postgres import public_folder
@@ -41,6 +42,14 @@ async def test_kills_of_postgres_lose_no_message(tmp_path: Path) -> None:
     figures.show()
     assert figures.kills == KILLS
     assert not figures.broken
+
+
+async def test_inputs_of_the_field_have_their_right_outcomes() -> None:
+    assert await field_faults.run() == []
+
+
+async def test_clients_of_other_languages_are_served() -> None:
+    assert await calling.run() == []
 
 
 async def test_hostile_tenant_costs_the_other_no_message(tmp_path: Path, database_url: str) -> None:

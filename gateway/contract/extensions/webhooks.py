@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Documented, Example
 from gateway.contract.extensions.replay import CallbackType
 from gateway.contract.operation import AuditedState, Operation, Value
-from gateway.contract.urls import WrittenUrl
+from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.wire import Wire
 from gateway.contract.zapi.webhooks import SetWebhook
 
@@ -73,7 +73,7 @@ def _allowed_secret(secret: str) -> str:
     return secret
 
 
-_Url = Annotated[WrittenUrl, Field(max_length=_MAX_URL_LENGTH)]
+_Url = Annotated[str, Field(max_length=_MAX_URL_LENGTH), WRITTEN_URL]
 _Headers = Annotated[dict[str, str], AfterValidator(_allowed_headers)]
 _Secret = Annotated[str, AfterValidator(_allowed_secret)]
 _Types = tuple[CallbackType, ...]

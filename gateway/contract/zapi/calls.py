@@ -10,6 +10,7 @@ from gateway.contract.limits import Limit
 from gateway.contract.operation import Operation
 from gateway.contract.paging import between
 from gateway.contract.send import OutgoingMessage
+from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.wire import OmitIfNone, Wire
 
 _MAX_CALL_SECONDS = 15
@@ -30,7 +31,7 @@ class SendCall(OutgoingMessage, path="/send-call"):
     example_minimal: ClassVar[Example] = {"phone": "5511999999999"}
 
     call_duration: Annotated[int, BeforeValidator(between(1, _MAX_CALL_SECONDS))] = 5
-    call_audio_url: Annotated[str, StringConstraints(max_length=2_048)] | None = None
+    call_audio_url: Annotated[str, StringConstraints(max_length=2_048), WRITTEN_URL] | None = None
     limits: ClassVar[tuple[Limit, ...]] = ()
 
     def echo(self, context: EchoContext) -> Content | None:

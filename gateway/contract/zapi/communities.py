@@ -8,6 +8,7 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Success, Value
 from gateway.contract.paging import Paged
+from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.wire import CommunityId, GroupId, OmitIfNone, Wire
 from gateway.contract.zapi.groups.group import DONE, GROUP_FAILURES, Description, Subject
 
@@ -161,4 +162,4 @@ class SetCommunityPhoto(CommunityOperation[Value], method="POST", path="/update-
     }
     answer_example: ClassVar[Any] = DONE
 
-    community_photo: Annotated[str, Field(min_length=1)]
+    community_photo: Annotated[str, Field(min_length=1), WRITTEN_URL]

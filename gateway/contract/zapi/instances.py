@@ -15,6 +15,7 @@ from gateway.contract.operation import (
     RouteAddress,
     Value,
 )
+from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.whatsapp_limits import MAX_ABOUT_LENGTH, MAX_PROFILE_NAME_LENGTH
 from gateway.contract.wire import Chat, OmitIfNone, Wire
 
@@ -358,4 +359,4 @@ class SetProfilePicture(ProfileOperation, method="PUT", path="/profile-picture")
     carries_media = True
     example: ClassVar[Example] = {"value": "https://example.com/image.png"}
 
-    value: Annotated[str, Field(min_length=1)]
+    value: Annotated[str, Field(min_length=1), WRITTEN_URL]

@@ -8,6 +8,7 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Value
 from gateway.contract.paging import up_to
+from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.whatsapp_limits import (
     MAX_GROUP_DESCRIPTION_LENGTH,
     MAX_GROUP_SUBJECT_LENGTH,
@@ -69,7 +70,7 @@ class SetNewsletterPicture(
     carries_media = True
     example: ClassVar[Example] = {"id": _CHANNEL, "pictureUrl": "https://example.com/image.png"}
 
-    picture_url: Annotated[str, Field(min_length=1)]
+    picture_url: Annotated[str, Field(min_length=1), WRITTEN_URL]
 
 
 class RenameNewsletter(

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Operation, Result
 from gateway.contract.paging import MAX_PAGE, between
-from gateway.contract.urls import WrittenUrl
+from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.wire import Wire
 
 _MAX_NAME_LENGTH = 255
@@ -39,7 +39,7 @@ Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=_MAX_NAME_LENGTH)
 ]
 CallbackAddress = Annotated[
-    WrittenUrl, StringConstraints(strip_whitespace=True, max_length=_MAX_ADDRESS_LENGTH)
+    str, StringConstraints(strip_whitespace=True, max_length=_MAX_ADDRESS_LENGTH), WRITTEN_URL
 ]
 MiddlewareKind = Literal["web", "mobile"]
 

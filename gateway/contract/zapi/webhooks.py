@@ -5,11 +5,11 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from gateway.contract.operation import AuditedState, Operation, RouteAddress, Value
-from gateway.contract.urls import WrittenUrl
+from gateway.contract.urls import WRITTEN_URL
 
 _MAX_ADDRESS_LENGTH = 2_048
 
-WebhookAddress = Annotated[WrittenUrl, Field(max_length=_MAX_ADDRESS_LENGTH)]
+WebhookAddress = Annotated[str, Field(max_length=_MAX_ADDRESS_LENGTH), WRITTEN_URL]
 
 
 class SetWebhook(Operation[Value]):

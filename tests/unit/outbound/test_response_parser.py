@@ -1,5 +1,7 @@
 """Answers are parsed in slices, and one that costs more than its content may is refused."""
 
+from http import HTTPStatus
+
 import pytest
 
 from gateway.outbound.failures import ConnectionLost, ExcessiveResponse, MalformedResponse
@@ -71,13 +73,28 @@ def test_parser_refuses_costly_answers(answer: bytes, reason: str) -> None:
         b"220 mail.example.com ready\r\n",
         b"ICY 200 OK\r\n\r\n",
         OK + b"Content-Length: x\r\n\r\n",
-        CHUNKED + b"x\r\n",
         b"HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
     ],
 )
 def test_parser_refuses_what_is_not_http(answer: bytes) -> None:
     with pytest.raises(MalformedResponse):
         parse(answer)
+
+
+@pytest.mark.parametrize("step", [1, 1_000])
+def test_parser_reads_the_head_before_broken_content(step: int) -> None:
+    parser, answer = ResponseParser(ResponseLimits()), CHUNKED + b"x\r\n"
+
+    def read() -> None:
+        for at in range(0, len(answer), step):
+            parser.feed(answer[at : at + step])
+        parser.check()
+
+    with pytest.raises(MalformedResponse):
+        read()
+
+    assert parser.status == HTTPStatus.OK
+    assert not parser.keeps_alive()
 
 
 def test_parser_shortens_slices_of_small_pieces_and_lengthens_others() -> None:

@@ -1,10 +1,6 @@
 """The head of an answer is the answer; only a kept connection is tried again at once."""
 
-import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 
 import pytest
@@ -13,43 +9,13 @@ from gateway.clock import Clock
 from gateway.public_address import AddressPolicy
 from gateway.webhooks.posting import DeliveryResult, Poster, WebhookRequest
 from tests.fixtures.patience import PATIENCE_SECONDS
+from tests.fixtures.raw_receiver import RawReceiver
 
 LOOPBACK = AddressPolicy(allow_http=True, allowed=(IPv4Network("127.0.0.0/8"),))
 ENDLESS = b"HTTP/1.1 %d X\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"
 CUT = b"HTTP/1.1 %d X\r\nContent-Length: 50\r\n\r\nok"
 WHOLE = b"HTTP/1.1 200 X\r\nContent-Length: 2\r\n\r\nok"
 BEGUN = b"HTTP/1.1 200 X\r\nContent-Le"
-
-
-@dataclass
-class RawReceiver:
-    """Reads whole requests and writes bytes; `then_closes` ends the connection after each."""
-
-    answer: Callable[[int], bytes]
-    then_closes: Callable[[int], bool] = lambda _number: True
-    requests: list[bytes] = field(default_factory=list)
-    ended: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                self.requests.append(await reader.readexactly(length))
-                number = len(self.requests)
-                writer.write(self.answer(number))
-                if self.then_closes(number):
-                    break
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-            self.ended.release()
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[str]:
-        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
-        async with server, asyncio.timeout(PATIENCE_SECONDS):
-            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
 
 
 @pytest.fixture

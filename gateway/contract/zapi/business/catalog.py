@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, RouteAddress, Success
+from gateway.contract.urls import WRITTEN_URL, WrittenUrl
 from gateway.contract.wire import Matching, OmitIfNone, Phone, Wire
 
 _FAILURES = (404, 503)
@@ -52,11 +53,11 @@ class SaveProduct(Operation[ProductSaved], method="POST", path="/products"):
     name: _Name
     price: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
     description: Annotated[str, StringConstraints(max_length=5_000)] = ""
-    images: Annotated[tuple[str, ...], Field(max_length=10)] = ()
+    images: Annotated[tuple[WrittenUrl, ...], Field(max_length=10)] = ()
     is_hidden: bool = False
     sale_price: Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)] | None = None
     retailer_id: Annotated[str, StringConstraints(max_length=100)] | None = None
-    url: Annotated[str, StringConstraints(max_length=2_048)] | None = None
+    url: Annotated[str, StringConstraints(max_length=2_048), WRITTEN_URL] | None = None
 
 
 class Product(Wire):

@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field, StringConstraints
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Value
 from gateway.contract.paging import Paged
+from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.whatsapp_limits import (
     MAX_GROUP_DESCRIPTION_LENGTH,
     MAX_GROUP_MEMBERS,
@@ -140,7 +141,7 @@ class SetGroupPhoto(GroupOperation[Value], method="POST", path="/update-group-ph
     group_id: Annotated[
         GroupId, Field(validation_alias=AliasChoices("groupId", "groupID", "group_id"))
     ]
-    group_photo: Annotated[str, Field(min_length=1)]
+    group_photo: Annotated[str, Field(min_length=1), WRITTEN_URL]
 
 
 class DescribeGroup(GroupOperation[Value], method="POST", path="/update-group-description"):

@@ -6,6 +6,7 @@ from pydantic import AliasChoices, Field, StringConstraints
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, RouteAddress, Success
+from gateway.contract.urls import UNWRAPPED
 from gateway.contract.wire import CommunityId, GroupId, Incoming, Wire
 from gateway.contract.zapi.groups.group import (
     GROUP,
@@ -37,6 +38,7 @@ class _WithLink(Incoming):
     url: Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=1, max_length=2_048),
+        UNWRAPPED,
         Field(validation_alias=AliasChoices("url", "URL")),
     ]
 

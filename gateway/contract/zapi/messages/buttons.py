@@ -3,11 +3,12 @@
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.echo import Content
+from gateway.contract.urls import written_url
 from gateway.contract.wire import Incoming, Phone
 from gateway.contract.zapi.messages.text import Label, LinkText
 
@@ -18,7 +19,7 @@ def _web_url(url: str) -> str:
     return url
 
 
-WebUrl = Annotated[LinkText, AfterValidator(_web_url)]
+WebUrl = Annotated[LinkText, BeforeValidator(written_url), AfterValidator(_web_url)]
 
 
 class Tappable(Incoming):

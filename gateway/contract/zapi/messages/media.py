@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from gateway.contract.documented import Example
 from gateway.contract.echo import VOICE_TYPE, Content, EchoContext
@@ -19,6 +19,7 @@ Caption = Annotated[str, Field(max_length=MAX_TEXT_LENGTH)]
 Extension = Annotated[
     str,
     Field(min_length=1, max_length=20),
+    StringConstraints(strip_whitespace=True),
     Matching(r"^\.?[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*$", "must be a file extension such as pdf"),
 ]
 ViewOnce = Annotated[bool, Field(description="can be seen once")]

@@ -15,18 +15,21 @@ from gateway.contract.limits import Limit, max_items
 from gateway.contract.media import SOURCE, MediaField
 from gateway.contract.send import NoMessageId, OutgoingMessage, Reply
 from gateway.contract.spellings import is_group
-from gateway.contract.urls import WrittenUrl
+from gateway.contract.urls import UNWRAPPED, WrittenUrl
 from gateway.contract.whatsapp_limits import MAX_GROUP_MEMBERS, MAX_TEXT_LENGTH
 from gateway.contract.wire import Chat, Incoming
 
 _MAX_CARD_PICTURE_BYTES = 16 * 1024 * 1024
 
 
-_LINE_BREAK = re.compile(r"(https?://\S+)|(?:%0d)?%0a", re.IGNORECASE)
+_LINE_BREAK = re.compile(
+    r"(https?://(?:(?!%0[ad])[^\s/?#])+(?:[/?#]\S*)?)|%0d%0a|%0[ad]", re.IGNORECASE
+)
+"""A link, which keeps what is escaped in it, or an escaped line break; no host name holds one."""
 
 
 def _unfold_lines(value: object) -> object:
-    """Reads %0a and %0d%0a as a line break, as Z-API does for clients that build URLs.
+    """Reads %0a, %0d%0a and %0d as a line break, as Z-API does for clients that build URLs.
 
     A link keeps them: there they are part of the address.
     """
@@ -139,7 +142,7 @@ class SendLink(OutgoingMessage, path="/send-link"):
     """
 
     message: MessageText
-    link_url: LinkText
+    link_url: Annotated[LinkText, UNWRAPPED]
     image: CardPicture | None = Field(None, validation_alias=AliasChoices("image", "linkImage"))
     title: str | None = Field(None, validation_alias=AliasChoices("title", "linkTitle"))
     link_description: str | None = None
