@@ -130,5 +130,6 @@ def _partner_tokens(headers: Headers) -> Iterator[str]:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         yield token.strip()
-    if token := headers.get("client-token", "").strip():
-        yield token
+    for name in ("partner-token", "client-token"):
+        if token := headers.get(name, "").strip():
+            yield token

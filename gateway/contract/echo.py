@@ -44,7 +44,7 @@ def public_url(source: str | None) -> str | None:
 
 def file_content(
     key: str,
-    source: str,
+    source: str | None,
     *,
     mime_type: str | None = None,
     caption: str | None = None,

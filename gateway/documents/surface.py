@@ -23,6 +23,8 @@ _NO_CONTENT = 204
 
 Declared = type[OutgoingMessage] | type[Operation[Any]]
 
+UNCONFIRMED = "Known from public clients of Z-API, not from its documents."
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -108,11 +110,23 @@ class Entry:
 
     @property
     def description(self) -> str:
-        """The rest of the docstring, and WhatsApp's limits on a message."""
+        """The rest of the docstring, what is unconfirmed, and WhatsApp's limits on a message."""
         text = inspect.cleandoc(self.declared.__doc__ or "").partition("\n")[2].strip()
         limits = self.declared.limits if issubclass(self.declared, OutgoingMessage) else ()
         shown = "\n".join(f"* `{limit.wire_path}` {limit.requirement}" for limit in limits)
-        return "\n\n".join(filter(None, (text, shown and f"WhatsApp's limits:\n\n{shown}")))
+        limited = shown and f"WhatsApp's limits:\n\n{shown}"
+        return "\n\n".join(filter(None, (text, self._unconfirmed_note, limited)))
+
+    @property
+    def unconfirmed(self) -> tuple[str, ...]:
+        """What is unconfirmed of this address: its path, fields."""
+        named = self.declared.unconfirmed
+        return tuple(name for name in named if not name.startswith("/") or name == self.path)
+
+    @property
+    def _unconfirmed_note(self) -> str:
+        names = ", ".join(f"`{name}`" for name in self.unconfirmed)
+        return names and f"Unconfirmed: {names}. {UNCONFIRMED}"
 
 
 def title_of(subject: str) -> str:

@@ -179,7 +179,7 @@ where id = %(account_id)s::text;
 -- name: find_connection
 -- `connected` is the last state that the session reported; it is false where no live node owns the
 -- lease, because no message can be sent then.
-select c.state, c.reason, n.connected and exists (
+select c.state, c.reason, c.phone, n.connected and exists (
         select 1
         from instance_leases l
         join nodes d on d.id = l.node_id and d.expires_at > now()

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, AliasChoices, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
@@ -133,9 +133,17 @@ class ReadQrImage(
 
 
 class PhoneCode(Wire):
-    """What is to be typed on the phone."""
+    """What is to be typed on the phone, twice: clients read the one or the other."""
 
     code: str
+    value: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_twice(cls, given: object) -> object:
+        if isinstance(given, dict) and "code" in given:
+            return {"value": given["code"], **given}
+        return given
 
 
 class ReadPhoneCode(
@@ -145,7 +153,7 @@ class ReadPhoneCode(
 
     awaits_session = True
     example: ClassVar[Example] = {"phone": "5511999999999"}
-    answer_example: ClassVar[Any] = {"code": "1A2B-3C4D"}
+    answer_example: ClassVar[Any] = {"code": "1A2B-3C4D", "value": "1A2B-3C4D"}
     failures = (_UNAVAILABLE,)
 
     phone: Annotated[Chat, AfterValidator(_only_digits)]
@@ -339,13 +347,17 @@ class ProfileOperation(Operation[Value]):
 class SetProfileName(ProfileOperation, method="PUT", path="/profile-name"):
     """Gives the number another name."""
 
-    value: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=25)]
+    value: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=25)] = (
+        Field(validation_alias=AliasChoices("value", "name"))
+    )
 
 
 class SetProfileAbout(ProfileOperation, method="PUT", path="/profile-description"):
     """Changes the about text of the number."""
 
-    value: Annotated[str, StringConstraints(max_length=139)]
+    value: Annotated[str, StringConstraints(max_length=139)] = Field(
+        validation_alias=AliasChoices("value", "description")
+    )
 
 
 class SetProfilePicture(ProfileOperation, method="PUT", path="/profile-picture"):
@@ -354,4 +366,6 @@ class SetProfilePicture(ProfileOperation, method="PUT", path="/profile-picture")
     carries_media = True
     example: ClassVar[Example] = {"value": "https://example.com/image.png"}
 
-    value: Annotated[str, Field(min_length=1)]
+    value: Annotated[str, Field(min_length=1)] = Field(
+        validation_alias=AliasChoices("value", "picture", "image")
+    )

@@ -142,7 +142,7 @@ class Option(Tappable):
     """A row of a list."""
 
     title: Label
-    description: str
+    description: str | None = None
 
 
 class OptionList(Incoming):
