@@ -63,6 +63,11 @@ class Instance:
     refuse_opted_out: bool = False
     proxy_ciphertext: bytes | None = None
     proxy_key_id: str | None = None
+    history_sync_url: str | None = None
+    proxy_url: str | None = None
+    """The webhook of failing proxies; the proxy itself is sealed."""
+    message_filters: tuple[str, ...] = field(default=())
+    callback_type_filters: tuple[str, ...] = field(default=())
 
     @property
     def sealed_proxy(self) -> Sealed | None:

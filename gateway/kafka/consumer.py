@@ -35,6 +35,7 @@ from gateway.parsing.parser import RunsTasks
 from gateway.parsing.tasks import ReadRecord, Record
 from gateway.periodic_loop import PeriodicLoop
 from gateway.send_queue.admission import Admission
+from gateway.send_queue.broadcasts import is_list
 from gateway.send_queue.enqueue import STORE_OFFSET, Enqueuer
 from gateway.send_queue.enqueue_request import IdempotencyKey, Offset
 
@@ -177,6 +178,8 @@ class Consumer:
         if record.topic in self._sources.schedule and message.scheduled_for is None:
             raise InvalidRequest("message.scheduledFor: is required in this topic")
         self._admission.check(instance, message)
+        if is_list(message):
+            raise InvalidRequest("message.phone: a broadcast list is sent to over HTTP only")
         await self._enqueuer.enqueue(
             instance,
             await self._with_stored_files(instance, message),

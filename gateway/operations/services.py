@@ -12,6 +12,7 @@ from gateway.instances.store import Instance, Instances
 from gateway.media.intake import MediaIntake
 from gateway.observability.metrics import Metrics
 from gateway.operations.account_turns import AccountTurns
+from gateway.send_queue.broadcasts import Broadcasts
 from gateway.send_queue.completion import CompletionWaiters
 from gateway.send_queue.enqueue import Enqueuer
 from gateway.webhooks.stream import Stream
@@ -44,6 +45,7 @@ class Services:
     stream: Stream
     base_urls: BaseUrls
     turns: AccountTurns
+    broadcasts: Broadcasts
 
     async def execute(
         self, operation: Operation[Any], target: Instance | Account, *, caller: Caller

@@ -1,11 +1,14 @@
 -- Aliases: a account, b stored base URL, c connection, d node, i instance, l lease, m number of messages in one queue, n queue of an
--- instance.
+-- instance, s callback settings.
 
 -- name: find_instance
 select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses,
-       a.refuse_opted_out
+       a.refuse_opted_out, s.history_sync_url, s.proxy_url,
+       coalesce(s.message_filters, '{}') as message_filters,
+       coalesce(s.callback_type_filters, '{}') as callback_type_filters
 from instances i
 join accounts a on a.id = i.account_id
+left join callback_settings s on s.instance_id = i.id
 where i.id = %(id)s::text;
 
 -- name: find_demo
@@ -198,7 +201,10 @@ update instances
 set auto_read_message = coalesce(%(auto_read_message)s::boolean, auto_read_message),
     auto_read_status = coalesce(%(auto_read_status)s::boolean, auto_read_status),
     call_reject_auto = coalesce(%(call_reject_auto)s::boolean, call_reject_auto),
-    call_reject_message = coalesce(%(call_reject_message)s::text, call_reject_message)
+    call_reject_message = coalesce(%(call_reject_message)s::text, call_reject_message),
+    disable_enqueue_when_disconnected = coalesce(
+        %(disable_enqueue_when_disconnected)s::boolean, disable_enqueue_when_disconnected
+    )
 where id = %(id)s::text;
 
 -- name: note_base_url

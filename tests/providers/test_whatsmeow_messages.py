@@ -224,9 +224,11 @@ async def test_edit_changes_the_caption_and_sends_no_file(pair: Pair, tmp_path: 
         change = {"phone": bob.phone, "caption": "Better"}
         better = declared.model_validate({**change, edit: field})
         await ana.send(better, f"EDIT-{field}", own(field, bob.phone, sent))
-        edited = await bob.wait_for(
-            MessageReceived, lambda m, field=field: m.is_edit and m.kind == field
-        )
+
+        def is_edit(message: MessageReceived, kind: str = field) -> bool:
+            return message.is_edit and message.kind == kind
+
+        edited = await bob.wait_for(MessageReceived, is_edit)
         assert edited.content[field]["caption"] == "Better"
         assert edited.refers_to == original.provider_message_id
         with pytest.raises(Refused, match=f"TEXT is not a {field}"):

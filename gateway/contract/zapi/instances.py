@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, AliasChoices, Field, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import AliasChoices, Field, StringConstraints, model_validator
 
 from gateway.contract.documented import Example
+from gateway.contract.media_types import accepted_types
 from gateway.contract.operation import (
     AuditedState,
     FromHeader,
@@ -15,18 +15,12 @@ from gateway.contract.operation import (
     RouteAddress,
     Value,
 )
-from gateway.contract.wire import Chat, OmitIfNone, Wire
+from gateway.contract.wire import OmitIfNone, Phone, Wire
 
 _MAX_NAME_LENGTH = 255
 _DONE = {"value": True}
 _UNAVAILABLE = 503
 PNG = "image/png"
-
-
-def _only_digits(chat: str) -> str:
-    if not chat.isdigit():
-        raise PydanticCustomError("invalid_phone", "Invalid phone")
-    return chat
 
 
 class Status(Wire):
@@ -85,29 +79,12 @@ class ReadQrCode(Operation[QrCode | AlreadyConnected | Picture], method="GET", p
 
     def wants_the_file(self) -> bool:
         """Whether the caller prefers a PNG to JSON."""
-        weights = _accepted(self.accept)
+        weights = accepted_types(self.accept)
         picture = max(weights.get(PNG, 0.0), weights.get("image/*", 0.0))
         return picture > weights.get("application/json", 0.0)
 
 
 ReadQrCode.session_operation = ReadQrCode
-
-
-def _accepted(accept: str) -> dict[str, float]:
-    """The media types of an Accept header, each with its weight."""
-    weights = {}
-    for part in accept.lower().split(","):
-        kind, *parameters = (each.strip() for each in part.split(";"))
-        given = [each.removeprefix("q=") for each in parameters if each.startswith("q=")]
-        weights[kind] = _weight(given[0]) if given else 1.0
-    return weights
-
-
-def _weight(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
 
 
 class QrImage(Wire):
@@ -128,8 +105,7 @@ class ReadQrImage(
     accept: Annotated[str, FromHeader("Accept")] = ""
 
     def wants_the_file(self) -> bool:
-        kinds = (part.partition(";")[0].strip().lower() for part in self.accept.split(","))
-        return PNG in kinds
+        return PNG in accepted_types(self.accept)
 
 
 class PhoneCode(Wire):
@@ -156,7 +132,7 @@ class ReadPhoneCode(
     answer_example: ClassVar[Any] = {"code": "1A2B-3C4D", "value": "1A2B-3C4D"}
     failures = (_UNAVAILABLE,)
 
-    phone: Annotated[Chat, AfterValidator(_only_digits)]
+    phone: Phone
 
 
 class Restart(
@@ -252,6 +228,8 @@ class Me(Wire):
     call_reject_message: str | None
     auto_read_message: bool
     initial_data_callback_url: str | None
+    message_filters: tuple[str, ...] = ()
+    callback_type_filters: tuple[str, ...] = ()
 
 
 class ReadMe(Operation[Me], method="GET", path="/me"):
@@ -276,6 +254,8 @@ class ReadMe(Operation[Me], method="GET", path="/me"):
         "callRejectMessage": None,
         "autoReadMessage": False,
         "initialDataCallbackUrl": None,
+        "messageFilters": [],
+        "callbackTypeFilters": [],
     }
 
 
