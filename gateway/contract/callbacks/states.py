@@ -120,7 +120,7 @@ class DisconnectedCallback(Callback):
 
 
 class ProxyFailureCallback(Callback):
-    """The session cannot connect through its proxy; told once until the connection changes.
+    """The session cannot connect through its proxy; posted once until the reason changes.
 
     Unconfirmed: Z-API's own form of this callback is not known.
     """
