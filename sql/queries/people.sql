@@ -38,8 +38,9 @@ with queued as (
         select p.phone from unnest(phones) with ordinality as p (phone, place)
         where p.phone <> all(%(names)s::text[])
         order by p.place
-    )
-    where instance_id = %(instance_id)s::text and phones && %(names)s::text[]
+    ), name = regexp_replace(name, %(pattern)s::text, '***', 'g')
+    where instance_id = %(instance_id)s::text
+        and (phones && %(names)s::text[] or name ~ %(pattern)s::text)
 ), ids as (
     -- Their provider ids.
     delete from message_ids i

@@ -137,7 +137,7 @@ class SetFilters(Operation[Value], method="PUT", path="/update-filters"):
 
 
 class SetEveryWebhook(SetWebhook, method="PUT", path="/update-every-webhooks"):
-    """Sets one webhook for all callbacks."""
+    """Sets one webhook for all callbacks, except those of the history and of proxies."""
 
     sets = ("received", "delivery", "message_status", "connected", "disconnected", "presence_chat")
     notify_sent_by_me: bool | None = None

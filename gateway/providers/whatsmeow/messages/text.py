@@ -4,6 +4,7 @@ from gateway.contract.handlers import Handlers
 from gateway.contract.spellings import is_group
 from gateway.contract.zapi.messages.text import SendLink, SendText
 from gateway.contract.zapi.status import ReplyStatusText, SendTextStatus
+from gateway.providers.whatsmeow.failures import failure_of
 from gateway.providers.whatsmeow.jids import chat_of, jid_of, text_of
 from gateway.providers.whatsmeow.messages.parts import (
     base64_of,
@@ -12,6 +13,7 @@ from gateway.providers.whatsmeow.messages.parts import (
     known,
     present,
 )
+from gateway.providers.whatsmeow.process import VerbFailed
 from gateway.providers.whatsmeow.session import Fields, SendContext
 from gateway.sessions.provider import Receipt
 
@@ -43,7 +45,10 @@ async def _everyone(outgoing: SendContext, message: SendText) -> list[str]:
     """Returns the members of the group, where all are mentioned."""
     if not (message.mention_all and is_group(message.phone)):
         return []
-    group = await outgoing.session.call("group", jid=jid_of(message.phone))
+    try:
+        group = await outgoing.session.call("group", jid=jid_of(message.phone))
+    except VerbFailed as error:
+        raise failure_of(error, may_have_left=False) from error
     return [chat_of(text_of(each["JID"]) or "") for each in group.get("Participants", ())]
 
 
