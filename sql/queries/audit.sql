@@ -1,6 +1,6 @@
 -- The log of administrative acts.
 -- Aliases: i instances, l instance_lines, a accounts, q message_queue, d webhook_dead_letters,
--- f webhooks.
+-- f webhooks, s callback_settings.
 
 -- name: note_act
 -- Adds an entry to the audit log.

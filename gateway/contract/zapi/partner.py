@@ -47,7 +47,7 @@ MiddlewareKind = Literal["web", "mobile"]
 class PartnerOperation(Operation[Result]):
     """Authorised by the account's partner token, in `Authorization: Bearer` or `Partner-Token`.
 
-    The Client-Token works too, in each header and its own, while the account has at most 25 instances.
+    The Client-Token works too, in any of these headers, while the account has at most 25 instances.
     """
 
     partner = True
