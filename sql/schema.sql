@@ -111,7 +111,7 @@ CREATE FUNCTION public.append_callbacks_v2(instance_ids text[], chats text[], ty
         join instances i on i.id = c.instance_id
         cross join lateral (
             select '00000000-0000-0000-0000-000000000000'::uuid as webhook_id, false as is_further
-            where callback_url_v1(i, c.type) is not null
+            where callback_url_v2(i, c.type) is not null
             union all
             select f.id, true
             from webhooks f
@@ -349,6 +349,25 @@ CREATE FUNCTION public.callback_url_v1(i public.instances, type text) RETURNS te
     end
 $$;
 
+CREATE FUNCTION public.callback_url_v2(i public.instances, type text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select case type
+        when 'ConnectedCallback' then i.connected_callback_url
+        when 'DeliveryCallback' then i.delivery_callback_url
+        when 'DisconnectedCallback' then i.disconnected_callback_url
+        when 'MessageStatusCallback' then i.message_status_callback_url
+        when 'PresenceChatCallback' then i.presence_chat_callback_url
+        when 'ReceivedCallback' then i.received_callback_url
+        when 'HistorySyncCallback' then (
+            select s.history_sync_url from callback_settings s where s.instance_id = i.id
+        )
+        when 'ProxyFailureCallback' then (
+            select s.proxy_url from callback_settings s where s.instance_id = i.id
+        )
+    end
+$$;
+
 CREATE FUNCTION public.create_instance_queue_v1() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -522,7 +541,7 @@ CREATE FUNCTION public.enqueue_callbacks_v2(instance_ids text[], chats text[], t
     from unnest(instance_ids, chats, types, ids, bodies) with ordinality
         as c (instance_id, chat, type, id, body, turn)
     join instances i on i.id = c.instance_id
-    where callback_url_v1(i, c.type) is not null or exists (
+    where callback_url_v2(i, c.type) is not null or exists (
         select 1 from webhooks f
         where f.instance_id = c.instance_id and f.enabled
             and (f.types is null or c.type = any(f.types))
@@ -1382,6 +1401,18 @@ ALTER TABLE public.audit_log ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.broadcast_lists (
+    instance_id text NOT NULL,
+    id text NOT NULL,
+    name text NOT NULL,
+    phones text[] NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.broadcast_lists IS 'The gateway''s own lists: WhatsApp''s are on the phone, and no linked device can use them.';
+
+COMMENT ON COLUMN public.broadcast_lists.id IS 'The chat that callers send to, without its ending -broadcast.';
+
 CREATE TABLE public.callback_outbox (
     instance_id text CONSTRAINT webhook_outbox_instance_id_not_null NOT NULL,
     chat text CONSTRAINT webhook_outbox_chat_not_null NOT NULL,
@@ -1395,6 +1426,22 @@ CREATE TABLE public.callback_outbox (
 PARTITION BY LIST (webhook_id);
 
 COMMENT ON TABLE public.callback_outbox IS 'Callbacks that wait: for Z-API''s webhooks (webhook_outbox), and for further ones.';
+
+CREATE TABLE public.callback_settings (
+    instance_id text NOT NULL,
+    history_sync_url text,
+    proxy_url text,
+    message_filters text[] DEFAULT '{}'::text[] NOT NULL,
+    callback_type_filters text[] DEFAULT '{}'::text[] NOT NULL
+);
+
+COMMENT ON TABLE public.callback_settings IS 'No row: nothing is set.';
+
+COMMENT ON COLUMN public.callback_settings.proxy_url IS 'The webhook of ProxyFailureCallback, not a proxy.';
+
+COMMENT ON COLUMN public.callback_settings.message_filters IS 'Messages that Z-API''s webhooks do not get, by Z-API''s names such as FILTER_FROM_GROUP.';
+
+COMMENT ON COLUMN public.callback_settings.callback_type_filters IS 'Types of callbacks that Z-API''s webhooks do not get, such as FILTER_DELIVERY_CALLBACK.';
 
 CREATE UNLOGGED TABLE public.chat_listings (
     instance_id text NOT NULL,
@@ -1613,6 +1660,13 @@ ALTER TABLE public.inbox ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTIT
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.initial_data_webhooks (
+    instance_id text NOT NULL,
+    url text NOT NULL
+);
+
+COMMENT ON TABLE public.initial_data_webhooks IS 'The address that /me shows as initialDataCallbackUrl.';
 
 CREATE TABLE public.instance_base_urls (
     instance_id text NOT NULL,
@@ -1955,6 +2009,24 @@ COMMENT ON COLUMN public.person_searches.canceled IS 'Messages to other chats th
 
 COMMENT ON COLUMN public.person_searches.sending IS 'A message to the person was being sent; the person is erased again when it was sent.';
 
+CREATE TABLE public.profile_pictures (
+    instance_id text NOT NULL,
+    phone text NOT NULL,
+    url text,
+    refresh_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.profile_pictures IS 'What WhatsApp answered when it was asked for the picture of a person or group.';
+
+COMMENT ON COLUMN public.profile_pictures.phone IS 'The name of the chat: a phone number, a lid, or a group.';
+
+COMMENT ON COLUMN public.profile_pictures.url IS 'A link of WhatsApp; null: there is no picture, or it is hidden.';
+
+COMMENT ON COLUMN public.profile_pictures.refresh_at IS 'From then on a message has the picture looked up again.';
+
+COMMENT ON COLUMN public.profile_pictures.expires_at IS 'When the link ends; the row is deleted.';
+
 CREATE TABLE public.proxy_checks (
     id bigint NOT NULL,
     instance_id text NOT NULL,
@@ -2278,6 +2350,12 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.broadcast_lists
+    ADD CONSTRAINT broadcast_lists_pkey PRIMARY KEY (instance_id, id);
+
+ALTER TABLE ONLY public.callback_settings
+    ADD CONSTRAINT callback_settings_pkey PRIMARY KEY (instance_id);
+
 ALTER TABLE ONLY public.chat_listings
     ADD CONSTRAINT chat_listings_pkey PRIMARY KEY (instance_id, page_size);
 
@@ -2328,6 +2406,9 @@ ALTER TABLE ONLY public.identities
 
 ALTER TABLE ONLY public.inbox
     ADD CONSTRAINT inbox_pkey PRIMARY KEY (instance_id, event_id);
+
+ALTER TABLE ONLY public.initial_data_webhooks
+    ADD CONSTRAINT initial_data_webhooks_pkey PRIMARY KEY (instance_id);
 
 ALTER TABLE ONLY public.instance_base_urls
     ADD CONSTRAINT instance_base_urls_pkey PRIMARY KEY (instance_id);
@@ -2388,6 +2469,9 @@ ALTER TABLE ONLY public.payload_seals
 
 ALTER TABLE ONLY public.person_searches
     ADD CONSTRAINT person_searches_pkey PRIMARY KEY (instance_id, names);
+
+ALTER TABLE ONLY public.profile_pictures
+    ADD CONSTRAINT profile_pictures_pkey PRIMARY KEY (instance_id, phone);
 
 ALTER TABLE ONLY public.proxy_checks
     ADD CONSTRAINT proxy_checks_pkey PRIMARY KEY (id);
@@ -2531,6 +2615,8 @@ CREATE INDEX messages_default_instance_id_phone_recorded_at_idx ON public.messag
 
 CREATE INDEX messages_default_instance_id_recorded_at_message_id_idx ON public.messages_default USING btree (instance_id, recorded_at, message_id);
 
+CREATE INDEX profile_pictures_expired ON public.profile_pictures USING btree (expires_at);
+
 CREATE INDEX proxy_checks_of_instance ON public.proxy_checks USING btree (instance_id, id);
 
 CREATE UNIQUE INDEX tags_key ON public.tags USING btree (instance_id, tag_key);
@@ -2603,6 +2689,12 @@ CREATE TRIGGER messages_note_chats AFTER INSERT ON public.messages REFERENCING N
 
 CREATE TRIGGER messages_unparked BEFORE UPDATE OF epoch ON public.instance_leases FOR EACH ROW WHEN ((new.epoch <> old.epoch)) EXECUTE FUNCTION public.unpark_messages_v1();
 
+ALTER TABLE ONLY public.broadcast_lists
+    ADD CONSTRAINT broadcast_lists_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.callback_settings
+    ADD CONSTRAINT callback_settings_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.chat_tags
     ADD CONSTRAINT chat_tags_instance_id_tag_id_fkey FOREIGN KEY (instance_id, tag_id) REFERENCES public.tags(instance_id, id) ON DELETE CASCADE;
 
@@ -2617,6 +2709,9 @@ ALTER TABLE ONLY public.event_tickets
 
 ALTER TABLE ONLY public.feature_settings
     ADD CONSTRAINT feature_settings_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.initial_data_webhooks
+    ADD CONSTRAINT initial_data_webhooks_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.instance_base_urls
     ADD CONSTRAINT instance_base_urls_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;

@@ -171,5 +171,6 @@ def _partner_tokens(headers: Headers) -> Iterator[str]:
     scheme, *tokens = headers.get("authorization", "").split() or [""]
     if scheme.lower() == "bearer" and len(tokens) == 1:
         yield tokens[0]
-    if token := headers.get("client-token", "").strip():
-        yield token
+    for name in ("partner-token", "client-token"):
+        if token := headers.get(name, "").strip():
+            yield token

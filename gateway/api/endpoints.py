@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.administration.audit import Caller, Credential
+from gateway.api.accepted import ids_of, list_answer, seconds_to_wait
 from gateway.api.authentication import Authenticator
 from gateway.api.body_spooling import BodySpooler
 from gateway.api.json_response import JsonResponse
@@ -33,6 +33,7 @@ from gateway.operations.services import Services
 from gateway.parsing.parser import RunsTasks
 from gateway.parsing.tasks import BuildCommand
 from gateway.send_queue.admission import Admission
+from gateway.send_queue.broadcasts import is_list
 from gateway.send_queue.enqueue_request import IdempotencyKey
 from gateway.settings.message_sections import HttpSection
 
@@ -40,8 +41,6 @@ _MAX_KEY_LENGTH = 255
 _BODYLESS = frozenset({"GET", "HEAD"})
 _NO_CONTENT = 204
 _REFUSAL_SECONDS = 0.5
-_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\b", re.IGNORECASE)
-_MAX_WAIT_SECONDS = 60
 _ITEMS_AT_ONCE = 1_000
 
 
@@ -197,20 +196,17 @@ class InstanceEndpoint(Endpoint):
     ) -> Response:
         self._admission.require_supported(instance, declared)  # before its files are read
         fingerprint, message = await self._message(request, route, declared, instance, services)
+        if is_list(message):
+            idempotency = _idempotency(request, route, fingerprint)
+            return await _accept_for_list(instance, message, services, idempotency)
         async with services.turns.turn(instance.account_id):
             queued = await services.enqueuer.enqueue(
                 instance, message, idempotency=_idempotency(request, route, fingerprint)
             )
         services.metrics.queued(declared.kind(), instance.id)
         request.scope["queue_id"] = queued.zaap_id
-        answer: dict[str, Any] = {
-            "zaapId": queued.zaap_id,
-            "messageId": queued.message_id,
-            "id": queued.id,
-        }
-        if queued.scheduled_for:
-            answer["scheduledFor"] = queued.scheduled_for
-        seconds = _seconds_to_wait(request)
+        answer = ids_of(queued)
+        seconds = seconds_to_wait(request.headers.get("prefer", ""))
         if not seconds:
             return JsonResponse(answer)
         progress = await services.completion_waiters.wait_for(
@@ -265,6 +261,21 @@ class InstanceEndpoint(Endpoint):
             return await self._parser.run(command, owner=instance.account_id)
 
 
+async def _accept_for_list(
+    instance: Instance,
+    message: OutgoingMessage,
+    services: Services,
+    idempotency: IdempotencyKey | None,
+) -> Response:
+    """Answers the ids of the first message that was queued, and those of each member."""
+    async with services.turns.turn(instance.account_id):
+        results = await services.broadcasts.enqueue(instance, message, idempotency=idempotency)
+    for result in results:
+        if result.queued:
+            services.metrics.queued(message.kind(), instance.id)
+    return JsonResponse(list_answer(results))
+
+
 def _credential_of(account: Account) -> Credential:
     return Credential.PARTNER_TOKEN if account.by_partner_token else Credential.CLIENT_TOKEN
 
@@ -288,12 +299,6 @@ def _idempotency(
         raise InvalidRequest(f"Idempotency-Key: must be at most {_MAX_KEY_LENGTH} characters")
     digest = hashlib.sha256(route.template.encode() + b"\n" + fingerprint)
     return IdempotencyKey(key, digest.digest())
-
-
-def _seconds_to_wait(request: Request) -> int:
-    """Returns the seconds of `Prefer: wait=20`; ignores a preference it cannot read (RFC 7240)."""
-    found = _WAIT.search(request.headers.get("prefer", ""))
-    return min(int(found[1]), _MAX_WAIT_SECONDS) if found else 0
 
 
 def _query_of(request: Request) -> dict[str, str]:

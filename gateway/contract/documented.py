@@ -13,9 +13,11 @@ class Documented(Incoming):
     """The first line of the docstring is the summary, the rest the description.
 
     `example` is a full request, `example_minimal` the smallest useful one; `failures` are
-    statuses beyond those that every request may meet.
+    statuses beyond those that every request may meet. `unconfirmed` names the paths, and the
+    fields as callers spell them, that public clients use and Z-API's documents do not describe.
     """
 
     example: ClassVar[Example] = {}
     example_minimal: ClassVar[Example | None] = None
     failures: ClassVar[tuple[int, ...]] = ()
+    unconfirmed: ClassVar[tuple[str, ...]] = ()

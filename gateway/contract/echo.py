@@ -43,7 +43,7 @@ class EchoContext:
     def file_content(
         self,
         key: str,
-        source: str,
+        source: str | None,
         *,
         usual_type: str | None = None,
         caption: str | None = None,
@@ -53,10 +53,11 @@ class EchoContext:
         """The content of a message whose main part is a file.
 
         Its type and measures are those of the file that was sent, after a conversion. `usual_type`
-        counts where that file is not known, as for a forwarded message.
+        counts where that file is not known, as for a forwarded message. The edit of a caption has
+        no file.
         """
-        sent = self.files.get(source)
-        mime_type = sent.mime_type if sent else usual_type
+        sent = self.files.get(source) if source else None
+        mime_type = sent.mime_type if sent else usual_type if source else None
         is_voice = key == "audio" and (mime_type or "").startswith("audio/ogg")
         return {
             key: {

@@ -228,6 +228,15 @@ class Reply(AboutMessage):
         return self.message_id
 
 
+class QueuedMember(Wire):
+    """The message to one member of a broadcast list, or why the queue did not take it."""
+
+    phone: str
+    zaap_id: str | None = None
+    message_id: str | None = None
+    error: str | None = None
+
+
 class Queued(Wire):
     """The answer to every accepted message."""
 
@@ -237,6 +246,9 @@ class Queued(Wire):
     scheduled_for: FutureTime | None = None
     status: str | None = Field(None, description="how far it came, with `Prefer: wait=20`")
     error: str | None = None
+    messages: tuple[QueuedMember, ...] | None = Field(
+        None, description="of a broadcast list, one for each member"
+    )
 
     example: ClassVar[Example] = {
         "zaapId": "4A6F0B3D92C1E8577D10A2B4C6D8E9F1",

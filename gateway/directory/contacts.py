@@ -28,6 +28,7 @@ from gateway.directory.context import DirectoryContext
 from gateway.errors import NotSupported, SessionUnavailable
 from gateway.identities.numbers import every_spelling, number_in, spellings
 from gateway.identities.people import chats_of, names_of
+from gateway.instances.connections import connection_of
 
 _LIST_CONTACTS = query("directory", "list_contacts")
 _FIND_CONTACT = query("directory", "find_contact")
@@ -88,9 +89,17 @@ async def read_contact(context: DirectoryContext, operation: ReadContact) -> Con
 async def read_picture(
     context: DirectoryContext, operation: ReadPicture
 ) -> tuple[PictureLink, ...]:
-    chat = (await names_of(context.database, context.instance.id, operation.phone)).chat
+    phone = operation.phone or await _own_phone(context)
+    chat = (await names_of(context.database, context.instance.id, phone)).chat
     shown = await context.router.execute(context.instance, LookAtProfile(phone=chat))
     return (PictureLink(link=shown.picture or _NO_PICTURE),)
+
+
+async def _own_phone(context: DirectoryContext) -> str:
+    connection = await connection_of(context.database, context.instance.id)
+    if connection.phone is None:
+        raise SessionUnavailable("No phone is linked: name one in phone")
+    return connection.phone
 
 
 @handlers.handles(CheckPhone)

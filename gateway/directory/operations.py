@@ -1,5 +1,7 @@
 """All handlers of this package."""
 
-from gateway.directory import chats, contacts, known_people, tags
+from gateway.directory import broadcasts, chats, contacts, known_people, tags
 
-handlers = contacts.handlers | chats.handlers | tags.handlers | known_people.handlers
+handlers = (
+    contacts.handlers | chats.handlers | tags.handlers | known_people.handlers | broadcasts.handlers
+)

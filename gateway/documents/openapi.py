@@ -155,6 +155,13 @@ def _security_schemes() -> dict[str, Any]:
             "scheme": "bearer",
             "description": "For the routes that create and subscribe instances.",
         },
+        "PartnerTokenHeader": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Partner-Token",
+            "description": "The same token in a header of its own, as newer clients send it. "
+            "Unconfirmed.",
+        },
     }
 
 

@@ -24,6 +24,8 @@ _NO_CONTENT = 204
 
 Declared = type[OutgoingMessage] | type[Operation[Any]]
 
+UNCONFIRMED = "Known from public clients of Z-API, not from its documents."
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -109,13 +111,24 @@ class Entry:
 
     @property
     def description(self) -> str:
-        """The rest of the docstring, and the limits on a message and its files."""
+        """The rest of the docstring, what is unconfirmed, and the limits on a message and files."""
         text = inspect.cleandoc(self.declared.__doc__ or "").partition("\n")[2].strip()
         if not issubclass(self.declared, OutgoingMessage):
-            return text
+            return "\n\n".join(filter(None, (text, self._unconfirmed_note)))
         limits = _listed("WhatsApp's limits", limits_of(self.declared))
         files = _listed("Files", file_limits_of(self.declared))
-        return "\n\n".join(filter(None, (text, limits, files)))
+        return "\n\n".join(filter(None, (text, self._unconfirmed_note, limits, files)))
+
+    @property
+    def unconfirmed(self) -> tuple[str, ...]:
+        """What is unconfirmed of this address: its path, fields."""
+        named = self.declared.unconfirmed
+        return tuple(name for name in named if not name.startswith("/") or name == self.path)
+
+    @property
+    def _unconfirmed_note(self) -> str:
+        names = ", ".join(f"`{name}`" for name in self.unconfirmed)
+        return names and f"Unconfirmed: {names}. {UNCONFIRMED}"
 
 
 def limits_of(send: type[OutgoingMessage]) -> list[tuple[str, str]]:

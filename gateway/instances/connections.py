@@ -11,11 +11,15 @@ _FIND_CONNECTION = query("instances", "find_connection")
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The last state that a session reported; `state` is None before the first session."""
+    """The last state that a session reported; `state` is None before the first session.
+
+    `phone` is the number that was linked last.
+    """
 
     connected: bool
     state: str | None
     reason: str | None
+    phone: str | None = None
 
 
 async def connection_of(database: Database, instance_id: str) -> Connection:

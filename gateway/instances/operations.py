@@ -5,6 +5,7 @@ from datetime import UTC
 
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
+from gateway.contract.zapi.instance_queue import SetQueueSettings
 from gateway.contract.zapi.instances import (
     InstanceSwitch,
     Me,
@@ -24,7 +25,13 @@ _FIND_INSTANCE = query("instances", "find_instance")
 _FIND_INITIAL_DATA_ADDRESS = query("instances", "find_initial_data_address")
 _RENAME_INSTANCE = query("instances", "rename_instance")
 _SET_SWITCHES = query("instances", "set_switches")
-_SWITCHES = ("auto_read_message", "auto_read_status", "call_reject_auto", "call_reject_message")
+_SWITCHES = (
+    "auto_read_message",
+    "auto_read_status",
+    "call_reject_auto",
+    "call_reject_message",
+    "disable_enqueue_when_disconnected",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,8 @@ async def read_me(context: InstanceContext, _operation: ReadMe) -> Me:
         call_reject_message=instance.call_reject_message,
         auto_read_message=instance.auto_read_message,
         initial_data_callback_url=initial_data.url if initial_data else None,
+        message_filters=instance.message_filters,
+        callback_type_filters=instance.callback_type_filters,
     )
 
 
@@ -94,6 +103,12 @@ async def set_call_reject_message(
     context: InstanceContext, operation: SetCallRejectMessage
 ) -> Value:
     return await _set(context, "call_reject_message", operation.value)
+
+
+@handlers.handles(SetQueueSettings)
+async def set_queue_settings(context: InstanceContext, operation: SetQueueSettings) -> Value:
+    column = "disable_enqueue_when_disconnected"
+    return await _set(context, column, operation.disable_enqueue_when_disconnected)
 
 
 async def _set(context: InstanceContext, column: str, value: object) -> Value:

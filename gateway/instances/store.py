@@ -65,6 +65,11 @@ class Instance:
     proxy_key_id: str | None = None
     own_settings: Mapping[str, Any] = field(default_factory=dict)
     """Feature settings of the instance, and of its account where it has none."""
+    history_sync_url: str | None = None
+    proxy_url: str | None = None
+    """The webhook of failing proxies; the proxy itself is sealed."""
+    message_filters: tuple[str, ...] = field(default=())
+    callback_type_filters: tuple[str, ...] = field(default=())
 
     @property
     def sealed_proxy(self) -> Sealed | None:

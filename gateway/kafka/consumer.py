@@ -37,6 +37,7 @@ from gateway.parsing.parser import RunsTasks
 from gateway.parsing.records import ReadRecord, Record
 from gateway.periodic_loop import PeriodicLoop
 from gateway.send_queue.admission import Admission
+from gateway.send_queue.broadcasts import is_list
 from gateway.send_queue.enqueue import STORE_OFFSET, Enqueuer
 from gateway.send_queue.enqueue_request import IdempotencyKey, Offset
 
@@ -173,6 +174,8 @@ class Consumer:
         instance = await self._addressing.instance(account, event.address)
         message = self._due_message(record, event)
         self._admission.check(instance, message)
+        if is_list(message):
+            raise InvalidRequest("message.phone: a broadcast list is sent to over HTTP only")
         await self._enqueuer.enqueue(
             instance,
             await self._with_stored_files(instance, message),

@@ -112,9 +112,11 @@ class Preparer:
         """Starts to prepare *message*; its files are deleted when the block ends.
 
         The end of the block withdraws what was not ready, also from the converting processes.
+        An edit needs no file: it replaces a text or a caption.
         """
         link = message.link_to_preview()
-        if not type(message).carries_media and link is None:
+        has_files = type(message).carries_media and message.edited_id() is None
+        if not has_files and link is None:
             yield Preparing(None)
             return
         async with self._spool.folder() as folder:

@@ -14,6 +14,7 @@ from gateway.instances.store import Instance, Instances
 from gateway.media.intake import MediaIntake
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
+from gateway.send_queue.broadcasts import Broadcasts
 from gateway.send_queue.completion import CompletionWaiters
 from gateway.send_queue.enqueue import Enqueuer
 from gateway.webhooks.stream import Stream
@@ -46,6 +47,7 @@ class Services:
     stream: Stream
     base_urls: BaseUrls
     turns: AccountTurns
+    broadcasts: Broadcasts
 
     async def execute(
         self, operation: Operation[Any], target: Instance | Account, *, caller: Caller

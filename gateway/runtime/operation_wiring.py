@@ -56,6 +56,7 @@ from gateway.runtime.sessions import Sessions
 from gateway.runtime.supervisor import Stage
 from gateway.send_queue import control, message_actions
 from gateway.send_queue import operations as queue_operations
+from gateway.send_queue.broadcasts import Broadcasts
 from gateway.send_queue.ids import message_id_named
 from gateway.send_queue.message_actions import MessageActionContext
 from gateway.send_queue.operations import QueueContext
@@ -135,6 +136,7 @@ def build_services(
             Share(limits.max_in_work, limits.max_in_work_beside_others),
             node.clock.monotonic_seconds,
         ),
+        Broadcasts(node.database, queue.enqueuer),
     )
 
 

@@ -110,10 +110,21 @@ def _personal_data() -> Iterator[str]:
             yield f"| {provider.name} | {kind.what} | {kind.until} |"
 
 
+def _unconfirmed() -> Iterator[str]:
+    """Yields a row for each address, or field, that is known from public clients alone."""
+    yield "| route | what is unconfirmed |"
+    yield "| --- | --- |"
+    for entry in surface(catalogue()):
+        names = ["the route" if name.startswith("/") else f"`{name}`" for name in entry.unconfirmed]
+        if names and (entry.main is None or "the route" in names):
+            yield f"| `{entry.method} {entry.path}` | {', '.join(names)} |"
+
+
 _TABLES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "coverage": _coverage,
     "gaps": _gaps,
     "unsupported": _unsupported,
+    "unconfirmed": _unconfirmed,
     "personal-data": _personal_data,
     "settings": settings_page,
     "limits": lambda: limits_table(catalogue()),

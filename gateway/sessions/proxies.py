@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import takewhile
 
 from gateway.contract.extensions.proxies import (
+    ConfigureProxy,
     Health,
     Proxy,
     ProxyCheck,
@@ -89,6 +90,14 @@ async def set_proxy(context: ProxyContext, operation: SetProxy) -> ShownProxy:
             await context.trials.check(proxy.proxy_url)
         await _write(context, proxy)
     return await read_proxy(context, ReadProxy())
+
+
+@handlers.handles(ConfigureProxy)
+async def configure_proxy(context: ProxyContext, operation: ConfigureProxy) -> Value:
+    if operation.enable and operation.proxy_url:
+        await set_proxy(context, SetProxy(proxy_url=operation.proxy_url))
+        return Value()
+    return await remove_proxy(context, RemoveProxy())
 
 
 @handlers.handles(RemoveProxy)

@@ -41,6 +41,10 @@ class NetworkFault(Enum):
     def sentence(self, host: str, port: int) -> str:
         return self.value.format(host=host, port=port)
 
+    def is_in(self, sentence: str | None) -> bool:
+        """Whether this fault, at any host, has this sentence."""
+        return sentence is not None and sentence.startswith(self.value.partition("{")[0])
+
 
 async def network_fault(
     host: str, port: int, *, proxy_url: str | None = None, timeout_seconds: float = _TIMEOUT_SECONDS

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from gateway.contract.callbacks.filters import filter_names
+from gateway.database.payload_seal import UnopenedText
 from gateway.instances.tokens import Sealed, TokenVault
 from gateway.webhooks.posting import WebhookRequest
 from gateway.webhooks.secrets import SealedWebhook
@@ -38,12 +40,23 @@ class ClaimedCallback(SealedWebhook):
     created_at: datetime
     account_id: str
     url: str | None
+    filters: tuple[str, ...] = ()
     token_ciphertext: bytes
     token_key_id: str
 
     @property
     def queue(self) -> QueueKey:
         return QueueKey(self.webhook_id, self.instance_id, self.chat)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it has a webhook that gets it; filters hold for Z-API's webhooks alone."""
+        if self.url is None:  # the webhook was removed after the callback was written
+            return False
+        if self.webhook_id != OWN_WEBHOOKS or not self.filters:
+            return True
+        body = None if isinstance(self.body, UnopenedText) else self.body
+        return not filter_names(self.type, body) & {*self.filters}
 
     @property
     def receiver(self) -> str:

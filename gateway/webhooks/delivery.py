@@ -234,7 +234,7 @@ class Delivery:
         stop_at = self._clock.monotonic_seconds() + self._limits.claim_seconds / 2
         up_to, attempts = head.position - 1, head.attempts_before
         for callback in queue:
-            if callback.url is not None:  # otherwise the webhook was removed meanwhile
+            if callback.url is not None and callback.is_wanted:
                 if callback.receiver != head.receiver:
                     break  # the webhook changed; the next claim asks the new receiver's breaker
                 result = await self._post(callback, callback.url, attempts + 1, log)

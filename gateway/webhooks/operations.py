@@ -9,13 +9,14 @@ from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
 from gateway.contract.zapi.webhooks import (
     SetEveryWebhook,
+    SetFilters,
     SetNotifySentByMe,
     SetReceivedDeliveryWebhook,
     SetWebhook,
 )
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.errors import AddressRefused, InvalidRequest
+from gateway.errors import AddressRefused, InvalidRequest, UnknownInstance
 from gateway.instances.store import Instance
 from gateway.instances.tokens import TokenVault
 from gateway.public_address import AddressPolicy
@@ -24,6 +25,8 @@ from gateway.webhooks.posting import Poster
 
 _SET_ADDRESSES = query("webhooks", "set_addresses")
 _SET_INITIAL_DATA_ADDRESS = query("webhooks", "set_initial_data_address")
+_SET_CALLBACK_SETTINGS = query("webhooks", "set_callback_settings")
+_SETTINGS = ("history_sync", "proxy", "message_filters", "callback_type_filters")
 _KINDS = ("received", "delivery", "message_status", "connected", "disconnected", "presence_chat")
 
 
@@ -84,6 +87,8 @@ async def _set_webhook(
 ) -> Value:
     _check(context, operation.value)
     addresses = dict.fromkeys(operation.sets, operation.value)
+    if not addresses.keys() <= {*_KINDS}:
+        return await _store_settings(context, **addresses)
     await _store(context, addresses, notify_sent_by_me=notify_sent_by_me)
     return Value()
 
@@ -95,6 +100,26 @@ def _check(context: WebhookContext, address: str) -> None:
             context.policy.check_url(address)
         except AddressRefused as error:
             raise InvalidRequest(f"value: {error}") from None
+
+
+@handlers.handles(SetFilters)
+async def set_filters(context: WebhookContext, operation: SetFilters) -> Value:
+    given = operation.model_dump(exclude_none=True)
+    return await _store_settings(
+        context, **{name: list(dict.fromkeys(values)) for name, values in given.items()}
+    )
+
+
+async def _store_settings(context: WebhookContext, **settings: str | list[str]) -> Value:
+    stored = await context.database.execute(
+        _SET_CALLBACK_SETTINGS,
+        instance_id=context.instance.id,
+        **{name: settings.get(name) for name in _SETTINGS},
+    )
+    if not stored:
+        raise UnknownInstance
+    context.notifier.callbacks_written()
+    return Value()
 
 
 async def _store(

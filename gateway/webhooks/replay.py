@@ -54,6 +54,8 @@ _SAMPLES: Final[Mapping[CallbackType, Mapping[str, object]]] = {
     "ConnectedCallback": {"connected": True},
     "DisconnectedCallback": {"disconnected": True, "error": "A test of this webhook"},
     "PresenceChatCallback": {"status": "AVAILABLE"},
+    "HistorySyncCallback": {"event": "history-sync", "isGroup": False, "messages": []},
+    "ProxyFailureCallback": {"error": "A test of this webhook"},
 }
 
 
@@ -162,19 +164,20 @@ async def _test_of_further(
 
 
 def _url(instance: Instance, kind: CallbackType) -> str | None:
-    match kind:
-        case "ReceivedCallback":
-            return instance.received_callback_url
-        case "DeliveryCallback":
-            return instance.delivery_callback_url
-        case "MessageStatusCallback":
-            return instance.message_status_callback_url
-        case "ConnectedCallback":
-            return instance.connected_callback_url
-        case "DisconnectedCallback":
-            return instance.disconnected_callback_url
-        case "PresenceChatCallback":
-            return instance.presence_chat_callback_url
+    url: str | None = getattr(instance, _URLS[kind])
+    return url
+
+
+_URLS: Final[Mapping[CallbackType, str]] = {
+    "ReceivedCallback": "received_callback_url",
+    "DeliveryCallback": "delivery_callback_url",
+    "MessageStatusCallback": "message_status_callback_url",
+    "ConnectedCallback": "connected_callback_url",
+    "DisconnectedCallback": "disconnected_callback_url",
+    "PresenceChatCallback": "presence_chat_callback_url",
+    "HistorySyncCallback": "history_sync_url",
+    "ProxyFailureCallback": "proxy_url",
+}
 
 
 def _sample(context: WebhookContext, kind: CallbackType) -> str:

@@ -23,7 +23,7 @@ create or replace function append_callbacks_v2(
         join instances i on i.id = c.instance_id
         cross join lateral (
             select '00000000-0000-0000-0000-000000000000'::uuid as webhook_id, false as is_further
-            where callback_url_v1(i, c.type) is not null
+            where callback_url_v2(i, c.type) is not null
             union all
             select f.id, true
             from webhooks f

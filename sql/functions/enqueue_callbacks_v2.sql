@@ -10,7 +10,7 @@ create or replace function enqueue_callbacks_v2(
     from unnest(instance_ids, chats, types, ids, bodies) with ordinality
         as c (instance_id, chat, type, id, body, turn)
     join instances i on i.id = c.instance_id
-    where callback_url_v1(i, c.type) is not null or exists (
+    where callback_url_v2(i, c.type) is not null or exists (
         select 1 from webhooks f
         where f.instance_id = c.instance_id and f.enabled
             and (f.types is null or c.type = any(f.types))

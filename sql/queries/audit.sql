@@ -1,6 +1,6 @@
 -- The log of administrative acts.
 -- Aliases: i instances, l instance_lines, a accounts, q message_queue, d webhook_dead_letters,
--- f webhooks.
+-- f webhooks, s callback_settings.
 
 -- name: note_act
 -- Adds an entry to the audit log.
@@ -40,14 +40,17 @@ select to_jsonb(shown) as state from (
            i.received_callback_url, i.delivery_callback_url, i.message_status_callback_url,
            i.connected_callback_url, i.disconnected_callback_url, i.presence_chat_callback_url,
            i.notify_sent_by_me, i.call_reject_auto, i.auto_read_message, i.auto_read_status,
-           i.disable_enqueue_when_disconnected,
+           i.disable_enqueue_when_disconnected, s.history_sync_url, s.proxy_url as proxy_callback_url,
+           s.message_filters, s.callback_type_filters,
            left(encode(i.token_hash, 'hex'), 8) as token,
            left(encode(sha256(i.proxy_ciphertext), 'hex'), 8) as proxy,
            left(encode(sha256(convert_to(i.provider_settings::text, 'UTF8')), 'hex'), 8)
                as provider_settings,
            left(encode(sha256(convert_to(i.call_reject_message, 'UTF8')), 'hex'), 8)
                as call_reject_message
-    from instances i where i.id = %(instance_id)s::text
+    from instances i
+    left join callback_settings s on s.instance_id = i.id
+    where i.id = %(instance_id)s::text
 ) shown;
 
 -- name: state_of_queue

@@ -235,3 +235,25 @@ where instance_id = %(instance_id)s::text and phone = %(phone)s::text and tag_id
 -- name: names_of
 select phone, name, short from contacts
 where instance_id = %(instance_id)s::text and phone = any(%(phones)s::text[]) and name is not null;
+
+-- name: add_broadcast_list
+-- Adds a list unless the instance has as many as it may have. Two requests at once may exceed the limit
+-- by one: it only bounds what is stored.
+insert into broadcast_lists (instance_id, id, name, phones)
+select %(instance_id)s::text, %(id)s::text, %(name)s::text, %(phones)s::text[]
+where (
+    select count(*) from broadcast_lists where instance_id = %(instance_id)s::text
+) < %(max_count)s::int;
+
+-- name: list_broadcast_lists
+select id, name, phones from broadcast_lists
+where instance_id = %(instance_id)s::text
+order by created_at, id
+limit %(limit)s::int offset %(offset)s::bigint;
+
+-- name: replace_broadcast_list
+update broadcast_lists set phones = %(phones)s::text[], name = coalesce(%(name)s::text, name)
+where instance_id = %(instance_id)s::text and id = %(id)s::text;
+
+-- name: delete_broadcast_list
+delete from broadcast_lists where instance_id = %(instance_id)s::text and id = %(id)s::text;

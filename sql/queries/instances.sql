@@ -1,9 +1,11 @@
--- Aliases: a account, b stored base URL, c connection, d node, f feature settings, i instance, l lease, m number of messages in one queue, n queue of an
--- instance.
+-- Aliases: a account, b stored base URL, c connection, d node, f feature settings, i instance, l lease, m number of messages in one
+-- queue, n queue of an instance, s callback settings.
 
 -- name: find_instance
 select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses,
-       a.refuse_opted_out,
+       a.refuse_opted_out, s.history_sync_url, s.proxy_url,
+       coalesce(s.message_filters, '{}') as message_filters,
+       coalesce(s.callback_type_filters, '{}') as callback_type_filters,
        coalesce(
            (select f.settings from feature_settings f where f.account_id = a.id and f.instance_id = ''),
            '{}'
@@ -13,6 +15,7 @@ select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::t
        ) as own_settings
 from instances i
 join accounts a on a.id = i.account_id
+left join callback_settings s on s.instance_id = i.id
 where i.id = %(id)s::text;
 
 -- name: read_feature_settings
@@ -223,7 +226,7 @@ where id = %(account_id)s::text;
 -- name: find_connection
 -- `connected` is the last state that the session reported; it is false where no live node owns the
 -- lease, because no message can be sent then.
-select c.state, c.reason, n.connected and exists (
+select c.state, c.reason, c.phone, n.connected and exists (
         select 1
         from instance_leases l
         join nodes d on d.id = l.node_id and d.expires_at > now()
@@ -242,7 +245,10 @@ update instances
 set auto_read_message = coalesce(%(auto_read_message)s::boolean, auto_read_message),
     auto_read_status = coalesce(%(auto_read_status)s::boolean, auto_read_status),
     call_reject_auto = coalesce(%(call_reject_auto)s::boolean, call_reject_auto),
-    call_reject_message = coalesce(%(call_reject_message)s::text, call_reject_message)
+    call_reject_message = coalesce(%(call_reject_message)s::text, call_reject_message),
+    disable_enqueue_when_disconnected = coalesce(
+        %(disable_enqueue_when_disconnected)s::boolean, disable_enqueue_when_disconnected
+    )
 where id = %(id)s::text;
 
 -- name: note_base_url

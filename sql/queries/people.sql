@@ -1,7 +1,7 @@
 -- Aliases: a attempt, c chat, contact or consent, d dead letter (in attempts: logged delivery), e stored or recorded event,
 -- f file, i identity or id of a message, k idempotency key, l stored order of chats, m message, n node,
 -- o callback in the outbox, p payload, q queued message, r receipt, t tag of a chat, u count of one chat, v picture,
--- w delivery queue of a chat (in erase_person: number).
+-- w delivery queue of a chat (in erase_person: number). In the lists of erase_person p is a member.
 
 -- name: provider_ids_of_person
 -- WhatsApp's ids of the messages to and from a person.
@@ -31,6 +31,16 @@ with queued as (
 ), erased as (
     -- The ids of both.
     select message_id from queued union select message_id from recorded
+), lists as (
+    -- Takes the person out of broadcast lists.
+    update broadcast_lists
+    set phones = array(
+        select p.phone from unnest(phones) with ordinality as p (phone, place)
+        where p.phone <> all(%(names)s::text[])
+        order by p.place
+    ), name = regexp_replace(name, %(pattern)s::text, '***', 'g')
+    where instance_id = %(instance_id)s::text
+        and (phones && %(names)s::text[] or name ~ %(pattern)s::text)
 ), ids as (
     -- Their provider ids.
     delete from message_ids i

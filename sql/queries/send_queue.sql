@@ -1191,3 +1191,6 @@ insert into kafka_offsets as k (topic, partition, next_offset)
 values (%(topic)s::text, %(partition)s::int, %(next_offset)s::bigint)
 on conflict (topic, partition) do update
 set next_offset = greatest(k.next_offset, excluded.next_offset);
+
+-- name: find_broadcast_members
+select phones from broadcast_lists where instance_id = %(instance_id)s::text and id = %(id)s::text;

@@ -2,7 +2,9 @@
 -- finish_delivery_queues: result; in delete_expired_events: deleted event), e recorded event,
 -- f position of a reader (in statements of delivery: further webhook), g earlier generation,
 -- i instance, l locked delivery queue (in readers of events: state of the log), o and q callback in
--- the outbox, p position to store, r subscription of an account, s deleted callback, w delivery queue of a chat, x deletions of an account.
+-- the outbox, p position to store, r subscription of an account, s deleted callback (in
+-- claim_delivery_queues: callback settings), t stored callback settings, w delivery queue of a chat,
+-- x deletions of an account.
 
 -- name: enqueue_callbacks
 select enqueue_callbacks_v2(
@@ -40,9 +42,10 @@ select c.webhook_id, c.instance_id, c.chat, c.attempts as attempts_before,
        extract(epoch from now() - c.failing_since)::double precision as failing_seconds,
        o.position, o.id, o.type, o.body, o.created_at, i.account_id,
        case c.webhook_id
-           when '00000000-0000-0000-0000-000000000000' then callback_url_v1(i, o.type)
+           when '00000000-0000-0000-0000-000000000000' then callback_url_v2(i, o.type)
            else f.url
        end as url,
+       coalesce(s.message_filters || s.callback_type_filters, '{}') as filters,
        i.token_ciphertext, i.token_key_id,
        f.headers_ciphertext, f.headers_key_id, f.secret_ciphertext, f.secret_key_id,
        a.webhook_secret_ciphertext, a.webhook_secret_key_id,
@@ -51,6 +54,7 @@ from claimed c
 join instances i on i.id = c.instance_id
 join accounts a on a.id = i.account_id
 left join webhooks f on f.id = c.webhook_id and f.enabled
+left join callback_settings s on s.instance_id = i.id
 cross join lateral (
     select q.position, q.id, q.type, q.body, q.created_at
     from callback_outbox q
@@ -228,6 +232,36 @@ set received_callback_url = nullif(coalesce(%(received)s::text, received_callbac
     notify_sent_by_me = coalesce(%(notify_sent_by_me)s::boolean, notify_sent_by_me)
 where id = %(instance_id)s::text;
 
+-- name: set_callback_settings
+-- Null leaves a setting as it is, an empty text removes an address. Makes the waiting queues of the
+-- instance due, and notifies every node, as a change of the instance does.
+with woken as (
+    -- Makes the waiting delivery queues of the instance due.
+    update webhook_lines w set due_at = now(), address = null, failing_since = null
+    from (
+        select instance_id, chat from webhook_lines
+        where instance_id = %(instance_id)s::text and due_at is not null and claim_id is null
+        for update skip locked
+    ) waiting
+    where w.instance_id = waiting.instance_id and w.chat = waiting.chat
+), stored as (
+    -- Stores the settings of an instance that exists.
+    insert into callback_settings as t (
+        instance_id, history_sync_url, proxy_url, message_filters, callback_type_filters
+    )
+    select i.id, nullif(%(history_sync)s::text, ''), nullif(%(proxy)s::text, ''),
+           coalesce(%(message_filters)s::text[], '{}'), coalesce(%(callback_type_filters)s::text[], '{}')
+    from instances i
+    where i.id = %(instance_id)s::text
+    on conflict (instance_id) do update
+    set history_sync_url = nullif(coalesce(%(history_sync)s::text, t.history_sync_url), ''),
+        proxy_url = nullif(coalesce(%(proxy)s::text, t.proxy_url), ''),
+        message_filters = coalesce(%(message_filters)s::text[], t.message_filters),
+        callback_type_filters = coalesce(%(callback_type_filters)s::text[], t.callback_type_filters)
+    returning t.instance_id
+)
+select pg_notify('instance_changed', instance_id) from stored;
+
 -- name: list_webhooks
 -- The further webhooks of an instance, oldest first.
 select id, url, types, enabled, header_names, secret_key_id is not null as has_secret, created_at
@@ -357,7 +391,7 @@ with chosen as (
         and (%(id)s::uuid is null or d.id = %(id)s::uuid)
         and (%(webhook_id)s::uuid is null or d.webhook_id = %(webhook_id)s::uuid)
         and case d.webhook_id
-            when '00000000-0000-0000-0000-000000000000' then callback_url_v1(i, d.type) is not null
+            when '00000000-0000-0000-0000-000000000000' then callback_url_v2(i, d.type) is not null
             else exists (
                 select 1 from webhooks f
                 where f.id = d.webhook_id and f.enabled and (f.types is null or d.type = any(f.types))

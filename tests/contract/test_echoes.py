@@ -220,6 +220,8 @@ def test_echo_says_that_the_api_sent_it() -> None:
     [
         ("send-text", {"edit_message_id": EARLIER}),
         ("send-document", {"edit_document_message_id": EARLIER}),
+        ("send-image", {"edit_image_message_id": EARLIER}),
+        ("send-video", {"edit_video_message_id": EARLIER}),
         ("send-edit-event", {"event_message_id": EARLIER}),
     ],
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,8 @@ from psycopg.types.json import Jsonb
 from gateway.errors import NotConnected, Refused
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.provider import ConnectionChanged
-from tests.fixtures.inbound import NOW, OWN_PHONE, InboundSession, inbound_session
+from gateway.sessions.reachability import NetworkFault
+from tests.fixtures.inbound import INSTANCE, NOW, OWN_PHONE, InboundSession, inbound_session
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 ANA, LID, GROUP = "5511988888888", "81896604192873@lid", "120363019502650977-group"
@@ -399,3 +401,22 @@ async def test_inbound_loop_deletes_old_events(database_url: str) -> None:
                 await asyncio.sleep(0.02)
         stopping.set()
         await part
+
+
+async def test_inbound_failing_proxy_is_reported_once(database_url: str) -> None:
+    reason = NetworkFault.PROXY.sentence("web.whatsapp.com", 443)
+    async with inbound_session(database_url) as session:
+        await session.operator.execute(
+            "insert into callback_settings (instance_id, proxy_url) values (%s, 'https://x.example')",
+            [INSTANCE],
+        )
+        for said in (reason, reason, "The phone is offline.", reason):
+            state = ConnectionState.DISCONNECTED
+            await session.report(ConnectionChanged(state, NOW, reason=said))
+        cursor = await session.operator.execute(
+            "select body from webhook_outbox where type = 'ProxyFailureCallback' order by position"
+        )
+        bodies = [json.loads(body) for (body,) in await cursor.fetchall()]
+
+    assert [body["error"] for body in bodies] == [reason, reason]
+    assert bodies[0]["type"] == "ProxyFailureCallback"

@@ -9,13 +9,26 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from gateway.contract.documented import Example
 from gateway.contract.internal.presence import MarkRead
 from gateway.contract.internal.received_media import ReadReceivedFile
 from gateway.contract.known import KnownMessage, assumed_message, assumed_own
 from gateway.contract.media import MediaFile
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.chats import TouchChat, UnreadMessage
+from gateway.contract.zapi.groups.group import CreateGroup
+from gateway.contract.zapi.messages.button_replies import (
+    ButtonReply,
+    TapButton,
+    TapTemplateButton,
+)
 from gateway.contract.zapi.messages.commerce import SendOrder, UpdateOrderPayment
+from gateway.contract.zapi.messages.interactive import (
+    SendButtonActions,
+    SendButtonList,
+    SendOptionList,
+)
+from gateway.contract.zapi.messages.media import SendDocument, SendImage, SendVideo
 from gateway.contract.zapi.messages.message_actions import ForwardMessage, Revoke
 from gateway.contract.zapi.messages.polls_and_events import (
     SendEditEvent,
@@ -27,7 +40,7 @@ from gateway.contract.zapi.messages.polls_and_events import (
 from gateway.contract.zapi.messages.reactions import SendReaction
 from gateway.contract.zapi.messages.text import SendText
 from gateway.contract.zapi.status import ReplyStatusText
-from gateway.errors import NotSupported
+from gateway.errors import NotSupported, Refused
 from gateway.providers.whatsmeow.messages.parts import context_of, key_of
 from gateway.send_queue.unknown_messages import with_unknown
 from gateway.sessions.provider import (
@@ -275,6 +288,101 @@ async def test_files_travel_encrypted_and_arrive_unchanged(pair: Pair, tmp_path:
         there = tmp_path / f"fetched{number}"
         await bob.session.execute(ReadReceivedFile(reference=received.reference, path=there))
         assert there.read_bytes() == path.read_bytes()
+
+
+CAPTIONED: list[tuple[type[OutgoingMessage], str, str, str]] = [
+    (SendImage, "image", "editImageMessageId", "image/png"),
+    (SendVideo, "video", "editVideoMessageId", "video/mp4"),
+    (SendDocument, "document", "editDocumentMessageId", "application/pdf"),
+]
+
+
+async def test_edit_changes_the_caption_and_sends_no_file(pair: Pair, tmp_path: Path) -> None:
+    ana, bob = pair
+    path = tmp_path / "file"
+    path.write_bytes(PIXEL)
+    text = own("TEXT", bob.phone, await ana.send(SendText(phone=bob.phone, message="Hi"), "TEXT"))
+    for declared, field, edit, mime_type in CAPTIONED:
+        file = MediaFile(path, mime_type, path.stat().st_size, "")
+        message = declared.model_validate({"phone": bob.phone, field: "file", "caption": "Bad"})
+        sent = await ana.send(message, field, file=file)
+        original = await bob.wait_for_message(sent.provider_message_id)
+
+        change = {"phone": bob.phone, "caption": "Better"}
+        better = declared.model_validate({**change, edit: field})
+        await ana.send(better, f"EDIT-{field}", own(field, bob.phone, sent))
+
+        def is_edit(message: MessageReceived, kind: str = field) -> bool:
+            return message.is_edit and message.kind == kind
+
+        edited = await bob.wait_for(MessageReceived, is_edit)
+        assert edited.content[field]["caption"] == "Better"
+        assert edited.refers_to == original.provider_message_id
+        with pytest.raises(Refused, match=f"TEXT is not a {field}"):
+            await ana.send(declared.model_validate({**change, edit: "TEXT"}), "WRONG", text)
+
+
+TAPS: list[tuple[type[OutgoingMessage], Example, type[ButtonReply], str, Example]] = [
+    (
+        SendButtonList,
+        {"message": "Sure?", "buttonList": {"buttons": [{"id": "1", "label": "Great"}]}},
+        TapButton,
+        "1",
+        {"buttonsResponseMessage": {"buttonId": "1", "message": "Great"}},
+    ),
+    (
+        SendOptionList,
+        SendOptionList.example,
+        TapButton,
+        "2",
+        {
+            "listResponseMessage": {
+                "message": "The second one",
+                "title": "Option 2",
+                "selectedRowId": "2",
+            }
+        },
+    ),
+    (
+        SendButtonActions,
+        SendButtonActions.example_minimal or {},
+        TapTemplateButton,
+        "1",
+        {"buttonsResponseMessage": {"buttonId": "1", "message": "Talk to us"}},
+    ),
+]
+
+
+async def test_tapped_button_arrives_as_its_answer(pair: Pair) -> None:
+    ana, bob = pair
+    for number, (declared, fields, reply, choice, told) in enumerate(TAPS):
+        offer = declared.model_validate({**fields, "phone": bob.phone})
+        receipt = await ana.send(offer, f"OFFER{number}")
+        offered = known_of(await bob.wait_for_message(receipt.provider_message_id), "THEIRS")
+
+        def tap(button: str, reply: type[ButtonReply] = reply) -> ButtonReply:
+            name = "response_button_id" if reply is TapButton else "response_template_button_id"
+            return reply.model_validate({"phone": ana.phone, "message_id": "THEIRS", name: button})
+
+        answer = await bob.send(tap(choice), f"ANSWER{number}", offered)
+        arrived = await ana.wait_for_message(answer.provider_message_id)
+        assert (arrived.content, arrived.quoted_provider_id) == (told, f"OFFER{number}")
+        with pytest.raises(Refused, match="offers no button 'other'"):
+            await bob.send(tap("other"), "OTHER", offered)
+
+
+async def test_everyone_in_a_group_is_mentioned(pair: Pair) -> None:
+    ana, bob = pair
+    made = await ana.session.execute(
+        CreateGroup.model_validate({"groupName": "Team", "phones": [bob.phone]})
+    )
+    receipt = await ana.send(SendText(phone=made.phone, message="All!", mention_all=True), "OURS")
+
+    assert receipt.provider_data
+    body = orjson.loads(receipt.provider_data)["message"]["extendedTextMessage"]
+    assert set(body["contextInfo"]["mentionedJID"]) == {
+        f"{phone}@s.whatsapp.net" for phone in (ana.phone, bob.phone)
+    }
 
 
 async def test_message_is_revoked(pair: Pair) -> None:

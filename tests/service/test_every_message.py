@@ -31,6 +31,12 @@ from tests.fixtures.webhook_catcher import WebhookCatcher
 
 FRIEND, GROUP = "5511999999999", "120363019502650977-group"
 UNKNOWN = "3EB0577D10A2B4C6D8E9F1"
+BUTTONS = {
+    "buttonsMessage": {
+        "message": "Great?",
+        "buttons": [{"buttonId": "1", "type": 1, "buttonText": {"displayText": "Yes"}}],
+    }
+}
 FILES = {
     "gif": moving_picture(),
     "mp3": sound(),
@@ -129,12 +135,14 @@ async def earlier_messages(client: Client, database_url: str) -> Mapping[str, st
     """Returns an earlier message for each type that refers to one."""
     status = await receive(client, database_url, {"text": {"message": "up"}}, "status@broadcast")
     event = {"event": {"name": "Party", "scheduleTime": 1_900_000_000, "canceled": False}}
+    buttons = await receive(client, database_url, BUTTONS, FRIEND)
     own = {
         "send-poll-vote": await minimal(client, "/send-poll"),
         "send-edit-event": await minimal(client, "/send-event"),
         "order-status-update": (order := await minimal(client, "/send-order")),
         "order-payment-update": order,
         "send-event-response": await receive(client, database_url, event, GROUP),
+        **dict.fromkeys(("reply-button", "reply-template-button"), buttons),
         **dict.fromkeys(("reply-status-text", "reply-status-gif", "reply-status-sticker"), status),
     }
     return {"": await minimal(client, "/send-text"), **own}
@@ -338,7 +346,9 @@ async def test_marks_show_what_a_message_did_to_an_earlier_one(
     await minimal(client, "/send-poll-vote", pollMessageId=poll, pollVote=[{"name": "Blue"}])
     await minimal(client, "/order-payment-update", messageId=order, paymentStatus="paid")
     await minimal(client, "/send-edit-event", eventMessageId=event)
-    await client.sent_at_least(11)
+    image = await minimal(client, "/send-image", **with_files({"image": "https://x/a.png"}))
+    await post(client, "/send-image", phone=FRIEND, caption="Better", editImageMessageId=image)
+    await client.sent_at_least(13)
     marks = {row["messageId"]: row["marks"] for row in await client.sent()}
 
     assert marks[text] == {
@@ -347,13 +357,14 @@ async def test_marks_show_what_a_message_did_to_an_earlier_one(
         "reactions": {"me": "\U0001f44d"},
         "pinnedSeconds": 86_400,
     }
+    assert marks[image] == {"content": {"caption": "Better"}, "edited": True}
     assert marks[poll] == {"votes": {"me": ["Blue"]}}
     assert marks[order]["content"]["paymentStatus"] == "paid"
     assert marks[event]["edited"] is True
 
     await minimal(client, "/send-remove-reaction", messageId=text)
     await minimal(client, "/pin-message", messageId=text, messageAction="unpin")
-    await client.sent_at_least(13)
+    await client.sent_at_least(15)
     marks = {row["messageId"]: row["marks"] for row in await client.sent()}
     assert marks[text] == {"content": {"message": "Better"}, "edited": True, "reactions": {}}
     all_marks = (await client.http.get(f"{client.sandbox}/marks")).json()
@@ -379,6 +390,48 @@ async def test_message_is_deleted_in_queue_or_chat(client: Client, database_url:
     assert (await delete(sent, "false")).json()["error"] == "owner: must be true for this message"
     assert [(await delete("3EB0", owner)).status_code for owner in ("true", "false")] == [204, 204]
     assert (await client.call("DELETE", "/messages")).status_code == 400
+
+
+async def test_message_is_deleted_for_the_caller_alone(client: Client) -> None:
+    sent = await minimal(client, "/send-text")
+    await client.sent_at_least(1)
+
+    named = {"messageId": sent, "phone": FRIEND, "owner": "true", "deleteForMe": "true"}
+    assert (await client.call("DELETE", "/messages", params=named)).status_code == 204
+    assert (await client.sent())[0]["marks"] == {"hidden": True}
+
+
+async def test_several_messages_are_marked_as_read(client: Client, database_url: str) -> None:
+    received = [
+        await receive(client, database_url, {"text": {"message": text}}, FRIEND)
+        for text in ("one", "three")
+    ]
+    own = await minimal(client, "/send-text")
+
+    body = {"phone": FRIEND, "messageIds": [*received, own]}
+    assert (await client.call("POST", "/read-message", json=body)).status_code == 204
+    marks = (await client.http.get(f"{client.sandbox}/marks")).json()
+    assert sorted(row["messageId"] for row in marks) == sorted(received)
+    assert all(row["marks"] == {"read": True} for row in marks)
+
+
+async def test_tapped_button_must_be_offered(
+    client: Client, database_url: str, catcher: WebhookCatcher
+) -> None:
+    await client.call("PUT", "/update-webhook-delivery", json={"value": catcher.url})
+    buttons = await receive(client, database_url, BUTTONS, FRIEND)
+    own = await minimal(client, "/send-text")
+
+    for message_id, button in ((buttons, "2"), (own, "1")):
+        await minimal(client, "/reply-button", messageId=message_id, responseButtonId=button)
+    await catcher.wait_for(lambda c: len(c.of_type("DeliveryCallback")) == 3)
+
+    errors = [told.get("error") for told in catcher.of_type("DeliveryCallback")]
+    assert errors == [
+        None,
+        f"message {buttons} offers no button '2'",
+        f"message {own} was sent by this number",
+    ]
 
 
 async def test_message_is_marked_as_read(client: Client, database_url: str) -> None:

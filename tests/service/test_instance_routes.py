@@ -228,6 +228,8 @@ async def test_me_holds_every_documented_field(linked: Client) -> None:
         "callRejectMessage": None,
         "autoReadMessage": False,
         "initialDataCallbackUrl": None,
+        "messageFilters": [],
+        "callbackTypeFilters": [],
     }
     assert created.tzinfo is not None
 

@@ -3,6 +3,7 @@
 from gateway.contract.callbacks.base import CONNECTION_CHAT, Callback, without_nulls
 from gateway.contract.callbacks.commerce import ProductReceived
 from gateway.contract.callbacks.events import EventReceived, EventResponseReceived
+from gateway.contract.callbacks.history import HistorySyncCallback, history_pages
 from gateway.contract.callbacks.interactive import TemplateReceived
 from gateway.contract.callbacks.messages import TextReceived
 from gateway.contract.callbacks.notifications import NotificationCode, NotificationReceived
@@ -21,6 +22,7 @@ from gateway.contract.callbacks.states import (
     MessageStatusCallback,
     Presence,
     PresenceChatCallback,
+    ProxyFailureCallback,
     QueueHeldCallback,
 )
 
@@ -33,6 +35,7 @@ __all__ = [
     "DisconnectedCallback",
     "EventReceived",
     "EventResponseReceived",
+    "HistorySyncCallback",
     "MessageCallback",
     "MessageStatus",
     "MessageStatusCallback",
@@ -41,11 +44,13 @@ __all__ = [
     "Presence",
     "PresenceChatCallback",
     "ProductReceived",
+    "ProxyFailureCallback",
     "QueueHeldCallback",
     "ReceivedCallback",
     "ReceivedStatus",
     "TemplateReceived",
     "TextReceived",
+    "history_pages",
     "received_kinds",
     "without_nulls",
 ]

@@ -125,6 +125,24 @@ class DisconnectedCallback(Callback):
     }
 
 
+class ProxyFailureCallback(Callback):
+    """The session cannot connect through its proxy; posted once until the reason changes.
+
+    Unconfirmed: Z-API's own form of this callback is not known.
+    """
+
+    type: Literal["ProxyFailureCallback"] = "ProxyFailureCallback"
+    momment: int
+    error: str
+
+    example: ClassVar[Example] = {
+        "type": "ProxyFailureCallback",
+        "instanceId": _INSTANCE,
+        "momment": _AT,
+        "error": "The proxy does not lead to web.whatsapp.com:443: check its address",
+    }
+
+
 class PresenceChatCallback(Callback):
     """A contact came, left or is typing; PAUSED follows COMPOSING and RECORDING."""
 

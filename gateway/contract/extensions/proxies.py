@@ -5,12 +5,13 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Operation, Value
 from gateway.contract.wire import Incoming, OmitIfNone, Wire
+from gateway.contract.zapi.partner import PartnerOperation
 
 _UNREACHABLE = 422
 _MAX_URL_LENGTH = 2_048
@@ -48,6 +49,12 @@ def _a_proxy(url: str) -> str:
 
 ProxyUrl = Annotated[str, Field(max_length=_MAX_URL_LENGTH), AfterValidator(_a_proxy)]
 """The form only: the gateway checks whether the address is public or in GATEWAY_PROXY_NETWORKS."""
+
+
+def _needed_if_enabled(url: str | None, info: ValidationInfo) -> str | None:
+    if url is None and info.data.get("enable"):
+        raise PydanticCustomError("missing", "is required")
+    return url
 
 
 class Proxy(Incoming):
@@ -127,6 +134,29 @@ class SetProxy(Proxy, Operation[ShownProxy], method="PUT", path="/update-proxy")
     }
     example_minimal: ClassVar[Example] = {"proxyUrl": "http://proxy.example.com:8080"}
     answer_example: ClassVar[Any] = _SHOWN
+
+
+def _without_proxy(value: object) -> object:
+    return None if value == "" else value
+
+
+class ConfigureProxy(PartnerOperation[Value], method="PUT", path="/integrator/configure-proxy"):
+    """Sets the proxy as `PUT /update-proxy` does; with `enable` false, removes it."""
+
+    audited_state = AuditedState.INSTANCE
+    refuses_unknown = False
+    unconfirmed = ("/integrator/configure-proxy",)
+    example: ClassVar[Example] = {
+        "enable": True,
+        "proxyUrl": "http://user:password@proxy.example.com:8080",
+    }
+    example_minimal: ClassVar[Example] = {"enable": False}
+    answer_example: ClassVar[Any] = {"value": True}
+
+    enable: bool
+    proxy_url: Annotated[
+        ProxyUrl | None, BeforeValidator(_without_proxy), AfterValidator(_needed_if_enabled)
+    ] = Field(None, repr=False, description="required to enable", validate_default=True)
 
 
 class ReadProxy(Operation[ShownProxy], method="GET", path="/proxy"):

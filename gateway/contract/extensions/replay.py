@@ -18,6 +18,8 @@ CallbackType = Literal[
     "ConnectedCallback",
     "DisconnectedCallback",
     "PresenceChatCallback",
+    "HistorySyncCallback",
+    "ProxyFailureCallback",
 ]
 
 _MAX_PAGE_SIZE = 200

@@ -143,7 +143,7 @@ class ReadPicture(
     path="/profile-picture",
     also=(RouteAddress("GET", "/contacts/{phone}/profile-picture"),),
 ):
-    """A fresh address of a person's picture: a list of one."""
+    """A fresh address of a person's picture, or of this number's without `phone`: a list of one."""
 
     session_operation = LookAtProfile
     example: ClassVar[Example] = {"phone": _PHONE}
@@ -151,7 +151,7 @@ class ReadPicture(
     answer_example: ClassVar[Any] = [{"link": _PICTURE}]
     failures = (_UNAVAILABLE,)
 
-    phone: Person
+    phone: Person | None = None
 
 
 class Existence(Wire):

@@ -206,3 +206,16 @@ class RemoveFromQueue(Operation[RemovedFromQueue], method="DELETE", path="/queue
     example: ClassVar[Example] = {"zaapId": _ITEM["ZaapId"]}
     answer_example: ClassVar[Example] = {"value": True, "queueLength": 0}
     failures = (409,)
+
+
+class SetQueueSettings(Operation[Value], method="PUT", path="/update-queue-settings"):
+    """Whether a message is refused while the instance is not connected, instead of queued."""
+
+    audited_state = AuditedState.INSTANCE
+    unconfirmed = ("/update-queue-settings",)
+    example: ClassVar[Example] = {"disableEnqueueWhenDisconnected": True}
+    answer_example: ClassVar[Example] = {"value": True}
+
+    disable_enqueue_when_disconnected: bool = Field(
+        validation_alias=AliasChoices("disableEnqueueWhenDisconnected", "value")
+    )

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import AliasChoices, Field, StringConstraints, model_validator
 
 from gateway.contract.documented import Example
+from gateway.contract.media_types import accepted_types
 from gateway.contract.operation import (
     AuditedState,
     FromHeader,
@@ -17,18 +17,12 @@ from gateway.contract.operation import (
 )
 from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.whatsapp_limits import MAX_ABOUT_LENGTH, MAX_PROFILE_NAME_LENGTH
-from gateway.contract.wire import Chat, OmitIfNone, Wire
+from gateway.contract.wire import OmitIfNone, Phone, Wire
 
 _MAX_NAME_LENGTH = 255
 _DONE = {"value": True}
 _UNAVAILABLE = 503
 PNG = "image/png"
-
-
-def _only_digits(chat: str) -> str:
-    if not chat.isdigit():
-        raise PydanticCustomError("invalid_phone", "Invalid phone")
-    return chat
 
 
 class Status(Wire):
@@ -87,29 +81,12 @@ class ReadQrCode(Operation[QrCode | AlreadyConnected | Picture], method="GET", p
 
     def wants_the_file(self) -> bool:
         """Whether the caller prefers a PNG to JSON."""
-        weights = _accepted(self.accept)
+        weights = accepted_types(self.accept)
         picture = max(weights.get(PNG, 0.0), weights.get("image/*", 0.0))
         return picture > weights.get("application/json", 0.0)
 
 
 ReadQrCode.session_operation = ReadQrCode
-
-
-def _accepted(accept: str) -> dict[str, float]:
-    """The media types of an Accept header, each with its weight."""
-    weights = {}
-    for part in accept.lower().split(","):
-        kind, *parameters = (each.strip() for each in part.split(";"))
-        given = [each.removeprefix("q=") for each in parameters if each.startswith("q=")]
-        weights[kind] = _weight(given[0]) if given else 1.0
-    return weights
-
-
-def _weight(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
 
 
 class QrImage(Wire):
@@ -130,14 +107,21 @@ class ReadQrImage(
     accept: Annotated[str, FromHeader("Accept")] = ""
 
     def wants_the_file(self) -> bool:
-        kinds = (part.partition(";")[0].strip().lower() for part in self.accept.split(","))
-        return PNG in kinds
+        return PNG in accepted_types(self.accept)
 
 
 class PhoneCode(Wire):
-    """What is to be typed on the phone."""
+    """What is to be typed on the phone, twice: clients read the one or the other."""
 
     code: str
+    value: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_twice(cls, given: object) -> object:
+        if isinstance(given, dict) and "code" in given:
+            return {"value": given["code"], **given}
+        return given
 
 
 class ReadPhoneCode(
@@ -147,10 +131,10 @@ class ReadPhoneCode(
 
     awaits_session = True
     example: ClassVar[Example] = {"phone": "5511999999999"}
-    answer_example: ClassVar[Any] = {"code": "1A2B-3C4D"}
+    answer_example: ClassVar[Any] = {"code": "1A2B-3C4D", "value": "1A2B-3C4D"}
     failures = (_UNAVAILABLE,)
 
-    phone: Annotated[Chat, AfterValidator(_only_digits)]
+    phone: Phone
 
 
 class Restart(
@@ -246,6 +230,8 @@ class Me(Wire):
     call_reject_message: str | None
     auto_read_message: bool
     initial_data_callback_url: str | None
+    message_filters: tuple[str, ...] = ()
+    callback_type_filters: tuple[str, ...] = ()
 
 
 class ReadMe(Operation[Me], method="GET", path="/me"):
@@ -270,6 +256,8 @@ class ReadMe(Operation[Me], method="GET", path="/me"):
         "callRejectMessage": None,
         "autoReadMessage": False,
         "initialDataCallbackUrl": None,
+        "messageFilters": [],
+        "callbackTypeFilters": [],
     }
 
 
@@ -344,13 +332,15 @@ class SetProfileName(ProfileOperation, method="PUT", path="/profile-name"):
     value: Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROFILE_NAME_LENGTH),
-    ]
+    ] = Field(validation_alias=AliasChoices("value", "name"))
 
 
 class SetProfileAbout(ProfileOperation, method="PUT", path="/profile-description"):
     """Changes the about text of the number."""
 
-    value: Annotated[str, StringConstraints(max_length=MAX_ABOUT_LENGTH)]
+    value: Annotated[str, StringConstraints(max_length=MAX_ABOUT_LENGTH)] = Field(
+        validation_alias=AliasChoices("value", "description")
+    )
 
 
 class SetProfilePicture(ProfileOperation, method="PUT", path="/profile-picture"):
@@ -359,4 +349,6 @@ class SetProfilePicture(ProfileOperation, method="PUT", path="/profile-picture")
     carries_media = True
     example: ClassVar[Example] = {"value": "https://example.com/image.png"}
 
-    value: Annotated[str, Field(min_length=1), WRITTEN_URL]
+    value: Annotated[str, Field(min_length=1), WRITTEN_URL] = Field(
+        validation_alias=AliasChoices("value", "picture", "image")
+    )

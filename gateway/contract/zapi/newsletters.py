@@ -175,6 +175,32 @@ class ReadNewsletter(
     answer_example: ClassVar[Any] = _SHOWN
 
 
+class Subscriber(Wire):
+    """A follower of a channel, and what he is in it."""
+
+    phone: str
+    role: Literal["OWNER", "ADMIN", "SUBSCRIBER"]
+
+
+class Subscribers(Wire):
+    """The followers of a channel, by their numbers."""
+
+    subscribers: tuple[Subscriber, ...]
+
+
+class ListSubscribers(
+    NamedChannelOperation[Subscribers],
+    method="GET",
+    path="/newsletter/subscribers/{newsletter_id}",
+):
+    """The followers of a channel, for its admins."""
+
+    unconfirmed = ("/newsletter/subscribers/{newsletterId}",)
+    answer_example: ClassVar[Any] = {
+        "subscribers": [{"phone": "5511888888888", "role": "SUBSCRIBER"}]
+    }
+
+
 class ListNewsletters(Operation[tuple[Newsletter, ...]], method="GET", path="/newsletter"):
     """The channels this number owns, administers or follows."""
 

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
-from gateway.contract.operation import AuditedState, Operation, Result
+from gateway.contract.operation import AuditedState, Operation, Result, RouteAddress
 from gateway.contract.paging import MAX_PAGE, between
 from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.wire import Wire
@@ -45,9 +45,9 @@ MiddlewareKind = Literal["web", "mobile"]
 
 
 class PartnerOperation(Operation[Result]):
-    """Authorised by the partner token of the account, in `Authorization: Bearer`.
+    """Authorised by the account's partner token, in `Authorization: Bearer` or `Partner-Token`.
 
-    The Client-Token works too, in either header, while the account has at most 25 instances.
+    The Client-Token works too, in any of these headers, while the account has at most 25 instances.
     """
 
     partner = True
@@ -215,10 +215,12 @@ class AddCalls(
     PartnerOperation[str],
     method="PUT",
     path="/integrator/on-demand/subscription/update",
+    also=(RouteAddress("PUT", "/integrator/subscription/update"),),
     answer_status=_CREATED,
 ):
     """Adds calls to the subscription of an instance."""
 
+    unconfirmed = ("/integrator/subscription/update",)
     audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {"withCalls": True}
     answer_example: ClassVar[Any] = _OK

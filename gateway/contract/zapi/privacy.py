@@ -68,8 +68,15 @@ class SetLastSeen(AudienceOperation, method="POST", path="/privacy/last-seen"):
     """Who sees when this number was last online."""
 
 
-class SetPhotoPrivacy(AudienceOperation, method="POST", path="/privacy/photo"):
+class SetPhotoPrivacy(
+    AudienceOperation,
+    method="POST",
+    path="/privacy/photo",
+    also=(RouteAddress("POST", "/privacy/photo-visualization"),),
+):
     """Who sees the picture."""
+
+    unconfirmed = ("/privacy/photo-visualization",)
 
 
 class SetDescriptionPrivacy(AudienceOperation, method="POST", path="/privacy/description"):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator
+from pydantic import AliasChoices, BeforeValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from gateway.contract.documented import Example
@@ -30,7 +30,7 @@ class StatusPost(OutgoingMessage):
 class SendTextStatus(StatusPost, path="/send-text-status"):
     """Posts a text as status."""
 
-    message: MessageText
+    message: MessageText = Field(validation_alias=AliasChoices("message", "text"))
 
     example_minimal: ClassVar[Example] = {"message": "We are open today"}
     example: ClassVar[Example] = {**example_minimal, "priority": "high"}

@@ -1,6 +1,6 @@
 """The webhook of each kind of callback; an empty value removes it."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,7 @@ from gateway.contract.urls import WRITTEN_URL
 
 _MAX_ADDRESS_LENGTH = 2_048
 
+_FEW = Field(max_length=20)
 WebhookAddress = Annotated[str, Field(max_length=_MAX_ADDRESS_LENGTH), WRITTEN_URL]
 
 
@@ -72,8 +73,71 @@ class SetChatPresenceWebhook(SetWebhook, method="PUT", path="/update-webhook-cha
     sets = ("presence_chat",)
 
 
+class SetHistorySyncWebhook(SetWebhook, method="PUT", path="/update-webhook-history-sync"):
+    """Sets the webhook of the messages that a phone hands over when it is linked.
+
+    They come as HistorySyncCallback: pages of at most 50 messages of one chat, in a group of one
+    participant, oldest first, in the form of ReceivedCallback and without their files. A phone
+    hands over recent messages of every chat first, then older ones, for some minutes. It may repeat
+    what the gateway has. Pages are made only while this webhook is set; further webhooks and event
+    streams get them too.
+    """
+
+    unconfirmed = ("/update-webhook-history-sync",)
+    sets = ("history_sync",)
+
+
+class SetProxyWebhook(SetWebhook, method="PUT", path="/update-proxy-webhook"):
+    """Sets the webhook of ProxyFailureCallback: the session cannot connect through its proxy."""
+
+    unconfirmed = ("/update-proxy-webhook",)
+    sets = ("proxy",)
+
+
+MessageFilter = Literal[
+    "FILTER_FROM_GROUP",
+    "FILTER_FROM_PRIVATE_CHAT",
+    "FILTER_TEXT_MESSAGE",
+    "FILTER_IMAGE_MESSAGE",
+    "FILTER_VIDEO_MESSAGE",
+    "FILTER_AUDIO_MESSAGE",
+    "FILTER_DOCUMENT_MESSAGE",
+]
+CallbackTypeFilter = Literal[
+    "FILTER_RECEIVED_CALLBACK",
+    "FILTER_DELIVERY_CALLBACK",
+    "FILTER_CONNECTED_CALLBACK",
+    "FILTER_DISCONNECTED_CALLBACK",
+    "FILTER_PRESENCE_CHAT_CALLBACK",
+    "FILTER_MESSAGE_STATUS_CALLBACK",
+]
+
+
+class SetFilters(Operation[Value], method="PUT", path="/update-filters"):
+    """Sets what the webhooks of Z-API's routes do not get.
+
+    What a list names is not posted. A list that is left out stays as it is; an empty one lets all
+    pass. `messageFilters` look at ReceivedCallback: where it is from, and what it contains. What
+    waits to be posted is held back, too. Further webhooks (`/webhooks`) and event streams get
+    everything. Unknown fields and names are refused.
+    """
+
+    audited_state = AuditedState.INSTANCE
+    refuses_unknown = True
+    unconfirmed = ("/update-filters",)
+    example: ClassVar[dict[str, object]] = {
+        "messageFilters": ["FILTER_FROM_GROUP"],
+        "callbackTypeFilters": ["FILTER_PRESENCE_CHAT_CALLBACK"],
+    }
+    example_minimal: ClassVar[dict[str, object]] = {"messageFilters": []}
+    answer_example: ClassVar[dict[str, object]] = {"value": True}
+
+    message_filters: Annotated[tuple[MessageFilter, ...], _FEW] | None = None
+    callback_type_filters: Annotated[tuple[CallbackTypeFilter, ...], _FEW] | None = None
+
+
 class SetEveryWebhook(SetWebhook, method="PUT", path="/update-every-webhooks"):
-    """Sets one webhook for all callbacks."""
+    """Sets one webhook for all callbacks, except those of the history and of proxies."""
 
     sets = ("received", "delivery", "message_status", "connected", "disconnected", "presence_chat")
     notify_sent_by_me: bool | None = None

@@ -8,6 +8,7 @@ from itertools import chain
 
 from gateway.documents.postman_setup import PostmanSetup
 from gateway.documents.postman_setups import (
+    broadcasts,
     business,
     communities,
     contacts,
@@ -24,6 +25,7 @@ from gateway.documents.postman_setups import (
 )
 
 _SUBJECTS = (
+    broadcasts,
     business,
     communities,
     contacts,

@@ -10,7 +10,7 @@ from gateway.contract.extensions.queue_control import (
     ResumeQueue,
     RetryQueued,
 )
-from gateway.contract.zapi.instance_queue import ClearQueue, RemoveFromQueue
+from gateway.contract.zapi.instance_queue import ClearQueue, RemoveFromQueue, SetQueueSettings
 from gateway.documents.postman_setup import PostmanSetup, Precondition
 
 _SCHEDULED_TEXT = Precondition("/send-text", {"scheduledFor": "{{tomorrow}}"})
@@ -24,6 +24,7 @@ SETUPS: Mapping[type, PostmanSetup] = {
     ChangeQueueSettings: PostmanSetup(
         values={"paceMinSeconds": 0, "paceMaxSeconds": 0, "dailyLimit": 0, "warmUpDays": 0}
     ),
+    SetQueueSettings: PostmanSetup(values={"disableEnqueueWhenDisconnected": False}),
     ClearQueue: PostmanSetup(order=2),
     RemoveFromQueue: PostmanSetup(
         order=1,

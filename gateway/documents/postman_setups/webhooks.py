@@ -9,7 +9,7 @@ from gateway.contract.extensions.dead_letters import (
 )
 from gateway.contract.extensions.replay import TestWebhook
 from gateway.contract.extensions.webhooks import AddWebhook, DeleteWebhook, UpdateWebhook
-from gateway.contract.zapi.webhooks import SetWebhook
+from gateway.contract.zapi.webhooks import SetFilters, SetWebhook
 from gateway.documents.postman_setup import PostmanSetup, Precondition
 
 SETUPS: Mapping[type, PostmanSetup] = {
@@ -24,6 +24,7 @@ SETUPS: Mapping[type, PostmanSetup] = {
     AddWebhook: PostmanSetup(saves={"webhookId": "id"}),
     UpdateWebhook: PostmanSetup(order=1, values={"webhookId": "{{webhookId}}"}),
     DeleteWebhook: PostmanSetup(order=2, values={"webhookId": "{{webhookId}}"}),
+    SetFilters: PostmanSetup(values={"messageFilters": [], "callbackTypeFilters": []}),
     SetWebhook: PostmanSetup(
         order=2,  # after the test of a webhook, whose address must not stay
         values={"value": "{{webhookUrl}}"},  # empty, until the user fills it in

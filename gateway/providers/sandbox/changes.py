@@ -7,8 +7,9 @@ from typing import Any
 from gateway.contract.known import KnownMessage
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.spellings import STATUS_BROADCAST
+from gateway.contract.zapi.messages.button_replies import ButtonReply, choice_in
 from gateway.contract.zapi.messages.commerce import OrderUpdate
-from gateway.contract.zapi.messages.media import SendDocument
+from gateway.contract.zapi.messages.media import SendDocument, SendImage, SendVideo
 from gateway.contract.zapi.messages.message_actions import PinMessage
 from gateway.contract.zapi.messages.polls_and_events import (
     SendEditEvent,
@@ -49,6 +50,15 @@ def _(message: SendDocument, referred: Referred) -> MessageMarks | None:
     if message.edit_document_message_id is None:
         return None
     target = _own(referred[message.edit_document_message_id], "send-document")
+    return _change(target, content={"caption": message.caption}, edited=True)
+
+
+@change_of.register
+def _(message: SendImage | SendVideo, referred: Referred) -> MessageMarks | None:
+    edited_id = message.edited_id()
+    if edited_id is None:
+        return None
+    target = _own(referred[edited_id], message.kind())
     return _change(target, content={"caption": message.caption}, edited=True)
 
 
@@ -117,6 +127,15 @@ def _(message: OrderUpdate, referred: Referred) -> MessageMarks:
             "paymentStatus": message.payment_status,
         },
     )
+
+
+@change_of.register
+def _(message: ButtonReply, referred: Referred) -> None:
+    target = referred[message.message_id]
+    if target.from_me:
+        raise Refused(f"message {target.message_id} was sent by this number")
+    if choice_in(target.payload, message.choice_id) is None:
+        raise Refused(f"message {target.message_id} offers no button {message.choice_id!r}")
 
 
 @change_of.register

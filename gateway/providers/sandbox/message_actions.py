@@ -6,7 +6,7 @@ from typing import Any
 from gateway.contract.handlers import Handlers
 from gateway.contract.internal.presence import MarkRead
 from gateway.contract.operation import Value
-from gateway.contract.zapi.messages.message_actions import Revoke
+from gateway.contract.zapi.messages.message_actions import Hide, Revoke
 from gateway.errors import NotConnected
 from gateway.providers.sandbox.account import account_of
 from gateway.providers.sandbox.session import SandboxSession
@@ -30,6 +30,11 @@ async def mark_read(session: SandboxSession, operation: MarkRead) -> Value:
 @operations.handles(Revoke)
 async def revoke(session: SandboxSession, operation: Revoke) -> Value:
     return await _mark(session, operation.target.provider_message_id, {"deleted": True})
+
+
+@operations.handles(Hide)
+async def hide(session: SandboxSession, operation: Hide) -> Value:
+    return await _mark(session, operation.target.provider_message_id, {"hidden": True})
 
 
 async def _mark(session: SandboxSession, message_id: str, marks: Mapping[str, Any]) -> Value:

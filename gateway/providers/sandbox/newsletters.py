@@ -15,6 +15,7 @@ from gateway.contract.zapi.newsletters import (
     FoundNewsletter,
     FoundNewsletters,
     ListNewsletters,
+    ListSubscribers,
     MuteNewsletter,
     Newsletter,
     NewsletterCreated,
@@ -25,6 +26,8 @@ from gateway.contract.zapi.newsletters import (
     SearchNewsletters,
     SetNewsletterPicture,
     SetNewsletterRules,
+    Subscriber,
+    Subscribers,
     TransferNewsletter,
     Transferred,
     UnfollowNewsletter,
@@ -169,6 +172,19 @@ async def read(session: SandboxSession, operation: ReadNewsletter) -> Newsletter
     me = await session.own_phone()
     stored = await session.context.entities.get(Channel, operation.newsletter_id)
     return _shown(stored.entity, me)
+
+
+@operations.handles(ListSubscribers)
+async def list_subscribers(session: SandboxSession, operation: ListSubscribers) -> Subscribers:
+    me = await session.own_phone()
+    stored = await session.context.entities.get(Channel, operation.newsletter_id)
+    stored.entity.require_admin(me)
+    return Subscribers(
+        subscribers=tuple(
+            Subscriber.model_validate({"phone": phone, "role": _ROLES[role]})
+            for phone, role in sorted(stored.entity.members.items())
+        )
+    )
 
 
 @operations.handles(ListNewsletters)

@@ -1,8 +1,16 @@
 """Processes one event in the transaction of its context: history and callbacks."""
 
+from collections.abc import Sequence
 from typing import assert_never
 
-from gateway.history.received import add_received, count_none_as_unread, store_chat
+from gateway.clock import epoch_ms
+from gateway.contract.callbacks import ReceivedCallback, history_pages
+from gateway.history.received import (
+    ReceivedRow,
+    add_received,
+    count_none_as_unread,
+    store_chat,
+)
 from gateway.identities.people import Person, person, resolve_people
 from gateway.sessions.events import (
     CallChanged,
@@ -69,8 +77,8 @@ async def _process_state(
 
 async def _store_history(context: EventContext, event: HistoryReceived) -> None:
     await count_none_as_unread(context.connection)
-    for message in event.messages:
-        received = await received_row(context, message)
+    read = [await received_row(context, message) for message in event.messages]
+    for received, _callback in read:
         await add_received(
             context.connection,
             context.instance.id,
@@ -80,6 +88,21 @@ async def _store_history(context: EventContext, event: HistoryReceived) -> None:
         )
     for chat in event.chats:
         await _store_chat(context, chat)
+    if context.instance.history_sync_url:
+        await _hand_over(context, event, read)
+
+
+async def _hand_over(
+    context: EventContext,
+    event: HistoryReceived,
+    read: Sequence[tuple[ReceivedRow, ReceivedCallback]],
+) -> None:
+    """Enqueues the messages as pages for the webhook of the history."""
+    messages = [callback.body_with(received.content) for received, callback in read]
+    for page in history_pages(context.instance.id, epoch_ms(event.at), messages):
+        await context.outbox.enqueue_within(
+            context.connection, context.instance.id, page.phone, page.type, page.body()
+        )
 
 
 async def _store_chat(context: EventContext, chat: HistoryChat) -> None:

@@ -49,11 +49,11 @@ async def process_message(context: EventContext, event: MessageReceived) -> None
         )
 
 
-async def received_row(context: EventContext, event: MessageReceived) -> ReceivedRow:
-    """Makes the row of history of a message."""
-    participants = await _participants(context, event)
-    received, _ = await _row_and_envelope(context, event, participants)
-    return received
+async def received_row(
+    context: EventContext, event: MessageReceived
+) -> tuple[ReceivedRow, ReceivedCallback]:
+    """Makes the row of history of a message, and its callback without content and pictures."""
+    return await _row_and_envelope(context, event, await _participants(context, event))
 
 
 async def _participants(context: EventContext, event: MessageReceived) -> Participants:

@@ -12,11 +12,14 @@ from gateway.contract.callbacks import (
     MessageStatusCallback,
     Presence,
     PresenceChatCallback,
+    ProxyFailureCallback,
 )
 from gateway.contract.spellings import is_group
+from gateway.database.pool import fetch_all
 from gateway.database.queries import query
 from gateway.history import received as history
 from gateway.identities.people import person, resolve_people
+from gateway.instances.connections import Connection
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.events import (
     Acknowledgement,
@@ -25,7 +28,9 @@ from gateway.sessions.events import (
     PresenceChanged,
 )
 from gateway.sessions.inbound.event_context import EventContext
+from gateway.sessions.reachability import NetworkFault
 
+_FIND_CONNECTION = query("instances", "find_connection")
 _RECORD_CONNECTION = query("sessions", "record_connection")
 _STATUS: Final[dict[Acknowledgement, MessageStatus]] = {
     "sent": "SENT",
@@ -37,6 +42,7 @@ _STATUS: Final[dict[Acknowledgement, MessageStatus]] = {
 
 
 async def process_connection(context: EventContext, event: ConnectionChanged) -> None:
+    await _report_proxy(context, event)
     instance_id, momment = context.instance.id, epoch_ms(event.at)
     phone = event.phone or context.own_phone
     if event.lid and event.phone:  # the gateway's own messages name it
@@ -68,6 +74,24 @@ async def process_connection(context: EventContext, event: ConnectionChanged) ->
             "callback_id": context.outbox.new_id(),
             "callback": callback.body(),
         },
+    )
+
+
+async def _report_proxy(context: EventContext, event: ConnectionChanged) -> None:
+    """Reports a proxy that fails, unless the state before has the same reason."""
+    if not NetworkFault.PROXY.is_in(event.reason):
+        return
+    instance_id = context.instance.id
+    known = await fetch_all(
+        context.connection, Connection, _FIND_CONNECTION, instance_id=instance_id
+    )
+    if any(before.reason == event.reason for before in known):
+        return
+    callback = ProxyFailureCallback(
+        instance_id=instance_id, momment=epoch_ms(event.at), error=event.reason or ""
+    )
+    await context.outbox.enqueue_within(
+        context.connection, instance_id, CONNECTION_CHAT, callback.type, callback.body()
     )
 
 

@@ -66,6 +66,7 @@ def services(audit: RecordedAudit, *executors: OperationExecutor) -> Services:
         stream=unused,
         base_urls=unused,
         turns=AccountTurns(Share(1, 1)),
+        broadcasts=unused,
     )
 
 

@@ -141,7 +141,7 @@ class Option(Tappable):
     """A row of a list."""
 
     title: Label
-    description: str
+    description: str | None = None
 
 
 class OptionList(Incoming):

@@ -2,7 +2,8 @@
 
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, AliasChoices, Field, StringConstraints, ValidationInfo
+from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.echo import VOICE_TYPE, Content, EchoContext
@@ -50,10 +51,41 @@ class CaptionedMessage(MediaMessage):
         return self.caption
 
 
-class SendImage(CaptionedMessage, path="/send-image"):
-    """Sends an image; a format that phones cannot show is converted to JPEG."""
+EditedId = Annotated[NoMessageId, Field(description="id of the sent one whose caption it replaces")]
 
-    image: Image
+
+_EDIT_FIELDS = ("edit_image_message_id", "edit_video_message_id", "edit_document_message_id")
+
+
+def _required_unless_edit(value: str | None, info: ValidationInfo) -> str | None:
+    if value is None and not _is_edit(info):
+        raise PydanticCustomError("missing", "is required")
+    return value
+
+
+def _is_edit(info: ValidationInfo) -> bool:
+    return any(info.data.get(name) for name in _EDIT_FIELDS)
+
+
+def _without_file_of_edit(value: str | None, info: ValidationInfo) -> str | None:
+    return None if _is_edit(info) else _required_unless_edit(value, info)
+
+
+_FILE_OR_EDIT = AfterValidator(_without_file_of_edit)
+_OF_EDIT = "required without {}, and without effect beside it"
+
+
+class SendImage(CaptionedMessage, path="/send-image"):
+    """Sends an image; a format that phones cannot show is converted to JPEG.
+
+    With `editImageMessageId` it replaces the caption of a sent image, which stays as it is.
+    """
+
+    edit_image_message_id: EditedId = None
+    image: Annotated[Image | None, _FILE_OR_EDIT] = Field(
+        None, description=_OF_EDIT.format("editImageMessageId"), validate_default=True
+    )
+    unconfirmed = ("editImageMessageId",)
     view_once: ViewOnce = False
 
     example_minimal: ClassVar[Example] = {
@@ -72,6 +104,17 @@ class SendImage(CaptionedMessage, path="/send-image"):
         return context.file_content(
             "image", self.image, caption=self.caption, view_once=self.view_once
         )
+
+    def referred_ids(self) -> tuple[str, ...]:
+        return (*super().referred_ids(), *filter(None, (self.edit_image_message_id,)))
+
+    def edited_id(self) -> str | None:
+        return self.edit_image_message_id
+
+    def assumed(self, message_id: str) -> KnownMessage | None:
+        if message_id == self.edit_image_message_id:
+            return assumed_own(message_id, self.phone, kind=self.kind())
+        return super().assumed(message_id)
 
 
 class SendSticker(MediaMessage, path="/send-sticker"):
@@ -141,9 +184,16 @@ class SendAudio(MediaMessage, path="/send-audio"):
 
 
 class SendVideo(CaptionedMessage, path="/send-video"):
-    """Sends a video."""
+    """Sends a video.
 
-    video: Video
+    With `editVideoMessageId` it replaces the caption of a sent video, which stays as it is.
+    """
+
+    edit_video_message_id: EditedId = None
+    video: Annotated[Video | None, _FILE_OR_EDIT] = Field(
+        None, description=_OF_EDIT.format("editVideoMessageId"), validate_default=True
+    )
+    unconfirmed = ("editVideoMessageId",)
     view_once: ViewOnce = False
     asynchronous: Async = False
 
@@ -169,11 +219,22 @@ class SendVideo(CaptionedMessage, path="/send-video"):
             view_once=self.view_once,
         )
 
+    def referred_ids(self) -> tuple[str, ...]:
+        return (*super().referred_ids(), *filter(None, (self.edit_video_message_id,)))
+
+    def edited_id(self) -> str | None:
+        return self.edit_video_message_id
+
+    def assumed(self, message_id: str) -> KnownMessage | None:
+        if message_id == self.edit_video_message_id:
+            return assumed_own(message_id, self.phone, kind=self.kind())
+        return super().assumed(message_id)
+
 
 class SendPtv(MediaMessage, path="/send-ptv"):
     """Sends a round video note."""
 
-    ptv: Ptv
+    ptv: Ptv = Field(validation_alias=AliasChoices("ptv", "video"))
 
     example_minimal: ClassVar[Example] = {"phone": _PHONE, "ptv": "https://example.com/video.mp4"}
     example: ClassVar[Example] = {
@@ -193,12 +254,12 @@ class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/
     the file keeps its own name: that of its `data:` URI or of its server's Content-Disposition.
     """
 
-    document: Document
+    edit_document_message_id: EditedId = None
+    document: Annotated[Document | None, AfterValidator(_required_unless_edit)] = Field(
+        None, description=_OF_EDIT.format("editDocumentMessageId"), validate_default=True
+    )
     extension: Extension | None = None
     file_name: Annotated[str, Field(max_length=255)] | None = None
-    edit_document_message_id: NoMessageId = Field(
-        None, description="id of the sent document whose caption is replaced"
-    )
 
     example_minimal: ClassVar[Example] = {
         "phone": _PHONE,
@@ -228,7 +289,7 @@ class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/
         return (*super().referred_ids(), *((edited,) if edited else ()))
 
     def echo(self, context: EchoContext) -> Content | None:
-        sent = context.files.get(self.document)
+        sent = context.files.get(self.document) if self.document else None
         return context.file_content(
             "document",
             self.document,

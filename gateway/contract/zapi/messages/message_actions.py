@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AliasChoices, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.choices import ANY_CASE
@@ -21,7 +21,10 @@ class ForwardMessage(OutgoingMessage, path="/forward-message"):
     """Forwards a message to another chat."""
 
     message_id: MessageId
-    message_phone: Chat = Field(description="the chat it is in")
+    message_phone: Chat = Field(
+        description="the chat it is in",
+        validation_alias=AliasChoices("messagePhone", "fromPhone"),
+    )
 
     example_minimal: ClassVar[Example] = {
         "phone": "5511999999999",
@@ -47,6 +50,7 @@ class ForwardMessage(OutgoingMessage, path="/forward-message"):
         return sent.echo(replace(context, message_id=original.message_id))
 
 
+_MAX_READ_AT_ONCE = 100
 _DURATION_SECONDS: Mapping[str, int] = {
     "24_hours": 24 * 3600,
     "7_days": 7 * 24 * 3600,
@@ -111,20 +115,34 @@ _Author = Annotated[
 
 
 class ReadMessage(Operation[Value], method="POST", path="/read-message", answer_status=204):
-    """Marks a received message as read."""
+    """Marks a received message as read, or several of one chat with `messageIds`."""
 
     audited = False  # daily traffic of a chat, one for each message
     phone: Chat
-    message_id: MessageId
+    message_ids: Annotated[tuple[MessageId, ...], Field(max_length=_MAX_READ_AT_ONCE)] = ()
+    message_id: MessageId | None = Field(
+        None, description="required without messageIds", validate_default=True
+    )
     participant_phone: _Author = None
 
-    def assumed(self) -> KnownMessage | None:
+    def assumed(self, message_id: str) -> KnownMessage | None:
         """What the request says of a message that the gateway does not know."""
-        return assumed_message(
-            self.message_id, self.phone, owner=False, author=self.participant_phone
-        )
+        return assumed_message(message_id, self.phone, owner=False, author=self.participant_phone)
 
     example: ClassVar[Example] = {"phone": "5511999999999", "messageId": "3EB0577D10A2B4C6D8E9F1"}
+
+    @field_validator("message_id")
+    @classmethod
+    def _names_a_message(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and not info.data.get("message_ids", ("wrong",)):
+            raise PydanticCustomError("missing", "is required")
+        return value
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every message that it names, each once."""
+        single = (self.message_id,) if self.message_id else ()
+        return tuple(dict.fromkeys((*single, *self.message_ids)))
 
 
 class DeleteMessage(Operation[Value], method="DELETE", path="/messages", answer_status=204):
@@ -133,12 +151,16 @@ class DeleteMessage(Operation[Value], method="DELETE", path="/messages", answer_
     phone: Chat
     message_id: MessageId
     owner: bool = Field(description="true: sent by this instance; false: received")
+    delete_for_me: bool = Field(
+        default=False, description="deletes it on this number's own devices only"
+    )
+    unconfirmed = ("deleteForMe",)
     participant_phone: _Author = None
 
-    def assumed(self) -> KnownMessage | None:
+    def assumed(self, message_id: str) -> KnownMessage | None:
         """What the request says of a message that the gateway does not know."""
         return assumed_message(
-            self.message_id, self.phone, owner=self.owner, author=self.participant_phone
+            message_id, self.phone, owner=self.owner, author=self.participant_phone
         )
 
     example: ClassVar[Example] = {
@@ -151,5 +173,11 @@ class DeleteMessage(Operation[Value], method="DELETE", path="/messages", answer_
 
 class Revoke(Operation[Value]):
     """Executed by the session: deletes a message from its chat."""
+
+    target: KnownMessage
+
+
+class Hide(Operation[Value]):
+    """Executed by the session: deletes a message on this number's own devices only."""
 
     target: KnownMessage

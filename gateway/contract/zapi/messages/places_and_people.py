@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AliasChoices, Field
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
@@ -40,7 +40,7 @@ Longitude = Annotated[str, AfterValidator(_Degrees(180))]
 class SendLocation(Reply, path="/send-location"):
     """Sends a place."""
 
-    title: Label
+    title: Label = Field(validation_alias=AliasChoices("title", "name"))
     address: Label
     latitude: Latitude
     longitude: Longitude

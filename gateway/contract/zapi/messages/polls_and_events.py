@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from gateway.contract import whatsapp_limits as whatsapp
@@ -65,11 +65,21 @@ class SendPoll(OutgoingMessage, path="/send-poll"):
         }
 
 
+def _options_from_names(value: object) -> object:
+    """Reads a list of names as a list of options."""
+    if isinstance(value, list | tuple):
+        return [{"name": item} if isinstance(item, str) else item for item in value]
+    return value
+
+
 class SendPollVote(OutgoingMessage, path="/send-poll-vote"):
     """Votes in a poll; a later vote replaces the one before."""
 
     poll_message_id: MessageId
-    poll_vote: Annotated[tuple[PollOption, ...], Field(min_length=1)]
+    poll_vote: Annotated[tuple[PollOption, ...], BeforeValidator(_options_from_names)] = Field(
+        description="the options that it chooses; an empty list withdraws the vote",
+        validation_alias=AliasChoices("pollVote", "options"),
+    )
 
     example: ClassVar[Example] = {
         "phone": "5511999999999",
@@ -130,7 +140,7 @@ class GroupEvent(Incoming):
     )
     location: Place | None = None
     call_link_type: Annotated[Literal["voice", "video"], ANY_CASE] | None = None
-    canceled: bool
+    canceled: bool = False
 
     @property
     def starts_at(self) -> datetime:

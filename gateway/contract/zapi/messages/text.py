@@ -76,8 +76,15 @@ class SendText(TextMessage, Reply, path="/send-text"):
     )
     edit_message_id: NoMessageId = Field(None, description="the message whose text it replaces")
     mentioned: tuple[Chat, ...] = ()
+    mention_all: bool = Field(
+        default=False,
+        description="in a group, mentions everyone in it",
+        validation_alias=AliasChoices("mentionAll", "mentionedAll"),
+        exclude_if=lambda value: not value,
+    )
     group_mentioned: tuple[MentionedGroup, ...] = ()
     number_fields: ClassVar[tuple[str, ...]] = ("phone", "mentioned", "participant_phone")
+    unconfirmed = ("mentionAll",)
 
     example_minimal: ClassVar[Example] = {"phone": "5511999999999", "message": "Hello"}
     example: ClassVar[Example] = {

@@ -5,6 +5,7 @@ do not show them. WhatsApp decides which phones show them, and changes that.
 """
 
 from gateway.contract.handlers import Handlers
+from gateway.contract.zapi.messages.button_replies import ButtonReply, Choice, choice_in
 from gateway.contract.zapi.messages.buttons import ActionButton
 from gateway.contract.zapi.messages.interactive import (
     CarouselCard,
@@ -15,11 +16,15 @@ from gateway.contract.zapi.messages.interactive import (
     SendCarousel,
     SendOptionList,
 )
+from gateway.errors import Refused
 from gateway.providers.whatsmeow.messages.parts import (
+    context_of,
     flow_button,
     flow_of,
     image_of,
     interactive,
+    known,
+    present,
     video_of,
 )
 from gateway.providers.whatsmeow.session import Fields, SendContext
@@ -57,7 +62,7 @@ async def send_button_list(outgoing: SendContext, message: SendButtonList) -> Re
 async def send_option_list(outgoing: SendContext, message: SendOptionList) -> Receipt:
     options = message.option_list
     rows = [
-        {"rowID": option.id, "title": option.title, "description": option.description}
+        present(rowID=option.id, title=option.title, description=option.description)
         for option in options.options
     ]
     body = {
@@ -68,6 +73,40 @@ async def send_option_list(outgoing: SendContext, message: SendOptionList) -> Re
         "sections": [{"title": options.title, "rows": rows}],
     }
     return await outgoing.deliver(message.phone, {"listMessage": body})
+
+
+@sends.handles(ButtonReply)
+async def send_button_reply(outgoing: SendContext, message: ButtonReply) -> Receipt:
+    offered = known(outgoing.attempt, message.message_id)
+    choice = None if offered.from_me else choice_in(offered.payload, message.choice_id)
+    if choice is None:
+        raise Refused(f"message {message.message_id} offers no button {message.choice_id!r}")
+    body = _answer(choice) | context_of(outgoing.attempt, message.message_id)
+    return await outgoing.deliver(message.phone, {_ANSWERS[choice.kind]: body})
+
+
+_ANSWERS = {
+    "button": "buttonsResponseMessage",
+    "option": "listResponseMessage",
+    "template": "templateButtonReplyMessage",
+}
+
+
+def _answer(choice: Choice) -> Fields:
+    match choice.kind:
+        case "button":
+            chosen = {"selectedButtonID": choice.id, "type": "DISPLAY_TEXT"}
+            return {"selectedDisplayText": choice.label, **chosen}
+        case "option":
+            return present(
+                title=choice.label,
+                description=choice.description,
+                listType="SINGLE_SELECT",
+                singleSelectReply={"selectedRowID": choice.id},
+            )
+        case "template":
+            chosen = {"selectedID": choice.id, "selectedDisplayText": choice.label}
+            return {**chosen, "selectedIndex": choice.index}
 
 
 @sends.handles(SendButtonOtp)

@@ -3,6 +3,7 @@
 from gateway.contract.extensions.status import SendAudioStatus
 from gateway.contract.handlers import Handlers
 from gateway.contract.zapi.messages.media import (
+    CaptionedMessage,
     SendAudio,
     SendDocument,
     SendGif,
@@ -17,8 +18,11 @@ from gateway.contract.zapi.status import (
     SendImageStatus,
     SendVideoStatus,
 )
+from gateway.errors import Refused
+from gateway.providers.whatsmeow.contents import unwrapped
 from gateway.providers.whatsmeow.messages.parts import (
     base64_of,
+    content_of,
     context_of,
     edit_of,
     file_of,
@@ -40,7 +44,9 @@ _VOICE = "audio/ogg; codecs=opus"
 
 @sends.handles(SendImage)
 async def send_image(outgoing: SendContext, message: SendImage) -> Receipt:
-    image = await image_of(outgoing, message.image) | present(
+    if message.edit_image_message_id:
+        return await _recaptioned(outgoing, message, message.edit_image_message_id, "imageMessage")
+    image = await image_of(outgoing, message.image or "") | present(
         caption=message.caption, viewOnce=message.view_once or None
     )
     image |= context_of(outgoing.attempt, message.message_id)
@@ -49,7 +55,9 @@ async def send_image(outgoing: SendContext, message: SendImage) -> Receipt:
 
 @sends.handles(SendVideo)
 async def send_video(outgoing: SendContext, message: SendVideo) -> Receipt:
-    video = await video_of(outgoing, message.video) | present(
+    if message.edit_video_message_id:
+        return await _recaptioned(outgoing, message, message.edit_video_message_id, "videoMessage")
+    video = await video_of(outgoing, message.video or "") | present(
         caption=message.caption, viewOnce=message.view_once or None
     )
     video |= context_of(outgoing.attempt, message.message_id)
@@ -89,7 +97,11 @@ async def send_audio(outgoing: SendContext, message: SendAudio) -> Receipt:
 
 @sends.handles(SendDocument)
 async def send_document(outgoing: SendContext, message: SendDocument) -> Receipt:
-    file = file_of(outgoing, message.document)
+    if message.edit_document_message_id:
+        return await _recaptioned(
+            outgoing, message, message.edit_document_message_id, "documentMessage"
+        )
+    file = file_of(outgoing, message.document or "")
     name = file.file_name or message.document_name() or "document"
     document = await uploaded(outgoing, file, "Document") | present(
         fileName=name, title=name, caption=message.caption, JPEGThumbnail=thumbnail_of(file)
@@ -98,8 +110,6 @@ async def send_document(outgoing: SendContext, message: SendDocument) -> Receipt
     body: Fields = {"documentMessage": document}
     if message.caption:
         body = {"documentWithCaptionMessage": {"message": body}}
-    if message.edit_document_message_id:
-        body = edit_of(known(outgoing.attempt, message.edit_document_message_id), body)
     return await outgoing.deliver(message.phone, body)
 
 
@@ -133,6 +143,21 @@ async def reply_status_sticker(outgoing: SendContext, message: ReplyStatusSticke
     sticker = await _sticker(outgoing, message.sticker)
     sticker |= context_of(outgoing.attempt, message.status_message_id)
     return await outgoing.deliver(message.phone, {"stickerMessage": sticker})
+
+
+async def _recaptioned(
+    outgoing: SendContext, message: CaptionedMessage, edited_id: str, kind: str
+) -> Receipt:
+    """Replaces the caption of a sent file; the file itself is not sent again."""
+    edited = known(outgoing.attempt, edited_id)
+    sent = unwrapped(content_of(edited)).get(kind)
+    if sent is None or not edited.from_me:
+        name = kind.removesuffix("Message")
+        raise Refused(f"message {edited_id} is not a {name} that this number sent")
+    body: Fields = {kind: {**sent, "caption": message.caption or ""}}
+    if kind == "documentMessage":
+        body = {"documentWithCaptionMessage": {"message": body}}
+    return await outgoing.deliver(message.phone, edit_of(edited, body))
 
 
 async def _sticker(outgoing: SendContext, text: str) -> Fields:

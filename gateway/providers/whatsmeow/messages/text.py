@@ -1,9 +1,11 @@
 """Texts, links and text statuses."""
 
 from gateway.contract.handlers import Handlers
+from gateway.contract.spellings import is_group
 from gateway.contract.zapi.messages.text import SendLink, SendText
 from gateway.contract.zapi.status import ReplyStatusText, SendTextStatus
-from gateway.providers.whatsmeow.jids import jid_of
+from gateway.providers.whatsmeow.failures import failure_of
+from gateway.providers.whatsmeow.jids import chat_of, jid_of, text_of
 from gateway.providers.whatsmeow.messages.parts import (
     base64_of,
     context_of,
@@ -11,6 +13,7 @@ from gateway.providers.whatsmeow.messages.parts import (
     known,
     present,
 )
+from gateway.providers.whatsmeow.process import VerbFailed
 from gateway.providers.whatsmeow.session import Fields, SendContext
 from gateway.sessions.provider import Receipt
 
@@ -19,7 +22,8 @@ sends: Handlers[SendContext] = Handlers()
 
 @sends.handles(SendText)
 async def send_text(outgoing: SendContext, message: SendText) -> Receipt:
-    context = context_of(outgoing.attempt, message.message_id, message.mentioned)
+    mentioned = (*message.mentioned, *await _everyone(outgoing, message))
+    context = context_of(outgoing.attempt, message.message_id, mentioned)
     if message.group_mentioned:
         named = [
             {"groupJID": jid_of(group.phone), "groupSubject": group.subject}
@@ -35,6 +39,17 @@ async def send_text(outgoing: SendContext, message: SendText) -> Receipt:
     if message.private_answer and message.message_id:
         chat = known(outgoing.attempt, message.message_id).sender or chat
     return await outgoing.deliver(chat, body)
+
+
+async def _everyone(outgoing: SendContext, message: SendText) -> list[str]:
+    """Returns the members of the group, where all are mentioned."""
+    if not (message.mention_all and is_group(message.phone)):
+        return []
+    try:
+        group = await outgoing.session.call("group", jid=jid_of(message.phone))
+    except VerbFailed as error:
+        raise failure_of(error, may_have_left=False) from error
+    return [chat_of(text_of(each["JID"]) or "") for each in group.get("Participants", ())]
 
 
 @sends.handles(SendLink)
