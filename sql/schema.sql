@@ -1836,9 +1836,12 @@ CREATE TABLE public.messages (
     provider_data bytea,
     failed_at timestamp with time zone,
     error text,
+    sent_files text,
     CONSTRAINT known_status CHECK ((status = ANY (ARRAY['canceled'::text, 'failed'::text, 'received'::text, 'sent'::text])))
 )
 PARTITION BY RANGE (recorded_at);
+
+COMMENT ON COLUMN public.messages.sent_files IS 'The types, names and measures of the files that were sent, as JSON by the text that names each.';
 
 CREATE VIEW public.message_states AS
  SELECT m.instance_id,
@@ -1930,6 +1933,7 @@ CREATE TABLE public.messages_default (
     provider_data bytea,
     failed_at timestamp with time zone,
     error text,
+    sent_files text,
     CONSTRAINT known_status CHECK ((status = ANY (ARRAY['canceled'::text, 'failed'::text, 'received'::text, 'sent'::text])))
 );
 

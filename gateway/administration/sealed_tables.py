@@ -128,7 +128,7 @@ def _listed(parts: Iterable[Composable]) -> Composed:
 _TEXT, _BIGINT, _UUID = SQL("text"), SQL("bigint"), SQL("uuid")
 _TIME: Final = SQL("timestamptz")
 _TYPES: Final = {"bigint": _BIGINT, "text": _TEXT}
-_SENT: Final = {"payload": MESSAGE, "provider_data": BYTES, "error": TEXT}
+_SENT: Final = {"payload": MESSAGE, "provider_data": BYTES, "error": TEXT, "sent_files": TEXT}
 
 TABLES: Final = (
     SealedTable(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin
 from weakref import WeakKeyDictionary
 
+import orjson
 from pydantic import BaseModel, Field
 from pydantic.alias_generators import to_camel
 
@@ -79,6 +80,26 @@ class MediaFile:
     """64 loudness samples, 0 to 100, of a voice note."""
     thumbnail: bytes | None = None
     """A small JPEG."""
+
+
+_STORED: Final = ("mime_type", "sha256", "file_name", "width", "height", "duration_seconds")
+
+
+def stored_files(files: Mapping[str, MediaFile]) -> str | None:
+    """Returns what history stores of the files that were sent, by the texts that name them."""
+    if not files:
+        return None
+    facts = {text: {n: getattr(file, n) for n in _STORED} for text, file in files.items()}
+    return orjson.dumps(facts).decode()
+
+
+def files_from(stored: str | None) -> dict[str, MediaFile]:
+    """Returns the files of a stored form; their bytes are gone. None where it cannot be read."""
+    try:
+        facts = orjson.loads(stored or "{}")
+    except orjson.JSONDecodeError:  # no key opens it
+        return {}
+    return {text: MediaFile(path=Path(), size_bytes=0, **fact) for text, fact in facts.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,7 +212,13 @@ _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("send_queue", "find_next"): SealedStatement(reads={"payload": MESSAGE}),
     ("send_queue", "find_orphans"): SealedStatement(reads={"payload": MESSAGE}),
     ("send_queue", "record_sent"): SealedStatement(
-        {"provider_data": BYTES, "callbacks": BODY, "echoes": BODY, "status_callbacks": BODY}
+        {
+            "provider_data": BYTES,
+            "callbacks": BODY,
+            "echoes": BODY,
+            "status_callbacks": BODY,
+            "sent_files": TEXT,
+        }
     ),
     ("send_queue", "record_failed"): SealedStatement(_FAILED),
     ("send_queue", "record_retry"): SealedStatement({"error": TEXT}),
@@ -227,7 +233,7 @@ _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("history", "edit_content"): SealedStatement({"payload": MESSAGE}),
     ("history", "find_message"): SealedStatement(reads=_HISTORY),
     ("history", "list_messages"): SealedStatement(reads=_HISTORY),
-    ("directory", "list_messages"): SealedStatement(reads={"payload": MESSAGE}),
+    ("directory", "list_messages"): SealedStatement(reads={"payload": MESSAGE, "sent_files": TEXT}),
     ("directory", "find_chats"): SealedStatement(reads={"note": TEXT, "name": TEXT}),
     ("directory", "list_contacts"): SealedStatement(reads={"vname": TEXT}),
     ("directory", "find_contact"): SealedStatement(reads={"vname": TEXT}),

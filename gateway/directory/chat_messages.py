@@ -19,6 +19,7 @@ from gateway.contract.catalogue import catalogue
 from gateway.contract.echo import EchoContext
 from gateway.contract.handlers import Handlers
 from gateway.contract.known import KnownMessage
+from gateway.contract.media import files_from
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.spellings import is_group
 from gateway.contract.zapi.chats import ListMessages
@@ -60,6 +61,7 @@ class _Message:
     status: str
     type: str
     payload: Mapping[str, Any]
+    sent_files: str | None
     at: datetime
     delivered_at: datetime | None
     read_at: datetime | None
@@ -162,13 +164,10 @@ def _sent(stored: _Message | KnownMessage) -> OutgoingMessage | None:
 
 
 def _linked(known: KnownMessage, links: StoredLinks) -> KnownMessage | None:
-    """Returns a quoted or forwarded message with links to its files; None if it is unreadable."""
+    """Returns a quoted or forwarded message, with new links; None if it is unreadable."""
     if known.type not in catalogue().sends:
         return replace(known, payload=links.renewed(known.payload))
-    sent = _sent(known)
-    if sent is None:
-        return None
-    return replace(known, payload=links.with_links(sent).model_dump(mode="json"))
+    return known if _sent(known) else None
 
 
 def _callback(
@@ -185,8 +184,9 @@ def _callback(
         return {**_envelope(chat, row), **links.renewed(row.payload)}
     if sent is None:
         return {**_envelope(chat, row), "error": _UNREADABLE}
-    context = EchoContext(row.message_id, epoch_ms(row.at), referred)
-    body = sent_callback_body(links.with_links(sent), context, instance_id=chat.instance_id)
+    files = files_from(row.sent_files)
+    context = EchoContext(row.message_id, epoch_ms(row.at), referred, files, links.of_text)
+    body = sent_callback_body(sent, context, instance_id=chat.instance_id)
     return orjson.loads(body) if body else _envelope(chat, row)
 
 

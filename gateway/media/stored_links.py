@@ -3,11 +3,9 @@
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import unquote
 
-from gateway.contract.media import files_in, with_texts
-from gateway.contract.send import OutgoingMessage
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.media.file_names import safe_file_name
@@ -20,8 +18,6 @@ _REFERENCE = re.compile(f"{REFERENCE}([0-9a-f]{{64}})")
 _LINK = re.compile(
     r"https?://[^/\s]+/(?:[^\s?]+/)?media/([^/\s?]+)/([0-9a-f]{64})/([^/\s?]+)\?\S*signature=\S+"
 )
-
-Message = TypeVar("Message", bound=OutgoingMessage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +35,10 @@ class StoredLinks:
     names: Mapping[str, str]
     link_to: Callable[[str, str], str]
 
-    def with_links(self, message: Message) -> Message:
-        """Returns a sent message that names each stored file by its link."""
-        references = (found for named in files_in(message) if (found := _reference(named.text)))
-        links = {
-            REFERENCE + file_id: self.link_to(file_id, self.names[file_id])
-            for file_id in references
-            if file_id in self.names
-        }
-        return with_texts(message, links)
+    def of_text(self, text: str) -> str | None:
+        """Returns the link to the file that a text of a sent message names, if it is stored."""
+        file_id = text.removeprefix(REFERENCE)
+        return self.link_to(file_id, self.names[file_id]) if file_id in self.names else None
 
     def renewed(self, content: Any) -> Any:  # noqa: ANN401 - any JSON
         """Returns the content of a received message with a new link for each of its links."""
@@ -98,11 +89,6 @@ class StoredFiles:
 
 def _name_of(file: _File) -> str:
     return safe_file_name(file.file_name) or f"{file.id[:16]}{extension_of(file.mime_type)}"
-
-
-def _reference(text: str) -> str | None:
-    found = _REFERENCE.fullmatch(text)
-    return found[1] if found else None
 
 
 def _ids_in(value: object) -> Iterator[str]:

@@ -13,6 +13,7 @@ from psycopg import DataError, IntegrityError, OperationalError
 
 from gateway.batching import NEXT_FLUSH, Batch, NextFlush
 from gateway.clock import Clock
+from gateway.contract.media import stored_files
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
@@ -45,6 +46,7 @@ class _SentMessage:
     echo: str | None
     status_id: uuid.UUID
     status: str
+    sent_files: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,7 @@ class OutcomeRecorder:
             echo=echo_body(row, sent, at_ms=at_ms) if echo else None,
             status_id=self._new_uuid(),
             status=sent_status_body(row, at_ms=at_ms),
+            sent_files=stored_files(sent.files),
         )
 
     async def _flush(self, batch: list[_SentMessage]) -> Sequence[bool | Exception | NextFlush]:
@@ -179,6 +182,7 @@ class OutcomeRecorder:
                 echoes=[sent.echo for sent in batch],
                 status_ids=[sent.status_id for sent in batch],
                 status_callbacks=[sent.status for sent in batch],
+                sent_files=[sent.sent_files for sent in batch],
             )
         except (DataError, IntegrityError) as error:
             return await self._bisect(batch, error)

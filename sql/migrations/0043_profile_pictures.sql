@@ -1,4 +1,4 @@
--- Links to profile pictures, and the webhook of initial data. (compatible with: 0001)
+-- Links to profile pictures, the webhook of initial data, and what is known of sent files. (compatible with: 0001)
 
 create table profile_pictures (
     instance_id text        not null,
@@ -21,3 +21,7 @@ create table initial_data_webhooks (
     url         text not null
 );
 comment on table initial_data_webhooks is 'The address that /me shows as initialDataCallbackUrl.';
+
+alter table messages add column sent_files text;
+comment on column messages.sent_files is
+    'The types, names and measures of the files that were sent, as JSON by the text that names each.';

@@ -120,11 +120,11 @@ with since as (
     where instance_id = %(instance_id)s::text and message_id = %(last_message_id)s::text
 )
 select named.message_id, named.from_me, named.sender, named.status, named.type, named.payload,
-       named.at, named.delivered_at, named.read_at, named.played_at
+       named.sent_files, named.at, named.delivered_at, named.read_at, named.played_at
 from unnest(%(names)s::text[]) as a (phone)
 -- The newest of each name: only so each is read in the order of its index.
 cross join lateral (
-    select m.message_id, m.from_me, m.sender, m.status, m.type, m.payload, m.recorded_at,
+    select m.message_id, m.from_me, m.sender, m.status, m.type, m.payload, m.sent_files, m.recorded_at,
            coalesce(m.sent_at, m.created_at) as at, m.delivered_at, m.read_at, m.played_at
     from messages m
     where m.instance_id = %(instance_id)s::text and m.phone = a.phone

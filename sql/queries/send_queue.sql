@@ -510,10 +510,10 @@ with done as (
         %(instance_ids)s::text[], %(ids)s::bigint[], %(epochs)s::bigint[], %(claim_ids)s::uuid[],
         %(provider_message_ids)s::text[], %(provider_data)s::bytea[], %(chats)s::text[],
         %(callback_ids)s::uuid[], %(callbacks)s::text[], %(echo_ids)s::uuid[], %(echoes)s::text[],
-        %(status_ids)s::uuid[], %(status_callbacks)s::text[]
+        %(status_ids)s::uuid[], %(status_callbacks)s::text[], %(sent_files)s::text[]
     ) as d (
         instance_id, id, epoch, claim_id, provider_message_id, provider_data, chat, callback_id,
-        callback, echo_id, echo, status_id, status_callback
+        callback, echo_id, echo, status_id, status_callback, sent_files
     )
 ), existing_queue as materialized (
     -- The existing delivery queues of their chats at Z-API's webhooks.
@@ -544,17 +544,17 @@ with done as (
     where m.instance_id = f.instance_id and m.id = f.id and m.claimed_epoch = f.epoch
         and m.claim_id is not distinct from f.claim_id
     returning m.*, f.provider_message_id, f.provider_data, f.callback_id, f.callback, f.echo_id, f.echo,
-        f.status_id, f.status_callback, f.chat as delivery_chat
+        f.status_id, f.status_callback, f.sent_files, f.chat as delivery_chat
 ), archived as (
     -- Stores them in history.
     insert into messages (
         instance_id, message_id, recorded_at, created_at, attempt_started_at, sent_at,
         sequence_number, version, attempts, from_me, status, zaap_id, provider_message_id, phone,
-        type, payload, provider_data
+        type, payload, provider_data, sent_files
     )
     select instance_id, message_id, now(), created_at, attempt_started_at, now(),
            sequence_number, version, attempts, true, 'sent', zaap_id,
-           nullif(provider_message_id, message_id), phone, type, payload, provider_data
+           nullif(provider_message_id, message_id), phone, type, payload, provider_data, sent_files
     from removed
 ), ids as (
     -- Stores their ids.

@@ -43,9 +43,9 @@ EXISTING = """
     insert into media (instance_id, id, mime_type, file_name, size_bytes, expires_at)
         values (%(id)s, 'f', 'image/png', %(text)s, 1, now());
     insert into messages (instance_id, message_id, created_at, version, from_me, status, phone,
-            type, payload, provider_data, error)
+            type, payload, provider_data, error, sent_files)
         values (%(id)s, 'm', now(), 1, true, 'failed', '1', 'send-text', %(json)s, %(bytes)s,
-            %(text)s);
+            %(text)s, %(text)s);
     insert into message_attempts (instance_id, message_id, started_at, ended_at, outcome, error)
         values (%(id)s, 'm', now(), now(), 'refused', %(text)s);
     insert into consents (instance_id, phone, status, note)
