@@ -237,8 +237,8 @@ select phone, name, short from contacts
 where instance_id = %(instance_id)s::text and phone = any(%(phones)s::text[]) and name is not null;
 
 -- name: add_broadcast_list
--- Adds a list unless the instance has as many as it may have. Two requests at once may exceed the limit
--- by one: it only bounds what is stored.
+-- Adds a list unless the instance has as many as it may have. Requests at once may exceed the limit by
+-- as many as they are: it only bounds what is stored.
 insert into broadcast_lists (instance_id, id, name, phones)
 select %(instance_id)s::text, %(id)s::text, %(name)s::text, %(phones)s::text[]
 where (
