@@ -168,9 +168,9 @@ def check_client_token(instance: Instance, headers: Headers, *, required: bool =
 
 
 def _partner_tokens(headers: Headers) -> Iterator[str]:
-    scheme, *tokens = headers.get("authorization", "").split() or [""]
-    if scheme.lower() == "bearer" and len(tokens) == 1:
-        yield tokens[0]
+    scheme, *rest = headers.get("authorization", "").split(maxsplit=1) or [""]
+    if scheme.lower() == "bearer" and rest:
+        yield rest[0].rstrip()
     for name in ("partner-token", "client-token"):
         if token := headers.get(name, "").strip():
             yield token

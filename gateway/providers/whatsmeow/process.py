@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ class Child:
         """
         if deadline != self._deadline:
             self._deadline = deadline
-            self._write(Deadline(deadline))
+            self._write(Deadline(deadline if isfinite(deadline) else None))
         if now >= deadline and not self._is_isolated:
             self.kill()
 

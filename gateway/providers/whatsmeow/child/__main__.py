@@ -15,6 +15,7 @@ import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from math import inf
 from types import ModuleType
 from typing import Protocol
 
@@ -94,7 +95,7 @@ async def serve(descriptor: int, watchdog: Watchdog) -> None:
                 case Acknowledge(number):
                     link.acknowledged(number)
                 case Deadline(monotonic_seconds):
-                    watchdog.deadline = monotonic_seconds
+                    watchdog.deadline = inf if monotonic_seconds is None else monotonic_seconds
                     renewed.set()
                 case _:
                     raise ValueError(f"the engine does not send {type(frame).__name__}")

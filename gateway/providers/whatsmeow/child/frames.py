@@ -49,9 +49,9 @@ class Acknowledge:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """The child may act until this time of the machine's monotonic clock."""
+    """The child may act until this time of the machine's monotonic clock; None has no end."""
 
-    monotonic_seconds: float
+    monotonic_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
