@@ -137,14 +137,19 @@ def _validated(command: type[Command], values: dict[str, Any]) -> Command:
             return command.model_validate(values)
         except ValidationError as error:
             first = first or error
-            empty = {each["loc"] for each in error.errors() if _is_empty_text(each["input"])}
+            empty = {_place_of(each) for each in error.errors() if _is_empty_text(each["input"])}
             if not empty - removed:
                 # What is required and empty is reported as given, not as left out.
                 (reported, *_) = error.errors()
-                is_left_out = reported["type"] == "missing" and reported["loc"] in removed
+                is_left_out = reported["type"] == "missing" and _place_of(reported) in removed
                 raise InvalidRequest(_sentence(first if is_left_out else error)) from None
             removed |= empty
             values = _without(values, empty)
+
+
+def _place_of(error: ErrorDetails) -> tuple[int | str, ...]:
+    """Returns where the value is, without the member of a union that was tried."""
+    return tuple(part for part in error["loc"] if not _is_union_member(part))
 
 
 def _is_empty_text(value: object) -> bool:

@@ -150,6 +150,7 @@ def statements(
             "echoes": [None],
             "status_ids": [uuid.uuid4()],
             "status_callbacks": ["{}"],
+            "sent_files": [None],
         },
         ("send_queue", "list_waiting"): {
             **nobody,

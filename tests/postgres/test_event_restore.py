@@ -19,7 +19,7 @@ from gateway.instances.store import Instance
 from gateway.webhooks.event_log import EventLog, Position
 from tests.fixtures.event_log import ACCOUNT, Follower, consuming, open_log, write_events
 from tests.fixtures.postgres import folder_in_memory, public_folder, running_postgres
-from tests.fixtures.queue import add_instances, rows
+from tests.fixtures.queue import add_instance_rows, add_instances, rows
 
 POSITIONS_MIGRATION = 26
 BINARIES = find_binaries()
@@ -236,19 +236,19 @@ async def write_as_before(connection: AsyncConnection, instance_id: str, *bodies
 
 async def set_up_before(connection: AsyncConnection) -> tuple[str, Position]:
     """Writes four events as the release before; Kafka and a client have read two of them."""
-    (instance,) = await add_instances(connection, 1)
+    (instance_id,) = await add_instance_rows(connection, 1)
     await connection.execute(
         """insert into event_roads (name, account_id, wanted_until)
            values ('kafka', 'acme', now() + interval '1 day')"""
     )
-    await write_as_before(connection, instance.id, "one", "two", "three", "four")
+    await write_as_before(connection, instance_id, "one", "two", "three", "four")
     (read_to,) = await rows(
         connection, "select transaction_id, sequence from webhook_events where body = 'two'"
     )
     await connection.execute(
         "update event_roads set transaction_id = %s, sequence = %s", list(read_to)
     )
-    return instance.id, Position(*read_to)
+    return instance_id, Position(*read_to)
 
 
 async def test_positions_stay_valid_across_the_upgrade(

@@ -230,6 +230,7 @@ async def costs_of_statements(operator: AsyncConnection, node: Node) -> dict[str
                 "echoes": [None],
                 "status_ids": [uuid.uuid4()],
                 "status_callbacks": ["{}"],
+                "sent_files": [None],
             },
         ),
         "acknowledge": (

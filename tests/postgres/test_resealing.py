@@ -51,6 +51,7 @@ EXISTING = """
     insert into consents (instance_id, phone, status, note)
         values (%(id)s, '1', 'granted', %(text)s);
     insert into chats (instance_id, phone, note) values (%(id)s, '2', %(text)s);
+    insert into contacts (instance_id, phone, vname) values (%(id)s, '3', %(text)s);
     insert into whatsmeow.events (instance_id, name, body) values (%(id)s, 'Message', %(json)s);
     insert into whatsmeow.polls (instance_id, provider_message_id, options)
         values (%(id)s, 'p', array[%(text)s, %(text)s]);

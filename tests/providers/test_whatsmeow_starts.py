@@ -43,9 +43,9 @@ class StubChild:
     async def events_handled(self) -> None:
         pass
 
-    async def call(self, instance_id: str, verb: str, **_arguments: object) -> None:
+    async def call(self, instance_id: str, verb: str, **_arguments: object) -> dict[str, Any]:
         if verb != "open":
-            return
+            return {}
         await self.may_open.wait()
         self.opened += 1
         self.has_opened.set()
@@ -53,6 +53,7 @@ class StubChild:
             await self.subscribers[instance_id](
                 LibraryEvent(1, instance_id, "QrShown", {"text": instance_id})
             )
+        return {}
 
     async def end(self) -> None:
         self.gone.set()

@@ -286,6 +286,8 @@ async def test_unknown_message_is_named_by_id_or_refused_at_once(
     sentence = "is no message that this instance has sent or received"
     assert refused == {
         "forward-message": (400, f"messageId: {sentence}"),
+        "reply-button": (400, f"messageId: {sentence}"),
+        "reply-template-button": (400, f"messageId: {sentence}"),
         "send-poll-vote": (400, f"pollMessageId: {sentence}"),
         "send-edit-event": (400, f"eventMessageId: {sentence}"),
         "send-event-response": (400, f"eventMessageId: {sentence}"),

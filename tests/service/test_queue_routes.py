@@ -60,6 +60,7 @@ async def test_queue_is_listed_oldest_first_in_both_forms(slow_client: Client) -
         "ScheduledFor": None,
         "ExpiresAt": None,
         "NextAttemptAt": None,
+        "TrackId": None,
         "WaitingFor": None,
         "Error": None,
     }

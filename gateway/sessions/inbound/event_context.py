@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from psycopg import AsyncConnection
 
 from gateway.instances.store import Instance
-from gateway.sessions.inbound.pictures import Pictures
+from gateway.sessions.inbound.pictures import SessionPictures
 from gateway.webhooks.outbox import Outbox
 
 
@@ -37,5 +37,5 @@ class EventContext:
     instance: Instance
     epoch: int
     own_phone: str | None
-    pictures: Pictures
+    pictures: SessionPictures
     files: dict[str, FetchedFile] = field(default_factory=dict)

@@ -38,7 +38,7 @@ from gateway.sessions.inbound.inbox import (
     delete_failed_events,
     delete_processed_events,
 )
-from gateway.sessions.inbound.pictures import Pictures, delete_expired_pictures
+from gateway.sessions.inbound.pictures import SessionPictures, delete_expired_pictures
 from gateway.sessions.inbound.processing import process
 from gateway.sessions.provider import ReportedEvent, Session
 from gateway.webhooks.outbox import Outbox
@@ -126,7 +126,7 @@ class EventIntake:
         self._inbound, self._live = inbound, live
         self._own_phone: str | None = None
         self._inbox = Inbox(inbound.database, live.instance.id)
-        self.pictures = Pictures(
+        self.pictures = SessionPictures(
             inbound.database, live, inbound.clock, looks_up=inbound.looks_up_pictures
         )
         self.chat_queues = ChatQueues(self._inbox, self._process_pending, inbound.clock)

@@ -71,7 +71,7 @@ class SessionOfInstance(Protocol):
     session: Session
 
 
-class Pictures:
+class SessionPictures:
     """The pictures that one session knows and looks up. `close` ends the look-ups.
 
     The task is no PeriodicLoop: it ends when no name waits. At most one runs at a time.

@@ -188,7 +188,7 @@ async def test_probe_is_logged_at_debug_under_its_route(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     checks["disk"] = failing_check
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="gateway")
     with structlog.testing.capture_logs() as logs:
         await http.get(path)
 
@@ -222,7 +222,7 @@ async def test_readiness_logs_only_changed_reasons(
 async def test_request_logs_its_start_and_end_at_debug(
     http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="gateway")
     with structlog.testing.capture_logs() as logs:
         await http.get("/health", headers={"X-Request-Id": "R"})
 
@@ -277,7 +277,7 @@ async def test_refused_request_is_logged_by_template_without_secrets(
 async def test_request_log_level_follows_status(
     http: httpx.AsyncClient, path: str, level: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="gateway")
     with structlog.testing.capture_logs() as logs:
         await http.get(path)
 

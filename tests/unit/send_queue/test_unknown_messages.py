@@ -14,6 +14,8 @@ GROUP = "120363019502650977-group"
 OLD = "OLD"
 UNSENDABLE = {
     "forward-message": OLD,
+    "reply-button": OLD,
+    "reply-template-button": OLD,
     "send-poll-vote": OLD,
     "send-edit-event": OLD,
     "send-event-response": OLD,
