@@ -76,7 +76,7 @@ def zipped(name: str) -> bytes:
         (video_in(VideoForm("mpeg", "mpeg1video", None, rate=25)), "x.dat", "video/mpeg"),
         (b"BM is no bitmap\n", "x.txt", "text/plain"),
         (b"{\\rtf1 x}", "x.doc", "application/rtf"),
-        (gzip.compress(b"x"), "x.tar.gz", "application/gzip"),
+        (gzip.compress(b"x", mtime=0), "x.tar.gz", "application/gzip"),
         (b"MZ\x90" + bytes(90), "x.pdf", "application/vnd.microsoft.portable-executable"),
         (b"hello", "x.png", "text/plain"),
         (b"BEGIN:VCARD\nEND:VCARD\n", None, "text/vcard"),
