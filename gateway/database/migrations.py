@@ -1,11 +1,18 @@
 """Brings the schema up to date: forward only, one migrator at a time, all or nothing."""
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection
-from psycopg.errors import DeadlockDetected, DiskFull, InsufficientPrivilege, UndefinedTable
+from psycopg.errors import (
+    DeadlockDetected,
+    DiskFull,
+    InsufficientPrivilege,
+    LockNotAvailable,
+    UndefinedTable,
+)
 from psycopg.sql import SQL
 
 from gateway.database.conninfo import database_failure
@@ -22,11 +29,15 @@ from gateway.database.sql_files import sql_folder
 from gateway.errors import DatabaseUnavailable, SchemaTooNew, StartRefused
 
 _FIRST_LINE = re.compile(r"-- (?P<what>.+) \(compatible with: (?P<compatible>\d{4})\)")
+_LIMIT_LOCK_WAIT = query("migrations", "limit_lock_wait")
 _PREPARE = query("migrations", "prepare")
 _LOCK = query("migrations", "lock")
 _LIST_APPLIED = query("migrations", "list_applied")
 _NOTE_APPLIED = query("migrations", "note_applied")
 _RENDER_MONTH_PARTITIONS = query("migrations", "render_month_partitions")
+
+
+_MAX_ATTEMPTS, _PAUSE_SECONDS = 300, 1.0
 
 
 @dataclass(frozen=True)
@@ -64,38 +75,61 @@ def migrations() -> list[Migration]:
 Announce = Callable[[list[Migration]], None]
 
 
+Pause = Callable[[float], Awaitable[None]]
+
+
 async def migrate(
-    url: str, *, announce: Announce = lambda _missing: None
+    url: str, *, announce: Announce = lambda _missing: None, pause: Pause = asyncio.sleep
 ) -> list[Migration | SqlFunction]:
     """Applies the missing migrations, then creates the missing functions; returns both.
+
+    It waits a moment only for a lock that a running node has, and then begins again: so it neither
+    stops the nodes of the previous release nor deadlocks with them.
 
     Args:
         url: a direct connection, not one through a transaction pooler.
         announce: called with the missing migrations before the first is applied, if there are any.
+        pause: waits some seconds before the next attempt.
 
     Raises:
         SchemaTooNew: a newer version changed the schema in a way this one cannot read.
         StartRefused: the user may not create tables.
         DatabaseUnavailable: Postgres cannot be used now; says why. Or a transaction of a running
-            node and this one waited for each other's locks. Nothing was applied; another attempt
-            may succeed.
+            node kept a table locked for minutes. Nothing was applied.
     """
     async with direct_connection(url) as connection:
         is_current = await _is_current(connection)
     seconds = DatabaseDeadline.PRUNING if is_current else DatabaseDeadline.MIGRATION
     async with direct_connection(url, seconds=seconds) as connection:
         try:
-            return await _apply_missing(connection, announce)
-        except DeadlockDetected as error:
-            raise DatabaseUnavailable(
-                "The migration and a running node waited for each other's locks; run it again"
-            ) from error
+            return await _apply_patiently(connection, announce, pause)
         except DiskFull as error:
             raise DatabaseUnavailable(database_failure(url, error)) from error
         except InsufficientPrivilege as error:
             raise StartRefused(
                 f"{database_failure(url, error)}; make this user the owner of the database"
             ) from error
+
+
+async def _apply_patiently(
+    connection: AsyncConnection, announce: Announce, pause: Pause
+) -> list[Migration | SqlFunction]:
+    announced: list[Migration] = []
+
+    def announce_once(missing: list[Migration]) -> None:
+        if not announced:
+            announced.extend(missing)
+            announce(missing)
+
+    for _attempt in range(_MAX_ATTEMPTS):
+        try:
+            return await _apply_missing(connection, announce_once)
+        except (DeadlockDetected, LockNotAvailable):
+            await pause(_PAUSE_SECONDS)
+    raise DatabaseUnavailable(
+        "A transaction has locked a table for minutes, and the migration needs it: end the "
+        "transaction (see pg_stat_activity), and run the migration again"
+    )
 
 
 async def _is_current(connection: AsyncConnection) -> bool:
@@ -112,6 +146,7 @@ async def _apply_missing(
     known = migrations()
     async with connection.transaction():
         await connection.execute(_LOCK)
+        await connection.execute(_LIMIT_LOCK_WAIT)
         await connection.execute(_PREPARE)
         cursor = await connection.execute(_LIST_APPLIED)
         applied: dict[int, int] = dict(await cursor.fetchall())

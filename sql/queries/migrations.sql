@@ -2,6 +2,10 @@
 -- The transaction owns this lock until its end, so it also works through a pooler.
 select pg_advisory_xact_lock(hashtext('gateway migrations'));
 
+-- name: limit_lock_wait
+-- Shorter than `deadlock_timeout` (1 s): else Postgres would end a statement of a running node.
+select set_config('lock_timeout', '300ms', true);
+
 -- name: prepare
 create table if not exists schema_migrations (
     number          integer primary key,

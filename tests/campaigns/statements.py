@@ -66,6 +66,7 @@ NOT_DRIVEN: dict[str, str] = {
     "media/note_folder": _BUCKET,
     "media/note_deferred": _BUCKET,
     "media/read_time": _BUCKET,
+    "migrations/limit_lock_wait": "the database is migrated before the campaign",
     "migrations/note_applied": "the database is migrated before the campaign",
     "migrations/note_function": "the database is migrated before the campaign",
     "person_searches/cancel_cards": "needs a waiting contact card of the person",

@@ -9,7 +9,6 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import AsyncConnection
-from psycopg.conninfo import make_conninfo
 
 from gateway.database.functions import (
     CreatedFunction,
@@ -173,19 +172,40 @@ def test_functions_and_migrations_share_a_transaction(
     assert tables == (0,)
 
 
-async def test_migration_deadlock_with_a_node_is_unavailable(
+async def test_migration_gives_way_to_a_node_and_begins_again(
     operator: AsyncConnection, database_url: str
 ) -> None:
     await operator.execute("drop function update_chats_v2, notify_account_changed_v1 cascade")
-    # Only the migrator looks for a deadlock, so it is the one that Postgres ends.
-    await operator.execute("set deadlock_timeout = '5min'")
-    patient = make_conninfo(database_url, options="-c deadlock_timeout=3s")
+    begun, released = asyncio.Event(), asyncio.Event()
+
+    async def pause(_seconds: float) -> None:
+        begun.set()
+        await released.wait()
+
     async with operator.transaction():
         await operator.execute("lock table messages in row exclusive mode")
-        migrating = asyncio.create_task(migrate(patient))
-        await wait_for_lock_waiter(database_url)
+        migrating = asyncio.create_task(migrate(database_url, pause=pause))
+        await begun.wait()
+        # A migration that went on waiting, with its locks, would be in a deadlock with this.
         await operator.execute("lock table accounts in row exclusive mode")
-    with pytest.raises(DatabaseUnavailable, match="run it again"):
-        await migrating
+    released.set()
 
-    assert len(await migrate(database_url)) == 2
+    assert len(await migrating) == 2
+
+
+async def test_migration_that_gets_no_lock_says_what_to_do(
+    operator: AsyncConnection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.database.migrations._MAX_ATTEMPTS", 2)
+    await operator.execute("drop function update_chats_v2 cascade")
+    pauses = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async with operator.transaction():
+        await operator.execute("lock table messages in row exclusive mode")
+        with pytest.raises(DatabaseUnavailable, match="pg_stat_activity"):
+            await migrate(database_url, pause=pause)
+
+    assert len(pauses) == 2
