@@ -85,7 +85,7 @@ def _parameters(entry: Entry, schemas: Schemas, fields: dict[str, Any]) -> list[
             )
             for name, schema in fields["properties"].items()
         ]
-    if entry.is_send:
+    if entry.enqueues:
         found += [{"$ref": f"#/components/parameters/{n}"} for n in ("IdempotencyKey", "Prefer")]
     return found
 
