@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -21,7 +22,8 @@ from gateway.parsing.parser import BodyParser
 from gateway.send_queue.admission import Admission
 from gateway.settings import Settings
 
-SETTINGS = Settings.read({"GATEWAY_ENV": "development"})
+DEVELOPMENT = {"GATEWAY_ENV": "development"}
+SETTINGS = Settings.read(DEVELOPMENT)
 INSTANCE = "/instances/I/token/SECRET"
 
 
@@ -45,11 +47,19 @@ def checks() -> dict[str, Check]:
 @pytest.fixture
 async def http(checks: Mapping[str, Check]) -> AsyncIterator[httpx.AsyncClient]:
     """A gateway that is still starting."""
+    async with starting(checks, SETTINGS) as client:
+        yield client
+
+
+@asynccontextmanager
+async def starting(
+    checks: Mapping[str, Check], settings: Settings
+) -> AsyncIterator[httpx.AsyncClient]:
     app = build_app(
         catalogue=catalogue(),
         services=lambda: None,
         readiness=Readiness(lambda: checks),
-        settings=SETTINGS.http,
+        settings=settings.http,
         account_limits=SETTINGS.account_limits(),
         admission=Admission(Clock(), trials=False),
         clock=Clock(),
@@ -77,6 +87,26 @@ async def test_app_unknown_path_answers_404_as_z_api(http: httpx.AsyncClient, pa
     answer = await http.get(path)
 
     assert (answer.status_code, answer.json()) == (404, NOT_FOUND)
+
+
+BY_NAME = sorted(
+    (method, path.replace("{", "").replace("}", ""))
+    for (method, path), operation in catalogue().operations.items()
+    if operation.by_name
+)
+
+
+@pytest.mark.parametrize(("method", "path"), BY_NAME)
+async def test_app_route_by_name_is_unknown_unless_switched_on(
+    http: httpx.AsyncClient, checks: Mapping[str, Check], method: str, path: str
+) -> None:
+    off = await http.request(method, path)
+    async with starting(checks, Settings.read(DEVELOPMENT | {"GATEWAY_NAMED_API": "true"})) as on:
+        answer = await on.request(method, path)
+
+    assert (off.status_code, off.json()) == (404, NOT_FOUND)
+    assert answer.status_code == 503
+    assert answer.json()["success"] is False
 
 
 @pytest.mark.parametrize(
