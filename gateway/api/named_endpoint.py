@@ -196,7 +196,7 @@ async def _with_outcome(
     progress = await services.completion_waiters.wait_for(
         instance.id, answer.message_id, max_seconds=seconds
     )
-    if progress is None or not progress.settled:
+    if progress is None or not progress.is_final:
         return answer
     return answer.model_copy(
         update={

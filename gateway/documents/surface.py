@@ -53,6 +53,11 @@ class Entry:
         return issubclass(self.declared, Operation) and self.declared.absolute
 
     @property
+    def by_name(self) -> bool:
+        """Whether its fields name the instance."""
+        return issubclass(self.declared, Operation) and self.declared.by_name
+
+    @property
     def partner(self) -> bool:
         return issubclass(self.declared, Operation) and self.declared.partner
 
