@@ -120,9 +120,10 @@ def _cross_origin(origins: Sequence[str], absolute: Sequence[str]) -> Sequence[M
     if not origins:
         return ()
     paths = frozenset({*absolute, "/events"})
+    prefixes = ("/instances/", *(path.partition("{")[0] for path in absolute if "{" in path))
 
     def is_api(path: str) -> bool:
-        return path.startswith("/instances/") or path in paths
+        return path.startswith(prefixes) or path in paths
 
     return (Middleware(CrossOrigin, origins=origins, is_api=is_api),)
 

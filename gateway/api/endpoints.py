@@ -94,7 +94,7 @@ class Endpoint:
         services: Services,
         credential: Credential,
     ) -> Response:
-        operation = await self._asked(request, route, services, owner=_owner_of(target))
+        operation = await self._requested(request, route, services, owner=_owner_of(target))
         caller = self._caller(request, credential)
         answer = await services.execute(operation, target, caller=caller)
         return await as_response(type(operation), answer)
@@ -102,7 +102,7 @@ class Endpoint:
     def _caller(self, request: Request, credential: Credential) -> Caller:
         return Caller(credential, address=self._authenticator.address_of(request))
 
-    async def _asked(
+    async def _requested(
         self, request: Request, route: MatchedRoute, services: Services, *, owner: str
     ) -> Operation[Any]:
         """Returns the operation that the request asks for."""

@@ -71,7 +71,7 @@ class NamedEndpoint(SendingEndpoint):
         self, request: Request, route: MatchedRoute, account: Account, services: Services
     ) -> Response:
         """Executes what the request leads to on its instance."""
-        operation = await self._asked(request, route, services, owner=account.id)
+        operation = await self._requested(request, route, services, owner=account.id)
         assert isinstance(operation, InstanceByName)
         instance = await self._instance(request, operation, account, services)
         caller = self._caller(request, credential_of(account))

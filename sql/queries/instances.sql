@@ -1,5 +1,5 @@
 -- Aliases: a account, b stored base URL, c connection, d node, f feature settings, i instance, l lease, m number of messages in one queue, n queue of an
--- instance.
+-- instance, q queued message, s state of messages.
 
 -- name: find_instance
 select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses,

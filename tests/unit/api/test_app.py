@@ -4,7 +4,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -17,13 +19,16 @@ from gateway.api.app import build_app
 from gateway.api.health import Check, Readiness
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
+from gateway.instances.accounts import Account
 from gateway.observability.metrics import Metrics
+from gateway.operations.services import Services
 from gateway.parsing.parser import BodyParser
 from gateway.send_queue.admission import Admission
 from gateway.settings import Settings
 
 DEVELOPMENT = {"GATEWAY_ENV": "development"}
 SETTINGS = Settings.read(DEVELOPMENT)
+NOW = datetime(2026, 1, 31, tzinfo=UTC)
 INSTANCE = "/instances/I/token/SECRET"
 
 
@@ -53,11 +58,11 @@ async def http(checks: Mapping[str, Check]) -> AsyncIterator[httpx.AsyncClient]:
 
 @asynccontextmanager
 async def starting(
-    checks: Mapping[str, Check], settings: Settings
+    checks: Mapping[str, Check], settings: Settings, services: Services | None = None
 ) -> AsyncIterator[httpx.AsyncClient]:
     app = build_app(
         catalogue=catalogue(),
-        services=lambda: None,
+        services=lambda: services,
         readiness=Readiness(lambda: checks),
         settings=settings.http,
         account_limits=SETTINGS.account_limits(),
@@ -107,6 +112,38 @@ async def test_app_route_by_name_is_unknown_unless_switched_on(
     assert (off.status_code, off.json()) == (404, NOT_FOUND)
     assert answer.status_code == 503
     assert answer.json()["success"] is False
+
+
+class OneAccount:
+    """Knows every token."""
+
+    async def find_by_token(self, _token: str) -> Account:
+        return Account(
+            "A", "Shop", (), client_token_required=False, created_at=NOW, by_partner_token=True
+        )
+
+
+async def test_app_health_by_name_names_the_check_that_fails() -> None:
+    settings = Settings.read(DEVELOPMENT | {"GATEWAY_NAMED_API": "true"})
+    services = cast("Services", SimpleNamespace(accounts=OneAccount()))
+    checks = {"media": passing_check, "database": failing_check}
+    async with starting(checks, settings, services) as client:
+        answer = await client.get(
+            "/api/v2/whatsapp/health", headers={"Authorization": "Bearer SECRET"}
+        )
+
+    assert answer.status_code == 503
+    problem = "database: it broke"
+    assert answer.json() == {"success": False, "error": problem, "message": problem}
+
+
+async def test_app_page_of_an_origin_may_read_a_status_by_name() -> None:
+    origin = "https://shop.example.com"
+    switched_on = {"GATEWAY_NAMED_API": "true", "GATEWAY_CORS_ORIGINS": origin}
+    async with starting({}, Settings.read(DEVELOPMENT | switched_on)) as client:
+        answer = await client.get("/api/v2/whatsapp/status/Desk", headers={"Origin": origin})
+
+    assert answer.headers["access-control-allow-origin"] == origin
 
 
 @pytest.mark.parametrize(
