@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.contract.extensions.named import (
+from gateway.contract.extensions.named.figures import (
     NamedHealth,
     NamedMetrics,
     QueueOfInstance,

@@ -16,12 +16,11 @@ from gateway.api.error_replies import ANSWERS_SUCCESS
 from gateway.api.rendering import as_response
 from gateway.api.routes import MatchedRoute
 from gateway.api.send_requests import Draft, idempotency_of, seconds_to_wait
-from gateway.contract.extensions.named import (
+from gateway.contract.extensions.named.figures import ReadNamedHealth
+from gateway.contract.extensions.named.route import InstanceByName, NamedOperation
+from gateway.contract.extensions.named.sends import (
     FlatSend,
-    InstanceByName,
-    NamedOperation,
     QueuedByName,
-    ReadNamedHealth,
     ScheduledByName,
     ScheduleNamedMessage,
 )

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.contract.extensions.named import (
+from gateway.contract.extensions.named.sessions import (
     ConnectNamed,
     NamedConnection,
     NamedRecovery,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.contract.building import build
-from gateway.contract.extensions.named import FlatSend
+from gateway.contract.extensions.named.sends import FlatSend
 from gateway.contract.flat import flat_message
 from gateway.contract.send import OutgoingMessage
 from gateway.parsing.json_bounds import parse_json

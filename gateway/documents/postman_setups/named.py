@@ -2,14 +2,9 @@
 
 from collections.abc import Mapping
 
-from gateway.contract.extensions.named import (
-    InstanceInFields,
-    NamedOperation,
-    ReadNamedStatus,
-    RecoverNamed,
-    ScheduleNamedMessage,
-    SendChannelMessage,
-)
+from gateway.contract.extensions.named.route import InstanceInFields, NamedOperation
+from gateway.contract.extensions.named.sends import ScheduleNamedMessage, SendChannelMessage
+from gateway.contract.extensions.named.sessions import ReadNamedStatus, RecoverNamed
 from gateway.documents.postman_setup import PostmanSetup
 
 _OFF = 404  # the operator decides whether these routes are served
