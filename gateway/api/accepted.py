@@ -1,20 +1,10 @@
 """What an accepted message is answered with."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from gateway.contract.send import Queued
 from gateway.send_queue.broadcasts import MemberResult
-
-_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\b", re.IGNORECASE)
-_MAX_WAIT_SECONDS = 60
-
-
-def seconds_to_wait(prefer: str) -> int:
-    """Returns the seconds of `Prefer: wait=20`; ignores a preference it cannot read (RFC 7240)."""
-    found = _WAIT.search(prefer)
-    return min(int(found[1]), _MAX_WAIT_SECONDS) if found else 0
 
 
 def ids_of(queued: Queued) -> dict[str, Any]:

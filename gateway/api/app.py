@@ -1,6 +1,7 @@
 """Assembles the public HTTP application."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -11,13 +12,14 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from gateway.api.authentication import Authenticator
 from gateway.api.browsers import CollapsedSlashes, CrossOrigin
-from gateway.api.endpoints import AccountEndpoint, InstanceEndpoint
+from gateway.api.endpoints import AccountEndpoint, Endpoint, InstanceEndpoint
 from gateway.api.error_replies import on_gateway_error, reply_to
 from gateway.api.events import EventsEndpoint
 from gateway.api.events_socket import EventsSocket
 from gateway.api.health import Readiness, health
 from gateway.api.middleware import RequestLog
-from gateway.api.request_limits import Rate, RequestLimits
+from gateway.api.named_endpoint import NamedEndpoint
+from gateway.api.request_limits import Rate, RequestLimits, UploadSlots
 from gateway.api.request_starts import RequestStarts
 from gateway.api.routes import RouteTable
 from gateway.clock import Clock
@@ -34,6 +36,8 @@ from gateway.settings.message_sections import HttpSection
 
 INSTANCE_PREFIX = "/instances/{instance_id}/token/{token}"
 _NOT_FOUND, _NOT_ALLOWED = 404, 405
+
+EndpointT = TypeVar("EndpointT", bound=Endpoint)
 
 
 def build_app(
@@ -57,9 +61,10 @@ def build_app(
     for Postgres.
     """
     authenticator = Authenticator(_limits(account_limits, clock), settings.trusted_proxies)
-    absolute = RouteTable(catalogue, absolute=True)
-    instance_endpoint, account_endpoint = (
-        endpoint(
+    uploads = UploadSlots(account_limits.max_uploads)
+
+    def serving(kind: type[EndpointT], table: RouteTable) -> EndpointT:
+        return kind(
             table,
             authenticator,
             services,
@@ -67,13 +72,16 @@ def build_app(
             admission,
             parser=parser,
             patience_seconds=patience_seconds,
-            max_uploads=account_limits.max_uploads,
+            uploads=uploads,
         )
-        for endpoint, table in (
-            (InstanceEndpoint, RouteTable(catalogue)),
-            (AccountEndpoint, absolute),
-        )
-    )
+
+    tables: dict[RouteTable, Endpoint] = {}
+    absolute = RouteTable(catalogue, absolute=True)
+    tables[absolute] = serving(AccountEndpoint, absolute)
+    if settings.named_api:
+        by_name = RouteTable(catalogue, by_name=True)
+        tables[by_name] = named = serving(NamedEndpoint, by_name)
+        named.readiness = readiness.first_problem
 
     def is_shared() -> bool:
         ready = services()
@@ -81,8 +89,15 @@ def build_app(
 
     app = Starlette(
         routes=[
-            Route(INSTANCE_PREFIX + "/{route:path}", instance_endpoint),
-            *(Route(path + end, account_endpoint) for path in absolute.paths for end in ("", "/")),
+            Route(
+                INSTANCE_PREFIX + "/{route:path}", serving(InstanceEndpoint, RouteTable(catalogue))
+            ),
+            *(
+                Route(path + end, endpoint)
+                for table, endpoint in tables.items()
+                for path in table.paths
+                for end in ("", "/")
+            ),
             Route("/events", EventsEndpoint(authenticator, services), methods=["GET"]),
             WebSocketRoute(
                 "/events/ws", EventsSocket(authenticator, services, settings.cors_origins)
@@ -95,7 +110,9 @@ def build_app(
             Middleware(RequestLog, random_bytes=random_bytes, metrics=metrics),
             Middleware(RequestStarts, is_shared=is_shared),
             Middleware(CollapsedSlashes),
-            *_cross_origin(settings.cors_origins, absolute.paths),
+            *_cross_origin(
+                settings.cors_origins, [path for table in tables for path in table.paths]
+            ),
         ],
         exception_handlers={
             GatewayError: on_gateway_error,
@@ -110,9 +127,10 @@ def _cross_origin(origins: Sequence[str], absolute: Sequence[str]) -> Sequence[M
     if not origins:
         return ()
     paths = frozenset({*absolute, "/events"})
+    prefixes = ("/instances/", *(path.partition("{")[0] for path in absolute if "{" in path))
 
     def is_api(path: str) -> bool:
-        return path.startswith("/instances/") or path in paths
+        return path.startswith(prefixes) or path in paths
 
     return (Middleware(CrossOrigin, origins=origins, is_api=is_api),)
 

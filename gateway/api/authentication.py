@@ -61,6 +61,20 @@ class Authenticator:
         self._limits.count(account_id=account.id)
         return account
 
+    async def named_instance(
+        self, account: Account, instances: Instances, named: str, *, field: str
+    ) -> Instance:
+        """Returns the instance that an account's caller names by its id or its name.
+
+        Raises:
+            NotFound: the account has no such instance.
+            Conflict: several instances have this name; the text has their ids.
+            TooManyRequests: the instance is over its rate limit.
+        """
+        instance = await instances.find_named(account.id, named, field=field)
+        self._limits.count_instance(instance.id)
+        return instance
+
     async def account_of_ticket(
         self, connection: HTTPConnection, accounts: Accounts, ticket: str
     ) -> tuple[Account, bytes]:

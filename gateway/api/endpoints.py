@@ -1,30 +1,35 @@
 """The generic endpoints: accept a message, or execute an operation."""
 
 import asyncio
-import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import orjson
-from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.administration.audit import Caller, Credential
-from gateway.api.accepted import ids_of, list_answer, seconds_to_wait
+from gateway.api.accepted import ids_of, list_answer
 from gateway.api.authentication import Authenticator
 from gateway.api.body_spooling import BodySpooler
 from gateway.api.json_response import JsonResponse
+from gateway.api.rendering import as_response
 from gateway.api.request_body import read_body
 from gateway.api.request_limits import UploadSlots
 from gateway.api.routes import MatchedRoute, RouteTable
-from gateway.contract.operation import Operation, Picture
-from gateway.contract.send import OutgoingMessage
+from gateway.api.send_requests import (
+    Draft,
+    DraftT,
+    check_texts,
+    idempotency_of,
+    seconds_to_wait,
+)
+from gateway.contract.operation import Operation
+from gateway.contract.send import OutgoingMessage, Queued
 from gateway.database.deadlines import waiting_at_most
 from gateway.errors import InvalidRequest, TooManyRequests, Unavailable
 from gateway.instances.accounts import Account
@@ -37,11 +42,8 @@ from gateway.send_queue.broadcasts import is_list
 from gateway.send_queue.enqueue_request import IdempotencyKey
 from gateway.settings.message_sections import HttpSection
 
-_MAX_KEY_LENGTH = 255
 _BODYLESS = frozenset({"GET", "HEAD"})
-_NO_CONTENT = 204
 _REFUSAL_SECONDS = 0.5
-_ITEMS_AT_ONCE = 1_000
 
 
 class Endpoint:
@@ -57,12 +59,12 @@ class Endpoint:
         *,
         parser: RunsTasks,
         patience_seconds: float,
-        max_uploads: int,
+        uploads: UploadSlots,
     ) -> None:
         self._routes, self._authenticator, self._services = routes, authenticator, services
         self._settings, self._admission, self._parser = settings, admission, parser
         self._turns, self._patience_seconds = asyncio.Lock(), patience_seconds
-        self._uploads, self._refusals = UploadSlots(max_uploads), asyncio.Lock()
+        self._uploads, self._refusals = uploads, asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -97,9 +99,20 @@ class Endpoint:
         services: Services,
         credential: Credential,
     ) -> Response:
+        operation = await self._requested(request, route, services, owner=_owner_of(target))
+        caller = self._caller(request, credential)
+        answer = await services.execute(operation, target, caller=caller)
+        return await as_response(type(operation), answer)
+
+    def _caller(self, request: Request, credential: Credential) -> Caller:
+        return Caller(credential, address=self._authenticator.address_of(request))
+
+    async def _requested(
+        self, request: Request, route: MatchedRoute, services: Services, *, owner: str
+    ) -> Operation[Any]:
+        """Returns the operation that the request asks for."""
         declared = route.declared
         assert not issubclass(declared, OutgoingMessage)
-        owner = target.account_id if isinstance(target, Instance) else target.id
         command = BuildCommand(
             b"",
             declared,
@@ -107,10 +120,7 @@ class Endpoint:
             query=_query_of(request),
             bare_list=declared.bare_list,
         )
-        operation = await self._operation(request, command, owner, services)
-        caller = Caller(credential, address=self._authenticator.address_of(request))
-        answer = await services.execute(operation, target, caller=caller)
-        return await _as_response(declared, answer)
+        return await self._operation(request, command, owner, services)
 
     async def _operation(
         self,
@@ -149,11 +159,70 @@ class AccountEndpoint(Endpoint):
         route, services = self._find(request, request.scope["path"])
         account = await self._authenticator.account(request, services.accounts)
         services.turns.note(account.id)
-        credential = _credential_of(account)
+        credential = credential_of(account)
         return await self._answer(request, route, account, services, credential)
 
 
-class InstanceEndpoint(Endpoint):
+class SendingEndpoint(Endpoint):
+    """Puts messages into queues, whatever their requests look like."""
+
+    async def _drafted(
+        self,
+        request: Request,
+        services: Services,
+        read: Callable[[bytes], Awaitable[DraftT]],
+        *,
+        owner: str,
+        carries_media: bool,
+    ) -> tuple[bytes, DraftT]:
+        """Returns the fingerprint of the request, and the draft with its files stored.
+
+        Args:
+            request: the request.
+            services: what the endpoint uses.
+            read: reads the body.
+            owner: the account of the caller.
+            carries_media: whether the body may have a file in it.
+        """
+        settings = self._settings
+        if not carries_media:
+            with self._uploads.slot(owner):
+                fingerprint, raw = await read_body(request, limit_bytes=settings.max_body_bytes)
+            draft = await read(raw)
+            self._admission.check(draft.instance, draft.message)
+            return fingerprint, draft
+        async with services.intake.spool.folder_on_demand() as folder:
+            spooler = self._spooler(folder, services)
+            with self._uploads.slot(owner):
+                fingerprint, raw = await read_body(
+                    request, limit_bytes=settings.max_media_body_bytes, spooler=spooler
+                )
+            draft = await read(raw)
+            self._admission.check(draft.instance, draft.message)
+            async with services.turns.turn(owner):
+                message = await services.intake.store_files(
+                    owner, draft.instance.id, draft.message, spooler.files, folder
+                )
+        check_texts(message, spooler)
+        return fingerprint, replace(draft, message=message)
+
+    async def _enqueue(
+        self,
+        request: Request,
+        services: Services,
+        draft: Draft,
+        idempotency: IdempotencyKey | None,
+    ) -> Queued:
+        """Returns the message with its ids, once it is in the queue."""
+        instance, message = draft.instance, draft.message
+        async with services.turns.turn(instance.account_id):
+            queued = await services.enqueuer.enqueue(instance, message, idempotency=idempotency)
+        services.metrics.queued(message.kind(), instance.id)
+        request.scope["queue_id"] = queued.zaap_id
+        return queued
+
+
+class InstanceEndpoint(SendingEndpoint):
     """Serves every route below /instances/{instance_id}/token/{token}."""
 
     async def _respond(self, request: Request) -> Response:
@@ -182,7 +251,7 @@ class InstanceEndpoint(Endpoint):
             account, instance = await self._authenticator.instance_of_account(
                 request, services.accounts, instances, instance_id, token
             )
-            return instance, _credential_of(account)
+            return instance, credential_of(account)
         instance = await self._authenticator.instance(request, instances, instance_id, token)
         return instance, Credential.INSTANCE_TOKEN
 
@@ -195,18 +264,25 @@ class InstanceEndpoint(Endpoint):
         services: Services,
     ) -> Response:
         self._admission.require_supported(instance, declared)  # before its files are read
-        fingerprint, message = await self._message(request, route, declared, instance, services)
-        if is_list(message):
-            idempotency = _idempotency(request, route, fingerprint)
-            return await _accept_for_list(instance, message, services, idempotency)
-        async with services.turns.turn(instance.account_id):
-            queued = await services.enqueuer.enqueue(
-                instance, message, idempotency=_idempotency(request, route, fingerprint)
-            )
-        services.metrics.queued(declared.kind(), instance.id)
-        request.scope["queue_id"] = queued.zaap_id
+
+        async def read(raw: bytes) -> Draft:
+            command = BuildCommand(raw, declared, path=route.parameters)
+            async with services.turns.turn(instance.account_id):
+                return Draft(instance, await self._parser.run(command, owner=instance.account_id))
+
+        fingerprint, draft = await self._drafted(
+            request,
+            services,
+            read,
+            owner=instance.account_id,
+            carries_media=declared.carries_media,
+        )
+        key = idempotency_of(request.headers.get("idempotency-key"), route, fingerprint)
+        if is_list(draft.message):
+            return await _accept_for_list(instance, draft.message, services, key)
+        queued = await self._enqueue(request, services, draft, key)
         answer = ids_of(queued)
-        seconds = seconds_to_wait(request.headers.get("prefer", ""))
+        seconds = seconds_to_wait(request)
         if not seconds:
             return JsonResponse(answer)
         progress = await services.completion_waiters.wait_for(
@@ -217,48 +293,9 @@ class InstanceEndpoint(Endpoint):
             answer["error"] = progress.error
         return JsonResponse(answer, headers={"Preference-Applied": f"wait={seconds}"})
 
-    async def _message(
-        self,
-        request: Request,
-        route: MatchedRoute,
-        declared: type[OutgoingMessage],
-        instance: Instance,
-        services: Services,
-    ) -> tuple[bytes, OutgoingMessage]:
-        """Returns the fingerprint of the request, and the message with its files stored."""
-        settings = self._settings
-        if not declared.carries_media:
-            with self._uploads.slot(instance.account_id):
-                fingerprint, raw = await read_body(request, limit_bytes=settings.max_body_bytes)
-            message = await self._built(declared, raw, route, instance, services)
-            self._admission.check(instance, message)
-            return fingerprint, message
-        async with services.intake.spool.folder_on_demand() as folder:
-            spooler = self._spooler(folder, services)
-            with self._uploads.slot(instance.account_id):
-                fingerprint, raw = await read_body(
-                    request, limit_bytes=settings.max_media_body_bytes, spooler=spooler
-                )
-            message = await self._built(declared, raw, route, instance, services)
-            self._admission.check(instance, message)
-            async with services.turns.turn(instance.account_id):
-                message = await services.intake.store_files(
-                    instance.account_id, instance.id, message, spooler.files, folder
-                )
-        _check_texts(message, spooler)
-        return fingerprint, message
 
-    async def _built(
-        self,
-        declared: type[OutgoingMessage],
-        raw: bytes,
-        route: MatchedRoute,
-        instance: Instance,
-        services: Services,
-    ) -> OutgoingMessage:
-        command = BuildCommand(raw, declared, path=route.parameters)
-        async with services.turns.turn(instance.account_id):
-            return await self._parser.run(command, owner=instance.account_id)
+def _owner_of(target: Instance | Account) -> str:
+    return target.account_id if isinstance(target, Instance) else target.id
 
 
 async def _accept_for_list(
@@ -276,29 +313,8 @@ async def _accept_for_list(
     return JsonResponse(list_answer(results))
 
 
-def _credential_of(account: Account) -> Credential:
+def credential_of(account: Account) -> Credential:
     return Credential.PARTNER_TOKEN if account.by_partner_token else Credential.CLIENT_TOKEN
-
-
-def _check_texts(message: OutgoingMessage, spooler: BodySpooler) -> None:
-    """Raises InvalidRequest for a text so long that it was spooled like a file."""
-    if not spooler.files or not spooler.has_placeholder_in(message.model_dump_json()):
-        return
-    for field, value in message.model_dump(by_alias=True, mode="json").items():
-        if spooler.has_placeholder_in(str(value)):
-            raise InvalidRequest(f"{field}: is too long for a text; shorten it")
-
-
-def _idempotency(
-    request: Request, route: MatchedRoute, fingerprint: bytes
-) -> IdempotencyKey | None:
-    key = request.headers.get("idempotency-key")
-    if not key:
-        return None
-    if len(key) > _MAX_KEY_LENGTH:
-        raise InvalidRequest(f"Idempotency-Key: must be at most {_MAX_KEY_LENGTH} characters")
-    digest = hashlib.sha256(route.template.encode() + b"\n" + fingerprint)
-    return IdempotencyKey(key, digest.digest())
 
 
 def _query_of(request: Request) -> dict[str, str]:
@@ -320,35 +336,3 @@ def _query_of(request: Request) -> dict[str, str]:
 def _from_headers(declared: type[Operation[Any]], request: Request) -> dict[str, str]:
     names = declared.headers()
     return {f: request.headers[name] for f, name in names.items() if name in request.headers}
-
-
-async def _as_response(declared: type[Operation[Any]], answer: object) -> Response:
-    if declared.answer_status == _NO_CONTENT:
-        return Response(status_code=_NO_CONTENT)
-    if isinstance(answer, Picture):
-        return Response(answer.content, media_type=answer.mime_type)
-    if isinstance(answer, str):
-        return PlainTextResponse(answer, status_code=declared.answer_status)
-    if isinstance(answer, list | tuple):
-        content = await _json_list(answer)
-        return Response(content, declared.answer_status, media_type=JsonResponse.media_type)
-    return JsonResponse(_plain(answer), status_code=declared.answer_status)
-
-
-async def _json_list(answer: Sequence[object]) -> bytes:
-    """Returns a list as JSON; the event loop serves others after each thousand of items."""
-    written: list[bytes] = []
-    for start in range(0, len(answer), _ITEMS_AT_ONCE):
-        if start:
-            await asyncio.sleep(0)
-        items = [_plain(item) for item in answer[start : start + _ITEMS_AT_ONCE]]
-        written.append(orjson.dumps(items)[1:-1])
-    return b"[" + b",".join(written) + b"]"
-
-
-def _plain(answer: object) -> object:
-    if isinstance(answer, BaseModel):
-        return answer.model_dump(by_alias=True, mode="json")
-    if isinstance(answer, list | tuple):
-        return [_plain(item) for item in answer]
-    return answer

@@ -1,6 +1,7 @@
 """Renders every GatewayError as a status and Z-API's JSON, with one text in both keys."""
 
 from collections.abc import Mapping
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -31,6 +32,11 @@ from gateway.errors import (
     UnsupportedContentType,
 )
 from gateway.observability.error_reports import report_error
+
+ANSWERS_SUCCESS: Final = "answers_success"
+"""Marks the scope of a request whose caller reads `success`, also in an error."""
+
+_NOTHING: Mapping[str, Any] = {}
 
 # An error has the status of its nearest base class in this table.
 _STATUS: Mapping[type[GatewayError], int] = {
@@ -65,8 +71,8 @@ def status_of(error: GatewayError) -> int:
     return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
 
 
-def reply_to(error: GatewayError) -> Response:
-    """Returns the response for *error*."""
+def reply_to(error: GatewayError, *, further: Mapping[str, Any] = _NOTHING) -> Response:
+    """Returns the response for *error*, with *further* keys."""
     text = str(error)
     message = next((_MESSAGES[kind] for kind in _MESSAGES if isinstance(error, kind)), text)
     headers: dict[str, str] = {}
@@ -79,13 +85,20 @@ def reply_to(error: GatewayError) -> Response:
     if isinstance(error, BodyTooLarge):
         headers["Connection"] = "close"
     return JsonResponse(
-        {"error": text, "message": message}, status_code=status_of(error), headers=headers
+        {**further, "error": text, "message": message},
+        status_code=status_of(error),
+        headers=headers,
     )
 
 
-async def on_gateway_error(_request: Request, error: Exception) -> Response:
+async def on_gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
-    return reply_to(error)
+    return reply_to(error, further=_further_keys(request.scope))
+
+
+def _further_keys(scope: Scope) -> Mapping[str, Any]:
+    """Returns what an error has beside Z-API's keys, on the routes whose answers say `success`."""
+    return {"success": False} if scope.get(ANSWERS_SUCCESS) else {}
 
 
 def reply_to_unexpected(scope: Scope, error: Exception) -> Response:
@@ -96,6 +109,6 @@ def reply_to_unexpected(scope: Scope, error: Exception) -> Response:
         instance_id=scope.get("path_params", {}).get("instance_id"),
         message_type=scope.get("message_type"),
     )
-    return JsonResponse(
-        {"error": "Internal server error", "message": "Internal server error"}, status_code=500
-    )
+    text = "Internal server error"
+    body = {**_further_keys(scope), "error": text, "message": text}
+    return JsonResponse(body, status_code=500)

@@ -70,6 +70,15 @@ class Readiness:
             body["error"] = body["message"] = f"{first}: {problem}"
         return JsonResponse(body, status_code=503 if failing else 200)
 
+    async def first_problem(self) -> str | None:
+        """Returns the name of the first check that fails, with its reason; None if all are well."""
+        checks = self._checks()
+        problems = await asyncio.gather(*map(_problem, checks.values()))
+        found = (
+            f"{name}: {problem}" for name, problem in zip(checks, problems, strict=True) if problem
+        )
+        return next(found, None)
+
     def _log_change(self, failing: Mapping[str, str]) -> None:
         # A number that changes, such as a lag, is not a new reason.
         reasons = {name: _NUMBER.sub("#", problem) for name, problem in failing.items()}

@@ -102,10 +102,21 @@ class RequestLimits:
         Raises:
             TooManyRequests: the account or the instance is over its rate.
         """
-        now = self._clock.monotonic_seconds()
         limits: Sequence[tuple[Buckets, str, str]] = [(self._accounts, account_id, "account")]
         if instance_id is not None:
             limits = [*limits, (self._instances, instance_id, "instance")]
+        self._take(limits)
+
+    def count_instance(self, instance_id: str) -> None:
+        """Counts a request whose account is counted already.
+
+        Raises:
+            TooManyRequests: the instance is over its rate.
+        """
+        self._take([(self._instances, instance_id, "instance")])
+
+    def _take(self, limits: Sequence[tuple[Buckets, str, str]]) -> None:
+        now = self._clock.monotonic_seconds()
         for buckets, name, owner in limits:
             if wait := buckets.seconds_until_token(name, now):
                 raise TooManyRequests(owner, retry_after_seconds=math.ceil(wait))

@@ -27,18 +27,22 @@ class MatchedRoute:
 class RouteTable:
     """Finds fixed paths by one look-up, and tries patterns only if no fixed path fits.
 
-    With *absolute* the table holds the paths of accounts, else those relative to an instance.
+    With *absolute* the table holds the paths of accounts, else those relative to an instance; with
+    *by_name* instead the paths of accounts whose fields name the instance.
     """
 
-    def __init__(self, catalogue: Catalogue, *, absolute: bool = False) -> None:
+    def __init__(
+        self, catalogue: Catalogue, *, absolute: bool = False, by_name: bool = False
+    ) -> None:
         self._fixed: dict[str, dict[str, MatchedRoute]] = {}
         self._patterns: list[tuple[Pattern[str], str, dict[str, Declared]]] = []
         declared: dict[str, dict[str, Declared]] = {}
+        absolute = absolute or by_name
         for send in () if absolute else catalogue.sends.values():
             for path in (str(send.path), *send.also):
                 declared.setdefault(path, {})["POST"] = send
         for (method, path), operation in catalogue.operations.items():
-            if operation.absolute is absolute:
+            if (operation.absolute, operation.by_name) == (absolute, by_name):
                 declared.setdefault(path, {})[method] = operation
         self.paths = tuple(declared)
         for path, methods in declared.items():

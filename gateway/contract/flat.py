@@ -18,6 +18,9 @@ from gateway.errors import InvalidRequest
 RECIPIENTS: Final = ("phoneNumber", "phone", "remoteJid", "groupId")
 """The fields that may name the recipient."""
 
+SCHEDULE_KEY: Final = "scheduleId:"
+"""Begins the idempotency key that comes from a `scheduleId`."""
+
 _CHANNEL: Final = "whatsapp"
 _CAPTIONED: Final = frozenset({"image", "video", "document", "gif"})
 _MEDIA_TYPES: Final = ("image", "video", "audio", "document", "sticker", "gif", "ptv")
@@ -30,7 +33,10 @@ _PASSED_ON: Final = (
     "fileName",
     "priority",
     "scheduledFor",
+    "trackId",
 )
+_INVALID_PHONE: Final = "Invalid phone"
+_NO_PHONE: Final = "must be a phone, such as 5511999999999, or the id of a group"
 _TIME: Final = TypeAdapter(FutureTime)
 _NO_TIME: Final = (
     "must be a time with an offset, such as 2026-01-31T12:00:00Z, or seconds or milliseconds since "
@@ -47,7 +53,7 @@ def flat_message(fields: Mapping[str, Any]) -> OutgoingMessage:
     channel = fields.get("channel")
     if channel is not None and str(channel).lower() != _CHANNEL:
         raise InvalidRequest(f"channel: must be {_CHANNEL}")
-    recipient = _recipient_of(fields)
+    recipient = recipient_of(fields)
     kind, content = _content_of(fields)
     passed_on = {name: fields[name] for name in _PASSED_ON if fields.get(name) is not None}
     if "scheduledFor" in passed_on:
@@ -56,7 +62,30 @@ def flat_message(fields: Mapping[str, Any]) -> OutgoingMessage:
     try:
         return build(send, {"phone": fields[recipient], **content, **passed_on})
     except InvalidRequest as error:
-        raise InvalidRequest(_respelled(str(error), kind)) from None
+        raise InvalidRequest(respelled(str(error), send.kind(), recipient=recipient)) from None
+
+
+def recipient_of(fields: Mapping[str, Any]) -> str:
+    """Returns the name of the field that holds the recipient.
+
+    Raises:
+        InvalidRequest: none does, or two have different ones.
+    """
+    given = [name for name in RECIPIENTS if fields.get(name) not in (None, "")]
+    if not given:
+        raise InvalidRequest("phoneNumber: is required, or remoteJid or groupId")
+    if len({str(fields[name]) for name in given}) > 1:
+        raise InvalidRequest(f"{given[1]}: must not be given together with {given[0]}")
+    return given[0]
+
+
+def respelled(text: str, kind: str, *, recipient: str) -> str:
+    """Returns an error of a message of *kind* with the names that a flat one has for its fields."""
+    if text == _INVALID_PHONE:
+        return f"{recipient}: {_NO_PHONE}"
+    names = {kind.removeprefix("send-"): "mediaUrl", "caption": "message", "phone": recipient}
+    name, colon, rest = text.partition(":")
+    return f"{names[name]}:{rest}" if colon and name in names else text
 
 
 def time_of(fields: Mapping[str, Any], name: str) -> datetime | None:
@@ -74,16 +103,6 @@ def time_of(fields: Mapping[str, Any], name: str) -> datetime | None:
         return _TIME.validate_python(value)
     except ValidationError:
         raise InvalidRequest(f"{name}: {_NO_TIME}") from None
-
-
-def _recipient_of(fields: Mapping[str, Any]) -> str:
-    """Returns the name of the field that holds the recipient."""
-    given = [name for name in RECIPIENTS if fields.get(name) not in (None, "")]
-    if not given:
-        raise InvalidRequest("phoneNumber: is required, or remoteJid or groupId")
-    if len({str(fields[name]) for name in given}) > 1:
-        raise InvalidRequest(f"{given[1]}: must not be given together with {given[0]}")
-    return given[0]
 
 
 def _content_of(fields: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -106,11 +125,3 @@ def _media_type_of(given: object) -> str:
     if kind not in _MEDIA_TYPES:
         raise InvalidRequest(f"mediaType: must be one of {', '.join(_MEDIA_TYPES)}")
     return kind
-
-
-def _respelled(text: str, kind: str) -> str:
-    """Returns an error of a message with the names that a flat one has for its fields."""
-    for name, flat in ((kind, "mediaUrl"), ("caption", "message")):
-        if text.startswith(f"{name}:"):
-            return flat + text.removeprefix(name)
-    return text

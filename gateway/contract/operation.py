@@ -84,6 +84,10 @@ class Operation(Documented, Generic[Result]):
     """Authorised by the partner token."""
     absolute: ClassVar[bool] = False
     """The path is not relative to an instance."""
+    by_name: ClassVar[bool] = False
+    """Its fields name the instance; served only where the operator switched these routes on."""
+    enqueues: ClassVar[bool] = False
+    """It puts a message into the queue, which an Idempotency-Key and `Prefer: wait` apply to."""
 
     def __init_subclass__(
         cls,

@@ -59,7 +59,14 @@ _RETRY_AFTER = frozenset({429, 503})
 ERROR_SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "description": "Why a request failed; both fields say the same.",
-    "properties": {"error": {"type": "string"}, "message": {"type": "string"}},
+    "properties": {
+        "error": {"type": "string"},
+        "message": {"type": "string"},
+        "success": {
+            "const": False,
+            "description": "Only from routes whose answers have `success`.",
+        },
+    },
     "required": ["error", "message"],
 }
 
@@ -73,7 +80,7 @@ def failures_of(entry: Entry, *, has_fields: bool, has_body: bool) -> list[int]:
     statuses = {*_ALWAYS, *entry.declared.failures, 401 if entry.partner else 403}
     statuses |= _WITH_FIELDS if has_fields else frozenset()
     statuses |= _WITH_BODY if has_body else frozenset()
-    statuses |= _WHEN_QUEUED if entry.is_send else frozenset()
+    statuses |= _WHEN_QUEUED if entry.enqueues else frozenset()
     statuses |= frozenset() if entry.is_send or entry.absolute else _WHEN_EXECUTED
     return sorted(statuses)
 

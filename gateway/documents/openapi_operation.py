@@ -8,6 +8,7 @@ from gateway.documents.json_schemas import Schemas, answers_picture
 from gateway.documents.surface import Entry, shown_answer, title_of
 
 _JSON = "application/json"
+_ACCEPTED = 202
 _NOT_PARAMETERS = frozenset({"accept", "authorization", "content-type"})  # OpenAPI forbids them
 
 
@@ -85,8 +86,10 @@ def _parameters(entry: Entry, schemas: Schemas, fields: dict[str, Any]) -> list[
             )
             for name, schema in fields["properties"].items()
         ]
-    if entry.is_send:
-        found += [{"$ref": f"#/components/parameters/{n}"} for n in ("IdempotencyKey", "Prefer")]
+    if entry.enqueues:
+        # What is scheduled (202) has no outcome to wait for.
+        names = ("IdempotencyKey",) if entry.status == _ACCEPTED else ("IdempotencyKey", "Prefer")
+        found += [{"$ref": f"#/components/parameters/{name}"} for name in names]
     return found
 
 

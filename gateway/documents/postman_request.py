@@ -39,7 +39,7 @@ def _request(entry: Entry, schemas: Schemas, given: Mapping[str, Any]) -> dict[s
     elsewhere = {*entry.path_names, *entry.header_names, "instanceId", "instanceToken"}
     properties = schemas.fields(entry.declared).get("properties", {})
     fields = {n: v for n, v in given.items() if n in properties and n not in elsewhere}
-    headers = [_IDEMPOTENCY_HEADER] if entry.is_send else []
+    headers = [_IDEMPOTENCY_HEADER] if entry.enqueues else []
     request: dict[str, Any] = {
         "method": entry.method,
         "description": "\n\n".join(filter(None, (entry.summary, entry.description))),

@@ -16,7 +16,7 @@ from gateway.contract.send import OutgoingMessage, Queued
 
 INSTANCE_PATH = "/instances/{instanceId}/token/{instanceToken}"
 _PACKAGE = "gateway.contract."
-_TITLES: Mapping[str, str] = {"instance_queue": "Queue"}
+_TITLES: Mapping[str, str] = {"instance_queue": "Queue", "named": "By instance name"}
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 _BODYLESS = frozenset({"GET", "DELETE"})
@@ -46,8 +46,18 @@ class Entry:
         return issubclass(self.declared, OutgoingMessage)
 
     @property
+    def enqueues(self) -> bool:
+        """Whether it puts a message into the queue."""
+        return self.is_send or (issubclass(self.declared, Operation) and self.declared.enqueues)
+
+    @property
     def absolute(self) -> bool:
         return issubclass(self.declared, Operation) and self.declared.absolute
+
+    @property
+    def by_name(self) -> bool:
+        """Whether its fields name the instance."""
+        return issubclass(self.declared, Operation) and self.declared.by_name
 
     @property
     def partner(self) -> bool:

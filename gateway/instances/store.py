@@ -10,6 +10,8 @@ from typing import Any
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.queries import query
+from gateway.errors import NotFound
+from gateway.instances.named import id_of_named
 from gateway.instances.tokens import Sealed
 
 _FIND_INSTANCE = query("instances", "find_instance")
@@ -115,6 +117,23 @@ class Instances:
         if changes_before == self._changes:
             self._cache(instance_id, found)
         return found
+
+    async def find_named(self, account_id: str, named: str, *, field: str) -> Instance:
+        """Returns the instance of an account that has the id or the name *named*.
+
+        Args:
+            account_id: the account whose instances are searched.
+            named: an id or a name.
+            field: the field of the caller that holds it, for errors.
+
+        Raises:
+            NotFound: the account has no such instance.
+            Conflict: several instances have this name; the text has their ids.
+        """
+        instance_id = await id_of_named(self._database, account_id, named, field=field)
+        if (instance := await self.find(instance_id)) is None:  # deleted since
+            raise NotFound(f"{field}: the account has no instance with this id or name")
+        return instance
 
     async def account_of(self, instance_id: str) -> str:
         """Returns the id of the instance's account; the instance's own id if it is gone."""

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from gateway.database.pool import Database
 from gateway.errors import Conflict, InvalidRequest, NotFound
-from gateway.instances.named import id_of_named
 from gateway.instances.store import Instance, Instances
 from gateway.kafka.connection import KafkaAccount, accounts_named
 from gateway.parsing.records import RecordAddress
@@ -42,12 +41,7 @@ class RecordAddressing:
         if owner is None or not address.by_name:
             whose = "the account of this topic" if account else "the account that userId names"
             return await self._by_id(address, owner, whose if owner else "this gateway")
-        instance_id = await id_of_named(
-            self.database, owner.id, address.instance, field=address.field
-        )
-        if (instance := await self.instances.find(instance_id)) is None:  # deleted since
-            raise NotFound(f"{address.field}: the account has no instance with this id or name")
-        return instance
+        return await self.instances.find_named(owner.id, address.instance, field=address.field)
 
     async def _account(
         self, account: KafkaAccount | None, address: RecordAddress

@@ -14,14 +14,13 @@ import orjson
 
 from gateway.contract.building import build
 from gateway.contract.catalogue import catalogue
-from gateway.contract.flat import flat_message, time_of
+from gateway.contract.flat import SCHEDULE_KEY, flat_message, time_of
 from gateway.contract.send import OutgoingMessage
 from gateway.errors import InvalidRequest
 from gateway.parsing.json_bounds import parse_json
 from gateway.parsing.tasks import ParsingTask
 
 _NAMES: Final = ("instanceName", "channelInstanceId")
-_SCHEDULE_KEY: Final = "scheduleId:"
 # When the record was made, and what finds it again, change nothing about the message.
 _NOT_OF_THE_MESSAGE: Final = frozenset({"id", "scheduleId", "timestamp"})
 
@@ -98,7 +97,7 @@ def _own_id_of(fields: Mapping[str, Any]) -> str:
     if own_id := str(fields.get("id") or ""):
         return own_id
     schedule = fields.get("scheduleId", "")
-    return "" if schedule == "" else f"{_SCHEDULE_KEY}{schedule}"
+    return "" if schedule == "" else f"{SCHEDULE_KEY}{schedule}"
 
 
 def _address_of(fields: Mapping[str, Any]) -> RecordAddress:

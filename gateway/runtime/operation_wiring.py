@@ -12,6 +12,7 @@ from gateway.administration import (
     partner,
     payload_encryption,
     people,
+    queue_counts,
     subscriptions,
     usage,
 )
@@ -27,6 +28,7 @@ from gateway.administration.payload_encryption import (
 from gateway.administration.people import PeopleContext
 from gateway.administration.person_search import PersonSearch
 from gateway.administration.provider_data import ProviderData
+from gateway.administration.queue_counts import QueueCountContext
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionContext
 from gateway.administration.usage import UsageContext
@@ -117,6 +119,7 @@ def build_services(
                 node, audit, remover, provider_data, selection, max_instances=limits.max_instances
             ),
             OperationHandlers(usage.handlers, usage_context),
+            OperationHandlers(queue_counts.handlers, partial(QueueCountContext, node.database)),
             _payload_encryption_executor(node, encrypts=encrypts),
             OperationHandlers(
                 event_tickets.handlers, partial(TicketContext, node.database, os.urandom)

@@ -65,7 +65,7 @@ def _counts() -> tuple[Counter[str], Counter[tuple[str, str]]]:
     supported = {(o["method"], o["path"]): o["supportedBy"] for o in offers()["operations"]}
     routes, done = Counter[str](), Counter[tuple[str, str]]()
     for entry in surface(catalogue()):
-        if entry.main is None:
+        if entry.main is None and not entry.by_name:  # those lead to the others
             routes[entry.subject] += 1
             # A route that is not in the table is answered by the gateway itself.
             able = supported.get((entry.method, entry.path), providers)

@@ -28,6 +28,10 @@ class MessageProgress:
     error: str | None
     settled: bool
 
+    @property
+    def is_final(self) -> bool:
+        return self.settled
+
 
 @dataclass(slots=True, eq=False)
 class _Waiter:

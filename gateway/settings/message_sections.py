@@ -44,6 +44,21 @@ class HttpSection(Section):
         "X-Forwarded-Host and X-Forwarded-Proto for links to media",
     )
 
+    named_api: bool = Field(
+        default=False,
+        validation_alias="GATEWAY_NAMED_API",
+        description="Serves the routes of an account that name the instance by its id or its name, "
+        "below /api; docs/named-api.md describes them",
+    )
+    named_api_wait_seconds: int = Field(
+        0,
+        ge=0,
+        le=60,
+        validation_alias="GATEWAY_NAMED_API_WAIT_SECONDS",
+        description="Seconds for which POST /api/messaging/message/send waits until its message is "
+        "out, and answers its final status; 0 answers when the message is queued",
+    )
+
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,5 +1,5 @@
 -- Aliases: a account, b stored base URL, c connection, d node, f feature settings, i instance, l lease, m number of messages in one
--- queue, n queue of an instance, s callback settings.
+-- queue, n queue of an instance, q queued message, s callback settings or state of messages.
 
 -- name: find_instance
 select i.*, a.client_token_hash, a.client_token_required, a.allowed_addresses::text[] as allowed_addresses,
@@ -141,6 +141,43 @@ left join lateral (
     where instance_id = i.id and status <> 'failed'
 ) m on true
 where a.id = %(account_id)s::text;
+
+-- name: count_queues
+-- The messages in each queue of an account, or in that of one instance, by the state that callers
+-- see. `connected` is false where no live node owns the lease.
+select i.id as instance_id, i.name as instance_name, coalesce(n.paused, false) as paused,
+       coalesce(n.connected, false) and exists (
+           select 1
+           from instance_leases l
+           join nodes d on d.id = l.node_id and d.expires_at > now()
+           where l.instance_id = i.id
+       ) as connected,
+       coalesce(m.by_status, '{}'::jsonb) as by_status
+from instances i
+left join instance_lines n on n.instance_id = i.id
+left join lateral (
+    -- The states of one queue.
+    select jsonb_object_agg(s.status, s.count) as by_status
+    from (
+        select reported_status_v1(q) as status, count(*) as count
+        from message_queue q
+        where q.instance_id = i.id
+        group by 1
+    ) s
+) m on true
+where i.account_id = %(account_id)s::text
+    and (%(instance_id)s::text is null or i.id = %(instance_id)s::text)
+order by i.created_at, i.id;
+
+-- name: count_connected
+-- An account's instances, and those whose session a live node has connected.
+select count(i.id) as instances,
+       count(i.id) filter (where n.connected and d.id is not null) as connected
+from instances i
+left join instance_lines n on n.instance_id = i.id
+left join instance_leases l on l.instance_id = i.id
+left join nodes d on d.id = l.node_id and d.expires_at > now()
+where i.account_id = %(account_id)s::text;
 
 -- name: list_accounts
 select a.id, a.name, a.allowed_addresses::text[] as allowed_addresses, a.client_token_required,

@@ -20,7 +20,14 @@ UNKNOWN = "0123456789ABCDEF0123456789ABCDEF"
 UNAUDITED = {
     "CheckPhones": "reads",
     "CheckRegistration": "reads",
+    "ConnectNamed": "reads",
     "ListQueue": "reads, like its GET",
+    "RecoverNamed": "leads to Restart",
+    "RetryNamedQueue": "leads to RetryFailed or RetryQueued",
+    "ScheduleNamedMessage": "queues a message, as a send",
+    "SendChannelMessage": "queues a message, as a send",
+    "SendNamedMessage": "queues a message, as a send",
+    "SendNamedText": "queues a message, as a send",
     "ReadMessage": "daily traffic of a chat, one for each message",
     "SearchNewsletters": "reads",
 }

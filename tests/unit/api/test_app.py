@@ -3,7 +3,10 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -16,12 +19,16 @@ from gateway.api.app import build_app
 from gateway.api.health import Check, Readiness
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
+from gateway.instances.accounts import Account
 from gateway.observability.metrics import Metrics
+from gateway.operations.services import Services
 from gateway.parsing.parser import BodyParser
 from gateway.send_queue.admission import Admission
 from gateway.settings import Settings
 
-SETTINGS = Settings.read({"GATEWAY_ENV": "development"})
+DEVELOPMENT = {"GATEWAY_ENV": "development"}
+SETTINGS = Settings.read(DEVELOPMENT)
+NOW = datetime(2026, 1, 31, tzinfo=UTC)
 INSTANCE = "/instances/I/token/SECRET"
 
 
@@ -45,11 +52,19 @@ def checks() -> dict[str, Check]:
 @pytest.fixture
 async def http(checks: Mapping[str, Check]) -> AsyncIterator[httpx.AsyncClient]:
     """A gateway that is still starting."""
+    async with starting(checks, SETTINGS) as client:
+        yield client
+
+
+@asynccontextmanager
+async def starting(
+    checks: Mapping[str, Check], settings: Settings, services: Services | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     app = build_app(
         catalogue=catalogue(),
-        services=lambda: None,
+        services=lambda: services,
         readiness=Readiness(lambda: checks),
-        settings=SETTINGS.http,
+        settings=settings.http,
         account_limits=SETTINGS.account_limits(),
         admission=Admission(Clock(), trials=False, supports=lambda _provider, _kind: True),
         clock=Clock(),
@@ -77,6 +92,58 @@ async def test_app_unknown_path_answers_404_as_z_api(http: httpx.AsyncClient, pa
     answer = await http.get(path)
 
     assert (answer.status_code, answer.json()) == (404, NOT_FOUND)
+
+
+BY_NAME = sorted(
+    (method, path.replace("{", "").replace("}", ""))
+    for (method, path), operation in catalogue().operations.items()
+    if operation.by_name
+)
+
+
+@pytest.mark.parametrize(("method", "path"), BY_NAME)
+async def test_app_route_by_name_is_unknown_unless_switched_on(
+    http: httpx.AsyncClient, checks: Mapping[str, Check], method: str, path: str
+) -> None:
+    off = await http.request(method, path)
+    async with starting(checks, Settings.read(DEVELOPMENT | {"GATEWAY_NAMED_API": "true"})) as on:
+        answer = await on.request(method, path)
+
+    assert (off.status_code, off.json()) == (404, NOT_FOUND)
+    assert answer.status_code == 503
+    assert answer.json()["success"] is False
+
+
+class OneAccount:
+    """Knows every token."""
+
+    async def find_by_token(self, _token: str) -> Account:
+        return Account(
+            "A", "Shop", (), client_token_required=False, created_at=NOW, by_partner_token=True
+        )
+
+
+async def test_app_health_by_name_names_the_check_that_fails() -> None:
+    settings = Settings.read(DEVELOPMENT | {"GATEWAY_NAMED_API": "true"})
+    services = cast("Services", SimpleNamespace(accounts=OneAccount()))
+    checks = {"media": passing_check, "database": failing_check}
+    async with starting(checks, settings, services) as client:
+        answer = await client.get(
+            "/api/v2/whatsapp/health", headers={"Authorization": "Bearer SECRET"}
+        )
+
+    assert answer.status_code == 503
+    problem = "database: it broke"
+    assert answer.json() == {"success": False, "error": problem, "message": problem}
+
+
+async def test_app_page_of_an_origin_may_read_a_status_by_name() -> None:
+    origin = "https://shop.example.com"
+    switched_on = {"GATEWAY_NAMED_API": "true", "GATEWAY_CORS_ORIGINS": origin}
+    async with starting({}, Settings.read(DEVELOPMENT | switched_on)) as client:
+        answer = await client.get("/api/v2/whatsapp/status/Desk", headers={"Origin": origin})
+
+    assert answer.headers["access-control-allow-origin"] == origin
 
 
 @pytest.mark.parametrize(

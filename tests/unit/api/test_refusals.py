@@ -32,7 +32,7 @@ async def test_requests_that_are_refused_together_end_one_in_each_turn_of_the_lo
         unused,
         parser=unused,
         patience_seconds=1,
-        max_uploads=1,
+        uploads=unused,
     )
     ended = 0
 

@@ -80,6 +80,17 @@ def test_limits_refused_request_takes_no_account_token(clock: HandClock) -> None
     assert count_allowed(limits, 1, instance_id="modest") == 1
 
 
+def test_limits_count_an_instance_whose_account_is_counted(clock: HandClock) -> None:
+    limits = RequestLimits(clock, account=Rate(1.0, 1), instance=Rate(1.0, 2))
+    limits.count(account_id="a")
+
+    limits.count_instance("i")
+    limits.count_instance("i")
+    with pytest.raises(TooManyRequests, match="instance"):
+        limits.count_instance("i")
+    limits.count_instance("j")
+
+
 def test_buckets_over_max_count_drop_the_oldest() -> None:
     buckets = Buckets(Rate(1.0, 1), max_count=2)
     for name in ("one", "two", "three"):

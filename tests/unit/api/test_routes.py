@@ -99,14 +99,14 @@ def test_find_other_path_is_unknown(table: RouteTable, path: str) -> None:
         table.find("GET", path)
 
 
-@pytest.mark.parametrize("absolute", [True, False])
-def test_find_every_declared_route_at_its_address(*, absolute: bool) -> None:
+@pytest.mark.parametrize(("absolute", "by_name"), [(True, False), (False, False), (True, True)])
+def test_find_every_declared_route_at_its_address(*, absolute: bool, by_name: bool) -> None:
     known = catalogue()
-    table = RouteTable(known, absolute=absolute)
+    table = RouteTable(known, absolute=absolute, by_name=by_name)
     routes: dict[tuple[str, str], type] = {
         address: operation
         for address, operation in known.operations.items()
-        if operation.absolute is absolute
+        if (operation.absolute, operation.by_name) == (absolute, by_name)
     }
     if not absolute:
         routes |= {("POST", str(send.path)): send for send in known.sends.values()}

@@ -80,7 +80,10 @@ def test_media_url_becomes_a_file(
     [
         ({"phoneNumber": None}, "phoneNumber: is required, or remoteJid or groupId"),
         ({"groupId": GROUP}, "groupId: must not be given together with phoneNumber"),
+        ({"phoneNumber": "?"}, "phoneNumber: must be a phone, such as 5511999999999"),
+        ({"phoneNumber": None, "remoteJid": "?"}, "remoteJid: must be a phone, such as "),
         ({"message": None}, "message: is required"),
+        ({"trackId": "x" * 257}, "trackId: must be at most 256 characters, not 257"),
         ({"channel": "sms"}, "channel: must be whatsapp"),
         ({"mediaUrl": "https://a.b/c"}, "mediaType: must be one of image, video, audio, "),
         (
