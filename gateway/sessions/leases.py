@@ -15,6 +15,7 @@ from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
 from gateway.errors import NodeReplaced
 
+_FIND_PREDECESSOR = query("sessions", "find_predecessor")
 _JOIN_NODES = query("sessions", "join_nodes")
 _DELETE_EXPIRED_NODES = query("sessions", "delete_expired_nodes")
 _REACQUIRE_LEASES = query("sessions", "reacquire_leases")
@@ -54,13 +55,15 @@ class LeaseShare:
 
 @dataclass(frozen=True, slots=True)
 class Predecessor:
-    """An earlier process of this node that may still act, for at most *seconds*.
+    """An earlier process of this node that may still act, for at most *seconds*."""
 
-    `life` is None where it is not known which process that was.
-    """
-
-    life: uuid.UUID | None
+    life: uuid.UUID
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Process:
+    life: uuid.UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class Leases:
         self._node_id, self._lapse_seconds = node_id, lapse_seconds
         self._internal_address = internal_address
         self.life = new_uuid()
+        self._replaced: uuid.UUID | None = None
         self._has_joined = False
         self._database_ahead_seconds = 0.0
         self.may_act_until = 0.0
@@ -134,15 +138,29 @@ class Leases:
         `reacquire`. Returns None if there is none: this node then owns the leases that are
         stored under its name, with new epochs.
         """
-        sent_at = self._clock.monotonic_seconds()
-        async with self._database.transaction() as connection:
-            joined = await self._register(connection, replace=True)
-            predecessor = self._predecessor_in(joined)
-            if predecessor is None:
-                await connection.execute(_REACQUIRE_LEASES, {"node_id": self._node_id})
-        self._has_joined = True
-        self._note_renewal(joined, sent_at)
-        return predecessor
+        while True:
+            await self._find_predecessor()
+            sent_at = self._clock.monotonic_seconds()
+            async with self._database.transaction() as connection:
+                joined = await self._register(connection, replaced=self._replaced)
+                if joined is None:
+                    continue  # another process took the name meanwhile, and is replaced next
+                predecessor = self._predecessor_in(joined)
+                if predecessor is None:
+                    await connection.execute(_REACQUIRE_LEASES, {"node_id": self._node_id})
+            self._has_joined = True
+            self._note_renewal(joined, sent_at)
+            return predecessor
+
+    async def _find_predecessor(self) -> None:
+        """Looks which process this one is to replace.
+
+        `join` replaces no other process, so the one that it replaced is known even if its answer
+        is lost: a repeated one then finds this process itself.
+        """
+        found = await self._database.fetch_one(_Process, _FIND_PREDECESSOR, node_id=self._node_id)
+        if found and found.life != self.life:
+            self._replaced = found.life
 
     async def rejoin(self) -> Rejoined:
         """Registers this process again after its leases lapsed; it may not act until `act_again`.
@@ -155,7 +173,9 @@ class Leases:
         """
         sent_at = self._clock.monotonic_seconds()
         async with self._database.transaction() as connection:
-            joined = await self._register(connection, replace=False)
+            joined = await self._register(connection, replaced=None)
+            if joined is None:
+                raise NodeReplaced(self._node_id)
             if joined.previous_life != self.life:
                 await connection.execute(_REACQUIRE_LEASES, {"node_id": self._node_id})
         return Rejoined(joined.database_seconds, sent_at)
@@ -164,8 +184,10 @@ class Leases:
         """Lets this node act; call it when the sessions of lost leases are closed."""
         self._note_renewal(rejoined, rejoined.sent_at)
 
-    async def _register(self, connection: AsyncConnection, *, replace: bool) -> _Joined:
-        """Writes the row of this node; *replace* takes the name from a process that renews it."""
+    async def _register(
+        self, connection: AsyncConnection, *, replaced: uuid.UUID | None
+    ) -> _Joined | None:
+        """Writes the row of this node; None if a process other than *replaced* renews the name."""
         joined = await fetch_all(
             connection,
             _Joined,
@@ -174,10 +196,10 @@ class Leases:
             internal_address=self._internal_address,
             life=self.life,
             seconds=self._lapse_seconds,
-            replace=replace,
+            replaced=replaced,
         )
         if not joined:
-            raise NodeReplaced(self._node_id)
+            return None
         await connection.execute(_DELETE_EXPIRED_NODES)
         return joined[0]
 
@@ -190,10 +212,11 @@ class Leases:
 
     def _predecessor_in(self, joined: _Joined) -> Predecessor | None:
         if joined.previous_life == self.life:
-            # An earlier `join` was committed and its answer was lost. The answer would have
-            # named the earlier process, so there may be one.
-            return None if self._has_joined else Predecessor(None, self._lapse_seconds)
-        if joined.previous_seconds <= 0:
+            # An earlier `join` was committed and its answer was lost: it replaced this process.
+            if self._has_joined or self._replaced is None:
+                return None
+            return Predecessor(self._replaced, self._lapse_seconds)
+        if joined.previous_life is None or joined.previous_seconds <= 0:
             return None
         return Predecessor(joined.previous_life, joined.previous_seconds)
 

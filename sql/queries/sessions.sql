@@ -1,10 +1,14 @@
 -- Aliases: b earlier process of a name, c connection, h live node with its leases, i instance, j joined node, l lease,
 -- n node (in statements on queues: queue of an instance), r ranked node, w number of wanted instances.
 
+-- name: find_predecessor
+-- The process that has the name of this node and may still act.
+select life from nodes where id = %(node_id)s::text and expires_at > now();
+
 -- name: join_nodes
--- Makes this process the node of its name. Returns no row if another process renews that name and
--- `replace` is false. `previous_life` names the process that had the name before, which may act
--- for `previous_seconds` more.
+-- Makes this process the node of its name. Returns no row if a process other than `replaced` renews
+-- that name. `previous_life` names the process that had the name before, which may act for
+-- `previous_seconds` more.
 with before as materialized (
     -- Locks the row of the process that had the name; `seconds` until its leases lapse.
     select life, greatest(extract(epoch from expires_at - now()), 0) as seconds
@@ -21,7 +25,7 @@ with before as materialized (
     set internal_address = excluded.internal_address, life = excluded.life,
         signed_life = excluded.signed_life, started_at = now(), expires_at = excluded.expires_at,
         opens_payloads = true
-    where %(replace)s::boolean or nodes.life = excluded.life or nodes.expires_at <= now()
+    where nodes.life = any(array[excluded.life, %(replaced)s::uuid]) or nodes.expires_at <= now()
     returning extract(epoch from now())::double precision as database_seconds
 )
 select j.database_seconds, b.life as previous_life,

@@ -12,11 +12,13 @@ from psycopg.sql import SQL
 
 from gateway.clock import Clock
 from gateway.database.pool import Database
+from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable, NodeReplaced
 from gateway.send_queue.rescue import Rescue
-from gateway.sessions.leases import Lease, Leases, LeaseShare, Predecessor
+from gateway.sessions.leases import Lease, Leases, LeaseShare
 from gateway.sessions.provider import Session
 from tests.fixtures.patience import PATIENCE_SECONDS
+from tests.fixtures.postgres_proxy import Cut, bad_connection
 from tests.fixtures.queue import add_instances, at_once, rows, running_node
 
 NEVER_SECONDS = 3_600.0
@@ -46,6 +48,14 @@ async def nodes(url: str, *names: str) -> AsyncIterator[list[Leases]]:
             await leases.join()
             joined.append(leases)
         yield joined
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Database]:
+    database = Database(url, max_size=2)
+    await database.open()
+    yield database
+    await database.pool.close()
 
 
 async def release_all(operator: AsyncConnection) -> None:
@@ -167,16 +177,69 @@ async def test_node_with_predecessor_owns_nothing_until_reacquire(
         assert await third.owned() == {"line-001": before + 2}
 
 
-async def test_join_after_a_lost_answer_assumes_a_predecessor(
+@pytest.mark.parametrize("cut", list(Cut))
+async def test_join_whose_answer_is_lost_knows_whom_it_replaced(
+    database_url: str, operator: AsyncConnection, cut: Cut
+) -> None:
+    await add_instances(operator, 1)
+    async with (
+        nodes(database_url, "a") as (first,),
+        bad_connection(database_url) as connection,
+        connected(connection.url) as database,
+    ):
+        second = Leases(database, Clock(), node_id="a", lapse_seconds=60.0)
+        connection.lose(query("sessions", "join_nodes"), cut, at_commit=True)
+        joining = asyncio.create_task(second.join())
+        await connection.lost.wait()
+        connection.deliver.set()
+        with pytest.raises(DatabaseUnavailable):
+            await joining
+        again = await second.join()
+
+        assert again
+        assert again.life == first.life
+        assert again.seconds >= 60.0
+        assert await second.join() is None
+
+
+async def test_join_after_a_lost_answer_waits_for_nobody_where_nobody_was(
     database_url: str, operator: AsyncConnection
 ) -> None:
-    """The answer would have named the earlier process."""
     await add_instances(operator, 1)
+    async with bad_connection(database_url) as connection, connected(connection.url) as database:
+        only = Leases(database, Clock(), node_id="a", lapse_seconds=60.0)
+        connection.lose(query("sessions", "join_nodes"), Cut.AFTER, at_commit=True)
+        with pytest.raises(DatabaseUnavailable):
+            await only.join()
+
+        assert await only.join() is None
+        assert list(await only.owned()) == ["line-001"]
+
+
+async def test_join_replaces_nobody_whom_it_did_not_find(
+    database_url: str, operator: AsyncConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process takes the name after this one has looked, and is found then."""
     async with nodes(database_url, "a") as (first,):
-        second = Leases(first._database, Clock(), node_id="a", lapse_seconds=60.0)
-        await operator.execute("update nodes set life = %s", [second.life])
-        assert await second.join() == Predecessor(None, 60.0)
-        assert await second.join() is None
+        second, third = (
+            Leases(first._database, Clock(), node_id="a", lapse_seconds=60.0) for _ in range(2)
+        )
+        find = third._find_predecessor
+        looks = 0
+
+        async def find_and_be_overtaken() -> None:
+            nonlocal looks
+            await find()
+            looks += 1
+            if looks == 1:
+                await second.join()
+
+        monkeypatch.setattr(third, "_find_predecessor", find_and_be_overtaken)
+        predecessor = await third.join()
+
+        assert looks == 2
+        assert predecessor
+        assert predecessor.life == second.life
 
 
 async def test_node_that_leaves_frees_its_leases_at_once(
