@@ -58,6 +58,7 @@ class NamedEndpoint(SendingEndpoint):
         request.scope[ANSWERS_SUCCESS] = True
         route, services = self._find(request, request.scope["path"])
         account = await self._authenticator.account(request, services.accounts)
+        services.turns.note(account.id)
         declared = route.declared
         if issubclass(declared, FlatSend):
             return await self._send(request, route, declared, account, services)

@@ -337,5 +337,8 @@ async def test_instance_is_in_the_log_of_the_request(
 ) -> None:
     refused(await partner.post(SEND, json={**HELLO, "mediaUrl": "x", "mediaType": "image"}), 400)
 
-    lines = [line for line in host.log.splitlines() if SEND in line]
-    assert any(client.demo.instance_id in line for line in lines)
+    async def lines() -> list[str]:
+        return [line for line in host.log.splitlines() if SEND in line]
+
+    seen = await until(lines, bool)  # the line comes after the answer
+    assert any(client.demo.instance_id in line for line in seen)

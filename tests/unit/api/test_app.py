@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.account_turns import AccountTurns
 from gateway.api.app import build_app
 from gateway.api.health import Check, Readiness
 from gateway.clock import Clock
@@ -125,7 +126,7 @@ class OneAccount:
 
 async def test_app_health_by_name_names_the_check_that_fails() -> None:
     settings = Settings.read(DEVELOPMENT | {"GATEWAY_NAMED_API": "true"})
-    services = cast("Services", SimpleNamespace(accounts=OneAccount()))
+    services = cast("Services", SimpleNamespace(accounts=OneAccount(), turns=AccountTurns()))
     checks = {"media": passing_check, "database": failing_check}
     async with starting(checks, settings, services) as client:
         answer = await client.get(
