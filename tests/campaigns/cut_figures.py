@@ -39,8 +39,8 @@ class Figures:
     errors: list[str] = field(default_factory=list)
     not_cut: list[str] = field(default_factory=list)
     slowest_seconds: float = 0.0
-    seen: frozenset[str] = frozenset()
-    """The statements that the scenes run."""
+    seen: AbstractSet[str] = frozenset()
+    """The statements that the scenes run, and those that were cut after the loss of another one."""
 
     @property
     def broken(self) -> list[str]:

@@ -7,24 +7,21 @@ each cut, two lines must send and report three messages each without help.
 
 import argparse
 import asyncio
-import json
 import sys
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
 from psycopg import AsyncConnection
-from typer import echo
 
 from gateway.database.migrations import migrate
 from gateway.database.pool import Database
 from gateway.embedded_postgres.server import EmbeddedPostgres
-from tests.campaigns.cut_figures import Figures, Target, missing
+from tests.campaigns.cut_campaign import Campaign
+from tests.campaigns.cut_figures import Figures, missing
 from tests.campaigns.scenes import SCENES
-from tests.campaigns.statements import COMMITTED, FOLLOWS, sent_forms
-from tests.campaigns.tour import InsistentClient, Scene, Tour
+from tests.campaigns.tour import InsistentClient, Tour
 from tests.fixtures.kafka import add_topics, listening_broker, producing
 from tests.fixtures.postgres import public_folder
 from tests.fixtures.postgres_proxy import BadConnection, Cut, bad_connection
@@ -35,174 +32,18 @@ from tests.service.test_kafka import CONSUME, OUT, PUBLISH, REFUSED, SCHEDULE, S
 
 LIMIT_SECONDS: Final = 10.0
 QUICK_MAINTENANCE: Final = "tests.campaigns.short_periods"
-_LATE_SECONDS: Final = 2.0
-_CANARIES: Final = 3
-_TRIES: Final = 3
-
-
-@dataclass
-class Campaign:
-    """Cuts targets one after the other and checks what follows."""
-
-    tour: Tour
-    connection: BadConnection
-    limit_seconds: float
-    verbose: bool = False
-    figures: Figures = field(default_factory=Figures)
-    scenes: dict[str, list[str]] = field(default_factory=dict)
-    """The scenes that run each statement."""
-    seconds_of: dict[str, float] = field(default_factory=dict)
-    """How long each scene takes without a cut."""
-
-    async def explore(self, scenes: Collection[str]) -> None:
-        """Plays each scene once and notes the statements that it runs."""
-        names = sent_forms()
-        for scene in scenes:
-            self.connection.seen.clear()
-            began = _now()
-            await SCENES[scene](self.tour)
-            self.seconds_of[scene] = _now() - began
-            for text in tuple(self.connection.seen):
-                if text in names:
-                    self.scenes.setdefault(names[text], []).append(scene)
-        self.connection.seen.clear()
-
-    async def cut(self, target: Target, cut: Cut) -> None:
-        lost_at = await self._lose(target, cut)
-        if lost_at is None:
-            self.figures.not_cut.append(f"{target} {cut.name}")
-            self.connection.spare()
-            return
-        self.figures.targets.add(target)
-        self.figures.cuts += 1
-        try:
-            await self._go_on()
-        except TimeoutError:
-            self.figures.standing.append(
-                f"{_now() - lost_at:.1f} s and longer after {target} {cut.name}"
-            )
-            return
-        seconds = max(0.0, _now() - lost_at)
-        self.figures.slowest_seconds = max(self.figures.slowest_seconds, seconds)
-        if seconds > self.limit_seconds:
-            self.figures.standing.append(f"{seconds:.1f} s after {target} {cut.name}")
-        if self.verbose:
-            echo(f"{seconds:5.1f} s  {cut.name:9} {target}")
-
-    async def _lose(self, target: Target, cut: Cut) -> float | None:
-        """Plays scenes until the connection is lost; delivers what was to be late.
-
-        Returns when the lines should have gone on, were the cut no delay; None without a cut.
-        """
-        texts = {name: text for text, name in sent_forms().items()}
-        first = FOLLOWS.get(target.name)
-        if first:
-            self.connection.lose_both(texts[first], texts[target.name], cut)
-        else:
-            self.connection.lose(texts[target.name], cut, at_commit=target.at_commit)
-        scenes = self.scenes[first or target.name]
-        for scene in (scenes[:2] * _TRIES)[:_TRIES]:
-            began = _now()
-            playing = asyncio.create_task(self._play(SCENES[scene]))
-            losing = asyncio.create_task(self.connection.lost.wait())
-            await asyncio.wait({playing, losing}, return_when=asyncio.FIRST_COMPLETED)
-            if self.connection.lost.is_set():
-                lost_at = max(_now(), began + self.seconds_of[scene])
-                if cut is Cut.MEANWHILE:  # late, but before the server would give up the client
-                    await asyncio.wait({playing}, timeout=_LATE_SECONDS)
-                    self.connection.deliver.set()
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(_LATE_SECONDS):
-                            await self.connection.answered.wait()
-                await playing
-                await self._restore()
-                return lost_at
-            losing.cancel()
-        return None
-
-    async def _play(self, scene: Scene) -> None:
-        """A caller that repeats what succeeded may be refused, and the scene ends there."""
-        try:
-            await scene(self.tour)
-        except (AssertionError, LookupError, TypeError, json.JSONDecodeError):
-            pass
-        except Exception as error:  # noqa: BLE001 - the campaign goes on and shows it
-            self.figures.errors.append(repr(error))
-
-    async def _restore(self) -> None:
-        """Orders again what a late statement of a caller may have undone."""
-        with suppress(AssertionError):
-            await self.tour.line.control("faults", next=[])
-        await self.tour.line.call("POST", "/queue/resume")
-        await self.tour.line.call("PUT", "/queue/settings", json={"dailyLimit": 0})
-        webhook = {"value": self.tour.catcher.url}
-        await self.tour.line.call("PUT", "/update-every-webhooks", json=webhook)
-
-    async def _go_on(self) -> None:
-        """Sends canaries on both lines; returns once all arrived and were reported."""
-        sent: list[list[str]] = []
-        for line in (self.tour.line, self.tour.neighbor):
-            texts = [await line.send_text(self.tour.text("canary")) for _ in range(_CANARIES)]
-            sent.append([text["messageId"] for text in texts])
-        flat = [message_id for line_ids in sent for message_id in line_ids]
-        await self.tour.arrived(*flat)
-        await self._reported(flat)
-        for line_ids in sent:
-            found = await self.tour.rows(
-                "select message_id from sandbox.sent where message_id = any(%s) order by number",
-                line_ids,
-            )
-            if [message_id for (message_id,) in found] != line_ids:
-                self.figures.out_of_order.append(" ".join(line_ids))
-
-    async def _reported(self, message_ids: Sequence[str]) -> None:
-        wanted = set(message_ids)
-        await self.tour.catcher.wait_for(
-            lambda c: wanted <= {b["messageId"] for b in c.of_type("DeliveryCallback")}
-        )
-
-    async def count(self) -> None:
-        """Compares what was accepted with what arrived and was reported."""
-        figures, tour = self.figures, self.tour
-        lines = (tour.line, tour.neighbor)
-        accepted = [message_id for line in lines for message_id in line.accepted]
-        figures.accepted = len(accepted)
-        figures.errors += [error for line in lines for error in line.errors]
-        with suppress(TimeoutError):
-            await tour.arrived(*accepted, seconds=self.limit_seconds)
-        journal = dict(await tour.rows("select message_id, seen from sandbox.sent"))
-        figures.lost += sorted(set(accepted) - journal.keys())
-        told = dict(
-            await tour.rows(
-                """select message_id, count(*) from message_attempts
-                   where outcome = 'unconfirmed' group by 1"""
-            )
-        )
-        for message_id, seen in journal.items():
-            if seen > 1 + told.get(message_id, 0):
-                figures.untold.append(message_id)
-            elif seen > 1:
-                figures.repeated.append(message_id)
-        ids = [posted.id for posted in tour.catcher.delivered]
-        figures.repeated_callbacks = len(ids) - len(set(ids))
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def _targets(campaign: Campaign, chosen: Collection[str]) -> Iterator[Target]:
-    followers = {name for name, first in FOLLOWS.items() if first in campaign.scenes}
-    for name in sorted(campaign.scenes.keys() | followers):
-        if not chosen or name in chosen:
-            yield Target(name)
-            if name in COMMITTED:
-                yield Target(name, at_commit=True)
+SCENE_SECONDS: Final = 60.0
 
 
 @asynccontextmanager
 async def running_campaign(
-    folder: Path, database_url: str, *, limit_seconds: float, kafka: bool, module: str
+    folder: Path,
+    database_url: str,
+    *,
+    limit_seconds: float,
+    patience_seconds: float,
+    kafka: bool,
+    module: str,
 ) -> AsyncIterator[Campaign]:
     """A gateway behind a bad connection, its two lines and their receiver."""
     async with (
@@ -212,7 +53,7 @@ async def running_campaign(
     ):
         with _running(folder, connection.url, broker, module) as gateway:
             await gateway.ready()
-            async with _tour(gateway, catcher, database_url, connection) as tour:
+            async with _tour(gateway, catcher, database_url, connection, patience_seconds) as tour:
                 if broker:
                     async with producing(broker) as tour.producer:
                         yield Campaign(tour, connection, limit_seconds)
@@ -245,7 +86,11 @@ def _running(folder: Path, url: str, broker: str | None, module: str) -> Iterato
 
 @asynccontextmanager
 async def _tour(
-    gateway: RunningGateway, catcher: WebhookCatcher, url: str, connection: BadConnection
+    gateway: RunningGateway,
+    catcher: WebhookCatcher,
+    url: str,
+    connection: BadConnection,
+    patience_seconds: float,
 ) -> AsyncIterator[Tour]:
     database = Database(connection.url, min_size=1, max_size=2)
     async with (
@@ -256,6 +101,8 @@ async def _tour(
         await database.open()
         try:
             tour = Tour(gateway, line, neighbor, catcher, operator, database)
+            for patient in (tour, line, neighbor):
+                patient.patience_seconds = patience_seconds
             for each in (line, neighbor):
                 await each.call("PUT", "/update-every-webhooks", json={"value": catcher.url})
             await World(line).prepare()
@@ -280,6 +127,7 @@ async def run(
     statements: Collection[str] = (),
     cuts: Collection[Cut] = tuple(Cut),
     limit_seconds: float = LIMIT_SECONDS,
+    patience_seconds: float = SCENE_SECONDS,
     module: str = QUICK_MAINTENANCE,
     verbose: bool = False,
 ) -> Figures:
@@ -292,6 +140,7 @@ async def run(
         statements: names such as `send_queue/claim`; all where there are none.
         cuts: when the connection is lost.
         limit_seconds: after which a line counts as standing.
+        patience_seconds: how long a scene or a line that stands is waited for.
         module: which starts the gateway.
         verbose: prints each cut.
     """
@@ -299,13 +148,14 @@ async def run(
         folder,
         database_url,
         limit_seconds=limit_seconds,
+        patience_seconds=patience_seconds,
         kafka="send_by_kafka" in scenes,
         module=module,
     ) as campaign:
         campaign.verbose = verbose
         await campaign.explore(scenes)
         try:
-            for target in _targets(campaign, statements):
+            for target in campaign.targets(statements):
                 for cut in cuts:
                     await campaign.cut(target, cut)
         except asyncio.CancelledError:  # Ctrl-C: shows what was counted so far
@@ -314,7 +164,8 @@ async def run(
                 raise
             campaign.connection.spare()
         await campaign.count()
-        campaign.figures.seen = frozenset(campaign.scenes)
+        followers = {target.name for target in campaign.figures.targets}
+        campaign.figures.seen = campaign.scenes.keys() | followers
         return campaign.figures
 
 

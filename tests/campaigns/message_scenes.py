@@ -2,15 +2,16 @@
 
 import asyncio
 import base64
+import json
 import uuid
 from datetime import UTC, datetime, timedelta
 
 import httpx
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.campaigns.tour import ANA, BEN, RETRY_SECONDS, Tour
 from tests.fixtures.media import file, file_server, picture
-from tests.fixtures.patience import PATIENCE_SECONDS
-from tests.fixtures.service import until
 from tests.service.test_kafka import SEND, event
 
 
@@ -19,8 +20,7 @@ async def send_texts(tour: Tour) -> None:
     await tour.send("answer", messageId=first)
     headers = {"Prefer": "wait=5"}
     body = {"phone": ANA, "message": tour.text("awaited")}
-    awaited = await tour.line.call("POST", "/send-text", json=body, headers=headers)
-    tour.line.accepted.append(awaited.json()["messageId"])
+    await tour.line.post_counted("/send-text", body, headers)
     for action in ("sent", "marks"):
         await tour.line.insist("GET", f"{tour.line.sandbox}/{action}")
 
@@ -31,6 +31,15 @@ async def exchange(tour: Tour) -> None:
     await receive(tour)
 
 
+async def vote(tour: Tour) -> None:
+    """Sends a poll and a vote in it: the gateway must know the poll."""
+    options = [{"name": "yes"}, {"name": "no"}]
+    poll = {"phone": ANA, "message": tour.text("poll"), "poll": options}
+    sent = await tour.line.post_counted("/send-poll", poll)
+    choice = {"phone": ANA, "pollMessageId": sent["messageId"], "pollVote": options[:1]}
+    await tour.line.post("/send-poll-vote", choice)
+
+
 async def schedule(tour: Tour) -> None:
     at = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
     await tour.send("scheduled", scheduledFor=at)
@@ -39,19 +48,20 @@ async def schedule(tour: Tour) -> None:
 async def receive(tour: Tour) -> None:
     name = uuid.uuid4().hex
     await tour.line.control("receive", phone=ANA, text=tour.text("hello"), messageId=name)
-    await tour.catcher.wait_for(
-        lambda c: any(b["messageId"] == name for b in c.of_type("ReceivedCallback"))
-    )
+    await tour.posted("ReceivedCallback", name)
 
 
 async def receive_others(tour: Tour) -> None:
-    lid = "81896604192873@lid"
-    known = await tour.send()
-    await tour.line.control("identity", lid=lid, phone=ANA, name="Ana")
-    await tour.line.control("presence", phone=ANA, status="composing")
-    await tour.line.control("call", phone=ANA)
-    await tour.line.control("receipt", phone=ANA, messageIds=[known], status="read")
-    chat = {"phone": ANA, "lastMessageAt": datetime.now(UTC).isoformat(), "unread": 2}
+    """Somebody whom no scene has met is looked up, is known by a LID, and then by a phone."""
+    person = tour.person()
+    lid = f"81896{person}@lid"
+    known = await tour.send(phone=person)
+    await tour.line.control("receive", phone=lid, text=tour.text("by a LID"))
+    await tour.line.control("identity", lid=lid, phone=person, name="Ana")
+    await tour.line.control("presence", phone=person, status="composing")
+    await tour.line.control("call", phone=person)
+    await tour.line.control("receipt", phone=person, messageIds=[known], status="read")
+    chat = {"phone": person, "lastMessageAt": datetime.now(UTC).isoformat(), "unread": 2}
     await tour.line.control("history", chats=[chat])
     edited = (await tour.line.control("receive", phone=ANA, text="first"))["messageId"]
     await tour.line.control("receive", phone=ANA, text="edited", edit=True, refersTo=edited)
@@ -62,10 +72,8 @@ async def receive_file(tour: Tour) -> None:
     source = base64.b64encode(picture()).decode()
     name = uuid.uuid4().hex
     await tour.line.control("receive", phone=ANA, messageId=name, image={"source": source})
-    await tour.catcher.wait_for(
-        lambda c: any(b["messageId"] == name for b in c.of_type("ReceivedCallback"))
-    )
-    link = next(b for b in tour.catcher.of_type("ReceivedCallback") if b["messageId"] == name)
+    await tour.posted("ReceivedCallback", name)
+    link = next(b for b in tour.catcher.of_type("ReceivedCallback") if b.get("messageId") == name)
     await tour.line.http.get(link["image"]["imageUrl"])
 
 
@@ -73,8 +81,7 @@ async def send_file(tour: Tour) -> None:
     """Sends a picture, which then expires."""
     color = f"#{next(tour.numbers):06x}"
     image = "data:image/png;base64," + base64.b64encode(picture(color=color)).decode()
-    sent = await tour.line.post("/send-image", {"phone": ANA, "image": image})
-    tour.line.accepted.append(sent["messageId"])
+    sent = await tour.line.post_counted("/send-image", {"phone": ANA, "image": image})
     await tour.arrived(sent["messageId"])
 
     async def stored() -> list[tuple[object, ...]]:
@@ -82,7 +89,7 @@ async def send_file(tour: Tour) -> None:
         await tour.operator.execute("update media set expires_at = '-infinity'")
         return await tour.rows("select from media union all select from media_leftovers")
 
-    await until(stored, lambda found: not found)
+    await tour.until(stored, lambda found: not found)
 
 
 async def await_file(tour: Tour) -> None:
@@ -95,8 +102,7 @@ async def await_file(tour: Tour) -> None:
 
     async with file_server() as server:
         image = server.put("/late.png", answer)
-        sent = await tour.line.post("/send-image", {"phone": ANA, "image": image})
-        tour.line.accepted.append(sent["messageId"])
+        sent = await tour.line.post_counted("/send-image", {"phone": ANA, "image": image})
         await tour.send("passes", phone=BEN)
         passed.set()
         await tour.arrived(sent["messageId"])
@@ -115,7 +121,7 @@ async def fail(tour: Tour) -> None:
         answer = await tour.line.call("GET", f"/queue/{refused['zaapId']}")
         return str(answer.json().get("status"))
 
-    await until(status, lambda seen: seen in {"failed", "sent"})
+    await tour.until(status, lambda seen: seen in {"failed", "sent"})
     await tour.line.call("GET", "/queue/failed")
     await tour.line.call("POST", f"/queue/{refused['zaapId']}/retry")
     await tour.arrived(refused["messageId"])
@@ -127,9 +133,7 @@ async def change_messages(tour: Tour) -> None:
     other = (await tour.neighbor.call("GET", "/device")).json()["phone"]
     body = {"phone": own, "message": tour.text("to a neighbor")}
     sent = (await tour.neighbor.post("/send-text", body))["messageId"]
-    await tour.catcher.wait_for(
-        lambda c: any(b["messageId"] == sent for b in c.of_type("ReceivedCallback"))
-    )
+    await tour.posted("ReceivedCallback", sent)
     await tour.line.call("POST", "/read-message", json={"phone": other, "messageId": sent})
     owned = {"messageId": await tour.send(), "phone": ANA, "owner": "true"}
     for _ in range(2):
@@ -150,22 +154,35 @@ async def read_history(tour: Tour) -> None:
 
 
 async def send_by_kafka(tour: Tour) -> None:
+    """Sends by two records, one of which names the account and the instance as people do."""
     assert tour.producer is not None
-    text = tour.text("by kafka")
-    await tour.producer.send_and_wait(SEND, event(tour.line, text))
-    await tour.producer.send_and_wait(SEND, b"no json")
-    await until(
+    texts = [tour.text("by kafka"), tour.text("by a name")]
+    named = {"userId": "Demo", "instanceName": tour.line.demo.instance_id, "phoneNumber": ANA}
+    flat = json.dumps({**named, "message": texts[1]}).encode()
+    for record in (event(tour.line, texts[0]), flat, b"no json"):
+        await tour.producer.send_and_wait(SEND, record)
+    await tour.until(
         lambda: tour.rows(
-            "select message_id from sandbox.sent where payload ->> 'message' = %s", text
+            "select message_id from sandbox.sent where payload ->> 'message' = any(%s)", texts
         ),
-        bool,
+        lambda found: len(found) == len(texts),
     )
 
 
 async def follow_events(tour: Tour) -> None:
     """A caller reads the stream of events until its message is in it."""
-    headers = {"Authorization": f"Bearer {tour.line.demo.client_token}"}
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    await _follow(tour)
+
+
+async def follow_old_events(tour: Tour) -> None:
+    """The caller got its last event from the release before: it names a transaction."""
+    ((transaction,),) = await tour.rows("select pg_current_xact_id()::text")
+    await _follow(tour, **{"Last-Event-ID": f"{transaction}-0"})
+
+
+async def _follow(tour: Tour, **headers: str) -> None:
+    headers["Authorization"] = f"Bearer {tour.line.demo.client_token}"
+    async with asyncio.timeout(tour.patience_seconds):
         while True:
             try:
                 async with tour.line.http.stream("GET", "/events", headers=headers) as stream:
@@ -177,3 +194,19 @@ async def follow_events(tour: Tour) -> None:
             except httpx.TransportError:
                 pass
             await asyncio.sleep(RETRY_SECONDS)
+
+
+async def follow_events_by_socket(tour: Tour) -> None:
+    """A page reads the events; it begins each connection with a ticket."""
+    url = tour.line.demo.base_url.replace("http", "ws") + "/events/ws?ticket="
+    async with asyncio.timeout(tour.patience_seconds):
+        while True:
+            ticket = (await tour.partner("POST", "/events/ticket")).json()["ticket"]
+            try:
+                async with connect(url + ticket) as socket:
+                    sent = await tour.line.send_text(tour.text("followed"))
+                    while sent["messageId"] not in str(await socket.recv()):
+                        pass
+                    return
+            except (OSError, InvalidStatus, ConnectionClosed):
+                await asyncio.sleep(RETRY_SECONDS)

@@ -17,12 +17,22 @@ from gateway.instances.creation import Registry
 from gateway.instances.tokens import TokenVault
 from gateway.runtime.provider_selection import secret_settings_of
 from gateway.webhooks.secrets import WebhookSecrets
+from tests.campaigns.account_scenes import (
+    encrypt_content,
+    keep_people,
+    keep_webhooks,
+    refuse_opted_out,
+    search_people,
+    use_account,
+)
 from tests.campaigns.message_scenes import (
     await_file,
     change_messages,
     exchange,
     fail,
     follow_events,
+    follow_events_by_socket,
+    follow_old_events,
     read_history,
     receive,
     receive_file,
@@ -31,26 +41,30 @@ from tests.campaigns.message_scenes import (
     send_by_kafka,
     send_file,
     send_texts,
+    vote,
 )
 from tests.campaigns.tour import ANA, BEN, GONE, Scene, Tour
-from tests.fixtures.service import until
 from tests.fixtures.webhook_catcher import WebhookCatcher
 from tests.service.test_documented_routes import ENDS_THE_CONNECTION, ROUTES, World
 
 
 async def control_queue(tour: Tour) -> None:
-    """Pauses, moves, cancels and clears, and resumes."""
-    line = tour.line
+    """Pauses, moves, cancels and clears, and resumes.
+
+    It clears only what waits for a person whom no other scene meets: an order that comes late would
+    take what was accepted after it.
+    """
+    line, person = tour.line, tour.person()
     await line.call("POST", "/queue/pause")
     later, first, canceled = [
-        await line.post("/send-text", {"phone": ANA, "message": tour.text("waits")})
+        await line.post("/send-text", {"phone": person, "message": tour.text("waits")})
         for _ in range(3)
     ]
     await line.call("POST", f"/queue/{first['zaapId']}/move-to-front")
     await line.call("DELETE", f"/queue/{canceled['zaapId']}")
     for path in ("/queue", "/queue/count", "/queue/stats", f"/queue/{later['zaapId']}"):
         await line.call("GET", path)
-    await line.call("DELETE", "/queue")
+    await line.call("DELETE", "/queue", params={"phone": person})
     await line.call("POST", "/queue/resume")
     await tour.send("resumed")
 
@@ -58,7 +72,7 @@ async def control_queue(tour: Tour) -> None:
 async def clear_failed(tour: Tour) -> None:
     await tour.line.control("faults", next=["permanent"])
     refused = await tour.line.post("/send-text", {"phone": ANA, "message": tour.text("refused")})
-    await until(
+    await tour.until(
         lambda: tour.line.call("GET", f"/queue/{refused['zaapId']}"),
         lambda answer: answer.json().get("status") in {"failed", "sent"},
     )
@@ -72,7 +86,7 @@ async def limit_day(tour: Tour) -> None:
     await tour.line.call("PUT", "/queue/settings", json={"dailyLimit": 1})
     held = await tour.line.send_text(tour.text("of another day"))
     # A session whose settings were read again after a cut may send it before it knows the limit.
-    await until(
+    await tour.until(
         lambda: tour.line.call("GET", "/queue/stats"),
         lambda answer: bool(answer.json().get("holdUntil") or not answer.json()["queueLength"]),
     )
@@ -86,7 +100,7 @@ async def expire(tour: Tour) -> None:
     await tour.operator.execute(
         "update message_queue set expires_at = now() where message_id = %s", [old["messageId"]]
     )
-    await until(
+    await tour.until(
         lambda: tour.rows(
             "select 1 from message_queue where message_id = %s and status = 'failed'",
             old["messageId"],
@@ -105,7 +119,7 @@ async def refuse_callbacks(tour: Tour) -> None:
     try:
         for phone in (ANA, BEN):
             await tour.line.control("presence", phone=phone, status="composing")
-        letters = await until(
+        letters = await tour.until(
             lambda: tour.line.call("GET", "/dlq/events"),
             lambda seen: seen.json()["total"] > 1,
         )
@@ -127,12 +141,12 @@ async def break_receiver(tour: Tour) -> None:
     await tour.line.call("PUT", "/update-every-webhooks", json={"value": gone})
     for number in range(8):
         await tour.line.control("presence", phone=f"{ANA[:-1]}{number}", status="composing")
-    await until(
+    await tour.until(
         lambda: tour.rows("select 1 from webhook_lines where address is not null"),
         lambda found: len(found) > 5,
     )
     async with WebhookCatcher().serving(port) as again:
-        await again.wait_for(lambda c: len({p.id for p in c.delivered}) == 8)
+        await again.wait_for(lambda c: len({p.id for p in c.delivered}) == 8, tour.patience_seconds)
     await tour.line.call("PUT", "/update-every-webhooks", json={"value": url})
 
 
@@ -143,33 +157,6 @@ async def read_webhooks(tour: Tour) -> None:
     span = {"from": since, "to": datetime.now(UTC).isoformat()}
     await tour.line.call("POST", "/webhooks/replay", json=span)
     await tour.line.call("POST", "/webhooks/test", json={"type": "DeliveryCallback"})
-
-
-async def keep_people(tour: Tour) -> None:
-    """Records a consent, and erases a person to whom no text was sent."""
-    path = f"/contacts/{BEN}/consent"
-    await tour.line.call("PUT", path, json={"status": "granted", "source": "form"})
-    await tour.line.call("GET", path)
-    await tour.line.call("DELETE", path)
-    await tour.line.control("receive", phone=BEN, text=tour.text("hello"))
-    await receive(tour)
-    await tour.line.call("DELETE", f"/contacts/{BEN}/data")
-
-
-async def refuse_opted_out(tour: Tour) -> None:
-    path, phone = f"/contacts/{BEN}/consent", {"phone": BEN, "message": "unwanted"}
-    await tour.line.call("PUT", path, json={"status": "revoked", "source": "form"})
-    await tour.partner("PUT", "/account/refuse-opted-out", json={"value": True})
-    await until(
-        lambda: tour.line.call("POST", "/send-text", json=phone),
-        lambda answer: answer.status_code == httpx.codes.FORBIDDEN,
-    )
-    await tour.partner("PUT", "/account/refuse-opted-out", json={"value": False})
-    await tour.line.call("GET", "/consents")
-    await tour.partner("POST", "/events/ticket")
-    await tour.partner("PUT", "/account/settings", json={"numberLookup": "default"})
-    await tour.line.call("DELETE", path)
-    await tour.partner("GET", "/account/audit")
 
 
 async def change_proxy(tour: Tour) -> None:
@@ -183,7 +170,7 @@ async def change_proxy(tour: Tour) -> None:
 async def change_connection(tour: Tour) -> None:
     await tour.line.control("faults", next=["disconnect_before_send"])
     handed_back = await tour.line.send_text(tour.text("handed back"))
-    await until(
+    await tour.until(
         lambda: tour.rows("select state from sandbox.phones where state = 'disconnected'"), bool
     )
     await tour.line.control("connection", state="up")
@@ -204,18 +191,25 @@ async def replace_instance(tour: Tour) -> None:
     await tour.partner("POST", f"{path}/token/{made['token']}/integrator/on-demand/cancel")
     await tour.partner("GET", "/instances")
     owned = "select 1 from instance_leases where node_id is not null and instance_id = %s"
-    await until(lambda: tour.rows(owned, made["id"]), bool)
+    await tour.until(lambda: tour.rows(owned, made["id"]), bool)
     await tour.operator.execute("update instances set wanted = false where id = %s", [made["id"]])
-    await until(lambda: tour.rows(owned, made["id"]), lambda found: not found)
+    await tour.until(lambda: tour.rows(owned, made["id"]), lambda found: not found)
     headers = {"Client-Token": tour.line.demo.client_token}
     shown = f"{path}/token/{made['token']}/device"
     await tour.line.http.get(shown, headers=headers)
     await tour.partner("DELETE", path)
     other = (await tour.partner("POST", "/instances/integrator/on-demand", json=new)).json()
-    await until(lambda: tour.rows(owned, other["id"]), bool)
+    await tour.until(lambda: tour.rows(owned, other["id"]), bool)
     await tour.partner("DELETE", f"/instances/{other['id']}")
+
+
+async def clear_removed(tour: Tour) -> None:
+    """Deletes an instance, and waits until none of its rows is left."""
+    new = {"name": "New"}
+    made = (await tour.partner("POST", "/instances/integrator/on-demand", json=new)).json()
+    await tour.partner("DELETE", f"/instances/{made['id']}")
     await tour.operator.execute("update instance_removals set asked_at = '-infinity'")
-    await until(lambda: tour.rows("select 1 from instance_removals"), lambda found: not found)
+    await tour.until(lambda: tour.rows("select 1 from instance_removals"), lambda found: not found)
 
 
 async def administer(tour: Tour) -> None:
@@ -248,9 +242,8 @@ async def restart(tour: Tour) -> None:
 
 
 async def rest(tour: Tour) -> None:
-    """Nothing but what the gateway does by itself, for a second."""
-    await tour.send()
-    await asyncio.sleep(1.0)
+    """Nothing but what the gateway does by itself; the longest period of it takes two seconds."""
+    await asyncio.sleep(2.5)
 
 
 def _documented(route: Mapping[str, Any]) -> Scene:
@@ -267,6 +260,7 @@ SCENES: Final[Mapping[str, Scene]] = {
     for scene in (
         send_texts,
         exchange,
+        vote,
         schedule,
         receive,
         receive_others,
@@ -284,11 +278,18 @@ SCENES: Final[Mapping[str, Scene]] = {
         read_history,
         change_messages,
         keep_people,
+        search_people,
+        keep_webhooks,
+        use_account,
+        encrypt_content,
         refuse_opted_out,
         change_proxy,
         change_connection,
         replace_instance,
+        clear_removed,
         follow_events,
+        follow_old_events,
+        follow_events_by_socket,
         send_by_kafka,
         administer,
         rest,

@@ -9,7 +9,7 @@ import itertools
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 from aiokafka import AIOKafkaProducer
@@ -25,6 +25,19 @@ BEN: Final = "5511777777777"
 GONE: Final = 410
 _UNAVAILABLE = {502, 503}
 RETRY_SECONDS = 0.05
+Seen = TypeVar("Seen")
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A message that the gateway promised to send: to whom, what, and in which scene."""
+
+    phone: str
+    text: str
+    scene: str
+
+    def __str__(self) -> str:
+        return f'"{self.text}" to {self.phone}, scene {self.scene}'
 
 
 class InsistentClient(Client):
@@ -35,8 +48,11 @@ class InsistentClient(Client):
 
     def __init__(self, demo: Demo, http: httpx.AsyncClient) -> None:
         super().__init__(demo, http)
-        self.accepted: list[str] = []
-        """The ids of the accepted messages, in order."""
+        self.patience_seconds = PATIENCE_SECONDS
+        self.scene = ""
+        """What is played now."""
+        self.accepted: dict[str, Accepted] = {}
+        """The accepted messages by id, in order; without those that a scene itself deletes."""
         self.errors: list[str] = []
         """Answers that no caller can act on."""
 
@@ -50,20 +66,29 @@ class InsistentClient(Client):
         return result
 
     async def send_text(self, message: str, **fields: Any) -> dict[str, Any]:
-        body = await self.post("/send-text", {"phone": ANA, "message": message, **fields})
-        self.accepted.append(body["messageId"])
-        return body
+        return await self.post_counted("/send-text", {"phone": ANA, "message": message, **fields})
 
-    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    async def post_counted(
+        self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Sends a message of any kind that must arrive."""
+        answer = await self.post(path, body, headers)
+        text = body.get("message", path)
+        self.accepted[answer["messageId"]] = Accepted(body["phone"], text, self.scene)
+        return answer
+
+    async def post(
+        self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Sends a message of any kind."""
-        headers = {"Idempotency-Key": uuid.uuid4().hex}
+        headers = {"Idempotency-Key": uuid.uuid4().hex, **(headers or {})}
         answer = await self.call("POST", path, json=body, headers=headers)
         assert answer.status_code == httpx.codes.OK, answer.text
         result: dict[str, Any] = answer.json()
         return result
 
     async def insist(self, method: str, path: str, **options: Any) -> httpx.Response:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(self.patience_seconds):
             while True:
                 try:
                     answer = await self.http.request(method, path, **options)
@@ -90,14 +115,37 @@ class Tour:
     database: Database
     """Through the same bad connection as the gateway."""
     producer: AIOKafkaProducer | None = None
+    patience_seconds: float = PATIENCE_SECONDS
+    """How long a scene waits for what must come."""
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def text(self, about: str = "text") -> str:
         return f"{about} {next(self.numbers)}"
 
-    async def arrived(self, *message_ids: str, seconds: float = PATIENCE_SECONDS) -> None:
+    def person(self) -> str:
+        """Returns the phone of somebody whom no scene has met."""
+        return f"5521{90_000_000 + next(self.numbers)}1"
+
+    async def until(
+        self,
+        look: Callable[[], Awaitable[Seen]],
+        enough: Callable[[Seen], bool],
+        *,
+        seconds: float | None = None,
+    ) -> Seen:
+        return await until(look, enough, seconds=seconds or self.patience_seconds)
+
+    async def posted(self, kind: str, *message_ids: str) -> None:
+        """Returns once the receiver has a callback of this kind for each message."""
+        wanted = set(message_ids)
+        await self.catcher.wait_for(
+            lambda c: wanted <= {body.get("messageId") for body in c.of_type(kind)},
+            self.patience_seconds,
+        )
+
+    async def arrived(self, *message_ids: str, seconds: float | None = None) -> None:
         """Returns once the simulated WhatsApp has these messages."""
-        await until(
+        await self.until(
             lambda: self.rows(
                 "select message_id from sandbox.sent where message_id = any(%s)", [*message_ids]
             ),
@@ -109,10 +157,13 @@ class Tour:
         cursor = await self.operator.execute(statement.encode(), parameters)
         return await cursor.fetchall()
 
-    async def partner(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Calls with the partner token of the account."""
-        headers = {"Authorization": f"Bearer {self.line.demo.partner_token}"}
-        return await self.line.insist(method, path, headers=headers, **options)
+    async def partner(
+        self, method: str, path: str, *, line: InsistentClient | None = None, **options: Any
+    ) -> httpx.Response:
+        """Calls with the partner token of the line's account."""
+        line = line or self.line
+        headers = {"Authorization": f"Bearer {line.demo.partner_token}"}
+        return await line.insist(method, path, headers=headers, **options)
 
     async def send(self, about: str = "text", **fields: Any) -> str:
         """Sends a text and waits for its arrival."""
@@ -122,3 +173,24 @@ class Tour:
 
 
 Scene = Callable[[Tour], Awaitable[object]]
+
+
+async def traces_of(tour: Tour, message_id: str) -> str:
+    """Returns what the database says of a message."""
+    parts = list[str]()
+    for name, statement in _TRACES.items():
+        rows = await tour.rows(statement, message_id)
+        parts.append(f"{name}: {rows or 'nothing'}")
+    return ", ".join(parts)
+
+
+_TRACES: Final[Mapping[str, str]] = {
+    "queue": """select status, attempts, due_at::text, paused, connected, hold_until::text,
+               message_queue.last_error
+        from message_queue join instance_lines using (instance_id) where message_id = %s""",
+    "history": """select status, attempts, error, recorded_at::text from messages
+        where message_id = %s""",
+    "attempts": "select outcome, error, ended_at::text from message_attempts where message_id = %s",
+    "simulated WhatsApp": "select phone, seen from sandbox.sent where message_id = %s",
+    "id": "select recorded_at::text from message_ids where message_id = %s",
+}

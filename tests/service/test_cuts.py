@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.campaigns.cuts import run
+from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.postgres_proxy import Cut
 
 # Shorter than the minute after which the claim of a delivery queue lapses by itself.
@@ -26,6 +27,7 @@ async def test_lines_go_on_and_lose_nothing_after_lost_answers(
         statements=STATEMENTS,
         cuts=(Cut.AFTER,),
         limit_seconds=STANDING_SECONDS,
+        patience_seconds=PATIENCE_SECONDS,
         module="gateway",
     )
 

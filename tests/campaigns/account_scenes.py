@@ -1,0 +1,87 @@
+"""Scenes of an account: its people, its further webhooks, its settings and its encryption."""
+
+import httpx
+
+from tests.campaigns.message_scenes import receive
+from tests.campaigns.tour import ANA, BEN, Tour
+
+
+async def keep_people(tour: Tour) -> None:
+    """Records a consent, and erases a person whom no other scene meets.
+
+    What that person got is not counted: the erasure takes it from the simulated WhatsApp, too.
+    """
+    person = tour.person()
+    path = f"/contacts/{person}/consent"
+    await tour.line.call("PUT", path, json={"status": "granted", "source": "form"})
+    await tour.line.call("GET", path)
+    await tour.line.call("DELETE", path)
+    await tour.line.control("receive", phone=person, text=tour.text("hello"))
+    await receive(tour)
+    await tour.line.call("POST", "/queue/pause")
+    await tour.line.post("/send-text", {"phone": person, "message": tour.text("to be erased")})
+    card = {"phone": ANA, "contactName": "Eve", "contactPhone": person}
+    await tour.line.post("/send-contact", card)
+    await tour.line.call("DELETE", f"/contacts/{person}/data")
+    await tour.line.call("POST", "/queue/resume")
+
+
+async def search_people(tour: Tour) -> None:
+    """Erases a person, and waits until all that is stored was searched for people."""
+    await tour.line.call("DELETE", f"/contacts/{tour.person()}/data")
+    await tour.until(lambda: tour.rows("select from person_searches"), lambda found: not found)
+
+
+async def refuse_opted_out(tour: Tour) -> None:
+    path, phone = f"/contacts/{BEN}/consent", {"phone": BEN, "message": "unwanted"}
+    await tour.line.call("PUT", path, json={"status": "revoked", "source": "form"})
+    await tour.partner("PUT", "/account/refuse-opted-out", json={"value": True})
+    await tour.until(
+        lambda: tour.line.call("POST", "/send-text", json=phone),
+        lambda answer: answer.status_code == httpx.codes.FORBIDDEN,
+    )
+    await tour.partner("PUT", "/account/refuse-opted-out", json={"value": False})
+    await tour.line.call("GET", "/consents")
+    await tour.line.call("DELETE", path)
+
+
+async def keep_webhooks(tour: Tour) -> None:
+    """Adds a further webhook, which gets a callback, changes it and deletes it."""
+    further = {"url": tour.catcher.url, "types": ["DeliveryCallback"]}
+    await tour.line.call("POST", "/webhooks", json=further)
+    await tour.send()
+    for webhook in (await tour.line.call("GET", "/webhooks")).json()["webhooks"]:
+        path = f"/webhooks/{webhook['id']}"
+        test = {"type": "DeliveryCallback", "webhookId": webhook["id"]}
+        await tour.line.call("POST", "/webhooks/test", json=test)
+        await tour.line.call("PUT", path, json={"enabled": False})
+        await tour.line.call("DELETE", path)
+
+
+async def use_account(tour: Tour) -> None:
+    """Reads what the account uses and what was done with it, and changes its settings."""
+    settings = "/account/settings"
+    own = {"instanceId": tour.line.demo.instance_id}
+    await tour.partner("GET", "/account/usage")
+    await tour.partner("PUT", settings, json={**own, "numberLookup": False})
+    await tour.partner("GET", settings, params=own)
+    await tour.partner("PUT", settings, json={**own, "numberLookup": "default"})
+    await tour.partner("PUT", settings, json={"numberLookup": "default"})
+    await tour.partner("GET", "/account/audit")
+
+
+async def encrypt_content(tour: Tour) -> None:
+    """Has all stored content of the smaller account encrypted, and opened again."""
+    path = "/account/payload-encryption"
+
+    async def state() -> httpx.Response:
+        # Otherwise a pass is the last one only half a minute after the change.
+        await tour.operator.execute(
+            """update payload_seals set started_at = now() - interval '1 hour'
+               where finished_at is null"""
+        )
+        return await tour.partner("GET", path, line=tour.neighbor)
+
+    for value in ("on", "default"):
+        await tour.partner("PUT", path, line=tour.neighbor, json={"value": value})
+        await tour.until(state, lambda answer: bool(answer.json()["finished"]))
