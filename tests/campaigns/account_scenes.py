@@ -24,10 +24,12 @@ async def keep_people(tour: Tour) -> None:
     await tour.line.post("/send-contact", card)
     await tour.line.call("DELETE", f"/contacts/{person}/data")
     await tour.line.call("POST", "/queue/resume")
-    await tour.until(
-        lambda: tour.rows("select 1 from person_searches where %s = any(names)", person),
-        lambda found: not found,
-    )
+
+
+async def search_people(tour: Tour) -> None:
+    """Erases a person, and waits until all that is stored was searched for people."""
+    await tour.line.call("DELETE", f"/contacts/{tour.person()}/data")
+    await tour.until(lambda: tour.rows("select from person_searches"), lambda found: not found)
 
 
 async def refuse_opted_out(tour: Tour) -> None:

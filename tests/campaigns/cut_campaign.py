@@ -137,8 +137,10 @@ class Campaign:
         """
         scenes = self.scenes[statement]
         quick = sorted(scenes, key=lambda each: (" " in each, self.seconds_of[each]))[:5]
-        apart = [scene for scene in (_BY_ITSELF, _AT_START) if scene in scenes]
-        return [*apart, *quick] if _BY_ITSELF in scenes else [*quick, *apart, *quick[:2]]
+        by_itself, at_start = (
+            [scene for scene in scenes if scene == each] for each in (_BY_ITSELF, _AT_START)
+        )
+        return [*by_itself, *quick, *at_start, *quick[:2]]
 
     async def _play(self, name: str) -> _Played:
         """Plays a scene; a caller that repeats what succeeded may be refused, and it ends there."""

@@ -22,6 +22,7 @@ from tests.campaigns.account_scenes import (
     keep_people,
     keep_webhooks,
     refuse_opted_out,
+    search_people,
     use_account,
 )
 from tests.campaigns.message_scenes import (
@@ -277,6 +278,7 @@ SCENES: Final[Mapping[str, Scene]] = {
         read_history,
         change_messages,
         keep_people,
+        search_people,
         keep_webhooks,
         use_account,
         encrypt_content,
