@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from gateway.contract.zapi.messages.button_replies import TapButton, TapTemplateButton
 from gateway.contract.zapi.messages.commerce import OrderUpdate
 from gateway.contract.zapi.messages.message_actions import (
     DeleteMessage,
@@ -10,12 +11,20 @@ from gateway.contract.zapi.messages.message_actions import (
     ReadMessage,
 )
 from gateway.contract.zapi.messages.places_and_people import SendContact, SendContacts, SendLocation
-from gateway.contract.zapi.messages.polls_and_events import SendEditEvent, SendPollVote
+from gateway.contract.zapi.messages.polls_and_events import (
+    SendEditEvent,
+    SendEventResponse,
+    SendPollVote,
+)
 from gateway.contract.zapi.messages.reactions import Reaction
 from gateway.documents.postman_setup import PostmanSetup, Precondition
 
 _AFTER_A_TEXT = PostmanSetup(
     first=(Precondition("/send-text"),), values={"messageId": "{{messageId}}"}
+)
+
+_AFTER_BUTTONS = PostmanSetup(
+    first=(Precondition("/send-button-list"),), values={"messageId": "{{messageId}}"}
 )
 
 SETUPS: Mapping[type, PostmanSetup] = {
@@ -38,6 +47,11 @@ SETUPS: Mapping[type, PostmanSetup] = {
     SendEditEvent: PostmanSetup(
         first=(Precondition("/send-event"),), values={"eventMessageId": "{{messageId}}"}
     ),
+    SendEventResponse: PostmanSetup(
+        first=(Precondition("/send-event"),), values={"eventMessageId": "{{messageId}}"}
+    ),
+    TapButton: _AFTER_BUTTONS,
+    TapTemplateButton: _AFTER_BUTTONS,
     Reaction: PostmanSetup(
         first=(Precondition("/send-text"),), values={"messageId": "{{messageId}}"}
     ),
