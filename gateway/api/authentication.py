@@ -173,10 +173,9 @@ def check_client_token(instance: Instance, headers: Headers, *, required: bool =
     """Raises Forbidden if a Client-Token is required and the headers lack the right one."""
     if not (required or instance.client_token_required):
         return
-    given = headers.get("client-token")
-    if given is None:
+    given = headers.get("client-token", "").strip()  # blanks are no part of it, RFC 9110 5.5
+    if not given:
         raise ClientTokenMissing
-    given = given.strip()  # blanks are no part of a value, RFC 9110 5.5
     if instance.client_token_hash is None or not matches(given, instance.client_token_hash):
         raise Forbidden("Client-Token not allowed")
 

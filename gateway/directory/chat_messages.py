@@ -208,7 +208,11 @@ def _envelope(chat: _Chat, row: _Message) -> dict[str, Any]:
 
 
 def _shown(chat: _Chat, row: _Message, callback: Mapping[str, Any]) -> dict[str, Any]:
-    """Adds the names, pictures and state as they are now; the id is that of the row, for paging."""
+    """Adds the names, pictures and state as they are now; the id is that of the row, for paging.
+
+    So the `messageId` of an edit's callback, which is that of the original, moves to
+    `referenceMessageId`.
+    """
     other = chat.person(chat.listed_as)
     author = chat.person(chat.own_phone if row.from_me else row.sender)
     in_group = is_group(chat.listed_as)
@@ -222,6 +226,7 @@ def _shown(chat: _Chat, row: _Message, callback: Mapping[str, Any]) -> dict[str,
         "senderPhoto": author.picture,
         "participantPhone": row.sender if in_group else None,
         "participantLid": author.lid if in_group and row.sender else None,
+        "referenceMessageId": callback.get("messageId") if callback.get("isEdit") else None,
     }
     return {
         **callback,

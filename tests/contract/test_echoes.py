@@ -141,7 +141,8 @@ def test_every_type_of_message_has_an_echo() -> None:
 @pytest.mark.parametrize(("kind", "case"), CASES)
 def test_echo_of_a_file_has_its_type_and_address(kind: str, case: dict[str, Any]) -> None:
     message = catalogue().sends[kind].model_validate(case["stored"])
-    files = [each for each in files_in(message) if each.mark.kind != "thumbnail"]
+    sent = () if message.edited_id() else files_in(message)  # an edit sends no file
+    files = [each for each in sent if each.mark.kind != "thumbnail"]
     found = list(shown_files(content_of(kind, case["stored"])))
 
     assert len(found) == (len(files) if kind != "send-button-list" else 0)
@@ -229,6 +230,16 @@ def test_echo_of_an_edit_names_the_original(kind: str, changes: dict[str, str]) 
     body = body_of(kind, {**STORED[kind]["cases"][0]["stored"], **changes})
     assert body is not None
     assert (body["isEdit"], body["messageId"], body["editMessageId"]) == (True, EARLIER, "SENT")
+
+
+@pytest.mark.parametrize("name", ["image", "video", "document"])
+def test_echo_of_an_edited_caption_shows_no_file(name: str) -> None:
+    file = {name: "https://example.com/not-sent", "caption": "Better", "file_name": "not sent"}
+    body = body_of(
+        f"send-{name}", {"phone": "5511999999999", f"edit_{name}_message_id": EARLIER, **file}
+    )
+    assert body is not None
+    assert {**body[name], "viewOnce": None} == {"caption": "Better", "viewOnce": None}
 
 
 @pytest.mark.parametrize(

@@ -374,3 +374,8 @@ async def test_webhook_is_added_once_after_a_lost_answer(
 
     assert await rows(operator, "select id from webhooks") == [added.id]
     assert connection.cuts == 1
+
+
+def test_empty_array_of_php_is_no_headers() -> None:
+    added = AddWebhook.model_validate({"url": "https://example.com/", "headers": []})
+    assert added.sent_headers == {}

@@ -29,6 +29,8 @@ from tests.providers.sandbox_session import FRIEND, attempt, connected, spec, st
         ("faults", {"next": [{"fault": "slow", "minutes": 1}]}, "next.0.minutes: is not known"),
         ("faults", {"next": "slow"}, "next: must be a valid list"),
         ("faults", [], "The body must be a JSON object"),
+        ("history", {"messages": [{"phone": FRIEND, "text": "a"}]}, "^messageId is missing in"),
+        ("history", {}, "^messages or chats are needed"),
     ],
 )
 async def test_control_body_that_is_wrong_names_the_field(
@@ -37,7 +39,7 @@ async def test_control_body_that_is_wrong_names_the_field(
     async with node.http() as http:
         answer = await http.post(f"/sandbox/one/{route}", content=json.dumps(body))
     assert answer.status_code == 400
-    assert complaint in answer.json()["error"]
+    assert complaint in f"^{answer.json()['error']}"
 
 
 async def test_control_body_that_is_not_json_is_refused(node: Node) -> None:

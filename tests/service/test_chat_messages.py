@@ -118,11 +118,14 @@ async def test_history_shows_each_send_as_its_echo_did(
 
     chats = {chat for chat, _, _ in echoes.values()}
     shown = {m["messageId"]: m for chat in chats for m in await messages_of(client, chat)}
-    wrong, links = [], 0
+    wrong, links, edits = [], 0, set()
     for message_id, (chat, kind, echo) in echoes.items():
         message = shown[message_id]
         if comparable(content_of(message)) != comparable(content_of(echo)):
             wrong.append((kind, content_of(message), content_of(echo)))
+        if echo["isEdit"]:  # its id in history is its own, so another key names the original
+            assert message.pop("referenceMessageId") == echo["messageId"]
+            edits.add(kind)
         said = [key for key in SAID_OF_A_SEND if message.get(key) != echo.get(key)]
         assert (kind, said, message["phone"]) == (kind, [], chat)
         assert "media:" not in json.dumps(message)
@@ -131,6 +134,7 @@ async def test_history_shows_each_send_as_its_echo_did(
             file = await client.http.get(link)
             assert (kind, file.status_code, bool(file.content)) == (kind, 200, True)
     assert wrong == []
+    assert edits
     assert links > 10
 
 

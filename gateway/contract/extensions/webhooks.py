@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final
 from uuid import UUID
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Documented, Example
@@ -74,7 +74,15 @@ def _allowed_secret(secret: str) -> str:
 
 
 _Url = Annotated[str, Field(max_length=_MAX_URL_LENGTH), WRITTEN_URL]
-_Headers = Annotated[dict[str, str], AfterValidator(_allowed_headers)]
+
+
+def _empty_list_is_object(value: object) -> object:
+    return {} if value == [] else value  # PHP writes an empty array so
+
+
+_Headers = Annotated[
+    dict[str, str], BeforeValidator(_empty_list_is_object), AfterValidator(_allowed_headers)
+]
 _Secret = Annotated[str, AfterValidator(_allowed_secret)]
 _Types = tuple[CallbackType, ...]
 

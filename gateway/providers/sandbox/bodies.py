@@ -56,5 +56,8 @@ def sentence(error: ValidationError) -> str:
         case "literal_error" | "enum":
             choices = first["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
             return f"{field}: must be one of {choices}"
+        case "value_error":  # a check of our own: its sentence, without pydantic's words
+            reason = str(first["ctx"]["error"])
+            return f"{field}: {reason}" if field else reason
         case _:
             return f"{field}: {first['msg'].replace('Input should be', 'must be')}"

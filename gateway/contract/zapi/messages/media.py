@@ -289,6 +289,8 @@ class SendDocument(CaptionedMessage, path="/send-document/{extension}", also=("/
         return (*super().referred_ids(), *((edited,) if edited else ()))
 
     def echo(self, context: EchoContext) -> Content | None:
+        if self.edit_document_message_id:  # a file beside it is not sent
+            return context.file_content("document", None, caption=self.caption)
         sent = context.files.get(self.document) if self.document else None
         return context.file_content(
             "document",
