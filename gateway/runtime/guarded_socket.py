@@ -26,7 +26,7 @@ class GuardedSocket(WebSocketsSansIOProtocol):
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn declares it
         super().connection_made(transport)
-        self._guard.admit(self)  # there is room: the HTTP connection left its place
+        self._guard.admit(self)  # the HTTP connection has left its place
         self._guard.works(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -114,7 +114,7 @@ class Stream:
     def _place(self, account_id: str) -> Iterator[None]:
         """Takes a place before anything is awaited: many callers may come at once."""
         if self._places[account_id] >= self._max_followers:
-            raise TooManyRequests("account", retry_after_seconds=60)
+            raise TooManyRequests("account", retry_after_seconds=60, things="followers of events")
         self._places[account_id] += 1
         try:
             yield
