@@ -40,16 +40,15 @@ class EventsEndpoint:
             lambda: self._authenticator.still_finds(account, request, services.accounts)
         )
         last = request.headers.get("last-event-id")
-        pages = await services.stream.subscribe(
-            account.id, Position.parse(last) if last else None, access
-        )
-        response = EventSourceResponse(
-            _events(pages, access), ping=_HEARTBEAT_SECONDS, send_timeout=_SEND_SECONDS
-        )
-        try:
-            await _respond(response(scope, receive, send), access)
-        except* SendTimeoutError:
-            logger.warning("stream_reader_too_slow", account_id=account.id)
+        after = Position.parse(last) if last else None
+        async with services.stream.subscribe(account.id, after, access) as pages:
+            response = EventSourceResponse(
+                _events(pages, access), ping=_HEARTBEAT_SECONDS, send_timeout=_SEND_SECONDS
+            )
+            try:
+                await _respond(response(scope, receive, send), access)
+            except* SendTimeoutError:
+                logger.warning("stream_reader_too_slow", account_id=account.id)
 
 
 async def _respond(response: Coroutine[None, None, None], access: StreamAccess) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -40,16 +40,17 @@ class EventsSocket:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket = WebSocket(scope, receive, send)
-        try:
-            account, access, pages = await self._subscribe(websocket)
-        except GatewayError as error:
-            await websocket.send_denial_response(reply_to(error))
-            return
-        await websocket.accept()
-        await _follow(websocket, pages, access, account)
+        async with AsyncExitStack() as subscription:
+            try:
+                account, access, pages = await self._subscribe(websocket, subscription)
+            except GatewayError as error:
+                await websocket.send_denial_response(reply_to(error))
+                return
+            await websocket.accept()
+            await _follow(websocket, pages, access, account)
 
     async def _subscribe(
-        self, websocket: WebSocket
+        self, websocket: WebSocket, subscription: AsyncExitStack
     ) -> tuple[Account, StreamAccess, AsyncGenerator[Page, None]]:
         services = self._services()
         if services is None:
@@ -58,7 +59,8 @@ class EventsSocket:
         account, access = await self._account(websocket, services.accounts)
         after = websocket.query_params.get("after") or websocket.headers.get("last-event-id")
         position = Position.parse(after) if after else None
-        return account, access, await services.stream.subscribe(account.id, position, access)
+        following = services.stream.subscribe(account.id, position, access)
+        return account, access, await subscription.enter_async_context(following)
 
     def _check_origin(self, websocket: WebSocket) -> None:
         """Refuses pages of other hosts: a browser opens a WebSocket to any host.
@@ -69,7 +71,8 @@ class EventsSocket:
         origin = websocket.headers.get("origin")
         if origin is None or origin in self._origins:
             return
-        if urlsplit(origin).netloc != websocket.headers.get("host"):
+        host = _host_of(origin)
+        if not host or host != websocket.headers.get("host"):
             raise Forbidden("This origin may not connect: the operator sets GATEWAY_CORS_ORIGINS")
 
     async def _account(
@@ -85,6 +88,13 @@ class EventsSocket:
         return account, StreamAccess(
             lambda: authenticator.still_finds_hash(account, websocket, accounts, token_hash)
         )
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # brackets that do not close
+        return ""
 
 
 async def _follow(

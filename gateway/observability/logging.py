@@ -102,5 +102,5 @@ def configure_logging(*, level: str, pretty: bool, stream: TextIO = sys.stderr) 
     root.setLevel(max(logging.getLevelNamesMapping()[level], logging.INFO))
     _own.setLevel(level)
     # These log request lines, and paths hold tokens.
-    for name in ("uvicorn.access", "httpx", "httpcore"):
+    for name in ("uvicorn.access", "uvicorn.websocket", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)

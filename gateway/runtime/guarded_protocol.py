@@ -8,11 +8,11 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.runtime.http_connections import ConnectionRegister
 from gateway.runtime.http_protocol import OneWriteProtocol
+from gateway.runtime.refused_connection import refusal
 
 _MAX_URL_BYTES = 16_384
 _MAX_PARAMETERS = 1_000
@@ -136,6 +136,8 @@ class GuardedProtocol(OneWriteProtocol):
             self._on_parser_error()
 
     def handle_websocket_upgrade(self) -> None:
+        if self._is_surplus():  # its answer would come before those of earlier requests
+            return
         self._is_websocket = True
         self._stop_timer()
         self._guard.remove(self)
@@ -291,7 +293,7 @@ class GuardedProtocol(OneWriteProtocol):
         if self.transport.is_closing():
             return
         if self._may_answer():
-            self.transport.write(_response(status, text))
+            self.transport.write(refusal(status, text))
         self.transport.close()
 
     def _may_answer(self) -> bool:
@@ -309,16 +311,3 @@ class GuardedProtocol(OneWriteProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _response(status: HTTPStatus, text: str) -> bytes:
-    body = orjson.dumps({"error": text, "message": text})
-    lines = [
-        f"HTTP/1.1 {status.value} {status.phrase}",
-        "content-type: application/json",
-        f"content-length: {len(body)}",
-        "connection: close",
-    ]
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
-        lines.append("retry-after: 5")
-    return "\r\n".join((*lines, "", "")).encode() + body

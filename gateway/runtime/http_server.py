@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from gateway.errors import StartRefused
 from gateway.observability.metrics import Metrics
 from gateway.runtime.guarded_protocol import GuardedProtocol
+from gateway.runtime.guarded_socket import GuardedSocket
 from gateway.runtime.http_connections import ConnectionLimits, ConnectionRegister
 
 _PORT_ERRORS = {errno.EADDRINUSE, errno.EACCES}
@@ -62,7 +63,7 @@ class HttpServer:
                 app,
                 http=cast("Any", partial(GuardedProtocol, guard=guard)),
                 timeout_keep_alive=cast("int", limits.keep_alive_seconds),  # any number does
-                ws="websockets-sansio",
+                ws=cast("Any", partial(GuardedSocket, guard=guard)),
                 ws_max_size=_MAX_FRAME_BYTES,
                 ws_ping_interval=_PING_SECONDS,
                 ws_ping_timeout=_PING_SECONDS,

@@ -8,8 +8,9 @@ and at the latest after half a minute.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from gateway.clock import Clock
@@ -65,6 +66,7 @@ class Stream:
     def __init__(self, log: EventLog, clock: Clock, *, max_followers: int) -> None:
         self._log, self._clock, self._max_followers = log, clock, max_followers
         self._subscribers: set[_Subscriber] = set()
+        self._places: Counter[str] = Counter()
         self._loop = PeriodicLoop(
             "event_stream", self._read_for_all, clock, min_pause_seconds=_MIN_PAUSE_SECONDS
         )
@@ -81,7 +83,7 @@ class Stream:
 
     def followers_of(self, account_id: str) -> int:
         """Returns how many connections of the account follow the events on this node."""
-        return sum(other.account_id == account_id for other in self._subscribers)
+        return self._places[account_id]
 
     def listen(self, notifications: Notifications) -> None:
         """Checks the tokens of an account's subscribers when the account changes."""
@@ -89,12 +91,13 @@ class Stream:
             "account_changed", self._account_changed, on_reconnect=self._any_account_changed
         )
 
+    @asynccontextmanager
     async def subscribe(
         self, account_id: str, after: Position | None, access: StreamAccess
-    ) -> AsyncGenerator[Page, None]:
-        """Yields pages of events, from now or after a position, until the service stops.
+    ) -> AsyncIterator[AsyncGenerator[Page, None]]:
+        """Gives pages of events, from now or after a position, until the service stops.
 
-        Ends also when *access* is revoked.
+        They end also when *access* is revoked.
 
         The account's events are stored from the first subscription on: a caller who comes back
         with its last position misses nothing, with or without webhooks.
@@ -103,10 +106,22 @@ class Stream:
             TooManyRequests: the account has the most subscribers it may have on this node.
             DatabaseUnavailable: the current position cannot be read.
         """
-        if self.followers_of(account_id) >= self._max_followers:
-            raise TooManyRequests("account", retry_after_seconds=60)
-        now = await self._log.subscribe(_SUBSCRIPTION, [account_id])
-        return self._pages(_Subscriber(account_id, after or now, access, after is None))
+        with self._place(account_id):
+            now = await self._log.subscribe(_SUBSCRIPTION, [account_id])
+            yield self._pages(_Subscriber(account_id, after or now, access, after is None))
+
+    @contextmanager
+    def _place(self, account_id: str) -> Iterator[None]:
+        """Takes a place before anything is awaited: many callers may come at once."""
+        if self._places[account_id] >= self._max_followers:
+            raise TooManyRequests("account", retry_after_seconds=60, things="followers of events")
+        self._places[account_id] += 1
+        try:
+            yield
+        finally:
+            self._places[account_id] -= 1
+            if not self._places[account_id]:
+                del self._places[account_id]
 
     async def _pages(self, subscriber: _Subscriber) -> AsyncGenerator[Page, None]:
         with self._subscribed(subscriber):

@@ -1,9 +1,13 @@
 -- What `gateway export` writes: pages of one instance, in the order of an index. No secrets.
--- Aliases: c chat, g tag of a chat, t tag.
+-- Aliases: c chat, f feature settings, g tag of a chat, t tag.
 
 -- name: export_account
 select id, name, allowed_addresses::text[] as allowed_addresses, client_token_required,
-       refuse_opted_out, payload_encryption, created_at
+       refuse_opted_out, payload_encryption, created_at,
+       coalesce(
+           (select f.settings from feature_settings f where f.account_id = id and f.instance_id = ''),
+           '{}'
+       ) as settings
 from accounts where id = %(account_id)s::text;
 
 -- name: export_instance
@@ -12,7 +16,14 @@ select id, name, provider, wanted, created_at, subscribed, trial_ends_at, cancel
        received_callback_url, delivery_callback_url, message_status_callback_url,
        connected_callback_url, disconnected_callback_url, presence_chat_callback_url,
        notify_sent_by_me, call_reject_auto, call_reject_message, auto_read_message, auto_read_status,
-       disable_enqueue_when_disconnected
+       disable_enqueue_when_disconnected,
+       coalesce(
+           (
+               select f.settings from feature_settings f
+               where f.account_id = instances.account_id and f.instance_id = id
+           ),
+           '{}'
+       ) as settings
 from instances where id = %(instance_id)s::text;
 
 -- name: export_webhooks

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -14,6 +14,7 @@ from gateway.api.request_limits import Rate, RequestLimits
 from gateway.clock import Clock
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
+from gateway.errors import TooManyRequests
 from gateway.instances.accounts import Accounts
 from gateway.instances.store import Instance
 from gateway.instances.tokens import hash_of
@@ -40,6 +41,7 @@ class StreamNode:
     stream: Stream
     accounts: Accounts
     authenticator: Authenticator
+    subscriptions: AsyncExitStack
 
     async def open(self, **headers: str) -> AsyncGenerator[Page, None]:
         request = Request(
@@ -53,13 +55,17 @@ class StreamNode:
         access = StreamAccess(
             lambda: self.authenticator.still_finds(account, request, self.accounts)
         )
-        return await self.stream.subscribe(account.id, None, access)
+        return await self.subscriptions.enter_async_context(
+            self.stream.subscribe(account.id, None, access)
+        )
 
 
 @asynccontextmanager
-async def stream_node(url: str, *, listens: bool = True) -> AsyncIterator[StreamNode]:
+async def stream_node(
+    url: str, *, listens: bool = True, max_followers: int = 50
+) -> AsyncIterator[StreamNode]:
     database, clock, stopping = Database(url, min_size=1, max_size=4), Clock(), asyncio.Event()
-    stream = Stream(EventLog(database, days=7), clock, max_followers=50)
+    stream = Stream(EventLog(database, days=7), clock, max_followers=max_followers)
     notifications, listening = Notifications(url, clock), asyncio.Event()
     if listens:
         stream.listen(notifications)
@@ -71,11 +77,13 @@ async def stream_node(url: str, *, listens: bool = True) -> AsyncIterator[Stream
         group.create_task(notifications.run_until(stopping))
         try:
             await listening.wait()
-            yield StreamNode(
-                stream,
-                Accounts(database),
-                Authenticator(RequestLimits(clock, account=unlimited, instance=unlimited), ()),
-            )
+            async with AsyncExitStack() as subscriptions:
+                yield StreamNode(
+                    stream,
+                    Accounts(database),
+                    Authenticator(RequestLimits(clock, account=unlimited, instance=unlimited), ()),
+                    subscriptions,
+                )
         finally:
             stopping.set()
     await database.pool.close()
@@ -179,3 +187,19 @@ async def test_token_revoked_before_the_first_page_is_noticed(
         await operator.execute(CHANGES["renewed"].encode())
         await bodies(pages)
         await first.aclose()
+
+
+async def test_callers_who_come_at_once_are_no_more_than_may_follow(
+    database_url: str, instance: Instance
+) -> None:
+    async with stream_node(database_url, max_followers=2) as node:
+        calls = [node.open(authorization=f"Bearer {PARTNER}") for _ in range(6)]
+        opened = await asyncio.gather(*calls, return_exceptions=True)
+        followers = node.stream.followers_of(instance.account_id)
+        await node.subscriptions.aclose()  # none of them began to read
+        (again,) = await asyncio.gather(node.open(authorization=f"Bearer {PARTNER}"))
+        await again.aclose()
+
+    refused = [str(answer) for answer in opened if isinstance(answer, TooManyRequests)]
+    assert refused == ["Too many followers of events for this account"] * 4
+    assert followers == 2

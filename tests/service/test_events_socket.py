@@ -108,13 +108,14 @@ async def test_page_of_another_origin_may_connect_only_if_it_is_listed(
                 async with connect(address(client, ticket=ticket), origin=Origin(origin)):
                     pass
             ticket = await new_ticket(client)
-            refused = await refusal_of(
-                address(client, ticket=ticket), origin=Origin("https://evil.example.com")
-            )
+            refused = [
+                (await refusal_of(address(client, ticket=ticket), origin=Origin(origin)))[0]
+                for origin in ("https://evil.example.com", "null", "http://[::1")
+            ]
             async with connect(address(client, ticket=ticket)):  # the refusal did not use it
                 pass
 
-    assert refused[0] == 403
+    assert refused == [403, 403, 403]
 
 
 async def test_renewed_token_closes_the_socket(
@@ -140,3 +141,18 @@ async def test_stopping_gateway_says_so_and_large_frames_end_the_socket(
         ended, code = await end_of(socket), await stopping
 
     assert (too_large, ended, code) == (1009, 1012, 0)
+
+
+async def test_log_holds_no_ticket_no_token_and_no_error(
+    gateway: RunningGateway, client: Client
+) -> None:
+    ticket, path = await new_ticket(client), f"/instances/x/token/{'5E5AFE' * 5}/status"
+    async with connect(address(client, ticket=ticket)):
+        pass
+    await refusal_of(address(client, ticket=ticket))
+    await refusal_of(client.demo.base_url.replace("http", "ws") + path)
+    await asyncio.to_thread(gateway.stop)
+
+    assert ticket not in gateway.log
+    assert "5E5AFE" not in gateway.log
+    assert '"level":"error"' not in gateway.log

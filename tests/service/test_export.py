@@ -43,6 +43,10 @@ async def test_export_has_everything_in_clear_and_only_wanted_tokens(
 ) -> None:
     await set_encryption(client, "on")
     await fill(client)
+    partner = {"Authorization": f"Bearer {client.demo.partner_token}"}
+    own = {"instanceId": client.demo.instance_id, "messagesPerMinute": 600}
+    for settings in ({"numberLookup": False}, own):
+        await client.http.put("/account/settings", json=settings, headers=partner)
     plain, whole = tmp_path / "plain", tmp_path / "whole"
 
     counted = command(gateway, "export", "Demo", str(plain)).stdout
@@ -50,7 +54,9 @@ async def test_export_has_everything_in_clear_and_only_wanted_tokens(
     again = command(gateway, "export", "Demo", str(whole), fails=True)
 
     assert "1 instances" in counted
-    assert json.loads((plain / "account.json").read_text())["name"] == "Demo"
+    account = json.loads((plain / "account.json").read_text())
+    assert (account["name"], account["settings"]) == ("Demo", {"number_lookup": False})
+    assert rows_of(plain, "instances")[0]["settings"] == {"messages_per_minute": 600}
     texts = [row["payload"] for row in rows_of(plain, "messages")]
     assert "a sent text" in json.dumps(texts)
     assert "a received text" in json.dumps(texts)
