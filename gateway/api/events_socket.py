@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from gateway.api.authentication import Authenticator
-from gateway.api.error_replies import reply_to
+from gateway.api.error_replies import reply_to, reply_to_unexpected
 from gateway.api.events import body_of
 from gateway.errors import Forbidden, GatewayError, Unavailable
 from gateway.instances.accounts import Account, Accounts
@@ -45,6 +45,9 @@ class EventsSocket:
                 account, access, pages = await self._subscribe(websocket, subscription)
             except GatewayError as error:
                 await websocket.send_denial_response(reply_to(error))
+                return
+            except Exception as error:  # noqa: BLE001 - no other part would report it
+                await websocket.send_denial_response(reply_to_unexpected(scope, error))
                 return
             await websocket.accept()
             await _follow(websocket, pages, access, account)

@@ -95,7 +95,7 @@ async def migrate(
         SchemaTooNew: a newer version changed the schema in a way this one cannot read.
         StartRefused: the user may not create tables.
         DatabaseUnavailable: Postgres cannot be used now; says why. Or a transaction of a running
-            node kept a table locked for minutes. Nothing was applied.
+            node had a table locked for minutes. Nothing was applied.
     """
     async with direct_connection(url) as connection:
         is_current = await _is_current(connection)

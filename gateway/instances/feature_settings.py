@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Final, Self
+
+_RATE: Final = "messages_per_minute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,9 @@ class FeatureSettings:
     def with_own(self, own: Mapping[str, Any]) -> Self:
         """Returns these settings with those of an account or instance in their place.
 
-        Keys of a newer version are ignored.
+        A limit can only be made lower so. Keys of a newer version are ignored.
         """
         known = {field.name for field in fields(self)}
         mine = {name: value for name, value in own.items() if name in known}
-        return replace(self, **mine) if mine else self
+        limits = [each for each in (self.messages_per_minute, mine.pop(_RATE, 0)) if each]
+        return replace(self, **mine, messages_per_minute=min(limits, default=0))

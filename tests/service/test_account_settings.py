@@ -34,6 +34,7 @@ async def test_instance_overrides_its_account_and_both_the_service(
     before = await read(partner)
     await put(partner, numberLookup=False, messagesPerMinute=60)
     await put(partner, instanceId=mine, messagesPerMinute=30)
+    await put(partner, instanceId=other, messagesPerMinute=90)  # the account's limit is lower
 
     assert before == {"own": {}, "effective": DEFAULTS}
     assert (await read(partner, instanceId=mine)) == {
@@ -61,12 +62,13 @@ async def test_unknown_keys_and_foreign_instances_are_refused(
     wrong = [
         await partner.put(PATH, json={"messagesPerMinut": 30}),
         await partner.put(PATH, json={"messagesPerMinute": -1}),
+        await partner.put(PATH, json={"messagesPerMinute": True}),
         await partner.put(PATH, json={"numberLookup": "maybe"}),
         await partner.put(PATH, json={"instanceId": foreign_id, "messagesPerMinute": 1}),
         await partner.get(PATH, params={"instanceId": foreign_id}),
     ]
 
-    assert [answer.status_code for answer in wrong] == [400, 400, 400, 404, 404]
+    assert [answer.status_code for answer in wrong] == [400, 400, 400, 400, 404, 404]
     assert "messagesPerMinute" in wrong[0].json()["message"]
     assert (await read(partner))["own"] == {}
 

@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Value
@@ -128,6 +129,16 @@ class IssueEventTicket(PartnerOperation[EventTicket], method="POST", path="/even
 Default = Literal["default"]
 
 
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("number", "must be a whole number")
+    return value
+
+
+NO_BOOLEAN: Final = BeforeValidator(_no_boolean)
+"""Refuses `true`, which pydantic reads as 1."""
+
+
 class EffectiveSettings(Wire):
     """What applies: the value of the instance, else of the account, else of the service."""
 
@@ -195,8 +206,11 @@ class ChangeAccountSettings(
         Field(description="whether an unknown number is looked up before a send"),
     ] = None
     messages_per_minute: Annotated[
-        Annotated[int, Field(ge=0, le=6_000)] | Default | None,
-        Field(description="attempts of an instance in any minute; 0 is no limit"),
+        Annotated[int, Field(ge=0, le=6_000), NO_BOOLEAN] | Default | None,
+        Field(
+            description="attempts of an instance in any minute; 0 is no limit of its own, and a "
+            "limit of the account or the operator that is lower counts"
+        ),
     ] = None
 
 
