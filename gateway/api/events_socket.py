@@ -60,8 +60,11 @@ class EventsSocket:
             raise Unavailable("The gateway is starting")
         self._check_origin(websocket)
         account, access = await self._account(websocket, services.accounts)
-        after = websocket.query_params.get("after") or websocket.headers.get("last-event-id")
-        position = Position.parse(after) if after else None
+        last, position = websocket.headers.get("last-event-id"), None
+        if after := websocket.query_params.get("after"):
+            position = Position.parse(after, field="after")
+        elif last:
+            position = Position.parse(last)
         following = services.stream.subscribe(account.id, position, access)
         return account, access, await subscription.enter_async_context(following)
 

@@ -45,15 +45,15 @@ class Position(NamedTuple):
     number: int
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Reads what a caller sends as `Last-Event-ID`.
+    def parse(cls, text: str, *, field: str = "Last-Event-ID") -> Self:
+        """Reads what a caller sends as the id of its last event, in *field*.
 
         Raises:
             InvalidRequest: *text* is not an id of this log.
         """
         found = _POSITION.fullmatch(text)
         if not found or int(found[2]) > _MAX_INT64:
-            raise InvalidRequest("Last-Event-ID: is not an id of this stream")
+            raise InvalidRequest(f"{field}: is not an id of this stream")
         return cls(int(found[1]), int(found[2]))
 
     @property
