@@ -1,6 +1,11 @@
+import logging
 import os
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import pytest
+import structlog
 
 from tests.fixtures.preloaded import stop_server
 
@@ -18,6 +23,26 @@ pytest_plugins = [
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"  # psycopg and uvicorn run on nothing else here
+
+
+@pytest.fixture(autouse=True)
+def _logging_restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test that runs a command in this process configures the log of all later ones.
+
+    A logger that cached the configuration would never see another.
+    """
+    own, before = logging.getLogger("gateway"), structlog.get_config()
+    level = own.level
+    configure = structlog.configure
+    monkeypatch.setattr(structlog, "configure", partial(_configure_without_cache, configure))
+    yield
+    if own.level != level or structlog.get_config() != before:
+        configure(**before)
+        own.setLevel(level)
+
+
+def _configure_without_cache(configure: Any, **options: Any) -> None:
+    configure(**{**options, "cache_logger_on_first_use": False})
 
 
 def pytest_sessionfinish() -> None:

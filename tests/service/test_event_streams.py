@@ -2,7 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -91,16 +92,18 @@ async def test_revoked_stream_of_a_client_that_reads_nothing_is_cut(
     ended, stopping = asyncio.Event(), asyncio.Event()
     event = LoggedEvent(0, 10**17, 1, "i", "chat", uuid.uuid4(), "T", "x" * MORE_THAN_BUFFERS)
 
-    async def endless() -> AsyncIterator[list[LoggedEvent]]:
+    async def endless() -> AsyncGenerator[list[LoggedEvent]]:
         try:
             while True:
                 yield [event]
         finally:
             ended.set()
 
-    async def subscribe(_account: str, _after: object, access: StreamAccess) -> Any:
+    @asynccontextmanager
+    async def subscribe(_account: str, _after: object, access: StreamAccess) -> AsyncIterator[Any]:
         opened.put_nowait(access)
-        return endless()
+        async with aclosing(endless()) as pages:
+            yield pages
 
     async def account(*_asked: object) -> Any:
         return SimpleNamespace(id="acme")

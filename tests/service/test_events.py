@@ -4,8 +4,8 @@ import asyncio
 import json
 import socket
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -160,7 +160,7 @@ async def test_subscriber_stalled_for_long_is_disconnected(
     monkeypatch.setattr("gateway.runtime.http_server._UNACKNOWLEDGED_MS", 200)
     left, stopping = asyncio.Event(), asyncio.Event()
 
-    async def endless(*_asked: object) -> AsyncIterator[list[LoggedEvent]]:
+    async def endless(*_asked: object) -> AsyncGenerator[list[LoggedEvent]]:
         page = [LoggedEvent(0, 1, 1, "i", "chat", uuid.uuid4(), "T", "x" * LARGE_BYTES)] * 100
         try:
             while True:
@@ -168,8 +168,10 @@ async def test_subscriber_stalled_for_long_is_disconnected(
         finally:
             left.set()
 
-    async def subscribe(*_asked: object) -> AsyncIterator[list[LoggedEvent]]:
-        return endless()
+    @asynccontextmanager
+    async def subscribe(*_asked: object) -> AsyncIterator[Any]:
+        async with aclosing(endless()) as pages:
+            yield pages
 
     async def account(*_asked: object) -> Any:
         return SimpleNamespace(id="acme")
