@@ -278,8 +278,10 @@ class InstanceEndpoint(SendingEndpoint):
             carries_media=declared.carries_media,
         )
         key = idempotency_of(request.headers.get("idempotency-key"), route, fingerprint)
-        if is_list(draft.message):
-            return await _accept_for_list(instance, draft.message, services, key)
+        if is_list(draft.message) and (
+            response := await _accept_for_list(instance, draft.message, services, key)
+        ):
+            return response
         queued = await self._enqueue(request, services, draft, key)
         answer = ids_of(queued)
         seconds = seconds_to_wait(request)
@@ -303,10 +305,15 @@ async def _accept_for_list(
     message: OutgoingMessage,
     services: Services,
     idempotency: IdempotencyKey | None,
-) -> Response:
-    """Answers the ids of the first message that was queued, and those of each member."""
+) -> Response | None:
+    """Answers the ids of the first message that was queued, and those of each member.
+
+    None if the gateway has no such list.
+    """
     async with services.turns.turn(instance.account_id):
         results = await services.broadcasts.enqueue(instance, message, idempotency=idempotency)
+    if results is None:
+        return None
     for result in results:
         if result.queued:
             services.metrics.queued(message.kind(), instance.id)

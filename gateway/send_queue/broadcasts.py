@@ -41,14 +41,18 @@ class Broadcasts:
 
     async def enqueue(
         self, instance: Instance, message: OutgoingMessage, *, idempotency: IdempotencyKey | None
-    ) -> Sequence[MemberResult]:
+    ) -> Sequence[MemberResult] | None:
         """Returns a result for each member, in the order of the list; at least one is queued.
 
+        None if the gateway has no such list: it may be one of the phone's own.
+
         Raises:
-            InvalidRequest: the instance has no such list, or the list has no members.
+            InvalidRequest: the list has no members.
             GatewayError: the queue took no message; the error is that of one member.
         """
         phones = await self._members(instance, message.phone)
+        if phones is None:
+            return None
         results: list[MemberResult] = []
         errors: list[GatewayError] = []
         for start in range(0, len(phones), _AT_ONCE):
@@ -62,14 +66,12 @@ class Broadcasts:
             raise errors[0]
         return results
 
-    async def _members(self, instance: Instance, chat: str) -> tuple[str, ...]:
+    async def _members(self, instance: Instance, chat: str) -> tuple[str, ...] | None:
         found = await self.database.fetch_one(
             _Members, _MEMBERS, instance_id=instance.id, id=chat.removesuffix(LIST_ENDING)
         )
         if found is None:
-            raise InvalidRequest(
-                "phone: this instance has no such broadcast list; POST /broadcast makes one"
-            )
+            return None
         if not found.phones:
             raise InvalidRequest("phone: the broadcast list has no members")
         return found.phones

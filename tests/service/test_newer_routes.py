@@ -154,10 +154,14 @@ async def test_list_is_changed_erased_from_and_deleted(client: Client) -> None:
         assert (await answered(client, method, path, 404, **fields))["error"] == (
             "Broadcast list not found"
         )
-    gone = await answered(
-        client, "POST", "/send-text", 400, phone=made["broadcastId"], message="Hello"
-    )
-    assert gone["error"].startswith("phone: this instance has no such broadcast list")
+
+
+@pytest.mark.parametrize("given", ["1609459200-broadcast", "1609459200@broadcast"])
+async def test_list_of_the_phone_itself_is_sent_to_as_it_is(client: Client, given: str) -> None:
+    await answered(client, "POST", "/send-text", phone=given, message="Hello")
+
+    (sent,) = await client.sent_at_least(1)
+    assert sent["phone"] == "1609459200-broadcast"
 
 
 @pytest.mark.parametrize(
