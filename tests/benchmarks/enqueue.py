@@ -18,7 +18,15 @@ from typing import Any
 import httpx
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.benchmarks.harness import Rounds, Side, add_instances, fresh_database, main, say
+from tests.benchmarks.harness import (
+    SECRET,
+    Rounds,
+    Side,
+    add_instances,
+    fresh_database,
+    main,
+    say,
+)
 from tests.fixtures.service import free_port
 
 TOKEN = "0123456789ABCDEF0123456789ABCDEF"
@@ -78,6 +86,7 @@ def gateway(url: str, port: int, data_dir: str, **environment: str) -> Any:
         GATEWAY_PORT=str(port),
         GATEWAY_INTERNAL_PORT="0",
         GATEWAY_DATA_DIR=data_dir,
+        GATEWAY_SECRET_KEY=SECRET,
         GATEWAY_QUEUE_MAX_WAITING_DISCONNECTED="0",
         GATEWAY_LOG_LEVEL="WARNING",
         GATEWAY_SANDBOX_JOURNAL="false",

@@ -21,9 +21,12 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from gateway.database.migrations import migrate
 from gateway.embedded_postgres.server import EmbeddedPostgres
-from gateway.instances.tokens import hash_of
+from gateway.instances.tokens import TokenVault, hash_of
 from gateway.observability.logging import configure_logging
 from tests.fixtures.postgres import public_folder
+
+SECRET = "of-the-benchmarks-and-of-nothing-else-0123456789"
+"""The secret of every gateway that they start: it must open the tokens of the instances."""
 
 Side = Callable[[], Awaitable[float]]
 
@@ -114,6 +117,7 @@ async def add_instances(
 
     The account asks for its Client-Token, which is `client-token`.
     """
+    sealed = TokenVault((SECRET,), os.urandom).seal(token)
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute(
             """insert into accounts (id, name, client_token_hash, client_token_required)
@@ -125,11 +129,11 @@ async def add_instances(
             """insert into instances (id, account_id, name, token_hash, token_ciphertext,
                                       token_key_id, provider, subscribed, provider_settings,
                                       wanted)
-               select 'BENCH' || lpad(n::text, 8, '0'), 'acme', 'Bench', %s, '', 'key', 'sandbox',
+               select 'BENCH' || lpad(n::text, 8, '0'), 'acme', 'Bench', %s, %s, %s, 'sandbox',
                       true, '{"paired": true}', %s
                from generate_series(1, %s) n
                returning id""",
-            [hash_of(token), wanted, count],
+            [hash_of(token), sealed.ciphertext, sealed.key_id, wanted, count],
         )
         return [instance_id for (instance_id,) in await cursor.fetchall()]
 
