@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 import orjson
-from psycopg import AsyncConnection, DataError
+from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from gateway.administration.erased_content import ErasedNames
@@ -24,6 +24,7 @@ from gateway.administration.searched_tables import (
     names_in,
     pattern_of,
 )
+from gateway.administration.table_pages import Changes, PageRow, read_page, write_page
 from gateway.clock import Clock
 from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.payload_seal import PayloadSeal
@@ -78,19 +79,10 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """A row as it was read; `version` changes with each change of the row."""
-
-    key: tuple[str, ...]
-    version: str
-    content: tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Work:
     """What the rows of one page need: new content by row, and cards to cancel by id."""
 
-    changes: Sequence[tuple[_Row, Mapping[str, Any]]]
+    changes: Changes
     cards: Mapping[str, Any]
 
 
@@ -213,7 +205,13 @@ class PersonSearch:
         searched = SEARCHED[place.table]
         rows = await self._read(searched, search, names, place.key)
         work = self._work(searched.table, search, names, rows)
-        if work.changes and not await self._written(searched.table, search, work.changes):
+        if work.changes and not await write_page(
+            self._database,
+            searched.table,
+            search.instance_id,
+            work.changes,
+            failure="person_not_erased_from_page",
+        ):
             work = replace(work, changes=())
         canceled = await self._canceled(search, work.cards)
         search = replace(
@@ -227,27 +225,24 @@ class PersonSearch:
 
     async def _read(
         self, searched: SearchedTable, search: _Search, names: ErasedNames, after: tuple[str, ...]
-    ) -> list[_Row]:
-        key = searched.table.key
+    ) -> list[PageRow]:
         # A message that was accepted after the order is a new one.
         is_queue = searched.table.name == QUEUE
-        parameters = {
-            "instance_id": search.instance_id,
-            "until_at": search.asked_at if is_queue else search.until_at,
-            "pattern": pattern_of(names),
-            "max_count": self._rows_at_once,
-            **dict(zip(key, after, strict=False)),
-        }
-        async with self._database.connection() as connection:
-            cursor = await connection.execute(searched.page(from_start=not after), parameters)
-            found = await cursor.fetchall()
-        keys = len(key)
-        return [_Row(tuple(row[:keys]), row[keys], tuple(row[keys + 1 :])) for row in found]
+        return await read_page(
+            self._database,
+            searched.page(from_start=not after),
+            tuple(searched.table.key),
+            after,
+            instance_id=search.instance_id,
+            until_at=search.asked_at if is_queue else search.until_at,
+            pattern=pattern_of(names),
+            max_count=self._rows_at_once,
+        )
 
     def _work(
-        self, table: SealedTable, search: _Search, names: ErasedNames, rows: Sequence[_Row]
+        self, table: SealedTable, search: _Search, names: ErasedNames, rows: Sequence[PageRow]
     ) -> _Work:
-        changes: list[tuple[_Row, Mapping[str, Any]]] = []
+        changes: list[tuple[PageRow, Mapping[str, Any]]] = []
         cards: dict[str, Any] = {}
         for row in rows:
             opened = self._opened(table, search.instance_id, row)
@@ -267,7 +262,7 @@ class PersonSearch:
         return _Work(changes, cards)
 
     def _opened(
-        self, table: SealedTable, instance_id: str, row: _Row
+        self, table: SealedTable, instance_id: str, row: PageRow
     ) -> dict[str, tuple[Kind, Any]]:
         """Returns the content that was read, by column; leaves out what no key opens."""
         opened = {}
@@ -299,49 +294,3 @@ class PersonSearch:
             payloads=[orjson.dumps(payload).decode() for payload in cards.values()],
         )
         return canceled.count if canceled else 0
-
-    async def _written(
-        self,
-        table: SealedTable,
-        search: _Search,
-        changes: Sequence[tuple[_Row, Mapping[str, Any]]],
-    ) -> bool:
-        """Returns False if Postgres refuses the content of a row: the page stays as it is."""
-        try:
-            await self._write(table, search.instance_id, changes)
-        except DataError as error:
-            logger.error(
-                "person_not_erased_from_page",
-                instance_id=search.instance_id,
-                table=".".join(table.name),
-                error=type(error).__name__,
-            )
-            return False
-        return True
-
-    async def _write(
-        self,
-        table: SealedTable,
-        instance_id: str,
-        changes: Sequence[tuple[_Row, Mapping[str, Any]]],
-    ) -> None:
-        """Writes the rows that no transaction changed or locks; the next pass meets the others."""
-        rows = [row for row, _new in changes]
-        keys = {column: [row.key[n] for row in rows] for n, column in enumerate(table.key)}
-        lock = {"instance_id": instance_id, "versions": [r.version for r in rows], **keys}
-        async with self._database.transaction() as connection, connection.cursor() as cursor:
-            await cursor.execute(table.lock(), lock)
-            for (number,) in await cursor.fetchall():
-                row, new = changes[number - 1]
-                await cursor.execute(
-                    table.update_of(new),
-                    {
-                        "instance_id": instance_id,
-                        **dict(zip(table.key, row.key, strict=True)),
-                        **{f"new_{column}": _storable(value) for column, value in new.items()},
-                    },
-                )
-
-
-def _storable(value: Any) -> Any:  # noqa: ANN401 - any value
-    return Jsonb(value) if isinstance(value, dict) else value

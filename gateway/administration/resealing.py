@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from psycopg import DataError
 from psycopg.types.json import Jsonb
 
 from gateway.administration.sealed_tables import TABLES, SealedTable
+from gateway.administration.table_pages import PageRow, read_page, write_page
 from gateway.clock import Clock
 from gateway.database.payload_seal import PayloadSeal
 from gateway.database.pool import Database
@@ -56,15 +56,6 @@ class _Place:
     table: int = 0
     instance_id: str = ""
     key: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row as it was read; `version` changes with each change of the row."""
-
-    key: tuple[str, ...]
-    version: str
-    content: tuple[Any, ...]
 
 
 class _NotOpened(Exception):
@@ -171,9 +162,18 @@ class Resealing:
             return account, _Place(place.table + 1)
         table, instance_id = TABLES[place.table], left[0]
         after = place.key if instance_id == place.instance_id else ()
-        rows = await self._read(table, instance_id, after)
+        rows = await read_page(
+            self._database,
+            table.page(from_start=not after),
+            tuple(table.key),
+            after,
+            instance_id=instance_id,
+            max_count=_ROWS_AT_ONCE,
+        )
         changes, unopened = self._changes(table, instance_id, rows, account.target)
-        if changes and not await self._written(table, instance_id, changes):
+        if changes and not await write_page(
+            self._database, table, instance_id, changes, failure="payloads_not_resealed"
+        ):
             changes, unopened = [], unopened + len(changes)
         account = replace(
             account,
@@ -184,26 +184,15 @@ class Resealing:
             return account, _Place(place.table, instance_id, rows[-1].key)
         return account, _Place(place.table, left[1]) if left[1:] else _Place(place.table + 1)
 
-    async def _read(
-        self, table: SealedTable, instance_id: str, after: tuple[str, ...]
-    ) -> list[_Row]:
-        parameters = {"instance_id": instance_id, "max_count": _ROWS_AT_ONCE}
-        parameters |= dict(zip(table.key, after, strict=False))
-        async with self._database.connection() as connection:
-            cursor = await connection.execute(table.page(from_start=not after), parameters)
-            found = await cursor.fetchall()
-        keys = len(table.key)
-        return [_Row(tuple(row[:keys]), row[keys], tuple(row[keys + 1 :])) for row in found]
-
     def _changes(
-        self, table: SealedTable, instance_id: str, rows: Sequence[_Row], target: str
-    ) -> tuple[list[tuple[_Row, dict[str, Any]]], int]:
+        self, table: SealedTable, instance_id: str, rows: Sequence[PageRow], target: str
+    ) -> tuple[list[tuple[PageRow, dict[str, Any]]], int]:
         """Returns the new content of each row that is to change, and how many do not open."""
         changes, unopened = [], 0
         for row in rows:
             try:
                 new = {
-                    f"new_{column}": self._changed(kind, instance_id, value, target)
+                    column: self._changed(kind, instance_id, value, target)
                     for (column, kind), value in zip(
                         table.content.items(), row.content, strict=True
                     )
@@ -223,55 +212,3 @@ class Resealing:
         if is_unopened(opened):
             raise _NotOpened
         return kind.sealed(self._seal, instance_id, opened) if target else opened
-
-    async def _written(
-        self,
-        table: SealedTable,
-        instance_id: str,
-        changes: Sequence[tuple[_Row, dict[str, Any]]],
-    ) -> bool:
-        """Returns False if Postgres refuses the content of a row: the page stays as it is."""
-        try:
-            await self._write(table, instance_id, changes)
-        except DataError as error:
-            logger.error(
-                "payloads_not_resealed",
-                instance_id=instance_id,
-                table=".".join(table.name),
-                error=str(error),
-            )
-            return False
-        return True
-
-    async def _write(
-        self,
-        table: SealedTable,
-        instance_id: str,
-        changes: Sequence[tuple[_Row, dict[str, Any]]],
-    ) -> None:
-        """Writes the rows that no transaction changed or locks; the next pass meets the others."""
-        rows = [row for row, _new in changes]
-        keys = {column: [row.key[n] for row in rows] for n, column in enumerate(table.key)}
-        async with self._database.transaction() as connection, connection.cursor() as cursor:
-            await cursor.execute(
-                table.lock(),
-                {"instance_id": instance_id, "versions": [r.version for r in rows], **keys},
-            )
-            locked = [number - 1 for (number,) in await cursor.fetchall()]
-            if not locked:
-                return
-            await cursor.executemany(
-                table.update(),
-                [
-                    {
-                        "instance_id": instance_id,
-                        **dict(zip(table.key, rows[number].key, strict=True)),
-                        **{name: _storable(new) for name, new in changes[number][1].items()},
-                    }
-                    for number in locked
-                ],
-            )
-
-
-def _storable(value: Any) -> Any:  # noqa: ANN401 - any value
-    return Jsonb(value) if isinstance(value, dict) else value

@@ -92,11 +92,7 @@ class SealedTable:
             same=self._same_key(SQL("t.{column} = w.{column}")),
         )
 
-    def update(self) -> Composed:
-        """Returns the statement that changes all content of one row."""
-        return self.update_of(self.content)
-
-    def update_of(self, columns: Iterable[str]) -> Composed:
+    def update(self, columns: Iterable[str]) -> Composed:
         """Returns the statement that changes these columns of one row."""
         return SQL(
             "update {table} t set {changes} where t.instance_id = %(instance_id)s::text and {same}"

@@ -24,6 +24,8 @@ class FeatureSettings:
 
         A limit can only be made lower so. Keys of a newer version are ignored.
         """
+        if not own:  # as for nearly every message
+            return self
         known = {field.name for field in fields(self)}
         mine = {name: value for name, value in own.items() if name in known}
         limits = [each for each in (self.messages_per_minute, mine.pop(_RATE, 0)) if each]

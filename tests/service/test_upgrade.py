@@ -48,13 +48,13 @@ async def test_both_releases_send_on_one_database_while_it_migrates(
                 await catcher.wait_for(
                     lambda seen: len(seen.of_type("DeliveryCallback")) >= traffic.total
                 )
-                rescued, starved = cluster.rescued(), cluster.starved()
+                rescued = cluster.rescued()
                 journal = await cluster.arrived()
 
     assert not migrated_before
     assert migrated_after
     assert sent_while_migrating > 20
-    assert rescued == 0 or starved  # a node without a processor for long loses its leases
+    assert rescued == 0
     assert {message.seen for messages in journal.values() for message in messages} == {1}
     accepted = [message_id for ids in traffic.accepted.values() for message_id in ids]
     delivered = Counter(body["messageId"] for body in catcher.of_type("DeliveryCallback"))
