@@ -21,7 +21,7 @@ from gateway.media.previewing import read_page
 from gateway.media.spooling import BadFile, Spool, Spooled
 from gateway.media.storing import REFERENCE, MediaStore
 from gateway.observability.error_reports import report_error
-from gateway.observability.metrics import Metrics
+from gateway.observability.media_metrics import MediaMetrics
 
 _PAGE_SECONDS = 15.0
 _IMAGE_SECONDS = 10.0
@@ -95,7 +95,7 @@ class FileServices:
     store: MediaStore
     fetcher: Fetcher
     converter: Converter
-    metrics: Metrics
+    metrics: MediaMetrics
     clock: Clock
 
 
@@ -188,7 +188,7 @@ class _Preparation:
             outcome = "withdrawn"
             raise
         finally:
-            self.services.metrics.file_prepared(
+            self.services.metrics.prepared(
                 kind,
                 outcome,
                 seconds=clock.monotonic_seconds() - began,

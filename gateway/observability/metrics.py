@@ -182,25 +182,6 @@ class Metrics:
             ("kind", "outcome"),
             registry=registry,
         )
-        self._media_files = Counter(
-            "media_files_total",
-            "Files of messages that were fetched and made ready to send, by outcome.",
-            ("kind", "outcome"),
-            registry=registry,
-        )
-        self._media_bytes = Counter(
-            "media_bytes_total",
-            "Bytes of the files that were made ready to send.",
-            ("kind",),
-            registry=registry,
-        )
-        self._media_seconds = Histogram(
-            "media_preparation_seconds",
-            "From the begin of a file's fetch until it is ready to send, or fails.",
-            ("kind",),
-            buckets=_SEND_SECONDS,
-            registry=registry,
-        )
         self._conversions_now = Gauge(
             "media_conversion_queue",
             "Files that are read or converted now, or wait for it.",
@@ -287,12 +268,6 @@ class Metrics:
 
     def converted(self, kind: str, outcome: str) -> None:
         _counter(self._conversions, kind, outcome).inc()
-
-    def file_prepared(self, kind: str, outcome: str, *, seconds: float, size_bytes: int) -> None:
-        _counter(self._media_files, kind, outcome).inc()
-        _histogram(self._media_seconds, kind).observe(seconds)
-        if size_bytes:
-            _counter(self._media_bytes, kind).inc(size_bytes)
 
     def show_backlog(self, waiting: Mapping[tuple[str, str], int]) -> None:
         """Shows the messages that wait, by lane and instance; lanes alone without `by_instance`."""

@@ -21,7 +21,7 @@ from gateway.runtime.node_context import NodeContext
 from gateway.runtime.supervisor import Stage
 from gateway.send_queue.maintenance import QueueMaintenance
 from gateway.settings.event_sections import WebhookSection
-from gateway.settings.message_sections import QueueSection
+from gateway.settings.queue_section import QueueSection
 from gateway.webhooks.notifier import CallbackNotifier
 from gateway.webhooks.retention import Retention
 

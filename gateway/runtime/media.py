@@ -111,7 +111,7 @@ class Media:
             store=store,
             allowance=allowance,
             intake=MediaIntake(store, fetcher, spool, allowance),
-            preparer=Preparer(FileServices(store, fetcher, converter, metrics, clock), spool),
+            preparer=Preparer(FileServices(store, fetcher, converter, metrics.media, clock), spool),
             receiver=InboundMedia(store, fetcher, links, base_url_of, spool),
             file_links=FileLinks(links, base_url_of),
             stored_files=StoredFiles(database, links, base_url_of),

@@ -30,7 +30,7 @@ from gateway.send_queue.unknown_messages import UnknownMessages
 from gateway.send_queue.watchdog import QueueWatchdog
 from gateway.send_queue.worker import WorkerDependencies
 from gateway.sessions.auto_actions import AutoActions
-from gateway.settings.message_sections import QueueSection
+from gateway.settings.queue_section import QueueSection
 from gateway.webhooks.notifier import CallbackNotifier
 
 

@@ -85,3 +85,39 @@ class Backoff:
 def pause_before(delay_message_seconds: int | None, pace: Pace, uniform: Uniform) -> float:
     """Returns the wait between claiming a message and sending it, in seconds."""
     return uniform(pace.min_seconds, pace.max_seconds) + (delay_message_seconds or 0)
+
+
+class Pauses:
+    """When the pause of a worker began, and how much of it is left; seconds of one clock."""
+
+    def __init__(self, policy: SendPolicy, uniform: Uniform, now: float) -> None:
+        self._policy, self._uniform = policy, uniform
+        self._from: float | None = None
+        """When the pause before the next message began; None once the queue was empty."""
+        self._attempt_from = now
+        """When the last attempt began. A new worker does not know: it counts its own begin."""
+
+    def seconds_left(self, delay_message: int | None, instance: Instance, now: float) -> float:
+        """Returns how long to wait before the next attempt; 0 and less is not at all.
+
+        The settings of *instance* may change between messages.
+        """
+        seconds = pause_before(delay_message, self._policy.pace_of(instance), self._uniform)
+        if self._from is not None:
+            seconds -= now - self._from
+        least = self._policy.min_seconds_between_attempts(instance)
+        return max(seconds, least - (now - self._attempt_from)) if least else seconds
+
+    def queue_was_empty(self) -> None:
+        self._from = None
+
+    def message_was_parked(self, began: float) -> None:
+        """The pause before it, from *began* on, counts for the next message."""
+        if self._from is None:
+            self._from = began
+
+    def attempt_began(self, now: float) -> None:
+        self._attempt_from = now
+
+    def attempt_ended(self, now: float) -> None:
+        self._from = now

@@ -36,7 +36,7 @@ from gateway.send_queue.outcome import (
     RetryPolicy,
     reason_of,
 )
-from gateway.send_queue.pacing import SendPolicy, pause_before
+from gateway.send_queue.pacing import Pauses, SendPolicy
 from gateway.send_queue.recorder import OutcomeRecorder
 from gateway.send_queue.start import Starter
 from gateway.send_queue.stored_message import decode, masked
@@ -112,10 +112,7 @@ class Worker:
         self._daily_limit = DailyLimit(
             deps.claimer, deps.recorder, deps.metrics, deps.clock, deps.send_policy
         )
-        self._pause_from: float | None = None
-        """When the pause before the next message began; None once the queue was empty."""
-        self._attempt_from = deps.clock.monotonic_seconds()
-        """When the last attempt began. A new worker does not know: it counts its own begin."""
+        self._pauses = Pauses(deps.send_policy, deps.uniform, deps.clock.monotonic_seconds())
         self._late_until = 0.0
         """Until this time a claim whose answer was lost may still take a row."""
         self._log = logger.bind(instance_id=live.instance.id, component="worker")
@@ -145,7 +142,7 @@ class Worker:
             async with self._turn():
                 if claimed := await claimer.claim(self._cursor):
                     return claimed
-                self._pause_from = None
+                self._pauses.queue_was_empty()
                 seconds_until_due = await claimer.sleep(self._cursor)
                 if claimed := await claimer.claim(self._cursor):
                     return claimed
@@ -186,12 +183,13 @@ class Worker:
                 self._deps.uncalled.discard(row)
                 return
             row = replace(row, known_chat=addressed.chat)
-            began = self._attempt_from = self._deps.clock.monotonic_seconds()
+            began = self._deps.clock.monotonic_seconds()
+            self._pauses.attempt_began(began)
             self._activity.expect(self._deps.send_timeout_seconds)
             self._log_start(row)
             outcome = await self._attempts.make(addressed, row, files)
             self._activity.expect(0.0)
-            self._pause_from = self._deps.clock.monotonic_seconds()
+            self._pauses.attempt_ended(self._deps.clock.monotonic_seconds())
         echo = self._live.instance.notify_sent_by_me
         if isinstance(outcome, Retried):
             self._cursor.has_parked = True  # the next claim lets other chats pass
@@ -226,7 +224,7 @@ class Worker:
         A message whose file has been awaited before its turn does not pause for it.
         """
         began = self._deps.clock.monotonic_seconds()
-        seconds = self._pause_seconds(message)
+        seconds = self._pauses.seconds_left(message.delay_message, self._live.instance, began)
         if seconds > 0 or not files.has_ended:
             await self._fetches.look_ahead()
         is_late = not files.has_ended and self._fetches.seconds_of(row) >= _FILE_PATIENCE_SECONDS
@@ -243,8 +241,7 @@ class Worker:
             await self._deps.recorder.record(row, HandedBack())
             return None
         self._log.info("message_parked", queue_id=row.zaap_id, message_type=row.type)
-        if self._pause_from is None:  # the next message need not pause again
-            self._pause_from = began
+        self._pauses.message_was_parked(began)
         return None
 
     def _log_start(self, row: ClaimedMessage) -> None:
@@ -274,16 +271,6 @@ class Worker:
         await self._deps.recorder.record(row, HandedBack())
         self._activity.expect(_UNREADABLE_PAUSE_SECONDS)
         await self._deps.clock.wait(leaving, _UNREADABLE_PAUSE_SECONDS)
-
-    def _pause_seconds(self, message: OutgoingMessage) -> float:
-        policy, instance = self._deps.send_policy, self._live.instance
-        pace = policy.pace_of(instance)  # may change between messages
-        seconds = pause_before(message.delay_message, pace, self._deps.uniform)
-        now = self._deps.clock.monotonic_seconds()
-        if self._pause_from is not None:
-            seconds -= now - self._pause_from
-        rest_seconds = policy.min_seconds_between_attempts(instance)
-        return max(seconds, rest_seconds - (now - self._attempt_from)) if rest_seconds else seconds
 
     async def _pause(
         self, message: OutgoingMessage, seconds: float, leaving: asyncio.Event

@@ -2,7 +2,8 @@
 
 section.py           the base class of a section
 node_sections.py     process, listeners, data directory, database, nodes, logs
-message_sections.py  requests, instances, queue, media
+message_sections.py  requests, instances, media
+queue_section.py     the queues
 event_sections.py    webhooks, Kafka, URLs
 """
 
@@ -21,7 +22,6 @@ from gateway.settings.message_sections import (
     HttpSection,
     InstanceSection,
     MediaSection,
-    QueueSection,
 )
 from gateway.settings.node_sections import (
     DatabaseSection,
@@ -31,6 +31,7 @@ from gateway.settings.node_sections import (
     ProcessSection,
     StorageSection,
 )
+from gateway.settings.queue_section import QueueSection
 from gateway.settings.section import Section
 
 _MIN_SECRET_LENGTH = 32

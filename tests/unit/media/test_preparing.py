@@ -51,7 +51,7 @@ async def preparer(tmp_path: Path, metrics: Metrics) -> AsyncIterator[Preparer]:
     policy = AddressPolicy(allow_http=True, allowed=(IPv4Network("127.0.0.0/8"),))
     converter = new_converter()
     fetcher = Fetcher(policy, Clock(), timeout_seconds=PATIENCE_SECONDS)
-    services = FileServices(cast("Any", None), fetcher, converter, metrics, Clock())
+    services = FileServices(cast("Any", None), fetcher, converter, metrics.media, Clock())
     yield Preparer(services, Spool(tmp_path / "spool"))
     await converter.close()
 
