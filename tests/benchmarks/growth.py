@@ -97,7 +97,7 @@ async def measure(connection: psycopg.AsyncConnection) -> dict[str, Cost]:
 def statements(
     line: str, row_id: int, message_id: str, known: list[str]
 ) -> dict[tuple[str, str], dict[str, Any]]:
-    nobody: dict[str, None] = dict.fromkeys(("status", "type", "phones", "track_id"))
+    no_filter: dict[str, None] = dict.fromkeys(("status", "type", "phones", "track_id"))
     return {
         ("send_queue", "enqueue"): {
             "flush_id": uuid.uuid4(),
@@ -153,7 +153,7 @@ def statements(
             "sent_files": [None],
         },
         ("send_queue", "list_waiting"): {
-            **nobody,
+            **no_filter,
             "instance_id": line,
             "after": 0,
             "limit": 21,

@@ -196,14 +196,14 @@ class Campaign:
         for message_id in accepted.keys() - journal.keys():
             traces = await traces_of(tour, message_id)
             figures.lost.append(f"{message_id}: {accepted[message_id]}; {traces}")
-        told = dict(
+        unconfirmed = dict(
             await tour.rows(
                 """select message_id, count(*) from message_attempts
                    where outcome = 'unconfirmed' group by 1"""
             )
         )
         for message_id, seen in journal.items():
-            if seen > 1 + told.get(message_id, 0):
+            if seen > 1 + unconfirmed.get(message_id, 0):
                 figures.untold.append(message_id)
             elif seen > 1:
                 figures.repeated.append(message_id)

@@ -133,7 +133,7 @@ async def _count(cluster: Cluster, traffic: Traffic, figures: KillFigures) -> No
     with suppress(TimeoutError):
         await until(partial(_waiting, cluster), not_, seconds=STANDING_SECONDS)
     figures.standing = await _waiting(cluster)
-    journal, told = await cluster.arrived(), await cluster.unconfirmed()
+    journal, unconfirmed = await cluster.arrived(), await cluster.unconfirmed()
     for instance_id, accepted in traffic.accepted.items():
         arrived = [message.message_id for message in journal.get(instance_id, [])]
         figures.arrived += len(arrived)
@@ -141,7 +141,7 @@ async def _count(cluster: Cluster, traffic: Traffic, figures: KillFigures) -> No
         if arrived != [message_id for message_id in accepted if message_id in set(arrived)]:
             figures.out_of_order.append(instance_id)
     for message in (each for messages in journal.values() for each in messages):
-        if message.seen > 1 + told.get(message.message_id, 0):
+        if message.seen > 1 + unconfirmed.get(message.message_id, 0):
             figures.untold.append(message.message_id)
         elif message.seen > 1:
             figures.repeated.append(message.message_id)

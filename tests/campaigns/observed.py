@@ -1,4 +1,6 @@
-"""`python -m tests.campaigns.observed` shows a real line for each metric and log field of the plan.
+"""`python -m tests.campaigns.observed` shows the lines of docs/observability.md.
+
+They are real: one for each metric and log event that the page names.
 
 It runs a gateway that sends texts and a picture, creates a group, refuses a message and meets an
 unexpected error, and prints the first line of its metrics or log that has the name.

@@ -78,7 +78,7 @@ async def send_until_accepted(instance: Instance, text: str) -> None:
     await until(accepted, bool)
 
 
-async def test_whatsmeow_outage_keeps_the_processes_of_leases_that_nobody_took(
+async def test_whatsmeow_outage_keeps_the_processes_of_leases_that_no_node_took(
     tmp_path: Path, database_url: str, whatsapp: FakeWhatsApp
 ) -> None:
     async with (

@@ -42,7 +42,7 @@ class Network(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if (listener := self.reachable.get(request.url.host)) is None:
-            raise httpx.ConnectError("nobody listens")
+            raise httpx.ConnectError("no server listens")
         return await listener.handle_async_request(request)
 
 

@@ -76,7 +76,7 @@ async def test_record_reaches_the_instance_that_it_names(
     [
         (ACME, named(""), CallerError, "instanceName: is required"),
         (ACME, named("Sa\x00les"), CallerError, "instanceName: must not hold a NUL character"),
-        (ACME, named("Nobody"), NotFound, "instanceName: the account has no instance with this"),
+        (ACME, named("Missing"), NotFound, "instanceName: the account has no instance with this"),
         (ACME, named("line-004"), NotFound, "instanceName: the account has no instance with this"),
         (ACME, named("Shop"), Conflict, "have this name: line-002, line-003; give one of these"),
         (ACME, named("Sales", "other"), CallerError, "userId: must be the id or the name of the"),
@@ -84,7 +84,7 @@ async def test_record_reaches_the_instance_that_it_names(
         (None, with_id("line-004", "acme"), CallerError, "an instance of the account that userId"),
         (None, with_id("line-9"), CallerError, "instanceId: must be an instance of this gateway"),
         (None, named("Sales"), CallerError, "userId: is required in this topic"),
-        (None, named("Sales", "nobody"), NotFound, "userId: no account has this id or name"),
+        (None, named("Sales", "missing"), NotFound, "userId: no account has this id or name"),
         (None, named("Sales", "Two"), Conflict, "userId: several accounts have this name: b, c"),
     ],
 )

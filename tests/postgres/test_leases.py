@@ -202,7 +202,7 @@ async def test_join_whose_answer_is_lost_knows_whom_it_replaced(
         assert await second.join() is None
 
 
-async def test_join_after_a_lost_answer_waits_for_nobody_where_nobody_was(
+async def test_join_after_a_lost_answer_does_not_wait_where_no_node_was(
     database_url: str, operator: AsyncConnection
 ) -> None:
     await add_instances(operator, 1)
@@ -216,7 +216,7 @@ async def test_join_after_a_lost_answer_waits_for_nobody_where_nobody_was(
         assert list(await only.owned()) == ["line-001"]
 
 
-async def test_join_replaces_nobody_whom_it_did_not_find(
+async def test_join_replaces_no_process_that_it_did_not_find(
     database_url: str, operator: AsyncConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process takes the name after this one has looked, and is found then."""

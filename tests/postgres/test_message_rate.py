@@ -1,4 +1,4 @@
-"""With messages per minute set, no minute has more attempts, also after the worker begins anew."""
+"""With messages per minute set, no minute has more attempts, also with a new worker."""
 
 import asyncio
 from dataclasses import replace

@@ -274,7 +274,7 @@ async def test_names_of_a_person_are_the_same_by_each_of_them(bench: Bench) -> N
         assert sorted(names.every) == sorted([WRITTEN, KNOWN, LID])
 
 
-async def test_upgrade_takes_the_numbers_that_events_have_told(
+async def test_upgrade_takes_the_numbers_that_events_have_reported(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = [each for each in migrator.migrations() if each.number < NUMBERS_MIGRATION]

@@ -71,7 +71,7 @@ async def test_person_has_a_picture_that_control_changes(node: Node) -> None:
         assert profile.picture is None
 
 
-async def test_message_of_a_chat_disappears_as_the_phone_was_told(node: Node) -> None:
+async def test_message_of_a_chat_disappears_as_the_phone_was_set(node: Node) -> None:
     async with node.http() as http, connected(node) as phone:
         change = SetChatExpiration(phone=FRIEND, chat_expiration="7_DAYS")
         await phone.session.execute(change)

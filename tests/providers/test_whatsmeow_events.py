@@ -76,7 +76,7 @@ class Library:
         raise AssertionError(provider_id)
 
 
-async def told(name: str, library: Library | None = None, **body: Any) -> list[Event]:
+async def reported(name: str, library: Library | None = None, **body: Any) -> list[Event]:
     """Builds an event; refuses fields that the library's protobuf does not have."""
     assert name in STORED_EVENTS
     message = getattr(KINDS, name)()
@@ -94,11 +94,11 @@ def information(**fields: Any) -> dict[str, Any]:
 
 
 async def test_undecryptable_message_waits_unless_it_is_hidden() -> None:
-    (event,) = await told("UndecryptableMessage", Info=information(), IsUnavailable=False)
+    (event,) = await reported("UndecryptableMessage", Info=information(), IsUnavailable=False)
     assert isinstance(event, MessageReceived)
     assert (event.is_waiting, event.content, event.at, event.chat) == (True, {}, AT, ANA)
     hidden: dict[str, Any] = {"Info": information(), "DecryptFailMode": "DECRYPT_FAIL_HIDE"}
-    assert await told("UndecryptableMessage", **hidden) == []
+    assert await reported("UndecryptableMessage", **hidden) == []
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ async def test_undecryptable_message_waits_unless_it_is_hidden() -> None:
 async def test_message_says_after_how_long_it_disappears(
     message: dict[str, Any], seconds: int | None
 ) -> None:
-    (event,) = await told("Message", Info=information(), Message=message)
+    (event,) = await reported("Message", Info=information(), Message=message)
     assert isinstance(event, MessageReceived)
     assert event.expiration_seconds == seconds
 
@@ -125,20 +125,20 @@ async def test_read_on_another_device_is_by_me_and_names_it() -> None:
         "Timestamp": str(SECONDS),
         "MessageSource": from_me,
     }
-    (event,) = await told("Receipt", **body, Type="READ_SELF")
+    (event,) = await reported("Receipt", **body, Type="READ_SELF")
     assert isinstance(event, MessageAcknowledged)
     assert (event.status, event.device, event.by) == ("read_by_me", 3, None)
-    assert await told("Receipt", **body, Type="READ") == []
+    assert await reported("Receipt", **body, Type="READ") == []
 
 
 async def test_edit_and_deletion_refer_to_the_gateways_id() -> None:
     key = {"ID": "THEIRS", "fromMe": True}
     edit = {"key": key, "type": "MESSAGE_EDIT", "editedMessage": {"conversation": "new"}}
-    (event,) = await told("Message", Info=information(), Message={"protocolMessage": edit})
+    (event,) = await reported("Message", Info=information(), Message={"protocolMessage": edit})
     assert isinstance(event, MessageReceived)
     assert (event.is_edit, event.refers_to, event.kind) == (True, "OURS", "text")
     gone = {"protocolMessage": {"key": key, "type": "REVOKE"}}
-    (event,) = await told("Message", Info=information(), Message=gone)
+    (event,) = await reported("Message", Info=information(), Message=gone)
     assert isinstance(event, Notified)
     assert (event.code, event.refers_to, event.by) == ("REVOKE", "OURS", ANA)
 
@@ -147,13 +147,13 @@ async def test_call_answered_on_another_device_is_not_missed() -> None:
     library = Library()
     call = {"from": LID, "timestamp": str(SECONDS), "callCreator": LID, "callID": "C"}
     meta = {**call, "callCreatorAlt": jid(ANA)}
-    (event,) = await told("CallOffer", library, basicCallMeta=meta, data={"Tag": "offer"})
+    (event,) = await reported("CallOffer", library, basicCallMeta=meta, data={"Tag": "offer"})
     assert event == CallChanged(
         "C", ANA, "offered", is_video=False, at=AT, chat_lid="900000000000002@lid"
     )
     assert library.calls.caller("C") == "900000000000002@lid"
     end: dict[str, Any] = {"basicCallMeta": meta, "reason": "accepted_elsewhere"}
-    assert await told("CallTerminate", library, **end) == []
+    assert await reported("CallTerminate", library, **end) == []
     assert library.calls.caller("C") is None
 
 
@@ -166,15 +166,15 @@ async def test_call_answered_on_another_device_is_not_missed() -> None:
     ],
 )
 async def test_typing_and_recording_are_reported(state: str, media: str, status: str) -> None:
-    (event,) = await told("ChatPresence", MessageSource=source(), State=state, Media=media)
+    (event,) = await reported("ChatPresence", MessageSource=source(), State=state, Media=media)
     assert isinstance(event, PresenceChanged)
     assert (event.chat, event.status) == (ANA, status)
     in_group = source(Chat=GROUP, IsGroup=True)
-    assert await told("ChatPresence", MessageSource=in_group, State=state, Media=media) == []
+    assert await reported("ChatPresence", MessageSource=in_group, State=state, Media=media) == []
 
 
 async def test_presence_has_the_time_a_person_was_last_seen() -> None:
-    (event,) = await told("Presence", From=jid(ANA), Unavailable=True, LastSeen=str(SECONDS))
+    (event,) = await reported("Presence", From=jid(ANA), Unavailable=True, LastSeen=str(SECONDS))
     assert event == PresenceChanged(ANA, "unavailable", AT, None, AT)
 
 
@@ -201,7 +201,7 @@ async def test_change_of_a_group_is_reported(
         "Timestamp": str(SECONDS),
         **change,
     }
-    (event,) = await told("GroupInfoEvent", **told_of)
+    (event,) = await reported("GroupInfoEvent", **told_of)
     assert isinstance(event, Notified)
     assert (event.code, event.parameters, event.chat) == (code, parameters, GROUP_CHAT)
     assert (event.by, event.from_me, event.at) == (ANA, False, AT)
@@ -210,7 +210,7 @@ async def test_change_of_a_group_is_reported(
 async def test_changes_of_one_event_have_stable_ids_of_their_own() -> None:
     body: dict[str, Any] = {"JID": GROUP, "Sender": jid(ME), "Timestamp": str(SECONDS)}
     changes: dict[str, Any] = {"Join": [jid(ANA)], "Promote": [jid(ANA)]}
-    first, again = [await told("GroupInfoEvent", **body, **changes) for _ in range(2)]
+    first, again = [await reported("GroupInfoEvent", **body, **changes) for _ in range(2)]
     assert first == again
     ids = [event.provider_message_id for event in first if isinstance(event, Notified)]
     assert ids == [f"{SECONDS}-700", f"{SECONDS}-701"]
@@ -225,7 +225,7 @@ async def test_request_to_join_a_group_is_reported() -> None:
         "Nodes": [asking],
     }
     body: dict[str, Any] = {"JID": GROUP, "Sender": jid(BOB), "Timestamp": str(SECONDS)}
-    (event,) = await told("GroupInfoEvent", **body, UnknownChanges=[node])
+    (event,) = await reported("GroupInfoEvent", **body, UnknownChanges=[node])
     assert isinstance(event, Notified)
     assert (event.code, event.parameters) == ("MEMBERSHIP_APPROVAL_REQUEST", (BOB,))
     assert event.details == {"requestMethod": "invite_link"}
@@ -233,20 +233,24 @@ async def test_request_to_join_a_group_is_reported() -> None:
 
 async def test_joining_a_group_and_a_new_picture_are_reported() -> None:
     group = {"JID": GROUP, "GroupName": {"Name": "Team"}}
-    (made,) = await told("JoinedGroup", Type="new", GroupInfo=group, Sender=jid(ANA))
-    (joined,) = await told("JoinedGroup", Type="", GroupInfo=group, Sender=LID, SenderPN=jid(ANA))
-    (icon,) = await told("Picture", JID=GROUP, Author=jid(ANA), Timestamp=str(SECONDS))
+    (made,) = await reported("JoinedGroup", Type="new", GroupInfo=group, Sender=jid(ANA))
+    (joined,) = await reported(
+        "JoinedGroup", Type="", GroupInfo=group, Sender=LID, SenderPN=jid(ANA)
+    )
+    (icon,) = await reported("Picture", JID=GROUP, Author=jid(ANA), Timestamp=str(SECONDS))
     found = [(e.code, e.parameters, e.by) for e in (made, joined, icon) if isinstance(e, Notified)]
     assert found == [
         ("GROUP_CREATE", ("Team",), ANA),
         ("GROUP_PARTICIPANT_ADD", (ME,), ANA),
         ("GROUP_CHANGE_ICON", (), ANA),
     ]
-    assert await told("Picture", JID=jid(ANA), Timestamp=str(SECONDS)) == [PictureChanged(ANA, AT)]
-    assert await told("Picture", JID=LID, Timestamp=str(SECONDS), Remove=True) == [
+    assert await reported("Picture", JID=jid(ANA), Timestamp=str(SECONDS)) == [
+        PictureChanged(ANA, AT)
+    ]
+    assert await reported("Picture", JID=LID, Timestamp=str(SECONDS), Remove=True) == [
         PictureChanged("900000000000002@lid", AT, "900000000000002@lid")
     ]
-    (own,) = await told("Picture", JID=jid(ME), Timestamp=str(SECONDS))
+    (own,) = await reported("Picture", JID=jid(ME), Timestamp=str(SECONDS))
     assert isinstance(own, Notified)
     assert own.code == "PROFILE_PICTURE_UPDATED"
 
@@ -279,7 +283,7 @@ async def test_history_yields_identities_then_chats_oldest_first() -> None:
         "pushnames": [{"ID": pn, "pushname": "Ana"}],
         "phoneNumberToLidMappings": [{"lidJID": lid, "pnJID": pn}],
     }
-    who, history, empty = await told("HistorySync", **data)
+    who, history, empty = await reported("HistorySync", **data)
     assert who == IdentityLearned(lid, AT, ANA, "Ana")
     assert isinstance(history, HistoryReceived)
     shown = [(m.provider_message_id, m.chat, m.sender, m.from_me) for m in history.messages]

@@ -355,7 +355,7 @@ TAPS: list[tuple[type[OutgoingMessage], Example, type[ButtonReply], str, Example
 
 async def test_tapped_button_arrives_as_its_answer(pair: Pair) -> None:
     ana, bob = pair
-    for number, (declared, fields, reply, choice, told) in enumerate(TAPS):
+    for number, (declared, fields, reply, choice, shown) in enumerate(TAPS):
         offer = declared.model_validate({**fields, "phone": bob.phone})
         receipt = await ana.send(offer, f"OFFER{number}")
         offered = known_of(await bob.wait_for_message(receipt.provider_message_id), "THEIRS")
@@ -366,7 +366,7 @@ async def test_tapped_button_arrives_as_its_answer(pair: Pair) -> None:
 
         answer = await bob.send(tap(choice), f"ANSWER{number}", offered)
         arrived = await ana.wait_for_message(answer.provider_message_id)
-        assert (arrived.content, arrived.quoted_provider_id) == (told, f"OFFER{number}")
+        assert (arrived.content, arrived.quoted_provider_id) == (shown, f"OFFER{number}")
         with pytest.raises(Refused, match="offers no button 'other'"):
             await bob.send(tap("other"), "OTHER", offered)
 

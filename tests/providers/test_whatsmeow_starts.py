@@ -198,10 +198,10 @@ async def test_caller_waiting_for_a_code_is_refused_at_close(
 async def test_caller_waiting_for_a_code_gets_the_start_failure(
     started: asyncio.Queue[StubChild],
 ) -> None:
-    told: list[str | None] = []
+    states: list[str | None] = []
     async with (
         asyncio.timeout(10),
-        supervised("one", changed=lambda _s, why: told.append(why)) as (session_supervisor,),
+        supervised("one", changed=lambda _s, why: states.append(why)) as (session_supervisor,),
     ):
         for _ in range(2):  # the second start is not answered with the end of the first
             asking = asyncio.create_task(session_supervisor.code())
@@ -212,12 +212,12 @@ async def test_caller_waiting_for_a_code_gets_the_start_failure(
             child.gone.set()
             with pytest.raises(SessionUnavailable, match=r"key store .* pq: SSL is not"):
                 await asking
-        assert told[-1] == f"The key store in Postgres does not open: {child.end_reason}"
+        assert states[-1] == f"The key store in Postgres does not open: {child.end_reason}"
 
         asking = asyncio.create_task(session_supervisor.code())
         (await started.get()).may_open.set()
         assert await asking == "one"
-        assert told[-1] == ConnectionState.UNPAIRED.sentence
+        assert states[-1] == ConnectionState.UNPAIRED.sentence
 
 
 async def test_caller_gets_the_reason_when_no_code_is_shown(
@@ -236,11 +236,11 @@ async def test_caller_gets_the_reason_when_no_code_is_shown(
 async def test_linked_session_without_connection_reports_why(
     started: asyncio.Queue[StubChild],
 ) -> None:
-    told: list[tuple[ConnectionState, str | None]] = []
+    states: list[tuple[ConnectionState, str | None]] = []
     device = "5511900000001:1@s.whatsapp.net"
     async with (
         asyncio.timeout(10),
-        supervised("one", device=device, changed=lambda *news: told.append(news)),
+        supervised("one", device=device, changed=lambda *news: states.append(news)),
     ):
         child = await started.get()
         child.shows_code = False
@@ -249,7 +249,7 @@ async def test_linked_session_without_connection_reports_why(
         failed = "Error reconnecting: failed to dial whatsapp: lookup: no such host"
         await on_event(LibraryEvent(1, "one", "Disconnected", {}))
         await on_event(LibraryEvent(2, "one", "Unreachable", {"error": failed}))
-        state, reason = told[-1]
+        state, reason = states[-1]
         assert state is ConnectionState.DISCONNECTED
         assert reason
         assert reason.startswith("The name web.whatsapp.com is not found: check the DNS")
@@ -258,11 +258,11 @@ async def test_linked_session_without_connection_reports_why(
 async def test_session_that_stays_away_after_a_suspension_counts_as_disconnected(
     started: asyncio.Queue[StubChild], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[ConnectionState] = []
+    states: list[ConnectionState] = []
     away = asyncio.Event()
 
     def changed(state: ConnectionState, _reason: str | None) -> None:
-        told.append(state)
+        states.append(state)
         if state is ConnectionState.DISCONNECTED:
             away.set()
 
@@ -283,11 +283,11 @@ async def test_session_that_stays_away_after_a_suspension_counts_as_disconnected
         await child.report("Connected")
         child.suspend()
         await until(reconnected, lambda is_reconnected: not is_reconnected)
-        assert told[-1] is ConnectionState.CONNECTED
+        assert states[-1] is ConnectionState.CONNECTED
         child.resume()
         await away.wait()
         assert session_supervisor.reconnected.is_set()
         assert child.opened == 2
         await child.report("Connected")
-        assert told[-1] is ConnectionState.CONNECTED
+        assert states[-1] is ConnectionState.CONNECTED
         assert started.empty(), "the process is the same"

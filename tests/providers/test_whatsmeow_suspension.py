@@ -1,4 +1,4 @@
-"""A child whose lease lapses is suspended, and goes on if nobody took the lease meanwhile."""
+"""A child whose lease lapses is suspended, and goes on if no node took the lease meanwhile."""
 
 import asyncio
 import os
@@ -66,7 +66,7 @@ async def test_process_and_session_outlast_a_lapsed_lease(
     pair: Pair, whatsapp: FakeWhatsApp
 ) -> None:
     ana, bob = pair
-    pid, told = ana.pid, states(ana)
+    pid, connections = ana.pid, states(ana)
     async with outage_of(ana) as outage:
         await outage.lapsed()
         before = await whatsapp.control("state")
@@ -89,7 +89,7 @@ async def test_process_and_session_outlast_a_lapsed_lease(
         await another.lapsed()
     await ana.send(SendText(phone=bob.phone, message="and again"))
     assert ana.pid == pid
-    assert states(ana) == told, "nobody is told of a disconnect"
+    assert states(ana) == connections, "a disconnect is not reported"
 
 
 async def test_send_in_work_gets_its_outcome(pair: Pair, whatsapp: FakeWhatsApp) -> None:

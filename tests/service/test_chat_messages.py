@@ -93,10 +93,10 @@ async def echoes_of_every_send(
         message_id = await post(client, str(send.path), **body)
         sent[message_id] = (body.get("phone", "status@broadcast"), send.kind())
 
-    def told(c: WebhookCatcher) -> set[str]:
+    def reported(c: WebhookCatcher) -> set[str]:
         return {body["messageId"] for body in c.of_type("DeliveryCallback")}
 
-    await catcher.wait_for(lambda c: sent.keys() <= told(c))
+    await catcher.wait_for(lambda c: sent.keys() <= reported(c))
     last = await post(client, "/send-text", phone=FRIEND, message="the last one")
     await catcher.wait_for(lambda c: any(last in e.values() for e in c.of_type("ReceivedCallback")))
     echoes = {

@@ -280,7 +280,7 @@ async def test_unknown_message_is_named_by_id_or_refused_at_once(
             refused[send.kind()] = (answer.status_code, answer.json()["error"])
     await catcher.wait_for(lambda c: len(c.of_type("DeliveryCallback")) == len(sent))
 
-    assert {told.get("error") for told in catcher.of_type("DeliveryCallback")} == {None}
+    assert {callback.get("error") for callback in catcher.of_type("DeliveryCallback")} == {None}
     quoted = {row["messageId"]: row["payload"] for row in await client.sent()}
     assert all(UNKNOWN in quoted[message_id].values() for message_id in sent)
     sentence = "is no message that this instance has sent or received"
@@ -428,7 +428,7 @@ async def test_tapped_button_must_be_offered(
         await minimal(client, "/reply-button", messageId=message_id, responseButtonId=button)
     await catcher.wait_for(lambda c: len(c.of_type("DeliveryCallback")) == 3)
 
-    errors = [told.get("error") for told in catcher.of_type("DeliveryCallback")]
+    errors = [callback.get("error") for callback in catcher.of_type("DeliveryCallback")]
     assert errors == [
         None,
         f"message {buttons} offers no button '2'",

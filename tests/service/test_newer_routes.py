@@ -76,8 +76,8 @@ async def test_history_comes_as_pages_where_it_is_wanted(
 
     await until(chats, lambda listed: ANA in [chat["phone"] for chat in listed])
     await answered(client, "PUT", "/update-webhook-history-sync", value=catcher.url)
-    told = {"phone": RUI, "chat": GROUP, "messageId": "G1", "text": "in the group"}
-    await client.control("history", messages=[*old[1:], told])
+    grouped = {"phone": RUI, "chat": GROUP, "messageId": "G1", "text": "in the group"}
+    await client.control("history", messages=[*old[1:], grouped])
     await catcher.wait_for(lambda c: len(c.delivered) >= 3)
 
     pages = [body for body in bodies(catcher) if body["phone"] == ANA]
@@ -134,9 +134,9 @@ async def test_message_to_a_list_goes_to_each_member(
     sent = await client.sent_at_least(2)
     assert sorted(row["phone"] for row in sent) == sorted([ANA, RUI])
     await catcher.wait_for(lambda c: len(c.of_type("DeliveryCallback")) == 2)
-    assert {told["messageId"]: told["phone"] for told in catcher.of_type("DeliveryCallback")} == {
-        message["messageId"]: message["phone"] for message in messages
-    }
+    assert {
+        callback["messageId"]: callback["phone"] for callback in catcher.of_type("DeliveryCallback")
+    } == {message["messageId"]: message["phone"] for message in messages}
 
 
 async def test_list_is_changed_erased_from_and_deleted(client: Client) -> None:

@@ -165,7 +165,7 @@ def stream_error(*, code: str | None = None, conflict: str | None = None) -> Nod
     return Node("stream:error", {"code": code} if code else {"from": SERVER}, content)
 
 
-async def picture(told: "Connection", person: str, *, removed: bool) -> None:
+async def picture(recipient: "Connection", person: str, *, removed: bool) -> None:
     """Tells an account that a person has another picture, or none any more."""
     attributes: dict[str, AttrValue] = {
         "from": JID(person),
@@ -174,4 +174,4 @@ async def picture(told: "Connection", person: str, *, removed: bool) -> None:
         "type": "picture",
     }
     changed = Node("delete" if removed else "set", {"jid": JID(person), "id": "2"})
-    await told.send(Node("notification", attributes, [changed]))
+    await recipient.send(Node("notification", attributes, [changed]))

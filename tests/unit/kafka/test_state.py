@@ -14,7 +14,7 @@ from gateway.observability.kafka_metrics import KafkaMetrics
 from gateway.runtime.kafka_check import kafka_finding
 from gateway.settings.event_sections import KafkaSection
 
-NOBODY = "127.0.0.1:1"
+NO_HOST = "127.0.0.1:1"
 
 
 def section(**fields: Any) -> KafkaSection:
@@ -34,14 +34,14 @@ async def test_monitor_of_silent_brokers_names_them() -> None:
     await KafkaMonitor(
         cast("Any", None),
         Clock(),
-        Brokers(NOBODY),
+        Brokers(NO_HOST),
         topics=UsedTopics(("whatsapp-send-message",)),
         metrics=Stopping(registry),
         health=health,
     ).run_until(stopping)
 
-    assert await health.problem() == f"brokers: no answer from {NOBODY} (KafkaConnectionError)"
-    assert f'kafka_connected{{servers="{NOBODY}"}} 0.0' in generate_latest(registry).decode()
+    assert await health.problem() == f"brokers: no answer from {NO_HOST} (KafkaConnectionError)"
+    assert f'kafka_connected{{servers="{NO_HOST}"}} 0.0' in generate_latest(registry).decode()
 
 
 async def test_health_names_each_part_until_it_works() -> None:
@@ -64,7 +64,7 @@ def test_lag_has_a_bounded_number_of_labels() -> None:
 
     assert page.count("kafka_consumer_lag{") == 65
     assert 'kafka_consumer_lag{partition="others",topic="topic"} 72.0' in page
-    metrics.disconnected(NOBODY)
+    metrics.disconnected(NO_HOST)
     assert "kafka_consumer_lag{" not in generate_latest(registry).decode()
 
 
@@ -72,10 +72,13 @@ def test_lag_has_a_bounded_number_of_labels() -> None:
     ("fields", "found"),
     [
         ({}, "ok Kafka: it is off, because GATEWAY_KAFKA_SERVERS is not set."),
-        ({"servers": NOBODY}, "!! Kafka: GATEWAY_KAFKA_SERVERS is set, but nothing is published"),
         (
-            {"servers": NOBODY, "accounts": "acme"},
-            f"!! Kafka: {NOBODY} does not answer (KafkaConnectionError). Cure: start the brokers",
+            {"servers": NO_HOST},
+            "!! Kafka: GATEWAY_KAFKA_SERVERS is set, but nothing is published",
+        ),
+        (
+            {"servers": NO_HOST, "accounts": "acme"},
+            f"!! Kafka: {NO_HOST} does not answer (KafkaConnectionError). Cure: start the brokers",
         ),
     ],
 )
