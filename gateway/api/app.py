@@ -17,9 +17,10 @@ from gateway.api.events import EventsEndpoint
 from gateway.api.events_socket import EventsSocket
 from gateway.api.health import Readiness, health
 from gateway.api.middleware import RequestLog
-from gateway.api.request_limits import Rate, RequestLimits
+from gateway.api.request_limits import RequestLimits
 from gateway.api.request_starts import RequestStarts
 from gateway.api.routes import RouteTable
+from gateway.api.stream_callers import StreamCallers
 from gateway.clock import Clock
 from gateway.contract.catalogue import Catalogue
 from gateway.database.deadlines import STATEMENT_SECONDS, caller_seconds
@@ -31,6 +32,7 @@ from gateway.randomness import RandomBytes
 from gateway.send_queue.admission import Admission
 from gateway.settings.account_section import AccountLimits
 from gateway.settings.message_sections import HttpSection
+from gateway.token_buckets import Rate
 
 INSTANCE_PREFIX = "/instances/{instance_id}/token/{token}"
 _NOT_FOUND, _NOT_ALLOWED = 404, 405
@@ -57,6 +59,7 @@ def build_app(
     for Postgres.
     """
     authenticator = Authenticator(_limits(account_limits, clock), settings.trusted_proxies)
+    stream_callers = StreamCallers(authenticator)
     absolute = RouteTable(catalogue, absolute=True)
     instance_endpoint, account_endpoint = (
         endpoint(
@@ -83,9 +86,9 @@ def build_app(
         routes=[
             Route(INSTANCE_PREFIX + "/{route:path}", instance_endpoint),
             *(Route(path + end, account_endpoint) for path in absolute.paths for end in ("", "/")),
-            Route("/events", EventsEndpoint(authenticator, services), methods=["GET"]),
+            Route("/events", EventsEndpoint(stream_callers, services), methods=["GET"]),
             WebSocketRoute(
-                "/events/ws", EventsSocket(authenticator, services, settings.cors_origins)
+                "/events/ws", EventsSocket(stream_callers, services, settings.cors_origins)
             ),
             Route("/health", health),
             Route("/ready", readiness.endpoint),

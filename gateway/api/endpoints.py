@@ -4,26 +4,26 @@ import asyncio
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import orjson
-from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.administration.audit import Caller, Credential
+from gateway.administration.audit import Caller
 from gateway.api.accepted import ids_of, list_answer, seconds_to_wait
 from gateway.api.authentication import Authenticator
 from gateway.api.body_spooling import BodySpooler
+from gateway.api.callers import caller_of_account, caller_of_instance
 from gateway.api.json_response import JsonResponse
+from gateway.api.operation_answers import as_response
 from gateway.api.request_body import read_body
 from gateway.api.request_limits import UploadSlots
 from gateway.api.routes import MatchedRoute, RouteTable
-from gateway.contract.operation import Operation, Picture
+from gateway.contract.operation import Operation
 from gateway.contract.send import OutgoingMessage
 from gateway.database.deadlines import waiting_at_most
 from gateway.errors import InvalidRequest, TooManyRequests, Unavailable
@@ -39,9 +39,7 @@ from gateway.settings.message_sections import HttpSection
 
 _MAX_KEY_LENGTH = 255
 _BODYLESS = frozenset({"GET", "HEAD"})
-_NO_CONTENT = 204
 _REFUSAL_SECONDS = 0.5
-_ITEMS_AT_ONCE = 1_000
 
 
 class Endpoint:
@@ -95,7 +93,7 @@ class Endpoint:
         route: MatchedRoute,
         target: Instance | Account,
         services: Services,
-        credential: Credential,
+        caller: Caller,
     ) -> Response:
         declared = route.declared
         assert not issubclass(declared, OutgoingMessage)
@@ -108,9 +106,8 @@ class Endpoint:
             bare_list=declared.bare_list,
         )
         operation = await self._operation(request, command, owner, services)
-        caller = Caller(credential, address=self._authenticator.address_of(request))
         answer = await services.execute(operation, target, caller=caller)
-        return await _as_response(declared, answer)
+        return await as_response(declared, answer)
 
     async def _operation(
         self,
@@ -148,43 +145,55 @@ class AccountEndpoint(Endpoint):
     async def _respond(self, request: Request) -> Response:
         route, services = self._find(request, request.scope["path"])
         account = await self._authenticator.account(request, services.accounts)
+        caller = caller_of_account(account, self._authenticator.address_of(request))
+        caller.require_account(account.id)
+        caller.require(route.declared.scope)
         services.turns.note(account.id)
-        credential = _credential_of(account)
-        return await self._answer(request, route, account, services, credential)
+        return await self._answer(request, route, account, services, caller)
 
 
 class InstanceEndpoint(Endpoint):
     """Serves every route below /instances/{instance_id}/token/{token}."""
 
     async def _respond(self, request: Request) -> Response:
-        parameters = request.path_params
-        route, services = self._find(request, "/" + parameters["route"])
-        instance, credential = await self._authenticate(
-            request, route, services, parameters["instance_id"], parameters["token"]
-        )
-        services.turns.note(instance.account_id)
-        await services.base_urls.note(instance.id, self._authenticator.base_url_of(request))
+        route, services = self._find(request, "/" + request.path_params["route"])
         if issubclass(route.declared, OutgoingMessage):
-            request.scope["message_type"] = route.declared.kind()
-            return await self._accept(request, route, route.declared, instance, services)
-        return await self._answer(request, route, instance, services, credential)
+            return await self._send(request, route, route.declared, services)
+        instance, caller = await self._authenticate(request, route, services)
+        caller.require(route.declared.scope)
+        await self._note(request, instance, services)
+        return await self._answer(request, route, instance, services, caller)
 
-    async def _authenticate(
+    async def _send(
         self,
         request: Request,
         route: MatchedRoute,
+        declared: type[OutgoingMessage],
         services: Services,
-        instance_id: str,
-        token: str,
-    ) -> tuple[Instance, Credential]:
-        instances = services.instances
+    ) -> Response:
+        instance, key = await self._authenticator.instance(
+            request, services.accounts, services.instances, *_named_in(request)
+        )
+        if key:
+            caller_of_instance(instance, key, None).require(declared.scope)
+        await self._note(request, instance, services)
+        request.scope["message_type"] = declared.kind()
+        return await self._accept(request, route, declared, instance, services)
+
+    async def _note(self, request: Request, instance: Instance, services: Services) -> None:
+        services.turns.note(instance.account_id)
+        await services.base_urls.note(instance.id, self._authenticator.base_url_of(request))
+
+    async def _authenticate(
+        self, request: Request, route: MatchedRoute, services: Services
+    ) -> tuple[Instance, Caller]:
+        authenticator, address = self._authenticator, self._authenticator.address_of(request)
+        credentials = services.accounts, services.instances, *_named_in(request)
         if issubclass(route.declared, Operation) and route.declared.partner:
-            account, instance = await self._authenticator.instance_of_account(
-                request, services.accounts, instances, instance_id, token
-            )
-            return instance, _credential_of(account)
-        instance = await self._authenticator.instance(request, instances, instance_id, token)
-        return instance, Credential.INSTANCE_TOKEN
+            account, instance = await authenticator.instance_of_account(request, *credentials)
+            return instance, caller_of_account(account, address)
+        instance, key = await authenticator.instance(request, *credentials)
+        return instance, caller_of_instance(instance, key, address)
 
     async def _accept(
         self,
@@ -276,8 +285,9 @@ async def _accept_for_list(
     return JsonResponse(list_answer(results))
 
 
-def _credential_of(account: Account) -> Credential:
-    return Credential.PARTNER_TOKEN if account.by_partner_token else Credential.CLIENT_TOKEN
+def _named_in(request: Request) -> tuple[str, str]:
+    """Returns the instance id and the token of the path."""
+    return request.path_params["instance_id"], request.path_params["token"]
 
 
 def _check_texts(message: OutgoingMessage, spooler: BodySpooler) -> None:
@@ -320,35 +330,3 @@ def _query_of(request: Request) -> dict[str, str]:
 def _from_headers(declared: type[Operation[Any]], request: Request) -> dict[str, str]:
     names = declared.headers()
     return {f: request.headers[name] for f, name in names.items() if name in request.headers}
-
-
-async def _as_response(declared: type[Operation[Any]], answer: object) -> Response:
-    if declared.answer_status == _NO_CONTENT:
-        return Response(status_code=_NO_CONTENT)
-    if isinstance(answer, Picture):
-        return Response(answer.content, media_type=answer.mime_type)
-    if isinstance(answer, str):
-        return PlainTextResponse(answer, status_code=declared.answer_status)
-    if isinstance(answer, list | tuple):
-        content = await _json_list(answer)
-        return Response(content, declared.answer_status, media_type=JsonResponse.media_type)
-    return JsonResponse(_plain(answer), status_code=declared.answer_status)
-
-
-async def _json_list(answer: Sequence[object]) -> bytes:
-    """Returns a list as JSON; the event loop serves others after each thousand of items."""
-    written: list[bytes] = []
-    for start in range(0, len(answer), _ITEMS_AT_ONCE):
-        if start:
-            await asyncio.sleep(0)
-        items = [_plain(item) for item in answer[start : start + _ITEMS_AT_ONCE]]
-        written.append(orjson.dumps(items)[1:-1])
-    return b"[" + b",".join(written) + b"]"
-
-
-def _plain(answer: object) -> object:
-    if isinstance(answer, BaseModel):
-        return answer.model_dump(by_alias=True, mode="json")
-    if isinstance(answer, list | tuple):
-        return [_plain(item) for item in answer]
-    return answer

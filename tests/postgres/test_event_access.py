@@ -10,13 +10,14 @@ from psycopg import AsyncConnection
 from starlette.requests import Request
 
 from gateway.api.authentication import Authenticator
-from gateway.api.request_limits import Rate, RequestLimits
+from gateway.api.request_limits import RequestLimits
 from gateway.clock import Clock
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.instances.accounts import Accounts
 from gateway.instances.store import Instance
 from gateway.instances.tokens import hash_of
+from gateway.token_buckets import Rate
 from gateway.webhooks import stream as streams
 from gateway.webhooks.event_log import EventLog, LoggedEvent
 from gateway.webhooks.stream import Page, Stream, StreamAccess

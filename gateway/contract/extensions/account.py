@@ -8,6 +8,7 @@ from pydantic import Field
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Value
 from gateway.contract.paging import Paged
+from gateway.contract.scopes import Scope
 from gateway.contract.wire import OmitIfNone, Wire
 from gateway.contract.zapi.partner import PartnerOperation
 
@@ -35,6 +36,7 @@ class Act(Wire):
 class ListActs(PartnerOperation[tuple[Act, ...]], Paged, method="GET", path="/account/audit"):
     """Every administrative action of the account, the latest first. An extension."""
 
+    scope = Scope.MANAGE
     absolute = True
     example: ClassVar[Example] = {"page": 1, "pageSize": 20}
     example_minimal: ClassVar[Example] = {}
@@ -86,6 +88,7 @@ class Usage(Wire):
 class ReadUsage(PartnerOperation[Usage], method="GET", path="/account/usage"):
     """What the account uses of what it may. An extension."""
 
+    scope = Scope.READ
     absolute = True
     example: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = {
@@ -117,6 +120,7 @@ class IssueEventTicket(PartnerOperation[EventTicket], method="POST", path="/even
     is good for one connection within a minute.
     """
 
+    scope = Scope.READ
     absolute = True
     example: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = {
@@ -133,6 +137,7 @@ class EffectiveSettings(Wire):
 
     number_lookup: bool
     messages_per_minute: int
+    client_token_manages: bool
 
 
 class OwnSettings(Wire):
@@ -140,6 +145,7 @@ class OwnSettings(Wire):
 
     number_lookup: bool | None = OmitIfNone
     messages_per_minute: int | None = OmitIfNone
+    client_token_manages: bool | None = OmitIfNone
 
 
 class AccountSettings(Wire):
@@ -152,7 +158,7 @@ class AccountSettings(Wire):
 
 _SETTINGS: Final = {
     "own": {"messagesPerMinute": 30},
-    "effective": {"numberLookup": True, "messagesPerMinute": 30},
+    "effective": {"numberLookup": True, "messagesPerMinute": 30, "clientTokenManages": True},
 }
 
 
@@ -164,6 +170,7 @@ class ReadAccountSettings(
     With `instanceId`, those of one instance.
     """
 
+    scope = Scope.READ
     absolute = True
     example: ClassVar[Example] = {"instanceId": "3C67AB641C8AA0412F6A2242B4E23AC7"}
     example_minimal: ClassVar[Example] = {}
@@ -181,6 +188,7 @@ class ChangeAccountSettings(
     decides. Unknown keys are refused. An extension.
     """
 
+    scope = Scope.MANAGE
     absolute = True
     audited_state = AuditedState.ACCOUNT
     example: ClassVar[Example] = {"messagesPerMinute": 30, "numberLookup": "default"}
@@ -198,11 +206,19 @@ class ChangeAccountSettings(
         Annotated[int, Field(ge=0, le=6_000)] | Default | None,
         Field(description="attempts of an instance in any minute; 0 is no limit"),
     ] = None
+    client_token_manages: Annotated[
+        bool | Default | None,
+        Field(
+            description="whether the Client-Token works on routes of the account, such as this "
+            "one; not with `instanceId`"
+        ),
+    ] = None
 
 
 class SetConsentRule(PartnerOperation[Value], method="PUT", path="/account/refuse-opted-out"):
     """Whether messages to people who revoked their consent are refused (403). An extension."""
 
+    scope = Scope.MANAGE
     absolute = True
     audited_state = AuditedState.ACCOUNT
     example: ClassVar[Example] = {"value": False}
@@ -241,6 +257,7 @@ class ReadPayloadEncryption(
 ):
     """Whether the content of messages and callbacks is encrypted in Postgres. An extension."""
 
+    scope = Scope.READ
     absolute = True
     example: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = _STATE_EXAMPLE
@@ -255,6 +272,7 @@ class SetPayloadEncryption(
     operator's setting.
     """
 
+    scope = Scope.MANAGE
     absolute = True
     audited = True
     failures = (*PartnerOperation.failures, _CONFLICT)
