@@ -274,9 +274,13 @@ def networks_of(addresses: Sequence[str]) -> list[str]:
     networks = []
     for text in addresses:
         try:
-            networks.append(str(ipaddress.ip_network(text.strip())))
+            network = ipaddress.ip_network(text.strip())
         except ValueError:
+            network = None
+        # Postgres stores no zone, such as %eth0, which only this machine knows.
+        if network is None or "%" in text:
             raise InvalidRequest(
                 f"{text!r} is neither an address nor a network such as 203.0.113.0/24"
-            ) from None
+            )
+        networks.append(str(network))
     return networks

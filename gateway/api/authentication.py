@@ -234,9 +234,9 @@ def _shows_key(headers: Headers) -> bool:
 
 
 def _tokens(headers: Headers) -> Iterator[str]:
-    scheme, *tokens = headers.get("authorization", "").split() or [""]
-    if scheme.lower() == "bearer" and len(tokens) == 1:
-        yield tokens[0]
+    scheme, *rest = headers.get("authorization", "").split(maxsplit=1) or [""]
+    if scheme.lower() == "bearer" and rest:
+        yield rest[0].rstrip()
     for name in ("partner-token", "client-token"):
         if token := headers.get(name, "").strip():
             yield token

@@ -1,4 +1,4 @@
-"""Users sign in; guesses, replays and whoever was disabled do not, and strangers lock nobody out."""
+"""Users sign in; guesses and replays do not, and strangers lock nobody out."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -168,7 +168,9 @@ class OneAccount:
     """Knows the account of the token PARTNER."""
 
     async def find_by_token(self, token: str) -> Any:
-        found = SimpleNamespace(id="A", allowed_addresses=(), by_partner_token=True)
+        found = SimpleNamespace(
+            id="A", allowed_addresses=(), key=None, is_found_by_client_token=False
+        )
         return found if token == "PARTNER" else None
 
 
