@@ -81,7 +81,7 @@ class Unauthorized(CallerError):
 
 
 class SignInFailed(Unauthorized):
-    """A wrong login, password, code or link; the same text for each, also where nobody has it."""
+    """A wrong login, password, code or link; the same text for each, also for an unknown login."""
 
     def __init__(self) -> None:
         CallerError.__init__(self, "The e-mail, the password or the code is wrong")

@@ -2140,11 +2140,11 @@ CREATE TABLE public.sign_in_attempts (
     succeeded_at timestamp with time zone
 );
 
-COMMENT ON TABLE public.sign_in_attempts IS 'Failures of a login from an address: only this pair waits, so that a stranger locks nobody out.';
+COMMENT ON TABLE public.sign_in_attempts IS 'Failures of a login from an address: only this pair waits, so that guesses lock no user out.';
 
 COMMENT ON COLUMN public.sign_in_attempts.login_hash IS 'SHA-256 of what was typed as login, whether or not a user has it.';
 
-COMMENT ON COLUMN public.sign_in_attempts.succeeded_at IS 'The latest sign-in: such a pair has a budget of its own, which strangers cannot use up.';
+COMMENT ON COLUMN public.sign_in_attempts.succeeded_at IS 'The latest sign-in: such a pair has a budget of its own, which guesses cannot use up.';
 
 CREATE TABLE public.sign_in_links (
     token_hash bytea NOT NULL,

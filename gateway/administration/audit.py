@@ -80,7 +80,7 @@ class Caller:
     instance_ids: frozenset[str] = field(default=frozenset(), kw_only=True)
 
     def require(self, scope: Scope | None) -> None:
-        """Raises Forbidden where the caller lacks the right; None is a right that nobody has."""
+        """Raises Forbidden where the caller lacks the right; None is refused to everyone."""
         if scope not in self.scopes:
             raise Forbidden(f"This needs the scope {scope}, which {_NAMES[self.credential]} lacks")
 

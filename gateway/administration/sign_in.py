@@ -17,7 +17,7 @@ from gateway.users.store import User, Users
 class SignIn:
     """Opens and ends sessions; each act is in the audit log with its user.
 
-    A failure says the same whatever is wrong, and takes the same steps where nobody has the login.
+    A failure says the same whatever is wrong, and takes the same steps for a login without a user.
     """
 
     users: Users
@@ -121,7 +121,7 @@ def caller_of_session(session: UserSession, address: str | None) -> Caller:
 def _noted(
     credential: Credential, user: User | None, address: str | None
 ) -> tuple[Caller, Subject]:
-    """Returns caller and subject for the audit log; what nobody has as login is not noted."""
+    """Returns caller and subject for the audit log; a login without a user is not noted."""
     caller = Caller(
         credential, user=user.email if user else None, address=address, scopes=frozenset()
     )

@@ -41,7 +41,7 @@ def is_from_proxy(request: HTTPConnection, trusted: Sequence[Network]) -> bool:
 
 
 def is_from_this_machine(request: HTTPConnection) -> bool:
-    """Returns whether a program of this machine sent the request, for nobody else.
+    """Returns whether a program of this machine sent the request for itself.
 
     A proxy of this machine forwards the requests of others, also one that no setting names: a
     header by which a proxy says so rules the request out.

@@ -24,7 +24,7 @@ _UNKNOWN_SECONDS = 10.0  # bounds the wait if the notification of a new key is l
 
 
 def new_api_key(random_bytes: RandomBytes) -> str:
-    """Returns a key; its beginning tells it from every token that the gateway makes."""
+    """Returns a key; no other token that the gateway makes has its beginning."""
     return KEY_PREFIX + random_bytes(_KEY_BYTES).hex()
 
 

@@ -21,7 +21,7 @@ class Passwords:
         """Prepares it; *hasher* has other costs than those of RFC 9106 only in tests."""
         self._hasher = hasher or PasswordHasher()
         self._slots = asyncio.Semaphore(_MAX_AT_ONCE)
-        self._nobody: str | None = None
+        self._decoy: str | None = None
 
     async def hash(self, password: str) -> str:
         """Returns the hash of a new password.
@@ -53,15 +53,15 @@ class Passwords:
         return self._hasher.check_needs_rehash(password_hash)
 
     def _verify(self, secret: bytes, password_hash: str | None) -> bool:
-        if self._nobody is None:
-            self._nobody = self._hasher.hash("the password of nobody")
+        if self._decoy is None:
+            self._decoy = self._hasher.hash("a password that no user has")
         try:
-            self._hasher.verify(password_hash or self._nobody, secret)
+            self._hasher.verify(password_hash or self._decoy, secret)
         except (VerificationError, InvalidHashError):
             return False
         return password_hash is not None
 
 
 def _bytes_of(password: str) -> bytes:
-    """Returns the bytes that are hashed: a letter with an accent has several spellings."""
+    """Returns the bytes that are hashed: an accented character has several spellings."""
     return unicodedata.normalize("NFKC", password).encode(errors="surrogatepass")

@@ -35,7 +35,7 @@ class SecondFactor:
     def step_of(self, code: str, sealed: Sealed) -> int | None:
         """Returns the time step of a right code, None for a wrong one.
 
-        The caller must take no step twice: a code that was overheard would be good again.
+        The caller must take no step twice: a code that others saw would be good again.
 
         Raises:
             InvalidSettings: no secret of the gateway decrypts the second factor.

@@ -1,8 +1,8 @@
 """Delays after failed sign-ins, which only who failed has to wait for.
 
-A pause belongs to a login and an address: a stranger who guesses elsewhere delays nobody else. The
-budget of a node bounds all guesses together. Logins that signed in from their address before have a
-budget of their own, so that strangers cannot use it up.
+A delay belongs to a login and an address: guesses from one address delay no other one. The budget
+of a node bounds all guesses together. Logins that signed in from their address before have a budget of
+their own, which guesses cannot use up.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _NOTE_SIGN_IN = query("users", "note_sign_in")
 FREE_FAILURES: Final = 3
 MAX_DELAY_SECONDS: Final = 900.0
 _KNOWN_DAYS = 90
-_STRANGERS = Rate(0.5, 30)
+_UNKNOWN = Rate(0.5, 30)
 _KNOWN = Rate(1.0, 30)
 _ADDRESS = Rate(0.1, 10)
 _SIX_PREFIX = 64  # one customer of a provider has as many addresses
@@ -55,10 +55,10 @@ class SignInDelays:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
-        self._strangers, self._known, self._addresses = map(Buckets, (_STRANGERS, _KNOWN, _ADDRESS))
+        self._unknown, self._known, self._addresses = map(Buckets, (_UNKNOWN, _KNOWN, _ADDRESS))
 
     async def begin(self, login: str, address: str | None) -> SignInAttempt:
-        """Counts an attempt as failed until `succeed`; the same for logins that nobody has.
+        """Counts an attempt as failed until `succeed`; the same for a login without a user.
 
         Raises:
             TooManyRequests: the login must wait at this address, or the budget is used up.
@@ -99,7 +99,7 @@ class SignInDelays:
         taken = (
             ((self._known, pair),)
             if is_known
-            else ((self._strangers, _ALL), (self._addresses, attempt.address))
+            else ((self._unknown, _ALL), (self._addresses, attempt.address))
         )
         for buckets, name in taken:
             if wait := buckets.seconds_until_token(name, now):

@@ -55,7 +55,7 @@ create table sign_in_attempts (
 );
 create index sign_in_attempts_by_age on sign_in_attempts (attempted_at);
 comment on table sign_in_attempts is
-    'Failures of a login from an address: only this pair waits, so that a stranger locks nobody out.';
+    'Failures of a login from an address: only this pair waits, so that guesses lock no user out.';
 comment on column sign_in_attempts.login_hash is 'SHA-256 of what was typed as login, whether or not a user has it.';
 comment on column sign_in_attempts.succeeded_at is
-    'The latest sign-in: such a pair has a budget of its own, which strangers cannot use up.';
+    'The latest sign-in: such a pair has a budget of its own, which guesses cannot use up.';

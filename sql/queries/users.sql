@@ -133,9 +133,9 @@ where t.login_hash = %(login_hash)s::bytea and t.address = %(address)s::text;
 -- name: begin_sign_in
 -- Counts a failure before the password is checked, so that attempts at once do not pass together;
 -- a success takes it back. After `free` failures the pause doubles with each further one. Returns
--- nothing while the pair must wait. A day without attempts starts the count anew.
+-- nothing while the pair must wait. After a day without attempts the count starts at one.
 with old as (
-    -- Deletes a few pairs that are forgotten; not this one, which the same statement writes.
+    -- Deletes a few expired pairs; not this one, which the same statement writes.
     delete from sign_in_attempts t
     where (t.login_hash, t.address) = any(
         select login_hash, address from sign_in_attempts

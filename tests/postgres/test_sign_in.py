@@ -1,4 +1,4 @@
-"""Users sign in; guesses and replays do not, and strangers lock nobody out."""
+"""Users sign in; guesses and replays do not, and delay no other address."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -70,7 +70,7 @@ async def test_no_answer_says_what_is_wrong(desk: Desk) -> None:
         ("nobody@example.com", PASSWORD),
         ("off@example.com", PASSWORD),
         ("link@example.com", PASSWORD),
-        ("link@example.com", "the password of nobody"),
+        ("link@example.com", "a password that no user has"),
         ("a\x00b", PASSWORD),
         ("x" * 5_000, PASSWORD),
         ("\u212aelvin@example.com", PASSWORD),
@@ -84,7 +84,7 @@ async def test_no_answer_says_what_is_wrong(desk: Desk) -> None:
     assert answers == {"SignInFailed: The e-mail, the password or the code is wrong"}
 
 
-async def test_login_that_nobody_has_costs_a_hash_too(database_url: str) -> None:
+async def test_unknown_login_costs_a_hash_too(database_url: str) -> None:
     checked: list[bytes] = []
 
     class Counting(PasswordHasher):
@@ -151,7 +151,7 @@ async def test_guesses_at_once_do_not_pass_together(database_url: str) -> None:
     assert sum(text.startswith("SignInFailed") for text in answers) <= FREE_FAILURES + 1
 
 
-async def test_strangers_use_up_no_budget_of_a_known_user(desk: Desk) -> None:
+async def test_unknown_logins_use_up_no_budget_of_a_known_user(desk: Desk) -> None:
     await desk.add()
     await desk.enter()
 

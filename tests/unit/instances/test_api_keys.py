@@ -1,11 +1,12 @@
 """The cache of API keys follows notifications and the clock, and guesses cost few queries."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from psycopg.sql import SQL
+from psycopg.sql import SQL, Composed
 
 from gateway.clock import Clock
 from gateway.contract.scopes import Scope
@@ -47,7 +48,7 @@ class CountingDatabase(Database):
         self.rows: dict[bytes, Any] = {}
         self.asked, self.is_away = 0, False
         self.written: list[dict[str, Any]] = []
-        self.during = lambda: None
+        self.during: Callable[[], None] = lambda: None
 
     async def fetch_one(self, row: type[Any], statement: SQL, **parameters: Any) -> Any:
         self.asked += 1
@@ -55,7 +56,7 @@ class CountingDatabase(Database):
         self.during()
         return found
 
-    async def execute(self, statement: SQL, **parameters: Any) -> int:
+    async def execute(self, statement: SQL | Composed, **parameters: Any) -> int:
         if self.is_away:
             raise DatabaseUnavailable("away")
         self.written.append(parameters)
