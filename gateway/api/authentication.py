@@ -144,7 +144,8 @@ class Authenticator:
 
     def _admit(self, key: ApiKey, request: HTTPConnection, accounts: Accounts) -> None:
         self.check_address(request, key.networks)
-        accounts.keys.uses.note(key.id, self.address_of(request))
+        if accounts.keys.uses.is_due(key.id):
+            accounts.keys.uses.note(key.id, self.address_of(request))
 
 
 async def _check_client_token_manages(account: Account, accounts: Accounts) -> None:

@@ -12,7 +12,7 @@ from gateway.observability.logging import logger
 from gateway.periodic_loop import PeriodicLoop
 
 _NOTE_KEY_USES = query("api_keys", "note_key_uses")
-_FLUSH_SECONDS = 60.0
+_FLUSH_SECONDS, _MOMENT_SECONDS = 60.0, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,16 @@ class ApiKeyUses:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
         self._uses: dict[str, _Use] = {}
+        self._due_seconds: dict[str, float] = {}
         self._loop = PeriodicLoop("API key uses", self._flush_and_wait, clock)
+
+    def is_due(self, key_id: str) -> bool:
+        """Returns whether a use of the key is worth noting: a moment later it is not."""
+        return self._clock.monotonic_seconds() >= self._due_seconds.get(key_id, 0.0)
 
     def note(self, key_id: str, address: str | None) -> None:
         self._uses[key_id] = _Use(self._clock.now(), address)
+        self._due_seconds[key_id] = self._clock.monotonic_seconds() + _MOMENT_SECONDS
 
     async def run_until(self, stopping: asyncio.Event) -> None:
         """Writes once a minute until *stopping*, and once more then."""
@@ -43,6 +49,7 @@ class ApiKeyUses:
     async def flush(self) -> None:
         """Writes what was collected; a failed write is tried again with the next one."""
         uses, self._uses = self._uses, {}
+        self._due_seconds.clear()
         if not uses:
             return
         ids = sorted(uses)  # nodes lock rows in one order

@@ -1,8 +1,8 @@
 """Delays after failed sign-ins, which only who failed has to wait for.
 
 A delay belongs to a login and an address: guesses from one address delay no other one. The budget
-of a node bounds all guesses together. Logins that signed in from their address before have a budget of
-their own, which guesses cannot use up.
+of a node bounds all guesses together. Logins that signed in from their address before have a
+budget of their own, which guesses cannot use up.
 """
 
 import hashlib

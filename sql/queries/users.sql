@@ -40,6 +40,9 @@ order by u.created_at, u.id;
 with ended as (
     -- Deletes the sessions.
     delete from user_sessions where user_id = %(id)s::text and %(disabled)s::boolean
+), links as (
+    -- Deletes what could open another one.
+    delete from sign_in_links where user_id = %(id)s::text and %(disabled)s::boolean
 )
 update users
 set disabled_at = case when %(disabled)s::boolean then coalesce(disabled_at, now()) end

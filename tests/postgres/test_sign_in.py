@@ -335,10 +335,14 @@ async def test_link_is_good_once_on_this_machine(desk: Desk, operator: AsyncConn
     disabled_later = await desk.sign_in.issue_link(user.id)
     await desk.admin.set_disabled(user.email, disabled=True)
     disabled = await refusal(redeem(disabled_later))
+    await desk.admin.set_disabled(user.email, disabled=False)
+    enabled_again = await refusal(redeem(disabled_later))
 
     assert again.id == user.id
     assert sorted(type(each).__name__ for each in results) == ["SignInFailed", "str"]
-    assert {from_elsewhere, used, expired, disabled} == {f"SignInFailed: {SignInFailed()}"}
+    assert {from_elsewhere, used, expired, disabled, enabled_again} == {
+        f"SignInFailed: {SignInFailed()}"
+    }
 
 
 async def test_nothing_secret_is_stored_as_it_is(desk: Desk, operator: AsyncConnection) -> None:

@@ -186,6 +186,20 @@ async def test_uses_are_written_together_and_kept_while_postgres_is_away() -> No
     ]
 
 
+async def test_use_is_noted_again_after_a_moment_or_a_write() -> None:
+    clock = SetClock()
+    uses = ApiKeyUses(CountingDatabase(), clock)
+    due = [uses.is_due("K")]
+    uses.note("K", None)
+    due.append(uses.is_due("K"))
+    clock.advance(5)
+    due.append(uses.is_due("K"))
+    uses.note("K", None)
+    await uses.flush()
+
+    assert [*due, uses.is_due("K")] == [True, False, True, True]
+
+
 def test_new_keys_differ_from_every_other_token() -> None:
     key = new_api_key(lambda count: b"\xab" * count)
 

@@ -167,7 +167,7 @@ class OneAccount:
 
     def __init__(self, key: ApiKey) -> None:
         self.key, self.keys = key, self
-        self.uses = SimpleNamespace(note=lambda *_used: None)
+        self.uses = SimpleNamespace(is_due=lambda _key: True, note=lambda *_used: None)
 
     async def find(self, token: str) -> ApiKey | None:
         return self.key if token == KEY else None
