@@ -17,7 +17,7 @@ from gateway.contract.extensions.api_keys import (
 )
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import Value
-from gateway.contract.scopes import Scope, known_scopes
+from gateway.contract.scopes import ApiScope, known_scopes
 from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
 from gateway.database.repeating import until_answered
@@ -136,7 +136,7 @@ def _require_more_than_client_token(account: Account) -> None:
 
 
 def _require_within(
-    maker: ApiKey, scopes: Sequence[Scope], networks: Sequence[str], expires_at: datetime | None
+    maker: ApiKey, scopes: Sequence[ApiScope], networks: Sequence[str], expires_at: datetime | None
 ) -> None:
     """Refuses a key that could do what the key that makes it cannot do, from there or then."""
     if not maker.scopes.issuperset(scopes):

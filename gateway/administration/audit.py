@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 from gateway.contract.extensions.account import Act, ListActs, SetConsentRule
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import AuditedState, Operation, Value
-from gateway.contract.scopes import Scope
+from gateway.contract.scopes import ApiScope
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable, Forbidden, UnknownInstance
@@ -75,11 +75,11 @@ class Caller:
     credential: Credential
     user: str | None = None
     address: str | None = None
-    scopes: frozenset[Scope] = field(kw_only=True)
+    scopes: frozenset[ApiScope] = field(kw_only=True)
     account_id: str | None = field(default=None, kw_only=True)
     instance_ids: frozenset[str] = field(default=frozenset(), kw_only=True)
 
-    def require(self, scope: Scope | None) -> None:
+    def require(self, scope: ApiScope | None) -> None:
         """Raises Forbidden where the caller lacks the right; None is refused to everyone."""
         if scope not in self.scopes:
             raise Forbidden(f"This needs the scope {scope}, which {_NAMES[self.credential]} lacks")

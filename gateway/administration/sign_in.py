@@ -7,7 +7,7 @@ from gateway.contract.scopes import SCOPES_OF_ROLE
 from gateway.errors import SignInFailed
 from gateway.users.passwords import Passwords
 from gateway.users.second_factor import SecondFactor
-from gateway.users.sessions import Sessions, UserSession
+from gateway.users.sessions import UserSession, UserSessions
 from gateway.users.sign_in_delays import SignInDelays
 from gateway.users.sign_in_links import SignInLinks
 from gateway.users.store import User, Users
@@ -21,7 +21,7 @@ class SignIn:
     """
 
     users: Users
-    sessions: Sessions
+    sessions: UserSessions
     links: SignInLinks
     delays: SignInDelays
     passwords: Passwords

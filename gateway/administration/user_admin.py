@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.administration.audit import Audit, Caller, Subject
-from gateway.contract.scopes import Role
+from gateway.contract.scopes import UserRole
 from gateway.errors import InvalidRequest, NotFound
 from gateway.instances.tokens import TokenVault, new_id
 from gateway.randomness import RandomBytes
@@ -36,7 +36,7 @@ class UserAdmin:
         email: str,
         *,
         name: str,
-        role: Role,
+        role: UserRole,
         account_id: str | None,
         language: Language,
         password: str | None,
@@ -50,7 +50,7 @@ class UserAdmin:
         """
         email, name = email.strip(), name.strip() or email.strip()
         _check_names(email, name)
-        if (role is Role.OPERATOR) != (account_id is None):
+        if (role is UserRole.OPERATOR) != (account_id is None):
             raise InvalidRequest(
                 "role: an operator has no account, every other role has one (--account)"
             )
@@ -75,7 +75,7 @@ class UserAdmin:
         await self.create(
             LOCAL_OPERATOR,
             name="Operator",
-            role=Role.OPERATOR,
+            role=UserRole.OPERATOR,
             account_id=None,
             language="pt-BR",
             password=None,

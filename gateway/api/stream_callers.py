@@ -7,7 +7,7 @@ from starlette.requests import HTTPConnection
 
 from gateway.api.authentication import Authenticator, shows_token
 from gateway.api.callers import caller_of_account
-from gateway.contract.scopes import SCOPES_OF_ROLE, Scope
+from gateway.contract.scopes import SCOPES_OF_ROLE, ApiScope
 from gateway.errors import Forbidden, InvalidRequest, Unauthorized
 from gateway.instances.accounts import Account
 from gateway.operations.services import Services
@@ -75,7 +75,7 @@ class StreamCallers:
         session = await services.sign_in.sessions.find(token)
         if session is None or session.account_id is None:
             raise Unauthorized
-        if Scope.READ not in SCOPES_OF_ROLE[session.role]:
+        if ApiScope.READ not in SCOPES_OF_ROLE[session.role]:
             raise Forbidden("Your role may not follow events")
         account = await services.accounts.find(session.account_id)
         if account is None:
@@ -87,7 +87,7 @@ class StreamCallers:
 def _with_rights(account: Account) -> Account:
     """Returns the account; raises Forbidden where its caller may not read all of its events."""
     caller = caller_of_account(account, None)
-    caller.require(Scope.READ)
+    caller.require(ApiScope.READ)
     caller.require_account(account.id)
     return account
 

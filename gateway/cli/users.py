@@ -8,7 +8,7 @@ import typer
 
 from gateway.administration.admin_service import AdminService
 from gateway.cli.execution import run_admin
-from gateway.contract.scopes import Role
+from gateway.contract.scopes import UserRole
 from gateway.errors import InvalidRequest
 from gateway.users.second_factor import provisioning_url
 from gateway.users.store import Language, ListedUser
@@ -22,7 +22,7 @@ Email = Annotated[str, typer.Argument(help="e-mail of the user, in any capitals"
 def create_user(
     email: Email,
     *,
-    role: Annotated[Role, typer.Option(help="what the user may do")],
+    role: Annotated[UserRole, typer.Option(help="what the user may do")],
     account: Annotated[
         str | None, typer.Option(help="id or name of the account; none for an operator")
     ] = None,

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class Scope(StrEnum):
+class ApiScope(StrEnum):
     """A right; each route needs one, and none includes another."""
 
     SEND = "send"
@@ -15,7 +15,7 @@ class Scope(StrEnum):
     PANEL = "panel"
 
 
-class Role(StrEnum):
+class UserRole(StrEnum):
     """What a user is: an operator of the installation, or a person of one account."""
 
     OPERATOR = "operator"
@@ -24,25 +24,25 @@ class Role(StrEnum):
     VIEWER = "viewer"
 
 
-ALL_SCOPES: Final = frozenset(Scope)
+ALL_SCOPES: Final = frozenset(ApiScope)
 
-SCOPE_MEANINGS: Final[Mapping[Scope, str]] = {
-    Scope.SEND: "act on WhatsApp as the number: messages, chats, contacts, groups, catalog",
-    Scope.READ: "read what is no secret, and follow events",
-    Scope.MANAGE: "settings, connection, queue, instances, API keys; answers show tokens",
-    Scope.WEBHOOKS: "webhooks, deliveries, dead letters, replay",
-    Scope.PANEL: "pages of the panel; no route of the API needs it",
+SCOPE_MEANINGS: Final[Mapping[ApiScope, str]] = {
+    ApiScope.SEND: "act on WhatsApp as the number: messages, chats, contacts, groups, catalog",
+    ApiScope.READ: "read what is no secret, and follow events",
+    ApiScope.MANAGE: "settings, connection, queue, instances, API keys; answers show tokens",
+    ApiScope.WEBHOOKS: "webhooks, deliveries, dead letters, replay",
+    ApiScope.PANEL: "pages of the panel; no route of the API needs it",
 }
 
-SCOPES_OF_ROLE: Final[Mapping[Role, frozenset[Scope]]] = {
-    Role.OPERATOR: ALL_SCOPES,
-    Role.OWNER: ALL_SCOPES,
-    Role.AGENT: frozenset({Scope.SEND, Scope.READ, Scope.PANEL}),
-    Role.VIEWER: frozenset({Scope.READ, Scope.PANEL}),
+SCOPES_OF_ROLE: Final[Mapping[UserRole, frozenset[ApiScope]]] = {
+    UserRole.OPERATOR: ALL_SCOPES,
+    UserRole.OWNER: ALL_SCOPES,
+    UserRole.AGENT: frozenset({ApiScope.SEND, ApiScope.READ, ApiScope.PANEL}),
+    UserRole.VIEWER: frozenset({ApiScope.READ, ApiScope.PANEL}),
 }
 
 
-def known_scopes(names: Iterable[str]) -> frozenset[Scope]:
+def known_scopes(names: Iterable[str]) -> frozenset[ApiScope]:
     """Returns the scopes of these names, without those that only a newer release knows."""
     wanted = set(names)
-    return frozenset(scope for scope in Scope if scope.value in wanted)
+    return frozenset(scope for scope in ApiScope if scope.value in wanted)

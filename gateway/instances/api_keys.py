@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from gateway.clock import Clock
-from gateway.contract.scopes import Scope, known_scopes
+from gateway.contract.scopes import ApiScope, known_scopes
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.queries import query
@@ -45,7 +45,7 @@ class ApiKey:
     account_id: str
     name: str
     token_hash: bytes
-    scopes: frozenset[Scope]
+    scopes: frozenset[ApiScope]
     instance_ids: frozenset[str]
     networks: tuple[str, ...]
     expires_at: datetime | None

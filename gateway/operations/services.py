@@ -8,7 +8,7 @@ from gateway.account_turns import AccountTurns
 from gateway.administration.audit import Audit, Caller, Subject, given_of
 from gateway.administration.sign_in import SignIn
 from gateway.contract.operation import Operation
-from gateway.contract.scopes import Scope
+from gateway.contract.scopes import ApiScope
 from gateway.contract.secret_fields import without_secrets
 from gateway.contract.zapi.groups.group import GroupCreated
 from gateway.instances.accounts import Account, Accounts
@@ -76,7 +76,7 @@ class Services:
             caller.require_account(target.id)
         caller.require(type(operation).scope)
         answer = await self._audited(operation, target, caller)
-        return answer if Scope.MANAGE in caller.scopes else without_secrets(answer)
+        return answer if ApiScope.MANAGE in caller.scopes else without_secrets(answer)
 
     async def _audited(
         self, operation: Operation[Any], target: Instance | Account, caller: Caller

@@ -10,7 +10,7 @@ from gateway.database.pool import Database
 from gateway.instances.tokens import TokenVault
 from gateway.users.passwords import Passwords
 from gateway.users.second_factor import SecondFactor
-from gateway.users.sessions import Sessions
+from gateway.users.sessions import UserSessions
 from gateway.users.sign_in_delays import SignInDelays
 from gateway.users.sign_in_links import SignInLinks
 from gateway.users.store import Users
@@ -20,7 +20,7 @@ def build_sign_in(database: Database, vault: TokenVault, clock: Clock, audit: Au
     """Returns what opens and ends sessions."""
     return SignIn(
         Users(database),
-        Sessions(database, os.urandom),
+        UserSessions(database, os.urandom),
         SignInLinks(database, os.urandom),
         SignInDelays(database, clock),
         Passwords(),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.contract.scopes import Role
+from gateway.contract.scopes import UserRole
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import SignInFailed
@@ -32,7 +32,7 @@ class UserSession:
     account_id: str | None
     email: str
     name: str
-    role: Role
+    role: UserRole
     language: str
     token_hash: bytes
 
@@ -54,13 +54,13 @@ class _Row:
             self.account_id,
             self.email,
             self.name,
-            Role(self.role),
+            UserRole(self.role),
             self.language,
             self.token_hash,
         )
 
 
-class Sessions:
+class UserSessions:
     """Starts, finds and ends sessions; every method may raise DatabaseUnavailable.
 
     A session ends after 12 hours without a request, and 7 days after the sign-in at the latest.

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from psycopg.errors import UniqueViolation
 
-from gateway.contract.scopes import Role
+from gateway.contract.scopes import UserRole
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.database.repeating import until_answered
@@ -76,7 +76,7 @@ class NewUser:
     account_id: str | None
     email: str
     name: str
-    role: Role
+    role: UserRole
     password_hash: str | None
     language: Language
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from gateway.contract.catalogue import catalogue
-from gateway.contract.scopes import ALL_SCOPES, SCOPE_MEANINGS, SCOPES_OF_ROLE, Role, Scope
+from gateway.contract.scopes import ALL_SCOPES, SCOPE_MEANINGS, SCOPES_OF_ROLE, ApiScope, UserRole
 from gateway.contract.secret_fields import SECRET, SECRET_URL, SecretField, without_secrets
 from gateway.contract.wire import Wire
 from gateway.contract.zapi.instances import Me, ReadMe
@@ -41,18 +41,18 @@ def models_in(kind: Any, seen: set[Any]) -> Iterator[type[BaseModel]]:
 
 def test_every_operation_names_its_own_scope() -> None:
     """A scope is not inherited: gateway/contract/scopes.py says what each one means."""
-    without = [op.__name__ for op in OPERATIONS if not isinstance(vars(op).get("scope"), Scope)]
+    without = [op.__name__ for op in OPERATIONS if not isinstance(vars(op).get("scope"), ApiScope)]
 
     assert without == []
 
 
 def test_every_send_needs_send() -> None:
-    assert {send.scope for send in catalogue().sends.values()} == {Scope.SEND}
+    assert {send.scope for send in catalogue().sends.values()} == {ApiScope.SEND}
 
 
 def test_reads_change_nothing_and_changes_are_no_reads() -> None:
     """Of what is audited, only a ticket for events needs no more than `read`."""
-    audited = {op.__name__ for op in OPERATIONS if op.is_audited() and op.scope is Scope.READ}
+    audited = {op.__name__ for op in OPERATIONS if op.is_audited() and op.scope is ApiScope.READ}
 
     assert (
         audited
@@ -75,7 +75,7 @@ def test_answers_without_manage_mark_their_secrets() -> None:
     unmarked = {
         (model.__name__, name)
         for operation in OPERATIONS
-        if operation.scope not in {Scope.MANAGE, Scope.WEBHOOKS}
+        if operation.scope not in {ApiScope.MANAGE, ApiScope.WEBHOOKS}
         for model in models_in(operation.result_type(), seen)
         for name, field in model.model_fields.items()
         if SECRET_NAME.search(name)
@@ -117,13 +117,15 @@ def test_of_a_url_only_the_host_is_shown(url: str, shown: str) -> None:
 
 
 def test_roles_have_what_they_are_for() -> None:
-    assert set(SCOPES_OF_ROLE) == set(Role)
+    assert set(SCOPES_OF_ROLE) == set(UserRole)
     assert set(SCOPE_MEANINGS) == ALL_SCOPES
-    assert all(Scope.PANEL in scopes for scopes in SCOPES_OF_ROLE.values())
+    assert all(ApiScope.PANEL in scopes for scopes in SCOPES_OF_ROLE.values())
     assert [
-        role for role, scopes in SCOPES_OF_ROLE.items() if scopes & {Scope.MANAGE, Scope.WEBHOOKS}
-    ] == [Role.OPERATOR, Role.OWNER]
-    assert Scope.SEND not in SCOPES_OF_ROLE[Role.VIEWER]
+        role
+        for role, scopes in SCOPES_OF_ROLE.items()
+        if scopes & {ApiScope.MANAGE, ApiScope.WEBHOOKS}
+    ] == [UserRole.OPERATOR, UserRole.OWNER]
+    assert ApiScope.SEND not in SCOPES_OF_ROLE[UserRole.VIEWER]
 
 
 def test_a_wire_model_without_secrets_is_returned_as_it_is() -> None:

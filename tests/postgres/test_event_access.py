@@ -25,7 +25,7 @@ from gateway.instances.store import Instance
 from gateway.instances.tokens import hash_of
 from gateway.operations.services import Services
 from gateway.token_buckets import Rate
-from gateway.users.sessions import Sessions
+from gateway.users.sessions import UserSessions
 from gateway.webhooks import stream as streams
 from gateway.webhooks.event_log import EventLog, LoggedEvent
 from gateway.webhooks.stream import Page, Stream
@@ -75,7 +75,7 @@ async def stream_node(url: str, *, listens: bool = True) -> AsyncIterator[Stream
     unlimited = Rate(0, 1)
     services = SimpleNamespace(
         accounts=Accounts(database, keys),
-        sign_in=SimpleNamespace(sessions=Sessions(database, os.urandom)),
+        sign_in=SimpleNamespace(sessions=UserSessions(database, os.urandom)),
     )
     await database.open()
     async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:

@@ -9,7 +9,7 @@ import pytest
 from argon2 import PasswordHasher
 from psycopg import AsyncConnection
 
-from gateway.contract.scopes import Role
+from gateway.contract.scopes import UserRole
 from gateway.errors import Conflict, GatewayError, InvalidRequest, SignInFailed, TooManyRequests
 from gateway.users.sign_in_delays import FREE_FAILURES, network_of
 from gateway.users.store import Users
@@ -48,7 +48,7 @@ async def test_right_password_opens_a_session_in_any_capitals(
     assert session is not None
     assert (session.email, session.role, session.account_id) == (
         "ana@example.com",
-        Role.OPERATOR,
+        UserRole.OPERATOR,
         None,
     )
     assert await acts(operator) == [
@@ -388,10 +388,10 @@ async def test_user_has_a_role_an_account_and_a_password_that_fit(
     desk: Desk, operator: AsyncConnection
 ) -> None:
     (instance,) = await add_instances(operator, 1)
-    await desk.add("owner@example.com", role=Role.OWNER, account_id=instance.account_id)
+    await desk.add("owner@example.com", role=UserRole.OWNER, account_id=instance.account_id)
     wrong: list[dict[str, Any]] = [
-        {"role": Role.OWNER},
-        {"role": Role.OPERATOR, "account_id": instance.account_id},
+        {"role": UserRole.OWNER},
+        {"role": UserRole.OPERATOR, "account_id": instance.account_id},
         {"password": "short"},
         {"password": "x" * 2_000},
         {"email": "no e-mail"},

@@ -48,6 +48,7 @@ async def test_instance_overrides_its_account_and_both_the_service(
     assert (await read(partner, instanceId=mine))["effective"] == {
         "numberLookup": True,
         "messagesPerMinute": 60,
+        "clientTokenManages": True,
     }
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from gateway.contract.scopes import Scope
+from gateway.contract.scopes import ApiScope
 from gateway.database.pool import Database
 from gateway.instances.api_key_uses import ApiKeyUses
 from tests.fixtures.event_stream import stream_of, take
@@ -29,7 +29,7 @@ __all__ = ["partner"]
 
 PATH = "/account/keys"
 TEXT = {"phone": "5511999999999", "message": "Hello"}
-EVERY = [scope.value for scope in Scope]
+EVERY = [scope.value for scope in ApiScope]
 FAR = (datetime.now(UTC) + timedelta(days=30)).isoformat()
 
 

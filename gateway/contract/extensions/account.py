@@ -8,7 +8,7 @@ from pydantic import Field
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Value
 from gateway.contract.paging import Paged
-from gateway.contract.scopes import Scope
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import OmitIfNone, Wire
 from gateway.contract.zapi.partner import PartnerOperation
 
@@ -36,7 +36,7 @@ class Act(Wire):
 class ListActs(PartnerOperation[tuple[Act, ...]], Paged, method="GET", path="/account/audit"):
     """Every administrative action of the account, the latest first. An extension."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     absolute = True
     example: ClassVar[Example] = {"page": 1, "pageSize": 20}
     example_minimal: ClassVar[Example] = {}
@@ -88,7 +88,7 @@ class Usage(Wire):
 class ReadUsage(PartnerOperation[Usage], method="GET", path="/account/usage"):
     """What the account uses of what it may. An extension."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     absolute = True
     example: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = {
@@ -120,7 +120,7 @@ class IssueEventTicket(PartnerOperation[EventTicket], method="POST", path="/even
     is good for one connection within a minute.
     """
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     absolute = True
     example: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = {
@@ -170,7 +170,7 @@ class ReadAccountSettings(
     With `instanceId`, those of one instance.
     """
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     absolute = True
     example: ClassVar[Example] = {"instanceId": "3C67AB641C8AA0412F6A2242B4E23AC7"}
     example_minimal: ClassVar[Example] = {}
@@ -188,7 +188,7 @@ class ChangeAccountSettings(
     decides. Unknown keys are refused. An extension.
     """
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     absolute = True
     audited_state = AuditedState.ACCOUNT
     example: ClassVar[Example] = {"messagesPerMinute": 30, "numberLookup": "default"}
@@ -218,7 +218,7 @@ class ChangeAccountSettings(
 class SetConsentRule(PartnerOperation[Value], method="PUT", path="/account/refuse-opted-out"):
     """Whether messages to people who revoked their consent are refused (403). An extension."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     absolute = True
     audited_state = AuditedState.ACCOUNT
     example: ClassVar[Example] = {"value": False}
@@ -257,7 +257,7 @@ class ReadPayloadEncryption(
 ):
     """Whether the content of messages and callbacks is encrypted in Postgres. An extension."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     absolute = True
     example: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = _STATE_EXAMPLE
@@ -272,7 +272,7 @@ class SetPayloadEncryption(
     operator's setting.
     """
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     absolute = True
     audited = True
     failures = (*PartnerOperation.failures, _CONFLICT)

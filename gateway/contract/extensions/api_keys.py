@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Value
-from gateway.contract.scopes import Scope
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Wire
 from gateway.contract.zapi.partner import PartnerOperation
 
@@ -35,7 +35,7 @@ class ShownApiKey(Wire):
 
     id: str
     name: str
-    scopes: tuple[Scope, ...]
+    scopes: tuple[ApiScope, ...]
     instance_ids: tuple[str, ...]
     networks: tuple[str, ...]
     expires_at: datetime | None
@@ -57,7 +57,7 @@ class ListApiKeys(PartnerOperation[ApiKeyList], method="GET", path="/account/key
     Not with the Client-Token.
     """
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     absolute = True
     answer_example: ClassVar[Any] = {"keys": [_SHOWN]}
 
@@ -68,7 +68,7 @@ class CreatedApiKey(Wire):
     id: str
     key: str
     name: str
-    scopes: tuple[Scope, ...]
+    scopes: tuple[ApiScope, ...]
     instance_ids: tuple[str, ...]
     networks: tuple[str, ...]
     expires_at: datetime | None
@@ -92,7 +92,7 @@ class CreateApiKey(
     Client-Token.
     """
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     absolute = True
     audited_state = AuditedState.API_KEYS
     failures = (*PartnerOperation.failures, _NOT_FOUND, _CONFLICT)
@@ -117,7 +117,7 @@ class CreateApiKey(
         str,
         StringConstraints(strip_whitespace=True, min_length=1, max_length=_MAX_NAME_LENGTH),
     ]
-    scopes: Annotated[tuple[Scope, ...], Field(min_length=1, max_length=len(Scope))]
+    scopes: Annotated[tuple[ApiScope, ...], Field(min_length=1, max_length=len(ApiScope))]
     instance_ids: Annotated[
         tuple[Annotated[str, StringConstraints(max_length=_MAX_ID_LENGTH)], ...],
         Field(max_length=_MAX_INSTANCES, description="only these instances; empty: all"),
@@ -137,7 +137,7 @@ class RevokeApiKey(PartnerOperation[Value], method="DELETE", path="/account/keys
     Keys that were made with it stay. Not with the Client-Token.
     """
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     absolute = True
     audited_state = AuditedState.API_KEYS
     failures = (*PartnerOperation.failures, _NOT_FOUND)

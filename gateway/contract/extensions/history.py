@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
 from gateway.contract.paging import between
-from gateway.contract.scopes import Scope
+from gateway.contract.scopes import ApiScope
 from gateway.contract.send import TrackId
 from gateway.contract.wire import Chat, Wire
 
@@ -79,7 +79,7 @@ MESSAGE_EXAMPLE: Example = {
 class FindMessage(Operation[MessageRecord], method="GET", path="/messages/{message_id}"):
     """One message, by its messageId or zaapId, in the queue or in the history."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
 
     message_id: str
 
@@ -102,7 +102,7 @@ class ListHistory(Operation[MessagePage], method="GET", path="/messages"):
     `from` and `to` are times with an offset; `to` itself is not included.
     """
 
-    scope = Scope.READ
+    scope = ApiScope.READ
 
     phone: Chat | None = None
     track_id: TrackId | None = None

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Documented, Example
 from gateway.contract.extensions.replay import CallbackType
 from gateway.contract.operation import AuditedState, Operation, Value
-from gateway.contract.scopes import Scope
+from gateway.contract.scopes import ApiScope
 from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.wire import Wire
 from gateway.contract.zapi.webhooks import SetWebhook
@@ -122,13 +122,13 @@ class SetInitialDataWebhook(SetWebhook, method="PUT", path="/update-webhook-init
     phone hands over is in `/chats`, `/contacts` and `/chat-messages`.
     """
 
-    scope = Scope.WEBHOOKS
+    scope = ApiScope.WEBHOOKS
 
 
 class ListWebhooks(Operation[Webhooks], method="GET", path="/webhooks"):
     """The further webhooks of the instance."""
 
-    scope = Scope.WEBHOOKS
+    scope = ApiScope.WEBHOOKS
     answer_example: ClassVar[Any] = {"webhooks": [_ANSWER]}
 
 
@@ -140,7 +140,7 @@ class AddWebhook(Operation[Webhook], method="POST", path="/webhooks", answer_sta
     the token of the instance.
     """
 
-    scope = Scope.WEBHOOKS
+    scope = ApiScope.WEBHOOKS
     audited_state = AuditedState.WEBHOOKS
     failures = (_CONFLICT,)
     example_minimal: ClassVar[Example] = {"url": "https://crm.example.com/hook"}
@@ -172,7 +172,7 @@ class UpdateWebhook(
     that is not enabled gets nothing, and what waits for it is dropped; a replay brings it later.
     """
 
-    scope = Scope.WEBHOOKS
+    scope = ApiScope.WEBHOOKS
     audited_state = AuditedState.WEBHOOKS
     example_minimal: ClassVar[Example] = {"webhookId": _ID, "enabled": False}
     example: ClassVar[Example] = {"webhookId": _ID, **_EXAMPLE}
@@ -190,6 +190,6 @@ class DeleteWebhook(
 ):
     """Deletes a further webhook; what waits for it is dropped."""
 
-    scope = Scope.WEBHOOKS
+    scope = ApiScope.WEBHOOKS
     audited_state = AuditedState.WEBHOOKS
     answer_example: ClassVar[Any] = {"value": True}

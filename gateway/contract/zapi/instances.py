@@ -15,7 +15,7 @@ from gateway.contract.operation import (
     RouteAddress,
     Value,
 )
-from gateway.contract.scopes import Scope
+from gateway.contract.scopes import ApiScope
 from gateway.contract.secret_fields import SECRET, SECRET_URL
 from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.whatsapp_limits import MAX_ABOUT_LENGTH, MAX_PROFILE_NAME_LENGTH
@@ -44,7 +44,7 @@ class Status(Wire):
 class ReadStatus(Operation[Status], method="GET", path="/status"):
     """Whether messages can leave, and what to do if not."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     answer_example: ClassVar[Any] = {
         "connected": True,
         "session": True,
@@ -73,7 +73,7 @@ class ReadQrCode(Operation[QrCode | AlreadyConnected | Picture], method="GET", p
     With `Accept: image/*`, as an image element of a browser sends it, the code as a PNG.
     """
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     awaits_session = True
     answer_example: ClassVar[Any] = {
         "value": "2@Zk3v9Q,1aBc,2dEf,3gHi",
@@ -104,7 +104,7 @@ class ReadQrImage(
 ):
     """The QR code as a picture: a data URI, or the PNG itself for who accepts image/png."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     session_operation = ReadQrCode
     answer_example: ClassVar[Any] = {"value": "data:image/png;base64,iVBORw0KGgo="}
     failures = (_UNAVAILABLE,)
@@ -134,7 +134,7 @@ class ReadPhoneCode(
 ):
     """A code that links the phone of this number, typed there instead of scanning."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     awaits_session = True
     example: ClassVar[Example] = {"phone": "5511999999999"}
     answer_example: ClassVar[Any] = {"code": "1A2B-3C4D", "value": "1A2B-3C4D"}
@@ -148,7 +148,7 @@ class Restart(
 ):
     """Closes the session and opens it again; the phone stays linked and the queue goes on."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     audited = True
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
@@ -162,7 +162,7 @@ class RestoreSession(
 ):
     """Reconnects a linked phone that is out of reach; false where none is linked."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     audited = True
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
@@ -176,7 +176,7 @@ class Disconnect(
     What is queued waits.
     """
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     audited = True
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
@@ -205,7 +205,7 @@ class Device(Wire):
 class ReadDevice(Operation[Device], method="GET", path="/device"):
     """The linked phone and whose it is."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     answer_example: ClassVar[Any] = {
         "phone": "5511999999999",
         "imgUrl": None,
@@ -250,7 +250,7 @@ class Me(Wire):
 class ReadMe(Operation[Me], method="GET", path="/me"):
     """The instance: its name, its token, its webhooks and switches."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     answer_example: ClassVar[Any] = {
         "id": "3C67AB641C8AA0412F6A2242B4E23AC7",
         "token": "9E5C0B7A1D2F4E6C8B0A9D7F5E3C1B2A",
@@ -278,7 +278,7 @@ class ReadMe(Operation[Me], method="GET", path="/me"):
 class Rename(Operation[Value], method="PUT", path="/update-name"):
     """Gives the instance another name."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {"value": "Front desk"}
     answer_example: ClassVar[Any] = _DONE
@@ -305,14 +305,14 @@ class SetAutoReadMessage(InstanceSwitch, method="PUT", path="/update-auto-read-m
     Best effort: the gateway tries for five minutes. What waits is lost if its process is killed.
     """
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     column = "auto_read_message"
 
 
 class SetAutoReadStatus(InstanceSwitch, method="PUT", path="/update-auto-read-status"):
     """Whether statuses are marked as seen, best effort; takes auto-read of messages, too."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     column = "auto_read_status"
 
 
@@ -322,14 +322,14 @@ class SetCallReject(InstanceSwitch, method="PUT", path="/update-call-reject-auto
     Best effort: not after 60 seconds. What waits is lost if the process is killed.
     """
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     column = "call_reject_auto"
 
 
 class SetCallRejectMessage(Operation[Value], method="PUT", path="/update-call-reject-message"):
     """The text that a caller gets after a rejected call; an empty one sends nothing."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {"value": "Please write, we do not take calls."}
     answer_example: ClassVar[Any] = _DONE
@@ -348,7 +348,7 @@ class ProfileOperation(Operation[Value]):
 class SetProfileName(ProfileOperation, method="PUT", path="/profile-name"):
     """Gives the number another name."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
 
     value: Annotated[
         str,
@@ -359,7 +359,7 @@ class SetProfileName(ProfileOperation, method="PUT", path="/profile-name"):
 class SetProfileAbout(ProfileOperation, method="PUT", path="/profile-description"):
     """Changes the about text of the number."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
 
     value: Annotated[str, StringConstraints(max_length=MAX_ABOUT_LENGTH)] = Field(
         validation_alias=AliasChoices("value", "description")
@@ -369,7 +369,7 @@ class SetProfileAbout(ProfileOperation, method="PUT", path="/profile-description
 class SetProfilePicture(ProfileOperation, method="PUT", path="/profile-picture"):
     """Gives the number another picture: an address, a data URI or base64."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     carries_media = True
     example: ClassVar[Example] = {"value": "https://example.com/image.png"}
 

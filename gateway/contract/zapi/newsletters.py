@@ -8,7 +8,7 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Value
 from gateway.contract.paging import up_to
-from gateway.contract.scopes import Scope
+from gateway.contract.scopes import ApiScope
 from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.whatsapp_limits import (
     MAX_GROUP_DESCRIPTION_LENGTH,
@@ -41,7 +41,7 @@ class CreateNewsletter(
 ):
     """Creates a channel that this number owns."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"name": "News", "description": "What is new"}
     example_minimal: ClassVar[Example] = {"name": "News"}
     answer_example: ClassVar[Any] = {"id": _CHANNEL}
@@ -69,7 +69,7 @@ class SetNewsletterPicture(
 ):
     """Changes the picture of a channel: an address, a data URI or base64."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
     carries_media = True
     example: ClassVar[Example] = {"id": _CHANNEL, "pictureUrl": "https://example.com/image.png"}
 
@@ -81,7 +81,7 @@ class RenameNewsletter(
 ):
     """Changes the name of a channel."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"id": _CHANNEL, "name": "Latest news"}
 
     name: _Name
@@ -95,7 +95,7 @@ class DescribeNewsletter(
 ):
     """Changes the description of a channel."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"id": _CHANNEL, "description": "All that is new"}
 
     description: _Description
@@ -104,31 +104,31 @@ class DescribeNewsletter(
 class FollowNewsletter(ChannelOperation[Value], method="PUT", path="/follow-newsletter"):
     """Follows a channel."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
 
 
 class UnfollowNewsletter(ChannelOperation[Value], method="PUT", path="/unfollow-newsletter"):
     """Unfollows a channel."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
 
 
 class MuteNewsletter(ChannelOperation[Value], method="PUT", path="/mute-newsletter"):
     """Mutes the notifications of a channel."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
 
 
 class UnmuteNewsletter(ChannelOperation[Value], method="PUT", path="/unmute-newsletter"):
     """Unmutes the notifications of a channel."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
 
 
 class DeleteNewsletter(ChannelOperation[Value], method="DELETE", path="/delete-newsletter"):
     """Deletes a channel of this number."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
     fields_in = "body"
 
 
@@ -185,7 +185,7 @@ class ReadNewsletter(
 ):
     """A channel."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     cache_ttl_seconds = 30.0
     answer_example: ClassVar[Any] = _SHOWN
 
@@ -210,7 +210,7 @@ class ListSubscribers(
 ):
     """The followers of a channel, for its admins."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     unconfirmed = ("/newsletter/subscribers/{newsletterId}",)
     answer_example: ClassVar[Any] = {
         "subscribers": [{"phone": "5511888888888", "role": "SUBSCRIBER"}]
@@ -220,7 +220,7 @@ class ListSubscribers(
 class ListNewsletters(Operation[tuple[Newsletter, ...]], method="GET", path="/newsletter"):
     """The channels this number owns, administers or follows."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     answer_example: ClassVar[Any] = [_SHOWN]
     failures = (503,)
 
@@ -253,7 +253,7 @@ class NewsletterFilters(Incoming):
 class SearchNewsletters(Operation[FoundNewsletters], method="POST", path="/search-newsletter"):
     """Searches the public channels."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     audited = False  # reads
     example: ClassVar[Example] = {
         "limit": 50,
@@ -290,7 +290,7 @@ class SetNewsletterRules(
 ):
     """With which emoji people may react."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"newsletterId": _CHANNEL, "reactionCodes": "basic"}
 
     reaction_codes: Annotated[Literal["basic", "all"], ANY_CASE]
@@ -304,7 +304,7 @@ class AcceptAdminInvite(
 ):
     """Becomes an admin of a channel that invited this number; false where none did."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
 
 
 class ChannelPersonOperation(NamedChannelOperation[Value]):
@@ -323,7 +323,7 @@ class RemoveNewsletterAdmin(
 ):
     """Makes an admin an ordinary follower again."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
 
 
 class RevokeAdminInvite(
@@ -334,7 +334,7 @@ class RevokeAdminInvite(
 ):
     """Revokes an invitation."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
 
 
 class Transferred(Wire):
@@ -351,7 +351,7 @@ class TransferNewsletter(
 ):
     """Transfers a channel to one of its admins."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {
         "newsletterId": _CHANNEL,
         "phone": "5511888888888",

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Operation, Result, RouteAddress
 from gateway.contract.paging import MAX_PAGE, between
-from gateway.contract.scopes import Scope
+from gateway.contract.scopes import ApiScope
 from gateway.contract.secret_fields import SECRET, SECRET_URL
 from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.wire import Wire
@@ -73,7 +73,7 @@ class CreateInstance(
     `provider` and `providerSettings` are an extension: the provider and its own settings.
     """
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     absolute = True
     example_minimal: ClassVar[Example] = {"name": "Front desk"}
     example: ClassVar[Example] = {
@@ -162,7 +162,7 @@ class ListInstances(
     `whatsappConnected` those that are connected, or not.
     """
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     absolute = True
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"page": 1, "pageSize": 20, "query": "desk", "middleware": "web"}
@@ -210,7 +210,7 @@ class Subscribe(
 ):
     """Subscribes an instance, which ends its trial."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {"withCalls": True}
     example_minimal: ClassVar[Example] = {}
@@ -228,7 +228,7 @@ class AddCalls(
 ):
     """Adds calls to the subscription of an instance."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     unconfirmed = ("/integrator/subscription/update",)
     audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {"withCalls": True}
@@ -245,6 +245,6 @@ class CancelSubscription(
 ):
     """Ends the subscription of an instance, which may send for another 30 days."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.INSTANCE
     answer_example: ClassVar[Any] = _OK

@@ -9,7 +9,7 @@ import pytest
 from psycopg.sql import SQL, Composed
 
 from gateway.clock import Clock
-from gateway.contract.scopes import Scope
+from gateway.contract.scopes import ApiScope
 from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.errors import DatabaseUnavailable, InvalidRequest
@@ -89,7 +89,7 @@ async def test_key_is_read_once_and_knows_its_scopes(node: Node) -> None:
 
     assert node.database.asked == 1
     assert found[-1] is not None
-    assert found[-1].scopes == {Scope.READ}
+    assert found[-1].scopes == {ApiScope.READ}
 
 
 async def test_revoked_key_is_unknown_from_the_notification_on(node: Node) -> None:

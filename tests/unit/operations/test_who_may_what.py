@@ -17,7 +17,7 @@ from gateway.api.health import Readiness
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.contract.operation import Operation
-from gateway.contract.scopes import ALL_SCOPES, SCOPES_OF_ROLE, Role, Scope
+from gateway.contract.scopes import ALL_SCOPES, SCOPES_OF_ROLE, ApiScope, UserRole
 from gateway.documents.scopes_table import rights_table
 from gateway.documents.surface import Entry, surface
 from gateway.errors import Conflict, Forbidden, GatewayError, UnknownInstance
@@ -54,7 +54,7 @@ def instance_of(account_id: str) -> Instance:
     return Instance(**cast("Any", fields))
 
 
-def key_with(*scopes: Scope, instance_ids: frozenset[str] = frozenset()) -> ApiKey:
+def key_with(*scopes: ApiScope, instance_ids: frozenset[str] = frozenset()) -> ApiKey:
     return ApiKey(
         "K",
         ACCOUNT,
@@ -117,16 +117,16 @@ async def outcome(caller: Caller, declared: type[Operation[Any]], account_id: st
     return "answered"
 
 
-def session_of(role: Role) -> UserSession:
-    account = None if role is Role.OPERATOR else ACCOUNT
+def session_of(role: UserRole) -> UserSession:
+    account = None if role is UserRole.OPERATOR else ACCOUNT
     return UserSession("U", account, "ana@example.com", "Ana", role, "en", b"")
 
 
 OPERATIONS = sorted(set(catalogue().operations.values()), key=lambda each: each.__name__)
 
 
-@pytest.mark.parametrize("role", Role)
-async def test_role_reaches_exactly_its_operations(role: Role) -> None:
+@pytest.mark.parametrize("role", UserRole)
+async def test_role_reaches_exactly_its_operations(role: UserRole) -> None:
     caller = caller_of_session(session_of(role), "203.0.113.7")
     reached = {op for op in OPERATIONS if await outcome(caller, op, ACCOUNT) == "Conflict"}
     refused = {op for op in OPERATIONS if await outcome(caller, op, ACCOUNT) == "Forbidden"}
@@ -135,12 +135,12 @@ async def test_role_reaches_exactly_its_operations(role: Role) -> None:
     assert reached | refused == set(OPERATIONS)
 
 
-@pytest.mark.parametrize("role", Role)
-async def test_user_reaches_another_account_only_as_operator(role: Role) -> None:
+@pytest.mark.parametrize("role", UserRole)
+async def test_user_reaches_another_account_only_as_operator(role: UserRole) -> None:
     caller = caller_of_session(session_of(role), None)
     outcomes = {await outcome(caller, op, "another account") for op in OPERATIONS}
 
-    expected = {"Conflict"} if role is Role.OPERATOR else {"UnknownInstance", "Forbidden"}
+    expected = {"Conflict"} if role is UserRole.OPERATOR else {"UnknownInstance", "Forbidden"}
     assert outcomes == expected
 
 
@@ -217,8 +217,8 @@ def path_of(entry: Entry) -> str:
     return path if entry.absolute else f"/instances/{INSTANCE}/token/{KEY}{path}"
 
 
-@pytest.mark.parametrize("scope", Scope)
-async def test_key_reaches_exactly_the_routes_of_its_scope(scope: Scope) -> None:
+@pytest.mark.parametrize("scope", ApiScope)
+async def test_key_reaches_exactly_the_routes_of_its_scope(scope: ApiScope) -> None:
     """Over HTTP; the rest of a request is not read before its rights are checked."""
     async with gateway_with(key_with(scope)) as http:
         for entry in ENTRIES:

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, RouteAddress, Success
-from gateway.contract.scopes import Scope
+from gateway.contract.scopes import ApiScope
 from gateway.contract.urls import WRITTEN_URL, WrittenUrl
 from gateway.contract.wire import Matching, OmitIfNone, Phone, Wire
 
@@ -35,7 +35,7 @@ class ProductSaved(Wire):
 class SaveProduct(Operation[ProductSaved], method="POST", path="/products"):
     """Adds a product, or changes the one of the same `retailerId`."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {
         "currency": "BRL",
         "description": "A loaf of rye bread",
@@ -126,7 +126,7 @@ class ReadOwnCatalog(
 ):
     """The catalogue of this number; POST takes a cursor too long for an address."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
 
 
 class ReadCatalog(
@@ -137,7 +137,7 @@ class ReadCatalog(
 ):
     """The catalogue of any business."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"phone": _PHONE, "nextCursor": _PRODUCT}
     example_minimal: ClassVar[Example] = {"phone": _PHONE}
 
@@ -155,7 +155,7 @@ class ShownProduct(Wire):
 class ReadProduct(Operation[ShownProduct], method="GET", path="/products/{product_id}"):
     """One product."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"productId": _PRODUCT}
     answer_example: ClassVar[Any] = {
         "cartEnabled": True,
@@ -175,7 +175,7 @@ class DeleteProduct(
 ):
     """Removes a product."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"productId": _PRODUCT}
     failures = _FAILURES
 
@@ -185,7 +185,7 @@ class DeleteProduct(
 class SetCart(Operation[Success], method="POST", path="/catalogs/config"):
     """Whether people can put products into a cart."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"cartEnabled": True}
     failures = (503,)
 
@@ -201,7 +201,7 @@ class CollectionCreated(Wire):
 class CreateCollection(Operation[CollectionCreated], method="POST", path="/catalogs/collection"):
     """Makes a collection of products."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"name": "Bread", "productIds": [_PRODUCT]}
     answer_example: ClassVar[Any] = {"collectionId": _COLLECTION}
     failures = _FAILURES
@@ -228,7 +228,7 @@ class Collections(Wire):
 class ListCollections(Operation[Collections], method="GET", path="/catalogs/collection"):
     """The collections of this number."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"nextCursor": _COLLECTION}
     example_minimal: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = {
@@ -245,7 +245,7 @@ class DeleteCollection(
 ):
     """Removes a collection; its products stay."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"collectionId": _COLLECTION}
     failures = _FAILURES
 
@@ -273,7 +273,7 @@ class RenameCollection(
 ):
     """Gives a collection another name."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"collectionId": _COLLECTION, "name": "Bread and rolls"}
 
     name: _Name
@@ -292,7 +292,7 @@ class AddToCollection(
 ):
     """Adds products to a collection, which gets another id."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
 
 
 class RemoveFromCollection(
@@ -300,7 +300,7 @@ class RemoveFromCollection(
 ):
     """Takes products out of a collection, which gets another id."""
 
-    scope = Scope.SEND
+    scope = ApiScope.SEND
 
 
 class CollectionProducts(Wire):
@@ -315,7 +315,7 @@ class ListCollectionProducts(
 ):
     """The products of a collection of any business."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     example: ClassVar[Example] = {
         "phone": _PHONE,
         "collectionId": _COLLECTION,

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Success
-from gateway.contract.scopes import Scope
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Incoming, Matching, OmitIfNone, Phone, Wire
 from gateway.contract.zapi.mobile import Email
 
@@ -54,7 +54,7 @@ class SetCompanyDescription(
 ):
     """Sets the description of the business."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
 
 
 class SetCompanyAddress(
@@ -62,7 +62,7 @@ class SetCompanyAddress(
 ):
     """Sets the address of the business."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"value": "1 Long Street"}
 
 
@@ -74,7 +74,7 @@ class SetCompanyEmail(
 ):
     """Sets the e-mail of the business; an empty one removes it."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"value": "bread@example.com"}
     example_minimal: ClassVar[Example] = {"value": ""}
     failures = _FAILURES
@@ -87,7 +87,7 @@ class SetCompanySites(
 ):
     """Sets the sites of the business, two at most; none removes them."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"websites": [_SITE, "https://example.org"]}
     example_minimal: ClassVar[Example] = {"websites": []}
     failures = _FAILURES
@@ -112,7 +112,7 @@ class OpeningInterval(Incoming):
 class SetHours(Operation[Success], method="POST", path="/business/hours", answer_status=_CREATED):
     """Sets the opening hours; no days mean that the business is closed."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {
         "timezone": "America/Sao_Paulo",
         "mode": "specificHours",
@@ -149,7 +149,7 @@ class ListCategories(
 ):
     """The kinds of business there are."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"query": "other"}
     example_minimal: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = [_OTHER]
@@ -163,7 +163,7 @@ class SetCategories(
 ):
     """Sets up to three categories of the business, by id or label."""
 
-    scope = Scope.MANAGE
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"categories": ["RESTAURANT", "629412378414563"]}
     failures = (400, *_FAILURES)
 
@@ -201,7 +201,7 @@ class BusinessProfile(Wire):
 class ReadBusinessProfile(Operation[BusinessProfile], method="GET", path="/business/profile"):
     """The business profile of this number."""
 
-    scope = Scope.READ
+    scope = ApiScope.READ
     cache_ttl_seconds = 60.0
     example: ClassVar[Example] = {"phone": "5511999999999"}
     example_minimal: ClassVar[Example] = {"phone": "5511999999999"}
