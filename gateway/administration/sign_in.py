@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from gateway.administration.audit import Audit, Caller, Credential, Subject
 from gateway.contract.scopes import SCOPES_OF_ROLE
-from gateway.errors import SignInFailed
+from gateway.errors import InvalidSettings, SignInFailed
+from gateway.observability.logging import logger
 from gateway.users.passwords import Passwords
 from gateway.users.second_factor import SecondFactor
 from gateway.users.sessions import UserSession, UserSessions
@@ -98,7 +99,12 @@ class SignIn:
         sealed = user.second_factor
         if sealed is None:
             return True
-        step = self.second_factor.step_of(code, sealed)
+        try:
+            step = self.second_factor.step_of(code, sealed)
+        except InvalidSettings:
+            # The answer is that of a wrong code: another one would say that the password is right.
+            logger.error("second_factor_unreadable", user_id=user.id, key_id=sealed.key_id)
+            return False
         return step is not None and await self.users.take_step(user.id, step)
 
     async def _renew_hash(self, user: User, password: str) -> None:

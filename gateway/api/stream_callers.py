@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
@@ -72,6 +73,7 @@ class StreamCallers:
     async def _of_session(
         self, connection: HTTPConnection, services: Services, token: str
     ) -> Account:
+        _check_own_page(connection)
         session = await services.sign_in.sessions.find(token)
         if session is None or session.account_id is None:
             raise Unauthorized
@@ -82,6 +84,17 @@ class StreamCallers:
             raise Unauthorized
         self._authenticator.check_address(connection, account.allowed_addresses)
         return account
+
+
+def _check_own_page(connection: HTTPConnection) -> None:
+    """Refuses pages of other origins, also listed ones: a browser sends the cookie for them.
+
+    Raises:
+        Forbidden: the page is of another host.
+    """
+    origin = connection.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != connection.headers.get("host"):
+        raise Forbidden("A session is for pages of this gateway: use an API key")
 
 
 def _with_rights(account: Account) -> Account:

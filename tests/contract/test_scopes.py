@@ -9,7 +9,13 @@ from pydantic import BaseModel
 
 from gateway.contract.catalogue import catalogue
 from gateway.contract.scopes import ALL_SCOPES, SCOPE_MEANINGS, SCOPES_OF_ROLE, ApiScope, UserRole
-from gateway.contract.secret_fields import SECRET, SECRET_URL, SecretField, without_secrets
+from gateway.contract.secret_fields import (
+    SECRET,
+    SECRET_URL,
+    SecretField,
+    _fields_with_secrets,
+    without_secrets,
+)
 from gateway.contract.wire import Wire
 from gateway.contract.zapi.instances import Me, ReadMe
 from gateway.contract.zapi.partner import InstancePage, ListInstances
@@ -84,6 +90,8 @@ def test_answers_without_manage_mark_their_secrets() -> None:
     }
 
     assert unmarked == HARMLESS
+    for model in seen:
+        _fields_with_secrets(model)  # ends also where a model holds itself
 
 
 def test_masking_keeps_types_and_hides_tokens_however_deep() -> None:
@@ -100,6 +108,7 @@ def test_masking_keeps_types_and_hides_tokens_however_deep() -> None:
     assert listed.content[0].received_callback_url == "https://example.com"
     assert page.content[0].token != ""
     assert without_secrets("OK") == "OK"
+    assert without_secrets([me, "x"]) == [shown, "x"]
 
 
 @pytest.mark.parametrize(

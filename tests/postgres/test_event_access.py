@@ -309,11 +309,18 @@ async def test_a_key_or_session_follows_only_with_its_rights(
             node, authorization="Bearer gwk_" + "c" * 64, **{"partner-token": PARTNER}
         )
         wrong_token_beside_session = await refusal(node, authorization="Bearer x", **IN_SESSION)
+        of_another_page = await refusal(
+            node, **IN_SESSION, host="wa.example.com", origin="https://shop.example.com"
+        )
+        of_its_page = await node.open(
+            **IN_SESSION, host="wa.example.com", origin="https://wa.example.com"
+        )
+        await of_its_page.aclose()
         wrong_session = await refusal(node, cookie="gateway_session=" + "c" * 64)
         await operator.execute("update users set role = 'operator', account_id = null")
         of_no_account = await refusal(node, **IN_SESSION)
 
-    assert both == "InvalidRequest"
+    assert (both, of_another_page) == ("InvalidRequest", "Forbidden")
     assert {
         wrong,
         wrong_beside_right,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyotp
 import pytest
+import structlog
 from argon2 import PasswordHasher
 from psycopg import AsyncConnection
 
@@ -208,6 +209,22 @@ async def test_second_factor_is_needed_and_each_code_good_once(desk: Desk) -> No
     assert entered
     assert again
     assert await desk.enter(address="203.0.113.9")
+
+
+async def test_second_factor_of_a_lost_secret_refuses_like_a_wrong_code(
+    desk: Desk, operator: AsyncConnection
+) -> None:
+    await desk.add()
+    secret = desk.admin.new_second_factor()
+    code = pyotp.TOTP(secret).at(desk.clock.now())
+    await desk.admin.set_second_factor("ana@example.com", secret, code)
+    await operator.execute("update users set totp_key_id = 'lost'")
+
+    with structlog.testing.capture_logs() as logs:
+        refused = await refusal(desk.enter(code=code))
+
+    assert refused == f"SignInFailed: {SignInFailed()}"
+    assert [line["event"] for line in logs] == ["second_factor_unreadable"]
 
 
 async def test_same_code_twice_at_once_opens_one_session(desk: Desk) -> None:
