@@ -83,6 +83,7 @@ NOT_DRIVEN: dict[str, str] = {
         )
     },
     "api_keys/count_own_instances": _API_KEY,
+    "api_keys/find_api_key": _API_KEY,
     "api_keys/note_key_uses": _API_KEY,
     "instances/find_account_by_id": "needs the session of a user",
     "instances/redeem_event_ticket": "begins a WebSocket, which the campaign does not open",
