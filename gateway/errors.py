@@ -7,6 +7,7 @@
       - TrialOver                 not subscribed
       - AddressRefused            a URL that this gateway may not visit
     + Unauthorized                401
+      - SignInFailed              never says what of login, password and code is wrong
     + Forbidden                   403
       - ClientTokenMissing
     + NotFound                    404
@@ -77,6 +78,13 @@ class Unauthorized(CallerError):
 
     def __init__(self) -> None:
         super().__init__("Unauthorized")
+
+
+class SignInFailed(Unauthorized):
+    """A wrong login, password, code or link; the same text for each, also for an unknown login."""
+
+    def __init__(self) -> None:
+        CallerError.__init__(self, "The e-mail, the password or the code is wrong")
 
 
 class Forbidden(CallerError):

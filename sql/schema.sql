@@ -1025,11 +1025,45 @@ return null;
 end
 $$;
 
+CREATE FUNCTION public.notify_api_key_changed_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    perform pg_notify('account_changed', coalesce(new.account_id, old.account_id));
+
+return null;
+
+end
+$$;
+
 CREATE FUNCTION public.notify_instance_changed_v1() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 begin
     perform pg_notify('instance_changed', coalesce(new.id, old.id));
+
+return null;
+
+end
+$$;
+
+CREATE FUNCTION public.notify_user_changed_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    perform pg_notify('account_changed', coalesce(old.account_id, ''));
+
+return null;
+
+end
+$$;
+
+CREATE FUNCTION public.notify_user_session_ended_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    -- Where the user was deleted, its own trigger notifies.
+    perform pg_notify('account_changed', coalesce(account_id, '')) from users where id = old.user_id;
 
 return null;
 
@@ -1370,6 +1404,38 @@ COMMENT ON COLUMN public.accounts.payload_encryption IS 'Whether the content of 
 COMMENT ON COLUMN public.accounts.allowed_instances IS 'As many instances are allowed in any case: twice those of the day when the limit came.';
 
 COMMENT ON COLUMN public.accounts.allowed_stored_bytes IS 'As many bytes of files are allowed in any case: twice those of the day when the limit came.';
+
+CREATE TABLE public.api_key_uses (
+    key_id text NOT NULL,
+    used_at timestamp with time zone NOT NULL,
+    address text
+);
+
+COMMENT ON TABLE public.api_key_uses IS 'The latest use of each key, written at most once a minute by each node.';
+
+CREATE TABLE public.api_keys (
+    id text NOT NULL,
+    account_id text NOT NULL,
+    name text NOT NULL,
+    token_hash bytea NOT NULL,
+    scopes text[] NOT NULL,
+    instance_ids text[] DEFAULT '{}'::text[] NOT NULL,
+    networks cidr[] DEFAULT '{}'::cidr[] NOT NULL,
+    expires_at timestamp with time zone,
+    created_by text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT api_keys_scopes_check CHECK ((cardinality(scopes) > 0))
+);
+
+COMMENT ON TABLE public.api_keys IS 'A revoked key has no row; the audit log says who revoked it.';
+
+COMMENT ON COLUMN public.api_keys.token_hash IS 'SHA-256 of the key, which is shown once.';
+
+COMMENT ON COLUMN public.api_keys.scopes IS 'Of gateway/contract/scopes.py; a node ignores one that it does not know.';
+
+COMMENT ON COLUMN public.api_keys.instance_ids IS 'The instances that it may use; empty: those of the account.';
+
+COMMENT ON COLUMN public.api_keys.networks IS 'Where it may be used, within the addresses of the account; empty: everywhere.';
 
 CREATE TABLE public.audit_log (
     id bigint NOT NULL,
@@ -2065,6 +2131,29 @@ CREATE TABLE public.schema_migrations (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.sign_in_attempts (
+    login_hash bytea NOT NULL,
+    address text NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    retry_at timestamp with time zone DEFAULT now() NOT NULL,
+    attempted_at timestamp with time zone DEFAULT now() NOT NULL,
+    succeeded_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.sign_in_attempts IS 'Failures of a login from an address: only this pair waits, so that guesses lock no user out.';
+
+COMMENT ON COLUMN public.sign_in_attempts.login_hash IS 'SHA-256 of what was typed as login, whether or not a user has it.';
+
+COMMENT ON COLUMN public.sign_in_attempts.succeeded_at IS 'The latest sign-in: such a pair has a budget of its own, which guesses cannot use up.';
+
+CREATE TABLE public.sign_in_links (
+    token_hash bytea NOT NULL,
+    user_id text NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.sign_in_links IS 'Links that open one session, from this machine alone.';
+
 CREATE TABLE public.tags (
     instance_id text NOT NULL,
     id bigint NOT NULL,
@@ -2083,6 +2172,46 @@ ALTER TABLE public.tags ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.user_sessions (
+    token_hash bytea NOT NULL,
+    user_id text NOT NULL,
+    address text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON COLUMN public.user_sessions.expires_at IS 'The last end; a session that is not used ends earlier.';
+
+CREATE TABLE public.users (
+    id text NOT NULL,
+    account_id text,
+    email text NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    password_hash text,
+    totp_ciphertext bytea,
+    totp_key_id text,
+    totp_step bigint DEFAULT 0 NOT NULL,
+    language text DEFAULT 'pt-BR'::text NOT NULL,
+    disabled_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT users_check CHECK (((role = 'operator'::text) = (account_id IS NULL))),
+    CONSTRAINT users_check1 CHECK (((totp_ciphertext IS NULL) = (totp_key_id IS NULL))),
+    CONSTRAINT users_language_check CHECK ((language = ANY (ARRAY['pt-BR'::text, 'en'::text, 'es'::text]))),
+    CONSTRAINT users_role_check CHECK ((role = ANY (ARRAY['operator'::text, 'owner'::text, 'agent'::text, 'viewer'::text])))
+);
+
+COMMENT ON COLUMN public.users.account_id IS 'Null for operators, who see all accounts.';
+
+COMMENT ON COLUMN public.users.email IS 'With which the user signs in; unique in any capitals.';
+
+COMMENT ON COLUMN public.users.password_hash IS 'argon2id; null where only a sign-in link opens a session.';
+
+COMMENT ON COLUMN public.users.totp_ciphertext IS 'The secret of the second factor, encrypted as tokens are.';
+
+COMMENT ON COLUMN public.users.totp_step IS 'The time step of the latest code: no code is taken twice.';
 
 CREATE TABLE public.webhook_dead_letters (
     instance_id text NOT NULL,
@@ -2351,6 +2480,15 @@ ALTER TABLE ONLY public.accounts
 ALTER TABLE ONLY public.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.api_key_uses
+    ADD CONSTRAINT api_key_uses_pkey PRIMARY KEY (key_id);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_token_hash_key UNIQUE (token_hash);
+
 ALTER TABLE ONLY public.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id);
 
@@ -2486,8 +2624,20 @@ ALTER TABLE ONLY public.schema_functions
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (number);
 
+ALTER TABLE ONLY public.sign_in_attempts
+    ADD CONSTRAINT sign_in_attempts_pkey PRIMARY KEY (login_hash, address);
+
+ALTER TABLE ONLY public.sign_in_links
+    ADD CONSTRAINT sign_in_links_pkey PRIMARY KEY (token_hash);
+
 ALTER TABLE ONLY public.tags
     ADD CONSTRAINT tags_pkey PRIMARY KEY (instance_id, id);
+
+ALTER TABLE ONLY public.user_sessions
+    ADD CONSTRAINT user_sessions_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.webhook_dead_letters
     ADD CONSTRAINT webhook_dead_letters_pkey PRIMARY KEY (instance_id, id);
@@ -2536,6 +2686,8 @@ ALTER TABLE ONLY whatsmeow.polls
 
 ALTER TABLE ONLY whatsmeow.sends
     ADD CONSTRAINT sends_pkey PRIMARY KEY (instance_id, provider_message_id);
+
+CREATE INDEX api_keys_by_account ON public.api_keys USING btree (account_id);
 
 CREATE INDEX audit_log_by_age ON public.audit_log USING btree (at);
 
@@ -2623,7 +2775,19 @@ CREATE INDEX profile_pictures_expired ON public.profile_pictures USING btree (ex
 
 CREATE INDEX proxy_checks_of_instance ON public.proxy_checks USING btree (instance_id, id);
 
+CREATE INDEX sign_in_attempts_by_age ON public.sign_in_attempts USING btree (attempted_at);
+
+CREATE INDEX sign_in_links_by_age ON public.sign_in_links USING btree (expires_at);
+
 CREATE UNIQUE INDEX tags_key ON public.tags USING btree (instance_id, tag_key);
+
+CREATE INDEX user_sessions_by_age ON public.user_sessions USING btree (expires_at);
+
+CREATE INDEX user_sessions_by_user ON public.user_sessions USING btree (user_id);
+
+CREATE INDEX users_by_account ON public.users USING btree (account_id);
+
+CREATE UNIQUE INDEX users_by_email ON public.users USING btree (lower(email));
 
 CREATE INDEX webhook_deliveries_age ON public.webhook_deliveries USING brin (posted_at);
 
@@ -2681,6 +2845,8 @@ ALTER INDEX public.messages_pkey ATTACH PARTITION public.messages_default_pkey;
 
 CREATE TRIGGER account_changed AFTER DELETE OR UPDATE ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.notify_account_changed_v1();
 
+CREATE TRIGGER api_key_changed AFTER INSERT OR DELETE OR UPDATE ON public.api_keys FOR EACH ROW EXECUTE FUNCTION public.notify_api_key_changed_v1();
+
 CREATE TRIGGER foreign_retry_skipped BEFORE UPDATE ON public.webhook_dead_letters FOR EACH ROW WHEN (((new.webhook_id <> '00000000-0000-0000-0000-000000000000'::uuid) AND (new.status = 'processing'::text) AND (old.status <> 'processing'::text) AND (NOT (new.retried_at IS DISTINCT FROM old.retried_at)))) EXECUTE FUNCTION public.skip_foreign_retry_v1();
 
 CREATE TRIGGER instance_changed AFTER INSERT OR DELETE OR UPDATE ON public.instances FOR EACH ROW EXECUTE FUNCTION public.notify_instance_changed_v1();
@@ -2692,6 +2858,16 @@ CREATE TRIGGER media_leaves_a_note AFTER DELETE ON public.media REFERENCING OLD 
 CREATE TRIGGER messages_note_chats AFTER INSERT ON public.messages REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.update_chats_v2();
 
 CREATE TRIGGER messages_unparked BEFORE UPDATE OF epoch ON public.instance_leases FOR EACH ROW WHEN ((new.epoch <> old.epoch)) EXECUTE FUNCTION public.unpark_messages_v1();
+
+CREATE TRIGGER user_changed AFTER DELETE OR UPDATE OF account_id, role, password_hash, disabled_at ON public.users FOR EACH ROW EXECUTE FUNCTION public.notify_user_changed_v1();
+
+CREATE TRIGGER user_session_ended AFTER DELETE ON public.user_sessions FOR EACH ROW EXECUTE FUNCTION public.notify_user_session_ended_v1();
+
+ALTER TABLE ONLY public.api_key_uses
+    ADD CONSTRAINT api_key_uses_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.api_keys(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.api_keys
+    ADD CONSTRAINT api_keys_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.broadcast_lists
     ADD CONSTRAINT broadcast_lists_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
@@ -2743,6 +2919,15 @@ ALTER TABLE ONLY public.person_searches
 
 ALTER TABLE ONLY public.proxy_checks
     ADD CONSTRAINT proxy_checks_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.sign_in_links
+    ADD CONSTRAINT sign_in_links_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.user_sessions
+    ADD CONSTRAINT user_sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.users
+    ADD CONSTRAINT users_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.webhooks
     ADD CONSTRAINT webhooks_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;

@@ -15,8 +15,10 @@ from gateway.administration.listing import InstanceFilter, InstanceWithConnectio
 from gateway.administration.partner import ProviderSelection
 from gateway.administration.payload_encryption import PayloadEncryption
 from gateway.administration.removal import Remover
+from gateway.administration.user_admin import UserAdmin
 from gateway.contract.extensions.account import EncryptionRule, PayloadEncryptionState
 from gateway.contract.operation import AuditedState
+from gateway.contract.scopes import ALL_SCOPES
 from gateway.database.pool import Database
 from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.instances.accounts import Accounts, ListedAccount
@@ -27,6 +29,12 @@ from gateway.public_address import AddressPolicy
 from gateway.webhooks.secrets import WebhookSecrets
 
 _COMMAND_LINE = "command line"
+
+
+def command_line_caller(user: str | None) -> Caller:
+    """Returns who runs a command: a user of the system, with every right."""
+    return Caller(Credential.COMMAND_LINE, user=user, address=_COMMAND_LINE, scopes=ALL_SCOPES)
+
 
 Named = TypeVar("Named", ListedAccount, InstanceWithConnection)
 
@@ -45,6 +53,7 @@ class AdminService:
     policy: AddressPolicy
     payload_encryption: PayloadEncryption
     copy_file: CopiesFiles
+    users: UserAdmin
     user: str | None = None
     """The system user who runs the commands."""
 
@@ -224,7 +233,7 @@ class AdminService:
         *,
         compared: AuditedState | None = None,
     ) -> AbstractAsyncContextManager[None]:
-        caller = Caller(Credential.COMMAND_LINE, user=self.user, address=_COMMAND_LINE)
+        caller = command_line_caller(self.user)
         return self.audit.noting(act, caller, Subject(account_id, instance_id), compared=compared)
 
     async def find_account(self, named: str | None) -> ListedAccount:
@@ -265,9 +274,13 @@ def networks_of(addresses: Sequence[str]) -> list[str]:
     networks = []
     for text in addresses:
         try:
-            networks.append(str(ipaddress.ip_network(text.strip())))
+            network = ipaddress.ip_network(text.strip())
         except ValueError:
+            network = None
+        # Postgres stores no zone, such as %eth0, which only this machine knows.
+        if network is None or "%" in text:
             raise InvalidRequest(
                 f"{text!r} is neither an address nor a network such as 203.0.113.0/24"
-            ) from None
+            )
+        networks.append(str(network))
     return networks

@@ -8,7 +8,7 @@ a few digits of its hash show that it became another one.
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from typing import Any
@@ -18,9 +18,10 @@ from psycopg.types.json import Jsonb
 from gateway.contract.extensions.account import Act, ListActs, SetConsentRule
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import AuditedState, Operation, Value
+from gateway.contract.scopes import ApiScope
 from gateway.database.pool import Database
 from gateway.database.queries import query
-from gateway.errors import DatabaseUnavailable
+from gateway.errors import DatabaseUnavailable, Forbidden, UnknownInstance
 from gateway.identities.people import names_of
 from gateway.instances.accounts import Account
 from gateway.observability.logging import logger
@@ -36,6 +37,7 @@ _STATES = {
     AuditedState.DEAD_LETTERS: query("audit", "state_of_dead_letters"),
     AuditedState.CONSENT: query("audit", "state_of_consent"),
     AuditedState.WEBHOOKS: query("audit", "state_of_webhooks"),
+    AuditedState.API_KEYS: query("audit", "state_of_api_keys"),
 }
 _SECRET_WORDS = ("code", "pin", "secret", "token", "password")
 _ID = re.compile(r"[0-9A-Fa-f]{16,64}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -49,16 +51,52 @@ class Credential(StrEnum):
     INSTANCE_TOKEN = "instance_token"  # noqa: S105 - the name of a kind
     CLIENT_TOKEN = "client_token"  # noqa: S105 - the name of a kind
     PARTNER_TOKEN = "partner_token"  # noqa: S105 - the name of a kind
+    API_KEY = "api_key"
+    SESSION = "session"
+    PASSWORD = "password"  # noqa: S105 - the name of a kind
+    SIGN_IN_LINK = "sign_in_link"
     COMMAND_LINE = "command_line"
+
+
+_NAMES = {
+    **dict.fromkeys(Credential, "this credential"),
+    Credential.API_KEY: "this API key",
+    Credential.SESSION: "your role",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who acts: the credential, who holds it where that is known, and the address."""
+    """Who acts: the credential, who holds it where that is known, the address, and the rights.
+
+    `account_id` limits the caller to one account, `instance_ids` to some of its instances.
+    """
 
     credential: Credential
     user: str | None = None
     address: str | None = None
+    scopes: frozenset[ApiScope] = field(kw_only=True)
+    account_id: str | None = field(default=None, kw_only=True)
+    instance_ids: frozenset[str] = field(default=frozenset(), kw_only=True)
+
+    def require(self, scope: ApiScope | None) -> None:
+        """Raises Forbidden where the caller lacks the right; None is refused to everyone."""
+        if scope not in self.scopes:
+            raise Forbidden(f"This needs the scope {scope}, which {_NAMES[self.credential]} lacks")
+
+    def require_instance(self, account_id: str, instance_id: str) -> None:
+        """Raises UnknownInstance where the caller may not know of this instance."""
+        if self.account_id not in {None, account_id}:
+            raise UnknownInstance
+        if self.instance_ids and instance_id not in self.instance_ids:
+            raise UnknownInstance
+
+    def require_account(self, account_id: str) -> None:
+        """Raises Forbidden where the caller may not act on the account as a whole."""
+        if self.account_id not in {None, account_id}:
+            raise Forbidden("This belongs to another account")
+        if self.instance_ids:
+            raise Forbidden("This API key is limited to instances: it cannot act on the account")
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ async def issue_ticket(context: TicketContext, _operation: IssueEventTicket) -> 
         _ISSUE_TICKET,
         ticket_hash=hash_of(ticket),
         account_id=context.account.id,
-        by_partner_token=context.account.by_partner_token,
+        token_hash=context.account.token_hash,
         seconds=_TICKET_SECONDS,
     )
     if issued is None:  # the account was deleted meanwhile

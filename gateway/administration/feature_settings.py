@@ -16,7 +16,7 @@ from gateway.contract.extensions.account import (
 from gateway.contract.handlers import Handlers
 from gateway.database.pool import Count, Database
 from gateway.database.queries import query
-from gateway.errors import UnknownInstance
+from gateway.errors import InvalidRequest, UnknownInstance
 from gateway.instances.accounts import Account
 from gateway.instances.feature_settings import FeatureSettings
 from gateway.instances.store import Instances
@@ -58,6 +58,8 @@ async def change_settings(
     context: SettingsContext, operation: ChangeAccountSettings
 ) -> AccountSettings:
     await _require_own(context, operation.instance_id)
+    if operation.instance_id is not None and operation.client_token_manages is not None:
+        raise InvalidRequest("clientTokenManages: is for the account: leave out instanceId")
     given = operation.model_dump(exclude={"instance_id"}, exclude_none=True)
     await context.database.fetch_one(
         Count,

@@ -79,7 +79,7 @@ async def create_instance(context: PartnerContext, operation: CreateInstance) ->
         operation.name,
         provider=context.selection.choose(operation.provider),
         provider_settings=operation.provider_settings,
-        by_client_token=not context.account.by_partner_token,
+        by_client_token=context.account.is_found_by_client_token,
         max_instances=context.max_instances,
         options=options_of(operation, context.policy, trial_ends_at),
     )

@@ -19,9 +19,10 @@ from gateway.api.events_socket import EventsSocket
 from gateway.api.health import Readiness, health
 from gateway.api.middleware import RequestLog
 from gateway.api.named_endpoint import NamedEndpoint
-from gateway.api.request_limits import Rate, RequestLimits, UploadSlots
+from gateway.api.request_limits import RequestLimits, UploadSlots
 from gateway.api.request_starts import RequestStarts
 from gateway.api.routes import RouteTable
+from gateway.api.stream_callers import StreamCallers
 from gateway.clock import Clock
 from gateway.contract.catalogue import Catalogue
 from gateway.database.deadlines import STATEMENT_SECONDS, caller_seconds
@@ -33,6 +34,7 @@ from gateway.randomness import RandomBytes
 from gateway.send_queue.admission import Admission
 from gateway.settings.account_section import AccountLimits
 from gateway.settings.message_sections import HttpSection
+from gateway.token_buckets import Rate
 
 INSTANCE_PREFIX = "/instances/{instance_id}/token/{token}"
 _NOT_FOUND, _NOT_ALLOWED = 404, 405
@@ -61,6 +63,7 @@ def build_app(
     for Postgres.
     """
     authenticator = Authenticator(_limits(account_limits, clock), settings.trusted_proxies)
+    stream_callers = StreamCallers(authenticator)
     uploads = UploadSlots(account_limits.max_uploads)
 
     def serving(kind: type[EndpointT], table: RouteTable) -> EndpointT:
@@ -98,9 +101,9 @@ def build_app(
                 for path in table.paths
                 for end in ("", "/")
             ),
-            Route("/events", EventsEndpoint(authenticator, services), methods=["GET"]),
+            Route("/events", EventsEndpoint(stream_callers, services), methods=["GET"]),
             WebSocketRoute(
-                "/events/ws", EventsSocket(authenticator, services, settings.cors_origins)
+                "/events/ws", EventsSocket(stream_callers, services, settings.cors_origins)
             ),
             Route("/health", health),
             Route("/ready", readiness.endpoint),

@@ -15,6 +15,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _WITH_PORT = re.compile(r"\[(?P<six>[^\]]+)\](:\d+)?|(?P<four>[^:]+):\d+")
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _MAPPED_BITS = 96
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
 def client_address(request: HTTPConnection, trusted: Sequence[Network]) -> Address | None:
@@ -37,6 +38,18 @@ def is_from_proxy(request: HTTPConnection, trusted: Sequence[Network]) -> bool:
     """Returns whether a trusted proxy opened the connection of this request."""
     caller = _parsed(request.client.host) if request.client else None
     return caller is not None and is_within(caller, trusted)
+
+
+def is_from_this_machine(request: HTTPConnection) -> bool:
+    """Returns whether a program of this machine sent the request for itself.
+
+    A proxy of this machine forwards the requests of others, also one that no setting names: a
+    header by which a proxy says so rules the request out.
+    """
+    caller = _parsed(request.client.host) if request.client else None
+    if caller is None or not caller.is_loopback:
+        return False
+    return not any(name in request.headers for name in _FORWARDED)
 
 
 def check_address(

@@ -12,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.administration.audit import Caller, Credential
+from gateway.administration.audit import Caller
 from gateway.api.accepted import ids_of, list_answer
 from gateway.api.authentication import Authenticator
 from gateway.api.body_spooling import BodySpooler
+from gateway.api.callers import caller_of_account, caller_of_instance
 from gateway.api.json_response import JsonResponse
 from gateway.api.rendering import as_response
 from gateway.api.request_body import read_body
@@ -97,15 +98,11 @@ class Endpoint:
         route: MatchedRoute,
         target: Instance | Account,
         services: Services,
-        credential: Credential,
+        caller: Caller,
     ) -> Response:
         operation = await self._requested(request, route, services, owner=_owner_of(target))
-        caller = self._caller(request, credential)
         answer = await services.execute(operation, target, caller=caller)
         return await as_response(type(operation), answer)
-
-    def _caller(self, request: Request, credential: Credential) -> Caller:
-        return Caller(credential, address=self._authenticator.address_of(request))
 
     async def _requested(
         self, request: Request, route: MatchedRoute, services: Services, *, owner: str
@@ -158,9 +155,11 @@ class AccountEndpoint(Endpoint):
     async def _respond(self, request: Request) -> Response:
         route, services = self._find(request, request.scope["path"])
         account = await self._authenticator.account(request, services.accounts)
+        caller = caller_of_account(account, self._authenticator.address_of(request))
+        caller.require_account(account.id)
+        caller.require(route.declared.scope)
         services.turns.note(account.id)
-        credential = credential_of(account)
-        return await self._answer(request, route, account, services, credential)
+        return await self._answer(request, route, account, services, caller)
 
 
 class SendingEndpoint(Endpoint):
@@ -226,34 +225,44 @@ class InstanceEndpoint(SendingEndpoint):
     """Serves every route below /instances/{instance_id}/token/{token}."""
 
     async def _respond(self, request: Request) -> Response:
-        parameters = request.path_params
-        route, services = self._find(request, "/" + parameters["route"])
-        instance, credential = await self._authenticate(
-            request, route, services, parameters["instance_id"], parameters["token"]
-        )
-        services.turns.note(instance.account_id)
-        await services.base_urls.note(instance.id, self._authenticator.base_url_of(request))
+        route, services = self._find(request, "/" + request.path_params["route"])
         if issubclass(route.declared, OutgoingMessage):
-            request.scope["message_type"] = route.declared.kind()
-            return await self._accept(request, route, route.declared, instance, services)
-        return await self._answer(request, route, instance, services, credential)
+            return await self._send(request, route, route.declared, services)
+        instance, caller = await self._authenticate(request, route, services)
+        caller.require(route.declared.scope)
+        await self._note(request, instance, services)
+        return await self._answer(request, route, instance, services, caller)
 
-    async def _authenticate(
+    async def _send(
         self,
         request: Request,
         route: MatchedRoute,
+        declared: type[OutgoingMessage],
         services: Services,
-        instance_id: str,
-        token: str,
-    ) -> tuple[Instance, Credential]:
-        instances = services.instances
+    ) -> Response:
+        instance, key = await self._authenticator.instance(
+            request, services.accounts, services.instances, *_named_in(request)
+        )
+        if key:
+            caller_of_instance(instance, key, None).require(declared.scope)
+        await self._note(request, instance, services)
+        request.scope["message_type"] = declared.kind()
+        return await self._accept(request, route, declared, instance, services)
+
+    async def _note(self, request: Request, instance: Instance, services: Services) -> None:
+        services.turns.note(instance.account_id)
+        await services.base_urls.note(instance.id, self._authenticator.base_url_of(request))
+
+    async def _authenticate(
+        self, request: Request, route: MatchedRoute, services: Services
+    ) -> tuple[Instance, Caller]:
+        authenticator, address = self._authenticator, self._authenticator.address_of(request)
+        credentials = services.accounts, services.instances, *_named_in(request)
         if issubclass(route.declared, Operation) and route.declared.partner:
-            account, instance = await self._authenticator.instance_of_account(
-                request, services.accounts, instances, instance_id, token
-            )
-            return instance, credential_of(account)
-        instance = await self._authenticator.instance(request, instances, instance_id, token)
-        return instance, Credential.INSTANCE_TOKEN
+            account, instance = await authenticator.instance_of_account(request, *credentials)
+            return instance, caller_of_account(account, address)
+        instance, key = await authenticator.instance(request, *credentials)
+        return instance, caller_of_instance(instance, key, address)
 
     async def _accept(
         self,
@@ -320,8 +329,9 @@ async def _accept_for_list(
     return JsonResponse(list_answer(results))
 
 
-def credential_of(account: Account) -> Credential:
-    return Credential.PARTNER_TOKEN if account.by_partner_token else Credential.CLIENT_TOKEN
+def _named_in(request: Request) -> tuple[str, str]:
+    """Returns the instance id and the token of the path."""
+    return request.path_params["instance_id"], request.path_params["token"]
 
 
 def _query_of(request: Request) -> dict[str, str]:

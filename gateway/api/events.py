@@ -10,7 +10,7 @@ from sse_starlette.sse import SendTimeoutError
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from gateway.api.authentication import Authenticator
+from gateway.api.stream_callers import StreamCallers
 from gateway.errors import Unavailable
 from gateway.observability.logging import logger
 from gateway.operations.services import Services
@@ -23,22 +23,17 @@ _REVOKED_SECONDS = 0.5
 
 
 class EventsEndpoint:
-    """Serves GET /events; the account's token is in `Authorization: Bearer`."""
+    """Serves GET /events; the account's token or an API key is in `Authorization: Bearer`."""
 
-    def __init__(
-        self, authenticator: Authenticator, services: Callable[[], Services | None]
-    ) -> None:
-        self._authenticator, self._services = authenticator, services
+    def __init__(self, callers: StreamCallers, services: Callable[[], Services | None]) -> None:
+        self._callers, self._services = callers, services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         services = self._services()
         if services is None:
             raise Unavailable("The gateway is starting")
-        account = await self._authenticator.account(request, services.accounts)
-        access = StreamAccess(
-            lambda: self._authenticator.still_finds(account, request, services.accounts)
-        )
+        account, access = await self._callers.find(request, services)
         last = request.headers.get("last-event-id")
         after = Position.parse(last) if last else None
         async with services.stream.subscribe(account.id, after, access) as pages:

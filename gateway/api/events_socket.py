@@ -10,11 +10,11 @@ import orjson
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gateway.api.authentication import Authenticator
 from gateway.api.error_replies import reply_to, reply_to_unexpected
 from gateway.api.events import body_of
+from gateway.api.stream_callers import StreamCallers
 from gateway.errors import Forbidden, GatewayError, Unavailable
-from gateway.instances.accounts import Account, Accounts
+from gateway.instances.accounts import Account
 from gateway.observability.logging import logger
 from gateway.operations.services import Services
 from gateway.webhooks.event_log import Gap, LoggedEvent, Position
@@ -30,12 +30,12 @@ class EventsSocket:
 
     def __init__(
         self,
-        authenticator: Authenticator,
+        callers: StreamCallers,
         services: Callable[[], Services | None],
         origins: Sequence[str],
     ) -> None:
         """Prepares it; *origins* are those of pages on other hosts that may connect."""
-        self._authenticator, self._services = authenticator, services
+        self._callers, self._services = callers, services
         self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,7 +59,12 @@ class EventsSocket:
         if services is None:
             raise Unavailable("The gateway is starting")
         self._check_origin(websocket)
-        account, access = await self._account(websocket, services.accounts)
+        ticket = websocket.query_params.get("ticket")
+        account, access = (
+            await self._callers.find(websocket, services)
+            if ticket is None
+            else await self._callers.redeem(websocket, services, ticket)
+        )
         last, position = websocket.headers.get("last-event-id"), None
         if after := websocket.query_params.get("after"):
             position = Position.parse(after, field="after")
@@ -80,20 +85,6 @@ class EventsSocket:
         host = _host_of(origin)
         if not host or host != websocket.headers.get("host"):
             raise Forbidden("This origin may not connect: the operator sets GATEWAY_CORS_ORIGINS")
-
-    async def _account(
-        self, websocket: WebSocket, accounts: Accounts
-    ) -> tuple[Account, StreamAccess]:
-        authenticator, ticket = self._authenticator, websocket.query_params.get("ticket")
-        if ticket is None:
-            account = await authenticator.account(websocket, accounts)
-            return account, StreamAccess(
-                lambda: authenticator.still_finds(account, websocket, accounts)
-            )
-        account, token_hash = await authenticator.account_of_ticket(websocket, accounts, ticket)
-        return account, StreamAccess(
-            lambda: authenticator.still_finds_hash(account, websocket, accounts, token_hash)
-        )
 
 
 def _host_of(origin: str) -> str:

@@ -4,14 +4,16 @@ Each translates its fields and then does what a route of the instance does.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.endpoints import SendingEndpoint, credential_of
+from gateway.administration.audit import Caller
+from gateway.api.callers import caller_of_account
+from gateway.api.endpoints import SendingEndpoint
 from gateway.api.error_replies import ANSWERS_SUCCESS
 from gateway.api.rendering import as_response
 from gateway.api.routes import MatchedRoute
@@ -26,6 +28,7 @@ from gateway.contract.extensions.named.sends import (
 )
 from gateway.contract.flat import SCHEDULE_KEY, recipient_of, respelled
 from gateway.contract.operation import Operation
+from gateway.contract.scopes import ApiScope
 from gateway.contract.send import Queued
 from gateway.errors import InvalidRequest, Unavailable
 from gateway.instances.accounts import Account
@@ -36,6 +39,8 @@ from gateway.parsing.flat_sends import ReadFlatSend
 from gateway.send_queue.broadcasts import is_list
 
 _SCHEDULED: Final = "The message is scheduled"
+_LENT: Final = frozenset({ApiScope.READ, ApiScope.SEND})
+"""What an act does on its way needs no scope beside its own, except one that shows secrets."""
 _UNSUCCESSFUL: Final = frozenset({"canceled", "failed"})
 
 
@@ -49,7 +54,8 @@ class NamedDraft(Draft):
 class NamedEndpoint(SendingEndpoint):
     """Serves the routes by instance name.
 
-    `readiness` returns what keeps the gateway from serving, or None.
+    A caller who is limited to instances reaches the routes that name one of these. `readiness`
+    returns what keeps the gateway from serving, or None.
     """
 
     readiness: Callable[[], Awaitable[str | None]]
@@ -58,27 +64,35 @@ class NamedEndpoint(SendingEndpoint):
         request.scope[ANSWERS_SUCCESS] = True
         route, services = self._find(request, request.scope["path"])
         account = await self._authenticator.account(request, services.accounts)
-        services.turns.note(account.id)
+        caller = caller_of_account(account, self._authenticator.address_of(request))
         declared = route.declared
+        caller.require(declared.scope)
+        services.turns.note(account.id)
         if issubclass(declared, FlatSend):
             return await self._send(request, route, declared, account, services)
         if issubclass(declared, InstanceByName):
-            return await self._act(request, route, account, services)
+            return await self._act(request, route, account, services, caller)
+        caller.require_account(account.id)
         if issubclass(declared, ReadNamedHealth) and (problem := await self.readiness()):
             raise Unavailable(problem)
-        return await self._answer(request, route, account, services, credential_of(account))
+        return await self._answer(request, route, account, services, caller)
 
     async def _act(
-        self, request: Request, route: MatchedRoute, account: Account, services: Services
+        self,
+        request: Request,
+        route: MatchedRoute,
+        account: Account,
+        services: Services,
+        caller: Caller,
     ) -> Response:
         """Executes what the request leads to on its instance."""
         operation = await self._requested(request, route, services, owner=account.id)
         assert isinstance(operation, InstanceByName)
         instance = await self._instance(request, operation, account, services)
-        caller = self._caller(request, credential_of(account))
+        lent = replace(caller, scopes=caller.scopes | _LENT)
 
         async def execute(on_instance: Operation[Any]) -> Any:  # noqa: ANN401 - any result
-            return await services.execute(on_instance, instance, caller=caller)
+            return await services.execute(on_instance, instance, caller=lent)
 
         answer = await handlers.handle(NamedContext(instance, execute), operation)
         return await as_response(type(operation), answer)
@@ -94,8 +108,9 @@ class NamedEndpoint(SendingEndpoint):
         if given is None:
             raise InvalidRequest(f"{operation.instance_fields[0]}: is required")
         field, named = given
+        among = account.key.instance_ids if account.key else frozenset[str]()
         instance = await self._authenticator.named_instance(
-            account, services.instances, named, field=field
+            account, services.instances, named, field=field, among=among
         )
         # Logs and error reports take the id from here, as for paths that hold it.
         request.scope["path_params"] = {**request.path_params, "instance_id": instance.id}

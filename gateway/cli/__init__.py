@@ -10,6 +10,7 @@ from gateway.cli.accounts import accounts, export_account
 from gateway.cli.documents import openapi, postman, readme
 from gateway.cli.instances import import_instances, instances
 from gateway.cli.service import doctor, migrate, serve
+from gateway.cli.users import users
 from gateway.errors import GatewayError
 from gateway.observability.error_reports import report_error
 
@@ -43,6 +44,7 @@ for command in (serve, migrate, doctor):
     cli.command()(command)
 cli.add_typer(accounts, name="accounts")
 cli.add_typer(instances, name="instances")
+cli.add_typer(users, name="users")
 cli.command("import")(import_instances)
 cli.command("export")(export_account)
 cli.command()(openapi)

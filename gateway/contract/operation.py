@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar, cast
 from pydantic import ConfigDict
 
 from gateway.contract.documented import Documented
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Wire
 
 Result = TypeVar("Result")
@@ -30,6 +31,7 @@ class AuditedState(StrEnum):
     DEAD_LETTERS = "dead_letters"
     CONSENT = "consent"
     WEBHOOKS = "webhooks"
+    API_KEYS = "api_keys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Operation(Documented, Generic[Result]):
     """Whether it is written to the audit log; None: where its method is not GET."""
     audited_state: ClassVar[AuditedState | None] = None
     """What the audit log compares before and after it."""
+    scope: ClassVar[ApiScope | None] = None
+    """The right that a caller needs; each class with a path names its own."""
     partner: ClassVar[bool] = False
     """Authorised by the partner token."""
     absolute: ClassVar[bool] = False

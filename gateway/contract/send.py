@@ -12,6 +12,7 @@ from gateway.contract.echo import Content, EchoContext
 from gateway.contract.known import KnownMessage, assumed_message
 from gateway.contract.limits import Limit
 from gateway.contract.media import holds_files
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Chat, DelaySeconds, ExpirySeconds, FutureTime, Person, Wire
 
 STORED_VERSION = 1
@@ -65,6 +66,8 @@ class OutgoingMessage(Documented):
     """WhatsApp's limits beyond the constraints of the fields; checked where a request comes in."""
     number_fields: ClassVar[tuple[str, ...]] = ("phone",)
     """The fields that name people by their number; providers get them as WhatsApp knows them."""
+    scope: ClassVar[ApiScope] = ApiScope.SEND
+    """The right that a caller needs."""
     is_forwarded: ClassVar[bool] = False
     is_status_reply: ClassVar[bool] = False
 

@@ -153,7 +153,8 @@ def _security_schemes() -> dict[str, Any]:
         "PartnerToken": {
             "type": "http",
             "scheme": "bearer",
-            "description": "For the routes that create and subscribe instances.",
+            "description": "For the routes of the account: its partner token, or an API key of "
+            "`POST /account/keys` with the scope of the route (`x-scope`).",
         },
         "PartnerTokenHeader": {
             "type": "apiKey",
@@ -194,7 +195,8 @@ def _shared_parameters() -> dict[str, Any]:
             "name": "instanceToken",
             "in": "path",
             "required": True,
-            "description": "Its token.",
+            "description": "Its token, or an API key of the account with the scope of the route "
+            "(`x-scope`).",
             "schema": {"type": "string"},
         },
     }

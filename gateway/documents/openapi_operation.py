@@ -31,6 +31,7 @@ def operation_object(entry: Entry, schemas: Schemas) -> dict[str, Any]:
         "responses": _responses(
             entry, schemas, has_fields=bool(fields["properties"] or parameters), has_body=bool(body)
         ),
+        "x-scope": entry.declared.scope,
         "security": [{"PartnerToken": []}, {"PartnerTokenHeader": []}] if entry.partner else None,
     }
     return {name: value for name, value in described.items() if value}

@@ -76,7 +76,8 @@ SERVICE_PATHS: Mapping[str, Any] = {
             "in `Last-Event-ID` gets every later event that is still stored. An event "
             "`EventsMissing` says that earlier ones are not: its `reason` is `expired` (deleted "
             "because of their age) or `restored` (the database was restored to an earlier state). "
-            "The stream ends when its token is revoked.",
+            "The stream ends when its token is revoked. An API key needs the scope `read`, and "
+            "is limited to no instances.",
             "parameters": [
                 {
                     "name": "Last-Event-ID",

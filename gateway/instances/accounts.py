@@ -9,9 +9,11 @@ from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 from gateway.errors import Conflict
+from gateway.instances.api_keys import ApiKey, ApiKeys, is_api_key
 from gateway.instances.tokens import hash_of
 
 _FIND_ACCOUNT = query("instances", "find_account")
+_FIND_ACCOUNT_BY_ID = query("instances", "find_account_by_id")
 _COUNT_INSTANCES = query("instances", "count_instances")
 _LIST_ACCOUNTS = query("instances", "list_accounts")
 _DELETE_ACCOUNT = query("instances", "delete_account")
@@ -23,7 +25,10 @@ MAX_INSTANCES_BY_CLIENT_TOKEN = 25
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account, and whether its partner token or its Client-Token found it."""
+    """An account, and what found it: its partner token, its Client-Token or an API key.
+
+    `token_hash` is the hash of that token; it is empty where the id alone found the account.
+    """
 
     id: str
     name: str
@@ -31,6 +36,13 @@ class Account:
     client_token_required: bool
     created_at: datetime
     by_partner_token: bool
+    token_hash: bytes = b""
+    client_token_manages: bool = True
+    key: ApiKey | None = None
+
+    @property
+    def is_found_by_client_token(self) -> bool:
+        return bool(self.token_hash) and not self.by_partner_token and self.key is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +65,28 @@ class _Ticket:
 class Accounts:
     """Finds and changes accounts; every method may raise DatabaseUnavailable."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, keys: ApiKeys) -> None:
+        self._database, self.keys = database, keys
+
+    async def find(self, account_id: str) -> Account | None:
+        return await self._database.fetch_one(Account, _FIND_ACCOUNT_BY_ID, account_id=account_id)
 
     async def find_by_token(self, token: str) -> Account | None:
-        """Returns the account of a partner token or Client-Token.
+        """Returns the account of a partner token, Client-Token or API key.
 
         The look-up compares hashes, so the time it takes shows nothing of the token.
         """
-        return await self.find_by_token_hash(hash_of(token))
+        if is_api_key(token):
+            key = await self.keys.find(token)
+            return account_of(key) if key else None
+        return await self._find_by_token_hash(hash_of(token))
 
-    async def find_by_token_hash(self, token_hash: bytes) -> Account | None:
+    async def find_by_any_hash(self, token_hash: bytes) -> Account | None:
+        """Returns the account of the hash of a token of any kind."""
+        key = await self.keys.find_by_hash(token_hash)
+        return account_of(key) if key else await self._find_by_token_hash(token_hash)
+
+    async def _find_by_token_hash(self, token_hash: bytes) -> Account | None:
         return await self._database.fetch_one(Account, _FIND_ACCOUNT, token_hash=token_hash)
 
     async def redeem_ticket(self, ticket: str) -> bytes | None:
@@ -107,3 +130,16 @@ class Accounts:
                 _ALLOW_ADDRESSES, account_id=account_id, allowed_addresses=networks
             )
         )
+
+
+def account_of(key: ApiKey) -> Account:
+    return Account(
+        key.account_id,
+        key.account_name,
+        key.allowed_addresses,
+        key.client_token_required,
+        key.account_created_at,
+        by_partner_token=False,
+        token_hash=key.token_hash,
+        key=key,
+    )

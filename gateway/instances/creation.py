@@ -15,6 +15,7 @@ from gateway.database.queries import query
 from gateway.database.repeating import until_answered
 from gateway.errors import Conflict, Forbidden, InvalidRequest
 from gateway.instances.accounts import MAX_INSTANCES_BY_CLIENT_TOKEN
+from gateway.instances.api_keys import KEY_PREFIX, is_api_key
 from gateway.instances.provider_settings import seal_settings
 from gateway.instances.store import Instance
 from gateway.instances.tokens import Sealed, TokenVault, hash_of, new_id
@@ -101,6 +102,8 @@ class ExistingCredentials:
 def check_token(token: str) -> None:
     if not _TOKEN.fullmatch(token):
         raise InvalidRequest("token: must be 16 to 256 visible characters without a slash")
+    if is_api_key(token):
+        raise InvalidRequest(f"token: must not begin with {KEY_PREFIX}, as API keys do")
 
 
 @dataclass(frozen=True, slots=True)

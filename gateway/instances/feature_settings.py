@@ -14,10 +14,13 @@ class FeatureSettings:
     Attributes:
         number_lookup: whether an unknown number is looked up before a send.
         messages_per_minute: attempts of an instance in any minute; 0 means no limit.
+        client_token_manages: whether the Client-Token works on routes of the account; no instance
+            sets it.
     """
 
     number_lookup: bool = True
     messages_per_minute: int = 0
+    client_token_manages: bool = True
 
     def with_own(self, own: Mapping[str, Any]) -> Self:
         """Returns these settings with those of an account or instance in their place.

@@ -15,7 +15,14 @@ class _Id:
     id: str
 
 
-async def id_of_named(database: Database, account_id: str, named: str, *, field: str) -> str:
+async def id_of_named(
+    database: Database,
+    account_id: str,
+    named: str,
+    *,
+    field: str,
+    among: frozenset[str] = frozenset(),
+) -> str:
     """Returns the id of the instance of an account that has the id or the name *named*.
 
     An id counts before names.
@@ -25,6 +32,7 @@ async def id_of_named(database: Database, account_id: str, named: str, *, field:
         account_id: the account whose instances are searched.
         named: an id or a name.
         field: the field of the caller that holds it, for errors.
+        among: the only instances that the caller may know of; empty sets no limit.
 
     Raises:
         NotFound: the account has no such instance.
@@ -35,6 +43,7 @@ async def id_of_named(database: Database, account_id: str, named: str, *, field:
         _LIST_INSTANCES_NAMED,
         account_id=account_id,
         named=named,
+        among=sorted(among),
         max_count=_MAX_LISTED + 1,
     )
     if not found:

@@ -118,19 +118,22 @@ class Instances:
             self._cache(instance_id, found)
         return found
 
-    async def find_named(self, account_id: str, named: str, *, field: str) -> Instance:
+    async def find_named(
+        self, account_id: str, named: str, *, field: str, among: frozenset[str] = frozenset()
+    ) -> Instance:
         """Returns the instance of an account that has the id or the name *named*.
 
         Args:
             account_id: the account whose instances are searched.
             named: an id or a name.
             field: the field of the caller that holds it, for errors.
+            among: the only instances that the caller may know of; empty sets no limit.
 
         Raises:
             NotFound: the account has no such instance.
             Conflict: several instances have this name; the text has their ids.
         """
-        instance_id = await id_of_named(self._database, account_id, named, field=field)
+        instance_id = await id_of_named(self._database, account_id, named, field=field, among=among)
         if (instance := await self.find(instance_id)) is None:  # deleted since
             raise NotFound(f"{field}: the account has no instance with this id or name")
         return instance

@@ -6,7 +6,10 @@ from typing import Any, Protocol
 
 from gateway.account_turns import AccountTurns
 from gateway.administration.audit import Audit, Caller, Subject, given_of
+from gateway.administration.sign_in import SignIn
 from gateway.contract.operation import Operation
+from gateway.contract.scopes import ApiScope
+from gateway.contract.secret_fields import without_secrets
 from gateway.contract.zapi.groups.group import GroupCreated
 from gateway.instances.accounts import Account, Accounts
 from gateway.instances.base_urls import BaseUrls
@@ -48,11 +51,14 @@ class Services:
     base_urls: BaseUrls
     turns: AccountTurns
     broadcasts: Broadcasts
+    sign_in: SignIn
 
     async def execute(
         self, operation: Operation[Any], target: Instance | Account, *, caller: Caller
     ) -> object:
         """Executes an operation on an instance or an account, and notes it in the audit log.
+
+        The caller needs the operation's scope; without `manage` the answer shows no secret.
 
         Args:
             operation: what to do.
@@ -60,15 +66,28 @@ class Services:
             caller: who asks, for the audit log.
 
         Raises:
+            Forbidden: the caller lacks the right.
+            UnknownInstance: the instance is none that the caller may know of.
             GatewayError: what the executor raises.
         """
+        if isinstance(target, Instance):
+            caller.require_instance(target.account_id, target.id)
+        else:
+            caller.require_account(target.id)
+        caller.require(type(operation).scope)
+        answer = await self._audited(operation, target, caller)
+        return answer if ApiScope.MANAGE in caller.scopes else without_secrets(answer)
+
+    async def _audited(
+        self, operation: Operation[Any], target: Instance | Account, caller: Caller
+    ) -> object:
         declared = type(operation)
         if not declared.is_audited():
             return await self._execute(operation, target)
         async with self.audit.noting(
             declared.__name__,
             caller,
-            _audited(operation, target),
+            _subject_of(operation, target),
             given=given_of(operation),
             compared=declared.audited_state,
         ):
@@ -113,7 +132,7 @@ def _named(operation: Operation[Any], field: str) -> str | None:
     return value
 
 
-def _audited(operation: Operation[Any], target: Instance | Account) -> Subject:
+def _subject_of(operation: Operation[Any], target: Instance | Account) -> Subject:
     if isinstance(target, Instance):
         return Subject(target.account_id, target.id, getattr(operation, "phone", None))
     return Subject(target.id)  # the operation's own fields name an instance

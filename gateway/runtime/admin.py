@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from gateway.administration.admin_service import AdminService
+from gateway.administration.admin_service import AdminService, command_line_caller
 from gateway.administration.audit import Audit
 from gateway.administration.payload_encryption import PayloadEncryption
 from gateway.administration.provider_data import ProviderData
@@ -16,6 +16,7 @@ from gateway.clock import Clock
 from gateway.database.migrations import migrate
 from gateway.database.pool import Database
 from gateway.instances.accounts import Accounts
+from gateway.instances.api_keys import ApiKeys
 from gateway.instances.creation import Registry
 from gateway.instances.tokens import TokenVault
 from gateway.media.disk import open_private
@@ -28,6 +29,7 @@ from gateway.runtime.provider_selection import provider_selection_of, secret_set
 from gateway.runtime.sealing import sealing_of
 from gateway.runtime.secret import existing_secrets_of, secrets_of
 from gateway.runtime.secret_check import require_matching_secret
+from gateway.runtime.users import build_user_admin
 from gateway.settings import Settings
 from gateway.webhooks.secrets import WebhookSecrets
 
@@ -36,10 +38,11 @@ def build_admin_service(
     settings: Settings, database: Database, vault: TokenVault, clock: Clock
 ) -> AdminService:
     """Returns the administration service on an open database, for a command or an edge."""
+    audit, user = Audit(database, settings.observability.audit_days), _system_user()
     return AdminService(
         database,
         Registry(database, vault, os.urandom, secret_settings=secret_settings_of),
-        Accounts(database),
+        Accounts(database, ApiKeys(database, clock)),
         Remover(
             database,
             clock,
@@ -47,12 +50,13 @@ def build_admin_service(
             lapse_seconds=settings.node.lease_seconds,
         ),
         provider_selection_of(settings),
-        Audit(database, settings.observability.audit_days),
+        audit,
         WebhookSecrets(database, vault, os.urandom),
         settings.address_policy(),
         PayloadEncryption(database, settings.storage.payload_encryption),
         partial(_copy_file, settings),
-        user=_system_user(),
+        build_user_admin(database, vault, clock, audit, command_line_caller(user)),
+        user=user,
     )
 
 

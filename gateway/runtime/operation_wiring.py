@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from gateway.account_turns import AccountTurns, Share
-from gateway.administration import audit as audit_operations
 from gateway.administration import (
+    api_keys,
     event_tickets,
     feature_settings,
     partner,
@@ -16,6 +16,8 @@ from gateway.administration import (
     subscriptions,
     usage,
 )
+from gateway.administration import audit as audit_operations
+from gateway.administration.api_keys import ApiKeyContext
 from gateway.administration.audit import AccountContext, Audit
 from gateway.administration.erasure import Erasure
 from gateway.administration.event_tickets import TicketContext
@@ -32,7 +34,7 @@ from gateway.administration.queue_counts import QueueCountContext
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionContext
 from gateway.administration.usage import UsageContext
-from gateway.api.request_limits import Rate, RequestLimits
+from gateway.api.request_limits import RequestLimits
 from gateway.contract.handlers import OperationHandlers
 from gateway.directory import chat_messages
 from gateway.directory import operations as directory_operations
@@ -45,6 +47,7 @@ from gateway.history.statuses import MessagesStatusContext
 from gateway.history.store import History
 from gateway.instances import operations as instance_operations
 from gateway.instances.accounts import Account, Accounts
+from gateway.instances.api_keys import ApiKeys
 from gateway.instances.creation import Registry
 from gateway.instances.operations import InstanceContext
 from gateway.instances.store import Instance
@@ -56,6 +59,7 @@ from gateway.runtime.provider_selection import secret_settings_of
 from gateway.runtime.queue import Queue
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.supervisor import Stage
+from gateway.runtime.users import build_sign_in
 from gateway.send_queue import control, message_actions
 from gateway.send_queue import operations as queue_operations
 from gateway.send_queue.broadcasts import Broadcasts
@@ -68,6 +72,7 @@ from gateway.sessions.operations import SessionContext
 from gateway.sessions.proxies import ProxyContext
 from gateway.sessions.proxy_trial import ProxyTrials
 from gateway.settings.account_section import AccountLimits
+from gateway.token_buckets import Rate
 from gateway.webhooks import dead_letters, further_webhooks, replay
 from gateway.webhooks import operations as webhook_operations
 from gateway.webhooks.operations import WebhookContext
@@ -109,7 +114,7 @@ def build_services(
     )
     return Services(
         node.instances,
-        Accounts(node.database),
+        Accounts(node.database, _api_keys(node)),
         queue.enqueuer,
         node.media.intake,
         queue.completion_waiters,
@@ -128,6 +133,9 @@ def build_services(
                 feature_settings.handlers,
                 partial(SettingsContext, node.database, node.instances, queue.send_policy.features),
             ),
+            OperationHandlers(
+                api_keys.handlers, partial(ApiKeyContext, node.database, node.clock, os.urandom)
+            ),
             *_message_executors(node, sessions, queue),
             *_instance_executors(node, callbacks, sessions, limits),
             sessions.cached_router,
@@ -140,7 +148,15 @@ def build_services(
             node.clock.monotonic_seconds,
         ),
         Broadcasts(node.database, queue.enqueuer),
+        build_sign_in(node.database, node.vault, node.clock, audit),
     )
+
+
+def _api_keys(node: NodeContext) -> ApiKeys:
+    keys = ApiKeys(node.database, node.clock)
+    keys.listen(node.notifications)
+    node.start(Stage.BATCHES, api_key_uses=keys.uses)
+    return keys
 
 
 def _payload_encryption_executor(node: NodeContext, *, encrypts: bool) -> OperationExecutor:

@@ -12,6 +12,7 @@ from gateway.api.provider_table import provider_table
 from gateway.contract.catalogue import catalogue
 from gateway.contract.handlers import Handlers
 from gateway.documents.limits_table import limits_table
+from gateway.documents.scopes_table import rights_table, scopes_table
 from gateway.documents.surface import surface, title_of
 from gateway.providers.loading import load_provider, load_providers, provider_names
 from gateway.runtime.settings_page import settings_page
@@ -128,4 +129,6 @@ _TABLES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "personal-data": _personal_data,
     "settings": settings_page,
     "limits": lambda: limits_table(catalogue()),
+    "scopes": scopes_table,
+    "rights": lambda: rights_table(catalogue()),
 }

@@ -1,6 +1,6 @@
 -- The log of administrative acts.
 -- Aliases: i instances, l instance_lines, a accounts, q message_queue, d webhook_dead_letters,
--- f webhooks, s callback_settings.
+-- f webhooks, k api_keys, s callback_settings.
 
 -- name: note_act
 -- Adds an entry to the audit log.
@@ -106,6 +106,14 @@ select coalesce(jsonb_object_agg(f.id, jsonb_build_object(
     'secret', left(encode(sha256(f.secret_ciphertext), 'hex'), 8)
 )), '{}') as state
 from webhooks f where f.instance_id = %(instance_id)s::text;
+
+-- name: state_of_api_keys
+-- The keys by id; of a key itself only enough to see that it is another one.
+select coalesce(jsonb_object_agg(k.id, jsonb_build_object(
+    'name', k.name, 'scopes', k.scopes, 'instance_ids', k.instance_ids, 'networks', k.networks,
+    'expires_at', k.expires_at, 'key', left(encode(k.token_hash, 'hex'), 8)
+)), '{}') as state
+from api_keys k where k.account_id = %(account_id)s::text;
 
 -- name: state_of_consent
 select jsonb_build_object('consent', (

@@ -40,15 +40,20 @@ with changed as (
     set settings = (f.settings - %(removed)s::text[]) || excluded.settings
     returning f.account_id, f.instance_id
 )
-select count(pg_notify('instance_changed', i.id)) as count
+select count(pg_notify('instance_changed', i.id)) + (
+    -- Streams that the account's Client-Token opened are checked again.
+    select count(pg_notify('account_changed', f.account_id)) from changed f where f.instance_id = ''
+) as count
 from changed f
 join instances i on i.account_id = f.account_id and f.instance_id in ('', i.id);
 
 -- name: list_instances_named
--- The ids of an account's instances that have this id or name, the one with this id first.
+-- The ids of an account's instances that have this id or name, the one with this id first. A caller
+-- who may know of some instances only finds no other; an empty list sets no limit.
 select i.id
 from instances i
 where i.account_id = %(account_id)s::text and (i.name = %(named)s::text or i.id = %(named)s::text)
+    and (%(among)s::text[] = '{}' or i.id = any(%(among)s::text[]))
 order by i.id = %(named)s::text desc, i.created_at, i.id
 limit %(max_count)s::int;
 
@@ -116,10 +121,21 @@ values (
 -- name: find_account
 -- Finds an account by its partner token or by its Client-Token.
 select a.id, a.name, a.allowed_addresses::text[] as allowed_addresses, a.client_token_required,
-       a.created_at, coalesce(a.partner_token_hash = %(token_hash)s::bytea, false) as by_partner_token
+       a.created_at, coalesce(a.partner_token_hash = %(token_hash)s::bytea, false) as by_partner_token,
+       %(token_hash)s::bytea as token_hash,
+       coalesce((
+           select (f.settings ->> 'client_token_manages')::boolean from feature_settings f
+           where f.account_id = a.id and f.instance_id = ''
+       ), true) as client_token_manages
 from accounts a
 where a.partner_token_hash = %(token_hash)s::bytea or a.client_token_hash = %(token_hash)s::bytea
 limit 1;
+
+-- name: find_account_by_id
+select a.id, a.name, a.allowed_addresses::text[] as allowed_addresses, a.client_token_required,
+       a.created_at, false as by_partner_token
+from accounts a
+where a.id = %(account_id)s::text;
 
 -- name: count_instances
 -- Stops counting at max_count: the caller needs no higher number.
@@ -327,8 +343,7 @@ with old as (
     ))
 )
 insert into event_tickets (ticket_hash, account_id, token_hash, expires_at)
-select %(ticket_hash)s::bytea, a.id,
-       case when %(by_partner_token)s::boolean then a.partner_token_hash else a.client_token_hash end,
+select %(ticket_hash)s::bytea, a.id, %(token_hash)s::bytea,
        now() + make_interval(secs => %(seconds)s::double precision)
 from accounts a where a.id = %(account_id)s::text
 returning expires_at;

@@ -11,8 +11,10 @@ from typing import Any, Final
 
 import httpx
 
+from gateway.clock import Clock
 from gateway.errors import DatabaseUnavailable
 from gateway.instances.accounts import Accounts
+from gateway.instances.api_keys import ApiKeys
 from gateway.instances.creation import Registry
 from gateway.instances.tokens import TokenVault
 from gateway.runtime.provider_selection import secret_settings_of
@@ -220,7 +222,7 @@ async def administer(tour: Tour) -> None:
         uuid.uuid4().hex, client_token_required=True, unique_name=True
     )
     await registry.add_instance(made.id, "New", provider="sandbox", by_client_token=True)
-    accounts = Accounts(tour.database)
+    accounts = Accounts(tour.database, ApiKeys(tour.database, Clock()))
     empty = await registry.add_account(uuid.uuid4().hex, client_token_required=True)
     secrets = WebhookSecrets(tour.database, vault, os.urandom)
     await secrets.rotate(made.id)

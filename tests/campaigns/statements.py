@@ -34,6 +34,10 @@ FOLLOWS = {
 """Statements that run only after the answer to another one was lost."""
 
 _WHATSMEOW = "needs the library; the store repeats it until it is answered"
+_SIGN_IN = (
+    "only a person who signs in, or `gateway users`, runs it; tests/postgres/test_sign_in.py does"
+)
+_API_KEY = "needs an API key; tests/service/test_api_keys.py runs it"
 _BUCKET = "needs a bucket that fails; tests/postgres/test_deferred_files.py runs it"
 NOT_DRIVEN: dict[str, str] = {
     **{
@@ -53,6 +57,35 @@ NOT_DRIVEN: dict[str, str] = {
             "webhooks",
         )
     },
+    **{
+        f"users/{name}": _SIGN_IN
+        for name in (
+            "add_user",
+            "begin_sign_in",
+            "end_session",
+            "end_sessions",
+            "find_operator",
+            "find_session",
+            "find_sign_in_pair",
+            "find_user",
+            "find_user_by_email",
+            "issue_sign_in_link",
+            "list_users",
+            "note_session_seen",
+            "note_sign_in",
+            "redeem_sign_in_link",
+            "replace_password_hash",
+            "set_disabled",
+            "set_password",
+            "set_totp",
+            "start_session",
+            "take_totp_step",
+        )
+    },
+    "api_keys/count_own_instances": _API_KEY,
+    "api_keys/find_api_key": _API_KEY,
+    "api_keys/note_key_uses": _API_KEY,
+    "instances/find_account_by_id": "needs the session of a user",
     "inbox/record_event_error": "needs an event that this version cannot process",
     "instances/count_instances_by_provider": "only `gateway doctor` reads it",
     "media/count_deferred": _BUCKET,

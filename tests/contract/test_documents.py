@@ -41,7 +41,16 @@ def test_a_page_shows_the_tables_of_the_program(page: Path) -> None:
 def test_every_generated_table_is_on_a_page() -> None:
     shown = {name for page in PAGES for name in MARKER.findall(page.read_text())}
 
-    assert shown == {"coverage", "gaps", "limits", "settings", "unconfirmed", "unsupported"}
+    assert shown == {
+        "coverage",
+        "gaps",
+        "limits",
+        "rights",
+        "scopes",
+        "settings",
+        "unconfirmed",
+        "unsupported",
+    }
 
 
 def test_renew_leaves_a_page_without_markers_alone() -> None:

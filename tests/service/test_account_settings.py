@@ -11,7 +11,7 @@ __all__ = ["partner"]
 
 PATH = "/account/settings"
 ABSENT = "14155550000"  # the simulation has no number that ends so
-DEFAULTS = {"numberLookup": True, "messagesPerMinute": 0}
+DEFAULTS = {"numberLookup": True, "messagesPerMinute": 0, "clientTokenManages": True}
 
 
 async def put(partner: httpx.AsyncClient, **settings: Any) -> dict[str, Any]:
@@ -40,7 +40,7 @@ async def test_instance_overrides_its_account_and_both_the_service(
     assert (await read(partner, instanceId=mine)) == {
         "instanceId": mine,
         "own": {"messagesPerMinute": 30},
-        "effective": {"numberLookup": False, "messagesPerMinute": 30},
+        "effective": {"numberLookup": False, "messagesPerMinute": 30, "clientTokenManages": True},
     }
     assert (await read(partner, instanceId=other))["effective"]["messagesPerMinute"] == 60
 
@@ -49,6 +49,7 @@ async def test_instance_overrides_its_account_and_both_the_service(
     assert (await read(partner, instanceId=mine))["effective"] == {
         "numberLookup": True,
         "messagesPerMinute": 60,
+        "clientTokenManages": True,
     }
 
 

@@ -105,12 +105,15 @@ async def test_revoked_stream_of_a_client_that_reads_nothing_is_cut(
         async with aclosing(endless()) as pages:
             yield pages
 
-    async def account(*_asked: object) -> Any:
-        return SimpleNamespace(id="acme")
+    async def allowed() -> bool:
+        return True
 
-    services: Any = SimpleNamespace(stream=SimpleNamespace(subscribe=subscribe), accounts=None)
-    authenticator: Any = SimpleNamespace(account=account)
-    endpoint = EventsEndpoint(authenticator, lambda: services)
+    async def find(*_asked: object) -> Any:
+        return SimpleNamespace(id="acme"), StreamAccess(allowed)
+
+    services: Any = SimpleNamespace(stream=SimpleNamespace(subscribe=subscribe))
+    callers: Any = SimpleNamespace(find=find)
+    endpoint = EventsEndpoint(callers, lambda: services)
     app = Starlette(routes=[Route("/events", endpoint, methods=["GET"])])
     server = HttpServer(app, host="127.0.0.1", port=0, drain_seconds=2)
     async with asyncio.timeout(PATIENCE_SECONDS / 10), asyncio.TaskGroup() as parts:

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from gateway.api.events import EventsEndpoint
 from gateway.runtime.http_server import HttpServer
 from gateway.webhooks.event_log import LoggedEvent
+from gateway.webhooks.stream import StreamAccess
 from tests.fixtures.event_stream import stream_of, take
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, RunningGateway, client_of, running_gateway, until
@@ -173,12 +174,15 @@ async def test_subscriber_stalled_for_long_is_disconnected(
         async with aclosing(endless()) as pages:
             yield pages
 
-    async def account(*_asked: object) -> Any:
-        return SimpleNamespace(id="acme")
+    async def allowed() -> bool:
+        return True
 
-    services: Any = SimpleNamespace(stream=SimpleNamespace(subscribe=subscribe), accounts=None)
-    authenticator: Any = SimpleNamespace(account=account)
-    endpoint = EventsEndpoint(authenticator, lambda: services)
+    async def find(*_asked: object) -> Any:
+        return SimpleNamespace(id="acme"), StreamAccess(allowed)
+
+    services: Any = SimpleNamespace(stream=SimpleNamespace(subscribe=subscribe))
+    callers: Any = SimpleNamespace(find=find)
+    endpoint = EventsEndpoint(callers, lambda: services)
     app = Starlette(routes=[Route("/events", endpoint, methods=["GET"])])
     server = HttpServer(app, host="127.0.0.1", port=0, drain_seconds=2)
 

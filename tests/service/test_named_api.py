@@ -75,6 +75,49 @@ async def test_client_token_of_a_small_account_is_enough(client: Client) -> None
     assert done(await client.http.post(SEND, json=HELLO))["status"] == "queued"
 
 
+async def test_key_reaches_what_its_scopes_and_instances_allow(
+    partner: httpx.AsyncClient, client: Client
+) -> None:
+    twin = await create(partner, name="Demo")
+    own, other = client.demo.instance_id, twin["id"]
+
+    async def key(*scopes: str, **limits: Any) -> dict[str, str]:
+        answer = await partner.post(
+            "/account/keys", json={"name": "CRM", "scopes": scopes, **limits}
+        )
+        return {"Authorization": f"Bearer {answer.json()['key']}"}
+
+    async with httpx.AsyncClient(base_url=client.demo.base_url, timeout=60) as http:
+        sends, reads, manages = await key("send"), await key("read"), await key("manage")
+        queued = await http.post(SEND, json={**HELLO, "instanceName": own}, headers=sends)
+        state = await http.get(f"{V2}/status/{own}", headers=reads)
+        linked = await http.post(f"{V2}/connect", json={"instanceName": own}, headers=manages)
+        retried = await http.post(
+            f"{V2}/queue/retry",
+            json={"instanceName": own, "messageId": done(queued)["zaapId"]},
+            headers=manages,
+        )
+        lacking = [
+            await http.post(SEND, json=HELLO, headers=reads),
+            await http.get(f"{V2}/health", headers=sends),
+            await http.post(f"{V2}/recovery", json={"instanceName": own}, headers=reads),
+        ]
+        limited = await key("send", "read", instanceIds=[own])
+        by_name = await http.post(SEND, json=HELLO, headers=limited)
+        foreign = await http.post(SEND, json={**HELLO, "instanceName": other}, headers=limited)
+        whole = await http.get(f"{V2}/metrics", headers=limited)
+        ambiguous = await http.post(SEND, json=HELLO, headers=sends)
+
+    assert done(state)["connected"] is True
+    assert done(linked)["connected"] is True
+    assert retried.status_code != 403, retried.text
+    assert ["needs the scope" in refused(answer, 403) for answer in lacking] == [True] * 3
+    assert done(by_name)["status"] == "queued"
+    assert "no instance with this id or name" in refused(foreign, 404)
+    assert "limited to instances" in refused(whole, 403)
+    assert other in refused(ambiguous, 409)  # a key that may know of both
+
+
 async def test_scheduled_message_waits_and_is_recognised_by_its_id(
     partner: httpx.AsyncClient, client: Client
 ) -> None:

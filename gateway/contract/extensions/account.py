@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Value
 from gateway.contract.paging import Paged
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import OmitIfNone, Wire
 from gateway.contract.zapi.partner import PartnerOperation
 
@@ -36,6 +37,7 @@ class Act(Wire):
 class ListActs(PartnerOperation[tuple[Act, ...]], Paged, method="GET", path="/account/audit"):
     """Every administrative action of the account, the latest first. An extension."""
 
+    scope = ApiScope.MANAGE
     absolute = True
     example: ClassVar[Example] = {"page": 1, "pageSize": 20}
     example_minimal: ClassVar[Example] = {}
@@ -87,6 +89,7 @@ class Usage(Wire):
 class ReadUsage(PartnerOperation[Usage], method="GET", path="/account/usage"):
     """What the account uses of what it may. An extension."""
 
+    scope = ApiScope.READ
     absolute = True
     example: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = {
@@ -118,6 +121,7 @@ class IssueEventTicket(PartnerOperation[EventTicket], method="POST", path="/even
     is good for one connection within a minute.
     """
 
+    scope = ApiScope.READ
     absolute = True
     example: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = {
@@ -144,6 +148,7 @@ class EffectiveSettings(Wire):
 
     number_lookup: bool
     messages_per_minute: int
+    client_token_manages: bool
 
 
 class OwnSettings(Wire):
@@ -151,6 +156,7 @@ class OwnSettings(Wire):
 
     number_lookup: bool | None = OmitIfNone
     messages_per_minute: int | None = OmitIfNone
+    client_token_manages: bool | None = OmitIfNone
 
 
 class AccountSettings(Wire):
@@ -163,7 +169,7 @@ class AccountSettings(Wire):
 
 _SETTINGS: Final = {
     "own": {"messagesPerMinute": 30},
-    "effective": {"numberLookup": True, "messagesPerMinute": 30},
+    "effective": {"numberLookup": True, "messagesPerMinute": 30, "clientTokenManages": True},
 }
 
 
@@ -175,6 +181,7 @@ class ReadAccountSettings(
     With `instanceId`, those of one instance.
     """
 
+    scope = ApiScope.READ
     absolute = True
     example: ClassVar[Example] = {"instanceId": "3C67AB641C8AA0412F6A2242B4E23AC7"}
     example_minimal: ClassVar[Example] = {}
@@ -192,6 +199,7 @@ class ChangeAccountSettings(
     decides. Unknown keys are refused. An extension.
     """
 
+    scope = ApiScope.MANAGE
     absolute = True
     audited_state = AuditedState.ACCOUNT
     example: ClassVar[Example] = {"messagesPerMinute": 30, "numberLookup": "default"}
@@ -212,11 +220,19 @@ class ChangeAccountSettings(
             "limit of the account or the operator that is lower counts"
         ),
     ] = None
+    client_token_manages: Annotated[
+        bool | Default | None,
+        Field(
+            description="whether the Client-Token works on routes of the account, such as this "
+            "one; not with `instanceId`"
+        ),
+    ] = None
 
 
 class SetConsentRule(PartnerOperation[Value], method="PUT", path="/account/refuse-opted-out"):
     """Whether messages to people who revoked their consent are refused (403). An extension."""
 
+    scope = ApiScope.MANAGE
     absolute = True
     audited_state = AuditedState.ACCOUNT
     example: ClassVar[Example] = {"value": False}
@@ -255,6 +271,7 @@ class ReadPayloadEncryption(
 ):
     """Whether the content of messages and callbacks is encrypted in Postgres. An extension."""
 
+    scope = ApiScope.READ
     absolute = True
     example: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = _STATE_EXAMPLE
@@ -269,6 +286,7 @@ class SetPayloadEncryption(
     operator's setting.
     """
 
+    scope = ApiScope.MANAGE
     absolute = True
     audited = True
     failures = (*PartnerOperation.failures, _CONFLICT)

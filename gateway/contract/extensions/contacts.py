@@ -8,6 +8,7 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Operation, Value
 from gateway.contract.paging import Paged
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import OmitIfNone, Person, Wire
 
 _PHONE = "5511999999999"
@@ -26,6 +27,7 @@ class ConsentRecord(Wire):
 class ReadConsent(Operation[ConsentRecord], method="GET", path="/contacts/{phone}/consent"):
     """Whether a person agreed to be written to. An extension."""
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"phone": _PHONE}
     answer_example: ClassVar[Any] = {
         "phone": _PHONE,
@@ -43,6 +45,7 @@ class RecordConsent(Operation[ConsentRecord], method="PUT", path="/contacts/{pho
     If the account refuses messages to people who opted out, `revoked` has that effect.
     """
 
+    scope = ApiScope.SEND
     audited_state = AuditedState.CONSENT
     example: ClassVar[Example] = {
         "phone": _PHONE,
@@ -78,6 +81,7 @@ class ListConsents(Operation[ConsentPage], Paged, method="GET", path="/consents"
     `gateway export` writes them into a file, with everything else of the account.
     """
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"status": "revoked", "page": 1, "pageSize": 100}
     example_minimal: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = {
@@ -98,6 +102,7 @@ class ListConsents(Operation[ConsentPage], Paged, method="GET", path="/consents"
 class ForgetConsent(Operation[Value], method="DELETE", path="/contacts/{phone}/consent"):
     """Deletes the recorded consent. An extension."""
 
+    scope = ApiScope.SEND
     audited_state = AuditedState.CONSENT
     example: ClassVar[Example] = {"phone": _PHONE}
     answer_example: ClassVar[Any] = {"value": True}
@@ -126,6 +131,7 @@ class ErasePerson(Operation[Erased], method="DELETE", path="/contacts/{phone}/da
     A message that is being sent is not recalled, and is erased when it was sent.
     """
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"phone": "5511666666666"}
     answer_example: ClassVar[Any] = {
         "phone": "5511666666666",

@@ -9,6 +9,7 @@ from pydantic import AliasChoices, BeforeValidator, Field
 from gateway.contract.documented import Documented, Example
 from gateway.contract.operation import AuditedState, Operation
 from gateway.contract.paging import MAX_PAGE, between, up_to
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Wire
 
 _MAX_PAGE_SIZE = 100
@@ -88,6 +89,7 @@ class DeadLetterStats(_Answer):
 class CountDeadLetters(Operation[DeadLetterStats], method="GET", path="/dlq/stats"):
     """The number of dead letters, and the reasons; of all webhooks or of one."""
 
+    scope = ApiScope.WEBHOOKS
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"webhookId": _WEBHOOK}
     answer_example: ClassVar[Any] = {
@@ -112,6 +114,7 @@ class DeadLetterPage(_Answer):
 class ListDeadLetters(Operation[DeadLetterPage], method="GET", path="/dlq/events"):
     """Dead letters, the latest first."""
 
+    scope = ApiScope.WEBHOOKS
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {
         "page": 1,
@@ -147,6 +150,7 @@ class GetDeadLetter(
 ):
     """One dead letter, with its body."""
 
+    scope = ApiScope.WEBHOOKS
     answer_example: ClassVar[Any] = _FAILED_CALLBACK
 
 
@@ -166,6 +170,7 @@ class RetryDeadLetter(
 ):
     """Posts a dead letter again, with its id, after the waiting callbacks of its chat."""
 
+    scope = ApiScope.WEBHOOKS
     audited_state = AuditedState.DEAD_LETTERS
     failures = (_NOT_FOUND, _CONFLICT)
     answer_example: ClassVar[Any] = {"success": True, "event_id": _ID, "message": "queued again"}
@@ -179,6 +184,7 @@ class DiscardDeadLetter(
 ):
     """Discards a dead letter."""
 
+    scope = ApiScope.WEBHOOKS
     audited_state = AuditedState.DEAD_LETTERS
     failures = (_NOT_FOUND, _CONFLICT)
     answer_example: ClassVar[Any] = {"success": True, "event_id": _ID, "message": "discarded"}
@@ -197,6 +203,7 @@ class RetryAllDeadLetters(
 ):
     """Posts all dead letters again, the oldest first, up to a limit; of all webhooks or of one."""
 
+    scope = ApiScope.WEBHOOKS
     audited_state = AuditedState.DEAD_LETTERS
     fields_in = "query"
     example_minimal: ClassVar[Example] = {}
@@ -217,6 +224,7 @@ class DeadLettersPurged(_Answer):
 class PurgeDeadLetters(Operation[DeadLettersPurged], method="DELETE", path="/dlq/purge"):
     """Deletes dead letters that were delivered or discarded and are older than some days."""
 
+    scope = ApiScope.WEBHOOKS
     audited_state = AuditedState.DEAD_LETTERS
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"olderThanDays": 7}

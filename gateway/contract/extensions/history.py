@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
 from gateway.contract.paging import between
+from gateway.contract.scopes import ApiScope
 from gateway.contract.send import TrackId
 from gateway.contract.wire import Chat, Wire
 
@@ -78,6 +79,8 @@ MESSAGE_EXAMPLE: Example = {
 class FindMessage(Operation[MessageRecord], method="GET", path="/messages/{message_id}"):
     """One message, by its messageId or zaapId, in the queue or in the history."""
 
+    scope = ApiScope.READ
+
     message_id: str
 
     example: ClassVar[Example] = {"messageId": MESSAGE_EXAMPLE["messageId"]}
@@ -98,6 +101,8 @@ class ListHistory(Operation[MessagePage], method="GET", path="/messages"):
 
     `from` and `to` are times with an offset; `to` itself is not included.
     """
+
+    scope = ApiScope.READ
 
     phone: Chat | None = None
     track_id: TrackId | None = None

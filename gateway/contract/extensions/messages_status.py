@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
+from gateway.contract.scopes import ApiScope
 from gateway.contract.spellings import parse_chat
 from gateway.contract.wire import Chat, Wire
 
@@ -99,6 +100,8 @@ class ReadMessagesStatus(Operation[MessagesStatus], method="GET", path="/message
     `aggregated` counts people for each message; `raw` lists each state it reached, as the
     webhook reports it.
     """
+
+    scope = ApiScope.READ
 
     message_id: Annotated[str, Field(min_length=1, max_length=_MAX_ID_LENGTH)] | None = None
     group_id: Annotated[str, BeforeValidator(_group)] | None = None

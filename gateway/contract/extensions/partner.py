@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 from gateway.contract.documented import Example
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Wire
 from gateway.contract.zapi.partner import PartnerOperation
 
@@ -22,6 +23,7 @@ class DeleteInstance(
     After the answer nothing of it is sent; a large history is deleted afterwards.
     """
 
+    scope = ApiScope.MANAGE
     absolute = True
     example: ClassVar[Example] = {"instanceId": "3C67AB641C8AA0412F6A2242B4E23AC7"}
     answer_example: ClassVar[Any] = {"value": True, "status": "deleted"}

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.contract.operation import Operation
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Wire
 from gateway.contract.zapi.privacy import Audience, GroupAudience
 
@@ -32,4 +33,5 @@ class Privacy(Wire):
 class ReadPrivacy(Operation[Privacy], method="GET", path="/privacy-settings"):
     """Every setting at once. An extension."""
 
+    scope = ApiScope.READ
     failures = (_UNAVAILABLE,)

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Operation, Value
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Incoming, OmitIfNone, Wire
 from gateway.contract.zapi.partner import PartnerOperation
 
@@ -125,6 +126,7 @@ class SetProxy(Proxy, Operation[ShownProxy], method="PUT", path="/update-proxy")
     in a network that the operator allows. The URL is stored encrypted.
     """
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {
         "proxyUrl": "http://user:password@proxy.example.com:8080",
@@ -143,6 +145,7 @@ def _without_proxy(value: object) -> object:
 class ConfigureProxy(PartnerOperation[Value], method="PUT", path="/integrator/configure-proxy"):
     """Sets the proxy as `PUT /update-proxy` does; with `enable` false, removes it."""
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.INSTANCE
     refuses_unknown = False
     unconfirmed = ("/integrator/configure-proxy",)
@@ -162,12 +165,14 @@ class ConfigureProxy(PartnerOperation[Value], method="PUT", path="/integrator/co
 class ReadProxy(Operation[ShownProxy], method="GET", path="/proxy"):
     """The proxy of the instance and the result of its latest tests."""
 
+    scope = ApiScope.READ
     answer_example: ClassVar[Any] = _SHOWN
 
 
 class RemoveProxy(Operation[Value], method="DELETE", path="/proxy"):
     """Removes the proxy; the session connects as the environment of the gateway defines."""
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.INSTANCE
     answer_example: ClassVar[Any] = {"value": True}
 
@@ -187,6 +192,7 @@ class TryProxy(Operation[ProxyTest], method="POST", path="/proxy/test"):
     run a few tests per minute.
     """
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"proxyUrl": "http://proxy.example.com:8080"}
     answer_example: ClassVar[Any] = {"reachable": True, "latencyMs": 120}
 
@@ -196,6 +202,7 @@ class TryProxy(Operation[ProxyTest], method="POST", path="/proxy/test"):
 class SwapProxy(Operation[ShownProxy], method="POST", path="/proxy/swap"):
     """Replaces the proxy, if WhatsApp can be reached through the new one."""
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {"proxyUrl": "socks5://new-proxy.example.com:1080"}
     answer_example: ClassVar[Any] = _SHOWN
@@ -226,6 +233,7 @@ class ProxyHealth(Wire):
 class ReadProxyHealth(Operation[ProxyHealth], method="GET", path="/proxy/health"):
     """The result of the latest tests; only a test route or a change runs a test."""
 
+    scope = ApiScope.READ
     answer_example: ClassVar[Any] = {
         "proxy": _STATE,
         "logs": [

@@ -10,6 +10,7 @@ from gateway.contract.documented import Example
 from gateway.contract.extensions.history import MESSAGE_EXAMPLE, MessageRecord
 from gateway.contract.operation import AuditedState, Operation
 from gateway.contract.paging import between
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Chat, Incoming, Wire
 from gateway.contract.zapi.instance_queue import QueueRemoved
 
@@ -28,6 +29,7 @@ class QueuePauseState(Wire):
 class PauseQueue(Operation[QueuePauseState], method="POST", path="/queue/pause"):
     """Stops sending until the queue is resumed; a message in flight is still sent."""
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.QUEUE
     answer_example: ClassVar[Example] = {"value": True, "paused": True, "queueLength": 12}
 
@@ -35,6 +37,7 @@ class PauseQueue(Operation[QueuePauseState], method="POST", path="/queue/pause")
 class ResumeQueue(Operation[QueuePauseState], method="POST", path="/queue/resume"):
     """Sending continues."""
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.QUEUE
     answer_example: ClassVar[Example] = {"value": True, "paused": False, "queueLength": 12}
 
@@ -94,6 +97,7 @@ class QueuedMessageId(Incoming):
 class ReadQueued(QueuedMessageId, Operation[TrackedMessage], method="GET", path="/queue/{zaap_id}"):
     """One message, with every attempt to send it."""
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = _NAMED
     answer_example: ClassVar[Example] = {
         **_QUEUED,
@@ -126,6 +130,7 @@ class RetryQueued(
     A message that waits for its next attempt is sent at once.
     """
 
+    scope = ApiScope.SEND
     audited_state = AuditedState.QUEUE
     example: ClassVar[Example] = _NAMED
     answer_example: ClassVar[Example] = {"value": True, "queueLength": 12}
@@ -137,6 +142,7 @@ class MoveToFront(
 ):
     """Moves a waiting message to the front of its priority; a scheduled one becomes due."""
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.QUEUE
     example: ClassVar[Example] = _NAMED
     answer_example: ClassVar[Example] = {"value": True, "queueLength": 12}
@@ -161,6 +167,8 @@ class FailedPage(Wire):
 
 class ListFailed(FailedFilter, Operation[FailedPage], method="GET", path="/queue/failed"):
     """Failed messages that can be retried, oldest first, by cursor."""
+
+    scope = ApiScope.READ
 
     page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 50
     paging_state: str | None = None
@@ -188,6 +196,7 @@ class RetryFailed(
 ):
     """Puts every failed message back in its place in the queue."""
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.QUEUE
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"type": "send-text"}
@@ -197,6 +206,7 @@ class RetryFailed(
 class DeleteFailed(FailedFilter, Operation[QueueRemoved], method="DELETE", path="/queue/failed"):
     """Deletes failed messages from the queue; the history still has them."""
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.QUEUE
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"phone": "5511999999999"}
@@ -230,6 +240,7 @@ class ReadQueueStats(Operation[QueueStats], method="GET", path="/queue/stats"):
     `dailyLimit` is today's, warm-up included; 0 is no limit, and then `sentToday` is null.
     """
 
+    scope = ApiScope.READ
     answer_example: ClassVar[Example] = {
         "queueLength": 12,
         "byStatus": {"pending": 11, "scheduled": 1, "failed": 3},
@@ -274,6 +285,7 @@ _SETTINGS: Example = {
 class ReadQueueSettings(Operation[QueueSettings], method="GET", path="/queue/settings"):
     """The pace, the daily limit, the order and the unknown quotes of the instance."""
 
+    scope = ApiScope.READ
     answer_example: ClassVar[Example] = _SETTINGS
 
 
@@ -286,6 +298,7 @@ class ChangeQueueSettings(Operation[QueueSettings], method="PUT", path="/queue/s
     reply to a message that the gateway does not know is sent without a quote.
     """
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.QUEUE
     pace_min_seconds: float | None = Field(None, ge=0, le=_MAX_PACE_SECONDS)
     pace_max_seconds: float | None = Field(None, ge=0, le=_MAX_PACE_SECONDS)

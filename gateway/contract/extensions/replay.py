@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation
 from gateway.contract.paging import between
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Wire
 
 CallbackType = Literal[
@@ -63,6 +64,7 @@ class DeliveryPage(Wire):
 class ListDeliveries(Operation[DeliveryPage], method="GET", path="/webhooks/deliveries"):
     """Every attempt to post a callback in the last days, the latest first."""
 
+    scope = ApiScope.WEBHOOKS
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"pageSize": 20, "type": "DeliveryCallback", "success": False}
     answer_example: ClassVar[Any] = {
@@ -113,6 +115,7 @@ class ReplayWebhooks(Operation[Replayed], method="POST", path="/webhooks/replay"
     Z-API's routes.
     """
 
+    scope = ApiScope.WEBHOOKS
     example_minimal: ClassVar[Example] = {"from": "2026-01-31T12:00:00Z"}
     example: ClassVar[Example] = {
         "from": "2026-01-31T12:00:00Z",
@@ -147,6 +150,7 @@ class TestWebhook(Operation[TestResult], method="POST", path="/webhooks/test"):
     With `webhookId` it goes to that further webhook.
     """
 
+    scope = ApiScope.WEBHOOKS
     __test__: ClassVar[bool] = False
 
     example_minimal: ClassVar[Example] = {}

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Documented, Example
 from gateway.contract.extensions.replay import CallbackType
 from gateway.contract.operation import AuditedState, Operation, Value
+from gateway.contract.scopes import ApiScope
 from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.wire import Wire
 from gateway.contract.zapi.webhooks import SetWebhook
@@ -129,10 +130,13 @@ class SetInitialDataWebhook(SetWebhook, method="PUT", path="/update-webhook-init
     phone hands over is in `/chats`, `/contacts` and `/chat-messages`.
     """
 
+    scope = ApiScope.WEBHOOKS
+
 
 class ListWebhooks(Operation[Webhooks], method="GET", path="/webhooks"):
     """The further webhooks of the instance."""
 
+    scope = ApiScope.WEBHOOKS
     answer_example: ClassVar[Any] = {"webhooks": [_ANSWER]}
 
 
@@ -144,6 +148,7 @@ class AddWebhook(Operation[Webhook], method="POST", path="/webhooks", answer_sta
     the token of the instance.
     """
 
+    scope = ApiScope.WEBHOOKS
     audited_state = AuditedState.WEBHOOKS
     failures = (_CONFLICT,)
     example_minimal: ClassVar[Example] = {"url": "https://crm.example.com/hook"}
@@ -175,6 +180,7 @@ class UpdateWebhook(
     that is not enabled gets nothing, and what waits for it is dropped; a replay brings it later.
     """
 
+    scope = ApiScope.WEBHOOKS
     audited_state = AuditedState.WEBHOOKS
     example_minimal: ClassVar[Example] = {"webhookId": _ID, "enabled": False}
     example: ClassVar[Example] = {"webhookId": _ID, **_EXAMPLE}
@@ -192,5 +198,6 @@ class DeleteWebhook(
 ):
     """Deletes a further webhook; what waits for it is dropped."""
 
+    scope = ApiScope.WEBHOOKS
     audited_state = AuditedState.WEBHOOKS
     answer_example: ClassVar[Any] = {"value": True}

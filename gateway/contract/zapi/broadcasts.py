@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Documented, Example
 from gateway.contract.operation import Operation, Value
 from gateway.contract.paging import Paged
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Chat, Phone, Wire
 
 MAX_MEMBERS: Final = 256
@@ -58,6 +59,7 @@ class CreateBroadcast(Operation[BroadcastList], method="POST", path="/broadcast"
     `messages` those of each, or the reason why the queue did not take it.
     """
 
+    scope = ApiScope.SEND
     unconfirmed = ("/broadcast",)
     failures = (_CONFLICT,)
     example: ClassVar[Example] = {"name": "Customers", "phones": _PHONES}
@@ -70,6 +72,7 @@ class CreateBroadcast(Operation[BroadcastList], method="POST", path="/broadcast"
 class ListBroadcasts(Operation[tuple[BroadcastList, ...]], Paged, method="GET", path="/broadcast"):
     """The lists of the instance, oldest first."""
 
+    scope = ApiScope.READ
     unconfirmed = ("/broadcast",)
     example: ClassVar[Example] = {"page": 1, "pageSize": 20}
     example_minimal: ClassVar[Example] = {}
@@ -91,6 +94,7 @@ class UpdateBroadcast(
 ):
     """Replaces the members of a list, and its name where one is given."""
 
+    scope = ApiScope.SEND
     example_minimal: ClassVar[Example] = {"broadcastId": _ID, "phones": _PHONES}
     example: ClassVar[Example] = {"broadcastId": _ID, "name": "Friends", "phones": _PHONES}
     answer_example: ClassVar[Any] = {"value": True}
@@ -104,4 +108,5 @@ class DeleteBroadcast(
 ):
     """Deletes a list; what is queued for its members is sent."""
 
+    scope = ApiScope.SEND
     answer_example: ClassVar[Any] = {"value": True}

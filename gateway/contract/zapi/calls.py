@@ -9,6 +9,7 @@ from gateway.contract.echo import Content, EchoContext
 from gateway.contract.limits import Limit
 from gateway.contract.operation import Operation
 from gateway.contract.paging import between
+from gateway.contract.scopes import ApiScope
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.wire import OmitIfNone, Wire
@@ -51,6 +52,7 @@ class CallToken(Wire):
 class MakeCallToken(Operation[CallToken], method="GET", path="/call-token"):
     """Makes a token for one connection of the calls SDK."""
 
+    scope = ApiScope.MANAGE
     answer_example: ClassVar[Any] = {"token": "ek-gKrx0dpG27s1YyoU3i3A"}
     failures = _NEEDS_CALLS
 
@@ -70,6 +72,7 @@ _SIP = {"host": "sip.example.com", "user": "3C67AB641C8AA0412F6A2242B4E23AC7", "
 class RenewSipToken(Operation[SipCredentials], method="POST", path="/sip-token"):
     """Creates credentials; earlier ones stop working."""
 
+    scope = ApiScope.MANAGE
     answer_example: ClassVar[Any] = {**_SIP, "token": "BZ9vKoEsmmrCP6y4t0XYCYBW"}
     failures = _NEEDS_CALLS
 
@@ -77,5 +80,6 @@ class RenewSipToken(Operation[SipCredentials], method="POST", path="/sip-token")
 class ReadSip(Operation[SipCredentials], method="GET", path="/sip-info"):
     """The credentials, their token masked."""
 
+    scope = ApiScope.MANAGE
     answer_example: ClassVar[Any] = {**_SIP, "token": "BZ9***"}
     failures = _NEEDS_CALLS

@@ -8,6 +8,7 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, RouteAddress, Success, Value
 from gateway.contract.paging import Paged, between
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Chat, OmitIfNone, Wire
 
 _PHONE = "5511999999999"
@@ -84,6 +85,7 @@ class ListChats(Operation[tuple[ChatSummary, ...]], Paged, method="GET", path="/
     Pages stay put while messages arrive: the order is that of the first page, for ten minutes.
     """
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"page": 1, "pageSize": 20}
     example_minimal: ClassVar[Example] = {"page": 1, "pageSize": 20}
     answer_example: ClassVar[Any] = [_SHOWN]
@@ -103,6 +105,7 @@ class ReadChat(
 ):
     """One chat; a number never written with has an empty one."""
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"phone": _PHONE}
     answer_example: ClassVar[Any] = {**_SHOWN, "about": "At work"}
 
@@ -118,6 +121,7 @@ class ListMessages(
     to stored files are new. A message that this version cannot read has `error` for its content.
     """
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"phone": _PHONE, "amount": 10}
     example_minimal: ClassVar[Example] = {"phone": _PHONE}
     answer_example: ClassVar[Any] = [
@@ -158,6 +162,7 @@ ChatAction = Literal[
 class ModifyChat(Operation[Value], method="POST", path="/modify-chat"):
     """Reads, archives, pins, mutes, clears or deletes a chat."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"phone": _PHONE, "action": "read"}
     answer_example: ClassVar[Any] = {"value": True}
 
@@ -189,6 +194,7 @@ ModifyChat.session_operation = TouchChat
 class SetChatExpiration(Operation[Value], method="POST", path="/send-chat-expiration"):
     """Lets new messages of a chat disappear after a while."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"phone": _PHONE, "chatExpiration": "90_DAYS"}
     answer_example: ClassVar[Any] = {"value": True}
     failures = (503,)
@@ -203,6 +209,7 @@ SetChatExpiration.session_operation = SetChatExpiration
 class SetNote(Operation[Success], method="POST", path="/chats/{phone}/notes"):
     """Writes something down about a chat; an empty text removes it."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"phone": _PHONE, "notes": "Call back on Monday"}
 
     phone: Chat

@@ -8,6 +8,7 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Success, Value
 from gateway.contract.paging import Paged
+from gateway.contract.scopes import ApiScope
 from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.wire import CommunityId, GroupId, OmitIfNone, Wire
 from gateway.contract.zapi.groups.group import DONE, GROUP_FAILURES, Description, Subject
@@ -37,6 +38,7 @@ _SUB_GROUPS = [{"name": "Neighbours", "phone": _GROUP, "isGroupAnnouncement": Tr
 class CreateCommunity(Operation[CommunityCreated], method="POST", path="/communities"):
     """Makes a community and its announcement group."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"name": "Neighbours", "description": "All houses of the street"}
     example_minimal: ClassVar[Example] = {"name": "Neighbours"}
     answer_example: ClassVar[Any] = {"id": _COMMUNITY, "subGroups": _SUB_GROUPS}
@@ -58,6 +60,7 @@ class ListCommunities(
 ):
     """The communities this number is in."""
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"page": 1, "pageSize": 10}
     answer_example: ClassVar[Any] = [{"name": "Neighbours", "id": _COMMUNITY}]
     failures = (503,)
@@ -90,9 +93,13 @@ class LinkOperation(CommunityOperation[Linked]):
 class LinkGroups(LinkOperation, method="POST", path="/communities/link"):
     """Attaches groups to a community; those that are elsewhere already are refused by name."""
 
+    scope = ApiScope.SEND
+
 
 class UnlinkGroups(LinkOperation, method="POST", path="/communities/unlink"):
     """Detaches groups from a community; one ordinary group must remain."""
+
+    scope = ApiScope.SEND
 
 
 class CommunityMetadata(Wire):
@@ -111,6 +118,7 @@ class ReadCommunity(
 ):
     """A community and its groups."""
 
+    scope = ApiScope.READ
     cache_ttl_seconds = 30.0
     example: ClassVar[Example] = {"communityId": _COMMUNITY}
     answer_example: ClassVar[Any] = {
@@ -124,6 +132,7 @@ class ReadCommunity(
 class SetCommunityRules(CommunityOperation[Success], method="POST", path="/communities/settings"):
     """Who may add groups."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"communityId": _COMMUNITY, "whoCanAddNewGroups": "admins"}
 
     who_can_add_new_groups: Annotated[Literal["admins", "all"], ANY_CASE]
@@ -134,6 +143,7 @@ class DeleteCommunity(
 ):
     """Ends a community; its groups stay, its announcement group goes."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"communityId": _COMMUNITY}
     answer_example: ClassVar[Any] = DONE
 
@@ -143,6 +153,7 @@ class DescribeCommunity(
 ):
     """Gives a community another description."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {
         "communityId": _COMMUNITY,
         "communityDescription": "Every house of the street",
@@ -155,6 +166,7 @@ class DescribeCommunity(
 class SetCommunityPhoto(CommunityOperation[Value], method="POST", path="/update-community-photo"):
     """Gives a community another picture: an address, a data URI or base64."""
 
+    scope = ApiScope.SEND
     carries_media = True
     example: ClassVar[Example] = {
         "communityId": _COMMUNITY,

@@ -9,6 +9,7 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, RouteAddress, Success, Value
 from gateway.contract.paging import Paged
+from gateway.contract.scopes import ApiScope
 from gateway.contract.spellings import parse_chat
 from gateway.contract.wire import Incoming, OmitIfNone, Person, Phone, Wire
 
@@ -35,6 +36,7 @@ class ListContacts(Operation[tuple[Contact, ...]], Paged, method="GET", path="/c
     `search`, an extension, looks in names and numbers.
     """
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"page": 1, "pageSize": 20}
     example_minimal: ClassVar[Example] = {"page": 1, "pageSize": 20}
     answer_example: ClassVar[Any] = [
@@ -62,6 +64,7 @@ class ContactsSaved(Wire):
 class AddContacts(Operation[ContactsSaved], method="POST", path="/contacts/add"):
     """Saves people to the phone's address book. The body is a list."""
 
+    scope = ApiScope.SEND
     bare_list = "contacts"
     example: ClassVar[Example] = {
         "contacts": [{"firstName": "Ana", "lastName": "Lima", "phone": _PHONE}]
@@ -75,6 +78,7 @@ class AddContacts(Operation[ContactsSaved], method="POST", path="/contacts/add")
 class RemoveContacts(Operation[ContactsSaved], method="DELETE", path="/contacts/remove"):
     """Removes people from the address book. The body is a list of numbers."""
 
+    scope = ApiScope.SEND
     bare_list = "phones"
     fields_in = "body"
     example: ClassVar[Example] = {"phones": ["5511777777777", "5511666666666"]}
@@ -102,6 +106,7 @@ class ReadContact(
 ):
     """What is known of one person."""
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"phone": _PHONE}
     answer_example: ClassVar[Any] = {
         "phone": _PHONE,
@@ -145,6 +150,7 @@ class ReadPicture(
 ):
     """A fresh address of a person's picture, or of this number's without `phone`: a list of one."""
 
+    scope = ApiScope.READ
     session_operation = LookAtProfile
     example: ClassVar[Example] = {"phone": _PHONE}
     example_minimal: ClassVar[Example] = {"phone": _PHONE}
@@ -165,6 +171,7 @@ class Existence(Wire):
 class CheckPhone(Operation[Existence], method="GET", path="/phone-exists/{phone}"):
     """Whether a number has WhatsApp; a Brazilian one also without its ninth digit."""
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"phone": _PHONE}
     answer_example: ClassVar[Any] = {"exists": True, "phone": _PHONE, "lid": "81896604192873@lid"}
     failures = (_UNAVAILABLE,)
@@ -198,6 +205,7 @@ class CheckPhones(Operation[tuple[CheckedPhone, ...]], method="POST", path="/pho
     What is no phone number does not exist; the rest of the request is answered.
     """
 
+    scope = ApiScope.READ
     audited = False  # reads
     min_body_limit_bytes = 4_194_304  # 50,000 numbers, spaces between the digits included
     example: ClassVar[Example] = {"phones": [_PHONE, _OTHER]}
@@ -239,6 +247,7 @@ class ModifyBlocked(
 ):
     """Blocks or unblocks a person."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"phone": "5511777777777", "action": "block"}
     answer_example: ClassVar[Any] = {"value": True}
     failures = (_UNAVAILABLE,)
@@ -250,6 +259,7 @@ class ModifyBlocked(
 class ReportContact(Operation[Success], method="POST", path="/contacts/{phone}/report"):
     """Reports a person to WhatsApp."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"phone": "5511777777777"}
     failures = (_UNAVAILABLE,)
 

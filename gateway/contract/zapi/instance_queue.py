@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Operation, Value
 from gateway.contract.paging import MAX_PAGE, between, up_to
+from gateway.contract.scopes import ApiScope
 from gateway.contract.send import TrackId
 from gateway.contract.wire import WHOLE_SENTENCE, Chat, Incoming, Wire
 
@@ -106,6 +107,8 @@ class ListQueueByPage(QueueFilter, Operation[tuple[QueueItem, ...]], method="GET
     `limit` is another name of `pageSize`; `offset` skips so many messages instead of whole pages.
     """
 
+    scope = ApiScope.READ
+
     page: Annotated[int, BeforeValidator(between(1, MAX_PAGE))] = 1
     page_size: Annotated[
         int,
@@ -131,6 +134,7 @@ class QueuePage(Wire):
 class ListQueue(QueueFilter, Operation[QueuePage], method="POST", path="/queue"):
     """The queue, oldest first, by cursor."""
 
+    scope = ApiScope.READ
     audited = False  # reads, like its GET
     page_size: Annotated[int, BeforeValidator(up_to(_MAX_PAGE_SIZE))] = 20
     paging_state: str | None = None
@@ -154,6 +158,7 @@ class QueueCount(Wire):
 class CountQueue(Operation[QueueCount], method="GET", path="/queue/count"):
     """How many messages wait."""
 
+    scope = ApiScope.READ
     answer_example: ClassVar[Example] = {"count": 1, "queueLength": 1}
 
 
@@ -171,6 +176,7 @@ class ClearQueue(QueueFilter, Operation[QueueRemoved], method="DELETE", path="/q
     `olderThan` is a time (ISO 8601 with an offset) or an age in seconds.
     """
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.QUEUE
     refuses_unknown = True  # a filter that is ignored would clear the whole queue
     older_than: str | None = None
@@ -200,6 +206,7 @@ class RemovedFromQueue(Value):
 class RemoveFromQueue(Operation[RemovedFromQueue], method="DELETE", path="/queue/{zaap_id}"):
     """Removes one waiting message, named by its zaapId or its messageId."""
 
+    scope = ApiScope.SEND
     audited_state = AuditedState.QUEUE
     zaap_id: str = Field(validation_alias=AliasChoices("zaapId", "zaap_id"))
 
@@ -211,6 +218,7 @@ class RemoveFromQueue(Operation[RemovedFromQueue], method="DELETE", path="/queue
 class SetQueueSettings(Operation[Value], method="PUT", path="/update-queue-settings"):
     """Whether a message is refused while the instance is not connected, instead of queued."""
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.INSTANCE
     unconfirmed = ("/update-queue-settings",)
     example: ClassVar[Example] = {"disableEnqueueWhenDisconnected": True}

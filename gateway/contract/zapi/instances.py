@@ -15,6 +15,8 @@ from gateway.contract.operation import (
     RouteAddress,
     Value,
 )
+from gateway.contract.scopes import ApiScope
+from gateway.contract.secret_fields import SECRET, SECRET_URL
 from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.whatsapp_limits import MAX_ABOUT_LENGTH, MAX_PROFILE_NAME_LENGTH
 from gateway.contract.wire import OmitIfNone, Phone, Wire
@@ -42,6 +44,7 @@ class Status(Wire):
 class ReadStatus(Operation[Status], method="GET", path="/status"):
     """Whether messages can leave, and what to do if not."""
 
+    scope = ApiScope.READ
     answer_example: ClassVar[Any] = {
         "connected": True,
         "session": True,
@@ -70,6 +73,7 @@ class ReadQrCode(Operation[QrCode | AlreadyConnected | Picture], method="GET", p
     With `Accept: image/*`, as an image element of a browser sends it, the code as a PNG.
     """
 
+    scope = ApiScope.MANAGE
     awaits_session = True
     answer_example: ClassVar[Any] = {
         "value": "2@Zk3v9Q,1aBc,2dEf,3gHi",
@@ -100,6 +104,7 @@ class ReadQrImage(
 ):
     """The QR code as a picture: a data URI, or the PNG itself for who accepts image/png."""
 
+    scope = ApiScope.MANAGE
     session_operation = ReadQrCode
     answer_example: ClassVar[Any] = {"value": "data:image/png;base64,iVBORw0KGgo="}
     failures = (_UNAVAILABLE,)
@@ -129,6 +134,7 @@ class ReadPhoneCode(
 ):
     """A code that links the phone of this number, typed there instead of scanning."""
 
+    scope = ApiScope.MANAGE
     awaits_session = True
     example: ClassVar[Example] = {"phone": "5511999999999"}
     answer_example: ClassVar[Any] = {"code": "1A2B-3C4D", "value": "1A2B-3C4D"}
@@ -142,6 +148,7 @@ class Restart(
 ):
     """Closes the session and opens it again; the phone stays linked and the queue goes on."""
 
+    scope = ApiScope.MANAGE
     audited = True
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
@@ -155,6 +162,7 @@ class RestoreSession(
 ):
     """Reconnects a linked phone that is out of reach; false where none is linked."""
 
+    scope = ApiScope.MANAGE
     audited = True
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
@@ -168,6 +176,7 @@ class Disconnect(
     What is queued waits.
     """
 
+    scope = ApiScope.MANAGE
     audited = True
     answer_example: ClassVar[Any] = _DONE
     failures = (_UNAVAILABLE,)
@@ -196,6 +205,7 @@ class Device(Wire):
 class ReadDevice(Operation[Device], method="GET", path="/device"):
     """The linked phone and whose it is."""
 
+    scope = ApiScope.READ
     answer_example: ClassVar[Any] = {
         "phone": "5511999999999",
         "imgUrl": None,
@@ -210,26 +220,29 @@ class ReadDevice(Operation[Device], method="GET", path="/device"):
 
 
 class Me(Wire):
-    """The instance itself; `due` is in milliseconds, and far away where nothing is due."""
+    """The instance itself; `due` is in milliseconds, and far away where nothing is due.
+
+    An API key without the scope `manage` sees an empty `token`, and of addresses only the host.
+    """
 
     id: str
-    token: str
+    token: Annotated[str, SECRET]
     name: str
     due: int
     connected: bool
     payment_status: str
     created: datetime
-    connected_callback_url: str | None
-    delivery_callback_url: str | None
-    disconnected_callback_url: str | None
-    message_status_callback_url: str | None
-    presence_chat_callback_url: str | None
-    received_callback_url: str | None
+    connected_callback_url: Annotated[str | None, SECRET_URL]
+    delivery_callback_url: Annotated[str | None, SECRET_URL]
+    disconnected_callback_url: Annotated[str | None, SECRET_URL]
+    message_status_callback_url: Annotated[str | None, SECRET_URL]
+    presence_chat_callback_url: Annotated[str | None, SECRET_URL]
+    received_callback_url: Annotated[str | None, SECRET_URL]
     receive_callback_sent_by_me: bool
     call_reject_auto: bool
     call_reject_message: str | None
     auto_read_message: bool
-    initial_data_callback_url: str | None
+    initial_data_callback_url: Annotated[str | None, SECRET_URL]
     message_filters: tuple[str, ...] = ()
     callback_type_filters: tuple[str, ...] = ()
 
@@ -237,6 +250,7 @@ class Me(Wire):
 class ReadMe(Operation[Me], method="GET", path="/me"):
     """The instance: its name, its token, its webhooks and switches."""
 
+    scope = ApiScope.READ
     answer_example: ClassVar[Any] = {
         "id": "3C67AB641C8AA0412F6A2242B4E23AC7",
         "token": "9E5C0B7A1D2F4E6C8B0A9D7F5E3C1B2A",
@@ -264,6 +278,7 @@ class ReadMe(Operation[Me], method="GET", path="/me"):
 class Rename(Operation[Value], method="PUT", path="/update-name"):
     """Gives the instance another name."""
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {"value": "Front desk"}
     answer_example: ClassVar[Any] = _DONE
@@ -290,12 +305,14 @@ class SetAutoReadMessage(InstanceSwitch, method="PUT", path="/update-auto-read-m
     Best effort: the gateway tries for five minutes. What waits is lost if its process is killed.
     """
 
+    scope = ApiScope.MANAGE
     column = "auto_read_message"
 
 
 class SetAutoReadStatus(InstanceSwitch, method="PUT", path="/update-auto-read-status"):
     """Whether statuses are marked as seen, best effort; takes auto-read of messages, too."""
 
+    scope = ApiScope.MANAGE
     column = "auto_read_status"
 
 
@@ -305,12 +322,14 @@ class SetCallReject(InstanceSwitch, method="PUT", path="/update-call-reject-auto
     Best effort: not after 60 seconds. What waits is lost if the process is killed.
     """
 
+    scope = ApiScope.MANAGE
     column = "call_reject_auto"
 
 
 class SetCallRejectMessage(Operation[Value], method="PUT", path="/update-call-reject-message"):
     """The text that a caller gets after a rejected call; an empty one sends nothing."""
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {"value": "Please write, we do not take calls."}
     answer_example: ClassVar[Any] = _DONE
@@ -329,6 +348,8 @@ class ProfileOperation(Operation[Value]):
 class SetProfileName(ProfileOperation, method="PUT", path="/profile-name"):
     """Gives the number another name."""
 
+    scope = ApiScope.MANAGE
+
     value: Annotated[
         str,
         StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_PROFILE_NAME_LENGTH),
@@ -338,6 +359,8 @@ class SetProfileName(ProfileOperation, method="PUT", path="/profile-name"):
 class SetProfileAbout(ProfileOperation, method="PUT", path="/profile-description"):
     """Changes the about text of the number."""
 
+    scope = ApiScope.MANAGE
+
     value: Annotated[str, StringConstraints(max_length=MAX_ABOUT_LENGTH)] = Field(
         validation_alias=AliasChoices("value", "description")
     )
@@ -346,6 +369,7 @@ class SetProfileAbout(ProfileOperation, method="PUT", path="/profile-description
 class SetProfilePicture(ProfileOperation, method="PUT", path="/profile-picture"):
     """Gives the number another picture: an address, a data URI or base64."""
 
+    scope = ApiScope.MANAGE
     carries_media = True
     example: ClassVar[Example] = {"value": "https://example.com/image.png"}
 

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, StringConstraints
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, RouteAddress, Success
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Matching, OmitIfNone, Wire
 
 
@@ -60,6 +61,7 @@ class CheckRegistration(
 ):
     """Whether a number can be registered: the first step."""
 
+    scope = ApiScope.MANAGE
     audited = False  # reads
     example: ClassVar[Example] = _NUMBER
     answer_example: ClassVar[Any] = {
@@ -92,6 +94,7 @@ class RequestCode(
 ):
     """Requests the code that confirms the number."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {**_NUMBER, "method": "sms"}
     answer_example: ClassVar[Any] = {
         "success": True,
@@ -110,6 +113,7 @@ class RequestCode(
 class AnswerCaptcha(MobileOperation[Success], method="POST", path="/mobile/respond-captcha"):
     """Answers the captcha; the code is then sent without another request."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"captcha": "123456"}
 
     captcha: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
@@ -127,6 +131,7 @@ class ConfirmCode(
 ):
     """Confirms the code and connects the number."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = _CODE
     answer_example: ClassVar[Any] = {"success": True}
 
@@ -143,6 +148,7 @@ class Unbanning(Wire):
 class RequestUnbanning(MobileOperation[Unbanning], method="POST", path="/mobile/request-unbanning"):
     """Requests that WhatsApp lifts a ban."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {
         "appealToken": "Ae1CIGl4",
         "description": "We only write to our customers.",
@@ -161,6 +167,7 @@ class ConfirmPin(
 ):
     """Confirms the PIN that a registration requires."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = _CODE
 
     code: Code
@@ -173,6 +180,8 @@ class RecoverPin(
     also=(RouteAddress("POST", "/mobile/recovery-security-code"),),
 ):
     """Sends a link by e-mail that resets the PIN."""
+
+    scope = ApiScope.MANAGE
 
 
 class EmailState(Wire):
@@ -187,6 +196,7 @@ class EmailState(Wire):
 class ReadEmail(MobileOperation[EmailState], method="GET", path="/security/email"):
     """The e-mail of the account."""
 
+    scope = ApiScope.MANAGE
     answer_example: ClassVar[Any] = {
         "success": True,
         "hasEmail": True,
@@ -205,6 +215,7 @@ class EmailChanged(Wire):
 class SetEmail(MobileOperation[EmailChanged], method="POST", path="/security/email"):
     """Sets the e-mail of the account; a code is sent there."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"email": "ana@example.com"}
     answer_example: ClassVar[Any] = {"success": True, "message": "VERIFY_EMAIL"}
 
@@ -214,6 +225,7 @@ class SetEmail(MobileOperation[EmailChanged], method="POST", path="/security/ema
 class VerifyEmail(MobileOperation[Success], method="POST", path="/security/verify-email"):
     """Confirms the e-mail with the code sent there; false without an e-mail to confirm."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"verificationCode": "123456"}
 
     verification_code: Code
@@ -222,6 +234,7 @@ class VerifyEmail(MobileOperation[Success], method="POST", path="/security/verif
 class RemoveEmail(MobileOperation[EmailChanged], method="POST", path="/security/email/remove"):
     """Removes the e-mail of the account."""
 
+    scope = ApiScope.MANAGE
     answer_example: ClassVar[Any] = {"success": True, "message": "REMOVED"}
 
 
@@ -235,12 +248,14 @@ class PinState(Wire):
 class ReadPin(MobileOperation[PinState], method="GET", path="/security/two-fa-code"):
     """Whether a PIN is set."""
 
+    scope = ApiScope.MANAGE
     answer_example: ClassVar[Any] = {"success": True, "hasCode": True}
 
 
 class SetPin(MobileOperation[Success], method="POST", path="/security/two-fa-code"):
     """Sets the PIN."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = _CODE
 
     code: Code
@@ -255,3 +270,5 @@ class PinRemoved(Wire):
 
 class RemovePin(MobileOperation[PinRemoved], method="POST", path="/security/two-fa-code/remove"):
     """Removes the PIN."""
+
+    scope = ApiScope.MANAGE

@@ -8,6 +8,7 @@ from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Value
 from gateway.contract.paging import up_to
+from gateway.contract.scopes import ApiScope
 from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.whatsapp_limits import (
     MAX_GROUP_DESCRIPTION_LENGTH,
@@ -40,6 +41,7 @@ class CreateNewsletter(
 ):
     """Creates a channel that this number owns."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"name": "News", "description": "What is new"}
     example_minimal: ClassVar[Example] = {"name": "News"}
     answer_example: ClassVar[Any] = {"id": _CHANNEL}
@@ -67,6 +69,7 @@ class SetNewsletterPicture(
 ):
     """Changes the picture of a channel: an address, a data URI or base64."""
 
+    scope = ApiScope.SEND
     carries_media = True
     example: ClassVar[Example] = {"id": _CHANNEL, "pictureUrl": "https://example.com/image.png"}
 
@@ -78,6 +81,7 @@ class RenameNewsletter(
 ):
     """Changes the name of a channel."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"id": _CHANNEL, "name": "Latest news"}
 
     name: _Name
@@ -91,6 +95,7 @@ class DescribeNewsletter(
 ):
     """Changes the description of a channel."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"id": _CHANNEL, "description": "All that is new"}
 
     description: _Description
@@ -99,22 +104,31 @@ class DescribeNewsletter(
 class FollowNewsletter(ChannelOperation[Value], method="PUT", path="/follow-newsletter"):
     """Follows a channel."""
 
+    scope = ApiScope.SEND
+
 
 class UnfollowNewsletter(ChannelOperation[Value], method="PUT", path="/unfollow-newsletter"):
     """Unfollows a channel."""
+
+    scope = ApiScope.SEND
 
 
 class MuteNewsletter(ChannelOperation[Value], method="PUT", path="/mute-newsletter"):
     """Mutes the notifications of a channel."""
 
+    scope = ApiScope.SEND
+
 
 class UnmuteNewsletter(ChannelOperation[Value], method="PUT", path="/unmute-newsletter"):
     """Unmutes the notifications of a channel."""
+
+    scope = ApiScope.SEND
 
 
 class DeleteNewsletter(ChannelOperation[Value], method="DELETE", path="/delete-newsletter"):
     """Deletes a channel of this number."""
 
+    scope = ApiScope.SEND
     fields_in = "body"
 
 
@@ -171,6 +185,7 @@ class ReadNewsletter(
 ):
     """A channel."""
 
+    scope = ApiScope.READ
     cache_ttl_seconds = 30.0
     answer_example: ClassVar[Any] = _SHOWN
 
@@ -195,6 +210,7 @@ class ListSubscribers(
 ):
     """The followers of a channel, for its admins."""
 
+    scope = ApiScope.READ
     unconfirmed = ("/newsletter/subscribers/{newsletterId}",)
     answer_example: ClassVar[Any] = {
         "subscribers": [{"phone": "5511888888888", "role": "SUBSCRIBER"}]
@@ -204,6 +220,7 @@ class ListSubscribers(
 class ListNewsletters(Operation[tuple[Newsletter, ...]], method="GET", path="/newsletter"):
     """The channels this number owns, administers or follows."""
 
+    scope = ApiScope.READ
     answer_example: ClassVar[Any] = [_SHOWN]
     failures = (503,)
 
@@ -236,6 +253,7 @@ class NewsletterFilters(Incoming):
 class SearchNewsletters(Operation[FoundNewsletters], method="POST", path="/search-newsletter"):
     """Searches the public channels."""
 
+    scope = ApiScope.READ
     audited = False  # reads
     example: ClassVar[Example] = {
         "limit": 50,
@@ -272,6 +290,7 @@ class SetNewsletterRules(
 ):
     """With which emoji people may react."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"newsletterId": _CHANNEL, "reactionCodes": "basic"}
 
     reaction_codes: Annotated[Literal["basic", "all"], ANY_CASE]
@@ -284,6 +303,8 @@ class AcceptAdminInvite(
     answer_status=_CREATED,
 ):
     """Becomes an admin of a channel that invited this number; false where none did."""
+
+    scope = ApiScope.SEND
 
 
 class ChannelPersonOperation(NamedChannelOperation[Value]):
@@ -302,6 +323,8 @@ class RemoveNewsletterAdmin(
 ):
     """Makes an admin an ordinary follower again."""
 
+    scope = ApiScope.SEND
+
 
 class RevokeAdminInvite(
     ChannelPersonOperation,
@@ -310,6 +333,8 @@ class RevokeAdminInvite(
     answer_status=_CREATED,
 ):
     """Revokes an invitation."""
+
+    scope = ApiScope.SEND
 
 
 class Transferred(Wire):
@@ -326,6 +351,7 @@ class TransferNewsletter(
 ):
     """Transfers a channel to one of its admins."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {
         "newsletterId": _CHANNEL,
         "phone": "5511888888888",

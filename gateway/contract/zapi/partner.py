@@ -9,6 +9,8 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Operation, Result, RouteAddress
 from gateway.contract.paging import MAX_PAGE, between
+from gateway.contract.scopes import ApiScope
+from gateway.contract.secret_fields import SECRET, SECRET_URL
 from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.wire import Wire
 
@@ -58,7 +60,7 @@ class CreatedInstance(Wire):
     """`due`, in milliseconds, is when the trial ends, or far away."""
 
     id: str
-    token: str
+    token: Annotated[str, SECRET]
     due: int
 
 
@@ -71,6 +73,7 @@ class CreateInstance(
     `provider` and `providerSettings` are an extension: the provider and its own settings.
     """
 
+    scope = ApiScope.MANAGE
     absolute = True
     example_minimal: ClassVar[Example] = {"name": "Front desk"}
     example: ClassVar[Example] = {
@@ -115,23 +118,26 @@ class CreateInstance(
 
 
 class ListedInstance(Wire):
-    """An instance as its owner sees it; an address that is not set is an empty text."""
+    """An instance as its owner sees it; an address that is not set is an empty text.
+
+    An API key without the scope `manage` sees an empty `token`, and of addresses only the host.
+    """
 
     id: str
-    token: str
+    token: Annotated[str, SECRET]
     name: str
     tenant: str
     created: datetime
     due: int
     payment_status: str
-    delivery_callback_url: str
-    received_callback_url: str
-    received_and_delivery_callback_url: str
-    disconnected_callback_url: str
-    connected_callback_url: str
-    presence_chat_callback_url: str
-    message_status_callback_url: str
-    received_status_callback_url: str
+    delivery_callback_url: Annotated[str, SECRET_URL]
+    received_callback_url: Annotated[str, SECRET_URL]
+    received_and_delivery_callback_url: Annotated[str, SECRET_URL]
+    disconnected_callback_url: Annotated[str, SECRET_URL]
+    connected_callback_url: Annotated[str, SECRET_URL]
+    presence_chat_callback_url: Annotated[str, SECRET_URL]
+    message_status_callback_url: Annotated[str, SECRET_URL]
+    received_status_callback_url: Annotated[str, SECRET_URL]
     phone_connected: bool
     whatsapp_connected: bool
     middleware: MiddlewareKind
@@ -156,6 +162,7 @@ class ListInstances(
     `whatsappConnected` those that are connected, or not.
     """
 
+    scope = ApiScope.READ
     absolute = True
     example_minimal: ClassVar[Example] = {}
     example: ClassVar[Example] = {"page": 1, "pageSize": 20, "query": "desk", "middleware": "web"}
@@ -203,6 +210,7 @@ class Subscribe(
 ):
     """Subscribes an instance, which ends its trial."""
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {"withCalls": True}
     example_minimal: ClassVar[Example] = {}
@@ -220,6 +228,7 @@ class AddCalls(
 ):
     """Adds calls to the subscription of an instance."""
 
+    scope = ApiScope.MANAGE
     unconfirmed = ("/integrator/subscription/update",)
     audited_state = AuditedState.INSTANCE
     example: ClassVar[Example] = {"withCalls": True}
@@ -236,5 +245,6 @@ class CancelSubscription(
 ):
     """Ends the subscription of an instance, which may send for another 30 days."""
 
+    scope = ApiScope.MANAGE
     audited_state = AuditedState.INSTANCE
     answer_example: ClassVar[Any] = _OK

@@ -7,6 +7,7 @@ from pydantic import Field
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, RouteAddress, Success
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Incoming, Phone, Wire
 
 _UNAVAILABLE = 503
@@ -30,6 +31,7 @@ class ListDisallowed(
 ):
     """The people that one setting excludes."""
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"type": "lastSeen"}
     example_minimal: ClassVar[Example] = {"type": "lastSeen"}
     answer_example: ClassVar[Any] = {"disallowedContacts": ["5511777777777"]}
@@ -67,6 +69,8 @@ class AudienceOperation(PrivacyOperation):
 class SetLastSeen(AudienceOperation, method="POST", path="/privacy/last-seen"):
     """Who sees when this number was last online."""
 
+    scope = ApiScope.MANAGE
+
 
 class SetPhotoPrivacy(
     AudienceOperation,
@@ -76,16 +80,20 @@ class SetPhotoPrivacy(
 ):
     """Who sees the picture."""
 
+    scope = ApiScope.MANAGE
     unconfirmed = ("/privacy/photo-visualization",)
 
 
 class SetDescriptionPrivacy(AudienceOperation, method="POST", path="/privacy/description"):
     """Who sees the text about this number."""
 
+    scope = ApiScope.MANAGE
+
 
 class SetGroupAdd(PrivacyOperation, method="POST", path="/privacy/group-add"):
     """Who may add this number to groups."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"type": "CONTACT_BLACKLIST", "contactsBlacklist": [_LISTED]}
     example_minimal: ClassVar[Example] = {"type": "ALL"}
 
@@ -95,6 +103,7 @@ class SetGroupAdd(PrivacyOperation, method="POST", path="/privacy/group-add"):
 class SetOnline(Operation[Success], method="POST", path="/privacy/online"):
     """Who sees that this number is online."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"visualizationType": "ALL"}
     failures = (_UNAVAILABLE,)
 
@@ -104,6 +113,7 @@ class SetOnline(Operation[Success], method="POST", path="/privacy/online"):
 class SetReadReceipts(Operation[Success], method="POST", path="/privacy/read-receipts"):
     """Whether people see that their messages were read."""
 
+    scope = ApiScope.MANAGE
     fields_in = "query"
     example: ClassVar[Example] = {"value": "enable"}
     example_minimal: ClassVar[Example] = {"value": "enable"}
@@ -115,6 +125,7 @@ class SetReadReceipts(Operation[Success], method="POST", path="/privacy/read-rec
 class SetMessagesDuration(Operation[Success], method="POST", path="/privacy/messages-duration"):
     """After how long messages of new chats disappear."""
 
+    scope = ApiScope.MANAGE
     fields_in = "query"
     example: ClassVar[Example] = {"value": "days90"}
     example_minimal: ClassVar[Example] = {"value": "days90"}

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from gateway.contract.operation import AuditedState, Operation, RouteAddress, Value
+from gateway.contract.scopes import ApiScope
 from gateway.contract.urls import WRITTEN_URL
 
 _MAX_ADDRESS_LENGTH = 2_048
@@ -32,6 +33,7 @@ class SetReceivedWebhook(
 ):
     """Sets the webhook of received messages."""
 
+    scope = ApiScope.WEBHOOKS
     sets = ("received",)
 
 
@@ -40,36 +42,42 @@ class SetReceivedDeliveryWebhook(
 ):
     """Sets the webhook of received messages, and includes those the instance sends."""
 
+    scope = ApiScope.WEBHOOKS
     sets = ("received",)
 
 
 class SetDeliveryWebhook(SetWebhook, method="PUT", path="/update-webhook-delivery"):
     """Sets the webhook of messages that left the queue."""
 
+    scope = ApiScope.WEBHOOKS
     sets = ("delivery",)
 
 
 class SetMessageStatusWebhook(SetWebhook, method="PUT", path="/update-webhook-message-status"):
     """Sets the webhook of messages that were delivered, read or played."""
 
+    scope = ApiScope.WEBHOOKS
     sets = ("message_status",)
 
 
 class SetConnectedWebhook(SetWebhook, method="PUT", path="/update-webhook-connected"):
     """Sets the webhook of connections of the instance."""
 
+    scope = ApiScope.WEBHOOKS
     sets = ("connected",)
 
 
 class SetDisconnectedWebhook(SetWebhook, method="PUT", path="/update-webhook-disconnected"):
     """Sets the webhook of disconnections of the instance."""
 
+    scope = ApiScope.WEBHOOKS
     sets = ("disconnected",)
 
 
 class SetChatPresenceWebhook(SetWebhook, method="PUT", path="/update-webhook-chat-presence"):
     """Sets the webhook of contacts that are typing or online."""
 
+    scope = ApiScope.WEBHOOKS
     sets = ("presence_chat",)
 
 
@@ -83,6 +91,7 @@ class SetHistorySyncWebhook(SetWebhook, method="PUT", path="/update-webhook-hist
     streams get them too.
     """
 
+    scope = ApiScope.WEBHOOKS
     unconfirmed = ("/update-webhook-history-sync",)
     sets = ("history_sync",)
 
@@ -90,6 +99,7 @@ class SetHistorySyncWebhook(SetWebhook, method="PUT", path="/update-webhook-hist
 class SetProxyWebhook(SetWebhook, method="PUT", path="/update-proxy-webhook"):
     """Sets the webhook of ProxyFailureCallback: the session cannot connect through its proxy."""
 
+    scope = ApiScope.WEBHOOKS
     unconfirmed = ("/update-proxy-webhook",)
     sets = ("proxy",)
 
@@ -122,6 +132,7 @@ class SetFilters(Operation[Value], method="PUT", path="/update-filters"):
     everything. Unknown fields and names are refused.
     """
 
+    scope = ApiScope.WEBHOOKS
     audited_state = AuditedState.INSTANCE
     refuses_unknown = True
     unconfirmed = ("/update-filters",)
@@ -139,6 +150,7 @@ class SetFilters(Operation[Value], method="PUT", path="/update-filters"):
 class SetEveryWebhook(SetWebhook, method="PUT", path="/update-every-webhooks"):
     """Sets one webhook for all callbacks, except those of the history and of proxies."""
 
+    scope = ApiScope.WEBHOOKS
     sets = ("received", "delivery", "message_status", "connected", "disconnected", "presence_chat")
     notify_sent_by_me: bool | None = None
 
@@ -146,6 +158,7 @@ class SetEveryWebhook(SetWebhook, method="PUT", path="/update-every-webhooks"):
 class SetNotifySentByMe(Operation[Value], method="PUT", path="/update-notify-sent-by-me"):
     """Whether messages that the instance sends come back as callbacks, too."""
 
+    scope = ApiScope.WEBHOOKS
     audited_state = AuditedState.INSTANCE
     example: ClassVar[dict[str, object]] = {"notifySentByMe": True}
     answer_example: ClassVar[dict[str, object]] = {"value": True}

@@ -8,6 +8,7 @@ from itertools import chain
 
 from gateway.documents.postman_setup import PostmanSetup
 from gateway.documents.postman_setups import (
+    api_keys,
     broadcasts,
     business,
     communities,
@@ -26,6 +27,7 @@ from gateway.documents.postman_setups import (
 )
 
 _SUBJECTS = (
+    api_keys,
     broadcasts,
     business,
     communities,

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 import pytest
 from starlette.requests import Request
 
-from gateway.api.client_address import check_address, client_address
+from gateway.api.client_address import check_address, client_address, is_from_this_machine
 from gateway.errors import Forbidden
 
 TRUSTED = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
@@ -80,3 +80,29 @@ def test_check_address_outside_allow_list_names_it(
         check_address(request_from(peer), allowed, [])
 
     assert str(refused.value) == said
+
+
+@pytest.mark.parametrize(
+    ("peer", "header", "answer"),
+    [
+        ("127.0.0.1", None, "here"),
+        ("::1", None, "here"),
+        ("::ffff:127.0.0.1", None, "here"),
+        ("203.0.113.7", None, "elsewhere"),
+        (None, None, "elsewhere"),
+        *(("127.0.0.1", name, "elsewhere") for name in ("forwarded", "x-forwarded-for", "via")),
+        ("127.0.0.1", "x-real-ip", "elsewhere"),
+    ],
+)
+def test_request_of_this_machine_was_forwarded_by_no_proxy(
+    peer: str | None, header: str | None, answer: str
+) -> None:
+    request = Request(
+        {
+            "type": "http",
+            "client": (peer, 1234) if peer else None,
+            "headers": [(header.encode(), b"127.0.0.1")] if header else [],
+        }
+    )
+
+    assert is_from_this_machine(request) is (answer == "here")

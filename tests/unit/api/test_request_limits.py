@@ -2,9 +2,10 @@
 
 import pytest
 
-from gateway.api.request_limits import Buckets, Rate, RequestLimits, UploadSlots
+from gateway.api.request_limits import RequestLimits, UploadSlots
 from gateway.clock import Clock
 from gateway.errors import TooManyRequests
+from gateway.token_buckets import Buckets, Rate
 
 NO_LIMIT = Rate(0.0, 1)
 

@@ -22,13 +22,14 @@ from starlette.types import Receive, Scope, Send
 from gateway.api.authentication import Authenticator, check_client_token, find_by_token
 from gateway.api.browsers import CollapsedSlashes, CrossOrigin
 from gateway.api.request_body import read_body
-from gateway.api.request_limits import Rate, RequestLimits
+from gateway.api.request_limits import RequestLimits
 from gateway.clock import Clock
 from gateway.errors import Forbidden, Unauthorized, UnknownInstance, UnsupportedContentType
 from gateway.instances.accounts import Accounts
 from gateway.instances.store import Instances
 from gateway.instances.tokens import hash_of
 from gateway.runtime.http_server import HttpServer
+from gateway.token_buckets import Rate
 from tests.fixtures.patience import PATIENCE_SECONDS
 
 BODY = {"phone": "5511999999999", "message": "java"}
@@ -167,7 +168,9 @@ class OneAccount:
     """Knows the account of the token PARTNER."""
 
     async def find_by_token(self, token: str) -> Any:
-        found = SimpleNamespace(id="A", allowed_addresses=(), by_partner_token=True)
+        found = SimpleNamespace(
+            id="A", allowed_addresses=(), key=None, is_found_by_client_token=False
+        )
         return found if token == "PARTNER" else None
 
 

@@ -11,12 +11,13 @@ from gateway.account_turns import AccountTurns, Share
 from gateway.administration.audit import Audit, Caller, Credential, Subject
 from gateway.contract.extensions.account import ListActs, SetConsentRule
 from gateway.contract.operation import Operation
+from gateway.contract.scopes import ALL_SCOPES
 from gateway.errors import DatabaseUnavailable
 from gateway.instances.accounts import Account
 from gateway.operations.services import OperationExecutor, Services
 
 ACCOUNT = cast("Account", SimpleNamespace(id="A"))
-CALLER = Caller(Credential.PARTNER_TOKEN, address="203.0.113.7")
+CALLER = Caller(Credential.PARTNER_TOKEN, address="203.0.113.7", scopes=ALL_SCOPES)
 
 
 class RecordedExecutor:
@@ -67,6 +68,7 @@ def services(audit: RecordedAudit, *executors: OperationExecutor) -> Services:
         base_urls=unused,
         turns=AccountTurns(Share(1, 1)),
         broadcasts=unused,
+        sign_in=unused,
     )
 
 

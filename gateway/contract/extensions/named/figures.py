@@ -7,6 +7,7 @@ from pydantic import Field
 from gateway.contract.documented import Example
 from gateway.contract.extensions.named.route import EXAMPLE_ID, EXAMPLE_NAME, NamedOperation
 from gateway.contract.operation import Success
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Wire
 from gateway.contract.zapi.partner import PartnerOperation
 
@@ -24,6 +25,7 @@ class NamedHealth(Success):
 class ReadNamedHealth(NamedOperation[NamedHealth], method="GET", path="/api/v2/whatsapp/health"):
     """Whether the gateway can serve this account; 503 names what is not ready. An extension."""
 
+    scope = ApiScope.READ
     answer_example: ClassVar[Any] = {
         "success": True,
         "status": "ok",
@@ -62,6 +64,7 @@ _BY_STATUS: Example = {"failed": 3, "pending": 11, "scheduled": 1}
 class ReadNamedMetrics(NamedOperation[NamedMetrics], method="GET", path="/api/v2/whatsapp/metrics"):
     """The messages in the queues of the account by state, or of one instance. An extension."""
 
+    scope = ApiScope.READ
     failures = (*PartnerOperation.failures, _NOT_FOUND, _CONFLICT)
     example: ClassVar[Example] = {"instanceName": EXAMPLE_NAME}
     example_minimal: ClassVar[Example] = {}

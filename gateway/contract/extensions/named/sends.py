@@ -9,6 +9,7 @@ from pydantic import Field
 from gateway.contract.documented import Example
 from gateway.contract.extensions.named.route import EXAMPLE_NAME, InstanceInFields, NamedOperation
 from gateway.contract.operation import Result
+from gateway.contract.scopes import ApiScope
 from gateway.contract.send import PriorityName, TrackId
 from gateway.contract.wire import DelaySeconds, ExpirySeconds, FutureTime, OmitIfNone, Wire
 
@@ -96,6 +97,7 @@ class SendNamedMessage(
     With a `scheduledFor` it waits in the queue until then, without delaying others.
     """
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {
         "instanceName": EXAMPLE_NAME,
         "phoneNumber": "5511999999999",
@@ -138,6 +140,7 @@ class ScheduleNamedMessage(
     by an `Idempotency-Key`; without one, the answer has the `zaapId` in its place.
     """
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {
         "instanceName": EXAMPLE_NAME,
         "phoneNumber": "5511999999999",
@@ -179,6 +182,7 @@ class SendChannelMessage(
     final `status`.
     """
 
+    scope = ApiScope.SEND
     instance_fields = ("channelInstanceId", *NamedOperation.instance_fields)
     answers_outcome = True
     example: ClassVar[Example] = {
@@ -206,6 +210,7 @@ class SendChannelMessage(
 class SendNamedText(FlatSend[QueuedByName], method="POST", path="/api/v2/whatsapp/send/text"):
     """Queues a text. An extension."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {
         "instanceName": EXAMPLE_NAME,
         "phoneNumber": "5511999999999",

@@ -12,6 +12,7 @@ from gateway.contract.extensions.named.route import (
     InstanceInFields,
 )
 from gateway.contract.operation import Success
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import OmitIfNone
 
 _CODE: Example = {"qrCode": "2@Zk3v9Q,1aBc,2dEf,3gHi", "qrImage": "data:image/png;base64,iVBORw0="}
@@ -41,6 +42,7 @@ class ConnectNamed(
     The code changes every 20 seconds: ask again until `connected` is true.
     """
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"instanceName": EXAMPLE_NAME}
     answer_example: ClassVar[Any] = {
         "success": True,
@@ -57,6 +59,7 @@ class ReadNamedStatus(
 ):
     """The state of the connection of an instance, as `GET /status`. An extension."""
 
+    scope = ApiScope.READ
     instance_fields = ("instance",)
     example: ClassVar[Example] = {"instance": EXAMPLE_NAME}
     answer_example: ClassVar[Any] = {
@@ -86,6 +89,7 @@ class RetryNamedQueue(
     With `messageId`, only that one, by its `messageId` or its `zaapId`.
     """
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"instanceName": EXAMPLE_NAME}
     answer_example: ClassVar[Any] = {"success": True, "retried": 3, "queueLength": 15}
 
@@ -105,6 +109,7 @@ class RecoverNamed(
 ):
     """Closes the session and opens it again, as `/restart`; the queue goes on. An extension."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"instanceName": EXAMPLE_NAME}
     answer_example: ClassVar[Any] = {
         "success": True,

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, RouteAddress, Success
+from gateway.contract.scopes import ApiScope
 from gateway.contract.urls import WRITTEN_URL, WrittenUrl
 from gateway.contract.wire import Matching, OmitIfNone, Phone, Wire
 
@@ -34,6 +35,7 @@ class ProductSaved(Wire):
 class SaveProduct(Operation[ProductSaved], method="POST", path="/products"):
     """Adds a product, or changes the one of the same `retailerId`."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {
         "currency": "BRL",
         "description": "A loaf of rye bread",
@@ -124,6 +126,8 @@ class ReadOwnCatalog(
 ):
     """The catalogue of this number; POST takes a cursor too long for an address."""
 
+    scope = ApiScope.READ
+
 
 class ReadCatalog(
     CatalogOperation,
@@ -133,6 +137,7 @@ class ReadCatalog(
 ):
     """The catalogue of any business."""
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"phone": _PHONE, "nextCursor": _PRODUCT}
     example_minimal: ClassVar[Example] = {"phone": _PHONE}
 
@@ -150,6 +155,7 @@ class ShownProduct(Wire):
 class ReadProduct(Operation[ShownProduct], method="GET", path="/products/{product_id}"):
     """One product."""
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"productId": _PRODUCT}
     answer_example: ClassVar[Any] = {
         "cartEnabled": True,
@@ -169,6 +175,7 @@ class DeleteProduct(
 ):
     """Removes a product."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"productId": _PRODUCT}
     failures = _FAILURES
 
@@ -178,6 +185,7 @@ class DeleteProduct(
 class SetCart(Operation[Success], method="POST", path="/catalogs/config"):
     """Whether people can put products into a cart."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"cartEnabled": True}
     failures = (503,)
 
@@ -193,6 +201,7 @@ class CollectionCreated(Wire):
 class CreateCollection(Operation[CollectionCreated], method="POST", path="/catalogs/collection"):
     """Makes a collection of products."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"name": "Bread", "productIds": [_PRODUCT]}
     answer_example: ClassVar[Any] = {"collectionId": _COLLECTION}
     failures = _FAILURES
@@ -219,6 +228,7 @@ class Collections(Wire):
 class ListCollections(Operation[Collections], method="GET", path="/catalogs/collection"):
     """The collections of this number."""
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"nextCursor": _COLLECTION}
     example_minimal: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = {
@@ -235,6 +245,7 @@ class DeleteCollection(
 ):
     """Removes a collection; its products stay."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"collectionId": _COLLECTION}
     failures = _FAILURES
 
@@ -262,6 +273,7 @@ class RenameCollection(
 ):
     """Gives a collection another name."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"collectionId": _COLLECTION, "name": "Bread and rolls"}
 
     name: _Name
@@ -280,11 +292,15 @@ class AddToCollection(
 ):
     """Adds products to a collection, which gets another id."""
 
+    scope = ApiScope.SEND
+
 
 class RemoveFromCollection(
     CollectionProductsOperation, method="POST", path="/catalogs/collection/remove-product"
 ):
     """Takes products out of a collection, which gets another id."""
+
+    scope = ApiScope.SEND
 
 
 class CollectionProducts(Wire):
@@ -299,6 +315,7 @@ class ListCollectionProducts(
 ):
     """The products of a collection of any business."""
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {
         "phone": _PHONE,
         "collectionId": _COLLECTION,

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Success
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Incoming, Matching, OmitIfNone, Phone, Wire
 from gateway.contract.zapi.mobile import Email
 
@@ -53,12 +54,15 @@ class SetCompanyDescription(
 ):
     """Sets the description of the business."""
 
+    scope = ApiScope.MANAGE
+
 
 class SetCompanyAddress(
     SetCompanyText, method="POST", path="/business/company-address", answer_status=_CREATED
 ):
     """Sets the address of the business."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"value": "1 Long Street"}
 
 
@@ -70,6 +74,7 @@ class SetCompanyEmail(
 ):
     """Sets the e-mail of the business; an empty one removes it."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"value": "bread@example.com"}
     example_minimal: ClassVar[Example] = {"value": ""}
     failures = _FAILURES
@@ -82,6 +87,7 @@ class SetCompanySites(
 ):
     """Sets the sites of the business, two at most; none removes them."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"websites": [_SITE, "https://example.org"]}
     example_minimal: ClassVar[Example] = {"websites": []}
     failures = _FAILURES
@@ -106,6 +112,7 @@ class OpeningInterval(Incoming):
 class SetHours(Operation[Success], method="POST", path="/business/hours", answer_status=_CREATED):
     """Sets the opening hours; no days mean that the business is closed."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {
         "timezone": "America/Sao_Paulo",
         "mode": "specificHours",
@@ -142,6 +149,7 @@ class ListCategories(
 ):
     """The kinds of business there are."""
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"query": "other"}
     example_minimal: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = [_OTHER]
@@ -155,6 +163,7 @@ class SetCategories(
 ):
     """Sets up to three categories of the business, by id or label."""
 
+    scope = ApiScope.MANAGE
     example: ClassVar[Example] = {"categories": ["RESTAURANT", "629412378414563"]}
     failures = (400, *_FAILURES)
 
@@ -192,6 +201,7 @@ class BusinessProfile(Wire):
 class ReadBusinessProfile(Operation[BusinessProfile], method="GET", path="/business/profile"):
     """The business profile of this number."""
 
+    scope = ApiScope.READ
     cache_ttl_seconds = 60.0
     example: ClassVar[Example] = {"phone": "5511999999999"}
     example_minimal: ClassVar[Example] = {"phone": "5511999999999"}

@@ -6,6 +6,7 @@ from pydantic import Field, StringConstraints
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Success, Value
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Chat, Matching, Wire
 
 COLORS = (
@@ -47,12 +48,14 @@ class Tag(Wire):
 class ListTags(Operation[tuple[Tag, ...]], method="GET", path="/tags"):
     """The labels there are."""
 
+    scope = ApiScope.READ
     answer_example: ClassVar[Any] = [{"id": "1", "name": "New customer", "color": 1}]
 
 
 class ListTagColors(Operation[dict[str, str]], method="GET", path="/business/tags/colors"):
     """The colours a label can have, by number."""
 
+    scope = ApiScope.READ
     answer_example: ClassVar[Any] = {"0": "#FF9485", "1": "#64C4FF"}
 
 
@@ -65,6 +68,7 @@ class TagCreated(Wire):
 class CreateTag(Operation[TagCreated], method="POST", path="/business/create-tag"):
     """Makes a label."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"name": "New customer", "color": 1}
     example_minimal: ClassVar[Example] = {"name": "New customer"}
     answer_example: ClassVar[Any] = {"id": "10"}
@@ -76,6 +80,7 @@ class CreateTag(Operation[TagCreated], method="POST", path="/business/create-tag
 class EditTag(Operation[Success], method="POST", path="/business/edit-tag/{tag_id}"):
     """Changes a label."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"tagId": "10", "name": "Old customer", "color": 2}
     example_minimal: ClassVar[Example] = {"tagId": "10", "name": "Old customer"}
     failures = (404,)
@@ -88,6 +93,7 @@ class EditTag(Operation[Success], method="POST", path="/business/edit-tag/{tag_i
 class DeleteTag(Operation[Success], method="DELETE", path="/business/tag/{tag_id}"):
     """Removes a label, also from the chats it is on."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"tagId": "10"}
     failures = (404,)
 
@@ -108,6 +114,10 @@ class TagOnChat(Operation[Value]):
 class AddTag(TagOnChat, method="PUT", path="/chats/{phone}/tags/{tag}/add"):
     """Puts a label on a chat."""
 
+    scope = ApiScope.SEND
+
 
 class RemoveTag(TagOnChat, method="PUT", path="/chats/{phone}/tags/{tag}/remove"):
     """Takes a label off a chat; false where it was not on it."""
+
+    scope = ApiScope.SEND

@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field, StringConstraints
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Result, Value
 from gateway.contract.paging import Paged
+from gateway.contract.scopes import ApiScope
 from gateway.contract.urls import WRITTEN_URL
 from gateway.contract.whatsapp_limits import (
     MAX_GROUP_DESCRIPTION_LENGTH,
@@ -63,6 +64,7 @@ class ListJoinedGroups(Operation[tuple[JoinedGroup, ...]]):
 class ListGroups(Operation[tuple[ListedGroup, ...]], Paged, method="GET", path="/groups"):
     """The groups this number is in, the latest first."""
 
+    scope = ApiScope.READ
     session_operation = ListJoinedGroups
     example: ClassVar[Example] = {"page": 1, "pageSize": 10}
     example_minimal: ClassVar[Example] = {"page": 1, "pageSize": 10}
@@ -94,6 +96,7 @@ class GroupCreated(Wire):
 class CreateGroup(Operation[GroupCreated], method="POST", path="/create-group"):
     """Makes a group; this number is its owner."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {
         "autoInvite": True,
         "groupName": "Front desk",
@@ -122,6 +125,7 @@ class GroupOperation(Operation[Result]):
 class RenameGroup(GroupOperation[Value], method="POST", path="/update-group-name"):
     """Gives a group another name."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"groupId": GROUP, "groupName": "Back office"}
     answer_example: ClassVar[Any] = DONE
 
@@ -131,6 +135,7 @@ class RenameGroup(GroupOperation[Value], method="POST", path="/update-group-name
 class SetGroupPhoto(GroupOperation[Value], method="POST", path="/update-group-photo"):
     """Gives a group another picture: an address, a data URI or base64."""
 
+    scope = ApiScope.SEND
     carries_media = True
     example: ClassVar[Example] = {
         "groupId": GROUP,
@@ -147,6 +152,7 @@ class SetGroupPhoto(GroupOperation[Value], method="POST", path="/update-group-ph
 class DescribeGroup(GroupOperation[Value], method="POST", path="/update-group-description"):
     """Gives a group another description."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"groupId": GROUP, "groupDescription": "Who is in today"}
     answer_example: ClassVar[Any] = DONE
 
@@ -156,6 +162,7 @@ class DescribeGroup(GroupOperation[Value], method="POST", path="/update-group-de
 class SetGroupRules(Operation[Value], method="POST", path="/update-group-settings"):
     """Changes who may do what in a group; what is not given stays."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {
         "phone": GROUP,
         "adminOnlyMessage": True,
@@ -236,6 +243,7 @@ _METADATA = {
 class ReadGroup(Operation[GroupMetadata], method="GET", path="/group-metadata/{phone}"):
     """A group, its people and its invitation link."""
 
+    scope = ApiScope.READ
     cache_ttl_seconds = 30.0
     example: ClassVar[Example] = {"phone": GROUP}
     answer_example: ClassVar[Any] = _METADATA
@@ -247,6 +255,7 @@ class ReadGroup(Operation[GroupMetadata], method="GET", path="/group-metadata/{p
 class ReadGroupLight(Operation[GroupMetadata], method="GET", path="/light-group-metadata/{phone}"):
     """The same without the link, which takes WhatsApp longer."""
 
+    scope = ApiScope.READ
     cache_ttl_seconds = 30.0
     example: ClassVar[Example] = {"phone": GROUP}
     answer_example: ClassVar[Any] = {**_METADATA, "invitationLink": None}

@@ -6,6 +6,7 @@ from pydantic import AliasChoices, Field, StringConstraints
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, RouteAddress, Success
+from gateway.contract.scopes import ApiScope
 from gateway.contract.urls import UNWRAPPED
 from gateway.contract.wire import CommunityId, GroupId, Incoming, Wire
 from gateway.contract.zapi.groups.group import (
@@ -48,6 +49,7 @@ class ReadInvitation(
 ):
     """The group that a link leads to."""
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"url": LINK}
     example_minimal: ClassVar[Example] = {"url": LINK}
     answer_example: ClassVar[Any] = {
@@ -77,6 +79,7 @@ class RenewInvitation(
 ):
     """Makes another link to a group or community; the one before leads nowhere."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"groupId": GROUP}
     answer_example: ClassVar[Any] = {"invitationLink": LINK}
     failures = GROUP_FAILURES
@@ -92,6 +95,7 @@ class ReadInvitationLink(
 ):
     """The invitation link of a group."""
 
+    scope = ApiScope.READ
     example: ClassVar[Example] = {"groupId": GROUP}
     answer_example: ClassVar[Any] = {"phone": GROUP, "invitationLink": LINK}
 
@@ -99,6 +103,7 @@ class ReadInvitationLink(
 class AcceptInvitation(Operation[Success], _WithLink, method="GET", path="/accept-invite-group"):
     """Joins a group by its link; where its admins decide, requests to join."""
 
+    scope = ApiScope.SEND
     audited = True
     example: ClassVar[Example] = {"url": LINK}
     example_minimal: ClassVar[Example] = {"url": LINK}

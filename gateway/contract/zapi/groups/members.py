@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.contract.documented import Example
 from gateway.contract.operation import Operation, Value
+from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import CommunityId, GroupId
 from gateway.contract.zapi.groups.group import (
     ANA,
@@ -39,6 +40,7 @@ class MembersOperation(Operation[Value]):
 class AddParticipants(MembersOperation, method="POST", path="/add-participant"):
     """Adds people to a group or community."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {
         "autoInvite": True,
         "groupId": GROUP,
@@ -52,6 +54,7 @@ class AddParticipants(MembersOperation, method="POST", path="/add-participant"):
 class RemoveParticipants(MembersOperation, method="POST", path="/remove-participant"):
     """Removes people from a group or community."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"groupId": GROUP, "phones": ["5511666666666", "5511555555555"]}
     example_minimal: ClassVar[Example] = {"groupId": GROUP, "phones": ["5511444444444"]}
 
@@ -59,6 +62,7 @@ class RemoveParticipants(MembersOperation, method="POST", path="/remove-particip
 class PromoteParticipants(MembersOperation, method="POST", path="/add-admin"):
     """Makes people admins of a group or community."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"groupId": GROUP, "phones": [ANA, BEN]}
     example_minimal: ClassVar[Example] = {"groupId": GROUP, "phones": [ANA]}
 
@@ -66,6 +70,7 @@ class PromoteParticipants(MembersOperation, method="POST", path="/add-admin"):
 class DemoteParticipants(MembersOperation, method="POST", path="/remove-admin"):
     """Makes admins of a group or community ordinary members again."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"groupId": GROUP, "phones": [ANA, BEN]}
     example_minimal: ClassVar[Example] = {"groupId": GROUP, "phones": [ANA]}
 
@@ -82,9 +87,13 @@ class RequestsOperation(GroupOperation[Value]):
 class ApproveParticipants(RequestsOperation, method="POST", path="/approve-participant"):
     """Accepts requests to join; false when none of the people is waiting."""
 
+    scope = ApiScope.SEND
+
 
 class RejectParticipants(RequestsOperation, method="POST", path="/reject-participant"):
     """Rejects requests to join; false when none of the people is waiting."""
+
+    scope = ApiScope.SEND
 
 
 for _about_people in (
@@ -101,5 +110,6 @@ for _about_people in (
 class LeaveGroup(GroupOperation[Value], method="POST", path="/leave-group"):
     """Leaves a group."""
 
+    scope = ApiScope.SEND
     example: ClassVar[Example] = {"groupId": GROUP}
     answer_example: ClassVar[Any] = DONE

@@ -13,6 +13,7 @@ from gateway.contract.echo import Content, EchoContext
 from gateway.contract.known import KnownMessage, assumed_message
 from gateway.contract.limits import Limit
 from gateway.contract.operation import Operation, Value
+from gateway.contract.scopes import ApiScope
 from gateway.contract.send import AboutMessage, MessageId, OutgoingMessage, message_of_kind
 from gateway.contract.wire import Chat, Person
 
@@ -117,6 +118,7 @@ _Author = Annotated[
 class ReadMessage(Operation[Value], method="POST", path="/read-message", answer_status=204):
     """Marks a received message as read, or several of one chat with `messageIds`."""
 
+    scope = ApiScope.SEND
     audited = False  # daily traffic of a chat, one for each message
     phone: Chat
     message_ids: Annotated[tuple[MessageId, ...], Field(max_length=_MAX_READ_AT_ONCE)] = ()
@@ -147,6 +149,8 @@ class ReadMessage(Operation[Value], method="POST", path="/read-message", answer_
 
 class DeleteMessage(Operation[Value], method="DELETE", path="/messages", answer_status=204):
     """Deletes a message; one of this instance for everyone, or from the queue if it waits."""
+
+    scope = ApiScope.SEND
 
     phone: Chat
     message_id: MessageId

@@ -1,0 +1,141 @@
+"""The operator's commands on users."""
+
+import re
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.administration.audit import Audit, Caller, Subject
+from gateway.contract.scopes import UserRole
+from gateway.errors import InvalidRequest, NotFound
+from gateway.instances.tokens import TokenVault, new_id
+from gateway.randomness import RandomBytes
+from gateway.users.passwords import Passwords
+from gateway.users.second_factor import SecondFactor, new_secret
+from gateway.users.store import MAX_EMAIL_LENGTH, Language, ListedUser, NewUser, User, Users
+
+_EMAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")
+_MAX_NAME_LENGTH = 255
+LOCAL_OPERATOR: Final = "operator@localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class UserAdmin:
+    """Makes and changes users; each change is in the audit log."""
+
+    users: Users
+    passwords: Passwords
+    second_factor: SecondFactor
+    vault: TokenVault
+    random_bytes: RandomBytes
+    audit: Audit
+    caller: Caller
+
+    async def create(
+        self,
+        email: str,
+        *,
+        name: str,
+        role: UserRole,
+        account_id: str | None,
+        language: Language,
+        password: str | None,
+    ) -> str:
+        """Makes a user and returns the id; without a password only a link signs in.
+
+        Raises:
+            InvalidRequest: the e-mail, name or password has a wrong form, or an operator has an
+                account, or another role has none.
+            Conflict: another user has this e-mail.
+        """
+        email, name = email.strip(), name.strip() or email.strip()
+        _check_names(email, name)
+        if (role is UserRole.OPERATOR) != (account_id is None):
+            raise InvalidRequest(
+                "role: an operator has no account, every other role has one (--account)"
+            )
+        password_hash = None if password is None else await self.passwords.hash(password)
+        user = NewUser(
+            id=new_id(self.random_bytes),
+            account_id=account_id,
+            email=email,
+            name=name,
+            role=role,
+            password_hash=password_hash,
+            language=language,
+        )
+        async with self._noting("CreateUser", account_id, email):
+            await self.users.add(user)
+        return user.id
+
+    async def ensure_operator(self) -> User:
+        """Returns an operator; makes one without a password where there is none yet."""
+        if found := await self.users.find_operator():
+            return found
+        await self.create(
+            LOCAL_OPERATOR,
+            name="Operator",
+            role=UserRole.OPERATOR,
+            account_id=None,
+            language="pt-BR",
+            password=None,
+        )
+        return await self.find(LOCAL_OPERATOR)
+
+    async def list_all(self) -> list[ListedUser]:
+        return await self.users.list_all()
+
+    async def find(self, email: str) -> User:
+        """Returns the user of this e-mail in any capitals; raises NotFound."""
+        found = await self.users.find_by_email(email.strip())
+        if found is None:
+            raise NotFound(f"There is no user {email!r}: see `gateway users list`")
+        return found
+
+    async def set_disabled(self, email: str, *, disabled: bool) -> None:
+        """Disables a user and ends the sessions, or allows to sign in again."""
+        user = await self.find(email)
+        async with self._noting(
+            "DisableUser" if disabled else "EnableUser", user.account_id, user.email
+        ):
+            await self.users.set_disabled(user.id, disabled=disabled)
+
+    async def set_password(self, email: str, password: str) -> None:
+        """Sets the password and ends the sessions; raises InvalidRequest for one too short."""
+        user = await self.find(email)
+        password_hash = await self.passwords.hash(password)
+        async with self._noting("SetUserPassword", user.account_id, user.email):
+            await self.users.set_password(user.id, password_hash)
+
+    def new_second_factor(self) -> str:
+        """Returns a secret, which `set_second_factor` stores."""
+        return new_secret(self.random_bytes)
+
+    async def set_second_factor(self, email: str, secret: str, code: str) -> None:
+        """Stores a second factor, once a code shows that the app of the user has it.
+
+        Raises:
+            InvalidRequest: the code is wrong.
+        """
+        user, sealed = await self.find(email), self.vault.seal(secret)
+        if self.second_factor.step_of(code, sealed) is None:
+            raise InvalidRequest("The code is wrong: nothing was changed")
+        async with self._noting("SetSecondFactor", user.account_id, user.email):
+            await self.users.set_second_factor(user.id, sealed)
+
+    async def remove_second_factor(self, email: str) -> None:
+        user = await self.find(email)
+        async with self._noting("RemoveSecondFactor", user.account_id, user.email):
+            await self.users.set_second_factor(user.id, None)
+
+    def _noting(
+        self, act: str, account_id: str | None, email: str
+    ) -> AbstractAsyncContextManager[None]:
+        return self.audit.noting(act, self.caller, Subject(account_id), given={"user": email})
+
+
+def _check_names(email: str, name: str) -> None:
+    if len(email) > MAX_EMAIL_LENGTH or not _EMAIL.fullmatch(email):
+        raise InvalidRequest("e-mail: must be of the form name@example.com")
+    if len(name) > _MAX_NAME_LENGTH or not name.isprintable():
+        raise InvalidRequest(f"name: must have at most {_MAX_NAME_LENGTH} printable characters")

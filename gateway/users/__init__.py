@@ -1,0 +1,1 @@
+"""Users who sign in: their passwords, second factors, sessions, sign-in links and delays."""
