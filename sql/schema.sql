@@ -2084,6 +2084,36 @@ ALTER TABLE public.tags ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.traffic (
+    instance_id text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    accepted integer NOT NULL,
+    sent integer NOT NULL,
+    received integer NOT NULL,
+    callbacks_delivered integer NOT NULL,
+    callbacks_failed integer NOT NULL,
+    failures jsonb NOT NULL,
+    latency_ms bigint NOT NULL,
+    latency_counts integer[] NOT NULL
+);
+
+COMMENT ON TABLE public.traffic IS 'Sums that the nodes write once per period; an instance without activity has no row.';
+
+COMMENT ON COLUMN public.traffic.at IS 'The beginning of the period.';
+
+COMMENT ON COLUMN public.traffic.failures IS 'How many messages failed for good, by class of error.';
+
+COMMENT ON COLUMN public.traffic.latency_ms IS 'Milliseconds from acceptance, or the scheduled time, to WhatsApp''s receipt; the sum over `sent`.';
+
+COMMENT ON COLUMN public.traffic.latency_counts IS 'How many of `sent` took at most each bound of gateway/observability/traffic.py, and how many took longer.';
+
+CREATE TABLE public.traffic_flushes (
+    id uuid NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.traffic_flushes IS 'The ids of recent flushes: a flush that is repeated, or arrives late, writes nothing.';
+
 CREATE TABLE public.webhook_dead_letters (
     instance_id text NOT NULL,
     id uuid NOT NULL,
@@ -2489,6 +2519,12 @@ ALTER TABLE ONLY public.schema_migrations
 ALTER TABLE ONLY public.tags
     ADD CONSTRAINT tags_pkey PRIMARY KEY (instance_id, id);
 
+ALTER TABLE ONLY public.traffic_flushes
+    ADD CONSTRAINT traffic_flushes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.traffic
+    ADD CONSTRAINT traffic_pkey PRIMARY KEY (instance_id, at);
+
 ALTER TABLE ONLY public.webhook_dead_letters
     ADD CONSTRAINT webhook_dead_letters_pkey PRIMARY KEY (instance_id, id);
 
@@ -2624,6 +2660,10 @@ CREATE INDEX profile_pictures_expired ON public.profile_pictures USING btree (ex
 CREATE INDEX proxy_checks_of_instance ON public.proxy_checks USING btree (instance_id, id);
 
 CREATE UNIQUE INDEX tags_key ON public.tags USING btree (instance_id, tag_key);
+
+CREATE INDEX traffic_by_age ON public.traffic USING btree (at);
+
+CREATE INDEX traffic_flushes_by_age ON public.traffic_flushes USING btree (at);
 
 CREATE INDEX webhook_deliveries_age ON public.webhook_deliveries USING brin (posted_at);
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from gateway.account_turns import AccountTurns, Share
-from gateway.administration import audit as audit_operations
 from gateway.administration import (
+    account_traffic,
     event_tickets,
     feature_settings,
     partner,
@@ -15,6 +15,8 @@ from gateway.administration import (
     subscriptions,
     usage,
 )
+from gateway.administration import audit as audit_operations
+from gateway.administration.account_traffic import TrafficContext
 from gateway.administration.audit import AccountContext, Audit
 from gateway.administration.erasure import Erasure
 from gateway.administration.event_tickets import TicketContext
@@ -117,6 +119,10 @@ def build_services(
                 node, audit, remover, provider_data, selection, max_instances=limits.max_instances
             ),
             OperationHandlers(usage.handlers, usage_context),
+            OperationHandlers(
+                account_traffic.handlers,
+                partial(TrafficContext, node.database, node.instances, node.clock),
+            ),
             _payload_encryption_executor(node, encrypts=encrypts),
             OperationHandlers(
                 event_tickets.handlers, partial(TicketContext, node.database, os.urandom)

@@ -69,7 +69,9 @@ def build_queue(
     new_uuid = uuids_from(RandomBuffer(os.urandom))
     claimer, starter = Claimer(database, new_uuid, order=queue.order), Starter(database)
     fetches = FileFetches(database, node.media.preparer, clock, order=queue.order)
-    recorder = OutcomeRecorder(database, clock, new_uuid, notifier, order=queue.order)
+    recorder = OutcomeRecorder(
+        database, clock, new_uuid, notifier, order=queue.order, traffic=node.traffic
+    )
     uncalled = UncalledAttempts()
     numbers = NumberDirectory(database, clock, features=send_policy.features)
     rescue = Rescue(database, recorder, policy, uncalled)
@@ -124,6 +126,7 @@ def build_queue(
         clock=clock,
         random_bytes=RandomBuffer(os.urandom),
         wake=wake,
+        traffic=node.traffic,
     )
     auto_actions = AutoActions(sessions.router, database, partial(_enqueue_text, enqueuer), clock)
     sessions.subscribers.subscribe(auto_actions.on_event)

@@ -67,6 +67,14 @@ class ClaimedMessage:
         return self.payload.get("track_id")
 
     @property
+    def wanted_at(self) -> datetime:
+        """When the caller wanted it sent: when it was accepted, or the time it is scheduled for."""
+        scheduled_for = self.payload.get("scheduled_for")
+        if scheduled_for is None:
+            return self.created_at
+        return max(self.created_at, datetime.fromisoformat(scheduled_for))
+
+    @property
     def chat(self) -> str:
         """The one name of its chat, whichever name of the person the caller wrote."""
         return self.known_chat or self.phone
