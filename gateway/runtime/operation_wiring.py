@@ -185,7 +185,13 @@ def _message_executors(
 ) -> Sequence[OperationExecutor]:
     database = node.database
     queue_context = partial(
-        QueueContext, database, node.clock, node.metrics, queue.send_policy, queue.claimer
+        QueueContext,
+        database,
+        node.clock,
+        node.metrics,
+        queue.send_policy,
+        queue.claimer,
+        activity_of=queue.activity_of,
     )
 
     def message_context(instance: Instance) -> MessageActionContext:

@@ -28,7 +28,7 @@ _FIRST_POSITION = -(2**63)
 _MAX_DOUBTFUL_CLAIMS = 8
 _MAX_RUN = 500
 _LANES: Final = tuple(Priority)
-_WEIGHTS: Final[Mapping[Priority, int]] = {
+LANE_WEIGHTS: Final[Mapping[Priority, int]] = {
     Priority.HIGH: 4,
     Priority.NORMAL: 2,
     Priority.BULK: 1,
@@ -135,7 +135,7 @@ class ClaimCursor:
                 break
             # The lane was empty. It catches up here, or it would send a burst later.
             self.served[other] = self.served[lane]
-        self.served[lane] += 1 / _WEIGHTS[lane]
+        self.served[lane] += 1 / LANE_WEIGHTS[lane]
         if claimed.reordered != self.reordered:
             self.reordered = claimed.reordered
             self.claimed_up_to = _nothing_claimed()

@@ -298,6 +298,7 @@ async def test_file_that_hangs_lets_a_text_to_another_person_pass(
         ("send-image", "file"),
         ("send-text", "chat"),
     ]
+    assert waiting[0]["WaitingReason"] == "Its file is being fetched."
     assert [row["type"] for row in sent] == ["send-text", "send-image", "send-text"]
 
 
