@@ -1,7 +1,8 @@
 """Counts what each instance accepted, sent, received and delivered, in the memory of this node.
 
 A count costs no statement: the sums of a period are written once, after its end. A node that is
-killed loses what it counted and did not write: at most one period.
+killed loses what it counted and did not write: the present period, and those that ended while
+Postgres was unavailable.
 """
 
 from bisect import bisect_left

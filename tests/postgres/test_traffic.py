@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from psycopg import AsyncConnection
+from pydantic import ValidationError
 
 from gateway.administration.account_traffic import TrafficContext, read_traffic
 from gateway.administration.provider_data import ProviderData
@@ -312,6 +313,18 @@ async def test_series_that_cannot_be_answered_is_refused(
 ) -> None:
     with pytest.raises(InvalidRequest, match=error):
         await read(database, **asked)
+
+
+@pytest.mark.parametrize("step", [0, -300, 301, "5m", 300 * 10**30, 367 * 86_400])
+def test_step_that_is_no_multiple_of_the_period_is_refused(step: object) -> None:
+    with pytest.raises(ValidationError, match="multiple of 300 seconds"):
+        ReadTraffic.model_validate({"step": step})
+
+
+@pytest.mark.parametrize("at", ["1999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00"])
+def test_time_far_from_now_is_refused(at: str) -> None:
+    with pytest.raises(ValidationError, match="between the years"):
+        ReadTraffic.model_validate({"to": at})
 
 
 async def test_series_shows_no_instance_of_another_account(

@@ -12,6 +12,7 @@ from gateway.contract.zapi.partner import PartnerOperation
 
 STEP_UNIT_SECONDS = 300
 MAX_POINTS = 1_000
+_MAX_STEP_SECONDS = 366 * 86_400
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
 
 
@@ -52,8 +53,8 @@ def _step(value: object) -> int:
         seconds = int(str(value))
     except ValueError:
         seconds = 0
-    if seconds <= 0 or seconds % STEP_UNIT_SECONDS:
-        raise PydanticCustomError("step", "must be a multiple of 300 seconds")
+    if not 0 < seconds <= _MAX_STEP_SECONDS or seconds % STEP_UNIT_SECONDS:
+        raise PydanticCustomError("step", "must be a multiple of 300 seconds, at most 366 days")
     return seconds
 
 
