@@ -2085,6 +2085,7 @@ ALTER TABLE public.tags ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 );
 
 CREATE TABLE public.traffic (
+    account_id text NOT NULL,
     instance_id text NOT NULL,
     at timestamp with time zone NOT NULL,
     accepted integer NOT NULL,
@@ -2098,6 +2099,8 @@ CREATE TABLE public.traffic (
 );
 
 COMMENT ON TABLE public.traffic IS 'Sums that the nodes write once per period; an instance without activity has no row.';
+
+COMMENT ON COLUMN public.traffic.instance_id IS 'Empty: the sums of all instances of the account, which are read without theirs.';
 
 COMMENT ON COLUMN public.traffic.at IS 'The beginning of the period.';
 
@@ -2523,7 +2526,7 @@ ALTER TABLE ONLY public.traffic_flushes
     ADD CONSTRAINT traffic_flushes_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.traffic
-    ADD CONSTRAINT traffic_pkey PRIMARY KEY (instance_id, at);
+    ADD CONSTRAINT traffic_pkey PRIMARY KEY (account_id, instance_id, at);
 
 ALTER TABLE ONLY public.webhook_dead_letters
     ADD CONSTRAINT webhook_dead_letters_pkey PRIMARY KEY (instance_id, id);
@@ -2665,6 +2668,8 @@ CREATE INDEX traffic_by_age ON public.traffic USING btree (at);
 
 CREATE INDEX traffic_flushes_by_age ON public.traffic_flushes USING btree (at);
 
+CREATE INDEX traffic_of_instance ON public.traffic USING btree (instance_id);
+
 CREATE INDEX webhook_deliveries_age ON public.webhook_deliveries USING brin (posted_at);
 
 CREATE INDEX webhook_events_age ON public.webhook_events USING brin (created_at);
@@ -2783,6 +2788,9 @@ ALTER TABLE ONLY public.person_searches
 
 ALTER TABLE ONLY public.proxy_checks
     ADD CONSTRAINT proxy_checks_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.traffic
+    ADD CONSTRAINT traffic_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.webhooks
     ADD CONSTRAINT webhooks_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;

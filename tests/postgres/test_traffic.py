@@ -32,7 +32,9 @@ from tests.fixtures.queue import add_instances, rows, running_node, taken
 RECORD = query("traffic", "record")
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
-SUMS = "select instance_id, at, accepted, sent, received from traffic order by at, instance_id"
+SUMS = """select instance_id, at, accepted, sent, received from traffic
+          where instance_id <> '' order by at, instance_id"""
+OF_ACCOUNT = "select account_id, accepted, sent, received from traffic where instance_id = ''"
 
 
 class ManualClock(Clock):
@@ -151,23 +153,28 @@ async def test_period_costs_one_statement_and_one_row_per_active_instance(
 
     assert (statements, connection.seen[as_sent(RECORD)]) == (1, 1)
     assert await rows(operator, SUMS) == [(one.id, NOON, 500, 0, 0), (two.id, NOON, 0, 0, 1)]
+    assert await rows(operator, OF_ACCOUNT) == [("acme", 500, 0, 1)]
     assert await rows(operator, "select count(*) from traffic_flushes") == [1]
 
 
 async def test_nodes_add_up_in_one_row(operator: AsyncConnection, database: Database) -> None:
-    (instance,) = await add_instances(operator, 1)
+    one, two = await add_instances(operator, 2)
     for error_class, seconds in (("refused", 0.7), ("refused", 0.1), ("expired", 0.6)):
         counts = TrafficCounts(ManualClock())
-        counts.accepted(instance.id)
-        counts.failed(instance.id, error_class)
-        counts.sent(instance.id, since=NOON - timedelta(seconds=seconds))
+        counts.accepted(one.id)
+        counts.failed(one.id, error_class)
+        counts.failed(two.id, "refused")
+        counts.sent(one.id, since=NOON - timedelta(seconds=seconds))
         await TrafficRecorder(database, ManualClock(), counts).flush(ended=False)
 
-    ((accepted, sent, failures, latency_ms, latencies),) = await rows(
-        operator, "select accepted, sent, failures, latency_ms, latency_counts from traffic"
+    of_account, of_one, of_two = await rows(
+        operator,
+        """select accepted, sent, failures, latency_ms, latency_counts[:2] from traffic
+           order by instance_id""",
     )
-    assert (accepted, sent, failures) == (3, 3, {"refused": 2, "expired": 1})
-    assert (latency_ms, latencies[:2], sum(latencies)) == (1_400, [1, 2], 3)
+    assert of_account == (3, 3, {"refused": 5, "expired": 1}, 1_400, [1, 2])
+    assert of_one == (3, 3, {"refused": 2, "expired": 1}, 1_400, [1, 2])
+    assert of_two == (0, 0, {"refused": 3}, 0, [0, 0])
 
 
 @pytest.mark.parametrize("cut", list(Cut))
@@ -227,6 +234,7 @@ async def test_deleted_instance_leaves_no_row_and_gets_none_later(
     await recorder.flush(ended=False)
 
     assert await rows(operator, SUMS) == [(other.id, NOON, 1, 0, 0)]
+    assert await rows(operator, OF_ACCOUNT) == [("acme", 2, 0, 0)]  # of the past, it stays true
 
 
 async def test_old_sums_and_flushes_are_deleted_in_batches(
@@ -236,8 +244,8 @@ async def test_old_sums_and_flushes_are_deleted_in_batches(
     (instance,) = await add_instances(operator, 1)
     await operator.execute(
         """insert into traffic
-           select %s, date_trunc('day', now()) - make_interval(days => age), 1, 0, 0, 0, 0, '{}', 0,
-                  array_fill(0, '{13}')
+           select 'acme', %s, date_trunc('day', now()) - make_interval(days => age), 1, 0, 0, 0, 0,
+                  '{}', 0, array_fill(0, '{13}')
            from unnest(array[0, 89, 91, 92, 93, 94, 95]) as ages (age)""",
         [instance.id],
     )
@@ -258,8 +266,10 @@ async def test_old_sums_and_flushes_are_deleted_in_batches(
 async def add_traffic(operator: AsyncConnection, instance_id: str, at: datetime) -> None:
     await operator.execute(
         """insert into traffic
-           values (%s, %s, 3, 1, 4, 5, 6, '{"refused": 2}', 700, '{0,1,0,0,0,0,0,0,0,0,0,0,0}')""",
-        [instance_id, at],
+           select 'acme', id, %s, 3, 1, 4, 5, 6, '{"refused": 2}', 700,
+                  '{0,1,0,0,0,0,0,0,0,0,0,0,0}'
+           from unnest(array['', %s]) as ids (id)""",
+        [at, instance_id],
     )
 
 
