@@ -30,6 +30,7 @@ IDLE = {
     "proxy addresses",
     "sandbox_events",
     "session_settings",
+    "traffic",
 }
 BUSY = {
     "event_positions",
@@ -38,6 +39,7 @@ BUSY = {
     "leases",
     "maintenance: delete expired callbacks",
     "maintenance: delete expired rows of the queue",
+    "maintenance: delete expired traffic",
     "maintenance: encryption of content",
     "maintenance: erased people",
     "maintenance: expire messages",
