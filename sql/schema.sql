@@ -2173,6 +2173,39 @@ ALTER TABLE public.tags ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.traffic (
+    account_id text NOT NULL,
+    instance_id text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    accepted integer NOT NULL,
+    sent integer NOT NULL,
+    received integer NOT NULL,
+    callbacks_delivered integer NOT NULL,
+    callbacks_failed integer NOT NULL,
+    failures jsonb NOT NULL,
+    latency_ms bigint NOT NULL,
+    latency_counts integer[] NOT NULL
+);
+
+COMMENT ON TABLE public.traffic IS 'Sums that the nodes write once per period; an instance without activity has no row.';
+
+COMMENT ON COLUMN public.traffic.instance_id IS 'Empty: the sums of all instances of the account, which are read without theirs.';
+
+COMMENT ON COLUMN public.traffic.at IS 'The beginning of the period.';
+
+COMMENT ON COLUMN public.traffic.failures IS 'How many messages failed for good, by class of error.';
+
+COMMENT ON COLUMN public.traffic.latency_ms IS 'Milliseconds from acceptance, or the scheduled time, to WhatsApp''s receipt; the sum over `sent`.';
+
+COMMENT ON COLUMN public.traffic.latency_counts IS 'How many of `sent` took at most each bound of gateway/observability/traffic.py, and how many took longer.';
+
+CREATE TABLE public.traffic_flushes (
+    id uuid NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.traffic_flushes IS 'The ids of recent flushes: a flush that is repeated, or arrives late, writes nothing.';
+
 CREATE TABLE public.user_sessions (
     token_hash bytea NOT NULL,
     user_id text NOT NULL,
@@ -2633,6 +2666,12 @@ ALTER TABLE ONLY public.sign_in_links
 ALTER TABLE ONLY public.tags
     ADD CONSTRAINT tags_pkey PRIMARY KEY (instance_id, id);
 
+ALTER TABLE ONLY public.traffic_flushes
+    ADD CONSTRAINT traffic_flushes_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.traffic
+    ADD CONSTRAINT traffic_pkey PRIMARY KEY (account_id, instance_id, at);
+
 ALTER TABLE ONLY public.user_sessions
     ADD CONSTRAINT user_sessions_pkey PRIMARY KEY (token_hash);
 
@@ -2781,6 +2820,12 @@ CREATE INDEX sign_in_links_by_age ON public.sign_in_links USING btree (expires_a
 
 CREATE UNIQUE INDEX tags_key ON public.tags USING btree (instance_id, tag_key);
 
+CREATE INDEX traffic_by_age ON public.traffic USING btree (at);
+
+CREATE INDEX traffic_flushes_by_age ON public.traffic_flushes USING btree (at);
+
+CREATE INDEX traffic_of_instance ON public.traffic USING btree (instance_id);
+
 CREATE INDEX user_sessions_by_age ON public.user_sessions USING btree (expires_at);
 
 CREATE INDEX user_sessions_by_user ON public.user_sessions USING btree (user_id);
@@ -2922,6 +2967,9 @@ ALTER TABLE ONLY public.proxy_checks
 
 ALTER TABLE ONLY public.sign_in_links
     ADD CONSTRAINT sign_in_links_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.traffic
+    ADD CONSTRAINT traffic_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.user_sessions
     ADD CONSTRAINT user_sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;

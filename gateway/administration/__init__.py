@@ -8,4 +8,5 @@ subscriptions.py  handlers of an instance's subscription
 removal.py        deletes an instance and its rows
 people.py         handlers that erase a person, and of consent
 audit.py          the log of administrative acts
+account_traffic.py, traffic_recorder.py  what instances sent and received, in sums for charts
 """

@@ -58,6 +58,7 @@ _TABLES: Final = (
     "message_receipts",
     "message_ids",
     "messages",
+    "traffic",
 )
 # A ctid is unique only within one partition, so the outer delete may find another partition's row.
 # It belongs to the same instance, by instance_id, and is to be deleted anyway.

@@ -92,6 +92,7 @@ def _start_delivery(node: NodeContext, webhooks: WebhookSection, poster: Poster)
         limits=DeliveryLimits(claim_seconds=30.0 + 2 * webhooks.timeout_seconds),
         metrics=node.metrics,
         turns=node.new_turns(),
+        traffic=node.traffic,
     )
     node.start(Stage.BATCHES, deliveries=recorder)
     node.start(Stage.SENDERS, webhooks=delivery)

@@ -9,6 +9,7 @@ from gateway.administration.erasure import Erasure
 from gateway.administration.person_search import PersonSearch
 from gateway.administration.provider_data import ProviderData
 from gateway.administration.resealing import Resealing
+from gateway.administration.traffic_recorder import TrafficRecorder, TrafficRetention
 from gateway.clock import Clock
 from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Database
@@ -20,8 +21,7 @@ from gateway.providers.loading import load_providers
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.supervisor import Stage
 from gateway.send_queue.maintenance import QueueMaintenance
-from gateway.settings.event_sections import WebhookSection
-from gateway.settings.queue_section import QueueSection
+from gateway.settings import Settings
 from gateway.webhooks.notifier import CallbackNotifier
 from gateway.webhooks.retention import Retention
 
@@ -91,28 +91,29 @@ class Housekeeping:
         return step
 
 
-def start_housekeeping(
-    node: NodeContext,
-    queue: QueueSection,
-    webhooks: WebhookSection,
-    notifier: CallbackNotifier,
-    *,
-    encrypts: bool,
-) -> None:
+def start_housekeeping(node: NodeContext, settings: Settings, notifier: CallbackNotifier) -> None:
     """Starts the maintenance of queue, history and callbacks where this node sends.
 
-    *encrypts* is the operator's rule for accounts that have none.
+    The sums of traffic are written on every node, because every node counts.
     """
+    queue, webhooks = settings.queue, settings.webhooks
     database, clock = node.database, node.clock
     pruning = database.within(DatabaseDeadline.PRUNING)
     maintenance = QueueMaintenance(
-        pruning, clock, uuid.uuid4, failed_days=queue.failed_days, notifier=notifier
+        pruning,
+        clock,
+        uuid.uuid4,
+        failed_days=queue.failed_days,
+        notifier=notifier,
+        traffic=node.traffic,
     )
     partitions = HistoryPartitions(pruning, retention_days=queue.history_days)
     retention = Retention(
         pruning, history_days=webhooks.history_days, dead_letter_days=webhooks.dead_letter_days
     )
-    resealing = Resealing(database, node.sealing.seal, clock, default=encrypts)
+    resealing = Resealing(
+        database, node.sealing.seal, clock, default=settings.storage.payload_encryption
+    )
     erasure = Erasure(database, ProviderData(database, load_providers))
     searches = PersonSearch(database, node.sealing.seal, clock, erasure)
     tasks = (
@@ -127,7 +128,13 @@ def start_housekeeping(
         ),
         MaintenanceTask("erased people", _SEARCH_EVERY_SECONDS, searches.run),
         MaintenanceTask("encryption of content", _RESEAL_EVERY_SECONDS, resealing.run),
+        MaintenanceTask(
+            "delete expired traffic",
+            _DELETE_MESSAGES_EVERY_SECONDS,
+            TrafficRetention(pruning, settings.observability.traffic_days).delete_expired,
+        ),
         MaintenanceTask("history partitions", _DELETE_MESSAGES_EVERY_SECONDS, partitions.maintain),
     )
     housekeeping = Housekeeping(database, clock, tasks, node_id=node.node_id)
+    node.start(Stage.BATCHES, traffic=TrafficRecorder(database, clock, node.traffic))
     node.start_if_sending(Stage.SENDERS, housekeeping=housekeeping)

@@ -12,6 +12,7 @@ from gateway.instances.base_urls import BaseUrls
 from gateway.instances.store import Instances
 from gateway.instances.tokens import TokenVault
 from gateway.observability.metrics import Metrics
+from gateway.observability.traffic import TrafficCounts
 from gateway.parsing.parser import BodyParser
 from gateway.public_address import AddressPolicy
 from gateway.randomness import Uniform
@@ -34,6 +35,7 @@ class NodeContext:
     clock: Clock
     uniform: Uniform
     metrics: Metrics
+    traffic: TrafficCounts
     database: Database
     notifications: Notifications
     instances: Instances

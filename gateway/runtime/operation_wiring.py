@@ -6,6 +6,7 @@ from functools import partial
 
 from gateway.account_turns import AccountTurns, Share
 from gateway.administration import (
+    account_traffic,
     api_keys,
     event_tickets,
     feature_settings,
@@ -17,6 +18,7 @@ from gateway.administration import (
     usage,
 )
 from gateway.administration import audit as audit_operations
+from gateway.administration.account_traffic import TrafficContext
 from gateway.administration.api_keys import ApiKeyContext
 from gateway.administration.audit import AccountContext, Audit
 from gateway.administration.erasure import Erasure
@@ -125,6 +127,10 @@ def build_services(
             ),
             OperationHandlers(usage.handlers, usage_context),
             OperationHandlers(queue_counts.handlers, partial(QueueCountContext, node.database)),
+            OperationHandlers(
+                account_traffic.handlers,
+                partial(TrafficContext, node.database, node.instances, node.clock),
+            ),
             _payload_encryption_executor(node, encrypts=encrypts),
             OperationHandlers(
                 event_tickets.handlers, partial(TicketContext, node.database, os.urandom)
@@ -198,7 +204,13 @@ def _message_executors(
 ) -> Sequence[OperationExecutor]:
     database = node.database
     queue_context = partial(
-        QueueContext, database, node.clock, node.metrics, queue.send_policy, queue.claimer
+        QueueContext,
+        database,
+        node.clock,
+        node.metrics,
+        queue.send_policy,
+        queue.claimer,
+        activity_of=queue.activity_of,
     )
 
     def message_context(instance: Instance) -> MessageActionContext:

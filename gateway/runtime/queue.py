@@ -1,7 +1,7 @@
 """Builds the send queue: enqueueing, workers, schedule and rescue."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,6 +13,7 @@ from gateway.randomness import RandomBuffer, uuids_from
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.supervisor import Stage
+from gateway.send_queue.activity import WorkerActivity
 from gateway.send_queue.addressing import NumberDirectory
 from gateway.send_queue.attempts import UncalledAttempts
 from gateway.send_queue.claim import Claimer
@@ -44,6 +45,8 @@ class Queue:
     history: History
     send_policy: SendPolicy
     watchdog: QueueWatchdog
+    activity_of: Callable[[str], WorkerActivity | None]
+    """What the worker of an instance does; None if this node has none."""
 
 
 def features_of(queue: QueueSection) -> FeatureSettings:
@@ -69,7 +72,9 @@ def build_queue(
     new_uuid = uuids_from(RandomBuffer(os.urandom))
     claimer, starter = Claimer(database, new_uuid, order=queue.order), Starter(database)
     fetches = FileFetches(database, node.media.preparer, clock, order=queue.order)
-    recorder = OutcomeRecorder(database, clock, new_uuid, notifier, order=queue.order)
+    recorder = OutcomeRecorder(
+        database, clock, new_uuid, notifier, order=queue.order, traffic=node.traffic
+    )
     uncalled = UncalledAttempts()
     numbers = NumberDirectory(database, clock, features=send_policy.features)
     rescue = Rescue(database, recorder, policy, uncalled)
@@ -124,6 +129,7 @@ def build_queue(
         clock=clock,
         random_bytes=RandomBuffer(os.urandom),
         wake=wake,
+        traffic=node.traffic,
     )
     auto_actions = AutoActions(sessions.router, database, partial(_enqueue_text, enqueuer), clock)
     sessions.subscribers.subscribe(auto_actions.on_event)
@@ -145,7 +151,15 @@ def build_queue(
         auto_actions=auto_actions,
     )
     node.start(Stage.EDGES, completion_waiters=completion_waiters)
-    return Queue(enqueuer, claimer, completion_waiters, history, send_policy, watchdog)
+    return Queue(
+        enqueuer,
+        claimer,
+        completion_waiters,
+        history,
+        send_policy,
+        watchdog,
+        coordinator.activity,
+    )
 
 
 async def _enqueue_text(enqueuer: Enqueuer, instance: Instance, phone: str, text: str) -> None:

@@ -81,6 +81,7 @@ def build_sessions(
         clock,
         node.new_turns(),
         looks_up_pictures=looks_up_pictures,
+        traffic=node.traffic,
     )
     subscribers = EventSubscribers()
     opener = Opener(

@@ -25,6 +25,7 @@ from gateway.kafka.health import KafkaHealth
 from gateway.media.deferred_files import NodeAddress
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
+from gateway.observability.traffic import TrafficCounts
 from gateway.parsing.parser import BodyParser
 from gateway.runtime.addresses import internal_url, local_url, node_id_of
 from gateway.runtime.callbacks import build_callbacks
@@ -236,6 +237,7 @@ class Gateway:
             clock=clock,
             uniform=self._random.uniform,
             metrics=self._metrics,
+            traffic=TrafficCounts(clock),
             database=database,
             notifications=notifications,
             instances=instances,
@@ -286,9 +288,7 @@ class Gateway:
         self._state.deferred_file_server = start_deferred_files(node)
         start_proxy_warning(node)
         encrypts = settings.storage.payload_encryption
-        start_housekeeping(
-            node, settings.queue, settings.webhooks, callbacks.notifier, encrypts=encrypts
-        )
+        start_housekeeping(node, settings, callbacks.notifier)
         admission = Admission(self._clock, trials=settings.instances.trials, supports=can_send)
         consumer = consumer_of(node, settings.kafka, queue.enqueuer, admission, kafka_health)
         node.start_if_sending(Stage.SENDERS, kafka_in=consumer)

@@ -28,7 +28,7 @@ _FIRST_POSITION = -(2**63)
 _MAX_DOUBTFUL_CLAIMS = 8
 _MAX_RUN = 500
 _LANES: Final = tuple(Priority)
-_WEIGHTS: Final[Mapping[Priority, int]] = {
+LANE_WEIGHTS: Final[Mapping[Priority, int]] = {
     Priority.HIGH: 4,
     Priority.NORMAL: 2,
     Priority.BULK: 1,
@@ -65,6 +65,14 @@ class ClaimedMessage:
     def track_id(self) -> str | None:
         """The caller's own reference."""
         return self.payload.get("track_id")
+
+    @property
+    def wanted_at(self) -> datetime:
+        """When the caller wanted it sent: when it was accepted, or the time it is scheduled for."""
+        scheduled_for = self.payload.get("scheduled_for")
+        if scheduled_for is None:
+            return self.created_at
+        return max(self.created_at, datetime.fromisoformat(scheduled_for))
 
     @property
     def chat(self) -> str:
@@ -127,7 +135,7 @@ class ClaimCursor:
                 break
             # The lane was empty. It catches up here, or it would send a burst later.
             self.served[other] = self.served[lane]
-        self.served[lane] += 1 / _WEIGHTS[lane]
+        self.served[lane] += 1 / LANE_WEIGHTS[lane]
         if claimed.reordered != self.reordered:
             self.reordered = claimed.reordered
             self.claimed_up_to = _nothing_claimed()

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from gateway.contract.extensions.queue_control import (
     ChangeQueueSettings,
@@ -49,6 +50,7 @@ from gateway.send_queue.operations import (
 from gateway.send_queue.order import QueueOrder
 from gateway.send_queue.pacing import SendPolicy
 from gateway.send_queue.unknown_messages import UnknownQuote
+from gateway.send_queue.waiting_reason import QueueState, WaitingReason, read_queue_state
 
 _PAUSE_QUEUE = query("send_queue", "pause_queue")
 _LIST_ATTEMPTS = query("send_queue", "list_attempts")
@@ -57,7 +59,7 @@ _RETRY_MESSAGES = query("send_queue", "retry_messages")
 _MOVE_TO_FRONT = query("send_queue", "move_to_front")
 _ARCHIVE_FAILED = query("send_queue", "archive_failed")
 _COUNT_BY_KIND = query("send_queue", "count_by_kind")
-_QUEUE_STATE = query("send_queue", "queue_state")
+_FIND_WAITING = query("send_queue", "find_waiting")
 _CHANGE_SETTINGS = query("send_queue", "change_settings")
 _END_DAILY_LIMIT_HOLD = query("send_queue", "end_daily_limit_hold")
 _QUEUE_ORDER = query("send_queue", "queue_order")
@@ -80,12 +82,19 @@ class _Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class _QueueState:
-    connected: bool
-    paused: bool
-    hold_until: datetime | None
-    hold_reason: str | None
-    hold_seconds: float | None
+class _Waiting:
+    """The columns that say why a message waits."""
+
+    id: int
+    priority: int
+    payload: dict[str, Any]
+    state: str
+    parked_for: str | None
+    attempts: int
+    due_at: datetime
+    is_due: bool
+    claimed_at: datetime | None
+    attempt_started_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +134,27 @@ async def read_queued(context: QueueContext, operation: ReadQueued) -> TrackedMe
                 "duration_seconds": (state.sent_at - state.attempt_started_at).total_seconds(),
             }
         )
+    why = await _waiting_reason(context, state)
     return TrackedMessage(
         **_queued(state).model_dump(),
         tries=tuple(
             SendAttempt(**{**a, "started_at": utc(a["started_at"]), "ended_at": utc(a["ended_at"])})
             for a in attempts
         ),
+        waiting_for=why and why.code,
+        waiting_reason=why and why.sentence,
         queue_length=await queue_length(context),
     )
+
+
+async def _waiting_reason(context: QueueContext, state: MessageState) -> WaitingReason | None:
+    if not state.in_queue:
+        return None
+    rows = await context.database.fetch_all(
+        _Waiting, _FIND_WAITING, instance_id=context.instance.id, message_id=state.message_id
+    )
+    reasons = await context.waiting_reasons().of(rows)
+    return reasons[0] if reasons else None
 
 
 @handlers.handles(RetryQueued)
@@ -206,9 +228,7 @@ async def delete_failed(context: QueueContext, operation: DeleteFailed) -> Queue
 async def read_stats(context: QueueContext, _operation: ReadQueueStats) -> QueueStats:
     instance, now = context.instance, context.clock.now()
     kinds = await context.database.fetch_all(_Kind, _COUNT_BY_KIND, instance_id=instance.id)
-    queue = await context.database.fetch_one(_QueueState, _QUEUE_STATE, instance_id=instance.id)
-    if queue is None:
-        raise UnknownInstance
+    queue = await read_queue_state(context.database, instance.id)
     waiting = [kind for kind in kinds if kind.status != "failed"]
     oldest = min((kind.oldest_at for kind in waiting), default=None)
     limit = context.send_policy.limit_of(instance, now)
@@ -316,13 +336,9 @@ def _sums(counts: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 def _seconds_to_empty(
-    waiting: list[_Kind], queue: _QueueState, policy: SendPolicy, instance: Instance
+    waiting: list[_Kind], queue: QueueState, policy: SendPolicy, instance: Instance
 ) -> float:
     """Estimates from the mean pause, the delays that messages ask for, and the rest of a hold."""
     leaving = sum(kind.leaving for kind in waiting)
     delays = sum(kind.delay_seconds for kind in waiting)
-    pace = policy.pace_of(instance)
-    pause_seconds = max(
-        (pace.min_seconds + pace.max_seconds) / 2, policy.min_seconds_between_attempts(instance)
-    )
-    return leaving * pause_seconds + delays + (queue.hold_seconds or 0)
+    return leaving * policy.mean_pause_seconds(instance) + delays + (queue.hold_seconds or 0)

@@ -23,6 +23,7 @@ from gateway.errors import (
 )
 from gateway.identities.people import names_of
 from gateway.instances.store import Instance
+from gateway.observability.traffic import TrafficCounts
 from gateway.randomness import RandomBytes
 from gateway.send_queue.enqueue_request import (
     AdmissionResult,
@@ -51,7 +52,8 @@ _REFUSED_PAUSE_SECONDS = 0.25
 _MIN_LOOK_UP_SECONDS = 0.5
 _FLUSHES_UNTIL_CHECK = 50
 _Answers = Sequence[Queued | Exception | NextFlush]
-_STORED = ("accepted", "replayed")  # admission results of messages that the queue has
+_ACCEPTED = "accepted"
+_STORED = (_ACCEPTED, "replayed")  # admission results of messages that the queue has
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +89,12 @@ class Enqueuer:
         random_bytes: RandomBytes,
         wake: Callable[[Collection[str]], None],
         new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
+        traffic: TrafficCounts | None = None,
     ) -> None:
         self._database, self._node_id, self._limits = database, node_id, limits
         self._clock, self._random_bytes, self._wake = clock, random_bytes, wake
         self._new_uuid = new_uuid
+        self._traffic = traffic or TrafficCounts(clock)
         self._flush_database = database.within(_FLUSH_SHARE * database.statement_seconds)
         self._batch = Batch[EnqueueRequest, Queued](self._flush)
 
@@ -179,6 +183,9 @@ class Enqueuer:
                 return await self._look_up(flush_id, requests)
             return await self._retry_later(requests, error)
         answers = {row.ordinal: answer_of(row, requests[row.ordinal]) for row in results}
+        for row in results:
+            if row.admission == _ACCEPTED:
+                self._traffic.accepted(requests[row.ordinal].instance.id)
         self._wake_local_workers(results, requests)
         return [
             answers[n] if n in answers else await self._retry_locked(request)
@@ -287,6 +294,9 @@ class Enqueuer:
                         message_ids=message_ids,
                     )
         accepted = {row.id for row in found}
+        for request in requests:
+            if request.message_id in accepted:
+                self._traffic.accepted(request.instance.id)
         self._wake(instance_ids)
         return [
             queued_from(r, r.due_at) if r.message_id in accepted else NEXT_FLUSH for r in requests

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from gateway.clock import Clock
 from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
+from gateway.observability.traffic import TrafficCounts
 from gateway.send_queue.callbacks import delivery_body
 from gateway.webhooks.notifier import CallbackNotifier
 
@@ -40,9 +41,11 @@ class QueueMaintenance:
         *,
         failed_days: int,
         notifier: CallbackNotifier | None = None,
+        traffic: TrafficCounts | None = None,
     ) -> None:
         self._database, self._clock, self._new_uuid = database, clock, new_uuid
         self._failed_days, self._notifier = failed_days, notifier or CallbackNotifier()
+        self._traffic = traffic or TrafficCounts(clock)
 
     async def expire(self) -> None:
         """Fails messages that waited too long, connected or not, and enqueues their callbacks."""
@@ -72,6 +75,8 @@ class QueueMaintenance:
                         "callbacks": [self._callback(row) for row in expired],
                     },
                 )
+        for row in expired:
+            self._traffic.failed(row.instance_id, "expired")
         if expired:
             self._notifier.callbacks_written()
         return len(expired)

@@ -2,9 +2,10 @@
 
 import base64
 import binascii
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from gateway.clock import Clock, epoch_ms
 from gateway.contract.catalogue import catalogue
@@ -29,9 +30,11 @@ from gateway.errors import Conflict, InvalidRequest, NotFound
 from gateway.identities.people import names_of
 from gateway.instances.store import Instance
 from gateway.observability.metrics import Metrics
+from gateway.send_queue.activity import WorkerActivity
 from gateway.send_queue.claim import Claimer
 from gateway.send_queue.ids import message_id_named
 from gateway.send_queue.pacing import SendPolicy
+from gateway.send_queue.waiting_reason import WaitingReason, WaitingReasons
 
 _COUNT_WAITING = query("send_queue", "count_waiting")
 _LIST_WAITING = query("send_queue", "list_waiting")
@@ -43,7 +46,10 @@ _MAX_SEQUENCE_NUMBER = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class QueueContext:
-    """What the handlers of queue operations work with, for one request of one instance."""
+    """What the handlers of queue operations work with, for one request of one instance.
+
+    *activity_of* returns what the worker of this node does; None if it has none for the instance.
+    """
 
     database: Database
     clock: Clock
@@ -51,6 +57,18 @@ class QueueContext:
     send_policy: SendPolicy
     claimer: Claimer
     instance: Instance
+    activity_of: Callable[[str], WorkerActivity | None] = field(
+        default=lambda _instance_id: None, kw_only=True
+    )
+
+    def waiting_reasons(self) -> WaitingReasons:
+        return WaitingReasons(
+            self.database,
+            self.clock,
+            self.send_policy,
+            self.instance,
+            activity=self.activity_of(self.instance.id),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +91,13 @@ class _Waiting:
     created_at: datetime
     last_error: str | None
     status: str
-    waiting_for: Literal["file", "retry", "chat"] | None
+    id: int
+    priority: int
+    state: str
+    parked_for: str | None
+    is_due: bool
+    claimed_at: datetime | None
+    attempt_started_at: datetime | None
 
 
 handlers = Handlers[QueueContext]()
@@ -97,7 +121,7 @@ async def list_queue_by_page(
         if operation.offset is None
         else operation.offset,
     )
-    return tuple(_item(context, row) for row in rows)
+    return await _items(context, rows)
 
 
 @handlers.handles(ListQueue)
@@ -106,7 +130,7 @@ async def list_queue(context: QueueContext, operation: ListQueue) -> QueuePage:
     rows = await _list(context, operation, limit=operation.page_size + 1, after=after)
     page, more = rows[: operation.page_size], len(rows) > operation.page_size
     return QueuePage(
-        messages=tuple(_item(context, row) for row in page),
+        messages=await _items(context, page),
         paging_state=make_cursor(page[-1].sequence_number) if more else None,
         has_more=more,
         queue_length=await queue_length(context),
@@ -197,7 +221,12 @@ async def _cancel(
     return row.count if row else 0
 
 
-def _item(context: QueueContext, row: _Waiting) -> QueueItem:
+async def _items(context: QueueContext, rows: list[_Waiting]) -> tuple[QueueItem, ...]:
+    reasons = await context.waiting_reasons().of(rows)
+    return tuple(_item(context, row, why) for row, why in zip(rows, reasons, strict=True))
+
+
+def _item(context: QueueContext, row: _Waiting, why: WaitingReason | None) -> QueueItem:
     kind = None if isinstance(row.payload, Unopened) else catalogue().sends.get(row.type)
     message = kind.model_validate(row.payload) if kind else None
     instance = context.instance
@@ -221,9 +250,10 @@ def _item(context: QueueContext, row: _Waiting) -> QueueItem:
         scheduled_for=row.due_at.astimezone(UTC) if row.status == "scheduled" else None,
         expires_at=row.expires_at and row.expires_at.astimezone(UTC),
         next_attempt_at=row.due_at.astimezone(UTC)
-        if row.status == "retrying" and row.waiting_for != "file"
+        if row.status == "retrying" and row.parked_for != "file"
         else None,
-        waiting_for=row.waiting_for,
+        waiting_for=why and why.code,
+        waiting_reason=why and why.sentence,
         track_id=row.payload.get("track_id"),
         error=row.payload.reason if isinstance(row.payload, Unopened) else row.last_error,
     )

@@ -49,6 +49,16 @@ class SendPolicy:
         messages = self.features_of(instance).messages_per_minute
         return 60.0 / messages if messages else 0.0
 
+    def max_pause_seconds(self, instance: Instance) -> float:
+        """Returns the longest pause before a message that asks for no delay."""
+        return max(self.pace_of(instance).max_seconds, self.min_seconds_between_attempts(instance))
+
+    def mean_pause_seconds(self, instance: Instance) -> float:
+        """Returns the usual pause before a message, for estimates."""
+        pace = self.pace_of(instance)
+        mean = (pace.min_seconds + pace.max_seconds) / 2
+        return max(mean, self.min_seconds_between_attempts(instance))
+
     def pace_of(self, instance: Instance) -> Pace:
         if instance.pace_min_seconds is None or instance.pace_max_seconds is None:
             return self.pace

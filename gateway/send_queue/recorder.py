@@ -18,6 +18,7 @@ from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
+from gateway.observability.traffic import TrafficCounts
 from gateway.send_queue.callbacks import delivery_body, echo_body, hold_body, sent_status_body
 from gateway.send_queue.claim import ClaimedMessage
 from gateway.send_queue.order import MAX_PARKED, QueueOrder
@@ -66,6 +67,7 @@ class OutcomeRecorder:
         notifier: CallbackNotifier | None = None,
         *,
         order: QueueOrder = "chat",
+        traffic: TrafficCounts | None = None,
     ) -> None:
         """Prepares the recorder.
 
@@ -75,8 +77,10 @@ class OutcomeRecorder:
             new_uuid: ids of callbacks.
             notifier: is called after a callback was written.
             order: of queues without an order of their own.
+            traffic: counts messages that were sent or failed.
         """
         self._order: QueueOrder = order
+        self._traffic = traffic or TrafficCounts(clock)
         self._database, self._clock, self._new_uuid = database, clock, new_uuid
         self._notifier = notifier or CallbackNotifier()
         self._batch = Batch[_SentMessage, bool](self._flush)
@@ -101,7 +105,14 @@ class OutcomeRecorder:
                 )
                 await self._clock.sleep(_RETRY_SECONDS)
             else:
+                self._count(row, outcome)
                 return
+
+    def _count(self, row: ClaimedMessage, outcome: Outcome) -> None:
+        if isinstance(outcome, Sent):
+            self._traffic.sent(row.instance_id, since=row.wanted_at)
+        elif isinstance(outcome, Failed):
+            self._traffic.failed(row.instance_id, outcome.error_class)
 
     async def _record(self, row: ClaimedMessage, outcome: Outcome, *, echo: bool) -> None:
         match outcome:

@@ -125,7 +125,7 @@ class Worker:
         while not leaving.is_set():
             try:
                 if claimed := await self._next(leaving):
-                    with self._activity.working():
+                    with self._activity.working(claimed.id):
                         await self._process(claimed, leaving)
             except DatabaseUnavailable as error:
                 self._log.warning("database_unavailable", error=str(error))
@@ -277,7 +277,7 @@ class Worker:
     ) -> bool:
         """Waits as a person would; says whether the worker must leave."""
         typing = (message.delay_typing or 0) + self._deps.send_timeout_seconds
-        self._activity.expect(max(0.0, seconds) + typing)
+        self._activity.expect(max(0.0, seconds) + typing, pause_seconds=seconds)
         return await self._deps.clock.wait(leaving, seconds)
 
     async def _address(
@@ -318,7 +318,7 @@ class Worker:
         A message that may not be parked holds the queue until its files are ready or it is no
         longer to be sent.
         """
-        self._activity.expect(math.inf)  # files may wait for those of others
+        self._activity.expect(math.inf, awaits_file=True)  # files may wait for those of others
         patience = max(0.0, _FILE_PATIENCE_SECONDS - self._fetches.seconds_of(row))
         try:
             while not await files.ended(leaving, within_seconds=patience):

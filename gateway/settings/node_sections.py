@@ -277,6 +277,11 @@ class ObservabilitySection(Section):
         validation_alias="GATEWAY_AUDIT_DAYS",
         description="Days that administrative acts are stored",
     )
+    traffic_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        90,
+        validation_alias="GATEWAY_TRAFFIC_DAYS",
+        description="Days that the sums behind `GET /account/statistics` are stored",
+    )
     sentry_dsn: OptionalText = Field(
         None,
         validation_alias="GATEWAY_SENTRY_DSN",

@@ -19,6 +19,7 @@ from gateway.instances.tokens import TokenVault
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
 from gateway.observability.metrics import Metrics
+from gateway.observability.traffic import TrafficCounts
 from gateway.periodic_loop import PeriodicLoop
 from gateway.webhooks.backoff import RetrySchedule
 from gateway.webhooks.circuit_breakers import CircuitBreakers
@@ -76,6 +77,7 @@ class Delivery:
         metrics: Metrics,
         new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
         turns: AccountTurns | None = None,
+        traffic: TrafficCounts | None = None,
     ) -> None:
         self._database, self._poster, self._recorder = database, poster, recorder
         self._breakers, self._vault, self._clock = breakers, vault, clock
@@ -86,6 +88,7 @@ class Delivery:
         self._answering_again: set[str] = set()
         """Receivers that answer again; Postgres does not know it yet."""
         self._new_uuid, self._turns = new_uuid, turns or AccountTurns()
+        self._traffic = traffic or TrafficCounts(clock)
         self._loop = PeriodicLoop("webhooks", self._deliver_due, clock)
         self._deliveries: asyncio.TaskGroup | None = None
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -330,6 +333,7 @@ class Delivery:
     def _count(self, callback: ClaimedCallback, result: DeliveryResult) -> None:
         # The label values are historic: alerts and dashboards use them.
         self._metrics.posted(callback.type, "taken" if result.delivered else "not_taken")
+        self._traffic.posted(callback.instance_id, delivered=result.delivered)
         if result.delivered:
             late = (self._clock.now() - callback.created_at).total_seconds()
             self._metrics.callback_latency.observe(max(0.0, late))

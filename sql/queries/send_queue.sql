@@ -868,12 +868,8 @@ where instance_id = %(instance_id)s::text and status <> 'failed';
 
 -- name: list_waiting
 select q.zaap_id, q.message_id, q.type, q.phone, q.payload, q.sequence_number, q.attempts, q.max_attempts,
-       q.due_at, q.expires_at, q.created_at, q.last_error, reported_status_v1(q) as status,
-       case
-           when q.status = 'parked' then q.parked_for
-           when q.status = 'behind' then 'chat'
-           when q.status = 'pending' and q.attempts > 0 and q.due_at > now() then 'retry'
-       end as waiting_for
+       q.due_at, q.expires_at, q.created_at, q.last_error, reported_status_v1(q) as status, q.id, q.priority,
+       q.status as state, q.parked_for, q.due_at <= now() as is_due, q.claimed_at, q.attempt_started_at
 from message_queue q
 where q.instance_id = %(instance_id)s::text and q.status <> 'failed'
     and q.sequence_number > %(after)s::bigint
@@ -883,6 +879,44 @@ where q.instance_id = %(instance_id)s::text and q.status <> 'failed'
     and (%(track_id)s::text is null or q.payload ->> 'track_id' = %(track_id)s::text)
 order by q.sequence_number
 limit %(limit)s::int offset %(offset)s::int;
+
+-- name: find_waiting
+-- What says why a message waits; no row if it does not.
+select q.id, q.priority, q.payload, q.status as state, q.parked_for, q.attempts, q.due_at, q.due_at <= now() as is_due,
+       q.claimed_at, q.attempt_started_at
+from message_queue q
+where q.instance_id = %(instance_id)s::text and q.message_id = %(message_id)s::text and q.status <> 'failed';
+
+-- name: find_places
+-- How many messages of its lane are before each of these messages; null for one that is further back
+-- than max_count, or that no longer waits for its turn. Reads no more than that of each lane, however
+-- many messages wait.
+with first as materialized (
+    -- The first messages of each lane.
+    select q.id, q.priority, q.due_at, row_number() over (partition by q.priority order by q.position) - 1 as ahead
+    from (values (0), (1), (2)) as lane (priority)
+    cross join lateral (
+        select h.id, h.priority, h.position, h.due_at from message_queue h
+        where h.instance_id = %(instance_id)s::text and h.status = 'pending' and h.priority = lane.priority
+        order by h.position
+        limit %(max_count)s::int
+    ) q
+), lane_size as materialized (
+    -- How many of them each lane has.
+    select count(*) filter (where priority = 0) as high, count(*) filter (where priority = 1) as normal,
+           count(*) filter (where priority = 2) as bulk
+    from first
+)
+select m.id, q.ahead, n.high, n.normal, n.bulk,
+       case when h.due_at > now() then h.due_at end as head_rests_until,
+       exists (
+           select from message_queue p
+           where p.instance_id = %(instance_id)s::text and p.status = 'processing'
+       ) as has_claimed
+from unnest(%(ids)s::bigint[]) as m (id)
+cross join lane_size n
+left join first q on q.id = m.id
+left join first h on h.priority = q.priority and h.ahead = 0;
 
 -- name: cancel_waiting
 -- Cancels messages that wait, and claimed ones whose attempt has not started; makes no callback. If one
@@ -1146,6 +1180,7 @@ group by 1, 2;
 select n.connected, n.paused,
        case when n.hold_until > now() then n.hold_until end as hold_until,
        case when n.hold_until > now() then n.hold_reason end as hold_reason,
+       case when n.hold_until > now() then n.hold_kind end as hold_kind,
        greatest(0, extract(epoch from n.hold_until - now()))::double precision as hold_seconds
 from instance_lines n
 where n.instance_id = %(instance_id)s::text;

@@ -9,6 +9,7 @@ from typing import Any, Final
 from gateway.administration import removal
 from gateway.cli import main
 from gateway.media import maintenance
+from gateway.observability import traffic
 from gateway.providers.sandbox import engine
 from gateway.runtime import gauges, housekeeping
 from gateway.sessions.inbound import intake
@@ -28,6 +29,7 @@ PERIODS: Final[tuple[tuple[Any, str], ...]] = (
     (maintenance, "_PAUSE_SECONDS"),
     (removal, "_PAUSE_SECONDS"),
     (stream, "_RENEW_SECONDS"),
+    (traffic, "PERIOD_SECONDS"),
 )
 
 

@@ -21,6 +21,7 @@ from tests.fixtures.service import until
 
 # They run no statement without a call and nothing arrives.
 IDLE = {
+    "API key uses",
     "auto_actions",
     "completion_waiters",
     "event_stream",
@@ -30,6 +31,7 @@ IDLE = {
     "proxy addresses",
     "sandbox_events",
     "session_settings",
+    "traffic",
 }
 BUSY = {
     "event_positions",
@@ -38,6 +40,7 @@ BUSY = {
     "leases",
     "maintenance: delete expired callbacks",
     "maintenance: delete expired rows of the queue",
+    "maintenance: delete expired traffic",
     "maintenance: encryption of content",
     "maintenance: erased people",
     "maintenance: expire messages",

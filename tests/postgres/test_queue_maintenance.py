@@ -214,6 +214,10 @@ async def costs_of_statements(operator: AsyncConnection, node: Node) -> dict[str
                 "offset": 0,
             },
         ),
+        "find_places": (
+            "send_queue",
+            {"instance_id": instance, "ids": [row[0]], "max_count": 1_000},
+        ),
         "record_sent": (
             "send_queue",
             {
@@ -278,6 +282,7 @@ async def test_cost_of_the_queue_does_not_depend_on_history(
     # A page may be touched again to set a hint bit.
     assert large["claim"] <= small["claim"] + 2, (small, large)
     assert large["list_waiting"] <= small["list_waiting"] + 2, (small, large)
+    assert large["find_places"] <= small["find_places"] + 2, (small, large)
     # The indexes of all ids are one or two levels higher.
     assert large["record_sent"] <= small["record_sent"] + 4, (small, large)
     assert large["acknowledge"] <= small["acknowledge"] + 6, (small, large)

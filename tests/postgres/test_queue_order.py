@@ -5,12 +5,13 @@ import itertools
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from psycopg import AsyncConnection
 
+from gateway.clock import Clock
 from gateway.contract.send import OutgoingMessage
 from gateway.contract.zapi.instance_queue import ClearQueue, ListQueueByPage
 from gateway.contract.zapi.messages.media import SendImage
@@ -19,6 +20,7 @@ from gateway.errors import TryAgainLater
 from gateway.identities.numbers import spellings
 from gateway.instances.store import Instance
 from gateway.media.preparing import NOTHING, Prepared, Preparer, Preparing
+from gateway.send_queue.activity import WorkerActivity
 from gateway.send_queue.claim import ClaimCursor, ClaimedMessage, Claimer
 from gateway.send_queue.operations import clear_queue, list_queue_by_page
 from gateway.send_queue.order import MAX_PARKED, QueueOrder
@@ -90,13 +92,15 @@ class Sending:
     phone: BusyPhone = field(default_factory=BusyPhone)
     wakeup: asyncio.Event = field(default_factory=asyncio.Event)
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    activity: WorkerActivity = field(default_factory=lambda: WorkerActivity(Clock()))
 
     def __post_init__(self) -> None:
         self.node.fetches.preparer = self.server
 
     async def run(self) -> None:
         live = self.node.live(self.instance, self.phone)
-        await Worker(live, self.node.worker_dependencies(), self.wakeup).run_until(self.leaving)
+        deps = self.node.worker_dependencies()
+        await Worker(live, deps, self.wakeup, self.activity).run_until(self.leaving)
 
     def stop(self) -> None:
         self.leaving.set()
@@ -116,7 +120,9 @@ class Sending:
 
     async def waiting_for(self) -> list[str | None]:
         """Says of each queued message why it waits, in order of acceptance."""
-        context = self.node.queue_context(self.instance)
+        context = replace(
+            self.node.queue_context(self.instance), activity_of=lambda _id: self.activity
+        )
         items = await list_queue_by_page(context, ListQueueByPage())
         return [item.waiting_for for item in items]
 
@@ -276,7 +282,7 @@ async def test_awaited_file_holds_a_strict_queue(
         await run.text(BOB, "text for Bob")
         async with running(run):
             await looked_often.wait()
-            assert await run.waiting_for() == [None, None]
+            assert await run.waiting_for() == ["file", "turn"]
             run.server.come[ANN].set()
             assert await run.sent(2) == ["picture for Ann", "text for Bob"]
 
@@ -311,7 +317,7 @@ async def test_message_that_is_retried_holds_its_lane_of_a_strict_queue(
             await run.phone.refused.wait()
             await run.text(CAT, "urgent for Cat", priority="high")
             assert await run.sent() == ["urgent for Cat"]
-            await until(run.waiting_for, lambda reasons: reasons == ["retry", None])
+            await until(run.waiting_for, lambda reasons: reasons == ["retry", "turn"])
             await operator.execute("update message_queue set due_at = now()")
             run.wakeup.set()
             assert await run.sent(2) == ["text for Ann", "text for Bob"]
@@ -408,7 +414,7 @@ async def test_seventeenth_message_that_waits_holds_its_lane(
             [MAX_PARKED + 2],
         )
         assert await run.node.claimer.claim(cursor) is None
-        assert (await run.waiting_for())[-2:] == ["retry", None]
+        assert (await run.waiting_for())[-2:] == ["retry", "turn"]
 
         cursor.ready_ids.add(claimed.id - 1)  # the file of the last parked message comes
         assert (await run.node.claim(cursor)).id == claimed.id - 1

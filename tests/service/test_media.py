@@ -292,7 +292,10 @@ async def test_file_that_hangs_lets_a_text_to_another_person_pass(
     await accepted(client, "/send-text", phone="5511999999998", message="to another person")
 
     (first,) = await client.sent_at_least(1)
-    waiting = (await client.call("GET", "/queue")).json()
+    listed = await until(  # the first is sent shortly before it leaves the queue
+        lambda: client.call("GET", "/queue"), lambda answer: len(answer.json()) == 2
+    )
+    waiting = listed.json()
     sent = await client.sent_at_least(3)
 
     assert first["payload"]["message"] == "to another person"
@@ -300,6 +303,7 @@ async def test_file_that_hangs_lets_a_text_to_another_person_pass(
         ("send-image", "file"),
         ("send-text", "chat"),
     ]
+    assert waiting[0]["WaitingReason"] == "Its file is being fetched."
     assert [row["type"] for row in sent] == ["send-text", "send-image", "send-text"]
 
 

@@ -1,5 +1,6 @@
 """Callers list, count and clear the queue with Z-API's routes."""
 
+import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.fixtures.service import (
     client_of,
     guest_of,
     running_gateway,
+    until,
 )
 
 SLOW = {"GATEWAY_PACE_MIN_SECONDS": "600", "GATEWAY_PACE_MAX_SECONDS": "600"}
@@ -33,6 +35,7 @@ async def slow_client(slow_house: RunningGateway) -> AsyncIterator[Client]:
 
 async def test_queue_is_listed_oldest_first_in_both_forms(slow_client: Client) -> None:
     accepted = [await slow_client.send_text(f"text {n}", delayMessage=n) for n in range(3)]
+    await until(lambda: waiting_for(slow_client), lambda codes: codes[0] == "pacing")
 
     items = (await slow_client.call("GET", "/queue", params={"page": 1, "pageSize": 100})).json()
     page = (await slow_client.call("POST", "/queue", json={})).json()
@@ -61,12 +64,47 @@ async def test_queue_is_listed_oldest_first_in_both_forms(slow_client: Client) -
         "ExpiresAt": None,
         "NextAttemptAt": None,
         "TrackId": None,
-        "WaitingFor": None,
+        "WaitingFor": "turn",
+        "WaitingReason": "Its turn comes after 1 message, in about 600 seconds.",
         "Error": None,
     }
     assert items[0]["DelayMessage"] == -1
     assert page["hasMore"] is False
     assert page["queueLength"] == 3
+
+
+async def test_messages_of_a_moving_queue_say_whose_turn_it_is(slow_client: Client) -> None:
+    client = slow_client
+    first = (await client.send_text("first"))["zaapId"]
+    await until(lambda: waiting_for(client), lambda codes: codes == ["pacing"])
+    before = datetime.now(UTC)
+    await client.send_text("second")
+    await client.send_text("bulk", priority="bulk")
+    await client.send_text("urgent", priority="high")
+
+    items = (await client.call("GET", "/queue")).json()
+    one = (await client.call("GET", f"/queue/{first}")).json()
+
+    assert [item["WaitingFor"] for item in items] == ["pacing", "lane", "lane", "turn"]
+    first_of_lane = (
+        "It is the first of its lane; messages of lanes with a higher priority go first, in about "
+    )
+    assert [item["WaitingReason"] for item in items[1:]] == [
+        f"{first_of_lane}1200 seconds.",
+        f"{first_of_lane}1800 seconds.",
+        "Its turn comes after 1 message, in about 600 seconds.",
+    ]
+    assert one["waitingFor"] == "pacing"
+    said = re.fullmatch(
+        r"It is the next message; the pause before it lasts until (.*) UTC.", one["waitingReason"]
+    )
+    assert said
+    until_then = datetime.fromisoformat(said[1] + "+00:00")
+    assert timedelta(0) < until_then - before <= timedelta(seconds=600)
+
+
+async def waiting_for(client: Client) -> list[str]:
+    return [item["WaitingFor"] for item in (await client.call("GET", "/queue")).json()]
 
 
 async def test_cursor_visits_every_message_once(slow_client: Client) -> None:

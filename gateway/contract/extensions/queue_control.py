@@ -12,7 +12,7 @@ from gateway.contract.operation import AuditedState, Operation
 from gateway.contract.paging import between
 from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Chat, Incoming, Wire
-from gateway.contract.zapi.instance_queue import QueueRemoved
+from gateway.contract.zapi.instance_queue import QueueRemoved, WaitingCode
 
 _MAX_PAGE_SIZE = 200
 _MAX_PACE_SECONDS = 86_400.0
@@ -63,8 +63,14 @@ class QueuedMessage(MessageRecord):
 
 
 class TrackedMessage(QueuedMessage):
-    """A queued message with its attempts, oldest first."""
+    """A queued message with its attempts, oldest first.
 
+    `waitingFor` says why it waits, with the words of `WaitingFor` in `GET /queue`, and
+    `waitingReason` in a sentence; both are null if it does not wait.
+    """
+
+    waiting_for: WaitingCode | None
+    waiting_reason: str | None
     tries: tuple[SendAttempt, ...]
     queue_length: int
 
@@ -101,6 +107,8 @@ class ReadQueued(QueuedMessageId, Operation[TrackedMessage], method="GET", path=
     example: ClassVar[Example] = _NAMED
     answer_example: ClassVar[Example] = {
         **_QUEUED,
+        "waitingFor": None,
+        "waitingReason": None,
         "tries": [
             {
                 "startedAt": "2026-01-31T12:01:09Z",

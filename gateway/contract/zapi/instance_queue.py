@@ -33,11 +33,29 @@ _STATUS_SCHEMA = {"type": "string", "enum": list(STATUSES)}
 QueueStatus = Annotated[str, BeforeValidator(_one_of_statuses), WithJsonSchema(_STATUS_SCHEMA)]
 
 
+WaitingCode = Literal[
+    "scheduled",
+    "paused",
+    "disconnected",
+    "held",
+    "daily_limit",
+    "file",
+    "retry",
+    "chat",
+    "pacing",
+    "lane",
+    "turn",
+]
+
+
 class QueueItem(Wire, alias_generator=_pascal):
     """One waiting message; DelayMessage is -1 and DelayTyping 0 when not set.
 
-    WaitingFor says why it waits out of its turn: for its `file`, for a `retry` at NextAttemptAt, or
-    behind such a message of its `chat`; null where it waits for its turn.
+    WaitingFor says why it waits: it is `scheduled`; the queue is `paused`, the instance
+    `disconnected`, `held` by WhatsApp, or at its `daily_limit`; it waits for its `file`, for a
+    `retry` at NextAttemptAt, or behind such a message of its `chat`; it is the next one, after the
+    pause (`pacing`); a `lane` with a higher priority goes first; or messages before it (`turn`).
+    WaitingReason says the same in a sentence. Both are null while it is being sent.
     """
 
     row_id: str = Field(alias="_id")
@@ -60,7 +78,8 @@ class QueueItem(Wire, alias_generator=_pascal):
     scheduled_for: datetime | None
     expires_at: datetime | None
     next_attempt_at: datetime | None
-    waiting_for: Literal["file", "retry", "chat"] | None
+    waiting_for: WaitingCode | None
+    waiting_reason: str | None
     track_id: str | None
     error: str | None
 
@@ -86,7 +105,8 @@ _ITEM: Example = {
     "ScheduledFor": "2026-02-01T12:00:00Z",
     "ExpiresAt": "2026-02-01T18:00:00Z",
     "NextAttemptAt": None,
-    "WaitingFor": None,
+    "WaitingFor": "scheduled",
+    "WaitingReason": "It is scheduled for 2026-02-01 12:00:00 UTC.",
     "TrackId": "order 1042",
     "Error": None,
 }

@@ -17,6 +17,7 @@ from gateway.errors import Unavailable
 from gateway.instances.store import Instance
 from gateway.observability.error_reports import report_error
 from gateway.observability.logging import logger
+from gateway.observability.traffic import TrafficCounts
 from gateway.periodic_loop import PeriodicLoop
 from gateway.sessions.connection import ConnectionState
 from gateway.sessions.events import (
@@ -71,9 +72,11 @@ class Inbound:
         turns: AccountTurns | None = None,
         *,
         looks_up_pictures: bool = False,
+        traffic: TrafficCounts | None = None,
     ) -> None:
         self.database, self.outbox, self.files, self.clock = database, outbox, files, clock
         self._turns = turns or AccountTurns()
+        self.traffic = traffic or TrafficCounts(clock)
         self.looks_up_pictures = looks_up_pictures
         self._loop = PeriodicLoop("inbox", self._run_deletion, clock)
 
@@ -184,7 +187,7 @@ class EventIntake:
                 await self._inbox.make_pending(connection, event_id, body)
                 is_finished = False
         if is_finished:
-            self._on_processed()
+            self._on_processed(event)
         else:
             self.chat_queues.wake(chat)
 
@@ -210,10 +213,12 @@ class EventIntake:
                 must_wait = True
                 raise Rollback  # leaves the block without an error
         if not must_wait:
-            self._on_processed()
+            self._on_processed(event)
         return not must_wait
 
-    def _on_processed(self) -> None:
+    def _on_processed(self, event: Event) -> None:
+        if isinstance(event, MessageReceived) and not event.from_me:
+            self._inbound.traffic.received(self._live.instance.id)
         self._inbound.outbox.notifier.callbacks_written()
         self.pictures.start_look_ups()
 
