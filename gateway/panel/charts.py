@@ -14,7 +14,7 @@ from markupsafe import Markup
 _WIDTH, _HEIGHT = 600, 160
 _MAX_LABELS = 6
 _GRID_LINES = 4
-_NICE: Final = (1, 2, 2.5, 5, 10)
+_NICE: Final = (1, 2, 2.5, 3, 4, 5, 10)
 _NUMBERS = count(1)
 
 
