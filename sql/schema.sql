@@ -1014,6 +1014,17 @@ return null;
 end
 $$;
 
+CREATE FUNCTION public.note_pause_change_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    new.pause_changed_at := now();
+
+return new;
+
+end
+$$;
+
 CREATE FUNCTION public.notify_account_changed_v1() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -1776,6 +1787,7 @@ CREATE TABLE public.instance_lines (
     hold_kind text,
     queue_order text,
     unknown_quote text,
+    pause_changed_at timestamp with time zone,
     CONSTRAINT known_hold_kind CHECK ((hold_kind = ANY (ARRAY['daily_limit'::text, 'restricted'::text]))),
     CONSTRAINT known_order CHECK ((queue_order = ANY (ARRAY['chat'::text, 'strict'::text]))),
     CONSTRAINT known_unknown_quote CHECK ((unknown_quote = ANY (ARRAY['omit'::text, 'quote'::text])))
@@ -1789,6 +1801,8 @@ COMMENT ON COLUMN public.instance_lines.front_position IS 'Where the last messag
 COMMENT ON COLUMN public.instance_lines.queue_order IS 'Null: the service''s own order.';
 
 COMMENT ON COLUMN public.instance_lines.unknown_quote IS 'Null: the service''s own setting.';
+
+COMMENT ON COLUMN public.instance_lines.pause_changed_at IS 'When the queue was paused or resumed last; null: before this was noted.';
 
 CREATE TABLE public.instance_removals (
     instance_id text NOT NULL,
@@ -2010,7 +2024,10 @@ CREATE TABLE public.nodes (
     expires_at timestamp with time zone NOT NULL,
     life uuid DEFAULT gen_random_uuid() NOT NULL,
     signed_life uuid,
-    opens_payloads boolean DEFAULT false NOT NULL
+    opens_payloads boolean DEFAULT false NOT NULL,
+    role text,
+    version text,
+    described_life uuid
 );
 
 COMMENT ON COLUMN public.nodes.life IS 'The process that goes by this name now: an earlier one can no longer renew.';
@@ -2018,6 +2035,12 @@ COMMENT ON COLUMN public.nodes.life IS 'The process that goes by this name now: 
 COMMENT ON COLUMN public.nodes.signed_life IS 'Equals life where that process signs calls with a nonce and a digest (X-Relay-Signature "2:").';
 
 COMMENT ON COLUMN public.nodes.opens_payloads IS 'The program of this node opens encrypted content; a program of an earlier release does not.';
+
+COMMENT ON COLUMN public.nodes.role IS 'What the process does: all, api, sender or webhooks.';
+
+COMMENT ON COLUMN public.nodes.version IS 'Of the program.';
+
+COMMENT ON COLUMN public.nodes.described_life IS 'The process whose role and version these are: one of the release before writes neither.';
 
 CREATE TABLE public.payload_seals (
     account_id text NOT NULL,
@@ -2789,6 +2812,8 @@ CREATE INDEX users_by_account ON public.users USING btree (account_id);
 
 CREATE UNIQUE INDEX users_by_email ON public.users USING btree (lower(email));
 
+CREATE INDEX webhook_dead_letters_open ON public.webhook_dead_letters USING btree (instance_id, died_at) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
+
 CREATE INDEX webhook_deliveries_age ON public.webhook_deliveries USING brin (posted_at);
 
 CREATE INDEX webhook_events_age ON public.webhook_events USING brin (created_at);
@@ -2858,6 +2883,8 @@ CREATE TRIGGER media_leaves_a_note AFTER DELETE ON public.media REFERENCING OLD 
 CREATE TRIGGER messages_note_chats AFTER INSERT ON public.messages REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.update_chats_v2();
 
 CREATE TRIGGER messages_unparked BEFORE UPDATE OF epoch ON public.instance_leases FOR EACH ROW WHEN ((new.epoch <> old.epoch)) EXECUTE FUNCTION public.unpark_messages_v1();
+
+CREATE TRIGGER pause_changed BEFORE UPDATE OF paused ON public.instance_lines FOR EACH ROW WHEN ((new.paused IS DISTINCT FROM old.paused)) EXECUTE FUNCTION public.note_pause_change_v1();
 
 CREATE TRIGGER user_changed AFTER DELETE OR UPDATE OF account_id, role, password_hash, disabled_at ON public.users FOR EACH ROW EXECUTE FUNCTION public.notify_user_changed_v1();
 

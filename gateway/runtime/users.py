@@ -41,4 +41,5 @@ def build_user_admin(
         os.urandom,
         audit,
         caller,
+        SignInLinks(database, os.urandom),
     )

@@ -41,6 +41,7 @@ from gateway.runtime.kafka import consumer_of, start_kafka_monitor
 from gateway.runtime.media import Media
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.operation_wiring import build_services
+from gateway.runtime.overview import OverviewRules
 from gateway.runtime.postgres import embedded_postgres
 from gateway.runtime.progress import Progress
 from gateway.runtime.provider_selection import (
@@ -300,10 +301,9 @@ class Gateway:
             queue,
             selection=provider_selection_of(settings),
             limits=limits,
-            max_waiting=settings.queue.max_waiting,
             encrypts=encrypts,
-            audit_days=settings.observability.audit_days,
             lease_seconds=lease_seconds,
+            overview=OverviewRules.of(settings),
         )
         self._state.relay_receiver = sessions.relay_receiver
         # Last, because every builder subscribes before it listens.
