@@ -19,9 +19,8 @@ from gateway.contract.extensions.overview import (
     ReadOverview,
     ReadRetention,
     RetentionRules,
-    RotatedToken,
-    RotateInstanceToken,
 )
+from gateway.contract.extensions.partner import RotatedToken, RotateInstanceToken
 from gateway.contract.handlers import Handlers
 from gateway.database.pool import Database
 from gateway.database.queries import query

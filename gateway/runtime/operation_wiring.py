@@ -108,7 +108,12 @@ def build_services(
     remover = Remover(node.database, node.clock, provider_data, lapse_seconds=lease_seconds)
     node.start(Stage.BATCHES, removal=remover)
     usage_context = partial(
-        UsageContext, node.database, node.media.allowance, callbacks.stream, limits, overview.max_waiting
+        UsageContext,
+        node.database,
+        node.media.allowance,
+        callbacks.stream,
+        limits,
+        overview.max_waiting,
     )
     executors = (
         *_account_executors(

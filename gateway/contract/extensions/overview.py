@@ -13,7 +13,6 @@ from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Incoming, Wire
 from gateway.contract.zapi.partner import PartnerOperation
 
-_NOT_FOUND = 404
 _MAX_PAGE_SIZE = 200
 _MAX_TEXT_LENGTH = 255
 _ID = "3C67AB641C8AA0412F6A2242B4E23AC7"
@@ -300,29 +299,3 @@ class ReadRetention(PartnerOperation[RetentionRules], method="GET", path="/accou
         "deadLetterDays": 30,
         "auditDays": 90,
     }
-
-
-class RotatedToken(Wire):
-    """The new token of the instance; the one before is refused from now on."""
-
-    id: str
-    token: str
-
-
-class RotateInstanceToken(
-    PartnerOperation[RotatedToken],
-    method="POST",
-    path="/account/instances/{instance_id}/rotate-token",
-):
-    """Gives an instance a new token, which ends the one before at once. An extension.
-
-    On other nodes the old token is refused within a second. Callers that use an API key go on.
-    """
-
-    scope = ApiScope.MANAGE
-    absolute = True
-    failures = (*PartnerOperation.failures, _NOT_FOUND)
-    example: ClassVar[Example] = {"instanceId": _ID}
-    answer_example: ClassVar[Any] = {"id": _ID, "token": "9E5C0B7A1D2F4E6C8B0A9D7F5E3C1B2A"}
-
-    instance_id: str
