@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from gateway.contract.extensions.overview import Finding, FindingKind, Severity
+from gateway.contract.extensions.overview import FindingKind, OverviewFinding, Severity
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.observability.logging import logger
@@ -166,10 +166,10 @@ class _Found:
 class FoundProblems:
     """Findings, the most severe first, and how many there are of each kind."""
 
-    findings: Sequence[Finding]
+    findings: Sequence[OverviewFinding]
     counts: Mapping[str, int]
 
-    def with_further(self, further: Sequence[Finding]) -> "FoundProblems":
+    def with_further(self, further: Sequence[OverviewFinding]) -> "FoundProblems":
         """Returns these findings with others, which are all of their kinds."""
         counts = dict(self.counts)
         for finding in further:
@@ -228,10 +228,10 @@ def finding_of(
     since: datetime | None = None,
     until: datetime | None = None,
     count: int = 1,
-) -> Finding:
+) -> OverviewFinding:
     """Returns a finding with the text and the cure of its kind."""
     advice = ADVICE[kind]
-    return Finding(
+    return OverviewFinding(
         kind=kind,
         severity=advice.severity,
         subject=subject,
@@ -257,5 +257,5 @@ def _kind_of(row: _Found) -> FindingKind | None:
         return None
 
 
-def _in_order(findings: Sequence[Finding]) -> list[Finding]:
+def _in_order(findings: Sequence[OverviewFinding]) -> list[OverviewFinding]:
     return sorted(findings, key=lambda each: _SEVERITIES.index(each.severity))

@@ -111,7 +111,7 @@ async def list_erasures(context: PersonDataContext, operation: ListErasures) -> 
 async def erasures_of(
     database: Database, instance_id: str, names: Sequence[str] | None
 ) -> list[ErasureProgress]:
-    """Returns the erasures under way, or only that of the person with one of these names."""
+    """Returns the running erasures, or only that of the person with one of these names."""
     rows = await database.fetch_all(
         _Search,
         _LIST_SEARCHES,

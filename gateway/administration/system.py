@@ -1,6 +1,6 @@
 """What an operator sees of the installation: nodes, database, disk, providers, accounts, users.
 
-Every method takes the caller and refuses whoever is no operator.
+Every method takes the caller and refuses everyone but an operator.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from gateway.administration.account_overview import Totals, read_totals
 from gateway.administration.audit import Caller, Credential
 from gateway.administration.findings import FoundProblems, ProblemFinder, finding_of
 from gateway.administration.user_admin import UserAdmin
-from gateway.contract.extensions.overview import Finding, FindingKind
+from gateway.contract.extensions.overview import FindingKind, OverviewFinding
 from gateway.contract.scopes import ApiScope
 from gateway.database.pool import Database
 from gateway.database.queries import query
@@ -198,7 +198,7 @@ def require_operator(caller: Caller) -> None:
         raise Forbidden("Only an operator of the installation may see this")
 
 
-def _of_nodes(nodes: Sequence[NodeState]) -> list[Finding]:
+def _of_nodes(nodes: Sequence[NodeState]) -> list[OverviewFinding]:
     expired = [
         finding_of(
             FindingKind.NODE_EXPIRED, subject=node.id, since=node.expires_at, count=node.leases
@@ -212,7 +212,7 @@ def _of_nodes(nodes: Sequence[NodeState]) -> list[Finding]:
     return [*expired, finding_of(FindingKind.VERSIONS_DIFFER, subject=", ".join(versions))]
 
 
-def _of_database(state: DatabaseState) -> list[Finding]:
+def _of_database(state: DatabaseState) -> list[OverviewFinding]:
     found = []
     if state.is_read_only:
         found.append(finding_of(FindingKind.DATABASE_READ_ONLY, subject=state.version))
@@ -230,7 +230,7 @@ def _of_database(state: DatabaseState) -> list[Finding]:
     return found
 
 
-def _of_disk(disk: DiskState) -> list[Finding]:
+def _of_disk(disk: DiskState) -> list[OverviewFinding]:
     if not disk.is_nearly_full:
         return []
     return [finding_of(FindingKind.DISK_NEARLY_FULL, subject=str(disk.folder))]

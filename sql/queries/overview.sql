@@ -119,7 +119,7 @@ with mine as materialized (
     from mine x
     join delivery_queues w on w.instance_id = x.id and w.due_at is not null
 ), dead as (
-    -- Callbacks that were given up, and that nobody retried or discarded.
+    -- Callbacks that were given up, and neither retried nor discarded.
     select count(*) as count
     from mine x
     join webhook_dead_letters d on d.instance_id = x.id and d.status in ('pending', 'failed')

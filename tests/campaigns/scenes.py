@@ -170,8 +170,11 @@ async def refuse_opted_out(tour: Tour) -> None:
     await tour.line.call("GET", "/consents")
     await tour.partner("POST", "/events/ticket")
     await tour.partner("PUT", "/account/settings", json={"numberLookup": "default"})
+    await tour.line.call("GET", f"/contacts/{ANA}/data")
+    await tour.line.call("GET", "/erasures")
     await tour.line.call("DELETE", path)
-    await tour.partner("GET", "/account/audit")
+    for path in ("/account/audit", "/account/overview", "/account/instances"):
+        await tour.partner("GET", path)
 
 
 async def change_proxy(tour: Tour) -> None:

@@ -98,6 +98,7 @@ NOT_DRIVEN: dict[str, str] = {
     "api_keys/find_api_key": _API_KEY,
     "api_keys/note_key_uses": _API_KEY,
     "instances/find_account_by_id": "needs the session of a user",
+    "instances/rotate_token": "ends a token; tests/postgres/test_overview.py runs it",
     "instances/redeem_event_ticket": "begins a WebSocket, which the campaign does not open",
     "inbox/record_event_error": "needs an event that this version cannot process",
     "instances/count_instances_by_provider": "only `gateway doctor` reads it",

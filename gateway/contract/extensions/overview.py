@@ -166,7 +166,7 @@ class FindingKind(StrEnum):
     DISK_NEARLY_FULL = "disk_nearly_full"
 
 
-class Finding(Wire):
+class OverviewFinding(Wire):
     """Something that needs attention, and its `cure` in one sentence.
 
     `subject` is the name of the instance, or what else it is about. `count` says how many messages,
@@ -227,7 +227,7 @@ class Overview(Wire):
     instances: InstanceCounts
     queue: QueueTotals
     callbacks: CallbackTotals
-    findings: tuple[Finding, ...]
+    findings: tuple[OverviewFinding, ...]
     finding_counts: dict[str, int]
 
 

@@ -1,4 +1,4 @@
-"""What is stored of a person, for their right to know it; and erasures under way."""
+"""What is stored of a person, for their right to know it; and running erasures."""
 
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
@@ -92,7 +92,7 @@ class ErasureProgress(Wire):
 
 
 class ErasureList(Wire):
-    """The erasures under way, oldest first."""
+    """The running erasures, oldest first."""
 
     erasures: tuple[ErasureProgress, ...]
 
