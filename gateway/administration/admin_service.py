@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 
 from gateway.administration import listing
 from gateway.administration.audit import Audit, Caller, Credential, Subject
+from gateway.administration.audit_entries import ActFilter, AuditEntries, AuditFormat
 from gateway.administration.export import CopiesFiles, Export
 from gateway.administration.importing import ImportedInstance, read_partner_list
 from gateway.administration.listing import InstanceFilter, InstanceWithConnection
 from gateway.administration.partner import ProviderSelection
 from gateway.administration.payload_encryption import PayloadEncryption
+from gateway.administration.person_eraser import PersonEraser
 from gateway.administration.removal import Remover
 from gateway.administration.user_admin import UserAdmin
 from gateway.contract.extensions.account import EncryptionRule, PayloadEncryptionState
@@ -56,6 +58,7 @@ class AdminService:
     copy_file: CopiesFiles
     users: UserAdmin
     links: SignInLinks
+    eraser: PersonEraser
     user: str | None = None
     """The system user who runs the commands."""
 
@@ -206,6 +209,22 @@ class AdminService:
         async with self._noting("DeleteInstance", instance.account_id, instance.id):
             await self.remover.remove(instance.id)
             await self.remover.clear_removed()
+
+    async def erase_person(self, instance: Instance, phone: str) -> AsyncIterator[int]:
+        """Erases a person, and yields the percentage of the search in other chats until it ends."""
+        async with self._noting("ErasePerson", instance.account_id, instance.id):
+            names = await self.eraser.erase(instance, phone)
+        async for percent in self.eraser.search(instance, names):
+            yield percent
+
+    async def export_audit(
+        self, account: str, where: ActFilter, written: AuditFormat
+    ) -> AsyncIterator[bytes]:
+        """Yields the audit log of an account, the latest entry first."""
+        found = await self.find_account(account)
+        entries = AuditEntries(self.database, self.audit.days)
+        async for piece in entries.lines(found.id, where, written):
+            yield piece
 
     async def token_of(self, named: str) -> str:
         instance = await self.find_instance(named)

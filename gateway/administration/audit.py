@@ -9,13 +9,13 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum, StrEnum
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from gateway.contract.extensions.account import Act, ListActs, SetConsentRule
+from gateway.contract.extensions.account import SetConsentRule
 from gateway.contract.handlers import Handlers
 from gateway.contract.operation import AuditedState, Operation, Value
 from gateway.contract.scopes import ApiScope
@@ -28,7 +28,6 @@ from gateway.observability.logging import logger
 
 _NOTE_ACT = query("audit", "note_act")
 _COMPLETE_ACT = query("audit", "complete_act")
-_LIST_ACTS = query("audit", "list_acts")
 _SET_CONSENT_RULE = query("people", "set_consent_rule")
 _STATES = {
     AuditedState.INSTANCE: query("audit", "state_of_instance"),
@@ -55,6 +54,7 @@ class Credential(StrEnum):
     SESSION = "session"
     PASSWORD = "password"  # noqa: S105 - the name of a kind
     SIGN_IN_LINK = "sign_in_link"
+    PASSWORD_LINK = "password_link"  # noqa: S105 - the name of a kind
     COMMAND_LINE = "command_line"
 
 
@@ -245,44 +245,7 @@ class AccountContext:
     account: Account
 
 
-@dataclass(frozen=True, slots=True)
-class _Act:
-    at: datetime
-    instance_id: str | None
-    act: str
-    address: str | None
-    credential: str | None
-    user_name: str | None
-    outcome: str | None
-    details: Mapping[str, Any] | None
-
-
 handlers = Handlers[AccountContext]()
-
-
-@handlers.handles(ListActs)
-async def list_acts(context: AccountContext, operation: ListActs) -> tuple[Act, ...]:
-    rows = await context.audit.database.fetch_all(
-        _Act,
-        _LIST_ACTS,
-        account_id=context.account.id,
-        days=context.audit.days,
-        limit=operation.page_size,
-        offset=operation.offset,
-    )
-    return tuple(
-        Act(
-            at=row.at.astimezone(UTC),
-            instance_id=row.instance_id,
-            act=row.act,
-            address=row.address,
-            credential=row.credential,
-            user=row.user_name,
-            outcome=row.outcome,
-            **{"given": {}, "before": {}, "after": {}, **(row.details or {})},
-        )
-        for row in rows
-    )
 
 
 @handlers.handles(SetConsentRule)

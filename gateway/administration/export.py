@@ -5,7 +5,7 @@ row that changes meanwhile is in the export as it was, or as it became.
 """
 
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -132,6 +132,13 @@ class Export:
     @property
     def _reading(self) -> Database:
         return self.database.within(DatabaseDeadline.PRUNING)
+
+
+def json_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a row with the values that JSON has, as in the files of an export."""
+    written = orjson.dumps(row, default=_as_json, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
+    read: dict[str, Any] = orjson.loads(written)
+    return read
 
 
 def _make_empty(folder: Path) -> None:

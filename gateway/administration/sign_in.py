@@ -74,6 +74,25 @@ class SignIn:
                 raise SignInFailed
             return await self.sessions.start(user.id, address)
 
+    async def set_password_by_link(self, token: str, password: str, *, address: str | None) -> None:
+        """Sets the password of the user of a link, uses the link up, and ends the sessions.
+
+        Raises:
+            SignInFailed: the link is unknown, used or too old, or its user is disabled.
+            InvalidRequest: the password is too short; the link stays.
+        """
+        # A stranger without a link costs no hash.
+        found = await self.links.find_for_password(token)
+        user = await self.users.find(found) if found else None
+        if user is None or user.disabled_at:
+            raise SignInFailed
+        password_hash = await self.passwords.hash(password)
+        caller, subject = _noted(Credential.PASSWORD_LINK, user, address)
+        async with self.audit.noting("SetOwnPassword", caller, subject):
+            if await self.links.redeem_for_password(token) != user.id:
+                raise SignInFailed
+            await self.users.set_password(user.id, password_hash)
+
     async def sign_out(self, session: UserSession, *, address: str | None) -> None:
         """Ends one session."""
         caller = caller_of_session(session, address)

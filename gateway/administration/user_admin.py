@@ -12,6 +12,7 @@ from gateway.instances.tokens import TokenVault, new_id
 from gateway.randomness import RandomBytes
 from gateway.users.passwords import Passwords
 from gateway.users.second_factor import SecondFactor, new_secret
+from gateway.users.sign_in_links import SignInLinks
 from gateway.users.store import MAX_EMAIL_LENGTH, Language, ListedUser, NewUser, User, Users
 
 _EMAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+")
@@ -30,6 +31,7 @@ class UserAdmin:
     random_bytes: RandomBytes
     audit: Audit
     caller: Caller
+    links: SignInLinks
 
     async def create(
         self,
@@ -84,6 +86,23 @@ class UserAdmin:
 
     async def list_all(self) -> list[ListedUser]:
         return await self.users.list_all()
+
+    async def search(
+        self, text: str = "", *, account_id: str | None = None, limit: int = 50, offset: int = 0
+    ) -> tuple[list[ListedUser], int]:
+        """Returns a page of users by e-mail, and how many fit; see `Users.search`."""
+        return await self.users.search(text, account_id=account_id, limit=limit, offset=offset)
+
+    async def issue_password_link(self, email: str) -> str:
+        """Returns a token with which the user sets a password, once and within a day.
+
+        The password before stays until then. A second factor stays.
+        """
+        user = await self.find(email)
+        if user.disabled_at:
+            raise InvalidRequest("The user is disabled: allow to sign in first")
+        async with self._noting("IssuePasswordLink", user.account_id, user.email):
+            return await self.links.issue_for_password(user.id)
 
     async def find(self, email: str) -> User:
         """Returns the user of this e-mail in any capitals; raises NotFound."""

@@ -9,6 +9,7 @@ from gateway import __version__
 from gateway.cli.accounts import accounts, export_account
 from gateway.cli.documents import openapi, postman, readme
 from gateway.cli.instances import import_instances, instances
+from gateway.cli.people import people
 from gateway.cli.service import doctor, migrate, serve
 from gateway.cli.users import users
 from gateway.errors import GatewayError
@@ -45,6 +46,7 @@ for command in (serve, migrate, doctor):
 cli.add_typer(accounts, name="accounts")
 cli.add_typer(instances, name="instances")
 cli.add_typer(users, name="users")
+cli.add_typer(people, name="people")
 cli.command("import")(import_instances)
 cli.command("export")(export_account)
 cli.command()(openapi)

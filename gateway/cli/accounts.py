@@ -1,11 +1,14 @@
 """`gateway accounts`: the accounts whose callers may use the gateway."""
 
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gateway.administration.admin_service import AdminService
+from gateway.administration.audit_entries import ActFilter, AuditFormat
 from gateway.cli.execution import require_yes, run_admin
 from gateway.contract.extensions.account import EncryptionRule
 from gateway.instances.accounts import ListedAccount
@@ -121,6 +124,36 @@ def export_account(
         lambda admin: admin.export_account(account, folder, tokens=tokens, files=files)
     )
     typer.echo(", ".join(f"{count} {name}" for name, count in counts.items()))
+
+
+@accounts.command("audit")
+def export_audit(
+    account: AccountName,
+    *,
+    written: Annotated[
+        AuditFormat, typer.Option("--format", help="csv, or jsonl for a JSON object per line")
+    ] = "jsonl",
+    act: Annotated[str | None, typer.Option(help="only this act, such as PauseQueue")] = None,
+    user: Annotated[str | None, typer.Option(help="only users with this text in them")] = None,
+    instance: Annotated[str | None, typer.Option(help="only the instance of this id")] = None,
+    since: Annotated[datetime | None, typer.Option("--from", help="from this time, UTC")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", help="before this time, UTC")] = None,
+) -> None:
+    """Write the audit log of an account to standard output, the latest entry first."""
+    where = ActFilter(
+        act=act, user=user, instance_id=instance, since=_in_utc(since), until=_in_utc(until)
+    )
+
+    async def work(admin: AdminService) -> None:
+        async for piece in admin.export_audit(account, where, written):
+            sys.stdout.buffer.write(piece)
+            sys.stdout.flush()
+
+    run_admin(work, needs_secret=False)
+
+
+def _in_utc(at: datetime | None) -> datetime | None:
+    return at.replace(tzinfo=UTC) if at else None
 
 
 @accounts.command("delete")

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from gateway.database.pool import Count, Database, fetch_all
 from gateway.database.queries import query
 from gateway.database.repeating import until_answered
-from gateway.errors import Conflict, Forbidden, InvalidRequest
+from gateway.errors import Conflict, Forbidden, InvalidRequest, UnknownInstance
 from gateway.instances.accounts import MAX_INSTANCES_BY_CLIENT_TOKEN
 from gateway.instances.api_keys import KEY_PREFIX, is_api_key
 from gateway.instances.provider_settings import seal_settings
@@ -26,6 +26,7 @@ _ADD_INSTANCE = query("instances", "add_instance")
 _FIND_DEMO = query("instances", "find_demo")
 _FIND_INSTANCE = query("instances", "find_instance")
 _RENEW_TOKENS = query("instances", "renew_tokens")
+_ROTATE_TOKEN = query("instances", "rotate_token")
 _LOCK_ACCOUNT_NAME = query("instances", "lock_account_name")
 _FIND_ACCOUNT_BY_NAME = query("instances", "find_account_by_name")
 _LOCK_ACCOUNT = query("instances", "lock_account")
@@ -276,6 +277,29 @@ class Registry:
 
         await until_answered(write)
         return account
+
+    async def rotate_token(self, instance_id: str, *, account_id: str) -> str:
+        """Replaces the token of an instance and returns the new one.
+
+        Raises:
+            UnknownInstance: the account has no such instance.
+        """
+        token = new_id(self._random_bytes)
+        sealed = self._vault.seal(token)
+
+        async def write(_is_repeated: bool) -> int:  # noqa: FBT001 - see until_answered
+            return await self._database.execute(
+                _ROTATE_TOKEN,
+                id=instance_id,
+                account_id=account_id,
+                token_hash=hash_of(token),
+                token_ciphertext=sealed.ciphertext,
+                token_key_id=sealed.key_id,
+            )
+
+        if not await until_answered(write):
+            raise UnknownInstance
+        return token
 
     def token_of(self, instance: Instance) -> str:
         return self._vault.open(Sealed(instance.token_key_id, instance.token_ciphertext))

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from gateway.account_turns import AccountTurns
 from gateway.administration.audit import Audit, Caller, Subject, given_of
 from gateway.administration.sign_in import SignIn
+from gateway.administration.system import SystemState
 from gateway.contract.operation import Operation
 from gateway.contract.scopes import ApiScope
 from gateway.contract.secret_fields import without_secrets
@@ -52,6 +53,7 @@ class Services:
     turns: AccountTurns
     broadcasts: Broadcasts
     sign_in: SignIn
+    system: SystemState
 
     async def execute(
         self, operation: Operation[Any], target: Instance | Account, *, caller: Caller

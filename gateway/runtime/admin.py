@@ -9,11 +9,15 @@ from pathlib import Path
 
 from gateway.administration.admin_service import AdminService, command_line_caller
 from gateway.administration.audit import Audit
+from gateway.administration.erasure import Erasure
 from gateway.administration.payload_encryption import PayloadEncryption
+from gateway.administration.person_eraser import PersonEraser
+from gateway.administration.person_search import PersonSearch
 from gateway.administration.provider_data import ProviderData
 from gateway.administration.removal import Remover
 from gateway.clock import Clock
 from gateway.database.migrations import migrate
+from gateway.database.payload_seal import PayloadSeal
 from gateway.database.pool import Database
 from gateway.instances.accounts import Accounts
 from gateway.instances.api_keys import ApiKeys
@@ -36,7 +40,11 @@ from gateway.webhooks.secrets import WebhookSecrets
 
 
 def build_admin_service(
-    settings: Settings, database: Database, vault: TokenVault, clock: Clock
+    settings: Settings,
+    database: Database,
+    vault: TokenVault,
+    clock: Clock,
+    seal: PayloadSeal,
 ) -> AdminService:
     """Returns the administration service on an open database, for a command or an edge."""
     audit, user = Audit(database, settings.observability.audit_days), _system_user()
@@ -58,8 +66,14 @@ def build_admin_service(
         partial(_copy_file, settings),
         build_user_admin(database, vault, clock, audit, command_line_caller(user)),
         SignInLinks(database, os.urandom),
+        _eraser(database, clock, seal),
         user=user,
     )
+
+
+def _eraser(database: Database, clock: Clock, seal: PayloadSeal) -> PersonEraser:
+    erasure = Erasure(database, ProviderData(database, load_providers))
+    return PersonEraser(database, erasure, PersonSearch(database, seal, clock, erasure), clock)
 
 
 async def _copy_file(settings: Settings, file_id: str, to: Path) -> bool:
@@ -105,17 +119,18 @@ async def open_admin_service(
             await require_matching_secret(settings.storage, direct_url)
         read_secrets = secrets_of if needs_secret else existing_secrets_of
         secrets = read_secrets(settings.storage, os.urandom)
+        sealing = sealing_of(settings.storage, secrets)
         database = Database(
             url,
             min_size=1,
             max_size=2,
             prepare=settings.database.prepares_statements(),
             statement_seconds=settings.database.statement_seconds,
-            sealing=sealing_of(settings.storage, secrets) if needs_secret else None,
+            sealing=sealing if needs_secret else None,
         )
         vault = TokenVault(secrets, os.urandom)
         await database.open()
         try:
-            yield build_admin_service(settings, database, vault, Clock())
+            yield build_admin_service(settings, database, vault, Clock(), sealing.seal)
         finally:
             await database.pool.close()

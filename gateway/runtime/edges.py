@@ -16,7 +16,7 @@ from gateway.api.health import Check, Readiness
 from gateway.api.internal import build_internal_app, metrics_route
 from gateway.api.media import MediaRouteContext, media_route
 from gateway.api.provider_ingress import authorise_control
-from gateway.api.provider_table import provider_route, provider_table
+from gateway.api.provider_table import provider_route
 from gateway.clock import Clock
 from gateway.contract.catalogue import catalogue
 from gateway.database.deadlines import caller_seconds
@@ -27,12 +27,12 @@ from gateway.operations.services import Services
 from gateway.panel.app import build_panel
 from gateway.panel.services import PanelContext, PanelServices, RequestOrigin
 from gateway.parsing.parser import BodyParser
-from gateway.providers.loading import load_provider
 from gateway.randomness import RandomBuffer
 from gateway.runtime.addresses import internal_port
 from gateway.runtime.file_limit import connections_within, raise_file_limit
 from gateway.runtime.http_connections import ConnectionLimits
 from gateway.runtime.http_server import HttpServer
+from gateway.runtime.overview import supported_table
 from gateway.runtime.provider_selection import can_send
 from gateway.send_queue.admission import Admission
 from gateway.sessions.deferred_relay import DeferredFileServer
@@ -181,13 +181,7 @@ class EdgeBuilder:
         services = self.state.services
         if services is None:
             raise Unavailable("The gateway is starting")
-        # The last executor passes operations to sessions, whose providers the table names.
-        *gateway_executors, _sessions = services.executors
-        return provider_table(
-            catalogue(),
-            {name: load_provider(name).supports for name in self.providers},
-            lambda operation: any(each.supports(operation) for each in gateway_executors),
-        )
+        return supported_table(services.executors, self.providers)
 
 
 def _limits(listener: ListenerSection, max_connections: int) -> ConnectionLimits:

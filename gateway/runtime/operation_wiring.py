@@ -18,6 +18,7 @@ from gateway.administration import (
     usage,
 )
 from gateway.administration import audit as audit_operations
+from gateway.administration import audit_entries as audit_entry_operations
 from gateway.administration.account_traffic import TrafficContext
 from gateway.administration.api_keys import ApiKeyContext
 from gateway.administration.audit import AccountContext, Audit
@@ -57,6 +58,7 @@ from gateway.operations.services import OperationExecutor, Services
 from gateway.providers.loading import load_provider, load_providers
 from gateway.runtime.callbacks import Callbacks
 from gateway.runtime.node_context import NodeContext
+from gateway.runtime.overview import OverviewRules, build_system, overview_executors
 from gateway.runtime.provider_selection import secret_settings_of
 from gateway.runtime.queue import Queue
 from gateway.runtime.sessions import Sessions
@@ -88,10 +90,9 @@ def build_services(
     *,
     selection: ProviderSelection,
     limits: AccountLimits,
-    max_waiting: int,
     encrypts: bool,
-    audit_days: int,
     lease_seconds: float,
+    overview: OverviewRules,
 ) -> Services:
     """Builds what edges use, and starts the removal of instances.
 
@@ -102,17 +103,47 @@ def build_services(
         queue: the send queue.
         selection: the providers of new instances.
         limits: what one account may use.
-        max_waiting: messages that each queue may hold; 0 sets no limit.
         encrypts: the operator's rule for the content of accounts that have none.
-        audit_days: how long the audit log is stored.
         lease_seconds: after so long a node that does not answer has lost its sessions.
+        overview: what the overview knows of the settings.
     """
-    audit = Audit(node.database, audit_days)
+    audit = Audit(node.database, overview.retention.audit_days)
     provider_data = ProviderData(node.database, load_providers)
     remover = Remover(node.database, node.clock, provider_data, lapse_seconds=lease_seconds)
     node.start(Stage.BATCHES, removal=remover)
     usage_context = partial(
-        UsageContext, node.database, node.media.allowance, callbacks.stream, limits, max_waiting
+        UsageContext,
+        node.database,
+        node.media.allowance,
+        callbacks.stream,
+        limits,
+        overview.max_waiting,
+    )
+    executors = (
+        *_account_executors(
+            node, audit, remover, provider_data, selection, max_instances=limits.max_instances
+        ),
+        OperationHandlers(usage.handlers, usage_context),
+        OperationHandlers(queue_counts.handlers, partial(QueueCountContext, node.database)),
+        OperationHandlers(
+            account_traffic.handlers,
+            partial(TrafficContext, node.database, node.instances, node.clock),
+        ),
+        _payload_encryption_executor(node, encrypts=encrypts),
+        OperationHandlers(
+            event_tickets.handlers, partial(TicketContext, node.database, os.urandom)
+        ),
+        OperationHandlers(
+            feature_settings.handlers,
+            partial(SettingsContext, node.database, node.instances, queue.send_policy.features),
+        ),
+        OperationHandlers(
+            api_keys.handlers, partial(ApiKeyContext, node.database, node.clock, os.urandom)
+        ),
+        *overview_executors(node, overview),
+        *_message_executors(node, sessions, queue),
+        *_instance_executors(node, callbacks, sessions, limits),
+        sessions.cached_router,
     )
     return Services(
         node.instances,
@@ -121,31 +152,7 @@ def build_services(
         node.media.intake,
         queue.completion_waiters,
         node.metrics,
-        (
-            *_account_executors(
-                node, audit, remover, provider_data, selection, max_instances=limits.max_instances
-            ),
-            OperationHandlers(usage.handlers, usage_context),
-            OperationHandlers(queue_counts.handlers, partial(QueueCountContext, node.database)),
-            OperationHandlers(
-                account_traffic.handlers,
-                partial(TrafficContext, node.database, node.instances, node.clock),
-            ),
-            _payload_encryption_executor(node, encrypts=encrypts),
-            OperationHandlers(
-                event_tickets.handlers, partial(TicketContext, node.database, os.urandom)
-            ),
-            OperationHandlers(
-                feature_settings.handlers,
-                partial(SettingsContext, node.database, node.instances, queue.send_policy.features),
-            ),
-            OperationHandlers(
-                api_keys.handlers, partial(ApiKeyContext, node.database, node.clock, os.urandom)
-            ),
-            *_message_executors(node, sessions, queue),
-            *_instance_executors(node, callbacks, sessions, limits),
-            sessions.cached_router,
-        ),
+        executors,
         audit,
         callbacks.stream,
         node.base_urls,
@@ -155,6 +162,7 @@ def build_services(
         ),
         Broadcasts(node.database, queue.enqueuer),
         build_sign_in(node.database, node.vault, node.clock, audit),
+        build_system(node, overview, audit, executors),
     )
 
 
@@ -195,7 +203,10 @@ def _account_executors(
         OperationHandlers(partner.handlers, partner_context),
         OperationHandlers(subscriptions.handlers, partial(SubscriptionContext, database)),
         OperationHandlers(people.handlers, partial(PeopleContext, database, erasure, search)),
-        OperationHandlers(audit_operations.handlers, partial(AccountContext, audit)),
+        OperationHandlers(
+            audit_operations.handlers | audit_entry_operations.handlers,
+            partial(AccountContext, audit),
+        ),
     )
 
 

@@ -72,6 +72,7 @@ def build_sessions(
         node_id=node.node_id,
         lapse_seconds=lease_seconds,
         internal_address=node.internal_address,
+        role=node.role.value,
     )
     files = Files(node.media.receiver, clock, FileLimits())
     inbound = Inbound(

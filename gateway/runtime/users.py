@@ -43,6 +43,7 @@ def build_user_admin(
         os.urandom,
         audit,
         caller,
+        SignInLinks(database, os.urandom),
     )
 
 

@@ -42,6 +42,7 @@ from gateway.runtime.kafka import consumer_of, start_kafka_monitor
 from gateway.runtime.media import Media
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.operation_wiring import build_services
+from gateway.runtime.overview import OverviewRules
 from gateway.runtime.panel import build_panel_services, show_sign_in_link
 from gateway.runtime.postgres import embedded_postgres
 from gateway.runtime.progress import Progress
@@ -306,10 +307,9 @@ class Gateway:
             queue,
             selection=provider_selection_of(settings),
             limits=limits,
-            max_waiting=settings.queue.max_waiting,
             encrypts=encrypts,
-            audit_days=settings.observability.audit_days,
             lease_seconds=lease_seconds,
+            overview=OverviewRules.of(settings),
         )
         if settings.listener.panel and settings.process.role.serves:
             self._state.panel = build_panel_services(node, self._state.services)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from psycopg import AsyncConnection
 
+from gateway import __version__
 from gateway.clock import Clock
 from gateway.database.pool import Database, fetch_all
 from gateway.database.queries import query
@@ -101,6 +102,7 @@ class Leases:
         node_id: str,
         lapse_seconds: float,
         internal_address: str | None = None,
+        role: str | None = None,
         new_uuid: Callable[[], uuid.UUID] = uuid.uuid4,
     ) -> None:
         """Owns nothing yet.
@@ -111,13 +113,14 @@ class Leases:
             node_id: the name of this node.
             lapse_seconds: from a renewal until the leases lapse.
             internal_address: the URL at which other nodes reach this one; None if they cannot.
+            role: what this process does, for people who look at the nodes.
             new_uuid: makes the `life`.
         """
         self._database, self._clock = database, clock
         # A renewal that takes longer leaves no time for another one over a new connection.
         self._renewals = database.within(min(database.statement_seconds, lapse_seconds / 2))
         self._node_id, self._lapse_seconds = node_id, lapse_seconds
-        self._internal_address = internal_address
+        self._internal_address, self._role = internal_address, role
         self.life = new_uuid()
         self._replaced: uuid.UUID | None = None
         self._has_joined = False
@@ -195,6 +198,8 @@ class Leases:
             node_id=self._node_id,
             internal_address=self._internal_address,
             life=self.life,
+            role=self._role,
+            version=__version__,
             seconds=self._lapse_seconds,
             replaced=replaced,
         )

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from psycopg.errors import UniqueViolation
 
 from gateway.contract.scopes import UserRole
-from gateway.database.pool import Database
+from gateway.database.pool import Count, Database
 from gateway.database.queries import query
 from gateway.database.repeating import until_answered
 from gateway.errors import Conflict
@@ -18,6 +18,8 @@ _FIND_USER = query("users", "find_user")
 _FIND_USER_BY_EMAIL = query("users", "find_user_by_email")
 _FIND_OPERATOR = query("users", "find_operator")
 _LIST_USERS = query("users", "list_users")
+_SEARCH_USERS = query("users", "search_users")
+_COUNT_USERS = query("users", "count_users")
 _SET_DISABLED = query("users", "set_disabled")
 _SET_PASSWORD = query("users", "set_password")
 _REPLACE_PASSWORD_HASH = query("users", "replace_password_hash")
@@ -127,6 +129,24 @@ class Users:
 
     async def list_all(self) -> list[ListedUser]:
         return await self._database.fetch_all(ListedUser, _LIST_USERS)
+
+    async def search(
+        self, text: str, *, account_id: str | None, limit: int, offset: int
+    ) -> tuple[list[ListedUser], int]:
+        """Returns a page of users by e-mail, and how many fit.
+
+        Args:
+            text: in e-mail, name or name of the account.
+            account_id: only users of this account; None: of all, operators too.
+            limit: how many.
+            offset: after how many.
+        """
+        where = {"text": text.strip(), "account_id": account_id}
+        found = await self._database.fetch_all(
+            ListedUser, _SEARCH_USERS, limit=limit, offset=offset, **where
+        )
+        total = await self._database.fetch_one(Count, _COUNT_USERS, **where)
+        return found, total.count if total else 0
 
     async def set_disabled(self, user_id: str, *, disabled: bool) -> None:
         """Disables a user, whose sessions end, or allows to sign in again."""

@@ -24,10 +24,24 @@ update audit_log set outcome = %(outcome)s::text, details = details || %(details
 where id = %(id)s::bigint;
 
 -- name: list_acts
-select at, instance_id, act, address, credential, user_name, outcome, details
+-- An act on the account names its instance among the fields of the request.
+select id, at, instance_id, act, address, credential, user_name, outcome, details
 from audit_log
-where account_id = %(account_id)s::text
+where account_id = %(account_id)s::text and id < %(before)s::bigint
     and at >= now() - make_interval(days => %(days)s::int)
+    and (%(since)s::timestamptz is null or at >= %(since)s::timestamptz)
+    and (%(until)s::timestamptz is null or at < %(until)s::timestamptz)
+    and (%(act)s::text is null or act = %(act)s::text)
+    and (%(user)s::text is null or strpos(lower(user_name), lower(%(user)s::text)) > 0)
+    and (%(credential)s::text is null or credential = %(credential)s::text)
+    and (
+        %(instance_id)s::text is null
+        or %(instance_id)s::text in (instance_id, details -> 'given' ->> 'instance_id')
+    )
+    and (
+        %(outcome)s::text is null
+        or case %(outcome)s::text when 'done' then outcome = 'done' else outcome <> 'done' end
+    )
 order by id desc
 limit %(limit)s::int offset %(offset)s::bigint;
 

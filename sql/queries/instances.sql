@@ -276,6 +276,13 @@ update accounts
 set client_token_hash = %(client_token_hash)s::bytea, partner_token_hash = %(partner_token_hash)s::bytea
 where id = %(account_id)s::text;
 
+-- name: rotate_token
+-- The trigger on instances makes every node drop the token before.
+update instances
+set token_hash = %(token_hash)s::bytea, token_ciphertext = %(token_ciphertext)s::bytea,
+    token_key_id = %(token_key_id)s::text
+where id = %(id)s::text and account_id = %(account_id)s::text;
+
 -- name: find_connection
 -- `connected` is the last state that the session reported; it is false where no live node owns the
 -- lease, because no message can be sent then.

@@ -19,6 +19,14 @@ select instance_id, names, asked_at, until_at, pass_number, position, changed, c
 from person_searches
 where instance_id = %(instance_id)s::text and names = %(names)s::text[];
 
+-- name: list_searches
+-- Those of an instance, or only that of the person with one of these names.
+select names, asked_at, pass_number, position, changed, canceled
+from person_searches
+where instance_id = %(instance_id)s::text
+    and (%(names)s::text[] is null or names && %(names)s::text[])
+order by asked_at, names;
+
 -- name: next_search
 -- The search that was left alone for the longest time.
 select instance_id, names, asked_at, until_at, pass_number, position, changed, canceled, sending

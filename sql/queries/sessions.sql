@@ -17,14 +17,19 @@ with before as materialized (
     for update
 ), joined as (
     -- Inserts the node, or replaces the process of the row. Reads `before` first, for its lock.
-    insert into nodes (id, internal_address, life, signed_life, expires_at, opens_payloads)
+    insert into nodes (
+        id, internal_address, life, signed_life, described_life, role, version, expires_at,
+        opens_payloads
+    )
     select %(node_id)s::text, %(internal_address)s::text, %(life)s::uuid, %(life)s::uuid,
+           %(life)s::uuid, %(role)s::text, %(version)s::text,
            now() + make_interval(secs => %(seconds)s::double precision), true
     from (select count(*) from before) as locked_before
     on conflict (id) do update
     set internal_address = excluded.internal_address, life = excluded.life,
-        signed_life = excluded.signed_life, started_at = now(), expires_at = excluded.expires_at,
-        opens_payloads = true
+        signed_life = excluded.signed_life, described_life = excluded.described_life,
+        role = excluded.role, version = excluded.version, started_at = now(),
+        expires_at = excluded.expires_at, opens_payloads = true
     where nodes.life = any(array[excluded.life, %(replaced)s::uuid]) or nodes.expires_at <= now()
     returning extract(epoch from now())::double precision as database_seconds
 )

@@ -35,6 +35,33 @@ from users u
 left join accounts a on a.id = u.account_id
 order by u.created_at, u.id;
 
+-- name: search_users
+-- A page of the users of one account, or of all, with this text in e-mail, name or account.
+select u.id, u.email, u.name, u.role, u.language, u.disabled_at, u.created_at, a.name as account_name,
+       u.password_hash is not null as has_password, u.totp_ciphertext is not null as has_totp,
+       (select max(s.last_seen_at) from user_sessions s where s.user_id = u.id) as last_seen_at
+from users u
+left join accounts a on a.id = u.account_id
+where (%(account_id)s::text is null or u.account_id = %(account_id)s::text)
+    and (
+        strpos(lower(u.email), lower(%(text)s::text)) > 0
+        or strpos(lower(u.name), lower(%(text)s::text)) > 0
+        or strpos(lower(a.name), lower(%(text)s::text)) > 0
+    )
+order by lower(u.email)
+limit %(limit)s::int offset %(offset)s::bigint;
+
+-- name: count_users
+select count(*) as count
+from users u
+left join accounts a on a.id = u.account_id
+where (%(account_id)s::text is null or u.account_id = %(account_id)s::text)
+    and (
+        strpos(lower(u.email), lower(%(text)s::text)) > 0
+        or strpos(lower(u.name), lower(%(text)s::text)) > 0
+        or strpos(lower(a.name), lower(%(text)s::text)) > 0
+    );
+
 -- name: set_disabled
 -- The sessions of a disabled user end; without `disabled` the user may sign in again.
 with ended as (
@@ -125,6 +152,10 @@ with used as (
     returning user_id, expires_at
 )
 select user_id from used where expires_at > now();
+
+-- name: find_sign_in_link
+-- Leaves the link as it is.
+select user_id from sign_in_links where token_hash = %(token_hash)s::bytea and expires_at > now();
 
 -- name: find_sign_in_pair
 -- Whether this login signed in from this address before, and how long it must wait.

@@ -67,7 +67,10 @@ async def use_account(tour: Tour) -> None:
     await tour.partner("GET", settings, params=own)
     await tour.partner("PUT", settings, json={**own, "numberLookup": "default"})
     await tour.partner("PUT", settings, json={"numberLookup": "default"})
-    await tour.partner("GET", "/account/audit")
+    await tour.line.call("GET", f"/contacts/{ANA}/data")
+    await tour.line.call("GET", "/erasures")
+    for path in ("/account/audit", "/account/overview", "/account/instances"):
+        await tour.partner("GET", path)
 
 
 async def encrypt_content(tour: Tour) -> None:

@@ -62,10 +62,12 @@ NOT_DRIVEN: dict[str, str] = {
         for name in (
             "add_user",
             "begin_sign_in",
+            "count_users",
             "end_session",
             "end_sessions",
             "find_operator",
             "find_session",
+            "find_sign_in_link",
             "find_sign_in_pair",
             "find_user",
             "find_user_by_email",
@@ -75,6 +77,7 @@ NOT_DRIVEN: dict[str, str] = {
             "note_sign_in",
             "redeem_sign_in_link",
             "replace_password_hash",
+            "search_users",
             "set_disabled",
             "set_password",
             "set_totp",
@@ -82,10 +85,20 @@ NOT_DRIVEN: dict[str, str] = {
             "take_totp_step",
         )
     },
+    **{
+        f"overview/{name}": "only an operator reads it; tests/postgres/test_overview.py does"
+        for name in (
+            "count_instances_of_providers",
+            "list_nodes",
+            "read_database_state",
+            "search_accounts",
+        )
+    },
     "api_keys/count_own_instances": _API_KEY,
     "api_keys/find_api_key": _API_KEY,
     "api_keys/note_key_uses": _API_KEY,
     "instances/find_account_by_id": "needs the session of a user",
+    "instances/rotate_token": "ends a token; tests/postgres/test_overview.py runs it",
     "inbox/record_event_error": "needs an event that this version cannot process",
     "instances/count_instances_by_provider": "only `gateway doctor` reads it",
     "media/count_deferred": _BUCKET,

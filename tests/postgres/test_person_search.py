@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from psycopg import AsyncConnection
 
+from gateway.administration.person_data import erasures_of
 from gateway.administration.person_search import EraseAgain, PersonSearch
 from gateway.clock import Clock
 from gateway.database.payload_seal import PayloadSeal
@@ -82,8 +83,10 @@ async def test_search_goes_on_in_another_process(
     async with database.transaction() as connection:
         await search_in(database).add(connection, instance.id, [ANA])
 
-    left, runs = [10], 0
-    while await searches(operator):
+    left, runs, shown = [10], 0, [0]
+    while found := await erasures_of(database, instance.id, [ANA]):
+        assert await erasures_of(database, instance.id, [BEN]) == []
+        shown.append(found[0].percent)
         await search_in(database, budget_seconds=3.0).run()
         left.append(await naming(operator))
         runs += 1
@@ -91,6 +94,9 @@ async def test_search_goes_on_in_another_process(
 
     assert left == sorted(left, reverse=True)
     assert len(set(left)) > 2, "no single run reached all of it"
+    assert shown == sorted(shown), "the progress only grows"
+    assert len(set(shown)) > 5
+    assert await searches(operator) == 0
     stored = await rows(operator, "select distinct payload ->> 'text' from messages")
     assert [json.loads(text) for text in stored] == [{"message": "ask *************!"}]
 

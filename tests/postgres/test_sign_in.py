@@ -362,6 +362,61 @@ async def test_link_is_good_once_on_this_machine(desk: Desk, operator: AsyncConn
     }
 
 
+async def test_password_link_sets_a_password_once_and_opens_no_session(
+    desk: Desk, operator: AsyncConnection
+) -> None:
+    user_id = await desk.add()
+    session = await desk.enter()
+    link = await desk.admin.issue_password_link("ana@example.com")
+    sign_in_link = await desk.sign_in.issue_link(user_id)
+
+    async def use(token: str, password: str = "another long password") -> None:
+        await desk.sign_in.set_password_by_link(token, password, address=ELSEWHERE)
+
+    as_sign_in = await refusal(
+        desk.sign_in.redeem_link(link, is_on_this_machine=True, address="127.0.0.1")
+    )
+    as_password = await refusal(use(sign_in_link))
+    short = await refusal(use(link, "short"))
+    await desk.enter()  # the password before is right until the link is used
+    results = await asyncio.gather(use(link), use(link), return_exceptions=True)
+    again = await refusal(use(link))
+    before = await refusal(desk.enter())
+
+    assert short.startswith("InvalidRequest")
+    assert {as_sign_in, as_password, again, before} == {f"SignInFailed: {SignInFailed()}"}
+    assert sorted(type(each).__name__ for each in results) == ["NoneType", "SignInFailed"]
+    assert await desk.sign_in.sessions.find(session) is None
+    assert await desk.enter(password="another long password")
+    noted = [
+        (act, who, kind)
+        for act, who, kind, _at, outcome in await acts(operator)
+        if outcome == "done"
+    ]
+    assert ("IssuePasswordLink", "root", "command_line") in noted
+    assert ("SetOwnPassword", "ana@example.com", "password_link") in noted
+    await operator.execute("update users set disabled_at = now()")
+    disabled = await refusal(desk.admin.issue_password_link("ana@example.com"))
+    assert disabled.startswith("InvalidRequest")
+
+
+async def test_users_are_searched_in_pages(desk: Desk, operator: AsyncConnection) -> None:
+    await add_instances(operator, 1)
+    await desk.add("ana@example.com")
+    await desk.add("ben@example.com", role=UserRole.OWNER, account_id="acme")
+    await desk.add("cleo@example.com", role=UserRole.AGENT, account_id="acme")
+
+    async def found(text: str = "", **asked: Any) -> tuple[list[str], int]:
+        users, total = await desk.admin.search(text, **asked)
+        return [user.email.partition("@")[0] for user in users], total
+
+    assert await found() == (["ana", "ben", "cleo"], 3)
+    assert await found(limit=1, offset=1) == (["ben"], 3)
+    assert await found("ACME") == (["ben", "cleo"], 2)
+    assert await found("cleo@", account_id="acme") == (["cleo"], 1)
+    assert await found("ana@", account_id="acme") == ([], 0)
+
+
 async def test_nothing_secret_is_stored_as_it_is(desk: Desk, operator: AsyncConnection) -> None:
     user_id = await desk.add()
     secret = desk.admin.new_second_factor()

@@ -3,15 +3,18 @@
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
 from gateway.contract.operation import AuditedState, Value
 from gateway.contract.paging import Paged
 from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import OmitIfNone, Wire
 from gateway.contract.zapi.partner import PartnerOperation
+
+_MAX_WORD_LENGTH, _MAX_TEXT_LENGTH = 64, 255
 
 
 class Act(Wire):
@@ -35,11 +38,22 @@ class Act(Wire):
 
 
 class ListActs(PartnerOperation[tuple[Act, ...]], Paged, method="GET", path="/account/audit"):
-    """Every administrative action of the account, the latest first. An extension."""
+    """The administrative actions of the account, the latest first. An extension.
+
+    Without a filter, all of them. `act` and `credential` are matched whole, `user` in part.
+    `outcome` is `done` or `failed`. `from` and `to` are times with an offset; `to` itself is not
+    included.
+    """
 
     scope = ApiScope.MANAGE
     absolute = True
-    example: ClassVar[Example] = {"page": 1, "pageSize": 20}
+    example: ClassVar[Example] = {
+        "page": 1,
+        "pageSize": 20,
+        "act": "PauseQueue",
+        "outcome": "done",
+        "from": "2026-01-01T00:00:00Z",
+    }
     example_minimal: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = [
         {
@@ -55,6 +69,14 @@ class ListActs(PartnerOperation[tuple[Act, ...]], Paged, method="GET", path="/ac
             "after": {"paused": True},
         }
     ]
+
+    act: Annotated[str, StringConstraints(max_length=_MAX_WORD_LENGTH)] | None = None
+    user: Annotated[str, StringConstraints(max_length=_MAX_TEXT_LENGTH)] | None = None
+    credential: Annotated[str, StringConstraints(max_length=_MAX_WORD_LENGTH)] | None = None
+    instance_id: Annotated[str, StringConstraints(max_length=_MAX_WORD_LENGTH)] | None = None
+    outcome: Annotated[Literal["done", "failed"], ANY_CASE] | None = None
+    since: AwareDatetime | None = Field(None, alias="from")
+    until: AwareDatetime | None = Field(None, alias="to")
 
 
 class UsedOf(Wire):
