@@ -55,6 +55,7 @@ class Credential(StrEnum):
     SESSION = "session"
     PASSWORD = "password"  # noqa: S105 - the name of a kind
     SIGN_IN_LINK = "sign_in_link"
+    PHONE_LINK = "phone_link"
     COMMAND_LINE = "command_line"
 
 

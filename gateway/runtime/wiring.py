@@ -304,6 +304,7 @@ class Gateway:
             encrypts=encrypts,
             audit_days=settings.observability.audit_days,
             lease_seconds=lease_seconds,
+            link_settings=settings.links,
         )
         self._state.relay_receiver = sessions.relay_receiver
         # Last, because every builder subscribes before it listens.

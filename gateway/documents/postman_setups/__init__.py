@@ -21,6 +21,7 @@ from gateway.documents.postman_setups import (
     mobile,
     newsletters,
     partner,
+    phone_links,
     proxies,
     webhooks,
 )
@@ -39,6 +40,7 @@ _SUBJECTS = (
     mobile,
     newsletters,
     partner,
+    phone_links,
     proxies,
     webhooks,
 )

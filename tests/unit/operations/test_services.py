@@ -69,6 +69,7 @@ def services(audit: RecordedAudit, *executors: OperationExecutor) -> Services:
         turns=AccountTurns(Share(1, 1)),
         broadcasts=unused,
         sign_in=unused,
+        phone_link_page=unused,
     )
 
 
