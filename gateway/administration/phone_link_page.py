@@ -46,7 +46,7 @@ class LinkVisitor:
 class PhoneLinkPage:
     """Serves the page of a link: one instance, nothing but its codes.
 
-    A code counts before it is shown, so that whatever links with it finds its link. Limits are
+    A code counts before it is shown, so that a linking with it finds its link. Limits are
     counted on each node: by token, and by address, which bounds guesses of tokens too.
     """
 

@@ -30,7 +30,7 @@ class CreatePhoneLink(
 ):
     """Makes the address of a page on which a person links a phone; no account is needed.
 
-    Whoever has the address can link a phone: it is shown once, lives `expiresInMinutes` (30 by
+    The holder of the address can link a phone: it is shown once, lives `expiresInMinutes` (30 by
     default), shows a limited number of codes, and ends when a phone is linked, by whatever way. A
     new link ends the one before. Refused with 409 while a phone is linked.
 
