@@ -26,6 +26,7 @@ from gateway.instances.creation import ExistingCredentials, NewAccount, NewInsta
 from gateway.instances.store import Instance, Instances
 from gateway.instances.tokens import matches
 from gateway.public_address import AddressPolicy
+from gateway.users.sign_in_links import SignInLinks
 from gateway.webhooks.secrets import WebhookSecrets
 
 _COMMAND_LINE = "command line"
@@ -54,6 +55,7 @@ class AdminService:
     payload_encryption: PayloadEncryption
     copy_file: CopiesFiles
     users: UserAdmin
+    links: SignInLinks
     user: str | None = None
     """The system user who runs the commands."""
 

@@ -107,6 +107,13 @@ class UserAdmin:
         async with self._noting("SetUserPassword", user.account_id, user.email):
             await self.users.set_password(user.id, password_hash)
 
+    async def set_profile(self, email: str, *, name: str, language: Language) -> None:
+        """Sets the name and the language; raises InvalidRequest for a name that is too long."""
+        user, name = await self.find(email), name.strip() or email
+        _check_names(user.email, name)
+        async with self._noting("SetProfile", user.account_id, user.email):
+            await self.users.set_profile(user.id, name=name, language=language)
+
     def new_second_factor(self) -> str:
         """Returns a secret, which `set_second_factor` stores."""
         return new_secret(self.random_bytes)

@@ -68,6 +68,7 @@ async def _serve(settings: Settings, worker: int | None) -> int:
             settings,
             os.environ,
             announce=print_error_line,
+            invite=print_error_line if is_read_by_person(settings) else None,
             progress=_progress(settings, worker),
             worker=worker,
         ),

@@ -65,6 +65,26 @@ def disable_user(
     run_admin(lambda admin: admin.users.set_disabled(email, disabled=not undo), needs_secret=False)
 
 
+@users.command("link")
+def print_sign_in_link(
+    email: Annotated[
+        str, typer.Argument(help="e-mail of the user; the first operator by default")
+    ] = "",
+    *,
+    url: Annotated[
+        str, typer.Option(help="of the gateway, as a browser on this machine opens it")
+    ] = "http://127.0.0.1:8080",
+) -> None:
+    """Print a link that signs a user in to the panel once, within ten minutes, on this machine."""
+
+    async def work(admin: AdminService) -> str:
+        user = await (admin.users.find(email) if email else admin.users.ensure_operator())
+        return await admin.links.issue(user.id)
+
+    token = run_admin(work, needs_secret=False)
+    typer.echo(f"{url.rstrip('/')}/panel/link/{token}")
+
+
 @users.command("password")
 def set_password(email: Email) -> None:
     """Set the password of a user; every session of the user ends."""

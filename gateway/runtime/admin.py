@@ -31,6 +31,7 @@ from gateway.runtime.secret import existing_secrets_of, secrets_of
 from gateway.runtime.secret_check import require_matching_secret
 from gateway.runtime.users import build_user_admin
 from gateway.settings import Settings
+from gateway.users.sign_in_links import SignInLinks
 from gateway.webhooks.secrets import WebhookSecrets
 
 
@@ -56,6 +57,7 @@ def build_admin_service(
         PayloadEncryption(database, settings.storage.payload_encryption),
         partial(_copy_file, settings),
         build_user_admin(database, vault, clock, audit, command_line_caller(user)),
+        SignInLinks(database, os.urandom),
         user=user,
     )
 

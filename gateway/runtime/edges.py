@@ -5,9 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
 from starlette.routing import BaseRoute
 
 from gateway.api.app import build_app
+from gateway.api.base_url import base_url_of
+from gateway.api.client_address import client_address, is_from_this_machine
 from gateway.api.docs import docs_routes
 from gateway.api.health import Check, Readiness
 from gateway.api.internal import build_internal_app, metrics_route
@@ -21,6 +24,8 @@ from gateway.errors import Unavailable
 from gateway.instances.store import Instances
 from gateway.observability.metrics import Metrics
 from gateway.operations.services import Services
+from gateway.panel.app import build_panel
+from gateway.panel.services import PanelContext, PanelServices, RequestOrigin
 from gateway.parsing.parser import BodyParser
 from gateway.providers.loading import load_provider
 from gateway.randomness import RandomBuffer
@@ -49,6 +54,7 @@ class EdgeState:
     kafka: Mapping[str, Check] = field(default_factory=dict)
     alarms: Callable[[], Mapping[str, str]] = dict
     services: Services | None = None
+    panel: PanelServices | None = None
     media: MediaRouteContext | None = None
     relay_receiver: RelayReceiver | None = None
     deferred_file_server: DeferredFileServer | None = None
@@ -148,7 +154,28 @@ class EdgeBuilder:
             provider_route(self._provider_table),
             *([metrics_route(self.metrics)] if listener.metrics_on_public else ()),
             *(docs_routes() if listener.docs else ()),
+            *(build_panel(self._panel_context()) if listener.panel else ()),
         ]
+
+    def _panel_context(self) -> PanelContext:
+        trusted = self.settings.http.trusted_proxies
+
+        def address_of(request: HTTPConnection) -> str | None:
+            address = client_address(request, trusted)
+            return None if address is None else str(address)
+
+        def url_of(request: Request) -> str | None:
+            found = base_url_of(request, trusted)
+            return found.url if found else None
+
+        return PanelContext(
+            services=lambda: self.state.panel,
+            origin=RequestOrigin(address_of, url_of, is_from_this_machine),
+            clock=self.clock,
+            random_bytes=RandomBuffer(os.urandom),
+            patience_seconds=caller_seconds(self.settings.database.statement_seconds),
+            has_docs=self.settings.listener.docs,
+        )
 
     def _provider_table(self) -> Mapping[str, object]:
         services = self.state.services

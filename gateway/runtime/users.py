@@ -1,8 +1,10 @@
 """Builds what signs users in, and what the commands on users call."""
 
 import os
+from functools import partial
 
 from gateway.administration.audit import Audit, Caller
+from gateway.administration.profile import Profiles
 from gateway.administration.sign_in import SignIn
 from gateway.administration.user_admin import UserAdmin
 from gateway.clock import Clock
@@ -42,3 +44,10 @@ def build_user_admin(
         audit,
         caller,
     )
+
+
+def build_profiles(
+    database: Database, vault: TokenVault, clock: Clock, audit: Audit, sign_in: SignIn
+) -> Profiles:
+    """Returns what users change about themselves in the panel."""
+    return Profiles(sign_in, partial(build_user_admin, database, vault, clock, audit))

@@ -41,6 +41,7 @@ from gateway.runtime.kafka import consumer_of, start_kafka_monitor
 from gateway.runtime.media import Media
 from gateway.runtime.node_context import NodeContext
 from gateway.runtime.operation_wiring import build_services
+from gateway.runtime.panel import build_panel_services, show_sign_in_link
 from gateway.runtime.postgres import embedded_postgres
 from gateway.runtime.progress import Progress
 from gateway.runtime.provider_selection import (
@@ -74,6 +75,7 @@ class Gateway:
         environment: Mapping[str, str],
         *,
         announce: Callable[[str], None] = lambda _text: None,
+        invite: Callable[[str], None] | None = None,
         progress: Progress | None = None,
         worker: int | None = None,
         clock: Clock | None = None,
@@ -85,6 +87,8 @@ class Gateway:
             settings: of this process.
             environment: where providers read their own variables.
             announce: shows a text to the operator.
+            invite: shows a link that signs in to the operator, and to nobody else; None where a
+                program reads what is shown.
             progress: reports the steps of the start; by default to the log.
             worker: the number of this process, from 1, below a parent; None without a parent.
             clock: time.
@@ -94,7 +98,7 @@ class Gateway:
             StartRefused: a port cannot be bound.
         """
         self._settings, self._environment, self._announce = settings, environment, announce
-        self._worker = worker
+        self._worker, self._invite = worker, invite
         self._progress = progress or Progress()
         self._clock = clock or Clock()
         self._random = randomness or random.SystemRandom()
@@ -144,6 +148,8 @@ class Gateway:
         self._start_parts(node)
         gauges = self._start_gauges(node)
         await self._show_demo(node)
+        if self._settings.is_development and self._invite and self._worker in _FIRST_PROCESS:
+            await show_sign_in_link(node, self._state.panel, self.base_url, self._invite)
         kafka_is_fatal = self._settings.kafka.required
         self._state.checks = {
             **checks,
@@ -306,6 +312,8 @@ class Gateway:
             lease_seconds=lease_seconds,
             link_settings=settings.links,
         )
+        if settings.listener.panel and settings.process.role.serves:
+            self._state.panel = build_panel_services(node, self._state.services)
         self._state.relay_receiver = sessions.relay_receiver
         # Last, because every builder subscribes before it listens.
         node.start(Stage.DATABASE, notifications=node.notifications)

@@ -95,6 +95,11 @@ class ListenerSection(Section):
         validation_alias="GATEWAY_DOCS",
         description="Serves /docs and /openapi.json",
     )
+    panel: bool = Field(
+        default=True,
+        validation_alias="GATEWAY_PANEL",
+        description="Serves the pages below /panel, to which / leads in a browser",
+    )
     internal_host: str = Field(
         "127.0.0.1",
         validation_alias="GATEWAY_INTERNAL_HOST",

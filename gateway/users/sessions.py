@@ -1,6 +1,7 @@
 """Sessions of users who signed in: only the hash of a session's token is stored."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from gateway.contract.scopes import UserRole
@@ -15,6 +16,8 @@ _FIND_SESSION = query("users", "find_session")
 _NOTE_SESSION_SEEN = query("users", "note_session_seen")
 _END_SESSION = query("users", "end_session")
 _END_SESSIONS = query("users", "end_sessions")
+_LIST_SESSIONS = query("users", "list_sessions")
+_END_SESSION_OF = query("users", "end_session_of")
 
 SESSION_COOKIE: Final = "gateway_session"
 MAX_SESSION_SECONDS: Final = 7 * 86_400.0
@@ -35,6 +38,20 @@ class UserSession:
     role: UserRole
     language: str
     token_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSession:
+    """An open session as its user lists it."""
+
+    token_hash: bytes
+    address: str | None
+    created_at: datetime
+    last_seen_at: datetime
+
+    @property
+    def id(self) -> str:
+        return self.token_hash.hex()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +130,15 @@ class UserSessions:
     async def end_all(self, user_id: str) -> int:
         """Ends every session of a user on every node; returns how many there were."""
         return await self._database.execute(_END_SESSIONS, user_id=user_id)
+
+    async def list_of(self, user_id: str) -> list[ListedSession]:
+        """Returns the open sessions of a user, the one that was used last first."""
+        return await self._database.fetch_all(
+            ListedSession, _LIST_SESSIONS, user_id=user_id, idle_seconds=IDLE_SECONDS
+        )
+
+    async def end_of(self, user_id: str, token_hash: bytes) -> bool:
+        """Ends a session of this user; returns whether there was one."""
+        return bool(
+            await self._database.execute(_END_SESSION_OF, user_id=user_id, token_hash=token_hash)
+        )

@@ -21,6 +21,7 @@ _LIST_USERS = query("users", "list_users")
 _SET_DISABLED = query("users", "set_disabled")
 _SET_PASSWORD = query("users", "set_password")
 _REPLACE_PASSWORD_HASH = query("users", "replace_password_hash")
+_SET_PROFILE = query("users", "set_profile")
 _SET_TOTP = query("users", "set_totp")
 _TAKE_TOTP_STEP = query("users", "take_totp_step")
 
@@ -143,6 +144,10 @@ class Users:
             previous=user.password_hash,
             password_hash=password_hash,
         )
+
+    async def set_profile(self, user_id: str, *, name: str, language: Language) -> None:
+        """Sets what a user decides about himself."""
+        await self._database.execute(_SET_PROFILE, id=user_id, name=name, language=language)
 
     async def set_second_factor(self, user_id: str, sealed: Sealed | None) -> None:
         """Sets the second factor, or removes it."""

@@ -165,3 +165,20 @@ returning t.failures;
 -- name: note_sign_in
 update sign_in_attempts set failures = 0, retry_at = now(), succeeded_at = now()
 where login_hash = %(login_hash)s::bytea and address = %(address)s::text;
+
+-- name: set_profile
+update users set name = %(name)s::text, language = %(language)s::text where id = %(id)s::text;
+
+-- name: list_sessions
+-- The open sessions of a user, the one that was used last first.
+select s.token_hash, s.address, s.created_at, s.last_seen_at
+from user_sessions s
+where s.user_id = %(user_id)s::text
+    and s.expires_at > now()
+    and s.last_seen_at > now() - make_interval(secs => %(idle_seconds)s::double precision)
+order by s.last_seen_at desc, s.created_at desc
+limit 100;
+
+-- name: end_session_of
+-- Ends a session only if it is one of this user.
+delete from user_sessions where user_id = %(user_id)s::text and token_hash = %(token_hash)s::bytea;

@@ -1,0 +1,169 @@
+"""Answers one path of a page: finds the session, checks rights and forms, and shows errors."""
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.contract.scopes import UserRole
+from gateway.database.deadlines import waiting_at_most
+from gateway.errors import (
+    CallerError,
+    Forbidden,
+    GatewayError,
+    Unauthorized,
+    Unavailable,
+    UnknownRoute,
+)
+from gateway.observability.error_reports import report_error
+from gateway.panel.cookies import (
+    LANGUAGE_COOKIE,
+    THEME_COOKIE,
+    VISITOR_COOKIE,
+    ZONE_COOKIE,
+    reached_by,
+    remember,
+)
+from gateway.panel.csrf import CSRF_FIELD, CSRF_HEADER, is_own_form, is_own_page
+from gateway.panel.error_pages import OLD_FORM, error_page, is_shown_as_flash
+from gateway.panel.formats import zone_named
+from gateway.panel.forms import read_form
+from gateway.panel.languages import accepted_language, language_named
+from gateway.panel.navigation import NavEntry
+from gateway.panel.page import PageRoute
+from gateway.panel.services import PanelContext
+from gateway.panel.visit import Visit, own_path
+from gateway.users.sessions import SESSION_COOKIE
+
+_THEMES = frozenset({"light", "dark"})
+_MAX_VISITOR_LENGTH = 64
+_VISITOR_BYTES = 16
+
+
+class OldForm(Forbidden):
+    """A form without the token of this session, or from a page of another site."""
+
+    def __init__(self) -> None:
+        super().__init__("This form is of another session or site")
+
+
+class PageEndpoint:
+    """Serves the routes of one path, by method."""
+
+    def __init__(
+        self,
+        context: PanelContext,
+        routes: Mapping[str, PageRoute],
+        entries: Sequence[NavEntry],
+        *,
+        page_path: str,
+    ) -> None:
+        self._context, self._routes, self._entries = context, routes, entries
+        self._page_path = page_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        visit = new_visit(request, self._context, self._entries, self._page_path)
+        response = await self._answer(visit)
+        if visit.session is None and request.cookies.get(VISITOR_COOKIE) != visit.secret:
+            remember(response, VISITOR_COOKIE, visit.secret, visit.reached)
+        await response(scope, receive, send)
+
+    async def _answer(self, visit: Visit) -> Response:
+        visit.request.scope["route_template"] = next(iter(self._routes.values())).path
+        method = "GET" if visit.request.method == "HEAD" else visit.request.method
+        route = self._routes.get(method)
+        try:
+            with waiting_at_most(self._context.patience_seconds):
+                await _identify(visit)
+                return await _handled(visit, route)
+        except Unauthorized:
+            return visit.to_sign_in()
+        except OldForm:
+            return error_page(visit, OLD_FORM, back=self._page_path)
+        except GatewayError as error:
+            return self._on_error(visit, error)
+        except Exception as error:  # noqa: BLE001 - the edge of the panel: it is reported and shown
+            report_error(error, component="panel", instance_id=None, message_type=None)
+            return error_page(visit, error, back=self._page_path)
+
+    def _on_error(self, visit: Visit, error: GatewayError) -> Response:
+        is_change = visit.request.method == "POST"
+        if is_change and visit.session and is_shown_as_flash(error):
+            return visit.redirect(_page_before(visit), flash=str(error), tone="bad")
+        if not isinstance(error, CallerError | Unavailable):
+            report_error(error, component="panel", instance_id=None, message_type=None)
+        return error_page(visit, error, back=self._page_path)
+
+
+def new_visit(
+    request: Request, context: PanelContext, entries: Sequence[NavEntry], page_path: str
+) -> Visit:
+    """Returns a visit without a session, which needs no database."""
+    cookies = request.cookies
+    theme = cookies.get(THEME_COOKIE, "")
+    visitor = cookies.get(VISITOR_COOKIE, "")
+    return Visit(
+        request=request,
+        context=context,
+        services_or_none=context.services(),
+        session=None,
+        secret=visitor
+        if 0 < len(visitor) <= _MAX_VISITOR_LENGTH
+        else context.random_bytes(_VISITOR_BYTES).hex(),
+        language=language_named(cookies.get(LANGUAGE_COOKIE))
+        or accepted_language(request.headers.get("accept-language", "")),
+        theme=theme if theme in _THEMES else "system",
+        zone=zone_named(cookies.get(ZONE_COOKIE, "")),
+        reached=reached_by(request, context.origin),
+        entries=entries,
+        nav_path=page_path,
+    )
+
+
+async def _identify(visit: Visit) -> None:
+    """Finds the session of the cookie; its user's language is that of the page."""
+    if visit.services_or_none is None:
+        raise Unavailable("The gateway is starting")
+    token = visit.request.cookies.get(SESSION_COOKIE, "")
+    found = await visit.services.gateway.sign_in.sessions.find(token, is_request=True)
+    if found is None:
+        return
+    visit.session, visit.secret = found, token
+    visit.language = language_named(found.language) or visit.language
+
+
+async def _handled(visit: Visit, route: PageRoute | None) -> Response:
+    if route is None:
+        raise UnknownRoute
+    if not route.is_public:
+        user = visit.user
+        if route.scope is not None:
+            visit.caller.require(route.scope)
+        if route.operators and user.role is not UserRole.OPERATOR:
+            raise Forbidden("Only operators use this page")
+    if route.method == "POST":
+        await _check_form(visit)
+    return await route.handler(visit)
+
+
+async def _check_form(visit: Visit) -> None:
+    request = visit.request
+    hosts = {request.headers.get("host", "")}
+    if base_url := visit.context.origin.base_url_of(request):
+        hosts.add(urlsplit(base_url).netloc)
+    if not is_own_page(request.headers, hosts):
+        raise OldForm
+    visit.form = await read_form(request)
+    given = request.headers.get(CSRF_HEADER) or visit.form.raw(CSRF_FIELD)
+    if not is_own_form(given, visit.secret):
+        raise OldForm
+
+
+def _page_before(visit: Visit) -> str:
+    """Returns the page from which a form came, else the page that it belongs to."""
+    before = urlsplit(visit.request.headers.get("referer", ""))
+    path = before.path + (f"?{before.query}" if before.query else "")
+    return own_path(path) or visit.nav_path

@@ -1,0 +1,314 @@
+"""One request of a browser: who asks, in which language, and how a page answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from gateway.administration.audit import Caller
+from gateway.administration.sign_in import caller_of_session
+from gateway.contract.operation import Operation
+from gateway.contract.scopes import SCOPES_OF_ROLE, ApiScope, UserRole
+from gateway.contract.zapi.partner import InstancePage, ListInstances
+from gateway.errors import NotFound, Unauthorized, UnknownInstance
+from gateway.instances.accounts import Account
+from gateway.instances.store import Instance
+from gateway.panel.cookies import (
+    ACCOUNT_COOKIE,
+    FLASH_COOKIE,
+    INSTANCE_COOKIE,
+    Flash,
+    Reached,
+    Tone,
+    flash_of,
+    remember,
+    set_flash,
+)
+from gateway.panel.csrf import csrf_token
+from gateway.panel.forms import Form
+from gateway.panel.languages import translations_of
+from gateway.panel.navigation import NavEntry, by_section
+from gateway.panel.rendering import render
+from gateway.panel.services import PanelContext, PanelServices
+from gateway.users.sessions import UserSession
+from gateway.users.store import Language
+
+SIGN_IN_PATH: Final = "/panel/sign-in"
+_SEE_OTHER = 303
+PAGE_SIZE: Final = 50
+
+
+class NoAccount(NotFound):
+    """An operator asks for a page of an account, and there is none yet."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no account yet: make one with `gateway accounts create`")
+
+
+class NoInstance(NotFound):
+    """The account has no instance yet, and the page shows one."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no number yet")
+
+
+@dataclass(slots=True, kw_only=True)
+class Visit:
+    """What the handlers of pages get. `user` and what follows it need a session."""
+
+    request: Request
+    context: PanelContext
+    services_or_none: PanelServices | None
+    session: UserSession | None
+    secret: str
+    """The token of the session, or of the visitor before the sign-in; binds the forms."""
+    language: Language
+    theme: str
+    zone: tzinfo
+    reached: Reached
+    entries: Sequence[NavEntry]
+    title: str = ""
+    nav_path: str = ""
+    form: Form = field(default_factory=lambda: Form({}))
+    _account: Account | None = None
+    _instance: Instance | None = None
+    _remembered: dict[str, str] = field(default_factory=dict)
+
+    # Who asks
+
+    @property
+    def services(self) -> PanelServices:
+        assert self.services_or_none is not None
+        return self.services_or_none
+
+    @property
+    def user(self) -> UserSession:
+        """The session and its user; raises Unauthorized where nobody is signed in."""
+        if self.session is None:
+            raise Unauthorized
+        return self.session
+
+    @property
+    def address(self) -> str | None:
+        return self.context.origin.address_of(self.request)
+
+    @property
+    def caller(self) -> Caller:
+        return caller_of_session(self.user, self.address)
+
+    @property
+    def is_operator(self) -> bool:
+        return self.session is not None and self.session.role is UserRole.OPERATOR
+
+    def may(self, scope: str) -> bool:
+        """Returns whether the user has a scope: templates show a button only then."""
+        return self.session is not None and ApiScope(scope) in SCOPES_OF_ROLE[self.session.role]
+
+    # What is asked about
+
+    def query(self, name: str) -> str:
+        """Returns a parameter of the address without blanks around it; empty if it is not there."""
+        return self.request.query_params.get(name, "").strip()
+
+    def page_number(self) -> int:
+        """Returns the page of a list that the address names, from 1."""
+        text = self.query("page")
+        return (
+            max(1, int(text))
+            if text.isascii() and text.isdigit() and len(text) < len("1000000")
+            else 1
+        )
+
+    async def account(self) -> Account:
+        """Returns the account of the user; of an operator the one that he chose.
+
+        Raises:
+            NoAccount: there is none.
+        """
+        if self._account is None:
+            self._account = await self._chosen_account()
+        return self._account
+
+    async def instance(self) -> Instance:
+        """Returns the instance that the address names, else the one that was shown last.
+
+        Raises:
+            UnknownInstance: the address names one that the user may not know of.
+            NoInstance: the account has none.
+        """
+        if self._instance is None:
+            self._instance = await self._chosen_instance()
+        return self._instance
+
+    async def instance_named(self, instance_id: str) -> Instance:
+        """Returns an instance of the user's account, which the following pages show, too.
+
+        Raises:
+            UnknownInstance: it is none that the user may know of.
+        """
+        found = await self._find_instance(instance_id)
+        if found is None:
+            raise UnknownInstance
+        self._instance = found
+        self._remembered[INSTANCE_COOKIE] = found.id
+        if self.is_operator:
+            self._remembered[ACCOUNT_COOKIE] = found.account_id
+        return found
+
+    async def execute(self, operation: Operation[Any], target: Instance | Account) -> Any:  # noqa: ANN401 - each operation has its own answer
+        """Executes an operation as the user; the scope is checked again, and it is audited."""
+        return await self.services.gateway.execute(operation, target, caller=self.caller)
+
+    # Texts
+
+    def gettext(self, text: str, **values: object) -> str:
+        """Returns a text in the user's language, with its `%(name)s` replaced."""
+        translated = translations_of(self.language).gettext(text)
+        return translated % values if values else translated
+
+    def ngettext(self, one: str, many: str, count: int, **values: object) -> str:
+        """Returns the text for this number of things; `%(num)s` is the number."""
+        translated = translations_of(self.language).ngettext(one, many, count)
+        return translated % {"num": count, **values}
+
+    # Answers
+
+    async def render(
+        self, template: str, *, status: int = 200, flash: Flash | None = None, **context: object
+    ) -> Response:
+        """Returns a whole page, with navigation where somebody is signed in."""
+        shown = flash or flash_of(self.request)
+        shell = await self._shell()
+        html = self._html(template, {**shell, "flash": shown, **context})
+        response = HTMLResponse(html, status)
+        if FLASH_COOKIE in self.request.cookies:
+            response.delete_cookie(FLASH_COOKIE)
+        return self._finished(response)
+
+    def fragment(self, template: str, *, status: int = 200, **context: object) -> Response:
+        """Returns a part of a page, for htmx."""
+        return self._finished(HTMLResponse(self._html(template, context), status))
+
+    def redirect(self, path: str, *, flash: str = "", tone: Tone = "ok") -> Response:
+        """Leads the browser to another page of the panel, which shows *flash* once."""
+        response = self._redirection(path)
+        if flash:
+            set_flash(response, Flash(tone, flash), self.reached)
+        return self._finished(response)
+
+    def to_sign_in(self) -> Response:
+        """Leads to the sign-in page, and from there back."""
+        url = self.request.url
+        wanted = url.path + (f"?{url.query}" if url.query else "")
+        if self.is_htmx:
+            current = urlsplit(self.request.headers.get("hx-current-url", ""))
+            wanted = current.path + (f"?{current.query}" if current.query else "")
+        elif self.request.method != "GET":
+            wanted = self.nav_path
+        end = f"?next={quote(wanted)}" if own_path(wanted) not in {"", "/panel/"} else ""
+        return self._redirection(SIGN_IN_PATH + end)
+
+    @property
+    def is_htmx(self) -> bool:
+        return self.request.headers.get("hx-request") == "true"
+
+    def _redirection(self, path: str) -> Response:
+        if self.is_htmx:
+            return Response(headers={"HX-Redirect": path})
+        return RedirectResponse(path, _SEE_OTHER)
+
+    def _finished(self, response: Response) -> Response:
+        for name, value in self._remembered.items():
+            remember(response, name, value, self.reached)
+        return response
+
+    def _html(self, template: str, context: Mapping[str, object]) -> str:
+        common = {
+            "visit": self,
+            "user": self.session,
+            "csrf_token": csrf_token(self.secret),
+            "zone": self.zone,
+            "now": self.context.clock.now(),
+        }
+        return render(template, self.language, {**common, **context})
+
+    async def _shell(self) -> Mapping[str, object]:
+        """Returns what the frame around a page shows."""
+        if self.session is None or self.services_or_none is None:
+            return {"nav": [], "phone_nav": [], "account": None, "instance": None}
+        seen = [
+            e
+            for e in self.entries
+            if e.is_for(SCOPES_OF_ROLE[self.session.role], is_operator=self.is_operator)
+        ]
+        try:
+            account: Account | None = await self.account()
+        except NoAccount:
+            account = None
+        return {
+            "nav": by_section(seen),
+            "phone_nav": [e for _s, found in by_section(seen) for e in found if e.on_phone][:4],
+            "account": account,
+            "instance": self._instance or await self._remembered_instance(),
+        }
+
+    # Choices
+
+    async def _chosen_account(self) -> Account:
+        accounts = self.services.gateway.accounts
+        if self.user.account_id is not None:
+            own = await accounts.find(self.user.account_id)
+            if own is None:
+                raise Unauthorized
+            return own
+        named = self.query("account")
+        wanted = named or self.request.cookies.get(ACCOUNT_COOKIE, "")
+        found = await accounts.find(wanted) if is_id(wanted) else None
+        if found is None and (every := await accounts.list_all()):
+            found = await accounts.find(every[0].id)
+        if found is None:
+            raise NoAccount
+        if named:
+            self._remembered[ACCOUNT_COOKIE] = found.id
+        return found
+
+    async def _chosen_instance(self) -> Instance:
+        if named := self.query("instance"):
+            return await self.instance_named(named)
+        if found := await self._remembered_instance():
+            return found
+        account = await self.account()
+        listed: InstancePage = await self.execute(ListInstances(page_size=1), account)
+        if not listed.content:
+            raise NoInstance
+        return await self.instance_named(listed.content[0].id)
+
+    async def _remembered_instance(self) -> Instance | None:
+        found = await self._find_instance(self.request.cookies.get(INSTANCE_COOKIE, ""))
+        if found is None or self._account is None or found.account_id == self._account.id:
+            return found
+        return None  # the operator turned to another account
+
+    async def _find_instance(self, instance_id: str) -> Instance | None:
+        if not is_id(instance_id):
+            return None
+        found = await self.services.gateway.instances.find(instance_id)
+        if found is None or self.user.account_id not in {None, found.account_id}:
+            return None
+        return found
+
+
+def is_id(text: str) -> bool:
+    """Returns whether a text may be an id of an account or instance."""
+    return 0 < len(text) <= len("0" * 64) and text.isascii() and text.isalnum()
+
+
+def own_path(path: str) -> str:
+    """Returns a path if it leads to a page of the panel, else an empty text."""
+    is_own = path == "/panel" or path.startswith(("/panel/", "/panel?"))
+    is_plain = path.isprintable() and "\\" not in path and "//" not in path
+    return path if is_own and is_plain else ""
