@@ -135,7 +135,7 @@ async def svg_of(code: str) -> str:
 
 def _draw(code: str) -> str:
     drawn: str = segno.make_qr(code, error="l").svg_inline(
-        border=_QUIET_MODULES, omitsize=True, light="#fff", svgclass=None, lineclass=None
+        border=_QUIET_MODULES, omitsize=True, svgclass=None, lineclass=None
     )
     return drawn
 

@@ -27,10 +27,11 @@ _TOKEN_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class LinkLimits:
-    """How long a link lives, in minutes, and how many codes it shows at most."""
+    """How long a link lives, in minutes, how many codes it shows, and whether there is its page."""
 
     minutes: int
     max_codes: int
+    has_page: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ handlers = Handlers[PhoneLinkContext]()
 @handlers.handles(CreatePhoneLink)
 async def create_link(context: PhoneLinkContext, operation: CreatePhoneLink) -> CreatedPhoneLink:
     instance_id, limits = context.instance.id, context.limits
+    if not limits.has_page:
+        raise Conflict("GATEWAY_PANEL is off, and with it the page of the link")
     token = context.random_bytes(_TOKEN_BYTES).hex()
     base_url = await context.base_urls.find(instance_id)
     expires_at = await context.links.create(

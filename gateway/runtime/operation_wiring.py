@@ -95,6 +95,7 @@ def build_services(
     audit_days: int,
     lease_seconds: float,
     link_settings: LinkSection,
+    has_panel: bool,
 ) -> Services:
     """Builds what edges use, and starts the removal of instances.
 
@@ -110,13 +111,14 @@ def build_services(
         audit_days: how long the audit log is stored.
         lease_seconds: after so long a node that does not answer has lost its sessions.
         link_settings: of the links with which customers link a phone.
+        has_panel: whether there are pages, which the links need.
     """
     audit = Audit(node.database, audit_days)
     provider_data = ProviderData(node.database, load_providers)
     remover = Remover(node.database, node.clock, provider_data, lapse_seconds=lease_seconds)
     node.start(Stage.BATCHES, removal=remover)
     links = PhoneLinks(node.database)
-    link_limits = LinkLimits(link_settings.minutes, link_settings.max_codes)
+    link_limits = LinkLimits(link_settings.minutes, link_settings.max_codes, has_panel)
     _start_wrong_phones(node, sessions, audit)
     usage_context = partial(
         UsageContext, node.database, node.media.allowance, callbacks.stream, limits, max_waiting

@@ -311,6 +311,7 @@ class Gateway:
             audit_days=settings.observability.audit_days,
             lease_seconds=lease_seconds,
             link_settings=settings.links,
+            has_panel=settings.listener.panel,
         )
         if settings.listener.panel and settings.process.role.serves:
             self._state.panel = build_panel_services(node, self._state.services)
