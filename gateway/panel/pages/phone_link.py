@@ -1,8 +1,11 @@
 """The page of a link: a person without an account links the phone of one instance."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from starlette.responses import Response
 
-from gateway.administration.phone_link_page import LinkView, LinkVisitor, svg_of
+from gateway.administration.phone_link_page import LinkVisitor, svg_of
 from gateway.errors import InvalidRequest, NotFound, TooManyRequests, Unavailable
 from gateway.instances.phone_links import LinkStatus
 from gateway.panel.languages import N_
@@ -12,6 +15,27 @@ from gateway.panel.visit import Visit
 page = Page(path="/link-phone", title=N_("Link your phone"), scope=None, is_public=True)
 
 _NOT_FOUND = 404
+_UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownLink:
+    """What the templates show; `qr` is an SVG, empty while there is no code."""
+
+    state: str
+    path: str
+    expires_at: datetime | None = None
+    qr: str = ""
+
+    @property
+    def waits(self) -> bool:
+        return self.state == LinkStatus.WAITING
+
+
+@page.get()
+async def show_nothing(visit: Visit) -> Response:
+    """Answers an address without its token, to which the button of an error page leads."""
+    return _document(visit, ShownLink(_UNKNOWN, page.full_path))
 
 
 @page.get("/{token}")
@@ -22,8 +46,7 @@ async def show(visit: Visit) -> Response:
 @page.get("/{token}/state")
 async def show_state(visit: Visit) -> Response:
     """Answers the part that htmx asks for every few seconds; its last form asks no more."""
-    view = await _look(visit)
-    return visit.fragment("phone_link_state.html", **await _shown(visit, view), is_part=True)
+    return visit.fragment("phone_link_state.html", link=await _look(visit), is_part=True)
 
 
 @page.post("/{token}")
@@ -47,11 +70,22 @@ async def ask_for_pairing_code(visit: Visit) -> Response:
 async def _whole(
     visit: Visit, *, problem: str = "", pairing_code: str | None = None, phone: str = ""
 ) -> Response:
-    view = await _look(visit)
+    link = await _look(visit)
+    return _document(visit, link, problem=problem, pairing_code=pairing_code, phone=phone)
+
+
+def _document(
+    visit: Visit,
+    link: ShownLink,
+    *,
+    problem: str = "",
+    pairing_code: str | None = None,
+    phone: str = "",
+) -> Response:
     return visit.fragment(
         "phone_link.html",
-        status=200 if view else _NOT_FOUND,
-        **await _shown(visit, view),
+        status=_NOT_FOUND if link.state == _UNKNOWN else 200,
+        link=link,
         is_part=False,
         problem=problem,
         pairing_code=pairing_code,
@@ -59,22 +93,16 @@ async def _whole(
     )
 
 
-async def _look(visit: Visit) -> LinkView | None:
-    """Returns the link of the address; None if there is none: a newer one may have replaced it."""
+async def _look(visit: Visit) -> ShownLink:
+    """Returns the link of the address; a link that a newer one replaced is unknown."""
+    visitor = _visitor(visit)
+    path = f"{page.full_path}/{visitor.token}"
     try:
-        return await visit.services.gateway.phone_link_page.look(_visitor(visit))
+        view = await visit.services.gateway.phone_link_page.look(visitor)
     except NotFound:
-        return None
-
-
-async def _shown(visit: Visit, view: LinkView | None) -> dict[str, object]:
-    return {
-        "status": view.status.value if view else "unknown",
-        "waits": view is not None and view.status is LinkStatus.WAITING,
-        "expires_at": view.expires_at if view else None,
-        "qr": await svg_of(view.code) if view and view.code else "",
-        "path": f"{page.full_path}/{_visitor(visit).token}",
-    }
+        return ShownLink(_UNKNOWN, path)
+    qr = await svg_of(view.code) if view.code else ""
+    return ShownLink(view.status, path, view.expires_at, qr)
 
 
 def _visitor(visit: Visit) -> LinkVisitor:
