@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from gateway.administration.findings import FoundProblems, ProblemFinder, finding_of, utc
 from gateway.contract.extensions.overview import (
@@ -214,9 +214,15 @@ def _digits_of(text: str) -> str:
     return re.sub(r"\D", "", text) if _PHONE.fullmatch(text) else ""
 
 
+_HELD_BY: Final[Mapping[str, Literal["daily_limit", "linking", "whatsapp"]]] = {
+    "daily_limit": "daily_limit",
+    "linking": "linking",
+}
+
+
 def _shown(row: _Instance) -> OverviewInstance:
     is_down = row.state != _CONNECTED
-    held_by = "daily_limit" if row.hold_kind == "daily_limit" else "whatsapp"
+    held_by = _HELD_BY.get(row.hold_kind or "", "whatsapp")
     return OverviewInstance(
         id=row.id,
         name=row.name,

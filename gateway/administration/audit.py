@@ -55,6 +55,7 @@ class Credential(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the name of a kind
     SIGN_IN_LINK = "sign_in_link"
     PASSWORD_LINK = "password_link"  # noqa: S105 - the name of a kind
+    PHONE_LINK = "phone_link"
     COMMAND_LINE = "command_line"
 
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from gateway.account_turns import AccountTurns
 from gateway.administration.audit import Audit, Caller, Subject, given_of
+from gateway.administration.phone_link_page import PhoneLinkPage
 from gateway.administration.sign_in import SignIn
 from gateway.administration.system import SystemState
 from gateway.contract.operation import Operation
@@ -54,6 +55,7 @@ class Services:
     broadcasts: Broadcasts
     sign_in: SignIn
     system: SystemState
+    phone_link_page: PhoneLinkPage
 
     async def execute(
         self, operation: Operation[Any], target: Instance | Account, *, caller: Caller

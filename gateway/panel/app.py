@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse
 from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.administration.phone_links import LINK_PATH
 from gateway.errors import UnknownRoute
 from gateway.panel.assets import PREFIX as ASSETS
 from gateway.panel.assets import show_asset
@@ -32,6 +33,8 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex, nofollow",
 }
+# The address of a link for a customer is worth as much as its token.
+_FOR_LINKS: Final = {"Referrer-Policy": "no-referrer"}
 _DOCS: Final = NavEntry(
     title=N_("API reference"), path="/docs", icon="book", section=Section.INTEGRATION, order=90
 )
@@ -115,7 +118,8 @@ class _WithHeaders:
             if message["type"] == "http.response.start":
                 headers = message["headers"]
                 names = {name.lower() for name, _value in headers}
-                headers.extend((n.lower().encode(), v.encode()) for n, v in HEADERS.items())
+                own = HEADERS | (_FOR_LINKS if scope["path"].startswith(LINK_PATH) else {})
+                headers.extend((n.lower().encode(), v.encode()) for n, v in own.items())
                 if b"cache-control" not in names:
                     headers.append((b"cache-control", b"no-store"))
             await send(message)

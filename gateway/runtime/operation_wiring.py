@@ -13,6 +13,7 @@ from gateway.administration import (
     partner,
     payload_encryption,
     people,
+    phone_links,
     queue_counts,
     subscriptions,
     usage,
@@ -32,11 +33,14 @@ from gateway.administration.payload_encryption import (
 )
 from gateway.administration.people import PeopleContext
 from gateway.administration.person_search import PersonSearch
+from gateway.administration.phone_link_page import PhoneLinkPage
+from gateway.administration.phone_links import LinkLimits, PhoneLinkContext
 from gateway.administration.provider_data import ProviderData
 from gateway.administration.queue_counts import QueueCountContext
 from gateway.administration.removal import Remover
 from gateway.administration.subscriptions import SubscriptionContext
 from gateway.administration.usage import UsageContext
+from gateway.administration.wrong_phones import WrongPhones
 from gateway.api.request_limits import RequestLimits
 from gateway.contract.handlers import OperationHandlers
 from gateway.directory import chat_messages
@@ -53,6 +57,7 @@ from gateway.instances.accounts import Account, Accounts
 from gateway.instances.api_keys import ApiKeys
 from gateway.instances.creation import Registry
 from gateway.instances.operations import InstanceContext
+from gateway.instances.phone_links import PhoneLinks
 from gateway.instances.store import Instance
 from gateway.operations.services import OperationExecutor, Services
 from gateway.providers.loading import load_provider, load_providers
@@ -76,6 +81,7 @@ from gateway.sessions.operations import SessionContext
 from gateway.sessions.proxies import ProxyContext
 from gateway.sessions.proxy_trial import ProxyTrials
 from gateway.settings.account_section import AccountLimits
+from gateway.settings.link_section import LinkSection
 from gateway.token_buckets import Rate
 from gateway.webhooks import dead_letters, further_webhooks, replay
 from gateway.webhooks import operations as webhook_operations
@@ -93,6 +99,8 @@ def build_services(
     encrypts: bool,
     lease_seconds: float,
     overview: OverviewRules,
+    link_settings: LinkSection,
+    has_panel: bool,
 ) -> Services:
     """Builds what edges use, and starts the removal of instances.
 
@@ -106,11 +114,16 @@ def build_services(
         encrypts: the operator's rule for the content of accounts that have none.
         lease_seconds: after so long a node that does not answer has lost its sessions.
         overview: what the overview knows of the settings.
+        link_settings: of the links with which customers link a phone.
+        has_panel: whether there are pages, which the links need.
     """
     audit = Audit(node.database, overview.retention.audit_days)
     provider_data = ProviderData(node.database, load_providers)
     remover = Remover(node.database, node.clock, provider_data, lapse_seconds=lease_seconds)
     node.start(Stage.BATCHES, removal=remover)
+    links = PhoneLinks(node.database)
+    link_limits = LinkLimits(link_settings.minutes, link_settings.max_codes, has_panel)
+    _start_wrong_phones(node, sessions, audit)
     usage_context = partial(
         UsageContext,
         node.database,
@@ -140,6 +153,10 @@ def build_services(
         OperationHandlers(
             api_keys.handlers, partial(ApiKeyContext, node.database, node.clock, os.urandom)
         ),
+        OperationHandlers(
+            phone_links.handlers,
+            partial(PhoneLinkContext, links, node.base_urls, os.urandom, link_limits),
+        ),
         *overview_executors(node, overview),
         *_message_executors(node, sessions, queue),
         *_instance_executors(node, callbacks, sessions, limits),
@@ -163,7 +180,17 @@ def build_services(
         Broadcasts(node.database, queue.enqueuer),
         build_sign_in(node.database, node.vault, node.clock, audit),
         build_system(node, overview, audit, executors),
+        PhoneLinkPage(links, node.instances, sessions.router, node.clock),
     )
+
+
+def _start_wrong_phones(node: NodeContext, sessions: Sessions, audit: Audit) -> None:
+    wrong_phones = WrongPhones(
+        node.database, node.instances, sessions.router, audit, node.clock, node_id=node.node_id
+    )
+    wrong_phones.listen(node.notifications)
+    sessions.subscribers.subscribe(wrong_phones.on_event)
+    node.start_if_sending(Stage.SENDERS, wrong_phones=wrong_phones)
 
 
 def _api_keys(node: NodeContext) -> ApiKeys:

@@ -310,6 +310,8 @@ class Gateway:
             encrypts=encrypts,
             lease_seconds=lease_seconds,
             overview=OverviewRules.of(settings),
+            link_settings=settings.links,
+            has_panel=settings.listener.panel,
         )
         if settings.listener.panel and settings.process.role.serves:
             self._state.panel = build_panel_services(node, self._state.services)

@@ -233,7 +233,7 @@ async def read_stats(context: QueueContext, _operation: ReadQueueStats) -> Queue
     oldest = min((kind.oldest_at for kind in waiting), default=None)
     limit = context.send_policy.limit_of(instance, now)
     day = await context.claimer.sent_today(instance.id, max_count=limit) if limit else None
-    moves = queue.connected and not queue.paused
+    moves = queue.connected and not queue.paused and not queue.awaits_confirmation
     return QueueStats(
         queue_length=sum(kind.count for kind in waiting),
         by_status=_sums((kind.status, kind.count) for kind in kinds),

@@ -21,7 +21,7 @@ from gateway.randomness import Uniform
 from gateway.send_queue.pacing import Backoff
 from gateway.sessions.provider import Receipt, SendFailure
 
-HoldKind = Literal["restricted", "daily_limit"]
+HoldKind = Literal["restricted", "daily_limit", "linking"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,11 @@ class QueueState:
     hold_kind: HoldKind | None
     hold_seconds: float | None
 
+    @property
+    def awaits_confirmation(self) -> bool:
+        """Whether the hold ends when the owner confirms a linking, at no time."""
+        return self.hold_kind == "linking"
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -201,6 +206,11 @@ _BEHIND: Final = WaitingReason(
 )
 
 
+_UNCONFIRMED: Final = WaitingReason(
+    "held", "A phone was linked with a link; the queue waits until you confirm that phone."
+)
+
+
 def _own_reason(row: WaitingRow, queue: QueueState) -> WaitingReason | None:
     """Returns why the message, or its whole queue, waits; None where only its turn is missing.
 
@@ -218,6 +228,8 @@ def _queue_reason(queue: QueueState) -> WaitingReason | None:
         return WaitingReason("paused", "The queue is paused.")
     if not queue.connected:
         return WaitingReason("disconnected", "The instance is not connected to WhatsApp.")
+    if queue.awaits_confirmation:
+        return _UNCONFIRMED
     if queue.hold_until is None:
         return None
     until = _shown(queue.hold_until)

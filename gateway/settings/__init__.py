@@ -18,6 +18,7 @@ from gateway.environment import PREFIX, read_sections
 from gateway.public_address import AddressPolicy
 from gateway.settings.account_section import AccountLimits, AccountSection
 from gateway.settings.event_sections import KafkaSection, UrlSection, WebhookSection
+from gateway.settings.link_section import LinkSection
 from gateway.settings.message_sections import (
     HttpSection,
     InstanceSection,
@@ -53,6 +54,7 @@ class Settings(BaseModel):
     http: HttpSection
     accounts: AccountSection
     instances: InstanceSection
+    links: LinkSection
     webhooks: WebhookSection
     kafka: KafkaSection
     urls: UrlSection

@@ -680,7 +680,8 @@ with lease as materialized (
 select count(*) as rows from returned;
 
 -- name: hold_queue
--- Holds the whole queue until a time; the attempt does not count. The callback goes to the webhook
+-- Holds the whole queue until a time; the attempt does not count. A hold that waits for the owner to
+-- confirm a linking stays as it is. The callback goes to the webhook
 -- of deliveries, because Z-API has none for holds. Historic: its event has the type
 -- `DeliveryCallback`, which selects that webhook, and the chat `queue`, so that holds have a delivery
 -- queue of their own. The type in the posted body is `QueueHeldCallback`.
@@ -700,7 +701,7 @@ with returned as (
     set hold_until = greatest(n.hold_until, %(until)s::timestamptz, now() + interval '1 second'),
         hold_reason = %(reason)s::text, hold_kind = %(kind)s::text
     from returned
-    where n.instance_id = returned.instance_id
+    where n.instance_id = returned.instance_id and n.hold_kind is distinct from 'linking'
 )
 select enqueue_callbacks_v2(
     array_agg(instance_id), array_agg('queue'::text), array_agg('DeliveryCallback'::text),
@@ -1178,10 +1179,14 @@ group by 1, 2;
 
 -- name: queue_state
 select n.connected, n.paused,
-       case when n.hold_until > now() then n.hold_until end as hold_until,
+       case when n.hold_until > now() and n.hold_kind is distinct from 'linking' then n.hold_until end
+           as hold_until,
        case when n.hold_until > now() then n.hold_reason end as hold_reason,
        case when n.hold_until > now() then n.hold_kind end as hold_kind,
-       greatest(0, extract(epoch from n.hold_until - now()))::double precision as hold_seconds
+       case
+           when n.hold_kind is distinct from 'linking'
+           then greatest(0, extract(epoch from n.hold_until - now()))
+       end::double precision as hold_seconds
 from instance_lines n
 where n.instance_id = %(instance_id)s::text;
 

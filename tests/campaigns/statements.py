@@ -38,6 +38,7 @@ _SIGN_IN = (
     "only a person who signs in, or `gateway users`, runs it; tests/postgres/test_sign_in.py does"
 )
 _API_KEY = "needs an API key; tests/service/test_api_keys.py runs it"
+_LINK = "needs a phone that is not linked; tests/postgres/test_phone_links.py runs it"
 _BUCKET = "needs a bucket that fails; tests/postgres/test_deferred_files.py runs it"
 NOT_DRIVEN: dict[str, str] = {
     **{
@@ -92,6 +93,17 @@ NOT_DRIVEN: dict[str, str] = {
             "list_nodes",
             "read_database_state",
             "search_accounts",
+        )
+    },
+    **{
+        f"phone_links/{name}": _LINK
+        for name in (
+            "confirm_linking",
+            "count_code",
+            "create_phone_link",
+            "find_phone_link",
+            "find_phone_link_by_token",
+            "revoke_phone_link",
         )
     },
     "api_keys/count_own_instances": _API_KEY,

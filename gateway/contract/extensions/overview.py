@@ -53,7 +53,7 @@ class OverviewInstance(Wire):
     paused: bool
     paused_since: datetime | None
     held_until: datetime | None
-    held_by: Literal["daily_limit", "whatsapp"] | None
+    held_by: Literal["daily_limit", "linking", "whatsapp"] | None
 
 
 class OverviewInstancePage(Wire):

@@ -225,7 +225,8 @@ class QueueStats(Wire):
     """The queue at a glance.
 
     `secondsToEmpty` is the time to send all due messages at the present pace, with the rest of
-    a hold; null while nothing can be sent.
+    a hold; null while nothing can be sent. A hold that has a reason and no end waits for
+    `POST /link/confirm`.
     """
 
     queue_length: int

@@ -22,6 +22,7 @@ from gateway.documents.postman_setups import (
     named,
     newsletters,
     partner,
+    phone_links,
     proxies,
     webhooks,
 )
@@ -41,6 +42,7 @@ _SUBJECTS = (
     named,
     newsletters,
     partner,
+    phone_links,
     proxies,
     webhooks,
 )

@@ -70,6 +70,7 @@ def services(audit: RecordedAudit, *executors: OperationExecutor) -> Services:
         broadcasts=unused,
         sign_in=unused,
         system=unused,
+        phone_link_page=unused,
     )
 
 
