@@ -2739,6 +2739,8 @@ CREATE UNIQUE INDEX message_ids_of_provider ON public.message_ids USING btree (i
 
 CREATE INDEX message_queue_behind ON public.message_queue USING btree (instance_id, phone, priority, "position") WHERE (status = 'behind'::text);
 
+CREATE INDEX message_queue_calendar ON public.message_queue USING btree (instance_id, due_at, id) WHERE (status = 'scheduled'::text);
+
 CREATE INDEX message_queue_expiry ON public.message_queue USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (status = ANY (ARRAY['behind'::text, 'parked'::text, 'pending'::text, 'scheduled'::text])));
 
 CREATE INDEX message_queue_failed ON public.message_queue USING btree (instance_id, updated_at) WHERE (status = 'failed'::text);
@@ -2789,7 +2791,13 @@ CREATE INDEX users_by_account ON public.users USING btree (account_id);
 
 CREATE UNIQUE INDEX users_by_email ON public.users USING btree (lower(email));
 
+CREATE INDEX webhook_dead_letters_latest ON public.webhook_dead_letters USING btree (instance_id, died_at DESC, id);
+
 CREATE INDEX webhook_deliveries_age ON public.webhook_deliveries USING brin (posted_at);
+
+CREATE INDEX webhook_deliveries_failed ON public.webhook_deliveries USING btree (instance_id, number) WHERE (NOT taken);
+
+CREATE INDEX webhook_deliveries_of_callback ON public.webhook_deliveries USING btree (callback_id);
 
 CREATE INDEX webhook_events_age ON public.webhook_events USING brin (created_at);
 
