@@ -120,9 +120,12 @@ def _receipts(
     message: MessageState, participants: Sequence[_ParticipantReceipt]
 ) -> Iterator[TimelineEntry]:
     """Yields the receipts of each participant of a group, else the first ones of the message."""
-    for each, name in [(p, p.participant) for p in participants] or [(message, None)]:
+    for each in participants:
         for at, kind in _states(each):
-            yield _entry(at, kind, participant=name)
+            yield _entry(at, kind, participant=each.participant)
+    if not participants:
+        for at, kind in _states(message):
+            yield _entry(at, kind)
 
 
 def _states(

@@ -90,11 +90,10 @@ class _Trace:
 
     @property
     def error(self) -> str | None:
-        match self.status:
-            case "delivered":
-                return None
-            case "waiting":
-                return self.failure or self.queue_failure
+        if self.status == "delivered":
+            return None
+        if self.status == "waiting":
+            return self.failure or self.queue_failure
         return self.dead_letter_failure
 
 

@@ -1,4 +1,4 @@
-"""The queue as people watch it: what is being sent, what waits in each lane, and what is scheduled."""
+"""The queue as people watch it: what is sent now, what waits in each lane, what is scheduled."""
 
 from datetime import date, datetime
 from typing import Annotated, ClassVar, Literal
