@@ -379,6 +379,84 @@ return null;
 end
 $$;
 
+CREATE FUNCTION public.decide_linking_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+    link phone_links;
+
+handed_out boolean;
+
+decided text := 'accepted';
+
+begin
+    select * into link from phone_links where instance_id = new.instance_id for no key update;
+
+if not found then
+        return null;
+
+end if;
+
+if new.state <> 'connected' then
+        if link.used_at is not null and link.unlinked_at is null then
+            update phone_links set unlinked_at = now() where instance_id = new.instance_id;
+
+update instance_lines set hold_until = null, hold_reason = null, hold_kind = null
+            where instance_id = new.instance_id and hold_kind = 'linking';
+
+end if;
+
+return null;
+
+end if;
+
+handed_out := coalesce(link.last_code_at > new.changed_at - interval '10 minutes', false);
+
+if link.used_at is not null
+        or not handed_out and (link.revoked_at is not null or link.expires_at <= now())
+    then
+        return null;
+
+end if;
+
+if handed_out and cardinality(link.phones) > 0 then
+        if new.phone is null or new.phone <> all(link.phones) then
+            decided := 'wrong_phone';
+
+end if;
+
+elsif handed_out and exists (
+        select 1 from message_queue where instance_id = new.instance_id and status <> 'failed'
+    ) then
+        decided := 'held';
+
+end if;
+
+update phone_links set used_at = now(), linking = decided where instance_id = new.instance_id;
+
+if decided = 'accepted' then
+        return null;
+
+end if;
+
+update instance_lines
+    set hold_kind = 'linking', hold_until = now() + interval '100 years',
+        hold_reason = case decided
+            when 'held' then 'A phone was linked with a link that was handed out: confirm it'
+            else 'Another phone than the link allows was linked: it is being logged out'
+        end
+    where instance_id = new.instance_id;
+
+if decided = 'wrong_phone' then
+        perform pg_notify('wrong_phone_linked', new.instance_id);
+
+end if;
+
+return null;
+
+end
+$$;
+
 CREATE FUNCTION public.enqueue(flush_id uuid, node_id text, ordinals integer[], instance_ids text[], zaap_ids text[], message_ids text[], types text[], versions smallint[], phones text[], payloads jsonb[], priorities smallint[], due_ats timestamp with time zone[], refuse_disconnected boolean[], idempotency_keys text[], body_hashes bytea[], max_waiting integer, max_waiting_disconnected integer, max_attempts smallint, max_age_seconds double precision) RETURNS TABLE(ordinal integer, verdict text, connected boolean, most integer, zaap_id text, message_id text, wakes boolean, holder text)
     LANGUAGE plpgsql
     AS $$
@@ -1010,6 +1088,17 @@ begin
     insert into media_leftovers (id) select distinct id from gone on conflict do nothing;
 
 return null;
+
+end
+$$;
+
+CREATE FUNCTION public.note_pause_change_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    new.pause_changed_at := now();
+
+return new;
 
 end
 $$;
@@ -1776,7 +1865,8 @@ CREATE TABLE public.instance_lines (
     hold_kind text,
     queue_order text,
     unknown_quote text,
-    CONSTRAINT known_hold_kind CHECK ((hold_kind = ANY (ARRAY['daily_limit'::text, 'restricted'::text]))),
+    pause_changed_at timestamp with time zone,
+    CONSTRAINT known_hold_kind CHECK ((hold_kind = ANY (ARRAY['daily_limit'::text, 'linking'::text, 'restricted'::text]))),
     CONSTRAINT known_order CHECK ((queue_order = ANY (ARRAY['chat'::text, 'strict'::text]))),
     CONSTRAINT known_unknown_quote CHECK ((unknown_quote = ANY (ARRAY['omit'::text, 'quote'::text])))
 )
@@ -1789,6 +1879,8 @@ COMMENT ON COLUMN public.instance_lines.front_position IS 'Where the last messag
 COMMENT ON COLUMN public.instance_lines.queue_order IS 'Null: the service''s own order.';
 
 COMMENT ON COLUMN public.instance_lines.unknown_quote IS 'Null: the service''s own setting.';
+
+COMMENT ON COLUMN public.instance_lines.pause_changed_at IS 'When the queue was paused or resumed last; null: before this was noted.';
 
 CREATE TABLE public.instance_removals (
     instance_id text NOT NULL,
@@ -2010,7 +2102,10 @@ CREATE TABLE public.nodes (
     expires_at timestamp with time zone NOT NULL,
     life uuid DEFAULT gen_random_uuid() NOT NULL,
     signed_life uuid,
-    opens_payloads boolean DEFAULT false NOT NULL
+    opens_payloads boolean DEFAULT false NOT NULL,
+    role text,
+    version text,
+    described_life uuid
 );
 
 COMMENT ON COLUMN public.nodes.life IS 'The process that goes by this name now: an earlier one can no longer renew.';
@@ -2018,6 +2113,12 @@ COMMENT ON COLUMN public.nodes.life IS 'The process that goes by this name now: 
 COMMENT ON COLUMN public.nodes.signed_life IS 'Equals life where that process signs calls with a nonce and a digest (X-Relay-Signature "2:").';
 
 COMMENT ON COLUMN public.nodes.opens_payloads IS 'The program of this node opens encrypted content; a program of an earlier release does not.';
+
+COMMENT ON COLUMN public.nodes.role IS 'What the process does: all, api, sender or webhooks.';
+
+COMMENT ON COLUMN public.nodes.version IS 'Of the program.';
+
+COMMENT ON COLUMN public.nodes.described_life IS 'The process whose role and version these are: one of the release before writes neither.';
 
 CREATE TABLE public.payload_seals (
     account_id text NOT NULL,
@@ -2078,6 +2179,38 @@ COMMENT ON COLUMN public.person_searches.changed IS 'Rows that the current pass 
 COMMENT ON COLUMN public.person_searches.canceled IS 'Messages to other chats that were canceled.';
 
 COMMENT ON COLUMN public.person_searches.sending IS 'A message to the person was being sent; the person is erased again when it was sent.';
+
+CREATE TABLE public.phone_links (
+    instance_id text NOT NULL,
+    token_hash bytea NOT NULL,
+    phones text[] DEFAULT '{}'::text[] NOT NULL,
+    max_codes integer NOT NULL,
+    codes_served integer DEFAULT 0 NOT NULL,
+    last_code_hash bytea,
+    last_code_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    used_at timestamp with time zone,
+    linking text,
+    unlinked_at timestamp with time zone,
+    CONSTRAINT phone_links_check CHECK (((used_at IS NULL) = (linking IS NULL))),
+    CONSTRAINT phone_links_linking_check CHECK ((linking = ANY (ARRAY['accepted'::text, 'held'::text, 'confirmed'::text, 'wrong_phone'::text])))
+);
+
+COMMENT ON TABLE public.phone_links IS 'The latest link of each instance; a new one replaces it.';
+
+COMMENT ON COLUMN public.phone_links.token_hash IS 'SHA-256 of the token, which is shown once.';
+
+COMMENT ON COLUMN public.phone_links.phones IS 'The spellings of the only number that may link; empty: any.';
+
+COMMENT ON COLUMN public.phone_links.last_code_hash IS 'Of the latest code: the same code counts once.';
+
+COMMENT ON COLUMN public.phone_links.used_at IS 'When a phone was linked, by whatever way: the link is over then.';
+
+COMMENT ON COLUMN public.phone_links.linking IS 'What decide_linking_v1 decided: a held linking waits for the owner; a wrong phone is logged out.';
+
+COMMENT ON COLUMN public.phone_links.unlinked_at IS 'When that phone was logged out again.';
 
 CREATE TABLE public.profile_pictures (
     instance_id text NOT NULL,
@@ -2645,6 +2778,12 @@ ALTER TABLE ONLY public.payload_seals
 ALTER TABLE ONLY public.person_searches
     ADD CONSTRAINT person_searches_pkey PRIMARY KEY (instance_id, names);
 
+ALTER TABLE ONLY public.phone_links
+    ADD CONSTRAINT phone_links_pkey PRIMARY KEY (instance_id);
+
+ALTER TABLE ONLY public.phone_links
+    ADD CONSTRAINT phone_links_token_hash_key UNIQUE (token_hash);
+
 ALTER TABLE ONLY public.profile_pictures
     ADD CONSTRAINT profile_pictures_pkey PRIMARY KEY (instance_id, phone);
 
@@ -2778,6 +2917,8 @@ CREATE UNIQUE INDEX message_ids_of_provider ON public.message_ids USING btree (i
 
 CREATE INDEX message_queue_behind ON public.message_queue USING btree (instance_id, phone, priority, "position") WHERE (status = 'behind'::text);
 
+CREATE INDEX message_queue_calendar ON public.message_queue USING btree (instance_id, due_at, id) WHERE (status = 'scheduled'::text);
+
 CREATE INDEX message_queue_expiry ON public.message_queue USING btree (expires_at) WHERE ((expires_at IS NOT NULL) AND (status = ANY (ARRAY['behind'::text, 'parked'::text, 'pending'::text, 'scheduled'::text])));
 
 CREATE INDEX message_queue_failed ON public.message_queue USING btree (instance_id, updated_at) WHERE (status = 'failed'::text);
@@ -2810,6 +2951,8 @@ CREATE INDEX messages_default_instance_id_phone_recorded_at_idx ON public.messag
 
 CREATE INDEX messages_default_instance_id_recorded_at_message_id_idx ON public.messages_default USING btree (instance_id, recorded_at, message_id);
 
+CREATE INDEX phone_links_to_log_out ON public.phone_links USING btree (instance_id) WHERE ((linking = 'wrong_phone'::text) AND (unlinked_at IS NULL));
+
 CREATE INDEX profile_pictures_expired ON public.profile_pictures USING btree (expires_at);
 
 CREATE INDEX proxy_checks_of_instance ON public.proxy_checks USING btree (instance_id, id);
@@ -2834,7 +2977,15 @@ CREATE INDEX users_by_account ON public.users USING btree (account_id);
 
 CREATE UNIQUE INDEX users_by_email ON public.users USING btree (lower(email));
 
+CREATE INDEX webhook_dead_letters_latest ON public.webhook_dead_letters USING btree (instance_id, died_at DESC, id);
+
+CREATE INDEX webhook_dead_letters_open ON public.webhook_dead_letters USING btree (instance_id, died_at) WHERE (status = ANY (ARRAY['pending'::text, 'failed'::text]));
+
 CREATE INDEX webhook_deliveries_age ON public.webhook_deliveries USING brin (posted_at);
+
+CREATE INDEX webhook_deliveries_failed ON public.webhook_deliveries USING btree (instance_id, number) WHERE (NOT taken);
+
+CREATE INDEX webhook_deliveries_of_callback ON public.webhook_deliveries USING btree (callback_id);
 
 CREATE INDEX webhook_events_age ON public.webhook_events USING brin (created_at);
 
@@ -2898,11 +3049,15 @@ CREATE TRIGGER instance_changed AFTER INSERT OR DELETE OR UPDATE ON public.insta
 
 CREATE TRIGGER instance_has_a_line AFTER INSERT ON public.instances FOR EACH ROW EXECUTE FUNCTION public.create_instance_queue_v1();
 
+CREATE TRIGGER linking_decided AFTER INSERT OR UPDATE ON public.instance_connections FOR EACH ROW WHEN ((new.state = ANY (ARRAY['connected'::text, 'unpaired'::text, 'logged_out'::text, 'banned'::text]))) EXECUTE FUNCTION public.decide_linking_v1();
+
 CREATE TRIGGER media_leaves_a_note AFTER DELETE ON public.media REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION public.note_deleted_media_v1();
 
 CREATE TRIGGER messages_note_chats AFTER INSERT ON public.messages REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.update_chats_v2();
 
 CREATE TRIGGER messages_unparked BEFORE UPDATE OF epoch ON public.instance_leases FOR EACH ROW WHEN ((new.epoch <> old.epoch)) EXECUTE FUNCTION public.unpark_messages_v1();
+
+CREATE TRIGGER pause_changed BEFORE UPDATE OF paused ON public.instance_lines FOR EACH ROW WHEN ((new.paused IS DISTINCT FROM old.paused)) EXECUTE FUNCTION public.note_pause_change_v1();
 
 CREATE TRIGGER user_changed AFTER DELETE OR UPDATE OF account_id, role, password_hash, disabled_at ON public.users FOR EACH ROW EXECUTE FUNCTION public.notify_user_changed_v1();
 
@@ -2961,6 +3116,9 @@ ALTER TABLE ONLY public.payload_seals
 
 ALTER TABLE ONLY public.person_searches
     ADD CONSTRAINT person_searches_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.phone_links
+    ADD CONSTRAINT phone_links_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.proxy_checks
     ADD CONSTRAINT proxy_checks_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instances(id) ON DELETE CASCADE;

@@ -48,7 +48,7 @@ from gateway.directory import operations as directory_operations
 from gateway.directory.chat_messages import ChatMessagesContext
 from gateway.directory.context import DirectoryContext
 from gateway.history import operations as history_operations
-from gateway.history import statuses
+from gateway.history import search, statuses
 from gateway.history.operations import HistoryContext
 from gateway.history.statuses import MessagesStatusContext
 from gateway.history.store import History
@@ -69,7 +69,7 @@ from gateway.runtime.queue import Queue
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.supervisor import Stage
 from gateway.runtime.users import build_sign_in
-from gateway.send_queue import control, message_actions
+from gateway.send_queue import control, lanes, message_actions, timeline
 from gateway.send_queue import operations as queue_operations
 from gateway.send_queue.broadcasts import Broadcasts
 from gateway.send_queue.ids import message_id_named
@@ -83,7 +83,7 @@ from gateway.sessions.proxy_trial import ProxyTrials
 from gateway.settings.account_section import AccountLimits
 from gateway.settings.link_section import LinkSection
 from gateway.token_buckets import Rate
-from gateway.webhooks import dead_letters, further_webhooks, replay
+from gateway.webhooks import callback_traces, dead_letters, further_webhooks, replay
 from gateway.webhooks import operations as webhook_operations
 from gateway.webhooks.operations import WebhookContext
 
@@ -257,9 +257,10 @@ def _message_executors(
     return (
         OperationHandlers(queue_operations.handlers, queue_context),
         OperationHandlers(message_actions.handlers, message_context, awaits_others=True),
-        OperationHandlers(control.handlers, queue_context),
+        OperationHandlers(control.handlers | lanes.handlers | timeline.handlers, queue_context),
         OperationHandlers(
-            history_operations.handlers, partial(HistoryContext, database, message_id_named)
+            history_operations.handlers | search.handlers,
+            partial(HistoryContext, database, message_id_named),
         ),
         OperationHandlers(
             statuses.handlers, lambda instance: MessagesStatusContext(database, instance.id)
@@ -290,6 +291,7 @@ def _instance_executors(
         | further_webhooks.handlers
         | dead_letters.handlers
         | replay.handlers
+        | callback_traces.handlers
     )
     return (
         OperationHandlers(webhooks, webhook_context, awaits_others=True),

@@ -139,7 +139,7 @@ async def list_queue(context: QueueContext, operation: ListQueue) -> QueuePage:
 
 @handlers.handles(ClearQueue)
 async def clear_queue(context: QueueContext, operation: ClearQueue) -> QueueRemoved:
-    removed = await _cancel(context, operation, before=_read_age(context, operation.older_than))
+    removed = await _cancel(context, operation, before=read_age(context, operation.older_than))
     context.metrics.purged.inc(removed)
     return QueueRemoved(removed=removed, queue_length=await queue_length(context))
 
@@ -275,7 +275,7 @@ def read_cursor(cursor: str | None) -> int:
     return after
 
 
-def _read_age(context: QueueContext, older_than: str | None) -> datetime | None:
+def read_age(context: QueueContext, older_than: str | None) -> datetime | None:
     if older_than is None:
         return None
     try:

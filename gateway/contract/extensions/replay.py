@@ -96,6 +96,106 @@ class ListDeliveries(Operation[DeliveryPage], method="GET", path="/webhooks/deli
     webhook_id: UUID | None = None
 
 
+class WaitingDeliveryQueue(Wire):
+    """The callbacks of one chat that wait for one webhook, and the first of them.
+
+    `webhookId` names a further webhook, and is missing for those of Z-API's routes. `host` is the
+    scheme and the host of its address. `attempts` and `error` are of the first callback.
+    """
+
+    chat: str
+    webhook_id: Annotated[UUID | None, BeforeValidator(_without_zeros)]
+    host: str | None
+    waiting: int
+    in_flight: bool
+    next_attempt_at: datetime | None
+    attempts: int
+    error: str | None
+    failing_since: datetime | None
+    event_id: UUID | None
+    type: str | None
+    created_at: datetime | None
+
+
+class WaitingPage(Wire):
+    """A page of delivery queues and the cursor to the next one."""
+
+    queues: tuple[WaitingDeliveryQueue, ...]
+    paging_state: str | None
+    has_more: bool
+
+
+class ListWaitingCallbacks(Operation[WaitingPage], method="GET", path="/webhooks/waiting"):
+    """Callbacks that are not delivered yet, one entry for each chat and webhook, by chat."""
+
+    scope = ApiScope.WEBHOOKS
+    example_minimal: ClassVar[Example] = {}
+    example: ClassVar[Example] = {"pageSize": 50}
+    answer_example: ClassVar[Any] = {
+        "queues": [
+            {
+                "chat": "5511999999999",
+                "webhookId": None,
+                "host": "https://example.com",
+                "waiting": 3,
+                "inFlight": False,
+                "nextAttemptAt": "2026-01-31T12:00:30Z",
+                "attempts": 2,
+                "error": "HTTP 500",
+                "failingSince": "2026-01-31T12:00:00Z",
+                "eventId": _ID,
+                "type": "DeliveryCallback",
+                "createdAt": "2026-01-31T12:00:00Z",
+            }
+        ],
+        "pagingState": None,
+        "hasMore": False,
+    }
+
+    page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 50
+    paging_state: str | None = None
+    webhook_id: UUID | None = None
+
+
+class StoredCallback(Wire):
+    """One callback with its body and its latest 100 attempts, the latest first.
+
+    Without `body`, only the attempts are stored, or it was not found among the events before them.
+    `error` says why it waits or was given up.
+    """
+
+    event_id: UUID
+    webhook_id: Annotated[UUID | None, BeforeValidator(_without_zeros)]
+    type: str
+    chat: str
+    status: Literal["waiting", "delivered", "dead", "discarded"]
+    error: str | None
+    created_at: datetime | None
+    body: dict[str, Any] | None
+    attempts: tuple[DeliveryAttempt, ...]
+
+
+class FindCallback(Operation[StoredCallback], method="GET", path="/webhooks/deliveries/{event_id}"):
+    """One callback by its id: what is posted, how far it came, and each answer."""
+
+    scope = ApiScope.WEBHOOKS
+    example: ClassVar[Example] = {"eventId": _ID}
+    answer_example: ClassVar[Any] = {
+        "eventId": _ID,
+        "webhookId": None,
+        "type": "DeliveryCallback",
+        "chat": "5511999999999",
+        "status": "waiting",
+        "error": "HTTP 500",
+        "createdAt": "2026-01-31T12:00:00Z",
+        "body": {"type": "DeliveryCallback", "phone": "5511999999999"},
+        "attempts": ListDeliveries.answer_example["deliveries"],
+    }
+    failures = (404,)
+
+    event_id: UUID
+
+
 class Replayed(Wire):
     """How many callbacks are posted again.
 

@@ -7,7 +7,7 @@ from gateway.contract.extensions.dead_letters import (
     DiscardDeadLetter,
     PurgeDeadLetters,
 )
-from gateway.contract.extensions.replay import TestWebhook
+from gateway.contract.extensions.replay import FindCallback, TestWebhook
 from gateway.contract.extensions.webhooks import AddWebhook, DeleteWebhook, UpdateWebhook
 from gateway.contract.zapi.webhooks import SetFilters, SetWebhook
 from gateway.documents.postman_setup import PostmanSetup, Precondition
@@ -16,6 +16,7 @@ SETUPS: Mapping[type, PostmanSetup] = {
     DeadLetterOperation: PostmanSetup(or_else=404),
     DiscardDeadLetter: PostmanSetup(order=1, or_else=404),
     PurgeDeadLetters: PostmanSetup(order=2),
+    FindCallback: PostmanSetup(or_else=404),
     TestWebhook: PostmanSetup(
         order=1,
         first=(Precondition("/update-webhook-received", {"value": "{{baseUrl}}/health"}, "PUT"),),
