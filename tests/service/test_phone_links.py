@@ -124,6 +124,8 @@ async def test_wrong_phone_is_logged_out_and_the_right_one_sends(
     linked = await until_linked(client)
     sent = await client.sent_at_least(1)
     log = house.log
+    partner = {"Authorization": f"Bearer {client.demo.partner_token}"}
+    acts = (await client.http.get("/account/audit", headers=partner)).json()
 
     assert wrong["status"] == "wrong_phone"
     assert "This link is for another number" in told.text
@@ -131,6 +133,9 @@ async def test_wrong_phone_is_logged_out_and_the_right_one_sends(
     assert (replaced.status_code, "hx-get" in replaced.text) == (404, False)
     assert (linked["status"], linked["awaitingConfirmation"]) == ("linked", False)
     assert len(sent) == 1
+    assert ("Disconnect", "phone_link", "done") in [
+        (act["act"], act["credential"], act["outcome"]) for act in acts
+    ]
     assert "wrong_phone_logged_out" in log
     assert "/panel/link-phone/{token}" in log
     assert [path for path in (first, second) if path.rpartition("/")[2] in log] == []
