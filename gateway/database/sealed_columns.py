@@ -263,6 +263,7 @@ _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("webhooks", "read_old_events"): SealedStatement(reads={"body": BODY}),
     ("webhooks", "log_deliveries"): SealedStatement({"answers": TEXT}),
     ("webhooks", "list_deliveries"): SealedStatement(reads={"answer": TEXT}),
+    ("webhooks", "list_failed_deliveries"): SealedStatement(reads={"answer": TEXT}),
     ("callback_traces", "find_message_events"): SealedStatement(reads={"body": BODY}),
     ("callback_traces", "list_callback_attempts"): SealedStatement(reads={"answer": TEXT}),
     ("callback_traces", "find_waiting_callback"): SealedStatement(reads={"body": BODY}),

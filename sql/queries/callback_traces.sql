@@ -113,7 +113,10 @@ limit %(limit)s::int;
 -- A callback that waits, among max_examined of the instance.
 select webhook_id, chat, type, body, created_at, 'waiting' as status, null::text as failure
 from (
-    select * from callback_outbox where instance_id = %(instance_id)s::text limit %(max_examined)s::int
+    select * from callback_outbox
+    where instance_id = %(instance_id)s::text
+    order by chat
+    limit %(max_examined)s::int
 ) o
 where id = %(id)s::uuid
 limit 1;
