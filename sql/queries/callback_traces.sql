@@ -1,4 +1,4 @@
--- Aliases: c callback, d attempt to post it, e recorded event, f further webhook, i instance, o callback
+-- Aliases: b dead letter, c callback, d attempt to post it, e recorded event, f further webhook, i instance, o callback
 -- in the outbox, t time, u url, w webhook or delivery queue.
 
 -- name: find_message_events

@@ -445,7 +445,7 @@ limit %(limit)s::int;
 select number, webhook_id, callback_id as event_id, type, chat, target, attempt, taken as success, status, error,
        answer, duration_ms, posted_at
 from webhook_deliveries
-where instance_id = %(instance_id)s::text and not taken
+where instance_id = %(instance_id)s::text and taken = false
     and (%(before)s::bigint is null or number < %(before)s::bigint)
     and (%(type)s::text is null or type = %(type)s::text)
     and (%(callback_id)s::uuid is null or callback_id = %(callback_id)s::uuid)

@@ -17,7 +17,7 @@ MANY = 4_000
 LAST = datetime(9999, 12, 31, tzinfo=UTC)
 FIRST = datetime(1, 1, 1, tzinfo=UTC)
 SPAN: Mapping[str, Any] = {"from": None, "to": None}
-SETTLED: Mapping[str, Any] = {"before": LAST, "before_id": "", **SPAN}
+FINAL: Mapping[str, Any] = {"before": LAST, "before_id": "", **SPAN}
 LANE: Mapping[str, Any] = {
     **dict.fromkeys(("status", "type", "phones", "track_id", "before")),
     "lane": 1,
@@ -29,15 +29,15 @@ SMALL = {"webhooks", "instances", "further_outbox", "further_delivery_queues"}
 IDS = [uuid.UUID(int=1)]
 
 LISTS: Mapping[tuple[str, str], Mapping[str, Any]] = {
-    ("message_search", "search_settled"): {
-        **SETTLED,
+    ("message_search", "search_final"): {
+        **FINAL,
         "states": ["canceled"],
         "max_examined": 500,
         "limit": 51,
     },
-    ("message_search", "end_of_settled"): {**SETTLED, "max_examined": 500},
-    ("message_search", "search_settled_of_chat"): {
-        **SETTLED,
+    ("message_search", "end_of_final"): {**FINAL, "max_examined": 500},
+    ("message_search", "search_final_of_chat"): {
+        **FINAL,
         "phones": ["7"],
         "states": None,
         "limit": 51,
