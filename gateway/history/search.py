@@ -22,10 +22,10 @@ from gateway.history.operations import HistoryContext, find_message
 from gateway.history.states import MessageState
 from gateway.identities.people import names_of
 
-_SEARCH_SETTLED = query("message_search", "search_settled")
-_SEARCH_SETTLED_OF_CHAT = query("message_search", "search_settled_of_chat")
+_SEARCH_FINAL = query("message_search", "search_final")
+_SEARCH_FINAL_OF_CHAT = query("message_search", "search_final_of_chat")
 _SEARCH_WAITING = query("message_search", "search_waiting")
-_END_OF_SETTLED = query("message_search", "end_of_settled")
+_END_OF_FINAL = query("message_search", "end_of_final")
 _END_OF_WAITING = query("message_search", "end_of_waiting")
 
 _MAX_EXAMINED: Final = 5_000
@@ -61,7 +61,7 @@ class _Cursor:
 
 
 @dataclass(frozen=True, slots=True)
-class _SettledEnd:
+class _FinalEnd:
     recorded_at: datetime
     message_id: str
 
@@ -105,7 +105,7 @@ async def search_messages(context: HistoryContext, operation: SearchMessages) ->
         and (await names_of(context.database, context.instance_id, operation.phone)).every
     )
     search = _Search(context, operation, cursor, phones or None)
-    return _merged([await search.waiting(), await search.settled()], cursor, operation.page_size)
+    return _merged([await search.waiting(), await search.final()], cursor, operation.page_size)
 
 
 async def _page_of_one(context: HistoryContext, name: str) -> MessagePage:
@@ -184,7 +184,7 @@ class _Search:
         after = replace(self.cursor, sequence_number=end.sequence_number)
         return _Stream(rows, (end.created_at, after))
 
-    async def settled(self) -> _Stream:
+    async def final(self) -> _Stream:
         """Returns the next messages of the history and failed ones of the queue."""
         status = self.operation.status
         if status == "waiting" or status in WAITING_STATUSES:
@@ -196,14 +196,14 @@ class _Search:
             "before_id": self.cursor.message_id,
         }
         if self.phones is not None:
-            rows = await self._fetch(_SEARCH_SETTLED_OF_CHAT, states, phones=self.phones, **place)
+            rows = await self._fetch(_SEARCH_FINAL_OF_CHAT, states, phones=self.phones, **place)
             return _Stream(rows)
         window = {**place, "max_examined": _MAX_EXAMINED if states else self._limit}
-        rows = await self._fetch(_SEARCH_SETTLED, states, **window)
+        rows = await self._fetch(_SEARCH_FINAL, states, **window)
         if states is None or self._has_enough(rows):
             return _Stream(rows)
         end = await self.context.database.fetch_one(
-            _SettledEnd, _END_OF_SETTLED, **window, **self._span
+            _FinalEnd, _END_OF_FINAL, **window, **self._span
         )
         if end is None:
             return _Stream(rows)

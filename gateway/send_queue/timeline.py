@@ -147,7 +147,8 @@ async def _callbacks(
 ) -> list[TimelineEntry]:
     database, instance_id = context.database, context.instance.id
     recorded = [message.recorded_at, message.failed_at, *(a.ended_at for a in attempts)]
-    reported = sorted({at for each in (message, *receipts) for at, _ in _states(each)})
+    states = [*_states(message), *(state for each in receipts for state in _states(each))]
+    reported = sorted({at for at, _ in states})
     events = await events_about(
         database,
         instance_id,

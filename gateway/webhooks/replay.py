@@ -30,6 +30,7 @@ from gateway.webhooks.posting import WebhookRequest, target_of
 from gateway.webhooks.secrets import SealedSecrets
 
 _LIST_DELIVERIES = query("webhooks", "list_deliveries")
+_LIST_FAILED_DELIVERIES = query("webhooks", "list_failed_deliveries")
 _REPLAY = query("webhooks", "replay")
 _FIND_SECRETS = query("webhooks", "find_secrets")
 
@@ -71,17 +72,26 @@ handlers = Handlers[WebhookContext]()
 
 @handlers.handles(ListDeliveries)
 async def list_deliveries(context: WebhookContext, operation: ListDeliveries) -> DeliveryPage:
-    rows = await context.database.fetch_all(
-        DeliveryAttempt,
-        _LIST_DELIVERIES,
-        instance_id=context.instance.id,
-        before=operation.before,
-        type=operation.type,
-        delivered=operation.success,
-        callback_id=operation.event_id,
-        webhook_id=operation.webhook_id,
-        limit=operation.page_size,
-    )
+    filters = {
+        "before": operation.before,
+        "type": operation.type,
+        "callback_id": operation.event_id,
+        "webhook_id": operation.webhook_id,
+        "limit": operation.page_size,
+    }
+    instance_id = context.instance.id
+    if operation.success is False:
+        rows = await context.database.fetch_all(
+            DeliveryAttempt, _LIST_FAILED_DELIVERIES, instance_id=instance_id, **filters
+        )
+    else:
+        rows = await context.database.fetch_all(
+            DeliveryAttempt,
+            _LIST_DELIVERIES,
+            instance_id=instance_id,
+            delivered=operation.success,
+            **filters,
+        )
     return DeliveryPage(
         deliveries=tuple(rows),
         before=rows[-1].number if len(rows) == operation.page_size else None,

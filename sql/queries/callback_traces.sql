@@ -1,4 +1,4 @@
--- Aliases: c callback, d attempt to post it, e recorded event, f further webhook, i instance, o callback
+-- Aliases: b dead letter, c callback, d attempt to post it, e recorded event, f further webhook, i instance, o callback
 -- in the outbox, t time, u url, w webhook or delivery queue.
 
 -- name: find_message_events
@@ -113,7 +113,10 @@ limit %(limit)s::int;
 -- A callback that waits, among max_examined of the instance.
 select webhook_id, chat, type, body, created_at, 'waiting' as status, null::text as failure
 from (
-    select * from callback_outbox where instance_id = %(instance_id)s::text limit %(max_examined)s::int
+    select * from callback_outbox
+    where instance_id = %(instance_id)s::text
+    order by chat
+    limit %(max_examined)s::int
 ) o
 where id = %(id)s::uuid
 limit 1;

@@ -1,6 +1,6 @@
 -- Aliases: c name of the chat, m message.
 
--- name: search_settled
+-- name: search_final
 -- History and failed messages, newest first, below the last one that was examined. Of the newest
 -- max_examined it returns those in one of the states; null returns all.
 select * from (
@@ -16,8 +16,8 @@ where %(states)s::text[] is null or m.status = any(%(states)s::text[])
 order by m.recorded_at desc, m.message_id desc
 limit %(limit)s::int;
 
--- name: end_of_settled
--- The last message that search_settled examines, if it examines as many as it may.
+-- name: end_of_final
+-- The last message that search_final examines, if it examines as many as it may.
 select recorded_at, message_id from message_states
 where instance_id = %(instance_id)s::text and settled
     and (recorded_at, message_id) < (%(before)s::timestamptz, %(before_id)s::text)
@@ -26,7 +26,7 @@ where instance_id = %(instance_id)s::text and settled
 order by recorded_at desc, message_id desc
 limit 1 offset %(max_examined)s::int - 1;
 
--- name: search_settled_of_chat
+-- name: search_final_of_chat
 -- The same of one chat, by each of its names; all messages of the chat may be examined.
 select m.*
 from unnest(%(phones)s::text[]) as c (name)

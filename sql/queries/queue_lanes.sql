@@ -1,4 +1,4 @@
--- Aliases: b message behind a parked one, c chat with messages behind, e examined message, q queued
+-- Aliases: b message behind a parked one, c chat with messages behind, e examined message, m and q queued
 -- message, w wanted message.
 
 -- name: find_sending

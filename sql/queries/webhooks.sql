@@ -439,6 +439,20 @@ where instance_id = %(instance_id)s::text
 order by number desc
 limit %(limit)s::int;
 
+-- name: list_failed_deliveries
+-- The same of attempts that failed, by an index of their own: one plan for all parameters of
+-- list_deliveries would look for them among all attempts.
+select number, webhook_id, callback_id as event_id, type, chat, target, attempt, taken as success, status, error,
+       answer, duration_ms, posted_at
+from webhook_deliveries
+where instance_id = %(instance_id)s::text and taken = false
+    and (%(before)s::bigint is null or number < %(before)s::bigint)
+    and (%(type)s::text is null or type = %(type)s::text)
+    and (%(callback_id)s::uuid is null or callback_id = %(callback_id)s::uuid)
+    and (%(webhook_id)s::uuid is null or webhook_id = %(webhook_id)s::uuid)
+order by number desc
+limit %(limit)s::int;
+
 -- name: replay
 -- Appends the recorded events of a time span to the delivery queues of their chats again, under the
 -- same ids, oldest first: to every webhook, or to one.

@@ -76,7 +76,7 @@ async def test_timeline_has_attempts_receipts_and_callbacks(
 
     def is_complete(timeline: dict[str, Any]) -> bool:
         callbacks = [e["callback"] for e in timeline["entries"] if e["callback"]]
-        return sum(c["status"] == "delivered" for c in callbacks) >= 5
+        return len([c for c in callbacks if c["status"] == "delivered"]) >= 5
 
     timeline = await until(lambda: read(client, f"/messages/{message_id}/timeline"), is_complete)
 
