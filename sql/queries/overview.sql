@@ -1,7 +1,7 @@
 -- What an account or an operator sees at a glance.
 -- Aliases: a account, c connection, d dead letter, e lease, f further webhook, g chat, h head of a lane,
 -- i instance, k found instance with the key of its order, l queue of an instance, m message, n node,
--- p instance of the page, q queued message, u user, w delivery queue, x instance of the account.
+-- p instance of the page, q queued message, u user, v lane, w delivery queue, x instance of the account.
 
 -- name: list_overview_instances
 -- A page of an account's instances. The last message is that of the chat with the latest one.
