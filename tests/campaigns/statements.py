@@ -54,7 +54,9 @@ NOT_DRIVEN: dict[str, str] = {
         )
     },
     "inbox/record_event_error": "needs an event that this version cannot process",
+    "instances/count_connected": "reads, for the routes by instance name",
     "instances/count_instances_by_provider": "only `gateway doctor` reads it",
+    "instances/count_queues": "reads, for the routes by instance name",
     "media/count_deferred": _BUCKET,
     "media/delete_deferred": _BUCKET,
     "media/delete_orphaned_notes": _BUCKET,
@@ -64,7 +66,6 @@ NOT_DRIVEN: dict[str, str] = {
     "media/note_folder": _BUCKET,
     "media/note_deferred": _BUCKET,
     "media/read_time": _BUCKET,
-    "migrations/limit_lock_wait": "the database is migrated before the campaign",
     "migrations/note_applied": "the database is migrated before the campaign",
     "migrations/note_function": "the database is migrated before the campaign",
     "payloads/list_keys": "only `gateway doctor` reads it",
