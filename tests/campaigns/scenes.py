@@ -20,7 +20,9 @@ from gateway.instances.tokens import TokenVault
 from gateway.runtime.provider_selection import secret_settings_of
 from gateway.webhooks.secrets import WebhookSecrets
 from tests.campaigns.account_scenes import (
+    change_callbacks,
     encrypt_content,
+    keep_broadcast_lists,
     keep_people,
     keep_webhooks,
     refuse_opted_out,
@@ -37,6 +39,7 @@ from tests.campaigns.message_scenes import (
     follow_old_events,
     read_history,
     receive,
+    receive_card,
     receive_file,
     receive_others,
     schedule,
@@ -267,6 +270,7 @@ SCENES: Final[Mapping[str, Scene]] = {
         receive,
         receive_others,
         receive_file,
+        receive_card,
         send_file,
         await_file,
         fail,
@@ -282,6 +286,8 @@ SCENES: Final[Mapping[str, Scene]] = {
         keep_people,
         search_people,
         keep_webhooks,
+        keep_broadcast_lists,
+        change_callbacks,
         use_account,
         encrypt_content,
         refuse_opted_out,
