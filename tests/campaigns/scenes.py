@@ -21,6 +21,7 @@ from gateway.runtime.provider_selection import secret_settings_of
 from gateway.webhooks.secrets import WebhookSecrets
 from tests.campaigns.account_scenes import (
     encrypt_content,
+    keep_keys,
     keep_people,
     keep_webhooks,
     refuse_opted_out,
@@ -279,6 +280,7 @@ SCENES: Final[Mapping[str, Scene]] = {
         read_webhooks,
         read_history,
         change_messages,
+        keep_keys,
         keep_people,
         search_people,
         keep_webhooks,
