@@ -83,8 +83,10 @@ class Accounts:
 
     async def find_by_any_hash(self, token_hash: bytes) -> Account | None:
         """Returns the account of the hash of a token of any kind."""
+        if account := await self._find_by_token_hash(token_hash):
+            return account
         key = await self.keys.find_by_hash(token_hash)
-        return account_of(key) if key else await self._find_by_token_hash(token_hash)
+        return account_of(key) if key else None
 
     async def _find_by_token_hash(self, token_hash: bytes) -> Account | None:
         return await self._database.fetch_one(Account, _FIND_ACCOUNT, token_hash=token_hash)

@@ -87,6 +87,7 @@ async def use_account(tour: Tour) -> None:
     settings = "/account/settings"
     own = {"instanceId": tour.line.demo.instance_id}
     await tour.partner("GET", "/account/usage")
+    await tour.partner("GET", "/account/statistics")
     await tour.partner("PUT", settings, json={**own, "numberLookup": False})
     await tour.partner("GET", settings, params=own)
     await tour.partner("PUT", settings, json={**own, "numberLookup": "default"})
@@ -95,6 +96,14 @@ async def use_account(tour: Tour) -> None:
     await tour.line.call("GET", "/erasures")
     for path in ("/account/audit", "/account/overview", "/account/instances"):
         await tour.partner("GET", path)
+
+
+async def keep_keys(tour: Tour) -> None:
+    """Makes an API key, lists all and revokes it."""
+    path = "/account/keys"
+    made = await tour.partner("POST", path, json={"name": "CRM", "scopes": ["read"]})
+    await tour.partner("GET", path)
+    await tour.partner("DELETE", f"{path}/{made.json()['id']}")
 
 
 async def encrypt_content(tour: Tour) -> None:

@@ -45,6 +45,7 @@ NOT_DRIVEN: dict[str, str] = {
         f"export/export_{name}": "only `gateway export` reads it"
         for name in (
             "account",
+            "api_keys",
             "chats",
             "consents",
             "contacts",
@@ -55,6 +56,8 @@ NOT_DRIVEN: dict[str, str] = {
             "queue",
             "receipts",
             "tags",
+            "traffic",
+            "users",
             "webhooks",
         )
     },
