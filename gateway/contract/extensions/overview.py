@@ -95,7 +95,7 @@ class ListOverviewInstances(
             {
                 "id": _ID,
                 "name": "Front desk",
-                "provider": "whatsmeow",
+                "provider": "my-provider",
                 "phone": "5511999999999",
                 "createdAt": "2026-01-01T00:00:00Z",
                 "state": "disconnected",
