@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.numbers import format_compact_decimal, format_decimal, format_percent
+from babel.units import format_unit
 from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
@@ -42,6 +43,7 @@ class Formats:
             "time": self._time,
             "ago": self._ago,
             "duration": self.duration,
+            "seconds": self.seconds,
             "number": self.number,
             "compact": self.compact,
             "percent": self.percent,
@@ -70,6 +72,10 @@ class Formats:
     def duration(self, seconds: float) -> str:
         """Returns seconds in the largest unit that fits, such as 3 minutes."""
         return format_timedelta(timedelta(seconds=seconds), threshold=1.0, locale=self.locale)
+
+    def seconds(self, value: float) -> str:
+        """Returns seconds as they are, such as 1.5 seconds."""
+        return format_unit(value, "second", locale=self.locale)
 
     @pass_context
     def _datetime(self, context: Context, at: datetime | None) -> str:

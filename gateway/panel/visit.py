@@ -108,6 +108,10 @@ class Visit:
         """Returns whether the user has a scope: templates show a button only then."""
         return self.session is not None and ApiScope(scope) in SCOPES_OF_ROLE[self.session.role]
 
+    def has_page(self, path: str) -> bool:
+        """Returns whether the panel has a page at a path: templates link to it only then."""
+        return any(entry.path == path for entry in self.entries)
+
     # What is asked about
 
     def query(self, name: str) -> str:
