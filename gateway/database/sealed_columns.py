@@ -233,6 +233,8 @@ _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("history", "edit_content"): SealedStatement({"payload": MESSAGE}),
     ("history", "find_message"): SealedStatement(reads=_HISTORY),
     ("history", "list_messages"): SealedStatement(reads=_HISTORY),
+    ("directory", "search_chats"): SealedStatement(reads={"name": TEXT}),
+    ("directory", "last_messages"): SealedStatement(reads={"payload": MESSAGE}),
     ("directory", "list_messages"): SealedStatement(reads={"payload": MESSAGE, "sent_files": TEXT}),
     ("directory", "find_chats"): SealedStatement(reads={"note": TEXT, "name": TEXT}),
     ("directory", "list_contacts"): SealedStatement(reads={"vname": TEXT}),

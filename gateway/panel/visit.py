@@ -34,6 +34,7 @@ from gateway.panel.languages import translations_of
 from gateway.panel.navigation import NavEntry, by_section
 from gateway.panel.rendering import render
 from gateway.panel.services import PanelContext, PanelServices
+from gateway.panel.uploads import Upload
 from gateway.users.sessions import UserSession
 from gateway.users.store import Language
 
@@ -74,6 +75,8 @@ class Visit:
     title: str = ""
     nav_path: str = ""
     form: Form = field(default_factory=lambda: Form({}))
+    upload: Upload | None = None
+    """The file of the form, while its handler runs."""
     _account: Account | None = None
     _instance: Instance | None = None
     _remembered: dict[str, str] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from gateway.administration import (
     api_keys,
     event_tickets,
     feature_settings,
+    instance_tokens,
     partner,
     payload_encryption,
     people,
@@ -24,6 +25,7 @@ from gateway.administration.audit import AccountContext, Audit
 from gateway.administration.erasure import Erasure
 from gateway.administration.event_tickets import TicketContext
 from gateway.administration.feature_settings import SettingsContext
+from gateway.administration.instance_tokens import InstanceTokenContext
 from gateway.administration.partner import PartnerContext, ProviderSelection
 from gateway.administration.payload_encryption import (
     PayloadEncryption,
@@ -194,6 +196,10 @@ def _account_executors(
     return (
         OperationHandlers(partner.handlers, partner_context),
         OperationHandlers(subscriptions.handlers, partial(SubscriptionContext, database)),
+        OperationHandlers(
+            instance_tokens.handlers,
+            partial(InstanceTokenContext, database, node.vault, os.urandom),
+        ),
         OperationHandlers(people.handlers, partial(PeopleContext, database, erasure, search)),
         OperationHandlers(audit_operations.handlers, partial(AccountContext, audit)),
     )

@@ -289,6 +289,12 @@ from instance_lines n
 left join instance_connections c on c.instance_id = n.instance_id
 where n.instance_id = %(instance_id)s::text;
 
+-- name: set_token
+update instances
+set token_hash = %(token_hash)s::bytea, token_ciphertext = %(token_ciphertext)s::bytea,
+    token_key_id = %(token_key_id)s::text
+where id = %(id)s::text;
+
 -- name: rename_instance
 update instances set name = %(name)s::text where id = %(id)s::text;
 

@@ -38,6 +38,7 @@ _SIGN_IN = (
     "only a person who signs in, or `gateway users`, runs it; tests/postgres/test_sign_in.py does"
 )
 _API_KEY = "needs an API key; tests/service/test_api_keys.py runs it"
+_PANEL = "only a page of the panel runs it; tests/service/panel does"
 _BUCKET = "needs a bucket that fails; tests/postgres/test_deferred_files.py runs it"
 NOT_DRIVEN: dict[str, str] = {
     **{
@@ -85,6 +86,9 @@ NOT_DRIVEN: dict[str, str] = {
     "api_keys/count_own_instances": _API_KEY,
     "api_keys/find_api_key": _API_KEY,
     "api_keys/note_key_uses": _API_KEY,
+    "directory/last_messages": _PANEL,
+    "directory/search_chats": _PANEL,
+    "instances/set_token": _PANEL,
     "instances/find_account_by_id": "needs the session of a user",
     "inbox/record_event_error": "needs an event that this version cannot process",
     "instances/count_instances_by_provider": "only `gateway doctor` reads it",
