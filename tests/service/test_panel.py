@@ -1,0 +1,257 @@
+"""The panel: people sign in, see what their role allows, and nothing of it leaves the page."""
+
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import httpx
+import pyotp
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import ConsoleMessage, Page, async_playwright
+
+from gateway.administration.audit import Audit, Caller, Credential
+from gateway.clock import Clock
+from gateway.contract.scopes import ALL_SCOPES, UserRole
+from gateway.database.pool import Database
+from gateway.instances.tokens import TokenVault
+from gateway.runtime.users import build_sign_in, build_user_admin
+from gateway.users.sessions import SESSION_COOKIE
+from tests.fixtures.patience import PATIENCE_SECONDS
+from tests.fixtures.service import Client, RunningGateway
+from tests.service.test_docs_page import CHROMIUM, IN_A_BROWSER, QUIET
+
+Scheme = Literal["light", "dark"]
+PASSWORD = "correct horse battery"
+TOKEN = re.compile(r'name="csrf_token" value="([0-9a-f]{64})"')
+
+
+class People:
+    """Makes users in the database of a gateway."""
+
+    def __init__(self, database: Database, vault: TokenVault) -> None:
+        audit = Audit(database, 90)
+        caller = Caller(Credential.COMMAND_LINE, user="root", scopes=ALL_SCOPES)
+        self.database = database
+        self.admin = build_user_admin(database, vault, Clock(), audit, caller)
+        self.sign_in = build_sign_in(database, vault, Clock(), audit)
+
+    async def add(self, role: UserRole, account_id: str | None = None) -> str:
+        email = f"{role.value}{os.urandom(4).hex()}@example.com"
+        await self.admin.create(
+            email,
+            name="Ana <b>",
+            role=role,
+            account_id=account_id,
+            language="en",
+            password=PASSWORD,
+        )
+        return email
+
+
+@asynccontextmanager
+async def people_of(host: RunningGateway) -> AsyncIterator[People]:
+    database = Database(host.environment["DATABASE_URL"], min_size=1, max_size=2)
+    await database.open()
+    try:
+        secret = (host.data_dir / "secret.key").read_text().strip()
+        yield People(database, TokenVault((secret,), os.urandom))
+    finally:
+        await database.pool.close()
+
+
+@asynccontextmanager
+async def browser_of(host: RunningGateway) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(
+        base_url=host.base_url, headers={"Accept": "text/html"}, timeout=PATIENCE_SECONDS
+    ) as http:
+        yield http
+
+
+async def submit(http: httpx.AsyncClient, page: str, path: str, **fields: Any) -> httpx.Response:
+    """Sends a form with the token of a page that was opened before."""
+    found = TOKEN.search((await http.get(page)).text)
+    assert found is not None
+    return await http.post(path, data={"csrf_token": found[1], **fields})
+
+
+async def enter(http: httpx.AsyncClient, email: str, code: str = "") -> httpx.Response:
+    sign_in = "/panel/sign-in"
+    return await submit(http, sign_in, sign_in, email=email, password=PASSWORD, code=code)
+
+
+async def account_of(client: Client) -> str:
+    answer = await client.http.get(
+        "/instances", headers={"Authorization": f"Bearer {client.demo.partner_token}"}
+    )
+    account_id: str = answer.json()["content"][0]["tenant"]
+    return account_id
+
+
+async def test_a_browser_is_led_to_the_panel_and_a_program_is_not(client: Client) -> None:
+    async with httpx.AsyncClient(base_url=client.demo.base_url) as http:
+        led = await http.get("/", headers={"Accept": "text/html,*/*"})
+        program = await http.get("/", headers={"Accept": "application/json"})
+        stranger = await http.get("/panel/profile?x=1")
+        assert (led.status_code, led.headers["location"]) == (303, "/panel/")
+        assert program.status_code == 404
+        assert program.json()["error"] == "NOT_FOUND"
+        assert stranger.headers["location"] == "/panel/sign-in?next=/panel/profile%3Fx%3D1"
+
+
+async def test_every_answer_has_the_headers_that_protect_it(host: RunningGateway) -> None:
+    async with browser_of(host) as http:
+        page = await http.get("/panel/sign-in")
+        for path in ("/panel/sign-in", "/panel/nowhere", "/panel/", "/panel"):
+            headers = (await http.get(path)).headers
+            assert "default-src 'none'; script-src 'self'" in headers["content-security-policy"]
+            assert headers["x-content-type-options"] == "nosniff"
+            assert headers["cache-control"] == "no-store"
+        sizes = len(page.content)
+        for path in re.findall(r'(?:href|src)="(/panel/assets/[^"]+)"', page.text):
+            asset = await http.get(path)
+            assert "immutable" in asset.headers["cache-control"]
+            sizes += len(asset.content)
+        assert sizes < 200_000
+        assert " style=" not in page.text
+
+
+async def test_a_user_signs_in_with_password_and_code(host: RunningGateway) -> None:
+    async with people_of(host) as people, browser_of(host) as http:
+        email = await people.add(UserRole.OPERATOR)
+        secret = people.admin.new_second_factor()
+        await people.admin.set_second_factor(email, secret, pyotp.TOTP(secret).now())
+
+        without = await enter(http, email)
+        entered = await enter(http, email, pyotp.TOTP(secret).now())
+
+        assert without.status_code == 401
+        assert "wrong" in without.text
+        assert entered.status_code == 303
+        cookie = next(c for c in entered.headers.get_list("set-cookie") if SESSION_COOKIE in c)
+        assert {"HttpOnly", "SameSite=lax"} <= set(cookie.split("; "))
+        assert "Ana &lt;b&gt;" in (await http.get("/panel/profile")).text
+
+
+async def test_a_link_signs_in_once(host: RunningGateway) -> None:
+    async with people_of(host) as people, browser_of(host) as http:
+        user = await people.admin.find(await people.add(UserRole.OPERATOR))
+        path = f"/panel/link/{await people.sign_in.issue_link(user.id)}"
+        assert (await http.get(path)).status_code == 200
+
+        first = await submit(http, path, path)
+        async with browser_of(host) as other:
+            second = await submit(other, path, path)
+
+        assert first.headers["location"] == "/panel/"
+        assert second.status_code == 401
+        assert path.rpartition("/")[2] not in host.log
+
+
+@pytest.mark.parametrize("role", list(UserRole))
+async def test_each_role_sees_its_pages(
+    role: UserRole, client: Client, host: RunningGateway
+) -> None:
+    own = None if role is UserRole.OPERATOR else await account_of(client)
+    async with people_of(host) as people, browser_of(host) as http:
+        await enter(http, await people.add(role, own))
+
+        start = await http.get("/panel/")
+
+        assert start.status_code == 200
+        assert ('action="/panel/switch/account"' in start.text) is False
+        assert ("/panel/switch/accounts" in start.text) is (role is UserRole.OPERATOR)
+        assert client.demo.instance_token not in start.text
+        if own:
+            assert client.demo.instance_id in start.text
+
+
+async def test_a_change_without_the_token_of_its_session_changes_nothing(
+    host: RunningGateway,
+) -> None:
+    async with people_of(host) as people, browser_of(host) as http:
+        email = await people.add(UserRole.OPERATOR)
+        await enter(http, email)
+
+        forged = await http.post("/panel/profile", data={"name": "Eve", "language": "en"})
+        foreign = await http.post(
+            "/panel/profile", data={"name": "Eve"}, headers={"Sec-Fetch-Site": "cross-site"}
+        )
+
+        assert (forged.status_code, foreign.status_code) == (403, 403)
+        assert (await people.admin.find(email)).name == "Ana <b>"
+
+
+async def test_a_session_that_ended_leads_to_the_sign_in_page(host: RunningGateway) -> None:
+    async with people_of(host) as people, browser_of(host) as http:
+        email = await people.add(UserRole.OPERATOR)
+        await enter(http, email)
+        await http.get("/panel/profile")
+        await people.admin.set_disabled(email, disabled=True)
+
+        page = await http.post("/panel/profile", data={"name": "Eve"})
+        part = await http.get(
+            "/panel/switch/instances",
+            headers={"HX-Request": "true", "HX-Current-URL": f"{host.base_url}/panel/profile"},
+        )
+
+        assert page.headers["location"] == "/panel/sign-in?next=/panel/profile"
+        assert part.headers["hx-redirect"] == "/panel/sign-in?next=/panel/profile"
+
+
+async def test_the_stream_of_a_tab_ends_with_its_session(host: RunningGateway) -> None:
+    async with people_of(host) as people, browser_of(host) as http:
+        email = await people.add(UserRole.OPERATOR)
+        await enter(http, email)
+        async with http.stream("GET", "/panel/live?topics=") as stream:
+            assert stream.status_code == 200
+            await people.admin.set_disabled(email, disabled=True)
+            lines = [line async for line in stream.aiter_lines()]
+        assert "event: ended" in lines
+
+
+@IN_A_BROWSER
+async def test_pages_have_no_error_and_no_barrier_in_a_browser(
+    client: Client, host: RunningGateway
+) -> None:
+    account_id = await account_of(client)
+    async with people_of(host) as people, async_playwright() as playwright:
+        email = await people.add(UserRole.OWNER, account_id)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        page = await browser.new_page()
+        page.set_default_timeout(PATIENCE_SECONDS * 1_000)
+        problems: list[str] = []
+        page.on(
+            "console", lambda said: problems.append(said.text) if said.type == "error" else None
+        )
+        page.on("pageerror", lambda error: problems.append(str(error)))
+
+        await check(
+            page, f"{host.base_url}/panel/sign-in", problems, (390, "light"), (1280, "dark")
+        )
+        await page.fill("[name=email]", email)
+        await page.fill("[name=password]", PASSWORD)
+        await page.click("button:has-text('Sign in')")
+        await page.wait_for_url("**/panel/")
+        await check(page, f"{host.base_url}/panel/", problems, (390, "dark"), (1280, "light"))
+        await browser.close()
+    assert problems == []
+
+
+def note(said: ConsoleMessage, problems: list[str]) -> None:
+    if said.type == "error":
+        problems.append(said.text)
+
+
+async def check(page: Page, url: str, problems: list[str], *shown: tuple[int, Scheme]) -> None:
+    """Adds what is wrong with a page: barriers, and what is wider than the screen."""
+    for width, scheme in shown:
+        await page.set_viewport_size({"width": width, "height": 844})
+        await page.emulate_media(color_scheme=scheme)
+        await page.goto(url)
+        found = await Axe().run(page)
+        problems += [f"{url} {width} {scheme}: {v['id']}" for v in found.response["violations"]]
+        if await page.evaluate("document.documentElement.scrollWidth") > width:
+            problems.append(f"{url} {width}: scrolls sideways")
