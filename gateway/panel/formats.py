@@ -41,6 +41,7 @@ class Formats:
             "date": self._date,
             "time": self._time,
             "ago": self._ago,
+            "short_time": self._short_time,
             "duration": self.duration,
             "number": self.number,
             "compact": self.compact,
@@ -90,6 +91,22 @@ class Formats:
         if at is None:
             return ""
         return format_time(at, "short", tzinfo=context["zone"], locale=self.locale)
+
+    @pass_context
+    def _short_time(self, context: Context, at: datetime | None) -> str | Markup:
+        """Returns the time of day of what is from today, else the date, as an element."""
+        if at is None:
+            return ""
+        zone = context["zone"]
+        is_today = at.astimezone(zone).date() == context["now"].astimezone(zone).date()
+        text = (
+            self._time(context, at)
+            if is_today
+            else format_date(at.astimezone(zone), "short", locale=self.locale)
+        )
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            at.isoformat(), self._datetime(context, at), text
+        )
 
     @pass_context
     def _ago(self, context: Context, at: datetime | None) -> str | Markup:

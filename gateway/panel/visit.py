@@ -1,5 +1,6 @@
 """One request of a browser: who asks, in which language, and how a page answers."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -39,7 +40,7 @@ from gateway.users.sessions import UserSession
 from gateway.users.store import Language
 
 SIGN_IN_PATH: Final = "/panel/sign-in"
-_SEE_OTHER = 303
+_SEE_OTHER, _NOT_MODIFIED = 303, 304
 PAGE_SIZE: Final = 50
 
 
@@ -192,9 +193,22 @@ class Visit:
             response.delete_cookie(FLASH_COOKIE)
         return self._finished(response)
 
-    def fragment(self, template: str, *, status: int = 200, **context: object) -> Response:
-        """Returns a part of a page, for htmx."""
-        return self._finished(HTMLResponse(self._html(template, context), status))
+    def fragment(
+        self, template: str, *, status: int = 200, tag: str = "", **context: object
+    ) -> Response:
+        """Returns a part of a page; a tab that refreshes one chooses no instance.
+
+        A tab that names the ETag of what it shows gets nothing again. *tag* is that of the content;
+        without it that of the HTML counts, so it is for parts with links that are made anew.
+        """
+        html = "" if tag and self._shows(tag) else self._html(template, context)
+        etag = _etag(tag or html)
+        if self._shows(tag or html):
+            return Response(status_code=_NOT_MODIFIED, headers={"ETag": etag})
+        return HTMLResponse(html, status, headers={"ETag": etag})
+
+    def _shows(self, content: str) -> bool:
+        return self.request.headers.get("if-none-match") == _etag(content)
 
     def redirect(self, path: str, *, flash: str = "", tone: Tone = "ok") -> Response:
         """Leads the browser to another page of the panel, which shows *flash* once."""
@@ -303,6 +317,10 @@ class Visit:
         if found is None or self.user.account_id not in {None, found.account_id}:
             return None
         return found
+
+
+def _etag(content: str) -> str:
+    return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
 
 
 def is_id(text: str) -> bool:

@@ -123,7 +123,7 @@ with named as (
 select phone, name, unread, last_message_at, pinned, muted, archived, count(*) over () as total,
        count(*) filter (where unread > 0) over () as with_unread
 from named
-where %(search)s::text = ''
+where %(search)s::text in ('', phone)
     or strpos(lower(coalesce(name, '')), lower(%(search)s::text)) > 0
     or (%(digits)s::text <> '' and strpos(phone, %(digits)s::text) > 0)
 order by unread > 0 desc, pinned desc, last_message_at desc, phone

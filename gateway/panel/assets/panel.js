@@ -70,7 +70,42 @@
   // Live parts. One stream per tab names the topics that changed; each part is fetched again.
   const isBusy = (part) => part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")
     || part.querySelector("details[open], dialog[open]");
+  // Replaces only the children that differ, so that focus, selection and players stay.
+  const isSame = (old, fresh) => old.dataset.version && old.dataset.version === fresh.dataset.version || old.isEqualNode(fresh);
+  const merge = (place, source) => {
+    const keyOf = (element, index) => element.dataset.key || `${element.tagName} ${index}`;
+    const known = new Map([...place.children].map((each, index) => [keyOf(each, index), each]));
+    const wanted = [...source.children].map((fresh, index) => {
+      const old = known.get(keyOf(fresh, index));
+      if (!old) return fresh;
+      if (isSame(old, fresh)) return old;
+      if (!("merge" in old.dataset && "merge" in fresh.dataset)) return fresh;
+      merge(old, fresh);
+      return old;
+    });
+    for (const old of known.values()) if (!wanted.includes(old)) old.remove();
+    let next = place.firstElementChild;
+    for (const element of wanted) {
+      if (element === next) next = next.nextElementSibling;
+      else place.insertBefore(element, next);
+    }
+  };
+  const tags = new WeakMap();
+  const fetchAndMerge = async (part) => {
+    const headers = { "HX-Request": "true" };
+    if (tags.has(part)) headers["If-None-Match"] = tags.get(part);
+    try {
+      const answer = await fetch(part.dataset.liveUrl, { headers });
+      if (answer.headers.get("HX-Redirect")) return location.assign(answer.headers.get("HX-Redirect"));
+      if (answer.status !== 200) return;
+      tags.set(part, answer.headers.get("ETag"));
+      const source = document.createElement("template");
+      source.innerHTML = await answer.text();
+      merge(part, source.content);
+    } catch { /* the next refresh tries again */ }
+  };
   const refresh = (part) => {
+    if ("liveMerge" in part.dataset) return document.hidden || fetchAndMerge(part);
     if (!window.htmx || document.hidden || isBusy(part)) return;
     window.htmx.ajax("GET", part.dataset.liveUrl, { target: part, swap: "innerHTML" });
   };
@@ -94,6 +129,24 @@
     if (document.hidden) return;
     parts().forEach(refresh);
   });
+
+  // Forms: Enter sends, Shift+Enter begins a line; the name of a chosen file shows in data-file-name.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.matches("[data-enter-sends]")) return;
+    if (!window.matchMedia("(pointer: fine)").matches) return;
+    event.preventDefault();
+    event.target.form.requestSubmit();
+  });
+  document.addEventListener("change", (event) => {
+    const place = document.getElementById(event.target.dataset.fileName);
+    if (place) place.textContent = event.target.files[0]?.name || "";
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-composer]")) return;
+    if (event.target.classList.contains("is-sent")) event.preventDefault();
+    event.target.classList.add("is-sent");
+  });
+
   window.addEventListener("pagehide", stop);
   window.addEventListener("pageshow", follow);
   document.addEventListener("htmx:load", (event) => showCopyButtons(event.detail.elt));
