@@ -28,6 +28,11 @@ def zone_named(name: str) -> tzinfo:
         return UTC
 
 
+def initial_of(name: str) -> str:
+    """Returns the first letter or digit of a name, for its picture; marks and signs are skipped."""
+    return next((character.upper() for character in name if character.isalnum()), "#")
+
+
 @dataclass(frozen=True, slots=True)
 class Formats:
     """The formats of one language; a time is shown in the `zone` of the template's context."""
@@ -47,6 +52,7 @@ class Formats:
             "compact": self.compact,
             "percent": self.percent,
             "filesize": self.filesize,
+            "initial": initial_of,
         }
 
     def number(self, value: float) -> str:

@@ -151,4 +151,83 @@
   window.addEventListener("pageshow", follow);
   document.addEventListener("htmx:load", (event) => showCopyButtons(event.detail.elt));
   showCopyButtons(document);
+
+  // Live events: the stream of the account, newest first. It comes back with its last position.
+  const MAX_EVENTS = 200, MAX_RETRY_MS = 15000;
+  const liveEvents = (root) => {
+    const list = root.querySelector("[data-events-list]"), state = root.querySelector("[data-events-state]");
+    const pause = root.querySelector("[data-events-pause]"), form = root.querySelector("form");
+    const names = new Map([...form.elements.instance.options].map((each) => [each.value, each.text]));
+    let stream = null, last = "", waiting = [], isPaused = false, retryMs = 1000, retry = null, is = "connecting";
+    const show = (now) => {
+      is = now || is;
+      const count = waiting.length < MAX_EVENTS ? waiting.length : `${MAX_EVENTS}+`;
+      const paused = count ? `${root.dataset.textPaused}: ${count} ${root.dataset.textWaiting}` : root.dataset.textPaused;
+      const isLost = is === "lost" || is === "full";
+      const text = isPaused && !isLost ? paused : root.dataset[`text${is[0].toUpperCase()}${is.slice(1)}`];
+      const label = state.querySelector("span");
+      if (label.textContent !== text) label.textContent = text;
+      state.className = `pill pill-${isLost ? "bad" : isPaused ? "warn" : is === "open" ? "ok" : "wait"}`;
+      root.querySelector("[data-events-empty]").hidden = list.children.length > 0;
+    };
+    const rowOf = ({ at, type, instance, body }) => {
+      const row = root.querySelector("template").content.firstElementChild.cloneNode(true);
+      row.querySelector("time").textContent = at.toLocaleTimeString(document.documentElement.lang);
+      row.querySelector("time").dateTime = at.toISOString();
+      row.querySelector(".event-type").textContent = type;
+      row.querySelector(".event-about").textContent = body.phone || body.reason || body.error || "";
+      row.querySelector(".event-instance").textContent = names.get(instance) || instance;
+      row.querySelector("details").addEventListener("toggle", () => {
+        row.querySelector("code").textContent ||= JSON.stringify(body, null, 2);
+      }, { once: true });
+      return row;
+    };
+    const add = (events) => {
+      const rows = events.slice(-MAX_EVENTS).map(rowOf).reverse();
+      list.prepend(...rows);
+      while (list.children.length > MAX_EVENTS) list.lastElementChild.remove();
+      show();
+    };
+    const close = () => { clearTimeout(retry); stream?.close(); stream = null; };
+    const open = () => {
+      close();
+      const query = new URLSearchParams(new FormData(form));
+      if (last) query.set("after", last);
+      const mine = stream = new EventSource(`${root.dataset.events}?${query}`);
+      show("connecting");
+      mine.addEventListener("open", () => { retryMs = 1000; show("open"); });
+      mine.addEventListener("callback", (event) => {
+        last = event.lastEventId;
+        const found = { at: new Date(), ...JSON.parse(event.data) };
+        if (!isPaused) return add([found]);
+        waiting = [...waiting, found].slice(-MAX_EVENTS);
+        show();
+      });
+      mine.addEventListener("ended", () => { close(); location.reload(); });
+      mine.addEventListener("error", () => {
+        if (mine !== stream) return;
+        // The browser comes back by itself only where the answer was a stream.
+        show("lost");
+        close();
+        retry = setTimeout(open, retryMs);
+        retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
+      });
+    };
+    pause.addEventListener("click", () => {
+      isPaused = !isPaused;
+      pause.setAttribute("aria-pressed", isPaused);
+      if (!isPaused) add(waiting.splice(0));
+      show();
+    });
+    const clear = () => { list.replaceChildren(); waiting = []; show(); };
+    root.querySelector("[data-events-clear]").addEventListener("click", clear);
+    form.addEventListener("change", () => {
+      clear();
+      history.replaceState(null, "", `?${new URLSearchParams(new FormData(form))}`);
+      open();
+    });
+    window.addEventListener("pagehide", close);
+    window.addEventListener("pageshow", open);
+  };
+  document.querySelectorAll("[data-events]").forEach(liveEvents);
 })();

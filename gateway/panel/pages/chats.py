@@ -55,7 +55,7 @@ async def show_list(visit: Visit) -> Response:
 async def show_chat(visit: Visit) -> Response:
     instance = await visit.instance()
     thread = await _thread(visit, instance)
-    return await visit.render("chats.html", **await _list(visit, instance), **thread)
+    return await visit.render("chats.html", **(await _list(visit, instance) | thread))
 
 
 @page.get("/{phone}/messages")
