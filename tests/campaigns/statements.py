@@ -38,7 +38,7 @@ _SIGN_IN = (
     "only a person who signs in, or `gateway users`, runs it; tests/postgres/test_sign_in.py does"
 )
 _API_KEY = "needs an API key; tests/service/test_api_keys.py runs it"
-_PANEL = "only a page of the panel runs it; tests/service/panel does"
+_PANEL = "only a page of the panel runs it; tests/service/panel/test_chats.py does"
 _BUCKET = "needs a bucket that fails; tests/postgres/test_deferred_files.py runs it"
 NOT_DRIVEN: dict[str, str] = {
     **{

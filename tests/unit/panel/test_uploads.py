@@ -87,7 +87,7 @@ async def test_refused_form_stores_nothing(tmp_path: Path) -> None:
         (body(part("file", b"x" * 2_000, "a")), InvalidRequest, "larger"),
         (body(part("file", b"", "a")), InvalidRequest, "empty"),
         (body(part("file", b"1", "a"), part("file", b"2", "b")), InvalidRequest, "one file"),
-        (body(part("text", b"x" * 300_000)), BodyTooLarge, ""),
+        (body(part("text", b"x" * 300_000)), BodyTooLarge, "large"),
         (part("text", b"cut off"), InvalidRequest, "cannot be read"),
         (b"no form at all", InvalidRequest, "cannot be read"),
         (b"--edge\r\n" + b"x" * 10_000, InvalidRequest, "cannot be read"),
