@@ -7,9 +7,11 @@ from starlette.requests import HTTPConnection, Request
 
 from gateway.administration.profile import Profiles
 from gateway.clock import Clock
+from gateway.media.stored_links import StoredFiles
 from gateway.operations.services import Services
 from gateway.panel.live import LiveHub
 from gateway.randomness import RandomBytes
+from gateway.send_queue.admission import Admission
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class PanelServices:
     gateway: Services
     profiles: Profiles
     live: LiveHub
+    admission: Admission
+    files: StoredFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

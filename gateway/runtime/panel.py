@@ -13,11 +13,14 @@ from gateway.runtime.node_context import NodeContext
 from gateway.runtime.startup import retry_while_unavailable
 from gateway.runtime.supervisor import Stage
 from gateway.runtime.users import build_profiles, build_user_admin
+from gateway.send_queue.admission import Admission
 
 _STARTER = "start"
 
 
-def build_panel_services(node: NodeContext, services: Services) -> PanelServices:
+def build_panel_services(
+    node: NodeContext, services: Services, admission: Admission
+) -> PanelServices:
     """Returns what pages use, and starts the streams of open tabs."""
     live = LiveHub(node.clock)
     live.listen(node.notifications)
@@ -26,6 +29,8 @@ def build_panel_services(node: NodeContext, services: Services) -> PanelServices
         services,
         build_profiles(node.database, node.vault, node.clock, services.audit, services.sign_in),
         live,
+        admission,
+        node.media.stored_files,
     )
 
 

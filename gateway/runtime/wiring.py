@@ -314,7 +314,7 @@ class Gateway:
             has_panel=settings.listener.panel,
         )
         if settings.listener.panel and settings.process.role.serves:
-            self._state.panel = build_panel_services(node, self._state.services)
+            self._state.panel = build_panel_services(node, self._state.services, admission)
         self._state.relay_receiver = sessions.relay_receiver
         # Last, because every builder subscribes before it listens.
         node.start(Stage.DATABASE, notifications=node.notifications)
