@@ -5,6 +5,7 @@ from typing import Final
 
 from starlette.responses import Response
 
+from gateway.contract.operation import Operation
 from gateway.contract.wire import Wire
 from gateway.contract.zapi.business.catalog import ReadOwnCatalog
 from gateway.contract.zapi.calls import SendCall
@@ -87,6 +88,12 @@ def _shown(facts: ProviderFacts | None) -> Mapping[str, Sequence[tuple[str, bool
     if facts is None:
         return {}
     return {
-        group: [(label, facts.supports(kind)) for label, kind in abilities]
+        group: [(label, facts.supports(_asked_of_provider(kind))) for label, kind in abilities]
         for group, abilities in _ABILITIES.items()
     }
+
+
+def _asked_of_provider(kind: type[Wire]) -> type[Wire]:
+    """Returns what the provider must do where the gateway itself answers an operation."""
+    needed = kind.session_operation if issubclass(kind, Operation) else None
+    return needed or kind
