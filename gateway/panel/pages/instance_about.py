@@ -24,7 +24,7 @@ from gateway.contract.zapi.messages.media import (
     SendSticker,
     SendVideo,
 )
-from gateway.contract.zapi.messages.message_actions import DeleteMessage, PinMessage
+from gateway.contract.zapi.messages.message_actions import PinMessage, Revoke
 from gateway.contract.zapi.messages.places_and_people import SendContact, SendLocation
 from gateway.contract.zapi.messages.polls_and_events import SendEvent, SendPoll
 from gateway.contract.zapi.messages.reactions import SendReaction
@@ -57,7 +57,7 @@ _ABILITIES: Final[_Abilities] = {
         (N_("Buttons"), SendButtonList),
         (N_("Buttons that open a page or call"), SendButtonActions),
         (N_("Lists of options"), SendOptionList),
-        (N_("Delete for everyone"), DeleteMessage),
+        (N_("Delete for everyone"), Revoke),
         (N_("Pin"), PinMessage),
     ),
     N_("More of WhatsApp"): (
