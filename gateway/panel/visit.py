@@ -13,6 +13,7 @@ from gateway.administration.audit import Caller
 from gateway.administration.sign_in import caller_of_session
 from gateway.contract.operation import Operation
 from gateway.contract.scopes import SCOPES_OF_ROLE, ApiScope, UserRole
+from gateway.contract.send import OutgoingMessage, Queued
 from gateway.contract.zapi.partner import InstancePage, ListInstances
 from gateway.errors import NotFound, Unauthorized, UnknownInstance
 from gateway.instances.accounts import Account
@@ -157,11 +158,29 @@ class Visit:
         self._remembered[INSTANCE_COOKIE] = found.id
         if self.is_operator:
             self._remembered[ACCOUNT_COOKIE] = found.account_id
+            if self._account is None or self._account.id != found.account_id:
+                self._account = await self.services.gateway.accounts.find(found.account_id)
         return found
 
     async def execute(self, operation: Operation[Any], target: Instance | Account) -> Any:  # noqa: ANN401 - each operation has its own answer
         """Executes an operation as the user; the scope is checked again, and it is audited."""
         return await self.services.gateway.execute(operation, target, caller=self.caller)
+
+    async def send(self, instance: Instance, message: OutgoingMessage) -> Queued:
+        """Puts a message into the queue as the user, by the rules that callers of the API have.
+
+        Raises:
+            Forbidden: the role may not send.
+            CallerError: what the admission and the queue refuse.
+        """
+        gateway = self.services.gateway
+        self.caller.require_instance(instance.account_id, instance.id)
+        self.caller.require(type(message).scope)
+        self.services.admission.check(instance, message)
+        async with gateway.turns.turn(instance.account_id):
+            queued = await gateway.enqueuer.enqueue(instance, message)
+        gateway.metrics.queued(message.kind(), instance.id)
+        return queued
 
     # Texts
 
