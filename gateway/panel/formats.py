@@ -42,6 +42,7 @@ class Formats:
             "time": self._time,
             "ago": self._ago,
             "duration": self.duration,
+            "short_duration": self.short_duration,
             "number": self.number,
             "compact": self.compact,
             "percent": self.percent,
@@ -70,6 +71,12 @@ class Formats:
     def duration(self, seconds: float) -> str:
         """Returns seconds in the largest unit that fits, such as 3 minutes."""
         return format_timedelta(timedelta(seconds=seconds), threshold=1.0, locale=self.locale)
+
+    def short_duration(self, seconds: float) -> str:
+        """Returns seconds in the largest unit that fits, such as 3min, for the axis of a chart."""
+        return format_timedelta(
+            timedelta(seconds=seconds), threshold=1.0, format="narrow", locale=self.locale
+        )
 
     @pass_context
     def _datetime(self, context: Context, at: datetime | None) -> str:

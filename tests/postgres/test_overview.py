@@ -73,6 +73,7 @@ def system_on(database: Database, problems: ProblemFinder) -> SystemState:
             ],
         },
         lambda caller: cast("Any", caller),
+        lambda caller: cast("Any", caller),
     )
 
 
@@ -404,3 +405,5 @@ async def test_nobody_but_an_operator_sees_the_system(caller: Caller) -> None:
             await read(caller)
     with pytest.raises(Forbidden):
         system.users(caller)
+    with pytest.raises(Forbidden):
+        system.account_admin(caller)
