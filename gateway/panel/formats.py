@@ -50,6 +50,7 @@ class Formats:
             "short_time": self._short_time,
             "duration": self.duration,
             "seconds": self.seconds,
+            "short_duration": self.short_duration,
             "number": self.number,
             "compact": self.compact,
             "percent": self.percent,
@@ -83,6 +84,12 @@ class Formats:
     def seconds(self, value: float) -> str:
         """Returns seconds as they are, such as 1.5 seconds."""
         return format_unit(value, "second", locale=self.locale)
+
+    def short_duration(self, seconds: float) -> str:
+        """Returns seconds in the largest unit that fits, such as 3min, for the axis of a chart."""
+        return format_timedelta(
+            timedelta(seconds=seconds), threshold=1.0, format="narrow", locale=self.locale
+        )
 
     @pass_context
     def _datetime(self, context: Context, at: datetime | None) -> str:

@@ -151,6 +151,7 @@ class FindingKind(StrEnum):
     CONNECTING = "connecting"
     UNPAIRED = "unpaired"
     QUEUE_PAUSED = "queue_paused"
+    LINKING_UNCONFIRMED = "linking_unconfirmed"
     HELD_BY_WHATSAPP = "held_by_whatsapp"
     DAILY_LIMIT = "daily_limit"
     QUEUE_STALLED = "queue_stalled"

@@ -109,6 +109,14 @@
     if (!window.htmx || document.hidden || isBusy(part)) return;
     window.htmx.ajax("GET", part.dataset.liveUrl, { target: part, swap: "innerHTML" });
   };
+  // A part that is as before stays: what is under the pointer, marked or focused does not blink.
+  const shown = new WeakMap();
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const part = event.detail.target;
+    if (!part.matches(LIVE)) return;
+    if (shown.get(part) === event.detail.serverResponse) event.detail.shouldSwap = false;
+    shown.set(part, event.detail.serverResponse);
+  });
   const parts = (topic) => [...document.querySelectorAll(LIVE)].filter((part) => !topic || part.dataset.live.split(",").includes(topic));
   let source = null, timer = null;
   const poll = () => {

@@ -13,11 +13,10 @@ from playwright.async_api import async_playwright
 from gateway.contract.scopes import UserRole
 from gateway.panel.live import MAX_STREAMS_PER_USER
 from gateway.users.sessions import SESSION_COOKIE
-from tests.fixtures.panel import Visitor, visitor
+from tests.fixtures.panel import Visitor, people_of, visitor
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, RunningGateway
 from tests.service.test_docs_page import CHROMIUM, IN_A_BROWSER, QUIET
-from tests.service.test_panel import people_of
 
 ANA = "5511988887777"
 STREAM = "/panel/events/stream"
