@@ -9,6 +9,7 @@ from gateway.administration.profile import Profiles
 from gateway.clock import Clock
 from gateway.operations.services import Services
 from gateway.panel.live import LiveHub
+from gateway.panel.request_limits import PanelLimits
 from gateway.randomness import RandomBytes
 
 
@@ -42,5 +43,6 @@ class PanelContext:
     origin: RequestOrigin
     clock: Clock
     random_bytes: RandomBytes
+    limits: PanelLimits
     patience_seconds: float
     has_docs: bool
