@@ -90,7 +90,7 @@ test-fast: $(TOOLS) ## the tests that need no Postgres
 	$(PYTEST) tests/unit tests/contract
 
 test-long: $(TOOLS) ## what takes too long for every change: installations with several Pythons, a silent database, campaigns
-	$(BIN)/pytest -m long tests/long
+	$(BIN)/pytest -m long tests/long tests/service/panel
 
 migrate: setup ## bring the database at DATABASE_URL up to date
 	$(BIN)/gateway migrate

@@ -78,12 +78,15 @@ class PageEndpoint:
         method = "GET" if visit.request.method == "HEAD" else visit.request.method
         route = self._routes.get(method)
         try:
+            self._context.limits.count_address(visit.address)
             with waiting_at_most(self._context.patience_seconds):
                 await _identify(visit)
                 return await _handled(visit, route)
         except Unauthorized:
             return visit.to_sign_in()
         except OldForm:
+            if visit.is_htmx:  # a new page has a new token
+                return Response(status_code=OLD_FORM.status, headers={"HX-Refresh": "true"})
             return error_page(visit, OLD_FORM, back=self._page_path)
         except GatewayError as error:
             return self._on_error(visit, error)
@@ -94,7 +97,7 @@ class PageEndpoint:
     def _on_error(self, visit: Visit, error: GatewayError) -> Response:
         is_change = visit.request.method == "POST"
         if is_change and visit.session and is_shown_as_flash(error):
-            return visit.redirect(_page_before(visit), flash=str(error), tone="bad")
+            return visit.redirect(_page_before(visit), flash=visit.gettext(str(error)), tone="bad")
         if not isinstance(error, CallerError | Unavailable):
             report_error(error, component="panel", instance_id=None, message_type=None)
         return error_page(visit, error, back=self._page_path)
@@ -133,6 +136,7 @@ async def _identify(visit: Visit) -> None:
     found = await visit.services.gateway.sign_in.sessions.find(token, is_request=True)
     if found is None:
         return
+    visit.context.limits.count_user(found.user_id)
     visit.session, visit.secret = found, token
     visit.language = language_named(found.language) or visit.language
 

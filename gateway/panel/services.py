@@ -11,6 +11,7 @@ from gateway.contract.wire import Wire
 from gateway.media.stored_links import StoredFiles
 from gateway.operations.services import Services
 from gateway.panel.live import LiveHub
+from gateway.panel.request_limits import PanelLimits
 from gateway.randomness import RandomBytes
 from gateway.send_queue.admission import Admission
 
@@ -66,5 +67,6 @@ class PanelContext:
     origin: RequestOrigin
     clock: Clock
     random_bytes: RandomBytes
+    limits: PanelLimits
     patience_seconds: float
     has_docs: bool

@@ -194,7 +194,8 @@ class Visit:
 
     def gettext(self, text: str, **values: object) -> str:
         """Returns a text in the user's language, with its `%(name)s` replaced."""
-        translated = translations_of(self.language).gettext(text)
+        # The translation of an empty text is the head of the catalogue.
+        translated = translations_of(self.language).gettext(text) if text else ""
         return translated % values if values else translated
 
     def ngettext(self, one: str, many: str, count: int, **values: object) -> str:

@@ -100,6 +100,14 @@ class ListenerSection(SettingsSection):
         validation_alias="GATEWAY_PANEL",
         description="Serves the pages below /panel, to which / leads in a browser",
     )
+    panel_requests_per_second: float = Field(
+        20.0,
+        ge=0,
+        allow_inf_nan=False,
+        validation_alias="GATEWAY_PANEL_REQUESTS_PER_SECOND",
+        description="Requests per second of a user of the panel that each node accepts, with ten "
+        "seconds' worth at once; an address may make five times as many; 0 sets no limit",
+    )
     internal_host: str = Field(
         "127.0.0.1",
         validation_alias="GATEWAY_INTERNAL_HOST",

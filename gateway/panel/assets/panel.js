@@ -20,6 +20,19 @@
     if (token) event.detail.headers["X-CSRF-Token"] = token.content;
   });
 
+  // htmx puts no error into the page. After a change the person reads what the error page says.
+  document.addEventListener("htmx:responseError", ({ detail }) => {
+    if (detail.requestConfig.verb === "get") return;
+    const page = new DOMParser().parseFromString(detail.xhr.responseText, "text/html");
+    const notice = document.createElement("div");
+    notice.className = "notice notice-bad";
+    notice.setAttribute("role", "alert");
+    const said = document.createElement("p");
+    said.textContent = [...page.querySelectorAll("main h1, main p")].map((each) => each.textContent.trim()).join(" ");
+    notice.append(said);
+    document.getElementById("content").prepend(notice);
+  });
+
   // Copy buttons are hidden until here: without JavaScript they would do nothing.
   const showCopyButtons = (root) => {
     if (!navigator.clipboard) return;
@@ -33,7 +46,7 @@
     const button = event.target.closest("[data-copy]");
     if (!button) return;
     const text = button.dataset.copy || button.parentElement.querySelector("code").textContent;
-    await navigator.clipboard.writeText(text);
+    try { await navigator.clipboard.writeText(text); } catch { return; }
     button.classList.add("is-done");
     say(button.getAttribute("aria-label"));
     setTimeout(() => button.classList.remove("is-done"), 1500);
@@ -118,21 +131,41 @@
     shown.set(part, event.detail.serverResponse);
   });
   const parts = (topic) => [...document.querySelectorAll(LIVE)].filter((part) => !topic || part.dataset.live.split(",").includes(topic));
-  let source = null, timer = null;
+  const topics = () => [...new Set(parts().flatMap((part) => part.dataset.live.split(",")))].sort().join(",");
+  let source = null, followed = "", timer = null, again = null;
   const poll = () => {
     if (!timer) timer = setInterval(() => parts().forEach(refresh), REFRESH_MS);
   };
-  const follow = () => {
-    const topics = [...new Set(parts().flatMap((part) => part.dataset.live.split(",")))];
-    if (!topics.length || source) return;
-    if (!window.EventSource) return poll();
-    source = new EventSource(`${document.body.dataset.livePath}?topics=${encodeURIComponent(topics.join(","))}`);
-    source.addEventListener("open", () => { clearInterval(timer); timer = null; });
-    source.addEventListener("changed", (event) => parts(event.data).forEach(refresh));
-    source.addEventListener("ended", () => { source.close(); location.reload(); });
-    source.addEventListener("error", poll);
+  const stopPolling = () => { clearInterval(timer); timer = null; };
+  const stop = () => {
+    source?.close();
+    clearTimeout(again);
+    source = again = null;
+    followed = "";
   };
-  const stop = () => { source?.close(); source = null; };
+  const follow = () => {
+    const wanted = topics();
+    if (source && wanted === followed) return;
+    stop();
+    if (!wanted) return stopPolling();
+    if (!window.EventSource) return poll();
+    followed = wanted;
+    source = new EventSource(`${document.body.dataset.livePath}?topics=${encodeURIComponent(wanted)}`);
+    source.addEventListener("open", () => {
+      if (timer) parts().forEach(refresh);  // what changed meanwhile was not announced
+      stopPolling();
+    });
+    source.addEventListener("changed", (event) => parts(event.data).forEach(refresh));
+    source.addEventListener("ended", () => { stop(); location.reload(); });
+    source.addEventListener("error", ({ target }) => {
+      if (target !== source) return;
+      poll();
+      // A browser connects again by itself, but not after an answer such as 503 or 429.
+      if (target.readyState !== EventSource.CLOSED) return;
+      stop();
+      again = setTimeout(follow, REFRESH_MS);
+    });
+  };
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;
     parts().forEach(refresh);
@@ -155,9 +188,12 @@
     event.target.classList.add("is-sent");
   });
 
-  window.addEventListener("pagehide", stop);
+  window.addEventListener("pagehide", () => { stop(); stopPolling(); });
   window.addEventListener("pageshow", follow);
-  document.addEventListener("htmx:load", (event) => showCopyButtons(event.detail.elt));
+  document.addEventListener("htmx:load", (event) => {
+    showCopyButtons(event.detail.elt);
+    if (document.readyState === "complete") follow();  // a new part may have another topic
+  });
   showCopyButtons(document);
 
   // Live events: the stream of the account, newest first. It comes back with its last position.
