@@ -88,7 +88,7 @@ NOT_DRIVEN: dict[str, str] = {
     "api_keys/note_key_uses": _API_KEY,
     "directory/last_messages": _PANEL,
     "directory/search_chats": _PANEL,
-    "instances/set_token": _PANEL,
+    "instances/set_token": "only the panel runs it; tests/service/panel/test_developers.py does",
     "instances/find_account_by_id": "needs the session of a user",
     "inbox/record_event_error": "needs an event that this version cannot process",
     "instances/count_instances_by_provider": "only `gateway doctor` reads it",
