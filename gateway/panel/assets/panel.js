@@ -84,7 +84,13 @@
     if (!topics.length || source) return;
     if (!window.EventSource) return poll();
     source = new EventSource(`${document.body.dataset.livePath}?topics=${encodeURIComponent(topics.join(","))}`);
-    source.addEventListener("open", () => { clearInterval(timer); timer = null; });
+    // What changed between the answer of the page and the stream was not told: ask once. A part
+    // that shows what a form answered (data-live-keep) stays.
+    source.addEventListener("open", () => {
+      clearInterval(timer);
+      timer = null;
+      parts().filter((part) => !("liveKeep" in part.dataset)).forEach(refresh);
+    });
     source.addEventListener("changed", (event) => parts(event.data).forEach(refresh));
     source.addEventListener("ended", () => { source.close(); location.reload(); });
     source.addEventListener("error", poll);
