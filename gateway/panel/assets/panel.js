@@ -89,7 +89,7 @@
     source.addEventListener("open", () => {
       clearInterval(timer);
       timer = null;
-      parts().filter((part) => !("liveKeep" in part.dataset)).forEach(refresh);
+      parts().filter((part) => !("liveKeep" in part.dataset) && !part.parentElement.closest(LIVE)).forEach(refresh);
     });
     source.addEventListener("changed", (event) => parts(event.data).forEach(refresh));
     source.addEventListener("ended", () => { source.close(); location.reload(); });
