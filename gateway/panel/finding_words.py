@@ -282,9 +282,7 @@ def _group(
     words = _WORDS[kind]
     place = words.place if words.place and _may_open(visit, words.place) else None
     shown = [
-        ShownFinding(
-            each, _href(place, each), _counted(visit, words, each.count), each.account_id
-        )
+        ShownFinding(each, _href(place, each), _counted(visit, words, each.count), each.account_id)
         for each in found[:MAX_SHOWN]
     ]
     total = max(counts.get(kind.value, 0), len(found))

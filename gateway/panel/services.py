@@ -10,6 +10,7 @@ from gateway.clock import Clock
 from gateway.contract.wire import Wire
 from gateway.operations.services import Services
 from gateway.panel.live import LiveHub
+from gateway.panel.recent_answers import RecentAnswers
 from gateway.randomness import RandomBytes
 from gateway.send_queue.admission import Admission
 
@@ -54,6 +55,7 @@ class PanelServices:
     admission: Admission
     providers: Mapping[str, ProviderFacts]
     default_provider: str | None
+    recent: RecentAnswers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
