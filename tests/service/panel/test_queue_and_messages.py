@@ -9,11 +9,6 @@ from typing import Any
 import httpx
 import pytest
 from playwright.async_api import async_playwright
-
-from gateway.contract.scopes import UserRole
-from tests.fixtures.patience import PATIENCE_SECONDS
-from tests.fixtures.service import Client, NewHouse, RunningGateway, guest_of, until
-from tests.service.test_docs_page import CHROMIUM, IN_A_BROWSER, QUIET
 from tests.service.test_panel import (
     PASSWORD,
     TOKEN,
@@ -23,6 +18,11 @@ from tests.service.test_panel import (
     enter,
     people_of,
 )
+
+from gateway.contract.scopes import UserRole
+from tests.fixtures.patience import PATIENCE_SECONDS
+from tests.fixtures.service import Client, NewHouse, RunningGateway, guest_of, until
+from tests.service.test_docs_page import CHROMIUM, IN_A_BROWSER, QUIET
 
 HOSTILE = "<script>alert(1)</script>\u202e\U0001f680" + "x" * 200
 QUEUE = "/panel/queue"
