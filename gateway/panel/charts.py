@@ -6,7 +6,7 @@ The plot is stretched to the width of its place; labels are HTML beside it, so t
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from math import ceil, floor, log10
+from math import ceil, log10
 from typing import Final
 
 from markupsafe import Markup
@@ -93,7 +93,7 @@ class Charts:
         self, points: Sequence[Point], body: Markup, top: float, title: str, summary: str
     ) -> Markup:
         name = f"chart{next(_NUMBERS)}"
-        told = summary or "; ".join(f"{p.label}: {self.number(p.value)}" for p in points)
+        described = summary or "; ".join(f"{p.label}: {self.number(p.value)}" for p in points)
         lines = Markup("").join(
             Markup('<line class="chart-grid" x1="0" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(
                 _WIDTH, y, y
@@ -105,12 +105,12 @@ class Charts:
             '<figure class="chart"><div class="chart-y" aria-hidden="true">{ys}</div>'
             '<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img"'
             ' aria-labelledby="{name}-t {name}-d"><title id="{name}-t">{title}</title>'
-            '<desc id="{name}-d">{told}</desc>{lines}{body}</svg>'
+            '<desc id="{name}-d">{described}</desc>{lines}{body}</svg>'
             '<div class="chart-x" aria-hidden="true">{xs}</div></figure>'
         ).format(
             name=name,
             title=title,
-            told=told,
+            described=described,
             lines=lines,
             body=body,
             width=_WIDTH,
@@ -125,7 +125,7 @@ def nice_top(largest: float) -> float:
     if largest <= _GRID_LINES:
         return float(_GRID_LINES)
     step = largest / _GRID_LINES
-    power = 10.0 ** floor(log10(step))
+    power = 10.0 ** (log10(step) // 1)
     chosen = next(each for each in _NICE if each * power >= step)
     return float(ceil(chosen * power)) * _GRID_LINES
 
@@ -141,7 +141,7 @@ def _spread(length: int) -> list[float]:
 
 
 def _shown(points: Sequence[Point]) -> Sequence[Point]:
-    """Returns the points whose labels have room."""
+    """Returns the points whose labels fit."""
     if len(points) <= _MAX_LABELS:
         return points
     step = (len(points) - 1) / (_MAX_LABELS - 1)

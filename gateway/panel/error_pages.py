@@ -42,7 +42,9 @@ _TEXTS: Final[Mapping[type[Exception], ErrorText]] = {
     BodyTooLarge: ErrorText(413, N_("Too large"), N_("What you sent is larger than allowed.")),
     CallerError: ErrorText(400, N_("That did not work"), N_("Go back and check what you entered.")),
     Conflict: ErrorText(
-        409, N_("Not possible now"), N_("Somebody changed this meanwhile. Open the page again.")
+        409,
+        N_("Not possible now"),
+        N_("Another person changed this meanwhile. Open the page again."),
     ),
     DatabaseUnavailable: ErrorText(
         503,

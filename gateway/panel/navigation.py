@@ -29,7 +29,7 @@ class NavEntry:
 
     `title` is an English msgid, `path` an absolute one, `icon` a symbol of the sprite. Who lacks
     `scope` does not see it. `operators` shows it to operators alone. `on_phone` puts it into the
-    bar at the bottom of a phone, which has room for four.
+    bar at the bottom of a phone, which holds four.
     """
 
     title: str
@@ -42,7 +42,7 @@ class NavEntry:
     on_phone: bool = False
 
     def is_for(self, scopes: Iterable[ApiScope], *, is_operator: bool) -> bool:
-        """Returns whether somebody with these scopes sees the entry."""
+        """Returns whether a user with these scopes sees the entry."""
         if self.operators and not is_operator:
             return False
         return self.scope is None or self.scope in set(scopes)

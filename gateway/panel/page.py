@@ -40,7 +40,7 @@ class Page:
         order: among the entries of the section.
         operators: only operators of the installation use it.
         on_phone: it has a place in the bar at the bottom of a phone.
-        is_public: nobody needs to be signed in.
+        is_public: a visitor needs no session.
     """
 
     path: str

@@ -87,7 +87,7 @@ class Visit:
 
     @property
     def user(self) -> UserSession:
-        """The session and its user; raises Unauthorized where nobody is signed in."""
+        """The session and its user; raises Unauthorized without a session."""
         if self.session is None:
             raise Unauthorized
         return self.session
@@ -180,7 +180,7 @@ class Visit:
     async def render(
         self, template: str, *, status: int = 200, flash: Flash | None = None, **context: object
     ) -> Response:
-        """Returns a whole page, with navigation where somebody is signed in."""
+        """Returns a whole page, with navigation in a session."""
         shown = flash or flash_of(self.request)
         shell = await self._shell()
         html = self._html(template, {**shell, "flash": shown, **context})

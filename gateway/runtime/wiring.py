@@ -89,7 +89,7 @@ class Gateway:
             settings: of this process.
             environment: where providers read their own variables.
             announce: shows a text to the operator.
-            invite: shows a link that signs in to the operator, and to nobody else; None where a
+            invite: shows a link that signs in, to the operator alone; None where a
                 program reads what is shown.
             progress: reports the steps of the start; by default to the log.
             worker: the number of this process, from 1, below a parent; None without a parent.
