@@ -100,10 +100,8 @@ class Instances:
         self._changes = 0
 
     def listen(self, notifications: Notifications) -> None:
-        notifications.subscribe(
-            "instance_changed", self._drop_instance, on_reconnect=self._drop_all
-        )
-        notifications.subscribe("account_changed", self._drop_account)
+        notifications.subscribe("instance_changed", self.drop, on_reconnect=self._drop_all)
+        notifications.subscribe("account_changed", self.drop_account)
 
     async def find(self, instance_id: str) -> Instance | None:
         if found := self._known.get(instance_id):
@@ -154,12 +152,14 @@ class Instances:
             if len(self._unknown_until) > _MAX_UNKNOWN:
                 self._unknown_until.popitem(last=False)
 
-    def _drop_instance(self, instance_id: str) -> None:
+    def drop(self, instance_id: str) -> None:
+        """Drops what is cached about an instance: it changed."""
         self._changes += 1
         self._known.pop(instance_id, None)
         self._unknown_until.pop(instance_id, None)
 
-    def _drop_account(self, account_id: str) -> None:
+    def drop_account(self, account_id: str) -> None:
+        """Drops what is cached about the instances of an account: it changed."""
         self._changes += 1
         for instance_id in [i.id for i in self._known.values() if i.account_id == account_id]:
             del self._known[instance_id]
