@@ -11,6 +11,7 @@ from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import NotFound
+from gateway.instances.accounts import Account
 from gateway.instances.named import id_of_named
 from gateway.instances.tokens import Sealed
 
@@ -100,8 +101,10 @@ class Instances:
         self._changes = 0
 
     def listen(self, notifications: Notifications) -> None:
-        notifications.subscribe("instance_changed", self.drop, on_reconnect=self._drop_all)
-        notifications.subscribe("account_changed", self.drop_account)
+        notifications.subscribe(
+            "instance_changed", self._drop_instance, on_reconnect=self._drop_all
+        )
+        notifications.subscribe("account_changed", self._drop_account)
 
     async def find(self, instance_id: str) -> Instance | None:
         if found := self._known.get(instance_id):
@@ -141,6 +144,16 @@ class Instances:
         found = await self.find(instance_id)
         return found.account_id if found else instance_id
 
+    def note_change(self, changed: Instance | Account) -> None:
+        """Drops what is cached of an instance or account that this node changed.
+
+        The notification says so, too; the caller's next read may be here before it.
+        """
+        if isinstance(changed, Instance):
+            self._drop_instance(changed.id)
+        else:
+            self._drop_account(changed.id)
+
     def _cache(self, instance_id: str, found: Instance | None) -> None:
         if found:
             self._known[instance_id] = found
@@ -152,14 +165,12 @@ class Instances:
             if len(self._unknown_until) > _MAX_UNKNOWN:
                 self._unknown_until.popitem(last=False)
 
-    def drop(self, instance_id: str) -> None:
-        """Drops what is cached about an instance: it changed."""
+    def _drop_instance(self, instance_id: str) -> None:
         self._changes += 1
         self._known.pop(instance_id, None)
         self._unknown_until.pop(instance_id, None)
 
-    def drop_account(self, account_id: str) -> None:
-        """Drops what is cached about the instances of an account: it changed."""
+    def _drop_account(self, account_id: str) -> None:
         self._changes += 1
         for instance_id in [i.id for i in self._known.values() if i.account_id == account_id]:
             del self._known[instance_id]

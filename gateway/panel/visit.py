@@ -161,7 +161,12 @@ class Visit:
 
     async def execute(self, operation: Operation[Any], target: Instance | Account) -> Any:  # noqa: ANN401 - each operation has its own answer
         """Executes an operation as the user; the scope is checked again, and it is audited."""
-        return await self.services.gateway.execute(operation, target, caller=self.caller)
+        gateway = self.services.gateway
+        try:
+            return await gateway.execute(operation, target, caller=self.caller)
+        finally:
+            if type(operation).is_audited():
+                gateway.instances.note_change(target)
 
     # Texts
 
