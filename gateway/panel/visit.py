@@ -157,6 +157,8 @@ class Visit:
         self._remembered[INSTANCE_COOKIE] = found.id
         if self.is_operator:
             self._remembered[ACCOUNT_COOKIE] = found.account_id
+            if self._account is None or self._account.id != found.account_id:
+                self._account = await self.services.gateway.accounts.find(found.account_id)
         return found
 
     async def execute(self, operation: Operation[Any], target: Instance | Account) -> Any:  # noqa: ANN401 - each operation has its own answer
