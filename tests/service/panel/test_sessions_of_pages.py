@@ -26,8 +26,8 @@ def house(new_house: NewHouse) -> Iterator[RunningGateway]:
         yield gateway
 
 
-async def signed_in(people: People, **options: str) -> tuple[str, str]:
-    email = await people.add(UserRole.OPERATOR, **options)
+async def signed_in(people: People) -> tuple[str, str]:
+    email = await people.add(UserRole.OPERATOR)
     return email, await people.session_of(email)
 
 
