@@ -228,7 +228,7 @@ class Visit:
         """Returns a part of a page; a tab that refreshes one chooses no instance.
 
         A tab that names the ETag of what it shows gets nothing again. *tag* is that of the content;
-        without it that of the HTML counts, so it is for parts with links that are made anew.
+        without it that of the HTML counts, so it is for parts whose links are signed again.
         """
         html = "" if tag and self._shows(tag) else self._html(template, context)
         etag = _etag(tag or html)
