@@ -28,6 +28,7 @@ class Account:
     """An account, and what found it: its partner token, its Client-Token or an API key.
 
     `token_hash` is the hash of that token; it is empty where the id alone found the account.
+    `acting_user` is the login of the user who acts on it, where a session found it.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Account:
     token_hash: bytes = b""
     client_token_manages: bool = True
     key: ApiKey | None = None
+    acting_user: str | None = None
 
     @property
     def is_found_by_client_token(self) -> bool:

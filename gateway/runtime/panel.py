@@ -11,6 +11,7 @@ from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
 from gateway.operations.services import Services
 from gateway.panel.live import LiveHub
+from gateway.panel.recent_answers import RecentAnswers
 from gateway.panel.services import PanelServices, ProviderFacts
 from gateway.providers.loading import load_provider
 from gateway.runtime.node_context import NodeContext
@@ -34,8 +35,10 @@ def build_panel_services(
         build_profiles(node.database, node.vault, node.clock, services.audit, services.sign_in),
         live,
         admission,
+        node.media.stored_files,
         {name: _facts_of(name, node) for name in selection.providers},
         selection.default,
+        RecentAnswers(node.clock),
     )
 
 

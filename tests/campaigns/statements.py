@@ -39,6 +39,7 @@ _SIGN_IN = (
 )
 _API_KEY = "needs an API key; tests/service/test_api_keys.py runs it"
 _LINK = "needs a phone that is not linked; tests/postgres/test_phone_links.py runs it"
+_PANEL = "only a page of the panel runs it; tests/service/panel/test_chats.py does"
 _BUCKET = "needs a bucket that fails; tests/postgres/test_deferred_files.py runs it"
 NOT_DRIVEN: dict[str, str] = {
     **{
@@ -112,6 +113,8 @@ NOT_DRIVEN: dict[str, str] = {
     "api_keys/count_own_instances": _API_KEY,
     "api_keys/find_api_key": _API_KEY,
     "api_keys/note_key_uses": _API_KEY,
+    "directory/last_messages": _PANEL,
+    "directory/search_chats": _PANEL,
     "instances/find_account_by_id": "needs the session of a user",
     "instances/rotate_token": "ends a token; tests/postgres/test_overview.py runs it",
     "inbox/record_event_error": "needs an event that this version cannot process",

@@ -97,7 +97,7 @@ class ListOverviewInstances(
             {
                 "id": _ID,
                 "name": "Front desk",
-                "provider": "whatsmeow",
+                "provider": "my-provider",
                 "phone": "5511999999999",
                 "createdAt": "2026-01-01T00:00:00Z",
                 "state": "disconnected",
@@ -151,6 +151,7 @@ class FindingKind(StrEnum):
     CONNECTING = "connecting"
     UNPAIRED = "unpaired"
     QUEUE_PAUSED = "queue_paused"
+    LINKING_UNCONFIRMED = "linking_unconfirmed"
     HELD_BY_WHATSAPP = "held_by_whatsapp"
     DAILY_LIMIT = "daily_limit"
     QUEUE_STALLED = "queue_stalled"

@@ -11,19 +11,19 @@ import pytest
 from playwright.async_api import async_playwright, expect
 
 from gateway.contract.scopes import UserRole
-from tests.fixtures.patience import PATIENCE_SECONDS
-from tests.fixtures.service import Client, RunningGateway, guest_of, until
-from tests.service.test_docs_page import CHROMIUM, IN_A_BROWSER, QUIET
-from tests.service.test_panel import (
+from tests.fixtures.panel import (
     PASSWORD,
     TOKEN,
     account_of,
     browser_of,
-    check,
     enter,
     people_of,
     submit,
 )
+from tests.fixtures.patience import PATIENCE_SECONDS
+from tests.fixtures.service import Client, RunningGateway, guest_of, until
+from tests.service.panel.test_panel import check
+from tests.service.test_docs_page import CHROMIUM, IN_A_BROWSER, QUIET
 
 LIST = "/panel/instances"
 HOSTILE = "<script>alert(1)</script> \u202eabc \U0001f355 " + "W" * 150
