@@ -275,7 +275,13 @@ async def test_a_message_has_a_line_of_time(client: Client, host: RunningGateway
         page = (await visitor.open(f"/panel/messages/{sent['zaapId']}")).text
         unknown = await visitor.open("/panel/messages/nothing")
 
-    steps = ("Accepted by", "Attempt 1 failed", "Attempt 2 worked", "Sent: WhatsApp", "Delivered")
+    steps = (
+        "Accepted by",
+        "Attempt 1 failed",
+        "Attempt 2 worked",
+        "Sent: WhatsApp",
+        "Delivered to the",
+    )
     places = [page.index(step) for step in steps]
     assert places == sorted(places)
     assert f'data-copy="{sent["messageId"]}"' in page
