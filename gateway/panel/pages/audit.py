@@ -117,7 +117,7 @@ def _operation(visit: Visit, chosen: Mapping[str, str], number: int) -> ListActs
         "user": chosen["user"] or None,
         "act": chosen["act"] or None,
         "credential": chosen["credential"] or None,
-        "address": chosen["address"] or None,
+        "caller_address": chosen["address"] or None,
         "instance_id": chosen["number"] if is_id(chosen["number"]) else None,
         "outcome": outcome if outcome in _OUTCOMES else None,
         "since": _day(visit, chosen["since"]),

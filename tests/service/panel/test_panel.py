@@ -17,6 +17,8 @@ from tests.fixtures.service import Client, RunningGateway
 from tests.service.test_docs_page import CHROMIUM, IN_A_BROWSER, QUIET
 
 Scheme = Literal["light", "dark"]
+
+
 async def test_a_browser_is_led_to_the_panel_and_a_program_is_not(client: Client) -> None:
     async with httpx.AsyncClient(base_url=client.demo.base_url) as http:
         led = await http.get("/", headers={"Accept": "text/html,*/*"})
