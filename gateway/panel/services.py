@@ -8,9 +8,11 @@ from starlette.requests import HTTPConnection, Request
 from gateway.administration.profile import Profiles
 from gateway.clock import Clock
 from gateway.contract.wire import Wire
+from gateway.media.stored_links import StoredFiles
 from gateway.operations.services import Services
 from gateway.panel.live import LiveHub
 from gateway.panel.recent_answers import RecentAnswers
+from gateway.panel.request_limits import PanelLimits
 from gateway.randomness import RandomBytes
 from gateway.send_queue.admission import Admission
 
@@ -53,6 +55,7 @@ class PanelServices:
     profiles: Profiles
     live: LiveHub
     admission: Admission
+    files: StoredFiles
     providers: Mapping[str, ProviderFacts]
     default_provider: str | None
     recent: RecentAnswers
@@ -66,5 +69,6 @@ class PanelContext:
     origin: RequestOrigin
     clock: Clock
     random_bytes: RandomBytes
+    limits: PanelLimits
     patience_seconds: float
     has_docs: bool

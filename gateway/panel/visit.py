@@ -1,5 +1,6 @@
 """One request of a browser: who asks, in which language, and how a page answers."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -35,11 +36,12 @@ from gateway.panel.languages import translations_of
 from gateway.panel.navigation import NavEntry, by_section
 from gateway.panel.rendering import render
 from gateway.panel.services import PanelContext, PanelServices
+from gateway.panel.uploads import Upload
 from gateway.users.sessions import UserSession
 from gateway.users.store import Language
 
 SIGN_IN_PATH: Final = "/panel/sign-in"
-_SEE_OTHER = 303
+_SEE_OTHER, _NOT_MODIFIED = 303, 304
 PAGE_SIZE: Final = 50
 
 
@@ -75,6 +77,8 @@ class Visit:
     title: str = ""
     nav_path: str = ""
     form: Form = field(default_factory=lambda: Form({}))
+    upload: Upload | None = None
+    """The file of the form, while its handler runs."""
     _account: Account | None = None
     _instance: Instance | None = None
     _remembered: dict[str, str] = field(default_factory=dict)
@@ -108,6 +112,10 @@ class Visit:
     def may(self, scope: str) -> bool:
         """Returns whether the user has a scope: templates show a button only then."""
         return self.session is not None and ApiScope(scope) in SCOPES_OF_ROLE[self.session.role]
+
+    def has_page(self, path: str) -> bool:
+        """Returns whether the panel has a page at a path: templates link to it only then."""
+        return any(entry.path == path for entry in self.entries)
 
     # What is asked about
 
@@ -164,7 +172,12 @@ class Visit:
 
     async def execute(self, operation: Operation[Any], target: Instance | Account) -> Any:  # noqa: ANN401 - each operation has its own answer
         """Executes an operation as the user; the scope is checked again, and it is audited."""
-        return await self.services.gateway.execute(operation, target, caller=self.caller)
+        gateway = self.services.gateway
+        try:
+            return await gateway.execute(operation, target, caller=self.caller)
+        finally:
+            if type(operation).is_audited():
+                gateway.instances.note_change(target)
 
     async def send(self, instance: Instance, message: OutgoingMessage) -> Queued:
         """Puts a message into the queue as the user, by the rules that callers of the API have.
@@ -186,7 +199,8 @@ class Visit:
 
     def gettext(self, text: str, **values: object) -> str:
         """Returns a text in the user's language, with its `%(name)s` replaced."""
-        translated = translations_of(self.language).gettext(text)
+        # The translation of an empty text is the head of the catalogue.
+        translated = translations_of(self.language).gettext(text) if text else ""
         return translated % values if values else translated
 
     def ngettext(self, one: str, many: str, count: int, **values: object) -> str:
@@ -208,9 +222,22 @@ class Visit:
             response.delete_cookie(FLASH_COOKIE)
         return self._finished(response)
 
-    def fragment(self, template: str, *, status: int = 200, **context: object) -> Response:
-        """Returns a part of a page, for htmx."""
-        return self._finished(HTMLResponse(self._html(template, context), status))
+    def fragment(
+        self, template: str, *, status: int = 200, tag: str = "", **context: object
+    ) -> Response:
+        """Returns a part of a page; a tab that refreshes one chooses no instance.
+
+        A tab that names the ETag of what it shows gets nothing again. *tag* is that of the content;
+        without it that of the HTML counts, so it is for parts with links that are made anew.
+        """
+        html = "" if tag and self._shows(tag) else self._html(template, context)
+        etag = _etag(tag or html)
+        if self._shows(tag or html):
+            return Response(status_code=_NOT_MODIFIED, headers={"ETag": etag})
+        return HTMLResponse(html, status, headers={"ETag": etag})
+
+    def _shows(self, content: str) -> bool:
+        return self.request.headers.get("if-none-match") == _etag(content)
 
     def redirect(self, path: str, *, flash: str = "", tone: Tone = "ok") -> Response:
         """Leads the browser to another page of the panel, which shows *flash* once."""
@@ -319,6 +346,10 @@ class Visit:
         if found is None or self.user.account_id not in {None, found.account_id}:
             return None
         return found
+
+
+def _etag(content: str) -> str:
+    return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
 
 
 def is_id(text: str) -> bool:

@@ -69,7 +69,7 @@ from gateway.runtime.queue import Queue
 from gateway.runtime.sessions import Sessions
 from gateway.runtime.supervisor import Stage
 from gateway.runtime.users import build_sign_in
-from gateway.send_queue import control, lanes, message_actions, timeline
+from gateway.send_queue import control, failed_messages, lanes, message_actions, timeline
 from gateway.send_queue import operations as queue_operations
 from gateway.send_queue.broadcasts import Broadcasts
 from gateway.send_queue.ids import message_id_named
@@ -83,9 +83,17 @@ from gateway.sessions.proxy_trial import ProxyTrials
 from gateway.settings.account_section import AccountLimits
 from gateway.settings.link_section import LinkSection
 from gateway.token_buckets import Rate
-from gateway.webhooks import callback_traces, dead_letters, further_webhooks, replay
+from gateway.webhooks import (
+    callback_traces,
+    dead_letters,
+    further_webhooks,
+    replay,
+    secret_operations,
+)
 from gateway.webhooks import operations as webhook_operations
 from gateway.webhooks.operations import WebhookContext
+from gateway.webhooks.secret_operations import WebhookSecretContext
+from gateway.webhooks.secrets import WebhookSecrets
 
 
 def build_services(
@@ -257,7 +265,10 @@ def _message_executors(
     return (
         OperationHandlers(queue_operations.handlers, queue_context),
         OperationHandlers(message_actions.handlers, message_context, awaits_others=True),
-        OperationHandlers(control.handlers | lanes.handlers | timeline.handlers, queue_context),
+        OperationHandlers(
+            control.handlers | failed_messages.handlers | lanes.handlers | timeline.handlers,
+            queue_context,
+        ),
         OperationHandlers(
             history_operations.handlers | search.handlers,
             partial(HistoryContext, database, message_id_named),
@@ -295,6 +306,10 @@ def _instance_executors(
     )
     return (
         OperationHandlers(webhooks, webhook_context, awaits_others=True),
+        OperationHandlers(
+            secret_operations.handlers,
+            partial(WebhookSecretContext, WebhookSecrets(database, vault, os.urandom)),
+        ),
         OperationHandlers(instance_operations.handlers, partial(InstanceContext, database, vault)),
         OperationHandlers(
             session_operations.handlers,

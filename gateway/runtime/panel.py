@@ -35,6 +35,7 @@ def build_panel_services(
         build_profiles(node.database, node.vault, node.clock, services.audit, services.sign_in),
         live,
         admission,
+        node.media.stored_files,
         {name: _facts_of(name, node) for name in selection.providers},
         selection.default,
         RecentAnswers(node.clock),

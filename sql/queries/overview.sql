@@ -22,6 +22,14 @@ with found as materialized (
             or strpos(lower(i.id), lower(%(text)s::text)) > 0
             or strpos(c.phone, nullif(%(digits)s::text, '')) > 0
         )
+        and (
+            %(quiet_days)s::int is null
+            or not exists (
+                select from chats g
+                where g.instance_id = i.id and not g.hidden
+                    and g.last_message_at > now() - make_interval(days => %(quiet_days)s::int)
+            )
+        )
 ), keyed as (
     -- Only the wanted key is computed.
     select k.*,
@@ -86,6 +94,14 @@ where i.account_id = %(account_id)s::text
         strpos(lower(i.name), lower(%(text)s::text)) > 0
         or strpos(lower(i.id), lower(%(text)s::text)) > 0
         or strpos(c.phone, nullif(%(digits)s::text, '')) > 0
+    )
+    and (
+        %(quiet_days)s::int is null
+        or not exists (
+            select from chats g
+            where g.instance_id = i.id and not g.hidden
+                and g.last_message_at > now() - make_interval(days => %(quiet_days)s::int)
+        )
     )
 group by 1;
 
