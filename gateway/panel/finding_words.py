@@ -135,7 +135,7 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
     ),
     FindingKind.QUEUE_STALLED: FindingWords(
         N_("The queue stands still although messages are due"),
-        N_("Restart the number. If it happens again, tell the operator."),
+        N_("Restart the number. If it happens again, ask the operator."),
         "queue",
         N_("Open the number"),
         Place(_NUMBER, "/{id}#connection"),
@@ -173,7 +173,7 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
         _CALLBACKS,
     ),
     FindingKind.NO_WEBHOOK: FindingWords(
-        N_("No system is told of messages that arrive"),
+        N_("No system gets the messages that arrive"),
         N_("Set a webhook, unless nothing needs them."),
         "webhook",
         N_("Set a webhook"),
