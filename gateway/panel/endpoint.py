@@ -30,8 +30,8 @@ from gateway.panel.cookies import (
 from gateway.panel.csrf import CSRF_FIELD, CSRF_HEADER, is_own_form, is_own_page
 from gateway.panel.error_pages import OLD_FORM, error_page, is_shown_as_flash
 from gateway.panel.formats import zone_named
-from gateway.panel.gateway_answers import answer_text
 from gateway.panel.forms import Form, read_form
+from gateway.panel.gateway_answers import answer_text
 from gateway.panel.languages import accepted_language, language_named
 from gateway.panel.navigation import NavEntry
 from gateway.panel.page import PageRoute
