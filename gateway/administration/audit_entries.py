@@ -123,7 +123,7 @@ def filter_of(operation: ListActs) -> ActFilter:
         act=operation.act,
         user=operation.user,
         credential=operation.credential,
-        address=operation.address,
+        address=operation.caller_address,
         instance_id=operation.instance_id,
         outcome=operation.outcome,
         since=operation.since,

@@ -87,7 +87,12 @@ async def read_consent(context: PeopleContext, operation: ReadConsent) -> Consen
 
 @handlers.handles(ListConsents)
 async def list_consents(context: PeopleContext, operation: ListConsents) -> ConsentPage:
-    of_instance = {"instance_id": context.instance.id, "status": operation.status}
+    wanted = (operation.query or "").strip()
+    of_instance = {
+        "instance_id": context.instance.id,
+        "status": operation.status,
+        "part": ("".join(filter(str.isdecimal, wanted)) or wanted) or None,
+    }
     rows = await context.database.fetch_all(
         _Consent,
         _LIST_CONSENTS,

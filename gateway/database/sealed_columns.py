@@ -225,6 +225,7 @@ _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("send_queue", "hold_queue"): SealedStatement({"callback": BODY}),
     ("send_queue", "expire"): SealedStatement({"callbacks": BODY}),
     ("send_queue", "list_waiting"): SealedStatement(reads={"payload": MESSAGE, "last_error": TEXT}),
+    ("send_queue", "find_waiting"): SealedStatement(reads={"payload": MESSAGE}),
     ("send_queue", "list_attempts"): SealedStatement(reads={"error": TEXT}),
     ("send_queue", "list_failed"): SealedStatement(reads=_HISTORY),
     ("send_queue", "find_progress"): SealedStatement(reads={"error": TEXT}),

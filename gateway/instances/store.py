@@ -11,6 +11,7 @@ from gateway.database.notifications import Notifications
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.errors import NotFound
+from gateway.instances.accounts import Account
 from gateway.instances.named import id_of_named
 from gateway.instances.tokens import Sealed
 
@@ -147,6 +148,16 @@ class Instances:
         """Returns the id of the instance's account; the instance's own id if it is gone."""
         found = await self.find(instance_id)
         return found.account_id if found else instance_id
+
+    def note_change(self, changed: Instance | Account) -> None:
+        """Drops what is cached of an instance or account that this node changed.
+
+        The notification says so, too; the caller's next read may be here before it.
+        """
+        if isinstance(changed, Instance):
+            self._drop_instance(changed.id)
+        else:
+            self._drop_account(changed.id)
 
     def _cache(self, instance_id: str, found: Instance | None) -> None:
         if found:

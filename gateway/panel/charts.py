@@ -60,7 +60,7 @@ class Charts:
                 _line(compared, top)
             )
         body += self._targets(points, compared)
-        return self._figure(points, body, top, title, summary, tone)
+        return self._figure(points, body, top, title=title, summary=summary, tone=tone)
 
     def bars(
         self, points: Sequence[Point], *, title: str, summary: str = "", tone: str = ""
@@ -79,7 +79,8 @@ class Charts:
             )
             for number, p in enumerate(points)
         )
-        return self._figure(points, bars + self._targets(points), top, title, summary, tone)
+        body = bars + self._targets(points)
+        return self._figure(points, body, top, title=title, summary=summary, tone=tone)
 
     def sparkline(self, values: Sequence[float], *, title: str) -> Markup:
         """Returns a small line without axes; *title* says in words what it shows."""
@@ -109,7 +110,14 @@ class Charts:
         )
 
     def _figure(
-        self, points: Sequence[Point], body: Markup, top: float, title: str, summary: str, tone: str
+        self,
+        points: Sequence[Point],
+        body: Markup,
+        top: float,
+        *,
+        title: str,
+        summary: str,
+        tone: str,
     ) -> Markup:
         name = f"chart{next(_NUMBERS)}"
         described = summary or "; ".join(f"{p.label}: {self.number(p.value)}" for p in points)

@@ -22,7 +22,7 @@ class StateWords:
 
 _WORDS: Final[Mapping[str, StateWords]] = {
     ConnectionState.CONNECTED: StateWords(
-        "ok", N_("Connected"), N_("The phone is linked. Messages leave and arrive.")
+        "ok", N_("Connected"), N_("The phone is linked, and WhatsApp answers.")
     ),
     ConnectionState.CONNECTING: StateWords(
         "wait",

@@ -11,6 +11,7 @@ from gateway.contract.wire import Wire
 from gateway.media.stored_links import StoredFiles
 from gateway.operations.services import Services
 from gateway.panel.live import LiveHub
+from gateway.panel.recent_answers import RecentAnswers
 from gateway.panel.request_limits import PanelLimits
 from gateway.randomness import RandomBytes
 from gateway.send_queue.admission import Admission
@@ -57,6 +58,7 @@ class PanelServices:
     files: StoredFiles
     providers: Mapping[str, ProviderFacts]
     default_provider: str | None
+    recent: RecentAnswers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -172,7 +172,12 @@ class Visit:
 
     async def execute(self, operation: Operation[Any], target: Instance | Account) -> Any:  # noqa: ANN401 - each operation has its own answer
         """Executes an operation as the user; the scope is checked again, and it is audited."""
-        return await self.services.gateway.execute(operation, target, caller=self.caller)
+        gateway = self.services.gateway
+        try:
+            return await gateway.execute(operation, target, caller=self.caller)
+        finally:
+            if type(operation).is_audited():
+                gateway.instances.note_change(target)
 
     async def send(self, instance: Instance, message: OutgoingMessage) -> Queued:
         """Puts a message into the queue as the user, by the rules that callers of the API have.

@@ -83,9 +83,17 @@ from gateway.sessions.proxy_trial import ProxyTrials
 from gateway.settings.account_section import AccountLimits
 from gateway.settings.link_section import LinkSection
 from gateway.token_buckets import Rate
-from gateway.webhooks import callback_traces, dead_letters, further_webhooks, replay
+from gateway.webhooks import (
+    callback_traces,
+    dead_letters,
+    further_webhooks,
+    replay,
+    secret_operations,
+)
 from gateway.webhooks import operations as webhook_operations
 from gateway.webhooks.operations import WebhookContext
+from gateway.webhooks.secret_operations import WebhookSecretContext
+from gateway.webhooks.secrets import WebhookSecrets
 
 
 def build_services(
@@ -298,6 +306,10 @@ def _instance_executors(
     )
     return (
         OperationHandlers(webhooks, webhook_context, awaits_others=True),
+        OperationHandlers(
+            secret_operations.handlers,
+            partial(WebhookSecretContext, WebhookSecrets(database, vault, os.urandom)),
+        ),
         OperationHandlers(instance_operations.handlers, partial(InstanceContext, database, vault)),
         OperationHandlers(
             session_operations.handlers,

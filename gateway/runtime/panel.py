@@ -11,6 +11,7 @@ from gateway.errors import DatabaseUnavailable
 from gateway.observability.logging import logger
 from gateway.operations.services import Services
 from gateway.panel.live import LiveHub
+from gateway.panel.recent_answers import RecentAnswers
 from gateway.panel.services import PanelServices, ProviderFacts
 from gateway.providers.loading import load_provider
 from gateway.runtime.node_context import NodeContext
@@ -37,6 +38,7 @@ def build_panel_services(
         node.media.stored_files,
         {name: _facts_of(name, node) for name in selection.providers},
         selection.default,
+        RecentAnswers(node.clock),
     )
 
 

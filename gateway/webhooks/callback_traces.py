@@ -13,9 +13,12 @@ from gateway.contract.extensions.replay import (
     DeliveryAttempt,
     FindCallback,
     ListWaitingCallbacks,
+    ListWebhookStates,
     StoredCallback,
     WaitingDeliveryQueue,
     WaitingPage,
+    WebhookState,
+    WebhookStates,
 )
 from gateway.contract.handlers import Handlers
 from gateway.contract.secret_fields import origin_of
@@ -30,6 +33,7 @@ from gateway.webhooks.operations import WebhookContext
 _FIND_MESSAGE_EVENTS = query("callback_traces", "find_message_events")
 _TRACE_CALLBACKS = query("callback_traces", "trace_callbacks")
 _LIST_WAITING_QUEUES = query("callback_traces", "list_waiting_queues")
+_LIST_WEBHOOK_STATES = query("callback_traces", "list_webhook_states")
 _LIST_CALLBACK_ATTEMPTS = query("callback_traces", "list_callback_attempts")
 _FIND_WAITING_CALLBACK = query("callback_traces", "find_waiting_callback")
 _FIND_DEAD_CALLBACK = query("callback_traces", "find_dead_callback")
@@ -227,6 +231,16 @@ def _waiting_queue(row: _WaitingQueue) -> WaitingDeliveryQueue:
         type=row.type,
         created_at=row.created_at,
     )
+
+
+@handlers.handles(ListWebhookStates)
+async def list_webhook_states(
+    context: WebhookContext, _operation: ListWebhookStates
+) -> WebhookStates:
+    rows = await context.database.fetch_all(
+        WebhookState, _LIST_WEBHOOK_STATES, instance_id=context.instance.id
+    )
+    return WebhookStates(states=tuple(rows))
 
 
 @handlers.handles(FindCallback)

@@ -10,9 +10,11 @@ import orjson
 
 from gateway.contract.extensions.replay import (
     CallbackType,
+    CountReplay,
     DeliveryAttempt,
     DeliveryPage,
     ListDeliveries,
+    ReplayCount,
     Replayed,
     ReplayWebhooks,
     TestResult,
@@ -32,9 +34,11 @@ from gateway.webhooks.secrets import SealedSecrets
 _LIST_DELIVERIES = query("webhooks", "list_deliveries")
 _LIST_FAILED_DELIVERIES = query("webhooks", "list_failed_deliveries")
 _REPLAY = query("webhooks", "replay")
+_COUNT_REPLAY = query("webhooks", "count_replay")
 _FIND_SECRETS = query("webhooks", "find_secrets")
 
 _MAX_REPLAYED = 10_000
+_MAX_COUNTED = 100_000
 _MESSAGE = {"messageId": "3EB00000000000000000"}
 _SAMPLES: Final[Mapping[CallbackType, Mapping[str, object]]] = {
     "ReceivedCallback": {
@@ -65,6 +69,12 @@ class _Replayed:
     replayed: int | None
     found: int
     last_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _CountByType:
+    type: str
+    count: int
 
 
 handlers = Handlers[WebhookContext]()
@@ -98,11 +108,27 @@ async def list_deliveries(context: WebhookContext, operation: ListDeliveries) ->
     )
 
 
+@handlers.handles(CountReplay)
+async def count_replay(context: WebhookContext, operation: CountReplay) -> ReplayCount:
+    rows = await context.database.within(DatabaseDeadline.REPLAY).fetch_all(
+        _CountByType,
+        _COUNT_REPLAY,
+        instance_id=context.instance.id,
+        since=operation.since,
+        until=_end_of(context, operation),
+        limit=_MAX_COUNTED,
+    )
+    count = sum(row.count for row in rows)
+    return ReplayCount(
+        count=count,
+        by_type={row.type: row.count for row in rows},
+        has_more=count == _MAX_COUNTED,
+    )
+
+
 @handlers.handles(ReplayWebhooks)
 async def replay(context: WebhookContext, operation: ReplayWebhooks) -> Replayed:
-    until = operation.until or context.clock.now()
-    if until <= operation.since:
-        raise InvalidRequest("to: must be later than from")
+    until = _end_of(context, operation)
     row = await context.database.within(DatabaseDeadline.REPLAY).fetch_one(
         _Replayed,
         _REPLAY,
@@ -119,6 +145,13 @@ async def replay(context: WebhookContext, operation: ReplayWebhooks) -> Replayed
         replayed=row.replayed or 0,
         continue_from=row.last_at if row.found == _MAX_REPLAYED else None,
     )
+
+
+def _end_of(context: WebhookContext, operation: ReplayWebhooks | CountReplay) -> datetime:
+    until = operation.until or context.clock.now()
+    if until <= operation.since:
+        raise InvalidRequest("to: must be later than from")
+    return until
 
 
 @handlers.handles(TestWebhook)

@@ -11,9 +11,11 @@ import orjson
 from gateway.database.pool import Database
 from gateway.database.queries import query
 from gateway.database.repeating import until_answered
+from gateway.errors import NotFound
 from gateway.instances.tokens import Sealed, TokenVault
 from gateway.randomness import RandomBytes
 
+_FIND_SECRETS = query("webhooks", "find_secrets")
 _ROTATE_SECRET = query("webhooks", "rotate_secret")
 _RETIRE_SECRET = query("webhooks", "retire_secret")
 
@@ -28,6 +30,14 @@ class SealedSecrets:
     webhook_secret_key_id: str | None
     previous_webhook_secret_ciphertext: bytes | None
     previous_webhook_secret_key_id: str | None
+
+    @property
+    def is_set(self) -> bool:
+        return self.webhook_secret_ciphertext is not None
+
+    @property
+    def previous_signs(self) -> bool:
+        return self.previous_webhook_secret_ciphertext is not None
 
     def open(self, vault: TokenVault) -> tuple[str, ...]:
         """Returns the secrets, the current one first."""
@@ -62,10 +72,21 @@ class SealedWebhook(SealedSecrets):
 
 
 class WebhookSecrets:
-    """Makes and retires an account's secrets."""
+    """Finds, makes and retires an account's secrets."""
 
     def __init__(self, database: Database, vault: TokenVault, random_bytes: RandomBytes) -> None:
         self._database, self._vault, self._random_bytes = database, vault, random_bytes
+
+    async def find(self, account_id: str) -> SealedSecrets:
+        """Returns the secrets of an account, sealed.
+
+        Raises:
+            NotFound: the account was deleted.
+        """
+        found = await self._database.fetch_one(SealedSecrets, _FIND_SECRETS, account_id=account_id)
+        if found is None:
+            raise NotFound("The account was deleted")
+        return found
 
     async def rotate(self, account_id: str) -> str:
         """Returns a new secret, in hex; the previous one stays valid until it is retired."""

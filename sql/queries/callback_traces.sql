@@ -100,6 +100,24 @@ left join lateral (
 ) o on true
 order by w.chat, w.webhook_id;
 
+-- name: list_webhook_states
+-- What waits for each webhook of an instance, and how its failing delivery queues stand.
+select w.webhook_id, sum(w.pending)::bigint as waiting, count(*) as chats,
+       count(w.failing_since) as failing_chats, min(w.failing_since) as failing_since,
+       coalesce(max(w.attempts) filter (where w.failing_since is not null), 0) as attempts,
+       min(w.due_at) filter (where w.failing_since is not null and w.claim_id is null)
+           as next_attempt_at,
+       (array_agg(w.last_error order by w.failing_since)
+           filter (where w.failing_since is not null and w.last_error is not null))[1] as error,
+       coalesce(
+           array_agg(distinct split_part(w.address, ' ', 2)) filter (where w.address is not null),
+           '{}'
+       ) as open_circuits
+from delivery_queues w
+where w.instance_id = %(instance_id)s::text and w.pending > 0
+group by w.webhook_id
+order by w.webhook_id;
+
 -- name: list_callback_attempts
 -- The attempts to post one callback, the latest first.
 select number, webhook_id, callback_id as event_id, type, chat, target, attempt, taken as success, status,

@@ -199,13 +199,15 @@ limit 1;
 select phone, status, source, note, at from consents
 where instance_id = %(instance_id)s::text
     and (%(status)s::text is null or status = %(status)s::text)
+    and (%(part)s::text is null or strpos(phone, %(part)s::text) > 0)
 order by phone
 limit %(max_count)s::int offset %(offset)s::bigint;
 
 -- name: count_consents
 select count(*) as count from consents
 where instance_id = %(instance_id)s::text
-    and (%(status)s::text is null or status = %(status)s::text);
+    and (%(status)s::text is null or status = %(status)s::text)
+    and (%(part)s::text is null or strpos(phone, %(part)s::text) > 0);
 
 -- name: record_consent
 -- One record for all names of a person.

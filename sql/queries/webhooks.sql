@@ -480,6 +480,19 @@ select append_callbacks_v2(
        count(*) as found, max(created_at) as last_at
 from chosen;
 
+-- name: count_replay
+-- What a replay of the time span would choose, by type, the oldest up to a limit.
+select type, count(*) as count
+from (
+    select type from webhook_events
+    where instance_id = %(instance_id)s::text
+        and created_at >= %(since)s::timestamptz and created_at < %(until)s::timestamptz
+    order by created_at
+    limit %(limit)s::int
+) chosen
+group by type
+order by count(*) desc, type;
+
 -- name: delete_expired_deliveries
 delete from webhook_deliveries
 where ctid = any(array(

@@ -68,6 +68,7 @@ LISTS: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "webhook_id": None,
         "limit": 51,
     },
+    ("webhooks", "count_replay"): {"since": FIRST, "until": LAST, "limit": 500},
     ("callback_traces", "list_callback_attempts"): {"id": IDS[0], "limit": 100},
     ("callback_traces", "find_waiting_callback"): {"id": IDS[0], "max_examined": 500},
     ("callback_traces", "find_dead_callback"): {"id": IDS[0]},

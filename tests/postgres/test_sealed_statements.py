@@ -45,6 +45,7 @@ CONTENT = {
 }
 NO_CONTENT = {
     ("callback_traces", "list_callback_attempts"): "the status or error of a POST",
+    ("callback_traces", "list_webhook_states"): "the status or error of a POST",
     ("inbox", "record_event_error"): "the name of an exception",
     ("notifications", "notify"): "the ids of instances",
     ("proxies", "add_check"): "why a proxy did not answer",

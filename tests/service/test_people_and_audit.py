@@ -83,6 +83,8 @@ async def test_opted_out_person_is_not_sent_to_if_account_says_so(
     assert await got(client, path) == {"phone": ANA, "status": "unknown", "at": 0}
     recorded = await client.call("PUT", path, json={"status": "revoked", "source": "a call"})
     assert (recorded.json()["status"], recorded.json()["source"]) == ("revoked", "a call")
+    for part, found in (("8888", 1), ("+55 11 98888", 1), ("6666", 0), ("no digits", 0)):
+        assert (await got(client, "/consents", query=part))["total"] == found, part
     await client.send_text("the rule is off", phone=ANA)
 
     await client.http.put(

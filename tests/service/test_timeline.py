@@ -107,9 +107,14 @@ async def test_timeline_says_why_a_callback_waits(client: Client, catcher: Webho
 
     (callback,) = await until(callbacks, lambda each: bool(each) and each[0]["attempts"] > 0)
     (queue,) = (await read(client, "/webhooks/waiting"))["queues"]
+    (state,) = (await read(client, "/webhooks/states"))["states"]
     stored = await read(client, f"/webhooks/deliveries/{callback['eventId']}")
 
     assert (callback["status"], callback["httpStatus"]) == ("waiting", 503)
+    assert (state["webhookId"], state["waiting"], state["chats"]) == (None, 1, 1)
+    assert (state["failingChats"], state["error"]) == (1, "HTTP 503")
+    assert state["attempts"] >= 1
+    assert state["failingSince"] is not None
     assert callback["error"] == "HTTP 503"
     assert callback["deliveredAt"] is None
     assert queue["eventId"] == callback["eventId"]
@@ -140,6 +145,16 @@ async def test_delivered_callback_is_shown_with_its_body(
     assert (stored["status"], stored["error"]) == ("delivered", None)
     assert stored["body"]["messageId"] == message_id
     assert (await read(client, "/webhooks/waiting"))["queues"] == []
+    assert (await read(client, "/webhooks/states"))["states"] == []
+    span = {"from": "2026-01-01T00:00:00Z"}
+    counted = await read(client, "/webhooks/replay", **span)
+    replayed = await client.call("POST", "/webhooks/replay", json=span)
+    assert counted["byType"]["DeliveryCallback"] == 1
+    assert replayed.json()["replayed"] <= counted["count"], "without a webhook it goes nowhere"
+    assert counted["hasMore"] is False
+    backwards = {**span, "to": "2025-01-01T00:00:00Z"}
+    answer = await client.call("GET", "/webhooks/replay", params=backwards)
+    assert answer.status_code == 400
 
 
 async def test_lanes_show_messages_in_the_order_of_sending(client: Client) -> None:

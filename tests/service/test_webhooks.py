@@ -38,6 +38,34 @@ async def test_delivery_callback_has_the_headers(client: Client, catcher: Webhoo
     assert "x-webhook-signature" not in posted.headers
 
 
+async def test_secret_signs_beside_the_previous_one_until_that_is_retired(
+    client: Client, catcher: WebhookCatcher
+) -> None:
+    await subscribe(client, catcher)
+    account = {"Authorization": f"Bearer {client.demo.partner_token}"}
+
+    async def signatures(count: int) -> list[str]:
+        await client.send_text(f"text {count}")
+        await catcher.wait_for(lambda c: len(c.of_type("DeliveryCallback")) == count)
+        posted = [p for p in catcher.delivered if p.body["type"] == "DeliveryCallback"]
+        return posted[-1].headers["x-webhook-signature"].split(",")
+
+    made = [
+        (await client.http.post("/account/webhook-secret", headers=account)).json()
+        for _ in range(2)
+    ]
+    both = await signatures(1)
+    retired = await client.http.delete("/account/webhook-secret/previous", headers=account)
+    state = (await client.http.get("/account/webhook-secret", headers=account)).json()
+    one = await signatures(2)
+
+    assert [each["previousSigns"] for each in made] == [False, True]
+    assert len({each["secret"] for each in made}) == 2
+    assert (len(both), len(one)) == (2, 1)
+    assert retired.json() == {"value": True}
+    assert state == {"isSet": True, "previousSigns": False}
+
+
 async def test_receipts_follow_the_delivery_of_their_message(
     tmp_path: Path, database_url: str, catcher: WebhookCatcher
 ) -> None:

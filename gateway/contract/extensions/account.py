@@ -74,7 +74,10 @@ class ListActs(PartnerOperation[tuple[Act, ...]], Paged, method="GET", path="/ac
     act: Annotated[str, StringConstraints(max_length=_MAX_WORD_LENGTH)] | None = None
     user: Annotated[str, StringConstraints(max_length=_MAX_TEXT_LENGTH)] | None = None
     credential: Annotated[str, StringConstraints(max_length=_MAX_WORD_LENGTH)] | None = None
-    address: Annotated[str, StringConstraints(max_length=_MAX_WORD_LENGTH)] | None = None
+    caller_address: Annotated[
+        Annotated[str, StringConstraints(max_length=_MAX_WORD_LENGTH)] | None,
+        Field(alias="address"),
+    ] = None
     instance_id: Annotated[str, StringConstraints(max_length=_MAX_WORD_LENGTH)] | None = None
     outcome: Annotated[Literal["done", "failed"], ANY_CASE] | None = None
     since: AwareDatetime | None = Field(None, alias="from")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
@@ -12,6 +12,7 @@ from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import OmitIfNone, Person, Wire
 
 _PHONE = "5511999999999"
+_MAX_QUERY_LENGTH = 100
 
 
 class ConsentRecord(Wire):
@@ -82,7 +83,12 @@ class ListConsents(Operation[ConsentPage], Paged, method="GET", path="/consents"
     """
 
     scope = ApiScope.READ
-    example: ClassVar[Example] = {"status": "revoked", "page": 1, "pageSize": 100}
+    example: ClassVar[Example] = {
+        "status": "revoked",
+        "query": "5511",
+        "page": 1,
+        "pageSize": 100,
+    }
     example_minimal: ClassVar[Example] = {}
     answer_example: ClassVar[Any] = {
         "consents": [
@@ -97,6 +103,11 @@ class ListConsents(Operation[ConsentPage], Paged, method="GET", path="/consents"
     }
 
     status: Annotated[Literal["granted", "revoked"], ANY_CASE] | None = None
+    query: Annotated[
+        str | None,
+        StringConstraints(max_length=_MAX_QUERY_LENGTH),
+        Field(description="digits within the number"),
+    ] = None
 
 
 class ForgetConsent(Operation[Value], method="DELETE", path="/contacts/{phone}/consent"):

@@ -157,6 +157,53 @@ class ListWaitingCallbacks(Operation[WaitingPage], method="GET", path="/webhooks
     webhook_id: UUID | None = None
 
 
+class WebhookState(Wire):
+    """What waits for one webhook, and why.
+
+    `webhookId` names a further webhook, and is missing for those of Z-API's routes. `attempts`,
+    `nextAttemptAt` and `error` are of the chats that fail: the most attempts of one callback, the
+    next one of any, and the error of the chat that has failed the longest. `openCircuits` are the
+    hosts that get nothing for the moment, because they did not answer.
+    """
+
+    webhook_id: Annotated[UUID | None, BeforeValidator(_without_zeros)]
+    waiting: int
+    chats: int
+    failing_chats: int
+    failing_since: datetime | None
+    attempts: int
+    next_attempt_at: datetime | None
+    error: str | None
+    open_circuits: tuple[str, ...]
+
+
+class WebhookStates(Wire):
+    """The webhooks for which callbacks wait."""
+
+    states: tuple[WebhookState, ...]
+
+
+class ListWebhookStates(Operation[WebhookStates], method="GET", path="/webhooks/states"):
+    """Each webhook for which callbacks wait: how many, why, and the next attempt."""
+
+    scope = ApiScope.WEBHOOKS
+    answer_example: ClassVar[Any] = {
+        "states": [
+            {
+                "webhookId": None,
+                "waiting": 34,
+                "chats": 5,
+                "failingChats": 5,
+                "failingSince": "2026-01-31T12:00:00Z",
+                "attempts": 12,
+                "nextAttemptAt": "2026-01-31T12:30:00Z",
+                "error": "HTTP 500",
+                "openCircuits": ["https://example.com"],
+            }
+        ]
+    }
+
+
 class StoredCallback(Wire):
     """One callback with its body and its latest 100 attempts, the latest first.
 
@@ -228,6 +275,33 @@ class ReplayWebhooks(Operation[Replayed], method="POST", path="/webhooks/replay"
     until: AwareDatetime | None = Field(None, alias="to")
     types: Annotated[tuple[CallbackType, ...], Field(min_length=1, max_length=100)] | None = None
     webhook_id: UUID | None = None
+
+
+class ReplayCount(Wire):
+    """How many recorded callbacks a replay would post; `hasMore` says that not all were counted."""
+
+    count: int
+    by_type: dict[str, int]
+    has_more: bool
+
+
+class CountReplay(Operation[ReplayCount], method="GET", path="/webhooks/replay"):
+    """How many recorded callbacks are between two times, by type: what a replay would post.
+
+    It counts 100,000 at most, the oldest. Each goes to every webhook that gets its type.
+    """
+
+    scope = ApiScope.WEBHOOKS
+    example_minimal: ClassVar[Example] = {"from": "2026-01-31T12:00:00Z"}
+    example: ClassVar[Example] = {"from": "2026-01-31T12:00:00Z", "to": "2026-01-31T13:00:00Z"}
+    answer_example: ClassVar[Any] = {
+        "count": 3,
+        "byType": {"ReceivedCallback": 3},
+        "hasMore": False,
+    }
+
+    since: AwareDatetime = Field(alias="from")
+    until: AwareDatetime | None = Field(None, alias="to")
 
 
 class TestResult(Wire):

@@ -152,8 +152,10 @@
     followed = wanted;
     source = new EventSource(`${document.body.dataset.livePath}?topics=${encodeURIComponent(wanted)}`);
     source.addEventListener("open", () => {
-      if (timer) parts().forEach(refresh);  // what changed meanwhile was not announced
       stopPolling();
+      // What changed before the stream began was not announced. A part that shows the answer to a form
+      // (data-live-keep) stays.
+      parts().filter((part) => !("liveKeep" in part.dataset) && !part.parentElement.closest(LIVE)).forEach(refresh);
     });
     source.addEventListener("changed", (event) => parts(event.data).forEach(refresh));
     source.addEventListener("ended", () => { stop(); location.reload(); });

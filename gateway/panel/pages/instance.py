@@ -82,6 +82,13 @@ async def show_connection(visit: Visit) -> Response:
     )
 
 
+@page.get(_ONE + "/facts")
+async def show_facts(visit: Visit) -> Response:
+    """Returns the phone and what waits, which change more often than the state."""
+    instance = await named_in(visit)
+    return visit.fragment("instance_facts.html", row=await overview_of(visit, instance))
+
+
 async def _connection(visit: Visit, instance: Instance) -> dict[str, Any]:
     row = await overview_of(visit, instance)
     may_link = visit.may("manage") and row.state in NEEDS_CODE

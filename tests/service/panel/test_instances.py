@@ -190,7 +190,7 @@ async def test_a_number_is_added_linked_and_sends(client: Client, host: RunningG
         assert nameless.status_code == 400
         assert "Enter a name" in nameless.text
         assert same.status_code in {200, 204}  # 200 if twenty seconds began meanwhile
-        assert re.search(r'class="pairing-code"[^>]*>[1-9A-Z]{4}-[1-9A-Z]{4}<', paired.text)
+        assert re.search(r'class="linking-code"[^>]*>[1-9A-Z]{4}-[1-9A-Z]{4}<', paired.text)
         assert no_phone.status_code == 400
         assert "country code" in no_phone.text
         assert not qr_of(linked.text)
