@@ -32,7 +32,7 @@ from gateway.panel.cookies import (
 )
 from gateway.panel.csrf import csrf_token
 from gateway.panel.forms import Form
-from gateway.panel.languages import translations_of
+from gateway.panel.languages import Translated, translations_of
 from gateway.panel.navigation import NavEntry, by_section
 from gateway.panel.rendering import render
 from gateway.panel.services import PanelContext, PanelServices
@@ -201,12 +201,12 @@ class Visit:
         """Returns a text in the user's language, with its `%(name)s` replaced."""
         # The translation of an empty text is the head of the catalogue.
         translated = translations_of(self.language).gettext(text) if text else ""
-        return translated % values if values else translated
+        return Translated(translated % values if values else translated)
 
     def ngettext(self, one: str, many: str, count: int, **values: object) -> str:
         """Returns the text for this number of things; `%(num)s` is the number."""
         translated = translations_of(self.language).ngettext(one, many, count)
-        return translated % {"num": count, **values}
+        return Translated(translated % {"num": count, **values})
 
     # Answers
 
