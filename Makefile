@@ -23,10 +23,10 @@ COMPILE := uv pip compile --universal --upgrade --generate-hashes --no-emit-inde
 LOCK := $(COMPILE) pyproject.toml --all-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run bench bench-whatsmeow test check check-types check-tests test-fast test-long coverage docs postman fuzz migrate schema lock format clean
+.PHONY: help setup run bench bench-whatsmeow test check check-types check-tests test-fast test-long coverage docs translations postman fuzz migrate schema lock format clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## virtual environment with the locked dependencies (run and test do it by themselves)
 
@@ -75,6 +75,9 @@ docs: setup ## write the OpenAPI document, the Postman collection and the tables
 	$(BIN)/gateway postman --environment > postman/gateway.postman_environment.json
 	$(BIN)/gateway readme README.md docs/*.md docs/pt-BR/README.md
 
+translations: $(TOOLS) ## bring the catalogues of the panel in step with its texts
+	@PYTHONPATH=. $(BIN)/python tests/translations.py
+
 postman: $(TOOLS) $(NEWMAN) ## lint the OpenAPI document and run the Postman collection (needs node and npm)
 	@postman/node_modules/.bin/redocly lint --config postman/redocly.yaml openapi/openapi.json
 	@PYTHONPATH=. $(BIN)/python tests/postman_run.py
@@ -90,7 +93,7 @@ test-fast: $(TOOLS) ## the tests that need no Postgres
 	$(PYTEST) tests/unit tests/contract
 
 test-long: $(TOOLS) ## what takes too long for every change: installations with several Pythons, a silent database, campaigns
-	$(BIN)/pytest -m long tests/long
+	$(BIN)/pytest -m long tests/long tests/service/panel
 
 migrate: setup ## bring the database at DATABASE_URL up to date
 	$(BIN)/gateway migrate

@@ -121,6 +121,7 @@ async def list_instances(
         "provider": operation.provider,
         "text": operation.query.strip(),
         "digits": _digits_of(operation.query),
+        "quiet_days": operation.quiet_days,
     }
     states = await _states(context.database, where)
     wanted = _states_of(operation.state)
@@ -147,7 +148,13 @@ async def list_instances(
 async def read_overview(context: OverviewContext, _operation: ReadOverview) -> Overview:
     account_id = context.account.id
     totals = await read_totals(context.database, account_id)
-    where = {"account_id": account_id, "provider": None, "text": "", "digits": ""}
+    where = {
+        "account_id": account_id,
+        "provider": None,
+        "text": "",
+        "digits": "",
+        "quiet_days": None,
+    }
     states = await _states(context.database, where)
     found = await context.problems.find(account_id)
     found = await _with_storage(context, found)

@@ -92,7 +92,7 @@ async def create_key(context: ApiKeyContext, operation: CreateApiKey) -> Created
         "instance_ids": sorted(set(operation.instance_ids)),
         "networks": networks,
         "expires_at": operation.expires_at,
-        "created_by": f"API key {account.key.name}" if account.key else _PARTNER_TOKEN,
+        "created_by": _maker_of(account),
     }
 
     async def write(_is_repeated: bool) -> None:  # noqa: FBT001 - see until_answered
@@ -125,6 +125,12 @@ async def revoke_key(context: ApiKeyContext, operation: RevokeApiKey) -> Value:
     ):
         raise NotFound("API key not found")
     return Value()
+
+
+def _maker_of(account: Account) -> str:
+    if account.key:
+        return f"API key {account.key.name}"
+    return account.acting_user or _PARTNER_TOKEN
 
 
 def _require_more_than_client_token(account: Account) -> None:

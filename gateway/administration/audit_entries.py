@@ -26,11 +26,12 @@ AuditFormat = Literal["csv", "jsonl"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActFilter:
-    """Selects entries; None selects all. `user` is a part of a name, `since` is included."""
+    """Selects entries; None selects all. `user` and `address` are parts, `since` is included."""
 
     act: str | None = None
     user: str | None = None
     credential: str | None = None
+    address: str | None = None
     instance_id: str | None = None
     outcome: Literal["done", "failed"] | None = None
     since: datetime | None = None
@@ -106,19 +107,27 @@ handlers = Handlers[AccountContext]()
 @handlers.handles(ListActs)
 async def list_acts(context: AccountContext, operation: ListActs) -> tuple[Act, ...]:
     entries = AuditEntries(context.audit.database, context.audit.days)
-    where = ActFilter(
+    return tuple(
+        await entries.page(
+            context.account.id,
+            filter_of(operation),
+            limit=operation.page_size,
+            offset=operation.offset,
+        )
+    )
+
+
+def filter_of(operation: ListActs) -> ActFilter:
+    """Returns what the operation selects, of all pages."""
+    return ActFilter(
         act=operation.act,
         user=operation.user,
         credential=operation.credential,
+        address=operation.caller_address,
         instance_id=operation.instance_id,
         outcome=operation.outcome,
         since=operation.since,
         until=operation.until,
-    )
-    return tuple(
-        await entries.page(
-            context.account.id, where, limit=operation.page_size, offset=operation.offset
-        )
     )
 
 

@@ -30,13 +30,17 @@ _ROWS_AT_ONCE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """A kind of rows of an instance; `key` is the column in whose order they are read."""
+    """Rows of an account or of an instance; `key` is the column in whose order they are read."""
 
     name: str
     statement: SQL
     key: str
 
 
+KINDS_OF_ACCOUNT: Final = (
+    _Kind("users", query("export", "export_users"), "id"),
+    _Kind("api_keys", query("export", "export_api_keys"), "id"),
+)
 KINDS: Final = (
     _Kind("webhooks", query("export", "export_webhooks"), "id"),
     _Kind("contacts", query("export", "export_contacts"), "phone"),
@@ -48,6 +52,7 @@ KINDS: Final = (
     _Kind("receipts", query("export", "export_receipts"), "message_id"),
     _Kind("queue", query("export", "export_queue"), "message_id"),
     _Kind("media", query("export", "export_media"), "id"),
+    _Kind("traffic", query("export", "export_traffic"), "at"),
 )
 
 
@@ -94,14 +99,19 @@ class Export:
             InvalidRequest: the folder exists and is not empty.
         """
         _make_empty(folder)
-        counts = dict.fromkeys(("instances", *(kind.name for kind in KINDS)), 0)
+        kinds = (*KINDS_OF_ACCOUNT, *KINDS)
+        counts = dict.fromkeys(("instances", *(kind.name for kind in kinds)), 0)
         rows = await self._reading.fetch_dicts(_EXPORT_ACCOUNT, account_id=account.id)
         _write_json(folder / "account.json", {**rows[0], "exported_at": datetime.now(UTC)})
+        for kind in KINDS_OF_ACCOUNT:
+            async for page in self._pages(kind, account_id=account.id):
+                _append(folder / f"{kind.name}.jsonl", page)
+                counts[kind.name] += len(page)
         for instance in instances:
             await self._add_instance(folder, instance, tokens=tokens)
             counts["instances"] += 1
             for kind in KINDS:
-                async for page in self._pages(kind, instance.id):
+                async for page in self._pages(kind, instance_id=instance.id):
                     _append(folder / f"{kind.name}.jsonl", page)
                     counts[kind.name] += len(page)
                     if files and kind.name == "media":
@@ -121,10 +131,10 @@ class Export:
         token = {"token": self.token_of(instance)} if tokens else {}
         _append(folder / "instances.jsonl", [row | token for row in rows])
 
-    async def _pages(self, kind: _Kind, instance_id: str) -> AsyncIterator[list[dict[str, Any]]]:
+    async def _pages(self, kind: _Kind, **owner: str) -> AsyncIterator[list[dict[str, Any]]]:
         after = ""
         while rows := await self._reading.fetch_dicts(
-            kind.statement, instance_id=instance_id, after=after, max_count=_ROWS_AT_ONCE
+            kind.statement, **owner, after=after, max_count=_ROWS_AT_ONCE
         ):
             yield rows
             after = rows[-1][kind.key]

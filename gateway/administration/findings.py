@@ -66,6 +66,11 @@ ADVICE: Final[Mapping[FindingKind, Advice]] = {
         "The queue is paused, and messages wait in it.",
         "Resume the queue.",
     ),
+    FindingKind.LINKING_UNCONFIRMED: Advice(
+        Severity.CRITICAL,
+        "A customer linked a phone while messages waited, so the queue waits for the owner.",
+        "Check the number of the phone, then confirm it or log the phone out.",
+    ),
     FindingKind.HELD_BY_WHATSAPP: Advice(
         Severity.WARNING,
         "WhatsApp limits the number, so the queue waits.",

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.administration.account_admin import AccountAdmin
 from gateway.administration.account_overview import Totals, read_totals
 from gateway.administration.audit import Caller, Credential
 from gateway.administration.findings import FoundProblems, ProblemFinder, finding_of
@@ -114,6 +115,7 @@ class SystemState:
         default_provider: of new instances; None where each names its own.
         provider_table: what GET /providers answers.
         users_as: returns what makes and changes users, as this caller in the audit log.
+        accounts_as: returns what makes accounts, as this caller in the audit log.
     """
 
     database: Database
@@ -122,6 +124,7 @@ class SystemState:
     default_provider: str | None
     provider_table: Callable[[], Mapping[str, Any]]
     users_as: Callable[[Caller], UserAdmin]
+    accounts_as: Callable[[Caller], AccountAdmin]
 
     async def nodes(self, caller: Caller) -> list[NodeState]:
         """Returns the nodes by name, also those that expired within the last day."""
@@ -172,6 +175,11 @@ class SystemState:
         return await self.database.fetch_all(
             AccountRow, _SEARCH_ACCOUNTS, text=text.strip(), limit=limit, offset=offset
         )
+
+    def account_admin(self, caller: Caller) -> AccountAdmin:
+        """Returns what makes accounts, as this operator."""
+        require_operator(caller)
+        return self.accounts_as(caller)
 
     def users(self, caller: Caller) -> UserAdmin:
         """Returns what lists, makes and changes users, as this operator."""

@@ -1,6 +1,7 @@
 """The operator's commands on users."""
 
 import re
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
@@ -119,6 +120,19 @@ class UserAdmin:
         ):
             await self.users.set_disabled(user.id, disabled=disabled)
 
+    async def set_role(self, email: str, role: UserRole) -> None:
+        """Gives a user of an account another role; what is open has the new rights at once.
+
+        Raises:
+            InvalidRequest: the user is an operator, or would become one.
+        """
+        user = await self.find(email)
+        if UserRole.OPERATOR in {role, user.role}:
+            raise InvalidRequest("role: an operator has no account: create another user instead")
+        given = {"role": role.value}
+        async with self._noting("SetUserRole", user.account_id, user.email, given):
+            await self.users.set_role(user.id, role)
+
     async def set_password(self, email: str, password: str) -> None:
         """Sets the password and ends the sessions; raises InvalidRequest for one too short."""
         user = await self.find(email)
@@ -155,9 +169,14 @@ class UserAdmin:
             await self.users.set_second_factor(user.id, None)
 
     def _noting(
-        self, act: str, account_id: str | None, email: str
+        self,
+        act: str,
+        account_id: str | None,
+        email: str,
+        given: Mapping[str, str] | None = None,
     ) -> AbstractAsyncContextManager[None]:
-        return self.audit.noting(act, self.caller, Subject(account_id), given={"user": email})
+        given = {"user": email, **(given or {})}
+        return self.audit.noting(act, self.caller, Subject(account_id), given=given)
 
 
 def _check_names(email: str, name: str) -> None:

@@ -27,6 +27,7 @@ from gateway.clock import Clock
 from gateway.contract.catalogue import Catalogue
 from gateway.database.deadlines import STATEMENT_SECONDS, caller_seconds
 from gateway.errors import GatewayError, InvalidRequest, MethodNotAllowed, UnknownRoute
+from gateway.file_work import FileWork
 from gateway.observability.metrics import Metrics
 from gateway.operations.services import Services
 from gateway.parsing.parser import RunsTasks
@@ -66,6 +67,12 @@ def build_app(
     stream_callers = StreamCallers(authenticator)
     uploads = UploadSlots(account_limits.max_uploads)
 
+    def is_shared() -> bool:
+        ready = services()
+        return ready is not None and ready.turns.is_shared()
+
+    file_work = FileWork(is_shared=is_shared)
+
     def serving(kind: type[EndpointT], table: RouteTable) -> EndpointT:
         return kind(
             table,
@@ -76,6 +83,7 @@ def build_app(
             parser=parser,
             patience_seconds=patience_seconds,
             uploads=uploads,
+            file_work=file_work,
         )
 
     tables: dict[RouteTable, Endpoint] = {}
@@ -85,10 +93,6 @@ def build_app(
         by_name = RouteTable(catalogue, by_name=True)
         tables[by_name] = named = serving(NamedEndpoint, by_name)
         named.readiness = readiness.first_problem
-
-    def is_shared() -> bool:
-        ready = services()
-        return ready is not None and ready.turns.is_shared()
 
     app = Starlette(
         routes=[

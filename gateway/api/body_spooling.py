@@ -4,14 +4,15 @@ Strings too long to be text are decoded to disk, and a short placeholder takes t
 of the body may not exceed a limit, so a body of any size needs about that much memory.
 """
 
-import asyncio
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import orjson
 
 from gateway.errors import BodyTooLarge, TooManyValues
+from gateway.file_work import FileWork
 from gateway.media.disk_reserve import DiskReserve
 from gateway.media.spooling import BadFile, Base64File, Spooled, SpoolFile
 from gateway.parsing.json_bounds import MAX_VALUES
@@ -37,20 +38,20 @@ _RUN = re.compile(rb'(?:[^"\\]++|\\[^u]|\\u.{4})*+', re.DOTALL)
 class BodySpooler:
     """Takes the pieces of one body, of which *limit_bytes* may remain without its files.
 
-    All bodies share *turns*, so that only one piece is decoded at a time and the event loop serves
+    All bodies share *work*, so that only one piece is decoded at a time and the event loop serves
     other requests between two pieces.
     """
 
     def __init__(
         self,
         folder: Path,
-        turns: asyncio.Lock,
+        work: FileWork,
         random_bytes: RandomBytes,
         *,
         limit_bytes: int,
         reserve: DiskReserve | None = None,
     ) -> None:
-        self._folder, self._turns, self._limit_bytes = folder, turns, limit_bytes
+        self._folder, self._work, self._limit_bytes = folder, work, limit_bytes
         self._reserve = reserve
         self._prefix = f"file:{random_bytes(_PLACEHOLDER_BYTES).hex()}:"
         self._body = bytearray()
@@ -84,10 +85,7 @@ class BodySpooler:
         The event loop serves others after each part that takes about a millisecond.
         """
         for part in _parts(piece):
-            async with self._turns:
-                self.feed(part)
-                if len(part) < len(piece):
-                    await asyncio.sleep(0)
+            await self._work.do(partial(self.feed, part))
 
     def feed(self, piece: bytes) -> None:
         """Reads the next piece of the body.

@@ -33,6 +33,7 @@ from gateway.contract.operation import Operation
 from gateway.contract.send import OutgoingMessage, Queued
 from gateway.database.deadlines import waiting_at_most
 from gateway.errors import InvalidRequest, TooManyRequests, Unavailable
+from gateway.file_work import FileWork
 from gateway.instances.accounts import Account
 from gateway.instances.store import Instance
 from gateway.operations.services import Services
@@ -61,10 +62,11 @@ class Endpoint:
         parser: RunsTasks,
         patience_seconds: float,
         uploads: UploadSlots,
+        file_work: FileWork,
     ) -> None:
         self._routes, self._authenticator, self._services = routes, authenticator, services
         self._settings, self._admission, self._parser = settings, admission, parser
-        self._turns, self._patience_seconds = asyncio.Lock(), patience_seconds
+        self._file_work, self._patience_seconds = file_work, patience_seconds
         self._uploads, self._refusals = uploads, asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -146,7 +148,7 @@ class Endpoint:
 
     def _spooler(self, folder: Path, services: Services) -> BodySpooler:
         limit, reserve = self._settings.max_body_bytes, services.intake.spool.reserve
-        return BodySpooler(folder, self._turns, os.urandom, limit_bytes=limit, reserve=reserve)
+        return BodySpooler(folder, self._file_work, os.urandom, limit_bytes=limit, reserve=reserve)
 
 
 class AccountEndpoint(Endpoint):

@@ -28,6 +28,7 @@ class Account:
     """An account, and what found it: its partner token, its Client-Token or an API key.
 
     `token_hash` is the hash of that token; it is empty where the id alone found the account.
+    `acting_user` is the login of the user who acts on it, where a session found it.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Account:
     token_hash: bytes = b""
     client_token_manages: bool = True
     key: ApiKey | None = None
+    acting_user: str | None = None
 
     @property
     def is_found_by_client_token(self) -> bool:
@@ -83,8 +85,10 @@ class Accounts:
 
     async def find_by_any_hash(self, token_hash: bytes) -> Account | None:
         """Returns the account of the hash of a token of any kind."""
+        if account := await self._find_by_token_hash(token_hash):
+            return account
         key = await self.keys.find_by_hash(token_hash)
-        return account_of(key) if key else await self._find_by_token_hash(token_hash)
+        return account_of(key) if key else None
 
     async def _find_by_token_hash(self, token_hash: bytes) -> Account | None:
         return await self._database.fetch_one(Account, _FIND_ACCOUNT, token_hash=token_hash)

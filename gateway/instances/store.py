@@ -119,6 +119,11 @@ class Instances:
             self._cache(instance_id, found)
         return found
 
+    async def read(self, instance_id: str) -> Instance | None:
+        """Returns the instance as the database has it now: a form must not show an old value."""
+        self._drop_instance(instance_id)
+        return await self.find(instance_id)
+
     async def find_named(
         self, account_id: str, named: str, *, field: str, among: frozenset[str] = frozenset()
     ) -> Instance:

@@ -22,6 +22,7 @@ from gateway.media.jobs import (
     read_reply,
 )
 from gateway.media.spooling import BadFile
+from gateway.media.yielding import yield_to_others
 
 _MAX_REPLY_BYTES = 4 * 1024 * 1024
 _MAX_JOBS = 500
@@ -64,8 +65,8 @@ class ChildEnded(Exception):
 class ChildProcess:
     """One converting process; it does one job at a time."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
+    def __init__(self, process: Process, *, yields: bool) -> None:
+        self._process, self.yields = process, yields
         self._jobs = 0
         self._answered = True
         self._ending = False
@@ -73,8 +74,11 @@ class ChildProcess:
         """The part of the current job that is done, from 0 to 1."""
 
     @classmethod
-    async def start(cls, limits: JobLimits) -> "ChildProcess":
-        """Starts a process that is confined before it reads a byte of a file."""
+    async def start(cls, limits: JobLimits, *, yields: bool) -> "ChildProcess":
+        """Starts a process that is confined before it reads a byte of a file.
+
+        One that *yields* gets only the processor time that nothing else wants.
+        """
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "gateway.media.child"),
             *map(str, (os.getpid(), limits.memory_bytes, limits.max_output_bytes)),
@@ -86,7 +90,9 @@ class ChildProcess:
             limit=_MAX_REPLY_BYTES,
             start_new_session=True,  # Ctrl-C goes to the gateway alone
         )
-        return cls(process)
+        if yields:
+            yield_to_others(process.pid)
+        return cls(process, yields=yields)
 
     @property
     def pid(self) -> int:

@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ import httpx
 
 from gateway.clock import Clock
 from gateway.errors import AddressRefused, TryAgainLater
+from gateway.file_work import FileWork
 from gateway.media.file_names import name_of_disposition
 from gateway.media.spooling import BadFile, Spooled, SpoolFile, too_large
 from gateway.outbound.connection import HttpRequest, HttpResponse, Server
@@ -82,6 +84,7 @@ class Fetcher:
         self._policy, self._timeout_seconds = policy, timeout_seconds
         self._dialer = dialer or Dialer(policy, clock)
         self._slots = Slots(slots or SlotLimits())
+        self._work = FileWork()
 
     def check(self, url: str) -> None:
         """Raises BadFile if the URL is malformed or its address is refused; resolves no name."""
@@ -131,7 +134,9 @@ class Fetcher:
                 target = _redirect_of(response, url)
                 if target is None:
                     _check_status(response)
-                    return await _save(response, path, url=url, max_bytes=max_bytes, cut=cut)
+                    return await _save(
+                        response, path, self._work, url=url, max_bytes=max_bytes, cut=cut
+                    )
             url = target
         raise BadFile(f"redirects more than {_MAX_REDIRECTS} times")
 
@@ -210,7 +215,13 @@ def _is_whole(content_range: str | None) -> bool:
 
 
 async def _save(
-    response: HttpResponse, path: Path, *, url: str, max_bytes: int, cut: bool
+    response: HttpResponse,
+    path: Path,
+    work: FileWork,
+    *,
+    url: str,
+    max_bytes: int,
+    cut: bool,
 ) -> Fetched:
     announced = response.header("Content-Length") or ""
     if not cut and announced.isdecimal() and int(announced) > max_bytes:
@@ -224,7 +235,7 @@ async def _save(
             aclosing(decoded(_bounded(pieces, max_bytes, cut=cut), decoders)) as shown,
         ):
             async for piece in shown:
-                file.write(piece[:left_bytes] if cut else piece)
+                await work.do(partial(file.write, piece[:left_bytes] if cut else piece))
                 left_bytes -= len(piece)
                 if cut and left_bytes <= 0:
                     break

@@ -2,21 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from gateway.errors import TryAgainLater
 from gateway.media.child_process import ChildEnded, ChildProcess
 from gateway.media.jobs import Job, JobLimits, JobResult, OnProgress
 from gateway.media.spooling import BadFile
 from gateway.media.turns import Turns
+from gateway.media.yielding import StarvationCheck
 from gateway.observability.logging import logger
 
 _RUNS = 2
 _LOGGED_PARTS = 4
+_BUSY_SECONDS = 60.0
 _WALL_FACTOR, _WALL_GRACE_SECONDS = 6, 10  # it has little of a busy machine
 
 CountJob = Callable[[str, str], None]
 """Counts a job that ended: its kind and its outcome."""
+
+
+class _Starved(Exception):
+    """A process that yields got too little of the processor."""
 
 
 class JobPool:
@@ -31,6 +37,8 @@ class JobPool:
         self.turns, self.limits, self._count = turns, limits, count
         self._idle: list[ChildProcess] = []
         self._busy: set[ChildProcess] = set()
+        self._busy_until = 0.0
+        """Until when the machine counts as so busy that no process yields."""
 
     async def run(self, job: Job, *, account_id: str, patient: bool) -> JobResult:
         """Does a job when it is the account's turn; a canceled job ends its process.
@@ -80,12 +88,24 @@ class JobPool:
         raise BadFile(f"could not be read: the process that read it ended {_RUNS} times")
 
     async def _run_once(self, job: Job) -> JobResult:
+        if asyncio.get_running_loop().time() >= self._busy_until:
+            with suppress(_Starved):
+                return await self._run_in(job, yields=True)
+            self._busy_until = asyncio.get_running_loop().time() + _BUSY_SECONDS
+            logger.info("conversion_starved", kind=job.kind)
+        return await self._run_in(job, yields=False)
+
+    async def _run_in(self, job: Job, *, yields: bool) -> JobResult:
         seconds = _WALL_FACTOR * job.limits.cpu_seconds + _WALL_GRACE_SECONDS
-        async with self._child() as child:
+        async with self._child(yields=yields) as child:
+            check = StarvationCheck(child.pid if yields else None)
             try:
-                async with asyncio.timeout(seconds):
-                    return await child.run(job, _progress_logged(job))
+                async with asyncio.timeout(seconds) as limit:
+                    with check.ending(limit):
+                        return await child.run(job, _progress_logged(job))
             except TimeoutError:
+                if check.is_starved:
+                    raise _Starved from None
                 # A file that needs too much time reaches the limit of processor time first.
                 raise TryAgainLater(
                     f"the machine is too busy: after {seconds} seconds "
@@ -96,9 +116,11 @@ class JobPool:
                 raise BadFile("makes the program that reads it answer wrongly") from None
 
     @asynccontextmanager
-    async def _child(self) -> AsyncIterator[ChildProcess]:
+    async def _child(self, *, yields: bool) -> AsyncIterator[ChildProcess]:
         """Lends a process; it is ended unless it answered."""
-        child = await self._idle_child() or await ChildProcess.start(self.limits)
+        child = await self._idle_child(yields=yields) or await ChildProcess.start(
+            self.limits, yields=yields
+        )
         self._busy.add(child)
         try:
             yield child
@@ -109,10 +131,10 @@ class JobPool:
             else:
                 await child.end()
 
-    async def _idle_child(self) -> ChildProcess | None:
+    async def _idle_child(self, *, yields: bool) -> ChildProcess | None:
         while self._idle:
             child = self._idle.pop()
-            if child.reusable:
+            if child.reusable and child.yields is yields:
                 return child
             await child.end()
         return None

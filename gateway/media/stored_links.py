@@ -1,7 +1,7 @@
 """Makes new links to stored files, for messages of the history."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -18,6 +18,23 @@ _REFERENCE = re.compile(f"{REFERENCE}([0-9a-f]{{64}})")
 _LINK = re.compile(
     r"https?://[^/\s]+/(?:[^\s?]+/)?media/([^/\s?]+)/([0-9a-f]{64})/([^/\s?]+)\?\S*signature=\S+"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedFile:
+    """A file of this gateway that a link names; `path` is the link without scheme and host."""
+
+    instance_id: str
+    id: str
+    path: str
+
+
+def linked_file(link: str) -> LinkedFile | None:
+    """Returns the file that a link names; None for a link that this gateway did not make."""
+    if not (found := _LINK.fullmatch(link)):
+        return None
+    instance_id, file_id, rest = found[1], found[2], link[found.start(3) :]
+    return LinkedFile(instance_id, file_id, f"/media/{instance_id}/{file_id}/{rest}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +87,15 @@ class StoredFiles:
     ) -> None:
         """Prepares it; *base_url_of* returns the base URL for an instance's id."""
         self._database, self._signer, self._base_url_of = database, signer, base_url_of
+
+    async def types(self, instance_id: str, ids: Iterable[str]) -> Mapping[str, str]:
+        """Returns the MIME types that the bytes of files have, of those that are still stored."""
+        if not (wanted := sorted(set(ids))):
+            return {}
+        rows = await self._database.fetch_all(
+            _File, _FIND_FILES, instance_id=instance_id, ids=wanted
+        )
+        return {row.id: row.mime_type for row in rows}
 
     async def links(self, instance_id: str, *payloads: object) -> StoredLinks:
         """Returns the links to the files that stored messages name; raises DatabaseUnavailable."""

@@ -18,6 +18,7 @@ from gateway.panel.error_pages import error_page
 from gateway.panel.languages import N_
 from gateway.panel.navigation import NavEntry, Section
 from gateway.panel.page import PREFIX, Page, PageRoute, entries_of
+from gateway.panel.pages.set_password import SET_PASSWORD_PATH
 from gateway.panel.services import PanelContext
 
 HEADERS: Final = {
@@ -33,8 +34,9 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex, nofollow",
 }
-# The address of a link for a customer is worth as much as its token.
+# The address of a link is worth as much as its token.
 _FOR_LINKS: Final = {"Referrer-Policy": "no-referrer"}
+_LINKS: Final = (LINK_PATH, SET_PASSWORD_PATH + "/")
 _DOCS: Final = NavEntry(
     title=N_("API reference"), path="/docs", icon="book", section=Section.INTEGRATION, order=90
 )
@@ -118,7 +120,7 @@ class _WithHeaders:
             if message["type"] == "http.response.start":
                 headers = message["headers"]
                 names = {name.lower() for name, _value in headers}
-                own = HEADERS | (_FOR_LINKS if scope["path"].startswith(LINK_PATH) else {})
+                own = HEADERS | (_FOR_LINKS if scope["path"].startswith(_LINKS) else {})
                 headers.extend((n.lower().encode(), v.encode()) for n, v in own.items())
                 if b"cache-control" not in names:
                     headers.append((b"cache-control", b"no-store"))

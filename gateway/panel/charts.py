@@ -32,21 +32,39 @@ class Charts:
 
     number: Callable[[float], str]
 
-    def area(self, points: Sequence[Point], *, title: str, summary: str = "") -> Markup:
-        """Returns a line with a filled area below it, for values over time."""
-        top = nice_top(max((p.value for p in points), default=0))
+    def area(
+        self,
+        points: Sequence[Point],
+        *,
+        title: str,
+        summary: str = "",
+        tone: str = "",
+        compared: Sequence[Point] = (),
+    ) -> Markup:
+        """Returns a line with a filled area below it, for values over time.
+
+        *tone* is `bad` or `wait` for another colour than the usual one; *compared* is a second,
+        dashed line over the same times.
+        """
+        top = nice_top(max((p.value for p in (*points, *compared)), default=0))
         xs = _spread(len(points))
-        ys = [_y(p.value, top) for p in points]
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in zip(xs, ys, strict=True))
+        line = _line(points, top)
         body = Markup("")
         if points:
             body = Markup(
                 '<polygon class="chart-fill" points="{0:.1f},{3} {2} {1:.1f},{3}"/>'
                 '<polyline class="chart-line" points="{2}"/>'
             ).format(xs[0], xs[-1], line, _HEIGHT)
-        return self._figure(points, body + self._targets(points), top, title, summary)
+        if compared:
+            body += Markup('<polyline class="chart-compared" points="{}"/>').format(
+                _line(compared, top)
+            )
+        body += self._targets(points, compared)
+        return self._figure(points, body, top, title=title, summary=summary, tone=tone)
 
-    def bars(self, points: Sequence[Point], *, title: str, summary: str = "") -> Markup:
+    def bars(
+        self, points: Sequence[Point], *, title: str, summary: str = "", tone: str = ""
+    ) -> Markup:
         """Returns one bar for each value."""
         top = nice_top(max((p.value for p in points), default=0))
         slot = _WIDTH / max(1, len(points))
@@ -61,7 +79,8 @@ class Charts:
             )
             for number, p in enumerate(points)
         )
-        return self._figure(points, bars + self._targets(points), top, title, summary)
+        body = bars + self._targets(points)
+        return self._figure(points, body, top, title=title, summary=summary, tone=tone)
 
     def sparkline(self, values: Sequence[float], *, title: str) -> Markup:
         """Returns a small line without axes; *title* says in words what it shows."""
@@ -78,19 +97,27 @@ class Charts:
             '<polyline class="chart-line" points="{3}"/></svg>'
         ).format(width, height, title, line)
 
-    def _targets(self, points: Sequence[Point]) -> Markup:
+    def _targets(self, points: Sequence[Point], compared: Sequence[Point] = ()) -> Markup:
         """Returns what shows a value where the pointer is."""
         slot = _WIDTH / max(1, len(points))
+        seconds = [f" / {self.number(each.value)}" for each in compared] or [""] * len(points)
         return Markup("").join(
             Markup(
                 '<rect class="chart-target" x="{:.1f}" y="0" width="{:.1f}" height="{}">'
-                "<title>{}: {}</title></rect>"
-            ).format(number * slot, slot, _HEIGHT, p.label, self.number(p.value))
-            for number, p in enumerate(points)
+                "<title>{}: {}{}</title></rect>"
+            ).format(number * slot, slot, _HEIGHT, p.label, self.number(p.value), second)
+            for number, (p, second) in enumerate(zip(points, seconds, strict=True))
         )
 
     def _figure(
-        self, points: Sequence[Point], body: Markup, top: float, title: str, summary: str
+        self,
+        points: Sequence[Point],
+        body: Markup,
+        top: float,
+        *,
+        title: str,
+        summary: str,
+        tone: str,
     ) -> Markup:
         name = f"chart{next(_NUMBERS)}"
         described = summary or "; ".join(f"{p.label}: {self.number(p.value)}" for p in points)
@@ -102,13 +129,14 @@ class Charts:
         )
         marks = [top * part / _GRID_LINES for part in range(_GRID_LINES, -1, -1)]
         return Markup(
-            '<figure class="chart"><div class="chart-y" aria-hidden="true">{ys}</div>'
+            '<figure class="chart{tone}"><div class="chart-y" aria-hidden="true">{ys}</div>'
             '<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img"'
             ' aria-labelledby="{name}-t {name}-d"><title id="{name}-t">{title}</title>'
             '<desc id="{name}-d">{described}</desc>{lines}{body}</svg>'
             '<div class="chart-x" aria-hidden="true">{xs}</div></figure>'
         ).format(
             name=name,
+            tone=f" chart-{tone}" if tone else "",
             title=title,
             described=described,
             lines=lines,
@@ -128,6 +156,11 @@ def nice_top(largest: float) -> float:
     power = 10.0 ** (log10(step) // 1)
     chosen = next(each for each in _NICE if each * power >= step)
     return float(ceil(chosen * power)) * _GRID_LINES
+
+
+def _line(points: Sequence[Point], top: float) -> str:
+    xs = _spread(len(points))
+    return " ".join(f"{x:.1f},{_y(p.value, top):.1f}" for x, p in zip(xs, points, strict=True))
 
 
 def _y(value: float, top: float) -> float:

@@ -1,6 +1,7 @@
 """Answers one path of a page: finds the session, checks rights and forms, and shows errors."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -29,11 +30,12 @@ from gateway.panel.cookies import (
 from gateway.panel.csrf import CSRF_FIELD, CSRF_HEADER, is_own_form, is_own_page
 from gateway.panel.error_pages import OLD_FORM, error_page, is_shown_as_flash
 from gateway.panel.formats import zone_named
-from gateway.panel.forms import read_form
+from gateway.panel.forms import Form, read_form
 from gateway.panel.languages import accepted_language, language_named
 from gateway.panel.navigation import NavEntry
 from gateway.panel.page import PageRoute
 from gateway.panel.services import PanelContext
+from gateway.panel.uploads import UploadReader, is_multipart
 from gateway.panel.visit import Visit, own_path
 from gateway.users.sessions import SESSION_COOKIE
 
@@ -76,12 +78,15 @@ class PageEndpoint:
         method = "GET" if visit.request.method == "HEAD" else visit.request.method
         route = self._routes.get(method)
         try:
+            self._context.limits.count_address(visit.address)
             with waiting_at_most(self._context.patience_seconds):
                 await _identify(visit)
                 return await _handled(visit, route)
         except Unauthorized:
             return visit.to_sign_in()
         except OldForm:
+            if visit.is_htmx:  # a new page has a new token
+                return Response(status_code=OLD_FORM.status, headers={"HX-Refresh": "true"})
             return error_page(visit, OLD_FORM, back=self._page_path)
         except GatewayError as error:
             return self._on_error(visit, error)
@@ -92,7 +97,7 @@ class PageEndpoint:
     def _on_error(self, visit: Visit, error: GatewayError) -> Response:
         is_change = visit.request.method == "POST"
         if is_change and visit.session and is_shown_as_flash(error):
-            return visit.redirect(_page_before(visit), flash=str(error), tone="bad")
+            return visit.redirect(_page_before(visit), flash=visit.gettext(str(error)), tone="bad")
         if not isinstance(error, CallerError | Unavailable):
             report_error(error, component="panel", instance_id=None, message_type=None)
         return error_page(visit, error, back=self._page_path)
@@ -131,6 +136,7 @@ async def _identify(visit: Visit) -> None:
     found = await visit.services.gateway.sign_in.sessions.find(token, is_request=True)
     if found is None:
         return
+    visit.context.limits.count_user(found.user_id)
     visit.session, visit.secret = found, token
     visit.language = language_named(found.language) or visit.language
 
@@ -145,19 +151,41 @@ async def _handled(visit: Visit, route: PageRoute | None) -> Response:
         if route.operators and user.role is not UserRole.OPERATOR:
             raise Forbidden("Only operators use this page")
     if route.method == "POST":
-        await _check_form(visit)
+        return await _changed(visit, route)
     return await route.handler(visit)
 
 
-async def _check_form(visit: Visit) -> None:
+async def _changed(visit: Visit, route: PageRoute) -> Response:
+    request = visit.request
+    _check_page(visit)
+    if not (route.max_file_bytes and is_multipart(request)):
+        visit.form = await read_form(request)
+        _check_token(visit, visit.form)
+        return await route.handler(visit)
+    spool = visit.services.gateway.intake.spool
+    async with spool.folder_on_demand() as folder:
+        reader = UploadReader(
+            request,
+            folder / "upload",
+            max_bytes=route.max_file_bytes,
+            reserve=spool.reserve,
+            check=partial(_check_token, visit),
+        )
+        visit.form, visit.upload = await reader.read()
+        return await route.handler(visit)
+
+
+def _check_page(visit: Visit) -> None:
     request = visit.request
     hosts = {request.headers.get("host", "")}
     if base_url := visit.context.origin.base_url_of(request):
         hosts.add(urlsplit(base_url).netloc)
     if not is_own_page(request.headers, hosts):
         raise OldForm
-    visit.form = await read_form(request)
-    given = request.headers.get(CSRF_HEADER) or visit.form.raw(CSRF_FIELD)
+
+
+def _check_token(visit: Visit, form: Form) -> None:
+    given = visit.request.headers.get(CSRF_HEADER) or form.raw(CSRF_FIELD)
     if not is_own_form(given, visit.secret):
         raise OldForm
 

@@ -95,7 +95,8 @@ def text_of(error: Exception) -> ErrorText:
 def error_page(visit: Visit, error: Exception | ErrorText, *, back: str) -> Response:
     """Returns the page of an error; *back* is where its button leads."""
     shown = error if isinstance(error, ErrorText) else text_of(error)
-    detail = str(error) if isinstance(error, CallerError) and shown.status in _WITH_DETAIL else ""
+    has_detail = isinstance(error, CallerError) and shown.status in _WITH_DETAIL
+    detail = visit.gettext(str(error)) if has_detail else ""
     html = render(
         "error.html",
         visit.language,
@@ -107,7 +108,8 @@ def error_page(visit: Visit, error: Exception | ErrorText, *, back: str) -> Resp
             "retry_seconds": RETRY_SECONDS if shown.reloads else 0,
         },
     )
-    headers = {"Retry-After": str(RETRY_SECONDS)} if shown.reloads else {}
+    seconds = RETRY_SECONDS if shown.reloads else getattr(error, "retry_after_seconds", 0)
+    headers = {"Retry-After": str(seconds)} if seconds else {}
     return HTMLResponse(html, shown.status, headers=headers)
 
 

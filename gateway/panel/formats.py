@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.numbers import format_compact_decimal, format_decimal, format_percent
+from babel.units import format_unit
 from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
@@ -28,6 +29,11 @@ def zone_named(name: str) -> tzinfo:
         return UTC
 
 
+def initial_of(name: str) -> str:
+    """Returns the first letter or digit of a name, for its picture; marks and signs are skipped."""
+    return next((character.upper() for character in name if character.isalnum()), "#")
+
+
 @dataclass(frozen=True, slots=True)
 class Formats:
     """The formats of one language; a time is shown in the `zone` of the template's context."""
@@ -41,11 +47,15 @@ class Formats:
             "date": self._date,
             "time": self._time,
             "ago": self._ago,
+            "short_time": self._short_time,
             "duration": self.duration,
+            "seconds": self.seconds,
+            "short_duration": self.short_duration,
             "number": self.number,
             "compact": self.compact,
             "percent": self.percent,
             "filesize": self.filesize,
+            "initial": initial_of,
         }
 
     def number(self, value: float) -> str:
@@ -71,6 +81,16 @@ class Formats:
         """Returns seconds in the largest unit that fits, such as 3 minutes."""
         return format_timedelta(timedelta(seconds=seconds), threshold=1.0, locale=self.locale)
 
+    def seconds(self, value: float) -> str:
+        """Returns seconds as they are, such as 1.5 seconds."""
+        return format_unit(value, "second", locale=self.locale)
+
+    def short_duration(self, seconds: float) -> str:
+        """Returns seconds in the largest unit that fits, such as 3min, for the axis of a chart."""
+        return format_timedelta(
+            timedelta(seconds=seconds), threshold=1.0, format="narrow", locale=self.locale
+        )
+
     @pass_context
     def _datetime(self, context: Context, at: datetime | None) -> str:
         if at is None:
@@ -90,6 +110,22 @@ class Formats:
         if at is None:
             return ""
         return format_time(at, "short", tzinfo=context["zone"], locale=self.locale)
+
+    @pass_context
+    def _short_time(self, context: Context, at: datetime | None) -> str | Markup:
+        """Returns the time of day of what is from today, else the date, as an element."""
+        if at is None:
+            return ""
+        zone = context["zone"]
+        is_today = at.astimezone(zone).date() == context["now"].astimezone(zone).date()
+        text = (
+            self._time(context, at)
+            if is_today
+            else format_date(at.astimezone(zone), "short", locale=self.locale)
+        )
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            at.isoformat(), self._datetime(context, at), text
+        )
 
     @pass_context
     def _ago(self, context: Context, at: datetime | None) -> str | Markup:

@@ -1,5 +1,6 @@
 """Reads the forms of pages."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,7 @@ from gateway.errors import BodyTooLarge, InvalidRequest, UnsupportedContentType
 
 FORM_LIMIT_BYTES: Final = 256_000
 _MAX_FIELDS = 2_000
+_DECIMAL = re.compile(r"-?[0-9]{1,9}(?:\.[0-9]{1,6})?", re.ASCII)
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 
@@ -50,6 +52,19 @@ class Form:
             raise InvalidRequest(f"{name}: must be a whole number")
         return int(text)
 
+    def decimal(self, name: str) -> float | None:
+        """Returns the number of a field, written with a point or a comma; None where it is empty.
+
+        Raises:
+            InvalidRequest: it is no number.
+        """
+        text = self.text(name).replace(",", ".")
+        if not text:
+            return None
+        if not _DECIMAL.fullmatch(text):
+            raise InvalidRequest(f"{name}: must be a number")
+        return float(text)
+
     def require_typed(self, name: str, expected: str) -> None:
         """Raises InvalidRequest unless the person typed the name of what is deleted."""
         if self.text(name) != expected.strip():
@@ -83,3 +98,9 @@ async def read_form(request: Request, *, limit_bytes: int = FORM_LIMIT_BYTES) ->
         )
     except ValueError:
         raise InvalidRequest("The form cannot be read") from None
+
+
+def problem_beside(error: InvalidRequest) -> dict[str, str]:
+    """Returns the text of an error by the field that it names, as templates show it beside it."""
+    field, colon, text = str(error).partition(": ")
+    return {field: text[:1].upper() + text[1:]} if colon and field.isidentifier() else {}

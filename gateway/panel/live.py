@@ -14,6 +14,7 @@ from gateway.periodic_loop import PeriodicLoop
 MAX_STREAMS_PER_USER: Final = 8
 MAX_TOPICS: Final = 8
 _PULSE_SECONDS = 3.0
+_ACCOUNT_SECONDS = 10.0
 _CHECK_SECONDS = 30.0
 _MIN_PAUSE_SECONDS = 0.2
 _ENDED: Final = "ended"
@@ -41,15 +42,18 @@ class _Watcher:
 class LiveHub:
     """Passes changes on to the open tabs of this node.
 
-    A topic is `instance:ID` or `queue:ID`. An instance changes when Postgres says so; a queue is
-    announced every three seconds, because no notification goes with each message.
+    A topic is `instance:ID`, `queue:ID` or `account:ID`. An instance changes when Postgres says so,
+    its session among them. A queue is announced every three seconds, because no notification goes
+    with each message. An account is announced with the queues if any instance changed since, and
+    every ten seconds for what waits.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._watchers: set[_Watcher] = set()
         self._is_over = False
-        self._check_all_at, self._pulse_at = 0.0, 0.0
+        self._check_all_at, self._pulse_at, self._accounts_at = 0.0, 0.0, 0.0
+        self._has_changes = False
         self._loop = PeriodicLoop(
             "panel_live", self._step, clock, min_pause_seconds=_MIN_PAUSE_SECONDS
         )
@@ -59,6 +63,7 @@ class LiveHub:
         notifications.subscribe(
             "instance_changed", self._instance_changed, on_reconnect=self._anything_changed
         )
+        notifications.subscribe("connection_changed", self._instance_changed)
         notifications.subscribe("account_changed", self._account_changed)
 
     def open(
@@ -107,6 +112,7 @@ class LiveHub:
             self._watchers.discard(watcher)
 
     def _instance_changed(self, instance_id: str) -> None:
+        self._has_changes = True
         for watcher in self._watchers:
             watcher.note(frozenset({f"instance:{instance_id}", f"queue:{instance_id}"}))
 
@@ -116,6 +122,7 @@ class LiveHub:
         self._loop.wake()
 
     def _anything_changed(self) -> None:
+        self._has_changes = True
         self._check_all_at = self._pulse_at = 0.0
         self._loop.wake()
 
@@ -130,10 +137,17 @@ class LiveHub:
         for watcher in [each for each in self._watchers if each.must_check]:
             await self._check(watcher)
         if now >= self._pulse_at:
-            self._pulse_at = now + _PULSE_SECONDS
-            for watcher in self._watchers:
-                watcher.note(frozenset(t for t in watcher.topics if t.startswith("queue:")))
+            self._pulse(now)
         return max(0.0, self._pulse_at - self._clock.monotonic_seconds())
+
+    def _pulse(self, now: float) -> None:
+        self._pulse_at = now + _PULSE_SECONDS
+        kinds: tuple[str, ...] = ("queue:",)
+        if self._has_changes or now >= self._accounts_at:
+            self._has_changes, self._accounts_at = False, now + _ACCOUNT_SECONDS
+            kinds = ("queue:", "account:")
+        for watcher in self._watchers:
+            watcher.note(frozenset(t for t in watcher.topics if t.startswith(kinds)))
 
     async def _check(self, watcher: _Watcher) -> None:
         watcher.must_check = False  # a change during the check sets it again

@@ -25,6 +25,7 @@ class PageRoute:
     scope: ApiScope | None
     operators: bool
     is_public: bool
+    max_file_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,21 +76,26 @@ class Page:
 
     def get(self, path: str = "") -> Callable[[Handler], Handler]:
         """Answers GET at a path below the page."""
-        return self._route("GET", path, self.scope)
+        return self._route("GET", path, self.scope, 0)
 
     def post(
-        self, path: str = "", *, scope: ApiScope | None = None
+        self, path: str = "", *, scope: ApiScope | None = None, max_file_bytes: int = 0
     ) -> Callable[[Handler], Handler]:
-        """Answers POST: a change, whose form token was checked; *scope* replaces the page's."""
-        return self._route("POST", path, scope or self.scope)
+        """Answers POST: a change, whose form token was checked; *scope* replaces the page's.
+
+        With *max_file_bytes* its form may have a file of that size: `visit.upload`.
+        """
+        return self._route("POST", path, scope or self.scope, max_file_bytes)
 
     def _route(
-        self, method: Method, path: str, scope: ApiScope | None
+        self, method: Method, path: str, scope: ApiScope | None, max_file_bytes: int
     ) -> Callable[[Handler], Handler]:
         def add(handler: Handler) -> Handler:
             whole = self.full_path.rstrip("/") + path if path else self.full_path
             self.routes.append(
-                PageRoute(method, whole, handler, scope, self.operators, self.is_public)
+                PageRoute(
+                    method, whole, handler, scope, self.operators, self.is_public, max_file_bytes
+                )
             )
             return handler
 

@@ -1,5 +1,6 @@
 """One request of a browser: who asks, in which language, and how a page answers."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -13,6 +14,7 @@ from gateway.administration.audit import Caller
 from gateway.administration.sign_in import caller_of_session
 from gateway.contract.operation import Operation
 from gateway.contract.scopes import SCOPES_OF_ROLE, ApiScope, UserRole
+from gateway.contract.send import OutgoingMessage, Queued
 from gateway.contract.zapi.partner import InstancePage, ListInstances
 from gateway.errors import NotFound, Unauthorized, UnknownInstance
 from gateway.instances.accounts import Account
@@ -34,11 +36,12 @@ from gateway.panel.languages import translations_of
 from gateway.panel.navigation import NavEntry, by_section
 from gateway.panel.rendering import render
 from gateway.panel.services import PanelContext, PanelServices
+from gateway.panel.uploads import Upload
 from gateway.users.sessions import UserSession
 from gateway.users.store import Language
 
 SIGN_IN_PATH: Final = "/panel/sign-in"
-_SEE_OTHER = 303
+_SEE_OTHER, _NOT_MODIFIED = 303, 304
 PAGE_SIZE: Final = 50
 
 
@@ -74,6 +77,8 @@ class Visit:
     title: str = ""
     nav_path: str = ""
     form: Form = field(default_factory=lambda: Form({}))
+    upload: Upload | None = None
+    """The file of the form, while its handler runs."""
     _account: Account | None = None
     _instance: Instance | None = None
     _remembered: dict[str, str] = field(default_factory=dict)
@@ -107,6 +112,10 @@ class Visit:
     def may(self, scope: str) -> bool:
         """Returns whether the user has a scope: templates show a button only then."""
         return self.session is not None and ApiScope(scope) in SCOPES_OF_ROLE[self.session.role]
+
+    def has_page(self, path: str) -> bool:
+        """Returns whether the panel has a page at a path: templates link to it only then."""
+        return any(entry.path == path for entry in self.entries)
 
     # What is asked about
 
@@ -170,11 +179,28 @@ class Visit:
             if type(operation).is_audited():
                 gateway.instances.note_change(target)
 
+    async def send(self, instance: Instance, message: OutgoingMessage) -> Queued:
+        """Puts a message into the queue as the user, by the rules that callers of the API have.
+
+        Raises:
+            Forbidden: the role may not send.
+            CallerError: what the admission and the queue refuse.
+        """
+        gateway = self.services.gateway
+        self.caller.require_instance(instance.account_id, instance.id)
+        self.caller.require(type(message).scope)
+        self.services.admission.check(instance, message)
+        async with gateway.turns.turn(instance.account_id):
+            queued = await gateway.enqueuer.enqueue(instance, message)
+        gateway.metrics.queued(message.kind(), instance.id)
+        return queued
+
     # Texts
 
     def gettext(self, text: str, **values: object) -> str:
         """Returns a text in the user's language, with its `%(name)s` replaced."""
-        translated = translations_of(self.language).gettext(text)
+        # The translation of an empty text is the head of the catalogue.
+        translated = translations_of(self.language).gettext(text) if text else ""
         return translated % values if values else translated
 
     def ngettext(self, one: str, many: str, count: int, **values: object) -> str:
@@ -196,9 +222,22 @@ class Visit:
             response.delete_cookie(FLASH_COOKIE)
         return self._finished(response)
 
-    def fragment(self, template: str, *, status: int = 200, **context: object) -> Response:
-        """Returns a part of a page, for htmx."""
-        return self._finished(HTMLResponse(self._html(template, context), status))
+    def fragment(
+        self, template: str, *, status: int = 200, tag: str = "", **context: object
+    ) -> Response:
+        """Returns a part of a page; a tab that refreshes one chooses no instance.
+
+        A tab that names the ETag of what it shows gets nothing again. *tag* is that of the content;
+        without it that of the HTML counts, so it is for parts with links that are made anew.
+        """
+        html = "" if tag and self._shows(tag) else self._html(template, context)
+        etag = _etag(tag or html)
+        if self._shows(tag or html):
+            return Response(status_code=_NOT_MODIFIED, headers={"ETag": etag})
+        return HTMLResponse(html, status, headers={"ETag": etag})
+
+    def _shows(self, content: str) -> bool:
+        return self.request.headers.get("if-none-match") == _etag(content)
 
     def redirect(self, path: str, *, flash: str = "", tone: Tone = "ok") -> Response:
         """Leads the browser to another page of the panel, which shows *flash* once."""
@@ -307,6 +346,10 @@ class Visit:
         if found is None or self.user.account_id not in {None, found.account_id}:
             return None
         return found
+
+
+def _etag(content: str) -> str:
+    return f'"{hashlib.sha256(content.encode()).hexdigest()[:32]}"'
 
 
 def is_id(text: str) -> bool:

@@ -25,6 +25,7 @@ from gateway.instances.store import Instances
 from gateway.observability.metrics import Metrics
 from gateway.operations.services import Services
 from gateway.panel.app import build_panel
+from gateway.panel.request_limits import PanelLimits
 from gateway.panel.services import PanelContext, PanelServices, RequestOrigin
 from gateway.parsing.parser import BodyParser
 from gateway.randomness import RandomBuffer
@@ -173,6 +174,7 @@ class EdgeBuilder:
             origin=RequestOrigin(address_of, url_of, is_from_this_machine),
             clock=self.clock,
             random_bytes=RandomBuffer(os.urandom),
+            limits=PanelLimits(self.clock, self.settings.listener.panel_requests_per_second),
             patience_seconds=caller_seconds(self.settings.database.statement_seconds),
             has_docs=self.settings.listener.docs,
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.administration import account_overview, person_data
+from gateway.administration.account_admin import AccountAdmin
 from gateway.administration.account_overview import OverviewContext
 from gateway.administration.audit import Audit, Caller
 from gateway.administration.findings import ProblemFinder
@@ -74,14 +75,13 @@ class OverviewRules:
 
 def overview_executors(node: NodeContext, rules: OverviewRules) -> Sequence[OperationExecutor]:
     """Returns what answers the overview of an account, and what is stored of a person."""
-    registry = Registry(node.database, node.vault, os.urandom, secret_settings=secret_settings_of)
     overview = partial(
         OverviewContext,
         node.database,
         _problems(node, rules),
         node.media.allowance,
         rules.retention,
-        registry,
+        _registry(node),
     )
     return (
         OperationHandlers(account_overview.handlers, overview),
@@ -97,6 +97,9 @@ def build_system(
     def users_as(caller: Caller) -> UserAdmin:
         return build_user_admin(node.database, node.vault, node.clock, audit, caller)
 
+    def accounts_as(caller: Caller) -> AccountAdmin:
+        return AccountAdmin(_registry(node), audit, caller)
+
     return SystemState(
         node.database.within(DatabaseDeadline.GAUGES),
         _problems(node, rules),
@@ -104,6 +107,7 @@ def build_system(
         rules.default_provider,
         lambda: supported_table(executors, rules.providers),
         users_as,
+        accounts_as,
     )
 
 
@@ -120,6 +124,10 @@ def supported_table(
         {name: load_provider(name).supports for name in providers},
         lambda operation: any(each.supports(operation) for each in gateway_executors),
     )
+
+
+def _registry(node: NodeContext) -> Registry:
+    return Registry(node.database, node.vault, os.urandom, secret_settings=secret_settings_of)
 
 
 def _problems(node: NodeContext, rules: OverviewRules) -> ProblemFinder:

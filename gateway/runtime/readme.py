@@ -14,6 +14,7 @@ from gateway.contract.handlers import Handlers
 from gateway.documents.limits_table import limits_table
 from gateway.documents.scopes_table import rights_table, scopes_table
 from gateway.documents.surface import surface, title_of
+from gateway.panel.rights import panel_rights_table
 from gateway.providers.loading import load_provider, load_providers, provider_names
 from gateway.runtime.settings_page import settings_page
 
@@ -131,4 +132,5 @@ _TABLES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "limits": lambda: limits_table(catalogue()),
     "scopes": scopes_table,
     "rights": lambda: rights_table(catalogue()),
+    "panel-rights": panel_rights_table,
 }

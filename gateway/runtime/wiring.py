@@ -300,12 +300,13 @@ class Gateway:
         consumer = consumer_of(node, settings.kafka, queue.enqueuer, admission, kafka_health)
         node.start_if_sending(Stage.SENDERS, kafka_in=consumer)
         self._state.kafka = start_kafka_monitor(node, settings.kafka, kafka_health)
+        selection = provider_selection_of(settings)
         self._state.services = build_services(
             node,
             callbacks,
             sessions,
             queue,
-            selection=provider_selection_of(settings),
+            selection=selection,
             limits=limits,
             encrypts=encrypts,
             lease_seconds=lease_seconds,
@@ -314,7 +315,9 @@ class Gateway:
             has_panel=settings.listener.panel,
         )
         if settings.listener.panel and settings.process.role.serves:
-            self._state.panel = build_panel_services(node, self._state.services)
+            self._state.panel = build_panel_services(
+                node, self._state.services, admission, selection
+            )
         self._state.relay_receiver = sessions.relay_receiver
         # Last, because every builder subscribes before it listens.
         node.start(Stage.DATABASE, notifications=node.notifications)

@@ -2,50 +2,38 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from gateway.contract.extensions.queue_control import (
     ChangeQueueSettings,
-    DeleteFailed,
-    FailedFilter,
-    FailedPage,
-    ListFailed,
     MoveToFront,
     PauseQueue,
     QueueChanged,
-    QueuedMessage,
     QueuePauseState,
-    QueueRetried,
     QueueSettings,
     QueueStats,
     ReadQueued,
     ReadQueueSettings,
     ReadQueueStats,
     ResumeQueue,
-    RetryFailed,
     RetryQueued,
     SendAttempt,
     TrackedMessage,
 )
 from gateway.contract.handlers import Handlers
-from gateway.contract.send import Priority
-from gateway.contract.zapi.instance_queue import QueueRemoved
-from gateway.database.deadlines import DatabaseDeadline
 from gateway.database.pool import Count
 from gateway.database.queries import query
 from gateway.errors import Conflict, UnknownInstance
 from gateway.history.operations import find_message
 from gateway.history.states import MessageState, utc
 from gateway.instances.store import Instance
+from gateway.send_queue.failed_messages import queued_message, retry_messages
 from gateway.send_queue.ids import message_id_named
 from gateway.send_queue.operations import (
     QueueContext,
-    make_cursor,
-    phones_of,
     queue_length,
-    read_cursor,
 )
 from gateway.send_queue.order import QueueOrder
 from gateway.send_queue.pacing import SendPolicy
@@ -54,10 +42,7 @@ from gateway.send_queue.waiting_reason import QueueState, WaitingReason, read_qu
 
 _PAUSE_QUEUE = query("send_queue", "pause_queue")
 _LIST_ATTEMPTS = query("send_queue", "list_attempts")
-_LIST_FAILED = query("send_queue", "list_failed")
-_RETRY_MESSAGES = query("send_queue", "retry_messages")
 _MOVE_TO_FRONT = query("send_queue", "move_to_front")
-_ARCHIVE_FAILED = query("send_queue", "archive_failed")
 _COUNT_BY_KIND = query("send_queue", "count_by_kind")
 _FIND_WAITING = query("send_queue", "find_waiting")
 _CHANGE_SETTINGS = query("send_queue", "change_settings")
@@ -66,7 +51,6 @@ _QUEUE_ORDER = query("send_queue", "queue_order")
 _CHANGE_QUEUE_ORDER = query("send_queue", "change_queue_order")
 _FIND_INSTANCE = query("instances", "find_instance")
 
-_BATCH_SIZE = 500
 
 handlers = Handlers[QueueContext]()
 
@@ -136,13 +120,15 @@ async def read_queued(context: QueueContext, operation: ReadQueued) -> TrackedMe
         )
     why = await _waiting_reason(context, state)
     return TrackedMessage(
-        **_queued(state).model_dump(),
+        **queued_message(state).model_dump(),
         tries=tuple(
             SendAttempt(**{**a, "started_at": utc(a["started_at"]), "ended_at": utc(a["ended_at"])})
             for a in attempts
         ),
         waiting_for=why and why.code,
         waiting_reason=why and why.sentence,
+        waiting_until=utc(why.until) if why else None,
+        messages_before=why and why.before,
         queue_length=await queue_length(context),
     )
 
@@ -160,7 +146,7 @@ async def _waiting_reason(context: QueueContext, state: MessageState) -> Waiting
 @handlers.handles(RetryQueued)
 async def retry(context: QueueContext, operation: RetryQueued) -> QueueChanged:
     message_id = message_id_named(operation.zaap_id)
-    if not await _retry(context, [message_id]):
+    if not await retry_messages(context, [message_id]):
         state = await _find(context, operation.zaap_id)
         raise Conflict(f"The message is {state.status}: there is nothing to retry")
     return QueueChanged(queue_length=await queue_length(context))
@@ -179,49 +165,6 @@ async def move_to_front(context: QueueContext, operation: MoveToFront) -> QueueC
         what = "already the next one" if state.status == "pending" else state.status
         raise Conflict(f"The message is {what} and cannot be moved")
     return QueueChanged(queue_length=await queue_length(context))
-
-
-@handlers.handles(ListFailed)
-async def list_failed(context: QueueContext, operation: ListFailed) -> FailedPage:
-    rows = await _failed(
-        context, operation, after=read_cursor(operation.paging_state), limit=operation.page_size + 1
-    )
-    page, more = rows[: operation.page_size], len(rows) > operation.page_size
-    return FailedPage(
-        messages=tuple(_queued(row) for row in page),
-        paging_state=make_cursor(page[-1].sequence_number or 0) if more else None,
-        has_more=more,
-        queue_length=await queue_length(context),
-    )
-
-
-@handlers.handles(RetryFailed)
-async def retry_failed(context: QueueContext, operation: RetryFailed) -> QueueRetried:
-    context = replace(context, database=context.database.within(DatabaseDeadline.REPLAY))
-    retried = after = 0
-    while rows := await _failed(context, operation, after=after, limit=_BATCH_SIZE):
-        retried += await _retry(context, [row.message_id for row in rows])
-        after = rows[-1].sequence_number or 0
-    return QueueRetried(retried=retried, queue_length=await queue_length(context))
-
-
-@handlers.handles(DeleteFailed)
-async def delete_failed(context: QueueContext, operation: DeleteFailed) -> QueueRemoved:
-    removed, phones = 0, await phones_of(context, operation.phone)
-    while archived := await context.database.within(DatabaseDeadline.PRUNING).fetch_one(
-        Count,
-        _ARCHIVE_FAILED,
-        instance_id=context.instance.id,
-        type=operation.type,
-        phones=phones,
-        days=None,
-        max_count=_BATCH_SIZE,
-    ):
-        removed += archived.count
-        if archived.count < _BATCH_SIZE:
-            break
-    context.metrics.purged.inc(removed)
-    return QueueRemoved(removed=removed, queue_length=await queue_length(context))
 
 
 @handlers.handles(ReadQueueStats)
@@ -247,6 +190,7 @@ async def read_stats(context: QueueContext, _operation: ReadQueueStats) -> Queue
         paused=queue.paused,
         hold_until=utc(queue.hold_until),
         hold_reason=queue.hold_reason,
+        hold_kind=queue.hold_kind,
         daily_limit=limit,
         sent_today=day and day.sent,
     )
@@ -293,39 +237,6 @@ async def change_settings(context: QueueContext, operation: ChangeQueueSettings)
 
 async def _find(context: QueueContext, name: str) -> MessageState:
     return await find_message(context.database, context.instance.id, message_id_named(name))
-
-
-async def _retry(context: QueueContext, message_ids: list[str]) -> int:
-    row = await context.database.fetch_one(
-        Count, _RETRY_MESSAGES, instance_id=context.instance.id, message_ids=message_ids
-    )
-    return row.count if row else 0
-
-
-async def _failed(
-    context: QueueContext, filters: FailedFilter, *, after: int, limit: int
-) -> list[MessageState]:
-    return await context.database.fetch_all(
-        MessageState,
-        _LIST_FAILED,
-        instance_id=context.instance.id,
-        type=filters.type,
-        phones=await phones_of(context, filters.phone),
-        after=after,
-        limit=limit,
-    )
-
-
-def _queued(state: MessageState) -> QueuedMessage:
-    retrying = state.status == "retrying"
-    return QueuedMessage(
-        **state.shown(),
-        priority=None if state.priority is None else Priority(state.priority).name.lower(),
-        sequence_number=state.sequence_number,
-        max_attempts=state.max_attempts,
-        next_attempt_at=utc(state.due_at) if retrying else None,
-        expires_at=utc(state.expires_at),
-    )
 
 
 def _sums(counts: Iterable[tuple[str, int]]) -> dict[str, int]:

@@ -3,17 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
 from psycopg.errors import InvalidParameterValue
 
 from gateway.contract.extensions.queue_lanes import (
+    CountMatching,
     CountScheduled,
     LaneMessage,
     LaneName,
     LanePage,
     ListLane,
     ListScheduled,
+    MatchingCount,
     QueueLane,
     QueueLanes,
     ReadLanes,
@@ -23,10 +25,12 @@ from gateway.contract.extensions.queue_lanes import (
 from gateway.contract.handlers import Handlers
 from gateway.contract.send import Priority
 from gateway.database.cursors import read_places, write_cursor
+from gateway.database.pool import Count
 from gateway.database.queries import query
 from gateway.errors import InvalidRequest
 from gateway.history.states import MessageState, utc
 from gateway.send_queue.operations import QueueContext, phones_of, queue_length, read_age
+from gateway.send_queue.waiting_reason import WaitingReason
 
 _FIND_SENDING = query("queue_lanes", "find_sending")
 _LIST_LANE = query("queue_lanes", "list_lane")
@@ -34,6 +38,7 @@ _DESCRIBE_WAITING = query("queue_lanes", "describe_waiting")
 _COUNT_LANES = query("queue_lanes", "count_lanes")
 _COUNT_APART = query("queue_lanes", "count_apart")
 _COUNT_SCHEDULED_BY_DAY = query("queue_lanes", "count_scheduled_by_day")
+_COUNT_MATCHING = query("send_queue", "count_matching")
 _LIST_SCHEDULED = query("queue_lanes", "list_scheduled")
 
 _MAX_EXAMINED: Final = 5_000
@@ -85,19 +90,14 @@ class _Day:
 class _QueuedRow(MessageState):
     """A queued message, with the columns that say why it waits."""
 
+    payload: dict[str, Any]
+    priority: int
+    due_at: datetime
     id: int
     state: str
-    parked_for: Literal["file", "retry"] | None
+    parked_for: str | None
     is_due: bool
     claimed_at: datetime | None
-
-    @property
-    def waiting_for(self) -> Literal["file", "retry", "chat"] | None:
-        if self.state == "parked":
-            return self.parked_for
-        if self.state == "behind":
-            return "chat"
-        return "retry" if self.state == "pending" and self.attempts and not self.is_due else None
 
 
 @handlers.handles(ReadLanes)
@@ -159,6 +159,23 @@ def _next_place(rows: Sequence[_Examined], size: int) -> str | None:
     return write_cursor(rows[-1].position) if rows and rows[-1].is_end else None
 
 
+@handlers.handles(CountMatching)
+async def count_matching(context: QueueContext, operation: CountMatching) -> MatchingCount:
+    found = await context.database.fetch_one(
+        Count,
+        _COUNT_MATCHING,
+        instance_id=context.instance.id,
+        status=operation.status,
+        type=operation.type,
+        phones=await phones_of(context, operation.phone),
+        track_id=operation.track_id,
+        before=read_age(context, operation.older_than),
+    )
+    return MatchingCount(
+        count=found.count if found else 0, queue_length=await queue_length(context)
+    )
+
+
 @handlers.handles(CountScheduled)
 async def count_scheduled(context: QueueContext, operation: CountScheduled) -> ScheduledDays:
     span = {"from": operation.since, "to": operation.until}
@@ -209,22 +226,25 @@ async def _describe(context: QueueContext, ids: Sequence[int]) -> list[LaneMessa
     rows = await context.database.fetch_all(
         _QueuedRow, _DESCRIBE_WAITING, instance_id=context.instance.id, ids=list(ids)
     )
-    return [_shown(row) for row in rows]
+    reasons = await context.waiting_reasons().of(rows)
+    return [_shown(row, why) for row, why in zip(rows, reasons, strict=True)]
 
 
-def _shown(row: _QueuedRow) -> LaneMessage:
-    due_at = row.due_at
-    assert due_at is not None
+def _shown(row: _QueuedRow, why: WaitingReason | None) -> LaneMessage:
+    is_retrying = row.status == "retrying" and row.parked_for != "file"
     return LaneMessage(
         **row.shown(),
-        priority=None if row.priority is None else _lane_name(row.priority),
+        priority=_lane_name(row.priority),
         sequence_number=row.sequence_number,
         max_attempts=row.max_attempts,
-        next_attempt_at=utc(due_at) if row.waiting_for == "retry" else None,
+        next_attempt_at=utc(row.due_at) if is_retrying else None,
         expires_at=utc(row.expires_at),
-        due_at=due_at.astimezone(UTC),
+        due_at=row.due_at.astimezone(UTC),
         attempt_started_at=utc(row.attempt_started_at),
-        waiting_for=row.waiting_for,
+        waiting_for=why and why.code,
+        waiting_reason=why and why.sentence,
+        waiting_until=utc(why.until) if why else None,
+        messages_before=why and why.before,
     )
 
 

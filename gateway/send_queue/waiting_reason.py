@@ -31,10 +31,15 @@ _LANES: Final = tuple(Priority)
 
 @dataclass(frozen=True, slots=True)
 class WaitingReason:
-    """Why a message waits."""
+    """Why a message waits; `until` and the messages that go `before` it, where they are known.
+
+    `sentence` says the same in English.
+    """
 
     code: WaitingCode
     sentence: str
+    until: datetime | None = None
+    before: int | None = None
 
 
 class WaitingRow(Protocol):
@@ -163,6 +168,7 @@ class WaitingReasons:
                 "turn",
                 "It is behind another message of its lane, whose next attempt is at "
                 f"{_shown(place.head_rests_until)}.",
+                place.head_rests_until,
             )
         others = {lane: place.ahead_in(lane, own=own) for lane in _LANES if lane != own}
         before = place.ahead + sum(others.values()) + place.has_claimed
@@ -171,16 +177,19 @@ class WaitingReasons:
                 "lane",
                 "It is the first of its lane; messages of lanes with a higher priority go first"
                 f"{self._in_seconds(before)}.",
+                before=before,
             )
         return self._of_turn(before, is_exact=not sum(others.values()))
 
     def _of_turn(self, before: int, *, is_exact: bool) -> WaitingReason:
         if not before:
-            return WaitingReason("turn", "It is the next message.")
+            return WaitingReason("turn", "It is the next message.", before=0)
         about = "" if is_exact else "about "
         messages = "message" if before == 1 else "messages"
         return WaitingReason(
-            "turn", f"Its turn comes after {about}{before} {messages}{self._in_seconds(before)}."
+            "turn",
+            f"Its turn comes after {about}{before} {messages}{self._in_seconds(before)}.",
+            before=before,
         )
 
     def _in_seconds(self, before: int) -> str:
@@ -197,8 +206,10 @@ async def read_queue_state(database: Database, instance_id: str) -> QueueState:
 
 
 _FILE: Final = WaitingReason("file", "Its file is being fetched.")
-_PREPARED: Final = WaitingReason("turn", "It is the next message, and is being prepared.")
-_FAR_BACK: Final = WaitingReason("turn", f"Its turn comes after more than {_MAX_PLACES} messages.")
+_PREPARED: Final = WaitingReason("turn", "It is the next message, and is being prepared.", before=0)
+_FAR_BACK: Final = WaitingReason(
+    "turn", f"Its turn comes after more than {_MAX_PLACES} messages.", before=_MAX_PLACES
+)
 _DUE: Final = WaitingReason("turn", "Its time has come; it joins its lane in a moment.")
 _BEHIND: Final = WaitingReason(
     "chat",
@@ -217,7 +228,7 @@ def _own_reason(row: WaitingRow, queue: QueueState) -> WaitingReason | None:
     The queue comes before a file or a retry: without it nothing moves.
     """
     if row.state == "scheduled" and not row.is_due:
-        return WaitingReason("scheduled", f"It is scheduled for {_shown(row.due_at)}.")
+        return WaitingReason("scheduled", f"It is scheduled for {_shown(row.due_at)}.", row.due_at)
     if reason := _queue_reason(queue) or _parked_reason(row):
         return reason
     return _DUE if row.state == "scheduled" else None
@@ -235,9 +246,15 @@ def _queue_reason(queue: QueueState) -> WaitingReason | None:
     until = _shown(queue.hold_until)
     if queue.hold_kind == "daily_limit":
         return WaitingReason(
-            "daily_limit", f"The daily limit is reached; the queue goes on at {until}."
+            "daily_limit",
+            f"The daily limit is reached; the queue goes on at {until}.",
+            queue.hold_until,
         )
-    return WaitingReason("held", f"WhatsApp limits the number; the queue is on hold until {until}.")
+    return WaitingReason(
+        "held",
+        f"WhatsApp limits the number; the queue is on hold until {until}.",
+        queue.hold_until,
+    )
 
 
 def _parked_reason(row: WaitingRow) -> WaitingReason | None:
@@ -246,14 +263,16 @@ def _parked_reason(row: WaitingRow) -> WaitingReason | None:
     is_pending = row.state == "pending" and row.attempts > 0 and not row.is_due
     if row.parked_for == "retry" or is_pending:
         at = _shown(row.due_at)
-        return WaitingReason("retry", f"The last attempt failed; the next one is at {at}.")
+        return WaitingReason(
+            "retry", f"The last attempt failed; the next one is at {at}.", row.due_at
+        )
     return _BEHIND if row.state == "behind" else None
 
 
 def _pacing(until: datetime, *, at_most: bool = False) -> WaitingReason:
     lasts = "lasts until" if not at_most else "ends by"
     return WaitingReason(
-        "pacing", f"It is the next message; the pause before it {lasts} {_shown(until)}."
+        "pacing", f"It is the next message; the pause before it {lasts} {_shown(until)}.", until
     )
 
 

@@ -163,11 +163,13 @@ class Simulation:
     """What development needs of a provider that simulates WhatsApp.
 
     `linked_settings` are the provider settings of an instance whose phone is linked from the start.
-    `GET /<provider>/<instance id>/<sent_path>` lists the messages that arrived.
+    `GET /<provider>/<instance id>/<sent_path>` lists the messages that arrived. `scan` links the
+    simulated phone of an instance as if it scanned the QR code, from any node.
     """
 
     linked_settings: Mapping[str, Any]
     sent_path: str
+    scan: Callable[["ProviderStore", str], Awaitable[None]]
 
 
 async def no_pictures(_instance_id: str, _source: str) -> bytes:

@@ -33,7 +33,7 @@ from gateway.settings.node_sections import (
     StorageSection,
 )
 from gateway.settings.queue_section import QueueSection
-from gateway.settings.section import Section
+from gateway.settings.section import SettingsSection
 
 _MIN_SECRET_LENGTH = 32
 _MIN_DISTINCT_CHARACTERS = 8  # 32 random hexadecimal digits have fewer once in 100 million times
@@ -107,12 +107,12 @@ class Settings(BaseModel):
         )
 
     @classmethod
-    def sections(cls) -> Iterator[tuple[str, type[Section]]]:
+    def sections(cls) -> Iterator[tuple[str, type[SettingsSection]]]:
         """Yields the name and the class of each section."""
         for name, field in cls.model_fields.items():
             section = field.annotation
             assert isinstance(section, type)
-            assert issubclass(section, Section)
+            assert issubclass(section, SettingsSection)
             yield name, section
 
     @classmethod

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from gateway.settings.section import Section
+from gateway.settings.section import SettingsSection
 
 _IN_DEVELOPMENT = "no limit in development"
 
@@ -32,7 +32,7 @@ class AccountLimits:
     max_steps_beside_others: int
 
 
-class AccountSection(Section):
+class AccountSection(SettingsSection):
     """What one account may use, so that none takes the machine from the others."""
 
     title = "Limits of an account"

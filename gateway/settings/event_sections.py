@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.environment import SPLIT_LIST, SPLIT_PAIRS, OptionalText
-from gateway.settings.section import Section
+from gateway.settings.section import SettingsSection
 
 
-class WebhookSection(Section):
+class WebhookSection(SettingsSection):
     """How callbacks are posted and stored."""
 
     title = "Webhooks"
@@ -59,7 +59,7 @@ class WebhookSection(Section):
     )
 
 
-class KafkaSection(Section):
+class KafkaSection(SettingsSection):
     """The brokers, what is published, and which topics are consumed."""
 
     title = "Kafka"
@@ -149,7 +149,7 @@ class KafkaSection(Section):
         return list(dict.fromkeys(topics))
 
 
-class UrlSection(Section):
+class UrlSection(SettingsSection):
     """Which URLs the gateway visits, and the URL at which others reach it."""
 
     title = "URLs"

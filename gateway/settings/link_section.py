@@ -2,10 +2,10 @@
 
 from pydantic import Field
 
-from gateway.settings.section import Section
+from gateway.settings.section import SettingsSection
 
 
-class LinkSection(Section):
+class LinkSection(SettingsSection):
     """Links with which a customer links a phone; `POST .../link` makes them."""
 
     title = "Links for customers"

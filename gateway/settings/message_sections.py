@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from gateway.environment import SPLIT_LIST, OptionalText
-from gateway.settings.section import Section
+from gateway.settings.section import SettingsSection
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 
 
-class HttpSection(Section):
+class HttpSection(SettingsSection):
     """The limits of requests, and the proxies in front of the public listener."""
 
     title = "Requests"
@@ -71,7 +71,7 @@ class HttpSection(Section):
         return origins
 
 
-class InstanceSection(Section):
+class InstanceSection(SettingsSection):
     """What a new instance gets."""
 
     title = "Instances"
@@ -95,7 +95,7 @@ class InstanceSection(Section):
     )
 
 
-class MediaSection(Section):
+class MediaSection(SettingsSection):
     """How files are fetched, converted and stored."""
 
     title = "Media"

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.environment import BLANK_IS_ABSENT, OptionalText
-from gateway.settings.section import Section
+from gateway.settings.section import SettingsSection
 
 _MAX_NODE_NAME_LENGTH = 40  # a notification channel carries it
 
@@ -36,7 +36,7 @@ class Role(StrEnum):
         return self in {Role.ALL, Role.WEBHOOKS}
 
 
-class ProcessSection(Section):
+class ProcessSection(SettingsSection):
     """What this process does, and when it ends."""
 
     title = "Process"
@@ -67,7 +67,7 @@ class ProcessSection(Section):
     )
 
 
-class ListenerSection(Section):
+class ListenerSection(SettingsSection):
     """The public and the internal HTTP listener."""
 
     title = "Listeners"
@@ -99,6 +99,14 @@ class ListenerSection(Section):
         default=True,
         validation_alias="GATEWAY_PANEL",
         description="Serves the pages below /panel, to which / leads in a browser",
+    )
+    panel_requests_per_second: float = Field(
+        20.0,
+        ge=0,
+        allow_inf_nan=False,
+        validation_alias="GATEWAY_PANEL_REQUESTS_PER_SECOND",
+        description="Requests per second of a user of the panel that each node accepts, with ten "
+        "seconds' worth at once; an address may make five times as many; 0 sets no limit",
     )
     internal_host: str = Field(
         "127.0.0.1",
@@ -164,7 +172,7 @@ class ListenerSection(Section):
     )
 
 
-class StorageSection(Section):
+class StorageSection(SettingsSection):
     """The data directory and the secret that encrypts tokens."""
 
     title = "Data directory and secret"
@@ -193,7 +201,7 @@ class StorageSection(Section):
         return tuple(s.strip() for s in (self.secret_key or "").split(",") if s.strip())
 
 
-class DatabaseSection(Section):
+class DatabaseSection(SettingsSection):
     """How the gateway reaches Postgres."""
 
     title = "Database"
@@ -236,7 +244,7 @@ class DatabaseSection(Section):
         return self.direct_url is None
 
 
-class NodeSection(Section):
+class NodeSection(SettingsSection):
     """How nodes of one database know each other."""
 
     title = "Nodes and leases"
@@ -257,7 +265,7 @@ class NodeSection(Section):
     )
 
 
-class ObservabilitySection(Section):
+class ObservabilitySection(SettingsSection):
     """Logs, metrics, error reports and the audit log."""
 
     title = "Logs, metrics and audit"

@@ -4,10 +4,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from gateway.settings.section import Section
+from gateway.settings.section import SettingsSection
 
 
-class QueueSection(Section):
+class QueueSection(SettingsSection):
     """How the per-instance queues send, retry and limit messages."""
 
     title = "Queue"

@@ -10,7 +10,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict
 
 
-class Section(BaseModel):
+class SettingsSection(BaseModel):
     """Settings that one part of the gateway needs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -21,6 +21,7 @@ _LIST_USERS = query("users", "list_users")
 _SEARCH_USERS = query("users", "search_users")
 _COUNT_USERS = query("users", "count_users")
 _SET_DISABLED = query("users", "set_disabled")
+_SET_ROLE = query("users", "set_role")
 _SET_PASSWORD = query("users", "set_password")
 _REPLACE_PASSWORD_HASH = query("users", "replace_password_hash")
 _SET_PROFILE = query("users", "set_profile")
@@ -151,6 +152,10 @@ class Users:
     async def set_disabled(self, user_id: str, *, disabled: bool) -> None:
         """Disables a user, whose sessions end, or allows to sign in again."""
         await self._database.execute(_SET_DISABLED, id=user_id, disabled=disabled)
+
+    async def set_role(self, user_id: str, role: UserRole) -> None:
+        """Sets the role of a user who has an account."""
+        await self._database.execute(_SET_ROLE, id=user_id, role=role.value)
 
     async def set_password(self, user_id: str, password_hash: str) -> None:
         """Sets the password and ends all sessions of the user."""

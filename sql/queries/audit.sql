@@ -34,6 +34,7 @@ where account_id = %(account_id)s::text and id < %(before)s::bigint
     and (%(act)s::text is null or act = %(act)s::text)
     and (%(user)s::text is null or strpos(lower(user_name), lower(%(user)s::text)) > 0)
     and (%(credential)s::text is null or credential = %(credential)s::text)
+    and (%(address)s::text is null or strpos(address, %(address)s::text) > 0)
     and (
         %(instance_id)s::text is null
         or %(instance_id)s::text in (instance_id, details -> 'given' ->> 'instance_id')

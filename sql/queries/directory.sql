@@ -109,6 +109,37 @@ from chats c
 left join contacts k on k.instance_id = c.instance_id and k.phone = c.phone
 where c.instance_id = %(instance_id)s::text and c.phone = any(%(phones)s::text[]) and not c.hidden;
 
+-- name: search_chats
+-- Every row also has the number of all chats that were found, and of those with unread messages.
+with named as (
+    -- The chats that fit, under the names that lists show.
+    select c.phone, coalesce(k.name, c.name, k.notify, k.vname) as name, c.unread, c.last_message_at,
+           c.pinned, c.muted, c.archived
+    from chats c
+    left join contacts k on k.instance_id = c.instance_id and k.phone = c.phone
+    where c.instance_id = %(instance_id)s::text and not c.hidden
+        and (not %(unread_only)s::boolean or c.unread > 0)
+)
+select phone, name, unread, last_message_at, pinned, muted, archived, count(*) over () as total,
+       count(*) filter (where unread > 0) over () as with_unread
+from named
+where %(search)s::text in ('', phone)
+    or strpos(lower(coalesce(name, '')), lower(%(search)s::text)) > 0
+    or (%(digits)s::text <> '' and strpos(phone, %(digits)s::text) > 0)
+order by unread > 0 desc, pinned desc, last_message_at desc, phone
+limit %(limit)s::int offset %(offset)s::bigint;
+
+-- name: last_messages
+-- The last message of each of these chats.
+select a.phone, m.from_me, m.type, m.payload
+from unnest(%(phones)s::text[]) as a (phone)
+cross join lateral (
+    select from_me, type, payload from messages
+    where instance_id = %(instance_id)s::text and phone = a.phone and status in ('sent', 'received')
+    order by recorded_at desc, message_id desc
+    limit 1
+) m;
+
 -- name: list_messages
 with since as (
     -- When the chat was cleared; older messages are not listed.

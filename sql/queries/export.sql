@@ -1,5 +1,5 @@
--- What `gateway export` writes: pages of one instance, in the order of an index. No secrets.
--- Aliases: c chat, f feature settings, g tag of a chat, t tag.
+-- What `gateway export` writes: pages of one instance or account, in the order of a key. No secrets.
+-- Aliases: c chat, f feature settings, g tag of a chat, k API key, t tag, u latest use of a key.
 
 -- name: export_account
 select id, name, allowed_addresses::text[] as allowed_addresses, client_token_required,
@@ -25,6 +25,35 @@ select id, name, provider, wanted, created_at, subscribed, trial_ends_at, cancel
            '{}'
        ) as settings
 from instances where id = %(instance_id)s::text;
+
+-- name: export_users
+select id, email, name, role, language, totp_ciphertext is not null as has_second_factor,
+       disabled_at, created_at
+from users
+where account_id = %(account_id)s::text and id > %(after)s::text
+order by id limit %(max_count)s::int;
+
+-- name: export_api_keys
+select k.id, k.name, k.scopes, k.instance_ids, k.networks::text[] as networks, k.expires_at,
+       k.created_by, k.created_at, u.used_at, u.address as used_from
+from api_keys k
+left join api_key_uses u on u.key_id = k.id
+where k.account_id = %(account_id)s::text and k.id > %(after)s::text
+order by k.id limit %(max_count)s::int;
+
+-- name: export_traffic
+with sums as (
+    -- Gives each time as text, whose order is that of times.
+    select instance_id,
+           to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as at,
+           accepted, sent, received, callbacks_delivered, callbacks_failed, failures, latency_ms,
+           latency_counts
+    from traffic
+    where instance_id = %(instance_id)s::text
+)
+select * from sums
+where at > %(after)s::text
+order by at limit %(max_count)s::int;
 
 -- name: export_webhooks
 select instance_id, id::text as id, url, types, enabled, header_names, created_at

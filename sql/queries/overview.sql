@@ -1,7 +1,8 @@
 -- What an account or an operator sees at a glance.
 -- Aliases: a account, c connection, d dead letter, e lease, f further webhook, g chat, h head of a lane,
 -- i instance, k found instance with the key of its order, l queue of an instance, m message, n node,
--- p instance of the page, q queued message, u user, w delivery queue, x instance of the account.
+-- o link of an instance, p instance of the page, q queued message, u user, v lane, w delivery queue,
+-- x instance of the account.
 
 -- name: list_overview_instances
 -- A page of an account's instances. The last message is that of the chat with the latest one.
@@ -20,6 +21,14 @@ with found as materialized (
             strpos(lower(i.name), lower(%(text)s::text)) > 0
             or strpos(lower(i.id), lower(%(text)s::text)) > 0
             or strpos(c.phone, nullif(%(digits)s::text, '')) > 0
+        )
+        and (
+            %(quiet_days)s::int is null
+            or not exists (
+                select from chats g
+                where g.instance_id = i.id and not g.hidden
+                    and g.last_message_at > now() - make_interval(days => %(quiet_days)s::int)
+            )
         )
 ), keyed as (
     -- Only the wanted key is computed.
@@ -86,6 +95,14 @@ where i.account_id = %(account_id)s::text
         or strpos(lower(i.id), lower(%(text)s::text)) > 0
         or strpos(c.phone, nullif(%(digits)s::text, '')) > 0
     )
+    and (
+        %(quiet_days)s::int is null
+        or not exists (
+            select from chats g
+            where g.instance_id = i.id and not g.hidden
+                and g.last_message_at > now() - make_interval(days => %(quiet_days)s::int)
+        )
+    )
 group by 1;
 
 -- name: read_overview_totals
@@ -138,7 +155,8 @@ with mine as materialized (
     -- The instances with their connections and queues.
     select i.id, i.account_id, i.name, i.created_at, i.wanted, i.subscribed, i.trial_ends_at,
            i.received_callback_url, c.state, c.changed_at, l.connected, l.paused,
-           l.pause_changed_at, l.hold_until, l.hold_kind
+           l.pause_changed_at, l.next_sequence, l.hold_until, l.hold_kind,
+           l.hold_kind = 'linking' or l.hold_until > now() + interval '50 years' as held_by_linking
     from instances i
     left join instance_connections c on c.instance_id = i.id
     left join instance_lines l on l.instance_id = i.id
@@ -194,17 +212,36 @@ with mine as materialized (
     select case x.hold_kind when 'daily_limit' then 'daily_limit' else 'held_by_whatsapp' end,
            x.id, null, x.hold_until, 1
     from mine x
-    where x.hold_until > now()
+    where x.hold_until > now() and not coalesce(x.held_by_linking, false)
+    union all
+    -- A phone that the link does not allow is logged out without anybody's help.
+    select 'linking_unconfirmed', x.id, o.used_at, null, waiting.count
+    from mine x
+    join phone_links o on o.instance_id = x.id and o.linking = 'held' and o.unlinked_at is null
+    cross join lateral (
+        select count(*) as count from message_queue q
+        where q.instance_id = x.id and q.status <> 'failed'
+    ) waiting
+    where x.hold_until > now() and x.held_by_linking
     union all
     select 'queue_stalled', h.id, h.due_at, null, 1 from heads h
     union all
     select 'queue_nearly_full', x.id, null, null, waiting.count
     from mine x
+    -- Messages are numbered in turn, so that the oldest one bounds how many wait: rows are counted
+    -- only where that is too many.
     cross join lateral (
         select count(*) as count from message_queue q
         where q.instance_id = x.id and q.status <> 'failed'
+            and x.next_sequence - 0.9 * %(max_waiting)s::bigint >= (
+                select q.sequence_number from message_queue q
+                where q.instance_id = x.id and q.status <> 'failed'
+                order by q.sequence_number
+                limit 1
+            )
     ) waiting
-    where %(max_waiting)s::bigint > 0 and waiting.count >= 0.9 * %(max_waiting)s::bigint
+    where %(max_waiting)s::bigint > 0 and x.next_sequence > 0.9 * %(max_waiting)s::bigint
+        and waiting.count >= 0.9 * %(max_waiting)s::bigint
     union all
     select 'messages_failed', x.id, min(q.updated_at), null, count(*)
     from mine x

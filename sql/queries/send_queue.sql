@@ -991,6 +991,27 @@ where instance_id = %(instance_id)s::text and in_queue and settled
 order by sequence_number
 limit %(limit)s::int;
 
+-- name: list_latest_failed
+-- The last one that failed first.
+select * from message_states
+where instance_id = %(instance_id)s::text and in_queue and settled
+    and (recorded_at, message_id) < (%(before)s::timestamptz, %(before_id)s::text)
+    and (%(type)s::text is null or type = %(type)s::text)
+    and (%(phones)s::text[] is null or phone = any(%(phones)s::text[]))
+order by recorded_at desc, message_id desc
+limit %(limit)s::int;
+
+-- name: count_matching
+-- How many messages a clearing of the queue would remove now.
+select count(*) as count
+from message_queue q
+where q.instance_id = %(instance_id)s::text and q.status <> 'failed' and q.attempt_started_at is null
+    and (%(status)s::text is null or reported_status_v1(q) = %(status)s::text)
+    and (%(type)s::text is null or q.type = %(type)s::text)
+    and (%(phones)s::text[] is null or q.phone = any(%(phones)s::text[]))
+    and (%(track_id)s::text is null or q.payload ->> 'track_id' = %(track_id)s::text)
+    and (%(before)s::timestamptz is null or q.created_at < %(before)s::timestamptz);
+
 -- name: pause_queue
 -- Wakes the worker of the queue.
 with queue as (

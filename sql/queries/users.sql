@@ -75,6 +75,10 @@ update users
 set disabled_at = case when %(disabled)s::boolean then coalesce(disabled_at, now()) end
 where id = %(id)s::text;
 
+-- name: set_role
+-- An operator has no account, so that nobody becomes one or ceases to be one here.
+update users set role = %(role)s::text where id = %(id)s::text and account_id is not null;
+
 -- name: set_password
 -- Every session of the user ends: it may be of who knew the earlier password.
 with ended as (

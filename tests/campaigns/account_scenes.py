@@ -58,11 +58,36 @@ async def keep_webhooks(tour: Tour) -> None:
         await tour.line.call("DELETE", path)
 
 
+async def keep_broadcast_lists(tour: Tour) -> None:
+    """Makes a broadcast list, writes to its members, changes it and deletes it.
+
+    The answer to the first request may be lost; the second one is refused then.
+    """
+    name = tour.text("list")
+    await tour.line.call("POST", "/broadcast", json={"name": name, "phones": [ANA, BEN]})
+    lists = (await tour.line.call("GET", "/broadcast")).json()
+    found = next(each["broadcastId"] for each in lists if each["name"] == name)
+    await tour.line.post("/send-text", {"phone": found, "message": tour.text("to a list")})
+    path = f"/broadcast/{found}"
+    await tour.line.call("PUT", path, json={"phones": [ANA]})
+    await tour.line.call("DELETE", path)
+
+
+async def change_callbacks(tour: Tour) -> None:
+    """Sets what callbacks leave out, and the address of the first data; undoes both."""
+    for value in (["FILTER_FROM_GROUP"], []):
+        await tour.line.call("PUT", "/update-filters", json={"messageFilters": value})
+    for address in (tour.catcher.url, ""):
+        body = {"value": address}
+        await tour.line.call("PUT", "/update-webhook-initial-data", json=body)
+
+
 async def use_account(tour: Tour) -> None:
     """Reads what the account uses and what was done with it, and changes its settings."""
     settings = "/account/settings"
     own = {"instanceId": tour.line.demo.instance_id}
     await tour.partner("GET", "/account/usage")
+    await tour.partner("GET", "/account/statistics")
     await tour.partner("PUT", settings, json={**own, "numberLookup": False})
     await tour.partner("GET", settings, params=own)
     await tour.partner("PUT", settings, json={**own, "numberLookup": "default"})
@@ -71,6 +96,14 @@ async def use_account(tour: Tour) -> None:
     await tour.line.call("GET", "/erasures")
     for path in ("/account/audit", "/account/overview", "/account/instances"):
         await tour.partner("GET", path)
+
+
+async def keep_keys(tour: Tour) -> None:
+    """Makes an API key, lists all and revokes it."""
+    path = "/account/keys"
+    made = await tour.partner("POST", path, json={"name": "CRM", "scopes": ["read"]})
+    await tour.partner("GET", path)
+    await tour.partner("DELETE", f"{path}/{made.json()['id']}")
 
 
 async def encrypt_content(tour: Tour) -> None:

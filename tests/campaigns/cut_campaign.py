@@ -17,6 +17,7 @@ from tests.fixtures.postgres_proxy import BadConnection, Cut
 
 _LATE_SECONDS: Final = 2.0
 _CANARIES: Final = 3
+_MAX_SCENES: Final = 12
 _BY_ITSELF: Final = "rest"
 _AT_START: Final = "restart"
 
@@ -136,7 +137,7 @@ class Campaign:
         what a route runs may be left over from the scene before.
         """
         scenes = self.scenes[statement]
-        quick = sorted(scenes, key=lambda each: (" " in each, self.seconds_of[each]))[:5]
+        quick = sorted(scenes, key=lambda each: (" " in each, self.seconds_of[each]))[:_MAX_SCENES]
         by_itself, at_start = (
             [scene for scene in scenes if scene == each] for each in (_BY_ITSELF, _AT_START)
         )

@@ -265,6 +265,7 @@ async def main(name: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    os.nice(10)  # elsewhere it would not compete with the gateway for this machine
+    if sys.platform == "linux":  # elsewhere it would not compete with the gateway for this machine
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with tempfile.TemporaryDirectory() as made:
         asyncio.run(main(sys.argv[1], made))

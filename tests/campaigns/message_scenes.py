@@ -60,6 +60,7 @@ async def receive_others(tour: Tour) -> None:
     await tour.line.control("identity", lid=lid, phone=person, name="Ana")
     await tour.line.control("presence", phone=person, status="composing")
     await tour.line.control("call", phone=person)
+    await tour.line.control("notification", phone=person, code="PROFILE_PICTURE_UPDATED")
     await tour.line.control("receipt", phone=person, messageIds=[known], status="read")
     chat = {"phone": person, "lastMessageAt": datetime.now(UTC).isoformat(), "unread": 2}
     await tour.line.control("history", chats=[chat])
@@ -75,6 +76,15 @@ async def receive_file(tour: Tour) -> None:
     await tour.posted("ReceivedCallback", name)
     link = next(b for b in tour.catcher.of_type("ReceivedCallback") if b.get("messageId") == name)
     await tour.line.http.get(link["image"]["imageUrl"])
+    await tour.line.call("GET", f"/chat-messages/{ANA}")
+
+
+async def receive_card(tour: Tour) -> None:
+    """A contact card, whose name is stored with its number."""
+    name = uuid.uuid4().hex
+    card = {"displayName": "Eve", "vCard": "BEGIN:VCARD\nFN:Eve\nEND:VCARD", "phones": [BEN]}
+    await tour.line.control("receive", phone=ANA, messageId=name, contact=card)
+    await tour.posted("ReceivedCallback", name)
 
 
 async def send_file(tour: Tour) -> None:

@@ -39,12 +39,14 @@ _SIGN_IN = (
 )
 _API_KEY = "needs an API key; tests/service/test_api_keys.py runs it"
 _LINK = "needs a phone that is not linked; tests/postgres/test_phone_links.py runs it"
+_PANEL = "only a page of the panel runs it; tests/service/panel/test_chats.py does"
 _BUCKET = "needs a bucket that fails; tests/postgres/test_deferred_files.py runs it"
 NOT_DRIVEN: dict[str, str] = {
     **{
         f"export/export_{name}": "only `gateway export` reads it"
         for name in (
             "account",
+            "api_keys",
             "chats",
             "consents",
             "contacts",
@@ -55,6 +57,8 @@ NOT_DRIVEN: dict[str, str] = {
             "queue",
             "receipts",
             "tags",
+            "traffic",
+            "users",
             "webhooks",
         )
     },
@@ -109,10 +113,14 @@ NOT_DRIVEN: dict[str, str] = {
     "api_keys/count_own_instances": _API_KEY,
     "api_keys/find_api_key": _API_KEY,
     "api_keys/note_key_uses": _API_KEY,
+    "directory/last_messages": _PANEL,
+    "directory/search_chats": _PANEL,
     "instances/find_account_by_id": "needs the session of a user",
     "instances/rotate_token": "ends a token; tests/postgres/test_overview.py runs it",
     "inbox/record_event_error": "needs an event that this version cannot process",
+    "instances/count_connected": "reads, for the routes by instance name",
     "instances/count_instances_by_provider": "only `gateway doctor` reads it",
+    "instances/count_queues": "reads, for the routes by instance name",
     "media/count_deferred": _BUCKET,
     "media/delete_deferred": _BUCKET,
     "media/delete_orphaned_notes": _BUCKET,
@@ -122,7 +130,6 @@ NOT_DRIVEN: dict[str, str] = {
     "media/note_folder": _BUCKET,
     "media/note_deferred": _BUCKET,
     "media/read_time": _BUCKET,
-    "migrations/limit_lock_wait": "the database is migrated before the campaign",
     "migrations/note_applied": "the database is migrated before the campaign",
     "migrations/note_function": "the database is migrated before the campaign",
     "payloads/list_keys": "only `gateway doctor` reads it",

@@ -73,6 +73,7 @@ def system_on(database: Database, problems: ProblemFinder) -> SystemState:
             ],
         },
         lambda caller: cast("Any", caller),
+        lambda caller: cast("Any", caller),
     )
 
 
@@ -135,6 +136,10 @@ async def queue_up(
            from generate_series(1, %(count)s) n""",
         {"id": instance_id, "count": count, "status": status},
     )
+    await operator.execute(
+        "update instance_lines set next_sequence = greatest(next_sequence, %s) where instance_id = %s",
+        [count + 1, instance_id],
+    )
 
 
 async def test_instances_are_searched_filtered_sorted_and_paged(
@@ -196,6 +201,15 @@ CHANGES = {
     "daily_limit": """update instance_lines
                       set hold_kind = 'daily_limit', hold_until = now() + interval '1 hour'
                       where instance_id = %s""",
+    "linking_unconfirmed": """with link as (
+                                  insert into phone_links (instance_id, token_hash, phones, max_codes,
+                                      expires_at, used_at, linking)
+                                  values (%s, '', '{}', 5, now(), now(), 'held')
+                                  returning instance_id
+                              )
+                              update instance_lines n
+                              set hold_kind = 'linking', hold_until = now() + interval '100 years'
+                              from link where n.instance_id = link.instance_id""",
     "dead_letters": """insert into webhook_dead_letters (instance_id, id, chat, type, body,
                            attempts, last_error, created_at)
                        values (%s, gen_random_uuid(), 'c', 't', 'b', 1, 'e', now())""",
@@ -266,6 +280,29 @@ async def test_queue_problems_are_found_and_tell_apart(
         " where instance_id = 'line-001'"
     )
     assert "queue_stalled" not in await screen.kinds()
+
+
+async def test_a_linking_that_needs_nobody_is_no_finding(
+    screen: Screen, operator: AsyncConnection
+) -> None:
+    await operator.execute(CHANGES["linking_unconfirmed"].encode(), ["line-001"])
+    found = await screen.kinds()
+    await operator.execute("update phone_links set linking = 'wrong_phone'")
+
+    assert found == {"linking_unconfirmed": "line-001"}
+    assert await screen.kinds() == {}
+
+
+async def test_only_messages_that_wait_fill_a_queue(
+    screen: Screen, operator: AsyncConnection
+) -> None:
+    await queue_up(operator, "line-001", count=30, status="scheduled")
+    await operator.execute("delete from message_queue where sequence_number between 2 and 22")
+    almost = (await screen.overview()).finding_counts
+    await operator.execute("delete from message_queue where sequence_number = 30")
+
+    assert almost == {"queue_nearly_full": 1}
+    assert (await screen.overview()).finding_counts == {}
 
 
 async def test_findings_of_a_kind_are_cut_and_counted(
@@ -368,3 +405,5 @@ async def test_nobody_but_an_operator_sees_the_system(caller: Caller) -> None:
             await read(caller)
     with pytest.raises(Forbidden):
         system.users(caller)
+    with pytest.raises(Forbidden):
+        system.account_admin(caller)

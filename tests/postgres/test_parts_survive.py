@@ -28,10 +28,12 @@ IDLE = {
     "event_stream_access",
     "file_fetches",
     "loop probe",
+    "panel_live",
     "proxy addresses",
     "sandbox_events",
     "session_settings",
     "traffic",
+    "wrong phones",
 }
 BUSY = {
     "event_positions",

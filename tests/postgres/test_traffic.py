@@ -296,6 +296,27 @@ async def test_series_has_zeros_where_nothing_happened(
     assert [p.accepted for p in of_two.points] == [3, 0, 0, 0]
 
 
+async def test_export_reads_the_sums_of_an_instance_by_page(
+    operator: AsyncConnection, database: Database
+) -> None:
+    one, two = await add_instances(operator, 2)
+    for instance, minutes in ((one, 0), (two, 10), (one, 5)):
+        await add_traffic(operator, instance.id, NOON + timedelta(minutes=minutes))
+
+    pages, after = [], ""
+    while page := await database.fetch_dicts(
+        query("export", "export_traffic"), instance_id=one.id, after=after, max_count=1
+    ):
+        pages.append(page)
+        after = page[-1]["at"]
+
+    assert [[row["at"] for row in page] for page in pages] == [
+        ["2026-01-31T12:00:00Z"],
+        ["2026-01-31T12:05:00Z"],
+    ]
+    assert (pages[0][0]["accepted"], pages[0][0]["failures"]) == (3, {"refused": 2})
+
+
 async def test_series_of_a_day_is_the_default(
     operator: AsyncConnection, database: Database
 ) -> None:

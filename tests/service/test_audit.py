@@ -32,7 +32,7 @@ UNAUDITED = {
     "SearchNewsletters": "reads",
 }
 COMMANDS = {"GATEWAY_ENV": "development", "GATEWAY_SECRET_KEY": "k0123456789abcdef0123456789abcdef"}
-AUDITED_GETS = {"AcceptInvitation", "Disconnect", "Restart", "RestoreSession"}
+AUDITED_GETS = {"AcceptInvitation", "Disconnect", "ReadPersonData", "Restart", "RestoreSession"}
 
 
 def as_partner(client: Client) -> dict[str, str]:

@@ -47,6 +47,11 @@ async def test_export_has_everything_in_clear_and_only_wanted_tokens(
     own = {"instanceId": client.demo.instance_id, "messagesPerMinute": 600}
     for settings in ({"numberLookup": False}, own):
         await client.http.put("/account/settings", json=settings, headers=partner)
+    key = {"name": "CRM", "scopes": ["read"], "networks": ["127.0.0.0/8"]}
+    made = await client.http.post("/account/keys", json=key, headers=partner)
+    assert made.status_code == httpx.codes.CREATED, made.text
+    user = ("users", "create", "ana@example.com", "--role", "owner", "--account", "Demo")
+    command(gateway, *user, given="a long password")
     plain, whole = tmp_path / "plain", tmp_path / "whole"
 
     counted = command(gateway, "export", "Demo", str(plain)).stdout
@@ -63,6 +68,11 @@ async def test_export_has_everything_in_clear_and_only_wanted_tokens(
     assert rows_of(plain, "queue")[0]["payload"]["message"] == "a waiting text"
     assert [row["note"] for row in rows_of(plain, "consents")] == ["said so"]
     assert "a regular" in [row["note"] for row in rows_of(plain, "chats")]
+    shown = [(row["name"], row["scopes"], row["networks"]) for row in rows_of(plain, "api_keys")]
+    assert shown == [("CRM", ["read"], ["127.0.0.0/8"])]
+    assert [row["email"] for row in rows_of(plain, "users")] == ["ana@example.com"]
+    secret = made.json()["key"]
+    assert not any(secret in file.read_text() for file in plain.iterdir())
     token = client.demo.instance_token
     assert not any(token in file.read_text() for file in plain.iterdir())
     assert rows_of(whole, "instances")[0]["token"] == token

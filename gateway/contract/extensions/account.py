@@ -40,7 +40,8 @@ class Act(Wire):
 class ListActs(PartnerOperation[tuple[Act, ...]], Paged, method="GET", path="/account/audit"):
     """The administrative actions of the account, the latest first. An extension.
 
-    Without a filter, all of them. `act` and `credential` are matched whole, `user` in part.
+    Without a filter, all of them. `act` and `credential` are matched whole, `user` and `address` in
+    part.
     `outcome` is `done` or `failed`. `from` and `to` are times with an offset; `to` itself is not
     included.
     """
@@ -73,6 +74,10 @@ class ListActs(PartnerOperation[tuple[Act, ...]], Paged, method="GET", path="/ac
     act: Annotated[str, StringConstraints(max_length=_MAX_WORD_LENGTH)] | None = None
     user: Annotated[str, StringConstraints(max_length=_MAX_TEXT_LENGTH)] | None = None
     credential: Annotated[str, StringConstraints(max_length=_MAX_WORD_LENGTH)] | None = None
+    caller_address: Annotated[
+        Annotated[str, StringConstraints(max_length=_MAX_WORD_LENGTH)] | None,
+        Field(alias="address"),
+    ] = None
     instance_id: Annotated[str, StringConstraints(max_length=_MAX_WORD_LENGTH)] | None = None
     outcome: Annotated[Literal["done", "failed"], ANY_CASE] | None = None
     since: AwareDatetime | None = Field(None, alias="from")

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BeforeValidator, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from gateway.contract.choices import ANY_CASE
 from gateway.contract.documented import Example
@@ -14,6 +14,7 @@ from gateway.contract.wire import Incoming, Wire
 from gateway.contract.zapi.partner import PartnerOperation
 
 _MAX_PAGE_SIZE = 200
+_MAX_QUIET_DAYS = 3_650
 _MAX_TEXT_LENGTH = 255
 _ID = "3C67AB641C8AA0412F6A2242B4E23AC7"
 
@@ -72,6 +73,7 @@ class ListOverviewInstances(
     """The instances of the account with connection, queue and last message. An extension.
 
     `query` finds a text in name, id or phone; `state` one state, or `down` for all but `connected`.
+    `quietDays` finds those that wrote and received nothing for so many days.
     `sort` is `name` (the default), `created`, `state`, `downSince`, `lastMessage` or `waiting`.
     """
 
@@ -95,7 +97,7 @@ class ListOverviewInstances(
             {
                 "id": _ID,
                 "name": "Front desk",
-                "provider": "whatsmeow",
+                "provider": "my-provider",
                 "phone": "5511999999999",
                 "createdAt": "2026-01-01T00:00:00Z",
                 "state": "disconnected",
@@ -118,6 +120,7 @@ class ListOverviewInstances(
     query: Annotated[str, StringConstraints(max_length=_MAX_TEXT_LENGTH)] = ""
     state: Annotated[ConnectionStateName | Literal["down"] | None, ANY_CASE] = None
     provider: Annotated[str, StringConstraints(max_length=_MAX_TEXT_LENGTH)] | None = None
+    quiet_days: Annotated[int | None, Field(ge=1, le=_MAX_QUIET_DAYS)] = None
     sort: InstanceOrder = "name"
     descending: bool = False
 
@@ -148,6 +151,7 @@ class FindingKind(StrEnum):
     CONNECTING = "connecting"
     UNPAIRED = "unpaired"
     QUEUE_PAUSED = "queue_paused"
+    LINKING_UNCONFIRMED = "linking_unconfirmed"
     HELD_BY_WHATSAPP = "held_by_whatsapp"
     DAILY_LIMIT = "daily_limit"
     QUEUE_STALLED = "queue_stalled"

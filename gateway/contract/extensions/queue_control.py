@@ -66,11 +66,14 @@ class TrackedMessage(QueuedMessage):
     """A queued message with its attempts, oldest first.
 
     `waitingFor` says why it waits, with the words of `WaitingFor` in `GET /queue`, and
-    `waitingReason` in a sentence; both are null if it does not wait.
+    `waitingReason` in a sentence; both are null if it does not wait. `waitingUntil` is when that
+    ends, and `messagesBefore` how many messages go before it, where they are known.
     """
 
     waiting_for: WaitingCode | None
     waiting_reason: str | None
+    waiting_until: datetime | None
+    messages_before: int | None
     tries: tuple[SendAttempt, ...]
     queue_length: int
 
@@ -109,6 +112,8 @@ class ReadQueued(QueuedMessageId, Operation[TrackedMessage], method="GET", path=
         **_QUEUED,
         "waitingFor": None,
         "waitingReason": None,
+        "waitingUntil": None,
+        "messagesBefore": None,
         "tries": [
             {
                 "startedAt": "2026-01-31T12:01:09Z",
@@ -174,15 +179,19 @@ class FailedPage(Wire):
 
 
 class ListFailed(FailedFilter, Operation[FailedPage], method="GET", path="/queue/failed"):
-    """Failed messages that can be retried, oldest first, by cursor."""
+    """Failed messages that can be retried, by cursor: the first accepted ones first.
+
+    With `latestFirst`, those that failed last come first.
+    """
 
     scope = ApiScope.READ
 
+    latest_first: bool = False
     page_size: Annotated[int, BeforeValidator(between(1, _MAX_PAGE_SIZE))] = 50
     paging_state: str | None = None
 
     example_minimal: ClassVar[Example] = {}
-    example: ClassVar[Example] = {"type": "send-text", "pageSize": 50}
+    example: ClassVar[Example] = {"type": "send-text", "latestFirst": True, "pageSize": 50}
     answer_example: ClassVar[Example] = {
         "messages": [_QUEUED],
         "pagingState": None,
@@ -225,8 +234,8 @@ class QueueStats(Wire):
     """The queue at a glance.
 
     `secondsToEmpty` is the time to send all due messages at the present pace, with the rest of
-    a hold; null while nothing can be sent. A hold that has a reason and no end waits for
-    `POST /link/confirm`.
+    a hold; null while nothing can be sent. `holdKind` is `restricted` by WhatsApp, the
+    `daily_limit`, or a `linking` that waits for `POST /link/confirm` and has no end.
     """
 
     queue_length: int
@@ -239,6 +248,7 @@ class QueueStats(Wire):
     paused: bool
     hold_until: datetime | None
     hold_reason: str | None
+    hold_kind: Literal["restricted", "daily_limit", "linking"] | None
     daily_limit: int
     sent_today: int | None
 
@@ -261,6 +271,7 @@ class ReadQueueStats(Operation[QueueStats], method="GET", path="/queue/stats"):
         "paused": False,
         "holdUntil": None,
         "holdReason": None,
+        "holdKind": None,
         "dailyLimit": 0,
         "sentToday": None,
     }

@@ -12,7 +12,7 @@ from gateway.contract.operation import Operation
 from gateway.contract.paging import between
 from gateway.contract.scopes import ApiScope
 from gateway.contract.wire import Wire
-from gateway.contract.zapi.instance_queue import QueueFilter
+from gateway.contract.zapi.instance_queue import QueueFilter, WaitingCode
 
 _MAX_PAGE_SIZE = 200
 
@@ -20,15 +20,19 @@ LaneName = Literal["high", "normal", "bulk"]
 
 
 class LaneMessage(QueuedMessage):
-    """A message that waits or is in flight.
+    """A message that waits or is in flight; `attemptStartedAt` is set while it is in flight.
 
-    `waitingFor` says why it waits out of its turn: for its `file`, for a `retry` at `dueAt`, or
-    behind such a message of its `chat`. `attemptStartedAt` is set while it is in flight.
+    `waitingFor` says why it waits, with the words of `WaitingFor` in `GET /queue`, and
+    `waitingReason` in a sentence. `waitingUntil` is when that ends, and `messagesBefore` how many
+    messages go before it, where they are known; 1,000 of them are 1,000 or more.
     """
 
     due_at: datetime
     attempt_started_at: datetime | None
-    waiting_for: Literal["file", "retry", "chat"] | None
+    waiting_for: WaitingCode | None
+    waiting_reason: str | None
+    waiting_until: datetime | None
+    messages_before: int | None
 
 
 _WAITING: Example = {
@@ -46,13 +50,20 @@ _WAITING: Example = {
     "expiresAt": None,
     "dueAt": "2026-01-31T12:00:00Z",
     "attemptStartedAt": None,
-    "waitingFor": None,
+    "waitingFor": "turn",
+    "waitingReason": "Its turn comes after 2 messages, in about 6 seconds.",
+    "waitingUntil": None,
+    "messagesBefore": 2,
 }
 _SCHEDULED: Example = {
     **_WAITING,
     "status": "scheduled",
     "scheduledFor": "2026-02-01T12:00:00Z",
     "dueAt": "2026-02-01T12:00:00Z",
+    "waitingFor": "scheduled",
+    "waitingReason": "It is scheduled for 2026-02-01 12:00:00 UTC.",
+    "waitingUntil": "2026-02-01T12:00:00Z",
+    "messagesBefore": None,
 }
 
 
@@ -86,6 +97,9 @@ class ReadLanes(Operation[QueueLanes], method="GET", path="/queue/lanes"):
             "status": "processing",
             "attempts": 1,
             "attemptStartedAt": "2026-01-31T12:00:02Z",
+            "waitingFor": None,
+            "waitingReason": None,
+            "messagesBefore": None,
         },
         "lanes": [
             {"lane": "high", "waiting": 0},
@@ -133,6 +147,25 @@ class ListLane(QueueFilter, Operation[LanePage], method="GET", path="/queue/lane
         "hasMore": False,
         "queueLength": 13,
     }
+
+
+class MatchingCount(Wire):
+    """How many messages match."""
+
+    count: int
+    queue_length: int
+
+
+class CountMatching(QueueFilter, Operation[MatchingCount], method="GET", path="/queue/matching"):
+    """How many messages `DELETE /queue` would remove now, with the same filters."""
+
+    scope = ApiScope.READ
+
+    older_than: str | None = None
+
+    example_minimal: ClassVar[Example] = {}
+    example: ClassVar[Example] = {"status": "pending", "olderThan": "3600"}
+    answer_example: ClassVar[Example] = {"count": 7, "queueLength": 13}
 
 
 class ScheduledSpan(Documented):

@@ -20,6 +20,19 @@
     if (token) event.detail.headers["X-CSRF-Token"] = token.content;
   });
 
+  // htmx puts no error into the page. After a change the person reads what the error page says.
+  document.addEventListener("htmx:responseError", ({ detail }) => {
+    if (detail.requestConfig.verb === "get") return;
+    const page = new DOMParser().parseFromString(detail.xhr.responseText, "text/html");
+    const notice = document.createElement("div");
+    notice.className = "notice notice-bad";
+    notice.setAttribute("role", "alert");
+    const said = document.createElement("p");
+    said.textContent = [...page.querySelectorAll("main h1, main p")].map((each) => each.textContent.trim()).join(" ");
+    notice.append(said);
+    document.getElementById("content").prepend(notice);
+  });
+
   // Copy buttons are hidden until here: without JavaScript they would do nothing.
   const showCopyButtons = (root) => {
     if (!navigator.clipboard) return;
@@ -33,7 +46,7 @@
     const button = event.target.closest("[data-copy]");
     if (!button) return;
     const text = button.dataset.copy || button.parentElement.querySelector("code").textContent;
-    await navigator.clipboard.writeText(text);
+    try { await navigator.clipboard.writeText(text); } catch { return; }
     button.classList.add("is-done");
     say(button.getAttribute("aria-label"));
     setTimeout(() => button.classList.remove("is-done"), 1500);
@@ -70,32 +83,197 @@
   // Live parts. One stream per tab names the topics that changed; each part is fetched again.
   const isBusy = (part) => part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")
     || part.querySelector("details[open], dialog[open]");
+  // Replaces only the children that differ, so that focus, selection and players stay.
+  const isSame = (old, fresh) => old.dataset.version && old.dataset.version === fresh.dataset.version || old.isEqualNode(fresh);
+  const merge = (place, source) => {
+    const keyOf = (element, index) => element.dataset.key || `${element.tagName} ${index}`;
+    const known = new Map([...place.children].map((each, index) => [keyOf(each, index), each]));
+    const wanted = [...source.children].map((fresh, index) => {
+      const old = known.get(keyOf(fresh, index));
+      if (!old) return fresh;
+      if (isSame(old, fresh)) return old;
+      if (!("merge" in old.dataset && "merge" in fresh.dataset)) return fresh;
+      merge(old, fresh);
+      return old;
+    });
+    for (const old of known.values()) if (!wanted.includes(old)) old.remove();
+    let next = place.firstElementChild;
+    for (const element of wanted) {
+      if (element === next) next = next.nextElementSibling;
+      else place.insertBefore(element, next);
+    }
+  };
+  const tags = new WeakMap();
+  const fetchAndMerge = async (part) => {
+    const headers = { "HX-Request": "true" };
+    if (tags.has(part)) headers["If-None-Match"] = tags.get(part);
+    try {
+      const answer = await fetch(part.dataset.liveUrl, { headers });
+      if (answer.headers.get("HX-Redirect")) return location.assign(answer.headers.get("HX-Redirect"));
+      if (answer.status !== 200) return;
+      tags.set(part, answer.headers.get("ETag"));
+      const source = document.createElement("template");
+      source.innerHTML = await answer.text();
+      merge(part, source.content);
+    } catch { /* the next refresh tries again */ }
+  };
   const refresh = (part) => {
+    if ("liveMerge" in part.dataset) return document.hidden || fetchAndMerge(part);
     if (!window.htmx || document.hidden || isBusy(part)) return;
     window.htmx.ajax("GET", part.dataset.liveUrl, { target: part, swap: "innerHTML" });
   };
+  // A part that is as before stays: what is under the pointer, marked or focused does not blink.
+  const shown = new WeakMap();
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const part = event.detail.target;
+    if (!part.matches(LIVE)) return;
+    if (shown.get(part) === event.detail.serverResponse) event.detail.shouldSwap = false;
+    shown.set(part, event.detail.serverResponse);
+  });
   const parts = (topic) => [...document.querySelectorAll(LIVE)].filter((part) => !topic || part.dataset.live.split(",").includes(topic));
-  let source = null, timer = null;
+  const topics = () => [...new Set(parts().flatMap((part) => part.dataset.live.split(",")))].sort().join(",");
+  let source = null, followed = "", timer = null, again = null;
   const poll = () => {
     if (!timer) timer = setInterval(() => parts().forEach(refresh), REFRESH_MS);
   };
-  const follow = () => {
-    const topics = [...new Set(parts().flatMap((part) => part.dataset.live.split(",")))];
-    if (!topics.length || source) return;
-    if (!window.EventSource) return poll();
-    source = new EventSource(`${document.body.dataset.livePath}?topics=${encodeURIComponent(topics.join(","))}`);
-    source.addEventListener("open", () => { clearInterval(timer); timer = null; });
-    source.addEventListener("changed", (event) => parts(event.data).forEach(refresh));
-    source.addEventListener("ended", () => { source.close(); location.reload(); });
-    source.addEventListener("error", poll);
+  const stopPolling = () => { clearInterval(timer); timer = null; };
+  const stop = () => {
+    source?.close();
+    clearTimeout(again);
+    source = again = null;
+    followed = "";
   };
-  const stop = () => { source?.close(); source = null; };
+  const follow = () => {
+    const wanted = topics();
+    if (source && wanted === followed) return;
+    stop();
+    if (!wanted) return stopPolling();
+    if (!window.EventSource) return poll();
+    followed = wanted;
+    source = new EventSource(`${document.body.dataset.livePath}?topics=${encodeURIComponent(wanted)}`);
+    source.addEventListener("open", () => {
+      stopPolling();
+      // What changed before the stream began was not announced. A part that shows the answer to a form
+      // (data-live-keep) stays.
+      parts().filter((part) => !("liveKeep" in part.dataset) && !part.parentElement.closest(LIVE)).forEach(refresh);
+    });
+    source.addEventListener("changed", (event) => parts(event.data).forEach(refresh));
+    source.addEventListener("ended", () => { stop(); location.reload(); });
+    source.addEventListener("error", ({ target }) => {
+      if (target !== source) return;
+      poll();
+      // A browser connects again by itself, but not after an answer such as 503 or 429.
+      if (target.readyState !== EventSource.CLOSED) return;
+      stop();
+      again = setTimeout(follow, REFRESH_MS);
+    });
+  };
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) return;
     parts().forEach(refresh);
   });
-  window.addEventListener("pagehide", stop);
+
+  // Forms: Enter sends, Shift+Enter begins a line; the name of a chosen file shows in data-file-name.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.matches("[data-enter-sends]")) return;
+    if (!window.matchMedia("(pointer: fine)").matches) return;
+    event.preventDefault();
+    event.target.form.requestSubmit();
+  });
+  document.addEventListener("change", (event) => {
+    const place = document.getElementById(event.target.dataset.fileName);
+    if (place) place.textContent = event.target.files[0]?.name || "";
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-composer]")) return;
+    if (event.target.classList.contains("is-sent")) event.preventDefault();
+    event.target.classList.add("is-sent");
+  });
+
+  window.addEventListener("pagehide", () => { stop(); stopPolling(); });
   window.addEventListener("pageshow", follow);
-  document.addEventListener("htmx:load", (event) => showCopyButtons(event.detail.elt));
+  document.addEventListener("htmx:load", (event) => {
+    showCopyButtons(event.detail.elt);
+    if (document.readyState === "complete") follow();  // a new part may have another topic
+  });
   showCopyButtons(document);
+
+  // Live events: the stream of the account, newest first. It comes back with its last position.
+  const MAX_EVENTS = 200, MAX_RETRY_MS = 15000;
+  const liveEvents = (root) => {
+    const list = root.querySelector("[data-events-list]"), state = root.querySelector("[data-events-state]");
+    const pause = root.querySelector("[data-events-pause]"), form = root.querySelector("form");
+    const names = new Map([...form.elements.instance.options].map((each) => [each.value, each.text]));
+    let stream = null, last = "", waiting = [], isPaused = false, retryMs = 1000, retry = null, is = "connecting";
+    const show = (now) => {
+      is = now || is;
+      const count = waiting.length < MAX_EVENTS ? waiting.length : `${MAX_EVENTS}+`;
+      const paused = count ? `${root.dataset.textPaused}: ${count} ${root.dataset.textWaiting}` : root.dataset.textPaused;
+      const isLost = is === "lost" || is === "full";
+      const text = isPaused && !isLost ? paused : root.dataset[`text${is[0].toUpperCase()}${is.slice(1)}`];
+      const label = state.querySelector("span");
+      if (label.textContent !== text) label.textContent = text;
+      state.className = `pill pill-${isLost ? "bad" : isPaused ? "warn" : is === "open" ? "ok" : "wait"}`;
+      root.querySelector("[data-events-empty]").hidden = list.children.length > 0;
+    };
+    const rowOf = ({ at, type, instance, body }) => {
+      const row = root.querySelector("template").content.firstElementChild.cloneNode(true);
+      row.querySelector("time").textContent = at.toLocaleTimeString(document.documentElement.lang);
+      row.querySelector("time").dateTime = at.toISOString();
+      row.querySelector(".event-type").textContent = type;
+      row.querySelector(".event-about").textContent = body.phone || body.reason || body.error || "";
+      row.querySelector(".event-instance").textContent = names.get(instance) || instance;
+      row.querySelector("details").addEventListener("toggle", () => {
+        row.querySelector("code").textContent ||= JSON.stringify(body, null, 2);
+      }, { once: true });
+      return row;
+    };
+    const add = (events) => {
+      const rows = events.slice(-MAX_EVENTS).map(rowOf).reverse();
+      list.prepend(...rows);
+      while (list.children.length > MAX_EVENTS) list.lastElementChild.remove();
+      show();
+    };
+    const close = () => { clearTimeout(retry); stream?.close(); stream = null; };
+    const open = () => {
+      close();
+      const query = new URLSearchParams(new FormData(form));
+      if (last) query.set("after", last);
+      const mine = stream = new EventSource(`${root.dataset.events}?${query}`);
+      show("connecting");
+      mine.addEventListener("open", () => { retryMs = 1000; show("open"); });
+      mine.addEventListener("callback", (event) => {
+        last = event.lastEventId;
+        const found = { at: new Date(), ...JSON.parse(event.data) };
+        if (!isPaused) return add([found]);
+        waiting = [...waiting, found].slice(-MAX_EVENTS);
+        show();
+      });
+      mine.addEventListener("ended", () => { close(); location.reload(); });
+      mine.addEventListener("error", () => {
+        if (mine !== stream) return;
+        // The browser comes back by itself only where the answer was a stream.
+        show("lost");
+        close();
+        retry = setTimeout(open, retryMs);
+        retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
+      });
+    };
+    pause.addEventListener("click", () => {
+      isPaused = !isPaused;
+      pause.setAttribute("aria-pressed", isPaused);
+      if (!isPaused) add(waiting.splice(0));
+      show();
+    });
+    const clear = () => { list.replaceChildren(); waiting = []; show(); };
+    root.querySelector("[data-events-clear]").addEventListener("click", clear);
+    form.addEventListener("change", () => {
+      clear();
+      history.replaceState(null, "", `?${new URLSearchParams(new FormData(form))}`);
+      open();
+    });
+    window.addEventListener("pagehide", close);
+    window.addEventListener("pageshow", open);
+  };
+  document.querySelectorAll("[data-events]").forEach(liveEvents);
 })();

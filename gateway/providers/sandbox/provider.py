@@ -1,17 +1,21 @@
 """The sandbox as a provider of the gateway."""
 
+import secrets
+
 from pydantic import BaseModel
 
 from gateway.contract.wire import Wire
 from gateway.providers.sandbox.engine import SandboxEngine
 from gateway.providers.sandbox.messages import sends
 from gateway.providers.sandbox.operations import operations
+from gateway.providers.sandbox.people import People
 from gateway.providers.sandbox.settings import SandboxSettings, read_settings
 from gateway.sessions.provider import (
     ErasedPerson,
     PersonalData,
     ProviderContext,
     ProviderQueries,
+    ProviderStore,
     Simulation,
 )
 
@@ -22,6 +26,11 @@ class SandboxInstanceSettings(BaseModel):
     paired: bool = False
 
 
+async def scan(store: ProviderStore, instance_id: str) -> None:
+    """Links the simulated phone of an instance, under the number that the sandbox made up."""
+    await People(store, secrets.token_bytes).scan(instance_id, None)
+
+
 class SandboxProvider:
     """The provider that simulates WhatsApp."""
 
@@ -30,7 +39,7 @@ class SandboxProvider:
     uses_proxy = False  # it connects to no server
     settings = SandboxSettings
     instance_settings = SandboxInstanceSettings
-    simulation = Simulation(linked_settings={"paired": True}, sent_path="sent")
+    simulation = Simulation(linked_settings={"paired": True}, sent_path="sent", scan=scan)
     hosts = ()
     personal_data = (
         PersonalData("messages that were sent, and what became of them", "30 days"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gateway.api import body_spooling
 from gateway.api.body_spooling import BodySpooler
 from gateway.errors import BodyTooLarge, InvalidRequest, TooManyValues
+from gateway.file_work import FileWork
 from gateway.media.spooling import BadFile, Spooled
 from gateway.parsing.json_bounds import MAX_VALUES
 from gateway.parsing.tasks import with_files_restored
@@ -24,7 +25,7 @@ def short_texts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def spooler(folder: Path, *, limit_bytes: int = 1_000_000) -> BodySpooler:
-    return BodySpooler(folder, asyncio.Lock(), bytes, limit_bytes=limit_bytes)
+    return BodySpooler(folder, FileWork(), bytes, limit_bytes=limit_bytes)
 
 
 def fed(
@@ -116,7 +117,7 @@ def test_fingerprint_is_equal_only_for_equal_files(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         made = BodySpooler(
-            folder, asyncio.Lock(), lambda count: name.encode() * count, limit_bytes=1_000_000
+            folder, FileWork(), lambda count: name.encode() * count, limit_bytes=1_000_000
         )
         made.feed(b'{"x":"' + base64.b64encode(content) + b'"}')
         return made.fingerprint()

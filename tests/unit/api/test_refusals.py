@@ -33,6 +33,7 @@ async def test_requests_that_are_refused_together_end_one_in_each_turn_of_the_lo
         parser=unused,
         patience_seconds=1,
         uploads=unused,
+        file_work=unused,
     )
     ended = 0
 

@@ -1,6 +1,5 @@
 """A body becomes the declared model, or one sentence about its first wrong field."""
 
-import asyncio
 import json
 import os
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from gateway.contract.zapi.instance_queue import ClearQueue, ListQueueByPage, Re
 from gateway.contract.zapi.messages.media import SendDocument
 from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import BodyTooLarge, InvalidRequest, Unavailable, UnsupportedContentType
+from gateway.file_work import FileWork
 from gateway.parsing.json_bounds import parse_json
 
 JSON = "application/json"
@@ -51,7 +51,7 @@ async def test_read_body_returns_fingerprint_and_json() -> None:
 
 async def test_read_body_on_a_full_disk_reads_and_drops_the_rest(tmp_path: Path) -> None:
     (tmp_path / "0").symlink_to("/dev/full")
-    spooler = BodySpooler(tmp_path, asyncio.Lock(), os.urandom, limit_bytes=LIMIT)
+    spooler = BodySpooler(tmp_path, FileWork(), os.urandom, limit_bytes=LIMIT)
     picture = b"QUJD" * 200_000
     asked = request(b'{"image": "' + picture, picture, b'"}')
 

@@ -13,8 +13,9 @@ import pytest
 
 from gateway.contract.media import MediaFile
 from gateway.errors import TryAgainLater
+from gateway.media.child_process import ChildProcess
 from gateway.media.converting import Converter
-from gateway.media.jobs import Done, JobLimits, JobResult, packed_reply, read_reply
+from gateway.media.jobs import Done, Job, JobLimits, JobResult, OnProgress, packed_reply, read_reply
 from gateway.media.spooling import BadFile
 from tests.fixtures import media
 from tests.fixtures.conversions import new_converter
@@ -156,6 +157,28 @@ async def test_process_that_does_not_get_on_is_given_up_for_now(
     assert not converter.conversions.pids()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has processes that yield")
+async def test_process_that_gets_no_processor_time_begins_again_beside_the_others(
+    converter: Converter, picture: MediaFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policies = list[int]()
+
+    async def run(child: ChildProcess, job: Job, on_progress: OnProgress) -> JobResult:
+        policies.append(os.sched_getscheduler(child.pid))
+        if len(policies) == 1:
+            await asyncio.Event().wait()
+        return await really_run(child, job, on_progress)
+
+    really_run = ChildProcess.run
+    monkeypatch.setattr("gateway.media.yielding.CHECK_SECONDS", 0.05)
+    monkeypatch.setattr("gateway.media.yielding.MIN_SHARE", 1_000.0)
+    monkeypatch.setattr(ChildProcess, "run", run)
+
+    assert await converts(converter, picture)
+    assert await converts(converter, picture)
+    assert policies == [os.SCHED_IDLE, os.SCHED_OTHER, os.SCHED_OTHER]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_process_is_confined_and_sees_no_secret(
     converter: Converter, picture: MediaFile, monkeypatch: pytest.MonkeyPatch
@@ -198,7 +221,7 @@ from gateway.media.child_process import ChildProcess
 from gateway.media.jobs import Job, JobLimits
 
 async def main():
-    child = await ChildProcess.start(JobLimits())
+    child = await ChildProcess.start(JobLimits(), yields=True)
     path = Path(sys.argv[1])
     job = Job("gif", path, "image/gif", 1, path.parent, JobLimits())
     running = asyncio.create_task(child.run(job))

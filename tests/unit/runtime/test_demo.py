@@ -9,10 +9,16 @@ from typing import Any, cast
 from gateway.instances.creation import NewAccount, NewInstance, Registry
 from gateway.instances.store import Instance
 from gateway.runtime.demo import FILE_NAME, Demo, ensure_demo
-from gateway.sessions.provider import Simulation
+from gateway.sessions.provider import ProviderStore, Simulation
 
 URL = "http://127.0.0.1:8080"
-SIMULATION = Simulation(linked_settings={"linked": True}, sent_path="arrived")
+
+
+async def no_scan(_store: ProviderStore, _instance_id: str) -> None:
+    """The demo scans nothing: its phone is linked from the start."""
+
+
+SIMULATION = Simulation(linked_settings={"linked": True}, sent_path="arrived", scan=no_scan)
 
 
 def instance_called(instance_id: str) -> Instance:

@@ -1,10 +1,7 @@
 """The panel: people sign in, see what their role allows, and nothing of it leaves the page."""
 
-import os
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, Literal
+from typing import Literal
 
 import httpx
 import pyotp
@@ -12,82 +9,14 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import ConsoleMessage, Page, async_playwright
 
-from gateway.administration.audit import Audit, Caller, Credential
-from gateway.clock import Clock
-from gateway.contract.scopes import ALL_SCOPES, UserRole
-from gateway.database.pool import Database
-from gateway.instances.tokens import TokenVault
-from gateway.runtime.users import build_sign_in, build_user_admin
+from gateway.contract.scopes import UserRole
 from gateway.users.sessions import SESSION_COOKIE
+from tests.fixtures.panel import PASSWORD, account_of, browser_of, enter, people_of, submit
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, RunningGateway
 from tests.service.test_docs_page import CHROMIUM, IN_A_BROWSER, QUIET
 
 Scheme = Literal["light", "dark"]
-PASSWORD = "correct horse battery"
-TOKEN = re.compile(r'name="csrf_token" value="([0-9a-f]{64})"')
-
-
-class People:
-    """Makes users in the database of a gateway."""
-
-    def __init__(self, database: Database, vault: TokenVault) -> None:
-        audit = Audit(database, 90)
-        caller = Caller(Credential.COMMAND_LINE, user="root", scopes=ALL_SCOPES)
-        self.database = database
-        self.admin = build_user_admin(database, vault, Clock(), audit, caller)
-        self.sign_in = build_sign_in(database, vault, Clock(), audit)
-
-    async def add(self, role: UserRole, account_id: str | None = None) -> str:
-        email = f"{role.value}{os.urandom(4).hex()}@example.com"
-        await self.admin.create(
-            email,
-            name="Ana <b>",
-            role=role,
-            account_id=account_id,
-            language="en",
-            password=PASSWORD,
-        )
-        return email
-
-
-@asynccontextmanager
-async def people_of(host: RunningGateway) -> AsyncIterator[People]:
-    database = Database(host.environment["DATABASE_URL"], min_size=1, max_size=2)
-    await database.open()
-    try:
-        secret = (host.data_dir / "secret.key").read_text().strip()
-        yield People(database, TokenVault((secret,), os.urandom))
-    finally:
-        await database.pool.close()
-
-
-@asynccontextmanager
-async def browser_of(host: RunningGateway) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(
-        base_url=host.base_url, headers={"Accept": "text/html"}, timeout=PATIENCE_SECONDS
-    ) as http:
-        yield http
-
-
-async def submit(http: httpx.AsyncClient, page: str, path: str, **fields: Any) -> httpx.Response:
-    """Sends a form with the token of a page that was opened before."""
-    found = TOKEN.search((await http.get(page)).text)
-    assert found is not None
-    return await http.post(path, data={"csrf_token": found[1], **fields})
-
-
-async def enter(http: httpx.AsyncClient, email: str, code: str = "") -> httpx.Response:
-    sign_in = "/panel/sign-in"
-    return await submit(http, sign_in, sign_in, email=email, password=PASSWORD, code=code)
-
-
-async def account_of(client: Client) -> str:
-    answer = await client.http.get(
-        "/instances", headers={"Authorization": f"Bearer {client.demo.partner_token}"}
-    )
-    account_id: str = answer.json()["content"][0]["tenant"]
-    return account_id
 
 
 async def test_a_browser_is_led_to_the_panel_and_a_program_is_not(client: Client) -> None:
