@@ -163,7 +163,7 @@ def _queue_changes(form: Form, now: QueueSettings) -> list[_Change]:
         "unknownQuote": form.text("unknownQuote") or None,
     }
     before = now.model_dump(by_alias=True)
-    differ = {n: v for n, v in wanted.items() if v not in {None, before[n]}}
+    differ: dict[str, Any] = {n: v for n, v in wanted.items() if v not in {None, before[n]}}
     if differ.keys() & {"paceMinSeconds", "paceMaxSeconds"}:
         differ |= {n: wanted[n] for n in ("paceMinSeconds", "paceMaxSeconds")}
     return [(build(ChangeQueueSettings, differ), False)] if differ else []
