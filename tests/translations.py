@@ -81,7 +81,7 @@ def problems_of(catalogue: Catalog, texts: Catalog) -> Iterator[str]:
 
 def _problems_of_message(message: Message) -> Iterator[str]:
     ids = [message.id] if isinstance(message.id, str) else list(message.id)
-    strings = [message.string] if isinstance(message.string, str) else list(message.string)
+    strings = [message.string] if isinstance(message.string, str) else list(message.string or ())
     if not all(strings) or message.fuzzy:
         yield f"not translated: {ids[0]}"
         return
