@@ -8,7 +8,7 @@ from urllib.parse import quote
 from gateway.contract.extensions.overview import FindingKind, OverviewFinding, Severity
 from gateway.contract.scopes import ApiScope
 from gateway.panel.formats import Formats
-from gateway.panel.languages import N_, locale_of
+from gateway.panel.languages import N_, NP_, locale_of
 from gateway.panel.page_links import has_page
 from gateway.panel.visit import Visit
 
@@ -44,9 +44,9 @@ class FindingWords:
     counts: tuple[str, str] | None = None
 
 
-_MESSAGES: Final = (N_("%(num)s message waits"), N_("%(num)s messages wait"))
-_FAILED: Final = (N_("%(num)s message"), N_("%(num)s messages"))
-_CALLBACKS: Final = (N_("%(num)s callback"), N_("%(num)s callbacks"))
+_MESSAGES: Final = NP_("%(num)s message waits", "%(num)s messages wait")
+_FAILED: Final = NP_("%(num)s message", "%(num)s messages")
+_CALLBACKS: Final = NP_("%(num)s callback", "%(num)s callbacks")
 _NUMBER: Final = "/panel/instances"
 _QUEUE: Final = "/panel/queue"
 _WEBHOOKS: Final = "/panel/webhooks"

@@ -9,7 +9,7 @@ from gateway.token_buckets import Buckets, Rate
 from gateway.users.sign_in_delays import network_of
 
 _SECONDS_AT_ONCE: Final = 10
-_USERS_PER_ADDRESS: Final = 5  # people of an office share an address
+_USERS_PER_ADDRESS: Final = 5  # people of a shop share an address
 
 
 class PanelLimits:

@@ -69,7 +69,7 @@ async def test_live_parts_outlive_a_lost_stream_and_end_with_the_session(
 
         async with page.expect_request(lambda r: is_part(r.url)):
             await add_part(page, client.demo.instance_id)
-        assert "Demo" in await page.inner_text("[data-live]")
+        await page.locator("[data-live]", has_text="Demo").wait_for()
 
         # Lost: the stream is refused, so the page asks every ten seconds.
         await page.route("**/panel/live?*", refuse)

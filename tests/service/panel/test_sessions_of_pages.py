@@ -1,5 +1,7 @@
 """What a browser may do: cookies, forms, passwords, codes, and what stays out of the log."""
 
+from collections.abc import Iterator
+
 import pyotp
 import pytest
 
@@ -19,13 +21,13 @@ OVER_TLS = {
 
 
 @pytest.fixture(scope="module")
-def house(new_house: NewHouse):  # type: ignore[no-untyped-def] - overrides a typed one
+def house(new_house: NewHouse) -> Iterator[RunningGateway]:
     with new_house(GATEWAY_LOG_LEVEL="DEBUG", GATEWAY_TRUSTED_PROXIES="127.0.0.1/32") as gateway:
         yield gateway
 
 
-async def signed_in(people: People, **options: str) -> tuple[str, str]:
-    email = await people.add(UserRole.OPERATOR, **options)
+async def signed_in(people: People) -> tuple[str, str]:
+    email = await people.add(UserRole.OPERATOR)
     return email, await people.session_of(email)
 
 

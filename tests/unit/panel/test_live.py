@@ -30,7 +30,7 @@ class Channels:
 @asynccontextmanager
 async def running_hub() -> AsyncIterator[tuple[LiveHub, Channels]]:
     hub, channels, stopping = LiveHub(Clock()), Channels(), asyncio.Event()
-    hub.listen(channels)  # type: ignore[arg-type] - only `subscribe` is called
+    hub.listen(channels)  # type: ignore[arg-type]  # only `subscribe` is called
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(hub.run_until(stopping))
         try:
@@ -53,7 +53,7 @@ async def test_a_user_has_so_many_streams_and_another_has_his_own() -> None:
             hub.open("ana", "acme", topics, always)
         other = hub.open("eva", "acme", topics, always)
         assert await anext(other) == "queue:A"
-        await streams.pop().aclose()  # type: ignore[attr-defined] - a generator
+        await streams.pop().aclose()  # type: ignore[attr-defined]  # a generator
         again = hub.open("ana", "acme", topics, always)
         assert await tasks.create_task(_first(again)) == "queue:A"
 
