@@ -161,7 +161,7 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
         N_("Put your system right, then deliver them again."),
         "webhook",
         N_("See them"),
-        Place(_WEBHOOKS, "?instance={id}#dead-letters", ApiScope.WEBHOOKS),
+        Place(_WEBHOOKS, "/given-up?instance={id}", ApiScope.WEBHOOKS),
         _CALLBACKS,
     ),
     FindingKind.WEBHOOK_FAILING: FindingWords(
