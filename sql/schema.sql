@@ -1125,6 +1125,20 @@ return null;
 end
 $$;
 
+CREATE FUNCTION public.notify_connection_changed_v1() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if tg_op = 'INSERT' or row(old.state, old.phone, old.reason) is distinct from row(new.state, new.phone, new.reason) then
+        perform pg_notify('connection_changed', new.instance_id);
+
+end if;
+
+return null;
+
+end
+$$;
+
 CREATE FUNCTION public.notify_instance_changed_v1() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -3042,6 +3056,8 @@ ALTER INDEX public.messages_pkey ATTACH PARTITION public.messages_default_pkey;
 CREATE TRIGGER account_changed AFTER DELETE OR UPDATE ON public.accounts FOR EACH ROW EXECUTE FUNCTION public.notify_account_changed_v1();
 
 CREATE TRIGGER api_key_changed AFTER INSERT OR DELETE OR UPDATE ON public.api_keys FOR EACH ROW EXECUTE FUNCTION public.notify_api_key_changed_v1();
+
+CREATE TRIGGER connection_changed AFTER INSERT OR UPDATE ON public.instance_connections FOR EACH ROW EXECUTE FUNCTION public.notify_connection_changed_v1();
 
 CREATE TRIGGER foreign_retry_skipped BEFORE UPDATE ON public.webhook_dead_letters FOR EACH ROW WHEN (((new.webhook_id <> '00000000-0000-0000-0000-000000000000'::uuid) AND (new.status = 'processing'::text) AND (old.status <> 'processing'::text) AND (NOT (new.retried_at IS DISTINCT FROM old.retried_at)))) EXECUTE FUNCTION public.skip_foreign_retry_v1();
 

@@ -96,8 +96,9 @@ def text_of(error: Exception) -> ErrorText:
 def error_page(visit: Visit, error: Exception | ErrorText, *, back: str) -> Response:
     """Returns the page of an error; *back* is where its button leads."""
     shown = error if isinstance(error, ErrorText) else text_of(error)
-    has_detail = isinstance(error, CallerError) and shown.status in _WITH_DETAIL
-    detail = answer_text(visit.language, error) if has_detail else ""
+    detail = ""
+    if isinstance(error, CallerError) and shown.status in _WITH_DETAIL:
+        detail = answer_text(visit.language, error)
     html = render(
         "error.html",
         visit.language,

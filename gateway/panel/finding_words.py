@@ -135,7 +135,7 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
     ),
     FindingKind.QUEUE_STALLED: FindingWords(
         N_("The queue stands still although messages are due"),
-        N_("Restart the number. If it happens again, tell the operator."),
+        N_("Restart the number. If it happens again, ask the operator."),
         "queue",
         N_("Open the number"),
         Place(_NUMBER, "/{id}#connection"),
@@ -161,7 +161,7 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
         N_("Put your system right, then deliver them again."),
         "webhook",
         N_("See them"),
-        Place(_WEBHOOKS, "?instance={id}#dead-letters", ApiScope.WEBHOOKS),
+        Place(_WEBHOOKS, "/given-up?instance={id}", ApiScope.WEBHOOKS),
         _CALLBACKS,
     ),
     FindingKind.WEBHOOK_FAILING: FindingWords(
@@ -173,7 +173,7 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
         _CALLBACKS,
     ),
     FindingKind.NO_WEBHOOK: FindingWords(
-        N_("No system is told of messages that arrive"),
+        N_("No system gets the messages that arrive"),
         N_("Set a webhook, unless nothing needs them."),
         "webhook",
         N_("Set a webhook"),

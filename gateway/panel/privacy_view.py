@@ -1,6 +1,6 @@
 """What the pages about privacy have in common."""
 
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -20,9 +20,7 @@ def address_of(instance: Instance, path: str = "", **parameters: object) -> str:
     return f"{BASE}{path}?{urlencode({'instance': instance.id, **given})}"
 
 
-async def show_privacy(
-    visit: Visit, template: str, status: int = 200, **context: object
-) -> Response:
+async def show_privacy(visit: Visit, template: str, status: int = 200, **context: Any) -> Response:  # noqa: ANN401 - what a template shows
     """Returns a page about the number that is shown, which it names `number`."""
     try:
         instance = await visit.instance()

@@ -211,7 +211,12 @@ class Visit:
     # Answers
 
     async def render(
-        self, template: str, *, status: int = 200, flash: Flash | None = None, **context: object
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        flash: Flash | None = None,
+        **context: Any,  # noqa: ANN401 - what a template shows
     ) -> Response:
         """Returns a whole page, with navigation in a session."""
         shown = flash or flash_of(self.request)
@@ -223,12 +228,17 @@ class Visit:
         return self._finished(response)
 
     def fragment(
-        self, template: str, *, status: int = 200, tag: str = "", **context: object
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        tag: str = "",
+        **context: Any,  # noqa: ANN401 - what a template shows
     ) -> Response:
         """Returns a part of a page; a tab that refreshes one chooses no instance.
 
         A tab that names the ETag of what it shows gets nothing again. *tag* is that of the content;
-        without it that of the HTML counts, so it is for parts with links that are made anew.
+        without it that of the HTML counts, so it is for parts whose links are signed again.
         """
         html = "" if tag and self._shows(tag) else self._html(template, context)
         etag = _etag(tag or html)
@@ -282,7 +292,7 @@ class Visit:
         }
         return render(template, self.language, {**common, **context})
 
-    async def _shell(self) -> Mapping[str, object]:
+    async def _shell(self) -> Mapping[str, Any]:
         """Returns what the frame around a page shows."""
         if self.session is None or self.services_or_none is None:
             return {"nav": [], "phone_nav": [], "account": None, "instance": None}

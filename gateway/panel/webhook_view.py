@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -81,9 +81,7 @@ async def read_view(visit: Visit) -> WebhookView:
     return WebhookView(instance, further.webhooks, states.states, dead)
 
 
-async def show_webhooks(
-    visit: Visit, template: str, status: int = 200, **context: object
-) -> Response:
+async def show_webhooks(visit: Visit, template: str, status: int = 200, **context: Any) -> Response:  # noqa: ANN401 - what a template shows
     """Returns a page of the webhooks, with what all of them show."""
     try:
         view = await read_view(visit)
@@ -92,7 +90,7 @@ async def show_webhooks(
     return await visit.render(template, status=status, **{**words_of(), "view": view, **context})
 
 
-def words_of() -> dict[str, object]:
+def words_of() -> dict[str, Any]:
     """Returns what templates of webhooks need to write in words."""
     return {"kinds": KINDS, "titles": TITLES, "advice": advice}
 

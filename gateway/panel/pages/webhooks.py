@@ -101,7 +101,7 @@ async def set_addresses(visit: Visit) -> Response:
         "%(num)s addresses were not saved. The others were.",
         len(errors),
     )
-    typed_texts = {kind.name: form.text(kind.name) for kind in KINDS}
+    typed_texts: dict[str, str] = {kind.name: form.text(kind.name) for kind in KINDS}
     await visit.instance_named(instance.id)
     return await _page(
         visit, status=400, typed=typed_texts, errors=errors, flash=Flash("bad", text)

@@ -1,33 +1,43 @@
 """The pages of numbers: find one, link its phone, see a message go, set it up, delete it."""
 
-import asyncio
 import html
 import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, LiteralString
 
 import httpx
 import pytest
-from playwright.async_api import async_playwright, expect
+from psycopg.sql import SQL
 
 from gateway.contract.scopes import UserRole
 from tests.fixtures.panel import (
-    PASSWORD,
     TOKEN,
     account_of,
     browser_of,
-    enter,
     people_of,
     submit,
 )
-from tests.fixtures.patience import PATIENCE_SECONDS
+from tests.fixtures.panel_browser import chromium, context_of, new_tab
 from tests.fixtures.service import Client, RunningGateway, guest_of, until
-from tests.service.panel.test_panel import check
-from tests.service.test_docs_page import CHROMIUM, IN_A_BROWSER, QUIET
+from tests.service.test_docs_page import IN_A_BROWSER
 
 LIST = "/panel/instances"
 HOSTILE = "<script>alert(1)</script> \u202eabc \U0001f355 " + "W" * 150
+ADD_SHOPS: LiteralString = """
+    insert into instances
+    select (
+        jsonb_populate_record(
+            i,
+            jsonb_build_object(
+                'id', upper(md5(i.id || n)), 'name', 'Shop ' || lpad(n::text, 2, '0'),
+                'wanted', false, 'token_hash', sha256((i.id || n)::bytea)
+            )
+        )
+    ).*
+    from instances i, generate_series(0, 51) n
+    where i.id = %(id)s
+"""
 CHANGES = (
     "disconnect",
     "link",
@@ -52,9 +62,10 @@ async def signed_in(
     host: RunningGateway, client: Client, role: UserRole = UserRole.OWNER
 ) -> AsyncIterator[httpx.AsyncClient]:
     own = None if role is UserRole.OPERATOR else await account_of(client)
-    async with people_of(host) as people, browser_of(host) as http:
-        await enter(http, await people.add(role, own))
-        yield http
+    async with people_of(host) as people:
+        email = await people.add(role, own, password=None)
+        async with browser_of(host, session=await people.session_of(email)) as http:
+            yield http
 
 
 async def statuses(
@@ -309,15 +320,8 @@ async def test_the_password_of_a_proxy_is_never_shown_again(
 async def test_the_list_is_searched_filtered_and_paged(
     client: Client, host: RunningGateway
 ) -> None:
-    partner = {"Authorization": f"Bearer {client.demo.partner_token}"}
-
-    async def create(name: str) -> None:
-        answer = await client.http.post(
-            "/instances/integrator/on-demand", json={"name": name}, headers=partner
-        )
-        assert answer.status_code == 200, answer.text
-
-    await asyncio.gather(*(create(f"Shop {number:02}") for number in range(52)))
+    async with people_of(host) as people:
+        await people.database.execute(SQL(ADD_SHOPS), id=client.demo.instance_id)
     async with signed_in(host, client) as http:
 
         async def names(query: str) -> list[str]:
@@ -342,30 +346,17 @@ async def test_a_page_follows_the_phone_and_the_message_by_itself(
 ) -> None:
     await client.control("connection", state="logged_out")
     account_id = await account_of(client)
-    async with people_of(host) as people, async_playwright() as playwright:
-        email = await people.add(UserRole.OWNER, account_id)
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        page = await browser.new_page()
-        page.set_default_timeout(PATIENCE_SECONDS * 1_000)
-        expect.set_options(timeout=PATIENCE_SECONDS * 1_000)
-        problems: list[str] = []
-        page.on(
-            "console", lambda said: problems.append(said.text) if said.type == "error" else None
-        )
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        await page.goto(f"{host.base_url}/panel/sign-in")
-        await page.fill("[name=email]", email)
-        await page.fill("[name=password]", PASSWORD)
-        await page.click("button:has-text('Sign in')")
-        await page.wait_for_url("**/panel/")
-        await check(page, host.base_url + LIST, problems)
-        await check(page, host.base_url + page_of(client), problems)
+    async with people_of(host) as people, chromium() as browser:
+        email = await people.add(UserRole.OWNER, account_id, password=None)
+        context = await context_of(browser, host, session=await people.session_of(email))
+        tab = await new_tab(context)
+        page = tab.page
+        await page.goto(page_of(client))
 
-        await expect(page.locator("#qr svg")).to_be_visible()
+        await page.wait_for_selector("#qr svg")
         await client.control("scan")
-        await expect(page.locator(".state-card h2")).to_have_text("Connected")
+        await page.wait_for_selector(".state-card h2:has-text('Connected')")
         await page.fill("#f-test-phone", "5511987654321")
         await page.click("button:has-text('Send test message')")
-        await expect(page.locator("#sent .is-reached >> nth=3")).to_contain_text("Delivered")
-        await browser.close()
-    assert problems == []
+        await page.wait_for_selector("#sent .is-reached:has-text('Delivered')")
+    assert tab.problems == []
