@@ -100,11 +100,23 @@ SENTENCES: Final[Mapping[str, str]] = {
     r"its server did not deliver it within (?P<seconds>[\d.]+) seconds": N_(
         "no answer within %(seconds)s seconds"
     ),
-    r"did not answer within (?P<seconds>[\d.]+) seconds": N_(
-        "no answer within %(seconds)s seconds"
-    ),
     r"the receiver does not answer": N_("the server does not answer"),
-    r"closed the connection": N_("the server closed the connection"),
+    r"(the|its) server did not answer.*": N_("the server does not answer"),
+    r"(the|its) server refused the connection": N_("the server refused the connection"),
+    r"(the|its) server closed the connection.*": N_("the server closed the connection"),
+    r"(the|its) server cannot be reached: its name is unknown": N_(
+        "the name of the server is unknown"
+    ),
+    r"(the|its) server cannot be reached: there is no route to it": N_(
+        "there is no route to the server"
+    ),
+    r"(the|its) server cannot be reached: it does not speak TLS as required": N_(
+        "the server does not speak TLS as required"
+    ),
+    r"(the|its) server cannot be reached: its certificate .+": N_(
+        "the certificate of the server is not valid"
+    ),
+    r"the address (?P<reason>.+)": N_("the address %(reason)s"),
     # Proxies
     r"WhatsApp cannot be reached through this proxy": N_("WhatsApp is out of reach"),
     r"the server there does not answer like a proxy of this kind": N_(
