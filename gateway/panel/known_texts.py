@@ -147,6 +147,9 @@ SENTENCES: Final[Mapping[str, str]] = {
     r"must (be|have) (?P<least>\d+) to (?P<most>\d+) (printable |visible )?characters.*": N_(
         "must have %(least)s to %(most)s characters"
     ),
+    r"must look like http://.+": N_("must look like http://proxy.example.com:8080"),
+    r"must not be empty": N_("must not be empty"),
+    r"must be given with the other end of the pace": N_("give both pauses"),
     r"must be in the future": N_("must be in the future"),
     r"must be (later than|before) `?(from|to)`?": N_("must end after it begins"),
     r"must be a time .+": N_("must be a date and a time"),
