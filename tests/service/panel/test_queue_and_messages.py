@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import async_playwright
 
 from gateway.contract.scopes import UserRole
-from tests.fixtures.panel import PASSWORD, TOKEN, account_of, browser_of, enter, people_of
+from tests.fixtures.panel import PASSWORD, TOKEN, account_of, browser_of, people_of
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, NewHouse, RunningGateway, guest_of, until
 from tests.service.panel.test_panel import check
@@ -61,9 +61,10 @@ class Visitor:
 async def visiting(
     host: RunningGateway, client: Client, role: UserRole = UserRole.OWNER
 ) -> AsyncIterator[Visitor]:
-    async with people_of(host) as people, browser_of(host) as http:
-        email = await people.add(role, await account_of(client))
-        await enter(http, email)
+    async with people_of(host) as people:
+        email = await people.add(role, await account_of(client), password=None)
+        session = await people.session_of(email)
+    async with browser_of(host, session=session) as http:
         yield Visitor(http, client, email)
 
 
