@@ -149,7 +149,7 @@ async def test_pages_have_no_error_and_no_barrier_in_a_browser(
     async with people_of(host) as people, async_playwright() as playwright:
         email = await people.add(UserRole.OWNER, account_id)
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        page = await browser.new_page()
+        page = await browser.new_page(locale="en")
         page.set_default_timeout(PATIENCE_SECONDS * 1_000)
         problems: list[str] = []
         page.on(

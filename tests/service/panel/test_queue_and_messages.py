@@ -46,7 +46,7 @@ class Visitor:
         )
 
     async def press(self, path: str, **fields: Any) -> httpx.Response:
-        found = TOKEN.search((await self.open(QUEUE)).text)
+        found = TOKEN.search((await self.http.get("/panel/profile")).text)
         assert found is not None
         instance = self.client.demo.instance_id
         return await self.http.post(
@@ -338,7 +338,7 @@ async def test_the_queue_follows_what_happens_without_a_reload(
     async with people_of(slow_house) as people, async_playwright() as playwright:
         email = await people.add(UserRole.OWNER, await account_of(shop))
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        page = await browser.new_page()
+        page = await browser.new_page(locale="en")
         page.set_default_timeout(PATIENCE_SECONDS * 1_000)
         page.on(
             "console", lambda said: problems.append(said.text) if said.type == "error" else None

@@ -314,7 +314,7 @@ async def test_start_shows_what_changes_and_leaves_the_rest(
         email = await people.add(UserRole.OWNER, await account_of(client), password=None)
         session = await people.session_of(email)
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        context = await browser.new_context()
+        context = await browser.new_context(locale="en")
         await context.add_cookies(
             [{"name": "gateway_session", "value": session, "url": host.base_url}]
         )
