@@ -1,5 +1,3 @@
-from html import escape
-
 """Start, the installation with its accounts and users, and the audit log, as people use them."""
 
 import csv
@@ -9,6 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from html import escape
 
 import httpx
 import orjson
