@@ -25,7 +25,11 @@ def answer_text(language: Language, error: Exception) -> str:
 
 def known_answer(language: Language, text: str) -> str:
     """Returns a text of the gateway in a language; as it is where the panel does not know it."""
-    return _known(language, text) or text
+    found = _known(language, text)
+    if found is None and text[:1].isupper():  # a field's requirement as a sentence
+        lower = _known(language, text[0].lower() + text[1:])
+        found = lower and lower[0].upper() + lower[1:]
+    return found or text
 
 
 def _known(language: Language, text: str, depth: int = 0) -> str | None:

@@ -100,11 +100,23 @@ SENTENCES: Final[Mapping[str, str]] = {
     r"its server did not deliver it within (?P<seconds>[\d.]+) seconds": N_(
         "no answer within %(seconds)s seconds"
     ),
-    r"did not answer within (?P<seconds>[\d.]+) seconds": N_(
-        "no answer within %(seconds)s seconds"
-    ),
     r"the receiver does not answer": N_("the server does not answer"),
-    r"closed the connection": N_("the server closed the connection"),
+    r"(the|its) server did not answer.*": N_("the server does not answer"),
+    r"(the|its) server refused the connection": N_("the server refused the connection"),
+    r"(the|its) server closed the connection.*": N_("the server closed the connection"),
+    r"(the|its) server cannot be reached: its name is unknown": N_(
+        "the name of the server is unknown"
+    ),
+    r"(the|its) server cannot be reached: there is no route to it": N_(
+        "there is no route to the server"
+    ),
+    r"(the|its) server cannot be reached: it does not speak TLS as required": N_(
+        "the server does not speak TLS as required"
+    ),
+    r"(the|its) server cannot be reached: its certificate .+": N_(
+        "the certificate of the server is not valid"
+    ),
+    r"the address (?P<reason>.+)": N_("the address %(reason)s"),
     # Proxies
     r"WhatsApp cannot be reached through this proxy": N_("WhatsApp is out of reach"),
     r"the server there does not answer like a proxy of this kind": N_(
@@ -135,6 +147,9 @@ SENTENCES: Final[Mapping[str, str]] = {
     r"must (be|have) (?P<least>\d+) to (?P<most>\d+) (printable |visible )?characters.*": N_(
         "must have %(least)s to %(most)s characters"
     ),
+    r"must look like http://.+": N_("must look like http://proxy.example.com:8080"),
+    r"must not be empty": N_("must not be empty"),
+    r"must be given with the other end of the pace": N_("give both pauses"),
     r"must be in the future": N_("must be in the future"),
     r"must be (later than|before) `?(from|to)`?": N_("must end after it begins"),
     r"must be a time .+": N_("must be a date and a time"),

@@ -47,7 +47,7 @@ _TONES: Final[dict[str, Tone]] = {
     "failed": "bad",
 }
 _ATTEMPTS: Final[dict[str | None, tuple[Tone, str]]] = {
-    None: ("wait", N_("Attempt %(number)s is under way")),
+    None: ("wait", N_("Attempt %(number)s is running")),
     "sent": ("plain", N_("Attempt %(number)s worked")),
     "transient": ("warn", N_("Attempt %(number)s failed")),
     "unconfirmed": ("warn", N_("Attempt %(number)s: WhatsApp did not answer")),
@@ -55,8 +55,8 @@ _ATTEMPTS: Final[dict[str | None, tuple[Tone, str]]] = {
 }
 _CALLBACKS: Final[dict[str, tuple[Tone, str]]] = {
     "waiting": ("wait", N_("Webhook: waits for your system")),
-    "delivered": ("ok", N_("Webhook: your system was told")),
-    "dead": ("bad", N_("Webhook: your system could not be told")),
+    "delivered": ("ok", N_("Webhook: your system was notified")),
+    "dead": ("bad", N_("Webhook: your system could not be notified")),
     "discarded": ("plain", N_("Webhook: discarded")),
 }
 _PEOPLE: Final = {

@@ -1,11 +1,12 @@
 """What the pages about privacy have in common."""
 
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from gateway.instances.store import Instance
+from gateway.panel.cookies import Flash
 from gateway.panel.visit import NoAccount, NoInstance, Visit
 
 BASE: Final = "/panel/privacy"
@@ -20,7 +21,9 @@ def address_of(instance: Instance, path: str = "", **parameters: object) -> str:
     return f"{BASE}{path}?{urlencode({'instance': instance.id, **given})}"
 
 
-async def show_privacy(visit: Visit, template: str, status: int = 200, **context: Any) -> Response:  # noqa: ANN401 - what a template shows
+async def show_privacy(
+    visit: Visit, template: str, status: int = 200, *, flash: Flash | None = None, **context: object
+) -> Response:
     """Returns a page about the number that is shown, which it names `number`."""
     try:
         instance = await visit.instance()
@@ -31,4 +34,6 @@ async def show_privacy(visit: Visit, template: str, status: int = 200, **context
     def link(path: str = "", **parameters: object) -> str:
         return address_of(instance, path, **parameters)
 
-    return await visit.render(template, status=status, number=instance, link=link, **context)
+    return await visit.render(
+        template, status=status, flash=flash, number=instance, link=link, **context
+    )

@@ -133,7 +133,7 @@ async def set_reading(visit: Visit) -> Response:
 
 @page.post(_SETTINGS + "/sending", scope=ApiScope.MANAGE)
 async def set_sending(visit: Visit) -> Response:
-    """Saves pace, limits and look-up; only what differs, so that a warm-up does not begin anew."""
+    """Saves pace, limits and look-up; only what differs, so that a warm-up does not begin again."""
     instance, account = await _current(visit), await visit.account()
     queue: QueueSettings = await visit.execute(ReadQueueSettings(), instance)
     own: AccountSettings = await visit.execute(

@@ -22,8 +22,8 @@ from gateway.panel.languages import N_
 from gateway.panel.navigation import Section
 from gateway.panel.page import Page
 from gateway.panel.visit import NoAccount, NoInstance, Visit
-from gateway.panel.webhook_view import address_of, chosen_webhook, show_webhooks, words_of
-from gateway.panel.webhook_words import KINDS, MESSAGE_FILTERS, OWN
+from gateway.panel.webhook_view import address_of, chosen_webhook, show_webhooks
+from gateway.panel.webhook_words import KINDS, MESSAGE_FILTERS, OWN, advice
 
 page = Page(
     path="/webhooks",
@@ -143,7 +143,7 @@ async def test(visit: Visit) -> Response:
     }
     tested: TestResult = await visit.execute(build(TestWebhook, fields), instance)
     if visit.is_htmx:
-        return visit.fragment("webhook_test.html", tested=tested, **words_of())
+        return visit.fragment("webhook_test.html", tested=tested, advice=advice)
     return await _page(visit, tested=tested)
 
 

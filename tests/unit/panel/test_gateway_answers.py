@@ -87,6 +87,10 @@ def test_reason_inside_an_answer_is_said_too() -> None:
     assert said == "Talvez tenha sido enviada: sem resposta em 60 segundos"
 
 
+def test_requirement_as_a_sentence_begins_with_a_capital() -> None:
+    assert known_answer("pt-BR", "Must be a whole number") == "Precisa ser um n\u00famero"
+
+
 def test_unknown_answer_stays_as_it_is() -> None:
     assert known_answer("pt-BR", "image: the moon") == "image: the moon"
     assert known_answer("pt-BR", "") == ""
