@@ -257,6 +257,7 @@ async def test_the_audit_log_is_filtered_readable_and_exported(
         )
         every = await owner.page("/panel/audit")
         paused = await owner.page("/panel/audit", act="PauseQueue", number=client.demo.instance_id)
+        here = await owner.page("/panel/audit", address="127.0.0")
         elsewhere = await owner.page("/panel/audit", address="198.51.100.9")
         today = await owner.page("/panel/audit", until="2026-01-01")
         wrong = await owner.page("/panel/audit", since="yesterday")
@@ -273,6 +274,7 @@ async def test_the_audit_log_is_filtered_readable_and_exported(
     assert "Paused sending</strong>" in paused
     assert "<del>no</del>" in paused
     assert "Resumed sending</strong>" not in paused
+    assert "Paused sending</strong>" in here
     assert "Nothing found" in elsewhere
     assert "Nothing found" in today
     assert "Write a day such as 2026-01-31." in wrong
