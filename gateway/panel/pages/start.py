@@ -23,7 +23,8 @@ from gateway.instances.accounts import Account
 from gateway.panel.cookies import remember
 from gateway.panel.finding_words import FindingGroup, groups_of
 from gateway.panel.first_steps import STEPS_COOKIE, FirstStep, first_steps
-from gateway.panel.languages import N_
+from gateway.panel.formats import Formats
+from gateway.panel.languages import N_, locale_of
 from gateway.panel.navigation import Section
 from gateway.panel.page import Page
 from gateway.panel.page_links import has_page
@@ -134,6 +135,7 @@ def _health(visit: Visit, overview: Overview, urgent: Sequence[FindingGroup]) ->
             "%(num)s thing keeps messages from leaving or arriving.",
             "%(num)s things keep messages from leaving or arriving.",
             critical,
+            num=Formats(locale_of(visit.language)).number(critical),
         )
         return Health("bad", text, gettext("What to do is below."))
     if urgent:
@@ -142,6 +144,7 @@ def _health(visit: Visit, overview: Overview, urgent: Sequence[FindingGroup]) ->
             "Messages leave and arrive. %(num)s thing needs a look.",
             "Messages leave and arrive. %(num)s things need a look.",
             count,
+            num=Formats(locale_of(visit.language)).number(count),
         )
         return Health("warn", text, gettext("What to do is below."))
     if not connected:

@@ -22,6 +22,7 @@ from tests.fixtures.service import Client, RunningGateway
 from tests.service.test_docs_page import CHROMIUM, IN_A_BROWSER, QUIET
 
 HOSTILE = "<script>alert(1)</script>\u202e\U0001f680" + "x" * 200
+ENGLISH = {"Accept-Language": "en"}
 _LINK = re.compile(r"http://[^<\s]+(/panel/set-password/[0-9a-f]{64})")
 _HOLD = SQL(
     """with link as (
@@ -154,7 +155,7 @@ async def test_a_link_sets_a_password_once_and_is_in_no_log(
 ) -> None:
     async with (
         person_of(host, UserRole.OPERATOR) as operator,
-        browser_of(host) as http,
+        browser_of(host, **ENGLISH) as http,
     ):
         email = await operator.people.add(
             UserRole.AGENT, await account_of(client), password="another password"
@@ -186,7 +187,7 @@ async def test_a_password_travels_over_no_open_network(
 ) -> None:
     async with (
         person_of(host, UserRole.OPERATOR) as operator,
-        browser_of(host, Host="gateway.example") as http,
+        browser_of(host, Host="gateway.example", **ENGLISH) as http,
     ):
         email = await operator.people.add(UserRole.AGENT, await account_of(client), password=None)
         token = await operator.people.admin.issue_password_link(email)
@@ -256,6 +257,7 @@ async def test_the_audit_log_is_filtered_readable_and_exported(
         )
         every = await owner.page("/panel/audit")
         paused = await owner.page("/panel/audit", act="PauseQueue", number=client.demo.instance_id)
+        here = await owner.page("/panel/audit", address="127.0.0")
         elsewhere = await owner.page("/panel/audit", address="198.51.100.9")
         today = await owner.page("/panel/audit", until="2026-01-01")
         wrong = await owner.page("/panel/audit", since="yesterday")
@@ -272,6 +274,7 @@ async def test_the_audit_log_is_filtered_readable_and_exported(
     assert "Paused sending</strong>" in paused
     assert "<del>no</del>" in paused
     assert "Resumed sending</strong>" not in paused
+    assert "Paused sending</strong>" in here
     assert "Nothing found" in elsewhere
     assert "Nothing found" in today
     assert "Write a day such as 2026-01-31." in wrong
