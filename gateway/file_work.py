@@ -1,4 +1,4 @@
-"""Reads the files of callers and of strangers on the event loop, without keeping it from others."""
+"""Reads files of callers and foreign servers on the event loop, and leaves time to others."""
 
 import asyncio
 import time

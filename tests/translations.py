@@ -1,8 +1,9 @@
 """Brings the catalogues of the panel in step with its texts: `python tests/translations.py`.
 
 Takes the English texts out of gateway/panel, adds new ones to each catalogue without a
-translation, and drops those that are gone. No line numbers and no dates: a change of the code
-changes a catalogue only where a text changed.
+translation, and drops those that are gone. No line numbers, no dates and no wrapped lines: a
+change of the code changes a catalogue only where a text changed. What a catalogue has at its head,
+the glossary and the plural forms, stays as it is.
 """
 
 import re
@@ -24,7 +25,8 @@ _METHODS: Final = [("**.py", "python"), ("templates/**.html", "jinja2")]
 _OPTIONS: Final = {
     "templates/**.html": {"extensions": "jinja2.ext.do", "silent": "false", "trimmed": "true"}
 }
-_KEYWORDS: Final = {**DEFAULT_KEYWORDS, "N_": None}
+_KEYWORDS: Final = {**DEFAULT_KEYWORDS, "N_": None, "NP_": (1, 2)}
+_HEAD: Final = b'msgid ""\nmsgstr ""\n'
 _PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]")
 
 
@@ -55,8 +57,10 @@ def update(file: Path, locale: str, texts: Catalog) -> None:
     """Writes a catalogue with these texts, and the translations that it has."""
     catalogue = catalogue_at(file, locale)
     catalogue.update(texts, no_fuzzy_matching=True)
+    head = _head_of(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("wb") as target:
+        target.write(head)
         write_po(
             target,
             catalogue,
@@ -64,8 +68,16 @@ def update(file: Path, locale: str, texts: Catalog) -> None:
             no_location=True,
             sort_output=True,
             ignore_obsolete=True,
-            width=100,
+            width=0,
         )
+
+
+def _head_of(file: Path) -> bytes:
+    """Returns the first entry of a catalogue with its comments; empty if there is none."""
+    if not file.exists():
+        return b""
+    head, blank, _rest = file.read_bytes().partition(b"\n\n")
+    return head + blank if _HEAD in head else b""
 
 
 def problems_of(catalogue: Catalog, texts: Catalog) -> Iterator[str]:

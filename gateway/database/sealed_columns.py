@@ -228,6 +228,7 @@ _STATEMENTS: Final[Mapping[tuple[str, str], SealedStatement]] = {
     ("send_queue", "find_waiting"): SealedStatement(reads={"payload": MESSAGE}),
     ("send_queue", "list_attempts"): SealedStatement(reads={"error": TEXT}),
     ("send_queue", "list_failed"): SealedStatement(reads=_HISTORY),
+    ("send_queue", "list_latest_failed"): SealedStatement(reads=_HISTORY),
     ("send_queue", "find_progress"): SealedStatement(reads={"error": TEXT}),
     ("history", "find_known"): SealedStatement(reads=_ADDED),
     ("history", "add_received"): SealedStatement({**_ADDED, "callback": BODY}),

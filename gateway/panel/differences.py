@@ -19,6 +19,8 @@ _NAMES: Final[Mapping[str, str]] = {
     "pending": N_("Open"),
     "discarded": N_("Discarded"),
     "name": N_("Name"),
+    "instance_ids": N_("Numbers"),
+    "key": N_("API key"),
     "daily_limit": N_("Daily limit"),
     "warm_up_days": N_("Warm-up in days"),
     "pace_min_seconds": N_("Shortest pause in seconds"),

@@ -31,6 +31,7 @@ from gateway.panel.csrf import CSRF_FIELD, CSRF_HEADER, is_own_form, is_own_page
 from gateway.panel.error_pages import OLD_FORM, error_page, is_shown_as_flash
 from gateway.panel.formats import zone_named
 from gateway.panel.forms import Form, read_form
+from gateway.panel.gateway_answers import answer_text
 from gateway.panel.languages import accepted_language, language_named
 from gateway.panel.navigation import NavEntry
 from gateway.panel.page import PageRoute
@@ -97,7 +98,8 @@ class PageEndpoint:
     def _on_error(self, visit: Visit, error: GatewayError) -> Response:
         is_change = visit.request.method == "POST"
         if is_change and visit.session and is_shown_as_flash(error):
-            return visit.redirect(_page_before(visit), flash=visit.gettext(str(error)), tone="bad")
+            text = answer_text(visit.language, error)
+            return visit.redirect(_page_before(visit), flash=text, tone="bad")
         if not isinstance(error, CallerError | Unavailable):
             report_error(error, component="panel", instance_id=None, message_type=None)
         return error_page(visit, error, back=self._page_path)

@@ -19,6 +19,7 @@ from gateway.errors import (
     TooManyRequests,
     Unavailable,
 )
+from gateway.panel.gateway_answers import answer_text
 from gateway.panel.languages import N_
 from gateway.panel.rendering import render
 from gateway.panel.visit import Visit
@@ -95,8 +96,9 @@ def text_of(error: Exception) -> ErrorText:
 def error_page(visit: Visit, error: Exception | ErrorText, *, back: str) -> Response:
     """Returns the page of an error; *back* is where its button leads."""
     shown = error if isinstance(error, ErrorText) else text_of(error)
-    has_detail = isinstance(error, CallerError) and shown.status in _WITH_DETAIL
-    detail = visit.gettext(str(error)) if has_detail else ""
+    detail = ""
+    if isinstance(error, CallerError) and shown.status in _WITH_DETAIL:
+        detail = answer_text(visit.language, error)
     html = render(
         "error.html",
         visit.language,

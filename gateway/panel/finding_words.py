@@ -8,7 +8,7 @@ from urllib.parse import quote
 from gateway.contract.extensions.overview import FindingKind, OverviewFinding, Severity
 from gateway.contract.scopes import ApiScope
 from gateway.panel.formats import Formats
-from gateway.panel.languages import N_, locale_of
+from gateway.panel.languages import N_, NP_, locale_of
 from gateway.panel.page_links import has_page
 from gateway.panel.visit import Visit
 
@@ -44,9 +44,9 @@ class FindingWords:
     counts: tuple[str, str] | None = None
 
 
-_MESSAGES: Final = (N_("%(num)s message waits"), N_("%(num)s messages wait"))
-_FAILED: Final = (N_("%(num)s message"), N_("%(num)s messages"))
-_CALLBACKS: Final = (N_("%(num)s callback"), N_("%(num)s callbacks"))
+_MESSAGES: Final = NP_("%(num)s message waits", "%(num)s messages wait")
+_FAILED: Final = NP_("%(num)s message", "%(num)s messages")
+_CALLBACKS: Final = NP_("%(num)s callback", "%(num)s callbacks")
 _NUMBER: Final = "/panel/instances"
 _QUEUE: Final = "/panel/queue"
 _WEBHOOKS: Final = "/panel/webhooks"
@@ -135,7 +135,7 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
     ),
     FindingKind.QUEUE_STALLED: FindingWords(
         N_("The queue stands still although messages are due"),
-        N_("Restart the number. If it happens again, tell the operator."),
+        N_("Restart the number. If it happens again, ask the operator."),
         "queue",
         N_("Open the number"),
         Place(_NUMBER, "/{id}#connection"),
@@ -161,7 +161,7 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
         N_("Put your system right, then deliver them again."),
         "webhook",
         N_("See them"),
-        Place(_WEBHOOKS, "?instance={id}#dead-letters", ApiScope.WEBHOOKS),
+        Place(_WEBHOOKS, "/given-up?instance={id}", ApiScope.WEBHOOKS),
         _CALLBACKS,
     ),
     FindingKind.WEBHOOK_FAILING: FindingWords(
@@ -173,7 +173,7 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
         _CALLBACKS,
     ),
     FindingKind.NO_WEBHOOK: FindingWords(
-        N_("No system is told of messages that arrive"),
+        N_("No system gets the messages that arrive"),
         N_("Set a webhook, unless nothing needs them."),
         "webhook",
         N_("Set a webhook"),

@@ -59,7 +59,7 @@ def first_steps(
         ),
         FirstStep(
             N_("Set a webhook"),
-            N_("Your system is told what happens."),
+            N_("Your system gets what arrives and what happens to messages."),
             N_("Set a webhook"),
             _to(visit, _WEBHOOKS, f"?instance={first.id}", ApiScope.WEBHOOKS) if first else "",
             bool(numbers) and has_webhook,

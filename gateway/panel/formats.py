@@ -30,7 +30,7 @@ def zone_named(name: str) -> tzinfo:
 
 
 def initial_of(name: str) -> str:
-    """Returns the first letter or digit of a name, for its picture; marks and signs are skipped."""
+    """Returns the first character of a name that is no mark or sign, for its picture."""
     return next((character.upper() for character in name if character.isalnum()), "#")
 
 

@@ -19,6 +19,18 @@ LANGUAGES: Final[tuple[Language, ...]] = ("pt-BR", "en", "es")
 N_: Final = str
 """Marks a text for the catalogues that is translated where it is shown."""
 
+
+def NP_(one: str, many: str) -> tuple[str, str]:  # noqa: N802 - named like N_
+    """Marks a text for one and for many things, as N_ marks a text."""
+    return one, many
+
+
+class Translated(str):
+    """A text that is in the language of a visit already."""
+
+    __slots__ = ()
+
+
 _DEFAULT: Final[Language] = "pt-BR"
 _CATALOGUES = Path(__file__).parent / "locales"
 _ACCEPTED = re.compile(

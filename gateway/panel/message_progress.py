@@ -8,6 +8,7 @@ from gateway.contract.extensions.queue_control import ReadQueued, TrackedMessage
 from gateway.errors import NotFound
 from gateway.instances.store import Instance
 from gateway.panel.languages import N_
+from gateway.panel.message_words import MessageWords
 from gateway.panel.visit import Visit, is_id
 
 _FINAL: Final = frozenset({"read", "played", "failed", "canceled"})
@@ -39,6 +40,8 @@ class MessageProgress:
     message: TrackedMessage
     steps: tuple[Step, ...]
     ask_again_seconds: int
+    reason: str
+    """Why it waits; empty unless it does."""
 
     @property
     def has_failed(self) -> bool:
@@ -54,7 +57,10 @@ async def progress_of(visit: Visit, instance: Instance, zaap_id: str) -> Message
     except NotFound:
         return None
     age = (visit.context.clock.now() - message.created_at).total_seconds()
-    return MessageProgress(message, _steps(message), _pause(message.status, age))
+    words = MessageWords(visit)
+    return MessageProgress(
+        message, _steps(message), _pause(message.status, age), words.reason(message)
+    )
 
 
 def _steps(message: TrackedMessage) -> tuple[Step, ...]:

@@ -9,6 +9,7 @@ from babel.units import format_unit
 
 from gateway.contract.extensions.history import CallbackTrace, MessageTimeline, TimelineEntry
 from gateway.panel.cookies import Tone
+from gateway.panel.gateway_answers import known_answer
 from gateway.panel.languages import N_, locale_of
 from gateway.panel.message_words import MessageWords
 from gateway.panel.visit import Visit
@@ -46,7 +47,7 @@ _TONES: Final[dict[str, Tone]] = {
     "failed": "bad",
 }
 _ATTEMPTS: Final[dict[str | None, tuple[Tone, str]]] = {
-    None: ("wait", N_("Attempt %(number)s is under way")),
+    None: ("wait", N_("Attempt %(number)s is running")),
     "sent": ("plain", N_("Attempt %(number)s worked")),
     "transient": ("warn", N_("Attempt %(number)s failed")),
     "unconfirmed": ("warn", N_("Attempt %(number)s: WhatsApp did not answer")),
@@ -54,8 +55,8 @@ _ATTEMPTS: Final[dict[str | None, tuple[Tone, str]]] = {
 }
 _CALLBACKS: Final[dict[str, tuple[Tone, str]]] = {
     "waiting": ("wait", N_("Webhook: waits for your system")),
-    "delivered": ("ok", N_("Webhook: your system was told")),
-    "dead": ("bad", N_("Webhook: your system could not be told")),
+    "delivered": ("ok", N_("Webhook: your system was notified")),
+    "dead": ("bad", N_("Webhook: your system could not be notified")),
     "discarded": ("plain", N_("Webhook: discarded")),
 }
 _PEOPLE: Final = {
@@ -81,7 +82,8 @@ def _alone(visit: Visit, entries: Sequence[TimelineEntry]) -> Iterator[Step]:
             yield _callback(visit, entry.at, entry.callback)
         elif entry.participant is None:
             title = visit.gettext(_TITLES[entry.type])
-            yield Step(entry.at, _TONES.get(entry.type, "plain"), title, entry.error or "")
+            text = known_answer(visit.language, entry.error or "")
+            yield Step(entry.at, _TONES.get(entry.type, "plain"), title, text)
 
 
 def _attempt(visit: Visit, entry: TimelineEntry, number: int) -> Step:
@@ -92,7 +94,7 @@ def _attempt(visit: Visit, entry: TimelineEntry, number: int) -> Step:
         shown = format_unit(lasted, "second", locale=locale_of(visit.language))
         parts.append(visit.gettext("It took %(duration)s.", duration=shown))
     if entry.error:
-        parts.append(entry.error)
+        parts.append(known_answer(visit.language, entry.error))
     return Step(entry.at, tone, visit.gettext(title, number=number), " ".join(parts))
 
 
@@ -109,7 +111,7 @@ def _callback(visit: Visit, at: datetime, trace: CallbackTrace) -> Step:
         time = MessageWords(visit).moment(trace.next_attempt_at, seconds=True)
         parts.append(visit.gettext("tries again at %(time)s", time=time))
     if trace.error:
-        parts.append(trace.error)
+        parts.append(known_answer(visit.language, trace.error))
     return Step(at, tone, visit.gettext(title), ", ".join(filter(None, parts)))
 
 

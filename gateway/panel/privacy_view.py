@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from gateway.instances.store import Instance
+from gateway.panel.cookies import Flash
 from gateway.panel.visit import NoAccount, NoInstance, Visit
 
 BASE: Final = "/panel/privacy"
@@ -21,7 +22,7 @@ def address_of(instance: Instance, path: str = "", **parameters: object) -> str:
 
 
 async def show_privacy(
-    visit: Visit, template: str, status: int = 200, **context: object
+    visit: Visit, template: str, status: int = 200, *, flash: Flash | None = None, **context: object
 ) -> Response:
     """Returns a page about the number that is shown, which it names `number`."""
     try:
@@ -33,4 +34,6 @@ async def show_privacy(
     def link(path: str = "", **parameters: object) -> str:
         return address_of(instance, path, **parameters)
 
-    return await visit.render(template, status=status, number=instance, link=link, **context)
+    return await visit.render(
+        template, status=status, flash=flash, number=instance, link=link, **context
+    )

@@ -7,7 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date
+from babel.dates import format_date, format_skeleton
 from starlette.responses import Response
 
 from gateway.contract.extensions.queue_lanes import (
@@ -54,7 +54,7 @@ async def show(visit: Visit) -> Response:
         words=MessageWords(visit),
         weeks=month_grid(first, counts, locale),
         weekdays=_weekdays(locale),
-        month=format_date(first, "LLLL yyyy", locale=locale),
+        month=format_skeleton("yMMMM", first, locale=locale),
         total=sum(count for each, count in counts.items() if each.month == first.month),
         today=today,
         day=day,

@@ -9,11 +9,11 @@ from gateway.clock import Clock
 
 _TIMES_AS_LONG: Final = 20
 _MAX_SECONDS: Final = 10.0
-_MAX_KEPT: Final = 1_000
+_MAX_ANSWERS: Final = 1_000
 
 
 @dataclass(slots=True)
-class _Kept:
+class _Recent:
     answer: Any = None
     good_until: float = 0.0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -28,29 +28,29 @@ class RecentAnswers:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._kept: dict[str, _Kept] = {}
+        self._recent: dict[str, _Recent] = {}
 
     async def get(self, key: str, read: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - what *read* returns
         """Returns what *read* returned lately for the same key, else what it returns now.
 
         The key names everything on which the answer depends, such as the rights of the caller.
         """
-        kept = self._kept.setdefault(key, _Kept())
-        async with kept.turn:
+        recent = self._recent.setdefault(key, _Recent())
+        async with recent.turn:
             began = self._clock.monotonic_seconds()
-            if began < kept.good_until:
-                return kept.answer
-            kept.answer = await read()
+            if began < recent.good_until:
+                return recent.answer
+            recent.answer = await read()
             ended = self._clock.monotonic_seconds()
-            kept.good_until = ended + min(_MAX_SECONDS, _TIMES_AS_LONG * (ended - began))
-        self._forget(key)
-        return kept.answer
+            recent.good_until = ended + min(_MAX_SECONDS, _TIMES_AS_LONG * (ended - began))
+        self._drop_old(key)
+        return recent.answer
 
-    def _forget(self, but: str) -> None:
+    def _drop_old(self, but: str) -> None:
         """Drops answers that are too old, once there are many."""
-        if len(self._kept) <= _MAX_KEPT:
+        if len(self._recent) <= _MAX_ANSWERS:
             return
         now = self._clock.monotonic_seconds()
-        for key in [k for k, kept in self._kept.items() if kept.good_until < now]:
-            if key != but and not self._kept[key].turn.locked():
-                del self._kept[key]
+        for key in [k for k, recent in self._recent.items() if recent.good_until < now]:
+            if key != but and not self._recent[key].turn.locked():
+                del self._recent[key]

@@ -1,7 +1,7 @@
 """Renders templates: one Jinja environment per language."""
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from markupsafe import Markup
 from gateway.panel.assets import asset_url, icon_names
 from gateway.panel.charts import Charts
 from gateway.panel.formats import Formats
+from gateway.panel.gateway_answers import known_answer
 from gateway.panel.languages import LANGUAGES, locale_of, name_of, translations_of
 from gateway.users.store import Language
 
@@ -33,7 +34,7 @@ def environment_of(language: Language) -> Environment:
     environment.install_gettext_translations(  # type: ignore[attr-defined]
         translations_of(language), newstyle=True
     )
-    environment.filters.update(formats.filters())
+    environment.filters.update(formats.filters(), said=partial(known_answer, language))
     environment.globals.update(
         asset=asset_url,
         icon=icon,

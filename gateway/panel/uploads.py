@@ -156,12 +156,11 @@ class UploadReader:
         return _part_of(head)
 
     async def _more(self) -> None:
-        chunk = await anext(self._chunks, b"")
-        while not chunk:  # an empty one ends the body, or says nothing
-            chunk = await anext(self._chunks, None)
-            if chunk is None:
-                raise InvalidRequest(_UNREADABLE)
-        self._buffer += chunk
+        async for chunk in self._chunks:
+            if chunk:  # an empty one ends the body, or says nothing
+                self._buffer += chunk
+                return
+        raise InvalidRequest(_UNREADABLE)
 
 
 def _part_of(head: bytes) -> _Part:

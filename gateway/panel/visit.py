@@ -32,7 +32,7 @@ from gateway.panel.cookies import (
 )
 from gateway.panel.csrf import csrf_token
 from gateway.panel.forms import Form
-from gateway.panel.languages import translations_of
+from gateway.panel.languages import Translated, translations_of
 from gateway.panel.navigation import NavEntry, by_section
 from gateway.panel.rendering import render
 from gateway.panel.services import PanelContext, PanelServices
@@ -201,17 +201,22 @@ class Visit:
         """Returns a text in the user's language, with its `%(name)s` replaced."""
         # The translation of an empty text is the head of the catalogue.
         translated = translations_of(self.language).gettext(text) if text else ""
-        return translated % values if values else translated
+        return Translated(translated % values if values else translated)
 
     def ngettext(self, one: str, many: str, count: int, **values: object) -> str:
         """Returns the text for this number of things; `%(num)s` is the number."""
         translated = translations_of(self.language).ngettext(one, many, count)
-        return translated % {"num": count, **values}
+        return Translated(translated % {"num": count, **values})
 
     # Answers
 
     async def render(
-        self, template: str, *, status: int = 200, flash: Flash | None = None, **context: object
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        flash: Flash | None = None,
+        **context: Any,  # noqa: ANN401 - what a template shows
     ) -> Response:
         """Returns a whole page, with navigation in a session."""
         shown = flash or flash_of(self.request)
@@ -223,12 +228,17 @@ class Visit:
         return self._finished(response)
 
     def fragment(
-        self, template: str, *, status: int = 200, tag: str = "", **context: object
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        tag: str = "",
+        **context: Any,  # noqa: ANN401 - what a template shows
     ) -> Response:
         """Returns a part of a page; a tab that refreshes one chooses no instance.
 
         A tab that names the ETag of what it shows gets nothing again. *tag* is that of the content;
-        without it that of the HTML counts, so it is for parts with links that are made anew.
+        without it that of the HTML counts, so it is for parts whose links are signed again.
         """
         html = "" if tag and self._shows(tag) else self._html(template, context)
         etag = _etag(tag or html)
@@ -282,7 +292,7 @@ class Visit:
         }
         return render(template, self.language, {**common, **context})
 
-    async def _shell(self) -> Mapping[str, object]:
+    async def _shell(self) -> Mapping[str, Any]:
         """Returns what the frame around a page shows."""
         if self.session is None or self.services_or_none is None:
             return {"nav": [], "phone_nav": [], "account": None, "instance": None}

@@ -14,6 +14,7 @@ from gateway.contract.extensions.webhooks import ListWebhooks, Webhook, Webhooks
 from gateway.contract.secret_fields import origin_of
 from gateway.errors import InvalidRequest
 from gateway.instances.store import Instance
+from gateway.panel.cookies import Flash
 from gateway.panel.visit import NoAccount, NoInstance, Visit
 from gateway.panel.webhook_words import KINDS, OWN, TITLES, advice
 
@@ -82,19 +83,23 @@ async def read_view(visit: Visit) -> WebhookView:
 
 
 async def show_webhooks(
-    visit: Visit, template: str, status: int = 200, **context: object
+    visit: Visit, template: str, status: int = 200, *, flash: Flash | None = None, **context: object
 ) -> Response:
     """Returns a page of the webhooks, with what all of them show."""
     try:
         view = await read_view(visit)
     except (NoAccount, NoInstance):
         return await visit.render("number_needed.html", what=visit.gettext("Webhooks"))
-    return await visit.render(template, status=status, **{**words_of(), "view": view, **context})
-
-
-def words_of() -> dict[str, object]:
-    """Returns what templates of webhooks need to write in words."""
-    return {"kinds": KINDS, "titles": TITLES, "advice": advice}
+    return await visit.render(
+        template,
+        status=status,
+        flash=flash,
+        view=view,
+        kinds=KINDS,
+        titles=TITLES,
+        advice=advice,
+        **context,
+    )
 
 
 def address_of(instance: Instance, path: str = "") -> str:

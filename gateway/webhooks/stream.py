@@ -37,9 +37,12 @@ class StreamAccess:
         self.is_allowed = is_allowed
         self.is_revoked = False
         self.on_revoked: Callable[[], None] = lambda: None
+        self.wake: Callable[[], None] = lambda: None
 
     def revoke(self) -> None:
+        """Ends the stream at once: it may wait for an event that does not come."""
         self.is_revoked = True
+        self.wake()
         self.on_revoked()
 
 
@@ -137,6 +140,7 @@ class Stream:
     @contextmanager
     def _subscribed(self, subscriber: _Subscriber) -> Iterator[None]:
         self._subscribers.add(subscriber)
+        subscriber.access.wake = subscriber.wakeup.set
         try:
             yield
         finally:
@@ -203,7 +207,6 @@ class Stream:
             raise
         logger.info("stream_access_revoked", account_id=subscriber.account_id)
         subscriber.access.revoke()
-        subscriber.wakeup.set()
 
     async def _renew(self) -> None:
         now = self._clock.monotonic_seconds()

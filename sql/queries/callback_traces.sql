@@ -110,10 +110,13 @@ select w.webhook_id, sum(w.pending)::bigint as waiting, count(*) as chats,
        (array_agg(w.last_error order by w.failing_since)
            filter (where w.failing_since is not null and w.last_error is not null))[1] as error,
        coalesce(
-           array_agg(distinct split_part(w.address, ' ', 2)) filter (where w.address is not null),
+           array_agg(distinct coalesce(
+               substring(f.url from '^https?://([^/?#]+)'), split_part(w.address, ' ', 2)
+           )) filter (where w.address is not null),
            '{}'
        ) as open_circuits
 from delivery_queues w
+left join webhooks f on f.id = w.webhook_id
 where w.instance_id = %(instance_id)s::text and w.pending > 0
 group by w.webhook_id
 order by w.webhook_id;

@@ -76,7 +76,7 @@ set disabled_at = case when %(disabled)s::boolean then coalesce(disabled_at, now
 where id = %(id)s::text;
 
 -- name: set_role
--- An operator has no account, so that nobody becomes one or ceases to be one here.
+-- An operator has no account, so that no user becomes one or ceases to be one here.
 update users set role = %(role)s::text where id = %(id)s::text and account_id is not null;
 
 -- name: set_password

@@ -133,6 +133,8 @@ async def fail(tour: Tour) -> None:
 
     await tour.until(status, lambda seen: seen in {"failed", "sent"})
     await tour.line.call("GET", "/queue/failed")
+    await tour.line.call("GET", "/queue/failed", params={"latestFirst": "true"})
+    await tour.line.call("GET", "/queue/matching")
     await tour.line.call("POST", f"/queue/{refused['zaapId']}/retry")
     await tour.arrived(refused["messageId"])
 

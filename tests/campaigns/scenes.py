@@ -161,6 +161,8 @@ async def read_webhooks(tour: Tour) -> None:
     await tour.send()
     await tour.line.call("GET", "/webhooks/deliveries")
     span = {"from": since, "to": datetime.now(UTC).isoformat()}
+    await tour.line.call("GET", "/webhooks/replay", params=span)
+    await tour.line.call("GET", "/webhooks/states")
     await tour.line.call("POST", "/webhooks/replay", json=span)
     await tour.line.call("POST", "/webhooks/test", json={"type": "DeliveryCallback"})
 

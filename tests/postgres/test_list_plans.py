@@ -51,6 +51,13 @@ LISTS: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "limit": 51,
     },
     ("message_search", "end_of_waiting"): {"before": MANY, "max_examined": 500},
+    ("send_queue", "list_latest_failed"): {
+        "before": LAST,
+        "before_id": "",
+        "type": None,
+        "phones": None,
+        "limit": 51,
+    },
     ("queue_lanes", "find_sending"): {},
     ("queue_lanes", "list_lane"): {**LANE, "max_examined": 51},
     ("queue_lanes", "describe_waiting"): {"ids": [1, 2, 3]},

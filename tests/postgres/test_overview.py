@@ -137,7 +137,8 @@ async def queue_up(
         {"id": instance_id, "count": count, "status": status},
     )
     await operator.execute(
-        "update instance_lines set next_sequence = greatest(next_sequence, %s) where instance_id = %s",
+        "update instance_lines set next_sequence = greatest(next_sequence, %s)"
+        " where instance_id = %s",
         [count + 1, instance_id],
     )
 
@@ -202,8 +203,8 @@ CHANGES = {
                       set hold_kind = 'daily_limit', hold_until = now() + interval '1 hour'
                       where instance_id = %s""",
     "linking_unconfirmed": """with link as (
-                                  insert into phone_links (instance_id, token_hash, phones, max_codes,
-                                      expires_at, used_at, linking)
+                                  insert into phone_links (instance_id, token_hash, phones,
+                                      max_codes, expires_at, used_at, linking)
                                   values (%s, '', '{}', 5, now(), now(), 'held')
                                   returning instance_id
                               )

@@ -72,6 +72,9 @@ async def test_timeline_has_attempts_receipts_and_callbacks(
     message_id = (await client.send_text("twice"))["messageId"]
     await until_status(client, message_id, "failed")
     await act(client, f"/queue/{message_id}/retry")
+    await until_status(client, message_id, "delivered", "read")
+    # The simulated person reads four messages of five by itself.
+    await client.control("receipt", phone="5511999999999", messageIds=[message_id], status="read")
     await until_status(client, message_id, "read")
 
     def is_complete(timeline: dict[str, Any]) -> bool:

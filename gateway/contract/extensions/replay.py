@@ -163,7 +163,7 @@ class WebhookState(Wire):
     `webhookId` names a further webhook, and is missing for those of Z-API's routes. `attempts`,
     `nextAttemptAt` and `error` are of the chats that fail: the most attempts of one callback, the
     next one of any, and the error of the chat that has failed the longest. `openCircuits` are the
-    hosts that get nothing for the moment, because they did not answer.
+    hosts that get nothing for the moment, because they did not answer or failed again and again.
     """
 
     webhook_id: Annotated[UUID | None, BeforeValidator(_without_zeros)]
@@ -198,7 +198,7 @@ class ListWebhookStates(Operation[WebhookStates], method="GET", path="/webhooks/
                 "attempts": 12,
                 "nextAttemptAt": "2026-01-31T12:30:00Z",
                 "error": "HTTP 500",
-                "openCircuits": ["https://example.com"],
+                "openCircuits": ["example.com"],
             }
         ]
     }

@@ -275,6 +275,7 @@
     });
     window.addEventListener("pagehide", close);
     window.addEventListener("pageshow", open);
+    window.addEventListener("online", open);
   };
   document.querySelectorAll("[data-events]").forEach(liveEvents);
 })();

@@ -101,7 +101,7 @@ async def _list(visit: Visit, instance: Instance) -> dict[str, Any]:
         "search": search,
         "number": number,
         "pages": -(-listed.total // PAGE_SIZE),
-        "kept": f"instance={instance.id}&q={quote(search)}",
+        "filters": f"instance={instance.id}&q={quote(search)}",
     }
 
 

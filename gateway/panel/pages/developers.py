@@ -43,7 +43,7 @@ _KEYS: Final = f"{_PATH}/keys"
 _CHOICES: Final = 20
 _SCOPES: Final = {
     ApiScope.SEND: (N_("Send"), N_("Send messages, and act on chats, contacts and groups.")),
-    ApiScope.READ: (N_("Read"), N_("Read what is no secret, and follow events.")),
+    ApiScope.READ: (N_("Read data"), N_("Read what is no secret, and follow events.")),
     ApiScope.MANAGE: (
         N_("Manage"),
         N_("Change settings and numbers, see tokens. Worth as much as the partner token."),

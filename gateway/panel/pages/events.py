@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.contract.callbacks.base import Callback
 from gateway.contract.zapi.partner import InstancePage, ListInstances
-from gateway.errors import DatabaseUnavailable, InvalidRequest, TooManyRequests
+from gateway.errors import DatabaseUnavailable, TooManyRequests, UnknownInstance
 from gateway.instances.accounts import Account
 from gateway.observability.logging import logger
 from gateway.panel.languages import N_
@@ -47,7 +47,7 @@ _GAP: Final = "EventsMissing"
 @page.get()
 async def show(visit: Visit) -> Response:
     try:
-        account = await visit.account()
+        account = await _account(visit)
     except NoAccount:
         return await visit.render("events.html", types=(), instances=(), total=0)
     listed: InstancePage = await visit.execute(ListInstances(page_size=_OFFERED_INSTANCES), account)
@@ -67,10 +67,8 @@ async def follow(visit: Visit) -> Response:
 
     A browser that comes back names its last position in Last-Event-ID, or in `after`.
     """
-    account = await visit.account()
+    account = await _account(visit)
     instance_id, kind = visit.query("instance"), visit.query("type")
-    if instance_id and (await visit.instance_named(instance_id)).account_id != account.id:
-        raise InvalidRequest("instance: is none of this account")
     last = visit.request.headers.get("last-event-id") or visit.query("after")
     return _Follow(
         visit.services,
@@ -80,6 +78,17 @@ async def follow(visit: Visit) -> Response:
         access=StreamAccess(partial(_may_follow, visit.services, _token(visit), account.id)),
         wanted=_Filter(instance_id, kind),
     )
+
+
+async def _account(visit: Visit) -> Account:
+    """Returns the account of the instance that the address names, else the one that is shown."""
+    if not (named := visit.query("instance")):
+        return await visit.account()
+    instance = await visit.instance_named(named)
+    found = await visit.services.gateway.accounts.find(instance.account_id)
+    if found is None:  # deleted meanwhile
+        raise UnknownInstance
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,7 +178,7 @@ async def disconnect(visit: Visit) -> Response:
     await visit.execute(Disconnect(), instance)
     return visit.redirect(
         f"{INSTANCES}/{instance.id}",
-        flash=visit.gettext("The phone was logged out. What waits is kept."),
+        flash=visit.gettext("The phone was logged out. What waits stays in the queue."),
     )
 
 

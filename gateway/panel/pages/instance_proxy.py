@@ -17,6 +17,7 @@ from gateway.contract.extensions.proxies import (
 from gateway.contract.scopes import ApiScope
 from gateway.errors import InvalidRequest, TooManyRequests
 from gateway.instances.store import Instance
+from gateway.panel.gateway_answers import known_answer
 from gateway.panel.languages import N_
 from gateway.panel.one_instance import INSTANCES, frame_of, named_in
 from gateway.panel.page import Page
@@ -84,7 +85,7 @@ async def _failure(visit: Visit, instance: Instance, url: str) -> str:
         return ""
     return visit.gettext(
         "WhatsApp is not reached through it: %(reason)s. Nothing was changed.",
-        reason=(result.error or "?").rstrip("."),
+        reason=known_answer(visit.language, result.error or "?").rstrip("."),
     )
 
 
@@ -97,7 +98,10 @@ async def try_proxy(visit: Visit) -> Response:
     if result.reachable:
         text = visit.gettext("WhatsApp answered in %(ms)s ms.", ms=result.latency_ms)
         return visit.redirect(path, flash=text)
-    text = visit.gettext("WhatsApp is not reached: %(reason)s", reason=result.error or "?")
+    text = visit.gettext(
+        "WhatsApp is not reached: %(reason)s",
+        reason=known_answer(visit.language, result.error or "?"),
+    )
     return visit.redirect(path, flash=text, tone="bad")
 
 

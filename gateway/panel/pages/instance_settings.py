@@ -133,7 +133,7 @@ async def set_reading(visit: Visit) -> Response:
 
 @page.post(_SETTINGS + "/sending", scope=ApiScope.MANAGE)
 async def set_sending(visit: Visit) -> Response:
-    """Saves pace, limits and look-up; only what differs, so that a warm-up does not begin anew."""
+    """Saves pace, limits and look-up; only what differs, so that a warm-up does not begin again."""
     instance, account = await _current(visit), await visit.account()
     queue: QueueSettings = await visit.execute(ReadQueueSettings(), instance)
     own: AccountSettings = await visit.execute(
@@ -163,7 +163,7 @@ def _queue_changes(form: Form, now: QueueSettings) -> list[_Change]:
         "unknownQuote": form.text("unknownQuote") or None,
     }
     before = now.model_dump(by_alias=True)
-    differ = {n: v for n, v in wanted.items() if v not in {None, before[n]}}
+    differ: dict[str, Any] = {n: v for n, v in wanted.items() if v not in {None, before[n]}}
     if differ.keys() & {"paceMinSeconds", "paceMaxSeconds"}:
         differ |= {n: wanted[n] for n in ("paceMinSeconds", "paceMaxSeconds")}
     return [(build(ChangeQueueSettings, differ), False)] if differ else []

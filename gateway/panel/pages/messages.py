@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from pydantic_core import PydanticCustomError
 from starlette.responses import Response
@@ -82,7 +82,7 @@ async def show_state(visit: Visit) -> Response:
     return visit.fragment("message_state.html", **await _one(visit, instance))
 
 
-async def _one(visit: Visit, instance: Instance) -> Mapping[str, object]:
+async def _one(visit: Visit, instance: Instance) -> Mapping[str, Any]:
     name = visit.request.path_params["id"]
     timeline: MessageTimeline = await visit.execute(
         build(ReadTimeline, None, path={"message_id": name}), instance
@@ -105,7 +105,7 @@ async def _one(visit: Visit, instance: Instance) -> Mapping[str, object]:
     }
 
 
-def _filters(visit: Visit) -> Mapping[str, object]:
+def _filters(visit: Visit) -> Mapping[str, Any]:
     """Returns the fields of the search; what is no phone number or chat is the id of a message."""
     filters: dict[str, object] = {"pageSize": PAGE_SIZE}
     text = visit.query("q")

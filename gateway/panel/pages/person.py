@@ -1,5 +1,6 @@
 """One person: what is stored of them, a copy of it, and its erasure (LGPD)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import Response, StreamingResponse
@@ -93,7 +94,9 @@ async def show_erasures(visit: Visit) -> Response:
     except (NoAccount, NoInstance):
         return await show_privacy(visit, "erasures.html")
     running = await _running(visit, instance)
-    return await show_privacy(visit, "erasures.html", erasures=running.erasures, asked=True)
+    return await show_privacy(
+        visit, "erasures.html", erasures=running.erasures, number_of=number_of
+    )
 
 
 @page.get("/erasures/list")
@@ -101,7 +104,14 @@ async def list_erasures(visit: Visit) -> Response:
     """Answers the part of the page that shows how far the erasures are."""
     instance = await visit.instance()
     running = await _running(visit, instance)
-    return visit.fragment("erasure_list.html", number=instance, erasures=running.erasures)
+    return visit.fragment(
+        "erasure_list.html", number=instance, erasures=running.erasures, number_of=number_of
+    )
+
+
+def number_of(names: Sequence[str]) -> str:
+    """Returns what people call a person: the number, in its longest spelling, rather than a lid."""
+    return max(names, key=lambda name: ("@" not in name, len(name)), default="-")
 
 
 async def _running(visit: Visit, instance: Instance, phone: str | None = None) -> ErasureList:

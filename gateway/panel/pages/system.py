@@ -1,8 +1,9 @@
 """The installation: what needs attention in all accounts, nodes, database, disk, providers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.responses import Response
 
@@ -71,7 +72,7 @@ async def _read(visit: Visit) -> _System:
     )
 
 
-def _shown(visit: Visit, state: _System) -> dict[str, object]:
+def _shown(visit: Visit, state: _System) -> Mapping[str, Any]:
     groups = groups_of(visit, state.problems.findings, state.problems.counts)
     return {
         "tabs": system_tabs(visit, SYSTEM_PATH),

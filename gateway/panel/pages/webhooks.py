@@ -22,8 +22,8 @@ from gateway.panel.languages import N_
 from gateway.panel.navigation import Section
 from gateway.panel.page import Page
 from gateway.panel.visit import NoAccount, NoInstance, Visit
-from gateway.panel.webhook_view import address_of, chosen_webhook, show_webhooks, words_of
-from gateway.panel.webhook_words import KINDS, MESSAGE_FILTERS, OWN
+from gateway.panel.webhook_view import address_of, chosen_webhook, show_webhooks
+from gateway.panel.webhook_words import KINDS, MESSAGE_FILTERS, OWN, advice
 
 page = Page(
     path="/webhooks",
@@ -101,7 +101,7 @@ async def set_addresses(visit: Visit) -> Response:
         "%(num)s addresses were not saved. The others were.",
         len(errors),
     )
-    typed_texts = {kind.name: form.text(kind.name) for kind in KINDS}
+    typed_texts: dict[str, str] = {kind.name: form.text(kind.name) for kind in KINDS}
     await visit.instance_named(instance.id)
     return await _page(
         visit, status=400, typed=typed_texts, errors=errors, flash=Flash("bad", text)
@@ -143,7 +143,7 @@ async def test(visit: Visit) -> Response:
     }
     tested: TestResult = await visit.execute(build(TestWebhook, fields), instance)
     if visit.is_htmx:
-        return visit.fragment("webhook_test.html", tested=tested, **words_of())
+        return visit.fragment("webhook_test.html", tested=tested, advice=advice)
     return await _page(visit, tested=tested)
 
 

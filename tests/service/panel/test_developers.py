@@ -26,6 +26,7 @@ COMMANDS = {"curl": "sh", "php": "php", "node": "node", "python": sys.executable
 async def made(person: Visitor, **fields: object) -> str:
     answer = await person.post(KEYS, **{"name": "CRM", "scopes": ["send", "read"], **fields})
     assert answer.status_code == 200, answer.text
+    key: str
     (key,) = set(KEY.findall(answer.text))
     return key
 
@@ -42,7 +43,6 @@ async def test_key_is_shown_once_works_and_is_revoked(client: Client, host: Runn
         key = await made(person, name="CRM <b>", where="some", instances=client.demo.instance_id)
         listed = (await person.get(KEYS)).text
         before = await sent_with(client, key)
-        used = (await person.get(KEYS)).text
         key_id = re.search(r'name="id" value="([0-9A-F]{32})"', listed)
         assert key_id is not None
         revoked = await person.post(f"{KEYS}/revoke", id=key_id[1])
@@ -53,8 +53,7 @@ async def test_key_is_shown_once_works_and_is_revoked(client: Client, host: Runn
     assert "CRM &lt;b&gt;" in listed
     assert "1 number" in listed
     assert "Not used yet" in listed
-    assert used
-    assert (before, revoked.status_code, after) == (200, 303, 403 if after == 403 else 404)
+    assert (before, revoked.status_code, after) == (200, 303, 404)
     assert "No API key yet" in listed_again
     assert [("CreateApiKey", person.email), ("RevokeApiKey", person.email)] == acts
 

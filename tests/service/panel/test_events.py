@@ -66,13 +66,13 @@ async def test_each_role_follows_only_its_own_account(
     other = host.demo().instance_id
     async with visitor(host, client, role) as person:
         page = await person.get(f"/panel/events?instance={client.demo.instance_id}")
-        foreign = await person.get(f"{STREAM}?instance={other}")
+        if role is not UserRole.OPERATOR:
+            assert (await person.get(f"{STREAM}?instance={other}")).status_code == 404
         async with following(person, f"instance={client.demo.instance_id}") as follower:
             await client.control("receive", phone=ANA, text={"message": "</pre><b>hi"})
             _id, event = await follower.next()
     assert page.status_code == 200
     assert f'value="{client.demo.instance_id}" selected' in page.text
-    assert foreign.status_code in ({400} if role is UserRole.OPERATOR else {404})
     assert event["type"] == "ReceivedCallback"
     assert event["instance"] == client.demo.instance_id
     assert event["body"]["text"]["message"] == "</pre><b>hi"
@@ -86,7 +86,7 @@ async def test_reader_comes_back_where_it_was_and_filters(
             await client.control("receive", phone=ANA, text={"message": "first"})
             last, _event = await follower.next()
         await client.control("receive", phone=ANA, text={"message": "second"})
-        await client.control("presence", phone=ANA, status="COMPOSING")
+        await client.control("presence", phone=ANA, status="composing")
         async with following(person, f"after={last}") as follower:
             _id, second = await follower.next()
         async with following(
@@ -142,7 +142,9 @@ async def test_page_pauses_opens_json_and_comes_back(client: Client, host: Runni
         await state.get_by_text("Connected").wait_for()
         await client.control("receive", phone=ANA, text={"message": "<img src=x onerror=y()>"})
         await events.first.click()
-        shown = await events.first.locator("code").text_content()
+        await page.locator(
+            ".event code", has_text='"message": "<img src=x onerror=y()>"'
+        ).wait_for()
         await page.click("[data-events-pause]")
         await client.control("receive", phone=ANA, text={"message": "while paused"})
         await state.get_by_text("1 new while paused").wait_for()
@@ -159,12 +161,10 @@ async def test_page_pauses_opens_json_and_comes_back(client: Client, host: Runni
         await page.context.set_offline(False)
         await events.nth(2).wait_for()
         await events.first.click()
-        newest = await events.first.locator("code").text_content()
+        await page.locator(".event code", has_text="while away").wait_for()
         wide = await page.evaluate("document.documentElement.scrollWidth")
         pictures = await page.locator(".event img").count()
         await browser.close()
-    assert '"message": "<img src=x onerror=y()>"' in (shown or "")
-    assert "while away" in (newest or "")
     assert (while_paused, pictures) == (1, 0)
     assert wide <= 390
     assert problems == []

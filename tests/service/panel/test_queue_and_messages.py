@@ -9,19 +9,12 @@ from typing import Any
 import httpx
 import pytest
 from playwright.async_api import async_playwright
-from tests.service.test_panel import (
-    PASSWORD,
-    TOKEN,
-    account_of,
-    browser_of,
-    check,
-    enter,
-    people_of,
-)
 
 from gateway.contract.scopes import UserRole
+from tests.fixtures.panel import PASSWORD, TOKEN, account_of, browser_of, enter, people_of
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, NewHouse, RunningGateway, guest_of, until
+from tests.service.panel.test_panel import check
 from tests.service.test_docs_page import CHROMIUM, IN_A_BROWSER, QUIET
 
 HOSTILE = "<script>alert(1)</script>\u202e\U0001f680" + "x" * 200
@@ -275,7 +268,13 @@ async def test_a_message_has_a_line_of_time(client: Client, host: RunningGateway
         page = (await visitor.open(f"/panel/messages/{sent['zaapId']}")).text
         unknown = await visitor.open("/panel/messages/nothing")
 
-    steps = ("Accepted by", "Attempt 1 failed", "Attempt 2 worked", "Sent: WhatsApp", "Delivered")
+    steps = (
+        "Accepted by",
+        "Attempt 1 failed",
+        "Attempt 2 worked",
+        "Sent: WhatsApp",
+        "Delivered to the",
+    )
     places = [page.index(step) for step in steps]
     assert places == sorted(places)
     assert f'data-copy="{sent["messageId"]}"' in page

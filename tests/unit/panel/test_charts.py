@@ -54,3 +54,14 @@ def test_a_sparkline_of_one_or_no_value_is_drawn() -> None:
 )
 def test_the_axis_ends_at_a_round_number_above_the_largest(largest: float, top: float) -> None:
     assert nice_top(largest) == top
+
+
+def test_a_second_line_shares_the_axis_and_is_read_beside_the_first() -> None:
+    compared = [Point("10:00", 30), Point("11:00", 2), Point("12:00", 0)]
+
+    drawn = charts().area(POINTS, title="Sent", compared=compared, tone="bad")
+
+    assert 'class="chart chart-bad"' in drawn
+    assert "chart-compared" in drawn
+    assert "<span>40</span>" in drawn
+    assert "<title>10:00: 3 / 30</title>" in drawn
