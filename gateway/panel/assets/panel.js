@@ -120,7 +120,8 @@
   const refresh = (part) => {
     if ("liveMerge" in part.dataset) return document.hidden || fetchAndMerge(part);
     if (!window.htmx || document.hidden || isBusy(part)) return;
-    window.htmx.ajax("GET", part.dataset.liveUrl, { target: part, swap: "innerHTML" });
+    // A source of its own: htmx drops requests of one source that wait behind each other.
+    window.htmx.ajax("GET", part.dataset.liveUrl, { source: part, target: part, swap: "innerHTML" });
   };
   // A part that is as before stays: what is under the pointer, marked or focused does not blink.
   const shown = new WeakMap();

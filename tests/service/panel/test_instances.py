@@ -4,7 +4,7 @@ import html
 import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, LiteralString
+from typing import Any
 
 import httpx
 import pytest
@@ -24,7 +24,7 @@ from tests.service.test_docs_page import IN_A_BROWSER
 
 LIST = "/panel/instances"
 HOSTILE = "<script>alert(1)</script> \u202eabc \U0001f355 " + "W" * 150
-ADD_SHOPS: LiteralString = """
+ADD_SHOPS = SQL("""
     insert into instances
     select (
         jsonb_populate_record(
@@ -37,7 +37,7 @@ ADD_SHOPS: LiteralString = """
     ).*
     from instances i, generate_series(0, 51) n
     where i.id = %(id)s
-"""
+""")
 CHANGES = (
     "disconnect",
     "link",
