@@ -84,7 +84,7 @@ async def _listed(visit: Visit, account: Account) -> dict[str, Any]:
         "states": STATES,
         "words_of": words_of,
         "providers": sorted(visit.services.providers),
-        "paths": {entry.path for entry in visit.entries},
+        "paths": {entry.path for entry in visit.seen_entries()},
     }
 
 

@@ -26,7 +26,6 @@ from gateway.panel.first_steps import STEPS_COOKIE, FirstStep, first_steps
 from gateway.panel.languages import N_
 from gateway.panel.navigation import Section
 from gateway.panel.page import Page
-from gateway.panel.page_links import has_page
 from gateway.panel.traffic_charts import SPANS, TrafficCharts, traffic_charts
 from gateway.panel.visit import NoAccount, Visit
 
@@ -118,7 +117,7 @@ def _links(visit: Visit) -> Mapping[str, Any]:
     pages = {"instances": "/panel/instances", "queue": "/panel/queue", "system": "/panel/system"}
     pages["webhooks"] = "/panel/webhooks"
     return {
-        "pages": {name: path if has_page(visit, path) else "" for name, path in pages.items()},
+        "pages": {name: path if visit.has_page(path) else "" for name, path in pages.items()},
         "may_manage": visit.may(ApiScope.MANAGE),
     }
 
