@@ -27,7 +27,6 @@ from gateway.panel.formats import Formats
 from gateway.panel.languages import N_, locale_of
 from gateway.panel.navigation import Section
 from gateway.panel.page import Page
-from gateway.panel.page_links import has_page
 from gateway.panel.traffic_charts import SPANS, TrafficCharts, traffic_charts
 from gateway.panel.visit import NoAccount, Visit
 
@@ -119,7 +118,7 @@ def _links(visit: Visit) -> Mapping[str, Any]:
     pages = {"instances": "/panel/instances", "queue": "/panel/queue", "system": "/panel/system"}
     pages["webhooks"] = "/panel/webhooks"
     return {
-        "pages": {name: path if has_page(visit, path) else "" for name, path in pages.items()},
+        "pages": {name: path if visit.has_page(path) else "" for name, path in pages.items()},
         "may_manage": visit.may(ApiScope.MANAGE),
     }
 
