@@ -197,7 +197,8 @@ async def test_nothing_of_another_account_is_changed(seeded: SeededGateway) -> N
                 if route.method == "POST" and not _is_own(route.path):
                     for target in shop.ids:
                         fields = dict.fromkeys(("id", "instance", "instanceId"), target)
-                        await change(http, guessed(route, target), fields)
+                        answer = await change(http, guessed(route, target), fields)
+                        assert answer.status_code < 500, route.path
         after = await rows_of(people, shop)
     assert {name for name in before if before[name] != after[name]} == set()
 
@@ -222,7 +223,10 @@ _TABLES: LiteralString = """
 
 @asynccontextmanager
 async def deliveries_stopped(people: People, shop: Shop) -> AsyncIterator[None]:
-    """Holds the delivery queues of an account, whose receiver is dead: the gateway skips them."""
+    """Holds the delivery queues of an account, whose receiver is dead: the gateway skips them.
+
+    Whatever else would change them waits until its deadline, and answers an error.
+    """
     async with people.database.pool.connection() as connection:
         await connection.set_autocommit(False)
 
