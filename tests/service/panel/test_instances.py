@@ -321,7 +321,7 @@ async def test_the_list_is_searched_filtered_and_paged(
     client: Client, host: RunningGateway
 ) -> None:
     async with people_of(host) as people:
-        await people.database.execute(SQL(ADD_SHOPS), id=client.demo.instance_id)
+        await people.database.execute(ADD_SHOPS, id=client.demo.instance_id)
     async with signed_in(host, client) as http:
 
         async def names(query: str) -> list[str]:
