@@ -67,18 +67,28 @@ def _page_routes(
 ) -> Sequence[Route]:
     by_path: dict[str, dict[str, PageRoute]] = {}
     page_paths: dict[str, str] = {}
+    shown = {route.path for page in pages for route in page.routes if route.method == "GET"}
     for page in pages:
         for route in page.routes:
             methods = by_path.setdefault(route.path, {})
             if route.method in methods:
                 raise ValueError(f"Two handlers answer {route.method} {route.path}")
             methods[route.method] = route
-            page_paths[route.path] = page.full_path
+            page_paths[route.path] = _nearest(page.full_path, shown)
     # Fixed paths first: a pattern would match them, too.
     return [
         Route(path, PageEndpoint(context, by_path[path], entries, page_path=page_paths[path]))
         for path in sorted(by_path, key=lambda each: ("{" in each, each))
     ]
+
+
+def _nearest(path: str, shown: set[str]) -> str:
+    """Returns the path, or the nearest one above it that shows a page: people are led there."""
+    while path not in shown:
+        path = path.rpartition("/")[0]
+        if path in {"", PREFIX}:
+            return PREFIX + "/"
+    return path
 
 
 class _FrontDoor:

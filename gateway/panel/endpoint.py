@@ -34,7 +34,7 @@ from gateway.panel.forms import Form, read_form
 from gateway.panel.gateway_answers import answer_text
 from gateway.panel.languages import accepted_language, language_named
 from gateway.panel.navigation import NavEntry
-from gateway.panel.page import PageRoute
+from gateway.panel.page import PREFIX, PageRoute
 from gateway.panel.services import PanelContext
 from gateway.panel.uploads import UploadReader, is_multipart
 from gateway.panel.visit import Visit, own_path
@@ -102,7 +102,13 @@ class PageEndpoint:
             return visit.redirect(_page_before(visit), flash=text, tone="bad")
         if not isinstance(error, CallerError | Unavailable):
             report_error(error, component="panel", instance_id=None, message_type=None)
-        return error_page(visit, error, back=self._page_path)
+        return error_page(visit, error, back=self._way_back(visit, error))
+
+    def _way_back(self, visit: Visit, error: GatewayError) -> str:
+        """Returns the page to which the user is led: none that he may not open, either."""
+        if isinstance(error, Forbidden) and visit.session and not visit.has_page(self._page_path):
+            return f"{PREFIX}/"
+        return self._page_path
 
 
 def new_visit(

@@ -9,7 +9,6 @@ from gateway.contract.extensions.overview import FindingKind, OverviewFinding, S
 from gateway.contract.scopes import ApiScope
 from gateway.panel.formats import Formats
 from gateway.panel.languages import N_, NP_, locale_of
-from gateway.panel.page_links import has_page
 from gateway.panel.visit import Visit
 
 MAX_SHOWN: Final = 3
@@ -292,7 +291,7 @@ def _group(
 
 def _may_open(visit: Visit, place: Place) -> bool:
     """Returns whether the page exists, and this user may put something right there."""
-    return has_page(visit, place.entry) and visit.may(place.scope)
+    return visit.has_page(place.entry) and visit.may(place.scope)
 
 
 def _href(place: Place | None, finding: OverviewFinding) -> str:

@@ -8,7 +8,6 @@ from urllib.parse import quote
 from gateway.contract.extensions.overview import OverviewInstance
 from gateway.contract.scopes import ApiScope
 from gateway.panel.languages import N_
-from gateway.panel.page_links import has_page
 from gateway.panel.visit import Visit
 
 STEPS_COOKIE: Final = "gateway_panel_steps"
@@ -72,4 +71,4 @@ def _to_number(visit: Visit, number: OverviewInstance | None, end: str, scope: A
 
 
 def _to(visit: Visit, entry: str, end: str, scope: ApiScope) -> str:
-    return entry + end if has_page(visit, entry) and visit.may(scope) else ""
+    return entry + end if visit.has_page(entry) and visit.may(scope) else ""

@@ -54,6 +54,6 @@ async def frame_of(visit: Visit, instance: Instance, tab: str) -> dict[str, Any]
         "facts": facts,
         "path": path,
         "tabs": [(name, path + end, end == tab) for name, end in tabs],
-        "paths": {entry.path for entry in visit.entries},
+        "paths": {entry.path for entry in visit.seen_entries()},
         "words_of": words_of,
     }

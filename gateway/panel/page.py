@@ -74,9 +74,9 @@ class Page:
             on_phone=self.on_phone,
         )
 
-    def get(self, path: str = "") -> Callable[[Handler], Handler]:
-        """Answers GET at a path below the page."""
-        return self._route("GET", path, self.scope, 0)
+    def get(self, path: str = "", *, scope: ApiScope | None = None) -> Callable[[Handler], Handler]:
+        """Answers GET at a path below the page; *scope* replaces the page's."""
+        return self._route("GET", path, scope or self.scope, 0)
 
     def post(
         self, path: str = "", *, scope: ApiScope | None = None, max_file_bytes: int = 0

@@ -6,7 +6,6 @@ from starlette.responses import Response
 
 from gateway.contract.building import build
 from gateway.contract.extensions.queue_control import ChangeQueueSettings
-from gateway.contract.scopes import ApiScope
 from gateway.panel.queue_view import address, read_settings
 from gateway.panel.visit import Visit
 
@@ -22,7 +21,6 @@ _FIELDS: Final = (
 
 
 async def show(visit: Visit) -> Response:
-    visit.caller.require(ApiScope.MANAGE)
     instance = await visit.instance()
     return await visit.render(
         "queue_settings.html",

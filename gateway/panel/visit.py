@@ -114,8 +114,15 @@ class Visit:
         return self.session is not None and ApiScope(scope) in SCOPES_OF_ROLE[self.session.role]
 
     def has_page(self, path: str) -> bool:
-        """Returns whether the panel has a page at a path: templates link to it only then."""
-        return any(entry.path == path for entry in self.entries)
+        """Returns whether the user sees a page of this address in the menu: links ask it."""
+        return any(entry.path == path for entry in self.seen_entries())
+
+    def seen_entries(self) -> Sequence[NavEntry]:
+        """Returns the entries of the navigation that the user sees; none without a session."""
+        if self.session is None:
+            return []
+        scopes = SCOPES_OF_ROLE[self.session.role]
+        return [e for e in self.entries if e.is_for(scopes, is_operator=self.is_operator)]
 
     # What is asked about
 
@@ -296,11 +303,7 @@ class Visit:
         """Returns what the frame around a page shows."""
         if self.session is None or self.services_or_none is None:
             return {"nav": [], "phone_nav": [], "account": None, "instance": None}
-        seen = [
-            e
-            for e in self.entries
-            if e.is_for(SCOPES_OF_ROLE[self.session.role], is_operator=self.is_operator)
-        ]
+        seen = self.seen_entries()
         try:
             account: Account | None = await self.account()
         except NoAccount:

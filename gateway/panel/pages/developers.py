@@ -78,9 +78,8 @@ async def show_code(visit: Visit) -> Response:
     )
 
 
-@page.get("/keys")
+@page.get("/keys", scope=ApiScope.MANAGE)
 async def show_keys(visit: Visit) -> Response:
-    visit.caller.require(ApiScope.MANAGE)
     return await _keys_page(visit)
 
 
@@ -105,10 +104,9 @@ async def revoke_key(visit: Visit) -> Response:
     return visit.redirect(_KEYS, flash=visit.gettext("The key was revoked: it is unknown now."))
 
 
-@page.get("/tokens")
+@page.get("/tokens", scope=ApiScope.MANAGE)
 async def show_tokens(visit: Visit) -> Response:
     """Shows the numbers, and the token of the one whose button was pressed."""
-    visit.caller.require(ApiScope.MANAGE)
     account = await visit.account()
     search = visit.query("q")[:100]
     listed: InstancePage = await visit.execute(

@@ -123,10 +123,9 @@ async def _link_of(visit: Visit, instance: Instance) -> PhoneLinkState | None:
     return found
 
 
-@page.get(_ONE + "/qr")
+@page.get(_ONE + "/qr", scope=ApiScope.MANAGE)
 async def renew_qr(visit: Visit) -> Response:
     """Returns the present code; nothing if the page shows it already."""
-    visit.caller.require(ApiScope.MANAGE)
     instance = await named_in(visit)
     qr = await _qr(visit, instance)
     if qr["seen"] and qr["seen"] == visit.query("seen"):

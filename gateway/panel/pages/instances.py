@@ -84,7 +84,7 @@ async def _listed(visit: Visit, account: Account) -> dict[str, Any]:
         "states": STATES,
         "words_of": words_of,
         "providers": sorted(visit.services.providers),
-        "paths": {entry.path for entry in visit.entries},
+        "paths": {entry.path for entry in visit.seen_entries()},
     }
 
 
@@ -109,9 +109,8 @@ def _tabs(listed: OverviewInstancePage, chosen: dict[str, str]) -> list[tuple[st
     ]
 
 
-@page.get("/new")
+@page.get("/new", scope=ApiScope.MANAGE)
 async def ask_for_new(visit: Visit) -> Response:
-    visit.caller.require(ApiScope.MANAGE)
     await visit.account()
     return await _form(visit)
 
@@ -145,9 +144,8 @@ async def _form(visit: Visit, *, problem: str = "") -> Response:
     )
 
 
-@page.get("/{instance_id}/delete")
+@page.get("/{instance_id}/delete", scope=ApiScope.MANAGE)
 async def ask_before_deleting(visit: Visit) -> Response:
-    visit.caller.require(ApiScope.MANAGE)
     return await _question(visit)
 
 

@@ -23,10 +23,10 @@ from gateway.instances.accounts import Account
 from gateway.panel.cookies import remember
 from gateway.panel.finding_words import FindingGroup, groups_of
 from gateway.panel.first_steps import STEPS_COOKIE, FirstStep, first_steps
-from gateway.panel.languages import N_
+from gateway.panel.formats import Formats
+from gateway.panel.languages import N_, locale_of
 from gateway.panel.navigation import Section
 from gateway.panel.page import Page
-from gateway.panel.page_links import has_page
 from gateway.panel.traffic_charts import SPANS, TrafficCharts, traffic_charts
 from gateway.panel.visit import NoAccount, Visit
 
@@ -118,7 +118,7 @@ def _links(visit: Visit) -> Mapping[str, Any]:
     pages = {"instances": "/panel/instances", "queue": "/panel/queue", "system": "/panel/system"}
     pages["webhooks"] = "/panel/webhooks"
     return {
-        "pages": {name: path if has_page(visit, path) else "" for name, path in pages.items()},
+        "pages": {name: path if visit.has_page(path) else "" for name, path in pages.items()},
         "may_manage": visit.may(ApiScope.MANAGE),
     }
 
@@ -134,6 +134,7 @@ def _health(visit: Visit, overview: Overview, urgent: Sequence[FindingGroup]) ->
             "%(num)s thing keeps messages from leaving or arriving.",
             "%(num)s things keep messages from leaving or arriving.",
             critical,
+            num=Formats(locale_of(visit.language)).number(critical),
         )
         return Health("bad", text, gettext("What to do is below."))
     if urgent:
@@ -142,6 +143,7 @@ def _health(visit: Visit, overview: Overview, urgent: Sequence[FindingGroup]) ->
             "Messages leave and arrive. %(num)s thing needs a look.",
             "Messages leave and arrive. %(num)s things need a look.",
             count,
+            num=Formats(locale_of(visit.language)).number(count),
         )
         return Health("warn", text, gettext("What to do is below."))
     if not connected:

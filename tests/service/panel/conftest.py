@@ -54,7 +54,10 @@ def starts_of(found: Seed) -> list[str]:
     fixed = [r.path for r in routes_of("GET") if "{" not in r.path and not r.is_public]
     return [
         shop.link_path,
+        shop.waiting_path,
         "/panel/link/unknown",
+        # A tab leads to it where the provider uses proxies; the sandbox uses none.
+        f"/panel/instances/{shop.numbers['counter'].id}/proxy",
         *(
             f"{path}?account={shop.id}&instance={shop.numbers[key].id}"
             for key in ("delivery", "counter")

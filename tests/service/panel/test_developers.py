@@ -73,7 +73,7 @@ async def acts_of(client: Client) -> list[tuple[str, str]]:
         ({"scopes": []}, "scopes"),
         ({"name": ""}, "name"),
         ({"networks": "nonsense"}, "networks"),
-        ({"expires": "2020-01-01"}, "expiresAt"),
+        ({"expires": "2020-01-01"}, "in the future"),
         ({"expires": "tomorrow"}, "future"),
         ({"where": "some"}, "at least one number"),
         ({"where": "some", "instances": "0" * 32}, "not found"),

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import cycle
 from typing import get_args
 
+import httpx
 import pytest
 from playwright.async_api import Browser
 
@@ -124,7 +125,13 @@ async def test_each_page_is_light(seeded: SeededGateway) -> None:
 
 
 async def _assets(seeded: SeededGateway, names: Sequence[str]) -> list[bytes]:
-    return [(await seeded.host.get(asset_url(name))).content for name in names]
+    """Returns the files as they travel: a browser asks for them compressed."""
+    async with httpx.AsyncClient(base_url=seeded.host.base_url) as http:
+        found = []
+        for name in names:
+            async with http.stream("GET", asset_url(name)) as answer:
+                found.append(b"".join([piece async for piece in answer.aiter_raw()]))
+        return found
 
 
 @pytest.mark.long

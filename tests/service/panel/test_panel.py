@@ -57,7 +57,7 @@ async def test_a_user_signs_in_with_password_and_code(host: RunningGateway) -> N
         entered = await enter(http, email, pyotp.TOTP(secret).now())
 
         assert without.status_code == 401
-        assert "wrong" in without.text
+        assert "errado" in without.text
         assert entered.status_code == 303
         cookie = next(c for c in entered.headers.get_list("set-cookie") if SESSION_COOKIE in c)
         assert {"HttpOnly", "SameSite=lax"} <= set(cookie.split("; "))
@@ -149,7 +149,7 @@ async def test_pages_have_no_error_and_no_barrier_in_a_browser(
     async with people_of(host) as people, async_playwright() as playwright:
         email = await people.add(UserRole.OWNER, account_id)
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        page = await browser.new_page()
+        page = await browser.new_page(locale="en")
         page.set_default_timeout(PATIENCE_SECONDS * 1_000)
         problems: list[str] = []
         page.on(

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import async_playwright
 
 from gateway.contract.scopes import UserRole
-from tests.fixtures.panel import PASSWORD, TOKEN, account_of, browser_of, enter, people_of
+from tests.fixtures.panel import PASSWORD, TOKEN, account_of, browser_of, people_of
 from tests.fixtures.patience import PATIENCE_SECONDS
 from tests.fixtures.service import Client, NewHouse, RunningGateway, guest_of, until
 from tests.service.panel.test_panel import check
@@ -46,7 +46,7 @@ class Visitor:
         )
 
     async def press(self, path: str, **fields: Any) -> httpx.Response:
-        found = TOKEN.search((await self.open(QUEUE)).text)
+        found = TOKEN.search((await self.http.get("/panel/profile")).text)
         assert found is not None
         instance = self.client.demo.instance_id
         return await self.http.post(
@@ -61,9 +61,10 @@ class Visitor:
 async def visiting(
     host: RunningGateway, client: Client, role: UserRole = UserRole.OWNER
 ) -> AsyncIterator[Visitor]:
-    async with people_of(host) as people, browser_of(host) as http:
-        email = await people.add(role, await account_of(client))
-        await enter(http, email)
+    async with people_of(host) as people:
+        email = await people.add(role, await account_of(client), password=None)
+        session = await people.session_of(email)
+    async with browser_of(host, session=session) as http:
         yield Visitor(http, client, email)
 
 
@@ -338,7 +339,7 @@ async def test_the_queue_follows_what_happens_without_a_reload(
     async with people_of(slow_house) as people, async_playwright() as playwright:
         email = await people.add(UserRole.OWNER, await account_of(shop))
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        page = await browser.new_page()
+        page = await browser.new_page(locale="en")
         page.set_default_timeout(PATIENCE_SECONDS * 1_000)
         page.on(
             "console", lambda said: problems.append(said.text) if said.type == "error" else None

