@@ -65,6 +65,7 @@ class FirstMinutes:
         if self.folder:
             name = re.sub(r"\W+", "-", title.lower()).strip("-")
             file = self.folder / f"{len(self.steps):02}-{name}.png"
+            await self.page.evaluate("window.scrollTo(0, 0)")
             await self.page.screenshot(path=file, full_page=True)
 
     async def walk(self, link: str) -> None:
@@ -150,6 +151,8 @@ class FirstMinutes:
         async with self.step("Mend the receiver, and post one again"):
             await self._press("Post again")
             await self._read("It is posted again, after what already waits in its chat.")
+            left = await self.page.locator(".table tbody tr").count() - 1
+            await expect(self.page.locator(".reasons strong")).to_have_text(str(left))
         async with self.step("Post all others again"):
             await self.page.locator("#dead-reasons button").click()
             await self._read("Done. Your server took everything.")
@@ -202,7 +205,7 @@ def empty(host: RunningGateway) -> None:
         *("accounts", "delete", "Demo", "--yes"),
         GATEWAY_ENV="development",
         GATEWAY_DATA_DIR=str(host.data_dir),
-        **host.environment,
+        **dict(host.environment),
     )
 
 
