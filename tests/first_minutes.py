@@ -141,7 +141,8 @@ class FirstMinutes:
         waiting = self._named("link", "Waiting")
 
         async def look() -> int:
-            await self.page.locator(".tabs [aria-current=page]").click()
+            async with self.page.expect_navigation():
+                await self.page.locator(".tabs [aria-current=page]").click()
             return await waiting.count()
 
         await until(look, bool)
@@ -203,9 +204,11 @@ def empty(host: RunningGateway) -> None:
     """Deletes the demo account, which every start in development makes where there is none."""
     run_command(
         *("accounts", "delete", "Demo", "--yes"),
+        fails=False,
+        given="",
         GATEWAY_ENV="development",
         GATEWAY_DATA_DIR=str(host.data_dir),
-        **dict(host.environment),
+        **host.environment,
     )
 
 
