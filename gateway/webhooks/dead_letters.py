@@ -37,6 +37,8 @@ _COUNT_BY_ERROR = query("webhooks", "count_dead_letters_by_error")
 _RETRY_DEAD_LETTERS = query("webhooks", "retry_dead_letters")
 _DISCARD_DEAD_LETTER = query("webhooks", "discard_dead_letter")
 _PURGE_DEAD_LETTERS = query("webhooks", "purge_dead_letters")
+_OPEN = ("pending", "failed")
+"""The states of dead letters that can be posted again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +79,19 @@ async def count_dead_letters(
         webhook_id=operation.webhook_id,
     )
     by_status, by_type, by_reason = Counter[str](), Counter[str](), Counter[str]()
+    open_by_reason = Counter[str]()
     for row in rows:
         by_status[row.status] += row.count
         by_type[row.type] += row.count
         by_reason[row.error] += row.count
+        if row.status in _OPEN:
+            open_by_reason[row.error] += row.count
     return DeadLetterStats(
         total_events=by_status.total(),
         by_status=by_status,
         by_event_type=by_type,
         by_failure_reason=by_reason,
+        open_by_failure_reason=open_by_reason,
     )
 
 
@@ -152,7 +158,7 @@ async def retry_all(context: WebhookContext, operation: RetryAllDeadLetters) -> 
         instance_id=context.instance.id,
         webhook_id=operation.webhook_id,
     )
-    left = sum(row.count for row in rows if row.status in ("pending", "failed"))
+    left = sum(row.count for row in rows if row.status in _OPEN)
     return DeadLettersRetried(retried_count=retried, failed_count=left)
 
 

@@ -192,7 +192,7 @@ async def test_callback_given_up_becomes_a_dead_letter(
     assert (dead_letter.reprocess_status, dead_letter.reprocess_attempts) == ("pending", 0)
     assert dead_letter.first_attempt_at is not None
     assert dead_letter.first_attempt_at <= dead_letter.last_attempt_at
-    assert stats.by_failure_reason == {f"HTTP {status}": 1}
+    assert stats.by_failure_reason == stats.open_by_failure_reason == {f"HTTP {status}": 1}
     assert (stats.total_events, stats.by_status) == (1, {"pending": 1})
 
 

@@ -78,12 +78,16 @@ _FAILED_CALLBACK: Example = {
 
 
 class DeadLetterStats(_Answer):
-    """The number of dead letters by status, type and reason."""
+    """The number of dead letters by status, type and reason.
+
+    `open_by_failure_reason` has those alone that can be posted again: pending and failed ones.
+    """
 
     total_events: int
     by_status: dict[str, int]
     by_event_type: dict[str, int]
     by_failure_reason: dict[str, int]
+    open_by_failure_reason: dict[str, int]
 
 
 class CountDeadLetters(Operation[DeadLetterStats], method="GET", path="/dlq/stats"):
@@ -97,6 +101,7 @@ class CountDeadLetters(Operation[DeadLetterStats], method="GET", path="/dlq/stat
         "by_status": {"pending": 1},
         "by_event_type": {"DeliveryCallback": 1},
         "by_failure_reason": {"HTTP 500": 1},
+        "open_by_failure_reason": {"HTTP 500": 1},
     }
 
     webhook_id: UUID | None = None

@@ -238,6 +238,8 @@ async def test_a_link_is_shown_once_and_its_phone_is_confirmed(
         assert "was ended" in revoked
         assert found[0] not in later
         assert "Codes left" in later
+        # What waits changes by itself: only parts that are fetched again show its number.
+        assert re.search(r"<span>Queue</span></a>\s*</div>", later)
         assert "<svg" in shown.text
         assert "send what waits" in asked.text
         assert confirmed.status_code == 303
