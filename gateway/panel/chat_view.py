@@ -93,7 +93,7 @@ class ShownMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class ThreadDay:
     """The messages of one day in the zone of the reader, the oldest first."""
 
     at: datetime
@@ -132,7 +132,7 @@ def days_of(
     types: Mapping[str, str],
     zone: tzinfo,
     queued: Sequence[ShownMessage] = (),
-) -> Sequence[Day]:
+) -> Sequence[ThreadDay]:
     """Returns messages by day; *callbacks* are those of /chat-messages, the latest first.
 
     Args:
@@ -147,7 +147,7 @@ def days_of(
     shown += [message for message in queued if message.id not in known]
     shown.sort(key=lambda message: (message.tone == "wait", message.at))
     grouped = groupby(shown, key=lambda message: message.at.astimezone(zone).date())
-    return [Day(found[0].at, found) for found in (list(each) for _date, each in grouped)]
+    return [ThreadDay(found[0].at, found) for found in (list(each) for _date, each in grouped)]
 
 
 def _shown(callback: Json, instance_id: str, types: Mapping[str, str]) -> ShownMessage:

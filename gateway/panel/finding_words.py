@@ -16,7 +16,7 @@ MAX_SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CurePlace:
     """A page that cures: its entry in the navigation, what follows it, and who may change there.
 
     `{id}` in `end` is the id of the instance; `every` shows all that have the same finding.
@@ -39,7 +39,7 @@ class FindingWords:
     cure: str
     icon: str
     button: str = ""
-    place: Place | None = None
+    place: CurePlace | None = None
     counts: tuple[str, str] | None = None
 
 
@@ -50,9 +50,9 @@ _NUMBER: Final = "/panel/instances"
 _QUEUE: Final = "/panel/queue"
 _WEBHOOKS: Final = "/panel/webhooks"
 _SYSTEM: Final = "/panel/system"
-_CONNECTION: Final = Place(_NUMBER, "/{id}#connection", every="?state=down")
-_OF_QUEUE: Final = Place(_QUEUE, "?instance={id}")
-_OF_WEBHOOKS: Final = Place(_WEBHOOKS, "?instance={id}", ApiScope.WEBHOOKS)
+_CONNECTION: Final = CurePlace(_NUMBER, "/{id}#connection", every="?state=down")
+_OF_QUEUE: Final = CurePlace(_QUEUE, "?instance={id}")
+_OF_WEBHOOKS: Final = CurePlace(_WEBHOOKS, "?instance={id}", ApiScope.WEBHOOKS)
 
 _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
     FindingKind.BANNED: FindingWords(
@@ -115,7 +115,7 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
         N_("Your customer linked a phone. Check its number: nothing is sent until you confirm it."),
         "phone",
         N_("Check and confirm"),
-        Place(_NUMBER, "/{id}#connection"),
+        CurePlace(_NUMBER, "/{id}#connection"),
         _MESSAGES,
     ),
     FindingKind.HELD_BY_WHATSAPP: FindingWords(
@@ -137,7 +137,7 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
         N_("Restart the number. If it happens again, ask the operator."),
         "queue",
         N_("Open the number"),
-        Place(_NUMBER, "/{id}#connection"),
+        CurePlace(_NUMBER, "/{id}#connection"),
     ),
     FindingKind.QUEUE_NEARLY_FULL: FindingWords(
         N_("The queue is nearly full"),
@@ -152,7 +152,7 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
         N_("See why, then send them again or delete them."),
         "message",
         N_("See why"),
-        Place(_QUEUE, "?instance={id}#failed"),
+        CurePlace(_QUEUE, "?instance={id}#failed"),
         _FAILED,
     ),
     FindingKind.DEAD_LETTERS: FindingWords(
@@ -160,7 +160,7 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
         N_("Put your system right, then deliver them again."),
         "webhook",
         N_("See them"),
-        Place(_WEBHOOKS, "/given-up?instance={id}", ApiScope.WEBHOOKS),
+        CurePlace(_WEBHOOKS, "/given-up?instance={id}", ApiScope.WEBHOOKS),
         _CALLBACKS,
     ),
     FindingKind.WEBHOOK_FAILING: FindingWords(
@@ -183,7 +183,7 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
         N_("Messages are refused until the number is subscribed."),
         "calendar",
         N_("Open the number"),
-        Place(_NUMBER, "/{id}"),
+        CurePlace(_NUMBER, "/{id}"),
     ),
     FindingKind.STORAGE_NEARLY_FULL: FindingWords(
         N_("Files use nearly all your space"),
@@ -195,42 +195,42 @@ _WORDS: Final[Mapping[FindingKind, FindingWords]] = {
         N_("Start it again, or leave it: other nodes have its numbers."),
         "server",
         N_("See the nodes"),
-        Place(_SYSTEM, "#nodes"),
+        CurePlace(_SYSTEM, "#nodes"),
     ),
     FindingKind.INSTANCES_WITHOUT_NODE: FindingWords(
         N_("Numbers are served by no node"),
         N_("Start a node with the role all or sender."),
         "server",
         N_("See the nodes"),
-        Place(_SYSTEM, "#nodes"),
+        CurePlace(_SYSTEM, "#nodes"),
     ),
     FindingKind.VERSIONS_DIFFER: FindingWords(
         N_("The nodes run different releases"),
         N_("Finish the upgrade of the remaining nodes."),
         "server",
         N_("See the nodes"),
-        Place(_SYSTEM, "#nodes"),
+        CurePlace(_SYSTEM, "#nodes"),
     ),
     FindingKind.DATABASE_READ_ONLY: FindingWords(
         N_("The database takes no changes"),
         N_("Point the gateway to the primary server, or end the read-only mode."),
         "database",
         N_("See the database"),
-        Place(_SYSTEM, "#database"),
+        CurePlace(_SYSTEM, "#database"),
     ),
     FindingKind.CONNECTIONS_NEARLY_USED: FindingWords(
         N_("Nearly all connections of the database are in use"),
         N_("Raise max_connections, or lower GATEWAY_DB_POOL_SIZE."),
         "database",
         N_("See the database"),
-        Place(_SYSTEM, "#database"),
+        CurePlace(_SYSTEM, "#database"),
     ),
     FindingKind.DISK_NEARLY_FULL: FindingWords(
         N_("The disk is nearly full"),
         N_("Free some space, or move the data directory to a larger disk."),
         "server",
         N_("See the disk"),
-        Place(_SYSTEM, "#disk"),
+        CurePlace(_SYSTEM, "#disk"),
     ),
 }
 
@@ -289,12 +289,12 @@ def _group(
     return FindingGroup(kind, found[0].severity, words, shown, total - len(shown), every)
 
 
-def _may_open(visit: Visit, place: Place) -> bool:
+def _may_open(visit: Visit, place: CurePlace) -> bool:
     """Returns whether the page exists, and this user may put something right there."""
     return visit.has_page(place.entry) and visit.may(place.scope)
 
 
-def _href(place: Place | None, finding: OverviewFinding) -> str:
+def _href(place: CurePlace | None, finding: OverviewFinding) -> str:
     if place is None:
         return ""
     if "{id}" not in place.end:

@@ -34,7 +34,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageProgress:
+class TestProgress:
     """How far a message came; `ask_again_seconds` is 0 where nothing more is to come."""
 
     message: TrackedMessage
@@ -48,7 +48,7 @@ class MessageProgress:
         return self.message.status == "failed"
 
 
-async def progress_of(visit: Visit, instance: Instance, zaap_id: str) -> MessageProgress | None:
+async def progress_of(visit: Visit, instance: Instance, zaap_id: str) -> TestProgress | None:
     """Returns how far a message came; None if the instance has no such message."""
     if not is_id(zaap_id):
         return None
@@ -58,7 +58,7 @@ async def progress_of(visit: Visit, instance: Instance, zaap_id: str) -> Message
         return None
     age = (visit.context.clock.now() - message.created_at).total_seconds()
     words = MessageWords(visit)
-    return MessageProgress(
+    return TestProgress(
         message, _steps(message), _pause(message.status, age), words.reason(message)
     )
 

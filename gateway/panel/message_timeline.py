@@ -18,7 +18,7 @@ _NAMED_PEOPLE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TimelineStep:
     """One thing that happened, as the macro `timeline` shows it."""
 
     at: datetime
@@ -66,13 +66,13 @@ _PEOPLE: Final = {
 }
 
 
-def steps_of(visit: Visit, timeline: MessageTimeline) -> Sequence[Step]:
+def steps_of(visit: Visit, timeline: MessageTimeline) -> Sequence[TimelineStep]:
     """Returns the steps, oldest first; the receipts of a group are one step of each kind."""
     steps = [*_alone(visit, timeline.entries), *_of_people(visit, timeline.entries)]
     return sorted(steps, key=lambda step: step.at)
 
 
-def _alone(visit: Visit, entries: Sequence[TimelineEntry]) -> Iterator[Step]:
+def _alone(visit: Visit, entries: Sequence[TimelineEntry]) -> Iterator[TimelineStep]:
     number = 0
     for entry in entries:
         if entry.type == "attempt":
@@ -83,10 +83,10 @@ def _alone(visit: Visit, entries: Sequence[TimelineEntry]) -> Iterator[Step]:
         elif entry.participant is None:
             title = visit.gettext(_TITLES[entry.type])
             text = known_answer(visit.language, entry.error or "")
-            yield Step(entry.at, _TONES.get(entry.type, "plain"), title, text)
+            yield TimelineStep(entry.at, _TONES.get(entry.type, "plain"), title, text)
 
 
-def _attempt(visit: Visit, entry: TimelineEntry, number: int) -> Step:
+def _attempt(visit: Visit, entry: TimelineEntry, number: int) -> TimelineStep:
     tone, title = _ATTEMPTS.get(entry.outcome) or _ATTEMPTS["transient"]
     parts = []
     if entry.ended_at is not None:
@@ -95,10 +95,10 @@ def _attempt(visit: Visit, entry: TimelineEntry, number: int) -> Step:
         parts.append(visit.gettext("It took %(duration)s.", duration=shown))
     if entry.error:
         parts.append(known_answer(visit.language, entry.error))
-    return Step(entry.at, tone, visit.gettext(title, number=number), " ".join(parts))
+    return TimelineStep(entry.at, tone, visit.gettext(title, number=number), " ".join(parts))
 
 
-def _callback(visit: Visit, at: datetime, trace: CallbackTrace) -> Step:
+def _callback(visit: Visit, at: datetime, trace: CallbackTrace) -> TimelineStep:
     tone, title = _CALLBACKS[trace.status]
     parts = [trace.type, trace.host or ""]
     if trace.http_status:
@@ -112,10 +112,10 @@ def _callback(visit: Visit, at: datetime, trace: CallbackTrace) -> Step:
         parts.append(visit.gettext("tries again at %(time)s", time=time))
     if trace.error:
         parts.append(known_answer(visit.language, trace.error))
-    return Step(at, tone, visit.gettext(title), ", ".join(filter(None, parts)))
+    return TimelineStep(at, tone, visit.gettext(title), ", ".join(filter(None, parts)))
 
 
-def _of_people(visit: Visit, entries: Sequence[TimelineEntry]) -> Iterator[Step]:
+def _of_people(visit: Visit, entries: Sequence[TimelineEntry]) -> Iterator[TimelineStep]:
     words = MessageWords(visit)
     for kind in _PEOPLE:
         found = [e for e in entries if e.participant is not None and e.type == kind]
@@ -127,4 +127,4 @@ def _of_people(visit: Visit, entries: Sequence[TimelineEntry]) -> Iterator[Step]
         if more:
             text = visit.gettext("%(people)s and %(count)s more", people=text, count=more)
         title = visit.gettext(_PEOPLE[kind], count=len(found))
-        yield Step(min(e.at for e in found), "ok", title, text)
+        yield TimelineStep(min(e.at for e in found), "ok", title, text)

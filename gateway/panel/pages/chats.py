@@ -16,7 +16,7 @@ from gateway.contract.zapi.instance_queue import ListQueueByPage
 from gateway.contract.zapi.messages.text import SendText
 from gateway.errors import InvalidRequest
 from gateway.instances.store import Instance
-from gateway.panel.chat_view import Day, days_of, file_ids, queued_message
+from gateway.panel.chat_view import ThreadDay, days_of, file_ids, queued_message
 from gateway.panel.languages import N_
 from gateway.panel.navigation import Section
 from gateway.panel.page import Page
@@ -170,6 +170,6 @@ def _address(instance: Instance, phone: str) -> str:
     return f"/panel/chats/{quote(phone, safe='')}?instance={instance.id}"
 
 
-def _tag_of(days: Sequence[Day]) -> str:
+def _tag_of(days: Sequence[ThreadDay]) -> str:
     """Returns what changes with the messages; a link that was signed again is no change."""
     return "\n".join(f"{each.id} {each.version}" for day in days for each in day.messages)

@@ -57,7 +57,7 @@ async def test_a_user_signs_in_with_password_and_code(host: RunningGateway) -> N
         entered = await enter(http, email, pyotp.TOTP(secret).now())
 
         assert without.status_code == 401
-        assert "errado" in without.text
+        assert "wrong" in without.text
         assert entered.status_code == 303
         cookie = next(c for c in entered.headers.get_list("set-cookie") if SESSION_COOKIE in c)
         assert {"HttpOnly", "SameSite=lax"} <= set(cookie.split("; "))
