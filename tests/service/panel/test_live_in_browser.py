@@ -80,8 +80,8 @@ async def test_live_parts_outlive_a_lost_stream_and_end_with_the_session(
             await page.clock.run_for(REFRESH_MS)
 
         # Back: the page tries the stream again, and what changed meanwhile is fetched.
-        await page.unroute("**/panel/live?*")
         async with page.expect_response(lambda r: is_stream(r.url) and r.ok) as answer:
+            await page.unroute("**/panel/live?*")
             while not answer.is_done():  # the refusal may reach the script after the clock moved
                 await page.clock.run_for(REFRESH_MS)
 
