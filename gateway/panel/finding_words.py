@@ -261,10 +261,6 @@ class FindingGroup:
         return len(self.shown) + self.more
 
 
-def words_of_finding(kind: FindingKind) -> FindingWords:
-    return _WORDS[kind]
-
-
 def groups_of(
     visit: Visit, findings: Sequence[OverviewFinding], counts: Mapping[str, int]
 ) -> Sequence[FindingGroup]:
