@@ -158,7 +158,6 @@ class FirstMinutes:
             await self.page.locator("#dead-reasons button").click()
             await self._read("Done. Your server took everything.")
         async with self.step("See them delivered"):
-            await self._follow("Show the list again")
             states = self.page.locator(".table .pill")
             others = states.filter(has_not_text=self._text("Delivered"))
             await expect(states.first).to_be_visible()

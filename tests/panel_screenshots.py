@@ -3,18 +3,20 @@
     python -m tests.panel_screenshots FOLDER [--pages start queue] [--language en] [--role owner]
 
 Starts a gateway of its own with simulated phones, fills it, and writes each page at 390 and 1280
-px, light and dark, as PNG. Pages are named by their address; `--pages` takes parts of addresses.
+px, light and dark, as PNG. A picture has the name of its route, such as `queue` or
+`instances-instance_id-about`; `--pages` takes parts of names. Pages that look different in other
+states are photographed in each: a phone that is linked, lost, away, or new.
 """
 
 import argparse
 import asyncio
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast, get_args
 
-from playwright.async_api import BrowserContext
+from playwright.async_api import BrowserContext, Page
 
 from gateway.contract.scopes import UserRole
 from gateway.users.store import Language
@@ -27,6 +29,8 @@ from tests.fixtures.service import RunningGateway, running_gateway
 from tests.service.panel.conftest import starts_of
 
 _PUBLIC = ("/panel/sign-in", "/panel/nowhere")
+_STATES = ("counter", "lost", "new", "emoji")
+_MAX_HEIGHT = 6_000
 
 
 def main() -> None:
@@ -56,52 +60,74 @@ async def _photograph(host: RunningGateway, folder: Path, options: argparse.Name
     async with people_of(host) as people:
         found = await seed(host, people, language=language)
         sessions = {each: await people.session_of(found.email_of(each)) for each in UserRole}
-    paths = {role: await _paths(host, found, sessions[role])}
+    pages = {role: await _pages(host, found, sessions[role]) | _states(found)}
     if role is not UserRole.OPERATOR:  # what only operators see
-        seen = await _paths(host, found, sessions[UserRole.OPERATOR])
-        paths[UserRole.OPERATOR] = [p for p in seen if _name_of(p) not in _names(paths[role])]
+        seen = await _pages(host, found, sessions[UserRole.OPERATOR])
+        pages[UserRole.OPERATOR] = {n: path for n, path in seen.items() if n not in pages[role]}
     async with chromium() as browser:
-        for each, wanted in paths.items():
-            context = await context_of(browser, host, session=sessions[each], language=language)
+        for each, wanted in pages.items():
+            context = await context_of(
+                browser, host, session=sessions[each], language=language, locale=language
+            )
             await _write(context, folder, _chosen(wanted, options.pages))
             await context.close()
-        visitor = await context_of(browser, host, language=language)
-        await _write(visitor, folder, _chosen((*_PUBLIC, found.shop.link_path), options.pages))
+        visitor = await context_of(browser, host, language=language, locale=language)
+        public = {_name_of(path): path for path in _PUBLIC} | {"link-phone": found.shop.link_path}
+        await _write(visitor, folder, _chosen(public, options.pages))
 
 
-async def _paths(host: RunningGateway, found: Seed, session: str) -> list[str]:
+async def _pages(host: RunningGateway, found: Seed, session: str) -> dict[str, str]:
+    """Returns the address of a page for each route, by the name of its picture."""
     async with browser_of(host, session=session) as http:
         pages = (await walk(http, starts_of(found))).pages()
-    return [shown.path for shown in pages.values() if not shown.route.is_public]
+    return {_name_of(p): shown.path for p, shown in pages.items() if not shown.route.is_public}
 
 
-def _chosen(paths: Sequence[str], parts: Sequence[str]) -> list[str]:
-    return [p for p in paths if not parts or any(part in _name_of(p) for part in parts)]
+def _states(found: Seed) -> dict[str, str]:
+    """Returns pages that a walk takes for one: the same route, another state of the number."""
+    numbers = found.shop.numbers
+    return {
+        **{f"instances-{key}": f"/panel/instances/{numbers[key].id}" for key in _STATES},
+        "queue-idle": f"/panel/queue?instance={numbers['counter'].id}",
+        "queue-lost": f"/panel/queue?instance={numbers['lost'].id}",
+        "webhooks-none": f"/panel/webhooks?instance={numbers['new'].id}",
+        "chats-none": f"/panel/chats?instance={numbers['new'].id}",
+    }
+
+
+def _chosen(pages: Mapping[str, str], parts: Sequence[str]) -> dict[str, str]:
+    return {
+        name: path
+        for name, path in pages.items()
+        if not parts or any(part in name for part in parts)
+    }
 
 
 def _name_of(path: str) -> str:
-    """Returns a file name: the address without ids and query."""
-    plain = re.sub(r"/[0-9A-Fa-f]{24,}", "", path.partition("?")[0])
+    """Returns the name of a picture: the path of the route without braces."""
+    plain = re.sub(r"[{}]|:path", "", path.partition("?")[0])
     return plain.removeprefix("/panel").strip("/").replace("/", "-") or "start"
 
 
-def _names(paths: Sequence[str]) -> set[str]:
-    return set(map(_name_of, paths))
-
-
-async def _write(context: BrowserContext, folder: Path, paths: Sequence[str]) -> None:
+async def _write(context: BrowserContext, folder: Path, pages: Mapping[str, str]) -> None:
     tab = await new_tab(context)
-    for path in paths:
+    for name, path in pages.items():
         for width, scheme in every_look():
             await tab.page.set_viewport_size({"width": width, "height": HEIGHT})
             await tab.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             await tab.page.goto(path, wait_until="load")
-            file = folder / f"{_name_of(path)}-{width}-{scheme}.png"
-            await tab.page.screenshot(path=file, full_page=True)
-        sys.stdout.write(f"{_name_of(path)}\n")
+            await _grow(tab.page, width)
+            await tab.page.screenshot(path=folder / f"{name}-{width}-{scheme}.png")
+        sys.stdout.write(f"{name}\n")
         sys.stdout.flush()
     for problem in tab.problems:
         sys.stderr.write(f"{problem}\n")
+
+
+async def _grow(page: Page, width: int) -> None:
+    """Makes the window as high as the page, so that the bars at its edges are where they belong."""
+    height = await page.evaluate("document.documentElement.scrollHeight")
+    await page.set_viewport_size({"width": width, "height": min(height, _MAX_HEIGHT)})
 
 
 if __name__ == "__main__":

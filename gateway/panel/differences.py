@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from babel.dates import format_datetime
 
+from gateway.panel.known_texts import ROLES
 from gateway.panel.languages import N_, locale_of
 from gateway.panel.visit import Visit
+from gateway.panel.webhook_words import TITLES
 
 _NAMES: Final[Mapping[str, str]] = {
     "paused": N_("Paused"),
@@ -54,7 +56,22 @@ _NAMES: Final[Mapping[str, str]] = {
     "token": N_("Token"),
     "proxy": N_("Proxy"),
     "value": N_("Value"),
+    "url": N_("Address"),
+    "types": N_("Events"),
+    "header_names": N_("Headers"),
 }
+_VALUES: Final[Mapping[str, Mapping[str, str]]] = {
+    "consent": {"granted": N_("Agreed"), "revoked": N_("Opted out")},
+    "role": {role.lower(): role for role in ROLES},
+    "scopes": {
+        "manage": N_("Manage"),
+        "read": N_("Read data"),
+        "send": N_("Send"),
+        "webhooks": N_("Webhooks"),
+    },
+    "types": TITLES,
+}
+"""Words of the API, by the name of the value; the texts are English msgids."""
 _DIGESTS: Final = frozenset(
     {
         "token",
@@ -74,12 +91,18 @@ _DIGESTS: Final = frozenset(
 _DIGEST = re.compile(r"[0-9a-f]{8}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*")
 _MAX_LENGTH: Final = 300
+_MAX_NAME_LENGTH: Final = 30
+"""A longer name in a path is an id."""
 _MAX_DEPTH: Final = 4
+_ABSENT: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A value that became another one; of a secret only that it did."""
+    """A value that became another one; of a secret only that it did.
+
+    `before` is empty where the value itself is new, as in what was created.
+    """
 
     name: str
     before: str
@@ -90,15 +113,19 @@ class Difference:
 def differences(
     visit: Visit, before: Mapping[str, Any], after: Mapping[str, Any]
 ) -> Sequence[Difference]:
-    """Returns what differs; nested values are lines of their own."""
+    """Returns what differs; nested values are lines of their own.
+
+    A value that is as empty after as before is left out.
+    """
     return [
         Difference(
             _name(visit, path),
-            _written(visit, path, old),
+            "" if old is _ABSENT else _written(visit, path, old),
             _written(visit, path, new),
             _is_digest(path, old) or _is_digest(path, new),
         )
         for path, old, new in _pairs(before, after, ())
+        if not (_is_empty(old) and _is_empty(new))
     ]
 
 
@@ -120,15 +147,16 @@ def _pairs(
     old = before if isinstance(before, dict) else {}
     new = after if isinstance(after, dict) else {}
     for name in sorted(old.keys() | new.keys()):
-        yield from _pairs(old.get(name), new.get(name), (*path, str(name)))
+        yield from _pairs(old.get(name, _ABSENT), new.get(name), (*path, str(name)))
 
 
 def _name(visit: Visit, path: tuple[str, ...]) -> str:
-    *outer, last = path
-    known = _NAMES.get(last)
-    text = visit.gettext(known) if known else last.replace("_", " ")
-    shown = [each[:8] if len(each) > len("0" * 20) else each.replace("_", " ") for each in outer]
-    return " / ".join([*shown, text])
+    """Returns the names of a path in words, without the ids in it."""
+    shown = [each for each in path[:-1] if len(each) <= _MAX_NAME_LENGTH]
+    names = [(each, _NAMES.get(each)) for each in (*shown, path[-1])]
+    return " / ".join(
+        visit.gettext(known) if known else each.replace("_", " ") for each, known in names
+    )
 
 
 def _is_digest(path: tuple[str, ...], value: object) -> bool:
@@ -137,16 +165,26 @@ def _is_digest(path: tuple[str, ...], value: object) -> bool:
 
 
 def _written(visit: Visit, path: tuple[str, ...], value: object) -> str:
-    if value is None or value in ({}, [], ""):
+    if _is_empty(value):
         return visit.gettext("none")
     if isinstance(value, bool):
         return visit.gettext("yes") if value else visit.gettext("no")
     if _is_digest(path, value):
         return visit.gettext("set")
     if isinstance(value, list):
-        return ", ".join(str(each) for each in value)[:_MAX_LENGTH]
+        return ", ".join(_word(visit, path[-1], str(each)) for each in value)[:_MAX_LENGTH]
     text = str(value)
-    return _time(visit, text) or text[:_MAX_LENGTH]
+    return _time(visit, text) or _word(visit, path[-1], text)[:_MAX_LENGTH]
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or value is _ABSENT or value in ({}, [], "")
+
+
+def _word(visit: Visit, name: str, text: str) -> str:
+    """Returns a value of the API in words, where it has some."""
+    known = _VALUES.get(name, {}).get(text)
+    return visit.gettext(known) if known else text
 
 
 def _time(visit: Visit, text: str) -> str:

@@ -49,7 +49,7 @@ _TEXTS: Final[Mapping[type[Exception], ErrorText]] = {
     ),
     DatabaseUnavailable: ErrorText(
         503,
-        N_("The database is away"),
+        N_("The database does not answer"),
         N_("Nothing is lost. This page tries again every five seconds and comes back by itself."),
         "database",
         reloads=True,

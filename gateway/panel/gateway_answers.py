@@ -17,7 +17,7 @@ def answer_text(language: Language, error: Exception) -> str:
     text = error.args[0] if error.args else ""
     if isinstance(text, Translated):
         return text
-    found = _known(language, str(text))
+    found = known_text(language, str(text))
     if found is not None or language == "en":
         return found or str(text)
     return translations_of(language).gettext(_UNKNOWN) % {"text": text}
@@ -25,14 +25,15 @@ def answer_text(language: Language, error: Exception) -> str:
 
 def known_answer(language: Language, text: str) -> str:
     """Returns a text of the gateway in a language; as it is where the panel does not know it."""
-    found = _known(language, text)
+    found = known_text(language, text)
     if found is None and text[:1].isupper():  # a field's requirement as a sentence
-        lower = _known(language, text[0].lower() + text[1:])
+        lower = known_text(language, text[0].lower() + text[1:])
         found = lower and lower[0].upper() + lower[1:]
     return found or text
 
 
-def _known(language: Language, text: str, depth: int = 0) -> str | None:
+def known_text(language: Language, text: str, depth: int = 0) -> str | None:
+    """Returns a text of the gateway in a language; None where the panel does not know it."""
     texts = translations_of(language)
     if text and (translated := texts.gettext(text)) != text:
         return translated
@@ -41,10 +42,12 @@ def _known(language: Language, text: str, depth: int = 0) -> str | None:
             values = match.groupdict()
             if "reason" in values and depth < _MAX_DEPTH:
                 reason = values["reason"]
-                values["reason"] = _known(language, reason, depth + 1) or reason
+                values["reason"] = known_text(language, reason, depth + 1) or reason
+            if "names" in values:
+                values["names"] = values["names"].replace(" or ", ", ")
             return texts.gettext(message) % values
     field, colon, rest = text.partition(": ")
-    requirement = _known(language, rest, depth + 1) if colon and depth < _MAX_DEPTH else None
+    requirement = known_text(language, rest, depth + 1) if colon and depth < _MAX_DEPTH else None
     if requirement is None:
         return None
     return f"{texts.gettext(FIELDS.get(field, field))}: {requirement}"

@@ -22,8 +22,11 @@ TEXTS: Final = (
     N_("There is no number yet"),
     N_("There is no such account"),
     N_("There is no such session"),
+    N_("An operator has no account: create another user instead."),
+    N_("The user is disabled: allow to sign in first"),
     N_("This is not a phone number with its country code"),
     N_("This link is for another number"),
+    N_("must be a file extension such as pdf"),
     N_("You are not connected."),
 )
 """Whole texts, which have no value in them."""
@@ -39,7 +42,9 @@ SENTENCES: Final[Mapping[str, str]] = {
         "What you sent is larger than allowed."
     ),
     r"\w+ is not supported by the \w+ provider": N_("This kind of connection cannot do that."),
-    r"This needs the scope .+": N_("Your role may not do this. Ask the owner of the account."),
+    r"(This needs the scope|This belongs to another account|Only( an)? operators?).*": N_(
+        "Your role may not do this. Ask the owner of the account."
+    ),
     r"To continue sending a message, you must subscribe .+": N_(
         "Messages are refused until the number is subscribed."
     ),
@@ -49,6 +54,7 @@ SENTENCES: Final[Mapping[str, str]] = {
         "The message did not fail: there is nothing to send again."
     ),
     r"The message is .+ and cannot be moved": N_("The message can no longer be moved."),
+    r"The message is .+": N_("The message is in another state by now: open it again."),
     r"Message not found.*": N_("This message is no longer there."),
     r"phone: this person has opted out.*": N_("This person wants no more messages from you."),
     # Numbers, accounts, users and webhooks
@@ -67,7 +73,33 @@ SENTENCES: Final[Mapping[str, str]] = {
         "A number has at most %(count)s further webhooks."
     ),
     r"No webhook is set for \w+": N_("No webhook is set for this."),
-    r"(Callback|Webhook|Event) not found": N_("It is no longer there."),
+    r"The event is .+: only pending and failed events can be changed": N_(
+        "It was posted again or discarded already."
+    ),
+    r"This instance has no (open )?link": N_("There is no open link."),
+    r"Idempotency-Key was already used .+": N_(
+        "This form was sent already, with another text: open the page again."
+    ),
+    r"Invalid phone": N_("This is not a phone number with its country code"),
+    r"This link is not known": N_("This link does not exist, or a newer one replaced it."),
+    r"There is no user .+": N_("There is no such user"),
+    r"The account was deleted": N_("There is no such account"),
+    r"role: an operator has no account: create another user instead": N_(
+        "An operator has no account: create another user instead."
+    ),
+    r"role: an operator has no account, every other role has one.*": N_(
+        "An operator has no account; every other role needs one."
+    ),
+    r"(API key|Broadcast list|Callback|Event|Instance|Webhook) not found": N_(
+        "It is no longer there."
+    ),
+    r"There is no such webhook": N_("It is no longer there."),
+    r"pagingState: must be the value that the page before returned": N_(
+        "This part of the list is no longer there: begin with its first page."
+    ),
+    # Files that a form sends
+    r"The file is an empty file": N_("The file is empty."),
+    r"The file is larger than (?P<limit>[\d.]+ \w+)": N_("The file is larger than %(limit)s."),
     # Attempts to send
     r"unconfirmed: (?P<reason>.+)": N_("Perhaps it was sent: %(reason)s"),
     r"[Nn]o answer within (?P<seconds>[\d.]+) seconds": N_("no answer within %(seconds)s seconds"),
@@ -117,6 +149,9 @@ SENTENCES: Final[Mapping[str, str]] = {
         "the certificate of the server is not valid"
     ),
     r"the address (?P<reason>.+)": N_("the address %(reason)s"),
+    r"(?P<reason>.+): the operator of this gateway can allow it in GATEWAY_PROXY_NETWORKS": N_(
+        "%(reason)s. The operator of the gateway can allow it."
+    ),
     # Proxies
     r"WhatsApp cannot be reached through this proxy": N_("WhatsApp is out of reach"),
     r"the server there does not answer like a proxy of this kind": N_(
@@ -132,34 +167,42 @@ SENTENCES: Final[Mapping[str, str]] = {
         "the proxy does not open a way to WhatsApp: %(reason)s"
     ),
     # What a field must be
-    r"is required": N_("is required"),
-    r"must be a (whole )?number": N_("must be a number"),
+    r"is required|is needed while no proxy is set": N_("is required"),
+    r"has a value that cannot be read|must be (a text|a list|an object|true or false)": N_(
+        "has a value that cannot be read"
+    ),
+    r"must be a (whole |smaller )?number( of seconds)?": N_("must be a number"),
+    r"must be an id such as .+": N_("must be an ID"),
+    r"the account has no instance with this id or name": N_("is no number of this account"),
     r"must be at least (?P<least>[\d.]+)": N_("must be at least %(least)s"),
     r"must be at most (?P<most>[\d.]+)": N_("must be at most %(most)s"),
     r"must be (greater|more) than (?P<least>[\d.]+)": N_("must be more than %(least)s"),
     r"must be (less) than (?P<most>[\d.]+)": N_("must be less than %(most)s"),
-    r"must (be|have) at most (?P<most>\d+) (printable )?(characters|bytes)": N_(
+    r"must (be|have) at most (?P<most>\d+) (printable )?(characters|bytes)(, not \d+)?": N_(
         "must have at most %(most)s characters"
     ),
-    r"must (be|have) at least (?P<least>\d+) (printable )?characters": N_(
+    r"must (be|have) at least (?P<least>\d+) (printable )?characters(, not \d+)?": N_(
         "must have at least %(least)s characters"
     ),
     r"must (be|have) (?P<least>\d+) to (?P<most>\d+) (printable |visible )?characters.*": N_(
         "must have %(least)s to %(most)s characters"
     ),
     r"must look like http://.+": N_("must look like http://proxy.example.com:8080"),
-    r"must not be empty": N_("must not be empty"),
+    r"must have at most (?P<most>\d+) items(, not \d+)?": N_("must have at most %(most)s entries"),
+    r"must not be empty(; leave it out .+)?": N_("must not be empty"),
     r"must be given with the other end of the pace": N_("give both pauses"),
     r"must be in the future": N_("must be in the future"),
     r"must be (later than|before) `?(from|to)`?": N_("must end after it begins"),
-    r"must be a time .+": N_("must be a date and a time"),
-    r"must be one of (?P<names>.+)": N_("must be one of %(names)s"),
+    r"must (be a time|name its offset).+": N_("must be a date and a time"),
+    r"must be (one of )?(?P<names>[\w.]+(, [\w.]+)*( or [\w.]+)?)": N_("must be one of %(names)s"),
     r"must be of the form name@example\.com": N_("must look like name@example.com"),
     r"must be a phone, such as 5511999999999.*": N_("must be a phone number with its country code"),
     r"is not a URL": N_("is not an address such as https://example.com"),
     r"must begin with https://": N_("must begin with https://"),
     r"must not hold a user name or password": N_("must not have a user name or password in it"),
     r"leads to an address that is not public.*": N_("leads to an address that is not public"),
+    r"(is larger than|must be a file of at most) (?P<limit>[\d.]+ \w+)": N_("is larger than %(limit)s"),
+    r"is an empty file": N_("is empty"),
     r"is too long for a text; shorten it": N_("is too long: make it shorter"),
 }
 """Texts with values, as regular expressions, and what the panel says instead.

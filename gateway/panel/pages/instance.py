@@ -141,7 +141,7 @@ async def show_pairing_code(visit: Visit) -> Response:
     try:
         code = await visit.execute(build(ReadPhoneCode, {"phone": phone}), instance)
     except InvalidRequest:
-        text = visit.gettext("Enter the number with its country code, such as 5511999999999.")
+        text = visit.gettext("Enter a number with its country code, such as 5511999999999.")
         return await _page(
             visit, instance, status=400, problems={"pairing": text}, typed={"pairing": phone}
         )
@@ -207,7 +207,7 @@ async def create_link(visit: Visit) -> Response:
     try:
         operation = build(CreatePhoneLink, {"phone": phone or None, "expiresInMinutes": minutes})
     except InvalidRequest:
-        text = visit.gettext("Enter the number with its country code, such as 5511999999999.")
+        text = visit.gettext("Enter a number with its country code, such as 5511999999999.")
         return await _page(
             visit, instance, status=400, problems={"link": text}, typed={"link": phone}
         )

@@ -126,7 +126,7 @@ def _span(visit: Visit) -> Mapping[str, datetime]:
         text = visit.query(name)
         day = read_day(text)
         if text and day is None:
-            raise InvalidRequest(visit.gettext("Write the day as 2026-01-31."))
+            raise InvalidRequest(visit.gettext("Write a day such as 2026-01-31."))
         if day:
             span[name] = start_of(day + timedelta(days=is_last), visit.zone)
     return span

@@ -100,11 +100,18 @@ async def _overview(visit: Visit, account: Account) -> Overview:
 def _now(visit: Visit, account: Account, overview: Overview) -> Mapping[str, Any]:
     groups = groups_of(visit, overview.findings, overview.finding_counts)
     urgent = [each for each in groups if each.severity is not Severity.INFO]
+    is_step = _shows_steps(visit, account, overview) and not _has_webhook(overview)
+    suggestions = [
+        each
+        for each in groups
+        if each.severity is Severity.INFO
+        and not (is_step and each.kind is FindingKind.NO_WEBHOOK)  # the first steps say it
+    ]
     return {
         "overview": overview,
         "health": _health(visit, overview, urgent),
         "urgent": urgent,
-        "suggestions": [each for each in groups if each.severity is Severity.INFO],
+        "suggestions": suggestions,
         "topic": f"account:{account.id}",
         **_links(visit),
     }
@@ -172,17 +179,25 @@ async def _steps(
     accepted: int,
 ) -> Sequence[FirstStep]:
     """Returns the first steps; none once all are done, or the account has many numbers."""
-    is_hidden = visit.request.cookies.get(STEPS_COOKIE) == account.id
-    if is_hidden or overview.instances.total > _MAX_NUMBERS:
+    if not _shows_steps(visit, account, overview):
         return ()
-    unheard = overview.finding_counts.get(FindingKind.NO_WEBHOOK.value, 0)
     steps = first_steps(
         visit,
         numbers,
         has_sent=bool(accepted) or await _has_sent(visit, account, overview),
-        has_webhook=unheard < overview.instances.total,
+        has_webhook=_has_webhook(overview),
     )
     return () if all(each.is_done for each in steps) else steps
+
+
+def _shows_steps(visit: Visit, account: Account, overview: Overview) -> bool:
+    is_hidden = visit.request.cookies.get(STEPS_COOKIE) == account.id
+    return not is_hidden and overview.instances.total <= _MAX_NUMBERS
+
+
+def _has_webhook(overview: Overview) -> bool:
+    unheard = overview.finding_counts.get(FindingKind.NO_WEBHOOK.value, 0)
+    return unheard < overview.instances.total
 
 
 async def _has_sent(visit: Visit, account: Account, overview: Overview) -> bool:

@@ -51,7 +51,7 @@ async def create(visit: Visit) -> Response:
             name, client_token_required=visit.form.is_checked("client_token_required")
         )
     except InvalidRequest:
-        text = visit.gettext("Write a name of at most 255 characters.")
+        text = visit.gettext("Enter a name of at most 255 characters.")
         return await _form(visit, name=name, problem=text)
     except Conflict:
         text = visit.gettext("Another account has this name.")

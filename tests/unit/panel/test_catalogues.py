@@ -40,7 +40,7 @@ def test_each_text_is_translated(language: Language) -> None:
 def test_texts_of_code_and_templates_are_found() -> None:
     texts = {message.id for message in texts_of_code()}
 
-    assert {"Your profile", "Sign out", "Today", "Saved.", "The database is away"} <= texts
+    assert {"Your profile", "Sign out", "Today", "Saved.", "The database does not answer"} <= texts
 
 
 def test_each_role_has_a_name() -> None:

@@ -48,8 +48,15 @@ def test_nested_values_are_lines_of_their_own_and_what_is_equal_is_none() -> Non
     before = {webhook: {"url": "https://a.example", "enabled": True}}
     after = {webhook: {"url": "https://b.example", "enabled": True}}
 
-    assert lines(before, after) == [("0b6f6c1e / url", "https://a.example", "https://b.example")]
-    assert lines({}, after)[0] == ("0b6f6c1e / Enabled", "none", "yes")
+    assert lines(before, after) == [("Address", "https://a.example", "https://b.example")]
+
+
+def test_what_is_new_has_no_value_before_and_nothing_empty_is_listed() -> None:
+    key = {"0123456789abcdef0123456789abcdef": {"name": "CRM", "networks": [], "scopes": ["read"]}}
+
+    assert lines({}, key) == [("Name", "", "CRM"), ("Rights", "", "Read data")]
+    assert lines({"consent": None}, {"consent": "revoked"}) == [("Consent", "none", "Opted out")]
+    assert lines(key, {})[0] == ("Name", "CRM", "none")
 
 
 def test_a_secret_is_only_said_to_have_changed() -> None:

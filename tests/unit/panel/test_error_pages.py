@@ -64,7 +64,7 @@ async def test_page_of_an_absent_database_says_so_and_comes_back() -> None:
         back = await http.get(PROFILE)
 
     assert away.status_code == changed.status_code == part.status_code == 503
-    assert "The database is away" in away.text
+    assert "The database does not answer" in away.text
     assert away.headers["retry-after"] == str(RETRY_SECONDS)
     assert f'content="{RETRY_SECONDS};url={PROFILE}"' in away.text
     # A change is not sent again by itself: its page is opened.

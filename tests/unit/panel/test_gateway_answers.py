@@ -67,7 +67,7 @@ def test_validation_error_names_the_field_in_the_language() -> None:
     with pytest.raises(InvalidRequest) as caught:
         build(SendText, {"phone": "5511999999999"})
 
-    assert answer_text("pt-BR", caught.value) == "Mensagem: é obrigatório"
+    assert answer_text("pt-BR", caught.value) == "Mensagem: preencha este campo"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
