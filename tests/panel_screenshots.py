@@ -87,7 +87,8 @@ def _states(found: Seed) -> dict[str, str]:
     """Returns pages that a walk takes for one: the same route, another state of the number."""
     numbers = found.shop.numbers
     return {
-        **{f"instances-{key}": f"/panel/instances/{numbers[key].id}" for key in _STATES},
+        **{f"number-{key}": f"/panel/instances/{numbers[key].id}" for key in _STATES},
+        "webhooks-dead": f"/panel/webhooks/given-up?instance={numbers['counter'].id}",
         "queue-idle": f"/panel/queue?instance={numbers['counter'].id}",
         "queue-lost": f"/panel/queue?instance={numbers['lost'].id}",
         "webhooks-none": f"/panel/webhooks?instance={numbers['new'].id}",

@@ -18,7 +18,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "waiting": N_("Waiting"),
     "failed": N_("Failed"),
     "scheduled": N_("Scheduled"),
-    "pending": N_("Open"),
+    "pending": N_("Given up"),
     "discarded": N_("Discarded"),
     "name": N_("Name"),
     "instance_ids": N_("Numbers"),

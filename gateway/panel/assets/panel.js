@@ -38,6 +38,13 @@
     if (!navigator.clipboard) return;
     for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
   };
+  // On a phone tabs are in one line: the current one is in sight.
+  const showCurrentTabs = (root) => {
+    for (const tab of root.querySelectorAll(".tabs [aria-current]")) {
+      const line = tab.closest("ul");
+      line.scrollLeft = tab.offsetLeft - line.offsetLeft - 40;
+    }
+  };
   const say = (text) => {
     const place = document.getElementById("said");
     if (place) place.textContent = text;
@@ -195,9 +202,11 @@
   window.addEventListener("pageshow", follow);
   document.addEventListener("htmx:load", (event) => {
     showCopyButtons(event.detail.elt);
+    showCurrentTabs(event.detail.elt);
     if (document.readyState === "complete") follow();  // a new part may have another topic
   });
   showCopyButtons(document);
+  showCurrentTabs(document);
 
   // Live events: the stream of the account, newest first. It comes back with its last position.
   const MAX_EVENTS = 200, MAX_RETRY_MS = 15000;

@@ -17,6 +17,7 @@ from gateway.contract.extensions.phone_links import (
     ReadPhoneLink,
     RevokePhoneLink,
 )
+from gateway.contract.operation import Operation
 from gateway.contract.scopes import ApiScope
 from gateway.contract.zapi.instances import (
     Disconnect,
@@ -173,29 +174,22 @@ async def scan(visit: Visit) -> Response:
 
 @page.post(_ONE + "/disconnect", scope=ApiScope.MANAGE)
 async def disconnect(visit: Visit) -> Response:
-    instance = await named_in(visit)
-    await visit.execute(Disconnect(), instance)
-    return visit.redirect(
-        f"{INSTANCES}/{instance.id}",
-        flash=visit.gettext("The phone was logged out. What waits stays in the queue."),
+    return await _executed(
+        visit,
+        Disconnect(),
+        visit.gettext("The phone was logged out. What waits stays in the queue."),
     )
 
 
 @page.post(_ONE + "/restart", scope=ApiScope.MANAGE)
 async def restart(visit: Visit) -> Response:
-    instance = await named_in(visit)
-    await visit.execute(Restart(), instance)
-    return visit.redirect(
-        f"{INSTANCES}/{instance.id}", flash=visit.gettext("The connection is being opened again.")
-    )
+    return await _executed(visit, Restart(), visit.gettext("The connection is being opened again."))
 
 
 @page.post(_ONE + "/reconnect", scope=ApiScope.MANAGE)
 async def reconnect(visit: Visit) -> Response:
-    instance = await named_in(visit)
-    await visit.execute(RestoreSession(), instance)
-    return visit.redirect(
-        f"{INSTANCES}/{instance.id}", flash=visit.gettext("The gateway tries to reconnect.")
+    return await _executed(
+        visit, RestoreSession(), visit.gettext("The gateway tries to reconnect.")
     )
 
 
@@ -225,21 +219,21 @@ async def _note_address(visit: Visit, instance: Instance) -> None:
 
 @page.post(_ONE + "/link/revoke", scope=ApiScope.MANAGE)
 async def revoke_link(visit: Visit) -> Response:
-    instance = await named_in(visit)
-    await visit.execute(RevokePhoneLink(), instance)
-    return visit.redirect(
-        f"{INSTANCES}/{instance.id}", flash=visit.gettext("The link no longer works.")
-    )
+    return await _executed(visit, RevokePhoneLink(), visit.gettext("The link no longer works."))
 
 
 @page.post(_ONE + "/link/confirm", scope=ApiScope.MANAGE)
 async def confirm_link(visit: Visit) -> Response:
-    instance = await named_in(visit)
-    await visit.execute(ConfirmLinking(), instance)
-    return visit.redirect(
-        f"{INSTANCES}/{instance.id}",
-        flash=visit.gettext("The phone is confirmed. What waited is being sent."),
+    return await _executed(
+        visit, ConfirmLinking(), visit.gettext("The phone is confirmed. What waited is being sent.")
     )
+
+
+async def _executed(visit: Visit, operation: Operation, text: str) -> Response:
+    """Executes an operation on the number, and leads to its page with a text."""
+    instance = await named_in(visit)
+    await visit.execute(operation, instance)
+    return visit.redirect(f"{INSTANCES}/{instance.id}", flash=text)
 
 
 @page.post(_ONE + "/test", scope=ApiScope.SEND)

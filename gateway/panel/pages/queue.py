@@ -15,6 +15,7 @@ from gateway.contract.extensions.queue_control import (
     RetryFailed,
     RetryQueued,
 )
+from gateway.contract.operation import Operation
 from gateway.contract.scopes import ApiScope
 from gateway.contract.zapi.instance_queue import QueueRemoved, RemoveFromQueue
 from gateway.instances.store import Instance
@@ -89,49 +90,37 @@ async def show_lanes(visit: Visit) -> Response:
 
 @page.post("/pause", scope=ApiScope.MANAGE)
 async def pause(visit: Visit) -> Response:
-    instance = await _instance_of_form(visit)
-    await visit.execute(PauseQueue(), instance)
     text = visit.gettext("Sending is paused. Nothing is lost: what waits goes on waiting.")
-    return visit.redirect(_back(visit, instance), flash=text)
+    return await _executed(visit, PauseQueue(), text)
 
 
 @page.post("/resume", scope=ApiScope.MANAGE)
 async def resume(visit: Visit) -> Response:
-    instance = await _instance_of_form(visit)
-    await visit.execute(ResumeQueue(), instance)
-    return visit.redirect(_back(visit, instance), flash=visit.gettext("Sending goes on."))
+    return await _executed(visit, ResumeQueue(), visit.gettext("Sending goes on."))
 
 
 @page.post("/confirm", scope=ApiScope.MANAGE)
 async def confirm_linking(visit: Visit) -> Response:
-    instance = await _instance_of_form(visit)
-    await visit.execute(ConfirmLinking(), instance)
     text = visit.gettext("The phone is confirmed. What waited is sent now.")
-    return visit.redirect(_back(visit, instance), flash=text)
+    return await _executed(visit, ConfirmLinking(), text)
 
 
 @page.post("/front", scope=ApiScope.MANAGE)
 async def move_to_front(visit: Visit) -> Response:
-    instance = await _instance_of_form(visit)
-    await visit.execute(build(MoveToFront, {"zaapId": visit.form.text("id")}), instance)
     text = visit.gettext("The message is now the first in its lane.")
-    return visit.redirect(_back(visit, instance), flash=text)
+    return await _executed(visit, build(MoveToFront, {"zaapId": visit.form.text("id")}), text)
 
 
 @page.post("/cancel", scope=ApiScope.SEND)
 async def cancel(visit: Visit) -> Response:
-    instance = await _instance_of_form(visit)
-    await visit.execute(build(RemoveFromQueue, {"zaapId": visit.form.text("id")}), instance)
     text = visit.gettext("The message was canceled and will not be sent.")
-    return visit.redirect(_back(visit, instance), flash=text)
+    return await _executed(visit, build(RemoveFromQueue, {"zaapId": visit.form.text("id")}), text)
 
 
 @page.post("/retry", scope=ApiScope.SEND)
 async def retry(visit: Visit) -> Response:
-    instance = await _instance_of_form(visit)
-    await visit.execute(build(RetryQueued, {"zaapId": visit.form.text("id")}), instance)
     text = visit.gettext("The message waits again and is sent in its turn.")
-    return visit.redirect(_back(visit, instance), flash=text)
+    return await _executed(visit, build(RetryQueued, {"zaapId": visit.form.text("id")}), text)
 
 
 @page.post("/failed/retry", scope=ApiScope.MANAGE)
@@ -157,6 +146,13 @@ async def delete_failed(visit: Visit) -> Response:
         done.removed,
     )
     return visit.redirect(address(_PATH, instance), flash=text)
+
+
+async def _executed(visit: Visit, operation: Operation, text: str) -> Response:
+    """Executes an operation on the number of the form, and leads back with a text."""
+    instance = await _instance_of_form(visit)
+    await visit.execute(operation, instance)
+    return visit.redirect(_back(visit, instance), flash=text)
 
 
 async def _instance_of_form(visit: Visit) -> Instance:
