@@ -1,6 +1,7 @@
 """Photographs every page of the panel, with the data of a shop.
 
     python -m tests.panel_screenshots FOLDER [--pages start queue] [--language en] [--role owner]
+                                      [--tidy]
 
 Starts a gateway of its own with simulated phones, fills it, and writes each page at 390 and 1280
 px, light and dark, as PNG. A picture has the name of its route, such as `queue` or
@@ -29,7 +30,7 @@ from tests.fixtures.service import RunningGateway, running_gateway
 from tests.service.panel.conftest import starts_of
 
 _PUBLIC = ("/panel/sign-in", "/panel/nowhere")
-_STATES = ("counter", "lost", "new", "emoji")
+_STATES = {"counter", "lost", "new", "emoji"}
 _MAX_HEIGHT = 6_000
 
 
@@ -50,6 +51,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("folder")
     parser.add_argument("--pages", nargs="*", default=[], help="parts of addresses; all if none")
     parser.add_argument("--language", choices=get_args(Language), default="pt-BR")
+    parser.add_argument("--tidy", action="store_true", help="no odd names: for readers")
     parser.add_argument("--role", choices=[r.value for r in UserRole], default="owner")
     return parser.parse_args()
 
@@ -58,7 +60,7 @@ async def _photograph(host: RunningGateway, folder: Path, options: argparse.Name
     await host.ready()
     language, role = cast("Language", options.language), UserRole(options.role)
     async with people_of(host) as people:
-        found = await seed(host, people, language=language)
+        found = await seed(host, people, language=language, is_tidy=options.tidy)
         sessions = {each: await people.session_of(found.email_of(each)) for each in UserRole}
     pages = {role: await _pages(host, found, sessions[role]) | _states(found)}
     if role is not UserRole.OPERATOR:  # what only operators see
@@ -87,7 +89,10 @@ def _states(found: Seed) -> dict[str, str]:
     """Returns pages that a walk takes for one: the same route, another state of the number."""
     numbers = found.shop.numbers
     return {
-        **{f"number-{key}": f"/panel/instances/{numbers[key].id}" for key in _STATES},
+        **{
+            f"number-{key}": f"/panel/instances/{numbers[key].id}"
+            for key in _STATES & numbers.keys()
+        },
         "webhooks-dead": f"/panel/webhooks/given-up?instance={numbers['counter'].id}",
         "queue-idle": f"/panel/queue?instance={numbers['counter'].id}",
         "queue-lost": f"/panel/queue?instance={numbers['lost'].id}",
@@ -97,7 +102,9 @@ def _states(found: Seed) -> dict[str, str]:
 
 
 def _chosen(pages: Mapping[str, str], parts: Sequence[str]) -> dict[str, str]:
-    return {
+    """Returns the pages with these names, else those with one of the parts in their name."""
+    exact = {name: path for name, path in pages.items() if name in parts}
+    return exact or {
         name: path
         for name, path in pages.items()
         if not parts or any(part in name for part in parts)
