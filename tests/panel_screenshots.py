@@ -1,7 +1,7 @@
 """Photographs every page of the panel, with the data of a shop.
 
     python -m tests.panel_screenshots FOLDER [--pages start queue] [--language en] [--role owner]
-                                      [--tidy]
+                                      [--plain]
 
 Starts a gateway of its own with simulated phones, fills it, and writes each page at 390 and 1280
 px, light and dark, as PNG. A picture has the name of its route, such as `queue` or
@@ -51,7 +51,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("folder")
     parser.add_argument("--pages", nargs="*", default=[], help="parts of addresses; all if none")
     parser.add_argument("--language", choices=get_args(Language), default="pt-BR")
-    parser.add_argument("--tidy", action="store_true", help="no odd names: for readers")
+    parser.add_argument("--plain", action="store_true", help="no odd names: for readers")
     parser.add_argument("--role", choices=[r.value for r in UserRole], default="owner")
     return parser.parse_args()
 
@@ -60,7 +60,7 @@ async def _photograph(host: RunningGateway, folder: Path, options: argparse.Name
     await host.ready()
     language, role = cast("Language", options.language), UserRole(options.role)
     async with people_of(host) as people:
-        found = await seed(host, people, language=language, is_tidy=options.tidy)
+        found = await seed(host, people, language=language, is_plain=options.plain)
         sessions = {each: await people.session_of(found.email_of(each)) for each in UserRole}
     pages = {role: await _pages(host, found, sessions[role]) | _states(found)}
     if role is not UserRole.OPERATOR:  # what only operators see

@@ -201,7 +201,9 @@ SENTENCES: Final[Mapping[str, str]] = {
     r"must begin with https://": N_("must begin with https://"),
     r"must not hold a user name or password": N_("must not have a user name or password in it"),
     r"leads to an address that is not public.*": N_("leads to an address that is not public"),
-    r"(is larger than|must be a file of at most) (?P<limit>[\d.]+ \w+)": N_("is larger than %(limit)s"),
+    r"(is larger than|must be a file of at most) (?P<limit>[\d.]+ \w+)": N_(
+        "is larger than %(limit)s"
+    ),
     r"is an empty file": N_("is empty"),
     r"is too long for a text; shorten it": N_("is too long: make it shorter"),
 }
