@@ -103,7 +103,7 @@ class _Drawer:
     def sent(self) -> TrafficChart:
         gettext = self.visit.gettext
         accepted = self._total(lambda p: p.accepted)
-        title = gettext("Sent")
+        title = gettext("Sent messages")
         return TrafficChart(
             title,
             self._total(lambda p: p.sent),
@@ -119,7 +119,7 @@ class _Drawer:
         )
 
     def failed(self) -> TrafficChart:
-        title = self.visit.gettext("Could not be sent")
+        title = self.visit.gettext("Messages that could not be sent")
         return TrafficChart(
             title,
             self._total(lambda p: p.failed),
@@ -133,7 +133,7 @@ class _Drawer:
         )
 
     def received(self) -> TrafficChart:
-        title = self.visit.gettext("Received")
+        title = self.visit.gettext("Received messages")
         return TrafficChart(
             title,
             self._total(lambda p: p.received),
