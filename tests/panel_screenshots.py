@@ -1,7 +1,7 @@
 """Photographs every page of the panel, with the data of a shop.
 
     python -m tests.panel_screenshots FOLDER [--pages start queue] [--language en] [--role owner]
-                                      [--plain]
+                                      [--looks 1280-light 390-dark] [--plain]
 
 Starts a gateway of its own with simulated phones, fills it, and writes each page at 390 and 1280
 px, light and dark, as PNG. A picture has the name of its route, such as `queue` or
@@ -32,6 +32,7 @@ from tests.service.panel.conftest import starts_of
 _PUBLIC = ("/panel/sign-in", "/panel/nowhere")
 _STATES = {"counter", "lost", "new", "emoji"}
 _MAX_HEIGHT = 6_000
+_LOOKS = {f"{width}-{scheme}": (width, scheme) for width, scheme in every_look()}
 
 
 def main() -> None:
@@ -51,6 +52,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("folder")
     parser.add_argument("--pages", nargs="*", default=[], help="parts of addresses; all if none")
     parser.add_argument("--language", choices=get_args(Language), default="pt-BR")
+    parser.add_argument("--looks", nargs="*", choices=list(_LOOKS), default=list(_LOOKS))
     parser.add_argument("--plain", action="store_true", help="no odd names: for readers")
     parser.add_argument("--role", choices=[r.value for r in UserRole], default="owner")
     return parser.parse_args()
@@ -71,11 +73,11 @@ async def _photograph(host: RunningGateway, folder: Path, options: argparse.Name
             context = await context_of(
                 browser, host, session=sessions[each], language=language, locale=language
             )
-            await _write(context, folder, _chosen(wanted, options.pages))
+            await _write(context, folder, _chosen(wanted, options.pages), options.looks)
             await context.close()
         visitor = await context_of(browser, host, language=language, locale=language)
         public = {_name_of(path): path for path in _PUBLIC} | {"link-phone": found.shop.link_path}
-        await _write(visitor, folder, _chosen(public, options.pages))
+        await _write(visitor, folder, _chosen(public, options.pages), options.looks)
 
 
 async def _pages(host: RunningGateway, found: Seed, session: str) -> dict[str, str]:
@@ -117,15 +119,18 @@ def _name_of(path: str) -> str:
     return plain.removeprefix("/panel").strip("/").replace("/", "-") or "start"
 
 
-async def _write(context: BrowserContext, folder: Path, pages: Mapping[str, str]) -> None:
+async def _write(
+    context: BrowserContext, folder: Path, pages: Mapping[str, str], looks: Sequence[str]
+) -> None:
     tab = await new_tab(context)
     for name, path in pages.items():
-        for width, scheme in every_look():
+        for look in looks:
+            width, scheme = _LOOKS[look]
             await tab.page.set_viewport_size({"width": width, "height": HEIGHT})
             await tab.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             await tab.page.goto(path, wait_until="load")
             await _grow(tab.page, width)
-            await tab.page.screenshot(path=folder / f"{name}-{width}-{scheme}.png")
+            await tab.page.screenshot(path=folder / f"{name}-{look}.png")
         sys.stdout.write(f"{name}\n")
         sys.stdout.flush()
     for problem in tab.problems:
