@@ -104,12 +104,12 @@ def _states(found: Seed) -> dict[str, str]:
 
 
 def _chosen(pages: Mapping[str, str], parts: Sequence[str]) -> dict[str, str]:
-    """Returns the pages with these names, else those with one of the parts in their name."""
-    exact = {name: path for name, path in pages.items() if name in parts}
-    return exact or {
+    """Returns the page of each name, and the pages with each part that is no name."""
+    exact = pages.keys() & parts
+    return {
         name: path
         for name, path in pages.items()
-        if not parts or any(part in name for part in parts)
+        if not parts or name in exact or any(part in name for part in parts if part not in exact)
     }
 
 
