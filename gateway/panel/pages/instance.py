@@ -229,7 +229,7 @@ async def confirm_link(visit: Visit) -> Response:
     )
 
 
-async def _executed(visit: Visit, operation: Operation, text: str) -> Response:
+async def _executed(visit: Visit, operation: Operation[Any], text: str) -> Response:
     """Executes an operation on the number, and leads to its page with a text."""
     instance = await named_in(visit)
     await visit.execute(operation, instance)

@@ -1,6 +1,6 @@
 """The queue: what waits, in which order and why; stopping, starting and sorting it."""
 
-from typing import Final
+from typing import Any, Final
 
 from starlette.responses import Response
 
@@ -148,7 +148,7 @@ async def delete_failed(visit: Visit) -> Response:
     return visit.redirect(address(_PATH, instance), flash=text)
 
 
-async def _executed(visit: Visit, operation: Operation, text: str) -> Response:
+async def _executed(visit: Visit, operation: Operation[Any], text: str) -> Response:
     """Executes an operation on the number of the form, and leads back with a text."""
     instance = await _instance_of_form(visit)
     await visit.execute(operation, instance)

@@ -65,7 +65,7 @@ async def test_opted_out_people_get_nothing_once_the_account_says_so(
         off = (await visit.get(at(visit))).text
 
     assert "Refuse these messages" in before
-    assert "is refused, whoever sends it" in on
+    assert "is refused, from your system" in on
     assert "Refuse these messages" in off
 
 

@@ -240,7 +240,7 @@ async def test_the_search_finds_by_phone_id_and_day(client: Client, host: Runnin
         assert "<script>alert" not in page
         assert "somebody else" not in page
     assert "Nothing found" in old
-    assert "Write the day as" in wrong
+    assert "Write a day such as" in wrong
 
 
 async def test_the_search_goes_on_where_a_page_ended(

@@ -76,6 +76,8 @@ async def test_start_names_what_needs_attention_and_leads_to_its_cure(
         shown = await owner.page("/panel/")
         part = await owner.page("/panel/now")
         read = await viewer.page("/panel/")
+        await owner.press("/panel/first-steps/hide")
+        without_steps = await owner.page("/panel/now")
 
     cure = f'href="/panel/instances/{instance_id}#connection"'
     assert "1 thing keeps messages from leaving or arriving." in shown
@@ -83,7 +85,9 @@ async def test_start_names_what_needs_attention_and_leads_to_its_cure(
     assert cure in shown
     assert cure in part
     assert "<html" not in part
-    assert f'href="/panel/webhooks?instance={instance_id}"' in part, "the cure of a suggestion"
+    webhook = f'href="/panel/webhooks?instance={instance_id}"'
+    assert webhook not in part, "the first steps say it"
+    assert webhook in without_steps, "the cure of a suggestion"
     assert "A linked phone waits for your confirmation" in read
     assert cure not in read, "who may not confirm has no button"
     assert "<script>alert" not in shown + read

@@ -259,7 +259,7 @@ async def test_replay_shows_how_many_before_it_posts(
         assert posted_before == 1
         assert done.status_code == 303
         ids = {each.id for each in catcher.posted if each.body["type"] == "DeliveryCallback"}
-        assert len(ids) == 1, "the same id as before"
+        assert len(ids) == 1, "the same ID as before"
         assert "ReplayWebhooks" in await acts_of(visit, client)
 
 

@@ -138,7 +138,7 @@ def _texts_of(node: ast.expr) -> Iterator[str]:
         yield from _texts_of(node.orelse)
 
 
-def operations_of_pages() -> Mapping[str, type[Operation | OutgoingMessage]]:
+def operations_of_pages() -> Mapping[str, type[Operation[Any] | OutgoingMessage]]:
     """Returns what the modules of pages call, by name."""
     names = [
         f"gateway.panel.pages.{m.name}"
@@ -182,7 +182,7 @@ def test_each_requirement_of_a_field_is_known(name: str) -> None:
     assert unknown == set()
 
 
-def requirements(operation: type[Operation | OutgoingMessage]) -> set[str]:
+def requirements(operation: type[Operation[Any] | OutgoingMessage]) -> set[str]:
     """Returns what is said of fields that are missing or wrong."""
     fields: Mapping[str, Any] = Schemas({operation: None}).fields(operation).get("properties", {})
     example = dict(getattr(operation, "example", None) or {})
