@@ -76,7 +76,7 @@ async def acts_of(client: Client) -> list[tuple[str, str]]:
         ({"expires": "2020-01-01"}, "in the future"),
         ({"expires": "tomorrow"}, "future"),
         ({"where": "some"}, "at least one number"),
-        ({"where": "some", "instances": "0" * 32}, "not found"),
+        ({"where": "some", "instances": "0" * 32}, "no longer there"),
     ],
 )
 async def test_wrong_key_is_explained_and_keeps_what_was_typed(
