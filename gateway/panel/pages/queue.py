@@ -26,6 +26,7 @@ from gateway.panel.page import Page
 from gateway.panel.queue_view import (
     LANE_NAMES,
     address,
+    count_lanes,
     read_lanes,
     read_now,
     read_settings,
@@ -50,12 +51,13 @@ async def show(visit: Visit) -> Response:
     except (NoAccount, NoInstance):
         return await visit.render("no_number.html", title=visit.gettext("Queue"))
     lane = visit.query("lane")
+    lanes = await count_lanes(visit, instance)
     return await visit.render(
         "queue.html",
         number=instance,
         words=MessageWords(visit),
-        now_view=await read_now(visit, instance),
-        lanes_view=await read_lanes(visit, instance),
+        now_view=await read_now(visit, instance, lanes),
+        lanes_view=await read_lanes(visit, instance, lanes),
         settings=await read_settings(visit, instance),
         lane=lane if lane in LANE_NAMES else "normal",
     )
@@ -69,7 +71,7 @@ async def show_state(visit: Visit) -> Response:
         "queue_state.html",
         number=instance,
         words=MessageWords(visit),
-        now_view=await read_now(visit, instance),
+        now_view=await read_now(visit, instance, await count_lanes(visit, instance)),
     )
 
 
@@ -82,7 +84,7 @@ async def show_lanes(visit: Visit) -> Response:
         "queue_lanes.html",
         number=instance,
         words=MessageWords(visit),
-        lanes_view=await read_lanes(visit, instance),
+        lanes_view=await read_lanes(visit, instance, await count_lanes(visit, instance)),
         lane=lane if lane in LANE_NAMES else "normal",
     )
 
