@@ -13,13 +13,13 @@ from gateway.contract.extensions.queue_control import (
     QueueSettings,
     ReadQueueSettings,
 )
+from gateway.contract.extensions.queue_head import QueueHead, ReadQueueHead
 from gateway.contract.extensions.queue_lanes import (
     LaneMessage,
     LaneName,
     QueueLanes,
     ReadLanes,
 )
-from gateway.contract.internal.queue_head import QueueHead, ReadQueueHead
 from gateway.instances.store import Instance
 from gateway.panel.visit import Visit
 

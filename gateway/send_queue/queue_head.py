@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.contract.extensions.queue_head import QueueHead, ReadQueueHead
 from gateway.contract.extensions.queue_lanes import LaneMessage, LaneName
 from gateway.contract.handlers import Handlers
-from gateway.contract.internal.queue_head import QueueHead, ReadQueueHead
 from gateway.contract.send import Priority
 from gateway.database.queries import query
 from gateway.history.states import utc

@@ -19,6 +19,8 @@ from gateway.contract.scopes import ApiScope
 from gateway.contract.zapi.instance_queue import QueueRemoved, RemoveFromQueue
 from gateway.instances.store import Instance
 from gateway.panel import queue_calendar, queue_clearing, queue_lists, queue_settings
+from gateway.panel.addresses import own_path
+from gateway.panel.choices import NoAccount, NoInstance
 from gateway.panel.languages import N_
 from gateway.panel.message_words import MessageWords
 from gateway.panel.navigation import Section
@@ -31,7 +33,7 @@ from gateway.panel.queue_view import (
     read_now,
     read_settings,
 )
-from gateway.panel.visit import NoAccount, NoInstance, Visit, own_path
+from gateway.panel.visit import Visit
 
 page = Page(
     path="/queue",

@@ -36,7 +36,7 @@ class QueueHead(Wire):
 
 
 class ReadQueueHead(Operation[QueueHead]):
-    """Reads the state of a queue and its next messages without counting what waits."""
+    """Reads the state of a queue and its next messages without counting; no route has it."""
 
     scope = ApiScope.READ
 
