@@ -89,34 +89,21 @@ join message_queue q on q.instance_id = %(instance_id)s::text and q.id = w.id
 order by w.nth;
 
 -- name: count_lanes
--- How many messages of each lane wait for their turn. The order makes each count a walk along an index
--- of the queue, however many queues there are.
-with in_turn as (
-    -- Those that nothing holds back.
-    select listed.priority, count(*) as count
-    from (
-        select q.priority from message_queue q
-        where q.instance_id = %(instance_id)s::text and q.status = 'pending'
-        order by q.priority, q.position
-    ) listed
-    group by listed.priority
-), parked as (
-    -- Those that wait for their file or their next attempt.
-    select q.priority, count(*) as count from message_queue q
-    where q.instance_id = %(instance_id)s::text and q.status = 'parked'
-    group by q.priority
-), behind as (
-    -- Those behind a parked one of their chat.
-    select q.priority, count(*) as count from message_queue q
-    where q.instance_id = %(instance_id)s::text and q.status = 'behind'
-    group by q.priority
-)
-select lane.priority,
-       coalesce(in_turn.count, 0) + coalesce(parked.count, 0) + coalesce(behind.count, 0) as waiting
+-- How many messages of each lane wait for their turn, by the indexes alone.
+select lane.priority, in_turn.count + parked.count + behind.count as waiting
 from (values (0::smallint), (1::smallint), (2::smallint)) as lane (priority)
-left join in_turn on in_turn.priority = lane.priority
-left join parked on parked.priority = lane.priority
-left join behind on behind.priority = lane.priority
+cross join lateral (
+    select count(*) as count from message_queue q
+    where q.instance_id = %(instance_id)s::text and q.status = 'pending' and q.priority = lane.priority
+) in_turn
+cross join lateral (
+    select count(*) as count from message_queue q
+    where q.instance_id = %(instance_id)s::text and q.status = 'parked' and q.priority = lane.priority
+) parked
+cross join lateral (
+    select count(*) as count from message_queue q
+    where q.instance_id = %(instance_id)s::text and q.status = 'behind' and q.priority = lane.priority
+) behind
 order by lane.priority;
 
 -- name: mean_delay

@@ -864,13 +864,8 @@ with queue as materialized (
 select pg_notify('leases', '');
 
 -- name: count_waiting
--- The order makes this a walk along an index of the queue, not of the table.
-select count(*) as count
-from (
-    select from message_queue
-    where instance_id = %(instance_id)s::text and status <> 'failed'
-    order by sequence_number
-) listed;
+select count(*) as count from message_queue
+where instance_id = %(instance_id)s::text and status <> 'failed';
 
 -- name: list_waiting
 select q.zaap_id, q.message_id, q.type, q.phone, q.payload, q.sequence_number, q.attempts, q.max_attempts,
